@@ -1,0 +1,26 @@
+// Key derivation: HKDF for keys from keys, Argon2id and PBKDF2 for keys from PINs.
+#pragma once
+
+#include <cstdint>
+
+#include "crypto/bytes.h"
+
+namespace vtpm::crypto {
+
+/// HKDF-SHA-256, extract and expand (RFC 5869). `size` up to 8160 octets.
+SecretBytes hkdf(ByteView key, ByteView salt, ByteView info, size_t size);
+
+/// Argon2id version 0x13 (RFC 9106). Bounds on read protect against hostile files: memory_kib 8192..1048576,
+/// passes 1..64, lanes 1..16. Runs in the calling thread whatever `lanes` says: the module creates no threads.
+struct Argon2Parameters {
+  uint32_t memory_kib = 64 * 1024;
+  uint32_t passes = 3;
+  uint32_t lanes = 1;
+};
+/// `salt` at least 8 octets. Throws kInvalidArgument outside the bounds, kNoMemory when there is too little memory.
+SecretBytes argon2id(ByteView secret, ByteView salt, const Argon2Parameters& parameters, size_t size);
+
+/// PBKDF2-HMAC-SHA-256 (RFC 8018); iterations 10^4..10^7, else kInvalidArgument.
+SecretBytes pbkdf2(ByteView secret, ByteView salt, uint32_t iterations, size_t size);
+
+}  // namespace vtpm::crypto
