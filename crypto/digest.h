@@ -48,11 +48,14 @@ class Hmac {
   Hmac& begin();
   Hmac& update(ByteView data);
   Bytes finish();
+  /// The same into the caller's memory, which has the digest's size: for results that are secrets.
+  void finish(MutableByteView out);
 
  private:
   struct Free {
     void operator()(evp_mac_ctx_st* context) const noexcept;
   };
+  Hash hash_;
   std::unique_ptr<evp_mac_ctx_st, Free> context_;
 };
 
