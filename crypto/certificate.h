@@ -9,13 +9,13 @@
 namespace vtpm::crypto {
 
 struct CertificateFields {
-  Bytes subject;        // DER Name
-  Bytes issuer;         // DER Name
-  Bytes serial;         // DER INTEGER
-  Bytes public_key;     // DER SubjectPublicKeyInfo
-  Bytes subject_key_id; // extension contents, empty if absent
+  Bytes subject;                      // DER Name
+  Bytes issuer;                       // DER Name
+  Bytes serial;                       // DER INTEGER
+  Bytes public_key;                   // DER SubjectPublicKeyInfo
+  Bytes subject_key_id;               // extension contents, empty if absent
   std::string not_before, not_after;  // YYYYMMDD, empty if not representable
-  size_t octets = 0;    // length of the certificate itself: what follows in the input is padding
+  size_t octets = 0;                  // length of the certificate itself: what follows in the input is padding
 };
 /// Nothing when `der` does not begin with a certificate. Trailing octets are allowed (certificates in NV are padded).
 std::optional<CertificateFields> parse_certificate(ByteView der);

@@ -21,18 +21,18 @@ enum class ErrorCode {
   kNoSpace,          // disk full, quota, file-size limit, store limit
   kReadOnly,         // the store (medium, mode, or open mode) can not be written
   kNoMemory,
-  kNotAStore,        // the file is empty, truncated before its header, or not a store at all
-  kCorrupt,          // stored octets are damaged (CRC, structure): rot
-  kTampered,         // octets are intact by CRC, yet seal or MAC is wrong
-  kTooNew,           // written by something newer: unknown mandatory attribute or format
-  kLocked,           // the key is needed and has not been given (late key)
-  kReplaced,         // the store was removed, or re-initialised with another UUID, by someone else
-  kUnsupported,      // valid, but not something that this build can do
-  kTpm,              // the TPM answered with an unexpected response code (it is in the sentence)
-  kTpmFailure,       // the TPM instance is dead or in failure mode; it is re-booted at the next use
-  kNvFull,           // TPM_RC_NV_SPACE
-  kNvExists,         // TPM_RC_NV_DEFINED
-  kAuthFailed,       // TPM_RC_AUTH_FAIL / BAD_AUTH / NV_AUTHORIZATION
+  kNotAStore,    // the file is empty, truncated before its header, or not a store at all
+  kCorrupt,      // stored octets are damaged (CRC, structure): rot
+  kTampered,     // octets are intact by CRC, yet seal or MAC is wrong
+  kTooNew,       // written by something newer: unknown mandatory attribute or format
+  kLocked,       // the key is needed and has not been given (late key)
+  kReplaced,     // the store was removed, or re-initialised with another UUID, by someone else
+  kUnsupported,  // valid, but not something that this build can do
+  kTpm,          // the TPM answered with an unexpected response code (it is in the sentence)
+  kTpmFailure,   // the TPM instance is dead or in failure mode; it is re-booted at the next use
+  kNvFull,       // TPM_RC_NV_SPACE
+  kNvExists,     // TPM_RC_NV_DEFINED
+  kAuthFailed,   // TPM_RC_AUTH_FAIL / BAD_AUTH / NV_AUTHORIZATION
 };
 
 class Error : public std::exception {

@@ -14,6 +14,8 @@ struct evp_pkey_st;
 
 namespace vtpm::crypto {
 
+class NativeKey;  // crypto/native_key.h
+
 enum class KeyType { kRsa, kEc };
 
 /// NIST curves (SP 800-186). Sizes: field and scalar octets 32, 48, 66.
@@ -49,14 +51,14 @@ class PublicKey {
   /// EC: FIPS 186-4 verification of r || s (each curve_octets) over a digest of any length.
   bool ecdsa_verify(ByteView digest, ByteView signature) const;
 
-  evp_pkey_st* native() const { return native_.get(); }
+  evp_pkey_st* native() const;
 
  private:
   PublicKey() = default;
   KeyType type_ = KeyType::kRsa;
   Curve curve_ = Curve::kP256;
   Bytes modulus_, exponent_, point_;
-  std::shared_ptr<evp_pkey_st> native_;
+  std::shared_ptr<NativeKey> native_;
 };
 
 /// A private key. Thread-safe. Faults throw Error.

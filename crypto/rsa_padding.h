@@ -31,7 +31,8 @@ struct OaepParameters {
 std::optional<SecretBytes> oaep_encode(ByteView message, size_t size, const OaepParameters& parameters);
 std::optional<SecretBytes> oaep_decode(ByteView block, const OaepParameters& parameters);
 
-/// EMSA-PSS with any salt length that fits. `modulus_bits` is the exact bit length; the block has ceil(bits / 8) octets.
+/// EMSA-PSS with any salt length that fits. `modulus_bits` is the exact bit length; the block has ceil(bits / 8)
+/// octets.
 struct PssParameters {
   Hash hash = Hash::kSha256;
   Hash mgf = Hash::kSha256;

@@ -29,10 +29,10 @@ class SoftwareKey : public PrivateKey {
   SecretBytes ecdh(ByteView point) override;
 
  private:
-  SoftwareKey(PublicKey public_key, std::shared_ptr<evp_pkey_st> native)
+  SoftwareKey(PublicKey public_key, std::shared_ptr<NativeKey> native)
       : public_(std::move(public_key)), native_(std::move(native)) {}
   PublicKey public_;
-  std::shared_ptr<evp_pkey_st> native_;
+  std::shared_ptr<NativeKey> native_;
 };
 
 }  // namespace vtpm::crypto

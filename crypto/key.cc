@@ -1,0 +1,161 @@
+#include "crypto/key.h"
+
+#include <openssl/core_names.h>
+#include <openssl/ec.h>
+#include <openssl/rsa.h>
+#include <openssl/x509.h>
+
+#include <algorithm>
+#include <string>
+
+#include "crypto/big_number.h"
+#include "crypto/curve_table.h"
+#include "crypto/ecdsa_signature.h"
+#include "crypto/native_key.h"
+
+namespace vtpm::crypto {
+namespace {
+
+using Operation = NativeKey::Operation;
+
+constexpr size_t kSmallestModulus = 512;  // bits; below, RSA is no protection for anybody
+
+bool is_odd(ByteView number) { return !number.empty() && (number.back() & 1) == 1; }
+
+// What libcrypto will compute with: beyond 3072 bits it takes exponents of at most 64 bits (a denial-of-service limit).
+bool acceptable(ByteView modulus, ByteView exponent) {
+  size_t bits = modulus.size() * 8;
+  bool exponent_is_one = exponent.size() == 1 && exponent[0] == 1;
+  return is_odd(modulus) && bits >= kSmallestModulus && bits <= OPENSSL_RSA_MAX_MODULUS_BITS && is_odd(exponent) &&
+         !exponent_is_one && exponent.size() <= modulus.size() &&
+         (bits <= OPENSSL_RSA_SMALL_MODULUS_BITS || exponent.size() * 8 <= OPENSSL_RSA_MAX_PUBEXP_BITS);
+}
+
+std::optional<Curve> curve_of(const EVP_PKEY* key) {
+  char name[64];
+  size_t size = 0;
+  if (EVP_PKEY_get_utf8_string_param(key, OSSL_PKEY_PARAM_GROUP_NAME, name, sizeof name, &size) == 1) {
+    for (const CurveRow& row : curve_rows()) {
+      if (std::string_view(name, size) == row.native_name) return row.curve;
+    }
+  }
+  return std::nullopt;
+}
+
+// An explicit description of a named curve is decoded as the named curve; such a key is not what it says.
+bool has_explicit_curve(const EVP_PKEY* key) {
+  int explicit_curve = 0;
+  return EVP_PKEY_get_int_param(key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &explicit_curve) != 1 ||
+         explicit_curve != 0;
+}
+
+Bytes point_of(const EVP_PKEY* key, Curve curve) {
+  size_t octets = curve_octets(curve);
+  Bytes point = {POINT_CONVERSION_UNCOMPRESSED};
+  append(point, to_secret_octets(number_of(key, OSSL_PKEY_PARAM_EC_PUB_X).get(), octets));
+  append(point, to_secret_octets(number_of(key, OSSL_PKEY_PARAM_EC_PUB_Y).get(), octets));
+  return point;
+}
+
+}  // namespace
+
+PublicKey PublicKey::rsa(ByteView modulus, ByteView exponent) {
+  ensure_openssl();
+  PublicKey result;
+  result.type_ = KeyType::kRsa;
+  result.modulus_ = to_bytes(without_leading_zeros(modulus));
+  result.exponent_ = to_bytes(without_leading_zeros(exponent));
+  if (!acceptable(result.modulus_, result.exponent_)) {
+    throw Error(ErrorCode::kInvalidArgument, "the numbers are no usable RSA public key");
+  }
+  BigNumber n = public_number(result.modulus_), e = public_number(result.exponent_);
+  ParameterBuilder builder(OSSL_PARAM_BLD_new());
+  require(builder && OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_N, n.get()) == 1 &&
+              OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_E, e.get()) == 1,
+          "describing an RSA key");
+  Key key = key_from_parameters("RSA", EVP_PKEY_PUBLIC_KEY, builder.get());
+  if (!key) throw Error(ErrorCode::kInvalidArgument, "the numbers are no RSA public key");
+  result.native_ = std::make_shared<NativeKey>(std::move(key));
+  return result;
+}
+
+PublicKey PublicKey::ec(Curve curve, ByteView point) {
+  ensure_openssl();
+  const char* kRefusal = "the octets are no uncompressed point of the curve";
+  if (point.size() != 1 + 2 * curve_octets(curve) || point[0] != POINT_CONVERSION_UNCOMPRESSED) {
+    throw Error(ErrorCode::kInvalidArgument, kRefusal);
+  }
+  ParameterBuilder builder(OSSL_PARAM_BLD_new());
+  require(builder &&
+              OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME, row_of(curve).native_name,
+                                              0) == 1 &&
+              OSSL_PARAM_BLD_push_octet_string(builder.get(), OSSL_PKEY_PARAM_PUB_KEY, point.data(), point.size()) == 1,
+          "describing an EC key");
+  Key key = key_from_parameters("EC", EVP_PKEY_PUBLIC_KEY, builder.get());
+  if (!key) throw Error(ErrorCode::kInvalidArgument, kRefusal);
+  PublicKey result;
+  result.type_ = KeyType::kEc;
+  result.curve_ = curve;
+  result.point_ = to_bytes(point);
+  result.native_ = std::make_shared<NativeKey>(std::move(key));
+  return result;
+}
+
+std::optional<PublicKey> PublicKey::from_spki(ByteView der) {
+  ensure_openssl();
+  const uint8_t* next = der.data();
+  Key key(d2i_PUBKEY(nullptr, &next, static_cast<long>(der.size())));
+  std::optional<PublicKey> result;
+  if (key != nullptr && next == der.data() + der.size()) {
+    if (EVP_PKEY_get_base_id(key.get()) == EVP_PKEY_RSA) {
+      Bytes modulus = to_octets(number_of(key.get(), OSSL_PKEY_PARAM_RSA_N).get());
+      Bytes exponent = to_octets(number_of(key.get(), OSSL_PKEY_PARAM_RSA_E).get());
+      if (acceptable(modulus, exponent)) result = rsa(modulus, exponent);
+    } else if (EVP_PKEY_get_base_id(key.get()) == EVP_PKEY_EC && !has_explicit_curve(key.get())) {
+      if (std::optional<Curve> curve = curve_of(key.get())) result = ec(*curve, point_of(key.get(), *curve));
+    }
+  }
+  ERR_clear_error();
+  return result;
+}
+
+size_t PublicKey::bits() const {
+  return type_ == KeyType::kEc ? row_of(curve_).bits : static_cast<size_t>(EVP_PKEY_get_bits(native()));
+}
+
+Bytes PublicKey::spki() const {
+  uint8_t* der = nullptr;
+  int size = i2d_PUBKEY(native(), &der);
+  require(size > 0, "writing a SubjectPublicKeyInfo");
+  Bytes result(der, der + size);
+  OPENSSL_free(der);
+  return result;
+}
+
+std::optional<Bytes> PublicKey::rsa_public(ByteView block) const {
+  if (type_ != KeyType::kRsa) throw Error(ErrorCode::kInvalidArgument, "an RSA operation needs an RSA key");
+  if (block.size() != modulus_.size() || !std::ranges::lexicographical_compare(block, modulus_)) return std::nullopt;
+  NativeKey::Lease context = native_->context(Operation::kRsaPublic);
+  Bytes result(modulus_.size());
+  size_t size = result.size();
+  require(
+      EVP_PKEY_encrypt(context.get(), result.data(), &size, block.data(), block.size()) == 1 && size == result.size(),
+      "a public RSA operation");
+  return result;
+}
+
+bool PublicKey::ecdsa_verify(ByteView digest, ByteView signature) const {
+  if (type_ != KeyType::kEc) throw Error(ErrorCode::kInvalidArgument, "ECDSA needs an EC key");
+  if (signature.size() != 2 * curve_octets(curve_)) return false;
+  Bytes der = ecdsa_signature_to_der(signature);
+  NativeKey::Lease context = native_->context(Operation::kVerify);
+  const uint8_t none = 0;
+  bool good = EVP_PKEY_verify(context.get(), der.data(), der.size(), digest.empty() ? &none : digest.data(),
+                              digest.size()) == 1;
+  if (!good) ERR_clear_error();
+  return good;
+}
+
+evp_pkey_st* PublicKey::native() const { return native_->get(); }
+
+}  // namespace vtpm::crypto
