@@ -28,25 +28,33 @@ bool prepare(EVP_PKEY_CTX* context, NativeKey::Operation operation) {
 
 NativeKey::~NativeKey() {
   for (auto& slots : ready_) {
-    for (auto& slot : slots) EVP_PKEY_CTX_free(slot.load(std::memory_order_acquire));
+    for (auto& slot : slots) delete slot.load(std::memory_order_acquire);
   }
 }
 
-EVP_PKEY_CTX* NativeKey::take(Operation operation) {
+std::unique_ptr<NativeKey::Ready> NativeKey::take(Operation operation) {
   for (auto& slot : ready_[static_cast<size_t>(operation)]) {
-    if (EVP_PKEY_CTX* context = slot.exchange(nullptr, std::memory_order_acquire)) return context;
+    if (Ready* ready = slot.exchange(nullptr, std::memory_order_acquire)) return std::unique_ptr<Ready>(ready);
   }
-  KeyContext context(EVP_PKEY_CTX_new_from_pkey(nullptr, key_.get(), nullptr));
-  require(context != nullptr && prepare(context.get(), operation), "preparing a key operation");
-  return context.release();
+  auto ready = std::make_unique<Ready>();
+  ready->context.reset(EVP_PKEY_CTX_new_from_pkey(nullptr, key_.get(), nullptr));
+  require(ready->context != nullptr && prepare(ready->context.get(), operation), "preparing a key operation");
+  if (operation == Operation::kDerive) {
+    ready->peer.reset(EVP_PKEY_new());
+    require(ready->peer != nullptr && EVP_PKEY_copy_parameters(ready->peer.get(), key_.get()) == 1,
+            "preparing a peer's key");
+  }
+  return ready;
 }
 
-void NativeKey::give(Operation operation, EVP_PKEY_CTX* context) noexcept {
+void NativeKey::give(Operation operation, std::unique_ptr<Ready> ready) noexcept {
   for (auto& slot : ready_[static_cast<size_t>(operation)]) {
-    EVP_PKEY_CTX* empty = nullptr;
-    if (slot.compare_exchange_strong(empty, context, std::memory_order_release, std::memory_order_relaxed)) return;
+    Ready* empty = nullptr;
+    if (slot.compare_exchange_strong(empty, ready.get(), std::memory_order_release, std::memory_order_relaxed)) {
+      static_cast<void>(ready.release());
+      return;
+    }
   }
-  EVP_PKEY_CTX_free(context);
 }
 
 }  // namespace vtpm::crypto

@@ -2,7 +2,8 @@
 //
 // Preparing an EVP_PKEY_CTX (fetch, init, padding) costs a microsecond or more, a good part of a public RSA operation;
 // a prepared one can be used again and again, but by one thread at a time. So each key keeps a few: an operation takes
-// one with an atomic exchange, without a lock, and puts it back. Threads beyond that make their own.
+// one with an atomic exchange, without a lock, and puts it back. Threads beyond that make their own. The same holds for
+// the peer's key in ECDH: building one from nothing costs a third of the operation, so its point is replaced instead.
 #pragma once
 
 #include <array>
@@ -24,19 +25,24 @@ class NativeKey {
 
   EVP_PKEY* get() const { return key_.get(); }
 
+  struct Ready {
+    KeyContext context;
+    Key peer;  // kDerive only: a key on the same curve, whose point may be set
+  };
   /// A context that is held by one operation; it goes back to its key afterwards.
   class Lease {
    public:
-    Lease(NativeKey& key, Operation operation) : key_(key), operation_(operation), context_(key.take(operation)) {}
-    ~Lease() { key_.give(operation_, context_); }
+    Lease(NativeKey& key, Operation operation) : key_(key), operation_(operation), ready_(key.take(operation)) {}
+    ~Lease() { key_.give(operation_, std::move(ready_)); }
     Lease(const Lease&) = delete;
     Lease& operator=(const Lease&) = delete;
-    EVP_PKEY_CTX* get() const { return context_; }
+    EVP_PKEY_CTX* get() const { return ready_->context.get(); }
+    EVP_PKEY* peer() const { return ready_->peer.get(); }
 
    private:
     NativeKey& key_;
     Operation operation_;
-    EVP_PKEY_CTX* context_;
+    std::unique_ptr<Ready> ready_;
   };
   /// Throws kInternal when the key can not do the operation.
   Lease context(Operation operation) { return Lease(*this, operation); }
@@ -44,11 +50,11 @@ class NativeKey {
  private:
   static constexpr size_t kOperations = 5, kReady = 4;
 
-  EVP_PKEY_CTX* take(Operation operation);
-  void give(Operation operation, EVP_PKEY_CTX* context) noexcept;
+  std::unique_ptr<Ready> take(Operation operation);
+  void give(Operation operation, std::unique_ptr<Ready> ready) noexcept;
 
   Key key_;
-  std::array<std::array<std::atomic<EVP_PKEY_CTX*>, kReady>, kOperations> ready_{};
+  std::array<std::array<std::atomic<Ready*>, kReady>, kOperations> ready_{};
 };
 
 }  // namespace vtpm::crypto

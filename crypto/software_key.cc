@@ -178,13 +178,18 @@ Bytes SoftwareKey::ecdsa_sign(ByteView digest) {
 
 SecretBytes SoftwareKey::ecdh(ByteView point) {
   need(public_, KeyType::kEc);
-  PublicKey peer = PublicKey::ec(public_.curve(), point);
+  size_t octets = curve_octets(public_.curve());
   NativeKey::Lease context = native_->context(Operation::kDerive);
-  SecretBytes secret(curve_octets(public_.curve()));
+  if (point.size() != 1 + 2 * octets || point[0] != POINT_CONVERSION_UNCOMPRESSED ||
+      EVP_PKEY_set1_encoded_public_key(context.peer(), point.data(), point.size()) != 1) {
+    ERR_clear_error();
+    refuse("the peer's octets are no uncompressed point of the curve");
+  }
+  SecretBytes secret(octets);
   size_t size = secret.size();
   // The peer is not validated again (it would cost a scalar multiplication): a point on a curve of prime order that is
-  // not infinity, which PublicKey::ec has shown, is all that SP 800-56A 5.6.2.3.4 asks for.
-  require(EVP_PKEY_derive_set_peer_ex(context.get(), peer.native(), 0) == 1 &&
+  // not infinity, which the decoding above has shown, is all that SP 800-56A 5.6.2.3.4 asks for.
+  require(EVP_PKEY_derive_set_peer_ex(context.get(), context.peer(), 0) == 1 &&
               EVP_PKEY_derive(context.get(), secret.data(), &size) == 1 && size == secret.size(),
           "an ECDH operation");
   return secret;
