@@ -1,0 +1,88 @@
+# shellcheck shell=bash
+# What every client test stands on: a scratch directory, a configuration with a cheap KDF, a token, and the end of the
+# module's log when something fails. Sourced; a test is a straight line of commands under `set -e`.
+#
+# From ctest: VTPM_MODULE, VTPM_TOOL, VTPM_PROGRAMS (directory of the small programs beside this file), VTPM_SOURCE.
+# Another PKCS#11 module in VTPM_MODULE shows whether a failure is the test's or the module's own.
+set -euo pipefail
+: "${VTPM_MODULE:?}" "${VTPM_SOURCE:?}"
+# An address sanitizer, a preloaded allocator and a developer's own configuration have no place in a client's process.
+unset VTPM_PKCS11_STORE VTPM_PKCS11_CONF OPENSSL_CONF LD_PRELOAD
+
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/vtpm-client.XXXXXX")
+finish() {
+  local status=$?
+  if [ "$status" -ne 0 ] && [ -s "$scratch/module.log" ]; then
+    echo "--- the end of the module's log"
+    tail -n 20 "$scratch/module.log"
+  fi
+  declare -F at_exit >/dev/null && at_exit
+  rm -rf "$scratch"
+  exit "$status"
+}
+trap finish EXIT
+trap 'echo "FAILED: line $LINENO of $(basename "${BASH_SOURCE[0]}"): $BASH_COMMAND"' ERR
+trap 'exit 143' INT TERM
+set -E # the ERR trap holds inside functions too
+cd "$scratch"
+
+export PIN=271828 SO_PIN=31415926 GNUTLS_PIN=271828
+export VTPM_PKCS11_CONF=$scratch/vtpm-pkcs11.toml
+cat >"$VTPM_PKCS11_CONF" <<TOML
+store_dir = "$scratch/tokens"
+log = "$scratch/module.log"
+log_level = "debug"
+[kdf]
+algorithm = "argon2id"
+memory_kib = 8192
+passes = 1
+lanes = 1
+TOML
+mkdir tokens
+
+p11() { pkcs11-tool --module "$VTPM_MODULE" "$@"; }
+in_token() { p11 --token-label "${token:-client}" "$@"; }
+logged_in() { in_token --login --pin env:PIN "$@"; }
+
+free_slot() { # the number of the uninitialised slot
+  p11 --list-slots | awk '/^Slot [0-9]+ \(/ { slot = $3; gsub(/[():]/, "", slot) }
+                          /uninitialized/ { print slot; exit }'
+}
+make_token() { # LABEL: initialised, with both PINs
+  p11 --init-token --slot "$(free_slot)" --label "$1" --so-pin env:SO_PIN
+  p11 --token-label "$1" --login --login-type so --so-pin env:SO_PIN --init-pin --new-pin env:PIN
+}
+store_of() { # LABEL: the file of a token, found by its serial number
+  local serial
+  serial=$(p11 --list-token-slots | awk -v label="$1" '
+    /token label/ { found = ($4 == label) }
+    /serial num/ && found { print $4; exit }')
+  echo "$scratch/tokens/$serial.vtpm"
+}
+
+# The opposite of a command: it must fail (and not by a signal).
+refused() {
+  local status=0
+  "$@" >refused.out 2>&1 || status=$?
+  if [ "$status" -eq 0 ] || [ "$status" -ge 126 ]; then
+    echo "must be refused, but ended with status $status: $*"
+    cat refused.out
+    return 1
+  fi
+}
+# FILE PATTERN: a line matches.
+has() {
+  grep -E -q -- "$2" "$1" || {
+    echo "no line of $1 matches $2:"
+    cat "$1"
+    return 1
+  }
+}
+# `! grep` would not end a script under `set -e`.
+has_not() {
+  if grep -E -n -- "$2" "$1"; then
+    echo "a line of $1 matches $2, but must not"
+    return 1
+  fi
+}
+section() { echo "== $*"; }

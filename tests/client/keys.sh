@@ -1,0 +1,106 @@
+#!/bin/bash
+# Every signature and decryption mechanism through pkcs11-tool, checked by plain openssl with the public key.
+. "$(dirname "$0")/client.sh"
+
+make_token client
+head -c 100000 /dev/urandom >long # longer than a client's buffer: C_SignUpdate
+printf 'short' >short
+
+public_key() { in_token --read-object --type pubkey --id "$1" -o "$2.der" && openssl pkey -pubin -inform DER -in "$2.der" -out "$2.pem"; }
+sign() { logged_in --sign --id "$1" -m "$2" -i "$3" -o signature "${@:4}"; }
+digest() { openssl dgst "-$1" -binary -out digest "$2"; }
+
+rsa() { # BITS ID
+  section "RSA $1"
+  logged_in --keypairgen --key-type "rsa:$1" --id "$2" --label "rsa-$1"
+  public_key "$2" rsa
+  openssl pkey -pubin -in rsa.pem -noout -text | grep "($1 bit)"
+
+  for hash in 1 224 256 384 512; do
+    for message in short long; do
+      sign "$2" "SHA$hash-RSA-PKCS" $message
+      openssl dgst "-sha$hash" -verify rsa.pem -signature signature $message
+    done
+  done
+  in_token --verify --id "$2" -m SHA512-RSA-PKCS -i long --signature-file signature | grep 'Signature is valid'
+  printf x >>long
+  in_token --verify --id "$2" -m SHA512-RSA-PKCS -i long --signature-file signature | grep 'Invalid signature'
+
+  sign "$2" RSA-PKCS short
+  openssl pkeyutl -verifyrecover -pubin -inkey rsa.pem -in signature -out recovered
+  cmp short recovered
+
+  { printf '\0' && head -c $(($1 / 8 - 1)) /dev/urandom; } >block # below any modulus of that size
+  sign "$2" RSA-X-509 block
+  openssl pkeyutl -verifyrecover -pubin -inkey rsa.pem -pkeyopt rsa_padding_mode:none -in signature -out recovered
+  cmp block recovered
+
+  for hash in 1 224 256 384 512; do
+    sign "$2" "SHA$hash-RSA-PKCS-PSS" long
+    openssl dgst "-sha$hash" -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:digest \
+      -verify rsa.pem -signature signature long
+  done
+  digest sha256 short
+  for salt in 0 20 32; do
+    sign "$2" RSA-PKCS-PSS digest --hash-algorithm SHA256 --mgf MGF1-SHA256 --salt-len $salt
+    openssl pkeyutl -verify -pubin -inkey rsa.pem -in digest -sigfile signature -pkeyopt digest:sha256 \
+      -pkeyopt rsa_padding_mode:pss -pkeyopt rsa_pss_saltlen:$salt
+  done
+
+  decrypt() { logged_in --decrypt --id "$id" -m "$1" -i sealed -o opened "${@:2}" && cmp "$plain" opened; }
+  local id=$2 plain=short
+  openssl pkeyutl -encrypt -pubin -inkey rsa.pem -in short -out sealed
+  decrypt RSA-PKCS
+  openssl pkeyutl -encrypt -pubin -inkey rsa.pem -pkeyopt rsa_padding_mode:oaep -in short -out sealed
+  decrypt RSA-PKCS-OAEP --hash-algorithm SHA-1 --mgf MGF1-SHA1
+  for hash in 224 256 384 512; do
+    openssl pkeyutl -encrypt -pubin -inkey rsa.pem -pkeyopt rsa_padding_mode:oaep -pkeyopt rsa_oaep_md:sha$hash \
+      -pkeyopt rsa_mgf1_md:sha$hash -in short -out sealed
+    decrypt RSA-PKCS-OAEP --hash-algorithm SHA$hash --mgf MGF1-SHA$hash
+  done
+  openssl pkeyutl -encrypt -pubin -inkey rsa.pem -pkeyopt rsa_padding_mode:none -in block -out sealed
+  plain=block decrypt RSA-X-509
+  # A damaged cipher text is refused, and the key works after it.
+  openssl pkeyutl -encrypt -pubin -inkey rsa.pem -pkeyopt rsa_padding_mode:oaep -in short -out sealed
+  cp sealed good
+  printf '\x5a' | dd of=sealed bs=1 seek=100 conv=notrunc status=none
+  refused logged_in --decrypt --id "$2" -m RSA-PKCS-OAEP --hash-algorithm SHA-1 --mgf MGF1-SHA1 -i sealed -o opened
+  cp good sealed
+  decrypt RSA-PKCS-OAEP --hash-algorithm SHA-1 --mgf MGF1-SHA1
+}
+
+ec() { # CURVE ID
+  section "EC $1"
+  logged_in --keypairgen --key-type "EC:$1" --id "$2" --label "ec-$1"
+  public_key "$2" ec
+  openssl pkey -pubin -in ec.pem -noout -text | grep "ASN1 OID: $1"
+  for hash in 1 224 256 384 512; do
+    sign "$2" "ECDSA-SHA$hash" long --signature-format openssl
+    openssl dgst "-sha$hash" -verify ec.pem -signature signature long
+    # A digest that was made elsewhere, shorter and longer than the curve.
+    digest "sha$hash" short
+    sign "$2" ECDSA digest --signature-format openssl
+    openssl dgst "-sha$hash" -verify ec.pem -signature signature short
+  done
+  sign "$2" ECDSA-SHA256 short
+  in_token --verify --id "$2" -m ECDSA-SHA256 -i short --signature-file signature | grep 'Signature is valid'
+}
+
+rsa 2048 01
+rsa 3072 02
+ec prime256v1 11
+ec secp384r1 12
+ec secp521r1 13
+
+section 'digests and random octets, without a login'
+for hash in 1 224 256 384 512; do
+  name=SHA$hash
+  [ "$hash" != 1 ] || name=SHA-1
+  in_token --hash -m "$name" -i long -o hashed
+  digest "sha$hash" long
+  cmp digest hashed
+done
+in_token --generate-random 4096 -o random.1
+in_token --generate-random 4096 -o random.2
+[ "$(stat -c %s random.1)" -eq 4096 ]
+refused cmp random.1 random.2

@@ -1,0 +1,46 @@
+#!/bin/bash
+# kill -9 at random moments of a key-generating loop: no key is lost whose C_GenerateKeyPair had answered CKR_OK, no half
+# of a pair is ever alone, and the file stays one that every ASN.1 tool reads.
+. "$(dirname "$0")/client.sh"
+kills=200
+[ -z "${VTPM_TEST_LONG:-}" ] || kills=5000
+
+seed=${VTPM_TEST_SEED:-$RANDOM}
+echo "VTPM_TEST_SEED=$seed repeats the moments"
+RANDOM=$seed
+confirmed=0 token=''
+for ((kill = 0; kill < kills; kill++)); do
+  # A fresh token now and then: a log that only grows would make each round slower than the one before it.
+  if ((kill % 20 == 0)); then
+    token=token$kill
+    make_token "$token" >/dev/null 2>&1
+    : >said
+  fi
+  "$VTPM_PROGRAMS/key_loop" "$VTPM_MODULE" "$token" >>said 2>errors &
+  victim=$!
+  sleep "$(printf '0.%03d' $((RANDOM % 100)))"
+  kill -KILL $victim 2>/dev/null || true
+  # 137 is the kill; anything else is the loop's own failure.
+  status=0
+  wait $victim 2>/dev/null || status=$?
+  [ $status -eq 137 ] || {
+    cat errors
+    echo "key_loop ended by itself with status $status"
+    exit 1
+  }
+  "$VTPM_PROGRAMS/key_list" "$VTPM_MODULE" "$token" | sort >there
+  sort said >wanted
+  comm -23 wanted there >lost
+  [ ! -s lost ] || {
+    echo "lost after kill $kill:"
+    cat lost
+    exit 1
+  }
+  if ((kill % 20 == 19)); then
+    openssl asn1parse -inform DER -in "$(store_of "$token")" >/dev/null
+    confirmed=$((confirmed + $(wc -l <said)))
+  fi
+done
+echo "$kills kills, $confirmed keys confirmed, none lost"
+# A run in which nothing was generated before the kill would prove nothing.
+[ "$confirmed" -gt "$kills" ]

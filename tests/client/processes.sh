@@ -1,0 +1,25 @@
+#!/bin/bash
+# What one process commits, another sees at its next call, without C_Finalize, without a new session.
+. "$(dirname "$0")/client.sh"
+
+make_token client
+"$VTPM_PROGRAMS/wait_for_label" "$VTPM_MODULE" client 'made elsewhere' >watcher.out &
+watcher=$!
+for _ in $(seq 200); do
+  grep -q ready watcher.out && break
+  sleep 0.05
+done
+has watcher.out ready
+has_not watcher.out found
+logged_in --keypairgen --key-type EC:prime256v1 --id 01 --label 'made elsewhere'
+wait "$watcher"
+has watcher.out found
+
+section 'slots and serial numbers stay when tokens are added'
+p11 --list-token-slots | grep -E '^Slot|serial' | head -n 2 >before
+make_token second
+make_token third
+p11 --list-token-slots | grep -E '^Slot|serial' >after
+head -n 2 after | cmp - before
+[ "$(grep -c serial after)" -eq 3 ]
+[ -n "$(free_slot)" ]

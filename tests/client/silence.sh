@@ -1,0 +1,29 @@
+#!/bin/bash
+# Unconfigured, the module is silent and creates nothing: p11-kit loads it into every program of the machine.
+. "$(dirname "$0")/client.sh"
+
+# For root the default is a directory of the machine, which may be in use; another user sees the same code path.
+as_user=()
+if [ "$(id -u)" -eq 0 ]; then
+  as_user=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+  # A copy, because a private build tree can not be read by another user.
+  cp "$VTPM_MODULE" "$scratch/module.so"
+  VTPM_MODULE=$scratch/module.so
+  chmod 755 "$scratch"
+fi
+mkdir -m 777 home
+unconfigured() {
+  "${as_user[@]}" env -i PATH="$PATH" HOME="$scratch/home" pkcs11-tool --module "$VTPM_MODULE" "$@"
+}
+unconfigured --list-slots >slots.out 2>slots.err
+unconfigured --list-token-slots >>slots.out 2>>slots.err
+cat slots.out slots.err
+has slots.out uninitialized
+has_not slots.err 'vtpm|warning|store|config'
+[ -z "$(find home -mindepth 1)" ]
+[ ! -e module.log ]
+
+section 'a configuration that is wrong says why, in one line of the log, and harms no other module'
+printf 'store_dir = "%s"\nlog = "%s"\nno_such_key = 1\n' "$scratch/tokens" "$scratch/module.log" >"$VTPM_PKCS11_CONF"
+p11 --list-slots >slots.out 2>&1 || true
+has module.log 'no_such_key'

@@ -1,0 +1,29 @@
+#!/bin/bash
+# OpenSSH: ssh-keygen reads the public keys, ssh-agent signs with the private ones.
+. "$(dirname "$0")/client.sh"
+
+make_token client
+logged_in --keypairgen --key-type rsa:2048 --id 01 --label rsa
+logged_in --keypairgen --key-type EC:prime256v1 --id 02 --label ec
+
+section 'ssh-keygen -D'
+ssh-keygen -D "$VTPM_MODULE" >keys
+[ "$(wc -l <keys)" -eq 2 ]
+for key in rsa ec; do
+  in_token --read-object --type pubkey --label $key -o $key.der
+  openssl pkey -pubin -inform DER -in $key.der -out $key.pem
+  has keys "$(ssh-keygen -i -m PKCS8 -f $key.pem | cut -d ' ' -f 1)"
+  grep -F "$(ssh-keygen -i -m PKCS8 -f $key.pem | cut -d ' ' -f 2)" keys >$key.pub
+done
+
+section 'ssh-agent'
+eval "$(ssh-agent -a "$scratch/agent" -P "$(realpath "$VTPM_MODULE")")" >/dev/null
+at_exit() { kill "$SSH_AGENT_PID" 2>/dev/null || true; }
+printf '#!/bin/sh\necho "$PIN"\n' >askpass
+chmod 700 askpass
+SSH_ASKPASS=$scratch/askpass SSH_ASKPASS_REQUIRE=force ssh-add -s "$VTPM_MODULE"
+ssh-add -l
+for key in rsa ec; do
+  ssh-keygen -Y sign -f $key.pub -n file <keys >$key.sig
+  ssh-keygen -Y check-novalidate -n file -s $key.sig <keys
+done
