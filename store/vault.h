@@ -7,6 +7,10 @@
 // Freshness: nothing is re-read behind the caller's back. `refresh` (one comparison when nothing changed) makes every
 // change visible that another process committed before the call; `begin` refreshes under the store's lock.
 //
+// Waiting: `refresh`, `changes`, `find`, `list` and `read` may be called by the thread that holds a Transaction, and never
+// wait for another thread to end one (at most for the moment of its write): callers hold locks of their own around them
+// that the thread inside a transaction may need.
+//
 // Throws Error: kIo, kNoSpace, kCorrupt (the entry, or the name, is damaged), kTampered, kTooNew, kLocked (sealed entry,
 // no key), kReadOnly, kReplaced (the file was removed or re-initialised; the vault is then of no more use).
 #pragma once
@@ -92,6 +96,9 @@ class Transaction {
   void reserve(size_t octets);
   /// Returns after the changes are on the disk; the lock is released before the fdatasync (group commit).
   void commit();
+  /// After `commit`: the sequence number that the entry `name` of this transaction got (EntryInfo::sequence); 0 when the
+  /// transaction did not put it.
+  uint64_t sequence_of(std::string_view name) const;
 
  private:
   friend class Vault;
