@@ -6,14 +6,27 @@ make_token client
 head -c 100000 /dev/urandom >long # longer than a client's buffer: C_SignUpdate
 printf 'short' >short
 
-public_key() { in_token --read-object --type pubkey --id "$1" -o "$2.der" && openssl pkey -pubin -inform DER -in "$2.der" -out "$2.pem"; }
+rsa_public_key() { # ID -> rsa.pem
+  in_token --read-object --type pubkey --id "$1" -o rsa.der
+  openssl pkey -pubin -inform DER -in rsa.der -out rsa.pem
+}
+# pkcs11-tool 0.23 can write no EC key but P-256's, so the SubjectPublicKeyInfo (RFC 5480) is put together from the
+# listed point, of which the last OCTETS are 04, X and Y.
+ec_public_key() { # ID PREFIX OCTETS -> ec.pem
+  local point digits=$((2 * $3))
+  point=$(in_token --list-objects --type pubkey |
+    awk -v id="$1" '/EC_POINT:/ { point = $2 } /ID:/ && $2 == id { print point }')
+  # shellcheck disable=SC2059 # the format is the octets
+  printf "$(sed 's/../\\x&/g' <<<"$2${point: -digits}")" >ec.der
+  openssl pkey -pubin -inform DER -in ec.der -out ec.pem
+}
 sign() { logged_in --sign --id "$1" -m "$2" -i "$3" -o signature "${@:4}"; }
 digest() { openssl dgst "-$1" -binary -out digest "$2"; }
 
 rsa() { # BITS ID
   section "RSA $1"
   logged_in --keypairgen --key-type "rsa:$1" --id "$2" --label "rsa-$1"
-  public_key "$2" rsa
+  rsa_public_key "$2"
   openssl pkey -pubin -in rsa.pem -noout -text | grep "($1 bit)"
 
   for hash in 1 224 256 384 512; do
@@ -69,10 +82,10 @@ rsa() { # BITS ID
   decrypt RSA-PKCS-OAEP --hash-algorithm SHA-1 --mgf MGF1-SHA1
 }
 
-ec() { # CURVE ID
+ec() { # CURVE ID PREFIX OCTETS
   section "EC $1"
   logged_in --keypairgen --key-type "EC:$1" --id "$2" --label "ec-$1"
-  public_key "$2" ec
+  ec_public_key "$2" "$3" "$4"
   openssl pkey -pubin -in ec.pem -noout -text | grep "ASN1 OID: $1"
   for hash in 1 224 256 384 512; do
     sign "$2" "ECDSA-SHA$hash" long --signature-format openssl
@@ -88,9 +101,9 @@ ec() { # CURVE ID
 
 rsa 2048 01
 rsa 3072 02
-ec prime256v1 11
-ec secp384r1 12
-ec secp521r1 13
+ec prime256v1 11 3059301306072a8648ce3d020106082a8648ce3d030107034200 65
+ec secp384r1 12 3076301006072a8648ce3d020106052b81040022036200 97
+ec secp521r1 13 30819b301006072a8648ce3d020106052b8104002303818600 133
 
 section 'digests and random octets, without a login'
 for hash in 1 224 256 384 512; do
