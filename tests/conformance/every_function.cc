@@ -1,0 +1,107 @@
+#include "tests/conformance/every_function.h"
+
+namespace vtpm::conformance {
+namespace {
+
+const ReturnValues kArguments = {CKR_ARGUMENTS_BAD};
+const ReturnValues kNoOperation = {CKR_OPERATION_NOT_INITIALIZED, CKR_ARGUMENTS_BAD};
+const ReturnValues kUnsupported = {CKR_FUNCTION_NOT_SUPPORTED};
+const ReturnValues kNotParallel = {CKR_FUNCTION_NOT_PARALLEL};
+const ReturnValues kNotLoggedIn = {CKR_USER_NOT_LOGGED_IN, CKR_ARGUMENTS_BAD};
+const ReturnValues kBadObject = {CKR_OBJECT_HANDLE_INVALID, CKR_ARGUMENTS_BAD};
+const ReturnValues kNoEvent = {CKR_NO_EVENT, CKR_ARGUMENTS_BAD};
+const ReturnValues kFine = {CKR_OK, CKR_ARGUMENTS_BAD};
+/// Single-part only for every mechanism here: the function, or the operation, is what is missing.
+const ReturnValues kNoMultiPart = {CKR_FUNCTION_NOT_SUPPORTED, CKR_OPERATION_NOT_INITIALIZED};
+
+#define WITHOUT_SESSION(name, expected, ...)                                                                   \
+  {                                                                                                            \
+#name, [](CK_SESSION_HANDLE) { return static_cast<CK_RV>(p11->name(__VA_ARGS__)); }, false, true, expected \
+  }
+#define WITH_SESSION(name, expected, ...)                                                                       \
+  {                                                                                                             \
+#name, [](CK_SESSION_HANDLE s) { return static_cast<CK_RV>(p11->name(__VA_ARGS__)); }, true, true, expected \
+  }
+#define UNSUPPORTED(name, ...)                                                                                       \
+  {                                                                                                                  \
+#name, [](CK_SESSION_HANDLE s) { return static_cast<CK_RV>(p11->name(__VA_ARGS__)); }, true, false, kUnsupported \
+  }
+
+}  // namespace
+
+const std::vector<Function>& every_function() {
+  static const std::vector<Function> all = {
+      WITHOUT_SESSION(C_GetInfo, kArguments, nullptr),
+      WITHOUT_SESSION(C_GetSlotList, kArguments, CK_FALSE, nullptr, nullptr),
+      WITHOUT_SESSION(C_GetSlotInfo, kArguments, slots().at(0), nullptr),
+      WITHOUT_SESSION(C_GetTokenInfo, kArguments, slots().at(0), nullptr),
+      WITHOUT_SESSION(C_WaitForSlotEvent, kNoEvent, CKF_DONT_BLOCK, nullptr, nullptr),
+      WITHOUT_SESSION(C_GetMechanismList, kArguments, slots().at(0), nullptr, nullptr),
+      WITHOUT_SESSION(C_GetMechanismInfo, kArguments, slots().at(0), CKM_SHA256, nullptr),
+      WITHOUT_SESSION(C_InitToken, kArguments, free_slot(), nullptr, 0, nullptr),
+      WITHOUT_SESSION(C_OpenSession, kArguments, slots().at(0), CKF_SERIAL_SESSION, nullptr, nullptr, nullptr),
+
+      WITH_SESSION(C_InitPIN, kNotLoggedIn, s, nullptr, 0),
+      WITH_SESSION(C_SetPIN, kArguments, s, nullptr, 0, nullptr, 0),
+      WITH_SESSION(C_GetSessionInfo, kArguments, s, nullptr),
+      WITH_SESSION(C_Login, kArguments, s, CKU_USER, nullptr, 0),
+      WITH_SESSION(C_Logout, kNotLoggedIn, s),
+      WITH_SESSION(C_CreateObject, kArguments, s, nullptr, 0, nullptr),
+      WITH_SESSION(C_CopyObject, kBadObject, s, 0, nullptr, 0, nullptr),
+      WITH_SESSION(C_DestroyObject, kBadObject, s, 0),
+      WITH_SESSION(C_GetObjectSize, kBadObject, s, 0, nullptr),
+      WITH_SESSION(C_GetAttributeValue, kBadObject, s, 0, nullptr, 0),
+      WITH_SESSION(C_SetAttributeValue, kBadObject, s, 0, nullptr, 0),
+      WITH_SESSION(C_FindObjects, kNoOperation, s, nullptr, 0, nullptr),
+      WITH_SESSION(C_FindObjectsFinal, kNoOperation, s),
+      WITH_SESSION(C_EncryptInit, kArguments, s, nullptr, 0),
+      WITH_SESSION(C_Encrypt, kNoOperation, s, nullptr, 0, nullptr, nullptr),
+      WITH_SESSION(C_EncryptUpdate, kNoMultiPart, s, nullptr, 0, nullptr, nullptr),
+      WITH_SESSION(C_EncryptFinal, kNoMultiPart, s, nullptr, nullptr),
+      WITH_SESSION(C_DecryptInit, kArguments, s, nullptr, 0),
+      WITH_SESSION(C_Decrypt, kNoOperation, s, nullptr, 0, nullptr, nullptr),
+      WITH_SESSION(C_DecryptUpdate, kNoMultiPart, s, nullptr, 0, nullptr, nullptr),
+      WITH_SESSION(C_DecryptFinal, kNoMultiPart, s, nullptr, nullptr),
+      WITH_SESSION(C_DigestInit, kArguments, s, nullptr),
+      WITH_SESSION(C_Digest, kNoOperation, s, nullptr, 0, nullptr, nullptr),
+      WITH_SESSION(C_DigestUpdate, kNoOperation, s, nullptr, 0),
+      WITH_SESSION(C_DigestFinal, kNoOperation, s, nullptr, nullptr),
+      WITH_SESSION(C_SignInit, kArguments, s, nullptr, 0),
+      WITH_SESSION(C_Sign, kNoOperation, s, nullptr, 0, nullptr, nullptr),
+      WITH_SESSION(C_SignUpdate, kNoOperation, s, nullptr, 0),
+      WITH_SESSION(C_SignFinal, kNoOperation, s, nullptr, nullptr),
+      WITH_SESSION(C_VerifyInit, kArguments, s, nullptr, 0),
+      WITH_SESSION(C_Verify, kNoOperation, s, nullptr, 0, nullptr, 0),
+      WITH_SESSION(C_VerifyUpdate, kNoOperation, s, nullptr, 0),
+      WITH_SESSION(C_VerifyFinal, kNoOperation, s, nullptr, 0),
+      WITH_SESSION(C_GenerateKeyPair, kArguments, s, nullptr, nullptr, 0, nullptr, 0, nullptr, nullptr),
+      WITH_SESSION(C_SeedRandom, kFine, s, nullptr, 0),
+      WITH_SESSION(C_GenerateRandom, kFine, s, nullptr, 0),
+      WITH_SESSION(C_GetFunctionStatus, kNotParallel, s),
+      WITH_SESSION(C_CancelFunction, kNotParallel, s),
+
+      UNSUPPORTED(C_GetOperationState, s, nullptr, nullptr),
+      UNSUPPORTED(C_SetOperationState, s, nullptr, 0, 0, 0),
+      UNSUPPORTED(C_DigestKey, s, 0),
+      UNSUPPORTED(C_SignRecoverInit, s, nullptr, 0),
+      UNSUPPORTED(C_SignRecover, s, nullptr, 0, nullptr, nullptr),
+      UNSUPPORTED(C_VerifyRecoverInit, s, nullptr, 0),
+      UNSUPPORTED(C_VerifyRecover, s, nullptr, 0, nullptr, nullptr),
+      UNSUPPORTED(C_DigestEncryptUpdate, s, nullptr, 0, nullptr, nullptr),
+      UNSUPPORTED(C_DecryptDigestUpdate, s, nullptr, 0, nullptr, nullptr),
+      UNSUPPORTED(C_SignEncryptUpdate, s, nullptr, 0, nullptr, nullptr),
+      UNSUPPORTED(C_DecryptVerifyUpdate, s, nullptr, 0, nullptr, nullptr),
+      UNSUPPORTED(C_GenerateKey, s, nullptr, nullptr, 0, nullptr),
+      UNSUPPORTED(C_WrapKey, s, nullptr, 0, 0, nullptr, nullptr),
+      UNSUPPORTED(C_UnwrapKey, s, nullptr, 0, nullptr, 0, nullptr, 0, nullptr),
+      UNSUPPORTED(C_DeriveKey, s, nullptr, 0, nullptr, 0, nullptr),
+
+      // These two close: they come last, so that a walk through the table keeps its session till here.
+      WITH_SESSION(C_FindObjectsInit, kFine, s, nullptr, 0),
+      WITH_SESSION(C_CloseSession, (ReturnValues{CKR_OK}), s),
+      WITHOUT_SESSION(C_CloseAllSessions, (ReturnValues{CKR_OK}), slots().at(0)),
+  };
+  return all;
+}
+
+}  // namespace vtpm::conformance

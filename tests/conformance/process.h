@@ -1,0 +1,30 @@
+// Other processes: forked children of a test, and this program run again as a stranger.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace vtpm::conformance {
+
+/// Runs `work` in a forked child and waits for it. Empty when all went well, else the sentence of what went wrong: an
+/// exception's text (MUST throws), or how the child died. A child that has not ended after 60 s is killed.
+std::string in_child(const std::function<void()>& work);
+
+/// What this program did in another role.
+struct Ran {
+  int status = -1;     // exit status; -1 when it was killed
+  std::string output;  // its standard output and standard error
+};
+/// Executes this program anew with `--act name argument…`; the environment (and so the store) is inherited.
+Ran run_act(const std::vector<std::string>& arguments);
+
+/// What `--act name` does; registered by the files that need a stranger. A throwing act exits with 1 and the sentence.
+using Act = std::function<void(const std::vector<std::string>& arguments)>;
+std::map<std::string, Act>& acts();
+struct RegisterAct {
+  RegisterAct(const std::string& name, Act act) { acts()[name] = std::move(act); }
+};
+
+}  // namespace vtpm::conformance
