@@ -7,7 +7,8 @@
 // docs/architecture.md shows. Instances move between engines, least recently used first.
 //
 // TPM words only: no PKCS#11, no store. Thread-safe. Faults throw Error: kTpm (unexpected response code, in the
-// sentence), kTpmFailure (the instance died; it is re-booted at the next use), kNvFull, kNvExists, kAuthFailed, kNotFound.
+// sentence), kTpmFailure (the instance died; it is re-booted at the next use), kNvFull, kNvExists, kAuthFailed,
+// kNotFound.
 #pragma once
 
 #include <cstdint>
@@ -54,10 +55,10 @@ class Engine {
   auto use_current(F&& work) {
     return run<F>(std::forward<F>(work), Freshness::kCurrent);
   }
-  /// Storing commands. The caller holds the store's lock; the instance is brought to the newest state first. Returns the
-  /// permanent state to be committed; afterwards exactly one of `committed` (with the version that `StateSource` will
-  /// report for it) or `discard` (the instance is re-booted from the committed state) must follow before the lock goes.
-  /// When `work` throws, nothing was changed that survives, and neither call is needed.
+  /// Storing commands. The caller holds the store's lock; the instance is brought to the newest state first. Returns
+  /// the permanent state to be committed; afterwards exactly one of `committed` (with the version that `StateSource`
+  /// will report for it) or `discard` (the instance is re-booted from the committed state) must follow before the lock
+  /// goes. When `work` throws, nothing was changed that survives, and neither call is needed.
   SecretBytes change(const std::function<void(Commands&)>& work);
   void committed(uint64_t version);
   void discard();

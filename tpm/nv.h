@@ -21,8 +21,8 @@ struct NvPublic {
   uint32_t attributes = 0;
   uint16_t size = 0;
   bool written() const;
-  bool is_ordinary() const;   // TPM_NT_ORDINARY
-  bool is_counter() const;    // TPM_NT_COUNTER
+  bool is_ordinary() const;  // TPM_NT_ORDINARY
+  bool is_counter() const;   // TPM_NT_COUNTER
   bool owner_readable() const;
   bool owner_writable() const;
   bool auth_readable() const;

@@ -7,8 +7,9 @@
 
 namespace vtpm::tpm {
 
-/// A wrapped key as the owner stores it. `public_area` (TPM2B_PUBLIC) and `private_area` (TPM2B_PRIVATE) are marshalled,
-/// size included; the creation evidence (TPM2B_CREATION_DATA, TPM2B_DIGEST, TPMT_TK_CREATION) is empty for imported keys.
+/// A wrapped key as the owner stores it. `public_area` (TPM2B_PUBLIC) and `private_area` (TPM2B_PRIVATE) are
+/// marshalled, size included; the creation evidence (TPM2B_CREATION_DATA, TPM2B_DIGEST, TPMT_TK_CREATION) is empty for
+/// imported keys.
 struct KeyBlob {
   Bytes public_area, private_area;
   SecretBytes auth;  // random auth value of the object
@@ -17,8 +18,8 @@ struct KeyBlob {
 };
 
 struct RsaTemplate {
-  unsigned bits = 2048;         // 1024, 2048, 3072
-  uint32_t exponent = 65537;    // >= 65537
+  unsigned bits = 2048;       // 1024, 2048, 3072
+  uint32_t exponent = 65537;  // >= 65537
 };
 
 /// What the TPM can honour, so that a caller can decide before it tries.

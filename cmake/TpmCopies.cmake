@@ -1,0 +1,52 @@
+# vtpm_tpm_copies(target prefix…): independent copies of libtpms inside one library.
+#
+# libtpms keeps one TPM in global variables. Its static archive is therefore linked relocatably once; then objcopy makes
+# each copy private: the TPMLIB_* entry points get the copy's own prefix, everything else becomes local, the calls named
+# in tpm/redirections.txt go to functions of ours, and the writable sections get names of their own, so that the
+# linker's __start_/__stop_ symbols tell where a copy's whole memory lies (tpm/instance.cc wipes it).
+find_program(VTPM_LD NAMES ld.bfd ld REQUIRED)
+find_program(VTPM_OBJCOPY NAMES objcopy REQUIRED)
+find_library(VTPM_LIBTPMS_ARCHIVE NAMES libtpms.a REQUIRED)
+
+# What of libtpms is called; tpm/copies.cc declares the same names.
+set(VTPM_TPM_ENTRY_POINTS
+  TPMLIB_ChooseTPMVersion TPMLIB_RegisterCallbacks TPMLIB_MainInit TPMLIB_Terminate TPMLIB_Process TPMLIB_GetState)
+
+function(vtpm_tpm_copies target)
+  set(directory ${CMAKE_CURRENT_BINARY_DIR}/copies)
+  file(MAKE_DIRECTORY ${directory})
+  set(whole ${directory}/libtpms.o)
+  add_custom_command(OUTPUT ${whole}
+    COMMAND ${VTPM_LD} -r --whole-archive ${VTPM_LIBTPMS_ARCHIVE} -o ${whole}
+    DEPENDS ${VTPM_LIBTPMS_ARCHIVE} VERBATIM)
+
+  set(redirections ${CMAKE_CURRENT_SOURCE_DIR}/redirections.txt)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${redirections})
+  file(STRINGS ${redirections} common REGEX "^[^#]")  # objcopy wants no comments and no empty lines
+  list(JOIN common "\n" common)
+  set(table "// Written by cmake/TpmCopies.cmake.\n")
+  foreach(prefix ${ARGN})
+    set(names "${common}\n")
+    set(keep "")
+    foreach(entry ${VTPM_TPM_ENTRY_POINTS})
+      string(APPEND names "${entry} ${prefix}_${entry}\n")
+      string(APPEND keep "${prefix}_${entry}\n")
+    endforeach()
+    file(CONFIGURE OUTPUT ${directory}/${prefix}.names CONTENT "${names}" @ONLY)
+    file(CONFIGURE OUTPUT ${directory}/${prefix}.keep CONTENT "${keep}" @ONLY)
+    set(object ${directory}/${prefix}.o)
+    add_custom_command(OUTPUT ${object}
+      COMMAND ${VTPM_OBJCOPY} --redefine-syms=${directory}/${prefix}.names --keep-global-symbols=${directory}/${prefix}.keep
+        --rename-section .bss=${prefix}_bss --rename-section .data=${prefix}_data
+        --rename-section .data.rel=${prefix}_data_rel ${whole} ${object}
+      DEPENDS ${whole} ${directory}/${prefix}.names ${directory}/${prefix}.keep VERBATIM)
+    list(APPEND objects ${object})
+    string(APPEND table "VTPM_TPM_COPY(${prefix})\n")
+  endforeach()
+  file(CONFIGURE OUTPUT ${directory}/vtpm_tpm_copies.inc CONTENT "${table}" @ONLY)
+  # A static library hands external objects on to whoever links it; an object library would not.
+  set_source_files_properties(${objects} PROPERTIES EXTERNAL_OBJECT TRUE GENERATED TRUE)
+  target_sources(${target} PRIVATE ${objects})
+  target_include_directories(${target} PRIVATE ${directory})
+  set(VTPM_TPM_COPY_OBJECTS ${objects} CACHE INTERNAL "the objects that the import test reads")
+endfunction()

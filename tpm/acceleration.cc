@@ -1,0 +1,179 @@
+// The low-level RSA and EC_KEY functions are deprecated in OpenSSL 3.0; they are what libtpms calls.
+#define OPENSSL_SUPPRESS_DEPRECATED
+
+#include "tpm/acceleration.h"
+
+#include <openssl/ec.h>
+#include <openssl/obj_mac.h>
+#include <openssl/rsa.h>
+
+#include <algorithm>
+
+#include "crypto/openssl.h"
+#include "tpm/guard.h"
+
+namespace vtpm::tpm {
+
+using crypto::BigNumber;
+using crypto::BigNumberContext;
+using Group = crypto::Owned<EC_GROUP, EC_GROUP_free>;
+using Rsa = crypto::Owned<RSA, RSA_free>;
+
+struct Acceleration::Curve {
+  Group group;
+  BigNumber p, a, b;
+};
+
+struct Acceleration::RsaKey {
+  BigNumber n, d;
+  crypto::Key key;
+};
+
+namespace {
+
+constexpr int kNamedCurves[] = {NID_X9_62_prime256v1, NID_secp384r1, NID_secp521r1, NID_secp224r1,
+                                NID_X9_62_prime192v1};
+
+BigNumber copy_of(const BIGNUM* number) { return BigNumber(BN_dup(number)); }
+
+/// p from n, e and dP; null when the numbers do not belong together.
+BigNumber find_prime(const BIGNUM* n, const BIGNUM* e, const BIGNUM* dp, BN_CTX* context) {
+  BigNumber exponent(BN_new()), power(BN_new()), two(BN_new()), p(BN_new());
+  if (!exponent || !power || !two || !p) return nullptr;
+  if (!BN_mul(exponent.get(), e, dp, context) || !BN_set_word(two.get(), 2)) return nullptr;
+  BN_set_flags(exponent.get(), BN_FLG_CONSTTIME);  // it is as secret as dP
+  if (!BN_mod_exp(power.get(), two.get(), exponent.get(), n, context)) return nullptr;
+  if (!BN_mod_sub(power.get(), power.get(), two.get(), n, context)) return nullptr;
+  if (!BN_gcd(p.get(), power.get(), n, context)) return nullptr;
+  if (BN_is_one(p.get()) || BN_cmp(p.get(), n) == 0) return nullptr;
+  return p;
+}
+
+/// d mod (prime - 1)
+BigNumber reduce(const BIGNUM* d, const BIGNUM* prime, BN_CTX* context) {
+  BigNumber order(BN_dup(prime)), reduced(BN_new());
+  if (!order || !reduced || !BN_sub_word(order.get(), 1)) return nullptr;
+  BN_set_flags(order.get(), BN_FLG_CONSTTIME);
+  return BN_mod(reduced.get(), d, order.get(), context) ? std::move(reduced) : nullptr;
+}
+
+crypto::Key build_key(const BIGNUM* n, const BIGNUM* e, const BIGNUM* d, const BIGNUM* dp) {
+  BigNumberContext context(BN_CTX_secure_new());
+  if (!context) return nullptr;
+  BigNumber p = find_prime(n, e, dp, context.get());
+  BigNumber q(BN_new()), rest(BN_new()), coefficient(BN_new());
+  if (!p || !q || !rest || !coefficient) return nullptr;
+  BN_set_flags(p.get(), BN_FLG_CONSTTIME);
+  if (!BN_div(q.get(), rest.get(), n, p.get(), context.get()) || !BN_is_zero(rest.get())) return nullptr;
+  BN_set_flags(q.get(), BN_FLG_CONSTTIME);
+  BigNumber p_exponent = reduce(d, p.get(), context.get()), q_exponent = reduce(d, q.get(), context.get());
+  if (!p_exponent || !q_exponent || BN_cmp(p_exponent.get(), dp) != 0) return nullptr;
+  if (!BN_mod_inverse(coefficient.get(), q.get(), p.get(), context.get())) return nullptr;
+
+  Rsa rsa(RSA_new());
+  BigNumber modulus = copy_of(n), public_exponent = copy_of(e), private_exponent = copy_of(d);
+  crypto::Key key(EVP_PKEY_new());
+  if (!rsa || !key || !modulus || !public_exponent || !private_exponent) return nullptr;
+  // Each set0 takes its numbers over, if it succeeds.
+  if (!RSA_set0_key(rsa.get(), modulus.get(), public_exponent.get(), private_exponent.get())) return nullptr;
+  (void)modulus.release(), (void)public_exponent.release(), (void)private_exponent.release();
+  if (!RSA_set0_factors(rsa.get(), p.get(), q.get())) return nullptr;
+  (void)p.release(), (void)q.release();
+  if (!RSA_set0_crt_params(rsa.get(), p_exponent.get(), q_exponent.get(), coefficient.get())) return nullptr;
+  (void)p_exponent.release(), (void)q_exponent.release(), (void)coefficient.release();
+  if (!EVP_PKEY_set1_RSA(key.get(), rsa.get())) return nullptr;
+  return key;
+}
+
+}  // namespace
+
+Acceleration::Acceleration() = default;
+Acceleration::~Acceleration() = default;
+
+ec_group_st* Acceleration::named_curve(const BIGNUM* p, const BIGNUM* a, const BIGNUM* b) {
+  for (const Curve& curve : curves_) {
+    if (BN_cmp(curve.p.get(), p) == 0 && BN_cmp(curve.a.get(), a) == 0 && BN_cmp(curve.b.get(), b) == 0)
+      return curve.group.get();
+  }
+  for (const int nid : kNamedCurves) {
+    Curve curve{Group(EC_GROUP_new_by_curve_name(nid)), BigNumber(BN_new()), BigNumber(BN_new()), BigNumber(BN_new())};
+    if (!curve.group || !curve.p || !curve.a || !curve.b) return nullptr;
+    if (!EC_GROUP_get_curve(curve.group.get(), curve.p.get(), curve.a.get(), curve.b.get(), nullptr)) return nullptr;
+    if (BN_cmp(curve.p.get(), p) != 0 || BN_cmp(curve.a.get(), a) != 0 || BN_cmp(curve.b.get(), b) != 0) continue;
+    curves_.push_back(std::move(curve));
+    return curves_.back().group.get();
+  }
+  return nullptr;
+}
+
+bool Acceleration::owns(const ec_group_st* group) const {
+  return std::any_of(curves_.begin(), curves_.end(), [&](const Curve& curve) { return curve.group.get() == group; });
+}
+
+evp_pkey_st* Acceleration::complete_rsa(const evp_pkey_st* key) {
+  if (key == nullptr || EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA) return nullptr;
+  const RSA* rsa = EVP_PKEY_get0_RSA(key);
+  if (rsa == nullptr) return nullptr;
+  const BIGNUM *n, *e, *d, *p, *q, *dp, *dq, *coefficient;
+  RSA_get0_key(rsa, &n, &e, &d);
+  RSA_get0_factors(rsa, &p, &q);
+  RSA_get0_crt_params(rsa, &dp, &dq, &coefficient);
+  if (n == nullptr || e == nullptr || d == nullptr || dp == nullptr || p != nullptr) return nullptr;
+
+  auto found = std::find_if(rsa_.begin(), rsa_.end(), [&](const RsaKey& cached) {
+    return BN_cmp(cached.n.get(), n) == 0 && BN_cmp(cached.d.get(), d) == 0;
+  });
+  if (found == rsa_.end()) {
+    RsaKey fresh{copy_of(n), copy_of(d), build_key(n, e, d, dp)};
+    if (!fresh.n || !fresh.d || !fresh.key) return nullptr;
+    if (rsa_.size() == kRsaKeys) rsa_.pop_back();
+    rsa_.push_back(std::move(fresh));
+    found = rsa_.end() - 1;
+  }
+  std::rotate(rsa_.begin(), found, found + 1);
+  return rsa_.front().key.get();
+}
+
+void Acceleration::forget() noexcept { rsa_.clear(); }
+
+size_t Acceleration::cached_keys() const { return rsa_.size(); }
+
+void Acceleration::clear_errors() noexcept { ERR_clear_error(); }
+
+}  // namespace vtpm::tpm
+
+using vtpm::tpm::Acceleration;
+using vtpm::tpm::current_call;
+
+// The redirected calls. What they allocate with `new` may fail like anything else: then OpenSSL's own way is taken.
+extern "C" {
+
+EC_GROUP* vtpm_tpm_EC_GROUP_new_curve_GFp(const BIGNUM* p, const BIGNUM* a, const BIGNUM* b, BN_CTX* context) {
+  try {
+    if (EC_GROUP* group = current_call->acceleration->named_curve(p, a, b)) return group;
+  } catch (...) {
+  }
+  return EC_GROUP_new_curve_GFp(p, a, b, context);
+}
+
+int vtpm_tpm_EC_GROUP_set_generator(EC_GROUP* group, const EC_POINT* generator, const BIGNUM* order,
+                                    const BIGNUM* cofactor) {
+  if (!current_call->acceleration->owns(group)) return EC_GROUP_set_generator(group, generator, order, cofactor);
+  // A named curve has its generator already. Another order would be another group: refused, it can not be honoured.
+  return BN_cmp(EC_GROUP_get0_order(group), order) == 0 &&
+         EC_POINT_cmp(group, EC_GROUP_get0_generator(group), generator, nullptr) == 0;
+}
+
+void vtpm_tpm_EC_GROUP_free(EC_GROUP* group) {
+  if (!current_call->acceleration->owns(group)) EC_GROUP_free(group);
+}
+
+EVP_PKEY_CTX* vtpm_tpm_EVP_PKEY_CTX_new(EVP_PKEY* key, ENGINE* engine) {
+  try {
+    if (EVP_PKEY* complete = current_call->acceleration->complete_rsa(key)) return EVP_PKEY_CTX_new(complete, engine);
+  } catch (...) {
+  }
+  return EVP_PKEY_CTX_new(key, engine);
+}
+
+}  // extern "C"

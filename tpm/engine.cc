@@ -1,0 +1,123 @@
+#include "tpm/engine.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <thread>
+
+#include "tpm/commands.h"
+#include "tpm/instance.h"
+#include "tpm/pool.h"
+#include "tpm/storage_root.h"
+
+namespace vtpm::tpm {
+
+struct Engine::Impl {
+  Impl(std::shared_ptr<StateSource> source_in, unsigned limit_in) : source(std::move(source_in)), limit(limit_in) {}
+
+  std::shared_ptr<StateSource> source;
+  unsigned limit;
+
+  // The slot of a change that is neither committed nor discarded yet, and the thread that made it. Other threads can
+  // not get it; that thread's own commands run on it and see what it changed.
+  Hold pending;
+  std::atomic<std::thread::id> pending_thread = std::thread::id();
+
+  bool is_pending() const { return pending_thread.load(std::memory_order_relaxed) == std::this_thread::get_id(); }
+  Hold ready(Freshness freshness);
+  void settle(uint64_t version);
+};
+
+/// A slot that holds a state as new as was asked for. The source is only asked while no slot is held: it may take locks
+/// that the holder of a slot must not wait for.
+Hold Engine::Impl::ready(Freshness freshness) {
+  const uint64_t wanted = freshness == Freshness::kCurrent ? source->version() : 0;
+  std::optional<StateSource::State> loaded;
+  for (;;) {
+    Hold hold = Pool::get().acquire(this, limit, loaded ? loaded->version : wanted);
+    const uint64_t version = hold->version;
+    if (version != 0 && hold->instance.alive() && hold->process == getpid()) {
+      if (freshness == Freshness::kAny || version == wanted || (loaded && version == loaded->version)) return hold;
+    }
+    if (loaded) {
+      hold->version = 0;
+      hold->commands.power_on(loaded->permanent);
+      hold->process = getpid();
+      hold->version = loaded->version;
+      return hold;
+    }
+    hold = {};
+    loaded = source->load();
+  }
+}
+
+/// Ends the pending change; the slot holds `version` now (0: it must be powered on again).
+void Engine::Impl::settle(uint64_t version) {
+  if (!is_pending()) return;
+  pending->version = version;
+  pending_thread = std::thread::id();
+  pending = {};
+}
+
+Engine::Engine(std::shared_ptr<StateSource> source, unsigned limit)
+    : impl_(std::make_unique<Impl>(std::move(source), limit)) {}
+
+Engine::~Engine() { forget(); }
+
+SecretBytes Engine::manufacture() {
+  // A local address makes an owner that nobody else is; the instance is vacated, whatever happens.
+  struct Visitor {
+    Hold hold = Pool::get().acquire(this, 1, 0);
+    ~Visitor() { hold->vacate(); }
+  } visitor;
+  Commands& tpm = visitor.hold->commands;
+  tpm.power_on_new();
+  create_storage_root(tpm);
+  return visitor.hold->instance.permanent();
+}
+
+void Engine::run_erased(const std::function<void(Commands&)>& work, Freshness freshness) {
+  if (impl_->is_pending()) return work(impl_->pending->commands);
+  const Hold hold = impl_->ready(freshness);
+  // A command that stored nevertheless (a dictionary-attack event, say) has left a state that is nobody's: the next use
+  // starts from the committed one.
+  struct Check {
+    Slot& slot;
+    ~Check() {
+      if (!slot.instance.alive() || slot.instance.take_stored()) slot.version = 0;
+    }
+  } check{*hold.slot};
+  work(hold->commands);
+}
+
+SecretBytes Engine::change(const std::function<void(Commands&)>& work) {
+  if (!impl_->is_pending()) {
+    impl_->pending = impl_->ready(Freshness::kCurrent);
+    impl_->pending_thread = std::this_thread::get_id();
+  }
+  try {
+    work(impl_->pending->commands);
+    Instance& instance = impl_->pending->instance;
+    std::optional<SecretBytes> stored = instance.take_stored();
+    return stored ? std::move(*stored) : instance.permanent();
+  } catch (...) {
+    impl_->settle(0);
+    throw;
+  }
+}
+
+void Engine::committed(uint64_t version) { impl_->settle(version); }
+
+void Engine::discard() { impl_->settle(0); }
+
+void Engine::forget() {
+  discard();
+  Pool::get().release_all(impl_.get());
+}
+
+void Engine::after_fork() noexcept {
+  // The holder of a pending change may not exist in the child; its lock is part of the pool's that the fork gate keeps.
+  Pool::get().for_each(impl_.get(), [](Slot& slot) { slot.version = 0; });
+}
+
+}  // namespace vtpm::tpm

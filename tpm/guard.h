@@ -1,0 +1,55 @@
+// The guard around every call into a libtpms copy.
+//
+// libtpms ends a hopeless situation with an assertion (abort) or with a jump through a buffer that it may never have
+// set. Both are redirected to `Call::cut_off`, which jumps back to the guard: the frames in between are C frames of
+// libtpms, so no destructor is passed over. The copy is unusable afterwards; Instance marks itself dead.
+//
+// A thread that runs inside a copy finds its context (heap, caches, state to load) in `current_call`, because libtpms'
+// callbacks and the redirected functions have no argument of ours.
+#pragma once
+
+#include <setjmp.h>
+
+#include <type_traits>
+#include <utility>
+
+#include "crypto/bytes.h"
+
+namespace vtpm::tpm {
+
+class Acceleration;
+class Heap;
+
+struct Call {
+  Heap* heap = nullptr;
+  Acceleration* acceleration = nullptr;
+  ByteView permanent_in;                 // what the load callback answers; empty: there is none, a new TPM is made
+  SecretBytes* permanent_out = nullptr;  // where the store callback copies the permanent state to
+  bool stored = false;                   // the store callback came
+  bool lost = false;                     // it came and there was no memory for the copy
+  unsigned complaints = 0;               // what libtpms wanted to print; counted, never kept: it holds passwords
+  char reason[200] = {};                 // why the call was cut off
+  jmp_buf jump = {};
+
+  /// Leaves libtpms for the guard; `reason` has been filled in.
+  [[noreturn]] void cut_off() noexcept { longjmp(jump, 1); }
+};
+
+extern thread_local Call* current_call;
+
+/// Runs `body` with `call` as this thread's current call. False when it was cut off. `body` must only enter libtpms:
+/// the jump passes over its frame.
+template <typename F>
+[[gnu::noinline]] bool guarded(Call& call, F&& body) noexcept {
+  static_assert(std::is_trivially_destructible_v<std::remove_reference_t<F>>);
+  current_call = &call;
+  if (_setjmp(call.jump) != 0) {
+    current_call = nullptr;
+    return false;
+  }
+  body();
+  current_call = nullptr;
+  return true;
+}
+
+}  // namespace vtpm::tpm
