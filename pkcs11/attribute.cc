@@ -1,0 +1,169 @@
+#include "pkcs11/attribute.h"
+
+#include <cstdio>
+
+#include "pkcs11/refusal.h"
+
+namespace vtpm::pkcs11 {
+namespace {
+
+#define ROW(type, form) \
+  { type, #type, Form::form }
+constexpr AttributeRow kRows[] = {
+    ROW(CKA_CLASS, kUlong),
+    ROW(CKA_TOKEN, kBool),
+    ROW(CKA_PRIVATE, kBool),
+    ROW(CKA_LABEL, kBytes),
+    ROW(CKA_UNIQUE_ID, kBytes),
+    ROW(CKA_APPLICATION, kBytes),
+    ROW(CKA_VALUE, kBytes),
+    ROW(CKA_OBJECT_ID, kBytes),
+    ROW(CKA_CERTIFICATE_TYPE, kUlong),
+    ROW(CKA_ISSUER, kBytes),
+    ROW(CKA_SERIAL_NUMBER, kBytes),
+    ROW(CKA_TRUSTED, kBool),
+    ROW(CKA_CERTIFICATE_CATEGORY, kUlong),
+    ROW(CKA_JAVA_MIDP_SECURITY_DOMAIN, kUlong),
+    ROW(CKA_URL, kBytes),
+    ROW(CKA_HASH_OF_SUBJECT_PUBLIC_KEY, kBytes),
+    ROW(CKA_HASH_OF_ISSUER_PUBLIC_KEY, kBytes),
+    ROW(CKA_NAME_HASH_ALGORITHM, kUlong),
+    ROW(CKA_CHECK_VALUE, kBytes),
+    ROW(CKA_KEY_TYPE, kUlong),
+    ROW(CKA_SUBJECT, kBytes),
+    ROW(CKA_ID, kBytes),
+    ROW(CKA_SENSITIVE, kBool),
+    ROW(CKA_ENCRYPT, kBool),
+    ROW(CKA_DECRYPT, kBool),
+    ROW(CKA_WRAP, kBool),
+    ROW(CKA_UNWRAP, kBool),
+    ROW(CKA_SIGN, kBool),
+    ROW(CKA_SIGN_RECOVER, kBool),
+    ROW(CKA_VERIFY, kBool),
+    ROW(CKA_VERIFY_RECOVER, kBool),
+    ROW(CKA_DERIVE, kBool),
+    ROW(CKA_START_DATE, kDate),
+    ROW(CKA_END_DATE, kDate),
+    ROW(CKA_MODULUS, kBytes),
+    ROW(CKA_MODULUS_BITS, kUlong),
+    ROW(CKA_PUBLIC_EXPONENT, kBytes),
+    ROW(CKA_PRIVATE_EXPONENT, kBytes),
+    ROW(CKA_PRIME_1, kBytes),
+    ROW(CKA_PRIME_2, kBytes),
+    ROW(CKA_EXPONENT_1, kBytes),
+    ROW(CKA_EXPONENT_2, kBytes),
+    ROW(CKA_COEFFICIENT, kBytes),
+    ROW(CKA_PUBLIC_KEY_INFO, kBytes),
+    ROW(CKA_EXTRACTABLE, kBool),
+    ROW(CKA_LOCAL, kBool),
+    ROW(CKA_NEVER_EXTRACTABLE, kBool),
+    ROW(CKA_ALWAYS_SENSITIVE, kBool),
+    ROW(CKA_KEY_GEN_MECHANISM, kUlong),
+    ROW(CKA_MODIFIABLE, kBool),
+    ROW(CKA_COPYABLE, kBool),
+    ROW(CKA_DESTROYABLE, kBool),
+    ROW(CKA_EC_PARAMS, kBytes),
+    ROW(CKA_EC_POINT, kBytes),
+    ROW(CKA_ALWAYS_AUTHENTICATE, kBool),
+    ROW(CKA_WRAP_WITH_TRUSTED, kBool),
+    ROW(CKA_ALLOWED_MECHANISMS, kUlongArray),
+    ROW(CKA_VTPM_RESIDENT, kBool),
+    ROW(CKA_VTPM_NV_INDEX, kUlong),
+    ROW(CKA_VTPM_BOUND, kBool),
+    ROW(kFieldSlotNumber, kUlong),
+};
+#undef ROW
+
+bool digits(ByteView text) {
+  return std::all_of(text.begin(), text.end(), [](uint8_t c) { return c >= '0' && c <= '9'; });
+}
+
+}  // namespace
+
+const AttributeRow* attribute_row(CK_ATTRIBUTE_TYPE type) {
+  for (const AttributeRow& row : kRows) {
+    if (row.type == type) return &row;
+  }
+  return nullptr;
+}
+
+std::string attribute_name(CK_ATTRIBUTE_TYPE type) {
+  if (const AttributeRow* row = attribute_row(type)) return std::string(row->name);
+  char text[32];
+  std::snprintf(text, sizeof text, "attribute 0x%lx", type);
+  return text;
+}
+
+bool well_formed(const AttributeRow& row, ByteView value) {
+  switch (row.form) {
+    case Form::kBytes:
+      return true;
+    case Form::kBool:
+      return value.size() == 1 && value[0] <= 1;
+    case Form::kUlong:
+      return value.size() == sizeof(CK_ULONG);
+    case Form::kDate:
+      return value.empty() || (value.size() == sizeof(CK_DATE) && digits(value));
+    case Form::kUlongArray:
+      return value.size() % sizeof(CK_ULONG) == 0;
+  }
+  return false;
+}
+
+Template::Template(const CK_ATTRIBUTE* rows, CK_ULONG count) {
+  // No real template is longer; a wild count must not make us read far beyond the caller's array or allocate for it.
+  constexpr CK_ULONG kMostRows = 1024;
+  constexpr CK_ULONG kMostOctets = 16 << 20;
+  refuse_if(count > 0 && rows == nullptr, CKR_ARGUMENTS_BAD, "the template is a null pointer");
+  refuse_if(count > kMostRows, CKR_ARGUMENTS_BAD, "the template has an absurd number of attributes");
+  rows_.reserve(count);
+  for (CK_ULONG i = 0; i < count; ++i) {
+    CK_ATTRIBUTE row;
+    std::memcpy(&row, reinterpret_cast<const char*>(rows) + i * sizeof row, sizeof row);  // may be unaligned
+    if (row.ulValueLen == CK_UNAVAILABLE_INFORMATION || row.ulValueLen > kMostOctets) {
+      refuse(CKR_ATTRIBUTE_VALUE_INVALID, attribute_name(row.type) + " has an absurd length");
+    }
+    if (row.pValue == nullptr && row.ulValueLen > 0) {
+      refuse(CKR_ATTRIBUTE_VALUE_INVALID, attribute_name(row.type) + " has a length but a null pointer");
+    }
+    ByteView value(static_cast<const uint8_t*>(row.pValue), row.pValue ? row.ulValueLen : 0);
+    const AttributeRow* known = attribute_row(row.type);
+    if (known && !well_formed(*known, value)) {
+      refuse(CKR_ATTRIBUTE_VALUE_INVALID, attribute_name(row.type) + " has a wrong length or value");
+    }
+    if (const Row* before = find(row.type)) {
+      if (!equal(before->value, value)) {
+        refuse(CKR_TEMPLATE_INCONSISTENT, attribute_name(row.type) + " is given twice with different values");
+      }
+      continue;
+    }
+    rows_.push_back({row.type, value});
+  }
+}
+
+const Template::Row* Template::find(CK_ATTRIBUTE_TYPE type) const {
+  for (const Row& row : rows_) {
+    if (row.type == type) return &row;
+  }
+  return nullptr;
+}
+
+ByteView Template::get(CK_ATTRIBUTE_TYPE type) const {
+  const Row* row = find(type);
+  return row ? row->value : ByteView();
+}
+
+bool Template::flag(CK_ATTRIBUTE_TYPE type, bool absent) const {
+  const Row* row = find(type);
+  return row ? row->value[0] != CK_FALSE : absent;
+}
+
+std::optional<CK_ULONG> Template::number(CK_ATTRIBUTE_TYPE type) const {
+  const Row* row = find(type);
+  if (!row) return std::nullopt;
+  CK_ULONG result;
+  std::memcpy(&result, row->value.data(), sizeof result);
+  return result;
+}
+
+}  // namespace vtpm::pkcs11

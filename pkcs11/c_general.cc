@@ -1,0 +1,206 @@
+// General-purpose, slot and token functions (PKCS#11 2.40, 5.4 and 5.5).
+#include <algorithm>
+#include <cstring>
+
+#include "pkcs11/entry.h"
+#include "pkcs11/function_list.h"
+#include "pkcs11/mechanism.h"
+
+using namespace vtpm;          // NOLINT: the C functions of this file are outside of every namespace
+using namespace vtpm::pkcs11;  // NOLINT
+
+namespace {
+
+constexpr std::string_view kManufacturer = "vtpm-pkcs11";
+constexpr std::string_view kModel = "libtpms 2.0";
+constexpr CK_VERSION kVersion = {VTPM_VERSION_MAJOR, VTPM_VERSION_MINOR};
+
+/// Fixed fields are filled up with blanks, never with NUL.
+template <size_t N>
+void fill(unsigned char (&field)[N], std::string_view text) {
+  std::memset(field, ' ', N);
+  std::memcpy(field, text.data(), std::min(text.size(), N));
+}
+
+/// PKCS#11 5.4: all four mutex functions or none. They are not needed: locks are the operating system's own, which work
+/// beside an application's.
+void check_arguments(const CK_C_INITIALIZE_ARGS& arguments) {
+  refuse_if(arguments.pReserved, CKR_ARGUMENTS_BAD, "pReserved must be null");
+  const int given =
+      !!arguments.CreateMutex + !!arguments.DestroyMutex + !!arguments.LockMutex + !!arguments.UnlockMutex;
+  refuse_if(given != 0 && given != 4, CKR_ARGUMENTS_BAD, "all four mutex functions or none must be given");
+}
+
+CK_FLAGS count_flags(const store::Attempts& attempts, CK_FLAGS low, CK_FLAGS final_try, CK_FLAGS locked) {
+  if (attempts.failures == 0) return 0;
+  if (attempts.limit == 0) return low;
+  if (attempts.failures >= attempts.limit) return low | locked;
+  return attempts.failures + 1 == attempts.limit ? low | final_try : low;
+}
+
+void describe_token(Module& module, Token& token, CK_TOKEN_INFO& info) {
+  fill(info.label, token.identity().label);
+  fill(info.serialNumber, token.identity().serial);
+  info.flags |= CKF_TOKEN_INITIALIZED;
+  if (token.user_pin_set()) info.flags |= CKF_USER_PIN_INITIALIZED;
+  if (token.read_only()) info.flags |= CKF_WRITE_PROTECTED;
+  info.flags |= count_flags(token.attempts(store::Role::kUser), CKF_USER_PIN_COUNT_LOW, CKF_USER_PIN_FINAL_TRY,
+                            CKF_USER_PIN_LOCKED);
+  info.flags |=
+      count_flags(token.attempts(store::Role::kSo), CKF_SO_PIN_COUNT_LOW, CKF_SO_PIN_FINAL_TRY, CKF_SO_PIN_LOCKED);
+  const SessionTable::Count count = module.sessions.count(token);
+  info.ulSessionCount = count.all;
+  info.ulRwSessionCount = count.read_write;
+}
+
+}  // namespace
+
+CK_RV C_Initialize(void* arguments) {
+  return guarded("C_Initialize", [&] {
+    if (arguments) check_arguments(*static_cast<const CK_C_INITIALIZE_ARGS*>(arguments));
+    Module::initialize();
+    return CKR_OK;
+  });
+}
+
+CK_RV C_Finalize(void* reserved) {
+  return guarded("C_Finalize", [&] {
+    refuse_if(reserved, CKR_ARGUMENTS_BAD, "pReserved must be null");
+    Module::finalize();
+    return CKR_OK;
+  });
+}
+
+CK_RV C_GetInfo(CK_INFO* info) {
+  return call("C_GetInfo", [&](Module&) {
+    CK_INFO& out = require(info);
+    out = {};
+    out.cryptokiVersion = {2, 40};
+    fill(out.manufacturerID, kManufacturer);
+    fill(out.libraryDescription, "Emulated TPM 2.0 as a token");
+    out.libraryVersion = kVersion;
+    return CKR_OK;
+  });
+}
+
+CK_RV C_GetFunctionList(CK_FUNCTION_LIST** list) {
+  return guarded("C_GetFunctionList", [&] {
+    require(list) = function_list_2_40();
+    return CKR_OK;
+  });
+}
+
+CK_RV C_GetSlotList(CK_BBOOL, CK_SLOT_ID* slots, CK_ULONG* count) {
+  return call("C_GetSlotList", [&](Module& module) -> CK_RV {
+    CK_ULONG& room = require(count);
+    // PKCS#11 5.5: the list may change when its size is asked for, and stays while it is fetched. Every slot has a
+    // token in it (the free one an uninitialised token), so tokenPresent makes no difference.
+    if (!slots) module.slots.rescan();
+    const std::vector<CK_SLOT_ID> ids = module.slots.ids();
+    const bool fits = room >= ids.size();
+    room = ids.size();
+    if (!slots) return CKR_OK;
+    if (!fits) return CKR_BUFFER_TOO_SMALL;
+    std::copy(ids.begin(), ids.end(), slots);
+    return CKR_OK;
+  });
+}
+
+CK_RV C_GetSlotInfo(CK_SLOT_ID id, CK_SLOT_INFO* info) {
+  return call("C_GetSlotInfo", [&](Module& module) {
+    CK_SLOT_INFO& out = require(info);
+    module.slots.require(id);
+    out = {};
+    fill(out.slotDescription, "vtpm-pkcs11 slot " + std::to_string(id));
+    fill(out.manufacturerID, kManufacturer);
+    out.flags = CKF_TOKEN_PRESENT;
+    out.hardwareVersion = {2, 0};
+    out.firmwareVersion = kVersion;
+    return CKR_OK;
+  });
+}
+
+CK_RV C_GetTokenInfo(CK_SLOT_ID id, CK_TOKEN_INFO* info) {
+  return call("C_GetTokenInfo", [&](Module& module) {
+    CK_TOKEN_INFO& out = require(info);
+    std::shared_ptr<Token> token = module.slots.token(id);
+    out = {};
+    fill(out.label, "");
+    fill(out.manufacturerID, kManufacturer);
+    fill(out.model, kModel);
+    fill(out.serialNumber, "");
+    fill(out.utcTime, "");
+    out.flags = CKF_RNG | CKF_LOGIN_REQUIRED;
+    out.ulMaxSessionCount = out.ulMaxRwSessionCount = module.config.max_sessions;
+    out.ulMinPinLen = kPinLeast;
+    out.ulMaxPinLen = kPinMost;
+    out.ulTotalPublicMemory = out.ulFreePublicMemory = CK_UNAVAILABLE_INFORMATION;
+    out.ulTotalPrivateMemory = out.ulFreePrivateMemory = CK_UNAVAILABLE_INFORMATION;
+    out.hardwareVersion = {2, 0};
+    out.firmwareVersion = kVersion;
+    if (token) describe_token(module, *token, out);
+    return CKR_OK;
+  });
+}
+
+CK_RV C_WaitForSlotEvent(CK_FLAGS flags, CK_SLOT_ID* slot, void* reserved) {
+  return call("C_WaitForSlotEvent", [&](Module&) -> CK_RV {
+    refuse_if(!slot || reserved, CKR_ARGUMENTS_BAD, "pSlot is null or pReserved is not");
+    refuse_if(!(flags & CKF_DONT_BLOCK), CKR_FUNCTION_NOT_SUPPORTED, "this token has no slot events to wait for");
+    return CKR_NO_EVENT;
+  });
+}
+
+CK_RV C_GetMechanismList(CK_SLOT_ID id, CK_MECHANISM_TYPE* list, CK_ULONG* count) {
+  return call("C_GetMechanismList", [&](Module& module) -> CK_RV {
+    CK_ULONG& room = require(count);
+    module.slots.token(id);
+    const auto rows = mechanisms();
+    const bool fits = room >= rows.size();
+    room = rows.size();
+    if (!list) return CKR_OK;
+    if (!fits) return CKR_BUFFER_TOO_SMALL;
+    for (const Mechanism& row : rows) *list++ = row.type;
+    return CKR_OK;
+  });
+}
+
+CK_RV C_GetMechanismInfo(CK_SLOT_ID id, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO* info) {
+  return call("C_GetMechanismInfo", [&](Module& module) {
+    CK_MECHANISM_INFO& out = require(info);
+    module.slots.token(id);
+    const Mechanism* row = find_mechanism(type);
+    refuse_if(!row, CKR_MECHANISM_INVALID, "the mechanism is not known here");
+    out = {row->min_bits, row->max_bits, row->flags};
+    return CKR_OK;
+  });
+}
+
+CK_RV C_InitToken(CK_SLOT_ID id, CK_BYTE* pin, CK_ULONG pin_length, CK_BYTE* label) {
+  return call("C_InitToken", [&](Module& module) {
+    refuse_if(!pin || !label, CKR_ARGUMENTS_BAD, "the PIN or the label is a null pointer");
+    const std::string name(reinterpret_cast<const char*>(label), sizeof(CK_TOKEN_INFO::label));
+    module.slots.initialise(id, input(pin, pin_length), name,
+                            [&](const Token& token) { return module.sessions.count(token).all > 0; });
+    return CKR_OK;
+  });
+}
+
+CK_RV C_InitPIN(CK_SESSION_HANDLE handle, CK_BYTE* pin, CK_ULONG pin_length) {
+  return call_session("C_InitPIN", handle, [&](Module&, Session& session) {
+    refuse_if(!pin, CKR_ARGUMENTS_BAD, "the PIN is a null pointer");
+    refuse_if(session.state() != CKS_RW_SO_FUNCTIONS, CKR_USER_NOT_LOGGED_IN, "only the SO sets the user's PIN");
+    session.token->init_user_pin(input(pin, pin_length));
+    return CKR_OK;
+  });
+}
+
+CK_RV C_SetPIN(CK_SESSION_HANDLE handle, CK_BYTE* old_pin, CK_ULONG old_length, CK_BYTE* new_pin, CK_ULONG new_length) {
+  return call_session("C_SetPIN", handle, [&](Module&, Session& session) {
+    refuse_if(!session.read_write, CKR_SESSION_READ_ONLY, "a PIN is changed in a read/write session");
+    refuse_if(!old_pin || !new_pin, CKR_ARGUMENTS_BAD, "a PIN is a null pointer");
+    const store::Role role = session.token->who() == Who::kSo ? store::Role::kSo : store::Role::kUser;
+    session.token->change_pin(role, input(old_pin, old_length), input(new_pin, new_length));
+    return CKR_OK;
+  });
+}

@@ -1,0 +1,31 @@
+// Key management functions (PKCS#11 2.40, 5.13).
+#include "pkcs11/entry.h"
+#include "pkcs11/function_list.h"
+#include "pkcs11/object_factory.h"
+
+using namespace vtpm;          // NOLINT: the C functions of this file are outside of every namespace
+using namespace vtpm::pkcs11;  // NOLINT
+
+CK_RV C_GenerateKeyPair(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_ATTRIBUTE* public_rows,
+                        CK_ULONG public_count, CK_ATTRIBUTE* private_rows, CK_ULONG private_count,
+                        CK_OBJECT_HANDLE* public_key, CK_OBJECT_HANDLE* private_key) {
+  return call_session("C_GenerateKeyPair", handle, [&](Module&, Session& session) {
+    require(public_key);
+    require(private_key);
+    const Mechanism& row = require_mechanism(mechanism, CKF_GENERATE_KEY_PAIR);
+    require_no_parameter(*mechanism);
+    const Template public_template(public_rows, public_count);
+    const Template private_template(private_rows, private_count);
+    // Rights first: making an RSA key takes a while.
+    session.require_write(public_template.flag(CKA_TOKEN, false), public_template.flag(CKA_PRIVATE, false));
+    session.require_write(private_template.flag(CKA_TOKEN, false), private_template.flag(CKA_PRIVATE, true));
+    KeyPairDraft pair = generate_key_pair(row, public_template, private_template, key_making(session));
+    std::vector<Draft> drafts;
+    drafts.push_back(std::move(pair.public_key));
+    drafts.push_back(std::move(pair.private_key));
+    const std::vector<CK_OBJECT_HANDLE> handles = session.token->add(std::move(drafts), session.handle);
+    *public_key = handles[0];
+    *private_key = handles[1];
+    return CKR_OK;
+  });
+}

@@ -1,0 +1,153 @@
+// Object management functions (PKCS#11 2.40, 5.7).
+#include <algorithm>
+
+#include "pkcs11/entry.h"
+#include "pkcs11/function_list.h"
+#include "pkcs11/lookup.h"
+#include "pkcs11/object_factory.h"
+
+using namespace vtpm;          // NOLINT: the C functions of this file are outside of every namespace
+using namespace vtpm::pkcs11;  // NOLINT
+
+namespace {
+
+CK_OBJECT_HANDLE publish(Session& session, Draft draft) {
+  std::vector<Draft> drafts;
+  drafts.push_back(std::move(draft));
+  return session.token->add(std::move(drafts), session.handle).front();
+}
+
+void require_modifiable(const Object& object) {
+  refuse_if(!object.shown.flag(CKA_MODIFIABLE, true), CKR_ACTION_PROHIBITED,
+            "CKA_MODIFIABLE of the object is CK_FALSE");
+}
+
+/// The standard's order of what to report when several attributes fail.
+CK_RV worse(CK_RV a, CK_RV b) {
+  constexpr CK_RV kOrder[] = {CKR_ATTRIBUTE_SENSITIVE, CKR_ATTRIBUTE_TYPE_INVALID, CKR_BUFFER_TOO_SMALL, CKR_OK};
+  return *std::min_element(std::begin(kOrder), std::end(kOrder),
+                           [&](CK_RV x, CK_RV y) { return (x == a || x == b) && !(y == a || y == b); });
+}
+
+/// PKCS#11 5.7, C_GetAttributeValue: the five cases.
+CK_RV fill_attribute(Session& session, const Object& object, CK_ATTRIBUTE& row) {
+  const Reading reading = read_attribute(session, object, row.type);
+  const size_t room = row.ulValueLen;
+  row.ulValueLen = CK_UNAVAILABLE_INFORMATION;
+  if (reading.rv != CKR_OK) return reading.rv;
+  if (row.pValue) {
+    if (room < reading.value.size()) return CKR_BUFFER_TOO_SMALL;
+    std::copy(reading.value.begin(), reading.value.end(), static_cast<uint8_t*>(row.pValue));
+  }
+  row.ulValueLen = reading.value.size();
+  return CKR_OK;
+}
+
+bool matches(Session& session, const Object& object, const Template& wanted) {
+  return std::all_of(wanted.begin(), wanted.end(), [&](const Template::Row& row) {
+    const Reading reading = read_attribute(session, object, row.type);
+    return reading.rv == CKR_OK && equal(reading.value, row.value);
+  });
+}
+
+}  // namespace
+
+CK_RV C_CreateObject(CK_SESSION_HANDLE handle, CK_ATTRIBUTE* rows, CK_ULONG count, CK_OBJECT_HANDLE* object) {
+  return call_session("C_CreateObject", handle, [&](Module&, Session& session) {
+    CK_OBJECT_HANDLE& out = require(object);
+    require(rows);
+    out = publish(session, create_draft(session, Template(rows, count)));
+    return CKR_OK;
+  });
+}
+
+CK_RV C_CopyObject(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object, CK_ATTRIBUTE* rows, CK_ULONG count,
+                   CK_OBJECT_HANDLE* copy) {
+  return call_session("C_CopyObject", handle, [&](Module&, Session& session) {
+    CK_OBJECT_HANDLE& out = require(copy);
+    const Template changes(rows, count);
+    const ObjectPtr original = require_object(session, object);
+    out = publish(session, copy_draft(session, *original, changes));
+    return CKR_OK;
+  });
+}
+
+CK_RV C_DestroyObject(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object) {
+  return call_session("C_DestroyObject", handle, [&](Module&, Session& session) {
+    const ObjectPtr found = require_object(session, object);
+    session.require_write(found->is_token(), found->is_private());
+    refuse_if(!found->shown.flag(CKA_DESTROYABLE, true), CKR_ACTION_PROHIBITED,
+              "CKA_DESTROYABLE of the object is CK_FALSE");
+    session.token->destroy(object);
+    return CKR_OK;
+  });
+}
+
+CK_RV C_GetObjectSize(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object, CK_ULONG* size) {
+  return call_session("C_GetObjectSize", handle, [&](Module&, Session& session) {
+    CK_ULONG& out = require(size);
+    const ObjectPtr found = require_object(session, object);
+    const SecretAttributes secret = session.token->secret_of(*found);
+    out = found->shown.octets() + secret.octets() + sizeof(CK_ATTRIBUTE_TYPE) * (found->shown.size() + secret.size());
+    return CKR_OK;
+  });
+}
+
+CK_RV C_GetAttributeValue(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object, CK_ATTRIBUTE* rows, CK_ULONG count) {
+  return call_session("C_GetAttributeValue", handle, [&](Module&, Session& session) {
+    refuse_if(!rows && count > 0, CKR_ARGUMENTS_BAD, "the template is a null pointer");
+    const ObjectPtr found = require_object(session, object);
+    CK_RV result = CKR_OK;
+    for (CK_ULONG i = 0; i < count; ++i) result = worse(result, fill_attribute(session, *found, rows[i]));
+    return result;
+  });
+}
+
+CK_RV C_SetAttributeValue(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object, CK_ATTRIBUTE* rows, CK_ULONG count) {
+  return call_session("C_SetAttributeValue", handle, [&](Module&, Session& session) {
+    refuse_if(!rows, CKR_ARGUMENTS_BAD, "the template is a null pointer");
+    const Template changes(rows, count);
+    const ObjectPtr found = require_object(session, object);
+    session.require_write(found->is_token(), found->is_private());
+    require_modifiable(*found);
+    const Schema* schema = Schema::find(found->shown);
+    refuse_if(!schema, CKR_ACTION_PROHIBITED, "the object is of a class that this version does not know");
+    const bool so = session.token->who() == Who::kSo;
+    session.token->change(object, [&](Draft& draft) { apply_changes(*schema, Changing::kSet, changes, so, draft); });
+    return CKR_OK;
+  });
+}
+
+CK_RV C_FindObjectsInit(CK_SESSION_HANDLE handle, CK_ATTRIBUTE* rows, CK_ULONG count) {
+  return call_session("C_FindObjectsInit", handle, [&](Module&, Session& session) {
+    refuse_if(session.find.has_value(), CKR_OPERATION_ACTIVE, "a search is active in this session");
+    const Template wanted(rows, count);
+    FindOperation operation;
+    for (const ObjectPtr& object : session.token->objects()) {
+      if (matches(session, *object, wanted)) operation.found.push_back(object->handle);
+    }
+    session.find = std::move(operation);
+    return CKR_OK;
+  });
+}
+
+CK_RV C_FindObjects(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE* objects, CK_ULONG most, CK_ULONG* count) {
+  return call_session("C_FindObjects", handle, [&](Module&, Session& session) {
+    refuse_if(!session.find, CKR_OPERATION_NOT_INITIALIZED, "no search is active in this session");
+    CK_ULONG& out = require(count);
+    refuse_if(!objects && most > 0, CKR_ARGUMENTS_BAD, "the array of handles is a null pointer");
+    std::deque<CK_OBJECT_HANDLE>& found = session.find->found;
+    out = std::min<CK_ULONG>(most, found.size());
+    std::copy_n(found.begin(), out, objects);
+    found.erase(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(out));
+    return CKR_OK;
+  });
+}
+
+CK_RV C_FindObjectsFinal(CK_SESSION_HANDLE handle) {
+  return call_session("C_FindObjectsFinal", handle, [&](Module&, Session& session) {
+    refuse_if(!session.find, CKR_OPERATION_NOT_INITIALIZED, "no search is active in this session");
+    session.find.reset();
+    return CKR_OK;
+  });
+}

@@ -1,0 +1,91 @@
+// Session functions (PKCS#11 2.40, 5.6) and the legacy parallel ones (5.15).
+#include "pkcs11/entry.h"
+#include "pkcs11/function_list.h"
+
+using namespace vtpm;          // NOLINT: the C functions of this file are outside of every namespace
+using namespace vtpm::pkcs11;  // NOLINT
+
+namespace {
+
+/// The PIN of the user goes to the one operation of this session that waits for it (CKA_ALWAYS_AUTHENTICATE).
+void login_for_operation(Session& session, ByteView pin) {
+  KeyUse* waiting = nullptr;
+  if (session.sign && session.sign->use.needs_authentication) waiting = &session.sign->use;
+  if (session.decrypt && session.decrypt->use.needs_authentication) waiting = &session.decrypt->use;
+  refuse_if(!waiting, CKR_OPERATION_NOT_INITIALIZED, "no operation of this session waits for a PIN");
+  session.token->authenticate(pin);
+  waiting->needs_authentication = false;
+}
+
+}  // namespace
+
+CK_RV C_OpenSession(CK_SLOT_ID id, CK_FLAGS flags, void*, CK_NOTIFY, CK_SESSION_HANDLE* handle) {
+  return call("C_OpenSession", [&](Module& module) {
+    CK_SESSION_HANDLE& out = require(handle);
+    refuse_if(!(flags & CKF_SERIAL_SESSION), CKR_SESSION_PARALLEL_NOT_SUPPORTED, "CKF_SERIAL_SESSION must be set");
+    std::shared_ptr<Token> token = module.slots.token(id);
+    refuse_if(!token, CKR_TOKEN_NOT_RECOGNIZED, "the token in this slot is not initialised (C_InitToken)");
+    const bool read_write = flags & CKF_RW_SESSION;
+    refuse_if(read_write && token->read_only(), CKR_TOKEN_WRITE_PROTECTED, "the store is read-only");
+    out = module.sessions.open(std::move(token), id, read_write)->handle;
+    return CKR_OK;
+  });
+}
+
+CK_RV C_CloseSession(CK_SESSION_HANDLE handle) {
+  return call("C_CloseSession", [&](Module& module) {
+    module.sessions.close(handle);
+    return CKR_OK;
+  });
+}
+
+CK_RV C_CloseAllSessions(CK_SLOT_ID id) {
+  return call("C_CloseAllSessions", [&](Module& module) {
+    module.slots.require(id);
+    module.sessions.close_all(id);
+    return CKR_OK;
+  });
+}
+
+CK_RV C_GetSessionInfo(CK_SESSION_HANDLE handle, CK_SESSION_INFO* info) {
+  return call_session("C_GetSessionInfo", handle, [&](Module&, Session& session) {
+    require(info) = {session.slot, session.state(), CKF_SERIAL_SESSION | (session.read_write ? CKF_RW_SESSION : 0), 0};
+    return CKR_OK;
+  });
+}
+
+CK_RV C_Login(CK_SESSION_HANDLE handle, CK_USER_TYPE user, CK_BYTE* pin, CK_ULONG pin_length) {
+  return call_session("C_Login", handle, [&](Module& module, Session& session) {
+    refuse_if(user != CKU_USER && user != CKU_SO && user != CKU_CONTEXT_SPECIFIC, CKR_USER_TYPE_INVALID,
+              "the user is CKU_USER, CKU_SO or CKU_CONTEXT_SPECIFIC");
+    refuse_if(!pin, CKR_ARGUMENTS_BAD, "the PIN is a null pointer, and the token has no PIN entry of its own");
+    const ByteView secret = input(pin, pin_length);
+    if (user == CKU_CONTEXT_SPECIFIC) {
+      login_for_operation(session, secret);
+      return CKR_OK;
+    }
+    if (user == CKU_SO) {
+      const SessionTable::Count count = module.sessions.count(*session.token);
+      refuse_if(count.all > count.read_write, CKR_SESSION_READ_ONLY_EXISTS,
+                "a read-only session is open: the SO can not log in");
+    }
+    session.token->login(user == CKU_SO ? Who::kSo : Who::kUser, secret);
+    return CKR_OK;
+  });
+}
+
+CK_RV C_Logout(CK_SESSION_HANDLE handle) {
+  return call_session("C_Logout", handle, [&](Module&, Session& session) {
+    refuse_if(session.token->who() == Who::kNobody, CKR_USER_NOT_LOGGED_IN, "nobody is logged in");
+    session.token->logout();
+    return CKR_OK;
+  });
+}
+
+CK_RV C_GetFunctionStatus(CK_SESSION_HANDLE handle) {
+  return call_session("C_GetFunctionStatus", handle, [](Module&, Session&) { return CKR_FUNCTION_NOT_PARALLEL; });
+}
+
+CK_RV C_CancelFunction(CK_SESSION_HANDLE handle) {
+  return call_session("C_CancelFunction", handle, [](Module&, Session&) { return CKR_FUNCTION_NOT_PARALLEL; });
+}

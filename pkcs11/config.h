@@ -1,0 +1,35 @@
+// The configuration: one TOML file, read at C_Initialize (docs/man/vtpm-pkcs11.toml.5).
+//
+// The first that exists of $VTPM_PKCS11_CONF, $XDG_CONFIG_HOME/vtpm-pkcs11/vtpm-pkcs11.toml (or ~/.config/…) and
+// /etc/vtpm-pkcs11/vtpm-pkcs11.toml; nothing is merged. Environment variables are ignored in set-uid programs. A file
+// that does not parse never breaks the host application: the defaults hold, and `problem` says what is wrong.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "crypto/kdf.h"
+#include "pkcs11/log.h"
+
+namespace vtpm::pkcs11 {
+
+enum class Placement { kAuto, kTpmOnly, kSoftware };
+
+struct Config {
+  std::string file;       // where it was read from; empty: defaults
+  std::string problem;    // a sentence when something in it is wrong
+  std::string store_dir;  // absolute
+  std::string log;        // "", "stderr" or a path
+  LogLevel log_level = LogLevel::kError;
+  Placement placement = Placement::kAuto;
+  bool public_writes = true;  // token objects by sessions that are not logged in
+  bool free_slot = true;      // show an uninitialised slot for C_InitToken
+  uint32_t max_sessions = 4096;
+  uint32_t tpm_instances = 8;
+  crypto::Argon2Parameters kdf;
+  uint32_t user_limit = 10, so_limit = 10;  // failed PINs before a lock; 0 = never
+};
+
+Config load_config();
+
+}  // namespace vtpm::pkcs11

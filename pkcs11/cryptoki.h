@@ -1,0 +1,31 @@
+// PKCS#11 as this module speaks it: p11-kit's 2.40 header, the later additions that it lacks, and our vendor numbers.
+// The C_ functions are the only symbols that the module exports.
+#pragma once
+
+#pragma GCC visibility push(default)
+#include <p11-kit/pkcs11.h>
+#pragma GCC visibility pop
+
+// PKCS#11 3.0
+#ifndef CKA_UNIQUE_ID
+#define CKA_UNIQUE_ID 0x00000004UL
+#endif
+
+// Vendor attributes (docs/pkcs11.md). 0x5654 is "VT".
+inline constexpr CK_ATTRIBUTE_TYPE kVtpmVendor = CKA_VENDOR_DEFINED | 0x56540000UL;
+/// CK_BBOOL: the private key lives in the TPM. In a template: it must.
+inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_RESIDENT = kVtpmVendor | 0x0001;
+/// CK_ULONG: the NV index (0x01000000 …) that holds the value of a data object.
+inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_NV_INDEX = kVtpmVendor | 0x0002;
+/// CK_BBOOL: the object was written by someone who held the PIN (it is sealed, or carries a MAC that was checked).
+inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_BOUND = kVtpmVendor | 0x0003;
+
+// Fields of records that are never shown through PKCS#11 (docs/format.md, "PKCS#11 objects").
+inline constexpr CK_ATTRIBUTE_TYPE kFieldTpmPublic = kVtpmVendor | 0x0101;
+inline constexpr CK_ATTRIBUTE_TYPE kFieldTpmPrivate = kVtpmVendor | 0x0102;
+inline constexpr CK_ATTRIBUTE_TYPE kFieldTpmAuth = kVtpmVendor | 0x0103;
+inline constexpr CK_ATTRIBUTE_TYPE kFieldCreationData = kVtpmVendor | 0x0104;
+inline constexpr CK_ATTRIBUTE_TYPE kFieldCreationHash = kVtpmVendor | 0x0105;
+inline constexpr CK_ATTRIBUTE_TYPE kFieldCreationTicket = kVtpmVendor | 0x0106;
+inline constexpr CK_ATTRIBUTE_TYPE kFieldSerial = kVtpmVendor | 0x0201;
+inline constexpr CK_ATTRIBUTE_TYPE kFieldSlotNumber = kVtpmVendor | 0x0202;

@@ -1,0 +1,57 @@
+#include "pkcs11/entry.h"
+
+namespace vtpm::pkcs11 {
+namespace {
+
+// User space ends far below; a longer input is a garbled argument, and pointer plus length would overflow.
+constexpr CK_ULONG kMostInput = 1UL << 47;
+
+LogLevel level_of(CK_RV rv) {
+  switch (rv) {
+    case CKR_OK:
+      return LogLevel::kDebug;
+    case CKR_DEVICE_ERROR:
+    case CKR_DEVICE_MEMORY:
+    case CKR_DEVICE_REMOVED:
+    case CKR_GENERAL_ERROR:
+    case CKR_HOST_MEMORY:
+    case CKR_TOKEN_NOT_RECOGNIZED:
+      return LogLevel::kError;
+    default:
+      return LogLevel::kInfo;
+  }
+}
+
+}  // namespace
+
+void log_result(const char* function, CK_RV rv, const char* reason) noexcept {
+  const LogLevel level = level_of(rv);
+  if (!log_enabled(level)) return;
+  try {
+    log_line(level, std::string(function) + ": " + rv_name(rv) + (*reason ? ": " : "") + reason);
+  } catch (const std::bad_alloc&) {  // the log is not worth failing for
+  }
+}
+
+ByteView input(const void* data, CK_ULONG length) {
+  refuse_if(!data && length > 0, CKR_ARGUMENTS_BAD, "a null pointer with a length");
+  refuse_if(length > kMostInput, CKR_ARGUMENTS_BAD, "an absurd length");
+  return {static_cast<const uint8_t*>(data), data ? length : 0};
+}
+
+Output::Output(CK_BYTE_PTR buffer, CK_ULONG_PTR length) : buffer_(buffer), length_(length) {
+  refuse_if(!length, CKR_ARGUMENTS_BAD, "the pointer to the output length is null");
+}
+
+std::optional<CK_RV> Output::early(size_t size) {
+  if (buffer_ && *length_ >= size) return std::nullopt;
+  *length_ = size;
+  return buffer_ ? CKR_BUFFER_TOO_SMALL : CKR_OK;
+}
+
+void Output::put(ByteView result) {
+  std::copy(result.begin(), result.end(), buffer_);
+  *length_ = result.size();
+}
+
+}  // namespace vtpm::pkcs11

@@ -1,0 +1,105 @@
+// The one door between C and us. Every C_ function is a lambda inside `call` or `call_session`, which answer once for
+// all: is the module initialised, has the process forked, which session, who holds its lock, what does an exception
+// mean, what goes into the log. Here too: how a caller's buffers are read and filled, and when an operation ends.
+#pragma once
+
+#include <exception>
+#include <new>
+
+#include "pkcs11/module.h"
+#include "pkcs11/refusal.h"
+
+namespace vtpm::pkcs11 {
+
+/// One line in the log; faults always, refusals at "info", successes at "debug".
+void log_result(const char* function, CK_RV rv, const char* reason) noexcept;
+
+/// Turns whatever `body` throws into its CK_RV.
+template <typename F>
+CK_RV guarded(const char* function, F&& body) noexcept {
+  CK_RV rv = CKR_GENERAL_ERROR;
+  try {
+    try {
+      rv = body();
+      log_result(function, rv, "");
+    } catch (const Refusal& refusal) {
+      rv = refusal.rv();
+      log_result(function, rv, refusal.what());
+    } catch (const Error& error) {
+      rv = rv_of(error.code());
+      log_result(function, rv, error.what());
+    } catch (const std::bad_alloc&) {
+      rv = CKR_HOST_MEMORY;
+      log_result(function, rv, "out of memory");
+    } catch (const std::exception& error) {
+      log_result(function, rv, error.what());
+    }
+  } catch (...) {  // not even the log line could be made
+  }
+  return rv;
+}
+
+/// A call that needs an initialised module: `body(Module&)`.
+template <typename F>
+CK_RV call(const char* function, F&& body) noexcept {
+  return guarded(function, [&] {
+    Passage passage;
+    return body(passage.module());
+  });
+}
+
+/// A call in a session, which is locked to its end: `body(Module&, Session&)`.
+template <typename F>
+CK_RV call_session(const char* function, CK_SESSION_HANDLE handle, F&& body) noexcept {
+  return call(function, [&](Module& module) {
+    std::shared_ptr<Session> session = module.sessions.get(handle);
+    std::lock_guard lock(session->mutex);
+    refuse_if(session->closed, CKR_SESSION_HANDLE_INVALID, "the session was closed by another thread");
+    refuse_if(session->token->removed(), CKR_DEVICE_REMOVED, "the token was removed or initialised anew");
+    return body(module, *session);
+  });
+}
+
+/// A caller's input. Throws CKR_ARGUMENTS_BAD for a null pointer with a length and for lengths that no memory has.
+ByteView input(const void* data, CK_ULONG length);
+
+/// A caller's output buffer under the convention of PKCS#11 5.2: a null pointer asks for the size.
+class Output {
+ public:
+  /// Throws CKR_ARGUMENTS_BAD when there is nowhere to put the length.
+  Output(CK_BYTE_PTR buffer, CK_ULONG_PTR length);
+  /// What the call answers when `size` octets are to come: CKR_OK to a size query, CKR_BUFFER_TOO_SMALL, or nothing
+  /// when they fit. The length is set in the first two cases.
+  std::optional<CK_RV> early(size_t size);
+  void put(ByteView result);
+
+ private:
+  CK_BYTE_PTR buffer_;
+  CK_ULONG_PTR length_;
+};
+
+/// How a step of an operation ended.
+struct Step {
+  CK_RV rv = CKR_OK;
+  bool stays_active = false;
+};
+
+/// Runs a step of the operation in `slot`. The operation ends unless the step says that it stays active; an exception
+/// ends it too. Throws CKR_OPERATION_NOT_INITIALIZED.
+template <typename Operation, typename F>
+CK_RV run_operation(std::optional<Operation>& slot, F&& step) {
+  refuse_if(!slot, CKR_OPERATION_NOT_INITIALIZED, "no such operation is active in this session");
+  Operation operation = std::move(*slot);
+  slot.reset();
+  Step ended = step(operation);
+  if (ended.stays_active) slot.emplace(std::move(operation));
+  return ended.rv;
+}
+
+template <typename T>
+T& require(T* pointer) {
+  refuse_if(!pointer, CKR_ARGUMENTS_BAD, "a required pointer is null");
+  return *pointer;
+}
+
+}  // namespace vtpm::pkcs11

@@ -1,0 +1,45 @@
+// Where keys are made, and the only place that asks "in the TPM or in software?".
+//
+// The rule a user can remember: a private key lives in the TPM when the TPM can honour its template (RSA
+// 1024/2048/3072, P-256/384/521, sensitive, not extractable); otherwise it is a software key, sealed in the AES layer.
+// The configuration
+// (`placement`) and CKA_VTPM_RESIDENT in a template may insist.
+#pragma once
+
+#include <memory>
+
+#include "pkcs11/config.h"
+#include "pkcs11/mechanism.h"
+#include "pkcs11/object.h"
+#include "tpm/resident_key.h"
+
+namespace vtpm::pkcs11 {
+
+struct KeyMaking {
+  Placement placement = Placement::kAuto;
+  std::shared_ptr<tpm::Engine> engine;  // nothing when no user is logged in: then keys are software keys
+  bool so = false;                      // the SO is logged in (CKA_TRUSTED)
+};
+
+struct KeyPairDraft {
+  Draft public_key, private_key;
+};
+
+/// C_GenerateKeyPair. Throws Refusal: the template's errors, CKR_KEY_SIZE_RANGE, CKR_ATTRIBUTE_VALUE_INVALID,
+/// CKR_CURVE_NOT_SUPPORTED, CKR_TEMPLATE_INCONSISTENT (placement that can not be honoured).
+KeyPairDraft generate_key_pair(const Mechanism& mechanism, const Template& public_key, const Template& private_key,
+                               const KeyMaking& making);
+
+/// C_CreateObject with a public or private key: completes what the template implies, imports private keys.
+void complete_public_key(Draft& draft);
+void import_private_key(Draft& draft, const KeyMaking& making);
+
+/// The key behind a private key object; `secret` is its sealed part.
+std::shared_ptr<crypto::PrivateKey> open_private_key(const Object& object, const SecretAttributes& secret,
+                                                     const std::shared_ptr<tpm::Engine>& engine);
+
+/// CKA_ID when the caller gives none: SHA-1 of the public key (the BIT STRING of its SubjectPublicKeyInfo, RFC 5280
+/// 4.2.1.2), so that certificate, public and private key meet.
+Bytes default_key_id(const crypto::PublicKey& key);
+
+}  // namespace vtpm::pkcs11

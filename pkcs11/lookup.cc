@@ -1,0 +1,87 @@
+#include "pkcs11/lookup.h"
+
+#include "pkcs11/refusal.h"
+
+namespace vtpm::pkcs11 {
+namespace {
+
+bool allows(const Object& key, CK_MECHANISM_TYPE type) {
+  if (!key.shown.has(CKA_ALLOWED_MECHANISMS)) return true;
+  const ByteView list = key.shown.get(CKA_ALLOWED_MECHANISMS);
+  for (size_t at = 0; at + sizeof type <= list.size(); at += sizeof type) {
+    if (equal(list.subspan(at, sizeof type), value_view(type))) return true;
+  }
+  return false;
+}
+
+CK_KEY_TYPE key_type_of(const Mechanism& mechanism) { return mechanism.family == Family::kEcdsa ? CKK_EC : CKK_RSA; }
+
+Reading keep(SecretBytes value) {
+  Reading reading;
+  reading.kept = std::move(value);
+  reading.value = reading.kept;
+  return reading;
+}
+
+Reading fail(CK_RV rv) {
+  Reading reading;
+  reading.rv = rv;
+  return reading;
+}
+
+}  // namespace
+
+ObjectPtr require_object(Session& session, CK_OBJECT_HANDLE handle) {
+  ObjectPtr object = session.token->object(handle);
+  refuse_if(!object, CKR_OBJECT_HANDLE_INVALID, "there is no such object, or it is private and nobody is logged in");
+  return object;
+}
+
+ObjectPtr require_key(Session& session, CK_OBJECT_HANDLE handle) {
+  ObjectPtr object = session.token->object(handle);
+  refuse_if(!object || !object->shown.has(CKA_KEY_TYPE), CKR_KEY_HANDLE_INVALID,
+            "there is no such key, or it is private and nobody is logged in");
+  return object;
+}
+
+ObjectPtr require_key_for(Session& session, CK_OBJECT_HANDLE handle, CK_OBJECT_CLASS object_class,
+                          CK_ATTRIBUTE_TYPE use, const Mechanism& mechanism) {
+  ObjectPtr key = require_key(session, handle);
+  refuse_if(key->object_class() != object_class || key->shown.number(CKA_KEY_TYPE) != key_type_of(mechanism),
+            CKR_KEY_TYPE_INCONSISTENT, "the key is of another class or type than the mechanism works with");
+  if (!key->shown.flag(use)) {
+    refuse(CKR_KEY_FUNCTION_NOT_PERMITTED, attribute_name(use) + " of the key is CK_FALSE");
+  }
+  refuse_if(!allows(*key, mechanism.type), CKR_MECHANISM_INVALID, "CKA_ALLOWED_MECHANISMS of the key leaves it out");
+  return key;
+}
+
+KeyUse use_private_key(Session& session, const Object& object) {
+  KeyUse use;
+  use.login = session.token->login_number();
+  use.needs_login = object.is_private();
+  use.needs_authentication = object.shown.flag(CKA_ALWAYS_AUTHENTICATE);
+  use.key = session.token->private_key(object);
+  return use;
+}
+
+Reading read_attribute(Session& session, const Object& object, CK_ATTRIBUTE_TYPE type) {
+  if (const Bytes* value = object.shown.find(type)) {
+    Reading reading;
+    reading.value = *value;
+    return reading;
+  }
+  if (type == CKA_VTPM_BOUND) return keep(SecretBytes(value_view<CK_BBOOL>(object.bound ? CK_TRUE : CK_FALSE)));
+  const Schema* schema = Schema::find(object.shown);
+  const Rule* rule = schema ? schema->rule(type) : nullptr;
+  if (!rule) return fail(CKR_ATTRIBUTE_TYPE_INVALID);
+  if (rule->marks & kSecret && !reveals_secrets(object.shown)) return fail(CKR_ATTRIBUTE_SENSITIVE);
+  if (type == CKA_VALUE && object.nv_index()) return keep(session.token->nv_value(object));
+  if (rule->marks & kSecret || type == CKA_VALUE) {
+    const SecretAttributes secret = session.token->secret_of(object);
+    if (secret.has(type)) return keep(SecretBytes(secret.get(type)));
+  }
+  return fail(CKR_ATTRIBUTE_TYPE_INVALID);
+}
+
+}  // namespace vtpm::pkcs11

@@ -1,0 +1,31 @@
+// Finding objects and reading their attributes as a session may.
+#pragma once
+
+#include <optional>
+
+#include "pkcs11/session.h"
+
+namespace vtpm::pkcs11 {
+
+/// Throw Refusal with the code that the standard wants at that place: CKR_OBJECT_HANDLE_INVALID,
+/// CKR_KEY_HANDLE_INVALID.
+ObjectPtr require_object(Session& session, CK_OBJECT_HANDLE handle);
+ObjectPtr require_key(Session& session, CK_OBJECT_HANDLE handle);
+
+/// The key for an operation: of this class, with this use allowed (CKA_SIGN …), and with this mechanism among its
+/// CKA_ALLOWED_MECHANISMS. Throws CKR_KEY_HANDLE_INVALID, CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_FUNCTION_NOT_PERMITTED,
+/// CKR_MECHANISM_INVALID.
+ObjectPtr require_key_for(Session& session, CK_OBJECT_HANDLE handle, CK_OBJECT_CLASS object_class,
+                          CK_ATTRIBUTE_TYPE use, const Mechanism& mechanism);
+/// The private key behind an object, and what the operation must remember of the login.
+KeyUse use_private_key(Session& session, const Object& object);
+
+/// One attribute as C_GetAttributeValue sees it.
+struct Reading {
+  CK_RV rv = CKR_OK;  // or CKR_ATTRIBUTE_SENSITIVE, CKR_ATTRIBUTE_TYPE_INVALID
+  ByteView value;     // points into the object or into `kept`
+  SecretBytes kept;
+};
+Reading read_attribute(Session& session, const Object& object, CK_ATTRIBUTE_TYPE type);
+
+}  // namespace vtpm::pkcs11

@@ -1,0 +1,210 @@
+#include "pkcs11/module.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include <atomic>
+
+#include "crypto/arena.h"
+#include "pkcs11/refusal.h"
+
+namespace vtpm::pkcs11 {
+
+// --- sessions ---
+
+std::shared_ptr<Session> SessionTable::open(std::shared_ptr<Token> token, CK_SLOT_ID slot, bool read_write) {
+  std::lock_guard lock(mutex_);
+  refuse_if(sessions_.size() >= most_, CKR_SESSION_COUNT, "max_sessions sessions are open");
+  refuse_if(!read_write && token->who() == Who::kSo, CKR_SESSION_READ_WRITE_SO_EXISTS,
+            "the SO is logged in: read-only sessions can not be opened");
+  auto session = std::make_shared<Session>(next_++, std::move(token), slot, read_write);
+  sessions_.emplace(session->handle, session);
+  return session;
+}
+
+std::shared_ptr<Session> SessionTable::get(CK_SESSION_HANDLE handle) const {
+  std::lock_guard lock(mutex_);
+  auto found = sessions_.find(handle);
+  refuse_if(found == sessions_.end(), CKR_SESSION_HANDLE_INVALID, "there is no such session");
+  return found->second;
+}
+
+void SessionTable::close(CK_SESSION_HANDLE handle) {
+  std::shared_ptr<Session> session;
+  {
+    std::lock_guard lock(mutex_);
+    auto found = sessions_.find(handle);
+    refuse_if(found == sessions_.end(), CKR_SESSION_HANDLE_INVALID, "there is no such session");
+    session = std::move(found->second);
+    sessions_.erase(found);
+  }
+  end(session);
+}
+
+void SessionTable::close_all(CK_SLOT_ID slot) {
+  std::vector<std::shared_ptr<Session>> closing;
+  {
+    std::lock_guard lock(mutex_);
+    for (auto at = sessions_.begin(); at != sessions_.end();) {
+      if (at->second->slot == slot) {
+        closing.push_back(std::move(at->second));
+        at = sessions_.erase(at);
+      } else {
+        ++at;
+      }
+    }
+  }
+  for (const auto& session : closing) end(session);
+}
+
+void SessionTable::end(const std::shared_ptr<Session>& session) {
+  std::lock_guard running(session->mutex);
+  session->closed = true;
+  session->token->drop_session_objects(session->handle);
+  if (count(*session->token).all == 0) session->token->logout();
+}
+
+SessionTable::Count SessionTable::count(const Token& token) const {
+  std::lock_guard lock(mutex_);
+  Count count;
+  for (const auto& [handle, session] : sessions_) {
+    if (session->token.get() != &token) continue;
+    ++count.all;
+    if (session->read_write) ++count.read_write;
+  }
+  return count;
+}
+
+std::vector<std::shared_ptr<Session>> SessionTable::of(const Token& token) const {
+  std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<Session>> found;
+  for (const auto& [handle, session] : sessions_) {
+    if (session->token.get() == &token) found.push_back(session);
+  }
+  return found;
+}
+
+// --- the gate ---
+
+namespace {
+
+/// Everything that one process has, in one place that is never destroyed: nothing of ours runs at exit.
+struct Gate {
+  pthread_rwlock_t lock;
+  Module* module = nullptr;
+  pid_t owner = 0;                         // the process that the state belongs to
+  bool inherited = false;                  // child of a fork that has not called C_Initialize itself
+  std::atomic<bool> to_be_rebuilt{false};  // child of a fork: descriptors and TPMs of the parent are gone
+  std::mutex rebuilding;
+
+  void init_lock() {
+    pthread_rwlockattr_t attributes;
+    pthread_rwlockattr_init(&attributes);
+    // Without writer preference a fork starves while other threads keep signing.
+    pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(&lock, &attributes);
+    pthread_rwlockattr_destroy(&attributes);
+  }
+};
+
+void before_fork();
+void after_fork_in_parent();
+void after_fork_in_child();
+
+Gate& gate() {
+  static Gate* const the_gate = [] {
+    auto* made = new Gate;
+    made->init_lock();
+    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+    return made;
+  }();
+  return *the_gate;
+}
+
+void before_fork() { pthread_rwlock_wrlock(&gate().lock); }
+void after_fork_in_parent() { pthread_rwlock_unlock(&gate().lock); }
+void after_fork_in_child() {
+  Gate& here = gate();
+  here.init_lock();  // the waiters that the old lock counts do not exist in this process
+  here.owner = getpid();
+  if (!here.module) return;
+  here.inherited = true;
+  here.to_be_rebuilt = true;
+  for (const auto& token : here.module->slots.open_tokens()) token->after_fork_close();
+}
+
+class Exclusive {
+ public:
+  Exclusive() { pthread_rwlock_wrlock(&gate().lock); }
+  ~Exclusive() { pthread_rwlock_unlock(&gate().lock); }
+  Exclusive(const Exclusive&) = delete;
+  Exclusive& operator=(const Exclusive&) = delete;
+};
+
+void rebuild_after_fork(Gate& here) {
+  std::lock_guard lock(here.rebuilding);
+  if (!here.to_be_rebuilt) return;
+  arena_after_fork();
+  for (const auto& token : here.module->slots.open_tokens()) {
+    try {
+      token->after_fork_reopen();
+    } catch (const Error& error) {
+      token->mark_removed();
+      log_line(LogLevel::kError, error.sentence());
+    }
+  }
+  here.to_be_rebuilt = false;
+}
+
+}  // namespace
+
+Module::~Module() {
+  for (const auto& token : slots.open_tokens()) token->logout();
+}
+
+void Module::initialize() {
+  Exclusive exclusive;
+  Gate& here = gate();
+  if (here.module && here.inherited) {
+    // The parent's sessions and login, copied by fork, are not this process's own: forget them.
+    rebuild_after_fork(here);
+    delete here.module;
+    here.module = nullptr;
+    here.inherited = false;
+  }
+  refuse_if(here.module, CKR_CRYPTOKI_ALREADY_INITIALIZED, "C_Initialize was called before");
+  Config config = load_config();
+  log_open(config.log, config.log_level);
+  if (!config.problem.empty()) log_line(LogLevel::kError, config.file + ": " + config.problem);
+  here.module = new Module(std::move(config));
+  here.owner = getpid();
+}
+
+void Module::finalize() {
+  Exclusive exclusive;
+  Gate& here = gate();
+  refuse_if(!here.module, CKR_CRYPTOKI_NOT_INITIALIZED, "C_Initialize was not called");
+  if (here.to_be_rebuilt) rebuild_after_fork(here);
+  delete here.module;
+  here.module = nullptr;
+  here.inherited = false;
+}
+
+Passage::Passage() {
+  Gate& here = gate();
+  pthread_rwlock_rdlock(&here.lock);
+  try {
+    refuse_if(!here.module, CKR_CRYPTOKI_NOT_INITIALIZED, "C_Initialize was not called");
+    refuse_if(here.owner != getpid(), CKR_DEVICE_ERROR, "this process is a clone that was not made by fork");
+    if (here.to_be_rebuilt) rebuild_after_fork(here);
+  } catch (...) {
+    pthread_rwlock_unlock(&here.lock);
+    throw;
+  }
+}
+
+Passage::~Passage() { pthread_rwlock_unlock(&gate().lock); }
+
+Module& Passage::module() const { return *gate().module; }
+
+}  // namespace vtpm::pkcs11

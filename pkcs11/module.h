@@ -1,0 +1,74 @@
+// The module between C_Initialize and C_Finalize: configuration, slots, sessions. And the gate, through which every C_
+// call passes.
+//
+// The gate is a writer-preferring read-write lock. Calls hold it shared; C_Initialize, C_Finalize and fork hold it
+// exclusively. So a fork never copies a lock in use, and C_Finalize waits for the calls that run. The child of a fork
+// closes the stores' descriptors at once (an inherited lock would outlive its owner) and rebuilds the rest at its first
+// call; its first C_Initialize starts afresh.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <unordered_map>
+
+#include "pkcs11/session.h"
+#include "pkcs11/slot_table.h"
+
+namespace vtpm::pkcs11 {
+
+class SessionTable {
+ public:
+  explicit SessionTable(uint32_t most) : most_(most) {}
+
+  /// Throws Refusal: CKR_SESSION_COUNT, CKR_SESSION_READ_WRITE_SO_EXISTS.
+  std::shared_ptr<Session> open(std::shared_ptr<Token> token, CK_SLOT_ID slot, bool read_write);
+  /// Throws Refusal CKR_SESSION_HANDLE_INVALID.
+  std::shared_ptr<Session> get(CK_SESSION_HANDLE handle) const;
+  /// Closes one session; with the last one of a token its login ends. Waits for the call that runs in it.
+  void close(CK_SESSION_HANDLE handle);
+  void close_all(CK_SLOT_ID slot);
+
+  struct Count {
+    CK_ULONG all = 0, read_write = 0;
+  };
+  Count count(const Token& token) const;
+  /// Every session of a token (context-specific login, logout).
+  std::vector<std::shared_ptr<Session>> of(const Token& token) const;
+
+ private:
+  void end(const std::shared_ptr<Session>& session);
+
+  const uint32_t most_;
+  mutable std::mutex mutex_;
+  CK_SESSION_HANDLE next_ = 1;
+  std::unordered_map<CK_SESSION_HANDLE, std::shared_ptr<Session>> sessions_;
+};
+
+class Module {
+ public:
+  explicit Module(Config config)
+      : config(std::move(config)), slots(this->config), sessions(this->config.max_sessions) {}
+  ~Module();
+
+  const Config config;
+  SlotTable slots;
+  SessionTable sessions;
+
+  /// C_Initialize / C_Finalize. Throw Refusal: CKR_CRYPTOKI_ALREADY_INITIALIZED, CKR_CRYPTOKI_NOT_INITIALIZED.
+  static void initialize();
+  static void finalize();
+};
+
+/// Shared passage for one call. Throws Refusal: CKR_CRYPTOKI_NOT_INITIALIZED, CKR_DEVICE_ERROR (a clone of the process
+/// that no fork handler has seen).
+class Passage {
+ public:
+  Passage();
+  ~Passage();
+  Passage(const Passage&) = delete;
+  Passage& operator=(const Passage&) = delete;
+  Module& module() const;
+};
+
+}  // namespace vtpm::pkcs11

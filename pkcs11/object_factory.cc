@@ -1,0 +1,78 @@
+#include "pkcs11/object_factory.h"
+
+#include "crypto/certificate.h"
+#include "pkcs11/nv_object.h"
+#include "pkcs11/refusal.h"
+
+namespace vtpm::pkcs11 {
+namespace {
+
+void set_if_empty(Attributes& object, CK_ATTRIBUTE_TYPE type, ByteView value) {
+  if (object.get(type).empty() && !value.empty()) object.set(type, value);
+}
+
+/// What the certificate itself says fills the gaps of the template; where the template speaks, it is left as it is.
+void complete_certificate(Draft& draft) {
+  Attributes& shown = draft.shown;
+  refuse_if(shown.get(CKA_VALUE).empty() && shown.get(CKA_URL).empty(), CKR_TEMPLATE_INCOMPLETE,
+            "a certificate has a CKA_VALUE or a CKA_URL");
+  if (shown.get(CKA_VALUE).empty()) return;
+  auto fields = crypto::parse_certificate(shown.get(CKA_VALUE));
+  refuse_if(!fields, CKR_ATTRIBUTE_VALUE_INVALID, "CKA_VALUE is not a DER certificate");
+  set_if_empty(shown, CKA_SUBJECT, fields->subject);
+  set_if_empty(shown, CKA_ISSUER, fields->issuer);
+  set_if_empty(shown, CKA_SERIAL_NUMBER, fields->serial);
+  set_if_empty(shown, CKA_PUBLIC_KEY_INFO, fields->public_key);
+  set_if_empty(shown, CKA_START_DATE, as_bytes(fields->not_before));
+  set_if_empty(shown, CKA_END_DATE, as_bytes(fields->not_after));
+  if (!shown.get(CKA_ID).empty()) return;
+  // The id under which the key of this certificate would be found.
+  if (auto key = crypto::PublicKey::from_spki(fields->public_key)) shown.set(CKA_ID, default_key_id(*key));
+}
+
+}  // namespace
+
+KeyMaking key_making(const Session& session) {
+  const Who who = session.token->who();
+  return {session.token->config().placement, session.token->engine(), who == Who::kSo};
+}
+
+Draft create_draft(const Session& session, const Template& object) {
+  const Schema& schema = Schema::of(object);
+  Draft draft = make_draft(schema, Making::kCreate, object, session.token->who() == Who::kSo);
+  session.require_write(draft.is_token(), draft.is_private());
+  switch (*draft.shown.number(CKA_CLASS)) {
+    case CKO_CERTIFICATE:
+      complete_certificate(draft);
+      break;
+    case CKO_PUBLIC_KEY:
+      complete_public_key(draft);
+      break;
+    case CKO_PRIVATE_KEY:
+      import_private_key(draft, key_making(session));
+      break;
+    default:
+      break;
+  }
+  return draft;
+}
+
+Draft copy_draft(Session& session, const Object& object, const Template& changes) {
+  refuse_if(!object.shown.flag(CKA_COPYABLE, true), CKR_ACTION_PROHIBITED, "CKA_COPYABLE of the object is CK_FALSE");
+  refuse_if(object.nv_index() != 0, CKR_ACTION_PROHIBITED, "an NV area is not copied; read its value and store that");
+  const Schema* schema = Schema::find(object.shown);
+  refuse_if(!schema, CKR_ACTION_PROHIBITED, "the object is of a class that this version does not know");
+  Draft draft{object.shown, session.token->secret_of(object)};
+  apply_changes(*schema, Changing::kCopy, changes, session.token->who() == Who::kSo, draft);
+  refuse_if(object.is_private() && !draft.is_private(), CKR_TEMPLATE_INCONSISTENT,
+            "a private object can not be copied to a public one");
+  if (draft.shown.has(CKA_ALWAYS_SENSITIVE)) {
+    // A copy is as sensitive as its original was, and no more.
+    draft.shown.set_flag(CKA_ALWAYS_SENSITIVE, object.shown.flag(CKA_ALWAYS_SENSITIVE));
+  }
+  draft.shown.erase(CKA_UNIQUE_ID);
+  session.require_write(draft.is_token(), draft.is_private());
+  return draft;
+}
+
+}  // namespace vtpm::pkcs11

@@ -1,0 +1,123 @@
+#include "pkcs11/refusal.h"
+
+#include <cstdio>
+
+namespace vtpm::pkcs11 {
+
+CK_RV rv_of(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kInvalidArgument:
+      return CKR_ARGUMENTS_BAD;
+    case ErrorCode::kNoMemory:
+      return CKR_HOST_MEMORY;
+    case ErrorCode::kNoSpace:
+    case ErrorCode::kNvFull:
+      return CKR_DEVICE_MEMORY;
+    case ErrorCode::kReadOnly:
+      return CKR_TOKEN_WRITE_PROTECTED;
+    case ErrorCode::kReplaced:
+      return CKR_DEVICE_REMOVED;
+    case ErrorCode::kNotAStore:
+    case ErrorCode::kTooNew:
+      return CKR_TOKEN_NOT_RECOGNIZED;
+    case ErrorCode::kLocked:
+      return CKR_USER_NOT_LOGGED_IN;
+    case ErrorCode::kNvExists:
+      return CKR_ATTRIBUTE_VALUE_INVALID;
+    case ErrorCode::kUnsupported:
+      return CKR_FUNCTION_NOT_SUPPORTED;
+    case ErrorCode::kInternal:
+      return CKR_GENERAL_ERROR;
+    case ErrorCode::kNotFound:
+    case ErrorCode::kExists:
+    case ErrorCode::kIo:
+    case ErrorCode::kCorrupt:
+    case ErrorCode::kTampered:
+    case ErrorCode::kTpm:
+    case ErrorCode::kTpmFailure:
+    case ErrorCode::kAuthFailed:
+      return CKR_DEVICE_ERROR;
+  }
+  return CKR_GENERAL_ERROR;
+}
+
+std::string rv_name(CK_RV rv) {
+  switch (rv) {
+#define NAME(value) \
+  case value:       \
+    return #value;
+    NAME(CKR_OK)
+    NAME(CKR_CANCEL)
+    NAME(CKR_HOST_MEMORY)
+    NAME(CKR_SLOT_ID_INVALID)
+    NAME(CKR_GENERAL_ERROR)
+    NAME(CKR_FUNCTION_FAILED)
+    NAME(CKR_ARGUMENTS_BAD)
+    NAME(CKR_NO_EVENT)
+    NAME(CKR_NEED_TO_CREATE_THREADS)
+    NAME(CKR_CANT_LOCK)
+    NAME(CKR_ATTRIBUTE_READ_ONLY)
+    NAME(CKR_ATTRIBUTE_SENSITIVE)
+    NAME(CKR_ATTRIBUTE_TYPE_INVALID)
+    NAME(CKR_ATTRIBUTE_VALUE_INVALID)
+    NAME(CKR_ACTION_PROHIBITED)
+    NAME(CKR_DATA_INVALID)
+    NAME(CKR_DATA_LEN_RANGE)
+    NAME(CKR_DEVICE_ERROR)
+    NAME(CKR_DEVICE_MEMORY)
+    NAME(CKR_DEVICE_REMOVED)
+    NAME(CKR_ENCRYPTED_DATA_INVALID)
+    NAME(CKR_ENCRYPTED_DATA_LEN_RANGE)
+    NAME(CKR_FUNCTION_CANCELED)
+    NAME(CKR_FUNCTION_NOT_PARALLEL)
+    NAME(CKR_FUNCTION_NOT_SUPPORTED)
+    NAME(CKR_KEY_HANDLE_INVALID)
+    NAME(CKR_KEY_SIZE_RANGE)
+    NAME(CKR_KEY_TYPE_INCONSISTENT)
+    NAME(CKR_KEY_FUNCTION_NOT_PERMITTED)
+    NAME(CKR_MECHANISM_INVALID)
+    NAME(CKR_MECHANISM_PARAM_INVALID)
+    NAME(CKR_OBJECT_HANDLE_INVALID)
+    NAME(CKR_OPERATION_ACTIVE)
+    NAME(CKR_OPERATION_NOT_INITIALIZED)
+    NAME(CKR_PIN_INCORRECT)
+    NAME(CKR_PIN_INVALID)
+    NAME(CKR_PIN_LEN_RANGE)
+    NAME(CKR_PIN_EXPIRED)
+    NAME(CKR_PIN_LOCKED)
+    NAME(CKR_SESSION_CLOSED)
+    NAME(CKR_SESSION_COUNT)
+    NAME(CKR_SESSION_HANDLE_INVALID)
+    NAME(CKR_SESSION_PARALLEL_NOT_SUPPORTED)
+    NAME(CKR_SESSION_READ_ONLY)
+    NAME(CKR_SESSION_EXISTS)
+    NAME(CKR_SESSION_READ_ONLY_EXISTS)
+    NAME(CKR_SESSION_READ_WRITE_SO_EXISTS)
+    NAME(CKR_SIGNATURE_INVALID)
+    NAME(CKR_SIGNATURE_LEN_RANGE)
+    NAME(CKR_TEMPLATE_INCOMPLETE)
+    NAME(CKR_TEMPLATE_INCONSISTENT)
+    NAME(CKR_TOKEN_NOT_PRESENT)
+    NAME(CKR_TOKEN_NOT_RECOGNIZED)
+    NAME(CKR_TOKEN_WRITE_PROTECTED)
+    NAME(CKR_USER_ALREADY_LOGGED_IN)
+    NAME(CKR_USER_NOT_LOGGED_IN)
+    NAME(CKR_USER_PIN_NOT_INITIALIZED)
+    NAME(CKR_USER_TYPE_INVALID)
+    NAME(CKR_USER_ANOTHER_ALREADY_LOGGED_IN)
+    NAME(CKR_RANDOM_NO_RNG)
+    NAME(CKR_DOMAIN_PARAMS_INVALID)
+    NAME(CKR_CURVE_NOT_SUPPORTED)
+    NAME(CKR_BUFFER_TOO_SMALL)
+    NAME(CKR_CRYPTOKI_NOT_INITIALIZED)
+    NAME(CKR_CRYPTOKI_ALREADY_INITIALIZED)
+#undef NAME
+    default:
+      break;
+  }
+  char text[32];
+  std::snprintf(text, sizeof text, "CKR 0x%lx", rv);
+  return text;
+}
+
+}  // namespace vtpm::pkcs11

@@ -1,0 +1,262 @@
+#include "pkcs11/schema.h"
+
+#include "pkcs11/refusal.h"
+
+namespace vtpm::pkcs11 {
+namespace {
+
+using D = Default;
+
+constexpr Rule kStorage[] = {
+    {CKA_CLASS, kNeedCreate, D::kNone},
+    {CKA_TOKEN, kCopyChange, D::kFalse},
+    {CKA_MODIFIABLE, kCopyChange, D::kTrue},
+    {CKA_COPYABLE, kModify | kOnlyDown, D::kTrue},
+    {CKA_DESTROYABLE, kCopyChange, D::kTrue},
+    {CKA_LABEL, kModify, D::kEmpty},
+    {CKA_UNIQUE_ID, kNotCreate | kNotGenerate, D::kNone},
+    {CKA_VTPM_BOUND, kNotCreate | kNotGenerate, D::kNone},
+};
+// CKA_PRIVATE alone differs by class: what is secret by nature is private unless the caller says otherwise.
+constexpr Rule kPublicByDefault[] = {{CKA_PRIVATE, kCopyChange, D::kFalse}};
+constexpr Rule kPrivateByDefault[] = {{CKA_PRIVATE, kCopyChange, D::kTrue}};
+
+constexpr Rule kData[] = {
+    {CKA_APPLICATION, kModify, D::kEmpty},
+    {CKA_OBJECT_ID, kModify, D::kEmpty},
+    {CKA_VALUE, kModify, D::kEmpty},
+    {CKA_VTPM_NV_INDEX, kOptional, D::kNone},
+};
+
+constexpr Rule kCertificate[] = {
+    {CKA_CERTIFICATE_TYPE, kNeedCreate, D::kNone},
+    {CKA_TRUSTED, kModify | kSoOnly, D::kFalse},
+    {CKA_CERTIFICATE_CATEGORY, 0, D::kZero},
+    {CKA_CHECK_VALUE, kOptional, D::kNone},
+    {CKA_START_DATE, 0, D::kEmpty},
+    {CKA_END_DATE, 0, D::kEmpty},
+    {CKA_PUBLIC_KEY_INFO, 0, D::kEmpty},
+    {CKA_SUBJECT, kNeedCreate, D::kNone},
+    {CKA_ID, kModify, D::kEmpty},
+    {CKA_ISSUER, kModify, D::kEmpty},
+    {CKA_SERIAL_NUMBER, kModify, D::kEmpty},
+    {CKA_VALUE, 0, D::kEmpty},
+    {CKA_URL, 0, D::kEmpty},
+    {CKA_HASH_OF_SUBJECT_PUBLIC_KEY, 0, D::kEmpty},
+    {CKA_HASH_OF_ISSUER_PUBLIC_KEY, 0, D::kEmpty},
+    {CKA_JAVA_MIDP_SECURITY_DOMAIN, 0, D::kZero},
+    {CKA_NAME_HASH_ALGORITHM, kOptional, D::kNone},
+};
+
+constexpr Rule kKey[] = {
+    {CKA_KEY_TYPE, kNeedCreate, D::kNone},
+    {CKA_ID, kModify, D::kEmpty},
+    {CKA_START_DATE, kModify, D::kEmpty},
+    {CKA_END_DATE, kModify, D::kEmpty},
+    {CKA_LOCAL, kNotCreate | kNotGenerate, D::kNone},
+    {CKA_KEY_GEN_MECHANISM, kNotCreate | kNotGenerate, D::kNone},
+    {CKA_ALLOWED_MECHANISMS, kOptional, D::kNone},
+    {CKA_SUBJECT, kModify, D::kEmpty},
+    {CKA_PUBLIC_KEY_INFO, kNotGenerate, D::kNone},
+};
+constexpr Rule kPublicKey[] = {
+    {CKA_ENCRYPT, kModify, D::kNone}, {CKA_VERIFY, kModify, D::kNone}, {CKA_VERIFY_RECOVER, kModify, D::kFalse},
+    {CKA_WRAP, kModify, D::kFalse},   {CKA_DERIVE, kModify, D::kNone}, {CKA_TRUSTED, kModify | kSoOnly, D::kFalse},
+};
+constexpr Rule kPrivateKey[] = {
+    {CKA_SENSITIVE, kModify | kOnlyUp, D::kTrue},
+    {CKA_EXTRACTABLE, kModify | kOnlyDown, D::kFalse},
+    {CKA_DECRYPT, kModify, D::kNone},
+    {CKA_SIGN, kModify, D::kNone},
+    {CKA_DERIVE, kModify, D::kNone},
+    {CKA_SIGN_RECOVER, kModify, D::kFalse},
+    {CKA_UNWRAP, kModify, D::kFalse},
+    {CKA_ALWAYS_SENSITIVE, kNotCreate | kNotGenerate, D::kNone},
+    {CKA_NEVER_EXTRACTABLE, kNotCreate | kNotGenerate, D::kNone},
+    {CKA_WRAP_WITH_TRUSTED, kModify | kOnlyUp, D::kFalse},
+    // Fixed for life: a key that asks for the PIN at each use must not be talked out of it.
+    {CKA_ALWAYS_AUTHENTICATE, 0, D::kFalse},
+    {CKA_VTPM_RESIDENT, kOptional, D::kNone},
+};
+
+constexpr Rule kRsaPublic[] = {
+    {CKA_MODULUS, kNeedCreate | kNotGenerate, D::kNone},
+    {CKA_MODULUS_BITS, kNotCreate | kNeedGenerate, D::kNone},
+    {CKA_PUBLIC_EXPONENT, kNeedCreate, D::kNone},
+};
+constexpr Rule kRsaPrivate[] = {
+    {CKA_MODULUS, kNeedCreate | kNotGenerate, D::kNone},
+    {CKA_PUBLIC_EXPONENT, kNotGenerate, D::kNone},
+    {CKA_PRIVATE_EXPONENT, kNeedCreate | kNotGenerate | kSecret, D::kNone},
+    {CKA_PRIME_1, kNotGenerate | kSecret, D::kNone},
+    {CKA_PRIME_2, kNotGenerate | kSecret, D::kNone},
+    {CKA_EXPONENT_1, kNotGenerate | kSecret, D::kNone},
+    {CKA_EXPONENT_2, kNotGenerate | kSecret, D::kNone},
+    {CKA_COEFFICIENT, kNotGenerate | kSecret, D::kNone},
+};
+constexpr Rule kEcPublic[] = {
+    {CKA_EC_PARAMS, kNeedCreate | kNeedGenerate, D::kNone},
+    {CKA_EC_POINT, kNeedCreate | kNotGenerate, D::kNone},
+};
+constexpr Rule kEcPrivate[] = {
+    {CKA_EC_PARAMS, kNeedCreate, D::kNone},
+    {CKA_EC_POINT, kNotGenerate, D::kNone},
+    {CKA_VALUE, kNeedCreate | kNotGenerate | kSecret, D::kNone},
+};
+
+void set_default(const Rule& rule, Attributes& object) {
+  switch (rule.value) {
+    case D::kNone:
+      return;
+    case D::kEmpty:
+      return object.set(rule.type, {});
+    case D::kFalse:
+      return object.set_flag(rule.type, false);
+    case D::kTrue:
+      return object.set_flag(rule.type, true);
+    case D::kZero:
+      return object.set_number(rule.type, 0);
+  }
+}
+
+/// The SO alone vouches; anyone may take the mark away.
+void check_so_only(const Rule& rule, ByteView value, bool so) {
+  if ((rule.marks & kSoOnly) && value[0] != CK_FALSE && !so) {
+    refuse(CKR_ATTRIBUTE_READ_ONLY, attribute_name(rule.type) + " can be set to CK_TRUE by the SO only");
+  }
+}
+
+}  // namespace
+
+struct SchemaTable {
+  const Schema data{CKO_DATA, 0, {kStorage, kPublicByDefault, kData}};
+  const Schema certificate{CKO_CERTIFICATE, CKC_X_509, {kStorage, kPublicByDefault, kCertificate}};
+  const Schema rsa_public{CKO_PUBLIC_KEY, CKK_RSA, {kStorage, kPublicByDefault, kKey, kPublicKey, kRsaPublic}};
+  const Schema rsa_private{CKO_PRIVATE_KEY, CKK_RSA, {kStorage, kPrivateByDefault, kKey, kPrivateKey, kRsaPrivate}};
+  const Schema ec_public{CKO_PUBLIC_KEY, CKK_EC, {kStorage, kPublicByDefault, kKey, kPublicKey, kEcPublic}};
+  const Schema ec_private{CKO_PRIVATE_KEY, CKK_EC, {kStorage, kPrivateByDefault, kKey, kPrivateKey, kEcPrivate}};
+  const Schema* all[6] = {&data, &certificate, &rsa_public, &rsa_private, &ec_public, &ec_private};
+
+  static const SchemaTable& get() {
+    static const SchemaTable* table = new SchemaTable;  // never destroyed: nothing of ours runs at exit
+    return *table;
+  }
+  static const Schema* find(CK_OBJECT_CLASS object_class, CK_ULONG type) {
+    for (const Schema* schema : get().all) {
+      if (schema->class_ == object_class && schema->type_ == type) return schema;
+    }
+    return nullptr;
+  }
+};
+
+Schema::Schema(CK_OBJECT_CLASS object_class, CK_ULONG type, std::initializer_list<std::span<const Rule>> parts)
+    : class_(object_class), type_(type) {
+  for (std::span<const Rule> part : parts) rules_.insert(rules_.end(), part.begin(), part.end());
+}
+
+const Rule* Schema::rule(CK_ATTRIBUTE_TYPE type) const {
+  for (const Rule& rule : rules_) {
+    if (rule.type == type) return &rule;
+  }
+  return nullptr;
+}
+
+namespace {
+
+/// The attribute that says which kind of a class an object is; 0 for classes of one kind.
+CK_ATTRIBUTE_TYPE kind_attribute(CK_OBJECT_CLASS object_class) {
+  switch (object_class) {
+    case CKO_CERTIFICATE:
+      return CKA_CERTIFICATE_TYPE;
+    case CKO_PUBLIC_KEY:
+    case CKO_PRIVATE_KEY:
+      return CKA_KEY_TYPE;
+    default:
+      return 0;
+  }
+}
+
+}  // namespace
+
+const Schema& Schema::of(CK_OBJECT_CLASS object_class, CK_ULONG type) {
+  const Schema* schema = SchemaTable::find(object_class, type);
+  if (!schema) {
+    refuse(CKR_ATTRIBUTE_VALUE_INVALID, "this token has no objects of class " + std::to_string(object_class) +
+                                            (type ? " and type " + std::to_string(type) : ""));
+  }
+  return *schema;
+}
+
+const Schema& Schema::of(const Template& object) {
+  auto object_class = object.number(CKA_CLASS);
+  refuse_if(!object_class, CKR_TEMPLATE_INCOMPLETE, "CKA_CLASS is missing");
+  CK_ATTRIBUTE_TYPE kind = kind_attribute(*object_class);
+  if (!kind) return of(*object_class);
+  auto type = object.number(kind);
+  if (!type) refuse(CKR_TEMPLATE_INCOMPLETE, attribute_name(kind) + " is missing");
+  return of(*object_class, *type);
+}
+
+const Schema* Schema::find(const Attributes& object) {
+  auto object_class = object.number(CKA_CLASS);
+  if (!object_class) return nullptr;
+  CK_ATTRIBUTE_TYPE kind = kind_attribute(*object_class);
+  return SchemaTable::find(*object_class, kind ? object.number(kind).value_or(CK_UNAVAILABLE_INFORMATION) : 0);
+}
+
+Draft make_draft(const Schema& schema, Making making, const Template& object, bool so) {
+  const uint32_t need = making == Making::kCreate ? kNeedCreate : kNeedGenerate;
+  const uint32_t must_not = making == Making::kCreate ? kNotCreate : kNotGenerate;
+  Draft draft;
+  for (const Template::Row& row : object) {
+    const Rule* rule = schema.rule(row.type);
+    if (!rule) {
+      refuse(CKR_ATTRIBUTE_TYPE_INVALID, attribute_name(row.type) + " does not belong to an object of this class");
+    }
+    if (rule->marks & must_not) {
+      refuse(CKR_ATTRIBUTE_READ_ONLY, attribute_name(row.type) + " is set by the token, not by a template");
+    }
+    check_so_only(*rule, row.value, so);
+    if (rule->marks & kSecret) {
+      draft.secret.set(row.type, row.value);
+    } else {
+      draft.shown.set(row.type, row.value);
+    }
+  }
+  for (const Rule& rule : schema) {
+    if (draft.shown.has(rule.type) || draft.secret.has(rule.type)) continue;
+    if (rule.marks & need) refuse(CKR_TEMPLATE_INCOMPLETE, attribute_name(rule.type) + " is missing");
+    set_default(rule, draft.shown);
+  }
+  return draft;
+}
+
+void apply_changes(const Schema& schema, Changing changing, const Template& changes, bool so, Draft& object) {
+  const uint32_t allowed = changing == Changing::kSet ? kModify : kModify | kCopyChange;
+  for (const Template::Row& row : changes) {
+    const Rule* rule = schema.rule(row.type);
+    if (!rule) {
+      refuse(CKR_ATTRIBUTE_TYPE_INVALID, attribute_name(row.type) + " does not belong to an object of this class");
+    }
+    const bool secret = rule->marks & kSecret || object.secret.has(row.type);
+    const ByteView now = secret ? object.secret.get(row.type) : object.shown.get(row.type);
+    if (!secret && object.shown.has(row.type) && equal(now, row.value)) continue;  // says what already is
+    const bool wrong_way =
+        (rule->marks & kOnlyUp && row.value[0] == CK_FALSE) || (rule->marks & kOnlyDown && row.value[0] != CK_FALSE);
+    if (!(rule->marks & allowed) || wrong_way) {
+      refuse(CKR_ATTRIBUTE_READ_ONLY, attribute_name(row.type) + " of this object can not be changed like that");
+    }
+    check_so_only(*rule, row.value, so);
+    if (secret) {
+      object.secret.set(row.type, row.value);
+    } else {
+      object.shown.set(row.type, row.value);
+    }
+  }
+}
+
+bool reveals_secrets(const Attributes& object) {
+  return !object.flag(CKA_SENSITIVE, false) && object.flag(CKA_EXTRACTABLE, true);
+}
+
+}  // namespace vtpm::pkcs11

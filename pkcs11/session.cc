@@ -1,0 +1,34 @@
+#include "pkcs11/session.h"
+
+#include "pkcs11/refusal.h"
+
+namespace vtpm::pkcs11 {
+
+CK_STATE Session::state() const {
+  switch (token->who()) {
+    case Who::kUser:
+      return read_write ? CKS_RW_USER_FUNCTIONS : CKS_RO_USER_FUNCTIONS;
+    case Who::kSo:
+      return CKS_RW_SO_FUNCTIONS;
+    case Who::kNobody:
+      break;
+  }
+  return read_write ? CKS_RW_PUBLIC_SESSION : CKS_RO_PUBLIC_SESSION;
+}
+
+void Session::require_write(bool token_object, bool private_object) const {
+  refuse_if(token_object && !read_write, CKR_SESSION_READ_ONLY, "the session is read-only");
+  refuse_if(token_object && token->read_only(), CKR_TOKEN_WRITE_PROTECTED, "the store is read-only");
+  refuse_if(private_object && token->who() != Who::kUser, CKR_USER_NOT_LOGGED_IN, "the object is private");
+  refuse_if(token_object && token->who() == Who::kNobody && !token->config().public_writes, CKR_USER_NOT_LOGGED_IN,
+            "public_writes = \"login\": token objects are written after login only");
+}
+
+void Session::require_login(const KeyUse& use) const {
+  refuse_if(use.needs_login && use.login != token->login_number(), CKR_USER_NOT_LOGGED_IN,
+            "the user has logged out since the operation was started");
+  refuse_if(use.needs_authentication, CKR_USER_NOT_LOGGED_IN,
+            "the key asks for the PIN at each use (C_Login with CKU_CONTEXT_SPECIFIC)");
+}
+
+}  // namespace vtpm::pkcs11

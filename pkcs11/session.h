@@ -1,0 +1,81 @@
+// A session: the rights it gives and the operations that run in it.
+//
+// A call holds the session's mutex to its end: two threads on one session take turns, sessions do not meet each other.
+// An operation is taken out of its slot while it works and put back only when it stays active, so whatever goes wrong
+// ends it, as the standard wants.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "pkcs11/cipher.h"
+#include "pkcs11/signature.h"
+#include "pkcs11/token.h"
+
+namespace vtpm::pkcs11 {
+
+/// What a private-key operation needs to remember about the login it was started under.
+struct KeyUse {
+  std::shared_ptr<crypto::PrivateKey> key;
+  bool needs_login = false;           // the key object is private
+  uint64_t login = 0;                 // the login it was started under
+  bool needs_authentication = false;  // CKA_ALWAYS_AUTHENTICATE, context-specific login still to come
+};
+
+struct SignOperation {
+  SignatureScheme scheme;
+  SignatureInput input;
+  KeyUse use;
+  bool multi_part = false;
+};
+struct VerifyOperation {
+  SignatureScheme scheme;
+  SignatureInput input;
+  bool multi_part = false;
+};
+struct DigestOperation {
+  crypto::Digest digest;
+  bool multi_part = false;
+};
+struct EncryptOperation {
+  CipherScheme scheme;
+};
+struct DecryptOperation {
+  CipherScheme scheme;
+  KeyUse use;
+  std::optional<SecretBytes> message;  // decrypted already, waiting for a buffer that is large enough
+};
+struct FindOperation {
+  std::deque<CK_OBJECT_HANDLE> found;
+};
+
+class Session {
+ public:
+  Session(CK_SESSION_HANDLE number, std::shared_ptr<Token> of, CK_SLOT_ID in, bool writes)
+      : handle(number), token(std::move(of)), slot(in), read_write(writes) {}
+
+  const CK_SESSION_HANDLE handle;
+  const std::shared_ptr<Token> token;
+  const CK_SLOT_ID slot;
+  const bool read_write;
+
+  std::mutex mutex;
+  bool closed = false;
+  std::optional<SignOperation> sign;
+  std::optional<VerifyOperation> verify;
+  std::optional<DigestOperation> digest;
+  std::optional<EncryptOperation> encrypt;
+  std::optional<DecryptOperation> decrypt;
+  std::optional<FindOperation> find;
+
+  CK_STATE state() const;
+  /// May this session create, change or destroy such an object? Throws Refusal: CKR_SESSION_READ_ONLY,
+  /// CKR_USER_NOT_LOGGED_IN, CKR_TOKEN_WRITE_PROTECTED.
+  void require_write(bool token_object, bool private_object) const;
+  /// Throws CKR_USER_NOT_LOGGED_IN when the login that the operation rests on is gone, or one is still to come.
+  void require_login(const KeyUse& use) const;
+};
+
+}  // namespace vtpm::pkcs11

@@ -1,0 +1,123 @@
+#include "pkcs11/signature.h"
+
+#include "pkcs11/refusal.h"
+
+namespace vtpm::pkcs11 {
+namespace {
+
+using crypto::PublicKey;
+
+// More than any digest; a longer input to raw ECDSA is a mistake of the caller, who meant a hashing mechanism.
+constexpr size_t kMostRawEcdsa = 1024;
+
+crypto::PssParameters pss_parameters(const Mechanism& row, const CK_MECHANISM& mechanism, const PublicKey& key) {
+  auto given = mechanism_parameter<CK_RSA_PKCS_PSS_PARAMS>(mechanism);
+  auto hash = hash_of_mechanism(given.hashAlg);
+  auto mgf = hash_of_mgf(given.mgf);
+  refuse_if(!hash || !mgf, CKR_MECHANISM_PARAM_INVALID, "PSS: unknown hash or mask generation function");
+  refuse_if(row.hash && row.hash != hash, CKR_MECHANISM_PARAM_INVALID, "PSS: hashAlg is not the mechanism's hash");
+  const size_t room = (key.bits() - 1 + 7) / 8;
+  const size_t digest = crypto::hash_octets(*hash);
+  refuse_if(digest + 2 > room, CKR_KEY_SIZE_RANGE, "PSS: the key is too small for this hash");
+  refuse_if(given.sLen > room - digest - 2, CKR_MECHANISM_PARAM_INVALID, "PSS: the salt is too long for this key");
+  return {*hash, *mgf, given.sLen};
+}
+
+}  // namespace
+
+SignatureScheme::SignatureScheme(const Mechanism& row, const CK_MECHANISM& mechanism, const PublicKey& key)
+    : row_(&row), public_(key) {
+  const size_t bits = key.bits();
+  refuse_if(bits < row.min_bits || bits > row.max_bits, CKR_KEY_SIZE_RANGE,
+            "the key's size is outside the mechanism's range");
+  if (row.family == Family::kRsaPss) {
+    pss_ = pss_parameters(row, mechanism, key);
+  } else {
+    require_no_parameter(mechanism);
+  }
+}
+
+size_t SignatureScheme::signature_octets() const {
+  return public_.type() == crypto::KeyType::kRsa ? public_.modulus().size() : 2 * crypto::curve_octets(public_.curve());
+}
+
+size_t SignatureScheme::most_input() const {
+  switch (row_->family) {
+    case Family::kRsaPkcs:
+      return signature_octets() - 11;
+    case Family::kRsaX509:
+      return signature_octets();
+    case Family::kRsaPss:
+      return crypto::hash_octets(pss_.hash);
+    default:
+      return kMostRawEcdsa;
+  }
+}
+
+Bytes SignatureScheme::encode(ByteView input) const {
+  const size_t size = public_.modulus().size();
+  std::optional<Bytes> block;
+  switch (row_->family) {
+    case Family::kRsaPkcs:
+      block = crypto::pkcs1_sign_encode(row_->hash ? crypto::digest_info(*row_->hash, input) : to_bytes(input), size);
+      break;
+    case Family::kRsaPss:
+      block = crypto::pss_encode(input, public_.bits(), pss_);
+      // One bit less than a multiple of eight octets: the encoding is an octet shorter than the modulus.
+      if (block && block->size() < size) block->insert(block->begin(), size - block->size(), 0);
+      break;
+    default:  // CKM_RSA_X_509
+      refuse_if(input.size() > size, CKR_DATA_LEN_RANGE, "the data is longer than the modulus");
+      block = Bytes(size - input.size());
+      append(*block, input);
+      refuse_if(!std::lexicographical_compare(block->begin(), block->end(), public_.modulus().begin(),
+                                              public_.modulus().end()),
+                CKR_DATA_INVALID, "the data is not below the modulus");
+  }
+  refuse_if(!block, CKR_DATA_LEN_RANGE, "the data does not fit this mechanism and key");
+  return *block;
+}
+
+Bytes SignatureScheme::sign(crypto::PrivateKey& key, ByteView input) const {
+  if (row_->family == Family::kEcdsa) {
+    try {
+      return key.ecdsa_sign(input);
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::kInvalidArgument) refuse(CKR_DATA_LEN_RANGE, error.sentence());
+      throw;
+    }
+  }
+  return to_bytes(key.rsa_private(encode(input)));
+}
+
+bool SignatureScheme::verify(ByteView input, ByteView signature) const {
+  if (row_->family == Family::kEcdsa) return public_.ecdsa_verify(input, signature);
+  if (row_->family == Family::kRsaPss && input.size() != crypto::hash_octets(pss_.hash)) {
+    refuse(CKR_DATA_LEN_RANGE, "PSS: the data is not a digest of the hash named in the parameter");
+  }
+  std::optional<Bytes> block = public_.rsa_public(signature);
+  if (!block) return false;
+  if (row_->family != Family::kRsaPss) return equal(*block, encode(input));
+  const size_t encoded = (public_.bits() - 1 + 7) / 8;
+  for (size_t i = 0; i < block->size() - encoded; ++i) {
+    if ((*block)[i] != 0) return false;
+  }
+  return crypto::pss_verify(input, ByteView(*block).last(encoded), public_.bits(), pss_);
+}
+
+SignatureInput::SignatureInput(const SignatureScheme& scheme) : limit_(scheme.most_input()) {
+  if (scheme.hash()) digest_.emplace(*scheme.hash());
+}
+
+void SignatureInput::update(ByteView part) {
+  if (digest_) {
+    digest_->update(part);
+    return;
+  }
+  refuse_if(part.size() > limit_ - gathered_.size(), CKR_DATA_LEN_RANGE, "the data is too long for this mechanism");
+  append(gathered_, part);
+}
+
+Bytes SignatureInput::finish() { return digest_ ? digest_->finish() : std::move(gathered_); }
+
+}  // namespace vtpm::pkcs11

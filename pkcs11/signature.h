@@ -1,0 +1,54 @@
+// Signature schemes and the running C_Sign / C_Verify operation.
+//
+// Every scheme is: message -> (hash) -> encoding -> raw key operation. The raw operation belongs to the key, wherever
+// it lives; the encodings exist once, here.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "crypto/key.h"
+#include "crypto/rsa_padding.h"
+#include "pkcs11/mechanism.h"
+
+namespace vtpm::pkcs11 {
+
+/// A mechanism with its parameter, ready for a key of one size.
+class SignatureScheme {
+ public:
+  /// Throws Refusal: CKR_MECHANISM_PARAM_INVALID, CKR_KEY_SIZE_RANGE.
+  SignatureScheme(const Mechanism& row, const CK_MECHANISM& mechanism, const crypto::PublicKey& key);
+
+  /// Octets of a signature: the modulus, or twice the curve's size.
+  size_t signature_octets() const;
+  /// The most octets that `sign` takes when nothing is hashed.
+  size_t most_input() const;
+  const std::optional<crypto::Hash>& hash() const { return row_->hash; }
+
+  /// `input` is the digest (hashing schemes) or the caller's data. Throw CKR_DATA_LEN_RANGE, CKR_DATA_INVALID.
+  Bytes sign(crypto::PrivateKey& key, ByteView input) const;
+  bool verify(ByteView input, ByteView signature) const;
+
+ private:
+  Bytes encode(ByteView input) const;  // RSA only: the block for the raw operation
+
+  const Mechanism* row_;
+  crypto::PublicKey public_;
+  crypto::PssParameters pss_;
+};
+
+/// What the update calls collect: a running digest, or the octets themselves up to the scheme's limit.
+class SignatureInput {
+ public:
+  explicit SignatureInput(const SignatureScheme& scheme);
+  /// Throws CKR_DATA_LEN_RANGE beyond the limit.
+  void update(ByteView part);
+  Bytes finish();
+
+ private:
+  std::optional<crypto::Digest> digest_;
+  Bytes gathered_;
+  size_t limit_;
+};
+
+}  // namespace vtpm::pkcs11

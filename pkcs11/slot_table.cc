@@ -1,0 +1,213 @@
+#include "pkcs11/slot_table.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "crypto/random.h"
+
+namespace vtpm::pkcs11 {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kSuffix = ".vtpm";
+
+/// Serialises the making of tokens among processes: slot numbers are given under it. An advisory lock on the directory
+/// itself, so no lock file is left behind.
+class DirectoryLock {
+ public:
+  explicit DirectoryLock(const std::string& directory)
+      : fd_(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+    int failed = fd_ < 0 ? errno : 0;
+    while (!failed && flock(fd_, LOCK_EX) != 0) {
+      if (errno != EINTR) failed = errno;
+    }
+    if (!failed) return;
+    if (fd_ >= 0) close(fd_);
+    throw Error(ErrorCode::kIo, "can not lock the store directory " + directory + ": " + std::strerror(failed));
+  }
+  ~DirectoryLock() { close(fd_); }
+  DirectoryLock(const DirectoryLock&) = delete;
+  DirectoryLock& operator=(const DirectoryLock&) = delete;
+
+ private:
+  const int fd_;
+};
+
+/// Files that may be stores, by name; temporary files (".x.vtpm.tmp") are not.
+std::vector<std::string> store_files(const std::string& directory) {
+  std::vector<std::string> paths;
+  std::error_code error;
+  for (fs::directory_iterator at(directory, error), end; !error && at != end; at.increment(error)) {
+    const std::string name = at->path().filename().string();
+    if (name.size() <= kSuffix.size() || name.front() == '.') continue;
+    if (name.compare(name.size() - kSuffix.size(), kSuffix.size(), kSuffix) == 0) paths.push_back(at->path().string());
+  }
+  // Older first: of two stores with one slot number (a copied file) the older keeps it.
+  std::vector<std::pair<fs::file_time_type, std::string>> dated;
+  for (const std::string& path : paths) {
+    std::error_code ignored;
+    dated.emplace_back(fs::last_write_time(path, ignored), path);
+  }
+  std::sort(dated.begin(), dated.end());
+  for (size_t i = 0; i < paths.size(); ++i) paths[i] = dated[i].second;
+  return paths;
+}
+
+void make_directory(const std::string& directory) {
+  std::error_code error;
+  if (fs::is_directory(directory, error)) return;
+  fs::create_directories(fs::path(directory).parent_path(), error);
+  if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
+    throw Error(ErrorCode::kIo, "can not create the store directory " + directory + ": " + std::strerror(errno));
+  }
+}
+
+}  // namespace
+
+void SlotTable::scan_once() {
+  if (!scanned_) rescan_locked();
+}
+
+void SlotTable::rescan() {
+  std::lock_guard lock(mutex_);
+  rescan_locked();
+}
+
+void SlotTable::rescan_locked() {
+  scanned_ = true;
+  const std::vector<std::string> paths =
+      config_.store_dir.empty() ? std::vector<std::string>() : store_files(config_.store_dir);
+  for (auto at = slots_.begin(); at != slots_.end();) {
+    Slot& slot = at->second;
+    const bool gone = std::find(paths.begin(), paths.end(), slot.path) == paths.end();
+    // A token that was initialised anew, or a file that could not be read, is opened again below.
+    if (gone || !slot.token || !slot.token->present()) {
+      if (slot.token) slot.token->mark_removed();
+      at = slots_.erase(at);
+    } else {
+      ++at;
+    }
+  }
+  for (const std::string& path : paths) {
+    const bool known =
+        std::any_of(slots_.begin(), slots_.end(), [&](const auto& slot) { return slot.second.path == path; });
+    if (!known) open_locked(path);
+  }
+}
+
+void SlotTable::open_locked(const std::string& path) {
+  Slot slot{path, nullptr, std::nullopt};
+  try {
+    slot.token = Token::open(path, config_);
+  } catch (const Error& error) {
+    // Rot is the device's failure; what never was a store of ours is not recognised. Neither is ever written to.
+    const bool device = error.code() == ErrorCode::kCorrupt || error.code() == ErrorCode::kIo;
+    slot.problem.emplace(device ? CKR_DEVICE_ERROR : CKR_TOKEN_NOT_RECOGNIZED, error.sentence());
+    log_line(LogLevel::kError, error.sentence());
+  }
+  CK_SLOT_ID id = slot.token ? slot.token->identity().slot : unused_locked();
+  if (auto taken = slots_.find(id); taken != slots_.end()) {
+    if (slot.token && taken->second.token) {
+      log_line(LogLevel::kError,
+               path + " has the slot number of " + taken->second.path + " (a copy?) and is not shown");
+      return;
+    }
+    // An unreadable file holds a number only while nobody has a right to it.
+    Slot moved = std::move(taken->second);
+    taken->second = std::move(slot);
+    slots_.emplace(unused_locked(), std::move(moved));
+    return;
+  }
+  slots_.emplace(id, std::move(slot));
+}
+
+CK_SLOT_ID SlotTable::unused_locked() const {
+  CK_SLOT_ID id = 0;
+  while (slots_.count(id)) ++id;
+  return id;
+}
+
+bool SlotTable::is_free_locked(CK_SLOT_ID id) const { return config_.free_slot && id == unused_locked(); }
+
+std::vector<CK_SLOT_ID> SlotTable::ids() {
+  std::lock_guard lock(mutex_);
+  scan_once();
+  std::vector<CK_SLOT_ID> ids;
+  for (const auto& [id, slot] : slots_) ids.push_back(id);
+  if (config_.free_slot) ids.insert(std::upper_bound(ids.begin(), ids.end(), unused_locked()), unused_locked());
+  return ids;
+}
+
+SlotTable::Slot& SlotTable::slot_locked(CK_SLOT_ID id) {
+  auto found = slots_.find(id);
+  if (found == slots_.end()) refuse(CKR_SLOT_ID_INVALID, "there is no slot " + std::to_string(id));
+  return found->second;
+}
+
+void SlotTable::require(CK_SLOT_ID id) {
+  std::lock_guard lock(mutex_);
+  scan_once();
+  if (!is_free_locked(id)) slot_locked(id);
+}
+
+std::shared_ptr<Token> SlotTable::token(CK_SLOT_ID id) {
+  std::lock_guard lock(mutex_);
+  scan_once();
+  if (is_free_locked(id)) {
+    // Another process may have made its token there meanwhile.
+    rescan_locked();
+    if (is_free_locked(id)) return nullptr;
+  }
+  Slot* slot = &slot_locked(id);
+  if (slot->token && !slot->token->present()) {
+    rescan_locked();
+    slot = &slot_locked(id);
+  }
+  if (slot->problem) throw *slot->problem;
+  return slot->token;
+}
+
+void SlotTable::initialise(CK_SLOT_ID id, ByteView so_pin, const std::string& label,
+                           const std::function<bool(const Token&)>& has_sessions) {
+  refuse_if(so_pin.size() < kPinLeast || so_pin.size() > kPinMost, CKR_PIN_LEN_RANGE, "a PIN has 4 to 255 octets");
+  std::lock_guard lock(mutex_);
+  scan_once();
+  if (!is_free_locked(id)) slot_locked(id);
+  refuse_if(config_.store_dir.empty(), CKR_DEVICE_ERROR,
+            "no store directory is configured, and there is no home directory");
+  make_directory(config_.store_dir);
+  DirectoryLock directory(config_.store_dir);
+  rescan_locked();
+  if (is_free_locked(id)) {
+    const std::string serial = to_hex(crypto::random_bytes(8));
+    const std::string path = config_.store_dir + "/" + serial + std::string(kSuffix);
+    Token::initialise(path, config_, {label, serial, id}, so_pin, /*replace=*/false);
+  } else {
+    Slot& slot = slot_locked(id);
+    if (slot.problem) throw *slot.problem;
+    refuse_if(has_sessions(*slot.token), CKR_SESSION_EXISTS, "the token has open sessions");
+    slot.token->check_so_pin(so_pin);
+    const Token::Identity now = slot.token->identity();
+    Token::initialise(slot.path, config_, {label, now.serial, now.slot}, so_pin, /*replace=*/true);
+  }
+  rescan_locked();
+}
+
+std::vector<std::shared_ptr<Token>> SlotTable::open_tokens() {
+  std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<Token>> tokens;
+  for (const auto& [id, slot] : slots_) {
+    if (slot.token) tokens.push_back(slot.token);
+  }
+  return tokens;
+}
+
+}  // namespace vtpm::pkcs11

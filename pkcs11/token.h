@@ -1,0 +1,134 @@
+// A token: one store and, while the user is logged in, one TPM.
+//
+// It composes the two: objects are entries of the store, private keys and NV areas live in the TPM whose permanent
+// state is an entry too, and what belongs together is committed as one transaction. Many processes and threads use one
+// token: every call that looks at objects refreshes first (one comparison when nothing changed).
+//
+// Locks, outermost first: login_mutex_ (login, logout, PIN changes), mutex_ (the index in memory; held for short). The
+// thread that holds a store Transaction takes neither. Private-key operations hold none of them.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "pkcs11/config.h"
+#include "pkcs11/object.h"
+#include "store/vault.h"
+#include "tpm/engine.h"
+
+namespace vtpm::pkcs11 {
+
+enum class Who { kNobody, kUser, kSo };
+
+constexpr size_t kPinLeast = 4, kPinMost = 255;
+
+class Token {
+ public:
+  /// What C_InitToken makes. `serial`: 16 hexadecimal digits, empty for a new token (then it comes from the UUID).
+  struct Identity {
+    std::string label;  // 32 octets, blank-padded
+    std::string serial;
+    CK_SLOT_ID slot = 0;
+  };
+  /// Creates the store (or replaces it), with a new TPM inside. Throws Error.
+  static void initialise(const std::string& path, const Config& config, const Identity& identity, ByteView so_pin,
+                         bool replace);
+  /// Throws Error: kNotAStore, kCorrupt, kTooNew, kIo …
+  static std::shared_ptr<Token> open(const std::string& path, const Config& config);
+  ~Token();
+
+  const std::string& path() const { return vault_->path(); }
+  const Config& config() const { return config_; }
+  const Identity& identity() const { return identity_; }
+  bool read_only() const { return vault_->read_only(); }
+  /// False once the store was removed or initialised anew; all sessions then answer CKR_DEVICE_REMOVED.
+  bool present();
+  /// Catches up with other processes. Throws Refusal CKR_DEVICE_REMOVED.
+  void refresh();
+  bool removed() const { return removed_; }
+  void mark_removed() { removed_ = true; }
+
+  // --- login ---
+  Who who() const { return who_; }
+  /// Rises at every login and logout.
+  uint64_t login_number() const { return login_number_; }
+  bool user_pin_set() { return vault_->has_slot(store::Role::kUser); }
+  store::Attempts attempts(store::Role role) { return vault_->attempts(role); }
+  /// All throw Refusal: CKR_PIN_INCORRECT, CKR_PIN_LOCKED, CKR_USER_PIN_NOT_INITIALIZED, CKR_USER_ALREADY_LOGGED_IN,
+  /// CKR_USER_ANOTHER_ALREADY_LOGGED_IN, CKR_PIN_LEN_RANGE.
+  void login(Who who, ByteView pin);
+  void authenticate(ByteView pin);  // CKU_CONTEXT_SPECIFIC: checks the PIN of whoever is logged in
+  void check_so_pin(ByteView pin);  // C_InitToken
+  void logout();
+  void init_user_pin(ByteView pin);
+  void change_pin(store::Role role, ByteView old_pin, ByteView new_pin);
+
+  // --- objects ---
+  /// Nothing for handles that do not exist or are not visible now.
+  ObjectPtr object(CK_OBJECT_HANDLE handle);
+  /// Everything that is visible now, oldest handle first.
+  std::vector<ObjectPtr> objects();
+  /// Publishes new objects, all or none; `owner` is the session for session objects. Returns their handles.
+  std::vector<CK_OBJECT_HANDLE> add(std::vector<Draft> drafts, CK_SESSION_HANDLE owner);
+  /// Replaces an object's attributes with what `change` makes of them, atomically among processes.
+  void change(CK_OBJECT_HANDLE handle, const std::function<void(Draft&)>& change);
+  void destroy(CK_OBJECT_HANDLE handle);
+  void drop_session_objects(CK_SESSION_HANDLE owner);
+  /// The sealed part of an object. Throws Error kLocked without login.
+  SecretAttributes secret_of(const Object& object);
+  std::shared_ptr<crypto::PrivateKey> private_key(const Object& object);
+  /// The value of an NV-backed object, from the TPM.
+  SecretBytes nv_value(const Object& object);
+
+  // --- the TPM ---
+  /// The token's TPM; nothing unless the user is logged in.
+  std::shared_ptr<tpm::Engine> engine() const;
+
+  // --- fork (child side) ---
+  void after_fork_close() noexcept { vault_->after_fork_close(); }
+  void after_fork_reopen();
+
+ private:
+  class State;
+  Token(std::unique_ptr<store::Vault> vault, const Config& config);
+
+  void read_identity();
+  void refresh_locked();
+  void load_locked(const store::EntryInfo& entry);
+  void forget_locked(const std::string& entry);
+  void reload_everything_locked();
+  void drop_private_locked();
+  bool visible(const Object& object) const { return !object.is_private() || who_ == Who::kUser; }
+  ObjectPtr find_locked(CK_OBJECT_HANDLE handle) const;
+  void publish_locked(std::shared_ptr<Object> object);
+  void check_result(store::UnlockResult result, store::Role role) const;
+  void change_stored(const Object& object, const std::function<void(Draft&)>& change);
+  Attributes stored_attributes(const std::string& id);
+  /// Commits `transaction`, with the TPM's new permanent state in it when `commands` change the TPM.
+  void commit(store::Transaction& transaction, const std::shared_ptr<tpm::Engine>& tpm,
+              const std::function<void(tpm::Commands&)>& commands);
+
+  const Config config_;
+  const std::shared_ptr<store::Vault> vault_;
+  std::shared_ptr<State> state_;
+  Identity identity_;
+  std::atomic<bool> removed_{false};
+
+  std::mutex login_mutex_;
+  std::atomic<Who> who_{Who::kNobody};
+  std::atomic<uint64_t> login_number_{0};
+
+  mutable std::mutex mutex_;
+  uint64_t cursor_ = 0;
+  std::map<CK_OBJECT_HANDLE, ObjectPtr> objects_;
+  std::unordered_map<std::string, CK_OBJECT_HANDLE> handles_;  // by CKA_UNIQUE_ID, token objects
+  std::shared_ptr<tpm::Engine> engine_;
+};
+
+}  // namespace vtpm::pkcs11
