@@ -1,0 +1,127 @@
+// X.509 certificate objects (PKCS#11 2.40, 4.6).
+#include <openssl/core_names.h>
+
+#include "tests/conformance/harness.h"
+#include "tests/conformance/peer.h"
+
+namespace vtpm::conformance {
+namespace {
+
+class Certificates : public WithUser {
+ protected:
+  peer::Key key = peer::Key::generate_ec("P-256");
+  peer::Certificate certificate = peer::self_signed(key, "conformance");
+  Template least = {{CKA_CLASS, CKO_CERTIFICATE}, {CKA_CERTIFICATE_TYPE, CKC_X_509}, {CKA_VALUE, certificate.der}};
+};
+
+TEST_F(Certificates, KeepWhatTheyWereGiven) {
+  const auto object = session.create(least.with({{CKA_SUBJECT, certificate.subject},
+                                                 {CKA_ISSUER, certificate.issuer},
+                                                 {CKA_SERIAL_NUMBER, certificate.serial},
+                                                 {CKA_ID, from_hex("c0ffee")},
+                                                 {CKA_LABEL, "certificate"},
+                                                 {CKA_TOKEN, true},
+                                                 {CKA_CERTIFICATE_CATEGORY, 2}}));
+  EXPECT_EQ(session.number(object, CKA_CLASS), CKO_CERTIFICATE);
+  EXPECT_EQ(session.number(object, CKA_CERTIFICATE_TYPE), CKC_X_509);
+  EXPECT_EQ(session.get(object, CKA_VALUE), certificate.der);
+  EXPECT_EQ(session.get(object, CKA_SUBJECT), certificate.subject);
+  EXPECT_EQ(session.get(object, CKA_ISSUER), certificate.issuer);
+  EXPECT_EQ(session.get(object, CKA_SERIAL_NUMBER), certificate.serial);
+  EXPECT_EQ(session.get(object, CKA_ID), from_hex("c0ffee"));
+  EXPECT_EQ(session.text(object, CKA_LABEL), "certificate");
+  EXPECT_EQ(session.number(object, CKA_CERTIFICATE_CATEGORY), 2u);
+}
+
+TEST_F(Certificates, FillInWhatTheValueSays) {
+  const auto object = session.create(least);
+  EXPECT_EQ(session.get(object, CKA_SUBJECT), certificate.subject);
+  EXPECT_EQ(session.get(object, CKA_ISSUER), certificate.issuer);
+  EXPECT_EQ(session.get(object, CKA_SERIAL_NUMBER), certificate.serial);
+  EXPECT_EQ(session.number(object, CKA_CERTIFICATE_CATEGORY), 0u);
+  EXPECT_FALSE(session.flag(object, CKA_TRUSTED));
+  EXPECT_FALSE(session.flag(object, CKA_PRIVATE)) << "findable before login";
+  EXPECT_FALSE(session.flag(object, CKA_TOKEN));
+  EXPECT_EQ(session.get(object, CKA_LABEL), Bytes{});
+}
+
+TEST_F(Certificates, CheckValueIsTheBeginningOfTheDigest) {
+  const auto object = session.create(least);
+  Bytes digest = peer::digest("SHA1", certificate.der);
+  digest.resize(3);
+  EXPECT_EQ(session.get(object, CKA_CHECK_VALUE), digest);  // 4.6.3
+}
+
+TEST_F(Certificates, MeetTheirKeyByTheDefaultId) {
+  for (const bool rsa : {false, true}) {
+    const peer::Key own = rsa ? peer::Key::generate_rsa(2048) : key;
+    const auto certificate_object = session.create(least.with({{CKA_VALUE, peer::self_signed(own, "x").der}}));
+    const auto public_object = rsa ? session.create({{CKA_CLASS, CKO_PUBLIC_KEY},
+                                                     {CKA_KEY_TYPE, CKK_RSA},
+                                                     {CKA_MODULUS, own.number(OSSL_PKEY_PARAM_RSA_N)},
+                                                     {CKA_PUBLIC_EXPONENT, own.number(OSSL_PKEY_PARAM_RSA_E)}})
+                                   : session.create({{CKA_CLASS, CKO_PUBLIC_KEY},
+                                                     {CKA_KEY_TYPE, CKK_EC},
+                                                     {CKA_EC_PARAMS, kP256},
+                                                     {CKA_EC_POINT, peer::octet_string(own.ec_point())}});
+    EXPECT_EQ(session.get(certificate_object, CKA_ID).size(), 20u);
+    EXPECT_EQ(session.get(certificate_object, CKA_ID), session.get(public_object, CKA_ID));
+  }
+}
+
+TEST_F(Certificates, ArePublicAndFindableBeforeLogin) {
+  session.create(least.with({{CKA_TOKEN, true}, {CKA_ID, from_hex("01")}, {CKA_LABEL, "open"}}));
+  session.logout();
+  library.restart();
+  Session before(slot_of("conformance"), Session::kReadOnly);
+  for (const Template& by : {Template{{CKA_CLASS, CKO_CERTIFICATE}}, Template{{CKA_ID, from_hex("01")}},
+                             Template{{CKA_LABEL, "open"}}, Template{{CKA_SUBJECT, certificate.subject}},
+                             Template{{CKA_ISSUER, certificate.issuer}, {CKA_SERIAL_NUMBER, certificate.serial}},
+                             Template{{CKA_VALUE, certificate.der}}}) {
+    const auto found = before.find(by);
+    ASSERT_EQ(found.size(), 1u);
+    EXPECT_EQ(before.get(found[0], CKA_VALUE), certificate.der);
+  }
+}
+
+TEST_F(Certificates, SchemaRefuses) {
+  EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, session.try_create(least.without(CKA_CERTIFICATE_TYPE)));
+  EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, session.try_create(least.without(CKA_VALUE)));
+  EXPECT_RV(one_of(CKR_ATTRIBUTE_VALUE_INVALID, CKR_TEMPLATE_INCONSISTENT),
+            session.try_create(least.with({{CKA_CERTIFICATE_TYPE, CKC_WTLS}})));
+  EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(least.with({{CKA_CERTIFICATE_TYPE, Bytes{0}}})));
+  EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(least.with({{CKA_VALUE, "no certificate"}})));
+  EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(least.with({{CKA_CERTIFICATE_CATEGORY, 9}})));
+  EXPECT_RV(one_of(CKR_ATTRIBUTE_TYPE_INVALID, CKR_TEMPLATE_INCONSISTENT),
+            session.try_create(least.with({{CKA_SIGN, true}})));
+  EXPECT_TRUE(session.find({}).empty());
+}
+
+TEST_F(Certificates, OnlyTheSoTrusts) {
+  const ReturnValues refused = {CKR_ATTRIBUTE_READ_ONLY, CKR_ATTRIBUTE_VALUE_INVALID, CKR_TEMPLATE_INCONSISTENT,
+                                CKR_USER_NOT_LOGGED_IN};
+  EXPECT_RV(refused, session.try_create(least.with({{CKA_TRUSTED, true}})));
+  const auto object = session.create(least.with({{CKA_TOKEN, true}, {CKA_LABEL, "root"}}));
+  EXPECT_RV(refused, session.try_set(object, {{CKA_TRUSTED, true}}));
+  session.logout();
+  session.login(CKU_SO);
+  const auto found = session.find({{CKA_LABEL, "root"}});
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_RV(CKR_OK, session.try_set(found[0], {{CKA_TRUSTED, true}}));
+  EXPECT_TRUE(session.flag(found[0], CKA_TRUSTED));
+  session.logout();
+  session.login();
+  EXPECT_TRUE(session.flag(session.find({{CKA_LABEL, "root"}}).at(0), CKA_TRUSTED));
+}
+
+TEST_F(Certificates, SomeAttributesMayChange) {
+  const auto object = session.create(least.with({{CKA_TOKEN, true}}));
+  EXPECT_RV(CKR_OK, session.try_set(object, {{CKA_LABEL, "new"}, {CKA_ID, from_hex("0102")}}));
+  EXPECT_EQ(session.text(object, CKA_LABEL), "new");
+  EXPECT_EQ(session.get(object, CKA_ID), from_hex("0102"));
+  EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_set(object, {{CKA_VALUE, certificate.der}}));
+  EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_set(object, {{CKA_CERTIFICATE_TYPE, CKC_X_509}}));
+}
+
+}  // namespace
+}  // namespace vtpm::conformance

@@ -1,0 +1,133 @@
+// C_FindObjectsInit, C_FindObjects, C_FindObjectsFinal (PKCS#11 2.40, 5.7).
+#include <algorithm>
+#include <set>
+
+#include "tests/conformance/harness.h"
+
+namespace vtpm::conformance {
+namespace {
+
+using Find = WithUser;
+using Handles = std::vector<CK_OBJECT_HANDLE>;
+
+TEST_F(Find, MatchesEveryAttributeOfTheTemplate) {
+  const auto one = session.create({{CKA_CLASS, CKO_DATA}, {CKA_LABEL, "one"}, {CKA_APPLICATION, "a"}});
+  const auto two = session.create({{CKA_CLASS, CKO_DATA}, {CKA_LABEL, "two"}, {CKA_APPLICATION, "a"}});
+  Handles both = session.find({{CKA_APPLICATION, "a"}});
+  std::sort(both.begin(), both.end());
+  EXPECT_EQ(both, (Handles{std::min(one, two), std::max(one, two)}));
+  EXPECT_EQ(session.find({{CKA_APPLICATION, "a"}, {CKA_LABEL, "two"}}), Handles{two});
+  EXPECT_EQ(session.find({{CKA_LABEL, "one"}, {CKA_CLASS, CKO_DATA}, {CKA_TOKEN, false}}), Handles{one});
+  EXPECT_TRUE(session.find({{CKA_APPLICATION, "a"}, {CKA_LABEL, "three"}}).empty());
+  EXPECT_TRUE(session.find({{CKA_LABEL, "on"}}).empty()) << "a prefix is no match";
+  EXPECT_TRUE(session.find({{CKA_TOKEN, true}}).empty());
+  EXPECT_TRUE(session.find({{CKA_CLASS, CKO_CERTIFICATE}}).empty());
+}
+
+TEST_F(Find, MatchesDefaultsAndEmptyValues) {
+  const auto plain = session.create({{CKA_CLASS, CKO_DATA}});
+  session.create({{CKA_CLASS, CKO_DATA}, {CKA_LABEL, "labelled"}});
+  EXPECT_EQ(session.find({{CKA_LABEL, Bytes{}}}), Handles{plain});
+  EXPECT_EQ(session.find({{CKA_MODIFIABLE, true}}).size(), 2u);
+}
+
+TEST_F(Find, UnknownAttributesMatchNothing) {
+  session.create({{CKA_CLASS, CKO_DATA}});
+  EXPECT_TRUE(session.find({{0x7F001234, "x"}}).empty());
+  EXPECT_TRUE(session.find({{CKA_MODULUS, "x"}}).empty());
+  EXPECT_TRUE(session.find({{CKA_CLASS, Bytes{0}}}).empty());
+}
+
+TEST_F(Find, EmptyTemplateFindsAll) {
+  std::set<CK_OBJECT_HANDLE> made;
+  for (int i = 0; i < 25; ++i)
+    made.insert(session.create({{CKA_CLASS, CKO_DATA}, {CKA_TOKEN, i % 2 == 0}, {CKA_PRIVATE, i % 3 == 0}}));
+  const Handles found = session.find({});
+  EXPECT_EQ(std::set<CK_OBJECT_HANDLE>(found.begin(), found.end()), made);
+  EXPECT_EQ(found.size(), made.size());
+}
+
+TEST_F(Find, GivesNoMoreThanAskedAndNothingTwice) {
+  for (int i = 0; i < 10; ++i) session.create({{CKA_CLASS, CKO_DATA}});
+  MUST(p11->C_FindObjectsInit(session, nullptr, 0));
+  std::set<CK_OBJECT_HANDLE> seen;
+  for (const CK_ULONG ask : {1, 4, 3, 5}) {
+    Handles some(ask + 1, kAbsurd);
+    CK_ULONG count = 99;
+    EXPECT_RV(CKR_OK, p11->C_FindObjects(session, some.data(), ask, &count));
+    EXPECT_EQ(count, std::min<CK_ULONG>(ask, 10 - seen.size()));
+    EXPECT_EQ(some[ask], kAbsurd) << "written past the buffer";
+    for (CK_ULONG i = 0; i < count; ++i) EXPECT_TRUE(seen.insert(some[i]).second);
+  }
+  CK_OBJECT_HANDLE one = 0;
+  CK_ULONG count = 99;
+  EXPECT_RV(CKR_OK, p11->C_FindObjects(session, &one, 1, &count));
+  EXPECT_EQ(count, 0u);
+  EXPECT_RV(CKR_OK, p11->C_FindObjectsFinal(session));
+}
+
+TEST_F(Find, OneSearchASession) {
+  MUST(p11->C_FindObjectsInit(session, nullptr, 0));
+  EXPECT_RV(CKR_OPERATION_ACTIVE, p11->C_FindObjectsInit(session, nullptr, 0));
+  Session other(slot);
+  EXPECT_RV(CKR_OK, p11->C_FindObjectsInit(other, nullptr, 0));
+  EXPECT_RV(CKR_OK, p11->C_FindObjectsFinal(session));
+  EXPECT_RV(CKR_OK, p11->C_FindObjectsInit(session, nullptr, 0));
+  EXPECT_RV(CKR_OK, p11->C_FindObjectsFinal(session));
+}
+
+TEST_F(Find, NeedsASearch) {
+  CK_OBJECT_HANDLE one = 0;
+  CK_ULONG count = 0;
+  EXPECT_RV(CKR_OPERATION_NOT_INITIALIZED, p11->C_FindObjects(session, &one, 1, &count));
+  EXPECT_RV(CKR_OPERATION_NOT_INITIALIZED, p11->C_FindObjectsFinal(session));
+}
+
+TEST_F(Find, RefusesBadPointers) {
+  EXPECT_RV(CKR_ARGUMENTS_BAD, p11->C_FindObjectsInit(session, nullptr, 1));
+  EXPECT_RV(CKR_ARGUMENTS_BAD, p11->C_FindObjectsInit(session, nullptr, kAbsurd));
+  CK_ATTRIBUTE null_value{CKA_LABEL, nullptr, 3};
+  EXPECT_RV(one_of(CKR_ARGUMENTS_BAD, CKR_ATTRIBUTE_VALUE_INVALID), p11->C_FindObjectsInit(session, &null_value, 1));
+  EXPECT_RV(CKR_OPERATION_NOT_INITIALIZED, p11->C_FindObjectsFinal(session));
+  CK_OBJECT_HANDLE one = 0;
+  CK_ULONG count = 0;
+  MUST(p11->C_FindObjectsInit(session, nullptr, 0));
+  EXPECT_RV(CKR_ARGUMENTS_BAD, p11->C_FindObjects(session, &one, 1, nullptr));
+  p11->C_FindObjectsFinal(session);
+  MUST(p11->C_FindObjectsInit(session, nullptr, 0));
+  EXPECT_RV(CKR_ARGUMENTS_BAD, p11->C_FindObjects(session, nullptr, 1, &count));
+}
+
+TEST_F(Find, AnObjectDestroyedMeanwhileDoesNoHarm) {
+  for (int i = 0; i < 6; ++i) session.create({{CKA_CLASS, CKO_DATA}, {CKA_TOKEN, true}});
+  const Handles all = session.find({});
+  MUST(p11->C_FindObjectsInit(session, nullptr, 0));
+  for (const CK_OBJECT_HANDLE object : all) MUST(p11->C_DestroyObject(session, object));
+  Handles some(10);
+  CK_ULONG count = 0;
+  EXPECT_RV(CKR_OK, p11->C_FindObjects(session, some.data(), some.size(), &count));
+  EXPECT_LE(count, 6u);
+  for (CK_ULONG i = 0; i < count; ++i) EXPECT_RV(CKR_OBJECT_HANDLE_INVALID, session.try_get(some[i], CKA_LABEL));
+  EXPECT_RV(CKR_OK, p11->C_FindObjectsFinal(session));
+}
+
+TEST_F(Find, NeverRevealsSecretsByMatching) {
+  // A search that matched sensitive attributes would let anyone test guesses of a key.
+  const KeyPair pair = session.generate_ec(kP256);
+  for (const CK_ATTRIBUTE_TYPE type : {CKA_VALUE, CKA_PRIVATE_EXPONENT, CKA_PRIME_1})
+    EXPECT_TRUE(session.find({{CKA_CLASS, CKO_PRIVATE_KEY}, {type, Bytes{}}}).empty());
+  EXPECT_EQ(session.find({{CKA_CLASS, CKO_PRIVATE_KEY}}), Handles{pair.private_key});
+}
+
+TEST_F(Find, KeysAndTheirCertificatesMeetById) {
+  const Bytes id = from_hex("0badcafe");
+  const KeyPair pair = session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}, {CKA_ID, id}}, {{CKA_ID, id}});
+  EXPECT_EQ(session.find({{CKA_ID, id}}).size(), 2u);
+  EXPECT_EQ(session.find({{CKA_ID, id}, {CKA_CLASS, CKO_PUBLIC_KEY}}), Handles{pair.public_key});
+  EXPECT_EQ(session.find({{CKA_ID, id}, {CKA_CLASS, CKO_PRIVATE_KEY}, {CKA_KEY_TYPE, CKK_EC}, {CKA_SIGN, true}}),
+            Handles{pair.private_key});
+  EXPECT_EQ(session.find({{CKA_EC_PARAMS, kP256}, {CKA_CLASS, CKO_PUBLIC_KEY}}), Handles{pair.public_key});
+}
+
+}  // namespace
+}  // namespace vtpm::conformance
