@@ -25,7 +25,7 @@ using Bytes = std::vector<uint8_t>;
 inline ByteView as_bytes(std::string_view text) { return {reinterpret_cast<const uint8_t*>(text.data()), text.size()}; }
 inline std::string_view as_text(ByteView bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 inline Bytes to_bytes(ByteView view) { return {view.begin(), view.end()}; }
-inline void append(Bytes& to, ByteView more) { to.insert(to.end(), more.begin(), more.end()); }
+void append(Bytes& to, ByteView more);
 
 /// Equality of public octets; for secrets and tags use `constant_time_equal`.
 inline bool equal(ByteView a, ByteView b) {

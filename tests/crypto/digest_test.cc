@@ -1,0 +1,76 @@
+#include "crypto/digest.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/crypto/vectors.h"
+
+namespace vtpm::crypto {
+namespace {
+
+TEST(Digest, KnownAnswers) {
+  for_each_case("digest.txt", [](const Case& c) {
+    Bytes expected = c.octets("digest");
+    EXPECT_EQ(digest(c.hash(), c.octets("message")), expected);
+    EXPECT_EQ(hash_octets(c.hash()), expected.size());
+  });
+}
+
+// FIPS 180-2, appendices A.3 and B.3: one million times "a".
+TEST(Digest, AMillionOctetsInPieces) {
+  const Bytes piece(1000, 'a');
+  auto million = [&](Hash hash) {
+    Digest digest(hash);
+    for (int i = 0; i < 1000; ++i) digest.update(piece);
+    return to_hex(digest.finish());
+  };
+  EXPECT_EQ(million(Hash::kSha1), "34aa973cd4c4daa4f61eeb2bdbad27316534016f");
+  EXPECT_EQ(million(Hash::kSha256), "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+}
+
+TEST(Digest, ACopyHasTheStateOfItsMoment) {
+  Digest first(Hash::kSha256);
+  first.update(as_bytes("a"));
+  Digest second = first, third(Hash::kSha1);
+  third = first;
+  first.update(as_bytes("bc"));
+  second.update(as_bytes("x"));
+  // FIPS 180-2, B.1: SHA-256("abc")
+  EXPECT_EQ(to_hex(first.finish()), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(second.finish(), digest(Hash::kSha256, as_bytes("ax")));
+  EXPECT_EQ(third.hash(), Hash::kSha256);
+  EXPECT_EQ(third.finish(), digest(Hash::kSha256, as_bytes("a")));
+}
+
+TEST(Hmac, KnownAnswers) {
+  for_each_case("hmac.txt", [](const Case& c) {
+    EXPECT_EQ(hmac(c.hash(), c.octets("key"), c.octets("message")), c.octets("mac"));
+  });
+}
+
+// Known from many publications (an empty key and an empty message).
+TEST(Hmac, AnEmptyKey) {
+  EXPECT_EQ(to_hex(hmac(Hash::kSha256, {}, {})), "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
+}
+
+TEST(Hmac, BeginsAgainUnderTheSameKey) {
+  for_each_case("hmac.txt", [](const Case& c) {
+    Hmac mac(c.hash(), c.octets("key"));
+    mac.update(as_bytes("something else"));
+    mac.finish();
+    SecretBytes out(hash_octets(c.hash()));
+    Bytes message = c.octets("message");
+    mac.begin()
+        .update(ByteView(message).first(message.size() / 2))
+        .update(ByteView(message).subspan(message.size() / 2));
+    mac.finish(out.span());
+    EXPECT_TRUE(equal(out, c.octets("mac")));
+  });
+}
+
+TEST(Hmac, RefusesAnOutputOfAnotherSize) {
+  Bytes out(31);
+  EXPECT_EQ(error_of([&] { Hmac(Hash::kSha256, {}).finish(out); }), ErrorCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace vtpm::crypto

@@ -1,0 +1,86 @@
+#include "crypto/kdf.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <filesystem>
+#include <thread>
+
+#include "tests/crypto/vectors.h"
+
+namespace vtpm::crypto {
+namespace {
+
+TEST(Hkdf, KnownAnswers) {
+  for_each_case("hkdf.txt", [](const Case& c) {
+    Bytes expected = c.octets("output");
+    EXPECT_EQ(to_hex(hkdf(c.octets("key"), c.octets("salt"), c.octets("info"), expected.size())), to_hex(expected));
+  });
+}
+
+TEST(Hkdf, Sizes) {
+  const Bytes key(32, 1);
+  SecretBytes longest = hkdf(key, {}, {}, 8160);
+  for (size_t size : {1u, 31u, 32u, 33u, 64u, 8159u}) {
+    EXPECT_TRUE(equal(hkdf(key, {}, {}, size), longest.view().first(size))) << size;
+  }
+  EXPECT_TRUE(hkdf(key, {}, {}, 0).empty());
+  EXPECT_EQ(error_of([&] { hkdf(key, {}, {}, 8161); }), ErrorCode::kInvalidArgument);
+}
+
+TEST(Argon2id, KnownAnswers) {
+  for_each_case("argon2id.txt", [](const Case& c) {
+    Bytes expected = c.octets("output");
+    Argon2Parameters parameters{c.number("memory"), c.number("passes"), c.number("lanes")};
+    EXPECT_EQ(to_hex(argon2id(c.octets("secret"), c.octets("salt"), parameters, expected.size())), to_hex(expected));
+  });
+}
+
+TEST(Argon2id, Bounds) {
+  const Bytes salt(32, 1);
+  auto code = [&](Argon2Parameters parameters) { return error_of([&] { argon2id(salt, salt, parameters, 64); }); };
+  EXPECT_EQ(code({8191, 1, 1}), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code({1048577, 1, 1}), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code({8192, 0, 1}), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code({8192, 65, 1}), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code({8192, 1, 0}), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code({8192, 1, 17}), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(error_of([&] { argon2id(salt, Bytes(7), {8192, 1, 1}, 64); }), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(error_of([&] { argon2id(salt, salt, {8192, 1, 1}, 3); }), ErrorCode::kInvalidArgument);
+}
+
+TEST(Argon2id, CreatesNoThreads) {
+  std::atomic<bool> done = false;
+  std::thread work([&] {
+    argon2id(as_bytes("pin"), Bytes(16), {65536, 2, 8}, 64);
+    done = true;
+  });
+  size_t most = 0;
+  while (!done) {
+    std::filesystem::directory_iterator tasks("/proc/self/task");
+    most = std::max(most, static_cast<size_t>(std::distance(begin(tasks), end(tasks))));
+  }
+  work.join();
+  EXPECT_GE(most, 2u);
+  size_t now = 0;
+  for ([[maybe_unused]] const auto& task : std::filesystem::directory_iterator("/proc/self/task")) ++now;
+  EXPECT_LE(most, now + 1);
+}
+
+TEST(Pbkdf2, KnownAnswers) {
+  for_each_case("pbkdf2.txt", [](const Case& c) {
+    Bytes expected = c.octets("output");
+    EXPECT_EQ(to_hex(pbkdf2(c.octets("secret"), c.octets("salt"), c.number("iterations"), expected.size())),
+              to_hex(expected));
+  });
+}
+
+TEST(Pbkdf2, Bounds) {
+  const Bytes salt(16, 1);
+  EXPECT_EQ(error_of([&] { pbkdf2(salt, salt, 9999, 64); }), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(error_of([&] { pbkdf2(salt, salt, 10'000'001, 64); }), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(error_of([&] { pbkdf2(salt, salt, 10'000, 0); }), ErrorCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace vtpm::crypto

@@ -1,0 +1,75 @@
+#include "tests/crypto/vectors.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+namespace vtpm {
+
+Bytes from_hex(std::string_view hex) {
+  if (hex.size() % 2 != 0) throw std::invalid_argument("odd number of digits: " + std::string(hex));
+  Bytes octets;
+  for (size_t i = 0; i < hex.size(); i += 2) {
+    octets.push_back(static_cast<uint8_t>(std::stoul(std::string(hex.substr(i, 2)), nullptr, 16)));
+  }
+  return octets;
+}
+
+Bytes read_data(const std::string& name) {
+  std::ifstream file(std::string(VTPM_TEST_DATA) + "/crypto/" + name, std::ios::binary);
+  if (!file) throw std::runtime_error("no test data " + name);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+Case::Case(const std::string& line) {
+  std::istringstream words(line);
+  for (std::string word; words >> word;) {
+    size_t equals = word.find('=');
+    if (equals == std::string::npos) throw std::invalid_argument("no field: " + word);
+    fields_[word.substr(0, equals)] = word.substr(equals + 1);
+  }
+}
+
+crypto::Hash Case::hash(const std::string& field) const {
+  static const std::map<std::string, crypto::Hash> kHashes = {{"sha1", crypto::Hash::kSha1},
+                                                              {"sha224", crypto::Hash::kSha224},
+                                                              {"sha256", crypto::Hash::kSha256},
+                                                              {"sha384", crypto::Hash::kSha384},
+                                                              {"sha512", crypto::Hash::kSha512}};
+  return kHashes.at(text(field));
+}
+
+crypto::Curve Case::curve() const {
+  static const std::map<std::string, crypto::Curve> kCurves = {
+      {"P-256", crypto::Curve::kP256}, {"P-384", crypto::Curve::kP384}, {"P-521", crypto::Curve::kP521}};
+  return kCurves.at(text("curve"));
+}
+
+void for_each_case(const std::string& name, const std::function<void(const Case&)>& check) {
+  Bytes contents = read_data(name);
+  std::istringstream lines{std::string(as_text(contents))};
+  int number = 0, cases = 0;
+  for (std::string line; std::getline(lines, line);) {
+    ++number;
+    if (line.empty() || line[0] == '#') continue;
+    SCOPED_TRACE(name + ":" + std::to_string(number));
+    check(Case(line));
+    ++cases;
+  }
+  EXPECT_GT(cases, 0) << name;
+}
+
+ErrorCode error_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    EXPECT_FALSE(error.sentence().empty());
+    return error.code();
+  }
+  ADD_FAILURE() << "no error";
+  return ErrorCode::kInternal;
+}
+
+}  // namespace vtpm
