@@ -35,8 +35,9 @@ apt_install() {
   # A stale foreign repository must not stop us; whether the packages can be had is what the install says.
   as_root DEBIAN_FRONTEND=noninteractive apt-get -o APT::Status-Fd=1 update ||
     echo 'apt-get update had errors; going on with the package lists that there are.'
-  as_root DEBIAN_FRONTEND=noninteractive apt-get -o APT::Status-Fd=1 -o DPkg::Lock::Timeout=300 \
-    install -y --no-install-recommends "$@" || status=$?
+  # Use-Pty=0: in a container without /dev/pts the maintainer scripts would write into a terminal that is gone.
+  as_root DEBIAN_FRONTEND=noninteractive apt-get -o APT::Status-Fd=1 -o Dpkg::Use-Pty=0 \
+    -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@" || status=$?
   if [ "$ours" = yes ]; then as_root rm -f "$policy"; fi
   return "$status"
 }
