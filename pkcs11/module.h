@@ -47,8 +47,7 @@ class SessionTable {
 
 class Module {
  public:
-  explicit Module(Config config)
-      : config(std::move(config)), slots(this->config), sessions(this->config.max_sessions) {}
+  explicit Module(Config settings) : config(std::move(settings)), slots(config), sessions(config.max_sessions) {}
   ~Module();
 
   const Config config;
