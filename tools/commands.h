@@ -1,0 +1,15 @@
+// The commands of vtpm-token. Each adds its options to the command line and returns what runs when it is chosen.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace vtpm::tools {
+
+/// Exit status of a command that ran: 0, or 1 when what it looked at is not in order.
+using ExitStatus = int;
+
+void add_init(CLI::App& app, ExitStatus& status);
+void add_list(CLI::App& app, ExitStatus& status);
+void add_store(CLI::App& app, ExitStatus& status);
+
+}  // namespace vtpm::tools

@@ -1,0 +1,51 @@
+// The tool as a PKCS#11 application: tokens are made and listed through the same C functions that everyone else calls,
+// so the tool can not do, or see, anything different.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "crypto/bytes.h"
+#include "pkcs11/cryptoki.h"
+
+namespace vtpm::tools {
+
+/// C_Initialize … C_Finalize.
+class Cryptoki {
+ public:
+  Cryptoki();
+  ~Cryptoki();
+  Cryptoki(const Cryptoki&) = delete;
+  Cryptoki& operator=(const Cryptoki&) = delete;
+
+  std::vector<CK_SLOT_ID> slots() const;
+  CK_TOKEN_INFO token_info(CK_SLOT_ID slot) const;
+};
+
+/// A read/write session, closed at the end.
+class CryptokiSession {
+ public:
+  explicit CryptokiSession(CK_SLOT_ID slot);
+  ~CryptokiSession();
+  CryptokiSession(const CryptokiSession&) = delete;
+  CryptokiSession& operator=(const CryptokiSession&) = delete;
+  CK_SESSION_HANDLE handle() const { return handle_; }
+
+ private:
+  CK_SESSION_HANDLE handle_ = 0;
+};
+
+/// Throws Error with a sentence made of `what` and the meaning of `rv`, unless it is CKR_OK.
+void check(CK_RV rv, const std::string& what);
+
+/// A fixed field without its blanks.
+template <size_t N>
+std::string trimmed(const unsigned char (&field)[N]) {
+  std::string text(reinterpret_cast<const char*>(field), N);
+  return text.erase(text.find_last_not_of(' ') + 1);
+}
+
+/// RFC 7512: "pkcs11:model=…;manufacturer=…;serial=…;token=…", by libp11-kit.
+std::string token_uri(const CK_TOKEN_INFO& info);
+
+}  // namespace vtpm::tools

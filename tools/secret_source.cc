@@ -1,0 +1,106 @@
+#include "tools/secret_source.h"
+
+#include <fcntl.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "crypto/error.h"
+
+namespace vtpm::tools {
+namespace {
+
+constexpr size_t kMostOctets = 4096;
+
+class Descriptor {
+ public:
+  Descriptor(int fd, bool owned) : fd_(fd), owned_(owned) {}
+  ~Descriptor() {
+    if (owned_ && fd_ >= 0) close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  const int fd_;
+  const bool owned_;
+};
+
+/// The terminal without echo, for as long as this lives.
+class Silence {
+ public:
+  explicit Silence(int terminal) : terminal_(terminal), active_(tcgetattr(terminal, &before_) == 0) {
+    if (!active_) return;
+    termios silent = before_;
+    silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    tcsetattr(terminal_, TCSAFLUSH, &silent);
+  }
+  ~Silence() {
+    if (active_) tcsetattr(terminal_, TCSAFLUSH, &before_);
+  }
+  Silence(const Silence&) = delete;
+  Silence& operator=(const Silence&) = delete;
+
+ private:
+  const int terminal_;
+  termios before_{};
+  const bool active_;
+};
+
+/// The octets up to the end of the first line, which is not part of the secret.
+SecretBytes read_line(int fd, const std::string& what) {
+  SecretBytes line;
+  for (;;) {
+    uint8_t octet = 0;
+    const ssize_t got = ::read(fd, &octet, 1);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw Error(ErrorCode::kIo, "can not read " + what + ": " + std::strerror(errno));
+    if (got == 0 || octet == '\n') return line;
+    if (line.size() == kMostOctets) throw Error(ErrorCode::kInvalidArgument, what + " is too long for a PIN");
+    line.append({&octet, 1});
+  }
+}
+
+SecretBytes read_file(const std::string& path) {
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC), true);
+  if (file.get() < 0) throw Error(ErrorCode::kIo, "can not open " + path + ": " + std::strerror(errno));
+  return read_line(file.get(), path);
+}
+
+void say(int terminal, const std::string& text) {
+  [[maybe_unused]] ssize_t written = write(terminal, text.data(), text.size());
+}
+
+SecretBytes ask(int terminal, const std::string& prompt) {
+  say(terminal, prompt + ": ");
+  const Silence silence(terminal);
+  SecretBytes line = read_line(terminal, "the terminal");
+  say(terminal, "\n");
+  return line;
+}
+
+}  // namespace
+
+std::optional<SecretBytes> SecretSource::read(bool confirm) const {
+  if (!file.empty()) return read_file(file);
+  if (descriptor >= 0) return read_line(descriptor, "descriptor " + std::to_string(descriptor));
+  if (const char* directory = std::getenv("CREDENTIALS_DIRECTORY")) {
+    const std::string path = std::string(directory) + "/" + credential;
+    if (access(path.c_str(), F_OK) == 0) return read_file(path);
+  }
+  const Descriptor terminal(open("/dev/tty", O_RDWR | O_CLOEXEC), true);
+  if (terminal.get() < 0) return std::nullopt;
+  SecretBytes secret = ask(terminal.get(), prompt);
+  if (secret.empty()) return std::nullopt;
+  if (confirm && !constant_time_equal(secret, ask(terminal.get(), prompt + " again"))) {
+    throw Error(ErrorCode::kInvalidArgument, "the two entries of the " + prompt + " differ");
+  }
+  return secret;
+}
+
+}  // namespace vtpm::tools

@@ -1,0 +1,24 @@
+// Where a PIN comes from: a file, a descriptor, a systemd credential, or the terminal (without echo). Never an
+// argument: those are visible to every user of the machine.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "crypto/bytes.h"
+
+namespace vtpm::tools {
+
+/// What the command line says about one secret.
+struct SecretSource {
+  std::string prompt;      // "SO PIN"
+  std::string credential;  // name below $CREDENTIALS_DIRECTORY
+  std::string file;        // empty: not given
+  int descriptor = -1;     // < 0: not given
+
+  /// The secret: the first line of the file or descriptor, else the credential, else what is typed at the terminal
+  /// (twice, when `confirm`). Nothing when there is no source at all, or the typed line is empty. Throws Error.
+  std::optional<SecretBytes> read(bool confirm) const;
+};
+
+}  // namespace vtpm::tools

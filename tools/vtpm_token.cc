@@ -1,0 +1,26 @@
+// vtpm-token: makes and inspects tokens of vtpm-pkcs11 (docs/man/vtpm-token.1).
+#include <CLI/CLI.hpp>
+#include <exception>
+#include <iostream>
+
+#include "tools/commands.h"
+
+int main(int argc, char** argv) {
+  CLI::App app("Make and inspect tokens of vtpm-pkcs11: emulated TPMs behind PKCS#11.", "vtpm-token");
+  app.set_version_flag("--version", std::string("vtpm-token ") + VTPM_VERSION);
+  app.require_subcommand(1);
+  app.footer("The configuration is the module's own: see vtpm-pkcs11.toml(5). COMMAND --help explains a command.");
+  vtpm::tools::ExitStatus status = 0;
+  vtpm::tools::add_init(app, status);
+  vtpm::tools::add_list(app, status);
+  vtpm::tools::add_store(app, status);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error);
+  } catch (const std::exception& error) {
+    std::cerr << "vtpm-token: " << error.what() << '\n';
+    return 1;
+  }
+  return status;
+}
