@@ -23,6 +23,12 @@ as_root() {
   if [ "$(id -u)" -eq 0 ]; then env "$@"; else sudo env "$@"; fi
 }
 
+# Progress goes to descriptor 3, which is made inside because sudo closes it; apt would take descriptor 1 away from dpkg.
+apt() {
+  as_root DEBIAN_FRONTEND=noninteractive sh -c 'exec apt-get "$@" 3>&1' apt-get \
+    -o APT::Status-Fd=3 -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "$@"
+}
+
 # No service may start because a test client was installed: invoke-rc.d asks this script, and 101 means no.
 policy=/usr/sbin/policy-rc.d
 apt_install() {
@@ -33,11 +39,8 @@ apt_install() {
     as_root chmod 755 "$policy"
   fi
   # A stale foreign repository must not stop us; whether the packages can be had is what the install says.
-  as_root DEBIAN_FRONTEND=noninteractive apt-get -o APT::Status-Fd=1 update ||
-    echo 'apt-get update had errors; going on with the package lists that there are.'
-  # Use-Pty=0: in a container without /dev/pts the maintainer scripts would write into a terminal that is gone.
-  as_root DEBIAN_FRONTEND=noninteractive apt-get -o APT::Status-Fd=1 -o Dpkg::Use-Pty=0 \
-    -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@" || status=$?
+  apt update || echo 'apt-get update had errors; going on with the package lists that there are.'
+  apt install -y --no-install-recommends "$@" || status=$?
   if [ "$ours" = yes ]; then as_root rm -f "$policy"; fi
   return "$status"
 }
