@@ -159,16 +159,17 @@ class Arena {
     return memory;
   }
 
+  // Kept for the next request of its kind; when there is no room, the slots are overwritten in turn.
   void release_mapping(Mapping* mapping) noexcept {
-    if (mapping->size <= kLargestSpare) {
-      for (Mapping*& spare : spares_) {
-        if (spare == nullptr) {
-          spare = mapping;
-          poison(reinterpret_cast<uint8_t*>(mapping) + kHeader, mapping->size - kHeader);
-          return;
-        }
-      }
-    }
+    if (mapping->size > kLargestSpare) return unmap(mapping);
+    poison(reinterpret_cast<uint8_t*>(mapping) + kHeader, mapping->size - kHeader);
+    size_t slot = 0;
+    while (slot < kSpares && spares_[slot] != nullptr) ++slot;
+    if (slot == kSpares) slot = next_spare_++ % kSpares;
+    if (Mapping* previous = std::exchange(spares_[slot], mapping)) unmap(previous);
+  }
+
+  void unmap(Mapping* mapping) noexcept {
     (mapping->previous != nullptr ? mapping->previous->next : mappings_) = mapping->next;
     if (mapping->next != nullptr) mapping->next->previous = mapping->previous;
     unpoison(mapping, mapping->size);
@@ -190,6 +191,7 @@ class Arena {
   Mapping* mappings_ = nullptr;
   FreeBlock* free_[kClasses] = {};
   Mapping* spares_[kSpares] = {};
+  size_t next_spare_ = 0;
   uint8_t* rest_ = nullptr;  // the part of the newest chunk that was never handed out
   size_t rest_size_ = 0;
 };

@@ -98,10 +98,8 @@ TEST(Arena, ReleasedMemoryIsWiped) {
     EXPECT_NE(std::search(before->begin(), before->end(), pattern.begin(), pattern.end()), before->end());
     secret.clear();
     std::optional<Bytes> after = peek(address, size);
-    if (size < 1000000) {
-      ASSERT_TRUE(after) << "expected to be kept";
-      EXPECT_EQ(std::search(after->begin(), after->end(), pattern.begin(), pattern.end()), after->end());
-    } else if (after) {
+    ASSERT_TRUE(after || size > 16384) << "a chunk is never given back";
+    if (after) {
       EXPECT_EQ(std::search(after->begin(), after->end(), pattern.begin(), pattern.end()), after->end());
     }
   }
@@ -119,7 +117,7 @@ TEST(Arena, GrowingASecretWipesItsOldPlace) {
 
 TEST(Arena, PagesAreLockedAndLeftOutOfCoreDumps) {
   void* trial = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  bool may_lock = mlock(trial, 4096) == 0;
+  bool may_lock = mlock2(trial, 4096, 0) == 0;  // the sanitizers make nothing of mlock
   munmap(trial, 4096);
   for (size_t size : {32u, 300000u}) {
     SecretBytes secret(size);
@@ -161,7 +159,7 @@ TEST(Arena, WorksWithoutTheRightToLockMemory) {
               if (setrlimit(RLIMIT_MEMLOCK, &none) != 0) return 1;
               if (geteuid() == 0 && setresuid(65534, 65534, 65534) != 0) return 2;  // CAP_IPC_LOCK has no limit
               void* trial = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-              if (mlock(trial, 4096) == 0) return 3;
+              if (mlock2(trial, 4096, 0) == 0) return 3;
               std::vector<SecretBytes> many;
               for (int i = 0; i < 1000; ++i) many.emplace_back(size_t{1000});
               SecretBytes large(1 << 20);

@@ -39,18 +39,18 @@ class OpenSslProcess : public ::testing::Test {
 TEST_F(OpenSslProcess, NoConfigurationFileIsRead) {
   EXPECT_EXIT(
       {
-        char path[] = "/tmp/vtpm-openssl-XXXXXX";
-        int file = mkstemp(path);
+        std::string path = ::testing::TempDir() + "vtpm-openssl-XXXXXX";
+        int file = mkstemp(path.data());
         std::string text = "openssl_conf = all\n[all]\nproviders = list\n[list]\nnull = only\n[only]\nactivate = 1\n";
         bool written = write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size());
-        setenv("OPENSSL_CONF", path, 1);
+        setenv("OPENSSL_CONF", path.c_str(), 1);
         bool works = false;
         try {
           works =
               digest(Hash::kSha256, {}).size() == 32 && EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256") != nullptr;
         } catch (const Error&) {
         }
-        unlink(path);
+        unlink(path.c_str());
         exit(written && works ? 0 : 1);
       },
       ::testing::ExitedWithCode(0), "");
