@@ -46,8 +46,7 @@ TEST_F(OpenSslProcess, NoConfigurationFileIsRead) {
         setenv("OPENSSL_CONF", path.c_str(), 1);
         bool works = false;
         try {
-          works =
-              digest(Hash::kSha256, {}).size() == 32 && EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256") != nullptr;
+          works = digest(Hash::kSha256, {}).size() == 32 && Key(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256"));
         } catch (const Error&) {
         }
         unlink(path.c_str());
