@@ -3,13 +3,12 @@
 
 #include <gtest/gtest.h>
 
-#include <fstream>
-
 #include "crypto/digest.h"
 #include "crypto/error.h"
 #include "crypto/random.h"
 #include "crypto/rsa_padding.h"
 #include "crypto/software_key.h"
+#include "tests/tpm/errors.h"
 #include "tests/tpm/memory_state.h"
 #include "tpm/commands.h"
 #include "tpm/loaded_keys.h"
@@ -30,17 +29,6 @@ class ResidentKeyTest : public testing::Test {
   std::shared_ptr<MemoryState> state_ = std::make_shared<MemoryState>();
   std::shared_ptr<Engine> engine_ = std::make_shared<Engine>(state_);
 };
-
-template <typename F>
-ErrorCode code_of(F&& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.code();
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return ErrorCode::kInternal;
-}
 
 /// A block below `modulus`, different at each call.
 Bytes block_below(const Bytes& modulus) {

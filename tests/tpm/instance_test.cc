@@ -1,0 +1,233 @@
+// One instance: power, independence, what it leaves behind, and what it does when it fails.
+#include "tpm/instance.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+
+#include "crypto/random.h"
+#include "tests/tpm/errors.h"
+#include "tests/tpm/memory_state.h"
+#include "tpm/commands.h"
+#include "tpm/copies.h"
+#include "tpm/guard.h"
+#include "tpm/pool.h"
+#include "tpm/storage_root.h"
+
+namespace vtpm::tpm {
+namespace {
+
+constexpr uint32_t kIndex = 0x01800001;
+
+/// A slot for the length of a test.
+class Borrowed {
+ public:
+  Borrowed() : hold_(Pool::get().acquire(this, 1, 0)) {}
+  ~Borrowed() { hold_->vacate(); }
+  Commands& tpm() { return hold_->commands; }
+  Instance& instance() { return hold_->instance; }
+
+ private:
+  Hold hold_;
+};
+
+bool contains(ByteView memory, ByteView secret) {
+  return std::search(memory.begin(), memory.end(), secret.begin(), secret.end()) != memory.end();
+}
+
+TEST(Guard, ReturnsFalseWhenCutOff) {
+  Call call;
+  bool after = false;
+  EXPECT_FALSE(guarded(call, [&] {
+    current_call->cut_off();
+    after = true;
+  }));
+  EXPECT_FALSE(after);
+  EXPECT_EQ(current_call, nullptr);
+  EXPECT_TRUE(guarded(call, [&] { after = true; }));
+  EXPECT_TRUE(after);
+}
+
+TEST(HeapTest, KeepsContentsAndReleasesEverything) {
+  Heap heap;
+  auto* text = static_cast<char*>(heap.allocate(6));
+  std::copy_n("hello", 6, text);
+  (void)heap.allocate(0);
+  text = static_cast<char*>(heap.resize(text, 100'000));
+  EXPECT_STREQ(text, "hello");
+  text = static_cast<char*>(heap.resize(text, 3));
+  EXPECT_EQ(std::string(text, 3), "hel");
+  EXPECT_NE(heap.resize(nullptr, 5), nullptr);
+  EXPECT_EQ(heap.allocate(SIZE_MAX), nullptr);
+  heap.release(nullptr);
+  heap.release(text);
+  heap.release_all();  // the sanitizer's leak check sees whether it does
+}
+
+TEST(InstanceTest, EveryNewTpmIsAnother) {
+  const SecretBytes one = Engine::manufacture(), other = Engine::manufacture();
+  Bytes roots[2];
+  for (const SecretBytes* state : {&one, &other}) {
+    auto engine = std::make_shared<Engine>(std::make_shared<MemoryState>(state->clone()));
+    const KeyBlob key = create_ec(*engine, crypto::Curve::kP256);
+    // TPM2B_CREATION_DATA carries the parent's name: the storage root key's, which the seed determines.
+    roots[state == &other] = Bytes(key.creation_data.end() - 80, key.creation_data.end());
+  }
+  EXPECT_NE(roots[0], roots[1]);
+  EXPECT_FALSE(equal(one, other));
+}
+
+TEST(InstanceTest, TheStorageRootIsWhereItBelongs) {
+  const SecretBytes state = Engine::manufacture();
+  Borrowed borrowed;
+  borrowed.tpm().power_on(state);
+  EXPECT_EQ(borrowed.tpm().handles(0x81000000), std::vector<uint32_t>{kStorageRoot});
+}
+
+TEST(InstanceTest, TwoInOneProcessAreIndependent) {
+  const SecretBytes state = Engine::manufacture();
+  Borrowed one, other;
+  one.tpm().power_on(state);
+  other.tpm().power_on_new();
+  nv_define(one.tpm(), kIndex, 4, nv_default_attributes());
+  nv_write(one.tpm(), *nv_public(one.tpm(), kIndex), 0, as_bytes("mine"));
+  EXPECT_TRUE(nv_list(other.tpm()).empty());
+  nv_define(other.tpm(), kIndex, 6, nv_default_attributes());
+  nv_write(other.tpm(), *nv_public(other.tpm(), kIndex), 0, as_bytes("theirs"));
+  EXPECT_EQ(as_text(nv_read(one.tpm(), *nv_public(one.tpm(), kIndex))), "mine");
+  EXPECT_EQ(as_text(nv_read(other.tpm(), *nv_public(other.tpm(), kIndex))), "theirs");
+  other.tpm().power_off();
+  EXPECT_EQ(as_text(nv_read(one.tpm(), *nv_public(one.tpm(), kIndex))), "mine");
+}
+
+TEST(InstanceTest, TwoOfOneStateDoNotRepeatEachOther) {
+  const SecretBytes state = Engine::manufacture();
+  Borrowed one, other;
+  one.tpm().power_on(state);
+  other.tpm().power_on(state);
+  EXPECT_FALSE(equal(one.tpm().get_random(32), other.tpm().get_random(32)));
+  const SecretBytes first = one.tpm().get_random(32);
+  one.tpm().power_on(state);
+  EXPECT_FALSE(equal(first, one.tpm().get_random(32)));
+}
+
+TEST(InstanceTest, GivesAndTakesRandomOctetsOfAnyNumber) {
+  Borrowed borrowed;
+  borrowed.tpm().power_on_new();
+  for (const size_t size : {0, 1, 63, 64, 65, 1000}) EXPECT_EQ(borrowed.tpm().get_random(size).size(), size);
+  borrowed.tpm().stir_random(Bytes(1000, 7));
+  borrowed.tpm().stir_random({});
+}
+
+TEST(InstanceTest, OnlyStoringCommandsStore) {
+  const SecretBytes state = Engine::manufacture();
+  Borrowed borrowed;
+  borrowed.tpm().power_on(state);
+  EXPECT_FALSE(borrowed.instance().take_stored());  // what the start stores is discarded
+  (void)borrowed.tpm().get_random(32);
+  EXPECT_FALSE(borrowed.instance().take_stored());
+  nv_define(borrowed.tpm(), kIndex, 4, nv_default_attributes());
+  const auto stored = borrowed.instance().take_stored();
+  ASSERT_TRUE(stored);
+  EXPECT_TRUE(equal(*stored, borrowed.instance().permanent()));
+  EXPECT_FALSE(borrowed.instance().take_stored());
+}
+
+TEST(InstanceTest, PoweredOffItHoldsNothing) {
+  const SecretBytes state = Engine::manufacture();
+  const Bytes secret = crypto::random_bytes(32);
+  Borrowed borrowed;
+  borrowed.tpm().power_on(state);
+  nv_define(borrowed.tpm(), kIndex, 32, nv_default_attributes());
+  nv_write(borrowed.tpm(), *nv_public(borrowed.tpm(), kIndex), 0, secret);
+  ASSERT_TRUE(contains(borrowed.instance().memory(), secret));
+  borrowed.tpm().power_off();
+  const ByteView memory = borrowed.instance().memory();
+  EXPECT_TRUE(std::all_of(memory.begin(), memory.end(), [](uint8_t octet) { return octet == 0; }));
+  EXPECT_EQ(code_of([&] { borrowed.instance().execute(Bytes(10)); }), ErrorCode::kTpmFailure);
+  EXPECT_EQ(code_of([&] { borrowed.instance().permanent(); }), ErrorCode::kTpmFailure);
+  borrowed.tpm().power_on(state);
+  EXPECT_EQ(borrowed.tpm().get_random(8).size(), 8u);
+}
+
+TEST(InstanceTest, RubbishIsAnsweredNotObeyed) {
+  Borrowed borrowed;
+  borrowed.tpm().power_on_new();
+  for (size_t size = 0; size < 40; ++size) {
+    const ByteView answer = borrowed.instance().execute(Bytes(size, 0xA5));
+    ASSERT_GE(answer.size(), 10u);
+    EXPECT_NE(answer[9], 0);
+  }
+  EXPECT_EQ(borrowed.tpm().get_random(8).size(), 8u);
+}
+
+// A state that libtpms can not read must be refused: making a new TPM instead would lose the old one's keys.
+TEST(InstanceTest, AnUnreadableStateIsRefused) {
+  SecretBytes state = Engine::manufacture();
+  Borrowed borrowed;
+  const auto boot = [&](ByteView permanent) { return code_of([&] { borrowed.tpm().power_on(permanent); }); };
+  EXPECT_EQ(boot({}), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(boot(Bytes(1, 0)), ErrorCode::kTpmFailure);
+  EXPECT_EQ(boot(Bytes(5000, 0)), ErrorCode::kTpmFailure);
+  EXPECT_EQ(boot(Bytes(200'000, 0xFF)), ErrorCode::kTpmFailure);
+  EXPECT_EQ(boot(state.view().first(state.size() - 1)), ErrorCode::kTpmFailure);
+  EXPECT_EQ(boot(state.view().first(100)), ErrorCode::kTpmFailure);
+  // "-----BEGIN INITSTATE" and a TPM 1.2 permanent state's first octets.
+  EXPECT_EQ(boot(as_bytes("-----BEGIN INITSTATE-----\nAAAA\n-----END INITSTATE-----\n")), ErrorCode::kTpmFailure);
+  EXPECT_EQ(boot(Bytes{0x00, 0x01, 0x00, 0x00, 0x00, 0x00}), ErrorCode::kTpmFailure);
+  borrowed.tpm().power_on(state);
+  EXPECT_EQ(borrowed.tpm().handles(0x81000000).size(), 1u);
+}
+
+TEST(InstanceTest, AWalkThroughMutatedStatesKillsNothing) {
+  SecretBytes state;
+  {
+    Borrowed borrowed;
+    borrowed.tpm().power_on_new();
+    create_storage_root(borrowed.tpm());
+    for (uint32_t i = 0; i < 4; ++i) {
+      nv_define(borrowed.tpm(), kIndex + i, 40, nv_default_attributes());
+      nv_write(borrowed.tpm(), *nv_public(borrowed.tpm(), kIndex + i), 0, Bytes(40, 0x55));
+    }
+    state = borrowed.instance().permanent();
+  }
+  constexpr int kMutations = 3000;
+  std::mt19937 random(20240901);
+  int refused = 0, cut_off = 0, walked = 0;
+  Borrowed borrowed;
+  testing::internal::CaptureStderr();
+  for (int i = 0; i < kMutations; ++i) {
+    SecretBytes mutated = state.clone();
+    for (unsigned changes = 1 + random() % 3; changes > 0; --changes) {
+      // Wide values at random places find more than flips do: sizes, counts and enumerations.
+      const size_t at = random() % mutated.size();
+      mutated[at] = static_cast<uint8_t>(random() % 4 == 0 ? random() : (random() % 2 == 0 ? 0xFF : 0x00));
+    }
+    try {
+      borrowed.tpm().power_on(mutated);
+      (void)borrowed.tpm().get_random(16);
+      for (const uint32_t index : nv_list(borrowed.tpm())) {
+        if (const auto area = nv_public(borrowed.tpm(), index)) (void)nv_read(borrowed.tpm(), *area);
+      }
+      nv_define(borrowed.tpm(), kIndex + 100, 64, nv_default_attributes());
+      ++walked;
+    } catch (const Error& error) {
+      const bool guarded_call = error.sentence().find("inconsistency") != std::string::npos ||
+                                error.sentence().find("assertion") != std::string::npos;
+      ++(guarded_call ? cut_off : refused);
+    }
+  }
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  RecordProperty("walked", walked);
+  RecordProperty("refused", refused);
+  RecordProperty("cut_off", cut_off);
+  EXPECT_GT(walked, 0);
+  EXPECT_GT(refused, 0);
+  EXPECT_GT(cut_off, 0);  // else the guard was not tested
+  borrowed.tpm().power_on(state);
+  EXPECT_EQ(nv_list(borrowed.tpm()).size(), 4u);
+}
+
+}  // namespace
+}  // namespace vtpm::tpm
