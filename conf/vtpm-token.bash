@@ -13,11 +13,11 @@ _vtpm_token() {
       compopt -o filenames
       return
       ;;
-    --label) return ;;
+    --label | --so-pin-fd | --pin-fd) return ;;
   esac
   case $command in
-    '') mapfile -t COMPREPLY < <(compgen -W 'init list store --help' -- "$current") ;;
-    init) mapfile -t COMPREPLY < <(compgen -W '--label --pin-file --so-pin-file --json --help' -- "$current") ;;
+    '') mapfile -t COMPREPLY < <(compgen -W 'init list store --help --version' -- "$current") ;;
+    init) mapfile -t COMPREPLY < <(compgen -W '--label --so-pin-file --so-pin-fd --pin-file --pin-fd --json --help' -- "$current") ;;
     list) mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$current") ;;
     store) mapfile -t COMPREPLY < <(compgen -W 'check dump --help' -- "$current") ;;
     'store check' | 'store dump')

@@ -12,8 +12,10 @@ if [ "$(id -u)" -eq 0 ]; then
   chmod 755 "$scratch"
 fi
 mkdir -m 777 home
+chmod 777 home
 unconfigured() {
-  "${as_user[@]}" env -i PATH="$PATH" HOME="$scratch/home" pkcs11-tool --module "$VTPM_MODULE" "$@"
+  "${as_user[@]}" env -i PATH="$PATH" XDG_CONFIG_HOME="$scratch/home/config" XDG_DATA_HOME="$scratch/home/data" \
+    pkcs11-tool --module "$VTPM_MODULE" "$@"
 }
 unconfigured --list-slots >slots.out 2>slots.err
 unconfigured --list-token-slots >>slots.out 2>>slots.err
@@ -27,3 +29,11 @@ section 'a configuration that is wrong says why, in one line of the log, and har
 printf 'store_dir = "%s"\nlog = "%s"\nno_such_key = 1\n' "$scratch/tokens" "$scratch/module.log" >"$VTPM_PKCS11_CONF"
 p11 --list-slots >slots.out 2>&1 || true
 has module.log 'no_such_key'
+
+section 'the sample configuration holds nothing that the module does not know'
+sed -e 's/^#\([a-z_]* = \)/\1/' -e "s|^store_dir = .*|store_dir = \"$scratch/tokens\"|" -e "s|^log = .*|log = \"$scratch/sample.log\"|" \
+  "$VTPM_SOURCE/conf/vtpm-pkcs11.toml" >"$VTPM_PKCS11_CONF"
+has "$VTPM_PKCS11_CONF" '^memory_kib = 65536'
+p11 --list-slots >slots.out
+has slots.out uninitialized
+[ ! -s sample.log ]

@@ -10,6 +10,11 @@ for command in '' init list store 'store check' 'store dump'; do
   # shellcheck disable=SC2086 # words
   "$VTPM_TOOL" $command --help >help.out
   has help.out 'Usage|usage'
+  # The manual and the completion know every option.
+  for option in $(grep -o -E -- '--[a-z][a-z-]+' help.out | sort -u); do
+    has "$VTPM_SOURCE/docs/man/vtpm-token.1" "Fl -${option#--}( |$)"
+    has "$VTPM_SOURCE/conf/vtpm-token.bash" "$option"
+  done
 done
 
 section 'init'
