@@ -41,7 +41,7 @@ void SessionTable::close(CK_SESSION_HANDLE handle) {
   end(session);
 }
 
-void SessionTable::close_all(CK_SLOT_ID slot) {
+bool SessionTable::close_all(CK_SLOT_ID slot) {
   std::vector<std::shared_ptr<Session>> closing;
   {
     std::lock_guard lock(mutex_);
@@ -55,6 +55,7 @@ void SessionTable::close_all(CK_SLOT_ID slot) {
     }
   }
   for (const auto& session : closing) end(session);
+  return !closing.empty();
 }
 
 void SessionTable::end(const std::shared_ptr<Session>& session) {

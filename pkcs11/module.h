@@ -27,7 +27,8 @@ class SessionTable {
   std::shared_ptr<Session> get(CK_SESSION_HANDLE handle) const;
   /// Closes one session; with the last one of a token its login ends. Waits for the call that runs in it.
   void close(CK_SESSION_HANDLE handle);
-  void close_all(CK_SLOT_ID slot);
+  /// True when there were any.
+  bool close_all(CK_SLOT_ID slot);
 
   struct Count {
     CK_ULONG all = 0, read_write = 0;
