@@ -63,8 +63,6 @@ Bytes SignatureScheme::encode(ByteView input) const {
       break;
     case Family::kRsaPss:
       block = crypto::pss_encode(input, public_.bits(), pss_);
-      // One bit less than a multiple of eight octets: the encoding is an octet shorter than the modulus.
-      if (block && block->size() < size) block->insert(block->begin(), size - block->size(), 0);
       break;
     default:  // CKM_RSA_X_509
       refuse_if(input.size() > size, CKR_DATA_LEN_RANGE, "the data is longer than the modulus");
@@ -97,12 +95,8 @@ bool SignatureScheme::verify(ByteView input, ByteView signature) const {
   }
   std::optional<Bytes> block = public_.rsa_public(signature);
   if (!block) return false;
-  if (row_->family != Family::kRsaPss) return equal(*block, encode(input));
-  const size_t encoded = (public_.bits() - 1 + 7) / 8;
-  for (size_t i = 0; i < block->size() - encoded; ++i) {
-    if ((*block)[i] != 0) return false;
-  }
-  return crypto::pss_verify(input, ByteView(*block).last(encoded), public_.bits(), pss_);
+  if (row_->family == Family::kRsaPss) return crypto::pss_verify(input, *block, public_.bits(), pss_);
+  return equal(*block, encode(input));
 }
 
 SignatureInput::SignatureInput(const SignatureScheme& scheme) : limit_(scheme.most_input()) {
