@@ -86,14 +86,12 @@ TEST_F(NvTest, ExactErrors) {
   EXPECT_EQ(define(kIndex, 16), ErrorCode::kNvExists);
   EXPECT_EQ(define(kIndex + 1, kNvMaxOctets + 1), ErrorCode::kInvalidArgument);
   EXPECT_EQ(define(0x02000000, 16), ErrorCode::kInvalidArgument);
-  EXPECT_EQ(code_of([&] {
-              change([&](Commands& tpm) { nv_write(tpm, nv_public(tpm, kIndex).value(), 0, Bytes(17, 1)); });
-            }),
-            ErrorCode::kInvalidArgument);
-  EXPECT_EQ(code_of([&] {
-              change([&](Commands& tpm) { nv_write(tpm, nv_public(tpm, kIndex).value(), 17, Bytes()); });
-            }),
-            ErrorCode::kInvalidArgument);
+  EXPECT_EQ(
+      code_of([&] { change([&](Commands& tpm) { nv_write(tpm, nv_public(tpm, kIndex).value(), 0, Bytes(17, 1)); }); }),
+      ErrorCode::kInvalidArgument);
+  EXPECT_EQ(
+      code_of([&] { change([&](Commands& tpm) { nv_write(tpm, nv_public(tpm, kIndex).value(), 17, Bytes()); }); }),
+      ErrorCode::kInvalidArgument);
   EXPECT_EQ(code_of([&] { change([&](Commands& tpm) { nv_undefine(tpm, kIndex + 7); }); }), ErrorCode::kNotFound);
 }
 
@@ -129,9 +127,8 @@ TEST_F(NvTest, AnAreaThatOnlyItsOwnAuthOpens) {
     tpm.nv_write(kIndex, as_bytes("secret"), kIndex, 0, as_bytes("abcd"));
   });
   EXPECT_EQ(code_of([&] { read(kIndex); }), ErrorCode::kAuthFailed);
-  engine_->use_current([](Commands& tpm) {
-    EXPECT_EQ(as_text(tpm.nv_read(kIndex, as_bytes("secret"), kIndex, 0, 4)), "abcd");
-  });
+  engine_->use_current(
+      [](Commands& tpm) { EXPECT_EQ(as_text(tpm.nv_read(kIndex, as_bytes("secret"), kIndex, 0, 4)), "abcd"); });
 }
 
 TEST_F(NvTest, CountersCount) {
