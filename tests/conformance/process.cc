@@ -1,5 +1,6 @@
 #include "tests/conformance/process.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -7,6 +8,8 @@
 #include <cstdio>
 #include <cstring>
 #include <stdexcept>
+#include <string_view>
+#include <utility>
 
 namespace vtpm::conformance {
 namespace {
@@ -32,7 +35,7 @@ struct Pipe {
   int read_end, write_end;
   Pipe() {
     int ends[2];
-    if (pipe(ends) != 0) throw std::runtime_error("pipe");
+    if (pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("pipe");
     read_end = ends[0];
     write_end = ends[1];
   }
@@ -64,33 +67,35 @@ std::string in_child(const std::function<void()>& work) {
   return sentence;
 }
 
-Ran run_act(const std::vector<std::string>& arguments) {
-  std::vector<std::string> words = {"vtpm_conformance", "--act"};
-  words.insert(words.end(), arguments.begin(), arguments.end());
+Stranger::Stranger(const std::vector<std::string>& words) {
+  std::vector<std::string> all = {"vtpm_conformance", "--act"};
+  all.insert(all.end(), words.begin(), words.end());
   std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
+  for (std::string& word : all) argv.push_back(word.data());
   argv.push_back(nullptr);
 
   const Pipe pipe;
   fflush(nullptr);
-  const pid_t child = fork();
-  if (child < 0) throw std::runtime_error("fork");
-  if (child == 0) {
+  child_ = fork();
+  if (child_ < 0) throw std::runtime_error("fork");
+  if (child_ == 0) {
     dup2(pipe.write_end, STDOUT_FILENO);
     dup2(pipe.write_end, STDERR_FILENO);
-    close(pipe.read_end);
-    close(pipe.write_end);
     alarm(60);
     execv("/proc/self/exe", argv.data());
     _exit(127);
   }
   close(pipe.write_end);
-  Ran ran;
-  ran.output = read_all(pipe.read_end);
+  output_ = pipe.read_end;
+}
+
+const Ran& Stranger::wait() {
+  if (child_ == 0) return ran_;
+  ran_.output = read_all(output_);
   int status = 0;
-  waitpid(child, &status, 0);
-  ran.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return ran;
+  waitpid(std::exchange(child_, 0), &status, 0);
+  ran_.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return ran_;
 }
 
 std::map<std::string, Act>& acts() {

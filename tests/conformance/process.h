@@ -1,6 +1,8 @@
 // Other processes: forked children of a test, and this program run again as a stranger.
 #pragma once
 
+#include <sys/types.h>
+
 #include <functional>
 #include <map>
 #include <string>
@@ -12,13 +14,27 @@ namespace vtpm::conformance {
 /// exception's text (MUST throws), or how the child died. A child that has not ended after 60 s is killed.
 std::string in_child(const std::function<void()>& work);
 
-/// What this program did in another role.
+/// What another process did.
 struct Ran {
   int status = -1;     // exit status; -1 when it was killed
   std::string output;  // its standard output and standard error
 };
-/// Executes this program anew with `--act name argument…`; the environment (and so the store) is inherited.
-Ran run_act(const std::vector<std::string>& arguments);
+/// This program executed anew with `--act name argument…`; the environment (and so the store) is inherited.
+class Stranger {
+ public:
+  explicit Stranger(const std::vector<std::string>& words);
+  ~Stranger() { wait(); }
+  Stranger(const Stranger&) = delete;
+  Stranger& operator=(const Stranger&) = delete;
+  /// Waits for its end. After 60 s it is killed.
+  const Ran& wait();
+
+ private:
+  pid_t child_;
+  int output_;
+  Ran ran_;
+};
+inline Ran run_act(const std::vector<std::string>& words) { return Stranger(words).wait(); }
 
 /// What `--act name` does; registered by the files that need a stranger. A throwing act exits with 1 and the sentence.
 using Act = std::function<void(const std::vector<std::string>& arguments)>;
