@@ -7,12 +7,12 @@
 // Freshness: nothing is re-read behind the caller's back. `refresh` (one comparison when nothing changed) makes every
 // change visible that another process committed before the call; `begin` refreshes under the store's lock.
 //
-// Waiting: `refresh`, `changes`, `find`, `list` and `read` may be called by the thread that holds a Transaction, and never
-// wait for another thread to end one (at most for the moment of its write): callers hold locks of their own around them
-// that the thread inside a transaction may need.
+// Waiting: `refresh`, `changes`, `find`, `list` and `read` may be called by the thread that holds a Transaction, and
+// never wait for another thread to end one (at most for the moment of its write): callers hold locks of their own
+// around them that the thread inside a transaction may need.
 //
-// Throws Error: kIo, kNoSpace, kCorrupt (the entry, or the name, is damaged), kTampered, kTooNew, kLocked (sealed entry,
-// no key), kReadOnly, kReplaced (the file was removed or re-initialised; the vault is then of no more use).
+// Throws Error: kIo, kNoSpace, kCorrupt (the entry, or the name, is damaged), kTampered, kTooNew, kLocked (sealed
+// entry, no key), kReadOnly, kReplaced (the file was removed or re-initialised; the vault is then of no more use).
 #pragma once
 
 #include <functional>
@@ -41,7 +41,8 @@ enum class UnlockResult {
   kNoSlot,       // there is no slot of that role (the PIN was never set)
 };
 
-/// The retry counter of a role. `limit` 0: never locks.
+/// The retry counter of a role. `limit` 0: never locks (the default of kSo, whose attempts are slowed instead, since
+/// nobody could unlock it).
 struct Attempts {
   uint32_t failures = 0;
   uint32_t limit = 10;
@@ -53,9 +54,9 @@ struct EntryInfo {
   std::string type;
   uint64_t sequence = 0;
   Protection protection = Protection::kClear;
-  size_t size = 0;        // realsize, octets of plain text
-  bool deleted = false;   // only in `changes`
-  bool readable = true;   // false: damaged, refused or set aside; reading it throws
+  size_t size = 0;       // realsize, octets of plain text
+  bool deleted = false;  // only in `changes`
+  bool readable = true;  // false: damaged, refused or set aside; reading it throws
 };
 
 /// A blob with its place in the log.
@@ -67,14 +68,19 @@ struct Blob {
   SecretBytes data;    // realsize octets
 };
 
+class FileSystem;  // store/file.h; tests give one that fails. Null: the real one.
+
 struct CreateOptions {
   crypto::Argon2Parameters kdf;
-  bool replace = false;  // take the place of an existing store (it gets a `moved` entry, then the new one is renamed over it)
-  std::vector<std::pair<Role, uint32_t>> attempt_limits;  // where they differ from 10
+  bool replace =
+      false;  // take the place of an existing store (it gets a `moved` entry, then the new one is renamed over it)
+  std::vector<std::pair<Role, uint32_t>> attempt_limits;  // where they differ from 10, and from 0 for kSo
+  FileSystem* file_system = nullptr;
 };
 
 struct OpenOptions {
   bool read_only = false;
+  FileSystem* file_system = nullptr;
 };
 
 class Vault;
@@ -85,10 +91,12 @@ class Vault;
 /// keep it short. Destroying it uncommitted changes nothing.
 class Transaction {
  public:
+  struct State;  // store/vault_impl.h
   Transaction(Transaction&&) noexcept;
   ~Transaction();
 
-  /// Creates or replaces `name`. Sealing needs the key (kLocked). A clear entry is bound by a MAC when the key is there.
+  /// Creates or replaces `name`. Sealing needs the key (kLocked). A clear entry is bound by a MAC when the key is
+  /// there.
   void put(std::string_view name, std::string_view type, Protection protection, ByteView data);
   void erase(std::string_view name);
   /// Makes sure that a commit of about this many octets can not fail for want of space (used before a TPM command that
@@ -96,22 +104,22 @@ class Transaction {
   void reserve(size_t octets);
   /// Returns after the changes are on the disk; the lock is released before the fdatasync (group commit).
   void commit();
-  /// After `commit`: the sequence number that the entry `name` of this transaction got (EntryInfo::sequence); 0 when the
-  /// transaction did not put it.
+  /// After `commit`: the sequence number that the entry `name` of this transaction got (EntryInfo::sequence); 0 when
+  /// the transaction did not put it.
   uint64_t sequence_of(std::string_view name) const;
 
  private:
   friend class Vault;
-  struct State;
   explicit Transaction(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
 
 class Vault {
  public:
-  /// Creates a store at `path` (0600, O_NOFOLLOW; its directory must exist) in a temporary file beside it and renames it
-  /// into place, complete: `populate` adds the first entries. The vault is unlocked. Throws kExists unless `replace`.
-  /// `slots`: secrets of the first key slots, at least one.
+  struct Impl;  // store/vault_impl.h
+  /// Creates a store at `path` (0600, O_NOFOLLOW; its directory must exist) in a temporary file beside it and renames
+  /// it into place, complete: `populate` adds the first entries. The vault is unlocked. Throws kExists unless
+  /// `replace`. `slots`: secrets of the first key slots, at least one.
   static std::unique_ptr<Vault> create(const std::string& path, const CreateOptions& options,
                                        const std::vector<std::pair<Role, ByteView>>& slots,
                                        const std::function<void(Transaction&)>& populate);
@@ -128,8 +136,8 @@ class Vault {
   bool refresh();
   /// Rises with every change that this vault has seen. A cursor for `changes`; 0 is before everything.
   uint64_t cursor() const;
-  /// What changed after `cursor`: the latest state of each name once, oldest first, deletions included (also those that a
-  /// compaction by another process has swallowed).
+  /// What changed after `cursor`: the latest state of each name once, oldest first, deletions included (also those that
+  /// a compaction by another process has swallowed).
   std::vector<EntryInfo> changes(uint64_t cursor) const;
 
   // --- reading ---
@@ -166,8 +174,7 @@ class Vault {
   void after_fork_reopen();
 
  private:
-  friend class Transaction;
-  struct Impl;
+  friend class Inspection;  // store/report.cc
   explicit Vault(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

@@ -1,0 +1,408 @@
+#include "store/blobstore.h"
+
+#include <algorithm>
+#include <new>
+#include <shared_mutex>
+
+#include "crypto/error.h"
+
+namespace vtpm::store {
+namespace {
+
+using Shared = std::shared_lock<RwLock>;
+using Exclusive = std::unique_lock<RwLock>;
+
+bool ends_moved(const ScanResult& scan) { return !scan.entries.empty() && scan.entries.back().type == type::kMoved; }
+
+// Media and file systems without locks can still be read.
+bool lock_shared_if_possible(const File& file, bool read_only) {
+  try {
+    return file.lock(LockByte::kStore, LockMode::kShared, true);
+  } catch (const Error&) {
+    if (!read_only) throw;
+    return false;
+  }
+}
+
+// Runs `work` while no other process writes.
+template <typename F>
+auto with_shared_lock(const File& file, bool read_only, F&& work) {
+  struct Unlock {
+    const File& file;
+    bool locked;
+    ~Unlock() {
+      if (locked) file.unlock(LockByte::kStore);
+    }
+  } unlock{file, lock_shared_if_possible(file, read_only)};
+  return work();
+}
+
+[[noreturn]] void refuse(const std::string& name, NameState state, const std::string& path) {
+  std::string what = "'" + name + "' in " + path;
+  switch (state) {
+    case NameState::kTampered:
+      throw Error(ErrorCode::kTampered, what + " was tampered with: its checksum is right, its seal or MAC is wrong");
+    case NameState::kRefused:
+      throw Error(ErrorCode::kTooNew,
+                  what + " was written by something newer: it has an attribute that must be understood");
+    default:
+      throw Error(ErrorCode::kCorrupt, what + " is damaged, and an older version is not served in its place");
+  }
+}
+
+}  // namespace
+
+Blobstore::Blobstore(FileSystem& file_system, std::string path, bool read_only)
+    : file_system_(file_system), path_(std::move(path)), read_only_(read_only), process_(::getpid()) {}
+
+std::unique_ptr<Blobstore> Blobstore::open(FileSystem& file_system, const std::string& path, bool read_only) {
+  std::unique_ptr<Blobstore> store(new Blobstore(file_system, path, read_only));
+  std::shared_ptr<File> file;
+  if (!read_only) {
+    try {
+      file = file_system.open(path, true);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kReadOnly) throw;
+    }
+  }
+  if (!file) {
+    store->read_only_ = true;
+    file = file_system.open(path, false);
+  }
+  {
+    Exclusive gate(store->gate_);
+    store->adopt(std::move(file), Locked::kNo);
+  }
+  store->sync_what_was_read();
+  return store;
+}
+
+std::unique_ptr<Blobstore> Blobstore::make(FileSystem& file_system, const std::string& path,
+                                           std::shared_ptr<File> file) {
+  std::unique_ptr<Blobstore> store(new Blobstore(file_system, path, false));
+  store->placed_ = false;
+  Exclusive gate(store->gate_);
+  store->adopt(std::move(file), Locked::kYes);
+  return store;
+}
+
+void Blobstore::placed() {
+  Exclusive gate(gate_);
+  placed_ = true;
+  durable_ = end_.last;
+  file_->unlock(LockByte::kStore);
+}
+
+Uuid Blobstore::uuid() const {
+  Shared gate(gate_);
+  return header_.uuid;
+}
+
+void Blobstore::check_usable() const {
+  if (replaced_) throw Error(ErrorCode::kReplaced, path_ + " was removed or initialised anew by someone else");
+}
+
+// --- catching up ---
+
+// A scan that needs no second look: nobody was in the middle of a write, nothing is damaged, nobody moved the store.
+bool Blobstore::settles(const ScanResult& scan) const {
+  return scan.intact_end && scan.damage.empty() && scan.set_aside.empty() && !ends_moved(scan);
+}
+
+// `locked`: the caller holds the lock of `file`, which must not be touched then.
+void Blobstore::adopt(std::shared_ptr<File> file, Locked locked) {
+  for (;;) {
+    StoreHeader header = read_header(*file, path_);
+    ScanResult scan = scan_log(*file, header);
+    bool moved = false;
+    if (locked == Locked::kNo && !settles(scan)) {
+      with_shared_lock(*file, read_only_, [&] {
+        header = read_header(*file, path_);
+        scan = scan_log(*file, header);
+        auto at_path = file_system_.id_of(path_);
+        moved = ends_moved(scan) && at_path && *at_path != file->id();
+      });
+    }
+    if (moved) {
+      file = file_system_.open(path_, !read_only_);
+      continue;
+    }
+    Index fresh;
+    fresh.apply(scan);
+    if (file_) {
+      index_.follow(std::move(fresh));
+    } else {
+      index_ = std::move(fresh);
+    }
+    scan.entries.clear();
+    damaged_beyond_moving_ = false;
+    for (const Damage& damage : scan.damage) damaged_beyond_moving_ |= !damage.is_entry;
+    file_ = std::move(file);
+    header_ = header;
+    prepared_ = false;
+    end_ = scan.end;
+    probe_ = std::move(scan.probe);
+    intact_end_ = scan.intact_end;
+    cut_off_ = scan.cut_off;
+    durable_ = end_.durable;
+    applied_ = end_.last;
+    return;
+  }
+}
+
+void Blobstore::apply(ScanResult scan) {
+  index_.apply(scan);
+  for (const Damage& damage : scan.damage) damaged_beyond_moving_ |= !damage.is_entry;
+  // Whatever was not a plain continuation may have left something in the free space.
+  if (!scan.intact_end || !scan.set_aside.empty()) prepared_ = false;
+  end_ = scan.end;
+  probe_ = std::move(scan.probe);
+  intact_end_ = scan.intact_end;
+  cut_off_ = scan.cut_off;
+  durable_ = std::max(durable_.load(), end_.durable);
+  applied_ = end_.last;
+}
+
+bool Blobstore::nothing_appended() const {
+  uint8_t seen[kProbeOctets];
+  size_t count = file_->read_at(end_.offset, MutableByteView(seen, probe_.size()));
+  return equal(ByteView(seen, count), probe_);
+}
+
+bool Blobstore::refresh() {
+  reopen_if_forked();
+  bool changed = false;
+  {
+    Shared gate(gate_);
+    check_usable();
+    changed = !nothing_appended();
+  }
+  if (changed) changed = catch_up();
+  sync_what_was_read();
+  return changed;
+}
+
+bool Blobstore::catch_up() {
+  uint64_t before;
+  {
+    Exclusive gate(gate_);
+    before = index_.cursor();
+    if (nothing_appended()) return false;  // another thread was here first
+    ScanResult scan = scan_log(*file_, header_, end_);
+    if (settles(scan)) {
+      apply(std::move(scan));
+      return index_.cursor() != before;
+    }
+  }
+  // A write in flight, a crash, or a store that moved: the verdict waits until nobody writes.
+  std::unique_lock<std::mutex> writer(writer_mutex_, std::defer_lock);
+  if (!this_thread_writes()) writer.lock();
+  Exclusive gate(gate_);
+  check_usable();
+  if (writer.owns_lock()) {
+    std::shared_ptr<File> file = file_;
+    with_shared_lock(*file, read_only_, [&] { look_again_under_lock(); });
+  } else {
+    look_again_under_lock();
+  }
+  return index_.cursor() != before;
+}
+
+// Gate held exclusively, the file's lock at least shared.
+void Blobstore::look_again_under_lock() {
+  if (!is_at_path()) {
+    follow_path();
+    return;
+  }
+  StoreHeader now = read_header(*file_, path_);
+  if (now.uuid != header_.uuid || now.salt != header_.salt) {
+    replaced_ = true;
+    check_usable();
+  }
+  apply(scan_log(*file_, header_, end_));
+}
+
+bool Blobstore::is_at_path() const {
+  if (!placed_) return true;
+  auto id = file_system_.id_of(path_);
+  return id && *id == file_->id();
+}
+
+// Another file stands at the path: a compaction of this store, or another store.
+void Blobstore::follow_path() {
+  std::shared_ptr<File> file;
+  try {
+    file = file_system_.open(path_, !read_only_);
+    if (read_header(*file, path_).uuid != header_.uuid) file.reset();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kNotFound && error.code() != ErrorCode::kNotAStore) throw;
+    file.reset();
+  }
+  if (!file) {
+    replaced_ = true;
+    check_usable();
+  }
+  adopt(std::move(file), Locked::kNo);
+}
+
+// --- durability ---
+
+void Blobstore::sync_to(uint64_t number) const {
+  std::lock_guard<std::mutex> one_at_a_time(sync_mutex_);
+  if (durable_ >= number) return;
+  if (poisoned_) throw Error(ErrorCode::kIo, path_ + " could not be synced before; the next change rewrites it");
+  std::shared_ptr<File> file;
+  uint64_t covered;
+  {
+    Shared gate(gate_);
+    file = file_;
+    covered = end_.last;
+  }
+  try {
+    file->sync_data();
+  } catch (const Error&) {
+    if (!file->writable()) return;  // a medium that can not be written has nothing to sync
+    poisoned_ = true;               // the kernel forgets the failure: a second sync would claim success
+    throw;
+  }
+  uint64_t known = durable_;
+  while (known < covered && !durable_.compare_exchange_weak(known, covered)) {
+  }
+}
+
+void Blobstore::sync_what_was_read() const {
+  uint64_t applied = applied_;
+  if (applied > durable_) sync_to(applied);
+}
+
+// --- reading ---
+
+uint64_t Blobstore::cursor() const {
+  Shared gate(gate_);
+  return index_.cursor();
+}
+
+std::vector<std::pair<std::string, Record>> Blobstore::changes(uint64_t cursor) const {
+  reopen_if_forked();
+  sync_what_was_read();
+  Shared gate(gate_);
+  check_usable();
+  std::vector<std::pair<std::string, Record>> out;
+  for (const auto* item : index_.changes(cursor)) out.emplace_back(*item);
+  return out;
+}
+
+std::vector<std::pair<std::string, Record>> Blobstore::list(std::string_view prefix) const {
+  reopen_if_forked();
+  sync_what_was_read();
+  Shared gate(gate_);
+  check_usable();
+  std::vector<std::pair<std::string, Record>> out;
+  for (const auto& item : index_.names()) {
+    if (!item.second.deleted && item.first.compare(0, prefix.size(), prefix) == 0) out.emplace_back(item);
+  }
+  std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  for (auto& [name, record] : out) {
+    if (record.state == NameState::kCurrent && index_.may_be_outdated(record)) record.state = NameState::kDamaged;
+  }
+  return out;
+}
+
+std::optional<Record> Blobstore::find(std::string_view name) const {
+  reopen_if_forked();
+  sync_what_was_read();
+  Shared gate(gate_);
+  check_usable();
+  const auto* item = index_.find(name);
+  if (!item || item->second.deleted) return std::nullopt;
+  Record record = item->second;
+  if (record.state == NameState::kCurrent && index_.may_be_outdated(record)) record.state = NameState::kDamaged;
+  return record;
+}
+
+std::optional<Blobstore::Stored> Blobstore::read(std::string_view name) const {
+  reopen_if_forked();
+  sync_what_was_read();
+  Shared gate(gate_);
+  check_usable();
+  const auto* item = index_.find(name);
+  if (!item || item->second.deleted) return std::nullopt;
+  const Record& record = item->second;
+  if (record.state != NameState::kCurrent) refuse(item->first, record.state, path_);
+  if (index_.may_be_outdated(record)) {
+    throw Error(ErrorCode::kCorrupt, "'" + item->first + "' in " + path_ +
+                                         " may be out of date: damage behind it could hide a newer version");
+  }
+  auto octets = read_entry(*file_, header_, record.entry);
+  if (!octets && record.twin_length != 0) {
+    LogEntry twin = record.entry;
+    twin.offset = record.twin_offset;
+    twin.length = record.twin_length;
+    twin.corrected = record.twin_corrected;
+    twin.sequence.number = record.twin_number;
+    octets = read_entry(*file_, header_, twin);
+  }
+  if (!octets) refuse(item->first, NameState::kDamaged, path_);
+  return Stored{record, std::move(*octets)};
+}
+
+std::optional<Blobstore::Stored> Blobstore::examine(std::string_view name) const {
+  Shared gate(gate_);
+  const auto* item = index_.find(name);
+  if (!item || item->second.state != NameState::kCurrent || item->second.entry.length == 0) return std::nullopt;
+  auto octets = read_entry(*file_, header_, item->second.entry);
+  if (!octets) return std::nullopt;
+  return Stored{item->second, std::move(*octets)};
+}
+
+void Blobstore::mark_tampered(const std::string& name) {
+  Exclusive gate(gate_);
+  index_.mark_tampered(name);
+}
+
+// --- locks ---
+
+bool Blobstore::this_thread_writes() const { return writer_thread_ == std::this_thread::get_id(); }
+
+Blobstore::LoginLock Blobstore::lock_login() {
+  reopen_if_forked();
+  std::unique_lock<std::mutex> held(login_mutex_);
+  std::shared_ptr<File> file;
+  {
+    Shared gate(gate_);
+    check_usable();
+    file = file_;
+  }
+  file->lock(LockByte::kLogin, LockMode::kExclusive, true);
+  return LoginLock(std::move(held), std::move(file));
+}
+
+Blobstore::LoginLock::~LoginLock() {
+  if (file_) file_->unlock(LockByte::kLogin);
+}
+
+// --- fork ---
+
+void Blobstore::after_fork_close() noexcept { file_->abandon(); }
+
+void Blobstore::after_fork_reopen() {
+  // A thread that held one of these stayed behind in the parent.
+  new (&gate_) RwLock;
+  new (&sync_mutex_) std::mutex;
+  new (&writer_mutex_) std::mutex;
+  new (&login_mutex_) std::mutex;
+  writer_thread_ = std::thread::id{};
+  file_->abandon();
+  process_ = ::getpid();
+  Exclusive gate(gate_);
+  check_usable();
+  if (!is_at_path()) return follow_path();
+  file_ = file_system_.open(path_, !read_only_);
+  prepared_ = false;
+}
+
+void Blobstore::reopen_if_forked() const {
+  if (process_ != ::getpid()) const_cast<Blobstore*>(this)->after_fork_reopen();
+}
+
+}  // namespace vtpm::store

@@ -1,0 +1,204 @@
+// One open store file: its log, its index, its locks. It knows entries, not keys (store/vault.h adds those).
+//
+// Reading threads share a lock that is held for microseconds; one `Writer` at a time, among all processes, changes the
+// file. A commit is one write over the zero-filled tail, then one fdatasync after the lock is gone, which other
+// threads' commits share. Before anything that rests on unsynced entries of others is returned, it is synced here.
+// After fork the child's first call opens the file anew; no other thread may have been inside at the fork.
+//
+// Throws Error: kIo, kNoSpace, kReadOnly, kCorrupt (the file's end is missing), kReplaced.
+#pragma once
+
+#include <unistd.h>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "store/file.h"
+#include "store/index.h"
+#include "store/rwlock.h"
+#include "store/scan.h"
+
+namespace vtpm::store {
+
+/// An entry to be written. `seq` and `crc32c` are added by the writer.
+struct Draft {
+  Entry entry;
+  bool twice = false;  // a second copy, at a distance (key slots)
+  /// Fills in what depends on the octets (seal, MAC, commitment), before the CRC is made.
+  std::function<void(MutableByteView octets, const EntryView& layout)> finish;
+};
+
+/// The octets of a new store: header, the entries of its first transaction, free space. `created`: seconds since 1970.
+Bytes make_store_image(const Uuid& uuid, const Salt& salt, std::vector<Draft> first, uint64_t created,
+                       uint64_t free_octets);
+
+class Blobstore {
+ public:
+  static std::unique_ptr<Blobstore> open(FileSystem& file_system, const std::string& path, bool read_only);
+
+  /// A store that is being made in a temporary file, which its caller holds locked; nobody else knows it yet. `path`:
+  /// where it will stand. `placed` is to be called when it does.
+  static std::unique_ptr<Blobstore> make(FileSystem& file_system, const std::string& path, std::shared_ptr<File> file);
+  void placed();
+
+  const std::string& path() const { return path_; }
+  bool read_only() const { return read_only_; }
+  Uuid uuid() const;
+
+  /// Catches up. True when anything changed. One read and one comparison when nothing was appended.
+  bool refresh();
+
+  // Under the shared lock, in one view of the file:
+  uint64_t cursor() const;
+  std::vector<std::pair<std::string, Record>> changes(uint64_t cursor) const;
+  std::vector<std::pair<std::string, Record>> list(std::string_view prefix) const;
+  std::optional<Record> find(std::string_view name) const;
+  /// A record and the octets of its entry. Throws kCorrupt, kTampered, kTooNew as its state says.
+  struct Stored {
+    Record record;
+    Bytes octets;
+  };
+  std::optional<Stored> read(std::string_view name) const;
+  /// The same for whoever authenticates: also a deletion is read, nothing is refused; nothing when it is not readable.
+  std::optional<Stored> examine(std::string_view name) const;
+  void mark_tampered(const std::string& name);
+
+  class Writer;
+  Writer begin();
+
+  /// Held while a login is being counted. Taken before a `Writer`, never inside one.
+  class LoginLock;
+  LoginLock lock_login();
+
+  /// Child side of fork.
+  void after_fork_close() noexcept;
+  void after_fork_reopen();
+
+ private:
+  Blobstore(FileSystem& file_system, std::string path, bool read_only);
+
+  // Who may change what: the file's contents and `end_`, `probe_`, ... belong to whoever holds `gate_` exclusively; a
+  // writer holds `writer_mutex_` and the file's lock in addition. Order: login, writer, file, gate.
+  void check_usable() const;
+  bool nothing_appended() const;  // gate held
+  enum class Locked { kNo, kYes };
+  void adopt(std::shared_ptr<File> file, Locked locked);  // gate held exclusively
+  void apply(ScanResult scan);                            // gate held exclusively
+  bool settles(const ScanResult& scan) const;             // no second look is needed
+  bool catch_up();
+  void look_again_under_lock();
+  bool is_at_path() const;
+  void follow_path();  // gate held exclusively
+  void sync_to(uint64_t number) const;
+  void sync_what_was_read() const;
+  void reopen_if_forked() const;
+  bool this_thread_writes() const;
+
+  FileSystem& file_system_;
+  const std::string path_;
+  bool read_only_;
+  std::atomic<pid_t> process_;
+  bool placed_ = true;
+
+  mutable RwLock gate_;
+  std::shared_ptr<File> file_;
+  StoreHeader header_;
+  Index index_;
+  ScanState end_;
+  Bytes probe_;
+  bool intact_end_ = false;
+  bool cut_off_ = false;
+  bool damaged_beyond_moving_ = false;  // rot that is not of the shape of an entry: compaction would have to drop it
+  bool replaced_ = false;
+
+  mutable std::mutex sync_mutex_;
+  mutable std::atomic<uint64_t> durable_{0}, applied_{0};
+  mutable std::atomic<bool> poisoned_{false};  // a sync failed: what the disk holds is unknown
+
+  std::mutex writer_mutex_, login_mutex_;
+  std::atomic<std::thread::id> writer_thread_{};
+  bool prepared_ = false;  // for appending: the free space of this file was verified
+};
+
+/// The right to change the store: its lock, among processes and threads.
+class Blobstore::Writer {
+ public:
+  Writer(Writer&&) noexcept;
+  Writer& operator=(Writer&&) = delete;
+  ~Writer();
+
+  /// Appends all drafts as one transaction; returns its last sequence number. Visible when it returns; durable after
+  /// `release_and_sync`. `use_reserve`: may take the octets that are kept for counting logins on a full disk.
+  uint64_t append(std::vector<Draft> drafts, bool use_reserve = false);
+  /// Extends the file so that an `append` of that many octets finds its space.
+  void reserve(uint64_t octets);
+  /// What is current of a name, deletions included, as this writer found it: not synced for the asking.
+  std::optional<Record> peek(std::string_view name) const;
+  /// Syncs what was appended, and keeps the lock.
+  void sync();
+  /// Ends the writer; returns when all that it appended is on the disk.
+  void release_and_sync();
+  /// Overwrites secrets of a superseded key slot in place, synced.
+  void wipe_slot(const Record& old);
+  /// Rewrites the file without what is dead. Throws kCorrupt where that would drop damage that can not be moved.
+  void compact();
+  /// Lets `fresh`, a complete and synced file at `temporary`, take this store's place. Every user of it finds out.
+  void replace_by(const std::string& temporary);
+
+ private:
+  friend class Blobstore;
+  explicit Writer(Blobstore& store);
+  bool lock_current_file();
+  void prepare();
+  void ensure_space(uint64_t octets, uint64_t keep);
+  void extend(uint64_t octets);
+  void undo_write(uint64_t start, uint64_t length) noexcept;
+  void append_moved();
+  uint64_t dead_octets() const;
+  void release() noexcept;
+
+  Blobstore* store_;
+  std::unique_lock<std::mutex> held_;
+  std::shared_ptr<File> locked_;
+  uint64_t last_ = 0;  // of what was appended and is not known to be synced
+  bool compacting_ = false;
+};
+
+class Blobstore::LoginLock {
+ public:
+  LoginLock(LoginLock&&) noexcept = default;
+  ~LoginLock();
+
+ private:
+  friend class Blobstore;
+  LoginLock(std::unique_lock<std::mutex> held, std::shared_ptr<File> file)
+      : held_(std::move(held)), file_(std::move(file)) {}
+  std::unique_lock<std::mutex> held_;
+  std::shared_ptr<File> file_;
+};
+
+/// The temporary file of a store: in its directory, never listed. Locked while it lives, removed unless it was renamed.
+class TemporaryStore {
+ public:
+  TemporaryStore(FileSystem& file_system, const std::string& store_path);
+  ~TemporaryStore();
+  TemporaryStore(const TemporaryStore&) = delete;
+  TemporaryStore& operator=(const TemporaryStore&) = delete;
+  File& file() { return *file_; }
+  std::shared_ptr<File> share() { return file_; }
+  const std::string& path() const { return path_; }
+  void renamed() { path_.clear(); }
+
+ private:
+  FileSystem& file_system_;
+  std::string path_;
+  std::shared_ptr<File> file_;
+};
+
+}  // namespace vtpm::store

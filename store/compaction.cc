@@ -1,0 +1,234 @@
+// Rewriting the file without what is dead.
+//
+// Whatever lives is copied octet for octet, in the order of its numbers, which it keeps: no key is needed, no seal is
+// touched. The entry with the highest number is copied even when it is dead, so that the number before a torn write to
+// the new file is always the header's `base`: otherwise a tear could not be told from rot.
+#include <algorithm>
+#include <unordered_set>
+
+#include "crypto/error.h"
+#include "store/blobstore.h"
+#include "store/free_space.h"
+
+namespace vtpm::store {
+namespace {
+
+using Exclusive = std::unique_lock<RwLock>;
+
+constexpr uint64_t kMinFreeAfter = 64 << 10, kMaxFreeAfter = 4 << 20, kSizeUnit = 4096;
+constexpr size_t kWriteOctets = 1 << 20;
+
+// Gathers small pieces into large writes.
+class Output {
+ public:
+  explicit Output(File& file) : file_(file) {}
+  uint64_t offset() const { return flushed_ + buffer_.size(); }
+  void write(ByteView octets) {
+    append(buffer_, octets);
+    if (buffer_.size() >= kWriteOctets) flush();
+  }
+  void write_zeros(uint64_t count) {
+    static constexpr uint8_t kZeros[4096] = {};
+    for (; count > 0; count -= std::min<uint64_t>(count, sizeof kZeros)) {
+      write(ByteView(kZeros).first(std::min<uint64_t>(count, sizeof kZeros)));
+    }
+  }
+  void flush() {
+    file_.write_at(flushed_, buffer_);
+    flushed_ += buffer_.size();
+    buffer_.clear();
+  }
+
+ private:
+  File& file_;
+  Bytes buffer_;
+  uint64_t flushed_ = 0;
+};
+
+// A piece of the old file that goes to the new one.
+struct Piece {
+  uint64_t offset = 0;
+  const LogEntry* entry = nullptr;  // null: damaged, copied as it is
+  uint64_t length = 0;
+};
+
+std::vector<Piece> live_pieces(const ScanResult& scan, const Index& index) {
+  std::unordered_set<uint64_t> live;
+  for (const auto& [name, record] : index.names()) {
+    if (record.deleted) continue;
+    if (record.entry.length != 0) live.insert(record.entry.offset);
+    if (record.twin_length != 0) live.insert(record.twin_offset);
+  }
+  std::vector<Piece> pieces;
+  for (const LogEntry& entry : scan.entries) {
+    bool nameless = entry.name.empty() && entry.type != type::kMoved;
+    bool last = &entry == &scan.entries.back();
+    if (nameless || last || live.count(entry.offset)) pieces.push_back({entry.offset, &entry, entry.length});
+  }
+  for (const Damage& damage : scan.damage) {
+    const auto* item = damage.name.empty() ? nullptr : index.find(damage.name);
+    bool superseded = item && item->second.state == NameState::kCurrent;
+    if (damage.length != 0 && !superseded) pieces.push_back({damage.offset, nullptr, damage.length});
+  }
+  std::sort(pieces.begin(), pieces.end(), [](const Piece& a, const Piece& b) { return a.offset < b.offset; });
+  return pieces;
+}
+
+Bytes header_with_base(ByteView octets, const Salt& salt, uint64_t base) {
+  Entry entry = to_entry(parse_entry(octets).value());
+  for (Attribute& attribute : entry.optional) {
+    if (attribute.name == attribute::kBase) attribute = integer_attribute(attribute::kBase, base);
+  }
+  Bytes out = encode(entry);
+  store_crc(salt, out, parse_entry(out).value().crc_at);
+  return out;
+}
+
+// Ends of first copies, by what makes a second copy: name (none: the header) and transaction.
+using FirstCopies = std::vector<std::pair<const LogEntry*, uint64_t>>;
+
+void keep_distance(Output& out, const LogEntry& entry, FirstCopies& copies) {
+  if (entry.type != type::kKeySlot && entry.type != type::kHeader) return;
+  for (const auto& [first, end] : copies) {
+    bool twin =
+        first->type == entry.type && first->name == entry.name && first->sequence.first() == entry.sequence.first();
+    if (!twin || out.offset() >= end + kCopyDistance) continue;
+    uint64_t gap = std::max(end + kCopyDistance - out.offset(), kMinFreeOctets);
+    Bytes header = free_header(gap);
+    out.write(header);
+    out.write_zeros(gap - header.size());
+  }
+}
+
+// The number up to which the new file holds all that there is: of its last entry, unless the old one's end was missing.
+uint64_t base_of(const ScanResult& scan) {
+  bool end_is_missing = !scan.damage.empty() && scan.damage.back().before == ~uint64_t{0};
+  return end_is_missing ? scan.end.last : scan.entries.back().sequence.number;
+}
+
+void write_compacted(const File& from, const StoreHeader& header, const ScanResult& scan, const Index& index,
+                     File& to) {
+  Output out(to);
+  out.write(kStoreBegin);
+  FirstCopies copies;
+  for (const Piece& piece : live_pieces(scan, index)) {
+    Bytes octets;
+    if (!piece.entry) {
+      octets.resize(piece.length);
+      from.read_at(piece.offset, octets);
+      out.write(octets);
+      continue;
+    }
+    auto read = read_entry(from, header, *piece.entry);
+    if (!read) throw Error(ErrorCode::kCorrupt, "an entry changed while it was being copied");
+    octets = std::move(*read);
+    if (piece.entry->type == type::kHeader) octets = header_with_base(octets, header.salt, base_of(scan));
+    keep_distance(out, *piece.entry, copies);
+    out.write(octets);
+    if (piece.entry->type == type::kKeySlot || piece.entry->type == type::kHeader) {
+      copies.emplace_back(piece.entry, out.offset());
+    }
+  }
+  uint64_t free = std::clamp(out.offset() / 4, kMinFreeAfter, kMaxFreeAfter);
+  uint64_t size = (out.offset() + free + kSizeUnit - 1) / kSizeUnit * kSizeUnit;
+  if (size > kMaxStoreOctets) throw Error(ErrorCode::kNoSpace, "the store is as large as a store may be");
+  Bytes tail = free_header(size - kEndOctets - out.offset());
+  out.write(tail);
+  out.write_zeros(size - out.offset());
+  out.flush();
+}
+
+std::string temporary_path(const std::string& path) {
+  size_t name = path.rfind('/') + 1;  // 0 when there is no slash
+  return path.substr(0, name) + "." + path.substr(name) + ".tmp";
+}
+
+}  // namespace
+
+TemporaryStore::TemporaryStore(FileSystem& file_system, const std::string& store_path)
+    : file_system_(file_system), path_(temporary_path(store_path)) {
+  for (;;) {
+    try {
+      file_ = file_system_.create(path_);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kExists) throw;
+      // Left by a crash, unless someone holds its lock.
+      std::shared_ptr<File> old;
+      try {
+        old = file_system_.open(path_, true);
+      } catch (const Error& gone) {
+        if (gone.code() != ErrorCode::kNotFound) throw;
+        continue;
+      }
+      if (!old->lock(LockByte::kStore, LockMode::kExclusive, false)) {
+        throw Error(ErrorCode::kExists, "another process is creating " + store_path);
+      }
+      if (file_system_.id_of(path_) == old->id()) file_system_.remove(path_);
+      continue;
+    }
+    file_->lock(LockByte::kStore, LockMode::kExclusive, true);
+    if (file_system_.id_of(path_) == file_->id()) return;  // else someone took it for a left-over before it was locked
+  }
+}
+
+TemporaryStore::~TemporaryStore() {
+  if (path_.empty()) return;
+  try {
+    file_system_.remove(path_);
+  } catch (const Error&) {
+    // It stays, unlocked, and the next one to need the name removes it.
+  }
+}
+
+void Blobstore::Writer::append_moved() {
+  Draft moved;
+  moved.entry.type = type::kMoved;
+  moved.entry.mandatory = {realsize_attribute(0)};
+  moved.entry.data = Bytes(1);
+  compacting_ = true;
+  append({moved}, true);
+  compacting_ = false;
+}
+
+void Blobstore::Writer::compact() {
+  Blobstore& store = *store_;
+  prepare();
+  ScanResult scan = scan_log(*locked_, store.header_);
+  for (const Damage& damage : scan.damage) {
+    if (!damage.is_entry) {
+      throw Error(ErrorCode::kCorrupt, store.path_ + " is damaged: it must be repaired before it can be compacted");
+    }
+  }
+  Index index;
+  index.apply(scan);
+  TemporaryStore fresh(store.file_system_, store.path_);
+  fresh.file().copy_access_from(*locked_);
+  write_compacted(*locked_, store.header_, scan, index, fresh.file());
+  fresh.file().sync_all();
+
+  append_moved();
+  store.file_system_.rename(fresh.path(), store.path_, false);
+  fresh.renamed();
+  store.file_system_.sync_directory_of(store.path_);
+
+  Exclusive gate(store.gate_);
+  std::shared_ptr<File> old = std::move(locked_);
+  locked_ = fresh.share();
+  last_ = 0;  // all of it is in the new file, and synced
+  store.poisoned_ = false;
+  store.adopt(locked_, Locked::kYes);
+  gate.unlock();
+  old->unlock(LockByte::kStore);
+}
+
+void Blobstore::Writer::replace_by(const std::string& temporary) {
+  Blobstore& store = *store_;
+  prepare();
+  append_moved();
+  store.file_system_.rename(temporary, store.path_, false);
+  store.file_system_.sync_directory_of(store.path_);
+  Exclusive gate(store.gate_);
+  store.replaced_ = true;
+}
+
+}  // namespace vtpm::store

@@ -1,0 +1,68 @@
+// The only door to the operating system.
+//
+// The store asks a `FileSystem` for everything it does to the world, so that tests can give it a disk that forgets what
+// was not synced, fails at the k-th call or fills up. `posix_file_system` is the real one.
+//
+// Everything throws Error: kNotFound, kExists, kNoSpace (ENOSPC, EDQUOT, EFBIG), kReadOnly (EROFS, EACCES and EPERM on
+// opening for writing), kIo for the rest; the sentence holds the path and the reason. EINTR is never seen. No mmap: a
+// SIGBUS would hit the host application.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "crypto/bytes.h"
+
+namespace vtpm::store {
+
+/// What makes two open files the same one.
+struct FileId {
+  uint64_t device = 0, inode = 0;
+  bool operator==(const FileId&) const = default;
+};
+
+/// Open file description locks of one octet. They exclude other descriptions, never threads of one description.
+enum class LockByte : uint8_t { kStore = 0, kLogin = 1 };
+enum class LockMode { kShared, kExclusive };
+
+class File {
+ public:
+  virtual ~File() = default;
+  virtual bool writable() const = 0;
+  virtual FileId id() const = 0;
+  virtual uint64_t size() const = 0;
+  /// Returns fewer octets than asked for only at the end of the file.
+  virtual size_t read_at(uint64_t offset, MutableByteView out) const = 0;
+  /// Writes all of it, or throws (then any part may have been written).
+  virtual void write_at(uint64_t offset, ByteView octets) = 0;
+  virtual void truncate(uint64_t size) = 0;
+  virtual void sync_data() const = 0;  // fdatasync
+  virtual void sync_all() const = 0;   // fsync
+  /// False when someone else holds it and `wait` is false.
+  virtual bool lock(LockByte octet, LockMode mode, bool wait) const = 0;
+  virtual void unlock(LockByte octet) const noexcept = 0;
+  /// Owner, mode and access control list, as far as this process may set them.
+  virtual void copy_access_from(const File& other) = 0;
+  /// Closes the descriptor now; nothing else may be called afterwards. Async-signal-safe, for a forked child.
+  virtual void abandon() noexcept = 0;
+};
+
+class FileSystem {
+ public:
+  virtual ~FileSystem() = default;
+  /// Opens an existing regular file; a symbolic link is refused.
+  virtual std::unique_ptr<File> open(const std::string& path, bool writable) = 0;
+  /// Mode 0600; kExists when anything is there already.
+  virtual std::unique_ptr<File> create(const std::string& path) = 0;
+  virtual std::optional<FileId> id_of(const std::string& path) = 0;
+  /// Replaces `to` unless `keep_existing`; then kExists.
+  virtual void rename(const std::string& from, const std::string& to, bool keep_existing) = 0;
+  virtual void remove(const std::string& path) = 0;
+  virtual void sync_directory_of(const std::string& path) = 0;
+};
+
+FileSystem& posix_file_system();
+
+}  // namespace vtpm::store

@@ -1,0 +1,140 @@
+#include "store/index.h"
+
+#include <algorithm>
+
+namespace vtpm::store {
+namespace {
+
+bool same_transaction(const Sequence& a, const Sequence& b) { return a.first() == b.first() && a.count == b.count; }
+
+// Whether whatever stood between these numbers belongs to the transaction of `entry`: each of its members is of another
+// name, or a second copy, so nothing newer can be hidden there.
+bool inside_transaction_of(const LogEntry& entry, uint64_t after, uint64_t before) {
+  return after + 1 >= entry.sequence.first() && before <= entry.sequence.last() + 1;
+}
+
+bool must_not_roll_back(const LogEntry& entry) {
+  return entry.type == type::kKeySlot || entry.type == type::kAttempt || entry.type == type::kTpmPermanent;
+}
+
+}  // namespace
+
+void Index::apply(const ScanResult& scan) {
+  auto damage = scan.damage.begin();
+  for (const LogEntry& entry : scan.entries) {
+    for (; damage != scan.damage.end() && damage->offset < entry.offset; ++damage) apply(*damage);
+    apply(entry);
+  }
+  for (; damage != scan.damage.end(); ++damage) apply(*damage);
+}
+
+void Index::apply(const LogEntry& entry) {
+  if (entry.name.empty()) return;
+  auto [place, is_new] = names_.try_emplace(entry.name);
+  Record& record = place->second;
+  bool live = !is_new && !record.deleted && record.entry.length != 0;
+  bool entry_is_bound = entry.sealed || entry.has_mac || entry.type == type::kKeySlot;
+  if (live && record.bound() && !entry_is_bound && !entry.refused) {
+    ignored_.push_back(entry);
+    return;
+  }
+  bool twin = live && same_transaction(record.entry.sequence, entry.sequence) && !entry.deleted;
+  record.twin_offset = twin ? record.entry.offset : 0;
+  record.twin_number = twin ? record.entry.sequence.number : 0;
+  record.twin_length = twin ? record.entry.length : 0;
+  record.twin_corrected = twin && record.entry.corrected;
+  record.entry = entry;
+  record.deleted = entry.deleted && !entry.refused;
+  record.state = entry.refused ? NameState::kRefused : NameState::kCurrent;
+  touch(*place);
+}
+
+void Index::apply(const Damage& damage) {
+  if (damage.name.empty()) {
+    gaps_.push_back({damage.after, damage.before, damage.length});
+    return;
+  }
+  auto [place, is_new] = names_.try_emplace(damage.name);
+  Record& record = place->second;
+  if (!is_new && record.entry.length != 0 && inside_transaction_of(record.entry, damage.after, damage.before)) return;
+  record.state = NameState::kDamaged;
+  record.deleted = false;
+  touch(*place);
+}
+
+void Index::touch(Names::value_type& record) {
+  record.second.change = ++cursor_;
+  changes_.push_back({cursor_, &record});
+  if (changes_.size() > 2 * names_.size() + 64) rebuild_changes();
+}
+
+void Index::rebuild_changes() {
+  changes_.clear();
+  for (const auto& record : names_) changes_.push_back({record.second.change, &record});
+  std::sort(changes_.begin(), changes_.end(), [](const Change& a, const Change& b) { return a.number < b.number; });
+}
+
+void Index::follow(Index fresh) {
+  fresh.cursor_ = cursor_;
+  std::vector<std::pair<uint64_t, Names::value_type*>> changed;  // by place in the log
+  for (auto& item : fresh.names_) {
+    auto known = names_.find(item.first);
+    bool same = known != names_.end() && known->second.entry.sequence.number == item.second.entry.sequence.number &&
+                known->second.deleted == item.second.deleted && known->second.entry.length != 0;
+    if (same && item.second.state == NameState::kCurrent) item.second.state = known->second.state;
+    if (same && item.second.state == known->second.state) {
+      item.second.change = known->second.change;
+    } else {
+      changed.emplace_back(item.second.entry.sequence.number, &item);
+    }
+  }
+  for (auto& [name, record] : names_) {
+    if (fresh.names_.count(name)) continue;
+    auto& gone = *fresh.names_.emplace(name, record).first;
+    gone.second.entry.length = 0;
+    gone.second.twin_length = 0;
+    if (gone.second.deleted) continue;
+    gone.second.deleted = true;
+    gone.second.state = NameState::kCurrent;
+    changed.emplace_back(0, &gone);
+  }
+  std::sort(changed.begin(), changed.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  for (auto& [number, item] : changed) item->second.change = ++fresh.cursor_;
+  fresh.rebuild_changes();
+  *this = std::move(fresh);
+}
+
+const Index::Names::value_type* Index::find(std::string_view name) const {
+  auto place = names_.find(std::string(name));
+  return place == names_.end() ? nullptr : &*place;
+}
+
+std::vector<const Index::Names::value_type*> Index::changes(uint64_t cursor) const {
+  auto begin = std::upper_bound(changes_.begin(), changes_.end(), cursor,
+                                [](uint64_t number, const Change& change) { return number < change.number; });
+  std::vector<const Names::value_type*> out;
+  for (; begin != changes_.end(); ++begin) {
+    if (begin->record->second.change == begin->number) out.push_back(begin->record);
+  }
+  return out;
+}
+
+void Index::mark_tampered(const std::string& name) {
+  auto place = names_.find(name);
+  if (place == names_.end() || place->second.state != NameState::kCurrent) return;
+  place->second.state = NameState::kTampered;
+  place->second.deleted = false;
+  touch(*place);
+}
+
+bool Index::may_be_outdated(const Record& record) const {
+  if (!must_not_roll_back(record.entry)) return false;
+  uint64_t hidden = 0;
+  for (const Gap& gap : gaps_) {
+    bool newer = gap.before > record.entry.sequence.number;
+    if (newer && !inside_transaction_of(record.entry, gap.after, gap.before)) hidden += gap.length;
+  }
+  return record.entry.type == type::kKeySlot ? hidden >= kCopyDistance : hidden > 0;
+}
+
+}  // namespace vtpm::store

@@ -1,0 +1,85 @@
+// The names of a store and what is current of each.
+//
+// Lookup is one hash. Nothing of the blobs is kept, only where they stand. An older version of a name is never served
+// by itself: a name whose newest entry is damaged, refused or forged stays, in a state that makes reading it fail. Not
+// thread-safe; the blobstore guards it.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "store/scan.h"
+
+namespace vtpm::store {
+
+enum class NameState : uint8_t {
+  kCurrent,
+  kDamaged,   // a later entry of this name is damaged
+  kRefused,   // it has a mandatory attribute that this build does not know
+  kTampered,  // its octets are intact by CRC, its seal or MAC is wrong
+};
+
+struct Record {
+  LogEntry entry;            // the newest that is readable; length 0: none is
+  uint64_t twin_offset = 0;  // the first copy, where a name is written twice (key slots)
+  uint64_t twin_number = 0;
+  uint32_t twin_length = 0;
+  bool twin_corrected = false;
+  bool deleted = false;
+  NameState state = NameState::kCurrent;
+  uint64_t change = 0;  // when this vault saw it
+
+  bool bound() const { return entry.sealed || entry.has_mac || entry.type == type::kKeySlot; }
+};
+
+/// A stretch of rot that may hide newer versions of anything.
+struct Gap {
+  uint64_t after = 0, before = 0, length = 0;
+};
+
+class Index {
+ public:
+  using Names = std::unordered_map<std::string, Record>;
+
+  /// Entries and damage of a scan, in log order.
+  void apply(const ScanResult& scan);
+  void apply(const LogEntry& entry);
+  /// Takes the place of this one after a compaction: only what differs counts as a change; what is gone was deleted.
+  void follow(Index fresh);
+
+  /// Nothing for a name that never was; deleted ones are found as such.
+  const Names::value_type* find(std::string_view name) const;
+  const Names& names() const { return names_; }
+  /// Rises with every change.
+  uint64_t cursor() const { return cursor_; }
+  /// The names that changed after `cursor`, oldest change first.
+  std::vector<const Names::value_type*> changes(uint64_t cursor) const;
+  void mark_tampered(const std::string& name);
+
+  /// Whether rot may hide a newer version of a record that must not be rolled back (key slots, retry counters, TPM
+  /// state). A key slot is only hidden by a stretch that could hold both its copies.
+  bool may_be_outdated(const Record& record) const;
+  const std::vector<Gap>& gaps() const { return gaps_; }
+  /// Entries without a MAC that tried to replace bound ones, and were ignored.
+  const std::vector<LogEntry>& ignored() const { return ignored_; }
+
+ private:
+  void apply(const Damage& damage);
+  void touch(Names::value_type& record);
+
+  struct Change {
+    uint64_t number;
+    const Names::value_type* record;
+  };
+  void rebuild_changes();
+
+  Names names_;
+  std::vector<Gap> gaps_;
+  std::vector<LogEntry> ignored_;
+  std::vector<Change> changes_;  // ascending; those that a later change of the same name outdated are skipped
+  uint64_t cursor_ = 0;
+};
+
+}  // namespace vtpm::store

@@ -1,0 +1,74 @@
+// Key slots: a secret opens one of them and finds the master key in it.
+//
+//   KDF(secret, salt) -> 64 octets: the first 32 are the key encryption key, the others the commitment key.
+//   `commit` = HMAC-SHA-256(commitment key, the slot's octets with CRC, commitment and data zero), checked first: SIV
+//   alone lets a crafted slot open under two secrets. data     = the master key, wrapped with AES-256-SIV under
+//   HKDF(key encryption key, UUID, "wrap"), the slot's octets as associated data, as in any sealed entry.
+// So a wrong secret (commitment wrong) is told from damage (CRC wrong) and from a slot of another store (commitment
+// right, unwrapping or the key's digest wrong). docs/format.md, "Key slots".
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "crypto/kdf.h"
+#include "store/blobstore.h"
+#include "store/sealing.h"
+
+namespace vtpm::store {
+
+constexpr unsigned kMaxSlots = 32;  // keyslot/1 .. keyslot/32
+std::string slot_name(unsigned number);
+
+/// What a secret became. Costly to make: see `stretch`.
+class StretchedSecret {
+ public:
+  explicit StretchedSecret(SecretBytes octets) : octets_(std::move(octets)) {}
+  ByteView wrapping_key() const { return octets_.view().first(32); }
+  ByteView commitment_key() const { return octets_.view().subspan(32); }
+
+ private:
+  SecretBytes octets_;
+};
+
+struct SlotKdf {
+  crypto::Argon2Parameters cost;
+  Bytes salt;  // 32 octets
+};
+SlotKdf fresh_kdf(const crypto::Argon2Parameters& cost);
+/// 150 ms with the default cost. Throws kInvalidArgument for a cost out of bounds.
+StretchedSecret stretch(ByteView secret, const SlotKdf& kdf);
+
+/// A slot as it stands in the store.
+class KeySlot {
+ public:
+  /// `octets`: of an entry whose CRC is right. Throws kCorrupt, kUnsupported (a KDF that this build does not have, or
+  /// out of bounds).
+  explicit KeySlot(Bytes octets);
+  KeySlot(KeySlot&&) noexcept = default;
+  KeySlot& operator=(KeySlot&&) noexcept = default;
+
+  const std::string& name() const { return name_; }
+  const std::string& role() const { return role_; }
+  uint64_t sequence() const { return sequence_; }
+  const SlotKdf& kdf() const { return kdf_; }
+
+  bool opens_with(const StretchedSecret& secret) const;
+  /// Throws kCorrupt when a slot that opens does not hold this store's master key.
+  std::shared_ptr<const MasterKey> master_key(const StretchedSecret& secret, const Uuid& uuid) const;
+
+ private:
+  EntryView view() const;
+  Bytes octets_;
+  std::string name_, role_;
+  uint64_t sequence_ = 0, epoch_ = 0;
+  SlotKdf kdf_;
+  Bytes commitment_, digest_;
+};
+
+/// The slot's entry, to be written twice.
+Draft slot_draft(const std::string& name, std::string_view role, const SlotKdf& kdf, StretchedSecret secret,
+                 std::shared_ptr<const MasterKey> master, const Uuid& uuid);
+
+}  // namespace vtpm::store

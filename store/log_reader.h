@@ -1,0 +1,39 @@
+// A sliding window over a file, for walking through it in large reads.
+#pragma once
+
+#include <algorithm>
+
+#include "store/file.h"
+
+namespace vtpm::store {
+
+class LogReader {
+ public:
+  explicit LogReader(const File& file) : file_(file), size_(file.size()) {}
+  uint64_t size() const { return size_; }
+
+  /// Octets [offset, offset + length), fewer at the end of the file. Valid until the next call.
+  ByteView view(uint64_t offset, uint64_t length) {
+    length = offset >= size_ ? 0 : std::min(length, size_ - offset);
+    if (offset < start_ || offset + length > start_ + held_) fill(offset, length);
+    return ByteView(buffer_).subspan(offset - start_, std::min<uint64_t>(length, start_ + held_ - offset));
+  }
+
+ private:
+  static constexpr uint64_t kWindow = 1 << 18;
+
+  void fill(uint64_t offset, uint64_t length) {
+    uint64_t wanted = std::min(std::max(length, kWindow), size_ - std::min(offset, size_));
+    if (buffer_.size() < wanted) buffer_.resize(wanted);
+    start_ = offset;
+    held_ = 0;
+    held_ = file_.read_at(offset, MutableByteView(buffer_).first(wanted));
+  }
+
+  const File& file_;
+  uint64_t size_;
+  Bytes buffer_;
+  uint64_t start_ = 0, held_ = 0;
+};
+
+}  // namespace vtpm::store

@@ -1,0 +1,258 @@
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "crypto/error.h"
+#include "store/file.h"
+
+namespace vtpm::store {
+namespace {
+
+std::string reason(int number) {
+  char text[128];
+  return strerror_r(number, text, sizeof text);
+}
+
+ErrorCode code_of(int number) {
+  switch (number) {
+    case ENOENT:
+    case ENOTDIR:
+      return ErrorCode::kNotFound;
+    case EEXIST:
+      return ErrorCode::kExists;
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+      return ErrorCode::kNoSpace;
+    case EROFS:
+      return ErrorCode::kReadOnly;
+    case ENOMEM:
+      return ErrorCode::kNoMemory;
+    default:
+      return ErrorCode::kIo;
+  }
+}
+
+[[noreturn]] void fail(const std::string& what, const std::string& path, int number = errno) {
+  throw Error(code_of(number), "can not " + what + " " + path + ": " + reason(number));
+}
+
+template <typename F>
+auto retry(F&& call) {
+  decltype(call()) result;
+  do {
+    result = call();
+  } while (result < 0 && errno == EINTR);
+  return result;
+}
+
+class Descriptor {
+ public:
+  explicit Descriptor(int number) : number_(number) {}
+  Descriptor(Descriptor&& other) noexcept : number_(other.release()) {}
+  ~Descriptor() { close(); }
+  int get() const { return number_; }
+  int release() { return number_.exchange(-1); }
+  void close() noexcept {
+    int number = release();
+    if (number >= 0) ::close(number);
+  }
+
+ private:
+  std::atomic<int> number_;
+};
+
+// The identity only: asking for time stamps makes the kernel write the inode with the next sync (25 % slower commits).
+std::optional<struct statx> identify(int directory, const char* path, int flags) {
+  struct statx info;
+  if (::statx(directory, path, flags, STATX_INO | STATX_TYPE, &info) != 0) return std::nullopt;
+  return info;
+}
+
+FileId id_from(const struct statx& info) { return {makedev(info.stx_dev_major, info.stx_dev_minor), info.stx_ino}; }
+
+class PosixFile : public File {
+ public:
+  PosixFile(Descriptor descriptor, std::string path, bool writable)
+      : descriptor_(std::move(descriptor)), path_(std::move(path)), writable_(writable) {
+    auto info = identify(descriptor_.get(), "", AT_EMPTY_PATH);
+    if (!info) fail("examine", path_);
+    if (!S_ISREG(info->stx_mode)) throw Error(ErrorCode::kNotAStore, path_ + " is not a regular file");
+    id_ = id_from(*info);
+  }
+
+  bool writable() const override { return writable_; }
+  FileId id() const override { return id_; }
+
+  uint64_t size() const override {
+    off_t end = ::lseek(descriptor_.get(), 0, SEEK_END);
+    if (end < 0) fail("find the size of", path_);
+    return static_cast<uint64_t>(end);
+  }
+
+  size_t read_at(uint64_t offset, MutableByteView out) const override {
+    size_t done = 0;
+    while (done < out.size()) {
+      ssize_t count = retry([&] {
+        return ::pread(descriptor_.get(), out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
+      });
+      if (count < 0) fail("read", path_);
+      if (count == 0) break;
+      done += static_cast<size_t>(count);
+    }
+    return done;
+  }
+
+  void write_at(uint64_t offset, ByteView octets) override {
+    size_t done = 0;
+    while (done < octets.size()) {
+      ssize_t count = retry([&] {
+        return ::pwrite(descriptor_.get(), octets.data() + done, octets.size() - done,
+                        static_cast<off_t>(offset + done));
+      });
+      if (count < 0) fail("write", path_);
+      if (count == 0) fail("write", path_, ENOSPC);
+      done += static_cast<size_t>(count);
+    }
+  }
+
+  void truncate(uint64_t size) override {
+    if (retry([&] { return ::ftruncate(descriptor_.get(), static_cast<off_t>(size)); }) != 0) fail("resize", path_);
+  }
+
+  void sync_data() const override {
+    if (retry([&] { return ::fdatasync(descriptor_.get()); }) != 0) sync_failed();
+  }
+
+  void sync_all() const override {
+    if (retry([&] { return ::fsync(descriptor_.get()); }) != 0) sync_failed();
+  }
+
+  bool lock(LockByte octet, LockMode mode, bool wait) const override {
+    struct flock range = range_of(octet, mode == LockMode::kShared ? F_RDLCK : F_WRLCK);
+    if (retry([&] { return ::fcntl(descriptor_.get(), wait ? F_OFD_SETLKW : F_OFD_SETLK, &range); }) == 0) return true;
+    if (!wait && (errno == EAGAIN || errno == EACCES)) return false;
+    fail("lock", path_);
+  }
+
+  void unlock(LockByte octet) const noexcept override {
+    // The lock belongs to the description, which a forked child shares with its parent: it is not the child's to give
+    // up.
+    if (::getpid() != process_) return;
+    struct flock range = range_of(octet, F_UNLCK);
+    ::fcntl(descriptor_.get(), F_OFD_SETLK, &range);
+  }
+
+  void copy_access_from(const File& other) override {
+    int from = static_cast<const PosixFile&>(other).descriptor_.get(), to = descriptor_.get();
+    struct stat info;
+    if (::fstat(from, &info) != 0) fail("examine", path_);
+    // An unprivileged process can not give a file away; the mode must not then open it to a group that is not the same.
+    bool same_owner = ::fchown(to, info.st_uid, info.st_gid) == 0;
+    ::fchmod(to, info.st_mode & (same_owner ? 0666 : 0600));
+    constexpr const char* kAccessList = "system.posix_acl_access";
+    char list[4096];
+    ssize_t octets = ::fgetxattr(from, kAccessList, list, sizeof list);
+    if (octets > 0 && same_owner) ::fsetxattr(to, kAccessList, list, static_cast<size_t>(octets), 0);
+  }
+
+  void abandon() noexcept override { descriptor_.close(); }
+
+ private:
+  [[noreturn]] void sync_failed() const {
+    throw Error(errno == ENOSPC || errno == EDQUOT ? ErrorCode::kNoSpace : ErrorCode::kIo,
+                "can not sync " + path_ + ": " + reason(errno));
+  }
+  static struct flock range_of(LockByte octet, short type) {
+    struct flock range {};
+    range.l_type = type;
+    range.l_whence = SEEK_SET;
+    range.l_start = static_cast<off_t>(octet);
+    range.l_len = 1;
+    return range;
+  }
+
+  Descriptor descriptor_;
+  std::string path_;
+  bool writable_;
+  pid_t process_ = ::getpid();
+  FileId id_;
+};
+
+std::string directory_of(const std::string& path) {
+  size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+class PosixFileSystem : public FileSystem {
+ public:
+  std::unique_ptr<File> open(const std::string& path, bool writable) override {
+    // O_NONBLOCK: a pipe with that name must not hold the caller up.
+    int flags = (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+    Descriptor descriptor(retry([&] { return ::open(path.c_str(), flags); }));
+    if (descriptor.get() < 0) {
+      if (errno == ELOOP) throw Error(ErrorCode::kIo, "can not open " + path + ": it is a symbolic link");
+      if (writable && (errno == EACCES || errno == EPERM)) {
+        throw Error(ErrorCode::kReadOnly, "can not open " + path + " for writing: " + reason(errno));
+      }
+      fail("open", path);
+    }
+    return std::make_unique<PosixFile>(std::move(descriptor), path, writable);
+  }
+
+  std::unique_ptr<File> create(const std::string& path) override {
+    int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
+    Descriptor descriptor(retry([&] { return ::open(path.c_str(), flags, 0600); }));
+    if (descriptor.get() < 0) fail("create", path);
+    return std::make_unique<PosixFile>(std::move(descriptor), path, true);
+  }
+
+  std::optional<FileId> id_of(const std::string& path) override {
+    auto info = identify(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW);
+    if (info) return id_from(*info);
+    if (errno != ENOENT && errno != ENOTDIR) fail("examine", path);
+    return std::nullopt;
+  }
+
+  void rename(const std::string& from, const std::string& to, bool keep_existing) override {
+    if (!keep_existing) {
+      if (::rename(from.c_str(), to.c_str()) != 0) fail("rename " + from + " to", to);
+      return;
+    }
+    if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return;
+    if (errno != EINVAL && errno != ENOSYS) fail("create", to);
+    // A file system without that flag: link never replaces anything.
+    if (::link(from.c_str(), to.c_str()) != 0) fail("create", to);
+    ::unlink(from.c_str());
+  }
+
+  void remove(const std::string& path) override {
+    if (::unlink(path.c_str()) != 0) fail("remove", path);
+  }
+
+  void sync_directory_of(const std::string& path) override {
+    std::string directory = directory_of(path);
+    Descriptor descriptor(retry([&] { return ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+    if (descriptor.get() < 0) fail("open", directory);
+    if (retry([&] { return ::fsync(descriptor.get()); }) != 0) fail("sync", directory);
+  }
+};
+
+}  // namespace
+
+FileSystem& posix_file_system() {
+  // Never destroyed: other threads may still be in a call while the process exits.
+  static PosixFileSystem& file_system = *new PosixFileSystem;
+  return file_system;
+}
+
+}  // namespace vtpm::store

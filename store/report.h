@@ -1,0 +1,66 @@
+// What stands in a store file, entry by entry, for people and tools: nothing is changed, and no key is needed.
+//
+// `dump` shows the entries as they stand in the log; `check` adds a verdict on each. With an unlocked vault of the same
+// file, `check` also verifies every seal and MAC. Both read the file directly, without its lock when that can not be
+// had.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "store/vault.h"
+
+namespace vtpm::store {
+
+enum class EntryState {
+  kCurrent,     // the newest of its name
+  kSuperseded,  // a newer one, or a deletion, stands behind it
+  kDeletion,
+  kFree,      // no entry: space to be used
+  kRefused,   // a mandatory attribute, or a cipher, that this build does not know
+  kIgnored,   // without a MAC, it tried to replace an entry that has one
+  kDamaged,   // rot
+  kTorn,      // behind the end of the log: a write that was never finished
+  kTampered,  // seal or MAC wrong (`check` with a key)
+};
+std::string_view state_name(EntryState state);  // "current", "superseded", ...
+
+struct AttributeReport {
+  std::string name;
+  std::string value;  // text, decimal number or hex; several values are separated by a space
+  bool mandatory = false;
+};
+
+struct EntryReport {
+  uint64_t offset = 0, length = 0;
+  EntryState state = EntryState::kCurrent;
+  std::string type, name;
+  uint64_t sequence = 0;
+  unsigned index = 0, count = 0;  // in its transaction
+  uint64_t durable = 0;
+  uint64_t size = 0;         // realsize
+  uint64_t data_octets = 0;  // what its data takes, seal and padding included
+  bool sealed = false, has_mac = false;
+  bool corrected = false;  // one flipped bit was put right in memory
+  std::vector<AttributeReport> attributes;
+  std::string finding;  // what is wrong with it, a sentence; empty: nothing
+};
+
+struct StoreReport {
+  std::string path;
+  uint64_t file_octets = 0, free_octets = 0;
+  std::string uuid;  // hex
+  uint64_t format = 0, created = 0, base = 0, durable = 0, last = 0;
+  bool intact_end = true;
+  std::vector<EntryReport> entries;   // in file order
+  std::vector<std::string> findings;  // of the store as a whole
+  /// Nothing is wrong: neither with the store nor with an entry.
+  bool clean() const;
+};
+
+/// Throws like Vault::open.
+StoreReport dump(const std::string& path);
+/// `vault`: unlocked, of the same store; null: without a key.
+StoreReport check(const std::string& path, const Vault* vault = nullptr);
+
+}  // namespace vtpm::store

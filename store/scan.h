@@ -1,0 +1,85 @@
+// Reading the log: what stands in the file, and what of it counts.
+//
+// A scan walks the file once, entry by entry, and then judges (docs/format.md, "Recovery"):
+//   - an entry counts when it is well-formed, its CRC is right and its sequence number rises;
+//   - D is the highest number that any of them says was synced. Something bad at a number up to D is rot: it is set
+//     aside, the entries behind it count. Above D it is a write that a crash tore: the log ends there, because what
+//     follows was never promised to anyone;
+//   - a transaction above the last compaction counts only when it is whole.
+// Nothing is ever written here. Work is bounded: CRCs of at most eight times the file are computed.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "store/entry.h"
+#include "store/file.h"
+
+namespace vtpm::store {
+
+/// What the index keeps of an entry.
+struct LogEntry {
+  uint64_t offset = 0;
+  uint32_t length = 0;
+  uint32_t epoch = 0;
+  uint64_t size = 0;  // realsize
+  Sequence sequence;
+  std::string type, name;
+  bool deleted = false;
+  bool sealed = false;
+  bool has_mac = false;
+  bool refused = false;    // it has a mandatory attribute, or a cipher, that this build does not know
+  bool corrected = false;  // a flipped bit was put right in memory: read it through `correct_entry`
+};
+
+/// A stretch of the file that should hold an entry and does not.
+struct Damage {
+  uint64_t offset = 0, length = 0;
+  std::string name;                // when the damaged entry still shows one
+  bool is_entry = false;           // it still has the shape of one DER element
+  uint64_t after = 0, before = 0;  // the sequence numbers around it; `before` is 2^64-1 when nothing follows
+  std::string reason;
+};
+
+/// What is set for the life of a file.
+struct StoreHeader {
+  Uuid uuid{};
+  Salt salt{};
+  uint64_t base = 0;  // the highest number when the file was last compacted: all up to it is durable
+};
+
+struct ScanState {
+  uint64_t offset = kLogStart;  // where the log ends, and the free space begins
+  uint64_t last = 0;            // the highest number that counts
+  uint64_t durable = 0;         // D
+  uint64_t highest_seen = 0;    // `last`, or more in what did not count
+};
+
+struct ScanResult {
+  std::vector<LogEntry> entries;  // those that count, in log order
+  std::vector<Damage> damage;     // rot
+  std::vector<Damage> set_aside;  // behind the end of the log: reported, never applied
+  ScanState end;
+  uint64_t file_size = 0;
+  bool intact_end = false;  // the log ends at a free space that reaches to the end-of-contents octets
+  bool cut_off = false;     // the end is missing, and where to go on can not be told: nothing may be appended
+  Bytes probe;              // the first octets behind the log: while they stay, nothing was appended
+};
+
+/// How many octets behind the log's end are compared to find that nothing was appended.
+constexpr size_t kProbeOctets = 40;
+
+/// Finds the store's header. Throws kNotAStore, kCorrupt (both copies are damaged), kTooNew.
+StoreHeader read_header(const File& file, const std::string& path);
+
+/// Scans from `from` to the end of the file.
+ScanResult scan_log(const File& file, const StoreHeader& header, const ScanState& from = {});
+
+/// The octets of an entry, a flipped bit put right. Nothing when they are not (or no longer) that entry.
+std::optional<Bytes> read_entry(const File& file, const StoreHeader& header, const LogEntry& entry);
+
+/// The entry that `octets` was before one bit flipped, or nothing. `octets` may be longer than the entry.
+std::optional<Bytes> correct_entry(const Salt& salt, ByteView octets);
+
+}  // namespace vtpm::store

@@ -1,0 +1,62 @@
+// The master key and what is derived from it.
+//
+//   HKDF-SHA-256(master key, salt = store UUID, info = purpose | epoch as eight octets) -> 64 octets for "seal",
+//   32 for "clear" and "digest".
+//
+// A sealed entry's data is AES-256-SIV over: UUID; the entry's octets in front of the data, CRC octets zero; its octets
+// behind the data; the plain text. So a blob can not be moved to another name, number, type or store. A clear entry's
+// `mac` is HMAC-SHA-256 over UUID and the entry with CRC and MAC octets zero. docs/format.md, "Sealing".
+#pragma once
+
+#include <optional>
+
+#include "crypto/aead.h"
+#include "crypto/bytes.h"
+#include "store/entry.h"
+
+namespace vtpm::store {
+
+class MasterKey {
+ public:
+  MasterKey(SecretBytes key, const Uuid& uuid, uint64_t epoch);
+
+  uint64_t epoch() const { return epoch_; }
+  ByteView key() const { return key_; }
+  /// Tells this key from others without revealing it: 32 octets, kept in every key slot.
+  const Bytes& digest() const { return digest_; }
+
+  /// Octets of the data of a sealed entry: a tag, and a plain text padded to at least one octet.
+  static size_t sealed_octets(size_t plain) { return crypto::Siv::kTagOctets + (plain == 0 ? 1 : plain); }
+  /// Fills the data of an encoded entry. Everything else of it, its CRC excepted, must be final.
+  void seal(MutableByteView octets, const EntryView& layout, ByteView plain) const;
+  /// The plain text, `realsize` octets; nothing when the seal is wrong.
+  std::optional<SecretBytes> unseal(const EntryView& entry) const;
+
+  void write_mac(MutableByteView octets, const EntryView& layout) const;
+  bool mac_matches(const EntryView& entry) const;
+
+ private:
+  SecretBytes derive(std::string_view purpose, size_t size) const;
+  Bytes mac_of(const EntryView& entry) const;
+
+  SecretBytes key_;
+  Uuid uuid_;
+  uint64_t epoch_;
+  crypto::Siv siv_;
+  SecretBytes mac_key_;
+  Bytes digest_;
+};
+
+/// A copy of octets with some stretches zero; those of no octets are ignored.
+struct Stretch {
+  size_t at = 0, octets = 0;
+};
+Bytes with_zeros(ByteView octets, std::initializer_list<Stretch> zeros);
+
+/// The associated data of everything that is sealed into an entry.
+struct SealedContext {
+  Bytes before, after;  // the entry's octets around its data, CRC octets zero
+};
+SealedContext sealed_context(const EntryView& entry);
+
+}  // namespace vtpm::store

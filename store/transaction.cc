@@ -1,0 +1,139 @@
+#include <algorithm>
+
+#include "store/vault_impl.h"
+
+namespace vtpm::store {
+namespace {
+
+constexpr uint64_t kEntryOverhead = 1024;             // more than the octets around the data of one of our entries
+constexpr std::string_view kUnknownType = "unknown";  // of a deletion of what is too damaged to show its type
+
+void check(std::string_view name, std::string_view type) {
+  if (!valid_name(name)) {
+    throw Error(ErrorCode::kInvalidArgument, "a name has 1 to 255 octets of UTF-8 without control characters");
+  }
+  if (!valid_type(type)) throw Error(ErrorCode::kInvalidArgument, "a type has 1 to 64 printable ASCII characters");
+  bool reserved = type == type::kHeader || type == type::kKeySlot || type == type::kAttempt || type == type::kMoved ||
+                  type == type::kFree;
+  auto begins = [&](std::string_view prefix) { return name.substr(0, prefix.size()) == prefix; };
+  if (reserved || begins(kSlotPrefix) || begins(kAttemptPrefix)) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "'" + std::string(name) + "' (" + std::string(type) + ") is the store's own");
+  }
+}
+
+// A MAC can be made by whoever holds the key; what has one is not changed by who does not.
+void check_bound(const Transaction::State& state, std::string_view name, const std::optional<Record>& current) {
+  if (state.key || !current || current->deleted) return;
+  if (current->bound() || current->state != NameState::kCurrent) {
+    throw Error(ErrorCode::kLocked, "'" + std::string(name) + "' is protected, and the store's key was not given");
+  }
+}
+
+void add_mac(Draft& draft, const std::shared_ptr<const MasterKey>& key) {
+  if (!key) return;
+  draft.entry.optional.push_back(octets_attribute(attribute::kMac, Bytes(kMacOctets)));
+  draft.finish = [key](MutableByteView octets, const EntryView& layout) { key->write_mac(octets, layout); };
+}
+
+Draft sealed(Entry entry, const std::shared_ptr<const MasterKey>& key, ByteView data) {
+  Draft draft;
+  draft.entry = std::move(entry);
+  Attribute encryption = text_attribute(attribute::kEncryption, kCipherSiv);
+  vtpm::append(encryption.values, integer_attribute(attribute::kEncryption, key->epoch()).values);
+  draft.entry.mandatory.push_back(std::move(encryption));
+  draft.entry.data.resize(MasterKey::sealed_octets(data.size()));
+  auto plain = std::make_shared<const SecretBytes>(data);
+  draft.finish = [key, plain](MutableByteView octets, const EntryView& layout) { key->seal(octets, layout, *plain); };
+  return draft;
+}
+
+}  // namespace
+
+Transaction::Transaction(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Transaction::Transaction(Transaction&&) noexcept = default;
+Transaction::~Transaction() = default;
+
+// The last word about a name counts: a transaction holds each name once.
+void Transaction::State::add(std::string_view name, std::optional<Draft> draft) {
+  if (!writer) throw Error(ErrorCode::kInternal, "the transaction is over");
+  auto place = places.find(name);
+  if (place != places.end()) {
+    size_t at = place->second;
+    drafts.erase(drafts.begin() + static_cast<ptrdiff_t>(at));
+    places.erase(place);
+    for (auto& [other, index] : places) index -= index > at;
+  }
+  if (!draft) return;
+  places.emplace(name, drafts.size());
+  drafts.push_back(std::move(*draft));
+}
+
+void Transaction::put(std::string_view name, std::string_view type, Protection protection, ByteView data) {
+  State& state = *state_;
+  check(name, type);
+  if (data.size() + kEntryOverhead > kMaxEntryOctets) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "'" + std::string(name) + "' is longer than the 16 MiB that an entry may have");
+  }
+  if (protection == Protection::kSealed && !state.key) {
+    throw Error(ErrorCode::kLocked, "'" + std::string(name) + "' can not be sealed: the store's key was not given");
+  }
+  if (!state.writer) throw Error(ErrorCode::kInternal, "the transaction is over");
+  check_bound(state, name, state.writer->peek(name));
+  Entry entry{std::string(type), std::string(name), {realsize_attribute(data.size())}, {}, {}};
+  if (protection == Protection::kSealed) {
+    state.add(name, sealed(std::move(entry), state.key, data));
+    return;
+  }
+  Draft draft;
+  draft.entry = std::move(entry);
+  draft.entry.data = data.empty() ? Bytes(1) : to_bytes(data);
+  add_mac(draft, state.key);
+  state.add(name, std::move(draft));
+}
+
+void Transaction::erase(std::string_view name) {
+  State& state = *state_;
+  if (!state.writer) throw Error(ErrorCode::kInternal, "the transaction is over");
+  auto current = state.writer->peek(name);
+  if (!current || current->deleted) {
+    state.add(name, std::nullopt);
+    return;
+  }
+  std::string_view type = current->entry.type.empty() ? kUnknownType : std::string_view(current->entry.type);
+  check(name, type);
+  check_bound(state, name, current);
+  Draft draft;
+  draft.entry = {std::string(type),
+                 std::string(name),
+                 {{std::string(attribute::kDeleted), {}}, realsize_attribute(0)},
+                 {},
+                 Bytes(1)};
+  add_mac(draft, state.key);
+  state.add(name, std::move(draft));
+}
+
+void Transaction::reserve(size_t octets) {
+  if (!state_->writer) throw Error(ErrorCode::kInternal, "the transaction is over");
+  state_->writer->reserve(octets + 4 * kEntryOverhead);
+}
+
+void Transaction::commit() {
+  State& state = *state_;
+  if (!state.writer) throw Error(ErrorCode::kInternal, "the transaction is over");
+  auto writer = std::move(*state.writer);
+  state.writer.reset();
+  if (state.drafts.empty()) return;
+  uint64_t before = state.vault.store->cursor(), count = state.drafts.size();
+  state.first = writer.append(std::move(state.drafts)) - count + 1;
+  state.vault.authenticated_up_to(before, state.vault.store->cursor());
+  writer.release_and_sync();
+}
+
+uint64_t Transaction::sequence_of(std::string_view name) const {
+  auto place = state_->places.find(name);
+  return state_->first == 0 || place == state_->places.end() ? 0 : state_->first + place->second;
+}
+
+}  // namespace vtpm::store

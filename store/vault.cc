@@ -1,0 +1,268 @@
+#include "store/vault.h"
+
+#include <algorithm>
+#include <array>
+#include <ctime>
+#include <new>
+#include <shared_mutex>
+
+#include "crypto/random.h"
+#include "store/vault_impl.h"
+
+namespace vtpm::store {
+namespace {
+
+constexpr std::array<std::pair<Role, std::string_view>, 4> kRoles = {{
+    {Role::kSo, "so"},
+    {Role::kUser, "user"},
+    {Role::kRecovery, "recovery"},
+    {Role::kKeyfile, "keyfile"},
+}};
+
+// What an image of a store needs beside its entries until the first of them is appended.
+constexpr uint64_t kFirstFreeOctets = 48 << 10;
+
+FileSystem& file_system_of(FileSystem* chosen) { return chosen ? *chosen : posix_file_system(); }
+
+[[noreturn]] void tampered(std::string_view name, const std::string& path) {
+  throw Error(ErrorCode::kTampered, "'" + std::string(name) + "' in " + path +
+                                        " was tampered with: its checksum is right, its seal or MAC is wrong");
+}
+
+}  // namespace
+
+std::string_view role_name(Role role) {
+  for (const auto& [known, name] : kRoles) {
+    if (known == role) return name;
+  }
+  return "?";
+}
+
+EntryInfo to_info(const std::string& name, const Record& record) {
+  EntryInfo info;
+  info.name = name;
+  info.type = record.entry.type;
+  info.sequence = record.entry.sequence.number;
+  info.protection = record.entry.sealed ? Protection::kSealed : Protection::kClear;
+  info.size = record.entry.size;
+  info.deleted = record.deleted;
+  info.readable = record.state == NameState::kCurrent;
+  return info;
+}
+
+// --- opening ---
+
+Vault::Vault(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Vault::~Vault() = default;
+
+std::unique_ptr<Vault> Vault::open(const std::string& path, const OpenOptions& options) {
+  auto store = Blobstore::open(file_system_of(options.file_system), path, options.read_only);
+  return std::unique_ptr<Vault>(new Vault(std::make_unique<Impl>(std::move(store))));
+}
+
+std::unique_ptr<Vault> Vault::create(const std::string& path, const CreateOptions& options,
+                                     const std::vector<std::pair<Role, ByteView>>& slots,
+                                     const std::function<void(Transaction&)>& populate) {
+  if (slots.empty() || slots.size() > kMaxSlots) {
+    throw Error(ErrorCode::kInvalidArgument, "a store needs 1 to 32 secrets that open it");
+  }
+  FileSystem& file_system = file_system_of(options.file_system);
+  if (!options.replace && file_system.id_of(path)) throw Error(ErrorCode::kExists, path + " exists already");
+
+  Uuid uuid;
+  Salt salt;
+  crypto::random_fill(uuid);
+  crypto::random_fill(salt);
+  uuid[6] = static_cast<uint8_t>((uuid[6] & 0x0F) | 0x40);  // RFC 4122: version 4,
+  uuid[8] = static_cast<uint8_t>((uuid[8] & 0x3F) | 0x80);  // variant 1
+  auto master = std::make_shared<const MasterKey>(crypto::random_secret(kMasterKeyOctets), uuid, 1);
+  std::vector<Draft> first;
+  unsigned number = 0;
+  for (const auto& [role, secret] : slots) {
+    SlotKdf kdf = fresh_kdf(options.kdf);
+    first.push_back(slot_draft(slot_name(++number), role_name(role), kdf, stretch(secret, kdf), master, uuid));
+  }
+  for (const auto& [role, limit] : options.attempt_limits) first.push_back(attempt_draft(role, {0, limit}));
+  Bytes image =
+      make_store_image(uuid, salt, std::move(first), static_cast<uint64_t>(std::time(nullptr)), kFirstFreeOctets);
+
+  // An old store is locked until the new one stands in its place, so that nothing is added to what is going away.
+  std::unique_ptr<Blobstore> old;
+  std::optional<Blobstore::Writer> old_lock;
+  if (options.replace && file_system.id_of(path)) {
+    old = Blobstore::open(file_system, path, false);
+    old_lock.emplace(old->begin());
+  }
+  TemporaryStore temporary(file_system, path);
+  temporary.file().write_at(0, image);
+  auto impl = std::make_unique<Impl>(Blobstore::make(file_system, path, temporary.share()));
+  impl->default_kdf = options.kdf;
+  impl->install(master);
+  std::unique_ptr<Vault> vault(new Vault(std::move(impl)));
+  if (populate) {
+    Transaction transaction = vault->begin();
+    populate(transaction);
+    transaction.commit();
+  }
+  temporary.file().sync_all();
+  if (old_lock) {
+    old_lock->replace_by(temporary.path());
+  } else {
+    file_system.rename(temporary.path(), path, true);
+  }
+  temporary.renamed();
+  file_system.sync_directory_of(path);
+  vault->impl_->store->placed();
+  return vault;
+}
+
+const std::string& Vault::path() const { return impl_->store->path(); }
+ByteView Vault::uuid() const { return impl_->uuid; }
+bool Vault::read_only() const { return impl_->store->read_only(); }
+
+// --- freshness ---
+
+bool Vault::refresh() {
+  bool changed = impl_->store->refresh();
+  impl_->authenticate_new();
+  return changed;
+}
+
+uint64_t Vault::cursor() const { return impl_->store->cursor(); }
+
+std::vector<EntryInfo> Vault::changes(uint64_t cursor) const {
+  std::vector<EntryInfo> out;
+  for (const auto& [name, record] : impl_->store->changes(cursor)) out.push_back(to_info(name, record));
+  return out;
+}
+
+// --- reading ---
+
+std::optional<EntryInfo> Vault::find(std::string_view name) const {
+  auto record = impl_->store->find(name);
+  if (!record) return std::nullopt;
+  return to_info(std::string(name), *record);
+}
+
+std::vector<EntryInfo> Vault::list(std::string_view prefix) const {
+  std::vector<EntryInfo> out;
+  for (const auto& [name, record] : impl_->store->list(prefix)) out.push_back(to_info(name, record));
+  return out;
+}
+
+std::optional<Blob> Vault::read(std::string_view name) const {
+  auto stored = impl_->store->read(name);
+  if (!stored) return std::nullopt;
+  auto entry = parse_entry(stored->octets);
+  if (!entry) throw Error(ErrorCode::kInternal, "an entry that was read is not one");
+  auto key = impl_->master();
+  Blob blob;
+  blob.type = entry->type;
+  blob.sequence = entry->sequence.number;
+  blob.protection = entry->sealed ? Protection::kSealed : Protection::kClear;
+  if (entry->sealed) {
+    if (!key)
+      throw Error(ErrorCode::kLocked, "'" + std::string(name) + "' is sealed and the store's key was not given");
+    auto plain = entry->epoch == key->epoch() ? key->unseal(*entry) : std::nullopt;
+    if (!plain) tampered(name, path());
+    blob.data = std::move(*plain);
+    blob.bound = true;
+    return blob;
+  }
+  if (key && entry->mac_at != 0) {
+    if (!key->mac_matches(*entry)) tampered(name, path());
+    blob.bound = true;
+  }
+  blob.data = SecretBytes(entry->data().first(entry->size));
+  return blob;
+}
+
+// --- the key ---
+
+std::shared_ptr<const MasterKey> Vault::Impl::master() const {
+  std::shared_lock<RwLock> gate(key_gate_);
+  return master_;
+}
+
+std::shared_ptr<const MasterKey> Vault::Impl::master_or_locked() const {
+  auto key = master();
+  if (!key) throw Error(ErrorCode::kLocked, store->path() + " is locked: its key was not given");
+  return key;
+}
+
+void Vault::Impl::install(std::shared_ptr<const MasterKey> key) {
+  {
+    std::unique_lock<RwLock> gate(key_gate_);
+    master_ = std::move(key);
+    authenticated_ = 0;
+  }
+  authenticate_new();
+}
+
+void Vault::Impl::authenticate_new() {
+  if (store->cursor() == authenticated_) return;
+  auto key = master();
+  if (!key) return;
+  std::lock_guard<std::mutex> one(authenticating_);
+  uint64_t now = store->cursor();
+  for (const auto& [name, record] : store->changes(authenticated_)) {
+    if (!record.entry.has_mac || record.state != NameState::kCurrent) continue;
+    auto stored = store->examine(name);
+    if (!stored || !stored->record.entry.has_mac) continue;  // it changed meanwhile, and will come again
+    auto entry = parse_entry(stored->octets);
+    if (!entry || !key->mac_matches(*entry)) store->mark_tampered(name);
+  }
+  authenticated_ = now;
+}
+
+void Vault::Impl::authenticated_up_to(uint64_t before, uint64_t now) {
+  authenticated_.compare_exchange_strong(before, now);
+}
+
+bool Vault::unlocked() const { return impl_->master() != nullptr; }
+
+void Vault::lock() {
+  std::unique_lock<RwLock> gate(impl_->key_gate_);
+  impl_->master_.reset();
+}
+
+UnlockResult Vault::unlock(Role role, ByteView secret) {
+  return impl_->attempt(role, secret, [this](const OpenedSlot& slot) { impl_->install(slot.master); });
+}
+
+UnlockResult Vault::verify(Role role, ByteView secret) {
+  return impl_->attempt(role, secret, [](const OpenedSlot&) {});
+}
+
+bool Vault::has_slot(Role role) const {
+  for (const KeySlot& slot : impl_->slots_of(role)) {
+    if (slot.role() == role_name(role)) return true;
+  }
+  return false;
+}
+
+Attempts Vault::attempts(Role role) const { return impl_->attempts(role); }
+
+// --- writing ---
+
+Transaction Vault::begin() {
+  auto writer = impl_->store->begin();
+  impl_->authenticate_new();
+  return Transaction(std::make_unique<Transaction::State>(*impl_, std::move(writer)));
+}
+
+void Vault::compact() {
+  auto writer = impl_->store->begin();
+  writer.compact();
+  writer.release_and_sync();
+}
+
+void Vault::after_fork_close() noexcept { impl_->store->after_fork_close(); }
+
+void Vault::after_fork_reopen() {
+  new (&impl_->key_gate_) RwLock;
+  new (&impl_->authenticating_) std::mutex;
+  impl_->store->after_fork_reopen();
+}
+
+}  // namespace vtpm::store

@@ -1,0 +1,74 @@
+// What stands behind store/vault.h. Only the vault's own files include this.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <mutex>
+
+#include "store/blobstore.h"
+#include "store/keyslot.h"
+#include "store/sealing.h"
+#include "store/vault.h"
+
+namespace vtpm::store {
+
+/// A slot that a secret opened, and the key that was in it.
+struct OpenedSlot {
+  std::string name;
+  std::shared_ptr<const MasterKey> master;
+};
+
+struct Vault::Impl {
+  explicit Impl(std::unique_ptr<Blobstore> opened) : store(std::move(opened)), uuid(store->uuid()) {}
+
+  std::unique_ptr<Blobstore> store;
+  const Uuid uuid;
+  crypto::Argon2Parameters default_kdf;
+
+  // --- the key (vault.cc) ---
+  std::shared_ptr<const MasterKey> master() const;
+  std::shared_ptr<const MasterKey> master_or_locked() const;
+  void install(std::shared_ptr<const MasterKey> key);
+  /// Checks the MAC of every clear entry that came since the last time; what is forged becomes unreadable.
+  void authenticate_new();
+  /// The same, but these were written here a moment ago.
+  void authenticated_up_to(uint64_t before, uint64_t now);
+
+  // --- key slots and the retry counter (login.cc) ---
+  std::vector<KeySlot> slots_of(Role role) const;
+  Attempts attempts(Role role) const;
+  /// Stretches the secret for every slot of the role and checks it as one counted attempt. On success `then` runs
+  /// before another attempt can be made.
+  UnlockResult attempt(Role role, ByteView secret, const std::function<void(const OpenedSlot&)>& then);
+  void charge(Role role, bool success);
+  /// Writes `name`'s slot anew and makes what it held useless. The caller holds the login lock.
+  void replace_slot(Role role, const std::string& name, const SlotKdf& kdf, StretchedSecret secret,
+                    const std::shared_ptr<const MasterKey>& key, const std::vector<std::string>& others);
+  std::string free_slot() const;
+  crypto::Argon2Parameters cost_of_slots() const;
+
+ private:
+  mutable RwLock key_gate_;
+  std::shared_ptr<const MasterKey> master_;
+  std::mutex authenticating_;
+  std::atomic<uint64_t> authenticated_{0};
+
+  friend class Vault;
+};
+
+Draft attempt_draft(Role role, const Attempts& attempts);
+EntryInfo to_info(const std::string& name, const Record& record);
+
+struct Transaction::State {
+  State(Vault::Impl& owner, Blobstore::Writer held) : vault(owner), key(owner.master()), writer(std::move(held)) {}
+  void add(std::string_view name, std::optional<Draft> draft);
+
+  Vault::Impl& vault;
+  std::shared_ptr<const MasterKey> key;
+  std::optional<Blobstore::Writer> writer;  // gone once committed
+  std::vector<Draft> drafts;
+  std::map<std::string, size_t, std::less<>> places;  // of a name's draft
+  uint64_t first = 0;                                 // once committed: the number of the first draft's entry
+};
+
+}  // namespace vtpm::store

@@ -1,0 +1,399 @@
+#include <algorithm>
+#include <shared_mutex>
+
+#include "crypto/error.h"
+#include "store/blobstore.h"
+#include "store/free_space.h"
+#include "store/log_reader.h"
+#include "store/quarantine.h"
+
+namespace vtpm::store {
+namespace {
+
+using Exclusive = std::unique_lock<RwLock>;
+
+// Kept free for counting logins, and for the entry that tells others of a compaction, when the disk is full.
+constexpr uint64_t kReserveOctets = 8192;
+constexpr uint64_t kMinGrowth = 64 << 10, kMaxGrowth = 4 << 20, kGrowthUnit = 4096;
+constexpr uint64_t kMinDeadOctets = 128 << 10;  // less is not worth a compaction
+
+struct Encoded {
+  Bytes octets;
+  std::vector<LogEntry> entries;  // offsets are relative to `octets`
+};
+
+// One transaction: every draft, then the second copies, with free entries that keep these away from the first.
+class TransactionWriter {
+ public:
+  TransactionWriter(const Salt& salt, uint64_t first, uint64_t durable, size_t count)
+      : salt_(salt), first_(first), durable_(durable), count_(count) {}
+
+  // `first_copy_end`: where the first copy ends; 0 for the only or first one.
+  uint64_t write(const Draft& draft, uint64_t first_copy_end) {
+    if (first_copy_end != 0) keep_distance(first_copy_end);
+    Entry entry = draft.entry;
+    Sequence sequence{first_ + index_, static_cast<uint16_t>(index_), static_cast<uint16_t>(count_), durable_};
+    ++index_;
+    entry.mandatory.push_back(sequence_attribute(sequence));
+    entry.optional.push_back(octets_attribute(attribute::kCrc, Bytes(kCrcOctets)));
+    Bytes octets = encode(entry);
+    auto layout = parse_entry(octets);
+    if (!layout) throw Error(ErrorCode::kInternal, "an entry was not encoded as it is read: " + entry.name);
+    if (draft.finish) draft.finish(octets, *layout);
+    store_crc(salt_, octets, layout->crc_at);
+
+    LogEntry written;
+    written.offset = out.octets.size();
+    written.length = static_cast<uint32_t>(octets.size());
+    written.epoch = static_cast<uint32_t>(layout->epoch);
+    written.size = layout->size;
+    written.sequence = sequence;
+    written.type = entry.type;
+    written.name = entry.name;
+    written.deleted = layout->deleted;
+    written.sealed = layout->sealed;
+    written.has_mac = layout->mac_at != 0;
+    out.entries.push_back(std::move(written));
+    vtpm::append(out.octets, octets);
+    return out.octets.size();
+  }
+
+  Encoded out;
+
+ private:
+  void keep_distance(uint64_t first_copy_end) {
+    uint64_t apart = out.octets.size() - first_copy_end;
+    if (apart >= kCopyDistance) return;
+    uint64_t gap = std::max(kCopyDistance - apart, kMinFreeOctets);
+    Bytes header = free_header(gap);
+    header.resize(gap);
+    vtpm::append(out.octets, header);
+  }
+
+  const Salt& salt_;
+  uint64_t first_, durable_;
+  size_t count_;
+  size_t index_ = 0;
+};
+
+Encoded encode_transaction(const Salt& salt, const std::vector<Draft>& drafts, uint64_t first, uint64_t durable) {
+  size_t count = drafts.size();
+  for (const Draft& draft : drafts) count += draft.twice;
+  if (count == 0 || count > kMaxTransactionEntries) {
+    throw Error(ErrorCode::kInvalidArgument, "a transaction holds 1 to 65535 entries");
+  }
+  TransactionWriter writer(salt, first, durable, count);
+  std::vector<uint64_t> ends;
+  for (const Draft& draft : drafts) ends.push_back(writer.write(draft, 0));
+  for (size_t i = 0; i < drafts.size(); ++i) {
+    if (drafts[i].twice) writer.write(drafts[i], ends[i]);
+  }
+  return std::move(writer.out);
+}
+
+// The first and the last octet that is not zero in [from, to), or nothing.
+std::optional<std::pair<uint64_t, uint64_t>> not_zero(const File& file, uint64_t from, uint64_t to) {
+  LogReader reader(file);
+  std::optional<std::pair<uint64_t, uint64_t>> found;
+  while (from < to) {
+    ByteView window = reader.view(from, std::min<uint64_t>(to - from, 1 << 16));
+    if (window.empty()) break;
+    for (size_t i = 0; i < window.size(); ++i) {
+      if (window[i] == 0) continue;
+      if (!found) found.emplace(from + i, from + i);
+      found->second = from + i;
+    }
+    from += window.size();
+  }
+  return found;
+}
+
+void write_zeros(File& file, uint64_t from, uint64_t to) {
+  const Bytes zeros(std::min<uint64_t>(to - std::min(from, to), 1 << 18));
+  while (from < to) {
+    uint64_t count = std::min<uint64_t>(to - from, zeros.size());
+    file.write_at(from, ByteView(zeros).first(count));
+    from += count;
+  }
+}
+
+uint64_t round_up(uint64_t value, uint64_t unit) { return (value + unit - 1) / unit * unit; }
+
+}  // namespace
+
+Bytes make_store_image(const Uuid& uuid, const Salt& salt, std::vector<Draft> first, uint64_t created,
+                       uint64_t free_octets) {
+  Draft header;
+  header.entry.type = type::kHeader;
+  header.entry.mandatory = {integer_attribute(attribute::kFormat, kFormatNumber),
+                            octets_attribute(attribute::kSalt, salt), realsize_attribute(uuid.size())};
+  header.entry.data.assign(uuid.begin(), uuid.end());
+  header.twice = true;
+  uint64_t count = 2;
+  for (const Draft& draft : first) count += draft.twice ? 2 : 1;
+  // The image is synced before anyone sees it: all of it is durable.
+  header.entry.optional = {integer_attribute(attribute::kBase, count), integer_attribute(attribute::kCreated, created)};
+  first.insert(first.begin(), std::move(header));
+
+  Bytes image(kStoreBegin.begin(), kStoreBegin.end());
+  append(image, encode_transaction(salt, first, 1, 0).octets);
+  uint64_t size = round_up(image.size() + std::max(free_octets, kReserveOctets), kGrowthUnit);
+  append(image, free_header(size - kEndOctets - image.size()));
+  image.resize(size);
+  return image;
+}
+
+// --- the lock ---
+
+Blobstore::Writer Blobstore::begin() {
+  reopen_if_forked();
+  if (read_only_) throw Error(ErrorCode::kReadOnly, path_ + " can only be read");
+  return Writer(*this);
+}
+
+Blobstore::Writer::Writer(Blobstore& store) : store_(&store), held_(store.writer_mutex_) {
+  try {
+    while (!lock_current_file()) {
+    }
+    store.writer_thread_ = std::this_thread::get_id();
+    // After a failed sync nobody knows what the disk holds; a rewritten file is synced as a whole.
+    if (store.poisoned_) compact();
+  } catch (...) {
+    release();
+    throw;
+  }
+}
+
+// Locks the file that stands at the path now, and catches up with it. False: another one has come; try again.
+bool Blobstore::Writer::lock_current_file() {
+  Blobstore& store = *store_;
+  {
+    std::shared_lock<RwLock> gate(store.gate_);
+    store.check_usable();
+    locked_ = store.file_;
+  }
+  if (store.placed_) locked_->lock(LockByte::kStore, LockMode::kExclusive, true);
+  Exclusive gate(store.gate_);
+  if (store.file_ == locked_) {
+    if (!store.is_at_path()) {
+      store.follow_path();
+    } else if (!store.nothing_appended()) {
+      store.look_again_under_lock();
+    }
+  }
+  if (store.file_ != locked_) {
+    locked_->unlock(LockByte::kStore);
+    locked_.reset();
+    return false;
+  }
+  if (store.cut_off_) {
+    throw Error(ErrorCode::kCorrupt, store.path_ + " is cut off: it must be repaired before anything is added");
+  }
+  return true;
+}
+
+Blobstore::Writer::Writer(Writer&& other) noexcept
+    : store_(other.store_), held_(std::move(other.held_)), locked_(std::move(other.locked_)), last_(other.last_) {
+  other.store_ = nullptr;
+  other.locked_.reset();
+}
+
+Blobstore::Writer::~Writer() { release(); }
+
+void Blobstore::Writer::release() noexcept {
+  if (!locked_) return;
+  if (store_->process_ != ::getpid()) {  // a forked child: neither lock is its own
+    held_.release();
+    return;
+  }
+  store_->writer_thread_ = std::thread::id{};
+  if (store_->placed_) locked_->unlock(LockByte::kStore);
+  locked_.reset();
+  held_.unlock();
+}
+
+void Blobstore::Writer::release_and_sync() {
+  release();
+  sync();
+}
+
+void Blobstore::Writer::sync() {
+  if (store_->placed_ && last_ > store_->durable_) store_->sync_to(last_);
+}
+
+std::optional<Record> Blobstore::Writer::peek(std::string_view name) const {
+  std::shared_lock<RwLock> gate(store_->gate_);
+  const auto* item = store_->index_.find(name);
+  if (!item) return std::nullopt;
+  return item->second;
+}
+
+// --- appending ---
+
+// Before the first append to a file, and after anything unusual: the free space must be all zeros, or what a crash left
+// there could one day stand behind a log that has grown up to it, and come back to life.
+void Blobstore::Writer::prepare() {
+  Blobstore& store = *store_;
+  if (store.prepared_ && store.intact_end_) return;
+  File& file = *locked_;
+  if (!store.prepared_ && store.placed_) store.file_system_.sync_directory_of(store.path_);
+  Exclusive gate(store.gate_);
+  uint64_t size = file.size(), end = store.end_.offset;
+  uint64_t zeros_from = end;
+  if (store.intact_end_ && size - end > kEndOctets) zeros_from += free_header(size - end - kEndOctets).size();
+  auto rubbish = not_zero(file, zeros_from, size);
+  if (!rubbish && store.intact_end_) {
+    store.prepared_ = true;
+    return;
+  }
+  if (rubbish) {
+    Bytes octets(rubbish->second - rubbish->first + 1);
+    file.read_at(rubbish->first, octets);
+    quarantine(store.file_system_, store.path_, rubbish->first, "behind the end of the log", octets);
+  }
+  if (size < end + kMinFreeOctets + kEndOctets) {
+    uint64_t grown = round_up(end + kMinGrowth, kGrowthUnit);
+    write_zeros(file, size, grown);
+    size = grown;
+  }
+  write_zeros(file, end, size);
+  file.sync_all();
+  Bytes header = free_header(size - end - kEndOctets);
+  file.write_at(end, header);
+  file.sync_data();
+  store.probe_ = Bytes(kProbeOctets);
+  store.probe_.resize(file.read_at(end, store.probe_));
+  store.intact_end_ = store.prepared_ = true;
+  // Numbers that a crash swallowed are not used again.
+  store.end_.last = std::max(store.end_.last, store.end_.highest_seen) + kSequenceJump;
+  store.end_.highest_seen = store.end_.last;
+}
+
+void Blobstore::Writer::extend(uint64_t octets) {
+  Blobstore& store = *store_;
+  File& file = *locked_;
+  uint64_t size = file.size();
+  uint64_t growth = std::max(octets, std::clamp(size / 4, kMinGrowth, kMaxGrowth));
+  uint64_t grown = round_up(size + growth, kGrowthUnit);
+  if (grown > kMaxStoreOctets) grown = std::max(size, kMaxStoreOctets / kGrowthUnit * kGrowthUnit);
+  if (grown < size + octets) throw Error(ErrorCode::kNoSpace, store.path_ + " would grow beyond the 4 GiB of a store");
+  // The zeros must be on the disk, as must the file's new size, before anything relies on them: a commit then changes
+  // neither size nor blocks, and its fdatasync has no metadata to write.
+  try {
+    write_zeros(file, size, grown);
+    file.sync_all();
+  } catch (const Error&) {
+    file.truncate(size);
+    throw;
+  }
+  Exclusive gate(store.gate_);
+  file.write_at(store.end_.offset, free_header(grown - store.end_.offset - kEndOctets));
+  store.probe_ = Bytes(kProbeOctets);
+  store.probe_.resize(file.read_at(store.end_.offset, store.probe_));
+}
+
+void Blobstore::Writer::ensure_space(uint64_t octets, uint64_t keep) {
+  Blobstore& store = *store_;
+  prepare();
+  uint64_t needed = octets + keep + kMinFreeOctets + kEndOctets;
+  uint64_t behind = locked_->size() - store.end_.offset;
+  if (needed <= behind) return;
+  uint64_t dead = dead_octets();
+  if (!compacting_ && dead > kMinDeadOctets && dead > store.end_.offset / 2 && !store.damaged_beyond_moving_) {
+    compact();
+    prepare();
+    behind = locked_->size() - store.end_.offset;
+    if (needed <= behind) return;
+  }
+  extend(needed - behind);
+}
+
+uint64_t Blobstore::Writer::dead_octets() const {
+  std::shared_lock<RwLock> gate(store_->gate_);
+  uint64_t live = 0;
+  for (const auto& [name, record] : store_->index_.names()) {
+    if (!record.deleted) live += record.entry.length + record.twin_length;
+  }
+  return store_->end_.offset - std::min(live, store_->end_.offset);
+}
+
+void Blobstore::Writer::reserve(uint64_t octets) { ensure_space(octets, kReserveOctets); }
+
+uint64_t Blobstore::Writer::append(std::vector<Draft> drafts, bool use_reserve) {
+  Blobstore& store = *store_;
+  prepare();
+  uint64_t first = store.end_.last + 1;
+  Encoded encoded = encode_transaction(store.header_.salt, drafts, first, std::min(store.durable_.load(), first - 1));
+  ensure_space(encoded.octets.size(), use_reserve ? 0 : kReserveOctets);
+
+  File& file = *locked_;
+  Exclusive gate(store.gate_);
+  uint64_t start = store.end_.offset;
+  uint64_t length = encoded.octets.size();
+  uint64_t left = file.size() - start - length - kEndOctets;
+  Bytes header = free_header(left);
+  vtpm::append(encoded.octets, header);
+  try {
+    file.write_at(start, encoded.octets);
+  } catch (...) {
+    undo_write(start, encoded.octets.size());
+    throw;
+  }
+  for (LogEntry& entry : encoded.entries) {
+    entry.offset += start;
+    store.index_.apply(entry);
+  }
+  last_ = encoded.entries.back().sequence.number;
+  store.end_.offset = start + length;
+  store.end_.last = store.end_.highest_seen = last_;
+  store.probe_ = std::move(header);
+  store.probe_.resize(std::min<uint64_t>(kProbeOctets, left + kEndOctets));
+  store.applied_ = last_;
+  return last_;
+}
+
+// A write failed, and any part of it may stand there. What was reported as failed must not appear later.
+void Blobstore::Writer::undo_write(uint64_t start, uint64_t length) noexcept {
+  Blobstore& store = *store_;
+  try {
+    Bytes before = free_header(locked_->size() - start - kEndOctets);
+    before.resize(std::max<uint64_t>(before.size(), length));
+    locked_->write_at(start, before);
+  } catch (...) {
+    // The next writer finds the end torn, and cleans it.
+    store.intact_end_ = store.prepared_ = false;
+    store.probe_.clear();
+    store.probe_.push_back(0);
+  }
+}
+
+// --- key slots ---
+
+// The secrets of a slot that is no longer one: wrapped key, commitment and KDF salt become zeros, the entry stays
+// valid.
+void Blobstore::Writer::wipe_slot(const Record& old) {
+  Blobstore& store = *store_;
+  File& file = *locked_;
+  for (auto [offset, length] :
+       {std::pair(old.entry.offset, old.entry.length), std::pair(old.twin_offset, old.twin_length)}) {
+    if (length == 0) continue;
+    Bytes octets(length);
+    if (file.read_at(offset, octets) != octets.size()) continue;
+    auto view = parse_entry(octets);
+    if (!view || view->type != type::kKeySlot) continue;
+    auto zero = [&](ByteView part) {
+      auto at = static_cast<size_t>(part.data() - octets.data());
+      std::fill_n(octets.begin() + static_cast<ptrdiff_t>(at), part.size(), uint8_t{0});
+    };
+    auto commitment = view->find_octets(view->mandatory, attribute::kCommit, kCommitOctets);
+    auto kdf = view->find(view->mandatory, attribute::kKdf);
+    zero(view->data());
+    if (commitment) zero(*commitment);
+    if (kdf && kdf->size() > kKdfSaltOctets) zero(kdf->last(kKdfSaltOctets));
+    store_crc(store.header_.salt, octets, view->crc_at);
+    file.write_at(offset, octets);
+  }
+  file.sync_data();
+}
+
+}  // namespace vtpm::store
