@@ -28,7 +28,7 @@ namespace {
 // Small blocks come from size classes that are carved out of chunks; larger ones have a mapping each.
 constexpr size_t kPage = 4096;
 constexpr size_t kGrain = 16;
-constexpr size_t kChunk = 64 * 1024;  // small, so that a tight RLIMIT_MEMLOCK still locks some of them
+constexpr size_t kChunk = size_t{64} * 1024;  // small, so that a tight RLIMIT_MEMLOCK still locks some of them
 constexpr size_t kLargestClass = 16384;
 constexpr size_t kClasses = 36;
 constexpr size_t kHeader = 64;  // room for a Mapping at the start of its pages

@@ -81,7 +81,7 @@ PublicKey PublicKey::rsa(ByteView modulus, ByteView exponent) {
 
 PublicKey PublicKey::ec(Curve curve, ByteView point) {
   ensure_openssl();
-  const char* kRefusal = "the octets are no uncompressed point of the curve";
+  static constexpr char kRefusal[] = "the octets are no uncompressed point of the curve";
   if (point.size() != 1 + 2 * curve_octets(curve) || point[0] != POINT_CONVERSION_UNCOMPRESSED) {
     throw Error(ErrorCode::kInvalidArgument, kRefusal);
   }

@@ -162,6 +162,24 @@ TEST(PublicKey, SubjectPublicKeyInfo) {
   EXPECT_EQ(ERR_peek_error(), 0u);
 }
 
+// Whatever is changed in one, the parser answers or refuses, and leaves no error behind.
+TEST(PublicKey, DamagedSubjectPublicKeyInfoDoesNoHarm) {
+  for_each_case("spki.txt", [](const Case& c) {
+    const Bytes good = c.octets("spki");
+    size_t accepted = 0;
+    for (size_t i = 0; i < good.size(); ++i) {
+      Bytes damaged = good;
+      damaged[i] ^= 0x81;
+      if (std::optional<PublicKey> key = PublicKey::from_spki(damaged)) {
+        ++accepted;
+        EXPECT_FALSE(key->spki().empty());
+      }
+      ASSERT_EQ(ERR_peek_error(), 0u) << i;
+    }
+    EXPECT_LT(accepted, good.size());
+  });
+}
+
 TEST(PublicKey, OperationsOfTheOtherKindAreRefused) {
   PublicKey rsa = PublicKey::rsa(Bytes(128, 0xd7), Bytes{1, 0, 1});
   EXPECT_EQ(error_of([&] { rsa.ecdsa_verify(Bytes(32), Bytes(64)); }), ErrorCode::kInvalidArgument);
