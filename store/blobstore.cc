@@ -1,7 +1,9 @@
 #include "store/blobstore.h"
 
 #include <algorithm>
+#include <chrono>
 #include <new>
+#include <optional>
 #include <shared_mutex>
 
 #include "crypto/error.h"
@@ -14,28 +16,33 @@ using Exclusive = std::unique_lock<RwLock>;
 
 bool ends_moved(const ScanResult& scan) { return !scan.entries.empty() && scan.entries.back().type == type::kMoved; }
 
-// Media and file systems without locks can still be read.
-bool lock_shared_if_possible(const File& file, bool read_only) {
-  try {
-    return file.lock(LockByte::kStore, LockMode::kShared, true);
-  } catch (const Error&) {
-    if (!read_only) throw;
-    return false;
-  }
-}
-
-// Runs `work` while no other process writes.
-template <typename F>
-auto with_shared_lock(const File& file, bool read_only, F&& work) {
-  struct Unlock {
-    const File& file;
-    bool locked;
-    ~Unlock() {
-      if (locked) file.unlock(LockByte::kStore);
+// The file's lock, shared, for a second look. Nobody is waited for: a thread of this process that is inside a
+// transaction may need a lock that our caller holds.
+class SharedLock {
+ public:
+  SharedLock(const File& file, bool read_only) : file_(file) {
+    try {
+      held_ = file.lock(LockByte::kStore, LockMode::kShared, false);
+      nobody_writes_ = held_;
+    } catch (const Error&) {
+      if (!read_only) throw;
+      nobody_writes_ = true;  // media and file systems without locks can still be read
     }
-  } unlock{file, lock_shared_if_possible(file, read_only)};
-  return work();
-}
+  }
+  ~SharedLock() {
+    if (held_) file_.unlock(LockByte::kStore);
+  }
+  SharedLock(const SharedLock&) = delete;
+  SharedLock& operator=(const SharedLock&) = delete;
+  bool nobody_writes() const { return nobody_writes_; }
+
+ private:
+  const File& file_;
+  bool held_ = false;
+  bool nobody_writes_ = false;
+};
+
+void let_others_finish() { std::this_thread::sleep_for(std::chrono::microseconds(100)); }
 
 [[noreturn]] void refuse(const std::string& name, NameState state, const std::string& path) {
   std::string what = "'" + name + "' in " + path;
@@ -109,45 +116,37 @@ bool Blobstore::settles(const ScanResult& scan) const {
   return scan.intact_end && scan.damage.empty() && scan.set_aside.empty() && !ends_moved(scan);
 }
 
-// `locked`: the caller holds the lock of `file`, which must not be touched then.
+// Makes `file` the store's. `locked`: the caller holds its lock, which must not be touched then.
 void Blobstore::adopt(std::shared_ptr<File> file, Locked locked) {
-  for (;;) {
-    StoreHeader header = read_header(*file, path_);
-    ScanResult scan = scan_log(*file, header);
-    bool moved = false;
-    if (locked == Locked::kNo && !settles(scan)) {
-      with_shared_lock(*file, read_only_, [&] {
-        header = read_header(*file, path_);
-        scan = scan_log(*file, header);
-        auto at_path = file_system_.id_of(path_);
-        moved = ends_moved(scan) && at_path && *at_path != file->id();
-      });
-    }
-    if (moved) {
-      file = file_system_.open(path_, !read_only_);
+  StoreHeader header = read_header(*file, path_);
+  ScanResult scan = scan_log(*file, header);
+  while (locked == Locked::kNo && !settles(scan)) {
+    SharedLock lock(*file, read_only_);
+    scan = scan_log(*file, header);
+    if (!lock.nobody_writes()) {
+      let_others_finish();
       continue;
     }
-    Index fresh;
-    fresh.apply(scan);
-    if (file_) {
-      index_.follow(std::move(fresh));
-    } else {
-      index_ = std::move(fresh);
-    }
-    scan.entries.clear();
-    damaged_beyond_moving_ = false;
-    for (const Damage& damage : scan.damage) damaged_beyond_moving_ |= !damage.is_entry;
-    file_ = std::move(file);
-    header_ = header;
-    prepared_ = false;
-    end_ = scan.end;
-    probe_ = std::move(scan.probe);
-    intact_end_ = scan.intact_end;
-    cut_off_ = scan.cut_off;
-    durable_ = end_.durable;
-    applied_ = end_.last;
-    return;
+    auto at_path = file_system_.id_of(path_);
+    if (!ends_moved(scan) || !at_path || *at_path == file->id()) break;
+    file = file_system_.open(path_, !read_only_);
+    header = read_header(*file, path_);
+    scan = scan_log(*file, header);
   }
+  Index fresh;
+  fresh.apply(scan);
+  if (file_) {
+    index_.follow(std::move(fresh));
+  } else {
+    index_ = std::move(fresh);
+  }
+  damaged_beyond_moving_ = false;
+  for (const Damage& damage : scan.damage) damaged_beyond_moving_ |= !damage.is_entry;
+  file_ = std::move(file);
+  header_ = header;
+  prepared_ = false;
+  durable_ = scan.end.durable;
+  take_end(std::move(scan));
 }
 
 void Blobstore::apply(ScanResult scan) {
@@ -155,11 +154,15 @@ void Blobstore::apply(ScanResult scan) {
   for (const Damage& damage : scan.damage) damaged_beyond_moving_ |= !damage.is_entry;
   // Whatever was not a plain continuation may have left something in the free space.
   if (!scan.intact_end || !scan.set_aside.empty()) prepared_ = false;
+  durable_ = std::max(durable_.load(), scan.end.durable);
+  take_end(std::move(scan));
+}
+
+void Blobstore::take_end(ScanResult scan) {
   end_ = scan.end;
   probe_ = std::move(scan.probe);
   intact_end_ = scan.intact_end;
   cut_off_ = scan.cut_off;
-  durable_ = std::max(durable_.load(), end_.durable);
   applied_ = end_.last;
 }
 
@@ -183,29 +186,37 @@ bool Blobstore::refresh() {
 }
 
 bool Blobstore::catch_up() {
-  uint64_t before;
-  {
-    Exclusive gate(gate_);
-    before = index_.cursor();
-    if (nothing_appended()) return false;  // another thread was here first
-    ScanResult scan = scan_log(*file_, header_, end_);
-    if (settles(scan)) {
-      apply(std::move(scan));
-      return index_.cursor() != before;
+  for (uint64_t before = cursor();;) {
+    {
+      Exclusive gate(gate_);
+      check_usable();
+      // Another thread was here first; a writer's verdict on what it found counts as well.
+      if (nothing_appended()) return index_.cursor() != before;
+      ScanResult scan = scan_log(*file_, header_, end_);
+      if (settles(scan)) {
+        apply(std::move(scan));
+        return index_.cursor() != before;
+      }
     }
+    // A write in flight, what a crash left, or a store that moved: the verdict needs a moment in which nobody writes.
+    if (look_again_alone()) return cursor() != before;
+    let_others_finish();
   }
-  // A write in flight, a crash, or a store that moved: the verdict waits until nobody writes.
+}
+
+// False: somebody is writing.
+bool Blobstore::look_again_alone() {
   std::unique_lock<std::mutex> writer(writer_mutex_, std::defer_lock);
-  if (!this_thread_writes()) writer.lock();
+  // Holding the file's lock exclusively, this thread must not turn it into a shared one.
+  bool is_writer = this_thread_writes();
+  if (!is_writer && !writer.try_lock()) return false;
   Exclusive gate(gate_);
   check_usable();
-  if (writer.owns_lock()) {
-    std::shared_ptr<File> file = file_;
-    with_shared_lock(*file, read_only_, [&] { look_again_under_lock(); });
-  } else {
-    look_again_under_lock();
-  }
-  return index_.cursor() != before;
+  std::shared_ptr<File> file = file_;
+  std::optional<SharedLock> lock;
+  if (!is_writer && !lock.emplace(*file, read_only_).nobody_writes()) return false;
+  look_again_under_lock();
+  return true;
 }
 
 // Gate held exclusively, the file's lock at least shared.

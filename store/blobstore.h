@@ -91,7 +91,9 @@ class Blobstore {
   void adopt(std::shared_ptr<File> file, Locked locked);  // gate held exclusively
   void apply(ScanResult scan);                            // gate held exclusively
   bool settles(const ScanResult& scan) const;             // no second look is needed
+  void take_end(ScanResult scan);                         // gate held exclusively
   bool catch_up();
+  bool look_again_alone();
   void look_again_under_lock();
   bool is_at_path() const;
   void follow_path();  // gate held exclusively

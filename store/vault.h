@@ -11,6 +11,10 @@
 // never wait for another thread to end one (at most for the moment of its write): callers hold locks of their own
 // around them that the thread inside a transaction may need.
 //
+// Waiting: `refresh`, `changes`, `find`, `list` and `read` may be called by the thread that holds a Transaction, and
+// never wait for another thread to end one (at most for the moment of its write): callers hold locks of their own
+// around them that the thread inside a transaction may need.
+//
 // Throws Error: kIo, kNoSpace, kCorrupt (the entry, or the name, is damaged), kTampered, kTooNew, kLocked (sealed
 // entry, no key), kReadOnly, kReplaced (the file was removed or re-initialised; the vault is then of no more use).
 #pragma once
