@@ -27,7 +27,8 @@ struct Config {
   uint32_t max_sessions = 4096;
   uint32_t tpm_instances = 8;
   crypto::Argon2Parameters kdf;
-  uint32_t user_limit = 10, so_limit = 10;  // failed PINs before a lock; 0 = never
+  uint32_t user_limit = 10;  // failed PINs before a lock; 0 = never
+  uint32_t so_limit = 0;     // the SO is slowed, never locked: nobody could unlock the token then
 };
 
 Config load_config();

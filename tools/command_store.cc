@@ -1,0 +1,139 @@
+// vtpm-token store: what stands in a store file, and what is wrong with it. Reads only; needs no PIN.
+#include <CLI/CLI.hpp>
+#include <ctime>
+#include <iomanip>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "store/report.h"
+#include "tools/commands.h"
+
+namespace vtpm::tools {
+namespace {
+
+using store::EntryReport;
+using store::StoreReport;
+
+struct StoreOptions {
+  std::string file;
+  bool json = false;
+};
+
+std::string date(uint64_t seconds) {
+  const time_t when = static_cast<time_t>(seconds);
+  tm utc{};
+  gmtime_r(&when, &utc);
+  char text[32];
+  return {text, strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc)};
+}
+
+nlohmann::json json_of(const EntryReport& entry) {
+  nlohmann::json attributes = nlohmann::json::array();
+  for (const auto& attribute : entry.attributes) {
+    attributes.push_back({{"name", attribute.name}, {"value", attribute.value}, {"mandatory", attribute.mandatory}});
+  }
+  nlohmann::json json{
+      {"offset", entry.offset},       {"length", entry.length},  {"state", store::state_name(entry.state)},
+      {"type", entry.type},           {"name", entry.name},      {"sequence", entry.sequence},
+      {"size", entry.size},           {"sealed", entry.sealed},  {"mac", entry.has_mac},
+      {"corrected", entry.corrected}, {"attributes", attributes}};
+  if (entry.count > 1) json["transaction"] = {{"index", entry.index}, {"count", entry.count}};
+  if (!entry.finding.empty()) json["finding"] = entry.finding;
+  return json;
+}
+
+nlohmann::json json_of(const StoreReport& report) {
+  nlohmann::json entries = nlohmann::json::array();
+  for (const EntryReport& entry : report.entries) entries.push_back(json_of(entry));
+  return {{"file", report.path},
+          {"octets", report.file_octets},
+          {"free", report.free_octets},
+          {"uuid", report.uuid},
+          {"format", report.format},
+          {"created", date(report.created)},
+          {"last_sequence", report.last},
+          {"durable", report.durable},
+          {"clean", report.clean()},
+          {"findings", report.findings},
+          {"entries", entries}};
+}
+
+void print_head(const StoreReport& report) {
+  std::cout << report.path << ": store " << report.uuid << ", format " << report.format << ", created "
+            << date(report.created) << ", " << report.file_octets << " octets (" << report.free_octets << " free)\n";
+}
+
+void print_entry(const EntryReport& entry) {
+  std::cout << std::right << std::setw(8) << entry.offset << std::setw(8) << entry.length << "  " << std::left
+            << std::setw(11) << store::state_name(entry.state) << std::setw(13) << entry.type << std::setw(7)
+            << (entry.sealed    ? "sealed"
+                : entry.has_mac ? "mac"
+                                : "clear")
+            << std::right << std::setw(8) << entry.size << "  " << entry.name << '\n';
+  if (!entry.finding.empty()) std::cout << "          ! " << entry.finding << '\n';
+}
+
+void print_columns() { std::cout << "  offset  length  state      type         form       size  name\n"; }
+
+void dump(const StoreOptions& options) {
+  const StoreReport report = store::dump(options.file);
+  if (options.json) {
+    std::cout << json_of(report).dump(2) << '\n';
+    return;
+  }
+  print_head(report);
+  print_columns();
+  for (const EntryReport& entry : report.entries) {
+    print_entry(entry);
+    for (const auto& attribute : entry.attributes) {
+      std::cout << std::setw(20) << "" << attribute.name << (attribute.mandatory ? "" : " (optional)")
+                << (attribute.value.empty() ? "" : " = ") << attribute.value << '\n';
+    }
+  }
+}
+
+ExitStatus check(const StoreOptions& options) {
+  const StoreReport report = store::check(options.file);
+  if (options.json) {
+    std::cout << json_of(report).dump(2) << '\n';
+    return report.clean() ? 0 : 1;
+  }
+  print_head(report);
+  size_t current = 0, wrong = 0;
+  for (const EntryReport& entry : report.entries) {
+    if (entry.state == store::EntryState::kCurrent) ++current;
+    if (entry.finding.empty()) continue;
+    if (wrong++ == 0) print_columns();
+    print_entry(entry);
+  }
+  for (const std::string& finding : report.findings) std::cout << "  ! " << finding << '\n';
+  if (report.clean()) {
+    std::cout << "  all " << report.entries.size() << " entries are in order, " << current << " of them current\n";
+    return 0;
+  }
+  std::cerr << "vtpm-token: " << options.file << " is not in order (see above); nothing was changed\n";
+  return 1;
+}
+
+CLI::App* add_file_command(CLI::App& parent, const char* name, const char* description, StoreOptions& options) {
+  CLI::App* command = parent.add_subcommand(name, description);
+  command->add_option("file", options.file, "The store file (…/<serial>.vtpm)")->required();
+  command->add_flag("--json", options.json, "Answer in JSON");
+  return command;
+}
+
+}  // namespace
+
+void add_store(CLI::App& app, ExitStatus& status) {
+  CLI::App* store = app.add_subcommand("store", "Look into store files");
+  store->require_subcommand(1);
+  auto options = std::make_shared<StoreOptions>();
+  add_file_command(*store, "check", "Say, entry by entry, what is wrong with a store; change nothing", *options)
+      ->callback([options, &status] { status = check(*options); })
+      ->footer("Exit status 1 when something is wrong. Seals can not be verified without a PIN; checksums are.");
+  add_file_command(*store, "dump", "Show the entries of a store: place, state, type, attributes, name", *options)
+      ->callback([options] { dump(*options); });
+}
+
+}  // namespace vtpm::tools
