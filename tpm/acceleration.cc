@@ -87,7 +87,7 @@ crypto::Key build_key(const BIGNUM* n, const BIGNUM* e, const BIGNUM* d, const B
 
 }  // namespace
 
-Acceleration::Acceleration() = default;
+Acceleration::Acceleration() { crypto::ensure_openssl(); }  // before libtpms makes the first call
 Acceleration::~Acceleration() = default;
 
 ec_group_st* Acceleration::named_curve(const BIGNUM* p, const BIGNUM* a, const BIGNUM* b) {
