@@ -57,7 +57,7 @@ void Heap::release(void* memory) noexcept {
 }
 
 void Heap::release_all() noexcept {
-  while (first_ != nullptr) release(first_->memory());
+  while (first_ != nullptr) release(first_->memory());  // NOLINT: `release` moves first_ on, by the block's link
 }
 
 }  // namespace vtpm::tpm

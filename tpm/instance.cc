@@ -12,7 +12,7 @@ namespace {
 constexpr const char* kPermanentName = "permall";
 // libtpms skips blocks of up to 65535 octets without looking where the state ends, and reads on from there. What it
 // finds must be readable; zeros end its reading, because every structure begins with a magic number.
-constexpr size_t kStateMargin = 256 * 1024;
+constexpr size_t kStateMargin = size_t{256} * 1024;
 constexpr size_t kHeaderOctets = 10;  // TPM_ST, UINT32 size, TPM_RC: Part 3, 4.4
 
 uint32_t be32(const uint8_t* at) {

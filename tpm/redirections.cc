@@ -95,7 +95,7 @@ void vtpm_tpm_srand(unsigned) {}
 
 // libtpms takes a failure for a reason to use the clock, so there is none: the generator, else the kernel, else the
 // instance dies.
-int vtpm_tpm_RAND_bytes(unsigned char* out, int size) {
+int vtpm_tpm_rand_bytes(unsigned char* out, int size) {
   const vtpm::MutableByteView wanted(out, static_cast<size_t>(size));
   try {
     vtpm::crypto::random_fill(wanted);
@@ -129,16 +129,17 @@ char* vtpm_tpm_strdup(const char* text) {
 int vtpm_tpm_asprintf(char** out, int, const char* format, ...) {
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-  va_list arguments, again;
+  va_list arguments;
   va_start(arguments, format);
-  va_copy(again, arguments);
   const int size = std::vsnprintf(nullptr, 0, format, arguments);
+  va_end(arguments);
   *out = size < 0 ? nullptr : static_cast<char*>(vtpm_tpm_malloc(static_cast<size_t>(size) + 1));
-  if (*out != nullptr) std::vsnprintf(*out, static_cast<size_t>(size) + 1, format, again);
-  va_end(again);
+  if (*out == nullptr) return -1;
+  va_start(arguments, format);
+  std::vsnprintf(*out, static_cast<size_t>(size) + 1, format, arguments);
   va_end(arguments);
 #pragma GCC diagnostic pop
-  return *out != nullptr ? size : -1;
+  return size;
 }
 
 }  // extern "C"
