@@ -398,7 +398,8 @@ Blobstore::LoginLock Blobstore::lock_login() {
     check_usable();
     file = file_;
   }
-  file->lock(LockByte::kLogin, LockMode::kExclusive, true);
+  // Logins to a read-only store are not counted, and its descriptor can not be locked exclusively.
+  if (!read_only_) file->lock(LockByte::kLogin, LockMode::kExclusive, true);
   return LoginLock(std::move(held), std::move(file));
 }
 
