@@ -59,15 +59,18 @@ TEST(Fault, EveryCallOfEveryOperation) {
           threw = true;
           EXPECT_TRUE(error.code() == code || error.code() == ErrorCode::kIo) << operation.name << call << error.what();
         }
+        if (!disk.has_failed()) {
+          EXPECT_FALSE(threw);
+          break;  // the operation makes fewer calls
+        }
         ++runs;
-        bool failed = disk.has_failed();
         SCOPED_TRACE(std::string(operation.name) + ", call " + std::to_string(call));
         // A failed operation changed nothing that others see, or all of it.
         auto reader = open_on(disk);
         std::string a = get(*reader, "obj/a");
         EXPECT_TRUE(a == "old" || a == "new" || a == std::string(200000, 'n')) << a;
         bool is_commit = std::string(operation.name) == "commit";
-        if (is_commit && threw && code == ErrorCode::kNoSpace) {
+        if (is_commit && call == 1) {  // the write; after a failed sync the outcome is open
           EXPECT_EQ(a, "old");
         }
         if (is_commit && !threw) {
@@ -83,7 +86,7 @@ TEST(Fault, EveryCallOfEveryOperation) {
         EXPECT_EQ(reader->unlock(Role::kSo, as_bytes(kSoPin)), UnlockResult::kUnlocked);
         EXPECT_EQ(get(*reader, "obj/c"), "later");
         EXPECT_EQ(get(*reader, "obj/b"), "other");
-        if (!failed || HasFailure()) break;
+        ASSERT_FALSE(HasFailure());
       }
     }
   }
