@@ -173,18 +173,26 @@ TEST_F(Forks, ChildrenOfASigningProcessGoOnAndRepeatNothing) {
   EXPECT_GE(drawn.size(), static_cast<size_t>(forks) * 3);
 }
 
-// The parent changes the store in two threads, forks a child that then does nothing at all, and is killed: whatever
-// lock it held must go with it, although the child has inherited its descriptors.
+// The parent changes NV areas in two threads, so that it holds the store's lock nearly always; it forks a child that
+// then does nothing at all, and is killed. Whatever lock it held must go with it, although the child has inherited its
+// descriptors.
 const RegisterAct kDie("die-in-a-change", [](const std::vector<std::string>& arguments) {
   Library library;
   const CK_SLOT_ID slot = slot_of("conformance");
   Session session(slot);
   session.login();
+  auto areas = session.find({{CKA_APPLICATION, "tpm-nv"}});
+  while (areas.size() < 2)
+    areas.push_back(session.create({{CKA_CLASS, CKO_DATA},
+                                    {CKA_TOKEN, true},
+                                    {CKA_PRIVATE, true},
+                                    {CKA_APPLICATION, "tpm-nv"},
+                                    {CKA_VALUE, "0"}}));
   std::vector<std::thread> writers;
-  for (int i = 0; i < 2; ++i)
-    writers.emplace_back([slot] {
+  for (const CK_OBJECT_HANDLE area : areas)
+    writers.emplace_back([slot, area] {
       Session own(slot);
-      for (;;) own.create({{CKA_CLASS, CKO_DATA}, {CKA_TOKEN, true}, {CKA_LABEL, "of a dying process"}});
+      for (int value = 0;; ++value) MUST(own.try_set(area, {{CKA_VALUE, std::to_string(value % 10).c_str()}}));
     });
   usleep(3000);
   const pid_t idle = fork();
@@ -199,7 +207,7 @@ const RegisterAct kDie("die-in-a-change", [](const std::vector<std::string>& arg
 });
 
 TEST_F(Forks, AnIdleChildHoldsNoLockOfItsDeadParent) {
-  const int deaths = long_form() ? 200 : 20;
+  const int deaths = long_form() ? 200 : 10;
   for (int i = 0; i < deaths; ++i) {
     const std::string note = scratch.path() + "/idle";
     const Ran ran = run_act({"die-in-a-change", note, std::to_string(i * 137 % 5000)});
