@@ -6,6 +6,7 @@
 #include <atomic>
 
 #include "crypto/arena.h"
+#include "crypto/random.h"
 #include "pkcs11/refusal.h"
 
 namespace vtpm::pkcs11 {
@@ -96,6 +97,7 @@ struct Gate {
   pid_t owner = 0;                         // the process that the state belongs to
   bool inherited = false;                  // child of a fork that has not called C_Initialize itself
   std::atomic<bool> to_be_rebuilt{false};  // child of a fork: descriptors and TPMs of the parent are gone
+  bool to_be_reseeded = false;             // child of a fork: the generator is where the parent's was
   std::mutex rebuilding;
 
   void init_lock() {
@@ -128,6 +130,7 @@ void after_fork_in_child() {
   Gate& here = gate();
   here.init_lock();  // the waiters that the old lock counts do not exist in this process
   here.owner = getpid();
+  here.to_be_reseeded = true;
   if (!here.module) return;
   here.inherited = true;
   here.to_be_rebuilt = true;
@@ -142,10 +145,18 @@ class Exclusive {
   Exclusive& operator=(const Exclusive&) = delete;
 };
 
+/// Before anything is seeded from the generator: the TPMs are.
+void reseed_after_fork(Gate& here) {
+  if (!here.to_be_reseeded) return;
+  crypto::random_after_fork();
+  here.to_be_reseeded = false;
+}
+
 void rebuild_after_fork(Gate& here) {
   std::lock_guard lock(here.rebuilding);
   if (!here.to_be_rebuilt) return;
   arena_after_fork();
+  reseed_after_fork(here);
   for (const auto& token : here.module->slots.open_tokens()) {
     try {
       token->after_fork_reopen();
@@ -174,6 +185,7 @@ void Module::initialize() {
     here.inherited = false;
   }
   refuse_if(here.module, CKR_CRYPTOKI_ALREADY_INITIALIZED, "C_Initialize was called before");
+  reseed_after_fork(here);
   Config config = load_config();
   log_open(config.log, config.log_level);
   if (!config.problem.empty()) log_line(LogLevel::kError, config.file + ": " + config.problem);

@@ -1,16 +1,17 @@
 // Forks of a process whose threads sign all the time. Every child must be able to go on at once, with sessions, login
 // and keys, and must never repeat what its parent or a sibling draws from a random generator; and no child may hold a
 // lock that its parent's death leaves behind.
+#include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <atomic>
 #include <deque>
 #include <fstream>
 #include <mutex>
 #include <set>
+#include <sstream>
 #include <stdexcept>
 #include <thread>
 
@@ -171,6 +172,49 @@ TEST_F(Forks, ChildrenOfASigningProcessGoOnAndRepeatNothing) {
   for (std::thread& signer : signers) signer.join();
   EXPECT_GT(signatures, forks) << "the threads did not sign meanwhile";
   EXPECT_GE(drawn.size(), static_cast<size_t>(forks) * 3);
+}
+
+// A process that is number 1 of its PID namespace forks a child that is number 1 of another: who tells a fork by the
+// process id, as OpenSSL does, does not see this one. Says `not allowed` where the kernel does not let us.
+const RegisterAct kSamePid("fork-with-same-pid", [](const std::vector<std::string>&) {
+  if (unshare(CLONE_NEWUSER | CLONE_NEWPID) != 0) {
+    printf("not allowed\n");
+    return;
+  }
+  Child first([]() -> std::vector<std::string> {
+    Library library;
+    Session session(slot_of("conformance"));
+    session.login();
+    const auto key = session.find({{CKA_CLASS, CKO_PRIVATE_KEY}}).at(0);
+    const auto draw = [&]() -> std::vector<std::string> {
+      if (getpid() != 1) throw std::runtime_error("the process ids differ");
+      const std::string nonce = r_of(session.sign(CKM_ECDSA, key, Bytes(32, 7)));
+      Bytes random(16);
+      MUST(p11->C_GenerateRandom(session, random.data(), random.size()));
+      return {nonce, "random " + to_hex(random)};
+    };
+    const auto draw_after_child = [&](const std::function<std::vector<std::string>()>& of_child) {
+      if (unshare(CLONE_NEWPID) != 0) throw std::runtime_error("unshare");
+      std::vector<std::string> all = Child(of_child).finish();
+      for (const std::string& what : draw()) all.push_back(what);
+      return all;
+    };
+    std::vector<std::string> all = draw();
+    // The child and the grandchild both start from the generators as the first process left them.
+    for (const std::string& what : draw_after_child([&] { return draw_after_child(draw); })) all.push_back(what);
+    return all;
+  });
+  for (const std::string& what : first.finish()) printf("%s\n", what.c_str());
+});
+
+TEST_F(Forks, AChildWithItsParentsProcessIdRepeatsNothing) {
+  const Ran ran = run_act({"fork-with-same-pid"});
+  EXPECT_EQ(ran.status, 0);
+  if (ran.output == "not allowed\n") return;  // no namespaces here, so no two processes with one id either
+  Drawn drawn;
+  std::istringstream lines(ran.output);
+  for (std::string line; std::getline(lines, line);) drawn.add(line);
+  EXPECT_EQ(drawn.size(), 8u) << ran.output;
 }
 
 // The parent changes NV areas in two threads, so that it holds the store's lock nearly always; it forks a child that
