@@ -2,7 +2,7 @@
 // everything that one has announced must be there for all others; and any of them may be killed at any moment.
 #include <unistd.h>
 
-#include <algorithm>
+#include <iostream>
 #include <memory>
 #include <random>
 #include <stdexcept>
@@ -134,6 +134,16 @@ class ManyProcesses : public WithUser {
     }
   }
 
+  /// Kills among processes that do nothing would prove nothing.
+  void await_rounds(uint32_t least) {
+    for (int tries = 0; tries < 60'000; ++tries, usleep(1000)) {
+      uint32_t done = 0;
+      for (int tenant = 0; tenant < kTenants; ++tenant) done += board_.done(tenant);
+      if (done > least) return;
+    }
+    throw std::runtime_error("nobody does anything");
+  }
+
   const std::string board_path_ = scratch.path() + "/board";
   Board board_{board_path_};
 };
@@ -149,6 +159,9 @@ TEST_F(ManyProcesses, LoseNothingAndSeeEachOther) {
     EXPECT_EQ(board_.done(tenant), rounds);
   }
   expect_nothing_lost();
+  std::cout << kTenants << " processes, " << rounds << " rounds each: " << kTenants * rounds << " key pairs, "
+            << kTenants * ((rounds - 1) / kAreaEvery + 2) << " NV areas, " << kTenants * rounds << " NV counts, "
+            << kTenants * rounds * (kTenants + 1) << " signatures; none lost, none failed\n";
 }
 
 TEST_F(ManyProcesses, AnyOfThemMayBeKilledAtAnyMoment) {
@@ -161,7 +174,8 @@ TEST_F(ManyProcesses, AnyOfThemMayBeKilledAtAnyMoment) {
   std::vector<std::unique_ptr<Stranger>> tenants;
   for (int tenant = 0; tenant < kTenants; ++tenant) tenants.push_back(start(tenant, kForEver));
   for (int kill = 0; kill < kills; ++kill) {
-    usleep(static_cast<useconds_t>(random() % 150'000));
+    await_rounds(static_cast<uint32_t>(kill));
+    usleep(static_cast<useconds_t>(random() % 100'000));
     const int victim = static_cast<int>(random() % kTenants);
     auto& tenant = tenants[static_cast<size_t>(victim)];
     tenant->kill();
@@ -176,7 +190,6 @@ TEST_F(ManyProcesses, AnyOfThemMayBeKilledAtAnyMoment) {
     EXPECT_EQ(tenants[static_cast<size_t>(tenant)]->wait().output, "");
     done += board_.done(tenant);
   }
-  EXPECT_GT(done, static_cast<uint32_t>(kills)) << "too little happened between the kills to prove anything";
   expect_nothing_lost();
   // No lock of a dead process is left, and the TPM's state is a whole one.
   alarm(60);
@@ -185,6 +198,7 @@ TEST_F(ManyProcesses, AnyOfThemMayBeKilledAtAnyMoment) {
   MUST(session.try_set(counter.front(), {{CKA_VALUE, "afterwards"}}));
   EXPECT_EQ(session.text(counter.front(), CKA_VALUE), "afterwards");
   alarm(0);
+  std::cout << kills << " kills among " << kTenants << " processes: " << done << " rounds announced, none lost\n";
 }
 
 }  // namespace
