@@ -1,7 +1,10 @@
 // Signatures as an application makes them, C_SignInit and C_Sign: this module, SoftHSM, and OpenSSL's own EVP with a
 // context that is ready. And what lies between C_Login and the first signature.
 #include <benchmark/benchmark.h>
+#include <stdlib.h>
+#include <unistd.h>
 
+#include <filesystem>
 #include <functional>
 #include <mutex>
 
@@ -91,6 +94,21 @@ void register_login(const Row& row) {
   })->UseRealTime();
 }
 
+// A login counts the attempt and takes it back, each with a sync, so the disk has its share: this is that share.
+void two_syncs(State& state) {
+  std::string name = (std::filesystem::temp_directory_path() / "vtpm-bench.XXXXXX").string();
+  const int file = mkstemp(name.data());
+  if (file < 0) return state.SkipWithError("no file can be made in the temporary directory");
+  unlink(name.c_str());
+  const std::string zeros(65536, '\0'), entry(136, 'x');
+  bool ok = pwrite(file, zeros.data(), zeros.size(), 0) > 0 && fsync(file) == 0;
+  for (auto _ : state) {
+    for (const off_t at : {0, 136}) ok = pwrite(file, entry.data(), entry.size(), at) > 0 && fdatasync(file) == 0 && ok;
+  }
+  close(file);
+  if (!ok) state.SkipWithError("the temporary directory's disk does not write");
+}
+
 }  // namespace
 
 void register_pkcs11_benchmarks() {
@@ -107,6 +125,7 @@ void register_pkcs11_benchmarks() {
     for (auto _ : state)
       benchmark::DoNotOptimize(crypto::argon2id(secret, salt, {.memory_kib = 8192, .passes = 1, .lanes = 1}, 64));
   })->UseRealTime();
+  benchmark::RegisterBenchmark("login syncs", two_syncs)->UseRealTime();
 }
 
 }  // namespace vtpm::bench

@@ -31,15 +31,18 @@ class RatioTable : public benchmark::BenchmarkReporter {
       return std::tie(operation, threads) < std::tie(other.operation, other.threads);
     }
   };
-  /// Median in microseconds; 0: not measured.
-  double median(const Key& key, const std::string& side) const;
+  struct Time {
+    double real, processor;  // microseconds for one operation
+  };
+  /// 0: not measured.
+  double median(const Key& key, const std::string& side, double Time::*which = &Time::real) const;
   void print_signatures() const;
   void print_speed_up() const;
   void print_logins() const;
   void print_others() const;
 
   std::vector<Key> order_;
-  std::map<Key, std::map<std::string, std::vector<double>>> microseconds_;
+  std::map<Key, std::map<std::string, std::vector<Time>>> microseconds_;
   bool failed_ = false;
 };
 
