@@ -141,8 +141,10 @@ Attributes key_object(const tpm::PersistentObject& key, CK_OBJECT_CLASS object_c
   return object;
 }
 
+/// Those of restricted keys are shown after login only: no application can use them, and several (OpenSSH) offer every
+/// public key that they see.
 Attributes public_key_object(const tpm::PersistentObject& key) {
-  Attributes object = key_object(key, CKO_PUBLIC_KEY, false);
+  Attributes object = key_object(key, CKO_PUBLIC_KEY, key.restricted);
   const bool rsa = key.public_key->type() == crypto::KeyType::kRsa;
   object.set_flag(CKA_ENCRYPT, rsa && key.decrypts);
   object.set_flag(CKA_VERIFY, key.signs);
@@ -180,7 +182,7 @@ std::vector<Attributes> public_tpm_objects(tpm::Commands& tpm) {
     if (auto certificate = certificate_in(tpm, area)) found.push_back(certificate_object(area, *certificate));
   });
   for (const tpm::PersistentObject& key : tpm::persistent_objects(tpm)) {
-    if (key.public_key) found.push_back(public_key_object(key));
+    if (key.public_key && !key.restricted) found.push_back(public_key_object(key));
   }
   return found;
 }
@@ -191,6 +193,7 @@ std::vector<Attributes> private_tpm_objects(tpm::Commands& tpm, const std::set<u
     if (!recorded.contains(area.index) && !certificate_in(tpm, area)) found.push_back(area_object(area));
   });
   for (const tpm::PersistentObject& key : tpm::persistent_objects(tpm)) {
+    if (key.public_key && key.restricted) found.push_back(public_key_object(key));
     if (key.signs || key.decrypts) found.push_back(private_key_object(key));
   }
   return found;

@@ -2,7 +2,8 @@
 // of, because tpm2-tools or a virtual machine made them, or the token's own identity (docs/pkcs11.md, "What the TPM
 // holds").
 //
-// - A certificate in NV and the public half of a persistent key are public: they are *mirrored*, that is, the
+// - A certificate in NV and the public half of a persistent key that can be used are public: they are *mirrored*, that
+// is, the
 //   transaction that commits the TPM's state keeps a clear record of each, so that they are visible before login.
 // - All else is private, made up from the TPM while the user is logged in, and kept nowhere.
 //
@@ -19,9 +20,9 @@
 
 namespace vtpm::pkcs11 {
 
-/// Certificates and public keys. Runs inside Engine::use_current or Engine::change.
+/// Certificates and usable public keys. Runs inside Engine::use_current or Engine::change.
 std::vector<Attributes> public_tpm_objects(tpm::Commands& tpm);
-/// NV areas other than `recorded` ones, and usable private keys.
+/// NV areas other than `recorded` ones, usable private keys, and the public halves of restricted ones.
 std::vector<Attributes> private_tpm_objects(tpm::Commands& tpm, const std::set<uint32_t>& recorded);
 
 /// The key behind a private key object with CKA_VTPM_HANDLE. Throws Refusal CKR_DEVICE_ERROR when it has left its

@@ -34,17 +34,18 @@ Bytes fetch(Session& session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type) {
 
 // --- persistent keys ---
 
-TEST_F(TpmObjects, TheStorageRootKeyIsAPublicKeyThatAnyoneSees) {
+TEST_F(TpmObjects, TheStorageRootKeyIsAPublicKeyAfterLogin) {
   session.logout();
+  EXPECT_TRUE(session.find({{kVtpmHandle, 0x81000001UL}}).empty()) << "OpenSSH offers every public key that it sees";
+  session.login();
   const auto found = session.find({{CKA_CLASS, CKO_PUBLIC_KEY}, {kVtpmHandle, 0x81000001UL}});
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(session.number(found[0], CKA_KEY_TYPE), CKK_EC);
   EXPECT_EQ(session.get(found[0], CKA_EC_PARAMS), kP256);
   EXPECT_EQ(session.get(found[0], CKA_EC_POINT).size(), 67u);
   EXPECT_FALSE(session.flag(found[0], CKA_VERIFY)) << "a restricted decryption key (Part 1, 25.1.5)";
-  EXPECT_TRUE(session.get(found[0], CKA_ID).empty()) << "OpenSSH would take it for one of the user's keys";
+  EXPECT_TRUE(session.get(found[0], CKA_ID).empty());
   EXPECT_FALSE(session.flag(found[0], CKA_MODIFIABLE));
-  session.login();
   EXPECT_RV(CKR_ACTION_PROHIBITED, p11->C_DestroyObject(session, found[0]));
   EXPECT_RV(CKR_ACTION_PROHIBITED, session.try_set(found[0], {{CKA_LABEL, "mine"}}));
   EXPECT_TRUE(session.find({{CKA_CLASS, CKO_PRIVATE_KEY}, {kVtpmHandle, 0x81000001UL}}).empty());
@@ -57,6 +58,7 @@ TEST_F(TpmObjects, KeepTheirUniqueIdAndHandle) {
   EXPECT_EQ(session.find({{kVtpmHandle, 0x81000001UL}}).at(0), before);
   library.restart();
   Session later(slot_of("conformance"));
+  later.login();
   EXPECT_EQ(later.get(later.find({{kVtpmHandle, 0x81000001UL}}).at(0), kUniqueId), id);
 }
 
