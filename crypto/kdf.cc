@@ -84,17 +84,30 @@ SecretBytes argon2id(ByteView secret, ByteView salt, const Argon2Parameters& par
   return result;
 }
 
-SecretBytes pbkdf2(ByteView secret, ByteView salt, uint32_t iterations, size_t size) {
-  check(iterations >= 10'000 && iterations <= 10'000'000, "PBKDF2: iterations are 10^4 to 10^7");
+namespace {
+
+SecretBytes pbkdf2_with(Hash hash, ByteView secret, ByteView salt, uint32_t iterations, size_t size) {
   check(size >= 1 && size <= INT32_MAX && secret.size() <= INT32_MAX && salt.size() <= INT32_MAX,
         "PBKDF2: a size is out of range");
   SecretBytes result(size);
   const char* password = secret.empty() ? "" : reinterpret_cast<const char*>(secret.data());
   require(PKCS5_PBKDF2_HMAC(password, static_cast<int>(secret.size()), salt.data(), static_cast<int>(salt.size()),
-                            static_cast<int>(iterations), native_hash(Hash::kSha256), static_cast<int>(size),
+                            static_cast<int>(iterations), native_hash(hash), static_cast<int>(size),
                             result.data()) == 1,
           "PBKDF2");
   return result;
+}
+
+}  // namespace
+
+SecretBytes pbkdf2(ByteView secret, ByteView salt, uint32_t iterations, size_t size) {
+  check(iterations >= 10'000 && iterations <= 10'000'000, "PBKDF2: iterations are 10^4 to 10^7");
+  return pbkdf2_with(Hash::kSha256, secret, salt, iterations, size);
+}
+
+SecretBytes pbkdf2_sha512(ByteView secret, ByteView salt, uint32_t iterations, size_t size) {
+  check(iterations >= 1 && iterations <= 10'000'000, "PBKDF2: iterations are 1 to 10^7");
+  return pbkdf2_with(Hash::kSha512, secret, salt, iterations, size);
 }
 
 }  // namespace vtpm::crypto

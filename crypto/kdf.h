@@ -23,4 +23,7 @@ SecretBytes argon2id(ByteView secret, ByteView salt, const Argon2Parameters& par
 /// PBKDF2-HMAC-SHA-256 (RFC 8018); iterations 10^4..10^7, else kInvalidArgument.
 SecretBytes pbkdf2(ByteView secret, ByteView salt, uint32_t iterations, size_t size);
 
+/// PBKDF2-HMAC-SHA-512 with whatever iteration count a format of others prescribes; not for secrets of our own.
+SecretBytes pbkdf2_sha512(ByteView secret, ByteView salt, uint32_t iterations, size_t size);
+
 }  // namespace vtpm::crypto

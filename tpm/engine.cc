@@ -84,7 +84,7 @@ Engine::Engine(std::shared_ptr<StateSource> source, unsigned limit)
 
 Engine::~Engine() { forget(); }
 
-SecretBytes Engine::manufacture() {
+SecretBytes Engine::manufacture(const std::function<void(Commands&)>& furnish) {
   // A local address makes an owner that nobody else is; the instance is vacated, whatever happens.
   struct Visitor {
     Hold hold = Pool::get().acquire(this, 1, 0);
@@ -93,6 +93,7 @@ SecretBytes Engine::manufacture() {
   Commands& tpm = visitor.hold->commands;
   tpm.power_on_new();
   create_storage_root(tpm);
+  if (furnish) furnish(tpm);
   return visitor.hold->instance.permanent();
 }
 
