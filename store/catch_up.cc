@@ -55,7 +55,8 @@ void Blobstore::adopt(std::shared_ptr<File> file, Locked locked) {
   StoreHeader header = read_header(*file, path_);
   ScanResult scan = scan_log(*file, header);
   while (locked == Locked::kNo && !settles(scan)) {
-    SharedLock lock(*file, read_only_);
+    const std::shared_ptr<File> looked_at = file;  // outlives its lock
+    SharedLock lock(*looked_at, read_only_);
     scan = scan_log(*file, header);
     if (!lock.nobody_writes()) {
       let_others_finish();
