@@ -1,9 +1,7 @@
 #include "store/blobstore.h"
 
 #include <algorithm>
-#include <chrono>
 #include <new>
-#include <optional>
 #include <shared_mutex>
 
 #include "crypto/error.h"

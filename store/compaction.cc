@@ -15,7 +15,7 @@ namespace {
 
 using Exclusive = std::unique_lock<RwLock>;
 
-constexpr uint64_t kMinFreeAfter = 64 << 10, kMaxFreeAfter = 4 << 20, kSizeUnit = 4096;
+constexpr uint64_t kMinFreeAfter = 64 << 10, kMaxFreeAfter = 4 << 20;
 constexpr size_t kWriteOctets = 1 << 20;
 
 // Gathers small pieces into large writes.
@@ -130,7 +130,7 @@ void write_compacted(const File& from, const StoreHeader& header, const ScanResu
     }
   }
   uint64_t free = std::clamp(out.offset() / 4, kMinFreeAfter, kMaxFreeAfter);
-  uint64_t size = (out.offset() + free + kSizeUnit - 1) / kSizeUnit * kSizeUnit;
+  uint64_t size = round_up(out.offset() + free, kGrowthUnit);
   if (size > kMaxStoreOctets) throw Error(ErrorCode::kNoSpace, "the store is as large as a store may be");
   Bytes tail = free_header(size - kEndOctets - out.offset());
   out.write(tail);
