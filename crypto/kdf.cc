@@ -91,10 +91,10 @@ SecretBytes pbkdf2_with(Hash hash, ByteView secret, ByteView salt, uint32_t iter
         "PBKDF2: a size is out of range");
   SecretBytes result(size);
   const char* password = secret.empty() ? "" : reinterpret_cast<const char*>(secret.data());
-  require(PKCS5_PBKDF2_HMAC(password, static_cast<int>(secret.size()), salt.data(), static_cast<int>(salt.size()),
-                            static_cast<int>(iterations), native_hash(hash), static_cast<int>(size),
-                            result.data()) == 1,
-          "PBKDF2");
+  require(
+      PKCS5_PBKDF2_HMAC(password, static_cast<int>(secret.size()), salt.data(), static_cast<int>(salt.size()),
+                        static_cast<int>(iterations), native_hash(hash), static_cast<int>(size), result.data()) == 1,
+      "PBKDF2");
   return result;
 }
 
