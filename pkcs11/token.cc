@@ -658,6 +658,15 @@ void Token::replace_tpm(ByteView state) {
   refresh();
 }
 
+void Token::change_tpm(const std::function<void(tpm::Commands&)>& commands) {
+  const std::shared_ptr<tpm::Engine> tpm = engine();
+  {
+    store::Transaction transaction = vault_->begin();
+    commit(transaction, tpm, commands);
+  }
+  refresh();
+}
+
 void Token::after_fork_reopen() {
   vault_->after_fork_reopen();
   if (engine_) engine_->after_fork();

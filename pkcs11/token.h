@@ -99,6 +99,8 @@ class Token {
   /// Puts a state that was examined and adopted (tpm/foreign_state.h) in the place of the TPM's; records of NV areas
   /// that it does not have go. Throws Refusal CKR_TEMPLATE_INCONSISTENT when this token's keys are of another TPM.
   void replace_tpm(ByteView state);
+  /// Runs commands that store, and commits what they left with the records of the TPM's public objects.
+  void change_tpm(const std::function<void(tpm::Commands&)>& commands);
 
   // --- fork (child side) ---
   void after_fork_close() noexcept { vault_->after_fork_close(); }

@@ -124,14 +124,13 @@ void export_state(const SwtpmOptions& options) {
 }
 
 void add_common(CLI::App& command, SwtpmOptions& options) {
-  command.add_option("--directory", options.directory, "The state directory of swtpm (--tpmstate dir=)")->required();
+  command.add_option("--directory", options.directory, "The state directory of swtpm")->required();
   command.add_option("--token", options.token, "The token: label, serial number or pkcs11: URI");
   command.add_option("--pin-file", options.pin.file, "Take the user PIN from the first line of a file");
   command.add_option("--pin-fd", options.pin.descriptor, "Take the user PIN from an open descriptor");
-  auto* key = command.add_option("--key-file", options.key_file, "The key of the state files (swtpm --key file=)");
+  auto* key = command.add_option("--key-file", options.key_file, "The key of the state files");
   command.add_option("--key-format", options.key_format, "hex or binary")->check(CLI::IsMember({"hex", "binary"}));
-  command.add_option("--passphrase-file", options.passphrase_file, "Their passphrase (swtpm --key pwdfile=)")
-      ->excludes(key);
+  command.add_option("--passphrase-file", options.passphrase_file, "The passphrase of the state files")->excludes(key);
   command.add_option("--kdf", options.kdf, "How swtpm makes a key of it: pbkdf2 or sha512")
       ->check(CLI::IsMember({"pbkdf2", "sha512"}));
   command.add_option("--mode", options.mode, "aes-cbc or aes-256-cbc, for a passphrase")
