@@ -1,5 +1,6 @@
 #include "pkcs11/token.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <set>
@@ -536,7 +537,7 @@ void Token::commit(store::Transaction& transaction, const std::shared_ptr<tpm::E
   const SecretBytes state = tpm->change(commands);
   try {
     transaction.put(kPermanentState, kPermanentStateType, Protection::kSealed, state);
-    put_public_tpm_objects(transaction, *tpm);
+    put_public_tpm_objects(transaction, tpm->use_current(public_tpm_objects));
     transaction.commit();
   } catch (...) {
     tpm->discard();
@@ -547,9 +548,9 @@ void Token::commit(store::Transaction& transaction, const std::shared_ptr<tpm::E
 }
 
 /// Brings the clear records of the TPM's public objects to what the TPM holds now (the change of this thread included).
-void Token::put_public_tpm_objects(store::Transaction& transaction, tpm::Engine& tpm) {
+void Token::put_public_tpm_objects(store::Transaction& transaction, const std::vector<Attributes>& objects) {
   std::set<std::string> kept;
-  for (const Attributes& object : tpm.use_current(public_tpm_objects)) {
+  for (const Attributes& object : objects) {
     const std::string name = std::string(kTpmObjectPrefix).append(as_text(object.get(CKA_UNIQUE_ID)));
     kept.insert(name);
     const auto known = vault_->find(name);
@@ -605,6 +606,66 @@ SecretBytes Token::read_counter(const Object& object) {
 std::shared_ptr<tpm::Engine> Token::engine() const {
   std::lock_guard lock(mutex_);
   return engine_;
+}
+
+namespace {
+
+/// What names a TPM to the keys that it wrapped: the public area of its storage root key.
+Bytes storage_root_of(ByteView state) {
+  Bytes root;
+  tpm::Engine::visit(state, [&](tpm::Commands& commands) {
+    const uint32_t handle = commands.storage_root();
+    for (const tpm::PersistentObject& key : tpm::persistent_objects(commands)) {
+      if (key.handle == handle) root = key.public_area;
+    }
+  });
+  return root;
+}
+
+}  // namespace
+
+SecretBytes Token::tpm_state() { return state_->load().permanent; }
+
+void Token::replace_tpm(ByteView state) {
+  bool has_keys = false;
+  std::vector<ObjectPtr> areas;
+  for (const ObjectPtr& object : objects()) {
+    if (object->of_tpm || !object->is_token()) continue;
+    has_keys = has_keys || object->shown.flag(CKA_VTPM_RESIDENT);
+    if (object->nv_index() != 0) areas.push_back(object);
+  }
+  refuse_if(has_keys && storage_root_of(state) != storage_root_of(tpm_state()), CKR_TEMPLATE_INCONSISTENT,
+            "the state is of another TPM: this token's keys would be lost");
+  std::vector<Attributes> shown;
+  std::vector<uint32_t> indices;
+  const SecretBytes started = tpm::Engine::visit(state, [&](tpm::Commands& commands) {
+    shown = public_tpm_objects(commands);
+    indices = tpm::nv_list(commands);
+  });
+  const std::shared_ptr<tpm::Engine> tpm = engine();
+  refuse_if(!tpm, CKR_USER_NOT_LOGGED_IN, "the TPM is open after login only");
+  {
+    store::Transaction transaction = vault_->begin();
+    transaction.put(kPermanentState, kPermanentStateType, Protection::kSealed, started);
+    put_public_tpm_objects(transaction, shown);
+    for (const ObjectPtr& area : areas) {
+      if (std::binary_search(indices.begin(), indices.end(), area->nv_index())) continue;
+      if (vault_->find(object_entry(area->id))) transaction.erase(object_entry(area->id));
+      if (vault_->find(secret_entry(area->id))) transaction.erase(secret_entry(area->id));
+    }
+    transaction.commit();
+  }
+  tpm->forget();
+  refresh();
+}
+
+void Token::change_tpm(const std::function<void(tpm::Commands&)>& commands) {
+  const std::shared_ptr<tpm::Engine> tpm = engine();
+  {
+    store::Transaction transaction = vault_->begin();
+    commit(transaction, tpm, commands);
+  }
+  refresh();
 }
 
 void Token::after_fork_reopen() {

@@ -94,6 +94,14 @@ class Token {
   /// The token's TPM; nothing unless the user is logged in.
   std::shared_ptr<tpm::Engine> engine() const;
 
+  /// The TPM's committed permanent state: whoever has it has every key of the TPM. Throws Error kLocked without login.
+  SecretBytes tpm_state();
+  /// Puts a state that was examined and adopted (tpm/foreign_state.h) in the place of the TPM's; records of NV areas
+  /// that it does not have go. Throws Refusal CKR_TEMPLATE_INCONSISTENT when this token's keys are of another TPM.
+  void replace_tpm(ByteView state);
+  /// Runs commands that store, and commits what they left with the records of the TPM's public objects.
+  void change_tpm(const std::function<void(tpm::Commands&)>& commands);
+
   // --- fork (child side) ---
   void after_fork_close() noexcept { vault_->after_fork_close(); }
   void after_fork_reopen();
@@ -106,7 +114,7 @@ class Token {
   void refresh_locked();
   void catch_up_locked();
   void update_tpm_objects_locked(std::vector<Attributes> found);
-  void put_public_tpm_objects(store::Transaction& transaction, tpm::Engine& tpm);
+  void put_public_tpm_objects(store::Transaction& transaction, const std::vector<Attributes>& objects);
   void load_locked(const store::EntryInfo& entry);
   void forget_locked(const std::string& entry);
   void reload_everything_locked();

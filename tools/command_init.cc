@@ -19,14 +19,6 @@ struct InitOptions {
   bool json = false;
 };
 
-CK_SLOT_ID free_slot(const Cryptoki& cryptoki) {
-  for (CK_SLOT_ID slot : cryptoki.slots()) {
-    CK_TOKEN_INFO info{};
-    if (C_GetTokenInfo(slot, &info) == CKR_OK && !(info.flags & CKF_TOKEN_INITIALIZED)) return slot;
-  }
-  throw Error(ErrorCode::kNotFound, "there is no free slot: set free_slot = true in the configuration");
-}
-
 CK_BYTE* octets(SecretBytes& secret) { return secret.data(); }
 
 void init(const InitOptions& options) {

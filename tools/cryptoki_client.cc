@@ -53,6 +53,46 @@ CK_TOKEN_INFO Cryptoki::token_info(CK_SLOT_ID slot) const {
   return info;
 }
 
+namespace {
+
+using Uri = std::unique_ptr<P11KitUri, decltype(&p11_kit_uri_free)>;
+
+Uri new_uri() {
+  Uri uri(p11_kit_uri_new(), p11_kit_uri_free);
+  if (!uri) throw std::bad_alloc();
+  return uri;
+}
+
+}  // namespace
+
+CK_SLOT_ID find_token(const Cryptoki& cryptoki, const std::string& name) {
+  const Uri uri = new_uri();
+  const bool by_uri = name.rfind("pkcs11:", 0) == 0;
+  if (by_uri && p11_kit_uri_parse(name.c_str(), P11_KIT_URI_FOR_OBJECT_ON_TOKEN, uri.get()) != P11_KIT_URI_OK)
+    throw Error(ErrorCode::kInvalidArgument, "\"" + name + "\" is not a pkcs11: URI");
+  std::vector<CK_SLOT_ID> found;
+  for (const CK_SLOT_ID slot : cryptoki.slots()) {
+    CK_TOKEN_INFO info{};
+    if (C_GetTokenInfo(slot, &info) != CKR_OK || !(info.flags & CKF_TOKEN_INITIALIZED)) continue;
+    const bool same = by_uri ? p11_kit_uri_match_token_info(uri.get(), &info) == 1
+                             : trimmed(info.label) == name || trimmed(info.serialNumber) == name;
+    if (same) found.push_back(slot);
+  }
+  if (found.empty()) throw Error(ErrorCode::kNotFound, "there is no token \"" + name + "\" (vtpm-token list)");
+  if (found.size() > 1)
+    throw Error(ErrorCode::kInvalidArgument,
+                "several tokens are called \"" + name + "\": name one by its serial number");
+  return found.front();
+}
+
+CK_SLOT_ID free_slot(const Cryptoki& cryptoki) {
+  for (CK_SLOT_ID slot : cryptoki.slots()) {
+    CK_TOKEN_INFO info{};
+    if (C_GetTokenInfo(slot, &info) == CKR_OK && !(info.flags & CKF_TOKEN_INITIALIZED)) return slot;
+  }
+  throw Error(ErrorCode::kNotFound, "there is no free slot: set free_slot = true in the configuration");
+}
+
 CryptokiSession::CryptokiSession(CK_SLOT_ID slot) {
   check(C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, nullptr, nullptr, &handle_), "can not open a session");
 }

@@ -22,6 +22,12 @@ class Cryptoki {
   CK_TOKEN_INFO token_info(CK_SLOT_ID slot) const;
 };
 
+/// The slot of the token that `name` means: its label, its serial number, or a pkcs11: URI. Throws Error kNotFound, or
+/// kInvalidArgument when several match.
+CK_SLOT_ID find_token(const Cryptoki& cryptoki, const std::string& name);
+/// The uninitialised slot. Throws Error kNotFound.
+CK_SLOT_ID free_slot(const Cryptoki& cryptoki);
+
 /// A read/write session, closed at the end.
 class CryptokiSession {
  public:

@@ -18,6 +18,8 @@ int main(int argc, char** argv) {
   vtpm::tools::add_init(app, status);
   vtpm::tools::add_list(app, status);
   vtpm::tools::add_store(app, status);
+  vtpm::tools::add_ca(app, status);
+  vtpm::tools::add_swtpm(app, status);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -292,7 +292,26 @@ SecretBytes Commands::ecdh_zgen(uint32_t key, ByteView auth, ByteView x, ByteVie
   return secret;
 }
 
+// --- hierarchies ---
+
+void Commands::hierarchy_change_auth(uint32_t hierarchy, ByteView auth, ByteView fresh) {
+  const Password password(auth);
+  Wiped<TPM2B_AUTH> new_auth;
+  assign<TPM2B_AUTH>(new_auth, fresh);
+  VTPM_RUN(HierarchyChangeAuth, hierarchy, &password, &new_auth, nullptr);
+}
+
 // --- capabilities ---
+
+uint32_t Commands::permanent_flags() {
+  TPMS_CAPABILITY_DATA data = {};
+  TPMI_YES_NO more = TPM2_NO;
+  VTPM_RUN(GetCapability, nullptr, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_PERMANENT, 1, &more, &data, nullptr);
+  const TPML_TAGGED_TPM_PROPERTY& found = data.data.tpmProperties;
+  if (found.count != 1 || found.tpmProperty[0].property != TPM2_PT_PERMANENT)
+    instance_.fail("TPM2_GetCapability has an answer that makes no sense");
+  return found.tpmProperty[0].value;
+}
 
 std::vector<uint32_t> Commands::handles(uint32_t first) {
   const uint32_t type = first & TPM2_HR_RANGE_MASK;

@@ -72,7 +72,12 @@ class Commands {
   /// x coordinate, `octets` long.
   SecretBytes ecdh_zgen(uint32_t key, ByteView auth, ByteView x, ByteView y, size_t octets);
 
+  // --- chapter 24: hierarchies ---
+  void hierarchy_change_auth(uint32_t hierarchy, ByteView auth, ByteView fresh);
+
   // --- chapter 30: capabilities ---
+  /// TPMA_PERMANENT (Part 2, 8.6): which auth values are set.
+  uint32_t permanent_flags();
   /// Handles in use that are not below `first` and have its type octet.
   std::vector<uint32_t> handles(uint32_t first);
 

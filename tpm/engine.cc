@@ -84,16 +84,29 @@ Engine::Engine(std::shared_ptr<StateSource> source, unsigned limit)
 
 Engine::~Engine() { forget(); }
 
+namespace {
+
+/// A slot for a while. Its own address makes an owner that nobody else is; the instance is vacated, whatever happens.
+struct Visitor {
+  Hold hold = Pool::get().acquire(this, 1, 0);
+  ~Visitor() { hold->vacate(); }
+};
+
+}  // namespace
+
 SecretBytes Engine::manufacture(const std::function<void(Commands&)>& furnish) {
-  // A local address makes an owner that nobody else is; the instance is vacated, whatever happens.
-  struct Visitor {
-    Hold hold = Pool::get().acquire(this, 1, 0);
-    ~Visitor() { hold->vacate(); }
-  } visitor;
+  Visitor visitor;
   Commands& tpm = visitor.hold->commands;
   tpm.power_on_new();
   create_storage_root(tpm);
   if (furnish) furnish(tpm);
+  return visitor.hold->instance.permanent();
+}
+
+SecretBytes Engine::visit(ByteView permanent, const std::function<void(Commands&)>& work) {
+  Visitor visitor;
+  visitor.hold->commands.power_on(permanent);
+  work(visitor.hold->commands);
   return visitor.hold->instance.permanent();
 }
 

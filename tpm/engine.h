@@ -45,6 +45,9 @@ class Engine {
   /// `furnish` may add to it and look at it before that.
   static SecretBytes manufacture(const std::function<void(Commands&)>& furnish = {});
 
+  /// Boots a state that belongs to nobody's engine, runs `work`, and returns the permanent state that it then has.
+  static SecretBytes visit(ByteView permanent, const std::function<void(Commands&)>& work);
+
   /// Runs `work(Commands&)` on some free instance. The state it was booted from may be older than the newest: right for
   /// keys, which every state loads.
   template <typename F>

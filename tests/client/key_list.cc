@@ -13,12 +13,10 @@ std::map<std::string, CK_OBJECT_HANDLE> keys_of_class(const LoadedModule& module
                                                       CK_OBJECT_CLASS object_class) {
   std::map<std::string, CK_OBJECT_HANDLE> keys;
   for (CK_OBJECT_HANDLE key : find(module, session, {{CKA_CLASS, &object_class, sizeof object_class}})) {
-    // The TPM's own persistent keys (CKA_VTPM_HANDLE) may show one half only.
-    CK_ATTRIBUTE handle = {CKA_VENDOR_DEFINED | 0x56540008UL, nullptr, 0};
-    if (module->C_GetAttributeValue(session, key, &handle, 1) == CKR_OK) continue;
     char id[64];
     CK_ATTRIBUTE attribute = {CKA_ID, id, sizeof id};
     must(module->C_GetAttributeValue(session, key, &attribute, 1), "C_GetAttributeValue");
+    if (attribute.ulValueLen == 0) continue;  // the TPM's own: its storage root key has no id
     keys.emplace(std::string(id, attribute.ulValueLen), key);
   }
   return keys;

@@ -1,0 +1,58 @@
+#!/bin/bash
+# A certificate authority of one's own gives a token's TPM its identity; openssl and tpm2-tools agree on it.
+. "$(dirname "$0")/client.sh"
+: "${VTPM_TOOL:?}"
+
+(umask 077 && printf '%s' "$PIN" >pin && printf '%s\n' "$SO_PIN" >so-pin)
+swtpm_pid=
+at_exit() { [ -z "$swtpm_pid" ] || kill "$swtpm_pid" 2>/dev/null || true; }
+
+section 'an authority'
+"$VTPM_TOOL" ca create --directory ca --name 'Test CA'
+[ "$(stat -c %a ca/ca-key.pem)" = 600 ]
+openssl x509 -in ca/ca.pem -noout -ext basicConstraints,keyUsage | tee ca.out
+has ca.out 'CA:TRUE'
+refused "$VTPM_TOOL" ca create --directory ca
+openssl verify -CAfile ca/ca.pem ca/ca.pem
+
+section 'a token gets endorsement keys and certificates, visible before login'
+"$VTPM_TOOL" init --label client --so-pin-file so-pin --pin-file pin
+"$VTPM_TOOL" ca certify --directory ca --token client --pin-file pin
+for index in 0x01c00002 0x01c0000a; do
+  in_token --read-object --type cert --label "TPM certificate $index" -o $index.der
+  openssl x509 -inform DER -in $index.der -out $index.pem
+  openssl verify -ignore_critical -CAfile ca/ca.pem $index.pem # -ignore_critical: OpenSSL knows no TCG names
+  openssl x509 -in $index.pem -noout -text >$index.txt
+  has $index.txt '2.23.133.8.1'
+  has $index.txt '2.23.133.2.1'
+done
+has 0x01c00002.txt 'Public-Key: \(2048 bit\)'
+has 0x01c0000a.txt 'prime256v1'
+
+section 'they are the keys that any tool derives from this TPM'
+"$VTPM_TOOL" swtpm export --token client --pin-file pin --directory vm
+swtpm socket --tpm2 --tpmstate dir=vm --server type=unixio,path="$scratch/tpm" \
+  --ctrl type=unixio,path="$scratch/tpm.ctrl" --flags startup-clear >swtpm.log 2>&1 &
+swtpm_pid=$!
+until [ -S tpm ] && [ -S tpm.ctrl ]; do
+  kill -0 "$swtpm_pid"
+  sleep 0.1
+done
+export TPM2TOOLS_TCTI=swtpm:path=$scratch/tpm
+for kind in rsa:0x81010001:0x01c00002 ecc:0x81010002:0x01c0000a; do
+  IFS=: read -r algorithm handle index <<<"$kind"
+  tpm2_createek -c ek.ctx -G "$algorithm" -f pem -u derived.pem
+  tpm2_flushcontext -t
+  tpm2_readpublic -c "$handle" -f pem -o persistent.pem >/dev/null
+  openssl x509 -in "$index.pem" -pubkey -noout >certified.pem
+  cmp <(openssl pkey -pubin -in derived.pem) <(openssl pkey -pubin -in persistent.pem)
+  cmp <(openssl pkey -pubin -in derived.pem) <(openssl pkey -pubin -in certified.pem)
+done
+
+section 'certified again: the same keys, other certificates'
+"$VTPM_TOOL" ca certify --directory ca --token client --pin-file pin
+in_token --read-object --type cert --label 'TPM certificate 0x01c00002' -o again.der
+openssl x509 -inform DER -in again.der -pubkey -noout | cmp - <(openssl x509 -in 0x01c00002.pem -pubkey -noout)
+refused cmp again.der 0x01c00002.der
+refused "$VTPM_TOOL" ca certify --directory nowhere --token client --pin-file pin
+has refused.out nowhere

@@ -1,0 +1,113 @@
+// swtpm's files, as swtpm 0.7.1 wrote them: `swtpm_setup --tpm2 --keyfile` with the key 37…37 (32 octets, aes-256-cbc),
+// and
+// `--pwdfile` with the passphrase "password1" (pbkdf2, aes-cbc). And foreign states that were damaged.
+#include "tpm/swtpm_state.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <fstream>
+#include <iterator>
+#include <random>
+
+#include "tests/tpm/errors.h"
+#include "tpm/commands.h"
+#include "tpm/foreign_state.h"
+#include "tpm/storage_root.h"
+
+namespace vtpm::tpm {
+namespace {
+
+Bytes file(const std::string& name) {
+  std::ifstream in(std::string(VTPM_TEST_DATA) + "/swtpm/" + name, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+const Bytes kKey(32, 0x37);
+SecretBytes passphrase_key() { return swtpm_key(as_bytes("password1"), SwtpmKdf::kPbkdf2, 16); }
+
+TEST(SwtpmState, OpensWhatSwtpmWrote) {
+  for (const SecretBytes& state :
+       {unwrap_swtpm(file("key256.permall"), kKey), unwrap_swtpm(file("passphrase.permall"), passphrase_key())}) {
+    EXPECT_NO_THROW(examine_foreign_state(state));
+    bool has_root = true;
+    Engine::visit(state, [&](Commands& tpm) { has_root = find_storage_root(tpm).has_value(); });
+    EXPECT_FALSE(has_root);
+    const SecretBytes ours = adopt_foreign_state(state, {}, {});
+    Engine::visit(ours, [&](Commands& tpm) { has_root = find_storage_root(tpm).has_value(); });
+    EXPECT_TRUE(has_root);
+  }
+}
+
+TEST(SwtpmState, TellsAWrongKeyFromAMissingOne) {
+  const auto code = [](const char* name, ByteView key) { return code_of([&] { unwrap_swtpm(file(name), key); }); };
+  EXPECT_EQ(code("key256.permall", {}), ErrorCode::kLocked);
+  EXPECT_EQ(code("key256.permall", Bytes(32, 1)), ErrorCode::kAuthFailed);
+  EXPECT_EQ(code("key256.permall", Bytes(16, 0x37)), ErrorCode::kAuthFailed);
+  EXPECT_EQ(code("passphrase.permall", swtpm_key(as_bytes("password1"), SwtpmKdf::kSha512, 16)),
+            ErrorCode::kAuthFailed);
+  const SecretBytes state = unwrap_swtpm(file("key256.permall"), kKey);
+  EXPECT_EQ(code_of([&] { unwrap_swtpm(wrap_swtpm(state, {}), kKey); }), ErrorCode::kInvalidArgument);
+}
+
+TEST(SwtpmState, NoChangedOctetGetsThrough) {
+  const Bytes good = file("key256.permall");
+  ASSERT_FALSE(unwrap_swtpm(good, kKey).empty());
+  for (size_t at = 0; at < good.size(); ++at) {
+    Bytes bad = good;
+    bad[at] ^= 0x10;
+    if (at == 0) continue;  // the version of the writer; only the least one counts
+    EXPECT_ANY_THROW(unwrap_swtpm(bad, kKey)) << at;
+  }
+  for (size_t size = 0; size < good.size(); size += 7)
+    EXPECT_ANY_THROW(unwrap_swtpm(ByteView(good).first(size), kKey)) << size;
+}
+
+TEST(SwtpmState, RoundTrips) {
+  const SecretBytes state = unwrap_swtpm(file("key256.permall"), kKey);
+  for (const Bytes& key : {Bytes(), Bytes(16, 3), Bytes(32, 4)})
+    EXPECT_TRUE(equal(unwrap_swtpm(wrap_swtpm(state, key), key), state));
+  EXPECT_TRUE(equal(unwrap_swtpm(state, {}), state)) << "the bare state, as some versions wrote it";
+}
+
+TEST(SwtpmState, HexKeysNameTheirMistake) {
+  EXPECT_EQ(swtpm_hex_key(as_bytes("0x000102030405060708090a0b0c0d0e0F\n")).size(), 16u);
+  EXPECT_EQ(swtpm_hex_key(as_bytes("000102030405060708090a0b0c0d0e0F"))[15], 15);
+  try {
+    swtpm_hex_key(as_bytes("0001O2030405060708090a0b0c0d0e0f"));
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(error.sentence().find("character 5"), std::string::npos) << error.sentence();
+  }
+  EXPECT_EQ(code_of([] { swtpm_hex_key(as_bytes("0011")); }), ErrorCode::kInvalidArgument);
+}
+
+TEST(SwtpmState, ATpm12IsRefused) {
+  const Bytes other(100, 5);
+  EXPECT_EQ(code_of([&] { unwrap_swtpm(wrap_swtpm(other, {}), {}); }), ErrorCode::kUnsupported);
+}
+
+// VTPM_MUTATIONS=10000 is the long run.
+TEST(ForeignState, DamagedStatesNeverHarmTheCaller) {
+  const SecretBytes state = unwrap_swtpm(file("passphrase.permall"), passphrase_key());
+  const char* asked = getenv("VTPM_MUTATIONS");
+  const unsigned rounds = asked ? static_cast<unsigned>(atoi(asked)) : 200;
+  std::mt19937 random(20240817);
+  unsigned refused = 0;
+  for (unsigned i = 0; i < rounds; ++i) {
+    SecretBytes bad = state.clone();
+    for (unsigned changes = 1 + random() % 4; changes > 0; --changes)
+      bad[random() % bad.size()] = static_cast<uint8_t>(random());
+    try {
+      examine_foreign_state(bad);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kCorrupt) << error.sentence();
+      ++refused;
+    }
+  }
+  EXPECT_GT(refused, 0u);
+  RecordProperty("refused", static_cast<int>(refused));
+}
+
+}  // namespace
+}  // namespace vtpm::tpm

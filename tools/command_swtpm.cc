@@ -1,0 +1,178 @@
+// vtpm-token swtpm: the TPM's state from and to the state directories of swtpm, which virtual machines use.
+#include <algorithm>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <memory>
+
+#include "crypto/error.h"
+#include "pkcs11/refusal.h"
+#include "tools/commands.h"
+#include "tools/cryptoki_client.h"
+#include "tools/open_token.h"
+#include "tools/secret_source.h"
+#include "tpm/foreign_state.h"
+#include "tpm/swtpm_state.h"
+
+namespace vtpm::tools {
+namespace {
+
+struct SwtpmOptions {
+  std::string directory;
+  std::string label, token;
+  SecretSource so_pin{"SO PIN", "vtpm.so-pin", "", -1};
+  SecretSource pin{"User PIN", "vtpm.user-pin", "", -1};
+  std::string key_file, key_format = "hex", passphrase_file, kdf = "pbkdf2", mode = "aes-cbc";
+  std::string owner_auth_file, endorsement_auth_file, lockout_auth_file;
+  bool overwrite = false, discard_volatile = false;
+};
+
+/// All octets of a file, which may be a secret.
+SecretBytes read_all(const std::string& path) {
+  constexpr size_t kMost = 4096;
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw Error(ErrorCode::kIo, "can not read " + path);
+  SecretBytes contents(kMost);
+  file.read(reinterpret_cast<char*>(contents.data()), kMost);
+  contents.resize(static_cast<size_t>(file.gcount()));
+  return contents;
+}
+
+SecretBytes auth_from(const std::string& path) {
+  if (path.empty()) return {};
+  return SecretSource{"auth value", "", path, -1}.read(/*confirm=*/false).value_or(SecretBytes());
+}
+
+SecretBytes state_key(const SwtpmOptions& options) {
+  const size_t octets = options.mode == "aes-256-cbc" ? 32 : 16;
+  if (!options.passphrase_file.empty()) {
+    // swtpm takes the file as it is, up to 32 octets, a line's end included.
+    SecretBytes passphrase = read_all(options.passphrase_file);
+    constexpr size_t kMost = 32;
+    passphrase.resize(std::min(passphrase.size(), kMost));
+    return tpm::swtpm_key(passphrase, options.kdf == "sha512" ? tpm::SwtpmKdf::kSha512 : tpm::SwtpmKdf::kPbkdf2,
+                          octets);
+  }
+  if (options.key_file.empty()) return {};
+  SecretBytes contents = read_all(options.key_file);
+  SecretBytes key = options.key_format == "binary" ? std::move(contents) : tpm::swtpm_hex_key(contents);
+  if (key.size() != 16 && key.size() != 32)
+    throw Error(ErrorCode::kInvalidArgument, options.key_file + " does not hold a key of 16 or 32 octets");
+  return key;
+}
+
+SecretBytes state_from(const SwtpmOptions& options, const tpm::SwtpmDirectory& directory) {
+  if (directory.suspended() && !options.discard_volatile) {
+    throw Error(ErrorCode::kUnsupported, options.directory +
+                                             " is of a suspended machine: shut it down, or give --discard-volatile to "
+                                             "take the permanent state as after a power cut");
+  }
+  const SecretBytes foreign = tpm::unwrap_swtpm(directory.permanent(), state_key(options));
+  tpm::examine_foreign_state(foreign);
+  return tpm::adopt_foreign_state(foreign,
+                                  {auth_from(options.owner_auth_file), auth_from(options.endorsement_auth_file),
+                                   auth_from(options.lockout_auth_file)},
+                                  {});
+}
+
+/// A new token; its serial number.
+std::string make_token(const std::string& label, SecretBytes& so_pin, SecretBytes& pin) {
+  unsigned char padded[sizeof(CK_TOKEN_INFO::label)];
+  if (label.empty() || label.size() > sizeof padded || label.find(':') != std::string::npos)
+    throw Error(ErrorCode::kInvalidArgument, "a label has 1 to 32 octets and no ':'");
+  std::fill(std::begin(padded), std::end(padded), ' ');
+  std::copy(label.begin(), label.end(), padded);
+  const Cryptoki cryptoki;
+  const CK_SLOT_ID slot = free_slot(cryptoki);
+  check(C_InitToken(slot, so_pin.data(), so_pin.size(), padded), "can not make the token");
+  const CryptokiSession session(slot);
+  check(C_Login(session.handle(), CKU_SO, so_pin.data(), so_pin.size()), "the SO can not log in");
+  check(C_InitPIN(session.handle(), pin.data(), pin.size()), "can not set the user PIN");
+  return trimmed(cryptoki.token_info(slot).serialNumber);
+}
+
+void import_state(const SwtpmOptions& options) {
+  if (options.label.empty() == options.token.empty())
+    throw Error(ErrorCode::kInvalidArgument,
+                "give --label for a new token, or --token for one whose TPM has travelled");
+  auto pin = options.pin.read(/*confirm=*/!options.label.empty());
+  if (!pin)
+    throw Error(ErrorCode::kInvalidArgument, "a user PIN is needed: give --pin-file, --pin-fd, or use a terminal");
+  const tpm::SwtpmDirectory directory(options.directory, tpm::SwtpmDirectory::Mode::kRead);
+  const SecretBytes state = state_from(options, directory);
+  std::string name = options.token;
+  if (!options.label.empty()) {
+    auto so_pin = options.so_pin.read(/*confirm=*/true);
+    if (!so_pin) throw Error(ErrorCode::kInvalidArgument, "an SO PIN is needed: give --so-pin-file or --so-pin-fd");
+    name = make_token(options.label, *so_pin, *pin);
+  }
+  const auto token = open_token(name, *pin);
+  token->replace_tpm(state);
+  std::cout << "Token " << token->identity().serial << " now has the TPM of " << options.directory << ".\n"
+            << "Do not run both: they are one TPM, and would answer as two.\n";
+}
+
+void export_state(const SwtpmOptions& options) {
+  if (options.token.empty()) throw Error(ErrorCode::kInvalidArgument, "--token is needed");
+  const SecretBytes key = state_key(options);
+  const auto token = open_token(options.token, options.pin);
+  const SecretBytes state = token->tpm_state();
+  tpm::SwtpmDirectory directory(options.directory, tpm::SwtpmDirectory::Mode::kWrite);
+  directory.write(tpm::wrap_swtpm(state, key), options.overwrite);
+  std::cout << "The TPM of token " << token->identity().serial << " is in " << options.directory
+            << (key.empty() ? ", in clear: whoever reads it has its keys.\n" : ", encrypted.\n");
+}
+
+void add_common(CLI::App& command, SwtpmOptions& options) {
+  command.add_option("--directory", options.directory, "The state directory of swtpm")->required();
+  command.add_option("--token", options.token, "The token: label, serial number or pkcs11: URI");
+  command.add_option("--pin-file", options.pin.file, "Take the user PIN from the first line of a file");
+  command.add_option("--pin-fd", options.pin.descriptor, "Take the user PIN from an open descriptor");
+  auto* key = command.add_option("--key-file", options.key_file, "The key of the state files");
+  command.add_option("--key-format", options.key_format, "hex or binary")->check(CLI::IsMember({"hex", "binary"}));
+  command.add_option("--passphrase-file", options.passphrase_file, "The passphrase of the state files")->excludes(key);
+  command.add_option("--kdf", options.kdf, "How swtpm makes a key of it: pbkdf2 or sha512")
+      ->check(CLI::IsMember({"pbkdf2", "sha512"}));
+  command.add_option("--mode", options.mode, "aes-cbc or aes-256-cbc, for a passphrase")
+      ->check(CLI::IsMember({"aes-cbc", "aes-256-cbc"}));
+}
+
+/// A Refusal of the token is an error of the tool.
+template <typename F>
+auto as_tool(F&& work) {
+  try {
+    return work();
+  } catch (const pkcs11::Refusal& refusal) {
+    throw Error(ErrorCode::kInternal, refusal.what());
+  }
+}
+
+}  // namespace
+
+void add_swtpm(CLI::App& app, ExitStatus&) {
+  CLI::App* swtpm = app.add_subcommand("swtpm", "Move a TPM's state from and to swtpm (virtual machines)");
+  swtpm->require_subcommand(1);
+  auto options = std::make_shared<SwtpmOptions>();
+
+  CLI::App* import = swtpm->add_subcommand("import", "Take the TPM of a swtpm state directory into a token");
+  add_common(*import, *options);
+  import->add_option("--label", options->label, "Make a new token with this label");
+  import->add_option("--so-pin-file", options->so_pin.file, "Take the SO PIN from the first line of a file");
+  import->add_option("--so-pin-fd", options->so_pin.descriptor, "Take the SO PIN from an open descriptor");
+  import->add_option("--owner-auth-file", options->owner_auth_file, "The auth value of the owner hierarchy");
+  import->add_option("--endorsement-auth-file", options->endorsement_auth_file, "… of the endorsement hierarchy");
+  import->add_option("--lockout-auth-file", options->lockout_auth_file, "… of the lockout hierarchy");
+  import->add_flag("--discard-volatile", options->discard_volatile, "Take a suspended machine as after a power cut");
+  import->footer("The auth values of the hierarchies are cleared: the token's PIN guards the TPM from then on.");
+  import->callback([options] { as_tool([&] { import_state(*options);
+});
+}  // namespace vtpm::tools
+);
+
+CLI::App* out = swtpm->add_subcommand("export", "Write the TPM of a token as a swtpm state directory");
+add_common(*out, *options);
+out->add_flag("--overwrite", options->overwrite, "Replace the TPM that the directory holds");
+out->callback([options] { as_tool([&] { export_state(*options); }); });
+}
+
+}  // namespace vtpm::tools

@@ -1,0 +1,27 @@
+// A permanent state that somebody else wrote.
+//
+// libtpms trusts the state that it boots from. So a foreign one is first booted and walked in a child process with
+// limits; only what a child survived is booted in this process. Used by the command-line tool, never by the module:
+// the module makes no processes.
+#pragma once
+
+#include "crypto/bytes.h"
+#include "tpm/engine.h"
+
+namespace vtpm::tpm {
+
+/// Boots the state in a child (20 s of CPU, no files, no core), reads every NV index and persistent object, makes a key
+/// and signs. Throws Error kCorrupt with a sentence when the child does not get through.
+void examine_foreign_state(ByteView state);
+
+/// Auth values of the foreign TPM, as far as they are set.
+struct HierarchyAuths {
+  SecretBytes owner, endorsement, lockout;
+};
+/// What it takes to make an examined state a token's: the hierarchies' auth values are cleared (the PIN guards the
+/// state from now on), and a storage root key of ours is persisted beside what is there. `furnish` looks at the result.
+/// Throws Error kAuthFailed that names the auth value that is set and was not given, or is wrong.
+SecretBytes adopt_foreign_state(ByteView state, const HierarchyAuths& auths,
+                                const std::function<void(Commands&)>& furnish);
+
+}  // namespace vtpm::tpm

@@ -1,0 +1,294 @@
+#include "tpm/swtpm_state.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <map>
+
+#include "crypto/aes_cbc.h"
+#include "crypto/digest.h"
+#include "crypto/error.h"
+#include "crypto/kdf.h"
+#include "crypto/random.h"
+
+namespace vtpm::tpm {
+
+namespace {
+
+constexpr const char* kPermanent = "tpm2-00.permall";
+constexpr const char* kLockFile = ".lock";
+constexpr size_t kMostOctets = 4 << 20;  // libtpms' largest state is a twentieth of it
+
+constexpr uint8_t kVersion = 2, kLeastVersion = 1;
+constexpr uint16_t kHeaderOctets = 10;
+constexpr uint16_t kEncrypted = 1 << 0, kMigrationEncrypted = 1 << 1, kMigrationData = 1 << 2, kKey256 = 1 << 3;
+enum Tag : uint16_t { kData = 1, kCipherText = 2, kHmac = 3, kIv = 6 };
+
+// libtpms: version and magic of its TPM 2 permanent state.
+constexpr uint8_t kMagic[] = {0xab, 0x36, 0x47, 0x23};
+
+uint32_t number(ByteView octets) {
+  uint32_t value = 0;
+  for (const uint8_t octet : octets) value = value << 8 | octet;
+  return value;
+}
+
+void put(Bytes& out, uint32_t value, size_t octets) {
+  for (size_t i = octets; i-- > 0;) out.push_back(static_cast<uint8_t>(value >> (8 * i)));
+}
+
+void put_field(Bytes& out, Tag tag, ByteView contents) {
+  put(out, tag, 2);
+  put(out, static_cast<uint32_t>(contents.size()), 4);
+  append(out, contents);
+}
+
+[[noreturn]] void broken() {
+  throw Error(ErrorCode::kCorrupt, "the file is not the state of a TPM 2.0 as swtpm writes it");
+}
+
+bool is_permanent_state(ByteView state) { return state.size() > 6 && equal(state.subspan(2, 4), kMagic); }
+
+std::map<uint16_t, ByteView> fields_of(ByteView octets) {
+  std::map<uint16_t, ByteView> fields;
+  while (!octets.empty()) {
+    if (octets.size() < 6) broken();
+    const size_t size = number(octets.subspan(2, 4));
+    if (size > octets.size() - 6) broken();
+    fields[static_cast<uint16_t>(number(octets.first(2)))] = octets.subspan(6, size);
+    octets = octets.subspan(6 + size);
+  }
+  return fields;
+}
+
+Bytes mac(ByteView key, ByteView cipher_text, ByteView iv) {
+  return crypto::Hmac(crypto::Hash::kSha256, key).begin().update(cipher_text).update(iv).finish();
+}
+
+SecretBytes decrypt(const std::map<uint16_t, ByteView>& fields, ByteView key) {
+  const auto field = [&](Tag tag) {
+    const auto found = fields.find(tag);
+    if (found == fields.end()) broken();
+    return found->second;
+  };
+  const ByteView cipher_text = field(kCipherText), iv = field(kIv);
+  if (iv.size() < crypto::kAesBlock || cipher_text.empty() || cipher_text.size() % crypto::kAesBlock != 0) broken();
+  if (!constant_time_equal(mac(key, cipher_text, iv), field(kHmac)))
+    throw Error(ErrorCode::kAuthFailed, "the swtpm state does not open: is this the wrong key or passphrase?");
+  SecretBytes plain = crypto::aes_cbc_decrypt(key, iv.first(crypto::kAesBlock), cipher_text);
+  const size_t padding = plain[plain.size() - 1];
+  if (padding == 0 || padding > key.size() || padding > plain.size()) broken();
+  plain.resize(plain.size() - padding);
+  return plain;
+}
+
+int digit(uint8_t c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+[[noreturn]] void io_error(const std::string& what) {
+  throw Error(errno == ENOSPC ? ErrorCode::kNoSpace : ErrorCode::kIo, what + ": " + std::strerror(errno));
+}
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  const int fd_;
+};
+
+}  // namespace
+
+SecretBytes swtpm_key(ByteView passphrase, SwtpmKdf kdf, size_t octets) {
+  constexpr uint32_t kIterations = 1000;  // swtpm's
+  if (kdf == SwtpmKdf::kPbkdf2) return crypto::pbkdf2_sha512(passphrase, as_bytes("swtpm"), kIterations, octets);
+  Bytes hash = crypto::digest(crypto::Hash::kSha512, passphrase);
+  SecretBytes key(ByteView(hash).first(octets));
+  wipe(hash.data(), hash.size());
+  return key;
+}
+
+SecretBytes swtpm_hex_key(ByteView text) {
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' '))
+    text = text.first(text.size() - 1);
+  const size_t prefix = text.size() >= 2 && text[0] == '0' && (text[1] == 'x' || text[1] == 'X') ? 2 : 0;
+  const ByteView digits = text.subspan(prefix);
+  SecretBytes key(digits.size() / 2);
+  for (size_t i = 0; i < digits.size(); ++i) {
+    const int value = digit(digits[i]);
+    if (value < 0) {
+      throw Error(ErrorCode::kInvalidArgument,
+                  "character " + std::to_string(prefix + i + 1) + " of the key is not a hexadecimal digit");
+    }
+    if (i / 2 < key.size()) key[i / 2] = static_cast<uint8_t>(key[i / 2] << 4 | value);
+  }
+  if (digits.size() != 32 && digits.size() != 64) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "a key has 32 or 64 hexadecimal digits, not " + std::to_string(digits.size()));
+  }
+  return key;
+}
+
+SecretBytes unwrap_swtpm(ByteView file, ByteView key) {
+  if (is_permanent_state(file)) {
+    if (!key.empty()) throw Error(ErrorCode::kInvalidArgument, "a key was given, but the swtpm state is clear text");
+    return SecretBytes(file);
+  }
+  if (file.size() < kHeaderOctets || number(file.subspan(2, 2)) != kHeaderOctets ||
+      number(file.subspan(6, 4)) != file.size() || file[0] < kLeastVersion)
+    broken();
+  if (file[1] > kVersion) throw Error(ErrorCode::kUnsupported, "the swtpm state was written by a newer swtpm");
+  const auto flags = static_cast<uint16_t>(number(file.subspan(4, 2)));
+  if (flags & (kMigrationEncrypted | kMigrationData))
+    throw Error(ErrorCode::kUnsupported, "the file holds migration data, not the state of a swtpm directory");
+  if (flags & ~(kEncrypted | kKey256)) broken();
+  const auto fields = fields_of(file.subspan(kHeaderOctets));
+  SecretBytes state;
+  if (flags & kEncrypted) {
+    if (key.empty()) throw Error(ErrorCode::kLocked, "the swtpm state is encrypted: its key or passphrase is needed");
+    const size_t octets = flags & kKey256 ? 32 : 16;
+    if (key.size() != octets) {
+      throw Error(ErrorCode::kAuthFailed, "the swtpm state is encrypted with a key of " + std::to_string(octets * 8) +
+                                              " bits, the one given has " + std::to_string(key.size() * 8));
+    }
+    state = decrypt(fields, key);
+  } else {
+    if (!key.empty()) throw Error(ErrorCode::kInvalidArgument, "a key was given, but the swtpm state is clear text");
+    const auto found = fields.find(kData);
+    if (found == fields.end()) broken();
+    state = SecretBytes(found->second);
+  }
+  if (!is_permanent_state(state)) {
+    throw Error(ErrorCode::kUnsupported,
+                "the file does not hold the state of a TPM 2.0; a TPM 1.2 has other keys and can not be a token");
+  }
+  return state;
+}
+
+Bytes wrap_swtpm(ByteView state, ByteView key) {
+  Bytes body;
+  uint16_t flags = 0;
+  if (key.empty()) {
+    put_field(body, kData, state);
+  } else {
+    flags = kEncrypted | (key.size() == 32 ? kKey256 : 0);
+    SecretBytes padded(state);
+    const auto padding = static_cast<uint8_t>(key.size() - state.size() % key.size());
+    for (unsigned i = 0; i < padding; ++i) padded.append({&padding, 1});
+    const Bytes iv = crypto::random_bytes(key.size());
+    const Bytes cipher_text = crypto::aes_cbc_encrypt(key, ByteView(iv).first(crypto::kAesBlock), padded);
+    put_field(body, kCipherText, cipher_text);
+    put_field(body, kHmac, mac(key, cipher_text, iv));
+    put_field(body, kIv, iv);
+  }
+  Bytes file = {kVersion, kLeastVersion};
+  put(file, kHeaderOctets, 2);
+  put(file, flags, 2);
+  put(file, static_cast<uint32_t>(kHeaderOctets + body.size()), 4);
+  append(file, body);
+  return file;
+}
+
+SwtpmDirectory::SwtpmDirectory(std::string path, Mode mode) : path_(std::move(path)) {
+  if (mode == Mode::kWrite && mkdir(path_.c_str(), 0700) != 0 && errno != EEXIST) io_error(path_);
+  directory_ = open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory_ < 0) {
+    if (errno == ENOENT || errno == ENOTDIR)
+      throw Error(ErrorCode::kNotFound, path_ + " is not a directory: name the one that swtpm keeps its state in");
+    io_error(path_);
+  }
+  try {
+    lock_ = openat(directory_, kLockFile, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
+    if (lock_ < 0) io_error(path_ + "/" + kLockFile);
+    struct flock whole = {};
+    whole.l_type = F_WRLCK;
+    whole.l_whence = SEEK_SET;
+    if (fcntl(lock_, F_SETLK, &whole) != 0) {
+      if (errno == EACCES || errno == EAGAIN)
+        throw Error(ErrorCode::kLocked, "swtpm runs on " + path_ + ": shut its machine down first");
+      io_error(path_ + "/" + kLockFile);
+    }
+    if (faccessat(directory_, kPermanent, F_OK, 0) != 0 && faccessat(directory_, "tpm-00.permall", F_OK, 0) == 0) {
+      throw Error(ErrorCode::kUnsupported,
+                  path_ + " holds the state of a TPM 1.2 (tpm-00.permall); only a TPM 2.0 can be a token");
+    }
+  } catch (...) {
+    if (lock_ >= 0) close(lock_);
+    close(directory_);
+    throw;
+  }
+}
+
+SwtpmDirectory::~SwtpmDirectory() {
+  close(lock_);
+  close(directory_);
+}
+
+std::optional<Bytes> SwtpmDirectory::read(const char* name) const {
+  const Descriptor file(openat(directory_, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  if (file.get() < 0) {
+    if (errno == ENOENT) return std::nullopt;
+    io_error(path_ + "/" + name);
+  }
+  Bytes contents;
+  uint8_t part[16384];
+  for (;;) {
+    const ssize_t got = ::read(file.get(), part, sizeof part);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) io_error(path_ + "/" + name);
+    if (got == 0) break;
+    append(contents, {part, static_cast<size_t>(got)});
+    if (contents.size() > kMostOctets) throw Error(ErrorCode::kCorrupt, path_ + "/" + name + " is too large");
+  }
+  wipe(part, sizeof part);
+  return contents;
+}
+
+Bytes SwtpmDirectory::permanent() const {
+  auto contents = read(kPermanent);
+  if (!contents) throw Error(ErrorCode::kNotFound, path_ + " holds no TPM 2.0 state (" + kPermanent + ")");
+  return std::move(*contents);
+}
+
+bool SwtpmDirectory::suspended() const {
+  const auto exists = [&](const char* name) { return faccessat(directory_, name, F_OK, 0) == 0; };
+  return exists("tpm2-00.volatilestate") || exists("tpm2-00.savestate");
+}
+
+void SwtpmDirectory::write(ByteView contents, bool overwrite) {
+  if (!overwrite && faccessat(directory_, kPermanent, F_OK, 0) == 0)
+    throw Error(ErrorCode::kExists, path_ + " holds a TPM 2.0 state already");
+  constexpr const char* kTemporary = "TMP2-00.permall";  // swtpm's own name for it
+  {
+    const Descriptor file(openat(directory_, kTemporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (file.get() < 0) io_error(path_ + "/" + kTemporary);
+    while (!contents.empty()) {
+      const ssize_t put = ::write(file.get(), contents.data(), contents.size());
+      if (put < 0 && errno == EINTR) continue;
+      if (put < 0) {
+        const int reason = errno;
+        unlinkat(directory_, kTemporary, 0);
+        errno = reason;
+        io_error(path_);
+      }
+      contents = contents.subspan(static_cast<size_t>(put));
+    }
+    if (fsync(file.get()) != 0) io_error(path_);
+  }
+  if (renameat(directory_, kTemporary, directory_, kPermanent) != 0 || fsync(directory_) != 0) io_error(path_);
+}
+
+}  // namespace vtpm::tpm

@@ -1,0 +1,57 @@
+// The state directory of swtpm 0.7, which runs the same libtpms for virtual machines.
+//
+// A directory holds `tpm2-00.permall` (the permanent state, the same octets as ours), and `tpm2-00.volatilestate` or
+// `tpm2-00.savestate` while a machine is suspended; `.lock`, a POSIX lock on which a running swtpm holds. A file is a
+// header of ten octets (version 2, least version 1, header size, flags, total size) and fields (tag, 32-bit length,
+// octets), big-endian. Encrypted, it has three fields: AES-CBC cipher text, HMAC-SHA-256 over cipher text and IV under
+// the same key, and the IV, which swtpm makes as long as the key and of which AES uses the first 16 octets. The padding
+// is PKCS#7's, to a multiple of the key's size. Some versions wrote the bare state; that is read too.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "crypto/bytes.h"
+
+namespace vtpm::tpm {
+
+/// How swtpm makes a key from a passphrase (its option kdf=).
+enum class SwtpmKdf { kPbkdf2, kSha512 };
+/// `octets`: 16 for aes-cbc, 32 for aes-256-cbc.
+SecretBytes swtpm_key(ByteView passphrase, SwtpmKdf kdf, size_t octets);
+/// Hexadecimal with an optional 0x, white space at the end; 32 or 64 digits. Throws kInvalidArgument that names the
+/// place.
+SecretBytes swtpm_hex_key(ByteView text);
+
+/// The state inside of a file. `key`: empty for none. Throws Error: kCorrupt (structure), kAuthFailed (wrong key, or
+/// changed), kLocked (it is encrypted and there is no key), kInvalidArgument (a key, but it is not encrypted),
+/// kUnsupported (TPM 1.2, migration data, something newer).
+SecretBytes unwrap_swtpm(ByteView file, ByteView key);
+/// A file with the state; encrypted if there is a key of 16 or 32 octets.
+Bytes wrap_swtpm(ByteView state, ByteView key);
+
+/// A state directory, locked against swtpm while this lives.
+class SwtpmDirectory {
+ public:
+  enum class Mode { kRead, kWrite };
+  /// kWrite makes the directory (0700) if need be. Throws Error: kNotFound, kIo, kLocked (swtpm runs on it),
+  /// kUnsupported (it holds a TPM 1.2), kExists is `write`'s.
+  SwtpmDirectory(std::string path, Mode mode);
+  ~SwtpmDirectory();
+  SwtpmDirectory(const SwtpmDirectory&) = delete;
+  SwtpmDirectory& operator=(const SwtpmDirectory&) = delete;
+
+  /// tpm2-00.permall. Throws kNotFound.
+  Bytes permanent() const;
+  /// A machine was suspended: its state goes on only together with the volatile one.
+  bool suspended() const;
+  /// Replaces tpm2-00.permall by rename, synced; 0600. Throws kExists unless `overwrite`.
+  void write(ByteView file, bool overwrite);
+
+ private:
+  std::optional<Bytes> read(const char* name) const;
+  const std::string path_;
+  int directory_ = -1, lock_ = -1;
+};
+
+}  // namespace vtpm::tpm
