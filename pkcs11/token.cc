@@ -129,6 +129,7 @@ void Token::initialise(const std::string& path, const Config& config, const Iden
 std::shared_ptr<Token> Token::open(const std::string& path, const Config& config) {
   std::shared_ptr<Token> token(new Token(store::Vault::open(path), config));
   token->read_identity();
+  for (const std::string& finding : token->vault_->findings()) log_line(LogLevel::kWarning, path + ": " + finding);
   return token;
 }
 

@@ -15,7 +15,7 @@ namespace {
 
 using Exclusive = std::unique_lock<RwLock>;
 
-constexpr uint64_t kMinFreeAfter = 64 << 10, kMaxFreeAfter = 4 << 20, kSizeUnit = 4096;
+constexpr uint64_t kMinFreeAfter = 64 << 10, kMaxFreeAfter = 4 << 20;
 constexpr size_t kWriteOctets = 1 << 20;
 
 // Gathers small pieces into large writes.
@@ -102,7 +102,7 @@ void keep_distance(Output& out, const LogEntry& entry, FirstCopies& copies) {
 
 // The number up to which the new file holds all that there is: of its last entry, unless the old one's end was missing.
 uint64_t base_of(const ScanResult& scan) {
-  bool end_is_missing = !scan.damage.empty() && scan.damage.back().before == ~uint64_t{0};
+  bool end_is_missing = !scan.damage.empty() && scan.damage.back().before == kNothingFollows;
   return end_is_missing ? scan.end.last : scan.entries.back().sequence.number;
 }
 
@@ -130,7 +130,7 @@ void write_compacted(const File& from, const StoreHeader& header, const ScanResu
     }
   }
   uint64_t free = std::clamp(out.offset() / 4, kMinFreeAfter, kMaxFreeAfter);
-  uint64_t size = (out.offset() + free + kSizeUnit - 1) / kSizeUnit * kSizeUnit;
+  uint64_t size = round_up(out.offset() + free, kGrowthUnit);
   if (size > kMaxStoreOctets) throw Error(ErrorCode::kNoSpace, "the store is as large as a store may be");
   Bytes tail = free_header(size - kEndOctets - out.offset());
   out.write(tail);
