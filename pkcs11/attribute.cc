@@ -111,11 +111,9 @@ bool well_formed(const AttributeRow& row, ByteView value) {
 }
 
 Template::Template(const CK_ATTRIBUTE* rows, CK_ULONG count) {
-  // No real template is longer; a wild count must not make us read far beyond the caller's array or allocate for it.
-  constexpr CK_ULONG kMostRows = 1024;
   constexpr CK_ULONG kMostOctets = 16 << 20;
   refuse_if(count > 0 && rows == nullptr, CKR_ARGUMENTS_BAD, "the template is a null pointer");
-  refuse_if(count > kMostRows, CKR_ARGUMENTS_BAD, "the template has an absurd number of attributes");
+  refuse_if(count > kMostTemplateRows, CKR_ARGUMENTS_BAD, "the template has an absurd number of attributes");
   rows_.reserve(count);
   for (CK_ULONG i = 0; i < count; ++i) {
     CK_ATTRIBUTE row;

@@ -102,6 +102,9 @@ class AttributeMap {
 using Attributes = AttributeMap<Bytes>;
 using SecretAttributes = AttributeMap<std::vector<uint8_t, ArenaAllocator<uint8_t>>>;
 
+/// No real template is longer; a wild count must not make us read far beyond the caller's array or allocate for it.
+constexpr CK_ULONG kMostTemplateRows = 1024;
+
 /// A caller's template, checked once at the door: no null pointer with a length, every known attribute well formed, no
 /// attribute twice with different values. Values stay where the caller has them.
 class Template {

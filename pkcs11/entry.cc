@@ -15,7 +15,6 @@ LogLevel level_of(CK_RV rv) {
     case CKR_DEVICE_REMOVED:
     case CKR_GENERAL_ERROR:
     case CKR_HOST_MEMORY:
-    case CKR_TOKEN_NOT_RECOGNIZED:
       return LogLevel::kError;
     default:
       return LogLevel::kInfo;

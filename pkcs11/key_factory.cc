@@ -143,6 +143,11 @@ bool choose_resident(const Attributes& object, bool able, const KeyMaking& makin
   return demanded || (honours && !declined && making.placement != Placement::kSoftware);
 }
 
+void check_always_authenticate(const Draft& draft) {
+  refuse_if(draft.shown.flag(CKA_ALWAYS_AUTHENTICATE) && !draft.is_private(), CKR_TEMPLATE_INCONSISTENT,
+            "CKA_ALWAYS_AUTHENTICATE is for keys with CKA_PRIVATE CK_TRUE (4.9)");
+}
+
 void finish_private_key(Draft& draft, const PublicKey& key, bool resident, bool local, CK_ULONG mechanism) {
   describe_private_key(key, draft.shown);
   describe_origin(draft.shown, local, mechanism);
@@ -219,6 +224,7 @@ KeyPairDraft generate_key_pair(const Mechanism& mechanism, const Template& publi
                     generated_draft(CKO_PRIVATE_KEY, type, private_template, making.so)};
   Attributes& public_shown = pair.public_key.shown;
   Attributes& private_shown = pair.private_key.shown;
+  check_always_authenticate(pair.private_key);
   // One CKA_ID for both halves, whichever template gives it.
   if (private_shown.get(CKA_ID).empty()) private_shown.set(CKA_ID, public_shown.get(CKA_ID));
   if (public_shown.get(CKA_ID).empty()) public_shown.set(CKA_ID, private_shown.get(CKA_ID));
@@ -288,6 +294,7 @@ MadeKey import_ec(Draft& draft, const KeyMaking& making) {
 void import_private_key(Draft& draft, const KeyMaking& making) {
   const bool rsa = draft.shown.number(CKA_KEY_TYPE) == CKK_RSA;
   refuse_if(rsa && !draft.shown.has(CKA_PUBLIC_EXPONENT), CKR_TEMPLATE_INCOMPLETE, "CKA_PUBLIC_EXPONENT is missing");
+  check_always_authenticate(draft);
   try {
     MadeKey key = rsa ? import_rsa(draft, making) : import_ec(draft, making);
     finish_private_key(draft, key.public_key, key.resident, /*local=*/false, 0);

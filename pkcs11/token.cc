@@ -99,6 +99,7 @@ void Token::initialise(const std::string& path, const Config& config, const Iden
 std::shared_ptr<Token> Token::open(const std::string& path, const Config& config) {
   std::shared_ptr<Token> token(new Token(store::Vault::open(path), config));
   token->read_identity();
+  for (const std::string& finding : token->vault_->findings()) log_line(LogLevel::kWarning, path + ": " + finding);
   return token;
 }
 
@@ -305,9 +306,11 @@ std::vector<ObjectPtr> Token::objects() {
 
 std::vector<CK_OBJECT_HANDLE> Token::add(std::vector<Draft> drafts, CK_SESSION_HANDLE owner) {
   std::vector<std::string> ids;
+  std::vector<bool> in_nv;
   bool stored = false;
   for (Draft& draft : drafts) {
     separate_secrets(draft);
+    in_nv.push_back(prepare_nv_object(draft));
     ids.push_back(new_id());
     draft.shown.set(CKA_UNIQUE_ID, as_bytes(ids.back()));
     stored = stored || draft.is_token();
@@ -319,7 +322,7 @@ std::vector<CK_OBJECT_HANDLE> Token::add(std::vector<Draft> drafts, CK_SESSION_H
     for (size_t i = 0; i < drafts.size(); ++i) {
       Draft& draft = drafts[i];
       if (!draft.is_token()) continue;
-      if (prepare_nv_object(draft)) {
+      if (in_nv[i]) {
         CK_ULONG index = *draft.shown.number(CKA_VTPM_NV_INDEX);
         refuse_if(!tpm, CKR_USER_NOT_LOGGED_IN, "the TPM is open after login only");
         if (index == kAnyNvIndex) index = tpm->use_current(free_nv_index);

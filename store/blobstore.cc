@@ -166,6 +166,20 @@ void Blobstore::take_end(ScanResult scan) {
   applied_ = end_.last;
 }
 
+std::vector<std::string> Blobstore::findings() const {
+  Shared gate(gate_);
+  std::vector<std::string> found;
+  if (cut_off_) {
+    found.push_back("the end of the file is missing; nothing can be added before it is repaired");
+  } else if (!intact_end_) {
+    found.push_back("the log's end is unclean; the next process that writes cleans it");
+  }
+  if (!index_.gaps().empty()) {
+    found.push_back("entries are lost whose names can not be read: what may be outdated by them is refused");
+  }
+  return found;
+}
+
 bool Blobstore::nothing_appended() const {
   uint8_t seen[kProbeOctets];
   size_t count = file_->read_at(end_.offset, MutableByteView(seen, probe_.size()));
@@ -384,7 +398,8 @@ Blobstore::LoginLock Blobstore::lock_login() {
     check_usable();
     file = file_;
   }
-  file->lock(LockByte::kLogin, LockMode::kExclusive, true);
+  // Logins to a read-only store are not counted, and its descriptor can not be locked exclusively.
+  if (!read_only_) file->lock(LockByte::kLogin, LockMode::kExclusive, true);
   return LoginLock(std::move(held), std::move(file));
 }
 

@@ -69,6 +69,9 @@ class Blobstore {
   std::optional<Stored> examine(std::string_view name) const;
   void mark_tampered(const std::string& name);
 
+  /// What is wrong with the file as a whole, as it was last read: sentences for a log. Empty: nothing.
+  std::vector<std::string> findings() const;
+
   class Writer;
   Writer begin();
 

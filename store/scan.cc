@@ -1,7 +1,6 @@
 #include "store/scan.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
 #include "crypto/error.h"
@@ -105,17 +104,17 @@ class Walk {
     return true;
   }
 
-  // The last free entry with one flipped bit: its octets follow from the size of the file.
-  std::optional<uint64_t> free_with_a_flip(ByteView head) {
-    uint64_t rest = reader_.size() - at_;
-    if (rest < kMinFreeOctets + kEndOctets) return std::nullopt;
-    Bytes expected = free_header(rest - kEndOctets);
-    if (head.size() < expected.size()) return std::nullopt;
-    int flipped = 0;
-    for (size_t i = 0; i < expected.size() && flipped < 2; ++i)
-      flipped += std::popcount<unsigned>(head[i] ^ expected[i]);
-    if (flipped >= 2) return std::nullopt;
-    return rest - kEndOctets;
+  // A free entry with one flipped bit, found by trial: its octets follow from its size, and something must follow it.
+  std::optional<uint64_t> free_with_a_flip() {
+    Bytes head = to_bytes(reader_.view(at_, kMaxFreeHeaderOctets));
+    for (size_t bit = 0; bit < head.size() * 8; ++bit) {
+      auto mask = static_cast<uint8_t>(1u << bit % 8);
+      head[bit / 8] ^= mask;
+      auto total = read_free(head);
+      if (total && at_ + *total + kEndOctets <= reader_.size() && ends_or_goes_on(at_ + *total)) return total;
+      head[bit / 8] ^= mask;
+    }
+    return std::nullopt;
   }
 
   // An intact entry, or nothing.
@@ -123,14 +122,14 @@ class Walk {
     auto header = read_der_header(reader_.view(offset, kHeadOctets));
     if (!header || header->tag != static_cast<uint8_t>(Tag::kSequence)) return std::nullopt;
     if (header->total() > kMaxEntryOctets || offset + header->total() > reader_.size()) return std::nullopt;
-    if (!spend(kHeadOctets)) return std::nullopt;
+    if (!spend(header->total())) return std::nullopt;
     auto entry = parse_entry(reader_.view(offset, header->total()));
-    if (!entry || !spend(header->total()) || !crc_matches(salt_, *entry)) return std::nullopt;
+    if (!entry || !crc_matches(salt_, *entry)) return std::nullopt;
     return to_log_entry(*entry, offset, false);
   }
 
   bool take_bad() {
-    if (auto total = free_with_a_flip(reader_.view(at_, kHeadOctets))) return take_free(*total);
+    if (auto total = free_with_a_flip()) return take_free(*total);
     ByteView rest = reader_.view(at_, 1 << 16);
     auto header = read_der_header(rest);
     bool fits = header && header->tag == static_cast<uint8_t>(Tag::kSequence) && header->total() <= kMaxEntryOctets &&
@@ -142,7 +141,7 @@ class Walk {
     }
     Damage damage{at_, 0, {}, false, 0, kNothingFollows, "its octets are damaged"};
     if (fits) damage.name = name_of_damaged(reader_.view(at_, header->total()));
-    if (fits && something_follows(at_ + header->total())) {
+    if (fits && goes_on(at_ + header->total())) {
       damage.length = header->total();
       damage.is_entry = true;
     } else if (auto next = search(at_ + 1)) {
@@ -165,11 +164,8 @@ class Walk {
     return false;
   }
 
-  bool something_follows(uint64_t offset) {
-    ByteView head = reader_.view(offset, kHeadOctets);
-    if (head.size() < kEndOctets) return false;
-    return read_free(head) || (head[0] == 0 && head[1] == 0 && only_zeros_from(offset)) || entry_at(offset);
-  }
+  bool goes_on(uint64_t offset) { return read_free(reader_.view(offset, kHeadOctets)) || entry_at(offset); }
+  bool ends_or_goes_on(uint64_t offset) { return offset + kEndOctets == reader_.size() || goes_on(offset); }
 
   std::optional<uint64_t> search(uint64_t from) {
     while (from < reader_.size() && budget_ > 0) {
@@ -364,7 +360,7 @@ class Judgement {
 };
 
 // Copies its salt out of itself: the CRC then tells whether it is one.
-std::optional<StoreHeader> as_header(ByteView octets, uint64_t offset, bool& too_new) {
+std::optional<StoreHeader> as_header(ByteView octets, bool& too_new) {
   auto entry = parse_entry(octets);
   if (!entry || entry->type != type::kHeader || entry->data_octets < kUuidOctets) return std::nullopt;
   auto salt = entry->find_octets(entry->mandatory, attribute::kSalt, kSaltOctets);
@@ -373,8 +369,6 @@ std::optional<StoreHeader> as_header(ByteView octets, uint64_t offset, bool& too
   std::copy(salt->begin(), salt->end(), header.salt.begin());
   if (!crc_matches(header.salt, *entry)) return std::nullopt;
   std::copy_n(entry->data().begin(), kUuidOctets, header.uuid.begin());
-  // The first copy stands at the beginning and nowhere else: an archive that holds a store is not one.
-  if ((entry->sequence.index == 0) != (offset == kLogStart)) return std::nullopt;
   header.base = entry->find_integer(entry->optional, attribute::kBase).value_or(0);
   too_new = !entry->unknown.empty() || entry->find_integer(entry->mandatory, attribute::kFormat) != kFormatNumber;
   return header;
@@ -387,7 +381,7 @@ std::optional<StoreHeader> header_with_a_flip(ByteView octets, bool& too_new) {
       scratch[at] ^= static_cast<uint8_t>(1u << bit);
       auto element = DerReader(scratch).next(Tag::kSequence);
       if (element) {
-        if (auto header = as_header(element->octets, kLogStart, too_new)) return header;
+        if (auto header = as_header(element->octets, too_new)) return header;
       }
       scratch[at] = octets[at];
     }
@@ -401,7 +395,12 @@ std::optional<StoreHeader> find_header(LogReader& reader, bool& too_new) {
     if (front[at] != static_cast<uint8_t>(Tag::kSequence)) continue;
     auto element = DerReader(front.subspan(at)).next(Tag::kSequence);
     if (!element || element->octets.size() > kCopyDistance) continue;
-    if (auto header = as_header(element->octets, at, too_new)) return header;
+    auto header = as_header(element->octets, too_new);
+    if (!header) continue;
+    // The first copy stands at the beginning and nowhere else: an archive that holds a store is not one.
+    bool is_first = parse_entry(element->octets)->sequence.index == 0;
+    if (is_first == (at == kLogStart)) return header;
+    break;
   }
   return std::nullopt;
 }

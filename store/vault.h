@@ -134,6 +134,9 @@ class Vault {
   const std::string& path() const;
   ByteView uuid() const;  // 16 octets
   bool read_only() const;
+  /// What is wrong with the file as a whole (its end is missing or unclean, entries are lost): sentences for a log.
+  /// Empty: nothing. Single damaged entries are told by `EntryInfo::readable`.
+  std::vector<std::string> findings() const;
 
   // --- freshness ---
   /// Catches up with the file. True when anything changed.

@@ -8,7 +8,11 @@
 int main(int argc, char** argv) {
   CLI::App app("Make and inspect tokens of vtpm-pkcs11: emulated TPMs behind PKCS#11.", "vtpm-token");
   app.set_version_flag("--version", std::string("vtpm-token ") + VTPM_VERSION);
-  app.require_subcommand(1);
+  // Not `require_subcommand(1)`: that would answer an unknown word with "a subcommand is required" and not name it.
+  app.require_subcommand(0, 1);
+  app.callback([&app] {
+    if (app.get_subcommands().empty()) throw CLI::RequiredError("A command");
+  });
   app.footer("The configuration is the module's own: see vtpm-pkcs11.toml(5). COMMAND --help explains a command.");
   vtpm::tools::ExitStatus status = 0;
   vtpm::tools::add_init(app, status);

@@ -87,7 +87,7 @@ crypto::Key build_key(const BIGNUM* n, const BIGNUM* e, const BIGNUM* d, const B
 
 }  // namespace
 
-Acceleration::Acceleration() = default;
+Acceleration::Acceleration() { crypto::ensure_openssl(); }  // before libtpms makes the first call
 Acceleration::~Acceleration() = default;
 
 ec_group_st* Acceleration::named_curve(const BIGNUM* p, const BIGNUM* a, const BIGNUM* b) {
@@ -142,13 +142,12 @@ void Acceleration::clear_errors() noexcept { ERR_clear_error(); }
 
 }  // namespace vtpm::tpm
 
-using vtpm::tpm::Acceleration;
 using vtpm::tpm::current_call;
 
 // The redirected calls. What they allocate with `new` may fail like anything else: then OpenSSL's own way is taken.
 extern "C" {
 
-EC_GROUP* vtpm_tpm_EC_GROUP_new_curve_GFp(const BIGNUM* p, const BIGNUM* a, const BIGNUM* b, BN_CTX* context) {
+EC_GROUP* vtpm_tpm_ec_group_new(const BIGNUM* p, const BIGNUM* a, const BIGNUM* b, BN_CTX* context) {
   try {
     if (EC_GROUP* group = current_call->acceleration->named_curve(p, a, b)) return group;
   } catch (...) {
@@ -156,7 +155,7 @@ EC_GROUP* vtpm_tpm_EC_GROUP_new_curve_GFp(const BIGNUM* p, const BIGNUM* a, cons
   return EC_GROUP_new_curve_GFp(p, a, b, context);
 }
 
-int vtpm_tpm_EC_GROUP_set_generator(EC_GROUP* group, const EC_POINT* generator, const BIGNUM* order,
+int vtpm_tpm_ec_group_set_generator(EC_GROUP* group, const EC_POINT* generator, const BIGNUM* order,
                                     const BIGNUM* cofactor) {
   if (!current_call->acceleration->owns(group)) return EC_GROUP_set_generator(group, generator, order, cofactor);
   // A named curve has its generator already. Another order would be another group: refused, it can not be honoured.
@@ -164,11 +163,11 @@ int vtpm_tpm_EC_GROUP_set_generator(EC_GROUP* group, const EC_POINT* generator, 
          EC_POINT_cmp(group, EC_GROUP_get0_generator(group), generator, nullptr) == 0;
 }
 
-void vtpm_tpm_EC_GROUP_free(EC_GROUP* group) {
+void vtpm_tpm_ec_group_free(EC_GROUP* group) {
   if (!current_call->acceleration->owns(group)) EC_GROUP_free(group);
 }
 
-EVP_PKEY_CTX* vtpm_tpm_EVP_PKEY_CTX_new(EVP_PKEY* key, ENGINE* engine) {
+EVP_PKEY_CTX* vtpm_tpm_pkey_context_new(EVP_PKEY* key, ENGINE* engine) {
   try {
     if (EVP_PKEY* complete = current_call->acceleration->complete_rsa(key)) return EVP_PKEY_CTX_new(complete, engine);
   } catch (...) {

@@ -43,8 +43,12 @@ void append_padded(Octets& to, ByteView number, size_t octets) {
 struct Commands::Sapi {
   explicit Sapi(Instance& instance)
       : tcti(instance), memory((Tss2_Sys_GetContextSize(0) + sizeof(std::max_align_t) - 1) / sizeof(std::max_align_t)) {
-    TSS2_ABI_VERSION version = TSS2_ABI_VERSION_CURRENT;
     context = reinterpret_cast<TSS2_SYS_CONTEXT*>(memory.data());
+    clear();
+  }
+  void clear() {
+    wipe(memory.data(), memory.size() * sizeof(std::max_align_t));
+    TSS2_ABI_VERSION version = TSS2_ABI_VERSION_CURRENT;
     tcti.check(Tss2_Sys_Initialize(context, memory.size() * sizeof(std::max_align_t), tcti.context(), &version),
                "Tss2_Sys_Initialize");
   }
@@ -82,6 +86,7 @@ void Commands::power_off() noexcept {
   ++boot_;
   keys_->clear();
   instance_.power_off();
+  sapi_->clear();  // the same parameters were accepted when it was made, so it does not throw
 }
 
 void Commands::startup() {

@@ -2,6 +2,6 @@
 
 namespace vtpm::tpm {
 
-thread_local Call* current_call = nullptr;
+constinit thread_local Call* current_call = nullptr;
 
 }  // namespace vtpm::tpm

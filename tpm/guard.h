@@ -35,7 +35,7 @@ struct Call {
   [[noreturn]] void cut_off() noexcept { longjmp(jump, 1); }
 };
 
-extern thread_local Call* current_call;
+extern constinit thread_local Call* current_call;
 
 /// Runs `body` with `call` as this thread's current call. False when it was cut off. `body` must only enter libtpms:
 /// the jump passes over its frame.

@@ -22,7 +22,15 @@ struct alignas(alignof(std::max_align_t)) Heap::Block {
 
 void* Heap::allocate(size_t size) noexcept {
   if (size > SIZE_MAX - sizeof(Block)) return nullptr;
-  void* raw = std::malloc(sizeof(Block) + size);
+  return adopt(std::malloc(sizeof(Block) + size), size);
+}
+
+void* Heap::allocate_before_zeros(size_t size, size_t zeros) noexcept {
+  if (size > SIZE_MAX / 2 || zeros > SIZE_MAX / 4) return nullptr;
+  return adopt(std::calloc(1, sizeof(Block) + size + zeros), size);  // pages that are only read cost nothing
+}
+
+void* Heap::adopt(void* raw, size_t size) noexcept {
   if (raw == nullptr) return nullptr;
   auto* block = new (raw) Block{first_, &first_, size};
   if (first_ != nullptr) first_->link = &block->next;
@@ -49,7 +57,7 @@ void Heap::release(void* memory) noexcept {
 }
 
 void Heap::release_all() noexcept {
-  while (first_ != nullptr) release(first_->memory());
+  while (first_ != nullptr) release(first_->memory());  // NOLINT: `release` moves first_ on, by the block's link
 }
 
 }  // namespace vtpm::tpm

@@ -18,12 +18,15 @@ class Heap {
 
   /// As malloc, realloc, free: null when there is no memory.
   void* allocate(size_t size) noexcept;
+  /// As `allocate`, with that many zero octets behind it that may be read but not written.
+  void* allocate_before_zeros(size_t size, size_t zeros) noexcept;
   void* resize(void* memory, size_t size) noexcept;
   void release(void* memory) noexcept;
   void release_all() noexcept;
 
  private:
   struct Block;
+  void* adopt(void* raw, size_t size) noexcept;
   Block* first_ = nullptr;
 };
 

@@ -10,6 +10,9 @@ namespace vtpm::tpm {
 namespace {
 
 constexpr const char* kPermanentName = "permall";
+// libtpms skips blocks of up to 65535 octets without looking where the state ends, and reads on from there. What it
+// finds must be readable; zeros end its reading, because every structure begins with a magic number.
+constexpr size_t kStateMargin = size_t{256} * 1024;
 constexpr size_t kHeaderOctets = 10;  // TPM_ST, UINT32 size, TPM_RC: Part 3, 4.4
 
 uint32_t be32(const uint8_t* at) {
@@ -27,7 +30,7 @@ TPM_RESULT on_load(unsigned char** data, uint32_t* length, uint32_t, const char*
   const ByteView state = just_stored ? current_call->permanent_out->view() : current_call->permanent_in;
   if (std::strcmp(name, kPermanentName) != 0 || state.empty()) return TPM_RETRY;
   // From the copy's own heap: libtpms frees it. (TPM_Malloc stops at 128 KB, a full TPM needs 143.)
-  auto* copy = static_cast<unsigned char*>(current_call->heap->allocate(state.size()));
+  auto* copy = static_cast<unsigned char*>(current_call->heap->allocate_before_zeros(state.size(), kStateMargin));
   if (copy == nullptr) return TPM_SIZE;
   std::memcpy(copy, state.data(), state.size());
   *data = copy;

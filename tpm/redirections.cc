@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstdarg>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 
@@ -65,6 +66,28 @@ int vtpm_tpm_remove(const char*) {
 // Nobody jumps back there any more.
 int vtpm_tpm_setjmp(jmp_buf) { return 0; }
 
+// A pointer of the first page is null with an offset: libtpms has looked something up, not found it, and not asked.
+static void refuse_null(const void* pointer, size_t size) {
+  constexpr uintptr_t kFirstPage = 4096;
+  if (size == 0 || reinterpret_cast<uintptr_t>(pointer) >= kFirstPage) return;
+  std::snprintf(current_call->reason, sizeof(current_call->reason), "it followed a null pointer: an inconsistency");
+  current_call->cut_off();
+}
+void* vtpm_tpm_memcpy(void* to, const void* from, size_t size) {
+  refuse_null(to, size);
+  refuse_null(from, size);
+  return size == 0 ? to : std::memcpy(to, from, size);
+}
+void* vtpm_tpm_memmove(void* to, const void* from, size_t size) {
+  refuse_null(to, size);
+  refuse_null(from, size);
+  return size == 0 ? to : std::memmove(to, from, size);
+}
+void* vtpm_tpm_memset(void* to, int value, size_t size) {
+  refuse_null(to, size);
+  return size == 0 ? to : std::memset(to, value, size);
+}
+
 // --- random octets never run out ---
 
 int vtpm_tpm_rand() { return 0; }
@@ -72,7 +95,7 @@ void vtpm_tpm_srand(unsigned) {}
 
 // libtpms takes a failure for a reason to use the clock, so there is none: the generator, else the kernel, else the
 // instance dies.
-int vtpm_tpm_RAND_bytes(unsigned char* out, int size) {
+int vtpm_tpm_rand_bytes(unsigned char* out, int size) {
   const vtpm::MutableByteView wanted(out, static_cast<size_t>(size));
   try {
     vtpm::crypto::random_fill(wanted);
@@ -106,16 +129,17 @@ char* vtpm_tpm_strdup(const char* text) {
 int vtpm_tpm_asprintf(char** out, int, const char* format, ...) {
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-  va_list arguments, again;
+  va_list arguments;
   va_start(arguments, format);
-  va_copy(again, arguments);
   const int size = std::vsnprintf(nullptr, 0, format, arguments);
+  va_end(arguments);
   *out = size < 0 ? nullptr : static_cast<char*>(vtpm_tpm_malloc(static_cast<size_t>(size) + 1));
-  if (*out != nullptr) std::vsnprintf(*out, static_cast<size_t>(size) + 1, format, again);
-  va_end(again);
+  if (*out == nullptr) return -1;
+  va_start(arguments, format);
+  std::vsnprintf(*out, static_cast<size_t>(size) + 1, format, arguments);
   va_end(arguments);
 #pragma GCC diagnostic pop
-  return *out != nullptr ? size : -1;
+  return size;
 }
 
 }  // extern "C"

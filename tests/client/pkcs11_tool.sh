@@ -10,7 +10,7 @@ section 'pkcs11-tool --test --login'
 logged_in --test 2>&1 | tee test.out
 # It goes on after an error and tells at the end.
 has test.out '^No errors'
-has_not test.out 'ERR|error|failed|Aborting'
+has_not test.out 'ERR|^error|failed|Aborting'
 
 section 'wrong PIN, and what is seen without one'
 PIN=000000 refused logged_in --list-objects

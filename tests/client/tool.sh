@@ -21,7 +21,7 @@ section 'init'
 "$VTPM_TOOL" init --label client --so-pin-file so-pin --pin-file pin
 [ "$(stat -c %a "$(store_of client)")" = 600 ]
 logged_in --keypairgen --key-type EC:prime256v1 --id 01
-p11 --token-label client --login --login-type so --so-pin env:SO_PIN --list-objects >/dev/null
+p11 --token-label client --login --login-type so --so-pin env:SO_PIN --init-pin --new-pin env:PIN
 
 section 'list'
 "$VTPM_TOOL" list | tee list.out

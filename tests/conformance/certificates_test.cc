@@ -11,12 +11,14 @@ class Certificates : public WithUser {
  protected:
   peer::Key key = peer::Key::generate_ec("P-256");
   peer::Certificate certificate = peer::self_signed(key, "conformance");
-  Template least = {{CKA_CLASS, CKO_CERTIFICATE}, {CKA_CERTIFICATE_TYPE, CKC_X_509}, {CKA_VALUE, certificate.der}};
+  Template least = {{CKA_CLASS, CKO_CERTIFICATE},
+                    {CKA_CERTIFICATE_TYPE, CKC_X_509},
+                    {CKA_SUBJECT, certificate.subject},
+                    {CKA_VALUE, certificate.der}};
 };
 
 TEST_F(Certificates, KeepWhatTheyWereGiven) {
-  const auto object = session.create(least.with({{CKA_SUBJECT, certificate.subject},
-                                                 {CKA_ISSUER, certificate.issuer},
+  const auto object = session.create(least.with({{CKA_ISSUER, certificate.issuer},
                                                  {CKA_SERIAL_NUMBER, certificate.serial},
                                                  {CKA_ID, from_hex("c0ffee")},
                                                  {CKA_LABEL, "certificate"},
@@ -35,9 +37,10 @@ TEST_F(Certificates, KeepWhatTheyWereGiven) {
 
 TEST_F(Certificates, FillInWhatTheValueSays) {
   const auto object = session.create(least);
-  EXPECT_EQ(session.get(object, CKA_SUBJECT), certificate.subject);
   EXPECT_EQ(session.get(object, CKA_ISSUER), certificate.issuer);
   EXPECT_EQ(session.get(object, CKA_SERIAL_NUMBER), certificate.serial);
+  EXPECT_EQ(session.text(object, CKA_START_DATE), "20240101");
+  EXPECT_EQ(session.text(object, CKA_END_DATE), "20340101");
   EXPECT_EQ(session.number(object, CKA_CERTIFICATE_CATEGORY), 0u);
   EXPECT_FALSE(session.flag(object, CKA_TRUSTED));
   EXPECT_FALSE(session.flag(object, CKA_PRIVATE)) << "findable before login";
@@ -86,6 +89,7 @@ TEST_F(Certificates, ArePublicAndFindableBeforeLogin) {
 
 TEST_F(Certificates, SchemaRefuses) {
   EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, session.try_create(least.without(CKA_CERTIFICATE_TYPE)));
+  EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, session.try_create(least.without(CKA_SUBJECT)));
   EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, session.try_create(least.without(CKA_VALUE)));
   EXPECT_RV(one_of(CKR_ATTRIBUTE_VALUE_INVALID, CKR_TEMPLATE_INCONSISTENT),
             session.try_create(least.with({{CKA_CERTIFICATE_TYPE, CKC_WTLS}})));
@@ -119,8 +123,8 @@ TEST_F(Certificates, SomeAttributesMayChange) {
   EXPECT_RV(CKR_OK, session.try_set(object, {{CKA_LABEL, "new"}, {CKA_ID, from_hex("0102")}}));
   EXPECT_EQ(session.text(object, CKA_LABEL), "new");
   EXPECT_EQ(session.get(object, CKA_ID), from_hex("0102"));
-  EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_set(object, {{CKA_VALUE, certificate.der}}));
-  EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_set(object, {{CKA_CERTIFICATE_TYPE, CKC_X_509}}));
+  EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_set(object, {{CKA_VALUE, "other"}}));
+  EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_set(object, {{CKA_CERTIFICATE_TYPE, CKC_X_509_ATTR_CERT}}));
 }
 
 }  // namespace

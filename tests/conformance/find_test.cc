@@ -35,7 +35,8 @@ TEST_F(Find, UnknownAttributesMatchNothing) {
   session.create({{CKA_CLASS, CKO_DATA}});
   EXPECT_TRUE(session.find({{0x7F001234, "x"}}).empty());
   EXPECT_TRUE(session.find({{CKA_MODULUS, "x"}}).empty());
-  EXPECT_TRUE(session.find({{CKA_CLASS, Bytes{0}}}).empty());
+  Template malformed = {{CKA_CLASS, Bytes{0}}};
+  EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, p11->C_FindObjectsInit(session, malformed.data(), malformed.size()));
 }
 
 TEST_F(Find, EmptyTemplateFindsAll) {

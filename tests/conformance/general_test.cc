@@ -1,4 +1,5 @@
 // General-purpose functions (PKCS#11 2.40, 5.4) and the rules that hold for every function (5.1).
+#include <dlfcn.h>
 #include <unistd.h>
 
 #include <cstddef>
@@ -6,6 +7,9 @@
 
 #include "tests/conformance/every_function.h"
 #include "tests/conformance/harness.h"
+
+/// What an application that is linked with another module, or with p11-kit, has: an exported function of the same name.
+extern "C" __attribute__((visibility("default"))) CK_RV C_GetInfo(CK_INFO*) { return CKR_VENDOR_DEFINED; }
 
 namespace vtpm::conformance {
 namespace {
@@ -33,6 +37,12 @@ TEST(FunctionList, ComesBeforeInitialisationAndRefusesNull) {
   EXPECT_RV(CKR_OK, p11->C_GetFunctionList(&list));
   EXPECT_EQ(list, p11);
   EXPECT_RV(CKR_ARGUMENTS_BAD, p11->C_GetFunctionList(nullptr));
+}
+
+TEST(FunctionList, IsTheModulesOwn) {
+  EXPECT_EQ(dlsym(RTLD_DEFAULT, "C_GetInfo"), reinterpret_cast<void*>(&::C_GetInfo)) << "the bait is not laid";
+  EXPECT_NE(p11->C_GetInfo, &::C_GetInfo);
+  EXPECT_RV(CKR_CRYPTOKI_NOT_INITIALIZED, p11->C_Finalize(nullptr));
 }
 
 // --- C_Initialize ---

@@ -1,5 +1,7 @@
 // Data objects that live in NV areas of the TPM: asked for by CKA_VTPM_NV_INDEX, or by CKA_APPLICATION "tpm-nv" with
 // the index as the label. To an application they are data objects like others.
+#include <set>
+
 #include "tests/conformance/harness.h"
 #include "tests/conformance/process.h"
 
@@ -102,12 +104,29 @@ TEST_F(NvArea, SizesUpToTheTpmsLimit) {
 }
 
 TEST_F(NvArea, OnlyNvHandlesAreIndices) {
-  for (const CK_ULONG index : {CK_ULONG{0}, CK_ULONG{0x00FFFFFF}, CK_ULONG{0x02000000}, CK_ULONG{0x81000001}, kAbsurd})
+  for (const CK_ULONG index : {CK_ULONG{1}, CK_ULONG{0x00FFFFFF}, CK_ULONG{0x02000000}, CK_ULONG{0x81000001},
+                               CK_ULONG{1} << 32 | kIndex, kAbsurd})
     EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(kByAttribute.with({{kVtpmNvIndex, index}})));
-  for (const char* label : {"", "0x", "01800001 ", "0x81000001", "zebra"})
-    EXPECT_RV(one_of(CKR_ATTRIBUTE_VALUE_INVALID, CKR_TEMPLATE_INCOMPLETE),
-              session.try_create(kByName.with({{CKA_LABEL, label}})));
+  EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(kByName.with({{CKA_LABEL, "0x81000001"}})));
+  EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(kByAttribute.with({{kVtpmNvIndex, Bytes(4, 1)}})));
+  EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(kByAttribute.with({{CKA_VALUE, Bytes{}}})));
   EXPECT_TRUE(session.find({}).empty());
+}
+
+TEST_F(NvArea, WithoutAnIndexTakesTheNextFreeOne) {
+  session.create(kByAttribute);
+  std::set<CK_ULONG> indices = {kIndex};
+  for (const char* label : {"", "my settings", "my settings"}) {
+    const auto object = session.create(kByName.with({{CKA_LABEL, label}}));
+    const CK_ULONG index = session.number(object, kVtpmNvIndex);
+    EXPECT_GE(index, 0x01800000u);  // the owner's range (TCG registry of reserved handles)
+    EXPECT_LE(index, 0x01BFFFFFu);
+    EXPECT_TRUE(indices.insert(index).second) << "an index twice";
+    EXPECT_EQ(session.text(object, CKA_VALUE), "in the TPM");
+    if (*label) {
+      EXPECT_EQ(session.text(object, CKA_LABEL), label);
+    }
+  }
 }
 
 TEST_F(NvArea, IsAPrivateTokenObject) {

@@ -272,7 +272,7 @@ TEST_F(Objects, SetRefusesTheRest) {
 
 TEST_F(Objects, SetIsAllOrNothing) {
   const auto object = session.create(kData.with({{CKA_TOKEN, true}}));
-  EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_set(object, {{CKA_LABEL, "half"}, {CKA_CLASS, CKO_DATA}}));
+  EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_set(object, {{CKA_LABEL, "half"}, {CKA_CLASS, CKO_CERTIFICATE}}));
   EXPECT_EQ(session.text(object, CKA_LABEL), "thing");
 }
 

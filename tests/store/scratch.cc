@@ -1,0 +1,140 @@
+#include "tests/store/scratch.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+extern char** environ;
+
+namespace vtpm::store {
+namespace {
+
+// The exit status; what the tool says goes to `output`.
+int run(const std::vector<std::string>& command, const std::string& output) {
+  std::vector<char*> arguments;
+  for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
+  arguments.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 1, output.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  posix_spawn_file_actions_adddup2(&actions, 1, 2);
+  pid_t child = -1;
+  int error = posix_spawnp(&child, arguments[0], &actions, nullptr, arguments.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  return error != 0 ? 127 : wait_for(child);
+}
+
+bool is_installed(const std::string& tool) {
+  ScratchDirectory scratch;
+  return run({"sh", "-c", "command -v " + tool}, scratch.file("out")) == 0;
+}
+
+}  // namespace
+
+ScratchDirectory::ScratchDirectory() {
+  std::string pattern = (std::filesystem::temp_directory_path() / "vtpm-store-XXXXXX").string();
+  if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no scratch directory");
+  path_ = pattern;
+}
+
+ScratchDirectory::~ScratchDirectory() {
+  std::error_code ignored;
+  std::filesystem::permissions(path_, std::filesystem::perms::owner_all, ignored);
+  std::filesystem::remove_all(path_, ignored);
+}
+
+CreateOptions cheap_options() {
+  CreateOptions options;
+  options.kdf = {8192, 1, 1};
+  return options;
+}
+
+std::unique_ptr<Vault> make_store(const std::string& path, CreateOptions options) {
+  return Vault::create(path, options, {{Role::kSo, as_bytes(kSoPin)}, {Role::kUser, as_bytes(kUserPin)}}, nullptr);
+}
+
+void put(Vault& vault, std::string_view name, std::string_view value, Protection protection) {
+  Transaction transaction = vault.begin();
+  transaction.put(name, "p11-object", protection, as_bytes(value));
+  transaction.commit();
+}
+
+void erase(Vault& vault, std::string_view name) {
+  Transaction transaction = vault.begin();
+  transaction.erase(name);
+  transaction.commit();
+}
+
+std::string get(const Vault& vault, std::string_view name) {
+  auto blob = vault.read(name);
+  return blob ? std::string(as_text(blob->data)) : "(none)";
+}
+
+Bytes load(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+void save(const std::string& path, ByteView octets) {
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file.write(reinterpret_cast<const char*>(octets.data()), static_cast<std::streamsize>(octets.size()));
+}
+
+bool outside_tools_read(const std::string& path) {
+  static const bool have_dumpasn1 = is_installed("dumpasn1");
+  ScratchDirectory scratch;
+  auto say = [&](const char* tool) {
+    Bytes text = load(scratch.file("out"));
+    std::string_view all = as_text(text);
+    std::fprintf(stderr, "%s on %s:\n%s\n", tool, path.c_str(),
+                 std::string(all.substr(all.size() > 2000 ? all.size() - 2000 : 0)).c_str());
+    return false;
+  };
+  if (run({"openssl", "asn1parse", "-inform", "DER", "-in", path}, scratch.file("out")) != 0) return say("openssl");
+  if (!have_dumpasn1) return true;
+  // Its exit status counts the warnings; BER where DER is expected is what the indefinite length of the outer SET is.
+  if (run({"dumpasn1", "-z", path}, scratch.file("out")) != 0) return say("dumpasn1");
+  return true;
+}
+
+ErrorCode code_thrown_by(const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    return error.code();
+  }
+  ADD_FAILURE() << "nothing was thrown";
+  return ErrorCode::kInternal;
+}
+
+int start_child(const std::function<void()>& work) {
+  pid_t child = ::fork();
+  if (child != 0) return child;
+  int status = 0;
+  try {
+    work();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "child: %s\n", error.what());
+    status = 1;
+  }
+  ::_exit(status);
+}
+
+int wait_for(int child) {
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0) {
+    if (errno != EINTR) return -1;
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int in_child(const std::function<void()>& work) { return wait_for(start_child(work)); }
+
+}  // namespace vtpm::store

@@ -1,0 +1,112 @@
+// What the acceleration recognises, and that it keeps its hands off everything else.
+#define OPENSSL_SUPPRESS_DEPRECATED
+
+#include "tpm/acceleration.h"
+
+#include <gtest/gtest.h>
+#include <openssl/ec.h>
+#include <openssl/obj_mac.h>
+#include <openssl/rsa.h>
+
+#include "crypto/openssl.h"
+
+namespace vtpm::tpm {
+namespace {
+
+using crypto::BigNumber;
+using Group = crypto::Owned<EC_GROUP, EC_GROUP_free>;
+using Rsa = crypto::Owned<RSA, RSA_free>;
+
+struct Numbers {
+  BigNumber p{BN_new()}, a{BN_new()}, b{BN_new()};
+  explicit Numbers(int nid) {
+    const Group group(EC_GROUP_new_by_curve_name(nid));
+    EC_GROUP_get_curve(group.get(), p.get(), a.get(), b.get(), nullptr);
+  }
+};
+
+TEST(AccelerationTest, NamesTheNistCurves) {
+  Acceleration acceleration;
+  for (const int nid :
+       {NID_X9_62_prime192v1, NID_secp224r1, NID_X9_62_prime256v1, NID_secp384r1, NID_secp521r1, NID_secp384r1}) {
+    const Numbers curve(nid);
+    EC_GROUP* group = acceleration.named_curve(curve.p.get(), curve.a.get(), curve.b.get());
+    ASSERT_NE(group, nullptr);
+    EXPECT_EQ(EC_GROUP_get_curve_name(group), nid);
+    EXPECT_TRUE(acceleration.owns(group));
+    EXPECT_EQ(acceleration.named_curve(curve.p.get(), curve.a.get(), curve.b.get()), group);
+  }
+}
+
+TEST(AccelerationTest, LeavesOtherCurvesAlone) {
+  Acceleration acceleration;
+  const Numbers other(NID_brainpoolP256r1);
+  EXPECT_EQ(acceleration.named_curve(other.p.get(), other.a.get(), other.b.get()), nullptr);
+  Numbers changed(NID_X9_62_prime256v1);
+  BN_add_word(changed.b.get(), 1);
+  EXPECT_EQ(acceleration.named_curve(changed.p.get(), changed.a.get(), changed.b.get()), nullptr);
+  const Group group(EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1));
+  EXPECT_FALSE(acceleration.owns(group.get()));
+}
+
+/// What libtpms hands over of `whole`: n, e, d, dP, dQ, qInv, and no primes.
+crypto::Key as_libtpms(const RSA* whole, bool with_private, bool spoil = false) {
+  const Rsa part(RSA_new());
+  const BIGNUM *n, *e, *d, *dp, *dq, *qinv;
+  RSA_get0_key(whole, &n, &e, &d);
+  RSA_get0_crt_params(whole, &dp, &dq, &qinv);
+  RSA_set0_key(part.get(), BN_dup(n), BN_dup(e), with_private ? BN_dup(d) : nullptr);
+  if (with_private) {
+    BIGNUM* exponent = BN_dup(dp);
+    if (spoil) BN_add_word(exponent, 2);
+    RSA_set0_crt_params(part.get(), exponent, BN_dup(dq), BN_dup(qinv));
+  }
+  crypto::Key key(EVP_PKEY_new());
+  EVP_PKEY_set1_RSA(key.get(), part.get());
+  return key;
+}
+
+TEST(AccelerationTest, FindsThePrimes) {
+  for (const unsigned long exponent : {7ul, 17ul, 65537ul, 4294967291ul}) {
+    const Rsa whole(RSA_new());
+    const BigNumber e(BN_new());
+    BN_set_word(e.get(), exponent);
+    ASSERT_EQ(RSA_generate_key_ex(whole.get(), 1024, e.get(), nullptr), 1);
+    Acceleration acceleration;
+    const crypto::Key key = as_libtpms(whole.get(), true);
+    EVP_PKEY* complete = acceleration.complete_rsa(key.get());
+    ASSERT_NE(complete, nullptr) << exponent;
+    EXPECT_EQ(acceleration.complete_rsa(key.get()), complete);
+    EXPECT_EQ(acceleration.cached_keys(), 1u);
+    const RSA* rsa = EVP_PKEY_get0_RSA(complete);
+    EXPECT_EQ(RSA_check_key(rsa), 1);
+    EXPECT_EQ(BN_cmp(RSA_get0_p(rsa), RSA_get0_p(whole.get())), 0);
+    EXPECT_EQ(RSA_test_flags(rsa, RSA_FLAG_NO_BLINDING), 0);
+    acceleration.forget();
+    EXPECT_EQ(acceleration.cached_keys(), 0u);
+  }
+}
+
+TEST(AccelerationTest, LeavesOtherKeysAlone) {
+  Acceleration acceleration;
+  const crypto::Key whole(EVP_RSA_gen(1024)), ec(EVP_EC_gen("P-256"));
+  const RSA* rsa = EVP_PKEY_get0_RSA(whole.get());
+  EXPECT_EQ(acceleration.complete_rsa(nullptr), nullptr);
+  EXPECT_EQ(acceleration.complete_rsa(ec.get()), nullptr);
+  EXPECT_EQ(acceleration.complete_rsa(as_libtpms(rsa, false).get()), nullptr);       // public
+  EXPECT_EQ(acceleration.complete_rsa(as_libtpms(rsa, true, true).get()), nullptr);  // dP is not its own
+  EXPECT_EQ(acceleration.cached_keys(), 0u);
+  Acceleration::clear_errors();
+}
+
+TEST(AccelerationTest, KeepsAFewKeys) {
+  Acceleration acceleration;
+  for (int i = 0; i < 12; ++i) {
+    const crypto::Key whole(EVP_RSA_gen(1024));
+    EXPECT_NE(acceleration.complete_rsa(as_libtpms(EVP_PKEY_get0_RSA(whole.get()), true).get()), nullptr);
+  }
+  EXPECT_EQ(acceleration.cached_keys(), 8u);
+}
+
+}  // namespace
+}  // namespace vtpm::tpm
