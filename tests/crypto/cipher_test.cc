@@ -79,6 +79,7 @@ TEST(Cipher, OddPiecesAndClones) {
       ByteView rest = m.in;
       for (size_t size = most; !rest.empty(); size = size == 1 ? most : size - 1) {
         Cipher clone = cipher, astray = cipher;
+        cipher = Cipher(clone);  // the state that was copied from is gone
         updated(astray, Bytes(size, 0x5a));
         Bytes whole = out;
         append(whole, run(std::move(clone), rest));
