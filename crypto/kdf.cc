@@ -108,4 +108,9 @@ SecretBytes pbkdf2(ByteView secret, ByteView salt, uint32_t iterations, size_t s
   return pbkdf2(Hash::kSha256, secret, salt, iterations, size);
 }
 
+SecretBytes pbkdf2_sha512(ByteView secret, ByteView salt, uint32_t iterations, size_t size) {
+  check(iterations <= 10'000'000, "PBKDF2: iterations are 1 to 10^7");
+  return pbkdf2(Hash::kSha512, secret, salt, iterations, size);
+}
+
 }  // namespace vtpm::crypto

@@ -32,4 +32,7 @@ SecretBytes pbkdf2(Hash hash, ByteView secret, ByteView salt, uint32_t iteration
 /// The store's: PBKDF2-HMAC-SHA-256; iterations 10^4..10^7, else kInvalidArgument.
 SecretBytes pbkdf2(ByteView secret, ByteView salt, uint32_t iterations, size_t size);
 
+/// PBKDF2-HMAC-SHA-512 with whatever iteration count a format of others prescribes; not for secrets of our own.
+SecretBytes pbkdf2_sha512(ByteView secret, ByteView salt, uint32_t iterations, size_t size);
+
 }  // namespace vtpm::crypto

@@ -1,5 +1,6 @@
 #include "crypto/random.h"
 
+#include <openssl/evp.h>
 #include <openssl/rand.h>
 
 #include <algorithm>
@@ -50,6 +51,13 @@ void random_add(ByteView seed) noexcept {
     seed = seed.subspan(piece);
   }
   ERR_clear_error();
+}
+
+// The generators of the threads take a new seed from the primary one when they see that it has got one.
+void random_after_fork() {
+  ensure_openssl();
+  EVP_RAND_CTX* primary = RAND_get0_primary(nullptr);
+  require(primary != nullptr && EVP_RAND_reseed(primary, 0, nullptr, 0, nullptr, 0) == 1, "seeding the generator");
 }
 
 }  // namespace vtpm::crypto

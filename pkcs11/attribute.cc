@@ -71,6 +71,14 @@ constexpr AttributeRow kRows[] = {
     ROW(CKA_VTPM_RESIDENT, kBool),
     ROW(CKA_VTPM_NV_INDEX, kUlong),
     ROW(CKA_VTPM_BOUND, kBool),
+    ROW(CKA_VTPM_NV_VALUE, kBytes),
+    ROW(CKA_VTPM_NV_ATTRIBUTES, kUlong),
+    ROW(CKA_VTPM_NV_TYPE, kUlong),
+    ROW(CKA_VTPM_AUTH, kBytes),
+    ROW(CKA_VTPM_HANDLE, kUlong),
+    ROW(CKA_HW_FEATURE_TYPE, kUlong),
+    ROW(CKA_RESET_ON_INIT, kBool),
+    ROW(CKA_HAS_RESET, kBool),
     ROW(kFieldSlotNumber, kUlong),
 };
 #undef ROW

@@ -31,8 +31,8 @@ CK_RV worse(CK_RV a, CK_RV b) {
 
 /// PKCS#11 5.7, C_GetAttributeValue: the five cases.
 CK_RV fill_attribute(Session& session, const Object& object, CK_ATTRIBUTE& row) {
-  const Reading reading = read_attribute(session, object, row.type);
   const size_t room = row.ulValueLen;
+  const Reading reading = fetch_attribute(session, object, row.type, row.pValue ? room : 0);
   row.ulValueLen = CK_UNAVAILABLE_INFORMATION;
   if (reading.rv != CKR_OK) return reading.rv;
   if (row.pValue) {
@@ -124,7 +124,10 @@ CK_RV C_FindObjectsInit(CK_SESSION_HANDLE handle, CK_ATTRIBUTE* rows, CK_ULONG c
     refuse_if(session.find.has_value(), CKR_OPERATION_ACTIVE, "a search is active in this session");
     const Template wanted(rows, count);
     FindOperation operation;
+    // Hardware features are returned only to those who ask for them (4.5.1).
+    const bool features = wanted.number(CKA_CLASS) == CKO_HW_FEATURE;
     for (const ObjectPtr& object : session.token->objects()) {
+      if (object->object_class() == CKO_HW_FEATURE && !features) continue;
       if (matches(session, *object, wanted)) operation.found.push_back(object->handle);
     }
     session.find = std::move(operation);

@@ -2,6 +2,7 @@
 
 #include "crypto/digest.h"
 #include "pkcs11/refusal.h"
+#include "pkcs11/tpm_object.h"
 #include "store/der.h"
 
 namespace vtpm::pkcs11 {
@@ -57,6 +58,8 @@ void default_use(Attributes& object, CK_ATTRIBUTE_TYPE use, bool able) {
   if (!object.has(use)) object.set_flag(use, able);
 }
 
+}  // namespace
+
 void describe_public_key(const PublicKey& key, Attributes& object) {
   const bool rsa = key.type() == crypto::KeyType::kRsa;
   describe_public_numbers(key, object);
@@ -75,6 +78,8 @@ void describe_private_key(const PublicKey& key, Attributes& object) {
   default_use(object, CKA_DERIVE, !rsa);
   if (object.get(CKA_ID).empty()) object.set(CKA_ID, default_key_id(key));
 }
+
+namespace {
 
 void describe_origin(Attributes& object, bool local, CK_ULONG mechanism) {
   object.set_flag(CKA_LOCAL, local);
@@ -306,6 +311,7 @@ void import_private_key(Draft& draft, const KeyMaking& making) {
 
 std::shared_ptr<crypto::PrivateKey> open_private_key(const Object& object, const SecretAttributes& secret,
                                                      const std::shared_ptr<tpm::Engine>& engine) {
+  if (object.shown.has(CKA_VTPM_HANDLE)) return open_persistent_key(object.shown, secret.get(CKA_VTPM_AUTH), engine);
   if (object.shown.flag(CKA_VTPM_RESIDENT)) {
     refuse_if(!engine, CKR_USER_NOT_LOGGED_IN, "keys in the TPM work after login only");
     return std::make_shared<tpm::ResidentKey>(engine, blob_of(secret));

@@ -38,6 +38,10 @@ void import_private_key(Draft& draft, const KeyMaking& making);
 std::shared_ptr<crypto::PrivateKey> open_private_key(const Object& object, const SecretAttributes& secret,
                                                      const std::shared_ptr<tpm::Engine>& engine);
 
+/// Numbers, default uses and CKA_ID, as far as the object does not have them.
+void describe_public_key(const crypto::PublicKey& key, Attributes& object);
+void describe_private_key(const crypto::PublicKey& key, Attributes& object);
+
 /// CKA_ID when the caller gives none: SHA-1 of the public key (the BIT STRING of its SubjectPublicKeyInfo, RFC 5280
 /// 4.2.1.2), so that certificate, public and private key meet.
 Bytes default_key_id(const crypto::PublicKey& key);

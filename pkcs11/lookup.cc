@@ -27,6 +27,16 @@ Reading fail(CK_RV rv) {
   return reading;
 }
 
+/// What the TPM does not authorize (a read lock, an auth value that was not given) is a value that is not shown.
+Reading read_nv(Session& session, const Object& object) {
+  try {
+    return keep(session.token->nv_value(object));
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kAuthFailed) throw;
+    return fail(CKR_ATTRIBUTE_SENSITIVE);
+  }
+}
+
 }  // namespace
 
 ObjectPtr require_object(Session& session, CK_OBJECT_HANDLE handle) {
@@ -74,12 +84,23 @@ Reading read_attribute(Session& session, const Object& object, CK_ATTRIBUTE_TYPE
   const Rule* rule = schema ? schema->rule(type) : nullptr;
   if (!rule) return fail(CKR_ATTRIBUTE_TYPE_INVALID);
   if (rule->marks & kSecret && !reveals_secrets(object.shown)) return fail(CKR_ATTRIBUTE_SENSITIVE);
-  if (type == CKA_VALUE && object.nv_index()) return keep(session.token->nv_value(object));
+  if (object.nv_index()) {
+    if (type == CKA_VALUE || type == CKA_VTPM_NV_VALUE) return read_nv(session, object);
+    if (type == CKA_VTPM_NV_ATTRIBUTES) {
+      return keep(SecretBytes(value_view<CK_ULONG>(session.token->nv_attributes(object))));
+    }
+  }
   if (rule->marks & kSecret || type == CKA_VALUE) {
     const SecretAttributes secret = session.token->secret_of(object);
     if (secret.has(type)) return keep(SecretBytes(secret.get(type)));
   }
   return fail(CKR_ATTRIBUTE_TYPE_INVALID);
+}
+
+Reading fetch_attribute(Session& session, const Object& object, CK_ATTRIBUTE_TYPE type, size_t room) {
+  constexpr size_t kCounterOctets = 8;
+  const bool counts = type == CKA_VALUE && object.object_class() == CKO_HW_FEATURE && room >= kCounterOctets;
+  return counts ? keep(session.token->read_counter(object)) : read_attribute(session, object, type);
 }
 
 }  // namespace vtpm::pkcs11

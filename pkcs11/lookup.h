@@ -28,5 +28,8 @@ struct Reading {
   SecretBytes kept;
 };
 Reading read_attribute(Session& session, const Object& object, CK_ATTRIBUTE_TYPE type);
+/// The same for a caller with a buffer of `room` octets: the value of a counter rises when it is fetched (4.5.2), not
+/// when its size is asked for or when objects are searched.
+Reading fetch_attribute(Session& session, const Object& object, CK_ATTRIBUTE_TYPE type, size_t room);
 
 }  // namespace vtpm::pkcs11

@@ -6,6 +6,7 @@
 #include <atomic>
 
 #include "crypto/arena.h"
+#include "crypto/random.h"
 #include "pkcs11/refusal.h"
 
 namespace vtpm::pkcs11 {
@@ -89,23 +90,38 @@ std::vector<std::shared_ptr<Session>> SessionTable::of(const Token& token) const
 
 namespace {
 
-/// Everything that one process has, in one place that is never destroyed: nothing of ours runs at exit.
-struct Gate {
-  pthread_rwlock_t lock;
-  Module* module = nullptr;
-  pid_t owner = 0;                         // the process that the state belongs to
-  bool inherited = false;                  // child of a fork that has not called C_Initialize itself
-  std::atomic<bool> to_be_rebuilt{false};  // child of a fork: descriptors and TPMs of the parent are gone
-  std::mutex rebuilding;
-
-  void init_lock() {
+/// A read-write lock that is never destroyed, only dropped: one that was held at a fork can not be unlocked in the
+/// child (the C library knows the holder by its thread id), and the waiters that it counts do not exist there.
+class GateLock {
+ public:
+  GateLock() {
     pthread_rwlockattr_t attributes;
     pthread_rwlockattr_init(&attributes);
     // Without writer preference a fork starves while other threads keep signing.
     pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-    pthread_rwlock_init(&lock, &attributes);
+    pthread_rwlock_init(&lock_, &attributes);
     pthread_rwlockattr_destroy(&attributes);
   }
+  GateLock(const GateLock&) = delete;
+  GateLock& operator=(const GateLock&) = delete;
+
+  void lock() { pthread_rwlock_wrlock(&lock_); }
+  void lock_shared() { pthread_rwlock_rdlock(&lock_); }
+  void unlock() { pthread_rwlock_unlock(&lock_); }
+
+ private:
+  pthread_rwlock_t lock_;
+};
+
+/// Everything that one process has, in one place that is never destroyed: nothing of ours runs at exit.
+struct Gate {
+  std::unique_ptr<GateLock> lock = std::make_unique<GateLock>();
+  Module* module = nullptr;
+  pid_t owner = 0;                         // the process that the state belongs to
+  bool inherited = false;                  // child of a fork that has not called C_Initialize itself
+  std::atomic<bool> to_be_rebuilt{false};  // child of a fork: descriptors and TPMs of the parent are gone
+  bool to_be_reseeded = false;             // child of a fork: the generator is where the parent's was
+  std::mutex rebuilding;
 };
 
 void before_fork();
@@ -115,19 +131,19 @@ void after_fork_in_child();
 Gate& gate() {
   static Gate* const the_gate = [] {
     auto* made = new Gate;
-    made->init_lock();
     pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
     return made;
   }();
   return *the_gate;
 }
 
-void before_fork() { pthread_rwlock_wrlock(&gate().lock); }
-void after_fork_in_parent() { pthread_rwlock_unlock(&gate().lock); }
+void before_fork() { gate().lock->lock(); }
+void after_fork_in_parent() { gate().lock->unlock(); }
 void after_fork_in_child() {
   Gate& here = gate();
-  here.init_lock();  // the waiters that the old lock counts do not exist in this process
+  here.lock = std::make_unique<GateLock>();
   here.owner = getpid();
+  here.to_be_reseeded = true;
   if (!here.module) return;
   here.inherited = true;
   here.to_be_rebuilt = true;
@@ -136,16 +152,24 @@ void after_fork_in_child() {
 
 class Exclusive {
  public:
-  Exclusive() { pthread_rwlock_wrlock(&gate().lock); }
-  ~Exclusive() { pthread_rwlock_unlock(&gate().lock); }
+  Exclusive() { gate().lock->lock(); }
+  ~Exclusive() { gate().lock->unlock(); }
   Exclusive(const Exclusive&) = delete;
   Exclusive& operator=(const Exclusive&) = delete;
 };
+
+/// Before anything is seeded from the generator: the TPMs are.
+void reseed_after_fork(Gate& here) {
+  if (!here.to_be_reseeded) return;
+  crypto::random_after_fork();
+  here.to_be_reseeded = false;
+}
 
 void rebuild_after_fork(Gate& here) {
   std::lock_guard lock(here.rebuilding);
   if (!here.to_be_rebuilt) return;
   arena_after_fork();
+  reseed_after_fork(here);
   for (const auto& token : here.module->slots.open_tokens()) {
     try {
       token->after_fork_reopen();
@@ -174,6 +198,7 @@ void Module::initialize() {
     here.inherited = false;
   }
   refuse_if(here.module, CKR_CRYPTOKI_ALREADY_INITIALIZED, "C_Initialize was called before");
+  reseed_after_fork(here);
   Config config = load_config();
   log_open(config.log, config.log_level);
   if (!config.problem.empty()) log_line(LogLevel::kError, config.file + ": " + config.problem);
@@ -193,18 +218,18 @@ void Module::finalize() {
 
 Passage::Passage() {
   Gate& here = gate();
-  pthread_rwlock_rdlock(&here.lock);
+  here.lock->lock_shared();
   try {
     refuse_if(!here.module, CKR_CRYPTOKI_NOT_INITIALIZED, "C_Initialize was not called");
     refuse_if(here.owner != getpid(), CKR_DEVICE_ERROR, "this process is a clone that was not made by fork");
     if (here.to_be_rebuilt) rebuild_after_fork(here);
   } catch (...) {
-    pthread_rwlock_unlock(&here.lock);
+    here.lock->unlock();
     throw;
   }
 }
 
-Passage::~Passage() { pthread_rwlock_unlock(&gate().lock); }
+Passage::~Passage() { gate().lock->unlock(); }
 
 Module& Passage::module() const { return *gate().module; }
 

@@ -43,6 +43,7 @@ struct Object {
   uint64_t sequence = 0;        // of the entry; 0 for session objects
   CK_SESSION_HANDLE owner = 0;  // the session that a session object lives with; 0 for token objects
   bool bound = false;           // CKA_VTPM_BOUND
+  bool of_tpm = false;          // the TPM's own: no record obj/<id> stands behind it (pkcs11/tpm_object.h)
   Attributes shown;
   SecretAttributes secret;  // session objects only
   std::shared_ptr<KeyCache> keys = std::make_shared<KeyCache>();
@@ -52,6 +53,8 @@ struct Object {
   CK_OBJECT_CLASS object_class() const { return shown.number(CKA_CLASS).value_or(CKO_VENDOR_DEFINED); }
   /// The NV index that holds the value, or 0.
   uint32_t nv_index() const { return static_cast<uint32_t>(shown.number(CKA_VTPM_NV_INDEX).value_or(0)); }
+  /// The persistent handle of a key that the TPM itself keeps, or 0.
+  uint32_t tpm_handle() const { return static_cast<uint32_t>(shown.number(CKA_VTPM_HANDLE).value_or(0)); }
 };
 using ObjectPtr = std::shared_ptr<const Object>;
 

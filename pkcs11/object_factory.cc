@@ -13,7 +13,8 @@ void set_if_empty(Attributes& object, CK_ATTRIBUTE_TYPE type, ByteView value) {
   if (object.get(type).empty() && !value.empty()) object.set(type, value);
 }
 
-/// What the certificate itself says fills the gaps of the template; where the template speaks, it is left as it is.
+}  // namespace
+
 void complete_certificate(Draft& draft) {
   Attributes& shown = draft.shown;
   refuse_if(shown.get(CKA_VALUE).empty() && shown.get(CKA_URL).empty(), CKR_TEMPLATE_INCOMPLETE,
@@ -39,8 +40,6 @@ void complete_certificate(Draft& draft) {
   // The id under which the key of this certificate would be found.
   if (auto key = crypto::PublicKey::from_spki(fields->public_key)) shown.set(CKA_ID, default_key_id(*key));
 }
-
-}  // namespace
 
 KeyMaking key_making(const Session& session) {
   const Who who = session.token->who();

@@ -10,6 +10,9 @@ KeyMaking key_making(const Session& session);
 
 /// Checks a template, completes what it implies and imports keys. Throws Refusal with the template's error.
 Draft create_draft(const Session& session, const Template& object);
+/// What the certificate in CKA_VALUE itself says fills the gaps of the draft; where the draft speaks, it is left as it
+/// is. Throws Refusal: CKR_TEMPLATE_INCOMPLETE, CKR_ATTRIBUTE_VALUE_INVALID.
+void complete_certificate(Draft& draft);
 /// A copy with changes. Throws Refusal: CKR_ACTION_PROHIBITED, CKR_ATTRIBUTE_READ_ONLY, CKR_TEMPLATE_INCONSISTENT.
 Draft copy_draft(Session& session, const Object& object, const Template& changes);
 

@@ -23,10 +23,32 @@ constexpr Rule kPublicByDefault[] = {{CKA_PRIVATE, kCopyChange, D::kFalse}};
 constexpr Rule kPrivateByDefault[] = {{CKA_PRIVATE, kCopyChange, D::kTrue}};
 
 constexpr Rule kData[] = {
-    {CKA_APPLICATION, kModify, D::kEmpty},
-    {CKA_OBJECT_ID, kModify, D::kEmpty},
-    {CKA_VALUE, kModify, D::kEmpty},
+    {CKA_APPLICATION, kModify, D::kEmpty},     {CKA_OBJECT_ID, kModify, D::kEmpty},
+    {CKA_VALUE, kModify, D::kEmpty},           {CKA_VTPM_NV_INDEX, kOptional, D::kNone},
+    {CKA_VTPM_NV_TYPE, kOptional, D::kNone},   {CKA_VTPM_NV_ATTRIBUTES, kOptional, D::kNone},
+    {CKA_VTPM_NV_VALUE, kNotCreate, D::kNone}, {CKA_VTPM_AUTH, kSecret | kModify | kOptional, D::kNone},
+};
+
+// Monotonic counters (4.5.2) are NV indices: always of the token, always private, as the TPM's state is.
+constexpr Rule kMonotonicCounter[] = {
+    {CKA_CLASS, kNeedCreate, D::kNone},
+    {CKA_HW_FEATURE_TYPE, kNeedCreate, D::kNone},
+    {CKA_TOKEN, 0, D::kTrue},
+    {CKA_PRIVATE, 0, D::kTrue},
+    {CKA_MODIFIABLE, 0, D::kTrue},
+    {CKA_COPYABLE, 0, D::kFalse},
+    {CKA_DESTROYABLE, 0, D::kTrue},
+    {CKA_LABEL, kModify, D::kEmpty},
+    {CKA_UNIQUE_ID, kNotCreate, D::kNone},
+    {CKA_VTPM_BOUND, kNotCreate, D::kNone},
+    {CKA_RESET_ON_INIT, kNotCreate, D::kFalse},
+    {CKA_HAS_RESET, kNotCreate, D::kFalse},
+    {CKA_VALUE, kNotCreate, D::kNone},
     {CKA_VTPM_NV_INDEX, kOptional, D::kNone},
+    {CKA_VTPM_NV_TYPE, kNotCreate, D::kNone},
+    {CKA_VTPM_NV_ATTRIBUTES, kOptional, D::kNone},
+    {CKA_VTPM_NV_VALUE, kNotCreate, D::kNone},
+    {CKA_VTPM_AUTH, kSecret | kModify | kOptional, D::kNone},
 };
 
 constexpr Rule kCertificate[] = {
@@ -81,6 +103,7 @@ constexpr Rule kPrivateKey[] = {
     // Fixed for life: a key that asks for the PIN at each use must not be talked out of it.
     {CKA_ALWAYS_AUTHENTICATE, 0, D::kFalse},
     {CKA_VTPM_RESIDENT, kOptional, D::kNone},
+    {CKA_VTPM_AUTH, kNotCreate | kNotGenerate | kSecret | kModify, D::kNone},  // of a persistent key
 };
 
 // SENSITIVE is false unless the template says so (2.40, 4.10); what is not EXTRACTABLE is not shown all the same.
@@ -163,7 +186,8 @@ struct SchemaTable {
   const Schema ec_public{CKO_PUBLIC_KEY, CKK_EC, {kStorage, kPublicByDefault, kKey, kKeyOfPair, kPublicKey, kEcPublic}};
   const Schema ec_private{
       CKO_PRIVATE_KEY, CKK_EC, {kStorage, kPrivateByDefault, kKey, kKeyOfPair, kPrivateKey, kEcPrivate}};
-  const Schema* all[6] = {&data, &certificate, &rsa_public, &rsa_private, &ec_public, &ec_private};
+  const Schema counter{CKO_HW_FEATURE, CKH_MONOTONIC_COUNTER, {kMonotonicCounter}};
+  const Schema* all[7] = {&data, &counter, &certificate, &rsa_public, &rsa_private, &ec_public, &ec_private};
 
   // All secret keys have the same rules; their types differ in the values they take.
   std::vector<Schema> secret_keys;
@@ -211,6 +235,8 @@ CK_ATTRIBUTE_TYPE kind_attribute(CK_OBJECT_CLASS object_class) {
     case CKO_PRIVATE_KEY:
     case CKO_SECRET_KEY:
       return CKA_KEY_TYPE;
+    case CKO_HW_FEATURE:
+      return CKA_HW_FEATURE_TYPE;
     default:
       return 0;
   }
@@ -269,6 +295,13 @@ Draft make_draft(const Schema& schema, Making making, const Template& object, bo
     set_default(rule, draft.shown);
   }
   return draft;
+}
+
+Attributes with_defaults(const Schema& schema, Attributes object) {
+  for (const Rule& rule : schema) {
+    if (!object.has(rule.type)) set_default(rule, object);
+  }
+  return object;
 }
 
 void apply_changes(const Schema& schema, Changing changing, const Template& changes, bool so, Draft& object) {

@@ -71,6 +71,9 @@ struct Draft {
 /// CKR_TEMPLATE_INCONSISTENT.
 Draft make_draft(const Schema& schema, Making making, const Template& object, bool so);
 
+/// An object of the token's own making, with the defaults that it does not have yet.
+Attributes with_defaults(const Schema& schema, Attributes object);
+
 enum class Changing { kSet, kCopy };
 /// Applies a template to an existing object's attributes. Throws Refusal: CKR_ATTRIBUTE_READ_ONLY,
 /// CKR_ATTRIBUTE_TYPE_INVALID.

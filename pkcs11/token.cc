@@ -2,11 +2,15 @@
 
 #include <atomic>
 #include <cstdio>
+#include <set>
 
 #include "crypto/random.h"
 #include "pkcs11/key_factory.h"
 #include "pkcs11/nv_object.h"
 #include "pkcs11/refusal.h"
+#include "pkcs11/tpm_object.h"
+#include "tpm/commands.h"
+#include "tpm/persistent_key.h"
 
 namespace vtpm::pkcs11 {
 namespace {
@@ -24,6 +28,23 @@ constexpr const char* kObjectType = "p11-object";
 constexpr size_t kStoringReserve = 192 * 1024;
 
 constexpr std::string_view kObjectPrefix = "obj/";
+// Clear records of the TPM's own public objects, named by their ids, which say everything about their contents.
+constexpr std::string_view kTpmObjectPrefix = "tpm0/obj/";
+
+bool starts_with(std::string_view text, std::string_view prefix) { return text.substr(0, prefix.size()) == prefix; }
+
+/// The object's id, when the entry is an object's.
+std::optional<std::string> id_of(std::string_view entry) {
+  for (std::string_view prefix : {kObjectPrefix, kTpmObjectPrefix}) {
+    if (starts_with(entry, prefix)) return std::string(entry.substr(prefix.size()));
+  }
+  return std::nullopt;
+}
+
+void put_tpm_object(store::Transaction& transaction, const Attributes& object) {
+  transaction.put(std::string(kTpmObjectPrefix).append(as_text(object.get(CKA_UNIQUE_ID))), kObjectType,
+                  Protection::kClear, encode_attributes(object));
+}
 
 // Handles are never used again in a process, so a stale one names nothing.
 std::atomic<CK_OBJECT_HANDLE> next_handle{1};
@@ -55,6 +76,11 @@ void separate_secrets(Draft& draft) {
   if (!draft.shown.has(CKA_VALUE)) return;
   draft.secret.set(CKA_VALUE, draft.shown.get(CKA_VALUE));
   draft.shown.erase(CKA_VALUE);
+}
+
+void check_auth_value(const Draft& draft, const Object& object) {
+  refuse_if(draft.secret.has(CKA_VTPM_AUTH) && !object.nv_index() && !object.tpm_handle(), CKR_ATTRIBUTE_READ_ONLY,
+            "only NV areas and persistent keys have an auth value of their own");
 }
 
 }  // namespace
@@ -89,10 +115,13 @@ void Token::initialise(const std::string& path, const Config& config, const Iden
   options.kdf = config.kdf;
   options.replace = replace;
   options.attempt_limits = {{Role::kUser, config.user_limit}, {Role::kSo, config.so_limit}};
-  const SecretBytes state = tpm::Engine::manufacture();
+  std::vector<Attributes> tpm_objects;
+  const SecretBytes state =
+      tpm::Engine::manufacture([&](tpm::Commands& commands) { tpm_objects = public_tpm_objects(commands); });
   store::Vault::create(path, options, {{Role::kSo, so_pin}}, [&](store::Transaction& transaction) {
     transaction.put(kTokenInfo, kTokenInfoType, Protection::kClear, encode_attributes(info_record(identity)));
     transaction.put(kPermanentState, kPermanentStateType, Protection::kSealed, state);
+    for (const Attributes& object : tpm_objects) put_tpm_object(transaction, object);
   });
 }
 
@@ -132,6 +161,32 @@ void Token::refresh() {
 }
 
 void Token::refresh_locked() {
+  // What the TPM says and what the records say belong together only when nothing was committed in between.
+  constexpr int kTries = 8;
+  for (int i = 0; i < kTries; ++i) {
+    catch_up_locked();
+    if (!engine_) return;
+    const auto state = vault_->find(kPermanentState);
+    if (!state || state->sequence == tpm_seen_) return;
+    std::set<uint32_t> recorded;
+    for (const auto& [handle, object] : objects_) {
+      if (!object->of_tpm && object->nv_index() != 0) recorded.insert(object->nv_index());
+    }
+    std::vector<Attributes> found;
+    try {
+      found = engine_->use_current([&](tpm::Commands& commands) { return private_tpm_objects(commands, recorded); });
+    } catch (const Error& error) {
+      log_line(LogLevel::kWarning, path() + ": the TPM's own objects are not shown: " + error.sentence());
+      return;
+    }
+    if (vault_->cursor() != cursor_ && i + 1 < kTries) continue;
+    update_tpm_objects_locked(std::move(found));
+    tpm_seen_ = state->sequence;
+    return;
+  }
+}
+
+void Token::catch_up_locked() {
   refuse_if(removed_, CKR_DEVICE_REMOVED, "the store of this token was removed or initialised anew");
   try {
     vault_->refresh();
@@ -143,7 +198,7 @@ void Token::refresh_locked() {
   if (vault_->cursor() == cursor_) return;
   const uint64_t seen = vault_->cursor();
   for (const store::EntryInfo& entry : vault_->changes(cursor_)) {
-    if (std::string_view(entry.name).substr(0, kObjectPrefix.size()) != kObjectPrefix) continue;
+    if (!id_of(entry.name)) continue;
     if (entry.deleted) {
       forget_locked(entry.name);
     } else {
@@ -151,6 +206,30 @@ void Token::refresh_locked() {
     }
   }
   cursor_ = seen;
+}
+
+void Token::update_tpm_objects_locked(std::vector<Attributes> found) {
+  std::set<std::string> ids;
+  for (Attributes& shown : found) {
+    const std::string id(as_text(shown.get(CKA_UNIQUE_ID)));
+    ids.insert(id);
+    if (handles_.contains(id)) continue;  // known, or given a record of its own
+    auto object = std::make_shared<Object>();
+    object->id = id;
+    object->bound = true;
+    object->of_tpm = true;
+    object->shown = std::move(shown);
+    publish_locked(std::move(object));
+  }
+  for (auto at = objects_.begin(); at != objects_.end();) {
+    const Object& object = *at->second;
+    if (object.of_tpm && object.is_private() && !ids.contains(object.id)) {
+      handles_.erase(object.id);
+      at = objects_.erase(at);
+    } else {
+      ++at;
+    }
+  }
 }
 
 void Token::load_locked(const store::EntryInfo& entry) {
@@ -165,7 +244,8 @@ void Token::load_locked(const store::EntryInfo& entry) {
     auto blob = vault_->read(entry.name);
     if (!blob) return;
     auto object = std::make_shared<Object>();
-    object->id = entry.name.substr(kObjectPrefix.size());
+    object->id = *id_of(entry.name);
+    object->of_tpm = starts_with(entry.name, kTpmObjectPrefix);
     object->sequence = blob->sequence;
     object->bound = blob->bound;
     object->shown = decode_attributes<Bytes>(blob->data);
@@ -188,7 +268,7 @@ void Token::publish_locked(std::shared_ptr<Object> object) {
 }
 
 void Token::forget_locked(const std::string& entry) {
-  auto known = handles_.find(entry.substr(kObjectPrefix.size()));
+  auto known = handles_.find(*id_of(entry));
   if (known == handles_.end()) return;
   objects_.erase(known->second);
   handles_.erase(known);
@@ -196,6 +276,7 @@ void Token::forget_locked(const std::string& entry) {
 
 void Token::reload_everything_locked() {
   cursor_ = 0;
+  tpm_seen_ = 0;
   refresh_locked();
 }
 
@@ -332,10 +413,14 @@ std::vector<CK_OBJECT_HANDLE> Token::add(std::vector<Draft> drafts, CK_SESSION_H
           draft.shown.set(CKA_LABEL, ByteView(reinterpret_cast<const uint8_t*>(name),
                                               static_cast<size_t>(std::snprintf(name, sizeof name, "0x%08lx", index))));
         }
-        define = [index, value = std::make_shared<SecretBytes>(draft.secret.get(CKA_VALUE))](tpm::Commands& commands) {
-          create_nv_area(commands, static_cast<uint32_t>(index), *value);
+        if (draft.shown.get(CKA_OBJECT_ID).empty() && draft.shown.number(CKA_CLASS) == CKO_DATA) {
+          draft.shown.set(CKA_OBJECT_ID, nv_object_id(static_cast<uint32_t>(index)));
+        }
+        define = [wanted = std::make_shared<Draft>(draft)](tpm::Commands& commands) {
+          create_nv_area(commands, *wanted);
         };
         draft.secret.erase(CKA_VALUE);
+        draft.shown.erase(CKA_VTPM_NV_ATTRIBUTES);  // the TPM says what they are
       }
       put_object(transaction, ids[i], draft.shown, draft.secret);
     }
@@ -375,6 +460,7 @@ void Token::change(CK_OBJECT_HANDLE handle, const std::function<void(Draft&)>& c
   Draft draft{now->shown, now->secret};
   change(draft);
   separate_secrets(draft);
+  check_auth_value(draft, *now);
   auto changed = std::make_shared<Object>(*now);
   changed->shown = std::move(draft.shown);
   changed->secret = std::move(draft.secret);
@@ -385,19 +471,21 @@ void Token::change(CK_OBJECT_HANDLE handle, const std::function<void(Draft&)>& c
 void Token::change_stored(const Object& object, const std::function<void(Draft&)>& change) {
   const std::shared_ptr<tpm::Engine> tpm = engine();
   store::Transaction transaction = vault_->begin();
-  // What the store says now, not what we saw before we had its lock.
-  Draft draft{stored_attributes(object.id), {}};
-  if (object.object_class() == CKO_DATA && object.nv_index() == 0) draft.secret = secret_of(object);
+  // What the store says now, not what we saw before we had its lock. An object of the TPM gets a record by its change.
+  Draft draft{object.of_tpm ? object.shown : stored_attributes(object.id), {}};
+  if (object.object_class() == CKO_DATA || object.tpm_handle()) draft.secret = secret_of(object);
+  if (object.object_class() == CKO_HW_FEATURE) draft.secret = secret_of(object);
   change(draft);
   separate_secrets(draft);
+  check_auth_value(draft, object);
   std::function<void(tpm::Commands&)> write;
   if (object.nv_index() && draft.secret.has(CKA_VALUE)) {
-    check_nv_value(draft.secret.get(CKA_VALUE));
-    write = [&, index = object.nv_index()](tpm::Commands& commands) {
-      replace_nv_value(commands, index, draft.secret.get(CKA_VALUE));
+    write = [value = std::make_shared<Draft>(draft), index = object.nv_index()](tpm::Commands& commands) {
+      write_nv_value(commands, index, value->secret.get(CKA_VALUE), value->secret.get(CKA_VTPM_AUTH));
     };
+    draft.secret.erase(CKA_VALUE);
   }
-  put_object(transaction, object.id, draft.shown, write ? SecretAttributes() : draft.secret);
+  put_object(transaction, object.id, draft.shown, draft.secret);
   commit(transaction, tpm, write);
 }
 
@@ -418,17 +506,21 @@ void Token::destroy(CK_OBJECT_HANDLE handle) {
   const std::shared_ptr<tpm::Engine> tpm = engine();
   {
     store::Transaction transaction = vault_->begin();
-    refuse_if(!vault_->find(object_entry(now->id)), CKR_OBJECT_HANDLE_INVALID,
-              "the object was destroyed by another process");
-    transaction.erase(object_entry(now->id));
-    if (vault_->find(secret_entry(now->id))) transaction.erase(secret_entry(now->id));
-    std::function<void(tpm::Commands&)> undefine;
-    if (uint32_t index = now->nv_index()) {
-      undefine = [index](tpm::Commands& commands) {
+    if (!now->of_tpm) {
+      refuse_if(!vault_->find(object_entry(now->id)), CKR_OBJECT_HANDLE_INVALID,
+                "the object was destroyed by another process");
+      transaction.erase(object_entry(now->id));
+      if (vault_->find(secret_entry(now->id))) transaction.erase(secret_entry(now->id));
+    }
+    std::function<void(tpm::Commands&)> remove;
+    if (const uint32_t index = now->nv_index()) {
+      remove = [index](tpm::Commands& commands) {
         if (tpm::nv_public(commands, index)) tpm::nv_undefine(commands, index);
       };
+    } else if (const uint32_t key = now->tpm_handle()) {
+      remove = [key](tpm::Commands& commands) { tpm::evict(commands, key); };
     }
-    commit(transaction, tpm, undefine);
+    commit(transaction, tpm, remove);
   }
   refresh();
 }
@@ -444,6 +536,7 @@ void Token::commit(store::Transaction& transaction, const std::shared_ptr<tpm::E
   const SecretBytes state = tpm->change(commands);
   try {
     transaction.put(kPermanentState, kPermanentStateType, Protection::kSealed, state);
+    put_public_tpm_objects(transaction, *tpm);
     transaction.commit();
   } catch (...) {
     tpm->discard();
@@ -451,6 +544,20 @@ void Token::commit(store::Transaction& transaction, const std::shared_ptr<tpm::E
   }
   // Another process may have committed since the lock went: then the next reader loads its state.
   tpm->committed(transaction.sequence_of(kPermanentState));
+}
+
+/// Brings the clear records of the TPM's public objects to what the TPM holds now (the change of this thread included).
+void Token::put_public_tpm_objects(store::Transaction& transaction, tpm::Engine& tpm) {
+  std::set<std::string> kept;
+  for (const Attributes& object : tpm.use_current(public_tpm_objects)) {
+    const std::string name = std::string(kTpmObjectPrefix).append(as_text(object.get(CKA_UNIQUE_ID)));
+    kept.insert(name);
+    const auto known = vault_->find(name);
+    if (!known || !known->readable) put_tpm_object(transaction, object);
+  }
+  for (const store::EntryInfo& entry : vault_->list(kTpmObjectPrefix)) {
+    if (!kept.contains(entry.name)) transaction.erase(entry.name);
+  }
 }
 
 void Token::drop_session_objects(CK_SESSION_HANDLE owner) {
@@ -473,7 +580,26 @@ std::shared_ptr<crypto::PrivateKey> Token::private_key(const Object& object) {
 SecretBytes Token::nv_value(const Object& object) {
   std::shared_ptr<tpm::Engine> tpm = engine();
   refuse_if(!tpm, CKR_USER_NOT_LOGGED_IN, "the TPM is open after login only");
-  return tpm->use_current([&](tpm::Commands& commands) { return read_nv_value(commands, object.nv_index()); });
+  const SecretAttributes secret = secret_of(object);
+  return tpm->use_current(
+      [&](tpm::Commands& commands) { return read_nv_value(commands, object.nv_index(), secret.get(CKA_VTPM_AUTH)); });
+}
+
+uint32_t Token::nv_attributes(const Object& object) {
+  std::shared_ptr<tpm::Engine> tpm = engine();
+  refuse_if(!tpm, CKR_USER_NOT_LOGGED_IN, "the TPM is open after login only");
+  return tpm->use_current([&](tpm::Commands& commands) { return pkcs11::nv_attributes(commands, object.nv_index()); });
+}
+
+SecretBytes Token::read_counter(const Object& object) {
+  if (object.of_tpm) return nv_value(object);
+  const SecretAttributes secret = secret_of(object);
+  const std::shared_ptr<tpm::Engine> tpm = engine();
+  store::Transaction transaction = vault_->begin();
+  SecretBytes value;
+  commit(transaction, tpm,
+         [&](tpm::Commands& commands) { value = count_up(commands, object.nv_index(), secret.get(CKA_VTPM_AUTH)); });
+  return value;
 }
 
 std::shared_ptr<tpm::Engine> Token::engine() const {

@@ -85,6 +85,10 @@ class Token {
   std::shared_ptr<crypto::PrivateKey> private_key(const Object& object);
   /// The value of an NV-backed object, from the TPM.
   SecretBytes nv_value(const Object& object);
+  /// TPMA_NV of an NV-backed object.
+  uint32_t nv_attributes(const Object& object);
+  /// CKA_VALUE of a counter: its next value if this token made it (4.5.2), its value otherwise.
+  SecretBytes read_counter(const Object& object);
 
   // --- the TPM ---
   /// The token's TPM; nothing unless the user is logged in.
@@ -100,6 +104,9 @@ class Token {
 
   void read_identity();
   void refresh_locked();
+  void catch_up_locked();
+  void update_tpm_objects_locked(std::vector<Attributes> found);
+  void put_public_tpm_objects(store::Transaction& transaction, tpm::Engine& tpm);
   void load_locked(const store::EntryInfo& entry);
   void forget_locked(const std::string& entry);
   void reload_everything_locked();
@@ -129,6 +136,7 @@ class Token {
   std::map<CK_OBJECT_HANDLE, ObjectPtr> objects_;
   std::unordered_map<std::string, CK_OBJECT_HANDLE> handles_;  // by CKA_UNIQUE_ID, token objects
   std::shared_ptr<tpm::Engine> engine_;
+  uint64_t tpm_seen_ = 0;  // the version of the TPM's state whose private objects are among objects_
 };
 
 }  // namespace vtpm::pkcs11

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -19,24 +18,13 @@
 #include <thread>
 #include <vector>
 
+#include "store/encoding.h"
 #include "store/file.h"
 #include "store/index.h"
 #include "store/rwlock.h"
 #include "store/scan.h"
 
 namespace vtpm::store {
-
-/// An entry to be written. `seq` and `crc32c` are added by the writer.
-struct Draft {
-  Entry entry;
-  bool twice = false;  // a second copy, at a distance (key slots)
-  /// Fills in what depends on the octets (seal, MAC, commitment), before the CRC is made.
-  std::function<void(MutableByteView octets, const EntryView& layout)> finish;
-};
-
-/// The octets of a new store: header, the entries of its first transaction, free space. `created`: seconds since 1970.
-Bytes make_store_image(const Uuid& uuid, const Salt& salt, std::vector<Draft> first, uint64_t created,
-                       uint64_t free_octets);
 
 class Blobstore {
  public:

@@ -102,7 +102,7 @@ void keep_distance(Output& out, const LogEntry& entry, FirstCopies& copies) {
 
 // The number up to which the new file holds all that there is: of its last entry, unless the old one's end was missing.
 uint64_t base_of(const ScanResult& scan) {
-  bool end_is_missing = !scan.damage.empty() && scan.damage.back().before == ~uint64_t{0};
+  bool end_is_missing = !scan.damage.empty() && scan.damage.back().before == kNothingFollows;
   return end_is_missing ? scan.end.last : scan.entries.back().sequence.number;
 }
 

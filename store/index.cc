@@ -20,6 +20,11 @@ bool must_not_roll_back(const LogEntry& entry) {
 }  // namespace
 
 void Index::apply(const ScanResult& scan) {
+  // A large scan would otherwise rehash again and again; a small one must not shrink the table's steps.
+  if (scan.entries.size() > names_.size()) {
+    names_.reserve(names_.size() + scan.entries.size());
+    changes_.reserve(changes_.size() + scan.entries.size());
+  }
   auto damage = scan.damage.begin();
   for (const LogEntry& entry : scan.entries) {
     for (; damage != scan.damage.end() && damage->offset < entry.offset; ++damage) apply(*damage);

@@ -88,9 +88,7 @@ KeySlot::KeySlot(Bytes octets) : octets_(std::move(octets)) {
   if (!value || !digest || digest->contents.size() != kDigestOctets) throw damaged();
   epoch_ = *value;
   digest_ = to_bytes(digest->contents);
-  if (auto role = slot.find(slot.optional, attribute::kRole)) {
-    if (auto text = DerReader(*role).next(Tag::kIa5String)) role_ = as_text(text->contents);
-  }
+  role_ = role_of_slot(octets_);
 }
 
 EntryView KeySlot::view() const {
@@ -116,6 +114,13 @@ std::shared_ptr<const MasterKey> KeySlot::master_key(const StretchedSecret& secr
                                          "' does not hold this store's key: it is damaged, or of another store");
   }
   return master;
+}
+
+std::string role_of_slot(ByteView octets) {
+  auto slot = parse_entry(octets);
+  auto role = slot ? slot->find(slot->optional, attribute::kRole) : std::nullopt;
+  auto text = role ? DerReader(*role).next(Tag::kIa5String) : std::nullopt;
+  return text ? std::string(as_text(text->contents)) : std::string();
 }
 
 Draft slot_draft(const std::string& name, std::string_view role, const SlotKdf& kdf, StretchedSecret secret,

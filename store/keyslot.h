@@ -67,6 +67,9 @@ class KeySlot {
   Bytes commitment_, digest_;
 };
 
+/// The role of a slot's entry; empty when it shows none.
+std::string role_of_slot(ByteView octets);
+
 /// The slot's entry, to be written twice.
 Draft slot_draft(const std::string& name, std::string_view role, const SlotKdf& kdf, StretchedSecret secret,
                  std::shared_ptr<const MasterKey> master, const Uuid& uuid);

@@ -61,30 +61,28 @@ Attempts Vault::Impl::attempts(Role role) const {
   return attempts;
 }
 
-// The slots that a login of this role tries, in order. Throws kCorrupt when one that may be it is damaged and none is
-// left.
+// The slots that a login of this role tries, in order. What is wrong with a slot matters only when no other is left.
 std::vector<KeySlot> Vault::Impl::slots_of(Role role) const {
   std::vector<KeySlot> own, recovery;
-  std::string damaged;
+  std::optional<Error> problem;
   for (unsigned number = 1; number <= kMaxSlots; ++number) {
-    auto record = store->find(slot_name(number));
-    if (!record) continue;
-    if (record->state == NameState::kDamaged) {
-      damaged = slot_name(number);
-      continue;
-    }
-    auto stored = store->read(slot_name(number));
-    if (!stored) continue;
-    KeySlot slot(std::move(stored->octets));
-    if (slot.role() == role_name(role)) {
-      own.push_back(std::move(slot));
-    } else if (role == Role::kUser && slot.role() == role_name(Role::kRecovery)) {
-      recovery.push_back(std::move(slot));
+    try {
+      auto stored = store->read(slot_name(number));
+      if (!stored) continue;
+      std::string slot_role = role_of_slot(stored->octets);
+      if (slot_role == role_name(role)) {
+        own.emplace_back(std::move(stored->octets));
+      } else if (role == Role::kUser && slot_role == role_name(Role::kRecovery)) {
+        recovery.emplace_back(std::move(stored->octets));
+      }
+    } catch (const Error& error) {
+      bool of_the_slot = error.code() == ErrorCode::kCorrupt || error.code() == ErrorCode::kUnsupported ||
+                         error.code() == ErrorCode::kTooNew;
+      if (!of_the_slot) throw;
+      problem = error;
     }
   }
-  if (own.empty() && !damaged.empty()) {
-    throw Error(ErrorCode::kCorrupt, "key slot '" + damaged + "' in " + store->path() + " is damaged in both copies");
-  }
+  if (own.empty() && problem) throw *problem;
   for (KeySlot& slot : recovery) own.push_back(std::move(slot));
   return own;
 }

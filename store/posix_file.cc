@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
@@ -12,6 +13,7 @@
 
 #include "crypto/error.h"
 #include "store/file.h"
+#include "store/process.h"
 
 namespace vtpm::store {
 namespace {
@@ -112,6 +114,12 @@ class PosixFile : public File {
   }
 
   void write_at(uint64_t offset, ByteView octets) override {
+    // Beyond the limit the kernel would send SIGXFSZ, which kills a host application that does not expect it.
+    struct rlimit limit;
+    if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+        offset + octets.size() > limit.rlim_cur) {
+      fail("write", path_, EFBIG);
+    }
     size_t done = 0;
     while (done < octets.size()) {
       ssize_t count = retry([&] {
@@ -146,7 +154,7 @@ class PosixFile : public File {
   void unlock(LockByte octet) const noexcept override {
     // The lock belongs to the description, which a forked child shares with its parent: it is not the child's to give
     // up.
-    if (::getpid() != process_) return;
+    if (this_process() != process_) return;
     struct flock range = range_of(octet, F_UNLCK);
     ::fcntl(descriptor_.get(), F_OFD_SETLK, &range);
   }
@@ -183,7 +191,7 @@ class PosixFile : public File {
   Descriptor descriptor_;
   std::string path_;
   bool writable_;
-  pid_t process_ = ::getpid();
+  pid_t process_ = this_process();
   FileId id_;
 };
 

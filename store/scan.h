@@ -33,12 +33,14 @@ struct LogEntry {
   bool corrected = false;  // a flipped bit was put right in memory: read it through `correct_entry`
 };
 
+constexpr uint64_t kNothingFollows = ~uint64_t{0};
+
 /// A stretch of the file that should hold an entry and does not.
 struct Damage {
   uint64_t offset = 0, length = 0;
   std::string name;                // when the damaged entry still shows one
   bool is_entry = false;           // it still has the shape of one DER element
-  uint64_t after = 0, before = 0;  // the sequence numbers around it; `before` is 2^64-1 when nothing follows
+  uint64_t after = 0, before = 0;  // the sequence numbers around it; `before` may be kNothingFollows
   std::string reason;
 };
 

@@ -3,8 +3,10 @@
 
 #include "crypto/error.h"
 #include "store/blobstore.h"
+#include "store/encoding.h"
 #include "store/free_space.h"
 #include "store/log_reader.h"
+#include "store/process.h"
 #include "store/quarantine.h"
 
 namespace vtpm::store {
@@ -14,82 +16,8 @@ using Exclusive = std::unique_lock<RwLock>;
 
 // Kept free for counting logins, and for the entry that tells others of a compaction, when the disk is full.
 constexpr uint64_t kReserveOctets = 8192;
-constexpr uint64_t kMinGrowth = 64 << 10, kMaxGrowth = 4 << 20, kGrowthUnit = 4096;
+constexpr uint64_t kMinGrowth = 64 << 10, kMaxGrowth = 4 << 20;
 constexpr uint64_t kMinDeadOctets = 128 << 10;  // less is not worth a compaction
-
-struct Encoded {
-  Bytes octets;
-  std::vector<LogEntry> entries;  // offsets are relative to `octets`
-};
-
-// One transaction: every draft, then the second copies, with free entries that keep these away from the first.
-class TransactionWriter {
- public:
-  TransactionWriter(const Salt& salt, uint64_t first, uint64_t durable, size_t count)
-      : salt_(salt), first_(first), durable_(durable), count_(count) {}
-
-  // `first_copy_end`: where the first copy ends; 0 for the only or first one.
-  uint64_t write(const Draft& draft, uint64_t first_copy_end) {
-    if (first_copy_end != 0) keep_distance(first_copy_end);
-    Entry entry = draft.entry;
-    Sequence sequence{first_ + index_, static_cast<uint16_t>(index_), static_cast<uint16_t>(count_), durable_};
-    ++index_;
-    entry.mandatory.push_back(sequence_attribute(sequence));
-    entry.optional.push_back(octets_attribute(attribute::kCrc, Bytes(kCrcOctets)));
-    Bytes octets = encode(entry);
-    auto layout = parse_entry(octets);
-    if (!layout) throw Error(ErrorCode::kInternal, "an entry was not encoded as it is read: " + entry.name);
-    if (draft.finish) draft.finish(octets, *layout);
-    store_crc(salt_, octets, layout->crc_at);
-
-    LogEntry written;
-    written.offset = out.octets.size();
-    written.length = static_cast<uint32_t>(octets.size());
-    written.epoch = static_cast<uint32_t>(layout->epoch);
-    written.size = layout->size;
-    written.sequence = sequence;
-    written.type = entry.type;
-    written.name = entry.name;
-    written.deleted = layout->deleted;
-    written.sealed = layout->sealed;
-    written.has_mac = layout->mac_at != 0;
-    out.entries.push_back(std::move(written));
-    vtpm::append(out.octets, octets);
-    return out.octets.size();
-  }
-
-  Encoded out;
-
- private:
-  void keep_distance(uint64_t first_copy_end) {
-    uint64_t apart = out.octets.size() - first_copy_end;
-    if (apart >= kCopyDistance) return;
-    uint64_t gap = std::max(kCopyDistance - apart, kMinFreeOctets);
-    Bytes header = free_header(gap);
-    header.resize(gap);
-    vtpm::append(out.octets, header);
-  }
-
-  const Salt& salt_;
-  uint64_t first_, durable_;
-  size_t count_;
-  size_t index_ = 0;
-};
-
-Encoded encode_transaction(const Salt& salt, const std::vector<Draft>& drafts, uint64_t first, uint64_t durable) {
-  size_t count = drafts.size();
-  for (const Draft& draft : drafts) count += draft.twice;
-  if (count == 0 || count > kMaxTransactionEntries) {
-    throw Error(ErrorCode::kInvalidArgument, "a transaction holds 1 to 65535 entries");
-  }
-  TransactionWriter writer(salt, first, durable, count);
-  std::vector<uint64_t> ends;
-  for (const Draft& draft : drafts) ends.push_back(writer.write(draft, 0));
-  for (size_t i = 0; i < drafts.size(); ++i) {
-    if (drafts[i].twice) writer.write(drafts[i], ends[i]);
-  }
-  return std::move(writer.out);
-}
 
 // The first and the last octet that is not zero in [from, to), or nothing.
 std::optional<std::pair<uint64_t, uint64_t>> not_zero(const File& file, uint64_t from, uint64_t to) {
@@ -117,31 +45,7 @@ void write_zeros(File& file, uint64_t from, uint64_t to) {
   }
 }
 
-uint64_t round_up(uint64_t value, uint64_t unit) { return (value + unit - 1) / unit * unit; }
-
 }  // namespace
-
-Bytes make_store_image(const Uuid& uuid, const Salt& salt, std::vector<Draft> first, uint64_t created,
-                       uint64_t free_octets) {
-  Draft header;
-  header.entry.type = type::kHeader;
-  header.entry.mandatory = {integer_attribute(attribute::kFormat, kFormatNumber),
-                            octets_attribute(attribute::kSalt, salt), realsize_attribute(uuid.size())};
-  header.entry.data.assign(uuid.begin(), uuid.end());
-  header.twice = true;
-  uint64_t count = 2;
-  for (const Draft& draft : first) count += draft.twice ? 2 : 1;
-  // The image is synced before anyone sees it: all of it is durable.
-  header.entry.optional = {integer_attribute(attribute::kBase, count), integer_attribute(attribute::kCreated, created)};
-  first.insert(first.begin(), std::move(header));
-
-  Bytes image(kStoreBegin.begin(), kStoreBegin.end());
-  append(image, encode_transaction(salt, first, 1, 0).octets);
-  uint64_t size = round_up(image.size() + std::max(free_octets, kReserveOctets), kGrowthUnit);
-  append(image, free_header(size - kEndOctets - image.size()));
-  image.resize(size);
-  return image;
-}
 
 // --- the lock ---
 
@@ -202,7 +106,7 @@ Blobstore::Writer::~Writer() { release(); }
 
 void Blobstore::Writer::release() noexcept {
   if (!locked_) return;
-  if (store_->process_ != ::getpid()) {  // a forked child: neither lock is its own
+  if (store_->process_ != this_process()) {  // a forked child: neither lock is its own
     held_.release();
     return;
   }

@@ -9,6 +9,7 @@
 #include "tpm/instance.h"
 #include "tpm/loaded_keys.h"
 #include "tpm/marshal.h"
+#include "tpm/storage_root.h"
 #include "tpm/tcti.h"
 
 namespace vtpm::tpm {
@@ -70,6 +71,7 @@ Commands::~Commands() = default;
 
 void Commands::power_on(ByteView permanent) {
   ++boot_;
+  storage_root_ = 0;
   keys_->clear();
   instance_.power_on(permanent);
   startup();
@@ -77,6 +79,7 @@ void Commands::power_on(ByteView permanent) {
 
 void Commands::power_on_new() {
   ++boot_;
+  storage_root_ = 0;
   keys_->clear();
   instance_.power_on_new();
   startup();
@@ -84,6 +87,7 @@ void Commands::power_on_new() {
 
 void Commands::power_off() noexcept {
   ++boot_;
+  storage_root_ = 0;
   keys_->clear();
   instance_.power_off();
   sapi_->clear();  // the same parameters were accepted when it was made, so it does not throw
@@ -92,6 +96,15 @@ void Commands::power_off() noexcept {
 void Commands::startup() {
   VTPM_RUN(Startup, TPM2_SU_CLEAR);
   (void)instance_.take_stored();  // the reset counter; it is not worth a commit
+}
+
+uint32_t Commands::storage_root() {
+  if (storage_root_ == 0) {
+    const std::optional<uint32_t> found = find_storage_root(*this);
+    if (!found) throw Error(ErrorCode::kNotFound, "The TPM has no storage root key of this token.");
+    storage_root_ = *found;
+  }
+  return storage_root_;
 }
 
 // --- random numbers ---
@@ -191,6 +204,13 @@ Bytes Commands::import(uint32_t parent, const TPM2B_PUBLIC& public_area, const T
   TPM2B_PRIVATE private_area = {};
   VTPM_RUN(Import, parent, &password, &no_key, &public_area, &duplicate, &no_seed, &no_cipher, &private_area, nullptr);
   return marshal(Tss2_MU_TPM2B_PRIVATE_Marshal, private_area);
+}
+
+TPM2B_PUBLIC Commands::read_public(uint32_t object) {
+  TPM2B_PUBLIC area = {};
+  TPM2B_NAME name = {}, qualified_name = {};
+  VTPM_RUN(ReadPublic, object, nullptr, &area, &name, &qualified_name, nullptr);
+  return area;
 }
 
 Bytes Commands::context_save(const Handle& object) {
@@ -336,6 +356,18 @@ SecretBytes Commands::nv_read(uint32_t authority, ByteView auth, uint32_t index,
 void Commands::nv_increment(uint32_t authority, ByteView auth, uint32_t index) {
   const Password password(auth);
   VTPM_RUN(NV_Increment, authority, index, &password, nullptr);
+}
+
+void Commands::nv_extend(uint32_t authority, ByteView auth, uint32_t index, ByteView data) {
+  const Password password(auth);
+  Wiped<TPM2B_MAX_NV_BUFFER> buffer;
+  assign<TPM2B_MAX_NV_BUFFER>(buffer, data);
+  VTPM_RUN(NV_Extend, authority, index, &password, &buffer, nullptr);
+}
+
+void Commands::nv_set_bits(uint32_t authority, ByteView auth, uint32_t index, uint64_t bits) {
+  const Password password(auth);
+  VTPM_RUN(NV_SetBits, authority, index, &password, bits, nullptr);
 }
 
 }  // namespace vtpm::tpm

@@ -42,6 +42,9 @@ class Commands {
   void power_on_new();
   void power_off() noexcept;
 
+  /// The storage root key's handle, looked up once a boot. Throws kNotFound when this TPM has none.
+  uint32_t storage_root();
+
   // --- chapter 16: random numbers ---
   SecretBytes get_random(size_t octets);
   void stir_random(ByteView seed);
@@ -54,6 +57,8 @@ class Commands {
   Handle load(uint32_t parent, const KeyBlob& key);
   /// Unencrypted import; answers TPM2B_PRIVATE.
   Bytes import(uint32_t parent, const TPM2B_PUBLIC& public_area, const TPM2B_SENSITIVE& sensitive);
+  /// The public area of a loaded or persistent object. Throws kNotFound.
+  TPM2B_PUBLIC read_public(uint32_t object);
   /// Marshalled TPMS_CONTEXT, good until the next power-on.
   Bytes context_save(const Handle& object);
   Handle context_load(ByteView context);
@@ -78,6 +83,8 @@ class Commands {
   void nv_write(uint32_t authority, ByteView auth, uint32_t index, size_t offset, ByteView data);  // <= 1024 octets
   SecretBytes nv_read(uint32_t authority, ByteView auth, uint32_t index, size_t offset, size_t octets);
   void nv_increment(uint32_t authority, ByteView auth, uint32_t index);
+  void nv_extend(uint32_t authority, ByteView auth, uint32_t index, ByteView data);  // <= 1024 octets
+  void nv_set_bits(uint32_t authority, ByteView auth, uint32_t index, uint64_t bits);
 
  private:
   void startup();
@@ -86,6 +93,7 @@ class Commands {
   Instance& instance_;
   std::unique_ptr<Sapi> sapi_;
   uint64_t boot_ = 0;
+  uint32_t storage_root_ = 0;         // 0: not looked up in this boot
   std::unique_ptr<LoadedKeys> keys_;  // last: its handles flush themselves through the rest
 };
 

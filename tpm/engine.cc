@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <list>
+#include <mutex>
 #include <thread>
 
 #include "tpm/commands.h"
@@ -18,15 +20,31 @@ struct Engine::Impl {
   std::shared_ptr<StateSource> source;
   unsigned limit;
 
-  // The slot of a change that is neither committed nor discarded yet, and the thread that made it. Other threads can
-  // not get it; that thread's own commands run on it and see what it changed.
-  Hold pending;
-  std::atomic<std::thread::id> pending_thread = std::thread::id();
+  // Changes that are neither committed nor discarded yet, each with its slot and the thread that made it. Other threads
+  // can not get the slot; that thread's own commands run on it and see what it changed. There may be several: the
+  // store's lock goes before the commit is synced, so the next change begins while the last one is not settled.
+  struct Change {
+    std::thread::id thread;
+    Hold hold;
+  };
+  std::mutex changes_mutex;
+  std::list<Change> changes;
+  std::atomic<unsigned> change_count = 0;  // so that the signing path takes no mutex
 
-  bool is_pending() const { return pending_thread.load(std::memory_order_relaxed) == std::this_thread::get_id(); }
+  /// The slot of this thread's change; null when it has made none. Nobody else touches it.
+  Hold* pending();
   Hold ready(Freshness freshness);
   void settle(uint64_t version);
 };
+
+Hold* Engine::Impl::pending() {
+  if (change_count.load(std::memory_order_relaxed) == 0) return nullptr;  // a thread sees its own change in any case
+  const std::lock_guard lock(changes_mutex);
+  for (Change& change : changes) {
+    if (change.thread == std::this_thread::get_id()) return &change.hold;
+  }
+  return nullptr;
+}
 
 /// A slot that holds a state as new as was asked for. The source is only asked while no slot is held: it may take locks
 /// that the holder of a slot must not wait for.
@@ -53,10 +71,12 @@ Hold Engine::Impl::ready(Freshness freshness) {
 
 /// Ends the pending change; the slot holds `version` now (0: it must be powered on again).
 void Engine::Impl::settle(uint64_t version) {
-  if (!is_pending()) return;
-  pending->version = version;
-  pending_thread = std::thread::id();
-  pending = {};
+  Hold* const hold = pending();
+  if (hold == nullptr) return;
+  (*hold)->version = version;
+  const std::lock_guard lock(changes_mutex);
+  changes.remove_if([&](const Change& change) { return &change.hold == hold; });
+  --change_count;
 }
 
 Engine::Engine(std::shared_ptr<StateSource> source, unsigned limit)
@@ -64,7 +84,7 @@ Engine::Engine(std::shared_ptr<StateSource> source, unsigned limit)
 
 Engine::~Engine() { forget(); }
 
-SecretBytes Engine::manufacture() {
+SecretBytes Engine::manufacture(const std::function<void(Commands&)>& furnish) {
   // A local address makes an owner that nobody else is; the instance is vacated, whatever happens.
   struct Visitor {
     Hold hold = Pool::get().acquire(this, 1, 0);
@@ -73,11 +93,12 @@ SecretBytes Engine::manufacture() {
   Commands& tpm = visitor.hold->commands;
   tpm.power_on_new();
   create_storage_root(tpm);
+  if (furnish) furnish(tpm);
   return visitor.hold->instance.permanent();
 }
 
 void Engine::run_erased(const std::function<void(Commands&)>& work, Freshness freshness) {
-  if (impl_->is_pending()) return work(impl_->pending->commands);
+  if (Hold* const pending = impl_->pending()) return work((*pending)->commands);
   const Hold hold = impl_->ready(freshness);
   // A command that stored nevertheless (a dictionary-attack event, say) has left a state that is nobody's: the next use
   // starts from the committed one.
@@ -91,13 +112,16 @@ void Engine::run_erased(const std::function<void(Commands&)>& work, Freshness fr
 }
 
 SecretBytes Engine::change(const std::function<void(Commands&)>& work) {
-  if (!impl_->is_pending()) {
-    impl_->pending = impl_->ready(Freshness::kCurrent);
-    impl_->pending_thread = std::this_thread::get_id();
+  Hold* pending = impl_->pending();
+  if (pending == nullptr) {
+    Hold hold = impl_->ready(Freshness::kCurrent);
+    const std::lock_guard lock(impl_->changes_mutex);
+    pending = &impl_->changes.emplace_back(Impl::Change{std::this_thread::get_id(), std::move(hold)}).hold;
+    ++impl_->change_count;
   }
   try {
-    work(impl_->pending->commands);
-    Instance& instance = impl_->pending->instance;
+    work((*pending)->commands);
+    Instance& instance = (*pending)->instance;
     std::optional<SecretBytes> stored = instance.take_stored();
     return stored ? std::move(*stored) : instance.permanent();
   } catch (...) {

@@ -42,7 +42,8 @@ class Engine {
   ~Engine();
 
   /// Makes a new TPM (seeds, an ECC P-256 storage root key persisted at 0x81000001) and returns its permanent state.
-  static SecretBytes manufacture();
+  /// `furnish` may add to it and look at it before that.
+  static SecretBytes manufacture(const std::function<void(Commands&)>& furnish = {});
 
   /// Runs `work(Commands&)` on some free instance. The state it was booted from may be older than the newest: right for
   /// keys, which every state loads.

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "tpm/commands.h"
-#include "tpm/storage_root.h"
 
 namespace vtpm::tpm {
 
@@ -15,7 +14,7 @@ uint32_t LoadedKeys::load(uint64_t id, const KeyBlob& key) {
   }
   make_room(kLoaded - 1);
   const auto context = contexts_.find(id);
-  Handle handle = context != contexts_.end() ? tpm_.context_load(context->second) : tpm_.load(kStorageRoot, key);
+  Handle handle = context != contexts_.end() ? tpm_.context_load(context->second) : tpm_.load(tpm_.storage_root(), key);
   // TPM2B_PUBLIC: size, then the type. A wrapped RSA key is told by its first octets.
   const bool rsa = key.public_area.size() > 3 && key.public_area[2] == 0x00 && key.public_area[3] == 0x01;
   loaded_.push_front({id, std::move(handle), rsa});

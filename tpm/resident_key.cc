@@ -3,14 +3,13 @@
 #include <tss2/tss2_tpm2_types.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 
 #include "crypto/random.h"
 #include "tpm/commands.h"
+#include "tpm/key_operation.h"
 #include "tpm/loaded_keys.h"
 #include "tpm/marshal.h"
-#include "tpm/storage_root.h"
 
 namespace vtpm::tpm {
 
@@ -93,7 +92,7 @@ KeyBlob create(Engine& engine, const TPM2B_PUBLIC& wanted) {
   SecretBytes auth = crypto::random_secret(kAuthOctets);
   return engine.use([&](Commands& tpm) {
     tpm.keys().make_room(LoadedKeys::kLoaded - 1);  // the parent and the new key take a slot each
-    return tpm.create(kStorageRoot, wanted, std::move(auth));
+    return tpm.create(tpm.storage_root(), wanted, std::move(auth));
   });
 }
 
@@ -105,10 +104,10 @@ KeyBlob import(Engine& engine, const TPM2B_PUBLIC& public_area, TPM2B_SENSITIVE&
   assign(sensitive.sensitiveArea.authValue, key.auth);
   key.private_area = engine.use([&](Commands& tpm) {
     tpm.keys().make_room(LoadedKeys::kLoaded - 1);
-    Bytes private_area = tpm.import(kStorageRoot, public_area, sensitive);
+    Bytes private_area = tpm.import(tpm.storage_root(), public_area, sensitive);
     // TPM2_Import only wraps; loading is where the TPM looks whether the halves belong together.
     key.private_area = private_area;
-    const Handle loaded = tpm.load(kStorageRoot, key);
+    const Handle loaded = tpm.load(tpm.storage_root(), key);
     return private_area;
   });
   return key;
@@ -195,10 +194,9 @@ struct ResidentKey::Impl {
 
   template <typename F>
   auto use(F&& work) {
-    return engine->use([&](Commands& tpm) { return work(tpm, tpm.keys().load(id, blob)); });
-  }
-  void require(crypto::KeyType type) const {
-    if (public_key.type() != type) throw Error(ErrorCode::kInvalidArgument, "The key is of the other type.");
+    return engine->use([&](Commands& tpm) {
+      return work(KeyAt{tpm, tpm.keys().load(id, blob), blob.auth, public_key});
+    });
   }
 };
 
@@ -211,39 +209,15 @@ ResidentKey::ResidentKey(std::shared_ptr<Engine> engine, KeyBlob blob) {
 ResidentKey::~ResidentKey() = default;
 
 SecretBytes ResidentKey::rsa_private(ByteView block) {
-  impl_->require(crypto::KeyType::kRsa);
-  const Bytes& modulus = impl_->public_key.modulus();
-  // libtpms answers a block that is too large with TPM_RC_FAILURE, which costs a question whether it has failed.
-  if (block.size() != modulus.size() ||
-      !std::lexicographical_compare(block.begin(), block.end(), modulus.begin(), modulus.end()))
-    throw Error(ErrorCode::kInvalidArgument, "The block is not below the RSA modulus.");
-  return impl_->use([&](Commands& tpm, uint32_t handle) { return tpm.rsa_decrypt(handle, impl_->blob.auth, block); });
+  return impl_->use([&](const KeyAt& key) { return tpm::rsa_private(key, block); });
 }
 
 Bytes ResidentKey::ecdsa_sign(ByteView digest) {
-  impl_->require(crypto::KeyType::kEc);
-  // FIPS 186-4, 6.4: the leftmost bits, as many as the order has; then zeros in front, up to a size that the TPM has a
-  // hash for, which changes no number. The order of P-521 has 521 bits, so octet 66 would be cut within; the TPM's
-  // largest hash has 64 octets, which excludes these digests anyway.
-  const size_t octets = crypto::curve_octets(impl_->public_key.curve());
-  const ByteView leftmost = digest.first(std::min(digest.size(), octets));
-  constexpr std::array<size_t, 4> kHashOctets = {20, 32, 48, 64};
-  const auto size = std::lower_bound(kHashOctets.begin(), kHashOctets.end(), leftmost.size());
-  if (size == kHashOctets.end())
-    throw Error(ErrorCode::kInvalidArgument, "The TPM signs digests of at most 64 octets.");
-  const Bytes message = padded(leftmost, *size);
-  return impl_->use(
-      [&](Commands& tpm, uint32_t handle) { return tpm.sign_ecdsa(handle, impl_->blob.auth, message, octets); });
+  return impl_->use([&](const KeyAt& key) { return tpm::ecdsa_sign(key, digest); });
 }
 
 SecretBytes ResidentKey::ecdh(ByteView point) {
-  impl_->require(crypto::KeyType::kEc);
-  const size_t octets = crypto::curve_octets(impl_->public_key.curve());
-  if (point.size() != 1 + 2 * octets || point[0] != 0x04)
-    throw Error(ErrorCode::kInvalidArgument, "The peer's point is not an uncompressed point of the key's curve.");
-  return impl_->use([&](Commands& tpm, uint32_t handle) {
-    return tpm.ecdh_zgen(handle, impl_->blob.auth, point.subspan(1, octets), point.subspan(1 + octets), octets);
-  });
+  return impl_->use([&](const KeyAt& key) { return tpm::ecdh(key, point); });
 }
 
 }  // namespace vtpm::tpm

@@ -2,12 +2,17 @@
 
 #include <tss2/tss2_tpm2_types.h>
 
+#include <algorithm>
+
 #include "tpm/commands.h"
+#include "tpm/marshal.h"
 
 namespace vtpm::tpm {
 
-void create_storage_root(Commands& tpm) {
-  // The TCG's SRK template for ECC P-256 (Provisioning Guidance, 7.5.1), so that other tools derive the same key.
+namespace {
+
+/// The TCG's SRK template for ECC P-256 (Provisioning Guidance, 7.5.1), so that other tools derive the same key.
+TPM2B_PUBLIC storage_root_template() {
   TPM2B_PUBLIC wanted = {};
   TPMT_PUBLIC& area = wanted.publicArea;
   area.type = TPM2_ALG_ECC;
@@ -21,8 +26,37 @@ void create_storage_root(Commands& tpm) {
   parameters.scheme.scheme = TPM2_ALG_NULL;
   parameters.curveID = TPM2_ECC_NIST_P256;
   parameters.kdf.scheme = TPM2_ALG_NULL;
-  const Handle root = tpm.create_primary(TPM2_RH_OWNER, wanted);
-  tpm.evict_control(root.value(), kStorageRoot);
+  return wanted;
+}
+
+/// The public area with its numbers left out.
+Bytes shape(TPM2B_PUBLIC area) {
+  area.publicArea.unique = {};
+  return marshal(Tss2_MU_TPMT_PUBLIC_Marshal, area.publicArea);
+}
+
+uint32_t free_handle(Commands& tpm) {
+  const std::vector<uint32_t> used = tpm.handles(kStorageRoot);
+  uint32_t handle = kStorageRoot;
+  while (std::find(used.begin(), used.end(), handle) != used.end()) ++handle;
+  return handle;
+}
+
+}  // namespace
+
+std::optional<uint32_t> find_storage_root(Commands& tpm) {
+  const Bytes wanted = shape(storage_root_template());
+  for (const uint32_t handle : tpm.handles(kStorageRoot)) {
+    if (shape(tpm.read_public(handle)) == wanted) return handle;
+  }
+  return std::nullopt;
+}
+
+uint32_t create_storage_root(Commands& tpm) {
+  const uint32_t handle = free_handle(tpm);
+  const Handle root = tpm.create_primary(TPM2_RH_OWNER, storage_root_template());
+  tpm.evict_control(root.value(), handle);
+  return handle;
 }
 
 }  // namespace vtpm::tpm

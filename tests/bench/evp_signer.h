@@ -19,10 +19,10 @@ class EvpSigner {
     const char* name = curve == crypto::Curve::kP256 ? "P-256" : curve == crypto::Curve::kP384 ? "P-384" : "P-521";
     return EvpSigner(EVP_EC_gen(name));
   }
-  /// The raw RSA operation on a block.
-  static EvpSigner rsa(unsigned bits) {
+  /// EMSA-PKCS1-v1_5 of a ready DigestInfo.
+  static EvpSigner rsa_pkcs1(unsigned bits) {
     EvpSigner signer(EVP_RSA_gen(bits));
-    crypto::require(EVP_PKEY_CTX_set_rsa_padding(signer.context_.get(), RSA_NO_PADDING) == 1, "padding");
+    crypto::require(EVP_PKEY_CTX_set_rsa_padding(signer.context_.get(), RSA_PKCS1_PADDING) == 1, "padding");
     return signer;
   }
   /// ECDH with a key of its own curve.

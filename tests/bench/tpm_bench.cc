@@ -1,104 +1,72 @@
-// Private-key operations in the TPM beside OpenSSL's own.
-//
-//   vtpm_bench --benchmark_repetitions=5 --benchmark_enable_random_interleaving=true
-//              --benchmark_report_aggregates_only=true
+// The TPM by itself, without PKCS#11: ECDH beside OpenSSL's, and what an operation costs besides its arithmetic.
 #include <benchmark/benchmark.h>
 
+#include "tests/bench/benchmarks.h"
 #include "tests/bench/evp_signer.h"
 #include "tests/bench/tpm_key.h"
 #include "tpm/commands.h"
 
-namespace vtpm {
+namespace vtpm::bench {
 namespace {
 
+using benchmark::State;
 using crypto::Curve;
 
-void openssl_rsa(benchmark::State& state) {
-  const auto bits = static_cast<unsigned>(state.range(0));
-  EvpSigner signer = EvpSigner::rsa(bits);
-  const Bytes block = TpmKey::block(bits);
-  for (auto _ : state) signer.sign(block);
+void ecdh(const char* name, Curve curve) {
+  const std::string operation = std::string("ECDH ") + name;
+  benchmark::RegisterBenchmark((operation + "/openssl").c_str(), [curve](State& state) {
+    EvpSigner signer = EvpSigner::ecdh(curve);
+    for (auto _ : state) signer.derive();
+  });
+  benchmark::RegisterBenchmark((operation + "/vtpm").c_str(), [curve](State& state) {
+    const TpmKey tpm = TpmKey::ec(curve);
+    const Bytes peer = public_key_of(tpm.blob).point();
+    for (auto _ : state) benchmark::DoNotOptimize(tpm.key->ecdh(peer));
+  });
 }
-void tpm_rsa(benchmark::State& state) {
-  const auto bits = static_cast<unsigned>(state.range(0));
-  const TpmKey tpm = TpmKey::rsa(bits);
-  const Bytes block = TpmKey::block(bits);
-  for (auto _ : state) benchmark::DoNotOptimize(tpm.key->rsa_private(block));
-}
-BENCHMARK(openssl_rsa)->Arg(2048)->Arg(3072)->Unit(benchmark::kMicrosecond);
-BENCHMARK(tpm_rsa)->Arg(2048)->Arg(3072)->Unit(benchmark::kMicrosecond);
-
-Curve curve_of(const benchmark::State& state) {
-  return state.range(0) == 256 ? Curve::kP256 : state.range(0) == 384 ? Curve::kP384 : Curve::kP521;
-}
-
-void openssl_ecdsa(benchmark::State& state) {
-  EvpSigner signer = EvpSigner::ec(curve_of(state));
-  const Bytes digest(32, 0x5A);
-  for (auto _ : state) signer.sign(digest);
-}
-void tpm_ecdsa(benchmark::State& state) {
-  const TpmKey tpm = TpmKey::ec(curve_of(state));
-  const Bytes digest(32, 0x5A);
-  for (auto _ : state) benchmark::DoNotOptimize(tpm.key->ecdsa_sign(digest));
-}
-BENCHMARK(openssl_ecdsa)->Arg(256)->Arg(384)->Arg(521)->Unit(benchmark::kMicrosecond);
-BENCHMARK(tpm_ecdsa)->Arg(256)->Arg(384)->Arg(521)->Unit(benchmark::kMicrosecond);
-
-void openssl_ecdh(benchmark::State& state) {
-  EvpSigner signer = EvpSigner::ecdh(curve_of(state));
-  for (auto _ : state) signer.derive();
-}
-void tpm_ecdh(benchmark::State& state) {
-  const TpmKey tpm = TpmKey::ec(curve_of(state));
-  const Bytes peer = public_key_of(tpm.blob).point();
-  for (auto _ : state) benchmark::DoNotOptimize(tpm.key->ecdh(peer));
-}
-BENCHMARK(openssl_ecdh)->Arg(256)->Arg(384)->Arg(521)->Unit(benchmark::kMicrosecond);
-BENCHMARK(tpm_ecdh)->Arg(256)->Arg(384)->Arg(521)->Unit(benchmark::kMicrosecond);
 
 // Three keys in turn on one instance: each operation finds its key pushed out.
-void tpm_cold_keys(benchmark::State& state) {
-  TpmKey tpm = state.range(0) == 0 ? TpmKey::ec(Curve::kP256) : TpmKey::rsa(2048);
+template <typename Sign>
+void cold_keys(State& state, TpmKey& tpm, Sign&& sign) {
   std::vector<std::unique_ptr<tpm::ResidentKey>> keys;
   for (int i = 0; i < 3; ++i) keys.push_back(std::make_unique<tpm::ResidentKey>(tpm.engine, tpm.blob.clone()));
-  const Bytes input = state.range(0) == 0 ? Bytes(32, 1) : TpmKey::block(2048);
-  for (size_t i = 0; auto _ : state) {
-    tpm::ResidentKey& key = *keys[i++ % keys.size()];
-    if (state.range(0) == 0) {
-      benchmark::DoNotOptimize(key.ecdsa_sign(input));
-    } else {
-      benchmark::DoNotOptimize(key.rsa_private(input));
-    }
-  }
-  state.SetLabel(state.range(0) == 0 ? "P-256" : "RSA-2048");
+  for (size_t i = 0; auto _ : state) sign(*keys[i++ % keys.size()]);
 }
-BENCHMARK(tpm_cold_keys)->Arg(0)->Arg(1)->Unit(benchmark::kMicrosecond);
-
-void tpm_get_random(benchmark::State& state) {
-  const TpmKey tpm = TpmKey::ec(Curve::kP256);
-  for (auto _ : state)
-    benchmark::DoNotOptimize(tpm.engine->use([](tpm::Commands& commands) { return commands.get_random(32); }));
-}
-BENCHMARK(tpm_get_random)->Unit(benchmark::kMicrosecond);
-
-// A login's worth: nothing is running, then the first signature is there.
-void tpm_boot_to_first_signature(benchmark::State& state) {
-  const TpmKey tpm = TpmKey::ec(Curve::kP256);
-  for (auto _ : state) {
-    tpm.engine->forget();
-    benchmark::DoNotOptimize(tpm.key->ecdsa_sign(Bytes(32, 1)));
-  }
-}
-BENCHMARK(tpm_boot_to_first_signature)->Unit(benchmark::kMicrosecond);
-
-// Real time per signature of all threads together.
-void tpm_threads(benchmark::State& state) {
-  static TpmKey* tpm = new TpmKey(TpmKey::ec(Curve::kP256));
-  const Bytes digest(32, 0x5A);
-  for (auto _ : state) benchmark::DoNotOptimize(tpm->key->ecdsa_sign(digest));
-}
-BENCHMARK(tpm_threads)->ThreadRange(1, 8)->UseRealTime()->Unit(benchmark::kMicrosecond);
 
 }  // namespace
-}  // namespace vtpm
+
+void register_tpm_benchmarks() {
+  ecdh("P-256", Curve::kP256);
+  ecdh("P-384", Curve::kP384);
+  ecdh("P-521", Curve::kP521);
+
+  benchmark::RegisterBenchmark("P-256 signature", [](State& state) {
+    const TpmKey tpm = TpmKey::ec(Curve::kP256);
+    const Bytes digest(32, 0x5A);
+    for (auto _ : state) benchmark::DoNotOptimize(tpm.key->ecdsa_sign(digest));
+  });
+  benchmark::RegisterBenchmark("P-256 signature, cold key", [](State& state) {
+    TpmKey tpm = TpmKey::ec(Curve::kP256);
+    const Bytes digest(32, 0x5A);
+    cold_keys(state, tpm, [&](tpm::ResidentKey& key) { benchmark::DoNotOptimize(key.ecdsa_sign(digest)); });
+  });
+  benchmark::RegisterBenchmark("RSA-2048 signature, cold key", [](State& state) {
+    static TpmKey tpm = TpmKey::rsa(2048);  // seconds to make, once
+    const Bytes block = TpmKey::block(2048);
+    cold_keys(state, tpm, [&](tpm::ResidentKey& key) { benchmark::DoNotOptimize(key.rsa_private(block)); });
+  });
+  benchmark::RegisterBenchmark("32 random octets", [](State& state) {
+    const TpmKey tpm = TpmKey::ec(Curve::kP256);
+    for (auto _ : state)
+      benchmark::DoNotOptimize(tpm.engine->use([](tpm::Commands& commands) { return commands.get_random(32); }));
+  });
+  benchmark::RegisterBenchmark("boot and first P-256 signature", [](State& state) {
+    const TpmKey tpm = TpmKey::ec(Curve::kP256);
+    for (auto _ : state) {
+      tpm.engine->forget();
+      benchmark::DoNotOptimize(tpm.key->ecdsa_sign(Bytes(32, 1)));
+    }
+  });
+}
+
+}  // namespace vtpm::bench

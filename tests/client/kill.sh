@@ -9,6 +9,12 @@ seed=${VTPM_TEST_SEED:-$RANDOM}
 echo "VTPM_TEST_SEED=$seed repeats the moments"
 RANDOM=$seed
 confirmed=0 token=''
+
+# until_longer FILE LINES PROCESS: until the file has more lines, or the process is gone
+until_longer() {
+  while [ "$(wc -l <"$1")" -le "$2" ] && kill -0 "$3" 2>/dev/null; do sleep 0.005; done
+}
+
 for ((kill = 0; kill < kills; kill++)); do
   # A fresh token now and then: a log that only grows would make each round slower than the one before it.
   if ((kill % 20 == 0)); then
@@ -16,8 +22,11 @@ for ((kill = 0; kill < kills; kill++)); do
     make_token "$token" >/dev/null 2>&1
     : >said
   fi
+  before=$(wc -l <said)
   "$VTPM_PROGRAMS/key_loop" "$VTPM_MODULE" "$token" >>said 2>errors &
   victim=$!
+  # Every other one dies after its first key, however slow the machine is; the others anywhere from the start on.
+  if ((kill % 2)); then until_longer said "$before" $victim; fi
   sleep "$(printf '0.%03d' $((RANDOM % 100)))"
   kill -KILL $victim 2>/dev/null || true
   # 137 is the kill; anything else is the loop's own failure.
@@ -43,4 +52,4 @@ for ((kill = 0; kill < kills; kill++)); do
 done
 echo "$kills kills, $confirmed keys confirmed, none lost"
 # A run in which nothing was generated before the kill would prove nothing.
-[ "$confirmed" -gt "$kills" ]
+[ "$confirmed" -ge $((kills / 2)) ]

@@ -44,7 +44,9 @@ LoadedModule::LoadedModule(const char* path) {
   auto get = reinterpret_cast<CK_RV (*)(CK_FUNCTION_LIST**)>(dlsym(library, "C_GetFunctionList"));
   if (get == nullptr) give_up(std::string(path) + " has no C_GetFunctionList");
   must(get(&functions_), "C_GetFunctionList");
-  must(functions_->C_Initialize(nullptr), "C_Initialize");
+  CK_C_INITIALIZE_ARGS arguments = {};
+  arguments.flags = CKF_OS_LOCKING_OK;  // without it some modules take no locks, and the benchmarks have threads
+  must(functions_->C_Initialize(&arguments), "C_Initialize");
 }
 
 LoadedModule::~LoadedModule() { functions_->C_Finalize(nullptr); }

@@ -50,7 +50,8 @@ TEST_F(Find, EmptyTemplateFindsAll) {
 
 TEST_F(Find, GivesNoMoreThanAskedAndNothingTwice) {
   for (int i = 0; i < 10; ++i) session.create({{CKA_CLASS, CKO_DATA}});
-  MUST(p11->C_FindObjectsInit(session, nullptr, 0));
+  Template data = {{CKA_CLASS, CKO_DATA}};
+  MUST(p11->C_FindObjectsInit(session, data.data(), data.size()));
   std::set<CK_OBJECT_HANDLE> seen;
   for (const CK_ULONG ask : {1, 4, 3, 5}) {
     Handles some(ask + 1, kAbsurd);
@@ -101,8 +102,9 @@ TEST_F(Find, RefusesBadPointers) {
 
 TEST_F(Find, AnObjectDestroyedMeanwhileDoesNoHarm) {
   for (int i = 0; i < 6; ++i) session.create({{CKA_CLASS, CKO_DATA}, {CKA_TOKEN, true}});
-  const Handles all = session.find({});
-  MUST(p11->C_FindObjectsInit(session, nullptr, 0));
+  Template data = {{CKA_CLASS, CKO_DATA}};
+  const Handles all = session.find(data);
+  MUST(p11->C_FindObjectsInit(session, data.data(), data.size()));
   for (const CK_OBJECT_HANDLE object : all) MUST(p11->C_DestroyObject(session, object));
   Handles some(10);
   CK_ULONG count = 0;

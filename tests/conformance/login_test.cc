@@ -61,6 +61,15 @@ TEST_F(Sessions, HundredsAtOnce) {
   EXPECT_EQ(token_info(slot).ulSessionCount, 500u);
 }
 
+TEST_F(Sessions, ThereIsALimitForAProcess) {
+  std::vector<Session> many;
+  CK_SESSION_HANDLE one_more = 0;
+  for (int i = 0; i < 4096; ++i) many.emplace_back(slot);  // max_sessions, unless configured otherwise
+  EXPECT_RV(CKR_SESSION_COUNT, p11->C_OpenSession(slot, CKF_SERIAL_SESSION, nullptr, nullptr, &one_more));
+  many.pop_back();
+  EXPECT_RV(CKR_OK, p11->C_OpenSession(slot, CKF_SERIAL_SESSION, nullptr, nullptr, &one_more));
+}
+
 // --- who is logged in ---
 
 TEST_F(Login, TheUserIsLoggedInEverywhere) {

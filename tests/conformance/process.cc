@@ -67,7 +67,7 @@ std::string in_child(const std::function<void()>& work) {
   return sentence;
 }
 
-Stranger::Stranger(const std::vector<std::string>& words) {
+Stranger::Stranger(const std::vector<std::string>& words, unsigned seconds) {
   std::vector<std::string> all = {"vtpm_conformance", "--act"};
   all.insert(all.end(), words.begin(), words.end());
   std::vector<char*> argv;
@@ -81,12 +81,17 @@ Stranger::Stranger(const std::vector<std::string>& words) {
   if (child_ == 0) {
     dup2(pipe.write_end, STDOUT_FILENO);
     dup2(pipe.write_end, STDERR_FILENO);
-    alarm(60);
+    alarm(seconds);
     execv("/proc/self/exe", argv.data());
     _exit(127);
   }
   close(pipe.write_end);
   output_ = pipe.read_end;
+}
+
+void Stranger::kill() {
+  if (child_ != 0) ::kill(child_, SIGKILL);
+  wait();
 }
 
 const Ran& Stranger::wait() {

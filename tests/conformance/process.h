@@ -22,12 +22,14 @@ struct Ran {
 /// This program executed anew with `--act name argument…`; the environment (and so the store) is inherited.
 class Stranger {
  public:
-  explicit Stranger(const std::vector<std::string>& words);
+  explicit Stranger(const std::vector<std::string>& words, unsigned seconds = 60);
   ~Stranger() { wait(); }
   Stranger(const Stranger&) = delete;
   Stranger& operator=(const Stranger&) = delete;
-  /// Waits for its end. After 60 s it is killed.
+  /// Waits for its end. After `seconds` it is killed.
   const Ran& wait();
+  /// kill -9, at whatever it is just doing.
+  void kill();
 
  private:
   pid_t child_;

@@ -78,6 +78,33 @@ TEST_F(Threads, CreateFindChangeAndDestroyObjects) {
   EXPECT_TRUE(session.find({}).empty());
 }
 
+TEST_F(Threads, ChangeNvAreas) {
+  in_threads([&](int i) {
+    Session own(slot);
+    const std::string mine = "area " + std::to_string(i);
+    const auto area = own.create({{CKA_CLASS, CKO_DATA},
+                                  {CKA_TOKEN, true},
+                                  {CKA_PRIVATE, true},
+                                  {kVtpmNvIndex, 0x01800000 + i},
+                                  {CKA_LABEL, mine.c_str()},
+                                  {CKA_VALUE, "0"}});
+    for (int round = 0; round < 10; ++round) {
+      const std::string value = mine + ", round " + std::to_string(round);
+      MUST(own.try_set(area, {{CKA_VALUE, value.c_str()}}));
+      if (own.text(area, CKA_VALUE) != value) throw std::runtime_error(mine + " has lost a write");
+    }
+  });
+  library.restart();
+  Session later(slot_of("conformance"));
+  later.login();
+  for (int i = 0; i < kThreads; ++i) {
+    const std::string mine = "area " + std::to_string(i);
+    const auto areas = later.find({{CKA_LABEL, mine.c_str()}});
+    ASSERT_EQ(areas.size(), 1u);
+    EXPECT_EQ(later.text(areas[0], CKA_VALUE), mine + ", round 9");
+  }
+}
+
 TEST_F(Threads, OpenAndCloseSessions) {
   std::atomic<int> logged_in = 0;
   in_threads([&](int) {

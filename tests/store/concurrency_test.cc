@@ -259,7 +259,7 @@ TEST_F(Concurrency, KilledWritersLoseNothingCommitted) {
     ::usleep(static_cast<useconds_t>(5000 + random() % 40000));
     for (int child : children) {
       ::kill(child, SIGKILL);
-      wait_for(child);
+      ASSERT_EQ(wait_for(child), 128 + SIGKILL) << "it ended by itself";
       ++kills;
     }
     vault->refresh();

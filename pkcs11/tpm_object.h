@@ -1,0 +1,33 @@
+// What the TPM itself holds, as PKCS#11 objects: NV indices and persistent handles that no record of the store speaks
+// of, because tpm2-tools or a virtual machine made them, or the token's own identity (docs/pkcs11.md, "What the TPM
+// holds").
+//
+// - A certificate in NV and the public half of a persistent key that can be used are public: they are *mirrored*, that
+// is, the
+//   transaction that commits the TPM's state keeps a clear record of each, so that they are visible before login.
+// - All else is private, made up from the TPM while the user is logged in, and kept nowhere.
+//
+// CKA_UNIQUE_ID of such an object is made from what it is, so it is the same in every process and session.
+#pragma once
+
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "crypto/key.h"
+#include "pkcs11/attribute.h"
+#include "tpm/engine.h"
+
+namespace vtpm::pkcs11 {
+
+/// Certificates and usable public keys. Runs inside Engine::use_current or Engine::change.
+std::vector<Attributes> public_tpm_objects(tpm::Commands& tpm);
+/// NV areas other than `recorded` ones, usable private keys, and the public halves of restricted ones.
+std::vector<Attributes> private_tpm_objects(tpm::Commands& tpm, const std::set<uint32_t>& recorded);
+
+/// The key behind a private key object with CKA_VTPM_HANDLE. Throws Refusal CKR_DEVICE_ERROR when it has left its
+/// handle.
+std::shared_ptr<crypto::PrivateKey> open_persistent_key(const Attributes& object, ByteView auth,
+                                                        const std::shared_ptr<tpm::Engine>& engine);
+
+}  // namespace vtpm::pkcs11

@@ -1,0 +1,242 @@
+// Keeping up with what others write: scans, verdicts, compactions of others, and syncing what was read.
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <shared_mutex>
+
+#include "crypto/error.h"
+#include "store/blobstore.h"
+
+namespace vtpm::store {
+namespace {
+
+using Shared = std::shared_lock<RwLock>;
+using Exclusive = std::unique_lock<RwLock>;
+
+bool ends_moved(const ScanResult& scan) { return !scan.entries.empty() && scan.entries.back().type == type::kMoved; }
+
+// The file's lock, shared, for a second look. Nobody is waited for: a thread of this process that is inside a
+// transaction may need a lock that our caller holds.
+class SharedLock {
+ public:
+  SharedLock(const File& file, bool read_only) : file_(file) {
+    try {
+      held_ = file.lock(LockByte::kStore, LockMode::kShared, false);
+      nobody_writes_ = held_;
+    } catch (const Error&) {
+      if (!read_only) throw;
+      nobody_writes_ = true;  // media and file systems without locks can still be read
+    }
+  }
+  ~SharedLock() {
+    if (held_) file_.unlock(LockByte::kStore);
+  }
+  SharedLock(const SharedLock&) = delete;
+  SharedLock& operator=(const SharedLock&) = delete;
+  bool nobody_writes() const { return nobody_writes_; }
+
+ private:
+  const File& file_;
+  bool held_ = false;
+  bool nobody_writes_ = false;
+};
+
+void let_others_finish() { std::this_thread::sleep_for(std::chrono::microseconds(100)); }
+
+}  // namespace
+
+// A scan that needs no second look: nobody was in the middle of a write, nothing is damaged, nobody moved the store.
+bool Blobstore::settles(const ScanResult& scan) const {
+  return scan.intact_end && scan.damage.empty() && scan.set_aside.empty() && !ends_moved(scan);
+}
+
+// Makes `file` the store's. `locked`: the caller holds its lock, which must not be touched then.
+void Blobstore::adopt(std::shared_ptr<File> file, Locked locked) {
+  StoreHeader header = read_header(*file, path_);
+  ScanResult scan = scan_log(*file, header);
+  while (locked == Locked::kNo && !settles(scan)) {
+    const std::shared_ptr<File> looked_at = file;  // outlives its lock
+    SharedLock lock(*looked_at, read_only_);
+    scan = scan_log(*file, header);
+    if (!lock.nobody_writes()) {
+      let_others_finish();
+      continue;
+    }
+    auto at_path = file_system_.id_of(path_);
+    if (!ends_moved(scan) || !at_path || *at_path == file->id()) break;
+    file = file_system_.open(path_, !read_only_);
+    header = read_header(*file, path_);
+    scan = scan_log(*file, header);
+  }
+  if (file_ && header.uuid != header_.uuid) {
+    replaced_ = true;
+    check_usable();
+  }
+  Index fresh;
+  fresh.apply(scan);
+  if (file_) {
+    index_.follow(std::move(fresh));
+  } else {
+    index_ = std::move(fresh);
+  }
+  damaged_beyond_moving_ = false;
+  for (const Damage& damage : scan.damage) damaged_beyond_moving_ |= !damage.is_entry;
+  file_ = std::move(file);
+  header_ = header;
+  prepared_ = false;
+  durable_ = scan.end.durable;
+  take_end(std::move(scan));
+}
+
+void Blobstore::apply(ScanResult scan) {
+  index_.apply(scan);
+  for (const Damage& damage : scan.damage) damaged_beyond_moving_ |= !damage.is_entry;
+  // Whatever was not a plain continuation may have left something in the free space.
+  if (!scan.intact_end || !scan.set_aside.empty()) prepared_ = false;
+  durable_ = std::max(durable_.load(), scan.end.durable);
+  take_end(std::move(scan));
+}
+
+void Blobstore::take_end(ScanResult scan) {
+  end_ = scan.end;
+  probe_ = std::move(scan.probe);
+  intact_end_ = scan.intact_end;
+  cut_off_ = scan.cut_off;
+  applied_ = end_.last;
+}
+
+std::vector<std::string> Blobstore::findings() const {
+  Shared gate(gate_);
+  std::vector<std::string> found;
+  if (cut_off_) {
+    found.push_back("the end of the file is missing; nothing can be added before it is repaired");
+  } else if (!intact_end_) {
+    found.push_back("the log's end is unclean; the next process that writes cleans it");
+  }
+  if (!index_.gaps().empty()) {
+    found.push_back("entries are lost whose names can not be read: what may be outdated by them is refused");
+  }
+  return found;
+}
+
+bool Blobstore::nothing_appended() const {
+  uint8_t seen[kProbeOctets];
+  size_t count = file_->read_at(end_.offset, MutableByteView(seen, probe_.size()));
+  return equal(ByteView(seen, count), probe_);
+}
+
+bool Blobstore::refresh() {
+  reopen_if_forked();
+  bool changed = false;
+  {
+    Shared gate(gate_);
+    check_usable();
+    changed = !nothing_appended();
+  }
+  if (changed) changed = catch_up();
+  sync_what_was_read();
+  return changed;
+}
+
+bool Blobstore::catch_up() {
+  for (uint64_t before = cursor();;) {
+    {
+      Exclusive gate(gate_);
+      check_usable();
+      // Another thread was here first; a writer's verdict on what it found counts as well.
+      if (nothing_appended()) return index_.cursor() != before;
+      ScanResult scan = scan_log(*file_, header_, end_);
+      if (settles(scan)) {
+        apply(std::move(scan));
+        return index_.cursor() != before;
+      }
+    }
+    // A write in flight, what a crash left, or a store that moved: the verdict needs a moment in which nobody writes.
+    if (look_again_alone()) return cursor() != before;
+    let_others_finish();
+  }
+}
+
+// False: somebody is writing.
+bool Blobstore::look_again_alone() {
+  std::unique_lock<std::mutex> writer(writer_mutex_, std::defer_lock);
+  // Holding the file's lock exclusively, this thread must not turn it into a shared one.
+  bool is_writer = this_thread_writes();
+  if (!is_writer && !writer.try_lock()) return false;
+  Exclusive gate(gate_);
+  check_usable();
+  std::shared_ptr<File> file = file_;
+  std::optional<SharedLock> lock;
+  if (!is_writer && !lock.emplace(*file, read_only_).nobody_writes()) return false;
+  look_again_under_lock();
+  return true;
+}
+
+// Gate held exclusively, the file's lock at least shared.
+void Blobstore::look_again_under_lock() {
+  if (!is_at_path()) {
+    follow_path();
+    return;
+  }
+  StoreHeader now = read_header(*file_, path_);
+  if (now.uuid != header_.uuid || now.salt != header_.salt) {
+    replaced_ = true;
+    check_usable();
+  }
+  apply(scan_log(*file_, header_, end_));
+}
+
+bool Blobstore::is_at_path() const {
+  if (!placed_) return true;
+  auto id = file_system_.id_of(path_);
+  return id && *id == file_->id();
+}
+
+// Another file stands at the path: a compaction of this store, or another store.
+void Blobstore::follow_path() {
+  std::shared_ptr<File> file;
+  try {
+    file = file_system_.open(path_, !read_only_);
+    if (read_header(*file, path_).uuid != header_.uuid) file.reset();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kNotFound && error.code() != ErrorCode::kNotAStore) throw;
+    file.reset();
+  }
+  if (!file) {
+    replaced_ = true;
+    check_usable();
+  }
+  adopt(std::move(file), Locked::kNo);
+}
+
+// --- durability ---
+
+void Blobstore::sync_to(uint64_t number) const {
+  std::lock_guard<std::mutex> one_at_a_time(sync_mutex_);
+  if (durable_ >= number) return;
+  if (poisoned_) throw Error(ErrorCode::kIo, path_ + " could not be synced before; the next change rewrites it");
+  std::shared_ptr<File> file;
+  uint64_t covered;
+  {
+    Shared gate(gate_);
+    file = file_;
+    covered = end_.last;
+  }
+  try {
+    file->sync_data();
+  } catch (const Error&) {
+    if (!file->writable()) return;  // a medium that can not be written has nothing to sync
+    poisoned_ = true;               // the kernel forgets the failure: a second sync would claim success
+    throw;
+  }
+  uint64_t known = durable_;
+  while (known < covered && !durable_.compare_exchange_weak(known, covered)) {
+  }
+}
+
+void Blobstore::sync_what_was_read() const {
+  uint64_t applied = applied_;
+  if (applied > durable_) sync_to(applied);
+}
+
+}  // namespace vtpm::store

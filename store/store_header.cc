@@ -1,0 +1,85 @@
+// Finding the header: at the beginning, or its second copy, or with one bit put right.
+#include <algorithm>
+
+#include "crypto/error.h"
+#include "store/der.h"
+#include "store/log_reader.h"
+#include "store/scan.h"
+
+namespace vtpm::store {
+namespace {
+
+constexpr size_t kHeadOctets = 64;
+constexpr uint64_t kHeaderSearchOctets = 1 << 16;  // the second copy stands well before
+
+// Copies its salt out of itself: the CRC then tells whether it is one.
+std::optional<StoreHeader> as_header(ByteView octets, bool& too_new) {
+  auto entry = parse_entry(octets);
+  if (!entry || entry->type != type::kHeader || entry->data_octets < kUuidOctets) return std::nullopt;
+  auto salt = entry->find_octets(entry->mandatory, attribute::kSalt, kSaltOctets);
+  if (!salt) return std::nullopt;
+  StoreHeader header;
+  std::copy(salt->begin(), salt->end(), header.salt.begin());
+  if (!crc_matches(header.salt, *entry)) return std::nullopt;
+  std::copy_n(entry->data().begin(), kUuidOctets, header.uuid.begin());
+  header.base = entry->find_integer(entry->optional, attribute::kBase).value_or(0);
+  too_new = !entry->unknown.empty() || entry->find_integer(entry->mandatory, attribute::kFormat) != kFormatNumber;
+  return header;
+}
+
+std::optional<StoreHeader> header_with_a_flip(ByteView octets, bool& too_new) {
+  Bytes scratch = to_bytes(octets);
+  for (size_t at = 0; at < scratch.size(); ++at) {
+    for (unsigned bit = 0; bit < 8; ++bit) {
+      scratch[at] ^= static_cast<uint8_t>(1u << bit);
+      auto element = DerReader(scratch).next(Tag::kSequence);
+      if (element) {
+        if (auto header = as_header(element->octets, too_new)) return header;
+      }
+      scratch[at] = octets[at];
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<StoreHeader> find_header(LogReader& reader, bool& too_new) {
+  ByteView front = reader.view(0, kHeaderSearchOctets);
+  for (size_t at = kLogStart; at < front.size(); ++at) {
+    if (front[at] != static_cast<uint8_t>(Tag::kSequence)) continue;
+    auto element = DerReader(front.subspan(at)).next(Tag::kSequence);
+    if (!element || element->octets.size() > kCopyDistance) continue;
+    auto header = as_header(element->octets, too_new);
+    if (!header) continue;
+    // The first copy stands at the beginning and nowhere else: an archive that holds a store is not one.
+    bool is_first = parse_entry(element->octets)->sequence.index == 0;
+    if (is_first == (at == kLogStart)) return header;
+    break;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+StoreHeader read_header(const File& file, const std::string& path) {
+  LogReader reader(file);
+  if (reader.size() == 0) throw Error(ErrorCode::kNotAStore, path + " is empty: it is not a store");
+  bool too_new = false;
+  auto header = find_header(reader, too_new);
+  if (!header && reader.size() > kLogStart) {
+    header = header_with_a_flip(to_bytes(reader.view(kLogStart, kCopyDistance / 8)), too_new);
+  }
+  if (header && too_new) {
+    throw Error(ErrorCode::kTooNew,
+                path + " was written by a newer version: its header asks for what this one does not know");
+  }
+  if (header) return *header;
+  ByteView begin = reader.view(0, kHeadOctets);
+  bool begins_right = begin.size() >= kStoreBegin.size() && equal(begin.first(kStoreBegin.size()), kStoreBegin);
+  if (begins_right && reader.size() > kCopyDistance) {
+    throw Error(ErrorCode::kCorrupt, path + " is damaged: neither copy of its header is readable");
+  }
+  throw Error(ErrorCode::kNotAStore,
+              path + (begins_right ? " is cut off inside its header" : " is not a store: it does not begin like one"));
+}
+
+}  // namespace vtpm::store

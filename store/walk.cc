@@ -1,0 +1,199 @@
+#include "store/walk.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "store/der.h"
+#include "store/free_space.h"
+
+namespace vtpm::store {
+namespace {
+
+constexpr size_t kHeadOctets = 64;         // enough to recognise what begins at an offset
+constexpr unsigned kMaxCorrections = 256;  // of one walk; each may cost a millisecond
+
+bool is_refused(const EntryView& entry) {
+  return !entry.unknown.empty() || (entry.sealed && entry.cipher != kCipherSiv);
+}
+
+LogEntry to_log_entry(const EntryView& view, uint64_t offset, bool corrected) {
+  LogEntry entry;
+  entry.offset = offset;
+  entry.length = static_cast<uint32_t>(view.octets.size());
+  entry.epoch = static_cast<uint32_t>(view.epoch);
+  entry.size = view.size;
+  entry.sequence = view.sequence;
+  entry.type = view.type;
+  entry.name = view.name;
+  entry.deleted = view.deleted;
+  entry.sealed = view.sealed;
+  entry.has_mac = view.mac_at != 0;
+  entry.refused = is_refused(view);
+  entry.corrected = corrected;
+  return entry;
+}
+
+bool all_zero(ByteView octets) {
+  // Comparing the octets with themselves shifted by one lets memcmp do the work.
+  return octets.empty() || (octets[0] == 0 && std::memcmp(octets.data(), octets.data() + 1, octets.size() - 1) == 0);
+}
+
+// The name that a damaged entry still shows, although its attributes may be unreadable.
+std::string name_of_damaged(ByteView octets) {
+  auto outer = DerReader(octets).next(Tag::kSequence);
+  if (!outer) return {};
+  DerReader parts(outer->contents);
+  if (!parts.next(Tag::kSequence)) return {};
+  auto name = parts.next(Tag::kUtf8String);
+  if (!name || !parts.empty() || !valid_name(as_text(name->contents))) return {};
+  return std::string(as_text(name->contents));
+}
+
+}  // namespace
+
+Walk::Walk(const File& file, const Salt& salt, uint64_t from)
+    : reader_(file), salt_(salt), at_(from), budget_(8 * reader_.size() + kMaxEntryOctets) {
+  while (step()) {
+  }
+}
+
+bool Walk::step() {
+  ByteView head = reader_.view(at_, kHeadOctets);
+  if (head.size() < kEndOctets) return head.empty() ? false : take_bad_rest("the file ends inside an entry");
+  if (head[0] == 0 && head[1] == 0) {
+    if (only_zeros_from(at_)) return false;
+    return take_bad();
+  }
+  if (auto total = read_free(head)) {
+    if (at_ + *total + kEndOctets > reader_.size()) return false;  // cut off inside the free space
+    return take_free(*total);
+  }
+  if (auto entry = entry_at(at_)) return take(std::move(*entry));
+  return take_bad();
+}
+
+bool Walk::take(LogEntry entry) {
+  uint64_t length = entry.length;
+  items.push_back({Item::Kind::kEntry, at_, length, std::move(entry), nullptr});
+  at_ += length;
+  return true;
+}
+
+bool Walk::take_free(uint64_t length) {
+  items.push_back({Item::Kind::kFree, at_, length, {}, nullptr});
+  at_ += length;
+  return true;
+}
+
+// A free entry with one flipped bit, found by trial: its octets follow from its size, and something must follow it.
+std::optional<uint64_t> Walk::free_with_a_flip() {
+  Bytes head = to_bytes(reader_.view(at_, kMaxFreeHeaderOctets));
+  for (size_t bit = 0; bit < head.size() * 8; ++bit) {
+    auto mask = static_cast<uint8_t>(1u << bit % 8);
+    head[bit / 8] ^= mask;
+    auto total = read_free(head);
+    if (total && at_ + *total + kEndOctets <= reader_.size() && ends_or_goes_on(at_ + *total)) return total;
+    head[bit / 8] ^= mask;
+  }
+  return std::nullopt;
+}
+
+// An intact entry, or nothing.
+std::optional<LogEntry> Walk::entry_at(uint64_t offset) {
+  auto header = read_der_header(reader_.view(offset, kHeadOctets));
+  if (!header || header->tag != static_cast<uint8_t>(Tag::kSequence)) return std::nullopt;
+  if (header->total() > kMaxEntryOctets || offset + header->total() > reader_.size()) return std::nullopt;
+  if (!spend(header->total())) return std::nullopt;
+  auto entry = parse_entry(reader_.view(offset, header->total()));
+  if (!entry || !crc_matches(salt_, *entry)) return std::nullopt;
+  return to_log_entry(*entry, offset, false);
+}
+
+bool Walk::take_bad() {
+  if (auto total = free_with_a_flip()) return take_free(*total);
+  ByteView rest = reader_.view(at_, 1 << 16);
+  auto header = read_der_header(rest);
+  bool fits = header && header->tag == static_cast<uint8_t>(Tag::kSequence) && header->total() <= kMaxEntryOctets &&
+              at_ + header->total() <= reader_.size();
+  if (fits) rest = reader_.view(at_, std::max<uint64_t>(header->total(), 1 << 16));
+  if (corrections_ < kMaxCorrections && spend(rest.size())) {
+    ++corrections_;
+    if (auto fixed = correct_entry(salt_, rest)) return take(to_log_entry(parse_entry(*fixed).value(), at_, true));
+  }
+  Damage damage{at_, 0, {}, false, 0, kNothingFollows, "its octets are damaged"};
+  if (fits) damage.name = name_of_damaged(reader_.view(at_, header->total()));
+  if (fits && goes_on(at_ + header->total())) {
+    damage.length = header->total();
+    damage.is_entry = true;
+  } else if (auto next = search(at_ + 1)) {
+    damage.length = *next - at_;
+  } else {
+    damage.length = reader_.size() - at_;
+  }
+  take_damage(std::move(damage));
+  return at_ < reader_.size();
+}
+
+void Walk::take_damage(Damage damage) {
+  uint64_t length = damage.length;
+  items.push_back({Item::Kind::kBad, at_, length, {}, std::make_unique<Damage>(std::move(damage))});
+  at_ += length;
+}
+
+bool Walk::take_bad_rest(const char* reason) {
+  take_damage(Damage{at_, reader_.size() - at_, {}, false, 0, kNothingFollows, reason});
+  return false;
+}
+
+bool Walk::goes_on(uint64_t offset) { return read_free(reader_.view(offset, kHeadOctets)) || entry_at(offset); }
+
+bool Walk::ends_or_goes_on(uint64_t offset) { return offset + kEndOctets == reader_.size() || goes_on(offset); }
+
+std::optional<uint64_t> Walk::search(uint64_t from) {
+  while (from < reader_.size() && budget_ > 0) {
+    ByteView window = reader_.view(from, 1 << 16);
+    if (window.empty()) break;
+    const void* found = std::memchr(window.data(), static_cast<int>(Tag::kSequence), window.size());
+    if (!found) {
+      from += window.size();
+      continue;
+    }
+    from += static_cast<uint64_t>(static_cast<const uint8_t*>(found) - window.data());
+    ByteView head = reader_.view(from, kHeadOctets);
+    auto total = read_free(head);
+    if ((total && from + *total + kEndOctets <= reader_.size()) || (looks_like_entry(head) && entry_at(from)))
+      return from;
+    ++from;
+  }
+  return std::nullopt;
+}
+
+bool Walk::looks_like_entry(ByteView head) {
+  auto outer = read_der_header(head);
+  if (!outer) return false;
+  auto nvram = read_der_header(head.subspan(outer->octets));
+  if (!nvram || nvram->tag != static_cast<uint8_t>(Tag::kSequence) || nvram->total() > outer->contents) return false;
+  size_t at = outer->octets + nvram->octets;
+  return at < head.size() && head[at] == static_cast<uint8_t>(Tag::kIa5String);
+}
+
+bool Walk::only_zeros_from(uint64_t offset) {
+  while (offset < reader_.size()) {
+    ByteView window = reader_.view(offset, 1 << 16);
+    if (window.empty()) return true;
+    if (!all_zero(window)) return false;
+    offset += window.size();
+  }
+  return true;
+}
+
+bool Walk::spend(uint64_t octets) {
+  if (budget_ < octets) {
+    budget_ = 0;
+    return false;
+  }
+  budget_ -= octets;
+  return true;
+}
+
+}  // namespace vtpm::store

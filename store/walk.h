@@ -1,0 +1,56 @@
+// The first pass of a scan: what stands in the file, element by element, without a verdict on what it means.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "store/log_reader.h"
+#include "store/scan.h"
+
+namespace vtpm::store {
+
+/// What the walk meets, in file order.
+struct Item {
+  enum class Kind { kEntry, kBad, kFree } kind = Kind::kFree;
+  uint64_t offset = 0, length = 0;
+  LogEntry entry;                  // kEntry
+  std::unique_ptr<Damage> damage;  // kBad
+};
+
+/// Walks a file from an offset to its end, when it is made. Flipped bits are put right; behind something bad it tries
+/// the bad element's own length, then searches. CRCs of at most eight times the file are computed.
+class Walk {
+ public:
+  Walk(const File& file, const Salt& salt, uint64_t from);
+
+  std::vector<Item> items;
+  LogReader& reader() { return reader_; }
+  /// Where the walk stopped: at the end-of-contents octets, at a free space that does not fit, or at the end of the
+  /// file.
+  uint64_t stopped_at() const { return at_; }
+
+ private:
+  bool step();
+  bool take(LogEntry entry);
+  bool take_free(uint64_t length);
+  std::optional<uint64_t> free_with_a_flip();
+  std::optional<LogEntry> entry_at(uint64_t offset);
+  bool take_bad();
+  void take_damage(Damage damage);
+  bool take_bad_rest(const char* reason);
+  bool goes_on(uint64_t offset);
+  bool ends_or_goes_on(uint64_t offset);
+  std::optional<uint64_t> search(uint64_t from);
+  static bool looks_like_entry(ByteView head);
+  bool only_zeros_from(uint64_t offset);
+  bool spend(uint64_t octets);
+
+  LogReader reader_;
+  const Salt& salt_;
+  uint64_t at_;
+  uint64_t budget_ = 0;
+  unsigned corrections_ = 0;
+};
+
+}  // namespace vtpm::store

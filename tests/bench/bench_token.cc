@@ -1,0 +1,92 @@
+#include "tests/bench/bench_token.h"
+
+#include <stdlib.h>
+
+#include <cstring>
+#include <fstream>
+
+namespace vtpm::bench {
+
+using client::must;
+
+namespace {
+
+// Both user PINs; client::LoadedModule takes the PIN from the environment.
+constexpr const char* kPin = "271828";
+CK_BBOOL yes = CK_TRUE;
+
+CK_UTF8CHAR* octets(const char* text) { return reinterpret_cast<CK_UTF8CHAR*>(const_cast<char*>(text)); }
+
+}  // namespace
+
+Scratch::Scratch() {
+  std::string name = (std::filesystem::temp_directory_path() / "vtpm-bench.XXXXXX").string();
+  if (mkdtemp(name.data()) == nullptr) client::give_up("no scratch directory can be made in the temporary directory");
+  path_ = name;
+  std::filesystem::create_directory(path_ / "softhsm");
+  // The least that the KDF may be: what it costs is configuration, and is measured for itself.
+  std::ofstream(path_ / "vtpm.toml") << "store_dir = \"" << (path_ / "stores").string()
+                                     << "\"\n[kdf]\nalgorithm = \"argon2id\"\nmemory_kib = 8192\npasses = 1\n";
+  std::ofstream(path_ / "softhsm.conf") << "directories.tokendir = " << (path_ / "softhsm").string()
+                                        << "\nobjectstore.backend = file\nlog.level = ERROR\n";
+  setenv("VTPM_PKCS11_CONF", (path_ / "vtpm.toml").c_str(), 1);
+  setenv("SOFTHSM2_CONF", (path_ / "softhsm.conf").c_str(), 1);
+  setenv("PIN", kPin, 1);
+}
+
+Scratch::~Scratch() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+BenchToken::BenchToken(const char* module_path) : module_(module_path) {
+  const CK_SLOT_ID free_slot = module_.slots().back();
+  std::string label = kLabel;
+  label.resize(sizeof(CK_TOKEN_INFO::label), ' ');
+  must(module_->C_InitToken(free_slot, octets(kPin), std::strlen(kPin), octets(label.c_str())), "C_InitToken");
+  session_ = open();
+  must(module_->C_Login(session_, CKU_SO, octets(kPin), std::strlen(kPin)), "C_Login");
+  must(module_->C_InitPIN(session_, octets(kPin), std::strlen(kPin)), "C_InitPIN");
+  logout();
+  login();
+}
+
+void BenchToken::generate(CK_MECHANISM_TYPE type, CK_ATTRIBUTE size, std::string label) const {
+  CK_MECHANISM mechanism = {type, nullptr, 0};
+  CK_ATTRIBUTE public_template[] = {{CKA_TOKEN, &yes, sizeof yes}, {CKA_VERIFY, &yes, sizeof yes}, size};
+  CK_ATTRIBUTE private_template[] = {{CKA_TOKEN, &yes, sizeof yes},
+                                     {CKA_PRIVATE, &yes, sizeof yes},
+                                     {CKA_SIGN, &yes, sizeof yes},
+                                     {CKA_LABEL, label.data(), label.size()}};
+  CK_OBJECT_HANDLE public_key = 0, made = 0;
+  must(module_->C_GenerateKeyPair(session_, &mechanism, public_template, 3, private_template, 4, &public_key, &made),
+       "C_GenerateKeyPair");
+}
+
+void BenchToken::rsa(CK_ULONG bits, std::string label) const {
+  generate(CKM_RSA_PKCS_KEY_PAIR_GEN, {CKA_MODULUS_BITS, &bits, sizeof bits}, std::move(label));
+}
+
+void BenchToken::ec(const std::string& parameters, std::string label) const {
+  generate(CKM_EC_KEY_PAIR_GEN, {CKA_EC_PARAMS, const_cast<char*>(parameters.data()), parameters.size()},
+           std::move(label));
+}
+
+void BenchToken::sign(CK_SESSION_HANDLE session, CK_MECHANISM_TYPE type, CK_OBJECT_HANDLE key,
+                      const std::string& input) const {
+  CK_MECHANISM mechanism = {type, nullptr, 0};
+  CK_BYTE signature[512];
+  CK_ULONG size = sizeof signature;
+  must(module_->C_SignInit(session, &mechanism, key), "C_SignInit");
+  must(module_->C_Sign(session, octets(input.data()), input.size(), signature, &size), "C_Sign");
+}
+
+CK_OBJECT_HANDLE BenchToken::private_key(CK_SESSION_HANDLE session, std::string label) const {
+  CK_OBJECT_CLASS private_class = CKO_PRIVATE_KEY;
+  const auto found = client::find(
+      module_, session, {{CKA_CLASS, &private_class, sizeof private_class}, {CKA_LABEL, label.data(), label.size()}});
+  if (found.empty()) client::give_up("the token has lost a key");
+  return found.front();
+}
+
+}  // namespace vtpm::bench

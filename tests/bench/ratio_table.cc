@@ -1,0 +1,133 @@
+#include "tests/bench/ratio_table.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <string_view>
+
+namespace vtpm::bench {
+namespace {
+
+// The promises of docs/performance.md, ours over OpenSSL's with one thread. Printed beside what was measured, never
+// judged: a busy machine must not make a test fail.
+struct Promise {
+  std::string_view operation;
+  double ratio;
+};
+constexpr Promise kPromises[] = {{"RSA-2048", 1.10}, {"RSA-3072", 1.05}, {"P-256", 1.50},
+                                 {"P-384", 1.05},    {"P-521", 1.15},    {"ECDH P-256", 1.40}};
+
+constexpr const char* kOurs = "vtpm";
+constexpr const char* kOpenSsl = "openssl";
+constexpr const char* kSoftHsm = "softhsm";
+constexpr const char* kOthers = "";
+constexpr std::string_view kLogin = "login + first ";
+
+std::string number(double value, const char* format = "%.1f") {
+  if (value == 0) return "-";
+  char text[32];
+  std::snprintf(text, sizeof text, format, value);
+  return text;
+}
+
+double over(double a, double b) { return b == 0 ? 0 : a / b; }
+
+}  // namespace
+
+bool RatioTable::ReportContext(const Context& context) {
+  PrintBasicContext(&GetErrorStream(), context);
+  return true;
+}
+
+void RatioTable::ReportRuns(const std::vector<Run>& runs) {
+  for (const Run& run : runs) {
+    if (run.error_occurred) {
+      GetErrorStream() << run.benchmark_name() << ": " << run.error_message << "\n";
+      failed_ = true;
+    }
+    if (run.error_occurred || run.run_type != Run::RT_Iteration) continue;
+    const std::string& name = run.run_name.function_name;
+    const size_t slash = name.rfind('/');
+    const Key key{name.substr(0, slash), run.threads};
+    const std::string side = slash == std::string::npos ? kOthers : name.substr(slash + 1);
+    if (microseconds_.find(key) == microseconds_.end()) order_.push_back(key);
+    const double to_microseconds = 1e6 / benchmark::GetTimeUnitMultiplier(run.time_unit);
+    microseconds_[key][side].push_back(
+        {run.GetAdjustedRealTime() * to_microseconds, run.GetAdjustedCPUTime() * to_microseconds});
+  }
+}
+
+double RatioTable::median(const Key& key, const std::string& side, double Time::*which) const {
+  const auto of_key = microseconds_.find(key);
+  if (of_key == microseconds_.end()) return 0;
+  const auto of_side = of_key->second.find(side);
+  if (of_side == of_key->second.end()) return 0;
+  std::vector<double> sorted;
+  for (const Time& time : of_side->second) sorted.push_back(time.*which);
+  std::sort(sorted.begin(), sorted.end());
+  return sorted[sorted.size() / 2];
+}
+
+void RatioTable::print_signatures() const {
+  std::printf("\n%-12s %7s %10s %10s %7s %8s %10s %14s\n", "operation", "threads", "vtpm us", "OpenSSL us", "ratio",
+              "promise", "SoftHSM us", "SoftHSM / vtpm");
+  for (const Key& key : order_) {
+    // A thread alone waits for nobody, so its processor time is what it costs, whatever else the machine does.
+    const auto which = key.threads == 1 ? &Time::processor : &Time::real;
+    const double ours = median(key, kOurs, which), openssl = median(key, kOpenSsl, which),
+                 peer = median(key, kSoftHsm, which);
+    if (ours == 0 || openssl == 0) continue;
+    const auto promise = std::find_if(std::begin(kPromises), std::end(kPromises),
+                                      [&](const Promise& each) { return each.operation == key.operation; });
+    const bool promised = promise != std::end(kPromises) && key.threads == 1;
+    std::printf("%-12s %7d %10s %10s %7s %8s %10s %14s\n", key.operation.c_str(), static_cast<int>(key.threads),
+                number(ours).c_str(), number(openssl).c_str(), number(ours / openssl, "%.3f").c_str(),
+                promised ? number(promise->ratio, "%.2f").c_str() : "", number(peer).c_str(),
+                number(over(peer, ours), "%.2f").c_str());
+  }
+}
+
+void RatioTable::print_speed_up() const {
+  std::printf("\n%-12s two threads over one: %8s %10s %10s   (promise: 1.8 on two idle cores)\n", "operation", "vtpm",
+              "OpenSSL", "SoftHSM");
+  for (const Key& key : order_) {
+    if (key.threads != 2) continue;
+    const Key alone{key.operation, 1};
+    std::printf("%-12s %30s %10s %10s\n", key.operation.c_str(),
+                number(over(median(alone, kOurs), median(key, kOurs)), "%.2f").c_str(),
+                number(over(median(alone, kOpenSsl), median(key, kOpenSsl)), "%.2f").c_str(),
+                number(over(median(alone, kSoftHsm), median(key, kSoftHsm)), "%.2f").c_str());
+  }
+}
+
+void RatioTable::print_logins() const {
+  const double kdf = median({"login KDF", 1}, kOthers), syncs = median({"login syncs", 1}, kOthers);
+  if (kdf == 0 || syncs == 0) return;
+  std::printf("\nC_Login to the end of the first C_Sign, the KDF (%.1f ms) taken off   (promise: 5 ms)\n", kdf / 1000);
+  for (const Key& key : order_) {
+    if (key.operation.compare(0, kLogin.size(), kLogin) != 0) continue;
+    const double rest = (median(key, kOthers) - kdf) / 1000;
+    std::printf("  %-20s %6.2f ms, of which two syncs of this disk have %.2f ms\n",
+                key.operation.c_str() + kLogin.size(), rest, syncs / 1000);
+  }
+}
+
+void RatioTable::print_others() const {
+  std::printf("\nin the TPM alone, without PKCS#11\n");
+  for (const Key& key : order_) {
+    const double time = median(key, kOthers);
+    if (time == 0 || key.operation.compare(0, 5, "login") == 0) continue;
+    std::printf("  %-34s %d thread%s %10.1f us\n", key.operation.c_str(), static_cast<int>(key.threads),
+                key.threads == 1 ? " " : "s", time);
+  }
+}
+
+void RatioTable::Finalize() {
+  std::sort(order_.begin(), order_.end());  // random interleaving leaves them in the order of their first end
+  print_signatures();
+  print_speed_up();
+  print_logins();
+  print_others();
+  std::fflush(stdout);
+}
+
+}  // namespace vtpm::bench

@@ -1,0 +1,10 @@
+#!/bin/bash
+# OpenSC's own test of fork, on which most modules fail: the child of an initialised, logged-in process calls C_Initialize.
+. "$(dirname "$0")/client.sh"
+
+make_token client
+for _ in 1 2 3; do
+  logged_in --test-fork 2>&1 | tee fork.out
+  has fork.out 'C_Initialize in forked child'
+  has_not fork.out 'CKR_|[Ff]ailed|Aborting'
+done

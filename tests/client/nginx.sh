@@ -1,0 +1,159 @@
+#!/bin/bash
+# A pre-fork server: nginx loads its TLS keys in the master, through OpenSSL's engine pkcs11; two workers sign with them.
+# A worker is killed, the configuration is reloaded, and the server goes on. It runs from a directory of its own, on a
+# socket of its own; the system's nginx is not touched.
+. "$(dirname "$0")/client.sh"
+
+make_token client
+logged_in --keypairgen --key-type rsa:2048 --id 01 --label rsa
+logged_in --keypairgen --key-type EC:prime256v1 --id 02 --label ec
+
+cat >openssl.cnf <<CNF
+openssl_conf = init
+[init]
+engines = engines
+[engines]
+pkcs11 = pkcs11
+[pkcs11]
+engine_id = pkcs11
+MODULE_PATH = $VTPM_MODULE
+PIN = $PIN
+init = 1
+[req]
+distinguished_name = dn
+x509_extensions = server
+[dn]
+[server]
+subjectAltName = DNS:localhost
+CNF
+export OPENSSL_CONF=$scratch/openssl.cnf
+url() { printf 'pkcs11:token=client;object=%s;type=private' "$1"; }
+for key in rsa ec; do
+  openssl req -new -x509 -engine pkcs11 -keyform engine -key "$(url $key)" -sha256 -days 30 -subj /CN=localhost \
+    -out $key.pem
+done
+cat rsa.pem ec.pem >both.pem
+
+mkdir www temporary
+echo 'served by a virtual TPM' >www/index.html
+cat >nginx.conf <<CONF
+$([ "$(id -u)" -ne 0 ] || echo 'user root;') # the workers open the store, as whoever they are
+daemon off;
+worker_processes 2;
+error_log $scratch/nginx.log info;
+pid $scratch/nginx.pid;
+env OPENSSL_CONF;
+env VTPM_PKCS11_CONF;
+ssl_engine pkcs11;
+events { worker_connections 64; }
+http {
+  log_format worker '\$pid \$ssl_cipher \$status';
+  access_log $scratch/access.log worker;
+  client_body_temp_path $scratch/temporary;
+  proxy_temp_path $scratch/temporary;
+  fastcgi_temp_path $scratch/temporary;
+  uwsgi_temp_path $scratch/temporary;
+  scgi_temp_path $scratch/temporary;
+  ssl_session_tickets off;
+  ssl_session_cache off;
+  server {
+    listen unix:$scratch/socket ssl;
+    root $scratch/www;
+    ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_certificate $scratch/rsa.pem;
+    ssl_certificate_key "engine:pkcs11:$(url rsa)";
+    ssl_certificate $scratch/ec.pem;
+    ssl_certificate_key "engine:pkcs11:$(url ec)";
+  }
+}
+CONF
+
+nginx=$(PATH=$PATH:/usr/sbin:/sbin type -P nginx)
+"$nginx" -p "$scratch" -e "$scratch/nginx.log" -c "$scratch/nginx.conf" &
+master=$!
+at_exit() { # of a test that has failed: else nginx is gone
+  kill -TERM $master 2>/dev/null || return 0
+  wait $master || true
+  tail -n 20 nginx.log
+}
+
+# The client is plain OpenSSL: the engine is the server's.
+get() { # curl's options
+  OPENSSL_CONF=/dev/null curl --silent --show-error --fail --max-time 20 --cacert both.pem --unix-socket socket "$@" \
+    https://localhost/
+}
+wait_until_served() {
+  for _ in $(seq 200); do
+    if get >/dev/null 2>&1; then return; fi
+    sleep 0.05
+  done
+  get
+}
+workers() { pgrep -P $master | sort; }
+two_workers_without() { # FILE: none of these processes is left, and there are two
+  for _ in $(seq 400); do
+    if [ "$(workers | wc -l)" -eq 2 ] && [ -z "$(workers | comm -12 "$1" -)" ]; then return; fi
+    sleep 0.05
+  done
+  echo 'the workers are:' "$(workers)"
+  return 1
+}
+serve_all() {
+  for _ in 1 2 3 4 5; do
+    for suite in ECDHE-RSA-AES128-GCM-SHA256 ECDHE-ECDSA-AES128-GCM-SHA256; do
+      get --tls-max 1.2 --ciphers $suite >page
+      cmp page www/index.html
+    done
+    get --tlsv1.3 >page
+    cmp page www/index.html
+  done
+}
+# Until every worker has signed; the kernel decides who accepts.
+both_serve() {
+  local others gets
+  for _ in $(seq 50); do
+    : >access.log
+    gets=()
+    for _ in $(seq 8); do
+      get >/dev/null &
+      gets+=($!)
+    done
+    wait "${gets[@]}"
+    awk '$3 == 200 { print $1 }' access.log | sort -u >served
+    others=$(workers | comm -23 - served)
+    [ -n "$others" ] || return 0
+  done
+  echo "never served: $others"
+  return 1
+}
+
+section 'two workers'
+wait_until_served
+two_workers_without /dev/null
+serve_all
+both_serve
+OPENSSL_CONF=/dev/null openssl s_client -unix socket -servername localhost -CAfile both.pem -verify_return_error \
+  </dev/null >s_client.out 2>&1
+has s_client.out 'Verify return code: 0'
+
+section 'a worker is killed: the master forks another'
+workers | head -n 1 >before
+kill -KILL "$(cat before)"
+two_workers_without before
+wait_until_served
+serve_all
+both_serve
+
+section 'reload: the master loads the keys again, forks new workers, and the old ones end'
+workers >before
+kill -HUP $master
+two_workers_without before
+wait_until_served
+serve_all
+both_serve
+
+section 'a clean end, and no complaint but about the worker that was killed'
+kill -QUIT $master
+wait $master
+grep -v 'exited on signal 9' nginx.log >complaints
+has_not complaints '\[(emerg|alert|crit|error)\]'

@@ -1,0 +1,28 @@
+#include "tests/processes/board.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <stdexcept>
+
+namespace vtpm::conformance {
+
+bool long_form() {
+  const char* wanted = std::getenv("VTPM_TEST_LONG");
+  return wanted != nullptr && *wanted != '\0';
+}
+
+Board::Board(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0 || ftruncate(fd, sizeof(Page)) != 0) throw std::runtime_error("can not make " + path);
+  void* memory = mmap(nullptr, sizeof(Page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  close(fd);
+  if (memory == MAP_FAILED) throw std::runtime_error("can not map " + path);
+  page_ = static_cast<Page*>(memory);  // zeros are a fresh page
+}
+
+Board::~Board() { munmap(page_, sizeof(Page)); }
+
+}  // namespace vtpm::conformance

@@ -1,0 +1,36 @@
+// What processes tell each other while they work on one token: a page of shared memory in a file.
+//
+// A process that is killed leaves on it what it had written, so what stands here was promised before the kill.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+namespace vtpm::conformance {
+
+/// VTPM_TEST_LONG=1 asks for the long form of a test.
+bool long_form();
+
+constexpr int kTenants = 8;
+
+class Board {
+ public:
+  /// Opens the file, which is made if it is not there.
+  explicit Board(const std::string& path);
+  ~Board();
+  Board(const Board&) = delete;
+  Board& operator=(const Board&) = delete;
+
+  /// The rounds that a process has done, all of which is committed.
+  std::atomic<uint32_t>& done(int tenant) { return page_->done[tenant]; }
+
+ private:
+  struct Page {
+    std::atomic<uint32_t> done[kTenants];
+  };
+  static_assert(std::atomic<uint32_t>::is_always_lock_free);
+  Page* page_;
+};
+
+}  // namespace vtpm::conformance
