@@ -1,73 +1,100 @@
 #include "crypto/digest.h"
 
-#include <openssl/core_names.h>
-
 #include <array>
 
+#include "crypto/blake2b.h"
 #include "crypto/openssl.h"
+#include "crypto/sha512_t.h"
 
 namespace vtpm::crypto {
 namespace {
 
 struct HashRow {
   Hash hash;
-  const char* name;
+  const char* name;  // libcrypto's; null when it has none
   size_t octets;
+  size_t block;
 };
 constexpr HashRow kHashes[] = {
-    {Hash::kSha1, "SHA1", 20},       {Hash::kSha224, "SHA2-224", 28}, {Hash::kSha256, "SHA2-256", 32},
-    {Hash::kSha384, "SHA2-384", 48}, {Hash::kSha512, "SHA2-512", 64},
+    {Hash::kSha1, "SHA1", 20, 64},
+    {Hash::kSha224, "SHA2-224", 28, 64},
+    {Hash::kSha256, "SHA2-256", 32, 64},
+    {Hash::kSha384, "SHA2-384", 48, 128},
+    {Hash::kSha512, "SHA2-512", 64, 128},
+    {Hash::kSha512_224, "SHA2-512/224", 28, 128},
+    {Hash::kSha512_256, "SHA2-512/256", 32, 128},
+    {Hash::kSha3_224, "SHA3-224", 28, 144},
+    {Hash::kSha3_256, "SHA3-256", 32, 136},
+    {Hash::kSha3_384, "SHA3-384", 48, 104},
+    {Hash::kSha3_512, "SHA3-512", 64, 72},
+    {Hash::kBlake2b160, nullptr, 20, 128},
+    {Hash::kBlake2b256, nullptr, 32, 128},
+    {Hash::kBlake2b384, nullptr, 48, 128},
+    {Hash::kBlake2b512, "BLAKE2B-512", 64, 128},
 };
 constexpr size_t kHashCount = std::size(kHashes);
 
 const HashRow& row_of(Hash hash) { return kHashes[static_cast<size_t>(hash)]; }
 
-using MacContext = Owned<EVP_MAC_CTX, EVP_MAC_CTX_free>;
-
-// Fetching takes microseconds and a lock, so it is done once; HMAC contexts are copied from one that already knows its
-// digest. Never freed: the algorithms live as long as the process.
+// Fetching takes microseconds and a lock, so it is done once. Never freed: the algorithms live as long as the process.
 struct Algorithms {
-  std::array<const EVP_MD*, kHashCount> digests;
-  std::array<EVP_MAC_CTX*, kHashCount> hmacs;
+  std::array<const EVP_MD*, kHashCount> digests{};
 
   Algorithms() {
     ensure_openssl();
-    EVP_MAC* mac = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
-    require(mac != nullptr, "fetching HMAC");
     for (size_t i = 0; i < kHashCount; ++i) {
+      if (kHashes[i].name == nullptr) continue;
       digests[i] = EVP_MD_fetch(nullptr, kHashes[i].name, nullptr);
       require(digests[i] != nullptr, "fetching a digest");
-      hmacs[i] = EVP_MAC_CTX_new(mac);
-      const uint8_t some_key = 0;  // a context without a key can not be copied
-      OSSL_PARAM parameters[] = {
-          OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, const_cast<char*>(kHashes[i].name), 0),
-          OSSL_PARAM_construct_end()};
-      require(hmacs[i] != nullptr && EVP_MAC_init(hmacs[i], &some_key, 1, parameters) == 1, "preparing HMAC");
     }
   }
 };
 
-const Algorithms& algorithms() {
-  static const Algorithms& instance = *new Algorithms;
-  return instance;
+const EVP_MD* find_native(Hash hash) {
+  static const Algorithms& algorithms = *new Algorithms;
+  return algorithms.digests[static_cast<size_t>(hash)];
+}
+
+class NativeState : public DigestState {
+ public:
+  explicit NativeState(const EVP_MD* algorithm) : context_(EVP_MD_CTX_new()) {
+    require(context_ != nullptr && EVP_DigestInit_ex(context_.get(), algorithm, nullptr) == 1, "starting a digest");
+  }
+  NativeState(const NativeState& other) : context_(EVP_MD_CTX_new()) {
+    require(context_ != nullptr && EVP_MD_CTX_copy_ex(context_.get(), other.context_.get()) == 1, "copying a digest");
+  }
+  std::unique_ptr<DigestState> clone() const override { return std::make_unique<NativeState>(*this); }
+  void update(ByteView data) override {
+    require(EVP_DigestUpdate(context_.get(), data.data(), data.size()) == 1, "a digest");
+  }
+  void finish(MutableByteView out) override {
+    require(EVP_DigestFinal_ex(context_.get(), out.data(), nullptr) == 1, "ending a digest");
+  }
+
+ private:
+  Owned<EVP_MD_CTX, EVP_MD_CTX_free> context_;
+};
+
+std::unique_ptr<DigestState> start(Hash hash) {
+  if (const EVP_MD* native = find_native(hash)) return std::make_unique<NativeState>(native);
+  return std::make_unique<Blake2b>(hash_octets(hash));
 }
 
 }  // namespace
 
 size_t hash_octets(Hash hash) { return row_of(hash).octets; }
 
-const evp_md_st* native_hash(Hash hash) { return algorithms().digests[static_cast<size_t>(hash)]; }
-
-void Digest::Free::operator()(evp_md_ctx_st* context) const noexcept { EVP_MD_CTX_free(context); }
-
-Digest::Digest(Hash hash) : hash_(hash), context_(EVP_MD_CTX_new()) {
-  require(context_ != nullptr && EVP_DigestInit_ex(context_.get(), native_hash(hash), nullptr) == 1,
-          "starting a digest");
+const evp_md_st* native_hash(Hash hash) {
+  const EVP_MD* native = find_native(hash);
+  if (native == nullptr) throw Error(ErrorCode::kUnsupported, "libcrypto has BLAKE2b with 512 bits only");
+  return native;
 }
 
-Digest::Digest(const Digest& other) : hash_(other.hash_), context_(EVP_MD_CTX_new()) {
-  require(context_ != nullptr && EVP_MD_CTX_copy_ex(context_.get(), other.context_.get()) == 1, "copying a digest");
-}
+Digest::Digest(Hash hash) : Digest(hash, hash_octets(hash), start(hash)) {}
+
+Digest Digest::sha512_t(unsigned bits) { return {Hash::kSha512, (bits + 7) / 8, std::make_unique<Sha512T>(bits)}; }
+
+Digest::Digest(const Digest& other) : Digest(other.hash_, other.octets_, other.state_->clone()) {}
 
 Digest& Digest::operator=(const Digest& other) {
   if (this != &other) *this = Digest(other);
@@ -75,46 +102,58 @@ Digest& Digest::operator=(const Digest& other) {
 }
 
 Digest& Digest::update(ByteView data) {
-  require(EVP_DigestUpdate(context_.get(), data.data(), data.size()) == 1, "a digest");
+  state_->update(data);
   return *this;
 }
 
+void Digest::finish(MutableByteView out) {
+  if (out.size() != octets_) throw Error(ErrorCode::kInvalidArgument, "the memory for a digest has another size");
+  state_->finish(out);
+}
+
 Bytes Digest::finish() {
-  Bytes result(hash_octets(hash_));
-  require(EVP_DigestFinal_ex(context_.get(), result.data(), nullptr) == 1, "ending a digest");
+  Bytes result(octets_);
+  state_->finish(result);
   return result;
 }
 
+size_t Digest::block_octets() const { return row_of(hash_).block; }
+
 Bytes digest(Hash hash, ByteView data) { return Digest(hash).update(data).finish(); }
 
-void Hmac::Free::operator()(evp_mac_ctx_st* context) const noexcept { EVP_MAC_CTX_free(context); }
-
-Hmac::Hmac(Hash hash, ByteView key)
-    : hash_(hash), context_(EVP_MAC_CTX_dup(algorithms().hmacs[static_cast<size_t>(hash)])) {
-  const uint8_t none = 0;  // a null pointer would mean "the key that is there already"
-  require(
-      context_ != nullptr && EVP_MAC_init(context_.get(), key.empty() ? &none : key.data(), key.size(), nullptr) == 1,
-      "keying HMAC");
+Hmac::Hmac(Digest fresh, ByteView key) : inner_(std::move(fresh)), outer_(inner_), running_(inner_) {
+  SecretBytes block(inner_.block_octets());
+  if (key.size() > block.size()) {
+    running_.update(key).finish(block.span().first(inner_.octets()));
+  } else {
+    std::copy(key.begin(), key.end(), block.begin());
+  }
+  for (uint8_t& octet : block) octet ^= 0x36;
+  inner_.update(block);
+  for (uint8_t& octet : block) octet ^= 0x36 ^ 0x5c;
+  outer_.update(block);
+  running_ = inner_;
 }
 
 Hmac& Hmac::begin() {
-  require(EVP_MAC_init(context_.get(), nullptr, 0, nullptr) == 1, "restarting HMAC");
+  running_ = inner_;
   return *this;
 }
 
 Hmac& Hmac::update(ByteView data) {
-  require(EVP_MAC_update(context_.get(), data.data(), data.size()) == 1, "HMAC");
+  running_.update(data);
   return *this;
 }
 
 void Hmac::finish(MutableByteView out) {
-  size_t size = 0;
-  if (out.size() != hash_octets(hash_)) throw Error(ErrorCode::kInvalidArgument, "an HMAC has the size of its digest");
-  require(EVP_MAC_final(context_.get(), out.data(), &size, out.size()) == 1 && size == out.size(), "ending HMAC");
+  if (out.size() != octets()) throw Error(ErrorCode::kInvalidArgument, "an HMAC has the size of its digest");
+  running_.finish(out);
+  running_ = outer_;
+  running_.update(out).finish(out);
 }
 
 Bytes Hmac::finish() {
-  Bytes result(hash_octets(hash_));
+  Bytes result(octets());
   finish(result);
   return result;
 }

@@ -1,26 +1,56 @@
 // Message digests and HMAC.
+//
+// All of libcrypto's, and two families that OpenSSL 3.0 lacks: BLAKE2b with other sizes than 512 bits (written here
+// from RFC 7693, crypto/blake2b.h) and SHA-512/t for any t (FIPS 180-4, 5.3.6: libcrypto's SHA-512 with another start).
 #pragma once
 
 #include <memory>
 
 #include "crypto/bytes.h"
 
-struct evp_md_ctx_st;
-struct evp_mac_ctx_st;
 struct evp_md_st;
 
 namespace vtpm::crypto {
 
-enum class Hash { kSha1, kSha224, kSha256, kSha384, kSha512 };
-/// Octets of the digest: 20, 28, 32, 48, 64.
+enum class Hash {
+  kSha1,
+  kSha224,
+  kSha256,
+  kSha384,
+  kSha512,
+  kSha512_224,
+  kSha512_256,
+  kSha3_224,
+  kSha3_256,
+  kSha3_384,
+  kSha3_512,
+  kBlake2b160,
+  kBlake2b256,
+  kBlake2b384,
+  kBlake2b512
+};
+/// Octets of the digest.
 size_t hash_octets(Hash hash);
-/// The fetched, immutable algorithm; owned by the process.
+/// The fetched, immutable algorithm; owned by the process. Throws kUnsupported for BLAKE2b below 512 bits.
 const evp_md_st* native_hash(Hash hash);
+
+/// The state of one algorithm's computation.
+class DigestState {
+ public:
+  virtual ~DigestState() = default;
+  virtual std::unique_ptr<DigestState> clone() const = 0;
+  virtual void update(ByteView data) = 0;
+  /// `out` has the digest's size.
+  virtual void finish(MutableByteView out) = 0;
+};
 
 /// A running digest; copying it clones the state (C_GetOperationState).
 class Digest {
  public:
   explicit Digest(Hash hash);
+  /// SHA-512/t, 0 < t < 512, t != 384 (else kInvalidArgument). ceil(t / 8) octets; unused low bits of the last are
+  /// zero.
+  static Digest sha512_t(unsigned bits);
   Digest(const Digest& other);
   Digest& operator=(const Digest& other);
   Digest(Digest&&) noexcept = default;
@@ -29,34 +59,42 @@ class Digest {
   Digest& update(ByteView data);
   /// Ends the digest; the object may only be destroyed or assigned to afterwards.
   Bytes finish();
+  /// The same into the caller's memory, which has the digest's size: for results that are secrets.
+  void finish(MutableByteView out);
+
+  /// Of a SHA-512/t: kSha512, whose digest is longer. Ask `octets` for the size of the result.
   Hash hash() const { return hash_; }
+  size_t octets() const { return octets_; }
+  /// What HMAC calls B.
+  size_t block_octets() const;
 
  private:
-  struct Free {
-    void operator()(evp_md_ctx_st* context) const noexcept;
-  };
+  Digest(Hash hash, size_t octets, std::unique_ptr<DigestState> state)
+      : hash_(hash), octets_(octets), state_(std::move(state)) {}
   Hash hash_;
-  std::unique_ptr<evp_md_ctx_st, Free> context_;
+  size_t octets_;
+  std::unique_ptr<DigestState> state_;
 };
 
 Bytes digest(Hash hash, ByteView data);
 
-/// A keyed HMAC, any key length (RFC 2104). `begin` may be called again for another message under the same key.
+/// A keyed HMAC, any key length (RFC 2104). `begin` may be called again for another message under the same key; copying
+/// clones the state.
 class Hmac {
  public:
-  Hmac(Hash hash, ByteView key);
+  Hmac(Hash hash, ByteView key) : Hmac(Digest(hash), key) {}
+  /// `fresh`: a digest that has seen nothing yet.
+  Hmac(Digest fresh, ByteView key);
   Hmac& begin();
   Hmac& update(ByteView data);
   Bytes finish();
   /// The same into the caller's memory, which has the digest's size: for results that are secrets.
   void finish(MutableByteView out);
+  size_t octets() const { return inner_.octets(); }
 
  private:
-  struct Free {
-    void operator()(evp_mac_ctx_st* context) const noexcept;
-  };
-  Hash hash_;
-  std::unique_ptr<evp_mac_ctx_st, Free> context_;
+  Digest inner_, outer_;  // after their first block, the key's
+  Digest running_;
 };
 
 Bytes hmac(Hash hash, ByteView key, ByteView data);

@@ -31,25 +31,31 @@ void unmap_blocks(uint8_t* memory, size_t size) {
 
 }  // namespace
 
-SecretBytes hkdf(ByteView key, ByteView salt, ByteView info, size_t size) {
-  constexpr size_t kBlock = 32;
-  check(size <= 255 * kBlock, "HKDF-SHA-256 gives at most 8160 octets");
-  // RFC 5869: PRK = HMAC(salt, key), where no salt means 32 zeros, which is what HMAC makes of an empty key.
-  SecretBytes extracted(kBlock);
-  Hmac(Hash::kSha256, salt).update(key).finish(extracted.span());
+SecretBytes hkdf_extract(Hash hash, ByteView salt, ByteView key) {
+  SecretBytes extracted(hash_octets(hash));
+  Hmac(hash, salt).update(key).finish(extracted.span());
+  return extracted;
+}
 
-  Hmac expand(Hash::kSha256, extracted);
+SecretBytes hkdf_expand(Hash hash, ByteView extracted, ByteView info, size_t size) {
+  const size_t octets = hash_octets(hash);
+  check(size <= 255 * octets, "HKDF gives at most 255 digests");
+  Hmac expand(hash, extracted);
   SecretBytes result(size), block;
   uint8_t counter = 0;
-  for (size_t done = 0; done < size; done += kBlock) {
+  for (size_t done = 0; done < size; done += octets) {
     ++counter;
     if (counter > 1) expand.begin();
     expand.update(block).update(info).update({&counter, 1});
-    block.resize(kBlock);
+    block.resize(octets);
     expand.finish(block.span());
-    std::copy_n(block.begin(), std::min(kBlock, size - done), result.begin() + static_cast<ptrdiff_t>(done));
+    std::copy_n(block.begin(), std::min(octets, size - done), result.begin() + static_cast<ptrdiff_t>(done));
   }
   return result;
+}
+
+SecretBytes hkdf(ByteView key, ByteView salt, ByteView info, size_t size) {
+  return hkdf_expand(Hash::kSha256, hkdf_extract(Hash::kSha256, salt, key), info, size);
 }
 
 SecretBytes argon2id(ByteView secret, ByteView salt, const Argon2Parameters& parameters, size_t size) {
@@ -84,9 +90,8 @@ SecretBytes argon2id(ByteView secret, ByteView salt, const Argon2Parameters& par
   return result;
 }
 
-namespace {
-
-SecretBytes pbkdf2_with(Hash hash, ByteView secret, ByteView salt, uint32_t iterations, size_t size) {
+SecretBytes pbkdf2(Hash hash, ByteView secret, ByteView salt, uint32_t iterations, size_t size) {
+  check(iterations >= 1 && iterations <= INT32_MAX, "PBKDF2: iterations are 1 to 2^31 - 1");
   check(size >= 1 && size <= INT32_MAX && secret.size() <= INT32_MAX && salt.size() <= INT32_MAX,
         "PBKDF2: a size is out of range");
   SecretBytes result(size);
@@ -98,16 +103,14 @@ SecretBytes pbkdf2_with(Hash hash, ByteView secret, ByteView salt, uint32_t iter
   return result;
 }
 
-}  // namespace
-
 SecretBytes pbkdf2(ByteView secret, ByteView salt, uint32_t iterations, size_t size) {
   check(iterations >= 10'000 && iterations <= 10'000'000, "PBKDF2: iterations are 10^4 to 10^7");
-  return pbkdf2_with(Hash::kSha256, secret, salt, iterations, size);
+  return pbkdf2(Hash::kSha256, secret, salt, iterations, size);
 }
 
 SecretBytes pbkdf2_sha512(ByteView secret, ByteView salt, uint32_t iterations, size_t size) {
-  check(iterations >= 1 && iterations <= 10'000'000, "PBKDF2: iterations are 1 to 10^7");
-  return pbkdf2_with(Hash::kSha512, secret, salt, iterations, size);
+  check(iterations <= 10'000'000, "PBKDF2: iterations are 1 to 10^7");
+  return pbkdf2(Hash::kSha512, secret, salt, iterations, size);
 }
 
 }  // namespace vtpm::crypto

@@ -54,7 +54,26 @@ Bytes pss_hash(ByteView digest, ByteView salt, const PssParameters& parameters) 
   return Digest(parameters.hash).update(zeros).update(digest).update(salt).finish();
 }
 
+// The last arc of the hashes below 2.16.840.1.101.3.4.2 (NIST, Computer Security Objects Register).
+struct NistHash {
+  Hash hash;
+  uint8_t arc;
+};
+constexpr NistHash kNistHashes[] = {
+    {Hash::kSha256, 1},     {Hash::kSha384, 2},   {Hash::kSha512, 3},   {Hash::kSha224, 4},   {Hash::kSha512_224, 5},
+    {Hash::kSha512_256, 6}, {Hash::kSha3_224, 7}, {Hash::kSha3_256, 8}, {Hash::kSha3_384, 9}, {Hash::kSha3_512, 10},
+};
+
 constexpr uint8_t kPssTrailer = 0xbc;
+
+// The contents of the OBJECT IDENTIFIER that a DigestInfo names the hash by.
+Bytes digest_oid(Hash hash) {
+  if (hash == Hash::kSha1) return {0x2b, 0x0e, 0x03, 0x02, 0x1a};
+  for (const NistHash& row : kNistHashes) {
+    if (row.hash == hash) return {0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, row.arc};
+  }
+  throw Error(ErrorCode::kUnsupported, "no DigestInfo is defined for this hash");
+}
 
 }  // namespace
 
@@ -77,16 +96,10 @@ std::optional<Bytes> pkcs1_sign_decode(ByteView block) {
 
 Bytes digest_info(Hash hash, ByteView digest) {
   // SEQUENCE { SEQUENCE { OBJECT IDENTIFIER, NULL }, OCTET STRING }
-  static constexpr uint8_t kSha1[] = {0x2b, 0x0e, 0x03, 0x02, 0x1a};
-  static constexpr uint8_t kSha224[] = {0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x04};
-  static constexpr uint8_t kSha256[] = {0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01};
-  static constexpr uint8_t kSha384[] = {0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x02};
-  static constexpr uint8_t kSha512[] = {0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x03};
-  static constexpr ByteView kOids[] = {kSha1, kSha224, kSha256, kSha384, kSha512};
   if (digest.size() != hash_octets(hash)) {
     throw Error(ErrorCode::kInvalidArgument, "a DigestInfo needs a digest of its hash's size");
   }
-  ByteView oid = kOids[static_cast<size_t>(hash)];
+  Bytes oid = digest_oid(hash);
   auto octets = [](size_t size) { return static_cast<uint8_t>(size); };
   Bytes info = {0x30, octets(oid.size() + digest.size() + 8), 0x30, octets(oid.size() + 4), 0x06, octets(oid.size())};
   append(info, oid);

@@ -54,6 +54,7 @@ constexpr AttributeRow kRows[] = {
     ROW(CKA_EXPONENT_2, kBytes),
     ROW(CKA_COEFFICIENT, kBytes),
     ROW(CKA_PUBLIC_KEY_INFO, kBytes),
+    ROW(CKA_VALUE_LEN, kUlong),
     ROW(CKA_EXTRACTABLE, kBool),
     ROW(CKA_LOCAL, kBool),
     ROW(CKA_NEVER_EXTRACTABLE, kBool),

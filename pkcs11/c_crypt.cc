@@ -1,5 +1,5 @@
-// Encryption and decryption (PKCS#11 2.40, 5.8 and 5.9). RSA encrypts one block: the multi-part forms do not exist for
-// it.
+// Encryption and decryption (PKCS#11 2.40, 5.8 and 5.9): the two differ in the direction only.
+#include "pkcs11/crypt.h"
 #include "pkcs11/entry.h"
 #include "pkcs11/function_list.h"
 #include "pkcs11/lookup.h"
@@ -7,52 +7,143 @@
 using namespace vtpm;          // NOLINT: the C functions of this file are outside of every namespace
 using namespace vtpm::pkcs11;  // NOLINT
 
-CK_RV C_EncryptInit(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key) {
-  return call_session("C_EncryptInit", handle, [&](Module&, Session& session) {
-    refuse_if(session.encrypt.has_value(), CKR_OPERATION_ACTIVE, "an encryption is active in this session");
-    const Mechanism& row = require_mechanism(mechanism, CKF_ENCRYPT);
-    const ObjectPtr object = require_key_for(session, key, CKO_PUBLIC_KEY, CKA_ENCRYPT, row);
-    session.encrypt.emplace(EncryptOperation{CipherScheme(row, *mechanism, *public_key_of(*object))});
-    return CKR_OK;
+namespace {
+
+struct Side {
+  std::optional<CryptOperation> Session::*slot;
+  CK_FLAGS flag;
+  CK_OBJECT_CLASS key_class;  // of RSA keys
+  CK_ATTRIBUTE_TYPE use;
+  crypto::Direction direction;
+};
+constexpr Side kEncrypting = {&Session::encrypt, CKF_ENCRYPT, CKO_PUBLIC_KEY, CKA_ENCRYPT, crypto::Direction::kEncrypt};
+constexpr Side kDecrypting = {&Session::decrypt, CKF_DECRYPT, CKO_PRIVATE_KEY, CKA_DECRYPT,
+                              crypto::Direction::kDecrypt};
+
+CK_RV begin(Session& session, const Side& side, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key) {
+  std::optional<CryptOperation>& slot = session.*side.slot;
+  refuse_if(slot.has_value(), CKR_OPERATION_ACTIVE, "such an operation is active in this session");
+  const Mechanism& row = require_mechanism(mechanism, side.flag);
+  const ObjectPtr object = require_key_for(session, key, side.key_class, side.use, row);
+  slot.emplace(CryptOperation{make_crypt(session, row, *mechanism, *object, side.direction), use_key(session, *object),
+                              false, std::nullopt});
+  return CKR_OK;
+}
+
+/// A caller's arguments, looked at once the operation runs: an error there ends it as any other does.
+struct In {
+  const CK_BYTE* data;
+  CK_ULONG length;
+};
+struct Out {
+  CK_BYTE* data;
+  CK_ULONG* length;
+};
+
+CK_RV whole(Session& session, const Side& side, In from, Out to) {
+  return run_operation(session.*side.slot, [&](CryptOperation& operation) -> Step {
+    const ByteView in = input(from.data, from.length);
+    Output out(to.data, to.length);
+    refuse_if(operation.multi_part, CKR_OPERATION_NOT_INITIALIZED,
+              "a multi-part operation is active; it ends with its Final function");
+    session.require_login(operation.use);
+    if (!operation.result) {
+      const size_t most = operation.crypt->message_octets(in.size());
+      if (out.fits(most)) {
+        out.put_in_place(operation.crypt->message(in, out.room(most)));
+        return {};
+      }
+      if (operation.crypt->exact() || out.asks_for_size()) return {*out.early(most), true};
+      // What a buffer below the bound needs is known only afterwards; the result waits for one that is large enough.
+      SecretBytes result(most);
+      result.resize(operation.crypt->message(in, result.span()));
+      operation.result = std::move(result);
+    }
+    if (auto early = out.early(operation.result->size())) return {*early, true};
+    out.put(*operation.result);
+    return {};
   });
+}
+
+void require_parts(const CryptOperation& operation) {
+  refuse_if(!operation.crypt->takes_parts(), CKR_FUNCTION_NOT_SUPPORTED, "the mechanism takes the data in one part");
+}
+
+CK_RV part(Session& session, const Side& side, In from, Out to) {
+  return run_operation(session.*side.slot, [&](CryptOperation& operation) -> Step {
+    const ByteView in = input(from.data, from.length);
+    Output out(to.data, to.length);
+    require_parts(operation);
+    session.require_login(operation.use);
+    const size_t octets = operation.crypt->update_octets(in.size());
+    if (auto early = out.early(octets)) return {*early, true};
+    operation.multi_part = true;
+    operation.crypt->update(in, out.room(octets));
+    out.put_in_place(octets);
+    return {CKR_OK, true};
+  });
+}
+
+CK_RV last(Session& session, const Side& side, Out to) {
+  return run_operation(session.*side.slot, [&](CryptOperation& operation) -> Step {
+    Output out(to.data, to.length);
+    require_parts(operation);
+    session.require_login(operation.use);
+    const size_t octets = operation.crypt->finish_octets();
+    if (auto early = out.early(octets)) return {*early, true};
+    operation.crypt->finish(out.room(octets));
+    out.put_in_place(octets);
+    return {};
+  });
+}
+
+}  // namespace
+
+CK_RV C_EncryptInit(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key) {
+  return call_session("C_EncryptInit", handle,
+                      [&](Module&, Session& session) { return begin(session, kEncrypting, mechanism, key); });
 }
 
 CK_RV C_Encrypt(CK_SESSION_HANDLE handle, CK_BYTE* data, CK_ULONG length, CK_BYTE* encrypted,
                 CK_ULONG* encrypted_length) {
   return call_session("C_Encrypt", handle, [&](Module&, Session& session) {
-    return run_operation(session.encrypt, [&](EncryptOperation& operation) -> Step {
-      const ByteView message = input(data, length);
-      Output out(encrypted, encrypted_length);
-      if (auto early = out.early(operation.scheme.block_octets())) return {*early, true};
-      out.put(operation.scheme.encrypt(message));
-      return {};
-    });
+    return whole(session, kEncrypting, {data, length}, {encrypted, encrypted_length});
+  });
+}
+
+CK_RV C_EncryptUpdate(CK_SESSION_HANDLE handle, CK_BYTE* data, CK_ULONG length, CK_BYTE* encrypted,
+                      CK_ULONG* encrypted_length) {
+  return call_session("C_EncryptUpdate", handle, [&](Module&, Session& session) {
+    return part(session, kEncrypting, {data, length}, {encrypted, encrypted_length});
+  });
+}
+
+CK_RV C_EncryptFinal(CK_SESSION_HANDLE handle, CK_BYTE* encrypted, CK_ULONG* encrypted_length) {
+  return call_session("C_EncryptFinal", handle, [&](Module&, Session& session) {
+    return last(session, kEncrypting, {encrypted, encrypted_length});
   });
 }
 
 CK_RV C_DecryptInit(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key) {
-  return call_session("C_DecryptInit", handle, [&](Module&, Session& session) {
-    refuse_if(session.decrypt.has_value(), CKR_OPERATION_ACTIVE, "a decryption is active in this session");
-    const Mechanism& row = require_mechanism(mechanism, CKF_DECRYPT);
-    const ObjectPtr object = require_key_for(session, key, CKO_PRIVATE_KEY, CKA_DECRYPT, row);
-    session.decrypt.emplace(DecryptOperation{CipherScheme(row, *mechanism, *public_key_of(*object)),
-                                             use_private_key(session, *object), std::nullopt});
-    return CKR_OK;
-  });
+  return call_session("C_DecryptInit", handle,
+                      [&](Module&, Session& session) { return begin(session, kDecrypting, mechanism, key); });
 }
 
 CK_RV C_Decrypt(CK_SESSION_HANDLE handle, CK_BYTE* encrypted, CK_ULONG length, CK_BYTE* data, CK_ULONG* data_length) {
   return call_session("C_Decrypt", handle, [&](Module&, Session& session) {
-    return run_operation(session.decrypt, [&](DecryptOperation& operation) -> Step {
-      session.require_login(operation.use);
-      const ByteView block = input(encrypted, length);
-      Output out(data, data_length);
-      // The size of the plain text is known after decryption only; a size query is answered with the upper bound.
-      if (!data) return {*out.early(operation.scheme.block_octets()), true};
-      if (!operation.message) operation.message = operation.scheme.decrypt(*operation.use.key, block);
-      if (auto early = out.early(operation.message->size())) return {*early, true};
-      out.put(*operation.message);
-      return {};
-    });
+    return whole(session, kDecrypting, {encrypted, length}, {data, data_length});
+  });
+}
+
+CK_RV C_DecryptUpdate(CK_SESSION_HANDLE handle, CK_BYTE* encrypted, CK_ULONG length, CK_BYTE* data,
+                      CK_ULONG* data_length) {
+  return call_session("C_DecryptUpdate", handle, [&](Module&, Session& session) {
+    return part(session, kDecrypting, {encrypted, length}, {data, data_length});
+  });
+}
+
+CK_RV C_DecryptFinal(CK_SESSION_HANDLE handle, CK_BYTE* data, CK_ULONG* data_length) {
+  return call_session("C_DecryptFinal", handle, [&](Module&, Session& session) {
+    return last(session, kDecrypting, {data, data_length});
   });
 }

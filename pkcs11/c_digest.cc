@@ -4,6 +4,7 @@
 #include "crypto/random.h"
 #include "pkcs11/entry.h"
 #include "pkcs11/function_list.h"
+#include "pkcs11/lookup.h"
 #include "tpm/commands.h"
 
 using namespace vtpm;          // NOLINT: the C functions of this file are outside of every namespace
@@ -44,6 +45,19 @@ CK_RV C_DigestUpdate(CK_SESSION_HANDLE handle, CK_BYTE* part, CK_ULONG length) {
   return call_session("C_DigestUpdate", handle, [&](Module&, Session& session) {
     return run_operation(session.digest, [&](DigestOperation& operation) -> Step {
       operation.digest.update(input(part, length));
+      operation.multi_part = true;
+      return {CKR_OK, true};
+    });
+  });
+}
+
+CK_RV C_DigestKey(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE key) {
+  return call_session("C_DigestKey", handle, [&](Module&, Session& session) {
+    return run_operation(session.digest, [&](DigestOperation& operation) -> Step {
+      const ObjectPtr object = require_key(session, key);
+      refuse_if(object->object_class() != CKO_SECRET_KEY, CKR_KEY_INDIGESTIBLE, "the key is not a secret key");
+      const SecretAttributes secret = session.token->secret_of(*object);
+      operation.digest.update(secret.get(CKA_VALUE));
       operation.multi_part = true;
       return {CKR_OK, true};
     });

@@ -2,9 +2,25 @@
 #include "pkcs11/entry.h"
 #include "pkcs11/function_list.h"
 #include "pkcs11/object_factory.h"
+#include "pkcs11/secret_key.h"
 
 using namespace vtpm;          // NOLINT: the C functions of this file are outside of every namespace
 using namespace vtpm::pkcs11;  // NOLINT
+
+CK_RV C_GenerateKey(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_ATTRIBUTE* rows, CK_ULONG count,
+                    CK_OBJECT_HANDLE* key) {
+  return call_session("C_GenerateKey", handle, [&](Module&, Session& session) {
+    CK_OBJECT_HANDLE& out = require(key);
+    const Mechanism& row = require_mechanism(mechanism, CKF_GENERATE);
+    require_no_parameter(*mechanism);
+    Draft draft = generate_secret_key(row, Template(rows, count), session.token->who() == Who::kSo);
+    session.require_write(draft.is_token(), draft.is_private());
+    std::vector<Draft> drafts;
+    drafts.push_back(std::move(draft));
+    out = session.token->add(std::move(drafts), session.handle).front();
+    return CKR_OK;
+  });
+}
 
 CK_RV C_GenerateKeyPair(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_ATTRIBUTE* public_rows,
                         CK_ULONG public_count, CK_ATTRIBUTE* private_rows, CK_ULONG private_count,

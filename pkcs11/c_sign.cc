@@ -2,6 +2,7 @@
 #include "pkcs11/entry.h"
 #include "pkcs11/function_list.h"
 #include "pkcs11/lookup.h"
+#include "pkcs11/signer.h"
 
 using namespace vtpm;          // NOLINT: the C functions of this file are outside of every namespace
 using namespace vtpm::pkcs11;  // NOLINT
@@ -10,18 +11,18 @@ namespace {
 
 Step finish_signature(Session& session, SignOperation& operation, ByteView last, Output out) {
   session.require_login(operation.use);
-  if (auto early = out.early(operation.scheme.signature_octets())) return {*early, true};
-  operation.input.update(last);
-  out.put(operation.scheme.sign(*operation.use.key, operation.input.finish()));
+  if (auto early = out.early(operation.signer->octets())) return {*early, true};
+  operation.signer->update(last);
+  out.put(operation.signer->finish());
   return {};
 }
 
-Step finish_verification(VerifyOperation& operation, ByteView last, ByteView signature) {
-  operation.input.update(last);
-  refuse_if(signature.size() != operation.scheme.signature_octets(), CKR_SIGNATURE_LEN_RANGE,
+Step finish_verification(Session& session, VerifyOperation& operation, ByteView last, ByteView signature) {
+  session.require_login(operation.use);
+  operation.verifier->update(last);
+  refuse_if(signature.size() != operation.verifier->octets(), CKR_SIGNATURE_LEN_RANGE,
             "the signature has a wrong length for this key");
-  refuse_if(!operation.scheme.verify(operation.input.finish(), signature), CKR_SIGNATURE_INVALID,
-            "the signature is wrong");
+  refuse_if(!operation.verifier->finish(signature), CKR_SIGNATURE_INVALID, "the signature is wrong");
   return {};
 }
 
@@ -31,13 +32,6 @@ void require_single_part(const Operation& operation) {
             "a multi-part operation is active; it ends with its Final function");
 }
 
-template <typename Operation>
-Step update(Operation& operation, ByteView part) {
-  operation.input.update(part);
-  operation.multi_part = true;
-  return {CKR_OK, true};
-}
-
 }  // namespace
 
 CK_RV C_SignInit(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key) {
@@ -45,9 +39,8 @@ CK_RV C_SignInit(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJECT_HA
     refuse_if(session.sign.has_value(), CKR_OPERATION_ACTIVE, "a signature is active in this session");
     const Mechanism& row = require_mechanism(mechanism, CKF_SIGN);
     const ObjectPtr object = require_key_for(session, key, CKO_PRIVATE_KEY, CKA_SIGN, row);
-    SignatureScheme scheme(row, *mechanism, *public_key_of(*object));
-    SignatureInput input(scheme);
-    session.sign.emplace(SignOperation{std::move(scheme), std::move(input), use_private_key(session, *object)});
+    session.sign.emplace(
+        SignOperation{make_signer(session, row, *mechanism, *object), use_key(session, *object), false});
     return CKR_OK;
   });
 }
@@ -63,9 +56,11 @@ CK_RV C_Sign(CK_SESSION_HANDLE handle, CK_BYTE* data, CK_ULONG length, CK_BYTE* 
 
 CK_RV C_SignUpdate(CK_SESSION_HANDLE handle, CK_BYTE* part, CK_ULONG length) {
   return call_session("C_SignUpdate", handle, [&](Module&, Session& session) {
-    return run_operation(session.sign, [&](SignOperation& operation) {
+    return run_operation(session.sign, [&](SignOperation& operation) -> Step {
       session.require_login(operation.use);
-      return update(operation, input(part, length));
+      operation.signer->update(input(part, length));
+      operation.multi_part = true;
+      return {CKR_OK, true};
     });
   });
 }
@@ -83,9 +78,9 @@ CK_RV C_VerifyInit(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJECT_
     refuse_if(session.verify.has_value(), CKR_OPERATION_ACTIVE, "a verification is active in this session");
     const Mechanism& row = require_mechanism(mechanism, CKF_VERIFY);
     const ObjectPtr object = require_key_for(session, key, CKO_PUBLIC_KEY, CKA_VERIFY, row);
-    SignatureScheme scheme(row, *mechanism, *public_key_of(*object));
-    SignatureInput input(scheme);
-    session.verify.emplace(VerifyOperation{std::move(scheme), std::move(input)});
+    // A public key asks for nothing; a secret key may be private.
+    session.verify.emplace(VerifyOperation{make_verifier(session, row, *mechanism, *object),
+                                           row.works_with_secret_keys() ? use_key(session, *object) : KeyUse{}, false});
     return CKR_OK;
   });
 }
@@ -96,15 +91,19 @@ CK_RV C_Verify(CK_SESSION_HANDLE handle, CK_BYTE* data, CK_ULONG length, CK_BYTE
     return run_operation(session.verify, [&](VerifyOperation& operation) {
       require_single_part(operation);
       require(signature);
-      return finish_verification(operation, input(data, length), input(signature, signature_length));
+      return finish_verification(session, operation, input(data, length), input(signature, signature_length));
     });
   });
 }
 
 CK_RV C_VerifyUpdate(CK_SESSION_HANDLE handle, CK_BYTE* part, CK_ULONG length) {
   return call_session("C_VerifyUpdate", handle, [&](Module&, Session& session) {
-    return run_operation(session.verify,
-                         [&](VerifyOperation& operation) { return update(operation, input(part, length)); });
+    return run_operation(session.verify, [&](VerifyOperation& operation) -> Step {
+      session.require_login(operation.use);
+      operation.verifier->update(input(part, length));
+      operation.multi_part = true;
+      return {CKR_OK, true};
+    });
   });
 }
 
@@ -112,7 +111,7 @@ CK_RV C_VerifyFinal(CK_SESSION_HANDLE handle, CK_BYTE* signature, CK_ULONG signa
   return call_session("C_VerifyFinal", handle, [&](Module&, Session& session) {
     return run_operation(session.verify, [&](VerifyOperation& operation) {
       require(signature);
-      return finish_verification(operation, {}, input(signature, signature_length));
+      return finish_verification(session, operation, {}, input(signature, signature_length));
     });
   });
 }

@@ -31,7 +31,7 @@ bool below(ByteView block, ByteView modulus) {
 
 CipherScheme::CipherScheme(const Mechanism& row, const CK_MECHANISM& mechanism, const crypto::PublicKey& key)
     : row_(&row), public_(key) {
-  refuse_if(key.bits() < row.min_bits || key.bits() > row.max_bits, CKR_KEY_SIZE_RANGE,
+  refuse_if(key.bits() < row.min_size || key.bits() > row.max_size, CKR_KEY_SIZE_RANGE,
             "the key's size is outside the mechanism's range");
   if (row.family == Family::kRsaOaep) {
     oaep_ = oaep_parameters(mechanism, block_octets());

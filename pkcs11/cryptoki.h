@@ -1,15 +1,12 @@
-// PKCS#11 as this module speaks it: p11-kit's 2.40 header, the later additions that it lacks, and our vendor numbers.
-// The C_ functions are the only symbols that the module exports.
+// PKCS#11 as this module speaks it: p11-kit's 2.40 header, the later additions that it lacks (cryptoki_3.h), and our
+// vendor numbers. The C_ functions are the only symbols that the module exports.
 #pragma once
 
 #pragma GCC visibility push(default)
 #include <p11-kit/pkcs11.h>
 #pragma GCC visibility pop
 
-// PKCS#11 3.0
-#ifndef CKA_UNIQUE_ID
-#define CKA_UNIQUE_ID 0x00000004UL
-#endif
+#include "pkcs11/cryptoki_3.h"
 
 // Vendor attributes (docs/pkcs11.md). 0x5654 is "VT".
 inline constexpr CK_ATTRIBUTE_TYPE kVtpmVendor = CKA_VENDOR_DEFINED | 0x56540000UL;

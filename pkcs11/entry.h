@@ -73,6 +73,12 @@ class Output {
   std::optional<CK_RV> early(size_t size);
   void put(ByteView result);
 
+  bool asks_for_size() const { return !buffer_; }
+  bool fits(size_t size) const { return buffer_ && *length_ >= size; }
+  /// For results that are made in the caller's memory: `room`, which fits, and then how much of it was used.
+  MutableByteView room(size_t size) { return {buffer_, size}; }
+  void put_in_place(size_t size) { *length_ = size; }
+
  private:
   CK_BYTE_PTR buffer_;
   CK_ULONG_PTR length_;

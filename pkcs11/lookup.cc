@@ -14,8 +14,6 @@ bool allows(const Object& key, CK_MECHANISM_TYPE type) {
   return false;
 }
 
-CK_KEY_TYPE key_type_of(const Mechanism& mechanism) { return mechanism.family == Family::kEcdsa ? CKK_EC : CKK_RSA; }
-
 Reading keep(SecretBytes value) {
   Reading reading;
   reading.kept = std::move(value);
@@ -57,7 +55,8 @@ ObjectPtr require_key(Session& session, CK_OBJECT_HANDLE handle) {
 ObjectPtr require_key_for(Session& session, CK_OBJECT_HANDLE handle, CK_OBJECT_CLASS object_class,
                           CK_ATTRIBUTE_TYPE use, const Mechanism& mechanism) {
   ObjectPtr key = require_key(session, handle);
-  refuse_if(key->object_class() != object_class || key->shown.number(CKA_KEY_TYPE) != key_type_of(mechanism),
+  if (mechanism.works_with_secret_keys()) object_class = CKO_SECRET_KEY;
+  refuse_if(key->object_class() != object_class || !mechanism.takes_key_type(*key->shown.number(CKA_KEY_TYPE)),
             CKR_KEY_TYPE_INCONSISTENT, "the key is of another class or type than the mechanism works with");
   if (!key->shown.flag(use)) {
     refuse(CKR_KEY_FUNCTION_NOT_PERMITTED, attribute_name(use) + " of the key is CK_FALSE");
@@ -66,12 +65,11 @@ ObjectPtr require_key_for(Session& session, CK_OBJECT_HANDLE handle, CK_OBJECT_C
   return key;
 }
 
-KeyUse use_private_key(Session& session, const Object& object) {
+KeyUse use_key(Session& session, const Object& object) {
   KeyUse use;
   use.login = session.token->login_number();
   use.needs_login = object.is_private();
   use.needs_authentication = object.shown.flag(CKA_ALWAYS_AUTHENTICATE);
-  use.key = session.token->private_key(object);
   return use;
 }
 

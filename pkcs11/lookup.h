@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "pkcs11/mechanism.h"
 #include "pkcs11/session.h"
 
 namespace vtpm::pkcs11 {
@@ -12,13 +13,13 @@ namespace vtpm::pkcs11 {
 ObjectPtr require_object(Session& session, CK_OBJECT_HANDLE handle);
 ObjectPtr require_key(Session& session, CK_OBJECT_HANDLE handle);
 
-/// The key for an operation: of this class, with this use allowed (CKA_SIGN …), and with this mechanism among its
-/// CKA_ALLOWED_MECHANISMS. Throws CKR_KEY_HANDLE_INVALID, CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_FUNCTION_NOT_PERMITTED,
-/// CKR_MECHANISM_INVALID.
+/// The key for an operation: of this class (a secret key, where the mechanism works with those), with this use allowed
+/// (CKA_SIGN …), and with this mechanism among its CKA_ALLOWED_MECHANISMS. Throws CKR_KEY_HANDLE_INVALID,
+/// CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_FUNCTION_NOT_PERMITTED, CKR_MECHANISM_INVALID.
 ObjectPtr require_key_for(Session& session, CK_OBJECT_HANDLE handle, CK_OBJECT_CLASS object_class,
                           CK_ATTRIBUTE_TYPE use, const Mechanism& mechanism);
-/// The private key behind an object, and what the operation must remember of the login.
-KeyUse use_private_key(Session& session, const Object& object);
+/// What an operation with this key must remember of the login.
+KeyUse use_key(Session& session, const Object& object);
 
 /// One attribute as C_GetAttributeValue sees it.
 struct Reading {

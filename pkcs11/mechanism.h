@@ -6,20 +6,63 @@
 #include <span>
 #include <string_view>
 
-#include "crypto/digest.h"
+#include "crypto/aead_cipher.h"
+#include "crypto/cipher.h"
+#include "crypto/mac.h"
 #include "pkcs11/cryptoki.h"
 
 namespace vtpm::pkcs11 {
 
-enum class Family { kDigest, kRsaKeyPair, kEcKeyPair, kRsaPkcs, kRsaX509, kRsaPss, kRsaOaep, kEcdsa };
+enum class Family {
+  kDigest,
+  kRsaKeyPair,
+  kEcKeyPair,
+  kSecretKey,
+  kRsaPkcs,
+  kRsaX509,
+  kRsaPss,
+  kRsaOaep,
+  kEcdsa,
+  kMac,
+  kCipher,
+  kAead
+};
+
+/// What the mechanism's parameter is.
+enum class Parameter {
+  kNone,
+  kOfTheFamily,      // PSS, OAEP
+  kMacLength,        // CK_MAC_GENERAL_PARAMS
+  kVector,           // 16 octets
+  kAesCounter,       // CK_AES_CTR_PARAMS
+  kChaCha20,         // CK_CHACHA20_PARAMS
+  kGcm,              // CK_GCM_PARAMS
+  kCcm,              // CK_CCM_PARAMS
+  kChaCha20Poly1305  // CK_SALSA20_CHACHA20_POLY1305_PARAMS
+};
+
+/// The key type of mechanisms that work without a key.
+constexpr CK_KEY_TYPE kNoKey = CK_UNAVAILABLE_INFORMATION;
 
 struct Mechanism {
   CK_MECHANISM_TYPE type;
   std::string_view name;
   Family family;
   std::optional<crypto::Hash> hash;  // the hash that is part of the mechanism
-  CK_ULONG min_bits, max_bits;       // of the key; 0 for digests
+  CK_ULONG min_size, max_size;       // of the key, in the unit that C_GetMechanismInfo has for it; 0 for digests
   CK_FLAGS flags;                    // CKF_SIGN …; CKF_HW where the TPM can do it for at least one key size
+  CK_KEY_TYPE key_type;              // that it works with, or makes
+  Parameter parameter = Parameter::kNone;
+  std::optional<crypto::CipherMode> mode = {};
+  std::optional<crypto::AeadMode> aead = {};
+  std::optional<crypto::MacAlgorithm> mac = {};
+  size_t mac_octets = 0;  // of a code that the mechanism shortens; 0 for all of it
+
+  bool works_with_secret_keys() const { return key_type != kNoKey && key_type != CKK_RSA && key_type != CKK_EC; }
+  /// HMAC takes generic secrets beside the hash's own key type.
+  bool takes_key_type(CK_KEY_TYPE type_of_key) const {
+    return type_of_key == key_type || (mac == crypto::MacAlgorithm::kHmac && type_of_key == CKK_GENERIC_SECRET);
+  }
 };
 
 std::span<const Mechanism> mechanisms();
@@ -36,7 +79,11 @@ void require_no_parameter(const CK_MECHANISM& mechanism);
 template <typename T>
 T mechanism_parameter(const CK_MECHANISM& mechanism);
 
-/// CKM_SHA_1 … and CKG_MGF1_SHA1 … as hashes; nothing for anything else.
+/// Octets that a parameter points to, copied. Throws CKR_MECHANISM_PARAM_INVALID for a null pointer with a length, and
+/// for a length that nobody means.
+Bytes parameter_octets(const void* from, size_t octets);
+
+/// CKM_SHA_1 … and CKG_MGF1_SHA1 … as hashes for RSA's paddings (SHA-1, SHA-2, SHA-3); nothing for anything else.
 std::optional<crypto::Hash> hash_of_mechanism(CK_MECHANISM_TYPE type);
 std::optional<crypto::Hash> hash_of_mgf(CK_ULONG mgf);
 

@@ -4,6 +4,7 @@
 #include "crypto/digest.h"
 #include "pkcs11/nv_object.h"
 #include "pkcs11/refusal.h"
+#include "pkcs11/secret_key.h"
 
 namespace vtpm::pkcs11 {
 namespace {
@@ -58,6 +59,9 @@ Draft create_draft(const Session& session, const Template& object) {
       break;
     case CKO_PRIVATE_KEY:
       import_private_key(draft, key_making(session));
+      break;
+    case CKO_SECRET_KEY:
+      import_secret_key(draft);
       break;
     default:
       break;

@@ -1,6 +1,7 @@
 #include "pkcs11/schema.h"
 
 #include "pkcs11/refusal.h"
+#include "pkcs11/secret_key.h"
 
 namespace vtpm::pkcs11 {
 namespace {
@@ -78,6 +79,9 @@ constexpr Rule kKey[] = {
     {CKA_LOCAL, kNotCreate | kNotGenerate, D::kNone},
     {CKA_KEY_GEN_MECHANISM, kNotCreate | kNotGenerate, D::kNone},
     {CKA_ALLOWED_MECHANISMS, kOptional, D::kNone},
+};
+// What keys of a pair have beside: the identity that they belong to.
+constexpr Rule kKeyOfPair[] = {
     {CKA_SUBJECT, kModify, D::kEmpty},
     {CKA_PUBLIC_KEY_INFO, kNotGenerate, D::kNone},
 };
@@ -100,6 +104,27 @@ constexpr Rule kPrivateKey[] = {
     {CKA_ALWAYS_AUTHENTICATE, 0, D::kFalse},
     {CKA_VTPM_RESIDENT, kOptional, D::kNone},
     {CKA_VTPM_AUTH, kNotCreate | kNotGenerate | kSecret | kModify, D::kNone},  // of a persistent key
+};
+
+// SENSITIVE is false unless the template says so (2.40, 4.10); what is not EXTRACTABLE is not shown all the same.
+constexpr Rule kSecretKey[] = {
+    {CKA_SENSITIVE, kModify | kOnlyUp, D::kFalse},
+    {CKA_EXTRACTABLE, kModify | kOnlyDown, D::kFalse},
+    {CKA_ENCRYPT, kModify, D::kNone},
+    {CKA_DECRYPT, kModify, D::kNone},
+    {CKA_SIGN, kModify, D::kNone},
+    {CKA_VERIFY, kModify, D::kNone},
+    {CKA_WRAP, kModify, D::kFalse},
+    {CKA_UNWRAP, kModify, D::kFalse},
+    {CKA_DERIVE, kModify, D::kNone},
+    {CKA_TRUSTED, kModify | kSoOnly, D::kFalse},
+    {CKA_WRAP_WITH_TRUSTED, kModify | kOnlyUp, D::kFalse},
+    {CKA_ALWAYS_SENSITIVE, kNotCreate | kNotGenerate, D::kNone},
+    {CKA_NEVER_EXTRACTABLE, kNotCreate | kNotGenerate, D::kNone},
+    {CKA_CHECK_VALUE, kOptional, D::kNone},
+    {CKA_VALUE, kNeedCreate | kNotGenerate | kSecret, D::kNone},
+    {CKA_VALUE_LEN, kNotCreate, D::kNone},
+    {CKA_VTPM_RESIDENT, kOptional, D::kNone},
 };
 
 constexpr Rule kRsaPublic[] = {
@@ -154,13 +179,24 @@ void check_so_only(const Rule& rule, ByteView value, bool so) {
 struct SchemaTable {
   const Schema data{CKO_DATA, 0, {kStorage, kPublicByDefault, kData}};
   const Schema certificate{CKO_CERTIFICATE, CKC_X_509, {kStorage, kPublicByDefault, kCertificate}};
-  const Schema rsa_public{CKO_PUBLIC_KEY, CKK_RSA, {kStorage, kPublicByDefault, kKey, kPublicKey, kRsaPublic}};
-  const Schema rsa_private{CKO_PRIVATE_KEY, CKK_RSA, {kStorage, kPrivateByDefault, kKey, kPrivateKey, kRsaPrivate}};
-  const Schema ec_public{CKO_PUBLIC_KEY, CKK_EC, {kStorage, kPublicByDefault, kKey, kPublicKey, kEcPublic}};
-  const Schema ec_private{CKO_PRIVATE_KEY, CKK_EC, {kStorage, kPrivateByDefault, kKey, kPrivateKey, kEcPrivate}};
+  const Schema rsa_public{
+      CKO_PUBLIC_KEY, CKK_RSA, {kStorage, kPublicByDefault, kKey, kKeyOfPair, kPublicKey, kRsaPublic}};
+  const Schema rsa_private{
+      CKO_PRIVATE_KEY, CKK_RSA, {kStorage, kPrivateByDefault, kKey, kKeyOfPair, kPrivateKey, kRsaPrivate}};
+  const Schema ec_public{CKO_PUBLIC_KEY, CKK_EC, {kStorage, kPublicByDefault, kKey, kKeyOfPair, kPublicKey, kEcPublic}};
+  const Schema ec_private{
+      CKO_PRIVATE_KEY, CKK_EC, {kStorage, kPrivateByDefault, kKey, kKeyOfPair, kPrivateKey, kEcPrivate}};
   const Schema counter{CKO_HW_FEATURE, CKH_MONOTONIC_COUNTER, {kMonotonicCounter}};
   const Schema* all[7] = {&data, &counter, &certificate, &rsa_public, &rsa_private, &ec_public, &ec_private};
 
+  // All secret keys have the same rules; their types differ in the values they take.
+  std::vector<Schema> secret_keys;
+
+  SchemaTable() {
+    for (const SecretKeyType& row : secret_key_types()) {
+      secret_keys.push_back(Schema(CKO_SECRET_KEY, row.type, {kStorage, kPrivateByDefault, kKey, kSecretKey}));
+    }
+  }
   static const SchemaTable& get() {
     static const SchemaTable* table = new SchemaTable;  // never destroyed: nothing of ours runs at exit
     return *table;
@@ -168,6 +204,9 @@ struct SchemaTable {
   static const Schema* find(CK_OBJECT_CLASS object_class, CK_ULONG type) {
     for (const Schema* schema : get().all) {
       if (schema->class_ == object_class && schema->type_ == type) return schema;
+    }
+    for (const Schema& schema : get().secret_keys) {
+      if (schema.class_ == object_class && schema.type_ == type) return &schema;
     }
     return nullptr;
   }
@@ -194,6 +233,7 @@ CK_ATTRIBUTE_TYPE kind_attribute(CK_OBJECT_CLASS object_class) {
       return CKA_CERTIFICATE_TYPE;
     case CKO_PUBLIC_KEY:
     case CKO_PRIVATE_KEY:
+    case CKO_SECRET_KEY:
       return CKA_KEY_TYPE;
     case CKO_HW_FEATURE:
       return CKA_HW_FEATURE_TYPE;

@@ -1,8 +1,15 @@
 #include "pkcs11/session.h"
 
+#include "pkcs11/crypt.h"
 #include "pkcs11/refusal.h"
+#include "pkcs11/signer.h"
 
 namespace vtpm::pkcs11 {
+
+Session::Session(CK_SESSION_HANDLE number, std::shared_ptr<Token> of, CK_SLOT_ID in, bool writes)
+    : handle(number), token(std::move(of)), slot(in), read_write(writes) {}
+
+Session::~Session() = default;
 
 CK_STATE Session::state() const {
   switch (token->who()) {

@@ -10,42 +10,41 @@
 #include <mutex>
 #include <optional>
 
-#include "pkcs11/cipher.h"
-#include "pkcs11/signature.h"
+#include "crypto/digest.h"
 #include "pkcs11/token.h"
 
 namespace vtpm::pkcs11 {
 
-/// What a private-key operation needs to remember about the login it was started under.
+class Crypt;     // crypt.h
+class Signer;    // signer.h
+class Verifier;  // signer.h
+
+/// What an operation needs to remember about the login it was started under.
 struct KeyUse {
-  std::shared_ptr<crypto::PrivateKey> key;
   bool needs_login = false;           // the key object is private
   uint64_t login = 0;                 // the login it was started under
   bool needs_authentication = false;  // CKA_ALWAYS_AUTHENTICATE, context-specific login still to come
 };
 
 struct SignOperation {
-  SignatureScheme scheme;
-  SignatureInput input;
+  std::unique_ptr<Signer> signer;
   KeyUse use;
   bool multi_part = false;
 };
 struct VerifyOperation {
-  SignatureScheme scheme;
-  SignatureInput input;
+  std::unique_ptr<Verifier> verifier;
+  KeyUse use;
   bool multi_part = false;
 };
 struct DigestOperation {
   crypto::Digest digest;
   bool multi_part = false;
 };
-struct EncryptOperation {
-  CipherScheme scheme;
-};
-struct DecryptOperation {
-  CipherScheme scheme;
+struct CryptOperation {
+  std::unique_ptr<Crypt> crypt;
   KeyUse use;
-  std::optional<SecretBytes> message;  // decrypted already, waiting for a buffer that is large enough
+  bool multi_part = false;
+  std::optional<SecretBytes> result;  // made already, waiting for a buffer that is large enough
 };
 struct FindOperation {
   std::deque<CK_OBJECT_HANDLE> found;
@@ -53,8 +52,8 @@ struct FindOperation {
 
 class Session {
  public:
-  Session(CK_SESSION_HANDLE number, std::shared_ptr<Token> of, CK_SLOT_ID in, bool writes)
-      : handle(number), token(std::move(of)), slot(in), read_write(writes) {}
+  Session(CK_SESSION_HANDLE number, std::shared_ptr<Token> of, CK_SLOT_ID in, bool writes);
+  ~Session();
 
   const CK_SESSION_HANDLE handle;
   const std::shared_ptr<Token> token;
@@ -66,8 +65,8 @@ class Session {
   std::optional<SignOperation> sign;
   std::optional<VerifyOperation> verify;
   std::optional<DigestOperation> digest;
-  std::optional<EncryptOperation> encrypt;
-  std::optional<DecryptOperation> decrypt;
+  std::optional<CryptOperation> encrypt;
+  std::optional<CryptOperation> decrypt;
   std::optional<FindOperation> find;
 
   CK_STATE state() const;

@@ -28,7 +28,7 @@ crypto::PssParameters pss_parameters(const Mechanism& row, const CK_MECHANISM& m
 SignatureScheme::SignatureScheme(const Mechanism& row, const CK_MECHANISM& mechanism, const PublicKey& key)
     : row_(&row), public_(key) {
   const size_t bits = key.bits();
-  refuse_if(bits < row.min_bits || bits > row.max_bits, CKR_KEY_SIZE_RANGE,
+  refuse_if(bits < row.min_size || bits > row.max_size, CKR_KEY_SIZE_RANGE,
             "the key's size is outside the mechanism's range");
   if (row.family == Family::kRsaPss) {
     pss_ = pss_parameters(row, mechanism, key);

@@ -2,6 +2,7 @@
 #include <openssl/core_names.h>
 #include <openssl/rsa.h>
 
+#include "pkcs11/cryptoki_3.h"
 #include "tests/conformance/harness.h"
 #include "tests/conformance/peer.h"
 
@@ -18,7 +19,11 @@ const HashRow kHashes[] = {{"SHA1", CKM_SHA_1, CKG_MGF1_SHA1, 20},
                            {"SHA224", CKM_SHA224, CKG_MGF1_SHA224, 28},
                            {"SHA256", CKM_SHA256, CKG_MGF1_SHA256, 32},
                            {"SHA384", CKM_SHA384, CKG_MGF1_SHA384, 48},
-                           {"SHA512", CKM_SHA512, CKG_MGF1_SHA512, 64}};
+                           {"SHA512", CKM_SHA512, CKG_MGF1_SHA512, 64},
+                           {"SHA3-224", CKM_SHA3_224, CKG_MGF1_SHA3_224, 28},
+                           {"SHA3-256", CKM_SHA3_256, CKG_MGF1_SHA3_256, 32},
+                           {"SHA3-384", CKM_SHA3_384, CKG_MGF1_SHA3_384, 48},
+                           {"SHA3-512", CKM_SHA3_512, CKG_MGF1_SHA3_512, 64}};
 
 class Encryption : public WithUser {
  protected:
@@ -96,6 +101,7 @@ TEST_F(Encryption, OaepParameters) {
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer(Mechanism::oaep(CKM_MD5, CKG_MGF1_SHA1)));
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer(Mechanism::oaep(CKM_SHA256, 0)));
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer(Mechanism::oaep(CKM_SHA256, 99)));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer(Mechanism::oaep(CKM_BLAKE2B_256, CKG_MGF1_SHA1)));
   CK_RSA_PKCS_OAEP_PARAMS bad[] = {{CKM_SHA256, CKG_MGF1_SHA256, CKZ_DATA_SPECIFIED, nullptr, 5},
                                    {CKM_SHA256, CKG_MGF1_SHA256, 7, nullptr, 0}};
   for (CK_RSA_PKCS_OAEP_PARAMS& parameters : bad) {
@@ -218,8 +224,9 @@ TEST_F(Encryption, TheKeyMustFitAndBeAllowedTo) {
     EXPECT_RV(CKR_KEY_HANDLE_INVALID, session.try_decrypt(CKM_RSA_PKCS, bad, message));
   }
   for (const CK_MECHANISM_TYPE type : {CKM_SHA256, CKM_SHA256_RSA_PKCS, CKM_AES_CBC, CKM_ECDSA}) {
-    EXPECT_RV(CKR_MECHANISM_INVALID, session.try_encrypt(type, pair.public_key, message));
-    EXPECT_RV(CKR_MECHANISM_INVALID, session.try_decrypt(type, pair.private_key, message));
+    const ReturnValues refused = {type == CKM_AES_CBC ? CKR_KEY_TYPE_INCONSISTENT : CKR_MECHANISM_INVALID};
+    EXPECT_RV(refused, session.try_encrypt(type, pair.public_key, message));
+    EXPECT_RV(refused, session.try_decrypt(type, pair.private_key, message));
   }
 }
 

@@ -15,6 +15,62 @@ TEST(Digest, KnownAnswers) {
   });
 }
 
+// Pieces of 1, 2, 3 … octets, each time after a copy has been taken, ended with something else and thrown away.
+TEST(Digest, OddPiecesAndCopies) {
+  for_each_case("digest.txt", [](const Case& c) {
+    Bytes message = c.octets("message");
+    Digest running(c.hash());
+    ByteView rest = message;
+    for (size_t size = 1; !rest.empty(); ++size) {
+      ByteView piece = rest.first(std::min(size, rest.size()));
+      running.update(piece);
+      rest = rest.subspan(piece.size());
+      Digest copy = running;
+      copy.update(as_bytes("other")).finish();
+    }
+    EXPECT_EQ(running.octets(), hash_octets(c.hash()));
+    EXPECT_EQ(running.finish(), c.octets("digest"));
+  });
+}
+
+TEST(Digest, Sha512TIsTheNamedHashWhereThereIsOne) {
+  size_t seen = 0;
+  for_each_case("digest.txt", [&](const Case& c) {
+    if (c.hash() != Hash::kSha512_224 && c.hash() != Hash::kSha512_256) return;
+    ++seen;
+    Bytes message = c.octets("message");
+    size_t half = message.size() / 2;
+    Digest running = Digest::sha512_t(c.hash() == Hash::kSha512_224 ? 224 : 256);
+    running.update(ByteView(message).first(half));
+    Digest copy = running;
+    EXPECT_EQ(running.update(ByteView(message).subspan(half)).finish(), c.octets("digest"));
+    EXPECT_EQ(copy.update(ByteView(message).subspan(half)).finish(), c.octets("digest"));
+  });
+  EXPECT_GT(seen, 0u);
+}
+
+TEST(Digest, Sha512TOfAnyNumberOfBits) {
+  for (unsigned bits : {1u, 7u, 8u, 9u, 160u, 383u, 385u, 511u}) {
+    Digest digest = Digest::sha512_t(bits);
+    ASSERT_EQ(digest.octets(), (bits + 7) / 8) << bits;
+    Bytes result = digest.update(as_bytes("abc")).finish();
+    EXPECT_EQ(result.back() & (0xff >> ((bits - 1) % 8 + 1)), 0) << bits;
+  }
+  for (unsigned bits : {0u, 384u, 512u, 1024u}) {
+    EXPECT_EQ(error_of([&] { Digest::sha512_t(bits); }), ErrorCode::kInvalidArgument) << bits;
+  }
+}
+
+TEST(Digest, TheMemoryForTheResultHasItsSize) {
+  Bytes out(31);
+  EXPECT_EQ(error_of([&] { Digest(Hash::kSha256).finish(out); }), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(error_of([&] { Digest(Hash::kBlake2b256).finish(out); }), ErrorCode::kInvalidArgument);
+}
+
+TEST(Digest, WhatLibcryptoDoesNotHave) {
+  EXPECT_EQ(error_of([] { native_hash(Hash::kBlake2b256); }), ErrorCode::kUnsupported);
+}
+
 // FIPS 180-2, appendices A.3 and B.3: one million times "a".
 TEST(Digest, AMillionOctetsInPieces) {
   const Bytes piece(1000, 'a');
@@ -65,6 +121,23 @@ TEST(Hmac, BeginsAgainUnderTheSameKey) {
     mac.finish(out.span());
     EXPECT_TRUE(equal(out, c.octets("mac")));
   });
+}
+
+TEST(Hmac, ACopyHasTheStateOfItsMoment) {
+  for_each_case("hmac.txt", [](const Case& c) {
+    Bytes message = c.octets("message");
+    Hmac first(c.hash(), c.octets("key"));
+    first.update(ByteView(message).first(message.size() / 3));
+    Hmac second = first;
+    first.update(as_bytes("other")).finish();
+    EXPECT_EQ(second.update(ByteView(message).subspan(message.size() / 3)).finish(), c.octets("mac"));
+  });
+}
+
+// HMAC over SHA-512/256 reached through SHA-512/t: RFC 2104 with the same block size.
+TEST(Hmac, OverSha512T) {
+  const Bytes key(200, 7), message(50, 9);
+  EXPECT_EQ(Hmac(Digest::sha512_t(256), key).update(message).finish(), hmac(Hash::kSha512_256, key, message));
 }
 
 TEST(Hmac, RefusesAnOutputOfAnotherSize) {

@@ -18,6 +18,18 @@ TEST(Hkdf, KnownAnswers) {
   });
 }
 
+TEST(Hkdf, BothHalvesWithEveryHash) {
+  for_each_case("hkdf_hashes.txt", [](const Case& c) {
+    SecretBytes extracted = hkdf_extract(c.hash(), c.octets("salt"), c.octets("key"));
+    EXPECT_EQ(to_hex(extracted), c.text("extracted"));
+    EXPECT_EQ(to_hex(hkdf_expand(c.hash(), c.octets("extracted"), c.octets("info"), c.octets("output").size())),
+              c.text("output"));
+    const size_t most = 255 * hash_octets(c.hash());
+    EXPECT_EQ(hkdf_expand(c.hash(), extracted, {}, most).size(), most);
+    EXPECT_EQ(error_of([&] { hkdf_expand(c.hash(), extracted, {}, most + 1); }), ErrorCode::kInvalidArgument);
+  });
+}
+
 TEST(Hkdf, Sizes) {
   const Bytes key(32, 1);
   SecretBytes longest = hkdf(key, {}, {}, 8160);
@@ -73,6 +85,18 @@ TEST(Pbkdf2, KnownAnswers) {
     EXPECT_EQ(to_hex(pbkdf2(c.octets("secret"), c.octets("salt"), c.number("iterations"), expected.size())),
               to_hex(expected));
   });
+}
+
+TEST(Pbkdf2, WithEveryHash) {
+  for_each_case("pbkdf2_hashes.txt", [](const Case& c) {
+    EXPECT_EQ(to_hex(pbkdf2(c.hash(), c.octets("secret"), c.octets("salt"), c.number("iterations"),
+                            c.octets("output").size())),
+              c.text("output"));
+  });
+  EXPECT_EQ(error_of([] { pbkdf2(Hash::kSha1, {}, {}, 0, 16); }), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(error_of([] { pbkdf2(Hash::kSha1, {}, {}, 0x80000000, 16); }), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(error_of([] { pbkdf2(Hash::kSha1, {}, {}, 1, 0); }), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(error_of([] { pbkdf2(Hash::kBlake2b256, {}, {}, 1, 16); }), ErrorCode::kUnsupported);
 }
 
 TEST(Pbkdf2, Bounds) {

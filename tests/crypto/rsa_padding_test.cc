@@ -92,7 +92,10 @@ TEST(DigestInfo, Prefixes) {
   EXPECT_EQ(prefix(Hash::kSha256), "3031300d060960864801650304020105000420");
   EXPECT_EQ(prefix(Hash::kSha384), "3041300d060960864801650304020205000430");
   EXPECT_EQ(prefix(Hash::kSha512), "3051300d060960864801650304020305000440");
+  EXPECT_EQ(prefix(Hash::kSha512_224), "302d300d06096086480165030402050500041c");
+  EXPECT_EQ(prefix(Hash::kSha512_256), "3031300d060960864801650304020605000420");
   EXPECT_EQ(error_of([] { digest_info(Hash::kSha256, Bytes(20)); }), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(error_of([] { digest_info(Hash::kBlake2b512, Bytes(64)); }), ErrorCode::kUnsupported);
 }
 
 TEST(Pkcs1Encryption, KnownAnswers) {
@@ -161,7 +164,9 @@ TEST(Oaep, KnownAnswers) {
 }
 
 TEST(Oaep, RoundTripsWithEveryPairOfHashes) {
-  constexpr Hash kAll[] = {Hash::kSha1, Hash::kSha224, Hash::kSha256, Hash::kSha384, Hash::kSha512};
+  constexpr Hash kAll[] = {Hash::kSha1,     Hash::kSha224,     Hash::kSha256,     Hash::kSha384,
+                           Hash::kSha512,   Hash::kSha512_224, Hash::kSha512_256, Hash::kSha3_224,
+                           Hash::kSha3_256, Hash::kSha3_384,   Hash::kSha3_512};
   for (Hash hash : kAll) {
     for (Hash mgf : kAll) {
       OaepParameters parameters{hash, mgf, to_bytes(as_bytes("label"))};

@@ -33,11 +33,24 @@ Case::Case(const std::string& line) {
 }
 
 crypto::Hash Case::hash(const std::string& field) const {
-  static const std::map<std::string, crypto::Hash> kHashes = {{"sha1", crypto::Hash::kSha1},
-                                                              {"sha224", crypto::Hash::kSha224},
-                                                              {"sha256", crypto::Hash::kSha256},
-                                                              {"sha384", crypto::Hash::kSha384},
-                                                              {"sha512", crypto::Hash::kSha512}};
+  using crypto::Hash;
+  static const std::map<std::string, Hash> kHashes = {
+      {"sha1", Hash::kSha1},
+      {"sha224", Hash::kSha224},
+      {"sha256", Hash::kSha256},
+      {"sha384", Hash::kSha384},
+      {"sha512", Hash::kSha512},
+      {"sha512/224", Hash::kSha512_224},
+      {"sha512/256", Hash::kSha512_256},
+      {"sha3-224", Hash::kSha3_224},
+      {"sha3-256", Hash::kSha3_256},
+      {"sha3-384", Hash::kSha3_384},
+      {"sha3-512", Hash::kSha3_512},
+      {"blake2b-160", Hash::kBlake2b160},
+      {"blake2b-256", Hash::kBlake2b256},
+      {"blake2b-384", Hash::kBlake2b384},
+      {"blake2b-512", Hash::kBlake2b512},
+  };
   return kHashes.at(text(field));
 }
 

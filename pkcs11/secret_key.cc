@@ -1,0 +1,127 @@
+#include "pkcs11/secret_key.h"
+
+#include "crypto/cipher.h"
+#include "crypto/random.h"
+#include "pkcs11/refusal.h"
+
+namespace vtpm::pkcs11 {
+namespace {
+
+constexpr size_t kMostSecret = 4096;
+constexpr size_t kCheckOctets = 3;
+
+constexpr SecretKeyType hmac_key(CK_KEY_TYPE type) { return {type, 1, kMostSecret, 1, false, true}; }
+
+constexpr SecretKeyType kTypes[] = {
+    {CKK_GENERIC_SECRET, 1, kMostSecret, 1, false, true},
+    {CKK_AES, 16, 32, 8, true, true},
+    {CKK_AES_XTS, 32, 64, 32, true, false},
+    {CKK_CHACHA20, 32, 32, 1, true, false},
+    hmac_key(CKK_SHA_1_HMAC),
+    hmac_key(CKK_SHA224_HMAC),
+    hmac_key(CKK_SHA256_HMAC),
+    hmac_key(CKK_SHA384_HMAC),
+    hmac_key(CKK_SHA512_HMAC),
+    hmac_key(CKK_SHA512_224_HMAC),
+    hmac_key(CKK_SHA512_256_HMAC),
+    hmac_key(CKK_SHA3_224_HMAC),
+    hmac_key(CKK_SHA3_256_HMAC),
+    hmac_key(CKK_SHA3_384_HMAC),
+    hmac_key(CKK_SHA3_512_HMAC),
+    hmac_key(CKK_BLAKE2B_160_HMAC),
+    hmac_key(CKK_BLAKE2B_256_HMAC),
+    hmac_key(CKK_BLAKE2B_384_HMAC),
+    hmac_key(CKK_BLAKE2B_512_HMAC),
+};
+
+const SecretKeyType& type_of(const Attributes& object) {
+  for (const SecretKeyType& row : kTypes) {
+    if (object.number(CKA_KEY_TYPE) == row.type) return row;
+  }
+  refuse(CKR_ATTRIBUTE_VALUE_INVALID, "this token has no secret keys of that type");
+}
+
+/// 4.10.2: of a block cipher's key the first octets of an encrypted block of zeros, of others those of its SHA-1.
+Bytes check_value(CK_KEY_TYPE type, ByteView value) {
+  Bytes result;
+  if (type == CKK_AES) {
+    result.resize(16);
+    crypto::Cipher({crypto::CipherMode::kEcb, {}}, value, crypto::Direction::kEncrypt).update(result, result);
+  } else {
+    result = crypto::digest(crypto::Hash::kSha1, value);
+  }
+  result.resize(kCheckOctets);
+  return result;
+}
+
+void default_use(Attributes& object, CK_ATTRIBUTE_TYPE use, bool able) {
+  if (!object.has(use)) object.set_flag(use, able);
+}
+
+void finish(Draft& draft, const SecretKeyType& type, bool local, CK_ULONG mechanism) {
+  Attributes& shown = draft.shown;
+  refuse_if(shown.flag(CKA_VTPM_RESIDENT), CKR_TEMPLATE_INCONSISTENT, "secret keys do not live in the TPM");
+  const ByteView value = draft.secret.get(CKA_VALUE);
+  shown.set_flag(CKA_VTPM_RESIDENT, false);
+  default_use(shown, CKA_ENCRYPT, type.encrypts);
+  default_use(shown, CKA_DECRYPT, type.encrypts);
+  default_use(shown, CKA_SIGN, type.signs);
+  default_use(shown, CKA_VERIFY, type.signs);
+  default_use(shown, CKA_DERIVE, type.type == CKK_GENERIC_SECRET);
+  shown.set_number(CKA_VALUE_LEN, value.size());
+  // An empty value in the template means: no check value for this key.
+  const Bytes check = check_value(type.type, value);
+  const ByteView given = shown.get(CKA_CHECK_VALUE);
+  refuse_if(!given.empty() && !equal(given, check), CKR_ATTRIBUTE_VALUE_INVALID, "CKA_CHECK_VALUE is of another key");
+  if (!shown.has(CKA_CHECK_VALUE)) shown.set(CKA_CHECK_VALUE, check);
+  shown.set_flag(CKA_LOCAL, local);
+  shown.set_number(CKA_KEY_GEN_MECHANISM, local ? mechanism : CK_UNAVAILABLE_INFORMATION);
+  shown.set_flag(CKA_ALWAYS_SENSITIVE, local && shown.flag(CKA_SENSITIVE));
+  shown.set_flag(CKA_NEVER_EXTRACTABLE, local && !shown.flag(CKA_EXTRACTABLE));
+}
+
+/// The two keys of XTS must differ (IEEE 1619-2018, 5.1; FIPS 140-3 IG C.I).
+bool has_equal_halves(ByteView value) {
+  const size_t half = value.size() / 2;
+  return constant_time_equal(value.first(half), value.last(half));
+}
+
+size_t wanted_octets(const Mechanism& mechanism, const SecretKeyType& type, const Attributes& object) {
+  if (auto given = object.number(CKA_VALUE_LEN)) return *given;
+  if (type.least == type.most) return type.least;
+  refuse_if(!mechanism.hash, CKR_TEMPLATE_INCOMPLETE, "CKA_VALUE_LEN is missing");
+  return crypto::hash_octets(*mechanism.hash);
+}
+
+}  // namespace
+
+std::span<const SecretKeyType> secret_key_types() { return kTypes; }
+
+void import_secret_key(Draft& draft) {
+  const SecretKeyType& type = type_of(draft.shown);
+  const ByteView value = draft.secret.get(CKA_VALUE);
+  refuse_if(!type.takes(value.size()), CKR_ATTRIBUTE_VALUE_INVALID, "CKA_VALUE has a wrong length for this key type");
+  refuse_if(type.type == CKK_AES_XTS && has_equal_halves(value), CKR_ATTRIBUTE_VALUE_INVALID,
+            "the two halves of an XTS key must differ");
+  finish(draft, type, /*local=*/false, 0);
+}
+
+Draft generate_secret_key(const Mechanism& mechanism, const Template& object, bool so) {
+  refuse_if(object.number(CKA_CLASS).value_or(CKO_SECRET_KEY) != CKO_SECRET_KEY ||
+                object.number(CKA_KEY_TYPE).value_or(mechanism.key_type) != mechanism.key_type,
+            CKR_TEMPLATE_INCONSISTENT, "CKA_CLASS or CKA_KEY_TYPE is not what the mechanism makes");
+  Draft draft = make_draft(Schema::of(CKO_SECRET_KEY, mechanism.key_type), Making::kGenerate, object, so);
+  draft.shown.set_number(CKA_CLASS, CKO_SECRET_KEY);
+  draft.shown.set_number(CKA_KEY_TYPE, mechanism.key_type);
+  const SecretKeyType& type = type_of(draft.shown);
+  const size_t octets = wanted_octets(mechanism, type, draft.shown);
+  refuse_if(!type.takes(octets), CKR_KEY_SIZE_RANGE, "CKA_VALUE_LEN is not a length of this key type");
+  SecretBytes value(octets);
+  do crypto::random_fill(value.span());
+  while (type.type == CKK_AES_XTS && has_equal_halves(value));
+  draft.secret.set(CKA_VALUE, value);
+  finish(draft, type, /*local=*/true, mechanism.type);
+  return draft;
+}
+
+}  // namespace vtpm::pkcs11

@@ -1,0 +1,126 @@
+#include "pkcs11/signer.h"
+
+#include "pkcs11/refusal.h"
+#include "pkcs11/signature.h"
+
+namespace vtpm::pkcs11 {
+namespace {
+
+// --- RSA and EC ---
+
+class KeySigner : public Signer {
+ public:
+  KeySigner(SignatureScheme scheme, std::shared_ptr<crypto::PrivateKey> key)
+      : scheme_(std::move(scheme)), input_(scheme_), key_(std::move(key)) {}
+  size_t octets() const override { return scheme_.signature_octets(); }
+  void update(ByteView part) override { input_.update(part); }
+  Bytes finish() override { return scheme_.sign(*key_, input_.finish()); }
+
+ private:
+  SignatureScheme scheme_;
+  SignatureInput input_;
+  std::shared_ptr<crypto::PrivateKey> key_;
+};
+
+class KeyVerifier : public Verifier {
+ public:
+  explicit KeyVerifier(SignatureScheme scheme) : scheme_(std::move(scheme)), input_(scheme_) {}
+  size_t octets() const override { return scheme_.signature_octets(); }
+  void update(ByteView part) override { input_.update(part); }
+  bool finish(ByteView signature) override { return scheme_.verify(input_.finish(), signature); }
+
+ private:
+  SignatureScheme scheme_;
+  SignatureInput input_;
+};
+
+// --- message authentication codes ---
+
+/// The code and how much of it the mechanism shows.
+struct ShownMac {
+  crypto::Mac mac;
+  size_t octets;
+
+  Bytes finish() {
+    Bytes code = mac.finish();
+    code.resize(octets);
+    return code;
+  }
+};
+
+class MacSigner : public Signer {
+ public:
+  explicit MacSigner(ShownMac mac) : mac_(std::move(mac)) {}
+  size_t octets() const override { return mac_.octets; }
+  void update(ByteView part) override { mac_.mac.update(part); }
+  Bytes finish() override { return mac_.finish(); }
+
+ private:
+  ShownMac mac_;
+};
+
+class MacVerifier : public Verifier {
+ public:
+  explicit MacVerifier(ShownMac mac) : mac_(std::move(mac)) {}
+  size_t octets() const override { return mac_.octets; }
+  void update(ByteView part) override { mac_.mac.update(part); }
+  bool finish(ByteView signature) override { return constant_time_equal(mac_.finish(), signature); }
+
+ private:
+  ShownMac mac_;
+};
+
+/// How many octets of the code the parameter asks for; 0 for all. GMAC: `iv` from the parameter too.
+size_t mac_parameter(const Mechanism& row, const CK_MECHANISM& mechanism, Bytes& iv) {
+  switch (row.parameter) {
+    case Parameter::kMacLength: {
+      const auto wanted = mechanism_parameter<CK_MAC_GENERAL_PARAMS>(mechanism);
+      refuse_if(wanted == 0, CKR_MECHANISM_PARAM_INVALID, "a code of no octets proves nothing");
+      return wanted;
+    }
+    case Parameter::kGcm: {
+      const auto given = mechanism_parameter<CK_GCM_PARAMS>(mechanism);
+      iv = parameter_octets(given.pIv, given.ulIvLen);
+      refuse_if(given.ulTagBits % 8 != 0 || !crypto::aead_takes_tag(crypto::AeadMode::kGcm, given.ulTagBits / 8) ||
+                    !crypto::aead_takes_nonce(crypto::AeadMode::kGcm, iv.size()),
+                CKR_MECHANISM_PARAM_INVALID, "GMAC does not take a vector or a tag of this length");
+      return given.ulTagBits / 8;
+    }
+    default:
+      require_no_parameter(mechanism);
+      return row.mac_octets;
+  }
+}
+
+ShownMac make_mac(const Session& session, const Mechanism& row, const CK_MECHANISM& mechanism, const Object& key) {
+  Bytes iv;
+  const size_t wanted = mac_parameter(row, mechanism, iv);
+  const SecretAttributes secret = session.token->secret_of(key);
+  const ByteView value = secret.get(CKA_VALUE);
+  refuse_if(value.size() < row.min_size || value.size() > row.max_size, CKR_KEY_SIZE_RANGE,
+            "the key's size is outside the mechanism's range");
+  crypto::MacParameters parameters{*row.mac};
+  if (row.hash) parameters.hash = *row.hash;
+  parameters.iv = iv;
+  ShownMac mac{crypto::Mac(parameters, value), wanted};
+  if (wanted == 0) mac.octets = mac.mac.octets();
+  refuse_if(mac.octets > mac.mac.octets(), CKR_MECHANISM_PARAM_INVALID, "the code is not that long");
+  return mac;
+}
+
+}  // namespace
+
+std::unique_ptr<Signer> make_signer(const Session& session, const Mechanism& row, const CK_MECHANISM& mechanism,
+                                    const Object& key) {
+  if (row.works_with_secret_keys()) return std::make_unique<MacSigner>(make_mac(session, row, mechanism, key));
+  return std::make_unique<KeySigner>(SignatureScheme(row, mechanism, *public_key_of(key)),
+                                     session.token->private_key(key));
+}
+
+std::unique_ptr<Verifier> make_verifier(const Session& session, const Mechanism& row, const CK_MECHANISM& mechanism,
+                                        const Object& key) {
+  if (row.works_with_secret_keys()) return std::make_unique<MacVerifier>(make_mac(session, row, mechanism, key));
+  return std::make_unique<KeyVerifier>(SignatureScheme(row, mechanism, *public_key_of(key)));
+}
+
+}  // namespace vtpm::pkcs11

@@ -1,0 +1,37 @@
+// A running C_Sign or C_Verify, whatever the mechanism: it takes data in parts and ends with a signature, or with an
+// opinion about one. Which class does it follows from the mechanism's row.
+#pragma once
+
+#include <memory>
+
+#include "pkcs11/lookup.h"
+
+namespace vtpm::pkcs11 {
+
+class Signer {
+ public:
+  virtual ~Signer() = default;
+  /// Of the signature, exactly.
+  virtual size_t octets() const = 0;
+  /// Throws Refusal CKR_DATA_LEN_RANGE beyond what the mechanism takes.
+  virtual void update(ByteView part) = 0;
+  /// Throws Refusal: CKR_DATA_LEN_RANGE, CKR_DATA_INVALID.
+  virtual Bytes finish() = 0;
+};
+
+class Verifier {
+ public:
+  virtual ~Verifier() = default;
+  virtual size_t octets() const = 0;
+  virtual void update(ByteView part) = 0;
+  /// `signature` has `octets()`. Throws as Signer::finish.
+  virtual bool finish(ByteView signature) = 0;
+};
+
+/// For a key that fits the row (require_key_for). Throw Refusal: CKR_MECHANISM_PARAM_INVALID, CKR_KEY_SIZE_RANGE.
+std::unique_ptr<Signer> make_signer(const Session& session, const Mechanism& row, const CK_MECHANISM& mechanism,
+                                    const Object& key);
+std::unique_ptr<Verifier> make_verifier(const Session& session, const Mechanism& row, const CK_MECHANISM& mechanism,
+                                        const Object& key);
+
+}  // namespace vtpm::pkcs11

@@ -1,0 +1,158 @@
+#include "tests/conformance/symmetric.h"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+
+namespace vtpm::conformance {
+
+Line::Line(const std::string& text) {
+  std::istringstream words(text);
+  for (std::string word; words >> word;) {
+    const size_t sign = word.find('=');
+    fields_[word.substr(0, sign)] = word.substr(sign + 1);
+  }
+}
+
+void for_each_line(const std::string& file, const std::function<void(const Line&)>& check) {
+  std::ifstream in(std::string(VTPM_TEST_DATA) + "/crypto/" + file);
+  int number = 0, cases = 0;
+  for (std::string text; std::getline(in, text);) {
+    ++number;
+    if (text.empty() || text[0] == '#') continue;
+    SCOPED_TRACE(file + ":" + std::to_string(number));
+    check(Line(text));
+    ++cases;
+  }
+  EXPECT_GT(cases, 0) << file;
+}
+
+#define HASH(name, openssl, octets, stem)                                                                  \
+  {                                                                                                        \
+    name, openssl, octets, CKM_##stem, CKM_##stem##_HMAC, CKM_##stem##_HMAC_GENERAL, CKM_##stem##_KEY_GEN, \
+        CKK_##stem##_HMAC                                                                                  \
+  }
+const std::vector<HashRow> kEveryHash = {
+    HASH("sha1", "SHA1", 20, SHA_1),
+    HASH("sha224", "SHA224", 28, SHA224),
+    HASH("sha256", "SHA256", 32, SHA256),
+    HASH("sha384", "SHA384", 48, SHA384),
+    HASH("sha512", "SHA512", 64, SHA512),
+    HASH("sha512/224", "SHA512-224", 28, SHA512_224),
+    HASH("sha512/256", "SHA512-256", 32, SHA512_256),
+    HASH("sha3-224", "SHA3-224", 28, SHA3_224),
+    HASH("sha3-256", "SHA3-256", 32, SHA3_256),
+    HASH("sha3-384", "SHA3-384", 48, SHA3_384),
+    HASH("sha3-512", "SHA3-512", 64, SHA3_512),
+    HASH("blake2b-160", "", 20, BLAKE2B_160),
+    HASH("blake2b-256", "", 32, BLAKE2B_256),
+    HASH("blake2b-384", "", 48, BLAKE2B_384),
+    HASH("blake2b-512", "BLAKE2B-512", 64, BLAKE2B_512),
+};
+#undef HASH
+
+const HashRow& hash_row(const std::string& name) {
+  for (const HashRow& row : kEveryHash)
+    if (row.name == name) return row;
+  throw std::runtime_error("no such hash: " + name);
+}
+
+CK_OBJECT_HANDLE secret_key(Session& session, CK_KEY_TYPE type, const Bytes& value) {
+  return session.create({{CKA_CLASS, CKO_SECRET_KEY},
+                         {CKA_KEY_TYPE, type},
+                         {CKA_VALUE, value},
+                         {CKA_EXTRACTABLE, true},
+                         {CKA_SENSITIVE, false}});
+}
+
+CK_RV try_generate_key(Session& session, CK_MECHANISM_TYPE type, Template wanted, CK_OBJECT_HANDLE* key) {
+  CK_OBJECT_HANDLE made = CK_INVALID_HANDLE;
+  Mechanism mechanism = type;
+  return p11->C_GenerateKey(session, mechanism.get(), wanted.data(), wanted.size(), key ? key : &made);
+}
+
+namespace {
+
+CK_BYTE* raw(const Bytes& octets) {
+  static CK_BYTE nothing = 0;
+  return octets.empty() ? &nothing : const_cast<CK_BYTE*>(octets.data());
+}
+
+CK_RV begin(Session& session, Way way, Mechanism& mechanism, CK_OBJECT_HANDLE key) {
+  return way == Way::kEncrypt ? p11->C_EncryptInit(session, mechanism.get(), key)
+                              : p11->C_DecryptInit(session, mechanism.get(), key);
+}
+
+/// Asks for the size, then gives a buffer of exactly that size; appends what came.
+template <typename Call>
+CK_RV append_output(Bytes& all, Call call) {
+  CK_ULONG size = 0;
+  CK_RV rv = call(nullptr, &size);
+  if (rv != CKR_OK) return rv;
+  Bytes out(size + 1, 0xEE);
+  rv = call(out.data(), &size);
+  if (rv != CKR_OK) return rv;
+  EXPECT_EQ(out.back(), 0xEE) << "written beyond the size that was announced";
+  all.insert(all.end(), out.begin(), out.begin() + static_cast<ptrdiff_t>(size));
+  return CKR_OK;
+}
+
+}  // namespace
+
+CK_RV crypt(Session& session, Way way, Mechanism mechanism, CK_OBJECT_HANDLE key, const Bytes& data, Bytes* out) {
+  const CK_RV rv = begin(session, way, mechanism, key);
+  if (rv != CKR_OK) return rv;
+  const auto function = way == Way::kEncrypt ? p11->C_Encrypt : p11->C_Decrypt;
+  out->clear();
+  return append_output(
+      *out, [&](CK_BYTE* to, CK_ULONG* size) { return function(session, raw(data), data.size(), to, size); });
+}
+
+CK_RV crypt_in_parts(Session& session, Way way, Mechanism mechanism, CK_OBJECT_HANDLE key, const Bytes& data,
+                     Bytes* out) {
+  CK_RV rv = begin(session, way, mechanism, key);
+  if (rv != CKR_OK) return rv;
+  const auto update = way == Way::kEncrypt ? p11->C_EncryptUpdate : p11->C_DecryptUpdate;
+  const auto final = way == Way::kEncrypt ? p11->C_EncryptFinal : p11->C_DecryptFinal;
+  out->clear();
+  for (size_t at = 0, part = 1; at < data.size(); at += part++) {
+    const size_t octets = std::min(part, data.size() - at);
+    rv = append_output(*out,
+                       [&](CK_BYTE* to, CK_ULONG* size) { return update(session, raw(data) + at, octets, to, size); });
+    if (rv != CKR_OK) return rv;
+  }
+  return append_output(*out, [&](CK_BYTE* to, CK_ULONG* size) { return final(session, to, size); });
+}
+
+CK_RV crypt_in_place(Session& session, Way way, Mechanism mechanism, CK_OBJECT_HANDLE key, const Bytes& data,
+                     Bytes* out) {
+  CK_RV rv = begin(session, way, mechanism, key);
+  if (rv != CKR_OK) return rv;
+  *out = data;
+  out->resize(data.size() + 64);
+  CK_ULONG size = out->size();
+  rv = (way == Way::kEncrypt ? p11->C_Encrypt : p11->C_Decrypt)(session, out->data(), data.size(), out->data(), &size);
+  if (rv == CKR_OK) out->resize(size);
+  return rv;
+}
+
+Bytes openssl_encrypt(const char* cipher, const Bytes& key, const Bytes& iv, const Bytes& data, bool padding) {
+  EVP_CIPHER* algorithm = EVP_CIPHER_fetch(nullptr, cipher, nullptr);
+  EVP_CIPHER_CTX* context = EVP_CIPHER_CTX_new();
+  Bytes out(data.size() + 32);
+  int first = 0, last = 0;
+  const bool good = algorithm && EVP_EncryptInit_ex(context, algorithm, nullptr, key.data(), iv.data()) &&
+                    EVP_CIPHER_CTX_set_padding(context, padding) &&
+                    EVP_EncryptUpdate(context, out.data(), &first, data.data(), static_cast<int>(data.size())) &&
+                    EVP_EncryptFinal_ex(context, out.data() + first, &last);
+  EVP_CIPHER_CTX_free(context);
+  EVP_CIPHER_free(algorithm);
+  if (!good) throw std::runtime_error(std::string("OpenSSL: ") + cipher);
+  out.resize(static_cast<size_t>(first + last));
+  return out;
+}
+
+}  // namespace vtpm::conformance

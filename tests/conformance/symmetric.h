@@ -1,0 +1,60 @@
+// Secret keys and the mechanisms that work with them, as tests say them.
+#pragma once
+
+#include <functional>
+#include <map>
+
+#include "pkcs11/cryptoki_3.h"
+#include "tests/conformance/harness.h"
+
+namespace vtpm::conformance {
+
+/// A vector of tests/data/crypto: "field=value" separated by spaces.
+class Line {
+ public:
+  explicit Line(const std::string& text);
+  const std::string& text(const std::string& field) const { return fields_.at(field); }
+  bool has(const std::string& field) const { return fields_.contains(field); }
+  Bytes octets(const std::string& field) const { return from_hex(text(field)); }
+
+ private:
+  std::map<std::string, std::string> fields_;
+};
+/// Runs `check` on every line of a file, traced by its number; a file without lines fails.
+void for_each_line(const std::string& file, const std::function<void(const Line&)>& check);
+
+/// A parameter structure as the octets that Mechanism::with_parameter takes.
+template <typename T>
+Bytes octets_of(const T& parameter) {
+  const auto* first = reinterpret_cast<const uint8_t*>(&parameter);
+  return {first, first + sizeof parameter};
+}
+
+struct HashRow {
+  const char* name;     // in the data files
+  const char* openssl;  // empty: OpenSSL 3.0 has none
+  size_t octets;
+  CK_MECHANISM_TYPE digest, hmac, hmac_general, key_gen;
+  CK_KEY_TYPE key;
+};
+extern const std::vector<HashRow> kEveryHash;
+const HashRow& hash_row(const std::string& name);
+
+/// A session key that may do all that its type can, and shows its value.
+CK_OBJECT_HANDLE secret_key(Session& session, CK_KEY_TYPE type, const Bytes& value);
+CK_RV try_generate_key(Session& session, CK_MECHANISM_TYPE mechanism, Template wanted, CK_OBJECT_HANDLE* key = nullptr);
+
+enum class Way { kEncrypt, kDecrypt };
+/// The whole message in one call, with a size query before it.
+CK_RV crypt(Session& session, Way way, Mechanism mechanism, CK_OBJECT_HANDLE key, const Bytes& data, Bytes* out);
+/// The same in parts of 1, 2, 3, … octets, each into a buffer of exactly the size that was asked for before.
+CK_RV crypt_in_parts(Session& session, Way way, Mechanism mechanism, CK_OBJECT_HANDLE key, const Bytes& data,
+                     Bytes* out);
+/// The same in one part whose output lies where its input was.
+CK_RV crypt_in_place(Session& session, Way way, Mechanism mechanism, CK_OBJECT_HANDLE key, const Bytes& data,
+                     Bytes* out);
+
+/// OpenSSL's opinion of a cipher ("AES-128-CBC"), with or without padding.
+Bytes openssl_encrypt(const char* cipher, const Bytes& key, const Bytes& iv, const Bytes& data, bool padding);
+
+}  // namespace vtpm::conformance

@@ -1,0 +1,84 @@
+#include "crypto/mac.h"
+
+#include <gtest/gtest.h>
+
+#include "crypto/openssl.h"
+#include "tests/crypto/vectors.h"
+
+namespace vtpm::crypto {
+namespace {
+
+struct Vector {
+  MacAlgorithm algorithm = MacAlgorithm::kHmac;
+  Hash hash = Hash::kSha256;
+  Bytes key, iv, message, mac;
+  Mac start() const { return Mac({algorithm, hash, 0, iv}, key); }
+};
+
+void for_each_vector(const std::function<void(const Vector&)>& check) {
+  static const std::map<std::string, MacAlgorithm> kAlgorithms = {
+      {"cmac", MacAlgorithm::kCmac}, {"gmac", MacAlgorithm::kGmac}, {"xcbc", MacAlgorithm::kXcbcMac}};
+  for_each_case("mac.txt", [&](const Case& c) {
+    check({kAlgorithms.at(c.text("algorithm")), Hash::kSha256, c.octets("key"), c.has("iv") ? c.octets("iv") : Bytes(),
+           c.octets("message"), c.octets("mac")});
+  });
+  for_each_case("hmac.txt", [&](const Case& c) {
+    check({MacAlgorithm::kHmac, c.hash(), c.octets("key"), {}, c.octets("message"), c.octets("mac")});
+  });
+  EXPECT_EQ(ERR_peek_error(), 0u);
+}
+
+TEST(Mac, KnownAnswers) {
+  for_each_vector([](const Vector& v) {
+    Mac mac = v.start();
+    EXPECT_EQ(mac.octets(), v.mac.size());
+    EXPECT_EQ(to_hex(mac.update(v.message).finish()), to_hex(v.mac));
+  });
+}
+
+TEST(Mac, OddPiecesAndClones) {
+  for_each_vector([](const Vector& v) {
+    for (size_t most : {1u, 3u, 15u, 16u, 17u}) {
+      Mac mac = v.start();
+      ByteView rest = v.message;
+      for (size_t size = most; !rest.empty(); size = size == 1 ? most : size - 1) {
+        Mac copy = mac;
+        mac.update(Bytes(size, 9)).finish();
+        mac = copy;
+        ByteView piece = rest.first(std::min(size, rest.size()));
+        rest = rest.subspan(piece.size());
+        mac.update(piece).update({});
+      }
+      SecretBytes out(mac.octets());
+      mac.finish(out.span());
+      ASSERT_EQ(to_hex(out), to_hex(v.mac)) << most;
+    }
+  });
+}
+
+TEST(Mac, HmacOverSha512T) {
+  const Bytes key(20, 1), message(30, 2);
+  Mac mac({.algorithm = MacAlgorithm::kHmacT, .t = 256}, key);
+  EXPECT_EQ(mac.octets(), 32u);
+  EXPECT_EQ(mac.update(message).finish(), hmac(Hash::kSha512_256, key, message));
+}
+
+TEST(Mac, RefusedParameters) {
+  auto code = [](const MacParameters& parameters, size_t key) {
+    return error_of([&] { Mac(parameters, Bytes(key)); });
+  };
+  const Bytes iv(129);
+  EXPECT_EQ(code({.algorithm = MacAlgorithm::kCmac}, 15), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code({.algorithm = MacAlgorithm::kCmac}, 0), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code({.algorithm = MacAlgorithm::kGmac, .iv = ByteView(iv).first(12)}, 20), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code({.algorithm = MacAlgorithm::kGmac}, 16), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code({.algorithm = MacAlgorithm::kGmac, .iv = iv}, 16), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code({.algorithm = MacAlgorithm::kXcbcMac}, 32), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code({.algorithm = MacAlgorithm::kHmacT, .t = 384}, 16), ErrorCode::kInvalidArgument);
+  Bytes out(12);
+  EXPECT_EQ(error_of([&] { Mac({.algorithm = MacAlgorithm::kCmac}, Bytes(16)).finish(out); }),
+            ErrorCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace vtpm::crypto
