@@ -108,9 +108,9 @@ void SlotTable::open_locked(const std::string& path) {
   try {
     slot.token = Token::open(path, config_);
   } catch (const Error& error) {
-    // Rot is the device's failure; what never was a store of ours is not recognised. Neither is ever written to.
-    const bool device = error.code() == ErrorCode::kCorrupt || error.code() == ErrorCode::kIo;
-    slot.problem.emplace(device ? CKR_DEVICE_ERROR : CKR_TOKEN_NOT_RECOGNIZED, error.sentence());
+    // One answer for whatever can not be read: pkcs11-tool lists the slots behind this one, while any other error makes
+    // it give up. The log says what is wrong. The file is never written to.
+    slot.problem.emplace(CKR_TOKEN_NOT_RECOGNIZED, error.sentence());
     log_line(LogLevel::kError, error.sentence());
   }
   CK_SLOT_ID id = slot.token ? slot.token->identity().slot : unused_locked();

@@ -59,6 +59,8 @@ class Blobstore {
 
   /// What is wrong with the file as a whole, as it was last read: sentences for a log. Empty: nothing.
   std::vector<std::string> findings() const;
+  /// The file is shorter than it says: entries may be lost without a trace.
+  bool truncated() const;
 
   class Writer;
   Writer begin();
@@ -77,6 +79,7 @@ class Blobstore {
   // Who may change what: the file's contents and `end_`, `probe_`, ... belong to whoever holds `gate_` exclusively; a
   // writer holds `writer_mutex_` and the file's lock in addition. Order: login, writer, file, gate.
   void check_usable() const;
+  bool one_bit_from_intact() const;                   // gate held
   bool nothing_appended() const;  // gate held
   enum class Locked { kNo, kYes };
   void adopt(std::shared_ptr<File> file, Locked locked);  // gate held exclusively

@@ -1,11 +1,14 @@
 // Keeping up with what others write: scans, verdicts, compactions of others, and syncing what was read.
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <optional>
 #include <shared_mutex>
 
 #include "crypto/error.h"
 #include "store/blobstore.h"
+#include "store/der.h"
+#include "store/free_space.h"
 
 namespace vtpm::store {
 namespace {
@@ -117,6 +120,34 @@ std::vector<std::string> Blobstore::findings() const {
     found.push_back("entries are lost whose names can not be read: what may be outdated by them is refused");
   }
   return found;
+}
+
+// What stands at the log's end reaches beyond the file's. A crash does not leave that (room is made before it is used);
+// a copy that was not finished does. One flipped bit in the length of the free space looks alike and is no truncation.
+bool Blobstore::truncated() const {
+  Shared gate(gate_);
+  if (cut_off_ || intact_end_) return cut_off_;
+  const uint64_t size = file_->size();
+  uint64_t at = end_.offset;
+  while (at + kEndOctets < size) {
+    uint8_t octets[kDerHeaderMax];
+    const size_t count = file_->read_at(at, octets);
+    const auto header = read_der_header(ByteView(octets, count));
+    if (!header || header->tag != static_cast<uint8_t>(Tag::kSequence)) return false;  // torn, and cleaned by a writer
+    at += header->total();
+  }
+  return at + kEndOctets != size && !one_bit_from_intact();
+}
+
+bool Blobstore::one_bit_from_intact() const {
+  const uint64_t behind = file_->size() - end_.offset;
+  if (behind < kMinFreeOctets + kEndOctets) return false;
+  const Bytes right = free_header(behind - kEndOctets);
+  Bytes found(right.size());
+  if (file_->read_at(end_.offset, found) != found.size()) return false;
+  int flipped = 0;
+  for (size_t i = 0; i < right.size(); ++i) flipped += std::popcount(static_cast<unsigned>(right[i] ^ found[i]));
+  return flipped == 1;
 }
 
 bool Blobstore::nothing_appended() const {

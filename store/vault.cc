@@ -119,6 +119,7 @@ std::unique_ptr<Vault> Vault::create(const std::string& path, const CreateOption
 const std::string& Vault::path() const { return impl_->store->path(); }
 ByteView Vault::uuid() const { return impl_->uuid; }
 std::vector<std::string> Vault::findings() const { return impl_->store->findings(); }
+bool Vault::truncated() const { return impl_->store->truncated(); }
 bool Vault::read_only() const { return impl_->store->read_only(); }
 
 // --- freshness ---

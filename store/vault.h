@@ -137,6 +137,8 @@ class Vault {
   /// What is wrong with the file as a whole (its end is missing or unclean, entries are lost): sentences for a log.
   /// Empty: nothing. Single damaged entries are told by `EntryInfo::readable`.
   std::vector<std::string> findings() const;
+  /// The file is shorter than it says (an unfinished copy): entries may be lost without a trace.
+  bool truncated() const;
 
   // --- freshness ---
   /// Catches up with the file. True when anything changed.

@@ -54,14 +54,10 @@ begin 'a certificate' < <(openssl req -new -x509 -newkey rsa:2048 -nodes -keyout
 begin 'a private key (DER of another kind)' < <(openssl genpkey -algorithm RSA -outform DER 2>/dev/null) && refuses
 begin 'noise over the first half' < <(head -c $((size / 2)) /dev/urandom && tail -c $((size - size / 2)) "$good") && refuses
 
-# A store that lost its end may be served as far as it is whole, or refused; reading never writes.
+# A store that lost its end has lost objects without a trace: refused.
 for cut in 1 2 17 $((size / 4)) $((size / 2)) $((size * 3 / 4)) $((size - 4096)); do
-  begin "the last $cut octets are missing" < <(head -c $((size - cut)) "$good")
-  look
-  has slots 'CKR_TOKEN_NOT_RECOGNIZED|CKR_DEVICE_ERROR|session CKR_OK'
-  in_token --list-objects >/dev/null 2>&1 || true
-  has module.log "$name"
-  unchanged
+  begin "the last $cut octets are missing" < <(head -c $((size - cut)) "$good") && refuses
+  has module.log 'truncated|not a store|no readable header'
 done
 
 begin 'a damaged entry costs no other' <"$good"
