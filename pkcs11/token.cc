@@ -2,16 +2,12 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstdio>
 #include <set>
 
-#include "crypto/random.h"
-#include "pkcs11/key_factory.h"
-#include "pkcs11/nv_object.h"
 #include "pkcs11/refusal.h"
+#include "pkcs11/token_records.h"
 #include "pkcs11/tpm_object.h"
 #include "tpm/commands.h"
-#include "tpm/persistent_key.h"
 
 namespace vtpm::pkcs11 {
 namespace {
@@ -20,37 +16,8 @@ using store::Protection;
 using store::Role;
 using store::UnlockResult;
 
-constexpr const char* kPermanentState = "tpm0/permall";
-constexpr const char* kPermanentStateType = "tpm2-permall";
-constexpr const char* kTokenInfo = "token/info";
-constexpr const char* kTokenInfoType = "token";
-constexpr const char* kObjectType = "p11-object";
-// The largest permanent state of libtpms and our record of the object beside it.
-constexpr size_t kStoringReserve = 192 * 1024;
-
-constexpr std::string_view kObjectPrefix = "obj/";
-// Clear records of the TPM's own public objects, named by their ids, which say everything about their contents.
-constexpr std::string_view kTpmObjectPrefix = "tpm0/obj/";
-
-bool starts_with(std::string_view text, std::string_view prefix) { return text.substr(0, prefix.size()) == prefix; }
-
-/// The object's id, when the entry is an object's.
-std::optional<std::string> id_of(std::string_view entry) {
-  for (std::string_view prefix : {kObjectPrefix, kTpmObjectPrefix}) {
-    if (starts_with(entry, prefix)) return std::string(entry.substr(prefix.size()));
-  }
-  return std::nullopt;
-}
-
-void put_tpm_object(store::Transaction& transaction, const Attributes& object) {
-  transaction.put(std::string(kTpmObjectPrefix).append(as_text(object.get(CKA_UNIQUE_ID))), kObjectType,
-                  Protection::kClear, encode_attributes(object));
-}
-
 // Handles are never used again in a process, so a stale one names nothing.
 std::atomic<CK_OBJECT_HANDLE> next_handle{1};
-
-std::string new_id() { return to_hex(crypto::random_bytes(16)); }
 
 void require_pin_length(ByteView pin) {
   refuse_if(pin.size() < kPinLeast || pin.size() > kPinMost, CKR_PIN_LEN_RANGE, "a PIN has 4 to 255 octets");
@@ -62,26 +29,6 @@ Attributes info_record(const Token::Identity& identity) {
   info.set(kFieldSerial, as_bytes(identity.serial));
   info.set_number(kFieldSlotNumber, identity.slot);
   return info;
-}
-
-void put_object(store::Transaction& transaction, const std::string& id, const Attributes& shown,
-                const SecretAttributes& secret) {
-  const Protection protection = shown.flag(CKA_PRIVATE) ? Protection::kSealed : Protection::kClear;
-  transaction.put(object_entry(id), kObjectType, protection, encode_attributes(shown));
-  if (!secret.empty()) transaction.put(secret_entry(id), kObjectType, Protection::kSealed, encode_attributes(secret));
-}
-
-/// What only the token may see moves to the secret part: the value of a private data object.
-void separate_secrets(Draft& draft) {
-  if (draft.shown.number(CKA_CLASS) != CKO_DATA || !draft.is_private()) return;
-  if (!draft.shown.has(CKA_VALUE)) return;
-  draft.secret.set(CKA_VALUE, draft.shown.get(CKA_VALUE));
-  draft.shown.erase(CKA_VALUE);
-}
-
-void check_auth_value(const Draft& draft, const Object& object) {
-  refuse_if(draft.secret.has(CKA_VTPM_AUTH) && !object.nv_index() && !object.tpm_handle(), CKR_ATTRIBUTE_READ_ONLY,
-            "only NV areas and persistent keys have an auth value of their own");
 }
 
 }  // namespace
@@ -251,7 +198,7 @@ void Token::load_locked(const store::EntryInfo& entry) {
     if (!blob) return;
     auto object = std::make_shared<Object>();
     object->id = *id_of(entry.name);
-    object->of_tpm = starts_with(entry.name, kTpmObjectPrefix);
+    object->of_tpm = entry.name.compare(0, kTpmObjectPrefix.size(), kTpmObjectPrefix) == 0;
     object->sequence = blob->sequence;
     object->bound = blob->bound;
     object->shown = decode_attributes<Bytes>(blob->data);
@@ -266,11 +213,12 @@ void Token::load_locked(const store::EntryInfo& entry) {
   }
 }
 
-void Token::publish_locked(std::shared_ptr<Object> object) {
+CK_OBJECT_HANDLE Token::publish_locked(std::shared_ptr<Object> object) {
   if (object->handle == 0) object->handle = next_handle++;
   if (object->is_token()) handles_[object->id] = object->handle;
   const CK_OBJECT_HANDLE handle = object->handle;
   objects_[handle] = std::move(object);
+  return handle;
 }
 
 void Token::forget_locked(const std::string& entry) {
@@ -367,311 +315,12 @@ void Token::change_pin(Role role, ByteView old_pin, ByteView new_pin) {
   check_result(vault_->change_secret(role, old_pin, new_pin), role);
 }
 
-// --- objects ---
-
-ObjectPtr Token::find_locked(CK_OBJECT_HANDLE handle) const {
-  auto found = objects_.find(handle);
-  return found != objects_.end() && visible(*found->second) ? found->second : nullptr;
-}
-
-ObjectPtr Token::object(CK_OBJECT_HANDLE handle) {
-  std::lock_guard lock(mutex_);
-  refresh_locked();
-  return find_locked(handle);
-}
-
-std::vector<ObjectPtr> Token::objects() {
-  std::lock_guard lock(mutex_);
-  refresh_locked();
-  std::vector<ObjectPtr> visible_now;
-  visible_now.reserve(objects_.size());
-  for (const auto& [handle, object] : objects_) {
-    if (visible(*object)) visible_now.push_back(object);
-  }
-  return visible_now;
-}
-
-std::vector<CK_OBJECT_HANDLE> Token::add(std::vector<Draft> drafts, CK_SESSION_HANDLE owner) {
-  std::vector<std::string> ids;
-  std::vector<bool> in_nv;
-  bool stored = false;
-  for (Draft& draft : drafts) {
-    separate_secrets(draft);
-    in_nv.push_back(prepare_nv_object(draft));
-    ids.push_back(new_id());
-    draft.shown.set(CKA_UNIQUE_ID, as_bytes(ids.back()));
-    stored = stored || draft.is_token();
-  }
-  if (stored) {
-    const std::shared_ptr<tpm::Engine> tpm = engine();
-    store::Transaction transaction = vault_->begin();
-    std::function<void(tpm::Commands&)> define;
-    for (size_t i = 0; i < drafts.size(); ++i) {
-      Draft& draft = drafts[i];
-      if (!draft.is_token()) continue;
-      if (in_nv[i]) {
-        CK_ULONG index = *draft.shown.number(CKA_VTPM_NV_INDEX);
-        refuse_if(!tpm, CKR_USER_NOT_LOGGED_IN, "the TPM is open after login only");
-        if (index == kAnyNvIndex) index = tpm->use_current(free_nv_index);
-        draft.shown.set_number(CKA_VTPM_NV_INDEX, index);
-        if (draft.shown.get(CKA_LABEL).empty()) {
-          char name[16];
-          draft.shown.set(CKA_LABEL, ByteView(reinterpret_cast<const uint8_t*>(name),
-                                              static_cast<size_t>(std::snprintf(name, sizeof name, "0x%08lx", index))));
-        }
-        if (draft.shown.get(CKA_OBJECT_ID).empty() && draft.shown.number(CKA_CLASS) == CKO_DATA) {
-          draft.shown.set(CKA_OBJECT_ID, nv_object_id(static_cast<uint32_t>(index)));
-        }
-        define = [wanted = std::make_shared<Draft>(draft)](tpm::Commands& commands) {
-          create_nv_area(commands, *wanted);
-        };
-        draft.secret.erase(CKA_VALUE);
-        draft.shown.erase(CKA_VTPM_NV_ATTRIBUTES);  // the TPM says what they are
-      }
-      put_object(transaction, ids[i], draft.shown, draft.secret);
-    }
-    commit(transaction, tpm, define);
-  }
-  std::lock_guard lock(mutex_);
-  refresh_locked();
-  std::vector<CK_OBJECT_HANDLE> made;
-  for (size_t i = 0; i < drafts.size(); ++i) {
-    if (!drafts[i].is_token()) {
-      auto object = std::make_shared<Object>();
-      object->id = ids[i];
-      object->owner = owner;
-      object->bound = who_ == Who::kUser;
-      object->shown = std::move(drafts[i].shown);
-      object->secret = std::move(drafts[i].secret);
-      object->handle = next_handle++;
-      made.push_back(object->handle);
-      publish_locked(std::move(object));
-    } else if (auto known = handles_.find(ids[i]); known != handles_.end()) {
-      made.push_back(known->second);
-    } else {
-      made.push_back(CK_INVALID_HANDLE);  // another process has destroyed it already
-    }
-  }
-  return made;
-}
-
-void Token::change(CK_OBJECT_HANDLE handle, const std::function<void(Draft&)>& change) {
-  const ObjectPtr now = object(handle);
-  refuse_if(!now, CKR_OBJECT_HANDLE_INVALID, "the object does not exist");
-  if (now->is_token()) {
-    change_stored(*now, change);
-    refresh();
-    return;
-  }
-  Draft draft{now->shown, now->secret};
-  change(draft);
-  separate_secrets(draft);
-  check_auth_value(draft, *now);
-  auto changed = std::make_shared<Object>(*now);
-  changed->shown = std::move(draft.shown);
-  changed->secret = std::move(draft.secret);
-  std::lock_guard lock(mutex_);
-  publish_locked(std::move(changed));
-}
-
-void Token::change_stored(const Object& object, const std::function<void(Draft&)>& change) {
-  const std::shared_ptr<tpm::Engine> tpm = engine();
-  store::Transaction transaction = vault_->begin();
-  // What the store says now, not what we saw before we had its lock. An object of the TPM gets a record by its change.
-  Draft draft{object.of_tpm ? object.shown : stored_attributes(object.id), {}};
-  if (object.object_class() == CKO_DATA || object.tpm_handle()) draft.secret = secret_of(object);
-  if (object.object_class() == CKO_HW_FEATURE) draft.secret = secret_of(object);
-  change(draft);
-  separate_secrets(draft);
-  check_auth_value(draft, object);
-  std::function<void(tpm::Commands&)> write;
-  if (object.nv_index() && draft.secret.has(CKA_VALUE)) {
-    write = [value = std::make_shared<Draft>(draft), index = object.nv_index()](tpm::Commands& commands) {
-      write_nv_value(commands, index, value->secret.get(CKA_VALUE), value->secret.get(CKA_VTPM_AUTH));
-    };
-    draft.secret.erase(CKA_VALUE);
-  }
-  put_object(transaction, object.id, draft.shown, draft.secret);
-  commit(transaction, tpm, write);
-}
-
-Attributes Token::stored_attributes(const std::string& id) {
-  auto blob = vault_->read(object_entry(id));
-  refuse_if(!blob, CKR_OBJECT_HANDLE_INVALID, "the object was destroyed by another process");
-  return decode_attributes<Bytes>(blob->data);
-}
-
-void Token::destroy(CK_OBJECT_HANDLE handle) {
-  const ObjectPtr now = object(handle);
-  refuse_if(!now, CKR_OBJECT_HANDLE_INVALID, "the object does not exist");
-  if (!now->is_token()) {
-    std::lock_guard lock(mutex_);
-    objects_.erase(handle);
-    return;
-  }
-  const std::shared_ptr<tpm::Engine> tpm = engine();
-  {
-    store::Transaction transaction = vault_->begin();
-    if (!now->of_tpm) {
-      refuse_if(!vault_->find(object_entry(now->id)), CKR_OBJECT_HANDLE_INVALID,
-                "the object was destroyed by another process");
-      transaction.erase(object_entry(now->id));
-      if (vault_->find(secret_entry(now->id))) transaction.erase(secret_entry(now->id));
-    }
-    std::function<void(tpm::Commands&)> remove;
-    if (const uint32_t index = now->nv_index()) {
-      remove = [index](tpm::Commands& commands) {
-        if (tpm::nv_public(commands, index)) tpm::nv_undefine(commands, index);
-      };
-    } else if (const uint32_t key = now->tpm_handle()) {
-      remove = [key](tpm::Commands& commands) { tpm::evict(commands, key); };
-    }
-    commit(transaction, tpm, remove);
-  }
-  refresh();
-}
-
-void Token::commit(store::Transaction& transaction, const std::shared_ptr<tpm::Engine>& tpm,
-                   const std::function<void(tpm::Commands&)>& commands) {
-  if (!commands) {
-    transaction.commit();
-    return;
-  }
-  refuse_if(!tpm, CKR_USER_NOT_LOGGED_IN, "the TPM is open after login only");
-  transaction.reserve(kStoringReserve);
-  const SecretBytes state = tpm->change(commands);
-  try {
-    transaction.put(kPermanentState, kPermanentStateType, Protection::kSealed, state);
-    put_public_tpm_objects(transaction, tpm->use_current(public_tpm_objects));
-    transaction.commit();
-  } catch (...) {
-    tpm->discard();
-    throw;
-  }
-  // Another process may have committed since the lock went: then the next reader loads its state.
-  tpm->committed(transaction.sequence_of(kPermanentState));
-}
-
-/// Brings the clear records of the TPM's public objects to what the TPM holds now (the change of this thread included).
-void Token::put_public_tpm_objects(store::Transaction& transaction, const std::vector<Attributes>& objects) {
-  std::set<std::string> kept;
-  for (const Attributes& object : objects) {
-    const std::string name = std::string(kTpmObjectPrefix).append(as_text(object.get(CKA_UNIQUE_ID)));
-    kept.insert(name);
-    const auto known = vault_->find(name);
-    if (!known || !known->readable) put_tpm_object(transaction, object);
-  }
-  for (const store::EntryInfo& entry : vault_->list(kTpmObjectPrefix)) {
-    if (!kept.contains(entry.name)) transaction.erase(entry.name);
-  }
-}
-
-void Token::drop_session_objects(CK_SESSION_HANDLE owner) {
-  std::lock_guard lock(mutex_);
-  for (auto at = objects_.begin(); at != objects_.end();) {
-    at = at->second->owner == owner ? objects_.erase(at) : std::next(at);
-  }
-}
-
-SecretAttributes Token::secret_of(const Object& object) {
-  if (!object.is_token()) return object.secret;
-  auto blob = vault_->read(secret_entry(object.id));
-  return blob ? decode_attributes<SecretAttributes::Row::second_type>(blob->data) : SecretAttributes();
-}
-
-std::shared_ptr<crypto::PrivateKey> Token::private_key(const Object& object) {
-  return object.keys->private_key([&] { return open_private_key(object, secret_of(object), engine()); });
-}
-
-SecretBytes Token::nv_value(const Object& object) {
-  std::shared_ptr<tpm::Engine> tpm = engine();
-  refuse_if(!tpm, CKR_USER_NOT_LOGGED_IN, "the TPM is open after login only");
-  const SecretAttributes secret = secret_of(object);
-  return tpm->use_current(
-      [&](tpm::Commands& commands) { return read_nv_value(commands, object.nv_index(), secret.get(CKA_VTPM_AUTH)); });
-}
-
-uint32_t Token::nv_attributes(const Object& object) {
-  std::shared_ptr<tpm::Engine> tpm = engine();
-  refuse_if(!tpm, CKR_USER_NOT_LOGGED_IN, "the TPM is open after login only");
-  return tpm->use_current([&](tpm::Commands& commands) { return pkcs11::nv_attributes(commands, object.nv_index()); });
-}
-
-SecretBytes Token::read_counter(const Object& object) {
-  if (object.of_tpm) return nv_value(object);
-  const SecretAttributes secret = secret_of(object);
-  const std::shared_ptr<tpm::Engine> tpm = engine();
-  store::Transaction transaction = vault_->begin();
-  SecretBytes value;
-  commit(transaction, tpm,
-         [&](tpm::Commands& commands) { value = count_up(commands, object.nv_index(), secret.get(CKA_VTPM_AUTH)); });
-  return value;
-}
-
 std::shared_ptr<tpm::Engine> Token::engine() const {
   std::lock_guard lock(mutex_);
   return engine_;
 }
 
-namespace {
-
-/// What names a TPM to the keys that it wrapped: the public area of its storage root key.
-Bytes storage_root_of(ByteView state) {
-  Bytes root;
-  tpm::Engine::visit(state, [&](tpm::Commands& commands) {
-    const uint32_t handle = commands.storage_root();
-    for (const tpm::PersistentObject& key : tpm::persistent_objects(commands)) {
-      if (key.handle == handle) root = key.public_area;
-    }
-  });
-  return root;
-}
-
-}  // namespace
-
 SecretBytes Token::tpm_state() { return state_->load().permanent; }
-
-void Token::replace_tpm(ByteView state) {
-  bool has_keys = false;
-  std::vector<ObjectPtr> areas;
-  for (const ObjectPtr& object : objects()) {
-    if (object->of_tpm || !object->is_token()) continue;
-    has_keys = has_keys || object->shown.flag(CKA_VTPM_RESIDENT);
-    if (object->nv_index() != 0) areas.push_back(object);
-  }
-  refuse_if(has_keys && storage_root_of(state) != storage_root_of(tpm_state()), CKR_TEMPLATE_INCONSISTENT,
-            "the state is of another TPM: this token's keys would be lost");
-  std::vector<Attributes> shown;
-  std::vector<uint32_t> indices;
-  const SecretBytes started = tpm::Engine::visit(state, [&](tpm::Commands& commands) {
-    shown = public_tpm_objects(commands);
-    indices = tpm::nv_list(commands);
-  });
-  const std::shared_ptr<tpm::Engine> tpm = engine();
-  refuse_if(!tpm, CKR_USER_NOT_LOGGED_IN, "the TPM is open after login only");
-  {
-    store::Transaction transaction = vault_->begin();
-    transaction.put(kPermanentState, kPermanentStateType, Protection::kSealed, started);
-    put_public_tpm_objects(transaction, shown);
-    for (const ObjectPtr& area : areas) {
-      if (std::binary_search(indices.begin(), indices.end(), area->nv_index())) continue;
-      if (vault_->find(object_entry(area->id))) transaction.erase(object_entry(area->id));
-      if (vault_->find(secret_entry(area->id))) transaction.erase(secret_entry(area->id));
-    }
-    transaction.commit();
-  }
-  tpm->forget();
-  refresh();
-}
-
-void Token::change_tpm(const std::function<void(tpm::Commands&)>& commands) {
-  const std::shared_ptr<tpm::Engine> tpm = engine();
-  {
-    store::Transaction transaction = vault_->begin();
-    commit(transaction, tpm, commands);
-  }
-  refresh();
-}
 
 void Token::after_fork_reopen() {
   vault_->after_fork_reopen();

@@ -121,7 +121,8 @@ class Token {
   void drop_private_locked();
   bool visible(const Object& object) const { return !object.is_private() || who_ == Who::kUser; }
   ObjectPtr find_locked(CK_OBJECT_HANDLE handle) const;
-  void publish_locked(std::shared_ptr<Object> object);
+  /// Gives the object a handle, unless it has one, and returns it.
+  CK_OBJECT_HANDLE publish_locked(std::shared_ptr<Object> object);
   void check_result(store::UnlockResult result, store::Role role) const;
   void change_stored(const Object& object, const std::function<void(Draft&)>& change);
   Attributes stored_attributes(const std::string& id);

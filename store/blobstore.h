@@ -79,8 +79,8 @@ class Blobstore {
   // Who may change what: the file's contents and `end_`, `probe_`, ... belong to whoever holds `gate_` exclusively; a
   // writer holds `writer_mutex_` and the file's lock in addition. Order: login, writer, file, gate.
   void check_usable() const;
-  bool one_bit_from_intact() const;                   // gate held
-  bool nothing_appended() const;  // gate held
+  bool one_bit_from_intact() const;  // gate held
+  bool nothing_appended() const;     // gate held
   enum class Locked { kNo, kYes };
   void adopt(std::shared_ptr<File> file, Locked locked);  // gate held exclusively
   void apply(ScanResult scan);                            // gate held exclusively

@@ -1,0 +1,26 @@
+#include "pkcs11/token_records.h"
+
+namespace vtpm::pkcs11 {
+
+using store::Protection;
+
+std::optional<std::string> id_of(std::string_view entry) {
+  for (std::string_view prefix : {kObjectPrefix, kTpmObjectPrefix}) {
+    if (entry.substr(0, prefix.size()) == prefix) return std::string(entry.substr(prefix.size()));
+  }
+  return std::nullopt;
+}
+
+void put_object(store::Transaction& transaction, const std::string& id, const Attributes& shown,
+                const SecretAttributes& secret) {
+  const Protection protection = shown.flag(CKA_PRIVATE) ? Protection::kSealed : Protection::kClear;
+  transaction.put(object_entry(id), kObjectType, protection, encode_attributes(shown));
+  if (!secret.empty()) transaction.put(secret_entry(id), kObjectType, Protection::kSealed, encode_attributes(secret));
+}
+
+void put_tpm_object(store::Transaction& transaction, const Attributes& object) {
+  transaction.put(std::string(kTpmObjectPrefix).append(as_text(object.get(CKA_UNIQUE_ID))), kObjectType,
+                  Protection::kClear, encode_attributes(object));
+}
+
+}  // namespace vtpm::pkcs11

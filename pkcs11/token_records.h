@@ -1,0 +1,31 @@
+// The names and types of a token's entries in its store (docs/format.md, "PKCS#11 objects"), and how its records get
+// there.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "pkcs11/object.h"
+#include "store/vault.h"
+
+namespace vtpm::pkcs11 {
+
+inline constexpr const char* kPermanentState = "tpm0/permall";
+inline constexpr const char* kPermanentStateType = "tpm2-permall";
+inline constexpr const char* kTokenInfo = "token/info";
+inline constexpr const char* kTokenInfoType = "token";
+inline constexpr const char* kObjectType = "p11-object";
+
+inline constexpr std::string_view kObjectPrefix = "obj/";
+// Clear records of the TPM's own public objects, named by their ids, which say everything about their contents.
+inline constexpr std::string_view kTpmObjectPrefix = "tpm0/obj/";
+
+/// The object's id, when the entry is an object's.
+std::optional<std::string> id_of(std::string_view entry);
+
+void put_object(store::Transaction& transaction, const std::string& id, const Attributes& shown,
+                const SecretAttributes& secret);
+void put_tpm_object(store::Transaction& transaction, const Attributes& object);
+
+}  // namespace vtpm::pkcs11
