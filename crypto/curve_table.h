@@ -10,9 +10,11 @@ namespace vtpm::crypto {
 
 struct CurveRow {
   Curve curve;
+  KeyType type;
   size_t bits;
-  const char* native_name;  // OpenSSL's group name
-  ByteView oid;             // DER
+  size_t octets;            // of a coordinate and of a private value
+  const char* native_name;  // OpenSSL's: of the group, or of the key type when the key is not on a Weierstrass curve
+  std::span<const ByteView> oids;  // DER; the first is the one that we write
   std::span<const std::string_view> names;
 };
 std::span<const CurveRow> curve_rows();

@@ -11,6 +11,7 @@
 #include "crypto/big_number.h"
 #include "crypto/curve_table.h"
 #include "crypto/ecdsa_signature.h"
+#include "crypto/finite_field.h"
 #include "crypto/native_key.h"
 
 namespace vtpm::crypto {
@@ -32,12 +33,17 @@ bool acceptable(ByteView modulus, ByteView exponent) {
 }
 
 std::optional<Curve> curve_of(const EVP_PKEY* key) {
-  char name[64];
+  char group[64];
   size_t size = 0;
-  if (EVP_PKEY_get_utf8_string_param(key, OSSL_PKEY_PARAM_GROUP_NAME, name, sizeof name, &size) == 1) {
-    for (const CurveRow& row : curve_rows()) {
-      if (std::string_view(name, size) == row.native_name) return row.curve;
+  std::string_view name = EVP_PKEY_get0_type_name(key);
+  if (name == "EC") {
+    if (EVP_PKEY_get_utf8_string_param(key, OSSL_PKEY_PARAM_GROUP_NAME, group, sizeof group, &size) != 1) {
+      return std::nullopt;
     }
+    name = std::string_view(group, size);
+  }
+  for (const CurveRow& row : curve_rows()) {
+    if (name == row.native_name) return row.curve;
   }
   return std::nullopt;
 }
@@ -51,10 +57,26 @@ bool has_explicit_curve(const EVP_PKEY* key) {
 
 Bytes point_of(const EVP_PKEY* key, Curve curve) {
   size_t octets = curve_octets(curve);
+  if (curve_key_type(curve) != KeyType::kEc) {
+    Bytes raw(octets);
+    size_t size = raw.size();
+    require(EVP_PKEY_get_raw_public_key(key, raw.data(), &size) == 1 && size == raw.size(), "reading a public key");
+    return raw;
+  }
   Bytes point = {POINT_CONVERSION_UNCOMPRESSED};
   append(point, to_secret_octets(number_of(key, OSSL_PKEY_PARAM_EC_PUB_X).get(), octets));
   append(point, to_secret_octets(number_of(key, OSSL_PKEY_PARAM_EC_PUB_Y).get(), octets));
   return point;
+}
+
+Key weierstrass_key(const CurveRow& row, ByteView point) {
+  if (point[0] != POINT_CONVERSION_UNCOMPRESSED) return nullptr;
+  ParameterBuilder builder(OSSL_PARAM_BLD_new());
+  require(builder &&
+              OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME, row.native_name, 0) == 1 &&
+              OSSL_PARAM_BLD_push_octet_string(builder.get(), OSSL_PKEY_PARAM_PUB_KEY, point.data(), point.size()) == 1,
+          "describing an EC key");
+  return key_from_parameters("EC", EVP_PKEY_PUBLIC_KEY, builder.get());
 }
 
 }  // namespace
@@ -81,20 +103,19 @@ PublicKey PublicKey::rsa(ByteView modulus, ByteView exponent) {
 
 PublicKey PublicKey::ec(Curve curve, ByteView point) {
   ensure_openssl();
-  static constexpr char kRefusal[] = "the octets are no uncompressed point of the curve";
-  if (point.size() != 1 + 2 * curve_octets(curve) || point[0] != POINT_CONVERSION_UNCOMPRESSED) {
-    throw Error(ErrorCode::kInvalidArgument, kRefusal);
+  const CurveRow& row = row_of(curve);
+  Key key;
+  if (point.size() == curve_point_octets(curve)) {
+    key = row.type == KeyType::kEc
+              ? weierstrass_key(row, point)
+              : Key(EVP_PKEY_new_raw_public_key_ex(nullptr, row.native_name, nullptr, point.data(), point.size()));
   }
-  ParameterBuilder builder(OSSL_PARAM_BLD_new());
-  require(builder &&
-              OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME, row_of(curve).native_name,
-                                              0) == 1 &&
-              OSSL_PARAM_BLD_push_octet_string(builder.get(), OSSL_PKEY_PARAM_PUB_KEY, point.data(), point.size()) == 1,
-          "describing an EC key");
-  Key key = key_from_parameters("EC", EVP_PKEY_PUBLIC_KEY, builder.get());
-  if (!key) throw Error(ErrorCode::kInvalidArgument, kRefusal);
+  if (!key) {
+    ERR_clear_error();
+    throw Error(ErrorCode::kInvalidArgument, "the octets are no uncompressed point of the curve");
+  }
   PublicKey result;
-  result.type_ = KeyType::kEc;
+  result.type_ = row.type;
   result.curve_ = curve;
   result.point_ = to_bytes(point);
   result.native_ = std::make_shared<NativeKey>(std::move(key));
@@ -107,11 +128,14 @@ std::optional<PublicKey> PublicKey::from_spki(ByteView der) {
   Key key(d2i_PUBKEY(nullptr, &next, static_cast<long>(der.size())));
   std::optional<PublicKey> result;
   if (key != nullptr && next == der.data() + der.size()) {
-    if (EVP_PKEY_get_base_id(key.get()) == EVP_PKEY_RSA) {
+    const int type = EVP_PKEY_get_base_id(key.get());
+    if (type == EVP_PKEY_RSA) {
       Bytes modulus = to_octets(number_of(key.get(), OSSL_PKEY_PARAM_RSA_N).get());
       Bytes exponent = to_octets(number_of(key.get(), OSSL_PKEY_PARAM_RSA_E).get());
       if (acceptable(modulus, exponent)) result = rsa(modulus, exponent);
-    } else if (EVP_PKEY_get_base_id(key.get()) == EVP_PKEY_EC && !has_explicit_curve(key.get())) {
+    } else if (type == EVP_PKEY_DSA) {
+      result = dsa_from(key.get());
+    } else if (type != EVP_PKEY_EC || !has_explicit_curve(key.get())) {
       if (std::optional<Curve> curve = curve_of(key.get())) result = ec(*curve, point_of(key.get(), *curve));
     }
   }
@@ -120,7 +144,8 @@ std::optional<PublicKey> PublicKey::from_spki(ByteView der) {
 }
 
 size_t PublicKey::bits() const {
-  return type_ == KeyType::kEc ? row_of(curve_).bits : static_cast<size_t>(EVP_PKEY_get_bits(native()));
+  const bool on_curve = type_ == KeyType::kEc || type_ == KeyType::kEdwards || type_ == KeyType::kMontgomery;
+  return on_curve ? row_of(curve_).bits : static_cast<size_t>(EVP_PKEY_get_bits(native()));
 }
 
 Bytes PublicKey::spki() const {
@@ -156,6 +181,23 @@ bool PublicKey::ecdsa_verify(ByteView digest, ByteView signature) const {
   return good;
 }
 
+bool PublicKey::eddsa_verify(ByteView message, ByteView signature) const {
+  if (type_ != KeyType::kEdwards) throw Error(ErrorCode::kInvalidArgument, "EdDSA needs a key on an Edwards curve");
+  Owned<EVP_MD_CTX, EVP_MD_CTX_free> context(EVP_MD_CTX_new());
+  require(context != nullptr &&
+              EVP_DigestVerifyInit_ex(context.get(), nullptr, nullptr, nullptr, nullptr, native(), nullptr) == 1,
+          "preparing an EdDSA verification");
+  const uint8_t none = 0;
+  bool good = EVP_DigestVerify(context.get(), signature.empty() ? &none : signature.data(), signature.size(),
+                               message.empty() ? &none : message.data(), message.size()) == 1;
+  if (!good) ERR_clear_error();
+  return good;
+}
+
 evp_pkey_st* PublicKey::native() const { return native_->get(); }
+
+Bytes PrivateKey::eddsa_sign(ByteView) { throw Error(ErrorCode::kInvalidArgument, "this key has no EdDSA"); }
+Bytes PrivateKey::dsa_sign(ByteView) { throw Error(ErrorCode::kInvalidArgument, "this key has no DSA"); }
+SecretBytes PrivateKey::dh(ByteView) { throw Error(ErrorCode::kInvalidArgument, "this key has no Diffie-Hellman"); }
 
 }  // namespace vtpm::crypto

@@ -23,25 +23,6 @@ void need(const PublicKey& key, KeyType type) {
   if (key.type() != type) refuse(type == KeyType::kRsa ? "an RSA operation needs an RSA key" : "an EC key is needed");
 }
 
-// The key undoes what its public half does, for a random block. It also shows that imported primes are prime: with a
-// composite one e dP = 1 mod p-1 does not make the operations inverses.
-bool works(SoftwareKey& key) {
-  const PublicKey& half = key.public_key();
-  if (half.type() == KeyType::kRsa) {
-    Bytes block = random_bytes(half.modulus().size());
-    block[0] = 0;
-    std::optional<Bytes> sealed = half.rsa_public(block);
-    return sealed && constant_time_equal(key.rsa_private(*sealed), block);
-  }
-  Bytes digest = random_bytes(32);
-  return half.ecdsa_verify(digest, key.ecdsa_sign(digest));
-}
-
-std::unique_ptr<SoftwareKey> tested(std::unique_ptr<SoftwareKey> key) {
-  if (!works(*key)) throw Error(ErrorCode::kInternal, "a newly made key failed its self-test");
-  return key;
-}
-
 // d * G in constant time, uncompressed. Throws kInvalidArgument unless 0 < scalar < order.
 Bytes point_of_scalar(Curve curve, const BIGNUM* scalar) {
   Group group(EC_GROUP_new_by_curve_name(OBJ_txt2nid(row_of(curve).native_name)));
@@ -59,6 +40,41 @@ Bytes point_of_scalar(Curve curve, const BIGNUM* scalar) {
 }
 
 }  // namespace
+
+// The key undoes what its public half does, for a random block, or agrees with another key. It also shows that imported
+// RSA primes are prime: with a composite one e dP = 1 mod p-1 does not make the operations inverses.
+bool SoftwareKey::works(SoftwareKey& key) {
+  const PublicKey& half = key.public_key();
+  const Bytes digest = random_bytes(32);
+  switch (half.type()) {
+    case KeyType::kRsa: {
+      Bytes block = random_bytes(half.modulus().size());
+      block[0] = 0;
+      std::optional<Bytes> sealed = half.rsa_public(block);
+      return sealed && constant_time_equal(key.rsa_private(*sealed), block);
+    }
+    case KeyType::kEc:
+      return half.ecdsa_verify(digest, key.ecdsa_sign(digest));
+    case KeyType::kEdwards:
+      return half.eddsa_verify(digest, key.eddsa_sign(digest));
+    case KeyType::kDsa:
+      return half.dsa_verify(digest, key.dsa_sign(digest));
+    case KeyType::kMontgomery: {
+      auto other = generate_raw(half.curve());
+      return constant_time_equal(key.ecdh(other->public_key().point()), other->ecdh(half.point()));
+    }
+    case KeyType::kDh: {
+      auto other = generate_finite(KeyType::kDh, half.domain(), 0);
+      return constant_time_equal(key.dh(other->public_key().value()), other->dh(half.value()));
+    }
+  }
+  return false;
+}
+
+std::unique_ptr<SoftwareKey> SoftwareKey::tested(std::unique_ptr<SoftwareKey> key) {
+  if (!works(*key)) throw Error(ErrorCode::kInternal, "a newly made key failed its self-test");
+  return key;
+}
 
 std::unique_ptr<SoftwareKey> SoftwareKey::generate_rsa(unsigned bits, ByteView exponent) {
   ensure_openssl();
@@ -83,6 +99,7 @@ std::unique_ptr<SoftwareKey> SoftwareKey::generate_rsa(unsigned bits, ByteView e
 
 std::unique_ptr<SoftwareKey> SoftwareKey::generate_ec(Curve curve) {
   ensure_openssl();
+  if (curve_key_type(curve) != KeyType::kEc) return tested(generate_raw(curve));
   auto native = std::make_shared<NativeKey>(Key(EVP_EC_gen(row_of(curve).native_name)));
   require(native->get() != nullptr, "generating an EC key");
   Bytes point(1 + 2 * curve_octets(curve));
@@ -119,6 +136,7 @@ std::unique_ptr<SoftwareKey> SoftwareKey::import_rsa(const RsaNumbers& numbers) 
 
 std::unique_ptr<SoftwareKey> SoftwareKey::import_ec(Curve curve, ByteView scalar) {
   ensure_openssl();
+  if (curve_key_type(curve) != KeyType::kEc) return tested(import_raw(curve, scalar));
   BigNumber secret = secret_number(scalar);
   Bytes point = point_of_scalar(curve, secret.get());
   ParameterBuilder builder(OSSL_PARAM_BLD_new());
@@ -149,6 +167,13 @@ RsaNumbers SoftwareKey::rsa_numbers() const {
 }
 
 SecretBytes SoftwareKey::ec_scalar() const {
+  if (public_.type() == KeyType::kEdwards || public_.type() == KeyType::kMontgomery) {
+    SecretBytes raw(curve_octets(public_.curve()));
+    size_t size = raw.size();
+    require(EVP_PKEY_get_raw_private_key(native_->get(), raw.data(), &size) == 1 && size == raw.size(),
+            "reading a private key");
+    return raw;
+  }
   need(public_, KeyType::kEc);
   return to_secret_octets(number_of(native_->get(), OSSL_PKEY_PARAM_PRIV_KEY).get(), curve_octets(public_.curve()));
 }
@@ -177,6 +202,10 @@ Bytes SoftwareKey::ecdsa_sign(ByteView digest) {
 }
 
 SecretBytes SoftwareKey::ecdh(ByteView point) {
+  if (public_.type() == KeyType::kMontgomery) {
+    const PublicKey peer = PublicKey::ec(public_.curve(), point);
+    return derive(peer.native(), point.size(), "the peer's point is one of small order");
+  }
   need(public_, KeyType::kEc);
   size_t octets = curve_octets(public_.curve());
   NativeKey::Lease context = native_->context(Operation::kDerive);

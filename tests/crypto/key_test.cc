@@ -17,7 +17,8 @@ TEST(Curve, Parameters) {
   EXPECT_EQ(to_hex(curve_oid(Curve::kP256)), "06082a8648ce3d030107");
   EXPECT_EQ(to_hex(curve_oid(Curve::kP384)), "06052b81040022");
   EXPECT_EQ(to_hex(curve_oid(Curve::kP521)), "06052b81040023");
-  for (Curve curve : {Curve::kP256, Curve::kP384, Curve::kP521}) {
+  for (Curve curve : {Curve::kP256, Curve::kP384, Curve::kP521, Curve::kP224, Curve::kSecp256k1, Curve::kEd25519,
+                      Curve::kEd448, Curve::kX25519, Curve::kX448}) {
     EXPECT_EQ(curve_from_parameters(curve_oid(curve)), curve);
   }
 }
@@ -32,13 +33,28 @@ TEST(Curve, Names) {
   EXPECT_EQ(named("prime256v1"), Curve::kP256);
   EXPECT_EQ(named("secp384r1"), Curve::kP384);
   EXPECT_EQ(named("P-521"), Curve::kP521);
-  EXPECT_FALSE(named("secp256k1"));
+  EXPECT_EQ(named("secp224r1"), Curve::kP224);
+  EXPECT_EQ(named("secp256k1"), Curve::kSecp256k1);
+  EXPECT_EQ(named("edwards25519"), Curve::kEd25519);
+  EXPECT_EQ(named("edwards448"), Curve::kEd448);
+  EXPECT_EQ(named("curve25519"), Curve::kX25519);
+  EXPECT_EQ(named("curve448"), Curve::kX448);
+  EXPECT_FALSE(named("secp192r1"));
   EXPECT_FALSE(named(""));
+}
+
+// RFC 8410, 3, and the older ones of GnuPG
+TEST(Curve, IdentifiersOfEdwardsAndMontgomeryCurves) {
+  EXPECT_EQ(to_hex(curve_oid(Curve::kX25519)), "06032b656e");
+  EXPECT_EQ(to_hex(curve_oid(Curve::kEd448)), "06032b6571");
+  EXPECT_EQ(curve_from_parameters(from_hex("06092b06010401da470f01")), Curve::kEd25519);
+  EXPECT_EQ(curve_from_parameters(from_hex("060a2b060104019755010501")), Curve::kX25519);
 }
 
 TEST(Curve, AnythingElseIsNone) {
   EXPECT_FALSE(curve_from_parameters({}));
-  EXPECT_FALSE(curve_from_parameters(from_hex("06052b8104000a"))) << "secp256k1";
+  EXPECT_FALSE(curve_from_parameters(from_hex("06052b81040001"))) << "sect163k1";
+  EXPECT_FALSE(curve_from_parameters(from_hex("06032b656d"))) << "1.3.101.109";
   EXPECT_FALSE(curve_from_parameters(from_hex("06082a8648ce3d03010700"))) << "something follows";
   EXPECT_FALSE(curve_from_parameters(from_hex("06082a8648ce3d0301"))) << "cut off";
   EXPECT_FALSE(curve_from_parameters(from_hex("0500"))) << "implicitlyCA";
@@ -147,8 +163,13 @@ TEST(PublicKey, SubjectPublicKeyInfo) {
       EXPECT_EQ(key->type(), KeyType::kRsa);
       EXPECT_EQ(key->modulus(), c.octets("n"));
       EXPECT_EQ(to_hex(PublicKey::rsa(c.octets("n"), c.octets("e")).spki()), c.text("spki"));
+    } else if (c.text("kind") == "dsa") {
+      EXPECT_EQ(key->type(), KeyType::kDsa);
+      EXPECT_EQ(key->value(), c.octets("y"));
+      EXPECT_EQ(to_hex(PublicKey::dsa({c.octets("p"), c.octets("q"), c.octets("g")}, c.octets("y")).spki()),
+                c.text("spki"));
     } else {
-      EXPECT_EQ(key->type(), KeyType::kEc);
+      EXPECT_EQ(key->type(), curve_key_type(c.curve()));
       EXPECT_EQ(key->curve(), c.curve());
       EXPECT_EQ(key->point(), c.octets("point"));
       EXPECT_EQ(to_hex(PublicKey::ec(c.curve(), c.octets("point")).spki()), c.text("spki"));

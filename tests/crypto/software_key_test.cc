@@ -204,6 +204,8 @@ TEST(EcKey, ScalarsOutOfRangeAreRefused) {
        "01fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffa51868783bf2f966b7fcc0148f709a5d03bb5c9b8899"
        "c"
        "47aebb6fb71e91386409"},
+      {Curve::kP224, "ffffffffffffffffffffffffffff16a2e0b8f03e13dd29455c5c2a3d"},
+      {Curve::kSecp256k1, "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141"},
   };
   for (const auto& row : kOrders) {
     const Curve curve = row.first;  // a lambda of C++20 as clang 14 knows it captures no structured binding
@@ -220,7 +222,7 @@ TEST(EcKey, ScalarsOutOfRangeAreRefused) {
 }
 
 TEST(EcKey, GeneratedKeysSign) {
-  for (Curve curve : {Curve::kP256, Curve::kP384, Curve::kP521}) {
+  for (Curve curve : {Curve::kP256, Curve::kP384, Curve::kP521, Curve::kP224, Curve::kSecp256k1}) {
     auto key = SoftwareKey::generate_ec(curve), other = SoftwareKey::generate_ec(curve);
     EXPECT_NE(key->public_key().point(), other->public_key().point());
     for (size_t size : {0u, 1u, 20u, 32u, 48u, 64u, 66u, 100u}) {
@@ -272,7 +274,7 @@ TEST(EcKey, EcdhKnownAnswers) {
 }
 
 TEST(EcKey, EcdhAgrees) {
-  for (Curve curve : {Curve::kP256, Curve::kP384, Curve::kP521}) {
+  for (Curve curve : {Curve::kP256, Curve::kP384, Curve::kP521, Curve::kP224, Curve::kSecp256k1}) {
     auto a = SoftwareKey::generate_ec(curve), b = SoftwareKey::generate_ec(curve);
     EXPECT_TRUE(equal(a->ecdh(b->public_key().point()), b->ecdh(a->public_key().point())));
   }

@@ -55,8 +55,11 @@ crypto::Hash Case::hash(const std::string& field) const {
 }
 
 crypto::Curve Case::curve() const {
-  static const std::map<std::string, crypto::Curve> kCurves = {
-      {"P-256", crypto::Curve::kP256}, {"P-384", crypto::Curve::kP384}, {"P-521", crypto::Curve::kP521}};
+  using crypto::Curve;
+  static const std::map<std::string, Curve> kCurves = {
+      {"P-224", Curve::kP224},  {"P-256", Curve::kP256},          {"P-384", Curve::kP384},
+      {"P-521", Curve::kP521},  {"secp256k1", Curve::kSecp256k1}, {"Ed25519", Curve::kEd25519},
+      {"Ed448", Curve::kEd448}, {"X25519", Curve::kX25519},       {"X448", Curve::kX448}};
   return kCurves.at(text("curve"));
 }
 
