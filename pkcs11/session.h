@@ -69,6 +69,9 @@ class Session {
   std::optional<CryptOperation> decrypt;
   std::optional<FindOperation> find;
 
+  /// Ends the operations that the flags of CK_MECHANISM_INFO name (C_SessionCancel); others are left alone.
+  void cancel(CK_FLAGS kinds);
+
   CK_STATE state() const;
   /// May this session create, change or destroy such an object? Throws Refusal: CKR_SESSION_READ_ONLY,
   /// CKR_USER_NOT_LOGGED_IN, CKR_TOKEN_WRITE_PROTECTED.
