@@ -1,6 +1,7 @@
 #include "pkcs11/session.h"
 
 #include "pkcs11/crypt.h"
+#include "pkcs11/message_crypt.h"
 #include "pkcs11/refusal.h"
 #include "pkcs11/signer.h"
 
@@ -18,9 +19,16 @@ struct Kind {
   void (*end)(Session&);
 };
 constexpr Kind kKinds[] = {
-    {CKF_FIND_OBJECTS, end<&Session::find>}, {CKF_ENCRYPT, end<&Session::encrypt>},
-    {CKF_DECRYPT, end<&Session::decrypt>},   {CKF_DIGEST, end<&Session::digest>},
-    {CKF_SIGN, end<&Session::sign>},         {CKF_VERIFY, end<&Session::verify>},
+    {CKF_FIND_OBJECTS, end<&Session::find>},
+    {CKF_ENCRYPT, end<&Session::encrypt>},
+    {CKF_DECRYPT, end<&Session::decrypt>},
+    {CKF_DIGEST, end<&Session::digest>},
+    {CKF_SIGN, end<&Session::sign>},
+    {CKF_VERIFY, end<&Session::verify>},
+    {CKF_MESSAGE_ENCRYPT, end<&Session::message_encrypt>},
+    {CKF_MESSAGE_DECRYPT, end<&Session::message_decrypt>},
+    {CKF_MESSAGE_SIGN, end<&Session::message_sign>},
+    {CKF_MESSAGE_VERIFY, end<&Session::message_verify>},
 };
 
 }  // namespace
