@@ -16,8 +16,9 @@ using P = Parameter;
 using Type = CK_MECHANISM_TYPE;
 using Name = std::string_view;
 
-constexpr CK_FLAGS kSignVerify = CKF_SIGN | CKF_VERIFY;
+constexpr CK_FLAGS kSignVerify = CKF_SIGN | CKF_VERIFY | CKF_MESSAGE_SIGN | CKF_MESSAGE_VERIFY | CKF_MULTI_MESSAGE;
 constexpr CK_FLAGS kCrypt = CKF_ENCRYPT | CKF_DECRYPT;
+constexpr CK_FLAGS kSeal = kCrypt | CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT | CKF_MULTI_MESSAGE;
 constexpr CK_FLAGS kCurves = CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS;
 constexpr CK_ULONG kMostSecret = 4096;  // octets of a generic secret
 
@@ -52,8 +53,8 @@ constexpr Mechanism aes(Type type, Name name, CipherMode mode, P parameter = P::
   return {type, name, F::kCipher, {}, 16, 32, kCrypt, CKK_AES, parameter, mode};
 }
 constexpr Mechanism aes_mac(Type type, Name name, MacAlgorithm mac, P parameter = P::kNone, CK_ULONG most = 32,
-                            size_t octets = 0) {
-  return {type, name, F::kMac, {}, 16, most, kSignVerify, CKK_AES, parameter, {}, {}, mac, octets};
+                            size_t octets = 0, CK_FLAGS flags = kSignVerify) {
+  return {type, name, F::kMac, {}, 16, most, flags, CKK_AES, parameter, {}, {}, mac, octets};
 }
 
 #define M(type) type, #type
@@ -135,14 +136,14 @@ constexpr Mechanism kTable[] = {
     {M(CKM_AES_XTS), F::kCipher, {}, 32, 64, kCrypt, CKK_AES_XTS, P::kVector, CipherMode::kXts},
     {M(CKM_CHACHA20), F::kCipher, {}, 32, 32, kCrypt, CKK_CHACHA20, P::kChaCha20, CipherMode::kChaCha20},
 
-    {M(CKM_AES_GCM), F::kAead, {}, 16, 32, kCrypt, CKK_AES, P::kGcm, {}, AeadMode::kGcm},
-    {M(CKM_AES_CCM), F::kAead, {}, 16, 32, kCrypt, CKK_AES, P::kCcm, {}, AeadMode::kCcm},
+    {M(CKM_AES_GCM), F::kAead, {}, 16, 32, kSeal, CKK_AES, P::kGcm, {}, AeadMode::kGcm},
+    {M(CKM_AES_CCM), F::kAead, {}, 16, 32, kSeal, CKK_AES, P::kCcm, {}, AeadMode::kCcm},
     {M(CKM_CHACHA20_POLY1305),
      F::kAead,
      {},
      32,
      32,
-     kCrypt,
+     kSeal,
      CKK_CHACHA20,
      P::kChaCha20Poly1305,
      {},
@@ -150,7 +151,8 @@ constexpr Mechanism kTable[] = {
 
     aes_mac(M(CKM_AES_CMAC), MacAlgorithm::kCmac),
     aes_mac(M(CKM_AES_CMAC_GENERAL), MacAlgorithm::kCmac, P::kMacLength),
-    aes_mac(M(CKM_AES_GMAC), MacAlgorithm::kGmac, P::kGcm),
+    // Not for messages: one initialisation vector for several of them would give the key away.
+    aes_mac(M(CKM_AES_GMAC), MacAlgorithm::kGmac, P::kGcm, 32, 0, CKF_SIGN | CKF_VERIFY),
     aes_mac(M(CKM_AES_XCBC_MAC), MacAlgorithm::kXcbcMac, P::kNone, 16),
     aes_mac(M(CKM_AES_XCBC_MAC_96), MacAlgorithm::kXcbcMac, P::kNone, 16, 12),
 };
@@ -201,6 +203,9 @@ template CK_CHACHA20_PARAMS mechanism_parameter(const CK_MECHANISM&);
 template CK_GCM_PARAMS mechanism_parameter(const CK_MECHANISM&);
 template CK_CCM_PARAMS mechanism_parameter(const CK_MECHANISM&);
 template CK_SALSA20_CHACHA20_POLY1305_PARAMS mechanism_parameter(const CK_MECHANISM&);
+template CK_GCM_MESSAGE_PARAMS mechanism_parameter(const CK_MECHANISM&);
+template CK_CCM_MESSAGE_PARAMS mechanism_parameter(const CK_MECHANISM&);
+template CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS mechanism_parameter(const CK_MECHANISM&);
 
 Bytes parameter_octets(const void* from, size_t octets) {
   constexpr size_t kMost = size_t{16} << 20;

@@ -12,6 +12,7 @@ class KeySigner : public Signer {
  public:
   KeySigner(SignatureScheme scheme, std::shared_ptr<crypto::PrivateKey> key)
       : scheme_(std::move(scheme)), input_(scheme_), key_(std::move(key)) {}
+  std::unique_ptr<Signer> clone() const override { return std::make_unique<KeySigner>(*this); }
   size_t octets() const override { return scheme_.signature_octets(); }
   void update(ByteView part) override { input_.update(part); }
   Bytes finish() override { return scheme_.sign(*key_, input_.finish()); }
@@ -25,6 +26,7 @@ class KeySigner : public Signer {
 class KeyVerifier : public Verifier {
  public:
   explicit KeyVerifier(SignatureScheme scheme) : scheme_(std::move(scheme)), input_(scheme_) {}
+  std::unique_ptr<Verifier> clone() const override { return std::make_unique<KeyVerifier>(*this); }
   size_t octets() const override { return scheme_.signature_octets(); }
   void update(ByteView part) override { input_.update(part); }
   bool finish(ByteView signature) override { return scheme_.verify(input_.finish(), signature); }
@@ -51,6 +53,7 @@ struct ShownMac {
 class MacSigner : public Signer {
  public:
   explicit MacSigner(ShownMac mac) : mac_(std::move(mac)) {}
+  std::unique_ptr<Signer> clone() const override { return std::make_unique<MacSigner>(*this); }
   size_t octets() const override { return mac_.octets; }
   void update(ByteView part) override { mac_.mac.update(part); }
   Bytes finish() override { return mac_.finish(); }
@@ -62,6 +65,7 @@ class MacSigner : public Signer {
 class MacVerifier : public Verifier {
  public:
   explicit MacVerifier(ShownMac mac) : mac_(std::move(mac)) {}
+  std::unique_ptr<Verifier> clone() const override { return std::make_unique<MacVerifier>(*this); }
   size_t octets() const override { return mac_.octets; }
   void update(ByteView part) override { mac_.mac.update(part); }
   bool finish(ByteView signature) override { return constant_time_equal(mac_.finish(), signature); }
