@@ -8,6 +8,7 @@
 
 #include "pkcs11/cryptoki_3.h"
 #include "pkcs11/cryptoki_functions.h"
+#include "pkcs11/cryptoki_keys.h"
 
 // Vendor attributes (docs/pkcs11.md). 0x5654 is "VT".
 inline constexpr CK_ATTRIBUTE_TYPE kVtpmVendor = CKA_VENDOR_DEFINED | 0x56540000UL;

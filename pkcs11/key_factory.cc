@@ -26,13 +26,10 @@ Bytes wrap_point(ByteView point) {
   return der;
 }
 
-/// Accepts the DER form and, as several applications send it, the raw point.
-ByteView unwrap_point(ByteView value, size_t point_octets) {
-  if (value.size() == point_octets) return value;
-  store::DerReader reader(value);
-  auto string = reader.next(store::Tag::kOctetString);
-  if (string && reader.empty() && string->contents.size() == point_octets) return string->contents;
-  refuse(CKR_ATTRIBUTE_VALUE_INVALID, "CKA_EC_POINT is not an uncompressed point of the curve");
+ByteView require_point(ByteView value, crypto::Curve curve) {
+  const std::optional<ByteView> point = read_point(value, curve);
+  refuse_if(!point, CKR_ATTRIBUTE_VALUE_INVALID, "CKA_EC_POINT is not an uncompressed point of the curve");
+  return *point;
 }
 
 crypto::Curve curve_of(ByteView parameters) {
@@ -61,6 +58,15 @@ void default_use(Attributes& object, CK_ATTRIBUTE_TYPE use, bool able) {
 }
 
 }  // namespace
+
+std::optional<ByteView> read_point(ByteView value, crypto::Curve curve) {
+  const size_t octets = crypto::curve_point_octets(curve);
+  if (value.size() == octets) return value;
+  store::DerReader reader(value);
+  auto string = reader.next(store::Tag::kOctetString);
+  if (string && reader.empty() && string->contents.size() == octets) return string->contents;
+  return std::nullopt;
+}
 
 void describe_public_key(const PublicKey& key, Attributes& object) {
   const bool rsa = key.type() == crypto::KeyType::kRsa;
@@ -244,6 +250,18 @@ KeyPairDraft generate_key_pair(const Mechanism& mechanism, const Template& publi
   return pair;
 }
 
+Draft public_half_of(const Object& private_key, const Template& wanted, bool so) {
+  const CK_KEY_TYPE type = *private_key.shown.number(CKA_KEY_TYPE);
+  require_class(wanted, CKO_PUBLIC_KEY, type);
+  Draft draft = make_draft(Schema::of(CKO_PUBLIC_KEY, type), Making::kMake, wanted, so);
+  draft.shown.set_number(CKA_CLASS, CKO_PUBLIC_KEY);
+  draft.shown.set_number(CKA_KEY_TYPE, type);
+  if (draft.shown.get(CKA_ID).empty()) draft.shown.set(CKA_ID, private_key.shown.get(CKA_ID));
+  describe_public_key(*public_key_of(private_key), draft.shown);
+  describe_origin(draft.shown, /*local=*/false, 0);
+  return draft;
+}
+
 void complete_public_key(Draft& draft) {
   std::optional<PublicKey> key;
   try {
@@ -251,7 +269,7 @@ void complete_public_key(Draft& draft) {
       key = PublicKey::rsa(draft.shown.get(CKA_MODULUS), draft.shown.get(CKA_PUBLIC_EXPONENT));
     } else {
       const crypto::Curve curve = curve_of(draft.shown.get(CKA_EC_PARAMS));
-      key = PublicKey::ec(curve, unwrap_point(draft.shown.get(CKA_EC_POINT), 1 + 2 * crypto::curve_octets(curve)));
+      key = PublicKey::ec(curve, require_point(draft.shown.get(CKA_EC_POINT), curve));
     }
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kInvalidArgument) throw;
@@ -284,8 +302,8 @@ MadeKey import_ec(Draft& draft, const KeyMaking& making) {
   const crypto::Curve curve = curve_of(draft.shown.get(CKA_EC_PARAMS));
   auto key = SoftwareKey::import_ec(curve, draft.secret.get(CKA_VALUE));
   if (ByteView point = draft.shown.get(CKA_EC_POINT); !point.empty()) {
-    refuse_if(!equal(unwrap_point(point, 1 + 2 * crypto::curve_octets(curve)), key->public_key().point()),
-              CKR_TEMPLATE_INCONSISTENT, "CKA_EC_POINT is not the point of CKA_VALUE");
+    refuse_if(!equal(require_point(point, curve), key->public_key().point()), CKR_TEMPLATE_INCONSISTENT,
+              "CKA_EC_POINT is not the point of CKA_VALUE");
   }
   draft.secret = {};
   if (choose_resident(draft.shown, /*able=*/true, making)) {

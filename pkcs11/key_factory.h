@@ -34,6 +34,14 @@ KeyPairDraft generate_key_pair(const Mechanism& mechanism, const Template& publi
 void complete_public_key(Draft& draft);
 void import_private_key(Draft& draft, const KeyMaking& making);
 
+/// CKM_PUB_KEY_FROM_PRIV_KEY: the public half of a private key, as an object of its own. Throws Refusal with the
+/// template's error.
+Draft public_half_of(const Object& private_key, const Template& wanted, bool so);
+
+/// CKA_EC_POINT, or a point in a mechanism's parameter: raw, or in a DER OCTET STRING. Nothing when it is not as long
+/// as a point of the curve.
+std::optional<ByteView> read_point(ByteView value, crypto::Curve curve);
+
 /// The key behind a private key object; `secret` is its sealed part.
 std::shared_ptr<crypto::PrivateKey> open_private_key(const Object& object, const SecretAttributes& secret,
                                                      const std::shared_ptr<tpm::Engine>& engine);

@@ -14,6 +14,19 @@ bool allows(const Object& key, CK_MECHANISM_TYPE type) {
   return false;
 }
 
+void require_fit(const Object& key, CK_OBJECT_CLASS object_class, const Mechanism& mechanism, CK_RV refusal) {
+  if (mechanism.works_with_secret_keys()) object_class = CKO_SECRET_KEY;
+  refuse_if(key.object_class() != object_class || !mechanism.takes_key_type(*key.shown.number(CKA_KEY_TYPE)), refusal,
+            "the key is of another class or type than the mechanism works with");
+}
+
+void require_use(const Object& key, CK_ATTRIBUTE_TYPE use, const Mechanism& mechanism) {
+  if (!key.shown.flag(use)) {
+    refuse(CKR_KEY_FUNCTION_NOT_PERMITTED, attribute_name(use) + " of the key is CK_FALSE");
+  }
+  refuse_if(!allows(key, mechanism.type), CKR_MECHANISM_INVALID, "CKA_ALLOWED_MECHANISMS of the key leaves it out");
+}
+
 Reading keep(SecretBytes value) {
   Reading reading;
   reading.kept = std::move(value);
@@ -55,13 +68,15 @@ ObjectPtr require_key(Session& session, CK_OBJECT_HANDLE handle) {
 ObjectPtr require_key_for(Session& session, CK_OBJECT_HANDLE handle, CK_OBJECT_CLASS object_class,
                           CK_ATTRIBUTE_TYPE use, const Mechanism& mechanism) {
   ObjectPtr key = require_key(session, handle);
-  if (mechanism.works_with_secret_keys()) object_class = CKO_SECRET_KEY;
-  refuse_if(key->object_class() != object_class || !mechanism.takes_key_type(*key->shown.number(CKA_KEY_TYPE)),
-            CKR_KEY_TYPE_INCONSISTENT, "the key is of another class or type than the mechanism works with");
-  if (!key->shown.flag(use)) {
-    refuse(CKR_KEY_FUNCTION_NOT_PERMITTED, attribute_name(use) + " of the key is CK_FALSE");
-  }
-  refuse_if(!allows(*key, mechanism.type), CKR_MECHANISM_INVALID, "CKA_ALLOWED_MECHANISMS of the key leaves it out");
+  require_fit(*key, object_class, mechanism, CKR_KEY_TYPE_INCONSISTENT);
+  require_use(*key, use, mechanism);
+  return key;
+}
+
+ObjectPtr require_base_key(Session& session, CK_OBJECT_HANDLE handle, const Mechanism& mechanism) {
+  ObjectPtr key = require_key(session, handle);
+  require_fit(*key, CKO_PRIVATE_KEY, mechanism, CKR_KEY_TYPE_INCONSISTENT);
+  if (mechanism.family != Family::kPublicFromPrivate) require_use(*key, CKA_DERIVE, mechanism);
   return key;
 }
 

@@ -1,5 +1,6 @@
 #include "pkcs11/mechanism.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "pkcs11/refusal.h"
@@ -57,12 +58,19 @@ constexpr Mechanism aes_mac(Type type, Name name, MacAlgorithm mac, P parameter 
   return {type, name, F::kMac, {}, 16, most, flags, CKK_AES, parameter, {}, {}, mac, octets};
 }
 
+/// Derivation from a secret key of any type, unless the row says which.
+constexpr Mechanism derive(Type type, Name name, F family, std::optional<Hash> hash = {},
+                           CK_KEY_TYPE key = kAnySecretKey, CK_ULONG least = 1, CK_ULONG most = kMostSecret) {
+  return {type, name, family, hash, least, most, CKF_DERIVE, key, P::kOfTheFamily};
+}
+
 #define M(type) type, #type
-// What each hash brings along: the digest, HMAC with its whole and with a shortened result, and keys for it.
-#define HASH(stem, hash, key)                                         \
+// What each hash brings along: the digest, HMAC with its whole and with a shortened result, keys for it, and the
+// derivation of a key by its digest.
+#define HASH(stem, hash, key, derivation)                             \
   digest(M(CKM_##stem), hash), hmac(M(CKM_##stem##_HMAC), hash, key), \
       hmac(M(CKM_##stem##_HMAC_GENERAL), hash, key, P::kMacLength),   \
-      secret(M(CKM_##stem##_KEY_GEN), key, 1, kMostSecret, hash)
+      secret(M(CKM_##stem##_KEY_GEN), key, 1, kMostSecret, hash), derive(M(CKM_##derivation), F::kDigestKey, hash)
 
 constexpr Mechanism kTable[] = {
     rsa(M(CKM_RSA_PKCS_KEY_PAIR_GEN), F::kRsaKeyPair, {}, CKF_GENERATE_KEY_PAIR),
@@ -102,21 +110,21 @@ constexpr Mechanism kTable[] = {
     ecdsa(M(CKM_ECDSA_SHA3_384), Hash::kSha3_384),
     ecdsa(M(CKM_ECDSA_SHA3_512), Hash::kSha3_512),
 
-    HASH(SHA_1, Hash::kSha1, CKK_SHA_1_HMAC),
-    HASH(SHA224, Hash::kSha224, CKK_SHA224_HMAC),
-    HASH(SHA256, Hash::kSha256, CKK_SHA256_HMAC),
-    HASH(SHA384, Hash::kSha384, CKK_SHA384_HMAC),
-    HASH(SHA512, Hash::kSha512, CKK_SHA512_HMAC),
-    HASH(SHA512_224, Hash::kSha512_224, CKK_SHA512_224_HMAC),
-    HASH(SHA512_256, Hash::kSha512_256, CKK_SHA512_256_HMAC),
-    HASH(SHA3_224, Hash::kSha3_224, CKK_SHA3_224_HMAC),
-    HASH(SHA3_256, Hash::kSha3_256, CKK_SHA3_256_HMAC),
-    HASH(SHA3_384, Hash::kSha3_384, CKK_SHA3_384_HMAC),
-    HASH(SHA3_512, Hash::kSha3_512, CKK_SHA3_512_HMAC),
-    HASH(BLAKE2B_160, Hash::kBlake2b160, CKK_BLAKE2B_160_HMAC),
-    HASH(BLAKE2B_256, Hash::kBlake2b256, CKK_BLAKE2B_256_HMAC),
-    HASH(BLAKE2B_384, Hash::kBlake2b384, CKK_BLAKE2B_384_HMAC),
-    HASH(BLAKE2B_512, Hash::kBlake2b512, CKK_BLAKE2B_512_HMAC),
+    HASH(SHA_1, Hash::kSha1, CKK_SHA_1_HMAC, SHA1_KEY_DERIVATION),
+    HASH(SHA224, Hash::kSha224, CKK_SHA224_HMAC, SHA224_KEY_DERIVATION),
+    HASH(SHA256, Hash::kSha256, CKK_SHA256_HMAC, SHA256_KEY_DERIVATION),
+    HASH(SHA384, Hash::kSha384, CKK_SHA384_HMAC, SHA384_KEY_DERIVATION),
+    HASH(SHA512, Hash::kSha512, CKK_SHA512_HMAC, SHA512_KEY_DERIVATION),
+    HASH(SHA512_224, Hash::kSha512_224, CKK_SHA512_224_HMAC, SHA512_224_KEY_DERIVATION),
+    HASH(SHA512_256, Hash::kSha512_256, CKK_SHA512_256_HMAC, SHA512_256_KEY_DERIVATION),
+    HASH(SHA3_224, Hash::kSha3_224, CKK_SHA3_224_HMAC, SHA3_224_KEY_DERIVATION),
+    HASH(SHA3_256, Hash::kSha3_256, CKK_SHA3_256_HMAC, SHA3_256_KEY_DERIVATION),
+    HASH(SHA3_384, Hash::kSha3_384, CKK_SHA3_384_HMAC, SHA3_384_KEY_DERIVATION),
+    HASH(SHA3_512, Hash::kSha3_512, CKK_SHA3_512_HMAC, SHA3_512_KEY_DERIVATION),
+    HASH(BLAKE2B_160, Hash::kBlake2b160, CKK_BLAKE2B_160_HMAC, BLAKE2B_160_KEY_DERIVE),
+    HASH(BLAKE2B_256, Hash::kBlake2b256, CKK_BLAKE2B_256_HMAC, BLAKE2B_256_KEY_DERIVE),
+    HASH(BLAKE2B_384, Hash::kBlake2b384, CKK_BLAKE2B_384_HMAC, BLAKE2B_384_KEY_DERIVE),
+    HASH(BLAKE2B_512, Hash::kBlake2b512, CKK_BLAKE2B_512_HMAC, BLAKE2B_512_KEY_DERIVE),
 
     secret(M(CKM_GENERIC_SECRET_KEY_GEN), CKK_GENERIC_SECRET, 8, 8 * kMostSecret),  // in bits
     secret(M(CKM_AES_KEY_GEN), CKK_AES, 16, 32),
@@ -155,11 +163,45 @@ constexpr Mechanism kTable[] = {
     aes_mac(M(CKM_AES_GMAC), MacAlgorithm::kGmac, P::kGcm, 32, 0, CKF_SIGN | CKF_VERIFY),
     aes_mac(M(CKM_AES_XCBC_MAC), MacAlgorithm::kXcbcMac, P::kNone, 16),
     aes_mac(M(CKM_AES_XCBC_MAC_96), MacAlgorithm::kXcbcMac, P::kNone, 16, 12),
+
+    ec(M(CKM_ECDH1_DERIVE), F::kEcdh, {}, CKF_DERIVE),
+    ec(M(CKM_ECDH1_COFACTOR_DERIVE), F::kEcdh, {}, CKF_DERIVE),
+    derive(M(CKM_HKDF_DERIVE), F::kHkdf),
+    derive(M(CKM_HKDF_DATA), F::kHkdfData),
+    secret(M(CKM_HKDF_KEY_GEN), CKK_HKDF, 1, kMostSecret),
+    derive(M(CKM_SP800_108_COUNTER_KDF), F::kKbkdf),
+    derive(M(CKM_SP800_108_FEEDBACK_KDF), F::kKbkdf),
+    derive(M(CKM_SP800_108_DOUBLE_PIPELINE_KDF), F::kKbkdf),
+    {M(CKM_PKCS5_PBKD2), F::kPbkdf2, {}, 1, kMostSecret, CKF_GENERATE, kNoKey, P::kOfTheFamily},
+    derive(M(CKM_CONCATENATE_BASE_AND_KEY), F::kConcatenateKey),
+    derive(M(CKM_CONCATENATE_BASE_AND_DATA), F::kConcatenateData),
+    derive(M(CKM_CONCATENATE_DATA_AND_BASE), F::kPrependData),
+    derive(M(CKM_XOR_BASE_AND_DATA), F::kXorData),
+    derive(M(CKM_EXTRACT_KEY_FROM_KEY), F::kExtractBits),
+    derive(M(CKM_AES_ECB_ENCRYPT_DATA), F::kEncryptData, {}, CKK_AES, 16, 32),
+    derive(M(CKM_AES_CBC_ENCRYPT_DATA), F::kEncryptData, {}, CKK_AES, 16, 32),
+    derive(M(CKM_TLS12_MASTER_KEY_DERIVE), F::kTlsMaster, {}, CKK_GENERIC_SECRET, 48, 48),
+    derive(M(CKM_TLS12_MASTER_KEY_DERIVE_DH), F::kTlsMaster, {}, CKK_GENERIC_SECRET),
+    derive(M(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE), F::kTlsExtendedMaster, {}, CKK_GENERIC_SECRET, 48, 48),
+    derive(M(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE_DH), F::kTlsExtendedMaster, {}, CKK_GENERIC_SECRET),
+    derive(M(CKM_TLS12_KEY_AND_MAC_DERIVE), F::kTlsKeyMaterial, {}, CKK_GENERIC_SECRET, 48, 48),
+    derive(M(CKM_TLS12_KEY_SAFE_DERIVE), F::kTlsKeyMaterial, {}, CKK_GENERIC_SECRET, 48, 48),
+    derive(M(CKM_TLS_KDF), F::kTlsKdf, {}, CKK_GENERIC_SECRET),
+    derive(M(CKM_TLS12_KDF), F::kTlsKdf, {}, CKK_GENERIC_SECRET),
+    {M(CKM_TLS_MAC), F::kTlsMac, {}, 1, kMostSecret, kSignVerify, CKK_GENERIC_SECRET, P::kOfTheFamily},
+    {M(CKM_TLS12_MAC), F::kTlsMac, {}, 1, kMostSecret, kSignVerify, CKK_GENERIC_SECRET, P::kOfTheFamily},
+    {M(CKM_PUB_KEY_FROM_PRIV_KEY), F::kPublicFromPrivate, {}, 0, 0, CKF_DERIVE, kAnyPrivateKey},
 };
 #undef HASH
 #undef M
 
 }  // namespace
+
+bool Mechanism::works_with_secret_keys() const {
+  constexpr CK_KEY_TYPE kOthers[] = {kNoKey,  kAnyPrivateKey, CKK_RSA,        CKK_EC,
+                                     CKK_DSA, CKK_DH,         CKK_EC_EDWARDS, CKK_EC_MONTGOMERY};
+  return std::find(std::begin(kOthers), std::end(kOthers), key_type) == std::end(kOthers);
+}
 
 std::span<const Mechanism> mechanisms() { return kTable; }
 
@@ -187,32 +229,24 @@ void require_no_parameter(const CK_MECHANISM& mechanism) {
   refuse_if(mechanism.ulParameterLen != 0, CKR_MECHANISM_PARAM_INVALID, "this mechanism takes no parameter");
 }
 
-template <typename T>
-T mechanism_parameter(const CK_MECHANISM& mechanism) {
-  refuse_if(!mechanism.pParameter || mechanism.ulParameterLen != sizeof(T), CKR_MECHANISM_PARAM_INVALID,
+void copy_parameter(const CK_MECHANISM& mechanism, void* to, size_t size) {
+  refuse_if(!mechanism.pParameter || mechanism.ulParameterLen != size, CKR_MECHANISM_PARAM_INVALID,
             "the mechanism's parameter is missing or has a wrong size");
-  T parameter;
-  std::memcpy(&parameter, mechanism.pParameter, sizeof parameter);
-  return parameter;
+  std::memcpy(to, mechanism.pParameter, size);
 }
-template CK_RSA_PKCS_PSS_PARAMS mechanism_parameter(const CK_MECHANISM&);
-template CK_RSA_PKCS_OAEP_PARAMS mechanism_parameter(const CK_MECHANISM&);
-template CK_MAC_GENERAL_PARAMS mechanism_parameter(const CK_MECHANISM&);
-template CK_AES_CTR_PARAMS mechanism_parameter(const CK_MECHANISM&);
-template CK_CHACHA20_PARAMS mechanism_parameter(const CK_MECHANISM&);
-template CK_GCM_PARAMS mechanism_parameter(const CK_MECHANISM&);
-template CK_CCM_PARAMS mechanism_parameter(const CK_MECHANISM&);
-template CK_SALSA20_CHACHA20_POLY1305_PARAMS mechanism_parameter(const CK_MECHANISM&);
-template CK_GCM_MESSAGE_PARAMS mechanism_parameter(const CK_MECHANISM&);
-template CK_CCM_MESSAGE_PARAMS mechanism_parameter(const CK_MECHANISM&);
-template CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS mechanism_parameter(const CK_MECHANISM&);
 
-Bytes parameter_octets(const void* from, size_t octets) {
+void copy_structure(const void* from, void* to, size_t size) {
+  refuse_if(!from, CKR_MECHANISM_PARAM_INVALID, "the mechanism's parameter has a null pointer");
+  std::memcpy(to, from, size);
+}
+
+Bytes parameter_octets(const void* from, size_t octets) { return to_bytes(parameter_view(from, octets)); }
+
+ByteView parameter_view(const void* from, size_t octets) {
   constexpr size_t kMost = size_t{16} << 20;
   refuse_if(!from && octets, CKR_MECHANISM_PARAM_INVALID, "the mechanism's parameter has a length but a null pointer");
   refuse_if(octets > kMost, CKR_MECHANISM_PARAM_INVALID, "a length in the mechanism's parameter is absurd");
-  const auto* first = static_cast<const uint8_t*>(from);
-  return {first, first + octets};
+  return {static_cast<const uint8_t*>(from), octets};
 }
 
 std::optional<Hash> hash_of_mechanism(CK_MECHANISM_TYPE type) {

@@ -86,8 +86,10 @@ constexpr Rule kKeyOfPair[] = {
     {CKA_PUBLIC_KEY_INFO, kNotGenerate, D::kNone},
 };
 constexpr Rule kPublicKey[] = {
-    {CKA_ENCRYPT, kModify, D::kNone}, {CKA_VERIFY, kModify, D::kNone}, {CKA_VERIFY_RECOVER, kModify, D::kFalse},
-    {CKA_WRAP, kModify, D::kFalse},   {CKA_DERIVE, kModify, D::kNone}, {CKA_TRUSTED, kModify | kSoOnly, D::kFalse},
+    {CKA_ENCRYPT, kModify, D::kNone},         {CKA_VERIFY, kModify, D::kNone},
+    {CKA_VERIFY_RECOVER, kModify, D::kFalse}, {CKA_WRAP, kModify, D::kFalse},
+    {CKA_DERIVE, kModify, D::kNone},          {CKA_TRUSTED, kModify | kSoOnly, D::kFalse},
+    {CKA_WRAP_TEMPLATE, kOptional, D::kNone},
 };
 constexpr Rule kPrivateKey[] = {
     {CKA_SENSITIVE, kModify | kOnlyUp, D::kTrue},
@@ -102,6 +104,8 @@ constexpr Rule kPrivateKey[] = {
     {CKA_WRAP_WITH_TRUSTED, kModify | kOnlyUp, D::kFalse},
     // Fixed for life: a key that asks for the PIN at each use must not be talked out of it.
     {CKA_ALWAYS_AUTHENTICATE, 0, D::kFalse},
+    {CKA_UNWRAP_TEMPLATE, kOptional, D::kNone},
+    {CKA_DERIVE_TEMPLATE, kOptional, D::kNone},
     {CKA_VTPM_RESIDENT, kOptional, D::kNone},
     {CKA_VTPM_AUTH, kNotCreate | kNotGenerate | kSecret | kModify, D::kNone},  // of a persistent key
 };
@@ -124,6 +128,9 @@ constexpr Rule kSecretKey[] = {
     {CKA_CHECK_VALUE, kOptional, D::kNone},
     {CKA_VALUE, kNeedCreate | kNotGenerate | kSecret, D::kNone},
     {CKA_VALUE_LEN, kNotCreate, D::kNone},
+    {CKA_WRAP_TEMPLATE, kOptional, D::kNone},
+    {CKA_UNWRAP_TEMPLATE, kOptional, D::kNone},
+    {CKA_DERIVE_TEMPLATE, kOptional, D::kNone},
     {CKA_VTPM_RESIDENT, kOptional, D::kNone},
 };
 
@@ -271,7 +278,7 @@ const Schema* Schema::find(const Attributes& object) {
 }
 
 Draft make_draft(const Schema& schema, Making making, const Template& object, bool so) {
-  const uint32_t need = making == Making::kCreate ? kNeedCreate : kNeedGenerate;
+  const uint32_t need = making == Making::kCreate ? +kNeedCreate : making == Making::kGenerate ? +kNeedGenerate : 0u;
   const uint32_t must_not = making == Making::kCreate ? kNotCreate : kNotGenerate;
   Draft draft;
   for (const Template::Row& row : object) {

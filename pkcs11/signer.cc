@@ -1,5 +1,6 @@
 #include "pkcs11/signer.h"
 
+#include "crypto/tls_prf.h"
 #include "pkcs11/refusal.h"
 #include "pkcs11/signature.h"
 
@@ -74,6 +75,61 @@ class MacVerifier : public Verifier {
   ShownMac mac_;
 };
 
+// --- TLS 1.2: verify_data of a Finished message (RFC 5246, 7.4.9) ---
+
+struct TlsMac {
+  crypto::Hash hash;
+  std::string_view label;
+  size_t octets;
+  SecretBytes master;
+  Bytes handshake_hash;
+
+  void update(ByteView part) {
+    refuse_if(part.size() > kMost - handshake_hash.size(), CKR_DATA_LEN_RANGE, "this is no hash of a handshake");
+    append(handshake_hash, part);
+  }
+  Bytes finish() { return to_bytes(crypto::tls12_prf(hash, master, label, handshake_hash, octets)); }
+
+ private:
+  static constexpr size_t kMost = 1024;
+};
+
+class TlsMacSigner : public Signer {
+ public:
+  explicit TlsMacSigner(TlsMac mac) : mac_(std::move(mac)) {}
+  size_t octets() const override { return mac_.octets; }
+  void update(ByteView part) override { mac_.update(part); }
+  Bytes finish() override { return mac_.finish(); }
+
+ private:
+  TlsMac mac_;
+};
+
+class TlsMacVerifier : public Verifier {
+ public:
+  explicit TlsMacVerifier(TlsMac mac) : mac_(std::move(mac)) {}
+  size_t octets() const override { return mac_.octets; }
+  void update(ByteView part) override { mac_.update(part); }
+  bool finish(ByteView signature) override { return constant_time_equal(mac_.finish(), signature); }
+
+ private:
+  TlsMac mac_;
+};
+
+TlsMac make_tls_mac(const Session& session, const CK_MECHANISM& mechanism, const Object& key) {
+  constexpr CK_ULONG kServer = 1, kClient = 2, kLeast = 12, kMost = 64;
+  const auto given = mechanism_parameter<CK_TLS_MAC_PARAMS>(mechanism);
+  const std::optional<crypto::Hash> hash = hash_of_mechanism(given.prfHashMechanism);
+  refuse_if(!hash || (given.ulServerOrClient != kServer && given.ulServerOrClient != kClient) ||
+                given.ulMacLength < kLeast || given.ulMacLength > kMost,
+            CKR_MECHANISM_PARAM_INVALID, "TLS 1.2: an unknown hash or side, or not 12 to 64 octets");
+  return {*hash,
+          given.ulServerOrClient == kServer ? "server finished" : "client finished",
+          given.ulMacLength,
+          SecretBytes(session.token->secret_of(key).get(CKA_VALUE)),
+          {}};
+}
+
 /// How many octets of the code the parameter asks for; 0 for all. GMAC: `iv` from the parameter too.
 size_t mac_parameter(const Mechanism& row, const CK_MECHANISM& mechanism, Bytes& iv) {
   switch (row.parameter) {
@@ -116,6 +172,7 @@ ShownMac make_mac(const Session& session, const Mechanism& row, const CK_MECHANI
 
 std::unique_ptr<Signer> make_signer(const Session& session, const Mechanism& row, const CK_MECHANISM& mechanism,
                                     const Object& key) {
+  if (row.family == Family::kTlsMac) return std::make_unique<TlsMacSigner>(make_tls_mac(session, mechanism, key));
   if (row.works_with_secret_keys()) return std::make_unique<MacSigner>(make_mac(session, row, mechanism, key));
   return std::make_unique<KeySigner>(SignatureScheme(row, mechanism, *public_key_of(key)),
                                      session.token->private_key(key));
@@ -123,6 +180,7 @@ std::unique_ptr<Signer> make_signer(const Session& session, const Mechanism& row
 
 std::unique_ptr<Verifier> make_verifier(const Session& session, const Mechanism& row, const CK_MECHANISM& mechanism,
                                         const Object& key) {
+  if (row.family == Family::kTlsMac) return std::make_unique<TlsMacVerifier>(make_tls_mac(session, mechanism, key));
   if (row.works_with_secret_keys()) return std::make_unique<MacVerifier>(make_mac(session, row, mechanism, key));
   return std::make_unique<KeyVerifier>(SignatureScheme(row, mechanism, *public_key_of(key)));
 }

@@ -2,12 +2,12 @@
 #include <algorithm>
 #include <set>
 
-#include "tests/conformance/symmetric.h"
+#include "tests/conformance/keys.h"
 
 namespace vtpm::conformance {
 namespace {
 
-enum Type { kNone, kRsa, kEc, kAes, kAes128, kXts, kChaCha20, kGeneric, kHmac };
+enum Type { kNone, kRsa, kEc, kAes, kAes128, kXts, kChaCha20, kGeneric, kHmac, kSecret };
 
 struct Row {
   CK_MECHANISM_TYPE mechanism;
@@ -77,6 +77,33 @@ const Row kNamedRows[] = {
     {CKM_AES_GMAC, kAes, kSignVerify},
     {CKM_AES_XCBC_MAC, kAes128, kSignVerify},
     {CKM_AES_XCBC_MAC_96, kAes128, kSignVerify},
+    {CKM_ECDH1_DERIVE, kEc, CKF_DERIVE},
+    {CKM_ECDH1_COFACTOR_DERIVE, kEc, CKF_DERIVE},
+    {CKM_HKDF_DERIVE, kSecret, CKF_DERIVE},
+    {CKM_HKDF_DATA, kSecret, CKF_DERIVE},
+    {CKM_HKDF_KEY_GEN, kSecret, CKF_GENERATE},
+    {CKM_SP800_108_COUNTER_KDF, kSecret, CKF_DERIVE},
+    {CKM_SP800_108_FEEDBACK_KDF, kSecret, CKF_DERIVE},
+    {CKM_SP800_108_DOUBLE_PIPELINE_KDF, kSecret, CKF_DERIVE},
+    {CKM_PKCS5_PBKD2, kSecret, CKF_GENERATE},
+    {CKM_CONCATENATE_BASE_AND_KEY, kSecret, CKF_DERIVE},
+    {CKM_CONCATENATE_BASE_AND_DATA, kSecret, CKF_DERIVE},
+    {CKM_CONCATENATE_DATA_AND_BASE, kSecret, CKF_DERIVE},
+    {CKM_XOR_BASE_AND_DATA, kSecret, CKF_DERIVE},
+    {CKM_EXTRACT_KEY_FROM_KEY, kSecret, CKF_DERIVE},
+    {CKM_AES_ECB_ENCRYPT_DATA, kAes, CKF_DERIVE},
+    {CKM_AES_CBC_ENCRYPT_DATA, kAes, CKF_DERIVE},
+    {CKM_TLS12_MASTER_KEY_DERIVE, kSecret, CKF_DERIVE},
+    {CKM_TLS12_MASTER_KEY_DERIVE_DH, kSecret, CKF_DERIVE},
+    {CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE, kSecret, CKF_DERIVE},
+    {CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE_DH, kSecret, CKF_DERIVE},
+    {CKM_TLS12_KEY_AND_MAC_DERIVE, kSecret, CKF_DERIVE},
+    {CKM_TLS12_KEY_SAFE_DERIVE, kSecret, CKF_DERIVE},
+    {CKM_TLS_KDF, kSecret, CKF_DERIVE},
+    {CKM_TLS12_KDF, kSecret, CKF_DERIVE},
+    {CKM_TLS_MAC, kSecret, kSignVerify},
+    {CKM_TLS12_MAC, kSecret, kSignVerify},
+    {CKM_PUB_KEY_FROM_PRIV_KEY, kNone, CKF_DERIVE},
 };
 
 /// And what each hash brings along.
@@ -88,6 +115,7 @@ const std::vector<Row>& rows() {
       result.push_back({hash.hmac, kHmac, kSignVerify});
       result.push_back({hash.hmac_general, kHmac, kSignVerify});
       result.push_back({hash.key_gen, kHmac, CKF_GENERATE});
+      result.push_back({hash.key_derivation, kSecret, CKF_DERIVE});
     }
     return result;
   }();
@@ -145,6 +173,13 @@ Mechanism with_its_parameter(CK_MECHANISM_TYPE type) {
       return Mechanism::with_parameter(type,
                                        octets_of(CK_SALSA20_CHACHA20_POLY1305_PARAMS{some.data(), 12, nullptr, 0}));
 
+    case CKM_TLS_MAC:
+    case CKM_TLS12_MAC:
+      return Mechanism::with_parameter(type, octets_of(CK_TLS_MAC_PARAMS{CKM_SHA256, 12, 1}));
+    case CKM_PKCS5_PBKD2:
+      return Mechanism::with_parameter(
+          type, octets_of(CK_PKCS5_PBKD2_PARAMS2{CKZ_SALT_SPECIFIED, some.data(), 16, 1, CKP_PKCS5_PBKD2_HMAC_SHA256,
+                                                 nullptr, 0, some.data(), 8}));
     case CKM_RSA_PKCS_OAEP:
       return Mechanism::oaep(CKM_SHA256, CKG_MGF1_SHA256);
     case CKM_RSA_PKCS_PSS:
@@ -253,6 +288,7 @@ TEST_F(Mechanisms, TheFlagsAreExact) {
                                         {kXts, same(secret_key(session, CKK_AES_XTS, two_keys))},
                                         {kChaCha20, same(secret_key(session, CKK_CHACHA20, Bytes(32, 1)))},
                                         {kGeneric, same(secret_key(session, CKK_GENERIC_SECRET, Bytes(16, 1)))},
+                                        {kSecret, same(secret_key(session, CKK_GENERIC_SECRET, Bytes(48, 1)))},
                                         {kHmac, same(secret_key(session, CKK_GENERIC_SECRET, Bytes(16, 1)))}};
   for (const Row& row : rows()) {
     SCOPED_TRACE(row.mechanism);
@@ -269,7 +305,8 @@ TEST_F(Mechanisms, TheFlagsAreExact) {
     expect_as_flagged(CKF_DECRYPT, "C_DecryptInit", p11->C_DecryptInit(fresh(), mechanism.get(), pair.private_key));
     expect_as_flagged(CKF_DIGEST, "C_DigestInit", p11->C_DigestInit(fresh(), mechanism.get()));
     const Template octets = {{CKA_VALUE_LEN, 32}};
-    expect_as_flagged(CKF_GENERATE, "C_GenerateKey", try_generate_key(session, row.mechanism, octets));
+    expect_as_flagged(CKF_GENERATE, "C_GenerateKey", try_generate_key(session, mechanism, octets));
+    EXPECT_EQ(try_derive(session, mechanism, pair.private_key, {}) == CKR_MECHANISM_INVALID, !(flags & CKF_DERIVE));
     if (!(flags & CKF_GENERATE_KEY_PAIR)) {
       EXPECT_RV(CKR_MECHANISM_INVALID, session.try_generate(mechanism, {{CKA_MODULUS_BITS, 1024}}, {}));
     }
