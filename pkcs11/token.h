@@ -36,9 +36,10 @@ class Token {
     std::string serial;
     CK_SLOT_ID slot = 0;
   };
-  /// Creates the store (or replaces it), with a new TPM inside. Throws Error.
+  /// Creates the store (or replaces it), with a new TPM inside, or with the one whose state `predecessor` is, cleared
+  /// for a new owner (tpm/identity.h). Throws Error.
   static void initialise(const std::string& path, const Config& config, const Identity& identity, ByteView so_pin,
-                         bool replace);
+                         bool replace, ByteView predecessor = {});
   /// Throws Error: kNotAStore, kCorrupt, kTooNew, kIo …
   static std::shared_ptr<Token> open(const std::string& path, const Config& config);
   ~Token();
@@ -65,6 +66,8 @@ class Token {
   void login(Who who, ByteView pin);
   void authenticate(ByteView pin);  // CKU_CONTEXT_SPECIFIC: checks the PIN of whoever is logged in
   void check_so_pin(ByteView pin);  // C_InitToken
+  /// The same, and the TPM's state for `initialise` to keep its identity from.
+  SecretBytes surrender(ByteView so_pin);
   void logout();
   void init_user_pin(ByteView pin);
   void change_pin(store::Role role, ByteView old_pin, ByteView new_pin);

@@ -19,11 +19,17 @@
 
 struct TPM2B_PUBLIC;
 struct TPM2B_SENSITIVE;
+struct TPML_PCR_SELECTION;
 
 namespace vtpm::tpm {
 
 class Instance;
 class LoadedKeys;
+
+/// What the TPM says and a key has signed: TPMS_ATTEST and TPMT_SIGNATURE, marshalled.
+struct Attested {
+  Bytes info, signature;
+};
 
 class Commands {
  public:
@@ -72,8 +78,18 @@ class Commands {
   /// x coordinate, `octets` long.
   SecretBytes ecdh_zgen(uint32_t key, ByteView auth, ByteView x, ByteView y, size_t octets);
 
+  // --- chapters 18, 22: attestation; `signer` has an empty auth value, `nonce` at most 64 octets ---
+  Attested certify(uint32_t object, ByteView auth, uint32_t signer, ByteView nonce);
+  /// With what TPM2_Create answered. Throws kTpm when the ticket is not this TPM's for this object.
+  Attested certify_creation(uint32_t object, const KeyBlob& key, uint32_t signer, ByteView nonce);
+  Attested quote(uint32_t signer, const TPML_PCR_SELECTION& selection, ByteView nonce);
+  /// The values of the selected PCRs that exist, in the order of a quote's digest.
+  std::vector<Bytes> pcr_read(const TPML_PCR_SELECTION& selection);
+
   // --- chapter 24: hierarchies ---
   void hierarchy_change_auth(uint32_t hierarchy, ByteView auth, ByteView fresh);
+  /// TPM2_Clear by the platform, which is ours: a new owner. The endorsement seed stays.
+  void clear();
 
   // --- chapter 30: capabilities ---
   /// TPMA_PERMANENT (Part 2, 8.6): which auth values are set.

@@ -68,7 +68,7 @@ TEST_F(TpmObjects, ACertificateInNvIsACertificateBeforeLoginToo) {
   std::ifstream file(VTPM_TEST_DATA "/crypto/certificate.der", std::ios::binary);
   const Bytes certificate{std::istreambuf_iterator<char>(file), {}};
   ASSERT_FALSE(certificate.empty());
-  constexpr CK_ULONG kEkCertificate = 0x01C00002;
+  constexpr CK_ULONG kEkCertificate = 0x01C00016;  // P-384; the token has those of RSA-2048 and P-256
   const Bytes padded = certificate + Bytes(100, 0xFF);
   const auto area = session.create(kArea.with({{kVtpmNvIndex, kEkCertificate}, {CKA_VALUE, padded}}));
   library.restart();
