@@ -4,9 +4,11 @@ _vtpm_token() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} word command=''
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
-      init | list | store | check | dump | swtpm | import | export | ca | create | certify) command="$command${command:+ }$word" ;;
+      init | list | store | check | dump | swtpm | import | export | ca | create | certify | keyslot | add-key | del-key | change | amend) command="$command${command:+ }$word" ;;
     esac
   done
+  local opens='--as --pin-file --pin-fd --key-file --key-fd --key-format'
+  local fresh='--new-pin-file --new-pin-fd --new-key-file --new-key-fd --generate'
   case $previous in
     --directory)
       mapfile -t COMPREPLY < <(compgen -d -- "$current")
@@ -14,20 +16,34 @@ _vtpm_token() {
       return
       ;;
     --key-format) mapfile -t COMPREPLY < <(compgen -W 'hex binary' -- "$current") && return ;;
-    --kdf) mapfile -t COMPREPLY < <(compgen -W 'pbkdf2 sha512' -- "$current") && return ;;
+    --kdf)
+      case $command in
+        keyslot*) mapfile -t COMPREPLY < <(compgen -W 'argon2id pbkdf2' -- "$current") ;;
+        *) mapfile -t COMPREPLY < <(compgen -W 'pbkdf2 sha512' -- "$current") ;;
+      esac
+      return
+      ;;
+    --as) mapfile -t COMPREPLY < <(compgen -W 'user so keyfile' -- "$current") && return ;;
+    --role) mapfile -t COMPREPLY < <(compgen -W 'user recovery keyfile so' -- "$current") && return ;;
     --mode) mapfile -t COMPREPLY < <(compgen -W 'aes-cbc aes-256-cbc' -- "$current") && return ;;
-    --pin-file | --so-pin-file | --key-file | --passphrase-file | --owner-auth-file | --endorsement-auth-file | --lockout-auth-file)
+    --pin-file | --so-pin-file | --new-pin-file | --old-pin-file | --key-file | --new-key-file | --old-key-file | --input | --passphrase-file | --owner-auth-file | --endorsement-auth-file | --lockout-auth-file)
       mapfile -t COMPREPLY < <(compgen -f -- "$current")
       compopt -o filenames
       return
       ;;
-    --label | --name | --token | --so-pin-fd | --pin-fd) return ;;
+    --label | --name | --token | --so-pin-fd | --pin-fd | --new-pin-fd | --old-pin-fd | --key-fd | --new-key-fd | --old-key-fd | --keyslot | --iter-time) return ;;
   esac
   case $command in
-    '') mapfile -t COMPREPLY < <(compgen -W 'init list store ca swtpm --help --version' -- "$current") ;;
+    '') mapfile -t COMPREPLY < <(compgen -W 'init list store keyslot ca swtpm --help --version' -- "$current") ;;
     init) mapfile -t COMPREPLY < <(compgen -W '--label --so-pin-file --so-pin-fd --pin-file --pin-fd --json --help' -- "$current") ;;
     list) mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$current") ;;
     store) mapfile -t COMPREPLY < <(compgen -W 'check dump --help' -- "$current") ;;
+    keyslot) mapfile -t COMPREPLY < <(compgen -W 'list add-key del-key change amend --help' -- "$current") ;;
+    'keyslot list') mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$current") ;;
+    'keyslot add-key') mapfile -t COMPREPLY < <(compgen -W "$opens --role --keyslot $fresh --kdf --iter-time --json --help" -- "$current") ;;
+    'keyslot del-key') mapfile -t COMPREPLY < <(compgen -W "$opens --keyslot --old-pin-file --old-pin-fd --old-key-file --old-key-fd --json --help" -- "$current") ;;
+    'keyslot change') mapfile -t COMPREPLY < <(compgen -W "$opens $fresh --json --help" -- "$current") ;;
+    'keyslot amend') mapfile -t COMPREPLY < <(compgen -W "$opens --input --help" -- "$current") ;;
     ca) mapfile -t COMPREPLY < <(compgen -W 'create certify --help' -- "$current") ;;
     'ca create') mapfile -t COMPREPLY < <(compgen -W '--directory --name --help' -- "$current") ;;
     'ca certify') mapfile -t COMPREPLY < <(compgen -W '--directory --token --pin-file --pin-fd --help' -- "$current") ;;

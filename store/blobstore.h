@@ -38,6 +38,7 @@ class Blobstore {
   const std::string& path() const { return path_; }
   bool read_only() const { return read_only_; }
   Uuid uuid() const;
+  Cipher cipher() const;
 
   /// Catches up. True when anything changed. One read and one comparison when nothing was appended.
   bool refresh();

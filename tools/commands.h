@@ -11,6 +11,7 @@ using ExitStatus = int;
 void add_init(CLI::App& app, ExitStatus& status);
 void add_list(CLI::App& app, ExitStatus& status);
 void add_store(CLI::App& app, ExitStatus& status);
+void add_keyslot(CLI::App& app, ExitStatus& status);
 void add_ca(CLI::App& app, ExitStatus& status);
 void add_swtpm(CLI::App& app, ExitStatus& status);
 

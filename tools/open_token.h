@@ -14,4 +14,7 @@ namespace vtpm::tools {
 std::shared_ptr<pkcs11::Token> open_token(const std::string& name, const SecretSource& pin);
 std::shared_ptr<pkcs11::Token> open_token(const std::string& name, ByteView pin);
 
+/// The store file that `name` means: a path (it has a '/' or ends in .vtpm), or a token's.
+std::string store_path_of(const std::string& name);
+
 }  // namespace vtpm::tools

@@ -18,6 +18,7 @@ int main(int argc, char** argv) {
   vtpm::tools::add_init(app, status);
   vtpm::tools::add_list(app, status);
   vtpm::tools::add_store(app, status);
+  vtpm::tools::add_keyslot(app, status);
   vtpm::tools::add_ca(app, status);
   vtpm::tools::add_swtpm(app, status);
   try {
