@@ -81,14 +81,14 @@ struct TlsMac {
   crypto::Hash hash;
   std::string_view label;
   size_t octets;
-  SecretBytes master;
+  std::shared_ptr<const SecretBytes> master;
   Bytes handshake_hash;
 
   void update(ByteView part) {
     refuse_if(part.size() > kMost - handshake_hash.size(), CKR_DATA_LEN_RANGE, "this is no hash of a handshake");
     append(handshake_hash, part);
   }
-  Bytes finish() { return to_bytes(crypto::tls12_prf(hash, master, label, handshake_hash, octets)); }
+  Bytes finish() { return to_bytes(crypto::tls12_prf(hash, *master, label, handshake_hash, octets)); }
 
  private:
   static constexpr size_t kMost = 1024;
@@ -97,6 +97,7 @@ struct TlsMac {
 class TlsMacSigner : public Signer {
  public:
   explicit TlsMacSigner(TlsMac mac) : mac_(std::move(mac)) {}
+  std::unique_ptr<Signer> clone() const override { return std::make_unique<TlsMacSigner>(*this); }
   size_t octets() const override { return mac_.octets; }
   void update(ByteView part) override { mac_.update(part); }
   Bytes finish() override { return mac_.finish(); }
@@ -108,6 +109,7 @@ class TlsMacSigner : public Signer {
 class TlsMacVerifier : public Verifier {
  public:
   explicit TlsMacVerifier(TlsMac mac) : mac_(std::move(mac)) {}
+  std::unique_ptr<Verifier> clone() const override { return std::make_unique<TlsMacVerifier>(*this); }
   size_t octets() const override { return mac_.octets; }
   void update(ByteView part) override { mac_.update(part); }
   bool finish(ByteView signature) override { return constant_time_equal(mac_.finish(), signature); }
@@ -126,7 +128,7 @@ TlsMac make_tls_mac(const Session& session, const CK_MECHANISM& mechanism, const
   return {*hash,
           given.ulServerOrClient == kServer ? "server finished" : "client finished",
           given.ulMacLength,
-          SecretBytes(session.token->secret_of(key).get(CKA_VALUE)),
+          std::make_shared<const SecretBytes>(session.token->secret_of(key).get(CKA_VALUE)),
           {}};
 }
 
