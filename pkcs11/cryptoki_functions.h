@@ -9,6 +9,7 @@
 
 #include "pkcs11/cryptoki_3.h"
 
+// clang-format off
 #define VTPM_FUNCTIONS_2_40(F)                                                                                         \
   F(C_Initialize)                                                                                                      \
   F(C_Finalize) F(C_GetInfo) F(C_GetFunctionList) F(C_GetSlotList) F(C_GetSlotInfo) F(C_GetTokenInfo)                  \
@@ -41,6 +42,7 @@
   F(C_DecapsulateKey) F(C_VerifySignatureInit) F(C_VerifySignature) F(C_VerifySignatureUpdate)                   \
       F(C_VerifySignatureFinal) F(C_GetSessionValidationFlags) F(C_AsyncComplete) F(C_AsyncGetID) F(C_AsyncJoin) \
           F(C_WrapKeyAuthenticated) F(C_UnwrapKeyAuthenticated)
+// clang-format on
 
 struct CK_INTERFACE {
   CK_UTF8CHAR_PTR pInterfaceName;
