@@ -34,6 +34,9 @@ KeyPairDraft generate_key_pair(const Mechanism& mechanism, const Template& publi
 void complete_public_key(Draft& draft);
 void import_private_key(Draft& draft, const KeyMaking& making);
 
+/// The wrapped key in the sealed part of a key that lives in the TPM.
+tpm::KeyBlob blob_of(const SecretAttributes& secret);
+
 /// The key behind a private key object; `secret` is its sealed part.
 std::shared_ptr<crypto::PrivateKey> open_private_key(const Object& object, const SecretAttributes& secret,
                                                      const std::shared_ptr<tpm::Engine>& engine);
