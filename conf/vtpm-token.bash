@@ -4,7 +4,8 @@ _vtpm_token() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} word command=''
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
-      init | list | store | check | dump | swtpm | import | export | ca | create | certify | keyslot | add-key | del-key | change | amend) command="$command${command:+ }$word" ;;
+      key) [ "$command" != attest ] || command='attest key' ;;
+      init | list | store | check | dump | swtpm | import | export | ca | create | certify | attest | quote | verify | keyslot | add-key | del-key | change | amend) command="$command${command:+ }$word" ;;
     esac
   done
   local opens='--as --pin-file --pin-fd --key-file --key-fd --key-format'
@@ -26,15 +27,15 @@ _vtpm_token() {
     --as) mapfile -t COMPREPLY < <(compgen -W 'user so keyfile' -- "$current") && return ;;
     --role) mapfile -t COMPREPLY < <(compgen -W 'user recovery keyfile so' -- "$current") && return ;;
     --mode) mapfile -t COMPREPLY < <(compgen -W 'aes-cbc aes-256-cbc' -- "$current") && return ;;
-    --pin-file | --so-pin-file | --new-pin-file | --old-pin-file | --key-file | --new-key-file | --old-key-file | --input | --passphrase-file | --owner-auth-file | --endorsement-auth-file | --lockout-auth-file)
+    --pin-file | --so-pin-file | --new-pin-file | --old-pin-file | --key-file | --new-key-file | --old-key-file | --input | --passphrase-file | --owner-auth-file | --endorsement-auth-file | --lockout-auth-file | --ca | --output)
       mapfile -t COMPREPLY < <(compgen -f -- "$current")
       compopt -o filenames
       return
       ;;
-    --label | --name | --token | --so-pin-fd | --pin-fd | --new-pin-fd | --old-pin-fd | --key-fd | --new-key-fd | --old-key-fd | --keyslot | --iter-time) return ;;
+    --label | --name | --token | --so-pin-fd | --pin-fd | --new-pin-fd | --old-pin-fd | --key-fd | --new-key-fd | --old-key-fd | --keyslot | --iter-time | --nonce | --pcrs) return ;;
   esac
   case $command in
-    '') mapfile -t COMPREPLY < <(compgen -W 'init list store keyslot ca swtpm --help --version' -- "$current") ;;
+    '') mapfile -t COMPREPLY < <(compgen -W 'init list store keyslot ca attest swtpm --help --version' -- "$current") ;;
     init) mapfile -t COMPREPLY < <(compgen -W '--label --so-pin-file --so-pin-fd --pin-file --pin-fd --json --help' -- "$current") ;;
     list) mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$current") ;;
     store) mapfile -t COMPREPLY < <(compgen -W 'check dump --help' -- "$current") ;;
@@ -47,6 +48,17 @@ _vtpm_token() {
     ca) mapfile -t COMPREPLY < <(compgen -W 'create certify --help' -- "$current") ;;
     'ca create') mapfile -t COMPREPLY < <(compgen -W '--directory --name --help' -- "$current") ;;
     'ca certify') mapfile -t COMPREPLY < <(compgen -W '--directory --token --pin-file --pin-fd --help' -- "$current") ;;
+    attest) mapfile -t COMPREPLY < <(compgen -W 'key quote verify --help' -- "$current") ;;
+    'attest key') mapfile -t COMPREPLY < <(compgen -W '--nonce --output --pin-file --pin-fd --help' -- "$current") ;;
+    'attest quote') mapfile -t COMPREPLY < <(compgen -W '--token --pcrs --nonce --output --directory --pin-file --pin-fd --help' -- "$current") ;;
+    'attest verify')
+      if [[ $current == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W '--ca --nonce --imported --json --help' -- "$current")
+      else
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        compopt -o filenames
+      fi
+      ;;
     swtpm) mapfile -t COMPREPLY < <(compgen -W 'import export --help' -- "$current") ;;
     'swtpm import') mapfile -t COMPREPLY < <(compgen -W '--directory --label --token --so-pin-file --so-pin-fd --pin-file --pin-fd --key-file --key-format --passphrase-file --kdf --mode --owner-auth-file --endorsement-auth-file --lockout-auth-file --discard-volatile --help' -- "$current") ;;
     'swtpm export') mapfile -t COMPREPLY < <(compgen -W '--directory --token --pin-file --pin-fd --key-file --key-format --passphrase-file --kdf --mode --overwrite --help' -- "$current") ;;

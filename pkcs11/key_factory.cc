@@ -106,17 +106,6 @@ void keep_blob(const tpm::KeyBlob& blob, SecretAttributes& secret) {
   secret.set(kFieldCreationTicket, blob.creation_ticket);
 }
 
-tpm::KeyBlob blob_of(const SecretAttributes& secret) {
-  tpm::KeyBlob blob;
-  blob.public_area = to_bytes(secret.get(kFieldTpmPublic));
-  blob.private_area = to_bytes(secret.get(kFieldTpmPrivate));
-  blob.auth = SecretBytes(secret.get(kFieldTpmAuth));
-  blob.creation_data = to_bytes(secret.get(kFieldCreationData));
-  blob.creation_hash = to_bytes(secret.get(kFieldCreationHash));
-  blob.creation_ticket = to_bytes(secret.get(kFieldCreationTicket));
-  return blob;
-}
-
 void keep_software_key(const SoftwareKey& key, SecretAttributes& secret) {
   if (key.public_key().type() == crypto::KeyType::kEc) {
     secret.set(CKA_VALUE, key.ec_scalar());
@@ -327,6 +316,17 @@ void import_private_key(Draft& draft, const KeyMaking& making) {
     if (error.code() != ErrorCode::kInvalidArgument) throw;
     refuse(CKR_ATTRIBUTE_VALUE_INVALID, error.sentence());
   }
+}
+
+tpm::KeyBlob blob_of(const SecretAttributes& secret) {
+  tpm::KeyBlob blob;
+  blob.public_area = to_bytes(secret.get(kFieldTpmPublic));
+  blob.private_area = to_bytes(secret.get(kFieldTpmPrivate));
+  blob.auth = SecretBytes(secret.get(kFieldTpmAuth));
+  blob.creation_data = to_bytes(secret.get(kFieldCreationData));
+  blob.creation_hash = to_bytes(secret.get(kFieldCreationHash));
+  blob.creation_ticket = to_bytes(secret.get(kFieldCreationTicket));
+  return blob;
 }
 
 std::shared_ptr<crypto::PrivateKey> open_private_key(const Object& object, const SecretAttributes& secret,

@@ -42,6 +42,9 @@ Draft public_half_of(const Object& private_key, const Template& wanted, bool so)
 /// as a point of the curve.
 std::optional<ByteView> read_point(ByteView value, crypto::Curve curve);
 
+/// The wrapped key in the sealed part of a key that lives in the TPM.
+tpm::KeyBlob blob_of(const SecretAttributes& secret);
+
 /// The key behind a private key object; `secret` is its sealed part.
 std::shared_ptr<crypto::PrivateKey> open_private_key(const Object& object, const SecretAttributes& secret,
                                                      const std::shared_ptr<tpm::Engine>& engine);

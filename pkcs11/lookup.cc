@@ -1,5 +1,6 @@
 #include "pkcs11/lookup.h"
 
+#include "pkcs11/key_evidence.h"
 #include "pkcs11/refusal.h"
 
 namespace vtpm::pkcs11 {
@@ -50,6 +51,14 @@ Reading read_nv(Session& session, const Object& object) {
   }
 }
 
+/// Of a key that lives in the TPM; after login, because the TPM speaks then only.
+Reading read_evidence(Session& session, const Object& object, CK_ATTRIBUTE_TYPE type) {
+  if (!object.shown.flag(CKA_VTPM_RESIDENT) || object.tpm_handle() != 0) return fail(CKR_ATTRIBUTE_TYPE_INVALID);
+  if (!session.token->engine()) return fail(CKR_ATTRIBUTE_SENSITIVE);
+  const Bytes part = evidence_part(*session.token->evidence_of(object), type);
+  return part.empty() ? fail(CKR_ATTRIBUTE_TYPE_INVALID) : keep(SecretBytes(part));
+}
+
 }  // namespace
 
 ObjectPtr require_object(Session& session, CK_OBJECT_HANDLE handle) {
@@ -98,6 +107,7 @@ Reading read_attribute(Session& session, const Object& object, CK_ATTRIBUTE_TYPE
   const Schema* schema = Schema::find(object.shown);
   const Rule* rule = schema ? schema->rule(type) : nullptr;
   if (!rule) return fail(CKR_ATTRIBUTE_TYPE_INVALID);
+  if (is_evidence(type)) return read_evidence(session, object, type);
   if (rule->marks & kSecret && !reveals_secrets(object.shown)) return fail(CKR_ATTRIBUTE_SENSITIVE);
   if (object.nv_index()) {
     if (type == CKA_VALUE || type == CKA_VTPM_NV_VALUE) return read_nv(session, object);

@@ -12,6 +12,7 @@
 #include "crypto/key.h"
 #include "pkcs11/attribute.h"
 #include "pkcs11/schema.h"
+#include "tpm/attestation.h"
 
 namespace vtpm::pkcs11 {
 
@@ -30,9 +31,17 @@ class KeyCache {
     if (!public_) public_ = make();
     return public_;
   }
+  /// What the TPM said about the key when it was first asked: its parts must fit together, and each saying is another.
+  template <typename Make>
+  std::shared_ptr<const tpm::KeyEvidence> evidence(Make&& make) {
+    std::lock_guard lock(mutex_);
+    if (!evidence_) evidence_ = std::make_shared<const tpm::KeyEvidence>(make());
+    return evidence_;
+  }
 
  private:
   std::mutex mutex_;
+  std::shared_ptr<const tpm::KeyEvidence> evidence_;
   std::shared_ptr<crypto::PrivateKey> private_;
   std::shared_ptr<const crypto::PublicKey> public_;
 };

@@ -108,6 +108,15 @@ constexpr Rule kPrivateKey[] = {
     {CKA_DERIVE_TEMPLATE, kOptional, D::kNone},
     {CKA_VTPM_RESIDENT, kOptional, D::kNone},
     {CKA_VTPM_AUTH, kNotCreate | kNotGenerate | kSecret | kModify, D::kNone},  // of a persistent key
+    {CKA_VTPM_PUBLIC, kNotCreate | kNotGenerate, D::kNone},
+    {CKA_VTPM_CERTIFY_INFO, kNotCreate | kNotGenerate, D::kNone},
+    {CKA_VTPM_CERTIFY_SIGNATURE, kNotCreate | kNotGenerate, D::kNone},
+    {CKA_VTPM_CREATION_INFO, kNotCreate | kNotGenerate, D::kNone},
+    {CKA_VTPM_CREATION_SIGNATURE, kNotCreate | kNotGenerate, D::kNone},
+    {CKA_VTPM_CREATION_DATA, kNotCreate | kNotGenerate, D::kNone},
+    {CKA_VTPM_ATTESTATION_PUBLIC, kNotCreate | kNotGenerate, D::kNone},
+    {CKA_VTPM_ATTESTATION_CERTIFICATE, kNotCreate | kNotGenerate, D::kNone},
+    {CKA_VTPM_ENDORSEMENT_CERTIFICATE, kNotCreate | kNotGenerate, D::kNone},
 };
 
 // SENSITIVE is false unless the template says so (2.40, 4.10); what is not EXTRACTABLE is not shown all the same.

@@ -86,6 +86,10 @@ class Token {
   /// The sealed part of an object. Throws Error kLocked without login.
   SecretAttributes secret_of(const Object& object);
   std::shared_ptr<crypto::PrivateKey> private_key(const Object& object);
+  /// The wrapped key of a private key object that lives in the TPM. Throws Error kUnsupported for another.
+  tpm::KeyBlob key_blob(const Object& object);
+  /// What the TPM certifies about such a key, with an empty nonce; kept with the key.
+  std::shared_ptr<const tpm::KeyEvidence> evidence_of(const Object& object);
   /// The value of an NV-backed object, from the TPM.
   SecretBytes nv_value(const Object& object);
   /// TPMA_NV of an NV-backed object.

@@ -84,8 +84,12 @@ Attributes certificate_object(const tpm::NvPublic& area, const Bytes& certificat
   draft.shown = with_defaults(Schema::of(CKO_CERTIFICATE, CKC_X_509), std::move(draft.shown));
   complete_certificate(draft);
   draft.shown.set_flag(CKA_DESTROYABLE, !identity && destroyable(area));
-  // An endorsement key signs nothing: without an id, applications that look for a user's keys pass its certificate by.
-  if (identity) draft.shown.set(CKA_ID, {});
+  // These keys are nobody's to use. Applications that look for a user's keys pass certificates by that have no id, or
+  // (OpenSSH, which would offer each of them to a server) no subject.
+  if (identity) {
+    draft.shown.set(CKA_ID, {});
+    draft.shown.set(CKA_SUBJECT, {});
+  }
   draft.shown.set_number(CKA_VTPM_NV_INDEX, area.index);
   set_identity(draft.shown, CKO_CERTIFICATE, area.index, certificate);
   return std::move(draft.shown);

@@ -173,5 +173,74 @@ TEST_F(Identity, AnAuthorityThatCanNotBeReadMakesNoToken) {
   EXPECT_RV(CKR_OK, try_init_token(free_slot(), kSoPin, "made"));
 }
 
+// --- evidence as attributes of a key ---
+
+constexpr CK_ATTRIBUTE_TYPE kEvidence = CKA_VENDOR_DEFINED | 0x56540010UL, kLastEvidence = kEvidence + 8;
+
+TEST_F(Identity, AKeyInTheTpmShowsItsEvidence) {
+  const CK_SLOT_ID slot = make_token();
+  Session session(slot);
+  session.login();
+  const auto key = session.generate_ec(kP256).private_key;
+  for (CK_ATTRIBUTE_TYPE type = kEvidence; type <= kLastEvidence; ++type) {
+    const Bytes value = session.get(key, type);
+    EXPECT_FALSE(value.empty()) << std::hex << type;
+    EXPECT_EQ(session.get(key, type), value) << "the parts must fit together";
+    EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_set(key, {{type, "mine"}}));
+    EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY,
+              session.try_generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}}, {{type, "mine"}}));
+  }
+  const auto certificate = session.find({{CKA_CLASS, CKO_CERTIFICATE}, {kVtpmNvIndex, kAttestation}});
+  EXPECT_EQ(session.get(key, kEvidence + 7), session.get(certificate.at(0), CKA_VALUE));
+}
+
+// The signature is checked here by OpenSSL, on what the octets of the TPM's structures say by Part 2, 10.12 and 11.3.
+TEST_F(Identity, TheEvidenceIsSignedByTheCertifiedKey) {
+  Session session(make_token());
+  session.login();
+  const auto key = session.generate_ec(kP256).private_key;
+  for (const CK_ATTRIBUTE_TYPE type : {kEvidence + 1, kEvidence + 3}) {
+    const Bytes info = session.get(key, type), signature = session.get(key, type + 1);
+    EXPECT_EQ(to_hex(info).substr(0, 8), "ff544347") << "TPM_GENERATED_VALUE";
+    ASSERT_EQ(to_hex(signature).substr(0, 8), "0018000b") << "TPM_ALG_ECDSA, TPM_ALG_SHA256";
+    const auto name = [&](const std::string& file, const Bytes& contents) {
+      const std::string path = scratch.path() + "/" + file;
+      std::ofstream(path, std::ios::binary)
+          .write(reinterpret_cast<const char*>(contents.data()), static_cast<std::streamsize>(contents.size()));
+      return path;
+    };
+    // TPM2B r, TPM2B s as DER integers.
+    Bytes numbers;
+    for (size_t at = 4; at + 2 <= signature.size();) {
+      const size_t size = static_cast<size_t>(signature[at]) << 8 | signature[at + 1];
+      Bytes number(signature.begin() + static_cast<std::ptrdiff_t>(at + 2),
+                   signature.begin() + static_cast<std::ptrdiff_t>(at + 2 + size));
+      while (number.size() > 1 && number[0] == 0) number.erase(number.begin());
+      if (number[0] & 0x80) number.insert(number.begin(), 0);
+      numbers = numbers + Bytes{0x02, static_cast<uint8_t>(number.size())} + number;
+      at += 2 + size;
+    }
+    const std::string der = name("signature", Bytes{0x30, static_cast<uint8_t>(numbers.size())} + numbers);
+    const std::string command = "cd " + scratch.path() + " && openssl x509 -inform DER -in " +
+                                name("ak.der", session.get(key, kEvidence + 7)) + " -pubkey -noout >ak.pem && " +
+                                "openssl dgst -sha256 -verify ak.pem -signature " + der + " " + name("info", info) +
+                                " >/dev/null";
+    EXPECT_EQ(std::system(command.c_str()), 0);
+  }
+}
+
+TEST_F(Identity, OnlyWhatIsTrueIsEvidence) {
+  Session session(make_token());
+  session.login();
+  const auto software = session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}}, {{kVtpmResident, false}});
+  EXPECT_RV(CKR_ATTRIBUTE_TYPE_INVALID, session.try_get(software.private_key, kEvidence));
+  EXPECT_RV(CKR_ATTRIBUTE_TYPE_INVALID, session.try_get(software.public_key, kEvidence));
+  const auto shown = session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}},
+                                      {{CKA_PRIVATE, false}, {CKA_TOKEN, true}, {CKA_LABEL, "shown before login"}});
+  session.get(shown.private_key, kEvidence);
+  session.logout();
+  EXPECT_RV(CKR_ATTRIBUTE_SENSITIVE, session.try_get(shown.private_key, kEvidence)) << "the TPM is locked";
+}
+
 }  // namespace
 }  // namespace vtpm::conformance
