@@ -4,6 +4,7 @@
 #include "pkcs11/function_list.h"
 #include "pkcs11/object_factory.h"
 #include "pkcs11/secret_key.h"
+#include "pkcs11/wrap.h"
 
 using namespace vtpm;          // NOLINT: the C functions of this file are outside of every namespace
 using namespace vtpm::pkcs11;  // NOLINT
@@ -54,6 +55,36 @@ CK_RV C_GenerateKeyPair(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_AT
     const std::vector<CK_OBJECT_HANDLE> handles = session.token->add(std::move(drafts), session.handle);
     *public_key = handles[0];
     *private_key = handles[1];
+    return CKR_OK;
+  });
+}
+
+CK_RV C_WrapKey(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE wrapping_key, CK_OBJECT_HANDLE key,
+                CK_BYTE* wrapped, CK_ULONG* length) {
+  return call_session("C_WrapKey", handle, [&](Module&, Session& session) {
+    const Mechanism& row = require_mechanism(mechanism, CKF_WRAP);
+    Output out(wrapped, length);
+    const ObjectPtr wraps = require_wrapping_key(session, wrapping_key, row);
+    const ObjectPtr leaves = require_key(session, key);
+    Wrapping wrapping({session, row, *mechanism, *wraps}, *leaves);
+    if (auto early = out.early(wrapping.octets())) return *early;
+    out.put(wrapping.wrap());
+    return CK_RV{CKR_OK};
+  });
+}
+
+CK_RV C_UnwrapKey(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE unwrapping_key, CK_BYTE* wrapped,
+                  CK_ULONG length, CK_ATTRIBUTE* rows, CK_ULONG count, CK_OBJECT_HANDLE* key) {
+  return call_session("C_UnwrapKey", handle, [&](Module&, Session& session) {
+    const Mechanism& row = require_mechanism(mechanism, CKF_UNWRAP);
+    CK_OBJECT_HANDLE& out = require(key);
+    require(wrapped);
+    const ByteView octets = input(wrapped, length);
+    const ObjectPtr unwraps = require_unwrapping_key(session, unwrapping_key, row);
+    session.require_login(use_key(session, *unwraps));
+    std::vector<Draft> drafts;
+    drafts.push_back(unwrap_key({session, row, *mechanism, *unwraps}, octets, Template(rows, count)));
+    out = session.token->add(std::move(drafts), session.handle).front();
     return CKR_OK;
   });
 }

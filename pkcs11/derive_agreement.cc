@@ -1,7 +1,7 @@
 // Derivation by key agreement (PKCS#11 3.1, 6.3.17 ECDH, 6.4 Diffie-Hellman).
 #include "crypto/agreement_kdf.h"
 #include "pkcs11/derive.h"
-#include "pkcs11/key_factory.h"
+#include "pkcs11/key_kind.h"
 #include "pkcs11/refusal.h"
 
 namespace vtpm::pkcs11 {

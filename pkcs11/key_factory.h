@@ -33,14 +33,13 @@ KeyPairDraft generate_key_pair(const Mechanism& mechanism, const Template& publi
 /// C_CreateObject with a public or private key: completes what the template implies, imports private keys.
 void complete_public_key(Draft& draft);
 void import_private_key(Draft& draft, const KeyMaking& making);
+bool is_of_type(const crypto::SoftwareKey& key, CK_KEY_TYPE type);
+/// Puts a key that came in (C_CreateObject, C_UnwrapKey) where the rule wants it, and completes the draft.
+void place_private_key(Draft& draft, const crypto::SoftwareKey& key, const KeyMaking& making);
 
 /// CKM_PUB_KEY_FROM_PRIV_KEY: the public half of a private key, as an object of its own. Throws Refusal with the
 /// template's error.
 Draft public_half_of(const Object& private_key, const Template& wanted, bool so);
-
-/// CKA_EC_POINT, or a point in a mechanism's parameter: raw, or in a DER OCTET STRING. Nothing when it is not as long
-/// as a point of the curve.
-std::optional<ByteView> read_point(ByteView value, crypto::Curve curve);
 
 /// The wrapped key in the sealed part of a key that lives in the TPM.
 tpm::KeyBlob blob_of(const SecretAttributes& secret);

@@ -15,19 +15,6 @@ bool allows(const Object& key, CK_MECHANISM_TYPE type) {
   return false;
 }
 
-void require_fit(const Object& key, CK_OBJECT_CLASS object_class, const Mechanism& mechanism, CK_RV refusal) {
-  if (mechanism.works_with_secret_keys()) object_class = CKO_SECRET_KEY;
-  refuse_if(key.object_class() != object_class || !mechanism.takes_key_type(*key.shown.number(CKA_KEY_TYPE)), refusal,
-            "the key is of another class or type than the mechanism works with");
-}
-
-void require_use(const Object& key, CK_ATTRIBUTE_TYPE use, const Mechanism& mechanism) {
-  if (!key.shown.flag(use)) {
-    refuse(CKR_KEY_FUNCTION_NOT_PERMITTED, attribute_name(use) + " of the key is CK_FALSE");
-  }
-  refuse_if(!allows(key, mechanism.type), CKR_MECHANISM_INVALID, "CKA_ALLOWED_MECHANISMS of the key leaves it out");
-}
-
 Reading keep(SecretBytes value) {
   Reading reading;
   reading.kept = std::move(value);
@@ -72,6 +59,19 @@ ObjectPtr require_key(Session& session, CK_OBJECT_HANDLE handle) {
   refuse_if(!object || !object->shown.has(CKA_KEY_TYPE), CKR_KEY_HANDLE_INVALID,
             "there is no such key, or it is private and nobody is logged in");
   return object;
+}
+
+void require_fit(const Object& key, CK_OBJECT_CLASS object_class, const Mechanism& mechanism, CK_RV refusal) {
+  if (mechanism.works_with_secret_keys()) object_class = CKO_SECRET_KEY;
+  refuse_if(key.object_class() != object_class || !mechanism.takes_key_type(*key.shown.number(CKA_KEY_TYPE)), refusal,
+            "the key is of another class or type than the mechanism works with");
+}
+
+void require_use(const Object& key, CK_ATTRIBUTE_TYPE use, const Mechanism& mechanism) {
+  if (!key.shown.flag(use)) {
+    refuse(CKR_KEY_FUNCTION_NOT_PERMITTED, attribute_name(use) + " of the key is CK_FALSE");
+  }
+  refuse_if(!allows(key, mechanism.type), CKR_MECHANISM_INVALID, "CKA_ALLOWED_MECHANISMS of the key leaves it out");
 }
 
 ObjectPtr require_key_for(Session& session, CK_OBJECT_HANDLE handle, CK_OBJECT_CLASS object_class,

@@ -20,6 +20,7 @@ using Name = std::string_view;
 constexpr CK_FLAGS kSignVerify = CKF_SIGN | CKF_VERIFY | CKF_MESSAGE_SIGN | CKF_MESSAGE_VERIFY | CKF_MULTI_MESSAGE;
 constexpr CK_FLAGS kCrypt = CKF_ENCRYPT | CKF_DECRYPT;
 constexpr CK_FLAGS kSeal = kCrypt | CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT | CKF_MULTI_MESSAGE;
+constexpr CK_FLAGS kWraps = CKF_WRAP | CKF_UNWRAP;
 constexpr CK_FLAGS kCurves = CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS;
 constexpr CK_ULONG kMostSecret = 4096;  // octets of a generic secret
 
@@ -50,8 +51,11 @@ constexpr Mechanism secret(Type type, Name name, CK_KEY_TYPE key, CK_ULONG least
                            std::optional<Hash> hash = {}) {
   return {type, name, F::kSecretKey, hash, least, most, CKF_GENERATE, key};
 }
-constexpr Mechanism aes(Type type, Name name, CipherMode mode, P parameter = P::kVector) {
-  return {type, name, F::kCipher, {}, 16, 32, kCrypt, CKK_AES, parameter, mode};
+constexpr Mechanism aes(Type type, Name name, CipherMode mode, P parameter = P::kVector, CK_FLAGS more = 0) {
+  return {type, name, F::kCipher, {}, 16, 32, kCrypt | more, CKK_AES, parameter, mode};
+}
+constexpr Mechanism key_wrap(Type type, Name name) {
+  return {type, name, F::kKeyWrap, {}, 16, 32, kCrypt | kWraps, CKK_AES, P::kOfTheFamily};
 }
 constexpr Mechanism aes_mac(Type type, Name name, MacAlgorithm mac, P parameter = P::kNone, CK_ULONG most = 32,
                             size_t octets = 0, CK_FLAGS flags = kSignVerify) {
@@ -76,7 +80,7 @@ constexpr Mechanism kTable[] = {
     rsa(M(CKM_RSA_PKCS_KEY_PAIR_GEN), F::kRsaKeyPair, {}, CKF_GENERATE_KEY_PAIR),
     ec(M(CKM_EC_KEY_PAIR_GEN), F::kEcKeyPair, {}, CKF_GENERATE_KEY_PAIR),
 
-    rsa(M(CKM_RSA_PKCS), F::kRsaPkcs, {}, kSignVerify | kCrypt),
+    rsa(M(CKM_RSA_PKCS), F::kRsaPkcs, {}, kSignVerify | kCrypt | kWraps),
     rsa_pkcs(M(CKM_SHA1_RSA_PKCS), Hash::kSha1),
     rsa_pkcs(M(CKM_SHA224_RSA_PKCS), Hash::kSha224),
     rsa_pkcs(M(CKM_SHA256_RSA_PKCS), Hash::kSha256),
@@ -87,7 +91,7 @@ constexpr Mechanism kTable[] = {
     rsa_pkcs(M(CKM_SHA3_384_RSA_PKCS), Hash::kSha3_384),
     rsa_pkcs(M(CKM_SHA3_512_RSA_PKCS), Hash::kSha3_512),
     rsa(M(CKM_RSA_X_509), F::kRsaX509, {}, kSignVerify | kCrypt),
-    rsa(M(CKM_RSA_PKCS_OAEP), F::kRsaOaep, {}, kCrypt, P::kOfTheFamily),
+    rsa(M(CKM_RSA_PKCS_OAEP), F::kRsaOaep, {}, kCrypt | kWraps, P::kOfTheFamily),
     rsa_pss(M(CKM_RSA_PKCS_PSS), {}),
     rsa_pss(M(CKM_SHA1_RSA_PKCS_PSS), Hash::kSha1),
     rsa_pss(M(CKM_SHA224_RSA_PKCS_PSS), Hash::kSha224),
@@ -131,10 +135,10 @@ constexpr Mechanism kTable[] = {
     secret(M(CKM_AES_XTS_KEY_GEN), CKK_AES_XTS, 32, 64),
     secret(M(CKM_CHACHA20_KEY_GEN), CKK_CHACHA20, 32, 32),
 
-    aes(M(CKM_AES_ECB), CipherMode::kEcb, P::kNone),
-    aes(M(CKM_AES_CBC), CipherMode::kCbc),
-    aes(M(CKM_AES_CBC_PAD), CipherMode::kCbcPad),
-    aes(M(CKM_AES_CTR), CipherMode::kCtr, P::kAesCounter),
+    aes(M(CKM_AES_ECB), CipherMode::kEcb, P::kNone, kWraps),
+    aes(M(CKM_AES_CBC), CipherMode::kCbc, P::kVector, kWraps),
+    aes(M(CKM_AES_CBC_PAD), CipherMode::kCbcPad, P::kVector, kWraps),
+    aes(M(CKM_AES_CTR), CipherMode::kCtr, P::kAesCounter, kWraps),
     aes(M(CKM_AES_CTS), CipherMode::kCts),
     aes(M(CKM_AES_OFB), CipherMode::kOfb),
     aes(M(CKM_AES_CFB1), CipherMode::kCfb1),
@@ -144,8 +148,8 @@ constexpr Mechanism kTable[] = {
     {M(CKM_AES_XTS), F::kCipher, {}, 32, 64, kCrypt, CKK_AES_XTS, P::kVector, CipherMode::kXts},
     {M(CKM_CHACHA20), F::kCipher, {}, 32, 32, kCrypt, CKK_CHACHA20, P::kChaCha20, CipherMode::kChaCha20},
 
-    {M(CKM_AES_GCM), F::kAead, {}, 16, 32, kSeal, CKK_AES, P::kGcm, {}, AeadMode::kGcm},
-    {M(CKM_AES_CCM), F::kAead, {}, 16, 32, kSeal, CKK_AES, P::kCcm, {}, AeadMode::kCcm},
+    {M(CKM_AES_GCM), F::kAead, {}, 16, 32, kSeal | kWraps, CKK_AES, P::kGcm, {}, AeadMode::kGcm},
+    {M(CKM_AES_CCM), F::kAead, {}, 16, 32, kSeal | kWraps, CKK_AES, P::kCcm, {}, AeadMode::kCcm},
     {M(CKM_CHACHA20_POLY1305),
      F::kAead,
      {},
@@ -163,6 +167,13 @@ constexpr Mechanism kTable[] = {
     aes_mac(M(CKM_AES_GMAC), MacAlgorithm::kGmac, P::kGcm, 32, 0, CKF_SIGN | CKF_VERIFY),
     aes_mac(M(CKM_AES_XCBC_MAC), MacAlgorithm::kXcbcMac, P::kNone, 16),
     aes_mac(M(CKM_AES_XCBC_MAC_96), MacAlgorithm::kXcbcMac, P::kNone, 16, 12),
+
+    key_wrap(M(CKM_AES_KEY_WRAP)),
+    key_wrap(M(CKM_AES_KEY_WRAP_PAD)),
+    key_wrap(M(CKM_AES_KEY_WRAP_KWP)),
+    key_wrap(M(CKM_AES_KEY_WRAP_PKCS7)),
+    rsa(M(CKM_RSA_AES_KEY_WRAP), F::kComposedWrap, {}, kWraps, P::kOfTheFamily),
+    ec(M(CKM_ECDH_AES_KEY_WRAP), F::kComposedWrap, {}, kWraps),
 
     ec(M(CKM_ECDH1_DERIVE), F::kEcdh, {}, CKF_DERIVE),
     ec(M(CKM_ECDH1_COFACTOR_DERIVE), F::kEcdh, {}, CKF_DERIVE),

@@ -44,7 +44,9 @@ enum class Family {
   kTlsKeyMaterial,
   kTlsKdf,
   kTlsMac,
-  kPublicFromPrivate
+  kPublicFromPrivate,
+  kKeyWrap,
+  kComposedWrap
 };
 
 /// What the mechanism's parameter is.

@@ -85,6 +85,8 @@ const std::vector<Function>& every_function() {
       WITH_SESSION(C_VerifyFinal, kNoOperation, s, nullptr, 0),
       WITH_SESSION(C_GenerateKey, kArguments, s, nullptr, nullptr, 0, nullptr),
       WITH_SESSION(C_GenerateKeyPair, kArguments, s, nullptr, nullptr, 0, nullptr, 0, nullptr, nullptr),
+      WITH_SESSION(C_WrapKey, kArguments, s, nullptr, 0, 0, nullptr, nullptr),
+      WITH_SESSION(C_UnwrapKey, kArguments, s, nullptr, 0, nullptr, 0, nullptr, 0, nullptr),
       WITH_SESSION(C_DeriveKey, kArguments, s, nullptr, 0, nullptr, 0, nullptr),
       WITH_SESSION(C_SeedRandom, kFine, s, nullptr, 0),
       WITH_SESSION(C_GenerateRandom, kFine, s, nullptr, 0),
@@ -101,8 +103,6 @@ const std::vector<Function>& every_function() {
       UNSUPPORTED(C_DecryptDigestUpdate, s, nullptr, 0, nullptr, nullptr),
       UNSUPPORTED(C_SignEncryptUpdate, s, nullptr, 0, nullptr, nullptr),
       UNSUPPORTED(C_DecryptVerifyUpdate, s, nullptr, 0, nullptr, nullptr),
-      UNSUPPORTED(C_WrapKey, s, nullptr, 0, 0, nullptr, nullptr),
-      UNSUPPORTED(C_UnwrapKey, s, nullptr, 0, nullptr, 0, nullptr, 0, nullptr),
 
       WITH_SESSION_3(C_LoginUser, kArguments, s, CKU_USER, nullptr, 0, nullptr, 0),
       WITH_SESSION_3(C_SessionCancel, (ReturnValues{CKR_OK}), s, 0),

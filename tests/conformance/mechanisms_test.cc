@@ -14,16 +14,17 @@ struct Row {
   Type key;
   CK_FLAGS uses;
 };
-constexpr CK_FLAGS kSignVerify = CKF_SIGN | CKF_VERIFY, kCrypt = CKF_ENCRYPT | CKF_DECRYPT;
+constexpr CK_FLAGS kSignVerify = CKF_SIGN | CKF_VERIFY, kCrypt = CKF_ENCRYPT | CKF_DECRYPT,
+                   kWraps = CKF_WRAP | CKF_UNWRAP;
 
 /// A new mechanism of the module is a new row here, with its tests beside those of its kind.
 const std::vector<Row>& rows();
 const Row kNamedRows[] = {
     {CKM_RSA_PKCS_KEY_PAIR_GEN, kRsa, CKF_GENERATE_KEY_PAIR},
     {CKM_EC_KEY_PAIR_GEN, kEc, CKF_GENERATE_KEY_PAIR},
-    {CKM_RSA_PKCS, kRsa, kSignVerify | kCrypt},
+    {CKM_RSA_PKCS, kRsa, kSignVerify | kCrypt | kWraps},
     {CKM_RSA_X_509, kRsa, kSignVerify | kCrypt},
-    {CKM_RSA_PKCS_OAEP, kRsa, kCrypt},
+    {CKM_RSA_PKCS_OAEP, kRsa, kCrypt | kWraps},
     {CKM_SHA1_RSA_PKCS, kRsa, kSignVerify},
     {CKM_SHA224_RSA_PKCS, kRsa, kSignVerify},
     {CKM_SHA256_RSA_PKCS, kRsa, kSignVerify},
@@ -57,18 +58,18 @@ const Row kNamedRows[] = {
     {CKM_AES_KEY_GEN, kAes, CKF_GENERATE},
     {CKM_AES_XTS_KEY_GEN, kXts, CKF_GENERATE},
     {CKM_CHACHA20_KEY_GEN, kChaCha20, CKF_GENERATE},
-    {CKM_AES_ECB, kAes, kCrypt},
-    {CKM_AES_CBC, kAes, kCrypt},
-    {CKM_AES_CBC_PAD, kAes, kCrypt},
-    {CKM_AES_CTR, kAes, kCrypt},
+    {CKM_AES_ECB, kAes, kCrypt | kWraps},
+    {CKM_AES_CBC, kAes, kCrypt | kWraps},
+    {CKM_AES_CBC_PAD, kAes, kCrypt | kWraps},
+    {CKM_AES_CTR, kAes, kCrypt | kWraps},
     {CKM_AES_CTS, kAes, kCrypt},
     {CKM_AES_OFB, kAes, kCrypt},
     {CKM_AES_CFB1, kAes, kCrypt},
     {CKM_AES_CFB8, kAes, kCrypt},
     {CKM_AES_CFB64, kAes, kCrypt},
     {CKM_AES_CFB128, kAes, kCrypt},
-    {CKM_AES_GCM, kAes, kCrypt},
-    {CKM_AES_CCM, kAes, kCrypt},
+    {CKM_AES_GCM, kAes, kCrypt | kWraps},
+    {CKM_AES_CCM, kAes, kCrypt | kWraps},
     {CKM_AES_XTS, kXts, kCrypt},
     {CKM_CHACHA20, kChaCha20, kCrypt},
     {CKM_CHACHA20_POLY1305, kChaCha20, kCrypt},
@@ -77,6 +78,12 @@ const Row kNamedRows[] = {
     {CKM_AES_GMAC, kAes, kSignVerify},
     {CKM_AES_XCBC_MAC, kAes128, kSignVerify},
     {CKM_AES_XCBC_MAC_96, kAes128, kSignVerify},
+    {CKM_AES_KEY_WRAP, kAes, kCrypt | kWraps},
+    {CKM_AES_KEY_WRAP_PAD, kAes, kCrypt | kWraps},
+    {CKM_AES_KEY_WRAP_KWP, kAes, kCrypt | kWraps},
+    {CKM_AES_KEY_WRAP_PKCS7, kAes, kCrypt | kWraps},
+    {CKM_RSA_AES_KEY_WRAP, kRsa, kWraps},
+    {CKM_ECDH_AES_KEY_WRAP, kEc, kWraps},
     {CKM_ECDH1_DERIVE, kEc, CKF_DERIVE},
     {CKM_ECDH1_COFACTOR_DERIVE, kEc, CKF_DERIVE},
     {CKM_HKDF_DERIVE, kSecret, CKF_DERIVE},
@@ -306,6 +313,8 @@ TEST_F(Mechanisms, TheFlagsAreExact) {
     expect_as_flagged(CKF_DIGEST, "C_DigestInit", p11->C_DigestInit(fresh(), mechanism.get()));
     const Template octets = {{CKA_VALUE_LEN, 32}};
     expect_as_flagged(CKF_GENERATE, "C_GenerateKey", try_generate_key(session, mechanism, octets));
+    EXPECT_EQ(try_wrap(session, mechanism, pair.public_key, 0) == CKR_MECHANISM_INVALID, !(flags & CKF_WRAP));
+    EXPECT_EQ(try_unwrap(session, mechanism, pair.private_key, {}, {}) == CKR_MECHANISM_INVALID, !(flags & CKF_UNWRAP));
     EXPECT_EQ(try_derive(session, mechanism, pair.private_key, {}) == CKR_MECHANISM_INVALID, !(flags & CKF_DERIVE));
     if (!(flags & CKF_GENERATE_KEY_PAIR)) {
       EXPECT_RV(CKR_MECHANISM_INVALID, session.try_generate(mechanism, {{CKA_MODULUS_BITS, 1024}}, {}));
