@@ -4,6 +4,7 @@
 #include "pkcs11/refusal.h"
 #include "pkcs11/tpm_object.h"
 #include "store/der.h"
+#include "tpm/persistent_key.h"
 
 namespace vtpm::pkcs11 {
 namespace {
@@ -230,6 +231,38 @@ KeyPairDraft generate_key_pair(const Mechanism& mechanism, const Template& publi
   describe_public_key(key.public_key, public_shown);
   describe_origin(public_shown, /*local=*/true, mechanism.type);
   finish_private_key(pair.private_key, key.public_key, key.resident, /*local=*/true, mechanism.type);
+  return pair;
+}
+
+KeyPairDraft adopt_key(const tpm::KeyBlob& key, const std::string& label, ByteView id) {
+  const tpm::PersistentObject about = tpm::describe_key(0, key.public_area);
+  const bool rsa = about.public_key->type() == crypto::KeyType::kRsa;
+  KeyPairDraft pair;
+  for (Attributes* object : {&pair.public_key.shown, &pair.private_key.shown}) {
+    object->set_flag(CKA_TOKEN, true);
+    object->set_number(CKA_KEY_TYPE, rsa ? CKK_RSA : CKK_EC);
+    object->set(CKA_LABEL, as_bytes(label));
+    object->set(CKA_ID, id);
+    object->set_flag(CKA_LOCAL, about.generated);
+    object->set_number(CKA_KEY_GEN_MECHANISM, CK_UNAVAILABLE_INFORMATION);
+    object->set_flag(CKA_DERIVE, !rsa && about.decrypts);
+  }
+  Attributes& public_key = pair.public_key.shown;
+  public_key.set_number(CKA_CLASS, CKO_PUBLIC_KEY);
+  public_key.set_flag(CKA_VERIFY, about.signs);
+  public_key.set_flag(CKA_ENCRYPT, rsa && about.decrypts);
+  describe_public_key(*about.public_key, public_key);
+  public_key = with_defaults(*Schema::find(public_key), public_key);
+  Attributes& private_key = pair.private_key.shown;
+  private_key.set_number(CKA_CLASS, CKO_PRIVATE_KEY);
+  private_key.set_flag(CKA_SIGN, about.signs);
+  private_key.set_flag(CKA_DECRYPT, rsa && about.decrypts);
+  private_key.set_flag(CKA_ALWAYS_SENSITIVE, about.generated);
+  private_key.set_flag(CKA_NEVER_EXTRACTABLE, about.generated && about.fixed_tpm);
+  private_key.set_flag(CKA_VTPM_RESIDENT, true);
+  describe_private_key(*about.public_key, private_key);
+  private_key = with_defaults(*Schema::find(private_key), private_key);
+  keep_blob(key, pair.private_key.secret);
   return pair;
 }
 
