@@ -4,8 +4,8 @@ _vtpm_token() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} word command=''
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
-      key) [ "$command" != attest ] || command='attest key' ;;
-      init | list | store | check | dump | swtpm | import | export | ca | create | certify | attest | quote | verify | keyslot | add-key | del-key | change | amend) command="$command${command:+ }$word" ;;
+      key) command="$command${command:+ }key" ;;
+      init | list | store | check | dump | swtpm | import | export | ca | create | certify | attest | quote | verify | keyslot | add-key | del-key | change | amend | export-tss | import-tss) command="$command${command:+ }$word" ;;
     esac
   done
   local opens='--as --pin-file --pin-fd --key-file --key-fd --key-format'
@@ -27,15 +27,15 @@ _vtpm_token() {
     --as) mapfile -t COMPREPLY < <(compgen -W 'user so keyfile' -- "$current") && return ;;
     --role) mapfile -t COMPREPLY < <(compgen -W 'user recovery keyfile so' -- "$current") && return ;;
     --mode) mapfile -t COMPREPLY < <(compgen -W 'aes-cbc aes-256-cbc' -- "$current") && return ;;
-    --pin-file | --so-pin-file | --new-pin-file | --old-pin-file | --key-file | --new-key-file | --old-key-file | --input | --passphrase-file | --owner-auth-file | --endorsement-auth-file | --lockout-auth-file | --ca | --output)
+    --pin-file | --so-pin-file | --new-pin-file | --old-pin-file | --key-file | --new-key-file | --old-key-file | --input | --passphrase-file | --owner-auth-file | --endorsement-auth-file | --lockout-auth-file | --auth-file | --ca | --output)
       mapfile -t COMPREPLY < <(compgen -f -- "$current")
       compopt -o filenames
       return
       ;;
-    --label | --name | --token | --so-pin-fd | --pin-fd | --new-pin-fd | --old-pin-fd | --key-fd | --new-key-fd | --old-key-fd | --keyslot | --iter-time | --nonce | --pcrs) return ;;
+    --label | --name | --token | --so-pin-fd | --pin-fd | --new-pin-fd | --old-pin-fd | --key-fd | --new-key-fd | --old-key-fd | --keyslot | --iter-time | --nonce | --pcrs | --id) return ;;
   esac
   case $command in
-    '') mapfile -t COMPREPLY < <(compgen -W 'init list store keyslot ca attest swtpm --help --version' -- "$current") ;;
+    '') mapfile -t COMPREPLY < <(compgen -W 'init list store keyslot ca key attest swtpm --help --version' -- "$current") ;;
     init) mapfile -t COMPREPLY < <(compgen -W '--label --so-pin-file --so-pin-fd --pin-file --pin-fd --json --help' -- "$current") ;;
     list) mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$current") ;;
     store) mapfile -t COMPREPLY < <(compgen -W 'check dump --help' -- "$current") ;;
@@ -54,6 +54,16 @@ _vtpm_token() {
     'attest verify')
       if [[ $current == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W '--ca --nonce --imported --json --help' -- "$current")
+      else
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        compopt -o filenames
+      fi
+      ;;
+    key) mapfile -t COMPREPLY < <(compgen -W 'export-tss import-tss --help' -- "$current") ;;
+    'key export-tss') mapfile -t COMPREPLY < <(compgen -W '--output --auth-file --pin-file --pin-fd --help' -- "$current") ;;
+    'key import-tss')
+      if [[ $current == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W '--token --label --id --auth-file --pin-file --pin-fd --help' -- "$current")
       else
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         compopt -o filenames

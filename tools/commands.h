@@ -15,6 +15,7 @@ void add_keyslot(CLI::App& app, ExitStatus& status);
 void add_ca(CLI::App& app, ExitStatus& status);
 void add_swtpm(CLI::App& app, ExitStatus& status);
 
+void add_key(CLI::App& app, ExitStatus& status);
 void add_attest(CLI::App& app, ExitStatus& status);
 
 }  // namespace vtpm::tools

@@ -20,6 +20,7 @@ int main(int argc, char** argv) {
   vtpm::tools::add_store(app, status);
   vtpm::tools::add_keyslot(app, status);
   vtpm::tools::add_ca(app, status);
+  vtpm::tools::add_key(app, status);
   vtpm::tools::add_attest(app, status);
   vtpm::tools::add_swtpm(app, status);
   try {

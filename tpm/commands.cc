@@ -171,6 +171,31 @@ Bytes Commands::import(uint32_t parent, const TPM2B_PUBLIC& public_area, const T
   return marshal(Tss2_MU_TPM2B_PRIVATE_Marshal, private_area);
 }
 
+Bytes Commands::import_wrapped(uint32_t parent, ByteView public_area, ByteView duplicate, ByteView seed) {
+  const Password password;
+  TPM2B_PUBLIC area = {};
+  TPM2B_PRIVATE wrapped = {};
+  TPM2B_ENCRYPTED_SECRET secret = {};
+  unmarshal(Tss2_MU_TPM2B_PUBLIC_Unmarshal, public_area, area);
+  unmarshal(Tss2_MU_TPM2B_PRIVATE_Unmarshal, duplicate, wrapped);
+  unmarshal(Tss2_MU_TPM2B_ENCRYPTED_SECRET_Unmarshal, seed, secret);
+  const TPM2B_DATA no_key = {};
+  TPMT_SYM_DEF_OBJECT no_cipher = {};
+  no_cipher.algorithm = TPM2_ALG_NULL;
+  TPM2B_PRIVATE private_area = {};
+  VTPM_RUN(Import, parent, &password, &no_key, &area, &wrapped, &secret, &no_cipher, &private_area, nullptr);
+  return marshal(Tss2_MU_TPM2B_PRIVATE_Marshal, private_area);
+}
+
+Bytes Commands::object_change_auth(uint32_t object, uint32_t parent, ByteView auth, ByteView fresh) {
+  const Password password(auth);
+  Wiped<TPM2B_AUTH> new_auth;
+  assign<TPM2B_AUTH>(new_auth, fresh);
+  TPM2B_PRIVATE private_area = {};
+  VTPM_RUN(ObjectChangeAuth, object, parent, &password, &new_auth, &private_area, nullptr);
+  return marshal(Tss2_MU_TPM2B_PRIVATE_Marshal, private_area);
+}
+
 TPM2B_PUBLIC Commands::read_public(uint32_t object) {
   TPM2B_PUBLIC area = {};
   TPM2B_NAME name = {}, qualified_name = {};

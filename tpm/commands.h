@@ -63,6 +63,11 @@ class Commands {
   Handle load(uint32_t parent, const KeyBlob& key);
   /// Unencrypted import; answers TPM2B_PRIVATE.
   Bytes import(uint32_t parent, const TPM2B_PUBLIC& public_area, const TPM2B_SENSITIVE& sensitive);
+  /// A duplicate that was wrapped for `parent` (TPM2B_PRIVATE, TPM2B_ENCRYPTED_SECRET), without an inner wrapper;
+  /// answers TPM2B_PRIVATE.
+  Bytes import_wrapped(uint32_t parent, ByteView public_area, ByteView duplicate, ByteView seed);
+  /// The loaded object as TPM2B_PRIVATE with another auth value; the object itself keeps its own.
+  Bytes object_change_auth(uint32_t object, uint32_t parent, ByteView auth, ByteView fresh);
   /// The public area of a loaded or persistent object. Throws kNotFound.
   TPM2B_PUBLIC read_public(uint32_t object);
   /// Marshalled TPMS_CONTEXT, good until the next power-on.
