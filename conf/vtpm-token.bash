@@ -5,7 +5,7 @@ _vtpm_token() {
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
       key) command="$command${command:+ }key" ;;
-      init | list | store | check | dump | swtpm | import | export | ca | create | certify | attest | quote | verify | keyslot | add-key | del-key | change | amend | export-tss | import-tss) command="$command${command:+ }$word" ;;
+      init | list | store | check | dump | swtpm | import | export | ca | create | certify | attest | quote | verify | keyslot | add-key | del-key | change | amend | export-tss | import-tss | rekey) command="$command${command:+ }$word" ;;
     esac
   done
   local opens='--as --pin-file --pin-fd --key-file --key-fd --key-format'
@@ -32,19 +32,20 @@ _vtpm_token() {
       compopt -o filenames
       return
       ;;
-    --label | --name | --token | --so-pin-fd | --pin-fd | --new-pin-fd | --old-pin-fd | --key-fd | --new-key-fd | --old-key-fd | --keyslot | --iter-time | --nonce | --pcrs | --id) return ;;
+    --label | --name | --token | --so-pin-fd | --pin-fd | --new-pin-fd | --old-pin-fd | --key-fd | --new-key-fd | --old-key-fd | --keyslot | --iter-time | --nonce | --pcrs | --id | --keep) return ;;
   esac
   case $command in
     '') mapfile -t COMPREPLY < <(compgen -W 'init list store keyslot ca key attest swtpm --help --version' -- "$current") ;;
     init) mapfile -t COMPREPLY < <(compgen -W '--label --so-pin-file --so-pin-fd --pin-file --pin-fd --json --help' -- "$current") ;;
     list) mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$current") ;;
     store) mapfile -t COMPREPLY < <(compgen -W 'check dump --help' -- "$current") ;;
-    keyslot) mapfile -t COMPREPLY < <(compgen -W 'list add-key del-key change amend --help' -- "$current") ;;
+    keyslot) mapfile -t COMPREPLY < <(compgen -W 'list add-key del-key change amend rekey --help' -- "$current") ;;
     'keyslot list') mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$current") ;;
     'keyslot add-key') mapfile -t COMPREPLY < <(compgen -W "$opens --role --keyslot $fresh --kdf --iter-time --json --help" -- "$current") ;;
     'keyslot del-key') mapfile -t COMPREPLY < <(compgen -W "$opens --keyslot --old-pin-file --old-pin-fd --old-key-file --old-key-fd --json --help" -- "$current") ;;
     'keyslot change') mapfile -t COMPREPLY < <(compgen -W "$opens $fresh --json --help" -- "$current") ;;
     'keyslot amend') mapfile -t COMPREPLY < <(compgen -W "$opens --input --help" -- "$current") ;;
+    'keyslot rekey') mapfile -t COMPREPLY < <(compgen -W "$opens --keep --new-key-file --new-key-fd --yes --json --help" -- "$current") ;;
     ca) mapfile -t COMPREPLY < <(compgen -W 'create certify --help' -- "$current") ;;
     'ca create') mapfile -t COMPREPLY < <(compgen -W '--directory --name --help' -- "$current") ;;
     'ca certify') mapfile -t COMPREPLY < <(compgen -W '--directory --token --pin-file --pin-fd --help' -- "$current") ;;

@@ -51,6 +51,7 @@ CK_RV C_CloseAllSessions(CK_SLOT_ID id) {
 
 CK_RV C_GetSessionInfo(CK_SESSION_HANDLE handle, CK_SESSION_INFO* info) {
   return call_session("C_GetSessionInfo", handle, [&](Module&, Session& session) {
+    session.token->refresh_login();
     require(info) = {session.slot, session.state(), CKF_SERIAL_SESSION | (session.read_write ? CKF_RW_SESSION : 0), 0};
     return CKR_OK;
   });

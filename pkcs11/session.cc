@@ -65,8 +65,9 @@ void Session::require_write(bool token_object, bool private_object) const {
 }
 
 void Session::require_login(const KeyUse& use) const {
+  if (use.needs_login) token->refresh_login();
   refuse_if(use.needs_login && use.login != token->login_number(), CKR_USER_NOT_LOGGED_IN,
-            "the user has logged out since the operation was started");
+            "the user has logged out, or the store was re-keyed, since the operation was started");
   refuse_if(use.needs_authentication, CKR_USER_NOT_LOGGED_IN,
             "the key asks for the PIN at each use (C_Login with CKU_CONTEXT_SPECIFIC)");
 }

@@ -120,6 +120,12 @@ void Token::refresh() {
   refresh_locked();
 }
 
+void Token::refresh_login() {
+  if (who_ == Who::kNobody || removed_) return;
+  std::lock_guard lock(mutex_);
+  catch_up_locked();
+}
+
 void Token::refresh_locked() {
   // What the TPM says and what the records say belong together only when nothing was committed in between.
   constexpr int kTries = 8;
@@ -155,6 +161,7 @@ void Token::catch_up_locked() {
     removed_ = true;
     refuse(CKR_DEVICE_REMOVED, error.sentence());
   }
+  if (who_ != Who::kNobody && !vault_->unlocked()) expel_locked();
   if (vault_->cursor() == cursor_) return;
   const uint64_t seen = vault_->cursor();
   for (const store::EntryInfo& entry : vault_->changes(cursor_)) {
@@ -166,6 +173,15 @@ void Token::catch_up_locked() {
     }
   }
   cursor_ = seen;
+}
+
+// The store was re-keyed by somebody else: what was opened here opens nothing any longer.
+void Token::expel_locked() {
+  log_line(LogLevel::kWarning, path() + ": the store was re-keyed, so its users here are logged out");
+  who_ = Who::kNobody;
+  ++login_number_;
+  drop_private_locked();
+  if (auto engine = std::move(engine_)) engine->forget();
 }
 
 void Token::update_tpm_objects_locked(std::vector<Attributes> found) {

@@ -57,6 +57,8 @@ class Token {
 
   // --- login ---
   Who who() const { return who_; }
+  /// Notices that a re-key by somebody else has logged everybody out. One comparison when nothing changed.
+  void refresh_login();
   /// Rises at every login and logout.
   uint64_t login_number() const { return login_number_; }
   bool user_pin_set() { return vault_->has_slot(store::Role::kUser); }
@@ -120,6 +122,7 @@ class Token {
   void read_identity();
   void refresh_locked();
   void catch_up_locked();
+  void expel_locked();
   void update_tpm_objects_locked(std::vector<Attributes> found);
   void put_public_tpm_objects(store::Transaction& transaction, const std::vector<Attributes>& objects);
   void load_locked(const store::EntryInfo& entry);

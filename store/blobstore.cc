@@ -79,6 +79,11 @@ Cipher Blobstore::cipher() const {
   return header_.cipher;
 }
 
+Salt Blobstore::salt() const {
+  Shared gate(gate_);
+  return header_.salt;
+}
+
 void Blobstore::check_usable() const {
   if (replaced_) throw Error(ErrorCode::kReplaced, path_ + " was removed or initialised anew by someone else");
 }

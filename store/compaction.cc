@@ -52,7 +52,9 @@ struct Piece {
   uint64_t length = 0;
 };
 
-std::vector<Piece> live_pieces(const ScanResult& scan, const Index& index) {
+enum class LastEntry { kKeep, kOnlyIfLive };
+
+std::vector<Piece> live_pieces(const ScanResult& scan, const Index& index, LastEntry last_entry) {
   std::unordered_set<uint64_t> live;
   for (const auto& [name, record] : index.names()) {
     if (record.deleted) continue;
@@ -62,7 +64,7 @@ std::vector<Piece> live_pieces(const ScanResult& scan, const Index& index) {
   std::vector<Piece> pieces;
   for (const LogEntry& entry : scan.entries) {
     bool nameless = entry.name.empty() && entry.type != type::kMoved;
-    bool last = &entry == &scan.entries.back();
+    bool last = last_entry == LastEntry::kKeep && &entry == &scan.entries.back();
     if (nameless || last || live.count(entry.offset)) pieces.push_back({entry.offset, &entry, entry.length});
   }
   for (const Damage& damage : scan.damage) {
@@ -106,29 +108,35 @@ uint64_t base_of(const ScanResult& scan) {
   return end_is_missing ? scan.end.last : scan.entries.back().sequence.number;
 }
 
-void write_compacted(const File& from, const StoreHeader& header, const ScanResult& scan, const Index& index,
-                     File& to) {
-  Output out(to);
-  out.write(kStoreBegin);
-  FirstCopies copies;
-  for (const Piece& piece : live_pieces(scan, index)) {
-    Bytes octets;
-    if (!piece.entry) {
-      octets.resize(piece.length);
-      from.read_at(piece.offset, octets);
-      out.write(octets);
-      continue;
-    }
-    auto read = read_entry(from, header, *piece.entry);
-    if (!read) throw Error(ErrorCode::kCorrupt, "an entry changed while it was being copied");
-    octets = std::move(*read);
-    if (piece.entry->type == type::kHeader) octets = header_with_base(octets, header.salt, base_of(scan));
-    keep_distance(out, *piece.entry, copies);
-    out.write(octets);
-    if (piece.entry->type == type::kKeySlot || piece.entry->type == type::kHeader) {
-      copies.emplace_back(piece.entry, out.offset());
-    }
+// The files of a compaction, and what is known of the old one.
+struct Copying {
+  const File& from;
+  const StoreHeader& header;
+  const ScanResult& scan;
+  const Index& index;
+};
+
+Bytes read_piece(const Copying& copying, const Piece& piece) {
+  if (!piece.entry) {
+    Bytes octets(piece.length);
+    copying.from.read_at(piece.offset, octets);
+    return octets;
   }
+  auto read = read_entry(copying.from, copying.header, *piece.entry);
+  if (!read) throw Error(ErrorCode::kCorrupt, "an entry changed while it was being copied");
+  return std::move(*read);
+}
+
+void write_piece(Output& out, const Piece& piece, ByteView octets, FirstCopies& copies) {
+  if (!piece.entry) return out.write(octets);
+  keep_distance(out, *piece.entry, copies);
+  out.write(octets);
+  if (piece.entry->type == type::kKeySlot || piece.entry->type == type::kHeader) {
+    copies.emplace_back(piece.entry, out.offset());
+  }
+}
+
+void write_tail(Output& out) {
   uint64_t free = std::clamp(out.offset() / 4, kMinFreeAfter, kMaxFreeAfter);
   uint64_t size = round_up(out.offset() + free, kGrowthUnit);
   if (size > kMaxStoreOctets) throw Error(ErrorCode::kNoSpace, "the store is as large as a store may be");
@@ -136,6 +144,41 @@ void write_compacted(const File& from, const StoreHeader& header, const ScanResu
   out.write(tail);
   out.write_zeros(size - out.offset());
   out.flush();
+}
+
+void write_compacted(const Copying& copying, File& to) {
+  Output out(to);
+  out.write(kStoreBegin);
+  FirstCopies copies;
+  const uint64_t base = base_of(copying.scan);
+  for (const Piece& piece : live_pieces(copying.scan, copying.index, LastEntry::kKeep)) {
+    Bytes octets = read_piece(copying, piece);
+    if (piece.entry && piece.entry->type == type::kHeader) {
+      octets = header_with_base(octets, copying.header.salt, base);
+    }
+    write_piece(out, piece, octets, copies);
+  }
+  write_tail(out);
+}
+
+// `first`: the number of the first added entry.
+void write_rewritten(const Copying& copying, const Blobstore::Writer::Rewriting& rewriting, uint64_t first, File& to) {
+  const Encoded added = encode_transaction(copying.header.salt, rewriting.added, first, first - 1);
+  const uint64_t base = added.entries.back().sequence.number;
+  Output out(to);
+  out.write(kStoreBegin);
+  FirstCopies copies;
+  const std::vector<Piece> pieces = live_pieces(copying.scan, copying.index, LastEntry::kOnlyIfLive);
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    if (rewriting.progress) rewriting.progress(i, pieces.size());
+    Bytes octets = read_piece(copying, pieces[i]);
+    octets = pieces[i].entry->type == type::kHeader ? header_with_base(octets, copying.header.salt, base)
+                                                    : rewriting.entry(parse_entry(octets).value());
+    if (!octets.empty()) write_piece(out, pieces[i], octets, copies);
+  }
+  if (rewriting.progress) rewriting.progress(pieces.size(), pieces.size());
+  out.write(added.octets);
+  write_tail(out);
 }
 
 std::string temporary_path(const std::string& path) {
@@ -203,7 +246,33 @@ void Blobstore::Writer::compact() {
   index.apply(scan);
   TemporaryStore fresh(store.file_system_, store.path_);
   fresh.file().copy_access_from(*locked_);
-  write_compacted(*locked_, store.header_, scan, index, fresh.file());
+  write_compacted({*locked_, store.header_, scan, index}, fresh.file());
+  take_place(std::move(fresh));
+}
+
+void Blobstore::Writer::rewrite(const Rewriting& rewriting) {
+  Blobstore& store = *store_;
+  prepare();
+  ScanResult scan = scan_log(*locked_, store.header_);
+  if (!scan.damage.empty()) {
+    throw Error(ErrorCode::kCorrupt, store.path_ + " is damaged: it must be repaired before it can be re-keyed");
+  }
+  Index index;
+  index.apply(scan);
+  TemporaryStore fresh(store.file_system_, store.path_);
+  fresh.file().copy_access_from(*locked_);
+  write_rewritten({*locked_, store.header_, scan, index}, rewriting, store.end_.last + 1, fresh.file());
+  const std::shared_ptr<File> old = locked_;
+  take_place(std::move(fresh));
+  for (const LogEntry& entry : scan.entries) {
+    if (entry.type == type::kKeySlot && !entry.deleted) wipe_slot_at(*old, entry.offset, entry.length);
+  }
+  old->sync_data();
+}
+
+// A complete new file takes the store's place; this writer goes on there.
+void Blobstore::Writer::take_place(TemporaryStore fresh) {
+  Blobstore& store = *store_;
   fresh.file().sync_all();
 
   append_moved();

@@ -36,12 +36,15 @@ bool same_slots(const std::vector<KeySlot>& a, const std::vector<KeySlot>& b) {
 
 }  // namespace
 
+SecretBytes canonical_secret(std::string_view role, ByteView secret) {
+  return role == role_name(Role::kRecovery) ? recovery_secret(secret) : SecretBytes(secret);
+}
+
 const StretchedSecret& StretchedSecrets::of(const KeySlot& slot, ByteView secret) {
   std::pair id(slot.name(), slot.sequence());
   auto known = known_.find(id);
   if (known != known_.end()) return known->second;
-  const bool recovery = slot.role() == role_name(Role::kRecovery);
-  return known_.emplace(id, stretch(recovery ? recovery_secret(secret).view() : secret, slot.kdf())).first->second;
+  return known_.emplace(id, stretch(canonical_secret(slot.role(), secret), slot.kdf())).first->second;
 }
 
 Draft attempt_draft(Role role, const Attempts& attempts) {

@@ -10,11 +10,6 @@
 namespace vtpm::store {
 namespace {
 
-// The canonical form of what a slot of that role is to hold.
-SecretBytes secret_for(std::string_view role, ByteView secret) {
-  return role == role_name(Role::kRecovery) ? recovery_secret(secret) : SecretBytes(secret);
-}
-
 ByteView named_secret(const DesiredState& desired) {
   const auto& secret = desired.state == DesiredState::State::kActive ? desired.secret : desired.old_secret;
   return secret ? secret->view() : ByteView();
@@ -112,7 +107,7 @@ void Vault::set_secret(Role role, ByteView secret) {
   impl_->master_or_locked();
   require_secrets(impl_->used_slots(), path());
   SlotKdf kdf = fresh_kdf(impl_->cost_of_slots());
-  StretchedSecret stretched = stretch(secret_for(role_name(role), secret), kdf);
+  StretchedSecret stretched = stretch(canonical_secret(role_name(role), secret), kdf);
 
   auto login = impl_->store->lock_login();
   refresh();
@@ -134,7 +129,7 @@ UnlockResult Vault::change_secret(Role role, ByteView old, ByteView fresh) {
   StretchedSecret stretched = stretch(fresh, kdf);
   return impl_->attempt(role, old, [&](const OpenedSlot& slot) {
     // A recovery slot that logged a user in stays one, and what replaces its phrase may be typed in any way.
-    const SecretBytes canonical = secret_for(slot.role, fresh);
+    const SecretBytes canonical = canonical_secret(slot.role, fresh);
     if (!equal(canonical, fresh)) stretched = stretch(canonical, kdf);
     std::vector<Draft> drafts;
     drafts.push_back(slot_draft(slot.name, slot.role, kdf, std::move(stretched), slot.master, impl_->uuid));
@@ -179,7 +174,7 @@ AmendPlan Vault::amend(const DesiredState& desired) {
       KdfCost cost = desired.cost ? *desired.cost : impl_->cost_of_slots();
       if (desired.iter_time) cost = cost_taking(*desired.iter_time, cost);
       SlotKdf kdf = fresh_kdf(cost);
-      StretchedSecret key = stretch(secret_for(role_name(desired.role), *desired.secret), kdf);
+      StretchedSecret key = stretch(canonical_secret(role_name(desired.role), *desired.secret), kdf);
       fresh.emplace(std::move(kdf), std::move(key));
     }
 

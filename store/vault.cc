@@ -227,10 +227,13 @@ void Vault::Impl::authenticate_new() {
   auto key = master();
   if (!key) return;
   std::lock_guard<std::mutex> one(authenticating_);
-  // Before anything is called forged: under another master key every MAC is another.
-  if (drop_outdated_key()) return;
   uint64_t now = store->cursor();
-  for (const auto& [name, record] : store->changes(authenticated_)) {
+  const auto changes = store->changes(authenticated_);
+  // Before anything is called forged: under another master key every MAC is another.
+  const bool slots_changed = std::any_of(changes.begin(), changes.end(),
+                                         [](const auto& change) { return change.second.entry.type == type::kKeySlot; });
+  if (slots_changed && drop_outdated_key()) return;
+  for (const auto& [name, record] : changes) {
     if (!record.entry.has_mac || record.state != NameState::kCurrent) continue;
     auto stored = store->examine(name);
     if (!stored || !stored->record.entry.has_mac) continue;  // it changed meanwhile, and will come again

@@ -205,6 +205,16 @@ class Vault {
   /// verify(role, old), then set_secret(role, fresh) in one step; works locked as well as unlocked.
   UnlockResult change_secret(Role role, ByteView old, ByteView fresh);
 
+  /// A new master key, of the next epoch: every sealed or bound entry is written anew under it, into a file that then
+  /// takes the store's place, so a crash leaves the old store or the new one. Slots that are not among `kept` go. The
+  /// secrets stay what they are. Other vaults on the store find themselves locked at their next `refresh`; this one is
+  /// unlocked (threads in it may find it locked for a moment). Throws kAuthFailed (a secret is not its slot's),
+  /// kNotFound, kUnsupported (no slot, or none for the security officer, is kept), kCorrupt, kTampered (it must be
+  /// repaired first).
+  void rekey(const std::vector<KeptSlot>& kept, const Progress& progress = nullptr);
+  /// The same for a raw-key store.
+  void rekey_raw(const RawKey& fresh, const Progress& progress = nullptr);
+
   // --- writing ---
   /// Takes the store's lock and catches up. Throws kReadOnly, kReplaced.
   Transaction begin();

@@ -27,10 +27,12 @@ struct UsedSlot {
   std::optional<Error> problem;
 };
 
+/// What a slot of that role holds when this was typed: of a recovery phrase the canonical form.
+SecretBytes canonical_secret(std::string_view role, ByteView secret);
+
 /// What a secret became for each slot that it was tried on: stretching is slow, and done without any lock.
 class StretchedSecrets {
  public:
-  /// Of a recovery slot it is the phrase's canonical form that is stretched.
   const StretchedSecret& of(const KeySlot& slot, ByteView secret);
 
  private:
@@ -67,6 +69,9 @@ struct Vault::Impl {
   /// Commits `drafts`, and makes what the slots `superseded` held useless. The caller holds the login lock.
   void write_slots(std::vector<Draft> drafts, const std::vector<std::string>& superseded);
   Draft counter_reset(Role role) const;
+  /// Writes the store anew under `fresh`. The caller holds the login lock.
+  void rekey(const std::shared_ptr<const MasterKey>& old, const std::shared_ptr<const MasterKey>& fresh,
+             std::vector<Draft> slots, const Progress& progress);
   std::string free_slot() const;
   KdfCost cost_of_slots() const;
 

@@ -259,6 +259,7 @@ void add_keyslot(CLI::App& app, ExitStatus&) {
   for (auto* add : {add_list_keys, add_add_key, add_del_key, add_change, add_amend}) {
     add(*keyslot, std::make_shared<KeyslotOptions>());
   }
+  add_rekey(*keyslot);
 }
 
 }  // namespace vtpm::tools

@@ -291,6 +291,91 @@ TEST(Crash, KeySlotChange) {
   std::printf("%zu disks\n", disks);
 }
 
+// A desired state: the slot is active or it is not, whatever else opens the store goes on to do so.
+TEST(Crash, Amend) {
+  SimulatedDisk disk;
+  CreateOptions options = cheap_options();
+  options.file_system = &disk;
+  auto vault = make_store(kPath, options);
+  put(*vault, "obj/x", "sealed");
+  DesiredState active, inactive;
+  active.secret = SecretBytes(as_bytes("fresh"));
+  inactive.state = DesiredState::State::kInactive;
+  inactive.old_secret = SecretBytes(as_bytes("fresh"));
+  const size_t begun = disk.steps().size();
+  vault->amend(active);
+  const size_t added = disk.steps().size();
+  vault->amend(inactive);
+  const size_t removed = disk.steps().size();
+
+  size_t disks = 0, wrong = 0;
+  std::mt19937 random(5);
+  CrashStates states(disk.steps());
+  for (size_t step = begun; step <= disk.steps().size(); ++step) {
+    states.after(step, 12, random, [&](SimulatedDisk& left) {
+      ++disks;
+      OpenOptions on_disk;
+      on_disk.file_system = &left;
+      auto reader = Vault::open(kPath, on_disk);
+      bool fresh_opens = reader->verify(Role::kUser, as_bytes("fresh")) == UnlockResult::kUnlocked;
+      wrong += (step == added && !fresh_opens) || (step >= removed && fresh_opens);
+      wrong += reader->unlock(Role::kUser, as_bytes(kUserPin)) != UnlockResult::kUnlocked;
+      wrong += get(*reader, "obj/x") != "sealed";
+    });
+  }
+  EXPECT_EQ(wrong, 0u);
+  EXPECT_GE(disks, 50u);
+  std::printf("%zu disks\n", disks);
+}
+
+// A re-key: the old store or the new one, never a mixture, and whatever is left can be re-keyed again.
+TEST(Crash, Rekey) {
+  SimulatedDisk disk;
+  CreateOptions options = cheap_options();
+  options.file_system = &disk;
+  auto vault = make_store(kPath, options);
+  Values values;
+  for (int i = 0; i < 6; ++i) {
+    const std::string name = "obj/" + std::to_string(i), value(200 + 300 * static_cast<size_t>(i), 'v');
+    put(*vault, name, value, i % 2 ? Protection::kClear : Protection::kSealed);
+    values[name] = value;
+  }
+  auto keep = [] {
+    std::vector<KeptSlot> slots;
+    slots.push_back({1, SecretBytes(as_bytes(kSoPin))});
+    slots.push_back({2, SecretBytes(as_bytes(kUserPin))});
+    return slots;
+  };
+  const size_t begun = disk.steps().size();
+  vault->rekey(keep());
+  const size_t promised = disk.steps().size();
+  put(*vault, "obj/after", "epoch 2");
+
+  size_t disks = 0, wrong = 0, again = 0;
+  std::mt19937 random(5);
+  CrashStates states(disk.steps());
+  for (size_t step = begun; step <= disk.steps().size(); ++step) {
+    states.after(step, 25, random, [&](SimulatedDisk& left) {
+      ++disks;
+      OpenOptions on_disk;
+      on_disk.file_system = &left;
+      auto reader = Vault::open(kPath, on_disk);
+      wrong += reader->unlock(Role::kUser, as_bytes(kUserPin)) != UnlockResult::kUnlocked;
+      const auto slots = reader->slots();
+      wrong += slots.size() != 2 || slots[0].epoch != slots[1].epoch || (step >= promised && slots[0].epoch != 2);
+      for (const auto& [name, value] : values) wrong += get(*reader, name) != value || !reader->read(name)->bound;
+      if (disks % 5 != 0) return;
+      ++again;
+      reader->rekey(keep());
+      for (const auto& [name, value] : values) wrong += get(*reader, name) != value;
+      wrong += !is_well_formed(left.contents(kPath));
+    });
+  }
+  EXPECT_EQ(wrong, 0u);
+  EXPECT_GE(disks, 100u);
+  std::printf("%zu disks, %zu re-keyed again\n", disks, again);
+}
+
 TEST(Crash, Creation) {
   SimulatedDisk disk;
   CreateOptions options = cheap_options();
