@@ -109,9 +109,9 @@ std::unique_ptr<Vault> Vault::create(const std::string& path, const CreateOption
     old_lock->replace_by(temporary.path());
   } else {
     file_system.rename(temporary.path(), path, true);
+    file_system.sync_directory_of(path);
   }
   temporary.renamed();
-  file_system.sync_directory_of(path);
   vault->impl_->store->placed();
   return vault;
 }
