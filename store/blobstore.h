@@ -85,6 +85,7 @@ class Blobstore {
   // writer holds `writer_mutex_` and the file's lock in addition. Order: login, writer, file, gate.
   void check_usable() const;
   bool one_bit_from_intact() const;  // gate held
+  bool torn_growth() const;          // gate held
   bool nothing_appended() const;     // gate held
   enum class Locked { kNo, kYes };
   void adopt(std::shared_ptr<File> file, Locked locked);  // gate held exclusively

@@ -8,6 +8,7 @@
 #include "crypto/error.h"
 #include "store/blobstore.h"
 #include "store/der.h"
+#include "store/encoding.h"
 #include "store/free_space.h"
 
 namespace vtpm::store {
@@ -136,7 +137,29 @@ bool Blobstore::truncated() const {
     if (!header || header->tag != static_cast<uint8_t>(Tag::kSequence)) return false;  // torn, and cleaned by a writer
     at += header->total();
   }
-  return at + kEndOctets != size && !one_bit_from_intact();
+  return at + kEndOctets != size && !one_bit_from_intact() && !torn_growth();
+}
+
+// The header of a free entry that grew is partly the old one, partly the new one, partly zeroed by who cleaned it: a
+// crash tore it. (Cut off inside its
+// free space, a file has a header that is right in itself.)
+bool Blobstore::torn_growth() const {
+  const uint64_t size = file_->size(), behind = size - end_.offset;
+  if (behind < kMinFreeOctets + kEndOctets) return false;
+  uint8_t found[kMaxFreeHeaderOctets] = {};
+  const size_t count = file_->read_at(end_.offset, found);
+  if (read_free(ByteView(found, count))) return false;
+  Bytes grown = free_header(behind - kEndOctets);
+  grown.resize(sizeof found);
+  for (uint64_t old_size = round_up(end_.offset + kMinFreeOctets + kEndOctets, kGrowthUnit); old_size < size;
+       old_size += kGrowthUnit) {
+    Bytes old = free_header(old_size - end_.offset - kEndOctets);
+    old.resize(sizeof found);
+    size_t i = 0;
+    while (i < count && (found[i] == grown[i] || found[i] == old[i] || found[i] == 0)) ++i;
+    if (i == count) return true;
+  }
+  return false;
 }
 
 bool Blobstore::one_bit_from_intact() const {

@@ -38,12 +38,17 @@ std::optional<Bytes> by_syndrome(const Salt& salt, ByteView octets) {
   return fixed;
 }
 
+// A flip that leaves length and place of the CRC as they are was looked for by its syndrome already.
 std::optional<Bytes> by_trial(const Salt& salt, ByteView octets, size_t from, size_t to, Bytes& scratch) {
+  const auto as_it_stands = parse_first(octets);
+  auto looked_for = [&](const EntryView& entry) {
+    return as_it_stands && entry.octets.size() == as_it_stands->octets.size() && entry.crc_at == as_it_stands->crc_at;
+  };
   for (size_t at = from; at < to; ++at) {
     for (unsigned bit = 0; bit < 8; ++bit) {
       scratch[at] ^= static_cast<uint8_t>(1u << bit);
       auto entry = parse_first(scratch);
-      if (entry && crc_matches(salt, *entry)) return to_bytes(entry->octets);
+      if (entry && !looked_for(*entry) && crc_matches(salt, *entry)) return to_bytes(entry->octets);
       scratch[at] = octets[at];
     }
   }

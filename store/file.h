@@ -27,6 +27,16 @@ struct FileId {
 enum class LockByte : uint8_t { kStore = 0, kLogin = 1 };
 enum class LockMode { kShared, kExclusive };
 
+/// Where a sync or a lock is asked for. The real file system does not care; the tests leave out one after the other and
+/// expect that something is lost without it (tests/store/mutation_test.cc).
+struct CallSite {
+  const char* function;
+  int line;
+  static CallSite here(const char* function = __builtin_FUNCTION(), int line = __builtin_LINE()) {
+    return {function, line};
+  }
+};
+
 class File {
  public:
   virtual ~File() = default;
@@ -38,10 +48,10 @@ class File {
   /// Writes all of it, or throws (then any part may have been written).
   virtual void write_at(uint64_t offset, ByteView octets) = 0;
   virtual void truncate(uint64_t size) = 0;
-  virtual void sync_data() const = 0;  // fdatasync
-  virtual void sync_all() const = 0;   // fsync
+  virtual void sync_data(CallSite site = CallSite::here()) const = 0;  // fdatasync
+  virtual void sync_all(CallSite site = CallSite::here()) const = 0;   // fsync
   /// False when someone else holds it and `wait` is false.
-  virtual bool lock(LockByte octet, LockMode mode, bool wait) const = 0;
+  virtual bool lock(LockByte octet, LockMode mode, bool wait, CallSite site = CallSite::here()) const = 0;
   virtual void unlock(LockByte octet) const noexcept = 0;
   /// Owner, mode and access control list, as far as this process may set them.
   virtual void copy_access_from(const File& other) = 0;
@@ -60,7 +70,7 @@ class FileSystem {
   /// Replaces `to` unless `keep_existing`; then kExists.
   virtual void rename(const std::string& from, const std::string& to, bool keep_existing) = 0;
   virtual void remove(const std::string& path) = 0;
-  virtual void sync_directory_of(const std::string& path) = 0;
+  virtual void sync_directory_of(const std::string& path, CallSite site = CallSite::here()) = 0;
 };
 
 FileSystem& posix_file_system();

@@ -136,15 +136,15 @@ class PosixFile : public File {
     if (retry([&] { return ::ftruncate(descriptor_.get(), static_cast<off_t>(size)); }) != 0) fail("resize", path_);
   }
 
-  void sync_data() const override {
+  void sync_data(CallSite) const override {
     if (retry([&] { return ::fdatasync(descriptor_.get()); }) != 0) sync_failed();
   }
 
-  void sync_all() const override {
+  void sync_all(CallSite) const override {
     if (retry([&] { return ::fsync(descriptor_.get()); }) != 0) sync_failed();
   }
 
-  bool lock(LockByte octet, LockMode mode, bool wait) const override {
+  bool lock(LockByte octet, LockMode mode, bool wait, CallSite) const override {
     struct flock range = range_of(octet, mode == LockMode::kShared ? F_RDLCK : F_WRLCK);
     if (retry([&] { return ::fcntl(descriptor_.get(), wait ? F_OFD_SETLKW : F_OFD_SETLK, &range); }) == 0) return true;
     if (!wait && (errno == EAGAIN || errno == EACCES)) return false;
@@ -247,7 +247,7 @@ class PosixFileSystem : public FileSystem {
     if (::unlink(path.c_str()) != 0) fail("remove", path);
   }
 
-  void sync_directory_of(const std::string& path) override {
+  void sync_directory_of(const std::string& path, CallSite) override {
     std::string directory = directory_of(path);
     Descriptor descriptor(retry([&] { return ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
     if (descriptor.get() < 0) fail("open", directory);

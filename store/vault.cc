@@ -126,9 +126,9 @@ std::unique_ptr<Vault> Vault::place(const std::string& path, const CreateOptions
     old_lock->replace_by(temporary.path());
   } else {
     file_system.rename(temporary.path(), path, true);
+    file_system.sync_directory_of(path);
   }
   temporary.renamed();
-  file_system.sync_directory_of(path);
   vault->impl_->store->placed();
   return vault;
 }

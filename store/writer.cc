@@ -45,6 +45,19 @@ void write_zeros(File& file, uint64_t from, uint64_t to) {
   }
 }
 
+// The zeros must be on the disk, as must the file's new size, before anything relies on them: a commit then changes
+// neither size nor blocks, and its fdatasync has no metadata to write. A file that is shorter than its free space says
+// would pass for a truncated one.
+void grow(File& file, uint64_t size, uint64_t grown) {
+  try {
+    write_zeros(file, size, grown);
+    file.sync_all();
+  } catch (const Error&) {
+    file.truncate(size);
+    throw;
+  }
+}
+
 }  // namespace
 
 // --- the lock ---
@@ -157,14 +170,15 @@ void Blobstore::Writer::prepare() {
   }
   if (size < end + kMinFreeOctets + kEndOctets) {
     uint64_t grown = round_up(end + kMinGrowth, kGrowthUnit);
-    write_zeros(file, size, grown);
+    grow(file, size, grown);
     size = grown;
   }
   write_zeros(file, end, size);
+  // Else a torn header over what stood there before could look like an entry that reaches beyond the end of the file.
+  // The header itself needs no sync: the next commit's covers it, and until then it is made again.
   file.sync_all();
   Bytes header = free_header(size - end - kEndOctets);
   file.write_at(end, header);
-  file.sync_data();
   store.probe_ = Bytes(kProbeOctets);
   store.probe_.resize(file.read_at(end, store.probe_));
   store.intact_end_ = store.prepared_ = true;
@@ -181,15 +195,7 @@ void Blobstore::Writer::extend(uint64_t octets) {
   uint64_t grown = round_up(size + growth, kGrowthUnit);
   if (grown > kMaxStoreOctets) grown = std::max(size, kMaxStoreOctets / kGrowthUnit * kGrowthUnit);
   if (grown < size + octets) throw Error(ErrorCode::kNoSpace, store.path_ + " would grow beyond the 4 GiB of a store");
-  // The zeros must be on the disk, as must the file's new size, before anything relies on them: a commit then changes
-  // neither size nor blocks, and its fdatasync has no metadata to write.
-  try {
-    write_zeros(file, size, grown);
-    file.sync_all();
-  } catch (const Error&) {
-    file.truncate(size);
-    throw;
-  }
+  grow(file, size, grown);
   Exclusive gate(store.gate_);
   file.write_at(store.end_.offset, free_header(grown - store.end_.offset - kEndOctets));
   store.probe_ = Bytes(kProbeOctets);

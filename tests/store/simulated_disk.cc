@@ -1,12 +1,10 @@
 #include "tests/store/simulated_disk.h"
 
 #include <algorithm>
-#include <set>
+#include <utility>
 
 namespace vtpm::store {
 namespace {
-
-constexpr uint64_t kSector = 512;
 
 void write_into(Bytes& contents, uint64_t offset, ByteView octets) {
   if (contents.size() < offset + octets.size()) contents.resize(offset + octets.size());
@@ -30,6 +28,7 @@ class SimulatedFile : public File {
     return disk_.inodes_[inode_].contents.size();
   }
   size_t read_at(uint64_t offset, MutableByteView out) const override {
+    disk_.let_others_in();
     std::lock_guard<std::mutex> guard(disk_.mutex_);
     const Bytes& contents = disk_.inodes_[inode_].contents;
     if (offset >= contents.size()) return 0;
@@ -38,6 +37,16 @@ class SimulatedFile : public File {
     return count;
   }
   void write_at(uint64_t offset, ByteView octets) override {
+    if (disk_.between) {
+      disk_.let_others_in();
+      write_some(offset, octets.first(octets.size() / 2));
+      disk_.let_others_in();
+      write_some(offset + octets.size() / 2, octets.subspan(octets.size() / 2));
+      return;
+    }
+    write_some(offset, octets);
+  }
+  void write_some(uint64_t offset, ByteView octets) {
     std::lock_guard<std::mutex> guard(disk_.mutex_);
     if (disk_.failure_ && !disk_.failed_ && disk_.failure_->countdown == 1) {
       disk_.step({DiskStep::Kind::kWrite, inode_, offset, to_bytes(octets.first(octets.size() / 2)), {}, {}});
@@ -53,11 +62,13 @@ class SimulatedFile : public File {
     disk_.step({DiskStep::Kind::kTruncate, inode_, size, {}, {}, {}});
     disk_.inodes_[inode_].contents.resize(size);
   }
-  void sync_data() const override { sync(); }
-  void sync_all() const override { sync(); }
+  void sync_data(CallSite site) const override { sync(site); }
+  void sync_all(CallSite site) const override { sync(site); }
 
-  bool lock(LockByte octet, LockMode mode, bool wait) const override {
+  bool lock(LockByte octet, LockMode mode, bool wait, CallSite site) const override {
+    disk_.let_others_in();
     std::unique_lock<std::mutex> guard(disk_.mutex_);
+    if (disk_.left_out("lock", site)) return true;
     SimulatedDisk::Lock& lock = disk_.inodes_[inode_].locks[static_cast<int>(octet)];
     auto free = [&] {
       if (lock.exclusive && lock.exclusive != this) return false;
@@ -65,6 +76,7 @@ class SimulatedFile : public File {
       return mode == LockMode::kShared || !others;
     };
     if (!free()) {
+      if (disk_.never_wait_) throw WouldWait{};
       if (!wait) return false;
       disk_.unlocked_.wait(guard, free);
     }
@@ -92,12 +104,11 @@ class SimulatedFile : public File {
     if (!writable_) throw Error(ErrorCode::kReadOnly, "the simulated file is open for reading only");
     if (disk_.fails_now()) throw Error(disk_.failure_->code, std::string("simulated failure to ") + what);
   }
-  void sync() const {
+  void sync(CallSite site) const {
+    disk_.let_others_in();
     std::lock_guard<std::mutex> guard(disk_.mutex_);
     check("sync");
-    if (disk_.forget_ != SimulatedDisk::Forget::kDataSyncs) {
-      disk_.step({DiskStep::Kind::kSync, inode_, 0, {}, {}, {}});
-    }
+    if (!disk_.left_out("sync", site)) disk_.step({DiskStep::Kind::kSync, inode_, 0, {}, {}, {}});
   }
 
   SimulatedDisk& disk_;
@@ -106,6 +117,7 @@ class SimulatedFile : public File {
 };
 
 std::unique_ptr<File> SimulatedDisk::open(const std::string& path, bool writable) {
+  let_others_in();
   std::lock_guard<std::mutex> guard(mutex_);
   auto found = names_.find(path);
   if (found == names_.end()) throw Error(ErrorCode::kNotFound, "no such simulated file: " + path);
@@ -113,6 +125,7 @@ std::unique_ptr<File> SimulatedDisk::open(const std::string& path, bool writable
 }
 
 std::unique_ptr<File> SimulatedDisk::create(const std::string& path) {
+  let_others_in();
   std::lock_guard<std::mutex> guard(mutex_);
   if (fails_now()) throw Error(failure_->code, "simulated failure to create");
   if (names_.count(path)) throw Error(ErrorCode::kExists, "it exists: " + path);
@@ -124,6 +137,7 @@ std::unique_ptr<File> SimulatedDisk::create(const std::string& path) {
 }
 
 std::optional<FileId> SimulatedDisk::id_of(const std::string& path) {
+  let_others_in();
   std::lock_guard<std::mutex> guard(mutex_);
   auto found = names_.find(path);
   if (found == names_.end()) return std::nullopt;
@@ -131,25 +145,51 @@ std::optional<FileId> SimulatedDisk::id_of(const std::string& path) {
 }
 
 void SimulatedDisk::rename(const std::string& from, const std::string& to, bool keep_existing) {
+  let_others_in();
   std::lock_guard<std::mutex> guard(mutex_);
   if (fails_now()) throw Error(failure_->code, "simulated failure to rename");
+  if (rename_fails_) throw Error(*std::exchange(rename_fails_, std::nullopt), "simulated failure to rename");
   if (keep_existing && names_.count(to)) throw Error(ErrorCode::kExists, "it exists: " + to);
+  if (!names_.count(from)) throw Error(ErrorCode::kNotFound, "no such simulated file: " + from);
   step({DiskStep::Kind::kRename, 0, 0, {}, from, to});
   names_[to] = names_.at(from);
   names_.erase(from);
+  if (!after_rename_) return;
+  failure_ = Failure{1, *after_rename_};
+  failed_ = false;
+  after_rename_.reset();
 }
 
 void SimulatedDisk::remove(const std::string& path) {
+  let_others_in();
   std::lock_guard<std::mutex> guard(mutex_);
   if (fails_now()) throw Error(failure_->code, "simulated failure to remove");
+  if (!names_.count(path)) throw Error(ErrorCode::kNotFound, "no such simulated file: " + path);
   step({DiskStep::Kind::kRemove, 0, 0, {}, path, {}});
   names_.erase(path);
 }
 
-void SimulatedDisk::sync_directory_of(const std::string&) {
+void SimulatedDisk::sync_directory_of(const std::string&, CallSite site) {
+  let_others_in();
   std::lock_guard<std::mutex> guard(mutex_);
   if (fails_now()) throw Error(failure_->code, "simulated failure to sync the directory");
-  if (forget_ != Forget::kDirectorySyncs) step({DiskStep::Kind::kSyncDirectory, 0, 0, {}, {}, {}});
+  if (!left_out("directory", site)) step({DiskStep::Kind::kSyncDirectory, 0, 0, {}, {}, {}});
+}
+
+bool SimulatedDisk::left_out(const char* what, CallSite site) {
+  std::string name = std::string(what) + " " + site.function + ":" + std::to_string(site.line);
+  bool is_left_out = name == left_out_;
+  sites_.insert(std::move(name));
+  has_left_out_ |= is_left_out;
+  return is_left_out;
+}
+
+// Whoever is let in works on the same disk, and is not itself interrupted.
+void SimulatedDisk::let_others_in() {
+  auto visitor = std::exchange(between, nullptr);
+  if (!visitor) return;
+  visitor();
+  if (!between) between = std::move(visitor);
 }
 
 Bytes& SimulatedDisk::contents(const std::string& path) { return inodes_[names_.at(path)].contents; }
@@ -174,113 +214,5 @@ bool SimulatedDisk::fails_now() {
 }
 
 void SimulatedDisk::step(DiskStep step) { steps_.push_back(std::move(step)); }
-
-void CrashStates::after(size_t step_count, size_t limit, std::mt19937& random,
-                        const std::function<void(SimulatedDisk&)>& visit) const {
-  // What is safe, and what is not: sectors of writes behind the last sync, directory changes behind theirs.
-  struct Piece {
-    size_t step;
-    uint64_t from, to;  // of the step's octets
-  };
-  std::map<uint64_t, size_t> synced;
-  size_t directory_synced = 0;
-  for (size_t i = 0; i < step_count; ++i) {
-    if (steps_[i].kind == DiskStep::Kind::kSync) synced[steps_[i].inode] = i;
-    if (steps_[i].kind == DiskStep::Kind::kSyncDirectory) directory_synced = i;
-  }
-  std::vector<Piece> pieces;
-  std::vector<size_t> directory_changes;
-  for (size_t i = 0; i < step_count; ++i) {
-    const DiskStep& step = steps_[i];
-    if (step.kind == DiskStep::Kind::kWrite && (!synced.count(step.inode) || i > synced[step.inode])) {
-      for (uint64_t at = 0; at < step.octets.size();) {
-        uint64_t end =
-            std::min<uint64_t>((step.offset + at) / kSector * kSector + kSector - step.offset, step.octets.size());
-        pieces.push_back({i, at, end});
-        at = end;
-      }
-    }
-    bool changes_directory = step.kind == DiskStep::Kind::kCreate || step.kind == DiskStep::Kind::kRename ||
-                             step.kind == DiskStep::Kind::kRemove;
-    if (changes_directory && i > directory_synced) directory_changes.push_back(i);
-  }
-
-  auto build = [&](const std::vector<bool>& survives, size_t directory_steps) {
-    SimulatedDisk disk;
-    size_t last_change = directory_steps == 0 ? directory_synced : directory_changes[directory_steps - 1];
-    size_t piece = 0;
-    for (size_t i = 0; i < step_count; ++i) {
-      const DiskStep& step = steps_[i];
-      bool on_disk = i <= last_change;
-      switch (step.kind) {
-        case DiskStep::Kind::kCreate:
-          disk.inodes_[step.inode];
-          disk.next_inode_ = std::max(disk.next_inode_, step.inode + 1);
-          if (on_disk) disk.names_[step.path] = step.inode;
-          break;
-        case DiskStep::Kind::kRename:
-          if (!on_disk) break;
-          disk.names_[step.to] = disk.names_.at(step.path);
-          disk.names_.erase(step.path);
-          break;
-        case DiskStep::Kind::kRemove:
-          if (on_disk) disk.names_.erase(step.path);
-          break;
-        case DiskStep::Kind::kTruncate:
-          disk.inodes_[step.inode].contents.resize(step.offset);
-          break;
-        case DiskStep::Kind::kWrite: {
-          Bytes& contents = disk.inodes_[step.inode].contents;
-          if (piece < pieces.size() && pieces[piece].step == i) {
-            for (; piece < pieces.size() && pieces[piece].step == i; ++piece) {
-              if (!survives[piece]) continue;
-              ByteView octets =
-                  ByteView(step.octets).subspan(pieces[piece].from, pieces[piece].to - pieces[piece].from);
-              write_into(contents, step.offset + pieces[piece].from, octets);
-            }
-          } else {
-            write_into(contents, step.offset, step.octets);
-          }
-          break;
-        }
-        default:
-          break;
-      }
-    }
-    visit(disk);
-  };
-
-  std::set<std::pair<std::vector<bool>, size_t>> seen;
-  auto once = [&](const std::vector<bool>& survives, size_t directory_steps) {
-    if (seen.size() < limit && seen.emplace(survives, directory_steps).second) build(survives, directory_steps);
-  };
-  size_t count = pieces.size();
-  for (size_t directory_steps = 0; directory_steps <= directory_changes.size(); ++directory_steps) {
-    once(std::vector<bool>(count, true), directory_steps);
-    once(std::vector<bool>(count, false), directory_steps);
-  }
-  if (count <= 5) {
-    for (unsigned mask = 0; mask < 1u << count; ++mask) {
-      std::vector<bool> survives(count);
-      for (size_t i = 0; i < count; ++i) survives[i] = mask >> i & 1;
-      for (size_t d = 0; d <= directory_changes.size(); ++d) once(survives, d);
-    }
-    return;
-  }
-  for (size_t i = 0; i < count && i < limit / 4; ++i) {
-    size_t where = count <= limit / 4 ? i : random() % count;
-    std::vector<bool> prefix(count), without(count, true);
-    std::fill_n(prefix.begin(), where, true);
-    without[where] = false;
-    once(prefix, directory_changes.size());
-    once(without, directory_changes.size());
-  }
-  for (size_t tries = 0; seen.size() < limit && tries < 2 * limit; ++tries) {
-    std::vector<bool> survives(count);
-    unsigned keep = 1 + random() % 7;
-    for (size_t i = 0; i < count; ++i) survives[i] = random() % 8 < keep;
-    once(survives, random() % (directory_changes.size() + 1));
-  }
-}
 
 }  // namespace vtpm::store

@@ -1,9 +1,9 @@
 // A disk in memory that remembers every write and sync, so that a test can ask: what would be left after a power cut
-// here? It also fails on demand.
+// here? It also fails on demand, leaves a chosen sync or lock out, and lets somebody else work between two calls.
 //
 // What may survive a cut (docs/format.md, "What a crash may do"): of each file, everything up to its last sync, and of
-// the writes behind it any selection of 512-octet sectors, in any order; of the directory, a prefix of what happened
-// behind its last sync. A file's size is at least what the surviving sectors need.
+// the writes behind it any selection of 512-octet sectors, in any order, the last write torn at any octet; of the
+// directory, a prefix of what happened behind its last sync. A file's size is at least what the surviving sectors need.
 #pragma once
 
 #include <condition_variable>
@@ -12,6 +12,7 @@
 #include <mutex>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,10 @@ struct DiskStep {
   std::string path, to;
 };
 
+/// A call that is waiting for a lock, on a disk whose calls never wait (`never_wait`). Not an Error: nothing catches
+/// it.
+struct WouldWait {};
+
 class SimulatedDisk : public FileSystem {
  public:
   std::unique_ptr<File> open(const std::string& path, bool writable) override;
@@ -36,7 +41,7 @@ class SimulatedDisk : public FileSystem {
   std::optional<FileId> id_of(const std::string& path) override;
   void rename(const std::string& from, const std::string& to, bool keep_existing) override;
   void remove(const std::string& path) override;
-  void sync_directory_of(const std::string& path) override;
+  void sync_directory_of(const std::string& path, CallSite site) override;
 
   const std::vector<DiskStep>& steps() const { return steps_; }
   Bytes& contents(const std::string& path);
@@ -45,10 +50,21 @@ class SimulatedDisk : public FileSystem {
 
   /// The `count`-th changing call from now on fails with that code; a write leaves its first half behind. Once.
   void fail_after(size_t count, ErrorCode code);
+  /// The first changing call behind the next rename fails.
+  void fail_after_rename(ErrorCode code) { after_rename_ = code; }
+  void fail_rename(ErrorCode code) { rename_fails_ = code; }
   bool has_failed() const { return failed_; }
-  /// Syncs do nothing (for proving that the suite sees a missing one).
-  enum class Forget { kNothing, kDataSyncs, kDirectorySyncs };
-  void forget(Forget what) { forget_ = what; }
+
+  /// "sync extend:198", "lock SharedLock:29": each place that asked this disk to sync or to lock.
+  const std::set<std::string>& sites() const { return sites_; }
+  /// Calls from that place do nothing from now on (and claim to have done it).
+  void leave_out(const std::string& site) { left_out_ = site; }
+  bool has_left_out() const { return has_left_out_; }
+
+  /// Waiting for a lock throws WouldWait instead, as does being refused one.
+  void never_wait() { never_wait_ = true; }
+  /// Called before each call that reads or changes the disk, and in the middle of each write.
+  std::function<void()> between;
 
  private:
   friend class SimulatedFile;
@@ -63,6 +79,8 @@ class SimulatedDisk : public FileSystem {
   };
   void step(DiskStep step);
   bool fails_now();
+  bool left_out(const char* what, CallSite site);
+  void let_others_in();
 
   std::mutex mutex_;
   std::condition_variable unlocked_;
@@ -75,21 +93,12 @@ class SimulatedDisk : public FileSystem {
     ErrorCode code;
   };
   std::optional<Failure> failure_;
+  std::optional<ErrorCode> after_rename_, rename_fails_;
   bool failed_ = false;
-  Forget forget_ = Forget::kNothing;
-};
-
-/// The disks that a power cut after a given step may leave.
-class CrashStates {
- public:
-  explicit CrashStates(const std::vector<DiskStep>& steps) : steps_(steps) {}
-  /// Calls `visit` with up to `limit` different disks: all of them where there are few, else the extremes (all,
-  /// nothing, each prefix, each single sector missing) and random selections.
-  void after(size_t step_count, size_t limit, std::mt19937& random,
-             const std::function<void(SimulatedDisk&)>& visit) const;
-
- private:
-  const std::vector<DiskStep>& steps_;
+  std::set<std::string> sites_;
+  std::string left_out_;
+  bool has_left_out_ = false;
+  bool never_wait_ = false;
 };
 
 }  // namespace vtpm::store

@@ -1,0 +1,244 @@
+// Are the tests worth anything? Each place that syncs or locks is left out, one at a time, and something must break:
+// a power cut then loses what was promised, or two that work at the same time get into each other's way. A place that
+// can be left out unseen is either superfluous or not tested.
+#include <gtest/gtest.h>
+
+#include "crypto/error.h"
+#include "store/vault_impl.h"
+#include "tests/store/crash_scenarios.h"
+
+namespace vtpm::store {
+namespace {
+
+History start(const Scenario& scenario) {
+  return History(scenario.starts_empty ? History::Start::kNothing : History::Start::kEmptyStore);
+}
+
+bool is_lock(const std::string& site) { return site.rfind("lock ", 0) == 0; }
+
+// --- syncs: the disk forgets ---
+
+TEST(Mutation, R0_22_EverySyncIsNeeded) {
+  std::map<std::string, std::string> seen;  // by site: the scenario that breaks without it
+  for (const Scenario& scenario : crash_scenarios()) {
+    History whole = start(scenario);
+    scenario.run(whole);
+    for (const std::string& site : whole.disk.sites()) {
+      if (is_lock(site) || site.find(" test:") != std::string::npos || !seen.emplace(site, "").first->second.empty())
+        continue;
+      History history = start(scenario);
+      history.disk.leave_out(site);
+      scenario.run(history);
+      ASSERT_TRUE(history.disk.has_left_out()) << site;
+      Verdicts verdicts = history.explore({6, 40, 40}, 1, true);
+      if (!verdicts.clean()) seen[site] = std::string(scenario.name) + ": " + verdicts.first;
+    }
+  }
+  for (const auto& [site, how] : seen) {
+    std::printf("mutant: without %-32s %s\n", site.c_str(), how.c_str());
+    EXPECT_FALSE(how.empty()) << "nobody misses the " << site;
+  }
+  EXPECT_GE(seen.size(), 8u);
+}
+
+// --- locks: somebody else comes in between ---
+
+// Two that work at the same time. The first is interrupted at one of its calls to the disk, where the second does all
+// that it has to do; if a lock is in its way there, it does it when the first is done.
+struct Encounter {
+  const char* name;
+  struct Stage {
+    SimulatedDisk disk;
+    std::unique_ptr<Vault> one, two;
+    std::vector<std::string> answers;
+    void answer(const std::string& text) { answers.push_back(text); }
+  };
+  std::function<void(Stage&)> prepare, first, second;
+  std::function<bool(Stage&)> is_right;
+};
+
+std::unique_ptr<Vault> open_on(SimulatedDisk& disk) {
+  OpenOptions options;
+  options.file_system = &disk;
+  return Vault::open(kCrashPath, options);
+}
+
+void a_store_for_two(Encounter::Stage& stage, uint32_t limit = 10) {
+  CreateOptions options = cheap_options();
+  options.file_system = &stage.disk;
+  options.attempt_limits = {{Role::kUser, limit}};
+  make_store(kCrashPath, options);
+  stage.one = open_on(stage.disk);
+  stage.two = open_on(stage.disk);
+}
+
+void put_clear(Vault& vault, const char* name, const char* value) { put(vault, name, value, Protection::kClear); }
+
+// All three see the same.
+bool all_see(Encounter::Stage& stage, const std::map<std::string, std::string>& expected) {
+  auto fresh = open_on(stage.disk);
+  for (Vault* vault : {stage.one.get(), stage.two.get(), fresh.get()}) {
+    vault->refresh();
+    for (const auto& [name, value] : expected) {
+      if (!vault->find(name) || get(*vault, name) != value) return false;
+    }
+  }
+  return true;
+}
+
+void attempt(Encounter::Stage& stage, Vault& vault) {
+  UnlockResult result = vault.verify(Role::kUser, as_bytes("wrong"));
+  stage.answer(result == UnlockResult::kWrongSecret ? "tried" : "refused");
+}
+
+void create(Encounter::Stage& stage, const char* who) {
+  CreateOptions options = cheap_options();
+  options.file_system = &stage.disk;
+  try {
+    auto vault = Vault::create(kCrashPath, options, {{Role::kUser, as_bytes(who)}}, [&](Transaction& first) {
+      first.put("obj/who", "t", Protection::kClear, as_bytes(who));
+    });
+    stage.answer(who);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kExists) stage.answer(error.what());
+  }
+}
+
+// Removes its temporary file when it fails: it had better be its own.
+void give_up(Encounter::Stage& stage) {
+  CreateOptions options = cheap_options();
+  options.file_system = &stage.disk;
+  try {
+    Vault::create(kCrashPath, options, {{Role::kUser, as_bytes("two")}},
+                  [&](Transaction&) { throw Error(ErrorCode::kInvalidArgument, "it gives up"); });
+  } catch (const Error&) {
+  }
+}
+
+bool is_made_by_who_says_so(Encounter::Stage& stage) {
+  if (stage.answers.size() != 1) return false;
+  auto vault = open_on(stage.disk);
+  return get(*vault, "obj/who") == stage.answers[0] &&
+         vault->verify(Role::kUser, as_bytes(stage.answers[0])) == UnlockResult::kUnlocked;
+}
+
+const std::vector<Encounter>& encounters() {
+  using Stage = Encounter::Stage;
+  static const std::vector<Encounter> all = {
+      {"commit and commit", [](Stage& stage) { a_store_for_two(stage); },
+       [](Stage& stage) { put_clear(*stage.one, "obj/one", "1"); },
+       [](Stage& stage) { put_clear(*stage.two, "obj/two", "2"); },
+       [](Stage& stage) {
+         return all_see(stage, {{"obj/one", "1"}, {"obj/two", "2"}});
+       }},
+      {"commit and compaction", [](Stage& stage) { a_store_for_two(stage); },
+       [](Stage& stage) { put_clear(*stage.one, "obj/one", "1"); }, [](Stage& stage) { stage.two->compact(); },
+       [](Stage& stage) {
+         return all_see(stage, {{"obj/one", "1"}});
+       }},
+      {"compaction and commit", [](Stage& stage) { a_store_for_two(stage); },
+       [](Stage& stage) { stage.one->compact(); }, [](Stage& stage) { put_clear(*stage.two, "obj/two", "2"); },
+       [](Stage& stage) {
+         return all_see(stage, {{"obj/two", "2"}});
+       }},
+      {"commit and a reader", [](Stage& stage) { a_store_for_two(stage); },
+       [](Stage& stage) { put_clear(*stage.one, "obj/one", "a value that is longer than what a reader compares"); },
+       [](Stage& stage) { stage.two->refresh(); },
+       [](Stage& stage) {
+         return all_see(stage, {{"obj/one", "a value that is longer than what a reader compares"}});
+       }},
+      {"login and login",
+       [](Stage& stage) {
+         a_store_for_two(stage, 2);
+         stage.one->verify(Role::kUser, as_bytes("wrong"));
+         stage.two->refresh();
+       },
+       [](Stage& stage) { attempt(stage, *stage.one); }, [](Stage& stage) { attempt(stage, *stage.two); },
+       [](Stage& stage) {
+         std::sort(stage.answers.begin(), stage.answers.end());
+         return stage.answers == std::vector<std::string>{"refused", "tried"};
+       }},
+      {"creation and creation", [](Stage&) {}, [](Stage& stage) { create(stage, "one"); },
+       [](Stage& stage) { create(stage, "two"); }, is_made_by_who_says_so},
+      {"creation, and one that gives up", [](Stage&) {}, [](Stage& stage) { create(stage, "one"); }, give_up,
+       is_made_by_who_says_so},
+  };
+  return all;
+}
+
+// The first is interrupted at its `call`-th call. False: it makes fewer.
+bool meet(const Encounter& encounter, const std::string& left_out, size_t call, std::string* wrong,
+          std::set<std::string>* sites = nullptr) {
+  Encounter::Stage stage;
+  encounter.prepare(stage);
+  stage.disk.never_wait();
+  stage.disk.leave_out(left_out);
+  bool interrupted = false, second_is_done = false;
+  auto second = [&] {
+    try {
+      encounter.second(stage);
+      second_is_done = true;
+    } catch (const WouldWait&) {
+    }
+  };
+  try {
+    stage.disk.between = [&] {
+      if (interrupted || --call > 0) return;
+      interrupted = true;
+      second();
+    };
+    encounter.first(stage);
+    stage.disk.between = nullptr;
+    if (!second_is_done) second();
+    if (!second_is_done)
+      *wrong = "a lock was left behind";
+    else if (!encounter.is_right(stage))
+      *wrong = "both were promised something else";
+  } catch (const Error& error) {
+    *wrong = error.what();
+  } catch (const WouldWait&) {
+    *wrong = "a lock was left behind";
+  }
+  stage.disk.between = nullptr;
+  if (sites) sites->insert(stage.disk.sites().begin(), stage.disk.sites().end());
+  return interrupted;
+}
+
+// With all locks in place nobody is ever in anybody's way, wherever the second comes in.
+TEST(Mutation, NobodyIsInAnybodysWay) {
+  size_t meetings = 0;
+  for (const Encounter& encounter : encounters()) {
+    std::string wrong;
+    for (size_t call = 1; meet(encounter, "", call, &wrong); ++call) {
+      ++meetings;
+      ASSERT_EQ(wrong, "") << encounter.name << ", call " << call;
+    }
+  }
+  std::printf("%zu meetings\n", meetings);
+  EXPECT_GE(meetings, 60u);
+}
+
+TEST(Mutation, EveryLockIsNeeded) {
+  std::map<std::string, std::string> seen;
+  for (const Encounter& encounter : encounters()) {
+    std::string unused;
+    std::set<std::string> sites;
+    for (size_t call = 1; meet(encounter, "", call, &unused, &sites); ++call) {
+    }
+    for (const std::string& site : sites) {
+      if (!is_lock(site) || !seen.emplace(site, "").first->second.empty()) continue;
+      std::string wrong;
+      for (size_t call = 1; wrong.empty() && meet(encounter, site, call, &wrong); ++call) {
+      }
+      if (!wrong.empty()) seen[site] = std::string(encounter.name) + ": " + wrong;
+    }
+  }
+  for (const auto& [site, how] : seen) {
+    std::printf("mutant: without %-32s %s\n", site.c_str(), how.c_str());
+    EXPECT_FALSE(how.empty()) << "nobody misses the " << site;
+  }
+  EXPECT_GE(seen.size(), 5u);
+}
+
+}  // namespace
+}  // namespace vtpm::store
