@@ -169,11 +169,11 @@ MadeKey make_in_field(CK_KEY_TYPE type, Draft& public_draft, Draft& private_draf
   const crypto::DomainParameters domain = domain_of(public_draft.shown);
   const CK_ULONG bits = private_draft.shown.number(CKA_VALUE_BITS).value_or(0);
   refuse_if(bits > 8 * domain.prime.size(), CKR_ATTRIBUTE_VALUE_INVALID, "CKA_VALUE_BITS is more than the prime has");
-  private_draft.shown.erase(CKA_VALUE_BITS);
   const auto key = with_numbers(CKR_DOMAIN_PARAMS_INVALID, [&] {
     return type == CKK_DSA ? SoftwareKey::generate_dsa(domain)
                            : SoftwareKey::generate_dh(domain, static_cast<unsigned>(bits));
   });
+  if (type == CKK_DH) private_draft.shown.set_number(CKA_VALUE_BITS, bits ? bits : 8 * key->private_value().size());
   return keep_in_software(*key, private_draft);
 }
 
@@ -216,6 +216,46 @@ KeyPairDraft generate_key_pair(const Mechanism& mechanism, const Template& publi
   describe_origin(public_shown, /*local=*/true, mechanism.type);
   finish_private_key(pair.private_key, key.public_key, key.resident, /*local=*/true, mechanism.type);
   return pair;
+}
+
+Draft generate_domain(const Mechanism& mechanism, const Template& wanted, bool so) {
+  Draft draft = generated_draft(CKO_DOMAIN_PARAMETERS, mechanism.key_type, wanted, so);
+  Attributes& shown = draft.shown;
+  const CK_ULONG bits = shown.number(CKA_PRIME_BITS).value_or(0);
+  refuse_if(bits < mechanism.min_size || bits > mechanism.max_size, CKR_KEY_SIZE_RANGE,
+            "CKA_PRIME_BITS is outside the mechanism's range");
+  std::optional<crypto::DomainParameters> domain;
+  if (mechanism.key_type == CKK_DH) {
+    domain = crypto::dh_group(("ffdhe" + std::to_string(bits)).c_str());
+    refuse_if(!domain, CKR_KEY_SIZE_RANGE, "there are groups of 2048, 3072, 4096, 6144 and 8192 bits");
+  } else {
+    const CK_ULONG subprime = shown.number(CKA_SUB_PRIME_BITS).value_or(bits == 1024 ? 160 : 256);
+    refuse_if(subprime > UINT16_MAX, CKR_KEY_SIZE_RANGE, "CKA_SUB_PRIME_BITS is absurd");
+    domain = with_numbers(CKR_KEY_SIZE_RANGE, [&] {
+      return crypto::generate_dsa_domain(static_cast<unsigned>(bits), static_cast<unsigned>(subprime));
+    });
+    shown.set(CKA_SUBPRIME, domain->subprime);
+    shown.set_number(CKA_SUB_PRIME_BITS, subprime);
+  }
+  shown.set(CKA_PRIME, domain->prime);
+  shown.set(CKA_BASE, domain->base);
+  shown.set_flag(CKA_LOCAL, true);
+  return draft;
+}
+
+void complete_domain(Draft& draft) {
+  Attributes& shown = draft.shown;
+  const auto bits = [&](CK_ATTRIBUTE_TYPE type) {
+    const ByteView number = without_leading_zeros(shown.get(type));
+    refuse_if(number.empty(), CKR_ATTRIBUTE_VALUE_INVALID, "a domain parameter is zero");
+    CK_ULONG count = 8 * number.size();
+    for (unsigned mask = 0x80; !(number[0] & mask); mask >>= 1) --count;
+    return count;
+  };
+  bits(CKA_BASE);
+  shown.set_number(CKA_PRIME_BITS, bits(CKA_PRIME));
+  if (shown.number(CKA_KEY_TYPE) == CKK_DSA) shown.set_number(CKA_SUB_PRIME_BITS, bits(CKA_SUBPRIME));
+  shown.set_flag(CKA_LOCAL, false);
 }
 
 Draft public_half_of(const Object& private_key, const Template& wanted, bool so) {

@@ -7,7 +7,22 @@
 namespace vtpm::conformance {
 namespace {
 
-enum Type { kNone, kRsa, kEc, kAes, kAes128, kXts, kChaCha20, kGeneric, kHmac, kSecret };
+enum Type {
+  kNone,
+  kRsa,
+  kEc,
+  kAes,
+  kAes128,
+  kXts,
+  kChaCha20,
+  kGeneric,
+  kHmac,
+  kSecret,
+  kEdwards,
+  kMontgomery,
+  kDsaKey,
+  kDhKey
+};
 
 struct Row {
   CK_MECHANISM_TYPE mechanism;
@@ -15,15 +30,15 @@ struct Row {
   CK_FLAGS uses;
 };
 constexpr CK_FLAGS kSignVerify = CKF_SIGN | CKF_VERIFY, kCrypt = CKF_ENCRYPT | CKF_DECRYPT,
-                   kWraps = CKF_WRAP | CKF_UNWRAP;
+                   kWraps = CKF_WRAP | CKF_UNWRAP, kRecovers = CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER;
 
 /// A new mechanism of the module is a new row here, with its tests beside those of its kind.
 const std::vector<Row>& rows();
 const Row kNamedRows[] = {
     {CKM_RSA_PKCS_KEY_PAIR_GEN, kRsa, CKF_GENERATE_KEY_PAIR},
     {CKM_EC_KEY_PAIR_GEN, kEc, CKF_GENERATE_KEY_PAIR},
-    {CKM_RSA_PKCS, kRsa, kSignVerify | kCrypt | kWraps},
-    {CKM_RSA_X_509, kRsa, kSignVerify | kCrypt},
+    {CKM_RSA_PKCS, kRsa, kRecovers | kSignVerify | kCrypt | kWraps},
+    {CKM_RSA_X_509, kRsa, kRecovers | kSignVerify | kCrypt},
     {CKM_RSA_PKCS_OAEP, kRsa, kCrypt | kWraps},
     {CKM_SHA1_RSA_PKCS, kRsa, kSignVerify},
     {CKM_SHA224_RSA_PKCS, kRsa, kSignVerify},
@@ -84,6 +99,24 @@ const Row kNamedRows[] = {
     {CKM_AES_KEY_WRAP_PKCS7, kAes, kCrypt | kWraps},
     {CKM_RSA_AES_KEY_WRAP, kRsa, kWraps},
     {CKM_ECDH_AES_KEY_WRAP, kEc, kWraps},
+    {CKM_EC_EDWARDS_KEY_PAIR_GEN, kEdwards, CKF_GENERATE_KEY_PAIR},
+    {CKM_EC_MONTGOMERY_KEY_PAIR_GEN, kMontgomery, CKF_GENERATE_KEY_PAIR},
+    {CKM_EDDSA, kEdwards, kSignVerify},
+    {CKM_DSA_KEY_PAIR_GEN, kDsaKey, CKF_GENERATE_KEY_PAIR},
+    {CKM_DSA_PARAMETER_GEN, kDsaKey, CKF_GENERATE},
+    {CKM_DH_PKCS_KEY_PAIR_GEN, kDhKey, CKF_GENERATE_KEY_PAIR},
+    {CKM_DH_PKCS_PARAMETER_GEN, kDhKey, CKF_GENERATE},
+    {CKM_DH_PKCS_DERIVE, kDhKey, CKF_DERIVE},
+    {CKM_DSA, kDsaKey, kSignVerify},
+    {CKM_DSA_SHA1, kDsaKey, kSignVerify},
+    {CKM_DSA_SHA224, kDsaKey, kSignVerify},
+    {CKM_DSA_SHA256, kDsaKey, kSignVerify},
+    {CKM_DSA_SHA384, kDsaKey, kSignVerify},
+    {CKM_DSA_SHA512, kDsaKey, kSignVerify},
+    {CKM_DSA_SHA3_224, kDsaKey, kSignVerify},
+    {CKM_DSA_SHA3_256, kDsaKey, kSignVerify},
+    {CKM_DSA_SHA3_384, kDsaKey, kSignVerify},
+    {CKM_DSA_SHA3_512, kDsaKey, kSignVerify},
     {CKM_ECDH1_DERIVE, kEc, CKF_DERIVE},
     {CKM_ECDH1_COFACTOR_DERIVE, kEc, CKF_DERIVE},
     {CKM_HKDF_DERIVE, kSecret, CKF_DERIVE},
@@ -249,7 +282,7 @@ TEST_F(Mechanisms, InformationSaysWhatEachCanDo) {
       EXPECT_GE(what.ulMaxKeySize, 3072u);
     }
     if (row.key == kEc) {
-      EXPECT_EQ(what.ulMinKeySize, 256u);
+      EXPECT_EQ(what.ulMinKeySize, 224u);
       EXPECT_EQ(what.ulMaxKeySize, 521u);
       EXPECT_EQ(what.flags & (CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS),
                 CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS);
@@ -277,7 +310,7 @@ TEST_F(Mechanisms, InformationSaysWhatEachCanDo) {
 TEST_F(Mechanisms, InformationOfOthersIsRefused) {
   CK_MECHANISM_INFO what;
   for (const CK_MECHANISM_TYPE type :
-       {CKM_MD5, CKM_DES_ECB, CKM_RSA_9796, CKM_DSA, CK_MECHANISM_TYPE{0x7FFFFFFF}, kAbsurd})
+       {CKM_MD5, CKM_DES_ECB, CKM_RSA_9796, CKM_X9_42_DH_DERIVE, CK_MECHANISM_TYPE{0x7FFFFFFF}, kAbsurd})
     EXPECT_RV(CKR_MECHANISM_INVALID, p11->C_GetMechanismInfo(slot, type, &what));
   EXPECT_RV(CKR_ARGUMENTS_BAD, p11->C_GetMechanismInfo(slot, CKM_SHA256, nullptr));
 }
@@ -287,7 +320,23 @@ TEST_F(Mechanisms, TheFlagsAreExact) {
   const auto same = [](CK_OBJECT_HANDLE key) { return KeyPair{key, key}; };
   Bytes two_keys(32, 1);
   two_keys[0] = 2;
-  const std::map<Type, KeyPair> keys = {{kNone, rsa},
+  const auto on = [&](CK_MECHANISM_TYPE type, const char* curve) {
+    return session.generate(type, {{CKA_EC_PARAMS, curve_parameters(curve)}}, {});
+  };
+  // The prime of RFC 7919's ffdhe2048 is the token's own; any DSA key will do.
+  CK_OBJECT_HANDLE dsa = CK_INVALID_HANDLE, dh = CK_INVALID_HANDLE;
+  MUST(try_generate_key(session, CKM_DSA_PARAMETER_GEN, {{CKA_PRIME_BITS, 1024}}, &dsa));
+  MUST(try_generate_key(session, CKM_DH_PKCS_PARAMETER_GEN, {{CKA_PRIME_BITS, 2048}}, &dh));
+  const auto in = [&](CK_MECHANISM_TYPE type, CK_OBJECT_HANDLE domain) {
+    Template parameters = {{CKA_PRIME, session.get(domain, CKA_PRIME)}, {CKA_BASE, session.get(domain, CKA_BASE)}};
+    if (domain == dsa) parameters = parameters.with({{CKA_SUBPRIME, session.get(domain, CKA_SUBPRIME)}});
+    return session.generate(type, parameters, {});
+  };
+  const std::map<Type, KeyPair> keys = {{kEdwards, on(CKM_EC_EDWARDS_KEY_PAIR_GEN, "Ed25519")},
+                                        {kMontgomery, on(CKM_EC_MONTGOMERY_KEY_PAIR_GEN, "X25519")},
+                                        {kDsaKey, in(CKM_DSA_KEY_PAIR_GEN, dsa)},
+                                        {kDhKey, in(CKM_DH_PKCS_KEY_PAIR_GEN, dh)},
+                                        {kNone, rsa},
                                         {kRsa, rsa},
                                         {kEc, ec},
                                         {kAes, same(secret_key(session, CKK_AES, Bytes(16, 1)))},
@@ -311,7 +360,9 @@ TEST_F(Mechanisms, TheFlagsAreExact) {
     expect_as_flagged(CKF_ENCRYPT, "C_EncryptInit", p11->C_EncryptInit(fresh(), mechanism.get(), pair.public_key));
     expect_as_flagged(CKF_DECRYPT, "C_DecryptInit", p11->C_DecryptInit(fresh(), mechanism.get(), pair.private_key));
     expect_as_flagged(CKF_DIGEST, "C_DigestInit", p11->C_DigestInit(fresh(), mechanism.get()));
-    const Template octets = {{CKA_VALUE_LEN, 32}};
+    const bool parameters = row.mechanism == CKM_DSA_PARAMETER_GEN || row.mechanism == CKM_DH_PKCS_PARAMETER_GEN;
+    const Template octets =
+        parameters ? Template{{CKA_PRIME_BITS, row.key == kDsaKey ? 1024 : 2048}} : Template{{CKA_VALUE_LEN, 32}};
     expect_as_flagged(CKF_GENERATE, "C_GenerateKey", try_generate_key(session, mechanism, octets));
     EXPECT_EQ(try_wrap(session, mechanism, pair.public_key, 0) == CKR_MECHANISM_INVALID, !(flags & CKF_WRAP));
     EXPECT_EQ(try_unwrap(session, mechanism, pair.private_key, {}, {}) == CKR_MECHANISM_INVALID, !(flags & CKF_UNWRAP));
