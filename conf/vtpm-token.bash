@@ -4,7 +4,7 @@ _vtpm_token() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} word command=''
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
-      init | list | store | check | dump | swtpm | import | export | ca | create | certify) command="$command${command:+ }$word" ;;
+      init | list | mechanisms | store | check | dump | swtpm | import | export | ca | create | certify) command="$command${command:+ }$word" ;;
     esac
   done
   case $previous in
@@ -24,9 +24,10 @@ _vtpm_token() {
     --label | --name | --token | --so-pin-fd | --pin-fd) return ;;
   esac
   case $command in
-    '') mapfile -t COMPREPLY < <(compgen -W 'init list store ca swtpm --help --version' -- "$current") ;;
+    '') mapfile -t COMPREPLY < <(compgen -W 'init list mechanisms store ca swtpm --help --version' -- "$current") ;;
     init) mapfile -t COMPREPLY < <(compgen -W '--label --so-pin-file --so-pin-fd --pin-file --pin-fd --json --help' -- "$current") ;;
     list) mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$current") ;;
+    mechanisms) mapfile -t COMPREPLY < <(compgen -W '--json --markdown --help' -- "$current") ;;
     store) mapfile -t COMPREPLY < <(compgen -W 'check dump --help' -- "$current") ;;
     ca) mapfile -t COMPREPLY < <(compgen -W 'create certify --help' -- "$current") ;;
     'ca create') mapfile -t COMPREPLY < <(compgen -W '--directory --name --help' -- "$current") ;;
