@@ -1,6 +1,7 @@
 #include "pkcs11/key_factory.h"
 
 #include "crypto/digest.h"
+#include "crypto/random.h"
 #include "pkcs11/key_kind.h"
 #include "pkcs11/refusal.h"
 #include "pkcs11/tpm_object.h"
@@ -123,6 +124,24 @@ struct MadeKey {
   bool resident;
 };
 
+/// Of a key that the TPM has just made; software keys test themselves.
+MadeKey keep_in_tpm(tpm::KeyBlob blob, Draft& draft, const KeyMaking& making) {
+  const PublicKey half = tpm::public_key_of(blob);
+  keep_blob(blob, draft.secret);
+  tpm::ResidentKey key(making.engine, std::move(blob));
+  Bytes challenge = crypto::random_bytes(half.type() == crypto::KeyType::kRsa ? half.modulus().size() : 32);
+  bool works;
+  if (half.type() == crypto::KeyType::kRsa) {
+    challenge[0] = 0;
+    const std::optional<Bytes> sealed = half.rsa_public(challenge);
+    works = sealed && constant_time_equal(key.rsa_private(*sealed), challenge);
+  } else {
+    works = half.ecdsa_verify(challenge, key.ecdsa_sign(challenge));
+  }
+  if (!works) throw Error(ErrorCode::kTpmFailure, "a key that the TPM has made failed its self-test");
+  return {half, true};
+}
+
 MadeKey keep_in_software(const SoftwareKey& key, Draft& draft) {
   kind_of(key.public_key().type()).hide(key, draft.secret);
   return {key.public_key(), false};
@@ -142,9 +161,7 @@ MadeKey make_rsa(Draft& public_draft, Draft& private_draft, const KeyMaking& mak
   if (choose_resident(private_draft.shown, able, making)) {
     uint32_t number = 0;
     for (uint8_t octet : exponent) number = number << 8 | octet;
-    tpm::KeyBlob blob = tpm::create_rsa(*making.engine, {static_cast<unsigned>(bits), number});
-    keep_blob(blob, private_draft.secret);
-    return {tpm::public_key_of(blob), true};
+    return keep_in_tpm(tpm::create_rsa(*making.engine, {static_cast<unsigned>(bits), number}), private_draft, making);
   }
   return keep_in_software(*SoftwareKey::generate_rsa(static_cast<unsigned>(bits), exponent), private_draft);
 }
@@ -157,9 +174,7 @@ MadeKey make_on_curve(CK_KEY_TYPE type, Draft& public_draft, Draft& private_draf
               "the two templates name different curves");
   }
   if (choose_resident(private_draft.shown, fits_the_tpm(curve), making)) {
-    tpm::KeyBlob blob = tpm::create_ec(*making.engine, curve);
-    keep_blob(blob, private_draft.secret);
-    return {tpm::public_key_of(blob), true};
+    return keep_in_tpm(tpm::create_ec(*making.engine, curve), private_draft, making);
   }
   return keep_in_software(*SoftwareKey::generate_ec(curve), private_draft);
 }
