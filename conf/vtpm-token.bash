@@ -5,7 +5,7 @@ _vtpm_token() {
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
       key) command="$command${command:+ }key" ;;
-      init | list | store | check | dump | swtpm | import | export | ca | create | certify | attest | quote | verify | keyslot | add-key | del-key | change | amend | export-tss | import-tss | rekey) command="$command${command:+ }$word" ;;
+      init | list | store | check | dump | swtpm | import | export | ca | create | certify | attest | quote | verify | keyslot | add-key | del-key | change | amend | export-tss | import-tss | rekey | mechanisms) command="$command${command:+ }$word" ;;
     esac
   done
   local opens='--as --pin-file --pin-fd --key-file --key-fd --key-format'
@@ -35,9 +35,10 @@ _vtpm_token() {
     --label | --name | --token | --so-pin-fd | --pin-fd | --new-pin-fd | --old-pin-fd | --key-fd | --new-key-fd | --old-key-fd | --keyslot | --iter-time | --nonce | --pcrs | --id | --keep) return ;;
   esac
   case $command in
-    '') mapfile -t COMPREPLY < <(compgen -W 'init list store keyslot ca key attest swtpm --help --version' -- "$current") ;;
+    '') mapfile -t COMPREPLY < <(compgen -W 'init list store keyslot ca key attest swtpm mechanisms --help --version' -- "$current") ;;
     init) mapfile -t COMPREPLY < <(compgen -W '--label --so-pin-file --so-pin-fd --pin-file --pin-fd --json --help' -- "$current") ;;
     list) mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$current") ;;
+    mechanisms) mapfile -t COMPREPLY < <(compgen -W '--json --markdown --help' -- "$current") ;;
     store) mapfile -t COMPREPLY < <(compgen -W 'check dump --help' -- "$current") ;;
     keyslot) mapfile -t COMPREPLY < <(compgen -W 'list add-key del-key change amend rekey --help' -- "$current") ;;
     'keyslot list') mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$current") ;;

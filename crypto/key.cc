@@ -139,7 +139,9 @@ std::optional<PublicKey> PublicKey::from_spki(ByteView der) {
       Bytes exponent = to_octets(number_of(key.get(), OSSL_PKEY_PARAM_RSA_E).get());
       if (acceptable(modulus, exponent)) result = rsa(modulus, exponent);
     } else if (type == EVP_PKEY_DSA) {
-      result = dsa_from(key.get());
+      result = finite_field_public(KeyType::kDsa, key.get());
+    } else if (type == EVP_PKEY_DH) {
+      result = finite_field_public(KeyType::kDh, key.get());
     } else if (std::optional<Curve> curve = named_curve(key.get())) {
       result = ec(*curve, point_of(key.get(), *curve));
     }

@@ -15,6 +15,7 @@ Draft generate(Session& session, const Mechanism& row, const CK_MECHANISM& mecha
   const bool so = session.token->who() == Who::kSo;
   if (row.family == Family::kPbkdf2) return generate_from_password(row, mechanism, wanted, so);
   require_no_parameter(mechanism);
+  if (row.family == Family::kDomain) return generate_domain(row, wanted, so);
   return generate_secret_key(row, wanted, so);
 }
 
@@ -27,7 +28,7 @@ CK_RV C_GenerateKey(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_ATTRIB
     const Mechanism& row = require_mechanism(mechanism, CKF_GENERATE);
     const Template wanted(rows, count);
     // Rights first: a password takes a while to stretch.
-    session.require_write(wanted.flag(CKA_TOKEN, false), wanted.flag(CKA_PRIVATE, true));
+    session.require_write(wanted.flag(CKA_TOKEN, false), wanted.flag(CKA_PRIVATE, row.family != Family::kDomain));
     std::vector<Draft> drafts;
     drafts.push_back(generate(session, row, *mechanism, wanted));
     out = session.token->add(std::move(drafts), session.handle).front();

@@ -71,6 +71,9 @@ Derivable apply_kdf(CK_ULONG kdf, ByteView shared_data, SecretBytes secret) {
 }
 
 Derivable derive_agreement(const DeriveCall& call) {
+  const size_t bits = public_key_of(call.base)->bits();
+  refuse_if(bits < call.row.min_size || bits > call.row.max_size, CKR_KEY_SIZE_RANGE,
+            "the key's size is outside the mechanism's range");
   const std::shared_ptr<crypto::PrivateKey> key = call.session.token->private_key(call.base);
   if (call.row.family == Family::kDh) {
     refuse_if(!call.mechanism.pParameter, CKR_MECHANISM_PARAM_INVALID, "the peer's public value is missing");

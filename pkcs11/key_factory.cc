@@ -1,6 +1,7 @@
 #include "pkcs11/key_factory.h"
 
 #include "crypto/digest.h"
+#include "crypto/random.h"
 #include "pkcs11/key_kind.h"
 #include "pkcs11/refusal.h"
 #include "pkcs11/tpm_object.h"
@@ -113,6 +114,24 @@ struct MadeKey {
   bool resident;
 };
 
+/// Of a key that the TPM has just made; software keys test themselves.
+MadeKey keep_in_tpm(tpm::KeyBlob blob, Draft& draft, const KeyMaking& making) {
+  const PublicKey half = tpm::public_key_of(blob);
+  keep_blob(blob, draft.secret);
+  tpm::ResidentKey key(making.engine, std::move(blob));
+  Bytes challenge = crypto::random_bytes(half.type() == crypto::KeyType::kRsa ? half.modulus().size() : 32);
+  bool works;
+  if (half.type() == crypto::KeyType::kRsa) {
+    challenge[0] = 0;
+    const std::optional<Bytes> sealed = half.rsa_public(challenge);
+    works = sealed && constant_time_equal(key.rsa_private(*sealed), challenge);
+  } else {
+    works = half.ecdsa_verify(challenge, key.ecdsa_sign(challenge));
+  }
+  if (!works) throw Error(ErrorCode::kTpmFailure, "a key that the TPM has made failed its self-test");
+  return {half, true};
+}
+
 MadeKey keep_in_software(const SoftwareKey& key, Draft& draft) {
   kind_of(key.public_key().type()).hide(key, draft.secret);
   return {key.public_key(), false};
@@ -132,9 +151,7 @@ MadeKey make_rsa(Draft& public_draft, Draft& private_draft, const KeyMaking& mak
   if (choose_resident(private_draft.shown, able, making)) {
     uint32_t number = 0;
     for (uint8_t octet : exponent) number = number << 8 | octet;
-    tpm::KeyBlob blob = tpm::create_rsa(*making.engine, {static_cast<unsigned>(bits), number});
-    keep_blob(blob, private_draft.secret);
-    return {tpm::public_key_of(blob), true};
+    return keep_in_tpm(tpm::create_rsa(*making.engine, {static_cast<unsigned>(bits), number}), private_draft, making);
   }
   return keep_in_software(*SoftwareKey::generate_rsa(static_cast<unsigned>(bits), exponent), private_draft);
 }
@@ -147,9 +164,7 @@ MadeKey make_on_curve(CK_KEY_TYPE type, Draft& public_draft, Draft& private_draf
               "the two templates name different curves");
   }
   if (choose_resident(private_draft.shown, fits_the_tpm(curve), making)) {
-    tpm::KeyBlob blob = tpm::create_ec(*making.engine, curve);
-    keep_blob(blob, private_draft.secret);
-    return {tpm::public_key_of(blob), true};
+    return keep_in_tpm(tpm::create_ec(*making.engine, curve), private_draft, making);
   }
   return keep_in_software(*SoftwareKey::generate_ec(curve), private_draft);
 }
@@ -159,11 +174,11 @@ MadeKey make_in_field(CK_KEY_TYPE type, Draft& public_draft, Draft& private_draf
   const crypto::DomainParameters domain = domain_of(public_draft.shown);
   const CK_ULONG bits = private_draft.shown.number(CKA_VALUE_BITS).value_or(0);
   refuse_if(bits > 8 * domain.prime.size(), CKR_ATTRIBUTE_VALUE_INVALID, "CKA_VALUE_BITS is more than the prime has");
-  private_draft.shown.erase(CKA_VALUE_BITS);
   const auto key = with_numbers(CKR_DOMAIN_PARAMS_INVALID, [&] {
     return type == CKK_DSA ? SoftwareKey::generate_dsa(domain)
                            : SoftwareKey::generate_dh(domain, static_cast<unsigned>(bits));
   });
+  if (type == CKK_DH) private_draft.shown.set_number(CKA_VALUE_BITS, bits ? bits : 8 * key->private_value().size());
   return keep_in_software(*key, private_draft);
 }
 
@@ -206,6 +221,46 @@ KeyPairDraft generate_key_pair(const Mechanism& mechanism, const Template& publi
   describe_origin(public_shown, /*local=*/true, mechanism.type);
   finish_private_key(pair.private_key, key.public_key, key.resident, /*local=*/true, mechanism.type);
   return pair;
+}
+
+Draft generate_domain(const Mechanism& mechanism, const Template& wanted, bool so) {
+  Draft draft = generated_draft(CKO_DOMAIN_PARAMETERS, mechanism.key_type, wanted, so);
+  Attributes& shown = draft.shown;
+  const CK_ULONG bits = shown.number(CKA_PRIME_BITS).value_or(0);
+  refuse_if(bits < mechanism.min_size || bits > mechanism.max_size, CKR_KEY_SIZE_RANGE,
+            "CKA_PRIME_BITS is outside the mechanism's range");
+  std::optional<crypto::DomainParameters> domain;
+  if (mechanism.key_type == CKK_DH) {
+    domain = crypto::dh_group(("ffdhe" + std::to_string(bits)).c_str());
+    refuse_if(!domain, CKR_KEY_SIZE_RANGE, "there are groups of 2048, 3072, 4096, 6144 and 8192 bits");
+  } else {
+    const CK_ULONG subprime = shown.number(CKA_SUB_PRIME_BITS).value_or(bits == 1024 ? 160 : 256);
+    refuse_if(subprime > UINT16_MAX, CKR_KEY_SIZE_RANGE, "CKA_SUB_PRIME_BITS is absurd");
+    domain = with_numbers(CKR_KEY_SIZE_RANGE, [&] {
+      return crypto::generate_dsa_domain(static_cast<unsigned>(bits), static_cast<unsigned>(subprime));
+    });
+    shown.set(CKA_SUBPRIME, domain->subprime);
+    shown.set_number(CKA_SUB_PRIME_BITS, subprime);
+  }
+  shown.set(CKA_PRIME, domain->prime);
+  shown.set(CKA_BASE, domain->base);
+  shown.set_flag(CKA_LOCAL, true);
+  return draft;
+}
+
+void complete_domain(Draft& draft) {
+  Attributes& shown = draft.shown;
+  const auto bits = [&](CK_ATTRIBUTE_TYPE type) {
+    const ByteView number = without_leading_zeros(shown.get(type));
+    refuse_if(number.empty(), CKR_ATTRIBUTE_VALUE_INVALID, "a domain parameter is zero");
+    CK_ULONG count = 8 * number.size();
+    for (unsigned mask = 0x80; !(number[0] & mask); mask >>= 1) --count;
+    return count;
+  };
+  bits(CKA_BASE);
+  shown.set_number(CKA_PRIME_BITS, bits(CKA_PRIME));
+  if (shown.number(CKA_KEY_TYPE) == CKK_DSA) shown.set_number(CKA_SUB_PRIME_BITS, bits(CKA_SUBPRIME));
+  shown.set_flag(CKA_LOCAL, false);
 }
 
 Draft public_half_of(const Object& private_key, const Template& wanted, bool so) {

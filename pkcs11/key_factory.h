@@ -34,6 +34,12 @@ KeyPairDraft generate_key_pair(const Mechanism& mechanism, const Template& publi
 /// made from the public key.
 KeyPairDraft adopt_key(const tpm::KeyBlob& key, const std::string& label, ByteView id);
 
+/// CKM_DSA_PARAMETER_GEN, CKM_DH_PKCS_PARAMETER_GEN: domain parameters as an object. DH answers with the group of RFC
+/// 7919 of that size: a safe prime of one's own would take minutes and be no safer. Throws Refusal: the template's
+/// errors, CKR_KEY_SIZE_RANGE.
+Draft generate_domain(const Mechanism& mechanism, const Template& wanted, bool so);
+void complete_domain(Draft& draft);
+
 /// C_CreateObject with a public or private key: completes what the template implies, imports private keys.
 void complete_public_key(Draft& draft);
 void import_private_key(Draft& draft, const KeyMaking& making);

@@ -56,7 +56,7 @@ ObjectPtr require_object(Session& session, CK_OBJECT_HANDLE handle) {
 
 ObjectPtr require_key(Session& session, CK_OBJECT_HANDLE handle) {
   ObjectPtr object = session.token->object(handle);
-  refuse_if(!object || !object->shown.has(CKA_KEY_TYPE), CKR_KEY_HANDLE_INVALID,
+  refuse_if(!object || !object->is_key(), CKR_KEY_HANDLE_INVALID,
             "there is no such key, or it is private and nobody is logged in");
   return object;
 }

@@ -20,6 +20,7 @@ using Name = std::string_view;
 constexpr CK_FLAGS kSignVerify = CKF_SIGN | CKF_VERIFY | CKF_MESSAGE_SIGN | CKF_MESSAGE_VERIFY | CKF_MULTI_MESSAGE;
 constexpr CK_FLAGS kCrypt = CKF_ENCRYPT | CKF_DECRYPT;
 constexpr CK_FLAGS kSeal = kCrypt | CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT | CKF_MULTI_MESSAGE;
+constexpr CK_FLAGS kRecovers = CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER;
 constexpr CK_FLAGS kWraps = CKF_WRAP | CKF_UNWRAP;
 constexpr CK_FLAGS kCurves = CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS;
 constexpr CK_ULONG kMostSecret = 4096;  // octets of a generic secret
@@ -36,7 +37,22 @@ constexpr Mechanism rsa_pss(Type type, Name name, std::optional<Hash> hash) {
   return rsa(type, name, F::kRsaPss, hash, kSignVerify, P::kOfTheFamily);
 }
 constexpr Mechanism ec(Type type, Name name, F family, std::optional<Hash> hash, CK_FLAGS flags) {
-  return {type, name, family, hash, 256, 521, CKF_HW | flags | kCurves, CKK_EC};
+  return {type, name, family, hash, 224, 521, CKF_HW | flags | kCurves, CKK_EC};
+}
+/// Works with keys on Montgomery curves too.
+constexpr Mechanism agreement(Type type, Name name, F family, CK_FLAGS flags) {
+  Mechanism row = ec(type, name, family, {}, flags);
+  row.other_key_type = CKK_EC_MONTGOMERY;
+  return row;
+}
+constexpr Mechanism raw_curve(Type type, Name name, F family, CK_KEY_TYPE key, CK_FLAGS flags, P parameter = P::kNone) {
+  return {type, name, family, {}, 255, 448, flags | CKF_EC_F_P | CKF_EC_NAMEDCURVE, key, parameter};
+}
+constexpr Mechanism dsa(Type type, Name name, F family, std::optional<Hash> hash, CK_FLAGS flags = kSignVerify) {
+  return {type, name, family, hash, 1024, 3072, flags, CKK_DSA};
+}
+constexpr Mechanism dh(Type type, Name name, F family, CK_ULONG least, CK_FLAGS flags) {
+  return {type, name, family, {}, least, 8192, flags, CKK_DH, P::kOfTheFamily};
 }
 constexpr Mechanism ecdsa(Type type, Name name, std::optional<Hash> hash) {
   return ec(type, name, F::kEcdsa, hash, kSignVerify);
@@ -80,7 +96,14 @@ constexpr Mechanism kTable[] = {
     rsa(M(CKM_RSA_PKCS_KEY_PAIR_GEN), F::kRsaKeyPair, {}, CKF_GENERATE_KEY_PAIR),
     ec(M(CKM_EC_KEY_PAIR_GEN), F::kEcKeyPair, {}, CKF_GENERATE_KEY_PAIR),
 
-    rsa(M(CKM_RSA_PKCS), F::kRsaPkcs, {}, kSignVerify | kCrypt | kWraps),
+    raw_curve(M(CKM_EC_EDWARDS_KEY_PAIR_GEN), F::kEcKeyPair, CKK_EC_EDWARDS, CKF_GENERATE_KEY_PAIR),
+    raw_curve(M(CKM_EC_MONTGOMERY_KEY_PAIR_GEN), F::kEcKeyPair, CKK_EC_MONTGOMERY, CKF_GENERATE_KEY_PAIR),
+    dsa(M(CKM_DSA_KEY_PAIR_GEN), F::kFieldKeyPair, {}, CKF_GENERATE_KEY_PAIR),
+    dsa(M(CKM_DSA_PARAMETER_GEN), F::kDomain, {}, CKF_GENERATE),
+    dh(M(CKM_DH_PKCS_KEY_PAIR_GEN), F::kFieldKeyPair, 1024, CKF_GENERATE_KEY_PAIR),
+    dh(M(CKM_DH_PKCS_PARAMETER_GEN), F::kDomain, 2048, CKF_GENERATE),
+
+    rsa(M(CKM_RSA_PKCS), F::kRsaPkcs, {}, kRecovers | kSignVerify | kCrypt | kWraps),
     rsa_pkcs(M(CKM_SHA1_RSA_PKCS), Hash::kSha1),
     rsa_pkcs(M(CKM_SHA224_RSA_PKCS), Hash::kSha224),
     rsa_pkcs(M(CKM_SHA256_RSA_PKCS), Hash::kSha256),
@@ -90,7 +113,7 @@ constexpr Mechanism kTable[] = {
     rsa_pkcs(M(CKM_SHA3_256_RSA_PKCS), Hash::kSha3_256),
     rsa_pkcs(M(CKM_SHA3_384_RSA_PKCS), Hash::kSha3_384),
     rsa_pkcs(M(CKM_SHA3_512_RSA_PKCS), Hash::kSha3_512),
-    rsa(M(CKM_RSA_X_509), F::kRsaX509, {}, kSignVerify | kCrypt),
+    rsa(M(CKM_RSA_X_509), F::kRsaX509, {}, kRecovers | kSignVerify | kCrypt),
     rsa(M(CKM_RSA_PKCS_OAEP), F::kRsaOaep, {}, kCrypt | kWraps, P::kOfTheFamily),
     rsa_pss(M(CKM_RSA_PKCS_PSS), {}),
     rsa_pss(M(CKM_SHA1_RSA_PKCS_PSS), Hash::kSha1),
@@ -113,6 +136,18 @@ constexpr Mechanism kTable[] = {
     ecdsa(M(CKM_ECDSA_SHA3_256), Hash::kSha3_256),
     ecdsa(M(CKM_ECDSA_SHA3_384), Hash::kSha3_384),
     ecdsa(M(CKM_ECDSA_SHA3_512), Hash::kSha3_512),
+    raw_curve(M(CKM_EDDSA), F::kEddsa, CKK_EC_EDWARDS, kSignVerify, P::kOfTheFamily),
+
+    dsa(M(CKM_DSA), F::kDsa, {}),
+    dsa(M(CKM_DSA_SHA1), F::kDsa, Hash::kSha1),
+    dsa(M(CKM_DSA_SHA224), F::kDsa, Hash::kSha224),
+    dsa(M(CKM_DSA_SHA256), F::kDsa, Hash::kSha256),
+    dsa(M(CKM_DSA_SHA384), F::kDsa, Hash::kSha384),
+    dsa(M(CKM_DSA_SHA512), F::kDsa, Hash::kSha512),
+    dsa(M(CKM_DSA_SHA3_224), F::kDsa, Hash::kSha3_224),
+    dsa(M(CKM_DSA_SHA3_256), F::kDsa, Hash::kSha3_256),
+    dsa(M(CKM_DSA_SHA3_384), F::kDsa, Hash::kSha3_384),
+    dsa(M(CKM_DSA_SHA3_512), F::kDsa, Hash::kSha3_512),
 
     HASH(SHA_1, Hash::kSha1, CKK_SHA_1_HMAC, SHA1_KEY_DERIVATION),
     HASH(SHA224, Hash::kSha224, CKK_SHA224_HMAC, SHA224_KEY_DERIVATION),
@@ -173,10 +208,11 @@ constexpr Mechanism kTable[] = {
     key_wrap(M(CKM_AES_KEY_WRAP_KWP)),
     key_wrap(M(CKM_AES_KEY_WRAP_PKCS7)),
     rsa(M(CKM_RSA_AES_KEY_WRAP), F::kComposedWrap, {}, kWraps, P::kOfTheFamily),
-    ec(M(CKM_ECDH_AES_KEY_WRAP), F::kComposedWrap, {}, kWraps),
+    agreement(M(CKM_ECDH_AES_KEY_WRAP), F::kComposedWrap, kWraps),
 
-    ec(M(CKM_ECDH1_DERIVE), F::kEcdh, {}, CKF_DERIVE),
-    ec(M(CKM_ECDH1_COFACTOR_DERIVE), F::kEcdh, {}, CKF_DERIVE),
+    dh(M(CKM_DH_PKCS_DERIVE), F::kDh, 1024, CKF_DERIVE),
+    agreement(M(CKM_ECDH1_DERIVE), F::kEcdh, CKF_DERIVE),
+    agreement(M(CKM_ECDH1_COFACTOR_DERIVE), F::kEcdh, CKF_DERIVE),
     derive(M(CKM_HKDF_DERIVE), F::kHkdf),
     derive(M(CKM_HKDF_DATA), F::kHkdfData),
     secret(M(CKM_HKDF_KEY_GEN), CKK_HKDF, 1, kMostSecret),

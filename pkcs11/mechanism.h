@@ -17,12 +17,16 @@ enum class Family {
   kDigest,
   kRsaKeyPair,
   kEcKeyPair,
+  kFieldKeyPair,  // DSA, DH
+  kDomain,        // domain parameters of those
   kSecretKey,
   kRsaPkcs,
   kRsaX509,
   kRsaPss,
   kRsaOaep,
   kEcdsa,
+  kEddsa,
+  kDsa,
   kMac,
   kCipher,
   kAead,

@@ -168,6 +168,41 @@ constexpr Rule kEcPrivate[] = {
     {CKA_VALUE, kNeedCreate | kNotGenerate | kSecret, D::kNone},
 };
 
+constexpr Rule kDsaPublic[] = {
+    {CKA_PRIME, kNeedCreate | kNeedGenerate, D::kNone},
+    {CKA_SUBPRIME, kNeedCreate | kNeedGenerate, D::kNone},
+    {CKA_BASE, kNeedCreate | kNeedGenerate, D::kNone},
+    {CKA_VALUE, kNeedCreate | kNotGenerate, D::kNone},
+};
+constexpr Rule kDhPublic[] = {
+    {CKA_PRIME, kNeedCreate | kNeedGenerate, D::kNone},
+    {CKA_BASE, kNeedCreate | kNeedGenerate, D::kNone},
+    {CKA_VALUE, kNeedCreate | kNotGenerate, D::kNone},
+};
+constexpr Rule kDsaPrivate[] = {
+    {CKA_PRIME, kNeedCreate | kNotGenerate, D::kNone},
+    {CKA_SUBPRIME, kNeedCreate | kNotGenerate, D::kNone},
+    {CKA_BASE, kNeedCreate | kNotGenerate, D::kNone},
+    {CKA_VALUE, kNeedCreate | kNotGenerate | kSecret, D::kNone},
+};
+constexpr Rule kDhPrivate[] = {
+    {CKA_PRIME, kNeedCreate | kNotGenerate, D::kNone},
+    {CKA_BASE, kNeedCreate | kNotGenerate, D::kNone},
+    {CKA_VALUE, kNeedCreate | kNotGenerate | kSecret, D::kNone},
+    {CKA_VALUE_BITS, kNotCreate, D::kNone},
+};
+constexpr Rule kDomain[] = {
+    {CKA_KEY_TYPE, kNeedCreate, D::kNone},
+    {CKA_LOCAL, kNotCreate | kNotGenerate, D::kNone},
+    {CKA_PRIME, kNeedCreate | kNotGenerate, D::kNone},
+    {CKA_BASE, kNeedCreate | kNotGenerate, D::kNone},
+    {CKA_PRIME_BITS, kNotCreate | kNeedGenerate, D::kNone},
+};
+constexpr Rule kDsaDomain[] = {
+    {CKA_SUBPRIME, kNeedCreate | kNotGenerate, D::kNone},
+    {CKA_SUB_PRIME_BITS, kNotCreate, D::kNone},
+};
+
 void set_default(const Rule& rule, Attributes& object) {
   switch (rule.value) {
     case D::kNone:
@@ -202,8 +237,27 @@ struct SchemaTable {
   const Schema ec_public{CKO_PUBLIC_KEY, CKK_EC, {kStorage, kPublicByDefault, kKey, kKeyOfPair, kPublicKey, kEcPublic}};
   const Schema ec_private{
       CKO_PRIVATE_KEY, CKK_EC, {kStorage, kPrivateByDefault, kKey, kKeyOfPair, kPrivateKey, kEcPrivate}};
+  const Schema edwards_public{
+      CKO_PUBLIC_KEY, CKK_EC_EDWARDS, {kStorage, kPublicByDefault, kKey, kKeyOfPair, kPublicKey, kEcPublic}};
+  const Schema edwards_private{
+      CKO_PRIVATE_KEY, CKK_EC_EDWARDS, {kStorage, kPrivateByDefault, kKey, kKeyOfPair, kPrivateKey, kEcPrivate}};
+  const Schema montgomery_public{
+      CKO_PUBLIC_KEY, CKK_EC_MONTGOMERY, {kStorage, kPublicByDefault, kKey, kKeyOfPair, kPublicKey, kEcPublic}};
+  const Schema montgomery_private{
+      CKO_PRIVATE_KEY, CKK_EC_MONTGOMERY, {kStorage, kPrivateByDefault, kKey, kKeyOfPair, kPrivateKey, kEcPrivate}};
+  const Schema dsa_public{
+      CKO_PUBLIC_KEY, CKK_DSA, {kStorage, kPublicByDefault, kKey, kKeyOfPair, kPublicKey, kDsaPublic}};
+  const Schema dsa_private{
+      CKO_PRIVATE_KEY, CKK_DSA, {kStorage, kPrivateByDefault, kKey, kKeyOfPair, kPrivateKey, kDsaPrivate}};
+  const Schema dh_public{CKO_PUBLIC_KEY, CKK_DH, {kStorage, kPublicByDefault, kKey, kKeyOfPair, kPublicKey, kDhPublic}};
+  const Schema dh_private{
+      CKO_PRIVATE_KEY, CKK_DH, {kStorage, kPrivateByDefault, kKey, kKeyOfPair, kPrivateKey, kDhPrivate}};
+  const Schema dsa_domain{CKO_DOMAIN_PARAMETERS, CKK_DSA, {kStorage, kPublicByDefault, kDomain, kDsaDomain}};
+  const Schema dh_domain{CKO_DOMAIN_PARAMETERS, CKK_DH, {kStorage, kPublicByDefault, kDomain}};
   const Schema counter{CKO_HW_FEATURE, CKH_MONOTONIC_COUNTER, {kMonotonicCounter}};
-  const Schema* all[7] = {&data, &counter, &certificate, &rsa_public, &rsa_private, &ec_public, &ec_private};
+  const Schema* all[17] = {&data,       &counter,           &certificate,        &rsa_public, &rsa_private, &ec_public,
+                           &ec_private, &edwards_public,    &edwards_private,    &dsa_public, &dsa_private, &dh_public,
+                           &dh_private, &montgomery_public, &montgomery_private, &dsa_domain, &dh_domain};
 
   // All secret keys have the same rules; their types differ in the values they take.
   std::vector<Schema> secret_keys;
@@ -250,6 +304,7 @@ CK_ATTRIBUTE_TYPE kind_attribute(CK_OBJECT_CLASS object_class) {
     case CKO_PUBLIC_KEY:
     case CKO_PRIVATE_KEY:
     case CKO_SECRET_KEY:
+    case CKO_DOMAIN_PARAMETERS:
       return CKA_KEY_TYPE;
     case CKO_HW_FEATURE:
       return CKA_HW_FEATURE_TYPE;

@@ -3,6 +3,7 @@
 #include "pkcs11/crypt.h"
 #include "pkcs11/message_crypt.h"
 #include "pkcs11/refusal.h"
+#include "pkcs11/signature.h"
 #include "pkcs11/signer.h"
 
 namespace vtpm::pkcs11 {

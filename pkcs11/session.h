@@ -15,11 +15,12 @@
 
 namespace vtpm::pkcs11 {
 
-class Crypt;         // crypt.h
-class MessageCrypt;  // message_crypt.h
-struct Mechanism;    // mechanism.h
-class Signer;        // signer.h
-class Verifier;      // signer.h
+class Crypt;            // crypt.h
+class MessageCrypt;     // message_crypt.h
+struct Mechanism;       // mechanism.h
+class SignatureScheme;  // signature.h
+class Signer;           // signer.h
+class Verifier;         // signer.h
 
 /// What an operation needs to remember about the login it was started under.
 struct KeyUse {
@@ -37,6 +38,11 @@ struct VerifyOperation {
   std::unique_ptr<Verifier> verifier;
   KeyUse use;
   bool multi_part = false;
+};
+struct RecoverOperation {
+  std::unique_ptr<SignatureScheme> scheme;
+  KeyUse use;
+  std::shared_ptr<crypto::PrivateKey> key;  // signing only
 };
 struct DigestOperation {
   crypto::Digest digest;
@@ -83,6 +89,7 @@ class Session {
   bool closed = false;
   std::optional<SignOperation> sign;
   std::optional<VerifyOperation> verify;
+  std::optional<RecoverOperation> sign_recover, verify_recover;
   std::optional<DigestOperation> digest;
   std::optional<CryptOperation> encrypt;
   std::optional<CryptOperation> decrypt;

@@ -47,8 +47,7 @@ bool takes_private_keys(const Mechanism& row) {
 
 ObjectPtr require_a_key(Session& session, CK_OBJECT_HANDLE handle, CK_RV refusal) {
   ObjectPtr key = session.token->object(handle);
-  refuse_if(!key || !key->shown.has(CKA_KEY_TYPE), refusal,
-            "there is no such key, or it is private and nobody is logged in");
+  refuse_if(!key || !key->is_key(), refusal, "there is no such key, or it is private and nobody is logged in");
   return key;
 }
 

@@ -10,6 +10,7 @@ using ExitStatus = int;
 
 void add_init(CLI::App& app, ExitStatus& status);
 void add_list(CLI::App& app, ExitStatus& status);
+void add_mechanisms(CLI::App& app, ExitStatus& status);
 void add_store(CLI::App& app, ExitStatus& status);
 void add_keyslot(CLI::App& app, ExitStatus& status);
 void add_rekey(CLI::App& keyslot);
