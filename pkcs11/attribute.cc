@@ -106,6 +106,13 @@ bool digits(ByteView text) {
   return std::all_of(text.begin(), text.end(), [](uint8_t c) { return c >= '0' && c <= '9'; });
 }
 
+/// "20240229": a month of 1 to 12 and a day of 1 to 31; how many days a month has is the calendar's business.
+bool is_date(ByteView text) {
+  if (!digits(text)) return false;
+  const int month = 10 * (text[4] - '0') + text[5] - '0', day = 10 * (text[6] - '0') + text[7] - '0';
+  return month >= 1 && month <= 12 && day >= 1 && day <= 31;
+}
+
 }  // namespace
 
 const AttributeRow* attribute_row(CK_ATTRIBUTE_TYPE type) {
@@ -131,7 +138,7 @@ bool well_formed(const AttributeRow& row, ByteView value) {
     case Form::kUlong:
       return value.size() == sizeof(CK_ULONG);
     case Form::kDate:
-      return value.empty() || (value.size() == sizeof(CK_DATE) && digits(value));
+      return value.empty() || (value.size() == sizeof(CK_DATE) && is_date(value));
     case Form::kUlongArray:
       return value.size() % sizeof(CK_ULONG) == 0;
     case Form::kTemplate:

@@ -308,6 +308,56 @@ TEST_F(Generation, ACopyOfAKeySigns) {
             session.try_copy(copy, {{CKA_SENSITIVE, false}}));
 }
 
+TEST_F(Generation, CopiesOfKeysInTheTpmGoBothWays) {
+  const KeyPair pair = session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}}, {{CKA_TOKEN, true}});
+  CK_OBJECT_HANDLE here = 0, there = 0;
+  MUST(session.try_copy(pair.private_key, {{CKA_TOKEN, false}, {CKA_LABEL, "here"}}, &here));
+  MUST(session.try_copy(here, {{CKA_TOKEN, true}, {CKA_LABEL, "there"}}, &there));
+  MUST(p11->C_DestroyObject(session, pair.private_key));
+  for (const CK_OBJECT_HANDLE copy : {here, there}) {
+    EXPECT_TRUE(session.flag(copy, kVtpmResident));
+    EXPECT_TRUE(session.flag(copy, CKA_LOCAL)) << "a copy was generated where its original was";
+    EXPECT_TRUE(session.flag(copy, CKA_NEVER_EXTRACTABLE));
+    const Bytes signature = session.sign(CKM_ECDSA, copy, Bytes(32, 9));
+    EXPECT_RV(CKR_OK, session.try_verify(CKM_ECDSA, pair.public_key, Bytes(32, 9), signature));
+  }
+  EXPECT_NE(session.get(here, kUniqueId), session.get(there, kUniqueId));
+  EXPECT_RV(CKR_OK, session.try_set(there, {{CKA_COPYABLE, false}}));
+  EXPECT_RV(CKR_ACTION_PROHIBITED, session.try_copy(there, {}));
+  EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_set(there, {{CKA_COPYABLE, true}}));
+}
+
+TEST_F(Generation, AllowedMechanismsAreTheOnlyOnes) {
+  const CK_ULONG allowed[] = {CKM_ECDSA_SHA256, CKM_ECDSA_SHA512};
+  const auto* raw = reinterpret_cast<const uint8_t*>(allowed);
+  const KeyPair pair = session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}},
+                                        {{CKA_ALLOWED_MECHANISMS, Bytes(raw, raw + sizeof allowed)}});
+  EXPECT_RV(CKR_OK, session.try_sign(CKM_ECDSA_SHA512, pair.private_key, bytes("m")));
+  EXPECT_RV(CKR_MECHANISM_INVALID, session.try_sign(CKM_ECDSA, pair.private_key, Bytes(32, 1)));
+  EXPECT_EQ(session.get(pair.private_key, CKA_ALLOWED_MECHANISMS).size(), sizeof allowed);
+  EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_set(pair.private_key, {{CKA_ALLOWED_MECHANISMS, Bytes{}}}));
+  const KeyPair none =
+      session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}}, {{CKA_ALLOWED_MECHANISMS, Bytes{}}});
+  EXPECT_RV(CKR_MECHANISM_INVALID, session.try_sign(CKM_ECDSA, none.private_key, Bytes(32, 1)));
+}
+
+TEST_F(Generation, TrustIsTheSosToGive) {
+  const Template trusted = {{CKA_EC_PARAMS, kP256}, {CKA_TRUSTED, true}};
+  EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_generate(CKM_EC_KEY_PAIR_GEN, trusted, {}));
+  const KeyPair pair = session.generate_ec(kP256);
+  EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_set(pair.public_key, {{CKA_TRUSTED, true}}));
+  EXPECT_RV(CKR_OK, session.try_set(pair.public_key, {{CKA_TRUSTED, false}}));
+}
+
+TEST_F(Generation, DatesAreDates) {
+  for (const char* date : {"20240229", "19991231", ""})
+    EXPECT_RV(CKR_OK, session.try_generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}}, {{CKA_START_DATE, date}}));
+  for (const char* date : {"2024", "20241301", "20240001", "20240132", "20240100", "2024-1-1", "today   "})
+    EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID,
+              session.try_generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}}, {{CKA_END_DATE, date}}))
+        << date;
+}
+
 TEST_F(Generation, PublicKeyInfoIsThePublicKey) {
   const KeyPair ec = session.generate_ec(kP384), rsa = session.generate_rsa();
   const peer::Key ec_key = ec_of(session, ec.public_key, "P-384"), rsa_key = rsa_of(session, rsa.public_key);

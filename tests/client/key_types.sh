@@ -1,0 +1,39 @@
+#!/bin/bash
+# Key agreement, wrapping and Edwards curves through pkcs11-tool, with plain openssl on the other side.
+. "$(dirname "$0")/client.sh"
+
+make_token client
+
+section 'ECDH with a key in the TPM'
+logged_in --keypairgen --key-type EC:prime256v1 --id 01 --label agree --usage-derive
+openssl ecparam -name prime256v1 -genkey -noout -out peer.pem
+openssl pkey -in peer.pem -pubout -outform DER -out peer.der
+logged_in --derive -m ECDH1-DERIVE --id 01 -i peer.der -o derived --allow-sw
+in_token --read-object --type pubkey --id 01 -o agree.der
+openssl pkeyutl -derive -inkey peer.pem -peerkey agree.der -peerform DER -out expected
+cmp derived expected
+
+section 'Ed25519'
+logged_in --keypairgen --key-type EC:edwards25519 --id 02 --label edwards --allow-sw
+printf 'message' >message
+logged_in --sign -m EDDSA --id 02 -i message -o signature --allow-sw
+# pkcs11-tool 0.23 writes no Edwards key: its octets are the listed point (RFC 8410).
+point=$(in_token --list-objects --type pubkey | awk '/EC_POINT:/ { point = $2 } /ID:/ && $2 == "02" { print point }')
+# shellcheck disable=SC2059 # the format is the octets
+printf "$(sed 's/../\\x&/g' <<<"302a300506032b6570032100${point: -64}")" >edwards.der
+openssl pkeyutl -verify -pubin -inkey edwards.der -keyform DER -rawin -in message -sigfile signature
+
+section 'keys that RSA unwraps'
+logged_in --keypairgen --key-type rsa:2048 --id 03 --label wrapper --usage-wrap --usage-decrypt
+in_token --read-object --type pubkey --id 03 -o wrapper.der
+head -c 16 /dev/urandom >aes
+openssl pkeyutl -encrypt -pubin -inkey wrapper.der -keyform DER -in aes -out wrapped
+logged_in --unwrap -m RSA-PKCS --id 03 -i wrapped --key-type AES: --application-id 04 --application-label unwrapped \
+  --usage-decrypt --extractable
+printf 'sixteen octets..' >plain
+openssl enc -aes-128-ecb -nopad -K "$(od -An -tx1 -v aes | tr -d " \n")" -in plain -out sealed
+logged_in --decrypt -m AES-ECB --id 04 -i sealed -o opened --allow-sw
+cmp plain opened
+logged_in --wrap -m RSA-PKCS --id 03 --application-id 04 -o rewrapped
+logged_in --decrypt -m RSA-PKCS --id 03 -i rewrapped -o value
+cmp aes value
