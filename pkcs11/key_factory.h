@@ -30,15 +30,12 @@ struct KeyPairDraft {
 KeyPairDraft generate_key_pair(const Mechanism& mechanism, const Template& public_key, const Template& private_key,
                                const KeyMaking& making);
 
-/// Token objects for a key that another program of this TPM has made or wrapped (tpm/key_transfer.h). An empty id is
-/// made from the public key.
-KeyPairDraft adopt_key(const tpm::KeyBlob& key, const std::string& label, ByteView id);
-
 /// C_CreateObject with a public or private key: completes what the template implies, imports private keys.
 void complete_public_key(Draft& draft);
 void import_private_key(Draft& draft, const KeyMaking& making);
 
 /// The wrapped key in the sealed part of a key that lives in the TPM.
+void keep_blob(const tpm::KeyBlob& blob, SecretAttributes& secret);
 tpm::KeyBlob blob_of(const SecretAttributes& secret);
 
 /// The key behind a private key object; `secret` is its sealed part.
