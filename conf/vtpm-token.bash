@@ -73,7 +73,7 @@ _vtpm_token() {
       ;;
     swtpm) mapfile -t COMPREPLY < <(compgen -W 'import export --help' -- "$current") ;;
     'swtpm import') mapfile -t COMPREPLY < <(compgen -W '--directory --label --token --so-pin-file --so-pin-fd --pin-file --pin-fd --key-file --key-format --passphrase-file --kdf --mode --owner-auth-file --endorsement-auth-file --lockout-auth-file --discard-volatile --help' -- "$current") ;;
-    'swtpm export') mapfile -t COMPREPLY < <(compgen -W '--directory --token --pin-file --pin-fd --key-file --key-format --passphrase-file --kdf --mode --overwrite --help' -- "$current") ;;
+    'swtpm export') mapfile -t COMPREPLY < <(compgen -W '--directory --token --pin-file --pin-fd --key-file --key-format --passphrase-file --kdf --mode --overwrite --discard-volatile --help' -- "$current") ;;
     'store check' | 'store dump')
       if [[ $current == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$current")

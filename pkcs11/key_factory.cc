@@ -6,7 +6,6 @@
 #include "pkcs11/refusal.h"
 #include "pkcs11/tpm_object.h"
 #include "store/der.h"
-#include "tpm/persistent_key.h"
 
 namespace vtpm::pkcs11 {
 namespace {
@@ -70,18 +69,6 @@ namespace {
 void describe_origin(Attributes& object, bool local, CK_ULONG mechanism) {
   object.set_flag(CKA_LOCAL, local);
   object.set_number(CKA_KEY_GEN_MECHANISM, local ? mechanism : CK_UNAVAILABLE_INFORMATION);
-}
-
-// --- secret parts ---
-
-void keep_blob(const tpm::KeyBlob& blob, SecretAttributes& secret) {
-  secret.set(kFieldTpmPublic, blob.public_area);
-  secret.set(kFieldTpmPrivate, blob.private_area);
-  secret.set(kFieldTpmAuth, blob.auth);
-  if (blob.creation_data.empty()) return;
-  secret.set(kFieldCreationData, blob.creation_data);
-  secret.set(kFieldCreationHash, blob.creation_hash);
-  secret.set(kFieldCreationTicket, blob.creation_ticket);
 }
 
 // --- the rule ---
@@ -275,38 +262,6 @@ Draft public_half_of(const Object& private_key, const Template& wanted, bool so)
   return draft;
 }
 
-KeyPairDraft adopt_key(const tpm::KeyBlob& key, const std::string& label, ByteView id) {
-  const tpm::PersistentObject about = tpm::describe_key(0, key.public_area);
-  const bool rsa = about.public_key->type() == crypto::KeyType::kRsa;
-  KeyPairDraft pair;
-  for (Attributes* object : {&pair.public_key.shown, &pair.private_key.shown}) {
-    object->set_flag(CKA_TOKEN, true);
-    object->set_number(CKA_KEY_TYPE, rsa ? CKK_RSA : CKK_EC);
-    object->set(CKA_LABEL, as_bytes(label));
-    object->set(CKA_ID, id);
-    object->set_flag(CKA_LOCAL, about.generated);
-    object->set_number(CKA_KEY_GEN_MECHANISM, CK_UNAVAILABLE_INFORMATION);
-    object->set_flag(CKA_DERIVE, !rsa && about.decrypts);
-  }
-  Attributes& public_key = pair.public_key.shown;
-  public_key.set_number(CKA_CLASS, CKO_PUBLIC_KEY);
-  public_key.set_flag(CKA_VERIFY, about.signs);
-  public_key.set_flag(CKA_ENCRYPT, rsa && about.decrypts);
-  describe_public_key(*about.public_key, public_key);
-  public_key = with_defaults(*Schema::find(public_key), public_key);
-  Attributes& private_key = pair.private_key.shown;
-  private_key.set_number(CKA_CLASS, CKO_PRIVATE_KEY);
-  private_key.set_flag(CKA_SIGN, about.signs);
-  private_key.set_flag(CKA_DECRYPT, rsa && about.decrypts);
-  private_key.set_flag(CKA_ALWAYS_SENSITIVE, about.generated);
-  private_key.set_flag(CKA_NEVER_EXTRACTABLE, about.generated && about.fixed_tpm);
-  private_key.set_flag(CKA_VTPM_RESIDENT, true);
-  describe_private_key(*about.public_key, private_key);
-  private_key = with_defaults(*Schema::find(private_key), private_key);
-  keep_blob(key, pair.private_key.secret);
-  return pair;
-}
-
 void complete_public_key(Draft& draft) {
   const PublicKey key =
       with_numbers(CKR_ATTRIBUTE_VALUE_INVALID, [&] { return kind_of(draft.shown).public_key(draft.shown); });
@@ -361,6 +316,16 @@ void import_private_key(Draft& draft, const KeyMaking& making) {
               "CKA_EC_POINT is not the point of CKA_VALUE");
   }
   place_private_key(draft, *key, making);
+}
+
+void keep_blob(const tpm::KeyBlob& blob, SecretAttributes& secret) {
+  secret.set(kFieldTpmPublic, blob.public_area);
+  secret.set(kFieldTpmPrivate, blob.private_area);
+  secret.set(kFieldTpmAuth, blob.auth);
+  if (blob.creation_data.empty()) return;
+  secret.set(kFieldCreationData, blob.creation_data);
+  secret.set(kFieldCreationHash, blob.creation_hash);
+  secret.set(kFieldCreationTicket, blob.creation_ticket);
 }
 
 tpm::KeyBlob blob_of(const SecretAttributes& secret) {

@@ -30,10 +30,6 @@ struct KeyPairDraft {
 KeyPairDraft generate_key_pair(const Mechanism& mechanism, const Template& public_key, const Template& private_key,
                                const KeyMaking& making);
 
-/// Token objects for a key that another program of this TPM has made or wrapped (tpm/key_transfer.h). An empty id is
-/// made from the public key.
-KeyPairDraft adopt_key(const tpm::KeyBlob& key, const std::string& label, ByteView id);
-
 /// CKM_DSA_PARAMETER_GEN, CKM_DH_PKCS_PARAMETER_GEN: domain parameters as an object. DH answers with the group of RFC
 /// 7919 of that size: a safe prime of one's own would take minutes and be no safer. Throws Refusal: the template's
 /// errors, CKR_KEY_SIZE_RANGE.
@@ -52,6 +48,7 @@ void place_private_key(Draft& draft, const crypto::SoftwareKey& key, const KeyMa
 Draft public_half_of(const Object& private_key, const Template& wanted, bool so);
 
 /// The wrapped key in the sealed part of a key that lives in the TPM.
+void keep_blob(const tpm::KeyBlob& blob, SecretAttributes& secret);
 tpm::KeyBlob blob_of(const SecretAttributes& secret);
 
 /// The key behind a private key object; `secret` is its sealed part.

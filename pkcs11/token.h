@@ -21,6 +21,7 @@
 #include "pkcs11/object.h"
 #include "store/vault.h"
 #include "tpm/engine.h"
+#include "tpm/swtpm_state.h"
 
 namespace vtpm::pkcs11 {
 
@@ -105,9 +106,19 @@ class Token {
 
   /// The TPM's committed permanent state: whoever has it has every key of the TPM. Throws Error kLocked without login.
   SecretBytes tpm_state();
-  /// Puts a state that was examined and adopted (tpm/foreign_state.h) in the place of the TPM's; records of NV areas
-  /// that it does not have go. Throws Refusal CKR_TEMPLATE_INCONSISTENT when this token's keys are of another TPM.
-  void replace_tpm(ByteView state);
+  /// A machine that was suspended somewhere else: it can go on there, once, from exactly these blobs. The token never
+  /// does: two TPMs that go on from one volatile state repeat each other's random numbers.
+  struct Suspended {
+    SecretBytes permanent;
+    tpm::SuspendedState rest;
+  };
+  /// Puts a state that was examined and adopted (tpm/foreign_state.h) in the place of the TPM's, and keeps the
+  /// suspended machine that it was made from, if it was one; records of NV areas that the state does not have go.
+  /// Throws Refusal CKR_TEMPLATE_INCONSISTENT when this token's keys are of another TPM.
+  void replace_tpm(ByteView state, const Suspended* suspended = nullptr);
+  /// The suspended machine, as long as the permanent state has not changed since it came.
+  std::optional<Suspended> suspended();
+  void forget_suspended();
   /// Runs commands that store, and commits what they left with the records of the TPM's public objects.
   void change_tpm(const std::function<void(tpm::Commands&)>& commands);
 
@@ -136,6 +147,7 @@ class Token {
   void check_result(store::UnlockResult result, store::Role role) const;
   void change_stored(const Object& object, const std::function<void(Draft&)>& change);
   Attributes stored_attributes(const std::string& id);
+  void erase_suspended(store::Transaction& transaction);
   /// Commits `transaction`, with the TPM's new permanent state in it when `commands` change the TPM.
   void commit(store::Transaction& transaction, const std::shared_ptr<tpm::Engine>& tpm,
               const std::function<void(tpm::Commands&)>& commands);

@@ -210,6 +210,7 @@ void Token::commit(store::Transaction& transaction, const std::shared_ptr<tpm::E
   try {
     transaction.put(kPermanentState, kPermanentStateType, Protection::kSealed, state);
     put_public_tpm_objects(transaction, tpm->use_current(public_tpm_objects));
+    erase_suspended(transaction);
     transaction.commit();
   } catch (...) {
     tpm->discard();
@@ -303,7 +304,7 @@ Bytes storage_root_of(ByteView state) {
 
 }  // namespace
 
-void Token::replace_tpm(ByteView state) {
+void Token::replace_tpm(ByteView state, const Suspended* suspended) {
   bool has_keys = false;
   std::vector<ObjectPtr> areas;
   for (const ObjectPtr& object : objects()) {
@@ -325,6 +326,14 @@ void Token::replace_tpm(ByteView state) {
     store::Transaction transaction = vault_->begin();
     transaction.put(kPermanentState, kPermanentStateType, Protection::kSealed, started);
     put_public_tpm_objects(transaction, shown);
+    erase_suspended(transaction);
+    if (suspended) {
+      transaction.put(kSuspendedPermanent, kPermanentStateType, Protection::kSealed, suspended->permanent);
+      if (const auto& blob = suspended->rest.volatile_state)
+        transaction.put(kSuspendedVolatile, kVolatileStateType, Protection::kSealed, *blob);
+      if (const auto& blob = suspended->rest.save_state)
+        transaction.put(kSuspendedSave, kSaveStateType, Protection::kSealed, *blob);
+    }
     for (const ObjectPtr& area : areas) {
       if (std::binary_search(indices.begin(), indices.end(), area->nv_index())) continue;
       if (vault_->find(object_entry(area->id))) transaction.erase(object_entry(area->id));
@@ -334,6 +343,31 @@ void Token::replace_tpm(ByteView state) {
   }
   tpm->forget();
   refresh();
+}
+
+std::optional<Token::Suspended> Token::suspended() {
+  const auto read = [&](const char* name) -> std::optional<SecretBytes> {
+    auto blob = vault_->read(name);
+    if (!blob) return std::nullopt;
+    return std::move(blob->data);
+  };
+  vault_->refresh();
+  auto permanent = read(kSuspendedPermanent);
+  if (!permanent) return std::nullopt;
+  return Suspended{std::move(*permanent), {read(kSuspendedVolatile), read(kSuspendedSave)}};
+}
+
+void Token::erase_suspended(store::Transaction& transaction) {
+  for (const char* name : {kSuspendedPermanent, kSuspendedVolatile, kSuspendedSave}) {
+    if (vault_->find(name)) transaction.erase(name);
+  }
+}
+
+void Token::forget_suspended() {
+  store::Transaction transaction = vault_->begin();
+  if (!vault_->find(kSuspendedPermanent)) return;
+  erase_suspended(transaction);
+  transaction.commit();
 }
 
 void Token::change_tpm(const std::function<void(tpm::Commands&)>& commands) {

@@ -13,6 +13,14 @@ namespace vtpm::pkcs11 {
 
 inline constexpr const char* kPermanentState = "tpm0/permall";
 inline constexpr const char* kPermanentStateType = "tpm2-permall";
+// A suspended machine that came with swtpm import: its three blobs as they were. They go with the first change of the
+// permanent state, which they then no longer fit to.
+inline constexpr const char* kSuspendedPermanent = "tpm0/suspended/permall";
+inline constexpr const char* kSuspendedVolatile = "tpm0/suspended/volatile";
+inline constexpr const char* kSuspendedSave = "tpm0/suspended/savestate";
+inline constexpr const char* kVolatileStateType = "tpm2-volatile";
+inline constexpr const char* kSaveStateType = "tpm2-savestate";
+
 inline constexpr const char* kTokenInfo = "token/info";
 inline constexpr const char* kTokenInfoType = "token";
 inline constexpr const char* kObjectType = "p11-object";

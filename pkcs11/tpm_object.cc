@@ -206,6 +206,38 @@ std::vector<Attributes> private_tpm_objects(tpm::Commands& tpm, const std::set<u
   return found;
 }
 
+KeyPairDraft adopt_key(const tpm::KeyBlob& key, const std::string& label, ByteView id) {
+  const tpm::PersistentObject about = tpm::describe_key(0, key.public_area);
+  const bool rsa = about.public_key->type() == crypto::KeyType::kRsa;
+  KeyPairDraft pair;
+  for (Attributes* object : {&pair.public_key.shown, &pair.private_key.shown}) {
+    object->set_flag(CKA_TOKEN, true);
+    object->set_number(CKA_KEY_TYPE, rsa ? CKK_RSA : CKK_EC);
+    object->set(CKA_LABEL, as_bytes(label));
+    object->set(CKA_ID, id);
+    object->set_flag(CKA_LOCAL, about.generated);
+    object->set_number(CKA_KEY_GEN_MECHANISM, CK_UNAVAILABLE_INFORMATION);
+    object->set_flag(CKA_DERIVE, !rsa && about.decrypts);
+  }
+  Attributes& public_key = pair.public_key.shown;
+  public_key.set_number(CKA_CLASS, CKO_PUBLIC_KEY);
+  public_key.set_flag(CKA_VERIFY, about.signs);
+  public_key.set_flag(CKA_ENCRYPT, rsa && about.decrypts);
+  describe_public_key(*about.public_key, public_key);
+  public_key = with_defaults(*Schema::find(public_key), public_key);
+  Attributes& private_key = pair.private_key.shown;
+  private_key.set_number(CKA_CLASS, CKO_PRIVATE_KEY);
+  private_key.set_flag(CKA_SIGN, about.signs);
+  private_key.set_flag(CKA_DECRYPT, rsa && about.decrypts);
+  private_key.set_flag(CKA_ALWAYS_SENSITIVE, about.generated);
+  private_key.set_flag(CKA_NEVER_EXTRACTABLE, about.generated && about.fixed_tpm);
+  private_key.set_flag(CKA_VTPM_RESIDENT, true);
+  describe_private_key(*about.public_key, private_key);
+  private_key = with_defaults(*Schema::find(private_key), private_key);
+  keep_blob(key, pair.private_key.secret);
+  return pair;
+}
+
 std::shared_ptr<crypto::PrivateKey> open_persistent_key(const Attributes& object, ByteView auth,
                                                         const std::shared_ptr<tpm::Engine>& engine) {
   refuse_if(!engine, CKR_USER_NOT_LOGGED_IN, "keys in the TPM work after login only");

@@ -16,6 +16,7 @@
 
 #include "crypto/key.h"
 #include "pkcs11/attribute.h"
+#include "pkcs11/key_factory.h"
 #include "tpm/engine.h"
 
 namespace vtpm::pkcs11 {
@@ -24,6 +25,10 @@ namespace vtpm::pkcs11 {
 std::vector<Attributes> public_tpm_objects(tpm::Commands& tpm);
 /// NV areas other than `recorded` ones, usable private keys, and the public halves of restricted ones.
 std::vector<Attributes> private_tpm_objects(tpm::Commands& tpm, const std::set<uint32_t>& recorded);
+
+/// Token objects for a key that another program of this TPM has made or wrapped (tpm/key_transfer.h). An empty id is
+/// made from the public key.
+KeyPairDraft adopt_key(const tpm::KeyBlob& key, const std::string& label, ByteView id);
 
 /// The key behind a private key object with CKA_VTPM_HANDLE. Throws Refusal CKR_DEVICE_ERROR when it has left its
 /// handle.

@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "crypto/error.h"
-#include "pkcs11/key_factory.h"
+#include "pkcs11/tpm_object.h"
 #include "tools/commands.h"
 #include "tools/evidence.h"
 #include "tools/find_key.h"

@@ -37,9 +37,13 @@ SecretBytes read_all(const std::string& path) {
   return contents;
 }
 
-SecretBytes auth_from(const std::string& path) {
-  if (path.empty()) return {};
-  return SecretSource{"auth value", "", path, -1}.read(/*confirm=*/false).value_or(SecretBytes());
+/// The auth value of a hierarchy: from its file, or asked for. The import says which one is missing.
+SecretBytes auth_of(const SwtpmOptions& options, const std::string& hierarchy) {
+  const std::string& file = hierarchy == "owner"         ? options.owner_auth_file
+                            : hierarchy == "endorsement" ? options.endorsement_auth_file
+                                                         : options.lockout_auth_file;
+  const SecretSource source{"Auth value of the " + hierarchy + " hierarchy", "vtpm." + hierarchy + "-auth", file, -1};
+  return source.read(/*confirm=*/false).value_or(SecretBytes());
 }
 
 SecretBytes state_key(const SwtpmOptions& options) {
@@ -60,18 +64,21 @@ SecretBytes state_key(const SwtpmOptions& options) {
   return key;
 }
 
-SecretBytes state_from(const SwtpmOptions& options, const tpm::SwtpmDirectory& directory) {
-  if (directory.suspended() && !options.discard_volatile) {
-    throw Error(ErrorCode::kUnsupported, options.directory +
-                                             " is of a suspended machine: shut it down, or give --discard-volatile to "
-                                             "take the permanent state as after a power cut");
-  }
-  const SecretBytes foreign = tpm::unwrap_swtpm(directory.permanent(), state_key(options));
-  tpm::examine_foreign_state(foreign);
-  return tpm::adopt_foreign_state(foreign,
-                                  {auth_from(options.owner_auth_file), auth_from(options.endorsement_auth_file),
-                                   auth_from(options.lockout_auth_file)},
-                                  {});
+struct Foreign {
+  SecretBytes adopted;
+  std::optional<pkcs11::Token::Suspended> suspended;
+};
+
+Foreign read_foreign(const SwtpmOptions& options, const tpm::SwtpmDirectory& directory) {
+  const SecretBytes key = state_key(options);
+  SecretBytes state = tpm::unwrap_swtpm(directory.permanent(), key);
+  tpm::examine_foreign_state(state);
+  Foreign foreign;
+  foreign.adopted =
+      tpm::adopt_foreign_state(state, [&](const char* hierarchy) { return auth_of(options, hierarchy); }, {});
+  if (directory.suspended() && !options.discard_volatile)
+    foreign.suspended = pkcs11::Token::Suspended{std::move(state), directory.suspended_state(key)};
+  return foreign;
 }
 
 /// A new token; its serial number.
@@ -98,7 +105,7 @@ void import_state(const SwtpmOptions& options) {
   if (!pin)
     throw Error(ErrorCode::kInvalidArgument, "a user PIN is needed: give --pin-file, --pin-fd, or use a terminal");
   const tpm::SwtpmDirectory directory(options.directory, tpm::SwtpmDirectory::Mode::kRead);
-  const SecretBytes state = state_from(options, directory);
+  const Foreign foreign = read_foreign(options, directory);
   std::string name = options.token;
   if (!options.label.empty()) {
     auto so_pin = options.so_pin.read(/*confirm=*/true);
@@ -106,20 +113,32 @@ void import_state(const SwtpmOptions& options) {
     name = make_token(options.label, *so_pin, *pin);
   }
   const auto token = open_token(name, *pin);
-  token->replace_tpm(state);
+  token->replace_tpm(foreign.adopted, foreign.suspended ? &*foreign.suspended : nullptr);
   std::cout << "Token " << token->identity().serial << " now has the TPM of " << options.directory << ".\n"
             << "Do not run both: they are one TPM, and would answer as two.\n";
+  if (foreign.suspended) {
+    std::cout
+        << "Its machine is suspended. The token works as after a power cut; swtpm export lets the machine go on, as\n"
+           "long as nothing was changed in the TPM.\n";
+  }
 }
 
 void export_state(const SwtpmOptions& options) {
   if (options.token.empty()) throw Error(ErrorCode::kInvalidArgument, "--token is needed");
   const SecretBytes key = state_key(options);
   const auto token = open_token(options.token, options.pin);
-  const SecretBytes state = token->tpm_state();
+  auto suspended = options.discard_volatile ? std::nullopt : token->suspended();
   tpm::SwtpmDirectory directory(options.directory, tpm::SwtpmDirectory::Mode::kWrite);
-  directory.write(tpm::wrap_swtpm(state, key), options.overwrite);
+  if (suspended) {
+    directory.write(suspended->permanent, suspended->rest, key, options.overwrite);
+  } else {
+    directory.write(token->tpm_state(), {}, key, options.overwrite);
+  }
+  // Whoever goes on from a volatile state goes on alone: it leaves the token with this.
+  token->forget_suspended();
   std::cout << "The TPM of token " << token->identity().serial << " is in " << options.directory
             << (key.empty() ? ", in clear: whoever reads it has its keys.\n" : ", encrypted.\n");
+  if (suspended) std::cout << "Its machine goes on where it was suspended. The token has no copy of that any more.\n";
 }
 
 void add_common(CLI::App& command, SwtpmOptions& options) {
@@ -130,6 +149,7 @@ void add_common(CLI::App& command, SwtpmOptions& options) {
   auto* key = command.add_option("--key-file", options.key_file, "The key of the state files");
   command.add_option("--key-format", options.key_format, "hex or binary")->check(CLI::IsMember({"hex", "binary"}));
   command.add_option("--passphrase-file", options.passphrase_file, "The passphrase of the state files")->excludes(key);
+  command.add_flag("--discard-volatile", options.discard_volatile, "Take a suspended machine as after a power cut");
   command.add_option("--kdf", options.kdf, "How swtpm makes a key of it: pbkdf2 or sha512")
       ->check(CLI::IsMember({"pbkdf2", "sha512"}));
   command.add_option("--mode", options.mode, "aes-cbc or aes-256-cbc, for a passphrase")
@@ -151,7 +171,6 @@ void add_swtpm(CLI::App& app, ExitStatus&) {
   take->add_option("--owner-auth-file", options->owner_auth_file, "The auth value of the owner hierarchy");
   take->add_option("--endorsement-auth-file", options->endorsement_auth_file, "… of the endorsement hierarchy");
   take->add_option("--lockout-auth-file", options->lockout_auth_file, "… of the lockout hierarchy");
-  take->add_flag("--discard-volatile", options->discard_volatile, "Take a suspended machine as after a power cut");
   take->footer("The auth values of the hierarchies are cleared: the token's PIN guards the TPM from then on.");
   take->callback([options] { as_tool([&] { import_state(*options); }); });
 

@@ -55,6 +55,7 @@ Hold Engine::Impl::ready(Freshness freshness) {
     Hold hold = Pool::get().acquire(this, limit, loaded ? loaded->version : wanted);
     const uint64_t version = hold->version;
     if (version != 0 && hold->instance.alive() && hold->process == getpid()) {
+      hold->flush_buried();
       if (freshness == Freshness::kAny || version == wanted || (loaded && version == loaded->version)) return hold;
     }
     if (loaded) {
@@ -146,6 +147,21 @@ SecretBytes Engine::change(const std::function<void(Commands&)>& work) {
 void Engine::committed(uint64_t version) { impl_->settle(version); }
 
 void Engine::discard() { impl_->settle(0); }
+
+void Engine::drop_key(uint64_t id) noexcept {
+  try {
+    const Hold* const mine = impl_->pending();
+    Pool::get().for_each(impl_.get(), [&](Slot& slot) {
+      slot.bury(id);
+      if (mine != nullptr && mine->slot == &slot) return;
+      const std::unique_lock lock(slot.mutex, std::try_to_lock);
+      // Of a slot that must be powered on again, or was by another process, nothing is used any more.
+      if (lock && slot.owner == impl_.get() && slot.version != 0 && slot.process == getpid()) slot.flush_buried();
+    });
+  } catch (...) {
+    // No memory: the key stays loaded until it is pushed out, or until logout.
+  }
+}
 
 void Engine::forget() {
   discard();

@@ -67,6 +67,10 @@ class Engine {
   void committed(uint64_t version);
   void discard();
 
+  /// A key is no more (tpm/loaded_keys.h): it is flushed from the instances that are free, from busy ones before their
+  /// next use. Not from inside of `use`.
+  void drop_key(uint64_t id) noexcept;
+
   /// Logout: terminates the instances, wipes their memory and their key caches. The engine can be used again.
   void forget();
   /// Child side of fork: every instance re-boots before its next use (its random generator must not repeat).

@@ -102,11 +102,14 @@ SecretBytes adopt_foreign_state(ByteView state, const HierarchyAuths& auths,
                                 const std::function<void(Commands&)>& furnish) {
   return Engine::visit(state, [&](Commands& tpm) {
     const uint32_t flags = tpm.permanent_flags();
-    if (flags & TPMA_PERMANENT_OWNERAUTHSET) clear_auth(tpm, TPM2_RH_OWNER, auths.owner, "owner");
+    const auto auth_of = [&](const char* hierarchy) { return auths ? auths(hierarchy) : SecretBytes(); };
+    if (flags & TPMA_PERMANENT_OWNERAUTHSET) clear_auth(tpm, TPM2_RH_OWNER, auth_of("owner"), "owner");
     if (flags & TPMA_PERMANENT_ENDORSEMENTAUTHSET)
-      clear_auth(tpm, TPM2_RH_ENDORSEMENT, auths.endorsement, "endorsement");
-    if (flags & TPMA_PERMANENT_LOCKOUTAUTHSET && !auths.lockout.empty())
-      clear_auth(tpm, TPM2_RH_LOCKOUT, auths.lockout, "lockout");
+      clear_auth(tpm, TPM2_RH_ENDORSEMENT, auth_of("endorsement"), "endorsement");
+    if (flags & TPMA_PERMANENT_LOCKOUTAUTHSET) {
+      const SecretBytes auth = auth_of("lockout");
+      if (!auth.empty()) clear_auth(tpm, TPM2_RH_LOCKOUT, auth, "lockout");
+    }
     if (!find_storage_root(tpm)) create_storage_root(tpm);
     if (furnish) furnish(tpm);
   });

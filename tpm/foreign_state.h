@@ -5,6 +5,8 @@
 // the module makes no processes.
 #pragma once
 
+#include <functional>
+
 #include "crypto/bytes.h"
 #include "tpm/engine.h"
 
@@ -14,13 +16,13 @@ namespace vtpm::tpm {
 /// and signs. Throws Error kCorrupt with a sentence when the child does not get through.
 void examine_foreign_state(ByteView state);
 
-/// Auth values of the foreign TPM, as far as they are set.
-struct HierarchyAuths {
-  SecretBytes owner, endorsement, lockout;
-};
+/// The auth value of a hierarchy ("owner", "endorsement", "lockout"), asked for only where one is set; empty when
+/// nobody knows it.
+using HierarchyAuths = std::function<SecretBytes(const char* hierarchy)>;
 /// What it takes to make an examined state a token's: the hierarchies' auth values are cleared (the PIN guards the
 /// state from now on), and a storage root key of ours is persisted beside what is there. `furnish` looks at the result.
-/// Throws Error kAuthFailed that names the auth value that is set and was not given, or is wrong.
+/// That of the lockout hierarchy may stay. Throws Error kAuthFailed that names the auth value that is set and is not
+/// known, or is wrong.
 SecretBytes adopt_foreign_state(ByteView state, const HierarchyAuths& auths,
                                 const std::function<void(Commands&)>& furnish);
 

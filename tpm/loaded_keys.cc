@@ -21,6 +21,11 @@ uint32_t LoadedKeys::load(uint64_t id, const KeyBlob& key) {
   return loaded_.front().handle.value();
 }
 
+void LoadedKeys::forget(uint64_t id) {
+  loaded_.remove_if([&](const Loaded& each) { return each.id == id; });
+  contexts_.erase(id);
+}
+
 void LoadedKeys::make_room(size_t count) {
   while (loaded_.size() > count) {
     const Loaded& last = loaded_.back();

@@ -25,6 +25,8 @@ class LoadedKeys {
 
   /// The handle of a key, loaded if need be; valid until the next call. `id` names the blob within this process.
   uint32_t load(uint64_t id, const KeyBlob& key);
+  /// The key is no more: it is flushed, and its context forgotten.
+  void forget(uint64_t id);
   /// Leaves at most `count` keys loaded.
   void make_room(size_t count);
   /// Nothing is loaded any more (the instance was powered on or off).

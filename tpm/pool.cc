@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "tpm/copies.h"
+#include "tpm/loaded_keys.h"
 
 namespace vtpm::tpm {
 
@@ -16,6 +17,23 @@ constexpr int64_t kIdle = 1'000'000'000;
 int64_t now() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
 }  // namespace
+
+void Slot::bury(uint64_t key) {
+  const std::lock_guard lock(buried_mutex_);
+  buried_.push_back(key);
+  any_buried_ = true;
+}
+
+void Slot::flush_buried() {
+  if (!any_buried_) return;
+  std::vector<uint64_t> keys;
+  {
+    const std::lock_guard lock(buried_mutex_);
+    keys.swap(buried_);
+    any_buried_ = false;
+  }
+  for (const uint64_t key : keys) commands.keys().forget(key);
+}
 
 void Slot::vacate() noexcept {
   commands.power_off();

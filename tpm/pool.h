@@ -34,8 +34,18 @@ struct Slot {
   Instance instance;
   Commands commands;
 
+  /// A key that is no more must not stay loaded: its id is left here by whoever does not hold the slot, and the next
+  /// holder flushes it.
+  void bury(uint64_t key);
+  void flush_buried();
+
   /// Forgets everything; the slot is nobody's.
   void vacate() noexcept;
+
+ private:
+  std::mutex buried_mutex_;
+  std::vector<uint64_t> buried_;
+  std::atomic<bool> any_buried_ = false;  // so that the signing path takes no mutex
 };
 
 /// A slot that the current thread holds.

@@ -206,7 +206,7 @@ ResidentKey::ResidentKey(std::shared_ptr<Engine> engine, KeyBlob blob) {
   impl_ = std::make_unique<Impl>(Impl{std::move(engine), std::move(blob), std::move(public_key), next_id++});
 }
 
-ResidentKey::~ResidentKey() = default;
+ResidentKey::~ResidentKey() { impl_->engine->drop_key(impl_->id); }
 
 SecretBytes ResidentKey::rsa_private(ByteView block) {
   return impl_->use([&](const KeyAt& key) { return tpm::rsa_private(key, block); });

@@ -34,7 +34,8 @@ KeyBlob import_ec(Engine& engine, const crypto::PublicKey& public_key, ByteView 
 
 crypto::PublicKey public_key_of(const KeyBlob& blob);
 
-/// The operations of a wrapped key, on whichever instance of the engine is free. Hot keys stay loaded.
+/// The operations of a wrapped key, on whichever instance of the engine is free. Hot keys stay loaded, as long as this
+/// lives.
 class ResidentKey : public crypto::PrivateKey {
  public:
   ResidentKey(std::shared_ptr<Engine> engine, KeyBlob blob);

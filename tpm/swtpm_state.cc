@@ -19,6 +19,8 @@ namespace vtpm::tpm {
 namespace {
 
 constexpr const char* kPermanent = "tpm2-00.permall";
+constexpr const char* kVolatile = "tpm2-00.volatilestate";
+constexpr const char* kSave = "tpm2-00.savestate";
 constexpr const char* kLockFile = ".lock";
 constexpr size_t kMostOctets = 4 << 20;  // libtpms' largest state is a twentieth of it
 
@@ -142,11 +144,7 @@ SecretBytes swtpm_hex_key(ByteView text) {
   return key;
 }
 
-SecretBytes unwrap_swtpm(ByteView file, ByteView key) {
-  if (is_permanent_state(file)) {
-    if (!key.empty()) throw Error(ErrorCode::kInvalidArgument, "a key was given, but the swtpm state is clear text");
-    return SecretBytes(file);
-  }
+SecretBytes unwrap_swtpm_suspended(ByteView file, ByteView key) {
   if (file.size() < kHeaderOctets || number(file.subspan(2, 2)) != kHeaderOctets ||
       number(file.subspan(6, 4)) != file.size() || file[0] < kLeastVersion)
     broken();
@@ -156,7 +154,6 @@ SecretBytes unwrap_swtpm(ByteView file, ByteView key) {
     throw Error(ErrorCode::kUnsupported, "the file holds migration data, not the state of a swtpm directory");
   if (flags & ~(kEncrypted | kKey256)) broken();
   const auto fields = fields_of(file.subspan(kHeaderOctets));
-  SecretBytes state;
   if (flags & kEncrypted) {
     if (key.empty()) throw Error(ErrorCode::kLocked, "the swtpm state is encrypted: its key or passphrase is needed");
     const size_t octets = flags & kKey256 ? 32 : 16;
@@ -164,13 +161,20 @@ SecretBytes unwrap_swtpm(ByteView file, ByteView key) {
       throw Error(ErrorCode::kAuthFailed, "the swtpm state is encrypted with a key of " + std::to_string(octets * 8) +
                                               " bits, the one given has " + std::to_string(key.size() * 8));
     }
-    state = decrypt(fields, key);
-  } else {
-    if (!key.empty()) throw Error(ErrorCode::kInvalidArgument, "a key was given, but the swtpm state is clear text");
-    const auto found = fields.find(kData);
-    if (found == fields.end()) broken();
-    state = SecretBytes(found->second);
+    return decrypt(fields, key);
   }
+  if (!key.empty()) throw Error(ErrorCode::kInvalidArgument, "a key was given, but the swtpm state is clear text");
+  const auto found = fields.find(kData);
+  if (found == fields.end()) broken();
+  return SecretBytes(found->second);
+}
+
+SecretBytes unwrap_swtpm(ByteView file, ByteView key) {
+  if (is_permanent_state(file)) {
+    if (!key.empty()) throw Error(ErrorCode::kInvalidArgument, "a key was given, but the swtpm state is clear text");
+    return SecretBytes(file);
+  }
+  SecretBytes state = unwrap_swtpm_suspended(file, key);
   if (!is_permanent_state(state)) {
     throw Error(ErrorCode::kUnsupported,
                 "the file does not hold the state of a TPM 2.0; a TPM 1.2 has other keys and can not be a token");
@@ -265,30 +269,49 @@ Bytes SwtpmDirectory::permanent() const {
 
 bool SwtpmDirectory::suspended() const {
   const auto exists = [&](const char* name) { return faccessat(directory_, name, F_OK, 0) == 0; };
-  return exists("tpm2-00.volatilestate") || exists("tpm2-00.savestate");
+  return exists(kVolatile) || exists(kSave);
 }
 
-void SwtpmDirectory::write(ByteView contents, bool overwrite) {
+SuspendedState SwtpmDirectory::suspended_state(ByteView key) const {
+  const auto opened = [&](const char* name) -> std::optional<SecretBytes> {
+    const auto file = read(name);
+    if (!file) return std::nullopt;
+    return unwrap_swtpm_suspended(*file, key);
+  };
+  return {opened(kVolatile), opened(kSave)};
+}
+
+void SwtpmDirectory::write(ByteView state, const SuspendedState& suspended, ByteView key, bool overwrite) {
   if (!overwrite && faccessat(directory_, kPermanent, F_OK, 0) == 0)
     throw Error(ErrorCode::kExists, path_ + " holds a TPM 2.0 state already");
+  for (const char* name : {kVolatile, kSave}) {
+    if (unlinkat(directory_, name, 0) != 0 && errno != ENOENT) io_error(path_ + "/" + name);
+  }
+  if (fsync(directory_) != 0) io_error(path_);
+  put(kPermanent, wrap_swtpm(state, key));
+  if (suspended.volatile_state) put(kVolatile, wrap_swtpm(*suspended.volatile_state, key));
+  if (suspended.save_state) put(kSave, wrap_swtpm(*suspended.save_state, key));
+}
+
+void SwtpmDirectory::put(const char* name, ByteView contents) {
   constexpr const char* kTemporary = "TMP2-00.permall";  // swtpm's own name for it
   {
     const Descriptor file(openat(directory_, kTemporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (file.get() < 0) io_error(path_ + "/" + kTemporary);
     while (!contents.empty()) {
-      const ssize_t put = ::write(file.get(), contents.data(), contents.size());
-      if (put < 0 && errno == EINTR) continue;
-      if (put < 0) {
+      const ssize_t written = ::write(file.get(), contents.data(), contents.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) {
         const int reason = errno;
         unlinkat(directory_, kTemporary, 0);
         errno = reason;
         io_error(path_);
       }
-      contents = contents.subspan(static_cast<size_t>(put));
+      contents = contents.subspan(static_cast<size_t>(written));
     }
     if (fsync(file.get()) != 0) io_error(path_);
   }
-  if (renameat(directory_, kTemporary, directory_, kPermanent) != 0 || fsync(directory_) != 0) io_error(path_);
+  if (renameat(directory_, kTemporary, directory_, name) != 0 || fsync(directory_) != 0) io_error(path_);
 }
 
 }  // namespace vtpm::tpm

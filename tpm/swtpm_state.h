@@ -27,8 +27,16 @@ SecretBytes swtpm_hex_key(ByteView text);
 /// changed), kLocked (it is encrypted and there is no key), kInvalidArgument (a key, but it is not encrypted),
 /// kUnsupported (TPM 1.2, migration data, something newer).
 SecretBytes unwrap_swtpm(ByteView file, ByteView key);
+/// The same for the other files, whose contents nobody here looks into; without a header they are kCorrupt.
+SecretBytes unwrap_swtpm_suspended(ByteView file, ByteView key);
 /// A file with the state; encrypted if there is a key of 16 or 32 octets.
 Bytes wrap_swtpm(ByteView state, ByteView key);
+
+/// What a suspended machine needs besides its permanent state, each where swtpm wrote it.
+struct SuspendedState {
+  std::optional<SecretBytes> volatile_state, save_state;
+  bool empty() const { return !volatile_state && !save_state; }
+};
 
 /// A state directory, locked against swtpm while this lives.
 class SwtpmDirectory {
@@ -43,12 +51,16 @@ class SwtpmDirectory {
 
   /// tpm2-00.permall. Throws kNotFound.
   Bytes permanent() const;
-  /// A machine was suspended: its state goes on only together with the volatile one.
+  /// A machine was suspended: its state goes on only together with tpm2-00.volatilestate or tpm2-00.savestate.
   bool suspended() const;
-  /// Replaces tpm2-00.permall by rename, synced; 0600. Throws kExists unless `overwrite`.
-  void write(ByteView file, bool overwrite);
+  SuspendedState suspended_state(ByteView key) const;
+  /// Replaces the machine: the files of a suspended one go, tpm2-00.permall comes by rename, synced, 0600, then the
+  /// files of `suspended`. At no time does a volatile state stand beside the permanent state of another. Throws kExists
+  /// unless `overwrite`.
+  void write(ByteView state, const SuspendedState& suspended, ByteView key, bool overwrite);
 
  private:
+  void put(const char* name, ByteView file);
   std::optional<Bytes> read(const char* name) const;
   const std::string path_;
   int directory_ = -1, lock_ = -1;

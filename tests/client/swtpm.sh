@@ -116,7 +116,7 @@ start_swtpm born
 printf 'ownerpass' >owner-auth
 tpm2_changeauth -c o ownerpass
 stop_swtpm
-refused import --label born --so-pin-file so-pin --directory born
+refused setsid --wait "$VTPM_TOOL" swtpm import --pin-file pin --label born --so-pin-file so-pin --directory born
 has refused.out 'auth value of the owner hierarchy'
 import --label born --so-pin-file so-pin --directory born --owner-auth-file owner-auth
 p11 --token-label born -O --type cert >certificates
@@ -126,6 +126,63 @@ openssl x509 -inform DER -in ek.der -noout -issuer
 openssl verify -partial_chain -ignore_critical -CAfile ca/issuercert.pem <(openssl x509 -inform DER -in ek.der)
 token=born logged_in --keypairgen --key-type rsa:2048 --id 05
 export_to --token born --directory reborn
+
+section 'a suspended machine goes through a token and goes on where it was'
+for key in '' 'key256'; do
+  suspended=suspended$key resumed=resumed$key
+  options=()
+  machine=()
+  if [ -n "$key" ]; then
+    options=(--key-file "$key")
+    machine=(--key "file=$key,mode=aes-256-cbc")
+  fi
+  export_to --token client --directory $suspended "${options[@]}"
+  start_swtpm $suspended "${machine[@]}"
+  tpm2_pcrextend 16:sha256="$(printf 'a%.0s' {1..64})"
+  tpm2_pcrread sha256:16 >before
+  has_not before '0x0{64}'
+  swtpm_ioctl --unix tpm.ctrl -v
+  swtpm_ioctl --unix tpm.ctrl -s
+  wait "$swtpm_pid" || true
+  swtpm_pid=
+  rm -f tpm tpm.ctrl
+  [ -f $suspended/tpm2-00.volatilestate ]
+  import --token client --directory $suspended "${options[@]}" | tee import.out
+  has import.out 'machine is suspended'
+  logged_in --sign -m ECDSA --id 01 --signature-format openssl -i digest -o signature # changes nothing in the TPM
+  openssl pkeyutl -verify -pubin -inkey pub.pem -in digest -sigfile signature
+  export_to --token client --directory $resumed "${options[@]}" | tee export.out
+  has export.out 'goes on where it was suspended'
+  if [ -z "$key" ]; then
+    cmp $suspended/tpm2-00.permall $resumed/tpm2-00.permall
+    cmp $suspended/tpm2-00.volatilestate $resumed/tpm2-00.volatilestate
+  fi
+  [ "$(stat -c %a $resumed/tpm2-00.volatilestate)" = 600 ]
+  swtpm socket --tpm2 --tpmstate dir=$resumed --server type=unixio,path="$scratch/tpm" \
+    --ctrl type=unixio,path="$scratch/tpm.ctrl" --flags not-need-init "${machine[@]}" >swtpm.log 2>&1 &
+  swtpm_pid=$!
+  until [ -S tpm ] && [ -S tpm.ctrl ]; do
+    kill -0 "$swtpm_pid"
+    sleep 0.1
+  done
+  tpm2_pcrread sha256:16 >after
+  cmp before after
+  stop_swtpm
+  # It has left the token: nobody goes on from the same random numbers twice.
+  export_to --token client --directory twice$key "${options[@]}"
+  [ ! -e twice$key/tpm2-00.volatilestate ]
+done
+
+section 'a change of the TPM ends the suspension; --discard-volatile does not begin one'
+import --token client --directory suspended
+printf 'since' >since
+logged_in --write-object since --type data --label 0x0180000b --application-label tpm-nv --private
+export_to --token client --directory changed
+[ ! -e changed/tpm2-00.volatilestate ]
+import --token client --directory suspended --discard-volatile | tee import.out
+has_not import.out 'machine is suspended'
+export_to --token client --directory suspended --overwrite
+[ ! -e suspended/tpm2-00.volatilestate ] # not beside another permanent state
 
 section 'what is refused'
 refused import --token client --directory reborn
@@ -142,5 +199,4 @@ refused import --token client --directory damaged
 cp vm/tpm2-00.permall damaged/
 touch damaged/tpm2-00.volatilestate
 refused import --token client --directory damaged
-has refused.out 'suspended'
 [ "$("$VTPM_TOOL" list --json | jq '[.[] | select(.label != null)] | length')" = 2 ]

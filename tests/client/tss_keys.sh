@@ -62,7 +62,9 @@ import_tss their-ec.pem --label their-ec --id 0a
 printf 'wrong\n' >wrong
 refused import_tss their-rsa.pem --label their-rsa --auth-file wrong
 has refused.out 'authorization'
-refused import_tss their-rsa.pem --label their-rsa </dev/null
+# Nobody to ask: no terminal.
+refused setsid --wait "$VTPM_TOOL" key import-tss their-rsa.pem --token client --pin-file pin --label their-rsa
+has refused.out 'auth value'
 printf 'theirs\n' >their-auth
 import_tss their-rsa.pem --label their-rsa --auth-file their-auth | tee import.out
 id=$(sed -n 's/.*id \([0-9a-f]*\)\.$/\1/p' import.out)

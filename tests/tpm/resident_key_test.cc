@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "crypto/digest.h"
 #include "crypto/error.h"
 #include "crypto/random.h"
@@ -279,6 +281,50 @@ TEST_F(ResidentKeyTest, CreatedKeysCarryTheirEvidence) {
   // objectAttributes (Part 2, 8.3): fixedTPM, fixedParent, sensitiveDataOrigin, userWithAuth, noDA, decrypt, sign.
   const ByteView attributes = ByteView(blob.public_area).subspan(6, 4);
   EXPECT_TRUE(equal(attributes, Bytes{0x00, 0x06, 0x04, 0x72}));
+}
+
+// --- a key that is no more ---
+
+constexpr uint32_t kTransientFirst = 0x80000000;
+
+TEST_F(ResidentKeyTest, LeavesNoInstanceLoadedWhenItGoes) {
+  const Bytes digest(32, 1);
+  auto key = std::make_unique<ResidentKey>(engine_, create_ec(*engine_, Curve::kP256));
+  auto rsa = std::make_unique<ResidentKey>(engine_, create_rsa(*engine_, {}));
+  ResidentKey stays(engine_, create_ec(*engine_, Curve::kP256));
+  const Bytes block(256, 1);
+  // On two instances: one is held while the other works.
+  const auto work = [&] {
+    key->ecdsa_sign(digest);
+    rsa->rsa_private(block);
+    stays.ecdsa_sign(digest);  // pushes one out, into a context
+  };
+  work();
+  engine_->use([&](Commands&) { work(); });
+  const auto loaded = [&] {
+    std::vector<size_t> counts;
+    engine_->use([&](Commands& one) {
+      counts.push_back(one.handles(kTransientFirst).size());
+      engine_->use([&](Commands& other) { counts.push_back(other.handles(kTransientFirst).size()); });
+    });
+    return counts;
+  };
+  ASSERT_EQ(loaded(), (std::vector<size_t>{2, 2}));
+  key.reset();
+  rsa.reset();
+  EXPECT_EQ(loaded(), (std::vector<size_t>{1, 1}));
+  stays.ecdsa_sign(digest);
+}
+
+TEST_F(ResidentKeyTest, ABusyInstanceLosesItAfterwards) {
+  auto key = std::make_unique<ResidentKey>(engine_, create_ec(*engine_, Curve::kP256));
+  key->ecdsa_sign(Bytes(32, 1));
+  engine_->use([&](Commands& tpm) {
+    ASSERT_EQ(tpm.keys().loaded(), 1u);
+    std::thread([&] { key.reset(); }).join();
+    EXPECT_EQ(tpm.keys().loaded(), 1u) << "nobody else touches an instance that is held";
+  });
+  engine_->use([&](Commands& tpm) { EXPECT_EQ(tpm.keys().loaded(), 0u); });
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <random>
@@ -107,6 +108,37 @@ TEST(ForeignState, DamagedStatesNeverHarmTheCaller) {
   }
   EXPECT_GT(refused, 0u);
   RecordProperty("refused", static_cast<int>(refused));
+}
+
+TEST(SwtpmState, ASuspendedMachineIsCarriedUnread) {
+  const Bytes blob = {0xDE, 0xAD, 0xBE, 0xEF, 0};
+  for (const Bytes& key : {Bytes(), Bytes(16, 1), Bytes(32, 2)}) {
+    const Bytes wrapped = wrap_swtpm(blob, key);
+    EXPECT_TRUE(equal(unwrap_swtpm_suspended(wrapped, key), blob));
+    EXPECT_ANY_THROW(unwrap_swtpm_suspended(wrapped, Bytes(key.size() == 16 ? 32 : 16, 1)));
+  }
+  EXPECT_ANY_THROW(unwrap_swtpm_suspended(blob, {}));
+  EXPECT_ANY_THROW(unwrap_swtpm_suspended({}, {}));
+}
+
+TEST(SwtpmDirectoryTest, AVolatileStateNeverStandsBesideAnotherPermanentOne) {
+  std::string path = testing::TempDir() + "/vtpm-swtpm-XXXXXX";
+  ASSERT_NE(mkdtemp(path.data()), nullptr);
+  const SecretBytes first = Engine::manufacture(), second = Engine::manufacture();
+  {
+    SwtpmDirectory directory(path, SwtpmDirectory::Mode::kWrite);
+    directory.write(first, {SecretBytes(Bytes{1, 2}), SecretBytes(Bytes{3})}, {}, false);
+    EXPECT_TRUE(directory.suspended());
+    const SuspendedState read = directory.suspended_state({});
+    EXPECT_TRUE(equal(read.volatile_state.value(), Bytes{1, 2}));
+    EXPECT_TRUE(equal(read.save_state.value(), Bytes{3}));
+    EXPECT_EQ(code_of([&] { directory.write(second, {}, {}, false); }), ErrorCode::kExists);
+    EXPECT_TRUE(directory.suspended()) << "a refusal changes nothing";
+    directory.write(second, {}, {}, true);
+    EXPECT_FALSE(directory.suspended());
+    EXPECT_TRUE(equal(unwrap_swtpm(directory.permanent(), {}), second));
+  }
+  std::filesystem::remove_all(path);
 }
 
 }  // namespace
