@@ -268,7 +268,9 @@ UnlockResult Vault::unlock_raw(const RawKey& key) {
     if (!used.slot->kdf().is_raw()) continue;
     auto master = std::make_shared<const MasterKey>(SecretBytes(key.octets()), impl_->uuid, used.slot->epoch());
     if (!used.slot->is_slot_of(*master)) return UnlockResult::kWrongSecret;
+    const bool was_open = unlocked();
     impl_->install(std::move(master));
+    if (!was_open) impl_->handlers_.call(*this);
     return UnlockResult::kUnlocked;
   }
   return UnlockResult::kNoSlot;
@@ -298,7 +300,11 @@ void Vault::lock() {
 }
 
 UnlockResult Vault::unlock(Role role, ByteView secret) {
-  return impl_->attempt(role, secret, [this](const OpenedSlot& slot) { impl_->install(slot.master); });
+  const bool was_open = unlocked();
+  const UnlockResult result =
+      impl_->attempt(role, secret, [this](const OpenedSlot& slot) { impl_->install(slot.master); });
+  if (result == UnlockResult::kUnlocked && !was_open) impl_->handlers_.call(*this);
+  return result;
 }
 
 UnlockResult Vault::verify(Role role, ByteView secret) {
@@ -333,6 +339,7 @@ void Vault::after_fork_close() noexcept { impl_->store->after_fork_close(); }
 void Vault::after_fork_reopen() {
   new (&impl_->key_gate_) RwLock;
   new (&impl_->authenticating_) std::mutex;
+  impl_->handlers_.after_fork();
   impl_->store->after_fork_reopen();
 }
 

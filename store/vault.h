@@ -106,6 +106,22 @@ struct OpenOptions {
 
 class Vault;
 
+/// A registered handler (Vault::on_key); destroying it takes the handler back. When that returns the handler is neither
+/// running in another thread nor will it be called again; a handler may destroy its own. May outlive the vault.
+class KeySubscription {
+ public:
+  struct Handler;  // store/late_key.h
+  KeySubscription() = default;
+  explicit KeySubscription(std::shared_ptr<Handler> handler) : handler_(std::move(handler)) {}
+  KeySubscription(KeySubscription&& other) noexcept : handler_(std::move(other.handler_)) {}
+  KeySubscription& operator=(KeySubscription&& other) noexcept;
+  ~KeySubscription();
+
+ private:
+  void end() noexcept;
+  std::shared_ptr<Handler> handler_;
+};
+
 /// A set of changes that becomes visible and durable at once, or not at all.
 ///
 /// From `Vault::begin` until `commit` or destruction it holds the store's lock (exclusive among processes and threads):
@@ -188,6 +204,13 @@ class Vault {
   void require_raw(const RawKey* key);
   /// What seals the blobs, as the header says.
   Cipher cipher() const;
+  /// Late key: a vault that is opened without its key serves the clear entries, and reading a sealed one throws
+  /// kLocked. `reload` is called whenever the key arrives (again after lock and unlock), with the entries whose names
+  /// begin with `prefix` and that had to wait for it. It runs in the thread that unlocks, with no lock held: it may use
+  /// the vault in every way. What it throws comes out of `unlock` when all others have been called; the vault is
+  /// unlocked then.
+  using Reload = std::function<void(const std::vector<EntryInfo>& sealed)>;
+  [[nodiscard]] KeySubscription on_key(std::string prefix, Reload reload);
   /// Forgets and wipes the master key.
   void lock();
   bool has_slot(Role role) const;

@@ -7,6 +7,7 @@
 
 #include "store/blobstore.h"
 #include "store/keyslot.h"
+#include "store/late_key.h"
 #include "store/sealing.h"
 #include "store/vault.h"
 
@@ -80,6 +81,7 @@ struct Vault::Impl {
   std::shared_ptr<const MasterKey> master_;
   std::mutex authenticating_;
   std::atomic<uint64_t> authenticated_{0};
+  KeyHandlers handlers_;
 
   friend class Vault;
 };

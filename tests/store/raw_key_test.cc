@@ -8,6 +8,7 @@
 #include "store/report.h"
 #include "store/scan.h"
 #include "tests/store/scratch.h"
+#include "tests/store/simulated_disk.h"
 
 namespace vtpm::store {
 namespace {
@@ -268,6 +269,121 @@ TEST_F(RawStore, AesCbcUnderAPin) {
   EXPECT_EQ(get(*vault, "obj/a"), "sealed");
   EXPECT_NE(refusal_of([&] { vault->require_raw(std::make_unique<RawKey>(key_of(k128)).get()); }).find("by a PIN"),
             std::string::npos);
+}
+
+// Damage shows in the checksum, before a key is there and without a look at the ASN.1 inside the data.
+TEST_F(RawStore, R0_18_CorruptionIsFoundWithoutDecodingWhatIsInside) {
+  const std::string inside = "0\x03\x02\x01\x05 and what else a device writes";
+  {
+    auto maker = make(k128);
+    put(*maker, "tpm0/permall", inside);
+    put(*maker, "nic0/eeprom", "a later one, so that the first is known to have been on the disk");
+  }
+  Bytes octets = load(path);
+  LogEntry sealed;
+  {
+    auto file = posix_file_system().open(path, false);
+    StoreHeader header = read_header(*file, path);
+    for (const LogEntry& entry : scan_log(*file, header).entries) {
+      if (entry.name == "tpm0/permall") sealed = entry;
+    }
+  }
+  for (size_t at : {200u, 201u, 202u}) octets[sealed.offset + at] ^= 0x5A;
+  save(path, octets);
+  auto vault = Vault::open(path);
+  EXPECT_EQ(code_thrown_by([&] { vault->read("tpm0/permall"); }), ErrorCode::kCorrupt) << "without the key";
+  ASSERT_EQ(vault->unlock_raw(key_of(k128)), UnlockResult::kUnlocked);
+  EXPECT_EQ(code_thrown_by([&] { vault->read("tpm0/permall"); }), ErrorCode::kCorrupt);
+}
+
+TEST_F(RawStore, R0_19_OneKeyOpensAllOfTheStoreAndIsSetAtRunTime) {
+  {
+    auto maker = make(k256);
+    for (std::string_view name : {"tpm0/permall", "tpm0/volatilestate", "nic0/eeprom", "vpd0/serial"}) {
+      put(*maker, name, name);
+    }
+  }
+  auto vault = Vault::open(path);
+  EXPECT_FALSE(vault->unlocked());
+  ASSERT_EQ(vault->unlock_raw(key_of(k256)), UnlockResult::kUnlocked);
+  for (const EntryInfo& entry : vault->list()) {
+    if (entry.protection != Protection::kSealed) continue;
+    EXPECT_EQ(get(*vault, entry.name), entry.name);
+  }
+  vault->lock();
+  EXPECT_EQ(code_thrown_by([&] { vault->read("nic0/eeprom"); }), ErrorCode::kLocked);
+  ASSERT_EQ(vault->unlock_raw(key_of(k256)), UnlockResult::kUnlocked);
+  EXPECT_EQ(get(*vault, "nic0/eeprom"), "nic0/eeprom");
+}
+
+TEST_F(RawStore, R0_21_And_R1_9_APlainFileIsAllThatItNeeds) {
+  { put(*make(k128), "tpm0/permall", "state"); }
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(scratch.path()), {}), 1) << "no lock file, no directory";
+  const std::string elsewhere = scratch.file("renamed and copied");
+  std::filesystem::copy_file(path, elsewhere);
+  std::filesystem::remove(path);
+  auto vault = Vault::open(elsewhere, {true, nullptr});
+  ASSERT_EQ(vault->unlock_raw(key_of(k128)), UnlockResult::kUnlocked);
+  EXPECT_EQ(get(*vault, "tpm0/permall"), "state");
+}
+
+TEST_F(RawStore, R1_10_SectionsForSeveralDevices) {
+  auto vault = make(k192);
+  Transaction transaction = vault->begin();
+  transaction.put("tpm0/permall", "tpm2-permall", Protection::kSealed, as_bytes("a TPM"));
+  transaction.put("vpd0/chassis", "vpd", Protection::kClear, as_bytes("chassis 4711"));
+  transaction.put("nic0/eeprom", "nic-eeprom", Protection::kSealed, as_bytes("a network card"));
+  transaction.commit();
+  EXPECT_EQ(vault->list("nic0/").size(), 1u);
+  EXPECT_EQ(vault->read("nic0/eeprom")->type, "nic-eeprom");
+  EXPECT_EQ(get(*Vault::open(path), "vpd0/chassis"), "chassis 4711") << "clear sections need no key";
+  erase(*vault, "nic0/eeprom");
+  EXPECT_EQ(get(*vault, "tpm0/permall"), "a TPM");
+}
+
+TEST_F(RawStore, R1_12_AStoreGrowsWhenADeviceIsAdded) {
+  auto vault = make(k128);
+  put(*vault, "tpm0/permall", std::string(10'000, 't'));
+  const auto before = std::filesystem::file_size(path);
+  put(*vault, "tpm1/permall", std::string(50'000, 'u'));
+  put(*vault, "nic0/eeprom", std::string(50'000, 'n'));
+  EXPECT_GT(std::filesystem::file_size(path), before);
+  auto reader = Vault::open(path);
+  ASSERT_EQ(reader->unlock_raw(key_of(k128)), UnlockResult::kUnlocked);
+  EXPECT_EQ(get(*reader, "tpm0/permall"), std::string(10'000, 't'));
+  EXPECT_EQ(get(*reader, "nic0/eeprom"), std::string(50'000, 'n'));
+  EXPECT_TRUE(outside_tools_read(path));
+}
+
+TEST_F(RawStore, R1_13_ChangingOneBlobDoesNotRewriteTheStore) {
+  SimulatedDisk disk;
+  CreateOptions options = cheap_options();
+  options.file_system = &disk;
+  options.cipher = Cipher::kAesCbc;
+  options.raw_key = std::make_shared<const RawKey>(key_of(k128));
+  auto vault = Vault::create("dir/store.vtpm", options, {}, nullptr);
+  for (int i = 0; i < 200; ++i) put(*vault, "blob/" + std::to_string(i), std::string(1000, 'b'));
+  const size_t begun = disk.steps().size();
+  put(*vault, "blob/7", std::string(1000, 'c'));
+  size_t written = 0;
+  for (size_t i = begun; i < disk.steps().size(); ++i) written += disk.steps()[i].octets.size();
+  EXPECT_LT(written, 2500u) << "of a store of 200 kB";
+}
+
+TEST_F(RawStore, R1_14_And_R1_15_OutsideToolsSeeWhatIsEncodedOfEveryBlob) {
+  { put(*make(k128), "tpm0/permall", "thirteen octet"); }
+  EXPECT_TRUE(outside_tools_read(path));
+  for (const EntryReport& entry : dump(path).entries) {
+    if (entry.name != "tpm0/permall") continue;
+    std::string names;
+    for (const AttributeReport& attribute : entry.attributes) names += attribute.name + " ";
+    EXPECT_EQ(entry.size, 14u) << "actual size";
+    EXPECT_EQ(entry.data_octets, 16u + 32u) << "the most that fits: a block, and the tag";
+    EXPECT_NE(names.find("crc32c"), std::string::npos) << names;
+    EXPECT_NE(names.find("enc"), std::string::npos) << names;
+    return;
+  }
+  FAIL() << "the report does not show the blob";
 }
 
 TEST_F(RawStore, R1_8_TheGoldenStoreOpens) {

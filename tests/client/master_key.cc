@@ -1,0 +1,26 @@
+// master_key STORE < PIN: the master key of a store in hexadecimal, so that a test can look for it where it must not
+// be.
+#include <cstdio>
+#include <iostream>
+#include <iterator>
+
+#include "store/blobstore.h"
+#include "store/keyslot.h"
+
+using namespace vtpm;
+
+int main(int argc, char** argv) {
+  if (argc != 2) return 2;
+  const std::string pin{std::istreambuf_iterator<char>(std::cin), {}};
+  const auto store = store::Blobstore::open(store::posix_file_system(), argv[1], true);
+  for (unsigned number = 1; number <= store::kMaxSlots; ++number) {
+    auto stored = store->read(store::slot_name(number));
+    if (!stored) continue;
+    const store::KeySlot slot(std::move(stored->octets));
+    const auto secret = store::stretch(as_bytes(pin), slot.kdf());
+    if (!slot.opens_with(secret)) continue;
+    std::puts(to_hex(slot.master_key(secret, store->uuid())->key()).c_str());
+    return 0;
+  }
+  return 1;
+}
