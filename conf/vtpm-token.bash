@@ -4,7 +4,7 @@ _vtpm_token() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} word command=''
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
-      init | list | store | check | dump | swtpm | import | export | ca | create | certify) command="$command${command:+ }$word" ;;
+      init | list | store | check | dump | repair | compact | swtpm | import | export | ca | create | certify) command="$command${command:+ }$word" ;;
     esac
   done
   case $previous in
@@ -27,16 +27,18 @@ _vtpm_token() {
     '') mapfile -t COMPREPLY < <(compgen -W 'init list store ca swtpm --help --version' -- "$current") ;;
     init) mapfile -t COMPREPLY < <(compgen -W '--label --so-pin-file --so-pin-fd --pin-file --pin-fd --json --help' -- "$current") ;;
     list) mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$current") ;;
-    store) mapfile -t COMPREPLY < <(compgen -W 'check dump --help' -- "$current") ;;
+    store) mapfile -t COMPREPLY < <(compgen -W 'check dump repair compact --help' -- "$current") ;;
     ca) mapfile -t COMPREPLY < <(compgen -W 'create certify --help' -- "$current") ;;
     'ca create') mapfile -t COMPREPLY < <(compgen -W '--directory --name --help' -- "$current") ;;
     'ca certify') mapfile -t COMPREPLY < <(compgen -W '--directory --token --pin-file --pin-fd --help' -- "$current") ;;
     swtpm) mapfile -t COMPREPLY < <(compgen -W 'import export --help' -- "$current") ;;
     'swtpm import') mapfile -t COMPREPLY < <(compgen -W '--directory --label --token --so-pin-file --so-pin-fd --pin-file --pin-fd --key-file --key-format --passphrase-file --kdf --mode --owner-auth-file --endorsement-auth-file --lockout-auth-file --discard-volatile --help' -- "$current") ;;
     'swtpm export') mapfile -t COMPREPLY < <(compgen -W '--directory --token --pin-file --pin-fd --key-file --key-format --passphrase-file --kdf --mode --overwrite --help' -- "$current") ;;
-    'store check' | 'store dump')
+    'store check' | 'store dump' | 'store repair' | 'store compact')
       if [[ $current == -* ]]; then
-        mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$current")
+        local options='--json --help'
+        [[ $command != 'store repair' ]] || options+=' --accept-older --pin-file --pin-fd'
+        mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
       else
         mapfile -t COMPREPLY < <(compgen -f -X '!*.vtpm' -- "$current" && compgen -d -- "$current")
         compopt -o filenames

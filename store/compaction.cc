@@ -74,10 +74,13 @@ std::vector<Piece> live_pieces(const ScanResult& scan, const Index& index) {
   return pieces;
 }
 
-Bytes header_with_base(ByteView octets, const Salt& salt, uint64_t base) {
+Bytes header_with_base(ByteView octets, const Salt& salt, uint64_t base, const Sequence& sequence) {
   Entry entry = to_entry(parse_entry(octets).value());
   for (Attribute& attribute : entry.optional) {
     if (attribute.name == attribute::kBase) attribute = integer_attribute(attribute::kBase, base);
+  }
+  for (Attribute& attribute : entry.mandatory) {
+    if (attribute.name == attribute::kSequence) attribute = sequence_attribute(sequence);
   }
   Bytes out = encode(entry);
   store_crc(salt, out, parse_entry(out).value().crc_at);
@@ -106,29 +109,62 @@ uint64_t base_of(const ScanResult& scan) {
   return end_is_missing ? scan.end.last : scan.entries.back().sequence.number;
 }
 
+Bytes copy_of(const File& from, const StoreHeader& header, const LogEntry& entry) {
+  auto octets = read_entry(from, header, entry);
+  if (!octets) throw Error(ErrorCode::kCorrupt, "an entry changed while it was being copied");
+  return std::move(*octets);
+}
+
+// The header's other copy, when one of the two was lost: what differs is its place in their transaction.
+std::optional<LogEntry> lost_header(const ScanResult& scan) {
+  std::vector<const LogEntry*> headers;
+  std::unordered_set<uint64_t> numbers;
+  for (const LogEntry& entry : scan.entries) {
+    numbers.insert(entry.sequence.number);
+    if (entry.type == type::kHeader) headers.push_back(&entry);
+  }
+  if (headers.size() != 1 || !scan.damage.empty()) return std::nullopt;
+  LogEntry lost = *headers[0];
+  const uint64_t first = lost.sequence.first();
+  lost.sequence.number = first;
+  while (numbers.count(lost.sequence.number)) ++lost.sequence.number;
+  lost.sequence.index = static_cast<uint16_t>(lost.sequence.number - first);
+  return lost.sequence.index < lost.sequence.count ? std::optional(lost) : std::nullopt;
+}
+
+const LogEntry& header_entry(const ScanResult& scan) {
+  return *std::find_if(scan.entries.begin(), scan.entries.end(),
+                       [](const LogEntry& entry) { return entry.type == type::kHeader; });
+}
+
 void write_compacted(const File& from, const StoreHeader& header, const ScanResult& scan, const Index& index,
                      File& to) {
   Output out(to);
   out.write(kStoreBegin);
   FirstCopies copies;
+  auto write = [&](const LogEntry& entry, const LogEntry& source) {
+    Bytes octets = copy_of(from, header, source);
+    if (entry.type == type::kHeader) octets = header_with_base(octets, header.salt, base_of(scan), entry.sequence);
+    keep_distance(out, entry, copies);
+    out.write(octets);
+    if (entry.type == type::kKeySlot || entry.type == type::kHeader) copies.emplace_back(&entry, out.offset());
+  };
+  const auto lost = lost_header(scan);
+  bool is_lost = lost.has_value();
   for (const Piece& piece : live_pieces(scan, index)) {
-    Bytes octets;
     if (!piece.entry) {
-      octets.resize(piece.length);
+      Bytes octets(piece.length);
       from.read_at(piece.offset, octets);
       out.write(octets);
       continue;
     }
-    auto read = read_entry(from, header, *piece.entry);
-    if (!read) throw Error(ErrorCode::kCorrupt, "an entry changed while it was being copied");
-    octets = std::move(*read);
-    if (piece.entry->type == type::kHeader) octets = header_with_base(octets, header.salt, base_of(scan));
-    keep_distance(out, *piece.entry, copies);
-    out.write(octets);
-    if (piece.entry->type == type::kKeySlot || piece.entry->type == type::kHeader) {
-      copies.emplace_back(piece.entry, out.offset());
+    if (is_lost && lost->sequence.number < piece.entry->sequence.number) {
+      write(*lost, header_entry(scan));
+      is_lost = false;
     }
+    write(*piece.entry, *piece.entry);
   }
+  if (is_lost) write(*lost, header_entry(scan));
   uint64_t free = std::clamp(out.offset() / 4, kMinFreeAfter, kMaxFreeAfter);
   uint64_t size = round_up(out.offset() + free, kGrowthUnit);
   if (size > kMaxStoreOctets) throw Error(ErrorCode::kNoSpace, "the store is as large as a store may be");
@@ -201,6 +237,11 @@ void Blobstore::Writer::compact() {
   }
   Index index;
   index.apply(scan);
+  rewrite(scan, index);
+}
+
+void Blobstore::Writer::rewrite(const ScanResult& scan, const Index& index) {
+  Blobstore& store = *store_;
   TemporaryStore fresh(store.file_system_, store.path_);
   fresh.file().copy_access_from(*locked_);
   write_compacted(*locked_, store.header_, scan, index, fresh.file());

@@ -184,6 +184,7 @@ class Vault {
 
  private:
   friend class Inspection;  // store/report.cc
+  friend class Repair;      // store/repair.cc
   explicit Vault(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
