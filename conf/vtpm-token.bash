@@ -4,9 +4,12 @@ _vtpm_token() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} word command=''
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
-      init | list | store | check | dump | repair | compact | swtpm | import | export | ca | create | certify) command="$command${command:+ }$word" ;;
+      key) command="$command${command:+ }key" ;;
+      init | list | store | check | dump | repair | compact | swtpm | import | export | ca | create | certify | attest | quote | verify | keyslot | add-key | del-key | change | amend | export-tss | import-tss | rekey | mechanisms) command="$command${command:+ }$word" ;;
     esac
   done
+  local opens='--as --pin-file --pin-fd --key-file --key-fd --key-format'
+  local fresh='--new-pin-file --new-pin-fd --new-key-file --new-key-fd --generate'
   case $previous in
     --directory)
       mapfile -t COMPREPLY < <(compgen -d -- "$current")
@@ -14,23 +17,60 @@ _vtpm_token() {
       return
       ;;
     --key-format) mapfile -t COMPREPLY < <(compgen -W 'hex binary' -- "$current") && return ;;
-    --kdf) mapfile -t COMPREPLY < <(compgen -W 'pbkdf2 sha512' -- "$current") && return ;;
+    --kdf)
+      case $command in
+        keyslot*) mapfile -t COMPREPLY < <(compgen -W 'argon2id pbkdf2' -- "$current") ;;
+        *) mapfile -t COMPREPLY < <(compgen -W 'pbkdf2 sha512' -- "$current") ;;
+      esac
+      return
+      ;;
+    --as) mapfile -t COMPREPLY < <(compgen -W 'user so keyfile' -- "$current") && return ;;
+    --role) mapfile -t COMPREPLY < <(compgen -W 'user recovery keyfile so' -- "$current") && return ;;
     --mode) mapfile -t COMPREPLY < <(compgen -W 'aes-cbc aes-256-cbc' -- "$current") && return ;;
-    --pin-file | --so-pin-file | --key-file | --passphrase-file | --owner-auth-file | --endorsement-auth-file | --lockout-auth-file)
+    --pin-file | --so-pin-file | --new-pin-file | --old-pin-file | --key-file | --new-key-file | --old-key-file | --input | --passphrase-file | --owner-auth-file | --endorsement-auth-file | --lockout-auth-file | --auth-file | --ca | --output)
       mapfile -t COMPREPLY < <(compgen -f -- "$current")
       compopt -o filenames
       return
       ;;
-    --label | --name | --token | --so-pin-fd | --pin-fd) return ;;
+    --label | --name | --token | --so-pin-fd | --pin-fd | --new-pin-fd | --old-pin-fd | --key-fd | --new-key-fd | --old-key-fd | --keyslot | --iter-time | --nonce | --pcrs | --id | --keep) return ;;
   esac
   case $command in
-    '') mapfile -t COMPREPLY < <(compgen -W 'init list store ca swtpm --help --version' -- "$current") ;;
+    '') mapfile -t COMPREPLY < <(compgen -W 'init list store keyslot ca key attest swtpm mechanisms --help --version' -- "$current") ;;
     init) mapfile -t COMPREPLY < <(compgen -W '--label --so-pin-file --so-pin-fd --pin-file --pin-fd --json --help' -- "$current") ;;
     list) mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$current") ;;
+    mechanisms) mapfile -t COMPREPLY < <(compgen -W '--json --markdown --help' -- "$current") ;;
     store) mapfile -t COMPREPLY < <(compgen -W 'check dump repair compact --help' -- "$current") ;;
+    keyslot) mapfile -t COMPREPLY < <(compgen -W 'list add-key del-key change amend rekey --help' -- "$current") ;;
+    'keyslot list') mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$current") ;;
+    'keyslot add-key') mapfile -t COMPREPLY < <(compgen -W "$opens --role --keyslot $fresh --kdf --iter-time --json --help" -- "$current") ;;
+    'keyslot del-key') mapfile -t COMPREPLY < <(compgen -W "$opens --keyslot --old-pin-file --old-pin-fd --old-key-file --old-key-fd --json --help" -- "$current") ;;
+    'keyslot change') mapfile -t COMPREPLY < <(compgen -W "$opens $fresh --json --help" -- "$current") ;;
+    'keyslot amend') mapfile -t COMPREPLY < <(compgen -W "$opens --input --help" -- "$current") ;;
+    'keyslot rekey') mapfile -t COMPREPLY < <(compgen -W "$opens --keep --new-key-file --new-key-fd --yes --json --help" -- "$current") ;;
     ca) mapfile -t COMPREPLY < <(compgen -W 'create certify --help' -- "$current") ;;
     'ca create') mapfile -t COMPREPLY < <(compgen -W '--directory --name --help' -- "$current") ;;
     'ca certify') mapfile -t COMPREPLY < <(compgen -W '--directory --token --pin-file --pin-fd --help' -- "$current") ;;
+    attest) mapfile -t COMPREPLY < <(compgen -W 'key quote verify --help' -- "$current") ;;
+    'attest key') mapfile -t COMPREPLY < <(compgen -W '--nonce --output --pin-file --pin-fd --help' -- "$current") ;;
+    'attest quote') mapfile -t COMPREPLY < <(compgen -W '--token --pcrs --nonce --output --directory --pin-file --pin-fd --help' -- "$current") ;;
+    'attest verify')
+      if [[ $current == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W '--ca --nonce --imported --json --help' -- "$current")
+      else
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        compopt -o filenames
+      fi
+      ;;
+    key) mapfile -t COMPREPLY < <(compgen -W 'export-tss import-tss --help' -- "$current") ;;
+    'key export-tss') mapfile -t COMPREPLY < <(compgen -W '--output --auth-file --pin-file --pin-fd --help' -- "$current") ;;
+    'key import-tss')
+      if [[ $current == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W '--token --label --id --auth-file --pin-file --pin-fd --help' -- "$current")
+      else
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        compopt -o filenames
+      fi
+      ;;
     swtpm) mapfile -t COMPREPLY < <(compgen -W 'import export --help' -- "$current") ;;
     'swtpm import') mapfile -t COMPREPLY < <(compgen -W '--directory --label --token --so-pin-file --so-pin-fd --pin-file --pin-fd --key-file --key-format --passphrase-file --kdf --mode --owner-auth-file --endorsement-auth-file --lockout-auth-file --discard-volatile --help' -- "$current") ;;
     'swtpm export') mapfile -t COMPREPLY < <(compgen -W '--directory --token --pin-file --pin-fd --key-file --key-format --passphrase-file --kdf --mode --overwrite --help' -- "$current") ;;

@@ -4,6 +4,7 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include "crypto/digest.h"
 #include "crypto/openssl.h"
 #include "crypto/random.h"
 
@@ -33,7 +34,7 @@ constexpr const char* kModel = "libtpms";
 constexpr const char* kVersion = "id:00020000";
 
 Memory reader(ByteView pem) {
-  Memory memory(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  Memory memory(BIO_new_mem_buf(pem.empty() ? "" : static_cast<const void*>(pem.data()), static_cast<int>(pem.size())));
   require(memory != nullptr, "PEM");
   return memory;
 }
@@ -84,9 +85,36 @@ void add_tpm_name(X509* certificate) {
 
 }  // namespace
 
+namespace {
+
+Bytes der_of(X509* certificate) {
+  uint8_t* der = nullptr;
+  const int size = i2d_X509(certificate, &der);
+  require(size > 0, "X.509");
+  Bytes out(der, der + size);
+  OPENSSL_free(der);
+  return out;
+}
+
+}  // namespace
+
 struct CertificateAuthority::Impl {
   Key key;
   Certificate certificate;
+
+  /// A certificate of `key` with everything but a name and the signature.
+  Certificate begin(const PublicKey& subject, const char* usage, const char* purpose) const {
+    Certificate made = new_certificate(kEndorsementDays);
+    require(X509_set_issuer_name(made.get(), X509_get_subject_name(certificate.get())) == 1 &&
+                X509_set_pubkey(made.get(), subject.native()) == 1,
+            "X.509");
+    add(made.get(), certificate.get(), NID_basic_constraints, "critical,CA:FALSE");
+    add(made.get(), certificate.get(), NID_key_usage, usage);
+    add(made.get(), certificate.get(), NID_ext_key_usage, purpose);
+    add(made.get(), certificate.get(), NID_authority_key_identifier, "keyid,issuer");
+    return made;
+  }
+  Bytes sign(X509* made) const;
 };
 
 CertificateAuthority::Made CertificateAuthority::create(const std::string& common_name) {
@@ -137,26 +165,33 @@ CertificateAuthority::CertificateAuthority(ByteView key, ByteView certificate) :
 }
 
 CertificateAuthority::~CertificateAuthority() = default;
+CertificateAuthority::CertificateAuthority(CertificateAuthority&&) noexcept = default;
+
+Bytes CertificateAuthority::Impl::sign(X509* made) const {
+  // An Ed25519 or Ed448 authority signs without a digest of its own.
+  const int type = EVP_PKEY_get_id(key.get());
+  const bool digestless = type == EVP_PKEY_ED25519 || type == EVP_PKEY_ED448;
+  require(X509_sign(made, key.get(), digestless ? nullptr : EVP_sha256()) > 0, "X.509 signature");
+  return der_of(made);
+}
+
+Bytes CertificateAuthority::certificate() const { return der_of(impl_->certificate.get()); }
 
 Bytes CertificateAuthority::certify_endorsement_key(const PublicKey& key) const {
-  const Certificate certificate = new_certificate(kEndorsementDays);
-  require(X509_set_issuer_name(certificate.get(), X509_get_subject_name(impl_->certificate.get())) == 1 &&
-              X509_set_pubkey(certificate.get(), key.native()) == 1,
-          "X.509");
-  const bool rsa = key.type() == KeyType::kRsa;
-  add(certificate.get(), impl_->certificate.get(), NID_basic_constraints, "critical,CA:FALSE");
-  add(certificate.get(), impl_->certificate.get(), NID_key_usage,
-      rsa ? "critical,keyEncipherment" : "critical,keyAgreement");
-  add(certificate.get(), impl_->certificate.get(), NID_ext_key_usage, "2.23.133.8.1");
-  add(certificate.get(), impl_->certificate.get(), NID_authority_key_identifier, "keyid,issuer");
+  const char* usage = key.type() == KeyType::kRsa ? "critical,keyEncipherment" : "critical,keyAgreement";
+  const Certificate certificate = impl_->begin(key, usage, kEndorsementPurpose);
   add_tpm_name(certificate.get());
-  require(X509_sign(certificate.get(), impl_->key.get(), EVP_sha256()) > 0, "X.509 signature");
-  uint8_t* der = nullptr;
-  const int size = i2d_X509(certificate.get(), &der);
-  require(size > 0, "X.509");
-  Bytes out(der, der + size);
-  OPENSSL_free(der);
-  return out;
+  return impl_->sign(certificate.get());
 }
+
+Bytes CertificateAuthority::certify_attestation_key(const PublicKey& key, const PublicKey& endorsement_key) const {
+  const Certificate certificate = impl_->begin(key, "critical,digitalSignature", kAttestationPurpose);
+  X509_NAME* subject = X509_get_subject_name(certificate.get());
+  add_entry(subject, "2.5.4.3", "vtpm-pkcs11 attestation key");
+  add_entry(subject, "2.5.4.5", key_fingerprint(endorsement_key).c_str());
+  return impl_->sign(certificate.get());
+}
+
+std::string key_fingerprint(const PublicKey& key) { return to_hex(digest(Hash::kSha256, key.spki())); }
 
 }  // namespace vtpm::crypto

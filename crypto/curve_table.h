@@ -19,5 +19,7 @@ struct CurveRow {
 };
 std::span<const CurveRow> curve_rows();
 const CurveRow& row_of(Curve curve);
+/// The curve of OpenSSL's key; nothing when it has none that we know, or describes it by numbers instead of its name.
+std::optional<Curve> named_curve(const evp_pkey_st* key);
 
 }  // namespace vtpm::crypto

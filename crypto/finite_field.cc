@@ -100,20 +100,18 @@ PublicKey PublicKey::dh(const DomainParameters& domain, ByteView value) {
   return over_field(KeyType::kDh, domain, value);
 }
 
-std::optional<PublicKey> dsa_from(const EVP_PKEY* key) {
-  BIGNUM* raw[4] = {};
+std::optional<PublicKey> finite_field_public(KeyType type, const EVP_PKEY* key) {
   const char* const names[] = {OSSL_PKEY_PARAM_FFC_P, OSSL_PKEY_PARAM_FFC_Q, OSSL_PKEY_PARAM_FFC_G,
                                OSSL_PKEY_PARAM_PUB_KEY};
-  Bytes numbers[4];
-  bool complete = true;
+  Bytes numbers[4];  // what the key does not have stays empty
   for (size_t i = 0; i < 4; ++i) {
-    complete = EVP_PKEY_get_bn_param(key, names[i], &raw[i]) == 1 && complete;
-    BigNumber number(raw[i]);
-    if (number) numbers[i] = to_octets(number.get());
+    BIGNUM* raw = nullptr;
+    if (EVP_PKEY_get_bn_param(key, names[i], &raw) != 1) continue;
+    numbers[i] = to_octets(BigNumber(raw).get());
   }
-  if (!complete) return std::nullopt;
   try {
-    return PublicKey::dsa({numbers[0], numbers[1], numbers[2]}, numbers[3]);
+    const DomainParameters domain{numbers[0], numbers[1], numbers[2]};
+    return type == KeyType::kDsa ? PublicKey::dsa(domain, numbers[3]) : PublicKey::dh(domain, numbers[3]);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kInvalidArgument) throw;
     return std::nullopt;

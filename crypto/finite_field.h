@@ -15,7 +15,7 @@ Key finite_field_key(const char* type, const DomainParameters& domain, ByteView 
 DomainParameters normalised(const DomainParameters& domain);
 /// base^secret mod prime in constant time.
 Bytes finite_field_power(const DomainParameters& domain, const BIGNUM* secret);
-/// The key's public half; nothing when it has no parameters or they are unusable.
-std::optional<PublicKey> dsa_from(const EVP_PKEY* key);
+/// The public half of a DSA or DH key; nothing when it has no parameters or they are unusable.
+std::optional<PublicKey> finite_field_public(KeyType type, const EVP_PKEY* key);
 
 }  // namespace vtpm::crypto

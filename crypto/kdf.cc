@@ -104,7 +104,7 @@ SecretBytes pbkdf2(Hash hash, ByteView secret, ByteView salt, uint32_t iteration
 }
 
 SecretBytes pbkdf2(ByteView secret, ByteView salt, uint32_t iterations, size_t size) {
-  check(iterations >= 10'000 && iterations <= 10'000'000, "PBKDF2: iterations are 10^4 to 10^7");
+  check(iterations >= kPbkdf2Least && iterations <= kPbkdf2Most, "PBKDF2: iterations are 10^4 to 10^7");
   return pbkdf2(Hash::kSha256, secret, salt, iterations, size);
 }
 

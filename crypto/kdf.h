@@ -29,7 +29,12 @@ SecretBytes argon2id(ByteView secret, ByteView salt, const Argon2Parameters& par
 /// PBKDF2 with HMAC over any hash but BLAKE2b below 512 bits (RFC 8018), for keys that an application asks for: from
 /// one iteration to 2^31 - 1.
 SecretBytes pbkdf2(Hash hash, ByteView secret, ByteView salt, uint32_t iterations, size_t size);
-/// The store's: PBKDF2-HMAC-SHA-256; iterations 10^4..10^7, else kInvalidArgument.
+/// The store's: PBKDF2-HMAC-SHA-256, within bounds that a hostile file can not exceed.
+constexpr uint32_t kPbkdf2Least = 10'000, kPbkdf2Most = 10'000'000;
+struct Pbkdf2Parameters {
+  uint32_t iterations = 600'000;
+};
+/// Iterations out of bounds: kInvalidArgument.
 SecretBytes pbkdf2(ByteView secret, ByteView salt, uint32_t iterations, size_t size);
 
 /// PBKDF2-HMAC-SHA-512 with whatever iteration count a format of others prescribes; not for secrets of our own.

@@ -81,6 +81,11 @@ Key weierstrass_key(const CurveRow& row, ByteView point) {
 
 }  // namespace
 
+std::optional<Curve> named_curve(const evp_pkey_st* key) {
+  if (EVP_PKEY_get_base_id(key) == EVP_PKEY_EC && has_explicit_curve(key)) return std::nullopt;
+  return curve_of(key);
+}
+
 PublicKey PublicKey::rsa(ByteView modulus, ByteView exponent) {
   ensure_openssl();
   PublicKey result;
@@ -134,9 +139,11 @@ std::optional<PublicKey> PublicKey::from_spki(ByteView der) {
       Bytes exponent = to_octets(number_of(key.get(), OSSL_PKEY_PARAM_RSA_E).get());
       if (acceptable(modulus, exponent)) result = rsa(modulus, exponent);
     } else if (type == EVP_PKEY_DSA) {
-      result = dsa_from(key.get());
-    } else if (type != EVP_PKEY_EC || !has_explicit_curve(key.get())) {
-      if (std::optional<Curve> curve = curve_of(key.get())) result = ec(*curve, point_of(key.get(), *curve));
+      result = finite_field_public(KeyType::kDsa, key.get());
+    } else if (type == EVP_PKEY_DH) {
+      result = finite_field_public(KeyType::kDh, key.get());
+    } else if (std::optional<Curve> curve = named_curve(key.get())) {
+      result = ec(*curve, point_of(key.get(), *curve));
     }
   }
   ERR_clear_error();

@@ -49,7 +49,8 @@ class PublicKey {
   /// Throw kInvalidArgument when the numbers are no such key; that the primes are prime is not shown.
   static PublicKey dsa(const DomainParameters& domain, ByteView value);
   static PublicKey dh(const DomainParameters& domain, ByteView value);
-  /// SubjectPublicKeyInfo (RFC 5280; not for DH); nothing when it does not parse or is of another type.
+  /// SubjectPublicKeyInfo (RFC 5280; DH: PKCS #3, without the subprime); nothing when it does not parse or is of
+  /// another type.
   static std::optional<PublicKey> from_spki(ByteView der);
 
   KeyType type() const { return type_; }

@@ -153,6 +153,8 @@ std::unique_ptr<SoftwareKey> SoftwareKey::import_ec(Curve curve, ByteView scalar
       new SoftwareKey(PublicKey::ec(curve, point), std::make_shared<NativeKey>(std::move(key)))));
 }
 
+evp_pkey_st* SoftwareKey::native() const { return native_->get(); }
+
 RsaNumbers SoftwareKey::rsa_numbers() const {
   need(public_, KeyType::kRsa);
   auto number = [&](const char* name) { return to_secret_octets(number_of(native_->get(), name).get()); };

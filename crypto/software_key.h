@@ -28,6 +28,7 @@ class SoftwareKey : public PrivateKey {
   static std::unique_ptr<SoftwareKey> import_dh(const DomainParameters& domain, ByteView private_value);
 
   const PublicKey& public_key() const { return public_; }
+  evp_pkey_st* native() const;
   RsaNumbers rsa_numbers() const;
   SecretBytes ec_scalar() const;      // curve_octets, left-padded; as imported on Edwards and Montgomery curves
   SecretBytes private_value() const;  // of a DSA or DH key, without leading zeros

@@ -1,6 +1,7 @@
 #include "pkcs11/aead_crypt.h"
 
 #include "pkcs11/refusal.h"
+#include "pkcs11/untangled.h"
 
 namespace vtpm::pkcs11 {
 namespace {
@@ -47,21 +48,6 @@ AeadStart aead_start(const Mechanism& row, const CK_MECHANISM& mechanism) {
             "the mechanism does not take a tag of this length");
   return start;
 }
-
-/// Input that may lie anywhere in the output: the ciphers below take the same memory, but no other overlap.
-class Untangled {
- public:
-  Untangled(ByteView in, MutableByteView out) : view_(in) {
-    if (in.data() == out.data() || in.data() + in.size() <= out.data() || out.data() + out.size() <= in.data()) return;
-    copy_ = SecretBytes(in);
-    view_ = copy_;
-  }
-  ByteView view() const { return view_; }
-
- private:
-  SecretBytes copy_;
-  ByteView view_;
-};
 
 class Sealing : public Crypt {
  public:

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "pkcs11/object.h"
 #include "pkcs11/refusal.h"
 
 namespace vtpm::pkcs11 {
@@ -68,6 +69,15 @@ constexpr AttributeRow kRows[] = {
     ROW(CKA_ALWAYS_AUTHENTICATE, kBool),
     ROW(CKA_WRAP_WITH_TRUSTED, kBool),
     ROW(CKA_ALLOWED_MECHANISMS, kUlongArray),
+    ROW(CKA_WRAP_TEMPLATE, kTemplate),
+    ROW(CKA_UNWRAP_TEMPLATE, kTemplate),
+    ROW(CKA_DERIVE_TEMPLATE, kTemplate),
+    ROW(CKA_PRIME, kBytes),
+    ROW(CKA_SUBPRIME, kBytes),
+    ROW(CKA_BASE, kBytes),
+    ROW(CKA_PRIME_BITS, kUlong),
+    ROW(CKA_SUB_PRIME_BITS, kUlong),
+    ROW(CKA_VALUE_BITS, kUlong),
     ROW(CKA_VTPM_RESIDENT, kBool),
     ROW(CKA_VTPM_NV_INDEX, kUlong),
     ROW(CKA_VTPM_BOUND, kBool),
@@ -76,6 +86,15 @@ constexpr AttributeRow kRows[] = {
     ROW(CKA_VTPM_NV_TYPE, kUlong),
     ROW(CKA_VTPM_AUTH, kBytes),
     ROW(CKA_VTPM_HANDLE, kUlong),
+    ROW(CKA_VTPM_PUBLIC, kBytes),
+    ROW(CKA_VTPM_CERTIFY_INFO, kBytes),
+    ROW(CKA_VTPM_CERTIFY_SIGNATURE, kBytes),
+    ROW(CKA_VTPM_CREATION_INFO, kBytes),
+    ROW(CKA_VTPM_CREATION_SIGNATURE, kBytes),
+    ROW(CKA_VTPM_CREATION_DATA, kBytes),
+    ROW(CKA_VTPM_ATTESTATION_PUBLIC, kBytes),
+    ROW(CKA_VTPM_ATTESTATION_CERTIFICATE, kBytes),
+    ROW(CKA_VTPM_ENDORSEMENT_CERTIFICATE, kBytes),
     ROW(CKA_HW_FEATURE_TYPE, kUlong),
     ROW(CKA_RESET_ON_INIT, kBool),
     ROW(CKA_HAS_RESET, kBool),
@@ -115,12 +134,16 @@ bool well_formed(const AttributeRow& row, ByteView value) {
       return value.empty() || (value.size() == sizeof(CK_DATE) && digits(value));
     case Form::kUlongArray:
       return value.size() % sizeof(CK_ULONG) == 0;
+    case Form::kTemplate:
+      return value.size() % sizeof(CK_ATTRIBUTE) == 0;
   }
   return false;
 }
 
-Template::Template(const CK_ATTRIBUTE* rows, CK_ULONG count) {
+Template::Template(const CK_ATTRIBUTE* rows, CK_ULONG count, unsigned depth) {
   constexpr CK_ULONG kMostOctets = 16 << 20;
+  constexpr unsigned kDeepest = 3;  // an unwrap template for keys that unwrap keys that unwrap keys
+  refuse_if(depth > kDeepest, CKR_ATTRIBUTE_VALUE_INVALID, "templates in templates go too deep");
   refuse_if(count > 0 && rows == nullptr, CKR_ARGUMENTS_BAD, "the template is a null pointer");
   refuse_if(count > kMostTemplateRows, CKR_ARGUMENTS_BAD, "the template has an absurd number of attributes");
   rows_.reserve(count);
@@ -138,6 +161,13 @@ Template::Template(const CK_ATTRIBUTE* rows, CK_ULONG count) {
     if (known && !well_formed(*known, value)) {
       refuse(CKR_ATTRIBUTE_VALUE_INVALID, attribute_name(row.type) + " has a wrong length or value");
     }
+    if (known && known->form == Form::kTemplate) {
+      const Template inner(static_cast<const CK_ATTRIBUTE*>(row.pValue), value.size() / sizeof(CK_ATTRIBUTE),
+                           depth + 1);
+      Attributes attributes;
+      for (const Row& one : inner) attributes.set(one.type, one.value);
+      value = kept_.emplace_back(to_bytes(encode_attributes(attributes)));
+    }
     if (const Row* before = find(row.type)) {
       if (!equal(before->value, value)) {
         refuse(CKR_TEMPLATE_INCONSISTENT, attribute_name(row.type) + " is given twice with different values");
@@ -146,6 +176,22 @@ Template::Template(const CK_ATTRIBUTE* rows, CK_ULONG count) {
     }
     rows_.push_back({row.type, value});
   }
+}
+
+void Template::impose(const Attributes& demands) {
+  for (const auto& [type, value] : demands) {
+    if (const Row* row = find(type)) {
+      if (!equal(row->value, value)) {
+        refuse(CKR_TEMPLATE_INCONSISTENT, attribute_name(type) + " is not what the key demands of what comes from it");
+      }
+      continue;
+    }
+    rows_.push_back({type, kept_.emplace_back(value)});
+  }
+}
+
+void Template::drop(CK_ATTRIBUTE_TYPE type) {
+  std::erase_if(rows_, [&](const Row& row) { return row.type == type; });
 }
 
 const Template::Row* Template::find(CK_ATTRIBUTE_TYPE type) const {
@@ -171,6 +217,11 @@ std::optional<CK_ULONG> Template::number(CK_ATTRIBUTE_TYPE type) const {
   CK_ULONG result;
   std::memcpy(&result, row->value.data(), sizeof result);
   return result;
+}
+
+Attributes decode_template(ByteView value) {
+  if (value.empty()) return {};
+  return decode_attributes<Bytes>(value);
 }
 
 }  // namespace vtpm::pkcs11

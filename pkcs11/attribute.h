@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,7 +18,9 @@
 
 namespace vtpm::pkcs11 {
 
-enum class Form { kBytes, kBool, kUlong, kDate, kUlongArray };
+/// kTemplate: an array of CK_ATTRIBUTE, which points into its owner's memory. Wherever we keep one it has the form of
+/// the disk (encode_attributes), sorted by type, so that equal templates are equal octets.
+enum class Form { kBytes, kBool, kUlong, kDate, kUlongArray, kTemplate };
 
 struct AttributeRow {
   CK_ATTRIBUTE_TYPE type;
@@ -106,11 +109,21 @@ using SecretAttributes = AttributeMap<std::vector<uint8_t, ArenaAllocator<uint8_
 constexpr CK_ULONG kMostTemplateRows = 1024;
 
 /// A caller's template, checked once at the door: no null pointer with a length, every known attribute well formed, no
-/// attribute twice with different values. Values stay where the caller has them.
+/// attribute twice with different values. Values stay where the caller has them; those of templates in the template are
+/// ours.
 class Template {
  public:
   /// Throws Refusal: CKR_ARGUMENTS_BAD, CKR_ATTRIBUTE_VALUE_INVALID, CKR_TEMPLATE_INCONSISTENT.
-  Template(const CK_ATTRIBUTE* rows, CK_ULONG count);
+  Template(const CK_ATTRIBUTE* rows, CK_ULONG count) : Template(rows, count, 0) {}
+  Template(Template&&) noexcept = default;
+  Template& operator=(Template&&) noexcept = default;
+  Template(const Template&) = delete;
+  Template& operator=(const Template&) = delete;
+
+  /// Adds what another key demands of this object (CKA_UNWRAP_TEMPLATE, CKA_DERIVE_TEMPLATE). Throws
+  /// CKR_TEMPLATE_INCONSISTENT where the caller says otherwise.
+  void impose(const Attributes& demands);
+  void drop(CK_ATTRIBUTE_TYPE type);
 
   struct Row {
     CK_ATTRIBUTE_TYPE type;
@@ -125,7 +138,13 @@ class Template {
   auto end() const { return rows_.end(); }
 
  private:
+  Template(const CK_ATTRIBUTE* rows, CK_ULONG count, unsigned depth);
+
   std::vector<Row> rows_;
+  std::deque<Bytes> kept_;
 };
+
+/// The template in a value of Form::kTemplate; empty for an empty value.
+Attributes decode_template(ByteView value);
 
 }  // namespace vtpm::pkcs11

@@ -22,6 +22,7 @@ constexpr Side kDecrypting = {&Session::decrypt, CKF_DECRYPT, CKO_PRIVATE_KEY, C
 
 CK_RV begin(Session& session, const Side& side, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key) {
   std::optional<CryptOperation>& slot = session.*side.slot;
+  if (cancelled(slot, mechanism)) return CKR_OK;
   refuse_if(slot.has_value(), CKR_OPERATION_ACTIVE, "such an operation is active in this session");
   const Mechanism& row = require_mechanism(mechanism, side.flag);
   const ObjectPtr object = require_key_for(session, key, side.key_class, side.use, row);

@@ -23,6 +23,7 @@ Step finish_digest(DigestOperation& operation, ByteView last, Output out) {
 
 CK_RV C_DigestInit(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism) {
   return call_session("C_DigestInit", handle, [&](Module&, Session& session) {
+    if (cancelled(session.digest, mechanism)) return CKR_OK;
     refuse_if(session.digest.has_value(), CKR_OPERATION_ACTIVE, "a digest is active in this session");
     const Mechanism& row = require_mechanism(mechanism, CKF_DIGEST);
     require_no_parameter(*mechanism);

@@ -71,17 +71,19 @@ CK_RV C_Finalize(void* reserved) {
   });
 }
 
-CK_RV C_GetInfo(CK_INFO* info) {
+CK_RV vtpm::pkcs11::library_info(CK_INFO* info, CK_VERSION version) noexcept {
   return call("C_GetInfo", [&](Module&) {
     CK_INFO& out = require(info);
     out = {};
-    out.cryptokiVersion = {2, 40};
+    out.cryptokiVersion = version;
     fill(out.manufacturerID, kManufacturer);
     fill(out.libraryDescription, "Emulated TPM 2.0 as a token");
     out.libraryVersion = kVersion;
     return CKR_OK;
   });
 }
+
+CK_RV C_GetInfo(CK_INFO* info) { return library_info(info, {2, 40}); }
 
 CK_RV C_GetFunctionList(CK_FUNCTION_LIST** list) {
   return guarded("C_GetFunctionList", [&] {

@@ -1,22 +1,36 @@
 // Key management functions (PKCS#11 2.40, 5.13).
+#include "pkcs11/derive.h"
 #include "pkcs11/entry.h"
 #include "pkcs11/function_list.h"
 #include "pkcs11/object_factory.h"
 #include "pkcs11/secret_key.h"
+#include "pkcs11/wrap.h"
 
 using namespace vtpm;          // NOLINT: the C functions of this file are outside of every namespace
 using namespace vtpm::pkcs11;  // NOLINT
+
+namespace {
+
+Draft generate(Session& session, const Mechanism& row, const CK_MECHANISM& mechanism, const Template& wanted) {
+  const bool so = session.token->who() == Who::kSo;
+  if (row.family == Family::kPbkdf2) return generate_from_password(row, mechanism, wanted, so);
+  require_no_parameter(mechanism);
+  if (row.family == Family::kDomain) return generate_domain(row, wanted, so);
+  return generate_secret_key(row, wanted, so);
+}
+
+}  // namespace
 
 CK_RV C_GenerateKey(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_ATTRIBUTE* rows, CK_ULONG count,
                     CK_OBJECT_HANDLE* key) {
   return call_session("C_GenerateKey", handle, [&](Module&, Session& session) {
     CK_OBJECT_HANDLE& out = require(key);
     const Mechanism& row = require_mechanism(mechanism, CKF_GENERATE);
-    require_no_parameter(*mechanism);
-    Draft draft = generate_secret_key(row, Template(rows, count), session.token->who() == Who::kSo);
-    session.require_write(draft.is_token(), draft.is_private());
+    const Template wanted(rows, count);
+    // Rights first: a password takes a while to stretch.
+    session.require_write(wanted.flag(CKA_TOKEN, false), wanted.flag(CKA_PRIVATE, row.family != Family::kDomain));
     std::vector<Draft> drafts;
-    drafts.push_back(std::move(draft));
+    drafts.push_back(generate(session, row, *mechanism, wanted));
     out = session.token->add(std::move(drafts), session.handle).front();
     return CKR_OK;
   });
@@ -42,6 +56,48 @@ CK_RV C_GenerateKeyPair(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_AT
     const std::vector<CK_OBJECT_HANDLE> handles = session.token->add(std::move(drafts), session.handle);
     *public_key = handles[0];
     *private_key = handles[1];
+    return CKR_OK;
+  });
+}
+
+CK_RV C_WrapKey(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE wrapping_key, CK_OBJECT_HANDLE key,
+                CK_BYTE* wrapped, CK_ULONG* length) {
+  return call_session("C_WrapKey", handle, [&](Module&, Session& session) {
+    const Mechanism& row = require_mechanism(mechanism, CKF_WRAP);
+    Output out(wrapped, length);
+    const ObjectPtr wraps = require_wrapping_key(session, wrapping_key, row);
+    const ObjectPtr leaves = require_key(session, key);
+    Wrapping wrapping({session, row, *mechanism, *wraps}, *leaves);
+    if (auto early = out.early(wrapping.octets())) return *early;
+    out.put(wrapping.wrap());
+    return CK_RV{CKR_OK};
+  });
+}
+
+CK_RV C_UnwrapKey(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE unwrapping_key, CK_BYTE* wrapped,
+                  CK_ULONG length, CK_ATTRIBUTE* rows, CK_ULONG count, CK_OBJECT_HANDLE* key) {
+  return call_session("C_UnwrapKey", handle, [&](Module&, Session& session) {
+    const Mechanism& row = require_mechanism(mechanism, CKF_UNWRAP);
+    CK_OBJECT_HANDLE& out = require(key);
+    require(wrapped);
+    const ByteView octets = input(wrapped, length);
+    const ObjectPtr unwraps = require_unwrapping_key(session, unwrapping_key, row);
+    session.require_login(use_key(session, *unwraps));
+    std::vector<Draft> drafts;
+    drafts.push_back(unwrap_key({session, row, *mechanism, *unwraps}, octets, Template(rows, count)));
+    out = session.token->add(std::move(drafts), session.handle).front();
+    return CKR_OK;
+  });
+}
+
+CK_RV C_DeriveKey(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE base, CK_ATTRIBUTE* rows,
+                  CK_ULONG count, CK_OBJECT_HANDLE* key) {
+  return call_session("C_DeriveKey", handle, [&](Module&, Session& session) {
+    const Mechanism& row = require_mechanism(mechanism, CKF_DERIVE);
+    const ObjectPtr object = require_base_key(session, base, row);
+    session.require_login(use_key(session, *object));
+    DerivedKeys keys = derive({session, row, *mechanism, *object}, Template(rows, count), key);
+    keys.publish(session.token->add(std::move(keys.drafts), session.handle));
     return CKR_OK;
   });
 }

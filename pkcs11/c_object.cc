@@ -29,18 +29,48 @@ CK_RV worse(CK_RV a, CK_RV b) {
                            [&](CK_RV x, CK_RV y) { return (x == a || x == b) && !(y == a || y == b); });
 }
 
+CK_RV fill_value(ByteView value, CK_ATTRIBUTE& row, size_t room) {
+  row.ulValueLen = CK_UNAVAILABLE_INFORMATION;
+  if (row.pValue) {
+    if (room < value.size()) return CKR_BUFFER_TOO_SMALL;
+    std::copy(value.begin(), value.end(), static_cast<uint8_t*>(row.pValue));
+  }
+  row.ulValueLen = value.size();
+  return CKR_OK;
+}
+
+/// 5.7, C_GetAttributeValue, for an attribute that is a template: the caller's array gets types and values.
+CK_RV fill_template(ByteView value, CK_ATTRIBUTE& row, size_t room) {
+  const Attributes attributes = decode_template(value);
+  const size_t size = attributes.size() * sizeof(CK_ATTRIBUTE);
+  row.ulValueLen = CK_UNAVAILABLE_INFORMATION;
+  if (row.pValue && room < size) return CKR_BUFFER_TOO_SMALL;
+  row.ulValueLen = size;
+  if (!row.pValue) return CKR_OK;
+  CK_RV result = CKR_OK;
+  auto* to = static_cast<char*>(row.pValue);
+  for (const auto& [type, octets] : attributes) {
+    CK_ATTRIBUTE inner;
+    std::memcpy(&inner, to, sizeof inner);  // may be unaligned
+    const AttributeRow* known = attribute_row(type);
+    inner.type = type;
+    result = worse(result, known && known->form == Form::kTemplate ? fill_template(octets, inner, inner.ulValueLen)
+                                                                   : fill_value(octets, inner, inner.ulValueLen));
+    std::memcpy(to, &inner, sizeof inner);
+    to += sizeof inner;
+  }
+  return result;
+}
+
 /// PKCS#11 5.7, C_GetAttributeValue: the five cases.
 CK_RV fill_attribute(Session& session, const Object& object, CK_ATTRIBUTE& row) {
   const size_t room = row.ulValueLen;
   const Reading reading = fetch_attribute(session, object, row.type, row.pValue ? room : 0);
   row.ulValueLen = CK_UNAVAILABLE_INFORMATION;
   if (reading.rv != CKR_OK) return reading.rv;
-  if (row.pValue) {
-    if (room < reading.value.size()) return CKR_BUFFER_TOO_SMALL;
-    std::copy(reading.value.begin(), reading.value.end(), static_cast<uint8_t*>(row.pValue));
-  }
-  row.ulValueLen = reading.value.size();
-  return CKR_OK;
+  const AttributeRow* known = attribute_row(row.type);
+  return known && known->form == Form::kTemplate ? fill_template(reading.value, row, room)
+                                                 : fill_value(reading.value, row, room);
 }
 
 bool matches(Session& session, const Object& object, const Template& wanted) {

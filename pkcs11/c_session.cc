@@ -11,7 +11,9 @@ namespace {
 void login_for_operation(Session& session, ByteView pin) {
   KeyUse* waiting = nullptr;
   if (session.sign && session.sign->use.needs_authentication) waiting = &session.sign->use;
+  if (session.sign_recover && session.sign_recover->use.needs_authentication) waiting = &session.sign_recover->use;
   if (session.decrypt && session.decrypt->use.needs_authentication) waiting = &session.decrypt->use;
+  if (session.message_sign && session.message_sign->use.needs_authentication) waiting = &session.message_sign->use;
   refuse_if(!waiting, CKR_OPERATION_NOT_INITIALIZED, "no operation of this session waits for a PIN");
   session.token->authenticate(pin);
   waiting->needs_authentication = false;
@@ -23,6 +25,7 @@ CK_RV C_OpenSession(CK_SLOT_ID id, CK_FLAGS flags, void*, CK_NOTIFY, CK_SESSION_
   return call("C_OpenSession", [&](Module& module) {
     CK_SESSION_HANDLE& out = require(handle);
     refuse_if(!(flags & CKF_SERIAL_SESSION), CKR_SESSION_PARALLEL_NOT_SUPPORTED, "CKF_SERIAL_SESSION must be set");
+    refuse_if(flags & CKF_ASYNC_SESSION, CKR_SESSION_ASYNC_NOT_SUPPORTED, "the token has no asynchronous sessions");
     std::shared_ptr<Token> token = module.slots.token(id);
     refuse_if(!token, CKR_TOKEN_NOT_RECOGNIZED, "the token in this slot is not initialised (C_InitToken)");
     const bool read_write = flags & CKF_RW_SESSION;
@@ -49,6 +52,7 @@ CK_RV C_CloseAllSessions(CK_SLOT_ID id) {
 
 CK_RV C_GetSessionInfo(CK_SESSION_HANDLE handle, CK_SESSION_INFO* info) {
   return call_session("C_GetSessionInfo", handle, [&](Module&, Session& session) {
+    session.token->refresh_login();
     require(info) = {session.slot, session.state(), CKF_SERIAL_SESSION | (session.read_write ? CKF_RW_SESSION : 0), 0};
     return CKR_OK;
   });

@@ -36,6 +36,7 @@ void require_single_part(const Operation& operation) {
 
 CK_RV C_SignInit(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key) {
   return call_session("C_SignInit", handle, [&](Module&, Session& session) {
+    if (cancelled(session.sign, mechanism)) return CKR_OK;
     refuse_if(session.sign.has_value(), CKR_OPERATION_ACTIVE, "a signature is active in this session");
     const Mechanism& row = require_mechanism(mechanism, CKF_SIGN);
     const ObjectPtr object = require_key_for(session, key, CKO_PRIVATE_KEY, CKA_SIGN, row);
@@ -75,6 +76,7 @@ CK_RV C_SignFinal(CK_SESSION_HANDLE handle, CK_BYTE* signature, CK_ULONG* signat
 
 CK_RV C_VerifyInit(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key) {
   return call_session("C_VerifyInit", handle, [&](Module&, Session& session) {
+    if (cancelled(session.verify, mechanism)) return CKR_OK;
     refuse_if(session.verify.has_value(), CKR_OPERATION_ACTIVE, "a verification is active in this session");
     const Mechanism& row = require_mechanism(mechanism, CKF_VERIFY);
     const ObjectPtr object = require_key_for(session, key, CKO_PUBLIC_KEY, CKA_VERIFY, row);

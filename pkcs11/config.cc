@@ -150,6 +150,12 @@ void read_settings(const toml::table& root, Config& config) {
   top.flag("free_slot", config.free_slot);
   top.number("max_sessions", config.max_sessions, 1, kMost);
   top.number("tpm_instances", config.tpm_instances, 1, 64);
+  if (const toml::table* table = top.table("identity")) {
+    Reader identity(*table, "identity.", config.problem);
+    identity.flag("endorse", config.endorse);
+    identity.text("authority", config.authority);
+    identity.choice<bool>("reinitialise", config.keep_identity, {{"keep", true}, {"renew", false}});
+  }
   if (const toml::table* table = top.table("kdf")) {
     Reader kdf(*table, "kdf.", config.problem);
     std::string algorithm = "argon2id";
@@ -183,6 +189,8 @@ Config load_config() {
     if (config.problem.empty()) config.problem = "store_dir must be an absolute path, not " + config.store_dir;
     config.store_dir.clear();
   }
+  if (!config.authority.empty() && config.authority.front() != '/' && config.problem.empty())
+    config.problem = "identity.authority must be an absolute path, not " + config.authority;
   return config;
 }
 

@@ -4,6 +4,7 @@
 
 #include "pkcs11/aead_crypt.h"
 #include "pkcs11/cipher.h"
+#include "pkcs11/key_wrap_crypt.h"
 #include "pkcs11/refusal.h"
 
 namespace vtpm::pkcs11 {
@@ -143,6 +144,7 @@ std::unique_ptr<Crypt> make_crypt(const Session& session, const Mechanism& row, 
     return std::make_unique<RsaDecryption>(std::move(scheme), session.token->private_key(key));
   }
   const SecretAttributes secret = session.token->secret_of(key);
+  if (row.family == Family::kKeyWrap) return make_key_wrap_crypt(row, mechanism, secret.get(CKA_VALUE), direction);
   if (row.aead) return make_aead_crypt(row, mechanism, secret.get(CKA_VALUE), direction);
   const CipherStart start = cipher_start(row, mechanism);
   return std::make_unique<StreamCrypt>(

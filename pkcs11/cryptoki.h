@@ -7,6 +7,8 @@
 #pragma GCC visibility pop
 
 #include "pkcs11/cryptoki_3.h"
+#include "pkcs11/cryptoki_functions.h"
+#include "pkcs11/cryptoki_keys.h"
 
 // Vendor attributes (docs/pkcs11.md). 0x5654 is "VT".
 inline constexpr CK_ATTRIBUTE_TYPE kVtpmVendor = CKA_VENDOR_DEFINED | 0x56540000UL;
@@ -26,6 +28,21 @@ inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_NV_TYPE = kVtpmVendor | 0x0006;
 inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_AUTH = kVtpmVendor | 0x0007;
 /// CK_ULONG: the persistent handle (0x81000000 …) of a key that the TPM itself keeps.
 inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_HANDLE = kVtpmVendor | 0x0008;
+// Octets, read-only: evidence that a private key lives in the TPM (docs/security.md, "Attestation"), with an empty
+// nonce.
+/// TPM2B_PUBLIC of the key.
+inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_PUBLIC = kVtpmVendor | 0x0010;
+/// TPM2_Certify: TPMS_ATTEST, TPMT_SIGNATURE.
+inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_CERTIFY_INFO = kVtpmVendor | 0x0011;
+inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_CERTIFY_SIGNATURE = kVtpmVendor | 0x0012;
+/// TPM2_CertifyCreation, of keys that this TPM made: TPMS_ATTEST, TPMT_SIGNATURE, TPM2B_CREATION_DATA.
+inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_CREATION_INFO = kVtpmVendor | 0x0013;
+inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_CREATION_SIGNATURE = kVtpmVendor | 0x0014;
+inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_CREATION_DATA = kVtpmVendor | 0x0015;
+/// The key that signed: TPM2B_PUBLIC, its X.509 certificate, that of the endorsement key.
+inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_ATTESTATION_PUBLIC = kVtpmVendor | 0x0016;
+inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_ATTESTATION_CERTIFICATE = kVtpmVendor | 0x0017;
+inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_ENDORSEMENT_CERTIFICATE = kVtpmVendor | 0x0018;
 
 // Fields of records that are never shown through PKCS#11 (docs/format.md, "PKCS#11 objects").
 inline constexpr CK_ATTRIBUTE_TYPE kFieldTpmPublic = kVtpmVendor | 0x0101;

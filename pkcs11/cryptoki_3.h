@@ -1,5 +1,5 @@
-// What PKCS#11 3.0 (and 2.40, where p11-kit's header has gaps) adds: numbers and parameter structures, by their names
-// in the standard (OASIS pkcs11t.h).
+// What PKCS#11 3.0 and 3.2 (and 2.40, where p11-kit's header has gaps) add: numbers and parameter structures, by their
+// names in the standard (OASIS pkcs11t.h of 3.2).
 #pragma once
 
 #include <p11-kit/pkcs11.h>
@@ -119,6 +119,48 @@
 #ifndef CKR_AEAD_DECRYPT_FAILED
 #define CKR_AEAD_DECRYPT_FAILED 0x00000042UL
 #endif
+#ifndef CKR_OPERATION_CANCEL_FAILED
+#define CKR_TOKEN_RESOURCE_EXCEEDED 0x00000201UL
+#define CKR_OPERATION_CANCEL_FAILED 0x00000202UL
+#define CKR_KEY_EXHAUSTED 0x00000203UL
+#define CKR_PENDING 0x00000204UL
+#define CKR_SESSION_ASYNC_NOT_SUPPORTED 0x00000205UL
+#define CKR_SEED_RANDOM_REQUIRED 0x00000206UL
+#define CKR_OPERATION_NOT_VALIDATED 0x00000207UL
+#define CKR_TOKEN_NOT_INITIALIZED 0x00000208UL
+#define CKR_PARAMETER_SET_NOT_SUPPORTED 0x00000209UL
+#endif
+
+// --- flags ---
+#ifndef CKF_INTERFACE_FORK_SAFE
+#define CKF_INTERFACE_FORK_SAFE 0x00000001UL  // CK_INTERFACE
+#define CKF_END_OF_MESSAGE 0x00000001UL       // C_EncryptMessageNext, C_DecryptMessageNext
+#define CKF_ASYNC_SESSION 0x00000008UL        // C_OpenSession
+#define CKF_MESSAGE_ENCRYPT 0x00000002UL      // these: CK_MECHANISM_INFO and C_SessionCancel
+#define CKF_MESSAGE_DECRYPT 0x00000004UL
+#define CKF_MESSAGE_SIGN 0x00000008UL
+#define CKF_MESSAGE_VERIFY 0x00000010UL
+#define CKF_MULTI_MESSAGE 0x00000020UL
+#define CKF_FIND_OBJECTS 0x00000040UL
+#define CKF_ENCAPSULATE 0x10000000UL
+#define CKF_DECAPSULATE 0x20000000UL
+#endif
+
+// --- validation (3.2, 4.15) ---
+typedef CK_ULONG CK_SESSION_VALIDATION_FLAGS_TYPE;
+#ifndef CKS_LAST_VALIDATION_OK
+#define CKS_LAST_VALIDATION_OK 0x00000001UL
+#endif
+
+// --- generators of nonces (6.13) ---
+typedef CK_ULONG CK_GENERATOR_FUNCTION;
+#ifndef CKG_NO_GENERATE
+#define CKG_NO_GENERATE 0x00000000UL
+#define CKG_GENERATE 0x00000001UL
+#define CKG_GENERATE_COUNTER 0x00000002UL
+#define CKG_GENERATE_RANDOM 0x00000003UL
+#define CKG_GENERATE_COUNTER_XOR 0x00000004UL
+#endif
 
 // --- parameters ---
 typedef CK_ULONG CK_MAC_GENERAL_PARAMS;
@@ -142,4 +184,28 @@ struct CK_SALSA20_CHACHA20_POLY1305_PARAMS {
   CK_ULONG ulNonceLen;
   CK_BYTE_PTR pAAD;
   CK_ULONG ulAADLen;
+};
+
+// Of one message (3.0, 6.13 and 6.66): the tag is apart from the text.
+struct CK_GCM_MESSAGE_PARAMS {
+  CK_BYTE_PTR pIv;
+  CK_ULONG ulIvLen;
+  CK_ULONG ulIvFixedBits;
+  CK_GENERATOR_FUNCTION ivGenerator;
+  CK_BYTE_PTR pTag;
+  CK_ULONG ulTagBits;
+};
+struct CK_CCM_MESSAGE_PARAMS {
+  CK_ULONG ulDataLen;
+  CK_BYTE_PTR pNonce;
+  CK_ULONG ulNonceLen;
+  CK_ULONG ulNonceFixedBits;
+  CK_GENERATOR_FUNCTION nonceGenerator;
+  CK_BYTE_PTR pMAC;
+  CK_ULONG ulMACLen;
+};
+struct CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS {
+  CK_BYTE_PTR pNonce;
+  CK_ULONG ulNonceLen;
+  CK_BYTE_PTR pTag;
 };

@@ -102,6 +102,15 @@ CK_RV run_operation(std::optional<Operation>& slot, F&& step) {
   return ended.rv;
 }
 
+/// A null mechanism ends the operation that is active (3.0, 5.8 and on). Without one it is what it always was, a null
+/// pointer: false, and the caller refuses it.
+template <typename Operation>
+bool cancelled(std::optional<Operation>& slot, const CK_MECHANISM* mechanism) {
+  if (mechanism || !slot) return false;
+  slot.reset();
+  return true;
+}
+
 template <typename T>
 T& require(T* pointer) {
   refuse_if(!pointer, CKR_ARGUMENTS_BAD, "a required pointer is null");

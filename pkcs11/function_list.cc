@@ -1,90 +1,51 @@
 #include "pkcs11/function_list.h"
 
-#include "pkcs11/entry.h"
-
 namespace vtpm::pkcs11 {
 namespace {
 
-/// Stands in the table where the token does not offer a function.
-template <typename... Arguments>
-CK_RV unsupported(Arguments...) {
-  return call("unsupported function", [](Module&) { return CKR_FUNCTION_NOT_SUPPORTED; });
+/// An application that took a table of this version is told of this version; 5.4, C_GetInfo.
+template <CK_BYTE kMajor, CK_BYTE kMinor>
+CK_RV get_info(CK_INFO* info) {
+  return library_info(info, {kMajor, kMinor});
 }
 
-CK_FUNCTION_LIST table = {
-    .version = {2, 40},
-    .C_Initialize = ::C_Initialize,
-    .C_Finalize = ::C_Finalize,
-    .C_GetInfo = ::C_GetInfo,
-    .C_GetFunctionList = ::C_GetFunctionList,
-    .C_GetSlotList = ::C_GetSlotList,
-    .C_GetSlotInfo = ::C_GetSlotInfo,
-    .C_GetTokenInfo = ::C_GetTokenInfo,
-    .C_GetMechanismList = ::C_GetMechanismList,
-    .C_GetMechanismInfo = ::C_GetMechanismInfo,
-    .C_InitToken = ::C_InitToken,
-    .C_InitPIN = ::C_InitPIN,
-    .C_SetPIN = ::C_SetPIN,
-    .C_OpenSession = ::C_OpenSession,
-    .C_CloseSession = ::C_CloseSession,
-    .C_CloseAllSessions = ::C_CloseAllSessions,
-    .C_GetSessionInfo = ::C_GetSessionInfo,
-    .C_GetOperationState = unsupported,
-    .C_SetOperationState = unsupported,
-    .C_Login = ::C_Login,
-    .C_Logout = ::C_Logout,
-    .C_CreateObject = ::C_CreateObject,
-    .C_CopyObject = ::C_CopyObject,
-    .C_DestroyObject = ::C_DestroyObject,
-    .C_GetObjectSize = ::C_GetObjectSize,
-    .C_GetAttributeValue = ::C_GetAttributeValue,
-    .C_SetAttributeValue = ::C_SetAttributeValue,
-    .C_FindObjectsInit = ::C_FindObjectsInit,
-    .C_FindObjects = ::C_FindObjects,
-    .C_FindObjectsFinal = ::C_FindObjectsFinal,
-    .C_EncryptInit = ::C_EncryptInit,
-    .C_Encrypt = ::C_Encrypt,
-    .C_EncryptUpdate = ::C_EncryptUpdate,
-    .C_EncryptFinal = ::C_EncryptFinal,
-    .C_DecryptInit = ::C_DecryptInit,
-    .C_Decrypt = ::C_Decrypt,
-    .C_DecryptUpdate = ::C_DecryptUpdate,
-    .C_DecryptFinal = ::C_DecryptFinal,
-    .C_DigestInit = ::C_DigestInit,
-    .C_Digest = ::C_Digest,
-    .C_DigestUpdate = ::C_DigestUpdate,
-    .C_DigestKey = ::C_DigestKey,
-    .C_DigestFinal = ::C_DigestFinal,
-    .C_SignInit = ::C_SignInit,
-    .C_Sign = ::C_Sign,
-    .C_SignUpdate = ::C_SignUpdate,
-    .C_SignFinal = ::C_SignFinal,
-    .C_SignRecoverInit = unsupported,
-    .C_SignRecover = unsupported,
-    .C_VerifyInit = ::C_VerifyInit,
-    .C_Verify = ::C_Verify,
-    .C_VerifyUpdate = ::C_VerifyUpdate,
-    .C_VerifyFinal = ::C_VerifyFinal,
-    .C_VerifyRecoverInit = unsupported,
-    .C_VerifyRecover = unsupported,
-    .C_DigestEncryptUpdate = unsupported,
-    .C_DecryptDigestUpdate = unsupported,
-    .C_SignEncryptUpdate = unsupported,
-    .C_DecryptVerifyUpdate = unsupported,
-    .C_GenerateKey = ::C_GenerateKey,
-    .C_GenerateKeyPair = ::C_GenerateKeyPair,
-    .C_WrapKey = unsupported,
-    .C_UnwrapKey = unsupported,
-    .C_DeriveKey = unsupported,
-    .C_SeedRandom = ::C_SeedRandom,
-    .C_GenerateRandom = ::C_GenerateRandom,
-    .C_GetFunctionStatus = ::C_GetFunctionStatus,
-    .C_CancelFunction = ::C_CancelFunction,
-    .C_WaitForSlotEvent = ::C_WaitForSlotEvent,
-};
+#define ENTRY(name) .name = ::name,
+CK_FUNCTION_LIST& list_2_40() {
+  static CK_FUNCTION_LIST list = {.version = {2, 40}, VTPM_FUNCTIONS_2_40(ENTRY)};
+  return list;
+}
+
+CK_FUNCTION_LIST_3_0& list_3_0() {
+  static CK_FUNCTION_LIST_3_0 list = [] {
+    CK_FUNCTION_LIST_3_0 made = {.version = {3, 0}, VTPM_FUNCTIONS_2_40(ENTRY) VTPM_FUNCTIONS_3_0(ENTRY)};
+    made.C_GetInfo = get_info<3, 0>;
+    return made;
+  }();
+  return list;
+}
+
+CK_FUNCTION_LIST_3_2& list_3_2() {
+  static CK_FUNCTION_LIST_3_2 list = [] {
+    CK_FUNCTION_LIST_3_2 made = {.version = {3, 2},
+                                 VTPM_FUNCTIONS_2_40(ENTRY) VTPM_FUNCTIONS_3_0(ENTRY) VTPM_FUNCTIONS_3_2(ENTRY)};
+    made.C_GetInfo = get_info<3, 2>;
+    return made;
+  }();
+  return list;
+}
+#undef ENTRY
 
 }  // namespace
 
-CK_FUNCTION_LIST* function_list_2_40() { return &table; }
+CK_FUNCTION_LIST* function_list_2_40() { return &list_2_40(); }
+
+std::span<CK_INTERFACE> interfaces() {
+  static CK_UTF8CHAR name[] = "PKCS 11";
+  // After a fork each process has sessions, login, operations and session objects of its own, so all are fork-safe.
+  static CK_INTERFACE all[] = {{name, &list_3_2(), CKF_INTERFACE_FORK_SAFE},
+                               {name, &list_3_0(), CKF_INTERFACE_FORK_SAFE},
+                               {name, &list_2_40(), CKF_INTERFACE_FORK_SAFE}};
+  return all;
+}
 
 }  // namespace vtpm::pkcs11

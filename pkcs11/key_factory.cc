@@ -1,9 +1,12 @@
 #include "pkcs11/key_factory.h"
 
 #include "crypto/digest.h"
+#include "crypto/random.h"
+#include "pkcs11/key_kind.h"
 #include "pkcs11/refusal.h"
 #include "pkcs11/tpm_object.h"
 #include "store/der.h"
+#include "tpm/persistent_key.h"
 
 namespace vtpm::pkcs11 {
 namespace {
@@ -18,66 +21,47 @@ ByteView without_leading_zeros(ByteView number) {
   return number;
 }
 
-// --- points: CKA_EC_POINT is a DER OCTET STRING (PKCS#11 2.40, 2.3.3) ---
-
-Bytes wrap_point(ByteView point) {
-  Bytes der;
-  store::write_der(der, store::Tag::kOctetString, point);
-  return der;
-}
-
-/// Accepts the DER form and, as several applications send it, the raw point.
-ByteView unwrap_point(ByteView value, size_t point_octets) {
-  if (value.size() == point_octets) return value;
-  store::DerReader reader(value);
-  auto string = reader.next(store::Tag::kOctetString);
-  if (string && reader.empty() && string->contents.size() == point_octets) return string->contents;
-  refuse(CKR_ATTRIBUTE_VALUE_INVALID, "CKA_EC_POINT is not an uncompressed point of the curve");
-}
-
-crypto::Curve curve_of(ByteView parameters) {
-  auto curve = crypto::curve_from_parameters(parameters);
-  // Those that the TPM can hold. crypto/ knows more of them than the mechanism table offers so far.
-  const bool offered = curve == crypto::Curve::kP256 || curve == crypto::Curve::kP384 || curve == crypto::Curve::kP521;
-  refuse_if(!offered, CKR_CURVE_NOT_SUPPORTED, "CKA_EC_PARAMS names no curve of this token (P-256, P-384, P-521)");
-  return *curve;
+bool fits_the_tpm(crypto::Curve curve) {
+  return curve == crypto::Curve::kP256 || curve == crypto::Curve::kP384 || curve == crypto::Curve::kP521;
 }
 
 // --- attributes that the key itself decides ---
-
-void describe_public_numbers(const PublicKey& key, Attributes& object) {
-  if (key.type() == crypto::KeyType::kRsa) {
-    object.set(CKA_MODULUS, key.modulus());
-    object.set(CKA_PUBLIC_EXPONENT, key.exponent());
-  } else {
-    object.set(CKA_EC_PARAMS, crypto::curve_oid(key.curve()));
-    object.set(CKA_EC_POINT, wrap_point(key.point()));
-  }
-  object.set(CKA_PUBLIC_KEY_INFO, key.spki());
-}
 
 void default_use(Attributes& object, CK_ATTRIBUTE_TYPE use, bool able) {
   if (!object.has(use)) object.set_flag(use, able);
 }
 
+/// What the numbers of a key can not be read from is refused with this code.
+template <typename F>
+auto with_numbers(CK_RV refusal, F&& body) {
+  try {
+    return body();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kInvalidArgument) throw;
+    refuse(refusal, error.sentence());
+  }
+}
+
 }  // namespace
 
 void describe_public_key(const PublicKey& key, Attributes& object) {
-  const bool rsa = key.type() == crypto::KeyType::kRsa;
-  describe_public_numbers(key, object);
-  if (rsa) object.set_number(CKA_MODULUS_BITS, key.bits());
-  default_use(object, CKA_ENCRYPT, rsa);
-  default_use(object, CKA_VERIFY, true);
-  default_use(object, CKA_DERIVE, !rsa);
+  const KeyKind& kind = kind_of(key.type());
+  kind.show(key, object);
+  kind.show_public(key, object);
+  object.set(CKA_PUBLIC_KEY_INFO, key.spki());
+  default_use(object, CKA_ENCRYPT, kind.encrypts);
+  default_use(object, CKA_VERIFY, kind.signs);
+  default_use(object, CKA_DERIVE, kind.derives);
   if (object.get(CKA_ID).empty()) object.set(CKA_ID, default_key_id(key));
 }
 
 void describe_private_key(const PublicKey& key, Attributes& object) {
-  const bool rsa = key.type() == crypto::KeyType::kRsa;
-  describe_public_numbers(key, object);
-  default_use(object, CKA_DECRYPT, rsa);
-  default_use(object, CKA_SIGN, true);
-  default_use(object, CKA_DERIVE, !rsa);
+  const KeyKind& kind = kind_of(key.type());
+  kind.show(key, object);
+  object.set(CKA_PUBLIC_KEY_INFO, key.spki());
+  default_use(object, CKA_DECRYPT, kind.encrypts);
+  default_use(object, CKA_SIGN, kind.signs);
+  default_use(object, CKA_DERIVE, kind.derives);
   if (object.get(CKA_ID).empty()) object.set(CKA_ID, default_key_id(key));
 }
 
@@ -98,44 +82,6 @@ void keep_blob(const tpm::KeyBlob& blob, SecretAttributes& secret) {
   secret.set(kFieldCreationData, blob.creation_data);
   secret.set(kFieldCreationHash, blob.creation_hash);
   secret.set(kFieldCreationTicket, blob.creation_ticket);
-}
-
-tpm::KeyBlob blob_of(const SecretAttributes& secret) {
-  tpm::KeyBlob blob;
-  blob.public_area = to_bytes(secret.get(kFieldTpmPublic));
-  blob.private_area = to_bytes(secret.get(kFieldTpmPrivate));
-  blob.auth = SecretBytes(secret.get(kFieldTpmAuth));
-  blob.creation_data = to_bytes(secret.get(kFieldCreationData));
-  blob.creation_hash = to_bytes(secret.get(kFieldCreationHash));
-  blob.creation_ticket = to_bytes(secret.get(kFieldCreationTicket));
-  return blob;
-}
-
-void keep_software_key(const SoftwareKey& key, SecretAttributes& secret) {
-  if (key.public_key().type() == crypto::KeyType::kEc) {
-    secret.set(CKA_VALUE, key.ec_scalar());
-    return;
-  }
-  crypto::RsaNumbers numbers = key.rsa_numbers();
-  secret.set(CKA_PRIVATE_EXPONENT, numbers.private_exponent);
-  secret.set(CKA_PRIME_1, numbers.prime1);
-  secret.set(CKA_PRIME_2, numbers.prime2);
-  secret.set(CKA_EXPONENT_1, numbers.exponent1);
-  secret.set(CKA_EXPONENT_2, numbers.exponent2);
-  secret.set(CKA_COEFFICIENT, numbers.coefficient);
-}
-
-crypto::RsaNumbers numbers_of(const Attributes& shown, const SecretAttributes& secret) {
-  crypto::RsaNumbers numbers;
-  numbers.modulus = to_bytes(shown.get(CKA_MODULUS));
-  numbers.public_exponent = to_bytes(shown.get(CKA_PUBLIC_EXPONENT));
-  numbers.private_exponent = SecretBytes(secret.get(CKA_PRIVATE_EXPONENT));
-  numbers.prime1 = SecretBytes(secret.get(CKA_PRIME_1));
-  numbers.prime2 = SecretBytes(secret.get(CKA_PRIME_2));
-  numbers.exponent1 = SecretBytes(secret.get(CKA_EXPONENT_1));
-  numbers.exponent2 = SecretBytes(secret.get(CKA_EXPONENT_2));
-  numbers.coefficient = SecretBytes(secret.get(CKA_COEFFICIENT));
-  return numbers;
 }
 
 // --- the rule ---
@@ -168,6 +114,29 @@ struct MadeKey {
   bool resident;
 };
 
+/// Of a key that the TPM has just made; software keys test themselves.
+MadeKey keep_in_tpm(tpm::KeyBlob blob, Draft& draft, const KeyMaking& making) {
+  const PublicKey half = tpm::public_key_of(blob);
+  keep_blob(blob, draft.secret);
+  tpm::ResidentKey key(making.engine, std::move(blob));
+  Bytes challenge = crypto::random_bytes(half.type() == crypto::KeyType::kRsa ? half.modulus().size() : 32);
+  bool works;
+  if (half.type() == crypto::KeyType::kRsa) {
+    challenge[0] = 0;
+    const std::optional<Bytes> sealed = half.rsa_public(challenge);
+    works = sealed && constant_time_equal(key.rsa_private(*sealed), challenge);
+  } else {
+    works = half.ecdsa_verify(challenge, key.ecdsa_sign(challenge));
+  }
+  if (!works) throw Error(ErrorCode::kTpmFailure, "a key that the TPM has made failed its self-test");
+  return {half, true};
+}
+
+MadeKey keep_in_software(const SoftwareKey& key, Draft& draft) {
+  kind_of(key.public_key().type()).hide(key, draft.secret);
+  return {key.public_key(), false};
+}
+
 MadeKey make_rsa(Draft& public_draft, Draft& private_draft, const KeyMaking& making) {
   const CK_ULONG bits = public_draft.shown.number(CKA_MODULUS_BITS).value_or(0);
   refuse_if(bits < 1024 || bits > 8192, CKR_KEY_SIZE_RANGE, "RSA keys have 1024 to 8192 bits");
@@ -182,29 +151,41 @@ MadeKey make_rsa(Draft& public_draft, Draft& private_draft, const KeyMaking& mak
   if (choose_resident(private_draft.shown, able, making)) {
     uint32_t number = 0;
     for (uint8_t octet : exponent) number = number << 8 | octet;
-    tpm::KeyBlob blob = tpm::create_rsa(*making.engine, {static_cast<unsigned>(bits), number});
-    keep_blob(blob, private_draft.secret);
-    return {tpm::public_key_of(blob), true};
+    return keep_in_tpm(tpm::create_rsa(*making.engine, {static_cast<unsigned>(bits), number}), private_draft, making);
   }
-  auto key = SoftwareKey::generate_rsa(static_cast<unsigned>(bits), exponent);
-  keep_software_key(*key, private_draft.secret);
-  return {key->public_key(), false};
+  return keep_in_software(*SoftwareKey::generate_rsa(static_cast<unsigned>(bits), exponent), private_draft);
 }
 
-MadeKey make_ec(Draft& public_draft, Draft& private_draft, const KeyMaking& making) {
-  const crypto::Curve curve = curve_of(public_draft.shown.get(CKA_EC_PARAMS));
+MadeKey make_on_curve(CK_KEY_TYPE type, Draft& public_draft, Draft& private_draft, const KeyMaking& making) {
+  const crypto::Curve curve = require_curve(public_draft.shown.get(CKA_EC_PARAMS), type);
   // Some applications repeat the parameters in the private template.
-  if (private_draft.shown.has(CKA_EC_PARAMS) && curve_of(private_draft.shown.get(CKA_EC_PARAMS)) != curve) {
-    refuse(CKR_TEMPLATE_INCONSISTENT, "the two templates name different curves");
+  if (const ByteView repeated = private_draft.shown.get(CKA_EC_PARAMS); !repeated.empty()) {
+    refuse_if(require_curve(repeated, type) != curve, CKR_TEMPLATE_INCONSISTENT,
+              "the two templates name different curves");
   }
-  if (choose_resident(private_draft.shown, /*able=*/true, making)) {
-    tpm::KeyBlob blob = tpm::create_ec(*making.engine, curve);
-    keep_blob(blob, private_draft.secret);
-    return {tpm::public_key_of(blob), true};
+  if (choose_resident(private_draft.shown, fits_the_tpm(curve), making)) {
+    return keep_in_tpm(tpm::create_ec(*making.engine, curve), private_draft, making);
   }
-  auto key = SoftwareKey::generate_ec(curve);
-  keep_software_key(*key, private_draft.secret);
-  return {key->public_key(), false};
+  return keep_in_software(*SoftwareKey::generate_ec(curve), private_draft);
+}
+
+MadeKey make_in_field(CK_KEY_TYPE type, Draft& public_draft, Draft& private_draft, const KeyMaking& making) {
+  choose_resident(private_draft.shown, /*able=*/false, making);
+  const crypto::DomainParameters domain = domain_of(public_draft.shown);
+  const CK_ULONG bits = private_draft.shown.number(CKA_VALUE_BITS).value_or(0);
+  refuse_if(bits > 8 * domain.prime.size(), CKR_ATTRIBUTE_VALUE_INVALID, "CKA_VALUE_BITS is more than the prime has");
+  const auto key = with_numbers(CKR_DOMAIN_PARAMS_INVALID, [&] {
+    return type == CKK_DSA ? SoftwareKey::generate_dsa(domain)
+                           : SoftwareKey::generate_dh(domain, static_cast<unsigned>(bits));
+  });
+  if (type == CKK_DH) private_draft.shown.set_number(CKA_VALUE_BITS, bits ? bits : 8 * key->private_value().size());
+  return keep_in_software(*key, private_draft);
+}
+
+MadeKey make_key(CK_KEY_TYPE type, Draft& public_draft, Draft& private_draft, const KeyMaking& making) {
+  if (type == CKK_RSA) return make_rsa(public_draft, private_draft, making);
+  if (type == CKK_DSA || type == CKK_DH) return make_in_field(type, public_draft, private_draft, making);
+  return make_on_curve(type, public_draft, private_draft, making);
 }
 
 void require_class(const Template& object, CK_OBJECT_CLASS object_class, CK_KEY_TYPE type) {
@@ -225,8 +206,7 @@ Draft generated_draft(CK_OBJECT_CLASS object_class, CK_KEY_TYPE type, const Temp
 
 KeyPairDraft generate_key_pair(const Mechanism& mechanism, const Template& public_template,
                                const Template& private_template, const KeyMaking& making) {
-  const bool rsa = mechanism.family == Family::kRsaKeyPair;
-  const CK_KEY_TYPE type = rsa ? CKK_RSA : CKK_EC;
+  const CK_KEY_TYPE type = mechanism.key_type;
   KeyPairDraft pair{generated_draft(CKO_PUBLIC_KEY, type, public_template, making.so),
                     generated_draft(CKO_PRIVATE_KEY, type, private_template, making.so)};
   Attributes& public_shown = pair.public_key.shown;
@@ -236,79 +216,162 @@ KeyPairDraft generate_key_pair(const Mechanism& mechanism, const Template& publi
   if (private_shown.get(CKA_ID).empty()) private_shown.set(CKA_ID, public_shown.get(CKA_ID));
   if (public_shown.get(CKA_ID).empty()) public_shown.set(CKA_ID, private_shown.get(CKA_ID));
 
-  MadeKey key =
-      rsa ? make_rsa(pair.public_key, pair.private_key, making) : make_ec(pair.public_key, pair.private_key, making);
+  const MadeKey key = make_key(type, pair.public_key, pair.private_key, making);
   describe_public_key(key.public_key, public_shown);
   describe_origin(public_shown, /*local=*/true, mechanism.type);
   finish_private_key(pair.private_key, key.public_key, key.resident, /*local=*/true, mechanism.type);
   return pair;
 }
 
-void complete_public_key(Draft& draft) {
-  std::optional<PublicKey> key;
-  try {
-    if (draft.shown.number(CKA_KEY_TYPE) == CKK_RSA) {
-      key = PublicKey::rsa(draft.shown.get(CKA_MODULUS), draft.shown.get(CKA_PUBLIC_EXPONENT));
-    } else {
-      const crypto::Curve curve = curve_of(draft.shown.get(CKA_EC_PARAMS));
-      key = PublicKey::ec(curve, unwrap_point(draft.shown.get(CKA_EC_POINT), 1 + 2 * crypto::curve_octets(curve)));
-    }
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::kInvalidArgument) throw;
-    refuse(CKR_ATTRIBUTE_VALUE_INVALID, error.sentence());
+Draft generate_domain(const Mechanism& mechanism, const Template& wanted, bool so) {
+  Draft draft = generated_draft(CKO_DOMAIN_PARAMETERS, mechanism.key_type, wanted, so);
+  Attributes& shown = draft.shown;
+  const CK_ULONG bits = shown.number(CKA_PRIME_BITS).value_or(0);
+  refuse_if(bits < mechanism.min_size || bits > mechanism.max_size, CKR_KEY_SIZE_RANGE,
+            "CKA_PRIME_BITS is outside the mechanism's range");
+  std::optional<crypto::DomainParameters> domain;
+  if (mechanism.key_type == CKK_DH) {
+    domain = crypto::dh_group(("ffdhe" + std::to_string(bits)).c_str());
+    refuse_if(!domain, CKR_KEY_SIZE_RANGE, "there are groups of 2048, 3072, 4096, 6144 and 8192 bits");
+  } else {
+    const CK_ULONG subprime = shown.number(CKA_SUB_PRIME_BITS).value_or(bits == 1024 ? 160 : 256);
+    refuse_if(subprime > UINT16_MAX, CKR_KEY_SIZE_RANGE, "CKA_SUB_PRIME_BITS is absurd");
+    domain = with_numbers(CKR_KEY_SIZE_RANGE, [&] {
+      return crypto::generate_dsa_domain(static_cast<unsigned>(bits), static_cast<unsigned>(subprime));
+    });
+    shown.set(CKA_SUBPRIME, domain->subprime);
+    shown.set_number(CKA_SUB_PRIME_BITS, subprime);
   }
+  shown.set(CKA_PRIME, domain->prime);
+  shown.set(CKA_BASE, domain->base);
+  shown.set_flag(CKA_LOCAL, true);
+  return draft;
+}
+
+void complete_domain(Draft& draft) {
+  Attributes& shown = draft.shown;
+  const auto bits = [&](CK_ATTRIBUTE_TYPE type) {
+    const ByteView number = without_leading_zeros(shown.get(type));
+    refuse_if(number.empty(), CKR_ATTRIBUTE_VALUE_INVALID, "a domain parameter is zero");
+    CK_ULONG count = 8 * number.size();
+    for (unsigned mask = 0x80; !(number[0] & mask); mask >>= 1) --count;
+    return count;
+  };
+  bits(CKA_BASE);
+  shown.set_number(CKA_PRIME_BITS, bits(CKA_PRIME));
+  if (shown.number(CKA_KEY_TYPE) == CKK_DSA) shown.set_number(CKA_SUB_PRIME_BITS, bits(CKA_SUBPRIME));
+  shown.set_flag(CKA_LOCAL, false);
+}
+
+Draft public_half_of(const Object& private_key, const Template& wanted, bool so) {
+  const CK_KEY_TYPE type = *private_key.shown.number(CKA_KEY_TYPE);
+  require_class(wanted, CKO_PUBLIC_KEY, type);
+  Draft draft = make_draft(Schema::of(CKO_PUBLIC_KEY, type), Making::kMake, wanted, so);
+  draft.shown.set_number(CKA_CLASS, CKO_PUBLIC_KEY);
+  draft.shown.set_number(CKA_KEY_TYPE, type);
+  if (draft.shown.get(CKA_ID).empty()) draft.shown.set(CKA_ID, private_key.shown.get(CKA_ID));
+  describe_public_key(*public_key_of(private_key), draft.shown);
+  describe_origin(draft.shown, /*local=*/false, 0);
+  return draft;
+}
+
+KeyPairDraft adopt_key(const tpm::KeyBlob& key, const std::string& label, ByteView id) {
+  const tpm::PersistentObject about = tpm::describe_key(0, key.public_area);
+  const bool rsa = about.public_key->type() == crypto::KeyType::kRsa;
+  KeyPairDraft pair;
+  for (Attributes* object : {&pair.public_key.shown, &pair.private_key.shown}) {
+    object->set_flag(CKA_TOKEN, true);
+    object->set_number(CKA_KEY_TYPE, rsa ? CKK_RSA : CKK_EC);
+    object->set(CKA_LABEL, as_bytes(label));
+    object->set(CKA_ID, id);
+    object->set_flag(CKA_LOCAL, about.generated);
+    object->set_number(CKA_KEY_GEN_MECHANISM, CK_UNAVAILABLE_INFORMATION);
+    object->set_flag(CKA_DERIVE, !rsa && about.decrypts);
+  }
+  Attributes& public_key = pair.public_key.shown;
+  public_key.set_number(CKA_CLASS, CKO_PUBLIC_KEY);
+  public_key.set_flag(CKA_VERIFY, about.signs);
+  public_key.set_flag(CKA_ENCRYPT, rsa && about.decrypts);
+  describe_public_key(*about.public_key, public_key);
+  public_key = with_defaults(*Schema::find(public_key), public_key);
+  Attributes& private_key = pair.private_key.shown;
+  private_key.set_number(CKA_CLASS, CKO_PRIVATE_KEY);
+  private_key.set_flag(CKA_SIGN, about.signs);
+  private_key.set_flag(CKA_DECRYPT, rsa && about.decrypts);
+  private_key.set_flag(CKA_ALWAYS_SENSITIVE, about.generated);
+  private_key.set_flag(CKA_NEVER_EXTRACTABLE, about.generated && about.fixed_tpm);
+  private_key.set_flag(CKA_VTPM_RESIDENT, true);
+  describe_private_key(*about.public_key, private_key);
+  private_key = with_defaults(*Schema::find(private_key), private_key);
+  keep_blob(key, pair.private_key.secret);
+  return pair;
+}
+
+void complete_public_key(Draft& draft) {
+  const PublicKey key =
+      with_numbers(CKR_ATTRIBUTE_VALUE_INVALID, [&] { return kind_of(draft.shown).public_key(draft.shown); });
   ByteView info = draft.shown.get(CKA_PUBLIC_KEY_INFO);
-  refuse_if(!info.empty() && !equal(info, key->spki()), CKR_TEMPLATE_INCONSISTENT,
+  refuse_if(!info.empty() && !equal(info, key.spki()), CKR_TEMPLATE_INCONSISTENT,
             "CKA_PUBLIC_KEY_INFO is not of this key");
-  describe_public_key(*key, draft.shown);
+  describe_public_key(key, draft.shown);
   describe_origin(draft.shown, /*local=*/false, 0);
 }
 
 namespace {
 
-MadeKey import_rsa(Draft& draft, const KeyMaking& making) {
-  // SoftwareKey completes what the template left out (CRT numbers) and checks that the numbers belong together.
-  auto key = SoftwareKey::import_rsa(numbers_of(draft.shown, draft.secret));
-  const PublicKey& public_key = key->public_key();
-  const bool able = tpm::can_hold_rsa(static_cast<unsigned>(public_key.bits()), public_key.exponent(), true);
-  draft.secret = {};
-  if (choose_resident(draft.shown, able, making)) {
-    keep_blob(tpm::import_rsa(*making.engine, key->rsa_numbers()), draft.secret);
-    return {public_key, true};
+bool fits_the_tpm(const PublicKey& key) {
+  if (key.type() == crypto::KeyType::kRsa) {
+    return tpm::can_hold_rsa(static_cast<unsigned>(key.bits()), key.exponent(), /*imported=*/true);
   }
-  keep_software_key(*key, draft.secret);
-  return {public_key, false};
+  return key.type() == crypto::KeyType::kEc && fits_the_tpm(key.curve());
 }
 
-MadeKey import_ec(Draft& draft, const KeyMaking& making) {
-  const crypto::Curve curve = curve_of(draft.shown.get(CKA_EC_PARAMS));
-  auto key = SoftwareKey::import_ec(curve, draft.secret.get(CKA_VALUE));
-  if (ByteView point = draft.shown.get(CKA_EC_POINT); !point.empty()) {
-    refuse_if(!equal(unwrap_point(point, 1 + 2 * crypto::curve_octets(curve)), key->public_key().point()),
-              CKR_TEMPLATE_INCONSISTENT, "CKA_EC_POINT is not the point of CKA_VALUE");
-  }
-  draft.secret = {};
-  if (choose_resident(draft.shown, /*able=*/true, making)) {
-    keep_blob(tpm::import_ec(*making.engine, key->public_key(), key->ec_scalar()), draft.secret);
-    return {key->public_key(), true};
-  }
-  keep_software_key(*key, draft.secret);
-  return {key->public_key(), false};
+tpm::KeyBlob import_into_tpm(const SoftwareKey& key, tpm::Engine& engine) {
+  if (key.public_key().type() == crypto::KeyType::kRsa) return tpm::import_rsa(engine, key.rsa_numbers());
+  return tpm::import_ec(engine, key.public_key(), key.ec_scalar());
 }
 
 }  // namespace
 
-void import_private_key(Draft& draft, const KeyMaking& making) {
-  const bool rsa = draft.shown.number(CKA_KEY_TYPE) == CKK_RSA;
-  refuse_if(rsa && !draft.shown.has(CKA_PUBLIC_EXPONENT), CKR_TEMPLATE_INCOMPLETE, "CKA_PUBLIC_EXPONENT is missing");
+bool is_of_type(const SoftwareKey& key, CK_KEY_TYPE type) { return kind_of(key.public_key().type()).type == type; }
+
+void place_private_key(Draft& draft, const SoftwareKey& key, const KeyMaking& making) {
+  const PublicKey& half = key.public_key();
   check_always_authenticate(draft);
-  try {
-    MadeKey key = rsa ? import_rsa(draft, making) : import_ec(draft, making);
-    finish_private_key(draft, key.public_key, key.resident, /*local=*/false, 0);
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::kInvalidArgument) throw;
-    refuse(CKR_ATTRIBUTE_VALUE_INVALID, error.sentence());
+  draft.secret = {};
+  const bool resident = choose_resident(draft.shown, fits_the_tpm(half), making);
+  if (resident) {
+    keep_blob(import_into_tpm(key, *making.engine), draft.secret);
+  } else {
+    keep_in_software(key, draft);
   }
+  finish_private_key(draft, half, resident, /*local=*/false, 0);
+}
+
+void import_private_key(Draft& draft, const KeyMaking& making) {
+  const KeyKind& kind = kind_of(draft.shown);
+  refuse_if(kind.type == CKK_RSA && !draft.shown.has(CKA_PUBLIC_EXPONENT), CKR_TEMPLATE_INCOMPLETE,
+            "CKA_PUBLIC_EXPONENT is missing");
+  // The software key completes what the template left out (CRT numbers) and checks that the numbers belong together.
+  const auto key =
+      with_numbers(CKR_ATTRIBUTE_VALUE_INVALID, [&] { return kind.private_key(draft.shown, draft.secret); });
+  if (const ByteView given = draft.shown.get(CKA_EC_POINT); !given.empty()) {
+    const std::optional<ByteView> point = read_point(given, key->public_key().curve());
+    refuse_if(!point || !equal(*point, key->public_key().point()), CKR_TEMPLATE_INCONSISTENT,
+              "CKA_EC_POINT is not the point of CKA_VALUE");
+  }
+  place_private_key(draft, *key, making);
+}
+
+tpm::KeyBlob blob_of(const SecretAttributes& secret) {
+  tpm::KeyBlob blob;
+  blob.public_area = to_bytes(secret.get(kFieldTpmPublic));
+  blob.private_area = to_bytes(secret.get(kFieldTpmPrivate));
+  blob.auth = SecretBytes(secret.get(kFieldTpmAuth));
+  blob.creation_data = to_bytes(secret.get(kFieldCreationData));
+  blob.creation_hash = to_bytes(secret.get(kFieldCreationHash));
+  blob.creation_ticket = to_bytes(secret.get(kFieldCreationTicket));
+  return blob;
 }
 
 std::shared_ptr<crypto::PrivateKey> open_private_key(const Object& object, const SecretAttributes& secret,
@@ -318,8 +381,7 @@ std::shared_ptr<crypto::PrivateKey> open_private_key(const Object& object, const
     refuse_if(!engine, CKR_USER_NOT_LOGGED_IN, "keys in the TPM work after login only");
     return std::make_shared<tpm::ResidentKey>(engine, blob_of(secret));
   }
-  if (object.shown.number(CKA_KEY_TYPE) == CKK_RSA) return SoftwareKey::import_rsa(numbers_of(object.shown, secret));
-  return SoftwareKey::import_ec(curve_of(object.shown.get(CKA_EC_PARAMS)), secret.get(CKA_VALUE));
+  return kind_of(object.shown).private_key(object.shown, secret);
 }
 
 Bytes default_key_id(const PublicKey& key) {

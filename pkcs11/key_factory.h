@@ -30,9 +30,29 @@ struct KeyPairDraft {
 KeyPairDraft generate_key_pair(const Mechanism& mechanism, const Template& public_key, const Template& private_key,
                                const KeyMaking& making);
 
+/// Token objects for a key that another program of this TPM has made or wrapped (tpm/key_transfer.h). An empty id is
+/// made from the public key.
+KeyPairDraft adopt_key(const tpm::KeyBlob& key, const std::string& label, ByteView id);
+
+/// CKM_DSA_PARAMETER_GEN, CKM_DH_PKCS_PARAMETER_GEN: domain parameters as an object. DH answers with the group of RFC
+/// 7919 of that size: a safe prime of one's own would take minutes and be no safer. Throws Refusal: the template's
+/// errors, CKR_KEY_SIZE_RANGE.
+Draft generate_domain(const Mechanism& mechanism, const Template& wanted, bool so);
+void complete_domain(Draft& draft);
+
 /// C_CreateObject with a public or private key: completes what the template implies, imports private keys.
 void complete_public_key(Draft& draft);
 void import_private_key(Draft& draft, const KeyMaking& making);
+bool is_of_type(const crypto::SoftwareKey& key, CK_KEY_TYPE type);
+/// Puts a key that came in (C_CreateObject, C_UnwrapKey) where the rule wants it, and completes the draft.
+void place_private_key(Draft& draft, const crypto::SoftwareKey& key, const KeyMaking& making);
+
+/// CKM_PUB_KEY_FROM_PRIV_KEY: the public half of a private key, as an object of its own. Throws Refusal with the
+/// template's error.
+Draft public_half_of(const Object& private_key, const Template& wanted, bool so);
+
+/// The wrapped key in the sealed part of a key that lives in the TPM.
+tpm::KeyBlob blob_of(const SecretAttributes& secret);
 
 /// The key behind a private key object; `secret` is its sealed part.
 std::shared_ptr<crypto::PrivateKey> open_private_key(const Object& object, const SecretAttributes& secret,

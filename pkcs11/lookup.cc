@@ -1,5 +1,6 @@
 #include "pkcs11/lookup.h"
 
+#include "pkcs11/key_evidence.h"
 #include "pkcs11/refusal.h"
 
 namespace vtpm::pkcs11 {
@@ -37,6 +38,14 @@ Reading read_nv(Session& session, const Object& object) {
   }
 }
 
+/// Of a key that lives in the TPM; after login, because the TPM speaks then only.
+Reading read_evidence(Session& session, const Object& object, CK_ATTRIBUTE_TYPE type) {
+  if (!object.shown.flag(CKA_VTPM_RESIDENT) || object.tpm_handle() != 0) return fail(CKR_ATTRIBUTE_TYPE_INVALID);
+  if (!session.token->engine()) return fail(CKR_ATTRIBUTE_SENSITIVE);
+  const Bytes part = evidence_part(*session.token->evidence_of(object), type);
+  return part.empty() ? fail(CKR_ATTRIBUTE_TYPE_INVALID) : keep(SecretBytes(part));
+}
+
 }  // namespace
 
 ObjectPtr require_object(Session& session, CK_OBJECT_HANDLE handle) {
@@ -47,21 +56,36 @@ ObjectPtr require_object(Session& session, CK_OBJECT_HANDLE handle) {
 
 ObjectPtr require_key(Session& session, CK_OBJECT_HANDLE handle) {
   ObjectPtr object = session.token->object(handle);
-  refuse_if(!object || !object->shown.has(CKA_KEY_TYPE), CKR_KEY_HANDLE_INVALID,
+  refuse_if(!object || !object->is_key(), CKR_KEY_HANDLE_INVALID,
             "there is no such key, or it is private and nobody is logged in");
   return object;
+}
+
+void require_fit(const Object& key, CK_OBJECT_CLASS object_class, const Mechanism& mechanism, CK_RV refusal) {
+  if (mechanism.works_with_secret_keys()) object_class = CKO_SECRET_KEY;
+  refuse_if(key.object_class() != object_class || !mechanism.takes_key_type(*key.shown.number(CKA_KEY_TYPE)), refusal,
+            "the key is of another class or type than the mechanism works with");
+}
+
+void require_use(const Object& key, CK_ATTRIBUTE_TYPE use, const Mechanism& mechanism) {
+  if (!key.shown.flag(use)) {
+    refuse(CKR_KEY_FUNCTION_NOT_PERMITTED, attribute_name(use) + " of the key is CK_FALSE");
+  }
+  refuse_if(!allows(key, mechanism.type), CKR_MECHANISM_INVALID, "CKA_ALLOWED_MECHANISMS of the key leaves it out");
 }
 
 ObjectPtr require_key_for(Session& session, CK_OBJECT_HANDLE handle, CK_OBJECT_CLASS object_class,
                           CK_ATTRIBUTE_TYPE use, const Mechanism& mechanism) {
   ObjectPtr key = require_key(session, handle);
-  if (mechanism.works_with_secret_keys()) object_class = CKO_SECRET_KEY;
-  refuse_if(key->object_class() != object_class || !mechanism.takes_key_type(*key->shown.number(CKA_KEY_TYPE)),
-            CKR_KEY_TYPE_INCONSISTENT, "the key is of another class or type than the mechanism works with");
-  if (!key->shown.flag(use)) {
-    refuse(CKR_KEY_FUNCTION_NOT_PERMITTED, attribute_name(use) + " of the key is CK_FALSE");
-  }
-  refuse_if(!allows(*key, mechanism.type), CKR_MECHANISM_INVALID, "CKA_ALLOWED_MECHANISMS of the key leaves it out");
+  require_fit(*key, object_class, mechanism, CKR_KEY_TYPE_INCONSISTENT);
+  require_use(*key, use, mechanism);
+  return key;
+}
+
+ObjectPtr require_base_key(Session& session, CK_OBJECT_HANDLE handle, const Mechanism& mechanism) {
+  ObjectPtr key = require_key(session, handle);
+  require_fit(*key, CKO_PRIVATE_KEY, mechanism, CKR_KEY_TYPE_INCONSISTENT);
+  if (mechanism.family != Family::kPublicFromPrivate) require_use(*key, CKA_DERIVE, mechanism);
   return key;
 }
 
@@ -83,6 +107,7 @@ Reading read_attribute(Session& session, const Object& object, CK_ATTRIBUTE_TYPE
   const Schema* schema = Schema::find(object.shown);
   const Rule* rule = schema ? schema->rule(type) : nullptr;
   if (!rule) return fail(CKR_ATTRIBUTE_TYPE_INVALID);
+  if (is_evidence(type)) return read_evidence(session, object, type);
   if (rule->marks & kSecret && !reveals_secrets(object.shown)) return fail(CKR_ATTRIBUTE_SENSITIVE);
   if (object.nv_index()) {
     if (type == CKA_VALUE || type == CKA_VTPM_NV_VALUE) return read_nv(session, object);

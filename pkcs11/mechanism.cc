@@ -1,5 +1,6 @@
 #include "pkcs11/mechanism.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "pkcs11/refusal.h"
@@ -16,8 +17,11 @@ using P = Parameter;
 using Type = CK_MECHANISM_TYPE;
 using Name = std::string_view;
 
-constexpr CK_FLAGS kSignVerify = CKF_SIGN | CKF_VERIFY;
+constexpr CK_FLAGS kSignVerify = CKF_SIGN | CKF_VERIFY | CKF_MESSAGE_SIGN | CKF_MESSAGE_VERIFY | CKF_MULTI_MESSAGE;
 constexpr CK_FLAGS kCrypt = CKF_ENCRYPT | CKF_DECRYPT;
+constexpr CK_FLAGS kSeal = kCrypt | CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT | CKF_MULTI_MESSAGE;
+constexpr CK_FLAGS kRecovers = CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER;
+constexpr CK_FLAGS kWraps = CKF_WRAP | CKF_UNWRAP;
 constexpr CK_FLAGS kCurves = CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS;
 constexpr CK_ULONG kMostSecret = 4096;  // octets of a generic secret
 
@@ -33,7 +37,22 @@ constexpr Mechanism rsa_pss(Type type, Name name, std::optional<Hash> hash) {
   return rsa(type, name, F::kRsaPss, hash, kSignVerify, P::kOfTheFamily);
 }
 constexpr Mechanism ec(Type type, Name name, F family, std::optional<Hash> hash, CK_FLAGS flags) {
-  return {type, name, family, hash, 256, 521, CKF_HW | flags | kCurves, CKK_EC};
+  return {type, name, family, hash, 224, 521, CKF_HW | flags | kCurves, CKK_EC};
+}
+/// Works with keys on Montgomery curves too.
+constexpr Mechanism agreement(Type type, Name name, F family, CK_FLAGS flags) {
+  Mechanism row = ec(type, name, family, {}, flags);
+  row.other_key_type = CKK_EC_MONTGOMERY;
+  return row;
+}
+constexpr Mechanism raw_curve(Type type, Name name, F family, CK_KEY_TYPE key, CK_FLAGS flags, P parameter = P::kNone) {
+  return {type, name, family, {}, 255, 448, flags | CKF_EC_F_P | CKF_EC_NAMEDCURVE, key, parameter};
+}
+constexpr Mechanism dsa(Type type, Name name, F family, std::optional<Hash> hash, CK_FLAGS flags = kSignVerify) {
+  return {type, name, family, hash, 1024, 3072, flags, CKK_DSA};
+}
+constexpr Mechanism dh(Type type, Name name, F family, CK_ULONG least, CK_FLAGS flags) {
+  return {type, name, family, {}, least, 8192, flags, CKK_DH, P::kOfTheFamily};
 }
 constexpr Mechanism ecdsa(Type type, Name name, std::optional<Hash> hash) {
   return ec(type, name, F::kEcdsa, hash, kSignVerify);
@@ -48,26 +67,43 @@ constexpr Mechanism secret(Type type, Name name, CK_KEY_TYPE key, CK_ULONG least
                            std::optional<Hash> hash = {}) {
   return {type, name, F::kSecretKey, hash, least, most, CKF_GENERATE, key};
 }
-constexpr Mechanism aes(Type type, Name name, CipherMode mode, P parameter = P::kVector) {
-  return {type, name, F::kCipher, {}, 16, 32, kCrypt, CKK_AES, parameter, mode};
+constexpr Mechanism aes(Type type, Name name, CipherMode mode, P parameter = P::kVector, CK_FLAGS more = 0) {
+  return {type, name, F::kCipher, {}, 16, 32, kCrypt | more, CKK_AES, parameter, mode};
+}
+constexpr Mechanism key_wrap(Type type, Name name) {
+  return {type, name, F::kKeyWrap, {}, 16, 32, kCrypt | kWraps, CKK_AES, P::kOfTheFamily};
 }
 constexpr Mechanism aes_mac(Type type, Name name, MacAlgorithm mac, P parameter = P::kNone, CK_ULONG most = 32,
-                            size_t octets = 0) {
-  return {type, name, F::kMac, {}, 16, most, kSignVerify, CKK_AES, parameter, {}, {}, mac, octets};
+                            size_t octets = 0, CK_FLAGS flags = kSignVerify) {
+  return {type, name, F::kMac, {}, 16, most, flags, CKK_AES, parameter, {}, {}, mac, octets};
+}
+
+/// Derivation from a secret key of any type, unless the row says which.
+constexpr Mechanism derive(Type type, Name name, F family, std::optional<Hash> hash = {},
+                           CK_KEY_TYPE key = kAnySecretKey, CK_ULONG least = 1, CK_ULONG most = kMostSecret) {
+  return {type, name, family, hash, least, most, CKF_DERIVE, key, P::kOfTheFamily};
 }
 
 #define M(type) type, #type
-// What each hash brings along: the digest, HMAC with its whole and with a shortened result, and keys for it.
-#define HASH(stem, hash, key)                                         \
+// What each hash brings along: the digest, HMAC with its whole and with a shortened result, keys for it, and the
+// derivation of a key by its digest.
+#define HASH(stem, hash, key, derivation)                             \
   digest(M(CKM_##stem), hash), hmac(M(CKM_##stem##_HMAC), hash, key), \
       hmac(M(CKM_##stem##_HMAC_GENERAL), hash, key, P::kMacLength),   \
-      secret(M(CKM_##stem##_KEY_GEN), key, 1, kMostSecret, hash)
+      secret(M(CKM_##stem##_KEY_GEN), key, 1, kMostSecret, hash), derive(M(CKM_##derivation), F::kDigestKey, hash)
 
 constexpr Mechanism kTable[] = {
     rsa(M(CKM_RSA_PKCS_KEY_PAIR_GEN), F::kRsaKeyPair, {}, CKF_GENERATE_KEY_PAIR),
     ec(M(CKM_EC_KEY_PAIR_GEN), F::kEcKeyPair, {}, CKF_GENERATE_KEY_PAIR),
 
-    rsa(M(CKM_RSA_PKCS), F::kRsaPkcs, {}, kSignVerify | kCrypt),
+    raw_curve(M(CKM_EC_EDWARDS_KEY_PAIR_GEN), F::kEcKeyPair, CKK_EC_EDWARDS, CKF_GENERATE_KEY_PAIR),
+    raw_curve(M(CKM_EC_MONTGOMERY_KEY_PAIR_GEN), F::kEcKeyPair, CKK_EC_MONTGOMERY, CKF_GENERATE_KEY_PAIR),
+    dsa(M(CKM_DSA_KEY_PAIR_GEN), F::kFieldKeyPair, {}, CKF_GENERATE_KEY_PAIR),
+    dsa(M(CKM_DSA_PARAMETER_GEN), F::kDomain, {}, CKF_GENERATE),
+    dh(M(CKM_DH_PKCS_KEY_PAIR_GEN), F::kFieldKeyPair, 1024, CKF_GENERATE_KEY_PAIR),
+    dh(M(CKM_DH_PKCS_PARAMETER_GEN), F::kDomain, 2048, CKF_GENERATE),
+
+    rsa(M(CKM_RSA_PKCS), F::kRsaPkcs, {}, kRecovers | kSignVerify | kCrypt | kWraps),
     rsa_pkcs(M(CKM_SHA1_RSA_PKCS), Hash::kSha1),
     rsa_pkcs(M(CKM_SHA224_RSA_PKCS), Hash::kSha224),
     rsa_pkcs(M(CKM_SHA256_RSA_PKCS), Hash::kSha256),
@@ -77,8 +113,8 @@ constexpr Mechanism kTable[] = {
     rsa_pkcs(M(CKM_SHA3_256_RSA_PKCS), Hash::kSha3_256),
     rsa_pkcs(M(CKM_SHA3_384_RSA_PKCS), Hash::kSha3_384),
     rsa_pkcs(M(CKM_SHA3_512_RSA_PKCS), Hash::kSha3_512),
-    rsa(M(CKM_RSA_X_509), F::kRsaX509, {}, kSignVerify | kCrypt),
-    rsa(M(CKM_RSA_PKCS_OAEP), F::kRsaOaep, {}, kCrypt, P::kOfTheFamily),
+    rsa(M(CKM_RSA_X_509), F::kRsaX509, {}, kRecovers | kSignVerify | kCrypt),
+    rsa(M(CKM_RSA_PKCS_OAEP), F::kRsaOaep, {}, kCrypt | kWraps, P::kOfTheFamily),
     rsa_pss(M(CKM_RSA_PKCS_PSS), {}),
     rsa_pss(M(CKM_SHA1_RSA_PKCS_PSS), Hash::kSha1),
     rsa_pss(M(CKM_SHA224_RSA_PKCS_PSS), Hash::kSha224),
@@ -100,32 +136,44 @@ constexpr Mechanism kTable[] = {
     ecdsa(M(CKM_ECDSA_SHA3_256), Hash::kSha3_256),
     ecdsa(M(CKM_ECDSA_SHA3_384), Hash::kSha3_384),
     ecdsa(M(CKM_ECDSA_SHA3_512), Hash::kSha3_512),
+    raw_curve(M(CKM_EDDSA), F::kEddsa, CKK_EC_EDWARDS, kSignVerify, P::kOfTheFamily),
 
-    HASH(SHA_1, Hash::kSha1, CKK_SHA_1_HMAC),
-    HASH(SHA224, Hash::kSha224, CKK_SHA224_HMAC),
-    HASH(SHA256, Hash::kSha256, CKK_SHA256_HMAC),
-    HASH(SHA384, Hash::kSha384, CKK_SHA384_HMAC),
-    HASH(SHA512, Hash::kSha512, CKK_SHA512_HMAC),
-    HASH(SHA512_224, Hash::kSha512_224, CKK_SHA512_224_HMAC),
-    HASH(SHA512_256, Hash::kSha512_256, CKK_SHA512_256_HMAC),
-    HASH(SHA3_224, Hash::kSha3_224, CKK_SHA3_224_HMAC),
-    HASH(SHA3_256, Hash::kSha3_256, CKK_SHA3_256_HMAC),
-    HASH(SHA3_384, Hash::kSha3_384, CKK_SHA3_384_HMAC),
-    HASH(SHA3_512, Hash::kSha3_512, CKK_SHA3_512_HMAC),
-    HASH(BLAKE2B_160, Hash::kBlake2b160, CKK_BLAKE2B_160_HMAC),
-    HASH(BLAKE2B_256, Hash::kBlake2b256, CKK_BLAKE2B_256_HMAC),
-    HASH(BLAKE2B_384, Hash::kBlake2b384, CKK_BLAKE2B_384_HMAC),
-    HASH(BLAKE2B_512, Hash::kBlake2b512, CKK_BLAKE2B_512_HMAC),
+    dsa(M(CKM_DSA), F::kDsa, {}),
+    dsa(M(CKM_DSA_SHA1), F::kDsa, Hash::kSha1),
+    dsa(M(CKM_DSA_SHA224), F::kDsa, Hash::kSha224),
+    dsa(M(CKM_DSA_SHA256), F::kDsa, Hash::kSha256),
+    dsa(M(CKM_DSA_SHA384), F::kDsa, Hash::kSha384),
+    dsa(M(CKM_DSA_SHA512), F::kDsa, Hash::kSha512),
+    dsa(M(CKM_DSA_SHA3_224), F::kDsa, Hash::kSha3_224),
+    dsa(M(CKM_DSA_SHA3_256), F::kDsa, Hash::kSha3_256),
+    dsa(M(CKM_DSA_SHA3_384), F::kDsa, Hash::kSha3_384),
+    dsa(M(CKM_DSA_SHA3_512), F::kDsa, Hash::kSha3_512),
+
+    HASH(SHA_1, Hash::kSha1, CKK_SHA_1_HMAC, SHA1_KEY_DERIVATION),
+    HASH(SHA224, Hash::kSha224, CKK_SHA224_HMAC, SHA224_KEY_DERIVATION),
+    HASH(SHA256, Hash::kSha256, CKK_SHA256_HMAC, SHA256_KEY_DERIVATION),
+    HASH(SHA384, Hash::kSha384, CKK_SHA384_HMAC, SHA384_KEY_DERIVATION),
+    HASH(SHA512, Hash::kSha512, CKK_SHA512_HMAC, SHA512_KEY_DERIVATION),
+    HASH(SHA512_224, Hash::kSha512_224, CKK_SHA512_224_HMAC, SHA512_224_KEY_DERIVATION),
+    HASH(SHA512_256, Hash::kSha512_256, CKK_SHA512_256_HMAC, SHA512_256_KEY_DERIVATION),
+    HASH(SHA3_224, Hash::kSha3_224, CKK_SHA3_224_HMAC, SHA3_224_KEY_DERIVATION),
+    HASH(SHA3_256, Hash::kSha3_256, CKK_SHA3_256_HMAC, SHA3_256_KEY_DERIVATION),
+    HASH(SHA3_384, Hash::kSha3_384, CKK_SHA3_384_HMAC, SHA3_384_KEY_DERIVATION),
+    HASH(SHA3_512, Hash::kSha3_512, CKK_SHA3_512_HMAC, SHA3_512_KEY_DERIVATION),
+    HASH(BLAKE2B_160, Hash::kBlake2b160, CKK_BLAKE2B_160_HMAC, BLAKE2B_160_KEY_DERIVE),
+    HASH(BLAKE2B_256, Hash::kBlake2b256, CKK_BLAKE2B_256_HMAC, BLAKE2B_256_KEY_DERIVE),
+    HASH(BLAKE2B_384, Hash::kBlake2b384, CKK_BLAKE2B_384_HMAC, BLAKE2B_384_KEY_DERIVE),
+    HASH(BLAKE2B_512, Hash::kBlake2b512, CKK_BLAKE2B_512_HMAC, BLAKE2B_512_KEY_DERIVE),
 
     secret(M(CKM_GENERIC_SECRET_KEY_GEN), CKK_GENERIC_SECRET, 8, 8 * kMostSecret),  // in bits
     secret(M(CKM_AES_KEY_GEN), CKK_AES, 16, 32),
     secret(M(CKM_AES_XTS_KEY_GEN), CKK_AES_XTS, 32, 64),
     secret(M(CKM_CHACHA20_KEY_GEN), CKK_CHACHA20, 32, 32),
 
-    aes(M(CKM_AES_ECB), CipherMode::kEcb, P::kNone),
-    aes(M(CKM_AES_CBC), CipherMode::kCbc),
-    aes(M(CKM_AES_CBC_PAD), CipherMode::kCbcPad),
-    aes(M(CKM_AES_CTR), CipherMode::kCtr, P::kAesCounter),
+    aes(M(CKM_AES_ECB), CipherMode::kEcb, P::kNone, kWraps),
+    aes(M(CKM_AES_CBC), CipherMode::kCbc, P::kVector, kWraps),
+    aes(M(CKM_AES_CBC_PAD), CipherMode::kCbcPad, P::kVector, kWraps),
+    aes(M(CKM_AES_CTR), CipherMode::kCtr, P::kAesCounter, kWraps),
     aes(M(CKM_AES_CTS), CipherMode::kCts),
     aes(M(CKM_AES_OFB), CipherMode::kOfb),
     aes(M(CKM_AES_CFB1), CipherMode::kCfb1),
@@ -135,14 +183,14 @@ constexpr Mechanism kTable[] = {
     {M(CKM_AES_XTS), F::kCipher, {}, 32, 64, kCrypt, CKK_AES_XTS, P::kVector, CipherMode::kXts},
     {M(CKM_CHACHA20), F::kCipher, {}, 32, 32, kCrypt, CKK_CHACHA20, P::kChaCha20, CipherMode::kChaCha20},
 
-    {M(CKM_AES_GCM), F::kAead, {}, 16, 32, kCrypt, CKK_AES, P::kGcm, {}, AeadMode::kGcm},
-    {M(CKM_AES_CCM), F::kAead, {}, 16, 32, kCrypt, CKK_AES, P::kCcm, {}, AeadMode::kCcm},
+    {M(CKM_AES_GCM), F::kAead, {}, 16, 32, kSeal | kWraps, CKK_AES, P::kGcm, {}, AeadMode::kGcm},
+    {M(CKM_AES_CCM), F::kAead, {}, 16, 32, kSeal | kWraps, CKK_AES, P::kCcm, {}, AeadMode::kCcm},
     {M(CKM_CHACHA20_POLY1305),
      F::kAead,
      {},
      32,
      32,
-     kCrypt,
+     kSeal,
      CKK_CHACHA20,
      P::kChaCha20Poly1305,
      {},
@@ -150,14 +198,57 @@ constexpr Mechanism kTable[] = {
 
     aes_mac(M(CKM_AES_CMAC), MacAlgorithm::kCmac),
     aes_mac(M(CKM_AES_CMAC_GENERAL), MacAlgorithm::kCmac, P::kMacLength),
-    aes_mac(M(CKM_AES_GMAC), MacAlgorithm::kGmac, P::kGcm),
+    // Not for messages: one initialisation vector for several of them would give the key away.
+    aes_mac(M(CKM_AES_GMAC), MacAlgorithm::kGmac, P::kGcm, 32, 0, CKF_SIGN | CKF_VERIFY),
     aes_mac(M(CKM_AES_XCBC_MAC), MacAlgorithm::kXcbcMac, P::kNone, 16),
     aes_mac(M(CKM_AES_XCBC_MAC_96), MacAlgorithm::kXcbcMac, P::kNone, 16, 12),
+
+    key_wrap(M(CKM_AES_KEY_WRAP)),
+    key_wrap(M(CKM_AES_KEY_WRAP_PAD)),
+    key_wrap(M(CKM_AES_KEY_WRAP_KWP)),
+    key_wrap(M(CKM_AES_KEY_WRAP_PKCS7)),
+    rsa(M(CKM_RSA_AES_KEY_WRAP), F::kComposedWrap, {}, kWraps, P::kOfTheFamily),
+    agreement(M(CKM_ECDH_AES_KEY_WRAP), F::kComposedWrap, kWraps),
+
+    dh(M(CKM_DH_PKCS_DERIVE), F::kDh, 1024, CKF_DERIVE),
+    agreement(M(CKM_ECDH1_DERIVE), F::kEcdh, CKF_DERIVE),
+    agreement(M(CKM_ECDH1_COFACTOR_DERIVE), F::kEcdh, CKF_DERIVE),
+    derive(M(CKM_HKDF_DERIVE), F::kHkdf),
+    derive(M(CKM_HKDF_DATA), F::kHkdfData),
+    secret(M(CKM_HKDF_KEY_GEN), CKK_HKDF, 1, kMostSecret),
+    derive(M(CKM_SP800_108_COUNTER_KDF), F::kKbkdf),
+    derive(M(CKM_SP800_108_FEEDBACK_KDF), F::kKbkdf),
+    derive(M(CKM_SP800_108_DOUBLE_PIPELINE_KDF), F::kKbkdf),
+    {M(CKM_PKCS5_PBKD2), F::kPbkdf2, {}, 1, kMostSecret, CKF_GENERATE, kNoKey, P::kOfTheFamily},
+    derive(M(CKM_CONCATENATE_BASE_AND_KEY), F::kConcatenateKey),
+    derive(M(CKM_CONCATENATE_BASE_AND_DATA), F::kConcatenateData),
+    derive(M(CKM_CONCATENATE_DATA_AND_BASE), F::kPrependData),
+    derive(M(CKM_XOR_BASE_AND_DATA), F::kXorData),
+    derive(M(CKM_EXTRACT_KEY_FROM_KEY), F::kExtractBits),
+    derive(M(CKM_AES_ECB_ENCRYPT_DATA), F::kEncryptData, {}, CKK_AES, 16, 32),
+    derive(M(CKM_AES_CBC_ENCRYPT_DATA), F::kEncryptData, {}, CKK_AES, 16, 32),
+    derive(M(CKM_TLS12_MASTER_KEY_DERIVE), F::kTlsMaster, {}, CKK_GENERIC_SECRET, 48, 48),
+    derive(M(CKM_TLS12_MASTER_KEY_DERIVE_DH), F::kTlsMaster, {}, CKK_GENERIC_SECRET),
+    derive(M(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE), F::kTlsExtendedMaster, {}, CKK_GENERIC_SECRET, 48, 48),
+    derive(M(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE_DH), F::kTlsExtendedMaster, {}, CKK_GENERIC_SECRET),
+    derive(M(CKM_TLS12_KEY_AND_MAC_DERIVE), F::kTlsKeyMaterial, {}, CKK_GENERIC_SECRET, 48, 48),
+    derive(M(CKM_TLS12_KEY_SAFE_DERIVE), F::kTlsKeyMaterial, {}, CKK_GENERIC_SECRET, 48, 48),
+    derive(M(CKM_TLS_KDF), F::kTlsKdf, {}, CKK_GENERIC_SECRET),
+    derive(M(CKM_TLS12_KDF), F::kTlsKdf, {}, CKK_GENERIC_SECRET),
+    {M(CKM_TLS_MAC), F::kTlsMac, {}, 1, kMostSecret, kSignVerify, CKK_GENERIC_SECRET, P::kOfTheFamily},
+    {M(CKM_TLS12_MAC), F::kTlsMac, {}, 1, kMostSecret, kSignVerify, CKK_GENERIC_SECRET, P::kOfTheFamily},
+    {M(CKM_PUB_KEY_FROM_PRIV_KEY), F::kPublicFromPrivate, {}, 0, 0, CKF_DERIVE, kAnyPrivateKey},
 };
 #undef HASH
 #undef M
 
 }  // namespace
+
+bool Mechanism::works_with_secret_keys() const {
+  constexpr CK_KEY_TYPE kOthers[] = {kNoKey,  kAnyPrivateKey, CKK_RSA,        CKK_EC,
+                                     CKK_DSA, CKK_DH,         CKK_EC_EDWARDS, CKK_EC_MONTGOMERY};
+  return std::find(std::begin(kOthers), std::end(kOthers), key_type) == std::end(kOthers);
+}
 
 std::span<const Mechanism> mechanisms() { return kTable; }
 
@@ -185,29 +276,24 @@ void require_no_parameter(const CK_MECHANISM& mechanism) {
   refuse_if(mechanism.ulParameterLen != 0, CKR_MECHANISM_PARAM_INVALID, "this mechanism takes no parameter");
 }
 
-template <typename T>
-T mechanism_parameter(const CK_MECHANISM& mechanism) {
-  refuse_if(!mechanism.pParameter || mechanism.ulParameterLen != sizeof(T), CKR_MECHANISM_PARAM_INVALID,
+void copy_parameter(const CK_MECHANISM& mechanism, void* to, size_t size) {
+  refuse_if(!mechanism.pParameter || mechanism.ulParameterLen != size, CKR_MECHANISM_PARAM_INVALID,
             "the mechanism's parameter is missing or has a wrong size");
-  T parameter;
-  std::memcpy(&parameter, mechanism.pParameter, sizeof parameter);
-  return parameter;
+  std::memcpy(to, mechanism.pParameter, size);
 }
-template CK_RSA_PKCS_PSS_PARAMS mechanism_parameter(const CK_MECHANISM&);
-template CK_RSA_PKCS_OAEP_PARAMS mechanism_parameter(const CK_MECHANISM&);
-template CK_MAC_GENERAL_PARAMS mechanism_parameter(const CK_MECHANISM&);
-template CK_AES_CTR_PARAMS mechanism_parameter(const CK_MECHANISM&);
-template CK_CHACHA20_PARAMS mechanism_parameter(const CK_MECHANISM&);
-template CK_GCM_PARAMS mechanism_parameter(const CK_MECHANISM&);
-template CK_CCM_PARAMS mechanism_parameter(const CK_MECHANISM&);
-template CK_SALSA20_CHACHA20_POLY1305_PARAMS mechanism_parameter(const CK_MECHANISM&);
 
-Bytes parameter_octets(const void* from, size_t octets) {
+void copy_structure(const void* from, void* to, size_t size) {
+  refuse_if(!from, CKR_MECHANISM_PARAM_INVALID, "the mechanism's parameter has a null pointer");
+  std::memcpy(to, from, size);
+}
+
+Bytes parameter_octets(const void* from, size_t octets) { return to_bytes(parameter_view(from, octets)); }
+
+ByteView parameter_view(const void* from, size_t octets) {
   constexpr size_t kMost = size_t{16} << 20;
   refuse_if(!from && octets, CKR_MECHANISM_PARAM_INVALID, "the mechanism's parameter has a length but a null pointer");
   refuse_if(octets > kMost, CKR_MECHANISM_PARAM_INVALID, "a length in the mechanism's parameter is absurd");
-  const auto* first = static_cast<const uint8_t*>(from);
-  return {first, first + octets};
+  return {static_cast<const uint8_t*>(from), octets};
 }
 
 std::optional<Hash> hash_of_mechanism(CK_MECHANISM_TYPE type) {

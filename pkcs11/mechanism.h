@@ -17,15 +17,40 @@ enum class Family {
   kDigest,
   kRsaKeyPair,
   kEcKeyPair,
+  kFieldKeyPair,  // DSA, DH
+  kDomain,        // domain parameters of those
   kSecretKey,
   kRsaPkcs,
   kRsaX509,
   kRsaPss,
   kRsaOaep,
   kEcdsa,
+  kEddsa,
+  kDsa,
   kMac,
   kCipher,
-  kAead
+  kAead,
+  kPbkdf2,
+  kEcdh,
+  kDh,
+  kHkdf,
+  kHkdfData,
+  kKbkdf,
+  kConcatenateKey,
+  kConcatenateData,  // base || data
+  kPrependData,      // data || base
+  kXorData,
+  kExtractBits,
+  kEncryptData,
+  kDigestKey,
+  kTlsMaster,
+  kTlsExtendedMaster,
+  kTlsKeyMaterial,
+  kTlsKdf,
+  kTlsMac,
+  kPublicFromPrivate,
+  kKeyWrap,
+  kComposedWrap
 };
 
 /// What the mechanism's parameter is.
@@ -41,8 +66,10 @@ enum class Parameter {
   kChaCha20Poly1305  // CK_SALSA20_CHACHA20_POLY1305_PARAMS
 };
 
-/// The key type of mechanisms that work without a key.
+/// The key type of mechanisms that work without a key, and of those that take any secret key or any private one.
 constexpr CK_KEY_TYPE kNoKey = CK_UNAVAILABLE_INFORMATION;
+constexpr CK_KEY_TYPE kAnySecretKey = CK_UNAVAILABLE_INFORMATION - 1;
+constexpr CK_KEY_TYPE kAnyPrivateKey = CK_UNAVAILABLE_INFORMATION - 2;
 
 struct Mechanism {
   CK_MECHANISM_TYPE type;
@@ -58,10 +85,14 @@ struct Mechanism {
   std::optional<crypto::MacAlgorithm> mac = {};
   size_t mac_octets = 0;  // of a code that the mechanism shortens; 0 for all of it
 
-  bool works_with_secret_keys() const { return key_type != kNoKey && key_type != CKK_RSA && key_type != CKK_EC; }
+  CK_KEY_TYPE other_key_type = kNoKey;  // that it works with too
+
+  bool works_with_secret_keys() const;
   /// HMAC takes generic secrets beside the hash's own key type.
   bool takes_key_type(CK_KEY_TYPE type_of_key) const {
-    return type_of_key == key_type || (mac == crypto::MacAlgorithm::kHmac && type_of_key == CKK_GENERIC_SECRET);
+    return type_of_key == key_type || key_type == kAnySecretKey || key_type == kAnyPrivateKey ||
+           (other_key_type != kNoKey && type_of_key == other_key_type) ||
+           (mac == crypto::MacAlgorithm::kHmac && type_of_key == CKK_GENERIC_SECRET);
   }
 };
 
@@ -74,14 +105,30 @@ const Mechanism* find_mechanism(CK_MECHANISM_TYPE type);
 const Mechanism& require_mechanism(const CK_MECHANISM* mechanism, CK_FLAGS use);
 /// Throws CKR_MECHANISM_PARAM_INVALID unless the parameter is absent.
 void require_no_parameter(const CK_MECHANISM& mechanism);
+void copy_parameter(const CK_MECHANISM& mechanism, void* to, size_t size);
 /// The parameter structure, copied (the caller's may be unaligned). Throws CKR_MECHANISM_PARAM_INVALID for another
 /// size.
 template <typename T>
-T mechanism_parameter(const CK_MECHANISM& mechanism);
+T mechanism_parameter(const CK_MECHANISM& mechanism) {
+  T parameter;
+  copy_parameter(mechanism, &parameter, sizeof parameter);
+  return parameter;
+}
 
+void copy_structure(const void* from, void* to, size_t size);
 /// Octets that a parameter points to, copied. Throws CKR_MECHANISM_PARAM_INVALID for a null pointer with a length, and
 /// for a length that nobody means.
 Bytes parameter_octets(const void* from, size_t octets);
+/// The same where they are, for secrets.
+ByteView parameter_view(const void* from, size_t octets);
+
+/// A structure that a parameter points to, copied. Throws CKR_MECHANISM_PARAM_INVALID for a null pointer.
+template <typename T>
+T parameter_structure(const void* from) {
+  T structure;
+  copy_structure(from, &structure, sizeof structure);
+  return structure;
+}
 
 /// CKM_SHA_1 … and CKG_MGF1_SHA1 … as hashes for RSA's paddings (SHA-1, SHA-2, SHA-3); nothing for anything else.
 std::optional<crypto::Hash> hash_of_mechanism(CK_MECHANISM_TYPE type);

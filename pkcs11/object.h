@@ -12,6 +12,7 @@
 #include "crypto/key.h"
 #include "pkcs11/attribute.h"
 #include "pkcs11/schema.h"
+#include "tpm/attestation.h"
 
 namespace vtpm::pkcs11 {
 
@@ -30,9 +31,17 @@ class KeyCache {
     if (!public_) public_ = make();
     return public_;
   }
+  /// What the TPM said about the key when it was first asked: its parts must fit together, and each saying is another.
+  template <typename Make>
+  std::shared_ptr<const tpm::KeyEvidence> evidence(Make&& make) {
+    std::lock_guard lock(mutex_);
+    if (!evidence_) evidence_ = std::make_shared<const tpm::KeyEvidence>(make());
+    return evidence_;
+  }
 
  private:
   std::mutex mutex_;
+  std::shared_ptr<const tpm::KeyEvidence> evidence_;
   std::shared_ptr<crypto::PrivateKey> private_;
   std::shared_ptr<const crypto::PublicKey> public_;
 };
@@ -51,6 +60,10 @@ struct Object {
   bool is_token() const { return owner == 0; }
   bool is_private() const { return shown.flag(CKA_PRIVATE); }
   CK_OBJECT_CLASS object_class() const { return shown.number(CKA_CLASS).value_or(CKO_VENDOR_DEFINED); }
+  bool is_key() const {
+    const CK_OBJECT_CLASS its = object_class();
+    return its == CKO_PUBLIC_KEY || its == CKO_PRIVATE_KEY || its == CKO_SECRET_KEY;
+  }
   /// The NV index that holds the value, or 0.
   uint32_t nv_index() const { return static_cast<uint32_t>(shown.number(CKA_VTPM_NV_INDEX).value_or(0)); }
   /// The persistent handle of a key that the TPM itself keeps, or 0.

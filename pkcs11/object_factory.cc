@@ -60,6 +60,9 @@ Draft create_draft(const Session& session, const Template& object) {
     case CKO_PRIVATE_KEY:
       import_private_key(draft, key_making(session));
       break;
+    case CKO_DOMAIN_PARAMETERS:
+      complete_domain(draft);
+      break;
     case CKO_SECRET_KEY:
       import_secret_key(draft);
       break;

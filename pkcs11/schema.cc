@@ -86,8 +86,10 @@ constexpr Rule kKeyOfPair[] = {
     {CKA_PUBLIC_KEY_INFO, kNotGenerate, D::kNone},
 };
 constexpr Rule kPublicKey[] = {
-    {CKA_ENCRYPT, kModify, D::kNone}, {CKA_VERIFY, kModify, D::kNone}, {CKA_VERIFY_RECOVER, kModify, D::kFalse},
-    {CKA_WRAP, kModify, D::kFalse},   {CKA_DERIVE, kModify, D::kNone}, {CKA_TRUSTED, kModify | kSoOnly, D::kFalse},
+    {CKA_ENCRYPT, kModify, D::kNone},         {CKA_VERIFY, kModify, D::kNone},
+    {CKA_VERIFY_RECOVER, kModify, D::kFalse}, {CKA_WRAP, kModify, D::kFalse},
+    {CKA_DERIVE, kModify, D::kNone},          {CKA_TRUSTED, kModify | kSoOnly, D::kFalse},
+    {CKA_WRAP_TEMPLATE, kOptional, D::kNone},
 };
 constexpr Rule kPrivateKey[] = {
     {CKA_SENSITIVE, kModify | kOnlyUp, D::kTrue},
@@ -102,8 +104,19 @@ constexpr Rule kPrivateKey[] = {
     {CKA_WRAP_WITH_TRUSTED, kModify | kOnlyUp, D::kFalse},
     // Fixed for life: a key that asks for the PIN at each use must not be talked out of it.
     {CKA_ALWAYS_AUTHENTICATE, 0, D::kFalse},
+    {CKA_UNWRAP_TEMPLATE, kOptional, D::kNone},
+    {CKA_DERIVE_TEMPLATE, kOptional, D::kNone},
     {CKA_VTPM_RESIDENT, kOptional, D::kNone},
     {CKA_VTPM_AUTH, kNotCreate | kNotGenerate | kSecret | kModify, D::kNone},  // of a persistent key
+    {CKA_VTPM_PUBLIC, kNotCreate | kNotGenerate, D::kNone},
+    {CKA_VTPM_CERTIFY_INFO, kNotCreate | kNotGenerate, D::kNone},
+    {CKA_VTPM_CERTIFY_SIGNATURE, kNotCreate | kNotGenerate, D::kNone},
+    {CKA_VTPM_CREATION_INFO, kNotCreate | kNotGenerate, D::kNone},
+    {CKA_VTPM_CREATION_SIGNATURE, kNotCreate | kNotGenerate, D::kNone},
+    {CKA_VTPM_CREATION_DATA, kNotCreate | kNotGenerate, D::kNone},
+    {CKA_VTPM_ATTESTATION_PUBLIC, kNotCreate | kNotGenerate, D::kNone},
+    {CKA_VTPM_ATTESTATION_CERTIFICATE, kNotCreate | kNotGenerate, D::kNone},
+    {CKA_VTPM_ENDORSEMENT_CERTIFICATE, kNotCreate | kNotGenerate, D::kNone},
 };
 
 // SENSITIVE is false unless the template says so (2.40, 4.10); what is not EXTRACTABLE is not shown all the same.
@@ -124,6 +137,9 @@ constexpr Rule kSecretKey[] = {
     {CKA_CHECK_VALUE, kOptional, D::kNone},
     {CKA_VALUE, kNeedCreate | kNotGenerate | kSecret, D::kNone},
     {CKA_VALUE_LEN, kNotCreate, D::kNone},
+    {CKA_WRAP_TEMPLATE, kOptional, D::kNone},
+    {CKA_UNWRAP_TEMPLATE, kOptional, D::kNone},
+    {CKA_DERIVE_TEMPLATE, kOptional, D::kNone},
     {CKA_VTPM_RESIDENT, kOptional, D::kNone},
 };
 
@@ -150,6 +166,41 @@ constexpr Rule kEcPrivate[] = {
     {CKA_EC_PARAMS, kNeedCreate, D::kNone},
     {CKA_EC_POINT, kNotGenerate, D::kNone},
     {CKA_VALUE, kNeedCreate | kNotGenerate | kSecret, D::kNone},
+};
+
+constexpr Rule kDsaPublic[] = {
+    {CKA_PRIME, kNeedCreate | kNeedGenerate, D::kNone},
+    {CKA_SUBPRIME, kNeedCreate | kNeedGenerate, D::kNone},
+    {CKA_BASE, kNeedCreate | kNeedGenerate, D::kNone},
+    {CKA_VALUE, kNeedCreate | kNotGenerate, D::kNone},
+};
+constexpr Rule kDhPublic[] = {
+    {CKA_PRIME, kNeedCreate | kNeedGenerate, D::kNone},
+    {CKA_BASE, kNeedCreate | kNeedGenerate, D::kNone},
+    {CKA_VALUE, kNeedCreate | kNotGenerate, D::kNone},
+};
+constexpr Rule kDsaPrivate[] = {
+    {CKA_PRIME, kNeedCreate | kNotGenerate, D::kNone},
+    {CKA_SUBPRIME, kNeedCreate | kNotGenerate, D::kNone},
+    {CKA_BASE, kNeedCreate | kNotGenerate, D::kNone},
+    {CKA_VALUE, kNeedCreate | kNotGenerate | kSecret, D::kNone},
+};
+constexpr Rule kDhPrivate[] = {
+    {CKA_PRIME, kNeedCreate | kNotGenerate, D::kNone},
+    {CKA_BASE, kNeedCreate | kNotGenerate, D::kNone},
+    {CKA_VALUE, kNeedCreate | kNotGenerate | kSecret, D::kNone},
+    {CKA_VALUE_BITS, kNotCreate, D::kNone},
+};
+constexpr Rule kDomain[] = {
+    {CKA_KEY_TYPE, kNeedCreate, D::kNone},
+    {CKA_LOCAL, kNotCreate | kNotGenerate, D::kNone},
+    {CKA_PRIME, kNeedCreate | kNotGenerate, D::kNone},
+    {CKA_BASE, kNeedCreate | kNotGenerate, D::kNone},
+    {CKA_PRIME_BITS, kNotCreate | kNeedGenerate, D::kNone},
+};
+constexpr Rule kDsaDomain[] = {
+    {CKA_SUBPRIME, kNeedCreate | kNotGenerate, D::kNone},
+    {CKA_SUB_PRIME_BITS, kNotCreate, D::kNone},
 };
 
 void set_default(const Rule& rule, Attributes& object) {
@@ -186,8 +237,27 @@ struct SchemaTable {
   const Schema ec_public{CKO_PUBLIC_KEY, CKK_EC, {kStorage, kPublicByDefault, kKey, kKeyOfPair, kPublicKey, kEcPublic}};
   const Schema ec_private{
       CKO_PRIVATE_KEY, CKK_EC, {kStorage, kPrivateByDefault, kKey, kKeyOfPair, kPrivateKey, kEcPrivate}};
+  const Schema edwards_public{
+      CKO_PUBLIC_KEY, CKK_EC_EDWARDS, {kStorage, kPublicByDefault, kKey, kKeyOfPair, kPublicKey, kEcPublic}};
+  const Schema edwards_private{
+      CKO_PRIVATE_KEY, CKK_EC_EDWARDS, {kStorage, kPrivateByDefault, kKey, kKeyOfPair, kPrivateKey, kEcPrivate}};
+  const Schema montgomery_public{
+      CKO_PUBLIC_KEY, CKK_EC_MONTGOMERY, {kStorage, kPublicByDefault, kKey, kKeyOfPair, kPublicKey, kEcPublic}};
+  const Schema montgomery_private{
+      CKO_PRIVATE_KEY, CKK_EC_MONTGOMERY, {kStorage, kPrivateByDefault, kKey, kKeyOfPair, kPrivateKey, kEcPrivate}};
+  const Schema dsa_public{
+      CKO_PUBLIC_KEY, CKK_DSA, {kStorage, kPublicByDefault, kKey, kKeyOfPair, kPublicKey, kDsaPublic}};
+  const Schema dsa_private{
+      CKO_PRIVATE_KEY, CKK_DSA, {kStorage, kPrivateByDefault, kKey, kKeyOfPair, kPrivateKey, kDsaPrivate}};
+  const Schema dh_public{CKO_PUBLIC_KEY, CKK_DH, {kStorage, kPublicByDefault, kKey, kKeyOfPair, kPublicKey, kDhPublic}};
+  const Schema dh_private{
+      CKO_PRIVATE_KEY, CKK_DH, {kStorage, kPrivateByDefault, kKey, kKeyOfPair, kPrivateKey, kDhPrivate}};
+  const Schema dsa_domain{CKO_DOMAIN_PARAMETERS, CKK_DSA, {kStorage, kPublicByDefault, kDomain, kDsaDomain}};
+  const Schema dh_domain{CKO_DOMAIN_PARAMETERS, CKK_DH, {kStorage, kPublicByDefault, kDomain}};
   const Schema counter{CKO_HW_FEATURE, CKH_MONOTONIC_COUNTER, {kMonotonicCounter}};
-  const Schema* all[7] = {&data, &counter, &certificate, &rsa_public, &rsa_private, &ec_public, &ec_private};
+  const Schema* all[17] = {&data,       &counter,           &certificate,        &rsa_public, &rsa_private, &ec_public,
+                           &ec_private, &edwards_public,    &edwards_private,    &dsa_public, &dsa_private, &dh_public,
+                           &dh_private, &montgomery_public, &montgomery_private, &dsa_domain, &dh_domain};
 
   // All secret keys have the same rules; their types differ in the values they take.
   std::vector<Schema> secret_keys;
@@ -234,6 +304,7 @@ CK_ATTRIBUTE_TYPE kind_attribute(CK_OBJECT_CLASS object_class) {
     case CKO_PUBLIC_KEY:
     case CKO_PRIVATE_KEY:
     case CKO_SECRET_KEY:
+    case CKO_DOMAIN_PARAMETERS:
       return CKA_KEY_TYPE;
     case CKO_HW_FEATURE:
       return CKA_HW_FEATURE_TYPE;
@@ -271,7 +342,7 @@ const Schema* Schema::find(const Attributes& object) {
 }
 
 Draft make_draft(const Schema& schema, Making making, const Template& object, bool so) {
-  const uint32_t need = making == Making::kCreate ? kNeedCreate : kNeedGenerate;
+  const uint32_t need = making == Making::kCreate ? +kNeedCreate : making == Making::kGenerate ? +kNeedGenerate : 0u;
   const uint32_t must_not = making == Making::kCreate ? kNotCreate : kNotGenerate;
   Draft draft;
   for (const Template::Row& row : object) {

@@ -57,7 +57,9 @@ class Schema {
   std::vector<Rule> rules_;
 };
 
-enum class Making { kCreate, kGenerate };
+/// kMake: C_UnwrapKey and C_DeriveKey, where the token sets what it sets when it generates, and nothing of that kind is
+/// missing.
+enum class Making { kCreate, kGenerate, kMake };
 
 struct Draft {
   Attributes shown;

@@ -14,6 +14,7 @@ constexpr SecretKeyType hmac_key(CK_KEY_TYPE type) { return {type, 1, kMostSecre
 
 constexpr SecretKeyType kTypes[] = {
     {CKK_GENERIC_SECRET, 1, kMostSecret, 1, false, true},
+    {CKK_HKDF, 1, kMostSecret, 1, false, false},
     {CKK_AES, 16, 32, 8, true, true},
     {CKK_AES_XTS, 32, 64, 32, true, false},
     {CKK_CHACHA20, 32, 32, 1, true, false},
@@ -58,7 +59,9 @@ void default_use(Attributes& object, CK_ATTRIBUTE_TYPE use, bool able) {
   if (!object.has(use)) object.set_flag(use, able);
 }
 
-void finish(Draft& draft, const SecretKeyType& type, bool local, CK_ULONG mechanism) {
+bool derives(CK_KEY_TYPE type) { return type == CKK_GENERIC_SECRET || type == CKK_HKDF; }
+
+void finish(Draft& draft, const SecretKeyType& type, const Origin& origin) {
   Attributes& shown = draft.shown;
   refuse_if(shown.flag(CKA_VTPM_RESIDENT), CKR_TEMPLATE_INCONSISTENT, "secret keys do not live in the TPM");
   const ByteView value = draft.secret.get(CKA_VALUE);
@@ -67,17 +70,17 @@ void finish(Draft& draft, const SecretKeyType& type, bool local, CK_ULONG mechan
   default_use(shown, CKA_DECRYPT, type.encrypts);
   default_use(shown, CKA_SIGN, type.signs);
   default_use(shown, CKA_VERIFY, type.signs);
-  default_use(shown, CKA_DERIVE, type.type == CKK_GENERIC_SECRET);
+  default_use(shown, CKA_DERIVE, derives(type.type));
   shown.set_number(CKA_VALUE_LEN, value.size());
   // An empty value in the template means: no check value for this key.
   const Bytes check = check_value(type.type, value);
   const ByteView given = shown.get(CKA_CHECK_VALUE);
   refuse_if(!given.empty() && !equal(given, check), CKR_ATTRIBUTE_VALUE_INVALID, "CKA_CHECK_VALUE is of another key");
   if (!shown.has(CKA_CHECK_VALUE)) shown.set(CKA_CHECK_VALUE, check);
-  shown.set_flag(CKA_LOCAL, local);
-  shown.set_number(CKA_KEY_GEN_MECHANISM, local ? mechanism : CK_UNAVAILABLE_INFORMATION);
-  shown.set_flag(CKA_ALWAYS_SENSITIVE, local && shown.flag(CKA_SENSITIVE));
-  shown.set_flag(CKA_NEVER_EXTRACTABLE, local && !shown.flag(CKA_EXTRACTABLE));
+  shown.set_flag(CKA_LOCAL, origin.local);
+  shown.set_number(CKA_KEY_GEN_MECHANISM, origin.local ? origin.mechanism : CK_UNAVAILABLE_INFORMATION);
+  shown.set_flag(CKA_ALWAYS_SENSITIVE, origin.kept_secret && shown.flag(CKA_SENSITIVE));
+  shown.set_flag(CKA_NEVER_EXTRACTABLE, origin.kept_inside && !shown.flag(CKA_EXTRACTABLE));
 }
 
 /// The two keys of XTS must differ (IEEE 1619-2018, 5.1; FIPS 140-3 IG C.I).
@@ -103,7 +106,7 @@ void import_secret_key(Draft& draft) {
   refuse_if(!type.takes(value.size()), CKR_ATTRIBUTE_VALUE_INVALID, "CKA_VALUE has a wrong length for this key type");
   refuse_if(type.type == CKK_AES_XTS && has_equal_halves(value), CKR_ATTRIBUTE_VALUE_INVALID,
             "the two halves of an XTS key must differ");
-  finish(draft, type, /*local=*/false, 0);
+  finish(draft, type, {});
 }
 
 Draft generate_secret_key(const Mechanism& mechanism, const Template& object, bool so) {
@@ -120,8 +123,42 @@ Draft generate_secret_key(const Mechanism& mechanism, const Template& object, bo
   do crypto::random_fill(value.span());
   while (type.type == CKK_AES_XTS && has_equal_halves(value));
   draft.secret.set(CKA_VALUE, value);
-  finish(draft, type, /*local=*/true, mechanism.type);
+  finish(draft, type, {true, mechanism.type, true, true});
   return draft;
+}
+
+SecretKeyPlan::SecretKeyPlan(const Template& object, Making making, bool so, CK_KEY_TYPE type_if_absent) {
+  refuse_if(object.number(CKA_CLASS).value_or(CKO_SECRET_KEY) != CKO_SECRET_KEY, CKR_TEMPLATE_INCONSISTENT,
+            "what comes of this is a secret key");
+  const CK_KEY_TYPE type = object.number(CKA_KEY_TYPE).value_or(type_if_absent);
+  draft_ = make_draft(Schema::of(CKO_SECRET_KEY, type), making, object, so);
+  draft_.shown.set_number(CKA_CLASS, CKO_SECRET_KEY);
+  draft_.shown.set_number(CKA_KEY_TYPE, type);
+  type_ = &type_of(draft_.shown);
+  refuse_if(draft_.shown.flag(CKA_VTPM_RESIDENT), CKR_TEMPLATE_INCONSISTENT, "secret keys do not live in the TPM");
+  const std::optional<size_t> octets = this->octets();
+  refuse_if(octets && !takes(*octets), CKR_TEMPLATE_INCONSISTENT, "CKA_VALUE_LEN is not a length of this key type");
+}
+
+std::optional<size_t> SecretKeyPlan::octets() const {
+  if (auto given = draft_.shown.number(CKA_VALUE_LEN)) return *given;
+  if (type_->least == type_->most) return type_->least;
+  return std::nullopt;
+}
+
+size_t SecretKeyPlan::octets_or(size_t natural) const {
+  if (auto wanted = octets()) return *wanted;
+  refuse_if(!takes(natural), CKR_TEMPLATE_INCOMPLETE, "CKA_VALUE_LEN is missing");
+  return natural;
+}
+
+Draft SecretKeyPlan::make(ByteView value, const Origin& origin) && {
+  refuse_if(!takes(value.size()), CKR_ATTRIBUTE_VALUE_INVALID, "the value has a wrong length for this key type");
+  refuse_if(type_->type == CKK_AES_XTS && has_equal_halves(value), CKR_ATTRIBUTE_VALUE_INVALID,
+            "the two halves of an XTS key must differ");
+  draft_.secret.set(CKA_VALUE, value);
+  finish(draft_, *type_, origin);
+  return std::move(draft_);
 }
 
 }  // namespace vtpm::pkcs11

@@ -26,4 +26,38 @@ void import_secret_key(Draft& draft);
 /// CKA_VALUE_LEN where the type has more than one length.
 Draft generate_secret_key(const Mechanism& mechanism, const Template& object, bool so);
 
+/// Where a key's value came from, as far as its attributes tell.
+struct Origin {
+  bool local = false;                             // made by the token's own C_GenerateKey
+  CK_ULONG mechanism = 0;                         // that made it, when local
+  bool kept_secret = false, kept_inside = false;  // so far: always sensitive, never extractable
+};
+
+/// A secret key to be, whose octets are still to be unwrapped or derived: its template, checked before there are any,
+/// so that no error of the template says anything about them.
+class SecretKeyPlan {
+ public:
+  /// CKA_KEY_TYPE is `type_if_absent` unless the template has one. Throws Refusal with the template's error;
+  /// CKR_TEMPLATE_INCONSISTENT for another class.
+  SecretKeyPlan(const Template& object, Making making, bool so, CK_KEY_TYPE type_if_absent);
+
+  /// What the template decides, before the value adds to it.
+  Attributes& shown() { return draft_.shown; }
+  bool is_token() const { return draft_.is_token(); }
+  bool is_private() const { return draft_.is_private(); }
+  /// How long the value must be: CKA_VALUE_LEN, or the one length of the type.
+  std::optional<size_t> octets() const;
+  bool takes(size_t octets) const { return type_->takes(octets); }
+  /// The length to derive: what the template says, else `natural` where the type takes it. Throws
+  /// CKR_TEMPLATE_INCOMPLETE, CKR_TEMPLATE_INCONSISTENT.
+  size_t octets_or(size_t natural) const;
+
+  /// The key. Throws CKR_ATTRIBUTE_VALUE_INVALID for a value that the type does not take.
+  Draft make(ByteView value, const Origin& origin) &&;
+
+ private:
+  Draft draft_;
+  const SecretKeyType* type_;
+};
+
 }  // namespace vtpm::pkcs11

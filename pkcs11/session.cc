@@ -1,15 +1,49 @@
 #include "pkcs11/session.h"
 
 #include "pkcs11/crypt.h"
+#include "pkcs11/message_crypt.h"
 #include "pkcs11/refusal.h"
+#include "pkcs11/signature.h"
 #include "pkcs11/signer.h"
 
 namespace vtpm::pkcs11 {
+namespace {
+
+template <auto kSlot>
+void end(Session& session) {
+  (session.*kSlot).reset();
+}
+
+/// Every kind of operation that a session can have running, by the flag that names it.
+struct Kind {
+  CK_FLAGS flag;
+  void (*end)(Session&);
+};
+constexpr Kind kKinds[] = {
+    {CKF_FIND_OBJECTS, end<&Session::find>},
+    {CKF_ENCRYPT, end<&Session::encrypt>},
+    {CKF_DECRYPT, end<&Session::decrypt>},
+    {CKF_DIGEST, end<&Session::digest>},
+    {CKF_SIGN, end<&Session::sign>},
+    {CKF_VERIFY, end<&Session::verify>},
+    {CKF_MESSAGE_ENCRYPT, end<&Session::message_encrypt>},
+    {CKF_MESSAGE_DECRYPT, end<&Session::message_decrypt>},
+    {CKF_MESSAGE_SIGN, end<&Session::message_sign>},
+    {CKF_MESSAGE_VERIFY, end<&Session::message_verify>},
+};
+
+}  // namespace
 
 Session::Session(CK_SESSION_HANDLE number, std::shared_ptr<Token> of, CK_SLOT_ID in, bool writes)
     : handle(number), token(std::move(of)), slot(in), read_write(writes) {}
 
 Session::~Session() = default;
+
+void Session::cancel(CK_FLAGS kinds) {
+  for (const Kind& kind : kKinds) {
+    if (kinds & kind.flag) kind.end(*this);
+  }
+}
 
 CK_STATE Session::state() const {
   switch (token->who()) {
@@ -32,8 +66,9 @@ void Session::require_write(bool token_object, bool private_object) const {
 }
 
 void Session::require_login(const KeyUse& use) const {
+  if (use.needs_login) token->refresh_login();
   refuse_if(use.needs_login && use.login != token->login_number(), CKR_USER_NOT_LOGGED_IN,
-            "the user has logged out since the operation was started");
+            "the user has logged out, or the store was re-keyed, since the operation was started");
   refuse_if(use.needs_authentication, CKR_USER_NOT_LOGGED_IN,
             "the key asks for the PIN at each use (C_Login with CKU_CONTEXT_SPECIFIC)");
 }

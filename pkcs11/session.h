@@ -15,9 +15,12 @@
 
 namespace vtpm::pkcs11 {
 
-class Crypt;     // crypt.h
-class Signer;    // signer.h
-class Verifier;  // signer.h
+class Crypt;            // crypt.h
+class MessageCrypt;     // message_crypt.h
+struct Mechanism;       // mechanism.h
+class SignatureScheme;  // signature.h
+class Signer;           // signer.h
+class Verifier;         // signer.h
 
 /// What an operation needs to remember about the login it was started under.
 struct KeyUse {
@@ -36,6 +39,11 @@ struct VerifyOperation {
   KeyUse use;
   bool multi_part = false;
 };
+struct RecoverOperation {
+  std::unique_ptr<SignatureScheme> scheme;
+  KeyUse use;
+  std::shared_ptr<crypto::PrivateKey> key;  // signing only
+};
 struct DigestOperation {
   crypto::Digest digest;
   bool multi_part = false;
@@ -45,6 +53,23 @@ struct CryptOperation {
   KeyUse use;
   bool multi_part = false;
   std::optional<SecretBytes> result;  // made already, waiting for a buffer that is large enough
+};
+/// The message-based functions: any number of messages between C_Message…Init and C_Message…Final.
+struct MessageCryptOperation {
+  const Mechanism* row;
+  std::unique_ptr<MessageCrypt> crypt;
+  KeyUse use;
+};
+struct MessageSignOperation {
+  std::unique_ptr<Signer> fresh;    // what every message begins with
+  std::unique_ptr<Signer> running;  // the message in parts
+  KeyUse use;
+  bool asks_each_time;  // CKA_ALWAYS_AUTHENTICATE
+};
+struct MessageVerifyOperation {
+  std::unique_ptr<Verifier> fresh, running;
+  KeyUse use;
+  bool asks_each_time;
 };
 struct FindOperation {
   std::deque<CK_OBJECT_HANDLE> found;
@@ -64,10 +89,18 @@ class Session {
   bool closed = false;
   std::optional<SignOperation> sign;
   std::optional<VerifyOperation> verify;
+  std::optional<RecoverOperation> sign_recover, verify_recover;
   std::optional<DigestOperation> digest;
   std::optional<CryptOperation> encrypt;
   std::optional<CryptOperation> decrypt;
+  std::optional<MessageCryptOperation> message_encrypt;
+  std::optional<MessageCryptOperation> message_decrypt;
+  std::optional<MessageSignOperation> message_sign;
+  std::optional<MessageVerifyOperation> message_verify;
   std::optional<FindOperation> find;
+
+  /// Ends the operations that the flags of CK_MECHANISM_INFO name (C_SessionCancel); others are left alone.
+  void cancel(CK_FLAGS kinds);
 
   CK_STATE state() const;
   /// May this session create, change or destroy such an object? Throws Refusal: CKR_SESSION_READ_ONLY,

@@ -10,6 +10,19 @@ using crypto::PublicKey;
 // More than any digest; a longer input to raw ECDSA is a mistake of the caller, who meant a hashing mechanism.
 constexpr size_t kMostRawEcdsa = 1024;
 
+// EdDSA needs the whole message twice, so it is kept to the end.
+constexpr size_t kMostEddsa = size_t{64} << 20;
+
+/// 3.0, 2.3.14: no parameter is Ed25519, or Ed448 without a context. OpenSSL 3.0 has neither contexts nor prehashing,
+/// and they can not be built on top of it.
+void check_eddsa_parameter(const CK_MECHANISM& mechanism, const PublicKey& key) {
+  if (mechanism.ulParameterLen == 0) return;
+  const auto given = mechanism_parameter<CK_EDDSA_PARAMS>(mechanism);
+  // For Ed25519 a parameter means Ed25519ctx, even with an empty context.
+  refuse_if(given.phFlag != CK_FALSE || given.ulContextDataLen != 0 || key.curve() != crypto::Curve::kEd448,
+            CKR_MECHANISM_PARAM_INVALID, "EdDSA is offered without prehashing and without a context");
+}
+
 crypto::PssParameters pss_parameters(const Mechanism& row, const CK_MECHANISM& mechanism, const PublicKey& key) {
   auto given = mechanism_parameter<CK_RSA_PKCS_PSS_PARAMS>(mechanism);
   auto hash = hash_of_mechanism(given.hashAlg);
@@ -32,13 +45,17 @@ SignatureScheme::SignatureScheme(const Mechanism& row, const CK_MECHANISM& mecha
             "the key's size is outside the mechanism's range");
   if (row.family == Family::kRsaPss) {
     pss_ = pss_parameters(row, mechanism, key);
+  } else if (row.family == Family::kEddsa) {
+    check_eddsa_parameter(mechanism, key);
   } else {
     require_no_parameter(mechanism);
   }
 }
 
 size_t SignatureScheme::signature_octets() const {
-  return public_.type() == crypto::KeyType::kRsa ? public_.modulus().size() : 2 * crypto::curve_octets(public_.curve());
+  if (public_.type() == crypto::KeyType::kRsa) return public_.modulus().size();
+  if (public_.type() == crypto::KeyType::kDsa) return 2 * public_.domain().subprime.size();
+  return 2 * crypto::curve_octets(public_.curve());
 }
 
 size_t SignatureScheme::most_input() const {
@@ -49,6 +66,8 @@ size_t SignatureScheme::most_input() const {
       return signature_octets();
     case Family::kRsaPss:
       return crypto::hash_octets(pss_.hash);
+    case Family::kEddsa:
+      return kMostEddsa;
     default:
       return kMostRawEcdsa;
   }
@@ -85,11 +104,15 @@ Bytes SignatureScheme::sign(crypto::PrivateKey& key, ByteView input) const {
       throw;
     }
   }
+  if (row_->family == Family::kEddsa) return key.eddsa_sign(input);
+  if (row_->family == Family::kDsa) return key.dsa_sign(input);
   return to_bytes(key.rsa_private(encode(input)));
 }
 
 bool SignatureScheme::verify(ByteView input, ByteView signature) const {
   if (row_->family == Family::kEcdsa) return public_.ecdsa_verify(input, signature);
+  if (row_->family == Family::kEddsa) return public_.eddsa_verify(input, signature);
+  if (row_->family == Family::kDsa) return public_.dsa_verify(input, signature);
   if (row_->family == Family::kRsaPss && input.size() != crypto::hash_octets(pss_.hash)) {
     refuse(CKR_DATA_LEN_RANGE, "PSS: the data is not a digest of the hash named in the parameter");
   }
@@ -97,6 +120,12 @@ bool SignatureScheme::verify(ByteView input, ByteView signature) const {
   if (!block) return false;
   if (row_->family == Family::kRsaPss) return crypto::pss_verify(input, *block, public_.bits(), pss_);
   return equal(*block, encode(input));
+}
+
+std::optional<Bytes> SignatureScheme::recover(ByteView signature) const {
+  std::optional<Bytes> block = public_.rsa_public(signature);
+  if (block && row_->family == Family::kRsaPkcs) return crypto::pkcs1_sign_decode(*block);
+  return block;
 }
 
 SignatureInput::SignatureInput(const SignatureScheme& scheme) : limit_(scheme.most_input()) {

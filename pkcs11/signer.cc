@@ -1,5 +1,6 @@
 #include "pkcs11/signer.h"
 
+#include "crypto/tls_prf.h"
 #include "pkcs11/refusal.h"
 #include "pkcs11/signature.h"
 
@@ -12,6 +13,7 @@ class KeySigner : public Signer {
  public:
   KeySigner(SignatureScheme scheme, std::shared_ptr<crypto::PrivateKey> key)
       : scheme_(std::move(scheme)), input_(scheme_), key_(std::move(key)) {}
+  std::unique_ptr<Signer> clone() const override { return std::make_unique<KeySigner>(*this); }
   size_t octets() const override { return scheme_.signature_octets(); }
   void update(ByteView part) override { input_.update(part); }
   Bytes finish() override { return scheme_.sign(*key_, input_.finish()); }
@@ -25,6 +27,7 @@ class KeySigner : public Signer {
 class KeyVerifier : public Verifier {
  public:
   explicit KeyVerifier(SignatureScheme scheme) : scheme_(std::move(scheme)), input_(scheme_) {}
+  std::unique_ptr<Verifier> clone() const override { return std::make_unique<KeyVerifier>(*this); }
   size_t octets() const override { return scheme_.signature_octets(); }
   void update(ByteView part) override { input_.update(part); }
   bool finish(ByteView signature) override { return scheme_.verify(input_.finish(), signature); }
@@ -51,6 +54,7 @@ struct ShownMac {
 class MacSigner : public Signer {
  public:
   explicit MacSigner(ShownMac mac) : mac_(std::move(mac)) {}
+  std::unique_ptr<Signer> clone() const override { return std::make_unique<MacSigner>(*this); }
   size_t octets() const override { return mac_.octets; }
   void update(ByteView part) override { mac_.mac.update(part); }
   Bytes finish() override { return mac_.finish(); }
@@ -62,6 +66,7 @@ class MacSigner : public Signer {
 class MacVerifier : public Verifier {
  public:
   explicit MacVerifier(ShownMac mac) : mac_(std::move(mac)) {}
+  std::unique_ptr<Verifier> clone() const override { return std::make_unique<MacVerifier>(*this); }
   size_t octets() const override { return mac_.octets; }
   void update(ByteView part) override { mac_.mac.update(part); }
   bool finish(ByteView signature) override { return constant_time_equal(mac_.finish(), signature); }
@@ -69,6 +74,63 @@ class MacVerifier : public Verifier {
  private:
   ShownMac mac_;
 };
+
+// --- TLS 1.2: verify_data of a Finished message (RFC 5246, 7.4.9) ---
+
+struct TlsMac {
+  crypto::Hash hash;
+  std::string_view label;
+  size_t octets;
+  std::shared_ptr<const SecretBytes> master;
+  Bytes handshake_hash;
+
+  void update(ByteView part) {
+    refuse_if(part.size() > kMost - handshake_hash.size(), CKR_DATA_LEN_RANGE, "this is no hash of a handshake");
+    append(handshake_hash, part);
+  }
+  Bytes finish() { return to_bytes(crypto::tls12_prf(hash, *master, label, handshake_hash, octets)); }
+
+ private:
+  static constexpr size_t kMost = 1024;
+};
+
+class TlsMacSigner : public Signer {
+ public:
+  explicit TlsMacSigner(TlsMac mac) : mac_(std::move(mac)) {}
+  std::unique_ptr<Signer> clone() const override { return std::make_unique<TlsMacSigner>(*this); }
+  size_t octets() const override { return mac_.octets; }
+  void update(ByteView part) override { mac_.update(part); }
+  Bytes finish() override { return mac_.finish(); }
+
+ private:
+  TlsMac mac_;
+};
+
+class TlsMacVerifier : public Verifier {
+ public:
+  explicit TlsMacVerifier(TlsMac mac) : mac_(std::move(mac)) {}
+  std::unique_ptr<Verifier> clone() const override { return std::make_unique<TlsMacVerifier>(*this); }
+  size_t octets() const override { return mac_.octets; }
+  void update(ByteView part) override { mac_.update(part); }
+  bool finish(ByteView signature) override { return constant_time_equal(mac_.finish(), signature); }
+
+ private:
+  TlsMac mac_;
+};
+
+TlsMac make_tls_mac(const Session& session, const CK_MECHANISM& mechanism, const Object& key) {
+  constexpr CK_ULONG kServer = 1, kClient = 2, kLeast = 12, kMost = 64;
+  const auto given = mechanism_parameter<CK_TLS_MAC_PARAMS>(mechanism);
+  const std::optional<crypto::Hash> hash = hash_of_mechanism(given.prfHashMechanism);
+  refuse_if(!hash || (given.ulServerOrClient != kServer && given.ulServerOrClient != kClient) ||
+                given.ulMacLength < kLeast || given.ulMacLength > kMost,
+            CKR_MECHANISM_PARAM_INVALID, "TLS 1.2: an unknown hash or side, or not 12 to 64 octets");
+  return {*hash,
+          given.ulServerOrClient == kServer ? "server finished" : "client finished",
+          given.ulMacLength,
+          std::make_shared<const SecretBytes>(session.token->secret_of(key).get(CKA_VALUE)),
+          {}};
+}
 
 /// How many octets of the code the parameter asks for; 0 for all. GMAC: `iv` from the parameter too.
 size_t mac_parameter(const Mechanism& row, const CK_MECHANISM& mechanism, Bytes& iv) {
@@ -112,6 +174,7 @@ ShownMac make_mac(const Session& session, const Mechanism& row, const CK_MECHANI
 
 std::unique_ptr<Signer> make_signer(const Session& session, const Mechanism& row, const CK_MECHANISM& mechanism,
                                     const Object& key) {
+  if (row.family == Family::kTlsMac) return std::make_unique<TlsMacSigner>(make_tls_mac(session, mechanism, key));
   if (row.works_with_secret_keys()) return std::make_unique<MacSigner>(make_mac(session, row, mechanism, key));
   return std::make_unique<KeySigner>(SignatureScheme(row, mechanism, *public_key_of(key)),
                                      session.token->private_key(key));
@@ -119,6 +182,7 @@ std::unique_ptr<Signer> make_signer(const Session& session, const Mechanism& row
 
 std::unique_ptr<Verifier> make_verifier(const Session& session, const Mechanism& row, const CK_MECHANISM& mechanism,
                                         const Object& key) {
+  if (row.family == Family::kTlsMac) return std::make_unique<TlsMacVerifier>(make_tls_mac(session, mechanism, key));
   if (row.works_with_secret_keys()) return std::make_unique<MacVerifier>(make_mac(session, row, mechanism, key));
   return std::make_unique<KeyVerifier>(SignatureScheme(row, mechanism, *public_key_of(key)));
 }

@@ -11,6 +11,8 @@ namespace vtpm::pkcs11 {
 class Signer {
  public:
   virtual ~Signer() = default;
+  /// The same, as far as it has come.
+  virtual std::unique_ptr<Signer> clone() const = 0;
   /// Of the signature, exactly.
   virtual size_t octets() const = 0;
   /// Throws Refusal CKR_DATA_LEN_RANGE beyond what the mechanism takes.
@@ -22,6 +24,7 @@ class Signer {
 class Verifier {
  public:
   virtual ~Verifier() = default;
+  virtual std::unique_ptr<Verifier> clone() const = 0;
   virtual size_t octets() const = 0;
   virtual void update(ByteView part) = 0;
   /// `signature` has `octets()`. Throws as Signer::finish.

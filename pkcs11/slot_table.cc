@@ -194,9 +194,14 @@ void SlotTable::initialise(CK_SLOT_ID id, ByteView so_pin, const std::string& la
     Slot& slot = slot_locked(id);
     if (slot.problem) throw *slot.problem;
     refuse_if(has_sessions(*slot.token), CKR_SESSION_EXISTS, "the token has open sessions");
-    slot.token->check_so_pin(so_pin);
+    SecretBytes predecessor;
+    if (config_.keep_identity) {
+      predecessor = slot.token->surrender(so_pin);
+    } else {
+      slot.token->check_so_pin(so_pin);
+    }
     const Token::Identity now = slot.token->identity();
-    Token::initialise(slot.path, config_, {label, now.serial, now.slot}, so_pin, /*replace=*/true);
+    Token::initialise(slot.path, config_, {label, now.serial, now.slot}, so_pin, /*replace=*/true, predecessor);
   }
   rescan_locked();
 }

@@ -4,10 +4,12 @@
 #include <atomic>
 #include <set>
 
+#include "pkcs11/endorser.h"
 #include "pkcs11/refusal.h"
 #include "pkcs11/token_records.h"
 #include "pkcs11/tpm_object.h"
 #include "tpm/commands.h"
+#include "tpm/identity.h"
 
 namespace vtpm::pkcs11 {
 namespace {
@@ -57,15 +59,20 @@ class Token::State : public tpm::StateSource {
 // --- making and opening ---
 
 void Token::initialise(const std::string& path, const Config& config, const Identity& identity, ByteView so_pin,
-                       bool replace) {
+                       bool replace, ByteView predecessor) {
   require_pin_length(so_pin);
   store::CreateOptions options;
   options.kdf = config.kdf;
   options.replace = replace;
   options.attempt_limits = {{Role::kUser, config.user_limit}, {Role::kSo, config.so_limit}};
   std::vector<Attributes> tpm_objects;
+  const Endorser endorse(config);  // reads the authority's files before anything is made
+  const auto furnish = [&](tpm::Commands& commands) {
+    if (predecessor.empty() || !tpm::renew_owner(commands)) endorse(commands);
+    tpm_objects = public_tpm_objects(commands);
+  };
   const SecretBytes state =
-      tpm::Engine::manufacture([&](tpm::Commands& commands) { tpm_objects = public_tpm_objects(commands); });
+      predecessor.empty() ? tpm::Engine::manufacture(furnish) : tpm::Engine::visit(predecessor, furnish);
   store::Vault::create(path, options, {{Role::kSo, so_pin}}, [&](store::Transaction& transaction) {
     transaction.put(kTokenInfo, kTokenInfoType, Protection::kClear, encode_attributes(info_record(identity)));
     transaction.put(kPermanentState, kPermanentStateType, Protection::kSealed, state);
@@ -113,6 +120,12 @@ void Token::refresh() {
   refresh_locked();
 }
 
+void Token::refresh_login() {
+  if (who_ == Who::kNobody || removed_) return;
+  std::lock_guard lock(mutex_);
+  catch_up_locked();
+}
+
 void Token::refresh_locked() {
   // What the TPM says and what the records say belong together only when nothing was committed in between.
   constexpr int kTries = 8;
@@ -148,6 +161,7 @@ void Token::catch_up_locked() {
     removed_ = true;
     refuse(CKR_DEVICE_REMOVED, error.sentence());
   }
+  if (who_ != Who::kNobody && !vault_->unlocked()) expel_locked();
   if (vault_->cursor() == cursor_) return;
   const uint64_t seen = vault_->cursor();
   for (const store::EntryInfo& entry : vault_->changes(cursor_)) {
@@ -159,6 +173,15 @@ void Token::catch_up_locked() {
     }
   }
   cursor_ = seen;
+}
+
+// The store was re-keyed by somebody else: what was opened here opens nothing any longer.
+void Token::expel_locked() {
+  log_line(LogLevel::kWarning, path() + ": the store was re-keyed, so its users here are logged out");
+  who_ = Who::kNobody;
+  ++login_number_;
+  drop_private_locked();
+  if (auto engine = std::move(engine_)) engine->forget();
 }
 
 void Token::update_tpm_objects_locked(std::vector<Attributes> found) {
@@ -285,6 +308,16 @@ void Token::authenticate(ByteView pin) {
 void Token::check_so_pin(ByteView pin) {
   std::lock_guard login(login_mutex_);
   check_result(vault_->verify(Role::kSo, pin), Role::kSo);
+}
+
+SecretBytes Token::surrender(ByteView so_pin) {
+  std::lock_guard login(login_mutex_);
+  check_result(vault_->unlock(Role::kSo, so_pin), Role::kSo);
+  struct Locked {
+    store::Vault& vault;
+    ~Locked() { vault.lock(); }
+  } locked{*vault_};
+  return state_->load().permanent;
 }
 
 void Token::logout() {

@@ -36,9 +36,10 @@ class Token {
     std::string serial;
     CK_SLOT_ID slot = 0;
   };
-  /// Creates the store (or replaces it), with a new TPM inside. Throws Error.
+  /// Creates the store (or replaces it), with a new TPM inside, or with the one whose state `predecessor` is, cleared
+  /// for a new owner (tpm/identity.h). Throws Error.
   static void initialise(const std::string& path, const Config& config, const Identity& identity, ByteView so_pin,
-                         bool replace);
+                         bool replace, ByteView predecessor = {});
   /// Throws Error: kNotAStore, kCorrupt, kTooNew, kIo …
   static std::shared_ptr<Token> open(const std::string& path, const Config& config);
   ~Token();
@@ -56,6 +57,8 @@ class Token {
 
   // --- login ---
   Who who() const { return who_; }
+  /// Notices that a re-key by somebody else has logged everybody out. One comparison when nothing changed.
+  void refresh_login();
   /// Rises at every login and logout.
   uint64_t login_number() const { return login_number_; }
   bool user_pin_set() { return vault_->has_slot(store::Role::kUser); }
@@ -65,6 +68,8 @@ class Token {
   void login(Who who, ByteView pin);
   void authenticate(ByteView pin);  // CKU_CONTEXT_SPECIFIC: checks the PIN of whoever is logged in
   void check_so_pin(ByteView pin);  // C_InitToken
+  /// The same, and the TPM's state for `initialise` to keep its identity from.
+  SecretBytes surrender(ByteView so_pin);
   void logout();
   void init_user_pin(ByteView pin);
   void change_pin(store::Role role, ByteView old_pin, ByteView new_pin);
@@ -83,6 +88,10 @@ class Token {
   /// The sealed part of an object. Throws Error kLocked without login.
   SecretAttributes secret_of(const Object& object);
   std::shared_ptr<crypto::PrivateKey> private_key(const Object& object);
+  /// The wrapped key of a private key object that lives in the TPM. Throws Error kUnsupported for another.
+  tpm::KeyBlob key_blob(const Object& object);
+  /// What the TPM certifies about such a key, with an empty nonce; kept with the key.
+  std::shared_ptr<const tpm::KeyEvidence> evidence_of(const Object& object);
   /// The value of an NV-backed object, from the TPM.
   SecretBytes nv_value(const Object& object);
   /// TPMA_NV of an NV-backed object.
@@ -113,6 +122,7 @@ class Token {
   void read_identity();
   void refresh_locked();
   void catch_up_locked();
+  void expel_locked();
   void update_tpm_objects_locked(std::vector<Attributes> found);
   void put_public_tpm_objects(store::Transaction& transaction, const std::vector<Attributes>& objects);
   void load_locked(const store::EntryInfo& entry);

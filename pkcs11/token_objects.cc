@@ -250,6 +250,18 @@ std::shared_ptr<crypto::PrivateKey> Token::private_key(const Object& object) {
   return object.keys->private_key([&] { return open_private_key(object, secret_of(object), engine()); });
 }
 
+tpm::KeyBlob Token::key_blob(const Object& object) {
+  if (!object.shown.flag(CKA_VTPM_RESIDENT) || object.tpm_handle() != 0)
+    throw Error(ErrorCode::kUnsupported, "the key is not one that the token keeps in its TPM (CKA_VTPM_RESIDENT)");
+  return blob_of(secret_of(object));
+}
+
+std::shared_ptr<const tpm::KeyEvidence> Token::evidence_of(const Object& object) {
+  const std::shared_ptr<tpm::Engine> tpm = engine();
+  refuse_if(!tpm, CKR_USER_NOT_LOGGED_IN, "the TPM is open after login only");
+  return object.keys->evidence([&] { return tpm::attest_key(*tpm, key_blob(object), {}); });
+}
+
 SecretBytes Token::nv_value(const Object& object) {
   std::shared_ptr<tpm::Engine> tpm = engine();
   refuse_if(!tpm, CKR_USER_NOT_LOGGED_IN, "the TPM is open after login only");

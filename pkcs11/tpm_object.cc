@@ -20,6 +20,9 @@ namespace {
 constexpr uint32_t kTcgFirst = 0x01C00000, kTcgLast = 0x01C0FFFF;
 constexpr uint32_t kOwnerFirst = 0x01800000, kOwnerLast = 0x01BFFFFF;
 
+// Certificates of identity and attestation keys.
+constexpr uint32_t kIdentityFirst = 0x01C90000, kIdentityLast = 0x01C9FFFF;
+
 bool between(uint32_t value, uint32_t first, uint32_t last) { return value >= first && value <= last; }
 
 /// The same object has the same id everywhere; another one at the same place has another.
@@ -73,7 +76,7 @@ bool writable(const tpm::NvPublic& area) {
 }
 
 Attributes certificate_object(const tpm::NvPublic& area, const Bytes& certificate) {
-  const bool identity = between(area.index, kTcgFirst, kTcgLast);
+  const bool identity = between(area.index, kTcgFirst, kTcgLast) || between(area.index, kIdentityFirst, kIdentityLast);
   Draft draft;
   draft.shown = storage_object(CKO_CERTIFICATE, false, "TPM certificate " + nv_name(area.index));
   draft.shown.set_number(CKA_CERTIFICATE_TYPE, CKC_X_509);
@@ -81,8 +84,12 @@ Attributes certificate_object(const tpm::NvPublic& area, const Bytes& certificat
   draft.shown = with_defaults(Schema::of(CKO_CERTIFICATE, CKC_X_509), std::move(draft.shown));
   complete_certificate(draft);
   draft.shown.set_flag(CKA_DESTROYABLE, !identity && destroyable(area));
-  // An endorsement key signs nothing: without an id, applications that look for a user's keys pass its certificate by.
-  if (identity) draft.shown.set(CKA_ID, {});
+  // These keys are nobody's to use. Applications that look for a user's keys pass certificates by that have no id, or
+  // (OpenSSH, which would offer each of them to a server) no subject.
+  if (identity) {
+    draft.shown.set(CKA_ID, {});
+    draft.shown.set(CKA_SUBJECT, {});
+  }
   draft.shown.set_number(CKA_VTPM_NV_INDEX, area.index);
   set_identity(draft.shown, CKO_CERTIFICATE, area.index, certificate);
   return std::move(draft.shown);

@@ -74,6 +74,16 @@ Uuid Blobstore::uuid() const {
   return header_.uuid;
 }
 
+Cipher Blobstore::cipher() const {
+  Shared gate(gate_);
+  return header_.cipher;
+}
+
+Salt Blobstore::salt() const {
+  Shared gate(gate_);
+  return header_.salt;
+}
+
 void Blobstore::check_usable() const {
   if (replaced_) throw Error(ErrorCode::kReplaced, path_ + " was removed or initialised anew by someone else");
 }

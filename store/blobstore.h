@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -26,6 +27,8 @@
 
 namespace vtpm::store {
 
+class TemporaryStore;
+
 class Blobstore {
  public:
   static std::unique_ptr<Blobstore> open(FileSystem& file_system, const std::string& path, bool read_only);
@@ -38,6 +41,8 @@ class Blobstore {
   const std::string& path() const { return path_; }
   bool read_only() const { return read_only_; }
   Uuid uuid() const;
+  Cipher cipher() const;
+  Salt salt() const;
 
   /// Catches up. True when anything changed. One read and one comparison when nothing was appended.
   bool refresh();
@@ -146,6 +151,16 @@ class Blobstore::Writer {
   void wipe_slot(const Record& old);
   /// Rewrites the file without what is dead. Throws kCorrupt where that would drop damage that can not be moved.
   void compact();
+  /// The same, changed on the way: a re-key. `entry` gives the octets that take an entry's place (its number, name and
+  /// transaction stay), empty: it is left out; headers are not asked for. `added` become a transaction behind them.
+  /// Nothing has happened until the new file stands complete in the old one's place, whose key slots are then zeros.
+  struct Rewriting {
+    std::function<Bytes(const EntryView& entry)> entry;
+    std::vector<Draft> added;
+    std::function<void(size_t done, size_t all)> progress;  // may be empty
+  };
+  /// Throws kCorrupt when anything in the store is damaged.
+  void rewrite(const Rewriting& rewriting);
   /// Lets `fresh`, a complete and synced file at `temporary`, take this store's place. Every user of it finds out.
   void replace_by(const std::string& temporary);
 
@@ -162,6 +177,8 @@ class Blobstore::Writer {
   void extend(uint64_t octets);
   void undo_write(uint64_t start, uint64_t length) noexcept;
   void append_moved();
+  void take_place(TemporaryStore fresh);
+  void wipe_slot_at(File& file, uint64_t offset, uint64_t length) const;
   uint64_t dead_octets() const;
   void release() noexcept;
 
@@ -191,8 +208,9 @@ class TemporaryStore {
  public:
   TemporaryStore(FileSystem& file_system, const std::string& store_path);
   ~TemporaryStore();
-  TemporaryStore(const TemporaryStore&) = delete;
-  TemporaryStore& operator=(const TemporaryStore&) = delete;
+  TemporaryStore(TemporaryStore&& other) noexcept
+      : file_system_(other.file_system_), path_(std::exchange(other.path_, {})), file_(std::move(other.file_)) {}
+  TemporaryStore& operator=(TemporaryStore&&) = delete;
   File& file() { return *file_; }
   std::shared_ptr<File> share() { return file_; }
   const std::string& path() const { return path_; }

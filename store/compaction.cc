@@ -52,7 +52,9 @@ struct Piece {
   uint64_t length = 0;
 };
 
-std::vector<Piece> live_pieces(const ScanResult& scan, const Index& index) {
+enum class LastEntry { kKeep, kOnlyIfLive };
+
+std::vector<Piece> live_pieces(const ScanResult& scan, const Index& index, LastEntry last_entry) {
   std::unordered_set<uint64_t> live;
   for (const auto& [name, record] : index.names()) {
     if (record.deleted) continue;
@@ -62,7 +64,7 @@ std::vector<Piece> live_pieces(const ScanResult& scan, const Index& index) {
   std::vector<Piece> pieces;
   for (const LogEntry& entry : scan.entries) {
     bool nameless = entry.name.empty() && entry.type != type::kMoved;
-    bool last = &entry == &scan.entries.back();
+    bool last = last_entry == LastEntry::kKeep && &entry == &scan.entries.back();
     if (nameless || last || live.count(entry.offset)) pieces.push_back({entry.offset, &entry, entry.length});
   }
   for (const Damage& damage : scan.damage) {
@@ -76,11 +78,11 @@ std::vector<Piece> live_pieces(const ScanResult& scan, const Index& index) {
 
 Bytes header_with_base(ByteView octets, const Salt& salt, uint64_t base, const Sequence& sequence) {
   Entry entry = to_entry(parse_entry(octets).value());
-  for (Attribute& attribute : entry.optional) {
-    if (attribute.name == attribute::kBase) attribute = integer_attribute(attribute::kBase, base);
-  }
   for (Attribute& attribute : entry.mandatory) {
     if (attribute.name == attribute::kSequence) attribute = sequence_attribute(sequence);
+  }
+  for (Attribute& attribute : entry.optional) {
+    if (attribute.name == attribute::kBase) attribute = integer_attribute(attribute::kBase, base);
   }
   Bytes out = encode(entry);
   store_crc(salt, out, parse_entry(out).value().crc_at);
@@ -109,62 +111,35 @@ uint64_t base_of(const ScanResult& scan) {
   return end_is_missing ? scan.end.last : scan.entries.back().sequence.number;
 }
 
-Bytes copy_of(const File& from, const StoreHeader& header, const LogEntry& entry) {
-  auto octets = read_entry(from, header, entry);
-  if (!octets) throw Error(ErrorCode::kCorrupt, "an entry changed while it was being copied");
-  return std::move(*octets);
-}
+// The files of a compaction, and what is known of the old one.
+struct Copying {
+  const File& from;
+  const StoreHeader& header;
+  const ScanResult& scan;
+  const Index& index;
+};
 
-// The header's other copy, when one of the two was lost: what differs is its place in their transaction.
-std::optional<LogEntry> lost_header(const ScanResult& scan) {
-  std::vector<const LogEntry*> headers;
-  std::unordered_set<uint64_t> numbers;
-  for (const LogEntry& entry : scan.entries) {
-    numbers.insert(entry.sequence.number);
-    if (entry.type == type::kHeader) headers.push_back(&entry);
+Bytes read_piece(const Copying& copying, const Piece& piece) {
+  if (!piece.entry) {
+    Bytes octets(piece.length);
+    copying.from.read_at(piece.offset, octets);
+    return octets;
   }
-  if (headers.size() != 1 || !scan.damage.empty()) return std::nullopt;
-  LogEntry lost = *headers[0];
-  const uint64_t first = lost.sequence.first();
-  lost.sequence.number = first;
-  while (numbers.count(lost.sequence.number)) ++lost.sequence.number;
-  lost.sequence.index = static_cast<uint16_t>(lost.sequence.number - first);
-  return lost.sequence.index < lost.sequence.count ? std::optional(lost) : std::nullopt;
+  auto read = read_entry(copying.from, copying.header, *piece.entry);
+  if (!read) throw Error(ErrorCode::kCorrupt, "an entry changed while it was being copied");
+  return std::move(*read);
 }
 
-const LogEntry& header_entry(const ScanResult& scan) {
-  return *std::find_if(scan.entries.begin(), scan.entries.end(),
-                       [](const LogEntry& entry) { return entry.type == type::kHeader; });
-}
-
-void write_compacted(const File& from, const StoreHeader& header, const ScanResult& scan, const Index& index,
-                     File& to) {
-  Output out(to);
-  out.write(kStoreBegin);
-  FirstCopies copies;
-  auto write = [&](const LogEntry& entry, const LogEntry& source) {
-    Bytes octets = copy_of(from, header, source);
-    if (entry.type == type::kHeader) octets = header_with_base(octets, header.salt, base_of(scan), entry.sequence);
-    keep_distance(out, entry, copies);
-    out.write(octets);
-    if (entry.type == type::kKeySlot || entry.type == type::kHeader) copies.emplace_back(&entry, out.offset());
-  };
-  const auto lost = lost_header(scan);
-  bool is_lost = lost.has_value();
-  for (const Piece& piece : live_pieces(scan, index)) {
-    if (!piece.entry) {
-      Bytes octets(piece.length);
-      from.read_at(piece.offset, octets);
-      out.write(octets);
-      continue;
-    }
-    if (is_lost && lost->sequence.number < piece.entry->sequence.number) {
-      write(*lost, header_entry(scan));
-      is_lost = false;
-    }
-    write(*piece.entry, *piece.entry);
+void write_piece(Output& out, const Piece& piece, ByteView octets, FirstCopies& copies) {
+  if (!piece.entry) return out.write(octets);
+  keep_distance(out, *piece.entry, copies);
+  out.write(octets);
+  if (piece.entry->type == type::kKeySlot || piece.entry->type == type::kHeader) {
+    copies.emplace_back(piece.entry, out.offset());
   }
-  if (is_lost) write(*lost, header_entry(scan));
+}
+
+void write_tail(Output& out) {
   uint64_t free = std::clamp(out.offset() / 4, kMinFreeAfter, kMaxFreeAfter);
   uint64_t size = round_up(out.offset() + free, kGrowthUnit);
   if (size > kMaxStoreOctets) throw Error(ErrorCode::kNoSpace, "the store is as large as a store may be");
@@ -172,6 +147,75 @@ void write_compacted(const File& from, const StoreHeader& header, const ScanResu
   out.write(tail);
   out.write_zeros(size - out.offset());
   out.flush();
+}
+
+// The header's other copy, when one of the two was lost: what differs is its place in their transaction.
+std::optional<LogEntry> lost_header(const ScanResult& scan) {
+  const LogEntry* header = nullptr;
+  size_t headers = 0;
+  std::unordered_set<uint64_t> numbers;
+  for (const LogEntry& entry : scan.entries) {
+    numbers.insert(entry.sequence.number);
+    if (entry.type != type::kHeader) continue;
+    header = &entry;
+    ++headers;
+  }
+  if (headers != 1 || !scan.damage.empty()) return std::nullopt;
+  LogEntry lost = *header;
+  const uint64_t first = lost.sequence.first();
+  lost.sequence.number = first;
+  while (numbers.count(lost.sequence.number)) ++lost.sequence.number;
+  lost.sequence.index = static_cast<uint16_t>(lost.sequence.number - first);
+  return lost.sequence.index < lost.sequence.count ? std::optional(lost) : std::nullopt;
+}
+
+void write_compacted(const Copying& copying, File& to) {
+  Output out(to);
+  out.write(kStoreBegin);
+  FirstCopies copies;
+  const uint64_t base = base_of(copying.scan);
+  const Salt& salt = copying.header.salt;
+  std::vector<Piece> pieces = live_pieces(copying.scan, copying.index, LastEntry::kKeep);
+  const auto lost = lost_header(copying.scan);
+  if (lost) {
+    auto behind = [&](const Piece& piece) { return piece.entry->sequence.number > lost->sequence.number; };
+    pieces.insert(std::find_if(pieces.begin(), pieces.end(), behind), {lost->offset, &*lost, lost->length});
+  }
+  for (const Piece& piece : pieces) {
+    Piece source = piece;
+    if (lost && piece.entry == &*lost) {
+      source = *std::find_if(pieces.begin(), pieces.end(), [&](const Piece& other) {
+        return other.entry->type == type::kHeader && other.entry != &*lost;
+      });
+    }
+    Bytes octets = read_piece(copying, source);
+    if (piece.entry && piece.entry->type == type::kHeader) {
+      octets = header_with_base(octets, salt, base, piece.entry->sequence);
+    }
+    write_piece(out, piece, octets, copies);
+  }
+  write_tail(out);
+}
+
+// `first`: the number of the first added entry.
+void write_rewritten(const Copying& copying, const Blobstore::Writer::Rewriting& rewriting, uint64_t first, File& to) {
+  const Encoded added = encode_transaction(copying.header.salt, rewriting.added, first, first - 1);
+  const uint64_t base = added.entries.back().sequence.number;
+  Output out(to);
+  out.write(kStoreBegin);
+  FirstCopies copies;
+  const std::vector<Piece> pieces = live_pieces(copying.scan, copying.index, LastEntry::kOnlyIfLive);
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    if (rewriting.progress) rewriting.progress(i, pieces.size());
+    Bytes octets = read_piece(copying, pieces[i]);
+    octets = pieces[i].entry->type == type::kHeader
+                 ? header_with_base(octets, copying.header.salt, base, pieces[i].entry->sequence)
+                 : rewriting.entry(parse_entry(octets).value());
+    if (!octets.empty()) write_piece(out, pieces[i], octets, copies);
+  }
+  if (rewriting.progress) rewriting.progress(pieces.size(), pieces.size());
+  out.write(added.octets);
+  write_tail(out);
 }
 
 std::string temporary_path(const std::string& path) {
@@ -244,7 +288,33 @@ void Blobstore::Writer::rewrite(const ScanResult& scan, const Index& index) {
   Blobstore& store = *store_;
   TemporaryStore fresh(store.file_system_, store.path_);
   fresh.file().copy_access_from(*locked_);
-  write_compacted(*locked_, store.header_, scan, index, fresh.file());
+  write_compacted({*locked_, store.header_, scan, index}, fresh.file());
+  take_place(std::move(fresh));
+}
+
+void Blobstore::Writer::rewrite(const Rewriting& rewriting) {
+  Blobstore& store = *store_;
+  prepare();
+  ScanResult scan = scan_log(*locked_, store.header_);
+  if (!scan.damage.empty()) {
+    throw Error(ErrorCode::kCorrupt, store.path_ + " is damaged: it must be repaired before it can be re-keyed");
+  }
+  Index index;
+  index.apply(scan);
+  TemporaryStore fresh(store.file_system_, store.path_);
+  fresh.file().copy_access_from(*locked_);
+  write_rewritten({*locked_, store.header_, scan, index}, rewriting, store.end_.last + 1, fresh.file());
+  const std::shared_ptr<File> old = locked_;
+  take_place(std::move(fresh));
+  for (const LogEntry& entry : scan.entries) {
+    if (entry.type == type::kKeySlot && !entry.deleted) wipe_slot_at(*old, entry.offset, entry.length);
+  }
+  old->sync_data();
+}
+
+// A complete new file takes the store's place; this writer goes on there.
+void Blobstore::Writer::take_place(TemporaryStore fresh) {
+  Blobstore& store = *store_;
   fresh.file().sync_all();
 
   append_moved();

@@ -80,11 +80,14 @@ Encoded encode_transaction(const Salt& salt, const std::vector<Draft>& drafts, u
 }
 
 Bytes make_store_image(const Uuid& uuid, const Salt& salt, std::vector<Draft> first, uint64_t created,
-                       uint64_t free_octets) {
+                       uint64_t free_octets, Cipher cipher) {
   Draft header;
   header.entry.type = type::kHeader;
   header.entry.mandatory = {integer_attribute(attribute::kFormat, kFormatNumber),
                             octets_attribute(attribute::kSalt, salt), realsize_attribute(uuid.size())};
+  if (cipher != Cipher::kAes256Siv) {
+    header.entry.mandatory.push_back(text_attribute(attribute::kCipher, cipher_name(cipher)));
+  }
   header.entry.data.assign(uuid.begin(), uuid.end());
   header.twice = true;
   uint64_t count = 2;

@@ -27,7 +27,7 @@ Encoded encode_transaction(const Salt& salt, const std::vector<Draft>& drafts, u
 
 /// The octets of a new store: header, the entries of its first transaction, free space. `created`: seconds since 1970.
 Bytes make_store_image(const Uuid& uuid, const Salt& salt, std::vector<Draft> first, uint64_t created,
-                       uint64_t free_octets);
+                       uint64_t free_octets, Cipher cipher = Cipher::kAes256Siv);
 
 constexpr uint64_t kGrowthUnit = 4096;  // files are made and extended in steps of this
 uint64_t round_up(uint64_t value, uint64_t unit);

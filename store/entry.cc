@@ -130,7 +130,7 @@ bool once(unsigned& seen, Seen which) {
 
 bool is_known_mandatory(std::string_view name) {
   return name == attribute::kKdf || name == attribute::kCommit || name == attribute::kEpoch ||
-         name == attribute::kFormat || name == attribute::kSalt;
+         name == attribute::kFormat || name == attribute::kSalt || name == attribute::kCipher;
 }
 
 bool read_mandatory(EntryView& entry, unsigned& seen) {

@@ -4,13 +4,11 @@
 
 #include "crypto/digest.h"
 #include "crypto/error.h"
-#include "crypto/random.h"
 #include "store/der.h"
 
 namespace vtpm::store {
 namespace {
 
-constexpr size_t kStretchedOctets = 64;
 constexpr size_t kDigestOctets = 32;
 
 crypto::Siv wrapping(const StretchedSecret& secret, const Uuid& uuid) {
@@ -24,50 +22,15 @@ Bytes commitment_of(const EntryView& slot, ByteView commitment, const StretchedS
   return crypto::hmac(crypto::Hash::kSha256, secret.commitment_key(), octets);
 }
 
-Attribute kdf_attribute(const SlotKdf& kdf) {
-  Attribute attribute{std::string(attribute::kKdf), {}};
-  write_der(attribute.values, Tag::kIa5String, as_bytes(kKdfArgon2id));
-  write_der_unsigned(attribute.values, kdf.cost.memory_kib);
-  write_der_unsigned(attribute.values, kdf.cost.passes);
-  write_der_unsigned(attribute.values, kdf.cost.lanes);
-  write_der(attribute.values, Tag::kOctetString, kdf.salt);
-  return attribute;
-}
-
-// An INTEGER within bounds, or nothing. Hostile costs would otherwise take the host's memory or time.
-std::optional<uint32_t> bounded(DerReader& reader, uint32_t low, uint32_t high) {
-  auto element = reader.next(Tag::kInteger);
-  auto value = element ? read_der_unsigned(*element) : std::nullopt;
-  if (!value || *value < low || *value > high) return std::nullopt;
-  return static_cast<uint32_t>(*value);
-}
-
-SlotKdf read_kdf(const std::string& name, ByteView values) {
-  DerReader reader(values);
-  auto algorithm = reader.next(Tag::kIa5String);
-  if (!algorithm || as_text(algorithm->contents) != kKdfArgon2id) {
-    throw Error(ErrorCode::kUnsupported,
-                "key slot '" + name + "' uses a key derivation that this version does not have");
-  }
-  auto memory = bounded(reader, 8192, 1 << 20);
-  auto passes = bounded(reader, 1, 64);
-  auto lanes = bounded(reader, 1, 16);
-  auto salt = reader.next(Tag::kOctetString);
-  if (!memory || !passes || !lanes || !salt || salt->contents.size() != kKdfSaltOctets || !reader.empty()) {
-    throw Error(ErrorCode::kUnsupported, "key slot '" + name + "' asks for a key derivation out of bounds");
-  }
-  return {{*memory, *passes, *lanes}, to_bytes(salt->contents)};
+Attribute epoch_attribute(const MasterKey& master) {
+  Attribute epoch = integer_attribute(attribute::kEpoch, master.epoch());
+  write_der(epoch.values, Tag::kOctetString, master.digest());
+  return epoch;
 }
 
 }  // namespace
 
 std::string slot_name(unsigned number) { return std::string(kSlotPrefix) + std::to_string(number); }
-
-SlotKdf fresh_kdf(const crypto::Argon2Parameters& cost) { return {cost, crypto::random_bytes(kKdfSaltOctets)}; }
-
-StretchedSecret stretch(ByteView secret, const SlotKdf& kdf) {
-  return StretchedSecret(crypto::argon2id(secret, kdf.salt, kdf.cost, kStretchedOctets));
-}
 
 KeySlot::KeySlot(Bytes octets) : octets_(std::move(octets)) {
   EntryView slot = view();
@@ -77,10 +40,13 @@ KeySlot::KeySlot(Bytes octets) : octets_(std::move(octets)) {
   auto kdf = slot.find(slot.mandatory, attribute::kKdf);
   auto commitment = slot.find_octets(slot.mandatory, attribute::kCommit, kCommitOctets);
   auto epoch = slot.find(slot.mandatory, attribute::kEpoch);
-  if (slot.type != type::kKeySlot || !kdf || !commitment || !epoch) throw damaged();
+  if (slot.type != type::kKeySlot || !kdf || !epoch) throw damaged();
 
   kdf_ = read_kdf(name_, *kdf);
-  commitment_ = to_bytes(*commitment);
+  if (!kdf_.is_raw()) {
+    if (!commitment) throw damaged();
+    commitment_ = to_bytes(*commitment);
+  }
   DerReader reader(*epoch);
   auto number = reader.next(Tag::kInteger);
   auto digest = reader.next(Tag::kOctetString);
@@ -116,6 +82,17 @@ std::shared_ptr<const MasterKey> KeySlot::master_key(const StretchedSecret& secr
   return master;
 }
 
+bool KeySlot::is_slot_of(const MasterKey& key) const {
+  return epoch_ == key.epoch() && constant_time_equal(digest_, key.digest());
+}
+
+unsigned number_of_slot(std::string_view name) {
+  for (unsigned number = 1; number <= kMaxSlots; ++number) {
+    if (slot_name(number) == name) return number;
+  }
+  return 0;
+}
+
 std::string role_of_slot(ByteView octets) {
   auto slot = parse_entry(octets);
   auto role = slot ? slot->find(slot->optional, attribute::kRole) : std::nullopt;
@@ -123,18 +100,30 @@ std::string role_of_slot(ByteView octets) {
   return text ? std::string(as_text(text->contents)) : std::string();
 }
 
-Draft slot_draft(const std::string& name, std::string_view role, const SlotKdf& kdf, StretchedSecret secret,
-                 std::shared_ptr<const MasterKey> master, const Uuid& uuid) {
-  Attribute epoch = integer_attribute(attribute::kEpoch, master->epoch());
-  write_der(epoch.values, Tag::kOctetString, master->digest());
+Draft raw_slot_draft(const std::string& name, const MasterKey& master) {
   Draft draft;
   draft.twice = true;
   draft.entry.type = type::kKeySlot;
   draft.entry.name = name;
-  draft.entry.mandatory = {kdf_attribute(kdf), octets_attribute(attribute::kCommit, Bytes(kCommitOctets)),
-                           std::move(epoch), realsize_attribute(kMasterKeyOctets)};
+  const SlotKdf kdf{RawKdf{static_cast<uint32_t>(master.key().size())}, {}};
+  draft.entry.mandatory = {
+      {std::string(attribute::kKdf), encode_kdf(kdf)}, epoch_attribute(master), realsize_attribute(0)};
+  draft.entry.data = Bytes(1);
+  return draft;
+}
+
+Draft slot_draft(const std::string& name, std::string_view role, const SlotKdf& kdf, StretchedSecret secret,
+                 std::shared_ptr<const MasterKey> master, const Uuid& uuid) {
+  Draft draft;
+  draft.twice = true;
+  draft.entry.type = type::kKeySlot;
+  draft.entry.name = name;
+  draft.entry.mandatory = {{std::string(attribute::kKdf), encode_kdf(kdf)},
+                           octets_attribute(attribute::kCommit, Bytes(kCommitOctets)),
+                           epoch_attribute(*master),
+                           realsize_attribute(kMasterKeyOctets)};
   draft.entry.optional = {text_attribute(attribute::kRole, role)};
-  draft.entry.data = Bytes(MasterKey::sealed_octets(kMasterKeyOctets));
+  draft.entry.data = Bytes(crypto::Siv::kTagOctets + kMasterKeyOctets);
   auto shared = std::make_shared<const StretchedSecret>(std::move(secret));
   draft.finish = [shared, master, uuid](MutableByteView octets, const EntryView& layout) {
     auto place = [&](ByteView where, ByteView what) {

@@ -12,33 +12,16 @@
 #include <optional>
 #include <string>
 
-#include "crypto/kdf.h"
+#include "store/amend.h"
 #include "store/blobstore.h"
 #include "store/sealing.h"
+#include "store/slot_kdf.h"
 
 namespace vtpm::store {
 
-constexpr unsigned kMaxSlots = 32;  // keyslot/1 .. keyslot/32
 std::string slot_name(unsigned number);
-
-/// What a secret became. Costly to make: see `stretch`.
-class StretchedSecret {
- public:
-  explicit StretchedSecret(SecretBytes octets) : octets_(std::move(octets)) {}
-  ByteView wrapping_key() const { return octets_.view().first(32); }
-  ByteView commitment_key() const { return octets_.view().subspan(32); }
-
- private:
-  SecretBytes octets_;
-};
-
-struct SlotKdf {
-  crypto::Argon2Parameters cost;
-  Bytes salt;  // 32 octets
-};
-SlotKdf fresh_kdf(const crypto::Argon2Parameters& cost);
-/// 150 ms with the default cost. Throws kInvalidArgument for a cost out of bounds.
-StretchedSecret stretch(ByteView secret, const SlotKdf& kdf);
+/// 0: the name is none of theirs.
+unsigned number_of_slot(std::string_view name);
 
 /// A slot as it stands in the store.
 class KeySlot {
@@ -53,6 +36,9 @@ class KeySlot {
   const std::string& role() const { return role_; }
   uint64_t sequence() const { return sequence_; }
   const SlotKdf& kdf() const { return kdf_; }
+  uint64_t epoch() const { return epoch_; }
+  /// Whether the slot is for this key; all that a raw key's slot can say.
+  bool is_slot_of(const MasterKey& key) const;
 
   bool opens_with(const StretchedSecret& secret) const;
   /// Throws kCorrupt when a slot that opens does not hold this store's master key.
@@ -70,6 +56,8 @@ class KeySlot {
 /// The role of a slot's entry; empty when it shows none.
 std::string role_of_slot(ByteView octets);
 
+/// The slot of a raw key: its size and its digest, nothing that could be opened.
+Draft raw_slot_draft(const std::string& name, const MasterKey& master);
 /// The slot's entry, to be written twice.
 Draft slot_draft(const std::string& name, std::string_view role, const SlotKdf& kdf, StretchedSecret secret,
                  std::shared_ptr<const MasterKey> master, const Uuid& uuid);

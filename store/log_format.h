@@ -51,6 +51,7 @@ constexpr std::string_view kCommit = "commit";
 constexpr std::string_view kEpoch = "epoch";
 constexpr std::string_view kFormat = "format";
 constexpr std::string_view kSalt = "salt";
+constexpr std::string_view kCipher = "cipher";
 // optional: a reader that does not know one skips and preserves it
 constexpr std::string_view kCrc = "crc32c";
 constexpr std::string_view kMac = "mac";
@@ -61,7 +62,11 @@ constexpr std::string_view kCreated = "created";
 }  // namespace attribute
 
 constexpr std::string_view kCipherSiv = "aes-256-siv";
+constexpr std::string_view kCipherCbc = "aes-cbc";
+constexpr std::string_view kCipherNone = "none";
 constexpr std::string_view kKdfArgon2id = "argon2id";
+constexpr std::string_view kKdfPbkdf2 = "pbkdf2";
+constexpr std::string_view kKdfRaw = "raw";
 constexpr std::string_view kSlotPrefix = "keyslot/";
 constexpr std::string_view kAttemptPrefix = "attempt/";
 

@@ -5,9 +5,9 @@
 // process earns nothing. Charging before the stretching would lock out a server whose many workers log in at once.
 #include <algorithm>
 #include <chrono>
-#include <map>
 #include <thread>
 
+#include "store/recovery_phrase.h"
 #include "store/vault_impl.h"
 
 namespace vtpm::store {
@@ -36,6 +36,17 @@ bool same_slots(const std::vector<KeySlot>& a, const std::vector<KeySlot>& b) {
 
 }  // namespace
 
+SecretBytes canonical_secret(std::string_view role, ByteView secret) {
+  return role == role_name(Role::kRecovery) ? recovery_secret(secret) : SecretBytes(secret);
+}
+
+const StretchedSecret& StretchedSecrets::of(const KeySlot& slot, ByteView secret) {
+  std::pair id(slot.name(), slot.sequence());
+  auto known = known_.find(id);
+  if (known != known_.end()) return known->second;
+  return known_.emplace(id, stretch(canonical_secret(slot.role(), secret), slot.kdf())).first->second;
+}
+
 Draft attempt_draft(Role role, const Attempts& attempts) {
   Draft draft;
   draft.entry.type = type::kAttempt;
@@ -61,25 +72,41 @@ Attempts Vault::Impl::attempts(Role role) const {
   return attempts;
 }
 
-// The slots that a login of this role tries, in order. What is wrong with a slot matters only when no other is left.
-std::vector<KeySlot> Vault::Impl::slots_of(Role role) const {
-  std::vector<KeySlot> own, recovery;
-  std::optional<Error> problem;
+std::vector<UsedSlot> Vault::Impl::used_slots() const {
+  std::vector<UsedSlot> used;
   for (unsigned number = 1; number <= kMaxSlots; ++number) {
+    auto record = store->find(slot_name(number));
+    if (!record) continue;
+    UsedSlot slot{number, record->entry.sequence.number, {}, {}, {}};
     try {
       auto stored = store->read(slot_name(number));
       if (!stored) continue;
-      std::string slot_role = role_of_slot(stored->octets);
-      if (slot_role == role_name(role)) {
-        own.emplace_back(std::move(stored->octets));
-      } else if (role == Role::kUser && slot_role == role_name(Role::kRecovery)) {
-        recovery.emplace_back(std::move(stored->octets));
-      }
+      slot.role = role_of_slot(stored->octets);
+      slot.slot.emplace(std::move(stored->octets));
     } catch (const Error& error) {
       bool of_the_slot = error.code() == ErrorCode::kCorrupt || error.code() == ErrorCode::kUnsupported ||
                          error.code() == ErrorCode::kTooNew;
       if (!of_the_slot) throw;
-      problem = error;
+      slot.problem = error;
+    }
+    used.push_back(std::move(slot));
+  }
+  return used;
+}
+
+// The slots that a login of this role tries, in order. What is wrong with a slot matters only when no other is left.
+std::vector<KeySlot> Vault::Impl::slots_of(Role role) const {
+  std::vector<KeySlot> own, recovery;
+  std::optional<Error> problem;
+  for (UsedSlot& used : used_slots()) {
+    const bool is_recovery = role == Role::kUser && used.role == role_name(Role::kRecovery);
+    if (used.slot && used.slot->kdf().is_raw()) continue;
+    if (!used.slot) {
+      if (used.role.empty() || used.role == role_name(role)) problem = used.problem;
+    } else if (used.role == role_name(role)) {
+      own.push_back(std::move(*used.slot));
+    } else if (is_recovery) {
+      recovery.push_back(std::move(*used.slot));
     }
   }
   if (own.empty() && problem) throw *problem;
@@ -98,16 +125,13 @@ void Vault::Impl::charge(Role role, bool success) {
 }
 
 UnlockResult Vault::Impl::attempt(Role role, ByteView secret, const std::function<void(const OpenedSlot&)>& then) {
-  std::map<std::pair<std::string, uint64_t>, StretchedSecret> stretched;
+  StretchedSecrets stretched;
   for (;;) {
     store->refresh();
     if (locked_out(attempts(role))) return UnlockResult::kLockedOut;
     std::vector<KeySlot> slots = slots_of(role);
     if (slots.empty()) return UnlockResult::kNoSlot;
-    for (const KeySlot& slot : slots) {
-      std::pair id(slot.name(), slot.sequence());
-      if (!stretched.count(id)) stretched.emplace(id, stretch(secret, slot.kdf()));
-    }
+    for (const KeySlot& slot : slots) stretched.of(slot, secret);
 
     auto login = store->lock_login();
     store->refresh();
@@ -117,96 +141,15 @@ UnlockResult Vault::Impl::attempt(Role role, ByteView secret, const std::functio
     slow_down(before);
     if (!store->read_only()) charge(role, false);
     for (const KeySlot& slot : slots) {
-      const StretchedSecret& key = stretched.at({slot.name(), slot.sequence()});
+      const StretchedSecret& key = stretched.of(slot, secret);
       if (!slot.opens_with(key)) continue;
       auto master = slot.master_key(key, uuid);
       if (!store->read_only()) charge(role, true);
-      then({slot.name(), std::move(master)});
+      then({slot.name(), slot.role(), std::move(master)});
       return UnlockResult::kUnlocked;
     }
     return UnlockResult::kWrongSecret;
   }
-}
-
-// --- changing secrets ---
-
-std::string Vault::Impl::free_slot() const {
-  for (unsigned number = 1; number <= kMaxSlots; ++number) {
-    if (!store->find(slot_name(number))) return slot_name(number);
-  }
-  throw Error(ErrorCode::kNoSpace, "all 32 key slots of " + store->path() + " are in use");
-}
-
-// New slots cost what the old ones do: a store keeps the cost that it was made with.
-crypto::Argon2Parameters Vault::Impl::cost_of_slots() const {
-  for (Role role : {Role::kUser, Role::kSo, Role::kRecovery, Role::kKeyfile}) {
-    auto slots = slots_of(role);
-    if (!slots.empty()) return slots.front().kdf().cost;
-  }
-  return default_kdf;
-}
-
-void Vault::Impl::replace_slot(Role role, const std::string& name, const SlotKdf& kdf, StretchedSecret secret,
-                               const std::shared_ptr<const MasterKey>& key, const std::vector<std::string>& others) {
-  auto writer = store->begin();
-  std::vector<Record> old;
-  std::vector<Draft> drafts;
-  auto remember = [&](const std::string& slot) {
-    auto record = writer.peek(slot);
-    if (record && !record->deleted && record->entry.length != 0) old.push_back(*record);
-  };
-  remember(name);
-  std::string slot_role(role_name(role));
-  for (const KeySlot& slot : slots_of(role)) {
-    if (slot.name() == name) slot_role = slot.role();  // a recovery slot that logged a user in stays one
-  }
-  drafts.push_back(slot_draft(name, slot_role, kdf, std::move(secret), key, uuid));
-  for (const std::string& other : others) {
-    remember(other);
-    Draft gone;
-    gone.entry = {std::string(type::kKeySlot),
-                  other,
-                  {{std::string(attribute::kDeleted), {}}, realsize_attribute(0)},
-                  {},
-                  Bytes(1)};
-    drafts.push_back(std::move(gone));
-  }
-  Attempts counter = attempts(role);
-  counter.failures = 0;
-  drafts.push_back(attempt_draft(role, counter));
-  writer.append(std::move(drafts));
-  writer.sync();
-  for (const Record& record : old) writer.wipe_slot(record);
-  try {
-    writer.compact();
-  } catch (const Error&) {
-    // The old secrets are zeros on the disk already; what a damaged or full disk keeps us from dropping is harmless.
-  }
-  writer.release_and_sync();
-}
-
-void Vault::set_secret(Role role, ByteView secret) {
-  auto key = impl_->master_or_locked();
-  SlotKdf kdf = fresh_kdf(impl_->cost_of_slots());
-  StretchedSecret stretched = stretch(secret, kdf);
-
-  auto login = impl_->store->lock_login();
-  impl_->store->refresh();
-  std::vector<std::string> names;
-  for (const KeySlot& slot : impl_->slots_of(role)) {
-    if (slot.role() == role_name(role)) names.push_back(slot.name());
-  }
-  std::string name = names.empty() ? impl_->free_slot() : names.front();
-  if (!names.empty()) names.erase(names.begin());
-  impl_->replace_slot(role, name, kdf, std::move(stretched), key, names);
-}
-
-UnlockResult Vault::change_secret(Role role, ByteView old, ByteView fresh) {
-  SlotKdf kdf = fresh_kdf(impl_->cost_of_slots());
-  auto stretched = std::make_unique<StretchedSecret>(stretch(fresh, kdf));
-  return impl_->attempt(role, old, [&](const OpenedSlot& slot) {
-    impl_->replace_slot(role, slot.name, kdf, std::move(*stretched), slot.master, {});
-  });
 }
 
 }  // namespace vtpm::store

@@ -15,6 +15,7 @@
 
 #include "store/entry.h"
 #include "store/file.h"
+#include "store/store_cipher.h"
 
 namespace vtpm::store {
 
@@ -49,6 +50,7 @@ struct StoreHeader {
   Uuid uuid{};
   Salt salt{};
   uint64_t base = 0;  // the highest number when the file was last compacted: all up to it is durable
+  Cipher cipher = Cipher::kAes256Siv;
 };
 
 struct ScanState {
@@ -72,7 +74,8 @@ struct ScanResult {
 /// How many octets behind the log's end are compared to find that nothing was appended.
 constexpr size_t kProbeOctets = 40;
 
-/// Finds the store's header. Throws kNotAStore, kCorrupt (both copies are damaged), kTooNew.
+/// Finds the store's header. Throws kNotAStore, kCorrupt (both copies are damaged), kTooNew, kUnsupported (its
+/// encryption).
 StoreHeader read_header(const File& file, const std::string& path);
 
 /// Scans from `from` to the end of the file.

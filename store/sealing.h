@@ -1,11 +1,15 @@
 // The master key and what is derived from it.
 //
 //   HKDF-SHA-256(master key, salt = store UUID, info = purpose | epoch as eight octets) -> 64 octets for "seal",
-//   32 for "clear" and "digest".
+//   32 for "clear", "digest" and "cbc-mac", as many as the master key has for "cbc".
 //
-// A sealed entry's data is AES-256-SIV over: UUID; the entry's octets in front of the data, CRC octets zero; its octets
-// behind the data; the plain text. So a blob can not be moved to another name, number, type or store. A clear entry's
-// `mac` is HMAC-SHA-256 over UUID and the entry with CRC and MAC octets zero. docs/format.md, "Sealing".
+// A sealed entry's data is, by the cipher that its `enc` names,
+//   aes-256-siv: AES-256-SIV over UUID; the entry's octets in front of the data, CRC octets zero; its octets behind the
+//                data; the plain text;
+//   aes-cbc:     AES-CBC with the random IV in `enc`, then 32 octets HMAC-SHA-256 over UUID and the entry with CRC and
+//                these octets zero, which is checked first.
+// So a blob can not be moved to another name, number, type or store. A clear entry's `mac` is HMAC-SHA-256 over UUID
+// and the entry with CRC and MAC octets zero. docs/format.md, "Sealing".
 #pragma once
 
 #include <optional>
@@ -13,11 +17,13 @@
 #include "crypto/aead.h"
 #include "crypto/bytes.h"
 #include "store/entry.h"
+#include "store/store_cipher.h"
 
 namespace vtpm::store {
 
 class MasterKey {
  public:
+  /// `key`: 32 octets, or a raw key of 16, 24 or 32.
   MasterKey(SecretBytes key, const Uuid& uuid, uint64_t epoch);
 
   uint64_t epoch() const { return epoch_; }
@@ -25,8 +31,10 @@ class MasterKey {
   /// Tells this key from others without revealing it: 32 octets, kept in every key slot.
   const Bytes& digest() const { return digest_; }
 
-  /// Octets of the data of a sealed entry: a tag, and a plain text padded to at least one octet.
-  static size_t sealed_octets(size_t plain) { return crypto::Siv::kTagOctets + (plain == 0 ? 1 : plain); }
+  /// Octets of the data of a sealed entry: the plain text, padded, and a tag.
+  static size_t sealed_octets(Cipher cipher, size_t plain);
+  /// `enc` of an entry that is to be sealed under this key; with a new IV where the cipher has one.
+  Attribute encryption(Cipher cipher) const;
   /// Fills the data of an encoded entry. Everything else of it, its CRC excepted, must be final.
   void seal(MutableByteView octets, const EntryView& layout, ByteView plain) const;
   /// The plain text, `realsize` octets; nothing when the seal is wrong.
@@ -38,12 +46,17 @@ class MasterKey {
  private:
   SecretBytes derive(std::string_view purpose, size_t size) const;
   Bytes mac_of(const EntryView& entry) const;
+  Bytes siv_sealed(const EntryView& layout, ByteView plain) const;
+  Bytes cbc_sealed(const EntryView& layout, ByteView plain) const;
+  std::optional<SecretBytes> siv_unsealed(const EntryView& entry) const;
+  std::optional<SecretBytes> cbc_unsealed(const EntryView& entry) const;
+  Bytes cbc_tag(const EntryView& entry, ByteView box) const;
 
   SecretBytes key_;
   Uuid uuid_;
   uint64_t epoch_;
   crypto::Siv siv_;
-  SecretBytes mac_key_;
+  SecretBytes mac_key_, cbc_key_, cbc_mac_key_;
   Bytes digest_;
 };
 

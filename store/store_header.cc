@@ -12,8 +12,21 @@ namespace {
 constexpr size_t kHeadOctets = 64;
 constexpr uint64_t kHeaderSearchOctets = 1 << 16;  // the second copy stands well before
 
+// What a header asks for that this build may not have.
+struct Demands {
+  bool too_new = false;
+  std::string cipher;
+};
+
+std::string cipher_of_header(const EntryView& entry) {
+  auto values = entry.find(entry.mandatory, attribute::kCipher);
+  auto text = values ? DerReader(*values).next(Tag::kIa5String) : std::nullopt;
+  if (!values) return std::string(kCipherSiv);
+  return text ? std::string(as_text(text->contents)) : std::string();
+}
+
 // Copies its salt out of itself: the CRC then tells whether it is one.
-std::optional<StoreHeader> as_header(ByteView octets, bool& too_new) {
+std::optional<StoreHeader> as_header(ByteView octets, Demands& demands) {
   auto entry = parse_entry(octets);
   if (!entry || entry->type != type::kHeader || entry->data_octets < kUuidOctets) return std::nullopt;
   auto salt = entry->find_octets(entry->mandatory, attribute::kSalt, kSaltOctets);
@@ -23,18 +36,21 @@ std::optional<StoreHeader> as_header(ByteView octets, bool& too_new) {
   if (!crc_matches(header.salt, *entry)) return std::nullopt;
   std::copy_n(entry->data().begin(), kUuidOctets, header.uuid.begin());
   header.base = entry->find_integer(entry->optional, attribute::kBase).value_or(0);
-  too_new = !entry->unknown.empty() || entry->find_integer(entry->mandatory, attribute::kFormat) != kFormatNumber;
+  demands.cipher = cipher_of_header(*entry);
+  header.cipher = cipher_of(demands.cipher).value_or(Cipher::kNone);
+  demands.too_new =
+      !entry->unknown.empty() || entry->find_integer(entry->mandatory, attribute::kFormat) != kFormatNumber;
   return header;
 }
 
-std::optional<StoreHeader> header_with_a_flip(ByteView octets, bool& too_new) {
+std::optional<StoreHeader> header_with_a_flip(ByteView octets, Demands& demands) {
   Bytes scratch = to_bytes(octets);
   for (size_t at = 0; at < scratch.size(); ++at) {
     for (unsigned bit = 0; bit < 8; ++bit) {
       scratch[at] ^= static_cast<uint8_t>(1u << bit);
       auto element = DerReader(scratch).next(Tag::kSequence);
       if (element) {
-        if (auto header = as_header(element->octets, too_new)) return header;
+        if (auto header = as_header(element->octets, demands)) return header;
       }
       scratch[at] = octets[at];
     }
@@ -42,13 +58,13 @@ std::optional<StoreHeader> header_with_a_flip(ByteView octets, bool& too_new) {
   return std::nullopt;
 }
 
-std::optional<StoreHeader> find_header(LogReader& reader, bool& too_new) {
+std::optional<StoreHeader> find_header(LogReader& reader, Demands& demands) {
   ByteView front = reader.view(0, kHeaderSearchOctets);
   for (size_t at = kLogStart; at < front.size(); ++at) {
     if (front[at] != static_cast<uint8_t>(Tag::kSequence)) continue;
     auto element = DerReader(front.subspan(at)).next(Tag::kSequence);
     if (!element || element->octets.size() > kCopyDistance) continue;
-    auto header = as_header(element->octets, too_new);
+    auto header = as_header(element->octets, demands);
     if (!header) continue;
     // The first copy stands at the beginning and nowhere else: an archive that holds a store is not one.
     bool is_first = parse_entry(element->octets)->sequence.index == 0;
@@ -63,14 +79,18 @@ std::optional<StoreHeader> find_header(LogReader& reader, bool& too_new) {
 StoreHeader read_header(const File& file, const std::string& path) {
   LogReader reader(file);
   if (reader.size() == 0) throw Error(ErrorCode::kNotAStore, path + " is empty: it is not a store");
-  bool too_new = false;
-  auto header = find_header(reader, too_new);
+  Demands demands;
+  auto header = find_header(reader, demands);
   if (!header && reader.size() > kLogStart) {
-    header = header_with_a_flip(to_bytes(reader.view(kLogStart, kCopyDistance / 8)), too_new);
+    header = header_with_a_flip(to_bytes(reader.view(kLogStart, kCopyDistance / 8)), demands);
   }
-  if (header && too_new) {
+  if (header && demands.too_new) {
     throw Error(ErrorCode::kTooNew,
                 path + " was written by a newer version: its header asks for what this one does not know");
+  }
+  if (header && !cipher_of(demands.cipher)) {
+    throw Error(ErrorCode::kUnsupported, path + " uses the encryption type '" + demands.cipher +
+                                             "', which this version does not have (it has none, aes-cbc, aes-256-siv)");
   }
   if (header) return *header;
   ByteView begin = reader.view(0, kHeadOctets);

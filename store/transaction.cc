@@ -36,13 +36,11 @@ void add_mac(Draft& draft, const std::shared_ptr<const MasterKey>& key) {
   draft.finish = [key](MutableByteView octets, const EntryView& layout) { key->write_mac(octets, layout); };
 }
 
-Draft sealed(Entry entry, const std::shared_ptr<const MasterKey>& key, ByteView data) {
+Draft sealed(Entry entry, Cipher cipher, const std::shared_ptr<const MasterKey>& key, ByteView data) {
   Draft draft;
   draft.entry = std::move(entry);
-  Attribute encryption = text_attribute(attribute::kEncryption, kCipherSiv);
-  vtpm::append(encryption.values, integer_attribute(attribute::kEncryption, key->epoch()).values);
-  draft.entry.mandatory.push_back(std::move(encryption));
-  draft.entry.data.resize(MasterKey::sealed_octets(data.size()));
+  draft.entry.mandatory.push_back(key->encryption(cipher));
+  draft.entry.data.resize(MasterKey::sealed_octets(cipher, data.size()));
   auto plain = std::make_shared<const SecretBytes>(data);
   draft.finish = [key, plain](MutableByteView octets, const EntryView& layout) { key->seal(octets, layout, *plain); };
   return draft;
@@ -76,6 +74,10 @@ void Transaction::put(std::string_view name, std::string_view type, Protection p
     throw Error(ErrorCode::kInvalidArgument,
                 "'" + std::string(name) + "' is longer than the 16 MiB that an entry may have");
   }
+  if (protection == Protection::kSealed && state.vault.store->cipher() == Cipher::kNone) {
+    throw Error(ErrorCode::kUnsupported,
+                "'" + std::string(name) + "' can not be sealed: " + state.vault.store->path() + " is not encrypted");
+  }
   if (protection == Protection::kSealed && !state.key) {
     throw Error(ErrorCode::kLocked, "'" + std::string(name) + "' can not be sealed: the store's key was not given");
   }
@@ -83,7 +85,7 @@ void Transaction::put(std::string_view name, std::string_view type, Protection p
   check_bound(state, name, state.writer->peek(name));
   Entry entry{std::string(type), std::string(name), {realsize_attribute(data.size())}, {}, {}};
   if (protection == Protection::kSealed) {
-    state.add(name, sealed(std::move(entry), state.key, data));
+    state.add(name, sealed(std::move(entry), state.vault.store->cipher(), state.key, data));
     return;
   }
   Draft draft;

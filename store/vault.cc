@@ -1,7 +1,6 @@
 #include "store/vault.h"
 
 #include <algorithm>
-#include <array>
 #include <ctime>
 #include <new>
 #include <shared_mutex>
@@ -11,13 +10,6 @@
 
 namespace vtpm::store {
 namespace {
-
-constexpr std::array<std::pair<Role, std::string_view>, 4> kRoles = {{
-    {Role::kSo, "so"},
-    {Role::kUser, "user"},
-    {Role::kRecovery, "recovery"},
-    {Role::kKeyfile, "keyfile"},
-}};
 
 // What an image of a store needs beside its entries until the first of them is appended.
 constexpr uint64_t kFirstFreeOctets = 48 << 10;
@@ -30,13 +22,6 @@ FileSystem& file_system_of(FileSystem* chosen) { return chosen ? *chosen : posix
 }
 
 }  // namespace
-
-std::string_view role_name(Role role) {
-  for (const auto& [known, name] : kRoles) {
-    if (known == role) return name;
-  }
-  return "?";
-}
 
 EntryInfo to_info(const std::string& name, const Record& record) {
   EntryInfo info;
@@ -60,32 +45,64 @@ std::unique_ptr<Vault> Vault::open(const std::string& path, const OpenOptions& o
   return std::unique_ptr<Vault>(new Vault(std::make_unique<Impl>(std::move(store))));
 }
 
+namespace {
+
+void require_secrets(const CreateOptions& options, size_t slots) {
+  auto require = [](bool ok, const char* sentence) {
+    if (!ok) throw Error(ErrorCode::kInvalidArgument, sentence);
+  };
+  const bool encrypted = options.cipher != Cipher::kNone;
+  require(slots <= kMaxSlots, "a store has at most 32 key slots");
+  require(encrypted || (slots == 0 && !options.raw_key), "a key was given, but the store is to be clear text");
+  require(!encrypted || (slots != 0) != (options.raw_key != nullptr),
+          "an encrypted store needs a secret that opens it, or else a raw key");
+}
+
+Uuid fresh_uuid() {
+  Uuid uuid;
+  crypto::random_fill(uuid);
+  uuid[6] = static_cast<uint8_t>((uuid[6] & 0x0F) | 0x40);  // RFC 4122: version 4,
+  uuid[8] = static_cast<uint8_t>((uuid[8] & 0x3F) | 0x80);  // variant 1
+  return uuid;
+}
+
+std::shared_ptr<const MasterKey> first_master(const CreateOptions& options, const Uuid& uuid) {
+  if (options.cipher == Cipher::kNone) return nullptr;
+  return std::make_shared<const MasterKey>(
+      options.raw_key ? SecretBytes(options.raw_key->octets()) : crypto::random_secret(kMasterKeyOctets), uuid, 1);
+}
+
+}  // namespace
+
 std::unique_ptr<Vault> Vault::create(const std::string& path, const CreateOptions& options,
                                      const std::vector<std::pair<Role, ByteView>>& slots,
                                      const std::function<void(Transaction&)>& populate) {
-  if (slots.empty() || slots.size() > kMaxSlots) {
-    throw Error(ErrorCode::kInvalidArgument, "a store needs 1 to 32 secrets that open it");
+  require_secrets(options, slots.size());
+  if (!options.replace && file_system_of(options.file_system).id_of(path)) {
+    throw Error(ErrorCode::kExists, path + " exists already");
   }
-  FileSystem& file_system = file_system_of(options.file_system);
-  if (!options.replace && file_system.id_of(path)) throw Error(ErrorCode::kExists, path + " exists already");
-
-  Uuid uuid;
+  const Uuid uuid = fresh_uuid();
   Salt salt;
-  crypto::random_fill(uuid);
   crypto::random_fill(salt);
-  uuid[6] = static_cast<uint8_t>((uuid[6] & 0x0F) | 0x40);  // RFC 4122: version 4,
-  uuid[8] = static_cast<uint8_t>((uuid[8] & 0x3F) | 0x80);  // variant 1
-  auto master = std::make_shared<const MasterKey>(crypto::random_secret(kMasterKeyOctets), uuid, 1);
+  auto master = first_master(options, uuid);
   std::vector<Draft> first;
   unsigned number = 0;
+  if (options.raw_key) first.push_back(raw_slot_draft(slot_name(++number), *master));
   for (const auto& [role, secret] : slots) {
     SlotKdf kdf = fresh_kdf(options.kdf);
     first.push_back(slot_draft(slot_name(++number), role_name(role), kdf, stretch(secret, kdf), master, uuid));
   }
   for (const auto& [role, limit] : options.attempt_limits) first.push_back(attempt_draft(role, {0, limit}));
-  Bytes image =
-      make_store_image(uuid, salt, std::move(first), static_cast<uint64_t>(std::time(nullptr)), kFirstFreeOctets);
+  Bytes image = make_store_image(uuid, salt, std::move(first), static_cast<uint64_t>(std::time(nullptr)),
+                                 kFirstFreeOctets, options.cipher);
+  return place(path, options, image, std::move(master), populate);
+}
 
+// Lets a new store stand at its path, complete.
+std::unique_ptr<Vault> Vault::place(const std::string& path, const CreateOptions& options, ByteView image,
+                                    std::shared_ptr<const MasterKey> master,
+                                    const std::function<void(Transaction&)>& populate) {
+  FileSystem& file_system = file_system_of(options.file_system);
   // An old store is locked until the new one stands in its place, so that nothing is added to what is going away.
   std::unique_ptr<Blobstore> old;
   std::optional<Blobstore::Writer> old_lock;
@@ -97,7 +114,7 @@ std::unique_ptr<Vault> Vault::create(const std::string& path, const CreateOption
   temporary.file().write_at(0, image);
   auto impl = std::make_unique<Impl>(Blobstore::make(file_system, path, temporary.share()));
   impl->default_kdf = options.kdf;
-  impl->install(master);
+  impl->install(std::move(master));
   std::unique_ptr<Vault> vault(new Vault(std::move(impl)));
   if (populate) {
     Transaction transaction = vault->begin();
@@ -166,13 +183,17 @@ std::optional<Blob> Vault::read(std::string_view name) const {
     if (!key)
       throw Error(ErrorCode::kLocked, "'" + std::string(name) + "' is sealed and the store's key was not given");
     auto plain = entry->epoch == key->epoch() ? key->unseal(*entry) : std::nullopt;
+    if (!plain && impl_->drop_outdated_key()) return read(name);
     if (!plain) tampered(name, path());
     blob.data = std::move(*plain);
     blob.bound = true;
     return blob;
   }
   if (key && entry->mac_at != 0) {
-    if (!key->mac_matches(*entry)) tampered(name, path());
+    if (!key->mac_matches(*entry)) {
+      if (impl_->drop_outdated_key()) return read(name);
+      tampered(name, path());
+    }
     blob.bound = true;
   }
   blob.data = SecretBytes(entry->data().first(entry->size));
@@ -207,7 +228,12 @@ void Vault::Impl::authenticate_new() {
   if (!key) return;
   std::lock_guard<std::mutex> one(authenticating_);
   uint64_t now = store->cursor();
-  for (const auto& [name, record] : store->changes(authenticated_)) {
+  const auto changes = store->changes(authenticated_);
+  // Before anything is called forged: under another master key every MAC is another.
+  const bool slots_changed = std::any_of(changes.begin(), changes.end(),
+                                         [](const auto& change) { return change.second.entry.type == type::kKeySlot; });
+  if (slots_changed && drop_outdated_key()) return;
+  for (const auto& [name, record] : changes) {
     if (!record.entry.has_mac || record.state != NameState::kCurrent) continue;
     auto stored = store->examine(name);
     if (!stored || !stored->record.entry.has_mac) continue;  // it changed meanwhile, and will come again
@@ -217,11 +243,54 @@ void Vault::Impl::authenticate_new() {
   authenticated_ = now;
 }
 
+bool Vault::Impl::drop_outdated_key() {
+  auto key = master();
+  if (!key) return false;
+  for (const UsedSlot& used : used_slots()) {
+    if (!used.slot || used.slot->epoch() <= key->epoch()) continue;
+    std::unique_lock<RwLock> gate(key_gate_);
+    if (master_ == key) master_.reset();
+    return true;
+  }
+  return false;
+}
+
 void Vault::Impl::authenticated_up_to(uint64_t before, uint64_t now) {
   authenticated_.compare_exchange_strong(before, now);
 }
 
 bool Vault::unlocked() const { return impl_->master() != nullptr; }
+
+UnlockResult Vault::unlock_raw(const RawKey& key) {
+  impl_->store->refresh();
+  for (const UsedSlot& used : impl_->used_slots()) {
+    if (used.problem) throw *used.problem;
+    if (!used.slot->kdf().is_raw()) continue;
+    auto master = std::make_shared<const MasterKey>(SecretBytes(key.octets()), impl_->uuid, used.slot->epoch());
+    if (!used.slot->is_slot_of(*master)) return UnlockResult::kWrongSecret;
+    impl_->install(std::move(master));
+    return UnlockResult::kUnlocked;
+  }
+  return UnlockResult::kNoSlot;
+}
+
+void Vault::require_raw(const RawKey* key) {
+  if (cipher() == Cipher::kNone) {
+    if (!key) return;
+    throw Error(ErrorCode::kInvalidArgument, "a key was given, but " + path() + " is clear text: leave the key out");
+  }
+  if (!key) throw Error(ErrorCode::kLocked, path() + " is encrypted, and its key is missing: give the key");
+  switch (unlock_raw(*key)) {
+    case UnlockResult::kUnlocked:
+      return;
+    case UnlockResult::kNoSlot:
+      throw Error(ErrorCode::kInvalidArgument, "a key was given, but " + path() + " is opened by a PIN: give that");
+    default:
+      throw Error(ErrorCode::kAuthFailed, "cannot read the data of " + path() + ": is this the wrong key?");
+  }
+}
+
+Cipher Vault::cipher() const { return impl_->store->cipher(); }
 
 void Vault::lock() {
   std::unique_lock<RwLock> gate(impl_->key_gate_);

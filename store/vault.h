@@ -11,10 +11,6 @@
 // never wait for another thread to end one (at most for the moment of its write): callers hold locks of their own
 // around them that the thread inside a transaction may need.
 //
-// Waiting: `refresh`, `changes`, `find`, `list` and `read` may be called by the thread that holds a Transaction, and
-// never wait for another thread to end one (at most for the moment of its write): callers hold locks of their own
-// around them that the thread inside a transaction may need.
-//
 // Throws Error: kIo, kNoSpace, kCorrupt (the entry, or the name, is damaged), kTampered, kTooNew, kLocked (sealed
 // entry, no key), kReadOnly, kReplaced (the file was removed or re-initialised; the vault is then of no more use).
 #pragma once
@@ -28,12 +24,13 @@
 
 #include "crypto/bytes.h"
 #include "crypto/error.h"
-#include "crypto/kdf.h"
+#include "store/amend.h"
+#include "store/raw_key.h"
+#include "store/role.h"
+#include "store/slot_kdf.h"
+#include "store/store_cipher.h"
 
 namespace vtpm::store {
-
-enum class Role { kSo, kUser, kRecovery, kKeyfile };
-std::string_view role_name(Role role);  // "so", "user", "recovery", "keyfile"
 
 enum class Protection { kClear, kSealed };
 
@@ -51,6 +48,23 @@ struct Attempts {
   uint32_t failures = 0;
   uint32_t limit = 10;
 };
+
+/// A key slot as it stands in the store.
+struct SlotInfo {
+  unsigned number = 0;       // 1..32
+  std::optional<Role> role;  // nothing: a raw key's, or one that is not known here
+  std::string kdf;           // "argon2id, 65536 KiB, 3 passes, 1 lanes"
+  uint64_t epoch = 0;        // of the master key in it
+  std::string finding;       // why it opens nothing; empty: nothing is wrong with it
+};
+
+/// A key slot that a re-key keeps: its number and the secret that opens it.
+struct KeptSlot {
+  unsigned number = 0;
+  SecretBytes secret;
+};
+/// How far a long operation has come: items done, of how many.
+using Progress = std::function<void(size_t done, size_t all)>;
 
 /// One line of the index.
 struct EntryInfo {
@@ -72,10 +86,13 @@ struct Blob {
   SecretBytes data;    // realsize octets
 };
 
+class MasterKey;   // store/sealing.h
 class FileSystem;  // store/file.h; tests give one that fails. Null: the real one.
 
 struct CreateOptions {
-  crypto::Argon2Parameters kdf;
+  KdfCost kdf;
+  Cipher cipher = Cipher::kAes256Siv;
+  std::shared_ptr<const RawKey> raw_key;  // a store that this key opens, and no secret; aes-cbc is its usual cipher
   bool replace =
       false;  // take the place of an existing store (it gets a `moved` entry, then the new one is renamed over it)
   std::vector<std::pair<Role, uint32_t>> attempt_limits;  // where they differ from 10, and from 0 for kSo
@@ -123,7 +140,8 @@ class Vault {
   struct Impl;  // store/vault_impl.h
   /// Creates a store at `path` (0600, O_NOFOLLOW; its directory must exist) in a temporary file beside it and renames
   /// it into place, complete: `populate` adds the first entries. The vault is unlocked. Throws kExists unless
-  /// `replace`. `slots`: secrets of the first key slots, at least one.
+  /// `replace`. `slots`: secrets of the first key slots, at least one; none when a raw key opens the store, or when it
+  /// is not encrypted (Cipher::kNone; then nothing can be sealed).
   static std::unique_ptr<Vault> create(const std::string& path, const CreateOptions& options,
                                        const std::vector<std::pair<Role, ByteView>>& slots,
                                        const std::function<void(Transaction&)>& populate);
@@ -161,6 +179,15 @@ class Vault {
   UnlockResult unlock(Role role, ByteView secret);
   /// Checks a secret against the role's slots, charged like `unlock`, without changing what is open.
   UnlockResult verify(Role role, ByteView secret);
+  /// Opens a raw-key store. Never counted: a key can not be guessed. kWrongSecret: "is this the wrong key?"; kNoSlot:
+  /// the store has no raw key (it is opened by a PIN, or not encrypted).
+  UnlockResult unlock_raw(const RawKey& key);
+  /// For whoever must have the data or refuse to start: opens with the key, or says why not, each with a sentence of
+  /// its own. `key` null: none was given. Throws kLocked (key missing), kInvalidArgument (key given, but the store is
+  /// clear text, or opened by a PIN), kAuthFailed (wrong key). (An unknown encryption: kUnsupported, from `open`.)
+  void require_raw(const RawKey* key);
+  /// What seals the blobs, as the header says.
+  Cipher cipher() const;
   /// Forgets and wipes the master key.
   void lock();
   bool has_slot(Role role) const;
@@ -168,8 +195,25 @@ class Vault {
   /// Creates or replaces the slot of a role; needs the master key. Resets the role's retry counter. When it returns, no
   /// copy of the file that is taken from now on opens with the old secret.
   void set_secret(Role role, ByteView secret);
+  /// The key slots that are in use, by number. Needs no key.
+  std::vector<SlotInfo> slots() const;
+  /// Brings the key slots to a desired state (store/amend.h says how, and throws); needs the master key. Says what was
+  /// done. When it returns, no copy of the file that is taken from now on opens with a secret that was deactivated.
+  AmendPlan amend(const DesiredState& desired);
+  /// The number of the slot that a secret of this role opens, charged like `verify`. Nothing: see `result`.
+  std::optional<unsigned> find_slot(Role role, ByteView secret, UnlockResult& result);
   /// verify(role, old), then set_secret(role, fresh) in one step; works locked as well as unlocked.
   UnlockResult change_secret(Role role, ByteView old, ByteView fresh);
+
+  /// A new master key, of the next epoch: every sealed or bound entry is written anew under it, into a file that then
+  /// takes the store's place, so a crash leaves the old store or the new one. Slots that are not among `kept` go. The
+  /// secrets stay what they are. Other vaults on the store find themselves locked at their next `refresh`; this one is
+  /// unlocked (threads in it may find it locked for a moment). Throws kAuthFailed (a secret is not its slot's),
+  /// kNotFound, kUnsupported (no slot, or none for the security officer, is kept), kCorrupt, kTampered (it must be
+  /// repaired first).
+  void rekey(const std::vector<KeptSlot>& kept, const Progress& progress = nullptr);
+  /// The same for a raw-key store.
+  void rekey_raw(const RawKey& fresh, const Progress& progress = nullptr);
 
   // --- writing ---
   /// Takes the store's lock and catches up. Throws kReadOnly, kReplaced.
@@ -186,6 +230,9 @@ class Vault {
   friend class Inspection;  // store/report.cc
   friend class Repair;      // store/repair.cc
   explicit Vault(std::unique_ptr<Impl> impl);
+  static std::unique_ptr<Vault> place(const std::string& path, const CreateOptions& options, ByteView image,
+                                      std::shared_ptr<const MasterKey> master,
+                                      const std::function<void(Transaction&)>& populate);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -14,8 +14,29 @@ namespace vtpm::store {
 
 /// A slot that a secret opened, and the key that was in it.
 struct OpenedSlot {
-  std::string name;
+  std::string name, role;
   std::shared_ptr<const MasterKey> master;
+};
+
+/// A slot that is in use. Nothing in `slot`: it is damaged or of a newer kind, `problem` says which.
+struct UsedSlot {
+  unsigned number = 0;
+  uint64_t sequence = 0;
+  std::string role;
+  std::optional<KeySlot> slot;
+  std::optional<Error> problem;
+};
+
+/// What a slot of that role holds when this was typed: of a recovery phrase the canonical form.
+SecretBytes canonical_secret(std::string_view role, ByteView secret);
+
+/// What a secret became for each slot that it was tried on: stretching is slow, and done without any lock.
+class StretchedSecrets {
+ public:
+  const StretchedSecret& of(const KeySlot& slot, ByteView secret);
+
+ private:
+  std::map<std::pair<std::string, uint64_t>, StretchedSecret> known_;  // by slot name and sequence number
 };
 
 struct Vault::Impl {
@@ -23,7 +44,7 @@ struct Vault::Impl {
 
   std::unique_ptr<Blobstore> store;
   const Uuid uuid;
-  crypto::Argon2Parameters default_kdf;
+  KdfCost default_kdf;
 
   // --- the key (vault.cc) ---
   std::shared_ptr<const MasterKey> master() const;
@@ -34,18 +55,25 @@ struct Vault::Impl {
   /// The same, but these were written here a moment ago.
   void authenticated_up_to(uint64_t before, uint64_t now);
 
-  // --- key slots and the retry counter (login.cc) ---
+  /// Forgets a master key that a re-key has outdated. True when it did.
+  bool drop_outdated_key();
+
+  // --- key slots and the retry counter (login.cc, slots.cc) ---
+  std::vector<UsedSlot> used_slots() const;
   std::vector<KeySlot> slots_of(Role role) const;
   Attempts attempts(Role role) const;
   /// Stretches the secret for every slot of the role and checks it as one counted attempt. On success `then` runs
   /// before another attempt can be made.
   UnlockResult attempt(Role role, ByteView secret, const std::function<void(const OpenedSlot&)>& then);
   void charge(Role role, bool success);
-  /// Writes `name`'s slot anew and makes what it held useless. The caller holds the login lock.
-  void replace_slot(Role role, const std::string& name, const SlotKdf& kdf, StretchedSecret secret,
-                    const std::shared_ptr<const MasterKey>& key, const std::vector<std::string>& others);
+  /// Commits `drafts`, and makes what the slots `superseded` held useless. The caller holds the login lock.
+  void write_slots(std::vector<Draft> drafts, const std::vector<std::string>& superseded);
+  Draft counter_reset(Role role) const;
+  /// Writes the store anew under `fresh`. The caller holds the login lock.
+  void rekey(const std::shared_ptr<const MasterKey>& old, const std::shared_ptr<const MasterKey>& fresh,
+             std::vector<Draft> slots, const Progress& progress);
   std::string free_slot() const;
-  crypto::Argon2Parameters cost_of_slots() const;
+  KdfCost cost_of_slots() const;
 
  private:
   mutable RwLock key_gate_;
@@ -56,6 +84,8 @@ struct Vault::Impl {
   friend class Vault;
 };
 
+Draft slot_deletion(const std::string& name);
+bool same_slots(const std::vector<UsedSlot>& a, const std::vector<UsedSlot>& b);
 Draft attempt_draft(Role role, const Attempts& attempts);
 EntryInfo to_info(const std::string& name, const Record& record);
 

@@ -13,7 +13,7 @@ constexpr size_t kHeadOctets = 64;         // enough to recognise what begins at
 constexpr unsigned kMaxCorrections = 256;  // of one walk; each may cost a millisecond
 
 bool is_refused(const EntryView& entry) {
-  return !entry.unknown.empty() || (entry.sealed && entry.cipher != kCipherSiv);
+  return !entry.unknown.empty() || (entry.sealed && entry.cipher != kCipherSiv && entry.cipher != kCipherCbc);
 }
 
 LogEntry to_log_entry(const EntryView& view, uint64_t offset, bool corrected) {

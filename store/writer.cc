@@ -287,28 +287,27 @@ void Blobstore::Writer::undo_write(uint64_t start, uint64_t length) noexcept {
 // The secrets of a slot that is no longer one: wrapped key, commitment and KDF salt become zeros, the entry stays
 // valid.
 void Blobstore::Writer::wipe_slot(const Record& old) {
-  Blobstore& store = *store_;
-  File& file = *locked_;
-  for (auto [offset, length] :
-       {std::pair(old.entry.offset, old.entry.length), std::pair(old.twin_offset, old.twin_length)}) {
-    if (length == 0) continue;
-    Bytes octets(length);
-    if (file.read_at(offset, octets) != octets.size()) continue;
-    auto view = parse_entry(octets);
-    if (!view || view->type != type::kKeySlot) continue;
-    auto zero = [&](ByteView part) {
-      auto at = static_cast<size_t>(part.data() - octets.data());
-      std::fill_n(octets.begin() + static_cast<ptrdiff_t>(at), part.size(), uint8_t{0});
-    };
-    auto commitment = view->find_octets(view->mandatory, attribute::kCommit, kCommitOctets);
-    auto kdf = view->find(view->mandatory, attribute::kKdf);
-    zero(view->data());
-    if (commitment) zero(*commitment);
-    if (kdf && kdf->size() > kKdfSaltOctets) zero(kdf->last(kKdfSaltOctets));
-    store_crc(store.header_.salt, octets, view->crc_at);
-    file.write_at(offset, octets);
-  }
-  file.sync_data();
+  wipe_slot_at(*locked_, old.entry.offset, old.entry.length);
+  if (old.twin_length != 0) wipe_slot_at(*locked_, old.twin_offset, old.twin_length);
+  locked_->sync_data();
+}
+
+void Blobstore::Writer::wipe_slot_at(File& file, uint64_t offset, uint64_t length) const {
+  Bytes octets(length);
+  if (length == 0 || file.read_at(offset, octets) != octets.size()) return;
+  auto view = parse_entry(octets);
+  if (!view || view->type != type::kKeySlot) return;
+  auto zero = [&](ByteView part) {
+    auto at = static_cast<size_t>(part.data() - octets.data());
+    std::fill_n(octets.begin() + static_cast<ptrdiff_t>(at), part.size(), uint8_t{0});
+  };
+  auto commitment = view->find_octets(view->mandatory, attribute::kCommit, kCommitOctets);
+  auto kdf = view->find(view->mandatory, attribute::kKdf);
+  zero(view->data());
+  if (commitment) zero(*commitment);
+  if (kdf && kdf->size() > kKdfSaltOctets) zero(kdf->last(kKdfSaltOctets));
+  store_crc(store_->header_.salt, octets, view->crc_at);
+  file.write_at(offset, octets);
 }
 
 }  // namespace vtpm::store

@@ -5,13 +5,12 @@
 
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <iostream>
-#include <iterator>
 #include <memory>
 
 #include "crypto/certificate_authority.h"
 #include "crypto/error.h"
+#include "pkcs11/endorser.h"
 #include "tools/commands.h"
 #include "tools/open_token.h"
 #include "tools/secret_source.h"
@@ -38,16 +37,6 @@ void write_new(const std::string& path, ByteView contents, mode_t mode) {
   if (!written) throw Error(ErrorCode::kIo, "can not write " + path + ": " + std::strerror(reason));
 }
 
-SecretBytes read_pem(const std::string& path) {
-  constexpr size_t kMost = 64 * 1024;
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw Error(ErrorCode::kIo, "can not read " + path);
-  SecretBytes contents(kMost);
-  file.read(reinterpret_cast<char*>(contents.data()), kMost);
-  contents.resize(static_cast<size_t>(file.gcount()));
-  return contents;
-}
-
 void create(const CaOptions& options) {
   if (mkdir(options.directory.c_str(), 0700) != 0 && errno != EEXIST)
     throw Error(ErrorCode::kIo, "can not make " + options.directory + ": " + std::strerror(errno));
@@ -58,13 +47,11 @@ void create(const CaOptions& options) {
 }
 
 void certify(const CaOptions& options) {
-  const crypto::CertificateAuthority authority(read_pem(key_file(options)), read_pem(certificate_file(options)));
+  const crypto::CertificateAuthority authority = pkcs11::read_authority(options.directory);
   const auto token = open_token(options.token, options.pin);
-  token->change_tpm([&](tpm::Commands& commands) {
-    tpm::endorse(commands, [&](const crypto::PublicKey& key) { return authority.certify_endorsement_key(key); });
-  });
+  token->change_tpm([&](tpm::Commands& commands) { tpm::endorse(commands, authority, tpm::IssuerKept::kElsewhere); });
   std::cout << "The TPM of token " << token->identity().serial
-            << " has endorsement keys (RSA-2048, P-256) with certificates.\n";
+            << " has endorsement keys (RSA-2048, P-256) and an attestation key, with certificates of this authority.\n";
 }
 
 }  // namespace

@@ -6,7 +6,6 @@
 #include <memory>
 
 #include "crypto/error.h"
-#include "pkcs11/refusal.h"
 #include "tools/commands.h"
 #include "tools/cryptoki_client.h"
 #include "tools/open_token.h"
@@ -137,16 +136,6 @@ void add_common(CLI::App& command, SwtpmOptions& options) {
       ->check(CLI::IsMember({"aes-cbc", "aes-256-cbc"}));
 }
 
-/// A Refusal of the token is an error of the tool.
-template <typename F>
-auto as_tool(F&& work) {
-  try {
-    return work();
-  } catch (const pkcs11::Refusal& refusal) {
-    throw Error(ErrorCode::kInternal, refusal.what());
-  }
-}
-
 }  // namespace
 
 void add_swtpm(CLI::App& app, ExitStatus&) {
@@ -154,25 +143,22 @@ void add_swtpm(CLI::App& app, ExitStatus&) {
   swtpm->require_subcommand(1);
   auto options = std::make_shared<SwtpmOptions>();
 
-  CLI::App* import = swtpm->add_subcommand("import", "Take the TPM of a swtpm state directory into a token");
-  add_common(*import, *options);
-  import->add_option("--label", options->label, "Make a new token with this label");
-  import->add_option("--so-pin-file", options->so_pin.file, "Take the SO PIN from the first line of a file");
-  import->add_option("--so-pin-fd", options->so_pin.descriptor, "Take the SO PIN from an open descriptor");
-  import->add_option("--owner-auth-file", options->owner_auth_file, "The auth value of the owner hierarchy");
-  import->add_option("--endorsement-auth-file", options->endorsement_auth_file, "… of the endorsement hierarchy");
-  import->add_option("--lockout-auth-file", options->lockout_auth_file, "… of the lockout hierarchy");
-  import->add_flag("--discard-volatile", options->discard_volatile, "Take a suspended machine as after a power cut");
-  import->footer("The auth values of the hierarchies are cleared: the token's PIN guards the TPM from then on.");
-  import->callback([options] { as_tool([&] { import_state(*options);
-});
-}  // namespace vtpm::tools
-);
+  CLI::App* take = swtpm->add_subcommand("import", "Take the TPM of a swtpm state directory into a token");
+  add_common(*take, *options);
+  take->add_option("--label", options->label, "Make a new token with this label");
+  take->add_option("--so-pin-file", options->so_pin.file, "Take the SO PIN from the first line of a file");
+  take->add_option("--so-pin-fd", options->so_pin.descriptor, "Take the SO PIN from an open descriptor");
+  take->add_option("--owner-auth-file", options->owner_auth_file, "The auth value of the owner hierarchy");
+  take->add_option("--endorsement-auth-file", options->endorsement_auth_file, "… of the endorsement hierarchy");
+  take->add_option("--lockout-auth-file", options->lockout_auth_file, "… of the lockout hierarchy");
+  take->add_flag("--discard-volatile", options->discard_volatile, "Take a suspended machine as after a power cut");
+  take->footer("The auth values of the hierarchies are cleared: the token's PIN guards the TPM from then on.");
+  take->callback([options] { as_tool([&] { import_state(*options); }); });
 
-CLI::App* out = swtpm->add_subcommand("export", "Write the TPM of a token as a swtpm state directory");
-add_common(*out, *options);
-out->add_flag("--overwrite", options->overwrite, "Replace the TPM that the directory holds");
-out->callback([options] { as_tool([&] { export_state(*options); }); });
+  CLI::App* out = swtpm->add_subcommand("export", "Write the TPM of a token as a swtpm state directory");
+  add_common(*out, *options);
+  out->add_flag("--overwrite", options->overwrite, "Replace the TPM that the directory holds");
+  out->callback([options] { as_tool([&] { export_state(*options); }); });
 }
 
 }  // namespace vtpm::tools

@@ -10,8 +10,14 @@ using ExitStatus = int;
 
 void add_init(CLI::App& app, ExitStatus& status);
 void add_list(CLI::App& app, ExitStatus& status);
+void add_mechanisms(CLI::App& app, ExitStatus& status);
 void add_store(CLI::App& app, ExitStatus& status);
+void add_keyslot(CLI::App& app, ExitStatus& status);
+void add_rekey(CLI::App& keyslot);
 void add_ca(CLI::App& app, ExitStatus& status);
 void add_swtpm(CLI::App& app, ExitStatus& status);
+
+void add_key(CLI::App& app, ExitStatus& status);
+void add_attest(CLI::App& app, ExitStatus& status);
 
 }  // namespace vtpm::tools

@@ -14,7 +14,17 @@ std::string serial_of(const std::string& name) {
   return trimmed(cryptoki.token_info(find_token(cryptoki, name)).serialNumber);
 }
 
+bool is_path(const std::string& name) {
+  constexpr std::string_view kSuffix = ".vtpm";
+  const bool uri = name.compare(0, 7, "pkcs11:") == 0;
+  return !uri && (name.find('/') != std::string::npos || (name.size() > kSuffix.size() && name.ends_with(kSuffix)));
+}
+
 }  // namespace
+
+std::string store_path_of(const std::string& name) {
+  return is_path(name) ? name : pkcs11::load_config().store_dir + "/" + serial_of(name) + ".vtpm";
+}
 
 std::shared_ptr<pkcs11::Token> open_token(const std::string& name, ByteView pin) {
   const pkcs11::Config config = pkcs11::load_config();

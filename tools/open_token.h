@@ -5,6 +5,8 @@
 #include <memory>
 #include <string>
 
+#include "crypto/error.h"
+#include "pkcs11/refusal.h"
 #include "pkcs11/token.h"
 #include "tools/secret_source.h"
 
@@ -13,5 +15,18 @@ namespace vtpm::tools {
 /// The token that `name` means (find_token), with its user logged in. Throws Error.
 std::shared_ptr<pkcs11::Token> open_token(const std::string& name, const SecretSource& pin);
 std::shared_ptr<pkcs11::Token> open_token(const std::string& name, ByteView pin);
+
+/// The store file that `name` means: a path (it has a '/' or ends in .vtpm), or a token's.
+std::string store_path_of(const std::string& name);
+
+/// Runs `work`; a Refusal of the token is an error of the tool.
+template <typename F>
+auto as_tool(F&& work) {
+  try {
+    return work();
+  } catch (const pkcs11::Refusal& refusal) {
+    throw Error(ErrorCode::kInternal, refusal.what());
+  }
+}
 
 }  // namespace vtpm::tools

@@ -52,15 +52,21 @@ class Silence {
   const bool active_;
 };
 
+// One read where it can be; -1 never comes back as an interruption.
+size_t read_some(int fd, MutableByteView to, const std::string& what) {
+  for (;;) {
+    const ssize_t got = ::read(fd, to.data(), to.size());
+    if (got >= 0) return static_cast<size_t>(got);
+    if (errno != EINTR) throw Error(ErrorCode::kIo, "can not read " + what + ": " + std::strerror(errno));
+  }
+}
+
 /// The octets up to the end of the first line, which is not part of the secret.
 SecretBytes read_line(int fd, const std::string& what) {
   SecretBytes line;
   for (;;) {
     uint8_t octet = 0;
-    const ssize_t got = ::read(fd, &octet, 1);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw Error(ErrorCode::kIo, "can not read " + what + ": " + std::strerror(errno));
-    if (got == 0 || octet == '\n') return line;
+    if (read_some(fd, {&octet, 1}, what) == 0 || octet == '\n') return line;
     if (line.size() == kMostOctets) throw Error(ErrorCode::kInvalidArgument, what + " is too long for a PIN");
     line.append({&octet, 1});
   }
@@ -85,6 +91,22 @@ SecretBytes ask(int terminal, const std::string& prompt) {
 }
 
 }  // namespace
+
+SecretBytes read_octets(const std::string& file, int descriptor, size_t most) {
+  const std::string what = file.empty() ? "descriptor " + std::to_string(descriptor) : file;
+  const Descriptor from(file.empty() ? descriptor : open(file.c_str(), O_RDONLY | O_CLOEXEC), !file.empty());
+  if (from.get() < 0) throw Error(ErrorCode::kIo, "can not open " + what + ": " + std::strerror(errno));
+  SecretBytes octets(std::min<size_t>(most + 1, 1 << 16));
+  size_t size = 0;
+  while (const size_t got = read_some(from.get(), octets.span().subspan(size), what)) {
+    size += got;
+    if (size > most)
+      throw Error(ErrorCode::kInvalidArgument, what + " is longer than " + std::to_string(most) + " octets");
+    if (size == octets.size()) octets.resize(std::min(2 * size, most + 1));
+  }
+  octets.resize(size);
+  return octets;
+}
 
 std::optional<SecretBytes> SecretSource::read(bool confirm) const {
   if (!file.empty()) return read_file(file);

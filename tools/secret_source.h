@@ -21,4 +21,8 @@ struct SecretSource {
   std::optional<SecretBytes> read(bool confirm) const;
 };
 
+/// All octets of a file (or of a descriptor, when `file` is empty), line ends included: a key file is its octets.
+/// Throws Error: kInvalidArgument beyond `most`.
+SecretBytes read_octets(const std::string& file, int descriptor, size_t most);
+
 }  // namespace vtpm::tools

@@ -17,8 +17,12 @@ int main(int argc, char** argv) {
   vtpm::tools::ExitStatus status = 0;
   vtpm::tools::add_init(app, status);
   vtpm::tools::add_list(app, status);
+  vtpm::tools::add_mechanisms(app, status);
   vtpm::tools::add_store(app, status);
+  vtpm::tools::add_keyslot(app, status);
   vtpm::tools::add_ca(app, status);
+  vtpm::tools::add_key(app, status);
+  vtpm::tools::add_attest(app, status);
   vtpm::tools::add_swtpm(app, status);
   try {
     app.parse(argc, argv);

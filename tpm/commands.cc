@@ -1,16 +1,13 @@
 #include "tpm/commands.h"
 
-#include <tss2/tss2_sys.h>
-
 #include <algorithm>
 #include <optional>
 
-#include "crypto/arena.h"
 #include "tpm/instance.h"
 #include "tpm/loaded_keys.h"
 #include "tpm/marshal.h"
+#include "tpm/sapi.h"
 #include "tpm/storage_root.h"
-#include "tpm/tcti.h"
 
 namespace vtpm::tpm {
 
@@ -18,16 +15,6 @@ namespace {
 
 constexpr size_t kRandomOctets = 64;  // what TPM2_GetRandom gives at once
 constexpr size_t kStirOctets = 128;   // what TPM2_StirRandom takes at once
-
-/// The authorization area: one password, on the stack, wiped.
-class Password : public Wiped<TSS2L_SYS_AUTH_COMMAND> {
- public:
-  explicit Password(ByteView value = {}) {
-    count = 1;
-    auths[0].sessionHandle = TPM2_RH_PW;
-    assign(auths[0].hmac, value);
-  }
-};
 
 /// `number` left-padded to `octets`.
 template <typename Octets>
@@ -39,28 +26,6 @@ void append_padded(Octets& to, ByteView number, size_t octets) {
 }
 
 }  // namespace
-
-/// A tpm2-tss system context in our arena: it keeps a copy of every command, passwords included.
-struct Commands::Sapi {
-  explicit Sapi(Instance& instance)
-      : tcti(instance), memory((Tss2_Sys_GetContextSize(0) + sizeof(std::max_align_t) - 1) / sizeof(std::max_align_t)) {
-    context = reinterpret_cast<TSS2_SYS_CONTEXT*>(memory.data());
-    clear();
-  }
-  void clear() {
-    wipe(memory.data(), memory.size() * sizeof(std::max_align_t));
-    TSS2_ABI_VERSION version = TSS2_ABI_VERSION_CURRENT;
-    tcti.check(Tss2_Sys_Initialize(context, memory.size() * sizeof(std::max_align_t), tcti.context(), &version),
-               "Tss2_Sys_Initialize");
-  }
-  ~Sapi() { Tss2_Sys_Finalize(context); }
-
-  Tcti tcti;
-  std::vector<std::max_align_t, ArenaAllocator<std::max_align_t>> memory;
-  TSS2_SYS_CONTEXT* context;
-};
-
-#define VTPM_RUN(command, ...) sapi_->tcti.check(Tss2_Sys_##command(sapi_->context, __VA_ARGS__), "TPM2_" #command)
 
 Commands::Commands(Instance& instance)
     : instance_(instance), sapi_(std::make_unique<Sapi>(instance)), keys_(std::make_unique<LoadedKeys>(*this)) {}
@@ -206,6 +171,31 @@ Bytes Commands::import(uint32_t parent, const TPM2B_PUBLIC& public_area, const T
   return marshal(Tss2_MU_TPM2B_PRIVATE_Marshal, private_area);
 }
 
+Bytes Commands::import_wrapped(uint32_t parent, ByteView public_area, ByteView duplicate, ByteView seed) {
+  const Password password;
+  TPM2B_PUBLIC area = {};
+  TPM2B_PRIVATE wrapped = {};
+  TPM2B_ENCRYPTED_SECRET secret = {};
+  unmarshal(Tss2_MU_TPM2B_PUBLIC_Unmarshal, public_area, area);
+  unmarshal(Tss2_MU_TPM2B_PRIVATE_Unmarshal, duplicate, wrapped);
+  unmarshal(Tss2_MU_TPM2B_ENCRYPTED_SECRET_Unmarshal, seed, secret);
+  const TPM2B_DATA no_key = {};
+  TPMT_SYM_DEF_OBJECT no_cipher = {};
+  no_cipher.algorithm = TPM2_ALG_NULL;
+  TPM2B_PRIVATE private_area = {};
+  VTPM_RUN(Import, parent, &password, &no_key, &area, &wrapped, &secret, &no_cipher, &private_area, nullptr);
+  return marshal(Tss2_MU_TPM2B_PRIVATE_Marshal, private_area);
+}
+
+Bytes Commands::object_change_auth(uint32_t object, uint32_t parent, ByteView auth, ByteView fresh) {
+  const Password password(auth);
+  Wiped<TPM2B_AUTH> new_auth;
+  assign<TPM2B_AUTH>(new_auth, fresh);
+  TPM2B_PRIVATE private_area = {};
+  VTPM_RUN(ObjectChangeAuth, object, parent, &password, &new_auth, &private_area, nullptr);
+  return marshal(Tss2_MU_TPM2B_PRIVATE_Marshal, private_area);
+}
+
 TPM2B_PUBLIC Commands::read_public(uint32_t object) {
   TPM2B_PUBLIC area = {};
   TPM2B_NAME name = {}, qualified_name = {};
@@ -299,6 +289,14 @@ void Commands::hierarchy_change_auth(uint32_t hierarchy, ByteView auth, ByteView
   Wiped<TPM2B_AUTH> new_auth;
   assign<TPM2B_AUTH>(new_auth, fresh);
   VTPM_RUN(HierarchyChangeAuth, hierarchy, &password, &new_auth, nullptr);
+}
+
+void Commands::clear() {
+  const Password password;
+  keys_->clear();  // the command flushes what is loaded
+  ++boot_;
+  storage_root_ = 0;
+  VTPM_RUN(Clear, TPM2_RH_PLATFORM, &password, nullptr);
 }
 
 // --- capabilities ---

@@ -19,11 +19,17 @@
 
 struct TPM2B_PUBLIC;
 struct TPM2B_SENSITIVE;
+struct TPML_PCR_SELECTION;
 
 namespace vtpm::tpm {
 
 class Instance;
 class LoadedKeys;
+
+/// What the TPM says and a key has signed: TPMS_ATTEST and TPMT_SIGNATURE, marshalled.
+struct Attested {
+  Bytes info, signature;
+};
 
 class Commands {
  public:
@@ -57,6 +63,11 @@ class Commands {
   Handle load(uint32_t parent, const KeyBlob& key);
   /// Unencrypted import; answers TPM2B_PRIVATE.
   Bytes import(uint32_t parent, const TPM2B_PUBLIC& public_area, const TPM2B_SENSITIVE& sensitive);
+  /// A duplicate that was wrapped for `parent` (TPM2B_PRIVATE, TPM2B_ENCRYPTED_SECRET), without an inner wrapper;
+  /// answers TPM2B_PRIVATE.
+  Bytes import_wrapped(uint32_t parent, ByteView public_area, ByteView duplicate, ByteView seed);
+  /// The loaded object as TPM2B_PRIVATE with another auth value; the object itself keeps its own.
+  Bytes object_change_auth(uint32_t object, uint32_t parent, ByteView auth, ByteView fresh);
   /// The public area of a loaded or persistent object. Throws kNotFound.
   TPM2B_PUBLIC read_public(uint32_t object);
   /// Marshalled TPMS_CONTEXT, good until the next power-on.
@@ -72,8 +83,18 @@ class Commands {
   /// x coordinate, `octets` long.
   SecretBytes ecdh_zgen(uint32_t key, ByteView auth, ByteView x, ByteView y, size_t octets);
 
+  // --- chapters 18, 22: attestation; `signer` has an empty auth value, `nonce` at most 64 octets ---
+  Attested certify(uint32_t object, ByteView auth, uint32_t signer, ByteView nonce);
+  /// With what TPM2_Create answered. Throws kTpm when the ticket is not this TPM's for this object.
+  Attested certify_creation(uint32_t object, const KeyBlob& key, uint32_t signer, ByteView nonce);
+  Attested quote(uint32_t signer, const TPML_PCR_SELECTION& selection, ByteView nonce);
+  /// The values of the selected PCRs that exist, in the order of a quote's digest.
+  std::vector<Bytes> pcr_read(const TPML_PCR_SELECTION& selection);
+
   // --- chapter 24: hierarchies ---
   void hierarchy_change_auth(uint32_t hierarchy, ByteView auth, ByteView fresh);
+  /// TPM2_Clear by the platform, which is ours: a new owner. The endorsement seed stays.
+  void clear();
 
   // --- chapter 30: capabilities ---
   /// TPMA_PERMANENT (Part 2, 8.6): which auth values are set.

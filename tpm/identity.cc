@@ -2,14 +2,16 @@
 
 #include <tss2/tss2_tpm2_types.h>
 
-#include <algorithm>
+#include <map>
 
+#include "crypto/certificate.h"
 #include "crypto/error.h"
 #include "tpm/commands.h"
 #include "tpm/loaded_keys.h"
 #include "tpm/marshal.h"
 #include "tpm/nv.h"
 #include "tpm/persistent_key.h"
+#include "tpm/storage_root.h"
 
 namespace vtpm::tpm {
 
@@ -47,6 +49,22 @@ TPM2B_PUBLIC endorsement_template(TPM2_ALG_ID type) {
   return wanted;
 }
 
+TPM2B_PUBLIC attestation_template() {
+  TPM2B_PUBLIC wanted = {};
+  TPMT_PUBLIC& area = wanted.publicArea;
+  area.type = TPM2_ALG_ECC;
+  area.nameAlg = TPM2_ALG_SHA256;
+  area.objectAttributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT | TPMA_OBJECT_SENSITIVEDATAORIGIN |
+                          TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_NODA | TPMA_OBJECT_RESTRICTED |
+                          TPMA_OBJECT_SIGN_ENCRYPT;
+  area.parameters.eccDetail.symmetric.algorithm = TPM2_ALG_NULL;
+  area.parameters.eccDetail.scheme.scheme = TPM2_ALG_ECDSA;
+  area.parameters.eccDetail.scheme.details.ecdsa.hashAlg = TPM2_ALG_SHA256;
+  area.parameters.eccDetail.curveID = TPM2_ECC_NIST_P256;
+  area.parameters.eccDetail.kdf.scheme = TPM2_ALG_NULL;
+  return wanted;
+}
+
 void persist(Commands& tpm, TPM2_ALG_ID type, uint32_t handle) {
   const std::vector<uint32_t> used = tpm.handles(handle);
   if (!used.empty() && used.front() == handle) return;
@@ -55,25 +73,89 @@ void persist(Commands& tpm, TPM2_ALG_ID type, uint32_t handle) {
   tpm.evict_control(key.value(), handle);
 }
 
+// As the profile wants (2.2.1.4.1): the platform's, which an owner's TPM2_Clear leaves, readable by whoever may use the
+// TPM.
+constexpr uint32_t kCertificateAttributes =
+    TPMA_NV_PPWRITE | TPMA_NV_PPREAD | TPMA_NV_OWNERREAD | TPMA_NV_AUTHREAD | TPMA_NV_NO_DA | TPMA_NV_PLATFORMCREATE;
+
 void write_certificate(Commands& tpm, uint32_t index, ByteView certificate) {
+  if (certificate.size() > kNvMaxOctets) {
+    throw Error(ErrorCode::kInvalidArgument, "The authority's certificates have " + std::to_string(certificate.size()) +
+                                                 " octets, but an NV area of the TPM holds " +
+                                                 std::to_string(kNvMaxOctets) +
+                                                 ": use an authority with a smaller key or name.");
+  }
   if (nv_public(tpm, index)) nv_undefine(tpm, index);
-  // Readable by whoever may use the TPM, as the profile wants (2.2.1.4.1); written by the owner, that is, by us.
-  constexpr uint32_t kAttributes = nv::kOwnerWrite | nv::kOwnerRead | nv::kAuthRead | nv::kNoDa;
-  nv_define(tpm, index, static_cast<uint16_t>(certificate.size()), kAttributes);
+  nv_define(tpm, index, static_cast<uint16_t>(certificate.size()), kCertificateAttributes);
   nv_write(tpm, nv_public(tpm, index).value(), 0, certificate);
 }
 
+crypto::PublicKey endorsement_key(Commands& tpm, uint32_t handle) {
+  for (const PersistentObject& key : persistent_objects(tpm)) {
+    if (key.handle == handle && key.public_key) return *key.public_key;
+  }
+  throw Error(ErrorCode::kUnsupported, "An endorsement key is of a kind that is not known.");
+}
+
+Bytes certificate_at(Commands& tpm, uint32_t index) {
+  const auto area = nv_public(tpm, index);
+  if (!area || !area->is_ordinary()) return {};
+  try {
+    const SecretBytes contents = nv_read(tpm, *area);
+    const auto fields = crypto::parse_certificate(contents);
+    return fields ? to_bytes(contents.view().first(fields->octets)) : Bytes();
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kAuthFailed || error.code() == ErrorCode::kNotFound) return {};
+    throw;
+  }
+}
+
+constexpr uint32_t kCertificates[] = {kCertificateRsa, kCertificateEc, kCertificateAttestation, kCertificateIssuer};
+
 }  // namespace
 
-void endorse(Commands& tpm, const std::function<Bytes(const crypto::PublicKey&)>& certify) {
+void endorse(Commands& tpm, const crypto::CertificateAuthority& authority, IssuerKept kept) {
   persist(tpm, TPM2_ALG_RSA, kEndorsementRsa);
   persist(tpm, TPM2_ALG_ECC, kEndorsementEc);
-  for (const PersistentObject& key : persistent_objects(tpm)) {
-    if (key.handle != kEndorsementRsa && key.handle != kEndorsementEc) continue;
-    if (!key.public_key) throw Error(ErrorCode::kUnsupported, "An endorsement key is of a kind that is not known.");
-    const bool rsa = key.public_key->type() == crypto::KeyType::kRsa;
-    write_certificate(tpm, rsa ? kCertificateRsa : kCertificateEc, certify(*key.public_key));
+  const crypto::PublicKey rsa = endorsement_key(tpm, kEndorsementRsa), ec = endorsement_key(tpm, kEndorsementEc);
+  write_certificate(tpm, kCertificateRsa, authority.certify_endorsement_key(rsa));
+  write_certificate(tpm, kCertificateEc, authority.certify_endorsement_key(ec));
+  KeyBlob attestation;
+  attestation.public_area = marshal(Tss2_MU_TPM2B_PUBLIC_Marshal, tpm.read_public(create_attestation_key(tpm).value()));
+  write_certificate(tpm, kCertificateAttestation, authority.certify_attestation_key(public_key_of(attestation), rsa));
+  if (kept == IssuerKept::kInTheTpm) {
+    write_certificate(tpm, kCertificateIssuer, authority.certificate());
+  } else if (nv_public(tpm, kCertificateIssuer)) {
+    nv_undefine(tpm, kCertificateIssuer);
   }
+}
+
+bool renew_owner(Commands& tpm) {
+  std::map<uint32_t, Bytes> certificates;
+  for (const uint32_t index : kCertificates) certificates[index] = certificate_at(tpm, index);
+  tpm.keys().make_room(0);
+  tpm.clear();
+  // What the platform made has survived. The platform of an emulated TPM is its user as well, so it goes, too.
+  for (const uint32_t index : nv_list(tpm)) {
+    if ((tpm.nv_read_public(index).attributes & nv::kPolicyDelete) == 0) nv_undefine(tpm, index);
+  }
+  create_storage_root(tpm);
+  persist(tpm, TPM2_ALG_RSA, kEndorsementRsa);
+  persist(tpm, TPM2_ALG_ECC, kEndorsementEc);
+  for (const auto& [index, certificate] : certificates) {
+    if (!certificate.empty()) write_certificate(tpm, index, certificate);
+  }
+  return !certificates[kCertificateRsa].empty() && !certificates[kCertificateEc].empty() &&
+         !certificates[kCertificateAttestation].empty();
+}
+
+Handle create_attestation_key(Commands& tpm) {
+  tpm.keys().make_room(LoadedKeys::kLoaded - 1);
+  return tpm.create_primary(TPM2_RH_ENDORSEMENT, attestation_template());
+}
+
+IdentityCertificates identity_certificates(Commands& tpm) {
+  return {certificate_at(tpm, kCertificateRsa), certificate_at(tpm, kCertificateAttestation)};
 }
 
 }  // namespace vtpm::tpm

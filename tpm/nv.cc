@@ -58,7 +58,8 @@ void nv_define(Commands& tpm, uint32_t index, uint16_t size, uint32_t attributes
   }
   if (index < kNvFirst || index > kNvLast)
     throw Error(ErrorCode::kInvalidArgument, "NV indices lie between 0x01000000 and 0x01ffffff.");
-  tpm.nv_define_space(TPM2_RH_OWNER, {index, attributes, size}, auth);
+  const bool platform = (attributes & TPMA_NV_PLATFORMCREATE) != 0;
+  tpm.nv_define_space(platform ? TPM2_RH_PLATFORM : TPM2_RH_OWNER, {index, attributes, size}, auth);
 }
 
 void nv_write(Commands& tpm, const NvPublic& area, size_t offset, ByteView data, ByteView auth) {

@@ -23,10 +23,14 @@ std::optional<crypto::PublicKey> known_key(const Bytes& public_area) {
   }
 }
 
-PersistentObject describe(uint32_t handle, const TPM2B_PUBLIC& area) {
+}  // namespace
+
+PersistentObject describe_key(uint32_t handle, const Bytes& public_area) {
+  TPM2B_PUBLIC area = {};
+  unmarshal(Tss2_MU_TPM2B_PUBLIC_Unmarshal, public_area, area);
   PersistentObject object;
   object.handle = handle;
-  object.public_area = marshal(Tss2_MU_TPM2B_PUBLIC_Marshal, area);
+  object.public_area = public_area;
   object.public_key = known_key(object.public_area);
   const TPMT_PUBLIC& key = area.publicArea;
   const TPMA_OBJECT attributes = key.objectAttributes;
@@ -48,12 +52,10 @@ PersistentObject describe(uint32_t handle, const TPM2B_PUBLIC& area) {
   return object;
 }
 
-}  // namespace
-
 std::vector<PersistentObject> persistent_objects(Commands& tpm) {
   std::vector<PersistentObject> found;
   for (const uint32_t handle : tpm.handles(kPersistentFirst))
-    found.push_back(describe(handle, tpm.read_public(handle)));
+    found.push_back(describe_key(handle, marshal(Tss2_MU_TPM2B_PUBLIC_Marshal, tpm.read_public(handle))));
   return found;
 }
 

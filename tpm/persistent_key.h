@@ -29,6 +29,9 @@ struct PersistentObject {
   bool signs = false, decrypts = false;         // what its raw operations can be used for; false when restricted
 };
 
+/// What a public area says about a key that stands at `handle`, or nowhere yet (0).
+PersistentObject describe_key(uint32_t handle, const Bytes& public_area);
+
 /// Ascending handles. Runs inside Engine::use_current or Engine::change.
 std::vector<PersistentObject> persistent_objects(Commands& tpm);
 

@@ -29,6 +29,14 @@ done
 has 0x01c00002.txt 'Public-Key: \(2048 bit\)'
 has 0x01c0000a.txt 'prime256v1'
 
+in_token --read-object --type cert --label 'TPM certificate 0x01c90010' -o ak.der
+openssl x509 -inform DER -in ak.der -out ak.pem
+openssl verify -CAfile ca/ca.pem ak.pem
+openssl x509 -in ak.pem -noout -subject >ak.txt
+has ak.txt "$(openssl x509 -in 0x01c00002.pem -pubkey -noout | openssl pkey -pubin -outform DER | sha256sum | cut -d' ' -f1)"
+in_token -O --type cert >certificates
+has_not certificates 0x01c00100 # the self-made issuer, of whom nothing is left
+
 section 'they are the keys that any tool derives from this TPM'
 "$VTPM_TOOL" swtpm export --token client --pin-file pin --directory vm
 swtpm socket --tpm2 --tpmstate dir=vm --server type=unixio,path="$scratch/tpm" \
@@ -56,3 +64,13 @@ openssl x509 -inform DER -in again.der -pubkey -noout | cmp - <(openssl x509 -in
 refused cmp again.der 0x01c00002.der
 refused "$VTPM_TOOL" ca certify --directory nowhere --token client --pin-file pin
 has refused.out nowhere
+
+section 'C_InitToken asks the configured authority; initialising anew keeps the identity'
+printf '[identity]\nauthority = "%s/ca"\n' "$scratch" >>"$VTPM_PKCS11_CONF"
+"$VTPM_TOOL" init --label second --so-pin-file so-pin --pin-file pin
+p11 --token-label second --read-object --type cert --label 'TPM certificate 0x01c00002' -o second.der
+openssl verify -ignore_critical -CAfile ca/ca.pem <(openssl x509 -inform DER -in second.der)
+slot=$("$VTPM_TOOL" list --json | jq '.[] | select(.label == "second") | .slot')
+p11 --init-token --slot "$slot" --label third --so-pin env:SO_PIN
+p11 --token-label third --read-object --type cert --label 'TPM certificate 0x01c00002' -o third.der
+cmp second.der third.der

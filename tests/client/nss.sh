@@ -20,7 +20,7 @@ certutil -L -d sql:db -h client -f pin -n client:made-by-nss -a >cert.pem
 openssl verify -CAfile cert.pem cert.pem
 
 section 'the certificate has its key under one CKA_ID'
-id=$(logged_in --list-objects --type cert | awk '/ID:/ { print $2; exit }')
+id=$(logged_in --list-objects --type cert | awk '$1 == "ID:" { print $2; exit }')
 printf x >message
 logged_in --sign --id "$id" -m SHA256-RSA-PKCS -i message -o signature
 openssl x509 -in cert.pem -noout -pubkey -out pub.pem

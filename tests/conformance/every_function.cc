@@ -10,6 +10,7 @@ const ReturnValues kNotParallel = {CKR_FUNCTION_NOT_PARALLEL};
 const ReturnValues kNotLoggedIn = {CKR_USER_NOT_LOGGED_IN, CKR_ARGUMENTS_BAD};
 const ReturnValues kBadObject = {CKR_OBJECT_HANDLE_INVALID, CKR_ARGUMENTS_BAD};
 const ReturnValues kNoEvent = {CKR_NO_EVENT, CKR_ARGUMENTS_BAD};
+const ReturnValues kNotAsynchronous = {CKR_SESSION_ASYNC_NOT_SUPPORTED};
 const ReturnValues kFine = {CKR_OK, CKR_ARGUMENTS_BAD};
 
 #define WITHOUT_SESSION(name, expected, ...)                                                                   \
@@ -19,6 +20,15 @@ const ReturnValues kFine = {CKR_OK, CKR_ARGUMENTS_BAD};
 #define WITH_SESSION(name, expected, ...)                                                                       \
   {                                                                                                             \
 #name, [](CK_SESSION_HANDLE s) { return static_cast<CK_RV>(p11->name(__VA_ARGS__)); }, true, true, expected \
+  }
+#define WITH_SESSION_3(name, expected, ...)                                                                        \
+  {                                                                                                                \
+#name, [](CK_SESSION_HANDLE s) { return static_cast<CK_RV>(p11_3().name(__VA_ARGS__)); }, true, true, expected \
+  }
+#define UNSUPPORTED_3(name, ...)                                                                           \
+  {                                                                                                        \
+#name, [](CK_SESSION_HANDLE s) { return static_cast<CK_RV>(p11_3().name(__VA_ARGS__)); }, true, false, \
+                                                                                           kUnsupported    \
   }
 #define UNSUPPORTED(name, ...)                                                                                       \
   {                                                                                                                  \
@@ -69,12 +79,19 @@ const std::vector<Function>& every_function() {
       WITH_SESSION(C_Sign, kNoOperation, s, nullptr, 0, nullptr, nullptr),
       WITH_SESSION(C_SignUpdate, kNoOperation, s, nullptr, 0),
       WITH_SESSION(C_SignFinal, kNoOperation, s, nullptr, nullptr),
+      WITH_SESSION(C_SignRecoverInit, kArguments, s, nullptr, 0),
+      WITH_SESSION(C_SignRecover, kNoOperation, s, nullptr, 0, nullptr, nullptr),
+      WITH_SESSION(C_VerifyRecoverInit, kArguments, s, nullptr, 0),
+      WITH_SESSION(C_VerifyRecover, kNoOperation, s, nullptr, 0, nullptr, nullptr),
       WITH_SESSION(C_VerifyInit, kArguments, s, nullptr, 0),
       WITH_SESSION(C_Verify, kNoOperation, s, nullptr, 0, nullptr, 0),
       WITH_SESSION(C_VerifyUpdate, kNoOperation, s, nullptr, 0),
       WITH_SESSION(C_VerifyFinal, kNoOperation, s, nullptr, 0),
       WITH_SESSION(C_GenerateKey, kArguments, s, nullptr, nullptr, 0, nullptr),
       WITH_SESSION(C_GenerateKeyPair, kArguments, s, nullptr, nullptr, 0, nullptr, 0, nullptr, nullptr),
+      WITH_SESSION(C_WrapKey, kArguments, s, nullptr, 0, 0, nullptr, nullptr),
+      WITH_SESSION(C_UnwrapKey, kArguments, s, nullptr, 0, nullptr, 0, nullptr, 0, nullptr),
+      WITH_SESSION(C_DeriveKey, kArguments, s, nullptr, 0, nullptr, 0, nullptr),
       WITH_SESSION(C_SeedRandom, kFine, s, nullptr, 0),
       WITH_SESSION(C_GenerateRandom, kFine, s, nullptr, 0),
       WITH_SESSION(C_GetFunctionStatus, kNotParallel, s),
@@ -82,17 +99,45 @@ const std::vector<Function>& every_function() {
 
       UNSUPPORTED(C_GetOperationState, s, nullptr, nullptr),
       UNSUPPORTED(C_SetOperationState, s, nullptr, 0, 0, 0),
-      UNSUPPORTED(C_SignRecoverInit, s, nullptr, 0),
-      UNSUPPORTED(C_SignRecover, s, nullptr, 0, nullptr, nullptr),
-      UNSUPPORTED(C_VerifyRecoverInit, s, nullptr, 0),
-      UNSUPPORTED(C_VerifyRecover, s, nullptr, 0, nullptr, nullptr),
       UNSUPPORTED(C_DigestEncryptUpdate, s, nullptr, 0, nullptr, nullptr),
       UNSUPPORTED(C_DecryptDigestUpdate, s, nullptr, 0, nullptr, nullptr),
       UNSUPPORTED(C_SignEncryptUpdate, s, nullptr, 0, nullptr, nullptr),
       UNSUPPORTED(C_DecryptVerifyUpdate, s, nullptr, 0, nullptr, nullptr),
-      UNSUPPORTED(C_WrapKey, s, nullptr, 0, 0, nullptr, nullptr),
-      UNSUPPORTED(C_UnwrapKey, s, nullptr, 0, nullptr, 0, nullptr, 0, nullptr),
-      UNSUPPORTED(C_DeriveKey, s, nullptr, 0, nullptr, 0, nullptr),
+
+      WITH_SESSION_3(C_LoginUser, kArguments, s, CKU_USER, nullptr, 0, nullptr, 0),
+      WITH_SESSION_3(C_SessionCancel, (ReturnValues{CKR_OK}), s, 0),
+      WITH_SESSION_3(C_GetSessionValidationFlags, kArguments, s, CKS_LAST_VALIDATION_OK, nullptr),
+      WITH_SESSION_3(C_AsyncComplete, kNotAsynchronous, s, nullptr, nullptr),
+      WITH_SESSION_3(C_AsyncGetID, kNotAsynchronous, s, nullptr, nullptr),
+      WITH_SESSION_3(C_AsyncJoin, kNotAsynchronous, s, nullptr, 0, nullptr, 0),
+      WITH_SESSION_3(C_MessageEncryptInit, kArguments, s, nullptr, 0),
+      WITH_SESSION_3(C_EncryptMessage, kNoOperation, s, nullptr, 0, nullptr, 0, nullptr, 0, nullptr, nullptr),
+      WITH_SESSION_3(C_EncryptMessageBegin, kNoOperation, s, nullptr, 0, nullptr, 0),
+      WITH_SESSION_3(C_EncryptMessageNext, kNoOperation, s, nullptr, 0, nullptr, 0, nullptr, nullptr, 0),
+      WITH_SESSION_3(C_MessageEncryptFinal, kNoOperation, s),
+      WITH_SESSION_3(C_MessageDecryptInit, kArguments, s, nullptr, 0),
+      WITH_SESSION_3(C_DecryptMessage, kNoOperation, s, nullptr, 0, nullptr, 0, nullptr, 0, nullptr, nullptr),
+      WITH_SESSION_3(C_DecryptMessageBegin, kNoOperation, s, nullptr, 0, nullptr, 0),
+      WITH_SESSION_3(C_DecryptMessageNext, kNoOperation, s, nullptr, 0, nullptr, 0, nullptr, nullptr, 0),
+      WITH_SESSION_3(C_MessageDecryptFinal, kNoOperation, s),
+      WITH_SESSION_3(C_MessageSignInit, kArguments, s, nullptr, 0),
+      WITH_SESSION_3(C_SignMessage, kNoOperation, s, nullptr, 0, nullptr, 0, nullptr, nullptr),
+      WITH_SESSION_3(C_SignMessageBegin, kNoOperation, s, nullptr, 0),
+      WITH_SESSION_3(C_SignMessageNext, kNoOperation, s, nullptr, 0, nullptr, 0, nullptr, nullptr),
+      WITH_SESSION_3(C_MessageSignFinal, kNoOperation, s),
+      WITH_SESSION_3(C_MessageVerifyInit, kArguments, s, nullptr, 0),
+      WITH_SESSION_3(C_VerifyMessage, kNoOperation, s, nullptr, 0, nullptr, 0, nullptr, 0),
+      WITH_SESSION_3(C_VerifyMessageBegin, kNoOperation, s, nullptr, 0),
+      WITH_SESSION_3(C_VerifyMessageNext, kNoOperation, s, nullptr, 0, nullptr, 0, nullptr, 0),
+      WITH_SESSION_3(C_MessageVerifyFinal, kNoOperation, s),
+      UNSUPPORTED_3(C_EncapsulateKey, s, nullptr, 0, nullptr, 0, nullptr, nullptr, nullptr),
+      UNSUPPORTED_3(C_DecapsulateKey, s, nullptr, 0, nullptr, 0, nullptr, 0, nullptr),
+      UNSUPPORTED_3(C_VerifySignatureInit, s, nullptr, 0, nullptr, 0),
+      UNSUPPORTED_3(C_VerifySignature, s, nullptr, 0),
+      UNSUPPORTED_3(C_VerifySignatureUpdate, s, nullptr, 0),
+      UNSUPPORTED_3(C_VerifySignatureFinal, s),
+      UNSUPPORTED_3(C_WrapKeyAuthenticated, s, nullptr, 0, 0, nullptr, 0, nullptr, nullptr),
+      UNSUPPORTED_3(C_UnwrapKeyAuthenticated, s, nullptr, 0, nullptr, 0, nullptr, 0, nullptr, 0, nullptr),
 
       // These two close: they come last, so that a walk through the table keeps its session till here.
       WITH_SESSION(C_FindObjectsInit, kFine, s, nullptr, 0),

@@ -1,4 +1,4 @@
-// All functions of PKCS#11 2.40 that need the library initialised, each called with as little as a caller can pass:
+// All functions of PKCS#11 3.2 that need the library initialised, each called with as little as a caller can pass:
 // null pointers, zero lengths, handle 0. For the rules that hold for every function.
 #pragma once
 

@@ -45,11 +45,25 @@ std::string module_path() {
   return other ? other : VTPM_TEST_MODULE_FILE;
 }
 
+void* module_symbol(const char* name) {
+  // Never closed: a module may not be unloaded safely while its own memory is in use, and ours is linked nodelete.
+  static void* const module = dlopen(module_path().c_str(), RTLD_NOW | RTLD_LOCAL);
+  return module ? dlsym(module, name) : nullptr;
+}
+
+const CK_FUNCTION_LIST_3_2& p11_3() {
+  static CK_UTF8CHAR name[] = "PKCS 11";
+  static CK_VERSION version = {3, 2};
+  CK_INTERFACE* found = nullptr;
+  auto* get = reinterpret_cast<decltype(&::C_GetInterface)>(module_symbol("C_GetInterface"));
+  if (!get || get(name, &version, &found, 0) != CKR_OK)
+    throw std::runtime_error("the module has no interface of PKCS#11 3.2");
+  return *static_cast<const CK_FUNCTION_LIST_3_2*>(found->pFunctionList);
+}
+
 namespace {
 CK_FUNCTION_LIST* load() {
-  // Never closed: a module may not be unloaded safely while its own memory is in use, and ours is linked nodelete.
-  void* module = dlopen(module_path().c_str(), RTLD_NOW | RTLD_LOCAL);
-  void* symbol = module ? dlsym(module, "C_GetFunctionList") : nullptr;
+  void* symbol = module_symbol("C_GetFunctionList");
   CK_FUNCTION_LIST* list = nullptr;
   if (!symbol || reinterpret_cast<CK_C_GetFunctionList>(symbol)(&list) != CKR_OK || !list) {
     const char* reason = symbol ? "C_GetFunctionList failed" : dlerror();

@@ -24,6 +24,8 @@
 #include <variant>
 #include <vector>
 
+#include "pkcs11/cryptoki_functions.h"
+
 namespace vtpm::conformance {
 
 using Bytes = std::vector<uint8_t>;
@@ -48,8 +50,11 @@ inline const Bytes kSoPin = bytes("so-pin-1234"), kUserPin = bytes("user-pin-123
 
 /// The function list of the module under test.
 extern CK_FUNCTION_LIST* const p11;
-/// The file it came from.
+/// Its list of PKCS#11 3.2, through C_GetInterface; throws for a module that has none.
+const CK_FUNCTION_LIST_3_2& p11_3();
+/// The file it came from, and what it exports; null for what it does not.
 std::string module_path();
+void* module_symbol(const char* name);
 
 // --- return values ---
 std::string rv_name(CK_RV rv);

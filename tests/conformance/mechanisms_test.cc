@@ -2,81 +2,149 @@
 #include <algorithm>
 #include <set>
 
-#include "tests/conformance/symmetric.h"
+#include "tests/conformance/keys.h"
 
 namespace vtpm::conformance {
 namespace {
 
-enum Type { kNone, kRsa, kEc, kAes, kAes128, kXts, kChaCha20, kGeneric, kHmac };
+enum Type {
+  kNone,
+  kRsa,
+  kEc,
+  kAes,
+  kAes128,
+  kXts,
+  kChaCha20,
+  kGeneric,
+  kHmac,
+  kSecret,
+  kEdwards,
+  kMontgomery,
+  kDsaKey,
+  kDhKey
+};
 
 struct Row {
   CK_MECHANISM_TYPE mechanism;
   Type key;
   CK_FLAGS uses;
+  const char* shown_by;  // the test with the standard's vectors, or with the word of another implementation
 };
-constexpr CK_FLAGS kSignVerify = CKF_SIGN | CKF_VERIFY, kCrypt = CKF_ENCRYPT | CKF_DECRYPT;
+constexpr CK_FLAGS kSignVerify = CKF_SIGN | CKF_VERIFY, kCrypt = CKF_ENCRYPT | CKF_DECRYPT,
+                   kWraps = CKF_WRAP | CKF_UNWRAP, kRecovers = CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER;
 
 /// A new mechanism of the module is a new row here, with its tests beside those of its kind.
 const std::vector<Row>& rows();
 const Row kNamedRows[] = {
-    {CKM_RSA_PKCS_KEY_PAIR_GEN, kRsa, CKF_GENERATE_KEY_PAIR},
-    {CKM_EC_KEY_PAIR_GEN, kEc, CKF_GENERATE_KEY_PAIR},
-    {CKM_RSA_PKCS, kRsa, kSignVerify | kCrypt},
-    {CKM_RSA_X_509, kRsa, kSignVerify | kCrypt},
-    {CKM_RSA_PKCS_OAEP, kRsa, kCrypt},
-    {CKM_SHA1_RSA_PKCS, kRsa, kSignVerify},
-    {CKM_SHA224_RSA_PKCS, kRsa, kSignVerify},
-    {CKM_SHA256_RSA_PKCS, kRsa, kSignVerify},
-    {CKM_SHA384_RSA_PKCS, kRsa, kSignVerify},
-    {CKM_SHA512_RSA_PKCS, kRsa, kSignVerify},
-    {CKM_RSA_PKCS_PSS, kRsa, kSignVerify},
-    {CKM_SHA1_RSA_PKCS_PSS, kRsa, kSignVerify},
-    {CKM_SHA224_RSA_PKCS_PSS, kRsa, kSignVerify},
-    {CKM_SHA256_RSA_PKCS_PSS, kRsa, kSignVerify},
-    {CKM_SHA384_RSA_PKCS_PSS, kRsa, kSignVerify},
-    {CKM_SHA512_RSA_PKCS_PSS, kRsa, kSignVerify},
-    {CKM_ECDSA, kEc, kSignVerify},
-    {CKM_ECDSA_SHA1, kEc, kSignVerify},
-    {CKM_ECDSA_SHA224, kEc, kSignVerify},
-    {CKM_ECDSA_SHA256, kEc, kSignVerify},
-    {CKM_ECDSA_SHA384, kEc, kSignVerify},
-    {CKM_ECDSA_SHA512, kEc, kSignVerify},
-    {CKM_SHA3_224_RSA_PKCS, kRsa, kSignVerify},
-    {CKM_SHA3_224_RSA_PKCS_PSS, kRsa, kSignVerify},
-    {CKM_ECDSA_SHA3_224, kEc, kSignVerify},
-    {CKM_SHA3_256_RSA_PKCS, kRsa, kSignVerify},
-    {CKM_SHA3_256_RSA_PKCS_PSS, kRsa, kSignVerify},
-    {CKM_ECDSA_SHA3_256, kEc, kSignVerify},
-    {CKM_SHA3_384_RSA_PKCS, kRsa, kSignVerify},
-    {CKM_SHA3_384_RSA_PKCS_PSS, kRsa, kSignVerify},
-    {CKM_ECDSA_SHA3_384, kEc, kSignVerify},
-    {CKM_SHA3_512_RSA_PKCS, kRsa, kSignVerify},
-    {CKM_SHA3_512_RSA_PKCS_PSS, kRsa, kSignVerify},
-    {CKM_ECDSA_SHA3_512, kEc, kSignVerify},
-    {CKM_GENERIC_SECRET_KEY_GEN, kGeneric, CKF_GENERATE},
-    {CKM_AES_KEY_GEN, kAes, CKF_GENERATE},
-    {CKM_AES_XTS_KEY_GEN, kXts, CKF_GENERATE},
-    {CKM_CHACHA20_KEY_GEN, kChaCha20, CKF_GENERATE},
-    {CKM_AES_ECB, kAes, kCrypt},
-    {CKM_AES_CBC, kAes, kCrypt},
-    {CKM_AES_CBC_PAD, kAes, kCrypt},
-    {CKM_AES_CTR, kAes, kCrypt},
-    {CKM_AES_CTS, kAes, kCrypt},
-    {CKM_AES_OFB, kAes, kCrypt},
-    {CKM_AES_CFB1, kAes, kCrypt},
-    {CKM_AES_CFB8, kAes, kCrypt},
-    {CKM_AES_CFB64, kAes, kCrypt},
-    {CKM_AES_CFB128, kAes, kCrypt},
-    {CKM_AES_GCM, kAes, kCrypt},
-    {CKM_AES_CCM, kAes, kCrypt},
-    {CKM_AES_XTS, kXts, kCrypt},
-    {CKM_CHACHA20, kChaCha20, kCrypt},
-    {CKM_CHACHA20_POLY1305, kChaCha20, kCrypt},
-    {CKM_AES_CMAC, kAes, kSignVerify},
-    {CKM_AES_CMAC_GENERAL, kAes, kSignVerify},
-    {CKM_AES_GMAC, kAes, kSignVerify},
-    {CKM_AES_XCBC_MAC, kAes128, kSignVerify},
-    {CKM_AES_XCBC_MAC_96, kAes128, kSignVerify},
+    {CKM_RSA_PKCS_KEY_PAIR_GEN, kRsa, CKF_GENERATE_KEY_PAIR, "Generation.RsaOfEverySize"},
+    {CKM_EC_KEY_PAIR_GEN, kEc, CKF_GENERATE_KEY_PAIR, "Generation.EcOnEveryCurve"},
+    {CKM_RSA_PKCS, kRsa, kRecovers | kSignVerify | kCrypt | kWraps, "Signing.RsaPkcsOfADigestInfoOrAnything"},
+    {CKM_RSA_X_509, kRsa, kRecovers | kSignVerify | kCrypt, "Signing.RsaX509"},
+    {CKM_RSA_PKCS_OAEP, kRsa, kCrypt | kWraps, "Encryption.OaepWithEveryHashAndMgf"},
+    {CKM_SHA1_RSA_PKCS, kRsa, kSignVerify, "Signing.RsaPkcsWithHash"},
+    {CKM_SHA224_RSA_PKCS, kRsa, kSignVerify, "Signing.RsaPkcsWithHash"},
+    {CKM_SHA256_RSA_PKCS, kRsa, kSignVerify, "Signing.RsaPkcsWithHash"},
+    {CKM_SHA384_RSA_PKCS, kRsa, kSignVerify, "Signing.RsaPkcsWithHash"},
+    {CKM_SHA512_RSA_PKCS, kRsa, kSignVerify, "Signing.RsaPkcsWithHash"},
+    {CKM_RSA_PKCS_PSS, kRsa, kSignVerify, "Signing.RsaPssOfADigest"},
+    {CKM_SHA1_RSA_PKCS_PSS, kRsa, kSignVerify, "Signing.RsaPssWithHash"},
+    {CKM_SHA224_RSA_PKCS_PSS, kRsa, kSignVerify, "Signing.RsaPssWithHash"},
+    {CKM_SHA256_RSA_PKCS_PSS, kRsa, kSignVerify, "Signing.RsaPssWithHash"},
+    {CKM_SHA384_RSA_PKCS_PSS, kRsa, kSignVerify, "Signing.RsaPssWithHash"},
+    {CKM_SHA512_RSA_PKCS_PSS, kRsa, kSignVerify, "Signing.RsaPssWithHash"},
+    {CKM_ECDSA, kEc, kSignVerify, "Signing.EcdsaOfADigestOfAnyLength"},
+    {CKM_ECDSA_SHA1, kEc, kSignVerify, "KeyTypes.EcdsaVectorsOnEveryCurve"},
+    {CKM_ECDSA_SHA224, kEc, kSignVerify, "KeyTypes.EcdsaVectorsOnEveryCurve"},
+    {CKM_ECDSA_SHA256, kEc, kSignVerify, "KeyTypes.EcdsaVectorsOnEveryCurve"},
+    {CKM_ECDSA_SHA384, kEc, kSignVerify, "KeyTypes.EcdsaVectorsOnEveryCurve"},
+    {CKM_ECDSA_SHA512, kEc, kSignVerify, "KeyTypes.EcdsaVectorsOnEveryCurve"},
+    {CKM_SHA3_224_RSA_PKCS, kRsa, kSignVerify, "Signing.RsaPkcsWithHash"},
+    {CKM_SHA3_224_RSA_PKCS_PSS, kRsa, kSignVerify, "Signing.RsaPssWithHash"},
+    {CKM_ECDSA_SHA3_224, kEc, kSignVerify, "Signing.EcdsaWithHash"},
+    {CKM_SHA3_256_RSA_PKCS, kRsa, kSignVerify, "Signing.RsaPkcsWithHash"},
+    {CKM_SHA3_256_RSA_PKCS_PSS, kRsa, kSignVerify, "Signing.RsaPssWithHash"},
+    {CKM_ECDSA_SHA3_256, kEc, kSignVerify, "Signing.EcdsaWithHash"},
+    {CKM_SHA3_384_RSA_PKCS, kRsa, kSignVerify, "Signing.RsaPkcsWithHash"},
+    {CKM_SHA3_384_RSA_PKCS_PSS, kRsa, kSignVerify, "Signing.RsaPssWithHash"},
+    {CKM_ECDSA_SHA3_384, kEc, kSignVerify, "Signing.EcdsaWithHash"},
+    {CKM_SHA3_512_RSA_PKCS, kRsa, kSignVerify, "Signing.RsaPkcsWithHash"},
+    {CKM_SHA3_512_RSA_PKCS_PSS, kRsa, kSignVerify, "Signing.RsaPssWithHash"},
+    {CKM_ECDSA_SHA3_512, kEc, kSignVerify, "Signing.EcdsaWithHash"},
+    {CKM_GENERIC_SECRET_KEY_GEN, kGeneric, CKF_GENERATE, "SecretKeys.AreGenerated"},
+    {CKM_AES_KEY_GEN, kAes, CKF_GENERATE, "SecretKeys.AreGenerated"},
+    {CKM_AES_XTS_KEY_GEN, kXts, CKF_GENERATE, "SecretKeys.AreGenerated"},
+    {CKM_CHACHA20_KEY_GEN, kChaCha20, CKF_GENERATE, "SecretKeys.AreGenerated"},
+    {CKM_AES_ECB, kAes, kCrypt | kWraps, "Ciphers.PublishedVectors"},
+    {CKM_AES_CBC, kAes, kCrypt | kWraps, "Ciphers.PublishedVectors"},
+    {CKM_AES_CBC_PAD, kAes, kCrypt | kWraps, "Ciphers.PublishedVectors"},
+    {CKM_AES_CTR, kAes, kCrypt | kWraps, "Ciphers.PublishedVectors"},
+    {CKM_AES_CTS, kAes, kCrypt, "Ciphers.PublishedVectors"},
+    {CKM_AES_OFB, kAes, kCrypt, "Ciphers.PublishedVectors"},
+    {CKM_AES_CFB1, kAes, kCrypt, "Ciphers.PublishedVectors"},
+    {CKM_AES_CFB8, kAes, kCrypt, "Ciphers.PublishedVectors"},
+    {CKM_AES_CFB64, kAes, kCrypt, "Ciphers.PublishedVectors"},
+    {CKM_AES_CFB128, kAes, kCrypt, "Ciphers.PublishedVectors"},
+    {CKM_AES_GCM, kAes, kCrypt | kWraps, "Ciphers.AuthenticatedVectors"},
+    {CKM_AES_CCM, kAes, kCrypt | kWraps, "Ciphers.AuthenticatedVectors"},
+    {CKM_AES_XTS, kXts, kCrypt, "Ciphers.PublishedVectors"},
+    {CKM_CHACHA20, kChaCha20, kCrypt, "Ciphers.PublishedVectors"},
+    {CKM_CHACHA20_POLY1305, kChaCha20, kCrypt, "Ciphers.AuthenticatedVectors"},
+    {CKM_AES_CMAC, kAes, kSignVerify, "Macs.AesVectors"},
+    {CKM_AES_CMAC_GENERAL, kAes, kSignVerify, "Macs.AesVectors"},
+    {CKM_AES_GMAC, kAes, kSignVerify, "Macs.AesVectors"},
+    {CKM_AES_XCBC_MAC, kAes128, kSignVerify, "Macs.AesVectors"},
+    {CKM_AES_XCBC_MAC_96, kAes128, kSignVerify, "Macs.AesVectors"},
+    {CKM_AES_KEY_WRAP, kAes, kCrypt | kWraps, "Wrap.KeyWrapVectors"},
+    {CKM_AES_KEY_WRAP_PAD, kAes, kCrypt | kWraps, "Wrap.KeyWrapWithPadding"},
+    {CKM_AES_KEY_WRAP_KWP, kAes, kCrypt | kWraps, "Wrap.KeyWrapVectors"},
+    {CKM_AES_KEY_WRAP_PKCS7, kAes, kCrypt | kWraps, "Wrap.KeyWrapWithPadding"},
+    {CKM_RSA_AES_KEY_WRAP, kRsa, kWraps, "Wrap.RsaAesKeyWrap"},
+    {CKM_ECDH_AES_KEY_WRAP, kEc, kWraps, "Wrap.EcdhAesKeyWrap"},
+    {CKM_EC_EDWARDS_KEY_PAIR_GEN, kEdwards, CKF_GENERATE_KEY_PAIR, "KeyTypes.PairsOnRawCurves"},
+    {CKM_EC_MONTGOMERY_KEY_PAIR_GEN, kMontgomery, CKF_GENERATE_KEY_PAIR, "KeyTypes.PairsOnRawCurves"},
+    {CKM_EDDSA, kEdwards, kSignVerify, "KeyTypes.EddsaVectors"},
+    {CKM_DSA_KEY_PAIR_GEN, kDsaKey, CKF_GENERATE_KEY_PAIR, "KeyTypes.DsaWithHashesWithoutVectors"},
+    {CKM_DSA_PARAMETER_GEN, kDsaKey, CKF_GENERATE, "KeyTypes.DsaWithHashesWithoutVectors"},
+    {CKM_DH_PKCS_KEY_PAIR_GEN, kDhKey, CKF_GENERATE_KEY_PAIR, "KeyTypes.DhPairsAgree"},
+    {CKM_DH_PKCS_PARAMETER_GEN, kDhKey, CKF_GENERATE, "KeyTypes.DhPairsAgree"},
+    {CKM_DH_PKCS_DERIVE, kDhKey, CKF_DERIVE, "KeyTypes.DhVectors"},
+    {CKM_DSA, kDsaKey, kSignVerify, "KeyTypes.DsaVectors"},
+    {CKM_DSA_SHA1, kDsaKey, kSignVerify, "KeyTypes.DsaVectors"},
+    {CKM_DSA_SHA224, kDsaKey, kSignVerify, "KeyTypes.DsaVectors"},
+    {CKM_DSA_SHA256, kDsaKey, kSignVerify, "KeyTypes.DsaVectors"},
+    {CKM_DSA_SHA384, kDsaKey, kSignVerify, "KeyTypes.DsaWithHashesWithoutVectors"},
+    {CKM_DSA_SHA512, kDsaKey, kSignVerify, "KeyTypes.DsaWithHashesWithoutVectors"},
+    {CKM_DSA_SHA3_224, kDsaKey, kSignVerify, "KeyTypes.DsaWithHashesWithoutVectors"},
+    {CKM_DSA_SHA3_256, kDsaKey, kSignVerify, "KeyTypes.DsaWithHashesWithoutVectors"},
+    {CKM_DSA_SHA3_384, kDsaKey, kSignVerify, "KeyTypes.DsaWithHashesWithoutVectors"},
+    {CKM_DSA_SHA3_512, kDsaKey, kSignVerify, "KeyTypes.DsaWithHashesWithoutVectors"},
+    {CKM_ECDH1_DERIVE, kEc, CKF_DERIVE, "Derive.EcdhVectorsWithKeysInTheTpmAndInSoftware"},
+    {CKM_ECDH1_COFACTOR_DERIVE, kEc, CKF_DERIVE, "Derive.EcdhVectorsWithKeysInTheTpmAndInSoftware"},
+    {CKM_HKDF_DERIVE, kSecret, CKF_DERIVE, "Kdf.HkdfVectors"},
+    {CKM_HKDF_DATA, kSecret, CKF_DERIVE, "Kdf.HkdfVectors"},
+    {CKM_HKDF_KEY_GEN, kSecret, CKF_GENERATE, "Kdf.HkdfKeysAreMade"},
+    {CKM_SP800_108_COUNTER_KDF, kSecret, CKF_DERIVE, "Kdf.Sp800108Vectors"},
+    {CKM_SP800_108_FEEDBACK_KDF, kSecret, CKF_DERIVE, "Kdf.Sp800108Vectors"},
+    {CKM_SP800_108_DOUBLE_PIPELINE_KDF, kSecret, CKF_DERIVE, "Kdf.Sp800108Vectors"},
+    {CKM_PKCS5_PBKD2, kSecret, CKF_GENERATE, "Kdf.Pbkdf2Vectors"},
+    {CKM_CONCATENATE_BASE_AND_KEY, kSecret, CKF_DERIVE, "Derive.ConcatenationsAndExclusiveOr"},
+    {CKM_CONCATENATE_BASE_AND_DATA, kSecret, CKF_DERIVE, "Derive.ConcatenationsAndExclusiveOr"},
+    {CKM_CONCATENATE_DATA_AND_BASE, kSecret, CKF_DERIVE, "Derive.ConcatenationsAndExclusiveOr"},
+    {CKM_XOR_BASE_AND_DATA, kSecret, CKF_DERIVE, "Derive.ConcatenationsAndExclusiveOr"},
+    {CKM_EXTRACT_KEY_FROM_KEY, kSecret, CKF_DERIVE, "Derive.ExtractedBits"},
+    {CKM_AES_ECB_ENCRYPT_DATA, kAes, CKF_DERIVE, "Derive.EncryptedData"},
+    {CKM_AES_CBC_ENCRYPT_DATA, kAes, CKF_DERIVE, "Derive.EncryptedData"},
+    {CKM_TLS12_MASTER_KEY_DERIVE, kSecret, CKF_DERIVE, "Kdf.TlsVectors"},
+    {CKM_TLS12_MASTER_KEY_DERIVE_DH, kSecret, CKF_DERIVE, "Kdf.TlsVectors"},
+    {CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE, kSecret, CKF_DERIVE, "Kdf.TlsExtendedMasterSecret"},
+    {CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE_DH, kSecret, CKF_DERIVE, "Kdf.TlsExtendedMasterSecret"},
+    {CKM_TLS12_KEY_AND_MAC_DERIVE, kSecret, CKF_DERIVE, "Kdf.TlsVectors"},
+    {CKM_TLS12_KEY_SAFE_DERIVE, kSecret, CKF_DERIVE, "Kdf.TlsVectors"},
+    {CKM_TLS_KDF, kSecret, CKF_DERIVE, "Kdf.TlsVectors"},
+    {CKM_TLS12_KDF, kSecret, CKF_DERIVE, "Kdf.TlsVectors"},
+    {CKM_TLS_MAC, kSecret, kSignVerify, "Kdf.TlsVectors"},
+    {CKM_TLS12_MAC, kSecret, kSignVerify, "Kdf.TlsVectors"},
+    {CKM_PUB_KEY_FROM_PRIV_KEY, kNone, CKF_DERIVE, "Derive.PublicKeysFromPrivateKeys"},
 };
 
 /// And what each hash brings along.
@@ -84,10 +152,11 @@ const std::vector<Row>& rows() {
   static const std::vector<Row> all = [] {
     std::vector<Row> result(std::begin(kNamedRows), std::end(kNamedRows));
     for (const HashRow& hash : kEveryHash) {
-      result.push_back({hash.digest, kNone, CKF_DIGEST});
-      result.push_back({hash.hmac, kHmac, kSignVerify});
-      result.push_back({hash.hmac_general, kHmac, kSignVerify});
-      result.push_back({hash.key_gen, kHmac, CKF_GENERATE});
+      result.push_back({hash.digest, kNone, CKF_DIGEST, "Digests.PublishedVectorsInOneCall"});
+      result.push_back({hash.hmac, kHmac, kSignVerify, "Macs.HmacVectors"});
+      result.push_back({hash.hmac_general, kHmac, kSignVerify, "Macs.HmacVectors"});
+      result.push_back({hash.key_gen, kHmac, CKF_GENERATE, "SecretKeys.AreGenerated"});
+      result.push_back({hash.key_derivation, kSecret, CKF_DERIVE, "Derive.DigestsOfKeys"});
     }
     return result;
   }();
@@ -145,6 +214,13 @@ Mechanism with_its_parameter(CK_MECHANISM_TYPE type) {
       return Mechanism::with_parameter(type,
                                        octets_of(CK_SALSA20_CHACHA20_POLY1305_PARAMS{some.data(), 12, nullptr, 0}));
 
+    case CKM_TLS_MAC:
+    case CKM_TLS12_MAC:
+      return Mechanism::with_parameter(type, octets_of(CK_TLS_MAC_PARAMS{CKM_SHA256, 12, 1}));
+    case CKM_PKCS5_PBKD2:
+      return Mechanism::with_parameter(
+          type, octets_of(CK_PKCS5_PBKD2_PARAMS2{CKZ_SALT_SPECIFIED, some.data(), 16, 1, CKP_PKCS5_PBKD2_HMAC_SHA256,
+                                                 nullptr, 0, some.data(), 8}));
     case CKM_RSA_PKCS_OAEP:
       return Mechanism::oaep(CKM_SHA256, CKG_MGF1_SHA256);
     case CKM_RSA_PKCS_PSS:
@@ -207,7 +283,7 @@ TEST_F(Mechanisms, InformationSaysWhatEachCanDo) {
       EXPECT_GE(what.ulMaxKeySize, 3072u);
     }
     if (row.key == kEc) {
-      EXPECT_EQ(what.ulMinKeySize, 256u);
+      EXPECT_EQ(what.ulMinKeySize, 224u);
       EXPECT_EQ(what.ulMaxKeySize, 521u);
       EXPECT_EQ(what.flags & (CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS),
                 CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS);
@@ -235,7 +311,7 @@ TEST_F(Mechanisms, InformationSaysWhatEachCanDo) {
 TEST_F(Mechanisms, InformationOfOthersIsRefused) {
   CK_MECHANISM_INFO what;
   for (const CK_MECHANISM_TYPE type :
-       {CKM_MD5, CKM_DES_ECB, CKM_RSA_9796, CKM_DSA, CK_MECHANISM_TYPE{0x7FFFFFFF}, kAbsurd})
+       {CKM_MD5, CKM_DES_ECB, CKM_RSA_9796, CKM_X9_42_DH_DERIVE, CK_MECHANISM_TYPE{0x7FFFFFFF}, kAbsurd})
     EXPECT_RV(CKR_MECHANISM_INVALID, p11->C_GetMechanismInfo(slot, type, &what));
   EXPECT_RV(CKR_ARGUMENTS_BAD, p11->C_GetMechanismInfo(slot, CKM_SHA256, nullptr));
 }
@@ -245,7 +321,23 @@ TEST_F(Mechanisms, TheFlagsAreExact) {
   const auto same = [](CK_OBJECT_HANDLE key) { return KeyPair{key, key}; };
   Bytes two_keys(32, 1);
   two_keys[0] = 2;
-  const std::map<Type, KeyPair> keys = {{kNone, rsa},
+  const auto on = [&](CK_MECHANISM_TYPE type, const char* curve) {
+    return session.generate(type, {{CKA_EC_PARAMS, curve_parameters(curve)}}, {});
+  };
+  // The prime of RFC 7919's ffdhe2048 is the token's own; any DSA key will do.
+  CK_OBJECT_HANDLE dsa = CK_INVALID_HANDLE, dh = CK_INVALID_HANDLE;
+  MUST(try_generate_key(session, CKM_DSA_PARAMETER_GEN, {{CKA_PRIME_BITS, 1024}}, &dsa));
+  MUST(try_generate_key(session, CKM_DH_PKCS_PARAMETER_GEN, {{CKA_PRIME_BITS, 2048}}, &dh));
+  const auto in = [&](CK_MECHANISM_TYPE type, CK_OBJECT_HANDLE domain) {
+    Template parameters = {{CKA_PRIME, session.get(domain, CKA_PRIME)}, {CKA_BASE, session.get(domain, CKA_BASE)}};
+    if (domain == dsa) parameters = parameters.with({{CKA_SUBPRIME, session.get(domain, CKA_SUBPRIME)}});
+    return session.generate(type, parameters, {});
+  };
+  const std::map<Type, KeyPair> keys = {{kEdwards, on(CKM_EC_EDWARDS_KEY_PAIR_GEN, "Ed25519")},
+                                        {kMontgomery, on(CKM_EC_MONTGOMERY_KEY_PAIR_GEN, "X25519")},
+                                        {kDsaKey, in(CKM_DSA_KEY_PAIR_GEN, dsa)},
+                                        {kDhKey, in(CKM_DH_PKCS_KEY_PAIR_GEN, dh)},
+                                        {kNone, rsa},
                                         {kRsa, rsa},
                                         {kEc, ec},
                                         {kAes, same(secret_key(session, CKK_AES, Bytes(16, 1)))},
@@ -253,6 +345,7 @@ TEST_F(Mechanisms, TheFlagsAreExact) {
                                         {kXts, same(secret_key(session, CKK_AES_XTS, two_keys))},
                                         {kChaCha20, same(secret_key(session, CKK_CHACHA20, Bytes(32, 1)))},
                                         {kGeneric, same(secret_key(session, CKK_GENERIC_SECRET, Bytes(16, 1)))},
+                                        {kSecret, same(secret_key(session, CKK_GENERIC_SECRET, Bytes(48, 1)))},
                                         {kHmac, same(secret_key(session, CKK_GENERIC_SECRET, Bytes(16, 1)))}};
   for (const Row& row : rows()) {
     SCOPED_TRACE(row.mechanism);
@@ -268,8 +361,13 @@ TEST_F(Mechanisms, TheFlagsAreExact) {
     expect_as_flagged(CKF_ENCRYPT, "C_EncryptInit", p11->C_EncryptInit(fresh(), mechanism.get(), pair.public_key));
     expect_as_flagged(CKF_DECRYPT, "C_DecryptInit", p11->C_DecryptInit(fresh(), mechanism.get(), pair.private_key));
     expect_as_flagged(CKF_DIGEST, "C_DigestInit", p11->C_DigestInit(fresh(), mechanism.get()));
-    const Template octets = {{CKA_VALUE_LEN, 32}};
-    expect_as_flagged(CKF_GENERATE, "C_GenerateKey", try_generate_key(session, row.mechanism, octets));
+    const bool parameters = row.mechanism == CKM_DSA_PARAMETER_GEN || row.mechanism == CKM_DH_PKCS_PARAMETER_GEN;
+    const Template octets =
+        parameters ? Template{{CKA_PRIME_BITS, row.key == kDsaKey ? 1024 : 2048}} : Template{{CKA_VALUE_LEN, 32}};
+    expect_as_flagged(CKF_GENERATE, "C_GenerateKey", try_generate_key(session, mechanism, octets));
+    EXPECT_EQ(try_wrap(session, mechanism, pair.public_key, 0) == CKR_MECHANISM_INVALID, !(flags & CKF_WRAP));
+    EXPECT_EQ(try_unwrap(session, mechanism, pair.private_key, {}, {}) == CKR_MECHANISM_INVALID, !(flags & CKF_UNWRAP));
+    EXPECT_EQ(try_derive(session, mechanism, pair.private_key, {}) == CKR_MECHANISM_INVALID, !(flags & CKF_DERIVE));
     if (!(flags & CKF_GENERATE_KEY_PAIR)) {
       EXPECT_RV(CKR_MECHANISM_INVALID, session.try_generate(mechanism, {{CKA_MODULUS_BITS, 1024}}, {}));
     }
@@ -287,6 +385,17 @@ TEST_F(Mechanisms, NothingElseBegins) {
     ASSERT_EQ(rv_name(p11->C_EncryptInit(session, mechanism.get(), rsa.public_key)), "CKR_MECHANISM_INVALID") << type;
     ASSERT_EQ(rv_name(p11->C_DigestInit(session, mechanism.get())), "CKR_MECHANISM_INVALID") << type;
   }
+}
+
+TEST_F(Mechanisms, EachIsShownByATest) {
+  std::set<std::string> tests;
+  const testing::UnitTest& program = *testing::UnitTest::GetInstance();
+  for (int i = 0; i < program.total_test_suite_count(); ++i) {
+    const testing::TestSuite& suite = *program.GetTestSuite(i);
+    for (int j = 0; j < suite.total_test_count(); ++j)
+      tests.insert(std::string(suite.name()) + "." + suite.GetTestInfo(j)->name());
+  }
+  for (const Row& row : rows()) EXPECT_TRUE(tests.count(row.shown_by)) << row.shown_by << " of " << row.mechanism;
 }
 
 TEST_F(Mechanisms, TheFreeSlotListsThemToo) {

@@ -1,5 +1,7 @@
 #include "tests/conformance/symmetric.h"
 
+#include "pkcs11/cryptoki_keys.h"
+
 #include <openssl/evp.h>
 
 #include <algorithm>
@@ -30,27 +32,27 @@ void for_each_line(const std::string& file, const std::function<void(const Line&
   EXPECT_GT(cases, 0) << file;
 }
 
-#define HASH(name, openssl, octets, stem)                                                                  \
+#define HASH(name, openssl, octets, stem, derivation)                                                      \
   {                                                                                                        \
     name, openssl, octets, CKM_##stem, CKM_##stem##_HMAC, CKM_##stem##_HMAC_GENERAL, CKM_##stem##_KEY_GEN, \
-        CKK_##stem##_HMAC                                                                                  \
+        CKM_##derivation, CKK_##stem##_HMAC                                                                \
   }
 const std::vector<HashRow> kEveryHash = {
-    HASH("sha1", "SHA1", 20, SHA_1),
-    HASH("sha224", "SHA224", 28, SHA224),
-    HASH("sha256", "SHA256", 32, SHA256),
-    HASH("sha384", "SHA384", 48, SHA384),
-    HASH("sha512", "SHA512", 64, SHA512),
-    HASH("sha512/224", "SHA512-224", 28, SHA512_224),
-    HASH("sha512/256", "SHA512-256", 32, SHA512_256),
-    HASH("sha3-224", "SHA3-224", 28, SHA3_224),
-    HASH("sha3-256", "SHA3-256", 32, SHA3_256),
-    HASH("sha3-384", "SHA3-384", 48, SHA3_384),
-    HASH("sha3-512", "SHA3-512", 64, SHA3_512),
-    HASH("blake2b-160", "", 20, BLAKE2B_160),
-    HASH("blake2b-256", "", 32, BLAKE2B_256),
-    HASH("blake2b-384", "", 48, BLAKE2B_384),
-    HASH("blake2b-512", "BLAKE2B-512", 64, BLAKE2B_512),
+    HASH("sha1", "SHA1", 20, SHA_1, SHA1_KEY_DERIVATION),
+    HASH("sha224", "SHA224", 28, SHA224, SHA224_KEY_DERIVATION),
+    HASH("sha256", "SHA256", 32, SHA256, SHA256_KEY_DERIVATION),
+    HASH("sha384", "SHA384", 48, SHA384, SHA384_KEY_DERIVATION),
+    HASH("sha512", "SHA512", 64, SHA512, SHA512_KEY_DERIVATION),
+    HASH("sha512/224", "SHA512-224", 28, SHA512_224, SHA512_224_KEY_DERIVATION),
+    HASH("sha512/256", "SHA512-256", 32, SHA512_256, SHA512_256_KEY_DERIVATION),
+    HASH("sha3-224", "SHA3-224", 28, SHA3_224, SHA3_224_KEY_DERIVATION),
+    HASH("sha3-256", "SHA3-256", 32, SHA3_256, SHA3_256_KEY_DERIVATION),
+    HASH("sha3-384", "SHA3-384", 48, SHA3_384, SHA3_384_KEY_DERIVATION),
+    HASH("sha3-512", "SHA3-512", 64, SHA3_512, SHA3_512_KEY_DERIVATION),
+    HASH("blake2b-160", "", 20, BLAKE2B_160, BLAKE2B_160_KEY_DERIVE),
+    HASH("blake2b-256", "", 32, BLAKE2B_256, BLAKE2B_256_KEY_DERIVE),
+    HASH("blake2b-384", "", 48, BLAKE2B_384, BLAKE2B_384_KEY_DERIVE),
+    HASH("blake2b-512", "BLAKE2B-512", 64, BLAKE2B_512, BLAKE2B_512_KEY_DERIVE),
 };
 #undef HASH
 
@@ -68,9 +70,8 @@ CK_OBJECT_HANDLE secret_key(Session& session, CK_KEY_TYPE type, const Bytes& val
                          {CKA_SENSITIVE, false}});
 }
 
-CK_RV try_generate_key(Session& session, CK_MECHANISM_TYPE type, Template wanted, CK_OBJECT_HANDLE* key) {
+CK_RV try_generate_key(Session& session, Mechanism mechanism, Template wanted, CK_OBJECT_HANDLE* key) {
   CK_OBJECT_HANDLE made = CK_INVALID_HANDLE;
-  Mechanism mechanism = type;
   return p11->C_GenerateKey(session, mechanism.get(), wanted.data(), wanted.size(), key ? key : &made);
 }
 

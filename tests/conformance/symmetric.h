@@ -34,7 +34,7 @@ struct HashRow {
   const char* name;     // in the data files
   const char* openssl;  // empty: OpenSSL 3.0 has none
   size_t octets;
-  CK_MECHANISM_TYPE digest, hmac, hmac_general, key_gen;
+  CK_MECHANISM_TYPE digest, hmac, hmac_general, key_gen, key_derivation;
   CK_KEY_TYPE key;
 };
 extern const std::vector<HashRow> kEveryHash;
@@ -42,7 +42,7 @@ const HashRow& hash_row(const std::string& name);
 
 /// A session key that may do all that its type can, and shows its value.
 CK_OBJECT_HANDLE secret_key(Session& session, CK_KEY_TYPE type, const Bytes& value);
-CK_RV try_generate_key(Session& session, CK_MECHANISM_TYPE mechanism, Template wanted, CK_OBJECT_HANDLE* key = nullptr);
+CK_RV try_generate_key(Session& session, Mechanism mechanism, Template wanted, CK_OBJECT_HANDLE* key = nullptr);
 
 enum class Way { kEncrypt, kDecrypt };
 /// The whole message in one call, with a size query before it.

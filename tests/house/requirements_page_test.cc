@@ -54,7 +54,7 @@ std::set<std::string> all_tests() {
   for (std::sregex_iterator test(scripts.begin(), scripts.end(), kClient), end; test != end; ++test) {
     names.insert("client." + (*test)[1].str());
   }
-  for (const char* name : {"house.format", "house.shell", "house.manual"}) names.insert(name);
+  for (const char* name : {"house.format", "house.shell", "house.manual", "house.mechanisms"}) names.insert(name);
   return names;
 }
 

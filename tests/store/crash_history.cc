@@ -10,6 +10,12 @@
 namespace vtpm::store {
 namespace {
 
+bool contains(const Bytes& octets, const Bytes& piece) {
+  return std::search(octets.begin(), octets.end(), piece.begin(), piece.end()) != octets.end();
+}
+
+}  // namespace
+
 // The whole file is one BER value and nothing behind it.
 bool is_well_formed(ByteView octets) {
   if (octets.size() < 4 || octets[0] != 0x31 || octets[1] != 0x80) return false;
@@ -20,12 +26,6 @@ bool is_well_formed(ByteView octets) {
   }
   return octets.size() == 2 && octets[0] == 0 && octets[1] == 0;
 }
-
-bool contains(const Bytes& octets, const Bytes& piece) {
-  return std::search(octets.begin(), octets.end(), piece.begin(), piece.end()) != octets.end();
-}
-
-}  // namespace
 
 Draft clear_draft(const std::string& name, std::string_view value) {
   Draft draft;

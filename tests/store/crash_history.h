@@ -19,6 +19,9 @@ namespace vtpm::store {
 using Values = std::map<std::string, std::string>;
 const std::string kCrashPath = "dir/store.vtpm";
 
+/// The whole file is one BER value and nothing behind it.
+bool is_well_formed(ByteView octets);
+
 Draft clear_draft(const std::string& name, std::string_view value);
 Draft deletion(const std::string& name);
 

@@ -52,7 +52,7 @@ ScratchDirectory::~ScratchDirectory() {
 
 CreateOptions cheap_options() {
   CreateOptions options;
-  options.kdf = {8192, 1, 1};
+  options.kdf = crypto::Argon2Parameters{8192, 1, 1};
   return options;
 }
 

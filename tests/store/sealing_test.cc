@@ -185,7 +185,7 @@ TEST(MasterKey, SealsPerPlaceAndStore) {
               "n",
               {realsize_attribute(5), sequence_attribute({1, 0, 1, 0})},
               {octets_attribute(attribute::kCrc, Bytes(4))},
-              Bytes(MasterKey::sealed_octets(5))};
+              Bytes(MasterKey::sealed_octets(Cipher::kAes256Siv, 5))};
   Bytes octets = encode(entry);
   const Bytes empty = octets;
   key.seal(octets, *parse_entry(empty), as_bytes("hello"));

@@ -1,0 +1,134 @@
+#include "pkcs11/derive.h"
+
+#include <algorithm>
+
+#include "pkcs11/key_factory.h"
+#include "pkcs11/refusal.h"
+
+namespace vtpm::pkcs11 {
+namespace {
+
+struct Row {
+  Family family;
+  Derivable (*derivable)(const DeriveCall&);
+  Inheritance inheritance;
+};
+constexpr Row kRows[] = {
+    {Family::kEcdh, derive_agreement, Inheritance::kFree},
+    {Family::kDh, derive_agreement, Inheritance::kFree},
+    {Family::kHkdf, derive_hkdf, Inheritance::kFree},
+    {Family::kConcatenateKey, derive_concatenation, Inheritance::kAtLeast},
+    {Family::kConcatenateData, derive_with_data, Inheritance::kAtLeast},
+    {Family::kPrependData, derive_with_data, Inheritance::kAtLeast},
+    {Family::kXorData, derive_with_data, Inheritance::kAtLeast},
+    {Family::kExtractBits, derive_extract, Inheritance::kAtLeast},
+    {Family::kEncryptData, derive_encryption, Inheritance::kFree},
+    {Family::kDigestKey, derive_digest, Inheritance::kFree},
+    {Family::kTlsMaster, derive_tls_master, Inheritance::kFree},
+    {Family::kTlsExtendedMaster, derive_tls_extended_master, Inheritance::kFree},
+    {Family::kTlsKdf, derive_tls_kdf, Inheritance::kFree},
+};
+
+struct SpecialRow {
+  Family family;
+  DerivedKeys (*derive)(const DeriveCall&, Template, CK_OBJECT_HANDLE*);
+};
+constexpr SpecialRow kSpecialRows[] = {
+    {Family::kKbkdf, derive_kbkdf},
+    {Family::kTlsKeyMaterial, derive_tls_keys},
+    {Family::kHkdfData, derive_hkdf_data},
+    {Family::kPublicFromPrivate, derive_public_key},
+};
+
+/// A key that is made from a secret may not tell more than the secret does.
+void inherit(const Template& wanted, Attributes& shown, const Object& base, Inheritance inheritance) {
+  struct {
+    CK_ATTRIBUTE_TYPE type;
+    bool strict;
+  } constexpr kSecrecy[] = {{CKA_SENSITIVE, true}, {CKA_EXTRACTABLE, false}};
+  for (const auto& [type, strict] : kSecrecy) {
+    const bool of_base = base.shown.flag(type);
+    if (inheritance == Inheritance::kAtLeast && of_base != strict) continue;
+    if (wanted.has(type) && wanted.flag(type, false) != of_base) {
+      refuse(CKR_TEMPLATE_INCONSISTENT, attribute_name(type) + " must be as the base key has it");
+    }
+    shown.set_flag(type, of_base);
+  }
+}
+
+Derivable fixed(SecretBytes value, bool from_the_end) {
+  const size_t size = value.size();
+  auto held = std::make_shared<SecretBytes>(std::move(value));
+  Derivable result;
+  result.natural = size;
+  result.octets = [held, from_the_end](size_t octets) {
+    refuse_if(octets > held->size(), CKR_TEMPLATE_INCONSISTENT, "the mechanism does not derive so many octets");
+    return SecretBytes(from_the_end ? held->view().last(octets) : held->view().first(octets));
+  };
+  return result;
+}
+
+}  // namespace
+
+SecretBytes DeriveCall::base_value() const {
+  const SecretAttributes secret = session.token->secret_of(base);
+  const ByteView value = secret.get(CKA_VALUE);
+  refuse_if(value.size() < row.min_size || value.size() > row.max_size, CKR_KEY_SIZE_RANGE,
+            "the key's size is outside the mechanism's range");
+  return SecretBytes(value);
+}
+
+Derivable beginning_of(SecretBytes value) { return fixed(std::move(value), false); }
+Derivable end_of(SecretBytes value) { return fixed(std::move(value), true); }
+
+SecretKeyPlan plan_derived(const DeriveCall& call, Template& wanted, Inheritance inheritance, const Object* second_base,
+                           CK_KEY_TYPE type_if_absent) {
+  wanted.impose(decode_template(call.base.shown.get(CKA_DERIVE_TEMPLATE)));
+  SecretKeyPlan plan(wanted, Making::kMake, call.session.token->who() == Who::kSo, type_if_absent);
+  if (inheritance != Inheritance::kFree) {
+    inherit(wanted, plan.shown(), call.base, inheritance);
+    if (second_base) inherit(wanted, plan.shown(), *second_base, inheritance);
+  }
+  call.session.require_write(plan.is_token(), plan.is_private());
+  return plan;
+}
+
+Origin origin_of_derived(const Object& base, const Object* second_base) {
+  const auto all = [&](CK_ATTRIBUTE_TYPE type) {
+    return base.shown.flag(type) && (!second_base || second_base->shown.flag(type));
+  };
+  Origin origin;
+  origin.kept_secret = all(CKA_ALWAYS_SENSITIVE);
+  origin.kept_inside = all(CKA_NEVER_EXTRACTABLE);
+  return origin;
+}
+
+DerivedKeys one_key(Draft draft, CK_OBJECT_HANDLE* key) {
+  refuse_if(!key, CKR_ARGUMENTS_BAD, "there is no room for the key's handle");
+  DerivedKeys keys;
+  keys.drafts.push_back(std::move(draft));
+  keys.publish = [key](std::span<const CK_OBJECT_HANDLE> handles) { *key = handles.front(); };
+  return keys;
+}
+
+DerivedKeys derive(const DeriveCall& call, Template wanted, CK_OBJECT_HANDLE* key) {
+  for (const SpecialRow& special : kSpecialRows) {
+    if (special.family == call.row.family) return special.derive(call, std::move(wanted), key);
+  }
+  const Row* row =
+      std::find_if(std::begin(kRows), std::end(kRows), [&](const Row& one) { return one.family == call.row.family; });
+  refuse_if(!key, CKR_ARGUMENTS_BAD, "there is no room for the key's handle");
+  const Derivable derivable = row->derivable(call);
+  SecretKeyPlan plan = plan_derived(call, wanted, row->inheritance, derivable.second_base);
+  const SecretBytes value = derivable.octets(plan.octets_or(derivable.natural));
+  return one_key(std::move(plan).make(value, origin_of_derived(call.base, derivable.second_base)), key);
+}
+
+DerivedKeys derive_public_key(const DeriveCall& call, Template wanted, CK_OBJECT_HANDLE* key) {
+  require_no_parameter(call.mechanism);
+  Draft draft = public_half_of(call.base, wanted, call.session.token->who() == Who::kSo);
+  call.session.require_write(draft.is_token(), draft.is_private());
+  return one_key(std::move(draft), key);
+}
+
+}  // namespace vtpm::pkcs11

@@ -1,0 +1,97 @@
+#include "pkcs11/key_wrap_crypt.h"
+
+#include <algorithm>
+
+#include "crypto/key_wrap.h"
+#include "pkcs11/refusal.h"
+
+namespace vtpm::pkcs11 {
+namespace {
+
+using crypto::WrapMode;
+
+constexpr size_t kUnit = 8;  // octets
+
+class KeyWrapCrypt : public Crypt {
+ public:
+  KeyWrapCrypt(const Mechanism& row, ByteView key, Bytes iv) : row_(&row), key_(key), iv_(std::move(iv)) {}
+  bool takes_parts() const override { return false; }
+  size_t update_octets(size_t) const override { return 0; }
+  void update(ByteView, MutableByteView) override {}
+  size_t finish_octets() const override { return 0; }
+  void finish(MutableByteView) override {}
+
+ protected:
+  WrapMode mode() const { return row_->type == CKM_AES_KEY_WRAP_KWP ? WrapMode::kKwp : WrapMode::kKw; }
+  bool pads() const { return row_->type == CKM_AES_KEY_WRAP_PAD || row_->type == CKM_AES_KEY_WRAP_PKCS7; }
+
+  const Mechanism* row_;
+  SecretBytes key_;
+  Bytes iv_;
+};
+
+class KeyWrapEncryption : public KeyWrapCrypt {
+ public:
+  using KeyWrapCrypt::KeyWrapCrypt;
+  bool exact() const override { return true; }
+  size_t message_octets(size_t in) const override {
+    if (pads()) return (in / kUnit + 2) * kUnit;
+    return (in + kUnit - 1) / kUnit * kUnit + kUnit;
+  }
+  size_t message(ByteView in, MutableByteView out) override {
+    SecretBytes plain(in);
+    if (pads()) {
+      const size_t padding = kUnit - in.size() % kUnit;
+      plain.append(Bytes(padding, static_cast<uint8_t>(padding)));
+    }
+    refuse_if(!crypto::can_wrap(mode(), plain.size()), CKR_DATA_LEN_RANGE, "the mechanism does not wrap so few octets");
+    const Bytes wrapped = crypto::wrap(mode(), key_, plain, iv_);
+    std::copy(wrapped.begin(), wrapped.end(), out.begin());
+    return wrapped.size();
+  }
+};
+
+class KeyWrapDecryption : public KeyWrapCrypt {
+ public:
+  using KeyWrapCrypt::KeyWrapCrypt;
+  bool exact() const override { return mode() == WrapMode::kKw && !pads(); }
+  size_t message_octets(size_t in) const override { return in > kUnit ? in - kUnit : 0; }
+  size_t message(ByteView in, MutableByteView out) override {
+    refuse_if(in.size() < 2 * kUnit || in.size() % kUnit != 0, CKR_ENCRYPTED_DATA_LEN_RANGE,
+              "no wrapped key has this length");
+    std::optional<SecretBytes> plain = crypto::unwrap(mode(), key_, in, iv_);
+    if (plain && pads()) plain = without_padding(std::move(*plain));
+    // Other modules say PAD and mean RFC 5649; what they wrapped can be told apart by its integrity check.
+    if (!plain && row_->type == CKM_AES_KEY_WRAP_PAD) plain = crypto::unwrap(WrapMode::kKwp, key_, in);
+    refuse_if(!plain, CKR_ENCRYPTED_DATA_INVALID, "the wrapped key is not one of this key's");
+    std::copy(plain->begin(), plain->end(), out.begin());
+    return plain->size();
+  }
+
+ private:
+  // The integrity check has passed: whoever wrapped this knew the key, and a wrong padding tells nobody anything.
+  static std::optional<SecretBytes> without_padding(SecretBytes plain) {
+    const size_t padding = plain[plain.size() - 1];
+    if (padding == 0 || padding > kUnit) return std::nullopt;
+    if (!std::all_of(plain.end() - static_cast<ptrdiff_t>(padding), plain.end(),
+                     [&](uint8_t octet) { return octet == padding; })) {
+      return std::nullopt;
+    }
+    plain.resize(plain.size() - padding);
+    return plain;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Crypt> make_key_wrap_crypt(const Mechanism& row, const CK_MECHANISM& mechanism, ByteView key,
+                                           crypto::Direction direction) {
+  Bytes iv = parameter_octets(mechanism.pParameter, mechanism.ulParameterLen);
+  const size_t wanted = row.type == CKM_AES_KEY_WRAP_KWP ? kUnit / 2 : kUnit;
+  refuse_if(!iv.empty() && iv.size() != wanted, CKR_MECHANISM_PARAM_INVALID,
+            "the initial value has 8 octets (KWP: 4), or is left out");
+  if (direction == crypto::Direction::kEncrypt) return std::make_unique<KeyWrapEncryption>(row, key, std::move(iv));
+  return std::make_unique<KeyWrapDecryption>(row, key, std::move(iv));
+}
+
+}  // namespace vtpm::pkcs11

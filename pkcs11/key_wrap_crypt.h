@@ -1,0 +1,12 @@
+// AES key wrap as encryption in one part: KW (RFC 3394), KW after PKCS #7 padding, KWP (RFC 5649).
+#pragma once
+
+#include "pkcs11/crypt.h"
+
+namespace vtpm::pkcs11 {
+
+/// Throws Refusal CKR_MECHANISM_PARAM_INVALID.
+std::unique_ptr<Crypt> make_key_wrap_crypt(const Mechanism& row, const CK_MECHANISM& mechanism, ByteView key,
+                                           crypto::Direction direction);
+
+}  // namespace vtpm::pkcs11

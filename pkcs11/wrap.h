@@ -1,0 +1,51 @@
+// C_WrapKey and C_UnwrapKey (PKCS#11 2.40, 5.13): keys that leave and come in under the protection of others.
+//
+// Wrapping is encryption of a key's octets: the value of a secret key, PKCS #8 of a private one. Which keys may leave,
+// and under which, is decided here once for all mechanisms.
+#pragma once
+
+#include "pkcs11/lookup.h"
+#include "pkcs11/schema.h"
+
+namespace vtpm::pkcs11 {
+
+struct WrapCall {
+  Session& session;
+  const Mechanism& row;
+  const CK_MECHANISM& mechanism;
+  const Object& key;  // that wraps or unwraps
+};
+
+/// The key for C_WrapKey. Throws Refusal: CKR_WRAPPING_KEY_HANDLE_INVALID, CKR_WRAPPING_KEY_TYPE_INCONSISTENT,
+/// CKR_KEY_FUNCTION_NOT_PERMITTED, CKR_MECHANISM_INVALID.
+ObjectPtr require_wrapping_key(Session& session, CK_OBJECT_HANDLE handle, const Mechanism& mechanism);
+/// The same for C_UnwrapKey, with CKR_UNWRAPPING_KEY_….
+ObjectPtr require_unwrapping_key(Session& session, CK_OBJECT_HANDLE handle, const Mechanism& mechanism);
+
+/// A key that is going to be wrapped: how long that will be is known before it is done.
+class Wrapping {
+ public:
+  /// Throws Refusal: CKR_KEY_NOT_WRAPPABLE, CKR_KEY_UNEXTRACTABLE, CKR_WRAPPING_KEY_SIZE_RANGE,
+  /// CKR_MECHANISM_PARAM_INVALID.
+  Wrapping(const WrapCall& call, const Object& key);
+  size_t octets() const { return octets_; }
+  /// Throws Refusal CKR_KEY_SIZE_RANGE.
+  Bytes wrap();
+
+ private:
+  WrapCall call_;
+  SecretBytes payload_;
+  size_t octets_;
+};
+
+/// The key in `wrapped`. Throws Refusal: the template's errors, CKR_WRAPPED_KEY_INVALID (one code, whatever was wrong
+/// with the octets), CKR_WRAPPED_KEY_LEN_RANGE, CKR_UNWRAPPING_KEY_SIZE_RANGE.
+Draft unwrap_key(const WrapCall& call, ByteView wrapped, Template wanted);
+
+// --- mechanisms that are two in one (pkcs11/wrap_composed.cc) ---
+/// CKM_RSA_AES_KEY_WRAP, CKM_ECDH_AES_KEY_WRAP: a fresh AES key wraps with KWP, and travels along.
+size_t composed_octets(const WrapCall& call, size_t payload);
+Bytes wrap_composed(const WrapCall& call, ByteView payload);
+SecretBytes unwrap_composed(const WrapCall& call, ByteView wrapped);
+
+}  // namespace vtpm::pkcs11

@@ -1,0 +1,117 @@
+// CKM_RSA_AES_KEY_WRAP and CKM_ECDH_AES_KEY_WRAP (PKCS#11 2.40 "Current Mechanisms", 2.1.20 and 2.3.10).
+#include "crypto/key_wrap.h"
+#include "crypto/random.h"
+#include "crypto/software_key.h"
+#include "pkcs11/cipher.h"
+#include "pkcs11/derive.h"
+#include "pkcs11/refusal.h"
+#include "pkcs11/wrap.h"
+
+namespace vtpm::pkcs11 {
+namespace {
+
+using crypto::WrapMode;
+
+size_t aes_octets(CK_ULONG bits) {
+  refuse_if(bits != 128 && bits != 192 && bits != 256, CKR_MECHANISM_PARAM_INVALID,
+            "AES keys have 128, 192 or 256 bits");
+  return bits / 8;
+}
+
+// --- RSA: the AES key travels under OAEP ---
+
+struct RsaAes {
+  size_t octets;
+  CipherScheme oaep;
+
+  static RsaAes read(const WrapCall& call) {
+    const auto given = mechanism_parameter<CK_RSA_AES_KEY_WRAP_PARAMS>(call.mechanism);
+    const CK_MECHANISM oaep{CKM_RSA_PKCS_OAEP, given.pOAEPParams,
+                            given.pOAEPParams ? sizeof(CK_RSA_PKCS_OAEP_PARAMS) : 0};
+    return {aes_octets(given.ulAESKeyBits),
+            CipherScheme(*find_mechanism(oaep.mechanism), oaep, *public_key_of(call.key))};
+  }
+};
+
+Bytes wrap_rsa(const WrapCall& call, ByteView payload) {
+  const RsaAes with = RsaAes::read(call);
+  SecretBytes key(with.octets);
+  crypto::random_fill(key.span());
+  Bytes wrapped = with.oaep.encrypt(key);
+  append(wrapped, crypto::wrap(WrapMode::kKwp, key, payload));
+  return wrapped;
+}
+
+SecretBytes unwrap_rsa(const WrapCall& call, ByteView wrapped) {
+  const RsaAes with = RsaAes::read(call);
+  const size_t block = with.oaep.block_octets();
+  refuse_if(wrapped.size() <= block, CKR_ENCRYPTED_DATA_LEN_RANGE, "the wrapped key is too short");
+  const SecretBytes key = with.oaep.decrypt(*call.session.token->private_key(call.key), wrapped.first(block));
+  std::optional<SecretBytes> payload;
+  if (key.size() == with.octets) payload = crypto::unwrap(WrapMode::kKwp, key, wrapped.subspan(block));
+  refuse_if(!payload, CKR_ENCRYPTED_DATA_INVALID, "the wrapped key does not decrypt");
+  return std::move(*payload);
+}
+
+// --- ECDH: a fresh key pair agrees on the AES key ---
+
+struct EcdhAes {
+  size_t octets;
+  CK_ULONG kdf;
+  Bytes shared_data;
+
+  static EcdhAes read(const WrapCall& call) {
+    const auto given = mechanism_parameter<CK_ECDH_AES_KEY_WRAP_PARAMS>(call.mechanism);
+    return {aes_octets(given.ulAESKeyBits), given.kdf, parameter_octets(given.pSharedData, given.ulSharedDataLen)};
+  }
+  SecretBytes key(SecretBytes secret) const {
+    const Derivable derivable = apply_kdf(kdf, shared_data, std::move(secret));
+    refuse_if(kdf == CKD_NULL && octets > derivable.natural, CKR_MECHANISM_PARAM_INVALID,
+              "the curve is too small for an AES key of this size without a derivation function");
+    return derivable.octets(octets);
+  }
+};
+
+Bytes wrap_ecdh(const WrapCall& call, ByteView payload) {
+  const EcdhAes with = EcdhAes::read(call);
+  const std::shared_ptr<const crypto::PublicKey> peer = public_key_of(call.key);
+  const auto fresh = crypto::SoftwareKey::generate_ec(peer->curve());
+  Bytes wrapped = fresh->public_key().point();
+  append(wrapped, crypto::wrap(WrapMode::kKwp, with.key(fresh->ecdh(peer->point())), payload));
+  return wrapped;
+}
+
+SecretBytes unwrap_ecdh(const WrapCall& call, ByteView wrapped) {
+  const EcdhAes with = EcdhAes::read(call);
+  const size_t point = crypto::curve_point_octets(public_key_of(call.key)->curve());
+  refuse_if(wrapped.size() <= point, CKR_ENCRYPTED_DATA_LEN_RANGE, "the wrapped key is too short");
+  try {
+    SecretBytes secret = call.session.token->private_key(call.key)->ecdh(wrapped.first(point));
+    auto payload = crypto::unwrap(WrapMode::kKwp, with.key(std::move(secret)), wrapped.subspan(point));
+    if (payload) return std::move(*payload);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kInvalidArgument) throw;  // the point is none
+  }
+  refuse(CKR_ENCRYPTED_DATA_INVALID, "the wrapped key does not decrypt");
+}
+
+bool is_rsa(const WrapCall& call) { return call.row.type == CKM_RSA_AES_KEY_WRAP; }
+
+}  // namespace
+
+size_t composed_octets(const WrapCall& call, size_t payload) {
+  const size_t wrapped = crypto::wrapped_octets(WrapMode::kKwp, payload);
+  if (is_rsa(call)) return RsaAes::read(call).oaep.block_octets() + wrapped;
+  EcdhAes::read(call);
+  return public_key_of(call.key)->point().size() + wrapped;
+}
+
+Bytes wrap_composed(const WrapCall& call, ByteView payload) {
+  return is_rsa(call) ? wrap_rsa(call, payload) : wrap_ecdh(call, payload);
+}
+
+SecretBytes unwrap_composed(const WrapCall& call, ByteView wrapped) {
+  return is_rsa(call) ? unwrap_rsa(call, wrapped) : unwrap_ecdh(call, wrapped);
+}
+
+}  // namespace vtpm::pkcs11

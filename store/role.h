@@ -1,0 +1,16 @@
+// Whose secret a key slot holds.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+namespace vtpm::store {
+
+/// kSo: the security officer's PIN. kUser: the user's. kRecovery: a phrase that was generated and written down; it logs
+/// the user in. kKeyfile: the octets of a file, for tools and services that nobody types for.
+enum class Role { kSo, kUser, kRecovery, kKeyfile };
+
+std::string_view role_name(Role role);  // "so", "user", "recovery", "keyfile"
+std::optional<Role> role_of(std::string_view name);
+
+}  // namespace vtpm::store

@@ -1,0 +1,200 @@
+// Changing key slots: new secrets in the place of old ones, and desired states (store/amend.h).
+//
+// Whatever goes is overwritten in place, synced, and the store compacted before the call returns. Each change is made
+// under the login lock, so that it never runs beside a login that is being counted, nor beside a re-key.
+#include <algorithm>
+
+#include "store/recovery_phrase.h"
+#include "store/vault_impl.h"
+
+namespace vtpm::store {
+namespace {
+
+ByteView named_secret(const DesiredState& desired) {
+  const auto& secret = desired.state == DesiredState::State::kActive ? desired.secret : desired.old_secret;
+  return secret ? secret->view() : ByteView();
+}
+
+std::vector<unsigned> numbers_of(const std::vector<UsedSlot>& used) {
+  std::vector<unsigned> numbers;
+  for (const UsedSlot& slot : used) numbers.push_back(slot.number);
+  return numbers;
+}
+
+std::vector<SlotSituation> situations(const std::vector<UsedSlot>& used, const DesiredState& desired,
+                                      StretchedSecrets& stretched) {
+  std::vector<SlotSituation> slots(kMaxSlots);
+  for (unsigned number = 1; number <= kMaxSlots; ++number) slots[number - 1].number = number;
+  const std::vector<unsigned> tested = slots_to_test(desired, numbers_of(used));
+  for (const UsedSlot& one : used) {
+    SlotSituation& slot = slots[one.number - 1];
+    slot.active = true;
+    slot.usable = one.slot.has_value();
+    slot.officer = one.role == role_name(Role::kSo);
+    const bool asked = std::find(tested.begin(), tested.end(), one.number) != tested.end();
+    slot.holds = asked && one.slot && !one.slot->kdf().is_raw() &&
+                 one.slot->opens_with(stretched.of(*one.slot, named_secret(desired)));
+  }
+  return slots;
+}
+
+// A raw key opens its store by being the key; there is nothing of its kind to wrap.
+void require_secrets(const std::vector<UsedSlot>& used, const std::string& path) {
+  for (const UsedSlot& slot : used) {
+    if (!slot.slot || !slot.slot->kdf().is_raw()) continue;
+    throw Error(ErrorCode::kUnsupported, path + " is opened by a raw key and has no other key slots");
+  }
+}
+
+}  // namespace
+
+Draft slot_deletion(const std::string& name) {
+  Draft gone;
+  gone.entry = {
+      std::string(type::kKeySlot), name, {{std::string(attribute::kDeleted), {}}, realsize_attribute(0)}, {}, Bytes(1)};
+  return gone;
+}
+
+bool same_slots(const std::vector<UsedSlot>& a, const std::vector<UsedSlot>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const UsedSlot& x, const UsedSlot& y) {
+    return x.number == y.number && x.sequence == y.sequence && x.slot.has_value() == y.slot.has_value();
+  });
+}
+
+std::string Vault::Impl::free_slot() const {
+  for (unsigned number = 1; number <= kMaxSlots; ++number) {
+    if (!store->find(slot_name(number))) return slot_name(number);
+  }
+  throw Error(ErrorCode::kNoSpace, "all 32 key slots of " + store->path() + " are in use");
+}
+
+// New slots cost what the old ones do: a store keeps the cost that it was made with.
+KdfCost Vault::Impl::cost_of_slots() const {
+  for (Role role : {Role::kUser, Role::kSo, Role::kRecovery, Role::kKeyfile}) {
+    auto slots = slots_of(role);
+    if (!slots.empty()) return slots.front().kdf().stretching();
+  }
+  return default_kdf;
+}
+
+Draft Vault::Impl::counter_reset(Role role) const {
+  Attempts counter = attempts(role);
+  counter.failures = 0;
+  return attempt_draft(role, counter);
+}
+
+void Vault::Impl::write_slots(std::vector<Draft> drafts, const std::vector<std::string>& superseded) {
+  auto writer = store->begin();
+  std::vector<Record> old;
+  for (const std::string& slot : superseded) {
+    auto record = writer.peek(slot);
+    if (record && !record->deleted && record->entry.length != 0) old.push_back(*record);
+  }
+  writer.append(std::move(drafts));
+  writer.sync();
+  for (const Record& record : old) writer.wipe_slot(record);
+  if (!superseded.empty()) {
+    try {
+      writer.compact();
+    } catch (const Error&) {
+      // The old secrets are zeros on the disk already; what a damaged or full disk keeps us from dropping is harmless.
+    }
+  }
+  writer.release_and_sync();
+}
+
+void Vault::set_secret(Role role, ByteView secret) {
+  impl_->master_or_locked();
+  require_secrets(impl_->used_slots(), path());
+  SlotKdf kdf = fresh_kdf(impl_->cost_of_slots());
+  StretchedSecret stretched = stretch(canonical_secret(role_name(role), secret), kdf);
+
+  auto login = impl_->store->lock_login();
+  refresh();
+  auto key = impl_->master_or_locked();
+  std::vector<std::string> names;
+  for (const KeySlot& slot : impl_->slots_of(role)) {
+    if (slot.role() == role_name(role)) names.push_back(slot.name());
+  }
+  const std::string name = names.empty() ? impl_->free_slot() : names.front();
+  std::vector<Draft> drafts;
+  drafts.push_back(slot_draft(name, role_name(role), kdf, std::move(stretched), key, impl_->uuid));
+  for (size_t i = 1; i < names.size(); ++i) drafts.push_back(slot_deletion(names[i]));
+  drafts.push_back(impl_->counter_reset(role));
+  impl_->write_slots(std::move(drafts), names);
+}
+
+UnlockResult Vault::change_secret(Role role, ByteView old, ByteView fresh) {
+  SlotKdf kdf = fresh_kdf(impl_->cost_of_slots());
+  StretchedSecret stretched = stretch(fresh, kdf);
+  return impl_->attempt(role, old, [&](const OpenedSlot& slot) {
+    // A recovery slot that logged a user in stays one, and what replaces its phrase may be typed in any way.
+    const SecretBytes canonical = canonical_secret(slot.role, fresh);
+    if (!equal(canonical, fresh)) stretched = stretch(canonical, kdf);
+    std::vector<Draft> drafts;
+    drafts.push_back(slot_draft(slot.name, slot.role, kdf, std::move(stretched), slot.master, impl_->uuid));
+    drafts.push_back(impl_->counter_reset(role));
+    impl_->write_slots(std::move(drafts), {slot.name});
+  });
+}
+
+std::optional<unsigned> Vault::find_slot(Role role, ByteView secret, UnlockResult& result) {
+  std::optional<unsigned> number;
+  result = impl_->attempt(role, secret, [&](const OpenedSlot& slot) { number = number_of_slot(slot.name); });
+  return number;
+}
+
+std::vector<SlotInfo> Vault::slots() const {
+  std::vector<SlotInfo> out;
+  for (const UsedSlot& used : impl_->used_slots()) {
+    SlotInfo info;
+    info.number = used.number;
+    info.role = role_of(used.role);
+    if (used.slot) {
+      info.kdf = describe(used.slot->kdf());
+      info.epoch = used.slot->epoch();
+    }
+    if (used.problem) info.finding = used.problem->sentence();
+    out.push_back(std::move(info));
+  }
+  return out;
+}
+
+AmendPlan Vault::amend(const DesiredState& desired) {
+  StretchedSecrets stretched;
+  std::optional<std::pair<SlotKdf, StretchedSecret>> fresh;
+  for (;;) {
+    refresh();
+    impl_->master_or_locked();
+    auto used = impl_->used_slots();
+    require_secrets(used, path());
+    AmendPlan plan = plan_amend(desired, situations(used, desired, stretched));
+    if (plan.nothing_to_do()) return plan;
+    if (plan.activate && !fresh) {
+      KdfCost cost = desired.cost ? *desired.cost : impl_->cost_of_slots();
+      if (desired.iter_time) cost = cost_taking(*desired.iter_time, cost);
+      SlotKdf kdf = fresh_kdf(cost);
+      StretchedSecret key = stretch(canonical_secret(role_name(desired.role), *desired.secret), kdf);
+      fresh.emplace(std::move(kdf), std::move(key));
+    }
+
+    auto login = impl_->store->lock_login();
+    refresh();
+    auto key = impl_->master_or_locked();
+    if (!same_slots(used, impl_->used_slots())) continue;  // someone else changed one meanwhile
+    std::vector<Draft> drafts;
+    std::vector<std::string> superseded;
+    if (plan.activate) {
+      drafts.push_back(slot_draft(slot_name(*plan.activate), role_name(desired.role), fresh->first,
+                                  std::move(fresh->second), key, impl_->uuid));
+    }
+    for (unsigned number : plan.deactivate) {
+      superseded.push_back(slot_name(number));
+      drafts.push_back(slot_deletion(superseded.back()));
+    }
+    impl_->write_slots(std::move(drafts), superseded);
+    return plan;
+  }
+}
+
+}  // namespace vtpm::store

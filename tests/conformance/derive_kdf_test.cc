@@ -1,0 +1,483 @@
+// Derivation by pseudo-random functions: HKDF, SP 800-108, PBKDF2, TLS 1.2, with the vectors of their standards.
+#include <sstream>
+
+#include "tests/conformance/keys.h"
+#include "tests/conformance/peer.h"
+
+namespace vtpm::conformance {
+namespace {
+
+using Kdf = WithUser;
+
+CK_OBJECT_HANDLE base_key(Session& session, const Bytes& value, CK_KEY_TYPE type = CKK_GENERIC_SECRET) {
+  return session.create({{CKA_CLASS, CKO_SECRET_KEY},
+                         {CKA_KEY_TYPE, type},
+                         {CKA_VALUE, value},
+                         {CKA_DERIVE, true},
+                         {CKA_SIGN, true},
+                         {CKA_SENSITIVE, false},
+                         {CKA_EXTRACTABLE, true}});
+}
+
+// --- HKDF ---
+
+struct Hkdf {
+  CK_MECHANISM_TYPE hash = CKM_SHA256;
+  bool extract = true, expand = true;
+  Bytes salt = {}, info = {};
+  CK_ULONG salt_type = CKF_HKDF_SALT_DATA;
+  CK_OBJECT_HANDLE salt_key = CK_INVALID_HANDLE;
+
+  Mechanism mechanism(CK_MECHANISM_TYPE type = CKM_HKDF_DERIVE) const {
+    CK_HKDF_PARAMS parameters{};
+    parameters.bExtract = extract;
+    parameters.bExpand = expand;
+    parameters.prfHashMechanism = hash;
+    parameters.ulSaltType = salt_type;
+    parameters.pSalt = octets_pointer(salt);
+    parameters.ulSaltLen = salt.size();
+    parameters.hSaltKey = salt_key;
+    parameters.pInfo = octets_pointer(info);
+    parameters.ulInfoLen = info.size();
+    return Mechanism::with_parameter(type, octets_of(parameters));
+  }
+};
+
+TEST_F(Kdf, HkdfVectors) {
+  for_each_line("hkdf_hashes.txt", [&](const Line& line) {
+    const HashRow& hash = hash_row(line.text("hash"));
+    if (hash.name[0] == 'b') return;  // BLAKE2b is no hash of the padding and PRF mechanisms
+    const Bytes output = line.octets("output"), extracted = line.octets("extracted");
+    Hkdf hkdf{hash.digest, true, true, line.octets("salt"), line.octets("info")};
+    const CK_OBJECT_HANDLE key = base_key(session, line.octets("key"), CKK_HKDF);
+    EXPECT_EQ(derived_value(session, hkdf.mechanism(), key, output.size()), output);
+    hkdf.expand = false;
+    EXPECT_EQ(derived_value(session, hkdf.mechanism(), key, 0), extracted);
+    EXPECT_RV(CKR_TEMPLATE_INCONSISTENT,
+              try_derive(session, hkdf.mechanism(), key, shown_secret(extracted.size() + 1)));
+    hkdf.expand = true;
+    hkdf.extract = false;
+    const CK_OBJECT_HANDLE halfway = base_key(session, extracted);
+    EXPECT_EQ(derived_value(session, hkdf.mechanism(), halfway, output.size()), output);
+    // The salt may be a key; without one it is zeros.
+    hkdf.extract = true;
+    if (hkdf.salt.empty()) {
+      hkdf.salt_type = CKF_HKDF_SALT_NULL;
+    } else {
+      hkdf.salt_type = CKF_HKDF_SALT_KEY;
+      hkdf.salt_key = base_key(session, hkdf.salt);
+    }
+    EXPECT_EQ(derived_value(session, hkdf.mechanism(), key, output.size()), output);
+    // The octets as a data object.
+    const CK_OBJECT_HANDLE data = derive(session, hkdf.mechanism(CKM_HKDF_DATA), key,
+                                         {{CKA_CLASS, CKO_DATA}, {CKA_VALUE_LEN, output.size()}, {CKA_LABEL, "iv"}});
+    EXPECT_EQ(session.number(data, CKA_CLASS), CKO_DATA);
+    EXPECT_EQ(session.get(data, CKA_VALUE), output);
+    EXPECT_RV(CKR_ATTRIBUTE_TYPE_INVALID, session.try_get(data, CKA_VALUE_LEN));
+  });
+}
+
+TEST_F(Kdf, HkdfRefuses) {
+  const CK_OBJECT_HANDLE key = base_key(session, Bytes(32, 1), CKK_HKDF);
+  const auto answer = [&](const Hkdf& hkdf, size_t octets = 32) {
+    return try_derive(session, hkdf.mechanism(), key, shown_secret(octets));
+  };
+  const auto data = [&](CK_ULONG octets) {
+    return try_derive(session, Hkdf{}.mechanism(CKM_HKDF_DATA), key, {{CKA_VALUE_LEN, octets}});
+  };
+  EXPECT_RV(CKR_OK, data(255 * 32));
+  EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, data(255 * 32 + 1));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer({CKM_SHA256, false, false}));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer({CKM_SHA256_HMAC}));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer({CKM_MD5}));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer({.salt_type = 3}));
+  EXPECT_RV(CKR_KEY_HANDLE_INVALID, answer({.salt_type = CKF_HKDF_SALT_KEY}));
+  EXPECT_RV(CKR_KEY_TYPE_INCONSISTENT,
+            answer({.salt_type = CKF_HKDF_SALT_KEY, .salt_key = session.generate_ec(kP256).public_key}));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, try_derive(session, CKM_HKDF_DERIVE, key, {}));
+  EXPECT_RV(CKR_TEMPLATE_INCONSISTENT,
+            try_derive(session, Hkdf{}.mechanism(CKM_HKDF_DATA), key, {{CKA_CLASS, CKO_SECRET_KEY}}));
+  EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY,
+            try_derive(session, Hkdf{}.mechanism(CKM_HKDF_DATA), key, {{CKA_VALUE, Bytes(4)}}));
+  EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, try_derive(session, Hkdf{}.mechanism(CKM_HKDF_DATA), key, {{CKA_VALUE_LEN, 0}}));
+  EXPECT_RV(CKR_KEY_FUNCTION_NOT_PERMITTED,
+            try_derive(session, Hkdf{}.mechanism(), secret_key(session, CKK_AES, Bytes(16, 1)), {}));
+}
+
+TEST_F(Kdf, HkdfKeysAreMade) {
+  CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+  MUST(try_generate_key(session, CKM_HKDF_KEY_GEN, {{CKA_VALUE_LEN, 48}}, &key));
+  EXPECT_EQ(session.number(key, CKA_KEY_TYPE), CKK_HKDF);
+  EXPECT_TRUE(session.flag(key, CKA_DERIVE));
+  EXPECT_FALSE(session.flag(key, CKA_SIGN));
+  EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, try_generate_key(session, CKM_HKDF_KEY_GEN, {}));
+  EXPECT_EQ(session.number(derive(session, Hkdf{}.mechanism(), key, {{CKA_KEY_TYPE, CKK_AES}}), CKA_VALUE_LEN), 32u);
+}
+
+// --- SP 800-108 ---
+
+std::vector<std::string> parts(const std::string& list) {
+  std::vector<std::string> result;
+  std::istringstream words(list);
+  for (std::string word; std::getline(words, word, ',');) result.push_back(word);
+  return result;
+}
+
+/// The segments of a vector, and what they point to.
+struct Segments {
+  std::vector<Bytes> fixed;
+  std::vector<CK_SP800_108_COUNTER_FORMAT> counters;
+  std::vector<CK_PRF_DATA_PARAM> list;
+
+  Segments(const Line& line, bool counter_mode) {
+    for (const std::string& part : parts(line.text("fixed"))) fixed.push_back(from_hex(part));
+    const std::vector<std::string> layout = parts(line.text("layout"));
+    counters.reserve(layout.size());
+    size_t next = 0;
+    for (const std::string& part : layout) {
+      if (part == "f") {
+        Bytes& octets = fixed.at(next++);
+        list.push_back({CK_SP800_108_BYTE_ARRAY, octets.data(), octets.size()});
+      } else if (part == "i") {
+        list.push_back({CK_SP800_108_ITERATION_VARIABLE, nullptr, 0});
+      } else {
+        counters.push_back({CK_FALSE, std::stoul(part.substr(1))});
+        list.push_back({counter_mode ? CK_SP800_108_ITERATION_VARIABLE : CK_SP800_108_COUNTER, &counters.back(),
+                        sizeof(CK_SP800_108_COUNTER_FORMAT)});
+      }
+    }
+  }
+};
+
+Mechanism kbkdf(CK_MECHANISM_TYPE type, CK_MECHANISM_TYPE function, std::vector<CK_PRF_DATA_PARAM>& segments,
+                const Bytes& iv = {}, std::vector<CK_DERIVED_KEY>* more = nullptr) {
+  const CK_ULONG keys = more ? more->size() : 0;
+  CK_DERIVED_KEY* first = more ? more->data() : nullptr;
+  if (type == CKM_SP800_108_FEEDBACK_KDF) {
+    return Mechanism::with_parameter(
+        type, octets_of(CK_SP800_108_FEEDBACK_KDF_PARAMS{function, segments.size(), segments.data(), iv.size(),
+                                                         iv.empty() ? nullptr : octets_pointer(iv), keys, first}));
+  }
+  return Mechanism::with_parameter(
+      type, octets_of(CK_SP800_108_KDF_PARAMS{function, segments.size(), segments.data(), keys, first}));
+}
+
+TEST_F(Kdf, Sp800108Vectors) {
+  const std::map<std::string, CK_MECHANISM_TYPE> kModes = {{"counter", CKM_SP800_108_COUNTER_KDF},
+                                                           {"feedback", CKM_SP800_108_FEEDBACK_KDF},
+                                                           {"pipeline", CKM_SP800_108_DOUBLE_PIPELINE_KDF}};
+  const std::map<std::string, CK_MECHANISM_TYPE> kFunctions = {
+      {"cmac", CKM_AES_CMAC},           {"hmac-sha1", CKM_SHA_1_HMAC},    {"hmac-sha224", CKM_SHA224_HMAC},
+      {"hmac-sha256", CKM_SHA256_HMAC}, {"hmac-sha384", CKM_SHA384_HMAC}, {"hmac-sha512", CKM_SHA512_HMAC}};
+  for_each_line("kbkdf.txt", [&](const Line& line) {
+    const CK_MECHANISM_TYPE type = kModes.at(line.text("mode")), function = kFunctions.at(line.text("prf"));
+    Segments segments(line, type == CKM_SP800_108_COUNTER_KDF);
+    const Bytes output = line.octets("output"), iv = line.octets("iv");
+    const CK_OBJECT_HANDLE key =
+        base_key(session, line.octets("key"), function == CKM_AES_CMAC ? CKK_AES : CKK_GENERIC_SECRET);
+    EXPECT_EQ(derived_value(session, kbkdf(type, function, segments.list, iv), key, output.size()), output);
+  });
+}
+
+TEST_F(Kdf, Sp800108SeveralKeysAtOnce) {
+  CK_SP800_108_COUNTER_FORMAT counter{CK_FALSE, 32};
+  CK_SP800_108_DKM_LENGTH_FORMAT length{CK_SP800_108_DKM_LENGTH_SUM_OF_KEYS, CK_FALSE, 16};
+  Bytes label = bytes("label");
+  std::vector<CK_PRF_DATA_PARAM> segments = {{CK_SP800_108_ITERATION_VARIABLE, &counter, sizeof counter},
+                                             {CK_SP800_108_BYTE_ARRAY, label.data(), label.size()},
+                                             {CK_SP800_108_DKM_LENGTH, &length, sizeof length}};
+  const Bytes value(32, 0x4b);
+  const CK_OBJECT_HANDLE key = base_key(session, value), judge = base_key(session, value, CKK_SHA256_HMAC);
+  Template second = shown_secret(40), third = shown_secret(16).with({{CKA_KEY_TYPE, CKK_AES}});
+  CK_OBJECT_HANDLE handles[2] = {};
+  std::vector<CK_DERIVED_KEY> more = {{second.data(), second.size(), &handles[0]},
+                                      {third.data(), third.size(), &handles[1]}};
+  const Mechanism mechanism = kbkdf(CKM_SP800_108_COUNTER_KDF, CKM_SHA256_HMAC, segments, {}, &more);
+  const CK_OBJECT_HANDLE first = derive(session, mechanism, key, shown_secret(16));
+  // 16 + 40 + 16 octets: 576 bits. Each key begins with a fresh block.
+  const auto block = [&](const char* number) {
+    return session.sign(CKM_SHA256_HMAC, judge, from_hex(number) + label + from_hex("0240"));
+  };
+  const auto begin = [](Bytes octets, size_t size) {
+    octets.resize(size);
+    return octets;
+  };
+  EXPECT_EQ(session.get(first, CKA_VALUE), begin(block("00000001"), 16));
+  EXPECT_EQ(session.get(handles[0], CKA_VALUE), begin(block("00000002") + block("00000003"), 40));
+  EXPECT_EQ(session.get(handles[1], CKA_VALUE), begin(block("00000004"), 16));
+  EXPECT_EQ(session.number(handles[1], CKA_KEY_TYPE), CKK_AES);
+
+  // All or none.
+  third = shown_secret(17).with({{CKA_KEY_TYPE, CKK_AES}});
+  more[1] = {third.data(), third.size(), &handles[1]};
+  const size_t before = session.find({{CKA_CLASS, CKO_SECRET_KEY}}).size();
+  EXPECT_RV(CKR_TEMPLATE_INCONSISTENT,
+            try_derive(session, kbkdf(CKM_SP800_108_COUNTER_KDF, CKM_SHA256_HMAC, segments, {}, &more), key, {}));
+  EXPECT_EQ(session.find({{CKA_CLASS, CKO_SECRET_KEY}}).size(), before);
+  more[1].phKey = nullptr;
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID,
+            try_derive(session, kbkdf(CKM_SP800_108_COUNTER_KDF, CKM_SHA256_HMAC, segments, {}, &more), key, {}));
+}
+
+TEST_F(Kdf, Sp800108Refuses) {
+  const CK_OBJECT_HANDLE key = base_key(session, Bytes(32, 1));
+  CK_SP800_108_COUNTER_FORMAT good{CK_FALSE, 32}, wide{CK_FALSE, 40}, odd{CK_FALSE, 12}, absurd{CK_FALSE, kAbsurd};
+  CK_SP800_108_DKM_LENGTH_FORMAT length{3, CK_FALSE, 16};
+  using List = std::vector<CK_PRF_DATA_PARAM>;
+  const auto counter = [](CK_SP800_108_COUNTER_FORMAT& format) {
+    return CK_PRF_DATA_PARAM{CK_SP800_108_ITERATION_VARIABLE, &format, sizeof format};
+  };
+  const auto answer = [&](List segments, CK_MECHANISM_TYPE function = CKM_SHA256_HMAC,
+                          CK_MECHANISM_TYPE type = CKM_SP800_108_COUNTER_KDF) {
+    return try_derive(session, kbkdf(type, function, segments), key, shown_secret(16));
+  };
+  EXPECT_RV(CKR_OK, answer({counter(good)}));
+  for (const List& bad :
+       {List{}, List{counter(wide)}, List{counter(odd)}, List{counter(absurd)}, List{counter(good), counter(good)},
+        List{counter(good), {CK_SP800_108_COUNTER, &good, sizeof good}},
+        List{counter(good), {CK_SP800_108_DKM_LENGTH, &length, sizeof length}},
+        List{counter(good), {CK_SP800_108_DKM_LENGTH, &length, 3}},
+        List{counter(good), {CK_SP800_108_DKM_LENGTH, nullptr, sizeof length}}, List{counter(good), {9, nullptr, 0}},
+        List{counter(good), {CK_SP800_108_BYTE_ARRAY, nullptr, 4}},
+        List{counter(good), {CK_SP800_108_BYTE_ARRAY, &good, kAbsurd}}})
+    EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer(bad));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer({counter(good)}, CKM_SHA256));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer({counter(good)}, CKM_SHA256_HMAC_GENERAL));
+  EXPECT_RV(CKR_KEY_TYPE_INCONSISTENT, answer({counter(good)}, CKM_AES_CMAC)) << "CMAC needs an AES key";
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer({counter(good)}, CKM_SHA256_HMAC, CKM_SP800_108_DOUBLE_PIPELINE_KDF));
+  CK_SP800_108_KDF_PARAMS many{CKM_SHA256_HMAC, kAbsurd, nullptr, 0, nullptr};
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID,
+            try_derive(session, Mechanism::with_parameter(CKM_SP800_108_COUNTER_KDF, octets_of(many)), key, {}));
+  many.ulNumberOfDataParams = 1;
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID,
+            try_derive(session, Mechanism::with_parameter(CKM_SP800_108_COUNTER_KDF, octets_of(many)), key, {}));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, try_derive(session, CKM_SP800_108_FEEDBACK_KDF, key, {}));
+}
+
+// --- PBKDF2 ---
+
+Mechanism pbkdf2(CK_ULONG function, const Bytes& password, const Bytes& salt, CK_ULONG iterations,
+                 CK_ULONG source = CKZ_SALT_SPECIFIED) {
+  return Mechanism::with_parameter(
+      CKM_PKCS5_PBKD2, octets_of(CK_PKCS5_PBKD2_PARAMS2{source, octets_pointer(salt), salt.size(), iterations, function,
+                                                        nullptr, 0, octets_pointer(password), password.size()}));
+}
+
+TEST_F(Kdf, Pbkdf2Vectors) {
+  const std::map<std::string, CK_ULONG> kFunctions = {{"sha1", CKP_PKCS5_PBKD2_HMAC_SHA1},
+                                                      {"sha224", CKP_PKCS5_PBKD2_HMAC_SHA224},
+                                                      {"sha256", CKP_PKCS5_PBKD2_HMAC_SHA256},
+                                                      {"sha384", CKP_PKCS5_PBKD2_HMAC_SHA384},
+                                                      {"sha512", CKP_PKCS5_PBKD2_HMAC_SHA512},
+                                                      {"sha512/224", CKP_PKCS5_PBKD2_HMAC_SHA512_224},
+                                                      {"sha512/256", CKP_PKCS5_PBKD2_HMAC_SHA512_256}};
+  std::map<std::string, int> seen;
+  for_each_line("pbkdf2_hashes.txt", [&](const Line& line) {
+    const auto function = kFunctions.find(line.text("hash"));
+    if (function == kFunctions.end()) return;  // PKCS#11 has no number for the others
+    ++seen[line.text("hash")];
+    const Bytes output = line.octets("output");
+    const Bytes secret = line.octets("secret"), salt = line.octets("salt");
+    const Mechanism mechanism = pbkdf2(function->second, secret, salt, std::stoul(line.text("iterations")));
+    CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+    MUST(try_generate_key(session, mechanism, shown_secret(output.size()), &key));
+    EXPECT_EQ(session.get(key, CKA_VALUE), output);
+    EXPECT_TRUE(session.flag(key, CKA_LOCAL));
+    EXPECT_EQ(session.number(key, CKA_KEY_GEN_MECHANISM), CKM_PKCS5_PBKD2);
+  });
+  EXPECT_EQ(seen.size(), kFunctions.size());
+}
+
+TEST_F(Kdf, Pbkdf2Refuses) {
+  const Bytes salt(8, 1), password = bytes("password");
+  const auto answer = [&](const Mechanism& mechanism, Template wanted = shown_secret(16)) {
+    return try_generate_key(session, mechanism, std::move(wanted));
+  };
+  const CK_ULONG sha256 = CKP_PKCS5_PBKD2_HMAC_SHA256;
+  EXPECT_RV(CKR_OK, answer(pbkdf2(sha256, password, salt, 1)));
+  EXPECT_RV(CKR_OK, answer(pbkdf2(sha256, password, salt, 1), {{CKA_KEY_TYPE, CKK_CHACHA20}})) << "one length";
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer(pbkdf2(2, password, salt, 1))) << "GOST";
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer(pbkdf2(sha256, password, salt, 0)));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer(pbkdf2(sha256, password, salt, kAbsurd)));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer(pbkdf2(sha256, password, salt, 1, 0)));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer(CKM_PKCS5_PBKD2));
+  EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, answer(pbkdf2(sha256, password, salt, 1), {{CKA_KEY_TYPE, CKK_AES}}));
+  EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, answer(pbkdf2(sha256, password, salt, 1), {}));
+  EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, answer(pbkdf2(sha256, password, salt, 1), shown_secret(5000)));
+  // The older structure has a pointer where this one has the password's length.
+  CK_ULONG length = password.size();
+  CK_PKCS5_PBKD2_PARAMS2 old{CKZ_SALT_SPECIFIED,
+                             octets_pointer(salt),
+                             8,
+                             1,
+                             sha256,
+                             nullptr,
+                             0,
+                             octets_pointer(password),
+                             reinterpret_cast<CK_ULONG>(&length)};
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer(Mechanism::with_parameter(CKM_PKCS5_PBKD2, octets_of(old))));
+}
+
+// --- TLS 1.2 ---
+
+/// The randoms of a vector whose seed is both, one after the other.
+struct Randoms {
+  Bytes first, second;
+  explicit Randoms(const Bytes& seed)
+      : first(seed.begin(), seed.begin() + static_cast<ptrdiff_t>(seed.size() / 2)),
+        second(seed.begin() + static_cast<ptrdiff_t>(seed.size() / 2), seed.end()) {}
+  CK_SSL3_RANDOM_DATA info(bool server_first = false) const {
+    const Bytes& client = server_first ? second : first;
+    const Bytes& server = server_first ? first : second;
+    return {octets_pointer(client), client.size(), octets_pointer(server), server.size()};
+  }
+};
+
+CK_MECHANISM_TYPE hash_of(const Line& line) { return hash_row(line.text("hash")).digest; }
+std::string label_of(const Line& line) {
+  const Bytes octets = line.octets("label");
+  return {octets.begin(), octets.end()};
+}
+
+TEST_F(Kdf, TlsVectors) {
+  std::map<std::string, int> seen;
+  for_each_line("tls_prf.txt", [&](const Line& line) {
+    const std::string label = label_of(line);
+    ++seen[label];
+    const Bytes seed = line.octets("seed"), output = line.octets("output"), label_octets = line.octets("label");
+    const Randoms random(seed);
+    const CK_OBJECT_HANDLE key = base_key(session, line.octets("secret"));
+    for (const CK_MECHANISM_TYPE type : {CKM_TLS_KDF, CKM_TLS12_KDF}) {
+      const CK_TLS_KDF_PARAMS kdf{
+          hash_of(line), octets_pointer(label_octets), label_octets.size(), random.info(), nullptr, 0};
+      EXPECT_EQ(derived_value(session, Mechanism::with_parameter(type, octets_of(kdf)), key, output.size()), output);
+    }
+    if (label == "master secret") {
+      CK_VERSION version{};
+      CK_TLS12_MASTER_KEY_DERIVE_PARAMS master{random.info(), &version, hash_of(line)};
+      EXPECT_EQ(
+          derived_value(session, Mechanism::with_parameter(CKM_TLS12_MASTER_KEY_DERIVE, octets_of(master)), key, 0),
+          output);
+      EXPECT_EQ(version.major, line.octets("secret")[0]);
+      EXPECT_EQ(version.minor, line.octets("secret")[1]);
+      master.pVersion = nullptr;
+      EXPECT_EQ(
+          derived_value(session, Mechanism::with_parameter(CKM_TLS12_MASTER_KEY_DERIVE_DH, octets_of(master)), key, 48),
+          output);
+      EXPECT_RV(
+          CKR_MECHANISM_PARAM_INVALID,
+          try_derive(session, Mechanism::with_parameter(CKM_TLS12_MASTER_KEY_DERIVE, octets_of(master)), key, {}));
+      EXPECT_RV(CKR_TEMPLATE_INCONSISTENT,
+                try_derive(session, Mechanism::with_parameter(CKM_TLS12_MASTER_KEY_DERIVE_DH, octets_of(master)), key,
+                           shown_secret(47)));
+    }
+    if (label == "client finished" || label == "server finished") {
+      for (const CK_MECHANISM_TYPE type : {CKM_TLS_MAC, CKM_TLS12_MAC}) {
+        const Mechanism mac = Mechanism::with_parameter(
+            type, octets_of(CK_TLS_MAC_PARAMS{hash_of(line), 12, label == "server finished" ? 1UL : 2UL}));
+        const Bytes code(output.begin(), output.begin() + 12);
+        EXPECT_EQ(session.sign(mac, key, seed), code);
+        EXPECT_EQ(session.sign_in_parts(mac, key, seed), code);
+        EXPECT_RV(CKR_OK, session.try_verify(mac, key, seed, code));
+        EXPECT_RV(CKR_SIGNATURE_INVALID, session.try_verify(mac, key, seed + Bytes{0}, code));
+        EXPECT_RV(CKR_SIGNATURE_LEN_RANGE, session.try_verify(mac, key, seed, output));
+      }
+    }
+    if (label == "key expansion" && output.size() >= 2 * (20 + 16 + 8)) {
+      const size_t mac = 20, cipher = 16, iv = 8;
+      Bytes client_iv(iv), server_iv(iv);
+      CK_SSL3_KEY_MAT_OUT out{0, 0, 0, 0, client_iv.data(), server_iv.data()};
+      // The seed of the key expansion begins with the server's random.
+      CK_TLS12_KEY_MAT_PARAMS parameters{8 * mac, 8 * cipher, 8 * iv, CK_FALSE, random.info(true), &out, hash_of(line)};
+      Template wanted = shown_secret(0).with({{CKA_KEY_TYPE, CKK_AES}, {CKA_ENCRYPT, true}});
+      Mechanism mechanism = Mechanism::with_parameter(CKM_TLS12_KEY_AND_MAC_DERIVE, octets_of(parameters));
+      EXPECT_RV(CKR_OK, p11->C_DeriveKey(session, mechanism.get(), key, wanted.data(), wanted.size(), nullptr));
+      size_t at = 0;
+      const auto next = [&](size_t octets) {
+        at += octets;
+        return Bytes(output.begin() + static_cast<ptrdiff_t>(at - octets), output.begin() + static_cast<ptrdiff_t>(at));
+      };
+      EXPECT_EQ(session.get(out.hClientMacSecret, CKA_VALUE), next(mac));
+      EXPECT_EQ(session.get(out.hServerMacSecret, CKA_VALUE), next(mac));
+      EXPECT_EQ(session.get(out.hClientKey, CKA_VALUE), next(cipher));
+      EXPECT_EQ(session.get(out.hServerKey, CKA_VALUE), next(cipher));
+      EXPECT_EQ(client_iv, next(iv));
+      EXPECT_EQ(server_iv, next(iv));
+      EXPECT_EQ(session.number(out.hClientKey, CKA_KEY_TYPE), CKK_AES);
+      EXPECT_EQ(session.number(out.hClientMacSecret, CKA_KEY_TYPE), CKK_GENERIC_SECRET);
+      EXPECT_TRUE(session.flag(out.hClientMacSecret, CKA_SIGN));
+      // The safe form gives no vectors; without a MAC there are no MAC secrets.
+      const CK_OBJECT_HANDLE client_key = out.hClientKey;
+      parameters.ulMacSizeInBits = 0;
+      std::fill(client_iv.begin(), client_iv.end(), 0);
+      mechanism = Mechanism::with_parameter(CKM_TLS12_KEY_SAFE_DERIVE, octets_of(parameters));
+      EXPECT_RV(CKR_OK, p11->C_DeriveKey(session, mechanism.get(), key, wanted.data(), wanted.size(), nullptr));
+      EXPECT_EQ(out.hClientMacSecret, CK_INVALID_HANDLE);
+      EXPECT_NE(out.hClientKey, client_key);
+      EXPECT_EQ(client_iv, Bytes(iv));
+      // They are as secret as the master secret is.
+      EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, try_derive(session, mechanism, key, wanted.with({{CKA_SENSITIVE, true}})));
+      parameters.ulKeySizeInBits = 8 * 17;
+      EXPECT_RV(CKR_TEMPLATE_INCONSISTENT,
+                try_derive(session, Mechanism::with_parameter(CKM_TLS12_KEY_SAFE_DERIVE, octets_of(parameters)), key,
+                           wanted));
+      parameters.ulKeySizeInBits = 8 * 16 + 1;
+      EXPECT_RV(CKR_MECHANISM_PARAM_INVALID,
+                try_derive(session, Mechanism::with_parameter(CKM_TLS12_KEY_SAFE_DERIVE, octets_of(parameters)), key,
+                           wanted));
+    }
+  });
+  EXPECT_GT(seen["master secret"], 0);
+  EXPECT_GT(seen["key expansion"], 0);
+  EXPECT_GT(seen["client finished"], 0);
+}
+
+TEST_F(Kdf, TlsExtendedMasterSecret) {
+  // RFC 7627, 4: PRF(pre_master_secret, "extended master secret", session_hash); the PRF has its vectors above.
+  const Bytes premaster = Bytes{3, 3} + Bytes(46, 7), hash(32, 0xAB), label = bytes("extended master secret");
+  const CK_OBJECT_HANDLE key = base_key(session, premaster), longer = base_key(session, premaster + premaster);
+  const Randoms random(hash);
+  const CK_TLS_KDF_PARAMS prf{CKM_SHA256, octets_pointer(label), label.size(), random.info(), nullptr, 0};
+  const auto expected = [&](CK_OBJECT_HANDLE base) {
+    return derived_value(session, Mechanism::with_parameter(CKM_TLS_KDF, octets_of(prf)), base, 48);
+  };
+  CK_VERSION version{};
+  CK_TLS12_EXTENDED_MASTER_KEY_DERIVE_PARAMS parameters{CKM_SHA256, octets_pointer(hash), hash.size(), &version};
+  const auto mechanism = [&](CK_MECHANISM_TYPE type) { return Mechanism::with_parameter(type, octets_of(parameters)); };
+  EXPECT_EQ(derived_value(session, mechanism(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE), key, 0), expected(key));
+  EXPECT_EQ(version.major, 3);
+  EXPECT_RV(CKR_KEY_SIZE_RANGE, try_derive(session, mechanism(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE), longer, {}));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID,
+            try_derive(session, mechanism(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE_DH), key, {}));
+  parameters.pVersion = nullptr;
+  EXPECT_EQ(derived_value(session, mechanism(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE_DH), longer, 0), expected(longer));
+  parameters.ulSessionHashLen = 0;
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID,
+            try_derive(session, mechanism(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE_DH), key, {}));
+  parameters.ulSessionHashLen = 32;
+  parameters.prfHashMechanism = CKM_TLS_PRF;
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID,
+            try_derive(session, mechanism(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE_DH), key, {}));
+}
+
+TEST_F(Kdf, TlsRefuses) {
+  const CK_OBJECT_HANDLE key = base_key(session, Bytes(48, 1));
+  for (const CK_MECHANISM_TYPE type :
+       {CKM_TLS12_MASTER_KEY_DERIVE, CKM_TLS12_MASTER_KEY_DERIVE_DH, CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE,
+        CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE_DH, CKM_TLS12_KEY_AND_MAC_DERIVE, CKM_TLS12_KEY_SAFE_DERIVE, CKM_TLS_KDF,
+        CKM_TLS12_KDF}) {
+    EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, try_derive(session, type, key, {}));
+    EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, try_derive(session, Mechanism::with_parameter(type, Bytes(9)), key, {}));
+    EXPECT_RV(CKR_KEY_TYPE_INCONSISTENT, try_derive(session, type, base_key(session, Bytes(32, 1), CKK_AES), {}));
+  }
+  const auto mac = [](CK_MECHANISM_TYPE hash, CK_ULONG octets, CK_ULONG side) {
+    return Mechanism::with_parameter(CKM_TLS_MAC, octets_of(CK_TLS_MAC_PARAMS{hash, octets, side}));
+  };
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, session.try_sign(mac(CKM_SHA256, 12, 0), key, bytes("m")));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, session.try_sign(mac(CKM_SHA256, 12, 3), key, bytes("m")));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, session.try_sign(mac(CKM_SHA256, 0, 1), key, bytes("m")));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, session.try_sign(mac(CKM_TLS_PRF, 12, 1), key, bytes("m")));
+}
+
+}  // namespace
+}  // namespace vtpm::conformance

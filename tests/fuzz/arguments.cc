@@ -1,0 +1,348 @@
+#include "tests/fuzz/arguments.h"
+
+#include <algorithm>
+#include <cstring>
+#include <iterator>
+
+#include "pkcs11/cryptoki_3.h"
+
+namespace vtpm::fuzz {
+namespace {
+
+// What a parameter looks like, in units of eight octets but for `x`:
+//   u number   m hash or other mechanism   f two flags   P pointer, and in the next unit its length: L octets, B bits
+//   R pointer before which its length stood, l   x sixteen octets   v one octet of version numbers
+struct Shape {
+  CK_MECHANISM_TYPE mechanism;
+  const char* units;
+};
+constexpr Shape kShapes[] = {
+    {CKM_RSA_PKCS_OAEP, "mmuPL"},
+    {CKM_RSA_PKCS_PSS, "mmu"},
+    {CKM_SHA256_RSA_PKCS_PSS, "mmu"},
+    {CKM_SHA1_RSA_PKCS_PSS, "mmu"},
+    {CKM_SHA384_RSA_PKCS_PSS, "mmu"},
+    {CKM_SHA512_RSA_PKCS_PSS, "mmu"},
+    {CKM_AES_GCM, "PLuPLu"},
+    {CKM_AES_CCM, "uPLPLu"},
+    {CKM_AES_CTR, "ux"},
+    {CKM_AES_CBC, "x"},
+    {CKM_AES_CBC_PAD, "x"},
+    {CKM_AES_OFB, "x"},
+    {CKM_AES_CFB128, "x"},
+    {CKM_AES_CTS, "x"},
+    {CKM_AES_XTS, "x"},
+    {CKM_CHACHA20, "PBPB"},
+    {CKM_CHACHA20_POLY1305, "PLPL"},
+    {CKM_ECDH1_DERIVE, "ulRlR"},
+    {CKM_ECDH1_COFACTOR_DERIVE, "ulRlR"},
+    {CKM_AES_GMAC, "PL"},
+    {CKM_SHA256_HMAC_GENERAL, "u"},
+    {CKM_AES_CMAC_GENERAL, "u"},
+    {CKM_AES_MAC_GENERAL, "u"},
+    {CKM_CONCATENATE_BASE_AND_DATA, "PL"},
+    {CKM_XOR_BASE_AND_DATA, "PL"},
+    {CKM_AES_ECB_ENCRYPT_DATA, "PL"},
+    {CKM_AES_CBC_ENCRYPT_DATA, "xPL"},
+    {CKM_EXTRACT_KEY_FROM_KEY, "u"},
+    {CKM_CONCATENATE_BASE_AND_KEY, "u"},
+};
+
+// Parameters with pointers behind pointers would need shapes of their own; a wrong length is all that these get.
+constexpr CK_MECHANISM_TYPE kNested[] = {CKM_PKCS5_PBKD2, CKM_TLS_MASTER_KEY_DERIVE, CKM_TLS_KEY_AND_MAC_DERIVE,
+                                         CKM_TLS_MASTER_KEY_DERIVE_DH, CKM_TLS_PRF};
+
+const CK_ULONG kNumbers[] = {0,
+                             1,
+                             2,
+                             3,
+                             4,
+                             5,
+                             8,
+                             12,
+                             15,
+                             16,
+                             17,
+                             20,
+                             24,
+                             32,
+                             33,
+                             64,
+                             96,
+                             127,
+                             128,
+                             255,
+                             256,
+                             512,
+                             1024,
+                             65537,
+                             ~0UL,
+                             ~0UL >> 1,
+                             1UL << 31,
+                             1UL << 32,
+                             CKK_AES,
+                             CKK_RSA,
+                             CKK_EC,
+                             CKK_GENERIC_SECRET,
+                             CKO_DATA,
+                             CKO_CERTIFICATE,
+                             CKO_PUBLIC_KEY,
+                             CKO_PRIVATE_KEY,
+                             CKO_SECRET_KEY,
+                             CKO_HW_FEATURE,
+                             CKO_DOMAIN_PARAMETERS,
+                             CKM_SHA256,
+                             CKM_SHA_1,
+                             CKG_MGF1_SHA1,
+                             CKG_MGF1_SHA256,
+                             CKD_NULL,
+                             CKD_SHA1_KDF};
+
+const CK_ATTRIBUTE_TYPE kTypes[] = {CKA_CLASS,
+                                    CKA_TOKEN,
+                                    CKA_PRIVATE,
+                                    CKA_LABEL,
+                                    CKA_UNIQUE_ID,
+                                    CKA_APPLICATION,
+                                    CKA_VALUE,
+                                    CKA_OBJECT_ID,
+                                    CKA_CERTIFICATE_TYPE,
+                                    CKA_ISSUER,
+                                    CKA_SERIAL_NUMBER,
+                                    CKA_TRUSTED,
+                                    CKA_CERTIFICATE_CATEGORY,
+                                    CKA_CHECK_VALUE,
+                                    CKA_KEY_TYPE,
+                                    CKA_SUBJECT,
+                                    CKA_ID,
+                                    CKA_SENSITIVE,
+                                    CKA_ENCRYPT,
+                                    CKA_DECRYPT,
+                                    CKA_WRAP,
+                                    CKA_UNWRAP,
+                                    CKA_SIGN,
+                                    CKA_SIGN_RECOVER,
+                                    CKA_VERIFY,
+                                    CKA_VERIFY_RECOVER,
+                                    CKA_DERIVE,
+                                    CKA_START_DATE,
+                                    CKA_END_DATE,
+                                    CKA_MODULUS,
+                                    CKA_MODULUS_BITS,
+                                    CKA_PUBLIC_EXPONENT,
+                                    CKA_PRIVATE_EXPONENT,
+                                    CKA_PRIME_1,
+                                    CKA_PRIME_2,
+                                    CKA_EXPONENT_1,
+                                    CKA_EXPONENT_2,
+                                    CKA_COEFFICIENT,
+                                    CKA_PUBLIC_KEY_INFO,
+                                    CKA_PRIME,
+                                    CKA_SUBPRIME,
+                                    CKA_BASE,
+                                    CKA_VALUE_BITS,
+                                    CKA_VALUE_LEN,
+                                    CKA_EXTRACTABLE,
+                                    CKA_LOCAL,
+                                    CKA_NEVER_EXTRACTABLE,
+                                    CKA_ALWAYS_SENSITIVE,
+                                    CKA_KEY_GEN_MECHANISM,
+                                    CKA_MODIFIABLE,
+                                    CKA_COPYABLE,
+                                    CKA_DESTROYABLE,
+                                    CKA_EC_PARAMS,
+                                    CKA_EC_POINT,
+                                    CKA_ALWAYS_AUTHENTICATE,
+                                    CKA_WRAP_WITH_TRUSTED,
+                                    CKA_WRAP_TEMPLATE,
+                                    CKA_UNWRAP_TEMPLATE,
+                                    CKA_DERIVE_TEMPLATE,
+                                    CKA_HW_FEATURE_TYPE,
+                                    CKA_RESET_ON_INIT,
+                                    CKA_HAS_RESET,
+                                    CKA_ALLOWED_MECHANISMS,
+                                    CKA_URL,
+                                    CKA_AC_ISSUER,
+                                    CKA_ATTR_TYPES,
+                                    CKA_OWNER,
+                                    CKA_VENDOR_DEFINED | 0x56540001,
+                                    CKA_VENDOR_DEFINED | 0x56540002,
+                                    CKA_VENDOR_DEFINED | 0x56540003,
+                                    CKA_VENDOR_DEFINED | 0x56540004,
+                                    CKA_VENDOR_DEFINED | 0x56540005,
+                                    CKA_VENDOR_DEFINED | 0x56540006,
+                                    CKA_VENDOR_DEFINED | 0x56540007,
+                                    CKA_VENDOR_DEFINED | 0x56540008};
+
+bool is_nested(CK_ATTRIBUTE_TYPE type) { return (type & CKF_ARRAY_ATTRIBUTE) && type != CKA_ALLOWED_MECHANISMS; }
+
+template <typename T>
+CK_ATTRIBUTE has(CK_ATTRIBUTE_TYPE type, T& value) {
+  return {type, &value, sizeof value};
+}
+
+}  // namespace
+
+const std::vector<std::vector<CK_ATTRIBUTE>>& working_templates() {
+  static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+  static CK_OBJECT_CLASS data = CKO_DATA, secret = CKO_SECRET_KEY, public_key = CKO_PUBLIC_KEY;
+  static CK_KEY_TYPE aes = CKK_AES, generic = CKK_GENERIC_SECRET, rsa = CKK_RSA;
+  static CK_ULONG bits = 512, octets = 16;
+  static CK_BYTE value[16] = {1, 2, 3}, p256[] = {0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07},
+                 modulus[64] = {0x80, 1}, exponent[] = {1, 0, 1}, nv[] = "tpm-nv";
+  static const std::vector<std::vector<CK_ATTRIBUTE>> all = {
+      {},
+      {has(CKA_CLASS, data), has(CKA_PRIVATE, no), has(CKA_VALUE, value)},
+      {has(CKA_CLASS, data), has(CKA_TOKEN, yes), has(CKA_VALUE, value)},
+      {has(CKA_CLASS, data), has(CKA_TOKEN, yes), {CKA_APPLICATION, nv, 6}, has(CKA_VALUE, value)},
+      {has(CKA_CLASS, secret), has(CKA_KEY_TYPE, aes), has(CKA_VALUE, value), has(CKA_EXTRACTABLE, yes)},
+      {has(CKA_CLASS, secret), has(CKA_KEY_TYPE, generic), has(CKA_VALUE, value), has(CKA_DERIVE, yes)},
+      {has(CKA_CLASS, public_key), has(CKA_KEY_TYPE, rsa), has(CKA_MODULUS, modulus),
+       has(CKA_PUBLIC_EXPONENT, exponent)},
+      {has(CKA_VALUE_LEN, octets), has(CKA_SENSITIVE, no)},
+      {has(CKA_CLASS, secret), has(CKA_KEY_TYPE, generic), has(CKA_VALUE_LEN, octets), has(CKA_TOKEN, yes)},
+      {has(CKA_MODULUS_BITS, bits)},
+      {has(CKA_EC_PARAMS, p256)},
+      {has(CKA_TOKEN, no), has(CKA_EXTRACTABLE, yes), has(CKA_SENSITIVE, no)},
+  };
+  return all;
+}
+
+CK_ULONG Arguments::number() {
+  if (seldom(16)) return input_.ConsumeIntegral<uint16_t>();
+  return kNumbers[below(std::size(kNumbers))];
+}
+
+CK_BYTE* Arguments::keep(const std::vector<uint8_t>& octets) {
+  kept_.push_back(std::make_unique<CK_BYTE[]>(octets.size()));
+  if (!octets.empty()) std::memcpy(kept_.back().get(), octets.data(), octets.size());
+  return kept_.back().get();
+}
+
+Arguments::Octets Arguments::octets(size_t most) {
+  if (seldom(20)) return {nullptr, flip() ? 0 : number()};
+  const std::vector<uint8_t> drawn = input_.ConsumeBytes<uint8_t>(below(most + 1));
+  return {keep(drawn), drawn.size()};
+}
+
+Arguments::Octets Arguments::room() {
+  if (seldom(4)) return {nullptr, number()};
+  const size_t size = flip() ? 600 : below(80);
+  return {keep(std::vector<uint8_t>(size)), size};
+}
+
+CK_ATTRIBUTE_TYPE Arguments::attribute_type() {
+  if (seldom(20)) return input_.ConsumeIntegral<uint32_t>();
+  return kTypes[below(std::size(kTypes))];
+}
+
+CK_ATTRIBUTE Arguments::attribute(unsigned depth) {
+  const CK_ATTRIBUTE_TYPE type = attribute_type();
+  if (is_nested(type)) {
+    // Anything else would be pointers out of thin air; a length that is no whole number of attributes is not.
+    if (depth == 2) return {type, nullptr, 0};
+    const Template inner = attributes({}, depth + 1);
+    return {type, inner.data, inner.size * sizeof(CK_ATTRIBUTE) - (inner.size && seldom(10) ? 1 : 0)};
+  }
+  switch (below(4)) {
+    case 0: {
+      CK_BYTE* flag = keep({static_cast<uint8_t>(seldom(10) ? 2 : flip())});
+      return {type, flag, 1};
+    }
+    case 1: {
+      const CK_ULONG value = number();
+      std::vector<uint8_t> raw(sizeof value);
+      std::memcpy(raw.data(), &value, sizeof value);
+      return {type, keep(raw), raw.size()};
+    }
+    default: {
+      const Octets value = octets();
+      return {type, value.data, value.size};
+    }
+  }
+}
+
+Arguments::Template Arguments::attributes(const std::vector<CK_ATTRIBUTE>& base, unsigned depth) {
+  if (seldom(30)) return {nullptr, flip() ? 0 : number()};
+  std::vector<CK_ATTRIBUTE> all;
+  for (const CK_ATTRIBUTE& attribute : base)
+    if (!seldom(8)) all.push_back(attribute);
+  for (size_t more = seldom(2) ? 0 : below(5); more > 0; --more) all.push_back(attribute(depth));
+  templates_.push_back(std::make_unique<CK_ATTRIBUTE[]>(all.size()));
+  std::copy(all.begin(), all.end(), templates_.back().get());
+  return {templates_.back().get(), all.size()};
+}
+
+Arguments::Template Arguments::queries() {
+  const size_t count = 1 + below(6);
+  templates_.push_back(std::make_unique<CK_ATTRIBUTE[]>(count));
+  for (size_t i = 0; i < count; ++i) {
+    CK_ATTRIBUTE& one = templates_.back()[i];
+    one.type = attribute_type();
+    const Octets space = room();
+    one.pValue = space.data;
+    one.ulValueLen = space.size;
+    if (is_nested(one.type)) one = {one.type, nullptr, 0};
+  }
+  return {templates_.back().get(), count};
+}
+
+Arguments::Octets Arguments::shaped(const char* shape) {
+  std::vector<uint8_t> all;
+  auto put = [&](CK_ULONG unit) {
+    const auto* raw = reinterpret_cast<const uint8_t*>(&unit);
+    all.insert(all.end(), raw, raw + sizeof unit);
+  };
+  Octets pointed{};
+  for (; *shape; ++shape) {
+    switch (*shape) {
+      case 'P':
+        pointed = octets(40);
+        put(reinterpret_cast<CK_ULONG>(pointed.data));
+        break;
+      case 'L':
+        put(pointed.size);
+        break;
+      case 'B':
+        put(pointed.size * 8);
+        break;
+      case 'l':
+        pointed = octets(140);
+        put(pointed.size);
+        break;
+      case 'R':
+        put(reinterpret_cast<CK_ULONG>(pointed.data));
+        break;
+      case 'x': {
+        std::vector<uint8_t> block = input_.ConsumeBytes<uint8_t>(16);
+        block.resize(16);
+        all.insert(all.end(), block.begin(), block.end());
+        break;
+      }
+      default:
+        put(number());
+    }
+  }
+  return {keep(all), all.size()};
+}
+
+CK_MECHANISM* Arguments::mechanism(const std::vector<CK_MECHANISM_TYPE>& offered) {
+  if (seldom(40)) return nullptr;
+  mechanisms_.push_back(std::make_unique<CK_MECHANISM>());
+  CK_MECHANISM& made = *mechanisms_.back();
+  made.mechanism = seldom(20) ? input_.ConsumeIntegral<uint32_t>() : one_of(offered);
+  for (const Shape& shape : kShapes) {
+    if (shape.mechanism != made.mechanism) continue;
+    const Octets parameter = shaped(shape.units);
+    made.pParameter = parameter.data;
+    made.ulParameterLen = parameter.size - (seldom(16) ? 1 : 0);
+    return &made;
+  }
+  const bool nested = std::find(std::begin(kNested), std::end(kNested), made.mechanism) != std::end(kNested);
+  const Octets parameter = nested ? octets(7) : seldom(3) ? octets(17) : Octets{nullptr, 0};
+  made.pParameter = parameter.data;
+  made.ulParameterLen = parameter.size;
+  return &made;
+}
+
+}  // namespace vtpm::fuzz

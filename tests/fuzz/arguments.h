@@ -1,0 +1,66 @@
+// What a fuzzer gives to PKCS#11 functions: templates, mechanisms and buffers that an application could pass, right or
+// wrong, but never memory that is not there: every pointer belongs to as many octets as the length beside it says, each
+// in an allocation of its own, so that AddressSanitizer sees one octet too many.
+#pragma once
+
+#include <fuzzer/FuzzedDataProvider.h>
+#include <p11-kit/pkcs11.h>
+
+#include <memory>
+#include <vector>
+
+namespace vtpm::fuzz {
+
+/// Draws arguments from a fuzzer's input and owns them.
+class Arguments {
+ public:
+  Arguments(const uint8_t* data, size_t size) : input_(data, size) {}
+
+  bool more() { return input_.remaining_bytes() > 0; }
+  bool flip() { return input_.ConsumeBool(); }
+  /// One time in `n`.
+  bool seldom(unsigned n) { return input_.ConsumeIntegralInRange(1u, n) == 1; }
+  size_t below(size_t bound) { return input_.ConsumeIntegralInRange<size_t>(0, bound - 1); }
+  /// A number with a meaning somewhere, a small one, or any. Never one that makes a key take seconds.
+  CK_ULONG number();
+  template <typename T>
+  const T& one_of(const std::vector<T>& all) {
+    return all[below(all.size())];
+  }
+
+  struct Octets {
+    CK_BYTE* data;
+    CK_ULONG size;
+  };
+  /// Up to `most` octets; empty ones may have a null pointer or not.
+  Octets octets(size_t most = 80);
+  /// A buffer for an answer and its length; the pointer may be null (a size query) with any length.
+  Octets room();
+
+  struct Template {
+    CK_ATTRIBUTE* data;
+    CK_ULONG size;
+  };
+  /// Attributes of `base` (which may be empty), some left out, some changed, others added.
+  Template attributes(const std::vector<CK_ATTRIBUTE>& base, unsigned depth = 0);
+  /// The same for C_GetAttributeValue: types and room.
+  Template queries();
+  CK_ATTRIBUTE_TYPE attribute_type();
+  /// A mechanism of the token, or any number, with a parameter of its shape, of another's, or none.
+  CK_MECHANISM* mechanism(const std::vector<CK_MECHANISM_TYPE>& offered);
+
+ private:
+  CK_BYTE* keep(const std::vector<uint8_t>& octets);
+  CK_ATTRIBUTE attribute(unsigned depth);
+  Octets shaped(const char* shape);
+
+  FuzzedDataProvider input_;
+  std::vector<std::unique_ptr<CK_BYTE[]>> kept_;
+  std::vector<std::unique_ptr<CK_ATTRIBUTE[]>> templates_;
+  std::vector<std::unique_ptr<CK_MECHANISM>> mechanisms_;
+};
+
+/// Templates that make something, to start from.
+const std::vector<std::vector<CK_ATTRIBUTE>>& working_templates();
+
+}  // namespace vtpm::fuzz

@@ -1,0 +1,331 @@
+// Random sequences of calls on a token, as a careless application could make them: right and wrong handles, null
+// pointers, size queries, operations that are ended by others. What must hold: no crash, nothing out of bounds, no
+// undefined behaviour, an answer that the standard knows, and never more octets said to be written than there is room.
+#include "tests/fuzz/arguments.h"
+#include "tests/fuzz/token.h"
+
+namespace vtpm::fuzz {
+namespace {
+
+/// The run of one input: what its calls have made so far.
+class Run {
+ public:
+  Run(const uint8_t* data, size_t size) : arguments_(data, size) {}
+  void go();
+
+ private:
+  using Step = void (Run::*)();
+  static const std::vector<Step>& steps();
+
+  CK_SESSION_HANDLE session() { return pick(sessions_); }
+  CK_OBJECT_HANDLE object() { return pick(objects_); }
+  CK_ULONG pick(const std::vector<CK_ULONG>& made) {
+    return made.empty() || arguments_.seldom(25) ? arguments_.number() : arguments_.one_of(made);
+  }
+  CK_MECHANISM* mechanism() { return arguments_.mechanism(mechanisms_); }
+  Arguments::Template attributes() { return arguments_.attributes(arguments_.one_of(working_templates())); }
+  void made(CK_RV rv, CK_OBJECT_HANDLE object) {
+    if (rv == CKR_OK) objects_.push_back(object);
+  }
+
+  // The calls that have the same shape: (session, in, its length, out, room for it), and shorter ones.
+  template <typename Function>
+  void transform(const char* name, Function function) {
+    const Arguments::Octets in = arguments_.octets(200), out = arguments_.room();
+    CK_ULONG length = out.size;
+    CK_ULONG* told = arguments_.seldom(40) ? nullptr : &length;
+    const CK_RV rv = checked(name, function(session(), in.data, in.size, out.data, told));
+    if (rv == CKR_OK && out.data && told && length > out.size) __builtin_trap();
+  }
+  template <typename Function>
+  void finish(const char* name, Function function) {
+    const Arguments::Octets out = arguments_.room();
+    CK_ULONG length = out.size;
+    const CK_RV rv = checked(name, function(session(), out.data, &length));
+    if (rv == CKR_OK && out.data && length > out.size) __builtin_trap();
+  }
+  template <typename Function>
+  void feed(const char* name, Function function) {
+    const Arguments::Octets in = arguments_.octets(200);
+    checked(name, function(session(), in.data, in.size));
+  }
+  template <typename Function>
+  void begin(const char* name, Function function) {
+    checked(name, function(session(), mechanism(), object()));
+  }
+
+  void open_session();
+  void close_session();
+  void log_in();
+  void log_out();
+  void create();
+  void copy();
+  void destroy();
+  void get();
+  void set();
+  void object_size();
+  void find();
+  void generate_key();
+  void generate_pair();
+  void derive();
+  void wrap();
+  void unwrap();
+  void digest_key();
+  void random_octets();
+  void information();
+  void pins();
+  void operation_state();
+  void encrypt_init() { begin("C_EncryptInit", p11->C_EncryptInit); }
+  void decrypt_init() { begin("C_DecryptInit", p11->C_DecryptInit); }
+  void sign_init() { begin("C_SignInit", p11->C_SignInit); }
+  void verify_init() { begin("C_VerifyInit", p11->C_VerifyInit); }
+  void sign_recover_init() { begin("C_SignRecoverInit", p11->C_SignRecoverInit); }
+  void verify_recover_init() { begin("C_VerifyRecoverInit", p11->C_VerifyRecoverInit); }
+  void digest_init() { CALL(C_DigestInit, session(), mechanism()); }
+  void encrypt() { transform("C_Encrypt", p11->C_Encrypt); }
+  void encrypt_update() { transform("C_EncryptUpdate", p11->C_EncryptUpdate); }
+  void encrypt_final() { finish("C_EncryptFinal", p11->C_EncryptFinal); }
+  void decrypt() { transform("C_Decrypt", p11->C_Decrypt); }
+  void decrypt_update() { transform("C_DecryptUpdate", p11->C_DecryptUpdate); }
+  void decrypt_final() { finish("C_DecryptFinal", p11->C_DecryptFinal); }
+  void sign() { transform("C_Sign", p11->C_Sign); }
+  void sign_update() { feed("C_SignUpdate", p11->C_SignUpdate); }
+  void sign_final() { finish("C_SignFinal", p11->C_SignFinal); }
+  void sign_recover() { transform("C_SignRecover", p11->C_SignRecover); }
+  void verify_recover() { transform("C_VerifyRecover", p11->C_VerifyRecover); }
+  void verify_update() { feed("C_VerifyUpdate", p11->C_VerifyUpdate); }
+  void verify_final() { feed("C_VerifyFinal", p11->C_VerifyFinal); }
+  void verify();
+  void digest() { transform("C_Digest", p11->C_Digest); }
+  void digest_update() { feed("C_DigestUpdate", p11->C_DigestUpdate); }
+  void digest_final() { finish("C_DigestFinal", p11->C_DigestFinal); }
+  void digest_encrypt() { transform("C_DigestEncryptUpdate", p11->C_DigestEncryptUpdate); }
+  void decrypt_digest() { transform("C_DecryptDigestUpdate", p11->C_DecryptDigestUpdate); }
+  void sign_encrypt() { transform("C_SignEncryptUpdate", p11->C_SignEncryptUpdate); }
+  void decrypt_verify() { transform("C_DecryptVerifyUpdate", p11->C_DecryptVerifyUpdate); }
+
+  Arguments arguments_;
+  std::vector<CK_ULONG> sessions_, objects_;
+  std::vector<CK_MECHANISM_TYPE> mechanisms_;
+};
+
+void Run::open_session() {
+  CK_SESSION_HANDLE opened = 0;
+  const CK_FLAGS flags =
+      arguments_.seldom(8) ? arguments_.number() : CKF_SERIAL_SESSION | (arguments_.seldom(3) ? 0 : CKF_RW_SESSION);
+  const CK_SLOT_ID where = arguments_.seldom(20) ? arguments_.number() : slot();
+  if (CALL(C_OpenSession, where, flags, nullptr, nullptr, &opened) == CKR_OK) sessions_.push_back(opened);
+}
+
+void Run::close_session() {
+  if (arguments_.seldom(6)) {
+    CALL(C_CloseAllSessions, slot());
+  } else {
+    CALL(C_CloseSession, session());
+  }
+}
+
+void Run::log_in() {
+  const CK_USER_TYPE user = arguments_.seldom(4) ? arguments_.below(4) : CKU_USER;
+  std::string_view pin = user == CKU_SO ? kSoPin : kUserPin;
+  Arguments::Octets octets{reinterpret_cast<CK_BYTE*>(const_cast<char*>(pin.data())), pin.size()};
+  if (arguments_.seldom(8)) octets = arguments_.octets();
+  CALL(C_Login, session(), user, octets.data, octets.size);
+}
+
+void Run::log_out() { CALL(C_Logout, session()); }
+
+void Run::create() {
+  const Arguments::Template given = attributes();
+  CK_OBJECT_HANDLE object = 0;
+  made(CALL(C_CreateObject, session(), given.data, given.size, &object), object);
+}
+
+void Run::copy() {
+  const Arguments::Template given = arguments_.attributes({});
+  CK_OBJECT_HANDLE object_made = 0;
+  made(CALL(C_CopyObject, session(), object(), given.data, given.size, &object_made), object_made);
+}
+
+void Run::destroy() { CALL(C_DestroyObject, session(), object()); }
+
+void Run::get() {
+  const Arguments::Template asked = arguments_.queries();
+  CALL(C_GetAttributeValue, session(), object(), asked.data, asked.size);
+}
+
+void Run::set() {
+  const Arguments::Template given = arguments_.attributes({});
+  CALL(C_SetAttributeValue, session(), object(), given.data, given.size);
+}
+
+void Run::object_size() {
+  CK_ULONG size = 0;
+  CALL(C_GetObjectSize, session(), object(), arguments_.seldom(20) ? nullptr : &size);
+}
+
+void Run::find() {
+  const CK_SESSION_HANDLE where = session();
+  const Arguments::Template match = arguments_.attributes({});
+  CALL(C_FindObjectsInit, where, match.data, match.size);
+  CK_OBJECT_HANDLE found[16];
+  CK_ULONG count = 0;
+  if (CALL(C_FindObjects, where, found, 16, &count) == CKR_OK) {
+    if (count > 16) __builtin_trap();
+    objects_.insert(objects_.end(), found, found + count);
+  }
+  if (!arguments_.seldom(10)) CALL(C_FindObjectsFinal, where);
+}
+
+void Run::generate_key() {
+  const Arguments::Template given = attributes();
+  CK_OBJECT_HANDLE object = 0;
+  made(CALL(C_GenerateKey, session(), mechanism(), given.data, given.size, &object), object);
+}
+
+void Run::generate_pair() {
+  const Arguments::Template first = attributes(), second = attributes();
+  CK_OBJECT_HANDLE one = 0, other = 0;
+  const CK_RV rv =
+      CALL(C_GenerateKeyPair, session(), mechanism(), first.data, first.size, second.data, second.size, &one, &other);
+  made(rv, one);
+  made(rv, other);
+}
+
+void Run::derive() {
+  const Arguments::Template given = attributes();
+  CK_OBJECT_HANDLE object_made = 0;
+  made(CALL(C_DeriveKey, session(), mechanism(), object(), given.data, given.size, &object_made), object_made);
+}
+
+void Run::wrap() {
+  const Arguments::Octets out = arguments_.room();
+  CK_ULONG length = out.size;
+  const CK_RV rv = CALL(C_WrapKey, session(), mechanism(), object(), object(), out.data, &length);
+  if (rv == CKR_OK && out.data && length > out.size) __builtin_trap();
+}
+
+void Run::unwrap() {
+  const Arguments::Octets in = arguments_.octets(200);
+  const Arguments::Template given = attributes();
+  CK_OBJECT_HANDLE object_made = 0;
+  made(CALL(C_UnwrapKey, session(), mechanism(), object(), in.data, in.size, given.data, given.size, &object_made),
+       object_made);
+}
+
+void Run::digest_key() { CALL(C_DigestKey, session(), object()); }
+
+void Run::random_octets() {
+  const Arguments::Octets out = arguments_.room();
+  CALL(C_SeedRandom, session(), out.data, out.size);
+  CALL(C_GenerateRandom, session(), out.data, out.size);
+}
+
+void Run::information() {
+  CK_SESSION_INFO session_info;
+  CK_TOKEN_INFO token_info;
+  CK_MECHANISM_INFO mechanism_info;
+  CALL(C_GetSessionInfo, session(), &session_info);
+  CALL(C_GetTokenInfo, arguments_.seldom(4) ? arguments_.number() : slot(), &token_info);
+  CALL(C_GetMechanismInfo, slot(), arguments_.number(), &mechanism_info);
+}
+
+void Run::pins() {
+  const Arguments::Octets old = arguments_.octets(), fresh = arguments_.octets();
+  if (arguments_.flip()) {
+    CALL(C_InitPIN, session(), fresh.data, fresh.size);
+  } else {
+    CALL(C_SetPIN, session(), old.data, old.size, fresh.data, fresh.size);
+  }
+}
+
+void Run::operation_state() {
+  finish("C_GetOperationState", p11->C_GetOperationState);
+  const Arguments::Octets state = arguments_.octets(200);
+  CALL(C_SetOperationState, session(), state.data, state.size, object(), object());
+}
+
+void Run::verify() {
+  const Arguments::Octets data = arguments_.octets(), signature = arguments_.octets(140);
+  CALL(C_Verify, session(), data.data, data.size, signature.data, signature.size);
+}
+
+const std::vector<Run::Step>& Run::steps() {
+  static const std::vector<Step> all = {&Run::open_session,
+                                        &Run::close_session,
+                                        &Run::log_in,
+                                        &Run::log_out,
+                                        &Run::create,
+                                        &Run::copy,
+                                        &Run::destroy,
+                                        &Run::get,
+                                        &Run::set,
+                                        &Run::object_size,
+                                        &Run::find,
+                                        &Run::generate_key,
+                                        &Run::generate_pair,
+                                        &Run::derive,
+                                        &Run::wrap,
+                                        &Run::unwrap,
+                                        &Run::digest_key,
+                                        &Run::random_octets,
+                                        &Run::information,
+                                        &Run::pins,
+                                        &Run::encrypt_init,
+                                        &Run::decrypt_init,
+                                        &Run::sign_init,
+                                        &Run::verify_init,
+                                        &Run::digest_init,
+                                        &Run::encrypt,
+                                        &Run::encrypt_update,
+                                        &Run::encrypt_final,
+                                        &Run::decrypt,
+                                        &Run::decrypt_update,
+                                        &Run::decrypt_final,
+                                        &Run::sign,
+                                        &Run::sign_update,
+                                        &Run::sign_final,
+                                        &Run::verify,
+                                        &Run::verify_update,
+                                        &Run::verify_final,
+                                        &Run::digest,
+                                        &Run::digest_update,
+                                        &Run::digest_final,
+                                        &Run::digest_encrypt,
+                                        &Run::decrypt_digest,
+                                        &Run::sign_encrypt,
+                                        &Run::decrypt_verify,
+                                        &Run::sign_recover,
+                                        &Run::sign_recover_init,
+                                        &Run::verify_recover,
+                                        &Run::verify_recover_init,
+                                        &Run::find,
+                                        &Run::operation_state};
+  return all;
+}
+
+void Run::go() {
+  CK_ULONG count = 0;
+  CALL(C_GetMechanismList, slot(), nullptr, &count);
+  mechanisms_.resize(count);
+  CALL(C_GetMechanismList, slot(), mechanisms_.data(), &count);
+  open_session();
+  if (!arguments_.seldom(4)) log_in();
+  find();
+  // Each step draws from the input, so it ends; the bound is for inputs of zeros, which draw little.
+  for (int step = 0; step < 200 && arguments_.more(); ++step) (this->*steps()[arguments_.below(steps().size())])();
+}
+
+}  // namespace
+}  // namespace vtpm::fuzz
+
+extern "C" int LLVMFuzzerInitialize(int*, char***) {
+  vtpm::fuzz::make_token();
+  return 0;
+}
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  vtpm::fuzz::restore_token();
+  vtpm::fuzz::Run(data, size).go();
+  return 0;
+}

@@ -1,0 +1,91 @@
+// The readers of templates and mechanism parameters, each called directly through the functions that take them. Nothing
+// is stored, so the token stays as it is and an input costs microseconds.
+#include <string>
+
+#include "tests/fuzz/arguments.h"
+#include "tests/fuzz/token.h"
+
+namespace vtpm::fuzz {
+namespace {
+
+CK_SESSION_HANDLE session = 0;
+std::vector<CK_OBJECT_HANDLE> keys;
+std::vector<CK_MECHANISM_TYPE> mechanisms;
+
+void set_up() {
+  make_token();
+  CALL(C_OpenSession, slot(), CKF_SERIAL_SESSION, nullptr, nullptr, &session);  // read-only: session objects only
+  std::string pin(kUserPin);
+  CALL(C_Login, session, CKU_USER, reinterpret_cast<CK_BYTE*>(pin.data()), pin.size());
+  CALL(C_FindObjectsInit, session, nullptr, 0);
+  CK_ULONG count = 64;
+  keys.resize(count);
+  CALL(C_FindObjects, session, keys.data(), count, &count);
+  keys.resize(count);
+  CALL(C_FindObjectsFinal, session);
+  CALL(C_GetMechanismList, slot(), nullptr, &count);
+  mechanisms.resize(count);
+  CALL(C_GetMechanismList, slot(), mechanisms.data(), &count);
+}
+
+void templates(Arguments& arguments) {
+  const Arguments::Template given = arguments.attributes(arguments.one_of(working_templates()));
+  CK_OBJECT_HANDLE object = 0;
+  if (CALL(C_CreateObject, session, given.data, given.size, &object) != CKR_OK) return;
+  const Arguments::Template changes = arguments.attributes({});
+  CALL(C_SetAttributeValue, session, object, changes.data, changes.size);
+  const Arguments::Template asked = arguments.queries();
+  CALL(C_GetAttributeValue, session, object, asked.data, asked.size);
+  CALL(C_DestroyObject, session, object);
+}
+
+template <typename Init, typename Use>
+void operation(Arguments& arguments, Init init, Use use) {
+  if (init(session, arguments.mechanism(mechanisms), arguments.one_of(keys)) != CKR_OK) return;
+  for (int part = 0; part < 4; ++part) {  // a size query or too little room leaves the operation where it was
+    const Arguments::Octets in = arguments.octets(140), out = arguments.room();
+    CK_ULONG length = out.size;
+    if (use(session, in.data, in.size, out.data, &length) == CKR_OPERATION_NOT_INITIALIZED) return;
+  }
+  CK_BYTE rest[4096];
+  CK_ULONG length = sizeof rest;
+  use(session, rest, 0, rest, &length);
+}
+
+void derivation(Arguments& arguments) {
+  const Arguments::Template given = arguments.attributes(arguments.one_of(working_templates()));
+  CK_OBJECT_HANDLE object = 0;
+  CK_MECHANISM* mechanism = arguments.mechanism(mechanisms);
+  if (CALL(C_DeriveKey, session, mechanism, arguments.one_of(keys), given.data, given.size, &object) == CKR_OK)
+    CALL(C_DestroyObject, session, object);
+}
+
+}  // namespace
+}  // namespace vtpm::fuzz
+
+extern "C" int LLVMFuzzerInitialize(int*, char***) {
+  vtpm::fuzz::set_up();
+  return 0;
+}
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace vtpm::fuzz;
+  Arguments arguments(data, size);
+  switch (arguments.below(5)) {
+    case 0:
+      operation(arguments, p11->C_EncryptInit, p11->C_Encrypt);
+      break;
+    case 1:
+      operation(arguments, p11->C_DecryptInit, p11->C_Decrypt);
+      break;
+    case 2:
+      operation(arguments, p11->C_SignInit, p11->C_Sign);
+      break;
+    case 3:
+      derivation(arguments);
+      break;
+    default:
+      templates(arguments);
+  }
+  return 0;
+}

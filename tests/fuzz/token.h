@@ -1,0 +1,28 @@
+// A token for a fuzzer: made once, and as it was made again for every input, so that a crash repeats from its input
+// alone.
+#pragma once
+
+#include <p11-kit/pkcs11.h>
+
+#include <string_view>
+
+namespace vtpm::fuzz {
+
+constexpr std::string_view kSoPin = "so-pin", kUserPin = "user-pin";
+
+/// Prepares a directory with a configuration and a token with both PINs and an object of each common class; removed at
+/// exit. The library is initialised afterwards.
+void make_token();
+/// C_Finalize, the store as it was, C_Initialize.
+void restore_token();
+/// The token's slot.
+CK_SLOT_ID slot();
+
+extern CK_FUNCTION_LIST* p11;
+
+/// Ends the process, for the fuzzer to see, with the call's name when it answered what no caller can act on: a fault
+/// inside the module that has no return value of its own.
+CK_RV checked(const char* call, CK_RV rv);
+#define CALL(function, ...) ::vtpm::fuzz::checked(#function, ::vtpm::fuzz::p11->function(__VA_ARGS__))
+
+}  // namespace vtpm::fuzz

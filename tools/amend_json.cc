@@ -1,0 +1,94 @@
+#include "tools/amend_json.h"
+
+#include <array>
+
+#include "crypto/error.h"
+
+namespace vtpm::tools {
+namespace {
+
+using nlohmann::json;
+using store::DesiredState;
+
+[[noreturn]] void refuse(const std::string& sentence) { throw Error(ErrorCode::kInvalidArgument, sentence); }
+
+// The text of a string field; the JSON value's own copy is wiped.
+SecretBytes take_secret(json& value, const char* field) {
+  if (!value.is_string()) refuse(std::string("'") + field + "' is a string");
+  auto& text = value.get_ref<std::string&>();
+  SecretBytes secret(as_bytes(text));
+  wipe(text.data(), text.size());
+  return secret;
+}
+
+uint32_t number_of(const json& value, const char* field) {
+  if (!value.is_number_unsigned() || value.get<uint64_t>() > UINT32_MAX) {
+    refuse(std::string("'") + field + "' is a whole number, not negative");
+  }
+  return static_cast<uint32_t>(value.get<uint64_t>());
+}
+
+std::string text_of(const json& value, const char* field) {
+  if (!value.is_string()) refuse(std::string("'") + field + "' is a string");
+  return value.get<std::string>();
+}
+
+void read_state(DesiredState& desired, json& value) {
+  const std::string state = text_of(value, "state");
+  if (state != "active" && state != "inactive") refuse("'state' is \"active\" or \"inactive\", not \"" + state + "\"");
+  desired.state = state == "active" ? DesiredState::State::kActive : DesiredState::State::kInactive;
+}
+void read_keyslot(DesiredState& desired, json& value) { desired.keyslot = number_of(value, "keyslot"); }
+void read_secret(DesiredState& desired, json& value) { desired.secret = take_secret(value, "secret"); }
+void read_old_secret(DesiredState& desired, json& value) { desired.old_secret = take_secret(value, "old-secret"); }
+void read_iter_time(DesiredState& desired, json& value) { desired.iter_time = number_of(value, "iter-time"); }
+void read_role(DesiredState& desired, json& value) {
+  const auto role = store::role_of(text_of(value, "role"));
+  if (!role) refuse("'role' is \"user\", \"so\", \"recovery\" or \"keyfile\"");
+  desired.role = *role;
+}
+
+struct Field {
+  std::string_view name;
+  void (*read)(DesiredState&, json&);
+};
+constexpr std::array<Field, 6> kFields = {{
+    {"state", read_state},
+    {"keyslot", read_keyslot},
+    {"secret", read_secret},
+    {"old-secret", read_old_secret},
+    {"iter-time", read_iter_time},
+    {"role", read_role},
+}};
+
+void read_field(DesiredState& desired, const std::string& name, json& value) {
+  for (const Field& field : kFields) {
+    if (field.name == name) return field.read(desired, value);
+  }
+  refuse("'" + name + "' is not a field of a desired state: state, keyslot, secret, iter-time, old-secret, role are");
+}
+
+}  // namespace
+
+DesiredState parse_desired_state(ByteView text) {
+  // Not nlohmann's own sentence, which quotes the text: it may be a secret.
+  json object = json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
+  if (!object.is_object()) refuse("the desired state is not a JSON object");
+  if (!object.contains("state")) refuse("the desired state has no 'state'");
+  DesiredState desired;
+  for (auto& [name, value] : object.items()) read_field(desired, name, value);
+  return desired;
+}
+
+json json_of(const std::vector<store::SlotInfo>& slots) {
+  json all = json::array();
+  for (const store::SlotInfo& slot : slots) {
+    json one{{"keyslot", slot.number}, {"state", "active"}, {"kdf", slot.kdf}, {"epoch", slot.epoch}};
+    if (slot.role) one["role"] = store::role_name(*slot.role);
+    if (!slot.finding.empty()) one["finding"] = slot.finding;
+    all.push_back(std::move(one));
+  }
+  return all;
+}
+
+}  // namespace vtpm::tools

@@ -1,0 +1,36 @@
+#include "tools/key_options.h"
+
+#include "crypto/error.h"
+#include "tools/secret_source.h"
+
+namespace vtpm::tools {
+namespace {
+
+constexpr size_t kMostOfAKey = 4096;  // so that a key that is too long can be told from one that is cut off
+constexpr size_t kMostOfAFile = 1 << 20;
+
+}  // namespace
+
+void KeyOptions::add_to(CLI::App& command, const std::string& what, const std::string& description, bool with_format) {
+  auto* named = command.add_option("--" + what + "-file", file, description + ": a file");
+  command.add_option("--" + what + "-fd", descriptor, description + ": an open descriptor")->excludes(named);
+  if (!with_format) return;
+  command.add_option("--" + what + "-format", format, "How the key of a raw-key store is written: hex or binary")
+      ->check(CLI::IsMember({"hex", "binary"}));
+}
+
+std::string KeyOptions::name() const { return file.empty() ? "descriptor " + std::to_string(descriptor) : file; }
+
+store::RawKey KeyOptions::raw_key() const {
+  const SecretBytes contents = read_octets(file, descriptor, kMostOfAKey);
+  return store::parse_raw_key(contents, format == "binary" ? store::KeyFormat::kBinary : store::KeyFormat::kHex,
+                              name());
+}
+
+SecretBytes KeyOptions::octets() const {
+  SecretBytes contents = read_octets(file, descriptor, kMostOfAFile);
+  if (contents.empty()) throw Error(ErrorCode::kInvalidArgument, name() + " is empty: it can not be a key file");
+  return contents;
+}
+
+}  // namespace vtpm::tools

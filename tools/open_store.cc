@@ -1,0 +1,120 @@
+#include "tools/open_store.h"
+
+#include <algorithm>
+
+#include "crypto/error.h"
+#include "pkcs11/token.h"
+#include "store/recovery_phrase.h"
+#include "tools/open_token.h"
+
+namespace vtpm::tools {
+namespace {
+
+using store::Role;
+using store::UnlockResult;
+
+const char* prompt_of(Role role) {
+  return role == Role::kSo ? "SO PIN" : role == Role::kRecovery ? "Recovery phrase" : "User PIN or recovery phrase";
+}
+
+// A typo in a phrase is found before anything is tried, and costs no attempt.
+void refuse_mistyped(ByteView typed) {
+  const store::PhraseReading reading = store::read_recovery_phrase(typed);
+  if (reading.verdict != store::PhraseReading::Verdict::kMistyped) return;
+  throw Error(ErrorCode::kInvalidArgument,
+              "the recovery phrase is mistyped" +
+                  (reading.group ? " in its group " + std::to_string(*reading.group) : std::string()) +
+                  "; nothing was tried");
+}
+
+}  // namespace
+
+SecretBytes RoleSecret::read(Role role, bool confirm) const {
+  if (role == Role::kKeyfile) {
+    if (key.given()) return key.octets();
+    throw Error(ErrorCode::kInvalidArgument, "a key file is needed: name it, or an open descriptor");
+  }
+  SecretSource source = pin;
+  if (source.prompt.empty()) source.prompt = prompt_of(role);
+  if (source.credential.empty()) source.credential = role == Role::kSo ? "vtpm.so-pin" : "vtpm.user-pin";
+  auto secret = source.read(confirm);
+  if (!secret) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "a secret is needed (" + source.prompt + "): name a file or a descriptor, or use a terminal");
+  }
+  if (role != Role::kSo) refuse_mistyped(*secret);
+  return std::move(*secret);
+}
+
+OpenOptions::OpenOptions() { secret.pin = {"", "", "", -1}; }
+
+void OpenOptions::add_to(CLI::App& command) {
+  command.add_option("store", store, "The token (label, serial number, pkcs11: URI) or the store file")->required();
+  command.add_option("--as", as, "Whose secret opens the store: user (or a recovery phrase), so, keyfile")
+      ->check(CLI::IsMember({"user", "so", "keyfile"}));
+  command.add_option("--pin-file", secret.pin.file, "Take that PIN or phrase from the first line of a file");
+  command.add_option("--pin-fd", secret.pin.descriptor, "Take it from an open descriptor");
+  secret.key.add_to(command, "key", "The key file that opens the store, or a raw-key store's key", true);
+}
+
+Role OpenOptions::role() const {
+  if (secret.key.given() && as == "user") return Role::kKeyfile;
+  return store::role_of(as).value_or(Role::kUser);
+}
+
+bool has_raw_key(const store::Vault& vault) {
+  for (const store::SlotInfo& slot : vault.slots()) {
+    if (slot.kdf.compare(0, 3, "raw") == 0) return true;
+  }
+  return false;
+}
+
+void require_unlocked(UnlockResult result, const store::Vault& vault, Role role) {
+  const std::string name(store::role_name(role));
+  const store::Attempts attempts = vault.attempts(role);
+  switch (result) {
+    case UnlockResult::kUnlocked:
+      return;
+    case UnlockResult::kWrongSecret:
+      throw Error(ErrorCode::kAuthFailed,
+                  "the secret opens no " + name + " slot of " + vault.path() +
+                      (attempts.limit == 0
+                           ? ""
+                           : "; " + std::to_string(attempts.limit - std::min(attempts.limit, attempts.failures)) +
+                                 " more attempts are left"));
+    case UnlockResult::kLockedOut:
+      throw Error(ErrorCode::kAuthFailed, vault.path() + " is locked for the role " + name +
+                                              " after too many wrong secrets: the SO can set a new user PIN");
+    case UnlockResult::kNoSlot:
+      throw Error(ErrorCode::kNotFound, vault.path() + " has no key slot of the role " + name);
+  }
+}
+
+OpenedStore open_store(const OpenOptions& options) {
+  OpenedStore opened;
+  opened.vault = store::Vault::open(store_path_of(options.store));
+  store::Vault& vault = *opened.vault;
+  if (vault.cipher() == store::Cipher::kNone) {
+    throw Error(ErrorCode::kUnsupported, vault.path() + " is clear text: it has no key and no key slots");
+  }
+  if (has_raw_key(vault)) {
+    opened.raw = true;
+    if (!options.secret.key.given()) vault.require_raw(nullptr);
+    const store::RawKey key = options.secret.key.raw_key();
+    vault.require_raw(&key);
+    return opened;
+  }
+  opened.role = options.role();
+  opened.secret = options.secret.read(opened.role, /*confirm=*/false);
+  require_unlocked(vault.unlock(opened.role, opened.secret), vault, opened.role);
+  return opened;
+}
+
+void require_pin_length(Role role, ByteView secret) {
+  if (role == Role::kKeyfile) return;
+  if (secret.size() >= pkcs11::kPinLeast && secret.size() <= pkcs11::kPinMost) return;
+  throw Error(ErrorCode::kInvalidArgument,
+              "a PIN or phrase has 4 to 255 octets; this one has " + std::to_string(secret.size()));
+}
+
+}  // namespace vtpm::tools

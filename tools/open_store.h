@@ -1,0 +1,52 @@
+// A store opened below PKCS#11, by whichever of its secrets the command line names: for what is about keys, not
+// objects.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+
+#include "store/vault.h"
+#include "tools/key_options.h"
+#include "tools/secret_source.h"
+
+namespace vtpm::tools {
+
+/// A secret of a role, from wherever it comes: typed, a file's first line, a descriptor, a credential, a key file.
+struct RoleSecret {
+  SecretSource pin;
+  KeyOptions key;
+
+  /// `role` kKeyfile: the octets of the key file; else a line, asked for twice when `confirm`. Throws Error when there
+  /// is none, or when it is a recovery phrase with a typo.
+  SecretBytes read(store::Role role, bool confirm) const;
+};
+
+/// What opens a store.
+struct OpenOptions {
+  std::string store;        // a path, or what names a token
+  std::string as = "user";  // "user", "so", "keyfile"
+  RoleSecret secret;
+
+  OpenOptions();
+  void add_to(CLI::App& command);
+  store::Role role() const;
+};
+
+/// A store that a secret has opened.
+struct OpenedStore {
+  std::unique_ptr<store::Vault> vault;
+  store::Role role = store::Role::kUser;
+  SecretBytes secret;  // empty for a raw key
+  bool raw = false;
+};
+
+/// Opens and unlocks. Throws Error: kAuthFailed with what is left of the attempts, and whatever Vault::open throws.
+OpenedStore open_store(const OpenOptions& options);
+/// Throws Error for every result but kUnlocked.
+void require_unlocked(store::UnlockResult result, const store::Vault& vault, store::Role role);
+bool has_raw_key(const store::Vault& vault);
+/// 4 to 255 octets, what C_Login takes, for the roles that log in with it. Throws Error.
+void require_pin_length(store::Role role, ByteView secret);
+
+}  // namespace vtpm::tools

@@ -1,0 +1,97 @@
+#include "tools/tss_key.h"
+
+#include <limits>
+
+#include "crypto/error.h"
+#include "crypto/pem.h"
+#include "store/der.h"
+
+namespace vtpm::tools {
+namespace {
+
+using store::DerReader;
+using store::Tag;
+
+constexpr const char* kLabel = "TSS2 PRIVATE KEY";
+constexpr Tag kBoolean{0x01}, kObjectIdentifier{0x06};
+constexpr Tag kEmptyAuth{0xA0}, kPolicy{0xA1}, kSecret{0xA2}, kAuthPolicy{0xA3};
+constexpr uint8_t kContextSpecific = 0xA0, kClassAndForm = 0xE0;
+constexpr uint8_t kLoadable[] = {0x67, 0x81, 0x05, 0x0A, 0x01, 0x03},
+                  kImportable[] = {0x67, 0x81, 0x05, 0x0A, 0x01, 0x04};
+
+[[noreturn]] void broken() {
+  throw Error(ErrorCode::kCorrupt, std::string("the file holds no key in the form \"") + kLabel + "\"");
+}
+
+ByteView next(DerReader& reader, Tag tag) {
+  const auto element = reader.next(tag);
+  if (!element) broken();
+  return element->contents;
+}
+
+/// The one element of an EXPLICIT field.
+ByteView inner(ByteView field, Tag tag) {
+  DerReader reader(field);
+  const ByteView contents = next(reader, tag);
+  if (!reader.empty()) broken();
+  return contents;
+}
+
+bool truth(ByteView octets) {
+  if (octets.size() != 1) broken();
+  return octets[0] != 0;
+}
+
+bool is_optional(const store::Element& element) {
+  return (static_cast<uint8_t>(element.tag) & kClassAndForm) == kContextSpecific;
+}
+
+}  // namespace
+
+std::string to_pem(const TssKey& key) {
+  Bytes body, yes;
+  store::write_der(body, kObjectIdentifier, key.key.seed.empty() ? ByteView(kLoadable) : ByteView(kImportable));
+  if (key.empty_auth) {
+    constexpr uint8_t kTrue[] = {0xFF};
+    store::write_der(yes, kBoolean, kTrue);
+    store::write_der(body, kEmptyAuth, yes);
+  }
+  if (!key.key.seed.empty()) {
+    Bytes secret;
+    store::write_der(secret, Tag::kOctetString, key.key.seed);
+    store::write_der(body, kSecret, secret);
+  }
+  store::write_der_unsigned(body, key.key.parent);
+  store::write_der(body, Tag::kOctetString, key.key.public_area);
+  store::write_der(body, Tag::kOctetString, key.key.private_area);
+  Bytes der;
+  store::write_der(der, Tag::kSequence, body);
+  return crypto::to_pem(kLabel, der);
+}
+
+TssKey parse_tss_key(ByteView pem) {
+  const auto der = crypto::from_pem(kLabel, pem);
+  if (!der) broken();
+  DerReader fields(inner(*der, Tag::kSequence));
+  const ByteView type = next(fields, kObjectIdentifier);
+  const bool importable = equal(type, kImportable);
+  if (!importable && !equal(type, kLoadable))
+    throw Error(ErrorCode::kUnsupported, "the file holds no key that a TPM loads or imports (sealed data, perhaps)");
+  TssKey key;
+  auto element = fields.next();
+  for (; element && is_optional(*element); element = fields.next()) {
+    if (element->tag == kPolicy || element->tag == kAuthPolicy)
+      throw Error(ErrorCode::kUnsupported, "the key needs a policy, which the token can not satisfy");
+    if (element->tag == kEmptyAuth) key.empty_auth = truth(inner(element->contents, kBoolean));
+    if (element->tag == kSecret) key.key.seed = to_bytes(inner(element->contents, Tag::kOctetString));
+  }
+  const auto parent = element && element->tag == Tag::kInteger ? store::read_der_unsigned(*element) : std::nullopt;
+  if (!parent || *parent > std::numeric_limits<uint32_t>::max()) broken();
+  key.key.parent = static_cast<uint32_t>(*parent);
+  key.key.public_area = to_bytes(next(fields, Tag::kOctetString));
+  key.key.private_area = to_bytes(next(fields, Tag::kOctetString));
+  if (!fields.empty() || importable == key.key.seed.empty()) broken();
+  return key;
+}
+
+}  // namespace vtpm::tools

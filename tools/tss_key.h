@@ -1,0 +1,30 @@
+// The file form of a wrapped TPM key that other programs share: "TSS2 PRIVATE KEY" (draft-bottomley-tpm2-keys), as
+// tpm2-tools, tpm2-tss-engine and tpm2-openssl read and write it.
+//
+//   TPMKey ::= SEQUENCE {
+//     type        OBJECT IDENTIFIER,                     -- loadable 2.23.133.10.1.3, importable …1.4
+//     emptyAuth   [0] EXPLICIT BOOLEAN OPTIONAL,
+//     policy      [1] EXPLICIT SEQUENCE … OPTIONAL,      -- refused: the token can not satisfy it
+//     secret      [2] EXPLICIT OCTET STRING OPTIONAL,    -- of importable keys
+//     authPolicy  [3] EXPLICIT … OPTIONAL,               -- and further optional fields, which are skipped
+//     parent      INTEGER,
+//     pubkey      OCTET STRING,                          -- TPM2B_PUBLIC
+//     privkey     OCTET STRING }                         -- TPM2B_PRIVATE
+#pragma once
+
+#include <string>
+
+#include "tpm/key_transfer.h"
+
+namespace vtpm::tools {
+
+struct TssKey {
+  tpm::WrappedKey key;
+  bool empty_auth = false;
+};
+
+std::string to_pem(const TssKey& key);
+/// Throws Error: kCorrupt (no such file), kUnsupported (sealed data, a policy).
+TssKey parse_tss_key(ByteView pem);
+
+}  // namespace vtpm::tools
