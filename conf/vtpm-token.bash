@@ -5,7 +5,7 @@ _vtpm_token() {
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
       key) command="$command${command:+ }key" ;;
-      init | list | store | check | dump | swtpm | import | export | ca | create | certify | attest | quote | verify | keyslot | add-key | del-key | change | amend | export-tss | import-tss | rekey | mechanisms) command="$command${command:+ }$word" ;;
+      init | list | store | check | dump | repair | compact | swtpm | import | export | ca | create | certify | attest | quote | verify | keyslot | add-key | del-key | change | amend | export-tss | import-tss | rekey | mechanisms) command="$command${command:+ }$word" ;;
     esac
   done
   local opens='--as --pin-file --pin-fd --key-file --key-fd --key-format'
@@ -39,7 +39,7 @@ _vtpm_token() {
     init) mapfile -t COMPREPLY < <(compgen -W '--label --so-pin-file --so-pin-fd --pin-file --pin-fd --json --help' -- "$current") ;;
     list) mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$current") ;;
     mechanisms) mapfile -t COMPREPLY < <(compgen -W '--json --markdown --help' -- "$current") ;;
-    store) mapfile -t COMPREPLY < <(compgen -W 'check dump --help' -- "$current") ;;
+    store) mapfile -t COMPREPLY < <(compgen -W 'check dump repair compact --help' -- "$current") ;;
     keyslot) mapfile -t COMPREPLY < <(compgen -W 'list add-key del-key change amend rekey --help' -- "$current") ;;
     'keyslot list') mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$current") ;;
     'keyslot add-key') mapfile -t COMPREPLY < <(compgen -W "$opens --role --keyslot $fresh --kdf --iter-time --json --help" -- "$current") ;;
@@ -74,9 +74,11 @@ _vtpm_token() {
     swtpm) mapfile -t COMPREPLY < <(compgen -W 'import export --help' -- "$current") ;;
     'swtpm import') mapfile -t COMPREPLY < <(compgen -W '--directory --label --token --so-pin-file --so-pin-fd --pin-file --pin-fd --key-file --key-format --passphrase-file --kdf --mode --owner-auth-file --endorsement-auth-file --lockout-auth-file --discard-volatile --help' -- "$current") ;;
     'swtpm export') mapfile -t COMPREPLY < <(compgen -W '--directory --token --pin-file --pin-fd --key-file --key-format --passphrase-file --kdf --mode --overwrite --discard-volatile --help' -- "$current") ;;
-    'store check' | 'store dump')
+    'store check' | 'store dump' | 'store repair' | 'store compact')
       if [[ $current == -* ]]; then
-        mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$current")
+        local options='--json --help'
+        [[ $command != 'store repair' ]] || options+=' --accept-older --pin-file --pin-fd'
+        mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
       else
         mapfile -t COMPREPLY < <(compgen -f -X '!*.vtpm' -- "$current" && compgen -d -- "$current")
         compopt -o filenames

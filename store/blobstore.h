@@ -79,6 +79,7 @@ class Blobstore {
   void after_fork_reopen();
 
  private:
+  friend class Repair;  // store/repair.cc
   Blobstore(FileSystem& file_system, std::string path, bool read_only);
 
   // Who may change what: the file's contents and `end_`, `probe_`, ... belong to whoever holds `gate_` exclusively; a
@@ -165,7 +166,11 @@ class Blobstore::Writer {
 
  private:
   friend class Blobstore;
-  explicit Writer(Blobstore& store);
+  friend class Repair;  // store/repair.cc
+  enum class Purpose { kChange, kRepair };
+  explicit Writer(Blobstore& store, Purpose purpose = Purpose::kChange);
+  /// Puts a file with these entries, and what is damaged among them, into the store's place.
+  void rewrite(const ScanResult& scan, const Index& index);
   bool lock_current_file();
   void prepare();
   void ensure_space(uint64_t octets, uint64_t keep);
@@ -180,6 +185,7 @@ class Blobstore::Writer {
   Blobstore* store_;
   std::unique_lock<std::mutex> held_;
   std::shared_ptr<File> locked_;
+  Purpose purpose_;
   uint64_t last_ = 0;  // of what was appended and is not known to be synced
   bool compacting_ = false;
 };

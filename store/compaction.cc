@@ -76,8 +76,11 @@ std::vector<Piece> live_pieces(const ScanResult& scan, const Index& index, LastE
   return pieces;
 }
 
-Bytes header_with_base(ByteView octets, const Salt& salt, uint64_t base) {
+Bytes header_with_base(ByteView octets, const Salt& salt, uint64_t base, const Sequence& sequence) {
   Entry entry = to_entry(parse_entry(octets).value());
+  for (Attribute& attribute : entry.mandatory) {
+    if (attribute.name == attribute::kSequence) attribute = sequence_attribute(sequence);
+  }
   for (Attribute& attribute : entry.optional) {
     if (attribute.name == attribute::kBase) attribute = integer_attribute(attribute::kBase, base);
   }
@@ -146,15 +149,48 @@ void write_tail(Output& out) {
   out.flush();
 }
 
+// The header's other copy, when one of the two was lost: what differs is its place in their transaction.
+std::optional<LogEntry> lost_header(const ScanResult& scan) {
+  const LogEntry* header = nullptr;
+  size_t headers = 0;
+  std::unordered_set<uint64_t> numbers;
+  for (const LogEntry& entry : scan.entries) {
+    numbers.insert(entry.sequence.number);
+    if (entry.type != type::kHeader) continue;
+    header = &entry;
+    ++headers;
+  }
+  if (headers != 1 || !scan.damage.empty()) return std::nullopt;
+  LogEntry lost = *header;
+  const uint64_t first = lost.sequence.first();
+  lost.sequence.number = first;
+  while (numbers.count(lost.sequence.number)) ++lost.sequence.number;
+  lost.sequence.index = static_cast<uint16_t>(lost.sequence.number - first);
+  return lost.sequence.index < lost.sequence.count ? std::optional(lost) : std::nullopt;
+}
+
 void write_compacted(const Copying& copying, File& to) {
   Output out(to);
   out.write(kStoreBegin);
   FirstCopies copies;
   const uint64_t base = base_of(copying.scan);
-  for (const Piece& piece : live_pieces(copying.scan, copying.index, LastEntry::kKeep)) {
-    Bytes octets = read_piece(copying, piece);
+  const Salt& salt = copying.header.salt;
+  std::vector<Piece> pieces = live_pieces(copying.scan, copying.index, LastEntry::kKeep);
+  const auto lost = lost_header(copying.scan);
+  if (lost) {
+    auto behind = [&](const Piece& piece) { return piece.entry->sequence.number > lost->sequence.number; };
+    pieces.insert(std::find_if(pieces.begin(), pieces.end(), behind), {lost->offset, &*lost, lost->length});
+  }
+  for (const Piece& piece : pieces) {
+    Piece source = piece;
+    if (lost && piece.entry == &*lost) {
+      source = *std::find_if(pieces.begin(), pieces.end(), [&](const Piece& other) {
+        return other.entry->type == type::kHeader && other.entry != &*lost;
+      });
+    }
+    Bytes octets = read_piece(copying, source);
     if (piece.entry && piece.entry->type == type::kHeader) {
-      octets = header_with_base(octets, copying.header.salt, base);
+      octets = header_with_base(octets, salt, base, piece.entry->sequence);
     }
     write_piece(out, piece, octets, copies);
   }
@@ -172,8 +208,9 @@ void write_rewritten(const Copying& copying, const Blobstore::Writer::Rewriting&
   for (size_t i = 0; i < pieces.size(); ++i) {
     if (rewriting.progress) rewriting.progress(i, pieces.size());
     Bytes octets = read_piece(copying, pieces[i]);
-    octets = pieces[i].entry->type == type::kHeader ? header_with_base(octets, copying.header.salt, base)
-                                                    : rewriting.entry(parse_entry(octets).value());
+    octets = pieces[i].entry->type == type::kHeader
+                 ? header_with_base(octets, copying.header.salt, base, pieces[i].entry->sequence)
+                 : rewriting.entry(parse_entry(octets).value());
     if (!octets.empty()) write_piece(out, pieces[i], octets, copies);
   }
   if (rewriting.progress) rewriting.progress(pieces.size(), pieces.size());
@@ -244,6 +281,11 @@ void Blobstore::Writer::compact() {
   }
   Index index;
   index.apply(scan);
+  rewrite(scan, index);
+}
+
+void Blobstore::Writer::rewrite(const ScanResult& scan, const Index& index) {
+  Blobstore& store = *store_;
   TemporaryStore fresh(store.file_system_, store.path_);
   fresh.file().copy_access_from(*locked_);
   write_compacted({*locked_, store.header_, scan, index}, fresh.file());

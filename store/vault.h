@@ -251,6 +251,7 @@ class Vault {
 
  private:
   friend class Inspection;  // store/report.cc
+  friend class Repair;      // store/repair.cc
   explicit Vault(std::unique_ptr<Impl> impl);
   static std::unique_ptr<Vault> place(const std::string& path, const CreateOptions& options, ByteView image,
                                       std::shared_ptr<const MasterKey> master,

@@ -68,13 +68,14 @@ Blobstore::Writer Blobstore::begin() {
   return Writer(*this);
 }
 
-Blobstore::Writer::Writer(Blobstore& store) : store_(&store), held_(store.writer_mutex_) {
+Blobstore::Writer::Writer(Blobstore& store, Purpose purpose)
+    : store_(&store), held_(store.writer_mutex_), purpose_(purpose) {
   try {
     while (!lock_current_file()) {
     }
     store.writer_thread_ = std::this_thread::get_id();
     // After a failed sync nobody knows what the disk holds; a rewritten file is synced as a whole.
-    if (store.poisoned_) compact();
+    if (store.poisoned_ && purpose == Purpose::kChange) compact();
   } catch (...) {
     release();
     throw;
@@ -103,14 +104,18 @@ bool Blobstore::Writer::lock_current_file() {
     locked_.reset();
     return false;
   }
-  if (store.cut_off_) {
+  if (store.cut_off_ && purpose_ == Purpose::kChange) {
     throw Error(ErrorCode::kCorrupt, store.path_ + " is cut off: it must be repaired before anything is added");
   }
   return true;
 }
 
 Blobstore::Writer::Writer(Writer&& other) noexcept
-    : store_(other.store_), held_(std::move(other.held_)), locked_(std::move(other.locked_)), last_(other.last_) {
+    : store_(other.store_),
+      held_(std::move(other.held_)),
+      locked_(std::move(other.locked_)),
+      purpose_(other.purpose_),
+      last_(other.last_) {
   other.store_ = nullptr;
   other.locked_.reset();
 }

@@ -1,4 +1,4 @@
-// vtpm-token store: what stands in a store file, and what is wrong with it. Reads only; needs no PIN.
+// vtpm-token store: what stands in a store file, what is wrong with it, and putting it in order.
 #include <CLI/CLI.hpp>
 #include <ctime>
 #include <iomanip>
@@ -6,8 +6,11 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "store/quarantine.h"
+#include "store/repair.h"
 #include "store/report.h"
 #include "tools/commands.h"
+#include "tools/secret_source.h"
 
 namespace vtpm::tools {
 namespace {
@@ -18,6 +21,8 @@ using store::StoreReport;
 struct StoreOptions {
   std::string file;
   bool json = false;
+  bool accept_older = false;
+  SecretSource pin{"user PIN", "vtpm-pin", {}, -1};
 };
 
 std::string date(uint64_t seconds) {
@@ -116,6 +121,51 @@ ExitStatus check(const StoreOptions& options) {
   return 1;
 }
 
+// Unlocked with the user's PIN when one was given, so that seals can be checked.
+std::unique_ptr<store::Vault> unlocked(const StoreOptions& options) {
+  if (options.pin.file.empty() && options.pin.descriptor < 0) return nullptr;
+  const auto pin = options.pin.read(false);
+  auto vault = store::Vault::open(options.file);
+  if (!pin || vault->unlock(store::Role::kUser, *pin) != store::UnlockResult::kUnlocked) {
+    throw Error(ErrorCode::kInvalidArgument, "the PIN does not open " + options.file + "; nothing was changed");
+  }
+  return vault;
+}
+
+void repair(const StoreOptions& options) {
+  const auto vault = unlocked(options);
+  const store::RepairReport report = store::repair(options.file, {options.accept_older, vault.get(), nullptr});
+  if (options.json) {
+    nlohmann::json entries = nlohmann::json::array();
+    for (const auto& entry : report.entries) {
+      entries.push_back(
+          {{"offset", entry.offset}, {"length", entry.length}, {"name", entry.name}, {"action", entry.what}});
+    }
+    std::cout << nlohmann::json{{"file", options.file}, {"changed", report.changed}, {"entries", entries}}.dump(2)
+              << '\n';
+    return;
+  }
+  for (const auto& entry : report.entries) {
+    std::cout << std::setw(8) << entry.offset << std::setw(8) << entry.length << "  "
+              << (entry.name.empty() ? "" : entry.name + ": ") << entry.what << '\n';
+  }
+  if (!report.changed) {
+    std::cout << options.file << " is in order; nothing was changed\n";
+    return;
+  }
+  std::cout << options.file << " was repaired; what was set aside is in " << store::quarantine_path(options.file)
+            << '\n';
+}
+
+void compact(const StoreOptions& options) {
+  const auto [before, after] = store::compact(options.file);
+  if (options.json) {
+    std::cout << nlohmann::json{{"file", options.file}, {"before", before}, {"after", after}}.dump(2) << '\n';
+    return;
+  }
+  std::cout << options.file << ": " << before << " octets before, " << after << " now\n";
+}
+
 CLI::App* add_file_command(CLI::App& parent, const char* name, const char* description, StoreOptions& options) {
   CLI::App* command = parent.add_subcommand(name, description);
   command->add_option("file", options.file, "The store file (…/<serial>.vtpm)")->required();
@@ -126,7 +176,7 @@ CLI::App* add_file_command(CLI::App& parent, const char* name, const char* descr
 }  // namespace
 
 void add_store(CLI::App& app, ExitStatus& status) {
-  CLI::App* store = app.add_subcommand("store", "Look into store files");
+  CLI::App* store = app.add_subcommand("store", "Look into store files, and put them in order");
   store->require_subcommand(0, 1);  // as in vtpm_token.cc: an unknown word is named
   store->callback([store] {
     if (store->get_subcommands().empty()) throw CLI::RequiredError("A command of store");
@@ -137,6 +187,18 @@ void add_store(CLI::App& app, ExitStatus& status) {
       ->footer("Exit status 1 when something is wrong. Seals can not be verified without a PIN; checksums are.");
   add_file_command(*store, "dump", "Show the entries of a store: place, state, type, attributes, name", *options)
       ->callback([options] { dump(*options); });
+  CLI::App* mend = add_file_command(*store, "repair", "Put a damaged store in order; set aside what is lost", *options);
+  mend->add_flag(
+      "--accept-older", options->accept_older,
+      "Let older versions count where newer ones are damaged: PINs and counters may be those of another time");
+  mend->add_option("--pin-file", options->pin.file,
+                   "File with the user PIN: corrections are confirmed by seal and MAC");
+  mend->add_option("--pin-fd", options->pin.descriptor, "Descriptor with the user PIN");
+  mend->callback([options] { repair(*options); })
+      ->footer("Nothing is thrown away: what can not be put right stays in FILE.quarantine.");
+  add_file_command(*store, "compact", "Rewrite a store without what is dead", *options)->callback([options] {
+    compact(*options);
+  });
 }
 
 }  // namespace vtpm::tools

@@ -6,7 +6,7 @@
 (umask 077 && printf '%s' "$PIN" >pin && printf '%s\n' "$SO_PIN" >so-pin)
 
 section 'help'
-for command in '' init list mechanisms store 'store check' 'store dump' keyslot 'keyslot list' 'keyslot add-key' 'keyslot del-key' 'keyslot change' 'keyslot amend' 'keyslot rekey' ca 'ca create' 'ca certify' attest 'attest key' 'attest quote' 'attest verify' key 'key export-tss' 'key import-tss' swtpm 'swtpm import' 'swtpm export'; do
+for command in '' init list mechanisms store 'store check' 'store dump' 'store repair' 'store compact' keyslot 'keyslot list' 'keyslot add-key' 'keyslot del-key' 'keyslot change' 'keyslot amend' 'keyslot rekey' ca 'ca create' 'ca certify' attest 'attest key' 'attest quote' 'attest verify' key 'key export-tss' 'key import-tss' swtpm 'swtpm import' 'swtpm export'; do
   # shellcheck disable=SC2086 # words
   "$VTPM_TOOL" $command --help >help.out
   has help.out 'Usage|usage'
@@ -54,6 +54,19 @@ sha256sum damaged.vtpm >sum
 refused "$VTPM_TOOL" store check damaged.vtpm
 cat refused.out
 sha256sum -c sum
+
+section 'store repair and store compact'
+"$VTPM_TOOL" store repair damaged.vtpm --accept-older | tee repair.out
+has repair.out quarantine
+"$VTPM_TOOL" store check damaged.vtpm
+[ -s damaged.vtpm.quarantine ]
+"$VTPM_TOOL" store repair damaged.vtpm --json | jq -e '.changed == false'
+"$VTPM_TOOL" store compact damaged.vtpm
+"$VTPM_TOOL" store compact damaged.vtpm --json | jq -e .after
+refused "$VTPM_TOOL" store repair foreign
+has refused.out foreign
+refused "$VTPM_TOOL" store compact foreign
+[ "$(cat foreign)" = 'not a store' ]
 
 section 'PINs never come from arguments'
 refused "$VTPM_TOOL" init --label other --so-pin 12345678 --pin 123456

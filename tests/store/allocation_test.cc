@@ -25,7 +25,7 @@ bool fails() {
 
 void* allocate(size_t size, const char*, int) { return fails() ? nullptr : std::malloc(size); }
 void* reallocate(void* old, size_t size, const char*, int) { return fails() ? nullptr : std::realloc(old, size); }
-void release(void* old, const char*, int) { std::free(old); }
+__attribute__((noinline)) void release(void* old, const char*, int) { std::free(old); }
 
 const bool is_ours = CRYPTO_set_mem_functions(allocate, reallocate, release) == 1;
 

@@ -1,8 +1,10 @@
 #include "tests/store/crash_scenarios.h"
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "crypto/error.h"
+#include "store/repair.h"
 #include "store/vault_impl.h"
 
 namespace vtpm::store {
@@ -140,6 +142,25 @@ void after_a_failed_sync(History& history) {
   if (store->find("obj/b")) history.promise();
 }
 
+// A bit is flipped, and the power fails while it is being repaired.
+void repairs(History& history) {
+  auto store = open(history);
+  for (int i = 0; i < 4; ++i) history.commit(*store, {clear_draft("obj/" + std::to_string(i), letters(300, i))});
+  history.commit(*store, {clear_draft("obj/3", letters(300, 7)), clear_draft("obj/4", letters(300, 9))});
+  Bytes octets = history.disk.contents(kCrashPath);
+  const Bytes b = to_bytes(as_bytes(letters(300, 1)));
+  auto place = std::search(octets.begin(), octets.end(), b.begin(), b.end());
+  *place ^= 4;
+  history.disk.open(kCrashPath, true)->write_at(0, octets);
+  history.disk.open(kCrashPath, true)->sync_all({"test", 0});
+  RepairOptions options;
+  options.file_system = &history.disk;
+  history.begin(Values(history.now()));
+  if (!repair(kCrashPath, options).changed) throw std::logic_error("nothing was repaired");
+  history.promise();
+  history.commit(*open(history), {clear_draft("obj/5", "after the repair")});
+}
+
 // --- with keys ---
 
 CreateOptions on_disk(History& history) {
@@ -225,6 +246,7 @@ const std::vector<Scenario>& crash_scenarios() {
       {"death after a rename", false, death_after_a_rename, {8, 200, 300}, 1},
       {"after a torn end", false, after_a_torn_end, {6, 60, 300}, 1},
       {"after a failed sync", false, after_a_failed_sync, {7, 200, 300}, 1},
+      {"repair", false, repairs, {7, 200, 400}, 1},
       {"key-slot change in place", true, slot_change_in_place, {7, 100, 300}, 1},
       {"key-slot change", true, slot_change, {7, 200, 350}, 1},
   };
