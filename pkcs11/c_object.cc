@@ -126,7 +126,7 @@ CK_RV C_FindObjectsInit(CK_SESSION_HANDLE handle, CK_ATTRIBUTE* rows, CK_ULONG c
     FindOperation operation;
     // Hardware features are returned only to those who ask for them (4.5.1).
     const bool features = wanted.number(CKA_CLASS) == CKO_HW_FEATURE;
-    for (const ObjectPtr& object : session.token->objects()) {
+    for (const ObjectPtr& object : session.token->objects_for(wanted)) {
       if (object->object_class() == CKO_HW_FEATURE && !features) continue;
       if (matches(session, *object, wanted)) operation.found.push_back(object->handle);
     }

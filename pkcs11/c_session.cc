@@ -11,6 +11,7 @@ namespace {
 void login_for_operation(Session& session, ByteView pin) {
   KeyUse* waiting = nullptr;
   if (session.sign && session.sign->use.needs_authentication) waiting = &session.sign->use;
+  if (session.sign_recover && session.sign_recover->use.needs_authentication) waiting = &session.sign_recover->use;
   if (session.decrypt && session.decrypt->use.needs_authentication) waiting = &session.decrypt->use;
   if (session.message_sign && session.message_sign->use.needs_authentication) waiting = &session.message_sign->use;
   refuse_if(!waiting, CKR_OPERATION_NOT_INITIALIZED, "no operation of this session waits for a PIN");

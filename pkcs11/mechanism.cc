@@ -18,6 +18,7 @@ using Name = std::string_view;
 
 constexpr CK_FLAGS kSignVerify = CKF_SIGN | CKF_VERIFY | CKF_MESSAGE_SIGN | CKF_MESSAGE_VERIFY | CKF_MULTI_MESSAGE;
 constexpr CK_FLAGS kCrypt = CKF_ENCRYPT | CKF_DECRYPT;
+constexpr CK_FLAGS kRecover = CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER;
 constexpr CK_FLAGS kSeal = kCrypt | CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT | CKF_MULTI_MESSAGE;
 constexpr CK_FLAGS kCurves = CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS;
 constexpr CK_ULONG kMostSecret = 4096;  // octets of a generic secret
@@ -68,7 +69,7 @@ constexpr Mechanism kTable[] = {
     rsa(M(CKM_RSA_PKCS_KEY_PAIR_GEN), F::kRsaKeyPair, {}, CKF_GENERATE_KEY_PAIR),
     ec(M(CKM_EC_KEY_PAIR_GEN), F::kEcKeyPair, {}, CKF_GENERATE_KEY_PAIR),
 
-    rsa(M(CKM_RSA_PKCS), F::kRsaPkcs, {}, kSignVerify | kCrypt),
+    rsa(M(CKM_RSA_PKCS), F::kRsaPkcs, {}, kSignVerify | kRecover | kCrypt),
     rsa_pkcs(M(CKM_SHA1_RSA_PKCS), Hash::kSha1),
     rsa_pkcs(M(CKM_SHA224_RSA_PKCS), Hash::kSha224),
     rsa_pkcs(M(CKM_SHA256_RSA_PKCS), Hash::kSha256),
@@ -78,7 +79,7 @@ constexpr Mechanism kTable[] = {
     rsa_pkcs(M(CKM_SHA3_256_RSA_PKCS), Hash::kSha3_256),
     rsa_pkcs(M(CKM_SHA3_384_RSA_PKCS), Hash::kSha3_384),
     rsa_pkcs(M(CKM_SHA3_512_RSA_PKCS), Hash::kSha3_512),
-    rsa(M(CKM_RSA_X_509), F::kRsaX509, {}, kSignVerify | kCrypt),
+    rsa(M(CKM_RSA_X_509), F::kRsaX509, {}, kSignVerify | kRecover | kCrypt),
     rsa(M(CKM_RSA_PKCS_OAEP), F::kRsaOaep, {}, kCrypt, P::kOfTheFamily),
     rsa_pss(M(CKM_RSA_PKCS_PSS), {}),
     rsa_pss(M(CKM_SHA1_RSA_PKCS_PSS), Hash::kSha1),

@@ -15,11 +15,12 @@
 
 namespace vtpm::pkcs11 {
 
-class Crypt;         // crypt.h
-class MessageCrypt;  // message_crypt.h
-struct Mechanism;    // mechanism.h
-class Signer;        // signer.h
-class Verifier;      // signer.h
+class Crypt;            // crypt.h
+class MessageCrypt;     // message_crypt.h
+struct Mechanism;       // mechanism.h
+class SignatureScheme;  // signature.h
+class Signer;           // signer.h
+class Verifier;         // signer.h
 
 /// What an operation needs to remember about the login it was started under.
 struct KeyUse {
@@ -37,6 +38,14 @@ struct VerifyOperation {
   std::unique_ptr<Verifier> verifier;
   KeyUse use;
   bool multi_part = false;
+};
+struct VerifyRecoverOperation {
+  std::shared_ptr<const SignatureScheme> scheme;
+};
+/// C_VerifySignatureInit: the signature comes first.
+struct VerifySignatureOperation {
+  VerifyOperation verify;
+  Bytes signature;
 };
 struct DigestOperation {
   crypto::Digest digest;
@@ -83,6 +92,9 @@ class Session {
   bool closed = false;
   std::optional<SignOperation> sign;
   std::optional<VerifyOperation> verify;
+  std::optional<SignOperation> sign_recover;
+  std::optional<VerifyRecoverOperation> verify_recover;
+  std::optional<VerifySignatureOperation> verify_signature;
   std::optional<DigestOperation> digest;
   std::optional<CryptOperation> encrypt;
   std::optional<CryptOperation> decrypt;

@@ -99,6 +99,11 @@ bool SignatureScheme::verify(ByteView input, ByteView signature) const {
   return equal(*block, encode(input));
 }
 
+std::optional<Bytes> SignatureScheme::recover(ByteView signature) const {
+  std::optional<Bytes> block = public_.rsa_public(signature);
+  return block && row_->family == Family::kRsaPkcs ? crypto::pkcs1_sign_decode(*block) : block;
+}
+
 SignatureInput::SignatureInput(const SignatureScheme& scheme) : limit_(scheme.most_input()) {
   if (scheme.hash()) digest_.emplace(*scheme.hash());
 }

@@ -178,7 +178,7 @@ void Token::update_tpm_objects_locked(std::vector<Attributes> found) {
     const Object& object = *at->second;
     if (object.of_tpm && object.is_private() && !ids.contains(object.id)) {
       handles_.erase(object.id);
-      at = objects_.erase(at);
+      at = erase_locked(at);
     } else {
       ++at;
     }
@@ -217,14 +217,26 @@ CK_OBJECT_HANDLE Token::publish_locked(std::shared_ptr<Object> object) {
   if (object->handle == 0) object->handle = next_handle++;
   if (object->is_token()) handles_[object->id] = object->handle;
   const CK_OBJECT_HANDLE handle = object->handle;
-  objects_[handle] = std::move(object);
+  keep_locked(std::move(object));
   return handle;
+}
+
+void Token::keep_locked(std::shared_ptr<Object> object) {
+  ObjectPtr& place = objects_[object->handle];
+  if (place) index_.remove(place->handle, place->shown);
+  index_.add(object->handle, object->shown);
+  place = std::move(object);
+}
+
+Token::ObjectMap::iterator Token::erase_locked(ObjectMap::iterator at) {
+  index_.remove(at->first, at->second->shown);
+  return objects_.erase(at);
 }
 
 void Token::forget_locked(const std::string& entry) {
   auto known = handles_.find(*id_of(entry));
   if (known == handles_.end()) return;
-  objects_.erase(known->second);
+  if (auto at = objects_.find(known->second); at != objects_.end()) erase_locked(at);
   handles_.erase(known);
 }
 
@@ -238,7 +250,7 @@ void Token::drop_private_locked() {
   for (auto at = objects_.begin(); at != objects_.end();) {
     if (at->second->is_private()) {
       handles_.erase(at->second->id);
-      at = objects_.erase(at);
+      at = erase_locked(at);
     } else {
       ++at;
     }

@@ -15,14 +15,15 @@ struct Row {
   CK_FLAGS uses;
 };
 constexpr CK_FLAGS kSignVerify = CKF_SIGN | CKF_VERIFY, kCrypt = CKF_ENCRYPT | CKF_DECRYPT;
+constexpr CK_FLAGS kRecover = CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER;
 
 /// A new mechanism of the module is a new row here, with its tests beside those of its kind.
 const std::vector<Row>& rows();
 const Row kNamedRows[] = {
     {CKM_RSA_PKCS_KEY_PAIR_GEN, kRsa, CKF_GENERATE_KEY_PAIR},
     {CKM_EC_KEY_PAIR_GEN, kEc, CKF_GENERATE_KEY_PAIR},
-    {CKM_RSA_PKCS, kRsa, kSignVerify | kCrypt},
-    {CKM_RSA_X_509, kRsa, kSignVerify | kCrypt},
+    {CKM_RSA_PKCS, kRsa, kSignVerify | kRecover | kCrypt},
+    {CKM_RSA_X_509, kRsa, kSignVerify | kRecover | kCrypt},
     {CKM_RSA_PKCS_OAEP, kRsa, kCrypt},
     {CKM_SHA1_RSA_PKCS, kRsa, kSignVerify},
     {CKM_SHA224_RSA_PKCS, kRsa, kSignVerify},
