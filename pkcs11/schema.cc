@@ -71,6 +71,16 @@ constexpr Rule kCertificate[] = {
     {CKA_NAME_HASH_ALGORITHM, kOptional, D::kNone},
 };
 
+// Trust in the uses of a certificate (3.2, 4.7).
+constexpr Rule kTrust[] = {
+    {CKA_ISSUER, kNeedCreate, D::kNone},         {CKA_SERIAL_NUMBER, kNeedCreate, D::kNone},
+    {CKA_HASH_OF_CERTIFICATE, 0, D::kEmpty},     {CKA_NAME_HASH_ALGORITHM, kOptional, D::kNone},
+    {CKA_TRUST_SERVER_AUTH, kModify, D::kZero},  {CKA_TRUST_CLIENT_AUTH, kModify, D::kZero},
+    {CKA_TRUST_CODE_SIGNING, kModify, D::kZero}, {CKA_TRUST_EMAIL_PROTECTION, kModify, D::kZero},
+    {CKA_TRUST_IPSEC_IKE, kModify, D::kZero},    {CKA_TRUST_TIME_STAMPING, kModify, D::kZero},
+    {CKA_TRUST_OCSP_SIGNING, kModify, D::kZero},
+};
+
 constexpr Rule kKey[] = {
     {CKA_KEY_TYPE, kNeedCreate, D::kNone},
     {CKA_ID, kModify, D::kEmpty},
@@ -186,8 +196,9 @@ struct SchemaTable {
   const Schema ec_public{CKO_PUBLIC_KEY, CKK_EC, {kStorage, kPublicByDefault, kKey, kKeyOfPair, kPublicKey, kEcPublic}};
   const Schema ec_private{
       CKO_PRIVATE_KEY, CKK_EC, {kStorage, kPrivateByDefault, kKey, kKeyOfPair, kPrivateKey, kEcPrivate}};
+  const Schema trust{CKO_TRUST, 0, {kStorage, kPublicByDefault, kTrust}};
   const Schema counter{CKO_HW_FEATURE, CKH_MONOTONIC_COUNTER, {kMonotonicCounter}};
-  const Schema* all[7] = {&data, &counter, &certificate, &rsa_public, &rsa_private, &ec_public, &ec_private};
+  const Schema* all[8] = {&data, &trust, &counter, &certificate, &rsa_public, &rsa_private, &ec_public, &ec_private};
 
   // All secret keys have the same rules; their types differ in the values they take.
   std::vector<Schema> secret_keys;

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <set>
 
+#include "pkcs11/builtin_objects.h"
 #include "pkcs11/refusal.h"
 #include "pkcs11/token_records.h"
 #include "pkcs11/tpm_object.h"
@@ -81,6 +82,7 @@ std::shared_ptr<Token> Token::open(const std::string& path, const Config& config
   }
   std::shared_ptr<Token> token(new Token(std::move(vault), config));
   token->read_identity();
+  token->publish_builtin_objects();
   for (const std::string& finding : token->vault_->findings()) log_line(LogLevel::kWarning, path + ": " + finding);
   return token;
 }
@@ -97,6 +99,24 @@ void Token::read_identity() {
   identity_.label = as_text(info.get(CKA_LABEL));
   identity_.serial = as_text(info.get(kFieldSerial));
   identity_.slot = info.number(kFieldSlotNumber).value_or(0);
+}
+
+void Token::publish_builtin_objects() {
+  std::lock_guard lock(mutex_);
+  for (Attributes& shown : builtin_objects()) {
+    auto object = std::make_shared<Object>();
+    object->id = as_text(shown.get(CKA_UNIQUE_ID));
+    object->bound = true;
+    object->of_tpm = true;
+    object->shown = std::move(shown);
+    publish_locked(std::move(object));
+  }
+}
+
+bool Token::visible(const Object& object) const {
+  if (object.is_private() && who_ != Who::kUser) return false;
+  // Trust that anyone could have written is worse than none: on the token it is shown once its MAC was checked.
+  return object.object_class() != CKO_TRUST || !object.is_token() || (object.bound && who_ != Who::kNobody);
 }
 
 bool Token::present() {

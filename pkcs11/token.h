@@ -122,7 +122,8 @@ class Token {
   void forget_locked(const std::string& entry);
   void reload_everything_locked();
   void drop_private_locked();
-  bool visible(const Object& object) const { return !object.is_private() || who_ == Who::kUser; }
+  void publish_builtin_objects();
+  bool visible(const Object& object) const;
   ObjectPtr find_locked(CK_OBJECT_HANDLE handle) const;
   using ObjectMap = std::map<CK_OBJECT_HANDLE, ObjectPtr>;
   /// The only ways in and out of objects_, so that the index knows.
