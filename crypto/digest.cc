@@ -5,6 +5,7 @@
 #include "crypto/blake2b.h"
 #include "crypto/openssl.h"
 #include "crypto/sha512_t.h"
+#include "crypto/sha_state.h"
 
 namespace vtpm::crypto {
 namespace {
@@ -76,6 +77,7 @@ class NativeState : public DigestState {
 };
 
 std::unique_ptr<DigestState> start(Hash hash) {
+  if (auto state = start_sha(hash)) return state;
   if (const EVP_MD* native = find_native(hash)) return std::make_unique<NativeState>(native);
   return std::make_unique<Blake2b>(hash_octets(hash));
 }
@@ -93,6 +95,12 @@ const evp_md_st* native_hash(Hash hash) {
 Digest::Digest(Hash hash) : Digest(hash, hash_octets(hash), start(hash)) {}
 
 Digest Digest::sha512_t(unsigned bits) { return {Hash::kSha512, (bits + 7) / 8, std::make_unique<Sha512T>(bits)}; }
+
+Digest Digest::restore(Hash hash, ByteView state) {
+  auto restored = restore_sha(hash, state);
+  if (!restored) throw Error(ErrorCode::kInvalidArgument, "the state of this hash can not be restored");
+  return {hash, hash_octets(hash), std::move(restored)};
+}
 
 Digest::Digest(const Digest& other) : Digest(other.hash_, other.octets_, other.state_->clone()) {}
 

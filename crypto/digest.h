@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "crypto/bytes.h"
 
@@ -42,6 +43,8 @@ class DigestState {
   virtual void update(ByteView data) = 0;
   /// `out` has the digest's size.
   virtual void finish(MutableByteView out) = 0;
+  /// The running state as octets that this build of the library reads back; nothing where it can not be had.
+  virtual std::optional<SecretBytes> save() const { return std::nullopt; }
 };
 
 /// A running digest; copying it clones the state (C_GetOperationState).
@@ -57,6 +60,12 @@ class Digest {
   Digest& operator=(Digest&&) noexcept = default;
 
   Digest& update(ByteView data);
+  /// SHA-1 and SHA-2: the running state, for `restore` by this build of the library. Nothing for others: OpenSSL 3.0
+  /// shows no state of SHA-3.
+  std::optional<SecretBytes> save() const { return state_->save(); }
+  /// `state` comes from `save` of the same hash (nobody else's octets are good for it). Throws kInvalidArgument for a
+  /// size or a hash that it can not have.
+  static Digest restore(Hash hash, ByteView state);
   /// Ends the digest; the object may only be destroyed or assigned to afterwards.
   Bytes finish();
   /// The same into the caller's memory, which has the digest's size: for results that are secrets.

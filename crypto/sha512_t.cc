@@ -55,4 +55,15 @@ void Sha512T::finish(MutableByteView out) {
   wipe(digest, sizeof digest);
 }
 
+std::optional<SecretBytes> Sha512T::save() const {
+  return SecretBytes(ByteView(reinterpret_cast<const uint8_t*>(state_.get()), sizeof(SHA512_CTX)));
+}
+
+void Sha512T::load(ByteView state) {
+  if (state.size() != sizeof(SHA512_CTX)) {
+    throw Error(ErrorCode::kInvalidArgument, "the state of a digest has another size");
+  }
+  std::memcpy(state_.get(), state.data(), state.size());
+}
+
 }  // namespace vtpm::crypto

@@ -16,6 +16,8 @@ class Sha512T : public DigestState {
   std::unique_ptr<DigestState> clone() const override { return std::unique_ptr<DigestState>(new Sha512T(*this)); }
   void update(ByteView data) override;
   void finish(MutableByteView out) override;
+  std::optional<SecretBytes> save() const override;
+  void load(ByteView state);
 
  private:
   Sha512T(const Sha512T& other);

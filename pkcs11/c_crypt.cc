@@ -66,15 +66,11 @@ CK_RV whole(Session& session, const Side& side, In from, Out to) {
   });
 }
 
-void require_parts(const CryptOperation& operation) {
-  refuse_if(!operation.crypt->takes_parts(), CKR_FUNCTION_NOT_SUPPORTED, "the mechanism takes the data in one part");
-}
-
 CK_RV part(Session& session, const Side& side, In from, Out to) {
   return run_operation(session.*side.slot, [&](CryptOperation& operation) -> Step {
     const ByteView in = input(from.data, from.length);
     Output out(to.data, to.length);
-    require_parts(operation);
+    require_parts(*operation.crypt);
     session.require_login(operation.use);
     const size_t octets = operation.crypt->update_octets(in.size());
     if (auto early = out.early(octets)) return {*early, true};
@@ -88,7 +84,7 @@ CK_RV part(Session& session, const Side& side, In from, Out to) {
 CK_RV last(Session& session, const Side& side, Out to) {
   return run_operation(session.*side.slot, [&](CryptOperation& operation) -> Step {
     Output out(to.data, to.length);
-    require_parts(operation);
+    require_parts(*operation.crypt);
     session.require_login(operation.use);
     const size_t octets = operation.crypt->finish_octets();
     if (auto early = out.early(octets)) return {*early, true};

@@ -132,7 +132,7 @@ CK_RV C_GetTokenInfo(CK_SLOT_ID id, CK_TOKEN_INFO* info) {
     fill(out.model, kModel);
     fill(out.serialNumber, "");
     fill(out.utcTime, "");
-    out.flags = CKF_RNG | CKF_LOGIN_REQUIRED;
+    out.flags = CKF_RNG | CKF_LOGIN_REQUIRED | CKF_DUAL_CRYPTO_OPERATIONS;
     out.ulMaxSessionCount = out.ulMaxRwSessionCount = module.config.max_sessions;
     out.ulMinPinLen = kPinLeast;
     out.ulMaxPinLen = kPinMost;

@@ -1,6 +1,7 @@
 // Object management functions (PKCS#11 2.40, 5.7).
 #include <algorithm>
 
+#include "pkcs11/builtin_objects.h"
 #include "pkcs11/entry.h"
 #include "pkcs11/function_list.h"
 #include "pkcs11/lookup.h"
@@ -144,7 +145,10 @@ CK_RV C_SetAttributeValue(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object, CK_
     const Schema* schema = Schema::find(found->shown);
     refuse_if(!schema, CKR_ACTION_PROHIBITED, "the object is of a class that this version does not know");
     const bool so = session.token->who() == Who::kSo;
-    session.token->change(object, [&](Draft& draft) { apply_changes(*schema, Changing::kSet, changes, so, draft); });
+    session.token->change(object, [&](Draft& draft) {
+      apply_changes(*schema, Changing::kSet, changes, so, draft);
+      check_changed(session, draft.shown);
+    });
     return CKR_OK;
   });
 }
@@ -154,10 +158,9 @@ CK_RV C_FindObjectsInit(CK_SESSION_HANDLE handle, CK_ATTRIBUTE* rows, CK_ULONG c
     refuse_if(session.find.has_value(), CKR_OPERATION_ACTIVE, "a search is active in this session");
     const Template wanted(rows, count);
     FindOperation operation;
-    // Hardware features are returned only to those who ask for them (4.5.1).
-    const bool features = wanted.number(CKA_CLASS) == CKO_HW_FEATURE;
-    for (const ObjectPtr& object : session.token->objects()) {
-      if (object->object_class() == CKO_HW_FEATURE && !features) continue;
+    const bool names_class = wanted.has(CKA_CLASS);
+    for (const ObjectPtr& object : session.token->objects_for(wanted)) {
+      if (!names_class && describes_token(object->object_class())) continue;
       if (matches(session, *object, wanted)) operation.found.push_back(object->handle);
     }
     session.find = std::move(operation);

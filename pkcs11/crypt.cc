@@ -136,6 +136,10 @@ CipherStart cipher_start(const Mechanism& row, const CK_MECHANISM& mechanism) {
 
 }  // namespace
 
+void require_parts(const Crypt& crypt) {
+  refuse_if(!crypt.takes_parts(), CKR_FUNCTION_NOT_SUPPORTED, "the mechanism takes the data in one part");
+}
+
 std::unique_ptr<Crypt> make_crypt(const Session& session, const Mechanism& row, const CK_MECHANISM& mechanism,
                                   const Object& key, Direction direction) {
   if (!row.works_with_secret_keys()) {

@@ -32,6 +32,9 @@ class Crypt {
   virtual void finish(MutableByteView out) = 0;
 };
 
+/// Throws Refusal CKR_FUNCTION_NOT_SUPPORTED for mechanisms that take the message in one part.
+void require_parts(const Crypt& crypt);
+
 /// For a key that fits the row (require_key_for). Throws Refusal: CKR_MECHANISM_PARAM_INVALID, CKR_KEY_SIZE_RANGE.
 std::unique_ptr<Crypt> make_crypt(const Session& session, const Mechanism& row, const CK_MECHANISM& mechanism,
                                   const Object& key, crypto::Direction direction);

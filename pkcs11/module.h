@@ -12,6 +12,8 @@
 #include <optional>
 #include <unordered_map>
 
+#include "crypto/aead.h"
+#include "crypto/random.h"
 #include "pkcs11/session.h"
 #include "pkcs11/slot_table.h"
 
@@ -54,6 +56,9 @@ class Module {
   const Config config;
   SlotTable slots;
   SessionTable sessions;
+  /// For states of operations that are in an application's hands. The child of a fork has the same: its sessions came
+  /// with it, and so did the states.
+  const crypto::Siv state_seal{crypto::random_secret(crypto::Siv::kKeyOctets)};
 
   /// C_Initialize / C_Finalize. Throw Refusal: CKR_CRYPTOKI_ALREADY_INITIALIZED, CKR_CRYPTOKI_NOT_INITIALIZED.
   static void initialize();

@@ -52,7 +52,7 @@ struct Object {
   uint64_t sequence = 0;        // of the entry; 0 for session objects
   CK_SESSION_HANDLE owner = 0;  // the session that a session object lives with; 0 for token objects
   bool bound = false;           // CKA_VTPM_BOUND
-  bool of_tpm = false;          // the TPM's own: no record obj/<id> stands behind it (pkcs11/tpm_object.h)
+  bool of_tpm = false;          // the TPM's or the token's own: no record obj/<id> stands behind it
   Attributes shown;
   SecretAttributes secret;  // session objects only
   std::shared_ptr<KeyCache> keys = std::make_shared<KeyCache>();

@@ -41,6 +41,40 @@ void complete_certificate(Draft& draft) {
   if (auto key = crypto::PublicKey::from_spki(fields->public_key)) shown.set(CKA_ID, default_key_id(*key));
 }
 
+namespace {
+
+constexpr CK_ATTRIBUTE_TYPE kTrusts[] = {CKA_TRUST_SERVER_AUTH,      CKA_TRUST_CLIENT_AUTH, CKA_TRUST_CODE_SIGNING,
+                                         CKA_TRUST_EMAIL_PROTECTION, CKA_TRUST_IPSEC_IKE,   CKA_TRUST_TIME_STAMPING,
+                                         CKA_TRUST_OCSP_SIGNING};
+
+/// 3.2, 4.7. To vouch for a certificate one must say which one it is; to distrust all of a name and number one need
+/// not.
+void check_trust(const Attributes& shown) {
+  bool vouches = false;
+  for (const CK_ATTRIBUTE_TYPE use : kTrusts) {
+    const CK_TRUST trust = shown.number(use).value_or(CKT_TRUST_UNKNOWN);
+    refuse_if(trust > CKT_TRUST_MUST_VERIFY_TRUST, CKR_ATTRIBUTE_VALUE_INVALID, "there is no such trust");
+    vouches = vouches || (trust != CKT_TRUST_UNKNOWN && trust != CKT_NOT_TRUSTED);
+  }
+  const auto algorithm = shown.number(CKA_NAME_HASH_ALGORITHM);
+  const auto hash = hash_of_mechanism(algorithm.value_or(CKM_SHA_1));
+  const size_t octets = shown.get(CKA_HASH_OF_CERTIFICATE).size();
+  refuse_if(vouches && (octets == 0 || !algorithm), CKR_TEMPLATE_INCOMPLETE,
+            "trust needs CKA_HASH_OF_CERTIFICATE and CKA_NAME_HASH_ALGORITHM");
+  refuse_if(!hash || (octets != 0 && octets != crypto::hash_octets(*hash)), CKR_ATTRIBUTE_VALUE_INVALID,
+            "CKA_HASH_OF_CERTIFICATE is not a digest by CKA_NAME_HASH_ALGORITHM");
+}
+
+}  // namespace
+
+void check_changed(const Session& session, const Attributes& shown) {
+  if (shown.number(CKA_CLASS) != CKO_TRUST) return;
+  check_trust(shown);
+  // Without the key the record has no MAC, and trust without one is shown to nobody (docs/format.md, "Clear entries").
+  refuse_if(shown.flag(CKA_TOKEN) && session.token->who() == Who::kNobody, CKR_USER_NOT_LOGGED_IN,
+            "trust on the token is written after login only");
+}
+
 KeyMaking key_making(const Session& session) {
   const Who who = session.token->who();
   return {session.token->config().placement, session.token->engine(), who == Who::kSo};
@@ -50,6 +84,7 @@ Draft create_draft(const Session& session, const Template& object) {
   const Schema& schema = Schema::of(object);
   Draft draft = make_draft(schema, Making::kCreate, object, session.token->who() == Who::kSo);
   session.require_write(draft.is_token(), draft.is_private());
+  check_changed(session, draft.shown);
   switch (*draft.shown.number(CKA_CLASS)) {
     case CKO_CERTIFICATE:
       complete_certificate(draft);
@@ -86,6 +121,7 @@ Draft copy_draft(Session& session, const Object& object, const Template& changes
     draft.shown.set_flag(CKA_ALWAYS_SENSITIVE, object.shown.flag(CKA_ALWAYS_SENSITIVE));
   }
   draft.shown.erase(CKA_UNIQUE_ID);
+  check_changed(session, draft.shown);
   session.require_write(draft.is_token(), draft.is_private());
   return draft;
 }

@@ -13,6 +13,9 @@ Draft create_draft(const Session& session, const Template& object);
 /// What the certificate in CKA_VALUE itself says fills the gaps of the draft; where the draft speaks, it is left as it
 /// is. Throws Refusal: CKR_TEMPLATE_INCOMPLETE, CKR_ATTRIBUTE_VALUE_INVALID.
 void complete_certificate(Draft& draft);
+/// What a template made of an object, beyond the rules of single attributes (CKO_TRUST). Throws Refusal:
+/// CKR_ATTRIBUTE_VALUE_INVALID, CKR_TEMPLATE_INCOMPLETE, CKR_USER_NOT_LOGGED_IN.
+void check_changed(const Session& session, const Attributes& shown);
 /// A copy with changes. Throws Refusal: CKR_ACTION_PROHIBITED, CKR_ATTRIBUTE_READ_ONLY, CKR_TEMPLATE_INCONSISTENT.
 Draft copy_draft(Session& session, const Object& object, const Template& changes);
 

@@ -71,6 +71,16 @@ constexpr Rule kCertificate[] = {
     {CKA_NAME_HASH_ALGORITHM, kOptional, D::kNone},
 };
 
+// Trust in the uses of a certificate (3.2, 4.7).
+constexpr Rule kTrust[] = {
+    {CKA_ISSUER, kNeedCreate, D::kNone},         {CKA_SERIAL_NUMBER, kNeedCreate, D::kNone},
+    {CKA_HASH_OF_CERTIFICATE, 0, D::kEmpty},     {CKA_NAME_HASH_ALGORITHM, kOptional, D::kNone},
+    {CKA_TRUST_SERVER_AUTH, kModify, D::kZero},  {CKA_TRUST_CLIENT_AUTH, kModify, D::kZero},
+    {CKA_TRUST_CODE_SIGNING, kModify, D::kZero}, {CKA_TRUST_EMAIL_PROTECTION, kModify, D::kZero},
+    {CKA_TRUST_IPSEC_IKE, kModify, D::kZero},    {CKA_TRUST_TIME_STAMPING, kModify, D::kZero},
+    {CKA_TRUST_OCSP_SIGNING, kModify, D::kZero},
+};
+
 constexpr Rule kKey[] = {
     {CKA_KEY_TYPE, kNeedCreate, D::kNone},
     {CKA_ID, kModify, D::kEmpty},
@@ -254,10 +264,11 @@ struct SchemaTable {
       CKO_PRIVATE_KEY, CKK_DH, {kStorage, kPrivateByDefault, kKey, kKeyOfPair, kPrivateKey, kDhPrivate}};
   const Schema dsa_domain{CKO_DOMAIN_PARAMETERS, CKK_DSA, {kStorage, kPublicByDefault, kDomain, kDsaDomain}};
   const Schema dh_domain{CKO_DOMAIN_PARAMETERS, CKK_DH, {kStorage, kPublicByDefault, kDomain}};
+  const Schema trust{CKO_TRUST, 0, {kStorage, kPublicByDefault, kTrust}};
   const Schema counter{CKO_HW_FEATURE, CKH_MONOTONIC_COUNTER, {kMonotonicCounter}};
-  const Schema* all[17] = {&data,       &counter,           &certificate,        &rsa_public, &rsa_private, &ec_public,
-                           &ec_private, &edwards_public,    &edwards_private,    &dsa_public, &dsa_private, &dh_public,
-                           &dh_private, &montgomery_public, &montgomery_private, &dsa_domain, &dh_domain};
+  const Schema* all[18] = {&data,      &trust,      &counter,           &certificate,        &rsa_public, &rsa_private,
+                           &ec_public, &ec_private, &edwards_public,    &edwards_private,    &dsa_public, &dsa_private,
+                           &dh_public, &dh_private, &montgomery_public, &montgomery_private, &dsa_domain, &dh_domain};
 
   // All secret keys have the same rules; their types differ in the values they take.
   std::vector<Schema> secret_keys;

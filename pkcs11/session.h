@@ -39,10 +39,13 @@ struct VerifyOperation {
   KeyUse use;
   bool multi_part = false;
 };
-struct RecoverOperation {
-  std::unique_ptr<SignatureScheme> scheme;
-  KeyUse use;
-  std::shared_ptr<crypto::PrivateKey> key;  // signing only
+struct VerifyRecoverOperation {
+  std::shared_ptr<const SignatureScheme> scheme;
+};
+/// C_VerifySignatureInit: the signature comes first.
+struct VerifySignatureOperation {
+  VerifyOperation verify;
+  Bytes signature;
 };
 struct DigestOperation {
   crypto::Digest digest;
@@ -89,7 +92,9 @@ class Session {
   bool closed = false;
   std::optional<SignOperation> sign;
   std::optional<VerifyOperation> verify;
-  std::optional<RecoverOperation> sign_recover, verify_recover;
+  std::optional<SignOperation> sign_recover;
+  std::optional<VerifyRecoverOperation> verify_recover;
+  std::optional<VerifySignatureOperation> verify_signature;
   std::optional<DigestOperation> digest;
   std::optional<CryptOperation> encrypt;
   std::optional<CryptOperation> decrypt;

@@ -124,8 +124,7 @@ bool SignatureScheme::verify(ByteView input, ByteView signature) const {
 
 std::optional<Bytes> SignatureScheme::recover(ByteView signature) const {
   std::optional<Bytes> block = public_.rsa_public(signature);
-  if (block && row_->family == Family::kRsaPkcs) return crypto::pkcs1_sign_decode(*block);
-  return block;
+  return block && row_->family == Family::kRsaPkcs ? crypto::pkcs1_sign_decode(*block) : block;
 }
 
 SignatureInput::SignatureInput(const SignatureScheme& scheme) : limit_(scheme.most_input()) {

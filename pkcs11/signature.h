@@ -28,7 +28,7 @@ class SignatureScheme {
   /// `input` is the digest (hashing schemes) or the caller's data. Throw CKR_DATA_LEN_RANGE, CKR_DATA_INVALID.
   Bytes sign(crypto::PrivateKey& key, ByteView input) const;
   bool verify(ByteView input, ByteView signature) const;
-  /// The data in a signature of CKM_RSA_PKCS or CKM_RSA_X_509; nothing when there are none.
+  /// What a signature of `signature_octets` carries (CKM_RSA_PKCS, CKM_RSA_X_509); nothing when it is wrong.
   std::optional<Bytes> recover(ByteView signature) const;
 
  private:

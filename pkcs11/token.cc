@@ -4,6 +4,7 @@
 #include <atomic>
 #include <set>
 
+#include "pkcs11/builtin_objects.h"
 #include "pkcs11/endorser.h"
 #include "pkcs11/refusal.h"
 #include "pkcs11/token_records.h"
@@ -88,6 +89,7 @@ std::shared_ptr<Token> Token::open(const std::string& path, const Config& config
   }
   std::shared_ptr<Token> token(new Token(std::move(vault), config));
   token->read_identity();
+  token->publish_builtin_objects();
   for (const std::string& finding : token->vault_->findings()) log_line(LogLevel::kWarning, path + ": " + finding);
   return token;
 }
@@ -104,6 +106,24 @@ void Token::read_identity() {
   identity_.label = as_text(info.get(CKA_LABEL));
   identity_.serial = as_text(info.get(kFieldSerial));
   identity_.slot = info.number(kFieldSlotNumber).value_or(0);
+}
+
+void Token::publish_builtin_objects() {
+  std::lock_guard lock(mutex_);
+  for (Attributes& shown : builtin_objects()) {
+    auto object = std::make_shared<Object>();
+    object->id = as_text(shown.get(CKA_UNIQUE_ID));
+    object->bound = true;
+    object->of_tpm = true;
+    object->shown = std::move(shown);
+    publish_locked(std::move(object));
+  }
+}
+
+bool Token::visible(const Object& object) const {
+  if (object.is_private() && who_ != Who::kUser) return false;
+  // Trust that anyone could have written is worse than none: on the token it is shown once its MAC was checked.
+  return object.object_class() != CKO_TRUST || !object.is_token() || (object.bound && who_ != Who::kNobody);
 }
 
 bool Token::present() {
@@ -201,7 +221,7 @@ void Token::update_tpm_objects_locked(std::vector<Attributes> found) {
     const Object& object = *at->second;
     if (object.of_tpm && object.is_private() && !ids.contains(object.id)) {
       handles_.erase(object.id);
-      at = objects_.erase(at);
+      at = erase_locked(at);
     } else {
       ++at;
     }
@@ -240,14 +260,26 @@ CK_OBJECT_HANDLE Token::publish_locked(std::shared_ptr<Object> object) {
   if (object->handle == 0) object->handle = next_handle++;
   if (object->is_token()) handles_[object->id] = object->handle;
   const CK_OBJECT_HANDLE handle = object->handle;
-  objects_[handle] = std::move(object);
+  keep_locked(std::move(object));
   return handle;
+}
+
+void Token::keep_locked(std::shared_ptr<Object> object) {
+  ObjectPtr& place = objects_[object->handle];
+  if (place) index_.remove(place->handle, place->shown);
+  index_.add(object->handle, object->shown);
+  place = std::move(object);
+}
+
+Token::ObjectMap::iterator Token::erase_locked(ObjectMap::iterator at) {
+  index_.remove(at->first, at->second->shown);
+  return objects_.erase(at);
 }
 
 void Token::forget_locked(const std::string& entry) {
   auto known = handles_.find(*id_of(entry));
   if (known == handles_.end()) return;
-  objects_.erase(known->second);
+  if (auto at = objects_.find(known->second); at != objects_.end()) erase_locked(at);
   handles_.erase(known);
 }
 
@@ -261,7 +293,7 @@ void Token::drop_private_locked() {
   for (auto at = objects_.begin(); at != objects_.end();) {
     if (at->second->is_private()) {
       handles_.erase(at->second->id);
-      at = objects_.erase(at);
+      at = erase_locked(at);
     } else {
       ++at;
     }

@@ -19,6 +19,7 @@
 
 #include "pkcs11/config.h"
 #include "pkcs11/object.h"
+#include "pkcs11/object_index.h"
 #include "store/vault.h"
 #include "tpm/engine.h"
 #include "tpm/swtpm_state.h"
@@ -80,6 +81,8 @@ class Token {
   ObjectPtr object(CK_OBJECT_HANDLE handle);
   /// Everything that is visible now, oldest handle first.
   std::vector<ObjectPtr> objects();
+  /// The same, without what can not match the template (nothing is left out that does).
+  std::vector<ObjectPtr> objects_for(const Template& wanted);
   /// Publishes new objects, all or none; `owner` is the session for session objects. Returns their handles.
   std::vector<CK_OBJECT_HANDLE> add(std::vector<Draft> drafts, CK_SESSION_HANDLE owner);
   /// Replaces an object's attributes with what `change` makes of them, atomically among processes.
@@ -140,8 +143,13 @@ class Token {
   void forget_locked(const std::string& entry);
   void reload_everything_locked();
   void drop_private_locked();
-  bool visible(const Object& object) const { return !object.is_private() || who_ == Who::kUser; }
+  void publish_builtin_objects();
+  bool visible(const Object& object) const;
   ObjectPtr find_locked(CK_OBJECT_HANDLE handle) const;
+  using ObjectMap = std::map<CK_OBJECT_HANDLE, ObjectPtr>;
+  /// The only ways in and out of objects_, so that the index knows.
+  void keep_locked(std::shared_ptr<Object> object);
+  ObjectMap::iterator erase_locked(ObjectMap::iterator at);
   /// Gives the object a handle, unless it has one, and returns it.
   CK_OBJECT_HANDLE publish_locked(std::shared_ptr<Object> object);
   void check_result(store::UnlockResult result, store::Role role) const;
@@ -164,7 +172,8 @@ class Token {
 
   mutable std::mutex mutex_;
   uint64_t cursor_ = 0;
-  std::map<CK_OBJECT_HANDLE, ObjectPtr> objects_;
+  ObjectMap objects_;
+  ObjectIndex index_;
   std::unordered_map<std::string, CK_OBJECT_HANDLE> handles_;  // by CKA_UNIQUE_ID, token objects
   std::shared_ptr<tpm::Engine> engine_;
   uint64_t tpm_seen_ = 0;  // the version of the TPM's state whose private objects are among objects_

@@ -60,6 +60,21 @@ std::vector<ObjectPtr> Token::objects() {
   return visible_now;
 }
 
+std::vector<ObjectPtr> Token::objects_for(const Template& wanted) {
+  {
+    std::lock_guard lock(mutex_);
+    refresh_locked();
+    if (const auto handles = index_.candidates(wanted)) {
+      std::vector<ObjectPtr> found;
+      for (const CK_OBJECT_HANDLE handle : *handles) {
+        if (ObjectPtr object = find_locked(handle)) found.push_back(std::move(object));
+      }
+      return found;
+    }
+  }
+  return objects();
+}
+
 std::vector<CK_OBJECT_HANDLE> Token::add(std::vector<Draft> drafts, CK_SESSION_HANDLE owner) {
   std::vector<std::string> ids;
   std::vector<bool> in_nv;
@@ -173,7 +188,7 @@ void Token::destroy(CK_OBJECT_HANDLE handle) {
   refuse_if(!now, CKR_OBJECT_HANDLE_INVALID, "the object does not exist");
   if (!now->is_token()) {
     std::lock_guard lock(mutex_);
-    objects_.erase(handle);
+    if (auto at = objects_.find(handle); at != objects_.end()) erase_locked(at);
     return;
   }
   const std::shared_ptr<tpm::Engine> tpm = engine();
@@ -237,7 +252,7 @@ void Token::put_public_tpm_objects(store::Transaction& transaction, const std::v
 void Token::drop_session_objects(CK_SESSION_HANDLE owner) {
   std::lock_guard lock(mutex_);
   for (auto at = objects_.begin(); at != objects_.end();) {
-    at = at->second->owner == owner ? objects_.erase(at) : std::next(at);
+    at = at->second->owner == owner ? erase_locked(at) : std::next(at);
   }
 }
 

@@ -31,6 +31,7 @@ class BenchToken {
   void login() const { module_.log_in(session_); }
   void logout() const { client::must(module_->C_Logout(session_), "C_Logout"); }
   CK_SESSION_HANDLE session() const { return session_; }
+  const client::LoadedModule& module() const { return module_; }
 
   /// A key pair on the token, as C_GenerateKeyPair makes it.
   void rsa(CK_ULONG bits, std::string label) const;

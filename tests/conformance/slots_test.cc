@@ -145,12 +145,13 @@ TEST_F(Slots, TokenInformation) {
   EXPECT_EQ(text(info.model), "libtpms 2.0     ");
   const std::string serial = text(info.serialNumber);
   EXPECT_EQ(serial.find_first_not_of("0123456789abcdefABCDEF"), std::string::npos) << serial;
-  const CK_FLAGS must_be = CKF_RNG | CKF_LOGIN_REQUIRED | CKF_USER_PIN_INITIALIZED | CKF_TOKEN_INITIALIZED;
+  const CK_FLAGS must_be =
+      CKF_RNG | CKF_LOGIN_REQUIRED | CKF_USER_PIN_INITIALIZED | CKF_TOKEN_INITIALIZED | CKF_DUAL_CRYPTO_OPERATIONS;
   EXPECT_EQ(info.flags & must_be, must_be);
-  const CK_FLAGS must_not_be = CKF_WRITE_PROTECTED | CKF_PROTECTED_AUTHENTICATION_PATH | CKF_DUAL_CRYPTO_OPERATIONS |
-                               CKF_USER_PIN_COUNT_LOW | CKF_USER_PIN_FINAL_TRY | CKF_USER_PIN_LOCKED |
-                               CKF_USER_PIN_TO_BE_CHANGED | CKF_SO_PIN_COUNT_LOW | CKF_SO_PIN_FINAL_TRY |
-                               CKF_SO_PIN_LOCKED | CKF_SO_PIN_TO_BE_CHANGED;
+  const CK_FLAGS must_not_be = CKF_WRITE_PROTECTED | CKF_PROTECTED_AUTHENTICATION_PATH | CKF_USER_PIN_COUNT_LOW |
+                               CKF_USER_PIN_FINAL_TRY | CKF_USER_PIN_LOCKED | CKF_USER_PIN_TO_BE_CHANGED |
+                               CKF_SO_PIN_COUNT_LOW | CKF_SO_PIN_FINAL_TRY | CKF_SO_PIN_LOCKED |
+                               CKF_SO_PIN_TO_BE_CHANGED;
   EXPECT_EQ(info.flags & must_not_be, 0u);
   EXPECT_EQ(info.ulMinPinLen, 4u);
   EXPECT_EQ(info.ulMaxPinLen, 255u);
