@@ -124,7 +124,8 @@ TEST_F(RawStore, R1_1_EveryBlobIsSealedOnItsOwnAndTheDirectoryStaysClear) {
 
 TEST_F(RawStore, R1_2_TheEncryptionTypeIsRecorded) {
   auto header_cipher = [&] {
-    for (const AttributeReport& attribute : dump(path).entries.front().attributes) {
+    const StoreReport report = dump(path);
+    for (const AttributeReport& attribute : report.entries.front().attributes) {
       if (attribute.name == "cipher") return attribute.value;
     }
     return std::string("(absent)");
