@@ -47,6 +47,7 @@ void Siv::Free::operator()(evp_cipher_ctx_st* context) const noexcept { EVP_CIPH
 
 Siv::Siv(ByteView key) {
   if (key.size() != kKeyOctets) throw Error(ErrorCode::kInvalidArgument, "an AES-256-SIV key has 64 octets");
+  ensure_openssl();
   encrypt_.reset(EVP_CIPHER_CTX_new());
   decrypt_.reset(EVP_CIPHER_CTX_new());
   require(encrypt_ && EVP_CipherInit_ex2(encrypt_.get(), siv_cipher(), key.data(), nullptr, 1, nullptr) == 1 &&

@@ -15,7 +15,6 @@ CK_RV not_offered(const char* function) {
 #define NOT_OFFERED(name, ...) \
   CK_RV name(__VA_ARGS__) { return not_offered(#name); }
 
-
 NOT_OFFERED(C_EncapsulateKey, CK_SESSION_HANDLE, CK_MECHANISM*, CK_OBJECT_HANDLE, CK_ATTRIBUTE*, CK_ULONG, CK_BYTE*,
             CK_ULONG*, CK_OBJECT_HANDLE*)
 NOT_OFFERED(C_DecapsulateKey, CK_SESSION_HANDLE, CK_MECHANISM*, CK_OBJECT_HANDLE, CK_ATTRIBUTE*, CK_ULONG, CK_BYTE*,

@@ -99,8 +99,6 @@ const std::vector<Function>& every_function() {
 
       WITH_SESSION(C_GetOperationState, kNoOperation, s, nullptr, nullptr),
       WITH_SESSION(C_SetOperationState, kArguments, s, nullptr, 0, 0, 0),
-      WITH_SESSION(C_VerifyRecoverInit, kArguments, s, nullptr, 0),
-      WITH_SESSION(C_VerifyRecover, kNoOperation, s, nullptr, 0, nullptr, nullptr),
       WITH_SESSION(C_DigestEncryptUpdate, kNoOperation, s, nullptr, 0, nullptr, nullptr),
       WITH_SESSION(C_DecryptDigestUpdate, kNoOperation, s, nullptr, 0, nullptr, nullptr),
       WITH_SESSION(C_SignEncryptUpdate, kNoOperation, s, nullptr, 0, nullptr, nullptr),

@@ -67,6 +67,7 @@ crypto::Key as_libtpms(const RSA* whole, bool with_private, bool spoil = false) 
 }
 
 TEST(AccelerationTest, FindsThePrimes) {
+  crypto::ensure_openssl();
   for (const unsigned long exponent : {7ul, 17ul, 65537ul, 4294967291ul}) {
     const Rsa whole(RSA_new());
     const BigNumber e(BN_new());
