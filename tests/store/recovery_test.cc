@@ -402,7 +402,7 @@ TEST_F(Rot, ATornFirstWriteAfterACompactionIsNoRot) {
   EXPECT_EQ(get(*Vault::open(path), "obj/a"), "second a");
 }
 
-TEST(Refusals, AnUnknownMandatoryAttributeRefusesTheEntryAndInTheHeaderTheStore) {
+TEST(Refusals, R0_9_AnUnknownMandatoryAttributeRefusesTheEntryAndInTheHeaderTheStore) {
   ScratchDirectory scratch;
   std::string path = scratch.file("store.vtpm");
   make_store(path);
