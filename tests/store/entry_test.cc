@@ -126,6 +126,15 @@ TEST(Entry, R0_6_RefusesWhatIsNotOne) {
   EXPECT_FALSE(parse_entry(unsorted));
 }
 
+// It would have two encodings, and a header that is written anew would change.
+TEST(Entry, ANameAloneIsNoSequence) {
+  Bytes name, wrapped;
+  write_der(name, Tag::kIa5String, as_bytes("colour"));
+  write_der(wrapped, Tag::kSequence, name);
+  EXPECT_TRUE(parse_attributes(name));
+  EXPECT_FALSE(parse_attributes(wrapped));
+}
+
 TEST(Entry, AnUnknownMandatoryAttributeIsNamed) {
   Entry entry = sample();
   entry.mandatory.push_back({"quantum", {}});
