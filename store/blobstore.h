@@ -96,6 +96,13 @@ class Blobstore {
   bool catch_up();
   bool look_again_alone();
   void look_again_under_lock();
+  /// For reading the log anew from its beginning: a torn entry that has been cleaned away may be all that told how far
+  /// the log is synced, and what was promised must stay told from what was torn.
+  ScanState knowing_what_is_durable() const {
+    ScanState from;
+    from.durable = end_.durable;
+    return from;
+  }
   bool is_at_path() const;
   void follow_path();  // gate held exclusively
   void sync_to(uint64_t number) const;
@@ -117,6 +124,7 @@ class Blobstore {
   Bytes probe_;
   bool intact_end_ = false;
   bool cut_off_ = false;
+  bool headless_ = false;               // no header counts: a rewritten file would have none
   bool damaged_beyond_moving_ = false;  // rot that is not of the shape of an entry: compaction would have to drop it
   bool replaced_ = false;
 

@@ -83,6 +83,8 @@ void Blobstore::adopt(std::shared_ptr<File> file, Locked locked) {
   } else {
     index_ = std::move(fresh);
   }
+  headless_ = std::none_of(scan.entries.begin(), scan.entries.end(),
+                           [](const LogEntry& entry) { return entry.type == type::kHeader; });
   damaged_beyond_moving_ = false;
   for (const Damage& damage : scan.damage) damaged_beyond_moving_ |= !damage.is_entry;
   file_ = std::move(file);

@@ -273,7 +273,7 @@ void Blobstore::Writer::append_moved() {
 void Blobstore::Writer::compact() {
   Blobstore& store = *store_;
   prepare();
-  ScanResult scan = scan_log(*locked_, store.header_);
+  ScanResult scan = scan_log(*locked_, store.header_, store.knowing_what_is_durable());
   for (const Damage& damage : scan.damage) {
     if (!damage.is_entry) {
       throw Error(ErrorCode::kCorrupt, store.path_ + " is damaged: it must be repaired before it can be compacted");
@@ -295,7 +295,7 @@ void Blobstore::Writer::rewrite(const ScanResult& scan, const Index& index) {
 void Blobstore::Writer::rewrite(const Rewriting& rewriting) {
   Blobstore& store = *store_;
   prepare();
-  ScanResult scan = scan_log(*locked_, store.header_);
+  ScanResult scan = scan_log(*locked_, store.header_, store.knowing_what_is_durable());
   if (!scan.damage.empty()) {
     throw Error(ErrorCode::kCorrupt, store.path_ + " is damaged: it must be repaired before it can be re-keyed");
   }

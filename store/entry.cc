@@ -57,7 +57,7 @@ std::optional<AttributeView> parse_attribute(const Element& element) {
   if (element.tag != Tag::kSequence) return std::nullopt;
   DerReader inside(element.contents);
   auto name = inside.next(Tag::kIa5String);
-  if (!name) return std::nullopt;
+  if (!name || inside.empty()) return std::nullopt;  // a name alone is written without a SEQUENCE
   for (DerReader values = inside; !values.empty();) {
     if (!values.next()) return std::nullopt;
   }

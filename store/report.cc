@@ -161,13 +161,12 @@ class Inspection {
     while (auto total = read_free(reader.view(at, 64))) {
       EntryReport out;
       out.offset = at;
-      out.length = *total;
+      out.length = std::min(*total, scan_.file_size - at);  // a file that was cut off has less than it says
       out.type = type::kFree;
       out.state = EntryState::kFree;
-      report.free_octets += *total;
+      report.free_octets += out.length;
+      at += out.length;
       report.entries.push_back(std::move(out));
-      at += *total;
-      if (at >= scan_.file_size) break;
     }
   }
 

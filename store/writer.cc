@@ -104,6 +104,12 @@ bool Blobstore::Writer::lock_current_file() {
     locked_.reset();
     return false;
   }
+  // No crash and no flipped bit leaves this; cleaning the space behind such a log would wipe the header.
+  if (store.headless_) {
+    throw Error(
+        ErrorCode::kCorrupt,
+        store.path_ + " is damaged: its header is no part of its log. Nothing can be changed; restore a backup");
+  }
   if (store.cut_off_ && purpose_ == Purpose::kChange) {
     throw Error(ErrorCode::kCorrupt, store.path_ + " is cut off: it must be repaired before anything is added");
   }

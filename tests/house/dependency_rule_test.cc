@@ -81,7 +81,7 @@ std::vector<std::string> violations(const std::string& file, const std::string& 
   return found;
 }
 
-TEST(DependencyRule, HoldsForEveryInclude) {
+TEST(DependencyRule, R0_12_HoldsForEveryInclude) {
   size_t files = 0;
   for (const auto& [folder, allowed] : kMayInclude) {
     for (const std::string& file : files_in(folder, {".cc", ".h", ".c"})) {

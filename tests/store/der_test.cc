@@ -7,7 +7,7 @@
 namespace vtpm::store {
 namespace {
 
-TEST(Der, RefusesWhatIsNotDer) {
+TEST(Der, R0_1_RefusesWhatIsNotDer) {
   const std::vector<Bytes> hostile = {
       {},
       {0x30},

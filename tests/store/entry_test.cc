@@ -15,7 +15,7 @@ Entry sample() {
   return entry;
 }
 
-TEST(Entry, IsReadAsItWasWritten) {
+TEST(Entry, R0_5_IsReadAsItWasWritten) {
   Bytes octets = encode(sample());
   auto view = parse_entry(octets);
   ASSERT_TRUE(view);
@@ -33,7 +33,7 @@ TEST(Entry, IsReadAsItWasWritten) {
 }
 
 // The bytes of the format, written down by hand from docs/format.md.
-TEST(Entry, HasTheBytesOfTheFormat) {
+TEST(Entry, R0_2_And_R0_4_And_R0_7_HasTheBytesOfTheFormat) {
   Entry entry{"t",
               "n",
               {sequence_attribute({1, 0, 1, 0}), realsize_attribute(1)},
@@ -69,7 +69,7 @@ TEST(Entry, HasTheBytesOfTheFormat) {
             "6e");
 }
 
-TEST(Entry, AFlippedOctetChangesTheCrc) {
+TEST(Entry, R0_14_AFlippedOctetChangesTheCrc) {
   Bytes octets = encode(sample());
   Salt salt{1, 2, 3};
   store_crc(salt, octets, parse_entry(octets)->crc_at);
@@ -83,7 +83,7 @@ TEST(Entry, AFlippedOctetChangesTheCrc) {
   }
 }
 
-TEST(Entry, RefusesWhatIsNotOne) {
+TEST(Entry, R0_6_RefusesWhatIsNotOne) {
   const Entry good = sample();
   auto without = [&](std::string_view name) {
     Entry entry = good;
@@ -124,6 +124,15 @@ TEST(Entry, RefusesWhatIsNotOne) {
   std::rotate(unsorted.begin() + static_cast<ptrdiff_t>(set), unsorted.begin() + static_cast<ptrdiff_t>(set + first),
               unsorted.begin() + static_cast<ptrdiff_t>(set + view->mandatory.size()));
   EXPECT_FALSE(parse_entry(unsorted));
+}
+
+// It would have two encodings, and a header that is written anew would change.
+TEST(Entry, ANameAloneIsNoSequence) {
+  Bytes name, wrapped;
+  write_der(name, Tag::kIa5String, as_bytes("colour"));
+  write_der(wrapped, Tag::kSequence, name);
+  EXPECT_TRUE(parse_attributes(name));
+  EXPECT_FALSE(parse_attributes(wrapped));
 }
 
 TEST(Entry, AnUnknownMandatoryAttributeIsNamed) {

@@ -5,8 +5,10 @@
 #include <map>
 #include <random>
 
+#include "store/encoding.h"
 #include "store/free_space.h"
 #include "store/quarantine.h"
+#include "store/repair.h"
 #include "store/report.h"
 #include "store/scan.h"
 #include "tests/store/scratch.h"
@@ -228,6 +230,57 @@ TEST_F(Recovery, AStaleTailStaysDead) {
 }
 
 // One flipped bit anywhere costs nothing.
+// A hostile header whose number lies beyond its log: cleaning the space behind such a log would wipe the header. Found
+// by the fuzzer store_recovery.
+TEST_F(Recovery, AHeaderThatDoesNotCountIsNotWiped) {
+  const StoreHeader header = read_header(*posix_file_system().open(path, false), path);
+  Bytes hostile = octets;
+  for (const EntryReport& entry : dump(path).entries) {
+    if (entry.type != type::kHeader) continue;
+    const MutableByteView one = MutableByteView(hostile).subspan(entry.offset, entry.length);
+    const EntryView view = parse_entry(one).value();
+    const auto sequence = view.find_octets(view.mandatory, attribute::kSequence, kSequenceOctets).value();
+    hostile[entry.offset + static_cast<size_t>(sequence.data() - view.octets.data()) + 2] = 1;
+    store_crc(header.salt, one, view.crc_at);
+  }
+  save(path, hostile);
+  auto vault = Vault::open(path);
+  EXPECT_EQ(code_thrown_by([&] { put(*vault, "obj/0", "fresh", Protection::kClear); }), ErrorCode::kCorrupt);
+  EXPECT_EQ(code_thrown_by([&] { vault->compact(); }), ErrorCode::kCorrupt);
+  EXPECT_EQ(code_thrown_by([&] { repair(path); }), ErrorCode::kCorrupt);
+  EXPECT_EQ(load(path), hostile);
+}
+
+// Half of a transaction rotted, and only a torn write behind it tells that it had been synced: the other half is
+// served, and survives the cleaning of that write. Found by the fuzzer store_recovery.
+TEST_F(Recovery, WhatOnlyATornWriteShowsToBeDurableSurvivesACompaction) {
+  {
+    auto vault = Vault::open(path);
+    Transaction pair = vault->begin();
+    pair.put("pair/a", "p11-object", Protection::kClear, as_bytes("the first half"));
+    pair.put("pair/b", "p11-object", Protection::kClear, as_bytes("the other half"));
+    pair.commit();
+  }
+  const StoreHeader header = read_header(*posix_file_system().open(path, false), path);
+  const uint64_t end = log_end(), last = dump(path).last;
+  Bytes damaged = load(path);
+  for (const EntryReport& entry : dump(path).entries) {
+    if (entry.name == "pair/a") std::fill_n(damaged.begin() + static_cast<ptrdiff_t>(entry.offset) + 20, 40, 0xFF);
+  }
+  Draft draft;
+  draft.entry.type = "p11-object";
+  draft.entry.name = "torn/a";
+  draft.entry.mandatory = {realsize_attribute(1)};
+  draft.entry.data = Bytes(1);
+  const Encoded torn = encode_transaction(header.salt, {draft, draft}, last + 1, last);
+  std::copy_n(torn.octets.begin(), torn.entries[1].offset, damaged.begin() + static_cast<ptrdiff_t>(end));
+  save(path, damaged);
+
+  EXPECT_EQ(get(*Vault::open(path), "pair/b"), "the other half");
+  Vault::open(path)->compact();
+  EXPECT_EQ(get(*Vault::open(path), "pair/b"), "the other half");
+}
+
 TEST_F(Recovery, EveryFlippedBitIsPutRight) {
   std::mt19937 random(1);
   uint64_t end = sizes.back() + 20;
@@ -402,7 +455,7 @@ TEST_F(Rot, ATornFirstWriteAfterACompactionIsNoRot) {
   EXPECT_EQ(get(*Vault::open(path), "obj/a"), "second a");
 }
 
-TEST(Refusals, AnUnknownMandatoryAttributeRefusesTheEntryAndInTheHeaderTheStore) {
+TEST(Refusals, R0_9_AnUnknownMandatoryAttributeRefusesTheEntryAndInTheHeaderTheStore) {
   ScratchDirectory scratch;
   std::string path = scratch.file("store.vtpm");
   make_store(path);

@@ -61,5 +61,20 @@ TEST(Report, NamesATornTail) {
   EXPECT_EQ(code_thrown_by([&] { check(scratch.file("absent")); }), ErrorCode::kNotFound);
 }
 
+// Found by the fuzzer store_recovery.
+TEST(Report, AFreeSpaceThatIsCutOffEndsWithTheFile) {
+  ScratchDirectory scratch;
+  std::string path = scratch.file("store.vtpm");
+  make_store(path);
+  Bytes contents = load(path);
+  contents.resize(contents.size() - 100);
+  save(path, contents);
+  const StoreReport report = check(path);
+  EXPECT_FALSE(report.intact_end);
+  ASSERT_EQ(report.entries.back().state, EntryState::kFree);
+  EXPECT_EQ(report.entries.back().offset + report.entries.back().length, contents.size());
+  EXPECT_EQ(report.entries.back().length, report.free_octets);
+}
+
 }  // namespace
 }  // namespace vtpm::store

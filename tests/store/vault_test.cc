@@ -19,7 +19,7 @@ class VaultTest : public testing::Test {
   std::string path = scratch.file("store.vtpm");
 };
 
-TEST_F(VaultTest, KeepsWhatWasPut) {
+TEST_F(VaultTest, R0_10_KeepsWhatWasPut) {
   {
     auto vault = make_store(path);
     put(*vault, "obj/sealed", "secret");
@@ -61,7 +61,7 @@ TEST_F(VaultTest, SecretsAreNotInTheFile) {
   EXPECT_NE(text.find("obj/sealed"), std::string_view::npos) << "the directory is readable";
 }
 
-TEST_F(VaultTest, ListsByPrefixAndName) {
+TEST_F(VaultTest, R0_8_ListsByPrefixAndName) {
   auto vault = make_store(path);
   for (const char* name : {"obj/b", "obj/a", "nic0/eeprom", "obj/c"}) put(*vault, name, name, Protection::kClear);
   erase(*vault, "obj/c");

@@ -1,0 +1,54 @@
+// Arbitrary octets as the entry of a key slot. What must hold: a slot that is taken asks for a derivation within the
+// bounds of docs/format.md and is written as it was read; nothing but kCorrupt and kUnsupported is thrown. No secret is
+// stretched here: the bounds are all that keeps a hostile file from taking the host's memory and time.
+#include <algorithm>
+
+#include "crypto/error.h"
+#include "store/keyslot.h"
+#include "tests/fuzz/require.h"
+
+namespace vtpm::fuzz {
+namespace {
+
+using namespace store;
+
+template <typename T>
+bool within(T value, T low, T high) {
+  return value >= low && value <= high;
+}
+
+struct Bounds {
+  bool operator()(const crypto::Argon2Parameters& cost) const {
+    return within(cost.memory_kib, 8192u, 1048576u) && within(cost.passes, 1u, 64u) && within(cost.lanes, 1u, 16u);
+  }
+  bool operator()(const crypto::Pbkdf2Parameters& cost) const { return within(cost.iterations, 10'000u, 10'000'000u); }
+  bool operator()(const RawKdf& cost) const { return cost.octets == 16 || cost.octets == 24 || cost.octets == 32; }
+};
+
+void check_slot(ByteView octets) {
+  const KeySlot slot(to_bytes(octets));
+  const EntryView entry = parse_entry(octets).value();
+  require(std::visit(Bounds{}, slot.kdf().cost), "the cost is within its bounds");
+  require(slot.kdf().salt.size() == (slot.kdf().is_raw() ? 0 : kKdfSaltOctets), "the salt is as long as a salt");
+  const Bytes written = encode_kdf(slot.kdf());
+  const ByteView read = entry.find(entry.mandatory, attribute::kKdf).value();
+  require(std::equal(written.begin(), written.end(), read.begin(), read.end()), "a KDF is written as it was read");
+  require(!describe(slot.kdf()).empty() && slot.role() == role_of_slot(octets), "a slot shows what it is");
+
+  const StretchedSecret secret(SecretBytes(64));
+  require(!slot.opens_with(secret), "nobody finds the commitment of a secret by chance");
+  slot.master_key(secret, {});
+}
+
+}  // namespace
+}  // namespace vtpm::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  try {
+    vtpm::fuzz::check_slot({data, size});
+  } catch (const vtpm::Error& error) {
+    vtpm::fuzz::require(error.code() == vtpm::ErrorCode::kCorrupt || error.code() == vtpm::ErrorCode::kUnsupported,
+                        "what is no key slot is damaged, or not supported");
+  }
+  return 0;
+}
