@@ -2,7 +2,6 @@
 
 #include "crypto/private_key_info.h"
 #include "crypto/random.h"
-#include "pkcs11/crypt.h"
 #include "pkcs11/key_factory.h"
 #include "pkcs11/object_factory.h"
 #include "pkcs11/refusal.h"
@@ -79,7 +78,8 @@ SecretBytes payload_of(Session& session, const Object& key, const Mechanism& row
 }
 
 std::unique_ptr<Crypt> crypt_of(const WrapCall& call, crypto::Direction direction) {
-  return make_crypt(call.session, call.row, call.mechanism, call.key, direction);
+  return call.associated ? make_authenticated_crypt(call, direction)
+                         : make_crypt(call.session, call.row, call.mechanism, call.key, direction);
 }
 
 SecretBytes opened(const WrapCall& call, ByteView wrapped) {

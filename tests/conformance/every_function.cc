@@ -138,8 +138,8 @@ const std::vector<Function>& every_function() {
       WITH_SESSION_3(C_VerifySignature, kNoOperation, s, nullptr, 0),
       WITH_SESSION_3(C_VerifySignatureUpdate, kNoOperation, s, nullptr, 0),
       WITH_SESSION_3(C_VerifySignatureFinal, kNoOperation, s),
-      UNSUPPORTED_3(C_WrapKeyAuthenticated, s, nullptr, 0, 0, nullptr, 0, nullptr, nullptr),
-      UNSUPPORTED_3(C_UnwrapKeyAuthenticated, s, nullptr, 0, nullptr, 0, nullptr, 0, nullptr, 0, nullptr),
+      WITH_SESSION_3(C_WrapKeyAuthenticated, kArguments, s, nullptr, 0, 0, nullptr, 0, nullptr, nullptr),
+      WITH_SESSION_3(C_UnwrapKeyAuthenticated, kArguments, s, nullptr, 0, nullptr, 0, nullptr, 0, nullptr, 0, nullptr),
 
       // These two close: they come last, so that a walk through the table keeps its session till here.
       WITH_SESSION(C_FindObjectsInit, kFine, s, nullptr, 0),
