@@ -28,8 +28,9 @@ const Mechanism& require_authenticated_mechanism(const CK_MECHANISM* mechanism, 
 /// The key for C_WrapKey. Throws Refusal: CKR_WRAPPING_KEY_HANDLE_INVALID, CKR_WRAPPING_KEY_TYPE_INCONSISTENT,
 /// CKR_KEY_FUNCTION_NOT_PERMITTED, CKR_MECHANISM_INVALID.
 ObjectPtr require_wrapping_key(Session& session, CK_OBJECT_HANDLE handle, const Mechanism& mechanism);
-/// The same for C_UnwrapKey, with CKR_UNWRAPPING_KEY_….
-ObjectPtr require_unwrapping_key(Session& session, CK_OBJECT_HANDLE handle, const Mechanism& mechanism);
+/// The same for C_UnwrapKey, with CKR_UNWRAPPING_KEY_…, and for C_DecapsulateKey, which answers with the same codes.
+ObjectPtr require_unwrapping_key(Session& session, CK_OBJECT_HANDLE handle, const Mechanism& mechanism,
+                                 CK_ATTRIBUTE_TYPE use = CKA_UNWRAP);
 
 /// A key that is going to be wrapped: how long that will be is known before it is done.
 class Wrapping {
@@ -51,6 +52,10 @@ class Wrapping {
 /// with the octets), CKR_WRAPPED_KEY_LEN_RANGE, CKR_UNWRAPPING_KEY_SIZE_RANGE; with associated data
 /// CKR_AEAD_DECRYPT_FAILED for a wrong tag.
 Draft unwrap_key(const WrapCall& call, ByteView wrapped, Template wanted);
+
+/// The half of it for secret keys, after the key that unwraps has had its say. CKA_KEY_TYPE defaults to
+/// CKK_GENERIC_SECRET.
+Draft unwrap_secret(const WrapCall& call, ByteView wrapped, const Template& wanted);
 
 // --- with associated data (pkcs11/wrap_authenticated.cc) ---
 /// The key's octets as one message, whose tag is not part of the cipher text. Throws Refusal
