@@ -161,9 +161,10 @@ TEST_F(Encapsulate, EcdhParameters) {
   const Encapsulated made = encapsulate(ecdh(), pair.public_key, shown_secret(16));
   EXPECT_EQ(session.get(made.key, CKA_VALUE).size(), 16u);
   Bytes point = made.cipher;
+  const Bytes data = bytes("data");
   const Mechanism with_point = Mechanism::with_parameter(
       CKM_ECDH1_DERIVE, octets_of(CK_ECDH1_DERIVE_PARAMS{CKD_NULL, 0, nullptr, point.size(), point.data()}));
-  for (const Mechanism& bad : {with_point, ecdh(0x7777), ecdh(CKD_NULL, bytes("data")), Mechanism(CKM_ECDH1_DERIVE)}) {
+  for (const Mechanism& bad : {with_point, ecdh(0x7777), ecdh(CKD_NULL, data), Mechanism(CKM_ECDH1_DERIVE)}) {
     EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, try_encapsulate(bad, pair.public_key, shown_secret(16)));
     EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, try_decapsulate(bad, pair.private_key, made.cipher, shown_secret(16)));
   }
