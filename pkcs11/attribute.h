@@ -120,7 +120,7 @@ class Template {
   Template(const Template&) = delete;
   Template& operator=(const Template&) = delete;
 
-  /// Adds what another key demands of this object (CKA_UNWRAP_TEMPLATE, CKA_DERIVE_TEMPLATE). Throws
+  /// Adds what another key demands of this object (CKA_UNWRAP_TEMPLATE, CKA_DERIVE_TEMPLATE …). Throws
   /// CKR_TEMPLATE_INCONSISTENT where the caller says otherwise.
   void impose(const Attributes& demands);
   void drop(CK_ATTRIBUTE_TYPE type);

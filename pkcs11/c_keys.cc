@@ -1,4 +1,4 @@
-// Key management functions (PKCS#11 2.40, 5.13).
+// Key management functions (PKCS#11 2.40, 5.13; 3.2, 5.18).
 #include "pkcs11/derive.h"
 #include "pkcs11/entry.h"
 #include "pkcs11/function_list.h"
@@ -17,6 +17,27 @@ Draft generate(Session& session, const Mechanism& row, const CK_MECHANISM& mecha
   require_no_parameter(mechanism);
   if (row.family == Family::kDomain) return generate_domain(row, wanted, so);
   return generate_secret_key(row, wanted, so);
+}
+
+using Associated = std::optional<ByteView>;
+
+CK_RV wrap_out(Session& session, const Mechanism& row, const CK_MECHANISM& mechanism, CK_OBJECT_HANDLE wrapping_key,
+               CK_OBJECT_HANDLE key, Associated associated, Output out) {
+  const ObjectPtr wraps = require_wrapping_key(session, wrapping_key, row);
+  const ObjectPtr leaves = require_key(session, key);
+  Wrapping wrapping({session, row, mechanism, *wraps, associated}, *leaves);
+  if (auto early = out.early(wrapping.octets())) return *early;
+  out.put(wrapping.wrap());
+  return CKR_OK;
+}
+
+CK_OBJECT_HANDLE unwrap_in(Session& session, const Mechanism& row, const CK_MECHANISM& mechanism,
+                           CK_OBJECT_HANDLE unwrapping_key, Associated associated, ByteView wrapped, Template wanted) {
+  const ObjectPtr unwraps = require_unwrapping_key(session, unwrapping_key, row);
+  session.require_login(use_key(session, *unwraps));
+  std::vector<Draft> drafts;
+  drafts.push_back(unwrap_key({session, row, mechanism, *unwraps, associated}, wrapped, std::move(wanted)));
+  return session.token->add(std::move(drafts), session.handle).front();
 }
 
 }  // namespace
@@ -64,13 +85,17 @@ CK_RV C_WrapKey(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJECT_HAN
                 CK_BYTE* wrapped, CK_ULONG* length) {
   return call_session("C_WrapKey", handle, [&](Module&, Session& session) {
     const Mechanism& row = require_mechanism(mechanism, CKF_WRAP);
-    Output out(wrapped, length);
-    const ObjectPtr wraps = require_wrapping_key(session, wrapping_key, row);
-    const ObjectPtr leaves = require_key(session, key);
-    Wrapping wrapping({session, row, *mechanism, *wraps}, *leaves);
-    if (auto early = out.early(wrapping.octets())) return *early;
-    out.put(wrapping.wrap());
-    return CK_RV{CKR_OK};
+    return wrap_out(session, row, *mechanism, wrapping_key, key, {}, Output(wrapped, length));
+  });
+}
+
+CK_RV C_WrapKeyAuthenticated(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE wrapping_key,
+                             CK_OBJECT_HANDLE key, CK_BYTE* associated, CK_ULONG associated_length, CK_BYTE* wrapped,
+                             CK_ULONG* length) {
+  return call_session("C_WrapKeyAuthenticated", handle, [&](Module&, Session& session) {
+    const Mechanism& row = require_authenticated_mechanism(mechanism, CKF_WRAP);
+    const ByteView beside = input(associated, associated_length);
+    return wrap_out(session, row, *mechanism, wrapping_key, key, beside, Output(wrapped, length));
   });
 }
 
@@ -81,11 +106,20 @@ CK_RV C_UnwrapKey(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJECT_H
     CK_OBJECT_HANDLE& out = require(key);
     require(wrapped);
     const ByteView octets = input(wrapped, length);
-    const ObjectPtr unwraps = require_unwrapping_key(session, unwrapping_key, row);
-    session.require_login(use_key(session, *unwraps));
-    std::vector<Draft> drafts;
-    drafts.push_back(unwrap_key({session, row, *mechanism, *unwraps}, octets, Template(rows, count)));
-    out = session.token->add(std::move(drafts), session.handle).front();
+    out = unwrap_in(session, row, *mechanism, unwrapping_key, {}, octets, Template(rows, count));
+    return CKR_OK;
+  });
+}
+
+CK_RV C_UnwrapKeyAuthenticated(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE unwrapping_key,
+                               CK_BYTE* wrapped, CK_ULONG length, CK_ATTRIBUTE* rows, CK_ULONG count,
+                               CK_BYTE* associated, CK_ULONG associated_length, CK_OBJECT_HANDLE* key) {
+  return call_session("C_UnwrapKeyAuthenticated", handle, [&](Module&, Session& session) {
+    const Mechanism& row = require_authenticated_mechanism(mechanism, CKF_UNWRAP);
+    CK_OBJECT_HANDLE& out = require(key);
+    require(wrapped);
+    const ByteView octets = input(wrapped, length), beside = input(associated, associated_length);
+    out = unwrap_in(session, row, *mechanism, unwrapping_key, beside, octets, Template(rows, count));
     return CKR_OK;
   });
 }

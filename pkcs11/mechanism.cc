@@ -22,6 +22,7 @@ constexpr CK_FLAGS kCrypt = CKF_ENCRYPT | CKF_DECRYPT;
 constexpr CK_FLAGS kSeal = kCrypt | CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT | CKF_MULTI_MESSAGE;
 constexpr CK_FLAGS kRecovers = CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER;
 constexpr CK_FLAGS kWraps = CKF_WRAP | CKF_UNWRAP;
+constexpr CK_FLAGS kEncapsulates = CKF_ENCAPSULATE | CKF_DECAPSULATE;
 constexpr CK_FLAGS kCurves = CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS;
 constexpr CK_ULONG kMostSecret = 4096;  // octets of a generic secret
 
@@ -103,7 +104,7 @@ constexpr Mechanism kTable[] = {
     dh(M(CKM_DH_PKCS_KEY_PAIR_GEN), F::kFieldKeyPair, 1024, CKF_GENERATE_KEY_PAIR),
     dh(M(CKM_DH_PKCS_PARAMETER_GEN), F::kDomain, 2048, CKF_GENERATE),
 
-    rsa(M(CKM_RSA_PKCS), F::kRsaPkcs, {}, kRecovers | kSignVerify | kCrypt | kWraps),
+    rsa(M(CKM_RSA_PKCS), F::kRsaPkcs, {}, kRecovers | kSignVerify | kCrypt | kWraps | kEncapsulates),
     rsa_pkcs(M(CKM_SHA1_RSA_PKCS), Hash::kSha1),
     rsa_pkcs(M(CKM_SHA224_RSA_PKCS), Hash::kSha224),
     rsa_pkcs(M(CKM_SHA256_RSA_PKCS), Hash::kSha256),
@@ -114,7 +115,7 @@ constexpr Mechanism kTable[] = {
     rsa_pkcs(M(CKM_SHA3_384_RSA_PKCS), Hash::kSha3_384),
     rsa_pkcs(M(CKM_SHA3_512_RSA_PKCS), Hash::kSha3_512),
     rsa(M(CKM_RSA_X_509), F::kRsaX509, {}, kRecovers | kSignVerify | kCrypt),
-    rsa(M(CKM_RSA_PKCS_OAEP), F::kRsaOaep, {}, kCrypt | kWraps, P::kOfTheFamily),
+    rsa(M(CKM_RSA_PKCS_OAEP), F::kRsaOaep, {}, kCrypt | kWraps | kEncapsulates, P::kOfTheFamily),
     rsa_pss(M(CKM_RSA_PKCS_PSS), {}),
     rsa_pss(M(CKM_SHA1_RSA_PKCS_PSS), Hash::kSha1),
     rsa_pss(M(CKM_SHA224_RSA_PKCS_PSS), Hash::kSha224),
@@ -211,7 +212,7 @@ constexpr Mechanism kTable[] = {
     agreement(M(CKM_ECDH_AES_KEY_WRAP), F::kComposedWrap, kWraps),
 
     dh(M(CKM_DH_PKCS_DERIVE), F::kDh, 1024, CKF_DERIVE),
-    agreement(M(CKM_ECDH1_DERIVE), F::kEcdh, CKF_DERIVE),
+    agreement(M(CKM_ECDH1_DERIVE), F::kEcdh, CKF_DERIVE | kEncapsulates),
     agreement(M(CKM_ECDH1_COFACTOR_DERIVE), F::kEcdh, CKF_DERIVE),
     derive(M(CKM_HKDF_DERIVE), F::kHkdf),
     derive(M(CKM_HKDF_DATA), F::kHkdfData),

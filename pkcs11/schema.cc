@@ -96,10 +96,15 @@ constexpr Rule kKeyOfPair[] = {
     {CKA_PUBLIC_KEY_INFO, kNotGenerate, D::kNone},
 };
 constexpr Rule kPublicKey[] = {
-    {CKA_ENCRYPT, kModify, D::kNone},         {CKA_VERIFY, kModify, D::kNone},
-    {CKA_VERIFY_RECOVER, kModify, D::kFalse}, {CKA_WRAP, kModify, D::kFalse},
-    {CKA_DERIVE, kModify, D::kNone},          {CKA_TRUSTED, kModify | kSoOnly, D::kFalse},
+    {CKA_ENCRYPT, kModify, D::kNone},
+    {CKA_VERIFY, kModify, D::kNone},
+    {CKA_VERIFY_RECOVER, kModify, D::kFalse},
+    {CKA_WRAP, kModify, D::kFalse},
+    {CKA_DERIVE, kModify, D::kNone},
+    {CKA_TRUSTED, kModify | kSoOnly, D::kFalse},
     {CKA_WRAP_TEMPLATE, kOptional, D::kNone},
+    {CKA_ENCAPSULATE, kModify, D::kFalse},
+    {CKA_ENCAPSULATE_TEMPLATE, kOptional, D::kNone},
 };
 constexpr Rule kPrivateKey[] = {
     {CKA_SENSITIVE, kModify | kOnlyUp, D::kTrue},
@@ -109,6 +114,7 @@ constexpr Rule kPrivateKey[] = {
     {CKA_DERIVE, kModify, D::kNone},
     {CKA_SIGN_RECOVER, kModify, D::kFalse},
     {CKA_UNWRAP, kModify, D::kFalse},
+    {CKA_DECAPSULATE, kModify, D::kFalse},
     {CKA_ALWAYS_SENSITIVE, kNotCreate | kNotGenerate, D::kNone},
     {CKA_NEVER_EXTRACTABLE, kNotCreate | kNotGenerate, D::kNone},
     {CKA_WRAP_WITH_TRUSTED, kModify | kOnlyUp, D::kFalse},
@@ -116,6 +122,7 @@ constexpr Rule kPrivateKey[] = {
     {CKA_ALWAYS_AUTHENTICATE, 0, D::kFalse},
     {CKA_UNWRAP_TEMPLATE, kOptional, D::kNone},
     {CKA_DERIVE_TEMPLATE, kOptional, D::kNone},
+    {CKA_DECAPSULATE_TEMPLATE, kOptional, D::kNone},
     {CKA_VTPM_RESIDENT, kOptional, D::kNone},
     {CKA_VTPM_AUTH, kNotCreate | kNotGenerate | kSecret | kModify, D::kNone},  // of a persistent key
     {CKA_VTPM_PUBLIC, kNotCreate | kNotGenerate, D::kNone},

@@ -2,7 +2,6 @@
 
 #include "crypto/private_key_info.h"
 #include "crypto/random.h"
-#include "pkcs11/crypt.h"
 #include "pkcs11/key_factory.h"
 #include "pkcs11/object_factory.h"
 #include "pkcs11/refusal.h"
@@ -79,7 +78,8 @@ SecretBytes payload_of(Session& session, const Object& key, const Mechanism& row
 }
 
 std::unique_ptr<Crypt> crypt_of(const WrapCall& call, crypto::Direction direction) {
-  return make_crypt(call.session, call.row, call.mechanism, call.key, direction);
+  return call.associated ? make_authenticated_crypt(call, direction)
+                         : make_crypt(call.session, call.row, call.mechanism, call.key, direction);
 }
 
 SecretBytes opened(const WrapCall& call, ByteView wrapped) {
@@ -92,8 +92,66 @@ SecretBytes opened(const WrapCall& call, ByteView wrapped) {
 
 [[noreturn]] void refuse_wrapped() { refuse(CKR_WRAPPED_KEY_INVALID, "the wrapped octets are not such a key"); }
 
-Draft unwrap_secret(const WrapCall& call, ByteView wrapped, Template& wanted, bool so) {
-  SecretKeyPlan plan(wanted, Making::kMake, so, *wanted.number(CKA_KEY_TYPE));
+Draft unwrap_private(const WrapCall& call, ByteView wrapped, const Template& wanted) {
+  const bool so = call.session.token->who() == Who::kSo;
+  refuse_if(!takes_private_keys(call.row), CKR_TEMPLATE_INCONSISTENT, "the mechanism unwraps secret keys only");
+  const CK_KEY_TYPE type = *wanted.number(CKA_KEY_TYPE);
+  Draft draft = make_draft(Schema::of(CKO_PRIVATE_KEY, type), Making::kMake, wanted, so);
+  if (!wanted.has(CKA_EXTRACTABLE)) draft.shown.set_flag(CKA_EXTRACTABLE, true);
+  call.session.require_write(draft.is_token(), draft.is_private());
+  const SecretBytes payload = translated(kOfUnwrapping, [&] { return opened(call, wrapped); });
+  std::unique_ptr<crypto::SoftwareKey> key;
+  try {
+    key = crypto::from_private_key_info(payload);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kInvalidArgument) throw;
+    refuse(CKR_WRAPPED_KEY_INVALID, error.sentence());
+  }
+  refuse_if(!is_of_type(*key, type), CKR_WRAPPED_KEY_INVALID,
+            "the wrapped key is of another type than the template says");
+  place_private_key(draft, *key, key_making(call.session));
+  return draft;
+}
+
+}  // namespace
+
+ObjectPtr require_wrapping_key(Session& session, CK_OBJECT_HANDLE handle, const Mechanism& mechanism) {
+  ObjectPtr key = require_a_key(session, handle, CKR_WRAPPING_KEY_HANDLE_INVALID);
+  require_fit(*key, CKO_PUBLIC_KEY, mechanism, CKR_WRAPPING_KEY_TYPE_INCONSISTENT);
+  require_use(*key, CKA_WRAP, mechanism);
+  return key;
+}
+
+ObjectPtr require_unwrapping_key(Session& session, CK_OBJECT_HANDLE handle, const Mechanism& mechanism,
+                                 CK_ATTRIBUTE_TYPE use) {
+  ObjectPtr key = require_a_key(session, handle, CKR_UNWRAPPING_KEY_HANDLE_INVALID);
+  require_fit(*key, CKO_PRIVATE_KEY, mechanism, CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT);
+  require_use(*key, use, mechanism);
+  return key;
+}
+
+Wrapping::Wrapping(const WrapCall& call, const Object& key) : call_(call) {
+  require_wrappable(call, key);
+  payload_ = payload_of(call.session, key, call.row);
+  octets_ = translated(kOfWrapping, [&] {
+    return call.row.family == Family::kComposedWrap
+               ? composed_octets(call, payload_.size())
+               : crypt_of(call, crypto::Direction::kEncrypt)->message_octets(payload_.size());
+  });
+}
+
+Bytes Wrapping::wrap() {
+  return translated(kOfWrapping, [&] {
+    if (call_.row.family == Family::kComposedWrap) return wrap_composed(call_, payload_);
+    Bytes wrapped(octets_);
+    wrapped.resize(crypt_of(call_, crypto::Direction::kEncrypt)->message(payload_, wrapped));
+    return wrapped;
+  });
+}
+
+Draft unwrap_secret(const WrapCall& call, ByteView wrapped, const Template& wanted) {
+  const bool so = call.session.token->who() == Who::kSo;
+  SecretKeyPlan plan(wanted, Making::kMake, so, wanted.number(CKA_KEY_TYPE).value_or(CKK_GENERIC_SECRET));
   if (!wanted.has(CKA_EXTRACTABLE)) plan.shown().set_flag(CKA_EXTRACTABLE, true);
   call.session.require_write(plan.is_token(), plan.is_private());
   const std::optional<size_t> octets = plan.octets();
@@ -123,61 +181,6 @@ Draft unwrap_secret(const WrapCall& call, ByteView wrapped, Template& wanted, bo
   }
 }
 
-Draft unwrap_private(const WrapCall& call, ByteView wrapped, Template& wanted, bool so) {
-  refuse_if(!takes_private_keys(call.row), CKR_TEMPLATE_INCONSISTENT, "the mechanism unwraps secret keys only");
-  const CK_KEY_TYPE type = *wanted.number(CKA_KEY_TYPE);
-  Draft draft = make_draft(Schema::of(CKO_PRIVATE_KEY, type), Making::kMake, wanted, so);
-  if (!wanted.has(CKA_EXTRACTABLE)) draft.shown.set_flag(CKA_EXTRACTABLE, true);
-  call.session.require_write(draft.is_token(), draft.is_private());
-  const SecretBytes payload = translated(kOfUnwrapping, [&] { return opened(call, wrapped); });
-  std::unique_ptr<crypto::SoftwareKey> key;
-  try {
-    key = crypto::from_private_key_info(payload);
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::kInvalidArgument) throw;
-    refuse(CKR_WRAPPED_KEY_INVALID, error.sentence());
-  }
-  refuse_if(!is_of_type(*key, type), CKR_WRAPPED_KEY_INVALID,
-            "the wrapped key is of another type than the template says");
-  place_private_key(draft, *key, key_making(call.session));
-  return draft;
-}
-
-}  // namespace
-
-ObjectPtr require_wrapping_key(Session& session, CK_OBJECT_HANDLE handle, const Mechanism& mechanism) {
-  ObjectPtr key = require_a_key(session, handle, CKR_WRAPPING_KEY_HANDLE_INVALID);
-  require_fit(*key, CKO_PUBLIC_KEY, mechanism, CKR_WRAPPING_KEY_TYPE_INCONSISTENT);
-  require_use(*key, CKA_WRAP, mechanism);
-  return key;
-}
-
-ObjectPtr require_unwrapping_key(Session& session, CK_OBJECT_HANDLE handle, const Mechanism& mechanism) {
-  ObjectPtr key = require_a_key(session, handle, CKR_UNWRAPPING_KEY_HANDLE_INVALID);
-  require_fit(*key, CKO_PRIVATE_KEY, mechanism, CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT);
-  require_use(*key, CKA_UNWRAP, mechanism);
-  return key;
-}
-
-Wrapping::Wrapping(const WrapCall& call, const Object& key) : call_(call) {
-  require_wrappable(call, key);
-  payload_ = payload_of(call.session, key, call.row);
-  octets_ = translated(kOfWrapping, [&] {
-    return call.row.family == Family::kComposedWrap
-               ? composed_octets(call, payload_.size())
-               : crypt_of(call, crypto::Direction::kEncrypt)->message_octets(payload_.size());
-  });
-}
-
-Bytes Wrapping::wrap() {
-  return translated(kOfWrapping, [&] {
-    if (call_.row.family == Family::kComposedWrap) return wrap_composed(call_, payload_);
-    Bytes wrapped(octets_);
-    wrapped.resize(crypt_of(call_, crypto::Direction::kEncrypt)->message(payload_, wrapped));
-    return wrapped;
-  });
-}
-
 Draft unwrap_key(const WrapCall& call, ByteView wrapped, Template wanted) {
   wanted.impose(decode_template(call.key.shown.get(CKA_UNWRAP_TEMPLATE)));
   const std::optional<CK_ULONG> object_class = wanted.number(CKA_CLASS);
@@ -185,9 +188,7 @@ Draft unwrap_key(const WrapCall& call, ByteView wrapped, Template wanted) {
   refuse_if(!wanted.has(CKA_KEY_TYPE), CKR_TEMPLATE_INCOMPLETE, "CKA_KEY_TYPE is missing");
   refuse_if(*object_class != CKO_SECRET_KEY && *object_class != CKO_PRIVATE_KEY, CKR_TEMPLATE_INCONSISTENT,
             "what comes of this is a secret or a private key");
-  const bool so = call.session.token->who() == Who::kSo;
-  return *object_class == CKO_SECRET_KEY ? unwrap_secret(call, wrapped, wanted, so)
-                                         : unwrap_private(call, wrapped, wanted, so);
+  return *object_class == CKO_SECRET_KEY ? unwrap_secret(call, wrapped, wanted) : unwrap_private(call, wrapped, wanted);
 }
 
 }  // namespace vtpm::pkcs11

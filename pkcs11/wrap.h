@@ -1,9 +1,11 @@
-// C_WrapKey and C_UnwrapKey (PKCS#11 2.40, 5.13): keys that leave and come in under the protection of others.
+// C_WrapKey and C_UnwrapKey (PKCS#11 2.40, 5.13), C_WrapKeyAuthenticated and C_UnwrapKeyAuthenticated (3.2, 5.18): keys
+// that leave and come in under the protection of others.
 //
 // Wrapping is encryption of a key's octets: the value of a secret key, PKCS #8 of a private one. Which keys may leave,
 // and under which, is decided here once for all mechanisms.
 #pragma once
 
+#include "pkcs11/crypt.h"
 #include "pkcs11/lookup.h"
 #include "pkcs11/schema.h"
 
@@ -14,13 +16,21 @@ struct WrapCall {
   const Mechanism& row;
   const CK_MECHANISM& mechanism;
   const Object& key;  // that wraps or unwraps
+  /// C_…KeyAuthenticated: what the tag protects beside the key. The mechanism's parameter is then that of one message,
+  /// in the caller's memory: the tag lies there, and so does a nonce that is made.
+  std::optional<ByteView> associated = {};
 };
+
+/// The row for C_WrapKeyAuthenticated (CKF_WRAP) and C_UnwrapKeyAuthenticated (CKF_UNWRAP), an AEAD. Throws Refusal:
+/// CKR_ARGUMENTS_BAD, CKR_MECHANISM_INVALID.
+const Mechanism& require_authenticated_mechanism(const CK_MECHANISM* mechanism, CK_FLAGS use);
 
 /// The key for C_WrapKey. Throws Refusal: CKR_WRAPPING_KEY_HANDLE_INVALID, CKR_WRAPPING_KEY_TYPE_INCONSISTENT,
 /// CKR_KEY_FUNCTION_NOT_PERMITTED, CKR_MECHANISM_INVALID.
 ObjectPtr require_wrapping_key(Session& session, CK_OBJECT_HANDLE handle, const Mechanism& mechanism);
-/// The same for C_UnwrapKey, with CKR_UNWRAPPING_KEY_….
-ObjectPtr require_unwrapping_key(Session& session, CK_OBJECT_HANDLE handle, const Mechanism& mechanism);
+/// The same for C_UnwrapKey, with CKR_UNWRAPPING_KEY_…, and for C_DecapsulateKey, which answers with the same codes.
+ObjectPtr require_unwrapping_key(Session& session, CK_OBJECT_HANDLE handle, const Mechanism& mechanism,
+                                 CK_ATTRIBUTE_TYPE use = CKA_UNWRAP);
 
 /// A key that is going to be wrapped: how long that will be is known before it is done.
 class Wrapping {
@@ -39,8 +49,18 @@ class Wrapping {
 };
 
 /// The key in `wrapped`. Throws Refusal: the template's errors, CKR_WRAPPED_KEY_INVALID (one code, whatever was wrong
-/// with the octets), CKR_WRAPPED_KEY_LEN_RANGE, CKR_UNWRAPPING_KEY_SIZE_RANGE.
+/// with the octets), CKR_WRAPPED_KEY_LEN_RANGE, CKR_UNWRAPPING_KEY_SIZE_RANGE; with associated data
+/// CKR_AEAD_DECRYPT_FAILED for a wrong tag.
 Draft unwrap_key(const WrapCall& call, ByteView wrapped, Template wanted);
+
+/// The half of it for secret keys, after the key that unwraps has had its say. CKA_KEY_TYPE defaults to
+/// CKK_GENERIC_SECRET.
+Draft unwrap_secret(const WrapCall& call, ByteView wrapped, const Template& wanted);
+
+// --- with associated data (pkcs11/wrap_authenticated.cc) ---
+/// The key's octets as one message, whose tag is not part of the cipher text. Throws Refusal
+/// CKR_MECHANISM_PARAM_INVALID.
+std::unique_ptr<Crypt> make_authenticated_crypt(const WrapCall& call, crypto::Direction direction);
 
 // --- mechanisms that are two in one (pkcs11/wrap_composed.cc) ---
 /// CKM_RSA_AES_KEY_WRAP, CKM_ECDH_AES_KEY_WRAP: a fresh AES key wraps with KWP, and travels along.

@@ -27,7 +27,9 @@ constexpr Use kUses[] = {{CKF_GENERATE, "generate"},
                          {CKF_DIGEST, "digest"},
                          {CKF_WRAP, "wrap"},
                          {CKF_UNWRAP, "unwrap"},
-                         {CKF_DERIVE, "derive"}};
+                         {CKF_DERIVE, "derive"},
+                         {CKF_ENCAPSULATE, "encapsulate"},
+                         {CKF_DECAPSULATE, "decapsulate"}};
 
 struct KeyName {
   CK_KEY_TYPE type;

@@ -5,7 +5,6 @@ namespace {
 
 const ReturnValues kArguments = {CKR_ARGUMENTS_BAD};
 const ReturnValues kNoOperation = {CKR_OPERATION_NOT_INITIALIZED, CKR_ARGUMENTS_BAD};
-const ReturnValues kUnsupported = {CKR_FUNCTION_NOT_SUPPORTED};
 const ReturnValues kNotParallel = {CKR_FUNCTION_NOT_PARALLEL};
 const ReturnValues kNotLoggedIn = {CKR_USER_NOT_LOGGED_IN, CKR_ARGUMENTS_BAD};
 const ReturnValues kBadObject = {CKR_OBJECT_HANDLE_INVALID, CKR_ARGUMENTS_BAD};
@@ -13,26 +12,17 @@ const ReturnValues kNoEvent = {CKR_NO_EVENT, CKR_ARGUMENTS_BAD};
 const ReturnValues kNotAsynchronous = {CKR_SESSION_ASYNC_NOT_SUPPORTED};
 const ReturnValues kFine = {CKR_OK, CKR_ARGUMENTS_BAD};
 
-#define WITHOUT_SESSION(name, expected, ...)                                                                   \
-  {                                                                                                            \
-#name, [](CK_SESSION_HANDLE) { return static_cast<CK_RV>(p11->name(__VA_ARGS__)); }, false, true, expected \
+#define WITHOUT_SESSION(name, expected, ...)                                                             \
+  {                                                                                                      \
+#name, [](CK_SESSION_HANDLE) { return static_cast<CK_RV>(p11->name(__VA_ARGS__)); }, false, expected \
   }
-#define WITH_SESSION(name, expected, ...)                                                                       \
-  {                                                                                                             \
-#name, [](CK_SESSION_HANDLE s) { return static_cast<CK_RV>(p11->name(__VA_ARGS__)); }, true, true, expected \
+#define WITH_SESSION(name, expected, ...)                                                                 \
+  {                                                                                                       \
+#name, [](CK_SESSION_HANDLE s) { return static_cast<CK_RV>(p11->name(__VA_ARGS__)); }, true, expected \
   }
-#define WITH_SESSION_3(name, expected, ...)                                                                        \
-  {                                                                                                                \
-#name, [](CK_SESSION_HANDLE s) { return static_cast<CK_RV>(p11_3().name(__VA_ARGS__)); }, true, true, expected \
-  }
-#define UNSUPPORTED_3(name, ...)                                                                           \
-  {                                                                                                        \
-#name, [](CK_SESSION_HANDLE s) { return static_cast<CK_RV>(p11_3().name(__VA_ARGS__)); }, true, false, \
-                                                                                           kUnsupported    \
-  }
-#define UNSUPPORTED(name, ...)                                                                                       \
-  {                                                                                                                  \
-#name, [](CK_SESSION_HANDLE s) { return static_cast<CK_RV>(p11->name(__VA_ARGS__)); }, true, false, kUnsupported \
+#define WITH_SESSION_3(name, expected, ...)                                                                  \
+  {                                                                                                          \
+#name, [](CK_SESSION_HANDLE s) { return static_cast<CK_RV>(p11_3().name(__VA_ARGS__)); }, true, expected \
   }
 
 }  // namespace
@@ -130,14 +120,14 @@ const std::vector<Function>& every_function() {
       WITH_SESSION_3(C_VerifyMessageBegin, kNoOperation, s, nullptr, 0),
       WITH_SESSION_3(C_VerifyMessageNext, kNoOperation, s, nullptr, 0, nullptr, 0, nullptr, 0),
       WITH_SESSION_3(C_MessageVerifyFinal, kNoOperation, s),
-      UNSUPPORTED_3(C_EncapsulateKey, s, nullptr, 0, nullptr, 0, nullptr, nullptr, nullptr),
-      UNSUPPORTED_3(C_DecapsulateKey, s, nullptr, 0, nullptr, 0, nullptr, 0, nullptr),
+      WITH_SESSION_3(C_EncapsulateKey, kArguments, s, nullptr, 0, nullptr, 0, nullptr, nullptr, nullptr),
+      WITH_SESSION_3(C_DecapsulateKey, kArguments, s, nullptr, 0, nullptr, 0, nullptr, 0, nullptr),
       WITH_SESSION_3(C_VerifySignatureInit, kArguments, s, nullptr, 0, nullptr, 0),
       WITH_SESSION_3(C_VerifySignature, kNoOperation, s, nullptr, 0),
       WITH_SESSION_3(C_VerifySignatureUpdate, kNoOperation, s, nullptr, 0),
       WITH_SESSION_3(C_VerifySignatureFinal, kNoOperation, s),
-      UNSUPPORTED_3(C_WrapKeyAuthenticated, s, nullptr, 0, 0, nullptr, 0, nullptr, nullptr),
-      UNSUPPORTED_3(C_UnwrapKeyAuthenticated, s, nullptr, 0, nullptr, 0, nullptr, 0, nullptr, 0, nullptr),
+      WITH_SESSION_3(C_WrapKeyAuthenticated, kArguments, s, nullptr, 0, 0, nullptr, 0, nullptr, nullptr),
+      WITH_SESSION_3(C_UnwrapKeyAuthenticated, kArguments, s, nullptr, 0, nullptr, 0, nullptr, 0, nullptr, 0, nullptr),
 
       // These two close: they come last, so that a walk through the table keeps its session till here.
       WITH_SESSION(C_FindObjectsInit, kFine, s, nullptr, 0),

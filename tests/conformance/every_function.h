@@ -13,11 +13,8 @@ struct Function {
   const char* name;
   std::function<CK_RV(CK_SESSION_HANDLE)> call;
   bool uses_session;  // takes a session handle (section 5.1.2)
-  bool supported;     // false: answers CKR_FUNCTION_NOT_SUPPORTED
   /// What a public session with no active operation answers.
   ReturnValues with_nothing;
-  /// A stub answers CKR_FUNCTION_NOT_SUPPORTED whatever it is given.
-  bool may_be_missing() const { return with_nothing.front() == CKR_FUNCTION_NOT_SUPPORTED; }
 };
 
 const std::vector<Function>& every_function();

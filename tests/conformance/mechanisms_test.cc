@@ -31,16 +31,18 @@ struct Row {
   const char* shown_by;  // the test with the standard's vectors, or with the word of another implementation
 };
 constexpr CK_FLAGS kSignVerify = CKF_SIGN | CKF_VERIFY, kCrypt = CKF_ENCRYPT | CKF_DECRYPT,
-                   kWraps = CKF_WRAP | CKF_UNWRAP, kRecovers = CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER;
+                   kWraps = CKF_WRAP | CKF_UNWRAP, kRecovers = CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER,
+                   kEncapsulates = CKF_ENCAPSULATE | CKF_DECAPSULATE;
 
 /// A new mechanism of the module is a new row here, with its tests beside those of its kind.
 const std::vector<Row>& rows();
 const Row kNamedRows[] = {
     {CKM_RSA_PKCS_KEY_PAIR_GEN, kRsa, CKF_GENERATE_KEY_PAIR, "Generation.RsaOfEverySize"},
     {CKM_EC_KEY_PAIR_GEN, kEc, CKF_GENERATE_KEY_PAIR, "Generation.EcOnEveryCurve"},
-    {CKM_RSA_PKCS, kRsa, kRecovers | kSignVerify | kCrypt | kWraps, "Signing.RsaPkcsOfADigestInfoOrAnything"},
+    {CKM_RSA_PKCS, kRsa, kRecovers | kSignVerify | kCrypt | kWraps | kEncapsulates,
+     "Signing.RsaPkcsOfADigestInfoOrAnything"},
     {CKM_RSA_X_509, kRsa, kRecovers | kSignVerify | kCrypt, "Signing.RsaX509"},
-    {CKM_RSA_PKCS_OAEP, kRsa, kCrypt | kWraps, "Encryption.OaepWithEveryHashAndMgf"},
+    {CKM_RSA_PKCS_OAEP, kRsa, kCrypt | kWraps | kEncapsulates, "Encryption.OaepWithEveryHashAndMgf"},
     {CKM_SHA1_RSA_PKCS, kRsa, kSignVerify, "Signing.RsaPkcsWithHash"},
     {CKM_SHA224_RSA_PKCS, kRsa, kSignVerify, "Signing.RsaPkcsWithHash"},
     {CKM_SHA256_RSA_PKCS, kRsa, kSignVerify, "Signing.RsaPkcsWithHash"},
@@ -118,7 +120,7 @@ const Row kNamedRows[] = {
     {CKM_DSA_SHA3_256, kDsaKey, kSignVerify, "KeyTypes.DsaWithHashesWithoutVectors"},
     {CKM_DSA_SHA3_384, kDsaKey, kSignVerify, "KeyTypes.DsaWithHashesWithoutVectors"},
     {CKM_DSA_SHA3_512, kDsaKey, kSignVerify, "KeyTypes.DsaWithHashesWithoutVectors"},
-    {CKM_ECDH1_DERIVE, kEc, CKF_DERIVE, "Derive.EcdhVectorsWithKeysInTheTpmAndInSoftware"},
+    {CKM_ECDH1_DERIVE, kEc, CKF_DERIVE | kEncapsulates, "Derive.EcdhVectorsWithKeysInTheTpmAndInSoftware"},
     {CKM_ECDH1_COFACTOR_DERIVE, kEc, CKF_DERIVE, "Derive.EcdhVectorsWithKeysInTheTpmAndInSoftware"},
     {CKM_HKDF_DERIVE, kSecret, CKF_DERIVE, "Kdf.HkdfVectors"},
     {CKM_HKDF_DATA, kSecret, CKF_DERIVE, "Kdf.HkdfVectors"},
@@ -164,7 +166,7 @@ const std::vector<Row>& rows() {
 }
 constexpr CK_FLAGS kUseFlags = CKF_ENCRYPT | CKF_DECRYPT | CKF_DIGEST | CKF_SIGN | CKF_SIGN_RECOVER | CKF_VERIFY |
                                CKF_VERIFY_RECOVER | CKF_GENERATE | CKF_GENERATE_KEY_PAIR | CKF_WRAP | CKF_UNWRAP |
-                               CKF_DERIVE;
+                               CKF_DERIVE | CKF_ENCAPSULATE | CKF_DECAPSULATE;
 
 using Mechanisms = WithUser;
 
@@ -368,6 +370,15 @@ TEST_F(Mechanisms, TheFlagsAreExact) {
     EXPECT_EQ(try_wrap(session, mechanism, pair.public_key, 0) == CKR_MECHANISM_INVALID, !(flags & CKF_WRAP));
     EXPECT_EQ(try_unwrap(session, mechanism, pair.private_key, {}, {}) == CKR_MECHANISM_INVALID, !(flags & CKF_UNWRAP));
     EXPECT_EQ(try_derive(session, mechanism, pair.private_key, {}) == CKR_MECHANISM_INVALID, !(flags & CKF_DERIVE));
+    CK_ULONG size = 0;
+    CK_OBJECT_HANDLE none = CK_INVALID_HANDLE;
+    EXPECT_EQ(p11_3().C_EncapsulateKey(session, mechanism.get(), 0, nullptr, 0, nullptr, &size, &none) ==
+                  CKR_MECHANISM_INVALID,
+              !(flags & CKF_ENCAPSULATE));
+    CK_BYTE octet = 0;
+    EXPECT_EQ(
+        p11_3().C_DecapsulateKey(session, mechanism.get(), 0, nullptr, 0, &octet, 1, &none) == CKR_MECHANISM_INVALID,
+        !(flags & CKF_DECAPSULATE));
     if (!(flags & CKF_GENERATE_KEY_PAIR)) {
       EXPECT_RV(CKR_MECHANISM_INVALID, session.try_generate(mechanism, {{CKA_MODULUS_BITS, 1024}}, {}));
     }

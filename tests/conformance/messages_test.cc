@@ -3,33 +3,12 @@
 #include <functional>
 #include <set>
 
-#include "tests/conformance/symmetric.h"
+#include "tests/conformance/message_parameter.h"
 
 namespace vtpm::conformance {
 namespace {
 
-/// The parameter of a message for whichever AEAD, and the memory that it points to.
-struct Parameter {
-  CK_MECHANISM_TYPE mechanism;
-  Bytes nonce, tag;
-  CK_ULONG fixed_bits = 0;
-  CK_GENERATOR_FUNCTION generator = CKG_NO_GENERATE;
-  CK_ULONG data_octets = 0;  // CCM
-  Bytes octets = {};
-
-  void* data() {
-    const CK_ULONG bits = 8 * tag.size();
-    if (mechanism == CKM_AES_GCM)
-      octets = octets_of(CK_GCM_MESSAGE_PARAMS{nonce.data(), nonce.size(), fixed_bits, generator, tag.data(), bits});
-    else if (mechanism == CKM_AES_CCM)
-      octets = octets_of(CK_CCM_MESSAGE_PARAMS{data_octets, nonce.data(), nonce.size(), fixed_bits, generator,
-                                               tag.data(), tag.size()});
-    else
-      octets = octets_of(CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS{nonce.data(), nonce.size(), tag.data()});
-    return octets.data();
-  }
-  CK_ULONG size() const { return octets.size(); }
-};
+using Parameter = MessageParameter;
 
 struct Direction {
   CK_RV (*init)(CK_SESSION_HANDLE, CK_MECHANISM*, CK_OBJECT_HANDLE);
@@ -89,13 +68,9 @@ class Messages : public WithUser {
   const Bytes text = bytes("sixteen octets..and some more");
 };
 
-CK_MECHANISM_TYPE mechanism_of(const Line& line) {
-  return line.text("mode") == "gcm" ? CKM_AES_GCM : line.text("mode") == "ccm" ? CKM_AES_CCM : CKM_CHACHA20_POLY1305;
-}
-
 TEST_F(Messages, Vectors) {
   for_each_line("aead.txt", [&](const Line& line) {
-    const CK_MECHANISM_TYPE type = mechanism_of(line);
+    const CK_MECHANISM_TYPE type = aead_of(line);
     const bool good = line.text("result") == "good";
     const Bytes plain = good ? line.octets("plain") : Bytes(), cipher = line.octets("cipher"), tag = line.octets("tag"),
                 beside = line.octets("associated"), nonce = line.octets("nonce");
