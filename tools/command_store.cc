@@ -22,7 +22,7 @@ struct StoreOptions {
   std::string file;
   bool json = false;
   bool accept_older = false;
-  SecretSource pin{"user PIN", "vtpm-pin", {}, -1};
+  SecretSource pin{"User PIN", "vtpm.user-pin", {}, -1};
 };
 
 std::string date(uint64_t seconds) {
