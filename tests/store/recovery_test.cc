@@ -252,7 +252,7 @@ TEST_F(Recovery, AHeaderThatDoesNotCountIsNotWiped) {
 }
 
 // Half of a transaction rotted, and only a torn write behind it tells that it had been synced: the other half is
-// served, and survives the cleaning of that write. Found by the fuzzer store_recovery.
+// served, and survives the cleaning of that write. Found by reading.
 TEST_F(Recovery, WhatOnlyATornWriteShowsToBeDurableSurvivesACompaction) {
   {
     auto vault = Vault::open(path);
