@@ -133,6 +133,19 @@ bool is_known_mandatory(std::string_view name) {
          name == attribute::kFormat || name == attribute::kSalt || name == attribute::kCipher;
 }
 
+bool is_known_optional(std::string_view name) {
+  return name == attribute::kCrc || name == attribute::kMac || name == attribute::kBase ||
+         name == attribute::kCreated || name == attribute::kRole || name == attribute::kLimit ||
+         name == attribute::kCapacity;
+}
+
+// An optional attribute that makes no sense is one that is not known.
+uint64_t read_capacity(ByteView values) {
+  auto element = DerReader(values).next(Tag::kInteger);
+  auto capacity = element ? read_der_unsigned(*element) : std::nullopt;
+  return capacity && *capacity <= kMaxEntryOctets ? *capacity : 0;
+}
+
 bool read_mandatory(EntryView& entry, unsigned& seen) {
   return for_each_attribute(entry.mandatory, [&](const AttributeView& a) {
     if (a.name == attribute::kSequence) return once(seen, kSeenSequence) && read_sequence(entry, a.values);
@@ -160,6 +173,8 @@ bool read_optional(EntryView& entry, unsigned& seen) {
   return for_each_attribute(entry.optional, [&](const AttributeView& a) {
     if (a.name == attribute::kCrc) return place(a.values, kCrcOctets, entry.crc_at, kSeenCrc);
     if (a.name == attribute::kMac) return place(a.values, kMacOctets, entry.mac_at, kSeenMac);
+    if (a.name == attribute::kCapacity) entry.capacity = read_capacity(a.values);
+    entry.has_extras = entry.has_extras || !is_known_optional(a.name);
     return true;
   });
 }
@@ -207,6 +222,12 @@ Attribute realsize_attribute(uint64_t size) {
   Bytes value;
   write_be(value, size, kRealSizeOctets);
   return octets_attribute(attribute::kRealSize, value);
+}
+
+Attribute capacity_attribute(uint64_t capacity) { return integer_attribute(attribute::kCapacity, capacity); }
+
+bool is_inherited(std::string_view optional_attribute) {
+  return optional_attribute == attribute::kCapacity || !is_known_optional(optional_attribute);
 }
 
 bool valid_name(std::string_view name) {

@@ -59,6 +59,7 @@ constexpr std::string_view kBase = "base";
 constexpr std::string_view kRole = "role";
 constexpr std::string_view kLimit = "limit";
 constexpr std::string_view kCreated = "created";
+constexpr std::string_view kCapacity = "capacity";
 }  // namespace attribute
 
 constexpr std::string_view kCipherSiv = "aes-256-siv";

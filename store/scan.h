@@ -24,14 +24,16 @@ struct LogEntry {
   uint64_t offset = 0;
   uint32_t length = 0;
   uint32_t epoch = 0;
-  uint64_t size = 0;  // realsize
+  uint64_t size = 0;      // realsize
+  uint32_t capacity = 0;  // 0: not registered
   Sequence sequence;
   std::string type, name;
   bool deleted = false;
   bool sealed = false;
   bool has_mac = false;
-  bool refused = false;    // it has a mandatory attribute, or a cipher, that this build does not know
-  bool corrected = false;  // a flipped bit was put right in memory: read it through `correct_entry`
+  bool has_extras = false;  // optional attributes that this build does not know
+  bool refused = false;     // it has a mandatory attribute, or a cipher, that this build does not know
+  bool corrected = false;   // a flipped bit was put right in memory: read it through `correct_entry`
 };
 
 constexpr uint64_t kNothingFollows = ~uint64_t{0};

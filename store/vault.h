@@ -73,6 +73,7 @@ struct EntryInfo {
   uint64_t sequence = 0;
   Protection protection = Protection::kClear;
   size_t size = 0;       // realsize, octets of plain text
+  size_t capacity = 0;   // the most that it may hold, when it was registered so; else 0
   bool deleted = false;  // only in `changes`
   bool readable = true;  // false: damaged, refused or set aside; reading it throws
 };
@@ -134,7 +135,12 @@ class Transaction {
 
   /// Creates or replaces `name`. Sealing needs the key (kLocked). A clear entry is bound by a MAC when the key is
   /// there.
+  /// A registered name keeps its capacity: data that is longer is refused (kInvalidArgument), shorter data takes as
+  /// much room in the file as the longest. Optional attributes that are not known here are taken over as they are.
   void put(std::string_view name, std::string_view type, Protection protection, ByteView data);
+  /// The same, and from now on `name` may hold up to `capacity` octets, at least one, and no more.
+  void put_registered(std::string_view name, std::string_view type, Protection protection, size_t capacity,
+                      ByteView data);
   void erase(std::string_view name);
   /// Makes sure that a commit of about this many octets can not fail for want of space (used before a TPM command that
   /// can not be undone). Throws kNoSpace.
