@@ -130,7 +130,8 @@ bool once(unsigned& seen, Seen which) {
 
 bool is_known_mandatory(std::string_view name) {
   return name == attribute::kKdf || name == attribute::kCommit || name == attribute::kEpoch ||
-         name == attribute::kFormat || name == attribute::kSalt || name == attribute::kCipher;
+         name == attribute::kFormat || name == attribute::kSalt || name == attribute::kCipher ||
+         name == attribute::kFixed;
 }
 
 bool is_known_optional(std::string_view name) {

@@ -53,6 +53,7 @@ struct StoreHeader {
   Salt salt{};
   uint64_t base = 0;  // the highest number when the file was last compacted: all up to it is durable
   Cipher cipher = Cipher::kAes256Siv;
+  bool fixed = false;  // not a log: the fixed-capacity layout (store/fixed_layout.h)
 };
 
 struct ScanState {
@@ -77,8 +78,10 @@ struct ScanResult {
 constexpr size_t kProbeOctets = 40;
 
 /// Finds the store's header. Throws kNotAStore, kCorrupt (both copies are damaged), kTooNew, kUnsupported (its
-/// encryption).
+/// encryption, or it is of the fixed-capacity layout).
 StoreHeader read_header(const File& file, const std::string& path);
+/// The same for a file of the fixed-capacity layout. Throws kUnsupported for a log.
+StoreHeader read_fixed_header(const File& file, const std::string& path);
 
 /// Scans from `from` to the end of the file.
 ScanResult scan_log(const File& file, const StoreHeader& header, const ScanState& from = {});

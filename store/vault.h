@@ -25,6 +25,7 @@
 #include "crypto/bytes.h"
 #include "crypto/error.h"
 #include "store/amend.h"
+#include "store/progress.h"
 #include "store/raw_key.h"
 #include "store/role.h"
 #include "store/slot_kdf.h"
@@ -63,9 +64,6 @@ struct KeptSlot {
   unsigned number = 0;
   SecretBytes secret;
 };
-/// How far a long operation has come: items done, of how many.
-using Progress = std::function<void(size_t done, size_t all)>;
-
 /// One line of the index.
 struct EntryInfo {
   std::string name;
@@ -256,8 +254,9 @@ class Vault {
   void after_fork_reopen();
 
  private:
-  friend class Inspection;  // store/report.cc
-  friend class Repair;      // store/repair.cc
+  friend class Inspection;   // store/report.cc
+  friend class FixedExport;  // store/fixed_export.cc
+  friend class Repair;       // store/repair.cc
   explicit Vault(std::unique_ptr<Impl> impl);
   static std::unique_ptr<Vault> place(const std::string& path, const CreateOptions& options, ByteView image,
                                       std::shared_ptr<const MasterKey> master,

@@ -200,6 +200,7 @@ void add_store(CLI::App& app, ExitStatus& status) {
     compact(*options);
   });
   add_blob_commands(*store);
+  add_layout_commands(*store);
 }
 
 }  // namespace vtpm::tools

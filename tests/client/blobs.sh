@@ -126,6 +126,32 @@ store add tpm.vtpm --replace --blob tpm0/permall=permall --blob tpm0/volatile=ma
 store build swtpm.vtpm --blob tpm0/permall=of-swtpm --pin-file pin
 store extract swtpm.vtpm tpm0/permall --pin-file pin | cmp - permall
 
+section 'the fixed-capacity layout and back'
+store export one.vtpm --fixed one.fixed --room vpd0/chassis=100 --pin-file pin
+openssl asn1parse -inform DER -in one.fixed >/dev/null
+nothing_made 'fixed-capacity layout.*vtpm-token store import' store check one.fixed
+nothing_made 'fixed-capacity layout' store dump one.fixed
+store import one.fixed back.vtpm
+store check back.vtpm
+for name in tpm0/permall:permall nic0/eeprom:mac disk0/nvram:disk; do
+  store extract back.vtpm "${name%:*}" --pin-file pin | cmp - "${name#*:}"
+done
+"$VTPM_TOOL" keyslot list back.vtpm | grep -c -E ' (so|user) ' | grep -q '^2$'
+store export clear.vtpm --fixed clear.fixed --json | jq -e '.fixed == "clear.fixed"'
+store import clear.fixed clear-back.vtpm --json | jq -e '.findings == []'
+store extract clear-back.vtpm vpd0/chassis | cmp - chassis
+nothing_made 'exists already' store export one.vtpm --fixed one.fixed --pin-file pin
+nothing_made 'exists already' store import one.fixed back.vtpm
+nothing_made 'it is a store already' store import back.vtpm other.vtpm
+nothing_made 'not "vpd0/chassis"' store export one.vtpm --fixed other.fixed --room vpd0/chassis --pin-file pin
+nothing_made "can not be left for 'nic0/eeprom'" store export one.vtpm --fixed other.fixed --room nic0/eeprom=1k --pin-file pin
+# One of the two entries is damaged: it may be the newer one.
+place=$(grep -a -b -o -F vpd0/chassis one.fixed | tail -n 1 | cut -d : -f 1)
+printf 'XXXX' | dd of=one.fixed bs=1 seek=$((place - 30)) conv=notrunc status=none
+nothing_made "one of the two entries of 'vpd0/chassis' is damaged" store import one.fixed other.vtpm
+store import one.fixed other.vtpm --accept-older | grep 'the other entry'
+store extract other.vtpm vpd0/chassis | cmp - chassis
+
 section "a token's own blobs are its own"
 "$VTPM_TOOL" init --label client --so-pin-file so-pin --pin-file pin
 nothing_made "belongs to the token" store add "$(store_of client)" --replace --blob tpm0/permall=permall --pin-file pin
