@@ -151,6 +151,8 @@ class Blobstore::Writer {
   void reserve(uint64_t octets);
   /// What is current of a name, deletions included, as this writer found it: not synced for the asking.
   std::optional<Record> peek(std::string_view name) const;
+  /// What changed after `cursor`, on the same terms: whoever holds the lock must not make the others wait for a sync.
+  std::vector<std::pair<std::string, Record>> changes(uint64_t cursor) const;
   /// Syncs what was appended, and keeps the lock.
   void sync();
   /// Ends the writer; returns when all that it appended is on the disk.

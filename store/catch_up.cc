@@ -76,15 +76,16 @@ void Blobstore::adopt(std::shared_ptr<File> file, Locked locked) {
     replaced_ = true;
     check_usable();
   }
+  const bool headless = std::none_of(scan.entries.begin(), scan.entries.end(),
+                                     [](const LogEntry& entry) { return entry.type == type::kHeader; });
   Index fresh;
-  fresh.apply(scan);
+  fresh.apply(std::move(scan.entries), scan.damage);
   if (file_) {
     index_.follow(std::move(fresh));
   } else {
     index_ = std::move(fresh);
   }
-  headless_ = std::none_of(scan.entries.begin(), scan.entries.end(),
-                           [](const LogEntry& entry) { return entry.type == type::kHeader; });
+  headless_ = headless;
   damaged_beyond_moving_ = false;
   for (const Damage& damage : scan.damage) damaged_beyond_moving_ |= !damage.is_entry;
   file_ = std::move(file);
@@ -95,7 +96,7 @@ void Blobstore::adopt(std::shared_ptr<File> file, Locked locked) {
 }
 
 void Blobstore::apply(ScanResult scan) {
-  index_.apply(scan);
+  index_.apply(std::move(scan.entries), scan.damage);
   for (const Damage& damage : scan.damage) damaged_beyond_moving_ |= !damage.is_entry;
   // Whatever was not a plain continuation may have left something in the free space.
   if (!scan.intact_end || !scan.set_aside.empty()) prepared_ = false;

@@ -14,6 +14,7 @@ class Judgement {
   Judgement(Walk& walk, const StoreHeader& header, const ScanState& from)
       : items_(walk.items), base_(header.base), stopped_at_(walk.stopped_at()) {
     result.end = from;
+    result.entries.reserve(items_.size());
     result.file_size = walk.reader().size();
     result.end.durable = std::max(from.durable, base_);
     for (const Item& item : items_) {

@@ -222,13 +222,13 @@ void Vault::Impl::install(std::shared_ptr<const MasterKey> key) {
   authenticate_new();
 }
 
-void Vault::Impl::authenticate_new() {
+void Vault::Impl::authenticate_new(const Blobstore::Writer* writer) {
   if (store->cursor() == authenticated_) return;
   auto key = master();
   if (!key) return;
   std::lock_guard<std::mutex> one(authenticating_);
   uint64_t now = store->cursor();
-  const auto changes = store->changes(authenticated_);
+  const auto changes = writer ? writer->changes(authenticated_) : store->changes(authenticated_);
   // Before anything is called forged: under another master key every MAC is another.
   const bool slots_changed = std::any_of(changes.begin(), changes.end(),
                                          [](const auto& change) { return change.second.entry.type == type::kKeySlot; });
@@ -324,7 +324,7 @@ Attempts Vault::attempts(Role role) const { return impl_->attempts(role); }
 
 Transaction Vault::begin() {
   auto writer = impl_->store->begin();
-  impl_->authenticate_new();
+  impl_->authenticate_new(&writer);
   return Transaction(std::make_unique<Transaction::State>(*impl_, std::move(writer)));
 }
 

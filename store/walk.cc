@@ -52,7 +52,7 @@ std::string name_of_damaged(ByteView octets) {
 }  // namespace
 
 Walk::Walk(const File& file, const Salt& salt, uint64_t from)
-    : reader_(file), salt_(salt), at_(from), budget_(8 * reader_.size() + kMaxEntryOctets) {
+    : reader_(file), salt_(salt), at_(from), from_(from), budget_(8 * reader_.size() + kMaxEntryOctets) {
   while (step()) {
   }
 }
@@ -72,7 +72,16 @@ bool Walk::step() {
   return take_bad();
 }
 
+// Room for all that will come, if what comes is like what came; moving items costs as much as reading them.
+void Walk::make_room() {
+  constexpr size_t kSample = 256, kMost = 1 << 20;
+  if (items.size() != kSample) return;
+  const uint64_t average = (at_ - from_) / kSample + 1;
+  items.reserve(std::min<uint64_t>(kSample + (reader_.size() - at_) / average, kMost));
+}
+
 bool Walk::take(LogEntry entry) {
+  make_room();
   uint64_t length = entry.length;
   items.push_back({Item::Kind::kEntry, at_, length, std::move(entry), nullptr});
   at_ += length;

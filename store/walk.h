@@ -32,6 +32,7 @@ class Walk {
 
  private:
   bool step();
+  void make_room();
   bool take(LogEntry entry);
   bool take_free(uint64_t length);
   std::optional<uint64_t> free_with_a_flip();
@@ -48,7 +49,7 @@ class Walk {
 
   LogReader reader_;
   const Salt& salt_;
-  uint64_t at_;
+  uint64_t at_, from_;
   uint64_t budget_ = 0;
   unsigned corrections_ = 0;
 };
