@@ -10,6 +10,7 @@
 #include "store/der.h"
 #include "store/encoding.h"
 #include "store/free_space.h"
+#include "store/log_reader.h"
 
 namespace vtpm::store {
 namespace {
@@ -133,10 +134,9 @@ bool Blobstore::truncated() const {
   if (cut_off_ || intact_end_) return cut_off_;
   const uint64_t size = file_->size();
   uint64_t at = end_.offset;
+  LogReader reader(*file_);
   while (at + kEndOctets < size) {
-    uint8_t octets[kDerHeaderMax];
-    const size_t count = file_->read_at(at, octets);
-    const auto header = read_der_header(ByteView(octets, count));
+    const auto header = read_der_header(reader.view(at, kDerHeaderMax));
     if (!header || header->tag != static_cast<uint8_t>(Tag::kSequence)) return false;  // torn, and cleaned by a writer
     at += header->total();
   }

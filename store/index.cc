@@ -56,7 +56,7 @@ void Index::apply(LogEntry entry) {
 
 void Index::apply(const Damage& damage) {
   if (damage.name.empty()) {
-    gaps_.push_back({damage.after, damage.before, damage.length});
+    add_gap({damage.after, damage.before, damage.length});
     return;
   }
   auto [place, is_new] = names_.try_emplace(damage.name);
@@ -65,6 +65,20 @@ void Index::apply(const Damage& damage) {
   record.state = NameState::kDamaged;
   record.deleted = false;
   touch(*place);
+}
+
+// Every record that must not roll back is compared with every gap. Of a file with more gaps than a disk could make, the
+// last ones become one that hides whatever any of them may hide.
+void Index::add_gap(const Gap& gap) {
+  constexpr size_t kMostGaps = 1024;
+  if (gaps_.size() < kMostGaps) {
+    gaps_.push_back(gap);
+    return;
+  }
+  Gap& last = gaps_.back();
+  last.after = std::min(last.after, gap.after);
+  last.before = std::max(last.before, gap.before);
+  last.length += gap.length;
 }
 
 void Index::touch(Names::value_type& record) {
@@ -110,7 +124,7 @@ void Index::follow(Index fresh) {
 }
 
 const Index::Names::value_type* Index::find(std::string_view name) const {
-  auto place = names_.find(std::string(name));
+  auto place = names_.find(name);
   return place == names_.end() ? nullptr : &*place;
 }
 

@@ -5,11 +5,13 @@
 // thread-safe; the blobstore guards it.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "store/name_hash.h"
 #include "store/scan.h"
 
 namespace vtpm::store {
@@ -41,7 +43,7 @@ struct Gap {
 
 class Index {
  public:
-  using Names = std::unordered_map<std::string, Record>;
+  using Names = std::unordered_map<std::string, Record, NameHash, std::equal_to<>>;
 
   /// Entries and damage of a scan, in log order.
   void apply(std::vector<LogEntry> entries, const std::vector<Damage>& damage);
@@ -68,6 +70,7 @@ class Index {
 
  private:
   void apply(const Damage& damage);
+  void add_gap(const Gap& gap);
   void touch(Names::value_type& record);
 
   /// Half-empty: of a hundred thousand names each step along a chain is a miss of the cache.

@@ -10,7 +10,9 @@ namespace vtpm::store {
 namespace {
 
 constexpr size_t kHeadOctets = 64;         // enough to recognise what begins at an offset
-constexpr unsigned kMaxCorrections = 256;  // of one walk; each may cost a millisecond
+constexpr unsigned kMaxCorrections = 256;  // of one walk; each may cost some milliseconds
+// What something bad costs beside CRCs, as octets: there may be one in each sector of a disk, not one in each octet.
+constexpr uint64_t kBadCost = 4096;
 
 bool is_refused(const EntryView& entry) {
   return !entry.unknown.empty() || (entry.sealed && entry.cipher != kCipherSiv && entry.cipher != kCipherCbc);
@@ -89,7 +91,11 @@ bool Walk::take(LogEntry entry) {
 }
 
 bool Walk::take_free(uint64_t length) {
-  items.push_back({Item::Kind::kFree, at_, length, {}, nullptr});
+  if (!items.empty() && items.back().kind == Item::Kind::kFree) {
+    items.back().length += length;
+  } else {
+    items.push_back({Item::Kind::kFree, at_, length, {}, nullptr});
+  }
   at_ += length;
   return true;
 }
@@ -109,7 +115,7 @@ std::optional<uint64_t> Walk::free_with_a_flip() {
 
 // An intact entry, or nothing.
 std::optional<LogEntry> Walk::entry_at(uint64_t offset) {
-  auto header = read_der_header(reader_.view(offset, kHeadOctets));
+  auto header = read_der_header(reader_.peek(offset));
   if (!header || header->tag != static_cast<uint8_t>(Tag::kSequence)) return std::nullopt;
   if (header->total() > kMaxEntryOctets || offset + header->total() > reader_.size()) return std::nullopt;
   if (!spend(header->total())) return std::nullopt;
@@ -119,11 +125,12 @@ std::optional<LogEntry> Walk::entry_at(uint64_t offset) {
 }
 
 bool Walk::take_bad() {
+  if (!spend(kBadCost)) return take_bad_rest("behind more damage than is looked through");
   if (auto total = free_with_a_flip()) return take_free(*total);
   ByteView rest = reader_.view(at_, 1 << 16);
   auto header = read_der_header(rest);
   bool fits = header && header->tag == static_cast<uint8_t>(Tag::kSequence) && header->total() <= kMaxEntryOctets &&
-              at_ + header->total() <= reader_.size();
+              at_ + header->total() <= reader_.size() && spend(header->total());
   if (fits) rest = reader_.view(at_, std::max<uint64_t>(header->total(), 1 << 16));
   if (corrections_ < kMaxCorrections && spend(rest.size())) {
     ++corrections_;
@@ -154,7 +161,7 @@ bool Walk::take_bad_rest(const char* reason) {
   return false;
 }
 
-bool Walk::goes_on(uint64_t offset) { return read_free(reader_.view(offset, kHeadOctets)) || entry_at(offset); }
+bool Walk::goes_on(uint64_t offset) { return read_free(reader_.peek(offset)) || entry_at(offset); }
 
 bool Walk::ends_or_goes_on(uint64_t offset) { return offset + kEndOctets == reader_.size() || goes_on(offset); }
 
@@ -202,6 +209,7 @@ bool Walk::spend(uint64_t octets) {
     return false;
   }
   budget_ -= octets;
+  spent_ += octets;
   return true;
 }
 
