@@ -27,6 +27,7 @@ struct LogEntry {
   uint64_t size = 0;  // realsize
   Sequence sequence;
   std::string type, name;
+  std::vector<uint64_t> tags;  // of the blind index (store/blind_index.h)
   bool deleted = false;
   bool sealed = false;
   bool has_mac = false;

@@ -73,7 +73,7 @@ struct Vault::Impl {
   Draft counter_reset(Role role) const;
   /// Writes the store anew under `fresh`. The caller holds the login lock.
   void rekey(const std::shared_ptr<const MasterKey>& old, const std::shared_ptr<const MasterKey>& fresh,
-             std::vector<Draft> slots, const Progress& progress);
+             std::vector<Draft> slots, const Progress& progress, const Indexer& indexer);
   std::string free_slot() const;
   KdfCost cost_of_slots() const;
 

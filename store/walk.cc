@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "store/blind_index.h"
 #include "store/der.h"
 #include "store/free_space.h"
 
@@ -27,6 +28,7 @@ LogEntry to_log_entry(const EntryView& view, uint64_t offset, bool corrected) {
   entry.sequence = view.sequence;
   entry.type = view.type;
   entry.name = view.name;
+  entry.tags = read_tags(view.tags);
   entry.deleted = view.deleted;
   entry.sealed = view.sealed;
   entry.has_mac = view.mac_at != 0;

@@ -156,11 +156,9 @@ std::optional<Record> Blobstore::Writer::peek(std::string_view name) const {
   return item->second;
 }
 
-std::vector<std::pair<std::string, Record>> Blobstore::Writer::changes(uint64_t cursor) const {
+void Blobstore::Writer::visit_changes(uint64_t cursor, const Visit& visit) const {
   std::shared_lock<RwLock> gate(store_->gate_);
-  std::vector<std::pair<std::string, Record>> out;
-  for (const auto* item : store_->index_.changes(cursor)) out.emplace_back(*item);
-  return out;
+  for (const auto* item : store_->index_.changes(cursor)) visit(item->first, item->second);
 }
 
 // --- appending ---
