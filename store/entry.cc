@@ -90,6 +90,13 @@ std::optional<ByteView> only_octets(ByteView values, size_t size) {
   return element->contents;
 }
 
+// The same of any size. An optional attribute that makes no sense is as good as none.
+ByteView octets_or_nothing(ByteView values) {
+  DerReader reader(values);
+  auto element = reader.next(Tag::kOctetString);
+  return element && reader.empty() ? element->contents : ByteView();
+}
+
 bool read_sequence(EntryView& entry, ByteView values) {
   auto value = only_octets(values, kSequenceOctets);
   if (!value) return false;
@@ -160,6 +167,7 @@ bool read_optional(EntryView& entry, unsigned& seen) {
   return for_each_attribute(entry.optional, [&](const AttributeView& a) {
     if (a.name == attribute::kCrc) return place(a.values, kCrcOctets, entry.crc_at, kSeenCrc);
     if (a.name == attribute::kMac) return place(a.values, kMacOctets, entry.mac_at, kSeenMac);
+    if (a.name == attribute::kIndex) entry.tags = octets_or_nothing(a.values);
     return true;
   });
 }

@@ -58,6 +58,7 @@ constexpr std::string_view kMac = "mac";
 constexpr std::string_view kBase = "base";
 constexpr std::string_view kRole = "role";
 constexpr std::string_view kLimit = "limit";
+constexpr std::string_view kIndex = "ix";
 constexpr std::string_view kCreated = "created";
 }  // namespace attribute
 
