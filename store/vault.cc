@@ -30,6 +30,7 @@ EntryInfo to_info(const std::string& name, const Record& record) {
   info.sequence = record.entry.sequence.number;
   info.protection = record.entry.sealed ? Protection::kSealed : Protection::kClear;
   info.size = record.entry.size;
+  info.capacity = record.entry.capacity;
   info.deleted = record.deleted;
   info.readable = record.state == NameState::kCurrent;
   info.tags = record.entry.tags;

@@ -26,6 +26,7 @@
 #include "crypto/error.h"
 #include "store/amend.h"
 #include "store/blind_index.h"
+#include "store/progress.h"
 #include "store/raw_key.h"
 #include "store/role.h"
 #include "store/slot_kdf.h"
@@ -64,9 +65,6 @@ struct KeptSlot {
   unsigned number = 0;
   SecretBytes secret;
 };
-/// How far a long operation has come: items done, of how many.
-using Progress = std::function<void(size_t done, size_t all)>;
-
 /// What a sealed entry is to be found by. Empty: it has no blind index.
 using Indexer = std::function<std::vector<Property>(std::string_view name, ByteView plain)>;
 
@@ -77,6 +75,7 @@ struct EntryInfo {
   uint64_t sequence = 0;
   Protection protection = Protection::kClear;
   size_t size = 0;             // realsize, octets of plain text
+  size_t capacity = 0;         // the most that it may hold, when it was registered so; else 0
   bool deleted = false;        // only in `changes`
   bool readable = true;        // false: damaged, refused or set aside; reading it throws
   std::vector<BlindTag> tags;  // its blind index, as it stands: nothing has checked it
@@ -139,7 +138,12 @@ class Transaction {
 
   /// Creates or replaces `name`. Sealing needs the key (kLocked). A clear entry is bound by a MAC when the key is
   /// there.
+  /// A registered name keeps its capacity: data that is longer is refused (kInvalidArgument), shorter data takes as
+  /// much room in the file as the longest. Optional attributes that are not known here are taken over as they are.
   void put(std::string_view name, std::string_view type, Protection protection, ByteView data);
+  /// The same, and from now on `name` may hold up to `capacity` octets, at least one, and no more.
+  void put_registered(std::string_view name, std::string_view type, Protection protection, size_t capacity,
+                      ByteView data);
   void erase(std::string_view name);
   /// Adds the blind index to an entry that this transaction has put and sealed; at most 32 properties. Without it the
   /// new version has none.
@@ -264,8 +268,9 @@ class Vault {
   void after_fork_reopen();
 
  private:
-  friend class Inspection;  // store/report.cc
-  friend class Repair;      // store/repair.cc
+  friend class Inspection;   // store/report.cc
+  friend class FixedExport;  // store/fixed_export.cc
+  friend class Repair;       // store/repair.cc
   explicit Vault(std::unique_ptr<Impl> impl);
   static std::unique_ptr<Vault> place(const std::string& path, const CreateOptions& options, ByteView image,
                                       std::shared_ptr<const MasterKey> master,

@@ -95,6 +95,9 @@ EntryInfo to_info(const std::string& name, const Record& record);
 struct Transaction::State {
   State(Vault::Impl& owner, Blobstore::Writer held) : vault(owner), key(owner.master()), writer(std::move(held)) {}
   void add(std::string_view name, std::optional<Draft> draft);
+  void put(Entry entry, Protection protection, ByteView data);
+  /// The optional attributes that the next version of `name` takes over, of this transaction's or of the store's.
+  std::vector<Attribute> inheritance(std::string_view name, const std::optional<Record>& current) const;
 
   Vault::Impl& vault;
   std::shared_ptr<const MasterKey> key;
