@@ -22,15 +22,6 @@ void fill(unsigned char (&field)[N], std::string_view text) {
   std::memcpy(field, text.data(), std::min(text.size(), N));
 }
 
-/// PKCS#11 5.4: all four mutex functions or none. They are not needed: locks are the operating system's own, which work
-/// beside an application's.
-void check_arguments(const CK_C_INITIALIZE_ARGS& arguments) {
-  refuse_if(arguments.pReserved, CKR_ARGUMENTS_BAD, "pReserved must be null");
-  const int given =
-      !!arguments.CreateMutex + !!arguments.DestroyMutex + !!arguments.LockMutex + !!arguments.UnlockMutex;
-  refuse_if(given != 0 && given != 4, CKR_ARGUMENTS_BAD, "all four mutex functions or none must be given");
-}
-
 CK_FLAGS count_flags(const store::Attempts& attempts, CK_FLAGS low, CK_FLAGS final_try, CK_FLAGS locked) {
   if (attempts.failures == 0) return 0;
   if (attempts.limit == 0) return low;
@@ -63,8 +54,10 @@ void describe_token(Module& module, Token& token, CK_TOKEN_INFO& info) {
 
 CK_RV C_Initialize(void* arguments) {
   return guarded("C_Initialize", [&] {
-    if (arguments) check_arguments(*static_cast<const CK_C_INITIALIZE_ARGS*>(arguments));
-    Module::initialize();
+    const CK_C_INITIALIZE_ARGS given =
+        arguments ? *static_cast<const CK_C_INITIALIZE_ARGS*>(arguments) : CK_C_INITIALIZE_ARGS{};
+    refuse_if(given.pReserved, CKR_ARGUMENTS_BAD, "pReserved must be null");
+    Module::initialize(given);
     return CKR_OK;
   });
 }
