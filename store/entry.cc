@@ -144,7 +144,8 @@ bool is_known_mandatory(std::string_view name) {
 bool is_known_optional(std::string_view name) {
   return name == attribute::kCrc || name == attribute::kMac || name == attribute::kBase ||
          name == attribute::kCreated || name == attribute::kRole || name == attribute::kLimit ||
-         name == attribute::kCapacity || name == attribute::kIndex;
+         name == attribute::kCapacity || name == attribute::kIndex || name == attribute::kEmptySecret ||
+         name == attribute::kToBeChanged;
 }
 
 // An optional attribute that makes no sense is one that is not known.

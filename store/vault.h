@@ -57,7 +57,8 @@ struct SlotInfo {
   std::optional<Role> role;  // nothing: a raw key's, or one that is not known here
   std::string kdf;           // "argon2id, 65536 KiB, 3 passes, 1 lanes"
   uint64_t epoch = 0;        // of the master key in it
-  std::string finding;       // why it opens nothing; empty: nothing is wrong with it
+  SecretNotes notes;
+  std::string finding;  // why it opens nothing; empty: nothing is wrong with it
 };
 
 /// A key slot that a re-key keeps: its number and the secret that opens it.
@@ -210,7 +211,8 @@ class Vault {
   // --- the key ---
   bool unlocked() const;
   /// Tries every slot of the role (kUser: then the recovery slots) as one attempt against the retry counter.
-  UnlockResult unlock(Role role, ByteView secret);
+  /// `opened`, when given, receives what the slot that it opened says of the secret.
+  UnlockResult unlock(Role role, ByteView secret, SecretNotes* opened = nullptr);
   /// Checks a secret against the role's slots, charged like `unlock`, without changing what is open.
   UnlockResult verify(Role role, ByteView secret);
   /// Opens a raw-key store. Never counted: a key can not be guessed. kWrongSecret: "is this the wrong key?"; kNoSlot:
@@ -232,10 +234,13 @@ class Vault {
   /// Forgets and wipes the master key.
   void lock();
   bool has_slot(Role role) const;
+  /// What the role's own slot says of its secret; nothing special when there is no slot.
+  SecretNotes notes(Role role) const;
   Attempts attempts(Role role) const;
   /// Creates or replaces the slot of a role; needs the master key. Resets the role's retry counter. When it returns, no
-  /// copy of the file that is taken from now on opens with the old secret.
-  void set_secret(Role role, ByteView secret);
+  /// copy of the file that is taken from now on opens with the old secret. An empty secret is not stretched with any
+  /// effort: there is nothing to guess.
+  void set_secret(Role role, ByteView secret, bool to_be_changed = false);
   /// The key slots that are in use, by number. Needs no key.
   std::vector<SlotInfo> slots() const;
   /// Brings the key slots to a desired state (store/amend.h says how, and throws); needs the master key. Says what was

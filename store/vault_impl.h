@@ -17,6 +17,7 @@ namespace vtpm::store {
 struct OpenedSlot {
   std::string name, role;
   std::shared_ptr<const MasterKey> master;
+  SecretNotes notes;
 };
 
 /// A slot that is in use. Nothing in `slot`: it is damaged or of a newer kind, `problem` says which.
@@ -76,6 +77,7 @@ struct Vault::Impl {
              std::vector<Draft> slots, const Progress& progress, const Indexer& indexer);
   std::string free_slot() const;
   KdfCost cost_of_slots() const;
+  SlotKdf kdf_for(ByteView secret) const;
 
  private:
   mutable RwLock key_gate_;
