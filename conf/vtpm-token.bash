@@ -37,7 +37,7 @@ _vtpm_token() {
   esac
   case $command in
     '') mapfile -t COMPREPLY < <(compgen -W 'init list store keyslot ca key attest swtpm mechanisms --help --version' -- "$current") ;;
-    init) mapfile -t COMPREPLY < <(compgen -W '--label --so-pin-file --so-pin-fd --pin-file --pin-fd --json --help' -- "$current") ;;
+    init) mapfile -t COMPREPLY < <(compgen -W '--label --so-pin-file --so-pin-fd --pin-file --pin-fd --no-pin --json --help' -- "$current") ;;
     list) mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$current") ;;
     mechanisms) mapfile -t COMPREPLY < <(compgen -W '--json --markdown --help' -- "$current") ;;
     store) mapfile -t COMPREPLY < <(compgen -W 'check dump repair compact build add extract export import --help' -- "$current") ;;

@@ -19,7 +19,7 @@
 
 #include "pkcs11/config.h"
 #include "pkcs11/object.h"
-#include "pkcs11/object_index.h"
+#include "pkcs11/object_table.h"
 #include "store/vault.h"
 #include "tpm/engine.h"
 #include "tpm/swtpm_state.h"
@@ -64,9 +64,19 @@ class Token {
   /// Rises at every login and logout.
   uint64_t login_number() const { return login_number_; }
   bool user_pin_set() { return vault_->has_slot(store::Role::kUser); }
+  /// What the configuration says about this token.
+  const TokenSettings& settings() const { return settings_; }
+  /// False: the user's PIN is empty, or the module fetches it and logs in by itself.
+  bool login_required() const;
+  /// Logs the user in where no login is required and nobody is logged in. A login that fails is told to the log, not
+  /// tried again, and required from then on.
+  void login_by_itself();
+  bool user_pin_to_be_changed() const { return vault_->notes(store::Role::kUser).to_be_changed; }
+  /// The user is logged in by a PIN that is to be changed first (PKCS#11 3.2, CKF_USER_PIN_TO_BE_CHANGED).
+  bool pin_expired();
   store::Attempts attempts(store::Role role) { return vault_->attempts(role); }
   /// All throw Refusal: CKR_PIN_INCORRECT, CKR_PIN_LOCKED, CKR_USER_PIN_NOT_INITIALIZED, CKR_USER_ALREADY_LOGGED_IN,
-  /// CKR_USER_ANOTHER_ALREADY_LOGGED_IN, CKR_PIN_LEN_RANGE.
+  /// CKR_USER_ANOTHER_ALREADY_LOGGED_IN, CKR_PIN_LEN_RANGE. The SO takes over from a user whom nobody logged in.
   void login(Who who, ByteView pin);
   void authenticate(ByteView pin);  // CKU_CONTEXT_SPECIFIC: checks the PIN of whoever is logged in
   void check_so_pin(ByteView pin);  // C_InitToken
@@ -135,23 +145,24 @@ class Token {
 
   void read_identity();
   void refresh_locked();
+  void enter(Who who, ByteView pin);
+  void require_pin_length(store::Role role, ByteView pin) const;
+  std::shared_ptr<tpm::Engine> leave_locked();
   void catch_up_locked();
   void expel_locked();
   void update_tpm_objects_locked(std::vector<Attributes> found);
   void put_public_tpm_objects(store::Transaction& transaction, const std::vector<Attributes>& objects);
-  void load_locked(const store::EntryInfo& entry);
+  void load_locked(store::EntryInfo entry);
   void forget_locked(const std::string& entry);
   void reload_everything_locked();
   void drop_private_locked();
   void publish_builtin_objects();
   bool visible(const Object& object) const;
-  ObjectPtr find_locked(CK_OBJECT_HANDLE handle) const;
-  using ObjectMap = std::map<CK_OBJECT_HANDLE, ObjectPtr>;
-  /// The only ways in and out of objects_, so that the index knows.
-  void keep_locked(std::shared_ptr<Object> object);
-  ObjectMap::iterator erase_locked(ObjectMap::iterator at);
-  /// Gives the object a handle, unless it has one, and returns it.
-  CK_OBJECT_HANDLE publish_locked(std::shared_ptr<Object> object);
+  /// Nothing for what is not visible. Unseals the object's record when nobody has looked into it yet.
+  ObjectPtr find_locked(CK_OBJECT_HANDLE handle);
+  void unseal_locked(CK_OBJECT_HANDLE handle, ObjectTable::Slot& slot);
+  std::shared_ptr<Object> read_object(const std::string& entry);
+  std::vector<ObjectPtr> visible_locked(const std::vector<CK_OBJECT_HANDLE>& handles);
   void check_result(store::UnlockResult result, store::Role role) const;
   void change_stored(const Object& object, const std::function<void(Draft&)>& change);
   Attributes stored_attributes(const std::string& id);
@@ -164,17 +175,19 @@ class Token {
   const std::shared_ptr<store::Vault> vault_;
   std::shared_ptr<State> state_;
   Identity identity_;
+  TokenSettings settings_;
   std::atomic<bool> removed_{false};
 
   std::mutex login_mutex_;
   std::atomic<Who> who_{Who::kNobody};
   std::atomic<uint64_t> login_number_{0};
+  std::atomic<bool> by_itself_{false};    // nobody asked for the login
+  std::atomic<bool> gave_up_{false};      // … and it will not be tried again
+  std::atomic<bool> pin_expired_{false};  // the PIN that the user logged in with is to be changed
 
   mutable std::mutex mutex_;
   uint64_t cursor_ = 0;
-  ObjectMap objects_;
-  ObjectIndex index_;
-  std::unordered_map<std::string, CK_OBJECT_HANDLE> handles_;  // by CKA_UNIQUE_ID, token objects
+  ObjectTable objects_;
   std::shared_ptr<tpm::Engine> engine_;
   uint64_t tpm_seen_ = 0;  // the version of the TPM's state whose private objects are among objects_
 };

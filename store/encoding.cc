@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "crypto/error.h"
+#include "store/blind_index.h"
 #include "store/free_space.h"
 
 namespace vtpm::store {
@@ -38,6 +39,7 @@ class TransactionWriter {
     written.sequence = sequence;
     written.type = entry.type;
     written.name = entry.name;
+    written.tags = read_tags(layout->tags);
     written.deleted = layout->deleted;
     written.sealed = layout->sealed;
     written.has_mac = layout->mac_at != 0;

@@ -75,6 +75,7 @@ struct EntryView {
   std::string_view cipher;              // of `enc`
   uint64_t epoch = 0;                   // of `enc`
   std::string_view unknown;             // a mandatory attribute that this build does not know; empty: none
+  ByteView tags;                        // contents of `ix` (store/blind_index.h); empty: the attribute is absent
   size_t data_at = 0, data_octets = 0;  // contents of the data OCTET STRING
   size_t crc_at = 0, mac_at = 0;        // offsets of the values in `octets`; 0: the attribute is absent
 

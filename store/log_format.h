@@ -59,6 +59,9 @@ constexpr std::string_view kMac = "mac";
 constexpr std::string_view kBase = "base";
 constexpr std::string_view kRole = "role";
 constexpr std::string_view kLimit = "limit";
+constexpr std::string_view kIndex = "ix";
+constexpr std::string_view kEmptySecret = "empty";
+constexpr std::string_view kToBeChanged = "change";
 constexpr std::string_view kCreated = "created";
 constexpr std::string_view kCapacity = "capacity";
 }  // namespace attribute

@@ -28,6 +28,7 @@ struct LogEntry {
   uint32_t capacity = 0;  // 0: not registered
   Sequence sequence;
   std::string type, name;
+  std::vector<uint64_t> tags;  // of the blind index (store/blind_index.h)
   bool deleted = false;
   bool sealed = false;
   bool has_mac = false;
@@ -71,6 +72,7 @@ struct ScanResult {
   uint64_t file_size = 0;
   bool intact_end = false;  // the log ends at a free space that reaches to the end-of-contents octets
   bool cut_off = false;     // the end is missing, and where to go on can not be told: nothing may be appended
+  uint64_t work = 0;        // octets that CRCs were computed of, and what looking through damage cost beside that
   Bytes probe;              // the first octets behind the log: while they stay, nothing was appended
 };
 

@@ -166,6 +166,19 @@ void Transaction::put_registered(std::string_view name, std::string_view type, P
   state_->put(std::move(entry), protection, data);
 }
 
+void Transaction::index(std::string_view name, const std::vector<Property>& properties) {
+  State& state = *state_;
+  const auto place = state.places.find(name);
+  if (!state.writer || place == state.places.end() || !state.key || properties.size() > kMaxTags) {
+    throw Error(ErrorCode::kInternal, "only what a transaction has just sealed gets a blind index");
+  }
+  std::vector<BlindTag> tags;
+  for (const Property& property : properties) tags.push_back(state.key->tag(property.kind, property.value));
+  std::vector<Attribute>& optional = state.drafts[place->second].entry.optional;
+  std::erase_if(optional, [](const Attribute& attribute) { return attribute.name == attribute::kIndex; });
+  if (!tags.empty()) optional.push_back(octets_attribute(attribute::kIndex, write_tags(std::move(tags))));
+}
+
 void Transaction::erase(std::string_view name) {
   State& state = *state_;
   if (!state.writer) throw Error(ErrorCode::kInternal, "the transaction is over");

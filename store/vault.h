@@ -25,6 +25,7 @@
 #include "crypto/bytes.h"
 #include "crypto/error.h"
 #include "store/amend.h"
+#include "store/blind_index.h"
 #include "store/progress.h"
 #include "store/raw_key.h"
 #include "store/role.h"
@@ -56,7 +57,8 @@ struct SlotInfo {
   std::optional<Role> role;  // nothing: a raw key's, or one that is not known here
   std::string kdf;           // "argon2id, 65536 KiB, 3 passes, 1 lanes"
   uint64_t epoch = 0;        // of the master key in it
-  std::string finding;       // why it opens nothing; empty: nothing is wrong with it
+  SecretNotes notes;
+  std::string finding;  // why it opens nothing; empty: nothing is wrong with it
 };
 
 /// A key slot that a re-key keeps: its number and the secret that opens it.
@@ -64,16 +66,20 @@ struct KeptSlot {
   unsigned number = 0;
   SecretBytes secret;
 };
+/// What a sealed entry is to be found by. Empty: it has no blind index.
+using Indexer = std::function<std::vector<Property>(std::string_view name, ByteView plain)>;
+
 /// One line of the index.
 struct EntryInfo {
   std::string name;
   std::string type;
   uint64_t sequence = 0;
   Protection protection = Protection::kClear;
-  size_t size = 0;       // realsize, octets of plain text
-  size_t capacity = 0;   // the most that it may hold, when it was registered so; else 0
-  bool deleted = false;  // only in `changes`
-  bool readable = true;  // false: damaged, refused or set aside; reading it throws
+  size_t size = 0;             // realsize, octets of plain text
+  size_t capacity = 0;         // the most that it may hold, when it was registered so; else 0
+  bool deleted = false;        // only in `changes`
+  bool readable = true;        // false: damaged, refused or set aside; reading it throws
+  std::vector<BlindTag> tags;  // its blind index, as it stands: nothing has checked it
 };
 
 /// A blob with its place in the log.
@@ -140,6 +146,9 @@ class Transaction {
   void put_registered(std::string_view name, std::string_view type, Protection protection, size_t capacity,
                       ByteView data);
   void erase(std::string_view name);
+  /// Adds the blind index to an entry that this transaction has put and sealed; at most 32 properties. Without it the
+  /// new version has none.
+  void index(std::string_view name, const std::vector<Property>& properties);
   /// Makes sure that a commit of about this many octets can not fail for want of space (used before a TPM command that
   /// can not be undone). Throws kNoSpace.
   void reserve(size_t octets);
@@ -186,6 +195,9 @@ class Vault {
   /// What changed after `cursor`: the latest state of each name once, oldest first, deletions included (also those that
   /// a compaction by another process has swallowed).
   std::vector<EntryInfo> changes(uint64_t cursor) const;
+  /// The same, of the names that are wanted: what is not is not even copied.
+  using Wanted = bool (*)(std::string_view name);
+  std::vector<EntryInfo> changes(uint64_t cursor, Wanted wanted) const;
 
   // --- reading ---
   std::optional<EntryInfo> find(std::string_view name) const;
@@ -193,10 +205,14 @@ class Vault {
   /// Nothing when there is no such name.
   std::optional<Blob> read(std::string_view name) const;
 
+  /// The tag of a property in this store's blind index. Throws kLocked without the key.
+  BlindTag tag(const Property& property) const;
+
   // --- the key ---
   bool unlocked() const;
   /// Tries every slot of the role (kUser: then the recovery slots) as one attempt against the retry counter.
-  UnlockResult unlock(Role role, ByteView secret);
+  /// `opened`, when given, receives what the slot that it opened says of the secret.
+  UnlockResult unlock(Role role, ByteView secret, SecretNotes* opened = nullptr);
   /// Checks a secret against the role's slots, charged like `unlock`, without changing what is open.
   UnlockResult verify(Role role, ByteView secret);
   /// Opens a raw-key store. Never counted: a key can not be guessed. kWrongSecret: "is this the wrong key?"; kNoSlot:
@@ -218,10 +234,13 @@ class Vault {
   /// Forgets and wipes the master key.
   void lock();
   bool has_slot(Role role) const;
+  /// What the role's own slot says of its secret; nothing special when there is no slot.
+  SecretNotes notes(Role role) const;
   Attempts attempts(Role role) const;
   /// Creates or replaces the slot of a role; needs the master key. Resets the role's retry counter. When it returns, no
-  /// copy of the file that is taken from now on opens with the old secret.
-  void set_secret(Role role, ByteView secret);
+  /// copy of the file that is taken from now on opens with the old secret. An empty secret is not stretched with any
+  /// effort: there is nothing to guess.
+  void set_secret(Role role, ByteView secret, bool to_be_changed = false);
   /// The key slots that are in use, by number. Needs no key.
   std::vector<SlotInfo> slots() const;
   /// Brings the key slots to a desired state (store/amend.h says how, and throws); needs the master key. Says what was
@@ -237,10 +256,10 @@ class Vault {
   /// secrets stay what they are. Other vaults on the store find themselves locked at their next `refresh`; this one is
   /// unlocked (threads in it may find it locked for a moment). Throws kAuthFailed (a secret is not its slot's),
   /// kNotFound, kUnsupported (no slot, or none for the security officer, is kept), kCorrupt, kTampered (it must be
-  /// repaired first).
-  void rekey(const std::vector<KeptSlot>& kept, const Progress& progress = nullptr);
+  /// repaired first). `indexer`: for the blind index, which can not be carried over; without it there is none.
+  void rekey(const std::vector<KeptSlot>& kept, const Progress& progress = nullptr, const Indexer& indexer = nullptr);
   /// The same for a raw-key store.
-  void rekey_raw(const RawKey& fresh, const Progress& progress = nullptr);
+  void rekey_raw(const RawKey& fresh, const Progress& progress = nullptr, const Indexer& indexer = nullptr);
 
   // --- writing ---
   /// Takes the store's lock and catches up. Throws kReadOnly, kReplaced.

@@ -17,6 +17,7 @@ namespace vtpm::store {
 struct OpenedSlot {
   std::string name, role;
   std::shared_ptr<const MasterKey> master;
+  SecretNotes notes;
 };
 
 /// A slot that is in use. Nothing in `slot`: it is damaged or of a newer kind, `problem` says which.
@@ -52,7 +53,8 @@ struct Vault::Impl {
   std::shared_ptr<const MasterKey> master_or_locked() const;
   void install(std::shared_ptr<const MasterKey> key);
   /// Checks the MAC of every clear entry that came since the last time; what is forged becomes unreadable.
-  void authenticate_new();
+  /// `writer`: where the caller has one.
+  void authenticate_new(const Blobstore::Writer* writer = nullptr);
   /// The same, but these were written here a moment ago.
   void authenticated_up_to(uint64_t before, uint64_t now);
 
@@ -72,9 +74,10 @@ struct Vault::Impl {
   Draft counter_reset(Role role) const;
   /// Writes the store anew under `fresh`. The caller holds the login lock.
   void rekey(const std::shared_ptr<const MasterKey>& old, const std::shared_ptr<const MasterKey>& fresh,
-             std::vector<Draft> slots, const Progress& progress);
+             std::vector<Draft> slots, const Progress& progress, const Indexer& indexer);
   std::string free_slot() const;
   KdfCost cost_of_slots() const;
+  SlotKdf kdf_for(ByteView secret) const;
 
  private:
   mutable RwLock key_gate_;

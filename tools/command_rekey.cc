@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "crypto/error.h"
+#include "pkcs11/token_records.h"
 #include "tools/commands.h"
 #include "tools/open_store.h"
 #include "tools/progress_bar.h"
@@ -70,6 +71,8 @@ std::vector<KeptSlot> slots_to_keep(const RekeyOptions& options, OpenedStore& op
         std::find_if(named.begin(), named.end(), [&](const Kept& one) { return one.number == slot.number; });
     if (given != named.end()) {
       kept.push_back({slot.number, secret_of_slot(slot, given->file)});
+    } else if (slot.notes.empty) {
+      kept.push_back({slot.number, SecretBytes()});
     } else if (options.keep.empty() && slot.role != Role::kKeyfile && slot.finding.empty()) {
       const SecretSource typed{"Secret of key slot " + label_of(slot) + ", empty to drop it",
                                "vtpm.keyslot-" + std::to_string(slot.number), "", -1};
@@ -131,12 +134,12 @@ void rekey(const RekeyOptions& options) {
       throw Error(ErrorCode::kInvalidArgument, "the new raw key is needed: --new-key-file");
     KeyOptions fresh = options.fresh_key;
     fresh.format = options.open.secret.key.format;
-    opened.vault->rekey_raw(fresh.raw_key(), progress);
+    opened.vault->rekey_raw(fresh.raw_key(), progress, pkcs11::record_properties);
   } else {
     const std::vector<KeptSlot> kept = slots_to_keep(options, opened);
     dropped = dropped_slots(*opened.vault, kept);
     confirm(options, dropped);
-    opened.vault->rekey(kept, progress);
+    opened.vault->rekey(kept, progress, pkcs11::record_properties);
   }
   report(options, *opened.vault, dropped);
 }

@@ -51,24 +51,23 @@ BenchToken::BenchToken(const char* module_path) : module_(module_path) {
   login();
 }
 
-void BenchToken::generate(CK_MECHANISM_TYPE type, CK_ATTRIBUTE size, std::string label) const {
+void BenchToken::generate(CK_MECHANISM_TYPE type, CK_ATTRIBUTE size, CK_ATTRIBUTE_TYPE usage, std::string label) const {
   CK_MECHANISM mechanism = {type, nullptr, 0};
-  CK_ATTRIBUTE public_template[] = {{CKA_TOKEN, &yes, sizeof yes}, {CKA_VERIFY, &yes, sizeof yes}, size};
-  CK_ATTRIBUTE private_template[] = {{CKA_TOKEN, &yes, sizeof yes},
-                                     {CKA_PRIVATE, &yes, sizeof yes},
-                                     {CKA_SIGN, &yes, sizeof yes},
-                                     {CKA_LABEL, label.data(), label.size()}};
+  const CK_ATTRIBUTE token = {CKA_TOKEN, &yes, sizeof yes}, named = {CKA_LABEL, label.data(), label.size()};
+  CK_ATTRIBUTE public_template[] = {token, named, size};
+  CK_ATTRIBUTE private_template[] = {
+      token, named, {CKA_PRIVATE, &yes, sizeof yes}, {CKA_SIGN, &yes, sizeof yes}, {usage, &yes, sizeof yes}};
   CK_OBJECT_HANDLE public_key = 0, made = 0;
-  must(module_->C_GenerateKeyPair(session_, &mechanism, public_template, 3, private_template, 4, &public_key, &made),
+  must(module_->C_GenerateKeyPair(session_, &mechanism, public_template, 3, private_template, 5, &public_key, &made),
        "C_GenerateKeyPair");
 }
 
 void BenchToken::rsa(CK_ULONG bits, std::string label) const {
-  generate(CKM_RSA_PKCS_KEY_PAIR_GEN, {CKA_MODULUS_BITS, &bits, sizeof bits}, std::move(label));
+  generate(CKM_RSA_PKCS_KEY_PAIR_GEN, {CKA_MODULUS_BITS, &bits, sizeof bits}, CKA_DECRYPT, std::move(label));
 }
 
 void BenchToken::ec(const std::string& parameters, std::string label) const {
-  generate(CKM_EC_KEY_PAIR_GEN, {CKA_EC_PARAMS, const_cast<char*>(parameters.data()), parameters.size()},
+  generate(CKM_EC_KEY_PAIR_GEN, {CKA_EC_PARAMS, const_cast<char*>(parameters.data()), parameters.size()}, CKA_DERIVE,
            std::move(label));
 }
 
@@ -81,10 +80,37 @@ void BenchToken::sign(CK_SESSION_HANDLE session, CK_MECHANISM_TYPE type, CK_OBJE
   must(module_->C_Sign(session, octets(input.data()), input.size(), signature, &size), "C_Sign");
 }
 
+void BenchToken::derive(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key, const std::string& point) const {
+  CK_ECDH1_DERIVE_PARAMS parameters = {CKD_NULL, 0, nullptr, point.size(), octets(point.data())};
+  CK_MECHANISM mechanism = {CKM_ECDH1_DERIVE, &parameters, sizeof parameters};
+  CK_OBJECT_CLASS secret = CKO_SECRET_KEY;
+  CK_KEY_TYPE generic = CKK_GENERIC_SECRET;
+  CK_ULONG size = 32;
+  CK_ATTRIBUTE wanted[] = {{CKA_CLASS, &secret, sizeof secret},
+                           {CKA_KEY_TYPE, &generic, sizeof generic},
+                           {CKA_VALUE_LEN, &size, sizeof size}};
+  CK_OBJECT_HANDLE made = 0;
+  must(module_->C_DeriveKey(session, &mechanism, key, wanted, 3, &made), "C_DeriveKey");
+  must(module_->C_DestroyObject(session, made), "C_DestroyObject");
+}
+
+std::string BenchToken::point(CK_SESSION_HANDLE session, std::string label) const {
+  CK_BYTE value[256];
+  CK_ATTRIBUTE attribute = {CKA_EC_POINT, value, sizeof value};
+  must(module_->C_GetAttributeValue(session, key(session, CKO_PUBLIC_KEY, std::move(label)), &attribute, 1),
+       "C_GetAttributeValue");
+  // An OCTET STRING: 04, a length of one octet or of two, the point.
+  const size_t header = value[1] < 0x80 ? 2 : 3;
+  return {reinterpret_cast<char*>(value) + header, attribute.ulValueLen - header};
+}
+
 CK_OBJECT_HANDLE BenchToken::private_key(CK_SESSION_HANDLE session, std::string label) const {
-  CK_OBJECT_CLASS private_class = CKO_PRIVATE_KEY;
-  const auto found = client::find(
-      module_, session, {{CKA_CLASS, &private_class, sizeof private_class}, {CKA_LABEL, label.data(), label.size()}});
+  return key(session, CKO_PRIVATE_KEY, std::move(label));
+}
+
+CK_OBJECT_HANDLE BenchToken::key(CK_SESSION_HANDLE session, CK_OBJECT_CLASS type, std::string label) const {
+  const auto found =
+      client::find(module_, session, {{CKA_CLASS, &type, sizeof type}, {CKA_LABEL, label.data(), label.size()}});
   if (found.empty()) client::give_up("the token has lost a key");
   return found.front();
 }

@@ -16,6 +16,7 @@ class Scratch {
   ~Scratch();
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
+  const std::filesystem::path& path() const { return path_; }
 
  private:
   std::filesystem::path path_;
@@ -40,12 +41,17 @@ class BenchToken {
   /// C_SignInit and C_Sign.
   void sign(CK_SESSION_HANDLE session, CK_MECHANISM_TYPE mechanism, CK_OBJECT_HANDLE key,
             const std::string& input) const;
+  /// CKM_ECDH1_DERIVE without a KDF, with the key's own public point: a session secret, made and destroyed.
+  void derive(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key, const std::string& point) const;
+  /// The public point of that label's key pair, uncompressed.
+  std::string point(CK_SESSION_HANDLE session, std::string label) const;
   /// The private key of that label; handles do not outlive a logout.
   CK_OBJECT_HANDLE private_key(CK_SESSION_HANDLE session, std::string label) const;
 
  private:
   static constexpr const char* kLabel = "bench";
-  void generate(CK_MECHANISM_TYPE type, CK_ATTRIBUTE size, std::string label) const;
+  void generate(CK_MECHANISM_TYPE type, CK_ATTRIBUTE size, CK_ATTRIBUTE_TYPE usage, std::string label) const;
+  CK_OBJECT_HANDLE key(CK_SESSION_HANDLE session, CK_OBJECT_CLASS type, std::string label) const;
 
   client::LoadedModule module_;
   CK_SESSION_HANDLE session_ = 0;

@@ -1,4 +1,5 @@
-// vtpm_bench: what this module costs beside OpenSSL and SoftHSM, as ratios in one run (docs/performance.md).
+// vtpm_bench and vtpm_tpm_bench: what this module costs beside OpenSSL and SoftHSM, as ratios in one run
+// (docs/performance.md).
 //
 // Every benchmark is repeated in random turns with the others, so that whatever else the machine does meets all sides
 // alike, and the medians are compared. Any option of Google Benchmark goes before or instead of these defaults:
@@ -23,8 +24,7 @@ int main(int argc, char** argv) {
   if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) return 2;
 
   static const vtpm::bench::Scratch scratch;  // removed by exit too
-  vtpm::bench::register_pkcs11_benchmarks();
-  vtpm::bench::register_tpm_benchmarks();
+  vtpm::bench::register_benchmarks();
   vtpm::bench::RatioTable table;
   benchmark::RunSpecifiedBenchmarks(&table);
   return table.failed() ? 1 : 0;

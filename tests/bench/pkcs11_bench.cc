@@ -1,5 +1,7 @@
-// Signatures as an application makes them, C_SignInit and C_Sign: this module, SoftHSM, and OpenSSL's own EVP with a
-// context that is ready. And what lies between C_Login and the first signature.
+// Signatures as an application makes them, C_SignInit and C_Sign, and C_DeriveKey: this module, SoftHSM, and OpenSSL's
+// own EVP with a context that is ready. And what lies between C_Login and the first signature.
+//
+// Nothing here may call crypto::ensure_openssl: OpenSSL is measured with the heap that it has in an application.
 #include <benchmark/benchmark.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -32,9 +34,10 @@ const BenchToken& softhsm_token() {
 struct Row {
   std::string operation;
   std::function<void(const BenchToken&)> make_key;
+  /// What one thread does again and again, made ready for its session.
+  std::function<std::function<void()>(const BenchToken&, CK_SESSION_HANDLE)> make_ready;
   std::function<EvpSigner()> make_signer;
-  CK_MECHANISM_TYPE mechanism;
-  std::string input;
+  void (*with_evp)(EvpSigner&);
 };
 
 // The threads share the key and have sessions of their own; with OpenSSL, keys and contexts of their own.
@@ -45,9 +48,9 @@ void register_module(const Row& row, const char* side, const BenchToken& (*token
   with_threads(benchmark::RegisterBenchmark((row.operation + "/" + side).c_str(), [=](State& state) {
     std::call_once(*once, [&] { row.make_key(token()); });
     const CK_SESSION_HANDLE session = token().open();
-    const CK_OBJECT_HANDLE key = token().private_key(session, row.operation);
-    token().sign(session, row.mechanism, key, row.input);  // the first one loads the key
-    for (auto _ : state) token().sign(session, row.mechanism, key, row.input);
+    const std::function<void()> operate = row.make_ready(token(), session);
+    operate();  // the first one loads the key
+    for (auto _ : state) operate();
     token().close(session);
   }));
 }
@@ -60,22 +63,46 @@ void register_row(const Row& row) {
   with_threads(benchmark::RegisterBenchmark((row.operation + "/openssl").c_str(), [=](State& state) {
     std::unique_ptr<EvpSigner>& signer = (*signers)[static_cast<size_t>(state.thread_index())];
     if (!signer) signer = std::make_unique<EvpSigner>(row.make_signer());
-    const Bytes input(row.input.begin(), row.input.end());
-    for (auto _ : state) signer->sign(input);
+    for (auto _ : state) row.with_evp(*signer);
   }));
 }
 
+// C_SignInit and C_Sign with the key that has the operation's name.
+auto signing(CK_MECHANISM_TYPE mechanism, std::string label, std::string input) {
+  return [=](const BenchToken& token, CK_SESSION_HANDLE session) {
+    const CK_OBJECT_HANDLE key = token.private_key(session, label);
+    return [=, &token] { token.sign(session, mechanism, key, input); };
+  };
+}
+
+// The DigestInfo of a SHA-256 digest (RFC 8017, 9.2 note 1), what a TLS server hands to CKM_RSA_PKCS.
+const std::string kDigestInfo =
+    std::string("\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20", 19) +
+    std::string(32, 'Z');
+const std::string kDigest(32, 'Z');
+
+ByteView view(const std::string& text) { return {reinterpret_cast<const uint8_t*>(text.data()), text.size()}; }
+
 Row rsa(unsigned bits) {
-  // The DigestInfo of a SHA-256 digest (RFC 8017, 9.2 note 1), what a TLS server hands to CKM_RSA_PKCS.
-  static const std::string prefix("\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20", 19);
   const std::string name = "RSA-" + std::to_string(bits);
-  return {name, [=](const BenchToken& token) { token.rsa(bits, name); }, [=] { return EvpSigner::rsa_pkcs1(bits); },
-          CKM_RSA_PKCS, prefix + std::string(32, 'Z')};
+  return {name, [=](const BenchToken& token) { token.rsa(bits, name); }, signing(CKM_RSA_PKCS, name, kDigestInfo),
+          [=] { return EvpSigner::rsa_pkcs1(bits); }, [](EvpSigner& signer) { signer.sign(view(kDigestInfo)); }};
 }
 
 Row ecdsa(const std::string& name, Curve curve, const std::string& parameters) {
-  return {name, [=](const BenchToken& token) { token.ec(parameters, name); }, [=] { return EvpSigner::ec(curve); },
-          CKM_ECDSA, std::string(32, 'Z')};
+  return {name, [=](const BenchToken& token) { token.ec(parameters, name); }, signing(CKM_ECDSA, name, kDigest),
+          [=] { return EvpSigner::ec(curve); }, [](EvpSigner& signer) { signer.sign(view(kDigest)); }};
+}
+
+// C_DeriveKey and C_DestroyObject: the shared secret becomes an object, which OpenSSL's side has no counterpart to.
+Row ecdh(const std::string& curve_name, Curve curve, const std::string& parameters) {
+  const std::string name = "ECDH " + curve_name;
+  return {name, [=](const BenchToken& token) { token.ec(parameters, name); },
+          [=](const BenchToken& token, CK_SESSION_HANDLE session) {
+            const CK_OBJECT_HANDLE key = token.private_key(session, name);
+            return [=, &token, point = token.point(session, name)] { token.derive(session, key, point); };
+          },
+          [=] { return EvpSigner::ecdh(curve); }, [](EvpSigner& signer) { signer.derive(); }};
 }
 
 // Login and first signature; the KDF by itself, so that it can be taken off.
@@ -89,7 +116,7 @@ void register_login(const Row& row) {
       token.logout();
       state.ResumeTiming();
       token.login();
-      token.sign(token.session(), row.mechanism, token.private_key(token.session(), row.operation), row.input);
+      row.make_ready(token, token.session())();
     }
   })->UseRealTime();
 }
@@ -111,12 +138,15 @@ void two_syncs(State& state) {
 
 }  // namespace
 
-void register_pkcs11_benchmarks() {
+void register_benchmarks() {
   register_row(rsa(2048));
   register_row(rsa(3072));
   register_row(ecdsa("P-256", Curve::kP256, kP256));
   register_row(ecdsa("P-384", Curve::kP384, kP384));
   register_row(ecdsa("P-521", Curve::kP521, kP521));
+  register_row(ecdh("P-256", Curve::kP256, kP256));
+  register_row(ecdh("P-384", Curve::kP384, kP384));
+  register_row(ecdh("P-521", Curve::kP521, kP521));
 
   register_login(rsa(2048));
   register_login(ecdsa("P-256", Curve::kP256, kP256));

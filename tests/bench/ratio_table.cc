@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <string_view>
+#include <utility>
 
 namespace vtpm::bench {
 namespace {
@@ -67,7 +68,12 @@ double RatioTable::median(const Key& key, const std::string& side, double Time::
   return sorted[sorted.size() / 2];
 }
 
+bool RatioTable::compared() const {
+  return std::any_of(order_.begin(), order_.end(), [&](const Key& key) { return median(key, kOpenSsl) != 0; });
+}
+
 void RatioTable::print_signatures() const {
+  if (!compared()) return;
   std::printf("\n%-12s %7s %10s %10s %7s %8s %10s %14s\n", "operation", "threads", "vtpm us", "OpenSSL us", "ratio",
               "promise", "SoftHSM us", "SoftHSM / vtpm");
   for (const Key& key : order_) {
@@ -87,6 +93,7 @@ void RatioTable::print_signatures() const {
 }
 
 void RatioTable::print_speed_up() const {
+  if (!compared()) return;
   std::printf("\n%-12s two threads over one: %8s %10s %10s   (promise: 1.8 on two idle cores)\n", "operation", "vtpm",
               "OpenSSL", "SoftHSM");
   for (const Key& key : order_) {
@@ -112,10 +119,11 @@ void RatioTable::print_logins() const {
 }
 
 void RatioTable::print_others() const {
-  std::printf("\nin the TPM alone, without PKCS#11\n");
+  bool titled = false;
   for (const Key& key : order_) {
     const double time = median(key, kOthers);
     if (time == 0 || key.operation.compare(0, 5, "login") == 0) continue;
+    if (!std::exchange(titled, true)) std::printf("\nin the TPM alone, without PKCS#11\n");
     std::printf("  %-34s %d thread%s %10.1f us\n", key.operation.c_str(), static_cast<int>(key.threads),
                 key.threads == 1 ? " " : "s", time);
   }

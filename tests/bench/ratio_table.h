@@ -36,6 +36,8 @@ class RatioTable : public benchmark::BenchmarkReporter {
   };
   /// 0: not measured.
   double median(const Key& key, const std::string& side, double Time::*which = &Time::real) const;
+  /// Whether OpenSSL was measured too.
+  bool compared() const;
   void print_signatures() const;
   void print_speed_up() const;
   void print_logins() const;

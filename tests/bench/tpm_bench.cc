@@ -1,8 +1,10 @@
-// The TPM by itself, without PKCS#11: ECDH beside OpenSSL's, and what an operation costs besides its arithmetic.
+// The TPM by itself, without PKCS#11: what an operation costs besides its arithmetic.
+//
+// A program of its own: it links the product's own libcrypto set-up (crypto/openssl.cc), which vtpm_bench must not
+// have.
 #include <benchmark/benchmark.h>
 
 #include "tests/bench/benchmarks.h"
-#include "tests/bench/evp_signer.h"
 #include "tests/bench/tpm_key.h"
 #include "tpm/commands.h"
 
@@ -11,19 +13,6 @@ namespace {
 
 using benchmark::State;
 using crypto::Curve;
-
-void ecdh(const char* name, Curve curve) {
-  const std::string operation = std::string("ECDH ") + name;
-  benchmark::RegisterBenchmark((operation + "/openssl").c_str(), [curve](State& state) {
-    EvpSigner signer = EvpSigner::ecdh(curve);
-    for (auto _ : state) signer.derive();
-  });
-  benchmark::RegisterBenchmark((operation + "/vtpm").c_str(), [curve](State& state) {
-    const TpmKey tpm = TpmKey::ec(curve);
-    const Bytes peer = public_key_of(tpm.blob).point();
-    for (auto _ : state) benchmark::DoNotOptimize(tpm.key->ecdh(peer));
-  });
-}
 
 // Three keys in turn on one instance: each operation finds its key pushed out.
 template <typename Sign>
@@ -35,11 +24,7 @@ void cold_keys(State& state, TpmKey& tpm, Sign&& sign) {
 
 }  // namespace
 
-void register_tpm_benchmarks() {
-  ecdh("P-256", Curve::kP256);
-  ecdh("P-384", Curve::kP384);
-  ecdh("P-521", Curve::kP521);
-
+void register_benchmarks() {
   benchmark::RegisterBenchmark("P-256 signature", [](State& state) {
     const TpmKey tpm = TpmKey::ec(Curve::kP256);
     const Bytes digest(32, 0x5A);
