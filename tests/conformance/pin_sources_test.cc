@@ -311,14 +311,19 @@ TEST_F(PinLessToken, ALockedOneIsUnlockedByTheSo) {
 
 // --- PINs that are to be changed ---
 
+// clang-format off
+/// Those whose page lists CKR_PIN_EXPIRED.
 const std::vector<std::string> kEndWithAnExpiredPin = {
-    "C_CreateObject",    "C_CopyObject",  "C_DestroyObject",          "C_FindObjectsInit",
-    "C_EncryptInit",     "C_DecryptInit", "C_MessageEncryptInit",     "C_MessageDecryptInit",
-    "C_SignInit",        "C_VerifyInit",  "C_MessageSignInit",        "C_MessageVerifyInit",
-    "C_SignRecoverInit", "C_DigestInit",  "C_VerifyRecoverInit",      "C_VerifySignatureInit",
-    "C_GenerateKey",     "C_WrapKey",     "C_GenerateKeyPair",        "C_WrapKeyAuthenticated",
-    "C_UnwrapKey",       "C_DeriveKey",   "C_UnwrapKeyAuthenticated", "C_EncapsulateKey",
-    "C_DecapsulateKey"};
+    "C_CreateObject", "C_CopyObject", "C_DestroyObject", "C_FindObjectsInit",
+    "C_EncryptInit", "C_DecryptInit", "C_MessageEncryptInit", "C_EncryptMessageBegin",
+    "C_MessageDecryptInit", "C_DecryptMessageBegin", "C_DigestInit", "C_SignInit",
+    "C_SignRecoverInit", "C_MessageSignInit", "C_SignMessageBegin", "C_VerifyInit",
+    "C_VerifyRecoverInit", "C_VerifySignatureInit", "C_MessageVerifyInit", "C_VerifyMessageBegin",
+    "C_GenerateKey", "C_GenerateKeyPair", "C_WrapKey", "C_UnwrapKey",
+    "C_DeriveKey", "C_EncapsulateKey", "C_DecapsulateKey", "C_WrapKeyAuthenticated",
+    "C_UnwrapKeyAuthenticated",
+};
+// clang-format on
 
 TEST_F(InitialPin, MustBeChangedBeforeAnythingElse) {
   configure("[pin]\nchange_initial = true\n");
