@@ -230,5 +230,57 @@ TEST_F(MoreRefusals, EveryFunctionOfASlotWhoseFileIsNoToken) {
   EXPECT_RV(CKR_TOKEN_NOT_RECOGNIZED, try_init_token(slot, kSoPin, "again"));
 }
 
+// --- a store that can not be written: another user's, who may read it ---
+
+/// Everybody may look into the scratch directory, and nobody write.
+void give_to_readers(const std::string& directory) {
+  namespace fs = std::filesystem;
+  for (const std::string& path : {directory, directory + "/store"}) chmod(path.c_str(), 0755);
+  chmod((directory + "/vtpm-pkcs11.toml").c_str(), 0644);
+  for (const auto& entry : fs::directory_iterator(directory + "/store")) chmod(entry.path().c_str(), 0444);
+}
+
+TEST_F(KeyMaking, ATokenThatCanNotBeWritten) {
+  session.create({{CKA_CLASS, CKO_DATA}, {CKA_TOKEN, true}, {CKA_PRIVATE, false}, {CKA_LABEL, "there"}});
+  const Template of_token = {{CKA_CLASS, CKO_DATA}, {CKA_TOKEN, true}, {CKA_PRIVATE, false}};
+  session.close();
+  MUST(p11->C_Finalize(nullptr));
+  give_to_readers(scratch.path());
+  const std::string went_wrong = in_child([&] {
+    constexpr uid_t kNobody = 65534;
+    if (geteuid() == 0 && (setgid(kNobody) != 0 || setuid(kNobody) != 0)) throw std::runtime_error("setuid");
+    library.initialize();
+    const CK_SLOT_ID there = slot_of("conformance");
+    const auto expect_protected = [](CK_RV rv, const char* what) {
+      if (rv != CKR_TOKEN_WRITE_PROTECTED) throw std::runtime_error(what + (" answered " + rv_name(rv)));
+    };
+    if (!(token_flags(there) & CKF_WRITE_PROTECTED)) throw std::runtime_error("no CKF_WRITE_PROTECTED");
+    CK_SESSION_HANDLE refused = 0;
+    expect_protected(p11->C_OpenSession(there, CKF_SERIAL_SESSION | CKF_RW_SESSION, nullptr, nullptr, &refused),
+                     "C_OpenSession");
+    Session reading(there, Session::kReadOnly);
+    reading.login();
+    const CK_OBJECT_HANDLE object = reading.find({{CKA_LABEL, "there"}}).at(0);
+    expect_protected(reading.try_create(of_token), "C_CreateObject");
+    expect_protected(reading.try_copy(object, {{CKA_LABEL, "copy"}}), "C_CopyObject");
+    expect_protected(reading.try_set(object, {{CKA_LABEL, "changed"}}), "C_SetAttributeValue");
+    expect_protected(p11->C_DestroyObject(reading, object), "C_DestroyObject");
+    expect_protected(
+        reading.try_generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}}, {{CKA_TOKEN, true}, {CKA_PRIVATE, true}}),
+        "C_GenerateKeyPair");
+    // The handles of this process are others.
+    const auto key = [&](CK_KEY_TYPE type) {
+      return reading.find({{CKA_CLASS, CKO_SECRET_KEY}, {CKA_KEY_TYPE, type}}).at(0);
+    };
+    aes = key(CKK_AES), generic = key(CKK_GENERIC_SECRET);
+    pair.public_key = reading.find({{CKA_CLASS, CKO_PUBLIC_KEY}, {CKA_KEY_TYPE, CKK_RSA}}).at(0);
+    pair.private_key = reading.find({{CKA_CLASS, CKO_PRIVATE_KEY}, {CKA_KEY_TYPE, CKK_RSA}}).at(0);
+    for (Making& one : all()) expect_protected(one.call(reading, one.good.with({{CKA_TOKEN, true}})), one.name);
+    reading.close();
+    expect_protected(try_init_token(there, kSoPin, "again"), "C_InitToken");
+  });
+  EXPECT_EQ(went_wrong, "");
+}
+
 }  // namespace
 }  // namespace vtpm::conformance

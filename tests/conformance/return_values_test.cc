@@ -439,5 +439,60 @@ TEST_F(DataThatDoNotFit, CipherTexts) {
                                                                       out.data(), &size, CKF_END_OF_MESSAGE));
 }
 
+TEST_F(DataThatDoNotFit, Parameters) {
+  CK_BYTE* some = data.data();
+  begin(p11_3().C_MessageSignInit, CKM_SHA256_HMAC, hmac);
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, p11_3().C_SignMessage(s, some, 3, some, 3, out.data(), &(size = out.size())));
+  MUST(p11_3().C_SignMessageBegin(s, nullptr, 0));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, p11_3().C_SignMessageNext(s, some, 3, some, 3, nullptr, nullptr));
+  begin(p11_3().C_MessageVerifyInit, CKM_SHA256_HMAC, hmac);
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, p11_3().C_VerifyMessage(s, some, 3, some, 3, some, 32));
+  MUST(p11_3().C_VerifyMessageBegin(s, nullptr, 0));
+  EXPECT_RV(CKR_OPERATION_ACTIVE, p11_3().C_VerifyMessageBegin(s, nullptr, 0));
+  EXPECT_RV(CKR_OPERATION_ACTIVE, p11_3().C_VerifyMessage(s, nullptr, 0, some, 3, some, 32));
+  EXPECT_RV(CKR_OPERATION_ACTIVE, p11_3().C_MessageVerifyFinal(s));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, p11_3().C_VerifyMessageNext(s, some, 3, some, 3, nullptr, 0));
+}
+
+// CCM is told the length of its message at the beginning.
+TEST_F(DataThatDoNotFit, MoreThanWasAnnounced) {
+  Bytes nonce(12, 1);
+  CK_CCM_PARAMS announced{16, nonce.data(), nonce.size(), nullptr, 0, 16};
+  const Mechanism ccm = Mechanism::with_parameter(CKM_AES_CCM, octets_of(announced));
+  const auto encrypt = [&] { begin(p11->C_EncryptInit, ccm, aes); };
+  const auto decrypt = [&] { begin(p11->C_DecryptInit, ccm, aes); };
+  Bytes long_text(64, 1);
+  const auto too_much = [&](auto function) {
+    return function(s, long_text.data(), long_text.size(), out.data(), &(size = out.size()));
+  };
+  encrypt();
+  EXPECT_RV(CKR_DATA_LEN_RANGE, too_much(p11->C_EncryptUpdate));
+  encrypt(), digest();
+  EXPECT_RV(CKR_DATA_LEN_RANGE, too_much(p11->C_DigestEncryptUpdate));
+  encrypt(), begin(p11->C_SignInit, CKM_SHA256_HMAC, hmac);
+  EXPECT_RV(CKR_DATA_LEN_RANGE, too_much(p11->C_SignEncryptUpdate));
+  decrypt();
+  EXPECT_RV(CKR_ENCRYPTED_DATA_LEN_RANGE, too_much(p11->C_DecryptUpdate));
+  decrypt(), digest();
+  EXPECT_RV(CKR_ENCRYPTED_DATA_LEN_RANGE, too_much(p11->C_DecryptDigestUpdate));
+  decrypt(), begin(p11->C_VerifyInit, CKM_SHA256_HMAC, hmac);
+  EXPECT_RV(CKR_ENCRYPTED_DATA_LEN_RANGE, too_much(p11->C_DecryptVerifyUpdate));
+  Bytes long_for_rsa(160, 1);
+  begin(p11->C_DecryptInit, CKM_AES_ECB, aes), begin(p11->C_VerifyInit, CKM_RSA_X_509, pair.public_key);
+  EXPECT_RV(CKR_DATA_LEN_RANGE,
+            p11->C_DecryptVerifyUpdate(s, long_for_rsa.data(), long_for_rsa.size(), out.data(), &(size = out.size())));
+
+  MessageParameter of_one{CKM_AES_CCM, nonce, Bytes(16)};
+  of_one.data_octets = 16;
+  void* parameter_of_one = of_one.data();
+  begin(p11_3().C_MessageEncryptInit, CKM_AES_CCM, aes);
+  EXPECT_RV(one_of(CKR_DATA_LEN_RANGE, CKR_MECHANISM_PARAM_INVALID),
+            p11_3().C_EncryptMessage(s, parameter_of_one, of_one.size(), nullptr, 0, long_text.data(), long_text.size(),
+                                     out.data(), &(size = out.size())));
+  MUST(p11_3().C_EncryptMessageBegin(s, parameter_of_one, of_one.size(), nullptr, 0));
+  EXPECT_RV(CKR_DATA_LEN_RANGE, p11_3().C_EncryptMessageNext(s, parameter_of_one, of_one.size(), long_text.data(),
+                                                             long_text.size(), out.data(), &(size = out.size()), 0));
+}
+
 }  // namespace
 }  // namespace vtpm::conformance
