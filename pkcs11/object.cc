@@ -29,6 +29,10 @@ bool holds_ulongs(CK_ATTRIBUTE_TYPE type) {
   return row && (row->form == Form::kUlong || row->form == Form::kUlongArray);
 }
 
+[[noreturn]] void broken() { throw Error(ErrorCode::kCorrupt, "the attributes of a stored object do not parse"); }
+
+}  // namespace
+
 Bytes disk_form(CK_ATTRIBUTE_TYPE type, ByteView value) {
   if (!holds_ulongs(type)) return to_bytes(value);
   Bytes out;
@@ -39,10 +43,6 @@ Bytes disk_form(CK_ATTRIBUTE_TYPE type, ByteView value) {
   }
   return out;
 }
-
-[[noreturn]] void broken() { throw Error(ErrorCode::kCorrupt, "the attributes of a stored object do not parse"); }
-
-}  // namespace
 
 template <typename Octets>
 SecretBytes encode_attributes(const AttributeMap<Octets>& attributes) {

@@ -80,6 +80,9 @@ SecretBytes encode_attributes(const AttributeMap<Octets>& attributes);
 template <typename Octets>
 AttributeMap<Octets> decode_attributes(ByteView der);
 
+/// A value as it stands on disk: numbers are eight big-endian octets.
+Bytes disk_form(CK_ATTRIBUTE_TYPE type, ByteView value);
+
 std::string object_entry(const std::string& id);  // "obj/<id>"
 std::string secret_entry(const std::string& id);  // "secret/<id>"
 

@@ -1,57 +1,116 @@
 #include "pkcs11/object_index.h"
 
 #include <algorithm>
-#include <functional>
+
+#include "pkcs11/object.h"
+#include "store/name_hash.h"
 
 namespace vtpm::pkcs11 {
 namespace {
 
 constexpr CK_ATTRIBUTE_TYPE kIndexed[] = {CKA_ID, CKA_LABEL, CKA_SUBJECT, CKA_SERIAL_NUMBER, CKA_UNIQUE_ID};
+// Of sealed records. An attribute more makes the records of before invisible to whoever searches by it: a new list
+// needs a new name for the attribute `ix`.
+constexpr CK_ATTRIBUTE_TYPE kTagged[] = {CKA_CLASS, CKA_KEY_TYPE, CKA_ID, CKA_LABEL, CKA_SUBJECT, CKA_SERIAL_NUMBER};
 
+/// Public objects may come from anybody, so the hash is one that nobody can compute.
 uint64_t key_of(CK_ATTRIBUTE_TYPE type, ByteView value) {
-  return std::hash<std::string_view>()(as_text(value)) ^ type * 0x9e3779b97f4a7c15;
+  return store::NameHash()(as_text(value)) ^ type * 0x9e3779b97f4a7c15;
 }
 
 /// An empty value says nothing, and half of a token's objects may have it.
-template <typename Object, typename F>
-void for_each_key(const Object& object, F&& use) {
-  for (const CK_ATTRIBUTE_TYPE type : kIndexed) {
+template <typename Types, typename Object, typename F>
+void for_each_value(const Types& types, const Object& object, F&& use) {
+  for (const CK_ATTRIBUTE_TYPE type : types) {
     const ByteView value = object.get(type);
-    if (!value.empty()) use(key_of(type, value));
+    if (!value.empty()) use(type, value);
   }
 }
 
+/// The shortest of some lists.
+class Fewest {
+ public:
+  template <typename Postings>
+  void consider(const Postings& postings, uint64_t key) {
+    static const ObjectIndex::Handles none;
+    const auto found = postings.find(key);
+    const ObjectIndex::Handles& same = found == postings.end() ? none : found->second;
+    if (!fewest_ || same.size() < fewest_->size()) fewest_ = &same;
+  }
+  std::optional<ObjectIndex::Handles> take() const {
+    if (!fewest_) return std::nullopt;
+    return *fewest_;
+  }
+
+ private:
+  const ObjectIndex::Handles* fewest_ = nullptr;
+};
+
 }  // namespace
 
+std::vector<store::Property> properties_of(const Attributes& shown) {
+  std::vector<store::Property> properties;
+  // What the TPM holds is compared with the records at login, so these are read then.
+  if (shown.has(CKA_VTPM_NV_INDEX) || shown.has(CKA_VTPM_HANDLE)) return properties;
+  if (shown.number(CKA_CLASS) == CKO_HW_FEATURE) return properties;
+  for_each_value(kTagged, shown, [&](CK_ATTRIBUTE_TYPE type, ByteView value) {
+    properties.push_back({type, disk_form(type, value)});
+  });
+  return properties;
+}
+
+// Handles rise, so a new object's goes to the end.
+void ObjectIndex::add(Postings& postings, uint64_t key, CK_OBJECT_HANDLE handle) {
+  Handles& same = postings[key];
+  same.insert(same.empty() || same.back() < handle ? same.end() : std::lower_bound(same.begin(), same.end(), handle),
+              handle);
+}
+
+void ObjectIndex::remove(Postings& postings, uint64_t key, CK_OBJECT_HANDLE handle) {
+  const auto found = postings.find(key);
+  if (found == postings.end()) return;
+  Handles& same = found->second;
+  const auto at = std::lower_bound(same.begin(), same.end(), handle);
+  if (at != same.end() && *at == handle) same.erase(at);
+  if (same.empty()) postings.erase(found);
+}
+
+void ObjectIndex::make_room(size_t objects) {
+  constexpr size_t kTagsOfItsOwn = 2;  // id and label; what many share is found once
+  by_tag_.reserve(by_tag_.size() + kTagsOfItsOwn * objects);
+}
+
 void ObjectIndex::add(CK_OBJECT_HANDLE handle, const Attributes& shown) {
-  for_each_key(shown, [&](uint64_t key) { handles_[key].push_back(handle); });
+  for_each_value(kIndexed, shown,
+                 [&](CK_ATTRIBUTE_TYPE type, ByteView value) { add(by_value_, key_of(type, value), handle); });
+}
+
+void ObjectIndex::add(CK_OBJECT_HANDLE handle, const std::vector<store::BlindTag>& tags) {
+  for (const store::BlindTag tag : tags) add(by_tag_, tag, handle);
 }
 
 void ObjectIndex::remove(CK_OBJECT_HANDLE handle, const Attributes& shown) {
-  for_each_key(shown, [&](uint64_t key) {
-    const auto found = handles_.find(key);
-    if (found == handles_.end()) return;
-    std::vector<CK_OBJECT_HANDLE>& same = found->second;
-    const auto at = std::find(same.begin(), same.end(), handle);
-    if (at == same.end()) return;
-    *at = same.back();
-    same.pop_back();
-    if (same.empty()) handles_.erase(found);
-  });
+  for_each_value(kIndexed, shown,
+                 [&](CK_ATTRIBUTE_TYPE type, ByteView value) { remove(by_value_, key_of(type, value), handle); });
 }
 
-std::optional<std::vector<CK_OBJECT_HANDLE>> ObjectIndex::candidates(const Template& wanted) const {
-  static const std::vector<CK_OBJECT_HANDLE> none;
-  const std::vector<CK_OBJECT_HANDLE>* fewest = nullptr;
-  for_each_key(wanted, [&](uint64_t key) {
-    const auto found = handles_.find(key);
-    const std::vector<CK_OBJECT_HANDLE>& same = found == handles_.end() ? none : found->second;
-    if (!fewest || same.size() < fewest->size()) fewest = &same;
+void ObjectIndex::remove(CK_OBJECT_HANDLE handle, const std::vector<store::BlindTag>& tags) {
+  for (const store::BlindTag tag : tags) remove(by_tag_, tag, handle);
+}
+
+std::optional<ObjectIndex::Handles> ObjectIndex::candidates(const Template& wanted) const {
+  Fewest fewest;
+  for_each_value(kIndexed, wanted,
+                 [&](CK_ATTRIBUTE_TYPE type, ByteView value) { fewest.consider(by_value_, key_of(type, value)); });
+  return fewest.take();
+}
+
+std::optional<ObjectIndex::Handles> ObjectIndex::tagged_candidates(const Template& wanted, const Tagger& tag) const {
+  Fewest fewest;
+  for_each_value(kTagged, wanted, [&](CK_ATTRIBUTE_TYPE type, ByteView value) {
+    fewest.consider(by_tag_, tag({type, disk_form(type, value)}));
   });
-  if (!fewest) return std::nullopt;
-  std::vector<CK_OBJECT_HANDLE> ascending = *fewest;
-  std::sort(ascending.begin(), ascending.end());
-  return ascending;
+  return fewest.take();
 }
 
 }  // namespace vtpm::pkcs11

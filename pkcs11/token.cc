@@ -19,9 +19,6 @@ using store::Protection;
 using store::Role;
 using store::UnlockResult;
 
-// Handles are never used again in a process, so a stale one names nothing.
-std::atomic<CK_OBJECT_HANDLE> next_handle{1};
-
 void check_pin_length(ByteView pin) {
   refuse_if(pin.size() < kPinLeast || pin.size() > kPinMost, CKR_PIN_LEN_RANGE, "a PIN has 4 to 255 octets");
 }
@@ -33,6 +30,8 @@ Attributes info_record(const Token::Identity& identity) {
   info.set_number(kFieldSlotNumber, identity.slot);
   return info;
 }
+
+bool is_object(std::string_view entry) { return id_of(entry).has_value(); }
 
 }  // namespace
 
@@ -117,7 +116,7 @@ void Token::publish_builtin_objects() {
     object->bound = true;
     object->of_tpm = true;
     object->shown = std::move(shown);
-    publish_locked(std::move(object));
+    objects_.publish(std::move(object));
   }
 }
 
@@ -156,8 +155,9 @@ void Token::refresh_locked() {
     const auto state = vault_->find(kPermanentState);
     if (!state || state->sequence == tpm_seen_) return;
     std::set<uint32_t> recorded;
-    for (const auto& [handle, object] : objects_) {
-      if (!object->of_tpm && object->nv_index() != 0) recorded.insert(object->nv_index());
+    for (const auto& [handle, slot] : objects_.slots()) {
+      const Object* object = slot.object.get();  // the records of NV areas are looked into at once
+      if (object && !object->of_tpm && object->nv_index() != 0) recorded.insert(object->nv_index());
     }
     std::vector<Attributes> found;
     try {
@@ -185,12 +185,13 @@ void Token::catch_up_locked() {
   if (who_ != Who::kNobody && !vault_->unlocked()) expel_locked();
   if (vault_->cursor() == cursor_) return;
   const uint64_t seen = vault_->cursor();
-  for (const store::EntryInfo& entry : vault_->changes(cursor_)) {
-    if (!id_of(entry.name)) continue;
+  std::vector<store::EntryInfo> changes = vault_->changes(cursor_, is_object);
+  if (who_ == Who::kUser) objects_.make_room(changes.size());
+  for (store::EntryInfo& entry : changes) {
     if (entry.deleted) {
       forget_locked(entry.name);
     } else {
-      load_locked(entry);
+      load_locked(std::move(entry));
     }
   }
   cursor_ = seen;
@@ -208,26 +209,20 @@ void Token::update_tpm_objects_locked(std::vector<Attributes> found) {
   for (Attributes& shown : found) {
     const std::string id(as_text(shown.get(CKA_UNIQUE_ID)));
     ids.insert(id);
-    if (handles_.contains(id)) continue;  // known, or given a record of its own
+    if (objects_.handle_of(id) != CK_INVALID_HANDLE) continue;  // known, or given a record of its own
     auto object = std::make_shared<Object>();
     object->id = id;
     object->bound = true;
     object->of_tpm = true;
     object->shown = std::move(shown);
-    publish_locked(std::move(object));
+    objects_.publish(std::move(object));
   }
-  for (auto at = objects_.begin(); at != objects_.end();) {
-    const Object& object = *at->second;
-    if (object.of_tpm && object.is_private() && !ids.contains(object.id)) {
-      handles_.erase(object.id);
-      at = erase_locked(at);
-    } else {
-      ++at;
-    }
-  }
+  objects_.erase_if([&](const ObjectTable::Slot& slot) {
+    return slot.object && slot.object->of_tpm && slot.object->is_private() && !ids.contains(slot.object->id);
+  });
 }
 
-void Token::load_locked(const store::EntryInfo& entry) {
+void Token::load_locked(store::EntryInfo entry) {
   if (!entry.readable) {
     // An object that can not be read is not an object; `vtpm-token store check` tells more.
     log_line(LogLevel::kWarning, path() + ": entry " + entry.name + " is damaged and was left out");
@@ -235,52 +230,49 @@ void Token::load_locked(const store::EntryInfo& entry) {
     return;
   }
   if (entry.protection == Protection::kSealed && who_ != Who::kUser) return;
+  const bool is_record = entry.name.compare(0, kObjectPrefix.size(), kObjectPrefix) == 0;
+  if (entry.protection == Protection::kSealed && !entry.tags.empty() && is_record) {
+    objects_.publish_sealed(std::move(entry.name.erase(0, kObjectPrefix.size())), std::move(entry.tags));
+    return;
+  }
   try {
-    auto blob = vault_->read(entry.name);
-    if (!blob) return;
-    auto object = std::make_shared<Object>();
-    object->id = *id_of(entry.name);
-    object->of_tpm = entry.name.compare(0, kTpmObjectPrefix.size(), kTpmObjectPrefix) == 0;
-    object->sequence = blob->sequence;
-    object->bound = blob->bound;
-    object->shown = decode_attributes<Bytes>(blob->data);
-    if (auto known = handles_.find(object->id); known != handles_.end()) {
-      object->handle = known->second;
-      // The key of an object never changes, so what was loaded for it stays good.
-      if (auto before = objects_.find(known->second); before != objects_.end()) object->keys = before->second->keys;
+    std::shared_ptr<Object> object = read_object(entry.name);
+    if (!object) return;
+    // The key of an object never changes, so what was loaded for it stays good.
+    if (const auto* known = objects_.find(objects_.handle_of(object->id)); known && known->object) {
+      object->keys = known->object->keys;
     }
-    publish_locked(std::move(object));
+    objects_.publish(std::move(object));
   } catch (const Error& error) {
     log_line(LogLevel::kWarning, path() + ": entry " + entry.name + " was left out: " + error.sentence());
   }
 }
 
-CK_OBJECT_HANDLE Token::publish_locked(std::shared_ptr<Object> object) {
-  if (object->handle == 0) object->handle = next_handle++;
-  if (object->is_token()) handles_[object->id] = object->handle;
-  const CK_OBJECT_HANDLE handle = object->handle;
-  keep_locked(std::move(object));
-  return handle;
+std::shared_ptr<Object> Token::read_object(const std::string& entry) {
+  auto blob = vault_->read(entry);
+  if (!blob) return nullptr;
+  auto object = std::make_shared<Object>();
+  object->id = *id_of(entry);
+  object->of_tpm = entry.compare(0, kTpmObjectPrefix.size(), kTpmObjectPrefix) == 0;
+  object->sequence = blob->sequence;
+  object->bound = blob->bound;
+  object->shown = decode_attributes<Bytes>(blob->data);
+  return object;
 }
 
-void Token::keep_locked(std::shared_ptr<Object> object) {
-  ObjectPtr& place = objects_[object->handle];
-  if (place) index_.remove(place->handle, place->shown);
-  index_.add(object->handle, object->shown);
-  place = std::move(object);
+// What can not be read is no object; what could not be read this time may be one the next.
+void Token::unseal_locked(CK_OBJECT_HANDLE handle, ObjectTable::Slot& slot) {
+  const std::string entry = object_entry(std::string(slot.id));
+  try {
+    if (auto object = read_object(entry)) return objects_.unsealed(handle, slot, std::move(object));
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kIo || error.code() == ErrorCode::kNoMemory) throw;
+    log_line(LogLevel::kWarning, path() + ": entry " + entry + " was left out: " + error.sentence());
+  }
+  objects_.erase(handle);
 }
 
-Token::ObjectMap::iterator Token::erase_locked(ObjectMap::iterator at) {
-  index_.remove(at->first, at->second->shown);
-  return objects_.erase(at);
-}
-
-void Token::forget_locked(const std::string& entry) {
-  auto known = handles_.find(*id_of(entry));
-  if (known == handles_.end()) return;
-  if (auto at = objects_.find(known->second); at != objects_.end()) erase_locked(at);
-  handles_.erase(known);
-}
+void Token::forget_locked(const std::string& entry) { objects_.forget(*id_of(entry)); }
 
 void Token::reload_everything_locked() {
   cursor_ = 0;
@@ -289,14 +281,7 @@ void Token::reload_everything_locked() {
 }
 
 void Token::drop_private_locked() {
-  for (auto at = objects_.begin(); at != objects_.end();) {
-    if (at->second->is_private()) {
-      handles_.erase(at->second->id);
-      at = erase_locked(at);
-    } else {
-      ++at;
-    }
-  }
+  objects_.erase_if([](const ObjectTable::Slot& slot) { return !slot.object || slot.object->is_private(); });
 }
 
 // --- login ---

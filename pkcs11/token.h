@@ -19,7 +19,7 @@
 
 #include "pkcs11/config.h"
 #include "pkcs11/object.h"
-#include "pkcs11/object_index.h"
+#include "pkcs11/object_table.h"
 #include "store/vault.h"
 #include "tpm/engine.h"
 #include "tpm/swtpm_state.h"
@@ -152,19 +152,17 @@ class Token {
   void expel_locked();
   void update_tpm_objects_locked(std::vector<Attributes> found);
   void put_public_tpm_objects(store::Transaction& transaction, const std::vector<Attributes>& objects);
-  void load_locked(const store::EntryInfo& entry);
+  void load_locked(store::EntryInfo entry);
   void forget_locked(const std::string& entry);
   void reload_everything_locked();
   void drop_private_locked();
   void publish_builtin_objects();
   bool visible(const Object& object) const;
-  ObjectPtr find_locked(CK_OBJECT_HANDLE handle) const;
-  using ObjectMap = std::map<CK_OBJECT_HANDLE, ObjectPtr>;
-  /// The only ways in and out of objects_, so that the index knows.
-  void keep_locked(std::shared_ptr<Object> object);
-  ObjectMap::iterator erase_locked(ObjectMap::iterator at);
-  /// Gives the object a handle, unless it has one, and returns it.
-  CK_OBJECT_HANDLE publish_locked(std::shared_ptr<Object> object);
+  /// Nothing for what is not visible. Unseals the object's record when nobody has looked into it yet.
+  ObjectPtr find_locked(CK_OBJECT_HANDLE handle);
+  void unseal_locked(CK_OBJECT_HANDLE handle, ObjectTable::Slot& slot);
+  std::shared_ptr<Object> read_object(const std::string& entry);
+  std::vector<ObjectPtr> visible_locked(const std::vector<CK_OBJECT_HANDLE>& handles);
   void check_result(store::UnlockResult result, store::Role role) const;
   void change_stored(const Object& object, const std::function<void(Draft&)>& change);
   Attributes stored_attributes(const std::string& id);
@@ -189,9 +187,7 @@ class Token {
 
   mutable std::mutex mutex_;
   uint64_t cursor_ = 0;
-  ObjectMap objects_;
-  ObjectIndex index_;
-  std::unordered_map<std::string, CK_OBJECT_HANDLE> handles_;  // by CKA_UNIQUE_ID, token objects
+  ObjectTable objects_;
   std::shared_ptr<tpm::Engine> engine_;
   uint64_t tpm_seen_ = 0;  // the version of the TPM's state whose private objects are among objects_
 };

@@ -38,9 +38,13 @@ void check_auth_value(const Draft& draft, const Object& object) {
 
 }  // namespace
 
-ObjectPtr Token::find_locked(CK_OBJECT_HANDLE handle) const {
-  auto found = objects_.find(handle);
-  return found != objects_.end() && visible(*found->second) ? found->second : nullptr;
+ObjectPtr Token::find_locked(CK_OBJECT_HANDLE handle) {
+  ObjectTable::Slot* slot = objects_.find(handle);
+  if (slot && !slot->object && who_ == Who::kUser) {
+    unseal_locked(handle, *slot);
+    slot = objects_.find(handle);
+  }
+  return slot && slot->object && visible(*slot->object) ? slot->object : nullptr;
 }
 
 ObjectPtr Token::object(CK_OBJECT_HANDLE handle) {
@@ -49,30 +53,22 @@ ObjectPtr Token::object(CK_OBJECT_HANDLE handle) {
   return find_locked(handle);
 }
 
-std::vector<ObjectPtr> Token::objects() {
-  std::lock_guard lock(mutex_);
-  refresh_locked();
-  std::vector<ObjectPtr> visible_now;
-  visible_now.reserve(objects_.size());
-  for (const auto& [handle, object] : objects_) {
-    if (visible(*object)) visible_now.push_back(object);
+std::vector<ObjectPtr> Token::visible_locked(const std::vector<CK_OBJECT_HANDLE>& handles) {
+  std::vector<ObjectPtr> found;
+  found.reserve(handles.size());
+  for (const CK_OBJECT_HANDLE handle : handles) {
+    if (ObjectPtr object = find_locked(handle)) found.push_back(std::move(object));
   }
-  return visible_now;
+  return found;
 }
 
+std::vector<ObjectPtr> Token::objects() { return objects_for(Template(nullptr, 0)); }
+
 std::vector<ObjectPtr> Token::objects_for(const Template& wanted) {
-  {
-    std::lock_guard lock(mutex_);
-    refresh_locked();
-    if (const auto handles = index_.candidates(wanted)) {
-      std::vector<ObjectPtr> found;
-      for (const CK_OBJECT_HANDLE handle : *handles) {
-        if (ObjectPtr object = find_locked(handle)) found.push_back(std::move(object));
-      }
-      return found;
-    }
-  }
-  return objects();
+  std::lock_guard lock(mutex_);
+  refresh_locked();
+  return visible_locked(
+      objects_.candidates(wanted, [&](const store::Property& property) { return vault_->tag(property); }));
 }
 
 std::vector<CK_OBJECT_HANDLE> Token::add(std::vector<Draft> drafts, CK_SESSION_HANDLE owner) {
@@ -127,11 +123,9 @@ std::vector<CK_OBJECT_HANDLE> Token::add(std::vector<Draft> drafts, CK_SESSION_H
       object->bound = who_ == Who::kUser;
       object->shown = std::move(drafts[i].shown);
       object->secret = std::move(drafts[i].secret);
-      made.push_back(publish_locked(std::move(object)));
-    } else if (auto known = handles_.find(ids[i]); known != handles_.end()) {
-      made.push_back(known->second);
+      made.push_back(objects_.publish(std::move(object)));
     } else {
-      made.push_back(CK_INVALID_HANDLE);  // another process has destroyed it already
+      made.push_back(objects_.handle_of(ids[i]));  // none when another process has destroyed it already
     }
   }
   return made;
@@ -153,7 +147,7 @@ void Token::change(CK_OBJECT_HANDLE handle, const std::function<void(Draft&)>& c
   changed->shown = std::move(draft.shown);
   changed->secret = std::move(draft.secret);
   std::lock_guard lock(mutex_);
-  publish_locked(std::move(changed));
+  objects_.publish(std::move(changed));
 }
 
 void Token::change_stored(const Object& object, const std::function<void(Draft&)>& change) {
@@ -188,7 +182,7 @@ void Token::destroy(CK_OBJECT_HANDLE handle) {
   refuse_if(!now, CKR_OBJECT_HANDLE_INVALID, "the object does not exist");
   if (!now->is_token()) {
     std::lock_guard lock(mutex_);
-    if (auto at = objects_.find(handle); at != objects_.end()) erase_locked(at);
+    objects_.erase(handle);
     return;
   }
   const std::shared_ptr<tpm::Engine> tpm = engine();
@@ -251,9 +245,7 @@ void Token::put_public_tpm_objects(store::Transaction& transaction, const std::v
 
 void Token::drop_session_objects(CK_SESSION_HANDLE owner) {
   std::lock_guard lock(mutex_);
-  for (auto at = objects_.begin(); at != objects_.end();) {
-    at = at->second->owner == owner ? erase_locked(at) : std::next(at);
-  }
+  objects_.erase_if([&](const ObjectTable::Slot& slot) { return slot.object && slot.object->owner == owner; });
 }
 
 SecretAttributes Token::secret_of(const Object& object) {

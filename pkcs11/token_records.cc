@@ -1,5 +1,7 @@
 #include "pkcs11/token_records.h"
 
+#include "pkcs11/object_index.h"
+
 namespace vtpm::pkcs11 {
 
 using store::Protection;
@@ -15,7 +17,17 @@ void put_object(store::Transaction& transaction, const std::string& id, const At
                 const SecretAttributes& secret) {
   const Protection protection = shown.flag(CKA_PRIVATE) ? Protection::kSealed : Protection::kClear;
   transaction.put(object_entry(id), kObjectType, protection, encode_attributes(shown));
+  if (protection == Protection::kSealed) transaction.index(object_entry(id), properties_of(shown));
   if (!secret.empty()) transaction.put(secret_entry(id), kObjectType, Protection::kSealed, encode_attributes(secret));
+}
+
+std::vector<store::Property> record_properties(std::string_view entry, ByteView plain) {
+  if (entry.substr(0, kObjectPrefix.size()) != kObjectPrefix) return {};
+  try {
+    return properties_of(decode_attributes<Bytes>(plain));
+  } catch (const Error&) {
+    return {};  // then it is left out at login, as it was before
+  }
 }
 
 void put_tpm_object(store::Transaction& transaction, const Attributes& object) {

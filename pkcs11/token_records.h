@@ -34,6 +34,8 @@ std::optional<std::string> id_of(std::string_view entry);
 
 void put_object(store::Transaction& transaction, const std::string& id, const Attributes& shown,
                 const SecretAttributes& secret);
+/// The blind index of a record, for a re-key (store::Indexer).
+std::vector<store::Property> record_properties(std::string_view entry, ByteView plain);
 void put_tpm_object(store::Transaction& transaction, const Attributes& object);
 
 }  // namespace vtpm::pkcs11

@@ -95,14 +95,23 @@ uint64_t Blobstore::cursor() const {
   return index_.cursor();
 }
 
+size_t Blobstore::names() const {
+  Shared gate(gate_);
+  return index_.names().size();
+}
+
 std::vector<std::pair<std::string, Record>> Blobstore::changes(uint64_t cursor) const {
+  std::vector<std::pair<std::string, Record>> out;
+  visit_changes(cursor, [&](const std::string& name, const Record& record) { out.emplace_back(name, record); });
+  return out;
+}
+
+void Blobstore::visit_changes(uint64_t cursor, const Visit& visit) const {
   reopen_if_forked();
   sync_what_was_read();
   Shared gate(gate_);
   check_usable();
-  std::vector<std::pair<std::string, Record>> out;
-  for (const auto* item : index_.changes(cursor)) out.emplace_back(*item);
-  return out;
+  for (const auto* item : index_.changes(cursor)) visit(item->first, item->second);
 }
 
 std::vector<std::pair<std::string, Record>> Blobstore::list(std::string_view prefix) const {

@@ -49,7 +49,11 @@ class Blobstore {
 
   // Under the shared lock, in one view of the file:
   uint64_t cursor() const;
+  size_t names() const;
   std::vector<std::pair<std::string, Record>> changes(uint64_t cursor) const;
+  /// Without copying; `visit` runs under the lock and calls nothing of this class.
+  using Visit = std::function<void(const std::string& name, const Record& record)>;
+  void visit_changes(uint64_t cursor, const Visit& visit) const;
   std::vector<std::pair<std::string, Record>> list(std::string_view prefix) const;
   std::optional<Record> find(std::string_view name) const;
   /// A record and the octets of its entry. Throws kCorrupt, kTampered, kTooNew as its state says.
@@ -151,6 +155,8 @@ class Blobstore::Writer {
   void reserve(uint64_t octets);
   /// What is current of a name, deletions included, as this writer found it: not synced for the asking.
   std::optional<Record> peek(std::string_view name) const;
+  /// What changed after `cursor`, on the same terms: whoever holds the lock must not make the others wait for a sync.
+  void visit_changes(uint64_t cursor, const Visit& visit) const;
   /// Syncs what was appended, and keeps the lock.
   void sync();
   /// Ends the writer; returns when all that it appended is on the disk.

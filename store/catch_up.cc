@@ -10,6 +10,7 @@
 #include "store/der.h"
 #include "store/encoding.h"
 #include "store/free_space.h"
+#include "store/log_reader.h"
 
 namespace vtpm::store {
 namespace {
@@ -76,15 +77,16 @@ void Blobstore::adopt(std::shared_ptr<File> file, Locked locked) {
     replaced_ = true;
     check_usable();
   }
+  const bool headless = std::none_of(scan.entries.begin(), scan.entries.end(),
+                                     [](const LogEntry& entry) { return entry.type == type::kHeader; });
   Index fresh;
-  fresh.apply(scan);
+  fresh.apply(std::move(scan.entries), scan.damage);
   if (file_) {
     index_.follow(std::move(fresh));
   } else {
     index_ = std::move(fresh);
   }
-  headless_ = std::none_of(scan.entries.begin(), scan.entries.end(),
-                           [](const LogEntry& entry) { return entry.type == type::kHeader; });
+  headless_ = headless;
   damaged_beyond_moving_ = false;
   for (const Damage& damage : scan.damage) damaged_beyond_moving_ |= !damage.is_entry;
   file_ = std::move(file);
@@ -95,7 +97,7 @@ void Blobstore::adopt(std::shared_ptr<File> file, Locked locked) {
 }
 
 void Blobstore::apply(ScanResult scan) {
-  index_.apply(scan);
+  index_.apply(std::move(scan.entries), scan.damage);
   for (const Damage& damage : scan.damage) damaged_beyond_moving_ |= !damage.is_entry;
   // Whatever was not a plain continuation may have left something in the free space.
   if (!scan.intact_end || !scan.set_aside.empty()) prepared_ = false;
@@ -132,10 +134,9 @@ bool Blobstore::truncated() const {
   if (cut_off_ || intact_end_) return cut_off_;
   const uint64_t size = file_->size();
   uint64_t at = end_.offset;
+  LogReader reader(*file_);
   while (at + kEndOctets < size) {
-    uint8_t octets[kDerHeaderMax];
-    const size_t count = file_->read_at(at, octets);
-    const auto header = read_der_header(ByteView(octets, count));
+    const auto header = read_der_header(reader.view(at, kDerHeaderMax));
     if (!header || header->tag != static_cast<uint8_t>(Tag::kSequence)) return false;  // torn, and cleaned by a writer
     at += header->total();
   }

@@ -11,12 +11,28 @@ namespace {
 
 // Longer entries are left to the repair tool: the longer the message, the likelier a chance match of the 32 bits.
 constexpr uint64_t kMaxCorrectedOctets = 1 << 20;
-constexpr size_t kStructureOctets = 320;  // more than type and attributes, or a name, of our own entries have
+constexpr size_t kStructureOctets = 320;      // more than type and attributes, or a name, of our own entries have
+constexpr size_t kMaxAttributeOctets = 1024;  // of a set; thousands of trials read each attribute anew
+
+bool attributes_are_few(ByteView entry) {
+  DerReader outer(entry);
+  auto contents = outer.next(Tag::kSequence);
+  auto nvram = contents ? DerReader(contents->contents).next(Tag::kSequence) : std::nullopt;
+  if (!nvram) return false;
+  DerReader fields(nvram->contents);
+  fields.next(Tag::kIa5String);
+  for (int set = 0; set < 2; ++set) {
+    auto attributes = fields.next(Tag::kSet);
+    if (!attributes || attributes->contents.size() > kMaxAttributeOctets) return false;
+  }
+  return true;
+}
 
 std::optional<EntryView> parse_first(ByteView octets) {
   auto header = read_der_header(octets);
   if (!header || header->total() > std::min<uint64_t>(octets.size(), kMaxCorrectedOctets)) return std::nullopt;
-  return parse_entry(octets.first(header->total()));
+  octets = octets.first(header->total());
+  return attributes_are_few(octets) ? parse_entry(octets) : std::nullopt;
 }
 
 std::optional<Bytes> by_syndrome(const Salt& salt, ByteView octets) {

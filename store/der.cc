@@ -4,34 +4,6 @@
 
 namespace vtpm::store {
 
-std::optional<DerHeader> read_der_header(ByteView octets) {
-  if (octets.size() < 2) return std::nullopt;
-  DerHeader header{octets[0], 2, octets[1]};
-  if ((header.tag & 0x1F) == 0x1F) return std::nullopt;
-  if (octets[1] < 0x80) return header;
-  size_t count = octets[1] & 0x7F;
-  if (count == 0 || count > 4 || octets.size() < 2 + count) return std::nullopt;
-  header.contents = 0;
-  for (size_t i = 0; i < count; ++i) header.contents = header.contents << 8 | octets[2 + i];
-  header.octets = 2 + count;
-  if (der_header_size(header.contents) != header.octets) return std::nullopt;
-  return header;
-}
-
-std::optional<Element> DerReader::next() {
-  auto header = read_der_header(rest_);
-  if (!header || header->total() > rest_.size()) return std::nullopt;
-  Element element{static_cast<Tag>(header->tag), rest_.first(header->total()), {}};
-  element.contents = element.octets.subspan(header->octets);
-  rest_ = rest_.subspan(element.octets.size());
-  return element;
-}
-
-std::optional<Element> DerReader::next(Tag tag) {
-  if (rest_.empty() || rest_[0] != static_cast<uint8_t>(tag)) return std::nullopt;
-  return next();
-}
-
 std::optional<uint64_t> read_der_unsigned(const Element& element) {
   ByteView value = element.contents;
   if (element.tag != Tag::kInteger || value.empty() || (value[0] & 0x80)) return std::nullopt;
@@ -40,14 +12,6 @@ std::optional<uint64_t> read_der_unsigned(const Element& element) {
   uint64_t number = 0;
   for (uint8_t octet : value) number = number << 8 | octet;
   return number;
-}
-
-size_t der_header_size(uint64_t contents) {
-  size_t size = 2;
-  if (contents >= 0x80) {
-    for (uint64_t rest = contents; rest != 0; rest >>= 8) ++size;
-  }
-  return size;
 }
 
 void write_der_header(Bytes& out, Tag tag, uint64_t contents) {

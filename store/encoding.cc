@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "crypto/error.h"
+#include "store/blind_index.h"
 #include "store/free_space.h"
 
 namespace vtpm::store {
@@ -33,9 +34,12 @@ class TransactionWriter {
     written.length = static_cast<uint32_t>(octets.size());
     written.epoch = static_cast<uint32_t>(layout->epoch);
     written.size = layout->size;
+    written.capacity = static_cast<uint32_t>(layout->capacity);
+    written.has_extras = layout->has_extras;
     written.sequence = sequence;
     written.type = entry.type;
     written.name = entry.name;
+    written.tags = read_tags(layout->tags);
     written.deleted = layout->deleted;
     written.sealed = layout->sealed;
     written.has_mac = layout->mac_at != 0;

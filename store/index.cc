@@ -19,28 +19,28 @@ bool must_not_roll_back(const LogEntry& entry) {
 
 }  // namespace
 
-void Index::apply(const ScanResult& scan) {
+void Index::apply(std::vector<LogEntry> entries, const std::vector<Damage>& damage) {
   // A large scan would otherwise rehash again and again; a small one must not shrink the table's steps.
-  if (scan.entries.size() > names_.size()) {
-    names_.reserve(names_.size() + scan.entries.size());
-    changes_.reserve(changes_.size() + scan.entries.size());
+  if (entries.size() > names_.size()) {
+    names_.reserve(names_.size() + entries.size());
+    changes_.reserve(changes_.size() + entries.size());
   }
-  auto damage = scan.damage.begin();
-  for (const LogEntry& entry : scan.entries) {
-    for (; damage != scan.damage.end() && damage->offset < entry.offset; ++damage) apply(*damage);
-    apply(entry);
+  auto bad = damage.begin();
+  for (LogEntry& entry : entries) {
+    for (; bad != damage.end() && bad->offset < entry.offset; ++bad) apply(*bad);
+    apply(std::move(entry));
   }
-  for (; damage != scan.damage.end(); ++damage) apply(*damage);
+  for (; bad != damage.end(); ++bad) apply(*bad);
 }
 
-void Index::apply(const LogEntry& entry) {
+void Index::apply(LogEntry entry) {
   if (entry.name.empty()) return;
   auto [place, is_new] = names_.try_emplace(entry.name);
   Record& record = place->second;
   bool live = !is_new && !record.deleted && record.entry.length != 0;
   bool entry_is_bound = entry.sealed || entry.has_mac || entry.type == type::kKeySlot;
   if (live && record.bound() && !entry_is_bound && !entry.refused) {
-    ignored_.push_back(entry);
+    ignored_.push_back(std::move(entry));
     return;
   }
   bool twin = live && same_transaction(record.entry.sequence, entry.sequence) && !entry.deleted;
@@ -48,15 +48,15 @@ void Index::apply(const LogEntry& entry) {
   record.twin_number = twin ? record.entry.sequence.number : 0;
   record.twin_length = twin ? record.entry.length : 0;
   record.twin_corrected = twin && record.entry.corrected;
-  record.entry = entry;
   record.deleted = entry.deleted && !entry.refused;
   record.state = entry.refused ? NameState::kRefused : NameState::kCurrent;
+  record.entry = std::move(entry);
   touch(*place);
 }
 
 void Index::apply(const Damage& damage) {
   if (damage.name.empty()) {
-    gaps_.push_back({damage.after, damage.before, damage.length});
+    add_gap({damage.after, damage.before, damage.length});
     return;
   }
   auto [place, is_new] = names_.try_emplace(damage.name);
@@ -65,6 +65,20 @@ void Index::apply(const Damage& damage) {
   record.state = NameState::kDamaged;
   record.deleted = false;
   touch(*place);
+}
+
+// Every record that must not roll back is compared with every gap. Of a file with more gaps than a disk could make, the
+// last ones become one that hides whatever any of them may hide.
+void Index::add_gap(const Gap& gap) {
+  constexpr size_t kMostGaps = 1024;
+  if (gaps_.size() < kMostGaps) {
+    gaps_.push_back(gap);
+    return;
+  }
+  Gap& last = gaps_.back();
+  last.after = std::min(last.after, gap.after);
+  last.before = std::max(last.before, gap.before);
+  last.length += gap.length;
 }
 
 void Index::touch(Names::value_type& record) {
@@ -110,7 +124,7 @@ void Index::follow(Index fresh) {
 }
 
 const Index::Names::value_type* Index::find(std::string_view name) const {
-  auto place = names_.find(std::string(name));
+  auto place = names_.find(name);
   return place == names_.end() ? nullptr : &*place;
 }
 

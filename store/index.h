@@ -5,11 +5,13 @@
 // thread-safe; the blobstore guards it.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "store/name_hash.h"
 #include "store/scan.h"
 
 namespace vtpm::store {
@@ -41,11 +43,12 @@ struct Gap {
 
 class Index {
  public:
-  using Names = std::unordered_map<std::string, Record>;
+  using Names = std::unordered_map<std::string, Record, NameHash, std::equal_to<>>;
 
   /// Entries and damage of a scan, in log order.
-  void apply(const ScanResult& scan);
-  void apply(const LogEntry& entry);
+  void apply(std::vector<LogEntry> entries, const std::vector<Damage>& damage);
+  void apply(const ScanResult& scan) { apply(scan.entries, scan.damage); }
+  void apply(LogEntry entry);
   /// Takes the place of this one after a compaction: only what differs counts as a change; what is gone was deleted.
   void follow(Index fresh);
 
@@ -67,7 +70,15 @@ class Index {
 
  private:
   void apply(const Damage& damage);
+  void add_gap(const Gap& gap);
   void touch(Names::value_type& record);
+
+  /// Half-empty: of a hundred thousand names each step along a chain is a miss of the cache.
+  static Names sparse() {
+    Names names;
+    names.max_load_factor(0.5);
+    return names;
+  }
 
   struct Change {
     uint64_t number;
@@ -75,7 +86,7 @@ class Index {
   };
   void rebuild_changes();
 
-  Names names_;
+  Names names_ = sparse();
   std::vector<Gap> gaps_;
   std::vector<LogEntry> ignored_;
   std::vector<Change> changes_;  // ascending; those that a later change of the same name outdated are skipped

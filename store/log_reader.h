@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 
 #include "store/file.h"
 
@@ -19,6 +20,13 @@ class LogReader {
     return ByteView(buffer_).subspan(offset - start_, std::min<uint64_t>(length, start_ + held_ - offset));
   }
 
+  /// The same for a few octets that may be anywhere: what lies outside of the window does not move it.
+  ByteView peek(uint64_t offset) {
+    const uint64_t length = offset >= size_ ? 0 : std::min<uint64_t>(sizeof peeked_, size_ - offset);
+    if (offset >= start_ && offset + length <= start_ + held_) return view(offset, length);
+    return ByteView(peeked_).first(file_.read_at(offset, MutableByteView(peeked_).first(length)));
+  }
+
  private:
   static constexpr uint64_t kWindow = 1 << 18;
 
@@ -34,6 +42,7 @@ class LogReader {
   uint64_t size_;
   Bytes buffer_;
   uint64_t start_ = 0, held_ = 0;
+  std::array<uint8_t, 64> peeked_;  // enough to recognise what begins at an offset
 };
 
 }  // namespace vtpm::store

@@ -15,7 +15,18 @@ namespace {
   throw Error(code, "'" + std::string(entry.name) + "' " + why + ": the store was not re-keyed");
 }
 
-Bytes reseal(const EntryView& entry, const MasterKey& old, const MasterKey& fresh, const Salt& salt) {
+// The tags of the old key mean nothing under the new one.
+void index_again(Entry& entry, const MasterKey& fresh, ByteView plain, const Indexer& indexer) {
+  std::erase_if(entry.optional, [](const Attribute& attribute) { return attribute.name == attribute::kIndex; });
+  std::vector<BlindTag> tags;
+  for (const Property& one : indexer ? indexer(entry.name, plain) : std::vector<Property>()) {
+    tags.push_back(fresh.tag(one.kind, one.value));
+  }
+  if (!tags.empty()) entry.optional.push_back(octets_attribute(attribute::kIndex, write_tags(std::move(tags))));
+}
+
+Bytes reseal(const EntryView& entry, const MasterKey& old, const MasterKey& fresh, const Salt& salt,
+             const Indexer& indexer) {
   const auto cipher = cipher_of(entry.cipher);
   if (!cipher) refuse(ErrorCode::kTooNew, entry, "is sealed in a way that this version does not know");
   auto plain = entry.epoch == old.epoch() ? old.unseal(entry) : std::nullopt;
@@ -24,6 +35,7 @@ Bytes reseal(const EntryView& entry, const MasterKey& old, const MasterKey& fres
   for (Attribute& attribute : copy.mandatory) {
     if (attribute.name == attribute::kEncryption) attribute = fresh.encryption(*cipher);
   }
+  index_again(copy, fresh, *plain, indexer);
   Bytes octets = encode(copy);
   const EntryView layout = parse_entry(octets).value();
   fresh.seal(octets, layout, *plain);
@@ -91,7 +103,7 @@ std::vector<Renewal> stretch_kept(const std::vector<UsedSlot>& used, const std::
 }  // namespace
 
 void Vault::Impl::rekey(const std::shared_ptr<const MasterKey>& old, const std::shared_ptr<const MasterKey>& fresh,
-                        std::vector<Draft> slots, const Progress& progress) {
+                        std::vector<Draft> slots, const Progress& progress, const Indexer& indexer) {
   auto writer = store->begin();
   const Salt salt = store->salt();
   Blobstore::Writer::Rewriting rewriting;
@@ -99,7 +111,7 @@ void Vault::Impl::rekey(const std::shared_ptr<const MasterKey>& old, const std::
   rewriting.progress = progress;
   rewriting.entry = [&](const EntryView& entry) {
     if (entry.type == type::kKeySlot) return Bytes();
-    if (entry.sealed) return reseal(entry, *old, *fresh, salt);
+    if (entry.sealed) return reseal(entry, *old, *fresh, salt, indexer);
     return entry.mac_at != 0 ? bind_again(entry, *old, *fresh, salt) : to_bytes(entry.octets);
   };
   writer.rewrite(rewriting);
@@ -107,7 +119,7 @@ void Vault::Impl::rekey(const std::shared_ptr<const MasterKey>& old, const std::
   writer.release_and_sync();
 }
 
-void Vault::rekey(const std::vector<KeptSlot>& kept, const Progress& progress) {
+void Vault::rekey(const std::vector<KeptSlot>& kept, const Progress& progress, const Indexer& indexer) {
   for (;;) {
     refresh();
     impl_->master_or_locked();
@@ -131,11 +143,11 @@ void Vault::rekey(const std::vector<KeptSlot>& kept, const Progress& progress) {
     for (Renewal& one : renewals) {
       slots.push_back(slot_draft(one.name, one.role, one.kdf, std::move(one.after), fresh, impl_->uuid, one.notes));
     }
-    return impl_->rekey(old, fresh, std::move(slots), progress);
+    return impl_->rekey(old, fresh, std::move(slots), progress, indexer);
   }
 }
 
-void Vault::rekey_raw(const RawKey& key, const Progress& progress) {
+void Vault::rekey_raw(const RawKey& key, const Progress& progress, const Indexer& indexer) {
   auto login = impl_->store->lock_login();
   refresh();
   auto old = impl_->master_or_locked();
@@ -146,7 +158,7 @@ void Vault::rekey_raw(const RawKey& key, const Progress& progress) {
   auto fresh = std::make_shared<const MasterKey>(SecretBytes(key.octets()), impl_->uuid, old->epoch() + 1);
   std::vector<Draft> slots;
   slots.push_back(raw_slot_draft(slot_name(1), *fresh));
-  impl_->rekey(old, fresh, std::move(slots), progress);
+  impl_->rekey(old, fresh, std::move(slots), progress, indexer);
 }
 
 }  // namespace vtpm::store

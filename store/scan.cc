@@ -14,7 +14,9 @@ class Judgement {
   Judgement(Walk& walk, const StoreHeader& header, const ScanState& from)
       : items_(walk.items), base_(header.base), stopped_at_(walk.stopped_at()) {
     result.end = from;
+    result.entries.reserve(items_.size());
     result.file_size = walk.reader().size();
+    result.work = walk.work();
     result.end.durable = std::max(from.durable, base_);
     for (const Item& item : items_) {
       if (item.kind != Item::Kind::kEntry) continue;
@@ -89,9 +91,10 @@ class Judgement {
   void rot(const Item& item, size_t i) {
     Damage damage = as_damage(item);
     damage.after = previous();
-    for (size_t k = i + 1; k < items_.size() && damage.before == kNothingFollows; ++k) {
-      if (items_[k].kind == Item::Kind::kEntry) damage.before = items_[k].entry.sequence.number;
-    }
+    // The place only moves on: damage by the thousand must not each look for the same next entry.
+    next_entry_ = std::max(next_entry_, i + 1);
+    while (next_entry_ < items_.size() && items_[next_entry_].kind != Item::Kind::kEntry) ++next_entry_;
+    if (next_entry_ < items_.size()) damage.before = items_[next_entry_].entry.sequence.number;
     if (damage.before == damage.after + 1) return;  // no number is missing: only padding was hit
     result.damage.push_back(std::move(damage));
   }
@@ -144,6 +147,7 @@ class Judgement {
   uint64_t base_;
   uint64_t stopped_at_;
   unsigned members_ = 0;
+  size_t next_entry_ = 0;
 };
 
 }  // namespace

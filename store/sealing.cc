@@ -7,6 +7,7 @@
 #include "crypto/error.h"
 #include "crypto/kdf.h"
 #include "crypto/random.h"
+#include "store/blind_index.h"
 #include "store/der.h"
 #include "store/encoding.h"
 
@@ -35,6 +36,7 @@ std::optional<ByteView> iv_of(const EntryView& entry) {
 MasterKey::MasterKey(SecretBytes key, const Uuid& uuid, uint64_t epoch)
     : key_(std::move(key)), uuid_(uuid), epoch_(epoch), siv_(derive("seal", crypto::Siv::kKeyOctets)) {
   mac_key_ = derive("clear", 32);
+  index_key_ = derive("index", 32);
   cbc_key_ = derive("cbc", key_.size());
   cbc_mac_key_ = derive("cbc-mac", 32);
   digest_ = to_bytes(derive("digest", 32));
@@ -89,7 +91,7 @@ Bytes MasterKey::cbc_sealed(const EntryView& layout, ByteView plain) const {
   auto iv = iv_of(layout);
   if (!iv) throw Error(ErrorCode::kInternal, "an entry that is to be sealed has no IV");
   SecretBytes padded(plain);
-  padded.resize(cbc_blocks(plain.size()));
+  padded.resize(layout.data_octets - kCbcTagOctets);
   Bytes box = crypto::aes_cbc_encrypt(cbc_key_, *iv, padded);
   append(box, cbc_tag(layout, box));
   return box;
@@ -119,6 +121,13 @@ Bytes MasterKey::mac_of(const EntryView& entry) const {
       .update(uuid_)
       .update(with_zeros(entry.octets, {{entry.crc_at, kCrcOctets}, {entry.mac_at, kMacOctets}}))
       .finish();
+}
+
+uint64_t MasterKey::tag(uint64_t kind, ByteView value) const {
+  Bytes octets;
+  write_be(octets, kind, 8);
+  const Bytes mac = crypto::Hmac(crypto::Hash::kSha256, index_key_).begin().update(octets).update(value).finish();
+  return read_be(ByteView(mac).first(kTagOctets));
 }
 
 void MasterKey::write_mac(MutableByteView octets, const EntryView& layout) const {

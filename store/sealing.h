@@ -1,7 +1,7 @@
 // The master key and what is derived from it.
 //
 //   HKDF-SHA-256(master key, salt = store UUID, info = purpose | epoch as eight octets) -> 64 octets for "seal",
-//   32 for "clear", "digest" and "cbc-mac", as many as the master key has for "cbc".
+//   32 for "clear", "digest", "index" and "cbc-mac", as many as the master key has for "cbc".
 //
 // A sealed entry's data is, by the cipher that its `enc` names,
 //   aes-256-siv: AES-256-SIV over UUID; the entry's octets in front of the data, CRC octets zero; its octets behind the
@@ -31,7 +31,7 @@ class MasterKey {
   /// Tells this key from others without revealing it: 32 octets, kept in every key slot.
   const Bytes& digest() const { return digest_; }
 
-  /// Octets of the data of a sealed entry: the plain text, padded, and a tag.
+  /// Octets of the data of a sealed entry: the plain text (or as many as it may come to have), padded, and a tag.
   static size_t sealed_octets(Cipher cipher, size_t plain);
   /// `enc` of an entry that is to be sealed under this key; with a new IV where the cipher has one.
   Attribute encryption(Cipher cipher) const;
@@ -39,6 +39,9 @@ class MasterKey {
   void seal(MutableByteView octets, const EntryView& layout, ByteView plain) const;
   /// The plain text, `realsize` octets; nothing when the seal is wrong.
   std::optional<SecretBytes> unseal(const EntryView& entry) const;
+
+  /// HMAC-SHA-256("index", kind in eight octets | value), its first eight octets.
+  uint64_t tag(uint64_t kind, ByteView value) const;
 
   void write_mac(MutableByteView octets, const EntryView& layout) const;
   bool mac_matches(const EntryView& entry) const;
@@ -56,7 +59,7 @@ class MasterKey {
   Uuid uuid_;
   uint64_t epoch_;
   crypto::Siv siv_;
-  SecretBytes mac_key_, cbc_key_, cbc_mac_key_;
+  SecretBytes mac_key_, index_key_, cbc_key_, cbc_mac_key_;
   Bytes digest_;
 };
 

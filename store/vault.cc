@@ -30,8 +30,10 @@ EntryInfo to_info(const std::string& name, const Record& record) {
   info.sequence = record.entry.sequence.number;
   info.protection = record.entry.sealed ? Protection::kSealed : Protection::kClear;
   info.size = record.entry.size;
+  info.capacity = record.entry.capacity;
   info.deleted = record.deleted;
   info.readable = record.state == NameState::kCurrent;
+  info.tags = record.entry.tags;
   return info;
 }
 
@@ -155,6 +157,19 @@ std::vector<EntryInfo> Vault::changes(uint64_t cursor) const {
   return out;
 }
 
+std::vector<EntryInfo> Vault::changes(uint64_t cursor, Wanted wanted) const {
+  std::vector<EntryInfo> out;
+  if (cursor == 0) out.reserve(impl_->store->names());
+  impl_->store->visit_changes(cursor, [&](const std::string& name, const Record& record) {
+    if (wanted(name)) out.push_back(to_info(name, record));
+  });
+  return out;
+}
+
+BlindTag Vault::tag(const Property& property) const {
+  return impl_->master_or_locked()->tag(property.kind, property.value);
+}
+
 // --- reading ---
 
 std::optional<EntryInfo> Vault::find(std::string_view name) const {
@@ -222,19 +237,22 @@ void Vault::Impl::install(std::shared_ptr<const MasterKey> key) {
   authenticate_new();
 }
 
-void Vault::Impl::authenticate_new() {
+void Vault::Impl::authenticate_new(const Blobstore::Writer* writer) {
   if (store->cursor() == authenticated_) return;
   auto key = master();
   if (!key) return;
   std::lock_guard<std::mutex> one(authenticating_);
   uint64_t now = store->cursor();
-  const auto changes = store->changes(authenticated_);
+  bool slots_changed = false;
+  std::vector<std::string> names;
+  const auto look = [&](const std::string& name, const Record& record) {
+    slots_changed = slots_changed || record.entry.type == type::kKeySlot;
+    if (record.entry.has_mac && record.state == NameState::kCurrent) names.push_back(name);
+  };
+  writer ? writer->visit_changes(authenticated_, look) : store->visit_changes(authenticated_, look);
   // Before anything is called forged: under another master key every MAC is another.
-  const bool slots_changed = std::any_of(changes.begin(), changes.end(),
-                                         [](const auto& change) { return change.second.entry.type == type::kKeySlot; });
   if (slots_changed && drop_outdated_key()) return;
-  for (const auto& [name, record] : changes) {
-    if (!record.entry.has_mac || record.state != NameState::kCurrent) continue;
+  for (const std::string& name : names) {
     auto stored = store->examine(name);
     if (!stored || !stored->record.entry.has_mac) continue;  // it changed meanwhile, and will come again
     auto entry = parse_entry(stored->octets);
@@ -333,7 +351,7 @@ Attempts Vault::attempts(Role role) const { return impl_->attempts(role); }
 
 Transaction Vault::begin() {
   auto writer = impl_->store->begin();
-  impl_->authenticate_new();
+  impl_->authenticate_new(&writer);
   return Transaction(std::make_unique<Transaction::State>(*impl_, std::move(writer)));
 }
 

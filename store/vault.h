@@ -25,6 +25,8 @@
 #include "crypto/bytes.h"
 #include "crypto/error.h"
 #include "store/amend.h"
+#include "store/blind_index.h"
+#include "store/progress.h"
 #include "store/raw_key.h"
 #include "store/role.h"
 #include "store/slot_kdf.h"
@@ -64,8 +66,8 @@ struct KeptSlot {
   unsigned number = 0;
   SecretBytes secret;
 };
-/// How far a long operation has come: items done, of how many.
-using Progress = std::function<void(size_t done, size_t all)>;
+/// What a sealed entry is to be found by. Empty: it has no blind index.
+using Indexer = std::function<std::vector<Property>(std::string_view name, ByteView plain)>;
 
 /// One line of the index.
 struct EntryInfo {
@@ -73,9 +75,11 @@ struct EntryInfo {
   std::string type;
   uint64_t sequence = 0;
   Protection protection = Protection::kClear;
-  size_t size = 0;       // realsize, octets of plain text
-  bool deleted = false;  // only in `changes`
-  bool readable = true;  // false: damaged, refused or set aside; reading it throws
+  size_t size = 0;             // realsize, octets of plain text
+  size_t capacity = 0;         // the most that it may hold, when it was registered so; else 0
+  bool deleted = false;        // only in `changes`
+  bool readable = true;        // false: damaged, refused or set aside; reading it throws
+  std::vector<BlindTag> tags;  // its blind index, as it stands: nothing has checked it
 };
 
 /// A blob with its place in the log.
@@ -135,8 +139,16 @@ class Transaction {
 
   /// Creates or replaces `name`. Sealing needs the key (kLocked). A clear entry is bound by a MAC when the key is
   /// there.
+  /// A registered name keeps its capacity: data that is longer is refused (kInvalidArgument), shorter data takes as
+  /// much room in the file as the longest. Optional attributes that are not known here are taken over as they are.
   void put(std::string_view name, std::string_view type, Protection protection, ByteView data);
+  /// The same, and from now on `name` may hold up to `capacity` octets, at least one, and no more.
+  void put_registered(std::string_view name, std::string_view type, Protection protection, size_t capacity,
+                      ByteView data);
   void erase(std::string_view name);
+  /// Adds the blind index to an entry that this transaction has put and sealed; at most 32 properties. Without it the
+  /// new version has none.
+  void index(std::string_view name, const std::vector<Property>& properties);
   /// Makes sure that a commit of about this many octets can not fail for want of space (used before a TPM command that
   /// can not be undone). Throws kNoSpace.
   void reserve(size_t octets);
@@ -183,12 +195,18 @@ class Vault {
   /// What changed after `cursor`: the latest state of each name once, oldest first, deletions included (also those that
   /// a compaction by another process has swallowed).
   std::vector<EntryInfo> changes(uint64_t cursor) const;
+  /// The same, of the names that are wanted: what is not is not even copied.
+  using Wanted = bool (*)(std::string_view name);
+  std::vector<EntryInfo> changes(uint64_t cursor, Wanted wanted) const;
 
   // --- reading ---
   std::optional<EntryInfo> find(std::string_view name) const;
   std::vector<EntryInfo> list(std::string_view prefix = {}) const;  // sorted by name
   /// Nothing when there is no such name.
   std::optional<Blob> read(std::string_view name) const;
+
+  /// The tag of a property in this store's blind index. Throws kLocked without the key.
+  BlindTag tag(const Property& property) const;
 
   // --- the key ---
   bool unlocked() const;
@@ -238,10 +256,10 @@ class Vault {
   /// secrets stay what they are. Other vaults on the store find themselves locked at their next `refresh`; this one is
   /// unlocked (threads in it may find it locked for a moment). Throws kAuthFailed (a secret is not its slot's),
   /// kNotFound, kUnsupported (no slot, or none for the security officer, is kept), kCorrupt, kTampered (it must be
-  /// repaired first).
-  void rekey(const std::vector<KeptSlot>& kept, const Progress& progress = nullptr);
+  /// repaired first). `indexer`: for the blind index, which can not be carried over; without it there is none.
+  void rekey(const std::vector<KeptSlot>& kept, const Progress& progress = nullptr, const Indexer& indexer = nullptr);
   /// The same for a raw-key store.
-  void rekey_raw(const RawKey& fresh, const Progress& progress = nullptr);
+  void rekey_raw(const RawKey& fresh, const Progress& progress = nullptr, const Indexer& indexer = nullptr);
 
   // --- writing ---
   /// Takes the store's lock and catches up. Throws kReadOnly, kReplaced.
@@ -255,8 +273,9 @@ class Vault {
   void after_fork_reopen();
 
  private:
-  friend class Inspection;  // store/report.cc
-  friend class Repair;      // store/repair.cc
+  friend class Inspection;   // store/report.cc
+  friend class FixedExport;  // store/fixed_export.cc
+  friend class Repair;       // store/repair.cc
   explicit Vault(std::unique_ptr<Impl> impl);
   static std::unique_ptr<Vault> place(const std::string& path, const CreateOptions& options, ByteView image,
                                       std::shared_ptr<const MasterKey> master,

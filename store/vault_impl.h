@@ -53,7 +53,8 @@ struct Vault::Impl {
   std::shared_ptr<const MasterKey> master_or_locked() const;
   void install(std::shared_ptr<const MasterKey> key);
   /// Checks the MAC of every clear entry that came since the last time; what is forged becomes unreadable.
-  void authenticate_new();
+  /// `writer`: where the caller has one.
+  void authenticate_new(const Blobstore::Writer* writer = nullptr);
   /// The same, but these were written here a moment ago.
   void authenticated_up_to(uint64_t before, uint64_t now);
 
@@ -73,7 +74,7 @@ struct Vault::Impl {
   Draft counter_reset(Role role) const;
   /// Writes the store anew under `fresh`. The caller holds the login lock.
   void rekey(const std::shared_ptr<const MasterKey>& old, const std::shared_ptr<const MasterKey>& fresh,
-             std::vector<Draft> slots, const Progress& progress);
+             std::vector<Draft> slots, const Progress& progress, const Indexer& indexer);
   std::string free_slot() const;
   KdfCost cost_of_slots() const;
   SlotKdf kdf_for(ByteView secret) const;
@@ -96,6 +97,9 @@ EntryInfo to_info(const std::string& name, const Record& record);
 struct Transaction::State {
   State(Vault::Impl& owner, Blobstore::Writer held) : vault(owner), key(owner.master()), writer(std::move(held)) {}
   void add(std::string_view name, std::optional<Draft> draft);
+  void put(Entry entry, Protection protection, ByteView data);
+  /// The optional attributes that the next version of `name` takes over, of this transaction's or of the store's.
+  std::vector<Attribute> inheritance(std::string_view name, const std::optional<Record>& current) const;
 
   Vault::Impl& vault;
   std::shared_ptr<const MasterKey> key;

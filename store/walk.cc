@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "store/blind_index.h"
 #include "store/der.h"
 #include "store/free_space.h"
 
@@ -10,7 +11,9 @@ namespace vtpm::store {
 namespace {
 
 constexpr size_t kHeadOctets = 64;         // enough to recognise what begins at an offset
-constexpr unsigned kMaxCorrections = 256;  // of one walk; each may cost a millisecond
+constexpr unsigned kMaxCorrections = 256;  // of one walk; each may cost some milliseconds
+// What something bad costs beside CRCs, as octets: there may be one in each sector of a disk, not one in each octet.
+constexpr uint64_t kBadCost = 4096;
 
 bool is_refused(const EntryView& entry) {
   return !entry.unknown.empty() || (entry.sealed && entry.cipher != kCipherSiv && entry.cipher != kCipherCbc);
@@ -22,9 +25,12 @@ LogEntry to_log_entry(const EntryView& view, uint64_t offset, bool corrected) {
   entry.length = static_cast<uint32_t>(view.octets.size());
   entry.epoch = static_cast<uint32_t>(view.epoch);
   entry.size = view.size;
+  entry.capacity = static_cast<uint32_t>(view.capacity);
+  entry.has_extras = view.has_extras;
   entry.sequence = view.sequence;
   entry.type = view.type;
   entry.name = view.name;
+  entry.tags = read_tags(view.tags);
   entry.deleted = view.deleted;
   entry.sealed = view.sealed;
   entry.has_mac = view.mac_at != 0;
@@ -52,7 +58,7 @@ std::string name_of_damaged(ByteView octets) {
 }  // namespace
 
 Walk::Walk(const File& file, const Salt& salt, uint64_t from)
-    : reader_(file), salt_(salt), at_(from), budget_(8 * reader_.size() + kMaxEntryOctets) {
+    : reader_(file), salt_(salt), at_(from), from_(from), budget_(8 * reader_.size() + kMaxEntryOctets) {
   while (step()) {
   }
 }
@@ -72,7 +78,16 @@ bool Walk::step() {
   return take_bad();
 }
 
+// Room for all that will come, if what comes is like what came; moving items costs as much as reading them.
+void Walk::make_room() {
+  constexpr size_t kSample = 256, kMost = 1 << 20;
+  if (items.size() != kSample) return;
+  const uint64_t average = (at_ - from_) / kSample + 1;
+  items.reserve(std::min<uint64_t>(kSample + (reader_.size() - at_) / average, kMost));
+}
+
 bool Walk::take(LogEntry entry) {
+  make_room();
   uint64_t length = entry.length;
   items.push_back({Item::Kind::kEntry, at_, length, std::move(entry), nullptr});
   at_ += length;
@@ -80,7 +95,11 @@ bool Walk::take(LogEntry entry) {
 }
 
 bool Walk::take_free(uint64_t length) {
-  items.push_back({Item::Kind::kFree, at_, length, {}, nullptr});
+  if (!items.empty() && items.back().kind == Item::Kind::kFree) {
+    items.back().length += length;
+  } else {
+    items.push_back({Item::Kind::kFree, at_, length, {}, nullptr});
+  }
   at_ += length;
   return true;
 }
@@ -100,7 +119,7 @@ std::optional<uint64_t> Walk::free_with_a_flip() {
 
 // An intact entry, or nothing.
 std::optional<LogEntry> Walk::entry_at(uint64_t offset) {
-  auto header = read_der_header(reader_.view(offset, kHeadOctets));
+  auto header = read_der_header(reader_.peek(offset));
   if (!header || header->tag != static_cast<uint8_t>(Tag::kSequence)) return std::nullopt;
   if (header->total() > kMaxEntryOctets || offset + header->total() > reader_.size()) return std::nullopt;
   if (!spend(header->total())) return std::nullopt;
@@ -110,11 +129,12 @@ std::optional<LogEntry> Walk::entry_at(uint64_t offset) {
 }
 
 bool Walk::take_bad() {
+  if (!spend(kBadCost)) return take_bad_rest("behind more damage than is looked through");
   if (auto total = free_with_a_flip()) return take_free(*total);
   ByteView rest = reader_.view(at_, 1 << 16);
   auto header = read_der_header(rest);
   bool fits = header && header->tag == static_cast<uint8_t>(Tag::kSequence) && header->total() <= kMaxEntryOctets &&
-              at_ + header->total() <= reader_.size();
+              at_ + header->total() <= reader_.size() && spend(header->total());
   if (fits) rest = reader_.view(at_, std::max<uint64_t>(header->total(), 1 << 16));
   if (corrections_ < kMaxCorrections && spend(rest.size())) {
     ++corrections_;
@@ -145,7 +165,7 @@ bool Walk::take_bad_rest(const char* reason) {
   return false;
 }
 
-bool Walk::goes_on(uint64_t offset) { return read_free(reader_.view(offset, kHeadOctets)) || entry_at(offset); }
+bool Walk::goes_on(uint64_t offset) { return read_free(reader_.peek(offset)) || entry_at(offset); }
 
 bool Walk::ends_or_goes_on(uint64_t offset) { return offset + kEndOctets == reader_.size() || goes_on(offset); }
 
@@ -193,6 +213,7 @@ bool Walk::spend(uint64_t octets) {
     return false;
   }
   budget_ -= octets;
+  spent_ += octets;
   return true;
 }
 

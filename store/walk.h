@@ -19,7 +19,7 @@ struct Item {
 };
 
 /// Walks a file from an offset to its end, when it is made. Flipped bits are put right; behind something bad it tries
-/// the bad element's own length, then searches. CRCs of at most eight times the file are computed.
+/// the bad element's own length, then searches. Its work is at most eight times the file, and what one entry may have.
 class Walk {
  public:
   Walk(const File& file, const Salt& salt, uint64_t from);
@@ -29,9 +29,12 @@ class Walk {
   /// Where the walk stopped: at the end-of-contents octets, at a free space that does not fit, or at the end of the
   /// file.
   uint64_t stopped_at() const { return at_; }
+  /// Octets that CRCs were computed of, and what looking through damage cost beside that.
+  uint64_t work() const { return spent_; }
 
  private:
   bool step();
+  void make_room();
   bool take(LogEntry entry);
   bool take_free(uint64_t length);
   std::optional<uint64_t> free_with_a_flip();
@@ -48,8 +51,8 @@ class Walk {
 
   LogReader reader_;
   const Salt& salt_;
-  uint64_t at_;
-  uint64_t budget_ = 0;
+  uint64_t at_, from_;
+  uint64_t budget_ = 0, spent_ = 0;
   unsigned corrections_ = 0;
 };
 

@@ -156,6 +156,11 @@ std::optional<Record> Blobstore::Writer::peek(std::string_view name) const {
   return item->second;
 }
 
+void Blobstore::Writer::visit_changes(uint64_t cursor, const Visit& visit) const {
+  std::shared_lock<RwLock> gate(store_->gate_);
+  for (const auto* item : store_->index_.changes(cursor)) visit(item->first, item->second);
+}
+
 // --- appending ---
 
 // Before the first append to a file, and after anything unusual: the free space must be all zeros, or what a crash left
@@ -262,9 +267,9 @@ uint64_t Blobstore::Writer::append(std::vector<Draft> drafts, bool use_reserve) 
   }
   for (LogEntry& entry : encoded.entries) {
     entry.offset += start;
-    store.index_.apply(entry);
+    last_ = entry.sequence.number;
+    store.index_.apply(std::move(entry));
   }
-  last_ = encoded.entries.back().sequence.number;
   store.end_.offset = start + length;
   store.end_.last = store.end_.highest_seen = last_;
   store.probe_ = std::move(header);

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "crypto/error.h"
+#include "pkcs11/token_records.h"
 #include "tools/commands.h"
 #include "tools/open_store.h"
 #include "tools/progress_bar.h"
@@ -133,12 +134,12 @@ void rekey(const RekeyOptions& options) {
       throw Error(ErrorCode::kInvalidArgument, "the new raw key is needed: --new-key-file");
     KeyOptions fresh = options.fresh_key;
     fresh.format = options.open.secret.key.format;
-    opened.vault->rekey_raw(fresh.raw_key(), progress);
+    opened.vault->rekey_raw(fresh.raw_key(), progress, pkcs11::record_properties);
   } else {
     const std::vector<KeptSlot> kept = slots_to_keep(options, opened);
     dropped = dropped_slots(*opened.vault, kept);
     confirm(options, dropped);
-    opened.vault->rekey(kept, progress);
+    opened.vault->rekey(kept, progress, pkcs11::record_properties);
   }
   report(options, *opened.vault, dropped);
 }

@@ -1,0 +1,118 @@
+#include "pkcs11/object_table.h"
+
+#include <algorithm>
+#include <atomic>
+#include <iterator>
+
+namespace vtpm::pkcs11 {
+namespace {
+
+// Handles are never used again in a process, so a stale one names nothing.
+std::atomic<CK_OBJECT_HANDLE> next_handle{1};
+
+}  // namespace
+
+ObjectTable::Slot* ObjectTable::find(CK_OBJECT_HANDLE handle) {
+  const auto at = slots_.find(handle);
+  return at == slots_.end() ? nullptr : &at->second;
+}
+
+CK_OBJECT_HANDLE ObjectTable::handle_of(const std::string& id) const {
+  const auto known = handles_.find(id);
+  return known == handles_.end() ? CK_INVALID_HANDLE : known->second;
+}
+
+void ObjectTable::make_room(size_t objects) {
+  if (objects < handles_.size()) return;  // it grows by itself, in steps of its own
+  handles_.reserve(handles_.size() + objects);
+  index_.make_room(objects);
+}
+
+ObjectTable::Slot& ObjectTable::place_of(std::string id, CK_OBJECT_HANDLE& handle) {
+  const auto [known, is_new] = handles_.try_emplace(std::move(id), CK_INVALID_HANDLE);
+  if (is_new) known->second = next_handle++;
+  handle = known->second;
+  const auto at = is_new ? slots_.emplace_hint(slots_.end(), handle, Slot()) : slots_.try_emplace(handle).first;
+  at->second.id = known->first;
+  return at->second;
+}
+
+CK_OBJECT_HANDLE ObjectTable::publish(std::shared_ptr<Object> object) {
+  CK_OBJECT_HANDLE handle = object->handle;
+  Slot* slot = nullptr;
+  if (object->is_token()) {
+    slot = &place_of(object->id, handle);
+  } else {
+    if (handle == CK_INVALID_HANDLE) handle = next_handle++;
+    slot = &slots_[handle];
+  }
+  unindex(handle, *slot);
+  slot->tags.clear();
+  object->handle = handle;
+  index_.add(handle, object->shown);
+  slot->object = std::move(object);
+  return handle;
+}
+
+void ObjectTable::publish_sealed(std::string id, std::vector<store::BlindTag> tags) {
+  CK_OBJECT_HANDLE handle = CK_INVALID_HANDLE;
+  Slot& slot = place_of(std::move(id), handle);
+  unindex(handle, slot);
+  if (slot.object) slot.keys = slot.object->keys;
+  slot.object = nullptr;
+  slot.tags = std::move(tags);
+  index_.add(handle, slot.tags);
+  ++tagged_;
+}
+
+void ObjectTable::unsealed(CK_OBJECT_HANDLE handle, Slot& slot, std::shared_ptr<Object> object) {
+  object->handle = handle;
+  if (slot.keys) object->keys = std::move(slot.keys);
+  slot.object = std::move(object);
+}
+
+void ObjectTable::unindex(CK_OBJECT_HANDLE handle, const Slot& slot) {
+  if (!slot.tags.empty()) {
+    index_.remove(handle, slot.tags);
+    --tagged_;
+  } else if (slot.object) {
+    index_.remove(handle, slot.object->shown);
+  }
+}
+
+ObjectTable::Slots::iterator ObjectTable::erase(Slots::iterator at) {
+  unindex(at->first, at->second);
+  const std::string id(at->second.id);
+  const auto next = slots_.erase(at);
+  if (!id.empty()) handles_.erase(id);
+  return next;
+}
+
+void ObjectTable::erase(CK_OBJECT_HANDLE handle) {
+  if (const auto at = slots_.find(handle); at != slots_.end()) erase(at);
+}
+
+void ObjectTable::forget(const std::string& id) { erase(handle_of(id)); }
+
+std::vector<CK_OBJECT_HANDLE> ObjectTable::candidates(const Template& wanted, const ObjectIndex::Tagger& tag) const {
+  auto shown = index_.candidates(wanted);
+  std::optional<std::vector<CK_OBJECT_HANDLE>> tagged(std::in_place);
+  if (any_tagged()) tagged = index_.tagged_candidates(wanted, tag);
+  // The id of a tagged object stands in its record's name, and is no secret.
+  if (const ByteView id = wanted.get(CKA_UNIQUE_ID); !id.empty() && any_tagged()) {
+    tagged.emplace().assign(1, handle_of(std::string(as_text(id))));
+  }
+  std::vector<CK_OBJECT_HANDLE> all;
+  for (const auto& [handle, slot] : slots_) {
+    if (shown && tagged) break;
+    if (slot.tags.empty() ? !shown : !tagged) all.push_back(handle);
+  }
+  for (const auto* some : {&shown, &tagged}) {
+    if (*some) all.insert(all.end(), (*some)->begin(), (*some)->end());
+  }
+  std::sort(all.begin(), all.end());
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+  return all;
+}
+
+}  // namespace vtpm::pkcs11

@@ -1,0 +1,25 @@
+#include "store/blind_index.h"
+
+#include <algorithm>
+
+#include "store/entry.h"
+
+namespace vtpm::store {
+
+std::vector<BlindTag> read_tags(ByteView contents) {
+  std::vector<BlindTag> tags;
+  if (contents.size() % kTagOctets != 0 || contents.size() > kMaxTags * kTagOctets) return tags;
+  tags.reserve(contents.size() / kTagOctets);
+  for (; !contents.empty(); contents = contents.subspan(kTagOctets))
+    tags.push_back(read_be(contents.first(kTagOctets)));
+  return tags;
+}
+
+Bytes write_tags(std::vector<BlindTag> tags) {
+  std::sort(tags.begin(), tags.end());
+  Bytes octets;
+  for (const BlindTag tag : tags) write_be(octets, tag, kTagOctets);
+  return octets;
+}
+
+}  // namespace vtpm::store
