@@ -99,6 +99,12 @@ class Blobstore {
   bool settles(const ScanResult& scan) const;             // no second look is needed
   void take_end(ScanResult scan);                         // gate held exclusively
   bool catch_up();
+  bool catch_up_over_network();
+  enum class Looked { kYes, kWaitForAWriter };
+  Looked look_behind_the_cache();
+  void reopen_stale();
+  std::optional<Stored> read_once(std::string_view name) const;
+  std::optional<Stored> examine_once(std::string_view name) const;
   bool look_again_alone();
   void look_again_under_lock();
   /// For reading the log anew from its beginning: a torn entry that has been cleaned away may be all that told how far
@@ -110,6 +116,7 @@ class Blobstore {
   }
   bool is_at_path() const;
   void follow_path();  // gate held exclusively
+  void sync_file(const File& file) const;
   void sync_to(uint64_t number) const;
   void sync_what_was_read() const;
   void reopen_if_forked() const;
@@ -187,6 +194,7 @@ class Blobstore::Writer {
   /// Puts a file with these entries, and what is damaged among them, into the store's place.
   void rewrite(const ScanResult& scan, const Index& index, const Progress& progress);
   bool lock_current_file();
+  bool lock_file_of_now();
   void prepare();
   void ensure_space(uint64_t octets, uint64_t keep);
   void extend(uint64_t octets);
