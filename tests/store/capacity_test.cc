@@ -92,6 +92,23 @@ TEST(Capacity, R0_11_PaddingLiesInsideTheSeal) {
   EXPECT_GT(std::count_if(data, data + 200, [](uint8_t octet) { return octet != 0; }), 150);
 }
 
+// Attributes are in memory: a list asks the file nothing, however large the blobs are.
+TEST(Listing, R0_7_AsksTheMemoryOnly) {
+  ScratchDirectory scratch;
+  const std::string path = scratch.file("store.vtpm");
+  auto vault = make_store(path);
+  enroll(*vault, "disk0/nvram", Protection::kSealed, 100'000, "first");
+  put(*vault, "disk1/nvram", std::string(100'000, 'n'));
+  std::filesystem::resize_file(path, 0);
+  const auto listed = vault->list("disk");
+  ASSERT_EQ(listed.size(), 2u);
+  EXPECT_EQ(listed[0].capacity, 100'000u);
+  EXPECT_EQ(listed[0].size, 5u);
+  EXPECT_EQ(listed[1].size, 100'000u);
+  EXPECT_EQ(listed[1].protection, Protection::kSealed);
+  EXPECT_THROW(vault->read("disk0/nvram"), Error) << "the data is in the file";
+}
+
 // --- R0.3 ---
 
 TEST(ForeignTypes, R0_3_AreKeptAndNeverClash) {
@@ -219,6 +236,7 @@ TEST_F(Unknown, R0_9_OptionalAttributesSurviveCompaction) {
   const std::string before = octets_of("tpm0/permall");
   vault->compact();
   EXPECT_EQ(octets_of("tpm0/permall"), before) << "the whole entry stays as it was";
+  EXPECT_TRUE(outside_tools_read(path));
   for (const char* name : kNames) expect_unknown(name);
   EXPECT_TRUE(check(path, vault.get()).clean());
 }
