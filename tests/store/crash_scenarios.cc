@@ -161,6 +161,26 @@ void repairs(History& history) {
   history.commit(*open(history), {clear_draft("obj/5", "after the repair")});
 }
 
+// An outdated entry is destroyed: the repair sets it aside, and whatever happens to the power, it is never thrown away.
+void repairs_of_rot(History& history) {
+  auto store = open(history);
+  for (int i = 0; i < 4; ++i) history.commit(*store, {clear_draft("obj/" + std::to_string(i), letters(300, i))});
+  history.commit(*store, {clear_draft("obj/1", letters(200, 20))});
+  history.commit(*store, {clear_draft("obj/4", letters(200, 21))});
+  Bytes octets = history.disk.contents(kCrashPath);
+  const Bytes outdated = to_bytes(as_bytes(letters(300, 1)));
+  std::fill_n(std::search(octets.begin(), octets.end(), outdated.begin(), outdated.end()), 8, uint8_t{0xA5});
+  history.disk.open(kCrashPath, true)->write_at(0, octets);
+  history.disk.open(kCrashPath, true)->sync_all({"test", 0});
+  history.must_be_kept(to_bytes(as_bytes(letters(290, 1))));
+  RepairOptions options;
+  options.file_system = &history.disk;
+  history.begin(Values(history.now()));
+  if (!repair(kCrashPath, options).changed) throw std::logic_error("nothing was repaired");
+  history.promise();
+  history.commit(*open(history), {clear_draft("obj/5", "after the repair")});
+}
+
 // --- with keys ---
 
 CreateOptions on_disk(History& history) {
@@ -247,6 +267,7 @@ const std::vector<Scenario>& crash_scenarios() {
       {"after a torn end", false, after_a_torn_end, {6, 60, 300}, 1},
       {"after a failed sync", false, after_a_failed_sync, {7, 200, 300}, 1},
       {"repair", false, repairs, {7, 200, 400}, 1},
+      {"repair of rot", false, repairs_of_rot, {7, 200, 400}, 1},
       {"key-slot change in place", true, slot_change_in_place, {7, 100, 300}, 1},
       {"key-slot change", true, slot_change, {7, 200, 350}, 1},
   };

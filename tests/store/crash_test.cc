@@ -39,6 +39,7 @@ TEST(Crash, R0_22_TwoWritersInFlight) { expect_clean("two writers", explore_all(
 TEST(Crash, WhatAReaderWasShown) { expect_clean("shown to a reader", explore_all("shown to a reader"), 500); }
 TEST(Crash, DeathAfterARename) { expect_clean("death after a rename", explore_all("death after a rename"), 500); }
 TEST(Crash, R0_15_Repair) { expect_clean("repair", explore_all("repair"), 500); }
+TEST(Crash, R0_15_RepairOfRot) { expect_clean("repair of rot", explore_all("repair of rot"), 500); }
 TEST(Crash, CleaningATornEnd) { expect_clean("clean a torn end", explore_all("after a torn end"), 3000); }
 TEST(Crash, RewritingAfterAFailedSync) { expect_clean("after a failed sync", explore_all("after a failed sync"), 300); }
 

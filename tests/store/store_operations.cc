@@ -2,6 +2,12 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
+#include "store/quarantine.h"
+#include "store/repair.h"
+#include "store/report.h"
+
 namespace vtpm::store {
 namespace {
 
@@ -27,9 +33,28 @@ std::vector<StoreOperation> all_operations() {
        }},
       {"key-slot change", true,
        [](Vault& vault, const std::string&) { vault.set_secret(Role::kUser, as_bytes(kNewPin)); }},
+      {"repair", false,
+       [](Vault&, const std::string& path) {
+         if (!repair(path).changed) throw std::logic_error("nothing was repaired");
+       }},
       {"create", false, [](Vault&, const std::string& path) { make_store(created(path)); }, true},
   };
 }
+
+}  // namespace
+
+namespace {
+
+// One flipped bit, and octets in the free space that must be set aside.
+Bytes store_to_repair() {
+  Bytes octets = store_before();
+  constexpr std::string_view kValue = "old";
+  *std::search(octets.begin(), octets.end(), kValue.begin(), kValue.end()) ^= 1;
+  octets[octets.size() - 300] = 'X';
+  return octets;
+}
+
+bool is_repair(const StoreOperation& operation) { return std::string_view(operation.name) == "repair"; }
 
 }  // namespace
 
@@ -53,7 +78,8 @@ const Bytes& store_before() {
 
 void run_disturbed(const StoreOperation& operation, const std::string& path,
                    const std::function<void(const std::function<void()>&)>& around) {
-  save(path, store_before());
+  save(path, is_repair(operation) ? store_to_repair() : store_before());
+  ::unlink(quarantine_path(path).c_str());
   ::unlink(created(path).c_str());
   auto vault = Vault::open(path);
   if (operation.needs_key && vault->unlock(Role::kSo, as_bytes(kSoPin)) != UnlockResult::kUnlocked) {
@@ -73,6 +99,7 @@ std::string what_is_wrong_after(const StoreOperation& operation, const std::stri
       if (!is_there) return it_returned ? "it is not there" : "";
       return Vault::open(created(path))->has_slot(Role::kUser) ? "" : "it is not complete";
     }
+    if (is_repair(operation) && it_returned && !check(path).clean()) return "it is not repaired";
     auto vault = Vault::open(path);
     const std::string a = get(*vault, "obj/a"), name = operation.name;
     if (a != "old" && a != "new" && a != kLong) return "obj/a holds what was never written";
