@@ -142,9 +142,32 @@ std::optional<Record> Blobstore::find(std::string_view name) const {
   return record;
 }
 
+namespace {
+
+// A file that another machine has replaced is opened anew, and asked again.
+template <typename Store, typename Ask>
+auto asked_again_if_stale(const Store& store, void (Store::*reopen)(), Ask&& ask) {
+  try {
+    return ask();
+  } catch (const StaleFile&) {
+    (const_cast<Store&>(store).*reopen)();
+    return ask();
+  }
+}
+
+}  // namespace
+
 std::optional<Blobstore::Stored> Blobstore::read(std::string_view name) const {
   reopen_if_forked();
   sync_what_was_read();
+  return asked_again_if_stale(*this, &Blobstore::reopen_stale, [&] { return read_once(name); });
+}
+
+std::optional<Blobstore::Stored> Blobstore::examine(std::string_view name) const {
+  return asked_again_if_stale(*this, &Blobstore::reopen_stale, [&] { return examine_once(name); });
+}
+
+std::optional<Blobstore::Stored> Blobstore::read_once(std::string_view name) const {
   Shared gate(gate_);
   check_usable();
   const auto* item = index_.find(name);
@@ -168,7 +191,7 @@ std::optional<Blobstore::Stored> Blobstore::read(std::string_view name) const {
   return Stored{record, std::move(*octets)};
 }
 
-std::optional<Blobstore::Stored> Blobstore::examine(std::string_view name) const {
+std::optional<Blobstore::Stored> Blobstore::examine_once(std::string_view name) const {
   Shared gate(gate_);
   const auto* item = index_.find(name);
   if (!item || item->second.state != NameState::kCurrent || item->second.entry.length == 0) return std::nullopt;
@@ -196,7 +219,15 @@ Blobstore::LoginLock Blobstore::lock_login() {
     file = file_;
   }
   // Logins to a read-only store are not counted, and its descriptor can not be locked exclusively.
-  if (!read_only_) file->lock(LockByte::kLogin, LockMode::kExclusive, true);
+  if (!read_only_) {
+    try {
+      file->lock(LockByte::kLogin, LockMode::kExclusive, true);
+    } catch (const StaleFile&) {
+      held.unlock();
+      reopen_stale();
+      return lock_login();
+    }
+  }
   return LoginLock(std::move(held), std::move(file));
 }
 

@@ -99,8 +99,9 @@ void Blobstore::adopt(std::shared_ptr<File> file, Locked locked) {
 void Blobstore::apply(ScanResult scan) {
   index_.apply(std::move(scan.entries), scan.damage);
   for (const Damage& damage : scan.damage) damaged_beyond_moving_ |= !damage.is_entry;
-  // Whatever was not a plain continuation may have left something in the free space.
-  if (!scan.intact_end || !scan.set_aside.empty()) prepared_ = false;
+  // Whatever was not a plain continuation may have left something in the free space; and what another machine's cache
+  // has written of its end may be older than what it has written of its log.
+  if (!scan.intact_end || !scan.set_aside.empty() || file_->over_network()) prepared_ = false;
   durable_ = std::max(durable_.load(), scan.end.durable);
   take_end(std::move(scan));
 }
@@ -184,15 +185,51 @@ bool Blobstore::nothing_appended() const {
 
 bool Blobstore::refresh() {
   reopen_if_forked();
-  bool changed = false;
+  bool changed = false, over_network = false;
   {
     Shared gate(gate_);
     check_usable();
-    changed = !nothing_appended();
+    over_network = file_->over_network();
+    changed = !over_network && !nothing_appended();
   }
-  if (changed) changed = catch_up();
+  if (over_network) changed = catch_up_over_network();
+  if (changed && !over_network) changed = catch_up();
   sync_what_was_read();
   return changed;
+}
+
+// --- over a network ---
+
+bool Blobstore::catch_up_over_network() {
+  const uint64_t before = cursor();
+  try {
+    while (look_behind_the_cache() == Looked::kWaitForAWriter) let_others_finish();
+  } catch (const StaleFile&) {
+    reopen_stale();
+  }
+  return cursor() != before;
+}
+
+// The lock makes the kernel forget what it knows of the file.
+Blobstore::Looked Blobstore::look_behind_the_cache() {
+  // A thread of this process that holds the lock has looked, and nobody else can have changed anything since.
+  if (writer_thread_.load() != std::thread::id{}) return Looked::kYes;
+  std::unique_lock<std::mutex> writer(writer_mutex_, std::try_to_lock);
+  if (!writer) return Looked::kWaitForAWriter;
+  Exclusive gate(gate_);
+  check_usable();
+  const std::shared_ptr<File> file = file_;
+  const SharedLock lock(*file, read_only_);
+  if (!lock.nobody_writes()) return Looked::kWaitForAWriter;
+  if (!nothing_appended()) look_again_under_lock();
+  return Looked::kYes;
+}
+
+// Another machine has compacted the store, and the server has forgotten the old file.
+void Blobstore::reopen_stale() {
+  Exclusive gate(gate_);
+  check_usable();
+  follow_path();
 }
 
 bool Blobstore::catch_up() {
@@ -245,6 +282,14 @@ void Blobstore::look_again_under_lock() {
 
 bool Blobstore::is_at_path() const {
   if (!placed_) return true;
+  if (file_->over_network()) {
+    try {
+      return file_system_.open(path_, false)->id() == file_->id();
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kNotFound) throw;
+      return false;
+    }
+  }
   auto id = file_system_.id_of(path_);
   return id && *id == file_->id();
 }
@@ -268,23 +313,38 @@ void Blobstore::follow_path() {
 
 // --- durability ---
 
+void Blobstore::sync_file(const File& file) const {
+  try {
+    file.sync_data();
+  } catch (const StaleFile&) {
+    throw;
+  } catch (const Error&) {
+    if (!file.writable()) return;  // a medium that can not be written has nothing to sync
+    poisoned_ = true;              // the kernel forgets the failure: a second sync would claim success
+    throw;
+  }
+}
+
 void Blobstore::sync_to(uint64_t number) const {
   std::lock_guard<std::mutex> one_at_a_time(sync_mutex_);
   if (durable_ >= number) return;
   if (poisoned_) throw Error(ErrorCode::kIo, path_ + " could not be synced before; the next change rewrites it");
   std::shared_ptr<File> file;
   uint64_t covered;
-  {
+  const auto look = [&] {
     Shared gate(gate_);
     file = file_;
     covered = end_.last;
-  }
+  };
+  look();
   try {
-    file->sync_data();
-  } catch (const Error&) {
-    if (!file->writable()) return;  // a medium that can not be written has nothing to sync
-    poisoned_ = true;               // the kernel forgets the failure: a second sync would claim success
-    throw;
+    sync_file(*file);
+  } catch (const StaleFile&) {
+    // Who has replaced the file had its lock behind us, and copied and synced what we know.
+    const_cast<Blobstore*>(this)->reopen_stale();
+    look();
+    if (covered < number) throw;
+    sync_file(*file);
   }
   uint64_t known = durable_;
   while (known < covered && !durable_.compare_exchange_weak(known, covered)) {

@@ -6,6 +6,10 @@
 // Everything throws Error: kNotFound, kExists, kNoSpace (ENOSPC, EDQUOT, EFBIG), kReadOnly (EROFS, EACCES and EPERM on
 // opening for writing), kIo for the rest; the sentence holds the path and the reason. EINTR is never seen. No mmap: a
 // SIGBUS would hit the host application.
+//
+// Over a network (NFS) what a reader sees may be seconds old, its own cache; only a lock that it takes makes it look
+// again, and only opening a path makes it look which file stands there. A file that another machine has replaced is
+// stale: open it anew.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +18,16 @@
 #include <string>
 
 #include "crypto/bytes.h"
+#include "crypto/error.h"
 
 namespace vtpm::store {
+
+/// ESTALE: on the server this file is gone, and what was read of it holds only if the file that stands at its path now
+/// says so. An I/O error for whoever does not open it anew.
+class StaleFile : public Error {
+ public:
+  explicit StaleFile(std::string sentence) : Error(ErrorCode::kIo, std::move(sentence)) {}
+};
 
 /// What makes two open files the same one.
 struct FileId {
@@ -41,6 +53,8 @@ class File {
  public:
   virtual ~File() = default;
   virtual bool writable() const = 0;
+  /// It lies on a server, and other machines may write to it.
+  virtual bool over_network() const { return false; }
   virtual FileId id() const = 0;
   virtual uint64_t size() const = 0;
   /// Returns fewer octets than asked for only at the end of the file.

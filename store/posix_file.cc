@@ -1,7 +1,9 @@
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -44,6 +46,7 @@ ErrorCode code_of(int number) {
 }
 
 [[noreturn]] void fail(const std::string& what, const std::string& path, int number = errno) {
+  if (number == ESTALE) throw StaleFile("can not " + what + " " + path + ": another machine has replaced it");
   throw Error(code_of(number), "can not " + what + " " + path + ": " + reason(number));
 }
 
@@ -79,6 +82,12 @@ std::optional<struct statx> identify(int directory, const char* path, int flags)
   return info;
 }
 
+// What can not be told is treated with more care than it may need.
+bool lies_on_a_server(int descriptor) {
+  struct statfs info;
+  return ::fstatfs(descriptor, &info) != 0 || info.f_type == NFS_SUPER_MAGIC;
+}
+
 FileId id_from(const struct statx& info) { return {makedev(info.stx_dev_major, info.stx_dev_minor), info.stx_ino}; }
 
 class PosixFile : public File {
@@ -89,9 +98,11 @@ class PosixFile : public File {
     if (!info) fail("examine", path_);
     if (!S_ISREG(info->stx_mode)) throw Error(ErrorCode::kNotAStore, path_ + " is not a regular file");
     id_ = id_from(*info);
+    over_network_ = lies_on_a_server(descriptor_.get());
   }
 
   bool writable() const override { return writable_; }
+  bool over_network() const override { return over_network_; }
   FileId id() const override { return id_; }
 
   uint64_t size() const override {
@@ -176,6 +187,7 @@ class PosixFile : public File {
 
  private:
   [[noreturn]] void sync_failed() const {
+    if (errno == ESTALE) fail("sync", path_);
     throw Error(errno == ENOSPC || errno == EDQUOT ? ErrorCode::kNoSpace : ErrorCode::kIo,
                 "can not sync " + path_ + ": " + reason(errno));
   }
@@ -191,6 +203,7 @@ class PosixFile : public File {
   Descriptor descriptor_;
   std::string path_;
   bool writable_;
+  bool over_network_ = false;
   pid_t process_ = this_process();
   FileId id_;
 };

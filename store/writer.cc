@@ -84,6 +84,16 @@ Blobstore::Writer::Writer(Blobstore& store, Purpose purpose)
 
 // Locks the file that stands at the path now, and catches up with it. False: another one has come; try again.
 bool Blobstore::Writer::lock_current_file() {
+  try {
+    return lock_file_of_now();
+  } catch (const StaleFile&) {
+    locked_.reset();
+    store_->reopen_stale();
+    return false;
+  }
+}
+
+bool Blobstore::Writer::lock_file_of_now() {
   Blobstore& store = *store_;
   {
     std::shared_lock<RwLock> gate(store.gate_);
