@@ -5,7 +5,7 @@ _vtpm_token() {
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
       key) command="$command${command:+ }key" ;;
-      init | list | store | check | dump | repair | compact | swtpm | import | export | ca | create | certify | attest | quote | verify | keyslot | add-key | del-key | change | amend | export-tss | import-tss | rekey | mechanisms) command="$command${command:+ }$word" ;;
+      init | list | store | check | dump | repair | compact | build | add | extract | swtpm | import | export | ca | create | certify | attest | quote | verify | keyslot | add-key | del-key | change | amend | export-tss | import-tss | rekey | mechanisms) command="$command${command:+ }$word" ;;
     esac
   done
   local opens='--as --pin-file --pin-fd --key-file --key-fd --key-format'
@@ -19,27 +19,28 @@ _vtpm_token() {
     --key-format) mapfile -t COMPREPLY < <(compgen -W 'hex binary' -- "$current") && return ;;
     --kdf)
       case $command in
-        keyslot*) mapfile -t COMPREPLY < <(compgen -W 'argon2id pbkdf2' -- "$current") ;;
+        keyslot* | store*) mapfile -t COMPREPLY < <(compgen -W 'argon2id pbkdf2' -- "$current") ;;
         *) mapfile -t COMPREPLY < <(compgen -W 'pbkdf2 sha512' -- "$current") ;;
       esac
       return
       ;;
+    --cipher) mapfile -t COMPREPLY < <(compgen -W 'aes-256-siv aes-cbc none' -- "$current") && return ;;
     --as) mapfile -t COMPREPLY < <(compgen -W 'user so keyfile' -- "$current") && return ;;
     --role) mapfile -t COMPREPLY < <(compgen -W 'user recovery keyfile so' -- "$current") && return ;;
     --mode) mapfile -t COMPREPLY < <(compgen -W 'aes-cbc aes-256-cbc' -- "$current") && return ;;
-    --pin-file | --so-pin-file | --new-pin-file | --old-pin-file | --key-file | --new-key-file | --old-key-file | --input | --passphrase-file | --owner-auth-file | --endorsement-auth-file | --lockout-auth-file | --auth-file | --ca | --output)
+    --pin-file | --so-pin-file | --new-pin-file | --old-pin-file | --key-file | --new-key-file | --old-key-file | --input | --passphrase-file | --owner-auth-file | --endorsement-auth-file | --lockout-auth-file | --auth-file | --ca | --output | --description | --fixed)
       mapfile -t COMPREPLY < <(compgen -f -- "$current")
       compopt -o filenames
       return
       ;;
-    --label | --name | --token | --so-pin-fd | --pin-fd | --new-pin-fd | --old-pin-fd | --key-fd | --new-key-fd | --old-key-fd | --keyslot | --iter-time | --nonce | --pcrs | --id | --keep) return ;;
+    --label | --name | --token | --so-pin-fd | --pin-fd | --new-pin-fd | --old-pin-fd | --key-fd | --new-key-fd | --old-key-fd | --keyslot | --iter-time | --nonce | --pcrs | --id | --keep | --blob | --clear-blob | --room) return ;;
   esac
   case $command in
     '') mapfile -t COMPREPLY < <(compgen -W 'init list store keyslot ca key attest swtpm mechanisms --help --version' -- "$current") ;;
-    init) mapfile -t COMPREPLY < <(compgen -W '--label --so-pin-file --so-pin-fd --pin-file --pin-fd --json --help' -- "$current") ;;
+    init) mapfile -t COMPREPLY < <(compgen -W '--label --so-pin-file --so-pin-fd --pin-file --pin-fd --no-pin --json --help' -- "$current") ;;
     list) mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$current") ;;
     mechanisms) mapfile -t COMPREPLY < <(compgen -W '--json --markdown --help' -- "$current") ;;
-    store) mapfile -t COMPREPLY < <(compgen -W 'check dump repair compact --help' -- "$current") ;;
+    store) mapfile -t COMPREPLY < <(compgen -W 'check dump repair compact build add extract export import --help' -- "$current") ;;
     keyslot) mapfile -t COMPREPLY < <(compgen -W 'list add-key del-key change amend rekey --help' -- "$current") ;;
     'keyslot list') mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$current") ;;
     'keyslot add-key') mapfile -t COMPREPLY < <(compgen -W "$opens --role --keyslot $fresh --kdf --iter-time --json --help" -- "$current") ;;
@@ -74,9 +75,16 @@ _vtpm_token() {
     swtpm) mapfile -t COMPREPLY < <(compgen -W 'import export --help' -- "$current") ;;
     'swtpm import') mapfile -t COMPREPLY < <(compgen -W '--directory --label --token --so-pin-file --so-pin-fd --pin-file --pin-fd --key-file --key-format --passphrase-file --kdf --mode --owner-auth-file --endorsement-auth-file --lockout-auth-file --discard-volatile --help' -- "$current") ;;
     'swtpm export') mapfile -t COMPREPLY < <(compgen -W '--directory --token --pin-file --pin-fd --key-file --key-format --passphrase-file --kdf --mode --overwrite --discard-volatile --help' -- "$current") ;;
-    'store check' | 'store dump' | 'store repair' | 'store compact')
+    'store check' | 'store dump' | 'store repair' | 'store compact' | 'store build' | 'store add' | 'store extract' | 'store export' | 'store import')
       if [[ $current == -* ]]; then
         local options='--json --help'
+        case $command in
+          'store build') options+=' --blob --clear-blob --description --cipher --pin-file --pin-fd --so-pin-file --so-pin-fd --key-file --key-fd --key-format --kdf --iter-time' ;;
+          'store add') options+=" --blob --clear-blob --description --replace $opens" ;;
+          'store export') options+=" --fixed --room $opens" ;;
+          'store import') options+=' --accept-older' ;;
+          'store extract') options="--output --help $opens" ;;
+        esac
         [[ $command != 'store repair' ]] || options+=' --accept-older --pin-file --pin-fd'
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
       else

@@ -22,20 +22,16 @@ void fill(unsigned char (&field)[N], std::string_view text) {
   std::memcpy(field, text.data(), std::min(text.size(), N));
 }
 
-/// PKCS#11 5.4: all four mutex functions or none. They are not needed: locks are the operating system's own, which work
-/// beside an application's.
-void check_arguments(const CK_C_INITIALIZE_ARGS& arguments) {
-  refuse_if(arguments.pReserved, CKR_ARGUMENTS_BAD, "pReserved must be null");
-  const int given =
-      !!arguments.CreateMutex + !!arguments.DestroyMutex + !!arguments.LockMutex + !!arguments.UnlockMutex;
-  refuse_if(given != 0 && given != 4, CKR_ARGUMENTS_BAD, "all four mutex functions or none must be given");
-}
-
 CK_FLAGS count_flags(const store::Attempts& attempts, CK_FLAGS low, CK_FLAGS final_try, CK_FLAGS locked) {
   if (attempts.failures == 0) return 0;
   if (attempts.limit == 0) return low;
   if (attempts.failures >= attempts.limit) return low | locked;
   return attempts.failures + 1 == attempts.limit ? low | final_try : low;
+}
+
+/// Whether C_Login needs no PIN from the application; on a token that is not initialised, C_InitToken.
+bool has_protected_path(const TokenSettings& settings, bool initialised) {
+  return (initialised ? settings.user_pin : settings.so_pin).present();
 }
 
 void describe_token(Module& module, Token& token, CK_TOKEN_INFO& info) {
@@ -44,6 +40,7 @@ void describe_token(Module& module, Token& token, CK_TOKEN_INFO& info) {
   info.flags |= CKF_TOKEN_INITIALIZED;
   if (token.user_pin_set()) info.flags |= CKF_USER_PIN_INITIALIZED;
   if (token.read_only()) info.flags |= CKF_WRITE_PROTECTED;
+  if (token.user_pin_to_be_changed()) info.flags |= CKF_USER_PIN_TO_BE_CHANGED;
   info.flags |= count_flags(token.attempts(store::Role::kUser), CKF_USER_PIN_COUNT_LOW, CKF_USER_PIN_FINAL_TRY,
                             CKF_USER_PIN_LOCKED);
   info.flags |=
@@ -57,8 +54,10 @@ void describe_token(Module& module, Token& token, CK_TOKEN_INFO& info) {
 
 CK_RV C_Initialize(void* arguments) {
   return guarded("C_Initialize", [&] {
-    if (arguments) check_arguments(*static_cast<const CK_C_INITIALIZE_ARGS*>(arguments));
-    Module::initialize();
+    const CK_C_INITIALIZE_ARGS given =
+        arguments ? *static_cast<const CK_C_INITIALIZE_ARGS*>(arguments) : CK_C_INITIALIZE_ARGS{};
+    refuse_if(given.pReserved, CKR_ARGUMENTS_BAD, "pReserved must be null");
+    Module::initialize(given);
     return CKR_OK;
   });
 }
@@ -132,14 +131,17 @@ CK_RV C_GetTokenInfo(CK_SLOT_ID id, CK_TOKEN_INFO* info) {
     fill(out.model, kModel);
     fill(out.serialNumber, "");
     fill(out.utcTime, "");
-    out.flags = CKF_RNG | CKF_LOGIN_REQUIRED | CKF_DUAL_CRYPTO_OPERATIONS;
+    out.flags = CKF_RNG | CKF_DUAL_CRYPTO_OPERATIONS;
     out.ulMaxSessionCount = out.ulMaxRwSessionCount = module.config.max_sessions;
-    out.ulMinPinLen = kPinLeast;
+    out.ulMinPinLen = module.config.empty_pin ? 0 : kPinLeast;
     out.ulMaxPinLen = kPinMost;
     out.ulTotalPublicMemory = out.ulFreePublicMemory = CK_UNAVAILABLE_INFORMATION;
     out.ulTotalPrivateMemory = out.ulFreePrivateMemory = CK_UNAVAILABLE_INFORMATION;
     out.hardwareVersion = {2, 0};
     out.firmwareVersion = kVersion;
+    const TokenSettings settings = token ? token->settings() : settings_for(module.config.tokens, "", "");
+    if (has_protected_path(settings, !!token)) out.flags |= CKF_PROTECTED_AUTHENTICATION_PATH;
+    if (!token || token->login_required()) out.flags |= CKF_LOGIN_REQUIRED;
     if (token) describe_token(module, *token, out);
     return CKR_OK;
   });
@@ -180,9 +182,14 @@ CK_RV C_GetMechanismInfo(CK_SLOT_ID id, CK_MECHANISM_TYPE type, CK_MECHANISM_INF
 
 CK_RV C_InitToken(CK_SLOT_ID id, CK_BYTE* pin, CK_ULONG pin_length, CK_BYTE* label) {
   return call("C_InitToken", [&](Module& module) {
-    refuse_if(!pin || !label, CKR_ARGUMENTS_BAD, "the PIN or the label is a null pointer");
+    refuse_if(!label, CKR_ARGUMENTS_BAD, "the label is a null pointer");
     const std::string name(reinterpret_cast<const char*>(label), sizeof(CK_TOKEN_INFO::label));
-    module.slots.initialise(id, input(pin, pin_length), name,
+    PinSource source;
+    if (!pin) {
+      const std::shared_ptr<Token> token = module.slots.token(id);
+      source = (token ? token->settings() : settings_for(module.config.tokens, name, "")).so_pin;
+    }
+    module.slots.initialise(id, given_pin(pin, pin_length, source), name,
                             [&](const Token& token) { return module.sessions.count(token).all > 0; });
     return CKR_OK;
   });
@@ -190,9 +197,9 @@ CK_RV C_InitToken(CK_SLOT_ID id, CK_BYTE* pin, CK_ULONG pin_length, CK_BYTE* lab
 
 CK_RV C_InitPIN(CK_SESSION_HANDLE handle, CK_BYTE* pin, CK_ULONG pin_length) {
   return call_session("C_InitPIN", handle, [&](Module&, Session& session) {
-    refuse_if(!pin, CKR_ARGUMENTS_BAD, "the PIN is a null pointer");
+    refuse_if(!session.read_write, CKR_SESSION_READ_ONLY, "a PIN is set in a read/write session");
     refuse_if(session.state() != CKS_RW_SO_FUNCTIONS, CKR_USER_NOT_LOGGED_IN, "only the SO sets the user's PIN");
-    session.token->init_user_pin(input(pin, pin_length));
+    session.token->init_user_pin(given_pin(pin, pin_length, session.token->settings().user_pin));
     return CKR_OK;
   });
 }
@@ -200,9 +207,11 @@ CK_RV C_InitPIN(CK_SESSION_HANDLE handle, CK_BYTE* pin, CK_ULONG pin_length) {
 CK_RV C_SetPIN(CK_SESSION_HANDLE handle, CK_BYTE* old_pin, CK_ULONG old_length, CK_BYTE* new_pin, CK_ULONG new_length) {
   return call_session("C_SetPIN", handle, [&](Module&, Session& session) {
     refuse_if(!session.read_write, CKR_SESSION_READ_ONLY, "a PIN is changed in a read/write session");
-    refuse_if(!old_pin || !new_pin, CKR_ARGUMENTS_BAD, "a PIN is a null pointer");
-    const store::Role role = session.token->who() == Who::kSo ? store::Role::kSo : store::Role::kUser;
-    session.token->change_pin(role, input(old_pin, old_length), input(new_pin, new_length));
+    const bool so = session.token->who() == Who::kSo;
+    const TokenSettings& settings = session.token->settings();
+    const SecretBytes before = given_pin(old_pin, old_length, so ? settings.so_pin : settings.user_pin);
+    const SecretBytes after = given_pin(new_pin, new_length, so ? settings.new_so_pin : settings.new_user_pin);
+    session.token->change_pin(so ? store::Role::kSo : store::Role::kUser, before, after);
     return CKR_OK;
   });
 }

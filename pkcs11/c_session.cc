@@ -30,7 +30,8 @@ CK_RV C_OpenSession(CK_SLOT_ID id, CK_FLAGS flags, void*, CK_NOTIFY, CK_SESSION_
     refuse_if(!token, CKR_TOKEN_NOT_RECOGNIZED, "the token in this slot is not initialised (C_InitToken)");
     const bool read_write = flags & CKF_RW_SESSION;
     refuse_if(read_write && token->read_only(), CKR_TOKEN_WRITE_PROTECTED, "the store is read-only");
-    out = module.sessions.open(std::move(token), id, read_write)->handle;
+    out = module.sessions.open(token, id, read_write)->handle;
+    token->login_by_itself();
     return CKR_OK;
   });
 }
@@ -62,8 +63,10 @@ CK_RV C_Login(CK_SESSION_HANDLE handle, CK_USER_TYPE user, CK_BYTE* pin, CK_ULON
   return call_session("C_Login", handle, [&](Module& module, Session& session) {
     refuse_if(user != CKU_USER && user != CKU_SO && user != CKU_CONTEXT_SPECIFIC, CKR_USER_TYPE_INVALID,
               "the user is CKU_USER, CKU_SO or CKU_CONTEXT_SPECIFIC");
-    refuse_if(!pin, CKR_ARGUMENTS_BAD, "the PIN is a null pointer, and the token has no PIN entry of its own");
-    const ByteView secret = input(pin, pin_length);
+    const Token& token = *session.token;
+    const bool of_so = user == CKU_SO || (user == CKU_CONTEXT_SPECIFIC && token.who() == Who::kSo);
+    const PinSource& source = of_so ? token.settings().so_pin : token.settings().user_pin;
+    const SecretBytes secret = given_pin(pin, pin_length, source);
     if (user == CKU_CONTEXT_SPECIFIC) {
       login_for_operation(session, secret);
       return CKR_OK;

@@ -110,6 +110,22 @@ class Reader {
     if (node && !node->is_table()) complain(key, "must be a table");
     return node ? node->as_table() : nullptr;
   }
+  void source(const char* key, PinSource& value) {
+    read<std::string>(key, "must be a string", [&](const std::string& found) {
+      if (!PinSource::well_formed(found)) complain(key, "must be an absolute path or the name of a credential");
+      if (PinSource::well_formed(found)) value = PinSource(found);
+    });
+  }
+  /// Each table of an array of them (`[[key]]`).
+  template <typename Use>
+  void each_table(const char* key, Use&& use) {
+    seen_.push_back(key);
+    const toml::node* node = table_.get(key);
+    if (!node) return;
+    const toml::array* array = node->as_array();
+    if (!array || !array->is_homogeneous(toml::node_type::table)) return complain(key, "must be tables: [[...]]");
+    for (const toml::node& one : *array) use(*one.as_table());
+  }
   void complain(const std::string& key, const std::string& what) {
     if (problem_.empty()) problem_ = "setting " + prefix_ + key + " " + what;
   }
@@ -132,6 +148,20 @@ class Reader {
   std::string& problem_;
   std::vector<std::string> seen_;
 };
+
+void read_token(const toml::table& table, Config& config) {
+  Reader reader(table, "token.", config.problem);
+  TokenSettings settings;
+  reader.text("name", settings.name);
+  reader.source("user_pin", settings.user_pin);
+  reader.source("so_pin", settings.so_pin);
+  reader.source("new_user_pin", settings.new_user_pin);
+  reader.source("new_so_pin", settings.new_so_pin);
+  reader.flag("automatic_login", settings.automatic_login);
+  if (settings.automatic_login && !settings.user_pin.configured())
+    reader.complain("automatic_login", "needs a user_pin");
+  config.tokens.push_back(std::move(settings));
+}
 
 void read_settings(const toml::table& root, Config& config) {
   constexpr uint32_t kMost = std::numeric_limits<int32_t>::max();
@@ -164,10 +194,13 @@ void read_settings(const toml::table& root, Config& config) {
     kdf.number("passes", config.kdf.passes, 1, 64);
     kdf.number("lanes", config.kdf.lanes, 1, 16);
   }
+  top.each_table("token", [&](const toml::table& table) { read_token(table, config); });
   if (const toml::table* table = top.table("pin")) {
     Reader pin(*table, "pin.", config.problem);
     pin.number("user_limit", config.user_limit, 0, kMost);
     pin.number("so_limit", config.so_limit, 0, kMost);
+    pin.flag("empty", config.empty_pin);
+    pin.flag("change_initial", config.change_initial_pin);
   }
 }
 

@@ -7,9 +7,11 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "crypto/kdf.h"
 #include "pkcs11/log.h"
+#include "pkcs11/pin_source.h"
 
 namespace vtpm::pkcs11 {
 
@@ -30,8 +32,11 @@ struct Config {
   std::string authority;      // … of the authority in this directory; "": a self-made one, whose key nobody keeps
   bool keep_identity = true;  // C_InitToken on an initialised token keeps the TPM's identity
   crypto::Argon2Parameters kdf;
-  uint32_t user_limit = 10;  // failed PINs before a lock; 0 = never
-  uint32_t so_limit = 0;     // the SO is slowed, never locked: nobody could unlock the token then
+  uint32_t user_limit = 10;           // failed PINs before a lock; 0 = never
+  uint32_t so_limit = 0;              // the SO is slowed, never locked: nobody could unlock the token then
+  bool empty_pin = false;             // C_InitPIN and C_SetPIN take an empty user PIN: the token then needs no login
+  bool change_initial_pin = false;    // a user PIN that the SO sets must be changed by the user
+  std::vector<TokenSettings> tokens;  // the first that is for a token counts
 };
 
 Config load_config();

@@ -1,5 +1,7 @@
 #include "pkcs11/entry.h"
 
+#include <algorithm>
+
 namespace vtpm::pkcs11 {
 namespace {
 
@@ -13,6 +15,7 @@ LogLevel level_of(CK_RV rv) {
     case CKR_DEVICE_ERROR:
     case CKR_DEVICE_MEMORY:
     case CKR_DEVICE_REMOVED:
+    case CKR_FUNCTION_CANCELED:  // the protected authentication path leads nowhere
     case CKR_GENERAL_ERROR:
     case CKR_HOST_MEMORY:
       return LogLevel::kError;
@@ -21,7 +24,37 @@ LogLevel level_of(CK_RV rv) {
   }
 }
 
+constexpr std::string_view kNeedALastingPin[] = {"C_CreateObject",
+                                                 "C_CopyObject",
+                                                 "C_DestroyObject",
+                                                 "C_FindObjectsInit",
+                                                 "C_EncryptInit",
+                                                 "C_DecryptInit",
+                                                 "C_MessageEncryptInit",
+                                                 "C_MessageDecryptInit",
+                                                 "C_DigestInit",
+                                                 "C_SignInit",
+                                                 "C_SignRecoverInit",
+                                                 "C_MessageSignInit",
+                                                 "C_VerifyInit",
+                                                 "C_VerifyRecoverInit",
+                                                 "C_VerifySignatureInit",
+                                                 "C_MessageVerifyInit",
+                                                 "C_GenerateKey",
+                                                 "C_GenerateKeyPair",
+                                                 "C_WrapKey",
+                                                 "C_UnwrapKey",
+                                                 "C_DeriveKey",
+                                                 "C_EncapsulateKey",
+                                                 "C_DecapsulateKey",
+                                                 "C_WrapKeyAuthenticated",
+                                                 "C_UnwrapKeyAuthenticated"};
+
 }  // namespace
+
+bool needs_a_lasting_pin(std::string_view function) {
+  return std::find(std::begin(kNeedALastingPin), std::end(kNeedALastingPin), function) != std::end(kNeedALastingPin);
+}
 
 void log_result(const char* function, CK_RV rv, const char* reason) noexcept {
   const LogLevel level = level_of(rv);
@@ -36,6 +69,12 @@ ByteView input(const void* data, CK_ULONG length) {
   refuse_if(!data && length > 0, CKR_ARGUMENTS_BAD, "a null pointer with a length");
   refuse_if(length > kMostInput, CKR_ARGUMENTS_BAD, "an absurd length");
   return {static_cast<const uint8_t*>(data), data ? length : 0};
+}
+
+SecretBytes given_pin(const CK_BYTE* pin, CK_ULONG length, const PinSource& source) {
+  if (!pin && source.configured()) return source.read();
+  refuse_if(!pin, CKR_ARGUMENTS_BAD, "the PIN is a null pointer, and no PIN source is configured for the token");
+  return SecretBytes(input(pin, length));
 }
 
 Output::Output(CK_BYTE_PTR buffer, CK_ULONG_PTR length) : buffer_(buffer), length_(length) {

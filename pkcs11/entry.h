@@ -48,6 +48,10 @@ CK_RV call(const char* function, F&& body) noexcept {
   });
 }
 
+/// Whether 3.2 lists CKR_PIN_EXPIRED for the function: those that begin something with an object or a key. What goes on
+/// from there, and the way to C_SetPIN, stay open.
+bool needs_a_lasting_pin(std::string_view function);
+
 /// A call in a session, which is locked to its end: `body(Module&, Session&)`.
 template <typename F>
 CK_RV call_session(const char* function, CK_SESSION_HANDLE handle, F&& body) noexcept {
@@ -56,12 +60,18 @@ CK_RV call_session(const char* function, CK_SESSION_HANDLE handle, F&& body) noe
     std::lock_guard lock(session->mutex);
     refuse_if(session->closed, CKR_SESSION_HANDLE_INVALID, "the session was closed by another thread");
     refuse_if(session->token->removed(), CKR_DEVICE_REMOVED, "the token was removed or initialised anew");
+    refuse_if(session->token->pin_expired() && needs_a_lasting_pin(function), CKR_PIN_EXPIRED,
+              "the PIN was set by the SO and is to be changed first (C_SetPIN)");
     return body(module, *session);
   });
 }
 
 /// A caller's input. Throws CKR_ARGUMENTS_BAD for a null pointer with a length and for lengths that no memory has.
 ByteView input(const void* data, CK_ULONG length);
+
+/// The PIN that a caller passes; for a null pointer the one of the protected authentication path, if the token has one.
+/// Throws CKR_ARGUMENTS_BAD when it has none, CKR_FUNCTION_CANCELED when nothing can be read there.
+SecretBytes given_pin(const CK_BYTE* pin, CK_ULONG length, const PinSource& source);
 
 /// A caller's output buffer under the convention of PKCS#11 5.2: a null pointer asks for the size.
 class Output {

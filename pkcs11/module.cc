@@ -122,6 +122,9 @@ struct Gate {
   std::atomic<bool> to_be_rebuilt{false};  // child of a fork: descriptors and TPMs of the parent are gone
   bool to_be_reseeded = false;             // child of a fork: the generator is where the parent's was
   std::mutex rebuilding;
+  // Its functions are called until the last call that waits for it has had its turn, even if C_Finalize came first.
+  std::atomic<bool> has_mutex{false};
+  std::atomic<std::shared_ptr<ApplicationMutex>> mutex;
 };
 
 void before_fork();
@@ -144,18 +147,26 @@ void after_fork_in_child() {
   here.lock = std::make_unique<GateLock>();
   here.owner = getpid();
   here.to_be_reseeded = true;
+  // Another thread may have held the application's mutex, which is then held for ever: the child has no such thread.
+  here.has_mutex = false;
+  new (&here.mutex) std::atomic<std::shared_ptr<ApplicationMutex>>;
   if (!here.module) return;
   here.inherited = true;
   here.to_be_rebuilt = true;
   for (const auto& token : here.module->slots.open_tokens()) token->after_fork_close();
 }
 
+std::shared_ptr<ApplicationMutex> application_mutex() { return gate().has_mutex ? gate().mutex.load() : nullptr; }
+
 class Exclusive {
  public:
-  Exclusive() { gate().lock->lock(); }
+  Exclusive() : turn_(application_mutex()) { gate().lock->lock(); }
   ~Exclusive() { gate().lock->unlock(); }
   Exclusive(const Exclusive&) = delete;
   Exclusive& operator=(const Exclusive&) = delete;
+
+ private:
+  Turn turn_;
 };
 
 /// Before anything is seeded from the generator: the TPMs are.
@@ -187,7 +198,7 @@ Module::~Module() {
   for (const auto& token : slots.open_tokens()) token->logout();
 }
 
-void Module::initialize() {
+void Module::initialize(const CK_C_INITIALIZE_ARGS& arguments) {
   Exclusive exclusive;
   Gate& here = gate();
   if (here.module && here.inherited) {
@@ -198,12 +209,15 @@ void Module::initialize() {
     here.inherited = false;
   }
   refuse_if(here.module, CKR_CRYPTOKI_ALREADY_INITIALIZED, "C_Initialize was called before");
+  std::shared_ptr<ApplicationMutex> mutex = ApplicationMutex::for_arguments(arguments);
   reseed_after_fork(here);
   Config config = load_config();
   log_open(config.log, config.log_level);
   if (!config.problem.empty()) log_line(LogLevel::kError, config.file + ": " + config.problem);
   here.module = new Module(std::move(config));
   here.owner = getpid();
+  here.has_mutex = !!mutex;
+  here.mutex = std::move(mutex);
 }
 
 void Module::finalize() {
@@ -214,9 +228,11 @@ void Module::finalize() {
   delete here.module;
   here.module = nullptr;
   here.inherited = false;
+  here.has_mutex = false;
+  here.mutex.store({});
 }
 
-Passage::Passage() {
+Passage::Passage() : turn_(application_mutex()) {
   Gate& here = gate();
   here.lock->lock_shared();
   try {

@@ -2,9 +2,10 @@
 // call passes.
 //
 // The gate is a writer-preferring read-write lock. Calls hold it shared; C_Initialize, C_Finalize and fork hold it
-// exclusively. So a fork never copies a lock in use, and C_Finalize waits for the calls that run. The child of a fork
-// closes the stores' descriptors at once (an inherited lock would outlive its owner) and rebuilds the rest at its first
-// call; its first C_Initialize starts afresh.
+// exclusively. Outside of it, where the application wants so, its own mutex is held. So a fork never copies a lock in
+// use, and C_Finalize waits for the calls that run. The child of a fork closes the stores' descriptors at once (an
+// inherited lock would outlive its owner) and rebuilds the rest at its first call; its first C_Initialize starts
+// afresh.
 #pragma once
 
 #include <memory>
@@ -14,6 +15,7 @@
 
 #include "crypto/aead.h"
 #include "crypto/random.h"
+#include "pkcs11/application_mutex.h"
 #include "pkcs11/session.h"
 #include "pkcs11/slot_table.h"
 
@@ -60,8 +62,9 @@ class Module {
   /// with it, and so did the states.
   const crypto::Siv state_seal{crypto::random_secret(crypto::Siv::kKeyOctets)};
 
-  /// C_Initialize / C_Finalize. Throw Refusal: CKR_CRYPTOKI_ALREADY_INITIALIZED, CKR_CRYPTOKI_NOT_INITIALIZED.
-  static void initialize();
+  /// C_Initialize / C_Finalize. Throw Refusal: CKR_CRYPTOKI_ALREADY_INITIALIZED, CKR_CRYPTOKI_NOT_INITIALIZED, and
+  /// what ApplicationMutex::for_arguments throws.
+  static void initialize(const CK_C_INITIALIZE_ARGS& arguments);
   static void finalize();
 };
 
@@ -74,6 +77,9 @@ class Passage {
   Passage(const Passage&) = delete;
   Passage& operator=(const Passage&) = delete;
   Module& module() const;
+
+ private:
+  Turn turn_;
 };
 
 }  // namespace vtpm::pkcs11

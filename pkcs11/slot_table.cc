@@ -169,6 +169,7 @@ std::shared_ptr<Token> SlotTable::token(CK_SLOT_ID id) {
   Slot* slot = &slot_locked(id);
   if (slot->token && !slot->token->present()) {
     rescan_locked();
+    if (is_free_locked(id)) return nullptr;  // the store is gone, and the slot is free for another
     slot = &slot_locked(id);
   }
   if (slot->problem) throw *slot->problem;

@@ -19,7 +19,7 @@ using store::Protection;
 using store::Role;
 using store::UnlockResult;
 
-void require_pin_length(ByteView pin) {
+void check_pin_length(ByteView pin) {
   refuse_if(pin.size() < kPinLeast || pin.size() > kPinMost, CKR_PIN_LEN_RANGE, "a PIN has 4 to 255 octets");
 }
 
@@ -60,7 +60,7 @@ class Token::State : public tpm::StateSource {
 
 void Token::initialise(const std::string& path, const Config& config, const Identity& identity, ByteView so_pin,
                        bool replace, ByteView predecessor) {
-  require_pin_length(so_pin);
+  check_pin_length(so_pin);
   store::CreateOptions options;
   options.kdf = config.kdf;
   options.replace = replace;
@@ -105,6 +105,7 @@ void Token::read_identity() {
   identity_.label = as_text(info.get(CKA_LABEL));
   identity_.serial = as_text(info.get(kFieldSerial));
   identity_.slot = info.number(kFieldSlotNumber).value_or(0);
+  settings_ = settings_for(config_.tokens, identity_.label, identity_.serial);
 }
 
 void Token::publish_builtin_objects() {
@@ -199,10 +200,8 @@ void Token::catch_up_locked() {
 // The store was re-keyed by somebody else: what was opened here opens nothing any longer.
 void Token::expel_locked() {
   log_line(LogLevel::kWarning, path() + ": the store was re-keyed, so its users here are logged out");
-  who_ = Who::kNobody;
   ++login_number_;
-  drop_private_locked();
-  if (auto engine = std::move(engine_)) engine->forget();
+  if (auto engine = leave_locked()) engine->forget();
 }
 
 void Token::update_tpm_objects_locked(std::vector<Attributes> found) {
@@ -305,14 +304,56 @@ void Token::login(Who who, ByteView pin) {
   std::lock_guard login(login_mutex_);
   refresh();
   refuse_if(who_ == who, CKR_USER_ALREADY_LOGGED_IN, "already logged in");
-  refuse_if(who_ != Who::kNobody, CKR_USER_ANOTHER_ALREADY_LOGGED_IN, "another user is logged in");
+  refuse_if(who_ != Who::kNobody && !by_itself_, CKR_USER_ANOTHER_ALREADY_LOGGED_IN, "another user is logged in");
+  enter(who, pin);
+  by_itself_ = false;
+}
+
+void Token::enter(Who who, ByteView pin) {
   const Role role = who == Who::kUser ? Role::kUser : Role::kSo;
-  check_result(vault_->unlock(role, pin), role);
-  std::lock_guard lock(mutex_);
-  who_ = who;
-  ++login_number_;
-  if (who == Who::kUser) engine_ = std::make_shared<tpm::Engine>(state_, config_.tpm_instances);
-  reload_everything_locked();
+  store::SecretNotes notes;
+  check_result(vault_->unlock(role, pin, &notes), role);
+  std::shared_ptr<tpm::Engine> before;
+  {
+    std::lock_guard lock(mutex_);
+    before = leave_locked();
+    who_ = who;
+    pin_expired_ = notes.to_be_changed;
+    ++login_number_;
+    if (who == Who::kUser) engine_ = std::make_shared<tpm::Engine>(state_, config_.tpm_instances);
+    reload_everything_locked();
+  }
+  if (before) before->forget();
+}
+
+bool Token::login_required() const {
+  if (gave_up_) return true;
+  return !vault_->notes(Role::kUser).empty && !(settings_.automatic_login && settings_.user_pin.present());
+}
+
+void Token::login_by_itself() {
+  if (who_ != Who::kNobody || login_required()) return;
+  std::lock_guard login(login_mutex_);
+  if (who_ != Who::kNobody) return;
+  try {
+    refresh();
+    enter(Who::kUser, vault_->notes(Role::kUser).empty ? SecretBytes() : settings_.user_pin.read());
+    by_itself_ = true;
+    return;
+  } catch (const Refusal& refusal) {
+    log_line(LogLevel::kError, path() + ": the login that needs no PIN has failed: " + refusal.what());
+  } catch (const Error& error) {
+    log_line(LogLevel::kError, path() + ": the login that needs no PIN has failed: " + error.sentence());
+  }
+  gave_up_ = true;  // each try is counted, and many would lock the PIN
+}
+
+bool Token::pin_expired() {
+  if (!pin_expired_ || who_ != Who::kUser) return false;
+  // Another process may have changed it.
+  refresh();
+  if (!user_pin_to_be_changed()) pin_expired_ = false;
+  return pin_expired_;
 }
 
 void Token::authenticate(ByteView pin) {
@@ -343,26 +384,40 @@ void Token::logout() {
   {
     std::lock_guard lock(mutex_);
     if (who_ == Who::kNobody) return;
-    who_ = Who::kNobody;
+    engine = leave_locked();
     ++login_number_;
-    drop_private_locked();
-    engine = std::move(engine_);
   }
   if (engine) engine->forget();
   vault_->lock();
 }
 
+std::shared_ptr<tpm::Engine> Token::leave_locked() {
+  who_ = Who::kNobody;
+  by_itself_ = false;
+  pin_expired_ = false;
+  drop_private_locked();
+  return std::move(engine_);
+}
+
+void Token::require_pin_length(Role role, ByteView pin) const {
+  if (!pin.empty() || role != Role::kUser || !config_.empty_pin) check_pin_length(pin);
+}
+
 void Token::init_user_pin(ByteView pin) {
   std::lock_guard login(login_mutex_);
   refuse_if(who_ != Who::kSo, CKR_USER_NOT_LOGGED_IN, "only the SO sets the user's PIN");
-  require_pin_length(pin);
-  vault_->set_secret(Role::kUser, pin);
+  require_pin_length(Role::kUser, pin);
+  vault_->set_secret(Role::kUser, pin, config_.change_initial_pin && !pin.empty());
+  gave_up_ = false;
 }
 
 void Token::change_pin(Role role, ByteView old_pin, ByteView new_pin) {
   std::lock_guard login(login_mutex_);
-  require_pin_length(new_pin);
+  require_pin_length(role, new_pin);
   check_result(vault_->change_secret(role, old_pin, new_pin), role);
+  if (role != Role::kUser) return;
+  pin_expired_ = false;
+  gave_up_ = false;
 }
 
 std::shared_ptr<tpm::Engine> Token::engine() const {

@@ -64,9 +64,19 @@ class Token {
   /// Rises at every login and logout.
   uint64_t login_number() const { return login_number_; }
   bool user_pin_set() { return vault_->has_slot(store::Role::kUser); }
+  /// What the configuration says about this token.
+  const TokenSettings& settings() const { return settings_; }
+  /// False: the user's PIN is empty, or the module fetches it and logs in by itself.
+  bool login_required() const;
+  /// Logs the user in where no login is required and nobody is logged in. A login that fails is told to the log, not
+  /// tried again, and required from then on.
+  void login_by_itself();
+  bool user_pin_to_be_changed() const { return vault_->notes(store::Role::kUser).to_be_changed; }
+  /// The user is logged in by a PIN that is to be changed first (PKCS#11 3.2, CKF_USER_PIN_TO_BE_CHANGED).
+  bool pin_expired();
   store::Attempts attempts(store::Role role) { return vault_->attempts(role); }
   /// All throw Refusal: CKR_PIN_INCORRECT, CKR_PIN_LOCKED, CKR_USER_PIN_NOT_INITIALIZED, CKR_USER_ALREADY_LOGGED_IN,
-  /// CKR_USER_ANOTHER_ALREADY_LOGGED_IN, CKR_PIN_LEN_RANGE.
+  /// CKR_USER_ANOTHER_ALREADY_LOGGED_IN, CKR_PIN_LEN_RANGE. The SO takes over from a user whom nobody logged in.
   void login(Who who, ByteView pin);
   void authenticate(ByteView pin);  // CKU_CONTEXT_SPECIFIC: checks the PIN of whoever is logged in
   void check_so_pin(ByteView pin);  // C_InitToken
@@ -135,6 +145,9 @@ class Token {
 
   void read_identity();
   void refresh_locked();
+  void enter(Who who, ByteView pin);
+  void require_pin_length(store::Role role, ByteView pin) const;
+  std::shared_ptr<tpm::Engine> leave_locked();
   void catch_up_locked();
   void expel_locked();
   void update_tpm_objects_locked(std::vector<Attributes> found);
@@ -162,11 +175,15 @@ class Token {
   const std::shared_ptr<store::Vault> vault_;
   std::shared_ptr<State> state_;
   Identity identity_;
+  TokenSettings settings_;
   std::atomic<bool> removed_{false};
 
   std::mutex login_mutex_;
   std::atomic<Who> who_{Who::kNobody};
   std::atomic<uint64_t> login_number_{0};
+  std::atomic<bool> by_itself_{false};    // nobody asked for the login
+  std::atomic<bool> gave_up_{false};      // … and it will not be tried again
+  std::atomic<bool> pin_expired_{false};  // the PIN that the user logged in with is to be changed
 
   mutable std::mutex mutex_;
   uint64_t cursor_ = 0;

@@ -8,6 +8,7 @@
 
 #include "crypto/error.h"
 #include "store/blobstore.h"
+#include "store/compaction.h"
 #include "store/free_space.h"
 
 namespace vtpm::store {
@@ -72,12 +73,18 @@ std::vector<Piece> live_pieces(const ScanResult& scan, const Index& index, LastE
     bool superseded = item && item->second.state == NameState::kCurrent;
     if (damage.length != 0 && !superseded) pieces.push_back({damage.offset, nullptr, damage.length});
   }
-  std::sort(pieces.begin(), pieces.end(), [](const Piece& a, const Piece& b) { return a.offset < b.offset; });
+  // The entries are in order already, which in the fixed-capacity layout is not that of their places.
+  if (!scan.damage.empty()) {
+    std::sort(pieces.begin(), pieces.end(), [](const Piece& a, const Piece& b) { return a.offset < b.offset; });
+  }
   return pieces;
 }
 
 Bytes header_with_base(ByteView octets, const Salt& salt, uint64_t base, const Sequence& sequence) {
   Entry entry = to_entry(parse_entry(octets).value());
+  entry.mandatory.erase(std::remove_if(entry.mandatory.begin(), entry.mandatory.end(),
+                                       [](const Attribute& a) { return a.name == attribute::kFixed; }),
+                        entry.mandatory.end());
   for (Attribute& attribute : entry.mandatory) {
     if (attribute.name == attribute::kSequence) attribute = sequence_attribute(sequence);
   }
@@ -110,14 +117,6 @@ uint64_t base_of(const ScanResult& scan) {
   bool end_is_missing = !scan.damage.empty() && scan.damage.back().before == kNothingFollows;
   return end_is_missing ? scan.end.last : scan.entries.back().sequence.number;
 }
-
-// The files of a compaction, and what is known of the old one.
-struct Copying {
-  const File& from;
-  const StoreHeader& header;
-  const ScanResult& scan;
-  const Index& index;
-};
 
 Bytes read_piece(const Copying& copying, const Piece& piece) {
   if (!piece.entry) {
@@ -169,7 +168,9 @@ std::optional<LogEntry> lost_header(const ScanResult& scan) {
   return lost.sequence.index < lost.sequence.count ? std::optional(lost) : std::nullopt;
 }
 
-void write_compacted(const Copying& copying, File& to) {
+}  // namespace
+
+void write_compacted(const Copying& copying, File& to, const Progress& progress) {
   Output out(to);
   out.write(kStoreBegin);
   FirstCopies copies;
@@ -181,7 +182,9 @@ void write_compacted(const Copying& copying, File& to) {
     auto behind = [&](const Piece& piece) { return piece.entry->sequence.number > lost->sequence.number; };
     pieces.insert(std::find_if(pieces.begin(), pieces.end(), behind), {lost->offset, &*lost, lost->length});
   }
+  size_t done = 0;
   for (const Piece& piece : pieces) {
+    if (progress) progress(done++, pieces.size());
     Piece source = piece;
     if (lost && piece.entry == &*lost) {
       source = *std::find_if(pieces.begin(), pieces.end(), [&](const Piece& other) {
@@ -196,6 +199,8 @@ void write_compacted(const Copying& copying, File& to) {
   }
   write_tail(out);
 }
+
+namespace {
 
 // `first`: the number of the first added entry.
 void write_rewritten(const Copying& copying, const Blobstore::Writer::Rewriting& rewriting, uint64_t first, File& to) {

@@ -34,6 +34,8 @@ class TransactionWriter {
     written.length = static_cast<uint32_t>(octets.size());
     written.epoch = static_cast<uint32_t>(layout->epoch);
     written.size = layout->size;
+    written.capacity = static_cast<uint32_t>(layout->capacity);
+    written.has_extras = layout->has_extras;
     written.sequence = sequence;
     written.type = entry.type;
     written.name = entry.name;

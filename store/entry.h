@@ -49,6 +49,8 @@ Attribute integer_attribute(std::string_view name, uint64_t value);
 Attribute text_attribute(std::string_view name, std::string_view value);
 Attribute sequence_attribute(const Sequence& sequence);
 Attribute realsize_attribute(uint64_t size);
+/// Octets of plain text that an entry may hold, 1 to 16 MiB.
+Attribute capacity_attribute(uint64_t capacity);
 
 /// The octets of an entry. Throws kInvalidArgument when it is longer than an entry may be, or the type or name is not
 /// one (see `valid_name`).
@@ -67,6 +69,8 @@ struct EntryView {
   Sequence sequence;
   uint64_t size = 0;  // realsize
   bool deleted = false;
+  uint64_t capacity = 0;                // octets that it may come to hold; 0: not registered
+  bool has_extras = false;              // optional attributes that this build does not know
   bool sealed = false;                  // has `enc`
   std::string_view cipher;              // of `enc`
   uint64_t epoch = 0;                   // of `enc`
@@ -94,6 +98,10 @@ struct AttributeView {
 };
 /// Nothing when a set does not hold attributes, sorted as DER wants it.
 std::optional<std::vector<AttributeView>> parse_attributes(ByteView set);
+
+/// Whether a new version of an entry takes over this optional attribute of the version before: its capacity, and what
+/// is not known here.
+bool is_inherited(std::string_view optional_attribute);
 
 /// CRC-32C over the store's salt and the entry with its four CRC octets zero.
 uint32_t entry_crc(const Salt& salt, ByteView octets, size_t crc_at);

@@ -55,6 +55,8 @@ KeySlot::KeySlot(Bytes octets) : octets_(std::move(octets)) {
   epoch_ = *value;
   digest_ = to_bytes(digest->contents);
   role_ = role_of_slot(octets_);
+  notes_ = {slot.find(slot.optional, attribute::kEmptySecret).has_value(),
+            slot.find(slot.optional, attribute::kToBeChanged).has_value()};
 }
 
 EntryView KeySlot::view() const {
@@ -113,7 +115,7 @@ Draft raw_slot_draft(const std::string& name, const MasterKey& master) {
 }
 
 Draft slot_draft(const std::string& name, std::string_view role, const SlotKdf& kdf, StretchedSecret secret,
-                 std::shared_ptr<const MasterKey> master, const Uuid& uuid) {
+                 std::shared_ptr<const MasterKey> master, const Uuid& uuid, const SecretNotes& notes) {
   Draft draft;
   draft.twice = true;
   draft.entry.type = type::kKeySlot;
@@ -123,6 +125,8 @@ Draft slot_draft(const std::string& name, std::string_view role, const SlotKdf& 
                            epoch_attribute(*master),
                            realsize_attribute(kMasterKeyOctets)};
   draft.entry.optional = {text_attribute(attribute::kRole, role)};
+  if (notes.empty) draft.entry.optional.push_back({std::string(attribute::kEmptySecret), {}});
+  if (notes.to_be_changed) draft.entry.optional.push_back({std::string(attribute::kToBeChanged), {}});
   draft.entry.data = Bytes(crypto::Siv::kTagOctets + kMasterKeyOctets);
   auto shared = std::make_shared<const StretchedSecret>(std::move(secret));
   draft.finish = [shared, master, uuid](MutableByteView octets, const EntryView& layout) {

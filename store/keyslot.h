@@ -14,6 +14,7 @@
 
 #include "store/amend.h"
 #include "store/blobstore.h"
+#include "store/role.h"
 #include "store/sealing.h"
 #include "store/slot_kdf.h"
 
@@ -37,6 +38,7 @@ class KeySlot {
   uint64_t sequence() const { return sequence_; }
   const SlotKdf& kdf() const { return kdf_; }
   uint64_t epoch() const { return epoch_; }
+  const SecretNotes& notes() const { return notes_; }
   /// Whether the slot is for this key; all that a raw key's slot can say.
   bool is_slot_of(const MasterKey& key) const;
 
@@ -50,6 +52,7 @@ class KeySlot {
   std::string name_, role_;
   uint64_t sequence_ = 0, epoch_ = 0;
   SlotKdf kdf_;
+  SecretNotes notes_;
   Bytes commitment_, digest_;
 };
 
@@ -60,6 +63,6 @@ std::string role_of_slot(ByteView octets);
 Draft raw_slot_draft(const std::string& name, const MasterKey& master);
 /// The slot's entry, to be written twice.
 Draft slot_draft(const std::string& name, std::string_view role, const SlotKdf& kdf, StretchedSecret secret,
-                 std::shared_ptr<const MasterKey> master, const Uuid& uuid);
+                 std::shared_ptr<const MasterKey> master, const Uuid& uuid, const SecretNotes& notes = {});
 
 }  // namespace vtpm::store

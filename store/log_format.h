@@ -52,6 +52,7 @@ constexpr std::string_view kEpoch = "epoch";
 constexpr std::string_view kFormat = "format";
 constexpr std::string_view kSalt = "salt";
 constexpr std::string_view kCipher = "cipher";
+constexpr std::string_view kFixed = "fixed";
 // optional: a reader that does not know one skips and preserves it
 constexpr std::string_view kCrc = "crc32c";
 constexpr std::string_view kMac = "mac";
@@ -59,7 +60,10 @@ constexpr std::string_view kBase = "base";
 constexpr std::string_view kRole = "role";
 constexpr std::string_view kLimit = "limit";
 constexpr std::string_view kIndex = "ix";
+constexpr std::string_view kEmptySecret = "empty";
+constexpr std::string_view kToBeChanged = "change";
 constexpr std::string_view kCreated = "created";
+constexpr std::string_view kCapacity = "capacity";
 }  // namespace attribute
 
 constexpr std::string_view kCipherSiv = "aes-256-siv";

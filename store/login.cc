@@ -145,7 +145,7 @@ UnlockResult Vault::Impl::attempt(Role role, ByteView secret, const std::functio
       if (!slot.opens_with(key)) continue;
       auto master = slot.master_key(key, uuid);
       if (!store->read_only()) charge(role, true);
-      then({slot.name(), slot.role(), std::move(master)});
+      then({slot.name(), slot.role(), std::move(master), slot.notes()});
       return UnlockResult::kUnlocked;
     }
     return UnlockResult::kWrongSecret;

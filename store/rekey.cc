@@ -80,6 +80,7 @@ struct Renewal {
   std::string name, role;
   SlotKdf kdf;
   StretchedSecret after;
+  SecretNotes notes;
 };
 
 std::vector<Renewal> stretch_kept(const std::vector<UsedSlot>& used, const std::vector<KeptSlot>& kept,
@@ -94,7 +95,7 @@ std::vector<Renewal> stretch_kept(const std::vector<UsedSlot>& used, const std::
                                               " does not open it: nothing was changed");
     }
     StretchedSecret after = stretch(secret, kdf);
-    renewals.push_back({slot.name(), slot.role(), std::move(kdf), std::move(after)});
+    renewals.push_back({slot.name(), slot.role(), std::move(kdf), std::move(after), slot.notes()});
   }
   return renewals;
 }
@@ -140,7 +141,7 @@ void Vault::rekey(const std::vector<KeptSlot>& kept, const Progress& progress, c
         std::make_shared<const MasterKey>(crypto::random_secret(kMasterKeyOctets), impl_->uuid, old->epoch() + 1);
     std::vector<Draft> slots;
     for (Renewal& one : renewals) {
-      slots.push_back(slot_draft(one.name, one.role, one.kdf, std::move(one.after), fresh, impl_->uuid));
+      slots.push_back(slot_draft(one.name, one.role, one.kdf, std::move(one.after), fresh, impl_->uuid, one.notes));
     }
     return impl_->rekey(old, fresh, std::move(slots), progress, indexer);
   }

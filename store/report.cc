@@ -95,6 +95,7 @@ class Inspection {
     out.count = entry.sequence.count;
     out.durable = entry.sequence.durable;
     out.size = entry.size;
+    out.capacity = entry.capacity;
     out.sealed = entry.sealed;
     out.has_mac = entry.has_mac;
     out.corrected = entry.corrected;

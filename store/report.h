@@ -39,6 +39,7 @@ struct EntryReport {
   unsigned index = 0, count = 0;  // in its transaction
   uint64_t durable = 0;
   uint64_t size = 0;         // realsize
+  uint64_t capacity = 0;     // the most that it may hold; 0: not registered
   uint64_t data_octets = 0;  // what its data takes, seal and padding included
   bool sealed = false, has_mac = false;
   bool corrected = false;  // one flipped bit was put right in memory

@@ -10,6 +10,12 @@ namespace vtpm::store {
 /// the user in. kKeyfile: the octets of a file, for tools and services that nobody types for.
 enum class Role { kSo, kUser, kRecovery, kKeyfile };
 
+/// What a key slot shows of its secret to anyone, before a login too.
+struct SecretNotes {
+  bool empty = false;          // no octets: whoever knows of the slot opens it
+  bool to_be_changed = false;  // somebody else chose it; its owner is to choose another
+};
+
 std::string_view role_name(Role role);  // "so", "user", "recovery", "keyfile"
 std::optional<Role> role_of(std::string_view name);
 

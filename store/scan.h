@@ -24,15 +24,17 @@ struct LogEntry {
   uint64_t offset = 0;
   uint32_t length = 0;
   uint32_t epoch = 0;
-  uint64_t size = 0;  // realsize
+  uint64_t size = 0;      // realsize
+  uint32_t capacity = 0;  // 0: not registered
   Sequence sequence;
   std::string type, name;
   std::vector<uint64_t> tags;  // of the blind index (store/blind_index.h)
   bool deleted = false;
   bool sealed = false;
   bool has_mac = false;
-  bool refused = false;    // it has a mandatory attribute, or a cipher, that this build does not know
-  bool corrected = false;  // a flipped bit was put right in memory: read it through `correct_entry`
+  bool has_extras = false;  // optional attributes that this build does not know
+  bool refused = false;     // it has a mandatory attribute, or a cipher, that this build does not know
+  bool corrected = false;   // a flipped bit was put right in memory: read it through `correct_entry`
 };
 
 constexpr uint64_t kNothingFollows = ~uint64_t{0};
@@ -52,6 +54,7 @@ struct StoreHeader {
   Salt salt{};
   uint64_t base = 0;  // the highest number when the file was last compacted: all up to it is durable
   Cipher cipher = Cipher::kAes256Siv;
+  bool fixed = false;  // not a log: the fixed-capacity layout (store/fixed_layout.h)
 };
 
 struct ScanState {
@@ -77,8 +80,10 @@ struct ScanResult {
 constexpr size_t kProbeOctets = 40;
 
 /// Finds the store's header. Throws kNotAStore, kCorrupt (both copies are damaged), kTooNew, kUnsupported (its
-/// encryption).
+/// encryption, or it is of the fixed-capacity layout).
 StoreHeader read_header(const File& file, const std::string& path);
+/// The same for a file of the fixed-capacity layout. Throws kUnsupported for a log.
+StoreHeader read_fixed_header(const File& file, const std::string& path);
 
 /// Scans from `from` to the end of the file.
 ScanResult scan_log(const File& file, const StoreHeader& header, const ScanState& from = {});

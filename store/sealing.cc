@@ -91,7 +91,7 @@ Bytes MasterKey::cbc_sealed(const EntryView& layout, ByteView plain) const {
   auto iv = iv_of(layout);
   if (!iv) throw Error(ErrorCode::kInternal, "an entry that is to be sealed has no IV");
   SecretBytes padded(plain);
-  padded.resize(cbc_blocks(plain.size()));
+  padded.resize(layout.data_octets - kCbcTagOctets);
   Bytes box = crypto::aes_cbc_encrypt(cbc_key_, *iv, padded);
   append(box, cbc_tag(layout, box));
   return box;

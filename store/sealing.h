@@ -31,7 +31,7 @@ class MasterKey {
   /// Tells this key from others without revealing it: 32 octets, kept in every key slot.
   const Bytes& digest() const { return digest_; }
 
-  /// Octets of the data of a sealed entry: the plain text, padded, and a tag.
+  /// Octets of the data of a sealed entry: the plain text (or as many as it may come to have), padded, and a tag.
   static size_t sealed_octets(Cipher cipher, size_t plain);
   /// `enc` of an entry that is to be sealed under this key; with a new IV where the cipher has one.
   Attribute encryption(Cipher cipher) const;

@@ -71,10 +71,17 @@ std::string Vault::Impl::free_slot() const {
 // New slots cost what the old ones do: a store keeps the cost that it was made with.
 KdfCost Vault::Impl::cost_of_slots() const {
   for (Role role : {Role::kUser, Role::kSo, Role::kRecovery, Role::kKeyfile}) {
-    auto slots = slots_of(role);
-    if (!slots.empty()) return slots.front().kdf().stretching();
+    for (const KeySlot& slot : slots_of(role)) {
+      if (!slot.notes().empty) return slot.kdf().stretching();
+    }
   }
   return default_kdf;
+}
+
+SlotKdf Vault::Impl::kdf_for(ByteView secret) const {
+  // Nothing can be guessed where there is nothing to know, and every process that uses such a store pays for it.
+  constexpr crypto::Argon2Parameters kLeast{8 * 1024, 1, 1};
+  return fresh_kdf(secret.empty() ? KdfCost(kLeast) : cost_of_slots());
 }
 
 Draft Vault::Impl::counter_reset(Role role) const {
@@ -103,10 +110,10 @@ void Vault::Impl::write_slots(std::vector<Draft> drafts, const std::vector<std::
   writer.release_and_sync();
 }
 
-void Vault::set_secret(Role role, ByteView secret) {
+void Vault::set_secret(Role role, ByteView secret, bool to_be_changed) {
   impl_->master_or_locked();
   require_secrets(impl_->used_slots(), path());
-  SlotKdf kdf = fresh_kdf(impl_->cost_of_slots());
+  SlotKdf kdf = impl_->kdf_for(secret);
   StretchedSecret stretched = stretch(canonical_secret(role_name(role), secret), kdf);
 
   auto login = impl_->store->lock_login();
@@ -118,21 +125,23 @@ void Vault::set_secret(Role role, ByteView secret) {
   }
   const std::string name = names.empty() ? impl_->free_slot() : names.front();
   std::vector<Draft> drafts;
-  drafts.push_back(slot_draft(name, role_name(role), kdf, std::move(stretched), key, impl_->uuid));
+  drafts.push_back(
+      slot_draft(name, role_name(role), kdf, std::move(stretched), key, impl_->uuid, {secret.empty(), to_be_changed}));
   for (size_t i = 1; i < names.size(); ++i) drafts.push_back(slot_deletion(names[i]));
   drafts.push_back(impl_->counter_reset(role));
   impl_->write_slots(std::move(drafts), names);
 }
 
 UnlockResult Vault::change_secret(Role role, ByteView old, ByteView fresh) {
-  SlotKdf kdf = fresh_kdf(impl_->cost_of_slots());
+  SlotKdf kdf = impl_->kdf_for(fresh);
   StretchedSecret stretched = stretch(fresh, kdf);
   return impl_->attempt(role, old, [&](const OpenedSlot& slot) {
     // A recovery slot that logged a user in stays one, and what replaces its phrase may be typed in any way.
     const SecretBytes canonical = canonical_secret(slot.role, fresh);
     if (!equal(canonical, fresh)) stretched = stretch(canonical, kdf);
     std::vector<Draft> drafts;
-    drafts.push_back(slot_draft(slot.name, slot.role, kdf, std::move(stretched), slot.master, impl_->uuid));
+    drafts.push_back(slot_draft(slot.name, slot.role, kdf, std::move(stretched), slot.master, impl_->uuid,
+                                {fresh.empty(), /*to_be_changed=*/false}));
     drafts.push_back(impl_->counter_reset(role));
     impl_->write_slots(std::move(drafts), {slot.name});
   });
@@ -153,6 +162,7 @@ std::vector<SlotInfo> Vault::slots() const {
     if (used.slot) {
       info.kdf = describe(used.slot->kdf());
       info.epoch = used.slot->epoch();
+      info.notes = used.slot->notes();
     }
     if (used.problem) info.finding = used.problem->sentence();
     out.push_back(std::move(info));

@@ -11,6 +11,7 @@ namespace {
 
 constexpr size_t kHeadOctets = 64;
 constexpr uint64_t kHeaderSearchOctets = 1 << 16;  // the second copy stands well before
+constexpr uint64_t kFixedSearchOctets = 64 << 20;  // … in a log; in the fixed layout, in the middle of the file
 
 // What a header asks for that this build may not have.
 struct Demands {
@@ -36,6 +37,7 @@ std::optional<StoreHeader> as_header(ByteView octets, Demands& demands) {
   if (!crc_matches(header.salt, *entry)) return std::nullopt;
   std::copy_n(entry->data().begin(), kUuidOctets, header.uuid.begin());
   header.base = entry->find_integer(entry->optional, attribute::kBase).value_or(0);
+  header.fixed = entry->find(entry->mandatory, attribute::kFixed).has_value();
   demands.cipher = cipher_of_header(*entry);
   header.cipher = cipher_of(demands.cipher).value_or(Cipher::kNone);
   demands.too_new =
@@ -58,8 +60,8 @@ std::optional<StoreHeader> header_with_a_flip(ByteView octets, Demands& demands)
   return std::nullopt;
 }
 
-std::optional<StoreHeader> find_header(LogReader& reader, Demands& demands) {
-  ByteView front = reader.view(0, kHeaderSearchOctets);
+std::optional<StoreHeader> find_header(LogReader& reader, uint64_t search_octets, Demands& demands) {
+  ByteView front = reader.view(0, search_octets);
   for (size_t at = kLogStart; at < front.size(); ++at) {
     if (front[at] != static_cast<uint8_t>(Tag::kSequence)) continue;
     auto element = DerReader(front.subspan(at)).next(Tag::kSequence);
@@ -74,13 +76,11 @@ std::optional<StoreHeader> find_header(LogReader& reader, Demands& demands) {
   return std::nullopt;
 }
 
-}  // namespace
-
-StoreHeader read_header(const File& file, const std::string& path) {
+StoreHeader header_of(const File& file, const std::string& path, uint64_t search_octets) {
   LogReader reader(file);
   if (reader.size() == 0) throw Error(ErrorCode::kNotAStore, path + " is empty: it is not a store");
   Demands demands;
-  auto header = find_header(reader, demands);
+  auto header = find_header(reader, search_octets, demands);
   if (!header && reader.size() > kLogStart) {
     header = header_with_a_flip(to_bytes(reader.view(kLogStart, kCopyDistance / 8)), demands);
   }
@@ -100,6 +100,22 @@ StoreHeader read_header(const File& file, const std::string& path) {
   }
   throw Error(ErrorCode::kNotAStore,
               path + (begins_right ? " is cut off inside its header" : " is not a store: it does not begin like one"));
+}
+
+}  // namespace
+
+StoreHeader read_header(const File& file, const std::string& path) {
+  StoreHeader header = header_of(file, path, kHeaderSearchOctets);
+  if (!header.fixed) return header;
+  throw Error(ErrorCode::kUnsupported,
+              path + " is a store in the fixed-capacity layout, which is not worked in: make a store of it with " +
+                  "vtpm-token store import " + path + " STORE");
+}
+
+StoreHeader read_fixed_header(const File& file, const std::string& path) {
+  StoreHeader header = header_of(file, path, kFixedSearchOctets);
+  if (header.fixed) return header;
+  throw Error(ErrorCode::kUnsupported, path + " is not in the fixed-capacity layout: it is a store already");
 }
 
 }  // namespace vtpm::store

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "store/der.h"
 #include "store/vault_impl.h"
 
 namespace vtpm::store {
@@ -36,14 +37,42 @@ void add_mac(Draft& draft, const std::shared_ptr<const MasterKey>& key) {
   draft.finish = [key](MutableByteView octets, const EntryView& layout) { key->write_mac(octets, layout); };
 }
 
-Draft sealed(Entry entry, Cipher cipher, const std::shared_ptr<const MasterKey>& key, ByteView data) {
+Draft sealed(Entry entry, Cipher cipher, const std::shared_ptr<const MasterKey>& key, ByteView data, size_t octets) {
   Draft draft;
   draft.entry = std::move(entry);
   draft.entry.mandatory.push_back(key->encryption(cipher));
-  draft.entry.data.resize(MasterKey::sealed_octets(cipher, data.size()));
+  draft.entry.data.resize(MasterKey::sealed_octets(cipher, octets));
   auto plain = std::make_shared<const SecretBytes>(data);
-  draft.finish = [key, plain](MutableByteView octets, const EntryView& layout) { key->seal(octets, layout, *plain); };
+  draft.finish = [key, plain](MutableByteView entry_octets, const EntryView& layout) {
+    key->seal(entry_octets, layout, *plain);
+  };
   return draft;
+}
+
+// Nothing: not registered.
+std::optional<uint64_t> capacity_of(const std::vector<Attribute>& optional) {
+  for (const Attribute& attribute : optional) {
+    if (attribute.name != attribute::kCapacity) continue;
+    auto value = DerReader(attribute.values).next(Tag::kInteger);
+    return value ? read_der_unsigned(*value) : std::nullopt;
+  }
+  return std::nullopt;
+}
+
+// How many octets of plain text the entry is made for.
+size_t room_for(std::string_view name, const std::vector<Attribute>& optional, ByteView data) {
+  const size_t capacity = capacity_of(optional).value_or(0);
+  if (capacity != 0 && data.size() > capacity) {
+    throw Error(ErrorCode::kInvalidArgument, "'" + std::string(name) + "' was registered with room for " +
+                                                 std::to_string(capacity) + " octets; " + std::to_string(data.size()) +
+                                                 " do not fit: register it anew");
+  }
+  const size_t octets = std::max(data.size(), capacity);
+  if (octets + kEntryOverhead > kMaxEntryOctets) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "'" + std::string(name) + "' is longer than the 16 MiB that an entry may have");
+  }
+  return octets;
 }
 
 }  // namespace
@@ -67,13 +96,43 @@ void Transaction::State::add(std::string_view name, std::optional<Draft> draft) 
   drafts.push_back(std::move(*draft));
 }
 
-void Transaction::put(std::string_view name, std::string_view type, Protection protection, ByteView data) {
-  State& state = *state_;
-  check(name, type);
-  if (data.size() + kEntryOverhead > kMaxEntryOctets) {
-    throw Error(ErrorCode::kInvalidArgument,
-                "'" + std::string(name) + "' is longer than the 16 MiB that an entry may have");
+std::vector<Attribute> Transaction::State::inheritance(std::string_view name,
+                                                       const std::optional<Record>& current) const {
+  std::vector<Attribute> optional;
+  if (auto place = places.find(name); place != places.end()) {
+    optional = drafts[place->second].entry.optional;
+  } else if (current && !current->deleted && current->state == NameState::kCurrent &&
+             (current->entry.capacity != 0 || current->entry.has_extras)) {
+    auto stored = vault.store->examine(name);
+    auto view = stored ? parse_entry(stored->octets) : std::nullopt;
+    if (view) optional = to_entry(*view).optional;
   }
+  optional.erase(
+      std::remove_if(optional.begin(), optional.end(), [](const Attribute& a) { return !is_inherited(a.name); }),
+      optional.end());
+  return optional;
+}
+
+void Transaction::State::put(Entry entry, Protection protection, ByteView data) {
+  const std::string name = entry.name;
+  const size_t octets = room_for(name, entry.optional, data);
+  if (protection == Protection::kSealed) {
+    add(name, sealed(std::move(entry), vault.store->cipher(), key, data, octets));
+    return;
+  }
+  Draft draft;
+  draft.entry = std::move(entry);
+  draft.entry.data = to_bytes(data);
+  draft.entry.data.resize(std::max<size_t>(octets, 1));
+  add_mac(draft, key);
+  add(name, std::move(draft));
+}
+
+namespace {
+
+Entry begin_entry(const Transaction::State& state, std::string_view name, std::string_view type, Protection protection,
+                  size_t size) {
+  check(name, type);
   if (protection == Protection::kSealed && state.vault.store->cipher() == Cipher::kNone) {
     throw Error(ErrorCode::kUnsupported,
                 "'" + std::string(name) + "' can not be sealed: " + state.vault.store->path() + " is not encrypted");
@@ -82,17 +141,29 @@ void Transaction::put(std::string_view name, std::string_view type, Protection p
     throw Error(ErrorCode::kLocked, "'" + std::string(name) + "' can not be sealed: the store's key was not given");
   }
   if (!state.writer) throw Error(ErrorCode::kInternal, "the transaction is over");
-  check_bound(state, name, state.writer->peek(name));
-  Entry entry{std::string(type), std::string(name), {realsize_attribute(data.size())}, {}, {}};
-  if (protection == Protection::kSealed) {
-    state.add(name, sealed(std::move(entry), state.vault.store->cipher(), state.key, data));
-    return;
+  const auto current = state.writer->peek(name);
+  check_bound(state, name, current);
+  return {std::string(type), std::string(name), {realsize_attribute(size)}, state.inheritance(name, current), {}};
+}
+
+}  // namespace
+
+void Transaction::put(std::string_view name, std::string_view type, Protection protection, ByteView data) {
+  state_->put(begin_entry(*state_, name, type, protection, data.size()), protection, data);
+}
+
+void Transaction::put_registered(std::string_view name, std::string_view type, Protection protection, size_t capacity,
+                                 ByteView data) {
+  if (capacity == 0) {
+    throw Error(ErrorCode::kInvalidArgument, "'" + std::string(name) + "' must have room for at least one octet");
   }
-  Draft draft;
-  draft.entry = std::move(entry);
-  draft.entry.data = data.empty() ? Bytes(1) : to_bytes(data);
-  add_mac(draft, state.key);
-  state.add(name, std::move(draft));
+  Entry entry = begin_entry(*state_, name, type, protection, data.size());
+  auto& optional = entry.optional;
+  optional.erase(std::remove_if(optional.begin(), optional.end(),
+                                [](const Attribute& a) { return a.name == attribute::kCapacity; }),
+                 optional.end());
+  optional.push_back(capacity_attribute(capacity));
+  state_->put(std::move(entry), protection, data);
 }
 
 void Transaction::index(std::string_view name, const std::vector<Property>& properties) {

@@ -30,6 +30,7 @@ EntryInfo to_info(const std::string& name, const Record& record) {
   info.sequence = record.entry.sequence.number;
   info.protection = record.entry.sealed ? Protection::kSealed : Protection::kClear;
   info.size = record.entry.size;
+  info.capacity = record.entry.capacity;
   info.deleted = record.deleted;
   info.readable = record.state == NameState::kCurrent;
   info.tags = record.entry.tags;
@@ -316,10 +317,12 @@ void Vault::lock() {
   impl_->master_.reset();
 }
 
-UnlockResult Vault::unlock(Role role, ByteView secret) {
+UnlockResult Vault::unlock(Role role, ByteView secret, SecretNotes* opened) {
   const bool was_open = unlocked();
-  const UnlockResult result =
-      impl_->attempt(role, secret, [this](const OpenedSlot& slot) { impl_->install(slot.master); });
+  const UnlockResult result = impl_->attempt(role, secret, [&](const OpenedSlot& slot) {
+    impl_->install(slot.master);
+    if (opened) *opened = slot.notes;
+  });
   if (result == UnlockResult::kUnlocked && !was_open) impl_->handlers_.call(*this);
   return result;
 }
@@ -333,6 +336,13 @@ bool Vault::has_slot(Role role) const {
     if (slot.role() == role_name(role)) return true;
   }
   return false;
+}
+
+SecretNotes Vault::notes(Role role) const {
+  for (const KeySlot& slot : impl_->slots_of(role)) {
+    if (slot.role() == role_name(role)) return slot.notes();
+  }
+  return {};
 }
 
 Attempts Vault::attempts(Role role) const { return impl_->attempts(role); }

@@ -26,6 +26,7 @@
 #include "crypto/error.h"
 #include "store/amend.h"
 #include "store/blind_index.h"
+#include "store/progress.h"
 #include "store/raw_key.h"
 #include "store/role.h"
 #include "store/slot_kdf.h"
@@ -56,7 +57,8 @@ struct SlotInfo {
   std::optional<Role> role;  // nothing: a raw key's, or one that is not known here
   std::string kdf;           // "argon2id, 65536 KiB, 3 passes, 1 lanes"
   uint64_t epoch = 0;        // of the master key in it
-  std::string finding;       // why it opens nothing; empty: nothing is wrong with it
+  SecretNotes notes;
+  std::string finding;  // why it opens nothing; empty: nothing is wrong with it
 };
 
 /// A key slot that a re-key keeps: its number and the secret that opens it.
@@ -64,9 +66,6 @@ struct KeptSlot {
   unsigned number = 0;
   SecretBytes secret;
 };
-/// How far a long operation has come: items done, of how many.
-using Progress = std::function<void(size_t done, size_t all)>;
-
 /// What a sealed entry is to be found by. Empty: it has no blind index.
 using Indexer = std::function<std::vector<Property>(std::string_view name, ByteView plain)>;
 
@@ -77,6 +76,7 @@ struct EntryInfo {
   uint64_t sequence = 0;
   Protection protection = Protection::kClear;
   size_t size = 0;             // realsize, octets of plain text
+  size_t capacity = 0;         // the most that it may hold, when it was registered so; else 0
   bool deleted = false;        // only in `changes`
   bool readable = true;        // false: damaged, refused or set aside; reading it throws
   std::vector<BlindTag> tags;  // its blind index, as it stands: nothing has checked it
@@ -139,7 +139,12 @@ class Transaction {
 
   /// Creates or replaces `name`. Sealing needs the key (kLocked). A clear entry is bound by a MAC when the key is
   /// there.
+  /// A registered name keeps its capacity: data that is longer is refused (kInvalidArgument), shorter data takes as
+  /// much room in the file as the longest. Optional attributes that are not known here are taken over as they are.
   void put(std::string_view name, std::string_view type, Protection protection, ByteView data);
+  /// The same, and from now on `name` may hold up to `capacity` octets, at least one, and no more.
+  void put_registered(std::string_view name, std::string_view type, Protection protection, size_t capacity,
+                      ByteView data);
   void erase(std::string_view name);
   /// Adds the blind index to an entry that this transaction has put and sealed; at most 32 properties. Without it the
   /// new version has none.
@@ -206,7 +211,8 @@ class Vault {
   // --- the key ---
   bool unlocked() const;
   /// Tries every slot of the role (kUser: then the recovery slots) as one attempt against the retry counter.
-  UnlockResult unlock(Role role, ByteView secret);
+  /// `opened`, when given, receives what the slot that it opened says of the secret.
+  UnlockResult unlock(Role role, ByteView secret, SecretNotes* opened = nullptr);
   /// Checks a secret against the role's slots, charged like `unlock`, without changing what is open.
   UnlockResult verify(Role role, ByteView secret);
   /// Opens a raw-key store. Never counted: a key can not be guessed. kWrongSecret: "is this the wrong key?"; kNoSlot:
@@ -228,10 +234,13 @@ class Vault {
   /// Forgets and wipes the master key.
   void lock();
   bool has_slot(Role role) const;
+  /// What the role's own slot says of its secret; nothing special when there is no slot.
+  SecretNotes notes(Role role) const;
   Attempts attempts(Role role) const;
   /// Creates or replaces the slot of a role; needs the master key. Resets the role's retry counter. When it returns, no
-  /// copy of the file that is taken from now on opens with the old secret.
-  void set_secret(Role role, ByteView secret);
+  /// copy of the file that is taken from now on opens with the old secret. An empty secret is not stretched with any
+  /// effort: there is nothing to guess.
+  void set_secret(Role role, ByteView secret, bool to_be_changed = false);
   /// The key slots that are in use, by number. Needs no key.
   std::vector<SlotInfo> slots() const;
   /// Brings the key slots to a desired state (store/amend.h says how, and throws); needs the master key. Says what was
@@ -264,8 +273,9 @@ class Vault {
   void after_fork_reopen();
 
  private:
-  friend class Inspection;  // store/report.cc
-  friend class Repair;      // store/repair.cc
+  friend class Inspection;   // store/report.cc
+  friend class FixedExport;  // store/fixed_export.cc
+  friend class Repair;       // store/repair.cc
   explicit Vault(std::unique_ptr<Impl> impl);
   static std::unique_ptr<Vault> place(const std::string& path, const CreateOptions& options, ByteView image,
                                       std::shared_ptr<const MasterKey> master,

@@ -17,6 +17,7 @@ namespace vtpm::store {
 struct OpenedSlot {
   std::string name, role;
   std::shared_ptr<const MasterKey> master;
+  SecretNotes notes;
 };
 
 /// A slot that is in use. Nothing in `slot`: it is damaged or of a newer kind, `problem` says which.
@@ -76,6 +77,7 @@ struct Vault::Impl {
              std::vector<Draft> slots, const Progress& progress, const Indexer& indexer);
   std::string free_slot() const;
   KdfCost cost_of_slots() const;
+  SlotKdf kdf_for(ByteView secret) const;
 
  private:
   mutable RwLock key_gate_;
@@ -95,6 +97,9 @@ EntryInfo to_info(const std::string& name, const Record& record);
 struct Transaction::State {
   State(Vault::Impl& owner, Blobstore::Writer held) : vault(owner), key(owner.master()), writer(std::move(held)) {}
   void add(std::string_view name, std::optional<Draft> draft);
+  void put(Entry entry, Protection protection, ByteView data);
+  /// The optional attributes that the next version of `name` takes over, of this transaction's or of the store's.
+  std::vector<Attribute> inheritance(std::string_view name, const std::optional<Record>& current) const;
 
   Vault::Impl& vault;
   std::shared_ptr<const MasterKey> key;

@@ -25,6 +25,8 @@ LogEntry to_log_entry(const EntryView& view, uint64_t offset, bool corrected) {
   entry.length = static_cast<uint32_t>(view.octets.size());
   entry.epoch = static_cast<uint32_t>(view.epoch);
   entry.size = view.size;
+  entry.capacity = static_cast<uint32_t>(view.capacity);
+  entry.has_extras = view.has_extras;
   entry.sequence = view.sequence;
   entry.type = view.type;
   entry.name = view.name;

@@ -16,10 +16,15 @@ struct InitOptions {
   std::string label;
   SecretSource so_pin{"SO PIN", "vtpm.so-pin", "", -1};
   SecretSource user_pin{"User PIN (empty: set it later)", "vtpm.user-pin", "", -1};
+  bool no_pin = false;
   bool json = false;
 };
 
-CK_BYTE* octets(SecretBytes& secret) { return secret.data(); }
+/// Never null: that would ask the module to fetch the PIN itself.
+CK_BYTE* octets(SecretBytes& secret) {
+  static CK_BYTE none = 0;
+  return secret.empty() ? &none : secret.data();
+}
 
 void init(const InitOptions& options) {
   unsigned char label[sizeof(CK_TOKEN_INFO::label)];
@@ -36,7 +41,7 @@ void init(const InitOptions& options) {
   if (!so_pin) {
     throw Error(ErrorCode::kInvalidArgument, "an SO PIN is needed: give --so-pin-file, --so-pin-fd, or use a terminal");
   }
-  auto user_pin = options.user_pin.read(/*confirm=*/true);
+  auto user_pin = options.no_pin ? SecretBytes() : options.user_pin.read(/*confirm=*/true);
 
   const Cryptoki cryptoki;
   const CK_SLOT_ID slot = free_slot(cryptoki);
@@ -45,7 +50,10 @@ void init(const InitOptions& options) {
     const CryptokiSession session(slot);
     check(C_Login(session.handle(), CKU_SO, octets(*so_pin), so_pin->size()),
           "the token is made, but the SO can not log in");
-    check(C_InitPIN(session.handle(), octets(*user_pin), user_pin->size()), "the token is made, but has no user PIN");
+    check(C_InitPIN(session.handle(), octets(*user_pin), user_pin->size()),
+          options.no_pin ? "the token is made, but has no user PIN yet (an empty one needs pin.empty = true in the "
+                           "configuration)"
+                         : "the token is made, but has no user PIN");
   }
   const CK_TOKEN_INFO info = cryptoki.token_info(slot);
   if (options.json) {
@@ -60,7 +68,8 @@ void init(const InitOptions& options) {
   }
   std::cout << "Token \"" << options.label << "\" is in slot " << slot << ", serial number "
             << trimmed(info.serialNumber) << ".\n"
-            << (user_pin
+            << (options.no_pin ? "It asks nobody for a PIN: whoever can read its file can use it.\n"
+                : user_pin
                     ? ""
                     : "It has no user PIN yet; the SO sets one (pkcs11-tool --init-pin --login --login-type so).\n")
             << token_uri(info) << '\n';
@@ -76,6 +85,9 @@ void add_init(CLI::App& app, ExitStatus&) {
   command->add_option("--so-pin-fd", options->so_pin.descriptor, "Take the SO PIN from an open descriptor");
   command->add_option("--pin-file", options->user_pin.file, "Take the user PIN from the first line of a file");
   command->add_option("--pin-fd", options->user_pin.descriptor, "Take the user PIN from an open descriptor");
+  command->add_flag("--no-pin", options->no_pin, "Let the user's PIN be empty: no application needs to log in")
+      ->excludes("--pin-file")
+      ->excludes("--pin-fd");
   command->add_flag("--json", options->json, "Answer in JSON");
   command->footer(
       "PINs have 4 to 255 octets. Without the options above they come from the systemd credentials vtpm.so-pin and\n"

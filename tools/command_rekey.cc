@@ -71,6 +71,8 @@ std::vector<KeptSlot> slots_to_keep(const RekeyOptions& options, OpenedStore& op
         std::find_if(named.begin(), named.end(), [&](const Kept& one) { return one.number == slot.number; });
     if (given != named.end()) {
       kept.push_back({slot.number, secret_of_slot(slot, given->file)});
+    } else if (slot.notes.empty) {
+      kept.push_back({slot.number, SecretBytes()});
     } else if (options.keep.empty() && slot.role != Role::kKeyfile && slot.finding.empty()) {
       const SecretSource typed{"Secret of key slot " + label_of(slot) + ", empty to drop it",
                                "vtpm.keyslot-" + std::to_string(slot.number), "", -1};

@@ -199,6 +199,8 @@ void add_store(CLI::App& app, ExitStatus& status) {
   add_file_command(*store, "compact", "Rewrite a store without what is dead", *options)->callback([options] {
     compact(*options);
   });
+  add_blob_commands(*store);
+  add_layout_commands(*store);
 }
 
 }  // namespace vtpm::tools

@@ -12,6 +12,8 @@ void add_init(CLI::App& app, ExitStatus& status);
 void add_list(CLI::App& app, ExitStatus& status);
 void add_mechanisms(CLI::App& app, ExitStatus& status);
 void add_store(CLI::App& app, ExitStatus& status);
+void add_blob_commands(CLI::App& store);
+void add_layout_commands(CLI::App& store);
 void add_keyslot(CLI::App& app, ExitStatus& status);
 void add_rekey(CLI::App& keyslot);
 void add_ca(CLI::App& app, ExitStatus& status);

@@ -62,6 +62,10 @@ Role OpenOptions::role() const {
   return store::role_of(as).value_or(Role::kUser);
 }
 
+bool OpenOptions::secret_given() const {
+  return secret.key.given() || !secret.pin.file.empty() || secret.pin.descriptor >= 0;
+}
+
 bool has_raw_key(const store::Vault& vault) {
   for (const store::SlotInfo& slot : vault.slots()) {
     if (slot.kdf.compare(0, 3, "raw") == 0) return true;
@@ -90,9 +94,9 @@ void require_unlocked(UnlockResult result, const store::Vault& vault, Role role)
   }
 }
 
-OpenedStore open_store(const OpenOptions& options) {
+OpenedStore open_store(const OpenOptions& options, bool read_only) {
   OpenedStore opened;
-  opened.vault = store::Vault::open(store_path_of(options.store));
+  opened.vault = store::Vault::open(store_path_of(options.store), {read_only, nullptr});
   store::Vault& vault = *opened.vault;
   if (vault.cipher() == store::Cipher::kNone) {
     throw Error(ErrorCode::kUnsupported, vault.path() + " is clear text: it has no key and no key slots");

@@ -31,6 +31,8 @@ struct OpenOptions {
   OpenOptions();
   void add_to(CLI::App& command);
   store::Role role() const;
+  /// Whether any of the options that name a secret is there.
+  bool secret_given() const;
 };
 
 /// A store that a secret has opened.
@@ -41,8 +43,9 @@ struct OpenedStore {
   bool raw = false;
 };
 
-/// Opens and unlocks. Throws Error: kAuthFailed with what is left of the attempts, and whatever Vault::open throws.
-OpenedStore open_store(const OpenOptions& options);
+/// Opens and unlocks. `read_only`: the file stays as it is, and the attempt is not counted. Throws Error: kAuthFailed
+/// with what is left of the attempts, and whatever Vault::open throws.
+OpenedStore open_store(const OpenOptions& options, bool read_only = false);
 /// Throws Error for every result but kUnlocked.
 void require_unlocked(store::UnlockResult result, const store::Vault& vault, store::Role role);
 bool has_raw_key(const store::Vault& vault);

@@ -47,16 +47,34 @@ TEST(FunctionList, IsTheModulesOwn) {
 
 // --- C_Initialize ---
 
+/// An application's mutexes, which count.
+struct Mutexes {
+  int made = 0, destroyed = 0, locked = 0, unlocked = 0;
+  CK_RV create_answers = CKR_OK, lock_answers = CKR_OK;
+};
+Mutexes mutexes;
+
 CK_RV create_mutex(void** mutex) {
+  if (mutexes.create_answers != CKR_OK) return mutexes.create_answers;
+  ++mutexes.made;
   *mutex = new int;
   return CKR_OK;
 }
 CK_RV destroy_mutex(void* mutex) {
+  ++mutexes.destroyed;
   delete static_cast<int*>(mutex);
   return CKR_OK;
 }
-CK_RV lock_mutex(void*) { return CKR_OK; }
-CK_RV unlock_mutex(void*) { return CKR_OK; }
+CK_RV lock_mutex(void*) {
+  if (mutexes.lock_answers != CKR_OK) return mutexes.lock_answers;
+  ++mutexes.locked;
+  EXPECT_EQ(mutexes.locked, mutexes.unlocked + 1) << "a mutex was locked twice by one thread";
+  return CKR_OK;
+}
+CK_RV unlock_mutex(void*) {
+  ++mutexes.unlocked;
+  return CKR_OK;
+}
 
 CK_C_INITIALIZE_ARGS callbacks(CK_FLAGS flags) {
   return {create_mutex, destroy_mutex, lock_mutex, unlock_mutex, flags, nullptr};
@@ -90,6 +108,48 @@ TEST_F(General, InitializeRefusesSomeCallbacksWithoutTheOthers) {
   missing[3].UnlockMutex = nullptr;
   for (CK_C_INITIALIZE_ARGS& arguments : missing) EXPECT_RV(CKR_ARGUMENTS_BAD, p11->C_Initialize(&arguments));
   EXPECT_RV(CKR_CRYPTOKI_NOT_INITIALIZED, p11->C_Finalize(nullptr));
+}
+
+TEST_F(General, TheApplicationsMutexIsUsedWhereOnlyThatIsOffered) {
+  for (const bool os_locking : {false, true}) {
+    SCOPED_TRACE(os_locking);
+    mutexes = {};
+    CK_C_INITIALIZE_ARGS arguments = callbacks(os_locking ? CKF_OS_LOCKING_OK : 0);
+    EXPECT_RV(CKR_OK, p11->C_Initialize(&arguments));
+    const CK_SLOT_ID slot = os_locking ? slot_of("conformance") : make_token();
+    Session session(slot);
+    session.login();
+    for (const Function& function : every_function())
+      if (function.name != std::string("C_InitToken")) function.call(session);
+    CK_INFO info;
+    const int before = mutexes.locked;
+    EXPECT_RV(CKR_OK, p11->C_GetInfo(&info));
+    EXPECT_EQ(mutexes.locked, before + (os_locking ? 0 : 1)) << "once for each call";
+    EXPECT_RV(CKR_OK, p11->C_Finalize(nullptr));
+    EXPECT_EQ(mutexes.made, os_locking ? 0 : 1);
+    EXPECT_EQ(mutexes.destroyed, mutexes.made);
+    EXPECT_EQ(mutexes.unlocked, mutexes.locked);
+    EXPECT_EQ(mutexes.locked > 0, !os_locking);
+  }
+}
+
+TEST_F(General, AnApplicationsMutexThatFails) {
+  mutexes = {};
+  CK_C_INITIALIZE_ARGS arguments = callbacks(0);
+  mutexes.create_answers = CKR_HOST_MEMORY;
+  EXPECT_RV(CKR_HOST_MEMORY, p11->C_Initialize(&arguments));
+  mutexes.create_answers = CKR_GENERAL_ERROR;
+  EXPECT_RV(CKR_CANT_LOCK, p11->C_Initialize(&arguments));
+  EXPECT_RV(CKR_CRYPTOKI_NOT_INITIALIZED, p11->C_Finalize(nullptr));
+  mutexes = {};
+  EXPECT_RV(CKR_OK, p11->C_Initialize(&arguments));
+  mutexes.lock_answers = CKR_MUTEX_BAD;
+  CK_INFO info;
+  EXPECT_RV(CKR_GENERAL_ERROR, p11->C_GetInfo(&info));
+  EXPECT_RV(CKR_GENERAL_ERROR, p11->C_Finalize(nullptr));
+  mutexes.lock_answers = CKR_OK;
+  EXPECT_RV(CKR_OK, p11->C_GetInfo(&info));
+  EXPECT_RV(CKR_OK, p11->C_Finalize(nullptr));
 }
 
 TEST_F(General, InitializeRefusesReserved) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <atomic>
 #include <functional>
+#include <mutex>
 #include <stdexcept>
 #include <thread>
 
@@ -12,9 +13,9 @@ namespace vtpm::conformance {
 namespace {
 
 using Threads = WithUser;
-constexpr int kThreads = 8;
+constexpr int kThreads = 16;
 
-/// Runs `work(i)` in eight threads at once; what they throw fails the test.
+/// Runs `work(i)` in sixteen threads at once; what they throw fails the test.
 void in_threads(const std::function<void(int)>& work) {
   std::vector<std::thread> threads;
   std::vector<std::string> sentences(kThreads);
@@ -151,25 +152,218 @@ TEST_F(Threads, OneOfManyLoginsWins) {
   EXPECT_EQ(session.state(), CKS_RW_USER_FUNCTIONS);
 }
 
-TEST_F(Threads, FinalizeWhileOthersCall) {
-  // What a library answers to a call that loses this race is one of two things; it never crashes.
+/// A bit of everything, on whatever session; returns what it met. Objects that it makes are gone afterwards.
+std::vector<CK_RV> mixed_calls(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE hmac, CK_OBJECT_HANDLE aes, int round) {
+  std::vector<CK_RV> met;
+  const auto note = [&](CK_RV rv) { met.push_back(rv); };
+  Mechanism mac = CKM_SHA256_HMAC, ecb = CKM_AES_ECB, sha = CKM_SHA256, generate = CKM_AES_KEY_GEN;
+  Bytes data(32, uint8_t(round)), out(64);
+  CK_ULONG size = out.size();
+  switch (round % 6) {
+    case 0:
+      note(p11->C_SignInit(session, mac.get(), hmac));
+      note(p11->C_Sign(session, data.data(), data.size(), out.data(), &size));
+      break;
+    case 1:
+      note(p11->C_EncryptInit(session, ecb.get(), aes));
+      note(p11->C_EncryptUpdate(session, data.data(), 16, out.data(), &size));
+      size = out.size();
+      note(p11->C_EncryptFinal(session, out.data(), &size));
+      break;
+    case 2:
+      note(p11->C_DigestInit(session, sha.get()));
+      note(p11->C_DigestUpdate(session, data.data(), data.size()));
+      note(p11->C_DigestFinal(session, out.data(), &size));
+      break;
+    case 3: {
+      CK_OBJECT_HANDLE found[4];
+      CK_ULONG count = 0;
+      note(p11->C_FindObjectsInit(session, nullptr, 0));
+      note(p11->C_FindObjects(session, found, std::size(found), &count));
+      note(p11->C_FindObjectsFinal(session));
+      break;
+    }
+    case 4: {
+      Template attributes = {{CKA_VALUE_LEN, 16}};
+      CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+      note(p11->C_GenerateKey(session, generate.get(), attributes.data(), attributes.size(), &key));
+      if (met.back() == CKR_OK) note(p11->C_DestroyObject(session, key));
+      break;
+    }
+    default: {
+      CK_SESSION_INFO info;
+      CK_TOKEN_INFO token;
+      note(p11->C_GetSessionInfo(session, &info));
+      note(p11->C_GetTokenInfo(0, &token));
+      note(p11->C_GenerateRandom(session, out.data(), out.size()));
+      note(p11->C_SeedRandom(session, data.data(), data.size()));
+    }
+  }
+  return met;
+}
+
+/// What of it is not among `allowed`; zero is none.
+int strangers(const std::vector<CK_RV>& met, std::initializer_list<CK_RV> allowed) {
+  return static_cast<int>(std::count_if(met.begin(), met.end(), [&](CK_RV rv) {
+    return std::find(allowed.begin(), allowed.end(), rv) == allowed.end();
+  }));
+}
+
+struct Keys {
+  explicit Keys(Session& session)
+      : hmac(session.create({{CKA_CLASS, CKO_SECRET_KEY},
+                             {CKA_KEY_TYPE, CKK_GENERIC_SECRET},
+                             {CKA_SIGN, true},
+                             {CKA_VALUE, Bytes(32, 1)}})),
+        aes(session.create(
+            {{CKA_CLASS, CKO_SECRET_KEY}, {CKA_KEY_TYPE, CKK_AES}, {CKA_ENCRYPT, true}, {CKA_VALUE, Bytes(16, 2)}})) {}
+  CK_OBJECT_HANDLE hmac, aes;
+};
+
+TEST_F(Threads, MixedCallsInDifferentSessions) {
+  const Keys keys(session);
+  std::atomic<int> strange = 0;
+  in_threads([&](int i) {
+    Session own(slot);
+    for (int round = 0; round < 24; ++round)
+      strange += strangers(mixed_calls(own, keys.hmac, keys.aes, i + round), {CKR_OK});
+  });
+  EXPECT_EQ(strange, 0);
+}
+
+TEST_F(Threads, MixedCallsInOneSession) {
+  const Keys keys(session);
+  std::atomic<int> strange = 0;
+  in_threads([&](int i) {
+    for (int round = 0; round < 24; ++round)
+      strange += strangers(mixed_calls(session, keys.hmac, keys.aes, i + round),
+                           {CKR_OK, CKR_OPERATION_ACTIVE, CKR_OPERATION_NOT_INITIALIZED});
+  });
+  EXPECT_EQ(strange, 0);
+}
+
+TEST_F(Threads, ASessionIsClosedUnderACall) {
+  const Keys keys(session);
+  std::atomic<int> strange = 0;
+  for (int round = 0; round < 20; ++round) {
+    Session shared(slot);
+    const CK_SESSION_HANDLE handle = shared;
+    in_threads([&](int i) {
+      if (i == 0) p11->C_CloseSession(handle);
+      strange += strangers(mixed_calls(handle, keys.hmac, keys.aes, i),
+                           {CKR_OK, CKR_OPERATION_ACTIVE, CKR_OPERATION_NOT_INITIALIZED, CKR_SESSION_HANDLE_INVALID,
+                            CKR_SESSION_CLOSED});
+    });
+  }
+  EXPECT_EQ(strange, 0);
+}
+
+// --- the application's own mutexes ---
+
+struct CountedMutex {
+  std::mutex mutex;
+  static std::atomic<int> alive, locks, inside;
+};
+std::atomic<int> CountedMutex::alive = 0, CountedMutex::locks = 0, CountedMutex::inside = 0;
+
+CK_C_INITIALIZE_ARGS counted_mutexes() {
+  CK_C_INITIALIZE_ARGS arguments{};
+  arguments.CreateMutex = [](void** mutex) -> CK_RV {
+    *mutex = new CountedMutex;
+    ++CountedMutex::alive;
+    return CKR_OK;
+  };
+  arguments.DestroyMutex = [](void* mutex) -> CK_RV {
+    delete static_cast<CountedMutex*>(mutex);
+    --CountedMutex::alive;
+    return CKR_OK;
+  };
+  arguments.LockMutex = [](void* mutex) -> CK_RV {
+    static_cast<CountedMutex*>(mutex)->mutex.lock();
+    ++CountedMutex::locks;
+    ++CountedMutex::inside;
+    return CKR_OK;
+  };
+  arguments.UnlockMutex = [](void* mutex) -> CK_RV {
+    --CountedMutex::inside;
+    static_cast<CountedMutex*>(mutex)->mutex.unlock();
+    return CKR_OK;
+  };
+  return arguments;
+}
+
+TEST_F(Threads, TakeTurnsAtTheApplicationsMutex) {
+  MUST(p11->C_Finalize(nullptr));
+  CK_C_INITIALIZE_ARGS arguments = counted_mutexes();
+  MUST(p11->C_Initialize(&arguments));
+  Session owner(slot_of("conformance"));
+  owner.login();
+  const Keys keys(owner);
+  CountedMutex::locks = 0;
+  std::atomic<int> strange = 0, calls = 0;
+  in_threads([&](int i) {
+    Session own(slot);
+    calls += 2;  // with its end
+    for (int round = 0; round < 12; ++round) {
+      const std::vector<CK_RV> met = mixed_calls(own, keys.hmac, keys.aes, i + round);
+      strange += strangers(met, {CKR_OK});
+      calls += static_cast<int>(met.size());
+    }
+  });
+  EXPECT_EQ(strange, 0);
+  EXPECT_EQ(CountedMutex::locks, calls) << "one turn for each call";
+  MUST(p11->C_Finalize(nullptr));
+  EXPECT_EQ(CountedMutex::inside, 0);
+  EXPECT_EQ(CountedMutex::alive, 0);
+}
+
+// --- C_Finalize while calls run: it waits for them, and those that come later are told; nothing crashes ---
+
+void finalize_while_others_call(CK_C_INITIALIZE_ARGS arguments) {
+  const auto initialize = [&] {
+    MUST(p11->C_Initialize(&arguments));
+    slots();
+  };
   std::atomic<bool> stop = false;
   std::atomic<int> strange = 0;
   std::vector<std::thread> callers;
-  const CK_SESSION_HANDLE handle = session;
   for (int i = 0; i < kThreads; ++i)
-    callers.emplace_back([&] {
-      while (!stop) {
-        CK_SESSION_INFO info;
-        Bytes random(8);
-        for (const CK_RV rv : {p11->C_GetSessionInfo(handle, &info), p11->C_GenerateRandom(handle, random.data(), 8)})
-          if (rv != CKR_OK && rv != CKR_CRYPTOKI_NOT_INITIALIZED && rv != CKR_SESSION_HANDLE_INVALID) ++strange;
+    callers.emplace_back([&, i] {
+      for (int round = i; !stop; ++round) {
+        CK_SESSION_HANDLE own = CK_INVALID_HANDLE;
+        std::vector<CK_RV> met = {p11->C_OpenSession(0, CKF_SERIAL_SESSION, nullptr, nullptr, &own)};
+        for (int call = 0; call < 6 && met[0] == CKR_OK; ++call)
+          for (const CK_RV rv : mixed_calls(own, 1, 2, round + call)) met.push_back(rv);
+        strange +=
+            strangers(met, {CKR_OK, CKR_CRYPTOKI_NOT_INITIALIZED, CKR_SESSION_HANDLE_INVALID, CKR_KEY_HANDLE_INVALID,
+                            CKR_OPERATION_ACTIVE, CKR_OPERATION_NOT_INITIALIZED, CKR_USER_NOT_LOGGED_IN});
+        p11->C_CloseSession(own);
       }
     });
-  for (int round = 0; round < 10; ++round) library.restart();
+  for (int round = 0; round < 10; ++round) {
+    MUST(p11->C_Finalize(nullptr));
+    initialize();
+  }
   stop = true;
   for (std::thread& caller : callers) caller.join();
   EXPECT_EQ(strange, 0);
+}
+
+TEST_F(Threads, FinalizeWhileOthersCall) {
+  session.close();
+  CK_C_INITIALIZE_ARGS arguments{};
+  arguments.flags = CKF_OS_LOCKING_OK;
+  finalize_while_others_call(arguments);
+}
+
+TEST_F(Threads, FinalizeWhileOthersWaitForTheApplicationsMutex) {
+  session.close();
+  MUST(p11->C_Finalize(nullptr));
+  CK_C_INITIALIZE_ARGS arguments = counted_mutexes();
+  MUST(p11->C_Initialize(&arguments));
+  finalize_while_others_call(arguments);
+  MUST(p11->C_Finalize(nullptr));
+  EXPECT_EQ(CountedMutex::alive, 0);
 }
 
 }  // namespace

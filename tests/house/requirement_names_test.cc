@@ -1,8 +1,7 @@
 // Each number of docs/requirements.md up to R3 stands in the name of a test that shows it (`R0_7`), so that `ctest -R
-// R0_7` runs the proof. A number without one is listed here with its reason, and only as long as that is true.
+// R0_7` runs the proof.
 #include <gtest/gtest.h>
 
-#include <map>
 #include <regex>
 #include <set>
 
@@ -12,13 +11,6 @@ namespace vtpm::house {
 namespace {
 
 using Numbers = std::set<std::string>;
-
-/// Why no test carries the number.
-const std::map<std::string, std::string> kWithoutTest = {
-    {"R0.3", "issue 3: types of others beside the store's own are not yet shown"},
-    {"R0.11", "issue 3: there is no capacity yet"},
-    {"R1.11", "issue 3: store build is missing"},
-};
 
 /// The numbers in a test's name: R0_16_And_R0_17_AWrongKey -> R0.16, R0.17.
 void add_numbers(Numbers& numbers, const std::string& name) {
@@ -62,15 +54,7 @@ TEST(RequirementNames, EveryNumberStandsInATestsName) {
   const Numbers tests = shown(), page = asked();
   EXPECT_GE(page.size(), 22u + 15u + 8u);
   for (const std::string& number : page) {
-    EXPECT_TRUE(tests.count(number) || kWithoutTest.count(number)) << number << " is in the name of no test";
-  }
-}
-
-TEST(RequirementNames, TheListHoldsOnlyWhatIsMissing) {
-  const Numbers tests = shown(), page = asked();
-  for (const auto& [number, reason] : kWithoutTest) {
-    EXPECT_EQ(tests.count(number), 0u) << number << " has a test now; strike it off the list (" << reason << ")";
-    EXPECT_EQ(page.count(number), 1u) << number << " is not on the page";
+    EXPECT_TRUE(tests.count(number)) << number << " is in the name of no test";
   }
 }
 

@@ -146,7 +146,8 @@ void History::compare(const Values& seen, size_t promised, size_t begun, Verdict
   };
   Values names = seen;
   for (size_t i = promised; i <= begun; ++i) names.insert(moments_[i].values.begin(), moments_[i].values.end());
-  for (const auto& [name, unused] : names) {
+  for (const auto& each : names) {
+    const auto& name = each.first;
     auto value = value_in(seen, name);
     auto has_it = [&](const Moment& moment) { return value_in(moment.values, name) == value; };
     auto at = [&](size_t i) { return moments_.begin() + static_cast<ptrdiff_t>(i); };
@@ -238,7 +239,7 @@ bool long_test() {
 }
 
 bool sanitized() {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef VTPM_SANITIZED
   return true;
 #else
   return false;

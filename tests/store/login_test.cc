@@ -242,5 +242,41 @@ TEST_F(SlotDamage, ASlotOfAnotherStoreOpensNothing) {
   EXPECT_EQ(try_user(*Vault::open(path), "wrong"), UnlockResult::kWrongSecret);
 }
 
+TEST_F(Login, ASlotSaysWhetherItsSecretIsEmptyOrToBeChanged) {
+  auto vault = make(10);
+  EXPECT_FALSE(vault->notes(Role::kUser).empty || vault->notes(Role::kUser).to_be_changed);
+  vault->set_secret(Role::kUser, as_bytes("1234"), /*to_be_changed=*/true);
+  SecretNotes opened;
+  ASSERT_EQ(Vault::open(path)->unlock(Role::kUser, as_bytes("1234"), &opened), UnlockResult::kUnlocked);
+  EXPECT_TRUE(opened.to_be_changed);
+  std::vector<KeptSlot> kept;
+  kept.push_back({1, SecretBytes(as_bytes(kSoPin))});
+  kept.push_back({2, SecretBytes(as_bytes("1234"))});
+  vault->rekey(kept);
+  EXPECT_TRUE(Vault::open(path)->notes(Role::kUser).to_be_changed) << "a re-key changes no secret";
+  ASSERT_EQ(vault->change_secret(Role::kUser, as_bytes("1234"), {}), UnlockResult::kUnlocked);
+  const SecretNotes now = Vault::open(path)->notes(Role::kUser);
+  EXPECT_TRUE(now.empty);
+  EXPECT_FALSE(now.to_be_changed);
+  EXPECT_EQ(Vault::open(path)->unlock(Role::kUser, {}), UnlockResult::kUnlocked);
+}
+
+TEST_F(Login, AnEmptySecretCostsLittleAndLowersNoOther) {
+  CreateOptions options = cheap_options();
+  options.kdf = crypto::Argon2Parameters{16 * 1024, 2, 1};
+  auto vault = make_store(path, options);
+  const auto kdf_of = [&](Role role) {
+    for (const SlotInfo& slot : vault->slots()) {
+      if (slot.role == role) return slot.kdf;
+    }
+    return std::string();
+  };
+  const std::string usual = kdf_of(Role::kUser);
+  vault->set_secret(Role::kUser, {});
+  EXPECT_EQ(kdf_of(Role::kUser), "argon2id, 8192 KiB, 1 passes, 1 lanes");
+  vault->set_secret(Role::kUser, as_bytes("1234"));
+  EXPECT_EQ(kdf_of(Role::kUser), usual);
+}
+
 }  // namespace
 }  // namespace vtpm::store

@@ -1,0 +1,27 @@
+#include "pkcs11/application_mutex.h"
+
+#include "pkcs11/refusal.h"
+
+namespace vtpm::pkcs11 {
+
+std::shared_ptr<ApplicationMutex> ApplicationMutex::for_arguments(const CK_C_INITIALIZE_ARGS& arguments) {
+  const int given =
+      !!arguments.CreateMutex + !!arguments.DestroyMutex + !!arguments.LockMutex + !!arguments.UnlockMutex;
+  refuse_if(given != 0 && given != 4, CKR_ARGUMENTS_BAD, "all four mutex functions or none must be given");
+  if (given == 0 || (arguments.flags & CKF_OS_LOCKING_OK)) return nullptr;
+  return std::shared_ptr<ApplicationMutex>(new ApplicationMutex(arguments));
+}
+
+ApplicationMutex::ApplicationMutex(const CK_C_INITIALIZE_ARGS& functions) : functions_(functions) {
+  const CK_RV rv = functions_.CreateMutex(&mutex_);
+  refuse_if(rv == CKR_HOST_MEMORY, CKR_HOST_MEMORY, "the application's CreateMutex has no memory");
+  refuse_if(rv != CKR_OK, CKR_CANT_LOCK, "the application's CreateMutex has failed");
+}
+
+ApplicationMutex::~ApplicationMutex() { functions_.DestroyMutex(mutex_); }
+
+void ApplicationMutex::lock() {
+  refuse_if(functions_.LockMutex(mutex_) != CKR_OK, CKR_GENERAL_ERROR, "the application's LockMutex has failed");
+}
+
+}  // namespace vtpm::pkcs11

@@ -1,0 +1,106 @@
+#include "pkcs11/pin_source.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "pkcs11/log.h"
+#include "pkcs11/refusal.h"
+
+namespace vtpm::pkcs11 {
+namespace {
+
+// The longest PIN, the end of its line, and one more that shows that it is too long.
+constexpr size_t kMostOctets = 255 + 2;
+
+class File {
+ public:
+  // Never waits: a pipe that nobody writes to would hang the application.
+  explicit File(const std::string& path) : fd_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)) {}
+  ~File() {
+    if (fd_ >= 0) close(fd_);
+  }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  const int fd_;
+};
+
+[[noreturn]] void no_pin(const std::string& path, const std::string& why) {
+  refuse(CKR_FUNCTION_CANCELED, "no PIN could be read from " + path + ": " + why);
+}
+
+void check_kind(const File& file, const std::string& path) {
+  struct stat status {};
+  if (fstat(file.get(), &status) != 0) no_pin(path, std::strerror(errno));
+  if (!S_ISREG(status.st_mode)) no_pin(path, "it is not a file");
+  if (status.st_mode & S_IROTH) log_line(LogLevel::kWarning, "the PIN in " + path + " can be read by everybody");
+}
+
+SecretBytes first_line(SecretBytes octets, const std::string& path) {
+  const ByteView view = octets.view();
+  const auto end = std::find(view.begin(), view.end(), uint8_t{'\n'});
+  if (end == view.end() && octets.size() == kMostOctets) no_pin(path, "its first line is too long");
+  octets.resize(static_cast<size_t>(end - view.begin()));
+  return octets;
+}
+
+std::string trimmed(const std::string& label) {
+  const size_t last = label.find_last_not_of(' ');
+  return last == std::string::npos ? "" : label.substr(0, last + 1);
+}
+
+}  // namespace
+
+bool PinSource::well_formed(const std::string& name) {
+  return !name.empty() && (name.front() == '/' || (name.front() != '.' && name.find('/') == std::string::npos));
+}
+
+std::string PinSource::path() const {
+  if (name_.empty() || name_.front() == '/') return name_;
+  const char* directory = secure_getenv("CREDENTIALS_DIRECTORY");
+  return directory ? std::string(directory) + "/" + name_ : "";
+}
+
+bool PinSource::present() const {
+  const std::string where = path();
+  return !where.empty() && access(where.c_str(), R_OK) == 0;
+}
+
+SecretBytes PinSource::read() const {
+  const std::string where = path();
+  if (where.empty()) no_pin("the credential " + name_, "this process was given no credentials");
+  const File file(where);
+  if (file.get() < 0) no_pin(where, std::strerror(errno));
+  check_kind(file, where);
+  SecretBytes octets(kMostOctets);
+  size_t size = 0;
+  while (size < octets.size()) {
+    const ssize_t got = ::read(file.get(), octets.data() + size, octets.size() - size);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) no_pin(where, std::strerror(errno));
+    if (got == 0) break;
+    size += static_cast<size_t>(got);
+  }
+  octets.resize(size);
+  return first_line(std::move(octets), where);
+}
+
+bool TokenSettings::is_for(const std::string& label, const std::string& serial) const {
+  return name.empty() || name == trimmed(label) || name == serial;
+}
+
+TokenSettings settings_for(const std::vector<TokenSettings>& all, const std::string& label, const std::string& serial) {
+  const auto found = std::find_if(all.begin(), all.end(),
+                                  [&](const TokenSettings& settings) { return settings.is_for(label, serial); });
+  return found == all.end() ? TokenSettings{} : *found;
+}
+
+}  // namespace vtpm::pkcs11

@@ -1,0 +1,12 @@
+// How far a long operation has come.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+
+namespace vtpm::store {
+
+/// Items done, of how many. May be empty: nobody looks.
+using Progress = std::function<void(size_t done, size_t all)>;
+
+}  // namespace vtpm::store
