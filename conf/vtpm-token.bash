@@ -79,13 +79,14 @@ _vtpm_token() {
       if [[ $current == -* ]]; then
         local options='--json --help'
         case $command in
+          'store check') options+=" $opens" ;;
+          'store repair') options+=" --accept-older $opens" ;;
           'store build') options+=' --blob --clear-blob --description --cipher --pin-file --pin-fd --so-pin-file --so-pin-fd --key-file --key-fd --key-format --kdf --iter-time' ;;
           'store add') options+=" --blob --clear-blob --description --replace $opens" ;;
           'store export') options+=" --fixed --room $opens" ;;
           'store import') options+=' --accept-older' ;;
           'store extract') options="--output --help $opens" ;;
         esac
-        [[ $command != 'store repair' ]] || options+=' --accept-older --pin-file --pin-fd'
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
       else
         mapfile -t COMPREPLY < <(compgen -f -X '!*.vtpm' -- "$current" && compgen -d -- "$current")

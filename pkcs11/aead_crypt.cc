@@ -67,6 +67,7 @@ class Sealing : public Crypt {
 
   size_t update_octets(size_t in) const override { return sealer_.update_octets(in); }
   void update(ByteView in, MutableByteView out) override {
+    require_at_most(sealer_.octets() + in.size());
     const Untangled from(in, out);
     refuse_if(!sealer_.update(from.view(), out), CKR_DATA_LEN_RANGE, "the mechanism does not take so much data");
   }
@@ -81,6 +82,11 @@ class Sealing : public Crypt {
   void require_length(uint64_t octets) const {
     refuse_if(start_.data_octets && *start_.data_octets != octets, CKR_DATA_LEN_RANGE,
               "the data are not as long as the mechanism's parameter says");
+  }
+  /// CCM keeps the parts until the end: more of them than were promised are refused at once.
+  void require_at_most(uint64_t octets) const {
+    refuse_if(start_.data_octets && *start_.data_octets < octets, CKR_DATA_LEN_RANGE,
+              "the data are longer than the mechanism's parameter says");
   }
 
   crypto::AeadKey key_;
@@ -106,6 +112,8 @@ class Opening : public Crypt {
 
   size_t update_octets(size_t) const override { return 0; }
   void update(ByteView in, MutableByteView) override {
+    refuse_if(start_.data_octets && opener_.octets() + in.size() > *start_.data_octets + start_.tag_octets,
+              CKR_ENCRYPTED_DATA_LEN_RANGE, "the data are longer than the mechanism's parameter says");
     refuse_if(!opener_.update(in), CKR_ENCRYPTED_DATA_LEN_RANGE, "the mechanism does not take so much data");
   }
   size_t finish_octets() const override { return message_octets(opener_.octets()); }

@@ -197,7 +197,6 @@ CK_RV C_InitToken(CK_SLOT_ID id, CK_BYTE* pin, CK_ULONG pin_length, CK_BYTE* lab
 
 CK_RV C_InitPIN(CK_SESSION_HANDLE handle, CK_BYTE* pin, CK_ULONG pin_length) {
   return call_session("C_InitPIN", handle, [&](Module&, Session& session) {
-    refuse_if(!session.read_write, CKR_SESSION_READ_ONLY, "a PIN is set in a read/write session");
     refuse_if(session.state() != CKS_RW_SO_FUNCTIONS, CKR_USER_NOT_LOGGED_IN, "only the SO sets the user's PIN");
     session.token->init_user_pin(given_pin(pin, pin_length, session.token->settings().user_pin));
     return CKR_OK;

@@ -24,31 +24,18 @@ LogLevel level_of(CK_RV rv) {
   }
 }
 
-constexpr std::string_view kNeedALastingPin[] = {"C_CreateObject",
-                                                 "C_CopyObject",
-                                                 "C_DestroyObject",
-                                                 "C_FindObjectsInit",
-                                                 "C_EncryptInit",
-                                                 "C_DecryptInit",
-                                                 "C_MessageEncryptInit",
-                                                 "C_MessageDecryptInit",
-                                                 "C_DigestInit",
-                                                 "C_SignInit",
-                                                 "C_SignRecoverInit",
-                                                 "C_MessageSignInit",
-                                                 "C_VerifyInit",
-                                                 "C_VerifyRecoverInit",
-                                                 "C_VerifySignatureInit",
-                                                 "C_MessageVerifyInit",
-                                                 "C_GenerateKey",
-                                                 "C_GenerateKeyPair",
-                                                 "C_WrapKey",
-                                                 "C_UnwrapKey",
-                                                 "C_DeriveKey",
-                                                 "C_EncapsulateKey",
-                                                 "C_DecapsulateKey",
-                                                 "C_WrapKeyAuthenticated",
-                                                 "C_UnwrapKeyAuthenticated"};
+// clang-format off
+constexpr std::string_view kNeedALastingPin[] = {
+    "C_CreateObject", "C_CopyObject", "C_DestroyObject", "C_FindObjectsInit",
+    "C_EncryptInit", "C_DecryptInit", "C_MessageEncryptInit", "C_EncryptMessageBegin",
+    "C_MessageDecryptInit", "C_DecryptMessageBegin", "C_DigestInit", "C_SignInit",
+    "C_SignRecoverInit", "C_MessageSignInit", "C_SignMessageBegin", "C_VerifyInit",
+    "C_VerifyRecoverInit", "C_VerifySignatureInit", "C_MessageVerifyInit", "C_VerifyMessageBegin",
+    "C_GenerateKey", "C_GenerateKeyPair", "C_WrapKey", "C_UnwrapKey",
+    "C_DeriveKey", "C_EncapsulateKey", "C_DecapsulateKey", "C_WrapKeyAuthenticated",
+    "C_UnwrapKeyAuthenticated",
+};
+// clang-format on
 
 }  // namespace
 

@@ -34,6 +34,11 @@ class AeadMessages : public MessageCrypt {
               "the message is not as long as the mechanism's parameter says");
     require_possible(octets <= crypto::aead_octets_at_most(key_.mode(), nonce_octets));
   }
+  /// Before a part is taken: CCM keeps them until the end.
+  void require_room(uint64_t octets) const {
+    refuse_if(data_octets_ && *data_octets_ < octets, length_error_,
+              "the message is longer than the mechanism's parameter says");
+  }
   void require_possible(bool possible) const {
     refuse_if(!possible, length_error_, "the mechanism does not take so long a message");
   }
@@ -70,6 +75,7 @@ class Encryption : public AeadMessages<crypto::AeadSealer> {
   }
   void next(const MessageParameter* parameter, ByteView in, MutableByteView out, bool last) override {
     const MutableByteView tag = last ? last_tag(parameter) : MutableByteView();
+    require_room(running_->octets() + in.size());
     const Untangled from(in, out);
     const size_t begun = running_->update_octets(in.size());
     require_possible(running_->update(from.view(), out.first(begun)));
@@ -96,6 +102,7 @@ class Decryption : public AeadMessages<crypto::AeadOpener> {
   size_t next_octets(size_t in, bool last) const override { return last ? running_->octets() + in : 0; }
   void next(const MessageParameter* parameter, ByteView in, MutableByteView out, bool last) override {
     const MutableByteView tag = last ? last_tag(parameter) : MutableByteView();
+    require_room(running_->octets() + in.size());
     require_possible(running_->update(in));
     if (!last) return;
     require_length(data_octets_, running_->octets(), nonce_octets_);

@@ -124,7 +124,8 @@ struct Gate {
   std::mutex rebuilding;
   // Its functions are called until the last call that waits for it has had its turn, even if C_Finalize came first.
   std::atomic<bool> has_mutex{false};
-  std::atomic<std::shared_ptr<ApplicationMutex>> mutex;
+  std::mutex holding;  // the pointer, not what it points to; std::atomic<std::shared_ptr> of libstdc++ 12 has a race
+  std::shared_ptr<ApplicationMutex> mutex;
 };
 
 void before_fork();
@@ -149,14 +150,26 @@ void after_fork_in_child() {
   here.to_be_reseeded = true;
   // Another thread may have held the application's mutex, which is then held for ever: the child has no such thread.
   here.has_mutex = false;
-  new (&here.mutex) std::atomic<std::shared_ptr<ApplicationMutex>>;
+  new (&here.holding) std::mutex;
+  new (&here.mutex) std::shared_ptr<ApplicationMutex>;
   if (!here.module) return;
   here.inherited = true;
   here.to_be_rebuilt = true;
   for (const auto& token : here.module->slots.open_tokens()) token->after_fork_close();
 }
 
-std::shared_ptr<ApplicationMutex> application_mutex() { return gate().has_mutex ? gate().mutex.load() : nullptr; }
+std::shared_ptr<ApplicationMutex> application_mutex() {
+  Gate& here = gate();
+  if (!here.has_mutex) return nullptr;
+  std::lock_guard lock(here.holding);
+  return here.mutex;
+}
+
+void set_application_mutex(Gate& here, std::shared_ptr<ApplicationMutex> mutex) {
+  std::lock_guard lock(here.holding);
+  here.has_mutex = mutex != nullptr;
+  here.mutex.swap(mutex);
+}
 
 class Exclusive {
  public:
@@ -216,8 +229,7 @@ void Module::initialize(const CK_C_INITIALIZE_ARGS& arguments) {
   if (!config.problem.empty()) log_line(LogLevel::kError, config.file + ": " + config.problem);
   here.module = new Module(std::move(config));
   here.owner = getpid();
-  here.has_mutex = !!mutex;
-  here.mutex = std::move(mutex);
+  set_application_mutex(here, std::move(mutex));
 }
 
 void Module::finalize() {
@@ -228,8 +240,7 @@ void Module::finalize() {
   delete here.module;
   here.module = nullptr;
   here.inherited = false;
-  here.has_mutex = false;
-  here.mutex.store({});
+  set_application_mutex(here, nullptr);
 }
 
 Passage::Passage() : turn_(application_mutex()) {

@@ -61,8 +61,8 @@ CK_STATE Session::state() const {
 }
 
 void Session::require_write(bool token_object, bool private_object) const {
-  refuse_if(token_object && !read_write, CKR_SESSION_READ_ONLY, "the session is read-only");
   refuse_if(token_object && token->read_only(), CKR_TOKEN_WRITE_PROTECTED, "the store is read-only");
+  refuse_if(token_object && !read_write, CKR_SESSION_READ_ONLY, "the session is read-only");
   refuse_if(private_object && token->who() != Who::kUser, CKR_USER_NOT_LOGGED_IN, "the object is private");
   refuse_if(token_object && token->who() == Who::kNobody && !token->config().public_writes, CKR_USER_NOT_LOGGED_IN,
             "public_writes = \"login\": token objects are written after login only");

@@ -136,12 +136,15 @@ bool Token::present() {
 }
 
 void Token::refresh() {
+  look();
   std::lock_guard lock(mutex_);
   refresh_locked();
 }
 
 void Token::refresh_login() {
   if (who_ == Who::kNobody || removed_) return;
+  look();
+  if (vault_->unlocked()) return;
   std::lock_guard lock(mutex_);
   catch_up_locked();
 }
@@ -173,7 +176,8 @@ void Token::refresh_locked() {
   }
 }
 
-void Token::catch_up_locked() {
+// Without the token's mutex: threads that sign look at the same time.
+void Token::look() {
   refuse_if(removed_, CKR_DEVICE_REMOVED, "the store of this token was removed or initialised anew");
   try {
     vault_->refresh();
@@ -182,6 +186,9 @@ void Token::catch_up_locked() {
     removed_ = true;
     refuse(CKR_DEVICE_REMOVED, error.sentence());
   }
+}
+
+void Token::catch_up_locked() {
   if (who_ != Who::kNobody && !vault_->unlocked()) expel_locked();
   if (vault_->cursor() == cursor_) return;
   const uint64_t seen = vault_->cursor();

@@ -144,6 +144,7 @@ class Token {
   Token(std::unique_ptr<store::Vault> vault, const Config& config);
 
   void read_identity();
+  void look();
   void refresh_locked();
   void enter(Who who, ByteView pin);
   void require_pin_length(store::Role role, ByteView pin) const;

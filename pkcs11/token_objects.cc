@@ -48,6 +48,7 @@ ObjectPtr Token::find_locked(CK_OBJECT_HANDLE handle) {
 }
 
 ObjectPtr Token::object(CK_OBJECT_HANDLE handle) {
+  look();
   std::lock_guard lock(mutex_);
   refresh_locked();
   return find_locked(handle);
@@ -65,6 +66,7 @@ std::vector<ObjectPtr> Token::visible_locked(const std::vector<CK_OBJECT_HANDLE>
 std::vector<ObjectPtr> Token::objects() { return objects_for(Template(nullptr, 0)); }
 
 std::vector<ObjectPtr> Token::objects_for(const Template& wanted) {
+  look();
   std::lock_guard lock(mutex_);
   refresh_locked();
   return visible_locked(
@@ -112,6 +114,7 @@ std::vector<CK_OBJECT_HANDLE> Token::add(std::vector<Draft> drafts, CK_SESSION_H
     }
     commit(transaction, tpm, define);
   }
+  look();
   std::lock_guard lock(mutex_);
   refresh_locked();
   std::vector<CK_OBJECT_HANDLE> made;

@@ -61,7 +61,7 @@ void require_wrappable(const WrapCall& call, const Object& key) {
             "the mechanism wraps secret keys only");
   for (const auto& [type, value] : decode_template(call.key.shown.get(CKA_WRAP_TEMPLATE))) {
     const Reading reading = read_attribute(call.session, key, type);
-    refuse_if(reading.rv != CKR_OK || !equal(reading.value, value), CKR_KEY_NOT_WRAPPABLE,
+    refuse_if(reading.rv != CKR_OK || !equal(reading.value, value), CKR_KEY_HANDLE_INVALID,
               "the key is not what CKA_WRAP_TEMPLATE of the wrapping key demands");
   }
 }

@@ -22,6 +22,7 @@
 #include "store/encoding.h"
 #include "store/file.h"
 #include "store/index.h"
+#include "store/progress.h"
 #include "store/rwlock.h"
 #include "store/scan.h"
 
@@ -171,14 +172,14 @@ class Blobstore::Writer {
   /// Overwrites secrets of a superseded key slot in place, synced.
   void wipe_slot(const Record& old);
   /// Rewrites the file without what is dead. Throws kCorrupt where that would drop damage that can not be moved.
-  void compact();
+  void compact(const Progress& progress = nullptr);
   /// The same, changed on the way: a re-key. `entry` gives the octets that take an entry's place (its number, name and
   /// transaction stay), empty: it is left out; headers are not asked for. `added` become a transaction behind them.
   /// Nothing has happened until the new file stands complete in the old one's place, whose key slots are then zeros.
   struct Rewriting {
     std::function<Bytes(const EntryView& entry)> entry;
     std::vector<Draft> added;
-    std::function<void(size_t done, size_t all)> progress;  // may be empty
+    Progress progress;
   };
   /// Throws kCorrupt when anything in the store is damaged.
   void rewrite(const Rewriting& rewriting);
@@ -191,7 +192,7 @@ class Blobstore::Writer {
   enum class Purpose { kChange, kRepair };
   explicit Writer(Blobstore& store, Purpose purpose = Purpose::kChange);
   /// Puts a file with these entries, and what is damaged among them, into the store's place.
-  void rewrite(const ScanResult& scan, const Index& index);
+  void rewrite(const ScanResult& scan, const Index& index, const Progress& progress);
   bool lock_current_file();
   bool lock_file_of_now();
   void prepare();

@@ -275,7 +275,7 @@ void Blobstore::Writer::append_moved() {
   compacting_ = false;
 }
 
-void Blobstore::Writer::compact() {
+void Blobstore::Writer::compact(const Progress& progress) {
   Blobstore& store = *store_;
   prepare();
   ScanResult scan = scan_log(*locked_, store.header_, store.knowing_what_is_durable());
@@ -286,14 +286,14 @@ void Blobstore::Writer::compact() {
   }
   Index index;
   index.apply(scan);
-  rewrite(scan, index);
+  rewrite(scan, index, progress);
 }
 
-void Blobstore::Writer::rewrite(const ScanResult& scan, const Index& index) {
+void Blobstore::Writer::rewrite(const ScanResult& scan, const Index& index, const Progress& progress) {
   Blobstore& store = *store_;
   TemporaryStore fresh(store.file_system_, store.path_);
   fresh.file().copy_access_from(*locked_);
-  write_compacted({*locked_, store.header_, scan, index}, fresh.file());
+  write_compacted({*locked_, store.header_, scan, index}, fresh.file(), progress);
   take_place(std::move(fresh));
 }
 

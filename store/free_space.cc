@@ -1,8 +1,11 @@
 #include "store/free_space.h"
 
+#include <algorithm>
+
 #include "crypto/error.h"
 #include "store/der.h"
 #include "store/log_format.h"
+#include "store/log_reader.h"
 
 namespace vtpm::store {
 namespace {
@@ -61,6 +64,22 @@ std::optional<uint64_t> read_free(ByteView octets) {
   write_one(expected, *data);
   if (octets.size() < expected.size() || !equal(octets.first(expected.size()), expected)) return std::nullopt;
   return outer->total();
+}
+
+bool is_free_space(const File& file, uint64_t from, uint64_t to) {
+  if (from == to) return true;
+  if (to < from || to - from < kMinFreeOctets) return false;
+  LogReader reader(file);
+  const Bytes header = free_header(to - from);
+  const ByteView begin = reader.view(from, header.size());
+  if (begin.size() != header.size() || !equal(begin, header)) return false;
+  for (uint64_t at = from + header.size(); at < to;) {
+    const ByteView zeros = reader.view(at, std::min<uint64_t>(to - at, 1 << 16));
+    if (zeros.empty() || std::any_of(zeros.begin(), zeros.end(), [](uint8_t octet) { return octet != 0; }))
+      return false;
+    at += zeros.size();
+  }
+  return true;
 }
 
 }  // namespace vtpm::store

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "crypto/bytes.h"
+#include "store/file.h"
 
 namespace vtpm::store {
 
@@ -22,5 +23,8 @@ Bytes free_header(uint64_t total);
 
 /// The size of the one free entry that begins here, or nothing. `octets` needs no more than its first 28 octets.
 std::optional<uint64_t> read_free(ByteView octets);
+
+/// Whether a file's octets [from, to) are a free space as a writer makes it, zeros included; no octets are.
+bool is_free_space(const File& file, uint64_t from, uint64_t to);
 
 }  // namespace vtpm::store

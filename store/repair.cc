@@ -10,18 +10,6 @@
 #include "store/vault_impl.h"
 
 namespace vtpm::store {
-namespace {
-
-bool is_free_space(const File& file, uint64_t from, uint64_t to) {
-  if (from == to) return true;
-  if (to - from < kMinFreeOctets) return false;
-  Bytes found(to - from), expected = free_header(to - from);
-  expected.resize(found.size());
-  return file.read_at(from, found) == found.size() && equal(found, expected);
-}
-
-}  // namespace
-
 class Repair {
  public:
   Repair(const std::string& path, const RepairOptions& options)
@@ -37,7 +25,9 @@ class Repair {
     file_ = writer.locked_;
     scan_ = scan_log(*file_, store_->header_);
     examine_corrected();
+    examine_forged();
     examine_damage();
+    examine_ignored();
     examine_rest();
     if (report_.entries.empty()) return std::move(report_);
     refuse_rollback();
@@ -45,7 +35,7 @@ class Repair {
     Index index;
     scan_.damage.clear();
     index.apply(scan_);
-    writer.rewrite(scan_, index);
+    writer.rewrite(scan_, index, options_.progress);
     writer.release_and_sync();
     report_.changed = true;
     std::stable_sort(report_.entries.begin(), report_.entries.end(),
@@ -108,6 +98,31 @@ class Repair {
     add(offset, length, name, what);
   }
 
+  // What its CRC can not tell, the key does: intact octets that nobody with the key wrote.
+  void examine_forged() {
+    if (!key_) return;
+    Index now;
+    now.apply(scan_);
+    for (const LogEntry& entry : scan_.entries) {
+      const auto* item = entry.name.empty() || entry.corrected ? nullptr : now.find(entry.name);
+      if (!item || item->second.entry.offset != entry.offset || is_authentic(entry)) continue;
+      forged_.insert(entry.offset);
+      lose(entry.offset, entry.length, entry.name, "its seal or MAC is wrong: it was tampered with");
+    }
+  }
+
+  // Never served, and reported for ever if they stayed.
+  void examine_ignored() {
+    Index now;
+    now.apply(scan_);
+    for (const LogEntry& entry : now.ignored()) {
+      ignored_.insert(entry.offset);
+      lost_.push_back({entry.offset, entry.length});
+      add(entry.offset, entry.length, entry.name,
+          "without a MAC it tried to replace an entry that has one; it was set aside");
+    }
+  }
+
   void examine_rest() {
     uint8_t begin[2] = {};
     file_->read_at(0, begin);
@@ -164,10 +179,12 @@ class Repair {
     };
     for (const auto& [offset, length] : lost_) keep(offset, length, "damaged");
     auto goes = [&](const LogEntry& entry) {
-      return forged_.count(entry.offset) || (!options_.accept_older && damaged_names_.count(entry.name));
+      return forged_.count(entry.offset) || ignored_.count(entry.offset) ||
+             (!options_.accept_older && damaged_names_.count(entry.name));
     };
     for (const LogEntry& entry : scan_.entries) {
-      if (goes(entry) && !forged_.count(entry.offset)) keep(entry.offset, entry.length, "older than a damaged entry");
+      if (goes(entry) && !forged_.count(entry.offset) && !ignored_.count(entry.offset))
+        keep(entry.offset, entry.length, "older than a damaged entry");
     }
     scan_.entries.erase(std::remove_if(scan_.entries.begin(), scan_.entries.end(), goes), scan_.entries.end());
   }
@@ -180,16 +197,16 @@ class Repair {
   ScanResult scan_;
   RepairReport report_;
   std::vector<std::pair<uint64_t, uint64_t>> lost_;
-  std::set<uint64_t> forged_;
+  std::set<uint64_t> forged_, ignored_;
   std::set<std::string> damaged_names_;
 };
 
 RepairReport repair(const std::string& path, const RepairOptions& options) { return Repair(path, options).run(); }
 
-std::pair<uint64_t, uint64_t> compact(const std::string& path) {
+std::pair<uint64_t, uint64_t> compact(const std::string& path, const Progress& progress) {
   auto octets = [&] { return posix_file_system().open(path, false)->size(); };
   const uint64_t before = octets();
-  Vault::open(path)->compact();
+  Vault::open(path)->compact(progress);
   return {before, octets()};
 }
 

@@ -1,10 +1,11 @@
 // Putting a damaged store in order.
 //
 // The file is rewritten as compaction does it: what is intact is copied octet for octet, what has one flipped bit is
-// put right (found by its CRC; with an unlocked vault confirmed by its seal or MAC), everything else is set aside in
-// the quarantine file, never thrown away. A name whose newest entry is damaged goes with all its versions, and where
-// damage may hide a newer version of a key slot, a retry counter or a TPM state, nothing is changed: serving older ones
-// could revive an old PIN or turn a counter back. `accept_older` allows both.
+// put right (found by its CRC; with an unlocked vault confirmed by its seal or MAC), everything else (damage, torn
+// writes, what the key shows to be forged) is set aside in the quarantine file, never thrown away. A name whose newest
+// entry is damaged goes with all its versions, and where damage may hide a newer version of a key slot, a retry counter
+// or a TPM state, nothing is changed: serving older ones could revive an old PIN or turn a counter back. `accept_older`
+// allows both.
 #pragma once
 
 #include <string>
@@ -18,6 +19,7 @@ struct RepairOptions {
   bool accept_older = false;
   const Vault* vault = nullptr;  // unlocked, of the same store: corrections are confirmed by seal or MAC
   FileSystem* file_system = nullptr;
+  Progress progress;  // of the rewriting
 };
 
 /// One thing that was wrong, and what became of it: a sentence.
@@ -37,6 +39,6 @@ RepairReport repair(const std::string& path, const RepairOptions& options = {});
 
 /// Rewrites a store without what is dead, as it does by itself from time to time. Returns the octets before and after.
 /// Throws kCorrupt when the store must be repaired first.
-std::pair<uint64_t, uint64_t> compact(const std::string& path);
+std::pair<uint64_t, uint64_t> compact(const std::string& path, const Progress& progress = nullptr);
 
 }  // namespace vtpm::store

@@ -24,6 +24,30 @@ constexpr std::array<std::pair<EntryState, std::string_view>, 9> kStates = {{
     {EntryState::kTampered, "tampered"},
 }};
 
+struct VerdictRow {
+  Verdict verdict;
+  Condition condition;
+  std::string_view name, sentence;
+};
+constexpr std::array<VerdictRow, 9> kVerdicts = {{
+    {Verdict::kSound, Condition::kClean, "sound", ""},
+    {Verdict::kTorn, Condition::kRepairable, "torn", "a write that was not finished: it does not count"},
+    {Verdict::kFlipped, Condition::kRepairable, "flipped", "one bit is flipped; it is put right when it is read"},
+    {Verdict::kRottenButSpare, Condition::kRepairable, "rotten-spare", "a newer entry or another copy is intact"},
+    {Verdict::kRotten, Condition::kDamaged, "rotten", "what it held is lost"},
+    {Verdict::kTampered, Condition::kDamaged, "tampered",
+     "its checksum is right, its seal or MAC is wrong: it was tampered with"},
+    {Verdict::kWrongEpoch, Condition::kDamaged, "wrong-epoch",
+     "it is of another epoch's master key: an old entry was put back"},
+    {Verdict::kUnknownAttribute, Condition::kDamaged, "unknown-attribute", "it was written by something newer"},
+    {Verdict::kUnbound, Condition::kRepairable, "unbound", "it has no MAC and may not replace an entry that has one"},
+}};
+
+const VerdictRow& row_of(Verdict verdict) {
+  return *std::find_if(kVerdicts.begin(), kVerdicts.end(),
+                       [&](const VerdictRow& row) { return row.verdict == verdict; });
+}
+
 std::string text_of(const Element& value) {
   if (value.tag == Tag::kIa5String || value.tag == Tag::kUtf8String) return std::string(as_text(value.contents));
   if (auto number = read_der_unsigned(value)) return std::to_string(*number);
@@ -48,7 +72,7 @@ void add_attributes(EntryReport& entry, ByteView set, bool mandatory) {
 
 class Inspection {
  public:
-  Inspection(const std::string& path, const Vault* vault) : vault_(vault) {
+  Inspection(const std::string& path, const Vault* vault, const Progress& progress) : vault_(vault) {
     file_ = posix_file_system().open(path, false);
     if (vault_) key_ = vault_->impl_->master();
     header_ = read_header(*file_, path);
@@ -61,9 +85,13 @@ class Inspection {
     report.durable = scan_.end.durable;
     report.last = scan_.end.last;
     report.intact_end = scan_.intact_end;
-    for (const LogEntry& entry : scan_.entries) add(entry);
-    for (const Damage& damage : scan_.damage) add(damage, EntryState::kDamaged);
-    for (const Damage& damage : scan_.set_aside) add(damage, EntryState::kTorn);
+    size_t done = 0;
+    for (const LogEntry& entry : scan_.entries) {
+      if (progress) progress(done++, scan_.entries.size());
+      add(entry);
+    }
+    for (const Damage& damage : scan_.damage) add(damage, EntryState::kDamaged, verdict_on(damage));
+    for (const Damage& damage : scan_.set_aside) add(damage, EntryState::kTorn, Verdict::kTorn);
     add_free();
     std::sort(report.entries.begin(), report.entries.end(),
               [](const EntryReport& a, const EntryReport& b) { return a.offset < b.offset; });
@@ -102,8 +130,13 @@ class Inspection {
     out.state = state_of(entry);
     auto octets = read_entry(*file_, header_, entry);
     if (auto view = octets ? parse_entry(*octets) : std::nullopt) describe(out, *view);
-    if (entry.corrected && out.finding.empty()) out.finding = "one bit is flipped; it is put right when it is read";
+    if (entry.corrected && out.verdict == Verdict::kSound) judge(out, Verdict::kFlipped);
     report.entries.push_back(std::move(out));
+  }
+
+  static void judge(EntryReport& out, Verdict verdict, const std::string& finding = {}) {
+    out.verdict = verdict;
+    out.finding = finding.empty() ? std::string(row_of(verdict).sentence) : finding;
   }
 
   void describe(EntryReport& out, const EntryView& view) {
@@ -115,20 +148,35 @@ class Inspection {
       report.created = view.find_integer(view.optional, attribute::kCreated).value_or(0);
     }
     if (out.state == EntryState::kRefused) {
-      out.finding = view.unknown.empty()
-                        ? "its cipher '" + std::string(view.cipher) + "' is not known here"
-                        : "its mandatory attribute '" + std::string(view.unknown) + "' is not known here";
+      judge(out, Verdict::kUnknownAttribute,
+            view.unknown.empty() ? "its cipher '" + std::string(view.cipher) + "' is not known here"
+                                 : "its mandatory attribute '" + std::string(view.unknown) + "' is not known here");
     }
-    if (out.state == EntryState::kIgnored) out.finding = "it has no MAC and may not replace an entry that has one";
-    if (key_ && out.finding.empty()) authenticate(out, view);
+    if (out.state == EntryState::kIgnored) judge(out, Verdict::kUnbound);
+    if (out.state == EntryState::kCurrent && view.type == type::kKeySlot) check_slot(out, view);
+    if (key_ && out.verdict == Verdict::kSound) authenticate(out, view);
+  }
+
+  // What a slot holds is opened by its own secret only; but it says which master key it is for.
+  void check_slot(EntryReport& out, const EntryView& view) const {
+    try {
+      const KeySlot slot(to_bytes(view.octets));
+      if (!key_ || slot.is_slot_of(*key_)) return;
+      const bool epoch = slot.epoch() != key_->epoch();
+      judge(out, epoch ? Verdict::kWrongEpoch : Verdict::kTampered,
+            epoch ? "" : "it is not for this store's master key: it is another store's, or was tampered with");
+    } catch (const Error& error) {
+      const bool newer = error.code() == ErrorCode::kUnsupported;
+      judge(out, newer ? Verdict::kUnknownAttribute : Verdict::kTampered, error.sentence());
+    }
   }
 
   void authenticate(EntryReport& out, const EntryView& view) {
     if (view.sealed && view.epoch != key_->epoch()) {
-      out.finding = "it is sealed under another epoch's key";
+      judge(out, Verdict::kWrongEpoch);
     } else if ((view.sealed && !key_->unseal(view)) || (view.mac_at != 0 && !key_->mac_matches(view))) {
       out.state = EntryState::kTampered;
-      out.finding = "its checksum is right, its seal or MAC is wrong: it was tampered with";
+      judge(out, Verdict::kTampered);
     }
   }
 
@@ -146,14 +194,49 @@ class Inspection {
     return current ? EntryState::kCurrent : EntryState::kSuperseded;
   }
 
-  void add(const Damage& damage, EntryState state) {
+  // Whether anything is lost with it. Of a name: the index knows. Without one: the other copy of the header replaces
+  // it.
+  Verdict verdict_on(const Damage& damage) const {
+    if (!damage.name.empty()) {
+      const auto* item = index_.find(damage.name);
+      return item && item->second.state == NameState::kCurrent ? Verdict::kRottenButSpare : Verdict::kRotten;
+    }
+    const LogEntry* header = nullptr;
+    size_t headers = 0;
+    for (const LogEntry& entry : scan_.entries) {
+      if (entry.type != type::kHeader) continue;
+      header = &entry;
+      ++headers;
+    }
+    const bool is_other_copy = headers == 1 && damage.before == damage.after + 2 &&
+                               damage.after + 1 >= header->sequence.first() &&
+                               damage.after + 1 <= header->sequence.last();
+    return is_other_copy ? Verdict::kRottenButSpare : Verdict::kRotten;
+  }
+
+  void add(const Damage& damage, EntryState state, Verdict verdict) {
     EntryReport out;
     out.offset = damage.offset;
     out.length = damage.length;
     out.name = damage.name;
     out.state = state;
-    out.finding = state == EntryState::kTorn ? "a write that was not finished: it does not count" : damage.reason;
+    describe_damaged(out);
+    const std::string reason =
+        verdict == Verdict::kTorn ? "" : damage.reason + ": " + std::string(row_of(verdict).sentence);
+    judge(out, verdict, reason);
     report.entries.push_back(std::move(out));
+  }
+
+  // What it still shows, for whoever looks for it; nothing of it is certain.
+  void describe_damaged(EntryReport& out) const {
+    Bytes octets(std::min(out.length, kMaxEntryOctets));
+    octets.resize(file_->read_at(out.offset, octets));
+    auto outer = DerReader(octets).next(Tag::kSequence);
+    auto nvram = outer ? DerReader(outer->contents).next(Tag::kSequence) : std::nullopt;
+    auto type = nvram ? DerReader(nvram->contents).next(Tag::kIa5String) : std::nullopt;
+    if (type && valid_type(as_text(type->contents))) out.type = as_text(type->contents);
+    auto view = outer ? parse_entry(outer->octets) : std::nullopt;
+    if (view) out.sequence = view->sequence.number;
   }
 
   void add_free() {
@@ -171,21 +254,57 @@ class Inspection {
     }
   }
 
+  void find(Condition condition, const std::string& sentence) {
+    report.condition = std::max(report.condition, condition);
+    report.findings.push_back(sentence);
+  }
+
   void judge_store() {
-    if (!scan_.intact_end)
-      report.findings.push_back("the log's end is unclean; the next process that writes cleans it");
-    if (scan_.cut_off)
-      report.findings.push_back("the end of the file is missing; nothing can be added before it is repaired");
+    for (const EntryReport& entry : report.entries) {
+      report.condition = std::max(report.condition, condition_of(entry.verdict));
+    }
+    if (scan_.cut_off || (!scan_.intact_end && is_truncated())) {
+      find(Condition::kDamaged, "the end of the file is missing; nothing can be added before it is repaired");
+    } else if (!scan_.intact_end) {
+      find(Condition::kRepairable, "the log's end is unclean; the next process that writes cleans it");
+    }
     uint8_t begin[2] = {};
     file_->read_at(0, begin);
-    if (!equal(begin, kStoreBegin)) report.findings.push_back("the first two octets are damaged; they are not needed");
-    if (!index_.gaps().empty()) {
-      report.findings.push_back(
-          "entries are lost whose names can not be read: what may be outdated by them is refused");
+    if (!equal(begin, kStoreBegin))
+      find(Condition::kRepairable, "the first two octets are damaged; they are not needed");
+    if (hides_something()) {
+      find(Condition::kDamaged,
+           "entries are lost whose names can not be read: what may be outdated by them is refused");
     }
-    unsigned headers = 0;
-    for (const EntryReport& entry : report.entries) headers += entry.type == type::kHeader;
-    if (headers < 2) report.findings.push_back("one of the two copies of the header is damaged");
+    size_t headers = 0;
+    for (const EntryReport& entry : report.entries)
+      headers += entry.type == type::kHeader && entry.sequence != 0 && entry.state == EntryState::kCurrent;
+    if (headers < 2) find(Condition::kRepairable, "one of the two copies of the header is damaged");
+    check_free_space();
+  }
+
+  // An unfinished copy may have lost entries without a trace.
+  bool is_truncated() const { return Blobstore::open(posix_file_system(), report.path, true)->truncated(); }
+
+  bool hides_something() const {
+    return std::any_of(scan_.damage.begin(), scan_.damage.end(), [&](const Damage& damage) {
+      return damage.name.empty() && verdict_on(damage) == Verdict::kRotten;
+    });
+  }
+
+  // Between two copies and behind the log: zeros, or a stale tail might come to life.
+  void check_free_space() {
+    if (!scan_.intact_end || !scan_.damage.empty()) return;  // said already
+    bool clean = true;
+    uint64_t at = kLogStart;
+    for (const LogEntry& entry : scan_.entries) {
+      clean = clean && is_free_space(*file_, at, entry.offset);
+      at = entry.offset + entry.length;
+    }
+    uint8_t end[kEndOctets] = {1, 1};
+    file_->read_at(scan_.file_size - kEndOctets, end);
+    clean = clean && end[0] == 0 && end[1] == 0 && is_free_space(*file_, at, scan_.file_size - kEndOctets);
+    if (!clean) find(Condition::kRepairable, "the free space is not as it should be; no entry is concerned");
   }
 
   const Vault* vault_;
@@ -203,13 +322,19 @@ std::string_view state_name(EntryState state) {
   return "?";
 }
 
-bool StoreReport::clean() const {
-  return findings.empty() &&
-         std::all_of(entries.begin(), entries.end(), [](const EntryReport& entry) { return entry.finding.empty(); });
+std::string_view verdict_name(Verdict verdict) { return row_of(verdict).name; }
+
+Condition condition_of(Verdict verdict) { return row_of(verdict).condition; }
+
+std::string_view condition_name(Condition condition) {
+  constexpr std::array<std::string_view, 3> kNames = {"clean", "repairable", "damaged"};
+  return kNames[static_cast<size_t>(condition)];
 }
 
-StoreReport dump(const std::string& path) { return Inspection(path, nullptr).report; }
+StoreReport dump(const std::string& path) { return Inspection(path, nullptr, nullptr).report; }
 
-StoreReport check(const std::string& path, const Vault* vault) { return Inspection(path, vault).report; }
+StoreReport check(const std::string& path, const Vault* vault, const Progress& progress) {
+  return Inspection(path, vault, progress).report;
+}
 
 }  // namespace vtpm::store

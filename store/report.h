@@ -12,6 +12,26 @@
 
 namespace vtpm::store {
 
+/// What is to be done about it. kRepairable: `repair` puts it in order and nothing that was promised is lost. kDamaged:
+/// something is lost, forged, or can not be used here.
+enum class Condition { kClean, kRepairable, kDamaged };
+std::string_view condition_name(Condition condition);  // "clean", "repairable", "damaged"
+
+/// `check`'s word on an entry.
+enum class Verdict {
+  kSound,
+  kTorn,              // a write that was never finished: it does not count
+  kFlipped,           // rot of one bit, which is put right when it is read
+  kRottenButSpare,    // rot, but a newer entry or another copy is intact
+  kRotten,            // rot: what it held is lost
+  kTampered,          // its checksum is right, its seal or MAC is wrong
+  kWrongEpoch,        // sealed under another master key than the store's
+  kUnknownAttribute,  // written by something newer: a mandatory attribute, or a cipher, that is not known here
+  kUnbound,           // it has no MAC and may not replace an entry that has one
+};
+std::string_view verdict_name(Verdict verdict);  // "sound", "torn", "flipped", ...
+Condition condition_of(Verdict verdict);
+
 enum class EntryState {
   kCurrent,     // the newest of its name
   kSuperseded,  // a newer one, or a deletion, stands behind it
@@ -44,6 +64,7 @@ struct EntryReport {
   bool sealed = false, has_mac = false;
   bool corrected = false;  // one flipped bit was put right in memory
   std::vector<AttributeReport> attributes;
+  Verdict verdict = Verdict::kSound;
   std::string finding;  // what is wrong with it, a sentence; empty: nothing
 };
 
@@ -53,15 +74,16 @@ struct StoreReport {
   std::string uuid;  // hex
   uint64_t format = 0, created = 0, base = 0, durable = 0, last = 0;
   bool intact_end = true;
-  std::vector<EntryReport> entries;   // in file order
-  std::vector<std::string> findings;  // of the store as a whole
+  std::vector<EntryReport> entries;         // in file order
+  std::vector<std::string> findings;        // of the store as a whole
+  Condition condition = Condition::kClean;  // the worst of all
   /// Nothing is wrong: neither with the store nor with an entry.
-  bool clean() const;
+  bool clean() const { return condition == Condition::kClean; }
 };
 
 /// Throws like Vault::open.
 StoreReport dump(const std::string& path);
-/// `vault`: unlocked, of the same store; null: without a key.
-StoreReport check(const std::string& path, const Vault* vault = nullptr);
+/// `vault`: unlocked, of the same store: seals, MACs and key slots are checked, too; null: without a key.
+StoreReport check(const std::string& path, const Vault* vault = nullptr, const Progress& progress = nullptr);
 
 }  // namespace vtpm::store

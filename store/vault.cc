@@ -355,9 +355,9 @@ Transaction Vault::begin() {
   return Transaction(std::make_unique<Transaction::State>(*impl_, std::move(writer)));
 }
 
-void Vault::compact() {
+void Vault::compact(const Progress& progress) {
   auto writer = impl_->store->begin();
-  writer.compact();
+  writer.compact(progress);
   writer.release_and_sync();
 }
 

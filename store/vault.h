@@ -265,7 +265,7 @@ class Vault {
   /// Takes the store's lock and catches up. Throws kReadOnly, kReplaced.
   Transaction begin();
   /// Rewrites the file without what is dead; other processes follow by themselves.
-  void compact();
+  void compact(const Progress& progress = nullptr);
 
   /// Child side of fork: closes the inherited descriptor (and with it, the shared lock) at once; async-signal-safe.
   void after_fork_close() noexcept;

@@ -158,6 +158,7 @@ void build(const BlobOptions& options) {
       put_blob(transaction, blobs[i], create.cipher);
     }
   });
+  bar.clear();
   show_sizes(options, path, blobs);
 }
 
@@ -228,6 +229,7 @@ void add(const BlobOptions& options) {
     put_blob(transaction, blobs[i], vault.cipher());
   }
   transaction.commit();
+  bar.clear();
   show_sizes(options, vault.path(), blobs);
 }
 

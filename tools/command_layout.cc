@@ -49,6 +49,7 @@ void export_store(const LayoutOptions& options) {
   for (const std::string& text : options.room) how.room.push_back(parse_room(text));
   const OpenedStore opened = open_for_export(options.open);
   store::export_fixed(*opened.vault, options.fixed, how);
+  bar.clear();
   if (options.json) {
     std::cout << nlohmann::json{{"store", opened.vault->path()}, {"fixed", options.fixed}}.dump(2) << '\n';
     return;
@@ -63,6 +64,7 @@ void import_store(const LayoutOptions& options) {
   how.accept_older = options.accept_older;
   how.progress = [&](size_t done, size_t all) { bar.show(done, all); };
   const auto findings = store::import_fixed(options.fixed, options.store, how);
+  bar.clear();
   if (options.json) {
     std::cout << nlohmann::json{{"fixed", options.fixed}, {"store", options.store}, {"findings", findings}}.dump(2)
               << '\n';

@@ -1,5 +1,6 @@
 // vtpm-token store: what stands in a store file, what is wrong with it, and putting it in order.
 #include <CLI/CLI.hpp>
+#include <array>
 #include <ctime>
 #include <iomanip>
 #include <iostream>
@@ -10,7 +11,8 @@
 #include "store/repair.h"
 #include "store/report.h"
 #include "tools/commands.h"
-#include "tools/secret_source.h"
+#include "tools/open_store.h"
+#include "tools/progress_bar.h"
 
 namespace vtpm::tools {
 namespace {
@@ -19,11 +21,16 @@ using store::EntryReport;
 using store::StoreReport;
 
 struct StoreOptions {
-  std::string file;
+  OpenOptions open;  // its store is `file`
   bool json = false;
   bool accept_older = false;
-  SecretSource pin{"User PIN", "vtpm.user-pin", {}, -1};
+
+  StoreOptions() { open.is_file = true; }
+  const std::string& file() const { return open.store; }
 };
+
+// What the exit status of `check` tells; 1 is a check that could not be made.
+constexpr std::array<ExitStatus, 3> kConditionStatus = {0, 2, 3};
 
 std::string date(uint64_t seconds) {
   const time_t when = static_cast<time_t>(seconds);
@@ -38,11 +45,20 @@ nlohmann::json json_of(const EntryReport& entry) {
   for (const auto& attribute : entry.attributes) {
     attributes.push_back({{"name", attribute.name}, {"value", attribute.value}, {"mandatory", attribute.mandatory}});
   }
-  nlohmann::json json{
-      {"offset", entry.offset},       {"length", entry.length},  {"state", store::state_name(entry.state)},
-      {"type", entry.type},           {"name", entry.name},      {"sequence", entry.sequence},
-      {"size", entry.size},           {"sealed", entry.sealed},  {"mac", entry.has_mac},
-      {"corrected", entry.corrected}, {"attributes", attributes}};
+  nlohmann::json json{{"offset", entry.offset},
+                      {"length", entry.length},
+                      {"state", store::state_name(entry.state)},
+                      {"type", entry.type},
+                      {"name", entry.name},
+                      {"sequence", entry.sequence},
+                      {"size", entry.size},
+                      {"sealed", entry.sealed},
+                      {"mac", entry.has_mac},
+                      {"corrected", entry.corrected},
+                      {"attributes", attributes},
+                      {"verdict", store::verdict_name(entry.verdict)},
+                      {"condition", store::condition_name(store::condition_of(entry.verdict))}};
+  if (entry.capacity != 0) json["capacity"] = entry.capacity;
   if (entry.count > 1) json["transaction"] = {{"index", entry.index}, {"count", entry.count}};
   if (!entry.finding.empty()) json["finding"] = entry.finding;
   return json;
@@ -51,17 +67,12 @@ nlohmann::json json_of(const EntryReport& entry) {
 nlohmann::json json_of(const StoreReport& report) {
   nlohmann::json entries = nlohmann::json::array();
   for (const EntryReport& entry : report.entries) entries.push_back(json_of(entry));
-  return {{"file", report.path},
-          {"octets", report.file_octets},
-          {"free", report.free_octets},
-          {"uuid", report.uuid},
-          {"format", report.format},
-          {"created", date(report.created)},
-          {"last_sequence", report.last},
-          {"durable", report.durable},
-          {"clean", report.clean()},
-          {"findings", report.findings},
-          {"entries", entries}};
+  return {{"file", report.path},          {"octets", report.file_octets},
+          {"free", report.free_octets},   {"uuid", report.uuid},
+          {"format", report.format},      {"created", date(report.created)},
+          {"last_sequence", report.last}, {"durable", report.durable},
+          {"clean", report.clean()},      {"condition", store::condition_name(report.condition)},
+          {"findings", report.findings},  {"entries", entries}};
 }
 
 void print_head(const StoreReport& report) {
@@ -82,7 +93,7 @@ void print_entry(const EntryReport& entry) {
 void print_columns() { std::cout << "  offset  length  state      type         form       size  name\n"; }
 
 void dump(const StoreOptions& options) {
-  const StoreReport report = store::dump(options.file);
+  const StoreReport report = store::dump(options.file());
   if (options.json) {
     std::cout << json_of(report).dump(2) << '\n';
     return;
@@ -98,50 +109,73 @@ void dump(const StoreOptions& options) {
   }
 }
 
-ExitStatus check(const StoreOptions& options) {
-  const StoreReport report = store::check(options.file);
-  if (options.json) {
-    std::cout << json_of(report).dump(2) << '\n';
-    return report.clean() ? 0 : 1;
-  }
-  print_head(report);
+void print_verdict(const EntryReport& entry) {
+  std::cout << std::right << std::setw(8) << entry.offset << std::setw(8) << entry.length << "  " << std::left
+            << std::setw(18) << store::verdict_name(entry.verdict) << std::setw(13)
+            << (entry.type.empty() ? "?" : entry.type) << std::right << std::setw(10)
+            << (entry.sequence == 0 ? "?" : std::to_string(entry.sequence)) << "  " << entry.name << "\n          ! "
+            << entry.finding << '\n';
+}
+
+void print_verdicts(const StoreReport& report, bool with_key) {
   size_t current = 0, wrong = 0;
   for (const EntryReport& entry : report.entries) {
     if (entry.state == store::EntryState::kCurrent) ++current;
     if (entry.finding.empty()) continue;
-    if (wrong++ == 0) print_columns();
-    print_entry(entry);
+    if (wrong++ == 0) std::cout << "  offset  length  verdict           type            number  name\n";
+    print_verdict(entry);
   }
   for (const std::string& finding : report.findings) std::cout << "  ! " << finding << '\n';
-  if (report.clean()) {
-    std::cout << "  all " << report.entries.size() << " entries are in order, " << current << " of them current\n";
-    return 0;
-  }
-  std::cerr << "vtpm-token: " << options.file << " is not in order (see above); nothing was changed\n";
-  return 1;
+  if (!report.clean()) return;
+  std::cout << "  all " << report.entries.size() << " entries are in order, " << current << " of them current"
+            << (with_key ? ", every seal and MAC is right\n" : "\n");
 }
 
-// Unlocked with the user's PIN when one was given, so that seals can be checked.
+// Unlocked with the secret that was given, so that seals can be checked; else nothing. The file stays as it is: the
+// attempt is not counted, which it would not be on a copy either.
 std::unique_ptr<store::Vault> unlocked(const StoreOptions& options) {
-  if (options.pin.file.empty() && options.pin.descriptor < 0) return nullptr;
-  const auto pin = options.pin.read(false);
-  auto vault = store::Vault::open(options.file);
-  if (!pin || vault->unlock(store::Role::kUser, *pin) != store::UnlockResult::kUnlocked) {
-    throw Error(ErrorCode::kInvalidArgument, "the PIN does not open " + options.file + "; nothing was changed");
+  if (!options.open.secret_given()) return nullptr;
+  return open_store(options.open, /*read_only=*/true).vault;
+}
+
+ExitStatus check(const StoreOptions& options) {
+  ProgressBar bar("checking");
+  const auto vault = unlocked(options);
+  const StoreReport report =
+      store::check(options.file(), vault.get(), [&](size_t done, size_t all) { bar.show(done, all); });
+  bar.clear();
+  if (options.json) {
+    nlohmann::json json = json_of(report);
+    json["authenticated"] = vault != nullptr;
+    std::cout << json.dump(2) << '\n';
+    return kConditionStatus[static_cast<size_t>(report.condition)];
   }
-  return vault;
+  print_head(report);
+  print_verdicts(report, vault != nullptr);
+  if (report.condition == store::Condition::kRepairable) {
+    std::cerr << "vtpm-token: " << options.file()
+              << " is not in order (see above); store repair puts it right, and nothing is lost\n";
+  } else if (report.condition == store::Condition::kDamaged) {
+    std::cerr << "vtpm-token: " << options.file()
+              << " is damaged (see above): restore a backup, or see what store repair can save\n";
+  }
+  return kConditionStatus[static_cast<size_t>(report.condition)];
 }
 
 void repair(const StoreOptions& options) {
+  ProgressBar bar("repairing");
   const auto vault = unlocked(options);
-  const store::RepairReport report = store::repair(options.file, {options.accept_older, vault.get(), nullptr});
+  const store::RepairReport report = store::repair(
+      options.file(),
+      {options.accept_older, vault.get(), nullptr, [&](size_t done, size_t all) { bar.show(done, all); }});
+  bar.clear();
   if (options.json) {
     nlohmann::json entries = nlohmann::json::array();
     for (const auto& entry : report.entries) {
       entries.push_back(
           {{"offset", entry.offset}, {"length", entry.length}, {"name", entry.name}, {"action", entry.what}});
     }
-    std::cout << nlohmann::json{{"file", options.file}, {"changed", report.changed}, {"entries", entries}}.dump(2)
+    std::cout << nlohmann::json{{"file", options.file()}, {"changed", report.changed}, {"entries", entries}}.dump(2)
               << '\n';
     return;
   }
@@ -150,25 +184,27 @@ void repair(const StoreOptions& options) {
               << (entry.name.empty() ? "" : entry.name + ": ") << entry.what << '\n';
   }
   if (!report.changed) {
-    std::cout << options.file << " is in order; nothing was changed\n";
+    std::cout << options.file() << " is in order; nothing was changed\n";
     return;
   }
-  std::cout << options.file << " was repaired; what was set aside is in " << store::quarantine_path(options.file)
+  std::cout << options.file() << " was repaired; what was set aside is in " << store::quarantine_path(options.file())
             << '\n';
 }
 
 void compact(const StoreOptions& options) {
-  const auto [before, after] = store::compact(options.file);
+  ProgressBar bar("compacting");
+  const auto [before, after] = store::compact(options.file(), [&](size_t done, size_t all) { bar.show(done, all); });
+  bar.clear();
   if (options.json) {
-    std::cout << nlohmann::json{{"file", options.file}, {"before", before}, {"after", after}}.dump(2) << '\n';
+    std::cout << nlohmann::json{{"file", options.file()}, {"before", before}, {"after", after}}.dump(2) << '\n';
     return;
   }
-  std::cout << options.file << ": " << before << " octets before, " << after << " now\n";
+  std::cout << options.file() << ": " << before << " octets before, " << after << " now\n";
 }
 
 CLI::App* add_file_command(CLI::App& parent, const char* name, const char* description, StoreOptions& options) {
   CLI::App* command = parent.add_subcommand(name, description);
-  command->add_option("file", options.file, "The store file (…/<serial>.vtpm)")->required();
+  command->add_option("file", options.open.store, "The store file (…/<serial>.vtpm)")->required();
   command->add_flag("--json", options.json, "Answer in JSON");
   return command;
 }
@@ -182,18 +218,21 @@ void add_store(CLI::App& app, ExitStatus& status) {
     if (store->get_subcommands().empty()) throw CLI::RequiredError("A command of store");
   });
   auto options = std::make_shared<StoreOptions>();
-  add_file_command(*store, "check", "Say, entry by entry, what is wrong with a store; change nothing", *options)
-      ->callback([options, &status] { status = check(*options); })
-      ->footer("Exit status 1 when something is wrong. Seals can not be verified without a PIN; checksums are.");
+  CLI::App* look =
+      add_file_command(*store, "check", "Say, entry by entry, what is wrong with a store; change nothing", *options);
+  options->open.add_secrets_to(*look);
+  look->callback([options, &status] { status = check(*options); })
+      ->footer(
+          "With a secret (--as asks for it at the terminal), seals, MACs and key slots are checked, too; the attempt "
+          "is\n"
+          "not counted. Exit status: 0 in order; 2 repairable, nothing is lost; 3 damaged; 1 it could not be checked.");
   add_file_command(*store, "dump", "Show the entries of a store: place, state, type, attributes, name", *options)
       ->callback([options] { dump(*options); });
   CLI::App* mend = add_file_command(*store, "repair", "Put a damaged store in order; set aside what is lost", *options);
   mend->add_flag(
       "--accept-older", options->accept_older,
       "Let older versions count where newer ones are damaged: PINs and counters may be those of another time");
-  mend->add_option("--pin-file", options->pin.file,
-                   "File with the user PIN: corrections are confirmed by seal and MAC");
-  mend->add_option("--pin-fd", options->pin.descriptor, "Descriptor with the user PIN");
+  options->open.add_secrets_to(*mend);
   mend->callback([options] { repair(*options); })
       ->footer("Nothing is thrown away: what can not be put right stays in FILE.quarantine.");
   add_file_command(*store, "compact", "Rewrite a store without what is dead", *options)->callback([options] {

@@ -50,6 +50,10 @@ OpenOptions::OpenOptions() { secret.pin = {"", "", "", -1}; }
 
 void OpenOptions::add_to(CLI::App& command) {
   command.add_option("store", store, "The token (label, serial number, pkcs11: URI) or the store file")->required();
+  add_secrets_to(command);
+}
+
+void OpenOptions::add_secrets_to(CLI::App& command) {
   command.add_option("--as", as, "Whose secret opens the store: user (or a recovery phrase), so, keyfile")
       ->check(CLI::IsMember({"user", "so", "keyfile"}));
   command.add_option("--pin-file", secret.pin.file, "Take that PIN or phrase from the first line of a file");
@@ -58,12 +62,14 @@ void OpenOptions::add_to(CLI::App& command) {
 }
 
 Role OpenOptions::role() const {
-  if (secret.key.given() && as == "user") return Role::kKeyfile;
+  if (secret.key.given() && as.empty()) return Role::kKeyfile;
   return store::role_of(as).value_or(Role::kUser);
 }
 
+std::string OpenOptions::path() const { return is_file ? store : store_path_of(store); }
+
 bool OpenOptions::secret_given() const {
-  return secret.key.given() || !secret.pin.file.empty() || secret.pin.descriptor >= 0;
+  return !as.empty() || secret.key.given() || !secret.pin.file.empty() || secret.pin.descriptor >= 0;
 }
 
 bool has_raw_key(const store::Vault& vault) {
@@ -96,7 +102,7 @@ void require_unlocked(UnlockResult result, const store::Vault& vault, Role role)
 
 OpenedStore open_store(const OpenOptions& options, bool read_only) {
   OpenedStore opened;
-  opened.vault = store::Vault::open(store_path_of(options.store), {read_only, nullptr});
+  opened.vault = store::Vault::open(options.path(), {read_only, nullptr});
   store::Vault& vault = *opened.vault;
   if (vault.cipher() == store::Cipher::kNone) {
     throw Error(ErrorCode::kUnsupported, vault.path() + " is clear text: it has no key and no key slots");

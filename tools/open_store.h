@@ -24,12 +24,15 @@ struct RoleSecret {
 
 /// What opens a store.
 struct OpenOptions {
-  std::string store;        // a path, or what names a token
-  std::string as = "user";  // "user", "so", "keyfile"
+  std::string store;     // a path, or what names a token
+  std::string as;        // "user", "so", "keyfile"; empty: user, or keyfile where a key is named
+  bool is_file = false;  // `store` is a path, whatever it looks like
   RoleSecret secret;
 
   OpenOptions();
   void add_to(CLI::App& command);
+  void add_secrets_to(CLI::App& command);
+  std::string path() const;
   store::Role role() const;
   /// Whether any of the options that name a secret is there.
   bool secret_given() const;

@@ -14,8 +14,11 @@ constexpr size_t kWidth = 40;
 
 ProgressBar::ProgressBar(std::string what) : what_(std::move(what)), terminal_(isatty(STDERR_FILENO) == 1) {}
 
-ProgressBar::~ProgressBar() {
+ProgressBar::~ProgressBar() { clear(); }
+
+void ProgressBar::clear() {
   if (drawn_ != 0) std::fputs("\r\033[K", stderr);
+  drawn_ = 0;
 }
 
 void ProgressBar::show(size_t done, size_t all) {

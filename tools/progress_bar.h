@@ -15,6 +15,8 @@ class ProgressBar {
   ProgressBar& operator=(const ProgressBar&) = delete;
 
   void show(size_t done, size_t all);
+  /// Takes the bar away, before anything is written to the terminal.
+  void clear();
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -68,5 +68,53 @@ has refused.out foreign
 refused "$VTPM_TOOL" store compact foreign
 [ "$(cat foreign)" = 'not a store' ]
 
+section 'the verdicts of store check, and its exit status'
+status_of() { # STATUS COMMAND…
+  local wanted=$1 status=0
+  shift
+  "$@" >check.out 2>&1 || status=$?
+  [ "$status" -eq "$wanted" ] || {
+    echo "status $status, not $wanted: $*"
+    cat check.out
+    return 1
+  }
+}
+printf 'chassis' >chassis
+printf 'one' >one
+"$VTPM_TOOL" store build devices.vtpm --blob vpd0/a=chassis --clear-blob vpd0/b=chassis --clear-blob vpd0/c=one --pin-file pin --so-pin-file so-pin
+"$VTPM_TOOL" store add devices.vtpm --clear-blob vpd0/d=one --pin-file pin
+sha256sum devices.vtpm >sum
+status_of 0 "$VTPM_TOOL" store check devices.vtpm
+has_not check.out 'seal and MAC'
+status_of 0 "$VTPM_TOOL" store check devices.vtpm --pin-file pin
+has check.out 'every seal and MAC is right'
+status_of 0 "$VTPM_TOOL" store check devices.vtpm --as so --pin-file so-pin --json
+jq -e '.authenticated and .condition == "clean" and ([.entries[].verdict] | unique == ["sound"])' check.out
+status_of 1 "$VTPM_TOOL" store check devices.vtpm --pin-file so-pin
+status_of 1 "$VTPM_TOOL" store check no-such.vtpm
+sha256sum -c sum # read-only: no login was counted
+cp devices.vtpm flipped.vtpm
+place=$(grep -a -b -o -F chassis devices.vtpm | tail -n 1 | cut -d : -f 1)
+printf 'b' | dd of=flipped.vtpm bs=1 seek="$place" conv=notrunc status=none # c with one bit flipped
+status_of 2 "$VTPM_TOOL" store check flipped.vtpm
+has check.out "^ +[0-9]+ +[0-9]+  flipped +blob +[0-9]+  vpd0/b"
+status_of 2 "$VTPM_TOOL" store check flipped.vtpm --json
+jq -e '[.entries[] | select(.verdict == "flipped")] | length == 1 and .[0].name == "vpd0/b" and .[0].condition == "repairable"' check.out
+"$VTPM_TOOL" store repair flipped.vtpm --pin-file pin >repair.out
+has repair.out 'seal or MAC confirms it'
+status_of 0 "$VTPM_TOOL" store check flipped.vtpm --pin-file pin
+cp devices.vtpm rotten.vtpm
+printf 'XXXXX' | dd of=rotten.vtpm bs=1 seek="$place" conv=notrunc status=none
+status_of 3 "$VTPM_TOOL" store check rotten.vtpm
+has check.out "^ +[0-9]+ +[0-9]+  rotten +blob +[0-9]+  vpd0/b"
+refused "$VTPM_TOOL" store repair rotten.vtpm --pin-file so-pin
+"$VTPM_TOOL" store repair rotten.vtpm --as so --pin-fd 3 3<so-pin >repair.out
+has repair.out 'vpd0/b.* set aside'
+status_of 0 "$VTPM_TOOL" store check rotten.vtpm --pin-file pin
+printf '000102030405060708090a0b0c0d0e0f' >raw-key
+"$VTPM_TOOL" store build raw.vtpm --blob vpd0/a=chassis --key-file raw-key
+status_of 0 "$VTPM_TOOL" store check raw.vtpm --key-file raw-key
+has check.out 'every seal and MAC is right'
+
 section 'PINs never come from arguments'
 refused "$VTPM_TOOL" init --label other --so-pin 12345678 --pin 123456

@@ -9,6 +9,8 @@
 #include <fstream>
 #include <stdexcept>
 
+#include "tests/conformance/recorder.h"
+
 namespace vtpm::conformance {
 
 // --- octets ---
@@ -51,18 +53,7 @@ void* module_symbol(const char* name) {
   return module ? dlsym(module, name) : nullptr;
 }
 
-const CK_FUNCTION_LIST_3_2& p11_3() {
-  static CK_UTF8CHAR name[] = "PKCS 11";
-  static CK_VERSION version = {3, 2};
-  CK_INTERFACE* found = nullptr;
-  auto* get = reinterpret_cast<decltype(&::C_GetInterface)>(module_symbol("C_GetInterface"));
-  if (!get || get(name, &version, &found, 0) != CKR_OK)
-    throw std::runtime_error("the module has no interface of PKCS#11 3.2");
-  return *static_cast<const CK_FUNCTION_LIST_3_2*>(found->pFunctionList);
-}
-
-namespace {
-CK_FUNCTION_LIST* load() {
+CK_FUNCTION_LIST* module_list() {
   void* symbol = module_symbol("C_GetFunctionList");
   CK_FUNCTION_LIST* list = nullptr;
   if (!symbol || reinterpret_cast<CK_C_GetFunctionList>(symbol)(&list) != CKR_OK || !list) {
@@ -72,9 +63,23 @@ CK_FUNCTION_LIST* load() {
   }
   return list;
 }
-}  // namespace
 
-CK_FUNCTION_LIST* const p11 = load();
+const CK_FUNCTION_LIST_3_2& module_list_3() {
+  static CK_UTF8CHAR name[] = "PKCS 11";
+  static CK_VERSION version = {3, 2};
+  CK_INTERFACE* found = nullptr;
+  auto* get = reinterpret_cast<decltype(&::C_GetInterface)>(module_symbol("C_GetInterface"));
+  if (!get || get(name, &version, &found, 0) != CKR_OK)
+    throw std::runtime_error("the module has no interface of PKCS#11 3.2");
+  return *static_cast<const CK_FUNCTION_LIST_3_2*>(found->pFunctionList);
+}
+
+CK_FUNCTION_LIST* const p11 = recorded(*module_list());
+
+const CK_FUNCTION_LIST_3_2& p11_3() {
+  static const CK_FUNCTION_LIST_3_2& list = recorded(module_list_3());
+  return list;
+}
 
 // --- templates and mechanisms ---
 

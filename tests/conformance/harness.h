@@ -48,10 +48,13 @@ constexpr CK_ULONG kAbsurd = ~0UL;  // a length that no caller can mean
 
 inline const Bytes kSoPin = bytes("so-pin-1234"), kUserPin = bytes("user-pin-1234");
 
-/// The function list of the module under test.
+/// The function list of the module under test (recorder.h).
 extern CK_FUNCTION_LIST* const p11;
 /// Its list of PKCS#11 3.2, through C_GetInterface; throws for a module that has none.
 const CK_FUNCTION_LIST_3_2& p11_3();
+/// The same as the module gives them out.
+CK_FUNCTION_LIST* module_list();
+const CK_FUNCTION_LIST_3_2& module_list_3();
 /// The file it came from, and what it exports; null for what it does not.
 std::string module_path();
 void* module_symbol(const char* name);

@@ -43,7 +43,7 @@ TEST(Interfaces, AreListedNewestFirstAndForkSafe) {
     EXPECT_EQ(version_of(list[i]).minor, expected[i].minor);
     EXPECT_EQ(list[i].flags, CKF_INTERFACE_FORK_SAFE);
   }
-  EXPECT_EQ(list[2].pFunctionList, p11) << "2.40 is what C_GetFunctionList returns";
+  EXPECT_EQ(list[2].pFunctionList, module_list()) << "2.40 is what C_GetFunctionList returns";
 }
 
 TEST(Interfaces, ListSaysHowLongItIs) {
@@ -63,7 +63,7 @@ TEST(Interfaces, AreFoundByNameVersionAndFlags) {
   EXPECT_EQ(version_of(*get_interface("PKCS 11", nullptr, CKF_INTERFACE_FORK_SAFE)).minor, 2);
   EXPECT_EQ(version_of(*get_interface("PKCS 11", &v32, 0)).minor, 2);
   EXPECT_EQ(version_of(*get_interface("PKCS 11", &v30, CKF_INTERFACE_FORK_SAFE)).minor, 0);
-  EXPECT_EQ(get_interface(nullptr, &v240, 0)->pFunctionList, p11);
+  EXPECT_EQ(get_interface(nullptr, &v240, 0)->pFunctionList, module_list());
 }
 
 TEST(Interfaces, ThatAreNotThereAreRefused) {
@@ -81,7 +81,8 @@ TEST(Interfaces, ThatAreNotThereAreRefused) {
 TEST(Interfaces, HaveNoHoleAndAgreeWithTheExportedSymbols) {
   CK_VERSION v30{3, 0};
   const auto& list_3_0 = *static_cast<CK_FUNCTION_LIST_3_0*>(get_interface(nullptr, &v30, 0)->pFunctionList);
-  const std::vector<void*> in_2_40 = pointers_of(*p11), in_3_0 = pointers_of(list_3_0), in_3_2 = pointers_of(p11_3());
+  const std::vector<void*> in_2_40 = pointers_of(*module_list()), in_3_0 = pointers_of(list_3_0),
+                           in_3_2 = pointers_of(module_list_3());
   // 2.40 has 68 functions, 3.0 92, 3.2 104.
   ASSERT_EQ(in_2_40.size(), 68u);
   ASSERT_EQ(in_3_0.size(), 92u);

@@ -124,6 +124,11 @@ TEST_F(ProtectedPath, ASourceThatIsNotThereCancelsAndIsNotCounted) {
   std::filesystem::remove(file);
   ASSERT_EQ(mkfifo(file.c_str(), 0600), 0);
   refused("it is not a file");  // and did not wait for somebody to write
+  EXPECT_RV(CKR_FUNCTION_CANCELED, p11_3().C_LoginUser(session, CKU_USER, nullptr, 0, nullptr, 0));
+  EXPECT_RV(CKR_FUNCTION_CANCELED, p11->C_SetPIN(session, nullptr, 0, nullptr, 0));
+  session.login(CKU_SO);
+  EXPECT_RV(CKR_FUNCTION_CANCELED, p11->C_InitPIN(session, nullptr, 0));
+  session.logout();
   std::filesystem::remove(file);
   write("user", Bytes(300, 'x'));
   refused("its first line is too long");
@@ -159,6 +164,9 @@ TEST_F(ProtectedPath, CredentialsAndTokensByName) {
 TEST_F(ProtectedPath, AMistakeInTheConfigurationIsToldAndGivesNoPath) {
   configure("[[token]]\nuser_pin = \"relative/path\"\n");
   EXPECT_NE(log().find("token.user_pin must be an absolute path"), std::string::npos) << log();
+  configure("[[token]]\nso_pin = \"/nowhere/at/all\"\n");
+  EXPECT_RV(CKR_FUNCTION_CANCELED, init_token(free_slot(), "x"));
+  configure("[[token]]\nuser_pin = \"relative/path\"\n");
   const CK_SLOT_ID slot = make_token();
   Session session(slot);
   EXPECT_RV(CKR_ARGUMENTS_BAD, login(session));
@@ -311,14 +319,19 @@ TEST_F(PinLessToken, ALockedOneIsUnlockedByTheSo) {
 
 // --- PINs that are to be changed ---
 
+// clang-format off
+/// Those whose page lists CKR_PIN_EXPIRED.
 const std::vector<std::string> kEndWithAnExpiredPin = {
-    "C_CreateObject",    "C_CopyObject",  "C_DestroyObject",          "C_FindObjectsInit",
-    "C_EncryptInit",     "C_DecryptInit", "C_MessageEncryptInit",     "C_MessageDecryptInit",
-    "C_SignInit",        "C_VerifyInit",  "C_MessageSignInit",        "C_MessageVerifyInit",
-    "C_SignRecoverInit", "C_DigestInit",  "C_VerifyRecoverInit",      "C_VerifySignatureInit",
-    "C_GenerateKey",     "C_WrapKey",     "C_GenerateKeyPair",        "C_WrapKeyAuthenticated",
-    "C_UnwrapKey",       "C_DeriveKey",   "C_UnwrapKeyAuthenticated", "C_EncapsulateKey",
-    "C_DecapsulateKey"};
+    "C_CreateObject", "C_CopyObject", "C_DestroyObject", "C_FindObjectsInit",
+    "C_EncryptInit", "C_DecryptInit", "C_MessageEncryptInit", "C_EncryptMessageBegin",
+    "C_MessageDecryptInit", "C_DecryptMessageBegin", "C_DigestInit", "C_SignInit",
+    "C_SignRecoverInit", "C_MessageSignInit", "C_SignMessageBegin", "C_VerifyInit",
+    "C_VerifyRecoverInit", "C_VerifySignatureInit", "C_MessageVerifyInit", "C_VerifyMessageBegin",
+    "C_GenerateKey", "C_GenerateKeyPair", "C_WrapKey", "C_UnwrapKey",
+    "C_DeriveKey", "C_EncapsulateKey", "C_DecapsulateKey", "C_WrapKeyAuthenticated",
+    "C_UnwrapKeyAuthenticated",
+};
+// clang-format on
 
 TEST_F(InitialPin, MustBeChangedBeforeAnythingElse) {
   configure("[pin]\nchange_initial = true\n");

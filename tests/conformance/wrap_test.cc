@@ -467,10 +467,10 @@ TEST_F(Wrap, TemplatesOfWrappingKeys) {
                                                    {CKA_UNWRAP_TEMPLATE, view(coming)}});
   const CK_OBJECT_HANDLE fits = secret_key(session, CKK_AES, Bytes(16, 1));
   const Bytes wrapped = wrap(session, CKM_AES_KEY_WRAP, wrapper, fits);
-  EXPECT_RV(CKR_KEY_NOT_WRAPPABLE,
+  EXPECT_RV(CKR_KEY_HANDLE_INVALID,
             try_wrap(session, CKM_AES_KEY_WRAP, wrapper, secret_key(session, CKK_GENERIC_SECRET, Bytes(16, 1))));
   MUST(session.try_set(fits, {{CKA_DECRYPT, false}}));
-  EXPECT_RV(CKR_KEY_NOT_WRAPPABLE, try_wrap(session, CKM_AES_KEY_WRAP, wrapper, fits));
+  EXPECT_RV(CKR_KEY_HANDLE_INVALID, try_wrap(session, CKM_AES_KEY_WRAP, wrapper, fits));
   const Template wanted = {{CKA_CLASS, CKO_SECRET_KEY}, {CKA_KEY_TYPE, CKK_AES}};
   const CK_OBJECT_HANDLE came = unwrap(session, CKM_AES_KEY_WRAP, wrapper, wrapped, wanted);
   EXPECT_FALSE(session.flag(came, CKA_EXTRACTABLE));

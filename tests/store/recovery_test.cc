@@ -496,7 +496,7 @@ TEST(Refusals, R0_9_AnUnknownMandatoryAttributeRefusesTheEntryAndInTheHeaderTheS
   auto entry = parse_entry(first_octets);
   ASSERT_TRUE(entry);
   Entry first = to_entry(*entry);
-  first.mandatory.push_back({"fixed", {}});
+  first.mandatory.push_back({"zz-new", {}});
   Bytes octets = encode(first);
   store_crc(header.salt, octets, parse_entry(octets)->crc_at);
   Bytes fixed = {0x31, 0x80};
