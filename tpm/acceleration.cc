@@ -8,6 +8,8 @@
 #include <openssl/rsa.h>
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "crypto/openssl.h"
 #include "tpm/guard.h"
@@ -36,8 +38,39 @@ constexpr int kNamedCurves[] = {NID_X9_62_prime256v1, NID_secp384r1, NID_secp521
 
 BigNumber copy_of(const BIGNUM* number) { return BigNumber(BN_dup(number)); }
 
+/// The integer part of the square root. Newton's method from above.
+BigNumber square_root(const BIGNUM* number, BN_CTX* context) {
+  BigNumber root(BN_new()), next(BN_new());
+  if (!root || !next || !BN_set_bit(root.get(), (BN_num_bits(number) + 1) / 2)) return nullptr;
+  for (;;) {
+    if (!BN_div(next.get(), nullptr, number, root.get(), context)) return nullptr;
+    if (!BN_add(next.get(), next.get(), root.get()) || !BN_rshift1(next.get(), next.get())) return nullptr;
+    if (BN_cmp(next.get(), root.get()) >= 0) return root;
+    BN_swap(root.get(), next.get());
+  }
+}
+
+/// p, if d is the inverse of e modulo (p - 1)(q - 1), as libtpms makes it: then e d - 1 is that product times the least
+/// number above e d / n, the product gives p + q, and p is a root of x^2 - (p + q) x + n. A square root costs a
+/// fiftieth of a power. Null, or any number, when d is not that inverse.
+BigNumber prime_of_totient(const BIGNUM* n, const BIGNUM* e, const BIGNUM* d, BN_CTX* context) {
+  BigNumber product(BN_new()), factor(BN_new()), totient(BN_new()), sum(BN_new()), square(BN_new()), four_n(BN_new());
+  if (!product || !factor || !totient || !sum || !square || !four_n) return nullptr;
+  if (!BN_mul(product.get(), e, d, context)) return nullptr;
+  for (BIGNUM* secret : {product.get(), totient.get(), sum.get(), square.get()}) BN_set_flags(secret, BN_FLG_CONSTTIME);
+  if (!BN_div(factor.get(), nullptr, product.get(), n, context) || !BN_add_word(factor.get(), 1)) return nullptr;
+  if (!BN_div(totient.get(), nullptr, product.get(), factor.get(), context)) return nullptr;
+  if (!BN_sub(sum.get(), n, totient.get()) || !BN_add_word(sum.get(), 1)) return nullptr;
+  if (!BN_sqr(square.get(), sum.get(), context) || !BN_lshift(four_n.get(), n, 2)) return nullptr;
+  if (!BN_sub(square.get(), square.get(), four_n.get()) || BN_is_negative(square.get())) return nullptr;
+  BigNumber difference = square_root(square.get(), context);
+  if (!difference || !BN_add(sum.get(), sum.get(), difference.get()) || !BN_rshift1(sum.get(), sum.get()))
+    return nullptr;
+  return sum;
+}
+
 /// p from n, e and dP; null when the numbers do not belong together.
-BigNumber find_prime(const BIGNUM* n, const BIGNUM* e, const BIGNUM* dp, BN_CTX* context) {
+BigNumber prime_of_exponent(const BIGNUM* n, const BIGNUM* e, const BIGNUM* dp, BN_CTX* context) {
   BigNumber exponent(BN_new()), power(BN_new()), two(BN_new()), p(BN_new());
   if (!exponent || !power || !two || !p) return nullptr;
   if (!BN_mul(exponent.get(), e, dp, context) || !BN_set_word(two.get(), 2)) return nullptr;
@@ -57,17 +90,40 @@ BigNumber reduce(const BIGNUM* d, const BIGNUM* prime, BN_CTX* context) {
   return BN_mod(reduced.get(), d, order.get(), context) ? std::move(reduced) : nullptr;
 }
 
+/// What RSA computes with besides n, e and d.
+struct Factors {
+  BigNumber p, q, p_exponent, q_exponent;
+};
+
+/// Made of one of the primes, null for none; nothing unless it is one and dP belongs to it or to the other one.
+std::optional<Factors> factors_of(BigNumber prime, const BIGNUM* n, const BIGNUM* d, const BIGNUM* dp,
+                                  BN_CTX* context) {
+  if (!prime || BN_is_zero(prime.get()) || BN_is_one(prime.get()) || BN_cmp(prime.get(), n) >= 0) return std::nullopt;
+  Factors made{std::move(prime), BigNumber(BN_new()), nullptr, nullptr};
+  BigNumber rest(BN_new());
+  if (!made.q || !rest) return std::nullopt;
+  BN_set_flags(made.p.get(), BN_FLG_CONSTTIME);
+  if (!BN_div(made.q.get(), rest.get(), n, made.p.get(), context) || !BN_is_zero(rest.get())) return std::nullopt;
+  BN_set_flags(made.q.get(), BN_FLG_CONSTTIME);
+  made.p_exponent = reduce(d, made.p.get(), context);
+  made.q_exponent = reduce(d, made.q.get(), context);
+  if (!made.p_exponent || !made.q_exponent) return std::nullopt;
+  if (BN_cmp(made.q_exponent.get(), dp) == 0) {
+    std::swap(made.p, made.q);
+    std::swap(made.p_exponent, made.q_exponent);
+  }
+  if (BN_cmp(made.p_exponent.get(), dp) != 0) return std::nullopt;
+  return made;
+}
+
 crypto::Key build_key(const BIGNUM* n, const BIGNUM* e, const BIGNUM* d, const BIGNUM* dp) {
   BigNumberContext context(BN_CTX_secure_new());
-  if (!context) return nullptr;
-  BigNumber p = find_prime(n, e, dp, context.get());
-  BigNumber q(BN_new()), rest(BN_new()), coefficient(BN_new());
-  if (!p || !q || !rest || !coefficient) return nullptr;
-  BN_set_flags(p.get(), BN_FLG_CONSTTIME);
-  if (!BN_div(q.get(), rest.get(), n, p.get(), context.get()) || !BN_is_zero(rest.get())) return nullptr;
-  BN_set_flags(q.get(), BN_FLG_CONSTTIME);
-  BigNumber p_exponent = reduce(d, p.get(), context.get()), q_exponent = reduce(d, q.get(), context.get());
-  if (!p_exponent || !q_exponent || BN_cmp(p_exponent.get(), dp) != 0) return nullptr;
+  BigNumber coefficient(BN_new());
+  if (!context || !coefficient) return nullptr;
+  auto factors = factors_of(prime_of_totient(n, e, d, context.get()), n, d, dp, context.get());
+  if (!factors) factors = factors_of(prime_of_exponent(n, e, dp, context.get()), n, d, dp, context.get());
+  if (!factors) return nullptr;
+  auto& [p, q, p_exponent, q_exponent] = *factors;
   if (!BN_mod_inverse(coefficient.get(), q.get(), p.get(), context.get())) return nullptr;
 
   Rsa rsa(RSA_new());

@@ -88,6 +88,34 @@ TEST(AccelerationTest, FindsThePrimes) {
   }
 }
 
+// The inverse of e modulo (p - 1)(q - 1), as libtpms makes it; OpenSSL's is the one modulo the least common multiple.
+BIGNUM* totient_exponent(const RSA* rsa, BN_CTX* context) {
+  const BigNumber p(BN_dup(RSA_get0_p(rsa))), q(BN_dup(RSA_get0_q(rsa))), totient(BN_new());
+  BN_sub_word(p.get(), 1);
+  BN_sub_word(q.get(), 1);
+  BN_mul(totient.get(), p.get(), q.get(), context);
+  return BN_mod_inverse(nullptr, RSA_get0_e(rsa), totient.get(), context);
+}
+
+TEST(AccelerationTest, FindsThePrimesWhateverTheExponentIsTheInverseOf) {
+  const crypto::BigNumberContext context(BN_CTX_new());
+  for (const unsigned bits : {1024u, 2048u}) {
+    for (int i = 0; i < 3; ++i) {
+      const crypto::Key whole(EVP_RSA_gen(bits));
+      RSA* rsa = const_cast<RSA*>(EVP_PKEY_get0_RSA(whole.get()));
+      for (const bool of_totient : {false, true}) {
+        if (of_totient) RSA_set0_key(rsa, nullptr, nullptr, totient_exponent(rsa, context.get()));
+        Acceleration acceleration;
+        EVP_PKEY* complete = acceleration.complete_rsa(as_libtpms(rsa, true).get());
+        ASSERT_NE(complete, nullptr) << bits;
+        EXPECT_EQ(RSA_check_key(EVP_PKEY_get0_RSA(complete)), 1);
+        EXPECT_EQ(BN_cmp(RSA_get0_p(EVP_PKEY_get0_RSA(complete)), RSA_get0_p(rsa)), 0);
+        EXPECT_EQ(BN_cmp(RSA_get0_dmq1(EVP_PKEY_get0_RSA(complete)), RSA_get0_dmq1(rsa)), 0);
+      }
+    }
+  }
+}
+
 TEST(AccelerationTest, LeavesOtherKeysAlone) {
   Acceleration acceleration;
   const crypto::Key whole(EVP_RSA_gen(1024)), ec(EVP_EC_gen("P-256"));
