@@ -36,7 +36,7 @@ struct Config {
   uint32_t so_limit = 0;              // the SO is slowed, never locked: nobody could unlock the token then
   bool empty_pin = false;             // C_InitPIN and C_SetPIN take an empty user PIN: the token then needs no login
   bool change_initial_pin = false;    // a user PIN that the SO sets must be changed by the user
-  std::vector<TokenSettings> tokens;  // the first that is for a token counts
+  std::vector<TokenSettings> tokens;  // one that names a token, else one without a name
 };
 
 Config load_config();

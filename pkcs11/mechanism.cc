@@ -114,7 +114,7 @@ constexpr Mechanism kTable[] = {
     rsa_pkcs(M(CKM_SHA3_256_RSA_PKCS), Hash::kSha3_256),
     rsa_pkcs(M(CKM_SHA3_384_RSA_PKCS), Hash::kSha3_384),
     rsa_pkcs(M(CKM_SHA3_512_RSA_PKCS), Hash::kSha3_512),
-    rsa(M(CKM_RSA_X_509), F::kRsaX509, {}, kRecovers | kSignVerify | kCrypt),
+    rsa(M(CKM_RSA_X_509), F::kRsaX509, {}, kRecovers | kSignVerify | kCrypt | kWraps),
     rsa(M(CKM_RSA_PKCS_OAEP), F::kRsaOaep, {}, kCrypt | kWraps | kEncapsulates, P::kOfTheFamily),
     rsa_pss(M(CKM_RSA_PKCS_PSS), {}),
     rsa_pss(M(CKM_SHA1_RSA_PKCS_PSS), Hash::kSha1),
@@ -213,7 +213,7 @@ constexpr Mechanism kTable[] = {
 
     dh(M(CKM_DH_PKCS_DERIVE), F::kDh, 1024, CKF_DERIVE),
     agreement(M(CKM_ECDH1_DERIVE), F::kEcdh, CKF_DERIVE | kEncapsulates),
-    agreement(M(CKM_ECDH1_COFACTOR_DERIVE), F::kEcdh, CKF_DERIVE),
+    agreement(M(CKM_ECDH1_COFACTOR_DERIVE), F::kEcdh, CKF_DERIVE | kEncapsulates),
     derive(M(CKM_HKDF_DERIVE), F::kHkdf),
     derive(M(CKM_HKDF_DATA), F::kHkdfData),
     secret(M(CKM_HKDF_KEY_GEN), CKK_HKDF, 1, kMostSecret),

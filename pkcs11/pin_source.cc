@@ -94,13 +94,15 @@ SecretBytes PinSource::read() const {
 }
 
 bool TokenSettings::is_for(const std::string& label, const std::string& serial) const {
-  return name.empty() || name == trimmed(label) || name == serial;
+  return name == trimmed(label) || name == serial;
 }
 
 TokenSettings settings_for(const std::vector<TokenSettings>& all, const std::string& label, const std::string& serial) {
-  const auto found = std::find_if(all.begin(), all.end(),
-                                  [&](const TokenSettings& settings) { return settings.is_for(label, serial); });
-  return found == all.end() ? TokenSettings{} : *found;
+  for (const TokenSettings& settings : all) {
+    if (!settings.name.empty() && settings.is_for(label, serial)) return settings;
+  }
+  const auto of_all = std::find_if(all.begin(), all.end(), [](const TokenSettings& one) { return one.name.empty(); });
+  return of_all == all.end() ? TokenSettings{} : *of_all;
 }
 
 }  // namespace vtpm::pkcs11

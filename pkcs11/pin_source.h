@@ -31,7 +31,7 @@ class PinSource {
 
 /// What the configuration says about one token, or about all that have no entry of their own.
 struct TokenSettings {
-  std::string name;  // label or serial number; empty: every token
+  std::string name;  // label or serial number; empty: every token that has no entry of its own
   PinSource user_pin, so_pin;
   PinSource new_user_pin, new_so_pin;  // what C_SetPIN changes them to
   bool automatic_login = false;        // the first session logs the user in
@@ -39,7 +39,7 @@ struct TokenSettings {
   bool is_for(const std::string& label, const std::string& serial) const;
 };
 
-/// The first entry that is for the token.
+/// The entry that names the token, else the one for all.
 TokenSettings settings_for(const std::vector<TokenSettings>& all, const std::string& label, const std::string& serial);
 
 }  // namespace vtpm::pkcs11

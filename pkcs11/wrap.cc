@@ -41,7 +41,8 @@ bool fills_with_zeros(const Mechanism& row) {
 }
 
 bool takes_private_keys(const Mechanism& row) {
-  return row.family != Family::kRsaPkcs && row.family != Family::kRsaOaep && !fills_with_zeros(row);
+  return row.family != Family::kRsaPkcs && row.family != Family::kRsaOaep && row.family != Family::kRsaX509 &&
+         !fills_with_zeros(row);
 }
 
 ObjectPtr require_a_key(Session& session, CK_OBJECT_HANDLE handle, CK_RV refusal) {
@@ -88,6 +89,17 @@ SecretBytes opened(const WrapCall& call, ByteView wrapped) {
   SecretBytes payload(crypt->message_octets(wrapped.size()));
   payload.resize(crypt->message(wrapped, payload.span()));
   return payload;
+}
+
+/// CKM_RSA_X_509: the key is a number, and comes back with zeros before it, which are no part of it.
+SecretBytes without_zeros(const SecretBytes& payload, std::optional<size_t> octets) {
+  refuse_if(!octets, CKR_TEMPLATE_INCOMPLETE, "CKA_VALUE_LEN is missing: a number does not tell how long the key is");
+  if (payload.size() < *octets) return payload.clone();
+  const ByteView zeros = payload.view().first(payload.size() - *octets);
+  uint8_t any = 0;
+  for (const uint8_t octet : zeros) any |= octet;
+  refuse_if(any != 0, CKR_WRAPPED_KEY_INVALID, "the wrapped octets are not such a key");
+  return SecretBytes(payload.view().subspan(zeros.size()));
 }
 
 [[noreturn]] void refuse_wrapped() { refuse(CKR_WRAPPED_KEY_INVALID, "the wrapped octets are not such a key"); }
@@ -169,6 +181,7 @@ Draft unwrap_secret(const WrapCall& call, ByteView wrapped, const Template& want
       return random;
     }
   });
+  if (call.row.family == Family::kRsaX509) payload = without_zeros(payload, octets);
   if (fills_with_zeros(call.row) && octets && *octets <= payload.size()) payload.resize(*octets);
   if ((octets && payload.size() != *octets) || !plan.takes(payload.size())) refuse_wrapped();
   try {

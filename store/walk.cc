@@ -67,7 +67,7 @@ bool Walk::step() {
   ByteView head = reader_.view(at_, kHeadOctets);
   if (head.size() < kEndOctets) return head.empty() ? false : take_bad_rest("the file ends inside an entry");
   if (head[0] == 0 && head[1] == 0) {
-    if (only_zeros_from(at_)) return false;
+    if (only_zeros(at_, reader_.size())) return false;
     return take_bad();
   }
   if (auto total = read_free(head)) {
@@ -180,12 +180,19 @@ std::optional<uint64_t> Walk::search(uint64_t from) {
     }
     from += static_cast<uint64_t>(static_cast<const uint8_t*>(found) - window.data());
     ByteView head = reader_.view(from, kHeadOctets);
-    auto total = read_free(head);
-    if ((total && from + *total + kEndOctets <= reader_.size()) || (looks_like_entry(head) && entry_at(from)))
-      return from;
+    if (is_free_space(from) || (looks_like_entry(head) && entry_at(from))) return from;
     ++from;
   }
   return std::nullopt;
+}
+
+// Free space has no checksum. Inside something damaged its beginning may be anybody's data, and once the file has grown
+// it would reach over what stands behind; the zeros do not lie.
+bool Walk::is_free_space(uint64_t offset) {
+  auto total = read_free(reader_.view(offset, kHeadOctets));
+  if (!total || offset + *total + kEndOctets > reader_.size() || !spend(*total)) return false;
+  const uint64_t header = std::min<uint64_t>(free_header(*total).size(), *total);
+  return only_zeros(offset + header, offset + *total);
 }
 
 bool Walk::looks_like_entry(ByteView head) {
@@ -197,9 +204,9 @@ bool Walk::looks_like_entry(ByteView head) {
   return at < head.size() && head[at] == static_cast<uint8_t>(Tag::kIa5String);
 }
 
-bool Walk::only_zeros_from(uint64_t offset) {
-  while (offset < reader_.size()) {
-    ByteView window = reader_.view(offset, 1 << 16);
+bool Walk::only_zeros(uint64_t offset, uint64_t end) {
+  while (offset < end) {
+    ByteView window = reader_.view(offset, std::min<uint64_t>(1 << 16, end - offset));
     if (window.empty()) return true;
     if (!all_zero(window)) return false;
     offset += window.size();

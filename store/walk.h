@@ -46,7 +46,8 @@ class Walk {
   bool ends_or_goes_on(uint64_t offset);
   std::optional<uint64_t> search(uint64_t from);
   static bool looks_like_entry(ByteView head);
-  bool only_zeros_from(uint64_t offset);
+  bool only_zeros(uint64_t offset, uint64_t end);
+  bool is_free_space(uint64_t offset);
   bool spend(uint64_t octets);
 
   LogReader reader_;

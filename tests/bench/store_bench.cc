@@ -108,7 +108,7 @@ void race(const Options& options, const std::string& directory) {
 void scale(const Options& options, const std::string& directory) {
   const size_t few = options.is_short ? 50 : 1000, many = options.is_short ? 500 : 100000;
   const ScalePair pair = measure_scale(directory, few, many, options.rounds, options.is_short ? 5 : 300);
-  std::printf("\n| entries of 1 KB | file | open, warm | commit | lookup by name | memory of an entry |\n");
+  std::printf("\n| entries of 1 KB | file | open, warm, processor | commit | lookup by name | memory of an entry |\n");
   std::printf("|---|---|---|---|---|---|\n");
   for (const ScaleResult& result : {pair.few, pair.many}) {
     std::printf("| %zu | %.1f MB | %.1f ms | %.1f us | %.2f us | %.0f octets |\n", result.entries,

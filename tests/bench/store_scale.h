@@ -8,7 +8,7 @@ namespace vtpm::bench {
 struct ScaleResult {
   size_t entries = 0;
   double file_octets = 0;
-  double open_ms = 0;       // warm: the file is in the page cache
+  double open_ms = 0;       // of the processor; warm: the file is in the page cache
   double commit_us = 0;     // of one sealed entry as large as the others
   double lookup_us = 0;     // of a name, at random
   double entry_octets = 0;  // of memory, for each entry

@@ -362,5 +362,25 @@ TEST_F(Encapsulate, CallsAreChecked) {
   EXPECT_RV(CKR_WRAPPED_KEY_INVALID, opens(mechanism.get(), rows, room.data(), size, &key)) << "not on the curve";
 }
 
+// All these curves have the cofactor 1, or clear it themselves (RFC 7748): both mechanisms make the same key.
+TEST_F(Encapsulate, WithTheCofactor) {
+  const Bytes parameter = octets_of(CK_ECDH1_DERIVE_PARAMS{CKD_SHA256_KDF, 0, nullptr, 0, nullptr});
+  const Mechanism plain = Mechanism::with_parameter(CKM_ECDH1_DERIVE, parameter);
+  const Mechanism cofactor = Mechanism::with_parameter(CKM_ECDH1_COFACTOR_DERIVE, parameter);
+  const KeyPair pair =
+      session.generate(CKM_EC_KEY_PAIR_GEN, kEncapsulates.with({{CKA_EC_PARAMS, kP384}}), kDecapsulates);
+  const Template wanted = {{CKA_CLASS, CKO_SECRET_KEY},
+                           {CKA_KEY_TYPE, CKK_GENERIC_SECRET},
+                           {CKA_VALUE_LEN, 32},
+                           {CKA_SENSITIVE, false},
+                           {CKA_EXTRACTABLE, true}};
+  const Encapsulated made = encapsulate(cofactor, pair.public_key, wanted);
+  for (const Mechanism& by : {cofactor, plain}) {
+    CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+    EXPECT_RV(CKR_OK, try_decapsulate(by, pair.private_key, made.cipher, wanted, &key));
+    EXPECT_EQ(session.get(key, CKA_VALUE), session.get(made.key, CKA_VALUE));
+  }
+}
+
 }  // namespace
 }  // namespace vtpm::conformance

@@ -549,5 +549,43 @@ TEST_F(Wrap, CallsAreChecked) {
   EXPECT_EQ(session.get(came, CKA_CHECK_VALUE), session.get(key, CKA_CHECK_VALUE));
 }
 
+// CKM_RSA_X_509 takes the key for a number (PKCS#11 2.40, 2.1.8).
+TEST_F(Wrap, RawRsa) {
+  const KeyPair pair =
+      session.generate(CKM_RSA_PKCS_KEY_PAIR_GEN, {{CKA_MODULUS_BITS, 1024}, {CKA_WRAP, true}, {CKA_ENCRYPT, true}},
+                       {{CKA_UNWRAP, true}, {CKA_DECRYPT, true}});
+  const Bytes value = from_hex("000102030405060708090a0b0c0d0e0f"), number = Bytes(112, 0) + value;
+  const CK_OBJECT_HANDLE key = secret_key(session, CKK_AES, value);
+  Bytes wrapped(128);
+  CK_ULONG size = wrapped.size();
+  Mechanism raw = CKM_RSA_X_509;
+  MUST(p11->C_WrapKey(session, raw.get(), pair.public_key, key, wrapped.data(), &size));
+  ASSERT_EQ(size, 128u);
+  EXPECT_EQ(session.decrypt(raw, pair.private_key, wrapped), number);
+
+  const auto unwrap = [&](Bytes from, Template wanted, CK_OBJECT_HANDLE* made) {
+    return p11->C_UnwrapKey(session, raw.get(), pair.private_key, from.data(), from.size(), wanted.data(),
+                            wanted.size(), made);
+  };
+  const Template readable = {{CKA_CLASS, CKO_SECRET_KEY},
+                             {CKA_KEY_TYPE, CKK_AES},
+                             {CKA_SENSITIVE, false},
+                             {CKA_EXTRACTABLE, true},
+                             {CKA_VALUE_LEN, 16}};
+  CK_OBJECT_HANDLE made = CK_INVALID_HANDLE;
+  EXPECT_RV(CKR_OK, unwrap(session.encrypt(raw, pair.public_key, number), readable, &made));
+  EXPECT_EQ(session.get(made, CKA_VALUE), value);
+  EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, unwrap(wrapped, readable.without(CKA_VALUE_LEN), &made));
+  Bytes larger = number;
+  larger[1] = 1;
+  EXPECT_RV(CKR_WRAPPED_KEY_INVALID, unwrap(session.encrypt(raw, pair.public_key, larger), readable, &made))
+      << "more than a key of this length";
+  EXPECT_RV(CKR_WRAPPED_KEY_LEN_RANGE, unwrap(Bytes(127, 1), readable, &made));
+  const KeyPair other = session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}},
+                                         {{CKA_EXTRACTABLE, true}, {CKA_SENSITIVE, false}});
+  EXPECT_RV(CKR_KEY_NOT_WRAPPABLE,
+            p11->C_WrapKey(session, raw.get(), pair.public_key, other.private_key, wrapped.data(), &size));
+}
+
 }  // namespace
 }  // namespace vtpm::conformance

@@ -1,6 +1,7 @@
 // Random sequences of calls on a token, as a careless application could make them: right and wrong handles, null
 // pointers, size queries, operations that are ended by others. What must hold: no crash, nothing out of bounds, no
 // undefined behaviour, an answer that the standard knows, and never more octets said to be written than there is room.
+#include "pkcs11/cryptoki_functions.h"
 #include "tests/fuzz/arguments.h"
 #include "tests/fuzz/token.h"
 
@@ -104,9 +105,35 @@ class Run {
   void sign_encrypt() { transform("C_SignEncryptUpdate", p11->C_SignEncryptUpdate); }
   void decrypt_verify() { transform("C_DecryptVerifyUpdate", p11->C_DecryptVerifyUpdate); }
 
+  // --- PKCS#11 3.0 and 3.2 ---
+  /// The parameter of one message, of the right shape or of another mechanism's, or none.
+  Arguments::Octets message_parameter();
+  template <typename Whole, typename Begin, typename Next>
+  void message(const char* name, Whole whole, Begin begin_message, Next next);
+  void message_encrypt_init() { begin("C_MessageEncryptInit", C_MessageEncryptInit); }
+  void message_decrypt_init() { begin("C_MessageDecryptInit", C_MessageDecryptInit); }
+  void message_sign_init() { begin("C_MessageSignInit", C_MessageSignInit); }
+  void message_verify_init() { begin("C_MessageVerifyInit", C_MessageVerifyInit); }
+  void message_encrypt() { message("C_EncryptMessage", C_EncryptMessage, C_EncryptMessageBegin, C_EncryptMessageNext); }
+  void message_decrypt() { message("C_DecryptMessage", C_DecryptMessage, C_DecryptMessageBegin, C_DecryptMessageNext); }
+  void message_sign();
+  void message_verify();
+  void message_finals();
+  void verify_signature_init();
+  void verify_signature();
+  void encapsulate();
+  void decapsulate();
+  void wrap_authenticated();
+  void unwrap_authenticated();
+  void log_in_by_name();
+  void cancel() { checked("C_SessionCancel", C_SessionCancel(session(), arguments_.number())); }
+
   Arguments arguments_;
   std::vector<CK_ULONG> sessions_, objects_;
   std::vector<CK_MECHANISM_TYPE> mechanisms_;
+  CK_GCM_MESSAGE_PARAMS gcm_{};
+  CK_CCM_MESSAGE_PARAMS ccm_{};
+  CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS chacha_{};
 };
 
 void Run::open_session() {
@@ -250,6 +277,148 @@ void Run::verify() {
   CALL(C_Verify, session(), data.data, data.size, signature.data, signature.size);
 }
 
+Arguments::Octets Run::message_parameter() {
+  const Arguments::Octets nonce = arguments_.octets(20), tag = arguments_.octets(16);
+  const CK_GENERATOR_FUNCTION generator = arguments_.below(6);
+  gcm_ = {nonce.data, nonce.size, arguments_.number(), generator, tag.data, 8 * tag.size};
+  ccm_ = {arguments_.below(80), nonce.data, nonce.size, arguments_.number(), generator, tag.data, tag.size};
+  chacha_ = {nonce.data, 8 * nonce.size, tag.data};
+  // ChaCha20-Poly1305's tag has sixteen octets, whatever the structure says.
+  if (tag.size < 16) chacha_.pTag = nullptr;
+  switch (arguments_.below(8)) {
+    case 0:
+      return {nullptr, 0};
+    case 1:
+      return nonce;
+    case 2:
+    case 3:
+      return {reinterpret_cast<CK_BYTE*>(&ccm_), sizeof ccm_};
+    case 4:
+      return {reinterpret_cast<CK_BYTE*>(&chacha_), sizeof chacha_};
+    default:
+      return {reinterpret_cast<CK_BYTE*>(&gcm_), sizeof gcm_};
+  }
+}
+
+template <typename Whole, typename Begin, typename Next>
+void Run::message(const char* name, Whole whole, Begin begin_message, Next next) {
+  const CK_SESSION_HANDLE where = session();
+  Arguments::Octets with = message_parameter();
+  const Arguments::Octets beside = arguments_.octets(20), in = arguments_.octets(80), out = arguments_.room();
+  CK_ULONG length = out.size;
+  CK_RV rv = CKR_OK;
+  if (arguments_.flip()) {
+    rv = checked(name,
+                 whole(where, with.data, with.size, beside.data, beside.size, in.data, in.size, out.data, &length));
+  } else {
+    if (arguments_.flip()) checked(name, begin_message(where, with.data, with.size, beside.data, beside.size));
+    const CK_FLAGS flags = arguments_.flip() ? CKF_END_OF_MESSAGE : arguments_.below(3);
+    rv = checked(name, next(where, with.data, with.size, in.data, in.size, out.data, &length, flags));
+  }
+  if (rv == CKR_OK && out.data && length > out.size) __builtin_trap();
+}
+
+void Run::message_sign() {
+  const CK_SESSION_HANDLE where = session();
+  const Arguments::Octets with = arguments_.seldom(8) ? arguments_.octets(8) : Arguments::Octets{nullptr, 0};
+  const Arguments::Octets in = arguments_.octets(80), out = arguments_.room();
+  CK_ULONG length = out.size;
+  CK_RV rv = CKR_OK;
+  if (arguments_.flip()) {
+    rv = checked("C_SignMessage", C_SignMessage(where, with.data, with.size, in.data, in.size, out.data, &length));
+  } else {
+    if (arguments_.flip()) checked("C_SignMessageBegin", C_SignMessageBegin(where, with.data, with.size));
+    CK_ULONG* told = arguments_.flip() ? &length : nullptr;
+    rv = checked("C_SignMessageNext", C_SignMessageNext(where, with.data, with.size, in.data, in.size, out.data, told));
+  }
+  if (rv == CKR_OK && out.data && length > out.size) __builtin_trap();
+}
+
+void Run::message_verify() {
+  const CK_SESSION_HANDLE where = session();
+  const Arguments::Octets with = arguments_.seldom(8) ? arguments_.octets(8) : Arguments::Octets{nullptr, 0};
+  const Arguments::Octets in = arguments_.octets(80), signature = arguments_.octets(140);
+  if (arguments_.flip()) {
+    checked("C_VerifyMessage",
+            C_VerifyMessage(where, with.data, with.size, in.data, in.size, signature.data, signature.size));
+    return;
+  }
+  if (arguments_.flip()) checked("C_VerifyMessageBegin", C_VerifyMessageBegin(where, with.data, with.size));
+  checked("C_VerifyMessageNext",
+          C_VerifyMessageNext(where, with.data, with.size, in.data, in.size, signature.data, signature.size));
+}
+
+void Run::message_finals() {
+  const std::pair<const char*, CK_RV (*)(CK_SESSION_HANDLE)> finals[] = {
+      {"C_MessageEncryptFinal", C_MessageEncryptFinal},
+      {"C_MessageDecryptFinal", C_MessageDecryptFinal},
+      {"C_MessageSignFinal", C_MessageSignFinal},
+      {"C_MessageVerifyFinal", C_MessageVerifyFinal},
+      {"C_VerifySignatureFinal", C_VerifySignatureFinal}};
+  const auto& [name, final] = finals[arguments_.below(std::size(finals))];
+  checked(name, final(session()));
+}
+
+void Run::verify_signature_init() {
+  const Arguments::Octets signature = arguments_.octets(140);
+  checked("C_VerifySignatureInit",
+          C_VerifySignatureInit(session(), mechanism(), object(), signature.data, signature.size));
+}
+
+void Run::verify_signature() {
+  if (arguments_.flip()) {
+    feed("C_VerifySignature", C_VerifySignature);
+  } else {
+    feed("C_VerifySignatureUpdate", C_VerifySignatureUpdate);
+  }
+}
+
+void Run::encapsulate() {
+  const Arguments::Template given = attributes();
+  const Arguments::Octets out = arguments_.room();
+  CK_ULONG length = out.size;
+  CK_OBJECT_HANDLE key = 0;
+  const CK_RV rv = checked("C_EncapsulateKey", C_EncapsulateKey(session(), mechanism(), object(), given.data,
+                                                                given.size, out.data, &length, &key));
+  if (rv == CKR_OK && out.data && length > out.size) __builtin_trap();
+  if (out.data) made(rv, key);
+}
+
+void Run::decapsulate() {
+  const Arguments::Template given = attributes();
+  const Arguments::Octets in = arguments_.octets(200);
+  CK_OBJECT_HANDLE key = 0;
+  made(checked("C_DecapsulateKey",
+               C_DecapsulateKey(session(), mechanism(), object(), given.data, given.size, in.data, in.size, &key)),
+       key);
+}
+
+void Run::wrap_authenticated() {
+  const Arguments::Octets with = message_parameter(), beside = arguments_.octets(20), out = arguments_.room();
+  CK_MECHANISM aead{arguments_.flip() ? CKM_AES_GCM : CKM_AES_CCM, with.data, with.size};
+  CK_ULONG length = out.size;
+  const CK_RV rv = checked(
+      "C_WrapKeyAuthenticated",
+      C_WrapKeyAuthenticated(session(), &aead, object(), object(), beside.data, beside.size, out.data, &length));
+  if (rv == CKR_OK && out.data && length > out.size) __builtin_trap();
+}
+
+void Run::unwrap_authenticated() {
+  const Arguments::Octets with = message_parameter(), beside = arguments_.octets(20), in = arguments_.octets(80);
+  const Arguments::Template given = attributes();
+  CK_MECHANISM aead{arguments_.flip() ? CKM_AES_GCM : CKM_AES_CCM, with.data, with.size};
+  CK_OBJECT_HANDLE key = 0;
+  made(checked("C_UnwrapKeyAuthenticated",
+               C_UnwrapKeyAuthenticated(session(), &aead, object(), in.data, in.size, given.data, given.size,
+                                        beside.data, beside.size, &key)),
+       key);
+}
+
+void Run::log_in_by_name() {
+  const Arguments::Octets name = arguments_.octets(10), pin = arguments_.octets();
+  checked("C_LoginUser", C_LoginUser(session(), arguments_.below(4), pin.data, pin.size, name.data, name.size));
+}
+
 const std::vector<Run::Step>& Run::steps() {
   static const std::vector<Step> all = {&Run::open_session,
                                         &Run::close_session,
@@ -300,7 +469,24 @@ const std::vector<Run::Step>& Run::steps() {
                                         &Run::verify_recover,
                                         &Run::verify_recover_init,
                                         &Run::find,
-                                        &Run::operation_state};
+                                        &Run::operation_state,
+                                        &Run::message_encrypt_init,
+                                        &Run::message_decrypt_init,
+                                        &Run::message_sign_init,
+                                        &Run::message_verify_init,
+                                        &Run::message_encrypt,
+                                        &Run::message_decrypt,
+                                        &Run::message_sign,
+                                        &Run::message_verify,
+                                        &Run::message_finals,
+                                        &Run::verify_signature_init,
+                                        &Run::verify_signature,
+                                        &Run::encapsulate,
+                                        &Run::decapsulate,
+                                        &Run::wrap_authenticated,
+                                        &Run::unwrap_authenticated,
+                                        &Run::log_in_by_name,
+                                        &Run::cancel};
   return all;
 }
 

@@ -31,7 +31,7 @@ void CrashStates::advance(size_t step_count) {
         writes_.push_back(done_);
         break;
       case DiskStep::Kind::kSync: {
-        auto is_synced = [&](size_t i) { return steps_[i].inode == step.inode; };
+        auto is_synced = [&](size_t i) { return i < step.covers && steps_[i].inode == step.inode; };
         for (size_t i : writes_) {
           if (!is_synced(i)) continue;
           Bytes& contents = synced_[step.inode];
@@ -43,10 +43,13 @@ void CrashStates::advance(size_t step_count) {
         writes_.erase(std::remove_if(writes_.begin(), writes_.end(), is_synced), writes_.end());
         break;
       }
-      case DiskStep::Kind::kSyncDirectory:
-        for (size_t i : directory_changes_) change_directory(synced_names_, steps_[i]);
-        directory_changes_.clear();
+      case DiskStep::Kind::kSyncDirectory: {
+        auto end = directory_changes_.begin();
+        for (; end != directory_changes_.end() && *end < step.covers; ++end)
+          change_directory(synced_names_, steps_[*end]);
+        directory_changes_.erase(directory_changes_.begin(), end);
         break;
+      }
       default:
         directory_changes_.push_back(done_);
         next_inode_ = std::max(next_inode_, step.inode + 1);

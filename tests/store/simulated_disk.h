@@ -28,6 +28,7 @@ struct DiskStep {
   uint64_t offset = 0;  // kTruncate: the size
   Bytes octets;
   std::string path, to;
+  size_t covers = SIZE_MAX;  // kSync, kSyncDirectory: the steps in front of this one, where others wrote meanwhile
 };
 
 /// A call that is waiting for a lock, on a disk whose calls never wait (`never_wait`). Not an Error: nothing catches

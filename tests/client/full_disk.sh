@@ -1,0 +1,64 @@
+#!/bin/bash
+# A disk that is really full, in a mount namespace of this script: what does not fit is refused with the right return
+# value, nothing that was there is lost, logins go on (and are counted), and deleting makes room again.
+if [ "${1:-}" != mounted ]; then
+  # Root may make the namespace by itself; anybody else as root of a user namespace of his own.
+  if [ "$(id -u)" -eq 0 ]; then exec unshare --mount "$0" mounted; fi
+  exec unshare --user --map-root-user --mount "$0" mounted
+fi
+. "$(dirname "$0")/client.sh"
+
+mount -t tmpfs -o size=256k,mode=700 full tokens
+at_exit() { umount "$scratch/tokens"; }
+head -c 65536 /dev/zero >tokens/ballast
+make_token client
+store=$(store_of client)
+head -c 2000 /dev/urandom >value
+printf 'small' >small
+logged_in --write-object small --type data --label kept
+
+section 'until it is full'
+written=0
+while logged_in --write-object value --type data --label "object $written" >out 2>&1; do
+  written=$((written + 1))
+  [ "$written" -lt 1000 ]
+done
+[ "$written" -ge 20 ]
+has out 'CKR_DEVICE_MEMORY'
+echo "$written objects of 2000 octets"
+
+section 'what was there is there'
+logged_in --list-objects --type data >list
+[ "$(grep -c "'object [0-9]" list)" -eq "$written" ]
+logged_in --read-object --type data --label "object $((written - 1))" -o read
+cmp read value
+logged_in --read-object --type data --label kept -o read
+cmp read small
+
+section 'not one octet more on the disk'
+cat /dev/zero >tokens/rest 2>/dev/null || true
+refused logged_in --write-object value --type data --label late
+has refused.out 'CKR_DEVICE_MEMORY'
+refused logged_in --keypairgen --key-type EC:prime256v1 --label late
+has refused.out 'CKR_DEVICE_MEMORY'
+# A log that is deleted from grows first.
+refused logged_in --delete-object --type data --label 'object 0'
+has refused.out 'CKR_DEVICE_MEMORY'
+
+section 'logins, right and wrong, are counted from the reserve'
+for _ in 1 2 3; do
+  refused in_token --login --pin 999999 --list-objects
+  has refused.out 'CKR_PIN_INCORRECT'
+done
+logged_in --list-objects --type data >list
+has list 'kept'
+
+section 'room again'
+rm tokens/ballast tokens/rest
+logged_in --delete-object --type data --label 'object 0'
+logged_in --delete-object --type data --label 'object 1'
+logged_in --write-object small --type data --label 'after all'
+logged_in --list-objects --type data >list
+has list 'after all'
+has_not list 'late'
+"$VTPM_TOOL" store check "$store"
