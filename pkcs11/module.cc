@@ -1,11 +1,11 @@
 #include "pkcs11/module.h"
 
 #include <pthread.h>
-#include <unistd.h>
 
 #include <atomic>
 
 #include "crypto/arena.h"
+#include "crypto/process.h"
 #include "crypto/random.h"
 #include "pkcs11/refusal.h"
 
@@ -146,7 +146,7 @@ void after_fork_in_parent() { gate().lock->unlock(); }
 void after_fork_in_child() {
   Gate& here = gate();
   here.lock = std::make_unique<GateLock>();
-  here.owner = getpid();
+  here.owner = this_process();
   here.to_be_reseeded = true;
   // Another thread may have held the application's mutex, which is then held for ever: the child has no such thread.
   here.has_mutex = false;
@@ -228,7 +228,7 @@ void Module::initialize(const CK_C_INITIALIZE_ARGS& arguments) {
   log_open(config.log, config.log_level);
   if (!config.problem.empty()) log_line(LogLevel::kError, config.file + ": " + config.problem);
   here.module = new Module(std::move(config));
-  here.owner = getpid();
+  here.owner = this_process();
   set_application_mutex(here, std::move(mutex));
 }
 
@@ -248,7 +248,7 @@ Passage::Passage() : turn_(application_mutex()) {
   here.lock->lock_shared();
   try {
     refuse_if(!here.module, CKR_CRYPTOKI_NOT_INITIALIZED, "C_Initialize was not called");
-    refuse_if(here.owner != getpid(), CKR_DEVICE_ERROR, "this process is a clone that was not made by fork");
+    refuse_if(here.owner != this_process(), CKR_DEVICE_ERROR, "this process is a clone that was not made by fork");
     if (here.to_be_rebuilt) rebuild_after_fork(here);
   } catch (...) {
     here.lock->unlock();

@@ -5,7 +5,7 @@
 #include <shared_mutex>
 
 #include "crypto/error.h"
-#include "store/process.h"
+#include "crypto/process.h"
 
 namespace vtpm::store {
 namespace {

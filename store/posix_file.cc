@@ -14,8 +14,8 @@
 #include <cstring>
 
 #include "crypto/error.h"
+#include "crypto/process.h"
 #include "store/file.h"
-#include "store/process.h"
 
 namespace vtpm::store {
 namespace {

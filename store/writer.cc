@@ -2,11 +2,11 @@
 #include <shared_mutex>
 
 #include "crypto/error.h"
+#include "crypto/process.h"
 #include "store/blobstore.h"
 #include "store/encoding.h"
 #include "store/free_space.h"
 #include "store/log_reader.h"
-#include "store/process.h"
 #include "store/quarantine.h"
 
 namespace vtpm::store {

@@ -8,6 +8,7 @@
 #include <openssl/rsa.h>
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
 #include <utility>
 
@@ -221,6 +222,18 @@ int vtpm_tpm_ec_group_set_generator(EC_GROUP* group, const EC_POINT* generator, 
 
 void vtpm_tpm_ec_group_free(EC_GROUP* group) {
   if (!current_call->acceleration->owns(group)) EC_GROUP_free(group);
+}
+
+// OpenSSL steps over leading zeros one by one; that was a twentieth of a P-256 signature.
+BIGNUM* vtpm_tpm_number(const unsigned char* octets, int count, BIGNUM* into) {
+  uint64_t word = 0;
+  while (count >= static_cast<int>(sizeof word)) {
+    std::memcpy(&word, octets, sizeof word);
+    if (word != 0) break;
+    octets += sizeof word;
+    count -= static_cast<int>(sizeof word);
+  }
+  return BN_bin2bn(octets, count, into);
 }
 
 EVP_PKEY_CTX* vtpm_tpm_pkey_context_new(EVP_PKEY* key, ENGINE* engine) {

@@ -7,7 +7,8 @@
 // - a curve whose numbers are a named curve's becomes that named curve;
 // - an RSA private key (n, e, d, dP) becomes a cached key with both primes, CRT parameters and blinding. The primes are
 //   found from d, the inverse of e modulo (p - 1)(q - 1), by a square root; from a d of another kind (modulo the least
-//   common multiple) as p = gcd(2^(e dP) - 2 mod n, n), since e dP = 1 mod p - 1.
+//   common multiple) as p = gcd(2^(e dP) - 2 mod n, n), since e dP = 1 mod p - 1;
+// - a number that is handed over with hundreds of leading zeros loses them first.
 //
 // Anything not recognised falls through to OpenSSL unchanged. The cache belongs to one instance and holds private keys:
 // `forget` wipes it (logout). Not thread-safe, like the copy it serves.

@@ -1,12 +1,11 @@
 #include "tpm/engine.h"
 
-#include <unistd.h>
-
 #include <atomic>
 #include <list>
 #include <mutex>
 #include <thread>
 
+#include "crypto/process.h"
 #include "tpm/commands.h"
 #include "tpm/instance.h"
 #include "tpm/pool.h"
@@ -54,14 +53,14 @@ Hold Engine::Impl::ready(Freshness freshness) {
   for (;;) {
     Hold hold = Pool::get().acquire(this, limit, loaded ? loaded->version : wanted);
     const uint64_t version = hold->version;
-    if (version != 0 && hold->instance.alive() && hold->process == getpid()) {
+    if (version != 0 && hold->instance.alive() && hold->process == this_process()) {
       hold->flush_buried();
       if (freshness == Freshness::kAny || version == wanted || (loaded && version == loaded->version)) return hold;
     }
     if (loaded) {
       hold->version = 0;
       hold->commands.power_on(loaded->permanent);
-      hold->process = getpid();
+      hold->process = this_process();
       hold->version = loaded->version;
       return hold;
     }
@@ -156,7 +155,7 @@ void Engine::drop_key(uint64_t id) noexcept {
       if (mine != nullptr && mine->slot == &slot) return;
       const std::unique_lock lock(slot.mutex, std::try_to_lock);
       // Of a slot that must be powered on again, or was by another process, nothing is used any more.
-      if (lock && slot.owner == impl_.get() && slot.version != 0 && slot.process == getpid()) slot.flush_buried();
+      if (lock && slot.owner == impl_.get() && slot.version != 0 && slot.process == this_process()) slot.flush_buried();
     });
   } catch (...) {
     // No memory: the key stays loaded until it is pushed out, or until logout.

@@ -1,4 +1,4 @@
-#include "store/process.h"
+#include "crypto/process.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -6,7 +6,7 @@
 #include <atomic>
 #include <new>
 
-namespace vtpm::store {
+namespace vtpm {
 namespace {
 
 // Null where the kernel does not wipe. The page lives as long as the process.
@@ -31,4 +31,4 @@ pid_t this_process() {
   return process;
 }
 
-}  // namespace vtpm::store
+}  // namespace vtpm

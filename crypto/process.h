@@ -3,9 +3,9 @@
 
 #include <sys/types.h>
 
-namespace vtpm::store {
+namespace vtpm {
 
 /// getpid(), remembered in a page that the kernel wipes in a forked child. Thread-safe.
 pid_t this_process();
 
-}  // namespace vtpm::store
+}  // namespace vtpm
