@@ -3,8 +3,11 @@
 # value, nothing that was there is lost, logins go on (and are counted), and deleting makes room again.
 if [ "${1:-}" != mounted ]; then
   # Root may make the namespace by itself; anybody else as root of a user namespace of his own.
-  if [ "$(id -u)" -eq 0 ]; then exec unshare --mount "$0" mounted; fi
-  exec unshare --user --map-root-user --mount "$0" mounted
+  as=(--mount)
+  [ "$(id -u)" -eq 0 ] || as+=(--user --map-root-user)
+  # In a chroot the root is no mount point, whose propagation could be changed.
+  unshare "${as[@]}" true 2>/dev/null || as+=(--propagation unchanged)
+  exec unshare "${as[@]}" "$0" mounted
 fi
 . "$(dirname "$0")/client.sh"
 
