@@ -280,7 +280,7 @@ TEST_F(Concurrency, R0_22_KilledWritersLoseNothingCommitted) {
     EXPECT_GT(in(*fresh, w), 0u);
     commits += committed[w];
   }
-  std::printf("%d kills of 8 writers, %u transactions: none lost\n", all, commits);
+  std::printf("matrix: %-24s %8d times, %u transactions of 8 writers: none lost\n", "kill -9", all, commits);
   put(*vault, "obj/end", "x");
   EXPECT_TRUE(check(path, vault.get()).clean());
   EXPECT_TRUE(outside_tools_read(path));
