@@ -21,9 +21,16 @@ class Judgement {
     for (const Item& item : items_) {
       if (item.kind != Item::Kind::kEntry) continue;
       result.end.durable = std::max(result.end.durable, item.entry.sequence.durable);
-      result.end.highest_seen = std::max(result.end.highest_seen, item.entry.sequence.number);
     }
     size_t end = judge();
+    // A number that is out of the log's reach was never given to anything; what jumped over it would be out of reach
+    // too.
+    const uint64_t reach = std::max(result.end.last, base_) + kMaxSequenceStep - 2 * kSequenceJump;
+    for (const Item& item : items_) {
+      const uint64_t number = item.entry.sequence.number;
+      if (item.kind == Item::Kind::kEntry && number <= reach)
+        result.end.highest_seen = std::max(result.end.highest_seen, number);
+    }
     for (size_t i = end; i < items_.size(); ++i) set_aside(items_[i]);
     find_end(walk, end);
     result.end.highest_seen = std::max({result.end.highest_seen, result.end.last, base_});

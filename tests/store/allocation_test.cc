@@ -37,6 +37,8 @@ void* operator new(size_t size) {
   return memory;
 }
 void* operator new[](size_t size) { return ::operator new(size); }
+void* operator new(size_t size, const std::nothrow_t&) noexcept { return allocate(size == 0 ? 1 : size, nullptr, 0); }
+void* operator new[](size_t size, const std::nothrow_t& none) noexcept { return ::operator new(size, none); }
 void operator delete(void* memory) noexcept { release(memory, nullptr, 0); }
 void operator delete(void* memory, size_t) noexcept { release(memory, nullptr, 0); }
 void operator delete[](void* memory) noexcept { release(memory, nullptr, 0); }
