@@ -87,6 +87,7 @@ void Blobstore::adopt(std::shared_ptr<File> file, Locked locked) {
     index_ = std::move(fresh);
   }
   headless_ = headless;
+  plain_ = scan.plain;
   damaged_beyond_moving_ = false;
   for (const Damage& damage : scan.damage) damaged_beyond_moving_ |= !damage.is_entry;
   file_ = std::move(file);
@@ -99,6 +100,7 @@ void Blobstore::adopt(std::shared_ptr<File> file, Locked locked) {
 void Blobstore::apply(ScanResult scan) {
   index_.apply(std::move(scan.entries), scan.damage);
   for (const Damage& damage : scan.damage) damaged_beyond_moving_ |= !damage.is_entry;
+  plain_ &= scan.plain;
   // Whatever was not a plain continuation may have left something in the free space; and what another machine's cache
   // has written of its end may be older than what it has written of its log.
   if (!scan.intact_end || !scan.set_aside.empty() || file_->over_network()) prepared_ = false;
