@@ -84,6 +84,10 @@ std::unique_ptr<DigestState> start(Hash hash) {
 
 }  // namespace
 
+void DigestState::load(ByteView) {
+  throw Error(ErrorCode::kInvalidArgument, "the state of this hash can not be read back");
+}
+
 size_t hash_octets(Hash hash) { return row_of(hash).octets; }
 
 const evp_md_st* native_hash(Hash hash) {
@@ -95,12 +99,6 @@ const evp_md_st* native_hash(Hash hash) {
 Digest::Digest(Hash hash) : Digest(hash, hash_octets(hash), start(hash)) {}
 
 Digest Digest::sha512_t(unsigned bits) { return {Hash::kSha512, (bits + 7) / 8, std::make_unique<Sha512T>(bits)}; }
-
-Digest Digest::restore(Hash hash, ByteView state) {
-  auto restored = restore_sha(hash, state);
-  if (!restored) throw Error(ErrorCode::kInvalidArgument, "the state of this hash can not be restored");
-  return {hash, hash_octets(hash), std::move(restored)};
-}
 
 Digest::Digest(const Digest& other) : Digest(other.hash_, other.octets_, other.state_->clone()) {}
 

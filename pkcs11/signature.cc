@@ -140,6 +140,16 @@ void SignatureInput::update(ByteView part) {
   append(gathered_, part);
 }
 
+std::optional<SecretBytes> SignatureInput::save() const { return digest_ ? digest_->save() : SecretBytes(gathered_); }
+
+void SignatureInput::load(ByteView saved) {
+  if (digest_) {
+    digest_->load(saved);
+  } else {
+    update(saved);
+  }
+}
+
 Bytes SignatureInput::finish() { return digest_ ? digest_->finish() : std::move(gathered_); }
 
 }  // namespace vtpm::pkcs11

@@ -46,6 +46,9 @@ class SignatureInput {
   /// Throws CKR_DATA_LEN_RANGE beyond the limit.
   void update(ByteView part);
   Bytes finish();
+  /// What was collected; nothing for a hash whose state can not be had.
+  std::optional<SecretBytes> save() const;
+  void load(ByteView saved);
 
  private:
   std::optional<crypto::Digest> digest_;
