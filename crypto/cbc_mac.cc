@@ -12,7 +12,7 @@ template <typename Block>
 void double_block(const Block& from, Block& to) {
   const unsigned carry = from[0] >> 7;
   for (size_t i = 0; i + 1 < from.size(); ++i) to[i] = static_cast<uint8_t>(from[i] << 1 | from[i + 1] >> 7);
-  to.back() = static_cast<uint8_t>(from.back() << 1 ^ (0u - carry & 0x87));
+  to.back() = static_cast<uint8_t>(from.back() << 1 ^ ((0u - carry) & 0x87));
 }
 
 CipherContext single_blocks(ByteView key) {

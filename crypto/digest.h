@@ -56,6 +56,8 @@ class Digest {
   /// SHA-512/t, 0 < t < 512, t != 384 (else kInvalidArgument). ceil(t / 8) octets; unused low bits of the last are
   /// zero.
   static Digest sha512_t(unsigned bits);
+  /// SHAKE256 with a digest of that many octets (FIPS 202, 6.2); its state is not saved.
+  static Digest shake256(size_t octets);
   Digest(const Digest& other);
   Digest& operator=(const Digest& other);
   Digest(Digest&&) noexcept = default;
@@ -73,7 +75,8 @@ class Digest {
   /// The same into the caller's memory, which has the digest's size: for results that are secrets.
   void finish(MutableByteView out);
 
-  /// Of a SHA-512/t: kSha512, whose digest is longer. Ask `octets` for the size of the result.
+  /// Of a SHA-512/t kSha512, of SHAKE256 kSha3_256: the neighbour with the same block. Ask `octets` for the size of the
+  /// result.
   Hash hash() const { return hash_; }
   size_t octets() const { return octets_; }
   /// What HMAC calls B.

@@ -14,15 +14,27 @@ struct Side {
 constexpr Side kEncrypting = {CKF_ENCRYPT, CKO_PUBLIC_KEY, CKA_ENCRYPT};
 constexpr Side kDecrypting = {CKF_DECRYPT, CKO_PRIVATE_KEY, CKA_DECRYPT};
 
-/// The octets of the parameter, those that it points to in their place: counter bits | counter | nonce. The parameters
-/// of authenticated ciphers are not wanted: their operations can not be saved.
+// The octets of a parameter, those that it points to in their place:
+//   CK_CHACHA20_PARAMS  counter bits (1) | counter | nonce
+//   CK_EDDSA_PARAMS     phFlag (1) | context
+// The parameters of authenticated ciphers are not wanted: their operations can not be saved.
+constexpr size_t kChaChaOctets = 1 + 16;
+
 Bytes parameter_of(const Mechanism& row, const CK_MECHANISM& mechanism) {
-  if (row.parameter != Parameter::kChaCha20) return parameter_octets(mechanism.pParameter, mechanism.ulParameterLen);
-  const auto given = mechanism_parameter<CK_CHACHA20_PARAMS>(mechanism);
-  Bytes octets = {static_cast<uint8_t>(given.blockCounterBits)};
-  append(octets, parameter_octets(given.pBlockCounter, given.blockCounterBits / 8));
-  append(octets, parameter_octets(given.pNonce, given.ulNonceBits / 8));
-  return octets;
+  if (row.parameter == Parameter::kChaCha20) {
+    const auto given = mechanism_parameter<CK_CHACHA20_PARAMS>(mechanism);
+    Bytes octets = {static_cast<uint8_t>(given.blockCounterBits)};
+    append(octets, parameter_octets(given.pBlockCounter, given.blockCounterBits / 8));
+    append(octets, parameter_octets(given.pNonce, given.ulNonceBits / 8));
+    return octets;
+  }
+  if (row.family == Family::kEddsa && mechanism.ulParameterLen != 0) {
+    const auto given = mechanism_parameter<CK_EDDSA_PARAMS>(mechanism);
+    Bytes octets = {given.phFlag};
+    append(octets, parameter_octets(given.pContextData, given.ulContextDataLen));
+    return octets;
+  }
+  return parameter_octets(mechanism.pParameter, mechanism.ulParameterLen);
 }
 
 Begun begun_with(const Mechanism& row, const CK_MECHANISM& mechanism, const ObjectPtr& key) {
@@ -58,11 +70,16 @@ VerifyOperation begin_verification(Session& session, const CK_MECHANISM* mechani
 
 MechanismAgain::MechanismAgain(const Mechanism& row, Bytes parameter) : octets_(std::move(parameter)) {
   mechanism_ = {row.type, octets_.empty() ? nullptr : octets_.data(), octets_.size()};
-  if (row.parameter != Parameter::kChaCha20 || octets_.size() != 17) return;
-  const CK_ULONG bits = octets_[0] == 64 ? 64 : 32;
-  chacha_ = {octets_.data() + 1, bits, octets_.data() + 1 + bits / 8, 128 - bits};
-  mechanism_.pParameter = &chacha_;
-  mechanism_.ulParameterLen = sizeof chacha_;
+  if (row.parameter == Parameter::kChaCha20 && octets_.size() == kChaChaOctets) {
+    const CK_ULONG bits = octets_[0] == 64 ? 64 : 32;
+    chacha_ = {octets_.data() + 1, bits, octets_.data() + 1 + bits / 8, 128 - bits};
+    mechanism_.pParameter = &chacha_;
+    mechanism_.ulParameterLen = sizeof chacha_;
+  } else if (row.family == Family::kEddsa && !octets_.empty()) {
+    eddsa_ = {octets_[0], octets_.size() - 1, octets_.data() + 1};
+    mechanism_.pParameter = &eddsa_;
+    mechanism_.ulParameterLen = sizeof eddsa_;
+  }
 }
 
 }  // namespace vtpm::pkcs11

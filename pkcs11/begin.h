@@ -25,6 +25,7 @@ class MechanismAgain {
  private:
   Bytes octets_;
   CK_CHACHA20_PARAMS chacha_{};
+  CK_EDDSA_PARAMS eddsa_{};
   CK_MECHANISM mechanism_;
 };
 

@@ -205,6 +205,16 @@ TEST_F(OperationState, OfWhatIsGatheredGoesOnInAnotherSession) {
   expect_goes_on(CKM_RSA_PKCS, rsa.private_key, rsa.public_key, data, &by_rsa);
   expect_goes_on(CKM_ECDSA, ec.private_key, ec.public_key, data, nullptr);
   expect_goes_on(CKM_EDDSA, ed.private_key, ed.public_key, data, &by_ed);
+  Bytes context = bytes("context");
+  for (const CK_BBOOL prehash : {CK_BBOOL{CK_FALSE}, CK_BBOOL{CK_TRUE}}) {
+    CK_EDDSA_PARAMS parameters{};
+    parameters.phFlag = prehash;
+    parameters.ulContextDataLen = context.size();
+    parameters.pContextData = context.data();
+    const Mechanism mechanism = Mechanism::with_parameter(CKM_EDDSA, octets_of(parameters));
+    const Bytes signature = session.sign(mechanism, ed.private_key, data);
+    expect_goes_on(mechanism, ed.private_key, ed.public_key, data, &signature);
+  }
   const CK_TLS_MAC_PARAMS finished = {CKM_SHA256, 12, 1};
   const Mechanism tls = Mechanism::with_parameter(CKM_TLS12_MAC, octets_of(finished));
   const CK_OBJECT_HANDLE master = secret_key(session, CKK_GENERIC_SECRET, Bytes(48, 5));
