@@ -146,6 +146,7 @@ class Blobstore {
 
   std::mutex writer_mutex_, login_mutex_;
   std::atomic<std::thread::id> writer_thread_{};
+  bool plain_ = false;     // as all scans of this file were
   bool prepared_ = false;  // for appending: the free space of this file was verified
 };
 
@@ -196,6 +197,7 @@ class Blobstore::Writer {
   bool lock_current_file();
   bool lock_file_of_now();
   void prepare();
+  void require_continuation(uint64_t size, uint64_t jump) const;
   void ensure_space(uint64_t octets, uint64_t keep);
   void extend(uint64_t octets);
   void undo_write(uint64_t start, uint64_t length) noexcept;

@@ -87,6 +87,7 @@ void Blobstore::adopt(std::shared_ptr<File> file, Locked locked) {
     index_ = std::move(fresh);
   }
   headless_ = headless;
+  plain_ = scan.plain;
   damaged_beyond_moving_ = false;
   for (const Damage& damage : scan.damage) damaged_beyond_moving_ |= !damage.is_entry;
   file_ = std::move(file);
@@ -99,6 +100,7 @@ void Blobstore::adopt(std::shared_ptr<File> file, Locked locked) {
 void Blobstore::apply(ScanResult scan) {
   index_.apply(std::move(scan.entries), scan.damage);
   for (const Damage& damage : scan.damage) damaged_beyond_moving_ |= !damage.is_entry;
+  plain_ &= scan.plain;
   // Whatever was not a plain continuation may have left something in the free space; and what another machine's cache
   // has written of its end may be older than what it has written of its log.
   if (!scan.intact_end || !scan.set_aside.empty() || file_->over_network()) prepared_ = false;
@@ -144,26 +146,29 @@ bool Blobstore::truncated() const {
   return at + kEndOctets != size && !one_bit_from_intact() && !torn_growth();
 }
 
-// The header of a free entry that grew is partly the old one, partly the new one, partly zeroed by who cleaned it: a
-// crash tore it. (Cut off inside its
-// free space, a file has a header that is right in itself.)
+// The header of a free space that grew is partly the old one, partly the new one, partly zeroed by who cleaned it: a
+// crash tore it. (Cut off inside its free space, a file has a header that is right in itself.)
 bool Blobstore::torn_growth() const {
   const uint64_t size = file_->size(), behind = size - end_.offset;
   if (behind < kMinFreeOctets + kEndOctets) return false;
   uint8_t found[kMaxFreeHeaderOctets] = {};
   const size_t count = file_->read_at(end_.offset, found);
   if (read_free(ByteView(found, count))) return false;
-  Bytes grown = free_header(behind - kEndOctets);
-  grown.resize(sizeof found);
-  for (uint64_t old_size = round_up(end_.offset + kMinFreeOctets + kEndOctets, kGrowthUnit); old_size < size;
-       old_size += kGrowthUnit) {
-    Bytes old = free_header(old_size - end_.offset - kEndOctets);
-    old.resize(sizeof found);
+  auto padded = [](uint64_t total) {
+    Bytes header = free_header(total);
+    header.resize(kMaxFreeHeaderOctets);
+    return header;
+  };
+  const Bytes grown = padded(behind - kEndOctets);
+  // How long it was is not known; where two of the same form differ stands their length.
+  static constexpr std::pair<uint64_t, uint64_t> kForms[] = {
+      {0x20, 0x71}, {0xa5, 0xfb}, {0x1234, 0xfedc}, {0x123456, 0xfedcba}, {0x12345678, 0xfedcba98}};
+  return std::any_of(std::begin(kForms), std::end(kForms), [&](const auto& form) {
+    const Bytes one = padded(form.first), other = padded(form.second);
     size_t i = 0;
-    while (i < count && (found[i] == grown[i] || found[i] == old[i] || found[i] == 0)) ++i;
-    if (i == count) return true;
-  }
-  return false;
+    while (i < count && (found[i] == grown[i] || found[i] == 0 || found[i] == one[i] || one[i] != other[i])) ++i;
+    return i == count;
+  });
 }
 
 bool Blobstore::one_bit_from_intact() const {

@@ -9,6 +9,7 @@
 #include "crypto/error.h"
 #include "store/blobstore.h"
 #include "store/compaction.h"
+#include "store/continuation.h"
 #include "store/free_space.h"
 
 namespace vtpm::store {
@@ -277,7 +278,7 @@ void Blobstore::Writer::append_moved() {
 
 void Blobstore::Writer::compact(const Progress& progress) {
   Blobstore& store = *store_;
-  prepare();
+  // Nothing is cleaned before the copy is complete: what a crash left may be all that tells how far the log is synced.
   ScanResult scan = scan_log(*locked_, store.header_, store.knowing_what_is_durable());
   for (const Damage& damage : scan.damage) {
     if (!damage.is_entry) {
@@ -289,11 +290,26 @@ void Blobstore::Writer::compact(const Progress& progress) {
   rewrite(scan, index, progress);
 }
 
+namespace {
+
+// Before a new file takes the place of the old one: a log that was made to deceive may say less when it is rewritten.
+void require_same_names(const File& fresh, const std::string& path, const Index& index) {
+  Index written;
+  const ScanResult scan = scan_log(fresh, read_header(fresh, path));
+  written.apply(scan);
+  if (scan.intact_end && hold_the_same(index, written)) return;
+  throw Error(ErrorCode::kCorrupt, path + " is damaged so that rewriting it would cost what is in it: nothing was " +
+                                       "changed. Restore a backup");
+}
+
+}  // namespace
+
 void Blobstore::Writer::rewrite(const ScanResult& scan, const Index& index, const Progress& progress) {
   Blobstore& store = *store_;
   TemporaryStore fresh(store.file_system_, store.path_);
   fresh.file().copy_access_from(*locked_);
   write_compacted({*locked_, store.header_, scan, index}, fresh.file(), progress);
+  require_same_names(fresh.file(), store.path_, index);
   take_place(std::move(fresh));
 }
 
@@ -301,7 +317,7 @@ void Blobstore::Writer::rewrite(const Rewriting& rewriting) {
   Blobstore& store = *store_;
   prepare();
   ScanResult scan = scan_log(*locked_, store.header_, store.knowing_what_is_durable());
-  if (!scan.damage.empty()) {
+  if (!scan.plain) {
     throw Error(ErrorCode::kCorrupt, store.path_ + " is damaged: it must be repaired before it can be re-keyed");
   }
   Index index;
