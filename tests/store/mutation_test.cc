@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "crypto/error.h"
+#include "store/fixed_layout.h"
 #include "store/vault_impl.h"
 #include "tests/store/crash_scenarios.h"
 
@@ -158,6 +159,18 @@ const std::vector<Encounter>& encounters() {
          std::sort(stage.answers.begin(), stage.answers.end());
          return stage.answers == std::vector<std::string>{"refused", "tried"};
        }},
+      {"a new PIN and an export",
+       [](Stage& stage) {
+         a_store_for_two(stage);
+         stage.two->unlock(Role::kSo, as_bytes(kSoPin));
+       },
+       [](Stage& stage) { stage.one->change_secret(Role::kUser, as_bytes(kUserPin), as_bytes("another")); },
+       [](Stage& stage) {
+         FixedExportOptions options;
+         options.file_system = &stage.disk;
+         export_fixed(*stage.two, "dir/store.fixed", options);
+       },
+       [](Stage& stage) { return stage.disk.exists("dir/store.fixed"); }},
       {"creation and creation", [](Stage&) {}, [](Stage& stage) { create(stage, "one"); },
        [](Stage& stage) { create(stage, "two"); }, is_made_by_who_says_so},
       {"creation, and one that gives up", [](Stage&) {}, [](Stage& stage) { create(stage, "one"); }, give_up,
