@@ -18,6 +18,13 @@ nothing_made() { # PATTERN COMMAND…
   }
 }
 
+# dumpasn1 takes canonical lengths that begin with nine one bits for non-canonical, as INTEGERs would be.
+others_read() { # STORE
+  openssl asn1parse -inform DER -in "$1" >/dev/null
+  dumpasn1 -e -o "$1" >dumped 2>&1 || [ "$(grep 'rror:' dumped | grep -vc "Length '82 FF ")" = 0 ]
+  rm dumped
+}
+
 (umask 077 && printf '%s' "$PIN" >pin && printf '%s\n' "$SO_PIN" >so-pin && printf '000102030405060708090a0b0c0d0e0f' >key)
 cp "$VTPM_SOURCE/tests/data/tpm_permall.bin" permall
 printf 'RT\0\0224V' >mac
@@ -34,7 +41,7 @@ has build.out '^ +12 +- +[0-9]+  clear   vpd +vpd0/chassis'
 has build.out 'one.vtpm: 3 blobs take [0-9]+ octets of [0-9]+, [0-9]+ are free'
 [ "$(stat -c %a one.vtpm)" = 600 ]
 [ "$(stat -c %s one.vtpm)" = "$(sed -n 's/.* of \([0-9]*\), .*/\1/p' build.out)" ]
-openssl asn1parse -inform DER -in one.vtpm >/dev/null
+others_read one.vtpm
 store check one.vtpm
 store dump one.vtpm --json | jq -e '[.entries[] | select(.name == "nic0/eeprom") | .attributes[] | select(.name == "capacity").value] == ["256"]'
 for name in tpm0/permall:permall nic0/eeprom:mac; do
@@ -128,7 +135,7 @@ store extract swtpm.vtpm tpm0/permall --pin-file pin | cmp - permall
 
 section 'the fixed-capacity layout and back'
 store export one.vtpm --fixed one.fixed --room vpd0/chassis=100 --pin-file pin
-openssl asn1parse -inform DER -in one.fixed >/dev/null
+others_read one.fixed
 nothing_made 'fixed-capacity layout.*vtpm-token store import' store check one.fixed
 nothing_made 'fixed-capacity layout' store dump one.fixed
 store import one.fixed back.vtpm

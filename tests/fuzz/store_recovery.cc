@@ -1,11 +1,13 @@
 // Arbitrary octets as a store file, on a disk in memory. What must hold: it is opened or refused with an Error; reading
 // changes nothing; the report stays inside the file; a commit and a compaction are refused, or read back and cost
-// nothing else; a repair is refused and changes nothing, or leaves what takes a change that is read back.
+// nothing else; an import is refused, or leaves what takes a change; a repair is refused and changes nothing, or leaves
+// what takes a change that is read back.
 #include <map>
 
 #include "crypto/error.h"
 #include "store/der.h"
 #include "store/entry.h"
+#include "store/fixed_layout.h"
 #include "store/repair.h"
 #include "store/report.h"
 #include "tests/fuzz/require.h"
@@ -136,6 +138,24 @@ void check_report(SimulatedDisk& disk, size_t size) {
   });
 }
 
+/// A file of the fixed-capacity layout becomes a store that takes a change, or nothing.
+void check_import(SimulatedDisk& disk) {
+  for (bool accept_older : {false, true}) {
+    const std::string to = accept_older ? "older.vtpm" : "imported.vtpm";
+    FixedImportOptions options;
+    options.accept_older = accept_older;
+    options.file_system = &disk;
+    if (!done([&] { import_fixed(kPath, to, options); })) {
+      require(!disk.exists(to), "an import that is refused leaves nothing");
+      continue;
+    }
+    SimulatedDisk imported;
+    put_on(imported, disk.contents(to));
+    Values values;
+    if (done([&] { values = values_of(*open(imported, true)); })) commit_twice(imported, values);
+  }
+}
+
 /// Puts the CRC of everything that looks like an entry right, or nothing behind it would ever be tried.
 void correct_checksums(MutableByteView octets) {
   Salt salt{};
@@ -171,6 +191,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   vtpm::store::SimulatedDisk disk;
   put_on(disk, octets);
   check_report(disk, octets.size());
+  check_import(disk);
   Values before;
   if (!done([&] { before = values_of(*open(disk, false)); })) return 0;
   require(disk.contents(kPath) == vtpm::to_bytes(octets), "reading changes nothing");

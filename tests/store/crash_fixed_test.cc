@@ -81,7 +81,8 @@ Verdicts explore(const Journey& journey, const std::string& left_out, std::set<s
   };
   std::mt19937 random(7);
   CrashStates states(disk.steps());
-  const Breadth breadth = sanitized() ? Breadth{2, 4, 4} : long_test() ? Breadth{6, 400, 600} : Breadth{3, 40, 60};
+  Breadth breadth = sanitized() ? Breadth{2, 2, 2} : Breadth{3, 12, 16};
+  if (long_test() && left_out.empty()) breadth = {6, 400, 600};
   for (size_t step = begun; step <= promised; ++step) {
     states.after(step, breadth, random, [&](SimulatedDisk& left) {
       ++verdicts.states;
@@ -94,8 +95,9 @@ Verdicts explore(const Journey& journey, const std::string& left_out, std::set<s
       } catch (const Error& error) {
         wrong(verdicts.unusable, error.what());
       }
-      return true;
+      return left_out.empty() || verdicts.clean();
     });
+    if (!left_out.empty() && !verdicts.clean()) break;
   }
   return verdicts;
 }

@@ -31,11 +31,6 @@ int run(const std::vector<std::string>& command, const std::string& output) {
   return error != 0 ? 127 : wait_for(child);
 }
 
-bool is_installed(const std::string& tool) {
-  ScratchDirectory scratch;
-  return run({"sh", "-c", "command -v " + tool}, scratch.file("out")) == 0;
-}
-
 }  // namespace
 
 ScratchDirectory::ScratchDirectory() {
@@ -88,7 +83,6 @@ void save(const std::string& path, ByteView octets) {
 }
 
 bool outside_tools_read(const std::string& path) {
-  static const bool have_dumpasn1 = is_installed("dumpasn1");
   ScratchDirectory scratch;
   const std::string out = scratch.file("out");
   if (run({"openssl", "asn1parse", "-inform", "DER", "-in", path}, out) != 0) {
@@ -98,7 +92,7 @@ bool outside_tools_read(const std::string& path) {
     return false;
   }
   // -e -o: no guessing at structure inside OCTET STRINGs.
-  if (!have_dumpasn1 || run({"dumpasn1", "-e", "-o", path}, out) == 0) return true;
+  if (run({"dumpasn1", "-e", "-o", path}, out) == 0) return true;
   bool clean = true;
   std::ifstream lines(out);
   for (std::string line; std::getline(lines, line);) {

@@ -79,6 +79,11 @@ def main():
         at = whole.index(blobs[1]) + 30
         rotten[at:at + 8] = b"\xff" * 8
         write("store_recovery", f"{golden}-rotten", bytes(rotten))
+    # The fixed-capacity layout, without the names that make it too long.
+    fixed = elements((STORES / "golden-fixed.vtpm").read_bytes())
+    half = len(fixed) // 2
+    kept = [e for i, e in enumerate(fixed) if i % half != 1 and kind(e) != "tpm2-permall"]
+    write("store_recovery", "golden-fixed", b"\x31\x80" + b"".join(kept) + b"\0\0")
     write("store_der", "free-17", free(17))
     write("store_der", "free-300", free(300))
     write("store_der", "free-130", free(130))
