@@ -331,7 +331,7 @@ void Blobstore::Writer::rewrite(const Rewriting& rewriting) {
   Blobstore& store = *store_;
   prepare();
   ScanResult scan = scan_log(*locked_, store.header_, store.knowing_what_is_durable());
-  if (!scan.plain) {
+  if (!scan.damage.empty()) {
     throw Error(ErrorCode::kCorrupt, store.path_ + " is damaged: it must be repaired before it can be re-keyed");
   }
   Index index;

@@ -108,7 +108,7 @@ TEST_P(CrashFixed, ACutLeavesAllOrNothing) {
   const Verdicts verdicts = explore(*GetParam(), "");
   print_row(GetParam()->name, verdicts);
   EXPECT_TRUE(verdicts.clean()) << verdicts.first;
-  EXPECT_GE(verdicts.states, sanitized() ? 10u : 100u);
+  EXPECT_GE(verdicts.states, sanitized() ? 10u : 30u);
 }
 
 TEST_P(CrashFixed, EverySyncIsNeeded) {
