@@ -4,6 +4,8 @@
 // touched. The entry with the highest number is copied even when it is dead, so that the number before a torn write to
 // the new file is always the header's `base`: otherwise a tear could not be told from rot.
 #include <algorithm>
+#include <chrono>
+#include <thread>
 #include <unordered_set>
 
 #include "crypto/error.h"
@@ -231,6 +233,20 @@ std::string temporary_path(const std::string& path) {
 
 }  // namespace
 
+namespace {
+
+// A process that is killed gives up its locks one after the other: that of the store first, a moment later this one.
+// Waiting without end could wait for somebody who waits for us.
+bool lock_soon(const File& file) {
+  for (int tries = 0; tries < 1000; ++tries) {
+    if (file.lock(LockByte::kStore, LockMode::kExclusive, false)) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return false;
+}
+
+}  // namespace
+
 TemporaryStore::TemporaryStore(FileSystem& file_system, const std::string& store_path)
     : file_system_(file_system), path_(temporary_path(store_path)) {
   for (;;) {
@@ -246,9 +262,7 @@ TemporaryStore::TemporaryStore(FileSystem& file_system, const std::string& store
         if (gone.code() != ErrorCode::kNotFound) throw;
         continue;
       }
-      if (!old->lock(LockByte::kStore, LockMode::kExclusive, false)) {
-        throw Error(ErrorCode::kExists, "another process is creating " + store_path);
-      }
+      if (!lock_soon(*old)) throw Error(ErrorCode::kExists, "another process is creating " + store_path);
       if (file_system_.id_of(path_) == old->id()) file_system_.remove(path_);
       continue;
     }

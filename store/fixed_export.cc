@@ -3,6 +3,7 @@
 
 #include "crypto/error.h"
 #include "store/fixed_layout.h"
+#include "store/quiet_file.h"
 #include "store/vault_impl.h"
 
 namespace vtpm::store {
@@ -31,7 +32,7 @@ class FixedExport {
         to_(to),
         file_system_(options.file_system ? *options.file_system : posix_file_system()),
         key_(vault.impl_->master()),
-        file_(file_system_.open(path_, false)),
+        file_(file_system_, path_),
         header_(read_header(*file_, path_)) {}
 
   void run() {
@@ -48,9 +49,8 @@ class FixedExport {
 
  private:
   void read() {
-    const bool locked = file_->lock(LockByte::kStore, LockMode::kShared, true);
     scan_ = scan_log(*file_, header_);
-    if (locked) file_->unlock(LockByte::kStore);
+    file_.let_writers_in();
     Index index;
     index.apply(scan_);
     if (!scan_.damage.empty() || scan_.cut_off) {
@@ -194,7 +194,7 @@ class FixedExport {
   const std::string path_, to_;
   FileSystem& file_system_;
   const std::shared_ptr<const MasterKey> key_;
-  const std::unique_ptr<File> file_;
+  QuietFile file_;
   const StoreHeader header_;
   ScanResult scan_;
   std::vector<const LogEntry*> twice_, once_;  // current entries, in log order

@@ -9,6 +9,7 @@
 #include "store/blobstore.h"
 #include "store/compaction.h"
 #include "store/fixed_layout.h"
+#include "store/quiet_file.h"
 #include "store/walk.h"
 
 namespace vtpm::store {
@@ -17,14 +18,9 @@ namespace {
 class FixedImport {
  public:
   FixedImport(const std::string& from, const FixedImportOptions& options, FileSystem& file_system)
-      : path_(from),
-        options_(options),
-        file_(file_system.open(from, false)),
-        header_(read_fixed_header(*file_, from)) {}
+      : path_(from), options_(options), file_(file_system, from), header_(read_fixed_header(*file_, from)) {}
 
   std::vector<std::string> run(FileSystem& file_system, const std::string& to) {
-    // Whoever overwrites entries in place may hold this lock meanwhile.
-    file_->lock(LockByte::kStore, LockMode::kShared, true);
     read();
     choose();
     Index index;
@@ -116,7 +112,7 @@ class FixedImport {
 
   const std::string path_;
   const FixedImportOptions& options_;
-  const std::unique_ptr<File> file_;
+  const QuietFile file_;  // whoever overwrites entries in place holds the lock meanwhile
   const StoreHeader header_;
   std::map<std::string, std::vector<LogEntry>> pairs_;  // the entries of a name; of none: the headers
   ScanResult scan_;

@@ -7,6 +7,7 @@
 #include "store/der.h"
 #include "store/free_space.h"
 #include "store/log_reader.h"
+#include "store/quiet_file.h"
 #include "store/vault_impl.h"
 
 namespace vtpm::store {
@@ -72,11 +73,12 @@ void add_attributes(EntryReport& entry, ByteView set, bool mandatory) {
 
 class Inspection {
  public:
-  Inspection(const std::string& path, const Vault* vault, const Progress& progress) : vault_(vault) {
-    file_ = posix_file_system().open(path, false);
+  Inspection(FileSystem& file_system, const std::string& path, const Vault* vault, const Progress& progress)
+      : file_system_(file_system), file_(file_system, path), vault_(vault) {
     if (vault_) key_ = vault_->impl_->master();
     header_ = read_header(*file_, path);
-    read_quietly();
+    scan_ = scan_log(*file_, header_);
+    file_.let_writers_in();
     index_.apply(scan_);
     report.path = path;
     report.file_octets = scan_.file_size;
@@ -101,17 +103,6 @@ class Inspection {
   StoreReport report;
 
  private:
-  // While nobody writes, where the file can be locked: else a write in flight would look torn.
-  void read_quietly() {
-    bool locked = false;
-    try {
-      locked = file_->lock(LockByte::kStore, LockMode::kShared, true);
-    } catch (const Error&) {
-    }
-    scan_ = scan_log(*file_, header_);
-    if (locked) file_->unlock(LockByte::kStore);
-  }
-
   void add(const LogEntry& entry) {
     EntryReport out;
     out.offset = entry.offset;
@@ -284,7 +275,7 @@ class Inspection {
   }
 
   // An unfinished copy may have lost entries without a trace.
-  bool is_truncated() const { return Blobstore::open(posix_file_system(), report.path, true)->truncated(); }
+  bool is_truncated() const { return Blobstore::open(file_system_, report.path, true)->truncated(); }
 
   bool hides_something() const {
     return std::any_of(scan_.damage.begin(), scan_.damage.end(), [&](const Damage& damage) {
@@ -307,9 +298,10 @@ class Inspection {
     if (!clean) find(Condition::kRepairable, "the free space is not as it should be; no entry is concerned");
   }
 
+  FileSystem& file_system_;
+  QuietFile file_;
   const Vault* vault_;
   std::shared_ptr<const MasterKey> key_;
-  std::unique_ptr<File> file_;
   StoreHeader header_;
   ScanResult scan_;
   Index index_;
@@ -331,10 +323,10 @@ std::string_view condition_name(Condition condition) {
   return kNames[static_cast<size_t>(condition)];
 }
 
-StoreReport dump(const std::string& path) { return Inspection(path, nullptr, nullptr).report; }
+StoreReport dump(const std::string& path) { return Inspection(posix_file_system(), path, nullptr, nullptr).report; }
 
-StoreReport check(const std::string& path, const Vault* vault, const Progress& progress) {
-  return Inspection(path, vault, progress).report;
+StoreReport check(const std::string& path, const Vault* vault, const Progress& progress, FileSystem* file_system) {
+  return Inspection(file_system ? *file_system : posix_file_system(), path, vault, progress).report;
 }
 
 }  // namespace vtpm::store

@@ -84,6 +84,7 @@ struct StoreReport {
 /// Throws like Vault::open.
 StoreReport dump(const std::string& path);
 /// `vault`: unlocked, of the same store: seals, MACs and key slots are checked, too; null: without a key.
-StoreReport check(const std::string& path, const Vault* vault = nullptr, const Progress& progress = nullptr);
+StoreReport check(const std::string& path, const Vault* vault = nullptr, const Progress& progress = nullptr,
+                  FileSystem* file_system = nullptr);
 
 }  // namespace vtpm::store

@@ -1,8 +1,6 @@
 // Arbitrary octets as a store file, on a disk in memory. What must hold: it is opened or refused with an Error; reading
 // changes nothing; the report stays inside the file; a commit and a compaction are refused, or read back and cost
 // nothing else; a repair is refused and changes nothing, or leaves what takes a change that is read back.
-#include <filesystem>
-#include <fstream>
 #include <map>
 
 #include "crypto/error.h"
@@ -128,21 +126,11 @@ void check_changes(ByteView octets, const Values& before) {
   }
 }
 
-/// `check` reads the real file system.
-void check_report(ByteView octets) {
-  static const std::string path = [] {
-    std::string directory = (std::filesystem::temp_directory_path() / "vtpm-fuzz-XXXXXX").string();
-    require(::mkdtemp(directory.data()) != nullptr, "there is room for a scratch directory");
-    static const std::string made = directory;
-    std::atexit([] { std::filesystem::remove_all(made); });
-    return directory + "/" + kPath;
-  }();
-  std::ofstream(path, std::ios::binary | std::ios::trunc)
-      .write(reinterpret_cast<const char*>(octets.data()), static_cast<std::streamsize>(octets.size()));
+void check_report(SimulatedDisk& disk, size_t size) {
   done([&] {
-    const StoreReport report = check(path);
+    const StoreReport report = check(kPath, nullptr, nullptr, &disk);
     for (const EntryReport& entry : report.entries) {
-      require(entry.offset <= octets.size() && entry.length <= octets.size() - entry.offset,
+      require(entry.offset <= size && entry.length <= size - entry.offset,
               "an entry of the report lies inside the file");
     }
   });
@@ -180,9 +168,9 @@ extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t mos
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace vtpm::fuzz;
   const vtpm::ByteView octets(data, size);
-  check_report(octets);
   vtpm::store::SimulatedDisk disk;
   put_on(disk, octets);
+  check_report(disk, octets.size());
   Values before;
   if (!done([&] { before = values_of(*open(disk, false)); })) return 0;
   require(disk.contents(kPath) == vtpm::to_bytes(octets), "reading changes nothing");

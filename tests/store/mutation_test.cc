@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "crypto/error.h"
+#include "store/fixed_layout.h"
 #include "store/vault_impl.h"
 #include "tests/store/crash_scenarios.h"
 
@@ -158,6 +159,18 @@ const std::vector<Encounter>& encounters() {
          std::sort(stage.answers.begin(), stage.answers.end());
          return stage.answers == std::vector<std::string>{"refused", "tried"};
        }},
+      {"a new PIN and an export",
+       [](Stage& stage) {
+         a_store_for_two(stage);
+         stage.two->unlock(Role::kSo, as_bytes(kSoPin));
+       },
+       [](Stage& stage) { stage.one->change_secret(Role::kUser, as_bytes(kUserPin), as_bytes("another")); },
+       [](Stage& stage) {
+         FixedExportOptions options;
+         options.file_system = &stage.disk;
+         export_fixed(*stage.two, "dir/store.fixed", options);
+       },
+       [](Stage& stage) { return stage.disk.exists("dir/store.fixed"); }},
       {"creation and creation", [](Stage&) {}, [](Stage& stage) { create(stage, "one"); },
        [](Stage& stage) { create(stage, "two"); }, is_made_by_who_says_so},
       {"creation, and one that gives up", [](Stage&) {}, [](Stage& stage) { create(stage, "one"); }, give_up,
@@ -216,6 +229,41 @@ TEST(Mutation, NobodyIsInAnybodysWay) {
   }
   std::printf("%zu meetings\n", meetings);
   EXPECT_GE(meetings, 60u);
+}
+
+size_t syncs_of(const SimulatedDisk& disk, size_t from) {
+  return static_cast<size_t>(std::count_if(disk.steps().begin() + static_cast<ptrdiff_t>(from), disk.steps().end(),
+                                           [](const DiskStep& step) { return step.kind == DiskStep::Kind::kSync; }));
+}
+
+// Two commits need one sync when the second is written before the first is synced, and never more than two.
+TEST(Mutation, ASyncIsForAll) {
+  const Encounter& commits = encounters().front();
+  size_t fewest = 9, most = 0;
+  for (size_t call = 1;; ++call) {
+    Encounter::Stage stage;
+    commits.prepare(stage);
+    for (Vault* vault : {stage.one.get(), stage.two.get()}) put_clear(*vault, "obj/before", "both are ready to append");
+    const size_t before = stage.disk.steps().size();
+    size_t countdown = call;
+    stage.disk.between = [&] {
+      if (countdown == 0 || --countdown > 0) return;
+      stage.disk.between = nullptr;
+      commits.second(stage);
+    };
+    stage.disk.never_wait();
+    try {
+      commits.first(stage);
+    } catch (const WouldWait&) {
+      continue;  // the second had to wait for something of the first
+    }
+    if (countdown != 0) break;
+    EXPECT_TRUE(commits.is_right(stage));
+    fewest = std::min(fewest, syncs_of(stage.disk, before));
+    most = std::max(most, syncs_of(stage.disk, before));
+  }
+  EXPECT_EQ(fewest, 1u);
+  EXPECT_EQ(most, 2u);
 }
 
 TEST(Mutation, EveryLockIsNeeded) {
