@@ -15,20 +15,17 @@ void double_block(const Block& from, Block& to) {
   to.back() = static_cast<uint8_t>(from.back() << 1 ^ ((0u - carry) & 0x87));
 }
 
-CipherContext single_blocks(ByteView key) {
-  return start_cipher(native_aes(key.size(), "ECB").get(), key.data(), nullptr, Direction::kEncrypt);
-}
-
 }  // namespace
 
 std::unique_ptr<CbcMac> CbcMac::cmac(ByteView key) {
   std::unique_ptr<CbcMac> mac(new CbcMac);
+  mac->start(key);
   Block zero{};
-  run_cipher(single_blocks(key).get(), zero, zero.data());
+  run_cipher(mac->cipher_.get(), zero, zero.data());
+  restart_cipher(mac->cipher_.get(), mac->chain_.data());
   double_block(zero, mac->whole_);
   double_block(mac->whole_, mac->padded_);
   wipe(zero.data(), zero.size());
-  mac->start(key);
   return mac;
 }
 
@@ -36,7 +33,7 @@ std::unique_ptr<CbcMac> CbcMac::cmac(ByteView key) {
 std::unique_ptr<CbcMac> CbcMac::xcbc(ByteView key) {
   if (key.size() != kBlock) throw Error(ErrorCode::kInvalidArgument, "an AES-XCBC-MAC key has 16 octets");
   std::unique_ptr<CbcMac> mac(new CbcMac);
-  CipherContext deriving = single_blocks(key);
+  CipherContext deriving = start_cipher(native_aes(kBlock, "ECB").get(), key.data(), nullptr, Direction::kEncrypt);
   Block first, constant;
   uint8_t number = 0;
   for (Block* derived : {&first, &mac->whole_, &mac->padded_}) {

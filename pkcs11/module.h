@@ -58,8 +58,8 @@ class Module {
   const Config config;
   SlotTable slots;
   SessionTable sessions;
-  /// For states of operations that are in an application's hands. The child of a fork has the same: its sessions came
-  /// with it, and so did the states.
+  /// For states of operations that were saved while nobody was logged in (c_state.cc). The child of a fork has the
+  /// same: its sessions came with it, and so did the states.
   const crypto::Siv state_seal{crypto::random_secret(crypto::Siv::kKeyOctets)};
 
   /// C_Initialize / C_Finalize. Throw Refusal: CKR_CRYPTOKI_ALREADY_INITIALIZED, CKR_CRYPTOKI_NOT_INITIALIZED, and

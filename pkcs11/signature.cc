@@ -15,7 +15,7 @@ constexpr size_t kMostEddsa = size_t{64} << 20;
 
 /// 3.0, 2.3.14: no parameter is Ed25519, or Ed448 without a context; with one, phFlag tells Ed25519ph from Ed25519ctx,
 /// and Ed448ph from Ed448.
-crypto::EddsaMode eddsa_mode(const CK_MECHANISM& mechanism) {
+crypto::EddsaMode eddsa_mode(const CK_MECHANISM& mechanism, const PublicKey& key) {
   using Form = crypto::EddsaMode::Form;
   if (mechanism.ulParameterLen == 0) return {};
   const auto given = mechanism_parameter<CK_EDDSA_PARAMS>(mechanism);
@@ -23,6 +23,9 @@ crypto::EddsaMode eddsa_mode(const CK_MECHANISM& mechanism) {
             "EdDSA: phFlag is neither CK_TRUE nor CK_FALSE");
   refuse_if(given.ulContextDataLen > crypto::EddsaMode::kMostContext, CKR_MECHANISM_PARAM_INVALID,
             "EdDSA: a context has at most 255 octets");
+  // Ed448 has one form for no context and an empty one, and that is libcrypto's own.
+  const bool pure = key.curve() == crypto::Curve::kEd448 && given.phFlag == CK_FALSE && given.ulContextDataLen == 0;
+  if (pure) return {};
   return {given.phFlag == CK_TRUE ? Form::kPrehashed : Form::kContext,
           parameter_octets(given.pContextData, given.ulContextDataLen)};
 }
@@ -50,7 +53,7 @@ SignatureScheme::SignatureScheme(const Mechanism& row, const CK_MECHANISM& mecha
   if (row.family == Family::kRsaPss) {
     pss_ = pss_parameters(row, mechanism, key);
   } else if (row.family == Family::kEddsa) {
-    eddsa_ = eddsa_mode(mechanism);
+    eddsa_ = eddsa_mode(mechanism, key);
   } else {
     require_no_parameter(mechanism);
   }

@@ -17,6 +17,8 @@ struct State {
   CK_STATE state;
   bool private_objects, token_writes;
 };
+/// What the test's name shows, else the octets of the structure.
+void PrintTo(const State& state, std::ostream* out) { *out << state.name; }
 constexpr CK_USER_TYPE kNobody = CKU_CONTEXT_SPECIFIC;
 const State kStates[] = {
     {"RO public", Session::kReadOnly, kNobody, CKS_RO_PUBLIC_SESSION, false, false},

@@ -95,6 +95,34 @@ TEST(Cipher, RefusesWhatNoStateCanBe) {
   });
 }
 
+// As for the codes: another text, or refused, and nothing else.
+TEST(Cipher, ADamagedStateDoesNoHarm) {
+  size_t taken = 0, refused = 0;
+  for_each_message([&](const Message& m) {
+    Cipher running = m.start();
+    updated(running, ByteView(m.in).first(std::min<size_t>(m.in.size(), 21)));
+    const SecretBytes good = running.save();
+    for (size_t at = 0; at < good.size(); ++at) {
+      SecretBytes damaged = good.clone();
+      damaged[at] ^= static_cast<uint8_t>(0x80 >> at % 8);
+      Cipher cipher = m.start();
+      try {
+        cipher.load(damaged);
+        Bytes out(cipher.update_octets(m.in.size()));
+        if (cipher.update(m.in, out).status != CipherStatus::kDone) continue;
+        out.resize(cipher.finish_octets());
+        cipher.finish(out);
+        ++taken;
+      } catch (const Error& error) {
+        ASSERT_EQ(error.code(), ErrorCode::kInvalidArgument);
+        ++refused;
+      }
+    }
+  });
+  EXPECT_GT(taken, 100u);
+  EXPECT_GT(refused, 100u);
+}
+
 TEST(Cipher, ASavedCounterHasNoMoreRoomThanItsBeginning) {
   const Bytes key(16, 1), iv(16, 0);  // a counter of one bit: two blocks
   const auto start = [&] { return Cipher({CipherMode::kCtr, iv, 1}, key, Direction::kEncrypt); };

@@ -95,6 +95,29 @@ TEST(Mac, RefusesWhatNoStateCanBe) {
   });
 }
 
+// A state from outside makes another code, or is refused; AddressSanitizer sees whether it does anything else.
+TEST(Mac, ADamagedStateDoesNoHarm) {
+  size_t taken = 0, refused = 0;
+  for_each_vector([&](const Vector& v) {
+    const std::optional<SecretBytes> good = v.start().update(Bytes(21, 1)).save();
+    for (size_t at = 0; good && at < good->size(); ++at) {
+      SecretBytes damaged = good->clone();
+      damaged[at] ^= static_cast<uint8_t>(0x80 >> at % 8);
+      Mac mac = v.start();
+      try {
+        mac.load(damaged);
+        mac.update(v.message).finish();
+        ++taken;
+      } catch (const Error& error) {
+        ASSERT_EQ(error.code(), ErrorCode::kInvalidArgument);
+        ++refused;
+      }
+    }
+  });
+  EXPECT_GT(taken, 100u);
+  EXPECT_GT(refused, 100u);
+}
+
 TEST(Mac, HmacOverSha512T) {
   const Bytes key(20, 1), message(30, 2);
   Mac mac({.algorithm = MacAlgorithm::kHmacT, .t = 256}, key);

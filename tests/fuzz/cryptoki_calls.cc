@@ -79,7 +79,7 @@ class Run {
   void information();
   void pins();
   void operation_state();
-  void damaged_state();
+  void damaged_state(CK_SESSION_HANDLE of);
   void encrypt_init() { begin("C_EncryptInit", p11->C_EncryptInit); }
   void decrypt_init() { begin("C_DecryptInit", p11->C_DecryptInit); }
   void sign_init() { begin("C_SignInit", p11->C_SignInit); }
@@ -276,7 +276,9 @@ void Run::operation_state() {
   std::vector<CK_BYTE> state(4096);
   CK_ULONG length = state.size();
   const CK_SESSION_HANDLE from = session();
-  if (arguments_.seldom(4) || CALL(C_GetOperationState, from, state.data(), &length) != CKR_OK) {
+  if (arguments_.flip()) {
+    damaged_state(from);
+  } else if (arguments_.seldom(4) || CALL(C_GetOperationState, from, state.data(), &length) != CKR_OK) {
     CALL(C_SetOperationState, session(), noise.data, noise.size, object(), object());
   } else {
     CALL(C_SetOperationState, session(), state.data(), length, object(), object());
@@ -284,10 +286,10 @@ void Run::operation_state() {
 }
 
 // What stands under the seal of a state, changed: nobody can do that from outside, and it must do no harm all the same.
-void Run::damaged_state() {
+void Run::damaged_state(CK_SESSION_HANDLE of) {
   try {
     pkcs11::Passage passage;
-    const std::shared_ptr<pkcs11::Session> where = passage.module().sessions.get(session());
+    const std::shared_ptr<pkcs11::Session> where = passage.module().sessions.get(of);
     SecretBytes state = pkcs11::save_operations(*where);
     for (unsigned changes = arguments_.below(4); changes-- > 0 && !state.empty();)
       state[arguments_.below(state.size())] = static_cast<uint8_t>(arguments_.number());
@@ -513,8 +515,7 @@ const std::vector<Run::Step>& Run::steps() {
                                         &Run::wrap_authenticated,
                                         &Run::unwrap_authenticated,
                                         &Run::log_in_by_name,
-                                        &Run::cancel,
-                                        &Run::damaged_state};
+                                        &Run::cancel};
   return all;
 }
 
