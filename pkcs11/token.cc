@@ -263,7 +263,7 @@ std::shared_ptr<Object> Token::read_object(const std::string& entry) {
   object->of_tpm = entry.compare(0, kTpmObjectPrefix.size(), kTpmObjectPrefix) == 0;
   object->sequence = blob->sequence;
   object->bound = blob->bound;
-  object->shown = decode_attributes<Bytes>(blob->data);
+  object->shown = authentic_attributes(*blob);
   return object;
 }
 

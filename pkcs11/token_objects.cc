@@ -177,7 +177,7 @@ void Token::change_stored(const Object& object, const std::function<void(Draft&)
 Attributes Token::stored_attributes(const std::string& id) {
   auto blob = vault_->read(object_entry(id));
   refuse_if(!blob, CKR_OBJECT_HANDLE_INVALID, "the object was destroyed by another process");
-  return decode_attributes<Bytes>(blob->data);
+  return authentic_attributes(*blob);
 }
 
 void Token::destroy(CK_OBJECT_HANDLE handle) {
