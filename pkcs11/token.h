@@ -154,6 +154,7 @@ class Token {
   void update_tpm_objects_locked(std::vector<Attributes> found);
   void put_public_tpm_objects(store::Transaction& transaction, const std::vector<Attributes>& objects);
   void load_locked(store::EntryInfo entry);
+  void read_again_locked();
   void forget_locked(const std::string& entry);
   void reload_everything_locked();
   void drop_private_locked();
@@ -188,6 +189,7 @@ class Token {
 
   mutable std::mutex mutex_;
   uint64_t cursor_ = 0;
+  std::map<std::string, unsigned> unread_;  // entries that the file would not give, and how often it was asked
   ObjectTable objects_;
   std::shared_ptr<tpm::Engine> engine_;
   uint64_t tpm_seen_ = 0;  // the version of the TPM's state whose private objects are among objects_

@@ -128,7 +128,9 @@ std::vector<CK_OBJECT_HANDLE> Token::add(std::vector<Draft> drafts, CK_SESSION_H
       object->secret = std::move(drafts[i].secret);
       made.push_back(objects_.publish(std::move(object)));
     } else {
-      made.push_back(objects_.handle_of(ids[i]));  // none when another process has destroyed it already
+      made.push_back(objects_.handle_of(ids[i]));
+      if (made.back() != CK_INVALID_HANDLE || !vault_->find(object_entry(ids[i]))) continue;  // destroyed by another
+      throw Error(ErrorCode::kIo, "the object is stored, and can not be read back now");
     }
   }
   return made;
