@@ -44,7 +44,9 @@ ObjectPtr Token::find_locked(CK_OBJECT_HANDLE handle) {
     unseal_locked(handle, *slot);
     slot = objects_.find(handle);
   }
-  return slot && slot->object && visible(*slot->object) ? slot->object : nullptr;
+  if (!slot || !slot->object || !visible(*slot->object)) return nullptr;
+  const ObjectPtr object = slot->object;
+  return object->object_class() != CKO_PROFILE || has_profile_locked(*object) ? object : nullptr;
 }
 
 ObjectPtr Token::object(CK_OBJECT_HANDLE handle) {
