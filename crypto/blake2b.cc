@@ -103,4 +103,25 @@ void Blake2b::finish(MutableByteView out) {
   for (size_t i = 0; i < out.size(); ++i) out[i] = static_cast<uint8_t>(chain_[i / 8] >> 8 * (i % 8));
 }
 
+std::optional<SecretBytes> Blake2b::save() const {
+  SecretBytes saved(8 * (chain_.size() + total_.size()));
+  for (size_t i = 0; i < saved.size(); ++i) {
+    const uint64_t word = i / 8 < chain_.size() ? chain_[i / 8] : total_[i / 8 - chain_.size()];
+    saved[i] = static_cast<uint8_t>(word >> 8 * (i % 8));
+  }
+  saved.append(ByteView(held_).first(held_octets_));
+  return saved;
+}
+
+void Blake2b::load(ByteView saved) {
+  const size_t fixed = 8 * (chain_.size() + total_.size());
+  if (saved.size() < fixed || saved.size() > fixed + kBlock) {
+    throw Error(ErrorCode::kInvalidArgument, "these octets are no state of this digest");
+  }
+  for (size_t i = 0; i < chain_.size(); ++i) chain_[i] = little_endian(saved.data() + 8 * i);
+  for (size_t i = 0; i < total_.size(); ++i) total_[i] = little_endian(saved.data() + 8 * (chain_.size() + i));
+  std::ranges::copy(saved.subspan(fixed), held_.begin());
+  held_octets_ = saved.size() - fixed;
+}
+
 }  // namespace vtpm::crypto

@@ -18,6 +18,9 @@ class Blake2b : public DigestState {
   std::unique_ptr<DigestState> clone() const override { return std::unique_ptr<DigestState>(new Blake2b(*this)); }
   void update(ByteView data) override;
   void finish(MutableByteView out) override;
+  /// Chaining words and number of octets, little-endian, then what waits.
+  std::optional<SecretBytes> save() const override;
+  void load(ByteView saved) override;
 
  private:
   static constexpr size_t kBlock = 128;

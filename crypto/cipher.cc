@@ -241,4 +241,44 @@ CipherResult Cipher::steal(MutableByteView out) {
   return {CipherStatus::kDone, octets};
 }
 
+size_t Cipher::most_held() const {
+  switch (keeping_) {
+    case Keeping::kNothing:
+      return 0;
+    case Keeping::kPartOfABlock:
+      return kBlock - 1;
+    case Keeping::kLastBlock:
+      return kBlock;
+    case Keeping::kMoreThanABlock:
+      return 2 * kBlock - 1;
+    case Keeping::kEverything:
+      return kXtsUnit;
+  }
+  return 0;
+}
+
+// octets_left_ (8 octets) | how many octets the engine's state has | that | what is held
+SecretBytes Cipher::save() const {
+  const SecretBytes engine = engine_->save();
+  const uint8_t size = static_cast<uint8_t>(engine.size());
+  SecretBytes saved(ByteView(reinterpret_cast<const uint8_t*>(&octets_left_), sizeof octets_left_));
+  saved.append({&size, 1});
+  saved.append(engine);
+  saved.append(held_);
+  return saved;
+}
+
+void Cipher::load(ByteView saved) {
+  constexpr const char* kWrong = "these octets are no state of this cipher";
+  constexpr size_t kFixed = sizeof octets_left_ + 1;
+  uint64_t left = 0;
+  if (saved.size() < kFixed || saved.size() - kFixed < saved[kFixed - 1]) refuse(kWrong);
+  std::memcpy(&left, saved.data(), sizeof left);
+  const ByteView engine = saved.subspan(kFixed, saved[kFixed - 1]), held = saved.subspan(kFixed + engine.size());
+  if (left > octets_left_ || held.size() > most_held()) refuse(kWrong);
+  engine_->load(engine);
+  octets_left_ = left;
+  held_ = SecretBytes(held);
+}
+
 }  // namespace vtpm::crypto

@@ -70,11 +70,18 @@ class Cipher {
   /// `out` has at least `finish_octets`. Ends the message whatever the result.
   CipherResult finish(MutableByteView out);
 
+  /// The message as far as it has come, without the key and the parameters.
+  SecretBytes save() const;
+  /// What `save` gave, into a cipher that was just begun with the same parameters, key and direction. Throws
+  /// kInvalidArgument for what no state of this mode can be.
+  void load(ByteView saved);
+
  private:
   // How much of the data must stay back because it may be the end.
   enum class Keeping { kNothing, kPartOfABlock, kLastBlock, kMoreThanABlock, kEverything };
 
   size_t released(size_t total) const;
+  size_t most_held() const;
   CipherResult steal(MutableByteView out);
   SecretBytes open_last_block() const;
 

@@ -12,19 +12,108 @@ constexpr size_t kAtOnce = size_t{1} << 30;  // libcrypto counts in int
 
 [[noreturn]] void refuse(const char* sentence) { throw Error(ErrorCode::kInvalidArgument, sentence); }
 
+[[noreturn]] void refuse_state() { refuse("these octets are no state of this cipher"); }
+
+/// Engines around one context of libcrypto. What it shows of its state differs from mode to mode.
 class NativeEngine : public CipherEngine {
  public:
   explicit NativeEngine(CipherContext context) : context_(std::move(context)) {}
-  std::unique_ptr<CipherEngine> clone() const override {
-    return std::make_unique<NativeEngine>(copy_cipher(context_.get()));
-  }
   void run(ByteView in, uint8_t* out) override { run_cipher(context_.get(), in, out); }
   void chained(uint8_t (&block)[16]) const override {
     require(EVP_CIPHER_CTX_get_updated_iv(context_.get(), block, sizeof block) == 1, "reading a chaining value");
   }
 
- private:
+ protected:
   CipherContext context_;
+};
+
+/// ECB: no block knows of another. XTS: one data unit, for which the whole message is kept.
+class StatelessEngine : public NativeEngine {
+ public:
+  using NativeEngine::NativeEngine;
+  std::unique_ptr<CipherEngine> clone() const override {
+    return std::make_unique<StatelessEngine>(copy_cipher(context_.get()));
+  }
+  SecretBytes save() const override { return {}; }
+  void load(ByteView saved) override {
+    if (!saved.empty()) refuse_state();
+  }
+};
+
+/// CBC, OFB and CFB: the chaining block, and how much of it is used up.
+class ChainedEngine : public NativeEngine {
+ public:
+  using NativeEngine::NativeEngine;
+  std::unique_ptr<CipherEngine> clone() const override {
+    return std::make_unique<ChainedEngine>(copy_cipher(context_.get()));
+  }
+  SecretBytes save() const override {
+    uint8_t block[kBlock];
+    chained(block);
+    SecretBytes saved{ByteView(block)};
+    const uint8_t used = static_cast<uint8_t>(EVP_CIPHER_CTX_get_num(context_.get()));
+    saved.append({&used, 1});
+    wipe(block, sizeof block);
+    return saved;
+  }
+  void load(ByteView saved) override {
+    if (saved.size() != kBlock + 1 || saved[kBlock] >= kBlock) refuse_state();
+    restart_cipher(context_.get(), saved.data());
+    if (saved[kBlock] != 0) require(EVP_CIPHER_CTX_set_num(context_.get(), saved[kBlock]) == 1, "restoring a cipher");
+  }
+};
+
+/// CTR and ChaCha20: how far the key stream has been used. libcrypto shows the counter, but not the rest of a block.
+class CountingEngine : public NativeEngine {
+ public:
+  CountingEngine(CipherContext context, const CipherParameters& parameters)
+      : NativeEngine(std::move(context)), chacha_(parameters.mode == CipherMode::kChaCha20) {
+    std::ranges::copy(parameters.iv, start_.begin());
+    if (chacha_) counter_octets_ = parameters.counter_bits / 8;
+  }
+  std::unique_ptr<CipherEngine> clone() const override {
+    return std::unique_ptr<CipherEngine>(new CountingEngine(*this));
+  }
+  void run(ByteView in, uint8_t* out) override {
+    NativeEngine::run(in, out);
+    done_ += in.size();
+  }
+  SecretBytes save() const override { return SecretBytes(ByteView(reinterpret_cast<const uint8_t*>(&done_), 8)); }
+  void load(ByteView saved) override {
+    if (saved.size() != sizeof done_) refuse_state();
+    std::memcpy(&done_, saved.data(), sizeof done_);
+    const unsigned block = chacha_ ? 64 : kBlock;
+    std::array<uint8_t, kBlock> counter = start_;
+    add(counter, done_ / block);
+    restart_cipher(context_.get(), counter.data());
+    uint8_t skipped[64] = {};
+    run_cipher(context_.get(), ByteView(skipped).first(done_ % block), skipped);
+    wipe(skipped, sizeof skipped);
+  }
+
+ private:
+  CountingEngine(const CountingEngine& other)
+      : NativeEngine(copy_cipher(other.context_.get())),
+        chacha_(other.chacha_),
+        counter_octets_(other.counter_octets_),
+        start_(other.start_),
+        done_(other.done_) {}
+
+  // The counter is the block, big-endian, or (ChaCha20) its beginning, little-endian. It never begins again (Cipher).
+  void add(std::array<uint8_t, kBlock>& counter, uint64_t blocks) const {
+    unsigned carry = 0;
+    for (size_t i = 0; i < counter_octets_; ++i, blocks >>= 8) {
+      uint8_t& octet = counter[chacha_ ? i : kBlock - 1 - i];
+      carry += octet + static_cast<unsigned>(blocks & 0xff);
+      octet = static_cast<uint8_t>(carry);
+      carry >>= 8;
+    }
+  }
+
+  bool chacha_;
+  size_t counter_octets_ = kBlock;
+  std::array<uint8_t, kBlock> start_;
+  uint64_t done_ = 0;
 };
 
 // SP 800-38A, 6.3 with s = 64: each segment is combined with the first half of the encrypted shift register, into whose
@@ -47,6 +136,19 @@ class Cfb64Engine : public CipherEngine {
     }
   }
   void chained(uint8_t (&)[16]) const override { refuse("CFB is not chained like CBC"); }
+  SecretBytes save() const override {
+    SecretBytes saved{ByteView(register_)};
+    saved.append(ByteView(stream_).first(kSegment));
+    const uint8_t used = static_cast<uint8_t>(used_);
+    saved.append({&used, 1});
+    return saved;
+  }
+  void load(ByteView saved) override {
+    if (saved.size() != kBlock + kSegment + 1 || saved.back() > kSegment) refuse_state();
+    std::ranges::copy(saved.first(kBlock), register_.begin());
+    std::ranges::copy(saved.subspan(kBlock, kSegment), stream_.begin());
+    used_ = saved.back();
+  }
 
  private:
   static constexpr size_t kSegment = 8;
@@ -94,6 +196,12 @@ CipherContext start_cipher(const EVP_CIPHER* cipher, const uint8_t* key, const u
   return context;
 }
 
+void restart_cipher(EVP_CIPHER_CTX* context, const uint8_t* iv) {
+  require(EVP_CipherInit_ex2(context, nullptr, nullptr, iv, -1, nullptr) == 1 &&
+              EVP_CIPHER_CTX_set_padding(context, 0) == 1,
+          "restoring a cipher");
+}
+
 CipherContext copy_cipher(const EVP_CIPHER_CTX* context) {
   CipherContext copy(EVP_CIPHER_CTX_new());
   require(copy != nullptr && EVP_CIPHER_CTX_copy(copy.get(), context) == 1, "copying a cipher");
@@ -136,7 +244,17 @@ std::unique_ptr<CipherEngine> make_engine(const CipherParameters& parameters, By
     cipher = native_aes(key.size(), row->suffix);
   }
   const uint8_t* iv = parameters.iv.empty() ? nullptr : parameters.iv.data();
-  return std::make_unique<NativeEngine>(start_cipher(cipher.get(), key.data(), iv, direction));
+  CipherContext context = start_cipher(cipher.get(), key.data(), iv, direction);
+  switch (parameters.mode) {
+    case CipherMode::kEcb:
+    case CipherMode::kXts:
+      return std::make_unique<StatelessEngine>(std::move(context));
+    case CipherMode::kCtr:
+    case CipherMode::kChaCha20:
+      return std::make_unique<CountingEngine>(std::move(context), parameters);
+    default:
+      return std::make_unique<ChainedEngine>(std::move(context));
+  }
 }
 
 }  // namespace vtpm::crypto

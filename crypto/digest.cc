@@ -72,8 +72,18 @@ class NativeState : public DigestState {
     require(EVP_DigestFinal_ex(context_.get(), out.data(), nullptr) == 1, "ending a digest");
   }
 
- private:
+ protected:
   Owned<EVP_MD_CTX, EVP_MD_CTX_free> context_;
+};
+
+/// As many octets as are asked for at the end.
+class XofState : public NativeState {
+ public:
+  using NativeState::NativeState;
+  std::unique_ptr<DigestState> clone() const override { return std::make_unique<XofState>(*this); }
+  void finish(MutableByteView out) override {
+    require(EVP_DigestFinalXOF(context_.get(), out.data(), out.size()) == 1, "ending a digest");
+  }
 };
 
 std::unique_ptr<DigestState> start(Hash hash) {
@@ -83,6 +93,10 @@ std::unique_ptr<DigestState> start(Hash hash) {
 }
 
 }  // namespace
+
+void DigestState::load(ByteView) {
+  throw Error(ErrorCode::kInvalidArgument, "the state of this hash can not be read back");
+}
 
 size_t hash_octets(Hash hash) { return row_of(hash).octets; }
 
@@ -96,10 +110,11 @@ Digest::Digest(Hash hash) : Digest(hash, hash_octets(hash), start(hash)) {}
 
 Digest Digest::sha512_t(unsigned bits) { return {Hash::kSha512, (bits + 7) / 8, std::make_unique<Sha512T>(bits)}; }
 
-Digest Digest::restore(Hash hash, ByteView state) {
-  auto restored = restore_sha(hash, state);
-  if (!restored) throw Error(ErrorCode::kInvalidArgument, "the state of this hash can not be restored");
-  return {hash, hash_octets(hash), std::move(restored)};
+Digest Digest::shake256(size_t octets) {
+  ensure_openssl();
+  static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHAKE256", nullptr);
+  require(algorithm != nullptr, "fetching a digest");
+  return {Hash::kSha3_256, octets, std::make_unique<XofState>(algorithm)};
 }
 
 Digest::Digest(const Digest& other) : Digest(other.hash_, other.octets_, other.state_->clone()) {}

@@ -43,8 +43,10 @@ class DigestState {
   virtual void update(ByteView data) = 0;
   /// `out` has the digest's size.
   virtual void finish(MutableByteView out) = 0;
-  /// The running state as octets that this build of the library reads back; nothing where it can not be had.
+  /// The running state as octets that `load` of another one reads back; nothing where it can not be had.
   virtual std::optional<SecretBytes> save() const { return std::nullopt; }
+  /// Into a computation that was just begun. Throws kInvalidArgument for what no state of this algorithm can be.
+  virtual void load(ByteView saved);
 };
 
 /// A running digest; copying it clones the state (C_GetOperationState).
@@ -54,24 +56,27 @@ class Digest {
   /// SHA-512/t, 0 < t < 512, t != 384 (else kInvalidArgument). ceil(t / 8) octets; unused low bits of the last are
   /// zero.
   static Digest sha512_t(unsigned bits);
+  /// SHAKE256 with a digest of that many octets (FIPS 202, 6.2); its state is not saved.
+  static Digest shake256(size_t octets);
   Digest(const Digest& other);
   Digest& operator=(const Digest& other);
   Digest(Digest&&) noexcept = default;
   Digest& operator=(Digest&&) noexcept = default;
 
   Digest& update(ByteView data);
-  /// SHA-1 and SHA-2: the running state, for `restore` by this build of the library. Nothing for others: OpenSSL 3.0
-  /// shows no state of SHA-3.
+  /// SHA-1, SHA-2 and BLAKE2b below 512 bits: the running state, which has whole octets of the data in it. Nothing for
+  /// others: OpenSSL 3.0 shows no state of SHA-3 and of its BLAKE2b.
   std::optional<SecretBytes> save() const { return state_->save(); }
-  /// `state` comes from `save` of the same hash (nobody else's octets are good for it). Throws kInvalidArgument for a
-  /// size or a hash that it can not have.
-  static Digest restore(Hash hash, ByteView state);
+  /// What `save` of the same algorithm gave, into a digest that was just begun; octets from elsewhere make a digest of
+  /// something else, and nothing worse. Throws kInvalidArgument for what no state can be.
+  void load(ByteView saved) { state_->load(saved); }
   /// Ends the digest; the object may only be destroyed or assigned to afterwards.
   Bytes finish();
   /// The same into the caller's memory, which has the digest's size: for results that are secrets.
   void finish(MutableByteView out);
 
-  /// Of a SHA-512/t: kSha512, whose digest is longer. Ask `octets` for the size of the result.
+  /// Of a SHA-512/t kSha512, of SHAKE256 kSha3_256: the neighbour with the same block. Ask `octets` for the size of the
+  /// result.
   Hash hash() const { return hash_; }
   size_t octets() const { return octets_; }
   /// What HMAC calls B.
@@ -100,6 +105,9 @@ class Hmac {
   /// The same into the caller's memory, which has the digest's size: for results that are secrets.
   void finish(MutableByteView out);
   size_t octets() const { return inner_.octets(); }
+  /// The message so far, as Digest::save and Digest::load do it; the key is not in it.
+  std::optional<SecretBytes> save() const { return running_.save(); }
+  void load(ByteView saved) { running_.load(saved); }
 
  private:
   Digest inner_, outer_;  // after their first block, the key's

@@ -11,6 +11,7 @@
 #include "crypto/big_number.h"
 #include "crypto/curve_table.h"
 #include "crypto/ecdsa_signature.h"
+#include "crypto/eddsa.h"
 #include "crypto/finite_field.h"
 #include "crypto/native_key.h"
 
@@ -188,8 +189,9 @@ bool PublicKey::ecdsa_verify(ByteView digest, ByteView signature) const {
   return good;
 }
 
-bool PublicKey::eddsa_verify(ByteView message, ByteView signature) const {
+bool PublicKey::eddsa_verify(ByteView message, ByteView signature, const EddsaMode& mode) const {
   if (type_ != KeyType::kEdwards) throw Error(ErrorCode::kInvalidArgument, "EdDSA needs a key on an Edwards curve");
+  if (mode.form != EddsaMode::Form::kPure) return eddsa_verify_by_curve(curve_, point_, message, signature, mode);
   Owned<EVP_MD_CTX, EVP_MD_CTX_free> context(EVP_MD_CTX_new());
   require(context != nullptr &&
               EVP_DigestVerifyInit_ex(context.get(), nullptr, nullptr, nullptr, nullptr, native(), nullptr) == 1,
@@ -203,7 +205,9 @@ bool PublicKey::eddsa_verify(ByteView message, ByteView signature) const {
 
 evp_pkey_st* PublicKey::native() const { return native_->get(); }
 
-Bytes PrivateKey::eddsa_sign(ByteView) { throw Error(ErrorCode::kInvalidArgument, "this key has no EdDSA"); }
+Bytes PrivateKey::eddsa_sign(ByteView, const EddsaMode&) {
+  throw Error(ErrorCode::kInvalidArgument, "this key has no EdDSA");
+}
 Bytes PrivateKey::dsa_sign(ByteView) { throw Error(ErrorCode::kInvalidArgument, "this key has no DSA"); }
 SecretBytes PrivateKey::dh(ByteView) { throw Error(ErrorCode::kInvalidArgument, "this key has no Diffie-Hellman"); }
 

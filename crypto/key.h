@@ -38,6 +38,21 @@ struct DomainParameters {
   Bytes prime, subprime, base;
 };
 
+class Digest;  // crypto/digest.h
+
+/// Which of RFC 8032's schemes: Ed25519 and Ed448 as they are, with a context (Ed25519ctx; it may be empty), or over a
+/// digest of the message (Ed25519ph, Ed448ph), with a context too.
+struct EddsaMode {
+  enum class Form { kPure, kContext, kPrehashed };
+  static constexpr size_t kMostContext = 255;
+
+  Form form = Form::kPure;
+  Bytes context = {};  // at most kMostContext octets; none for kPure
+
+  /// What a message becomes when it is prehashed: 64 octets of SHA-512 or SHAKE256.
+  static Digest digest(Curve curve);
+};
+
 /// A public key, immutable and safe to share between threads.
 class PublicKey {
  public:
@@ -70,8 +85,8 @@ class PublicKey {
   std::optional<Bytes> rsa_public(ByteView block) const;
   /// EC: FIPS 186-4 verification of r || s (each curve_octets) over a digest of any length.
   bool ecdsa_verify(ByteView digest, ByteView signature) const;
-  /// Edwards: pure EdDSA (RFC 8032) over the whole message. OpenSSL 3.0 has neither Ed25519ph nor contexts.
-  bool eddsa_verify(ByteView message, ByteView signature) const;
+  /// Edwards: RFC 8032 over the whole message, or over EddsaMode::digest of it.
+  bool eddsa_verify(ByteView message, ByteView signature, const EddsaMode& mode = {}) const;
   /// DSA: FIPS 186-4 verification of r || s (each as long as the subprime).
   bool dsa_verify(ByteView digest, ByteView signature) const;
 
@@ -98,8 +113,8 @@ class PrivateKey {
   /// EC: x coordinate of d * point (SP 800-56A 5.7.1.2), curve_octets. Montgomery: RFC 7748, 5. Throws kInvalidArgument
   /// for a bad point.
   virtual SecretBytes ecdh(ByteView point) = 0;
-  /// Edwards: pure EdDSA over the whole message; deterministic; twice curve_octets.
-  virtual Bytes eddsa_sign(ByteView message);
+  /// Edwards: EdDSA over the whole message, or over EddsaMode::digest of it; deterministic; twice curve_octets.
+  virtual Bytes eddsa_sign(ByteView message, const EddsaMode& mode = {});
   /// DSA: signs a digest of any length; r || s, each as long as the subprime.
   virtual Bytes dsa_sign(ByteView digest);
   /// DH: value^x mod p, as long as the prime. Throws kInvalidArgument for a bad value.

@@ -2,8 +2,8 @@
 
 #include <openssl/core_names.h>
 
+#include "crypto/cbc_mac.h"
 #include "crypto/cipher_engine.h"
-#include "crypto/xcbc_mac.h"
 
 namespace vtpm::crypto {
 namespace {
@@ -20,33 +20,32 @@ class HmacState : public MacState {
   size_t octets() const override { return hmac_.octets(); }
   void update(ByteView data) override { hmac_.update(data); }
   void finish(MutableByteView out) override { hmac_.finish(out); }
+  std::optional<SecretBytes> save() const override { return hmac_.save(); }
+  void load(ByteView saved) override { hmac_.load(saved); }
 
  private:
   Hmac hmac_;
 };
 
-// CMAC and GMAC
-class NativeState : public MacState {
+class GmacState : public MacState {
  public:
-  NativeState(const char* name, const char* mode, ByteView key, ByteView iv) {
-    const std::string cipher = EVP_CIPHER_get0_name(native_aes(key.size(), mode).get());
-    NativeMac mac(EVP_MAC_fetch(nullptr, name, nullptr));
+  GmacState(ByteView key, ByteView iv) {
+    const std::string cipher = EVP_CIPHER_get0_name(native_aes(key.size(), "GCM").get());
+    NativeMac mac(EVP_MAC_fetch(nullptr, "GMAC", nullptr));
     require(mac != nullptr, "fetching a MAC");
     context_.reset(EVP_MAC_CTX_new(mac.get()));
-    OSSL_PARAM parameters[3] = {
+    const OSSL_PARAM parameters[] = {
         OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_CIPHER, const_cast<char*>(cipher.c_str()), 0),
-        OSSL_PARAM_construct_end(), OSSL_PARAM_construct_end()};
-    if (!iv.empty()) {
-      parameters[1] = OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_IV, const_cast<uint8_t*>(iv.data()), iv.size());
-    }
+        OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_IV, const_cast<uint8_t*>(iv.data()), iv.size()),
+        OSSL_PARAM_construct_end()};
     require(context_ != nullptr && EVP_MAC_init(context_.get(), key.data(), key.size(), parameters) == 1,
             "keying a MAC");
   }
-  explicit NativeState(MacContext context) : context_(std::move(context)) {}
+  explicit GmacState(MacContext context) : context_(std::move(context)) {}
   std::unique_ptr<MacState> clone() const override {
     MacContext copy(EVP_MAC_CTX_dup(context_.get()));
     require(copy != nullptr, "copying a MAC");
-    return std::make_unique<NativeState>(std::move(copy));
+    return std::make_unique<GmacState>(std::move(copy));
   }
   size_t octets() const override { return 16; }
   void update(ByteView data) override {
@@ -68,19 +67,23 @@ std::unique_ptr<MacState> start(const MacParameters& parameters, ByteView key) {
     case MacAlgorithm::kHmacT:
       return std::make_unique<HmacState>(Hmac(Digest::sha512_t(parameters.t), key));
     case MacAlgorithm::kCmac:
-      return std::make_unique<NativeState>("CMAC", "CBC", key, ByteView());
+      return CbcMac::cmac(key);
     case MacAlgorithm::kGmac:
       if (parameters.iv.empty() || parameters.iv.size() > kGcmNonce) {
         throw Error(ErrorCode::kInvalidArgument, "a GMAC initialisation vector has 1 to 128 octets");
       }
-      return std::make_unique<NativeState>("GMAC", "GCM", key, parameters.iv);
+      return std::make_unique<GmacState>(key, parameters.iv);
     case MacAlgorithm::kXcbcMac:
-      return std::make_unique<XcbcMac>(key);
+      return CbcMac::xcbc(key);
   }
   throw Error(ErrorCode::kInternal, "an unknown MAC");
 }
 
 }  // namespace
+
+void MacState::load(ByteView) {
+  throw Error(ErrorCode::kInvalidArgument, "the state of this code can not be read back");
+}
 
 Mac::Mac(const MacParameters& parameters, ByteView key) : state_(start(parameters, key)) {}
 

@@ -34,6 +34,9 @@ class MacState {
   virtual size_t octets() const = 0;
   virtual void update(ByteView data) = 0;
   virtual void finish(MutableByteView out) = 0;
+  /// As DigestState has them.
+  virtual std::optional<SecretBytes> save() const { return std::nullopt; }
+  virtual void load(ByteView saved);
 };
 
 class Mac {
@@ -51,6 +54,11 @@ class Mac {
   Bytes finish();
   /// The same into the caller's memory, which has `octets`: for results that are secrets.
   void finish(MutableByteView out);
+  /// The running state, without the key: HMAC over what Digest saves, CMAC, XCBC-MAC. Nothing for others, whose state
+  /// libcrypto does not show. `load` into a computation that was just begun with the same parameters and key; throws
+  /// kInvalidArgument for what no state can be.
+  std::optional<SecretBytes> save() const { return state_->save(); }
+  void load(ByteView saved) { state_->load(saved); }
 
  private:
   std::unique_ptr<MacState> state_;

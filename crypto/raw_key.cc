@@ -1,5 +1,6 @@
 // Private keys whose octets OpenSSL takes as they are: Ed25519, Ed448 (RFC 8032), X25519 and X448 (RFC 7748).
 #include "crypto/curve_table.h"
+#include "crypto/eddsa.h"
 #include "crypto/native_key.h"
 #include "crypto/software_key.h"
 
@@ -35,8 +36,11 @@ std::unique_ptr<SoftwareKey> SoftwareKey::import_raw(Curve curve, ByteView octet
   return std::unique_ptr<SoftwareKey>(new SoftwareKey(std::move(half), std::make_shared<NativeKey>(std::move(key))));
 }
 
-Bytes SoftwareKey::eddsa_sign(ByteView message) {
+Bytes SoftwareKey::eddsa_sign(ByteView message, const EddsaMode& mode) {
   if (public_.type() != KeyType::kEdwards) refuse("EdDSA needs a key on an Edwards curve");
+  if (mode.form != EddsaMode::Form::kPure) {
+    return eddsa_sign_by_curve(public_.curve(), ec_scalar(), public_.point(), message, mode);
+  }
   Owned<EVP_MD_CTX, EVP_MD_CTX_free> context(EVP_MD_CTX_new());
   Bytes signature(2 * curve_octets(public_.curve()));
   size_t size = signature.size();

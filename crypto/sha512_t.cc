@@ -4,12 +4,11 @@
 
 #include "crypto/sha512_t.h"
 
-#include <openssl/sha.h>
-
 #include <algorithm>
 #include <string>
 
 #include "crypto/openssl.h"
+#include "crypto/sha_context.h"
 
 namespace vtpm::crypto {
 namespace {
@@ -55,15 +54,8 @@ void Sha512T::finish(MutableByteView out) {
   wipe(digest, sizeof digest);
 }
 
-std::optional<SecretBytes> Sha512T::save() const {
-  return SecretBytes(ByteView(reinterpret_cast<const uint8_t*>(state_.get()), sizeof(SHA512_CTX)));
-}
+std::optional<SecretBytes> Sha512T::save() const { return save_context(*state_); }
 
-void Sha512T::load(ByteView state) {
-  if (state.size() != sizeof(SHA512_CTX)) {
-    throw Error(ErrorCode::kInvalidArgument, "the state of a digest has another size");
-  }
-  std::memcpy(state_.get(), state.data(), state.size());
-}
+void Sha512T::load(ByteView saved) { load_context(*state_, saved); }
 
 }  // namespace vtpm::crypto

@@ -17,7 +17,7 @@ class Sha512T : public DigestState {
   void update(ByteView data) override;
   void finish(MutableByteView out) override;
   std::optional<SecretBytes> save() const override;
-  void load(ByteView state);
+  void load(ByteView saved) override;
 
  private:
   Sha512T(const Sha512T& other);

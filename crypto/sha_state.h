@@ -12,7 +12,5 @@ namespace vtpm::crypto {
 
 /// Null for hashes that are not of these families.
 std::unique_ptr<DigestState> start_sha(Hash hash);
-/// `state` comes from `save` of the same hash. Null as above. Throws kInvalidArgument for another size.
-std::unique_ptr<DigestState> restore_sha(Hash hash, ByteView state);
 
 }  // namespace vtpm::crypto

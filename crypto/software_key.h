@@ -36,7 +36,7 @@ class SoftwareKey : public PrivateKey {
   SecretBytes rsa_private(ByteView block) override;
   Bytes ecdsa_sign(ByteView digest) override;
   SecretBytes ecdh(ByteView point) override;
-  Bytes eddsa_sign(ByteView message) override;
+  Bytes eddsa_sign(ByteView message, const EddsaMode& mode = {}) override;
   Bytes dsa_sign(ByteView digest) override;
   SecretBytes dh(ByteView value) override;
 

@@ -1,8 +1,8 @@
 // Encryption and decryption (PKCS#11 2.40, 5.8 and 5.9): the two differ in the direction only.
+#include "pkcs11/begin.h"
 #include "pkcs11/crypt.h"
 #include "pkcs11/entry.h"
 #include "pkcs11/function_list.h"
-#include "pkcs11/lookup.h"
 
 using namespace vtpm;          // NOLINT: the C functions of this file are outside of every namespace
 using namespace vtpm::pkcs11;  // NOLINT
@@ -11,23 +11,16 @@ namespace {
 
 struct Side {
   std::optional<CryptOperation> Session::*slot;
-  CK_FLAGS flag;
-  CK_OBJECT_CLASS key_class;  // of RSA keys
-  CK_ATTRIBUTE_TYPE use;
   crypto::Direction direction;
 };
-constexpr Side kEncrypting = {&Session::encrypt, CKF_ENCRYPT, CKO_PUBLIC_KEY, CKA_ENCRYPT, crypto::Direction::kEncrypt};
-constexpr Side kDecrypting = {&Session::decrypt, CKF_DECRYPT, CKO_PRIVATE_KEY, CKA_DECRYPT,
-                              crypto::Direction::kDecrypt};
+constexpr Side kEncrypting = {&Session::encrypt, crypto::Direction::kEncrypt};
+constexpr Side kDecrypting = {&Session::decrypt, crypto::Direction::kDecrypt};
 
 CK_RV begin(Session& session, const Side& side, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key) {
   std::optional<CryptOperation>& slot = session.*side.slot;
   if (cancelled(slot, mechanism)) return CKR_OK;
   refuse_if(slot.has_value(), CKR_OPERATION_ACTIVE, "such an operation is active in this session");
-  const Mechanism& row = require_mechanism(mechanism, side.flag);
-  const ObjectPtr object = require_key_for(session, key, side.key_class, side.use, row);
-  slot.emplace(CryptOperation{make_crypt(session, row, *mechanism, *object, side.direction), use_key(session, *object),
-                              false, std::nullopt});
+  slot.emplace(begin_crypt(session, side.direction, mechanism, key));
   return CKR_OK;
 }
 

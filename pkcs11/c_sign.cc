@@ -1,7 +1,7 @@
 // Signing and verifying (PKCS#11 2.40, 5.11 and 5.12).
+#include "pkcs11/begin.h"
 #include "pkcs11/entry.h"
 #include "pkcs11/function_list.h"
-#include "pkcs11/lookup.h"
 #include "pkcs11/signer.h"
 
 using namespace vtpm;          // NOLINT: the C functions of this file are outside of every namespace
@@ -38,10 +38,7 @@ CK_RV C_SignInit(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJECT_HA
   return call_session("C_SignInit", handle, [&](Module&, Session& session) {
     if (cancelled(session.sign, mechanism)) return CKR_OK;
     refuse_if(session.sign.has_value(), CKR_OPERATION_ACTIVE, "a signature is active in this session");
-    const Mechanism& row = require_mechanism(mechanism, CKF_SIGN);
-    const ObjectPtr object = require_key_for(session, key, CKO_PRIVATE_KEY, CKA_SIGN, row);
-    session.sign.emplace(
-        SignOperation{make_signer(session, row, *mechanism, *object), use_key(session, *object), false});
+    session.sign.emplace(begin_signature(session, mechanism, key));
     return CKR_OK;
   });
 }
@@ -78,11 +75,7 @@ CK_RV C_VerifyInit(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJECT_
   return call_session("C_VerifyInit", handle, [&](Module&, Session& session) {
     if (cancelled(session.verify, mechanism)) return CKR_OK;
     refuse_if(session.verify.has_value(), CKR_OPERATION_ACTIVE, "a verification is active in this session");
-    const Mechanism& row = require_mechanism(mechanism, CKF_VERIFY);
-    const ObjectPtr object = require_key_for(session, key, CKO_PUBLIC_KEY, CKA_VERIFY, row);
-    // A public key asks for nothing; a secret key may be private.
-    session.verify.emplace(VerifyOperation{make_verifier(session, row, *mechanism, *object),
-                                           row.works_with_secret_keys() ? use_key(session, *object) : KeyUse{}, false});
+    session.verify.emplace(begin_verification(session, mechanism, key));
     return CKR_OK;
   });
 }

@@ -1,47 +1,45 @@
-// The state of operations, saved and restored (PKCS#11 3.2, 5.6.7 and 5.6.8): running digests of the hashes whose state
-// libcrypto shows (crypto/digest.h). SunPKCS11 and others clone digests in this way.
+// The state of operations, saved and restored (PKCS#11 3.2, 5.6.7 and 5.6.8). SunPKCS11 and others clone digests in
+// this way.
 //
-// C_DigestKey puts octets of keys into a digest, so a state is sealed: under a key that this process draws and keeps to
-// itself, bound to the token. It can be restored in any session of the token, by this process and its forks, until
+// A state holds the caller's data, and octets of keys that C_DigestKey put into a digest, so it is sealed. Under a
+// login the key comes from the store's master key: every process that logs in to the token goes on from the state,
+// until the store is re-keyed. Without one it is drawn by this process, and good here and in its forks, until
 // C_Finalize.
 #include "pkcs11/entry.h"
 #include "pkcs11/function_list.h"
-#include "pkcs11/mechanism.h"
+#include "pkcs11/operation_state.h"
 
 using namespace vtpm;          // NOLINT: the C functions of this file are outside of every namespace
 using namespace vtpm::pkcs11;  // NOLINT
 
 namespace {
 
-/// What stands before the digest's own octets.
-struct Header {
-  uint32_t hash;
-  uint8_t multi_part;
-};
+constexpr std::string_view kPurpose = "state of operations";
 
-constexpr std::string_view kPurpose = "state of a digest";
+/// The first octet of a state: whose key it is sealed under.
+constexpr uint8_t kOfThisProcess = 0, kOfTheToken = 1;
 
-/// Every operation that is active but the digest, which alone can be saved.
-bool others_are_active(const Session& session) {
-  return session.encrypt || session.decrypt || session.sign || session.verify || session.sign_recover ||
-         session.verify_recover || session.verify_signature || session.message_encrypt || session.message_decrypt ||
-         session.message_sign || session.message_verify;
+Bytes seal(Module& module, Session& session, ByteView plain) {
+  const std::optional<crypto::Siv> of_token = session.token->state_seal();
+  const ByteView path = as_bytes(session.token->path());
+  Bytes state = {of_token ? kOfTheToken : kOfThisProcess};
+  append(state, of_token ? of_token->seal({as_bytes(kPurpose)}, plain)
+                         : module.state_seal.seal({as_bytes(kPurpose), path}, plain));
+  return state;
 }
 
-SecretBytes plain_state(const DigestOperation& operation) {
-  std::optional<SecretBytes> state = operation.digest.save();
-  refuse_if(!state, CKR_STATE_UNSAVEABLE, "libcrypto does not show the state of this hash");
-  const Header header = {static_cast<uint32_t>(operation.digest.hash()), operation.multi_part};
-  SecretBytes plain(value_view(header));
-  plain.append(*state);
-  return plain;
-}
-
-DigestOperation restore(ByteView plain) {
-  Header header;
-  std::memcpy(&header, plain.data(), sizeof header);
-  return {crypto::Digest::restore(static_cast<crypto::Hash>(header.hash), plain.subspan(sizeof header)),
-          header.multi_part != 0};
+SecretBytes open(Module& module, Session& session, ByteView state) {
+  const ByteView path = as_bytes(session.token->path());
+  std::optional<SecretBytes> plain;
+  if (!state.empty() && state[0] == kOfTheToken) {
+    const std::optional<crypto::Siv> of_token = session.token->state_seal();
+    refuse_if(!of_token, CKR_SAVED_STATE_INVALID, "the state was saved under a login, and nobody is logged in");
+    plain = of_token->open({as_bytes(kPurpose)}, state.subspan(1));
+  } else if (!state.empty() && state[0] == kOfThisProcess) {
+    plain = module.state_seal.open({as_bytes(kPurpose), path}, state.subspan(1));
+  }
+  refuse_if(!plain, CKR_SAVED_STATE_INVALID, "the state is not one that was saved of this token");
+  return std::move(*plain);
 }
 
 }  // namespace
@@ -49,12 +47,9 @@ DigestOperation restore(ByteView plain) {
 CK_RV C_GetOperationState(CK_SESSION_HANDLE handle, CK_BYTE* state, CK_ULONG* state_length) {
   return call_session("C_GetOperationState", handle, [&](Module& module, Session& session) -> CK_RV {
     Output out(state, state_length);
-    refuse_if(!session.digest && !others_are_active(session), CKR_OPERATION_NOT_INITIALIZED,
-              "no operation is active in this session");
-    refuse_if(others_are_active(session), CKR_STATE_UNSAVEABLE, "only digests can be saved");
-    const SecretBytes plain = plain_state(*session.digest);
-    if (auto early = out.early(plain.size() + crypto::Siv::kTagOctets)) return *early;
-    out.put(module.state_seal.seal({as_bytes(kPurpose), as_bytes(session.token->path())}, plain));
+    const SecretBytes plain = save_operations(session);
+    if (auto early = out.early(1 + crypto::Siv::kTagOctets + plain.size())) return *early;
+    out.put(seal(module, session, plain));
     return CKR_OK;
   });
 }
@@ -63,14 +58,7 @@ CK_RV C_SetOperationState(CK_SESSION_HANDLE handle, CK_BYTE* state, CK_ULONG len
                           CK_OBJECT_HANDLE authentication_key) {
   return call_session("C_SetOperationState", handle, [&](Module& module, Session& session) {
     require(state);
-    const std::optional<SecretBytes> plain =
-        module.state_seal.open({as_bytes(kPurpose), as_bytes(session.token->path())}, input(state, length));
-    refuse_if(!plain, CKR_SAVED_STATE_INVALID, "the state is not one that this process saved of this token");
-    refuse_if(encryption_key != CK_INVALID_HANDLE || authentication_key != CK_INVALID_HANDLE, CKR_KEY_NOT_NEEDED,
-              "a digest needs no key");
-    DigestOperation restored = restore(*plain);
-    session.cancel(~CK_FLAGS{CKF_FIND_OBJECTS});  // what was active is abandoned
-    session.digest.emplace(std::move(restored));
+    restore_operations(session, open(module, session, input(state, length)), encryption_key, authentication_key);
     return CKR_OK;
   });
 }

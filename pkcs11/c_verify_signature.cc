@@ -1,7 +1,7 @@
 // Verification of a signature that is known before its data (PKCS#11 3.2, 5.15).
+#include "pkcs11/begin.h"
 #include "pkcs11/entry.h"
 #include "pkcs11/function_list.h"
-#include "pkcs11/lookup.h"
 #include "pkcs11/signer.h"
 
 using namespace vtpm;          // NOLINT: the C functions of this file are outside of every namespace
@@ -27,12 +27,10 @@ CK_RV C_VerifySignatureInit(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, C
     if (cancelled(session.verify_signature, mechanism)) return CKR_OK;
     refuse_if(session.verify_signature.has_value(), CKR_OPERATION_ACTIVE,
               "such a verification is active in this session");
-    const Mechanism& row = require_mechanism(mechanism, CKF_VERIFY);
+    require_mechanism(mechanism, CKF_VERIFY);
     require(signature);
     const ByteView octets = input(signature, signature_length);
-    const ObjectPtr object = require_key_for(session, key, CKO_PUBLIC_KEY, CKA_VERIFY, row);
-    VerifyOperation verify{make_verifier(session, row, *mechanism, *object),
-                           row.works_with_secret_keys() ? use_key(session, *object) : KeyUse{}, false};
+    VerifyOperation verify = begin_verification(session, mechanism, key);
     // A signature of another length can not be right; only how wrong it is matters, so the memory is not wasted.
     const size_t kept = std::min(octets.size(), verify.verifier->octets() + 1);
     session.verify_signature.emplace(VerifySignatureOperation{std::move(verify), to_bytes(octets.first(kept))});

@@ -78,6 +78,8 @@ class StreamCrypt : public Crypt {
   void update(ByteView in, MutableByteView out) override { check(cipher_.update(in, out)); }
   size_t finish_octets() const override { return cipher_.finish_octets(); }
   void finish(MutableByteView out) override { check(cipher_.finish(out)); }
+  std::optional<SecretBytes> save() const override { return cipher_.save(); }
+  void load(ByteView saved) override { cipher_.load(saved); }
 
  private:
   size_t check(CipherResult result) const {
@@ -135,6 +137,8 @@ CipherStart cipher_start(const Mechanism& row, const CK_MECHANISM& mechanism) {
 }
 
 }  // namespace
+
+void Crypt::load(ByteView) { throw Error(ErrorCode::kInvalidArgument, "an operation of this kind is not saved"); }
 
 void require_parts(const Crypt& crypt) {
   refuse_if(!crypt.takes_parts(), CKR_FUNCTION_NOT_SUPPORTED, "the mechanism takes the data in one part");

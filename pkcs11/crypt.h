@@ -30,6 +30,12 @@ class Crypt {
   virtual size_t finish_octets() const = 0;
   /// `out` has `finish_octets`.
   virtual void finish(MutableByteView out) = 0;
+
+  /// What it has seen so far, without key and parameter; nothing where that can not be had.
+  virtual std::optional<SecretBytes> save() const { return std::nullopt; }
+  /// What `save` gave, into one that was just begun in the same way. Throws Error kInvalidArgument for what no state of
+  /// it can be.
+  virtual void load(ByteView saved);
 };
 
 /// Throws Refusal CKR_FUNCTION_NOT_SUPPORTED for mechanisms that take the message in one part.

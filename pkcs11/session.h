@@ -29,15 +29,24 @@ struct KeyUse {
   bool needs_authentication = false;  // CKA_ALWAYS_AUTHENTICATE, context-specific login still to come
 };
 
+/// What it was begun with, for C_GetOperationState.
+struct Begun {
+  const Mechanism* row = nullptr;
+  Bytes parameter;
+  ObjectPtr key;
+};
+
 struct SignOperation {
   std::unique_ptr<Signer> signer;
   KeyUse use;
   bool multi_part = false;
+  Begun begun = {};
 };
 struct VerifyOperation {
   std::unique_ptr<Verifier> verifier;
   KeyUse use;
   bool multi_part = false;
+  Begun begun = {};
 };
 struct VerifyRecoverOperation {
   std::shared_ptr<const SignatureScheme> scheme;
@@ -56,6 +65,7 @@ struct CryptOperation {
   KeyUse use;
   bool multi_part = false;
   std::optional<SecretBytes> result;  // made already, waiting for a buffer that is large enough
+  Begun begun = {};
 };
 /// The message-based functions: any number of messages between C_Message…Init and C_Message…Final.
 struct MessageCryptOperation {

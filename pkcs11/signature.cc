@@ -10,17 +10,21 @@ using crypto::PublicKey;
 // More than any digest; a longer input to raw ECDSA is a mistake of the caller, who meant a hashing mechanism.
 constexpr size_t kMostRawEcdsa = 1024;
 
-// EdDSA needs the whole message twice, so it is kept to the end.
+// EdDSA that is not prehashed needs the whole message twice, so it is kept to the end.
 constexpr size_t kMostEddsa = size_t{64} << 20;
 
-/// 3.0, 2.3.14: no parameter is Ed25519, or Ed448 without a context. OpenSSL 3.0 has neither contexts nor prehashing,
-/// and they can not be built on top of it.
-void check_eddsa_parameter(const CK_MECHANISM& mechanism, const PublicKey& key) {
-  if (mechanism.ulParameterLen == 0) return;
+/// 3.0, 2.3.14: no parameter is Ed25519, or Ed448 without a context; with one, phFlag tells Ed25519ph from Ed25519ctx,
+/// and Ed448ph from Ed448.
+crypto::EddsaMode eddsa_mode(const CK_MECHANISM& mechanism) {
+  using Form = crypto::EddsaMode::Form;
+  if (mechanism.ulParameterLen == 0) return {};
   const auto given = mechanism_parameter<CK_EDDSA_PARAMS>(mechanism);
-  // For Ed25519 a parameter means Ed25519ctx, even with an empty context.
-  refuse_if(given.phFlag != CK_FALSE || given.ulContextDataLen != 0 || key.curve() != crypto::Curve::kEd448,
-            CKR_MECHANISM_PARAM_INVALID, "EdDSA is offered without prehashing and without a context");
+  refuse_if(given.phFlag != CK_FALSE && given.phFlag != CK_TRUE, CKR_MECHANISM_PARAM_INVALID,
+            "EdDSA: phFlag is neither CK_TRUE nor CK_FALSE");
+  refuse_if(given.ulContextDataLen > crypto::EddsaMode::kMostContext, CKR_MECHANISM_PARAM_INVALID,
+            "EdDSA: a context has at most 255 octets");
+  return {given.phFlag == CK_TRUE ? Form::kPrehashed : Form::kContext,
+          parameter_octets(given.pContextData, given.ulContextDataLen)};
 }
 
 crypto::PssParameters pss_parameters(const Mechanism& row, const CK_MECHANISM& mechanism, const PublicKey& key) {
@@ -46,7 +50,7 @@ SignatureScheme::SignatureScheme(const Mechanism& row, const CK_MECHANISM& mecha
   if (row.family == Family::kRsaPss) {
     pss_ = pss_parameters(row, mechanism, key);
   } else if (row.family == Family::kEddsa) {
-    check_eddsa_parameter(mechanism, key);
+    eddsa_ = eddsa_mode(mechanism);
   } else {
     require_no_parameter(mechanism);
   }
@@ -71,6 +75,12 @@ size_t SignatureScheme::most_input() const {
     default:
       return kMostRawEcdsa;
   }
+}
+
+std::optional<crypto::Digest> SignatureScheme::start_digest() const {
+  if (row_->hash) return crypto::Digest(*row_->hash);
+  if (eddsa_.form == crypto::EddsaMode::Form::kPrehashed) return crypto::EddsaMode::digest(public_.curve());
+  return std::nullopt;
 }
 
 Bytes SignatureScheme::encode(ByteView input) const {
@@ -104,14 +114,14 @@ Bytes SignatureScheme::sign(crypto::PrivateKey& key, ByteView input) const {
       throw;
     }
   }
-  if (row_->family == Family::kEddsa) return key.eddsa_sign(input);
+  if (row_->family == Family::kEddsa) return key.eddsa_sign(input, eddsa_);
   if (row_->family == Family::kDsa) return key.dsa_sign(input);
   return to_bytes(key.rsa_private(encode(input)));
 }
 
 bool SignatureScheme::verify(ByteView input, ByteView signature) const {
   if (row_->family == Family::kEcdsa) return public_.ecdsa_verify(input, signature);
-  if (row_->family == Family::kEddsa) return public_.eddsa_verify(input, signature);
+  if (row_->family == Family::kEddsa) return public_.eddsa_verify(input, signature, eddsa_);
   if (row_->family == Family::kDsa) return public_.dsa_verify(input, signature);
   if (row_->family == Family::kRsaPss && input.size() != crypto::hash_octets(pss_.hash)) {
     refuse(CKR_DATA_LEN_RANGE, "PSS: the data is not a digest of the hash named in the parameter");
@@ -127,9 +137,8 @@ std::optional<Bytes> SignatureScheme::recover(ByteView signature) const {
   return block && row_->family == Family::kRsaPkcs ? crypto::pkcs1_sign_decode(*block) : block;
 }
 
-SignatureInput::SignatureInput(const SignatureScheme& scheme) : limit_(scheme.most_input()) {
-  if (scheme.hash()) digest_.emplace(*scheme.hash());
-}
+SignatureInput::SignatureInput(const SignatureScheme& scheme)
+    : digest_(scheme.start_digest()), limit_(scheme.most_input()) {}
 
 void SignatureInput::update(ByteView part) {
   if (digest_) {
@@ -138,6 +147,16 @@ void SignatureInput::update(ByteView part) {
   }
   refuse_if(part.size() > limit_ - gathered_.size(), CKR_DATA_LEN_RANGE, "the data is too long for this mechanism");
   append(gathered_, part);
+}
+
+std::optional<SecretBytes> SignatureInput::save() const { return digest_ ? digest_->save() : SecretBytes(gathered_); }
+
+void SignatureInput::load(ByteView saved) {
+  if (digest_) {
+    digest_->load(saved);
+  } else {
+    update(saved);
+  }
 }
 
 Bytes SignatureInput::finish() { return digest_ ? digest_->finish() : std::move(gathered_); }

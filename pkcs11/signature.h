@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 
+#include "crypto/digest.h"
 #include "crypto/key.h"
 #include "crypto/rsa_padding.h"
 #include "pkcs11/mechanism.h"
@@ -23,7 +24,8 @@ class SignatureScheme {
   size_t signature_octets() const;
   /// The most octets that `sign` takes when nothing is hashed.
   size_t most_input() const;
-  const std::optional<crypto::Hash>& hash() const { return row_->hash; }
+  /// A fresh digest, when the message is hashed as it comes.
+  std::optional<crypto::Digest> start_digest() const;
 
   /// `input` is the digest (hashing schemes) or the caller's data. Throw CKR_DATA_LEN_RANGE, CKR_DATA_INVALID.
   Bytes sign(crypto::PrivateKey& key, ByteView input) const;
@@ -37,6 +39,7 @@ class SignatureScheme {
   const Mechanism* row_;
   crypto::PublicKey public_;
   crypto::PssParameters pss_;
+  crypto::EddsaMode eddsa_;
 };
 
 /// What the update calls collect: a running digest, or the octets themselves up to the scheme's limit.
@@ -46,6 +49,9 @@ class SignatureInput {
   /// Throws CKR_DATA_LEN_RANGE beyond the limit.
   void update(ByteView part);
   Bytes finish();
+  /// What was collected; nothing for a hash whose state can not be had.
+  std::optional<SecretBytes> save() const;
+  void load(ByteView saved);
 
  private:
   std::optional<crypto::Digest> digest_;

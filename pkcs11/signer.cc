@@ -17,6 +17,8 @@ class KeySigner : public Signer {
   size_t octets() const override { return scheme_.signature_octets(); }
   void update(ByteView part) override { input_.update(part); }
   Bytes finish() override { return scheme_.sign(*key_, input_.finish()); }
+  std::optional<SecretBytes> save() const override { return input_.save(); }
+  void load(ByteView saved) override { input_.load(saved); }
 
  private:
   SignatureScheme scheme_;
@@ -31,6 +33,8 @@ class KeyVerifier : public Verifier {
   size_t octets() const override { return scheme_.signature_octets(); }
   void update(ByteView part) override { input_.update(part); }
   bool finish(ByteView signature) override { return scheme_.verify(input_.finish(), signature); }
+  std::optional<SecretBytes> save() const override { return input_.save(); }
+  void load(ByteView saved) override { input_.load(saved); }
 
  private:
   SignatureScheme scheme_;
@@ -58,6 +62,8 @@ class MacSigner : public Signer {
   size_t octets() const override { return mac_.octets; }
   void update(ByteView part) override { mac_.mac.update(part); }
   Bytes finish() override { return mac_.finish(); }
+  std::optional<SecretBytes> save() const override { return mac_.mac.save(); }
+  void load(ByteView saved) override { mac_.mac.load(saved); }
 
  private:
   ShownMac mac_;
@@ -70,6 +76,8 @@ class MacVerifier : public Verifier {
   size_t octets() const override { return mac_.octets; }
   void update(ByteView part) override { mac_.mac.update(part); }
   bool finish(ByteView signature) override { return constant_time_equal(mac_.finish(), signature); }
+  std::optional<SecretBytes> save() const override { return mac_.mac.save(); }
+  void load(ByteView saved) override { mac_.mac.load(saved); }
 
  private:
   ShownMac mac_;
@@ -89,6 +97,11 @@ struct TlsMac {
     append(handshake_hash, part);
   }
   Bytes finish() { return to_bytes(crypto::tls12_prf(hash, *master, label, handshake_hash, octets)); }
+  SecretBytes save() const { return SecretBytes(handshake_hash); }
+  void load(ByteView saved) {
+    handshake_hash.clear();
+    update(saved);
+  }
 
  private:
   static constexpr size_t kMost = 1024;
@@ -101,6 +114,8 @@ class TlsMacSigner : public Signer {
   size_t octets() const override { return mac_.octets; }
   void update(ByteView part) override { mac_.update(part); }
   Bytes finish() override { return mac_.finish(); }
+  std::optional<SecretBytes> save() const override { return mac_.save(); }
+  void load(ByteView saved) override { mac_.load(saved); }
 
  private:
   TlsMac mac_;
@@ -113,6 +128,8 @@ class TlsMacVerifier : public Verifier {
   size_t octets() const override { return mac_.octets; }
   void update(ByteView part) override { mac_.update(part); }
   bool finish(ByteView signature) override { return constant_time_equal(mac_.finish(), signature); }
+  std::optional<SecretBytes> save() const override { return mac_.save(); }
+  void load(ByteView saved) override { mac_.load(saved); }
 
  private:
   TlsMac mac_;
@@ -171,6 +188,9 @@ ShownMac make_mac(const Session& session, const Mechanism& row, const CK_MECHANI
 }
 
 }  // namespace
+
+void Signer::load(ByteView) { throw Error(ErrorCode::kInvalidArgument, "a signature of this kind is not saved"); }
+void Verifier::load(ByteView) { throw Error(ErrorCode::kInvalidArgument, "a verification of this kind is not saved"); }
 
 std::unique_ptr<Signer> make_signer(const Session& session, const Mechanism& row, const CK_MECHANISM& mechanism,
                                     const Object& key) {

@@ -19,6 +19,11 @@ class Signer {
   virtual void update(ByteView part) = 0;
   /// Throws Refusal: CKR_DATA_LEN_RANGE, CKR_DATA_INVALID.
   virtual Bytes finish() = 0;
+  /// What it has seen so far, without key and parameter; nothing where that can not be had.
+  virtual std::optional<SecretBytes> save() const { return std::nullopt; }
+  /// What `save` gave, into one that was just begun in the same way. Throws Error kInvalidArgument for what no state of
+  /// it can be.
+  virtual void load(ByteView saved);
 };
 
 class Verifier {
@@ -29,6 +34,9 @@ class Verifier {
   virtual void update(ByteView part) = 0;
   /// `signature` has `octets()`. Throws as Signer::finish.
   virtual bool finish(ByteView signature) = 0;
+  /// As of a Signer.
+  virtual std::optional<SecretBytes> save() const { return std::nullopt; }
+  virtual void load(ByteView saved);
 };
 
 /// For a key that fits the row (require_key_for). Throw Refusal: CKR_MECHANISM_PARAM_INVALID, CKR_KEY_SIZE_RANGE.

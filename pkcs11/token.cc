@@ -459,6 +459,11 @@ void Token::change_pin(Role role, ByteView old_pin, ByteView new_pin) {
   gave_up_ = false;
 }
 
+std::optional<crypto::Siv> Token::state_seal() const {
+  if (who_ == Who::kNobody || !vault_->unlocked()) return std::nullopt;
+  return crypto::Siv(vault_->derive_key("state", crypto::Siv::kKeyOctets));
+}
+
 std::shared_ptr<tpm::Engine> Token::engine() const {
   std::lock_guard lock(mutex_);
   return engine_;

@@ -17,6 +17,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "crypto/aead.h"
 #include "pkcs11/config.h"
 #include "pkcs11/object.h"
 #include "pkcs11/object_table.h"
@@ -102,6 +103,8 @@ class Token {
   /// The sealed part of an object. Throws Error kLocked without login.
   SecretAttributes secret_of(const Object& object);
   std::shared_ptr<crypto::PrivateKey> private_key(const Object& object);
+  /// Seals states of operations that are in an application's hands; nothing unless somebody is logged in.
+  std::optional<crypto::Siv> state_seal() const;
   /// The wrapped key of a private key object that lives in the TPM. Throws Error kUnsupported for another.
   tpm::KeyBlob key_blob(const Object& object);
   /// What the TPM certifies about such a key, with an empty nonce; kept with the key.

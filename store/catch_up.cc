@@ -46,6 +46,18 @@ class SharedLock {
   bool nobody_writes_ = false;
 };
 
+// One process at a time syncs.
+class SyncTurn {
+ public:
+  explicit SyncTurn(const File& file) : file_(file) { file.lock(LockByte::kSync, LockMode::kExclusive, true); }
+  ~SyncTurn() { file_.unlock(LockByte::kSync); }
+  SyncTurn(const SyncTurn&) = delete;
+  SyncTurn& operator=(const SyncTurn&) = delete;
+
+ private:
+  const File& file_;
+};
+
 void let_others_finish() { std::this_thread::sleep_for(std::chrono::microseconds(100)); }
 
 }  // namespace
@@ -87,18 +99,21 @@ void Blobstore::adopt(std::shared_ptr<File> file, Locked locked) {
     index_ = std::move(fresh);
   }
   headless_ = headless;
+  plain_ = scan.plain;
   damaged_beyond_moving_ = false;
   for (const Damage& damage : scan.damage) damaged_beyond_moving_ |= !damage.is_entry;
   file_ = std::move(file);
   header_ = header;
   prepared_ = false;
   durable_ = scan.end.durable;
+  opened_at_ = scan.end.highest_seen;
   take_end(std::move(scan));
 }
 
 void Blobstore::apply(ScanResult scan) {
   index_.apply(std::move(scan.entries), scan.damage);
   for (const Damage& damage : scan.damage) damaged_beyond_moving_ |= !damage.is_entry;
+  plain_ &= scan.plain;
   // Whatever was not a plain continuation may have left something in the free space; and what another machine's cache
   // has written of its end may be older than what it has written of its log.
   if (!scan.intact_end || !scan.set_aside.empty() || file_->over_network()) prepared_ = false;
@@ -144,26 +159,29 @@ bool Blobstore::truncated() const {
   return at + kEndOctets != size && !one_bit_from_intact() && !torn_growth();
 }
 
-// The header of a free entry that grew is partly the old one, partly the new one, partly zeroed by who cleaned it: a
-// crash tore it. (Cut off inside its
-// free space, a file has a header that is right in itself.)
+// The header of a free space that grew is partly the old one, partly the new one, partly zeroed by who cleaned it: a
+// crash tore it. (Cut off inside its free space, a file has a header that is right in itself.)
 bool Blobstore::torn_growth() const {
   const uint64_t size = file_->size(), behind = size - end_.offset;
   if (behind < kMinFreeOctets + kEndOctets) return false;
   uint8_t found[kMaxFreeHeaderOctets] = {};
   const size_t count = file_->read_at(end_.offset, found);
   if (read_free(ByteView(found, count))) return false;
-  Bytes grown = free_header(behind - kEndOctets);
-  grown.resize(sizeof found);
-  for (uint64_t old_size = round_up(end_.offset + kMinFreeOctets + kEndOctets, kGrowthUnit); old_size < size;
-       old_size += kGrowthUnit) {
-    Bytes old = free_header(old_size - end_.offset - kEndOctets);
-    old.resize(sizeof found);
+  auto padded = [](uint64_t total) {
+    Bytes header = free_header(total);
+    header.resize(kMaxFreeHeaderOctets);
+    return header;
+  };
+  const Bytes grown = padded(behind - kEndOctets);
+  // How long it was is not known; where two of the same form differ stands their length.
+  static constexpr std::pair<uint64_t, uint64_t> kForms[] = {
+      {0x20, 0x71}, {0xa5, 0xfb}, {0x1234, 0xfedc}, {0x123456, 0xfedcba}, {0x12345678, 0xfedcba98}};
+  return std::any_of(std::begin(kForms), std::end(kForms), [&](const auto& form) {
+    const Bytes one = padded(form.first), other = padded(form.second);
     size_t i = 0;
-    while (i < count && (found[i] == grown[i] || found[i] == old[i] || found[i] == 0)) ++i;
-    if (i == count) return true;
-  }
-  return false;
+    while (i < count && (found[i] == grown[i] || found[i] == 0 || found[i] == one[i] || one[i] != other[i])) ++i;
+    return i == count;
+  });
 }
 
 bool Blobstore::one_bit_from_intact() const {
@@ -325,29 +343,56 @@ void Blobstore::sync_file(const File& file) const {
   }
 }
 
+// What this process has read of it.
+Blobstore::Appended Blobstore::read_appended() const {
+  Shared gate(gate_);
+  return {file_, opened_at_ + 1, end_.last};
+}
+
+// What others have appended and nobody here has read, too.
+Blobstore::Appended Blobstore::all_appended() const {
+  Shared gate(gate_);
+  Appended all{file_, opened_at_ + 1, end_.last};
+  if (nothing_appended()) return all;
+  const ScanResult scan = scan_log(*file_, header_, end_);
+  if (settles(scan)) all.last = scan.end.last;
+  return all;
+}
+
+// Group commit among processes: one of them syncs, the others wait, and most find that it was for them too.
+// Returns the number up to which the file is synced.
+uint64_t Blobstore::sync_up_to(const Appended& known, uint64_t number) const {
+  const File& file = *known.file;
+  if (!file.syncs_for_all() || !file.writable() || !placed_) {
+    sync_file(file);
+    return known.last;
+  }
+  const SyncTurn turn(file);
+  if (file.is_told_synced(number)) return number;
+  const Appended all = all_appended();
+  sync_file(file);
+  if (all.file != known.file) return known.last;
+  file.tell_synced(all.first, all.last);
+  return all.last;
+}
+
 void Blobstore::sync_to(uint64_t number) const {
   std::lock_guard<std::mutex> one_at_a_time(sync_mutex_);
   if (durable_ >= number) return;
   if (poisoned_) throw Error(ErrorCode::kIo, path_ + " could not be synced before; the next change rewrites it");
-  std::shared_ptr<File> file;
+  Appended known = read_appended();
   uint64_t covered;
-  const auto look = [&] {
-    Shared gate(gate_);
-    file = file_;
-    covered = end_.last;
-  };
-  look();
   try {
-    sync_file(*file);
+    covered = sync_up_to(known, number);
   } catch (const StaleFile&) {
     // Who has replaced the file had its lock behind us, and copied and synced what we know.
     const_cast<Blobstore*>(this)->reopen_stale();
-    look();
-    if (covered < number) throw;
-    sync_file(*file);
+    known = read_appended();
+    if (known.last < number) throw;
+    covered = sync_up_to(known, number);
   }
-  uint64_t known = durable_;
-  while (known < covered && !durable_.compare_exchange_weak(known, covered)) {
+  uint64_t already = durable_;
+  while (already < covered && !durable_.compare_exchange_weak(already, covered)) {
   }
 }
 

@@ -4,11 +4,14 @@
 // touched. The entry with the highest number is copied even when it is dead, so that the number before a torn write to
 // the new file is always the header's `base`: otherwise a tear could not be told from rot.
 #include <algorithm>
+#include <chrono>
+#include <thread>
 #include <unordered_set>
 
 #include "crypto/error.h"
 #include "store/blobstore.h"
 #include "store/compaction.h"
+#include "store/continuation.h"
 #include "store/free_space.h"
 
 namespace vtpm::store {
@@ -230,6 +233,20 @@ std::string temporary_path(const std::string& path) {
 
 }  // namespace
 
+namespace {
+
+// A process that is killed gives up its locks one after the other: that of the store first, a moment later this one.
+// Waiting without end could wait for somebody who waits for us.
+bool lock_soon(const File& file) {
+  for (int tries = 0; tries < 1000; ++tries) {
+    if (file.lock(LockByte::kStore, LockMode::kExclusive, false)) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return false;
+}
+
+}  // namespace
+
 TemporaryStore::TemporaryStore(FileSystem& file_system, const std::string& store_path)
     : file_system_(file_system), path_(temporary_path(store_path)) {
   for (;;) {
@@ -245,9 +262,7 @@ TemporaryStore::TemporaryStore(FileSystem& file_system, const std::string& store
         if (gone.code() != ErrorCode::kNotFound) throw;
         continue;
       }
-      if (!old->lock(LockByte::kStore, LockMode::kExclusive, false)) {
-        throw Error(ErrorCode::kExists, "another process is creating " + store_path);
-      }
+      if (!lock_soon(*old)) throw Error(ErrorCode::kExists, "another process is creating " + store_path);
       if (file_system_.id_of(path_) == old->id()) file_system_.remove(path_);
       continue;
     }
@@ -277,7 +292,7 @@ void Blobstore::Writer::append_moved() {
 
 void Blobstore::Writer::compact(const Progress& progress) {
   Blobstore& store = *store_;
-  prepare();
+  // Nothing is cleaned before the copy is complete: what a crash left may be all that tells how far the log is synced.
   ScanResult scan = scan_log(*locked_, store.header_, store.knowing_what_is_durable());
   for (const Damage& damage : scan.damage) {
     if (!damage.is_entry) {
@@ -289,11 +304,26 @@ void Blobstore::Writer::compact(const Progress& progress) {
   rewrite(scan, index, progress);
 }
 
+namespace {
+
+// Before a new file takes the place of the old one: a log that was made to deceive may say less when it is rewritten.
+void require_same_names(const File& fresh, const std::string& path, const Index& index) {
+  Index written;
+  const ScanResult scan = scan_log(fresh, read_header(fresh, path));
+  written.apply(scan);
+  if (scan.intact_end && hold_the_same(index, written)) return;
+  throw Error(ErrorCode::kCorrupt, path + " is damaged so that rewriting it would cost what is in it: nothing was " +
+                                       "changed. Restore a backup");
+}
+
+}  // namespace
+
 void Blobstore::Writer::rewrite(const ScanResult& scan, const Index& index, const Progress& progress) {
   Blobstore& store = *store_;
   TemporaryStore fresh(store.file_system_, store.path_);
   fresh.file().copy_access_from(*locked_);
   write_compacted({*locked_, store.header_, scan, index}, fresh.file(), progress);
+  require_same_names(fresh.file(), store.path_, index);
   take_place(std::move(fresh));
 }
 
@@ -301,7 +331,7 @@ void Blobstore::Writer::rewrite(const Rewriting& rewriting) {
   Blobstore& store = *store_;
   prepare();
   ScanResult scan = scan_log(*locked_, store.header_, store.knowing_what_is_durable());
-  if (!scan.damage.empty()) {
+  if (!scan.plain) {
     throw Error(ErrorCode::kCorrupt, store.path_ + " is damaged: it must be repaired before it can be re-keyed");
   }
   Index index;

@@ -21,6 +21,7 @@ constexpr size_t kMaxNameOctets = 255;
 constexpr size_t kMaxTypeOctets = 64;
 constexpr size_t kMaxTransactionEntries = 65535;
 
+constexpr uint64_t kMaxSequence = uint64_t{1} << 62;  // no store lives to count that far; a made one may say so
 constexpr uint64_t kMaxSequenceStep = uint64_t{1} << 32;
 constexpr uint64_t kSequenceJump = 65536;  // after an unclean end
 /// Octets between the end of one copy and the start of the other, so that no one page holds parts of both.

@@ -35,6 +35,8 @@ class Judgement {
     find_end(walk, end);
     result.end.highest_seen = std::max({result.end.highest_seen, result.end.last, base_});
     result.end.last = std::max(result.end.last, result.end.durable);
+    result.plain = is_plain_ && result.intact_end && result.damage.empty() && result.set_aside.empty() &&
+                   result.end.highest_seen == result.end.last && result.end.last < kMaxSequence;
   }
 
   ScanResult result;
@@ -90,6 +92,7 @@ class Judgement {
 
   void count(LogEntry entry, bool transaction_is_whole) {
     result.end.last = entry.sequence.number;
+    is_plain_ &= transaction_is_whole && !entry.corrected && entry.sequence.durable < entry.sequence.first();
     // Half a transaction may delete what its other half was to replace.
     if (entry.deleted && !transaction_is_whole) return;
     result.entries.push_back(std::move(entry));
@@ -155,6 +158,7 @@ class Judgement {
   uint64_t stopped_at_;
   unsigned members_ = 0;
   size_t next_entry_ = 0;
+  bool is_plain_ = true;
 };
 
 }  // namespace

@@ -70,6 +70,7 @@ struct ScanResult {
   std::vector<Damage> set_aside;  // behind the end of the log: reported, never applied
   ScanState end;
   uint64_t file_size = 0;
+  bool plain = false;       // whole transactions of rising numbers that claim nothing, and an intact end: nothing else
   bool intact_end = false;  // the log ends at a free space that reaches to the end-of-contents octets
   bool cut_off = false;     // the end is missing, and where to go on can not be told: nothing may be appended
   uint64_t work = 0;        // octets that CRCs were computed of, and what looking through damage cost beside that

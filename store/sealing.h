@@ -1,7 +1,7 @@
 // The master key and what is derived from it.
 //
 //   HKDF-SHA-256(master key, salt = store UUID, info = purpose | epoch as eight octets) -> 64 octets for "seal",
-//   32 for "clear", "digest", "index" and "cbc-mac", as many as the master key has for "cbc".
+//   32 for "clear", "digest", "index" and "cbc-mac", as many as the master key has for "cbc", 64 for "state".
 //
 // A sealed entry's data is, by the cipher that its `enc` names,
 //   aes-256-siv: AES-256-SIV over UUID; the entry's octets in front of the data, CRC octets zero; its octets behind the
@@ -40,6 +40,8 @@ class MasterKey {
   /// The plain text, `realsize` octets; nothing when the seal is wrong.
   std::optional<SecretBytes> unseal(const EntryView& entry) const;
 
+  /// The key for a purpose, as above.
+  SecretBytes derive(std::string_view purpose, size_t size) const;
   /// HMAC-SHA-256("index", kind in eight octets | value), its first eight octets.
   uint64_t tag(uint64_t kind, ByteView value) const;
 
@@ -47,7 +49,6 @@ class MasterKey {
   bool mac_matches(const EntryView& entry) const;
 
  private:
-  SecretBytes derive(std::string_view purpose, size_t size) const;
   Bytes mac_of(const EntryView& entry) const;
   Bytes siv_sealed(const EntryView& layout, ByteView plain) const;
   Bytes cbc_sealed(const EntryView& layout, ByteView plain) const;

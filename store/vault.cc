@@ -166,6 +166,10 @@ std::vector<EntryInfo> Vault::changes(uint64_t cursor, Wanted wanted) const {
   return out;
 }
 
+SecretBytes Vault::derive_key(std::string_view purpose, size_t octets) const {
+  return impl_->master_or_locked()->derive(purpose, octets);
+}
+
 BlindTag Vault::tag(const Property& property) const {
   return impl_->master_or_locked()->tag(property.kind, property.value);
 }

@@ -205,6 +205,9 @@ class Vault {
   /// Nothing when there is no such name.
   std::optional<Blob> read(std::string_view name) const;
 
+  /// A key of `octets` octets for `purpose`, the same for everybody who has this store's master key, and another after
+  /// a re-key (docs/format.md, "Sealing"). Throws kLocked without the key.
+  SecretBytes derive_key(std::string_view purpose, size_t octets) const;
   /// The tag of a property in this store's blind index. Throws kLocked without the key.
   BlindTag tag(const Property& property) const;
 

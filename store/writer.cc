@@ -4,6 +4,7 @@
 #include "crypto/error.h"
 #include "crypto/process.h"
 #include "store/blobstore.h"
+#include "store/continuation.h"
 #include "store/encoding.h"
 #include "store/free_space.h"
 #include "store/log_reader.h"
@@ -185,7 +186,11 @@ void Blobstore::Writer::prepare() {
   uint64_t zeros_from = end;
   if (store.intact_end_ && size - end > kEndOctets) zeros_from += free_header(size - end - kEndOctets).size();
   auto rubbish = not_zero(file, zeros_from, size);
-  if (!rubbish && store.intact_end_) {
+  const bool is_clean = !rubbish && store.intact_end_;
+  const bool is_full = size < end + kMinFreeOctets + kEndOctets;
+  const uint64_t grown = is_full ? round_up(end + kMinGrowth, kGrowthUnit) : size;
+  require_continuation(grown, is_clean ? 0 : kSequenceJump);
+  if (is_clean) {
     store.prepared_ = true;
     return;
   }
@@ -194,8 +199,7 @@ void Blobstore::Writer::prepare() {
     file.read_at(rubbish->first, octets);
     quarantine(store.file_system_, store.path_, rubbish->first, "behind the end of the log", octets);
   }
-  if (size < end + kMinFreeOctets + kEndOctets) {
-    uint64_t grown = round_up(end + kMinGrowth, kGrowthUnit);
+  if (is_full) {
     grow(file, size, grown);
     size = grown;
   }
@@ -213,6 +217,22 @@ void Blobstore::Writer::prepare() {
   store.end_.highest_seen = store.end_.last;
 }
 
+// Gate held. What is behind the log must not change what is in it: in a file of `size` octets, `jump` numbers further
+// on.
+void Blobstore::Writer::require_continuation(uint64_t size, uint64_t jump) const {
+  const Blobstore& store = *store_;
+  size = std::max(size, round_up(store.end_.offset + kMinGrowth, kGrowthUnit));
+  if (store.plain_ || purpose_ == Purpose::kRepair) return;
+  const uint64_t last = std::max(store.end_.last, store.end_.highest_seen);
+  if (last < kMaxSequence) {
+    const uint64_t first = last + jump + 1;
+    const Addition addition{*locked_, store.end_.offset, size, first, std::min(store.durable_.load(), first - 1)};
+    if (can_be_added(addition, store.header_, store.index_)) return;
+  }
+  throw Error(ErrorCode::kCorrupt, store.path_ + " is damaged so that a change could cost what is in it: nothing was " +
+                                       "changed. It must be repaired first");
+}
+
 void Blobstore::Writer::extend(uint64_t octets) {
   Blobstore& store = *store_;
   File& file = *locked_;
@@ -221,6 +241,10 @@ void Blobstore::Writer::extend(uint64_t octets) {
   uint64_t grown = round_up(size + growth, kGrowthUnit);
   if (grown > kMaxStoreOctets) grown = std::max(size, kMaxStoreOctets / kGrowthUnit * kGrowthUnit);
   if (grown < size + octets) throw Error(ErrorCode::kNoSpace, store.path_ + " would grow beyond the 4 GiB of a store");
+  {
+    std::shared_lock<RwLock> gate(store.gate_);
+    require_continuation(grown, 0);
+  }
   grow(file, size, grown);
   Exclusive gate(store.gate_);
   file.write_at(store.end_.offset, free_header(grown - store.end_.offset - kEndOctets));
@@ -235,7 +259,9 @@ void Blobstore::Writer::ensure_space(uint64_t octets, uint64_t keep) {
   uint64_t behind = locked_->size() - store.end_.offset;
   if (needed <= behind) return;
   uint64_t dead = dead_octets();
-  if (!compacting_ && dead > kMinDeadOctets && dead > store.end_.offset / 2 && !store.damaged_beyond_moving_) {
+  // Once the end has been cleaned, and numbers jumped, an append comes first: nothing else may tell what is durable.
+  const bool may_compact = !compacting_ && !store.damaged_beyond_moving_ && store.end_.last == store.applied_;
+  if (may_compact && dead > kMinDeadOctets && dead > store.end_.offset / 2) {
     compact();
     prepare();
     behind = locked_->size() - store.end_.offset;

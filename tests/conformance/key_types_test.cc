@@ -97,31 +97,96 @@ TEST_F(KeyTypes, EddsaVectors) {
   });
 }
 
+Mechanism eddsa(bool prehash, const Bytes& context, size_t octets) {
+  CK_EDDSA_PARAMS parameters{};
+  parameters.phFlag = prehash;
+  parameters.ulContextDataLen = octets;
+  parameters.pContextData = const_cast<CK_BYTE*>(context.data());
+  return Mechanism::with_parameter(CKM_EDDSA, octets_of(parameters));
+}
+Mechanism eddsa(bool prehash, const Bytes& context) { return eddsa(prehash, context, context.size()); }
+
+/// Through the message-based functions and C_VerifySignature… too, in parts and whole.
+void expect_everywhere(Session& session, Mechanism mechanism, const KeyPair& pair, Bytes message, Bytes signature) {
+  const auto& v3 = p11_3();
+  MUST(v3.C_MessageSignInit(session, mechanism.get(), pair.private_key));
+  Bytes out(signature.size());
+  CK_ULONG size = out.size();
+  EXPECT_RV(CKR_OK, v3.C_SignMessage(session, nullptr, 0, message.data(), message.size(), out.data(), &size));
+  EXPECT_EQ(to_hex(out), to_hex(signature));
+  out.assign(out.size(), 0);
+  MUST(v3.C_SignMessageBegin(session, nullptr, 0));
+  MUST(v3.C_SignMessageNext(session, nullptr, 0, message.data(), 1, nullptr, nullptr));
+  EXPECT_RV(CKR_OK,
+            v3.C_SignMessageNext(session, nullptr, 0, message.data() + 1, message.size() - 1, out.data(), &size));
+  EXPECT_EQ(to_hex(out), to_hex(signature));
+  MUST(v3.C_MessageSignFinal(session));
+  MUST(v3.C_MessageVerifyInit(session, mechanism.get(), pair.public_key));
+  EXPECT_RV(CKR_OK, v3.C_VerifyMessage(session, nullptr, 0, message.data(), message.size(), signature.data(), size));
+  MUST(v3.C_MessageVerifyFinal(session));
+  for (const bool good : {true, false}) {
+    if (!good) message[0] ^= 1;
+    MUST(v3.C_VerifySignatureInit(session, mechanism.get(), pair.public_key, signature.data(), signature.size()));
+    MUST(v3.C_VerifySignatureUpdate(session, message.data(), 1));
+    MUST(v3.C_VerifySignatureUpdate(session, message.data() + 1, message.size() - 1));
+    EXPECT_RV(good ? CKR_OK : CKR_SIGNATURE_INVALID, v3.C_VerifySignatureFinal(session));
+  }
+}
+
+TEST_F(KeyTypes, EddsaVectorsWithContextOrPrehashed) {
+  for_each_line("eddsa_context.txt", [&](const Line& line) {
+    const std::string curve = line.text("curve");
+    const Bytes message = line.octets("message"), signature = line.octets("signature"),
+                context = line.has("context") ? line.octets("context") : Bytes();
+    const bool prehash = line.text("form") == "prehashed";
+    const Mechanism mechanism = eddsa(prehash, context);
+    const KeyPair pair = {session.create(public_on(curve, line.octets("point"))),
+                          session.create(private_on(curve, line.octets("private")))};
+    EXPECT_EQ(to_hex(session.sign(mechanism, pair.private_key, message)), to_hex(signature));
+    EXPECT_EQ(to_hex(session.sign_in_parts(mechanism, pair.private_key, message)), to_hex(signature));
+    EXPECT_RV(CKR_OK, session.try_verify(mechanism, pair.public_key, message, signature));
+    EXPECT_RV(CKR_OK, session.try_verify_in_parts(mechanism, pair.public_key, message, signature));
+    EXPECT_RV(CKR_SIGNATURE_INVALID, session.try_verify(mechanism, pair.public_key, message + Bytes{1}, signature));
+    EXPECT_RV(CKR_SIGNATURE_INVALID, session.try_verify(CKM_EDDSA, pair.public_key, message, signature));
+    EXPECT_RV(CKR_SIGNATURE_INVALID, session.try_verify(eddsa(!prehash, context), pair.public_key, message, signature));
+    EXPECT_RV(CKR_SIGNATURE_INVALID,
+              session.try_verify(eddsa(prehash, context + Bytes{0}), pair.public_key, message, signature));
+    EXPECT_RV(CKR_SIGNATURE_LEN_RANGE, session.try_verify(mechanism, pair.public_key, message, Bytes(10)));
+    expect_everywhere(session, mechanism, pair, message, signature);
+  });
+}
+
 TEST_F(KeyTypes, EddsaParameters) {
   const auto pair_on = [&](const char* curve) {
     return session.generate(CKM_EC_EDWARDS_KEY_PAIR_GEN, {{CKA_EC_PARAMS, curve_parameters(curve)}}, {});
   };
   const KeyPair small = pair_on("Ed25519"), large = pair_on("Ed448");
-  Bytes context = bytes("context");
-  const auto with = [&](bool prehash, size_t octets) {
-    CK_EDDSA_PARAMS parameters{};
-    parameters.phFlag = prehash;
-    parameters.ulContextDataLen = octets;
-    parameters.pContextData = octets ? context.data() : nullptr;
-    return Mechanism::with_parameter(CKM_EDDSA, octets_of(parameters));
-  };
-  EXPECT_EQ(session.sign(with(false, 0), large.private_key, bytes("m")),
-            session.sign(CKM_EDDSA, large.private_key, bytes("m")));
-  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, session.try_sign(with(false, 0), small.private_key, bytes("m")))
+  const Bytes context(256, 'c'), message = bytes("m");
+  // 3.0, table 65: what the parameter makes of the key's curve.
+  EXPECT_EQ(session.sign(eddsa(false, {}), large.private_key, message),
+            session.sign(CKM_EDDSA, large.private_key, message));
+  EXPECT_NE(session.sign(eddsa(false, {}), small.private_key, message),
+            session.sign(CKM_EDDSA, small.private_key, message))
       << "Ed25519ctx";
   for (const KeyPair& pair : {small, large}) {
-    EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, session.try_sign(with(true, 0), pair.private_key, bytes("m")));
-    EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, session.try_sign(with(false, 7), pair.private_key, bytes("m")));
-    EXPECT_RV(CKR_MECHANISM_PARAM_INVALID,
-              session.try_sign(Mechanism::with_parameter(CKM_EDDSA, Bytes(3)), pair.private_key, bytes("m")));
-    EXPECT_RV(CKR_KEY_TYPE_INCONSISTENT, session.try_sign(CKM_ECDSA, pair.private_key, bytes("m")));
+    const auto answer = [&](const Mechanism& mechanism) {
+      const CK_RV rv = session.try_sign(mechanism, pair.private_key, message);
+      EXPECT_RV(rv, rv == CKR_OK ? rv : session.try_verify(mechanism, pair.public_key, message, Bytes(64)));
+      return rv;
+    };
+    for (const bool prehash : {false, true}) {
+      EXPECT_RV(CKR_OK, answer(eddsa(prehash, context, 255)));
+      EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer(eddsa(prehash, context, 256)));
+      EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer(eddsa(prehash, context, kAbsurd)));
+      EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer(eddsa(prehash, {}, 1))) << "a null pointer with a length";
+    }
+    CK_EDDSA_PARAMS neither{};
+    neither.phFlag = 2;
+    EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer(Mechanism::with_parameter(CKM_EDDSA, octets_of(neither))));
+    EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer(Mechanism::with_parameter(CKM_EDDSA, Bytes(3))));
+    EXPECT_RV(CKR_KEY_TYPE_INCONSISTENT, session.try_sign(CKM_ECDSA, pair.private_key, message));
   }
-  EXPECT_RV(CKR_KEY_TYPE_INCONSISTENT, session.try_sign(CKM_EDDSA, session.generate_ec(kP256).private_key, bytes("m")));
+  EXPECT_RV(CKR_KEY_TYPE_INCONSISTENT, session.try_sign(CKM_EDDSA, session.generate_ec(kP256).private_key, message));
 }
 
 // --- Montgomery ---

@@ -104,7 +104,7 @@ const Row kNamedRows[] = {
     {CKM_ECDH_AES_KEY_WRAP, kEc, kWraps, "Wrap.EcdhAesKeyWrap"},
     {CKM_EC_EDWARDS_KEY_PAIR_GEN, kEdwards, CKF_GENERATE_KEY_PAIR, "KeyTypes.PairsOnRawCurves"},
     {CKM_EC_MONTGOMERY_KEY_PAIR_GEN, kMontgomery, CKF_GENERATE_KEY_PAIR, "KeyTypes.PairsOnRawCurves"},
-    {CKM_EDDSA, kEdwards, kSignVerify, "KeyTypes.EddsaVectors"},
+    {CKM_EDDSA, kEdwards, kSignVerify, "KeyTypes.EddsaVectorsWithContextOrPrehashed"},
     {CKM_DSA_KEY_PAIR_GEN, kDsaKey, CKF_GENERATE_KEY_PAIR, "KeyTypes.DsaWithHashesWithoutVectors"},
     {CKM_DSA_PARAMETER_GEN, kDsaKey, CKF_GENERATE, "KeyTypes.DsaWithHashesWithoutVectors"},
     {CKM_DH_PKCS_KEY_PAIR_GEN, kDhKey, CKF_GENERATE_KEY_PAIR, "KeyTypes.DhPairsAgree"},

@@ -77,6 +77,37 @@ CK_RV try_generate_key(Session& session, Mechanism mechanism, Template wanted, C
 
 namespace {
 
+Mechanism cipher_mechanism(const Line& line, Bytes& iv) {
+  static const std::map<std::string, CK_MECHANISM_TYPE> kModes = {
+      {"cbc", CKM_AES_CBC},     {"cbc-pad", CKM_AES_CBC_PAD}, {"cts", CKM_AES_CTS},
+      {"ofb", CKM_AES_OFB},     {"cfb1", CKM_AES_CFB1},       {"cfb8", CKM_AES_CFB8},
+      {"cfb64", CKM_AES_CFB64}, {"cfb128", CKM_AES_CFB128},   {"xts", CKM_AES_XTS}};
+  const std::string& mode = line.text("mode");
+  if (mode == "ecb") return CKM_AES_ECB;
+  if (mode == "chacha20") {
+    const CK_ULONG bits = std::stoul(line.text("bits"));
+    const CK_CHACHA20_PARAMS parameters = {iv.data(), bits, iv.data() + bits / 8, 128 - bits};
+    return Mechanism::with_parameter(CKM_CHACHA20, octets_of(parameters));
+  }
+  if (mode == "ctr") {
+    CK_AES_CTR_PARAMS parameters = {std::stoul(line.text("bits")), {}};
+    std::copy(iv.begin(), iv.end(), parameters.cb);
+    return Mechanism::with_parameter(CKM_AES_CTR, octets_of(parameters));
+  }
+  return Mechanism::with_parameter(kModes.at(mode), iv);
+}
+
+}  // namespace
+
+CipherCase::CipherCase(const Line& line)
+    : iv(line.octets("iv")),
+      key_type(line.text("mode") == "xts"        ? CKK_AES_XTS
+               : line.text("mode") == "chacha20" ? CKK_CHACHA20
+                                                 : CKK_AES),
+      mechanism(cipher_mechanism(line, iv)) {}
+
+namespace {
+
 CK_BYTE* raw(const Bytes& octets) {
   static CK_BYTE nothing = 0;
   return octets.empty() ? &nothing : const_cast<CK_BYTE*>(octets.data());

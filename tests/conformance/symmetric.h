@@ -44,6 +44,17 @@ const HashRow& hash_row(const std::string& name);
 CK_OBJECT_HANDLE secret_key(Session& session, CK_KEY_TYPE type, const Bytes& value);
 CK_RV try_generate_key(Session& session, Mechanism mechanism, Template wanted, CK_OBJECT_HANDLE* key = nullptr);
 
+/// The mechanism of a line of cipher.txt; the parameter of ChaCha20 points into `iv`.
+struct CipherCase {
+  explicit CipherCase(const Line& line);
+  CipherCase(const CipherCase&) = delete;
+  CipherCase& operator=(const CipherCase&) = delete;
+
+  Bytes iv;
+  CK_KEY_TYPE key_type;
+  Mechanism mechanism;
+};
+
 enum class Way { kEncrypt, kDecrypt };
 /// The whole message in one call, with a size query before it.
 CK_RV crypt(Session& session, Way way, Mechanism mechanism, CK_OBJECT_HANDLE key, const Bytes& data, Bytes* out);

@@ -56,6 +56,45 @@ TEST(Mac, OddPiecesAndClones) {
   });
 }
 
+bool shows_its_state(const Vector& v) {
+  return v.algorithm == MacAlgorithm::kHmac
+             ? v.hash <= Hash::kSha512_256 || (v.hash >= Hash::kBlake2b160 && v.hash != Hash::kBlake2b512)
+             : v.algorithm != MacAlgorithm::kGmac;
+}
+
+TEST(Mac, GoesOnFromItsSavedState) {
+  size_t saved = 0;
+  for_each_vector([&](const Vector& v) {
+    const ByteView message = v.message;
+    for (size_t at = 0; at <= message.size(); at = at < 40 ? at + 1 : at * 2) {
+      Mac first = v.start(), second = v.start();
+      const std::optional<SecretBytes> state = first.update(message.first(at)).save();
+      ASSERT_EQ(state.has_value(), shows_its_state(v));
+      if (!state) return;
+      second.load(*state);
+      ASSERT_EQ(to_hex(second.update(message.subspan(at)).finish()), to_hex(v.mac)) << at;
+      ++saved;
+    }
+  });
+  EXPECT_GT(saved, 500u);
+}
+
+TEST(Mac, RefusesWhatNoStateCanBe) {
+  for_each_vector([](const Vector& v) {
+    Mac mac = v.start();
+    const std::optional<SecretBytes> good = mac.update(Bytes(5, 1)).save();
+    if (!good) {
+      ASSERT_EQ(error_of([&] { mac.load(Bytes(32)); }), ErrorCode::kInvalidArgument);
+      return;
+    }
+    Bytes longer = to_bytes(*good);
+    longer.resize(longer.size() + 200);
+    ASSERT_EQ(error_of([&] { mac.load(longer); }), ErrorCode::kInvalidArgument);
+    ASSERT_EQ(error_of([&] { mac.load({}); }), ErrorCode::kInvalidArgument);
+    ASSERT_EQ(error_of([&] { mac.load(good->view().first(15)); }), ErrorCode::kInvalidArgument);
+  });
+}
+
 TEST(Mac, HmacOverSha512T) {
   const Bytes key(20, 1), message(30, 2);
   Mac mac({.algorithm = MacAlgorithm::kHmacT, .t = 256}, key);

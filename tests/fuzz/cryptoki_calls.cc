@@ -2,6 +2,9 @@
 // pointers, size queries, operations that are ended by others. What must hold: no crash, nothing out of bounds, no
 // undefined behaviour, an answer that the standard knows, and never more octets said to be written than there is room.
 #include "pkcs11/cryptoki_functions.h"
+#include "pkcs11/module.h"
+#include "pkcs11/operation_state.h"
+#include "pkcs11/refusal.h"
 #include "tests/fuzz/arguments.h"
 #include "tests/fuzz/token.h"
 
@@ -76,6 +79,7 @@ class Run {
   void information();
   void pins();
   void operation_state();
+  void damaged_state();
   void encrypt_init() { begin("C_EncryptInit", p11->C_EncryptInit); }
   void decrypt_init() { begin("C_DecryptInit", p11->C_DecryptInit); }
   void sign_init() { begin("C_SignInit", p11->C_SignInit); }
@@ -268,8 +272,31 @@ void Run::pins() {
 
 void Run::operation_state() {
   finish("C_GetOperationState", p11->C_GetOperationState);
-  const Arguments::Octets state = arguments_.octets(200);
-  CALL(C_SetOperationState, session(), state.data, state.size, object(), object());
+  const Arguments::Octets noise = arguments_.octets(200);
+  std::vector<CK_BYTE> state(4096);
+  CK_ULONG length = state.size();
+  const CK_SESSION_HANDLE from = session();
+  if (arguments_.seldom(4) || CALL(C_GetOperationState, from, state.data(), &length) != CKR_OK) {
+    CALL(C_SetOperationState, session(), noise.data, noise.size, object(), object());
+  } else {
+    CALL(C_SetOperationState, session(), state.data(), length, object(), object());
+  }
+}
+
+// What stands under the seal of a state, changed: nobody can do that from outside, and it must do no harm all the same.
+void Run::damaged_state() {
+  try {
+    pkcs11::Passage passage;
+    const std::shared_ptr<pkcs11::Session> where = passage.module().sessions.get(session());
+    SecretBytes state = pkcs11::save_operations(*where);
+    for (unsigned changes = arguments_.below(4); changes-- > 0 && !state.empty();)
+      state[arguments_.below(state.size())] = static_cast<uint8_t>(arguments_.number());
+    if (arguments_.seldom(4)) state.resize(arguments_.below(state.size() + 40));
+    pkcs11::restore_operations(*where, state, object(), object());
+  } catch (const pkcs11::Refusal& refusal) {
+    checked("damaged_state", refusal.rv());
+  } catch (const Error&) {  // a fault on the way to a key, which the C functions turn into its value
+  }
 }
 
 void Run::verify() {
@@ -486,7 +513,8 @@ const std::vector<Run::Step>& Run::steps() {
                                         &Run::wrap_authenticated,
                                         &Run::unwrap_authenticated,
                                         &Run::log_in_by_name,
-                                        &Run::cancel};
+                                        &Run::cancel,
+                                        &Run::damaged_state};
   return all;
 }
 

@@ -76,7 +76,8 @@ class SimulatedDisk : public FileSystem {
   };
   struct Inode {
     Bytes contents;
-    Lock locks[2];
+    Lock locks[3];
+    std::map<const void*, std::pair<uint64_t, uint64_t>> told;  // what each user says is synced
   };
   void step(DiskStep step);
   bool fails_now();
