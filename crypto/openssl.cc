@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "crypto/bytes.h"
+#include "crypto/want_of_memory.h"
 
 namespace vtpm::crypto {
 namespace {
@@ -15,8 +16,13 @@ namespace {
 // numbers, buffers. Here every block is wiped when it is released, so that nothing of a key outlives its use.
 constexpr size_t kBlockHeader = alignof(std::max_align_t);
 
+thread_local bool refused = false;
+
 void* block_of(void* start, size_t size) {
-  if (start == nullptr) return nullptr;
+  if (start == nullptr) {
+    refused = true;
+    return nullptr;
+  }
   std::memcpy(start, &size, sizeof size);
   return static_cast<uint8_t*>(start) + kBlockHeader;
 }
@@ -62,6 +68,9 @@ void ensure_openssl() {
     require(OPENSSL_init_crypto(kOptions, nullptr) == 1, "the initialisation of libcrypto");
   });
 }
+
+bool wanted_memory() noexcept { return refused; }
+void forget_want_of_memory() noexcept { refused = false; }
 
 std::string openssl_version() { return OpenSSL_version(OPENSSL_VERSION); }
 

@@ -104,6 +104,7 @@ constexpr AttributeRow kRows[] = {
     ROW(CKA_HAS_RESET, kBool),
     ROW(CKA_MECHANISM_TYPE, kUlong),
     ROW(CKA_PROFILE_ID, kUlong),
+    ROW(CKA_OBJECT_VALIDATION_FLAGS, kUlong),
     ROW(CKA_VALIDATION_TYPE, kUlong),
     ROW(CKA_VALIDATION_VERSION, kBytes),
     ROW(CKA_VALIDATION_LEVEL, kUlong),

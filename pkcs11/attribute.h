@@ -6,7 +6,7 @@
 #pragma once
 
 #include <algorithm>
-#include <deque>
+#include <list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -141,7 +141,7 @@ class Template {
   Template(const CK_ATTRIBUTE* rows, CK_ULONG count, unsigned depth);
 
   std::vector<Row> rows_;
-  std::deque<Bytes> kept_;
+  std::list<Bytes> kept_;  // moves without memory, unlike a deque
 };
 
 /// The template in a value of Form::kTemplate; empty for an empty value.

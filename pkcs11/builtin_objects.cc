@@ -8,9 +8,10 @@
 namespace vtpm::pkcs11 {
 namespace {
 
-// The profiles whose conditions hold for every token at every time (PKCS #11 Profiles 3.2, 5.1, 5.3, 5.4). The one of
-// public certificates does not: who is not logged in can not tell whether a sealed object is a certificate.
-constexpr CK_PROFILE_ID kProfiles[] = {CKP_BASELINE_PROVIDER, CKP_EXTENDED_PROVIDER, CKP_AUTHENTICATION_TOKEN};
+// PKCS #11 Profiles 3.2, 5.1, 5.3, 5.4: true of every token at every time. 5.5, of public certificates, is true of some
+// tokens, which show that object only as long as it is (Token::has_profile_locked).
+constexpr CK_PROFILE_ID kProfiles[] = {CKP_BASELINE_PROVIDER, CKP_EXTENDED_PROVIDER, CKP_AUTHENTICATION_TOKEN,
+                                       CKP_PUBLIC_CERTIFICATES_TOKEN};
 
 Attributes describe(CK_OBJECT_CLASS object_class, const char* kind, CK_ULONG number) {
   char id[48];

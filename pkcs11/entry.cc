@@ -43,6 +43,10 @@ bool needs_a_lasting_pin(std::string_view function) {
   return std::find(std::begin(kNeedALastingPin), std::end(kNeedALastingPin), function) != std::end(kNeedALastingPin);
 }
 
+CK_RV unless_memory_was_wanted(CK_RV rv) noexcept {
+  return rv != CKR_OK && crypto::wanted_memory() ? CKR_HOST_MEMORY : rv;
+}
+
 void log_result(const char* function, CK_RV rv, const char* reason) noexcept {
   const LogLevel level = level_of(rv);
   if (!log_enabled(level)) return;

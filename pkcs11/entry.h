@@ -6,6 +6,7 @@
 #include <exception>
 #include <new>
 
+#include "crypto/want_of_memory.h"
 #include "pkcs11/module.h"
 #include "pkcs11/refusal.h"
 
@@ -14,10 +15,14 @@ namespace vtpm::pkcs11 {
 /// One line in the log; faults always, refusals at "info", successes at "debug".
 void log_result(const char* function, CK_RV rv, const char* reason) noexcept;
 
+/// `rv`, or CKR_HOST_MEMORY when it comes of an allocation that libcrypto was refused.
+CK_RV unless_memory_was_wanted(CK_RV rv) noexcept;
+
 /// Turns whatever `body` throws into its CK_RV.
 template <typename F>
 CK_RV guarded(const char* function, F&& body) noexcept {
   CK_RV rv = CKR_GENERAL_ERROR;
+  crypto::forget_want_of_memory();
   try {
     try {
       rv = body();
@@ -36,7 +41,7 @@ CK_RV guarded(const char* function, F&& body) noexcept {
     }
   } catch (...) {  // not even the log line could be made
   }
-  return rv;
+  return unless_memory_was_wanted(rv);
 }
 
 /// A call that needs an initialised module: `body(Module&)`.

@@ -66,6 +66,15 @@ void describe_private_key(const PublicKey& key, Attributes& object) {
 
 namespace {
 
+/// What the template says about the key is true, or nothing. `refusal`: 4.10 wants CKR_ATTRIBUTE_VALUE_INVALID for
+/// private keys; for public ones the numbers of one template contradict each other.
+void check_public_key_info(const Attributes& object, const PublicKey& key, CK_RV refusal) {
+  const ByteView given = object.get(CKA_PUBLIC_KEY_INFO);
+  if (given.empty()) return;
+  const std::optional<PublicKey> named = PublicKey::from_spki(given);
+  refuse_if(!named || named->spki() != key.spki(), refusal, "CKA_PUBLIC_KEY_INFO is not of this key");
+}
+
 void describe_origin(Attributes& object, bool local, CK_ULONG mechanism) {
   object.set_flag(CKA_LOCAL, local);
   object.set_number(CKA_KEY_GEN_MECHANISM, local ? mechanism : CK_UNAVAILABLE_INFORMATION);
@@ -175,6 +184,11 @@ MadeKey make_key(CK_KEY_TYPE type, Draft& public_draft, Draft& private_draft, co
   return make_on_curve(type, public_draft, private_draft, making);
 }
 
+/// 6.2.5.
+CK_ULONG default_subprime_bits(CK_ULONG prime_bits) {
+  return prime_bits <= 1024 ? 160 : prime_bits <= 2048 ? 224 : 256;
+}
+
 void require_class(const Template& object, CK_OBJECT_CLASS object_class, CK_KEY_TYPE type) {
   refuse_if(object.number(CKA_CLASS).value_or(object_class) != object_class ||
                 object.number(CKA_KEY_TYPE).value_or(type) != type,
@@ -183,6 +197,9 @@ void require_class(const Template& object, CK_OBJECT_CLASS object_class, CK_KEY_
 
 Draft generated_draft(CK_OBJECT_CLASS object_class, CK_KEY_TYPE type, const Template& object, bool so) {
   require_class(object, object_class, type);
+  // 4.10: "If it does not support the attribute, the command SHALL return CKR_ATTRIBUTE_TYPE_INVALID."
+  refuse_if(object.has(CKA_PUBLIC_KEY_INFO), CKR_ATTRIBUTE_TYPE_INVALID,
+            "CKA_PUBLIC_KEY_INFO can not be known before the key is made");
   Draft draft = make_draft(Schema::of(object_class, type), Making::kGenerate, object, so);
   draft.shown.set_number(CKA_CLASS, object_class);
   draft.shown.set_number(CKA_KEY_TYPE, type);
@@ -221,7 +238,7 @@ Draft generate_domain(const Mechanism& mechanism, const Template& wanted, bool s
     domain = crypto::dh_group(("ffdhe" + std::to_string(bits)).c_str());
     refuse_if(!domain, CKR_KEY_SIZE_RANGE, "there are groups of 2048, 3072, 4096, 6144 and 8192 bits");
   } else {
-    const CK_ULONG subprime = shown.number(CKA_SUB_PRIME_BITS).value_or(bits == 1024 ? 160 : 256);
+    const CK_ULONG subprime = shown.number(CKA_SUB_PRIME_BITS).value_or(default_subprime_bits(bits));
     refuse_if(subprime > UINT16_MAX, CKR_KEY_SIZE_RANGE, "CKA_SUB_PRIME_BITS is absurd");
     domain = with_numbers(CKR_KEY_SIZE_RANGE, [&] {
       return crypto::generate_dsa_domain(static_cast<unsigned>(bits), static_cast<unsigned>(subprime));
@@ -257,6 +274,7 @@ Draft public_half_of(const Object& private_key, const Template& wanted, bool so)
   draft.shown.set_number(CKA_CLASS, CKO_PUBLIC_KEY);
   draft.shown.set_number(CKA_KEY_TYPE, type);
   if (draft.shown.get(CKA_ID).empty()) draft.shown.set(CKA_ID, private_key.shown.get(CKA_ID));
+  check_public_key_info(draft.shown, *public_key_of(private_key), CKR_TEMPLATE_INCONSISTENT);
   describe_public_key(*public_key_of(private_key), draft.shown);
   describe_origin(draft.shown, /*local=*/false, 0);
   return draft;
@@ -265,9 +283,7 @@ Draft public_half_of(const Object& private_key, const Template& wanted, bool so)
 void complete_public_key(Draft& draft) {
   const PublicKey key =
       with_numbers(CKR_ATTRIBUTE_VALUE_INVALID, [&] { return kind_of(draft.shown).public_key(draft.shown); });
-  ByteView info = draft.shown.get(CKA_PUBLIC_KEY_INFO);
-  refuse_if(!info.empty() && !equal(info, key.spki()), CKR_TEMPLATE_INCONSISTENT,
-            "CKA_PUBLIC_KEY_INFO is not of this key");
+  check_public_key_info(draft.shown, key, CKR_TEMPLATE_INCONSISTENT);
   describe_public_key(key, draft.shown);
   describe_origin(draft.shown, /*local=*/false, 0);
 }
@@ -293,6 +309,7 @@ bool is_of_type(const SoftwareKey& key, CK_KEY_TYPE type) { return kind_of(key.p
 void place_private_key(Draft& draft, const SoftwareKey& key, const KeyMaking& making) {
   const PublicKey& half = key.public_key();
   check_always_authenticate(draft);
+  check_public_key_info(draft.shown, half, CKR_ATTRIBUTE_VALUE_INVALID);
   draft.secret = {};
   const bool resident = choose_resident(draft.shown, fits_the_tpm(half), making);
   if (resident) {

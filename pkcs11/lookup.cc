@@ -107,6 +107,7 @@ Reading read_attribute(Session& session, const Object& object, CK_ATTRIBUTE_TYPE
   const Schema* schema = Schema::find(object.shown);
   const Rule* rule = schema ? schema->rule(type) : nullptr;
   if (!rule) return fail(CKR_ATTRIBUTE_TYPE_INVALID);
+  if (type == CKA_OBJECT_VALIDATION_FLAGS) return keep(SecretBytes(value_view<CK_ULONG>(0)));
   if (is_evidence(type)) return read_evidence(session, object, type);
   if (rule->marks & kSecret && !reveals_secrets(object.shown)) return fail(CKR_ATTRIBUTE_SENSITIVE);
   if (object.nv_index()) {

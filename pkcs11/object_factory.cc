@@ -1,46 +1,12 @@
 #include "pkcs11/object_factory.h"
 
-#include "crypto/certificate.h"
 #include "crypto/digest.h"
+#include "pkcs11/certificate_object.h"
 #include "pkcs11/nv_object.h"
 #include "pkcs11/refusal.h"
 #include "pkcs11/secret_key.h"
 
 namespace vtpm::pkcs11 {
-namespace {
-
-void set_if_empty(Attributes& object, CK_ATTRIBUTE_TYPE type, ByteView value) {
-  if (object.get(type).empty() && !value.empty()) object.set(type, value);
-}
-
-}  // namespace
-
-void complete_certificate(Draft& draft) {
-  Attributes& shown = draft.shown;
-  refuse_if(shown.get(CKA_VALUE).empty() && shown.get(CKA_URL).empty(), CKR_TEMPLATE_INCOMPLETE,
-            "a certificate has a CKA_VALUE or a CKA_URL");
-  // 0 unspecified, 1 token user, 2 authority, 3 other entity (4.6.1).
-  refuse_if(shown.number(CKA_CERTIFICATE_CATEGORY).value_or(0) > 3, CKR_ATTRIBUTE_VALUE_INVALID,
-            "CKA_CERTIFICATE_CATEGORY is 0 to 3");
-  if (shown.get(CKA_VALUE).empty()) return;
-  auto fields = crypto::parse_certificate(shown.get(CKA_VALUE));
-  refuse_if(!fields, CKR_ATTRIBUTE_VALUE_INVALID, "CKA_VALUE is not a DER certificate");
-  set_if_empty(shown, CKA_SUBJECT, fields->subject);
-  set_if_empty(shown, CKA_ISSUER, fields->issuer);
-  set_if_empty(shown, CKA_SERIAL_NUMBER, fields->serial);
-  set_if_empty(shown, CKA_PUBLIC_KEY_INFO, fields->public_key);
-  set_if_empty(shown, CKA_START_DATE, as_bytes(fields->not_before));
-  set_if_empty(shown, CKA_END_DATE, as_bytes(fields->not_after));
-  if (!shown.has(CKA_CHECK_VALUE)) {
-    // 4.6.3: the first three octets of the SHA-1 of CKA_VALUE.
-    const Bytes digest = crypto::digest(crypto::Hash::kSha1, shown.get(CKA_VALUE));
-    shown.set(CKA_CHECK_VALUE, ByteView(digest).first(3));
-  }
-  if (!shown.get(CKA_ID).empty()) return;
-  // The id under which the key of this certificate would be found.
-  if (auto key = crypto::PublicKey::from_spki(fields->public_key)) shown.set(CKA_ID, default_key_id(*key));
-}
-
 namespace {
 
 constexpr CK_ATTRIBUTE_TYPE kTrusts[] = {CKA_TRUST_SERVER_AUTH,      CKA_TRUST_CLIENT_AUTH, CKA_TRUST_CODE_SIGNING,
@@ -85,6 +51,8 @@ Draft create_draft(const Session& session, const Template& object) {
   Draft draft = make_draft(schema, Making::kCreate, object, session.token->who() == Who::kSo);
   session.require_write(draft.is_token(), draft.is_private());
   check_changed(session, draft.shown);
+  refuse_if(draft.shown.number(CKA_OBJECT_VALIDATION_FLAGS).value_or(0) != 0, CKR_ATTRIBUTE_VALUE_INVALID,
+            "nobody has validated this token");
   switch (*draft.shown.number(CKA_CLASS)) {
     case CKO_CERTIFICATE:
       complete_certificate(draft);

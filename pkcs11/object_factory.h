@@ -10,9 +10,6 @@ KeyMaking key_making(const Session& session);
 
 /// Checks a template, completes what it implies and imports keys. Throws Refusal with the template's error.
 Draft create_draft(const Session& session, const Template& object);
-/// What the certificate in CKA_VALUE itself says fills the gaps of the draft; where the draft speaks, it is left as it
-/// is. Throws Refusal: CKR_TEMPLATE_INCOMPLETE, CKR_ATTRIBUTE_VALUE_INVALID.
-void complete_certificate(Draft& draft);
 /// What a template made of an object, beyond the rules of single attributes (CKO_TRUST). Throws Refusal:
 /// CKR_ATTRIBUTE_VALUE_INVALID, CKR_TEMPLATE_INCOMPLETE, CKR_USER_NOT_LOGGED_IN.
 void check_changed(const Session& session, const Attributes& shown);

@@ -89,13 +89,11 @@ constexpr Rule kKey[] = {
     {CKA_LOCAL, kNotCreate | kNotGenerate, D::kNone},
     {CKA_KEY_GEN_MECHANISM, kNotCreate | kNotGenerate, D::kNone},
     {CKA_ALLOWED_MECHANISMS, kOptional, D::kNone},
-};
-// What keys of a pair have beside: the identity that they belong to.
-constexpr Rule kKeyOfPair[] = {
-    {CKA_SUBJECT, kModify, D::kEmpty},
-    {CKA_PUBLIC_KEY_INFO, kNotGenerate, D::kNone},
+    {CKA_OBJECT_VALIDATION_FLAGS, kNotGenerate, D::kNone},  // none is ever set
 };
 constexpr Rule kPublicKey[] = {
+    {CKA_SUBJECT, kModify, D::kEmpty},
+    {CKA_PUBLIC_KEY_INFO, 0, D::kNone},
     {CKA_ENCRYPT, kModify, D::kNone},
     {CKA_VERIFY, kModify, D::kNone},
     {CKA_VERIFY_RECOVER, kModify, D::kFalse},
@@ -107,6 +105,8 @@ constexpr Rule kPublicKey[] = {
     {CKA_ENCAPSULATE_TEMPLATE, kOptional, D::kNone},
 };
 constexpr Rule kPrivateKey[] = {
+    {CKA_SUBJECT, kModify, D::kEmpty},
+    {CKA_PUBLIC_KEY_INFO, kDecided, D::kNone},
     {CKA_SENSITIVE, kModify | kOnlyUp, D::kTrue},
     {CKA_EXTRACTABLE, kModify | kOnlyDown, D::kFalse},
     {CKA_DECRYPT, kModify, D::kNone},
@@ -151,7 +151,7 @@ constexpr Rule kSecretKey[] = {
     {CKA_WRAP_WITH_TRUSTED, kModify | kOnlyUp, D::kFalse},
     {CKA_ALWAYS_SENSITIVE, kNotCreate | kNotGenerate, D::kNone},
     {CKA_NEVER_EXTRACTABLE, kNotCreate | kNotGenerate, D::kNone},
-    {CKA_CHECK_VALUE, kOptional, D::kNone},
+    {CKA_CHECK_VALUE, kOptional | kDecided | kErasable, D::kNone},
     {CKA_VALUE, kNeedCreate | kNotGenerate | kSecret, D::kNone},
     {CKA_VALUE_LEN, kNotCreate, D::kNone},
     {CKA_WRAP_TEMPLATE, kOptional, D::kNone},
@@ -235,6 +235,17 @@ void set_default(const Rule& rule, Attributes& object) {
   }
 }
 
+/// 4.6: "Trusted certificates cannot be modified." Who could change the name or the number of one would have the SO
+/// vouch for what the SO has never seen.
+bool vouched_for(const Attributes& object, Changing changing, const Template& changes) {
+  if (object.number(CKA_CLASS) != CKO_CERTIFICATE || !object.flag(CKA_TRUSTED)) return false;
+  return changing == Changing::kSet || changes.flag(CKA_TRUSTED, true);
+}
+
+[[noreturn]] void refuse_change(const Rule& rule) {
+  refuse(CKR_ATTRIBUTE_READ_ONLY, attribute_name(rule.type) + " of this object can not be changed like that");
+}
+
 /// The SO alone vouches; anyone may take the mark away.
 void check_so_only(const Rule& rule, ByteView value, bool so) {
   if ((rule.marks & kSoOnly) && value[0] != CK_FALSE && !so) {
@@ -247,28 +258,22 @@ void check_so_only(const Rule& rule, ByteView value, bool so) {
 struct SchemaTable {
   const Schema data{CKO_DATA, 0, {kStorage, kPublicByDefault, kData}};
   const Schema certificate{CKO_CERTIFICATE, CKC_X_509, {kStorage, kPublicByDefault, kCertificate}};
-  const Schema rsa_public{
-      CKO_PUBLIC_KEY, CKK_RSA, {kStorage, kPublicByDefault, kKey, kKeyOfPair, kPublicKey, kRsaPublic}};
-  const Schema rsa_private{
-      CKO_PRIVATE_KEY, CKK_RSA, {kStorage, kPrivateByDefault, kKey, kKeyOfPair, kPrivateKey, kRsaPrivate}};
-  const Schema ec_public{CKO_PUBLIC_KEY, CKK_EC, {kStorage, kPublicByDefault, kKey, kKeyOfPair, kPublicKey, kEcPublic}};
-  const Schema ec_private{
-      CKO_PRIVATE_KEY, CKK_EC, {kStorage, kPrivateByDefault, kKey, kKeyOfPair, kPrivateKey, kEcPrivate}};
+  const Schema rsa_public{CKO_PUBLIC_KEY, CKK_RSA, {kStorage, kPublicByDefault, kKey, kPublicKey, kRsaPublic}};
+  const Schema rsa_private{CKO_PRIVATE_KEY, CKK_RSA, {kStorage, kPrivateByDefault, kKey, kPrivateKey, kRsaPrivate}};
+  const Schema ec_public{CKO_PUBLIC_KEY, CKK_EC, {kStorage, kPublicByDefault, kKey, kPublicKey, kEcPublic}};
+  const Schema ec_private{CKO_PRIVATE_KEY, CKK_EC, {kStorage, kPrivateByDefault, kKey, kPrivateKey, kEcPrivate}};
   const Schema edwards_public{
-      CKO_PUBLIC_KEY, CKK_EC_EDWARDS, {kStorage, kPublicByDefault, kKey, kKeyOfPair, kPublicKey, kEcPublic}};
+      CKO_PUBLIC_KEY, CKK_EC_EDWARDS, {kStorage, kPublicByDefault, kKey, kPublicKey, kEcPublic}};
   const Schema edwards_private{
-      CKO_PRIVATE_KEY, CKK_EC_EDWARDS, {kStorage, kPrivateByDefault, kKey, kKeyOfPair, kPrivateKey, kEcPrivate}};
+      CKO_PRIVATE_KEY, CKK_EC_EDWARDS, {kStorage, kPrivateByDefault, kKey, kPrivateKey, kEcPrivate}};
   const Schema montgomery_public{
-      CKO_PUBLIC_KEY, CKK_EC_MONTGOMERY, {kStorage, kPublicByDefault, kKey, kKeyOfPair, kPublicKey, kEcPublic}};
+      CKO_PUBLIC_KEY, CKK_EC_MONTGOMERY, {kStorage, kPublicByDefault, kKey, kPublicKey, kEcPublic}};
   const Schema montgomery_private{
-      CKO_PRIVATE_KEY, CKK_EC_MONTGOMERY, {kStorage, kPrivateByDefault, kKey, kKeyOfPair, kPrivateKey, kEcPrivate}};
-  const Schema dsa_public{
-      CKO_PUBLIC_KEY, CKK_DSA, {kStorage, kPublicByDefault, kKey, kKeyOfPair, kPublicKey, kDsaPublic}};
-  const Schema dsa_private{
-      CKO_PRIVATE_KEY, CKK_DSA, {kStorage, kPrivateByDefault, kKey, kKeyOfPair, kPrivateKey, kDsaPrivate}};
-  const Schema dh_public{CKO_PUBLIC_KEY, CKK_DH, {kStorage, kPublicByDefault, kKey, kKeyOfPair, kPublicKey, kDhPublic}};
-  const Schema dh_private{
-      CKO_PRIVATE_KEY, CKK_DH, {kStorage, kPrivateByDefault, kKey, kKeyOfPair, kPrivateKey, kDhPrivate}};
+      CKO_PRIVATE_KEY, CKK_EC_MONTGOMERY, {kStorage, kPrivateByDefault, kKey, kPrivateKey, kEcPrivate}};
+  const Schema dsa_public{CKO_PUBLIC_KEY, CKK_DSA, {kStorage, kPublicByDefault, kKey, kPublicKey, kDsaPublic}};
+  const Schema dsa_private{CKO_PRIVATE_KEY, CKK_DSA, {kStorage, kPrivateByDefault, kKey, kPrivateKey, kDsaPrivate}};
+  const Schema dh_public{CKO_PUBLIC_KEY, CKK_DH, {kStorage, kPublicByDefault, kKey, kPublicKey, kDhPublic}};
+  const Schema dh_private{CKO_PRIVATE_KEY, CKK_DH, {kStorage, kPrivateByDefault, kKey, kPrivateKey, kDhPrivate}};
   const Schema dsa_domain{CKO_DOMAIN_PARAMETERS, CKK_DSA, {kStorage, kPublicByDefault, kDomain, kDsaDomain}};
   const Schema dh_domain{CKO_DOMAIN_PARAMETERS, CKK_DH, {kStorage, kPublicByDefault, kDomain}};
   const Schema trust{CKO_TRUST, 0, {kStorage, kPublicByDefault, kTrust}};
@@ -395,6 +400,7 @@ Attributes with_defaults(const Schema& schema, Attributes object) {
 
 void apply_changes(const Schema& schema, Changing changing, const Template& changes, bool so, Draft& object) {
   const uint32_t allowed = changing == Changing::kSet ? kModify : kModify | kCopyChange;
+  const bool vouched = vouched_for(object.shown, changing, changes);
   for (const Template::Row& row : changes) {
     const Rule* rule = schema.rule(row.type);
     if (!rule) {
@@ -405,9 +411,12 @@ void apply_changes(const Schema& schema, Changing changing, const Template& chan
     if (!secret && object.shown.has(row.type) && equal(now, row.value)) continue;  // says what already is
     const bool wrong_way =
         (rule->marks & kOnlyUp && row.value[0] == CK_FALSE) || (rule->marks & kOnlyDown && row.value[0] != CK_FALSE);
-    if (!(rule->marks & allowed) || wrong_way) {
-      refuse(CKR_ATTRIBUTE_READ_ONLY, attribute_name(row.type) + " of this object can not be changed like that");
+    const bool erased = rule->marks & kErasable && row.value.empty();
+    if (rule->marks & kDecided && !erased) {
+      refuse(CKR_ATTRIBUTE_VALUE_INVALID, attribute_name(row.type) + " is not of this key");
     }
+    if ((!(rule->marks & allowed) && !erased) || wrong_way) refuse_change(*rule);
+    if (vouched && !(rule->marks & kCopyChange)) refuse_change(*rule);
     check_so_only(*rule, row.value, so);
     if (secret) {
       object.secret.set(row.type, row.value);

@@ -1,7 +1,8 @@
 // What each class of object may, must and must not say: the standard's attribute tables as rows, and the one validator
 // that walks them for every way an object comes to be or changes.
 //
-// A rule's marks are the footnotes of PKCS#11 2.40, table 10 ("Common footnotes for object attribute tables").
+// A rule's marks are the footnotes of PKCS#11 3.2, 4.2 ("Common footnotes for object attribute tables"); every row of
+// the standard's tables is in tests/data/conformance/attributes.txt.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +25,8 @@ enum Mark : uint32_t {
   kOnlyUp = 1 << 8,        // 11: may be changed from CK_FALSE to CK_TRUE only
   kOnlyDown = 1 << 9,      // 12: may be changed from CK_TRUE to CK_FALSE only
   kOptional = 1 << 10,     // absent unless given (no default)
+  kDecided = 1 << 11,      // decided by the key: another value is CKR_ATTRIBUTE_VALUE_INVALID, now or later
+  kErasable = 1 << 12,     // may be made empty, and nothing else
 };
 
 enum class Default { kNone, kEmpty, kFalse, kTrue, kZero };
@@ -77,8 +80,9 @@ Draft make_draft(const Schema& schema, Making making, const Template& object, bo
 Attributes with_defaults(const Schema& schema, Attributes object);
 
 enum class Changing { kSet, kCopy };
-/// Applies a template to an existing object's attributes. Throws Refusal: CKR_ATTRIBUTE_READ_ONLY,
-/// CKR_ATTRIBUTE_TYPE_INVALID.
+/// Applies a template to an existing object's attributes. Of a trusted certificate nothing changes (4.6), and a copy
+/// that does not give up the trust differs in how it is kept only. Throws Refusal: CKR_ATTRIBUTE_READ_ONLY,
+/// CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_VALUE_INVALID.
 void apply_changes(const Schema& schema, Changing changing, const Template& changes, bool so, Draft& object);
 
 /// Whether the values of kSecret rules may be shown: not sensitive and extractable, or not a key at all.

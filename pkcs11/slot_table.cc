@@ -1,5 +1,6 @@
 #include "pkcs11/slot_table.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -9,6 +10,9 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <memory>
+#include <optional>
+#include <tuple>
 
 #include "crypto/random.h"
 
@@ -41,23 +45,32 @@ class DirectoryLock {
   const int fd_;
 };
 
-/// Files that may be stores, by name; temporary files (".x.vtpm.tmp") are not.
-std::vector<std::string> store_files(const std::string& directory) {
-  std::vector<std::string> paths;
-  std::error_code error;
-  for (fs::directory_iterator at(directory, error), end; !error && at != end; at.increment(error)) {
-    const std::string name = at->path().filename().string();
-    if (name.size() <= kSuffix.size() || name.front() == '.') continue;
-    if (name.compare(name.size() - kSuffix.size(), kSuffix.size(), kSuffix) == 0) paths.push_back(at->path().string());
+bool may_be_store(std::string_view name) {
+  return name.size() > kSuffix.size() && name.front() != '.' && name.substr(name.size() - kSuffix.size()) == kSuffix;
+}
+
+// std::filesystem's iterator ends the process when there is no memory for it.
+using Directory = std::unique_ptr<DIR, int (*)(DIR*)>;
+
+/// Files that may be stores, older first: of two stores with one slot number (a copied file) the older keeps it.
+/// Temporary files (".x.vtpm.tmp") are none. Nothing when the directory can not be read.
+std::optional<std::vector<std::string>> store_files(const std::string& directory) {
+  const Directory opened(opendir(directory.c_str()), closedir);
+  if (!opened) {
+    if (errno == ENOENT || errno == ENOTDIR) return std::vector<std::string>();
+    return std::nullopt;
   }
-  // Older first: of two stores with one slot number (a copied file) the older keeps it.
-  std::vector<std::pair<fs::file_time_type, std::string>> dated;
-  for (const std::string& path : paths) {
-    std::error_code ignored;
-    dated.emplace_back(fs::last_write_time(path, ignored), path);
+  std::vector<std::tuple<time_t, long, std::string>> dated;
+  for (errno = 0; const dirent* entry = readdir(opened.get()); errno = 0) {
+    if (!may_be_store(entry->d_name)) continue;
+    struct stat info {};
+    fstatat(dirfd(opened.get()), entry->d_name, &info, 0);
+    dated.emplace_back(info.st_mtim.tv_sec, info.st_mtim.tv_nsec, directory + "/" + entry->d_name);
   }
+  if (errno != 0) return std::nullopt;
   std::sort(dated.begin(), dated.end());
-  for (size_t i = 0; i < paths.size(); ++i) paths[i] = dated[i].second;
+  std::vector<std::string> paths;
+  for (auto& [seconds, nanoseconds, path] : dated) paths.push_back(std::move(path));
   return paths;
 }
 
@@ -82,9 +95,14 @@ void SlotTable::rescan() {
 }
 
 void SlotTable::rescan_locked() {
-  scanned_ = true;
-  const std::vector<std::string> paths =
-      config_.store_dir.empty() ? std::vector<std::string>() : store_files(config_.store_dir);
+  std::vector<std::string> paths;
+  if (!config_.store_dir.empty()) {
+    auto found = store_files(config_.store_dir);
+    if (!found) {  // what is known stays: that it can not be looked at does not make it gone
+      return log_line(LogLevel::kError, "can not read the store directory " + config_.store_dir);
+    }
+    paths = std::move(*found);
+  }
   for (auto at = slots_.begin(); at != slots_.end();) {
     Slot& slot = at->second;
     const bool gone = std::find(paths.begin(), paths.end(), slot.path) == paths.end();
@@ -101,6 +119,7 @@ void SlotTable::rescan_locked() {
         std::any_of(slots_.begin(), slots_.end(), [&](const auto& slot) { return slot.second.path == path; });
     if (!known) open_locked(path);
   }
+  scanned_ = true;
 }
 
 void SlotTable::open_locked(const std::string& path) {

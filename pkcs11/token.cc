@@ -4,6 +4,7 @@
 #include <atomic>
 #include <set>
 
+#include "crypto/want_of_memory.h"
 #include "pkcs11/builtin_objects.h"
 #include "pkcs11/endorser.h"
 #include "pkcs11/refusal.h"
@@ -14,6 +15,9 @@
 
 namespace vtpm::pkcs11 {
 namespace {
+
+/// Without memory a record looks like one that was tampered with, and is not.
+bool is_of_memory(const Error& error) { return error.code() == ErrorCode::kNoMemory || crypto::wanted_memory(); }
 
 using store::Protection;
 using store::Role;
@@ -132,6 +136,10 @@ bool Token::present() {
     return true;
   } catch (const Refusal&) {
     return false;
+  } catch (const Error& error) {  // that the file can not be read now does not make it gone
+    if (error.code() != ErrorCode::kIo) throw;
+    log_line(LogLevel::kError, error.sentence());
+    return true;
   }
 }
 
@@ -190,6 +198,7 @@ void Token::look() {
 
 void Token::catch_up_locked() {
   if (who_ != Who::kNobody && !vault_->unlocked()) expel_locked();
+  if (!unread_.empty()) read_again_locked();
   if (vault_->cursor() == cursor_) return;
   const uint64_t seen = vault_->cursor();
   std::vector<store::EntryInfo> changes = vault_->changes(cursor_, is_object);
@@ -229,6 +238,20 @@ void Token::update_tpm_objects_locked(std::vector<Attributes> found) {
   });
 }
 
+// What the file would not give may be there the next time; a sector that is gone for good must not cost every call its
+// time, nor the other objects anything.
+void Token::read_again_locked() {
+  constexpr unsigned kTries = 8;
+  const std::map<std::string, unsigned> before = std::move(unread_);
+  unread_.clear();
+  for (const auto& [name, tries] : before) {
+    auto entry = vault_->find(name);
+    if (!entry || tries >= kTries) continue;
+    load_locked(std::move(*entry));
+    if (auto still = unread_.find(name); still != unread_.end()) still->second = tries + 1;
+  }
+}
+
 void Token::load_locked(store::EntryInfo entry) {
   if (!entry.readable) {
     // An object that can not be read is not an object; `vtpm-token store check` tells more.
@@ -251,6 +274,8 @@ void Token::load_locked(store::EntryInfo entry) {
     }
     objects_.publish(std::move(object));
   } catch (const Error& error) {
+    if (is_of_memory(error)) throw;
+    if (error.code() == ErrorCode::kIo) unread_.try_emplace(entry.name, 0);
     log_line(LogLevel::kWarning, path() + ": entry " + entry.name + " was left out: " + error.sentence());
   }
 }
@@ -263,7 +288,7 @@ std::shared_ptr<Object> Token::read_object(const std::string& entry) {
   object->of_tpm = entry.compare(0, kTpmObjectPrefix.size(), kTpmObjectPrefix) == 0;
   object->sequence = blob->sequence;
   object->bound = blob->bound;
-  object->shown = decode_attributes<Bytes>(blob->data);
+  object->shown = authentic_attributes(*blob);
   return object;
 }
 
@@ -273,7 +298,7 @@ void Token::unseal_locked(CK_OBJECT_HANDLE handle, ObjectTable::Slot& slot) {
   try {
     if (auto object = read_object(entry)) return objects_.unsealed(handle, slot, std::move(object));
   } catch (const Error& error) {
-    if (error.code() == ErrorCode::kIo || error.code() == ErrorCode::kNoMemory) throw;
+    if (error.code() == ErrorCode::kIo || is_of_memory(error)) throw;
     log_line(LogLevel::kWarning, path() + ": entry " + entry + " was left out: " + error.sentence());
   }
   objects_.erase(handle);
@@ -321,7 +346,7 @@ void Token::enter(Who who, ByteView pin) {
   store::SecretNotes notes;
   check_result(vault_->unlock(role, pin, &notes), role);
   std::shared_ptr<tpm::Engine> before;
-  {
+  try {
     std::lock_guard lock(mutex_);
     before = leave_locked();
     who_ = who;
@@ -329,6 +354,13 @@ void Token::enter(Who who, ByteView pin) {
     ++login_number_;
     if (who == Who::kUser) engine_ = std::make_shared<tpm::Engine>(state_, config_.tpm_instances);
     reload_everything_locked();
+  } catch (...) {  // nobody is half logged in
+    {
+      std::lock_guard lock(mutex_);
+      leave_locked();
+    }
+    vault_->lock();
+    throw;
   }
   if (before) before->forget();
 }

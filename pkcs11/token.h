@@ -157,11 +157,17 @@ class Token {
   void update_tpm_objects_locked(std::vector<Attributes> found);
   void put_public_tpm_objects(store::Transaction& transaction, const std::vector<Attributes>& objects);
   void load_locked(store::EntryInfo entry);
+  void read_again_locked();
   void forget_locked(const std::string& entry);
   void reload_everything_locked();
   void drop_private_locked();
   void publish_builtin_objects();
   bool visible(const Object& object) const;
+  // Profiles that are true of what is on the token now (token_profiles.cc).
+  bool has_profile_locked(const Object& profile);
+  bool certificates_are_public_locked();
+  bool any_sealed_record() const;
+  std::vector<ObjectPtr> of_class_locked(CK_OBJECT_CLASS object_class);
   /// Nothing for what is not visible. Unseals the object's record when nobody has looked into it yet.
   ObjectPtr find_locked(CK_OBJECT_HANDLE handle);
   void unseal_locked(CK_OBJECT_HANDLE handle, ObjectTable::Slot& slot);
@@ -191,6 +197,9 @@ class Token {
 
   mutable std::mutex mutex_;
   uint64_t cursor_ = 0;
+  bool claim_ = false;  // CKP_PUBLIC_CERTIFICATES_TOKEN, as it was at that cursor and login
+  std::pair<uint64_t, uint64_t> claimed_at_{UINT64_MAX, UINT64_MAX};
+  std::map<std::string, unsigned> unread_;  // entries that the file would not give, and how often it was asked
   ObjectTable objects_;
   std::shared_ptr<tpm::Engine> engine_;
   uint64_t tpm_seen_ = 0;  // the version of the TPM's state whose private objects are among objects_

@@ -44,7 +44,9 @@ ObjectPtr Token::find_locked(CK_OBJECT_HANDLE handle) {
     unseal_locked(handle, *slot);
     slot = objects_.find(handle);
   }
-  return slot && slot->object && visible(*slot->object) ? slot->object : nullptr;
+  if (!slot || !slot->object || !visible(*slot->object)) return nullptr;
+  const ObjectPtr object = slot->object;
+  return object->object_class() != CKO_PROFILE || has_profile_locked(*object) ? object : nullptr;
 }
 
 ObjectPtr Token::object(CK_OBJECT_HANDLE handle) {
@@ -128,7 +130,9 @@ std::vector<CK_OBJECT_HANDLE> Token::add(std::vector<Draft> drafts, CK_SESSION_H
       object->secret = std::move(drafts[i].secret);
       made.push_back(objects_.publish(std::move(object)));
     } else {
-      made.push_back(objects_.handle_of(ids[i]));  // none when another process has destroyed it already
+      made.push_back(objects_.handle_of(ids[i]));
+      if (made.back() != CK_INVALID_HANDLE || !vault_->find(object_entry(ids[i]))) continue;  // destroyed by another
+      throw Error(ErrorCode::kIo, "the object is stored, and can not be read back now");
     }
   }
   return made;
@@ -177,7 +181,7 @@ void Token::change_stored(const Object& object, const std::function<void(Draft&)
 Attributes Token::stored_attributes(const std::string& id) {
   auto blob = vault_->read(object_entry(id));
   refuse_if(!blob, CKR_OBJECT_HANDLE_INVALID, "the object was destroyed by another process");
-  return decode_attributes<Bytes>(blob->data);
+  return authentic_attributes(*blob);
 }
 
 void Token::destroy(CK_OBJECT_HANDLE handle) {

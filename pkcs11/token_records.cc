@@ -13,6 +13,12 @@ std::optional<std::string> id_of(std::string_view entry) {
   return std::nullopt;
 }
 
+Attributes authentic_attributes(const store::Blob& record) {
+  Attributes attributes = decode_attributes<Bytes>(record.data);
+  if (!record.bound && attributes.has(CKA_TRUSTED)) attributes.set_flag(CKA_TRUSTED, false);
+  return attributes;
+}
+
 void put_object(store::Transaction& transaction, const std::string& id, const Attributes& shown,
                 const SecretAttributes& secret) {
   const Protection protection = shown.flag(CKA_PRIVATE) ? Protection::kSealed : Protection::kClear;

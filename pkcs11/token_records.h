@@ -32,6 +32,10 @@ inline constexpr std::string_view kTpmObjectPrefix = "tpm0/obj/";
 /// The object's id, when the entry is an object's.
 std::optional<std::string> id_of(std::string_view entry);
 
+/// The attributes of a record. A mark of trust that anyone could have written (a clear record without a MAC that was
+/// checked, and so every one before login) is no mark of trust, and must not become one when the record is written
+/// anew.
+Attributes authentic_attributes(const store::Blob& record);
 void put_object(store::Transaction& transaction, const std::string& id, const Attributes& shown,
                 const SecretAttributes& secret);
 /// The blind index of a record, for a re-key (store::Indexer).

@@ -2,6 +2,7 @@
 
 #include "crypto/certificate.h"
 #include "crypto/digest.h"
+#include "pkcs11/certificate_object.h"
 #include "pkcs11/key_factory.h"
 #include "pkcs11/nv_object.h"
 #include "pkcs11/object_factory.h"

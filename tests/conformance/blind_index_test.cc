@@ -4,8 +4,8 @@
 #include <fstream>
 #include <sstream>
 
-#include "tests/conformance/harness.h"
 #include "tests/conformance/process.h"
+#include "tests/conformance/surgeon.h"
 
 namespace vtpm::conformance {
 namespace {
@@ -42,22 +42,10 @@ class BlindIndex : public WithUser {
     new (&session) Session(slot_of("conformance"));
     session.login();
   }
-  std::string operate(const char* work) const {
-    std::string store;
-    for (const auto& file : std::filesystem::directory_iterator(scratch.store())) store = file.path();
-    const std::string output = scratch.path() + "/surgeon";
-    const std::string command = std::string(VTPM_SURGEON) + " " + work + " " + store + " user-pin-1234 > " + output;
-    if (std::system(command.c_str()) != 0) throw std::runtime_error(command);
-    return read(output);
-  }
+  std::string operate(const char* work) const { return conformance::operate(scratch, work); }
   std::string log_file() const { return scratch.path() + "/log"; }
-  static std::string read(const std::string& file) {
-    std::ostringstream text;
-    text << std::ifstream(file).rdbuf();
-    return text.str();
-  }
   size_t left_out() const {
-    const std::string log = read(log_file());
+    const std::string log = text_of(log_file());
     size_t lines = 0;
     for (size_t at = log.find("was left out"); at != std::string::npos; at = log.find("was left out", at + 1)) ++lines;
     return lines;

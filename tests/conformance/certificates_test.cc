@@ -1,8 +1,10 @@
 // X.509 certificate objects (PKCS#11 2.40, 4.6).
 #include <openssl/core_names.h>
 
+#include "pkcs11/cryptoki_3.h"
 #include "tests/conformance/harness.h"
 #include "tests/conformance/peer.h"
+#include "tests/conformance/surgeon.h"
 
 namespace vtpm::conformance {
 namespace {
@@ -116,6 +118,94 @@ TEST_F(Certificates, OnlyTheSoTrusts) {
   session.logout();
   session.login();
   EXPECT_TRUE(session.flag(session.find({{CKA_LABEL, "root"}}).at(0), CKA_TRUSTED));
+}
+
+TEST_F(Certificates, ACheckValueIsRightOrRefused) {
+  Bytes right = peer::digest("SHA1", certificate.der);
+  right.resize(3);
+  EXPECT_EQ(session.get(session.create(least.with({{CKA_CHECK_VALUE, right}})), CKA_CHECK_VALUE), right);
+  EXPECT_EQ(session.get(session.create(least.with({{CKA_CHECK_VALUE, Bytes()}})), CKA_CHECK_VALUE), Bytes());
+  EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(least.with({{CKA_CHECK_VALUE, Bytes(3)}})));
+  EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(least.with({{CKA_CHECK_VALUE, right + Bytes{0}}})));
+}
+
+TEST_F(Certificates, ChoicesAreFromTheirLists) {
+  for (CK_ULONG choice = 0; choice <= 4; ++choice) {
+    const CK_RV expected = choice <= 3 ? CKR_OK : CKR_ATTRIBUTE_VALUE_INVALID;
+    EXPECT_RV(expected, session.try_create(least.with({{CKA_CERTIFICATE_CATEGORY, choice}})));
+    EXPECT_RV(expected, session.try_create(least.with({{CKA_JAVA_MIDP_SECURITY_DOMAIN, choice}})));
+  }
+  EXPECT_RV(CKR_OK, session.try_create(least.with({{CKA_NAME_HASH_ALGORITHM, CKM_SHA256}})));
+  EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(least.with({{CKA_NAME_HASH_ALGORITHM, CKM_RSA_PKCS}})));
+}
+
+// Footnotes 2 to 4 of the table of 4.6.3.
+TEST_F(Certificates, ThatAreElsewhereAreKnownByTheHashesOfTheirKeys) {
+  const Template elsewhere = least.without(CKA_VALUE).with({{CKA_URL, "https://example.org/certificate"},
+                                                            {CKA_HASH_OF_SUBJECT_PUBLIC_KEY, Bytes(20, 1)},
+                                                            {CKA_HASH_OF_ISSUER_PUBLIC_KEY, Bytes(20, 2)}});
+  for (const Template& kept : {elsewhere, elsewhere.with({{CKA_VALUE, certificate.der}})}) {
+    const CK_OBJECT_HANDLE object = session.create(kept);
+    EXPECT_EQ(session.text(object, CKA_URL), "https://example.org/certificate");
+    EXPECT_EQ(session.get(object, CKA_HASH_OF_ISSUER_PUBLIC_KEY), Bytes(20, 2));
+    for (const CK_ATTRIBUTE_TYPE hash : {CKA_HASH_OF_SUBJECT_PUBLIC_KEY, CKA_HASH_OF_ISSUER_PUBLIC_KEY}) {
+      EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, session.try_create(kept.without(hash)));
+      EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, session.try_create(kept.with({{hash, Bytes()}})));
+      EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(kept.with({{hash, Bytes(32, 1)}})));
+      EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(kept.with({{CKA_NAME_HASH_ALGORITHM, CKM_SHA256}})));
+    }
+  }
+  EXPECT_RV(CKR_OK, session.try_create(elsewhere.with({{CKA_NAME_HASH_ALGORITHM, CKM_SHA256},
+                                                       {CKA_HASH_OF_SUBJECT_PUBLIC_KEY, Bytes(32, 1)},
+                                                       {CKA_HASH_OF_ISSUER_PUBLIC_KEY, Bytes(32, 2)}})));
+  EXPECT_RV(CKR_OK, session.try_create(elsewhere.with({{CKA_CHECK_VALUE, Bytes(3, 1)}}))) << "nobody can tell";
+  EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(elsewhere.with({{CKA_CHECK_VALUE, Bytes(4, 1)}})));
+  EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, session.try_create(elsewhere.without(CKA_URL)));
+  EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, session.try_create(least.with({{CKA_VALUE, Bytes()}, {CKA_URL, Bytes()}})));
+}
+
+TEST_F(Certificates, ThatAreTrustedDoNotChange) {
+  session.create(least.with({{CKA_TOKEN, true}, {CKA_LABEL, "root"}}));
+  session.logout();
+  session.login(CKU_SO);
+  CK_OBJECT_HANDLE trusted = session.find({{CKA_LABEL, "root"}}).at(0);
+  MUST(session.try_set(trusted, {{CKA_TRUSTED, true}}));
+  for (const bool so : {true, false}) {
+    SCOPED_TRACE(so);
+    for (const Attribute& change :
+         {Attribute(CKA_LABEL, "other"), Attribute(CKA_ID, "other"), Attribute(CKA_ISSUER, "other"),
+          Attribute(CKA_SERIAL_NUMBER, "other"), Attribute(CKA_COPYABLE, false), Attribute(CKA_TRUSTED, false)}) {
+      EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_set(trusted, {change}));
+      // Nor does a copy carry the trust over to what the SO has not seen.
+      if (change.type != CKA_TRUSTED) {
+        EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_copy(trusted, {change}));
+        EXPECT_RV(CKR_OK, session.try_copy(trusted, {change, {CKA_TRUSTED, false}}));
+      }
+    }
+    CK_OBJECT_HANDLE copy = CK_INVALID_HANDLE;
+    EXPECT_RV(CKR_OK, session.try_copy(trusted, {{CKA_TOKEN, false}, {CKA_MODIFIABLE, false}}, &copy));
+    EXPECT_TRUE(session.flag(copy, CKA_TRUSTED));
+    if (!so) break;
+    session.logout();
+    session.login();
+    trusted = session.find({{CKA_LABEL, "root"}, {CKA_TRUSTED, true}, {CKA_TOKEN, true}}).at(0);
+  }
+  EXPECT_RV(CKR_OK, p11->C_DestroyObject(session, trusted));
+}
+
+TEST_F(Certificates, TrustThatNobodyHasAuthenticatedIsNone) {
+  session.logout();
+  session.create(least.with({{CKA_TOKEN, true}, {CKA_LABEL, "forged"}}));
+  operate(scratch, "trust");
+  const auto forged = [&] { return session.find({{CKA_LABEL, "forged"}}).at(0); };
+  EXPECT_FALSE(session.flag(forged(), CKA_TRUSTED));
+  session.login();
+  EXPECT_FALSE(session.flag(forged(), CKA_TRUSTED));
+  EXPECT_TRUE(session.find({{CKA_TRUSTED, true}}).empty());
+  // Whoever writes such an object anew does not vouch for it either.
+  EXPECT_RV(CKR_OK, session.try_set(forged(), {{CKA_ID, "another"}}));
+  EXPECT_FALSE(session.flag(forged(), CKA_TRUSTED));
+  EXPECT_EQ(operate(scratch, "count"), "0\n");
 }
 
 TEST_F(Certificates, SomeAttributesMayChange) {

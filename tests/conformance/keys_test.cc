@@ -349,6 +349,31 @@ TEST_F(Generation, TrustIsTheSosToGive) {
   EXPECT_RV(CKR_OK, session.try_set(pair.public_key, {{CKA_TRUSTED, false}}));
 }
 
+// 4.10: "the token MUST verify correspondence", and the return values for what does not correspond.
+TEST_F(Generation, PublicKeyInfoIsOfTheKey) {
+  const KeyPair pair = session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}},
+                                        {{CKA_SENSITIVE, false}, {CKA_EXTRACTABLE, true}});
+  const Bytes right = session.get(pair.public_key, CKA_PUBLIC_KEY_INFO);
+  const Bytes wrong = session.get(session.generate_ec(kP256).public_key, CKA_PUBLIC_KEY_INFO);
+  const Template key = {{CKA_CLASS, CKO_PRIVATE_KEY},
+                        {CKA_KEY_TYPE, CKK_EC},
+                        {CKA_EC_PARAMS, kP256},
+                        {CKA_VALUE, session.get(pair.private_key, CKA_VALUE)}};
+  for (const Bytes& good : {right, Bytes()}) {
+    CK_OBJECT_HANDLE made = CK_INVALID_HANDLE;
+    EXPECT_RV(CKR_OK, session.try_create(key.with({{CKA_PUBLIC_KEY_INFO, good}}), &made));
+    EXPECT_EQ(session.get(made, CKA_PUBLIC_KEY_INFO), right);
+  }
+  for (const Bytes& bad : {wrong, bytes("no key")}) {
+    EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(key.with({{CKA_PUBLIC_KEY_INFO, bad}})));
+    EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_set(pair.private_key, {{CKA_PUBLIC_KEY_INFO, bad}}));
+    EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_copy(pair.private_key, {{CKA_PUBLIC_KEY_INFO, bad}}));
+  }
+  EXPECT_RV(CKR_OK, session.try_set(pair.private_key, {{CKA_PUBLIC_KEY_INFO, right}}));
+  EXPECT_RV(CKR_ATTRIBUTE_TYPE_INVALID,
+            session.try_generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}}, {{CKA_PUBLIC_KEY_INFO, right}}));
+}
+
 TEST_F(Generation, DatesAreDates) {
   for (const char* date : {"20240229", "19991231", ""})
     EXPECT_RV(CKR_OK, session.try_generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}}, {{CKA_START_DATE, date}}));

@@ -156,9 +156,82 @@ TEST_F(Profiles, CERT_M_1_32) {
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(get(found[0], CKA_LABEL), bytes("a root"));
   EXPECT_EQ(get(found[0], CKA_VALUE), certificate.der);
-  // That no certificate is private is nothing that a token can know before a login (docs/pkcs11.md).
+  // There is a private key beside it, sealed, which might as well be a certificate (docs/pkcs11.md).
   expect_claim(CKP_PUBLIC_CERTIFICATES_TOKEN, false);
+  login();
+  expect_claim(CKP_PUBLIC_CERTIFICATES_TOKEN, true);
+  MUST(p11->C_Logout(session));
   end();
+}
+
+// 5.5, condition 8: all certificates without a login, with the CKA_ID of their keys, which are found by it.
+class PublicCertificates : public WithUser {
+ protected:
+  bool claimed() {
+    return session.find({{CKA_CLASS, CKO_PROFILE}, {CKA_PROFILE_ID, CKP_PUBLIC_CERTIFICATES_TOKEN}}).size() == 1;
+  }
+  bool claimed_without_login() {
+    session.logout();
+    const bool is = claimed();
+    session.login();
+    return is;
+  }
+  CK_OBJECT_HANDLE certify(const peer::Key& of, const Template& more) {
+    const peer::Certificate certificate = peer::self_signed(of, "claimed");
+    Template wanted = {{CKA_CLASS, CKO_CERTIFICATE},
+                       {CKA_CERTIFICATE_TYPE, CKC_X_509},
+                       {CKA_TOKEN, true},
+                       {CKA_SUBJECT, certificate.subject},
+                       {CKA_VALUE, certificate.der}};
+    for (const Attribute& attribute : more.attributes()) wanted = wanted.with({attribute});
+    return session.create(wanted);
+  }
+  KeyPair import(bool half_is_private) {
+    const Template curve = {{CKA_KEY_TYPE, CKK_EC}, {CKA_EC_PARAMS, kP256}, {CKA_TOKEN, true}};
+    return {session.create(curve.with({{CKA_CLASS, CKO_PUBLIC_KEY},
+                                       {CKA_EC_POINT, peer::octet_string(key.ec_point())},
+                                       {CKA_PRIVATE, half_is_private}})),
+            session.create(curve.with({{CKA_CLASS, CKO_PRIVATE_KEY}, {CKA_VALUE, key.number("priv", 32)}}))};
+  }
+  const peer::Key key = peer::Key::generate_ec("P-256");
+};
+
+TEST_F(PublicCertificates, TheClaimGoesWithAPrivateOneAndComesBack) {
+  EXPECT_TRUE(claimed_without_login()) << "of none, all are public";
+  certify(key, {});
+  EXPECT_TRUE(claimed_without_login());
+  EXPECT_TRUE(claimed());
+  const CK_OBJECT_HANDLE hidden = certify(key, {{CKA_PRIVATE, true}});
+  EXPECT_FALSE(claimed());
+  EXPECT_FALSE(claimed_without_login());
+  MUST(p11->C_DestroyObject(session, session.find({{CKA_CLASS, CKO_CERTIFICATE}, {CKA_PRIVATE, true}}).at(0)));
+  EXPECT_RV(CKR_OBJECT_HANDLE_INVALID, session.try_get(hidden, CKA_LABEL));
+  EXPECT_TRUE(claimed());
+  EXPECT_TRUE(claimed_without_login());
+  certify(key, {{CKA_PRIVATE, true}, {CKA_TOKEN, false}});
+  EXPECT_TRUE(claimed()) << "an object of the session is not on the token";
+}
+
+TEST_F(PublicCertificates, TheClaimNeedsKeysThatAreFoundByTheIdOfTheCertificate) {
+  const KeyPair pair = import(false);
+  const CK_OBJECT_HANDLE certificate = certify(key, {});
+  EXPECT_TRUE(claimed());
+  MUST(session.try_set(certificate, {{CKA_ID, "another"}}));
+  EXPECT_FALSE(claimed()) << "8 b";
+  MUST(session.try_set(pair.private_key, {{CKA_ID, "another"}}));
+  EXPECT_FALSE(claimed()) << "8 c";
+  MUST(session.try_set(pair.public_key, {{CKA_ID, "another"}}));
+  EXPECT_TRUE(claimed());
+  MUST(p11->C_DestroyObject(session, pair.public_key));
+  EXPECT_FALSE(claimed());
+  MUST(p11->C_DestroyObject(session, pair.private_key));
+  EXPECT_TRUE(claimed()) << "no key matches it";
+}
+
+TEST_F(PublicCertificates, TheClaimIsNotMadeForKeysThatNeedALogin) {
+  import(true);
+  certify(key, {});
+  EXPECT_FALSE(claimed());
 }
 
 }  // namespace

@@ -1,9 +1,10 @@
-// record_surgeon strip|break|swap|count STORE PIN: what older versions, and enemies, leave in a token's records.
+// record_surgeon strip|break|swap|count|trust STORE PIN: what older versions, and enemies, leave in a token's records.
 //
 //   strip  writes every private object's record anew without its blind index, as an older version would
 //   break  flips a bit of the newest private record's seal; its checksum is right
 //   swap   exchanges the blind indices of the two newest private records; their checksums are right
 //   count  prints how many private records have a blind index
+//   trust  sets CKA_TRUSTED in every public record that was written without a login, as anybody with the file can
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -80,6 +81,23 @@ void strip(const std::string& path, std::string_view pin) {
   transaction.commit();
 }
 
+void forge_trust(const std::string& path) {
+  // CKA_TRUSTED (0x86) CK_FALSE, as docs/format.md has it.
+  const Bytes distrust = {0x02, 0x02, 0x00, 0x86, 0x04, 0x01, 0x00};
+  auto vault = Vault::open(path);
+  Transaction transaction = vault->begin();
+  for (const EntryInfo& entry : vault->list("obj/")) {
+    if (entry.protection != Protection::kClear) continue;
+    const auto blob = vault->read(entry.name);
+    Bytes data = to_bytes(blob->data);
+    const auto at = std::search(data.begin(), data.end(), distrust.begin(), distrust.end());
+    if (at == data.end()) continue;
+    at[6] = 1;
+    transaction.put(entry.name, entry.type, Protection::kClear, data);
+  }
+  transaction.commit();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -92,6 +110,8 @@ int main(int argc, char** argv) {
       Surgeon(path).break_newest();
     } else if (work == "swap") {
       Surgeon(path).swap_newest();
+    } else if (work == "trust") {
+      forge_trust(path);
     } else if (work == "count") {
       Surgeon(path).count();
     } else {

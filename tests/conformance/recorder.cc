@@ -60,7 +60,9 @@ struct Entry<kList, kMember, CK_RV (*)(Arguments...)> {
   static inline CK_RV (*original)(Arguments...) = nullptr;
   static inline const char* name = nullptr;
   static CK_RV call(Arguments... arguments) {
+    in_module = true;
     const CK_RV rv = original(arguments...);
+    in_module = false;
     book().note(name, rv);
     return rv;
   }

@@ -10,6 +10,9 @@
 
 namespace vtpm::conformance {
 
+/// This thread is inside a function of the module: what it asks the machine for is the module's.
+inline thread_local bool in_module = false;
+
 CK_FUNCTION_LIST* recorded(const CK_FUNCTION_LIST& module);
 const CK_FUNCTION_LIST_3_2& recorded(const CK_FUNCTION_LIST_3_2& module);
 

@@ -1,0 +1,77 @@
+#include "pkcs11/certificate_object.h"
+
+#include "crypto/certificate.h"
+#include "crypto/digest.h"
+#include "pkcs11/key_factory.h"
+#include "pkcs11/mechanism.h"
+#include "pkcs11/refusal.h"
+
+namespace vtpm::pkcs11 {
+namespace {
+
+constexpr size_t kCheckOctets = 3;
+
+void set_if_empty(Attributes& object, CK_ATTRIBUTE_TYPE type, ByteView value) {
+  if (object.get(type).empty() && !value.empty()) object.set(type, value);
+}
+
+void check_choices(const Attributes& shown) {
+  // 0 unspecified, 1 token user, 2 authority, 3 other entity; 0 unspecified, 1 manufacturer, 2 operator, 3 third party.
+  for (const CK_ATTRIBUTE_TYPE type : {CKA_CERTIFICATE_CATEGORY, CKA_JAVA_MIDP_SECURITY_DOMAIN}) {
+    if (shown.number(type).value_or(0) > 3) refuse(CKR_ATTRIBUTE_VALUE_INVALID, attribute_name(type) + " is 0 to 3");
+  }
+}
+
+/// Footnotes 3 and 4 of the table: a certificate that is elsewhere is known by the hashes of its keys.
+void check_place(const Attributes& shown) {
+  const bool elsewhere = !shown.get(CKA_URL).empty();
+  refuse_if(shown.get(CKA_VALUE).empty() && !elsewhere, CKR_TEMPLATE_INCOMPLETE,
+            "a certificate has a CKA_VALUE or a CKA_URL");
+  const auto hash = hash_of_mechanism(shown.number(CKA_NAME_HASH_ALGORITHM).value_or(CKM_SHA_1));
+  refuse_if(!hash, CKR_ATTRIBUTE_VALUE_INVALID, "CKA_NAME_HASH_ALGORITHM is not the mechanism of a digest");
+  for (const CK_ATTRIBUTE_TYPE type : {CKA_HASH_OF_SUBJECT_PUBLIC_KEY, CKA_HASH_OF_ISSUER_PUBLIC_KEY}) {
+    const size_t octets = shown.get(type).size();
+    if (elsewhere && octets == 0) refuse(CKR_TEMPLATE_INCOMPLETE, "a CKA_URL needs " + attribute_name(type));
+    if (octets != 0 && octets != crypto::hash_octets(*hash)) {
+      refuse(CKR_ATTRIBUTE_VALUE_INVALID, attribute_name(type) + " is not a digest by CKA_NAME_HASH_ALGORITHM");
+    }
+  }
+}
+
+/// The first octets of the SHA-1 of CKA_VALUE; nobody can tell what they are of a certificate that is elsewhere.
+void check_check_value(Attributes& shown) {
+  const ByteView given = shown.get(CKA_CHECK_VALUE);
+  if (shown.get(CKA_VALUE).empty()) {
+    refuse_if(!given.empty() && given.size() != kCheckOctets, CKR_ATTRIBUTE_VALUE_INVALID,
+              "CKA_CHECK_VALUE has three octets");
+    return;
+  }
+  const Bytes digest = crypto::digest(crypto::Hash::kSha1, shown.get(CKA_VALUE));
+  const ByteView right = ByteView(digest).first(kCheckOctets);
+  refuse_if(!given.empty() && !equal(given, right), CKR_ATTRIBUTE_VALUE_INVALID,
+            "CKA_CHECK_VALUE is of another certificate");
+  if (!shown.has(CKA_CHECK_VALUE)) shown.set(CKA_CHECK_VALUE, right);
+}
+
+}  // namespace
+
+void complete_certificate(Draft& draft) {
+  Attributes& shown = draft.shown;
+  check_place(shown);
+  check_choices(shown);
+  check_check_value(shown);
+  if (shown.get(CKA_VALUE).empty()) return;
+  auto fields = crypto::parse_certificate(shown.get(CKA_VALUE));
+  refuse_if(!fields, CKR_ATTRIBUTE_VALUE_INVALID, "CKA_VALUE is not a DER certificate");
+  set_if_empty(shown, CKA_SUBJECT, fields->subject);
+  set_if_empty(shown, CKA_ISSUER, fields->issuer);
+  set_if_empty(shown, CKA_SERIAL_NUMBER, fields->serial);
+  set_if_empty(shown, CKA_PUBLIC_KEY_INFO, fields->public_key);
+  set_if_empty(shown, CKA_START_DATE, as_bytes(fields->not_before));
+  set_if_empty(shown, CKA_END_DATE, as_bytes(fields->not_after));
+  if (!shown.get(CKA_ID).empty()) return;
+  // The id under which the key of this certificate would be found.
+  if (auto key = crypto::PublicKey::from_spki(fields->public_key)) shown.set(CKA_ID, default_key_id(*key));
+}
+
+}  // namespace vtpm::pkcs11

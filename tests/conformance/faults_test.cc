@@ -1,0 +1,222 @@
+// What every function answers when the machine under the module fails (PKCS#11 3.2, 5.1.1: CKR_HOST_MEMORY,
+// CKR_DEVICE_ERROR, CKR_DEVICE_MEMORY, CKR_GENERAL_ERROR): memory, the file, the disk's room, the application's mutex.
+// After each fault the module goes on, and an object is there as a whole or not at all. A program of its own, since it
+// exports the allocators and system calls that the module then uses.
+#include <cstdio>
+#include <fstream>
+#include <functional>
+
+#include "tests/conformance/every_function.h"
+#include "tests/conformance/fault_injection.h"
+#include "tests/conformance/workshop.h"
+
+namespace vtpm::conformance {
+namespace {
+
+/// Calls that are wrong, or right with as little as possible.
+template <typename F>
+void for_each_function(F&& check) {
+  for (const Function& function : every_function()) {
+    if (function.name == std::string("C_CloseSession") || function.name == std::string("C_CloseAllSessions")) continue;
+    SCOPED_TRACE(function.name);
+    check(function);
+  }
+}
+
+ReturnValues with(ReturnValues values, std::initializer_list<CK_RV> more) {
+  values.insert(values.end(), more.begin(), more.end());
+  return values;
+}
+
+// --- nothing but the call itself ---
+
+using FaultsOfFunctions = WithToken;
+
+TEST_F(FaultsOfFunctions, MemoryIsExhausted) {
+  Session session(slot);
+  for_each_function([&](const Function& function) {
+    for (size_t number = 1;; ++number) {
+      const Failing failing(Fault::kMemory, number);
+      CK_RV rv = CKR_OK;
+      try {
+        rv = function.call(session);
+      } catch (const std::runtime_error&) {  // its arguments were asked for in vain
+        continue;
+      }
+      p11_3().C_SessionCancel(session, CKF_FIND_OBJECTS);
+      if (!failing.met()) break;
+      EXPECT_RV(with(function.with_nothing, {CKR_HOST_MEMORY}), rv);
+    }
+    EXPECT_RV(function.with_nothing, function.call(session)) << "and goes on";
+    p11_3().C_SessionCancel(session, CKF_FIND_OBJECTS);
+  });
+}
+
+// Calls that need memory for nothing but the sentence of their refusal.
+TEST_F(FaultsOfFunctions, MemoryIsExhaustedInARefusal) {
+  constexpr CK_SESSION_HANDLE kNoSession = 0x7FFF1234;
+  constexpr CK_SLOT_ID kNoSlot = 0x7FFF1234;
+  CK_BYTE octet = 0;
+  CK_INTERFACE* found = nullptr;
+  CK_UTF8CHAR name[] = "no such interface";
+  const std::function<CK_RV()> calls[] = {
+      [&] { return p11->C_Finalize(&octet); },
+      [&] { return p11->C_GetFunctionList(nullptr); },
+      [&] { return p11_3().C_GetInterfaceList(nullptr, nullptr); },
+      [&] { return p11_3().C_GetInterface(name, nullptr, &found, 0); },
+      [&] { return p11->C_CloseSession(kNoSession); },
+      [&] { return p11->C_CloseAllSessions(kNoSlot); },
+      [&] { return p11_3().C_SessionCancel(kNoSession, 0); },
+      [&] { return p11->C_SeedRandom(kNoSession, &octet, 1); },
+      [&] { return p11->C_GetFunctionStatus(kNoSession); },
+      [&] { return p11->C_CancelFunction(kNoSession); },
+  };
+  for (size_t i = 0; i < std::size(calls); ++i) {
+    SCOPED_TRACE(i);
+    const CK_RV refusal = calls[i]();
+    EXPECT_NE(refusal, CKR_OK);
+    {
+      const Failing failing(Fault::kMemory, 1, /*for_good=*/true);
+      EXPECT_RV(CKR_HOST_MEMORY, calls[i]());
+    }
+    EXPECT_RV(refusal, calls[i]()) << "and goes on";
+  }
+}
+
+// While a PIN is to be changed, every call in a session asks the store whether it still is.
+TEST_F(FaultsOfFunctions, TheFileCanNotBeRead) {
+  std::ofstream(scratch.path() + "/vtpm-pkcs11.toml", std::ios::app) << "[pin]\nchange_initial = true\n";
+  library.restart();
+  Session session(slot_of("conformance"));
+  session.login(CKU_SO);
+  MUST(p11->C_InitPIN(session, const_cast<CK_BYTE*>(kUserPin.data()), kUserPin.size()));
+  session.logout();
+  session.login();
+  for_each_function([&](const Function& function) {
+    if (!function.uses_session) return;
+    {
+      const Failing failing(Fault::kIo, 1);
+      EXPECT_RV(CKR_DEVICE_ERROR, function.call(session));
+    }
+    if (function.name == std::string("C_Logout")) return;
+    EXPECT_NE(function.call(session), CKR_DEVICE_ERROR) << "and goes on";
+  });
+}
+
+CK_RV lock_answers = CKR_OK;
+CK_C_INITIALIZE_ARGS with_mutexes() {
+  return {[](void** mutex) -> CK_RV { return *mutex = &lock_answers, CKR_OK; },
+          [](void*) -> CK_RV { return CKR_OK; },
+          [](void*) -> CK_RV { return lock_answers; },
+          [](void*) -> CK_RV { return CKR_OK; },
+          0,
+          nullptr};
+}
+
+TEST_F(FaultsOfFunctions, TheApplicationsMutexFails) {
+  MUST(p11->C_Finalize(nullptr));
+  CK_C_INITIALIZE_ARGS arguments = with_mutexes();
+  MUST(p11->C_Initialize(&arguments));
+  {
+    Session session(slot);
+    const CK_SLOT_ID known = slots().at(0);
+    const auto expect_failure = [&](const char* name, auto&& call) {
+      lock_answers = CKR_GENERAL_ERROR;
+      EXPECT_RV(CKR_GENERAL_ERROR, call()) << name;
+      lock_answers = CKR_OK;
+    };
+    for (const Function& function : every_function()) {
+      expect_failure(function.name, [&] {
+        // The table's own calls ask for slots, which fails alike.
+        try {
+          return function.call(session);
+        } catch (const std::runtime_error&) {
+          return CK_RV{CKR_GENERAL_ERROR};
+        }
+      });
+    }
+    CK_SLOT_INFO slot_info;
+    CK_TOKEN_INFO token;
+    CK_MECHANISM_INFO mechanism;
+    CK_SESSION_HANDLE opened = 0;
+    CK_ULONG count = 0;
+    CK_BYTE label[32] = {};
+    expect_failure("C_GetSlotInfo", [&] { return p11->C_GetSlotInfo(known, &slot_info); });
+    expect_failure("C_GetTokenInfo", [&] { return p11->C_GetTokenInfo(known, &token); });
+    expect_failure("C_GetMechanismList", [&] { return p11->C_GetMechanismList(known, nullptr, &count); });
+    expect_failure("C_GetMechanismInfo", [&] { return p11->C_GetMechanismInfo(known, CKM_SHA256, &mechanism); });
+    expect_failure("C_InitToken", [&] { return p11->C_InitToken(known, label, 4, label); });
+    expect_failure("C_CloseAllSessions", [&] { return p11->C_CloseAllSessions(known); });
+    expect_failure("C_OpenSession",
+                   [&] { return p11->C_OpenSession(known, CKF_SERIAL_SESSION, nullptr, nullptr, &opened); });
+  }
+  EXPECT_RV(CKR_OK, p11->C_Finalize(nullptr));
+}
+
+// --- in the middle of the work ---
+
+class FaultsAtWork : public Workshop {
+ protected:
+  /// Every work with its `number`-th call failing, for growing numbers until it makes fewer. Short of a long test the
+  /// first ones are all taken and the later ones at growing distances.
+  void disturb(Fault fault, const ReturnValues& expected) {
+    const bool thorough = getenv("VTPM_TEST_LONG") != nullptr;
+    for (const Work& work : all()) {
+      // libtpms takes every allocation of libcrypto's for granted, and would end the process.
+      if (fault == Fault::kMemory && work.in_tpm) continue;
+      SCOPED_TRACE(work.function);
+      size_t runs = 0;
+      for (size_t number = 1;; number += thorough ? 1 : 1 + number / (work.dear ? 3 : 16)) {
+        SCOPED_TRACE(number);
+        work.prepare();
+        if (!once(work, fault, number, expected)) break;
+        ++runs;
+        if (HasFatalFailure()) return;
+      }
+      std::printf("matrix: %-28s %zu faults\n", work.function.c_str(), runs);
+      work.prepare();
+      EXPECT_RV(CKR_OK, work.call()) << "and goes on";
+      p11_3().C_SessionCancel(session, CKF_FIND_OBJECTS);
+      if (work.makes > 0) {
+        EXPECT_EQ(made().size(), work.makes);
+      }
+      tidy();
+    }
+  }
+
+ private:
+  /// False: the work makes fewer calls than that.
+  bool once(const Work& work, Fault fault, size_t number, const ReturnValues& expected) {
+    CK_RV rv = CKR_OK;
+    bool met = false;
+    {
+      const Failing failing(fault, number);
+      try {
+        rv = work.call();
+      } catch (const std::runtime_error&) {  // an earlier call of several
+        rv = expected.back();
+      }
+      met = failing.met();
+    }
+    EXPECT_RV(expected, rv);
+    if (rv != CKR_OK && fault != Fault::kMemory) heal();
+    p11_3().C_SessionCancel(session, CKF_FIND_OBJECTS);
+    if (work.makes > 0 && session.state() == CKS_RW_USER_FUNCTIONS) {
+      const size_t count = made().size();
+      EXPECT_TRUE(count == work.makes || (count == 0 && rv != CKR_OK)) << count << " of " << work.makes;
+      for (const CK_OBJECT_HANDLE object : made()) {
+        CK_ULONG size = 0;
+        EXPECT_RV(CKR_OK, p11->C_GetObjectSize(session, object, &size));
+      }
+    }
+    tidy();
+    return met;
+  }
+};
+
+TEST_F(FaultsAtWork, MemoryIsExhausted) { disturb(Fault::kMemory, {CKR_OK, CKR_HOST_MEMORY}); }
+TEST_F(FaultsAtWork, TheFileFails) { disturb(Fault::kIo, {CKR_OK, CKR_DEVICE_ERROR}); }
+TEST_F(FaultsAtWork, TheDiskIsFull) { disturb(Fault::kNoSpace, {CKR_OK, CKR_DEVICE_MEMORY}); }
+
+}  // namespace
+}  // namespace vtpm::conformance
