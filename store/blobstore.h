@@ -28,6 +28,7 @@
 
 namespace vtpm::store {
 
+struct Addition;
 class TemporaryStore;
 
 class Blobstore {
@@ -118,13 +119,6 @@ class Blobstore {
   void follow_path();  // gate held exclusively
   void sync_file(const File& file) const;
   void sync_to(uint64_t number) const;
-  struct Appended {
-    std::shared_ptr<File> file;
-    uint64_t first = 0, last = 0;  // the entries that were appended while it was open here
-  };
-  Appended read_appended() const;
-  Appended all_appended() const;
-  uint64_t sync_up_to(const Appended& known, uint64_t number) const;
   void sync_what_was_read() const;
   void reopen_if_forked() const;
   bool this_thread_writes() const;
@@ -153,9 +147,8 @@ class Blobstore {
 
   std::mutex writer_mutex_, login_mutex_;
   std::atomic<std::thread::id> writer_thread_{};
-  bool plain_ = false;      // as all scans of this file were
-  uint64_t opened_at_ = 0;  // the last number that was in this file when it was opened
-  bool prepared_ = false;   // for appending: the free space of this file was verified
+  bool plain_ = false;     // as all scans of this file were
+  bool prepared_ = false;  // for appending: the free space of this file was verified
 };
 
 /// The right to change the store: its lock, among processes and threads.
@@ -206,6 +199,8 @@ class Blobstore::Writer {
   bool lock_file_of_now();
   void prepare();
   void require_continuation(uint64_t size, uint64_t jump) const;
+  void require_continuation(const Addition& addition) const;
+  [[noreturn]] void refuse_continuation() const;
   void ensure_space(uint64_t octets, uint64_t keep);
   void extend(uint64_t octets);
   void undo_write(uint64_t start, uint64_t length) noexcept;

@@ -46,18 +46,6 @@ class SharedLock {
   bool nobody_writes_ = false;
 };
 
-// One process at a time syncs.
-class SyncTurn {
- public:
-  explicit SyncTurn(const File& file) : file_(file) { file.lock(LockByte::kSync, LockMode::kExclusive, true); }
-  ~SyncTurn() { file_.unlock(LockByte::kSync); }
-  SyncTurn(const SyncTurn&) = delete;
-  SyncTurn& operator=(const SyncTurn&) = delete;
-
- private:
-  const File& file_;
-};
-
 void let_others_finish() { std::this_thread::sleep_for(std::chrono::microseconds(100)); }
 
 }  // namespace
@@ -106,7 +94,6 @@ void Blobstore::adopt(std::shared_ptr<File> file, Locked locked) {
   header_ = header;
   prepared_ = false;
   durable_ = scan.end.durable;
-  opened_at_ = scan.end.highest_seen;
   take_end(std::move(scan));
 }
 
@@ -343,56 +330,29 @@ void Blobstore::sync_file(const File& file) const {
   }
 }
 
-// What this process has read of it.
-Blobstore::Appended Blobstore::read_appended() const {
-  Shared gate(gate_);
-  return {file_, opened_at_ + 1, end_.last};
-}
-
-// What others have appended and nobody here has read, too.
-Blobstore::Appended Blobstore::all_appended() const {
-  Shared gate(gate_);
-  Appended all{file_, opened_at_ + 1, end_.last};
-  if (nothing_appended()) return all;
-  const ScanResult scan = scan_log(*file_, header_, end_);
-  if (settles(scan)) all.last = scan.end.last;
-  return all;
-}
-
-// Group commit among processes: one of them syncs, the others wait, and most find that it was for them too.
-// Returns the number up to which the file is synced.
-uint64_t Blobstore::sync_up_to(const Appended& known, uint64_t number) const {
-  const File& file = *known.file;
-  if (!file.syncs_for_all() || !file.writable() || !placed_) {
-    sync_file(file);
-    return known.last;
-  }
-  const SyncTurn turn(file);
-  if (file.is_told_synced(number)) return number;
-  const Appended all = all_appended();
-  sync_file(file);
-  if (all.file != known.file) return known.last;
-  file.tell_synced(all.first, all.last);
-  return all.last;
-}
-
 void Blobstore::sync_to(uint64_t number) const {
   std::lock_guard<std::mutex> one_at_a_time(sync_mutex_);
   if (durable_ >= number) return;
   if (poisoned_) throw Error(ErrorCode::kIo, path_ + " could not be synced before; the next change rewrites it");
-  Appended known = read_appended();
+  std::shared_ptr<File> file;
   uint64_t covered;
+  const auto look = [&] {
+    Shared gate(gate_);
+    file = file_;
+    covered = end_.last;
+  };
+  look();
   try {
-    covered = sync_up_to(known, number);
+    sync_file(*file);
   } catch (const StaleFile&) {
     // Who has replaced the file had its lock behind us, and copied and synced what we know.
     const_cast<Blobstore*>(this)->reopen_stale();
-    known = read_appended();
-    if (known.last < number) throw;
-    covered = sync_up_to(known, number);
+    look();
+    if (covered < number) throw;
+    sync_file(*file);
   }
-  uint64_t already = durable_;
-  while (already < covered && !durable_.compare_exchange_weak(already, covered)) {
+  uint64_t known = durable_;
+  while (known < covered && !durable_.compare_exchange_weak(known, covered)) {
   }
 }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "store/encoding.h"
 #include "store/free_space.h"
 
 namespace vtpm::store {
@@ -48,15 +47,6 @@ class AddedTo final : public File {
   uint64_t size_;
 };
 
-// Like any other for the scan, and no name for the index.
-Draft sample() {
-  Draft draft;
-  draft.entry.type = type::kMoved;
-  draft.entry.mandatory = {realsize_attribute(0)};
-  draft.entry.data = Bytes(1);
-  return draft;
-}
-
 bool is_absent(const Record& record) { return record.deleted && record.state == NameState::kCurrent; }
 
 // Tampering shows when something is authenticated, not in a scan.
@@ -81,12 +71,22 @@ bool hold_the_same(const Index& one, const Index& other) {
   return holds_all_of(one, other) && holds_all_of(other, one);
 }
 
-bool can_be_added(const Addition& addition, const StoreHeader& header, const Index& now) {
-  Bytes added = encode_transaction(header.salt, {sample()}, addition.first, addition.durable).octets;
+Encoded sample_transaction(const Salt& salt, uint64_t number, uint64_t durable) {
+  Draft draft;
+  draft.entry.type = type::kMoved;
+  draft.entry.mandatory = {realsize_attribute(0)};
+  draft.entry.data = Bytes(1);
+  return encode_transaction(salt, {draft}, number, durable);
+}
+
+bool can_be_added(const Addition& addition, const File& file, const StoreHeader& header, Index now) {
+  Bytes added = addition.transaction.octets;
   const uint64_t end = addition.end + added.size();
   append(added, free_header(addition.size - kEndOctets - end));
-  const ScanResult scan = scan_log(AddedTo(addition.file, addition.end, std::move(added), addition.size), header);
-  if (!scan.intact_end || scan.end.offset != end || scan.end.last != addition.first) return false;
+  const ScanResult scan = scan_log(AddedTo(file, addition.end, std::move(added), addition.size), header);
+  const uint64_t last = addition.transaction.entries.back().sequence.number;
+  if (!scan.intact_end || scan.end.offset != end || scan.end.last != last) return false;
+  for (const LogEntry& entry : addition.transaction.entries) now.apply(entry);
   Index then;
   then.apply(scan);
   return hold_the_same(now, then);

@@ -6,20 +6,22 @@
 // a copy that exists only in the reader's eye.
 #pragma once
 
+#include "store/encoding.h"
 #include "store/index.h"
 
 namespace vtpm::store {
 
-/// A transaction that is to be written to `file`: at `end`, everything behind it up to `size` being free space.
+/// A transaction that is to be written at `end`, everything behind it up to `size` being free space.
 struct Addition {
-  const File& file;
   uint64_t end = 0, size = 0;
-  uint64_t first = 0, durable = 0;  // its number, and the highest one that it says was synced
+  Encoded transaction;
 };
 
-/// Whether the log would still hold what `now` does, and end where it should: when what stands behind it has been
-/// cleaned away (which may be all that told how far it is synced), and with the addition.
-bool can_be_added(const Addition& addition, const StoreHeader& header, const Index& now);
+/// One that adds no name, where it is not yet known what will be added.
+Encoded sample_transaction(const Salt& salt, uint64_t number, uint64_t durable);
+
+/// Whether `file` with this addition would hold what `now` does, and the addition, and end where it should.
+bool can_be_added(const Addition& addition, const File& file, const StoreHeader& header, Index now);
 
 /// Whether the same versions of the same names are in both, in the same state. Deleted ones count as absent.
 bool hold_the_same(const Index& one, const Index& other);

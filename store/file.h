@@ -35,9 +35,8 @@ struct FileId {
   bool operator==(const FileId&) const = default;
 };
 
-/// Open file description locks of one octet. They exclude other descriptions, never threads of one description. Nothing
-/// is lost without kSync: who holds it syncs for those that wait.
-enum class LockByte : uint8_t { kStore = 0, kLogin = 1, kSync = 2 };
+/// Open file description locks of one octet. They exclude other descriptions, never threads of one description.
+enum class LockByte : uint8_t { kStore = 0, kLogin = 1 };
 enum class LockMode { kShared, kExclusive };
 
 /// Where a sync or a lock is asked for. The real file system does not care; the tests leave out one after the other and
@@ -68,15 +67,6 @@ class File {
   /// False when someone else holds it and `wait` is false.
   virtual bool lock(LockByte octet, LockMode mode, bool wait, CallSite site = CallSite::here()) const = 0;
   virtual void unlock(LockByte octet) const noexcept = 0;
-  /// Whether a sync by any user of this file syncs what all of them have written: one kernel has it all.
-  virtual bool syncs_for_all() const { return false; }
-  /// Tells the other users, while it is open here, that the entries numbered [first, last] are synced. Only of entries
-  /// that were appended after it was opened here: a failure to write one back is reported to those who were there.
-  virtual void tell_synced(uint64_t first, uint64_t last) const noexcept {
-    static_cast<void>(first), static_cast<void>(last);
-  }
-  /// Whether another user says so of `number`.
-  virtual bool is_told_synced(uint64_t number) const noexcept { return static_cast<void>(number), false; }
   /// Owner, mode and access control list, as far as this process may set them.
   virtual void copy_access_from(const File& other) = 0;
   /// Closes the descriptor now; nothing else may be called afterwards. Async-signal-safe, for a forked child.

@@ -1,4 +1,5 @@
-// A sliding window over a file, for walking through it in large reads.
+// A sliding window over a file, for walking through it: in small reads at first, since most walks find a few entries
+// that were appended a moment ago, then in large ones.
 #pragma once
 
 #include <algorithm>
@@ -28,10 +29,11 @@ class LogReader {
   }
 
  private:
-  static constexpr uint64_t kWindow = 1 << 18;
+  static constexpr uint64_t kFirstWindow = 1 << 13, kLargestWindow = 1 << 18;
 
   void fill(uint64_t offset, uint64_t length) {
-    uint64_t wanted = std::min(std::max(length, kWindow), size_ - std::min(offset, size_));
+    uint64_t wanted = std::min(std::max(length, window_), size_ - std::min(offset, size_));
+    window_ = std::min(window_ * 4, kLargestWindow);
     if (buffer_.size() < wanted) buffer_.resize(wanted);
     start_ = offset;
     held_ = 0;
@@ -41,7 +43,7 @@ class LogReader {
   const File& file_;
   uint64_t size_;
   Bytes buffer_;
-  uint64_t start_ = 0, held_ = 0;
+  uint64_t start_ = 0, held_ = 0, window_ = kFirstWindow;
   std::array<uint8_t, 64> peeked_;  // enough to recognise what begins at an offset
 };
 

@@ -8,7 +8,6 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
@@ -83,26 +82,11 @@ std::optional<struct statx> identify(int directory, const char* path, int flags)
   return info;
 }
 
-constexpr long kXfs = 0x58465342, kZfs = 0x2fc12fc1, kBcachefs = static_cast<long>(0xca451a4e);  // not in linux/magic.h
-
 // What can not be told is treated with more care than it may need.
-enum class Place {
-  kHere,    // a file system of which one kernel has it all
-  kServer,  // NFS
-  kWhoKnows,
-};
-Place place_of(int descriptor) {
+bool lies_on_a_server(int descriptor) {
   struct statfs info;
-  if (::fstatfs(descriptor, &info) != 0 || info.f_type == NFS_SUPER_MAGIC) return Place::kServer;
-  static constexpr long kLocal[] = {EXT4_SUPER_MAGIC, kXfs, BTRFS_SUPER_MAGIC,     F2FS_SUPER_MAGIC,
-                                    TMPFS_MAGIC,      kZfs, OVERLAYFS_SUPER_MAGIC, kBcachefs};
-  const bool is_local =
-      std::any_of(std::begin(kLocal), std::end(kLocal), [&](long type) { return info.f_type == type; });
-  return is_local ? Place::kHere : Place::kWhoKnows;
+  return ::fstatfs(descriptor, &info) != 0 || info.f_type == NFS_SUPER_MAGIC;
 }
-
-// Where the octets would stand, locks on numbers tell what is synced: far behind what a store may have.
-constexpr uint64_t kToldOctets = uint64_t{1} << 62;
 
 FileId id_from(const struct statx& info) { return {makedev(info.stx_dev_major, info.stx_dev_minor), info.stx_ino}; }
 
@@ -114,12 +98,11 @@ class PosixFile : public File {
     if (!info) fail("examine", path_);
     if (!S_ISREG(info->stx_mode)) throw Error(ErrorCode::kNotAStore, path_ + " is not a regular file");
     id_ = id_from(*info);
-    place_ = place_of(descriptor_.get());
+    over_network_ = lies_on_a_server(descriptor_.get());
   }
 
   bool writable() const override { return writable_; }
-  bool over_network() const override { return place_ == Place::kServer; }
-  bool syncs_for_all() const override { return place_ == Place::kHere; }
+  bool over_network() const override { return over_network_; }
   FileId id() const override { return id_; }
 
   uint64_t size() const override {
@@ -173,7 +156,7 @@ class PosixFile : public File {
   }
 
   bool lock(LockByte octet, LockMode mode, bool wait, CallSite) const override {
-    struct flock range = range_of(static_cast<uint64_t>(octet), 1, mode == LockMode::kShared ? F_RDLCK : F_WRLCK);
+    struct flock range = range_of(octet, mode == LockMode::kShared ? F_RDLCK : F_WRLCK);
     if (retry([&] { return ::fcntl(descriptor_.get(), wait ? F_OFD_SETLKW : F_OFD_SETLK, &range); }) == 0) return true;
     if (!wait && (errno == EAGAIN || errno == EACCES)) return false;
     fail("lock", path_);
@@ -183,20 +166,8 @@ class PosixFile : public File {
     // The lock belongs to the description, which a forked child shares with its parent: it is not the child's to give
     // up.
     if (this_process() != process_) return;
-    struct flock range = range_of(static_cast<uint64_t>(octet), 1, F_UNLCK);
+    struct flock range = range_of(octet, F_UNLCK);
     ::fcntl(descriptor_.get(), F_OFD_SETLK, &range);
-  }
-
-  void tell_synced(uint64_t first, uint64_t last) const noexcept override {
-    if (first > last || last >= kToldOctets) return;
-    struct flock range = range_of(kToldOctets + first, last - first + 1, F_RDLCK);
-    ::fcntl(descriptor_.get(), F_OFD_SETLK, &range);
-  }
-
-  bool is_told_synced(uint64_t number) const noexcept override {
-    if (number >= kToldOctets) return false;
-    struct flock range = range_of(kToldOctets + number, 1, F_WRLCK);
-    return ::fcntl(descriptor_.get(), F_OFD_GETLK, &range) == 0 && range.l_type == F_RDLCK;
   }
 
   void copy_access_from(const File& other) override {
@@ -220,19 +191,19 @@ class PosixFile : public File {
     throw Error(errno == ENOSPC || errno == EDQUOT ? ErrorCode::kNoSpace : ErrorCode::kIo,
                 "can not sync " + path_ + ": " + reason(errno));
   }
-  static struct flock range_of(uint64_t start, uint64_t length, short type) {
+  static struct flock range_of(LockByte octet, short type) {
     struct flock range {};
     range.l_type = type;
     range.l_whence = SEEK_SET;
-    range.l_start = static_cast<off_t>(start);
-    range.l_len = static_cast<off_t>(length);
+    range.l_start = static_cast<off_t>(octet);
+    range.l_len = 1;
     return range;
   }
 
   Descriptor descriptor_;
   std::string path_;
   bool writable_;
-  Place place_ = Place::kWhoKnows;
+  bool over_network_ = false;
   pid_t process_ = this_process();
   FileId id_;
 };

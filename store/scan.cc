@@ -126,7 +126,8 @@ class Judgement {
     bool is_all = end == items_.size();
     result.end.offset = is_all ? stopped_at_ : items_[end].offset;
     while (is_all && end > 0 && items_[end - 1].kind == Item::Kind::kFree) result.end.offset = items_[--end].offset;
-    ByteView probe = walk.reader().view(result.end.offset, kProbeOctets);
+    ByteView probe = walk.reader().peek(result.end.offset);
+    probe = probe.first(std::min(probe.size(), kProbeOctets));
     result.probe = to_bytes(probe);
     result.intact_end = is_all && ends_in(probe, result.file_size - result.end.offset);
     if (is_all && previous() < result.end.durable) missing_tail();

@@ -80,7 +80,8 @@ StoreHeader header_of(const File& file, const std::string& path, uint64_t search
   LogReader reader(file);
   if (reader.size() == 0) throw Error(ErrorCode::kNotAStore, path + " is empty: it is not a store");
   Demands demands;
-  auto header = find_header(reader, search_octets, demands);
+  auto header = find_header(reader, kCopyDistance, demands);  // nearly always; others' commits cost one of these each
+  if (!header) header = find_header(reader, search_octets, demands);
   if (!header && reader.size() > kLogStart) {
     header = header_with_a_flip(to_bytes(reader.view(kLogStart, kCopyDistance / 8)), demands);
   }

@@ -217,19 +217,27 @@ void Blobstore::Writer::prepare() {
   store.end_.highest_seen = store.end_.last;
 }
 
-// Gate held. What is behind the log must not change what is in it: in a file of `size` octets, `jump` numbers further
-// on.
+// Gate held. What is behind the log must not change what is in it: a transaction `jump` numbers further on, in a file
+// of `size` octets.
 void Blobstore::Writer::require_continuation(uint64_t size, uint64_t jump) const {
   const Blobstore& store = *store_;
-  size = std::max(size, round_up(store.end_.offset + kMinGrowth, kGrowthUnit));
   if (store.plain_ || purpose_ == Purpose::kRepair) return;
   const uint64_t last = std::max(store.end_.last, store.end_.highest_seen);
-  if (last < kMaxSequence) {
-    const uint64_t first = last + jump + 1;
-    const Addition addition{*locked_, store.end_.offset, size, first, std::min(store.durable_.load(), first - 1)};
-    if (can_be_added(addition, store.header_, store.index_)) return;
-  }
-  throw Error(ErrorCode::kCorrupt, store.path_ + " is damaged so that a change could cost what is in it: nothing was " +
+  if (last >= kMaxSequence) return refuse_continuation();
+  const uint64_t first = last + jump + 1;
+  require_continuation({store.end_.offset, std::max(size, round_up(store.end_.offset + kMinGrowth, kGrowthUnit)),
+                        sample_transaction(store.header_.salt, first, std::min(store.durable_.load(), first - 1))});
+}
+
+void Blobstore::Writer::require_continuation(const Addition& addition) const {
+  const Blobstore& store = *store_;
+  if (store.plain_ || purpose_ == Purpose::kRepair) return;
+  if (!can_be_added(addition, *locked_, store.header_, store.index_)) refuse_continuation();
+}
+
+void Blobstore::Writer::refuse_continuation() const {
+  throw Error(ErrorCode::kCorrupt, store_->path_ +
+                                       " is damaged so that a change could cost what is in it: nothing was " +
                                        "changed. It must be repaired first");
 }
 
@@ -293,6 +301,7 @@ uint64_t Blobstore::Writer::append(std::vector<Draft> drafts, bool use_reserve) 
   uint64_t start = store.end_.offset;
   uint64_t length = encoded.octets.size();
   uint64_t left = file.size() - start - length - kEndOctets;
+  if (!store.plain_) require_continuation({start, file.size(), encoded});
   Bytes header = free_header(left);
   vtpm::append(encoded.octets, header);
   try {

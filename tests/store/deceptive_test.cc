@@ -64,6 +64,27 @@ TEST_P(Deceptive, ACommitIsReadBackAndCostsNothingElse) {
   EXPECT_EQ(values_of(*open(disk, true)), before) << "compaction";
 }
 
+// Where the log will end decides what the length of something damaged means: a commit of each size.
+TEST_P(Deceptive, ACommitOfAnySizeIsReadBackAndCostsNothingElse) {
+  const Bytes octets = load(GetParam());
+  const size_t step = sanitized() ? 29 : 1;
+  for (size_t size = 1; size < 260; size += step) {
+    SimulatedDisk disk;
+    put_on(disk, octets);
+    Seen before;
+    try {
+      before = values_of(*open(disk, true));
+      const std::string value(size, 'v');
+      put(*open(disk, false), "obj/written", value, Protection::kClear);
+      before["obj/written"] = value;
+    } catch (const Error& error) {
+      EXPECT_NE(error.code(), ErrorCode::kInternal);
+      if (before.empty()) return;
+    }
+    ASSERT_EQ(values_of(*open(disk, true)), before) << size << " octets";
+  }
+}
+
 std::vector<std::filesystem::path> seeds() {
   std::vector<std::filesystem::path> found;
   for (const auto& file : std::filesystem::directory_iterator(VTPM_TEST_DATA "/fuzz/store_recovery"))

@@ -231,41 +231,6 @@ TEST(Mutation, NobodyIsInAnybodysWay) {
   EXPECT_GE(meetings, 60u);
 }
 
-size_t syncs_of(const SimulatedDisk& disk, size_t from) {
-  return static_cast<size_t>(std::count_if(disk.steps().begin() + static_cast<ptrdiff_t>(from), disk.steps().end(),
-                                           [](const DiskStep& step) { return step.kind == DiskStep::Kind::kSync; }));
-}
-
-// Two commits need one sync when the second is written before the first is synced, and never more than two.
-TEST(Mutation, ASyncIsForAll) {
-  const Encounter& commits = encounters().front();
-  size_t fewest = 9, most = 0;
-  for (size_t call = 1;; ++call) {
-    Encounter::Stage stage;
-    commits.prepare(stage);
-    for (Vault* vault : {stage.one.get(), stage.two.get()}) put_clear(*vault, "obj/before", "both are ready to append");
-    const size_t before = stage.disk.steps().size();
-    size_t countdown = call;
-    stage.disk.between = [&] {
-      if (countdown == 0 || --countdown > 0) return;
-      stage.disk.between = nullptr;
-      commits.second(stage);
-    };
-    stage.disk.never_wait();
-    try {
-      commits.first(stage);
-    } catch (const WouldWait&) {
-      continue;  // the second had to wait for something of the first
-    }
-    if (countdown != 0) break;
-    EXPECT_TRUE(commits.is_right(stage));
-    fewest = std::min(fewest, syncs_of(stage.disk, before));
-    most = std::max(most, syncs_of(stage.disk, before));
-  }
-  EXPECT_EQ(fewest, 1u);
-  EXPECT_EQ(most, 2u);
-}
-
 TEST(Mutation, EveryLockIsNeeded) {
   std::map<std::string, std::string> seen;
   for (const Encounter& encounter : encounters()) {

@@ -56,9 +56,6 @@ class RecordedFile : public File {
     return file_->lock(octet, mode, wait, site);
   }
   void unlock(LockByte octet) const noexcept override { file_->unlock(octet); }
-  bool syncs_for_all() const override { return file_->syncs_for_all(); }
-  void tell_synced(uint64_t first, uint64_t last) const noexcept override { file_->tell_synced(first, last); }
-  bool is_told_synced(uint64_t number) const noexcept override { return file_->is_told_synced(number); }
   void copy_access_from(const File& other) override {
     file_->copy_access_from(*static_cast<const RecordedFile&>(other).file_);
   }

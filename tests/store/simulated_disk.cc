@@ -19,9 +19,6 @@ class SimulatedFile : public File {
   ~SimulatedFile() override {
     unlock(LockByte::kStore);
     unlock(LockByte::kLogin);
-    unlock(LockByte::kSync);
-    std::lock_guard<std::mutex> guard(disk_.mutex_);
-    disk_.inodes_[inode_].told.erase(this);
   }
 
   bool writable() const override { return writable_; }
@@ -71,8 +68,7 @@ class SimulatedFile : public File {
   bool lock(LockByte octet, LockMode mode, bool wait, CallSite site) const override {
     disk_.let_others_in();
     std::unique_lock<std::mutex> guard(disk_.mutex_);
-    // Who waits for another's sync does so to save one; what is lost without is counted (Mutation.ASyncIsForAll).
-    if (octet != LockByte::kSync && disk_.left_out("lock", site)) return true;
+    if (disk_.left_out("lock", site)) return true;
     SimulatedDisk::Lock& lock = disk_.inodes_[inode_].locks[static_cast<int>(octet)];
     auto free = [&] {
       if (lock.exclusive && lock.exclusive != this) return false;
@@ -99,18 +95,6 @@ class SimulatedFile : public File {
     lock.shared.erase(this);
     if (lock.exclusive == this) lock.exclusive = nullptr;
     disk_.unlocked_.notify_all();
-  }
-  bool syncs_for_all() const override { return true; }
-  void tell_synced(uint64_t first, uint64_t last) const noexcept override {
-    std::lock_guard<std::mutex> guard(disk_.mutex_);
-    disk_.inodes_[inode_].told[this] = {first, last};
-  }
-  bool is_told_synced(uint64_t number) const noexcept override {
-    std::lock_guard<std::mutex> guard(disk_.mutex_);
-    const auto& told = disk_.inodes_[inode_].told;
-    return std::any_of(told.begin(), told.end(), [&](const auto& each) {
-      return each.first != this && each.second.first <= number && number <= each.second.second;
-    });
   }
   void copy_access_from(const File&) override {}
   void abandon() noexcept override {}

@@ -76,8 +76,7 @@ class SimulatedDisk : public FileSystem {
   };
   struct Inode {
     Bytes contents;
-    Lock locks[3];
-    std::map<const void*, std::pair<uint64_t, uint64_t>> told;  // what each user says is synced
+    Lock locks[2];
   };
   void step(DiskStep step);
   bool fails_now();
