@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What the conformance tests have noted when they ran last (recorder.h), for the scripts that judge it.
 
 # all_have_run RECORD PROGRAM…: fails, and says which, when a test of the programs has not run in this tree.
