@@ -91,9 +91,8 @@ Bytes der_of(X509* certificate) {
   uint8_t* der = nullptr;
   const int size = i2d_X509(certificate, &der);
   require(size > 0, "X.509");
-  Bytes out(der, der + size);
-  OPENSSL_free(der);
-  return out;
+  const EncodedOctets owner(der);
+  return Bytes(der, der + size);
 }
 
 }  // namespace

@@ -160,9 +160,8 @@ Bytes PublicKey::spki() const {
   uint8_t* der = nullptr;
   int size = i2d_PUBKEY(native(), &der);
   require(size > 0, "writing a SubjectPublicKeyInfo");
-  Bytes result(der, der + size);
-  OPENSSL_free(der);
-  return result;
+  const EncodedOctets owner(der);
+  return Bytes(der, der + size);
 }
 
 std::optional<Bytes> PublicKey::rsa_public(ByteView block) const {

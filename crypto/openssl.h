@@ -37,6 +37,9 @@ struct Deleter {
 template <typename T, auto Function>
 using Owned = std::unique_ptr<T, Deleter<Function>>;
 
+/// What libcrypto allocated for its caller: the DER that an i2d function has written.
+inline void release_octets(uint8_t* octets) { OPENSSL_free(octets); }
+using EncodedOctets = Owned<uint8_t, release_octets>;
 using BigNumber = Owned<BIGNUM, BN_clear_free>;
 using BigNumberContext = Owned<BN_CTX, BN_CTX_free>;
 using Key = Owned<EVP_PKEY, EVP_PKEY_free>;
