@@ -432,6 +432,23 @@ TEST_F(Kdf, TlsVectors) {
   EXPECT_GT(seen["client finished"], 0);
 }
 
+TEST_F(Kdf, TlsExtendedMasterSecretVectors) {
+  for_each_line("tls_extended_master.txt", [&](const Line& line) {
+    const Bytes hash = line.octets("session"), premaster = line.octets("secret");
+    const CK_OBJECT_HANDLE key = base_key(session, premaster);
+    CK_VERSION version{};
+    CK_TLS12_EXTENDED_MASTER_KEY_DERIVE_PARAMS parameters{hash_of(line), octets_pointer(hash), hash.size(), &version};
+    const auto master = [&](CK_MECHANISM_TYPE type) {
+      return to_hex(derived_value(session, Mechanism::with_parameter(type, octets_of(parameters)), key, 0));
+    };
+    EXPECT_EQ(master(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE), line.text("master"));
+    EXPECT_EQ(version.major, premaster[0]);
+    EXPECT_EQ(version.minor, premaster[1]);
+    parameters.pVersion = nullptr;
+    EXPECT_EQ(master(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE_DH), line.text("master"));
+  });
+}
+
 TEST_F(Kdf, TlsExtendedMasterSecret) {
   // RFC 7627, 4: PRF(pre_master_secret, "extended master secret", session_hash); the PRF has its vectors above.
   const Bytes premaster = Bytes{3, 3} + Bytes(46, 7), hash(32, 0xAB), label = bytes("extended master secret");

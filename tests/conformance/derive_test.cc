@@ -350,6 +350,26 @@ TEST_F(Derive, TemplatesInTemplatesAreReadAsTheStandardSays) {
 
 // --- simple derivations ---
 
+TEST_F(Derive, ExamplesOfTheStandard) {
+  for_each_line("simple_derive.txt", [&](const Line& line) {
+    const CK_OBJECT_HANDLE key = base_key(session, line.octets("base"));
+    const std::string& derived = line.text("derived");
+    if (line.text("mechanism") == "extract") {
+      const CK_ULONG bit = std::stoul(line.text("bit"));
+      const auto extract = Mechanism::with_parameter(CKM_EXTRACT_KEY_FROM_KEY, octets_of(CK_EXTRACT_PARAMS{bit}));
+      EXPECT_EQ(to_hex(derived_value(session, extract, key, derived.size() / 2)), derived);
+      return;
+    }
+    const Bytes other = line.octets("other");
+    const std::map<std::string, Mechanism> mechanisms = {
+        {"base-and-key", Mechanism::with_parameter(CKM_CONCATENATE_BASE_AND_KEY, octets_of(base_key(session, other)))},
+        {"base-and-data", with_string(CKM_CONCATENATE_BASE_AND_DATA, other)},
+        {"data-and-base", with_string(CKM_CONCATENATE_DATA_AND_BASE, other)},
+        {"xor", with_string(CKM_XOR_BASE_AND_DATA, other)}};
+    EXPECT_EQ(to_hex(derived_value(session, mechanisms.at(line.text("mechanism")), key, 0)), derived);
+  });
+}
+
 TEST_F(Derive, ConcatenationsAndExclusiveOr) {
   const Bytes key_octets = from_hex("01020304"), data = from_hex("a0b0c0");
   const CK_OBJECT_HANDLE key = base_key(session, key_octets),

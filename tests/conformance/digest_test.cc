@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "tests/conformance/harness.h"
+#include "tests/conformance/recorder.h"
 
 namespace vtpm::conformance {
 namespace {
@@ -48,6 +49,7 @@ void begin(Session& session, CK_MECHANISM_TYPE type) {
 TEST_F(Digests, PublishedVectorsInOneCall) {
   ASSERT_EQ(vectors().size(), 25u);
   Session session(slot, Session::kReadOnly);
+  const CheckingVectors checking("conformance/digests.txt");
   for (Vector& vector : vectors()) {
     begin(session, vector.mechanism);
     Bytes digest(64);
@@ -62,6 +64,7 @@ TEST_F(Digests, PublishedVectorsInOneCall) {
 
 TEST_F(Digests, PublishedVectorsInParts) {
   Session session(slot, Session::kReadOnly);
+  const CheckingVectors checking("conformance/digests.txt");
   for (Vector& vector : vectors()) {
     for (const size_t part : {1, 63, 64, 65, 4096}) {
       if (vector.message.size() / part > 20000) continue;

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "tests/conformance/harness.h"
@@ -19,24 +20,35 @@ std::string test_name() {
   return test ? std::string(test->test_suite_name()) + "." + test->name() : "none";
 }
 
-/// Opened before any test runs, so that children have it too, whatever they may open themselves. Never destroyed:
-/// threads of a test may outlive main.
+/// What each test has met, once a line, in the file that a variable of the environment names. Opened before any test
+/// runs, so that children have it too, whatever they may open themselves. Never destroyed: threads of a test may
+/// outlive main.
 class Book {
  public:
-  Book() {
-    const char* file = getenv("VTPM_TEST_RETURN_VALUES");
+  explicit Book(const char* variable) {
+    const char* file = getenv(variable);
     if (file) fd_ = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   }
-  void note(const char* function, CK_RV rv) {
-    if (fd_ < 0) return;
+  bool closed() const { return fd_ < 0; }
+  /// The test runs, whether or not it meets anything.
+  void begin() {
     const std::lock_guard lock(mutex_);
-    const std::string test = test_name();
-    if (test != last_test_) seen_.clear();
-    if (std::exchange(last_test_, test) != test) write_line(test + " begin");
-    if (seen_.insert({function, rv}).second) write_line(test + " " + function + " " + rv_name(rv));
+    turn_page();
+  }
+  void note(const std::string& what) {
+    const std::lock_guard lock(mutex_);
+    turn_page();
+    if (seen_.insert(what).second) write_line(last_test_ + " " + what);
   }
 
  private:
+  void turn_page() {
+    const std::string test = test_name();
+    if (test == last_test_) return;
+    seen_.clear();
+    last_test_ = test;
+    write_line(test + " begin");
+  }
   void write_line(const std::string& line) {
     [[maybe_unused]] const ssize_t written = write(fd_, (line + "\n").c_str(), line.size() + 1);
   }
@@ -44,12 +56,37 @@ class Book {
   int fd_ = -1;
   std::mutex mutex_;
   std::string last_test_;
-  std::set<std::pair<const char*, CK_RV>> seen_;
+  std::set<std::string> seen_;
 };
 
-Book& book() {
-  static Book* const the_book = new Book;
-  return *the_book;
+struct Books {
+  Book return_values{"VTPM_TEST_RETURN_VALUES"}, vectors{"VTPM_TEST_VECTORS"};
+};
+Books& books() {
+  static Books* const the_books = new Books;
+  return *the_books;
+}
+
+/// The data file whose vectors this thread checks; empty outside of them.
+thread_local std::string vector_file;
+
+template <typename T>
+const CK_MECHANISM* as_mechanism(T argument) {
+  if constexpr (std::is_same_v<T, CK_MECHANISM*>)
+    return argument;
+  else
+    return nullptr;
+}
+
+template <typename... Arguments>
+void note_call(const char* function, CK_RV rv, Arguments... arguments) {
+  if (Book& book = books().return_values; !book.closed()) book.note(std::string(function) + " " + rv_name(rv));
+  Book& book = books().vectors;
+  if (book.closed()) return;
+  book.begin();
+  if (rv != CKR_OK || vector_file.empty()) return;
+  for (const CK_MECHANISM* mechanism : {static_cast<const CK_MECHANISM*>(nullptr), as_mechanism(arguments)...})
+    if (mechanism) book.note(std::to_string(mechanism->mechanism) + " " + vector_file);
 }
 
 /// One entry of a list: a function of its own for each name and list, since a C function can carry no state.
@@ -63,7 +100,7 @@ struct Entry<kList, kMember, CK_RV (*)(Arguments...)> {
     in_module = true;
     const CK_RV rv = original(arguments...);
     in_module = false;
-    book().note(name, rv);
+    note_call(name, rv, arguments...);
     return rv;
   }
 };
@@ -78,11 +115,14 @@ struct Entry<kList, kMember, CK_RV (*)(Arguments...)> {
 
 }  // namespace
 
+CheckingVectors::CheckingVectors(std::string file) { vector_file = std::move(file); }
+CheckingVectors::~CheckingVectors() { vector_file.clear(); }
+
 CK_FUNCTION_LIST* recorded(const CK_FUNCTION_LIST& module) {
   using List = CK_FUNCTION_LIST;
   constexpr int kList = 2;
   static List copy = module;
-  book();
+  books();
   VTPM_FUNCTIONS_2_40(RECORD)
   return &copy;
 }

@@ -9,6 +9,8 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "tests/conformance/recorder.h"
+
 namespace vtpm::conformance {
 
 Line::Line(const std::string& text) {
@@ -26,6 +28,7 @@ void for_each_line(const std::string& file, const std::function<void(const Line&
     ++number;
     if (text.empty() || text[0] == '#') continue;
     SCOPED_TRACE(file + ":" + std::to_string(number));
+    const CheckingVectors checking("crypto/" + file);
     check(Line(text));
     ++cases;
   }

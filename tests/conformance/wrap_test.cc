@@ -67,6 +67,24 @@ TEST_F(Wrap, KeyWrapVectors) {
   });
 }
 
+TEST_F(Wrap, KeyWrapWithPaddingVectors) {
+  for_each_line("key_wrap_pkcs7.txt", [&](const Line& line) {
+    const Bytes plain = line.octets("plain"), wrapped = line.octets("wrapped");
+    const CK_OBJECT_HANDLE wrapper = aes_wrapper(session, line.octets("key"));
+    const CK_OBJECT_HANDLE cipher = secret_key(session, CKK_AES, line.octets("key"));
+    const CK_OBJECT_HANDLE key = secret_key(session, CKK_GENERIC_SECRET, plain);
+    for (const CK_MECHANISM_TYPE type : {CKM_AES_KEY_WRAP_PAD, CKM_AES_KEY_WRAP_PKCS7}) {
+      EXPECT_EQ(to_hex(wrap(session, type, wrapper, key)), line.text("wrapped"));
+      EXPECT_EQ(session.get(unwrap(session, type, wrapper, wrapped, secret_template()), CKA_VALUE), plain);
+      Bytes out;
+      EXPECT_RV(CKR_OK, crypt(session, Way::kEncrypt, type, cipher, plain, &out));
+      EXPECT_EQ(out, wrapped);
+      EXPECT_RV(CKR_OK, crypt(session, Way::kDecrypt, type, cipher, wrapped, &out));
+      EXPECT_EQ(out, plain);
+    }
+  });
+}
+
 TEST_F(Wrap, KeyWrapWithPadding) {
   // 3.0, 2.14.2: PAD (now PKCS7) pads with PKCS #7, then wraps as RFC 3394 says.
   const Bytes kek(24, 0x11);

@@ -1,0 +1,25 @@
+# shellcheck shell=bash
+# What the conformance tests have noted when they ran last (recorder.h), for the scripts that judge it.
+
+# all_have_run RECORD PROGRAM…: fails, and says which, when a test of the programs has not run in this tree.
+all_have_run() {
+  local record=$1 missing
+  missing=$(tests_of "${@:2}" | awk 'NR == FNR { if ($2 == "begin") ran[$1] = 1; next } !($1 in ran)' "$record" - |
+    grep -v -E '^(FunctionList|Interfaces|Descriptions)') || return 0
+  echo "These tests have not run in this tree, so nothing can be said (ctest -L conformance):"
+  echo "$missing"
+  return 1
+}
+
+# tests_of PROGRAM…: one Suite.Test a line.
+tests_of() {
+  local program
+  for program in "$@"; do "$program" --gtest_list_tests; done |
+    awk '/^[^ ]/ { suite = $1; next } /^ / { print suite $1 }'
+}
+
+# keep_last_runs RECORD: only the last run of each test counts; what earlier ones noted is thrown away.
+keep_last_runs() {
+  awk 'NR == FNR { if ($2 == "begin") last[$1]++; next } $2 == "begin" { run[$1]++ } run[$1] == last[$1]' \
+    "$1" "$1" >"$1.last" && mv "$1.last" "$1"
+}
