@@ -40,7 +40,7 @@ class StatelessEngine : public NativeEngine {
   }
 };
 
-/// CBC, OFB and CFB: the chaining block, and how much of it is used up.
+/// CBC, CFB1 and CFB8: the chaining block, which is whole after each octet, or block, that there is.
 class ChainedEngine : public NativeEngine {
  public:
   using NativeEngine::NativeEngine;
@@ -51,16 +51,58 @@ class ChainedEngine : public NativeEngine {
     uint8_t block[kBlock];
     chained(block);
     SecretBytes saved{ByteView(block)};
-    const uint8_t used = static_cast<uint8_t>(EVP_CIPHER_CTX_get_num(context_.get()));
-    saved.append({&used, 1});
     wipe(block, sizeof block);
     return saved;
   }
   void load(ByteView saved) override {
-    if (saved.size() != kBlock + 1 || saved[kBlock] >= kBlock) refuse_state();
+    if (saved.size() != kBlock) refuse_state();
     restart_cipher(context_.get(), saved.data());
-    if (saved[kBlock] != 0) require(EVP_CIPHER_CTX_set_num(context_.get(), saved[kBlock]) == 1, "restoring a cipher");
   }
+};
+
+/// OFB and CFB: the chaining block, and the octets since then, which are run again (libcrypto from 3.0.20 on does not
+/// let anybody say how much of a block is used up).
+class SegmentedEngine : public NativeEngine {
+ public:
+  explicit SegmentedEngine(CipherContext context) : NativeEngine(std::move(context)), chain_(chain_now()) {}
+  std::unique_ptr<CipherEngine> clone() const override {
+    auto copy = std::make_unique<SegmentedEngine>(copy_cipher(context_.get()));
+    copy->chain_ = SecretBytes(chain_.view());
+    copy->since_ = SecretBytes(since_.view());
+    return copy;
+  }
+  void run(ByteView in, uint8_t* out) override {
+    const size_t all = since_.size() + in.size(), whole = all < kBlock ? 0 : all / kBlock * kBlock - since_.size();
+    if (whole != 0) {
+      NativeEngine::run(in.first(whole), out);
+      chain_ = chain_now();
+      since_ = SecretBytes();
+    }
+    since_.append(in.subspan(whole));  // first: it may be overwritten
+    NativeEngine::run(in.subspan(whole), out + whole);
+  }
+  SecretBytes save() const override {
+    SecretBytes saved(chain_.view());
+    saved.append(since_);
+    return saved;
+  }
+  void load(ByteView saved) override {
+    if (saved.size() < kBlock || saved.size() >= 2 * kBlock) refuse_state();
+    restart_cipher(context_.get(), saved.data());
+    chain_ = SecretBytes(saved.first(kBlock));
+    since_ = SecretBytes();
+    SecretBytes again(saved.subspan(kBlock));
+    run(again, again.data());
+  }
+
+ private:
+  SecretBytes chain_now() const {
+    SecretBytes block(kBlock);
+    require(EVP_CIPHER_CTX_get_updated_iv(context_.get(), block.data(), block.size()) == 1, "reading a chaining value");
+    return block;
+  }
+
+  SecretBytes chain_, since_;
 };
 
 /// CTR and ChaCha20: how far the key stream has been used. libcrypto shows the counter, but not the rest of a block.
@@ -252,6 +294,9 @@ std::unique_ptr<CipherEngine> make_engine(const CipherParameters& parameters, By
     case CipherMode::kCtr:
     case CipherMode::kChaCha20:
       return std::make_unique<CountingEngine>(std::move(context), parameters);
+    case CipherMode::kOfb:
+    case CipherMode::kCfb128:
+      return std::make_unique<SegmentedEngine>(std::move(context));
     default:
       return std::make_unique<ChainedEngine>(std::move(context));
   }
