@@ -60,8 +60,8 @@ class ChainedEngine : public NativeEngine {
   }
 };
 
-/// OFB and CFB: the chaining block, and the octets since then, which are run again (libcrypto from 3.0.20 on does not
-/// let anybody say how much of a block is used up).
+/// OFB and CFB: the chaining block, and the octets since then, which are run again (libcrypto 3.0.19 let, 3.0.22 does
+/// not let anybody say how much of a block is used up).
 class SegmentedEngine : public NativeEngine {
  public:
   explicit SegmentedEngine(CipherContext context) : NativeEngine(std::move(context)), chain_(chain_now()) {}

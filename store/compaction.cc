@@ -231,10 +231,6 @@ std::string temporary_path(const std::string& path) {
   return path.substr(0, name) + "." + path.substr(name) + ".tmp";
 }
 
-}  // namespace
-
-namespace {
-
 // A process that is killed gives up its locks one after the other: that of the store first, a moment later this one.
 // Waiting without end could wait for somebody who waits for us.
 bool lock_soon(const File& file) {
