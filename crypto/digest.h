@@ -75,9 +75,6 @@ class Digest {
   /// The same into the caller's memory, which has the digest's size: for results that are secrets.
   void finish(MutableByteView out);
 
-  /// Of a SHA-512/t kSha512, of SHAKE256 kSha3_256: the neighbour with the same block. Ask `octets` for the size of the
-  /// result.
-  Hash hash() const { return hash_; }
   size_t octets() const { return octets_; }
   /// What HMAC calls B.
   size_t block_octets() const;
@@ -85,7 +82,7 @@ class Digest {
  private:
   Digest(Hash hash, size_t octets, std::unique_ptr<DigestState> state)
       : hash_(hash), octets_(octets), state_(std::move(state)) {}
-  Hash hash_;
+  Hash hash_;  // of a SHA-512/t kSha512, of SHAKE256 kSha3_256: the neighbour with the same block
   size_t octets_;
   std::unique_ptr<DigestState> state_;
 };

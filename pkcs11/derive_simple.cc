@@ -84,9 +84,9 @@ Derivable derive_encryption(const DeriveCall& call) {
 }
 
 Derivable derive_digest(const DeriveCall& call) {
-  require_no_parameter(call.mechanism);
-  SecretBytes value(crypto::hash_octets(*call.row.hash));
-  crypto::Digest(*call.row.hash).update(call.base_value()).finish(value.span());
+  crypto::Digest digest = digest_of(call.row, call.mechanism);
+  SecretBytes value(digest.octets());
+  digest.update(call.base_value()).finish(value.span());
   return beginning_of(std::move(value));
 }
 

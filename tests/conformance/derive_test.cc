@@ -459,6 +459,21 @@ TEST_F(Derive, DigestsOfKeys) {
   });
 }
 
+TEST_F(Derive, Sha512TOfKeys) {
+  for_each_sha512_t([&](CK_ULONG bits, const Line& line) {
+    if (!line.has("digest") || line.octets("message").empty()) return;
+    const Bytes digest = line.octets("digest");
+    const CK_OBJECT_HANDLE key = base_key(session, line.octets("message"));
+    const Mechanism mechanism = sha512_t(CKM_SHA512_T_KEY_DERIVATION, bits);
+    EXPECT_EQ(derived_value(session, mechanism, key, 0), digest);
+    EXPECT_EQ(derived_value(session, mechanism, key, 1), Bytes(digest.begin(), digest.begin() + 1));
+    EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, try_derive(session, mechanism, key, shown_secret(digest.size() + 1)));
+  });
+  const CK_OBJECT_HANDLE key = base_key(session, Bytes(20, 1));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, try_derive(session, CKM_SHA512_T_KEY_DERIVATION, key, {}));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, try_derive(session, sha512_t(CKM_SHA512_T_KEY_DERIVATION, 384), key, {}));
+}
+
 TEST_F(Derive, PublicKeysFromPrivateKeys) {
   for (const KeyPair& pair : {session.generate_ec(kP384), session.generate_rsa(1024)}) {
     const CK_OBJECT_HANDLE made =

@@ -146,6 +146,10 @@ const Row kNamedRows[] = {
     {CKM_TLS12_KDF, kSecret, CKF_DERIVE, "Kdf.TlsVectors"},
     {CKM_TLS_MAC, kSecret, kSignVerify, "Kdf.TlsVectors"},
     {CKM_TLS12_MAC, kSecret, kSignVerify, "Kdf.TlsVectors"},
+    {CKM_SHA512_T, kNone, CKF_DIGEST, "Macs.Sha512TVectors"},
+    {CKM_SHA512_T_HMAC, kHmac, kSignVerify, "Macs.Sha512TVectors"},
+    {CKM_SHA512_T_KEY_GEN, kHmac, CKF_GENERATE, "SecretKeys.AreGenerated"},
+    {CKM_SHA512_T_KEY_DERIVATION, kSecret, CKF_DERIVE, "Derive.Sha512TOfKeys"},
     {CKM_PUB_KEY_FROM_PRIV_KEY, kNone, CKF_DERIVE, "Derive.PublicKeysFromPrivateKeys"},
 };
 
@@ -203,6 +207,10 @@ Mechanism with_its_parameter(CK_MECHANISM_TYPE type) {
       return Mechanism::with_parameter(type, some);
     case CKM_AES_CTR:
       return Mechanism::with_parameter(type, octets_of(CK_AES_CTR_PARAMS{128, {}}));
+    case CKM_SHA512_T:
+    case CKM_SHA512_T_HMAC:
+    case CKM_SHA512_T_KEY_DERIVATION:
+      return sha512_t(type, 200);
     case CKM_AES_CMAC_GENERAL:
       return Mechanism::with_parameter(type, octets_of(CK_ULONG{8}));
     case CKM_AES_GCM:
