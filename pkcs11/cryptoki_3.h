@@ -251,6 +251,25 @@ struct CK_CCM_MESSAGE_PARAMS {
   CK_BYTE_PTR pMAC;
   CK_ULONG ulMACLen;
 };
+struct CK_GCM_WRAP_PARAMS {
+  CK_BYTE_PTR pIv;
+  CK_ULONG ulIvLen;
+  CK_ULONG ulIvFixedBits;
+  CK_GENERATOR_FUNCTION ivGenerator;
+  CK_BYTE_PTR pAAD;
+  CK_ULONG ulAADLen;
+  CK_ULONG ulTagBits;
+};
+struct CK_CCM_WRAP_PARAMS {
+  CK_ULONG ulDataLen;
+  CK_BYTE_PTR pNonce;
+  CK_ULONG ulNonceLen;
+  CK_ULONG ulNonceFixedBits;
+  CK_GENERATOR_FUNCTION nonceGenerator;
+  CK_BYTE_PTR pAAD;
+  CK_ULONG ulAADLen;
+  CK_ULONG ulMACLen;
+};
 struct CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS {
   CK_BYTE_PTR pNonce;
   CK_ULONG ulNonceLen;

@@ -219,6 +219,8 @@ constexpr Mechanism kTable[] = {
     key_wrap(M(CKM_AES_KEY_WRAP_PKCS7)),
     rsa(M(CKM_RSA_AES_KEY_WRAP), F::kComposedWrap, {}, kWraps, P::kOfTheFamily),
     agreement(M(CKM_ECDH_AES_KEY_WRAP), F::kComposedWrap, kWraps),
+    ec(M(CKM_ECDH_COF_AES_KEY_WRAP), F::kComposedWrap, {}, kWraps),
+    raw_curve(M(CKM_ECDH_X_AES_KEY_WRAP), F::kComposedWrap, CKK_EC_MONTGOMERY, kWraps, P::kOfTheFamily),
 
     dh(M(CKM_DH_PKCS_DERIVE), F::kDh, 1024, CKF_DERIVE),
     agreement(M(CKM_ECDH1_DERIVE), F::kEcdh, CKF_DERIVE | kEncapsulates),
@@ -230,6 +232,8 @@ constexpr Mechanism kTable[] = {
     derive(M(CKM_SP800_108_FEEDBACK_KDF), F::kKbkdf),
     derive(M(CKM_SP800_108_DOUBLE_PIPELINE_KDF), F::kKbkdf),
     {M(CKM_PKCS5_PBKD2), F::kPbkdf2, {}, 1, kMostSecret, CKF_GENERATE, kNoKey, P::kOfTheFamily},
+    derive(M(CKM_SHAKE_128_KEY_DERIVATION), F::kShakeKey),
+    derive(M(CKM_SHAKE_256_KEY_DERIVATION), F::kShakeKey),
     derive(M(CKM_CONCATENATE_BASE_AND_KEY), F::kConcatenateKey),
     derive(M(CKM_CONCATENATE_BASE_AND_DATA), F::kConcatenateData),
     derive(M(CKM_CONCATENATE_DATA_AND_BASE), F::kPrependData),

@@ -43,6 +43,7 @@ enum class Family {
   kExtractBits,
   kEncryptData,
   kDigestKey,
+  kShakeKey,
   kTlsMaster,
   kTlsExtendedMaster,
   kTlsKeyMaterial,

@@ -63,6 +63,18 @@ TEST(Digest, Sha512TOfAnyNumberOfBits) {
   }
 }
 
+TEST(Digest, ShakeOfAnyLength) {
+  for_each_case("shake.txt", [&](const Case& c) {
+    const auto shake = c.text("hash") == "shake128" ? Digest::shake128 : Digest::shake256;
+    const Bytes message = c.octets("message"), output = c.octets("output");
+    for (size_t octets = 0; octets <= output.size(); octets = 2 * octets + 1) {
+      Digest digest = shake(octets);
+      digest.update(ByteView(message).first(message.size() / 2)).update(ByteView(message).subspan(message.size() / 2));
+      EXPECT_EQ(digest.finish(), to_bytes(ByteView(output).first(octets)));
+    }
+  });
+}
+
 TEST(Digest, TheMemoryForTheResultHasItsSize) {
   Bytes out(31);
   EXPECT_EQ(error_of([&] { Digest(Hash::kSha256).finish(out); }), ErrorCode::kInvalidArgument);
