@@ -1,10 +1,12 @@
 #include "crypto/aead_cipher.h"
 
 #include <algorithm>
+#include <array>
 #include <climits>
 #include <functional>
 
 #include "crypto/cipher_engine.h"
+#include "crypto/xchacha.h"
 
 namespace vtpm::crypto {
 namespace {
@@ -24,6 +26,16 @@ NativeCipher cipher_of(AeadMode mode, size_t key_octets) {
   return native_aes(key_octets, mode == AeadMode::kGcm ? "GCM" : "CCM");
 }
 
+/// XChaCha20-Poly1305 as ChaCha20-Poly1305 with another key.
+struct Extended {
+  SecretBytes key;
+  std::array<uint8_t, 12> nonce{};
+
+  Extended(ByteView given, ByteView nonce24) : key(hchacha20(given, nonce24.first(16))) {
+    std::ranges::copy(nonce24.subspan(16), nonce.begin() + 4);
+  }
+};
+
 bool control(EVP_CIPHER_CTX* context, int what, size_t octets, const uint8_t* data) {
   return EVP_CIPHER_CTX_ctrl(context, what, static_cast<int>(octets), const_cast<uint8_t*>(data)) == 1;
 }
@@ -32,6 +44,10 @@ bool control(EVP_CIPHER_CTX* context, int what, size_t octets, const uint8_t* da
 // first), then the associated data. `tag`: of the message when it is opened, only its size counts when it is sealed.
 CipherContext start(AeadMode mode, ByteView key, Direction direction, const AeadMessage& message, ByteView tag,
                     size_t text_octets) {
+  if (mode == AeadMode::kChaCha20Poly1305 && message.nonce.size() == kXChaChaNonce) {
+    const Extended by(key, message.nonce);
+    return start(mode, by.key, direction, {by.nonce, message.associated}, tag, text_octets);
+  }
   const bool seals = direction == Direction::kEncrypt;
   CipherContext context(EVP_CIPHER_CTX_new());
   require(
@@ -84,7 +100,7 @@ bool aead_takes_nonce(AeadMode mode, size_t octets) {
     case AeadMode::kCcm:
       return octets >= 7 && octets <= 13;
     case AeadMode::kChaCha20Poly1305:
-      return octets == 12;
+      return octets == 12 || octets == kXChaChaNonce;
   }
   return false;
 }

@@ -1,5 +1,6 @@
 // Authenticated encryption with associated data under a nonce that the caller chooses: AES-GCM (SP 800-38D), AES-CCM
-// (SP 800-38C), ChaCha20-Poly1305 (RFC 8439). One key, any number of messages: a nonce must never come twice.
+// (SP 800-38C), ChaCha20-Poly1305 (RFC 8439; draft-irtf-cfrg-xchacha-03). One key, any number of messages: a nonce must
+// never come twice.
 //
 // A message is sealed or opened in one call, or in pieces. Opening in pieces keeps the cipher text until its tag has
 // been checked: no octet of a forged message is ever put out. (crypto/aead.h is the store's own, which needs no nonce.)
@@ -16,7 +17,8 @@ namespace vtpm::crypto {
 /// Key octets: AES 16, 24, 32; ChaCha20-Poly1305 32.
 enum class AeadMode { kGcm, kCcm, kChaCha20Poly1305 };
 
-/// GCM: 1..128 (libcrypto's limit; the standard has none that matters), CCM 7..13, ChaCha20-Poly1305 12.
+/// GCM: 1..128 (libcrypto's limit; the standard has none that matters), CCM 7..13, ChaCha20-Poly1305 12, or 24 for
+/// XChaCha20-Poly1305.
 bool aead_takes_nonce(AeadMode mode, size_t octets);
 /// GCM: 4..16, CCM 4, 6, 8 … 16, ChaCha20-Poly1305 16.
 bool aead_takes_tag(AeadMode mode, size_t octets);

@@ -38,7 +38,7 @@ AeadStart aead_start(const Mechanism& row, const CK_MECHANISM& mechanism) {
     }
     default: {
       const auto given = mechanism_parameter<CK_SALSA20_CHACHA20_POLY1305_PARAMS>(mechanism);
-      start.nonce = parameter_octets(given.pNonce, given.ulNonceLen);
+      start.nonce = parameter_octets(given.pNonce, poly1305_nonce_octets(given.ulNonceLen));
       start.associated = parameter_octets(given.pAAD, given.ulAADLen);
     }
   }

@@ -18,7 +18,6 @@ constexpr Side kDecrypting = {CKF_DECRYPT, CKO_PRIVATE_KEY, CKA_DECRYPT};
 //   CK_CHACHA20_PARAMS  counter bits (1) | counter | nonce
 //   CK_EDDSA_PARAMS     phFlag (1) | context
 // The parameters of authenticated ciphers are not wanted: their operations can not be saved.
-constexpr size_t kChaChaOctets = 1 + 16;
 
 Bytes parameter_of(const Mechanism& row, const CK_MECHANISM& mechanism) {
   if (row.parameter == Parameter::kChaCha20) {
@@ -75,9 +74,10 @@ VerifyOperation begin_verification(Session& session, const CK_MECHANISM* mechani
 
 MechanismAgain::MechanismAgain(const Mechanism& row, Bytes parameter) : octets_(std::move(parameter)) {
   mechanism_ = {row.type, octets_.empty() ? nullptr : octets_.data(), octets_.size()};
-  if (row.parameter == Parameter::kChaCha20 && octets_.size() == kChaChaOctets) {
+  if (row.parameter == Parameter::kChaCha20 && octets_.size() > 1 + 8) {
     const CK_ULONG bits = octets_[0] == 64 ? 64 : 32;
-    chacha_ = {octets_.data() + 1, bits, octets_.data() + 1 + bits / 8, 128 - bits};
+    const size_t counter = bits / 8, nonce = octets_.size() - 1 - counter;
+    chacha_ = {octets_.data() + 1, bits, octets_.data() + 1 + counter, 8 * nonce};
     mechanism_.pParameter = &chacha_;
     mechanism_.ulParameterLen = sizeof chacha_;
   } else if (row.family == Family::kEddsa && !octets_.empty()) {

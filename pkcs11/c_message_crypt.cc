@@ -64,7 +64,8 @@ MessageCryptOperation& require_between_messages(Session& session, Slot slot) {
 CK_RV whole(Session& session, const Side& side, MessageArgument parameter, In associated, In from, Out to) {
   MessageCryptOperation& operation = require_between_messages(session, side.slot);
   session.require_login(operation.use);
-  const MessageParameter message = message_parameter(*operation.row, parameter.data, parameter.length);
+  const MessageParameter message = message_parameter(*operation.row, parameter.data, parameter.length, side.direction);
+  message.tag();
   const ByteView in = from.view(), beside = associated.view();
   Output out(to.data, to.length);
   if (auto early = out.early(in.size())) return *early;
@@ -76,15 +77,18 @@ CK_RV whole(Session& session, const Side& side, MessageArgument parameter, In as
 CK_RV begin_message(Session& session, const Side& side, MessageArgument parameter, In associated) {
   MessageCryptOperation& operation = require_between_messages(session, side.slot);
   session.require_login(operation.use);
-  operation.crypt->begin(message_parameter(*operation.row, parameter.data, parameter.length), associated.view());
+  operation.crypt->begin(message_parameter(*operation.row, parameter.data, parameter.length, side.direction),
+                         associated.view());
   return CKR_OK;
 }
 
-CK_RV run_part(Session& session, MessageCryptOperation& operation, MessageArgument parameter, In from, Out to,
-               bool last) {
+CK_RV run_part(Session& session, MessageCryptOperation& operation, crypto::Direction direction,
+               MessageArgument parameter, In from, Out to, bool last) {
   session.require_login(operation.use);
   std::optional<MessageParameter> message;
-  if (last || parameter.data) message = message_parameter(*operation.row, parameter.data, parameter.length);
+  if (last || parameter.data) {
+    message = message_parameter(*operation.row, parameter.data, parameter.length, direction);
+  }
   const ByteView in = from.view();
   Output out(to.data, to.length);
   const size_t octets = operation.crypt->next_octets(in.size(), last);
@@ -98,7 +102,7 @@ CK_RV part(Session& session, const Side& side, MessageArgument parameter, In fro
   MessageCryptOperation& operation = require_process(session, side.slot);
   refuse_if(!operation.crypt->in_message(), CKR_OPERATION_NOT_INITIALIZED, "no message in parts was begun");
   try {
-    return run_part(session, operation, parameter, from, to, flags & CKF_END_OF_MESSAGE);
+    return run_part(session, operation, side.direction, parameter, from, to, flags & CKF_END_OF_MESSAGE);
   } catch (...) {
     operation.crypt->drop();
     throw;

@@ -82,7 +82,7 @@ CK_RV sign(MessageSignOperation& operation, Signer& signer, ByteView last, Outpu
 
 CK_RV verify(MessageVerifyOperation& operation, Verifier& verifier, ByteView last, ByteView signature) {
   verifier.update(last);
-  refuse_if(signature.size() != verifier.octets(), CKR_SIGNATURE_LEN_RANGE,
+  refuse_if(!verifier.takes(signature.size()), CKR_SIGNATURE_LEN_RANGE,
             "the signature has a wrong length for this key");
   refuse_if(!verifier.finish(signature), CKR_SIGNATURE_INVALID, "the signature is wrong");
   end_message(operation);

@@ -20,7 +20,7 @@ Step finish_signature(Session& session, SignOperation& operation, ByteView last,
 Step finish_verification(Session& session, VerifyOperation& operation, ByteView last, ByteView signature) {
   session.require_login(operation.use);
   operation.verifier->update(last);
-  refuse_if(signature.size() != operation.verifier->octets(), CKR_SIGNATURE_LEN_RANGE,
+  refuse_if(!operation.verifier->takes(signature.size()), CKR_SIGNATURE_LEN_RANGE,
             "the signature has a wrong length for this key");
   refuse_if(!operation.verifier->finish(signature), CKR_SIGNATURE_INVALID, "the signature is wrong");
   return {};

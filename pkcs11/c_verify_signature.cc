@@ -13,7 +13,7 @@ Step finish(Session& session, VerifySignatureOperation& operation, ByteView last
   VerifyOperation& verify = operation.verify;
   session.require_login(verify.use);
   verify.verifier->update(last);
-  refuse_if(operation.signature.size() != verify.verifier->octets(), CKR_SIGNATURE_LEN_RANGE,
+  refuse_if(!verify.verifier->takes(operation.signature.size()), CKR_SIGNATURE_LEN_RANGE,
             "the signature has a wrong length for this key");
   refuse_if(!verify.verifier->finish(operation.signature), CKR_SIGNATURE_INVALID, "the signature is wrong");
   return {};

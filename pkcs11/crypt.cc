@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "crypto/xchacha.h"
 #include "pkcs11/aead_crypt.h"
 #include "pkcs11/cipher.h"
 #include "pkcs11/key_wrap_crypt.h"
@@ -64,12 +65,12 @@ class RsaDecryption : public RsaCrypt {
 class StreamCrypt : public Crypt {
  public:
   StreamCrypt(crypto::Cipher cipher, CipherMode mode, Direction direction)
-      : cipher_(std::move(cipher)), padded_(mode == CipherMode::kCbcPad), direction_(direction) {}
+      : cipher_(std::move(cipher)), mode_(mode), direction_(direction) {}
 
   size_t message_octets(size_t in) const override {
-    return padded_ && direction_ == Direction::kEncrypt ? (in / kBlock + 1) * kBlock : in;
+    return padded() && direction_ == Direction::kEncrypt ? (in / kBlock + 1) * kBlock : in;
   }
-  bool exact() const override { return !padded_ || direction_ == Direction::kEncrypt; }
+  bool exact() const override { return !padded() || direction_ == Direction::kEncrypt; }
   size_t message(ByteView in, MutableByteView out) override {
     const size_t begun = check(cipher_.update(in, out));
     return begun + check(cipher_.finish(out.subspan(begun)));
@@ -82,9 +83,11 @@ class StreamCrypt : public Crypt {
   void load(ByteView saved) override { cipher_.load(saved); }
 
  private:
+  bool padded() const { return mode_ == CipherMode::kCbcPad; }
   size_t check(CipherResult result) const {
-    refuse_if(result.status == CipherStatus::kLength,
-              direction_ == Direction::kEncrypt ? CKR_DATA_LEN_RANGE : CKR_ENCRYPTED_DATA_LEN_RANGE,
+    // An AES counter that would begin again: CKR_DATA_LEN_RANGE both ways (3.2, 6.11).
+    const bool of_data = direction_ == Direction::kEncrypt || mode_ == CipherMode::kCtr;
+    refuse_if(result.status == CipherStatus::kLength, of_data ? CKR_DATA_LEN_RANGE : CKR_ENCRYPTED_DATA_LEN_RANGE,
               "the mechanism does not take a message of this length");
     refuse_if(result.status == CipherStatus::kPadding, CKR_ENCRYPTED_DATA_INVALID,
               "the encrypted data does not decrypt");
@@ -92,7 +95,7 @@ class StreamCrypt : public Crypt {
   }
 
   crypto::Cipher cipher_;
-  bool padded_;
+  CipherMode mode_;
   Direction direction_;
 };
 
@@ -100,6 +103,7 @@ class StreamCrypt : public Crypt {
 struct CipherStart {
   Bytes vector;
   unsigned counter_bits = 128;
+  Bytes extension;  // XChaCha20: what the key is derived with
 };
 
 CipherStart cipher_start(const Mechanism& row, const CK_MECHANISM& mechanism) {
@@ -121,13 +125,19 @@ CipherStart cipher_start(const Mechanism& row, const CK_MECHANISM& mechanism) {
     }
     case Parameter::kChaCha20: {
       const auto given = mechanism_parameter<CK_CHACHA20_PARAMS>(mechanism);
-      const bool rfc = given.blockCounterBits == 32 && given.ulNonceBits == 96;
-      const bool original = given.blockCounterBits == 64 && given.ulNonceBits == 64;
-      refuse_if(!rfc && !original, CKR_MECHANISM_PARAM_INVALID,
-                "a counter of 32 bits with a nonce of 96, or of 64 bits with a nonce of 64");
-      start.vector = parameter_octets(given.pBlockCounter, given.blockCounterBits / 8);
-      append(start.vector, parameter_octets(given.pNonce, given.ulNonceBits / 8));
-      start.counter_bits = static_cast<unsigned>(given.blockCounterBits);
+      const CK_ULONG counter = given.blockCounterBits, nonce = given.ulNonceBits;
+      const bool extended = nonce == 8 * crypto::kXChaChaNonce;
+      refuse_if((counter != 32 && counter != 64) || (counter + nonce != 128 && !extended), CKR_MECHANISM_PARAM_INVALID,
+                "a counter of 32 bits with a nonce of 96 or 192, or of 64 bits with a nonce of 64 or 192");
+      start.vector = parameter_octets(given.pBlockCounter, counter / 8);
+      Bytes octets = parameter_octets(given.pNonce, nonce / 8);
+      if (extended) {
+        start.extension.assign(octets.begin(), octets.begin() + kBlock);
+        octets.erase(octets.begin(), octets.begin() + kBlock);
+        start.vector.resize(kBlock - octets.size());
+      }
+      append(start.vector, octets);
+      start.counter_bits = static_cast<unsigned>(counter);
       break;
     }
     default:
@@ -155,9 +165,10 @@ std::unique_ptr<Crypt> make_crypt(const Session& session, const Mechanism& row, 
   if (row.family == Family::kKeyWrap) return make_key_wrap_crypt(row, mechanism, secret.get(CKA_VALUE), direction);
   if (row.aead) return make_aead_crypt(row, mechanism, secret.get(CKA_VALUE), direction);
   const CipherStart start = cipher_start(row, mechanism);
-  return std::make_unique<StreamCrypt>(
-      crypto::Cipher({*row.mode, start.vector, start.counter_bits}, secret.get(CKA_VALUE), direction), *row.mode,
-      direction);
+  const ByteView value = secret.get(CKA_VALUE);
+  const SecretBytes by = start.extension.empty() ? SecretBytes(value) : crypto::hchacha20(value, start.extension);
+  return std::make_unique<StreamCrypt>(crypto::Cipher({*row.mode, start.vector, start.counter_bits}, by, direction),
+                                       *row.mode, direction);
 }
 
 }  // namespace vtpm::pkcs11

@@ -313,6 +313,12 @@ crypto::Digest digest_of(const Mechanism& row, const CK_MECHANISM& mechanism) {
   return crypto::Digest(*row.hash);
 }
 
+size_t poly1305_nonce_octets(CK_ULONG nonce_length) {
+  if (nonce_length == 96 || nonce_length == 12) return 12;
+  refuse_if(nonce_length != 192 && nonce_length != 24, CKR_MECHANISM_PARAM_INVALID, "the nonce has 96 or 192 bits");
+  return 24;
+}
+
 Bytes parameter_octets(const void* from, size_t octets) { return to_bytes(parameter_view(from, octets)); }
 
 ByteView parameter_view(const void* from, size_t octets) {

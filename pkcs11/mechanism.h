@@ -122,6 +122,10 @@ unsigned sha512_t_parameter(const CK_MECHANISM& mechanism);
 /// The digest of a row of Family::kDigest or kDigestKey. Throws CKR_MECHANISM_PARAM_INVALID.
 crypto::Digest digest_of(const Mechanism& row, const CK_MECHANISM& mechanism);
 
+/// The octets of a nonce of ChaCha20-Poly1305. ulNonceLen is in bits (3.2, 6.61), but many callers count octets: 96 or
+/// 12, 192 or 24 for XChaCha20-Poly1305. Throws CKR_MECHANISM_PARAM_INVALID for anything else.
+size_t poly1305_nonce_octets(CK_ULONG nonce_length);
+
 void copy_structure(const void* from, void* to, size_t size);
 /// Octets that a parameter points to, copied. Throws CKR_MECHANISM_PARAM_INVALID for a null pointer with a length, and
 /// for a length that nobody means.

@@ -25,7 +25,7 @@ class AeadMessages : public MessageCrypt {
  protected:
   void start(const MessageParameter& parameter, ByteView associated) {
     nonce_octets_ = parameter.nonce.size();
-    tag_octets_ = parameter.tag.size();
+    tag_octets_ = parameter.tag_octets;
     data_octets_ = parameter.data_octets;
     running_.emplace(key_, aead_message(parameter, associated), tag_octets_);
   }
@@ -44,9 +44,9 @@ class AeadMessages : public MessageCrypt {
   }
   /// The tag of the message in parts, in the parameter of the last one.
   MutableByteView last_tag(const MessageParameter* parameter) const {
-    refuse_if(!parameter || parameter->tag.size() != tag_octets_, CKR_MECHANISM_PARAM_INVALID,
+    refuse_if(!parameter || parameter->tag_octets != tag_octets_, CKR_MECHANISM_PARAM_INVALID,
               "the tag has another length than when the message began");
-    return parameter->tag;
+    return parameter->tag();
   }
 
   crypto::AeadKey key_;
@@ -62,9 +62,10 @@ class Encryption : public AeadMessages<crypto::AeadSealer> {
 
   void message(const MessageParameter& parameter, ByteView associated, ByteView in, MutableByteView out) override {
     require_length(parameter.data_octets, in.size(), parameter.nonce.size());
+    const MutableByteView tag = parameter.tag();
     nonces_.fill(parameter);
     const Untangled from(in, out);
-    key_.seal(aead_message(parameter, associated), from.view(), out, parameter.tag);
+    key_.seal(aead_message(parameter, associated), from.view(), out, tag);
   }
   void begin(const MessageParameter& parameter, ByteView associated) override {
     nonces_.fill(parameter);
@@ -96,7 +97,7 @@ class Decryption : public AeadMessages<crypto::AeadOpener> {
   void message(const MessageParameter& parameter, ByteView associated, ByteView in, MutableByteView out) override {
     require_length(parameter.data_octets, in.size(), parameter.nonce.size());
     const Untangled from(in, out);
-    require_good(key_.open(aead_message(parameter, associated), from.view(), parameter.tag, out));
+    require_good(key_.open(aead_message(parameter, associated), from.view(), parameter.tag(), out));
   }
   void begin(const MessageParameter& parameter, ByteView associated) override { start(parameter, associated); }
   size_t next_octets(size_t in, bool last) const override { return last ? running_->octets() + in : 0; }

@@ -43,6 +43,23 @@ crypto::PssParameters pss_parameters(const Mechanism& row, const CK_MECHANISM& m
   return {*hash, *mgf, given.sLen};
 }
 
+/// Both halves filled up with leading zeros.
+Bytes with_zeros(ByteView signature, size_t octets) {
+  Bytes whole(octets);
+  const size_t half = signature.size() / 2;
+  std::copy_n(signature.begin(), half, whole.begin() + static_cast<ptrdiff_t>(octets / 2 - half));
+  std::copy_n(signature.begin() + static_cast<ptrdiff_t>(half), half, whole.end() - static_cast<ptrdiff_t>(half));
+  return whole;
+}
+
+/// CKM_DSA takes what a hash gives (3.2, 6.2), not any number of octets.
+ByteView require_digest(ByteView input) {
+  constexpr size_t kDigests[] = {20, 28, 32, 48, 64};
+  refuse_if(std::find(std::begin(kDigests), std::end(kDigests), input.size()) == std::end(kDigests), CKR_DATA_LEN_RANGE,
+            "the data is not as long as a digest: 20, 28, 32, 48 or 64 octets");
+  return input;
+}
+
 }  // namespace
 
 SignatureScheme::SignatureScheme(const Mechanism& row, const CK_MECHANISM& mechanism, const PublicKey& key)
@@ -118,14 +135,19 @@ Bytes SignatureScheme::sign(crypto::PrivateKey& key, ByteView input) const {
     }
   }
   if (row_->family == Family::kEddsa) return key.eddsa_sign(input, eddsa_);
-  if (row_->family == Family::kDsa) return key.dsa_sign(input);
+  if (row_->family == Family::kDsa) return key.dsa_sign(require_digest(input));
   return to_bytes(key.rsa_private(encode(input)));
 }
 
+bool SignatureScheme::takes_signature(size_t octets) const {
+  const size_t whole = signature_octets();
+  return octets == whole || (row_->family == Family::kEcdsa && octets > 0 && octets < whole && octets % 2 == 0);
+}
+
 bool SignatureScheme::verify(ByteView input, ByteView signature) const {
-  if (row_->family == Family::kEcdsa) return public_.ecdsa_verify(input, signature);
+  if (row_->family == Family::kEcdsa) return public_.ecdsa_verify(input, with_zeros(signature, signature_octets()));
   if (row_->family == Family::kEddsa) return public_.eddsa_verify(input, signature, eddsa_);
-  if (row_->family == Family::kDsa) return public_.dsa_verify(input, signature);
+  if (row_->family == Family::kDsa) return public_.dsa_verify(require_digest(input), signature);
   if (row_->family == Family::kRsaPss && input.size() != crypto::hash_octets(pss_.hash)) {
     refuse(CKR_DATA_LEN_RANGE, "PSS: the data is not a digest of the hash named in the parameter");
   }

@@ -30,6 +30,8 @@ class SignatureScheme {
   /// `input` is the digest (hashing schemes) or the caller's data. Throw CKR_DATA_LEN_RANGE, CKR_DATA_INVALID.
   Bytes sign(crypto::PrivateKey& key, ByteView input) const;
   bool verify(ByteView input, ByteView signature) const;
+  /// `signature_octets`; of ECDSA any even number below it, too: two halves without their leading zeros (3.2, 6.3).
+  bool takes_signature(size_t octets) const;
   /// What a signature of `signature_octets` carries (CKM_RSA_PKCS, CKM_RSA_X_509); nothing when it is wrong.
   std::optional<Bytes> recover(ByteView signature) const;
 

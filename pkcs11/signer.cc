@@ -31,6 +31,7 @@ class KeyVerifier : public Verifier {
   explicit KeyVerifier(SignatureScheme scheme) : scheme_(std::move(scheme)), input_(scheme_) {}
   std::unique_ptr<Verifier> clone() const override { return std::make_unique<KeyVerifier>(*this); }
   size_t octets() const override { return scheme_.signature_octets(); }
+  bool takes(size_t signature_octets) const override { return scheme_.takes_signature(signature_octets); }
   void update(ByteView part) override { input_.update(part); }
   bool finish(ByteView signature) override { return scheme_.verify(input_.finish(), signature); }
   std::optional<SecretBytes> save() const override { return input_.save(); }

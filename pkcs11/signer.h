@@ -31,8 +31,10 @@ class Verifier {
   virtual ~Verifier() = default;
   virtual std::unique_ptr<Verifier> clone() const = 0;
   virtual size_t octets() const = 0;
+  /// Whether a signature may have that length: `octets()`; of ECDSA less, too.
+  virtual bool takes(size_t signature_octets) const { return signature_octets == octets(); }
   virtual void update(ByteView part) = 0;
-  /// `signature` has `octets()`. Throws as Signer::finish.
+  /// `signature` is one that it takes. Throws as Signer::finish.
   virtual bool finish(ByteView signature) = 0;
   /// As of a Signer.
   virtual std::optional<SecretBytes> save() const { return std::nullopt; }

@@ -128,7 +128,9 @@ const Mechanism& require_authenticated_mechanism(const CK_MECHANISM* mechanism, 
 
 std::unique_ptr<Crypt> make_aead_wrap(const WrapCall& call, crypto::Direction direction) {
   if (!call.associated) return std::make_unique<TagBehind>(call, direction);
-  MessageParameter parameter = message_parameter(call.row, call.mechanism.pParameter, call.mechanism.ulParameterLen);
+  MessageParameter parameter =
+      message_parameter(call.row, call.mechanism.pParameter, call.mechanism.ulParameterLen, direction);
+  parameter.tag();
   parameter.data_octets.reset();
   if (direction == crypto::Direction::kEncrypt) require_generator(parameter.generator);
   const SecretAttributes secret = call.session.token->secret_of(call.key);

@@ -39,12 +39,14 @@ Mechanism counter(CK_ULONG bits, const Bytes& block) {
 
 TEST_F(Ciphers, PublishedVectors) {
   std::set<std::string> seen;
-  for_each_line("cipher.txt", [&](const Line& line) {
-    seen.insert(line.text("mode"));
-    const CipherCase c(line);
-    expect_crypts(c.mechanism, secret_key(session, c.key_type, line.octets("key")), line.octets("plain"),
-                  line.octets("cipher"));
-  });
+  for (const char* file : {"cipher.txt", "xchacha20.txt"}) {
+    for_each_line(file, [&](const Line& line) {
+      seen.insert(line.text("mode"));
+      const CipherCase c(line);
+      expect_crypts(c.mechanism, secret_key(session, c.key_type, line.octets("key")), line.octets("plain"),
+                    line.octets("cipher"));
+    });
+  }
   EXPECT_EQ(seen.size(), 12u) << "a mode without a vector";
 }
 
@@ -78,7 +80,8 @@ TEST_F(Ciphers, AuthenticatedVectors) {
                                  associated.data(), associated.size(), tag.size()};
         return Mechanism::with_parameter(CKM_AES_CCM, octets_of(p));
       }
-      const CK_SALSA20_CHACHA20_POLY1305_PARAMS p = {nonce.data(), nonce.size(), associated.data(), associated.size()};
+      const CK_SALSA20_CHACHA20_POLY1305_PARAMS p = {nonce.data(), 8 * nonce.size(), associated.data(),
+                                                     associated.size()};
       return Mechanism::with_parameter(CKM_CHACHA20_POLY1305, octets_of(p));
     }();
     if (line.text("result") == "good") return expect_crypts(mechanism, key, line.octets("plain"), cipher + tag);
@@ -151,7 +154,11 @@ TEST_F(Ciphers, WrongParameters) {
   };
   EXPECT_RV(invalid, chacha20(some.data(), 32, some.data(), 64));
   EXPECT_RV(invalid, chacha20(some.data(), 64, some.data(), 96));
-  EXPECT_RV(invalid, chacha20(some.data(), 64, some.data(), 192));
+  EXPECT_RV(invalid, chacha20(some.data(), 96, some.data(), 192));
+  EXPECT_RV(invalid, chacha20(some.data(), 32, some.data(), 128));
+  EXPECT_RV(invalid, chacha20(some.data(), 0, some.data(), 128));
+  EXPECT_RV(invalid, chacha20(nullptr, 64, some.data(), 192));
+  EXPECT_RV(invalid, chacha20(some.data(), 64, nullptr, 192));
   EXPECT_RV(invalid, chacha20(nullptr, 32, some.data(), 96));
   EXPECT_RV(invalid, chacha20(some.data(), 32, nullptr, 96));
 
@@ -173,8 +180,22 @@ TEST_F(Ciphers, WrongParameters) {
   EXPECT_RV(invalid, ccm(14, 16));
   EXPECT_RV(invalid, ccm(13, 5));
   EXPECT_RV(invalid, ccm(13, 18));
-  const CK_SALSA20_CHACHA20_POLY1305_PARAMS poly = {some.data(), 8, nullptr, 0};
-  EXPECT_RV(invalid, answer(Mechanism::with_parameter(CKM_CHACHA20_POLY1305, octets_of(poly)), chacha));
+  for (const CK_ULONG nonce : {CK_ULONG{0}, CK_ULONG{8}, CK_ULONG{64}, CK_ULONG{128}, CK_ULONG{193}, kAbsurd}) {
+    const CK_SALSA20_CHACHA20_POLY1305_PARAMS poly = {some.data(), nonce, nullptr, 0};
+    EXPECT_RV(invalid, answer(Mechanism::with_parameter(CKM_CHACHA20_POLY1305, octets_of(poly)), chacha));
+  }
+}
+
+TEST_F(Ciphers, APoly1305NonceMayBeCountedInOctets) {
+  Bytes nonce(24, 5);
+  const CK_OBJECT_HANDLE key = secret_key(session, CKK_CHACHA20, Bytes(32, 1));
+  for (const CK_ULONG octets : {12, 24}) {
+    const auto with = [&](CK_ULONG length) {
+      return Mechanism::with_parameter(
+          CKM_CHACHA20_POLY1305, octets_of(CK_SALSA20_CHACHA20_POLY1305_PARAMS{nonce.data(), length, nullptr, 0}));
+    };
+    EXPECT_EQ(session.encrypt(with(octets), key, bytes("data")), session.encrypt(with(8 * octets), key, bytes("data")));
+  }
 }
 
 TEST_F(Ciphers, AuthenticatedErrors) {

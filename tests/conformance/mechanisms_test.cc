@@ -226,7 +226,7 @@ Mechanism with_its_parameter(CK_MECHANISM_TYPE type) {
       return Mechanism::with_parameter(type, octets_of(CK_CHACHA20_PARAMS{some.data(), 32, some.data(), 96}));
     case CKM_CHACHA20_POLY1305:
       return Mechanism::with_parameter(type,
-                                       octets_of(CK_SALSA20_CHACHA20_POLY1305_PARAMS{some.data(), 12, nullptr, 0}));
+                                       octets_of(CK_SALSA20_CHACHA20_POLY1305_PARAMS{some.data(), 96, nullptr, 0}));
 
     case CKM_TLS_MAC:
     case CKM_TLS12_MAC:

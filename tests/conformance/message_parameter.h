@@ -22,7 +22,7 @@ struct MessageParameter {
       octets = octets_of(CK_CCM_MESSAGE_PARAMS{data_octets, nonce.data(), nonce.size(), fixed_bits, generator,
                                                tag.data(), tag.size()});
     else
-      octets = octets_of(CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS{nonce.data(), nonce.size(), tag.data()});
+      octets = octets_of(CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS{nonce.data(), 8 * nonce.size(), tag.data()});
     return octets.data();
   }
   CK_ULONG size() const { return octets.size(); }

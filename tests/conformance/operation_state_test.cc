@@ -173,7 +173,7 @@ TEST_F(OperationState, OfAesCodesGoesOnInAnotherSession) {
 }
 
 TEST_F(OperationState, OfEveryCipherGoesOnInAnotherSession) {
-  for_each_line("cipher.txt", [&](const Line& line) {
+  const auto check = [&](const Line& line) {
     CipherCase c(line);
     const CK_OBJECT_HANDLE key = secret_key(session, c.key_type, line.octets("key"));
     for (const Way way : {Way::kEncrypt, Way::kDecrypt}) {
@@ -190,7 +190,9 @@ TEST_F(OperationState, OfEveryCipherGoesOnInAnotherSession) {
         MUST(begin(session, nullptr, 0));
       }
     }
-  });
+  };
+  for_each_line("cipher.txt", check);
+  for_each_line("xchacha20.txt", check);
 }
 
 TEST_F(OperationState, OfSignaturesGoesOnInAnotherSession) {

@@ -102,7 +102,7 @@ Mechanism cipher_mechanism(const Line& line, Bytes& iv) {
   if (mode == "ecb") return CKM_AES_ECB;
   if (mode == "chacha20") {
     const CK_ULONG bits = std::stoul(line.text("bits"));
-    const CK_CHACHA20_PARAMS parameters = {iv.data(), bits, iv.data() + bits / 8, 128 - bits};
+    const CK_CHACHA20_PARAMS parameters = {iv.data(), bits, iv.data() + bits / 8, 8 * iv.size() - bits};
     return Mechanism::with_parameter(CKM_CHACHA20, octets_of(parameters));
   }
   if (mode == "ctr") {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "crypto/openssl.h"
+#include "crypto/xchacha.h"
 #include "tests/crypto/vectors.h"
 
 namespace vtpm::crypto {
@@ -331,6 +332,14 @@ TEST(Cipher, RefusedParameters) {
             }),
             ErrorCode::kInvalidArgument)
       << "equal halves";
+}
+
+TEST(Cipher, HChaCha20) {
+  for_each_case("hchacha20.txt", [](const Case& c) {
+    EXPECT_EQ(to_hex(hchacha20(c.octets("key"), c.octets("nonce"))), c.text("derived"));
+  });
+  EXPECT_EQ(error_of([] { hchacha20(Bytes(31), Bytes(16)); }), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(error_of([] { hchacha20(Bytes(32), Bytes(24)); }), ErrorCode::kInvalidArgument);
 }
 
 }  // namespace
