@@ -48,7 +48,7 @@ constexpr CurveRow kCurves[] = {
     {Curve::kX448, KeyType::kMontgomery, 448, 56, "X448", kOidsX448, kNamesX448},
 };
 
-constexpr uint8_t kPrintableString = 0x13;
+constexpr uint8_t kObjectIdentifier = 0x06, kPrintableString = 0x13;
 
 }  // namespace
 
@@ -66,9 +66,14 @@ size_t curve_point_octets(Curve curve) {
 
 ByteView curve_oid(Curve curve) { return row_of(curve).oids.front(); }
 
+bool names_curve(ByteView der) {
+  return der.size() > 2 && der.size() < 130 && der[1] == der.size() - 2 &&
+         (der[0] == kObjectIdentifier || der[0] == kPrintableString);
+}
+
 std::optional<Curve> curve_from_parameters(ByteView der) {
   std::string_view name;
-  if (der.size() > 2 && der[0] == kPrintableString && der[1] == der.size() - 2) name = as_text(der.subspan(2));
+  if (names_curve(der) && der[0] == kPrintableString) name = as_text(der.subspan(2));
   for (const CurveRow& row : kCurves) {
     if (std::ranges::any_of(row.oids, [&](ByteView oid) { return equal(der, oid); }) ||
         std::ranges::find(row.names, name) != row.names.end()) {

@@ -30,6 +30,8 @@ size_t curve_octets(Curve curve);
 size_t curve_point_octets(Curve curve);
 /// DER OBJECT IDENTIFIER, as CKA_EC_PARAMS carries it (RFC 5480, RFC 8410).
 ByteView curve_oid(Curve curve);
+/// Whether CKA_EC_PARAMS is an OID or a PrintableString at all: a curve by its name, known here or not.
+bool names_curve(ByteView der);
 /// From CKA_EC_PARAMS: namedCurve OID or PrintableString name ("secp256r1", "edwards25519"); nothing for anything else.
 std::optional<Curve> curve_from_parameters(ByteView der);
 

@@ -175,7 +175,8 @@ CK_RV C_GetMechanismInfo(CK_SLOT_ID id, CK_MECHANISM_TYPE type, CK_MECHANISM_INF
     module.slots.token(id);
     const Mechanism* row = find_mechanism(type);
     refuse_if(!row, CKR_MECHANISM_INVALID, "the mechanism is not known here");
-    out = {row->min_size, row->max_size, row->flags};
+    const Mechanism::Sizes sizes = row->sizes();
+    out = {sizes.least, sizes.most, row->flags};
     return CKR_OK;
   });
 }

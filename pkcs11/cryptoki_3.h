@@ -162,6 +162,10 @@ typedef CK_ULONG CK_TRUST;
 #define CKG_MGF1_SHA3_512 0x00000009UL
 #endif
 
+#ifndef CKF_EC_CURVENAME
+#define CKF_EC_CURVENAME 0x04000000UL
+#endif
+
 // --- return values ---
 #ifndef CKR_AEAD_DECRYPT_FAILED
 #define CKR_AEAD_DECRYPT_FAILED 0x00000042UL

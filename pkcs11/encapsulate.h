@@ -1,7 +1,8 @@
 // C_EncapsulateKey and C_DecapsulateKey (PKCS#11 3.2, 5.18): a fresh secret key for the holder of a private key.
 //
-// RSA (6.1): a random secret travels under the public key, as C_WrapKey would have it. ECDH (6.3): the cipher text is
-// the public point of a key pair that lives for one call, and the secret is what C_DeriveKey makes of the agreement.
+// RSA (6.1): a random secret travels under the public key, as C_WrapKey would have it; CKM_RSA_X_509 is RSASVE, a
+// random number below the modulus (SP 800-56B). ECDH (6.3) and Diffie-Hellman (6.4): the cipher text is the public half
+// of a key pair that lives for one call, and the secret is what C_DeriveKey makes of the agreement.
 #pragma once
 
 #include "pkcs11/wrap.h"

@@ -49,9 +49,19 @@ Curve curve_of(const Attributes& shown) {
   return require_curve(shown.get(CKA_EC_PARAMS), shown.number(CKA_KEY_TYPE).value_or(CK_UNAVAILABLE_INFORMATION));
 }
 
+bool is_compressed(ByteView point, Curve curve) {
+  store::DerReader reader(point);
+  const auto string = reader.next(store::Tag::kOctetString);
+  const ByteView octets = string && reader.empty() ? string->contents : point;
+  return crypto::curve_key_type(curve) == KeyType::kEc && octets.size() == 1 + crypto::curve_octets(curve) &&
+         (octets[0] == 2 || octets[0] == 3);
+}
+
 PublicKey curve_public(const Attributes& shown) {
   const Curve curve = curve_of(shown);
   const std::optional<ByteView> point = read_point(shown.get(CKA_EC_POINT), curve);
+  refuse_if(!point && is_compressed(shown.get(CKA_EC_POINT), curve), CKR_TEMPLATE_INCONSISTENT,
+            "CKA_EC_POINT is a compressed point, which this token does not take");
   refuse_if(!point, CKR_ATTRIBUTE_VALUE_INVALID, "CKA_EC_POINT is not an uncompressed point of the curve");
   return PublicKey::ec(curve, *point);
 }
@@ -122,6 +132,9 @@ const KeyKind& kind_of(const Attributes& key) {
 }
 
 crypto::Curve require_curve(ByteView parameters, CK_KEY_TYPE type) {
+  // Numbers of one's own, and implicitlyCA, are no form that is taken here.
+  refuse_if(!crypto::names_curve(parameters), CKR_DOMAIN_PARAMS_INVALID,
+            "CKA_EC_PARAMS is neither an object identifier nor a curve's name");
   const std::optional<Curve> curve = crypto::curve_from_parameters(parameters);
   refuse_if(!curve || crypto::curve_key_type(*curve) != kind_of(type).crypto_type, CKR_CURVE_NOT_SUPPORTED,
             "CKA_EC_PARAMS names no curve of this token for keys of this type");

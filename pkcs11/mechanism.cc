@@ -23,7 +23,7 @@ constexpr CK_FLAGS kSeal = kCrypt | CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT | 
 constexpr CK_FLAGS kRecovers = CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER;
 constexpr CK_FLAGS kWraps = CKF_WRAP | CKF_UNWRAP;
 constexpr CK_FLAGS kEncapsulates = CKF_ENCAPSULATE | CKF_DECAPSULATE;
-constexpr CK_FLAGS kCurves = CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS;
+constexpr CK_FLAGS kCurves = CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_CURVENAME | CKF_EC_UNCOMPRESS;
 constexpr CK_ULONG kMostSecret = 4096;  // octets of a generic secret
 
 // The columns that rows of one kind share.
@@ -47,7 +47,7 @@ constexpr Mechanism agreement(Type type, Name name, F family, CK_FLAGS flags) {
   return row;
 }
 constexpr Mechanism raw_curve(Type type, Name name, F family, CK_KEY_TYPE key, CK_FLAGS flags, P parameter = P::kNone) {
-  return {type, name, family, {}, 255, 448, flags | CKF_EC_F_P | CKF_EC_NAMEDCURVE, key, parameter};
+  return {type, name, family, {}, 255, 448, flags | kCurves, key, parameter};
 }
 constexpr Mechanism dsa(Type type, Name name, F family, std::optional<Hash> hash, CK_FLAGS flags = kSignVerify) {
   return {type, name, family, hash, 1024, 3072, flags, CKK_DSA};
@@ -84,6 +84,17 @@ constexpr Mechanism derive(Type type, Name name, F family, std::optional<Hash> h
                            CK_KEY_TYPE key = kAnySecretKey, CK_ULONG least = 1, CK_ULONG most = kMostSecret) {
   return {type, name, family, hash, least, most, CKF_DERIVE, key, P::kOfTheFamily};
 }
+/// Octets that are told as bits.
+constexpr Mechanism in_bits(Mechanism row) {
+  row.told = Mechanism::Sizes{8 * row.min_size, 8 * row.max_size};
+  return row;
+}
+/// Whatever has been agreed upon; of the result the standard says 48 octets (3.2, 6.40).
+constexpr Mechanism tls_dh(Type type, Name name, F family) {
+  Mechanism row = derive(type, name, family, {}, CKK_GENERIC_SECRET);
+  row.told = Mechanism::Sizes{48, 48};
+  return row;
+}
 constexpr Mechanism derive_by_digest(Type type, Name name, std::optional<Hash> hash, P parameter = P::kNone) {
   Mechanism row = derive(type, name, F::kDigestKey, hash);
   row.parameter = parameter;
@@ -119,7 +130,7 @@ constexpr Mechanism kTable[] = {
     rsa_pkcs(M(CKM_SHA3_256_RSA_PKCS), Hash::kSha3_256),
     rsa_pkcs(M(CKM_SHA3_384_RSA_PKCS), Hash::kSha3_384),
     rsa_pkcs(M(CKM_SHA3_512_RSA_PKCS), Hash::kSha3_512),
-    rsa(M(CKM_RSA_X_509), F::kRsaX509, {}, kRecovers | kSignVerify | kCrypt | kWraps),
+    rsa(M(CKM_RSA_X_509), F::kRsaX509, {}, kRecovers | kSignVerify | kCrypt | kWraps | kEncapsulates),
     rsa(M(CKM_RSA_PKCS_OAEP), F::kRsaOaep, {}, kCrypt | kWraps | kEncapsulates, P::kOfTheFamily),
     rsa_pss(M(CKM_RSA_PKCS_PSS), {}),
     rsa_pss(M(CKM_SHA1_RSA_PKCS_PSS), Hash::kSha1),
@@ -191,7 +202,7 @@ constexpr Mechanism kTable[] = {
     aes(M(CKM_AES_CFB64), CipherMode::kCfb64),
     aes(M(CKM_AES_CFB128), CipherMode::kCfb128),
     {M(CKM_AES_XTS), F::kCipher, {}, 32, 64, kCrypt, CKK_AES_XTS, P::kVector, CipherMode::kXts},
-    {M(CKM_CHACHA20), F::kCipher, {}, 32, 32, kCrypt, CKK_CHACHA20, P::kChaCha20, CipherMode::kChaCha20},
+    in_bits({M(CKM_CHACHA20), F::kCipher, {}, 32, 32, kCrypt, CKK_CHACHA20, P::kChaCha20, CipherMode::kChaCha20}),
 
     {M(CKM_AES_GCM), F::kAead, {}, 16, 32, kSeal | kWraps, CKK_AES, P::kGcm, {}, AeadMode::kGcm},
     {M(CKM_AES_CCM), F::kAead, {}, 16, 32, kSeal | kWraps, CKK_AES, P::kCcm, {}, AeadMode::kCcm},
@@ -222,15 +233,15 @@ constexpr Mechanism kTable[] = {
     ec(M(CKM_ECDH_COF_AES_KEY_WRAP), F::kComposedWrap, {}, kWraps),
     raw_curve(M(CKM_ECDH_X_AES_KEY_WRAP), F::kComposedWrap, CKK_EC_MONTGOMERY, kWraps, P::kOfTheFamily),
 
-    dh(M(CKM_DH_PKCS_DERIVE), F::kDh, 1024, CKF_DERIVE),
+    dh(M(CKM_DH_PKCS_DERIVE), F::kDh, 1024, CKF_DERIVE | kEncapsulates),
     agreement(M(CKM_ECDH1_DERIVE), F::kEcdh, CKF_DERIVE | kEncapsulates),
-    agreement(M(CKM_ECDH1_COFACTOR_DERIVE), F::kEcdh, CKF_DERIVE | kEncapsulates),
+    ec(M(CKM_ECDH1_COFACTOR_DERIVE), F::kEcdh, {}, CKF_DERIVE | kEncapsulates),
     derive(M(CKM_HKDF_DERIVE), F::kHkdf),
     derive(M(CKM_HKDF_DATA), F::kHkdfData),
     secret(M(CKM_HKDF_KEY_GEN), CKK_HKDF, 1, kMostSecret),
-    derive(M(CKM_SP800_108_COUNTER_KDF), F::kKbkdf),
-    derive(M(CKM_SP800_108_FEEDBACK_KDF), F::kKbkdf),
-    derive(M(CKM_SP800_108_DOUBLE_PIPELINE_KDF), F::kKbkdf),
+    in_bits(derive(M(CKM_SP800_108_COUNTER_KDF), F::kKbkdf)),
+    in_bits(derive(M(CKM_SP800_108_FEEDBACK_KDF), F::kKbkdf)),
+    in_bits(derive(M(CKM_SP800_108_DOUBLE_PIPELINE_KDF), F::kKbkdf)),
     {M(CKM_PKCS5_PBKD2), F::kPbkdf2, {}, 1, kMostSecret, CKF_GENERATE, kNoKey, P::kOfTheFamily},
     derive(M(CKM_SHAKE_128_KEY_DERIVATION), F::kShakeKey),
     derive(M(CKM_SHAKE_256_KEY_DERIVATION), F::kShakeKey),
@@ -242,9 +253,9 @@ constexpr Mechanism kTable[] = {
     derive(M(CKM_AES_ECB_ENCRYPT_DATA), F::kEncryptData, {}, CKK_AES, 16, 32),
     derive(M(CKM_AES_CBC_ENCRYPT_DATA), F::kEncryptData, {}, CKK_AES, 16, 32),
     derive(M(CKM_TLS12_MASTER_KEY_DERIVE), F::kTlsMaster, {}, CKK_GENERIC_SECRET, 48, 48),
-    derive(M(CKM_TLS12_MASTER_KEY_DERIVE_DH), F::kTlsMaster, {}, CKK_GENERIC_SECRET),
+    tls_dh(M(CKM_TLS12_MASTER_KEY_DERIVE_DH), F::kTlsMaster),
     derive(M(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE), F::kTlsExtendedMaster, {}, CKK_GENERIC_SECRET, 48, 48),
-    derive(M(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE_DH), F::kTlsExtendedMaster, {}, CKK_GENERIC_SECRET),
+    tls_dh(M(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE_DH), F::kTlsExtendedMaster),
     derive(M(CKM_TLS12_KEY_AND_MAC_DERIVE), F::kTlsKeyMaterial, {}, CKK_GENERIC_SECRET, 48, 48),
     derive(M(CKM_TLS12_KEY_SAFE_DERIVE), F::kTlsKeyMaterial, {}, CKK_GENERIC_SECRET, 48, 48),
     derive(M(CKM_TLS_KDF), F::kTlsKdf, {}, CKK_GENERIC_SECRET),

@@ -78,7 +78,7 @@ struct Mechanism {
   std::string_view name;
   Family family;
   std::optional<crypto::Hash> hash;  // the hash that is part of the mechanism; of SHA-512/t none
-  CK_ULONG min_size, max_size;       // of the key, in the unit that C_GetMechanismInfo has for it; 0 for digests
+  CK_ULONG min_size, max_size;       // of the key, in its unit: bits of RSA, EC …, octets of secrets; 0 for digests
   CK_FLAGS flags;                    // CKF_SIGN …; CKF_HW where the TPM can do it for at least one key size
   CK_KEY_TYPE key_type;              // that it works with, or makes
   Parameter parameter = Parameter::kNone;
@@ -88,6 +88,12 @@ struct Mechanism {
   size_t mac_octets = 0;  // of a code that the mechanism shortens; 0 for all of it
 
   CK_KEY_TYPE other_key_type = kNoKey;  // that it works with too
+  /// What C_GetMechanismInfo has where the standard wants another unit, or other numbers, than those above.
+  struct Sizes {
+    CK_ULONG least, most;
+  };
+  std::optional<Sizes> told = {};
+  Sizes sizes() const { return told.value_or(Sizes{min_size, max_size}); }
 
   bool works_with_secret_keys() const;
   /// HMAC takes generic secrets beside the hash's own key type.

@@ -83,12 +83,14 @@ std::string keys_of(const Mechanism& row) {
   return keys;
 }
 
-/// As C_GetMechanismInfo has it: bits for key pairs and for CKM_GENERIC_SECRET_KEY_GEN, octets for other secrets.
+/// As C_GetMechanismInfo has it: bits for key pairs, CKM_GENERIC_SECRET_KEY_GEN and some others, octets for the rest of
+/// the secrets.
 std::string sizes_of(const Mechanism& row) {
-  if (row.max_size == 0) return "-";
-  const bool bits = !row.works_with_secret_keys() || row.type == CKM_GENERIC_SECRET_KEY_GEN;
-  std::string sizes = std::to_string(row.min_size);
-  if (row.max_size != row.min_size) sizes += "-" + std::to_string(row.max_size);
+  const auto [least, most] = row.sizes();
+  if (most == 0) return "-";
+  const bool bits = !row.works_with_secret_keys() || row.type == CKM_GENERIC_SECRET_KEY_GEN || most == 8 * row.max_size;
+  std::string sizes = std::to_string(least);
+  if (most != least) sizes += "-" + std::to_string(most);
   return sizes + (bits && row.key_type != pkcs11::kNoKey ? " bits" : " octets");
 }
 
@@ -120,8 +122,8 @@ void show_json() {
     all.push_back({{"name", row.name},
                    {"number", row.type},
                    {"keys", keys_of(row)},
-                   {"least", row.min_size},
-                   {"most", row.max_size},
+                   {"least", row.sizes().least},
+                   {"most", row.sizes().most},
                    {"uses", uses_of(row)},
                    {"tpm", (row.flags & CKF_HW) != 0}});
   }

@@ -220,6 +220,40 @@ TEST_F(Encapsulate, RsaFromOthersWithKeysInTheTpmAndInSoftware) {
   }
 }
 
+// RSASVE (SP 800-56B, 7.2.1): the secret is a number below the modulus, as long as that.
+TEST_F(Encapsulate, RsaNumbers) {
+  const peer::Key other = peer::Key::generate_rsa(2048);
+  const CK_OBJECT_HANDLE by =
+      session.create(kEncapsulates.with({{CKA_CLASS, CKO_PUBLIC_KEY},
+                                         {CKA_KEY_TYPE, CKK_RSA},
+                                         {CKA_MODULUS, other.number(OSSL_PKEY_PARAM_RSA_N)},
+                                         {CKA_PUBLIC_EXPONENT, other.number(OSSL_PKEY_PARAM_RSA_E)}}));
+  const Encapsulated whole = encapsulate(CKM_RSA_X_509, by, shown_secret(0));
+  EXPECT_EQ(whole.cipher.size(), 256u);
+  EXPECT_EQ(session.get(whole.key, CKA_VALUE).size(), 256u);
+  EXPECT_EQ(other.decrypt(RSA_NO_PADDING, whole.cipher), session.get(whole.key, CKA_VALUE));
+  const Encapsulated end = encapsulate(CKM_RSA_X_509, by, shown_secret(32));
+  const Bytes number = other.decrypt(RSA_NO_PADDING, end.cipher);
+  EXPECT_EQ(Bytes(number.end() - 32, number.end()), session.get(end.key, CKA_VALUE));
+  EXPECT_NE(end.cipher, whole.cipher);
+  EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, try_encapsulate(CKM_RSA_X_509, by, shown_secret(257)));
+  Bytes value(256, 0x42);
+  for (const bool resident : {true, false}) {
+    const KeyPair pair = rsa_pair(resident);
+    const peer::Key half = peer::Key::rsa_public(session.get(pair.public_key, CKA_MODULUS),
+                                                 session.get(pair.public_key, CKA_PUBLIC_EXPONENT));
+    const Bytes cipher = half.encrypt(RSA_NO_PADDING, value);
+    EXPECT_EQ(decapsulated(CKM_RSA_X_509, pair.private_key, cipher, shown_secret(0)), value);
+    EXPECT_EQ(decapsulated(CKM_RSA_X_509, pair.private_key, cipher, shown_secret(16)), Bytes(16, 0x42));
+    const auto answer = [&](const Mechanism& how, const Bytes& sent) {
+      return try_decapsulate(how, pair.private_key, sent, shown_secret(0));
+    };
+    EXPECT_RV(CKR_WRAPPED_KEY_LEN_RANGE, answer(CKM_RSA_X_509, Bytes(255, 1)));
+    EXPECT_RV(CKR_WRAPPED_KEY_INVALID, answer(CKM_RSA_X_509, Bytes(256, 0xFF))) << "not below the modulus";
+    EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer(Mechanism::with_parameter(CKM_RSA_X_509, Bytes(4)), cipher));
+  }
+}
+
 TEST_F(Encapsulate, RsaLengths) {
   const KeyPair pair = rsa_pair();
   EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, [&] {
@@ -299,7 +333,7 @@ TEST_F(Encapsulate, KeysThatDoNot) {
     EXPECT_RV(CKR_KEY_TYPE_INCONSISTENT, makes(ecdh(), other));
   for (const CK_OBJECT_HANDLE other : {ec.public_key, rsa.private_key})
     EXPECT_RV(CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT, opens(ecdh(), other));
-  for (const CK_MECHANISM_TYPE type : {CKM_ECDSA, CKM_RSA_X_509, CKM_AES_KEY_WRAP}) {
+  for (const CK_MECHANISM_TYPE type : {CKM_ECDSA, CKM_RSA_AES_KEY_WRAP, CKM_AES_KEY_WRAP}) {
     EXPECT_RV(CKR_MECHANISM_INVALID, makes(type, ec.public_key));
     EXPECT_RV(CKR_MECHANISM_INVALID, opens(type, ec.private_key));
   }
@@ -360,6 +394,47 @@ TEST_F(Encapsulate, CallsAreChecked) {
   EXPECT_RV(CKR_OK, opens(mechanism.get(), rows, room.data(), size, &key));
   room[40] ^= 1;
   EXPECT_RV(CKR_WRAPPED_KEY_INVALID, opens(mechanism.get(), rows, room.data(), size, &key)) << "not on the curve";
+}
+
+// --- Diffie-Hellman: the cipher text is a public value, as long as the prime ---
+
+TEST_F(Encapsulate, DiffieHellmanVectors) {
+  for_each_line("dh.txt", [&](const Line& line) {
+    const CK_OBJECT_HANDLE key = session.create(kDecapsulates.with({{CKA_CLASS, CKO_PRIVATE_KEY},
+                                                                    {CKA_KEY_TYPE, CKK_DH},
+                                                                    {CKA_PRIME, line.octets("p")},
+                                                                    {CKA_BASE, line.octets("g")},
+                                                                    {CKA_VALUE, line.octets("x")}}));
+    EXPECT_EQ(to_hex(decapsulated(CKM_DH_PKCS_DERIVE, key, line.octets("peer"), shown_secret(0))), line.text("secret"));
+  });
+}
+
+TEST_F(Encapsulate, DiffieHellmanThereAndBack) {
+  CK_OBJECT_HANDLE domain = CK_INVALID_HANDLE;
+  MUST(try_generate_key(session, CKM_DH_PKCS_PARAMETER_GEN, {{CKA_PRIME_BITS, 2048}}, &domain));
+  const Template parameters = {{CKA_PRIME, session.get(domain, CKA_PRIME)}, {CKA_BASE, session.get(domain, CKA_BASE)}};
+  const KeyPair pair =
+      session.generate(CKM_DH_PKCS_KEY_PAIR_GEN, parameters.with({{CKA_ENCAPSULATE, true}}), kDecapsulates);
+  for (const CK_ULONG octets : {0, 32}) {
+    const Encapsulated made = encapsulate(CKM_DH_PKCS_DERIVE, pair.public_key, shown_secret(octets));
+    EXPECT_EQ(made.cipher.size(), 256u);
+    const Bytes value = session.get(made.key, CKA_VALUE);
+    EXPECT_EQ(value.size(), octets ? octets : 256u);
+    EXPECT_EQ(decapsulated(CKM_DH_PKCS_DERIVE, pair.private_key, made.cipher, shown_secret(octets)), value);
+    // C_DeriveKey agrees on the same.
+    EXPECT_EQ(
+        derived_value(session, Mechanism::with_parameter(CKM_DH_PKCS_DERIVE, made.cipher), pair.private_key, octets),
+        value);
+  }
+  const auto answer = [&](const Mechanism& how, const Bytes& sent) {
+    return try_decapsulate(how, pair.private_key, sent, shown_secret(0));
+  };
+  EXPECT_RV(CKR_WRAPPED_KEY_LEN_RANGE, answer(CKM_DH_PKCS_DERIVE, Bytes(257, 1)));
+  EXPECT_RV(CKR_WRAPPED_KEY_INVALID, answer(CKM_DH_PKCS_DERIVE, Bytes(256, 0xFF))) << "not below the prime";
+  EXPECT_RV(CKR_WRAPPED_KEY_INVALID, answer(CKM_DH_PKCS_DERIVE, {1}));
+  const Mechanism with_parameter = Mechanism::with_parameter(CKM_DH_PKCS_DERIVE, Bytes(8));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer(with_parameter, Bytes(256, 1)));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, try_encapsulate(with_parameter, pair.public_key, shown_secret(0)));
 }
 
 // All these curves have the cofactor 1, or clear it themselves (RFC 7748): both mechanisms make the same key.

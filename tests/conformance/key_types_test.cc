@@ -488,7 +488,7 @@ TEST_F(KeyTypes, ExplicitCurveParametersAreRefused) {
   const Bytes parameters(der, der + size);
   OPENSSL_free(der);
   EVP_PKEY_free(key);
-  EXPECT_RV(CKR_CURVE_NOT_SUPPORTED, session.try_generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, parameters}}, {}));
+  EXPECT_RV(CKR_DOMAIN_PARAMS_INVALID, session.try_generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, parameters}}, {}));
 }
 
 // --- signatures that carry their data ---

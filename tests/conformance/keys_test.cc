@@ -153,12 +153,23 @@ TEST_F(Generation, EcCurveByName) {
 }
 
 TEST_F(Generation, EcCurvesThatAreNotThere) {
-  const ReturnValues refused = {CKR_CURVE_NOT_SUPPORTED, CKR_DOMAIN_PARAMS_INVALID, CKR_ATTRIBUTE_VALUE_INVALID};
-  for (const char* parameters : {"06052b81040001",          // sect163k1
-                                 "06092b2403030208010101",  // brainpoolP160r1
-                                 "06", "0608", "0500", "00", "3003020101"})
-    EXPECT_RV(refused, session.try_generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, from_hex(parameters)}}, {}))
-        << parameters;
+  const auto answer = [&](const Bytes& parameters) {
+    return session.try_generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, parameters}}, {});
+  };
+  for (const char* oid : {"06052b81040001", "06092b2403030208010101"})  // sect163k1, brainpoolP160r1
+    EXPECT_RV(CKR_CURVE_NOT_SUPPORTED, answer(from_hex(oid)));
+  EXPECT_RV(CKR_CURVE_NOT_SUPPORTED, answer(Bytes{0x13, 9} + bytes("secp192k1")));
+  // 3.2, 6.3: "invalid or of an unsupported representation": cut off, implicitlyCA, ecParameters.
+  for (const char* parameters : {"06", "0608", "0500", "00", "3003020101", "06052b8104000100", "06052b810400"})
+    EXPECT_RV(CKR_DOMAIN_PARAMS_INVALID, answer(from_hex(parameters))) << parameters;
+  // … and a form of point that is not taken.
+  Bytes compressed(33, 0x11);
+  compressed[0] = 2;
+  for (const Bytes& point : {compressed, peer::octet_string(compressed)})
+    EXPECT_RV(
+        CKR_TEMPLATE_INCONSISTENT,
+        session.try_create(
+            {{CKA_CLASS, CKO_PUBLIC_KEY}, {CKA_KEY_TYPE, CKK_EC}, {CKA_EC_PARAMS, kP256}, {CKA_EC_POINT, point}}));
 }
 
 // --- templates ---

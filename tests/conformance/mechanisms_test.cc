@@ -41,7 +41,7 @@ const Row kNamedRows[] = {
     {CKM_EC_KEY_PAIR_GEN, kEc, CKF_GENERATE_KEY_PAIR, "Generation.EcOnEveryCurve"},
     {CKM_RSA_PKCS, kRsa, kRecovers | kSignVerify | kCrypt | kWraps | kEncapsulates,
      "Signing.RsaPkcsOfADigestInfoOrAnything"},
-    {CKM_RSA_X_509, kRsa, kRecovers | kSignVerify | kCrypt | kWraps, "RsaVectors.RawOperations"},
+    {CKM_RSA_X_509, kRsa, kRecovers | kSignVerify | kCrypt | kWraps | kEncapsulates, "RsaVectors.RawOperations"},
     {CKM_RSA_PKCS_OAEP, kRsa, kCrypt | kWraps | kEncapsulates, "Encryption.OaepWithEveryHashAndMgf"},
     {CKM_SHA1_RSA_PKCS, kRsa, kSignVerify, "RsaVectors.Pkcs1Signatures"},
     {CKM_SHA224_RSA_PKCS, kRsa, kSignVerify, "RsaVectors.Pkcs1Signatures"},
@@ -103,7 +103,7 @@ const Row kNamedRows[] = {
     {CKM_RSA_AES_KEY_WRAP, kRsa, kWraps, "Wrap.RsaAesKeyWrap"},
     {CKM_ECDH_AES_KEY_WRAP, kEc, kWraps, "Wrap.EcdhAesKeyWrap"},
     {CKM_ECDH_COF_AES_KEY_WRAP, kEc, kWraps, "Wrap.EcdhCofactorAesKeyWrap"},
-    {CKM_ECDH_X_AES_KEY_WRAP, kNone, kWraps, "KeyTypes.EcdhAesKeyWrapOnMontgomeryCurves"},
+    {CKM_ECDH_X_AES_KEY_WRAP, kMontgomery, kWraps, "KeyTypes.EcdhAesKeyWrapOnMontgomeryCurves"},
     {CKM_SHAKE_128_KEY_DERIVATION, kSecret, CKF_DERIVE, "Derive.ShakeOfKeys"},
     {CKM_SHAKE_256_KEY_DERIVATION, kSecret, CKF_DERIVE, "Derive.ShakeOfKeys"},
     {CKM_EC_EDWARDS_KEY_PAIR_GEN, kEdwards, CKF_GENERATE_KEY_PAIR, "KeyTypes.PairsOnRawCurves"},
@@ -113,7 +113,7 @@ const Row kNamedRows[] = {
     {CKM_DSA_PARAMETER_GEN, kDsaKey, CKF_GENERATE, "KeyTypes.DsaOfOwnDomain"},
     {CKM_DH_PKCS_KEY_PAIR_GEN, kDhKey, CKF_GENERATE_KEY_PAIR, "KeyTypes.DhPairsAgree"},
     {CKM_DH_PKCS_PARAMETER_GEN, kDhKey, CKF_GENERATE, "KeyTypes.DhPairsAgree"},
-    {CKM_DH_PKCS_DERIVE, kDhKey, CKF_DERIVE, "KeyTypes.DhVectors"},
+    {CKM_DH_PKCS_DERIVE, kDhKey, CKF_DERIVE | kEncapsulates, "KeyTypes.DhVectors"},
     {CKM_DSA, kDsaKey, kSignVerify, "KeyTypes.DsaVectors"},
     {CKM_DSA_SHA1, kDsaKey, kSignVerify, "KeyTypes.DsaVectors"},
     {CKM_DSA_SHA224, kDsaKey, kSignVerify, "KeyTypes.DsaVectors"},
@@ -299,9 +299,11 @@ TEST_F(Mechanisms, InformationSaysWhatEachCanDo) {
     if (row.key == kEc) {
       EXPECT_EQ(what.ulMinKeySize, 224u);
       EXPECT_EQ(what.ulMaxKeySize, 521u);
-      EXPECT_EQ(what.flags & (CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS),
-                CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS);
     }
+    // 3.2, 6.3: each mechanism on curves says which forms it takes.
+    const bool on_curves = row.key == kEc || row.key == kEdwards || row.key == kMontgomery;
+    const CK_FLAGS forms = CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_CURVENAME | CKF_EC_UNCOMPRESS;
+    EXPECT_EQ(what.flags & forms, on_curves ? forms : 0);
     // Octets; for generic secrets bits (2.40, 2.4 of the mechanisms).
     const auto sizes = std::pair(what.ulMinKeySize, what.ulMaxKeySize);
     if (row.key == kAes) {
@@ -314,7 +316,14 @@ TEST_F(Mechanisms, InformationSaysWhatEachCanDo) {
       EXPECT_EQ(sizes, std::pair(32UL, 64UL));
     }
     if (row.key == kChaCha20) {
-      EXPECT_EQ(sizes, std::pair(32UL, 32UL));
+      const CK_ULONG size = row.mechanism == CKM_CHACHA20 ? 256 : 32;  // bits, octets (3.2, 6.58 and 6.61)
+      EXPECT_EQ(sizes, std::pair(size, size));
+    }
+    if (row.mechanism == CKM_SP800_108_COUNTER_KDF) {
+      EXPECT_EQ(sizes, std::pair(8UL, 32768UL)) << "bits (3.2, 6.42)";
+    }
+    if (row.mechanism == CKM_TLS12_MASTER_KEY_DERIVE_DH) {
+      EXPECT_EQ(sizes, std::pair(48UL, 48UL)) << "whatever was agreed upon (3.2, 6.40)";
     }
     if (row.key == kGeneric) {
       EXPECT_EQ(sizes, std::pair(8UL, 32768UL));

@@ -150,6 +150,56 @@ TEST_F(Messages, SizesChangeNothing) {
   EXPECT_EQ(plain, text);
 }
 
+// "Set the tag data before C_DecryptMessage or the final C_DecryptMessageNext" (3.2, 6.13); the same for encryption.
+TEST_F(Messages, TheTagIsNamedAtTheEnd) {
+  for (const CK_MECHANISM_TYPE type : {CKM_AES_GCM, CKM_AES_CCM}) {
+    SCOPED_TRACE(type);
+    Bytes nonce(12, 7), tag(16), cipher(text.size()), plain(text.size()), in = text;
+    const auto parameter = [&](CK_BYTE* at) {
+      return type == CKM_AES_GCM
+                 ? octets_of(CK_GCM_MESSAGE_PARAMS{nonce.data(), nonce.size(), 0, CKG_NO_GENERATE, at, 128})
+                 : octets_of(CK_CCM_MESSAGE_PARAMS{in.size(), nonce.data(), nonce.size(), 0, CKG_NO_GENERATE, at, 16});
+    };
+    Bytes early = parameter(nullptr), late = parameter(tag.data());
+    CK_ULONG size = text.size();
+    init(encryption(), type, aes);
+    EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, p11_3().C_EncryptMessage(session, early.data(), early.size(), nullptr, 0,
+                                                                    in.data(), in.size(), cipher.data(), &size));
+    MUST(p11_3().C_EncryptMessageBegin(session, early.data(), early.size(), nullptr, 0));
+    MUST(p11_3().C_EncryptMessageNext(session, early.data(), early.size(), in.data(), 0, cipher.data(), &size, 0));
+    size = text.size();
+    EXPECT_RV(CKR_OK, p11_3().C_EncryptMessageNext(session, late.data(), late.size(), in.data(), in.size(),
+                                                   cipher.data(), &size, CKF_END_OF_MESSAGE));
+    init(decryption(), type, aes);
+    MUST(p11_3().C_DecryptMessageBegin(session, early.data(), early.size(), nullptr, 0));
+    EXPECT_RV(CKR_OK, p11_3().C_DecryptMessageNext(session, late.data(), late.size(), cipher.data(), cipher.size(),
+                                                   plain.data(), &size, CKF_END_OF_MESSAGE));
+    EXPECT_EQ(plain, text);
+    MUST(p11_3().C_DecryptMessageBegin(session, early.data(), early.size(), nullptr, 0));
+    EXPECT_RV(CKR_MECHANISM_PARAM_INVALID,
+              p11_3().C_DecryptMessageNext(session, early.data(), early.size(), cipher.data(), cipher.size(),
+                                           plain.data(), &size, CKF_END_OF_MESSAGE));
+    MUST(p11_3().C_MessageEncryptInit(session, nullptr, 0));
+    MUST(p11_3().C_MessageDecryptInit(session, nullptr, 0));
+  }
+}
+
+// "The ulIvFixedBits and ivGenerator fields are ignored" (3.2, 6.13).
+TEST_F(Messages, DecryptionAsksNoGenerator) {
+  Parameter parameter{CKM_AES_GCM, Bytes(12, 7), Bytes(16)};
+  Bytes cipher, plain;
+  init(encryption(), CKM_AES_GCM, aes);
+  MUST(whole(encryption(), parameter, {}, text, &cipher));
+  parameter.fixed_bits = kAbsurd;
+  parameter.generator = 99;
+  init(decryption(), CKM_AES_GCM, aes);
+  EXPECT_RV(CKR_OK, whole(decryption(), parameter, {}, cipher, &plain));
+  EXPECT_EQ(plain, text);
+  EXPECT_RV(CKR_OK, parts(decryption(), parameter, {}, cipher, &plain));
+  EXPECT_EQ(plain, text);
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, whole(encryption(), parameter, {}, text, &cipher));
+}
+
 // --- generators of nonces (6.13.2) ---
 
 class Nonces : public Messages {

@@ -540,5 +540,35 @@ TEST_F(Signing, ManyKeysInTurn) {
     }
 }
 
+// 3.2, 6.3: both halves of a signature that is to be verified may lack their leading zeros.
+TEST_F(Signing, AShorterEcdsaSignatureIsVerified) {
+  const KeyPair pair = session.generate_ec(kP521);
+  const Bytes data = bytes("data"), digest(32, 1);
+  Bytes whole;  // of numbers below 2^521 in 66 octets: the first is 0 or 1
+  do {
+    whole = session.sign(CKM_ECDSA_SHA256, pair.private_key, data);
+  } while (whole[0] != 0 || whole[66] != 0);
+  Bytes shorter(whole.begin() + 1, whole.begin() + 66);
+  shorter.insert(shorter.end(), whole.begin() + 67, whole.end());
+  Mechanism mechanism = CKM_ECDSA_SHA256;
+  const auto verified = [&](Bytes signature) {
+    const CK_RV rv = session.try_verify(mechanism, pair.public_key, data, signature);
+    EXPECT_RV(rv, session.try_verify_in_parts(mechanism, pair.public_key, data, signature));
+    MUST(p11_3().C_VerifySignatureInit(session, mechanism.get(), pair.public_key, signature.data(), signature.size()));
+    EXPECT_RV(rv, p11_3().C_VerifySignature(session, const_cast<CK_BYTE*>(data.data()), data.size()));
+    MUST(p11_3().C_MessageVerifyInit(session, mechanism.get(), pair.public_key));
+    EXPECT_RV(rv, p11_3().C_VerifyMessage(session, nullptr, 0, const_cast<CK_BYTE*>(data.data()), data.size(),
+                                          signature.data(), signature.size()));
+    MUST(p11_3().C_MessageVerifyFinal(session));
+    return rv;
+  };
+  EXPECT_RV(CKR_OK, verified(whole));
+  EXPECT_RV(CKR_OK, verified(shorter));
+  EXPECT_RV(CKR_SIGNATURE_INVALID, verified(Bytes(2, 1)));
+  EXPECT_RV(CKR_SIGNATURE_INVALID, verified(Bytes(shorter.begin(), shorter.end() - 2)));
+  EXPECT_RV(CKR_SIGNATURE_LEN_RANGE, verified(Bytes(shorter.begin(), shorter.end() - 1)));
+  EXPECT_RV(CKR_SIGNATURE_LEN_RANGE, verified(Bytes{0} + whole + Bytes{0}));
+}
+
 }  // namespace
 }  // namespace vtpm::conformance
