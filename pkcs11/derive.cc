@@ -27,7 +27,7 @@ constexpr Row kRows[] = {
     {Family::kShakeKey, derive_shake, Inheritance::kFree},
     {Family::kTlsMaster, derive_tls_master, Inheritance::kFree},
     {Family::kTlsExtendedMaster, derive_tls_extended_master, Inheritance::kFree},
-    {Family::kTlsKdf, derive_tls_kdf, Inheritance::kFree},
+    {Family::kTlsKdf, derive_tls_kdf, Inheritance::kNoLess},
 };
 
 struct SpecialRow {
@@ -41,6 +41,13 @@ constexpr SpecialRow kSpecialRows[] = {
     {Family::kPublicFromPrivate, derive_public_key},
 };
 
+/// What the template leaves open is as the base key has it.
+void inherit_defaults(const Template& wanted, Attributes& shown, const Object& base) {
+  for (const CK_ATTRIBUTE_TYPE type : {CKA_SENSITIVE, CKA_EXTRACTABLE}) {
+    if (!wanted.has(type)) shown.set_flag(type, base.shown.flag(type));
+  }
+}
+
 /// A key that is made from a secret may not tell more than the secret does.
 void inherit(const Template& wanted, Attributes& shown, const Object& base, Inheritance inheritance) {
   struct {
@@ -49,7 +56,7 @@ void inherit(const Template& wanted, Attributes& shown, const Object& base, Inhe
   } constexpr kSecrecy[] = {{CKA_SENSITIVE, true}, {CKA_EXTRACTABLE, false}};
   for (const auto& [type, strict] : kSecrecy) {
     const bool of_base = base.shown.flag(type);
-    if (inheritance == Inheritance::kAtLeast && of_base != strict) continue;
+    if (inheritance != Inheritance::kTheSame && of_base != strict) continue;
     if (wanted.has(type) && wanted.flag(type, false) != of_base) {
       refuse(CKR_TEMPLATE_INCONSISTENT, attribute_name(type) + " must be as the base key has it");
     }
@@ -86,7 +93,9 @@ SecretKeyPlan plan_derived(const DeriveCall& call, Template& wanted, Inheritance
                            CK_KEY_TYPE type_if_absent) {
   wanted.impose(decode_template(call.base.shown.get(CKA_DERIVE_TEMPLATE)));
   SecretKeyPlan plan(wanted, Making::kMake, call.session.token->who() == Who::kSo, type_if_absent);
-  if (inheritance != Inheritance::kFree) {
+  const bool defaults = inheritance == Inheritance::kDefault || inheritance == Inheritance::kNoLess;
+  if (defaults) inherit_defaults(wanted, plan.shown(), call.base);
+  if (inheritance != Inheritance::kFree && inheritance != Inheritance::kDefault) {
     inherit(wanted, plan.shown(), call.base, inheritance);
     if (second_base) inherit(wanted, plan.shown(), *second_base, inheritance);
   }

@@ -51,7 +51,9 @@ Derivable derive_tls_kdf(const DeriveCall& call);
 /// How the secrecy of the base key binds the derived one.
 enum class Inheritance {
   kFree,     // the template decides; ALWAYS_SENSITIVE and NEVER_EXTRACTABLE remember
+  kDefault,  // the same, but what the template leaves open is as the base key has it
   kAtLeast,  // a sensitive base key makes sensitive keys, one that is not extractable keys that are not
+  kNoLess,   // kDefault and kAtLeast
   kTheSame,  // exactly as the base key is
 };
 

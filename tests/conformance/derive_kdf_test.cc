@@ -477,6 +477,37 @@ TEST_F(Kdf, TlsExtendedMasterSecret) {
             try_derive(session, mechanism(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE_DH), key, {}));
 }
 
+// 6.40: at least as secret as the key that it comes from, and otherwise what the template says, or that key.
+TEST_F(Kdf, TlsKdfKeepsSecrets) {
+  const Bytes label = bytes("EXPORTER-test"), seed(64, 5);
+  const Randoms random(seed);
+  const CK_TLS_KDF_PARAMS kdf{CKM_SHA256, octets_pointer(label), label.size(), random.info(), nullptr, 0};
+  const Template wanted = {{CKA_VALUE_LEN, 32}};
+  const Template closed = wanted.with({{CKA_SENSITIVE, true}, {CKA_EXTRACTABLE, false}});
+  for (const CK_MECHANISM_TYPE type : {CKM_TLS_KDF, CKM_TLS12_KDF}) {
+    const Mechanism mechanism = Mechanism::with_parameter(type, octets_of(kdf));
+    CK_OBJECT_HANDLE base = CK_INVALID_HANDLE;
+    MUST(try_generate_key(session, CKM_GENERIC_SECRET_KEY_GEN,
+                          {{CKA_VALUE_LEN, 48}, {CKA_SENSITIVE, true}, {CKA_EXTRACTABLE, false}}, &base));
+    CK_OBJECT_HANDLE made = derive(session, mechanism, base, wanted);
+    for (const CK_ATTRIBUTE_TYPE flag : {CKA_SENSITIVE, CKA_ALWAYS_SENSITIVE, CKA_NEVER_EXTRACTABLE})
+      EXPECT_TRUE(session.flag(made, flag)) << flag;
+    EXPECT_FALSE(session.flag(made, CKA_EXTRACTABLE));
+    EXPECT_RV(CKR_OK, try_derive(session, mechanism, base, closed));
+    EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, try_derive(session, mechanism, base, wanted.with({{CKA_SENSITIVE, false}})));
+    EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, try_derive(session, mechanism, base, wanted.with({{CKA_EXTRACTABLE, true}})));
+
+    base = base_key(session, Bytes(48, 1));
+    made = derive(session, mechanism, base, wanted);
+    EXPECT_FALSE(session.flag(made, CKA_SENSITIVE));
+    EXPECT_TRUE(session.flag(made, CKA_EXTRACTABLE)) << "as the base key";
+    made = derive(session, mechanism, base, closed);
+    EXPECT_TRUE(session.flag(made, CKA_SENSITIVE));
+    for (const CK_ATTRIBUTE_TYPE flag : {CKA_EXTRACTABLE, CKA_ALWAYS_SENSITIVE, CKA_NEVER_EXTRACTABLE})
+      EXPECT_FALSE(session.flag(made, flag)) << flag;
+  }
+}
+
 TEST_F(Kdf, TlsRefuses) {
   const CK_OBJECT_HANDLE key = base_key(session, Bytes(48, 1));
   for (const CK_MECHANISM_TYPE type :
