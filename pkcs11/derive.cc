@@ -113,6 +113,13 @@ Origin origin_of_derived(const Object& base, const Object* second_base) {
   return origin;
 }
 
+ObjectPtr require_input_key(const DeriveCall& call, CK_OBJECT_HANDLE handle) {
+  ObjectPtr key = require_key(call.session, handle);
+  refuse_if(key->object_class() != CKO_SECRET_KEY, CKR_KEY_TYPE_INCONSISTENT, "the other key is not a secret key");
+  require_use(*key, CKA_DERIVE, call.row);
+  return key;
+}
+
 DerivedKeys one_key(Draft draft, CK_OBJECT_HANDLE* key) {
   refuse_if(!key, CKR_ARGUMENTS_BAD, "there is no room for the key's handle");
   DerivedKeys keys;

@@ -76,6 +76,10 @@ DerivedKeys derive_public_key(const DeriveCall& call, Template wanted, CK_OBJECT
 SecretKeyPlan plan_derived(const DeriveCall& call, Template& wanted, Inheritance inheritance, const Object* second_base,
                            CK_KEY_TYPE type_if_absent = CKK_GENERIC_SECRET);
 Origin origin_of_derived(const Object& base, const Object* second_base = nullptr);
+/// A further secret key whose value goes into the derivation, as the base key's does. Throws Refusal:
+/// CKR_KEY_HANDLE_INVALID, CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_FUNCTION_NOT_PERMITTED, CKR_MECHANISM_INVALID (its
+/// CKA_ALLOWED_MECHANISMS).
+ObjectPtr require_input_key(const DeriveCall& call, CK_OBJECT_HANDLE handle);
 /// One key that goes to `key`.
 DerivedKeys one_key(Draft draft, CK_OBJECT_HANDLE* key);
 

@@ -25,9 +25,7 @@ SecretBytes joined(ByteView first, ByteView second) {
 
 Derivable derive_concatenation(const DeriveCall& call) {
   const auto handle = mechanism_parameter<CK_OBJECT_HANDLE>(call.mechanism);
-  ObjectPtr other = require_key(call.session, handle);
-  refuse_if(other->object_class() != CKO_SECRET_KEY, CKR_KEY_TYPE_INCONSISTENT, "the other key is not a secret key");
-  refuse_if(!other->shown.flag(CKA_DERIVE), CKR_KEY_FUNCTION_NOT_PERMITTED, "CKA_DERIVE of the other key is CK_FALSE");
+  ObjectPtr other = require_input_key(call, handle);
   const SecretAttributes secret = call.session.token->secret_of(*other);
   Derivable result = beginning_of(joined(call.base_value(), secret.get(CKA_VALUE)));
   result.second_base = other.get();

@@ -176,7 +176,83 @@ TEST_F(Kdf, Sp800108Vectors) {
     const CK_OBJECT_HANDLE key =
         base_key(session, line.octets("key"), function == CKM_AES_CMAC ? CKK_AES : CKK_GENERIC_SECRET);
     EXPECT_EQ(derived_value(session, kbkdf(type, function, segments.list, iv), key, output.size()), output);
+    if (type != CKM_SP800_108_COUNTER_KDF) {
+      // The standard's sample gives the iteration variable a format in feedback mode.
+      CK_SP800_108_COUNTER_FORMAT format{CK_FALSE, 16};
+      for (CK_PRF_DATA_PARAM& segment : segments.list) {
+        if (segment.type == CK_SP800_108_ITERATION_VARIABLE) {
+          segment = {CK_SP800_108_ITERATION_VARIABLE, &format, sizeof format};
+        }
+      }
+      EXPECT_EQ(derived_value(session, kbkdf(type, function, segments.list, iv), key, output.size()), output);
+    }
+    // The same octets as the values of keys.
+    std::vector<CK_OBJECT_HANDLE> handles;
+    handles.reserve(segments.list.size());
+    for (CK_PRF_DATA_PARAM& segment : segments.list) {
+      if (segment.type != CK_SP800_108_BYTE_ARRAY) continue;
+      const auto* from = static_cast<const uint8_t*>(segment.pValue);
+      handles.push_back(base_key(session, Bytes(from, from + segment.ulValueLen)));
+      segment = {CK_SP800_108_KEY_HANDLE, &handles.back(), sizeof handles.back()};
+    }
+    EXPECT_FALSE(handles.empty());
+    EXPECT_EQ(derived_value(session, kbkdf(type, function, segments.list, iv), key, output.size()), output);
+    for (const CK_OBJECT_HANDLE handle : handles) MUST(p11->C_DestroyObject(session, handle));
+    MUST(p11->C_DestroyObject(session, key));
   });
+}
+
+TEST_F(Kdf, Sp800108SecrecyIsTheBaseKeys) {
+  CK_SP800_108_COUNTER_FORMAT counter{CK_FALSE, 32};
+  CK_OBJECT_HANDLE closed = CK_INVALID_HANDLE;
+  MUST(try_generate_key(session, CKM_GENERIC_SECRET_KEY_GEN,
+                        {{CKA_VALUE_LEN, 32}, {CKA_SENSITIVE, true}, {CKA_EXTRACTABLE, false}}, &closed));
+  CK_OBJECT_HANDLE open = base_key(session, Bytes(32, 1)), input = open;
+  std::vector<CK_PRF_DATA_PARAM> segments = {{CK_SP800_108_ITERATION_VARIABLE, &counter, sizeof counter},
+                                             {CK_SP800_108_KEY_HANDLE, &input, sizeof input}};
+  Template by_default = {{CKA_VALUE_LEN, 16}}, said = shown_secret(16);
+  CK_OBJECT_HANDLE handles[2] = {};
+  std::vector<CK_DERIVED_KEY> more = {{by_default.data(), by_default.size(), &handles[0]},
+                                      {said.data(), said.size(), &handles[1]}};
+  const auto expect = [&](CK_OBJECT_HANDLE key, bool sensitive, bool extractable, bool was_secret) {
+    EXPECT_EQ(session.flag(key, CKA_SENSITIVE), sensitive);
+    EXPECT_EQ(session.flag(key, CKA_EXTRACTABLE), extractable);
+    EXPECT_EQ(session.flag(key, CKA_ALWAYS_SENSITIVE), was_secret && sensitive);
+    EXPECT_EQ(session.flag(key, CKA_NEVER_EXTRACTABLE), was_secret && !extractable);
+  };
+  for (const auto& [base, other] : {std::pair{closed, open}, {open, open}, {open, closed}}) {
+    input = other;
+    const Mechanism mechanism = kbkdf(CKM_SP800_108_COUNTER_KDF, CKM_SHA256_HMAC, segments, {}, &more);
+    const bool any = base == closed || other == closed;
+    expect(derive(session, mechanism, base, {{CKA_VALUE_LEN, 16}}), base == closed, base == open, any);
+    expect(handles[0], base == closed, base == open, any);
+    expect(handles[1], false, true, any);
+    expect(derive(session, mechanism, base, {{CKA_SENSITIVE, true}, {CKA_EXTRACTABLE, false}}), true, false, any);
+  }
+}
+
+TEST_F(Kdf, Sp800108KeysAsSegmentsAreChecked) {
+  CK_SP800_108_COUNTER_FORMAT counter{CK_FALSE, 32};
+  const CK_OBJECT_HANDLE key = base_key(session, Bytes(32, 1));
+  const auto answer = [&](CK_OBJECT_HANDLE input, CK_ULONG size = sizeof(CK_OBJECT_HANDLE), bool null = false) {
+    std::vector<CK_PRF_DATA_PARAM> segments = {{CK_SP800_108_ITERATION_VARIABLE, &counter, sizeof counter},
+                                               {CK_SP800_108_KEY_HANDLE, null ? nullptr : &input, size}};
+    return try_derive(session, kbkdf(CKM_SP800_108_COUNTER_KDF, CKM_SHA256_HMAC, segments), key, shown_secret(16));
+  };
+  EXPECT_RV(CKR_OK, answer(key)) << "the base key itself";
+  EXPECT_RV(CKR_KEY_HANDLE_INVALID, answer(CK_INVALID_HANDLE));
+  EXPECT_RV(CKR_KEY_HANDLE_INVALID, answer(kAbsurd));
+  EXPECT_RV(CKR_KEY_TYPE_INCONSISTENT, answer(session.generate_ec(kP256).private_key));
+  EXPECT_RV(CKR_KEY_FUNCTION_NOT_PERMITTED, answer(secret_key(session, CKK_AES, Bytes(16, 1))));
+  const Template only = {
+      {CKA_CLASS, CKO_SECRET_KEY}, {CKA_KEY_TYPE, CKK_GENERIC_SECRET}, {CKA_VALUE, Bytes(16, 1)}, {CKA_DERIVE, true}};
+  const auto allowed = [&](CK_ULONG type) {
+    return session.create(only.with({{CKA_ALLOWED_MECHANISMS, octets_of(type)}}));
+  };
+  EXPECT_RV(CKR_MECHANISM_INVALID, answer(allowed(CKM_SHA256_KEY_DERIVATION)));
+  EXPECT_RV(CKR_OK, answer(allowed(CKM_SP800_108_COUNTER_KDF)));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer(key, 4));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer(key, sizeof(CK_OBJECT_HANDLE), true));
 }
 
 TEST_F(Kdf, Sp800108SeveralKeysAtOnce) {
@@ -211,10 +287,24 @@ TEST_F(Kdf, Sp800108SeveralKeysAtOnce) {
   third = shown_secret(17).with({{CKA_KEY_TYPE, CKK_AES}});
   more[1] = {third.data(), third.size(), &handles[1]};
   const size_t before = session.find({{CKA_CLASS, CKO_SECRET_KEY}}).size();
-  EXPECT_RV(CKR_TEMPLATE_INCONSISTENT,
-            try_derive(session, kbkdf(CKM_SP800_108_COUNTER_KDF, CKM_SHA256_HMAC, segments, {}, &more), key, {}));
-  EXPECT_EQ(session.find({{CKA_CLASS, CKO_SECRET_KEY}}).size(), before);
-  more[1].phKey = nullptr;
+  const auto offends = [&](CK_RV rv, const Template& of_first, std::initializer_list<bool> expected) {
+    CK_OBJECT_HANDLE made = handles[0] = handles[1] = 4711;
+    EXPECT_RV(rv, try_derive(session, kbkdf(CKM_SP800_108_COUNTER_KDF, CKM_SHA256_HMAC, segments, {}, &more), key,
+                             of_first, &made));
+    const bool bad[] = {made == CK_INVALID_HANDLE, handles[0] == CK_INVALID_HANDLE, handles[1] == CK_INVALID_HANDLE};
+    EXPECT_TRUE(std::equal(std::begin(bad), std::end(bad), expected.begin()));
+    EXPECT_EQ(session.find({{CKA_CLASS, CKO_SECRET_KEY}}).size(), before);
+  };
+  offends(CKR_TEMPLATE_INCONSISTENT, shown_secret(16), {false, false, true});
+  third = shown_secret(16).with({{CKA_CHECK_VALUE, Bytes(3, 1)}});
+  more[1] = {third.data(), third.size(), &handles[1]};
+  offends(CKR_ATTRIBUTE_VALUE_INVALID, shown_secret(16), {false, false, true});
+  second = {{CKA_TOKEN, Bytes(3, 1)}};
+  more[0] = {second.data(), second.size(), &handles[0]};
+  offends(CKR_ATTRIBUTE_VALUE_INVALID, shown_secret(16), {false, true, false});
+  offends(CKR_TEMPLATE_INCONSISTENT, shown_secret(17).with({{CKA_KEY_TYPE, CKK_AES}}), {true, false, false});
+  second = third = shown_secret(16);
+  more = {{second.data(), second.size(), &handles[0]}, {third.data(), third.size(), nullptr}};
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID,
             try_derive(session, kbkdf(CKM_SP800_108_COUNTER_KDF, CKM_SHA256_HMAC, segments, {}, &more), key, {}));
 }
@@ -244,7 +334,12 @@ TEST_F(Kdf, Sp800108Refuses) {
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer({counter(good)}, CKM_SHA256));
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer({counter(good)}, CKM_SHA256_HMAC_GENERAL));
   EXPECT_RV(CKR_KEY_TYPE_INCONSISTENT, answer({counter(good)}, CKM_AES_CMAC)) << "CMAC needs an AES key";
-  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer({counter(good)}, CKM_SHA256_HMAC, CKM_SP800_108_DOUBLE_PIPELINE_KDF));
+  for (const CK_MECHANISM_TYPE type : {CKM_SP800_108_FEEDBACK_KDF, CKM_SP800_108_DOUBLE_PIPELINE_KDF}) {
+    EXPECT_RV(CKR_OK, answer({{CK_SP800_108_ITERATION_VARIABLE, nullptr, 0}}, CKM_SHA256_HMAC, type));
+    EXPECT_RV(CKR_MECHANISM_PARAM_INVALID,
+              answer({{CK_SP800_108_ITERATION_VARIABLE, &good, 3}}, CKM_SHA256_HMAC, type));
+    EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer({}, CKM_SHA256_HMAC, type));
+  }
   CK_SP800_108_KDF_PARAMS many{CKM_SHA256_HMAC, kAbsurd, nullptr, 0, nullptr};
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID,
             try_derive(session, Mechanism::with_parameter(CKM_SP800_108_COUNTER_KDF, octets_of(many)), key, {}));
