@@ -64,13 +64,26 @@ void inherit(const Template& wanted, Attributes& shown, const Object& base, Inhe
   }
 }
 
-Derivable fixed(SecretBytes value, bool from_the_end) {
+/// The mechanism contributes CKA_ALLOWED_MECHANISMS. A template may ask for fewer: that is no contradiction.
+void allow_only(std::span<const CK_MECHANISM_TYPE> list, Attributes& shown) {
+  if (!shown.has(CKA_ALLOWED_MECHANISMS)) {
+    return shown.set(CKA_ALLOWED_MECHANISMS, {reinterpret_cast<const uint8_t*>(list.data()), list.size_bytes()});
+  }
+  const ByteView wanted = shown.get(CKA_ALLOWED_MECHANISMS);
+  for (size_t at = 0; at < wanted.size(); at += sizeof(CK_MECHANISM_TYPE)) {
+    const ByteView one = wanted.subspan(at, sizeof(CK_MECHANISM_TYPE));
+    refuse_if(std::none_of(list.begin(), list.end(), [&](const auto& type) { return equal(one, value_view(type)); }),
+              CKR_TEMPLATE_INCONSISTENT, "CKA_ALLOWED_MECHANISMS names what such a key is not for");
+  }
+}
+
+Derivable fixed(SecretBytes value, bool from_the_end, CK_RV refusal = CKR_TEMPLATE_INCONSISTENT) {
   const size_t size = value.size();
   auto held = std::make_shared<SecretBytes>(std::move(value));
   Derivable result;
   result.natural = size;
-  result.octets = [held, from_the_end](size_t octets) {
-    refuse_if(octets > held->size(), CKR_TEMPLATE_INCONSISTENT, "the mechanism does not derive so many octets");
+  result.octets = [held, from_the_end, refusal](size_t octets) {
+    refuse_if(octets > held->size(), refusal, "the mechanism does not derive so many octets");
     return SecretBytes(from_the_end ? held->view().last(octets) : held->view().first(octets));
   };
   return result;
@@ -86,7 +99,7 @@ SecretBytes DeriveCall::base_value() const {
   return SecretBytes(value);
 }
 
-Derivable beginning_of(SecretBytes value) { return fixed(std::move(value), false); }
+Derivable beginning_of(SecretBytes value, CK_RV refusal) { return fixed(std::move(value), false, refusal); }
 Derivable end_of(SecretBytes value) { return fixed(std::move(value), true); }
 
 SecretKeyPlan plan_derived(const DeriveCall& call, Template& wanted, Inheritance inheritance, const Object* second_base,
@@ -137,6 +150,7 @@ DerivedKeys derive(const DeriveCall& call, Template wanted, CK_OBJECT_HANDLE* ke
   refuse_if(!key, CKR_ARGUMENTS_BAD, "there is no room for the key's handle");
   const Derivable derivable = row->derivable(call);
   SecretKeyPlan plan = plan_derived(call, wanted, row->inheritance, derivable.second_base);
+  if (!derivable.only_for.empty()) allow_only(derivable.only_for, plan.shown());
   const SecretBytes value = derivable.octets(plan.octets_or(derivable.natural));
   return one_key(std::move(plan).make(value, origin_of_derived(call.base, derivable.second_base)), key);
 }

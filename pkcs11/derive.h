@@ -28,11 +28,12 @@ struct Derivable {
   size_t natural = 0;  // octets when the template asks for none; 0: it must ask
   /// Throws CKR_TEMPLATE_INCONSISTENT when there are not so many.
   std::function<SecretBytes(size_t octets)> octets;
-  const Object* second_base = nullptr;  // a key whose secrecy is inherited too
-  ObjectPtr holder;                     // … and who holds it
+  const Object* second_base = nullptr;               // a key whose secrecy is inherited too
+  ObjectPtr holder;                                  // … and who holds it
+  std::span<const CK_MECHANISM_TYPE> only_for = {};  // what the key's CKA_ALLOWED_MECHANISMS may name; empty: anything
 };
-/// Of a value of fixed length, the beginning or the end of it.
-Derivable beginning_of(SecretBytes value);
+/// Of a value of fixed length, the beginning or the end of it. `refusal`: when more is asked for.
+Derivable beginning_of(SecretBytes value, CK_RV refusal = CKR_TEMPLATE_INCONSISTENT);
 Derivable end_of(SecretBytes value);
 
 // The families. All throw Refusal: CKR_MECHANISM_PARAM_INVALID, CKR_KEY_HANDLE_INVALID, CKR_KEY_SIZE_RANGE …

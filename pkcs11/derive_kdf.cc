@@ -14,6 +14,23 @@ constexpr size_t kHkdfMostBlocks = 255;
 
 // --- HKDF ---
 
+/// Any digest of one length; hash_of_mechanism has those of RSA.
+std::optional<Hash> hkdf_hash(CK_MECHANISM_TYPE type) {
+  const Mechanism* row = find_mechanism(type);
+  return row && row->family == Family::kDigest ? row->hash : std::nullopt;
+}
+
+/// A key, or a data object as long as the hash, which is no secret and so is only for extraction (6.62).
+SecretBytes input_key(const DeriveCall& call, Hash hash, bool extract) {
+  if (call.base.object_class() != CKO_DATA) return call.base_value();
+  refuse_if(!extract, CKR_MECHANISM_PARAM_INVALID, "HKDF: from a data object a key is extracted, not only expanded");
+  const Reading value = read_attribute(call.session, call.base, CKA_VALUE);
+  refuse_if(value.rv != CKR_OK, CKR_KEY_HANDLE_INVALID, "HKDF: the data object does not show its value");
+  refuse_if(value.value.size() != crypto::hash_octets(hash), CKR_KEY_SIZE_RANGE,
+            "HKDF: a data object is a key when it is as long as the hash");
+  return SecretBytes(value.value);
+}
+
 SecretBytes hkdf_salt(const DeriveCall& call, const CK_HKDF_PARAMS& given) {
   switch (given.ulSaltType) {
     case CKF_HKDF_SALT_NULL:
@@ -47,11 +64,11 @@ constexpr PrfRow kPrfs[] = {{CKP_PKCS5_PBKD2_HMAC_SHA1, Hash::kSha1},
 
 Derivable derive_hkdf(const DeriveCall& call) {
   const auto given = mechanism_parameter<CK_HKDF_PARAMS>(call.mechanism);
-  const std::optional<Hash> hash = hash_of_mechanism(given.prfHashMechanism);
+  const std::optional<Hash> hash = hkdf_hash(given.prfHashMechanism);
   refuse_if(!hash, CKR_MECHANISM_PARAM_INVALID, "HKDF: unknown hash");
   const bool extract = given.bExtract != CK_FALSE, expand = given.bExpand != CK_FALSE;
   refuse_if(!extract && !expand, CKR_MECHANISM_PARAM_INVALID, "HKDF: neither extract nor expand");
-  SecretBytes key = call.base_value();
+  SecretBytes key = input_key(call, *hash, extract);
   if (extract) key = crypto::hkdf_extract(*hash, hkdf_salt(call, given), key);
   if (!expand) return beginning_of(std::move(key));
   auto held =

@@ -74,11 +74,12 @@ Derivable derive_encryption(const DeriveCall& call) {
     data = parameter_octets(given.pData, given.length);
     vector = parameter_octets(given.iv, sizeof given.iv);
   }
-  refuse_if(data.empty() || data.size() % kBlock != 0, CKR_MECHANISM_PARAM_INVALID, "the data are not whole blocks");
+  refuse_if(data.empty(), CKR_DATA_LEN_RANGE, "there are no data to make a key of");
+  refuse_if(data.size() % kBlock != 0, CKR_MECHANISM_PARAM_INVALID, "the data are not whole blocks");
   const crypto::CipherMode mode = vector.empty() ? crypto::CipherMode::kEcb : crypto::CipherMode::kCbc;
   SecretBytes encrypted(data.size());
   crypto::Cipher({mode, vector}, call.base_value(), crypto::Direction::kEncrypt).update(data, encrypted.span());
-  return beginning_of(std::move(encrypted));
+  return beginning_of(std::move(encrypted), CKR_DATA_LEN_RANGE);
 }
 
 Derivable derive_digest(const DeriveCall& call) {

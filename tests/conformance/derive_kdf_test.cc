@@ -46,7 +46,6 @@ struct Hkdf {
 TEST_F(Kdf, HkdfVectors) {
   for_each_line("hkdf_hashes.txt", [&](const Line& line) {
     const HashRow& hash = hash_row(line.text("hash"));
-    if (hash.name[0] == 'b') return;  // BLAKE2b is no hash of the padding and PRF mechanisms
     const Bytes output = line.octets("output"), extracted = line.octets("extracted");
     Hkdf hkdf{hash.digest, true, true, line.octets("salt"), line.octets("info")};
     const CK_OBJECT_HANDLE key = base_key(session, line.octets("key"), CKK_HKDF);
@@ -77,6 +76,33 @@ TEST_F(Kdf, HkdfVectors) {
   });
 }
 
+// 6.62: a data object that is as long as the hash is an input key too, for extraction.
+TEST_F(Kdf, HkdfFromDataObjects) {
+  const Bytes value(32, 0x5D), salt = bytes("salt"), info = bytes("info");
+  const auto data = [&](const Bytes& octets) {
+    return session.create({{CKA_CLASS, CKO_DATA}, {CKA_VALUE, octets}, {CKA_PRIVATE, true}});
+  };
+  const CK_OBJECT_HANDLE key = base_key(session, value), object = data(value);
+  for (const bool expand : {true, false}) {
+    const Hkdf hkdf{CKM_SHA256, true, expand, salt, info};
+    const Bytes expected = derived_value(session, hkdf.mechanism(), key, 32);
+    EXPECT_EQ(derived_value(session, hkdf.mechanism(), object, 32), expected);
+    const CK_OBJECT_HANDLE out = derive(session, hkdf.mechanism(CKM_HKDF_DATA), object, {{CKA_VALUE_LEN, 32}});
+    EXPECT_EQ(session.get(out, CKA_VALUE), expected);
+    const CK_OBJECT_HANDLE made =
+        derive(session, hkdf.mechanism(), object, {{CKA_SENSITIVE, true}, {CKA_EXTRACTABLE, false}});
+    EXPECT_FALSE(session.flag(made, CKA_ALWAYS_SENSITIVE)) << "data are no secret";
+    EXPECT_FALSE(session.flag(made, CKA_NEVER_EXTRACTABLE));
+  }
+  const Hkdf salted{CKM_SHA256, true, true, salt};
+  EXPECT_RV(CKR_KEY_SIZE_RANGE, try_derive(session, salted.mechanism(), data(Bytes(31, 1)), {}));
+  EXPECT_RV(CKR_KEY_SIZE_RANGE, try_derive(session, salted.mechanism(), data({}), {}));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, try_derive(session, Hkdf{CKM_SHA256, false}.mechanism(), object, {}));
+  EXPECT_RV(CKR_KEY_HANDLE_INVALID, try_derive(session, CKM_SHA256_KEY_DERIVATION, object, {}));
+  session.logout();
+  EXPECT_RV(CKR_KEY_HANDLE_INVALID, try_derive(session, salted.mechanism(), object, {{CKA_PRIVATE, false}}));
+}
+
 TEST_F(Kdf, HkdfRefuses) {
   const CK_OBJECT_HANDLE key = base_key(session, Bytes(32, 1), CKK_HKDF);
   const auto answer = [&](const Hkdf& hkdf, size_t octets = 32) {
@@ -100,8 +126,13 @@ TEST_F(Kdf, HkdfRefuses) {
   EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY,
             try_derive(session, Hkdf{}.mechanism(CKM_HKDF_DATA), key, {{CKA_VALUE, Bytes(4)}}));
   EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, try_derive(session, Hkdf{}.mechanism(CKM_HKDF_DATA), key, {{CKA_VALUE_LEN, 0}}));
+  const Template no = {{CKA_CLASS, CKO_SECRET_KEY}, {CKA_KEY_TYPE, CKK_HKDF}, {CKA_VALUE, Bytes(32, 1)}};
   EXPECT_RV(CKR_KEY_FUNCTION_NOT_PERMITTED,
-            try_derive(session, Hkdf{}.mechanism(), secret_key(session, CKK_AES, Bytes(16, 1)), {}));
+            try_derive(session, Hkdf{}.mechanism(), session.create(no.with({{CKA_DERIVE, false}})), {}));
+  for (const CK_KEY_TYPE type : {CKK_AES, CKK_SHA256_HMAC})
+    EXPECT_RV(CKR_KEY_TYPE_INCONSISTENT,
+              try_derive(session, Hkdf{}.mechanism(), base_key(session, Bytes(32, 1), type), {}));
+  EXPECT_RV(CKR_OK, answer({.salt_type = CKF_HKDF_SALT_KEY, .salt_key = base_key(session, Bytes(32, 1), CKK_AES)}));
 }
 
 TEST_F(Kdf, HkdfKeysAreMade) {
@@ -484,7 +515,7 @@ TEST_F(Kdf, TlsVectors) {
       CK_SSL3_KEY_MAT_OUT out{0, 0, 0, 0, client_iv.data(), server_iv.data()};
       // The seed of the key expansion begins with the server's random.
       CK_TLS12_KEY_MAT_PARAMS parameters{8 * mac, 8 * cipher, 8 * iv, CK_FALSE, random.info(true), &out, hash_of(line)};
-      Template wanted = shown_secret(0).with({{CKA_KEY_TYPE, CKK_AES}, {CKA_ENCRYPT, true}});
+      Template wanted = shown_secret(0).with({{CKA_KEY_TYPE, CKK_AES}, {CKA_DECRYPT, false}, {CKA_WRAP, true}});
       Mechanism mechanism = Mechanism::with_parameter(CKM_TLS12_KEY_AND_MAC_DERIVE, octets_of(parameters));
       EXPECT_RV(CKR_OK, p11->C_DeriveKey(session, mechanism.get(), key, wanted.data(), wanted.size(), nullptr));
       size_t at = 0;
@@ -500,7 +531,15 @@ TEST_F(Kdf, TlsVectors) {
       EXPECT_EQ(server_iv, next(iv));
       EXPECT_EQ(session.number(out.hClientKey, CKA_KEY_TYPE), CKK_AES);
       EXPECT_EQ(session.number(out.hClientMacSecret, CKA_KEY_TYPE), CKK_GENERIC_SECRET);
-      EXPECT_TRUE(session.flag(out.hClientMacSecret, CKA_SIGN));
+      for (const CK_OBJECT_HANDLE secret : {out.hClientMacSecret, out.hServerMacSecret}) {
+        for (const CK_ATTRIBUTE_TYPE use : {CKA_SIGN, CKA_VERIFY}) EXPECT_TRUE(session.flag(secret, use)) << use;
+        for (const CK_ATTRIBUTE_TYPE use : {CKA_ENCRYPT, CKA_DECRYPT, CKA_DERIVE, CKA_WRAP, CKA_UNWRAP})
+          EXPECT_FALSE(session.flag(secret, use)) << use;
+      }
+      for (const CK_OBJECT_HANDLE write_key : {out.hClientKey, out.hServerKey}) {
+        for (const CK_ATTRIBUTE_TYPE use : {CKA_ENCRYPT, CKA_DECRYPT, CKA_DERIVE})
+          EXPECT_EQ(session.flag(write_key, use), use != CKA_DECRYPT) << use;
+      }
       // The safe form gives no vectors; without a MAC there are no MAC secrets.
       const CK_OBJECT_HANDLE client_key = out.hClientKey;
       parameters.ulMacSizeInBits = 0;
@@ -619,7 +658,101 @@ TEST_F(Kdf, TlsRefuses) {
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, session.try_sign(mac(CKM_SHA256, 12, 0), key, bytes("m")));
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, session.try_sign(mac(CKM_SHA256, 12, 3), key, bytes("m")));
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, session.try_sign(mac(CKM_SHA256, 0, 1), key, bytes("m")));
-  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, session.try_sign(mac(CKM_TLS_PRF, 12, 1), key, bytes("m")));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, session.try_sign(mac(CKM_SHA256, 11, 1), key, bytes("m")));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, session.try_sign(mac(CKM_SHA256, CK_ULONG{1} << 24, 1), key, bytes("m")));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, session.try_sign(mac(CKM_TLS_PRF, 13, 1), key, bytes("m")))
+      << "12 octets in TLS 1.0 and 1.1";
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, session.try_sign(mac(CKM_MD5, 12, 1), key, bytes("m")));
+}
+
+// 6.40: any data, and a code of 12 octets or more.
+TEST_F(Kdf, TlsMacOfAnyLength) {
+  const Bytes data(5000, 0x2F), label = bytes("client finished");
+  const CK_OBJECT_HANDLE key = base_key(session, Bytes(48, 3));
+  for (const CK_ULONG octets : {12, 65, 1000}) {
+    const Mechanism mac = Mechanism::with_parameter(CKM_TLS_MAC, octets_of(CK_TLS_MAC_PARAMS{CKM_SHA256, octets, 2}));
+    const Randoms halves(data);
+    const CK_TLS_KDF_PARAMS kdf{CKM_SHA256, octets_pointer(label), label.size(), halves.info(), nullptr, 0};
+    // The same function, which has its vectors above.
+    const Bytes expected = derived_value(session, Mechanism::with_parameter(CKM_TLS_KDF, octets_of(kdf)), key, octets);
+    EXPECT_EQ(session.sign(mac, key, data), expected);
+    EXPECT_EQ(session.sign_in_parts(mac, key, data), expected);
+    EXPECT_RV(CKR_OK, session.try_verify(mac, key, data, expected));
+    EXPECT_RV(CKR_SIGNATURE_INVALID, session.try_verify(mac, key, data + Bytes{0}, expected));
+  }
+}
+
+// CKM_TLS_PRF in the place of a hash: the function of TLS 1.0 and 1.1.
+TEST_F(Kdf, Tls10Vectors) {
+  size_t finished = 0, exported = 0;
+  for_each_line("tls10_prf.txt", [&](const Line& line) {
+    const Bytes seed = line.octets("seed"), output = line.octets("output"), label_octets = line.octets("label");
+    const std::string label = label_of(line);
+    const CK_OBJECT_HANDLE key = base_key(session, line.octets("secret"));
+    const Randoms random(seed);
+    for (const CK_MECHANISM_TYPE type : {CKM_TLS_KDF, CKM_TLS12_KDF}) {
+      const CK_TLS_KDF_PARAMS kdf{
+          CKM_TLS_PRF, octets_pointer(label_octets), label_octets.size(), random.info(), nullptr, 0};
+      EXPECT_EQ(derived_value(session, Mechanism::with_parameter(type, octets_of(kdf)), key, output.size()), output);
+    }
+    ++exported;
+    if (label != "client finished" && label != "server finished") return;
+    for (const CK_MECHANISM_TYPE type : {CKM_TLS_MAC, CKM_TLS12_MAC}) {
+      const Mechanism mac = Mechanism::with_parameter(
+          type, octets_of(CK_TLS_MAC_PARAMS{CKM_TLS_PRF, 12, label == "server finished" ? 1UL : 2UL}));
+      EXPECT_EQ(session.sign(mac, key, seed), output);
+      EXPECT_RV(CKR_OK, session.try_verify(mac, key, seed, output));
+      EXPECT_RV(CKR_SIGNATURE_INVALID, session.try_verify(mac, key, seed + Bytes{0}, output));
+    }
+    ++finished;
+  });
+  EXPECT_GT(exported, finished);
+  EXPECT_EQ(finished, 2u);
+}
+
+// 6.40: a master secret is for keys and codes of TLS only.
+TEST_F(Kdf, TlsMasterSecretsAreForTls) {
+  const Bytes seed(64, 9), label = bytes("EXPORTER-x"), hash(32, 1);
+  const Randoms random(seed);
+  const CK_OBJECT_HANDLE premaster = base_key(session, Bytes{3, 3} + Bytes(46, 7));
+  const auto list = [](std::initializer_list<CK_ULONG> types) {
+    Bytes octets;
+    for (const CK_ULONG type : types) octets = octets + octets_of(type);
+    return octets;
+  };
+  const Bytes four = list({CKM_TLS12_KEY_AND_MAC_DERIVE, CKM_TLS12_KEY_SAFE_DERIVE, CKM_TLS_KDF, CKM_TLS_MAC});
+  const CK_TLS12_MASTER_KEY_DERIVE_PARAMS agreed{random.info(), nullptr, CKM_SHA256};
+  const CK_TLS12_EXTENDED_MASTER_KEY_DERIVE_PARAMS extended{CKM_SHA256, octets_pointer(hash), hash.size(), nullptr};
+  for (const Mechanism& mechanism :
+       {Mechanism::with_parameter(CKM_TLS12_MASTER_KEY_DERIVE_DH, octets_of(agreed)),
+        Mechanism::with_parameter(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE_DH, octets_of(extended))}) {
+    const Template open = shown_secret(48);
+    const CK_OBJECT_HANDLE master = derive(session, mechanism, premaster, open.with({{CKA_SIGN, true}}));
+    EXPECT_EQ(session.get(master, CKA_ALLOWED_MECHANISMS), four + list({CKM_TLS12_KDF, CKM_TLS12_MAC}));
+    CK_SSL3_KEY_MAT_OUT out{};
+    const CK_TLS12_KEY_MAT_PARAMS keys{0, 128, 0, CK_FALSE, random.info(), &out, CKM_SHA256};
+    Template wanted = {{CKA_KEY_TYPE, CKK_AES}};
+    for (const CK_MECHANISM_TYPE type : {CKM_TLS12_KEY_AND_MAC_DERIVE, CKM_TLS12_KEY_SAFE_DERIVE}) {
+      Mechanism block = Mechanism::with_parameter(type, octets_of(keys));
+      EXPECT_RV(CKR_OK, p11->C_DeriveKey(session, block.get(), master, wanted.data(), wanted.size(), nullptr));
+      for (const CK_ATTRIBUTE_TYPE use : {CKA_ENCRYPT, CKA_DECRYPT, CKA_DERIVE})
+        EXPECT_TRUE(session.flag(out.hClientKey, use)) << use;
+    }
+    const CK_TLS_KDF_PARAMS kdf{CKM_SHA256, octets_pointer(label), label.size(), random.info(), nullptr, 0};
+    for (const CK_MECHANISM_TYPE type : {CKM_TLS_KDF, CKM_TLS12_KDF})
+      EXPECT_RV(CKR_OK, try_derive(session, Mechanism::with_parameter(type, octets_of(kdf)), master, shown_secret(16)));
+    for (const CK_MECHANISM_TYPE type : {CKM_TLS_MAC, CKM_TLS12_MAC}) {
+      const Mechanism mac = Mechanism::with_parameter(type, octets_of(CK_TLS_MAC_PARAMS{CKM_SHA256, 12, 1}));
+      EXPECT_EQ(session.sign(mac, master, hash).size(), 12u);
+    }
+    EXPECT_RV(CKR_MECHANISM_INVALID, try_derive(session, CKM_SHA256_KEY_DERIVATION, master, {}));
+    EXPECT_RV(CKR_MECHANISM_INVALID, session.try_sign(CKM_SHA256_HMAC, master, hash));
+    const auto with = [&](const Bytes& allowed) { return open.with({{CKA_ALLOWED_MECHANISMS, allowed}}); };
+    EXPECT_EQ(session.get(derive(session, mechanism, premaster, with(four)), CKA_ALLOWED_MECHANISMS), four);
+    EXPECT_RV(CKR_OK, try_derive(session, mechanism, premaster, with(list({CKM_TLS_MAC}))));
+    EXPECT_RV(CKR_TEMPLATE_INCONSISTENT,
+              try_derive(session, mechanism, premaster, with(four + list({CKM_HKDF_DERIVE}))));
+  }
 }
 
 }  // namespace
