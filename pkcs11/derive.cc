@@ -48,22 +48,6 @@ void inherit_defaults(const Template& wanted, Attributes& shown, const Object& b
   }
 }
 
-/// A key that is made from a secret may not tell more than the secret does.
-void inherit(const Template& wanted, Attributes& shown, const Object& base, Inheritance inheritance) {
-  struct {
-    CK_ATTRIBUTE_TYPE type;
-    bool strict;
-  } constexpr kSecrecy[] = {{CKA_SENSITIVE, true}, {CKA_EXTRACTABLE, false}};
-  for (const auto& [type, strict] : kSecrecy) {
-    const bool of_base = base.shown.flag(type);
-    if (inheritance != Inheritance::kTheSame && of_base != strict) continue;
-    if (wanted.has(type) && wanted.flag(type, false) != of_base) {
-      refuse(CKR_TEMPLATE_INCONSISTENT, attribute_name(type) + " must be as the base key has it");
-    }
-    shown.set_flag(type, of_base);
-  }
-}
-
 /// The mechanism contributes CKA_ALLOWED_MECHANISMS. A template may ask for fewer: that is no contradiction.
 void allow_only(std::span<const CK_MECHANISM_TYPE> list, Attributes& shown) {
   if (!shown.has(CKA_ALLOWED_MECHANISMS)) {
@@ -101,6 +85,21 @@ SecretBytes DeriveCall::base_value() const {
 
 Derivable beginning_of(SecretBytes value, CK_RV refusal) { return fixed(std::move(value), false, refusal); }
 Derivable end_of(SecretBytes value) { return fixed(std::move(value), true); }
+
+void inherit(const Template& wanted, Attributes& shown, const Object& base, Inheritance inheritance) {
+  struct {
+    CK_ATTRIBUTE_TYPE type;
+    bool strict;
+  } constexpr kSecrecy[] = {{CKA_SENSITIVE, true}, {CKA_EXTRACTABLE, false}};
+  for (const auto& [type, strict] : kSecrecy) {
+    const bool of_base = base.shown.flag(type);
+    if (inheritance != Inheritance::kTheSame && of_base != strict) continue;
+    if (wanted.has(type) && wanted.flag(type, false) != of_base) {
+      refuse(CKR_TEMPLATE_INCONSISTENT, attribute_name(type) + " must be as the base key has it");
+    }
+    shown.set_flag(type, of_base);
+  }
+}
 
 SecretKeyPlan plan_derived(const DeriveCall& call, Template& wanted, Inheritance inheritance, const Object* second_base,
                            CK_KEY_TYPE type_if_absent) {

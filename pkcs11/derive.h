@@ -73,6 +73,9 @@ DerivedKeys derive_tls_keys(const DeriveCall& call, Template wanted, CK_OBJECT_H
 DerivedKeys derive_hkdf_data(const DeriveCall& call, Template wanted, CK_OBJECT_HANDLE* key);
 DerivedKeys derive_public_key(const DeriveCall& call, Template wanted, CK_OBJECT_HANDLE* key);
 
+/// A key that is made from a secret may not tell more than the secret does: kAtLeast or kTheSame as `base`. Throws
+/// CKR_TEMPLATE_INCONSISTENT where the template says otherwise.
+void inherit(const Template& wanted, Attributes& shown, const Object& base, Inheritance inheritance);
 /// A plan for a key from `base`: CKA_DERIVE_TEMPLATE and `inheritance` applied. Throws CKR_TEMPLATE_INCONSISTENT.
 SecretKeyPlan plan_derived(const DeriveCall& call, Template& wanted, Inheritance inheritance, const Object* second_base,
                            CK_KEY_TYPE type_if_absent = CKK_GENERIC_SECRET);

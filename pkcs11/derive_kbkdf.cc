@@ -145,6 +145,10 @@ crypto::Mac function_of(const DeriveCall& call, CK_MECHANISM_TYPE type) {
   return {parameters, call.base_value()};
 }
 
+/// Who knows the key of a CMAC reads a last unknown block of its data off the code, so a key among them is no safer
+/// than what is derived.
+bool is_invertible(CK_MECHANISM_TYPE function) { return function == CKM_AES_CMAC; }
+
 std::vector<SecretBytes> run(const Kbkdf& kbkdf, const crypto::Mac& function, std::span<const size_t> sizes) {
   try {
     return crypto::kbkdf(kbkdf.mode, function, kbkdf.segments, kbkdf.iv, sizes);
@@ -178,6 +182,9 @@ DerivedKeys derive_kbkdf(const DeriveCall& call, Template wanted, CK_OBJECT_HAND
     of_template(handle, [&] {
       Template row = its();
       plans.push_back(plan_derived(call, row, Inheritance::kDefault, nullptr));
+      if (is_invertible(kbkdf.function)) {
+        for (const ObjectPtr& input : kbkdf.inputs) inherit(row, plans.back().shown(), *input, Inheritance::kAtLeast);
+      }
       sizes.push_back(plans.back().octets_or(function.octets()));
     });
     handles.push_back(handle);

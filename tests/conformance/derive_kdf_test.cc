@@ -262,6 +262,27 @@ TEST_F(Kdf, Sp800108SecrecyIsTheBaseKeys) {
   }
 }
 
+// CMAC under a known key is a permutation of a block of its data: the code of (secret key || counter) would tell the
+// secret key.
+TEST_F(Kdf, Sp800108WithCmacKeepsTheSecretsOfSegments) {
+  CK_SP800_108_COUNTER_FORMAT counter{CK_FALSE, 8};
+  const CK_OBJECT_HANDLE known = base_key(session, Bytes(16, 1), CKK_AES);
+  CK_OBJECT_HANDLE input = CK_INVALID_HANDLE;
+  MUST(try_generate_key(session, CKM_AES_KEY_GEN,
+                        {{CKA_VALUE_LEN, 16}, {CKA_DERIVE, true}, {CKA_SENSITIVE, true}, {CKA_EXTRACTABLE, false}},
+                        &input));
+  std::vector<CK_PRF_DATA_PARAM> segments = {{CK_SP800_108_KEY_HANDLE, &input, sizeof input},
+                                             {CK_SP800_108_ITERATION_VARIABLE, &counter, sizeof counter}};
+  const Mechanism cmac = kbkdf(CKM_SP800_108_COUNTER_KDF, CKM_AES_CMAC, segments);
+  EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, try_derive(session, cmac, known, shown_secret(16)));
+  const CK_OBJECT_HANDLE made = derive(session, cmac, known, {});
+  EXPECT_TRUE(session.flag(made, CKA_SENSITIVE));
+  EXPECT_FALSE(session.flag(made, CKA_EXTRACTABLE));
+  EXPECT_RV(CKR_OK,
+            try_derive(session, kbkdf(CKM_SP800_108_COUNTER_KDF, CKM_SHA256_HMAC, segments), known, shown_secret(16)))
+      << "HMAC is one way";
+}
+
 TEST_F(Kdf, Sp800108KeysAsSegmentsAreChecked) {
   CK_SP800_108_COUNTER_FORMAT counter{CK_FALSE, 32};
   const CK_OBJECT_HANDLE key = base_key(session, Bytes(32, 1));
