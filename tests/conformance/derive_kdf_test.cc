@@ -355,6 +355,7 @@ TEST_F(Kdf, Sp800108SeveralKeysAtOnce) {
   more[0] = {second.data(), second.size(), &handles[0]};
   offends(CKR_ATTRIBUTE_VALUE_INVALID, shown_secret(16), {false, true, false});
   offends(CKR_TEMPLATE_INCONSISTENT, shown_secret(17).with({{CKA_KEY_TYPE, CKK_AES}}), {true, false, false});
+  offends(CKR_ATTRIBUTE_VALUE_INVALID, {{CKA_SENSITIVE, Bytes(3, 1)}}, {true, false, false});
   second = third = shown_secret(16);
   more = {{second.data(), second.size(), &handles[0]}, {third.data(), third.size(), nullptr}};
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID,
