@@ -1,6 +1,10 @@
 #include "crypto/tls_prf.h"
 
+#include <openssl/core_names.h>
+
 #include <algorithm>
+
+#include "crypto/openssl.h"
 
 namespace vtpm::crypto {
 namespace {
@@ -11,19 +15,62 @@ Bytes joined(ByteView first, ByteView second) {
   return both;
 }
 
-}  // namespace
+/// libcrypto's HMAC with MD5, which nothing else here has a use for.
+class HmacMd5 {
+ public:
+  explicit HmacMd5(ByteView key) {
+    ensure_openssl();
+    const Owned<EVP_MAC, EVP_MAC_free> hmac(EVP_MAC_fetch(nullptr, "HMAC", nullptr));
+    require(hmac != nullptr, "finding HMAC");
+    context_.reset(EVP_MAC_CTX_new(hmac.get()));
+    char md5[] = "MD5";
+    const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, md5, 0),
+                                     OSSL_PARAM_construct_end()};
+    require(context_ && EVP_MAC_init(context_.get(), key.data(), key.size(), parameters) == 1, "beginning HMAC-MD5");
+  }
+  HmacMd5& begin() {
+    require(EVP_MAC_init(context_.get(), nullptr, 0, nullptr) == 1, "beginning HMAC-MD5");
+    return *this;
+  }
+  HmacMd5& update(ByteView data) {
+    require(EVP_MAC_update(context_.get(), data.data(), data.size()) == 1, "HMAC-MD5");
+    return *this;
+  }
+  void finish(MutableByteView out) {
+    size_t size = 0;
+    require(EVP_MAC_final(context_.get(), out.data(), &size, out.size()) == 1, "ending HMAC-MD5");
+  }
+  static constexpr size_t octets() { return 16; }
+
+ private:
+  Owned<EVP_MAC_CTX, EVP_MAC_CTX_free> context_;
+};
 
 // RFC 5246, 5: P_hash(secret, label || seed) = HMAC(secret, A(1) || label || seed) || HMAC(secret, A(2) || …) || …
-SecretBytes tls12_prf(Hash hash, ByteView secret, std::string_view label, ByteView seed, size_t size) {
-  const size_t octets = hash_octets(hash);
+template <typename KeyedMac>
+SecretBytes expanded(KeyedMac mac, std::string_view label, ByteView seed, size_t size) {
+  const size_t octets = mac.octets();
   SecretBytes result(size), a(octets), block(octets);
-  Hmac mac(hash, secret);
   mac.update(as_bytes(label)).update(seed).finish(a.span());
   for (size_t done = 0; done < size; done += octets) {
     mac.begin().update(a).update(as_bytes(label)).update(seed).finish(block.span());
     std::copy_n(block.begin(), std::min(octets, size - done), result.begin() + static_cast<ptrdiff_t>(done));
     mac.begin().update(a).finish(a.span());
   }
+  return result;
+}
+
+}  // namespace
+
+SecretBytes tls12_prf(Hash hash, ByteView secret, std::string_view label, ByteView seed, size_t size) {
+  return expanded(Hmac(hash, secret), label, seed, size);
+}
+
+SecretBytes tls10_prf(ByteView secret, std::string_view label, ByteView seed, size_t size) {
+  const size_t half = (secret.size() + 1) / 2;  // an odd secret has its middle octet in both
+  SecretBytes result = expanded(HmacMd5(secret.first(half)), label, seed, size);
+  const SecretBytes other = expanded(Hmac(Hash::kSha1, secret.last(half)), label, seed, size);
+  for (size_t i = 0; i < size; ++i) result[i] ^= other[i];
   return result;
 }
 

@@ -1,6 +1,8 @@
-// The pseudo-random function of TLS 1.2 and what is derived with it (RFC 5246, 5, 6.3 and 8.1; RFC 7627).
+// The pseudo-random function of TLS 1.2 and what is derived with it (RFC 5246, 5, 6.3 and 8.1; RFC 7627), and that of
+// TLS 1.0 and 1.1 (RFC 2246, 5).
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include "crypto/bytes.h"
@@ -10,6 +12,14 @@ namespace vtpm::crypto {
 
 /// `size` octets of PRF(secret, label, seed) over HMAC with `hash`.
 SecretBytes tls12_prf(Hash hash, ByteView secret, std::string_view label, ByteView seed, size_t size);
+
+/// The same of TLS 1.0 and 1.1: over HMAC with MD5 and with SHA-1, each with half of the secret.
+SecretBytes tls10_prf(ByteView secret, std::string_view label, ByteView seed, size_t size);
+/// One or the other; without a hash that of TLS 1.0 and 1.1.
+inline SecretBytes tls_prf(std::optional<Hash> hash, ByteView secret, std::string_view label, ByteView seed,
+                           size_t size) {
+  return hash ? tls12_prf(*hash, secret, label, seed, size) : tls10_prf(secret, label, seed, size);
+}
 
 constexpr size_t kTlsMasterSecretOctets = 48;
 SecretBytes tls12_master_secret(Hash hash, ByteView premaster, ByteView client_random, ByteView server_random);

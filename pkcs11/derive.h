@@ -28,11 +28,12 @@ struct Derivable {
   size_t natural = 0;  // octets when the template asks for none; 0: it must ask
   /// Throws CKR_TEMPLATE_INCONSISTENT when there are not so many.
   std::function<SecretBytes(size_t octets)> octets;
-  const Object* second_base = nullptr;  // a key whose secrecy is inherited too
-  ObjectPtr holder;                     // … and who holds it
+  const Object* second_base = nullptr;               // a key whose secrecy is inherited too
+  ObjectPtr holder;                                  // … and who holds it
+  std::span<const CK_MECHANISM_TYPE> only_for = {};  // what the key's CKA_ALLOWED_MECHANISMS may name; empty: anything
 };
-/// Of a value of fixed length, the beginning or the end of it.
-Derivable beginning_of(SecretBytes value);
+/// Of a value of fixed length, the beginning or the end of it. `refusal`: when more is asked for.
+Derivable beginning_of(SecretBytes value, CK_RV refusal = CKR_TEMPLATE_INCONSISTENT);
 Derivable end_of(SecretBytes value);
 
 // The families. All throw Refusal: CKR_MECHANISM_PARAM_INVALID, CKR_KEY_HANDLE_INVALID, CKR_KEY_SIZE_RANGE …
@@ -51,7 +52,9 @@ Derivable derive_tls_kdf(const DeriveCall& call);
 /// How the secrecy of the base key binds the derived one.
 enum class Inheritance {
   kFree,     // the template decides; ALWAYS_SENSITIVE and NEVER_EXTRACTABLE remember
+  kDefault,  // the same, but what the template leaves open is as the base key has it
   kAtLeast,  // a sensitive base key makes sensitive keys, one that is not extractable keys that are not
+  kNoLess,   // kDefault and kAtLeast
   kTheSame,  // exactly as the base key is
 };
 
@@ -70,10 +73,17 @@ DerivedKeys derive_tls_keys(const DeriveCall& call, Template wanted, CK_OBJECT_H
 DerivedKeys derive_hkdf_data(const DeriveCall& call, Template wanted, CK_OBJECT_HANDLE* key);
 DerivedKeys derive_public_key(const DeriveCall& call, Template wanted, CK_OBJECT_HANDLE* key);
 
+/// A key that is made from a secret may not tell more than the secret does: kAtLeast or kTheSame as `base`. Throws
+/// CKR_TEMPLATE_INCONSISTENT where the template says otherwise.
+void inherit(const Template& wanted, Attributes& shown, const Object& base, Inheritance inheritance);
 /// A plan for a key from `base`: CKA_DERIVE_TEMPLATE and `inheritance` applied. Throws CKR_TEMPLATE_INCONSISTENT.
 SecretKeyPlan plan_derived(const DeriveCall& call, Template& wanted, Inheritance inheritance, const Object* second_base,
                            CK_KEY_TYPE type_if_absent = CKK_GENERIC_SECRET);
 Origin origin_of_derived(const Object& base, const Object* second_base = nullptr);
+/// A further secret key whose value goes into the derivation, as the base key's does. Throws Refusal:
+/// CKR_KEY_HANDLE_INVALID, CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_FUNCTION_NOT_PERMITTED, CKR_MECHANISM_INVALID (its
+/// CKA_ALLOWED_MECHANISMS).
+ObjectPtr require_input_key(const DeriveCall& call, CK_OBJECT_HANDLE handle);
 /// One key that goes to `key`.
 DerivedKeys one_key(Draft draft, CK_OBJECT_HANDLE* key);
 

@@ -1,4 +1,4 @@
-// Derivation by key agreement (PKCS#11 3.1, 6.3.17 ECDH, 6.4 Diffie-Hellman).
+// Derivation by key agreement (PKCS#11 3.2, 6.3 ECDH, 6.4 Diffie-Hellman).
 #include "crypto/agreement_kdf.h"
 #include "pkcs11/derive.h"
 #include "pkcs11/key_kind.h"
@@ -16,6 +16,7 @@ struct KdfRow {
   Kdf kdf;
   Hash hash;
 };
+// BLAKE2b is of SP 800-56A whatever its name (6.3, "CK_EC_KDF_TYPE").
 constexpr KdfRow kKdfs[] = {
     {CKD_SHA1_KDF, crypto::x963_kdf, Hash::kSha1},
     {CKD_SHA224_KDF, crypto::x963_kdf, Hash::kSha224},
@@ -26,10 +27,10 @@ constexpr KdfRow kKdfs[] = {
     {CKD_SHA3_256_KDF, crypto::x963_kdf, Hash::kSha3_256},
     {CKD_SHA3_384_KDF, crypto::x963_kdf, Hash::kSha3_384},
     {CKD_SHA3_512_KDF, crypto::x963_kdf, Hash::kSha3_512},
-    {CKD_BLAKE2B_160_KDF, crypto::x963_kdf, Hash::kBlake2b160},
-    {CKD_BLAKE2B_256_KDF, crypto::x963_kdf, Hash::kBlake2b256},
-    {CKD_BLAKE2B_384_KDF, crypto::x963_kdf, Hash::kBlake2b384},
-    {CKD_BLAKE2B_512_KDF, crypto::x963_kdf, Hash::kBlake2b512},
+    {CKD_BLAKE2B_160_KDF, crypto::concat_kdf, Hash::kBlake2b160},
+    {CKD_BLAKE2B_256_KDF, crypto::concat_kdf, Hash::kBlake2b256},
+    {CKD_BLAKE2B_384_KDF, crypto::concat_kdf, Hash::kBlake2b384},
+    {CKD_BLAKE2B_512_KDF, crypto::concat_kdf, Hash::kBlake2b512},
     {CKD_SHA1_KDF_SP800, crypto::concat_kdf, Hash::kSha1},
     {CKD_SHA224_KDF_SP800, crypto::concat_kdf, Hash::kSha224},
     {CKD_SHA256_KDF_SP800, crypto::concat_kdf, Hash::kSha256},

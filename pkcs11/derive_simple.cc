@@ -25,9 +25,7 @@ SecretBytes joined(ByteView first, ByteView second) {
 
 Derivable derive_concatenation(const DeriveCall& call) {
   const auto handle = mechanism_parameter<CK_OBJECT_HANDLE>(call.mechanism);
-  ObjectPtr other = require_key(call.session, handle);
-  refuse_if(other->object_class() != CKO_SECRET_KEY, CKR_KEY_TYPE_INCONSISTENT, "the other key is not a secret key");
-  refuse_if(!other->shown.flag(CKA_DERIVE), CKR_KEY_FUNCTION_NOT_PERMITTED, "CKA_DERIVE of the other key is CK_FALSE");
+  ObjectPtr other = require_input_key(call, handle);
   const SecretAttributes secret = call.session.token->secret_of(*other);
   Derivable result = beginning_of(joined(call.base_value(), secret.get(CKA_VALUE)));
   result.second_base = other.get();
@@ -76,11 +74,12 @@ Derivable derive_encryption(const DeriveCall& call) {
     data = parameter_octets(given.pData, given.length);
     vector = parameter_octets(given.iv, sizeof given.iv);
   }
-  refuse_if(data.empty() || data.size() % kBlock != 0, CKR_MECHANISM_PARAM_INVALID, "the data are not whole blocks");
+  refuse_if(data.empty(), CKR_DATA_LEN_RANGE, "there are no data to make a key of");
+  refuse_if(data.size() % kBlock != 0, CKR_MECHANISM_PARAM_INVALID, "the data are not whole blocks");
   const crypto::CipherMode mode = vector.empty() ? crypto::CipherMode::kEcb : crypto::CipherMode::kCbc;
   SecretBytes encrypted(data.size());
   crypto::Cipher({mode, vector}, call.base_value(), crypto::Direction::kEncrypt).update(data, encrypted.span());
-  return beginning_of(std::move(encrypted));
+  return beginning_of(std::move(encrypted), CKR_DATA_LEN_RANGE);
 }
 
 Derivable derive_digest(const DeriveCall& call) {

@@ -1,7 +1,10 @@
-// Derivation for TLS 1.2 (PKCS#11 3.1, 6.37 and 6.38; RFC 5246, 5705, 7627).
+// Derivation for TLS 1.2 (PKCS#11 3.2, 6.40; RFC 5246, 5705, 7627).
+#include <algorithm>
+
 #include "crypto/tls_prf.h"
 #include "pkcs11/derive.h"
 #include "pkcs11/refusal.h"
+#include "pkcs11/tls_hash.h"
 
 namespace vtpm::pkcs11 {
 namespace {
@@ -11,11 +14,8 @@ using crypto::kTlsMasterSecretOctets;
 
 constexpr CK_ULONG kMostBits = 8 * 1024;  // of one part of the key block
 
-Hash tls_hash(CK_MECHANISM_TYPE type) {
-  const std::optional<Hash> hash = hash_of_mechanism(type);
-  refuse_if(!hash, CKR_MECHANISM_PARAM_INVALID, "TLS 1.2: unknown hash");
-  return *hash;
-}
+constexpr CK_MECHANISM_TYPE kOfMasterSecrets[] = {
+    CKM_TLS12_KEY_AND_MAC_DERIVE, CKM_TLS12_KEY_SAFE_DERIVE, CKM_TLS_KDF, CKM_TLS_MAC, CKM_TLS12_KDF, CKM_TLS12_MAC};
 
 struct Randoms {
   Bytes client, server;
@@ -42,6 +42,7 @@ Derivable master(SecretBytes secret) {
     refuse_if(octets != whole->size(), CKR_TEMPLATE_INCONSISTENT, "TLS 1.2: a master secret has 48 octets");
     return whole->clone();
   };
+  result.only_for = kOfMasterSecrets;
   return result;
 }
 
@@ -50,21 +51,27 @@ CK_ULONG octets_of_bits(CK_ULONG bits) {
   return bits / 8;
 }
 
-/// MAC secrets are generic secrets that sign and verify, whatever the template says of the keys (6.38.7).
+/// MAC secrets are generic secrets that sign and verify and do nothing else, whatever the template says of the keys.
 Template for_mac_secret(const Template& wanted) {
+  constexpr CK_ATTRIBUTE_TYPE kOfTheKeys[] = {CKA_KEY_TYPE, CKA_VALUE_LEN, CKA_ENCRYPT, CKA_DECRYPT,
+                                              CKA_DERIVE,   CKA_WRAP,      CKA_UNWRAP};
   Attributes attributes;
   for (const Template::Row& row : wanted) {
-    if (row.type != CKA_KEY_TYPE && row.type != CKA_VALUE_LEN && row.type != CKA_ENCRYPT && row.type != CKA_DECRYPT) {
+    if (std::find(std::begin(kOfTheKeys), std::end(kOfTheKeys), row.type) == std::end(kOfTheKeys)) {
       attributes.set(row.type, row.value);
     }
   }
   attributes.set_number(CKA_KEY_TYPE, CKK_GENERIC_SECRET);
   attributes.set_flag(CKA_SIGN, true);
   attributes.set_flag(CKA_VERIFY, true);
-  attributes.set_flag(CKA_DERIVE, true);
+  attributes.set_flag(CKA_DERIVE, false);
   Template result(nullptr, 0);
   result.impose(attributes);
   return result;
+}
+
+bool place_is_of_key(CK_OBJECT_HANDLE CK_SSL3_KEY_MAT_OUT::*place) {
+  return place == &CK_SSL3_KEY_MAT_OUT::hClientKey || place == &CK_SSL3_KEY_MAT_OUT::hServerKey;
 }
 
 void put_vector(CK_BYTE_PTR to, ByteView vector) {
@@ -96,7 +103,7 @@ Derivable derive_tls_extended_master(const DeriveCall& call) {
 
 Derivable derive_tls_kdf(const DeriveCall& call) {
   const auto given = mechanism_parameter<CK_TLS_KDF_PARAMS>(call.mechanism);
-  const Hash hash = tls_hash(given.prfMechanism);
+  const std::optional<Hash> hash = tls_function(given.prfMechanism);
   const Bytes label = parameter_octets(given.pLabel, given.ulLabelLength);
   const Randoms random = randoms(given.RandomInfo);
   const Bytes context = parameter_octets(given.pContextData, given.ulContextDataLength);
@@ -110,7 +117,7 @@ Derivable derive_tls_kdf(const DeriveCall& call) {
   }
   auto secret = std::make_shared<SecretBytes>(call.base_value());
   Derivable result;
-  result.octets = [=](size_t octets) { return crypto::tls12_prf(hash, *secret, as_text(label), seed, octets); };
+  result.octets = [=](size_t octets) { return crypto::tls_prf(hash, *secret, as_text(label), seed, octets); };
   return result;
 }
 
@@ -132,6 +139,9 @@ DerivedKeys derive_tls_keys(const DeriveCall& call, Template wanted, CK_OBJECT_H
     SecretKeyPlan plan = plan_derived(call, its, Inheritance::kTheSame, nullptr);
     refuse_if(plan.octets().value_or(octets) != octets || !plan.takes(octets), CKR_TEMPLATE_INCONSISTENT,
               "TLS 1.2: the key block has keys of another size than the template");
+    for (const CK_ATTRIBUTE_TYPE use : {CKA_ENCRYPT, CKA_DECRYPT, CKA_DERIVE}) {
+      if (place_is_of_key(place) && !plan.shown().has(use)) plan.shown().set_flag(use, true);
+    }
     keys.drafts.push_back(std::move(plan).make(value, origin_of_derived(call.base)));
     places.push_back(place);
   };

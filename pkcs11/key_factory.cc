@@ -267,16 +267,41 @@ void complete_domain(Draft& draft) {
   shown.set_flag(CKA_LOCAL, false);
 }
 
+namespace {
+
+/// CKM_PUB_KEY_FROM_PRIV_KEY: where a public key's attributes come from when its template leaves them out (PKCS#11 3.2,
+/// 6.43; CKA_ENCAPSULATE by analogy).
+constexpr struct {
+  CK_ATTRIBUTE_TYPE to, from;
+} kOfPrivateKeys[] = {{CKA_ENCRYPT, CKA_DECRYPT},
+                      {CKA_VERIFY, CKA_SIGN},
+                      {CKA_VERIFY_RECOVER, CKA_SIGN_RECOVER},
+                      {CKA_WRAP, CKA_UNWRAP},
+                      {CKA_DERIVE, CKA_DERIVE},
+                      {CKA_ENCAPSULATE, CKA_DECAPSULATE},
+                      {CKA_ID, CKA_ID},
+                      {CKA_START_DATE, CKA_START_DATE},
+                      {CKA_END_DATE, CKA_END_DATE},
+                      {CKA_SUBJECT, CKA_SUBJECT},
+                      {CKA_ALLOWED_MECHANISMS, CKA_ALLOWED_MECHANISMS}};
+
+}  // namespace
+
 Draft public_half_of(const Object& private_key, const Template& wanted, bool so) {
   const CK_KEY_TYPE type = *private_key.shown.number(CKA_KEY_TYPE);
   require_class(wanted, CKO_PUBLIC_KEY, type);
   Draft draft = make_draft(Schema::of(CKO_PUBLIC_KEY, type), Making::kMake, wanted, so);
   draft.shown.set_number(CKA_CLASS, CKO_PUBLIC_KEY);
   draft.shown.set_number(CKA_KEY_TYPE, type);
-  if (draft.shown.get(CKA_ID).empty()) draft.shown.set(CKA_ID, private_key.shown.get(CKA_ID));
+  for (const auto& [to, from] : kOfPrivateKeys) {
+    if (!wanted.has(to) && private_key.shown.has(from)) draft.shown.set(to, private_key.shown.get(from));
+  }
   check_public_key_info(draft.shown, *public_key_of(private_key), CKR_TEMPLATE_INCONSISTENT);
   describe_public_key(*public_key_of(private_key), draft.shown);
   describe_origin(draft.shown, /*local=*/false, 0);
+  if (const auto mechanism = private_key.shown.number(CKA_KEY_GEN_MECHANISM)) {
+    draft.shown.set_number(CKA_KEY_GEN_MECHANISM, *mechanism);
+  }
   return draft;
 }
 

@@ -101,6 +101,13 @@ constexpr Mechanism derive_by_digest(Type type, Name name, std::optional<Hash> h
   return row;
 }
 
+/// From the key types of HKDF (6.62).
+constexpr Mechanism hkdf(Type type, Name name, F family) {
+  Mechanism row = derive(type, name, family, {}, CKK_HKDF);
+  row.other_key_type = CKK_GENERIC_SECRET;
+  return row;
+}
+
 #define M(type) type, #type
 // What each hash brings along: the digest, HMAC with its whole and with a shortened result, keys for it, and the
 // derivation of a key by its digest.
@@ -236,8 +243,8 @@ constexpr Mechanism kTable[] = {
     dh(M(CKM_DH_PKCS_DERIVE), F::kDh, 1024, CKF_DERIVE | kEncapsulates),
     agreement(M(CKM_ECDH1_DERIVE), F::kEcdh, CKF_DERIVE | kEncapsulates),
     ec(M(CKM_ECDH1_COFACTOR_DERIVE), F::kEcdh, {}, CKF_DERIVE | kEncapsulates),
-    derive(M(CKM_HKDF_DERIVE), F::kHkdf),
-    derive(M(CKM_HKDF_DATA), F::kHkdfData),
+    hkdf(M(CKM_HKDF_DERIVE), F::kHkdf),
+    hkdf(M(CKM_HKDF_DATA), F::kHkdfData),
     secret(M(CKM_HKDF_KEY_GEN), CKK_HKDF, 1, kMostSecret),
     in_bits(derive(M(CKM_SP800_108_COUNTER_KDF), F::kKbkdf)),
     in_bits(derive(M(CKM_SP800_108_FEEDBACK_KDF), F::kKbkdf)),

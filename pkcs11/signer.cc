@@ -3,6 +3,7 @@
 #include "crypto/tls_prf.h"
 #include "pkcs11/refusal.h"
 #include "pkcs11/signature.h"
+#include "pkcs11/tls_hash.h"
 
 namespace vtpm::pkcs11 {
 namespace {
@@ -84,28 +85,28 @@ class MacVerifier : public Verifier {
   ShownMac mac_;
 };
 
-// --- TLS 1.2: verify_data of a Finished message (RFC 5246, 7.4.9) ---
+// --- TLS: verify_data of a Finished message (RFC 5246, 7.4.9) ---
 
 struct TlsMac {
-  crypto::Hash hash;
+  std::optional<crypto::Hash> hash;
   std::string_view label;
   size_t octets;
   std::shared_ptr<const SecretBytes> master;
-  Bytes handshake_hash;
+  Bytes data;  // as a rule the hash of a handshake, but "any" by 6.40, and the function reads it several times
 
   void update(ByteView part) {
-    refuse_if(part.size() > kMost - handshake_hash.size(), CKR_DATA_LEN_RANGE, "this is no hash of a handshake");
-    append(handshake_hash, part);
+    refuse_if(part.size() > kMost - data.size(), CKR_DATA_LEN_RANGE, "at most 64 MiB are signed by CKM_TLS_MAC");
+    append(data, part);
   }
-  Bytes finish() { return to_bytes(crypto::tls12_prf(hash, *master, label, handshake_hash, octets)); }
-  SecretBytes save() const { return SecretBytes(handshake_hash); }
+  Bytes finish() { return to_bytes(crypto::tls_prf(hash, *master, label, data, octets)); }
+  SecretBytes save() const { return SecretBytes(data); }
   void load(ByteView saved) {
-    handshake_hash.clear();
+    data.clear();
     update(saved);
   }
 
  private:
-  static constexpr size_t kMost = 1024;
+  static constexpr size_t kMost = size_t{64} << 20;
 };
 
 class TlsMacSigner : public Signer {
@@ -137,13 +138,15 @@ class TlsMacVerifier : public Verifier {
 };
 
 TlsMac make_tls_mac(const Session& session, const CK_MECHANISM& mechanism, const Object& key) {
-  constexpr CK_ULONG kServer = 1, kClient = 2, kLeast = 12, kMost = 64;
+  // A handshake message has less than 2^24 octets (RFC 5246, 7.4).
+  constexpr CK_ULONG kServer = 1, kClient = 2, kLeast = 12, kMost = (CK_ULONG{1} << 24) - 1;
   const auto given = mechanism_parameter<CK_TLS_MAC_PARAMS>(mechanism);
-  const std::optional<crypto::Hash> hash = hash_of_mechanism(given.prfHashMechanism);
-  refuse_if(!hash || (given.ulServerOrClient != kServer && given.ulServerOrClient != kClient) ||
-                given.ulMacLength < kLeast || given.ulMacLength > kMost,
-            CKR_MECHANISM_PARAM_INVALID, "TLS 1.2: an unknown hash or side, or not 12 to 64 octets");
-  return {*hash,
+  const std::optional<crypto::Hash> hash = tls_function(given.prfHashMechanism);
+  refuse_if(given.ulServerOrClient != kServer && given.ulServerOrClient != kClient, CKR_MECHANISM_PARAM_INVALID,
+            "TLS: neither the server's side nor the client's");
+  refuse_if(given.ulMacLength < kLeast || given.ulMacLength > (hash ? kMost : kLeast), CKR_MECHANISM_PARAM_INVALID,
+            "TLS: the code has at least 12 octets, in TLS 1.0 and 1.1 no more");
+  return {hash,
           given.ulServerOrClient == kServer ? "server finished" : "client finished",
           given.ulMacLength,
           std::make_shared<const SecretBytes>(session.token->secret_of(key).get(CKA_VALUE)),

@@ -1,16 +1,19 @@
 #include "pkcs11/wrap.h"
 
+#include <algorithm>
+
 #include "crypto/private_key_info.h"
 #include "crypto/random.h"
 #include "pkcs11/key_factory.h"
 #include "pkcs11/object_factory.h"
 #include "pkcs11/refusal.h"
 #include "pkcs11/secret_key.h"
+#include "store/der.h"
 
 namespace vtpm::pkcs11 {
 namespace {
 
-constexpr size_t kBlock = 16;
+constexpr size_t kBlock = 16, kSemiblock = 8;
 
 struct Translation {
   CK_RV from, to;
@@ -35,14 +38,20 @@ auto translated(std::span<const Translation> table, F&& body) {
   }
 }
 
-/// Modes that keep the length: the key is filled up with zeros, and cut to what the template says when it comes back.
-bool fills_with_zeros(const Mechanism& row) {
+bool has_whole_blocks(const Mechanism& row) {
   return row.mode == crypto::CipherMode::kEcb || row.mode == crypto::CipherMode::kCbc;
+}
+
+/// Mechanisms that keep the length: the key is filled up with zeros to a multiple of this, and cut to what the template
+/// says when it comes back.
+size_t unit_of(const Mechanism& row) {
+  if (has_whole_blocks(row)) return kBlock;
+  return row.type == CKM_AES_KEY_WRAP ? kSemiblock : 1;
 }
 
 bool takes_private_keys(const Mechanism& row) {
   return row.family != Family::kRsaPkcs && row.family != Family::kRsaOaep && row.family != Family::kRsaX509 &&
-         !fills_with_zeros(row);
+         !has_whole_blocks(row);
 }
 
 ObjectPtr require_a_key(Session& session, CK_OBJECT_HANDLE handle, CK_RV refusal) {
@@ -67,15 +76,18 @@ void require_wrappable(const WrapCall& call, const Object& key) {
   }
 }
 
+SecretBytes filled(SecretBytes octets, size_t unit) {
+  octets.resize((octets.size() + unit - 1) / unit * unit);
+  return octets;
+}
+
 SecretBytes payload_of(Session& session, const Object& key, const Mechanism& row) {
   if (key.object_class() == CKO_PRIVATE_KEY) {
     const auto* software = dynamic_cast<crypto::SoftwareKey*>(session.token->private_key(key).get());
     refuse_if(!software, CKR_KEY_UNEXTRACTABLE, "the key lives in the TPM and never leaves it");
-    return crypto::private_key_info(*software);
+    return filled(crypto::private_key_info(*software), unit_of(row));
   }
-  SecretBytes value(session.token->secret_of(key).get(CKA_VALUE));
-  if (fills_with_zeros(row)) value.resize((value.size() + kBlock - 1) / kBlock * kBlock);
-  return value;
+  return filled(SecretBytes(session.token->secret_of(key).get(CKA_VALUE)), unit_of(row));
 }
 
 std::unique_ptr<Crypt> crypt_of(const WrapCall& call, crypto::Direction direction) {
@@ -91,15 +103,25 @@ SecretBytes opened(const WrapCall& call, ByteView wrapped) {
   return payload;
 }
 
-/// CKM_RSA_X_509: the key is a number, and comes back with zeros before it, which are no part of it.
-SecretBytes without_zeros(const SecretBytes& payload, std::optional<size_t> octets) {
+/// CKM_RSA_X_509: the key is taken from the end of the number, "however many bytes are specified in the template".
+SecretBytes end_of_number(const SecretBytes& payload, std::optional<size_t> octets) {
   refuse_if(!octets, CKR_TEMPLATE_INCOMPLETE, "CKA_VALUE_LEN is missing: a number does not tell how long the key is");
-  if (payload.size() < *octets) return payload.clone();
-  const ByteView zeros = payload.view().first(payload.size() - *octets);
-  uint8_t any = 0;
-  for (const uint8_t octet : zeros) any |= octet;
-  refuse_if(any != 0, CKR_WRAPPED_KEY_INVALID, "the wrapped octets are not such a key");
-  return SecretBytes(payload.view().subspan(zeros.size()));
+  return SecretBytes(payload.view().last(std::min(*octets, payload.size())));
+}
+
+/// Of whole blocks any number of octets; of CKM_AES_KEY_WRAP the template takes all but at most seven (6.16).
+bool may_be_cut(const Mechanism& row, size_t from, size_t to) {
+  return to <= from && (has_whole_blocks(row) || from - to < unit_of(row));
+}
+
+/// CKM_AES_KEY_WRAP: the zeros behind the encoded key, which says itself where it ends.
+ByteView without_trailing_zeros(ByteView payload) {
+  store::DerReader reader(payload);
+  const auto info = reader.next(store::Tag::kSequence);
+  if (!info) return payload;
+  const ByteView rest = payload.subspan(info->octets.size());
+  const bool zeros = std::all_of(rest.begin(), rest.end(), [](uint8_t octet) { return octet == 0; });
+  return zeros ? info->octets : payload;
 }
 
 [[noreturn]] void refuse_wrapped() { refuse(CKR_WRAPPED_KEY_INVALID, "the wrapped octets are not such a key"); }
@@ -114,7 +136,7 @@ Draft unwrap_private(const WrapCall& call, ByteView wrapped, const Template& wan
   const SecretBytes payload = translated(kOfUnwrapping, [&] { return opened(call, wrapped); });
   std::unique_ptr<crypto::SoftwareKey> key;
   try {
-    key = crypto::from_private_key_info(payload);
+    key = crypto::from_private_key_info(unit_of(call.row) == 1 ? payload.view() : without_trailing_zeros(payload));
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kInvalidArgument) throw;
     refuse(CKR_WRAPPED_KEY_INVALID, error.sentence());
@@ -181,8 +203,8 @@ Draft unwrap_secret(const WrapCall& call, ByteView wrapped, const Template& want
       return random;
     }
   });
-  if (call.row.family == Family::kRsaX509) payload = without_zeros(payload, octets);
-  if (fills_with_zeros(call.row) && octets && *octets <= payload.size()) payload.resize(*octets);
+  if (call.row.family == Family::kRsaX509) payload = end_of_number(payload, octets);
+  if (octets && may_be_cut(call.row, payload.size(), *octets)) payload.resize(*octets);
   if ((octets && payload.size() != *octets) || !plan.takes(payload.size())) refuse_wrapped();
   try {
     Draft draft = std::move(plan).make(payload, {});

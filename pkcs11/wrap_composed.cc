@@ -70,7 +70,10 @@ struct EcdhAes {
     const Derivable derivable = apply_kdf(kdf, shared_data, std::move(secret));
     refuse_if(kdf == CKD_NULL && octets > derivable.natural, CKR_MECHANISM_PARAM_INVALID,
               "the curve is too small for an AES key of this size without a derivation function");
-    return derivable.octets(octets);
+    // "The first ulAESKeyBits bits of the derived key": C_DeriveKey would cut an agreed secret at its other end.
+    SecretBytes result = derivable.octets(kdf == CKD_NULL ? derivable.natural : octets);
+    result.resize(octets);
+    return result;
   }
 };
 

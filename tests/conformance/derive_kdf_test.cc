@@ -46,7 +46,6 @@ struct Hkdf {
 TEST_F(Kdf, HkdfVectors) {
   for_each_line("hkdf_hashes.txt", [&](const Line& line) {
     const HashRow& hash = hash_row(line.text("hash"));
-    if (hash.name[0] == 'b') return;  // BLAKE2b is no hash of the padding and PRF mechanisms
     const Bytes output = line.octets("output"), extracted = line.octets("extracted");
     Hkdf hkdf{hash.digest, true, true, line.octets("salt"), line.octets("info")};
     const CK_OBJECT_HANDLE key = base_key(session, line.octets("key"), CKK_HKDF);
@@ -77,6 +76,33 @@ TEST_F(Kdf, HkdfVectors) {
   });
 }
 
+// 6.62: a data object that is as long as the hash is an input key too, for extraction.
+TEST_F(Kdf, HkdfFromDataObjects) {
+  const Bytes value(32, 0x5D), salt = bytes("salt"), info = bytes("info");
+  const auto data = [&](const Bytes& octets) {
+    return session.create({{CKA_CLASS, CKO_DATA}, {CKA_VALUE, octets}, {CKA_PRIVATE, true}});
+  };
+  const CK_OBJECT_HANDLE key = base_key(session, value), object = data(value);
+  for (const bool expand : {true, false}) {
+    const Hkdf hkdf{CKM_SHA256, true, expand, salt, info};
+    const Bytes expected = derived_value(session, hkdf.mechanism(), key, 32);
+    EXPECT_EQ(derived_value(session, hkdf.mechanism(), object, 32), expected);
+    const CK_OBJECT_HANDLE out = derive(session, hkdf.mechanism(CKM_HKDF_DATA), object, {{CKA_VALUE_LEN, 32}});
+    EXPECT_EQ(session.get(out, CKA_VALUE), expected);
+    const CK_OBJECT_HANDLE made =
+        derive(session, hkdf.mechanism(), object, {{CKA_SENSITIVE, true}, {CKA_EXTRACTABLE, false}});
+    EXPECT_FALSE(session.flag(made, CKA_ALWAYS_SENSITIVE)) << "data are no secret";
+    EXPECT_FALSE(session.flag(made, CKA_NEVER_EXTRACTABLE));
+  }
+  const Hkdf salted{CKM_SHA256, true, true, salt};
+  EXPECT_RV(CKR_KEY_SIZE_RANGE, try_derive(session, salted.mechanism(), data(Bytes(31, 1)), {}));
+  EXPECT_RV(CKR_KEY_SIZE_RANGE, try_derive(session, salted.mechanism(), data({}), {}));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, try_derive(session, Hkdf{CKM_SHA256, false}.mechanism(), object, {}));
+  EXPECT_RV(CKR_KEY_HANDLE_INVALID, try_derive(session, CKM_SHA256_KEY_DERIVATION, object, {}));
+  session.logout();
+  EXPECT_RV(CKR_KEY_HANDLE_INVALID, try_derive(session, salted.mechanism(), object, {{CKA_PRIVATE, false}}));
+}
+
 TEST_F(Kdf, HkdfRefuses) {
   const CK_OBJECT_HANDLE key = base_key(session, Bytes(32, 1), CKK_HKDF);
   const auto answer = [&](const Hkdf& hkdf, size_t octets = 32) {
@@ -100,8 +126,13 @@ TEST_F(Kdf, HkdfRefuses) {
   EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY,
             try_derive(session, Hkdf{}.mechanism(CKM_HKDF_DATA), key, {{CKA_VALUE, Bytes(4)}}));
   EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, try_derive(session, Hkdf{}.mechanism(CKM_HKDF_DATA), key, {{CKA_VALUE_LEN, 0}}));
+  const Template no = {{CKA_CLASS, CKO_SECRET_KEY}, {CKA_KEY_TYPE, CKK_HKDF}, {CKA_VALUE, Bytes(32, 1)}};
   EXPECT_RV(CKR_KEY_FUNCTION_NOT_PERMITTED,
-            try_derive(session, Hkdf{}.mechanism(), secret_key(session, CKK_AES, Bytes(16, 1)), {}));
+            try_derive(session, Hkdf{}.mechanism(), session.create(no.with({{CKA_DERIVE, false}})), {}));
+  for (const CK_KEY_TYPE type : {CKK_AES, CKK_SHA256_HMAC})
+    EXPECT_RV(CKR_KEY_TYPE_INCONSISTENT,
+              try_derive(session, Hkdf{}.mechanism(), base_key(session, Bytes(32, 1), type), {}));
+  EXPECT_RV(CKR_OK, answer({.salt_type = CKF_HKDF_SALT_KEY, .salt_key = base_key(session, Bytes(32, 1), CKK_AES)}));
 }
 
 TEST_F(Kdf, HkdfKeysAreMade) {
@@ -176,7 +207,104 @@ TEST_F(Kdf, Sp800108Vectors) {
     const CK_OBJECT_HANDLE key =
         base_key(session, line.octets("key"), function == CKM_AES_CMAC ? CKK_AES : CKK_GENERIC_SECRET);
     EXPECT_EQ(derived_value(session, kbkdf(type, function, segments.list, iv), key, output.size()), output);
+    if (type != CKM_SP800_108_COUNTER_KDF) {
+      // The standard's sample gives the iteration variable a format in feedback mode.
+      CK_SP800_108_COUNTER_FORMAT format{CK_FALSE, 16};
+      for (CK_PRF_DATA_PARAM& segment : segments.list) {
+        if (segment.type == CK_SP800_108_ITERATION_VARIABLE) {
+          segment = {CK_SP800_108_ITERATION_VARIABLE, &format, sizeof format};
+        }
+      }
+      EXPECT_EQ(derived_value(session, kbkdf(type, function, segments.list, iv), key, output.size()), output);
+    }
+    // The same octets as the values of keys.
+    std::vector<CK_OBJECT_HANDLE> handles;
+    handles.reserve(segments.list.size());
+    for (CK_PRF_DATA_PARAM& segment : segments.list) {
+      if (segment.type != CK_SP800_108_BYTE_ARRAY) continue;
+      const auto* from = static_cast<const uint8_t*>(segment.pValue);
+      handles.push_back(base_key(session, Bytes(from, from + segment.ulValueLen)));
+      segment = {CK_SP800_108_KEY_HANDLE, &handles.back(), sizeof handles.back()};
+    }
+    EXPECT_FALSE(handles.empty());
+    EXPECT_EQ(derived_value(session, kbkdf(type, function, segments.list, iv), key, output.size()), output);
+    for (const CK_OBJECT_HANDLE handle : handles) MUST(p11->C_DestroyObject(session, handle));
+    MUST(p11->C_DestroyObject(session, key));
   });
+}
+
+TEST_F(Kdf, Sp800108SecrecyIsTheBaseKeys) {
+  CK_SP800_108_COUNTER_FORMAT counter{CK_FALSE, 32};
+  CK_OBJECT_HANDLE closed = CK_INVALID_HANDLE;
+  MUST(try_generate_key(session, CKM_GENERIC_SECRET_KEY_GEN,
+                        {{CKA_VALUE_LEN, 32}, {CKA_SENSITIVE, true}, {CKA_EXTRACTABLE, false}}, &closed));
+  CK_OBJECT_HANDLE open = base_key(session, Bytes(32, 1)), input = open;
+  std::vector<CK_PRF_DATA_PARAM> segments = {{CK_SP800_108_ITERATION_VARIABLE, &counter, sizeof counter},
+                                             {CK_SP800_108_KEY_HANDLE, &input, sizeof input}};
+  Template by_default = {{CKA_VALUE_LEN, 16}}, said = shown_secret(16);
+  CK_OBJECT_HANDLE handles[2] = {};
+  std::vector<CK_DERIVED_KEY> more = {{by_default.data(), by_default.size(), &handles[0]},
+                                      {said.data(), said.size(), &handles[1]}};
+  const auto expect = [&](CK_OBJECT_HANDLE key, bool sensitive, bool extractable, bool was_secret) {
+    EXPECT_EQ(session.flag(key, CKA_SENSITIVE), sensitive);
+    EXPECT_EQ(session.flag(key, CKA_EXTRACTABLE), extractable);
+    EXPECT_EQ(session.flag(key, CKA_ALWAYS_SENSITIVE), was_secret && sensitive);
+    EXPECT_EQ(session.flag(key, CKA_NEVER_EXTRACTABLE), was_secret && !extractable);
+  };
+  for (const auto& [base, other] : {std::pair{closed, open}, {open, open}, {open, closed}}) {
+    input = other;
+    const Mechanism mechanism = kbkdf(CKM_SP800_108_COUNTER_KDF, CKM_SHA256_HMAC, segments, {}, &more);
+    const bool any = base == closed || other == closed;
+    expect(derive(session, mechanism, base, {{CKA_VALUE_LEN, 16}}), base == closed, base == open, any);
+    expect(handles[0], base == closed, base == open, any);
+    expect(handles[1], false, true, any);
+    expect(derive(session, mechanism, base, {{CKA_SENSITIVE, true}, {CKA_EXTRACTABLE, false}}), true, false, any);
+  }
+}
+
+// CMAC under a known key is a permutation of a block of its data: the code of (secret key || counter) would tell the
+// secret key.
+TEST_F(Kdf, Sp800108WithCmacKeepsTheSecretsOfSegments) {
+  CK_SP800_108_COUNTER_FORMAT counter{CK_FALSE, 8};
+  const CK_OBJECT_HANDLE known = base_key(session, Bytes(16, 1), CKK_AES);
+  CK_OBJECT_HANDLE input = CK_INVALID_HANDLE;
+  MUST(try_generate_key(session, CKM_AES_KEY_GEN,
+                        {{CKA_VALUE_LEN, 16}, {CKA_DERIVE, true}, {CKA_SENSITIVE, true}, {CKA_EXTRACTABLE, false}},
+                        &input));
+  std::vector<CK_PRF_DATA_PARAM> segments = {{CK_SP800_108_KEY_HANDLE, &input, sizeof input},
+                                             {CK_SP800_108_ITERATION_VARIABLE, &counter, sizeof counter}};
+  const Mechanism cmac = kbkdf(CKM_SP800_108_COUNTER_KDF, CKM_AES_CMAC, segments);
+  EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, try_derive(session, cmac, known, shown_secret(16)));
+  const CK_OBJECT_HANDLE made = derive(session, cmac, known, {});
+  EXPECT_TRUE(session.flag(made, CKA_SENSITIVE));
+  EXPECT_FALSE(session.flag(made, CKA_EXTRACTABLE));
+  EXPECT_RV(CKR_OK,
+            try_derive(session, kbkdf(CKM_SP800_108_COUNTER_KDF, CKM_SHA256_HMAC, segments), known, shown_secret(16)))
+      << "HMAC is one way";
+}
+
+TEST_F(Kdf, Sp800108KeysAsSegmentsAreChecked) {
+  CK_SP800_108_COUNTER_FORMAT counter{CK_FALSE, 32};
+  const CK_OBJECT_HANDLE key = base_key(session, Bytes(32, 1));
+  const auto answer = [&](CK_OBJECT_HANDLE input, CK_ULONG size = sizeof(CK_OBJECT_HANDLE), bool null = false) {
+    std::vector<CK_PRF_DATA_PARAM> segments = {{CK_SP800_108_ITERATION_VARIABLE, &counter, sizeof counter},
+                                               {CK_SP800_108_KEY_HANDLE, null ? nullptr : &input, size}};
+    return try_derive(session, kbkdf(CKM_SP800_108_COUNTER_KDF, CKM_SHA256_HMAC, segments), key, shown_secret(16));
+  };
+  EXPECT_RV(CKR_OK, answer(key)) << "the base key itself";
+  EXPECT_RV(CKR_KEY_HANDLE_INVALID, answer(CK_INVALID_HANDLE));
+  EXPECT_RV(CKR_KEY_HANDLE_INVALID, answer(kAbsurd));
+  EXPECT_RV(CKR_KEY_TYPE_INCONSISTENT, answer(session.generate_ec(kP256).private_key));
+  EXPECT_RV(CKR_KEY_FUNCTION_NOT_PERMITTED, answer(secret_key(session, CKK_AES, Bytes(16, 1))));
+  const Template only = {
+      {CKA_CLASS, CKO_SECRET_KEY}, {CKA_KEY_TYPE, CKK_GENERIC_SECRET}, {CKA_VALUE, Bytes(16, 1)}, {CKA_DERIVE, true}};
+  const auto allowed = [&](CK_ULONG type) {
+    return session.create(only.with({{CKA_ALLOWED_MECHANISMS, octets_of(type)}}));
+  };
+  EXPECT_RV(CKR_MECHANISM_INVALID, answer(allowed(CKM_SHA256_KEY_DERIVATION)));
+  EXPECT_RV(CKR_OK, answer(allowed(CKM_SP800_108_COUNTER_KDF)));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer(key, 4));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer(key, sizeof(CK_OBJECT_HANDLE), true));
 }
 
 TEST_F(Kdf, Sp800108SeveralKeysAtOnce) {
@@ -211,10 +339,25 @@ TEST_F(Kdf, Sp800108SeveralKeysAtOnce) {
   third = shown_secret(17).with({{CKA_KEY_TYPE, CKK_AES}});
   more[1] = {third.data(), third.size(), &handles[1]};
   const size_t before = session.find({{CKA_CLASS, CKO_SECRET_KEY}}).size();
-  EXPECT_RV(CKR_TEMPLATE_INCONSISTENT,
-            try_derive(session, kbkdf(CKM_SP800_108_COUNTER_KDF, CKM_SHA256_HMAC, segments, {}, &more), key, {}));
-  EXPECT_EQ(session.find({{CKA_CLASS, CKO_SECRET_KEY}}).size(), before);
-  more[1].phKey = nullptr;
+  const auto offends = [&](CK_RV rv, const Template& of_first, std::initializer_list<bool> expected) {
+    CK_OBJECT_HANDLE made = handles[0] = handles[1] = 4711;
+    EXPECT_RV(rv, try_derive(session, kbkdf(CKM_SP800_108_COUNTER_KDF, CKM_SHA256_HMAC, segments, {}, &more), key,
+                             of_first, &made));
+    const bool bad[] = {made == CK_INVALID_HANDLE, handles[0] == CK_INVALID_HANDLE, handles[1] == CK_INVALID_HANDLE};
+    EXPECT_TRUE(std::equal(std::begin(bad), std::end(bad), expected.begin()));
+    EXPECT_EQ(session.find({{CKA_CLASS, CKO_SECRET_KEY}}).size(), before);
+  };
+  offends(CKR_TEMPLATE_INCONSISTENT, shown_secret(16), {false, false, true});
+  third = shown_secret(16).with({{CKA_CHECK_VALUE, Bytes(3, 1)}});
+  more[1] = {third.data(), third.size(), &handles[1]};
+  offends(CKR_ATTRIBUTE_VALUE_INVALID, shown_secret(16), {false, false, true});
+  second = {{CKA_TOKEN, Bytes(3, 1)}};
+  more[0] = {second.data(), second.size(), &handles[0]};
+  offends(CKR_ATTRIBUTE_VALUE_INVALID, shown_secret(16), {false, true, false});
+  offends(CKR_TEMPLATE_INCONSISTENT, shown_secret(17).with({{CKA_KEY_TYPE, CKK_AES}}), {true, false, false});
+  offends(CKR_ATTRIBUTE_VALUE_INVALID, {{CKA_SENSITIVE, Bytes(3, 1)}}, {true, false, false});
+  second = third = shown_secret(16);
+  more = {{second.data(), second.size(), &handles[0]}, {third.data(), third.size(), nullptr}};
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID,
             try_derive(session, kbkdf(CKM_SP800_108_COUNTER_KDF, CKM_SHA256_HMAC, segments, {}, &more), key, {}));
 }
@@ -244,7 +387,12 @@ TEST_F(Kdf, Sp800108Refuses) {
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer({counter(good)}, CKM_SHA256));
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer({counter(good)}, CKM_SHA256_HMAC_GENERAL));
   EXPECT_RV(CKR_KEY_TYPE_INCONSISTENT, answer({counter(good)}, CKM_AES_CMAC)) << "CMAC needs an AES key";
-  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer({counter(good)}, CKM_SHA256_HMAC, CKM_SP800_108_DOUBLE_PIPELINE_KDF));
+  for (const CK_MECHANISM_TYPE type : {CKM_SP800_108_FEEDBACK_KDF, CKM_SP800_108_DOUBLE_PIPELINE_KDF}) {
+    EXPECT_RV(CKR_OK, answer({{CK_SP800_108_ITERATION_VARIABLE, nullptr, 0}}, CKM_SHA256_HMAC, type));
+    EXPECT_RV(CKR_MECHANISM_PARAM_INVALID,
+              answer({{CK_SP800_108_ITERATION_VARIABLE, &good, 3}}, CKM_SHA256_HMAC, type));
+    EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer({}, CKM_SHA256_HMAC, type));
+  }
   CK_SP800_108_KDF_PARAMS many{CKM_SHA256_HMAC, kAbsurd, nullptr, 0, nullptr};
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID,
             try_derive(session, Mechanism::with_parameter(CKM_SP800_108_COUNTER_KDF, octets_of(many)), key, {}));
@@ -389,7 +537,7 @@ TEST_F(Kdf, TlsVectors) {
       CK_SSL3_KEY_MAT_OUT out{0, 0, 0, 0, client_iv.data(), server_iv.data()};
       // The seed of the key expansion begins with the server's random.
       CK_TLS12_KEY_MAT_PARAMS parameters{8 * mac, 8 * cipher, 8 * iv, CK_FALSE, random.info(true), &out, hash_of(line)};
-      Template wanted = shown_secret(0).with({{CKA_KEY_TYPE, CKK_AES}, {CKA_ENCRYPT, true}});
+      Template wanted = shown_secret(0).with({{CKA_KEY_TYPE, CKK_AES}, {CKA_DECRYPT, false}, {CKA_WRAP, true}});
       Mechanism mechanism = Mechanism::with_parameter(CKM_TLS12_KEY_AND_MAC_DERIVE, octets_of(parameters));
       EXPECT_RV(CKR_OK, p11->C_DeriveKey(session, mechanism.get(), key, wanted.data(), wanted.size(), nullptr));
       size_t at = 0;
@@ -405,7 +553,15 @@ TEST_F(Kdf, TlsVectors) {
       EXPECT_EQ(server_iv, next(iv));
       EXPECT_EQ(session.number(out.hClientKey, CKA_KEY_TYPE), CKK_AES);
       EXPECT_EQ(session.number(out.hClientMacSecret, CKA_KEY_TYPE), CKK_GENERIC_SECRET);
-      EXPECT_TRUE(session.flag(out.hClientMacSecret, CKA_SIGN));
+      for (const CK_OBJECT_HANDLE secret : {out.hClientMacSecret, out.hServerMacSecret}) {
+        for (const CK_ATTRIBUTE_TYPE use : {CKA_SIGN, CKA_VERIFY}) EXPECT_TRUE(session.flag(secret, use)) << use;
+        for (const CK_ATTRIBUTE_TYPE use : {CKA_ENCRYPT, CKA_DECRYPT, CKA_DERIVE, CKA_WRAP, CKA_UNWRAP})
+          EXPECT_FALSE(session.flag(secret, use)) << use;
+      }
+      for (const CK_OBJECT_HANDLE write_key : {out.hClientKey, out.hServerKey}) {
+        for (const CK_ATTRIBUTE_TYPE use : {CKA_ENCRYPT, CKA_DECRYPT, CKA_DERIVE})
+          EXPECT_EQ(session.flag(write_key, use), use != CKA_DECRYPT) << use;
+      }
       // The safe form gives no vectors; without a MAC there are no MAC secrets.
       const CK_OBJECT_HANDLE client_key = out.hClientKey;
       parameters.ulMacSizeInBits = 0;
@@ -477,6 +633,37 @@ TEST_F(Kdf, TlsExtendedMasterSecret) {
             try_derive(session, mechanism(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE_DH), key, {}));
 }
 
+// 6.40: at least as secret as the key that it comes from, and otherwise what the template says, or that key.
+TEST_F(Kdf, TlsKdfKeepsSecrets) {
+  const Bytes label = bytes("EXPORTER-test"), seed(64, 5);
+  const Randoms random(seed);
+  const CK_TLS_KDF_PARAMS kdf{CKM_SHA256, octets_pointer(label), label.size(), random.info(), nullptr, 0};
+  const Template wanted = {{CKA_VALUE_LEN, 32}};
+  const Template closed = wanted.with({{CKA_SENSITIVE, true}, {CKA_EXTRACTABLE, false}});
+  for (const CK_MECHANISM_TYPE type : {CKM_TLS_KDF, CKM_TLS12_KDF}) {
+    const Mechanism mechanism = Mechanism::with_parameter(type, octets_of(kdf));
+    CK_OBJECT_HANDLE base = CK_INVALID_HANDLE;
+    MUST(try_generate_key(session, CKM_GENERIC_SECRET_KEY_GEN,
+                          {{CKA_VALUE_LEN, 48}, {CKA_SENSITIVE, true}, {CKA_EXTRACTABLE, false}}, &base));
+    CK_OBJECT_HANDLE made = derive(session, mechanism, base, wanted);
+    for (const CK_ATTRIBUTE_TYPE flag : {CKA_SENSITIVE, CKA_ALWAYS_SENSITIVE, CKA_NEVER_EXTRACTABLE})
+      EXPECT_TRUE(session.flag(made, flag)) << flag;
+    EXPECT_FALSE(session.flag(made, CKA_EXTRACTABLE));
+    EXPECT_RV(CKR_OK, try_derive(session, mechanism, base, closed));
+    EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, try_derive(session, mechanism, base, wanted.with({{CKA_SENSITIVE, false}})));
+    EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, try_derive(session, mechanism, base, wanted.with({{CKA_EXTRACTABLE, true}})));
+
+    base = base_key(session, Bytes(48, 1));
+    made = derive(session, mechanism, base, wanted);
+    EXPECT_FALSE(session.flag(made, CKA_SENSITIVE));
+    EXPECT_TRUE(session.flag(made, CKA_EXTRACTABLE)) << "as the base key";
+    made = derive(session, mechanism, base, closed);
+    EXPECT_TRUE(session.flag(made, CKA_SENSITIVE));
+    for (const CK_ATTRIBUTE_TYPE flag : {CKA_EXTRACTABLE, CKA_ALWAYS_SENSITIVE, CKA_NEVER_EXTRACTABLE})
+      EXPECT_FALSE(session.flag(made, flag)) << flag;
+  }
+}
+
 TEST_F(Kdf, TlsRefuses) {
   const CK_OBJECT_HANDLE key = base_key(session, Bytes(48, 1));
   for (const CK_MECHANISM_TYPE type :
@@ -493,7 +680,101 @@ TEST_F(Kdf, TlsRefuses) {
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, session.try_sign(mac(CKM_SHA256, 12, 0), key, bytes("m")));
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, session.try_sign(mac(CKM_SHA256, 12, 3), key, bytes("m")));
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, session.try_sign(mac(CKM_SHA256, 0, 1), key, bytes("m")));
-  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, session.try_sign(mac(CKM_TLS_PRF, 12, 1), key, bytes("m")));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, session.try_sign(mac(CKM_SHA256, 11, 1), key, bytes("m")));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, session.try_sign(mac(CKM_SHA256, CK_ULONG{1} << 24, 1), key, bytes("m")));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, session.try_sign(mac(CKM_TLS_PRF, 13, 1), key, bytes("m")))
+      << "12 octets in TLS 1.0 and 1.1";
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, session.try_sign(mac(CKM_MD5, 12, 1), key, bytes("m")));
+}
+
+// 6.40: any data, and a code of 12 octets or more.
+TEST_F(Kdf, TlsMacOfAnyLength) {
+  const Bytes data(5000, 0x2F), label = bytes("client finished");
+  const CK_OBJECT_HANDLE key = base_key(session, Bytes(48, 3));
+  for (const CK_ULONG octets : {12, 65, 1000}) {
+    const Mechanism mac = Mechanism::with_parameter(CKM_TLS_MAC, octets_of(CK_TLS_MAC_PARAMS{CKM_SHA256, octets, 2}));
+    const Randoms halves(data);
+    const CK_TLS_KDF_PARAMS kdf{CKM_SHA256, octets_pointer(label), label.size(), halves.info(), nullptr, 0};
+    // The same function, which has its vectors above.
+    const Bytes expected = derived_value(session, Mechanism::with_parameter(CKM_TLS_KDF, octets_of(kdf)), key, octets);
+    EXPECT_EQ(session.sign(mac, key, data), expected);
+    EXPECT_EQ(session.sign_in_parts(mac, key, data), expected);
+    EXPECT_RV(CKR_OK, session.try_verify(mac, key, data, expected));
+    EXPECT_RV(CKR_SIGNATURE_INVALID, session.try_verify(mac, key, data + Bytes{0}, expected));
+  }
+}
+
+// CKM_TLS_PRF in the place of a hash: the function of TLS 1.0 and 1.1.
+TEST_F(Kdf, Tls10Vectors) {
+  size_t finished = 0, exported = 0;
+  for_each_line("tls10_prf.txt", [&](const Line& line) {
+    const Bytes seed = line.octets("seed"), output = line.octets("output"), label_octets = line.octets("label");
+    const std::string label = label_of(line);
+    const CK_OBJECT_HANDLE key = base_key(session, line.octets("secret"));
+    const Randoms random(seed);
+    for (const CK_MECHANISM_TYPE type : {CKM_TLS_KDF, CKM_TLS12_KDF}) {
+      const CK_TLS_KDF_PARAMS kdf{
+          CKM_TLS_PRF, octets_pointer(label_octets), label_octets.size(), random.info(), nullptr, 0};
+      EXPECT_EQ(derived_value(session, Mechanism::with_parameter(type, octets_of(kdf)), key, output.size()), output);
+    }
+    ++exported;
+    if (label != "client finished" && label != "server finished") return;
+    for (const CK_MECHANISM_TYPE type : {CKM_TLS_MAC, CKM_TLS12_MAC}) {
+      const Mechanism mac = Mechanism::with_parameter(
+          type, octets_of(CK_TLS_MAC_PARAMS{CKM_TLS_PRF, 12, label == "server finished" ? 1UL : 2UL}));
+      EXPECT_EQ(session.sign(mac, key, seed), output);
+      EXPECT_RV(CKR_OK, session.try_verify(mac, key, seed, output));
+      EXPECT_RV(CKR_SIGNATURE_INVALID, session.try_verify(mac, key, seed + Bytes{0}, output));
+    }
+    ++finished;
+  });
+  EXPECT_GT(exported, finished);
+  EXPECT_EQ(finished, 2u);
+}
+
+// 6.40: a master secret is for keys and codes of TLS only.
+TEST_F(Kdf, TlsMasterSecretsAreForTls) {
+  const Bytes seed(64, 9), label = bytes("EXPORTER-x"), hash(32, 1);
+  const Randoms random(seed);
+  const CK_OBJECT_HANDLE premaster = base_key(session, Bytes{3, 3} + Bytes(46, 7));
+  const auto list = [](std::initializer_list<CK_ULONG> types) {
+    Bytes octets;
+    for (const CK_ULONG type : types) octets = octets + octets_of(type);
+    return octets;
+  };
+  const Bytes four = list({CKM_TLS12_KEY_AND_MAC_DERIVE, CKM_TLS12_KEY_SAFE_DERIVE, CKM_TLS_KDF, CKM_TLS_MAC});
+  const CK_TLS12_MASTER_KEY_DERIVE_PARAMS agreed{random.info(), nullptr, CKM_SHA256};
+  const CK_TLS12_EXTENDED_MASTER_KEY_DERIVE_PARAMS extended{CKM_SHA256, octets_pointer(hash), hash.size(), nullptr};
+  for (const Mechanism& mechanism :
+       {Mechanism::with_parameter(CKM_TLS12_MASTER_KEY_DERIVE_DH, octets_of(agreed)),
+        Mechanism::with_parameter(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE_DH, octets_of(extended))}) {
+    const Template open = shown_secret(48);
+    const CK_OBJECT_HANDLE master = derive(session, mechanism, premaster, open.with({{CKA_SIGN, true}}));
+    EXPECT_EQ(session.get(master, CKA_ALLOWED_MECHANISMS), four + list({CKM_TLS12_KDF, CKM_TLS12_MAC}));
+    CK_SSL3_KEY_MAT_OUT out{};
+    const CK_TLS12_KEY_MAT_PARAMS keys{0, 128, 0, CK_FALSE, random.info(), &out, CKM_SHA256};
+    Template wanted = {{CKA_KEY_TYPE, CKK_AES}};
+    for (const CK_MECHANISM_TYPE type : {CKM_TLS12_KEY_AND_MAC_DERIVE, CKM_TLS12_KEY_SAFE_DERIVE}) {
+      Mechanism block = Mechanism::with_parameter(type, octets_of(keys));
+      EXPECT_RV(CKR_OK, p11->C_DeriveKey(session, block.get(), master, wanted.data(), wanted.size(), nullptr));
+      for (const CK_ATTRIBUTE_TYPE use : {CKA_ENCRYPT, CKA_DECRYPT, CKA_DERIVE})
+        EXPECT_TRUE(session.flag(out.hClientKey, use)) << use;
+    }
+    const CK_TLS_KDF_PARAMS kdf{CKM_SHA256, octets_pointer(label), label.size(), random.info(), nullptr, 0};
+    for (const CK_MECHANISM_TYPE type : {CKM_TLS_KDF, CKM_TLS12_KDF})
+      EXPECT_RV(CKR_OK, try_derive(session, Mechanism::with_parameter(type, octets_of(kdf)), master, shown_secret(16)));
+    for (const CK_MECHANISM_TYPE type : {CKM_TLS_MAC, CKM_TLS12_MAC}) {
+      const Mechanism mac = Mechanism::with_parameter(type, octets_of(CK_TLS_MAC_PARAMS{CKM_SHA256, 12, 1}));
+      EXPECT_EQ(session.sign(mac, master, hash).size(), 12u);
+    }
+    EXPECT_RV(CKR_MECHANISM_INVALID, try_derive(session, CKM_SHA256_KEY_DERIVATION, master, {}));
+    EXPECT_RV(CKR_MECHANISM_INVALID, session.try_sign(CKM_SHA256_HMAC, master, hash));
+    const auto with = [&](const Bytes& allowed) { return open.with({{CKA_ALLOWED_MECHANISMS, allowed}}); };
+    EXPECT_EQ(session.get(derive(session, mechanism, premaster, with(four)), CKA_ALLOWED_MECHANISMS), four);
+    EXPECT_RV(CKR_OK, try_derive(session, mechanism, premaster, with(list({CKM_TLS_MAC}))));
+    EXPECT_RV(CKR_TEMPLATE_INCONSISTENT,
+              try_derive(session, mechanism, premaster, with(four + list({CKM_HKDF_DERIVE}))));
+  }
 }
 
 }  // namespace

@@ -81,7 +81,7 @@ TEST_F(Derive, EcdhWithEveryKdf) {
                        {CKD_SHA3_256_KDF, "SHA3-256", 32, true},
                        {CKD_SHA3_384_KDF, "SHA3-384", 48, true},
                        {CKD_SHA3_512_KDF, "SHA3-512", 64, true},
-                       {CKD_BLAKE2B_512_KDF, "BLAKE2B-512", 64, true},
+                       {CKD_BLAKE2B_512_KDF, "BLAKE2B-512", 64, false},
                        {CKD_SHA1_KDF_SP800, "SHA1", 20, false},
                        {CKD_SHA224_KDF_SP800, "SHA224", 28, false},
                        {CKD_SHA256_KDF_SP800, "SHA256", 32, false},
@@ -432,12 +432,12 @@ TEST_F(Derive, EncryptedData) {
                                               : Mechanism::with_parameter(CKM_AES_CBC_ENCRYPT_DATA, octets_of(cbc));
     EXPECT_EQ(derived_value(session, mechanism, key, 0), encrypted);
     EXPECT_EQ(derived_value(session, mechanism, key, 5), Bytes(encrypted.begin(), encrypted.begin() + 5));
-    EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, try_derive(session, mechanism, key, shown_secret(encrypted.size() + 1)));
+    EXPECT_RV(CKR_DATA_LEN_RANGE, try_derive(session, mechanism, key, shown_secret(encrypted.size() + 1)));
   });
   const CK_OBJECT_HANDLE key = base_key(session, Bytes(16, 1), CKK_AES);
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID,
             try_derive(session, with_string(CKM_AES_ECB_ENCRYPT_DATA, Bytes(15)), key, {}));
-  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, try_derive(session, with_string(CKM_AES_ECB_ENCRYPT_DATA, {}), key, {}));
+  EXPECT_RV(CKR_DATA_LEN_RANGE, try_derive(session, with_string(CKM_AES_ECB_ENCRYPT_DATA, {}), key, {}));
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID,
             try_derive(session, with_string(CKM_AES_CBC_ENCRYPT_DATA, Bytes(16)), key, {}));
   EXPECT_RV(CKR_KEY_TYPE_INCONSISTENT,
@@ -515,6 +515,46 @@ TEST_F(Derive, PublicKeysFromPrivateKeys) {
   }
   EXPECT_RV(CKR_KEY_TYPE_INCONSISTENT,
             try_derive(session, CKM_PUB_KEY_FROM_PRIV_KEY, base_key(session, Bytes(8, 1)), {}));
+}
+
+// 6.43: what the template leaves out comes from the private key.
+TEST_F(Derive, PublicKeysAreWhatTheirPrivateKeysAre) {
+  struct Use {
+    CK_ATTRIBUTE_TYPE made, from;
+  };
+  const Use kUses[] = {{CKA_ENCRYPT, CKA_DECRYPT}, {CKA_VERIFY, CKA_SIGN},   {CKA_VERIFY_RECOVER, CKA_SIGN_RECOVER},
+                       {CKA_WRAP, CKA_UNWRAP},     {CKA_DERIVE, CKA_DERIVE}, {CKA_ENCAPSULATE, CKA_DECAPSULATE}};
+  const CK_ULONG allowed[] = {CKM_RSA_PKCS, CKM_SHA256_RSA_PKCS};
+  const Template all = {{CKA_SUBJECT, from_hex("300d310b3009060355040613024348")},
+                        {CKA_ID, Bytes(3, 7)},
+                        {CKA_START_DATE, bytes("20260102")},
+                        {CKA_END_DATE, bytes("20270304")},
+                        {CKA_ALLOWED_MECHANISMS, octets_of(allowed[0]) + octets_of(allowed[1])},
+                        {CKA_LABEL, "of the private key"}};
+  for (const Use& one : kUses) {
+    SCOPED_TRACE(one.made);
+    Template uses = all;
+    for (const Use& use : kUses) uses = uses.with({{use.from, use.from == one.from}});
+    const KeyPair pair = session.generate(CKM_RSA_PKCS_KEY_PAIR_GEN, {{CKA_MODULUS_BITS, 1024}}, uses);
+    const CK_OBJECT_HANDLE made = derive(session, CKM_PUB_KEY_FROM_PRIV_KEY, pair.private_key, {});
+    for (const Use& use : kUses) {
+      EXPECT_EQ(session.flag(made, use.made), use.from == one.from) << use.made;
+      const CK_OBJECT_HANDLE other =
+          derive(session, CKM_PUB_KEY_FROM_PRIV_KEY, pair.private_key, {{use.made, use.from != one.from}});
+      EXPECT_EQ(session.flag(other, use.made), use.from != one.from) << "the template decides";
+    }
+    for (const CK_ATTRIBUTE_TYPE same : {CKA_SUBJECT, CKA_ID, CKA_START_DATE, CKA_END_DATE, CKA_ALLOWED_MECHANISMS,
+                                         CKA_PUBLIC_KEY_INFO, CKA_KEY_GEN_MECHANISM})
+      EXPECT_EQ(session.get(made, same), session.get(pair.private_key, same)) << same;
+    EXPECT_EQ(session.number(made, CKA_KEY_GEN_MECHANISM), CKM_RSA_PKCS_KEY_PAIR_GEN);
+    EXPECT_EQ(session.text(made, CKA_LABEL), "");
+    EXPECT_FALSE(session.flag(made, CKA_LOCAL));
+    EXPECT_FALSE(session.flag(made, CKA_TOKEN));
+    EXPECT_FALSE(session.flag(made, CKA_TRUSTED));
+    EXPECT_EQ(
+        session.get(derive(session, CKM_PUB_KEY_FROM_PRIV_KEY, pair.private_key, {{CKA_ID, Bytes(1, 9)}}), CKA_ID),
+        Bytes(1, 9));
+  }
 }
 
 }  // namespace

@@ -23,10 +23,10 @@ Template private_template(CK_KEY_TYPE type) { return {{CKA_CLASS, CKO_PRIVATE_KE
 
 const Template kOpen = {{CKA_SENSITIVE, false}, {CKA_EXTRACTABLE, true}};
 
-/// The second opinion on KWP: OpenSSL's.
-Bytes openssl_unwrap_kwp(const Bytes& key, const Bytes& wrapped) {
-  const char* names[] = {"AES-128-WRAP-PAD", "AES-192-WRAP-PAD", "AES-256-WRAP-PAD"};
-  EVP_CIPHER* cipher = EVP_CIPHER_fetch(nullptr, names[key.size() / 8 - 2], nullptr);
+/// The second opinion on KW ("WRAP") and KWP ("WRAP-PAD"): OpenSSL's.
+Bytes openssl_unwrap(const std::string& form, const Bytes& key, const Bytes& wrapped) {
+  const std::string name = "AES-" + std::to_string(8 * key.size()) + "-" + form;
+  EVP_CIPHER* cipher = EVP_CIPHER_fetch(nullptr, name.c_str(), nullptr);
   EVP_CIPHER_CTX* context = EVP_CIPHER_CTX_new();
   EVP_CIPHER_CTX_set_flags(context, EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
   Bytes plain(wrapped.size());
@@ -40,6 +40,7 @@ Bytes openssl_unwrap_kwp(const Bytes& key, const Bytes& wrapped) {
   plain.resize(static_cast<size_t>(size));
   return plain;
 }
+Bytes openssl_unwrap_kwp(const Bytes& key, const Bytes& wrapped) { return openssl_unwrap("WRAP-PAD", key, wrapped); }
 
 // --- AES key wrap ---
 
@@ -112,8 +113,7 @@ TEST_F(Wrap, KeyWrapWithPadding) {
 
 TEST_F(Wrap, KeyWrapParametersAndLengths) {
   const CK_OBJECT_HANDLE wrapper = aes_wrapper(session);
-  const CK_OBJECT_HANDLE even = secret_key(session, CKK_GENERIC_SECRET, Bytes(24, 1)),
-                         odd = secret_key(session, CKK_GENERIC_SECRET, Bytes(23, 1));
+  const CK_OBJECT_HANDLE even = secret_key(session, CKK_GENERIC_SECRET, Bytes(24, 1));
   const auto with_iv = [](CK_MECHANISM_TYPE type, size_t octets) {
     return Mechanism::with_parameter(type, Bytes(octets, 3));
   };
@@ -132,10 +132,81 @@ TEST_F(Wrap, KeyWrapParametersAndLengths) {
     for (const size_t size : {0, 1, 8, 15, 17, 31})
       EXPECT_RV(CKR_WRAPPED_KEY_LEN_RANGE, try_unwrap(session, type, wrapper, Bytes(size, 7), secret_template()));
   }
+}
+
+// 6.16: CKM_AES_KEY_WRAP fills a key up with zeros; its template, or its encoding, says where it ends.
+TEST_F(Wrap, KeyWrapOfAnyLength) {
+  const Bytes kek(32, 0x57);
+  const CK_OBJECT_HANDLE wrapper = aes_wrapper(session, kek), cipher = secret_key(session, CKK_AES, kek);
+  for (const size_t octets : {9, 15, 16, 17, 23, 24, 4095}) {
+    SCOPED_TRACE(octets);
+    const Bytes value(octets, 0x6C);
+    const Bytes wrapped = wrap(session, CKM_AES_KEY_WRAP, wrapper, secret_key(session, CKK_GENERIC_SECRET, value));
+    const size_t whole = (octets + 7) / 8 * 8;
+    const Bytes filled = value + Bytes(whole - octets);
+    EXPECT_EQ(openssl_unwrap("WRAP", kek, wrapped), filled);
+    const auto answer = [&](CK_ULONG length, CK_OBJECT_HANDLE* key = nullptr) {
+      return try_unwrap(session, CKM_AES_KEY_WRAP, wrapper, wrapped, secret_template().with({{CKA_VALUE_LEN, length}}),
+                        key);
+    };
+    CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+    EXPECT_RV(CKR_OK, answer(octets, &key));
+    EXPECT_EQ(session.get(key, CKA_VALUE), value);
+    EXPECT_EQ(session.get(unwrap(session, CKM_AES_KEY_WRAP, wrapper, wrapped, secret_template()), CKA_VALUE), filled)
+        << "nobody said how long it was";
+    EXPECT_RV(CKR_OK, answer(whole - 7, &key));
+    EXPECT_EQ(session.get(key, CKA_VALUE), Bytes(filled.begin(), filled.end() - 7));
+    EXPECT_RV(CKR_WRAPPED_KEY_INVALID, answer(whole - 8)) << "seven octets at most are cut";
+    if (whole < 4096) {
+      EXPECT_RV(CKR_WRAPPED_KEY_INVALID, answer(whole + 1));
+    }
+    if (octets % 8 != 0) {
+      Bytes out;
+      EXPECT_RV(CKR_DATA_LEN_RANGE, crypt(session, Way::kEncrypt, CKM_AES_KEY_WRAP, cipher, value, &out)) << "as ever";
+    }
+  }
+  // The type's only length cuts too: 25 of 32 octets.
+  const Bytes value(25, 0x6C);
+  const Bytes wrapped = wrap(session, CKM_AES_KEY_WRAP, wrapper, secret_key(session, CKK_GENERIC_SECRET, value));
+  EXPECT_EQ(session.get(unwrap(session, CKM_AES_KEY_WRAP, wrapper, wrapped, secret_template(CKK_CHACHA20)), CKA_VALUE),
+            value + Bytes(7));
+  // RFC 3394 needs two semiblocks.
   CK_ULONG size = 256;
   Bytes out(size);
   EXPECT_RV(CKR_KEY_SIZE_RANGE,
-            p11->C_WrapKey(session, Mechanism(CKM_AES_KEY_WRAP).get(), wrapper, odd, out.data(), &size));
+            p11->C_WrapKey(session, Mechanism(CKM_AES_KEY_WRAP).get(), wrapper,
+                           secret_key(session, CKK_GENERIC_SECRET, Bytes(8, 1)), out.data(), &size));
+}
+
+TEST_F(Wrap, KeyWrapOfPrivateKeysOfAnyLength) {
+  const Bytes kek(32, 0x57);
+  const CK_OBJECT_HANDLE wrapper = aes_wrapper(session, kek), cipher = secret_key(session, CKK_AES, kek);
+  size_t filled = 0;
+  for (const Bytes& curve : {kP256, kP384, kP521}) {
+    const KeyPair pair = session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, curve}}, kOpen);
+    const Bytes wrapped = wrap(session, CKM_AES_KEY_WRAP, wrapper, pair.private_key);
+    Bytes info = openssl_unwrap("WRAP", kek, wrapped);
+    const unsigned char* at = info.data();
+    EVP_PKEY* read = d2i_AutoPrivateKey(nullptr, &at, static_cast<long>(info.size()));
+    ASSERT_NE(read, nullptr);
+    EXPECT_EQ(EVP_PKEY_eq(read, peer::Key::from_spki(session.get(pair.public_key, CKA_PUBLIC_KEY_INFO)).get()), 1);
+    EVP_PKEY_free(read);
+    const auto zeros = info.data() + info.size() - at;
+    EXPECT_LT(zeros, 8);
+    EXPECT_TRUE(std::all_of(at, static_cast<const unsigned char*>(info.data() + info.size()),
+                            [](unsigned char octet) { return octet == 0; }));
+    const CK_OBJECT_HANDLE came =
+        unwrap(session, CKM_AES_KEY_WRAP, wrapper, wrapped, private_template(CKK_EC).with({{CKA_SIGN, true}}));
+    EXPECT_RV(CKR_OK, session.try_verify(CKM_ECDSA, pair.public_key, Bytes(32, 1),
+                                         session.sign(CKM_ECDSA, came, Bytes(32, 1))));
+    if (zeros == 0) continue;
+    ++filled;
+    info.back() = 1;
+    const Bytes changed = session.encrypt(CKM_AES_KEY_WRAP, cipher, info);
+    EXPECT_RV(CKR_WRAPPED_KEY_INVALID,
+              try_unwrap(session, CKM_AES_KEY_WRAP, wrapper, changed, private_template(CKK_EC)));
+  }
+  EXPECT_GT(filled, 0u);
 }
 
 // --- other ciphers ---
@@ -444,18 +515,23 @@ void expect_ecdh_wraps(Session& session, CK_MECHANISM_TYPE type, const Bytes& tr
                                                      {CKA_WRAP, true},
                                                      {CKA_EC_PARAMS, kP256},
                                                      {CKA_EC_POINT, peer::octet_string(other.ec_point())}});
-  const Bytes wrapped = wrap(session, with(256, CKD_SHA256_KDF, true), for_other, secret);
-  const auto point = wrapped.begin() + static_cast<ptrdiff_t>(travels.size());
-  EXPECT_EQ(Bytes(wrapped.begin(), point), travels);
-  const peer::Key fresh = peer::Key::ec_public("P-256", Bytes(point, point + 65));
-  EVP_PKEY_CTX* context = EVP_PKEY_CTX_new(other.get(), nullptr);
-  Bytes agreed(32);
-  size_t size = agreed.size();
-  ASSERT_TRUE(EVP_PKEY_derive_init(context) == 1 && EVP_PKEY_derive_set_peer(context, fresh.get()) == 1 &&
-              EVP_PKEY_derive(context, agreed.data(), &size) == 1);
-  EVP_PKEY_CTX_free(context);
-  const Bytes kek = peer::digest("SHA256", agreed + from_hex("00000001") + info);
-  EXPECT_EQ(openssl_unwrap_kwp(kek, Bytes(point + 65, wrapped.end())), value);
+  for (const auto& [bits, kdf] :
+       {std::pair<CK_ULONG, CK_ULONG>{256, CKD_SHA256_KDF}, {256, CKD_NULL}, {128, CKD_NULL}}) {
+    SCOPED_TRACE(kdf);
+    const Bytes wrapped = wrap(session, with(bits, kdf, kdf != CKD_NULL), for_other, secret);
+    const auto point = wrapped.begin() + static_cast<ptrdiff_t>(travels.size());
+    EXPECT_EQ(Bytes(wrapped.begin(), point), travels);
+    const peer::Key fresh = peer::Key::ec_public("P-256", Bytes(point, point + 65));
+    EVP_PKEY_CTX* context = EVP_PKEY_CTX_new(other.get(), nullptr);
+    Bytes agreed(32);
+    size_t size = agreed.size();
+    ASSERT_TRUE(EVP_PKEY_derive_init(context) == 1 && EVP_PKEY_derive_set_peer(context, fresh.get()) == 1 &&
+                EVP_PKEY_derive(context, agreed.data(), &size) == 1);
+    EVP_PKEY_CTX_free(context);
+    Bytes kek = kdf == CKD_NULL ? agreed : peer::digest("SHA256", agreed + from_hex("00000001") + info);
+    kek.resize(bits / 8);  // "the first ulAESKeyBits bits"
+    EXPECT_EQ(openssl_unwrap_kwp(kek, Bytes(point + 65, wrapped.end())), value);
+  }
   // For oneself, with the key in the TPM.
   for (const Bytes& curve : {kP256, kP384, kP521}) {
     const KeyPair mine =
@@ -680,7 +756,7 @@ TEST_F(Wrap, CallsAreChecked) {
   EXPECT_EQ(session.get(came, CKA_CHECK_VALUE), session.get(key, CKA_CHECK_VALUE));
 }
 
-// CKM_RSA_X_509 takes the key for a number (PKCS#11 2.40, 2.1.8).
+// CKM_RSA_X_509 takes the key for a number (PKCS#11 3.2, 6.1, "X.509 (raw) RSA").
 TEST_F(Wrap, RawRsa) {
   const KeyPair pair =
       session.generate(CKM_RSA_PKCS_KEY_PAIR_GEN, {{CKA_MODULUS_BITS, 1024}, {CKA_WRAP, true}, {CKA_ENCRYPT, true}},
@@ -709,8 +785,8 @@ TEST_F(Wrap, RawRsa) {
   EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, unwrap(wrapped, readable.without(CKA_VALUE_LEN), &made));
   Bytes larger = number;
   larger[1] = 1;
-  EXPECT_RV(CKR_WRAPPED_KEY_INVALID, unwrap(session.encrypt(raw, pair.public_key, larger), readable, &made))
-      << "more than a key of this length";
+  EXPECT_RV(CKR_OK, unwrap(session.encrypt(raw, pair.public_key, larger), readable, &made));
+  EXPECT_EQ(session.get(made, CKA_VALUE), value) << "taken from the end, whatever is before it";
   EXPECT_RV(CKR_WRAPPED_KEY_LEN_RANGE, unwrap(Bytes(127, 1), readable, &made));
   const KeyPair other = session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}},
                                          {{CKA_EXTRACTABLE, true}, {CKA_SENSITIVE, false}});

@@ -16,6 +16,14 @@ TEST(TlsPrf, KnownAnswers) {
   });
 }
 
+TEST(TlsPrf, OfTls10) {
+  for_each_case("tls10_prf.txt", [](const Case& c) {
+    const Bytes label = c.octets("label");
+    EXPECT_EQ(to_hex(tls_prf({}, c.octets("secret"), as_text(label), c.octets("seed"), c.octets("output").size())),
+              c.text("output"));
+  });
+}
+
 // The vectors of NIST are a master secret and a key block; the randoms come in another order in each.
 TEST(TlsPrf, MasterSecretAndKeyBlock) {
   size_t masters = 0, blocks = 0;
