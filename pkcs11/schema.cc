@@ -408,7 +408,9 @@ void apply_changes(const Schema& schema, Changing changing, const Template& chan
     }
     const bool secret = rule->marks & kSecret || object.secret.has(row.type);
     const ByteView now = secret ? object.secret.get(row.type) : object.shown.get(row.type);
-    if (!secret && object.shown.has(row.type) && equal(now, row.value)) continue;  // says what already is
+    // What says what already is does no harm; but 4.2 wants "any attempt" at the name of an object to fail.
+    const bool says_what_is = !secret && object.shown.has(row.type) && equal(now, row.value);
+    if (says_what_is && row.type != CKA_UNIQUE_ID) continue;
     const bool wrong_way =
         (rule->marks & kOnlyUp && row.value[0] == CK_FALSE) || (rule->marks & kOnlyDown && row.value[0] != CK_FALSE);
     const bool erased = rule->marks & kErasable && row.value.empty();

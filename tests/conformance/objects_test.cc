@@ -107,6 +107,8 @@ TEST_F(Objects, UniqueIdIsGivenByTheTokenAndNeverChanges) {
     EXPECT_FALSE(id.empty());
     EXPECT_TRUE(seen.insert(id).second) << "given twice";
     EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_set(object, {{kUniqueId, "mine"}}));
+    EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_set(object, {{kUniqueId, id}})) << "any attempt (4.2)";
+    EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_copy(object, {{kUniqueId, id}}));
     CK_OBJECT_HANDLE copy = 0;
     MUST(session.try_copy(object, {}, &copy));
     EXPECT_TRUE(seen.insert(session.get(copy, kUniqueId)).second) << "the copy has the original's";

@@ -275,6 +275,9 @@ TEST_F(KeyMaking, ATokenThatCanNotBeWritten) {
     aes = key(CKK_AES), generic = key(CKK_GENERIC_SECRET);
     pair.public_key = reading.find({{CKA_CLASS, CKO_PUBLIC_KEY}, {CKA_KEY_TYPE, CKK_RSA}}).at(0);
     pair.private_key = reading.find({{CKA_CLASS, CKO_PRIVATE_KEY}, {CKA_KEY_TYPE, CKK_RSA}}).at(0);
+    Bytes old_pin = kUserPin, new_pin = bytes("another-pin");
+    expect_protected(p11->C_SetPIN(reading, old_pin.data(), old_pin.size(), new_pin.data(), new_pin.size()),
+                     "C_SetPIN");
     for (Making& one : all()) expect_protected(one.call(reading, one.good.with({{CKA_TOKEN, true}})), one.name);
     reading.close();
     expect_protected(try_init_token(there, kSoPin, "again"), "C_InitToken");
