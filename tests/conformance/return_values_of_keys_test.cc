@@ -131,7 +131,9 @@ TEST_F(KeyMaking, TemplatesAreChecked) {
     SCOPED_TRACE(one.name);
     EXPECT_RV(CKR_OK, one.call(session, one.good));
     EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, one.call(session, one.good.with({{CKA_LOCAL, true}})));
-    EXPECT_RV(CKR_ATTRIBUTE_TYPE_INVALID, one.call(session, one.good.with({{CKA_MODULUS, Bytes(128, 1)}})));
+    EXPECT_RV(CKR_ATTRIBUTE_TYPE_INVALID, one.call(session, one.good.with({{0x7F001234, Bytes(128, 1)}})));
+    EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, one.call(session, one.good.with({{CKA_MODULUS, Bytes(128, 1)}})))
+        << "an attribute, but not of secret keys (4.1.1)";
     EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, one.call(session, one.good.with({{CKA_TOKEN, Bytes(2, 1)}})));
     EXPECT_RV(one_of(CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_VALUE_INVALID),
               one.call(session, one.good.with({{kVtpmResident, true}})));
