@@ -128,13 +128,28 @@ constexpr AttributeRow kRows[] = {
 };
 #undef ROW
 
+/// Attributes of the standard (3.2, annex of definitions) that no object of this token has.
+constexpr struct {
+  CK_ATTRIBUTE_TYPE first, last;
+} kElsewhere[] = {{CKA_AC_ISSUER, CKA_ATTR_TYPES},
+                  {CKA_OTP_FORMAT, CKA_OTP_PIN_REQUIREMENT},
+                  {CKA_OTP_USER_IDENTIFIER, CKA_OTP_TIME},
+                  {CKA_GOSTR3410_PARAMS, CKA_GOST28147_PARAMS},
+                  {CKA_PIXEL_X, CKA_BITS_PER_PIXEL},
+                  {CKA_CHAR_SETS, CKA_MIME_TYPES},
+                  {CKA_REQUIRED_CMS_ATTRIBUTES, CKA_SUPPORTED_CMS_ATTRIBUTES},
+                  {0x602, 0x612},   // CKA_X2RATCHET_…
+                  {0x617, 0x61d},   // CKA_HSS_LEVELS … CKA_PARAMETER_SET
+                  {0x636, 0x637}};  // CKA_PUBLIC_CRC64_VALUE, CKA_SEED
+
 bool digits(ByteView text) {
   return std::all_of(text.begin(), text.end(), [](uint8_t c) { return c >= '0' && c <= '9'; });
 }
 
-/// "20240229": a month of 1 to 12 and a day of 1 to 31; how many days a month has is the calendar's business.
+/// "20240229": a year from 1900 (3.4), a month of 1 to 12 and a day of 1 to 31; how many days a month has is the
+/// calendar's business.
 bool is_date(ByteView text) {
-  if (!digits(text)) return false;
+  if (!digits(text) || as_text(text.first(2)) < "19") return false;
   const int month = 10 * (text[4] - '0') + text[5] - '0', day = 10 * (text[6] - '0') + text[7] - '0';
   return month >= 1 && month <= 12 && day >= 1 && day <= 31;
 }
@@ -146,6 +161,12 @@ const AttributeRow* attribute_row(CK_ATTRIBUTE_TYPE type) {
     if (row.type == type) return &row;
   }
   return nullptr;
+}
+
+bool is_attribute(CK_ATTRIBUTE_TYPE type) {
+  if (const AttributeRow* row = attribute_row(type)) return row->name.substr(0, 4) == "CKA_";  // not a record's field
+  return std::any_of(std::begin(kElsewhere), std::end(kElsewhere),
+                     [&](const auto& range) { return range.first <= type && type <= range.last; });
 }
 
 std::string attribute_name(CK_ATTRIBUTE_TYPE type) {
@@ -173,7 +194,7 @@ bool well_formed(const AttributeRow& row, ByteView value) {
   return false;
 }
 
-Template::Template(const CK_ATTRIBUTE* rows, CK_ULONG count, unsigned depth) {
+Template::Template(const CK_ATTRIBUTE* rows, CK_ULONG count, Twice twice, unsigned depth) {
   constexpr CK_ULONG kMostOctets = 16 << 20;
   constexpr unsigned kDeepest = 3;  // an unwrap template for keys that unwrap keys that unwrap keys
   refuse_if(depth > kDeepest, CKR_ATTRIBUTE_VALUE_INVALID, "templates in templates go too deep");
@@ -195,16 +216,19 @@ Template::Template(const CK_ATTRIBUTE* rows, CK_ULONG count, unsigned depth) {
       refuse(CKR_ATTRIBUTE_VALUE_INVALID, attribute_name(row.type) + " has a wrong length or value");
     }
     if (known && known->form == Form::kTemplate) {
-      const Template inner(static_cast<const CK_ATTRIBUTE*>(row.pValue), value.size() / sizeof(CK_ATTRIBUTE),
+      const Template inner(static_cast<const CK_ATTRIBUTE*>(row.pValue), value.size() / sizeof(CK_ATTRIBUTE), twice,
                            depth + 1);
+      contradicts_itself_ |= inner.contradicts_itself();
       Attributes attributes;
       for (const Row& one : inner) attributes.set(one.type, one.value);
       value = kept_.emplace_back(to_bytes(encode_attributes(attributes)));
     }
     if (const Row* before = find(row.type)) {
-      if (!equal(before->value, value)) {
+      if (equal(before->value, value)) continue;
+      if (twice == Twice::kRefused) {
         refuse(CKR_TEMPLATE_INCONSISTENT, attribute_name(row.type) + " is given twice with different values");
       }
+      contradicts_itself_ = true;
       continue;
     }
     rows_.push_back({row.type, value});

@@ -29,6 +29,8 @@ struct AttributeRow {
 };
 /// Nothing for types that this module does not know.
 const AttributeRow* attribute_row(CK_ATTRIBUTE_TYPE type);
+/// Whether PKCS#11 3.2 describes such an attribute, or this token does: of any object, also of those that are not here.
+bool is_attribute(CK_ATTRIBUTE_TYPE type);
 /// "CKA_LABEL", or the number in hexadecimal.
 std::string attribute_name(CK_ATTRIBUTE_TYPE type);
 /// The value has the length and the range of its form: CK_BBOOL 0 or 1, CK_ULONG 8 octets, CK_DATE empty or a date.
@@ -114,7 +116,10 @@ constexpr CK_ULONG kMostTemplateRows = 1024;
 class Template {
  public:
   /// Throws Refusal: CKR_ARGUMENTS_BAD, CKR_ATTRIBUTE_VALUE_INVALID, CKR_TEMPLATE_INCONSISTENT.
-  Template(const CK_ATTRIBUTE* rows, CK_ULONG count) : Template(rows, count, 0) {}
+  Template(const CK_ATTRIBUTE* rows, CK_ULONG count) : Template(rows, count, Twice::kRefused, 0) {}
+  /// For a search, where two values for one attribute are no error (5.7): nothing has both.
+  static Template for_search(const CK_ATTRIBUTE* rows, CK_ULONG count) { return {rows, count, Twice::kNoted, 0}; }
+  bool contradicts_itself() const { return contradicts_itself_; }
   Template(Template&&) noexcept = default;
   Template& operator=(Template&&) noexcept = default;
   Template(const Template&) = delete;
@@ -138,9 +143,11 @@ class Template {
   auto end() const { return rows_.end(); }
 
  private:
-  Template(const CK_ATTRIBUTE* rows, CK_ULONG count, unsigned depth);
+  enum class Twice { kRefused, kNoted };
+  Template(const CK_ATTRIBUTE* rows, CK_ULONG count, Twice twice, unsigned depth);
 
   std::vector<Row> rows_;
+  bool contradicts_itself_ = false;
   std::list<Bytes> kept_;  // moves without memory, unlike a deque
 };
 

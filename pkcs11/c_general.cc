@@ -206,6 +206,8 @@ CK_RV C_InitPIN(CK_SESSION_HANDLE handle, CK_BYTE* pin, CK_ULONG pin_length) {
 
 CK_RV C_SetPIN(CK_SESSION_HANDLE handle, CK_BYTE* old_pin, CK_ULONG old_length, CK_BYTE* new_pin, CK_ULONG new_length) {
   return call_session("C_SetPIN", handle, [&](Module&, Session& session) {
+    // The former "has higher priority than CKR_SESSION_READ_ONLY" (5.1.6).
+    refuse_if(session.token->read_only(), CKR_TOKEN_WRITE_PROTECTED, "the store is read-only");
     refuse_if(!session.read_write, CKR_SESSION_READ_ONLY, "a PIN is changed in a read/write session");
     const bool so = session.token->who() == Who::kSo;
     const TokenSettings& settings = session.token->settings();

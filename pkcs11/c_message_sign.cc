@@ -34,28 +34,45 @@ Operation& require_between_messages(std::optional<Operation>& slot) {
   return operation;
 }
 
+/// The end of a message. A key with CKA_ALWAYS_AUTHENTICATE asks for the PIN again before the next.
 template <typename Operation>
-CK_RV begin_message(Session& session, std::optional<Operation>& slot, MessageArgument parameter) {
-  Operation& operation = require_between_messages(slot);
-  session.require_login(operation.use);
-  require_none(parameter);
-  operation.running = operation.fresh->clone();
-  return CKR_OK;
+void end_message(Operation& operation) {
+  operation.running.reset();
+  operation.use.needs_authentication = operation.asks_each_time;
 }
 
-/// Runs a step of the message in parts; an exception ends the message.
+/// Runs a step of a message; an exception ends the message, "unsuccessfully" (4.10), and the authentication with it.
 template <typename Operation, typename F>
-CK_RV run_message(Session& session, std::optional<Operation>& slot, MessageArgument parameter, F&& step) {
-  Operation& operation = require_process(slot);
-  refuse_if(operation.running == nullptr, CKR_OPERATION_NOT_INITIALIZED, "no message in parts was begun");
+CK_RV run_step(Session& session, Operation& operation, MessageArgument parameter, F&& step) {
   try {
     session.require_login(operation.use);
     require_none(parameter);
     return step(operation);
   } catch (...) {
-    operation.running.reset();
+    end_message(operation);
     throw;
   }
+}
+
+template <typename Operation, typename F>
+CK_RV run_whole(Session& session, std::optional<Operation>& slot, MessageArgument parameter, F&& step) {
+  return run_step(session, require_between_messages(slot), parameter, step);
+}
+
+template <typename Operation>
+CK_RV begin_message(Session& session, std::optional<Operation>& slot, MessageArgument parameter) {
+  return run_whole(session, slot, parameter, [](Operation& operation) {
+    operation.running = operation.fresh->clone();
+    return CKR_OK;
+  });
+}
+
+/// Of the message in parts.
+template <typename Operation, typename F>
+CK_RV run_message(Session& session, std::optional<Operation>& slot, MessageArgument parameter, F&& step) {
+  Operation& operation = require_process(slot);
+  refuse_if(operation.running == nullptr, CKR_OPERATION_NOT_INITIALIZED, "no message in parts was begun");
+  return run_step(session, operation, parameter, step);
 }
 
 template <typename Operation>
@@ -63,13 +80,6 @@ CK_RV end_process(std::optional<Operation>& slot) {
   require_between_messages(slot);
   slot.reset();
   return CKR_OK;
-}
-
-/// The end of a message. A key with CKA_ALWAYS_AUTHENTICATE asks for the PIN again before the next.
-template <typename Operation>
-void end_message(Operation& operation) {
-  operation.running.reset();
-  operation.use.needs_authentication = operation.asks_each_time;
 }
 
 CK_RV sign(MessageSignOperation& operation, Signer& signer, ByteView last, Output out) {
@@ -107,11 +117,11 @@ CK_RV C_MessageSignInit(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OB
 CK_RV C_SignMessage(CK_SESSION_HANDLE handle, void* parameter, CK_ULONG parameter_length, CK_BYTE* data,
                     CK_ULONG length, CK_BYTE* signature, CK_ULONG* signature_length) {
   return call_session("C_SignMessage", handle, [&](Module&, Session& session) {
-    MessageSignOperation& operation = require_between_messages(session.message_sign);
-    session.require_login(operation.use);
-    require_none({parameter, parameter_length});
-    const std::unique_ptr<Signer> signer = operation.fresh->clone();
-    return sign(operation, *signer, input(data, length), {signature, signature_length});
+    return run_whole(session, session.message_sign, {parameter, parameter_length},
+                     [&](MessageSignOperation& operation) {
+                       const std::unique_ptr<Signer> signer = operation.fresh->clone();
+                       return sign(operation, *signer, input(data, length), {signature, signature_length});
+                     });
   });
 }
 
@@ -156,12 +166,12 @@ CK_RV C_MessageVerifyInit(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_
 CK_RV C_VerifyMessage(CK_SESSION_HANDLE handle, void* parameter, CK_ULONG parameter_length, CK_BYTE* data,
                       CK_ULONG length, CK_BYTE* signature, CK_ULONG signature_length) {
   return call_session("C_VerifyMessage", handle, [&](Module&, Session& session) {
-    MessageVerifyOperation& operation = require_between_messages(session.message_verify);
-    session.require_login(operation.use);
-    require_none({parameter, parameter_length});
-    require(signature);
-    const std::unique_ptr<Verifier> verifier = operation.fresh->clone();
-    return verify(operation, *verifier, input(data, length), input(signature, signature_length));
+    return run_whole(session, session.message_verify, {parameter, parameter_length},
+                     [&](MessageVerifyOperation& operation) {
+                       require(signature);
+                       const std::unique_ptr<Verifier> verifier = operation.fresh->clone();
+                       return verify(operation, *verifier, input(data, length), input(signature, signature_length));
+                     });
   });
 }
 

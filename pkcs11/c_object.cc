@@ -81,6 +81,17 @@ bool matches(Session& session, const Object& object, const Template& wanted) {
   });
 }
 
+std::deque<CK_OBJECT_HANDLE> search(Session& session, const Template& wanted) {
+  std::deque<CK_OBJECT_HANDLE> found;
+  if (wanted.contradicts_itself()) return found;
+  const bool names_class = wanted.has(CKA_CLASS);
+  for (const ObjectPtr& object : session.token->objects_for(wanted)) {
+    if (!names_class && describes_token(object->object_class())) continue;
+    if (matches(session, *object, wanted)) found.push_back(object->handle);
+  }
+  return found;
+}
+
 }  // namespace
 
 CK_RV C_CreateObject(CK_SESSION_HANDLE handle, CK_ATTRIBUTE* rows, CK_ULONG count, CK_OBJECT_HANDLE* object) {
@@ -156,14 +167,7 @@ CK_RV C_SetAttributeValue(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object, CK_
 CK_RV C_FindObjectsInit(CK_SESSION_HANDLE handle, CK_ATTRIBUTE* rows, CK_ULONG count) {
   return call_session("C_FindObjectsInit", handle, [&](Module&, Session& session) {
     refuse_if(session.find.has_value(), CKR_OPERATION_ACTIVE, "a search is active in this session");
-    const Template wanted(rows, count);
-    FindOperation operation;
-    const bool names_class = wanted.has(CKA_CLASS);
-    for (const ObjectPtr& object : session.token->objects_for(wanted)) {
-      if (!names_class && describes_token(object->object_class())) continue;
-      if (matches(session, *object, wanted)) operation.found.push_back(object->handle);
-    }
-    session.find = std::move(operation);
+    session.find = FindOperation{search(session, Template::for_search(rows, count))};
     return CKR_OK;
   });
 }

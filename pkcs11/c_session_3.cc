@@ -48,7 +48,10 @@ CK_RV C_AsyncComplete(CK_SESSION_HANDLE handle, CK_UTF8CHAR*, CK_ASYNC_DATA*) {
 }
 
 CK_RV C_AsyncGetID(CK_SESSION_HANDLE handle, CK_UTF8CHAR*, CK_ULONG*) {
-  return no_asynchronous_operation("C_AsyncGetID", handle);
+  return call_session("C_AsyncGetID", handle, [](Module&, Session&) {
+    refuse(CKR_OPERATION_NOT_INITIALIZED, "the function performs no asynchronous operation");
+    return CKR_OK;
+  });
 }
 
 CK_RV C_AsyncJoin(CK_SESSION_HANDLE handle, CK_UTF8CHAR*, CK_ULONG, CK_BYTE*, CK_ULONG) {

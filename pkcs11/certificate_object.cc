@@ -15,6 +15,11 @@ void set_if_empty(Attributes& object, CK_ATTRIBUTE_TYPE type, ByteView value) {
   if (object.get(type).empty() && !value.empty()) object.set(type, value);
 }
 
+/// A certificate may begin, or end, in a year that a CK_DATE can not have (3.4); then it is left open.
+void set_date_if_empty(Attributes& object, CK_ATTRIBUTE_TYPE type, ByteView date) {
+  if (well_formed(*attribute_row(type), date)) set_if_empty(object, type, date);
+}
+
 void check_choices(const Attributes& shown) {
   // 0 unspecified, 1 token user, 2 authority, 3 other entity; 0 unspecified, 1 manufacturer, 2 operator, 3 third party.
   for (const CK_ATTRIBUTE_TYPE type : {CKA_CERTIFICATE_CATEGORY, CKA_JAVA_MIDP_SECURITY_DOMAIN}) {
@@ -27,7 +32,7 @@ void check_place(const Attributes& shown) {
   const bool elsewhere = !shown.get(CKA_URL).empty();
   refuse_if(shown.get(CKA_VALUE).empty() && !elsewhere, CKR_TEMPLATE_INCOMPLETE,
             "a certificate has a CKA_VALUE or a CKA_URL");
-  const auto hash = hash_of_mechanism(shown.number(CKA_NAME_HASH_ALGORITHM).value_or(CKM_SHA_1));
+  const auto hash = digest_of_mechanism(shown.number(CKA_NAME_HASH_ALGORITHM).value_or(CKM_SHA_1));
   refuse_if(!hash, CKR_ATTRIBUTE_VALUE_INVALID, "CKA_NAME_HASH_ALGORITHM is not the mechanism of a digest");
   for (const CK_ATTRIBUTE_TYPE type : {CKA_HASH_OF_SUBJECT_PUBLIC_KEY, CKA_HASH_OF_ISSUER_PUBLIC_KEY}) {
     const size_t octets = shown.get(type).size();
@@ -67,8 +72,8 @@ void complete_certificate(Draft& draft) {
   set_if_empty(shown, CKA_ISSUER, fields->issuer);
   set_if_empty(shown, CKA_SERIAL_NUMBER, fields->serial);
   set_if_empty(shown, CKA_PUBLIC_KEY_INFO, fields->public_key);
-  set_if_empty(shown, CKA_START_DATE, as_bytes(fields->not_before));
-  set_if_empty(shown, CKA_END_DATE, as_bytes(fields->not_after));
+  set_date_if_empty(shown, CKA_START_DATE, as_bytes(fields->not_before));
+  set_date_if_empty(shown, CKA_END_DATE, as_bytes(fields->not_after));
   if (!shown.get(CKA_ID).empty()) return;
   // The id under which the key of this certificate would be found.
   if (auto key = crypto::PublicKey::from_spki(fields->public_key)) shown.set(CKA_ID, default_key_id(*key));

@@ -20,6 +20,13 @@ ByteView without_leading_zeros(ByteView number) {
   return number;
 }
 
+CK_ULONG bit_length(ByteView number) {
+  number = without_leading_zeros(number);
+  CK_ULONG bits = 8 * number.size();
+  for (unsigned mask = 0x80; !number.empty() && !(number[0] & mask); mask >>= 1) --bits;
+  return bits;
+}
+
 bool fits_the_tpm(crypto::Curve curve) {
   return curve == crypto::Curve::kP256 || curve == crypto::Curve::kP384 || curve == crypto::Curve::kP521;
 }
@@ -135,14 +142,14 @@ MadeKey keep_in_software(const SoftwareKey& key, Draft& draft) {
 
 MadeKey make_rsa(Draft& public_draft, Draft& private_draft, const KeyMaking& making) {
   const CK_ULONG bits = public_draft.shown.number(CKA_MODULUS_BITS).value_or(0);
-  refuse_if(bits < 1024 || bits > 8192, CKR_KEY_SIZE_RANGE, "RSA keys have 1024 to 8192 bits");
-  refuse_if(bits % 8 != 0, CKR_KEY_SIZE_RANGE, "the modulus must be a whole number of octets");
+  refuse_if(bits < 1024 || bits > 8192, CKR_ATTRIBUTE_VALUE_INVALID, "RSA keys have 1024 to 8192 bits");
+  refuse_if(bits % 8 != 0, CKR_ATTRIBUTE_VALUE_INVALID, "the modulus must be a whole number of octets");
   ByteView exponent = without_leading_zeros(public_draft.shown.get(CKA_PUBLIC_EXPONENT));
   if (!public_draft.shown.has(CKA_PUBLIC_EXPONENT)) exponent = kDefaultExponent;
   // e = 1 would be no encryption at all; an even e has no inverse. Beyond 64 bits OpenSSL and every verifier refuse.
   refuse_if(
       exponent.empty() || exponent.size() > 8 || !(exponent.back() & 1) || (exponent.size() == 1 && exponent[0] < 3),
-      CKR_ATTRIBUTE_VALUE_INVALID, "CKA_PUBLIC_EXPONENT must be odd and at least 3");
+      CKR_TEMPLATE_INCONSISTENT, "CKA_PUBLIC_EXPONENT must be odd and at least 3, of no more than 64 bits");
   const bool able = tpm::can_hold_rsa(static_cast<unsigned>(bits), exponent, /*imported=*/false);
   if (choose_resident(private_draft.shown, able, making)) {
     uint32_t number = 0;
@@ -165,16 +172,32 @@ MadeKey make_on_curve(CK_KEY_TYPE type, Draft& public_draft, Draft& private_draf
   return keep_in_software(*SoftwareKey::generate_ec(curve), private_draft);
 }
 
+/// Of a DH key, which no TPM holds.
+void show_value_bits(const SoftwareKey& key, Attributes& object) {
+  object.set_number(CKA_VALUE_BITS, bit_length(key.private_value()));
+}
+
+std::unique_ptr<SoftwareKey> generate_dh(const crypto::DomainParameters& domain, std::optional<CK_ULONG> value_bits) {
+  if (!value_bits) return SoftwareKey::generate_dh(domain, 0);
+  constexpr const char* kReason = "CKA_VALUE_BITS is too small, or not less than the prime has";
+  refuse_if(*value_bits == 0 || *value_bits > 8 * domain.prime.size(), CKR_ATTRIBUTE_VALUE_INVALID, kReason);
+  try {
+    return SoftwareKey::generate_dh(domain, static_cast<unsigned>(*value_bits));
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kInvalidArgument) throw;
+    SoftwareKey::generate_dh(domain, 0);  // fails too when the domain is at fault
+    refuse(CKR_ATTRIBUTE_VALUE_INVALID, kReason);
+  }
+}
+
 MadeKey make_in_field(CK_KEY_TYPE type, Draft& public_draft, Draft& private_draft, const KeyMaking& making) {
   choose_resident(private_draft.shown, /*able=*/false, making);
   const crypto::DomainParameters domain = domain_of(public_draft.shown);
-  const CK_ULONG bits = private_draft.shown.number(CKA_VALUE_BITS).value_or(0);
-  refuse_if(bits > 8 * domain.prime.size(), CKR_ATTRIBUTE_VALUE_INVALID, "CKA_VALUE_BITS is more than the prime has");
   const auto key = with_numbers(CKR_DOMAIN_PARAMS_INVALID, [&] {
     return type == CKK_DSA ? SoftwareKey::generate_dsa(domain)
-                           : SoftwareKey::generate_dh(domain, static_cast<unsigned>(bits));
+                           : generate_dh(domain, private_draft.shown.number(CKA_VALUE_BITS));
   });
-  if (type == CKK_DH) private_draft.shown.set_number(CKA_VALUE_BITS, bits ? bits : 8 * key->private_value().size());
+  if (type == CKK_DH && !private_draft.shown.has(CKA_VALUE_BITS)) show_value_bits(*key, private_draft.shown);
   return keep_in_software(*key, private_draft);
 }
 
@@ -231,16 +254,16 @@ Draft generate_domain(const Mechanism& mechanism, const Template& wanted, bool s
   Draft draft = generated_draft(CKO_DOMAIN_PARAMETERS, mechanism.key_type, wanted, so);
   Attributes& shown = draft.shown;
   const CK_ULONG bits = shown.number(CKA_PRIME_BITS).value_or(0);
-  refuse_if(bits < mechanism.min_size || bits > mechanism.max_size, CKR_KEY_SIZE_RANGE,
+  refuse_if(bits < mechanism.min_size || bits > mechanism.max_size, CKR_ATTRIBUTE_VALUE_INVALID,
             "CKA_PRIME_BITS is outside the mechanism's range");
   std::optional<crypto::DomainParameters> domain;
   if (mechanism.key_type == CKK_DH) {
     domain = crypto::dh_group(("ffdhe" + std::to_string(bits)).c_str());
-    refuse_if(!domain, CKR_KEY_SIZE_RANGE, "there are groups of 2048, 3072, 4096, 6144 and 8192 bits");
+    refuse_if(!domain, CKR_ATTRIBUTE_VALUE_INVALID, "there are groups of 2048, 3072, 4096, 6144 and 8192 bits");
   } else {
     const CK_ULONG subprime = shown.number(CKA_SUB_PRIME_BITS).value_or(default_subprime_bits(bits));
-    refuse_if(subprime > UINT16_MAX, CKR_KEY_SIZE_RANGE, "CKA_SUB_PRIME_BITS is absurd");
-    domain = with_numbers(CKR_KEY_SIZE_RANGE, [&] {
+    refuse_if(subprime > UINT16_MAX, CKR_ATTRIBUTE_VALUE_INVALID, "CKA_SUB_PRIME_BITS is absurd");
+    domain = with_numbers(CKR_ATTRIBUTE_VALUE_INVALID, [&] {
       return crypto::generate_dsa_domain(static_cast<unsigned>(bits), static_cast<unsigned>(subprime));
     });
     shown.set(CKA_SUBPRIME, domain->subprime);
@@ -255,10 +278,8 @@ Draft generate_domain(const Mechanism& mechanism, const Template& wanted, bool s
 void complete_domain(Draft& draft) {
   Attributes& shown = draft.shown;
   const auto bits = [&](CK_ATTRIBUTE_TYPE type) {
-    const ByteView number = without_leading_zeros(shown.get(type));
-    refuse_if(number.empty(), CKR_ATTRIBUTE_VALUE_INVALID, "a domain parameter is zero");
-    CK_ULONG count = 8 * number.size();
-    for (unsigned mask = 0x80; !(number[0] & mask); mask >>= 1) --count;
+    const CK_ULONG count = bit_length(shown.get(type));
+    refuse_if(count == 0, CKR_ATTRIBUTE_VALUE_INVALID, "a domain parameter is zero");
     return count;
   };
   bits(CKA_BASE);
@@ -341,6 +362,7 @@ void place_private_key(Draft& draft, const SoftwareKey& key, const KeyMaking& ma
     keep_blob(import_into_tpm(key, *making.engine), draft.secret);
   } else {
     keep_in_software(key, draft);
+    if (half.type() == crypto::KeyType::kDh) show_value_bits(key, draft.shown);
   }
   finish_private_key(draft, half, resident, /*local=*/false, 0);
 }

@@ -25,14 +25,14 @@ struct KeyPairDraft {
   Draft public_key, private_key;
 };
 
-/// C_GenerateKeyPair. Throws Refusal: the template's errors, CKR_KEY_SIZE_RANGE, CKR_ATTRIBUTE_VALUE_INVALID,
+/// C_GenerateKeyPair. Throws Refusal: the template's errors, CKR_DOMAIN_PARAMS_INVALID, CKR_ATTRIBUTE_VALUE_INVALID,
 /// CKR_CURVE_NOT_SUPPORTED, CKR_TEMPLATE_INCONSISTENT (placement that can not be honoured).
 KeyPairDraft generate_key_pair(const Mechanism& mechanism, const Template& public_key, const Template& private_key,
                                const KeyMaking& making);
 
 /// CKM_DSA_PARAMETER_GEN, CKM_DH_PKCS_PARAMETER_GEN: domain parameters as an object. DH answers with the group of RFC
 /// 7919 of that size: a safe prime of one's own would take minutes and be no safer. Throws Refusal: the template's
-/// errors, CKR_KEY_SIZE_RANGE.
+/// errors, CKR_ATTRIBUTE_VALUE_INVALID.
 Draft generate_domain(const Mechanism& mechanism, const Template& wanted, bool so);
 void complete_domain(Draft& draft);
 

@@ -346,10 +346,14 @@ ByteView parameter_view(const void* from, size_t octets) {
   return {static_cast<const uint8_t*>(from), octets};
 }
 
-std::optional<Hash> hash_of_mechanism(CK_MECHANISM_TYPE type) {
+std::optional<Hash> digest_of_mechanism(CK_MECHANISM_TYPE type) {
   const Mechanism* row = find_mechanism(type);
-  if (!row || row->family != Family::kDigest || !row->hash || *row->hash >= Hash::kBlake2b160) return std::nullopt;
-  return row->hash;
+  return row && row->family == Family::kDigest ? row->hash : std::nullopt;
+}
+
+std::optional<Hash> hash_of_mechanism(CK_MECHANISM_TYPE type) {
+  const std::optional<Hash> hash = digest_of_mechanism(type);
+  return hash && *hash < Hash::kBlake2b160 ? hash : std::nullopt;
 }
 
 std::optional<Hash> hash_of_mgf(CK_ULONG mgf) {

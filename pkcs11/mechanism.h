@@ -147,6 +147,8 @@ T parameter_structure(const void* from) {
   return structure;
 }
 
+/// CKM_SHA_1 …: every digest of the token that its mechanism says all about, for CKA_NAME_HASH_ALGORITHM.
+std::optional<crypto::Hash> digest_of_mechanism(CK_MECHANISM_TYPE type);
 /// CKM_SHA_1 … and CKG_MGF1_SHA1 … as hashes for RSA's paddings (SHA-1, SHA-2, SHA-3); nothing for anything else.
 std::optional<crypto::Hash> hash_of_mechanism(CK_MECHANISM_TYPE type);
 std::optional<crypto::Hash> hash_of_mgf(CK_ULONG mgf);

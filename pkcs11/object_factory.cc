@@ -14,8 +14,8 @@ constexpr CK_ATTRIBUTE_TYPE kTrusts[] = {CKA_TRUST_SERVER_AUTH,      CKA_TRUST_C
                                          CKA_TRUST_OCSP_SIGNING};
 
 /// 3.2, 4.7. To vouch for a certificate one must say which one it is; to distrust all of a name and number one need
-/// not.
-void check_trust(const Attributes& shown) {
+/// not. `unsaid`: the answer to one who does not, since a change can not be incomplete (4.1.2).
+void check_trust(const Attributes& shown, CK_RV unsaid) {
   bool vouches = false;
   for (const CK_ATTRIBUTE_TYPE use : kTrusts) {
     const CK_TRUST trust = shown.number(use).value_or(CKT_TRUST_UNKNOWN);
@@ -23,22 +23,26 @@ void check_trust(const Attributes& shown) {
     vouches = vouches || (trust != CKT_TRUST_UNKNOWN && trust != CKT_NOT_TRUSTED);
   }
   const auto algorithm = shown.number(CKA_NAME_HASH_ALGORITHM);
-  const auto hash = hash_of_mechanism(algorithm.value_or(CKM_SHA_1));
+  const auto hash = digest_of_mechanism(algorithm.value_or(CKM_SHA_1));
   const size_t octets = shown.get(CKA_HASH_OF_CERTIFICATE).size();
-  refuse_if(vouches && (octets == 0 || !algorithm), CKR_TEMPLATE_INCOMPLETE,
+  refuse_if(vouches && (octets == 0 || !algorithm), unsaid,
             "trust needs CKA_HASH_OF_CERTIFICATE and CKA_NAME_HASH_ALGORITHM");
   refuse_if(!hash || (octets != 0 && octets != crypto::hash_octets(*hash)), CKR_ATTRIBUTE_VALUE_INVALID,
             "CKA_HASH_OF_CERTIFICATE is not a digest by CKA_NAME_HASH_ALGORITHM");
 }
 
-}  // namespace
-
-void check_changed(const Session& session, const Attributes& shown) {
+void check_object(const Session& session, const Attributes& shown, CK_RV unsaid) {
   if (shown.number(CKA_CLASS) != CKO_TRUST) return;
-  check_trust(shown);
+  check_trust(shown, unsaid);
   // Without the key the record has no MAC, and trust without one is shown to nobody (docs/format.md, "Clear entries").
   refuse_if(shown.flag(CKA_TOKEN) && session.token->who() == Who::kNobody, CKR_USER_NOT_LOGGED_IN,
             "trust on the token is written after login only");
+}
+
+}  // namespace
+
+void check_changed(const Session& session, const Attributes& shown) {
+  check_object(session, shown, CKR_TEMPLATE_INCONSISTENT);
 }
 
 KeyMaking key_making(const Session& session) {
@@ -50,7 +54,7 @@ Draft create_draft(const Session& session, const Template& object) {
   const Schema& schema = Schema::of(object);
   Draft draft = make_draft(schema, Making::kCreate, object, session.token->who() == Who::kSo);
   session.require_write(draft.is_token(), draft.is_private());
-  check_changed(session, draft.shown);
+  check_object(session, draft.shown, CKR_TEMPLATE_INCOMPLETE);
   refuse_if(draft.shown.number(CKA_OBJECT_VALIDATION_FLAGS).value_or(0) != 0, CKR_ATTRIBUTE_VALUE_INVALID,
             "nobody has validated this token");
   switch (*draft.shown.number(CKA_CLASS)) {

@@ -8,7 +8,7 @@
 namespace vtpm::pkcs11 {
 namespace {
 
-constexpr uint8_t kVersion = 2;
+constexpr uint8_t kVersion = 3;
 
 enum class Kind : uint8_t { kDigest, kEncrypt, kDecrypt, kSign, kVerify, kVerifySignature };
 constexpr uint8_t kKinds = 6;
@@ -40,8 +40,9 @@ void put_octets(SecretBytes& to, ByteView octets) {
   to.append(octets);
 }
 
-SecretBytes encode(const std::vector<Saved>& operations) {
-  SecretBytes octets(ByteView(&kVersion, 1));
+SecretBytes encode(CK_STATE of, const std::vector<Saved>& operations) {
+  const uint8_t start[] = {kVersion, static_cast<uint8_t>(of)};
+  SecretBytes octets{ByteView(start)};
   for (const Saved& one : operations) {
     const uint8_t head[] = {static_cast<uint8_t>(one.kind), one.multi_part};
     octets.append(head);
@@ -75,9 +76,11 @@ class Reader {
   ByteView rest_;
 };
 
-std::vector<Saved> decode(ByteView octets) {
+std::vector<Saved> decode(CK_STATE expected, ByteView octets) {
   Reader reader(octets);
   refuse_if(reader.octet() != kVersion, CKR_SAVED_STATE_INVALID, "the state was saved by another version");
+  refuse_if(reader.octet() != expected, CKR_SAVED_STATE_INVALID,
+            "the state is of a session with another session state: read-only or read/write, public, user or SO");
   std::vector<Saved> operations;
   while (!reader.empty()) {
     const uint8_t kind = reader.octet();
@@ -106,6 +109,12 @@ Bytes key_mark(Session& session, const Object& key) {
   const SecretAttributes secret = session.token->secret_of(key);
   if (!secret.has(CKA_VALUE)) return {};
   return digest.update(secret.get(CKA_VALUE)).finish();
+}
+
+/// What 5.6.7 names: any of these, or there is nothing to save.
+bool any_is_active(const Session& session) {
+  return session.digest || session.encrypt || session.decrypt || session.sign || session.verify ||
+         session.verify_signature;
 }
 
 /// Every operation that is active and has no state that could be saved.
@@ -261,6 +270,8 @@ void move_into(std::optional<T>& slot, std::optional<T>& restored) {
 }  // namespace
 
 SecretBytes save_operations(Session& session) {
+  refuse_if(!any_is_active(session), CKR_OPERATION_NOT_INITIALIZED,
+            "no operation that can be saved is active in this session");
   refuse_if(others_are_active(session), CKR_STATE_UNSAVEABLE, "an operation is active that has no state to be saved");
   std::vector<Saved> all;
   if (session.digest) gather_digest(all, *session.digest);
@@ -271,14 +282,13 @@ SecretBytes save_operations(Session& session) {
   if (session.verify) gather_verification(all, session, Kind::kVerify, *session.verify, {});
   if (const auto& active = session.verify_signature)
     gather_verification(all, session, Kind::kVerifySignature, active->verify, active->signature);
-  refuse_if(all.empty(), CKR_OPERATION_NOT_INITIALIZED, "no operation is active in this session");
   require_one_key_each(all);
-  return encode(all);
+  return encode(session.state(), all);
 }
 
 void restore_operations(Session& session, ByteView saved, CK_OBJECT_HANDLE encryption_key,
                         CK_OBJECT_HANDLE authentication_key) {
-  std::vector<Saved> operations = decode(saved);
+  std::vector<Saved> operations = decode(session.state(), saved);
   require_keys(operations, uses_encryption_key, encryption_key);
   require_keys(operations, uses_authentication_key, authentication_key);
   Restored restored;

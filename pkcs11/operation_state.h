@@ -2,7 +2,8 @@
 // verification, encryption or decryption, alone or in the pairs that one key for ciphers and one for authentication can
 // serve.
 //
-//   version (1) | for each operation: kind (1) | in parts (1) | mechanism (8) | parameter | key | state | signature
+//   version (1) | CK_STATE of the session (1) | for each operation:
+//   kind (1) | in parts (1) | mechanism (8) | parameter | key | state | signature
 //
 // The last four are octets behind their number (8, little-endian). `key` tells the key from others; the key is in the
 // caller's hands and is never in a state. Whoever calls seals the octets, which may hold data of the caller and what

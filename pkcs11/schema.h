@@ -82,7 +82,7 @@ Attributes with_defaults(const Schema& schema, Attributes object);
 enum class Changing { kSet, kCopy };
 /// Applies a template to an existing object's attributes. Of a trusted certificate nothing changes (4.6), and a copy
 /// that does not give up the trust differs in how it is kept only. Throws Refusal: CKR_ATTRIBUTE_READ_ONLY,
-/// CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_VALUE_INVALID.
+/// CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_VALUE_INVALID, CKR_TEMPLATE_INCONSISTENT.
 void apply_changes(const Schema& schema, Changing changing, const Template& changes, bool so, Draft& object);
 
 /// Whether the values of kSecret rules may be shown: not sensitive and extractable, or not a key at all.

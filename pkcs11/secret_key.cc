@@ -43,12 +43,20 @@ const SecretKeyType& type_of(const Attributes& object) {
   refuse(CKR_ATTRIBUTE_VALUE_INVALID, "this token has no secret keys of that type");
 }
 
-/// 4.10.2: of a block cipher's key the first octets of an encrypted block of zeros, of others those of its SHA-1.
+/// 3.2, 4.11: the first octets of a block of zeros, encrypted by the type's own cipher and mode; of types for which
+/// their sections say so (generic secrets, ChaCha20 …) those of the value's SHA-1. AES-XTS has its tweak of zeros too.
 Bytes check_value(CK_KEY_TYPE type, ByteView value) {
-  Bytes result;
+  constexpr uint8_t kZeros[16] = {};
+  Bytes result(sizeof kZeros);
+  const auto encrypt = [&](const crypto::CipherParameters& parameters) {
+    crypto::Cipher cipher(parameters, value, crypto::Direction::kEncrypt);
+    const size_t octets = cipher.update(kZeros, result).octets;
+    cipher.finish(MutableByteView(result).subspan(octets));
+  };
   if (type == CKK_AES) {
-    result.resize(16);
-    crypto::Cipher({crypto::CipherMode::kEcb, {}}, value, crypto::Direction::kEncrypt).update(result, result);
+    encrypt({crypto::CipherMode::kEcb, {}});
+  } else if (type == CKK_AES_XTS) {
+    encrypt({crypto::CipherMode::kXts, kZeros});
   } else {
     result = crypto::digest(crypto::Hash::kSha1, value);
   }
@@ -119,7 +127,7 @@ Draft generate_secret_key(const Mechanism& mechanism, const Template& object, bo
   draft.shown.set_number(CKA_KEY_TYPE, mechanism.key_type);
   const SecretKeyType& type = type_of(draft.shown);
   const size_t octets = wanted_octets(mechanism, type, draft.shown);
-  refuse_if(!type.takes(octets), CKR_KEY_SIZE_RANGE, "CKA_VALUE_LEN is not a length of this key type");
+  refuse_if(!type.takes(octets), CKR_ATTRIBUTE_VALUE_INVALID, "CKA_VALUE_LEN is not a length of this key type");
   SecretBytes value(octets);
   do crypto::random_fill(value.span());
   while (type.type == CKK_AES_XTS && has_equal_halves(value));

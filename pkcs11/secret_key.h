@@ -22,7 +22,7 @@ std::span<const SecretKeyType> secret_key_types();
 /// C_CreateObject: checks the value and completes what the template implies. Throws Refusal:
 /// CKR_ATTRIBUTE_VALUE_INVALID, CKR_TEMPLATE_INCONSISTENT.
 void import_secret_key(Draft& draft);
-/// C_GenerateKey. Throws Refusal: the template's errors, CKR_KEY_SIZE_RANGE, CKR_TEMPLATE_INCOMPLETE without
+/// C_GenerateKey. Throws Refusal: the template's errors, CKR_ATTRIBUTE_VALUE_INVALID, CKR_TEMPLATE_INCOMPLETE without
 /// CKA_VALUE_LEN where the type has more than one length.
 Draft generate_secret_key(const Mechanism& mechanism, const Template& object, bool so);
 

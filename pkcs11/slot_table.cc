@@ -197,10 +197,12 @@ std::shared_ptr<Token> SlotTable::token(CK_SLOT_ID id) {
 
 void SlotTable::initialise(CK_SLOT_ID id, ByteView so_pin, const std::string& label,
                            const std::function<bool(const Token&)>& has_sessions) {
-  refuse_if(so_pin.size() < kPinLeast || so_pin.size() > kPinMost, CKR_PIN_LEN_RANGE, "a PIN has 4 to 255 octets");
   std::lock_guard lock(mutex_);
   scan_once();
   if (!is_free_locked(id)) slot_locked(id);
+  // The PIN of a token that there is, is compared with its own; 5.1.6 keeps CKR_PIN_LEN_RANGE for PINs that are set.
+  refuse_if(is_free_locked(id) && (so_pin.size() < kPinLeast || so_pin.size() > kPinMost), CKR_PIN_LEN_RANGE,
+            "a PIN has 4 to 255 octets");
   refuse_if(config_.store_dir.empty(), CKR_DEVICE_ERROR,
             "no store directory is configured, and there is no home directory");
   make_directory(config_.store_dir);

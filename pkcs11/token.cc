@@ -27,6 +27,8 @@ void check_pin_length(ByteView pin) {
   refuse_if(pin.size() < kPinLeast || pin.size() > kPinMost, CKR_PIN_LEN_RANGE, "a PIN has 4 to 255 octets");
 }
 
+bool is_spent(const store::Attempts& attempts) { return attempts.limit != 0 && attempts.failures >= attempts.limit; }
+
 Attributes info_record(const Token::Identity& identity) {
   Attributes info;
   info.set(CKA_LABEL, as_bytes(identity.label));
@@ -64,7 +66,7 @@ class Token::State : public tpm::StateSource {
 
 void Token::initialise(const std::string& path, const Config& config, const Identity& identity, ByteView so_pin,
                        bool replace, ByteView predecessor) {
-  check_pin_length(so_pin);
+  if (!replace) check_pin_length(so_pin);  // of a token that there is, the PIN is the one that opened it
   store::CreateOptions options;
   options.kdf = config.kdf;
   options.replace = replace;
@@ -399,7 +401,11 @@ void Token::authenticate(ByteView pin) {
   std::lock_guard login(login_mutex_);
   refuse_if(who_ == Who::kNobody, CKR_USER_NOT_LOGGED_IN, "nobody is logged in");
   const Role role = who_ == Who::kUser ? Role::kUser : Role::kSo;
-  check_result(vault_->verify(role, pin), role);
+  UnlockResult result = vault_->verify(role, pin);
+  // The attempt that locks the PIN says so: the login that it was to confirm ends with it (3.2, 4.10).
+  if (result == UnlockResult::kWrongSecret && is_spent(vault_->attempts(role))) result = UnlockResult::kLockedOut;
+  if (result == UnlockResult::kLockedOut) log_out();
+  check_result(result, role);
 }
 
 void Token::check_so_pin(ByteView pin) {
@@ -419,6 +425,10 @@ SecretBytes Token::surrender(ByteView so_pin) {
 
 void Token::logout() {
   std::lock_guard login(login_mutex_);
+  log_out();
+}
+
+void Token::log_out() {
   std::shared_ptr<tpm::Engine> engine;
   {
     std::lock_guard lock(mutex_);
@@ -453,7 +463,11 @@ void Token::init_user_pin(ByteView pin) {
 void Token::change_pin(Role role, ByteView old_pin, ByteView new_pin) {
   std::lock_guard login(login_mutex_);
   require_pin_length(role, new_pin);
-  check_result(vault_->change_secret(role, old_pin, new_pin), role);
+  const UnlockResult result = vault_->change_secret(role, old_pin, new_pin);
+  // CKR_USER_PIN_NOT_INITIALIZED "can only be returned by C_Login" (5.1.6): no old PIN is the right one.
+  refuse_if(result == UnlockResult::kNoSlot && role == Role::kUser, CKR_PIN_INCORRECT,
+            "the SO has set no user PIN yet");
+  check_result(result, role);
   if (role != Role::kUser) return;
   pin_expired_ = false;
   gave_up_ = false;

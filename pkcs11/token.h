@@ -79,7 +79,8 @@ class Token {
   /// All throw Refusal: CKR_PIN_INCORRECT, CKR_PIN_LOCKED, CKR_USER_PIN_NOT_INITIALIZED, CKR_USER_ALREADY_LOGGED_IN,
   /// CKR_USER_ANOTHER_ALREADY_LOGGED_IN, CKR_PIN_LEN_RANGE. The SO takes over from a user whom nobody logged in.
   void login(Who who, ByteView pin);
-  void authenticate(ByteView pin);  // CKU_CONTEXT_SPECIFIC: checks the PIN of whoever is logged in
+  void authenticate(
+      ByteView pin);  // CKU_CONTEXT_SPECIFIC: the PIN of whoever is logged in; one that is locked logs out
   void check_so_pin(ByteView pin);  // C_InitToken
   /// The same, and the TPM's state for `initialise` to keep its identity from.
   SecretBytes surrender(ByteView so_pin);
@@ -150,6 +151,7 @@ class Token {
   void look();
   void refresh_locked();
   void enter(Who who, ByteView pin);
+  void log_out();
   void require_pin_length(store::Role role, ByteView pin) const;
   std::shared_ptr<tpm::Engine> leave_locked();
   void catch_up_locked();

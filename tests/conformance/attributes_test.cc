@@ -359,12 +359,13 @@ TEST_F(Attributes, Creation) {
 }
 
 TEST_F(Attributes, Forms) {
-  const std::map<std::string, std::vector<Bytes>> wrong = {
-      {"bool", {{}, {0, 0}, {2}}},
-      {"ulong", {{}, {1}, Bytes(4), Bytes(16)}},
-      {"date", {bytes("2031022"), bytes("203102280"), bytes("20311328"), bytes("20310232"), bytes("2031022x")}},
-      {"mechanisms", {Bytes(7)}},
-      {"template", {Bytes(7)}}};
+  const std::map<std::string, std::vector<Bytes>> wrong = {{"bool", {{}, {0, 0}, {2}}},
+                                                           {"ulong", {{}, {1}, Bytes(4), Bytes(16)}},
+                                                           {"date",
+                                                            {bytes("2031022"), bytes("203102280"), bytes("20311328"),
+                                                             bytes("20310232"), bytes("2031022x"), bytes("18991231")}},
+                                                           {"mechanisms", {Bytes(7)}},
+                                                           {"template", {Bytes(7)}}};
   for_each_row([&](const Kind& kind, const Row& row) {
     const auto values = wrong.find(row.form);
     if (values == wrong.end()) return;

@@ -135,7 +135,9 @@ TEST_F(Trust, SaysWhichCertificateItMeans) {
   EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(anchor.with({{CKA_TRUST_IPSEC_IKE, 5}})));
   const CK_OBJECT_HANDLE distrust =
       session.create(anchor.without(CKA_HASH_OF_CERTIFICATE).with({{CKA_TRUST_SERVER_AUTH, CKT_NOT_TRUSTED}}));
-  EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, session.try_set(distrust, {{CKA_TRUST_SERVER_AUTH, CKT_TRUSTED}}));
+  // "except for the possibility of a template being incomplete" (4.1.2, 4.1.3).
+  EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, session.try_set(distrust, {{CKA_TRUST_SERVER_AUTH, CKT_TRUSTED}}));
+  EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, session.try_copy(distrust, {{CKA_TRUST_SERVER_AUTH, CKT_TRUSTED}}));
 }
 
 }  // namespace

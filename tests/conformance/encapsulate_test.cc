@@ -275,6 +275,14 @@ TEST_F(Encapsulate, RsaLengths) {
 
 // --- the new key, and who makes it ---
 
+TEST_F(Encapsulate, ASecretThatIsNoKeyOfTheTypeNeedsALength) {
+  const KeyPair pair = ec_pair("P-521");
+  const Bytes cipher = encapsulate(ecdh(), pair.public_key, shown_secret(0)).cipher;
+  const Template aes = {{CKA_KEY_TYPE, CKK_AES}};
+  EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, try_decapsulate(ecdh(), pair.private_key, cipher, aes)) << "66 octets";
+  EXPECT_RV(CKR_OK, try_decapsulate(ecdh(), pair.private_key, cipher, aes.with({{CKA_VALUE_LEN, 32}})));
+}
+
 TEST_F(Encapsulate, TheNewKey) {
   const KeyPair rsa = rsa_pair(), ec = ec_pair("P-256");
   const Template wanted = {{CKA_KEY_TYPE, CKK_AES}, {CKA_VALUE_LEN, 32}, {CKA_LABEL, "new"}};

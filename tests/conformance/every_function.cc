@@ -98,7 +98,7 @@ const std::vector<Function>& every_function() {
       WITH_SESSION_3(C_SessionCancel, (ReturnValues{CKR_OK}), s, 0),
       WITH_SESSION_3(C_GetSessionValidationFlags, kArguments, s, CKS_LAST_VALIDATION_OK, nullptr),
       WITH_SESSION_3(C_AsyncComplete, kNotAsynchronous, s, nullptr, nullptr),
-      WITH_SESSION_3(C_AsyncGetID, kNotAsynchronous, s, nullptr, nullptr),
+      WITH_SESSION_3(C_AsyncGetID, kNoOperation, s, nullptr, nullptr),
       WITH_SESSION_3(C_AsyncJoin, kNotAsynchronous, s, nullptr, 0, nullptr, 0),
       WITH_SESSION_3(C_MessageEncryptInit, kArguments, s, nullptr, 0),
       WITH_SESSION_3(C_EncryptMessage, kNoOperation, s, nullptr, 0, nullptr, 0, nullptr, 0, nullptr, nullptr),

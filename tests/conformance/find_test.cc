@@ -39,6 +39,18 @@ TEST_F(Find, UnknownAttributesMatchNothing) {
   EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, p11->C_FindObjectsInit(session, malformed.data(), malformed.size()));
 }
 
+// 5.7 lists no CKR_TEMPLATE_INCONSISTENT for a search.
+TEST_F(Find, TwoValuesForOneAttributeMatchNothing) {
+  const auto one = session.create({{CKA_CLASS, CKO_DATA}, {CKA_LABEL, "one"}});
+  EXPECT_EQ(session.find({{CKA_LABEL, "one"}, {CKA_LABEL, "one"}}), Handles{one});
+  EXPECT_TRUE(session.find({{CKA_LABEL, "one"}, {CKA_LABEL, "two"}}).empty());
+  EXPECT_TRUE(session.find({{CKA_LABEL, "two"}, {CKA_LABEL, "one"}}).empty());
+  CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+  const CK_ATTRIBUTE demands[] = {{CKA_SENSITIVE, &yes, 1}, {CKA_SENSITIVE, &no, 1}};
+  const auto* raw = reinterpret_cast<const uint8_t*>(demands);
+  EXPECT_TRUE(session.find({{CKA_WRAP_TEMPLATE, Bytes(raw, raw + sizeof demands)}}).empty());
+}
+
 TEST_F(Find, EmptyTemplateFindsAll) {
   std::set<CK_OBJECT_HANDLE> made;
   for (int i = 0; i < 25; ++i)

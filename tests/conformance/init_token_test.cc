@@ -35,8 +35,7 @@ TEST_F(InitToken, RefusesNullPointers) {
 }
 
 TEST_F(InitToken, RefusesPinsOutsideTheAdvertisedLengths) {
-  for (const size_t size : {3, 256})
-    EXPECT_RV(one_of(CKR_PIN_LEN_RANGE, CKR_PIN_INCORRECT), try_init_token(free_slot(), Bytes(size, '7'), "x"));
+  for (const size_t size : {3, 256}) EXPECT_RV(CKR_PIN_LEN_RANGE, try_init_token(free_slot(), Bytes(size, '7'), "x"));
   Bytes pin(4, '7');
   CK_BYTE label[32];
   memset(label, ' ', sizeof label);
@@ -67,6 +66,8 @@ TEST_F(InitTokenAgain, NeedsTheOldSoPin) {
   session.close();
   EXPECT_RV(CKR_PIN_INCORRECT, try_init_token(slot, bytes("wrong-so-pin"), "stolen"));
   EXPECT_RV(CKR_PIN_INCORRECT, try_init_token(slot, kUserPin, "stolen"));
+  for (const size_t size : {3, 256})
+    EXPECT_RV(CKR_PIN_INCORRECT, try_init_token(slot, Bytes(size, '7'), "stolen")) << "it is compared, not set";
   EXPECT_EQ(slot_of("conformance"), slot);
   Session after(slot);
   after.login();

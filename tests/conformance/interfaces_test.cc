@@ -263,7 +263,7 @@ TEST_F(NotOffered, AsynchronousSessions) {
   CK_ULONG id = 0;
   Bytes room(32);
   EXPECT_RV(CKR_SESSION_ASYNC_NOT_SUPPORTED, p11_3().C_AsyncComplete(session, utf8("C_Sign"), &data));
-  EXPECT_RV(CKR_SESSION_ASYNC_NOT_SUPPORTED, p11_3().C_AsyncGetID(session, utf8("C_Sign"), &id));
+  EXPECT_RV(CKR_OPERATION_NOT_INITIALIZED, p11_3().C_AsyncGetID(session, utf8("C_Sign"), &id));
   EXPECT_RV(CKR_SESSION_ASYNC_NOT_SUPPORTED, p11_3().C_AsyncJoin(session, utf8("C_Sign"), 1, room.data(), room.size()));
 }
 

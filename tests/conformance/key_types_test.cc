@@ -3,6 +3,8 @@
 #include <openssl/core_names.h>
 #include <openssl/x509.h>
 
+#include <set>
+
 #include "tests/conformance/keys.h"
 #include "tests/conformance/peer.h"
 
@@ -368,8 +370,8 @@ TEST_F(KeyTypes, DsaOfOwnDomain) {
   EXPECT_RV(CKR_DOMAIN_PARAMS_INVALID,
             session.try_generate(CKM_DSA_KEY_PAIR_GEN, parameters.with({{CKA_PRIME, Bytes(128, 0xFE)}}), {}));
   EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, session.try_generate(CKM_DSA_KEY_PAIR_GEN, parameters, {{kVtpmResident, true}}));
-  EXPECT_RV(CKR_KEY_SIZE_RANGE, try_generate_key(session, CKM_DSA_PARAMETER_GEN, {{CKA_PRIME_BITS, 512}}));
-  EXPECT_RV(CKR_KEY_SIZE_RANGE,
+  EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, try_generate_key(session, CKM_DSA_PARAMETER_GEN, {{CKA_PRIME_BITS, 512}}));
+  EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID,
             try_generate_key(session, CKM_DSA_PARAMETER_GEN, {{CKA_PRIME_BITS, 1024}, {CKA_SUB_PRIME_BITS, 256}}));
   EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, try_generate_key(session, CKM_DSA_PARAMETER_GEN, {}));
   EXPECT_RV(CKR_KEY_HANDLE_INVALID, session.try_sign(CKM_DSA, domain, bytes("m"))) << "parameters are no key";
@@ -423,10 +425,50 @@ TEST_F(KeyTypes, DhPairsAgree) {
   };
   EXPECT_EQ(derived_value(session, with(its.public_key), mine.private_key, 0),
             derived_value(session, with(mine.public_key), its.private_key, 0));
-  EXPECT_RV(CKR_KEY_SIZE_RANGE, try_generate_key(session, CKM_DH_PKCS_PARAMETER_GEN, {{CKA_PRIME_BITS, 2056}}));
-  EXPECT_RV(CKR_KEY_SIZE_RANGE, try_generate_key(session, CKM_DH_PKCS_PARAMETER_GEN, {{CKA_PRIME_BITS, 1024}}));
-  EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID,
-            session.try_generate(CKM_DH_PKCS_KEY_PAIR_GEN, parameters, {{CKA_VALUE_BITS, 4000}}));
+  for (const CK_ULONG bits : {1024, 2056})
+    EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID,
+              try_generate_key(session, CKM_DH_PKCS_PARAMETER_GEN, {{CKA_PRIME_BITS, bits}}));
+  for (const CK_ULONG bits : {CK_ULONG{0}, CK_ULONG{1}, CK_ULONG{159}, CK_ULONG{2048}, CK_ULONG{4000}, kAbsurd})
+    EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID,
+              session.try_generate(CKM_DH_PKCS_KEY_PAIR_GEN, parameters, {{CKA_VALUE_BITS, bits}}))
+        << bits;
+  EXPECT_RV(CKR_DOMAIN_PARAMS_INVALID,
+            session.try_generate(CKM_DH_PKCS_KEY_PAIR_GEN, parameters.with({{CKA_PRIME, Bytes(256, 0xFE)}}),
+                                 {{CKA_VALUE_BITS, 256}}));
+}
+
+// 6.4.4: "Length in bits of private value x", of every key.
+TEST_F(KeyTypes, DhKeysSayHowLongTheirValueIs) {
+  const auto bits = [](const Bytes& number) {
+    BIGNUM* value = BN_bin2bn(number.data(), static_cast<int>(number.size()), nullptr);
+    const auto length = static_cast<CK_ULONG>(BN_num_bits(value));
+    BN_free(value);
+    return length;
+  };
+  std::set<CK_ULONG> seen;
+  for_each_line("dh.txt", [&](const Line& line) {
+    const Bytes x = line.octets("x");
+    const CK_OBJECT_HANDLE key = session.create(field_key(CKO_PRIVATE_KEY, CKK_DH, line, "x"));
+    EXPECT_EQ(session.number(key, CKA_VALUE_BITS), bits(x));
+    seen.insert(bits(x));
+  });
+  EXPECT_GT(seen.size(), 1u);
+  CK_OBJECT_HANDLE dh = CK_INVALID_HANDLE;
+  MUST(try_generate_key(session, CKM_DH_PKCS_PARAMETER_GEN, {{CKA_PRIME_BITS, 2048}}, &dh));
+  const Template parameters = {{CKA_PRIME, session.get(dh, CKA_PRIME)}, {CKA_BASE, session.get(dh, CKA_BASE)}};
+  const CK_OBJECT_HANDLE wrapper = session.create({{CKA_CLASS, CKO_SECRET_KEY},
+                                                   {CKA_KEY_TYPE, CKK_AES},
+                                                   {CKA_VALUE, Bytes(32, 0x31)},
+                                                   {CKA_WRAP, true},
+                                                   {CKA_UNWRAP, true}});
+  const Template open = {{CKA_SENSITIVE, false}, {CKA_EXTRACTABLE, true}};
+  const CK_OBJECT_HANDLE made = session.generate(CKM_DH_PKCS_KEY_PAIR_GEN, parameters, open).private_key;
+  const CK_ULONG length = bits(session.get(made, CKA_VALUE));
+  EXPECT_EQ(session.number(made, CKA_VALUE_BITS), length);
+  const Bytes wrapped = wrap(session, CKM_AES_KEY_WRAP_KWP, wrapper, made);
+  const Template wanted = {{CKA_CLASS, CKO_PRIVATE_KEY}, {CKA_KEY_TYPE, CKK_DH}};
+  for (const Template& one : {wanted, wanted.with({{CKA_VALUE_BITS, 7}})})
+    EXPECT_EQ(session.number(unwrap(session, CKM_AES_KEY_WRAP_KWP, wrapper, wrapped, one), CKA_VALUE_BITS), length);
 }
 
 // --- what all have in common ---

@@ -91,9 +91,9 @@ TEST_F(Generation, RsaPublicExponent) {
   const KeyPair pair =
       session.generate(CKM_RSA_PKCS_KEY_PAIR_GEN, kRsa2048.with({{CKA_PUBLIC_EXPONENT, from_hex("010001")}}), kUse);
   EXPECT_EQ(session.get(pair.public_key, CKA_PUBLIC_EXPONENT), from_hex("010001"));
-  for (const char* bad : {"", "00", "01", "02", "010000"})
+  for (const char* bad : {"", "00", "01", "02", "010000", "010000000000000001"})  // 6.1.4 names the code
     EXPECT_RV(
-        one_of(CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_VALUE_INVALID),
+        CKR_TEMPLATE_INCONSISTENT,
         session.try_generate(CKM_RSA_PKCS_KEY_PAIR_GEN, kRsa2048.with({{CKA_PUBLIC_EXPONENT, from_hex(bad)}}), kUse));
 }
 
@@ -104,7 +104,7 @@ TEST_F(Generation, RsaSizesOutsideTheAdvertisedRange) {
   EXPECT_GE(info.ulMaxKeySize, 3072u);
   for (const CK_ULONG bits :
        {CK_ULONG{0}, CK_ULONG{1}, info.ulMinKeySize - 8, info.ulMaxKeySize + 8, CK_ULONG{1} << 32, kAbsurd})
-    EXPECT_RV(one_of(CKR_KEY_SIZE_RANGE, CKR_ATTRIBUTE_VALUE_INVALID),
+    EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID,
               session.try_generate(CKM_RSA_PKCS_KEY_PAIR_GEN, kRsa2048.with({{CKA_MODULUS_BITS, bits}}), kUse))
         << bits << " bits";
 }
@@ -253,6 +253,7 @@ TEST_F(Generation, TemplatesAreChecked) {
   EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, answer(ec, {{CKA_SIGN, Bytes{7}}}));
   EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, answer(ec, {{CKA_TOKEN, Bytes{}}}));
   EXPECT_RV(CKR_ATTRIBUTE_TYPE_INVALID, answer(ec, {{0x7F001234, "x"}}));
+  EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, answer(ec, {{CKA_PRIME_1, "x"}})) << "of RSA keys";
   EXPECT_RV(contradiction, answer(ec, {{CKA_PRIVATE, false}, {CKA_ALWAYS_AUTHENTICATE, true}})) << "4.9";
   EXPECT_TRUE(session.find({}).empty()) << "half a pair was left";
 }

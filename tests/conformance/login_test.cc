@@ -221,6 +221,80 @@ TEST_F(Login, AlwaysAuthenticateAsksAtEveryUse) {
   EXPECT_EQ(session.state(), CKS_RW_USER_FUNCTIONS);
 }
 
+// "C_Login returns in this case CKR_PIN_LOCKED and this also logs the user out from the token" (3.2, 4.10).
+TEST_F(Login, ALockedPinAtAContextSpecificLoginLogsOut) {
+  Session session(slot), other(slot, Session::kReadOnly);
+  session.login();
+  const KeyPair pair = session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}},
+                                        {{CKA_SIGN, true}, {CKA_PRIVATE, true}, {CKA_ALWAYS_AUTHENTICATE, true}});
+  Mechanism mechanism = CKM_ECDSA;
+  MUST(p11->C_SignInit(session, mechanism.get(), pair.private_key));
+  constexpr int kAttempts = 10;
+  for (int i = 1; i < kAttempts; ++i) {
+    EXPECT_RV(CKR_PIN_INCORRECT, session.try_login(CKU_CONTEXT_SPECIFIC, bytes("not-the-pin")));
+    EXPECT_EQ(session.state(), CKS_RW_USER_FUNCTIONS);
+  }
+  EXPECT_RV(CKR_PIN_LOCKED, session.try_login(CKU_CONTEXT_SPECIFIC, bytes("not-the-pin")));
+  EXPECT_TRUE(token_flags(slot) & CKF_USER_PIN_LOCKED);
+  EXPECT_EQ(session.state(), CKS_RW_PUBLIC_SESSION);
+  EXPECT_EQ(other.state(), CKS_RO_PUBLIC_SESSION);
+  EXPECT_RV(CKR_OBJECT_HANDLE_INVALID, session.try_get(pair.private_key, CKA_CLASS)) << "as C_Logout does";
+  Bytes digest(32, 7), signature(64);
+  CK_ULONG size = signature.size();
+  EXPECT_RV(CKR_USER_NOT_LOGGED_IN, p11->C_Sign(session, digest.data(), digest.size(), signature.data(), &size));
+  EXPECT_RV(CKR_PIN_LOCKED, session.try_login(CKU_USER, kUserPin));
+}
+
+TEST_F(Login, APinThatWasLockedElsewhereLogsOutToo) {
+  Session session(slot);
+  session.login();
+  const KeyPair pair = session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}},
+                                        {{CKA_SIGN, true}, {CKA_PRIVATE, true}, {CKA_ALWAYS_AUTHENTICATE, true}});
+  Bytes wrong = bytes("not-the-pin"), next = bytes("another-pin");
+  for (int i = 0; i < 10; ++i)
+    EXPECT_RV(CKR_PIN_INCORRECT, p11->C_SetPIN(session, wrong.data(), wrong.size(), next.data(), next.size()));
+  EXPECT_EQ(session.state(), CKS_RW_USER_FUNCTIONS) << "5.5 says nothing of a logout";
+  Mechanism mechanism = CKM_ECDSA;
+  MUST(p11->C_SignInit(session, mechanism.get(), pair.private_key));
+  EXPECT_RV(CKR_PIN_LOCKED, session.try_login(CKU_CONTEXT_SPECIFIC, kUserPin));
+  EXPECT_EQ(session.state(), CKS_RW_PUBLIC_SESSION);
+}
+
+// "an authenticated state that lasts until the cryptographic operation has successfully or unsuccessfully been
+// completed" (3.2, 4.10).
+TEST_F(Login, AFailedOperationEndsTheAuthentication) {
+  Session session(slot);
+  session.login();
+  const KeyPair pair = session.generate(
+      CKM_RSA_PKCS_KEY_PAIR_GEN, {{CKA_MODULUS_BITS, 1024}},
+      {{CKA_PRIVATE, true}, {CKA_ALWAYS_AUTHENTICATE, true}, {CKA_SIGN_RECOVER, true}, {CKA_DECRYPT, true}});
+  struct {
+    CK_RV (*init)(CK_SESSION_HANDLE, CK_MECHANISM*, CK_OBJECT_HANDLE);
+    CK_RV (*call)(CK_SESSION_HANDLE, CK_BYTE*, CK_ULONG, CK_BYTE*, CK_ULONG*);
+    Bytes good, bad;
+  } const cases[] = {
+      {p11->C_SignInit, p11->C_Sign, Bytes(20, 1), Bytes(200, 1)},
+      {p11->C_SignRecoverInit, p11->C_SignRecover, Bytes(20, 1), Bytes(200, 1)},
+      {p11->C_DecryptInit, p11->C_Decrypt, session.encrypt(CKM_RSA_PKCS, pair.public_key, Bytes(20, 1)), Bytes(3, 1)}};
+  Mechanism mechanism = CKM_RSA_PKCS;
+  for (const auto& one : cases) {
+    Bytes good = one.good, bad = one.bad, out(128);
+    CK_ULONG size = out.size(), little = 1;
+    const auto begin = [&] { return one.init(session, mechanism.get(), pair.private_key); };
+    MUST(begin());
+    session.login(CKU_CONTEXT_SPECIFIC);
+    EXPECT_RV(CKR_BUFFER_TOO_SMALL, one.call(session, good.data(), good.size(), out.data(), &little));
+    EXPECT_RV(CKR_OK, one.call(session, good.data(), good.size(), out.data(), &size)) << "that one did not end it";
+    MUST(begin());
+    session.login(CKU_CONTEXT_SPECIFIC);
+    EXPECT_RV(one_of(CKR_DATA_LEN_RANGE, CKR_ENCRYPTED_DATA_LEN_RANGE),
+              one.call(session, bad.data(), bad.size(), out.data(), &(size = out.size())));
+    EXPECT_RV(CKR_OPERATION_NOT_INITIALIZED, session.try_login(CKU_CONTEXT_SPECIFIC, kUserPin));
+    MUST(begin());
+    EXPECT_RV(CKR_USER_NOT_LOGGED_IN, one.call(session, good.data(), good.size(), out.data(), &(size = out.size())));
+  }
+}
+
 TEST_F(Login, ContextSpecificLoginIsNotForOrdinaryKeys) {
   Session session(slot);
   session.login();

@@ -155,6 +155,47 @@ TEST_F(MessageSigning, AsksForThePinBeforeEachMessageWhereTheKeyDoes) {
   }
 }
 
+// The authentication lasts until the message has "successfully or unsuccessfully been completed" (4.10).
+TEST_F(MessageSigning, AsksForThePinAgainAfterAMessageThatFailed) {
+  const KeyPair pair = session.generate(CKM_RSA_PKCS_KEY_PAIR_GEN, {{CKA_MODULUS_BITS, 1024}},
+                                        {{CKA_ALWAYS_AUTHENTICATE, true}, {CKA_PRIVATE, true}});
+  Mechanism mechanism = CKM_RSA_PKCS;
+  MUST(p11_3().C_MessageSignInit(session, mechanism.get(), pair.private_key));
+  const auto& v3 = p11_3();
+  Bytes data(20, 1), much(200, 1), out(128);
+  CK_ULONG size = out.size(), little = 1;
+  const auto whole = [&](Bytes& message, CK_ULONG* room) {
+    return v3.C_SignMessage(session, nullptr, 0, message.data(), message.size(), out.data(), room);
+  };
+  const auto next = [&](Bytes& message, CK_ULONG* room) {
+    return v3.C_SignMessageNext(session, nullptr, 0, message.data(), message.size(), out.data(), room);
+  };
+  const auto begin = [&] { return v3.C_SignMessageBegin(session, nullptr, 0); };
+  const auto expect_asks = [&] {
+    EXPECT_RV(CKR_USER_NOT_LOGGED_IN, whole(data, &(size = out.size())));
+    EXPECT_RV(CKR_USER_NOT_LOGGED_IN, begin());
+    session.login(CKU_CONTEXT_SPECIFIC);
+  };
+  expect_asks();
+  EXPECT_RV(CKR_BUFFER_TOO_SMALL, whole(data, &little));
+  EXPECT_RV(CKR_OK, whole(data, &(size = out.size()))) << "a buffer that is too small ends nothing";
+  expect_asks();
+  EXPECT_RV(CKR_DATA_LEN_RANGE, whole(much, &(size = out.size())));
+  expect_asks();
+  EXPECT_RV(CKR_ARGUMENTS_BAD, whole(data, nullptr));
+  expect_asks();
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, v3.C_SignMessageBegin(session, data.data(), 4));
+  expect_asks();
+  MUST(begin());
+  EXPECT_RV(CKR_OPERATION_ACTIVE, whole(data, &(size = out.size()))) << "which is not about the message in parts";
+  EXPECT_RV(CKR_BUFFER_TOO_SMALL, next(data, &(little = 1)));
+  EXPECT_RV(CKR_OK, next(data, &(size = out.size())));
+  expect_asks();
+  MUST(begin());
+  EXPECT_RV(CKR_DATA_LEN_RANGE, next(much, &(size = out.size())));
+  expect_asks();
+}
+
 TEST_F(MessageSigning, MechanismsThatOfferItSaySo) {
   for (const CK_MECHANISM_TYPE type : {CKM_SHA256_RSA_PKCS, CKM_ECDSA, CKM_SHA512_HMAC, CKM_AES_CMAC}) {
     CK_MECHANISM_INFO info;

@@ -115,7 +115,7 @@ class OperationState : public WithUser {
     }
   }
 
-  Session other{slot, Session::kReadOnly};
+  Session other{slot};
   Mechanism sha = CKM_SHA256, hmac = CKM_SHA256_HMAC, cbc = Mechanism::with_parameter(CKM_AES_CBC, Bytes(16, 3));
   const CK_OBJECT_HANDLE aes = secret_key(session, CKK_AES, Bytes(16, 1));
   const CK_OBJECT_HANDLE secret = secret_key(session, CKK_GENERIC_SECRET, Bytes(20, 2));
@@ -323,7 +323,7 @@ TEST_F(OperationState, OfPairsGoesOnInAnotherSession) {
 /// "go-on <state> sign|encrypt <label of the key> <rest>": ends whatever the state has, a signature or an encryption.
 const RegisterAct kGoOn("go-on", [](const std::vector<std::string>& arguments) {
   Library library;
-  Session session(slot_of("conformance"), Session::kReadOnly);
+  Session session(slot_of("conformance"));
   session.login();
   const Bytes state = from_hex(arguments.at(0)), rest = from_hex(arguments.at(3));
   const CK_OBJECT_HANDLE key = session.find({{CKA_LABEL, arguments.at(2).c_str()}}).at(0);
@@ -420,6 +420,27 @@ TEST_F(OperationState, OfTooMuchAtOnceIsNotSaved) {
   MUST(p11->C_DigestInit(session, nullptr));
   MUST(p11_3().C_MessageSignInit(session, hmac.get(), secret));
   EXPECT_RV(CKR_STATE_UNSAVEABLE, try_save(session)) << "messages have no state (5.6.7)";
+}
+
+// 5.6.7: without "some active savable cryptographic operation(s)" there is nothing whose state could be unsaveable.
+TEST_F(OperationState, OfOtherOperationsAloneIsNone) {
+  const KeyPair rsa = session.generate(
+      CKM_RSA_PKCS_KEY_PAIR_GEN, {{CKA_MODULUS_BITS, 1024}, {CKA_VERIFY_RECOVER, true}}, {{CKA_SIGN_RECOVER, true}});
+  const auto& v3 = p11_3();
+  Mechanism pkcs = CKM_RSA_PKCS, gcm = CKM_AES_GCM;
+  const auto expect_none = [&](CK_RV begun) {
+    MUST(begun);
+    EXPECT_RV(CKR_OPERATION_NOT_INITIALIZED, try_save(session));
+  };
+  expect_none(p11->C_FindObjectsInit(session, nullptr, 0));
+  expect_none(p11->C_SignRecoverInit(session, pkcs.get(), rsa.private_key));
+  expect_none(p11->C_VerifyRecoverInit(session, pkcs.get(), rsa.public_key));
+  expect_none(v3.C_MessageSignInit(session, hmac.get(), secret));
+  expect_none(v3.C_MessageVerifyInit(session, hmac.get(), secret));
+  expect_none(v3.C_MessageEncryptInit(session, gcm.get(), aes));
+  expect_none(v3.C_MessageDecryptInit(session, gcm.get(), aes));
+  MUST(p11->C_DigestInit(session, sha.get()));
+  EXPECT_RV(CKR_STATE_UNSAVEABLE, try_save(session));
 }
 
 TEST_F(OperationState, OfAResultThatWaitsIsNotSaved) {
@@ -594,12 +615,41 @@ TEST_F(OperationState, OfALoginWaitsForTheNextOne) {
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
+// "cryptographic operations state from a session with a different session state" (5.6.8).
+TEST_F(OperationState, OfAnotherSessionStateIsRefused) {
+  Session reader(slot, Session::kReadOnly);
+  const auto of = [&](CK_SESSION_HANDLE in) {
+    p11->C_DigestInit(in, nullptr);
+    MUST(p11->C_DigestInit(in, sha.get()));
+    return save(in);
+  };
+  const auto expect_own_only = [&](const Bytes& of_session, const Bytes& of_reader) {
+    EXPECT_RV(CKR_OK, restore(other, of_session));
+    EXPECT_RV(CKR_OK, restore(reader, of_reader));
+    EXPECT_RV(CKR_SAVED_STATE_INVALID, restore(reader, of_session));
+    EXPECT_RV(CKR_SAVED_STATE_INVALID, restore(session, of_reader));
+  };
+  const Bytes by_user = of(session), read_by_user = of(reader);
+  expect_own_only(by_user, read_by_user);
+  session.logout();
+  const Bytes by_all = of(session), read_by_all = of(reader);
+  expect_own_only(by_all, read_by_all);
+  reader.close();
+  session.login(CKU_SO);
+  const Bytes by_so = of(session);
+  EXPECT_RV(CKR_OK, restore(other, by_so));
+  for (const Bytes& foreign : {by_user, read_by_user, by_all, read_by_all})
+    EXPECT_RV(CKR_SAVED_STATE_INVALID, restore(session, foreign));
+  session.logout();
+  session.login();
+  EXPECT_RV(CKR_OK, restore(session, by_user)) << "it is the user's again";
+  EXPECT_RV(CKR_SAVED_STATE_INVALID, restore(session, by_so));
+}
+
 TEST_F(OperationState, WithoutALoginEndsWithTheLibrary) {
   session.logout();
   MUST(p11->C_DigestInit(session, sha.get()));
   const Bytes state = save(session);
-  EXPECT_RV(CKR_OK, restore(other, state));
-  session.login();
   EXPECT_RV(CKR_OK, restore(other, state));
   library.restart();
   Session later(slot_of("conformance"));

@@ -131,7 +131,9 @@ TEST_F(KeyMaking, TemplatesAreChecked) {
     SCOPED_TRACE(one.name);
     EXPECT_RV(CKR_OK, one.call(session, one.good));
     EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, one.call(session, one.good.with({{CKA_LOCAL, true}})));
-    EXPECT_RV(CKR_ATTRIBUTE_TYPE_INVALID, one.call(session, one.good.with({{CKA_MODULUS, Bytes(128, 1)}})));
+    EXPECT_RV(CKR_ATTRIBUTE_TYPE_INVALID, one.call(session, one.good.with({{0x7F001234, Bytes(128, 1)}})));
+    EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, one.call(session, one.good.with({{CKA_MODULUS, Bytes(128, 1)}})))
+        << "an attribute, but not of secret keys (4.1.1)";
     EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, one.call(session, one.good.with({{CKA_TOKEN, Bytes(2, 1)}})));
     EXPECT_RV(one_of(CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_VALUE_INVALID),
               one.call(session, one.good.with({{kVtpmResident, true}})));
@@ -274,6 +276,9 @@ TEST_F(KeyMaking, ATokenThatCanNotBeWritten) {
     aes = key(CKK_AES), generic = key(CKK_GENERIC_SECRET);
     pair.public_key = reading.find({{CKA_CLASS, CKO_PUBLIC_KEY}, {CKA_KEY_TYPE, CKK_RSA}}).at(0);
     pair.private_key = reading.find({{CKA_CLASS, CKO_PRIVATE_KEY}, {CKA_KEY_TYPE, CKK_RSA}}).at(0);
+    Bytes old_pin = kUserPin, new_pin = bytes("another-pin");
+    expect_protected(p11->C_SetPIN(reading, old_pin.data(), old_pin.size(), new_pin.data(), new_pin.size()),
+                     "C_SetPIN");
     for (Making& one : all()) expect_protected(one.call(reading, one.good.with({{CKA_TOKEN, true}})), one.name);
     reading.close();
     expect_protected(try_init_token(there, kSoPin, "again"), "C_InitToken");

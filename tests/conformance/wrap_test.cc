@@ -741,7 +741,7 @@ TEST_F(Wrap, CallsAreChecked) {
   EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, answer(wanted.with({{CKA_CLASS, CKO_PUBLIC_KEY}})));
   EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, answer(wanted.with({{CKA_VALUE, Bytes(16, 1)}})));
   EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, answer(wanted.with({{CKA_LOCAL, true}})));
-  EXPECT_RV(CKR_ATTRIBUTE_TYPE_INVALID, answer(wanted.with({{CKA_MODULUS, Bytes(16, 1)}})));
+  EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, answer(wanted.with({{CKA_MODULUS, Bytes(16, 1)}})));
   EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, answer(wanted.with({{CKA_KEY_TYPE, CKK_DES}})));
   EXPECT_RV(CKR_WRAPPED_KEY_INVALID, answer(wanted.with({{CKA_CHECK_VALUE, Bytes(3, 1)}})));
   Session reader(slot, Session::kReadOnly);
