@@ -9,8 +9,8 @@ namespace vtpm::pkcs11 {
 namespace {
 
 constexpr CK_ATTRIBUTE_TYPE kIndexed[] = {CKA_ID, CKA_LABEL, CKA_SUBJECT, CKA_SERIAL_NUMBER, CKA_UNIQUE_ID};
-// Of sealed records. An attribute more makes the records of before invisible to whoever searches by it: a new list
-// needs a new name for the attribute `ix`.
+// Of records with an index. An attribute more makes the records of before invisible to whoever searches by it: a new
+// list needs a new name for the attribute `ix`.
 constexpr CK_ATTRIBUTE_TYPE kTagged[] = {CKA_CLASS, CKA_KEY_TYPE, CKA_ID, CKA_LABEL, CKA_SUBJECT, CKA_SERIAL_NUMBER};
 
 /// Public objects may come from anybody, so the hash is one that nobody can compute.
@@ -57,6 +57,13 @@ std::vector<store::Property> properties_of(const Attributes& shown) {
     properties.push_back({type, disk_form(type, value)});
   });
   return properties;
+}
+
+// Multiply-shift hashing (Dietzfelbinger and others, 1997): a pair of keys that does not know the odd factor meets in
+// the upper half about as rarely as chance would have it.
+size_t ObjectIndex::Spread::operator()(uint64_t key) const {
+  static const uint64_t factor = store::NameHash()("factor") | 1;
+  return static_cast<size_t>(key * factor >> 32);
 }
 
 // Handles rise, so a new object's goes to the end.
