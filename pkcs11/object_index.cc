@@ -59,12 +59,9 @@ std::vector<store::Property> properties_of(const Attributes& shown) {
   return properties;
 }
 
-// Multiply-shift hashing (Dietzfelbinger and others, 1997): a pair of keys that does not know the odd factor meets in
-// the upper half about as rarely as chance would have it.
-size_t ObjectIndex::Spread::operator()(uint64_t key) const {
-  static const uint64_t factor = store::NameHash()("factor") | 1;
-  return static_cast<size_t>(key * factor >> 32);
-}
+// Multiply-shift hashing (Dietzfelbinger and others, 1997): keys that were chosen without knowing the odd factor meet
+// in the upper half about as rarely as chance would have it.
+ObjectIndex::Spread::Spread() : factor_(store::NameHash()("factor") | 1) {}
 
 // Handles rise, so a new object's goes to the end.
 void ObjectIndex::add(Postings& postings, uint64_t key, CK_OBJECT_HANDLE handle) {

@@ -41,8 +41,13 @@ class ObjectIndex {
 
  private:
   /// Tags come from a file that anybody may have written, and must not fall into one bucket at its writer's will.
-  struct Spread {
-    size_t operator()(uint64_t key) const;
+  class Spread {
+   public:
+    Spread();
+    size_t operator()(uint64_t key) const noexcept { return static_cast<size_t>(key * factor_ >> 32); }
+
+   private:
+    uint64_t factor_;
   };
   using Postings = std::unordered_map<uint64_t, Handles, Spread>;
   static void add(Postings& postings, uint64_t key, CK_OBJECT_HANDLE handle);

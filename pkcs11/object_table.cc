@@ -7,6 +7,10 @@
 namespace vtpm::pkcs11 {
 namespace {
 
+// An object that was read takes two KB more; reading it again takes some ten microseconds. With so many, each of ten
+// thousand takes less than two KB whatever was looked at.
+constexpr size_t kMostKnown = 3072;
+
 // Handles are never used again in a process, so a stale one names nothing.
 std::atomic<CK_OBJECT_HANDLE> next_handle{1};
 
@@ -59,9 +63,7 @@ void ObjectTable::publish_unread(std::string id, std::vector<store::BlindTag> ta
   CK_OBJECT_HANDLE handle = CK_INVALID_HANDLE;
   Slot& slot = place_of(std::move(id), handle);
   unindex(handle, slot);
-  // A key that anybody may have written is not that of a record which is authentic.
-  if (slot.object && slot.object->bound) slot.keys = slot.object->keys;
-  slot.object = nullptr;
+  unread(slot);
   slot.tags = std::move(tags);
   slot.sealed = sealed;
   ++(sealed ? sealed_ : clear_);
@@ -72,6 +74,19 @@ void ObjectTable::fill(CK_OBJECT_HANDLE handle, Slot& slot, std::shared_ptr<Obje
   object->handle = handle;
   if (slot.keys && object->bound) object->keys = std::move(slot.keys);
   slot.object = std::move(object);
+  known_.push_back(handle);
+  if (known_.size() <= kMostKnown) return;
+  const CK_OBJECT_HANDLE oldest = known_.front();
+  known_.pop_front();
+  Slot* const other = oldest == handle ? nullptr : find(oldest);
+  if (other && !other->tags.empty()) unread(*other);
+}
+
+// The keys of an authentic record stay good, and may have been dear; those of a record that anybody may have written
+// are not the object's.
+void ObjectTable::unread(Slot& slot) {
+  if (slot.object && slot.object->bound && !slot.object->keys->empty()) slot.keys = slot.object->keys;
+  slot.object = nullptr;
 }
 
 void ObjectTable::forget_clear() {

@@ -2,10 +2,12 @@
 //
 // An object's record is not read until somebody touches the object. What is known of it until then stands in the
 // store's directory: its id, and the tags of its index (store/blind_index.h), by which it is searched. Records without
-// tags (of older versions, of NV areas) are read at once and indexed by what they show. Not thread-safe; the token
-// guards it.
+// tags (of older versions, of NV areas) are read at once and indexed by what they show. Of the others those are kept
+// that were read last: an application that looks at everything does not make the module keep everything. Not
+// thread-safe; the token guards it.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -60,6 +62,7 @@ class ObjectTable {
   std::vector<CK_OBJECT_HANDLE> candidates(const Template& wanted, const ObjectIndex::Tagger& tag) const;
 
  private:
+  static void unread(Slot& slot);
   Slots::iterator erase(Slots::iterator at);
   void unindex(CK_OBJECT_HANDLE handle, const Slot& slot);
   Slot& place_of(std::string id, CK_OBJECT_HANDLE& handle);
@@ -67,7 +70,8 @@ class ObjectTable {
   Slots slots_;
   std::unordered_map<std::string, CK_OBJECT_HANDLE> handles_;  // by CKA_UNIQUE_ID, token objects
   ObjectIndex index_;
-  size_t sealed_ = 0, clear_ = 0;  // slots with tags
+  size_t sealed_ = 0, clear_ = 0;       // slots with tags
+  std::deque<CK_OBJECT_HANDLE> known_;  // that were read, oldest first; perhaps forgotten or read again since
 };
 
 }  // namespace vtpm::pkcs11

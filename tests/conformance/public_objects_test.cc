@@ -270,6 +270,27 @@ TEST_P(PublicObjects, ThatWereReadAfterALoginStayWhatTheyWere) {
   EXPECT_FALSE(anything_left_out());
 }
 
+// An application that looks at everything gets everything, and does not make the module keep it.
+TEST_P(PublicObjects, AreNotAllKeptInMemory) {
+  if (!is_indexed) return;
+  const auto pair =
+      session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}, {CKA_TOKEN, true}}, {{CKA_TOKEN, true}});
+  const Bytes digest(32, 7), signature = session.sign(CKM_ECDSA, pair.private_key, digest);
+  EXPECT_RV(CKR_OK, session.try_verify(CKM_ECDSA, pair.public_key, digest, signature));
+  const CK_OBJECT_HANDLE like = create("like", "value");
+  operate("multiply-public");
+  const CK_OBJECT_HANDLE last = create("last", "value");
+  EXPECT_EQ(session.text(last, CKA_VALUE), "value");
+  operate("break-public");
+  EXPECT_EQ(session.text(last, CKA_VALUE), "value") << "as it was read";
+  EXPECT_EQ(session.find({{CKA_CLASS, CKO_DATA}, {CKA_VALUE, "value"}}).size(), 3501u);
+  EXPECT_RV(CKR_OBJECT_HANDLE_INVALID, session.try_get(last, CKA_VALUE)) << "it is read again";
+  EXPECT_EQ(session.text(like, CKA_VALUE), "value");
+  EXPECT_EQ(value_of(label_of(0)), "value 0");
+  EXPECT_RV(CKR_OK, session.try_verify(CKM_ECDSA, pair.public_key, digest, signature));
+  EXPECT_EQ(session.sign(CKM_ECDSA, pair.private_key, digest).size(), signature.size());
+}
+
 TEST_P(PublicObjects, AreMissedByForgedTagsAndNeverMistaken) {
   if (!is_indexed) return;  // they have none
   operate("swap-public");

@@ -11,6 +11,7 @@
 //   exchange-public  exchanges the contents of the two newest public records, which have the same size
 //   revive-public    gives the newest public record the contents that it had before
 //   vouch-public     sets CKA_TRUSTED in the newest public record
+//   multiply-public  adds 3500 public records like the newest one
 //   smash-public     overwrites the newest public record's contents with zeros; its checksum is wrong
 #include <algorithm>
 #include <cstdio>
@@ -118,17 +119,38 @@ class Surgeon {
   std::vector<LogEntry> records_, past_;  // in log order: what is current, and what it took the place of
 };
 
+/// In log order.
+std::vector<EntryInfo> records_of(const Vault& vault, Protection protection) {
+  std::vector<EntryInfo> records = vault.list("obj/");
+  std::erase_if(records, [&](const EntryInfo& entry) { return entry.protection != protection; });
+  std::sort(records.begin(), records.end(),
+            [](const EntryInfo& a, const EntryInfo& b) { return a.sequence < b.sequence; });
+  return records;
+}
+
 void strip(const std::string& path, std::string_view pin, Protection protection) {
   auto vault = Vault::open(path);
   if (vault->unlock(Role::kUser, as_bytes(pin)) != UnlockResult::kUnlocked) throw std::runtime_error("wrong PIN");
   Transaction transaction = vault->begin();
-  std::vector<EntryInfo> records = vault->list("obj/");
-  std::sort(records.begin(), records.end(),
-            [](const EntryInfo& a, const EntryInfo& b) { return a.sequence < b.sequence; });
-  for (const EntryInfo& entry : records) {
-    if (entry.protection != protection) continue;
+  for (const EntryInfo& entry : records_of(*vault, protection)) {
     const auto blob = vault->read(entry.name);
     transaction.put(entry.name, entry.type, protection, blob->data);
+  }
+  transaction.commit();
+}
+
+void multiply(const std::string& path, std::string_view pin, Protection protection) {
+  constexpr unsigned kCopies = 3500;
+  auto vault = Vault::open(path);
+  if (vault->unlock(Role::kUser, as_bytes(pin)) != UnlockResult::kUnlocked) throw std::runtime_error("wrong PIN");
+  Transaction transaction = vault->begin();
+  const std::string like = records_of(*vault, protection).back().name;
+  const auto blob = vault->read(like);
+  for (unsigned i = 0; i < kCopies; ++i) {
+    char name[40];
+    std::snprintf(name, sizeof name, "obj/%032x", i);
+    transaction.put(name, blob->type, protection, blob->data);
+    transaction.index(name, {{0, Bytes(8)}});  // CKA_CLASS: CKO_DATA
   }
   transaction.commit();
 }
@@ -154,6 +176,7 @@ struct Work {
 };
 constexpr Work kWorks[] = {
     {"strip", strip},
+    {"multiply", multiply},
     {"break", [](auto& path, auto, Protection of) { Surgeon(path, of).break_newest(); }},
     {"swap", [](auto& path, auto, Protection of) { Surgeon(path, of).swap_newest(); }},
     {"count", [](auto& path, auto, Protection of) { Surgeon(path, of).count(); }},
