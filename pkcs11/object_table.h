@@ -16,6 +16,7 @@
 
 #include "pkcs11/object.h"
 #include "pkcs11/object_index.h"
+#include "store/name_hash.h"
 
 namespace vtpm::pkcs11 {
 
@@ -68,7 +69,8 @@ class ObjectTable {
   Slot& place_of(std::string id, CK_OBJECT_HANDLE& handle);
 
   Slots slots_;
-  std::unordered_map<std::string, CK_OBJECT_HANDLE> handles_;  // by CKA_UNIQUE_ID, token objects
+  // By CKA_UNIQUE_ID, token objects. These, too, come from a file that anybody may have written.
+  std::unordered_map<std::string, CK_OBJECT_HANDLE, store::NameHash> handles_;
   ObjectIndex index_;
   size_t sealed_ = 0, clear_ = 0;       // slots with tags
   std::deque<CK_OBJECT_HANDLE> known_;  // that were read, oldest first; perhaps forgotten or read again since
