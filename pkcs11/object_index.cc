@@ -8,7 +8,7 @@
 namespace vtpm::pkcs11 {
 namespace {
 
-constexpr CK_ATTRIBUTE_TYPE kIndexed[] = {CKA_ID, CKA_LABEL, CKA_SUBJECT, CKA_SERIAL_NUMBER, CKA_UNIQUE_ID};
+constexpr CK_ATTRIBUTE_TYPE kIndexed[] = {CKA_CLASS, CKA_ID, CKA_LABEL, CKA_SUBJECT, CKA_SERIAL_NUMBER, CKA_UNIQUE_ID};
 // Of records with an index. An attribute more makes the records of before invisible to whoever searches by it: a new
 // list needs a new name for the attribute `ix`.
 constexpr CK_ATTRIBUTE_TYPE kTagged[] = {CKA_CLASS, CKA_KEY_TYPE, CKA_ID, CKA_LABEL, CKA_SUBJECT, CKA_SERIAL_NUMBER};

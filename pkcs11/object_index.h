@@ -1,9 +1,9 @@
 // Which objects may match a template, without looking at all of them.
 //
-// By the values that applications search with. Objects without tags are indexed by hashes of what they show (CKA_ID,
-// CKA_LABEL, CKA_SUBJECT, CKA_SERIAL_NUMBER, CKA_UNIQUE_ID); those whose record has tags by these, which are HMACs (of
-// a sealed record) or digests (of a clear one) of the same and of CKA_CLASS and CKA_KEY_TYPE. Whoever asks compares the
-// objects themselves.
+// By the values that applications search with. Objects without tags are indexed by hashes of what they show (CKA_CLASS,
+// CKA_ID, CKA_LABEL, CKA_SUBJECT, CKA_SERIAL_NUMBER, CKA_UNIQUE_ID); those whose record has tags by these, which are
+// HMACs (of a sealed record) or digests (of a clear one) of the same and of CKA_KEY_TYPE, the unique id excepted.
+// Whoever asks compares the objects themselves.
 #pragma once
 
 #include <cstdint>

@@ -52,10 +52,13 @@ class ObjectTable {
 
   void erase(CK_OBJECT_HANDLE handle);
   void forget(const std::string& id);
-  /// Erases the slots that `gone` names.
+  /// Erases the slots that `gone` names; from the end, where lists of ascending handles lose one at no cost.
   template <typename Gone>
   void erase_if(Gone&& gone) {
-    for (auto at = slots_.begin(); at != slots_.end();) at = gone(at->second) ? erase(at) : std::next(at);
+    for (auto at = slots_.end(); at != slots_.begin();) {
+      const auto before = std::prev(at);
+      at = gone(before->second) ? erase(before) : before;
+    }
   }
 
   /// Handles, ascending, among which every match of the template is. `tag` is asked for the tags that its values have
