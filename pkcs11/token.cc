@@ -321,8 +321,8 @@ void Token::forget_locked(const std::string& entry) { objects_.forget(*id_of(ent
 void Token::reload_locked() {
   tpm_seen_ = 0;
   const std::vector<ObjectPtr> before = objects_.without_tags();
+  load_locked(vault_->changes(0, depends_on_login));  // the oldest first, so that handles rise with their objects' age
   catch_up_locked();
-  load_locked(vault_->changes(0, depends_on_login));
   for (const ObjectPtr& object : before) {  // what is not given any longer must not stay as it was
     const ObjectTable::Slot* slot = objects_.find(object->handle);
     if (slot && slot->object == object) objects_.erase(object->handle);
