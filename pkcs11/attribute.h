@@ -85,6 +85,7 @@ class AttributeMap {
     if (at != rows_.end() && at->first == type) rows_.erase(at);
   }
 
+  void reserve(size_t attributes) { rows_.reserve(attributes); }
   bool empty() const { return rows_.empty(); }
   size_t size() const { return rows_.size(); }
   auto begin() const { return rows_.begin(); }

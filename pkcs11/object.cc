@@ -80,6 +80,10 @@ AttributeMap<Octets> decode_attributes(ByteView der) {
   DerReader outer(der);
   auto list = outer.next(Tag::kSequence);
   if (!list || !outer.empty()) broken();
+  // Counted first: what may be kept for long takes no more memory than it needs.
+  size_t count = 0;
+  for (DerReader ahead(list->contents); !ahead.empty() && ahead.next(Tag::kSequence);) ++count;
+  attributes.reserve(count);
   DerReader rows(list->contents);
   while (!rows.empty()) {
     auto row = rows.next(Tag::kSequence);

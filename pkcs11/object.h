@@ -31,6 +31,10 @@ class KeyCache {
     if (!public_) public_ = make();
     return public_;
   }
+  bool empty() const {
+    std::lock_guard lock(mutex_);
+    return !evidence_ && !private_ && !public_;
+  }
   /// What the TPM said about the key when it was first asked: its parts must fit together, and each saying is another.
   template <typename Make>
   std::shared_ptr<const tpm::KeyEvidence> evidence(Make&& make) {
@@ -40,7 +44,7 @@ class KeyCache {
   }
 
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::shared_ptr<const tpm::KeyEvidence> evidence_;
   std::shared_ptr<crypto::PrivateKey> private_;
   std::shared_ptr<const crypto::PublicKey> public_;

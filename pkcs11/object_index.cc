@@ -8,9 +8,9 @@
 namespace vtpm::pkcs11 {
 namespace {
 
-constexpr CK_ATTRIBUTE_TYPE kIndexed[] = {CKA_ID, CKA_LABEL, CKA_SUBJECT, CKA_SERIAL_NUMBER, CKA_UNIQUE_ID};
-// Of sealed records. An attribute more makes the records of before invisible to whoever searches by it: a new list
-// needs a new name for the attribute `ix`.
+constexpr CK_ATTRIBUTE_TYPE kIndexed[] = {CKA_CLASS, CKA_ID, CKA_LABEL, CKA_SUBJECT, CKA_SERIAL_NUMBER, CKA_UNIQUE_ID};
+// Of records with an index. An attribute more makes the records of before invisible to whoever searches by it: a new
+// list needs a new name for the attribute `ix`.
 constexpr CK_ATTRIBUTE_TYPE kTagged[] = {CKA_CLASS, CKA_KEY_TYPE, CKA_ID, CKA_LABEL, CKA_SUBJECT, CKA_SERIAL_NUMBER};
 
 /// Public objects may come from anybody, so the hash is one that nobody can compute.
@@ -58,6 +58,10 @@ std::vector<store::Property> properties_of(const Attributes& shown) {
   });
   return properties;
 }
+
+// Multiply-shift hashing (Dietzfelbinger and others, 1997): keys that were chosen without knowing the odd factor meet
+// in the upper half about as rarely as chance would have it.
+ObjectIndex::Spread::Spread() : factor_(store::NameHash()("factor") | 1) {}
 
 // Handles rise, so a new object's goes to the end.
 void ObjectIndex::add(Postings& postings, uint64_t key, CK_OBJECT_HANDLE handle) {

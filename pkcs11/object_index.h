@@ -1,9 +1,9 @@
 // Which objects may match a template, without looking at all of them.
 //
-// By the values that applications search with. Objects that were looked into are indexed by hashes of what they show
-// (CKA_ID, CKA_LABEL, CKA_SUBJECT, CKA_SERIAL_NUMBER, CKA_UNIQUE_ID); those whose record is still sealed by the tags of
-// its blind index, which are HMACs of the same and of CKA_CLASS and CKA_KEY_TYPE. Whoever asks compares the objects
-// themselves.
+// By the values that applications search with. Objects without tags are indexed by hashes of what they show (CKA_CLASS,
+// CKA_ID, CKA_LABEL, CKA_SUBJECT, CKA_SERIAL_NUMBER, CKA_UNIQUE_ID); those whose record has tags by these, which are
+// HMACs (of a sealed record) or digests (of a clear one) of the same and of CKA_KEY_TYPE, the unique id excepted.
+// Whoever asks compares the objects themselves.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@
 
 namespace vtpm::pkcs11 {
 
-/// What a private object is to be found by while its record is sealed. Empty: it is not, and is loaded at login.
+/// What an object is to be found by while its record is not read. Empty: it is not, and its record is read at once.
 std::vector<store::Property> properties_of(const Attributes& shown);
 
 class ObjectIndex {
@@ -40,7 +40,16 @@ class ObjectIndex {
   std::optional<Handles> tagged_candidates(const Template& wanted, const Tagger& tag) const;
 
  private:
-  using Postings = std::unordered_map<uint64_t, Handles>;
+  /// Tags come from a file that anybody may have written, and must not fall into one bucket at its writer's will.
+  class Spread {
+   public:
+    Spread();
+    size_t operator()(uint64_t key) const noexcept { return static_cast<size_t>(key * factor_ >> 32); }
+
+   private:
+    uint64_t factor_;
+  };
+  using Postings = std::unordered_map<uint64_t, Handles, Spread>;
   static void add(Postings& postings, uint64_t key, CK_OBJECT_HANDLE handle);
   static void remove(Postings& postings, uint64_t key, CK_OBJECT_HANDLE handle);
 

@@ -7,6 +7,10 @@
 namespace vtpm::pkcs11 {
 namespace {
 
+// An object that was read takes two KB more; reading it again takes some ten microseconds. With so many, each of ten
+// thousand takes less than two KB whatever was looked at.
+constexpr size_t kMostKnown = 3072;
+
 // Handles are never used again in a process, so a stale one names nothing.
 std::atomic<CK_OBJECT_HANDLE> next_handle{1};
 
@@ -48,33 +52,65 @@ CK_OBJECT_HANDLE ObjectTable::publish(std::shared_ptr<Object> object) {
   }
   unindex(handle, *slot);
   slot->tags.clear();
+  slot->sealed = false;
   object->handle = handle;
   index_.add(handle, object->shown);
   slot->object = std::move(object);
   return handle;
 }
 
-void ObjectTable::publish_sealed(std::string id, std::vector<store::BlindTag> tags) {
+void ObjectTable::publish_unread(std::string id, std::vector<store::BlindTag> tags, bool sealed) {
   CK_OBJECT_HANDLE handle = CK_INVALID_HANDLE;
   Slot& slot = place_of(std::move(id), handle);
   unindex(handle, slot);
-  if (slot.object) slot.keys = slot.object->keys;
-  slot.object = nullptr;
+  unread(slot);
   slot.tags = std::move(tags);
+  slot.sealed = sealed;
+  ++(sealed ? sealed_ : clear_);
   index_.add(handle, slot.tags);
-  ++tagged_;
 }
 
-void ObjectTable::unsealed(CK_OBJECT_HANDLE handle, Slot& slot, std::shared_ptr<Object> object) {
+void ObjectTable::fill(CK_OBJECT_HANDLE handle, Slot& slot, std::shared_ptr<Object> object) {
   object->handle = handle;
-  if (slot.keys) object->keys = std::move(slot.keys);
+  if (slot.keys && object->bound) object->keys = std::move(slot.keys);
   slot.object = std::move(object);
+  known_.push_back(handle);
+  if (known_.size() <= kMostKnown) return;
+  const CK_OBJECT_HANDLE oldest = known_.front();
+  known_.pop_front();
+  Slot* const other = oldest == handle ? nullptr : find(oldest);
+  if (other && !other->tags.empty()) unread(*other);
+}
+
+// The keys of an authentic record stay good, and may have been dear; those of a record that anybody may have written
+// are not the object's.
+void ObjectTable::unread(Slot& slot) {
+  if (slot.object && slot.object->bound && !slot.object->keys->empty()) slot.keys = slot.object->keys;
+  slot.object = nullptr;
+}
+
+void ObjectTable::forget_clear() {
+  if (clear_ == 0) return;
+  for (auto& [handle, slot] : slots_) {
+    if (slot.tags.empty() || slot.sealed) continue;
+    slot.object = nullptr;
+    slot.keys = nullptr;
+  }
+}
+
+std::vector<ObjectPtr> ObjectTable::without_tags() const {
+  std::vector<ObjectPtr> found;
+  if (slots_.size() == sealed_ + clear_) return found;
+  for (const auto& [handle, slot] : slots_) {
+    if (slot.tags.empty() && slot.object && slot.object->sequence != 0) found.push_back(slot.object);
+  }
+  return found;
 }
 
 void ObjectTable::unindex(CK_OBJECT_HANDLE handle, const Slot& slot) {
   if (!slot.tags.empty()) {
     index_.remove(handle, slot.tags);
-    --tagged_;
+    --(slot.sealed ? sealed_ : clear_);
   } else if (slot.object) {
     index_.remove(handle, slot.object->shown);
   }
@@ -95,19 +131,22 @@ void ObjectTable::erase(CK_OBJECT_HANDLE handle) {
 void ObjectTable::forget(const std::string& id) { erase(handle_of(id)); }
 
 std::vector<CK_OBJECT_HANDLE> ObjectTable::candidates(const Template& wanted, const ObjectIndex::Tagger& tag) const {
-  auto shown = index_.candidates(wanted);
-  std::optional<std::vector<CK_OBJECT_HANDLE>> tagged(std::in_place);
-  if (any_tagged()) tagged = index_.tagged_candidates(wanted, tag);
+  using Handles = std::optional<ObjectIndex::Handles>;  // nothing: all of the kind
+  Handles shown = index_.candidates(wanted), sealed(std::in_place), clear(std::in_place);
+  if (sealed_ > 0) sealed = index_.tagged_candidates(wanted, tag);
+  if (clear_ > 0) clear = index_.tagged_candidates(wanted, store::clear_tag);
   // The id of a tagged object stands in its record's name, and is no secret.
-  if (const ByteView id = wanted.get(CKA_UNIQUE_ID); !id.empty() && any_tagged()) {
-    tagged.emplace().assign(1, handle_of(std::string(as_text(id))));
+  if (const ByteView id = wanted.get(CKA_UNIQUE_ID); !id.empty()) {
+    sealed.emplace().assign(1, handle_of(std::string(as_text(id))));
+    clear.emplace();
   }
   std::vector<CK_OBJECT_HANDLE> all;
   for (const auto& [handle, slot] : slots_) {
-    if (shown && tagged) break;
-    if (slot.tags.empty() ? !shown : !tagged) all.push_back(handle);
+    if (shown && sealed && clear) break;
+    const Handles& of_its_kind = slot.tags.empty() ? shown : slot.sealed ? sealed : clear;
+    if (!of_its_kind) all.push_back(handle);
   }
-  for (const auto* some : {&shown, &tagged}) {
+  for (const Handles* some : {&shown, &sealed, &clear}) {
     if (*some) all.insert(all.end(), (*some)->begin(), (*some)->end());
   }
   std::sort(all.begin(), all.end());

@@ -1,11 +1,13 @@
 // The objects of a token in memory: what is known of each, and how it is found.
 //
-// A private object's record stays sealed until somebody touches the object. What is known of it until then stands in
-// the store's clear directory: its id, and the tags of its blind index (store/blind_index.h), by which it is searched.
-// Records without tags (of older versions, of NV areas) are loaded at once and indexed by what they show. Not
+// An object's record is not read until somebody touches the object. What is known of it until then stands in the
+// store's directory: its id, and the tags of its index (store/blind_index.h), by which it is searched. Records without
+// tags (of older versions, of NV areas) are read at once and indexed by what they show. Of the others those are kept
+// that were read last: an application that looks at everything does not make the module keep everything. Not
 // thread-safe; the token guards it.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -14,16 +16,18 @@
 
 #include "pkcs11/object.h"
 #include "pkcs11/object_index.h"
+#include "store/name_hash.h"
 
 namespace vtpm::pkcs11 {
 
 class ObjectTable {
  public:
   struct Slot {
-    ObjectPtr object;                   // null: its record is still sealed
+    ObjectPtr object;                   // null: its record is not read
     std::string_view id;                // CKA_UNIQUE_ID of a token object, in the table's memory
     std::vector<store::BlindTag> tags;  // found by these; empty: by what the object shows
-    std::shared_ptr<KeyCache> keys;     // of a sealed one, when its key was used before the record changed
+    std::shared_ptr<KeyCache> keys;     // of one that is not read, when its key was used before the record changed
+    bool sealed = false;                // its record; told of those with tags
   };
   using Slots = std::map<CK_OBJECT_HANDLE, Slot>;
 
@@ -34,35 +38,45 @@ class ObjectTable {
 
   /// A new object, or a new version: of that handle, of that id, or neither. Returns its handle.
   CK_OBJECT_HANDLE publish(std::shared_ptr<Object> object);
-  /// The same for one whose record is not looked into yet.
-  void publish_sealed(std::string id, std::vector<store::BlindTag> tags);
+  /// The same for one whose record is not read yet.
+  void publish_unread(std::string id, std::vector<store::BlindTag> tags, bool sealed);
   /// So many will come at once.
   void make_room(size_t objects);
   /// What the record of a slot holds.
-  void unsealed(CK_OBJECT_HANDLE handle, Slot& slot, std::shared_ptr<Object> object);
+  void fill(CK_OBJECT_HANDLE handle, Slot& slot, std::shared_ptr<Object> object);
+  /// What was read of clear records, and can be read again: whether it is authentic is another question after a login,
+  /// and after a logout.
+  void forget_clear();
+  /// Objects of records that are read at once.
+  std::vector<ObjectPtr> without_tags() const;
 
   void erase(CK_OBJECT_HANDLE handle);
   void forget(const std::string& id);
-  /// Erases the slots that `gone` names.
+  /// Erases the slots that `gone` names; from the end, where lists of ascending handles lose one at no cost.
   template <typename Gone>
   void erase_if(Gone&& gone) {
-    for (auto at = slots_.begin(); at != slots_.end();) at = gone(at->second) ? erase(at) : std::next(at);
+    for (auto at = slots_.end(); at != slots_.begin();) {
+      const auto before = std::prev(at);
+      at = gone(before->second) ? erase(before) : before;
+    }
   }
 
-  bool any_tagged() const { return tagged_ > 0; }
-  /// Handles, ascending, among which every match of the template is. `tag` is asked for the tags of its values, and
-  /// only when there are tagged objects.
+  /// Handles, ascending, among which every match of the template is. `tag` is asked for the tags that its values have
+  /// in sealed records, and only when there are such.
   std::vector<CK_OBJECT_HANDLE> candidates(const Template& wanted, const ObjectIndex::Tagger& tag) const;
 
  private:
+  static void unread(Slot& slot);
   Slots::iterator erase(Slots::iterator at);
   void unindex(CK_OBJECT_HANDLE handle, const Slot& slot);
   Slot& place_of(std::string id, CK_OBJECT_HANDLE& handle);
 
   Slots slots_;
-  std::unordered_map<std::string, CK_OBJECT_HANDLE> handles_;  // by CKA_UNIQUE_ID, token objects
+  // By CKA_UNIQUE_ID, token objects. These, too, come from a file that anybody may have written.
+  std::unordered_map<std::string, CK_OBJECT_HANDLE, store::NameHash> handles_;
   ObjectIndex index_;
-  size_t tagged_ = 0;
+  size_t sealed_ = 0, clear_ = 0;       // slots with tags
+  std::deque<CK_OBJECT_HANDLE> known_;  // that were read, oldest first; perhaps forgotten or read again since
 };
 
 }  // namespace vtpm::pkcs11

@@ -37,7 +37,12 @@ Attributes info_record(const Token::Identity& identity) {
   return info;
 }
 
-bool is_object(std::string_view entry) { return id_of(entry).has_value(); }
+bool is_object(const store::Glance& entry) { return is_object_entry(entry.name); }
+
+/// What is read at once reads otherwise after a login; what is sealed is not there before.
+bool depends_on_login(const store::Glance& entry) {
+  return is_object_entry(entry.name) && (entry.protection == Protection::kSealed || !entry.indexed);
+}
 
 }  // namespace
 
@@ -203,8 +208,15 @@ void Token::catch_up_locked() {
   if (!unread_.empty()) read_again_locked();
   if (vault_->cursor() == cursor_) return;
   const uint64_t seen = vault_->cursor();
-  std::vector<store::EntryInfo> changes = vault_->changes(cursor_, is_object);
-  if (who_ == Who::kUser) objects_.make_room(changes.size());
+  load_locked(vault_->changes(cursor_, is_object));
+  cursor_ = seen;
+}
+
+void Token::load_locked(std::vector<store::EntryInfo> changes) {
+  const auto is_shown = [&](const store::EntryInfo& entry) {
+    return who_ == Who::kUser || entry.protection == Protection::kClear;
+  };
+  objects_.make_room(static_cast<size_t>(std::count_if(changes.begin(), changes.end(), is_shown)));
   for (store::EntryInfo& entry : changes) {
     if (entry.deleted) {
       forget_locked(entry.name);
@@ -212,7 +224,6 @@ void Token::catch_up_locked() {
       load_locked(std::move(entry));
     }
   }
-  cursor_ = seen;
 }
 
 // The store was re-keyed by somebody else: what was opened here opens nothing any longer.
@@ -263,17 +274,17 @@ void Token::load_locked(store::EntryInfo entry) {
   }
   if (entry.protection == Protection::kSealed && who_ != Who::kUser) return;
   const bool is_record = entry.name.compare(0, kObjectPrefix.size(), kObjectPrefix) == 0;
-  if (entry.protection == Protection::kSealed && !entry.tags.empty() && is_record) {
-    objects_.publish_sealed(std::move(entry.name.erase(0, kObjectPrefix.size())), std::move(entry.tags));
+  if (!entry.tags.empty() && is_record) {
+    objects_.publish_unread(std::move(entry.name.erase(0, kObjectPrefix.size())), std::move(entry.tags),
+                            entry.protection == Protection::kSealed);
     return;
   }
   try {
     std::shared_ptr<Object> object = read_object(entry.name);
     if (!object) return;
-    // The key of an object never changes, so what was loaded for it stays good.
-    if (const auto* known = objects_.find(objects_.handle_of(object->id)); known && known->object) {
-      object->keys = known->object->keys;
-    }
+    // The key of an object never changes, so what was loaded for it stays good, unless anybody may have written it.
+    const auto* known = objects_.find(objects_.handle_of(object->id));
+    if (known && known->object && known->object->bound) object->keys = known->object->keys;
     objects_.publish(std::move(object));
   } catch (const Error& error) {
     if (is_of_memory(error)) throw;
@@ -295,10 +306,10 @@ std::shared_ptr<Object> Token::read_object(const std::string& entry) {
 }
 
 // What can not be read is no object; what could not be read this time may be one the next.
-void Token::unseal_locked(CK_OBJECT_HANDLE handle, ObjectTable::Slot& slot) {
+void Token::read_locked(CK_OBJECT_HANDLE handle, ObjectTable::Slot& slot) {
   const std::string entry = object_entry(std::string(slot.id));
   try {
-    if (auto object = read_object(entry)) return objects_.unsealed(handle, slot, std::move(object));
+    if (auto object = read_object(entry)) return objects_.fill(handle, slot, std::move(object));
   } catch (const Error& error) {
     if (error.code() == ErrorCode::kIo || is_of_memory(error)) throw;
     log_line(LogLevel::kWarning, path() + ": entry " + entry + " was left out: " + error.sentence());
@@ -308,14 +319,22 @@ void Token::unseal_locked(CK_OBJECT_HANDLE handle, ObjectTable::Slot& slot) {
 
 void Token::forget_locked(const std::string& entry) { objects_.forget(*id_of(entry)); }
 
-void Token::reload_everything_locked() {
-  cursor_ = 0;
+// What a login makes readable, or authentic. Clear records that are read when they are touched are not touched by it.
+void Token::reload_locked() {
   tpm_seen_ = 0;
+  const std::vector<ObjectPtr> before = objects_.without_tags();
+  load_locked(vault_->changes(0, depends_on_login));  // the oldest first, so that handles rise with their objects' age
+  catch_up_locked();
+  for (const ObjectPtr& object : before) {  // what is not given any longer must not stay as it was
+    const ObjectTable::Slot* slot = objects_.find(object->handle);
+    if (slot && slot->object == object) objects_.erase(object->handle);
+  }
   refresh_locked();
 }
 
 void Token::drop_private_locked() {
-  objects_.erase_if([](const ObjectTable::Slot& slot) { return !slot.object || slot.object->is_private(); });
+  objects_.erase_if(
+      [](const ObjectTable::Slot& slot) { return slot.sealed || (slot.object && slot.object->is_private()); });
 }
 
 // --- login ---
@@ -355,7 +374,7 @@ void Token::enter(Who who, ByteView pin) {
     pin_expired_ = notes.to_be_changed;
     ++login_number_;
     if (who == Who::kUser) engine_ = std::make_shared<tpm::Engine>(state_, config_.tpm_instances);
-    reload_everything_locked();
+    reload_locked();
   } catch (...) {  // nobody is half logged in
     {
       std::lock_guard lock(mutex_);
@@ -445,6 +464,7 @@ std::shared_ptr<tpm::Engine> Token::leave_locked() {
   by_itself_ = false;
   pin_expired_ = false;
   drop_private_locked();
+  objects_.forget_clear();
   return std::move(engine_);
 }
 

@@ -158,10 +158,11 @@ class Token {
   void expel_locked();
   void update_tpm_objects_locked(std::vector<Attributes> found);
   void put_public_tpm_objects(store::Transaction& transaction, const std::vector<Attributes>& objects);
+  void load_locked(std::vector<store::EntryInfo> changes);
   void load_locked(store::EntryInfo entry);
   void read_again_locked();
   void forget_locked(const std::string& entry);
-  void reload_everything_locked();
+  void reload_locked();
   void drop_private_locked();
   void publish_builtin_objects();
   bool visible(const Object& object) const;
@@ -170,9 +171,10 @@ class Token {
   bool certificates_are_public_locked();
   bool any_sealed_record() const;
   std::vector<ObjectPtr> of_class_locked(CK_OBJECT_CLASS object_class);
-  /// Nothing for what is not visible. Unseals the object's record when nobody has looked into it yet.
+  /// Nothing for what is not visible. Reads the object's record when nobody has looked into it yet.
   ObjectPtr find_locked(CK_OBJECT_HANDLE handle);
-  void unseal_locked(CK_OBJECT_HANDLE handle, ObjectTable::Slot& slot);
+  ObjectPtr find_if_it_can_be_read_locked(CK_OBJECT_HANDLE handle);
+  void read_locked(CK_OBJECT_HANDLE handle, ObjectTable::Slot& slot);
   std::shared_ptr<Object> read_object(const std::string& entry);
   std::vector<ObjectPtr> visible_locked(const std::vector<CK_OBJECT_HANDLE>& handles);
   void check_result(store::UnlockResult result, store::Role role) const;

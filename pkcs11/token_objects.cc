@@ -40,8 +40,8 @@ void check_auth_value(const Draft& draft, const Object& object) {
 
 ObjectPtr Token::find_locked(CK_OBJECT_HANDLE handle) {
   ObjectTable::Slot* slot = objects_.find(handle);
-  if (slot && !slot->object && who_ == Who::kUser) {
-    unseal_locked(handle, *slot);
+  if (slot && !slot->object && (!slot->sealed || who_ == Who::kUser)) {
+    read_locked(handle, *slot);
     slot = objects_.find(handle);
   }
   if (!slot || !slot->object || !visible(*slot->object)) return nullptr;
@@ -60,9 +60,21 @@ std::vector<ObjectPtr> Token::visible_locked(const std::vector<CK_OBJECT_HANDLE>
   std::vector<ObjectPtr> found;
   found.reserve(handles.size());
   for (const CK_OBJECT_HANDLE handle : handles) {
-    if (ObjectPtr object = find_locked(handle)) found.push_back(std::move(object));
+    if (ObjectPtr object = find_if_it_can_be_read_locked(handle)) found.push_back(std::move(object));
   }
   return found;
+}
+
+// A sector that is gone for good must not cost whoever lists the public objects the others.
+ObjectPtr Token::find_if_it_can_be_read_locked(CK_OBJECT_HANDLE handle) {
+  try {
+    return find_locked(handle);
+  } catch (const Error& error) {
+    const ObjectTable::Slot* slot = objects_.find(handle);
+    if (error.code() != ErrorCode::kIo || !slot || slot->sealed) throw;
+    log_line(LogLevel::kWarning, path() + ": an object was left out: " + error.sentence());
+    return nullptr;
+  }
 }
 
 std::vector<ObjectPtr> Token::objects() { return objects_for(Template(nullptr, 0)); }

@@ -6,6 +6,11 @@ namespace vtpm::pkcs11 {
 
 using store::Protection;
 
+bool is_object_entry(std::string_view entry) {
+  return entry.substr(0, kObjectPrefix.size()) == kObjectPrefix ||
+         entry.substr(0, kTpmObjectPrefix.size()) == kTpmObjectPrefix;
+}
+
 std::optional<std::string> id_of(std::string_view entry) {
   for (std::string_view prefix : {kObjectPrefix, kTpmObjectPrefix}) {
     if (entry.substr(0, prefix.size()) == prefix) return std::string(entry.substr(prefix.size()));
@@ -23,7 +28,7 @@ void put_object(store::Transaction& transaction, const std::string& id, const At
                 const SecretAttributes& secret) {
   const Protection protection = shown.flag(CKA_PRIVATE) ? Protection::kSealed : Protection::kClear;
   transaction.put(object_entry(id), kObjectType, protection, encode_attributes(shown));
-  if (protection == Protection::kSealed) transaction.index(object_entry(id), properties_of(shown));
+  transaction.index(object_entry(id), properties_of(shown));
   if (!secret.empty()) transaction.put(secret_entry(id), kObjectType, Protection::kSealed, encode_attributes(secret));
 }
 

@@ -29,6 +29,7 @@ inline constexpr std::string_view kObjectPrefix = "obj/";
 // Clear records of the TPM's own public objects, named by their ids, which say everything about their contents.
 inline constexpr std::string_view kTpmObjectPrefix = "tpm0/obj/";
 
+bool is_object_entry(std::string_view entry);
 /// The object's id, when the entry is an object's.
 std::optional<std::string> id_of(std::string_view entry);
 

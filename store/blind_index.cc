@@ -2,9 +2,17 @@
 
 #include <algorithm>
 
+#include "crypto/digest.h"
 #include "store/entry.h"
 
 namespace vtpm::store {
+
+BlindTag clear_tag(const Property& property) {
+  Bytes octets;
+  write_be(octets, property.kind, 8);
+  append(octets, property.value);
+  return read_be(ByteView(crypto::digest(crypto::Hash::kSha256, octets)).first(kTagOctets));
+}
 
 std::vector<BlindTag> read_tags(ByteView contents) {
   std::vector<BlindTag> tags;

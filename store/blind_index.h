@@ -1,8 +1,10 @@
-// The blind index: what lets sealed entries be found without unsealing them all (docs/format.md, "Blind index").
+// The index that stands in entries: what lets them be found without reading, unsealing and authenticating them all
+// (docs/format.md, "Blind index").
 //
 // Whoever seals an entry may add `tags`: eight octets of an HMAC of a property, under a key that only the master key
-// gives. Equal properties have equal tags, which is all that a reader of the file learns. The tags stand in the entry,
-// under its seal, but nothing checks them before it is unsealed: what they find is a candidate, never an answer.
+// gives. Equal properties have equal tags, which is all that a reader of the file learns. The tags of a clear entry,
+// whose properties are no secret, are a hash that needs no key. The tags stand in the entry, under its seal or MAC, but
+// nothing checks them before it is read: what they find is a candidate, never an answer.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +24,9 @@ struct Property {
 
 constexpr size_t kTagOctets = 8;
 constexpr size_t kMaxTags = 32;  // of an entry; more are no index
+
+/// The tag of a property of a clear entry: the first eight octets of SHA-256(kind in eight octets | value).
+BlindTag clear_tag(const Property& property);
 
 /// The tags in the contents of `ix`; none when they are not 1 to 32 times eight octets.
 std::vector<BlindTag> read_tags(ByteView contents);

@@ -200,9 +200,9 @@ std::optional<Blobstore::Stored> Blobstore::examine_once(std::string_view name) 
   return Stored{item->second, std::move(*octets)};
 }
 
-void Blobstore::mark_tampered(const std::string& name) {
+void Blobstore::mark_tampered(const std::string& name, uint64_t number) {
   Exclusive gate(gate_);
-  index_.mark_tampered(name);
+  index_.mark_tampered(name, number);
 }
 
 // --- locks ---

@@ -66,7 +66,7 @@ class Blobstore {
   std::optional<Stored> read(std::string_view name) const;
   /// The same for whoever authenticates: also a deletion is read, nothing is refused; nothing when it is not readable.
   std::optional<Stored> examine(std::string_view name) const;
-  void mark_tampered(const std::string& name);
+  void mark_tampered(const std::string& name, uint64_t number);
 
   /// What is wrong with the file as a whole, as it was last read: sentences for a log. Empty: nothing.
   std::vector<std::string> findings() const;

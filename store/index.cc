@@ -138,9 +138,10 @@ std::vector<const Index::Names::value_type*> Index::changes(uint64_t cursor) con
   return out;
 }
 
-void Index::mark_tampered(const std::string& name) {
+void Index::mark_tampered(const std::string& name, uint64_t number) {
   auto place = names_.find(name);
   if (place == names_.end() || place->second.state != NameState::kCurrent) return;
+  if (place->second.entry.sequence.number != number) return;
   place->second.state = NameState::kTampered;
   place->second.deleted = false;
   touch(*place);

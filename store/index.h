@@ -34,6 +34,8 @@ struct Record {
   uint64_t change = 0;  // when this vault saw it
 
   bool bound() const { return entry.sealed || entry.has_mac || entry.type == type::kKeySlot; }
+  /// A clear entry that says by what it is found: its MAC is checked whenever it is read, and not before.
+  bool is_checked_when_read() const { return !entry.sealed && !entry.tags.empty() && !deleted; }
 };
 
 /// A stretch of rot that may hide newer versions of anything.
@@ -59,7 +61,8 @@ class Index {
   uint64_t cursor() const { return cursor_; }
   /// The names that changed after `cursor`, oldest change first.
   std::vector<const Names::value_type*> changes(uint64_t cursor) const;
-  void mark_tampered(const std::string& name);
+  /// Unless another entry than that of `number` is current by now.
+  void mark_tampered(const std::string& name, uint64_t number);
 
   /// Whether rot may hide a newer version of a record that must not be rolled back (key slots, retry counters, TPM
   /// state). A key slot is only hidden by a stretch that could hold both its copies.

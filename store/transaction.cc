@@ -49,6 +49,11 @@ Draft sealed(Entry entry, Cipher cipher, const std::shared_ptr<const MasterKey>&
   return draft;
 }
 
+bool is_sealed(const Entry& entry) {
+  return std::any_of(entry.mandatory.begin(), entry.mandatory.end(),
+                     [](const Attribute& attribute) { return attribute.name == attribute::kEncryption; });
+}
+
 // Nothing: not registered.
 std::optional<uint64_t> capacity_of(const std::vector<Attribute>& optional) {
   for (const Attribute& attribute : optional) {
@@ -105,7 +110,8 @@ std::vector<Attribute> Transaction::State::inheritance(std::string_view name,
              (current->entry.capacity != 0 || current->entry.has_extras)) {
     auto stored = vault.store->examine(name);
     auto view = stored ? parse_entry(stored->octets) : std::nullopt;
-    if (view) optional = to_entry(*view).optional;
+    const bool forged = view && key && view->mac_at != 0 && !key->mac_matches(*view);
+    if (view && !forged) optional = to_entry(*view).optional;
   }
   optional.erase(
       std::remove_if(optional.begin(), optional.end(), [](const Attribute& a) { return !is_inherited(a.name); }),
@@ -169,12 +175,16 @@ void Transaction::put_registered(std::string_view name, std::string_view type, P
 void Transaction::index(std::string_view name, const std::vector<Property>& properties) {
   State& state = *state_;
   const auto place = state.places.find(name);
-  if (!state.writer || place == state.places.end() || !state.key || properties.size() > kMaxTags) {
-    throw Error(ErrorCode::kInternal, "only what a transaction has just sealed gets a blind index");
+  if (!state.writer || place == state.places.end() || properties.size() > kMaxTags) {
+    throw Error(ErrorCode::kInternal, "only what a transaction has just put gets an index");
   }
+  Entry& entry = state.drafts[place->second].entry;
+  const bool sealed = is_sealed(entry);
   std::vector<BlindTag> tags;
-  for (const Property& property : properties) tags.push_back(state.key->tag(property.kind, property.value));
-  std::vector<Attribute>& optional = state.drafts[place->second].entry.optional;
+  for (const Property& property : properties) {
+    tags.push_back(sealed ? state.key->tag(property.kind, property.value) : clear_tag(property));
+  }
+  std::vector<Attribute>& optional = entry.optional;
   std::erase_if(optional, [](const Attribute& attribute) { return attribute.name == attribute::kIndex; });
   if (!tags.empty()) optional.push_back(octets_attribute(attribute::kIndex, write_tags(std::move(tags))));
 }

@@ -161,7 +161,8 @@ std::vector<EntryInfo> Vault::changes(uint64_t cursor, Wanted wanted) const {
   std::vector<EntryInfo> out;
   if (cursor == 0) out.reserve(impl_->store->names());
   impl_->store->visit_changes(cursor, [&](const std::string& name, const Record& record) {
-    if (wanted(name)) out.push_back(to_info(name, record));
+    const Protection protection = record.entry.sealed ? Protection::kSealed : Protection::kClear;
+    if (wanted({name, protection, !record.entry.tags.empty()})) out.push_back(to_info(name, record));
   });
   return out;
 }
@@ -211,6 +212,7 @@ std::optional<Blob> Vault::read(std::string_view name) const {
   if (key && entry->mac_at != 0) {
     if (!key->mac_matches(*entry)) {
       if (impl_->drop_outdated_key()) return read(name);
+      impl_->store->mark_tampered(std::string(name), blob.sequence);
       tampered(name, path());
     }
     blob.bound = true;
@@ -251,6 +253,7 @@ void Vault::Impl::authenticate_new(const Blobstore::Writer* writer) {
   std::vector<std::string> names;
   const auto look = [&](const std::string& name, const Record& record) {
     slots_changed = slots_changed || record.entry.type == type::kKeySlot;
+    if (record.is_checked_when_read()) return;
     if (record.entry.has_mac && record.state == NameState::kCurrent) names.push_back(name);
   };
   writer ? writer->visit_changes(authenticated_, look) : store->visit_changes(authenticated_, look);
@@ -260,7 +263,7 @@ void Vault::Impl::authenticate_new(const Blobstore::Writer* writer) {
     auto stored = store->examine(name);
     if (!stored || !stored->record.entry.has_mac) continue;  // it changed meanwhile, and will come again
     auto entry = parse_entry(stored->octets);
-    if (!entry || !key->mac_matches(*entry)) store->mark_tampered(name);
+    if (!entry || !key->mac_matches(*entry)) store->mark_tampered(name, stored->record.entry.sequence.number);
   }
   authenticated_ = now;
 }

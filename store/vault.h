@@ -79,7 +79,14 @@ struct EntryInfo {
   size_t capacity = 0;         // the most that it may hold, when it was registered so; else 0
   bool deleted = false;        // only in `changes`
   bool readable = true;        // false: damaged, refused or set aside; reading it throws
-  std::vector<BlindTag> tags;  // its blind index, as it stands: nothing has checked it
+  std::vector<BlindTag> tags;  // its index, as it stands: nothing has checked it
+};
+
+/// What `changes` asks about, without a copy.
+struct Glance {
+  std::string_view name;
+  Protection protection = Protection::kClear;
+  bool indexed = false;  // it has tags
 };
 
 /// A blob with its place in the log.
@@ -146,8 +153,9 @@ class Transaction {
   void put_registered(std::string_view name, std::string_view type, Protection protection, size_t capacity,
                       ByteView data);
   void erase(std::string_view name);
-  /// Adds the blind index to an entry that this transaction has put and sealed; at most 32 properties. Without it the
-  /// new version has none.
+  /// Says by what an entry that this transaction has put is found: the blind index of a sealed one, hashes that need no
+  /// key for a clear one, which is then authenticated when it is read and not before. At most 32 properties. Without it
+  /// the new version has none.
   void index(std::string_view name, const std::vector<Property>& properties);
   /// Makes sure that a commit of about this many octets can not fail for want of space (used before a TPM command that
   /// can not be undone). Throws kNoSpace.
@@ -195,20 +203,20 @@ class Vault {
   /// What changed after `cursor`: the latest state of each name once, oldest first, deletions included (also those that
   /// a compaction by another process has swallowed).
   std::vector<EntryInfo> changes(uint64_t cursor) const;
-  /// The same, of the names that are wanted: what is not is not even copied.
-  using Wanted = bool (*)(std::string_view name);
+  /// The same, of the entries that are wanted: what is not is not even copied.
+  using Wanted = bool (*)(const Glance& entry);
   std::vector<EntryInfo> changes(uint64_t cursor, Wanted wanted) const;
 
   // --- reading ---
   std::optional<EntryInfo> find(std::string_view name) const;
   std::vector<EntryInfo> list(std::string_view prefix = {}) const;  // sorted by name
-  /// Nothing when there is no such name.
+  /// Nothing when there is no such name. With the key, what is forged throws kTampered, and is unreadable from then on.
   std::optional<Blob> read(std::string_view name) const;
 
   /// A key of `octets` octets for `purpose`, the same for everybody who has this store's master key, and another after
   /// a re-key (docs/format.md, "Sealing"). Throws kLocked without the key.
   SecretBytes derive_key(std::string_view purpose, size_t octets) const;
-  /// The tag of a property in this store's blind index. Throws kLocked without the key.
+  /// The tag of a property in this store's blind index, the index of sealed entries. Throws kLocked without the key.
   BlindTag tag(const Property& property) const;
 
   // --- the key ---

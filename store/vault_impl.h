@@ -52,7 +52,8 @@ struct Vault::Impl {
   std::shared_ptr<const MasterKey> master() const;
   std::shared_ptr<const MasterKey> master_or_locked() const;
   void install(std::shared_ptr<const MasterKey> key);
-  /// Checks the MAC of every clear entry that came since the last time; what is forged becomes unreadable.
+  /// Checks the MAC of every clear entry that came since the last time, but of those that are checked when they are
+  /// read; what is forged becomes unreadable.
   /// `writer`: where the caller has one.
   void authenticate_new(const Blobstore::Writer* writer = nullptr);
   /// The same, but these were written here a moment ago.

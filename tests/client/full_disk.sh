@@ -44,9 +44,13 @@ refused logged_in --write-object value --type data --label late
 has refused.out 'CKR_DEVICE_MEMORY'
 refused logged_in --keypairgen --key-type EC:prime256v1 --label late
 has refused.out 'CKR_DEVICE_MEMORY'
-# A log that is deleted from grows first.
-refused logged_in --delete-object --type data --label 'object 0'
-has refused.out 'CKR_DEVICE_MEMORY'
+# A log that is deleted from grows first: what is left of its room is enough for a few deletions.
+gone=0
+while logged_in --delete-object --type data --label "object $gone" >out 2>&1; do
+  gone=$((gone + 1))
+  [ "$gone" -lt 18 ]
+done
+has out 'CKR_DEVICE_MEMORY'
 
 section 'logins, right and wrong, are counted from the reserve'
 for _ in 1 2 3; do
@@ -58,8 +62,8 @@ has list 'kept'
 
 section 'room again'
 rm tokens/ballast tokens/rest
-logged_in --delete-object --type data --label 'object 0'
-logged_in --delete-object --type data --label 'object 1'
+logged_in --delete-object --type data --label "object $gone"
+logged_in --delete-object --type data --label "object $((gone + 1))"
 logged_in --write-object small --type data --label 'after all'
 logged_in --list-objects --type data >list
 has list 'after all'

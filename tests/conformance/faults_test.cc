@@ -103,6 +103,33 @@ TEST_F(FaultsOfFunctions, TheFileCanNotBeRead) {
   });
 }
 
+// The call before the record's is the look whether anything was appended.
+constexpr size_t kReadingTheRecord = 2;
+
+TEST_F(FaultsOfFunctions, APublicRecordCanNotBeRead) {
+  {
+    Session session(slot);
+    for (const char* label : {"a", "b"}) session.create({{CKA_CLASS, CKO_DATA}, {CKA_TOKEN, true}, {CKA_LABEL, label}});
+  }
+  library.restart();
+  Session session(slot_of("conformance"));
+  const auto found = [&](const char* label) { return session.find({{CKA_LABEL, label}}); };
+  {
+    const Failing failing(Fault::kIo, kReadingTheRecord);
+    EXPECT_TRUE(found("a").empty()) << "it costs nobody the others";
+    EXPECT_TRUE(failing.met());
+  }
+  ASSERT_EQ(found("a").size(), 1u) << "and is there again";
+  const CK_OBJECT_HANDLE object = found("a")[0];
+  session.login();
+  {
+    const Failing failing(Fault::kIo, kReadingTheRecord);
+    EXPECT_RV(CKR_DEVICE_ERROR, session.try_get(object, CKA_LABEL));
+  }
+  EXPECT_EQ(session.text(object, CKA_LABEL), "a");
+  EXPECT_EQ(found("b").size(), 1u);
+}
+
 CK_RV lock_answers = CKR_OK;
 CK_C_INITIALIZE_ARGS with_mutexes() {
   return {[](void** mutex) -> CK_RV { return *mutex = &lock_answers, CKR_OK; },

@@ -9,6 +9,7 @@
 #include "crypto/kdf.h"
 #include "store/file.h"
 #include "store/log_format.h"
+#include "store/report.h"
 #include "store/scan.h"
 #include "store/sealing.h"
 #include "tests/store/scratch.h"
@@ -26,7 +27,24 @@ class BlindIndexTest : public testing::Test {
     transaction.index(name, properties);
     transaction.commit();
   }
+  void put_clear(const std::string& name, const std::vector<Property>& properties) {
+    Transaction transaction = vault->begin();
+    transaction.put(name, "p11-object", Protection::kClear, as_bytes("value of " + name));
+    transaction.index(name, properties);
+    transaction.commit();
+  }
   std::vector<BlindTag> tags(const std::string& name) { return Vault::open(path)->find(name)->tags; }
+  /// Changes the newest entry of the file; its checksum is right.
+  void forge(const std::function<void(Bytes& octets, const EntryView& view)>& change) {
+    auto file = posix_file_system().open(path, true);
+    const StoreHeader header = read_header(*file, path);
+    const LogEntry entry = scan_log(*file, header).entries.back();
+    Bytes octets = read_entry(*file, header, entry).value();
+    const EntryView view = parse_entry(octets).value();
+    change(octets, view);
+    store_crc(header.salt, octets, view.crc_at);
+    file->write_at(entry.offset, octets);
+  }
 
   ScratchDirectory scratch;
   std::string path = scratch.file("store.vtpm");
@@ -101,20 +119,89 @@ TEST_F(BlindIndexTest, IsKeptByCompactionAndMadeAnewByARekey) {
 
 TEST_F(BlindIndexTest, IsUnderTheSeal) {
   put("obj/a", {kRed});
-  {
-    auto file = posix_file_system().open(path, true);
-    const StoreHeader header = read_header(*file, path);
-    const LogEntry entry = scan_log(*file, header).entries.back();
-    Bytes octets = read_entry(*file, header, entry).value();
-    const EntryView view = parse_entry(octets).value();
-    octets[static_cast<size_t>(view.tags.data() - octets.data())] ^= 1;
-    store_crc(header.salt, octets, view.crc_at);
-    file->write_at(entry.offset, octets);
-  }
+  forge(
+      [](Bytes& octets, const EntryView& view) { octets[static_cast<size_t>(view.tags.data() - octets.data())] ^= 1; });
   auto reader = Vault::open(path);
   ASSERT_EQ(reader->unlock(Role::kUser, as_bytes(kUserPin)), UnlockResult::kUnlocked);
   EXPECT_NE(reader->find("obj/a")->tags, std::vector<BlindTag>{reader->tag(kRed)});
   EXPECT_EQ(code_thrown_by([&] { reader->read("obj/a"); }), ErrorCode::kTampered);
+}
+
+// openssl dgst -sha256 says so of the octets 00 00 00 00 00 00 01 02 "red".
+constexpr BlindTag kClearRed = 0x0c17f462a80f2cb8;
+
+TEST_F(BlindIndexTest, ThatOfClearEntriesNeedsNoKey) {
+  EXPECT_EQ(clear_tag(kRed), kClearRed);
+  put_clear("obj/a", {kRed});
+  EXPECT_EQ(tags("obj/a"), std::vector<BlindTag>{kClearRed});
+  EXPECT_NE(vault->tag(kRed), kClearRed);
+  vault->lock();
+  put_clear("obj/b", {kRed, kBlue});
+  EXPECT_EQ(tags("obj/b").size(), 2u);
+  EXPECT_TRUE(outside_tools_read(path));
+  EXPECT_TRUE(check(path).clean());
+  store::put(*vault, "obj/b", "without", Protection::kClear);
+  EXPECT_TRUE(tags("obj/b").empty());
+}
+
+TEST_F(BlindIndexTest, ThatOfClearEntriesStaysWhenTheStoreIsRewritten) {
+  put_clear("obj/a", {kRed});
+  vault->compact();
+  EXPECT_EQ(tags("obj/a"), std::vector<BlindTag>{kClearRed});
+  std::vector<KeptSlot> kept;
+  kept.push_back({1, SecretBytes(as_bytes(kSoPin))});
+  vault->rekey(kept);
+  EXPECT_EQ(tags("obj/a"), std::vector<BlindTag>{kClearRed});
+  EXPECT_TRUE(vault->read("obj/a")->bound);
+}
+
+// Ten thousand MACs are not computed at a login: each is when its entry is read.
+TEST_F(BlindIndexTest, AClearEntryWithOneIsAuthenticatedWhenItIsRead) {
+  put_clear("obj/a", {kRed});
+  put_clear("obj/b", {kBlue});
+  forge([](Bytes& octets, const EntryView& view) { octets[view.data_at] ^= 1; });
+  auto reader = Vault::open(path);
+  EXPECT_FALSE(reader->read("obj/b")->bound);
+  ASSERT_EQ(reader->unlock(Role::kUser, as_bytes(kUserPin)), UnlockResult::kUnlocked);
+  EXPECT_TRUE(reader->find("obj/b")->readable) << "nobody has looked yet";
+  const uint64_t before = reader->cursor();
+  EXPECT_EQ(code_thrown_by([&] { reader->read("obj/b"); }), ErrorCode::kTampered);
+  EXPECT_FALSE(reader->find("obj/b")->readable);
+  EXPECT_GT(reader->cursor(), before) << "and everybody hears of it";
+  EXPECT_TRUE(reader->read("obj/a")->bound);
+  auto report = check(path, reader.get());
+  EXPECT_FALSE(report.clean()) << "a check looks at everything";
+  // Whoever holds the key puts right what was forged.
+  Transaction transaction = reader->begin();
+  transaction.put("obj/b", "p11-object", Protection::kClear, as_bytes("right"));
+  transaction.commit();
+  EXPECT_TRUE(reader->read("obj/b")->bound);
+}
+
+TEST_F(BlindIndexTest, WhatAForgedEntryHasBesidesIsNotTakenOver) {
+  put_clear("obj/a", {kRed});
+  {
+    Transaction transaction = vault->begin();
+    transaction.put_registered("obj/a", "p11-object", Protection::kClear, 100, as_bytes("registered"));
+    transaction.index("obj/a", {kRed});
+    transaction.commit();
+  }
+  forge([](Bytes& octets, const EntryView& view) { octets[view.data_at] ^= 1; });
+  auto writer = Vault::open(path);
+  ASSERT_EQ(writer->unlock(Role::kUser, as_bytes(kUserPin)), UnlockResult::kUnlocked);
+  store::put(*writer, "obj/a", "new", Protection::kClear);
+  EXPECT_EQ(writer->find("obj/a")->capacity, 0u);
+}
+
+TEST_F(BlindIndexTest, ADeletionIsAuthenticatedAtOnce) {
+  put_clear("obj/a", {kRed});
+  store::erase(*vault, "obj/a");
+  forge([](Bytes& octets, const EntryView& view) { octets[view.mac_at] ^= 1; });
+  auto reader = Vault::open(path);
+  EXPECT_FALSE(reader->find("obj/a"));
+  ASSERT_EQ(reader->unlock(Role::kUser, as_bytes(kUserPin)), UnlockResult::kUnlocked);
+  ASSERT_TRUE(reader->find("obj/a"));
+  EXPECT_FALSE(reader->find("obj/a")->readable) << "not silently gone";
 }
 
 TEST_F(BlindIndexTest, OddOnesAreNone) {
