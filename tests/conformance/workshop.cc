@@ -122,7 +122,6 @@ void Workshop::add_objects() {
   };
   creates(both(kMade, {{CKA_CLASS, CKO_DATA}, {CKA_VALUE, Bytes(300, 9)}}));
   creates(both(kMade, {{CKA_CLASS, CKO_DATA}, {CKA_APPLICATION, "tpm-nv"}, {CKA_VALUE, Bytes(30, 9)}}));
-  mark_tpm();
   const peer::Key key = peer::Key::generate_ec("P-256");
   const peer::Certificate certificate = peer::self_signed(key, "made");
   creates({{CKA_CLASS, CKO_CERTIFICATE},
@@ -135,7 +134,6 @@ void Workshop::add_objects() {
                        {CKA_KEY_TYPE, CKK_EC},
                        {CKA_EC_PARAMS, kP256},
                        {CKA_VALUE, key.number("priv", 32)}}));
-  mark_tpm();
   add(
       "C_CopyObject", nothing,
       [&] {
@@ -178,11 +176,9 @@ void Workshop::add_pins() {
   Bytes* const pin = const_cast<Bytes*>(&kUserPin);
   add_dear(
       "C_Login", [&] { session.logout(); }, [&] { return session.try_login(CKU_USER, kUserPin); });
-  mark_tpm();
   add_dear(
       "C_LoginUser", [&] { session.logout(); },
       [this, pin] { return p11_3().C_LoginUser(session, CKU_USER, pin->data(), pin->size(), nullptr, 0); });
-  mark_tpm();
   add("C_Logout", nothing, [&] { return p11->C_Logout(session); });
   add_dear("C_SetPIN", nothing,
            [this, pin] { return p11->C_SetPIN(session, pin->data(), pin->size(), pin->data(), pin->size()); });
@@ -194,7 +190,6 @@ void Workshop::add_pins() {
       },
       [this, pin] { return p11->C_InitPIN(session, pin->data(), pin->size()); });
   add_dear("C_InitToken", nothing, [] { return try_init_token(free_slot(), kSoPin, "another"); });
-  mark_tpm();
 }
 
 void Workshop::encrypts() { MUST(p11->C_EncryptInit(session, cbc().get(), aes_)); }
@@ -296,7 +291,6 @@ void Workshop::add_signatures() {
   const auto sign = [&] { return room(), p11->C_Sign(session, in_.data(), in_.size(), out_.data(), &size_); };
   add("C_Sign", signs_with(CKM_SHA256_HMAC, hmac_), sign);
   add("C_Sign", signs_with(CKM_ECDSA_SHA256, ec_.private_key), sign);
-  mark_tpm();
   add("C_Sign", signs_with(CKM_SHA256_RSA_PKCS, rsa_.private_key), sign);
   add(
       "C_SignUpdate", [&] { signs(p11->C_SignInit); },
@@ -459,7 +453,6 @@ void Workshop::add_keys() {
         2);
   };
   pair(CKM_EC_KEY_PAIR_GEN, "P-256");
-  mark_tpm();
   pair(CKM_EC_EDWARDS_KEY_PAIR_GEN, "Ed25519");
   wrapped = wrap(session, CKM_AES_KEY_WRAP, aes_, hmac_);
   add("C_WrapKey", nothing, [this] {

@@ -17,7 +17,6 @@ struct Work {
   std::function<CK_RV()> call;    // answers CKR_OK
   size_t makes = 0;               // objects, labelled "made"
   bool dear = false;              // stretches a PIN
-  bool in_tpm = false;            // libtpms takes part
 };
 
 class Workshop : public WithUser {
@@ -33,7 +32,6 @@ class Workshop : public WithUser {
  private:
   void add(const char* function, std::function<void()> prepare, std::function<CK_RV()> call, size_t makes = 0);
   void add_dear(const char* function, std::function<void()> prepare, std::function<CK_RV()> call);
-  void mark_tpm() { works_.back().in_tpm = true; }
   void add_general();
   void add_objects();
   void add_pins();
