@@ -37,19 +37,22 @@ ObjectTable::Slot& ObjectTable::place_of(std::string id, CK_OBJECT_HANDLE& handl
   return at->second;
 }
 
+// Both may run out of memory only before they change anything but the index, and there only by entries too many: who
+// searches looks at the objects themselves. Whoever publishes a record does so again then (Token::catch_up_locked).
+
 CK_OBJECT_HANDLE ObjectTable::publish(std::shared_ptr<Object> object) {
   CK_OBJECT_HANDLE handle = object->handle;
-  Slot* slot = nullptr;
-  if (object->is_token()) {
-    slot = &place_of(object->id, handle);
-  } else {
-    if (handle == CK_INVALID_HANDLE) handle = next_handle++;
-    slot = &slots_[handle];
-  }
-  unindex(handle, *slot);
-  slot->tags.clear();
-  object->handle = handle;
+  Slot* slot = object->is_token() ? &place_of(object->id, handle) : nullptr;
+  if (handle == CK_INVALID_HANDLE) handle = next_handle++;
   index_.add(handle, object->shown);
+  if (slot == nullptr) slot = &slots_[handle];
+  if (!slot->tags.empty()) {
+    unindex(handle, *slot);
+    slot->tags.clear();
+  } else if (slot->object) {
+    index_.remove(handle, slot->object->shown, object->shown);
+  }
+  object->handle = handle;
   slot->object = std::move(object);
   return handle;
 }
@@ -57,11 +60,16 @@ CK_OBJECT_HANDLE ObjectTable::publish(std::shared_ptr<Object> object) {
 void ObjectTable::publish_sealed(std::string id, std::vector<store::BlindTag> tags) {
   CK_OBJECT_HANDLE handle = CK_INVALID_HANDLE;
   Slot& slot = place_of(std::move(id), handle);
-  unindex(handle, slot);
+  index_.add(handle, tags);
+  if (!slot.tags.empty()) {
+    index_.remove(handle, slot.tags, tags);
+    --tagged_;
+  } else if (slot.object) {
+    index_.remove(handle, slot.object->shown);
+  }
   if (slot.object) slot.keys = slot.object->keys;
   slot.object = nullptr;
   slot.tags = std::move(tags);
-  index_.add(handle, slot.tags);
   ++tagged_;
 }
 
@@ -81,8 +89,8 @@ void ObjectTable::unindex(CK_OBJECT_HANDLE handle, const Slot& slot) {
 }
 
 ObjectTable::Slots::iterator ObjectTable::erase(Slots::iterator at) {
-  unindex(at->first, at->second);
   const std::string id(at->second.id);
+  unindex(at->first, at->second);
   const auto next = slots_.erase(at);
   if (!id.empty()) handles_.erase(id);
   return next;
@@ -92,7 +100,10 @@ void ObjectTable::erase(CK_OBJECT_HANDLE handle) {
   if (const auto at = slots_.find(handle); at != slots_.end()) erase(at);
 }
 
-void ObjectTable::forget(const std::string& id) { erase(handle_of(id)); }
+void ObjectTable::forget(const std::string& id) {
+  erase(handle_of(id));
+  handles_.erase(id);  // there may have been no memory for a slot
+}
 
 std::vector<CK_OBJECT_HANDLE> ObjectTable::candidates(const Template& wanted, const ObjectIndex::Tagger& tag) const {
   auto shown = index_.candidates(wanted);
