@@ -31,7 +31,8 @@ Workshop::Workshop() {
                                       {CKA_VALUE, Bytes(32, 0x58)},
                                       {CKA_EXTRACTABLE, true}}));
   data_ = session.create(both(kKept, {{CKA_CLASS, CKO_DATA}, {CKA_LABEL, "data"}, {CKA_VALUE, Bytes(100, 7)}}));
-  ec_ = session.generate(CKM_EC_KEY_PAIR_GEN, both(kKept, {{CKA_EC_PARAMS, kP256}}), kKept);
+  ec_ = session.generate(CKM_EC_KEY_PAIR_GEN, both(kKept, {{CKA_EC_PARAMS, kP256}, {CKA_LABEL, "ec"}}),
+                         both(kKept, {{CKA_DERIVE, true}, {CKA_LABEL, "ec"}}));
   soft_ = session.generate(CKM_EC_KEY_PAIR_GEN, both(kKept, {{CKA_EC_PARAMS, kP256}, {CKA_ENCAPSULATE, true}}),
                            both(kKept, {{CKA_DECAPSULATE, true}, {kVtpmResident, false}}));
   rsa_ =
@@ -46,7 +47,9 @@ Workshop::Workshop() {
   add_signatures();
   add_messages();
   add_keys();
+  add_tpm();
   add_pins();
+  kept_count_ = session.find({}).size();
 }
 
 void Workshop::heal() {
@@ -366,7 +369,7 @@ void Workshop::add_messages() {
   add("C_EncryptMessageBegin", done(gcm(f.C_MessageEncryptInit)), begin_encrypting);
   add(
       "C_EncryptMessageNext",
-      [this, gcm, begin_encrypting, &f] {
+      [gcm, begin_encrypting, &f] {
         MUST(gcm(f.C_MessageEncryptInit)());
         MUST(begin_encrypting());
       },
@@ -375,7 +378,7 @@ void Workshop::add_messages() {
                                               out_.data(), &size_, CKF_END_OF_MESSAGE);
       });
   add("C_MessageEncryptFinal", done(gcm(f.C_MessageEncryptInit)), [&] { return f.C_MessageEncryptFinal(session); });
-  const auto sealed_before = [this, gcm, encrypt, &f] {
+  const auto sealed_before = [gcm, encrypt, &f] {
     MUST(gcm(f.C_MessageEncryptInit)());
     MUST(encrypt());
     MUST(gcm(f.C_MessageDecryptInit)());

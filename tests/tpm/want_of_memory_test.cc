@@ -14,7 +14,9 @@
 #include "tests/conformance/fault_injection.h"
 #include "tests/tpm/errors.h"
 #include "tests/tpm/memory_state.h"
+#include "tpm/attestation.h"
 #include "tpm/commands.h"
+#include "tpm/foreign_state.h"
 #include "tpm/guard.h"
 #include "tpm/heap.h"
 #include "tpm/libcrypto_objects.h"
@@ -227,6 +229,19 @@ TEST_F(WantOfMemoryAtWork, AnEcKeyIsMadeAndSigns) {
 TEST_F(WantOfMemoryAtWork, AnRsaKeySigns) {
   const KeyBlob key = create_rsa(*engine_, {1024});
   disturb([&] { (void)ResidentKey(engine_, key.clone()).rsa_private(Bytes(128, 1)); });
+}
+
+TEST_F(WantOfMemoryAtWork, AKeyAndItsPcrsAreVouchedFor) {
+  const KeyBlob key = create_ec(*engine_, crypto::Curve::kP256);
+  disturb([&] {
+    (void)attest_key(*engine_, key, Bytes(16, 1));
+    (void)quote_pcrs(*engine_, {{"sha256", {0, 7}}}, Bytes(16, 1));
+  });
+}
+
+TEST_F(WantOfMemoryAtWork, AForeignStateIsAdopted) {
+  const SecretBytes foreign = state_->load().permanent;
+  disturb([&] { (void)adopt_foreign_state(foreign, [](const char*) { return SecretBytes(); }, {}); });
 }
 
 }  // namespace
