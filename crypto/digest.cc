@@ -38,15 +38,19 @@ constexpr size_t kHashCount = std::size(kHashes);
 const HashRow& row_of(Hash hash) { return kHashes[static_cast<size_t>(hash)]; }
 
 // Fetching takes microseconds and a lock, so it is done once. Never freed: the algorithms live as long as the process.
+const EVP_MD* fetch(const char* name) {
+  ensure_openssl();
+  const EVP_MD* algorithm = EVP_MD_fetch(nullptr, name, nullptr);
+  require(algorithm != nullptr, "fetching a digest");
+  return algorithm;
+}
+
 struct Algorithms {
   std::array<const EVP_MD*, kHashCount> digests{};
 
   Algorithms() {
-    ensure_openssl();
     for (size_t i = 0; i < kHashCount; ++i) {
-      if (kHashes[i].name == nullptr) continue;
-      digests[i] = EVP_MD_fetch(nullptr, kHashes[i].name, nullptr);
-      require(digests[i] != nullptr, "fetching a digest");
+      if (kHashes[i].name != nullptr) digests[i] = fetch(kHashes[i].name);
     }
   }
 };
@@ -106,18 +110,22 @@ const evp_md_st* native_hash(Hash hash) {
   return native;
 }
 
-Digest::Digest(Hash hash) : Digest(hash, hash_octets(hash), start(hash)) {}
+Digest::Digest(Hash hash) : Digest(row_of(hash).block, hash_octets(hash), start(hash)) {}
 
-Digest Digest::sha512_t(unsigned bits) { return {Hash::kSha512, (bits + 7) / 8, std::make_unique<Sha512T>(bits)}; }
-
-Digest Digest::shake256(size_t octets) {
-  ensure_openssl();
-  static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHAKE256", nullptr);
-  require(algorithm != nullptr, "fetching a digest");
-  return {Hash::kSha3_256, octets, std::make_unique<XofState>(algorithm)};
+Digest Digest::sha512_t(unsigned bits) {
+  return {row_of(Hash::kSha512).block, (bits + 7) / 8, std::make_unique<Sha512T>(bits)};
 }
 
-Digest::Digest(const Digest& other) : Digest(other.hash_, other.octets_, other.state_->clone()) {}
+Digest Digest::shake128(size_t octets) {
+  static const EVP_MD* const algorithm = fetch("SHAKE128");
+  return {168, octets, std::make_unique<XofState>(algorithm)};
+}
+Digest Digest::shake256(size_t octets) {
+  static const EVP_MD* const algorithm = fetch("SHAKE256");
+  return {136, octets, std::make_unique<XofState>(algorithm)};
+}
+
+Digest::Digest(const Digest& other) : Digest(other.block_octets_, other.octets_, other.state_->clone()) {}
 
 Digest& Digest::operator=(const Digest& other) {
   if (this != &other) *this = Digest(other);
@@ -139,8 +147,6 @@ Bytes Digest::finish() {
   state_->finish(result);
   return result;
 }
-
-size_t Digest::block_octets() const { return row_of(hash_).block; }
 
 Bytes digest(Hash hash, ByteView data) { return Digest(hash).update(data).finish(); }
 

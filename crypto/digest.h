@@ -56,7 +56,8 @@ class Digest {
   /// SHA-512/t, 0 < t < 512, t != 384 (else kInvalidArgument). ceil(t / 8) octets; unused low bits of the last are
   /// zero.
   static Digest sha512_t(unsigned bits);
-  /// SHAKE256 with a digest of that many octets (FIPS 202, 6.2); its state is not saved.
+  /// SHAKE128 and SHAKE256 with a digest of that many octets (FIPS 202, 6.2); their state is not saved.
+  static Digest shake128(size_t octets);
   static Digest shake256(size_t octets);
   Digest(const Digest& other);
   Digest& operator=(const Digest& other);
@@ -75,18 +76,14 @@ class Digest {
   /// The same into the caller's memory, which has the digest's size: for results that are secrets.
   void finish(MutableByteView out);
 
-  /// Of a SHA-512/t kSha512, of SHAKE256 kSha3_256: the neighbour with the same block. Ask `octets` for the size of the
-  /// result.
-  Hash hash() const { return hash_; }
   size_t octets() const { return octets_; }
   /// What HMAC calls B.
-  size_t block_octets() const;
+  size_t block_octets() const { return block_octets_; }
 
  private:
-  Digest(Hash hash, size_t octets, std::unique_ptr<DigestState> state)
-      : hash_(hash), octets_(octets), state_(std::move(state)) {}
-  Hash hash_;
-  size_t octets_;
+  Digest(size_t block_octets, size_t octets, std::unique_ptr<DigestState> state)
+      : block_octets_(block_octets), octets_(octets), state_(std::move(state)) {}
+  size_t block_octets_, octets_;
   std::unique_ptr<DigestState> state_;
 };
 

@@ -63,9 +63,8 @@ class GmacState : public MacState {
 std::unique_ptr<MacState> start(const MacParameters& parameters, ByteView key) {
   switch (parameters.algorithm) {
     case MacAlgorithm::kHmac:
-      return std::make_unique<HmacState>(Hmac(parameters.hash, key));
-    case MacAlgorithm::kHmacT:
-      return std::make_unique<HmacState>(Hmac(Digest::sha512_t(parameters.t), key));
+      return std::make_unique<HmacState>(
+          Hmac(parameters.t ? Digest::sha512_t(parameters.t) : Digest(parameters.hash), key));
     case MacAlgorithm::kCmac:
       return CbcMac::cmac(key);
     case MacAlgorithm::kGmac:

@@ -13,7 +13,6 @@ namespace vtpm::crypto {
 
 enum class MacAlgorithm {
   kHmac,     // RFC 2104; a key of any size; as long as the digest
-  kHmacT,    // over SHA-512/t
   kCmac,     // SP 800-38B; AES key of 16, 24, 32 octets; 16 octets
   kGmac,     // SP 800-38D; the same
   kXcbcMac,  // RFC 3566; key of 16 octets; 16 octets
@@ -22,7 +21,7 @@ enum class MacAlgorithm {
 struct MacParameters {
   MacAlgorithm algorithm;
   Hash hash = Hash::kSha256;  // HMAC
-  unsigned t = 0;             // HMAC over SHA-512/t
+  unsigned t = 0;             // HMAC over SHA-512/t instead
   ByteView iv = {};           // GMAC: 1 to 128 octets
 };
 

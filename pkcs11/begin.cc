@@ -43,6 +43,11 @@ Begun begun_with(const Mechanism& row, const CK_MECHANISM& mechanism, const Obje
 
 }  // namespace
 
+DigestOperation begin_digest(const CK_MECHANISM* mechanism) {
+  const Mechanism& row = require_mechanism(mechanism, CKF_DIGEST);
+  return {digest_of(row, *mechanism), false, begun_with(row, *mechanism, nullptr)};
+}
+
 CryptOperation begin_crypt(Session& session, crypto::Direction direction, const CK_MECHANISM* mechanism,
                            CK_OBJECT_HANDLE key) {
   const Side& side = direction == crypto::Direction::kEncrypt ? kEncrypting : kDecrypting;

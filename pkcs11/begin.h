@@ -8,6 +8,7 @@ namespace vtpm::pkcs11 {
 
 /// Throw Refusal: CKR_ARGUMENTS_BAD (no mechanism), CKR_MECHANISM_INVALID, CKR_MECHANISM_PARAM_INVALID,
 /// CKR_KEY_SIZE_RANGE, and what require_key_for throws.
+DigestOperation begin_digest(const CK_MECHANISM* mechanism);
 CryptOperation begin_crypt(Session& session, crypto::Direction direction, const CK_MECHANISM* mechanism,
                            CK_OBJECT_HANDLE key);
 SignOperation begin_signature(Session& session, const CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key);

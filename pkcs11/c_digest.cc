@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "crypto/random.h"
+#include "pkcs11/begin.h"
 #include "pkcs11/entry.h"
 #include "pkcs11/function_list.h"
 #include "pkcs11/lookup.h"
@@ -13,7 +14,7 @@ using namespace vtpm::pkcs11;  // NOLINT
 namespace {
 
 Step finish_digest(DigestOperation& operation, ByteView last, Output out) {
-  if (auto early = out.early(crypto::hash_octets(operation.digest.hash()))) return {*early, true};
+  if (auto early = out.early(operation.digest.octets())) return {*early, true};
   operation.digest.update(last);
   out.put(operation.digest.finish());
   return {};
@@ -25,9 +26,7 @@ CK_RV C_DigestInit(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism) {
   return call_session("C_DigestInit", handle, [&](Module&, Session& session) {
     if (cancelled(session.digest, mechanism)) return CKR_OK;
     refuse_if(session.digest.has_value(), CKR_OPERATION_ACTIVE, "a digest is active in this session");
-    const Mechanism& row = require_mechanism(mechanism, CKF_DIGEST);
-    require_no_parameter(*mechanism);
-    session.digest.emplace(DigestOperation{crypto::Digest(*row.hash)});
+    session.digest.emplace(begin_digest(mechanism));
     return CKR_OK;
   });
 }

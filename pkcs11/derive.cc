@@ -24,6 +24,7 @@ constexpr Row kRows[] = {
     {Family::kExtractBits, derive_extract, Inheritance::kAtLeast},
     {Family::kEncryptData, derive_encryption, Inheritance::kFree},
     {Family::kDigestKey, derive_digest, Inheritance::kFree},
+    {Family::kShakeKey, derive_shake, Inheritance::kFree},
     {Family::kTlsMaster, derive_tls_master, Inheritance::kFree},
     {Family::kTlsExtendedMaster, derive_tls_extended_master, Inheritance::kFree},
     {Family::kTlsKdf, derive_tls_kdf, Inheritance::kFree},

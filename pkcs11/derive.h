@@ -43,6 +43,7 @@ Derivable derive_with_data(const DeriveCall& call);      // concatenations and e
 Derivable derive_extract(const DeriveCall& call);
 Derivable derive_encryption(const DeriveCall& call);
 Derivable derive_digest(const DeriveCall& call);
+Derivable derive_shake(const DeriveCall& call);
 Derivable derive_tls_master(const DeriveCall& call);
 Derivable derive_tls_extended_master(const DeriveCall& call);
 Derivable derive_tls_kdf(const DeriveCall& call);

@@ -1,5 +1,5 @@
 // Derivation from octets of the base key and data (PKCS#11 2.40, "Miscellaneous simple key derivation mechanisms"), by
-// a digest, and by encryption of data.
+// a digest or SHAKE, and by encryption of data.
 #include "crypto/cipher.h"
 #include "crypto/digest.h"
 #include "pkcs11/derive.h"
@@ -84,10 +84,25 @@ Derivable derive_encryption(const DeriveCall& call) {
 }
 
 Derivable derive_digest(const DeriveCall& call) {
-  require_no_parameter(call.mechanism);
-  SecretBytes value(crypto::hash_octets(*call.row.hash));
-  crypto::Digest(*call.row.hash).update(call.base_value()).finish(value.span());
+  crypto::Digest digest = digest_of(call.row, call.mechanism);
+  SecretBytes value(digest.octets());
+  digest.update(call.base_value()).finish(value.span());
   return beginning_of(std::move(value));
+}
+
+// Of no length of its own (3.2, 6.29): the template says how much.
+Derivable derive_shake(const DeriveCall& call) {
+  require_no_parameter(call.mechanism);
+  const auto shake =
+      call.row.type == CKM_SHAKE_128_KEY_DERIVATION ? crypto::Digest::shake128 : crypto::Digest::shake256;
+  auto key = std::make_shared<SecretBytes>(call.base_value());
+  Derivable result;
+  result.octets = [shake, key](size_t octets) {
+    SecretBytes value(octets);
+    shake(octets).update(*key).finish(value.span());
+    return value;
+  };
+  return result;
 }
 
 }  // namespace vtpm::pkcs11

@@ -60,14 +60,9 @@ std::unique_ptr<SoftwareKey> curve_private(const Attributes& shown, const Secret
   return SoftwareKey::import_ec(curve_of(shown), secret.get(CKA_VALUE));
 }
 
-/// A DER OCTET STRING on Weierstrass curves (2.40, 2.3.3), the bare octets of RFC 8032 and RFC 7748 on the others
-/// (3.0).
 void show_curve(const PublicKey& key, Attributes& object) {
   object.set(CKA_EC_PARAMS, crypto::curve_oid(key.curve()));
-  if (key.type() != KeyType::kEc) return object.set(CKA_EC_POINT, key.point());
-  Bytes der;
-  store::write_der(der, store::Tag::kOctetString, key.point());
-  object.set(CKA_EC_POINT, der);
+  object.set(CKA_EC_POINT, shown_point(key));
 }
 
 void hide_curve(const SoftwareKey& key, SecretAttributes& secret) { secret.set(CKA_VALUE, key.ec_scalar()); }
@@ -131,6 +126,13 @@ crypto::Curve require_curve(ByteView parameters, CK_KEY_TYPE type) {
   refuse_if(!curve || crypto::curve_key_type(*curve) != kind_of(type).crypto_type, CKR_CURVE_NOT_SUPPORTED,
             "CKA_EC_PARAMS names no curve of this token for keys of this type");
   return *curve;
+}
+
+Bytes shown_point(const PublicKey& key) {
+  if (key.type() != KeyType::kEc) return key.point();
+  Bytes der;
+  store::write_der(der, store::Tag::kOctetString, key.point());
+  return der;
 }
 
 std::optional<ByteView> read_point(ByteView value, crypto::Curve curve) {

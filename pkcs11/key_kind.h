@@ -35,6 +35,9 @@ const KeyKind& kind_of(const Attributes& key);  // by CKA_KEY_TYPE
 /// The curve that CKA_EC_PARAMS names, for keys of this type. Throws Refusal CKR_CURVE_NOT_SUPPORTED for others and for
 /// explicit parameters.
 crypto::Curve require_curve(ByteView parameters, CK_KEY_TYPE type);
+/// What CKA_EC_POINT shows: a DER OCTET STRING on Weierstrass curves (2.40, 2.3.3), the bare octets of RFC 8032 and
+/// RFC 7748 on the others (3.0).
+Bytes shown_point(const crypto::PublicKey& key);
 /// CKA_EC_POINT, or a point in a mechanism's parameter: raw, or in a DER OCTET STRING. Nothing when it is not as long
 /// as a point of the curve.
 std::optional<ByteView> read_point(ByteView value, crypto::Curve curve);

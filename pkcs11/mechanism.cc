@@ -58,10 +58,10 @@ constexpr Mechanism dh(Type type, Name name, F family, CK_ULONG least, CK_FLAGS 
 constexpr Mechanism ecdsa(Type type, Name name, std::optional<Hash> hash) {
   return ec(type, name, F::kEcdsa, hash, kSignVerify);
 }
-constexpr Mechanism digest(Type type, Name name, Hash hash) {
-  return {type, name, F::kDigest, hash, 0, 0, CKF_DIGEST, kNoKey};
+constexpr Mechanism digest(Type type, Name name, std::optional<Hash> hash, P parameter = P::kNone) {
+  return {type, name, F::kDigest, hash, 0, 0, CKF_DIGEST, kNoKey, parameter};
 }
-constexpr Mechanism hmac(Type type, Name name, Hash hash, CK_KEY_TYPE key, P parameter = P::kNone) {
+constexpr Mechanism hmac(Type type, Name name, std::optional<Hash> hash, CK_KEY_TYPE key, P parameter = P::kNone) {
   return {type, name, F::kMac, hash, 1, kMostSecret, kSignVerify, key, parameter, {}, {}, MacAlgorithm::kHmac};
 }
 constexpr Mechanism secret(Type type, Name name, CK_KEY_TYPE key, CK_ULONG least, CK_ULONG most,
@@ -84,6 +84,11 @@ constexpr Mechanism derive(Type type, Name name, F family, std::optional<Hash> h
                            CK_KEY_TYPE key = kAnySecretKey, CK_ULONG least = 1, CK_ULONG most = kMostSecret) {
   return {type, name, family, hash, least, most, CKF_DERIVE, key, P::kOfTheFamily};
 }
+constexpr Mechanism derive_by_digest(Type type, Name name, std::optional<Hash> hash, P parameter = P::kNone) {
+  Mechanism row = derive(type, name, F::kDigestKey, hash);
+  row.parameter = parameter;
+  return row;
+}
 
 #define M(type) type, #type
 // What each hash brings along: the digest, HMAC with its whole and with a shortened result, keys for it, and the
@@ -91,7 +96,7 @@ constexpr Mechanism derive(Type type, Name name, F family, std::optional<Hash> h
 #define HASH(stem, hash, key, derivation)                             \
   digest(M(CKM_##stem), hash), hmac(M(CKM_##stem##_HMAC), hash, key), \
       hmac(M(CKM_##stem##_HMAC_GENERAL), hash, key, P::kMacLength),   \
-      secret(M(CKM_##stem##_KEY_GEN), key, 1, kMostSecret, hash), derive(M(CKM_##derivation), F::kDigestKey, hash)
+      secret(M(CKM_##stem##_KEY_GEN), key, 1, kMostSecret, hash), derive_by_digest(M(CKM_##derivation), hash)
 
 constexpr Mechanism kTable[] = {
     rsa(M(CKM_RSA_PKCS_KEY_PAIR_GEN), F::kRsaKeyPair, {}, CKF_GENERATE_KEY_PAIR),
@@ -157,6 +162,10 @@ constexpr Mechanism kTable[] = {
     HASH(SHA512, Hash::kSha512, CKK_SHA512_HMAC, SHA512_KEY_DERIVATION),
     HASH(SHA512_224, Hash::kSha512_224, CKK_SHA512_224_HMAC, SHA512_224_KEY_DERIVATION),
     HASH(SHA512_256, Hash::kSha512_256, CKK_SHA512_256_HMAC, SHA512_256_KEY_DERIVATION),
+    digest(M(CKM_SHA512_T), {}, P::kSha512T),
+    hmac(M(CKM_SHA512_T_HMAC), {}, CKK_SHA512_T_HMAC, P::kSha512T),
+    secret(M(CKM_SHA512_T_KEY_GEN), CKK_SHA512_T_HMAC, 1, kMostSecret),
+    derive_by_digest(M(CKM_SHA512_T_KEY_DERIVATION), {}, P::kSha512T),
     HASH(SHA3_224, Hash::kSha3_224, CKK_SHA3_224_HMAC, SHA3_224_KEY_DERIVATION),
     HASH(SHA3_256, Hash::kSha3_256, CKK_SHA3_256_HMAC, SHA3_256_KEY_DERIVATION),
     HASH(SHA3_384, Hash::kSha3_384, CKK_SHA3_384_HMAC, SHA3_384_KEY_DERIVATION),
@@ -210,6 +219,8 @@ constexpr Mechanism kTable[] = {
     key_wrap(M(CKM_AES_KEY_WRAP_PKCS7)),
     rsa(M(CKM_RSA_AES_KEY_WRAP), F::kComposedWrap, {}, kWraps, P::kOfTheFamily),
     agreement(M(CKM_ECDH_AES_KEY_WRAP), F::kComposedWrap, kWraps),
+    ec(M(CKM_ECDH_COF_AES_KEY_WRAP), F::kComposedWrap, {}, kWraps),
+    raw_curve(M(CKM_ECDH_X_AES_KEY_WRAP), F::kComposedWrap, CKK_EC_MONTGOMERY, kWraps, P::kOfTheFamily),
 
     dh(M(CKM_DH_PKCS_DERIVE), F::kDh, 1024, CKF_DERIVE),
     agreement(M(CKM_ECDH1_DERIVE), F::kEcdh, CKF_DERIVE | kEncapsulates),
@@ -221,6 +232,8 @@ constexpr Mechanism kTable[] = {
     derive(M(CKM_SP800_108_FEEDBACK_KDF), F::kKbkdf),
     derive(M(CKM_SP800_108_DOUBLE_PIPELINE_KDF), F::kKbkdf),
     {M(CKM_PKCS5_PBKD2), F::kPbkdf2, {}, 1, kMostSecret, CKF_GENERATE, kNoKey, P::kOfTheFamily},
+    derive(M(CKM_SHAKE_128_KEY_DERIVATION), F::kShakeKey),
+    derive(M(CKM_SHAKE_256_KEY_DERIVATION), F::kShakeKey),
     derive(M(CKM_CONCATENATE_BASE_AND_KEY), F::kConcatenateKey),
     derive(M(CKM_CONCATENATE_BASE_AND_DATA), F::kConcatenateData),
     derive(M(CKM_CONCATENATE_DATA_AND_BASE), F::kPrependData),
@@ -288,6 +301,18 @@ void copy_structure(const void* from, void* to, size_t size) {
   std::memcpy(to, from, size);
 }
 
+unsigned sha512_t_parameter(const CK_MECHANISM& mechanism) {
+  const auto bits = mechanism_parameter<CK_MAC_GENERAL_PARAMS>(mechanism);
+  refuse_if(bits == 0 || bits >= 512 || bits == 384, CKR_MECHANISM_PARAM_INVALID, "there is no SHA-512/t of that t");
+  return static_cast<unsigned>(bits);
+}
+
+crypto::Digest digest_of(const Mechanism& row, const CK_MECHANISM& mechanism) {
+  if (row.parameter == Parameter::kSha512T) return crypto::Digest::sha512_t(sha512_t_parameter(mechanism));
+  require_no_parameter(mechanism);
+  return crypto::Digest(*row.hash);
+}
+
 Bytes parameter_octets(const void* from, size_t octets) { return to_bytes(parameter_view(from, octets)); }
 
 ByteView parameter_view(const void* from, size_t octets) {
@@ -299,7 +324,7 @@ ByteView parameter_view(const void* from, size_t octets) {
 
 std::optional<Hash> hash_of_mechanism(CK_MECHANISM_TYPE type) {
   const Mechanism* row = find_mechanism(type);
-  if (!row || row->family != Family::kDigest || *row->hash >= Hash::kBlake2b160) return std::nullopt;
+  if (!row || row->family != Family::kDigest || !row->hash || *row->hash >= Hash::kBlake2b160) return std::nullopt;
   return row->hash;
 }
 

@@ -43,6 +43,7 @@ enum class Family {
   kExtractBits,
   kEncryptData,
   kDigestKey,
+  kShakeKey,
   kTlsMaster,
   kTlsExtendedMaster,
   kTlsKeyMaterial,
@@ -58,6 +59,7 @@ enum class Parameter {
   kNone,
   kOfTheFamily,      // PSS, OAEP
   kMacLength,        // CK_MAC_GENERAL_PARAMS
+  kSha512T,          // CK_MAC_GENERAL_PARAMS: t, in bits
   kVector,           // 16 octets
   kAesCounter,       // CK_AES_CTR_PARAMS
   kChaCha20,         // CK_CHACHA20_PARAMS
@@ -75,7 +77,7 @@ struct Mechanism {
   CK_MECHANISM_TYPE type;
   std::string_view name;
   Family family;
-  std::optional<crypto::Hash> hash;  // the hash that is part of the mechanism
+  std::optional<crypto::Hash> hash;  // the hash that is part of the mechanism; of SHA-512/t none
   CK_ULONG min_size, max_size;       // of the key, in the unit that C_GetMechanismInfo has for it; 0 for digests
   CK_FLAGS flags;                    // CKF_SIGN …; CKF_HW where the TPM can do it for at least one key size
   CK_KEY_TYPE key_type;              // that it works with, or makes
@@ -114,6 +116,11 @@ T mechanism_parameter(const CK_MECHANISM& mechanism) {
   copy_parameter(mechanism, &parameter, sizeof parameter);
   return parameter;
 }
+
+/// The t of SHA-512/t. Throws CKR_MECHANISM_PARAM_INVALID unless 0 < t < 512 and t != 384 (FIPS 180-4, 5.3.6).
+unsigned sha512_t_parameter(const CK_MECHANISM& mechanism);
+/// The digest of a row of Family::kDigest or kDigestKey. Throws CKR_MECHANISM_PARAM_INVALID.
+crypto::Digest digest_of(const Mechanism& row, const CK_MECHANISM& mechanism);
 
 void copy_structure(const void* from, void* to, size_t size);
 /// Octets that a parameter points to, copied. Throws CKR_MECHANISM_PARAM_INVALID for a null pointer with a length, and

@@ -76,14 +76,18 @@ MessageParameter message_parameter(const Mechanism& row, void* parameter, CK_ULO
   MessageParameter message = row.parameter == Parameter::kGcm   ? read_gcm(parameter, octets)
                              : row.parameter == Parameter::kCcm ? read_ccm(parameter, octets)
                                                                 : read_chacha(parameter, octets);
+  require_nonce(row, message);
+  if (!crypto::aead_takes_tag(*row.aead, message.tag.size()))
+    invalid("the mechanism does not take a tag of this length");
+  return message;
+}
+
+void require_nonce(const Mechanism& row, const MessageParameter& message) {
   if (!crypto::aead_takes_nonce(*row.aead, message.nonce.size())) {
     invalid("the mechanism does not take a nonce of this length");
   }
-  if (!crypto::aead_takes_tag(*row.aead, message.tag.size()))
-    invalid("the mechanism does not take a tag of this length");
   if (message.generator > CKG_GENERATE_COUNTER_XOR) invalid("there is no such generator of nonces");
   if (message.fixed_bits > 8 * message.nonce.size()) invalid("more bits of the nonce are fixed than it has");
-  return message;
 }
 
 void require_message_mechanism(const Mechanism& row, const CK_MECHANISM& mechanism) {

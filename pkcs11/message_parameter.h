@@ -14,12 +14,14 @@ struct MessageParameter {
   MutableByteView nonce;
   size_t fixed_bits = 0;  // of the nonce, from its beginning; the rest is the generator's
   CK_GENERATOR_FUNCTION generator = CKG_NO_GENERATE;
-  MutableByteView tag;
-  std::optional<size_t> data_octets;  // CCM: how long the message is
+  MutableByteView tag = {};
+  std::optional<size_t> data_octets = {};  // CCM: how long the message is
 };
 
 /// Throws Refusal CKR_MECHANISM_PARAM_INVALID for anything that is not a parameter for `row`, which is an AEAD.
 MessageParameter message_parameter(const Mechanism& row, void* parameter, CK_ULONG octets);
+/// The half of it for the nonce and its generator.
+void require_nonce(const Mechanism& row, const MessageParameter& message);
 /// C_Message…Init takes a parameter of that kind or none; the one of each message counts.
 void require_message_mechanism(const Mechanism& row, const CK_MECHANISM& mechanism);
 

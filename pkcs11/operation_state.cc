@@ -8,7 +8,7 @@
 namespace vtpm::pkcs11 {
 namespace {
 
-constexpr uint8_t kVersion = 1;
+constexpr uint8_t kVersion = 2;
 
 enum class Kind : uint8_t { kDigest, kEncrypt, kDecrypt, kSign, kVerify, kVerifySignature };
 constexpr uint8_t kKinds = 6;
@@ -20,7 +20,7 @@ bool uses_authentication_key(Kind kind) { return kind != Kind::kDigest && !uses_
 struct Saved {
   Kind kind;
   bool multi_part;
-  uint64_t mechanism;  // of a digest: crypto::Hash
+  uint64_t mechanism;
   Bytes parameter, key;
   SecretBytes state;
   Bytes signature;
@@ -139,8 +139,8 @@ void gather_verification(std::vector<Saved>& all, Session& session, Kind kind, c
 void gather_digest(std::vector<Saved>& all, const DigestOperation& active) {
   std::optional<SecretBytes> state = active.digest.save();
   refuse_if(!state, CKR_STATE_UNSAVEABLE, "libcrypto does not show the state of this hash");
-  all.push_back(
-      {Kind::kDigest, active.multi_part, static_cast<uint64_t>(active.digest.hash()), {}, {}, std::move(*state), {}});
+  const Begun& begun = active.begun;
+  all.push_back({Kind::kDigest, active.multi_part, begun.row->type, begun.parameter, {}, std::move(*state), {}});
 }
 
 /// One handle for each use: two ciphers, or two signatures, can not be told apart by C_SetOperationState.
@@ -174,15 +174,20 @@ auto as_changed_key(F&& begin) {
   }
 }
 
+const Mechanism& known_row(const Saved& saved) {
+  const Mechanism* row = find_mechanism(saved.mechanism);
+  refuse_if(!row, CKR_SAVED_STATE_INVALID, "the mechanism of the saved state is not known here");
+  return *row;
+}
+
 /// The operation, begun anew with `key`, which must be the one that it was begun with.
 template <typename Begin>
 auto begin_again(Session& session, const Saved& saved, CK_OBJECT_HANDLE key, Begin&& begin) {
-  const Mechanism* row = find_mechanism(saved.mechanism);
-  refuse_if(!row, CKR_SAVED_STATE_INVALID, "the mechanism of the saved state is not known here");
+  const Mechanism& row = known_row(saved);
   const ObjectPtr object = as_changed_key([&] { return require_key(session, key); });
   refuse_if(!constant_time_equal(key_mark(session, *object), saved.key), CKR_KEY_CHANGED,
             "the key is not the one that the saved operation was begun with");
-  const MechanismAgain mechanism(*row, saved.parameter);
+  const MechanismAgain mechanism(row, saved.parameter);
   auto operation = as_changed_key([&] { return begin(mechanism.get()); });
   operation.multi_part = saved.multi_part;
   return operation;
@@ -211,9 +216,8 @@ VerifyOperation verification_again(Session& session, const Saved& saved, CK_OBJE
 }
 
 DigestOperation digest_again(const Saved& saved) {
-  refuse_if(saved.mechanism > static_cast<uint64_t>(crypto::Hash::kBlake2b512), CKR_SAVED_STATE_INVALID,
-            "the hash of the saved state is not known here");
-  DigestOperation operation{crypto::Digest(static_cast<crypto::Hash>(saved.mechanism)), saved.multi_part};
+  DigestOperation operation = begin_digest(MechanismAgain(known_row(saved), saved.parameter).get());
+  operation.multi_part = saved.multi_part;
   operation.digest.load(saved.state);
   return operation;
 }

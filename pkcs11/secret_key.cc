@@ -25,6 +25,7 @@ constexpr SecretKeyType kTypes[] = {
     hmac_key(CKK_SHA512_HMAC),
     hmac_key(CKK_SHA512_224_HMAC),
     hmac_key(CKK_SHA512_256_HMAC),
+    hmac_key(CKK_SHA512_T_HMAC),
     hmac_key(CKK_SHA3_224_HMAC),
     hmac_key(CKK_SHA3_256_HMAC),
     hmac_key(CKK_SHA3_384_HMAC),

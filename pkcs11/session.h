@@ -59,6 +59,7 @@ struct VerifySignatureOperation {
 struct DigestOperation {
   crypto::Digest digest;
   bool multi_part = false;
+  Begun begun = {};  // without a key
 };
 struct CryptOperation {
   std::unique_ptr<Crypt> crypt;

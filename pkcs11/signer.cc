@@ -165,6 +165,8 @@ size_t mac_parameter(const Mechanism& row, const CK_MECHANISM& mechanism, Bytes&
                 CKR_MECHANISM_PARAM_INVALID, "GMAC does not take a vector or a tag of this length");
       return given.ulTagBits / 8;
     }
+    case Parameter::kSha512T:
+      return 0;
     default:
       require_no_parameter(mechanism);
       return row.mac_octets;
@@ -180,6 +182,7 @@ ShownMac make_mac(const Session& session, const Mechanism& row, const CK_MECHANI
             "the key's size is outside the mechanism's range");
   crypto::MacParameters parameters{*row.mac};
   if (row.hash) parameters.hash = *row.hash;
+  if (row.parameter == Parameter::kSha512T) parameters.t = sha512_t_parameter(mechanism);
   parameters.iv = iv;
   ShownMac mac{crypto::Mac(parameters, value), wanted};
   if (wanted == 0) mac.octets = mac.mac.octets();

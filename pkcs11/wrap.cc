@@ -79,8 +79,8 @@ SecretBytes payload_of(Session& session, const Object& key, const Mechanism& row
 }
 
 std::unique_ptr<Crypt> crypt_of(const WrapCall& call, crypto::Direction direction) {
-  return call.associated ? make_authenticated_crypt(call, direction)
-                         : make_crypt(call.session, call.row, call.mechanism, call.key, direction);
+  if (call.row.aead) return make_aead_wrap(call, direction);
+  return make_crypt(call.session, call.row, call.mechanism, call.key, direction);
 }
 
 SecretBytes opened(const WrapCall& call, ByteView wrapped) {

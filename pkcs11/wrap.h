@@ -57,13 +57,13 @@ Draft unwrap_key(const WrapCall& call, ByteView wrapped, Template wanted);
 /// CKK_GENERIC_SECRET.
 Draft unwrap_secret(const WrapCall& call, ByteView wrapped, const Template& wanted);
 
-// --- with associated data (pkcs11/wrap_authenticated.cc) ---
-/// The key's octets as one message, whose tag is not part of the cipher text. Throws Refusal
-/// CKR_MECHANISM_PARAM_INVALID.
-std::unique_ptr<Crypt> make_authenticated_crypt(const WrapCall& call, crypto::Direction direction);
+// --- authenticated encryption (pkcs11/wrap_aead.cc) ---
+/// The key's octets as one message. Throws Refusal CKR_MECHANISM_PARAM_INVALID.
+std::unique_ptr<Crypt> make_aead_wrap(const WrapCall& call, crypto::Direction direction);
 
 // --- mechanisms that are two in one (pkcs11/wrap_composed.cc) ---
-/// CKM_RSA_AES_KEY_WRAP, CKM_ECDH_AES_KEY_WRAP: a fresh AES key wraps with KWP, and travels along.
+/// CKM_RSA_AES_KEY_WRAP, CKM_ECDH_AES_KEY_WRAP and those that are like it: a fresh AES key wraps with KWP, and travels
+/// along.
 size_t composed_octets(const WrapCall& call, size_t payload);
 Bytes wrap_composed(const WrapCall& call, ByteView payload);
 SecretBytes unwrap_composed(const WrapCall& call, ByteView wrapped);

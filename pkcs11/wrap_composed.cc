@@ -1,9 +1,11 @@
-// CKM_RSA_AES_KEY_WRAP and CKM_ECDH_AES_KEY_WRAP (PKCS#11 2.40 "Current Mechanisms", 2.1.20 and 2.3.10).
+// CKM_RSA_AES_KEY_WRAP, CKM_ECDH_AES_KEY_WRAP (PKCS#11 2.40 "Current Mechanisms", 2.1.20 and 2.3.10) and the two that
+// come after the latter in 3.2: CKM_ECDH_COF_AES_KEY_WRAP and CKM_ECDH_X_AES_KEY_WRAP.
 #include "crypto/key_wrap.h"
 #include "crypto/random.h"
 #include "crypto/software_key.h"
 #include "pkcs11/cipher.h"
 #include "pkcs11/derive.h"
+#include "pkcs11/key_kind.h"
 #include "pkcs11/refusal.h"
 #include "pkcs11/wrap.h"
 
@@ -72,22 +74,31 @@ struct EcdhAes {
   }
 };
 
+/// The public half of the fresh pair, as it travels: in the oldest of the mechanisms bare, in the others as
+/// CKA_EC_POINT shows it. As long as that of the wrapping key.
+Bytes transport_point(const WrapCall& call, const crypto::PublicKey& key) {
+  return call.row.type == CKM_ECDH_AES_KEY_WRAP ? key.point() : shown_point(key);
+}
+
 Bytes wrap_ecdh(const WrapCall& call, ByteView payload) {
   const EcdhAes with = EcdhAes::read(call);
   const std::shared_ptr<const crypto::PublicKey> peer = public_key_of(call.key);
   const auto fresh = crypto::SoftwareKey::generate_ec(peer->curve());
-  Bytes wrapped = fresh->public_key().point();
+  Bytes wrapped = transport_point(call, fresh->public_key());
   append(wrapped, crypto::wrap(WrapMode::kKwp, with.key(fresh->ecdh(peer->point())), payload));
   return wrapped;
 }
 
 SecretBytes unwrap_ecdh(const WrapCall& call, ByteView wrapped) {
   const EcdhAes with = EcdhAes::read(call);
-  const size_t point = crypto::curve_point_octets(public_key_of(call.key)->curve());
-  refuse_if(wrapped.size() <= point, CKR_ENCRYPTED_DATA_LEN_RANGE, "the wrapped key is too short");
+  const std::shared_ptr<const crypto::PublicKey> own = public_key_of(call.key);
+  const size_t octets = transport_point(call, *own).size();
+  refuse_if(wrapped.size() <= octets, CKR_ENCRYPTED_DATA_LEN_RANGE, "the wrapped key is too short");
+  const std::optional<ByteView> point = read_point(wrapped.first(octets), own->curve());
+  refuse_if(!point, CKR_ENCRYPTED_DATA_INVALID, "the wrapped key does not begin with a point of the curve");
   try {
-    SecretBytes secret = call.session.token->private_key(call.key)->ecdh(wrapped.first(point));
-    auto payload = crypto::unwrap(WrapMode::kKwp, with.key(std::move(secret)), wrapped.subspan(point));
+    SecretBytes secret = call.session.token->private_key(call.key)->ecdh(*point);
+    auto payload = crypto::unwrap(WrapMode::kKwp, with.key(std::move(secret)), wrapped.subspan(octets));
     if (payload) return std::move(*payload);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kInvalidArgument) throw;  // the point is none
@@ -103,7 +114,7 @@ size_t composed_octets(const WrapCall& call, size_t payload) {
   const size_t wrapped = crypto::wrapped_octets(WrapMode::kKwp, payload);
   if (is_rsa(call)) return RsaAes::read(call).oaep.block_octets() + wrapped;
   EcdhAes::read(call);
-  return public_key_of(call.key)->point().size() + wrapped;
+  return transport_point(call, *public_key_of(call.key)).size() + wrapped;
 }
 
 Bytes wrap_composed(const WrapCall& call, ByteView payload) {

@@ -459,6 +459,41 @@ TEST_F(Derive, DigestsOfKeys) {
   });
 }
 
+TEST_F(Derive, Sha512TOfKeys) {
+  for_each_sha512_t([&](CK_ULONG bits, const Line& line) {
+    if (!line.has("digest") || line.octets("message").empty()) return;
+    const Bytes digest = line.octets("digest");
+    const CK_OBJECT_HANDLE key = base_key(session, line.octets("message"));
+    const Mechanism mechanism = sha512_t(CKM_SHA512_T_KEY_DERIVATION, bits);
+    EXPECT_EQ(derived_value(session, mechanism, key, 0), digest);
+    EXPECT_EQ(derived_value(session, mechanism, key, 1), Bytes(digest.begin(), digest.begin() + 1));
+    EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, try_derive(session, mechanism, key, shown_secret(digest.size() + 1)));
+  });
+  const CK_OBJECT_HANDLE key = base_key(session, Bytes(20, 1));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, try_derive(session, CKM_SHA512_T_KEY_DERIVATION, key, {}));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, try_derive(session, sha512_t(CKM_SHA512_T_KEY_DERIVATION, 384), key, {}));
+}
+
+TEST_F(Derive, ShakeOfKeys) {
+  for_each_line("shake.txt", [&](const Line& line) {
+    const CK_MECHANISM_TYPE type =
+        line.text("hash") == "shake128" ? CKM_SHAKE_128_KEY_DERIVATION : CKM_SHAKE_256_KEY_DERIVATION;
+    const Bytes output = line.octets("output");
+    const CK_OBJECT_HANDLE key = base_key(session, line.octets("message"));
+    EXPECT_EQ(derived_value(session, type, key, output.size()), output);
+    EXPECT_EQ(derived_value(session, type, key, 1), Bytes(output.begin(), output.begin() + 1));
+    EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, try_derive(session, type, key, shown_secret(0))) << "no length of its own";
+    EXPECT_RV(CKR_MECHANISM_PARAM_INVALID,
+              try_derive(session, Mechanism::with_parameter(type, Bytes(4)), key, shown_secret(16)));
+    // A key type that has one length needs none in the template.
+    const Template chacha = {{CKA_KEY_TYPE, CKK_CHACHA20}, {CKA_SENSITIVE, false}, {CKA_EXTRACTABLE, true}};
+    const Bytes value = session.get(derive(session, type, key, chacha), CKA_VALUE);
+    EXPECT_EQ(value.size(), 32u);
+    EXPECT_TRUE(std::equal(value.begin(), value.begin() + static_cast<ptrdiff_t>(std::min<size_t>(32, output.size())),
+                           output.begin()));
+  });
+}
+
 TEST_F(Derive, PublicKeysFromPrivateKeys) {
   for (const KeyPair& pair : {session.generate_ec(kP384), session.generate_rsa(1024)}) {
     const CK_OBJECT_HANDLE made =

@@ -290,11 +290,19 @@ TEST_F(KeyTypes, EcdhAesKeyWrapOnMontgomeryCurves) {
     const KeyPair pair =
         session.generate(CKM_EC_MONTGOMERY_KEY_PAIR_GEN, {{CKA_EC_PARAMS, curve_parameters(curve)}, {CKA_WRAP, true}},
                          {{CKA_UNWRAP, true}});
-    const Mechanism mechanism = Mechanism::with_parameter(
-        CKM_ECDH_AES_KEY_WRAP, octets_of(CK_ECDH_AES_KEY_WRAP_PARAMS{256, CKD_SHA256_KDF, 0, nullptr}));
-    const Bytes wrapped = wrap(session, mechanism, pair.public_key, secret_key(session, CKK_AES, Bytes(16, 7)));
-    EXPECT_EQ(session.get(unwrap(session, mechanism, pair.private_key, wrapped, shown_secret(0)), CKA_VALUE),
-              Bytes(16, 7));
+    // "will work as CKM_ECDH_AES_KEY_WRAP applied to CKK_EC_MONTGOMERY keys" (3.2, 6.3)
+    const auto with = [](CK_MECHANISM_TYPE type) {
+      return Mechanism::with_parameter(type, octets_of(CK_ECDH_AES_KEY_WRAP_PARAMS{256, CKD_SHA256_KDF, 0, nullptr}));
+    };
+    const CK_OBJECT_HANDLE key = secret_key(session, CKK_AES, Bytes(16, 7));
+    for (const CK_MECHANISM_TYPE out : {CKM_ECDH_AES_KEY_WRAP, CKM_ECDH_X_AES_KEY_WRAP}) {
+      const Bytes wrapped = wrap(session, with(out), pair.public_key, key);
+      for (const CK_MECHANISM_TYPE in : {CKM_ECDH_AES_KEY_WRAP, CKM_ECDH_X_AES_KEY_WRAP})
+        EXPECT_EQ(session.get(unwrap(session, with(in), pair.private_key, wrapped, shown_secret(0)), CKA_VALUE),
+                  Bytes(16, 7));
+    }
+    EXPECT_RV(CKR_WRAPPING_KEY_TYPE_INCONSISTENT,
+              try_wrap(session, with(CKM_ECDH_COF_AES_KEY_WRAP), pair.public_key, key));
   }
 }
 

@@ -1,6 +1,7 @@
 // Digests of every kind and message authentication codes: published vectors through the C functions.
 #include <openssl/hmac.h>
 
+#include "tests/conformance/keys.h"
 #include "tests/conformance/peer.h"
 #include "tests/conformance/symmetric.h"
 
@@ -32,20 +33,50 @@ void expect_code(Session& session, const Mechanism& mechanism, CK_OBJECT_HANDLE 
   EXPECT_RV(CKR_SIGNATURE_LEN_RANGE, session.try_verify(mechanism, key, message, code + Bytes{0}));
 }
 
+void expect_digest(Session& session, Mechanism mechanism, Bytes message, const std::string& expected) {
+  Bytes digest(64), parts(64);
+  CK_ULONG size = 0, parts_size = 64;
+  MUST(p11->C_DigestInit(session, mechanism.get()));
+  EXPECT_RV(CKR_OK, p11->C_Digest(session, octets_pointer(message), message.size(), nullptr, &size));
+  EXPECT_EQ(size, expected.size() / 2);
+  EXPECT_RV(CKR_OK, p11->C_Digest(session, octets_pointer(message), message.size(), digest.data(), &size));
+  EXPECT_EQ(to_hex(first(digest, size)), expected);
+  MUST(p11->C_DigestInit(session, mechanism.get()));
+  for (size_t at = 0, part = 1; at < message.size(); at += part++)
+    MUST(p11->C_DigestUpdate(session, message.data() + at, std::min(part, message.size() - at)));
+  EXPECT_RV(CKR_OK, p11->C_DigestFinal(session, parts.data(), &parts_size));
+  EXPECT_EQ(to_hex(first(parts, parts_size)), expected);
+}
+
 TEST_F(Macs, DigestsOfEveryHash) {
   for_each_line("digest.txt", [&](const Line& line) {
-    Mechanism mechanism = hash_row(line.text("hash")).digest;
-    Bytes message = line.octets("message"), digest(64), parts(64);
-    CK_ULONG size = 64, parts_size = 64;
-    MUST(p11->C_DigestInit(session, mechanism.get()));
-    EXPECT_RV(CKR_OK, p11->C_Digest(session, message.data(), message.size(), digest.data(), &size));
-    EXPECT_EQ(to_hex(first(digest, size)), line.text("digest"));
-    MUST(p11->C_DigestInit(session, mechanism.get()));
-    for (size_t at = 0, part = 1; at < message.size(); at += part++)
-      MUST(p11->C_DigestUpdate(session, message.data() + at, std::min(part, message.size() - at)));
-    EXPECT_RV(CKR_OK, p11->C_DigestFinal(session, parts.data(), &parts_size));
-    EXPECT_EQ(to_hex(first(parts, parts_size)), line.text("digest"));
+    expect_digest(session, hash_row(line.text("hash")).digest, line.octets("message"), line.text("digest"));
   });
+}
+
+TEST_F(Macs, Sha512TVectors) {
+  for_each_sha512_t([&](CK_ULONG bits, const Line& line) {
+    if (line.has("digest"))
+      return expect_digest(session, sha512_t(CKM_SHA512_T, bits), line.octets("message"), line.text("digest"));
+    for (const CK_KEY_TYPE type : {CKK_GENERIC_SECRET, CKK_SHA512_T_HMAC})
+      expect_code(session, sha512_t(CKM_SHA512_T_HMAC, bits), secret_key(session, type, line.octets("key")),
+                  line.octets("message"), line.octets("mac"));
+  });
+}
+
+TEST_F(Macs, Sha512TOfNoSuchT) {
+  const CK_OBJECT_HANDLE key = secret_key(session, CKK_SHA512_T_HMAC, Bytes(32, 1));
+  const auto expect_refused = [&](CK_MECHANISM_TYPE type, const Bytes& parameter) {
+    Mechanism mechanism = Mechanism::with_parameter(type, parameter);
+    EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, p11->C_DigestInit(session, mechanism.get()));
+  };
+  for (const CK_ULONG bits : {CK_ULONG{0}, CK_ULONG{384}, CK_ULONG{512}, CK_ULONG{1} << 32 | 256, kAbsurd}) {
+    expect_refused(CKM_SHA512_T, octets_of(bits));
+    EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, session.try_sign(sha512_t(CKM_SHA512_T_HMAC, bits), key, bytes("data")));
+  }
+  expect_refused(CKM_SHA512_T, {});
+  expect_refused(CKM_SHA512_T, Bytes(4, 1));
+  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, session.try_sign(CKM_SHA512_T_HMAC, key, bytes("data")));
 }
 
 TEST_F(Macs, HmacVectors) {

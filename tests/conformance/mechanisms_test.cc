@@ -102,6 +102,10 @@ const Row kNamedRows[] = {
     {CKM_AES_KEY_WRAP_PKCS7, kAes, kCrypt | kWraps, "Wrap.KeyWrapWithPaddingVectors"},
     {CKM_RSA_AES_KEY_WRAP, kRsa, kWraps, "Wrap.RsaAesKeyWrap"},
     {CKM_ECDH_AES_KEY_WRAP, kEc, kWraps, "Wrap.EcdhAesKeyWrap"},
+    {CKM_ECDH_COF_AES_KEY_WRAP, kEc, kWraps, "Wrap.EcdhCofactorAesKeyWrap"},
+    {CKM_ECDH_X_AES_KEY_WRAP, kNone, kWraps, "KeyTypes.EcdhAesKeyWrapOnMontgomeryCurves"},
+    {CKM_SHAKE_128_KEY_DERIVATION, kSecret, CKF_DERIVE, "Derive.ShakeOfKeys"},
+    {CKM_SHAKE_256_KEY_DERIVATION, kSecret, CKF_DERIVE, "Derive.ShakeOfKeys"},
     {CKM_EC_EDWARDS_KEY_PAIR_GEN, kEdwards, CKF_GENERATE_KEY_PAIR, "KeyTypes.PairsOnRawCurves"},
     {CKM_EC_MONTGOMERY_KEY_PAIR_GEN, kMontgomery, CKF_GENERATE_KEY_PAIR, "KeyTypes.PairsOnRawCurves"},
     {CKM_EDDSA, kEdwards, kSignVerify, "KeyTypes.EddsaVectorsWithContextOrPrehashed"},
@@ -146,6 +150,10 @@ const Row kNamedRows[] = {
     {CKM_TLS12_KDF, kSecret, CKF_DERIVE, "Kdf.TlsVectors"},
     {CKM_TLS_MAC, kSecret, kSignVerify, "Kdf.TlsVectors"},
     {CKM_TLS12_MAC, kSecret, kSignVerify, "Kdf.TlsVectors"},
+    {CKM_SHA512_T, kNone, CKF_DIGEST, "Macs.Sha512TVectors"},
+    {CKM_SHA512_T_HMAC, kHmac, kSignVerify, "Macs.Sha512TVectors"},
+    {CKM_SHA512_T_KEY_GEN, kHmac, CKF_GENERATE, "SecretKeys.AreGenerated"},
+    {CKM_SHA512_T_KEY_DERIVATION, kSecret, CKF_DERIVE, "Derive.Sha512TOfKeys"},
     {CKM_PUB_KEY_FROM_PRIV_KEY, kNone, CKF_DERIVE, "Derive.PublicKeysFromPrivateKeys"},
 };
 
@@ -203,6 +211,10 @@ Mechanism with_its_parameter(CK_MECHANISM_TYPE type) {
       return Mechanism::with_parameter(type, some);
     case CKM_AES_CTR:
       return Mechanism::with_parameter(type, octets_of(CK_AES_CTR_PARAMS{128, {}}));
+    case CKM_SHA512_T:
+    case CKM_SHA512_T_HMAC:
+    case CKM_SHA512_T_KEY_DERIVATION:
+      return sha512_t(type, 200);
     case CKM_AES_CMAC_GENERAL:
       return Mechanism::with_parameter(type, octets_of(CK_ULONG{8}));
     case CKM_AES_GCM:

@@ -101,6 +101,20 @@ class OperationState : public WithUser {
     }
   }
 
+  /// A digest, interrupted everywhere.
+  void expect_goes_on(Mechanism mechanism, const Bytes& message, const std::string& expected) {
+    for (const size_t at : splits(message.size())) {
+      MUST(p11->C_DigestInit(session, mechanism.get()));
+      digest(session, head(message, at));
+      const Bytes state = save(session);
+      for (const CK_SESSION_HANDLE to : {CK_SESSION_HANDLE{other}, CK_SESSION_HANDLE{session}}) {
+        MUST(restore(to, state));
+        digest(to, tail(message, at));
+        EXPECT_EQ(to_hex(ended(p11->C_DigestFinal, to)), expected);
+      }
+    }
+  }
+
   Session other{slot, Session::kReadOnly};
   Mechanism sha = CKM_SHA256, hmac = CKM_SHA256_HMAC, cbc = Mechanism::with_parameter(CKM_AES_CBC, Bytes(16, 3));
   const CK_OBJECT_HANDLE aes = secret_key(session, CKK_AES, Bytes(16, 1));
@@ -115,20 +129,19 @@ TEST_F(OperationState, OfDigestsGoesOnInAnotherSession) {
     const HashRow& row = hash_row(line.text("hash"));
     if (!is_saveable(row)) return;
     ++saved;
-    const Bytes message = line.octets("message");
-    Mechanism mechanism = row.digest;
-    for (const size_t at : splits(message.size())) {
-      MUST(p11->C_DigestInit(session, mechanism.get()));
-      digest(session, head(message, at));
-      const Bytes state = save(session);
-      for (const CK_SESSION_HANDLE to : {CK_SESSION_HANDLE{other}, CK_SESSION_HANDLE{session}}) {
-        MUST(restore(to, state));
-        digest(to, tail(message, at));
-        EXPECT_EQ(to_hex(ended(p11->C_DigestFinal, to)), line.text("digest"));
-      }
-    }
+    expect_goes_on(row.digest, line.octets("message"), line.text("digest"));
   });
   EXPECT_GT(saved, 10u);
+}
+
+TEST_F(OperationState, OfSha512TGoesOnInAnotherSession) {
+  for_each_sha512_t([&](CK_ULONG bits, const Line& line) {
+    if (line.has("digest"))
+      return expect_goes_on(sha512_t(CKM_SHA512_T, bits), line.octets("message"), line.text("digest"));
+    const CK_OBJECT_HANDLE key = secret_key(session, CKK_SHA512_T_HMAC, line.octets("key"));
+    const Bytes code = line.octets("mac");
+    expect_goes_on(sha512_t(CKM_SHA512_T_HMAC, bits), key, key, line.octets("message"), &code);
+  });
 }
 
 TEST_F(OperationState, OfHmacGoesOnInAnotherSession) {

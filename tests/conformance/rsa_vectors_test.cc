@@ -169,6 +169,14 @@ TEST_F(RsaVectors, Pkcs1Signatures) {
   expect_some_in_the_tpm();
 }
 
+TEST_F(RsaVectors, Pkcs1SignaturesOfOthers) {
+  for_each_line("pkcs1_verify.txt", [&](const Line& line) {
+    const CK_RV expected = good(line) ? CKR_OK : CKR_SIGNATURE_INVALID;
+    expect_verifies(expected, hash_of(line).pkcs, line, line.octets("message"), true);
+    expect_verifies(expected, CKM_RSA_PKCS, line, digest_info_of(line), false);
+  });
+}
+
 TEST_F(RsaVectors, MalformedPkcs1SignaturesAreRefused) {
   for_each_line("pkcs1_sign_malformed.txt", [&](const Line& line) {
     expect_verifies(CKR_SIGNATURE_INVALID, hash_of(line).pkcs, line, line.octets("message"), true);

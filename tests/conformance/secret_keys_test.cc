@@ -113,6 +113,7 @@ TEST_F(SecretKeys, AreGenerated) {
                            {CKM_CHACHA20_KEY_GEN, CKK_CHACHA20, 32},
                            {CKM_GENERIC_SECRET_KEY_GEN, CKK_GENERIC_SECRET, 1},
                            {CKM_GENERIC_SECRET_KEY_GEN, CKK_GENERIC_SECRET, 4096}};
+  rows.push_back({CKM_SHA512_T_KEY_GEN, CKK_SHA512_T_HMAC, 33});
   for (const HashRow& hash : kEveryHash) rows.push_back({hash.key_gen, hash.key, 33});
   for (const Row& row : rows) {
     SCOPED_TRACE(row.mechanism);
@@ -142,6 +143,7 @@ TEST_F(SecretKeys, AreGenerated) {
   EXPECT_EQ(session.number(key, CKA_VALUE_LEN), 32u);
   EXPECT_RV(CKR_OK, try_generate_key(session, CKM_SHA384_KEY_GEN, {}, &key));
   EXPECT_EQ(session.number(key, CKA_VALUE_LEN), 48u) << "the size of the hash";
+  EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, try_generate_key(session, CKM_SHA512_T_KEY_GEN, {})) << "no t, so no size";
 }
 
 TEST_F(SecretKeys, GenerationSaysWhatIsWrong) {

@@ -59,6 +59,19 @@ const std::vector<HashRow> kEveryHash = {
 };
 #undef HASH
 
+void for_each_sha512_t(const std::function<void(CK_ULONG, const Line&)>& check) {
+  for_each_line("sha512_t.txt", [&](const Line& line) { check(std::stoul(line.text("t")), line); });
+  for (const char* file : {"digest.txt", "hmac.txt"}) {
+    for_each_line(file, [&](const Line& line) {
+      const std::string& hash = line.text("hash");
+      if (hash != "sha512/224" && hash != "sha512/256") return;
+      // Among those of HMAC are shortened ones, which CKM_SHA512_T_HMAC does not make.
+      const CK_ULONG bits = hash == "sha512/224" ? 224 : 256;
+      if (line.text(line.has("mac") ? "mac" : "digest").size() == bits / 4) check(bits, line);
+    });
+  }
+}
+
 const HashRow& hash_row(const std::string& name) {
   for (const HashRow& row : kEveryHash)
     if (row.name == name) return row;

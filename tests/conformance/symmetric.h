@@ -40,6 +40,13 @@ struct HashRow {
 extern const std::vector<HashRow> kEveryHash;
 const HashRow& hash_row(const std::string& name);
 
+/// A mechanism of SHA-512/t, with t in bits.
+inline Mechanism sha512_t(CK_MECHANISM_TYPE type, CK_ULONG bits) {
+  return Mechanism::with_parameter(type, octets_of(bits));
+}
+/// Every vector of SHA-512/t: those of sha512_t.txt, and those of the two hashes that have a name of their own.
+void for_each_sha512_t(const std::function<void(CK_ULONG bits, const Line&)>& check);
+
 /// A session key that may do all that its type can, and shows its value.
 CK_OBJECT_HANDLE secret_key(Session& session, CK_KEY_TYPE type, const Bytes& value);
 CK_RV try_generate_key(Session& session, Mechanism mechanism, Template wanted, CK_OBJECT_HANDLE* key = nullptr);

@@ -121,13 +121,17 @@ TEST_F(WrapAuthenticated, PrivateKeys) {
   const Bytes digest(32, 1);
   EXPECT_RV(CKR_OK, session.try_verify(CKM_ECDSA, pair.public_key, digest, session.sign(CKM_ECDSA, came, digest)));
   EXPECT_RV(CKR_WRAPPED_KEY_INVALID, try_unwrap(gcm, wrapper, wrapped, beside, wanted.with({{CKA_KEY_TYPE, CKK_RSA}})));
-  // CCM wants to know the length, which the size query tells.
-  MessageParameter parameter = ccm;
-  EXPECT_RV(CKR_KEY_SIZE_RANGE, try_wrap(parameter, wrapper, pair.private_key, beside));
-  parameter.data_octets = wrapped.size();
-  EXPECT_RV(CKR_OK, try_wrap(parameter, wrapper, pair.private_key, beside, &wrapped));
-  EXPECT_RV(CKR_OK, try_unwrap(parameter, wrapper, wrapped, beside, wanted));
-  EXPECT_RV(CKR_WRAPPED_KEY_LEN_RANGE, try_unwrap(ccm, wrapper, wrapped, beside, wanted));
+  // The token knows how long the key is, whatever CCM's ulDataLen says (3.2, 6.13).
+  for (const CK_ULONG said : {CK_ULONG{0}, CK_ULONG{32}, kAbsurd}) {
+    MessageParameter parameter = ccm;
+    parameter.data_octets = said;
+    EXPECT_RV(CKR_OK, try_wrap(parameter, wrapper, pair.private_key, beside, &wrapped));
+    EXPECT_RV(CKR_OK, try_unwrap(parameter, wrapper, wrapped, beside, wanted));
+  }
+  // With a nonce of 13 octets CCM takes no more than 2^16 - 1 (RFC 3610).
+  MessageParameter short_length{CKM_AES_CCM, Bytes(13, 7), Bytes(16)};
+  EXPECT_RV(CKR_WRAPPED_KEY_LEN_RANGE, try_unwrap(short_length, wrapper, Bytes(65536, 1), beside, wanted));
+  EXPECT_RV(CKR_AEAD_DECRYPT_FAILED, try_unwrap(short_length, wrapper, Bytes(65535, 1), beside, wanted));
 }
 
 TEST_F(WrapAuthenticated, NoncesAreMade) {

@@ -208,6 +208,113 @@ TEST_F(Wrap, ModesThatKeepEveryOctet) {
   }
 }
 
+// --- AES-GCM and AES-CCM ---
+
+/// CK_GCM_WRAP_PARAMS or CK_CCM_WRAP_PARAMS (3.2), or the shorter structure of encryption, around a nonce of its own.
+struct AeadWrap {
+  CK_MECHANISM_TYPE type;
+  Bytes nonce = Bytes(12, 9);
+  CK_ULONG fixed_bits = 0;
+  CK_GENERATOR_FUNCTION generator = CKG_NO_GENERATE;
+  CK_ULONG said_octets = 0;  // CCM
+  Bytes associated = bytes("beside"), tag = Bytes(16);
+
+  Mechanism mechanism() {
+    if (type == CKM_AES_GCM) {
+      return Mechanism::with_parameter(
+          type, octets_of(CK_GCM_WRAP_PARAMS{nonce.data(), nonce.size(), fixed_bits, generator, associated.data(),
+                                             associated.size(), 8 * tag.size()}));
+    }
+    return Mechanism::with_parameter(
+        type, octets_of(CK_CCM_WRAP_PARAMS{said_octets, nonce.data(), nonce.size(), fixed_bits, generator,
+                                           associated.data(), associated.size(), tag.size()}));
+  }
+  Mechanism shorter() {
+    if (type == CKM_AES_GCM) {
+      return Mechanism::with_parameter(type, octets_of(CK_GCM_PARAMS{nonce.data(), nonce.size(), 0, associated.data(),
+                                                                     associated.size(), 8 * tag.size()}));
+    }
+    return Mechanism::with_parameter(type, octets_of(CK_CCM_PARAMS{said_octets, nonce.data(), nonce.size(),
+                                                                   associated.data(), associated.size(), tag.size()}));
+  }
+};
+
+TEST_F(Wrap, AeadVectors) {
+  size_t wrapped = 0, bad = 0;
+  for_each_line("aead.txt", [&](const Line& line) {
+    const Bytes cipher = line.octets("cipher"), tag = line.octets("tag");
+    if (line.text("mode") == "chacha20-poly1305" || cipher.empty()) return;  // it wraps nothing, and no key is empty
+    const CK_OBJECT_HANDLE by = aes_wrapper(session, line.octets("key"));
+    AeadWrap given{line.text("mode") == "gcm" ? CKM_AES_GCM : CKM_AES_CCM, line.octets("nonce")};
+    given.associated = line.octets("associated");
+    given.tag = tag;
+    const bool good = line.text("result") == "good";
+    for (const Mechanism& mechanism : {given.mechanism(), given.shorter()}) {
+      CK_OBJECT_HANDLE came = CK_INVALID_HANDLE;
+      EXPECT_RV(good ? CKR_OK : CKR_WRAPPED_KEY_INVALID,
+                try_unwrap(session, mechanism, by, cipher + tag, secret_template(), &came));
+      if (!good) continue;
+      EXPECT_EQ(to_hex(session.get(came, CKA_VALUE)), line.text("plain"));
+      EXPECT_EQ(to_hex(wrap(session, mechanism, by, came)), to_hex(cipher + tag));
+    }
+    ++(good ? wrapped : bad);
+  });
+  EXPECT_GT(wrapped, 0u);
+  EXPECT_GT(bad, 0u);
+}
+
+TEST_F(Wrap, NoncesAreMade) {
+  const CK_OBJECT_HANDLE wrapper = aes_wrapper(session, Bytes(32, 0x57)),
+                         key = secret_key(session, CKK_GENERIC_SECRET, Bytes(21, 0x5A));
+  for (const CK_MECHANISM_TYPE type : {CKM_AES_GCM, CKM_AES_CCM}) {
+    SCOPED_TRACE(type);
+    for (const CK_GENERATOR_FUNCTION generator : {CKG_GENERATE, CKG_GENERATE_RANDOM}) {
+      std::set<Bytes> nonces;
+      for (int i = 0; i < 8; ++i) {
+        AeadWrap parameter{type, Bytes(12, 9), 20, generator};
+        Mechanism mechanism = parameter.mechanism();
+        CK_ULONG size = 0;
+        EXPECT_RV(CKR_OK, p11->C_WrapKey(session, mechanism.get(), wrapper, key, nullptr, &size));
+        EXPECT_EQ(size, 21u + 16u);
+        EXPECT_EQ(parameter.nonce, Bytes(12, 9)) << "a size query makes none";
+        const Bytes wrapped = wrap(session, mechanism, wrapper, key);
+        EXPECT_EQ(Bytes(parameter.nonce.begin(), parameter.nonce.begin() + 2), Bytes(2, 9)) << "the fixed part";
+        EXPECT_EQ(parameter.nonce[2] >> 4, 0);
+        nonces.insert(parameter.nonce);
+        // The token says which nonce it took, and that is all that unwrapping wants to know.
+        EXPECT_RV(CKR_OK, try_unwrap(session, parameter.shorter(), wrapper, wrapped, secret_template()));
+        parameter.fixed_bits = kAbsurd;
+        parameter.generator = 77;
+        EXPECT_RV(CKR_OK, try_unwrap(session, parameter.mechanism(), wrapper, wrapped, secret_template()));
+      }
+      EXPECT_EQ(nonces.size(), 8u);
+    }
+    for (const CK_ULONG said : {CK_ULONG{0}, CK_ULONG{20}, kAbsurd}) {
+      AeadWrap parameter{type};
+      parameter.said_octets = said;
+      for (const Mechanism& mechanism : {parameter.mechanism(), parameter.shorter()}) {
+        const Bytes wrapped = wrap(session, mechanism, wrapper, key);
+        EXPECT_RV(CKR_OK, try_unwrap(session, mechanism, wrapper, wrapped, secret_template()));
+      }
+    }
+    const auto expect_refused = [&](const AeadWrap& given) {
+      AeadWrap parameter = given;
+      EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, try_wrap(session, parameter.mechanism(), wrapper, key));
+    };
+    expect_refused({type, Bytes(12, 9), 0, CKG_GENERATE_COUNTER});  // it would begin anew with each key
+    expect_refused({type, Bytes(12, 9), 0, CKG_GENERATE_COUNTER_XOR});
+    expect_refused({type, Bytes(12, 9), 0, 77});
+    expect_refused({type, Bytes(12, 9), 97, CKG_GENERATE});
+    expect_refused({type, Bytes(12, 9), 40, CKG_GENERATE});  // too little is left to be random
+    expect_refused({type, {}});
+    AeadWrap no_tag{type};
+    no_tag.tag.clear();
+    expect_refused(no_tag);
+    Mechanism cut_off = Mechanism::with_parameter(type, Bytes(40, 1));
+    EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, try_wrap(session, cut_off, wrapper, key));
+  }
+}
+
 // --- RSA ---
 
 Template rsa_public_template(const peer::Key& key) {
@@ -321,11 +428,12 @@ TEST_F(Wrap, RsaAesKeyWrap) {
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, try_wrap(session, CKM_RSA_AES_KEY_WRAP, mine.public_key, secret));
 }
 
-TEST_F(Wrap, EcdhAesKeyWrap) {
+/// `travels`: the octets in front of a point of P-256.
+void expect_ecdh_wraps(Session& session, CK_MECHANISM_TYPE type, const Bytes& travels) {
   const Bytes info = bytes("shared"), value = bytes("a secret of any length");
   const CK_OBJECT_HANDLE secret = secret_key(session, CKK_GENERIC_SECRET, value);
   const auto with = [&](CK_ULONG bits, CK_ULONG kdf, bool shared) {
-    return Mechanism::with_parameter(CKM_ECDH_AES_KEY_WRAP,
+    return Mechanism::with_parameter(type,
                                      octets_of(CK_ECDH_AES_KEY_WRAP_PARAMS{bits, kdf, shared ? info.size() : 0,
                                                                            shared ? octets_pointer(info) : nullptr}));
   };
@@ -337,7 +445,9 @@ TEST_F(Wrap, EcdhAesKeyWrap) {
                                                      {CKA_EC_PARAMS, kP256},
                                                      {CKA_EC_POINT, peer::octet_string(other.ec_point())}});
   const Bytes wrapped = wrap(session, with(256, CKD_SHA256_KDF, true), for_other, secret);
-  const peer::Key fresh = peer::Key::ec_public("P-256", Bytes(wrapped.begin(), wrapped.begin() + 65));
+  const auto point = wrapped.begin() + static_cast<ptrdiff_t>(travels.size());
+  EXPECT_EQ(Bytes(wrapped.begin(), point), travels);
+  const peer::Key fresh = peer::Key::ec_public("P-256", Bytes(point, point + 65));
   EVP_PKEY_CTX* context = EVP_PKEY_CTX_new(other.get(), nullptr);
   Bytes agreed(32);
   size_t size = agreed.size();
@@ -345,7 +455,7 @@ TEST_F(Wrap, EcdhAesKeyWrap) {
               EVP_PKEY_derive(context, agreed.data(), &size) == 1);
   EVP_PKEY_CTX_free(context);
   const Bytes kek = peer::digest("SHA256", agreed + from_hex("00000001") + info);
-  EXPECT_EQ(openssl_unwrap_kwp(kek, Bytes(wrapped.begin() + 65, wrapped.end())), value);
+  EXPECT_EQ(openssl_unwrap_kwp(kek, Bytes(point + 65, wrapped.end())), value);
   // For oneself, with the key in the TPM.
   for (const Bytes& curve : {kP256, kP384, kP521}) {
     const KeyPair mine =
@@ -356,7 +466,7 @@ TEST_F(Wrap, EcdhAesKeyWrap) {
       const Mechanism mechanism = with(bits, kdf, kdf != CKD_NULL);
       Bytes back = wrap(session, mechanism, mine.public_key, secret);
       EXPECT_EQ(session.get(unwrap(session, mechanism, mine.private_key, back, secret_template()), CKA_VALUE), value);
-      for (const size_t at : {size_t{5}, back.size() - 1}) {
+      for (const size_t at : {size_t{0}, size_t{5}, back.size() - 1}) {
         Bytes changed = back;
         changed[at] ^= 1;
         EXPECT_RV(CKR_WRAPPED_KEY_INVALID,
@@ -369,6 +479,9 @@ TEST_F(Wrap, EcdhAesKeyWrap) {
     EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, try_wrap(session, with(64, CKD_NULL, false), mine.public_key, secret));
   }
 }
+
+TEST_F(Wrap, EcdhAesKeyWrap) { expect_ecdh_wraps(session, CKM_ECDH_AES_KEY_WRAP, {}); }
+TEST_F(Wrap, EcdhCofactorAesKeyWrap) { expect_ecdh_wraps(session, CKM_ECDH_COF_AES_KEY_WRAP, {0x04, 65}); }
 
 // --- private keys ---
 

@@ -44,6 +44,7 @@ TEST(Pkcs1Signature, KnownAnswers) {
 
 TEST(Pkcs1Signature, MalformedBlocksAreRefused) {
   for_each_case("pkcs1_sign_malformed.txt", [](const Case& c) { EXPECT_FALSE(pkcs1_verifies(c)); });
+  for_each_case("pkcs1_verify.txt", [](const Case& c) { EXPECT_EQ(pkcs1_verifies(c), c.good()); });
 }
 
 TEST(Pkcs1Signature, Limits) {
