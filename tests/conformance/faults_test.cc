@@ -2,12 +2,16 @@
 // CKR_DEVICE_ERROR, CKR_DEVICE_MEMORY, CKR_GENERAL_ERROR): memory, the file, the disk's room, the application's mutex.
 // After each fault the module goes on, and an object is there as a whole or not at all. A program of its own, since it
 // exports the allocators and system calls that the module then uses.
+#include <pwd.h>
+#include <unistd.h>
+
 #include <cstdio>
 #include <fstream>
 #include <functional>
 
 #include "tests/conformance/every_function.h"
 #include "tests/conformance/fault_injection.h"
+#include "tests/conformance/process.h"
 #include "tests/conformance/workshop.h"
 
 namespace vtpm::conformance {
@@ -151,6 +155,54 @@ TEST_F(FaultsOfFunctions, TheApplicationsMutexFails) {
                    [&] { return p11->C_OpenSession(known, CKF_SERIAL_SESSION, nullptr, nullptr, &opened); });
   }
   EXPECT_RV(CKR_OK, p11->C_Finalize(nullptr));
+}
+
+// --- at the start ---
+
+// What initialises itself at its first use must not stay broken because it was interrupted: a process of its own for
+// each fault, whose first call of every kind meets it.
+void start_with_fault(size_t number) {
+  const auto work = [] {
+    Library library;
+    Session session(slot_of("conformance"));
+    MUST(session.try_login(CKU_USER, kUserPin));
+    const Template kept = {{CKA_TOKEN, true}, {CKA_PRIVATE, true}, {CKA_LABEL, "begun"}};
+    KeyPair pair;
+    MUST(session.try_generate(CKM_EC_KEY_PAIR_GEN, kept.with({{CKA_EC_PARAMS, kP256}}), kept, &pair));
+    const Bytes data(32, 1);
+    MUST(session.try_verify(CKM_ECDSA_SHA256, pair.public_key, data,
+                            session.sign(CKM_ECDSA_SHA256, pair.private_key, data)));
+    MUST(session.try_generate(CKM_RSA_PKCS_KEY_PAIR_GEN, {{CKA_MODULUS_BITS, 1024}}, {{kVtpmResident, false}}, &pair));
+    MUST(session.try_sign(CKM_SHA256_RSA_PKCS, pair.private_key, data));
+    for (const CK_OBJECT_HANDLE object : session.find({{CKA_LABEL, "begun"}})) {
+      MUST(p11->C_DestroyObject(session, object));
+    }
+  };
+  getpwuid(geteuid());  // glibc's own first use does not survive it
+  bool met = false;
+  {
+    const Failing failing(Fault::kMemory, number);
+    try {
+      work();
+    } catch (const std::runtime_error&) {  // as it should
+    }
+    met = failing.met();
+  }
+  work();
+  std::printf(met ? "met\n" : "not met\n");
+}
+
+const RegisterAct start("start-with-fault",
+                        [](const std::vector<std::string>& words) { start_with_fault(std::stoul(words.at(0))); });
+
+TEST_F(FaultsOfFunctions, MemoryIsExhaustedAtTheStart) {
+  MUST(p11->C_Finalize(nullptr));
+  const bool thorough = getenv("VTPM_TEST_LONG") != nullptr;
+  for (size_t number = 1;; number += thorough ? 1 : 1 + number / 3) {
+    const Ran ran = run_act({"start-with-fault", std::to_string(number)});
+    EXPECT_EQ(ran.status, 0) << number << ": " << ran.output;
+    if (ran.output.find("not met") != std::string::npos || HasFailure()) break;
+  }
 }
 
 // --- in the middle of the work ---
