@@ -2,8 +2,9 @@
 #
 # libtpms keeps one TPM in global variables. Its static archive is therefore linked relocatably once; then objcopy makes
 # each copy private: the TPMLIB_* entry points get the copy's own prefix, everything else becomes local, the calls named
-# in tpm/redirections.txt go to functions of ours, and the writable sections get names of their own, so that the
-# linker's __start_/__stop_ symbols tell where a copy's whole memory lies (tpm/instance.cc wipes it).
+# in tpm/redirections.txt and tpm/libcrypto_calls.inc go to functions of ours, and the writable sections get names of
+# their own, so that the linker's __start_/__stop_ symbols tell where a copy's whole memory lies (tpm/instance.cc wipes
+# it).
 find_program(VTPM_LD NAMES ld.bfd ld REQUIRED)
 find_program(VTPM_OBJCOPY NAMES objcopy REQUIRED)
 find_library(VTPM_LIBTPMS_ARCHIVE NAMES libtpms.a REQUIRED)
@@ -21,8 +22,12 @@ function(vtpm_tpm_copies target)
     DEPENDS ${VTPM_LIBTPMS_ARCHIVE} VERBATIM)
 
   set(redirections ${CMAKE_CURRENT_SOURCE_DIR}/redirections.txt)
-  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${redirections})
+  set(calls ${CMAKE_CURRENT_SOURCE_DIR}/libcrypto_calls.inc)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${redirections} ${calls})
   file(STRINGS ${redirections} common REGEX "^[^#]")  # objcopy wants no comments and no empty lines
+  file(STRINGS ${calls} rows REGEX "^VTPM_")
+  list(TRANSFORM rows REPLACE "^VTPM_[A-Z]+\\([0-9], ([A-Za-z0-9_]+).*$" "\\1 vtpm_tpm_\\1")
+  list(APPEND common ${rows})
   list(JOIN common "\n" common)
   set(table "// Written by cmake/TpmCopies.cmake.\n")
   foreach(prefix ${ARGN})

@@ -1,76 +1,67 @@
+// The low-level RSA and EC_KEY functions are deprecated in OpenSSL 3.0; libtpms calls them.
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include "crypto/openssl.h"
 
-#include <algorithm>
-#include <cstddef>
+#include <openssl/decoder.h>
+#include <openssl/ec.h>
+#include <openssl/encoder.h>
+#include <openssl/kdf.h>
+#include <openssl/rand.h>
+#include <openssl/rsa.h>
+
 #include <cstdlib>
-#include <cstring>
 #include <mutex>
 
-#include "crypto/bytes.h"
-#include "crypto/want_of_memory.h"
+#include "crypto/libcrypto_heap.h"
 
 namespace vtpm::crypto {
 namespace {
 
-// libcrypto's heap. It frees most of what it worked with as it is: derived keys in cipher and digest contexts, encoded
-// numbers, buffers. Here every block is wiped when it is released, so that nothing of a key outlives its use.
-constexpr size_t kBlockHeader = alignof(std::max_align_t);
-
-thread_local bool refused = false;
-
-void* block_of(void* start, size_t size) {
-  if (start == nullptr) {
-    refused = true;
-    return nullptr;
-  }
-  std::memcpy(start, &size, sizeof size);
-  return static_cast<uint8_t*>(start) + kBlockHeader;
-}
-void* start_of(void* block) { return static_cast<uint8_t*>(block) - kBlockHeader; }
-size_t size_of(void* block) {
-  size_t size = 0;
-  std::memcpy(&size, start_of(block), sizeof size);
-  return size;
+template <auto kFree, typename T>
+void expect_and_free(T* object) {
+  require(object != nullptr, "the initialisation of libcrypto");
+  kFree(object);
 }
 
-void* allocate(size_t size, const char*, int) {
-  if (size == 0 || size > SIZE_MAX - kBlockHeader) return nullptr;
-  return block_of(std::malloc(size + kBlockHeader), size);
-}
-void release(void* block, const char*, int) {
-  if (block == nullptr) return;
-  wipe(block, size_of(block));
-  std::free(start_of(block));
-}
-void* reallocate(void* block, size_t size, const char* file, int line) {
-  if (block == nullptr) return allocate(size, file, line);
-  if (size == 0) {
-    release(block, file, line);
-    return nullptr;
-  }
-  void* moved = allocate(size, file, line);
-  if (moved == nullptr) return nullptr;
-  std::memcpy(moved, block, std::min(size, size_of(block)));
-  release(block, file, line);
-  return moved;
+// Much of libcrypto initialises itself when it is first used, and remembers for ever that it failed: its once-only
+// functions keep their answer, and of the algorithms of a kind (those of one fetch below) the ones stay unknown that a
+// provider could not register. A process that was once short of memory would never sign again. So all of it happens
+// here, out of a reserve if need be.
+void initialise() {
+  // Refused once libcrypto has allocated anything: this is its first call.
+  require(install_libcrypto_heap(), "the choice of libcrypto's heap");
+  const LibcryptoReserve reserve;
+  constexpr uint64_t kOptions = OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT |
+                                OPENSSL_INIT_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_ADD_ALL_CIPHERS |
+                                OPENSSL_INIT_ADD_ALL_DIGESTS;
+  require(OPENSSL_init_crypto(kOptions, nullptr) == 1, "the initialisation of libcrypto");
+  expect_and_free<EVP_MD_free>(EVP_MD_fetch(nullptr, "SHA256", nullptr));
+  expect_and_free<EVP_CIPHER_free>(EVP_CIPHER_fetch(nullptr, "AES-256-ECB", nullptr));
+  expect_and_free<EVP_MAC_free>(EVP_MAC_fetch(nullptr, "HMAC", nullptr));
+  expect_and_free<EVP_KDF_free>(EVP_KDF_fetch(nullptr, "HKDF", nullptr));
+  expect_and_free<EVP_RAND_free>(EVP_RAND_fetch(nullptr, "CTR-DRBG", nullptr));
+  expect_and_free<EVP_KEYMGMT_free>(EVP_KEYMGMT_fetch(nullptr, "RSA", nullptr));
+  expect_and_free<EVP_KEYEXCH_free>(EVP_KEYEXCH_fetch(nullptr, "ECDH", nullptr));
+  expect_and_free<EVP_SIGNATURE_free>(EVP_SIGNATURE_fetch(nullptr, "RSA", nullptr));
+  expect_and_free<EVP_ASYM_CIPHER_free>(EVP_ASYM_CIPHER_fetch(nullptr, "RSA", nullptr));
+  expect_and_free<EVP_KEM_free>(EVP_KEM_fetch(nullptr, "RSA", nullptr));
+  expect_and_free<OSSL_ENCODER_free>(OSSL_ENCODER_fetch(nullptr, "RSA", "output=der"));
+  expect_and_free<OSSL_DECODER_free>(OSSL_DECODER_fetch(nullptr, "RSA", "input=der"));
+  expect_and_free<RSA_free>(RSA_new());
+  expect_and_free<EC_KEY_free>(EC_KEY_new_by_curve_name(NID_X9_62_prime256v1));
+  uint8_t octets[8];
+  require(RAND_bytes(octets, sizeof octets) == 1 && RAND_priv_bytes(octets, sizeof octets) == 1,
+          "the initialisation of libcrypto's random generator");
+  ERR_clear_error();
 }
 
 }  // namespace
 
 void ensure_openssl() {
   static constinit std::once_flag once;
-  std::call_once(once, [] {
-    // Refused once libcrypto has allocated anything: this is its first call.
-    require(CRYPTO_set_mem_functions(allocate, reallocate, release) == 1, "the choice of libcrypto's heap");
-    constexpr uint64_t kOptions = OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT |
-                                  OPENSSL_INIT_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_ADD_ALL_CIPHERS |
-                                  OPENSSL_INIT_ADD_ALL_DIGESTS;
-    require(OPENSSL_init_crypto(kOptions, nullptr) == 1, "the initialisation of libcrypto");
-  });
+  std::call_once(once, initialise);
 }
-
-bool wanted_memory() noexcept { return refused; }
-void forget_want_of_memory() noexcept { refused = false; }
 
 std::string openssl_version() { return OpenSSL_version(OPENSSL_VERSION); }
 

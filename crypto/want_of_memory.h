@@ -10,5 +10,7 @@ namespace vtpm::crypto {
 /// Since the last `forget_want_of_memory`, in this thread.
 bool wanted_memory() noexcept;
 void forget_want_of_memory() noexcept;
+/// It is as if libcrypto had been refused memory: for who has asked in between on his own account.
+void remember_want_of_memory() noexcept;
 
 }  // namespace vtpm::crypto

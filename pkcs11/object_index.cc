@@ -66,8 +66,9 @@ ObjectIndex::Spread::Spread() : factor_(store::NameHash()("factor") | 1) {}
 // Handles rise, so a new object's goes to the end.
 void ObjectIndex::add(Postings& postings, uint64_t key, CK_OBJECT_HANDLE handle) {
   Handles& same = postings[key];
-  same.insert(same.empty() || same.back() < handle ? same.end() : std::lower_bound(same.begin(), same.end(), handle),
-              handle);
+  const auto at =
+      same.empty() || same.back() < handle ? same.end() : std::lower_bound(same.begin(), same.end(), handle);
+  if (at == same.end() || *at != handle) same.insert(at, handle);
 }
 
 void ObjectIndex::remove(Postings& postings, uint64_t key, CK_OBJECT_HANDLE handle) {
@@ -93,13 +94,17 @@ void ObjectIndex::add(CK_OBJECT_HANDLE handle, const std::vector<store::BlindTag
   for (const store::BlindTag tag : tags) add(by_tag_, tag, handle);
 }
 
-void ObjectIndex::remove(CK_OBJECT_HANDLE handle, const Attributes& shown) {
-  for_each_value(kIndexed, shown,
-                 [&](CK_ATTRIBUTE_TYPE type, ByteView value) { remove(by_value_, key_of(type, value), handle); });
+void ObjectIndex::remove(CK_OBJECT_HANDLE handle, const Attributes& shown, const Attributes& kept) {
+  for_each_value(kIndexed, shown, [&](CK_ATTRIBUTE_TYPE type, ByteView value) {
+    if (!equal(value, kept.get(type))) remove(by_value_, key_of(type, value), handle);
+  });
 }
 
-void ObjectIndex::remove(CK_OBJECT_HANDLE handle, const std::vector<store::BlindTag>& tags) {
-  for (const store::BlindTag tag : tags) remove(by_tag_, tag, handle);
+void ObjectIndex::remove(CK_OBJECT_HANDLE handle, const std::vector<store::BlindTag>& tags,
+                         const std::vector<store::BlindTag>& kept) {
+  for (const store::BlindTag tag : tags) {
+    if (std::find(kept.begin(), kept.end(), tag) == kept.end()) remove(by_tag_, tag, handle);
+  }
 }
 
 std::optional<ObjectIndex::Handles> ObjectIndex::candidates(const Template& wanted) const {

@@ -25,13 +25,15 @@ class ObjectIndex {
   using Handles = std::vector<CK_OBJECT_HANDLE>;  // ascending
   using Tagger = std::function<store::BlindTag(const store::Property&)>;
 
+  /// What is there already stays there once.
   void add(CK_OBJECT_HANDLE handle, const Attributes& shown);
   void add(CK_OBJECT_HANDLE handle, const std::vector<store::BlindTag>& tags);
   /// So many with tags will come at once.
   void make_room(size_t objects);
-  /// With the same attributes or tags as it was added.
-  void remove(CK_OBJECT_HANDLE handle, const Attributes& shown);
-  void remove(CK_OBJECT_HANDLE handle, const std::vector<store::BlindTag>& tags);
+  /// With the same attributes or tags as it was added; what it has in `kept` too stays. Both allocate nothing.
+  void remove(CK_OBJECT_HANDLE handle, const Attributes& shown, const Attributes& kept = {});
+  void remove(CK_OBJECT_HANDLE handle, const std::vector<store::BlindTag>& tags,
+              const std::vector<store::BlindTag>& kept = {});
 
   /// Handles among which every match is; nothing when the template has no value to go by. Of those added with
   /// attributes:

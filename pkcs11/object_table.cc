@@ -41,20 +41,23 @@ ObjectTable::Slot& ObjectTable::place_of(std::string id, CK_OBJECT_HANDLE& handl
   return at->second;
 }
 
+// Both may run out of memory only before they change anything but the index, and there only by entries too many: who
+// searches looks at the objects themselves. Whoever publishes a record does so again then (Token::catch_up_locked).
+
 CK_OBJECT_HANDLE ObjectTable::publish(std::shared_ptr<Object> object) {
   CK_OBJECT_HANDLE handle = object->handle;
-  Slot* slot = nullptr;
-  if (object->is_token()) {
-    slot = &place_of(object->id, handle);
-  } else {
-    if (handle == CK_INVALID_HANDLE) handle = next_handle++;
-    slot = &slots_[handle];
-  }
-  unindex(handle, *slot);
-  slot->tags.clear();
-  slot->sealed = false;
-  object->handle = handle;
+  Slot* slot = object->is_token() ? &place_of(object->id, handle) : nullptr;
+  if (handle == CK_INVALID_HANDLE) handle = next_handle++;
   index_.add(handle, object->shown);
+  if (slot == nullptr) slot = &slots_[handle];
+  if (!slot->tags.empty()) {
+    unindex(handle, *slot);
+    slot->tags.clear();
+    slot->sealed = false;
+  } else if (slot->object) {
+    index_.remove(handle, slot->object->shown, object->shown);
+  }
+  object->handle = handle;
   slot->object = std::move(object);
   return handle;
 }
@@ -62,19 +65,24 @@ CK_OBJECT_HANDLE ObjectTable::publish(std::shared_ptr<Object> object) {
 void ObjectTable::publish_unread(std::string id, std::vector<store::BlindTag> tags, bool sealed) {
   CK_OBJECT_HANDLE handle = CK_INVALID_HANDLE;
   Slot& slot = place_of(std::move(id), handle);
-  unindex(handle, slot);
+  index_.add(handle, tags);
+  if (!slot.tags.empty()) {
+    index_.remove(handle, slot.tags, tags);
+    --(slot.sealed ? sealed_ : clear_);
+  } else if (slot.object) {
+    index_.remove(handle, slot.object->shown);
+  }
   unread(slot);
   slot.tags = std::move(tags);
   slot.sealed = sealed;
   ++(sealed ? sealed_ : clear_);
-  index_.add(handle, slot.tags);
 }
 
 void ObjectTable::fill(CK_OBJECT_HANDLE handle, Slot& slot, std::shared_ptr<Object> object) {
+  known_.push_back(handle);
   object->handle = handle;
   if (slot.keys && object->bound) object->keys = std::move(slot.keys);
   slot.object = std::move(object);
-  known_.push_back(handle);
   if (known_.size() <= kMostKnown) return;
   const CK_OBJECT_HANDLE oldest = known_.front();
   known_.pop_front();
@@ -117,8 +125,8 @@ void ObjectTable::unindex(CK_OBJECT_HANDLE handle, const Slot& slot) {
 }
 
 ObjectTable::Slots::iterator ObjectTable::erase(Slots::iterator at) {
-  unindex(at->first, at->second);
   const std::string id(at->second.id);
+  unindex(at->first, at->second);
   const auto next = slots_.erase(at);
   if (!id.empty()) handles_.erase(id);
   return next;
@@ -128,7 +136,10 @@ void ObjectTable::erase(CK_OBJECT_HANDLE handle) {
   if (const auto at = slots_.find(handle); at != slots_.end()) erase(at);
 }
 
-void ObjectTable::forget(const std::string& id) { erase(handle_of(id)); }
+void ObjectTable::forget(const std::string& id) {
+  erase(handle_of(id));
+  handles_.erase(id);  // there may have been no memory for a slot
+}
 
 std::vector<CK_OBJECT_HANDLE> ObjectTable::candidates(const Template& wanted, const ObjectIndex::Tagger& tag) const {
   using Handles = std::optional<ObjectIndex::Handles>;  // nothing: all of the kind

@@ -181,6 +181,7 @@ void Token::refresh_locked() {
     try {
       found = engine_->use_current([&](tpm::Commands& commands) { return private_tpm_objects(commands, recorded); });
     } catch (const Error& error) {
+      if (is_of_memory(error)) throw;
       log_line(LogLevel::kWarning, path() + ": the TPM's own objects are not shown: " + error.sentence());
       return;
     }

@@ -13,7 +13,9 @@
 #include <utility>
 
 #include "crypto/openssl.h"
+#include "crypto/want_of_memory.h"
 #include "tpm/guard.h"
+#include "tpm/libcrypto_calls.h"
 
 namespace vtpm::tpm {
 
@@ -157,6 +159,7 @@ ec_group_st* Acceleration::named_curve(const BIGNUM* p, const BIGNUM* a, const B
     if (!curve.group || !curve.p || !curve.a || !curve.b) return nullptr;
     if (!EC_GROUP_get_curve(curve.group.get(), curve.p.get(), curve.a.get(), curve.b.get(), nullptr)) return nullptr;
     if (BN_cmp(curve.p.get(), p) != 0 || BN_cmp(curve.a.get(), a) != 0 || BN_cmp(curve.b.get(), b) != 0) continue;
+    if (crypto::wanted_memory()) return nullptr;  // libcrypto takes some tables of a group for dispensable
     curves_.push_back(std::move(curve));
     return curves_.back().group.get();
   }
@@ -182,7 +185,7 @@ evp_pkey_st* Acceleration::complete_rsa(const evp_pkey_st* key) {
   });
   if (found == rsa_.end()) {
     RsaKey fresh{copy_of(n), copy_of(d), build_key(n, e, d, dp)};
-    if (!fresh.n || !fresh.d || !fresh.key) return nullptr;
+    if (!fresh.n || !fresh.d || !fresh.key || crypto::wanted_memory()) return nullptr;
     if (rsa_.size() == kRsaKeys) rsa_.pop_back();
     rsa_.push_back(std::move(fresh));
     found = rsa_.end() - 1;
@@ -199,29 +202,38 @@ void Acceleration::clear_errors() noexcept { ERR_clear_error(); }
 
 }  // namespace vtpm::tpm
 
+using vtpm::tpm::adopted;
 using vtpm::tpm::current_call;
+using vtpm::tpm::go_on_if_memory_lasts;
 
 // The redirected calls. What they allocate with `new` may fail like anything else: then OpenSSL's own way is taken.
 extern "C" {
 
 EC_GROUP* vtpm_tpm_ec_group_new(const BIGNUM* p, const BIGNUM* a, const BIGNUM* b, BN_CTX* context) {
+  EC_GROUP* named = nullptr;
   try {
-    if (EC_GROUP* group = current_call->acceleration->named_curve(p, a, b)) return group;
+    named = current_call->acceleration->named_curve(p, a, b);
   } catch (...) {
   }
-  return EC_GROUP_new_curve_GFp(p, a, b, context);
+  go_on_if_memory_lasts();
+  return named != nullptr ? named : adopted<EC_GROUP_free>(EC_GROUP_new_curve_GFp(p, a, b, context));
 }
 
 int vtpm_tpm_ec_group_set_generator(EC_GROUP* group, const EC_POINT* generator, const BIGNUM* order,
                                     const BIGNUM* cofactor) {
-  if (!current_call->acceleration->owns(group)) return EC_GROUP_set_generator(group, generator, order, cofactor);
   // A named curve has its generator already. Another order would be another group: refused, it can not be honoured.
-  return BN_cmp(EC_GROUP_get0_order(group), order) == 0 &&
-         EC_POINT_cmp(group, EC_GROUP_get0_generator(group), generator, nullptr) == 0;
+  const int answer = current_call->acceleration->owns(group)
+                         ? BN_cmp(EC_GROUP_get0_order(group), order) == 0 &&
+                               EC_POINT_cmp(group, EC_GROUP_get0_generator(group), generator, nullptr) == 0
+                         : EC_GROUP_set_generator(group, generator, order, cofactor);
+  go_on_if_memory_lasts();
+  return answer;
 }
 
 void vtpm_tpm_ec_group_free(EC_GROUP* group) {
-  if (!current_call->acceleration->owns(group)) EC_GROUP_free(group);
+  if (current_call->acceleration->owns(group)) return;
+  current_call->objects->disown(group);
+  EC_GROUP_free(group);
 }
 
 // OpenSSL steps over leading zeros one by one; that was a twentieth of a P-256 signature.
@@ -233,15 +245,20 @@ BIGNUM* vtpm_tpm_number(const unsigned char* octets, int count, BIGNUM* into) {
     octets += sizeof word;
     count -= static_cast<int>(sizeof word);
   }
-  return BN_bin2bn(octets, count, into);
+  if (into == nullptr) return adopted<BN_clear_free>(BN_bin2bn(octets, count, nullptr));
+  BIGNUM* const answer = BN_bin2bn(octets, count, into);
+  go_on_if_memory_lasts();
+  return answer;
 }
 
 EVP_PKEY_CTX* vtpm_tpm_pkey_context_new(EVP_PKEY* key, ENGINE* engine) {
+  EVP_PKEY* complete = nullptr;
   try {
-    if (EVP_PKEY* complete = current_call->acceleration->complete_rsa(key)) return EVP_PKEY_CTX_new(complete, engine);
+    complete = current_call->acceleration->complete_rsa(key);
   } catch (...) {
   }
-  return EVP_PKEY_CTX_new(key, engine);
+  go_on_if_memory_lasts();
+  return adopted<EVP_PKEY_CTX_free>(EVP_PKEY_CTX_new(complete != nullptr ? complete : key, engine));
 }
 
 }  // extern "C"

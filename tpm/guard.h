@@ -4,6 +4,10 @@
 // set. Both are redirected to `Call::cut_off`, which jumps back to the guard: the frames in between are C frames of
 // libtpms, so no destructor is passed over. The copy is unusable afterwards; Instance marks itself dead.
 //
+// Memory that runs out is a hopeless situation too: libtpms takes most of libcrypto's allocations for granted and would
+// follow null pointers, or take the failure for an answer ("the signature is wrong"). So whoever finds out, the copy's
+// heap or a call into libcrypto (tpm/libcrypto_calls.cc), cuts off. Never from within libcrypto: it may hold a lock.
+//
 // A thread that runs inside a copy finds its context (heap, caches, state to load) in `current_call`, because libtpms'
 // callbacks and the redirected functions have no argument of ours.
 #pragma once
@@ -19,20 +23,26 @@ namespace vtpm::tpm {
 
 class Acceleration;
 class Heap;
+class LibcryptoObjects;
 
 struct Call {
   Heap* heap = nullptr;
   Acceleration* acceleration = nullptr;
+  LibcryptoObjects* objects = nullptr;
   ByteView permanent_in;                 // what the load callback answers; empty: there is none, a new TPM is made
   SecretBytes* permanent_out = nullptr;  // where the store callback copies the permanent state to
   bool stored = false;                   // the store callback came
-  bool lost = false;                     // it came and there was no memory for the copy
   unsigned complaints = 0;               // what libtpms wanted to print; counted, never kept: it holds passwords
   char reason[200] = {};                 // why the call was cut off
+  bool no_memory = false;                // it was because memory ran out: there is no other reason
   jmp_buf jump = {};
 
   /// Leaves libtpms for the guard; `reason` has been filled in.
   [[noreturn]] void cut_off() noexcept { longjmp(jump, 1); }
+  [[noreturn]] void cut_off_for_memory() noexcept {
+    no_memory = true;
+    cut_off();
+  }
 };
 
 extern constinit thread_local Call* current_call;

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "crypto/want_of_memory.h"
 #include "tpm/copies.h"
 #include "tpm/guard.h"
 
@@ -31,7 +32,7 @@ TPM_RESULT on_load(unsigned char** data, uint32_t* length, uint32_t, const char*
   if (std::strcmp(name, kPermanentName) != 0 || state.empty()) return TPM_RETRY;
   // From the copy's own heap: libtpms frees it. (TPM_Malloc stops at 128 KB, a full TPM needs 143.)
   auto* copy = static_cast<unsigned char*>(current_call->heap->allocate_before_zeros(state.size(), kStateMargin));
-  if (copy == nullptr) return TPM_SIZE;
+  if (copy == nullptr) current_call->cut_off_for_memory();
   std::memcpy(copy, state.data(), state.size());
   *data = copy;
   *length = static_cast<uint32_t>(state.size());
@@ -44,11 +45,13 @@ TPM_RESULT on_store(const unsigned char* data, uint32_t length, uint32_t, const 
   if (std::strcmp(name, kPermanentName) != 0) return TPM_SUCCESS;
   current_call->stored = true;
   if (current_call->permanent_out == nullptr) return TPM_SUCCESS;
+  bool kept = false;
   try {
     *current_call->permanent_out = SecretBytes(ByteView(data, length));
+    kept = true;
   } catch (...) {
-    current_call->lost = true;
   }
+  if (!kept) current_call->cut_off_for_memory();  // the copy holds a state that nobody can commit
   return TPM_SUCCESS;
 }
 
@@ -74,9 +77,20 @@ template <typename F>
 void Instance::enter(Call& call, F&& body) {
   call.heap = &heap_;
   call.acceleration = &acceleration_;
+  call.objects = &objects_;
+  const bool wanted_before = crypto::wanted_memory();
+  crypto::forget_want_of_memory();
   const bool returned = guarded(call, body);
+  if (wanted_before) crypto::remember_want_of_memory();
   complaints_ += call.complaints;
-  if (!returned) fail(call.reason);
+  if (returned) return;
+  Acceleration::clear_errors();
+  alive_ = false;
+  power_off();  // what it has abandoned goes at once
+  if (call.no_memory)
+    throw Error(ErrorCode::kNoMemory,
+                "There was no memory for the emulated TPM's work; it is started again at its next use.");
+  fail(call.reason);
 }
 
 void Instance::fail(const std::string& reason) {
@@ -115,7 +129,6 @@ void Instance::start(ByteView permanent) {
     if (result == TPM_SUCCESS) result = copy_.register_callbacks(&callbacks);
     if (result == TPM_SUCCESS) result = copy_.main_init();
   });
-  if (call.lost) throw Error(ErrorCode::kNoMemory, "There is no memory for the TPM's permanent state.");
   if (result != TPM_SUCCESS) {
     Acceleration::clear_errors();
     fail("libtpms does not accept the permanent state (result " + std::to_string(result) + ")");
@@ -130,6 +143,7 @@ void Instance::power_off() noexcept {
     Call call;
     call.heap = &heap_;
     call.acceleration = &acceleration_;
+    call.objects = &objects_;
     (void)guarded(call, [&] { copy_.terminate(); });
   }
   alive_ = used_ = false;
@@ -141,6 +155,7 @@ void Instance::power_off() noexcept {
 void Instance::reset_memory() noexcept {
   response_ = nullptr;
   response_size_ = response_capacity_ = 0;
+  objects_.release_all();
   heap_.release_all();
   wipe(copy_.zeroed.data(), copy_.zeroed.size());
   std::memcpy(copy_.data.data(), data_.data(), data_.size());
@@ -158,10 +173,6 @@ ByteView Instance::execute(ByteView command) {
     result = copy_.process(&response_, &response_size_, &response_capacity_, const_cast<uint8_t*>(command.data()),
                            static_cast<uint32_t>(command.size()));
   });
-  if (call.lost) {
-    alive_ = false;  // it holds a state that nobody can commit
-    throw Error(ErrorCode::kNoMemory, "There is no memory for the TPM's permanent state.");
-  }
   if (call.stored) stored_ = std::move(stored);
   if (result != TPM_SUCCESS) fail("libtpms did not process a command (result " + std::to_string(result) + ")");
   if (response_size_ < kHeaderOctets || be32(response_ + 2) != response_size_) fail("its answer makes no sense");

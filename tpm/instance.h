@@ -6,7 +6,8 @@
 // fork, would repeat each other's random numbers.
 //
 // A copy that fails (an assertion, an inconsistency, an answer that makes no sense) is dead: every call throws
-// kTpmFailure until it is powered on again. Not thread-safe: its user holds the slot's lock (tpm/pool.h).
+// kTpmFailure until it is powered on again. So is one that wanted memory in vain, but the call in which that happens
+// throws kNoMemory: nothing is wrong with the TPM. Not thread-safe: its user holds the slot's lock (tpm/pool.h).
 #pragma once
 
 #include <optional>
@@ -16,6 +17,7 @@
 #include "crypto/error.h"
 #include "tpm/acceleration.h"
 #include "tpm/heap.h"
+#include "tpm/libcrypto_objects.h"
 
 namespace vtpm::tpm {
 
@@ -30,7 +32,7 @@ class Instance {
   Instance& operator=(const Instance&) = delete;
 
   /// Powers on (off first, if need be); TPM2_Startup is the caller's. What libtpms stores meanwhile is discarded.
-  /// Throws kTpmFailure when libtpms does not accept the state.
+  /// Throws kTpmFailure when libtpms does not accept the state, kNoMemory.
   void power_on(ByteView permanent);
   /// The same with a new TPM: fresh seeds, an empty NV memory.
   void power_on_new();
@@ -38,7 +40,7 @@ class Instance {
   bool alive() const { return alive_; }
 
   /// Runs one command. The response is valid until the next call and at least a header (10 octets) whose size is right;
-  /// nothing else is checked. Throws kTpmFailure.
+  /// nothing else is checked. Throws kTpmFailure, kNoMemory.
   ByteView execute(ByteView command);
   /// Wipes the last response.
   void forget_response() noexcept;
@@ -59,7 +61,7 @@ class Instance {
  private:
   void start(ByteView permanent);
   void reset_memory() noexcept;
-  /// Runs `body` in the copy; throws kTpmFailure when it was cut off.
+  /// Runs `body` in the copy. When it is cut off, the copy is powered off and kTpmFailure or kNoMemory thrown.
   template <typename F>
   void enter(Call& call, F&& body);
 
@@ -67,6 +69,7 @@ class Instance {
   const Bytes data_, data_rel_;  // the copy's initialised variables as the loader left them
   Heap heap_;
   Acceleration acceleration_;
+  LibcryptoObjects objects_;
   bool alive_ = false;
   bool used_ = false;  // libtpms' variables differ from the loader's
   unsigned complaints_ = 0;

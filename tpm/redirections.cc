@@ -117,14 +117,17 @@ int vtpm_tpm_rand_bytes(unsigned char* out, int size) {
 
 // --- the copy's own heap ---
 
-void* vtpm_tpm_malloc(size_t size) { return current_call->heap->allocate(size); }
-void* vtpm_tpm_realloc(void* memory, size_t size) { return current_call->heap->resize(memory, size); }
+// Some of libtpms' callers look whether there was memory, some do not, and some turn to failure mode: none goes on.
+static void* present(void* memory) {
+  if (memory == nullptr) current_call->cut_off_for_memory();
+  return memory;
+}
+void* vtpm_tpm_malloc(size_t size) { return present(current_call->heap->allocate(size)); }
+void* vtpm_tpm_realloc(void* memory, size_t size) { return present(current_call->heap->resize(memory, size)); }
 void vtpm_tpm_free(void* memory) { current_call->heap->release(memory); }
 char* vtpm_tpm_strdup(const char* text) {
   const size_t size = std::strlen(text) + 1;
-  auto* copy = static_cast<char*>(vtpm_tpm_malloc(size));
-  if (copy != nullptr) std::memcpy(copy, text, size);
-  return copy;
+  return static_cast<char*>(std::memcpy(vtpm_tpm_malloc(size), text, size));
 }
 int vtpm_tpm_asprintf(char** out, int, const char* format, ...) {
 #pragma GCC diagnostic push
@@ -133,8 +136,9 @@ int vtpm_tpm_asprintf(char** out, int, const char* format, ...) {
   va_start(arguments, format);
   const int size = std::vsnprintf(nullptr, 0, format, arguments);
   va_end(arguments);
-  *out = size < 0 ? nullptr : static_cast<char*>(vtpm_tpm_malloc(static_cast<size_t>(size) + 1));
-  if (*out == nullptr) return -1;
+  *out = nullptr;
+  if (size < 0) return -1;
+  *out = static_cast<char*>(vtpm_tpm_malloc(static_cast<size_t>(size) + 1));
   va_start(arguments, format);
   std::vsnprintf(*out, static_cast<size_t>(size) + 1, format, arguments);
   va_end(arguments);

@@ -2,12 +2,15 @@
 // armed.
 //
 // The program exports malloc, operator new and the system calls that the store makes, so that a module which it loads
-// calls these. In the sanitized trees operator new alone: malloc is the sanitizer's there.
+// calls these. In the sanitized trees malloc hands on to the sanitizer's.
 #pragma once
 
 #include <cstddef>
 
 namespace vtpm::conformance {
+
+/// This thread is inside a function of the module: what it asks the machine for is the module's.
+inline thread_local bool in_module = false;
 
 enum class Fault { kMemory, kIo, kNoSpace };
 

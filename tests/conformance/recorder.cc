@@ -10,6 +10,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "tests/conformance/fault_injection.h"
 #include "tests/conformance/harness.h"
 
 namespace vtpm::conformance {

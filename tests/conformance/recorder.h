@@ -15,9 +15,6 @@
 
 namespace vtpm::conformance {
 
-/// This thread is inside a function of the module: what it asks the machine for is the module's.
-inline thread_local bool in_module = false;
-
 /// While it lives, the test checks the vectors of a data file (its path below tests/data), one at a time: each
 /// mechanism that the module accepts is noted with it. What has no place in a vector (a key made on the way) belongs
 /// before it.

@@ -31,7 +31,8 @@ Workshop::Workshop() {
                                       {CKA_VALUE, Bytes(32, 0x58)},
                                       {CKA_EXTRACTABLE, true}}));
   data_ = session.create(both(kKept, {{CKA_CLASS, CKO_DATA}, {CKA_LABEL, "data"}, {CKA_VALUE, Bytes(100, 7)}}));
-  ec_ = session.generate(CKM_EC_KEY_PAIR_GEN, both(kKept, {{CKA_EC_PARAMS, kP256}}), kKept);
+  ec_ = session.generate(CKM_EC_KEY_PAIR_GEN, both(kKept, {{CKA_EC_PARAMS, kP256}, {CKA_LABEL, "ec"}}),
+                         both(kKept, {{CKA_DERIVE, true}, {CKA_LABEL, "ec"}}));
   soft_ = session.generate(CKM_EC_KEY_PAIR_GEN, both(kKept, {{CKA_EC_PARAMS, kP256}, {CKA_ENCAPSULATE, true}}),
                            both(kKept, {{CKA_DECAPSULATE, true}, {kVtpmResident, false}}));
   rsa_ =
@@ -46,7 +47,9 @@ Workshop::Workshop() {
   add_signatures();
   add_messages();
   add_keys();
+  add_tpm();
   add_pins();
+  kept_count_ = session.find({}).size();
 }
 
 void Workshop::heal() {
@@ -122,7 +125,6 @@ void Workshop::add_objects() {
   };
   creates(both(kMade, {{CKA_CLASS, CKO_DATA}, {CKA_VALUE, Bytes(300, 9)}}));
   creates(both(kMade, {{CKA_CLASS, CKO_DATA}, {CKA_APPLICATION, "tpm-nv"}, {CKA_VALUE, Bytes(30, 9)}}));
-  mark_tpm();
   const peer::Key key = peer::Key::generate_ec("P-256");
   const peer::Certificate certificate = peer::self_signed(key, "made");
   creates({{CKA_CLASS, CKO_CERTIFICATE},
@@ -135,7 +137,6 @@ void Workshop::add_objects() {
                        {CKA_KEY_TYPE, CKK_EC},
                        {CKA_EC_PARAMS, kP256},
                        {CKA_VALUE, key.number("priv", 32)}}));
-  mark_tpm();
   add(
       "C_CopyObject", nothing,
       [&] {
@@ -178,11 +179,9 @@ void Workshop::add_pins() {
   Bytes* const pin = const_cast<Bytes*>(&kUserPin);
   add_dear(
       "C_Login", [&] { session.logout(); }, [&] { return session.try_login(CKU_USER, kUserPin); });
-  mark_tpm();
   add_dear(
       "C_LoginUser", [&] { session.logout(); },
       [this, pin] { return p11_3().C_LoginUser(session, CKU_USER, pin->data(), pin->size(), nullptr, 0); });
-  mark_tpm();
   add("C_Logout", nothing, [&] { return p11->C_Logout(session); });
   add_dear("C_SetPIN", nothing,
            [this, pin] { return p11->C_SetPIN(session, pin->data(), pin->size(), pin->data(), pin->size()); });
@@ -194,7 +193,6 @@ void Workshop::add_pins() {
       },
       [this, pin] { return p11->C_InitPIN(session, pin->data(), pin->size()); });
   add_dear("C_InitToken", nothing, [] { return try_init_token(free_slot(), kSoPin, "another"); });
-  mark_tpm();
 }
 
 void Workshop::encrypts() { MUST(p11->C_EncryptInit(session, cbc().get(), aes_)); }
@@ -296,7 +294,6 @@ void Workshop::add_signatures() {
   const auto sign = [&] { return room(), p11->C_Sign(session, in_.data(), in_.size(), out_.data(), &size_); };
   add("C_Sign", signs_with(CKM_SHA256_HMAC, hmac_), sign);
   add("C_Sign", signs_with(CKM_ECDSA_SHA256, ec_.private_key), sign);
-  mark_tpm();
   add("C_Sign", signs_with(CKM_SHA256_RSA_PKCS, rsa_.private_key), sign);
   add(
       "C_SignUpdate", [&] { signs(p11->C_SignInit); },
@@ -372,7 +369,7 @@ void Workshop::add_messages() {
   add("C_EncryptMessageBegin", done(gcm(f.C_MessageEncryptInit)), begin_encrypting);
   add(
       "C_EncryptMessageNext",
-      [this, gcm, begin_encrypting, &f] {
+      [gcm, begin_encrypting, &f] {
         MUST(gcm(f.C_MessageEncryptInit)());
         MUST(begin_encrypting());
       },
@@ -381,7 +378,7 @@ void Workshop::add_messages() {
                                               out_.data(), &size_, CKF_END_OF_MESSAGE);
       });
   add("C_MessageEncryptFinal", done(gcm(f.C_MessageEncryptInit)), [&] { return f.C_MessageEncryptFinal(session); });
-  const auto sealed_before = [this, gcm, encrypt, &f] {
+  const auto sealed_before = [gcm, encrypt, &f] {
     MUST(gcm(f.C_MessageEncryptInit)());
     MUST(encrypt());
     MUST(gcm(f.C_MessageDecryptInit)());
@@ -459,7 +456,6 @@ void Workshop::add_keys() {
         2);
   };
   pair(CKM_EC_KEY_PAIR_GEN, "P-256");
-  mark_tpm();
   pair(CKM_EC_EDWARDS_KEY_PAIR_GEN, "Ed25519");
   wrapped = wrap(session, CKM_AES_KEY_WRAP, aes_, hmac_);
   add("C_WrapKey", nothing, [this] {

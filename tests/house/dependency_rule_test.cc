@@ -26,7 +26,7 @@ struct Door {
   std::vector<std::string> places;
 };
 const std::vector<Door> kDoors = {
-    {"openssl/", {"crypto/", "tpm/acceleration"}},
+    {"openssl/", {"crypto/", "tpm/acceleration", "tpm/libcrypto"}},
     {"argon2.h", {"crypto/"}},
     {"libtpms/", {"tpm/"}},
     {"tss2/", {"tpm/"}},
