@@ -5,6 +5,7 @@
 // struck out where libtpms frees it or gives it away (tpm/libcrypto_calls.cc). Not thread-safe.
 #pragma once
 
+#include <cstddef>
 #include <vector>
 
 namespace vtpm::tpm {
