@@ -1,5 +1,6 @@
 // X.509 certificate objects (PKCS#11 2.40, 4.6).
 #include <openssl/core_names.h>
+#include <openssl/x509.h>
 
 #include "pkcs11/cryptoki_3.h"
 #include "tests/conformance/harness.h"
@@ -168,6 +169,27 @@ TEST_F(Certificates, DatesHaveYearsFrom1900) {
     EXPECT_EQ(session.text(session.create(least.with({{CKA_START_DATE, date}})), CKA_START_DATE), date);
   for (const char* date : {"18991231", "00010101", "09991231"})
     EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(least.with({{CKA_START_DATE, date}}))) << date;
+}
+
+/// `certificate` as it were if it had begun in 1850, which a GeneralizedTime can say; its signature is wrong then.
+Bytes of_1850(const Bytes& certificate) {
+  const unsigned char* at = certificate.data();
+  X509* x509 = d2i_X509(nullptr, &at, static_cast<long>(certificate.size()));
+  ASN1_TIME_set_string(X509_getm_notBefore(x509), "18500101000000Z");
+  unsigned char *signed_part = nullptr, *whole = nullptr;
+  i2d_re_X509_tbs(x509, &signed_part);
+  const int size = i2d_X509(x509, &whole);
+  const Bytes made(whole, whole + size);
+  OPENSSL_free(signed_part);
+  OPENSSL_free(whole);
+  X509_free(x509);
+  return made;
+}
+
+TEST_F(Certificates, ThatAreOlderThanDatesHaveNone) {
+  const auto object = session.create(least.with({{CKA_VALUE, of_1850(certificate.der)}}));
+  EXPECT_EQ(session.text(object, CKA_START_DATE), "");
+  EXPECT_EQ(session.text(object, CKA_END_DATE), "20340101");
 }
 
 // Footnotes 2 to 4 of the table of 4.6.3.
