@@ -5,6 +5,7 @@
 #include "crypto/private_key_info.h"
 #include "crypto/random.h"
 #include "pkcs11/key_factory.h"
+#include "pkcs11/key_kind.h"
 #include "pkcs11/object_factory.h"
 #include "pkcs11/refusal.h"
 #include "pkcs11/secret_key.h"
@@ -23,6 +24,7 @@ constexpr Translation kOfWrapping[] = {{CKR_DATA_LEN_RANGE, CKR_KEY_SIZE_RANGE},
                                        {CKR_KEY_SIZE_RANGE, CKR_WRAPPING_KEY_SIZE_RANGE}};
 constexpr Translation kOfUnwrapping[] = {{CKR_ENCRYPTED_DATA_LEN_RANGE, CKR_WRAPPED_KEY_LEN_RANGE},
                                          {CKR_ENCRYPTED_DATA_INVALID, CKR_WRAPPED_KEY_INVALID},
+                                         {CKR_AEAD_DECRYPT_FAILED, CKR_WRAPPED_KEY_INVALID},
                                          {CKR_KEY_SIZE_RANGE, CKR_UNWRAPPING_KEY_SIZE_RANGE}};
 
 /// The words of encryption in those of wrapping.
@@ -124,6 +126,25 @@ ByteView without_trailing_zeros(ByteView payload) {
   return zeros ? info->octets : payload;
 }
 
+/// The length of a key that ECB or CBC has filled up, where the template has none: that of the type, if there is but
+/// one between these and the block before (5.18).
+size_t only_length(const SecretKeyPlan& plan, size_t filled) {
+  std::optional<size_t> only;
+  for (size_t octets = filled; octets > 0 && octets + kBlock > filled; --octets) {
+    if (!plan.takes(octets)) continue;
+    refuse_if(only.has_value(), CKR_TEMPLATE_INCOMPLETE,
+              "CKA_VALUE_LEN is missing: the mechanism fills keys up, and their type has more than one length");
+    only = octets;
+  }
+  return only.value_or(filled);
+}
+
+/// Nothing but a padding that nobody else has checked says how long the key is: a wrong length is told as that would
+/// be.
+bool hides_length(const Mechanism& row) {
+  return row.family == Family::kRsaPkcs || row.mode == crypto::CipherMode::kCbcPad;
+}
+
 [[noreturn]] void refuse_wrapped() { refuse(CKR_WRAPPED_KEY_INVALID, "the wrapped octets are not such a key"); }
 
 Draft unwrap_private(const WrapCall& call, ByteView wrapped, const Template& wanted) {
@@ -143,6 +164,10 @@ Draft unwrap_private(const WrapCall& call, ByteView wrapped, const Template& wan
   }
   refuse_if(!is_of_type(*key, type), CKR_WRAPPED_KEY_INVALID,
             "the wrapped key is of another type than the template says");
+  if (const ByteView curve = wanted.get(CKA_EC_PARAMS); !curve.empty()) {
+    refuse_if(require_curve(curve, type) != key->public_key().curve(), CKR_TEMPLATE_INCONSISTENT,
+              "the wrapped key is on another curve than the template says");
+  }
   place_private_key(draft, *key, key_making(call.session));
   return draft;
 }
@@ -205,7 +230,10 @@ Draft unwrap_secret(const WrapCall& call, ByteView wrapped, const Template& want
   });
   if (call.row.family == Family::kRsaX509) payload = end_of_number(payload, octets);
   if (octets && may_be_cut(call.row, payload.size(), *octets)) payload.resize(*octets);
-  if ((octets && payload.size() != *octets) || !plan.takes(payload.size())) refuse_wrapped();
+  if (!octets && has_whole_blocks(call.row)) payload.resize(only_length(plan, payload.size()));
+  const bool fits = (!octets || payload.size() == *octets) && plan.takes(payload.size());
+  if (!fits && hides_length(call.row)) refuse_wrapped();
+  refuse_if(!fits, CKR_WRAPPED_KEY_LEN_RANGE, "the wrapped key is not as long as the template or the key type says");
   try {
     Draft draft = std::move(plan).make(payload, {});
     if (padding_is_wrong) refuse_wrapped();

@@ -49,8 +49,8 @@ class Wrapping {
 };
 
 /// The key in `wrapped`. Throws Refusal: the template's errors, CKR_WRAPPED_KEY_INVALID (one code, whatever was wrong
-/// with the octets), CKR_WRAPPED_KEY_LEN_RANGE, CKR_UNWRAPPING_KEY_SIZE_RANGE; with associated data
-/// CKR_AEAD_DECRYPT_FAILED for a wrong tag.
+/// with the octets), CKR_WRAPPED_KEY_LEN_RANGE (where a length tells nothing about a padding), CKR_TEMPLATE_INCOMPLETE
+/// (the mechanism fills keys up, and nobody says how long this one is), CKR_UNWRAPPING_KEY_SIZE_RANGE.
 Draft unwrap_key(const WrapCall& call, ByteView wrapped, Template wanted);
 
 /// The half of it for secret keys, after the key that unwraps has had its say. CKA_KEY_TYPE defaults to

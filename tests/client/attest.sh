@@ -18,7 +18,7 @@ for name in rsa ec; do
   attest key "pkcs11:token=client;object=$name" --pin-file pin --nonce $nonce --output $name.json
   verify $name.json >$name.out
   has $name.out 'made this key'
-  in_token --read-object --type pubkey --label $name -o $name.der
+  public_key object=$name $name.der
   cmp <(openssl pkey -pubin -in $name.out) <(openssl pkey -pubin -inform DER -in $name.der)
 done
 verify --json rsa.json | jq -e '.proven and .made_by_this_tpm and .fixed' >/dev/null

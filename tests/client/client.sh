@@ -44,6 +44,13 @@ p11() { pkcs11-tool --module "$VTPM_MODULE" "$@"; }
 in_token() { p11 --token-label "${token:-client}" "$@"; }
 logged_in() { in_token --login --pin env:PIN "$@"; }
 
+# `public_key id=%01 FILE`, by GnuTLS: what pkcs11-tool 0.23 reads of an EC key it has freed before (its --read-object
+# fails when the heap is so).
+public_key() {
+  p11tool --provider "$VTPM_MODULE" --export "pkcs11:token=${token:-client};type=public;$1" --outder --outfile "$2" \
+    </dev/null
+}
+
 free_slot() { # the number of the uninitialised slot
   p11 --list-slots | awk '/^Slot [0-9]+ \(/ { slot = $3; gsub(/[():]/, "", slot) }
                           /uninitialized/ { print slot; exit }'

@@ -9,7 +9,7 @@ logged_in --keypairgen --key-type EC:prime256v1 --id 01 --label agree --usage-de
 openssl ecparam -name prime256v1 -genkey -noout -out peer.pem
 openssl pkey -in peer.pem -pubout -outform DER -out peer.der
 logged_in --derive -m ECDH1-DERIVE --id 01 -i peer.der -o derived --allow-sw
-in_token --read-object --type pubkey --id 01 -o agree.der
+public_key id=%01 agree.der
 openssl pkeyutl -derive -inkey peer.pem -peerkey agree.der -peerform DER -out expected
 cmp derived expected
 

@@ -19,7 +19,7 @@ if in_token --list-slots | grep -A8 ': open' | grep -q 'login required'; then ex
 in_token --keypairgen --key-type EC:prime256v1 --id 01 --label signing
 printf 'to be signed' >data
 in_token --sign --mechanism ECDSA-SHA256 --id 01 --input-file data --output-file signature --signature-format openssl
-in_token --read-object --type pubkey --id 01 --output-file public.der
+public_key id=%01 public.der
 openssl dgst -sha256 -keyform DER -verify public.der -signature signature data
 # A new key for the whole store; the empty secret needs nobody who types it.
 "$VTPM_TOOL" keyslot rekey --yes --as so --pin-file so.pin "$(store_of open)"

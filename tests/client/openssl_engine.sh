@@ -36,7 +36,7 @@ for key in rsa ec; do
   with_engine req -new -x509 -engine pkcs11 -keyform engine -key "$url" -sha256 -days 30 -subj "/CN=$key" -out $key.pem
   openssl verify -CAfile $key.pem $key.pem
   openssl x509 -in $key.pem -noout -pubkey -out $key.pub
-  in_token --read-object --type pubkey --label $key -o $key.der
+  public_key object=$key $key.der
   openssl pkey -pubin -inform DER -in $key.der | cmp - $key.pub
   with_engine verify -engine pkcs11 -CAfile $key.pem $key.pem
 

@@ -10,7 +10,7 @@ section 'ssh-keygen -D'
 ssh-keygen -D "$VTPM_MODULE" >keys
 [ "$(wc -l <keys)" -eq 2 ]
 for key in rsa ec; do
-  in_token --read-object --type pubkey --label $key -o $key.der
+  public_key object=$key $key.der
   openssl pkey -pubin -inform DER -in $key.der -out $key.pem
   has keys "$(ssh-keygen -i -m PKCS8 -f $key.pem | cut -d ' ' -f 1)"
   grep -F "$(ssh-keygen -i -m PKCS8 -f $key.pem | cut -d ' ' -f 2)" keys >$key.pub

@@ -56,7 +56,7 @@ has_not flags.0x01800003 modifiable # a lock until the next start
 printf 'message' >message
 openssl dgst -sha256 -binary message >digest
 logged_in --sign -m ECDSA --id 01 --signature-format openssl -i digest -o signature
-in_token --read-object --type pubkey --id 01 -o pub.der
+public_key id=%01 pub.der
 openssl pkey -pubin -inform DER -in pub.der -out pub.pem
 openssl pkeyutl -verify -pubin -inkey pub.pem -in digest -sigfile signature
 

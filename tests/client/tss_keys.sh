@@ -9,7 +9,7 @@ export_tss() { "$VTPM_TOOL" key export-tss "$@" --pin-file pin; }
 import_tss() { "$VTPM_TOOL" key import-tss "$@" --token client --pin-file pin; }
 to_machine() { "$VTPM_TOOL" swtpm export --token client --pin-file pin --directory vm --overwrite; }
 public_pem() { # LABEL
-  in_token --read-object --type pubkey --label "$1" -o "$1.der"
+  public_key "object=$1" "$1.der"
   openssl pkey -pubin -inform DER -in "$1.der" -out "$1.pub.pem"
 }
 # No resource manager here: what a tool leaves loaded is in the way of the next.
