@@ -56,6 +56,7 @@ CK_RV C_DigestKey(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE key) {
     return run_operation(session.digest, [&](DigestOperation& operation) -> Step {
       const ObjectPtr object = require_key(session, key);
       refuse_if(object->object_class() != CKO_SECRET_KEY, CKR_KEY_INDIGESTIBLE, "the key is not a secret key");
+      require_allowed(*object, *operation.begun.row, CKR_KEY_INDIGESTIBLE);
       const SecretAttributes secret = session.token->secret_of(*object);
       operation.digest.update(secret.get(CKA_VALUE));
       operation.multi_part = true;

@@ -67,11 +67,15 @@ void require_fit(const Object& key, CK_OBJECT_CLASS object_class, const Mechanis
             "the key is of another class or type than the mechanism works with");
 }
 
+void require_allowed(const Object& key, const Mechanism& mechanism, CK_RV refusal) {
+  refuse_if(!allows(key, mechanism.type), refusal, "CKA_ALLOWED_MECHANISMS of the key leaves the mechanism out");
+}
+
 void require_use(const Object& key, CK_ATTRIBUTE_TYPE use, const Mechanism& mechanism) {
   if (!key.shown.flag(use)) {
     refuse(CKR_KEY_FUNCTION_NOT_PERMITTED, attribute_name(use) + " of the key is CK_FALSE");
   }
-  refuse_if(!allows(key, mechanism.type), CKR_MECHANISM_INVALID, "CKA_ALLOWED_MECHANISMS of the key leaves it out");
+  require_allowed(key, mechanism);
 }
 
 ObjectPtr require_key_for(Session& session, CK_OBJECT_HANDLE handle, CK_OBJECT_CLASS object_class,
@@ -89,7 +93,11 @@ ObjectPtr require_base_key(Session& session, CK_OBJECT_HANDLE handle, const Mech
   }
   ObjectPtr key = require_key(session, handle);
   require_fit(*key, CKO_PRIVATE_KEY, mechanism, CKR_KEY_TYPE_INCONSISTENT);
-  if (mechanism.family != Family::kPublicFromPrivate) require_use(*key, CKA_DERIVE, mechanism);
+  if (mechanism.family == Family::kPublicFromPrivate) {
+    require_allowed(*key, mechanism);
+  } else {
+    require_use(*key, CKA_DERIVE, mechanism);
+  }
   return key;
 }
 

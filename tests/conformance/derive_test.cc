@@ -515,6 +515,19 @@ TEST_F(Derive, PublicKeysFromPrivateKeys) {
   }
   EXPECT_RV(CKR_KEY_TYPE_INCONSISTENT,
             try_derive(session, CKM_PUB_KEY_FROM_PRIV_KEY, base_key(session, Bytes(8, 1)), {}));
+  // What the private key says of itself and of keys from it holds here too (4.8, 5.18).
+  char label[] = "public";
+  CK_ATTRIBUTE demands[] = {{CKA_LABEL, label, 6}};
+  const auto* raw = reinterpret_cast<const uint8_t*>(demands);
+  const auto pair_with = [&](const Template& private_half) {
+    return session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}}, private_half).private_key;
+  };
+  const CK_OBJECT_HANDLE labels = pair_with({{CKA_DERIVE_TEMPLATE, Bytes(raw, raw + sizeof demands)}});
+  EXPECT_EQ(session.get(derive(session, CKM_PUB_KEY_FROM_PRIV_KEY, labels, {}), CKA_LABEL), bytes("public"));
+  EXPECT_RV(CKR_TEMPLATE_INCONSISTENT,
+            try_derive(session, CKM_PUB_KEY_FROM_PRIV_KEY, labels, {{CKA_LABEL, "another"}}));
+  const CK_OBJECT_HANDLE signs = pair_with({{CKA_ALLOWED_MECHANISMS, octets_of(CK_ULONG{CKM_ECDSA})}});
+  EXPECT_RV(CKR_MECHANISM_INVALID, try_derive(session, CKM_PUB_KEY_FROM_PRIV_KEY, signs, {}));
 }
 
 // 6.43: what the template leaves out comes from the private key.
@@ -524,7 +537,7 @@ TEST_F(Derive, PublicKeysAreWhatTheirPrivateKeysAre) {
   };
   const Use kUses[] = {{CKA_ENCRYPT, CKA_DECRYPT}, {CKA_VERIFY, CKA_SIGN},   {CKA_VERIFY_RECOVER, CKA_SIGN_RECOVER},
                        {CKA_WRAP, CKA_UNWRAP},     {CKA_DERIVE, CKA_DERIVE}, {CKA_ENCAPSULATE, CKA_DECAPSULATE}};
-  const CK_ULONG allowed[] = {CKM_RSA_PKCS, CKM_SHA256_RSA_PKCS};
+  const CK_ULONG allowed[] = {CKM_PUB_KEY_FROM_PRIV_KEY, CKM_SHA256_RSA_PKCS};
   const Template all = {{CKA_SUBJECT, from_hex("300d310b3009060355040613024348")},
                         {CKA_ID, Bytes(3, 7)},
                         {CKA_START_DATE, bytes("20260102")},

@@ -224,6 +224,12 @@ TEST_F(SecretKeys, AreDigested) {
   EXPECT_RV(CKR_OPERATION_NOT_INITIALIZED, p11->C_DigestKey(session, key));
   MUST(p11->C_DigestInit(session, sha.get()));
   EXPECT_RV(CKR_KEY_INDIGESTIBLE, p11->C_DigestKey(session, pair));
+  const CK_OBJECT_HANDLE for_codes = session.create({{CKA_CLASS, CKO_SECRET_KEY},
+                                                     {CKA_KEY_TYPE, CKK_GENERIC_SECRET},
+                                                     {CKA_VALUE, bytes("key")},
+                                                     {CKA_ALLOWED_MECHANISMS, octets_of(CK_ULONG{CKM_SHA256_HMAC})}});
+  MUST(p11->C_DigestInit(session, sha.get()));
+  EXPECT_RV(CKR_KEY_INDIGESTIBLE, p11->C_DigestKey(session, for_codes)) << "CKA_ALLOWED_MECHANISMS";
   EXPECT_RV(CKR_OPERATION_NOT_INITIALIZED, p11->C_DigestFinal(session, digest.data(), &size));
   MUST(p11->C_DigestInit(session, sha.get()));
   EXPECT_RV(CKR_KEY_HANDLE_INVALID, p11->C_DigestKey(session, 0));
