@@ -207,9 +207,9 @@ TEST_F(Kdf, Sp800108Vectors) {
     const CK_OBJECT_HANDLE key =
         base_key(session, line.octets("key"), function == CKM_AES_CMAC ? CKK_AES : CKK_GENERIC_SECRET);
     EXPECT_EQ(derived_value(session, kbkdf(type, function, segments.list, iv), key, output.size()), output);
+    // The standard's sample gives the iteration variable a format in feedback mode.
+    CK_SP800_108_COUNTER_FORMAT format{CK_FALSE, 16};
     if (type != CKM_SP800_108_COUNTER_KDF) {
-      // The standard's sample gives the iteration variable a format in feedback mode.
-      CK_SP800_108_COUNTER_FORMAT format{CK_FALSE, 16};
       for (CK_PRF_DATA_PARAM& segment : segments.list) {
         if (segment.type == CK_SP800_108_ITERATION_VARIABLE) {
           segment = {CK_SP800_108_ITERATION_VARIABLE, &format, sizeof format};
