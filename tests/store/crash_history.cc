@@ -1,7 +1,6 @@
 #include "tests/store/crash_history.h"
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "crypto/random.h"
 #include "store/der.h"
@@ -231,19 +230,6 @@ Verdicts History::explore(const Breadth& breadth, unsigned seed, bool stop_at_fi
 void print_row(const char* operation, const Verdicts& verdicts) {
   std::printf("matrix: %-24s %8zu states, %zu lost, %zu ghosts, %zu old, %zu unusable %s\n", operation, verdicts.states,
               verdicts.lost, verdicts.ghosts, verdicts.old, verdicts.unusable, verdicts.first.c_str());
-}
-
-bool long_test() {
-  const char* wanted = std::getenv("VTPM_TEST_LONG");
-  return wanted && *wanted && *wanted != '0';
-}
-
-bool sanitized() {
-#ifdef VTPM_SANITIZED
-  return true;
-#else
-  return false;
-#endif
 }
 
 }  // namespace vtpm::store

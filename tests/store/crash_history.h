@@ -88,9 +88,4 @@ class History {
 /// One line of the matrix of operations and states, which ./check shows.
 void print_row(const char* operation, const Verdicts& verdicts);
 
-/// VTPM_TEST_LONG=1: hours instead of minutes.
-bool long_test();
-/// Sanitizers make everything slow: fewer states, not other ones.
-bool sanitized();
-
 }  // namespace vtpm::store

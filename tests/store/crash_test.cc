@@ -14,7 +14,7 @@ namespace {
 void expect_clean(const char* operation, const Verdicts& verdicts, size_t at_least) {
   print_row(operation, verdicts);
   EXPECT_TRUE(verdicts.clean()) << verdicts.first;
-  EXPECT_GE(verdicts.states, sanitized() ? at_least / 40 : at_least);
+  EXPECT_GE(verdicts.states, sanitized() ? at_least / 120 : at_least);
 }
 
 // Wider with VTPM_TEST_LONG=1, narrower where a sanitizer makes each state twenty times as dear.
@@ -22,7 +22,10 @@ Verdicts explore_all(const char* name) {
   const Scenario& scenario = crash_scenario(name);
   Breadth breadth = scenario.breadth;
   size_t repetitions = scenario.repetitions;
-  if (sanitized()) breadth = {3, 8, 20};
+  if (sanitized()) {
+    breadth = {3, 8, 20};
+    repetitions = (repetitions + 2) / 3;
+  }
   if (long_test()) {
     breadth = {12, breadth.random * 8, breadth.prefixes * 8};
     repetitions = repetitions * 4;
@@ -54,7 +57,7 @@ TEST(Crash, R0_22_InTheRecoveryItself) {
   std::mt19937 random(3);
   Verdicts total;
   CrashStates states(history.disk.steps());
-  const size_t stride = sanitized() ? 20 : long_test() ? 1 : 7;
+  const size_t stride = sanitized() ? 50 : long_test() ? 1 : 7;
   for (size_t step = history.first_step(); step <= history.disk.steps().size(); step += stride) {
     states.after(step, {3, 6, 6}, random, [&](SimulatedDisk& left) {
       History second(left);

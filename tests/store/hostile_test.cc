@@ -2,7 +2,6 @@
 // CRCs are computed of, which must stay a small multiple of the file.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <map>
 
 #include "store/encoding.h"
@@ -142,7 +141,7 @@ Cost cost_of(Shape shape, size_t size) {
 }
 
 TEST(Hostile, OpeningCostsAFewTimesTheFile) {
-  const size_t size = std::getenv("VTPM_TEST_LONG") ? size_t{100} << 20 : size_t{3} << 20;
+  const size_t size = size_t{long_test() ? 100u : sanitized() ? 1u : 3u} << 20;
   for (const auto& [name, shape] : kShapes) {
     SCOPED_TRACE(name);
     const Cost cost = cost_of(shape, size);

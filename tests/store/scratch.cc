@@ -33,6 +33,19 @@ int run(const std::vector<std::string>& command, const std::string& output) {
 
 }  // namespace
 
+bool long_test() {
+  const char* wanted = std::getenv("VTPM_TEST_LONG");
+  return wanted && *wanted && *wanted != '0';
+}
+
+bool sanitized() {
+#ifdef VTPM_SANITIZED
+  return true;
+#else
+  return false;
+#endif
+}
+
 ScratchDirectory::ScratchDirectory() {
   std::string pattern = (std::filesystem::temp_directory_path() / "vtpm-store-XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no scratch directory");

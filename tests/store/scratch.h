@@ -7,6 +7,11 @@
 
 namespace vtpm::store {
 
+/// VTPM_TEST_LONG=1: hours instead of minutes.
+bool long_test();
+/// Sanitizers make everything slow: fewer states, not other ones.
+bool sanitized();
+
 /// A fresh directory, removed with all that is in it.
 class ScratchDirectory {
  public:
