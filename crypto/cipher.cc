@@ -22,7 +22,7 @@ void check_sizes(const CipherParameters& parameters, ByteView key) {
   if (mode == CipherMode::kXts && key.size() != 32 && key.size() != 64) refuse("an AES-XTS key has 32 or 64 octets");
   if (mode == CipherMode::kChaCha20 && key.size() != 32) refuse("a ChaCha20 key has 32 octets");
   if (mode == CipherMode::kCtr && (parameters.counter_bits < 1 || parameters.counter_bits > 128)) {
-    refuse("an AES counter has 1 to 128 bits");
+    refuse("a counter block has 1 to 128 bits of counter");
   }
   if (mode == CipherMode::kChaCha20 && parameters.counter_bits != 32 && parameters.counter_bits != 64) {
     refuse("a ChaCha20 counter has 32 bits (RFC 8439) or 64 bits (the original)");

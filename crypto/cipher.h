@@ -1,4 +1,4 @@
-// Symmetric ciphers without authentication, as streams: one class for AES in every mode and for ChaCha20.
+// Symmetric ciphers without authentication, as streams: one class for block ciphers in every mode and for ChaCha20.
 //
 // Data may come in pieces of any size, and the size of every output is known before the call (`update_octets`,
 // `finish_octets`), so that PKCS#11's question "how much room do I need?" changes nothing. Input and output may be the
@@ -13,7 +13,10 @@ namespace vtpm::crypto {
 
 enum class Direction { kEncrypt, kDecrypt };
 
-/// Key octets: 16, 24 or 32 for AES; 32 or 64 (two keys, which must differ) for XTS; 32 for ChaCha20.
+/// Blocks of 16 octets, keys of 16, 24 or 32 octets: FIPS 197, RFC 3713, RFC 5794.
+enum class BlockCipher { kAes, kCamellia, kAria };
+
+/// Key octets: those of the block cipher; 32 or 64 (two keys, which must differ) for XTS; 32 for ChaCha20.
 enum class CipherMode {
   kEcb,
   kCbc,
@@ -25,7 +28,7 @@ enum class CipherMode {
   kCfb8,      //
   kCfb64,     // OpenSSL has none: written here over single blocks
   kCfb128,    //
-  kXts,       // IEEE 1619: all the data are one data unit of 16 octets to 16 MiB; comes out at the end
+  kXts,       // IEEE 1619, of AES: all the data are one data unit of 16 octets to 16 MiB; comes out at the end
   kChaCha20,  // RFC 8439, or the original with a counter of 64 bits
 };
 
@@ -36,6 +39,8 @@ struct CipherParameters {
   ByteView iv;
   /// CTR: 1..128. ChaCha20: 32 (RFC 8439, nonce of 96 bits) or 64 (nonce of 64). Others ignore it.
   unsigned counter_bits = 128;
+  /// ChaCha20 and XTS ignore it.
+  BlockCipher block_cipher = BlockCipher::kAes;
 };
 
 enum class CipherStatus {

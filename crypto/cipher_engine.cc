@@ -162,10 +162,11 @@ class CountingEngine : public NativeEngine {
 // end the cipher text then moves. A last segment may be shorter.
 class Cfb64Engine : public CipherEngine {
  public:
-  Cfb64Engine(ByteView iv, ByteView key, Direction direction)
+  Cfb64Engine(const CipherParameters& parameters, ByteView key, Direction direction)
       : direction_(direction),
-        block_(start_cipher(native_aes(key.size(), "ECB").get(), key.data(), nullptr, Direction::kEncrypt)) {
-    std::ranges::copy(iv, register_.begin());
+        block_(start_cipher(native_block_cipher(parameters.block_cipher, key.size(), "ECB").get(), key.data(), nullptr,
+                            Direction::kEncrypt)) {
+    std::ranges::copy(parameters.iv, register_.begin());
   }
   ~Cfb64Engine() override { wipe(stream_.data(), stream_.size()); }
   std::unique_ptr<CipherEngine> clone() const override { return std::unique_ptr<CipherEngine>(new Cfb64Engine(*this)); }
@@ -224,9 +225,14 @@ NativeCipher native_cipher(const char* name) {
   return cipher;
 }
 
+NativeCipher native_block_cipher(BlockCipher cipher, size_t key_octets, const char* suffix) {
+  static constexpr const char* kNames[] = {"AES-", "CAMELLIA-", "ARIA-"};
+  if (key_octets != 16 && key_octets != 24 && key_octets != 32) refuse("a block cipher's key has 16, 24 or 32 octets");
+  return native_cipher((kNames[static_cast<size_t>(cipher)] + std::to_string(8 * key_octets) + "-" + suffix).c_str());
+}
+
 NativeCipher native_aes(size_t key_octets, const char* suffix) {
-  if (key_octets != 16 && key_octets != 24 && key_octets != 32) refuse("an AES key has 16, 24 or 32 octets");
-  return native_cipher(("AES-" + std::to_string(8 * key_octets) + "-" + suffix).c_str());
+  return native_block_cipher(BlockCipher::kAes, key_octets, suffix);
 }
 
 CipherContext start_cipher(const EVP_CIPHER* cipher, const uint8_t* key, const uint8_t* iv, Direction direction) {
@@ -267,11 +273,11 @@ std::unique_ptr<CipherEngine> make_engine(const CipherParameters& parameters, By
     CipherMode mode;
     const char* suffix;
   };
-  static constexpr Row kAes[] = {
+  static constexpr Row kModes[] = {
       {CipherMode::kEcb, "ECB"},   {CipherMode::kCbc, "CBC"},   {CipherMode::kCbcPad, "CBC"},
       {CipherMode::kCtr, "CTR"},   {CipherMode::kCts, "CBC"},   {CipherMode::kOfb, "OFB"},
       {CipherMode::kCfb1, "CFB1"}, {CipherMode::kCfb8, "CFB8"}, {CipherMode::kCfb128, "CFB"}};
-  if (parameters.mode == CipherMode::kCfb64) return std::make_unique<Cfb64Engine>(parameters.iv, key, direction);
+  if (parameters.mode == CipherMode::kCfb64) return std::make_unique<Cfb64Engine>(parameters, key, direction);
 
   NativeCipher cipher;
   if (parameters.mode == CipherMode::kChaCha20) {
@@ -282,8 +288,8 @@ std::unique_ptr<CipherEngine> make_engine(const CipherParameters& parameters, By
     }
     cipher = native_aes(key.size() / 2, "XTS");
   } else {
-    auto row = std::ranges::find(kAes, parameters.mode, &Row::mode);
-    cipher = native_aes(key.size(), row->suffix);
+    auto row = std::ranges::find(kModes, parameters.mode, &Row::mode);
+    cipher = native_block_cipher(parameters.block_cipher, key.size(), row->suffix);
   }
   const uint8_t* iv = parameters.iv.empty() ? nullptr : parameters.iv.data();
   CipherContext context = start_cipher(cipher.get(), key.data(), iv, direction);

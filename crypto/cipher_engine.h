@@ -10,6 +10,7 @@ using NativeCipher = Owned<EVP_CIPHER, EVP_CIPHER_free>;
 using CipherContext = Owned<EVP_CIPHER_CTX, EVP_CIPHER_CTX_free>;
 
 /// "AES-128-<suffix>" and its like, by the size of the key. Throws kInvalidArgument for another size than 16, 24, 32.
+NativeCipher native_block_cipher(BlockCipher cipher, size_t key_octets, const char* suffix);
 NativeCipher native_aes(size_t key_octets, const char* suffix);
 NativeCipher native_cipher(const char* name);
 /// A keyed context without padding. `iv` may be null.

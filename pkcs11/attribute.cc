@@ -22,6 +22,9 @@ constexpr AttributeRow kRows[] = {
     ROW(CKA_CERTIFICATE_TYPE, kUlong),
     ROW(CKA_ISSUER, kBytes),
     ROW(CKA_SERIAL_NUMBER, kBytes),
+    ROW(CKA_OWNER, kBytes),
+    ROW(CKA_AC_ISSUER, kBytes),
+    ROW(CKA_ATTR_TYPES, kBytes),
     ROW(CKA_TRUSTED, kBool),
     ROW(CKA_CERTIFICATE_CATEGORY, kUlong),
     ROW(CKA_JAVA_MIDP_SECURITY_DOMAIN, kUlong),
@@ -131,8 +134,7 @@ constexpr AttributeRow kRows[] = {
 /// Attributes of the standard (3.2, annex of definitions) that no object of this token has.
 constexpr struct {
   CK_ATTRIBUTE_TYPE first, last;
-} kElsewhere[] = {{CKA_AC_ISSUER, CKA_ATTR_TYPES},
-                  {CKA_OTP_FORMAT, CKA_OTP_PIN_REQUIREMENT},
+} kElsewhere[] = {{CKA_OTP_FORMAT, CKA_OTP_PIN_REQUIREMENT},
                   {CKA_OTP_USER_IDENTIFIER, CKA_OTP_TIME},
                   {CKA_GOSTR3410_PARAMS, CKA_GOST28147_PARAMS},
                   {CKA_PIXEL_X, CKA_BITS_PER_PIXEL},

@@ -5,6 +5,7 @@
 #include "pkcs11/key_factory.h"
 #include "pkcs11/mechanism.h"
 #include "pkcs11/refusal.h"
+#include "store/der.h"
 
 namespace vtpm::pkcs11 {
 namespace {
@@ -58,13 +59,69 @@ void check_check_value(Attributes& shown) {
   if (!shown.has(CKA_CHECK_VALUE)) shown.set(CKA_CHECK_VALUE, right);
 }
 
+/// What an attribute certificate says of itself (RFC 5755, 4.1): DER elements, and dates of eight digits.
+struct AttributeCertificate {
+  ByteView holder, issuer, serial, not_before, not_after;
+  Bytes types;  // SEQUENCE OF OBJECT IDENTIFIER
+};
+
+/// Nothing unless `der` is one of version 2, whole. libcrypto 3.0 does not know them.
+std::optional<AttributeCertificate> parse_attribute_certificate(ByteView der) {
+  using store::Tag;
+  constexpr Tag kBitString{0x03}, kObjectIdentifier{0x06};
+  store::DerReader file(der);
+  const auto whole = file.next(Tag::kSequence);
+  if (!whole || !file.empty()) return std::nullopt;
+  store::DerReader parts(whole->contents);
+  const auto info = parts.next(Tag::kSequence);
+  if (!info || !parts.next(Tag::kSequence) || !parts.next(kBitString) || !parts.empty()) return std::nullopt;
+
+  store::DerReader fields(info->contents);
+  const auto version = fields.next(Tag::kInteger), holder = fields.next(Tag::kSequence), issuer = fields.next();
+  const bool has_algorithm = fields.next(Tag::kSequence).has_value();
+  const auto serial = fields.next(Tag::kInteger), validity = fields.next(Tag::kSequence),
+             attributes = fields.next(Tag::kSequence);
+  if (!version || store::read_der_unsigned(*version) != 1 || !holder || !issuer || !has_algorithm || !serial ||
+      !validity || !attributes) {
+    return std::nullopt;
+  }
+  store::DerReader dates(validity->contents);
+  const auto not_before = dates.next(Tag::kGeneralizedTime), not_after = dates.next(Tag::kGeneralizedTime);
+  if (!not_before || !not_after || not_before->contents.size() < 8 || not_after->contents.size() < 8) {
+    return std::nullopt;
+  }
+  Bytes types;
+  for (store::DerReader rest(attributes->contents); !rest.empty();) {
+    const auto attribute = rest.next(Tag::kSequence);
+    const auto type = attribute ? store::DerReader(attribute->contents).next(kObjectIdentifier) : std::nullopt;
+    if (!type) return std::nullopt;
+    append(types, type->octets);
+  }
+  AttributeCertificate out{
+      holder->octets, issuer->octets, serial->octets, not_before->contents.first(8), not_after->contents.first(8), {}};
+  store::write_der(out.types, Tag::kSequence, types);
+  return out;
+}
+
+void complete_attribute_certificate(Attributes& shown) {
+  const auto fields = parse_attribute_certificate(shown.get(CKA_VALUE));
+  refuse_if(!fields, CKR_ATTRIBUTE_VALUE_INVALID, "CKA_VALUE is not a DER attribute certificate of version 2");
+  set_if_empty(shown, CKA_OWNER, fields->holder);
+  set_if_empty(shown, CKA_AC_ISSUER, fields->issuer);
+  set_if_empty(shown, CKA_SERIAL_NUMBER, fields->serial);
+  set_if_empty(shown, CKA_ATTR_TYPES, fields->types);
+  set_date_if_empty(shown, CKA_START_DATE, fields->not_before);
+  set_date_if_empty(shown, CKA_END_DATE, fields->not_after);
+}
+
 }  // namespace
 
 void complete_certificate(Draft& draft) {
   Attributes& shown = draft.shown;
-  check_place(shown);
   check_choices(shown);
   check_check_value(shown);
+  if (shown.number(CKA_CERTIFICATE_TYPE) == CKC_X_509_ATTR_CERT) return complete_attribute_certificate(shown);
+  check_place(shown);
   if (shown.get(CKA_VALUE).empty()) return;
   auto fields = crypto::parse_certificate(shown.get(CKA_VALUE));
   refuse_if(!fields, CKR_ATTRIBUTE_VALUE_INVALID, "CKA_VALUE is not a DER certificate");

@@ -1,4 +1,5 @@
-// X.509 certificate objects (PKCS#11 3.2, 4.6): what belongs together in one, beyond the rules of single attributes.
+// X.509 certificate objects, of public keys and of attributes (PKCS#11 3.2, 4.6): what belongs together in one, beyond
+// the rules of single attributes.
 #pragma once
 
 #include "pkcs11/schema.h"

@@ -85,7 +85,7 @@ class StreamCrypt : public Crypt {
  private:
   bool padded() const { return mode_ == CipherMode::kCbcPad; }
   size_t check(CipherResult result) const {
-    // An AES counter that would begin again: CKR_DATA_LEN_RANGE both ways (3.2, 6.11).
+    // A counter that would begin again: CKR_DATA_LEN_RANGE both ways (3.2, 6.11).
     const bool of_data = direction_ == Direction::kEncrypt || mode_ == CipherMode::kCtr;
     refuse_if(result.status == CipherStatus::kLength, of_data ? CKR_DATA_LEN_RANGE : CKR_ENCRYPTED_DATA_LEN_RANGE,
               "the mechanism does not take a message of this length");
@@ -115,7 +115,7 @@ CipherStart cipher_start(const Mechanism& row, const CK_MECHANISM& mechanism) {
       start.vector = parameter_octets(mechanism.pParameter, kBlock);
       break;
     }
-    case Parameter::kAesCounter: {
+    case Parameter::kCounterBlock: {
       const auto given = mechanism_parameter<CK_AES_CTR_PARAMS>(mechanism);
       refuse_if(given.ulCounterBits == 0 || given.ulCounterBits > 8 * kBlock, CKR_MECHANISM_PARAM_INVALID,
                 "the counter has 1 to 128 bits");
@@ -167,8 +167,9 @@ std::unique_ptr<Crypt> make_crypt(const Session& session, const Mechanism& row, 
   const CipherStart start = cipher_start(row, mechanism);
   const ByteView value = secret.get(CKA_VALUE);
   const SecretBytes by = start.extension.empty() ? SecretBytes(value) : crypto::hchacha20(value, start.extension);
-  return std::make_unique<StreamCrypt>(crypto::Cipher({*row.mode, start.vector, start.counter_bits}, by, direction),
-                                       *row.mode, direction);
+  const crypto::BlockCipher block_cipher = block_cipher_of(row.key_type).value_or(crypto::BlockCipher::kAes);
+  return std::make_unique<StreamCrypt>(
+      crypto::Cipher({*row.mode, start.vector, start.counter_bits, block_cipher}, by, direction), *row.mode, direction);
 }
 
 }  // namespace vtpm::pkcs11

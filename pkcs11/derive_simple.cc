@@ -67,18 +67,20 @@ Derivable derive_extract(const DeriveCall& call) {
 
 Derivable derive_encryption(const DeriveCall& call) {
   Bytes data, vector;
-  if (call.row.type == CKM_AES_ECB_ENCRYPT_DATA) {
+  if (call.row.mode == crypto::CipherMode::kEcb) {
     data = string_data(call.mechanism);
   } else {
+    // Those of Camellia and ARIA are alike.
     const auto given = mechanism_parameter<CK_AES_CBC_ENCRYPT_DATA_PARAMS>(call.mechanism);
     data = parameter_octets(given.pData, given.length);
     vector = parameter_octets(given.iv, sizeof given.iv);
   }
   refuse_if(data.empty(), CKR_DATA_LEN_RANGE, "there are no data to make a key of");
   refuse_if(data.size() % kBlock != 0, CKR_MECHANISM_PARAM_INVALID, "the data are not whole blocks");
-  const crypto::CipherMode mode = vector.empty() ? crypto::CipherMode::kEcb : crypto::CipherMode::kCbc;
   SecretBytes encrypted(data.size());
-  crypto::Cipher({mode, vector}, call.base_value(), crypto::Direction::kEncrypt).update(data, encrypted.span());
+  crypto::Cipher({*call.row.mode, vector, 0, *block_cipher_of(call.row.key_type)}, call.base_value(),
+                 crypto::Direction::kEncrypt)
+      .update(data, encrypted.span());
   return beginning_of(std::move(encrypted), CKR_DATA_LEN_RANGE);
 }
 

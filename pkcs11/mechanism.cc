@@ -68,9 +68,11 @@ constexpr Mechanism secret(Type type, Name name, CK_KEY_TYPE key, CK_ULONG least
                            std::optional<Hash> hash = {}) {
   return {type, name, F::kSecretKey, hash, least, most, CKF_GENERATE, key};
 }
-constexpr Mechanism aes(Type type, Name name, CipherMode mode, P parameter = P::kVector, CK_FLAGS more = 0) {
-  return {type, name, F::kCipher, {}, 16, 32, kCrypt | more, CKK_AES, parameter, mode};
+constexpr Mechanism block_cipher(Type type, Name name, CK_KEY_TYPE key, CipherMode mode, P parameter = P::kVector,
+                                 CK_FLAGS more = 0) {
+  return {type, name, F::kCipher, {}, 16, 32, kCrypt | more, key, parameter, mode};
 }
+constexpr Mechanism aes(Type type, Name name, CipherMode mode) { return block_cipher(type, name, CKK_AES, mode); }
 constexpr Mechanism key_wrap(Type type, Name name) {
   return {type, name, F::kKeyWrap, {}, 16, 32, kCrypt | kWraps, CKK_AES, P::kOfTheFamily};
 }
@@ -83,6 +85,11 @@ constexpr Mechanism aes_mac(Type type, Name name, MacAlgorithm mac, P parameter 
 constexpr Mechanism derive(Type type, Name name, F family, std::optional<Hash> hash = {},
                            CK_KEY_TYPE key = kAnySecretKey, CK_ULONG least = 1, CK_ULONG most = kMostSecret) {
   return {type, name, family, hash, least, most, CKF_DERIVE, key, P::kOfTheFamily};
+}
+constexpr Mechanism derive_by_encryption(Type type, Name name, CK_KEY_TYPE key, CipherMode mode) {
+  Mechanism row = derive(type, name, F::kEncryptData, {}, key, 16, 32);
+  row.mode = mode;
+  return row;
 }
 /// Octets that are told as bits.
 constexpr Mechanism in_bits(Mechanism row) {
@@ -115,6 +122,15 @@ constexpr Mechanism hkdf(Type type, Name name, F family) {
   digest(M(CKM_##stem), hash), hmac(M(CKM_##stem##_HMAC), hash, key), \
       hmac(M(CKM_##stem##_HMAC_GENERAL), hash, key, P::kMacLength),   \
       secret(M(CKM_##stem##_KEY_GEN), key, 1, kMostSecret, hash), derive_by_digest(M(CKM_##derivation), hash)
+
+// What each block cipher brings along.
+#define BLOCK_CIPHER(stem)                                                                        \
+  secret(M(CKM_##stem##_KEY_GEN), CKK_##stem, 16, 32),                                            \
+      block_cipher(M(CKM_##stem##_ECB), CKK_##stem, CipherMode::kEcb, P::kNone, kWraps),          \
+      block_cipher(M(CKM_##stem##_CBC), CKK_##stem, CipherMode::kCbc, P::kVector, kWraps),        \
+      block_cipher(M(CKM_##stem##_CBC_PAD), CKK_##stem, CipherMode::kCbcPad, P::kVector, kWraps), \
+      derive_by_encryption(M(CKM_##stem##_ECB_ENCRYPT_DATA), CKK_##stem, CipherMode::kEcb),       \
+      derive_by_encryption(M(CKM_##stem##_CBC_ENCRYPT_DATA), CKK_##stem, CipherMode::kCbc)
 
 constexpr Mechanism kTable[] = {
     rsa(M(CKM_RSA_PKCS_KEY_PAIR_GEN), F::kRsaKeyPair, {}, CKF_GENERATE_KEY_PAIR),
@@ -194,20 +210,20 @@ constexpr Mechanism kTable[] = {
     HASH(BLAKE2B_512, Hash::kBlake2b512, CKK_BLAKE2B_512_HMAC, BLAKE2B_512_KEY_DERIVE),
 
     secret(M(CKM_GENERIC_SECRET_KEY_GEN), CKK_GENERIC_SECRET, 8, 8 * kMostSecret),  // in bits
-    secret(M(CKM_AES_KEY_GEN), CKK_AES, 16, 32),
     secret(M(CKM_AES_XTS_KEY_GEN), CKK_AES_XTS, 32, 64),
     secret(M(CKM_CHACHA20_KEY_GEN), CKK_CHACHA20, 32, 32),
 
-    aes(M(CKM_AES_ECB), CipherMode::kEcb, P::kNone, kWraps),
-    aes(M(CKM_AES_CBC), CipherMode::kCbc, P::kVector, kWraps),
-    aes(M(CKM_AES_CBC_PAD), CipherMode::kCbcPad, P::kVector, kWraps),
-    aes(M(CKM_AES_CTR), CipherMode::kCtr, P::kAesCounter, kWraps),
+    BLOCK_CIPHER(AES),
+    block_cipher(M(CKM_AES_CTR), CKK_AES, CipherMode::kCtr, P::kCounterBlock, kWraps),
     aes(M(CKM_AES_CTS), CipherMode::kCts),
     aes(M(CKM_AES_OFB), CipherMode::kOfb),
     aes(M(CKM_AES_CFB1), CipherMode::kCfb1),
     aes(M(CKM_AES_CFB8), CipherMode::kCfb8),
     aes(M(CKM_AES_CFB64), CipherMode::kCfb64),
     aes(M(CKM_AES_CFB128), CipherMode::kCfb128),
+    BLOCK_CIPHER(CAMELLIA),
+    block_cipher(M(CKM_CAMELLIA_CTR), CKK_CAMELLIA, CipherMode::kCtr, P::kCounterBlock, kWraps),
+    BLOCK_CIPHER(ARIA),
     {M(CKM_AES_XTS), F::kCipher, {}, 32, 64, kCrypt, CKK_AES_XTS, P::kVector, CipherMode::kXts},
     in_bits({M(CKM_CHACHA20), F::kCipher, {}, 32, 32, kCrypt, CKK_CHACHA20, P::kChaCha20, CipherMode::kChaCha20}),
 
@@ -257,8 +273,6 @@ constexpr Mechanism kTable[] = {
     derive(M(CKM_CONCATENATE_DATA_AND_BASE), F::kPrependData),
     derive(M(CKM_XOR_BASE_AND_DATA), F::kXorData),
     derive(M(CKM_EXTRACT_KEY_FROM_KEY), F::kExtractBits),
-    derive(M(CKM_AES_ECB_ENCRYPT_DATA), F::kEncryptData, {}, CKK_AES, 16, 32),
-    derive(M(CKM_AES_CBC_ENCRYPT_DATA), F::kEncryptData, {}, CKK_AES, 16, 32),
     derive(M(CKM_TLS12_MASTER_KEY_DERIVE), F::kTlsMaster, {}, CKK_GENERIC_SECRET, 48, 48),
     tls_dh(M(CKM_TLS12_MASTER_KEY_DERIVE_DH), F::kTlsMaster),
     derive(M(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE), F::kTlsExtendedMaster, {}, CKK_GENERIC_SECRET, 48, 48),
@@ -271,6 +285,7 @@ constexpr Mechanism kTable[] = {
     {M(CKM_TLS12_MAC), F::kTlsMac, {}, 1, kMostSecret, kSignVerify, CKK_GENERIC_SECRET, P::kOfTheFamily},
     {M(CKM_PUB_KEY_FROM_PRIV_KEY), F::kPublicFromPrivate, {}, 0, 0, CKF_DERIVE, kAnyPrivateKey},
 };
+#undef BLOCK_CIPHER
 #undef HASH
 #undef M
 
@@ -280,6 +295,19 @@ bool Mechanism::works_with_secret_keys() const {
   constexpr CK_KEY_TYPE kOthers[] = {kNoKey,  kAnyPrivateKey, CKK_RSA,        CKK_EC,
                                      CKK_DSA, CKK_DH,         CKK_EC_EDWARDS, CKK_EC_MONTGOMERY};
   return std::find(std::begin(kOthers), std::end(kOthers), key_type) == std::end(kOthers);
+}
+
+std::optional<crypto::BlockCipher> block_cipher_of(CK_KEY_TYPE type) {
+  switch (type) {
+    case CKK_AES:
+      return crypto::BlockCipher::kAes;
+    case CKK_CAMELLIA:
+      return crypto::BlockCipher::kCamellia;
+    case CKK_ARIA:
+      return crypto::BlockCipher::kAria;
+    default:
+      return std::nullopt;
+  }
 }
 
 std::span<const Mechanism> mechanisms() { return kTable; }

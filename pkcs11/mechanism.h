@@ -61,7 +61,7 @@ enum class Parameter {
   kMacLength,        // CK_MAC_GENERAL_PARAMS
   kSha512T,          // CK_MAC_GENERAL_PARAMS: t, in bits
   kVector,           // 16 octets
-  kAesCounter,       // CK_AES_CTR_PARAMS
+  kCounterBlock,     // CK_AES_CTR_PARAMS, CK_CAMELLIA_CTR_PARAMS, which are alike
   kChaCha20,         // CK_CHACHA20_PARAMS
   kGcm,              // CK_GCM_PARAMS
   kCcm,              // CK_CCM_PARAMS
@@ -103,6 +103,9 @@ struct Mechanism {
            (mac == crypto::MacAlgorithm::kHmac && type_of_key == CKK_GENERIC_SECRET);
   }
 };
+
+/// What keys of this type are for; nothing for types that are not of block ciphers.
+std::optional<crypto::BlockCipher> block_cipher_of(CK_KEY_TYPE type);
 
 std::span<const Mechanism> mechanisms();
 /// Nothing when the token does not know the type.

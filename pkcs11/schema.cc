@@ -59,6 +59,8 @@ constexpr Rule kCertificate[] = {
     {CKA_START_DATE, 0, D::kEmpty},
     {CKA_END_DATE, 0, D::kEmpty},
     {CKA_PUBLIC_KEY_INFO, 0, D::kEmpty},
+};
+constexpr Rule kX509[] = {
     {CKA_SUBJECT, kNeedCreate, D::kNone},
     {CKA_ID, kModify, D::kEmpty},
     {CKA_ISSUER, kModify, D::kEmpty},
@@ -69,6 +71,10 @@ constexpr Rule kCertificate[] = {
     {CKA_HASH_OF_ISSUER_PUBLIC_KEY, 0, D::kEmpty},
     {CKA_JAVA_MIDP_SECURITY_DOMAIN, 0, D::kZero},
     {CKA_NAME_HASH_ALGORITHM, kOptional, D::kNone},
+};
+constexpr Rule kAttributeCertificate[] = {
+    {CKA_OWNER, kNeedCreate, D::kNone},   {CKA_AC_ISSUER, kModify, D::kEmpty}, {CKA_SERIAL_NUMBER, kModify, D::kEmpty},
+    {CKA_ATTR_TYPES, kModify, D::kEmpty}, {CKA_VALUE, kNeedCreate, D::kNone},
 };
 
 // Trust in the uses of a certificate (3.2, 4.7).
@@ -263,7 +269,9 @@ void check_so_only(const Rule& rule, ByteView value, bool so) {
 
 struct SchemaTable {
   const Schema data{CKO_DATA, 0, {kStorage, kPublicByDefault, kData}};
-  const Schema certificate{CKO_CERTIFICATE, CKC_X_509, {kStorage, kPublicByDefault, kCertificate}};
+  const Schema certificate{CKO_CERTIFICATE, CKC_X_509, {kStorage, kPublicByDefault, kCertificate, kX509}};
+  const Schema attribute_certificate{
+      CKO_CERTIFICATE, CKC_X_509_ATTR_CERT, {kStorage, kPublicByDefault, kCertificate, kAttributeCertificate}};
   const Schema rsa_public{CKO_PUBLIC_KEY, CKK_RSA, {kStorage, kPublicByDefault, kKey, kPublicKey, kRsaPublic}};
   const Schema rsa_private{CKO_PRIVATE_KEY, CKK_RSA, {kStorage, kPrivateByDefault, kKey, kPrivateKey, kRsaPrivate}};
   const Schema ec_public{CKO_PUBLIC_KEY, CKK_EC, {kStorage, kPublicByDefault, kKey, kPublicKey, kEcPublic}};
@@ -284,9 +292,25 @@ struct SchemaTable {
   const Schema dh_domain{CKO_DOMAIN_PARAMETERS, CKK_DH, {kStorage, kPublicByDefault, kDomain}};
   const Schema trust{CKO_TRUST, 0, {kStorage, kPublicByDefault, kTrust}};
   const Schema counter{CKO_HW_FEATURE, CKH_MONOTONIC_COUNTER, {kMonotonicCounter}};
-  const Schema* all[18] = {&data,      &trust,      &counter,           &certificate,        &rsa_public, &rsa_private,
-                           &ec_public, &ec_private, &edwards_public,    &edwards_private,    &dsa_public, &dsa_private,
-                           &dh_public, &dh_private, &montgomery_public, &montgomery_private, &dsa_domain, &dh_domain};
+  const Schema* all[19] = {&data,
+                           &attribute_certificate,
+                           &trust,
+                           &counter,
+                           &certificate,
+                           &rsa_public,
+                           &rsa_private,
+                           &ec_public,
+                           &ec_private,
+                           &edwards_public,
+                           &edwards_private,
+                           &dsa_public,
+                           &dsa_private,
+                           &dh_public,
+                           &dh_private,
+                           &montgomery_public,
+                           &montgomery_private,
+                           &dsa_domain,
+                           &dh_domain};
 
   // All secret keys have the same rules; their types differ in the values they take.
   std::vector<Schema> secret_keys;

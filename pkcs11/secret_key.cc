@@ -16,6 +16,8 @@ constexpr SecretKeyType kTypes[] = {
     {CKK_GENERIC_SECRET, 1, kMostSecret, 1, false, true},
     {CKK_HKDF, 1, kMostSecret, 1, false, false},
     {CKK_AES, 16, 32, 8, true, true},
+    {CKK_CAMELLIA, 16, 32, 8, true, false},
+    {CKK_ARIA, 16, 32, 8, true, false},
     {CKK_AES_XTS, 32, 64, 32, true, false},
     {CKK_CHACHA20, 32, 32, 1, true, false},
     hmac_key(CKK_SHA_1_HMAC),
@@ -53,8 +55,8 @@ Bytes check_value(CK_KEY_TYPE type, ByteView value) {
     const size_t octets = cipher.update(kZeros, result).octets;
     cipher.finish(MutableByteView(result).subspan(octets));
   };
-  if (type == CKK_AES) {
-    encrypt({crypto::CipherMode::kEcb, {}});
+  if (const auto block_cipher = block_cipher_of(type)) {
+    encrypt({crypto::CipherMode::kEcb, {}, 0, *block_cipher});
   } else if (type == CKK_AES_XTS) {
     encrypt({crypto::CipherMode::kXts, kZeros});
   } else {

@@ -17,7 +17,7 @@
 namespace vtpm::tools {
 namespace {
 
-struct KeyOptions {
+struct TransferOptions {
   std::string uri, token, file, label, id, auth_file;
   SecretSource pin{"User PIN", "vtpm.user-pin", "", -1};
 };
@@ -32,7 +32,7 @@ SecretBytes read_key_file(const std::string& path) {
   return contents;
 }
 
-void export_tss(const KeyOptions& options) {
+void export_tss(const TransferOptions& options) {
   SecretBytes auth;
   if (!options.auth_file.empty())
     auth = SecretSource{"auth value", "", options.auth_file, -1}.read(/*confirm=*/false).value_or(SecretBytes());
@@ -62,7 +62,7 @@ tpm::KeyBlob take(tpm::Engine& engine, const TssKey& key, const std::string& aut
   return tpm::take_from_others(engine, key.key, *auth);
 }
 
-void import_tss(const KeyOptions& options) {
+void import_tss(const TransferOptions& options) {
   const TssKey file = parse_tss_key(read_key_file(options.file));
   const Bytes id = parse_hex(options.id, "--id");
   const auto token = open_token(options.token, options.pin);
@@ -78,7 +78,7 @@ void import_tss(const KeyOptions& options) {
   std::cout << ".\n";
 }
 
-void add_pin(CLI::App& command, KeyOptions& options) {
+void add_pin(CLI::App& command, TransferOptions& options) {
   command.add_option("--pin-file", options.pin.file, "Take the user PIN from the first line of a file");
   command.add_option("--pin-fd", options.pin.descriptor, "Take the user PIN from an open descriptor");
 }
@@ -88,7 +88,7 @@ void add_pin(CLI::App& command, KeyOptions& options) {
 void add_key(CLI::App& app, ExitStatus&) {
   CLI::App* key = app.add_subcommand("key", "Exchange keys with other programs of the same TPM");
   key->require_subcommand(1);
-  auto options = std::make_shared<KeyOptions>();
+  auto options = std::make_shared<TransferOptions>();
   CLI::App* out = key->add_subcommand("export-tss", "Write a key of the TPM as a TSS2 PRIVATE KEY file");
   out->add_option("uri", options->uri, "The key: pkcs11:token=…;object=… (or id=…)")->required();
   out->add_option("--output", options->file, "The file, readable by its owner only; else the standard output");

@@ -138,7 +138,7 @@ std::unique_ptr<store::Vault> unlocked(const StoreOptions& options) {
   return open_store(options.open, /*read_only=*/true).vault;
 }
 
-ExitStatus check(const StoreOptions& options) {
+ExitStatus check_store(const StoreOptions& options) {
   ProgressBar bar("checking");
   const auto vault = unlocked(options);
   const StoreReport report =
@@ -221,7 +221,7 @@ void add_store(CLI::App& app, ExitStatus& status) {
   CLI::App* look =
       add_file_command(*store, "check", "Say, entry by entry, what is wrong with a store; change nothing", *options);
   options->open.add_secrets_to(*look);
-  look->callback([options, &status] { status = check(*options); })
+  look->callback([options, &status] { status = check_store(*options); })
       ->footer(
           "With a secret (--as asks for it at the terminal), seals, MACs and key slots are checked, too; the attempt "
           "is\n"

@@ -11,6 +11,7 @@
 
 #include "tests/conformance/keys.h"
 #include "tests/conformance/peer.h"
+#include "tests/conformance/symmetric.h"
 
 namespace vtpm::conformance {
 namespace {
@@ -42,6 +43,9 @@ const std::map<std::string, CK_ATTRIBUTE_TYPE> kTypes = {NAMED(CKA_CLASS),
                                                          NAMED(CKA_ID),
                                                          NAMED(CKA_ISSUER),
                                                          NAMED(CKA_SERIAL_NUMBER),
+                                                         NAMED(CKA_OWNER),
+                                                         NAMED(CKA_AC_ISSUER),
+                                                         NAMED(CKA_ATTR_TYPES),
                                                          NAMED(CKA_URL),
                                                          NAMED(CKA_HASH_OF_SUBJECT_PUBLIC_KEY),
                                                          NAMED(CKA_HASH_OF_ISSUER_PUBLIC_KEY),
@@ -248,11 +252,19 @@ class Attributes : public WithUser {
     const peer::Certificate certificate = peer::self_signed(peer::Key::generate_ec("P-256"), "attributes");
     kinds.push_back({"data", {"storage", "data"}, {{CKA_CLASS, CKO_DATA}, {CKA_LABEL, "data"}}});
     kinds.push_back({"x509",
-                     {"storage", "x509"},
+                     {"storage", "certificate", "x509"},
                      {{CKA_CLASS, CKO_CERTIFICATE},
                       {CKA_CERTIFICATE_TYPE, CKC_X_509},
                       {CKA_SUBJECT, certificate.subject},
                       {CKA_VALUE, certificate.der}}});
+    for_each_line("attribute_certificate.txt", [&](const Line& line) {
+      kinds.push_back({"attribute-certificate",
+                       {"storage", "certificate", "attribute-certificate"},
+                       {{CKA_CLASS, CKO_CERTIFICATE},
+                        {CKA_CERTIFICATE_TYPE, CKC_X_509_ATTR_CERT},
+                        {CKA_OWNER, line.octets("holder")},
+                        {CKA_VALUE, line.octets("certificate")}}});
+    });
     kinds.push_back(
         {"trust", {"storage", "trust"}, {{CKA_CLASS, CKO_TRUST}, {CKA_ISSUER, "i"}, {CKA_SERIAL_NUMBER, "s"}}});
     add_pair("rsa", "rsa", CKK_RSA, CKM_RSA_PKCS_KEY_PAIR_GEN, {{CKA_MODULUS_BITS, 1024}});
@@ -270,6 +282,8 @@ class Attributes : public WithUser {
     add_secret("hkdf", "generic", CKK_HKDF, CKM_HKDF_KEY_GEN, value);
     add_secret("hmac", "hmac", CKK_SHA256_HMAC, CKM_SHA256_KEY_GEN, value);
     add_secret("aes", "aes", CKK_AES, CKM_AES_KEY_GEN, value);
+    add_secret("camellia", "aes", CKK_CAMELLIA, CKM_CAMELLIA_KEY_GEN, value);
+    add_secret("aria", "aes", CKK_ARIA, CKM_ARIA_KEY_GEN, value);
     add_secret("xts", "aes", CKK_AES_XTS, CKM_AES_XTS_KEY_GEN, value);
     add_secret("chacha20", "chacha20", CKK_CHACHA20, CKM_CHACHA20_KEY_GEN, value);
   }

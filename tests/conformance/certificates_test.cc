@@ -6,6 +6,7 @@
 #include "tests/conformance/harness.h"
 #include "tests/conformance/peer.h"
 #include "tests/conformance/surgeon.h"
+#include "tests/conformance/symmetric.h"
 
 namespace vtpm::conformance {
 namespace {
@@ -270,6 +271,60 @@ TEST_F(Certificates, SomeAttributesMayChange) {
   EXPECT_EQ(session.get(object, CKA_ID), from_hex("0102"));
   EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_set(object, {{CKA_VALUE, "other"}}));
   EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_set(object, {{CKA_CERTIFICATE_TYPE, CKC_X_509_ATTR_CERT}}));
+}
+
+TEST_F(Certificates, OfAttributes) {
+  for_each_line("attribute_certificate.txt", [&](const Line& line) {
+    const Bytes value = line.octets("certificate");
+    const Template whole = {{CKA_CLASS, CKO_CERTIFICATE},
+                            {CKA_CERTIFICATE_TYPE, CKC_X_509_ATTR_CERT},
+                            {CKA_TOKEN, true},
+                            {CKA_OWNER, Bytes()},
+                            {CKA_VALUE, value}};
+    const auto object = session.create(whole);
+    EXPECT_EQ(session.get(object, CKA_OWNER), line.octets("holder"));
+    EXPECT_EQ(session.get(object, CKA_AC_ISSUER), line.octets("issuer"));
+    EXPECT_EQ(session.get(object, CKA_SERIAL_NUMBER), line.octets("serial"));
+    EXPECT_EQ(session.get(object, CKA_ATTR_TYPES), line.octets("types"));
+    EXPECT_EQ(session.text(object, CKA_START_DATE), line.text("not_before"));
+    EXPECT_EQ(session.text(object, CKA_END_DATE), line.text("not_after"));
+    // The application's word goes first, as with the other certificates.
+    const auto told = session.create(whole.with({{CKA_AC_ISSUER, "issuer"}, {CKA_ATTR_TYPES, "types"}}));
+    EXPECT_EQ(session.text(told, CKA_AC_ISSUER), "issuer");
+    EXPECT_EQ(session.text(told, CKA_ATTR_TYPES), "types");
+    EXPECT_EQ(session.find({{CKA_ATTR_TYPES, line.octets("types")}}), std::vector{object});
+
+    EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, session.try_create(whole.with({{CKA_SUBJECT, "of the other kind"}})));
+    EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, session.try_create(whole.with({{CKA_URL, "https://example.org/ac"}})));
+    EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(whole.with({{CKA_VALUE, certificate.der}})));
+    EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(whole.with({{CKA_VALUE, value + Bytes{0}}})));
+    for (size_t size = 0; size < value.size(); ++size) {
+      EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID,
+                session.try_create(whole.with({{CKA_VALUE, Bytes(value.begin(), value.begin() + ptrdiff_t(size))}})));
+    }
+    const Bytes version = from_hex("020101"), first = from_hex("020100");
+    Bytes old = value;
+    std::copy(first.begin(), first.end(), std::search(old.begin(), old.end(), version.begin(), version.end()));
+    EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(whole.with({{CKA_VALUE, old}})));
+  });
+}
+
+// Whatever is changed in one, it is taken or refused.
+TEST_F(Certificates, OfAttributesDamaged) {
+  for_each_line("attribute_certificate.txt", [&](const Line& line) {
+    const Bytes value = line.octets("certificate");
+    for (size_t at = 0; at < value.size(); ++at) {
+      for (const uint8_t change : {0x01, 0x80, 0xFF}) {
+        Bytes damaged = value;
+        damaged[at] ^= change;
+        EXPECT_RV(one_of(CKR_OK, CKR_ATTRIBUTE_VALUE_INVALID),
+                  session.try_create({{CKA_CLASS, CKO_CERTIFICATE},
+                                      {CKA_CERTIFICATE_TYPE, CKC_X_509_ATTR_CERT},
+                                      {CKA_OWNER, Bytes()},
+                                      {CKA_VALUE, damaged}}));
+      }
+    }
+  });
 }
 
 }  // namespace

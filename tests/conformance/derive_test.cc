@@ -420,20 +420,26 @@ TEST_F(Derive, ExtractedBits) {
 }
 
 TEST_F(Derive, EncryptedData) {
-  for_each_line("cipher.txt", [&](const Line& line) {
+  const auto check = [&](const Line& line) {
     const std::string mode = line.text("mode");
     if (mode != "ecb" && mode != "cbc") return;
+    const CK_KEY_TYPE type = CipherCase(line).key_type;
     const Bytes data = line.octets("plain"), encrypted = line.octets("cipher");
     if (data.empty() || data.size() % 16 != 0 || data.size() > 4096) return;
-    const CK_OBJECT_HANDLE key = base_key(session, line.octets("key"), CKK_AES);
+    const CK_OBJECT_HANDLE key = base_key(session, line.octets("key"), type);
     CK_AES_CBC_ENCRYPT_DATA_PARAMS cbc{{}, octets_pointer(data), data.size()};
     if (mode == "cbc") std::copy_n(line.octets("iv").begin(), 16, cbc.iv);
-    const Mechanism mechanism = mode == "ecb" ? with_string(CKM_AES_ECB_ENCRYPT_DATA, data)
-                                              : Mechanism::with_parameter(CKM_AES_CBC_ENCRYPT_DATA, octets_of(cbc));
+    const auto [by_ecb, by_cbc] = type == CKK_AES ? std::pair(CKM_AES_ECB_ENCRYPT_DATA, CKM_AES_CBC_ENCRYPT_DATA)
+                                  : type == CKK_CAMELLIA
+                                      ? std::pair(CKM_CAMELLIA_ECB_ENCRYPT_DATA, CKM_CAMELLIA_CBC_ENCRYPT_DATA)
+                                      : std::pair(CKM_ARIA_ECB_ENCRYPT_DATA, CKM_ARIA_CBC_ENCRYPT_DATA);
+    const Mechanism mechanism =
+        mode == "ecb" ? with_string(by_ecb, data) : Mechanism::with_parameter(by_cbc, octets_of(cbc));
     EXPECT_EQ(derived_value(session, mechanism, key, 0), encrypted);
     EXPECT_EQ(derived_value(session, mechanism, key, 5), Bytes(encrypted.begin(), encrypted.begin() + 5));
     EXPECT_RV(CKR_DATA_LEN_RANGE, try_derive(session, mechanism, key, shown_secret(encrypted.size() + 1)));
-  });
+  };
+  for (const char* file : {"cipher.txt", "block_cipher.txt"}) for_each_line(file, check);
   const CK_OBJECT_HANDLE key = base_key(session, Bytes(16, 1), CKK_AES);
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID,
             try_derive(session, with_string(CKM_AES_ECB_ENCRYPT_DATA, Bytes(15)), key, {}));

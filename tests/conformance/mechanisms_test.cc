@@ -13,6 +13,8 @@ enum Type {
   kEc,
   kAes,
   kAes128,
+  kCamellia,
+  kAria,
   kXts,
   kChaCha20,
   kGeneric,
@@ -86,6 +88,7 @@ const Row kNamedRows[] = {
     {CKM_AES_CFB8, kAes, kCrypt, "Ciphers.PublishedVectors"},
     {CKM_AES_CFB64, kAes, kCrypt, "Ciphers.PublishedVectors"},
     {CKM_AES_CFB128, kAes, kCrypt, "Ciphers.PublishedVectors"},
+    {CKM_CAMELLIA_CTR, kCamellia, kCrypt | kWraps, "Ciphers.PublishedVectors"},
     {CKM_AES_GCM, kAes, kCrypt | kWraps, "Ciphers.AuthenticatedVectors"},
     {CKM_AES_CCM, kAes, kCrypt | kWraps, "Ciphers.AuthenticatedVectors"},
     {CKM_AES_XTS, kXts, kCrypt, "Ciphers.PublishedVectors"},
@@ -157,7 +160,7 @@ const Row kNamedRows[] = {
     {CKM_PUB_KEY_FROM_PRIV_KEY, kNone, CKF_DERIVE, "Derive.PublicKeysFromPrivateKeys"},
 };
 
-/// And what each hash brings along.
+/// And what each hash, and each block cipher beside AES, brings along.
 const std::vector<Row>& rows() {
   static const std::vector<Row> all = [] {
     std::vector<Row> result(std::begin(kNamedRows), std::end(kNamedRows));
@@ -167,6 +170,14 @@ const std::vector<Row>& rows() {
       result.push_back({hash.hmac_general, kHmac, kSignVerify, "Macs.HmacVectors"});
       result.push_back({hash.key_gen, kHmac, CKF_GENERATE, "SecretKeys.AreGenerated"});
       result.push_back({hash.key_derivation, kSecret, CKF_DERIVE, "Derive.DigestsOfKeys"});
+    }
+    for (const BlockCipherRow& cipher : kOtherBlockCiphers) {
+      const Type key = cipher.key == CKK_CAMELLIA ? kCamellia : kAria;
+      result.push_back({cipher.key_gen, key, CKF_GENERATE, "SecretKeys.AreGenerated"});
+      for (const CK_MECHANISM_TYPE type : {cipher.ecb, cipher.cbc, cipher.cbc_pad})
+        result.push_back({type, key, kCrypt | kWraps, "Ciphers.PublishedVectors"});
+      for (const CK_MECHANISM_TYPE type : {cipher.ecb_encrypt_data, cipher.cbc_encrypt_data})
+        result.push_back({type, key, CKF_DERIVE, "Derive.EncryptedData"});
     }
     return result;
   }();
@@ -208,8 +219,13 @@ Mechanism with_its_parameter(CK_MECHANISM_TYPE type) {
     case CKM_AES_CFB64:
     case CKM_AES_CFB128:
     case CKM_AES_XTS:
+    case CKM_CAMELLIA_CBC:
+    case CKM_CAMELLIA_CBC_PAD:
+    case CKM_ARIA_CBC:
+    case CKM_ARIA_CBC_PAD:
       return Mechanism::with_parameter(type, some);
     case CKM_AES_CTR:
+    case CKM_CAMELLIA_CTR:
       return Mechanism::with_parameter(type, octets_of(CK_AES_CTR_PARAMS{128, {}}));
     case CKM_SHA512_T:
     case CKM_SHA512_T_HMAC:
@@ -306,7 +322,7 @@ TEST_F(Mechanisms, InformationSaysWhatEachCanDo) {
     EXPECT_EQ(what.flags & forms, on_curves ? forms : 0);
     // Octets; for generic secrets bits (2.40, 2.4 of the mechanisms).
     const auto sizes = std::pair(what.ulMinKeySize, what.ulMaxKeySize);
-    if (row.key == kAes) {
+    if (row.key == kAes || row.key == kCamellia || row.key == kAria) {
       EXPECT_EQ(sizes, std::pair(16UL, 32UL));
     }
     if (row.key == kAes128) {
@@ -365,6 +381,8 @@ TEST_F(Mechanisms, TheFlagsAreExact) {
                                         {kEc, ec},
                                         {kAes, same(secret_key(session, CKK_AES, Bytes(16, 1)))},
                                         {kAes128, same(secret_key(session, CKK_AES, Bytes(16, 1)))},
+                                        {kCamellia, same(secret_key(session, CKK_CAMELLIA, Bytes(16, 1)))},
+                                        {kAria, same(secret_key(session, CKK_ARIA, Bytes(16, 1)))},
                                         {kXts, same(secret_key(session, CKK_AES_XTS, two_keys))},
                                         {kChaCha20, same(secret_key(session, CKK_CHACHA20, Bytes(32, 1)))},
                                         {kGeneric, same(secret_key(session, CKK_GENERIC_SECRET, Bytes(16, 1)))},

@@ -192,6 +192,7 @@ TEST_F(OperationState, OfEveryCipherGoesOnInAnotherSession) {
     }
   };
   for_each_line("cipher.txt", check);
+  for_each_line("block_cipher.txt", check);
   for_each_line("xchacha20.txt", check);
 }
 

@@ -37,6 +37,12 @@ TEST_F(SecretKeys, CheckValues) {
   Bytes digest = peer::digest("SHA1", bytes("secret"));
   digest.resize(3);
   EXPECT_EQ(session.get(secret_key(session, CKK_GENERIC_SECRET, bytes("secret")), CKA_CHECK_VALUE), digest);
+  for (const BlockCipherRow& cipher : kOtherBlockCiphers) {
+    Bytes own =
+        openssl_encrypt((cipher.openssl + std::string("-192-ECB")).c_str(), Bytes(24, 0x2B), {}, Bytes(16), false);
+    own.resize(3);
+    EXPECT_EQ(session.get(secret_key(session, cipher.key, Bytes(24, 0x2B)), CKA_CHECK_VALUE), own);
+  }
   const Bytes two_keys = Bytes(16, 0x11) + Bytes(16, 0x22);
   Bytes unit = openssl_encrypt("AES-128-XTS", two_keys, Bytes(16), Bytes(16), false);
   unit.resize(3);
@@ -119,6 +125,9 @@ TEST_F(SecretKeys, AreGenerated) {
                            {CKM_GENERIC_SECRET_KEY_GEN, CKK_GENERIC_SECRET, 4096}};
   rows.push_back({CKM_SHA512_T_KEY_GEN, CKK_SHA512_T_HMAC, 33});
   for (const HashRow& hash : kEveryHash) rows.push_back({hash.key_gen, hash.key, 33});
+  for (const BlockCipherRow& cipher : kOtherBlockCiphers) {
+    for (const CK_ULONG octets : {16, 24, 32}) rows.push_back({cipher.key_gen, cipher.key, octets});
+  }
   for (const Row& row : rows) {
     SCOPED_TRACE(row.mechanism);
     const Template wanted = {{CKA_VALUE_LEN, row.octets}, {CKA_EXTRACTABLE, true}};

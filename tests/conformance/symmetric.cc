@@ -93,34 +93,58 @@ CK_RV try_generate_key(Session& session, Mechanism mechanism, Template wanted, C
 
 namespace {
 
+/// The mode, behind the name of the block cipher when that is not AES.
+std::string cipher_name(const Line& line) {
+  return (line.has("algorithm") ? line.text("algorithm") + " " : "") + line.text("mode");
+}
+
 Mechanism cipher_mechanism(const Line& line, Bytes& iv) {
-  static const std::map<std::string, CK_MECHANISM_TYPE> kModes = {
-      {"cbc", CKM_AES_CBC},     {"cbc-pad", CKM_AES_CBC_PAD}, {"cts", CKM_AES_CTS},
-      {"ofb", CKM_AES_OFB},     {"cfb1", CKM_AES_CFB1},       {"cfb8", CKM_AES_CFB8},
-      {"cfb64", CKM_AES_CFB64}, {"cfb128", CKM_AES_CFB128},   {"xts", CKM_AES_XTS}};
+  static const std::map<std::string, CK_MECHANISM_TYPE> kTypes = {{"ecb", CKM_AES_ECB},
+                                                                  {"cbc", CKM_AES_CBC},
+                                                                  {"cbc-pad", CKM_AES_CBC_PAD},
+                                                                  {"ctr", CKM_AES_CTR},
+                                                                  {"cts", CKM_AES_CTS},
+                                                                  {"ofb", CKM_AES_OFB},
+                                                                  {"cfb1", CKM_AES_CFB1},
+                                                                  {"cfb8", CKM_AES_CFB8},
+                                                                  {"cfb64", CKM_AES_CFB64},
+                                                                  {"cfb128", CKM_AES_CFB128},
+                                                                  {"xts", CKM_AES_XTS},
+                                                                  {"chacha20", CKM_CHACHA20},
+                                                                  {"camellia ecb", CKM_CAMELLIA_ECB},
+                                                                  {"camellia cbc", CKM_CAMELLIA_CBC},
+                                                                  {"camellia cbc-pad", CKM_CAMELLIA_CBC_PAD},
+                                                                  {"camellia ctr", CKM_CAMELLIA_CTR},
+                                                                  {"aria ecb", CKM_ARIA_ECB},
+                                                                  {"aria cbc", CKM_ARIA_CBC},
+                                                                  {"aria cbc-pad", CKM_ARIA_CBC_PAD}};
   const std::string& mode = line.text("mode");
-  if (mode == "ecb") return CKM_AES_ECB;
+  const CK_MECHANISM_TYPE type = kTypes.at(cipher_name(line));
+  if (mode == "ecb") return type;
   if (mode == "chacha20") {
     const CK_ULONG bits = std::stoul(line.text("bits"));
     const CK_CHACHA20_PARAMS parameters = {iv.data(), bits, iv.data() + bits / 8, 8 * iv.size() - bits};
-    return Mechanism::with_parameter(CKM_CHACHA20, octets_of(parameters));
+    return Mechanism::with_parameter(type, octets_of(parameters));
   }
-  if (mode == "ctr") {
+  if (mode == "ctr") {  // CK_CAMELLIA_CTR_PARAMS is the same structure
     CK_AES_CTR_PARAMS parameters = {std::stoul(line.text("bits")), {}};
     std::copy(iv.begin(), iv.end(), parameters.cb);
-    return Mechanism::with_parameter(CKM_AES_CTR, octets_of(parameters));
+    return Mechanism::with_parameter(type, octets_of(parameters));
   }
-  return Mechanism::with_parameter(kModes.at(mode), iv);
+  return Mechanism::with_parameter(type, iv);
+}
+
+CK_KEY_TYPE cipher_key_type(const Line& line) {
+  static const std::map<std::string, CK_KEY_TYPE> kTypes = {
+      {"xts", CKK_AES_XTS}, {"chacha20", CKK_CHACHA20}, {"camellia", CKK_CAMELLIA}, {"aria", CKK_ARIA}};
+  const auto found = kTypes.find(line.text(line.has("algorithm") ? "algorithm" : "mode"));
+  return found == kTypes.end() ? CKK_AES : found->second;
 }
 
 }  // namespace
 
 CipherCase::CipherCase(const Line& line)
-    : iv(line.octets("iv")),
-      key_type(line.text("mode") == "xts"        ? CKK_AES_XTS
-               : line.text("mode") == "chacha20" ? CKK_CHACHA20
-                                                 : CKK_AES),
-      mechanism(cipher_mechanism(line, iv)) {}
+    : iv(line.octets("iv")), key_type(cipher_key_type(line)), mechanism(cipher_mechanism(line, iv)) {}
 
 namespace {
 

@@ -38,6 +38,18 @@ struct HashRow {
   CK_KEY_TYPE key;
 };
 extern const std::vector<HashRow> kEveryHash;
+
+/// The block ciphers beside AES: their names in OpenSSL (in front of "-128-ECB"), and what they all bring along.
+struct BlockCipherRow {
+  const char* openssl;
+  CK_KEY_TYPE key;
+  CK_MECHANISM_TYPE key_gen, ecb, cbc, cbc_pad, ecb_encrypt_data, cbc_encrypt_data;
+};
+constexpr BlockCipherRow kOtherBlockCiphers[] = {
+    {"CAMELLIA", CKK_CAMELLIA, CKM_CAMELLIA_KEY_GEN, CKM_CAMELLIA_ECB, CKM_CAMELLIA_CBC, CKM_CAMELLIA_CBC_PAD,
+     CKM_CAMELLIA_ECB_ENCRYPT_DATA, CKM_CAMELLIA_CBC_ENCRYPT_DATA},
+    {"ARIA", CKK_ARIA, CKM_ARIA_KEY_GEN, CKM_ARIA_ECB, CKM_ARIA_CBC, CKM_ARIA_CBC_PAD, CKM_ARIA_ECB_ENCRYPT_DATA,
+     CKM_ARIA_CBC_ENCRYPT_DATA}};
 const HashRow& hash_row(const std::string& name);
 
 /// A mechanism of SHA-512/t, with t in bits.

@@ -249,6 +249,40 @@ TEST_F(Wrap, BlockModesFillUpWithZerosAndCut) {
   }
 }
 
+TEST_F(Wrap, OtherBlockCiphersWrapAsAesDoes) {
+  const Bytes kek(24, 0x57), iv(16, 9), value(21, 0x5A);
+  const CK_OBJECT_HANDLE key = secret_key(session, CKK_GENERIC_SECRET, value);
+  const KeyPair pair = session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}}, kOpen);
+  Bytes filled = value;
+  filled.resize(32);
+  for (const BlockCipherRow& cipher : kOtherBlockCiphers) {
+    SCOPED_TRACE(cipher.openssl);
+    const std::string name = cipher.openssl + std::string("-192-");
+    const CK_OBJECT_HANDLE wrapper = session.create({{CKA_CLASS, CKO_SECRET_KEY},
+                                                     {CKA_KEY_TYPE, cipher.key},
+                                                     {CKA_VALUE, kek},
+                                                     {CKA_WRAP, true},
+                                                     {CKA_UNWRAP, true}});
+    const Mechanism cbc = Mechanism::with_parameter(cipher.cbc, iv),
+                    padded = Mechanism::with_parameter(cipher.cbc_pad, iv);
+    EXPECT_EQ(wrap(session, cipher.ecb, wrapper, key), openssl_encrypt((name + "ECB").c_str(), kek, iv, filled, false));
+    EXPECT_EQ(wrap(session, cbc, wrapper, key), openssl_encrypt((name + "CBC").c_str(), kek, iv, filled, false));
+    EXPECT_EQ(wrap(session, padded, wrapper, key), openssl_encrypt((name + "CBC").c_str(), kek, iv, value, true));
+    for (const Mechanism& mechanism : {Mechanism(cipher.ecb), cbc, padded}) {
+      const Template wanted = secret_template().with({{CKA_VALUE_LEN, value.size()}});
+      const Bytes wrapped = wrap(session, mechanism, wrapper, key);
+      EXPECT_EQ(session.get(unwrap(session, mechanism, wrapper, wrapped, wanted), CKA_VALUE), value);
+    }
+    EXPECT_RV(CKR_KEY_NOT_WRAPPABLE, try_wrap(session, cbc, wrapper, pair.private_key));
+    const CK_OBJECT_HANDLE came = unwrap(session, padded, wrapper, wrap(session, padded, wrapper, pair.private_key),
+                                         private_template(CKK_EC).with({{CKA_SIGN, true}}));
+    EXPECT_RV(CKR_OK, session.try_verify(CKM_ECDSA, pair.public_key, Bytes(32, 1),
+                                         session.sign(CKM_ECDSA, came, Bytes(32, 1))));
+    EXPECT_RV(CKR_WRAPPING_KEY_TYPE_INCONSISTENT,
+              try_wrap(session, Mechanism::with_parameter(CKM_AES_CBC_PAD, iv), wrapper, key));
+  }
+}
+
 TEST_F(Wrap, ModesThatKeepEveryOctet) {
   const Bytes kek(16, 0x57), value(21, 0x5A);
   Bytes iv(16, 9);

@@ -19,6 +19,12 @@ CipherMode mode_of(const Case& c) {
   return kModes.at(c.text("mode"));
 }
 
+BlockCipher block_cipher_of(const Case& c) {
+  static const std::map<std::string, BlockCipher> kCiphers = {{"camellia", BlockCipher::kCamellia},
+                                                              {"aria", BlockCipher::kAria}};
+  return c.has("algorithm") ? kCiphers.at(c.text("algorithm")) : BlockCipher::kAes;
+}
+
 struct Message {
   explicit Message(const Case& c, Direction way)
       : direction(way),
@@ -27,20 +33,24 @@ struct Message {
         key(c.octets("key")),
         in(c.octets(way == Direction::kEncrypt ? "plain" : "cipher")),
         out(c.octets(way == Direction::kEncrypt ? "cipher" : "plain")),
-        bits(c.has("bits") ? c.number("bits") : 128) {}
-  Cipher start() const { return Cipher({mode, iv, bits}, key, direction); }
+        bits(c.has("bits") ? c.number("bits") : 128),
+        block_cipher(block_cipher_of(c)) {}
+  Cipher start() const { return Cipher({mode, iv, bits, block_cipher}, key, direction); }
 
   Direction direction;
   CipherMode mode;
   Bytes iv, key, in, out;
   unsigned bits;
+  BlockCipher block_cipher;
 };
 
 void for_each_message(const std::function<void(const Message&)>& check) {
-  for_each_case("cipher.txt", [&](const Case& c) {
-    check(Message(c, Direction::kEncrypt));
-    check(Message(c, Direction::kDecrypt));
-  });
+  for (const char* file : {"cipher.txt", "block_cipher.txt"}) {
+    for_each_case(file, [&](const Case& c) {
+      check(Message(c, Direction::kEncrypt));
+      check(Message(c, Direction::kDecrypt));
+    });
+  }
   EXPECT_EQ(ERR_peek_error(), 0u);
 }
 

@@ -29,6 +29,9 @@ constexpr Shape kShapes[] = {
     {CKM_AES_CBC, "x"},
     {CKM_AES_CBC_PAD, "x"},
     {CKM_AES_OFB, "x"},
+    {CKM_CAMELLIA_CBC_PAD, "x"},
+    {CKM_CAMELLIA_CTR, "ux"},
+    {CKM_ARIA_CBC, "x"},
     {CKM_AES_CFB128, "x"},
     {CKM_AES_CTS, "x"},
     {CKM_AES_XTS, "x"},
@@ -44,6 +47,7 @@ constexpr Shape kShapes[] = {
     {CKM_XOR_BASE_AND_DATA, "PL"},
     {CKM_AES_ECB_ENCRYPT_DATA, "PL"},
     {CKM_AES_CBC_ENCRYPT_DATA, "xPL"},
+    {CKM_ARIA_CBC_ENCRYPT_DATA, "xPL"},
     {CKM_EXTRACT_KEY_FROM_KEY, "u"},
     {CKM_CONCATENATE_BASE_AND_KEY, "u"},
 };
