@@ -298,7 +298,7 @@ class FaultsAtWork : public Workshop {
         ++runs;
         if (HasFatalFailure()) return;
       }
-      std::printf("matrix: %-28s %zu faults\n", work.function.c_str(), runs);
+      std::printf("%-28s %zu faults\n", work.function.c_str(), runs);
       work.prepare();
       EXPECT_RV(CKR_OK, work.call()) << "and goes on";
       p11_3().C_SessionCancel(session, CKF_FIND_OBJECTS);

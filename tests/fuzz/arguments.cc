@@ -5,56 +5,82 @@
 #include <iterator>
 
 #include "pkcs11/cryptoki_3.h"
+#include "pkcs11/cryptoki_keys.h"
+#include "pkcs11/mechanism.h"
 
 namespace vtpm::fuzz {
 namespace {
 
 // What a parameter looks like, in units of eight octets but for `x`:
-//   u number   m hash or other mechanism   f two flags   P pointer, and in the next unit its length: L octets, B bits
-//   R pointer before which its length stood, l   x sixteen octets   v one octet of version numbers
-struct Shape {
-  CK_MECHANISM_TYPE mechanism;
-  const char* units;
-};
-constexpr Shape kShapes[] = {
-    {CKM_RSA_PKCS_OAEP, "mmuPL"},
-    {CKM_RSA_PKCS_PSS, "mmu"},
-    {CKM_SHA256_RSA_PKCS_PSS, "mmu"},
-    {CKM_SHA1_RSA_PKCS_PSS, "mmu"},
-    {CKM_SHA384_RSA_PKCS_PSS, "mmu"},
-    {CKM_SHA512_RSA_PKCS_PSS, "mmu"},
-    {CKM_AES_GCM, "PLuPLu"},
-    {CKM_AES_CCM, "uPLPLu"},
-    {CKM_AES_CTR, "ux"},
-    {CKM_AES_CBC, "x"},
-    {CKM_AES_CBC_PAD, "x"},
-    {CKM_AES_OFB, "x"},
-    {CKM_CAMELLIA_CBC_PAD, "x"},
-    {CKM_CAMELLIA_CTR, "ux"},
-    {CKM_ARIA_CBC, "x"},
-    {CKM_AES_CFB128, "x"},
-    {CKM_AES_CTS, "x"},
-    {CKM_AES_XTS, "x"},
-    {CKM_CHACHA20, "PBPB"},
-    {CKM_CHACHA20_POLY1305, "PLPL"},
-    {CKM_ECDH1_DERIVE, "ulRlR"},
-    {CKM_ECDH1_COFACTOR_DERIVE, "ulRlR"},
-    {CKM_AES_GMAC, "PL"},
-    {CKM_SHA256_HMAC_GENERAL, "u"},
-    {CKM_AES_CMAC_GENERAL, "u"},
-    {CKM_AES_MAC_GENERAL, "u"},
-    {CKM_CONCATENATE_BASE_AND_DATA, "PL"},
-    {CKM_XOR_BASE_AND_DATA, "PL"},
-    {CKM_AES_ECB_ENCRYPT_DATA, "PL"},
-    {CKM_AES_CBC_ENCRYPT_DATA, "xPL"},
-    {CKM_ARIA_CBC_ENCRYPT_DATA, "xPL"},
-    {CKM_EXTRACT_KEY_FROM_KEY, "u"},
-    {CKM_CONCATENATE_BASE_AND_KEY, "u"},
-};
+//   u number   n number of rounds   f two flags   x sixteen octets
+//   P pointer, and in the next unit its length: L in octets, B in bits
+//   l length, and in the next unit the pointer: R
+//   V room for a version   K room for TLS' handles and vectors   O pointer to OAEP's parameter
+//   S SP 800-108's number of segments and pointer to them   D its number of derived keys and pointer to them
+constexpr const char* kOaep = "uuuPL";
 
-// Parameters with pointers behind pointers would need shapes of their own; a wrong length is all that these get.
-constexpr CK_MECHANISM_TYPE kNested[] = {CKM_PKCS5_PBKD2, CKM_TLS_MASTER_KEY_DERIVE, CKM_TLS_KEY_AND_MAC_DERIVE,
-                                         CKM_TLS_MASTER_KEY_DERIVE_DH, CKM_TLS_PRF};
+const char* shape_of(const pkcs11::Mechanism& row) {
+  using pkcs11::Family, pkcs11::Parameter;
+  switch (row.parameter) {
+    case Parameter::kMacLength:
+    case Parameter::kSha512T:
+      return "u";
+    case Parameter::kVector:
+      return "x";
+    case Parameter::kCounterBlock:
+      return "ux";
+    case Parameter::kChaCha20:
+      return "PBPB";
+    case Parameter::kGcm:
+      return "PLuPLu";
+    case Parameter::kCcm:
+      return "uPLPLu";
+    case Parameter::kChaCha20Poly1305:
+      return "PLPL";
+    default:
+      break;
+  }
+  switch (row.family) {
+    case Family::kRsaPss:
+      return "uuu";
+    case Family::kRsaOaep:
+      return kOaep;
+    case Family::kEddsa:
+      return "flR";
+    case Family::kPbkdf2:
+      return "uPLnuPLPL";
+    case Family::kEcdh:
+      return "ulRlR";
+    case Family::kHkdf:
+    case Family::kHkdfData:
+      return "fuuPLuPL";
+    case Family::kKbkdf:
+      return row.type == CKM_SP800_108_FEEDBACK_KDF ? "uSlRD" : "uSD";
+    case Family::kConcatenateData:
+    case Family::kPrependData:
+    case Family::kXorData:
+      return "PL";
+    case Family::kEncryptData:
+      return row.mode == crypto::CipherMode::kEcb ? "PL" : "xPL";
+    case Family::kConcatenateKey:
+    case Family::kExtractBits:
+      return "u";
+    case Family::kTlsMaster:
+      return "PLPLVu";
+    case Family::kTlsExtendedMaster:
+      return "uPLV";
+    case Family::kTlsKeyMaterial:
+      return "uuufPLPLKu";
+    case Family::kTlsKdf:
+      return "uPLPLPLPL";
+    case Family::kTlsMac:
+      return "uuu";
+    case Family::kComposedWrap:
+      return row.type == CKM_RSA_AES_KEY_WRAP ? "uO" : "uulR";
+    default:
+      return nullptr;  // none, or plain octets
+  }
+}
 
 const CK_ULONG kNumbers[] = {0,
                              1,
@@ -182,7 +208,11 @@ const CK_ATTRIBUTE_TYPE kTypes[] = {CKA_CLASS,
                                     CKA_VENDOR_DEFINED | 0x56540007,
                                     CKA_VENDOR_DEFINED | 0x56540008};
 
-bool is_nested(CK_ATTRIBUTE_TYPE type) { return (type & CKF_ARRAY_ATTRIBUTE) && type != CKA_ALLOWED_MECHANISMS; }
+/// Those of 3.2 are templates although their numbers lack the bit that says so.
+bool is_nested(CK_ATTRIBUTE_TYPE type) {
+  if (type == CKA_ENCAPSULATE_TEMPLATE || type == CKA_DECAPSULATE_TEMPLATE) return true;
+  return (type & CKF_ARRAY_ATTRIBUTE) && type != CKA_ALLOWED_MECHANISMS;
+}
 
 template <typename T>
 CK_ATTRIBUTE has(CK_ATTRIBUTE_TYPE type, T& value) {
@@ -295,18 +325,49 @@ Arguments::Template Arguments::queries() {
   return {templates_.back().get(), count};
 }
 
+void* Arguments::segments(CK_ULONG& count) {
+  std::vector<CK_PRF_DATA_PARAM> all(count = below(6));
+  for (CK_PRF_DATA_PARAM& one : all) {
+    one.type = below(6);
+    const char* format = one.type <= CK_SP800_108_COUNTER ? "fu" : one.type == CK_SP800_108_DKM_LENGTH ? "ufu" : "u";
+    const Octets value = seldom(4) ? octets(40) : shaped(format);
+    one.pValue = value.data;
+    one.ulValueLen = value.size;
+  }
+  return keep_all(all);
+}
+
+void* Arguments::derived_keys(CK_ULONG& count) {
+  std::vector<CK_DERIVED_KEY> all(count = seldom(3) ? below(4) : 0);
+  for (CK_DERIVED_KEY& one : all) {
+    const Template given = attributes(one_of(working_templates()));
+    one = {given.data, given.size, reinterpret_cast<CK_OBJECT_HANDLE_PTR>(keep(std::vector<uint8_t>(8)))};
+  }
+  return keep_all(all);
+}
+
+void* Arguments::key_material() {
+  const std::vector<uint8_t> vector(1024);  // the longest that the token makes
+  std::vector<CK_SSL3_KEY_MAT_OUT> out(1);
+  out[0].pIVClient = seldom(8) ? nullptr : keep(vector);
+  out[0].pIVServer = keep(vector);
+  return keep_all(out);
+}
+
 Arguments::Octets Arguments::shaped(const char* shape) {
   std::vector<uint8_t> all;
-  auto put = [&](CK_ULONG unit) {
+  const auto put = [&](CK_ULONG unit) {
     const auto* raw = reinterpret_cast<const uint8_t*>(&unit);
     all.insert(all.end(), raw, raw + sizeof unit);
   };
+  const auto put_pointer = [&](const void* to) { put(reinterpret_cast<CK_ULONG>(to)); };
   Octets pointed{};
+  CK_ULONG count = 0;
   for (; *shape; ++shape) {
     switch (*shape) {
       case 'P':
-        pointed = octets(40);
-        put(reinterpret_cast<CK_ULONG>(pointed.data));
+        pointed = octets(48);
+        put_pointer(pointed.data);
         break;
       case 'L':
         put(pointed.size);
@@ -319,8 +380,35 @@ Arguments::Octets Arguments::shaped(const char* shape) {
         put(pointed.size);
         break;
       case 'R':
-        put(reinterpret_cast<CK_ULONG>(pointed.data));
+        put_pointer(pointed.data);
         break;
+      case 'n':
+        put(below(100));
+        break;
+      case 'f':
+        put(below(3) | below(3) << 8);
+        break;
+      case 'V':
+        put_pointer(flip() ? keep({0, 0}) : nullptr);
+        break;
+      case 'K':
+        put_pointer(seldom(20) ? nullptr : key_material());
+        break;
+      case 'O':
+        put_pointer(seldom(20) ? nullptr : shaped(kOaep).data);
+        break;
+      case 'S':
+      case 'D': {
+        const void* list = *shape == 'S' ? segments(count) : derived_keys(count);
+        if (seldom(20)) {
+          put(number());
+          list = nullptr;
+        } else {
+          put(count);
+        }
+        put_pointer(list);
+        break;
+      }
       case 'x': {
         std::vector<uint8_t> block = input_.ConsumeBytes<uint8_t>(16);
         block.resize(16);
@@ -339,17 +427,11 @@ CK_MECHANISM* Arguments::mechanism(const std::vector<CK_MECHANISM_TYPE>& offered
   mechanisms_.push_back(std::make_unique<CK_MECHANISM>());
   CK_MECHANISM& made = *mechanisms_.back();
   made.mechanism = seldom(20) ? input_.ConsumeIntegral<uint32_t>() : one_of(offered);
-  for (const Shape& shape : kShapes) {
-    if (shape.mechanism != made.mechanism) continue;
-    const Octets parameter = shaped(shape.units);
-    made.pParameter = parameter.data;
-    made.ulParameterLen = parameter.size - (seldom(16) ? 1 : 0);
-    return &made;
-  }
-  const bool nested = std::find(std::begin(kNested), std::end(kNested), made.mechanism) != std::end(kNested);
-  const Octets parameter = nested ? octets(7) : seldom(3) ? octets(17) : Octets{nullptr, 0};
+  const pkcs11::Mechanism* row = pkcs11::find_mechanism(made.mechanism);
+  const char* shape = row ? shape_of(*row) : nullptr;
+  const Octets parameter = shape ? shaped(shape) : seldom(3) ? octets(140) : Octets{nullptr, 0};
   made.pParameter = parameter.data;
-  made.ulParameterLen = parameter.size;
+  made.ulParameterLen = parameter.size - (shape && seldom(16) ? 1 : 0);
   return &made;
 }
 

@@ -51,8 +51,17 @@ class Arguments {
 
  private:
   CK_BYTE* keep(const std::vector<uint8_t>& octets);
+  /// A copy of the list that lives as long as this does.
+  template <typename T>
+  T* keep_all(const std::vector<T>& list) {
+    const auto* raw = reinterpret_cast<const uint8_t*>(list.data());
+    return reinterpret_cast<T*>(keep({raw, raw + list.size() * sizeof(T)}));
+  }
   CK_ATTRIBUTE attribute(unsigned depth);
   Octets shaped(const char* shape);
+  void* segments(CK_ULONG& count);
+  void* derived_keys(CK_ULONG& count);
+  void* key_material();
 
   FuzzedDataProvider input_;
   std::vector<std::unique_ptr<CK_BYTE[]>> kept_;

@@ -1,5 +1,7 @@
 // The readers of templates and mechanism parameters, each called directly through the functions that take them. Nothing
-// is stored, so the token stays as it is and an input costs microseconds.
+// is stored, so the token stays as it is and an input costs little.
+#include <algorithm>
+#include <iterator>
 #include <string>
 
 #include "tests/fuzz/arguments.h"
@@ -28,6 +30,18 @@ void set_up() {
   CALL(C_GetMechanismList, slot(), mechanisms.data(), &count);
 }
 
+/// What an input has made goes with it.
+void forget() {
+  CK_BBOOL no = CK_FALSE;
+  CK_ATTRIBUTE of_session = {CKA_TOKEN, &no, sizeof no};
+  CK_OBJECT_HANDLE made[16];
+  CK_ULONG count = 0;
+  CALL(C_FindObjectsInit, session, &of_session, 1);
+  CALL(C_FindObjects, session, made, std::size(made), &count);
+  CALL(C_FindObjectsFinal, session);
+  for (CK_ULONG i = 0; i < count; ++i) CALL(C_DestroyObject, session, made[i]);
+}
+
 void templates(Arguments& arguments) {
   const Arguments::Template given = arguments.attributes(arguments.one_of(working_templates()));
   CK_OBJECT_HANDLE object = 0;
@@ -36,7 +50,6 @@ void templates(Arguments& arguments) {
   CALL(C_SetAttributeValue, session, object, changes.data, changes.size);
   const Arguments::Template asked = arguments.queries();
   CALL(C_GetAttributeValue, session, object, asked.data, asked.size);
-  CALL(C_DestroyObject, session, object);
 }
 
 template <typename Init, typename Use>
@@ -56,8 +69,28 @@ void derivation(Arguments& arguments) {
   const Arguments::Template given = arguments.attributes(arguments.one_of(working_templates()));
   CK_OBJECT_HANDLE object = 0;
   CK_MECHANISM* mechanism = arguments.mechanism(mechanisms);
-  if (CALL(C_DeriveKey, session, mechanism, arguments.one_of(keys), given.data, given.size, &object) == CKR_OK)
-    CALL(C_DestroyObject, session, object);
+  CALL(C_DeriveKey, session, mechanism, arguments.one_of(keys), given.data, given.size, &object);
+}
+
+void generation(Arguments& arguments) {
+  const Arguments::Template given = arguments.attributes(arguments.one_of(working_templates()));
+  CK_OBJECT_HANDLE object = 0;
+  CALL(C_GenerateKey, session, arguments.mechanism(mechanisms), given.data, given.size, &object);
+}
+
+void wrapping(Arguments& arguments) {
+  CK_MECHANISM* mechanism = arguments.mechanism(mechanisms);
+  const CK_OBJECT_HANDLE wrapping_key = arguments.one_of(keys);
+  const Arguments::Template given = arguments.attributes(arguments.one_of(working_templates()));
+  CK_BYTE wrapped[2048];
+  CK_ULONG length = sizeof wrapped;
+  CK_OBJECT_HANDLE object = 0;
+  if (CALL(C_WrapKey, session, mechanism, wrapping_key, arguments.one_of(keys), wrapped, &length) != CKR_OK) {
+    const Arguments::Octets noise = arguments.octets(200);
+    std::copy(noise.data, noise.data + (noise.data ? noise.size : 0), wrapped);
+    length = noise.data ? noise.size : 0;
+  }
+  CALL(C_UnwrapKey, session, mechanism, arguments.one_of(keys), wrapped, length, given.data, given.size, &object);
 }
 
 }  // namespace
@@ -71,7 +104,7 @@ extern "C" int LLVMFuzzerInitialize(int*, char***) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace vtpm::fuzz;
   Arguments arguments(data, size);
-  switch (arguments.below(5)) {
+  switch (arguments.below(7)) {
     case 0:
       operation(arguments, p11->C_EncryptInit, p11->C_Encrypt);
       break;
@@ -84,8 +117,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     case 3:
       derivation(arguments);
       break;
+    case 4:
+      generation(arguments);
+      break;
+    case 5:
+      wrapping(arguments);
+      break;
     default:
       templates(arguments);
   }
+  forget();
   return 0;
 }

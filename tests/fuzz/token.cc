@@ -34,10 +34,18 @@ std::string contents(const fs::path& path) {
 void make_objects(CK_SESSION_HANDLE session) {
   CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
   CK_ULONG bits = 1024, octets = 32;
+  CK_ULONG premaster = 48;
   CK_BYTE p256[] = {0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07};
   CK_OBJECT_CLASS data = CKO_DATA;
-  CK_ATTRIBUTE aes[] = {{CKA_TOKEN, &yes, 1}, {CKA_VALUE_LEN, &octets, sizeof octets}, {CKA_EXTRACTABLE, &yes, 1}};
-  CK_ATTRIBUTE rsa[] = {{CKA_TOKEN, &yes, 1}, {CKA_MODULUS_BITS, &bits, sizeof bits}};
+  CK_ATTRIBUTE aes[] = {{CKA_TOKEN, &yes, 1},  {CKA_VALUE_LEN, &octets, sizeof octets},
+                        {CKA_DERIVE, &yes, 1}, {CKA_WRAP, &yes, 1},
+                        {CKA_UNWRAP, &yes, 1}, {CKA_EXTRACTABLE, &yes, 1}};
+  CK_ATTRIBUTE secret[] = {{CKA_TOKEN, &yes, 1},
+                           {CKA_VALUE_LEN, &premaster, sizeof premaster},
+                           {CKA_SENSITIVE, &no, 1},
+                           {CKA_EXTRACTABLE, &yes, 1}};
+  CK_ATTRIBUTE rsa[] = {{CKA_TOKEN, &yes, 1}, {CKA_WRAP, &yes, 1}, {CKA_MODULUS_BITS, &bits, sizeof bits}};
+  CK_ATTRIBUTE rsa_private[] = {{CKA_TOKEN, &yes, 1}, {CKA_UNWRAP, &yes, 1}};
   CK_ATTRIBUTE ec[] = {{CKA_TOKEN, &yes, 1}, {CKA_EC_PARAMS, p256, sizeof p256}};
   CK_ATTRIBUTE open_ec[] = {{CKA_TOKEN, &yes, 1}, {CKA_EXTRACTABLE, &yes, 1}, {CKA_DERIVE, &yes, 1}};
   CK_ATTRIBUTE note[] = {{CKA_CLASS, &data, sizeof data},
@@ -46,12 +54,13 @@ void make_objects(CK_SESSION_HANDLE session) {
                          {CKA_VALUE, text("value"), 5},
                          {CKA_LABEL, text("note"), 4}};
   CK_MECHANISM aes_gen{CKM_AES_KEY_GEN, nullptr, 0}, rsa_gen{CKM_RSA_PKCS_KEY_PAIR_GEN, nullptr, 0},
-      ec_gen{CKM_EC_KEY_PAIR_GEN, nullptr, 0};
+      ec_gen{CKM_EC_KEY_PAIR_GEN, nullptr, 0}, secret_gen{CKM_GENERIC_SECRET_KEY_GEN, nullptr, 0};
   CK_OBJECT_HANDLE one = 0, other = 0;
-  MUST(C_GenerateKey, session, &aes_gen, aes, 3, &one);
-  MUST(C_GenerateKeyPair, session, &rsa_gen, rsa, 2, rsa, 1, &one, &other);
+  MUST(C_GenerateKey, session, &aes_gen, aes, 6, &one);
+  MUST(C_GenerateKeyPair, session, &rsa_gen, rsa, 3, rsa_private, 2, &one, &other);
   MUST(C_GenerateKeyPair, session, &ec_gen, ec, 2, ec, 1, &one, &other);
   MUST(C_GenerateKeyPair, session, &ec_gen, ec, 2, open_ec, 3, &one, &other);
+  MUST(C_GenerateKey, session, &secret_gen, secret, 4, &one);
   MUST(C_CreateObject, session, note, 5, &one);
 }
 
