@@ -1,5 +1,7 @@
 #include "pkcs11/signature.h"
 
+#include <algorithm>
+
 #include "pkcs11/refusal.h"
 
 namespace vtpm::pkcs11 {

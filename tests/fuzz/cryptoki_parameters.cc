@@ -1,7 +1,6 @@
 // The readers of templates and mechanism parameters, each called directly through the functions that take them. Nothing
 // is stored, so the token stays as it is and an input costs little.
 #include <algorithm>
-#include <iterator>
 #include <string>
 
 #include "tests/fuzz/arguments.h"
@@ -10,36 +9,26 @@
 namespace vtpm::fuzz {
 namespace {
 
-CK_SESSION_HANDLE session = 0;
+CK_SLOT_ID token = 0;
+CK_SESSION_HANDLE login = 0, session = 0;  // the one that stays, and the one of an input
 std::vector<CK_OBJECT_HANDLE> keys;
 std::vector<CK_MECHANISM_TYPE> mechanisms;
 
 void set_up() {
   make_token();
-  CALL(C_OpenSession, slot(), CKF_SERIAL_SESSION, nullptr, nullptr, &session);  // read-only: session objects only
+  token = slot();
+  CALL(C_OpenSession, token, CKF_SERIAL_SESSION, nullptr, nullptr, &login);
   std::string pin(kUserPin);
-  CALL(C_Login, session, CKU_USER, reinterpret_cast<CK_BYTE*>(pin.data()), pin.size());
-  CALL(C_FindObjectsInit, session, nullptr, 0);
+  CALL(C_Login, login, CKU_USER, reinterpret_cast<CK_BYTE*>(pin.data()), pin.size());
+  CALL(C_FindObjectsInit, login, nullptr, 0);
   CK_ULONG count = 64;
   keys.resize(count);
-  CALL(C_FindObjects, session, keys.data(), count, &count);
+  CALL(C_FindObjects, login, keys.data(), count, &count);
   keys.resize(count);
-  CALL(C_FindObjectsFinal, session);
-  CALL(C_GetMechanismList, slot(), nullptr, &count);
+  CALL(C_FindObjectsFinal, login);
+  CALL(C_GetMechanismList, token, nullptr, &count);
   mechanisms.resize(count);
-  CALL(C_GetMechanismList, slot(), mechanisms.data(), &count);
-}
-
-/// What an input has made goes with it.
-void forget() {
-  CK_BBOOL no = CK_FALSE;
-  CK_ATTRIBUTE of_session = {CKA_TOKEN, &no, sizeof no};
-  CK_OBJECT_HANDLE made[16];
-  CK_ULONG count = 0;
-  CALL(C_FindObjectsInit, session, &of_session, 1);
-  CALL(C_FindObjects, session, made, std::size(made), &count);
-  CALL(C_FindObjectsFinal, session);
-  for (CK_ULONG i = 0; i < count; ++i) CALL(C_DestroyObject, session, made[i]);
+  CALL(C_GetMechanismList, token, mechanisms.data(), &count);
 }
 
 void templates(Arguments& arguments) {
@@ -104,6 +93,8 @@ extern "C" int LLVMFuzzerInitialize(int*, char***) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace vtpm::fuzz;
   Arguments arguments(data, size);
+  // Read-only, so that all that is made goes with it.
+  CALL(C_OpenSession, token, CKF_SERIAL_SESSION, nullptr, nullptr, &session);
   switch (arguments.below(7)) {
     case 0:
       operation(arguments, p11->C_EncryptInit, p11->C_Encrypt);
@@ -126,6 +117,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     default:
       templates(arguments);
   }
-  forget();
+  CALL(C_CloseSession, session);
   return 0;
 }
