@@ -71,6 +71,28 @@ Key finite_field_key(const char* type, const DomainParameters& domain, ByteView 
   return key;
 }
 
+void check_domain_numbers(const DomainParameters& domain) {
+  ensure_openssl();
+  const Key parameters = finite_field_key("DH", normalised(domain), {}, nullptr);
+  char name[32];
+  if (EVP_PKEY_get_group_name(parameters.get(), name, sizeof name, nullptr) == 1) return;
+  ERR_clear_error();
+  BigNumber p = public_number(domain.prime), q = public_number(domain.subprime), g = public_number(domain.base);
+  BigNumberContext context(BN_CTX_new());
+  BigNumber power(BN_new());
+  require(context && power, "finite-field arithmetic");
+  const auto check_prime = [&](const BIGNUM* number, const char* sentence) {
+    const int prime = BN_check_prime(number, context.get(), nullptr);
+    require(prime >= 0, "testing a prime");
+    if (prime == 0) refuse(sentence);
+  };
+  check_prime(p.get(), "the prime is not a prime");
+  if (BN_is_zero(q.get())) return;
+  check_prime(q.get(), "the subprime is not a prime");
+  require(BN_mod_exp(power.get(), g.get(), q.get(), p.get(), context.get()) == 1, "finite-field arithmetic");
+  if (!BN_is_one(power.get())) refuse("the base has not the order of the subprime");
+}
+
 Bytes finite_field_power(const DomainParameters& domain, const BIGNUM* secret) {
   BigNumberContext context(BN_CTX_secure_new());
   BigNumber p = public_number(domain.prime), g = public_number(domain.base), y(BN_new());

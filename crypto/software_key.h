@@ -59,5 +59,8 @@ class SoftwareKey : public PrivateKey {
 DomainParameters generate_dsa_domain(unsigned prime_bits, unsigned subprime_bits);
 /// "ffdhe2048" … "ffdhe8192" (RFC 7919), "modp_1536" … "modp_8192" (RFC 3526); nothing for another name.
 std::optional<DomainParameters> dh_group(const char* name);
+/// Throws kInvalidArgument unless the prime is one, and the subprime, if there is one, is one too and the base of its
+/// order. At once for the groups that dh_group knows; otherwise a second or more from 3072 bits on.
+void check_domain_numbers(const DomainParameters& domain);
 
 }  // namespace vtpm::crypto

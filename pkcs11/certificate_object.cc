@@ -124,7 +124,11 @@ void complete_certificate(Draft& draft) {
   check_place(shown);
   if (shown.get(CKA_VALUE).empty()) return;
   auto fields = crypto::parse_certificate(shown.get(CKA_VALUE));
-  refuse_if(!fields, CKR_ATTRIBUTE_VALUE_INVALID, "CKA_VALUE is not a DER certificate");
+  refuse_if(!fields || fields->octets != shown.get(CKA_VALUE).size(), CKR_ATTRIBUTE_VALUE_INVALID,
+            "CKA_VALUE is not a DER certificate");
+  const ByteView public_key = shown.get(CKA_PUBLIC_KEY_INFO);
+  refuse_if(!public_key.empty() && !equal(public_key, fields->public_key), CKR_ATTRIBUTE_VALUE_INVALID,
+            "CKA_PUBLIC_KEY_INFO is not that of the certificate");
   set_if_empty(shown, CKA_SUBJECT, fields->subject);
   set_if_empty(shown, CKA_ISSUER, fields->issuer);
   set_if_empty(shown, CKA_SERIAL_NUMBER, fields->serial);

@@ -193,7 +193,12 @@ std::unique_ptr<SoftwareKey> generate_dh(const crypto::DomainParameters& domain,
 MadeKey make_in_field(CK_KEY_TYPE type, Draft& public_draft, Draft& private_draft, const KeyMaking& making) {
   choose_resident(private_draft.shown, /*able=*/false, making);
   const crypto::DomainParameters domain = domain_of(public_draft.shown);
+  const Mechanism& row = *find_mechanism(type == CKK_DSA ? CKM_DSA_KEY_PAIR_GEN : CKM_DH_PKCS_KEY_PAIR_GEN);
+  const CK_ULONG bits = bit_length(domain.prime);
+  refuse_if(bits < row.min_size || bits > row.max_size, CKR_DOMAIN_PARAMS_INVALID,
+            "CKA_PRIME is outside the mechanism's range");
   const auto key = with_numbers(CKR_DOMAIN_PARAMS_INVALID, [&] {
+    crypto::check_domain_numbers(domain);
     return type == CKK_DSA ? SoftwareKey::generate_dsa(domain)
                            : generate_dh(domain, private_draft.shown.number(CKA_VALUE_BITS));
   });

@@ -9,11 +9,13 @@
 #include <ctime>
 #include <iterator>
 #include <mutex>
+#include <new>
 
 namespace vtpm::pkcs11 {
 namespace {
 
 // The destination is opened per line: no descriptor of ours lingers in the host process, and log rotation just works.
+// Held during a fork (log_before_fork), because lines are written outside of the gate too.
 std::mutex mutex;
 std::string destination;
 std::atomic<LogLevel> threshold{LogLevel::kOff};
@@ -27,6 +29,10 @@ void log_open(const std::string& where, LogLevel level) {
   destination = where;
   threshold = where.empty() ? LogLevel::kOff : level;
 }
+
+void log_before_fork() { mutex.lock(); }
+void log_after_fork_in_parent() { mutex.unlock(); }
+void log_after_fork_in_child() { new (&mutex) std::mutex; }
 
 bool log_enabled(LogLevel level) noexcept { return level <= threshold.load(std::memory_order_relaxed); }
 

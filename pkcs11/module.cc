@@ -141,9 +141,16 @@ Gate& gate() {
   return *the_gate;
 }
 
-void before_fork() { gate().lock->lock(); }
-void after_fork_in_parent() { gate().lock->unlock(); }
+void before_fork() {
+  gate().lock->lock();
+  log_before_fork();
+}
+void after_fork_in_parent() {
+  log_after_fork_in_parent();
+  gate().lock->unlock();
+}
 void after_fork_in_child() {
+  log_after_fork_in_child();
   Gate& here = gate();
   here.lock = std::make_unique<GateLock>();
   here.owner = this_process();

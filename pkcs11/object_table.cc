@@ -26,6 +26,8 @@ CK_OBJECT_HANDLE ObjectTable::handle_of(const std::string& id) const {
   return known == handles_.end() ? CK_INVALID_HANDLE : known->second;
 }
 
+CK_OBJECT_HANDLE ObjectTable::void_handle() { return next_handle++; }
+
 void ObjectTable::make_room(size_t objects) {
   if (objects < handles_.size()) return;  // it grows by itself, in steps of its own
   handles_.reserve(handles_.size() + objects);

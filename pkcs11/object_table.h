@@ -36,6 +36,9 @@ class ObjectTable {
   /// The handle of a token object; CK_INVALID_HANDLE when there is none of that id.
   CK_OBJECT_HANDLE handle_of(const std::string& id) const;
 
+  /// A handle that was never an object's, and never will be.
+  static CK_OBJECT_HANDLE void_handle();
+
   /// A new object, or a new version: of that handle, of that id, or neither. Returns its handle.
   CK_OBJECT_HANDLE publish(std::shared_ptr<Object> object);
   /// The same for one whose record is not read yet.

@@ -484,6 +484,8 @@ void Token::init_user_pin(ByteView pin) {
 void Token::change_pin(Role role, ByteView old_pin, ByteView new_pin) {
   std::lock_guard login(login_mutex_);
   require_pin_length(role, new_pin);
+  refuse_if(role == Role::kUser && user_pin_to_be_changed() && equal(old_pin, new_pin), CKR_PIN_INVALID,
+            "the PIN that the SO has set is to be changed: the new one is the same");
   const UnlockResult result = vault_->change_secret(role, old_pin, new_pin);
   // CKR_USER_PIN_NOT_INITIALIZED "can only be returned by C_Login" (5.1.6): no old PIN is the right one.
   refuse_if(result == UnlockResult::kNoSlot && role == Role::kUser, CKR_PIN_INCORRECT,

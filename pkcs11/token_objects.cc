@@ -133,7 +133,9 @@ std::vector<CK_OBJECT_HANDLE> Token::add(std::vector<Draft> drafts, CK_SESSION_H
   refresh_locked();
   std::vector<CK_OBJECT_HANDLE> made;
   for (size_t i = 0; i < drafts.size(); ++i) {
-    if (!drafts[i].is_token()) {
+    if (drafts[i].is_private() && who_ != Who::kUser) {
+      made.push_back(ObjectTable::void_handle());  // the user has logged out meanwhile, and the handle went with it
+    } else if (!drafts[i].is_token()) {
       auto object = std::make_shared<Object>();
       object->id = ids[i];
       object->owner = owner;

@@ -99,6 +99,8 @@ TEST_F(Certificates, SchemaRefuses) {
             session.try_create(least.with({{CKA_CERTIFICATE_TYPE, CKC_WTLS}})));
   EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(least.with({{CKA_CERTIFICATE_TYPE, Bytes{0}}})));
   EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(least.with({{CKA_VALUE, "no certificate"}})));
+  EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(least.with({{CKA_VALUE, certificate.der + Bytes{0}}})));
+  EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(least.with({{CKA_PUBLIC_KEY_INFO, "another's"}})));
   EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(least.with({{CKA_CERTIFICATE_CATEGORY, 9}})));
   EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, session.try_create(least.with({{CKA_SIGN, true}})));
   EXPECT_TRUE(session.find({}).empty());

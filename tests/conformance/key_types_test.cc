@@ -437,6 +437,30 @@ TEST_F(KeyTypes, DhPairsAgree) {
                                  {{CKA_VALUE_BITS, 256}}));
 }
 
+TEST_F(KeyTypes, DomainsThatAreNoneMakeNoKeys) {
+  const auto dh = [&](const Bytes& prime) {
+    return session.try_generate(CKM_DH_PKCS_KEY_PAIR_GEN, {{CKA_PRIME, prime}, {CKA_BASE, Bytes{2}}}, {});
+  };
+  EXPECT_RV(CKR_DOMAIN_PARAMS_INVALID, dh(Bytes(64, 0xFF))) << "not of 1024 bits";
+  // RFC 2409, 6.1: a prime, of 768 bits.
+  EXPECT_RV(CKR_DOMAIN_PARAMS_INVALID,
+            dh(from_hex("FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74"
+                        "020BBEA63B139B22514A08798E3404DDEF9519B3CD3A431B302B0A6DF25F1437"
+                        "4FE1356D6D51C245E485B576625E7EC6F44C42E9A63A3620FFFFFFFFFFFFFFFF")));
+  EXPECT_RV(CKR_DOMAIN_PARAMS_INVALID, dh(Bytes(128, 0xFF))) << "2^1024 - 1 is no prime";
+  EXPECT_RV(CKR_DOMAIN_PARAMS_INVALID, dh(Bytes(256, 0xFF))) << "nor is 2^2048 - 1";
+
+  // A prime that is in no list is as good: that of DSA's parameters.
+  CK_OBJECT_HANDLE domain = CK_INVALID_HANDLE;
+  MUST(try_generate_key(session, CKM_DSA_PARAMETER_GEN, {{CKA_PRIME_BITS, 1024}, {CKA_SUB_PRIME_BITS, 160}}, &domain));
+  const Bytes prime = session.get(domain, CKA_PRIME), base = session.get(domain, CKA_BASE);
+  EXPECT_RV(CKR_OK, session.try_generate(CKM_DH_PKCS_KEY_PAIR_GEN, {{CKA_PRIME, prime}, {CKA_BASE, base}}, {}));
+  const Template dsa = {{CKA_PRIME, prime}, {CKA_SUBPRIME, session.get(domain, CKA_SUBPRIME)}, {CKA_BASE, base}};
+  EXPECT_RV(CKR_OK, session.try_generate(CKM_DSA_KEY_PAIR_GEN, dsa, {}));
+  EXPECT_RV(CKR_DOMAIN_PARAMS_INVALID, session.try_generate(CKM_DSA_KEY_PAIR_GEN, dsa.with({{CKA_BASE, Bytes{2}}}), {}))
+      << "2 has another order";
+}
+
 // 6.4.4: "Length in bits of private value x", of every key.
 TEST_F(KeyTypes, DhKeysSayHowLongTheirValueIs) {
   const auto bits = [](const Bytes& number) {

@@ -355,6 +355,8 @@ TEST_F(InitialPin, MustBeChangedBeforeAnythingElse) {
   EXPECT_EQ(met, kEndWithAnExpiredPin.size());
   EXPECT_RV(CKR_PIN_INCORRECT, set_pin(session, bytes("not-the-pin"), kNewPin));
   EXPECT_RV(CKR_PIN_EXPIRED, session.try_create({{CKA_CLASS, CKO_DATA}}));
+  EXPECT_RV(CKR_PIN_INVALID, set_pin(session, kUserPin, kUserPin)) << "the same is no change";
+  EXPECT_TRUE(token_flags(slot) & CKF_USER_PIN_TO_BE_CHANGED);
   EXPECT_RV(CKR_OK, set_pin(session, kUserPin, kNewPin));
   EXPECT_FALSE(token_flags(slot) & CKF_USER_PIN_TO_BE_CHANGED);
   EXPECT_RV(CKR_OK, session.try_create({{CKA_CLASS, CKO_DATA}, {CKA_PRIVATE, true}}));

@@ -1,6 +1,7 @@
 #include "tests/conformance/recorder.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -30,6 +31,8 @@ class Book {
     const char* file = getenv(variable);
     if (file) fd_ = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   }
+  /// Held during a fork, so that the child finds it free.
+  std::mutex& mutex() { return mutex_; }
   bool closed() const { return fd_ < 0; }
   /// The test runs, whether or not it meets anything.
   void begin() {
@@ -64,7 +67,20 @@ struct Books {
   Book return_values{"VTPM_TEST_RETURN_VALUES"}, vectors{"VTPM_TEST_VECTORS"};
 };
 Books& books() {
-  static Books* const the_books = new Books;
+  static Books* const the_books = [] {
+    auto* made = new Books;
+    const auto unlock = [] {
+      books().vectors.mutex().unlock();
+      books().return_values.mutex().unlock();
+    };
+    pthread_atfork(
+        [] {
+          books().return_values.mutex().lock();
+          books().vectors.mutex().lock();
+        },
+        unlock, unlock);
+    return made;
+  }();
   return *the_books;
 }
 

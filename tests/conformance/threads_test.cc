@@ -1,7 +1,9 @@
 // Many threads on one token, each with its own session (PKCS#11 2.40, 2.4 "applications and threads").
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <stdexcept>
 #include <thread>
@@ -315,6 +317,37 @@ TEST_F(Threads, TakeTurnsAtTheApplicationsMutex) {
   MUST(p11->C_Finalize(nullptr));
   EXPECT_EQ(CountedMutex::inside, 0);
   EXPECT_EQ(CountedMutex::alive, 0);
+}
+
+// A private object whose call comes before the logout is there when the user comes back, and was told so; the others
+// are not. The same for objects of the session, which go with the login.
+TEST_F(Threads, ObjectsAreMadeWhileOthersLogOut) {
+  Session other(slot);
+  std::atomic<bool> stop = false;
+  std::map<CK_RV, CK_ULONG> stored, passing;
+  std::thread maker([&] {
+    const Template object = {{CKA_CLASS, CKO_DATA}, {CKA_PRIVATE, true}};
+    for (int i = 0; i < 20000 && stored[CKR_OK] < 60; ++i) {
+      ++stored[session.try_create(object.with({{CKA_TOKEN, true}, {CKA_LABEL, "stored"}}))];
+      ++passing[session.try_create(object.with({{CKA_LABEL, "passing"}}))];
+    }
+    stop = true;
+  });
+  while (!stop) {
+    p11->C_Logout(other);
+    EXPECT_EQ(other.find({{CKA_CLASS, CKO_DATA}}).size(), 0u);
+    other.login();
+    std::this_thread::sleep_for(std::chrono::microseconds(500));
+  }
+  maker.join();
+  EXPECT_GT(stored[CKR_OK], 0u);
+  EXPECT_EQ(session.find({{CKA_LABEL, "stored"}}).size(), stored[CKR_OK]);
+  for (const auto& met : {stored, passing}) {
+    for (const auto& [rv, times] : met) EXPECT_RV(one_of(CKR_OK, CKR_USER_NOT_LOGGED_IN), rv) << times << " times";
+  }
+  session.logout();
+  session.login();
+  EXPECT_EQ(session.find({{CKA_LABEL, "passing"}}).size(), 0u);
 }
 
 // --- C_Finalize while calls run: it waits for them, and those that come later are told; nothing crashes ---
