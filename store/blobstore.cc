@@ -33,22 +33,23 @@ Blobstore::Blobstore(FileSystem& file_system, std::string path, bool read_only)
 
 std::unique_ptr<Blobstore> Blobstore::open(FileSystem& file_system, const std::string& path, bool read_only) {
   std::unique_ptr<Blobstore> store(new Blobstore(file_system, path, read_only));
-  std::shared_ptr<File> file;
-  if (!read_only) {
-    try {
-      file = file_system.open(path, true);
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::kReadOnly) throw;
+  const auto adopt_what_is_there = [&] {
+    std::shared_ptr<File> file;
+    if (!read_only) {
+      try {
+        file = file_system.open(path, true);
+      } catch (const Error& error) {
+        if (error.code() != ErrorCode::kReadOnly) throw;
+      }
     }
-  }
-  if (!file) {
-    store->read_only_ = true;
-    file = file_system.open(path, false);
-  }
-  {
+    if (!file) {
+      store->read_only_ = true;
+      file = file_system.open(path, false);
+    }
     Exclusive gate(store->gate_);
     store->adopt(std::move(file), Locked::kNo);
-  }
+  };
+  look_until_not_stale(adopt_what_is_there, [] {});
   store->sync_what_was_read();
   return store;
 }
@@ -142,29 +143,14 @@ std::optional<Record> Blobstore::find(std::string_view name) const {
   return record;
 }
 
-namespace {
-
-// A file that another machine has replaced is opened anew, and asked again.
-template <typename Store, typename Ask>
-auto asked_again_if_stale(const Store& store, void (Store::*reopen)(), Ask&& ask) {
-  try {
-    return ask();
-  } catch (const StaleFile&) {
-    (const_cast<Store&>(store).*reopen)();
-    return ask();
-  }
-}
-
-}  // namespace
-
 std::optional<Blobstore::Stored> Blobstore::read(std::string_view name) const {
   reopen_if_forked();
   sync_what_was_read();
-  return asked_again_if_stale(*this, &Blobstore::reopen_stale, [&] { return read_once(name); });
+  return look_until_not_stale([&] { return read_once(name); }, [&] { reopen_stale(); });
 }
 
 std::optional<Blobstore::Stored> Blobstore::examine(std::string_view name) const {
-  return asked_again_if_stale(*this, &Blobstore::reopen_stale, [&] { return examine_once(name); });
+  return look_until_not_stale([&] { return examine_once(name); }, [&] { reopen_stale(); });
 }
 
 std::optional<Blobstore::Stored> Blobstore::read_once(std::string_view name) const {

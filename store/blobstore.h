@@ -103,7 +103,7 @@ class Blobstore {
   bool catch_up_over_network();
   enum class Looked { kYes, kWaitForAWriter };
   Looked look_behind_the_cache();
-  void reopen_stale();
+  void reopen_stale() const;
   std::optional<Stored> read_once(std::string_view name) const;
   std::optional<Stored> examine_once(std::string_view name) const;
   bool look_again_alone();

@@ -231,10 +231,10 @@ Blobstore::Looked Blobstore::look_behind_the_cache() {
 }
 
 // Another machine has compacted the store, and the server has forgotten the old file.
-void Blobstore::reopen_stale() {
+void Blobstore::reopen_stale() const {
   Exclusive gate(gate_);
   check_usable();
-  follow_path();
+  const_cast<Blobstore*>(this)->follow_path();
 }
 
 bool Blobstore::catch_up() {
@@ -301,19 +301,22 @@ bool Blobstore::is_at_path() const {
 
 // Another file stands at the path: a compaction of this store, or another store.
 void Blobstore::follow_path() {
-  std::shared_ptr<File> file;
-  try {
-    file = file_system_.open(path_, !read_only_);
-    if (read_header(*file, path_).uuid != header_.uuid) file.reset();
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::kNotFound && error.code() != ErrorCode::kNotAStore) throw;
-    file.reset();
-  }
-  if (!file) {
-    replaced_ = true;
-    check_usable();
-  }
-  adopt(std::move(file), Locked::kNo);
+  const auto adopt_what_is_there = [&] {
+    std::shared_ptr<File> file;
+    try {
+      file = file_system_.open(path_, !read_only_);
+      if (read_header(*file, path_).uuid != header_.uuid) file.reset();
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kNotFound && error.code() != ErrorCode::kNotAStore) throw;
+      file.reset();
+    }
+    if (!file) {
+      replaced_ = true;
+      check_usable();
+    }
+    adopt(std::move(file), Locked::kNo);
+  };
+  look_until_not_stale(adopt_what_is_there, [] {});
 }
 
 // --- durability ---
@@ -336,21 +339,17 @@ void Blobstore::sync_to(uint64_t number) const {
   if (poisoned_) throw Error(ErrorCode::kIo, path_ + " could not be synced before; the next change rewrites it");
   std::shared_ptr<File> file;
   uint64_t covered;
-  const auto look = [&] {
-    Shared gate(gate_);
-    file = file_;
-    covered = end_.last;
-  };
-  look();
-  try {
-    sync_file(*file);
-  } catch (const StaleFile&) {
+  const auto sync_what_is_there = [&] {
+    {
+      Shared gate(gate_);
+      file = file_;
+      covered = end_.last;
+    }
     // Who has replaced the file had its lock behind us, and copied and synced what we know.
-    const_cast<Blobstore*>(this)->reopen_stale();
-    look();
-    if (covered < number) throw;
+    if (covered < number) throw Error(ErrorCode::kIo, path_ + " has lost what was written, on another machine");
     sync_file(*file);
-  }
+  };
+  look_until_not_stale(sync_what_is_there, [&] { reopen_stale(); });
   uint64_t known = durable_;
   while (known < covered && !durable_.compare_exchange_weak(known, covered)) {
   }

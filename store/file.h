@@ -29,6 +29,20 @@ class StaleFile : public Error {
   explicit StaleFile(std::string sentence) : Error(ErrorCode::kIo, std::move(sentence)) {}
 };
 
+/// What `look` answers. When it meets a stale file, `reopen` and look again: whoever has replaced the file has got
+/// further by it, so this ends; only a server that says so of every file is believed at last.
+template <typename Look, typename Reopen>
+auto look_until_not_stale(Look&& look, Reopen&& reopen) {
+  for (int tries_left = 1000;; --tries_left) {
+    try {
+      return look();
+    } catch (const StaleFile&) {
+      if (tries_left == 0) throw;
+    }
+    reopen();
+  }
+}
+
 /// What makes two open files the same one.
 struct FileId {
   uint64_t device = 0, inode = 0;

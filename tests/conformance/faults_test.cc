@@ -285,13 +285,18 @@ TEST_F(FaultsAmongObjects, WhatIsThereIsFoundEver) {
 class FaultsAtWork : public Workshop {
  protected:
   /// Every work with its `number`-th call failing, for growing numbers until it makes fewer. Short of a long test the
-  /// first ones are all taken and the later ones at growing distances.
+  /// first ones are all taken and the later ones at growing distances: larger ones where a sanitizer makes it dear.
   void disturb(Fault fault, const ReturnValues& expected) {
     const bool thorough = getenv("VTPM_TEST_LONG") != nullptr;
+#ifdef VTPM_SANITIZED
+    constexpr size_t kAll = 6, kAllOfDear = 2;
+#else
+    constexpr size_t kAll = 16, kAllOfDear = 3;
+#endif
     for (const Work& work : all()) {
       SCOPED_TRACE(work.function);
       size_t runs = 0;
-      for (size_t number = 1;; number += thorough ? 1 : 1 + number / (work.dear ? 3 : 16)) {
+      for (size_t number = 1;; number += thorough ? 1 : 1 + number / (work.dear ? kAllOfDear : kAll)) {
         SCOPED_TRACE(number);
         work.prepare();
         if (!once(work, fault, number, expected)) break;

@@ -428,7 +428,11 @@ TEST_F(Mechanisms, NothingElseBegins) {
   const KeyPair rsa = session.generate_rsa(1024);
   std::set<CK_MECHANISM_TYPE> known;
   for (const Row& row : rows()) known.insert(row.mechanism);
-  for (CK_MECHANISM_TYPE type = 0; type < 0x4100; ++type) {
+  // Every number that the standard may have given; of the gaps between its ranges a sample.
+  const auto in_a_gap = [](CK_MECHANISM_TYPE type) {
+    return (type > 0x1200 && type < 0x2000) || (type > 0x2200 && type < 0x4000);
+  };
+  for (CK_MECHANISM_TYPE type = 0; type < 0x4100; type += in_a_gap(type) ? 16 : 1) {
     if (known.count(type)) continue;
     Mechanism mechanism = type;
     ASSERT_EQ(rv_name(p11->C_SignInit(session, mechanism.get(), rsa.private_key)), "CKR_MECHANISM_INVALID") << type;

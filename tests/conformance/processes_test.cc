@@ -1,11 +1,6 @@
 // Two applications on one token at the same time, and what fork makes of one.
 #include <algorithm>
-#include <atomic>
-#include <filesystem>
-#include <fstream>
 #include <stdexcept>
-#include <thread>
-#include <vector>
 
 #include "tests/conformance/harness.h"
 #include "tests/conformance/process.h"
@@ -212,34 +207,6 @@ TEST_F(Fork, NoRandomNumberComesTwice) {
   for (const std::string& number : drawn) EXPECT_EQ(number.size(), 64u) << number;
   std::sort(drawn.begin(), drawn.end());
   EXPECT_EQ(std::adjacent_find(drawn.begin(), drawn.end()), drawn.end());
-}
-
-// Calls write their lines when they have left the module already.
-TEST_F(Fork, AChildLogsThoughOthersDid) {
-  const std::string log = scratch.path() + "/log";
-  std::ofstream(scratch.path() + "/vtpm-pkcs11.toml")
-      << "store_dir = \"" << scratch.store() << "\"\nlog = \"" << log << "\"\nlog_level = \"debug\"\n";
-  session.close();
-  library.restart();
-  const CK_SLOT_ID here = slot_of("conformance");
-  std::atomic<bool> stop = false;
-  std::vector<std::thread> talkers;
-  for (int i = 0; i < 3; ++i) {
-    talkers.emplace_back([&] {
-      CK_SESSION_INFO info;
-      while (!stop) p11->C_GetSessionInfo(0, &info);
-    });
-  }
-  for (int i = 0; i < 100 && !HasFailure(); ++i) {
-    EXPECT_EQ(in_child([&] {
-                CK_TOKEN_INFO info;
-                MUST(p11->C_GetTokenInfo(here, &info));
-              }),
-              "");
-  }
-  stop = true;
-  for (std::thread& talker : talkers) talker.join();
-  EXPECT_GT(std::filesystem::file_size(log), 10000u);
 }
 
 TEST_F(Fork, OfAProcessThatWasNotInitialised) {

@@ -11,6 +11,12 @@ namespace vtpm::conformance {
 
 /// VTPM_TEST_LONG=1 asks for the long form of a test.
 bool long_form();
+/// A sanitizer makes everything slow: fewer rounds, not other ones.
+#ifdef VTPM_SANITIZED
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
 
 constexpr int kTenants = 8;
 

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <deque>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <mutex>
@@ -175,6 +176,34 @@ TEST_F(Forks, ChildrenOfASigningProcessGoOnAndRepeatNothing) {
   EXPECT_GE(drawn.size(), static_cast<size_t>(forks) * 3);
   std::cout << forks << " forks beside three threads that made " << signatures << " signatures: " << drawn.size()
             << " nonces, random numbers and keys, none twice; no child hung\n";
+}
+
+// Calls write their lines when they have left the module already.
+TEST_F(Forks, AChildLogsThoughOthersDid) {
+  const std::string log = scratch.path() + "/log";
+  std::ofstream(scratch.path() + "/vtpm-pkcs11.toml")
+      << "store_dir = \"" << scratch.store() << "\"\nlog = \"" << log << "\"\nlog_level = \"debug\"\n";
+  session.close();
+  library.restart();
+  const CK_SLOT_ID here = slot_of("conformance");
+  std::atomic<bool> stop = false;
+  std::vector<std::thread> talkers;
+  for (int i = 0; i < 3; ++i) {
+    talkers.emplace_back([&] {
+      CK_SESSION_INFO info;
+      while (!stop) p11->C_GetSessionInfo(0, &info);
+    });
+  }
+  for (int i = 0; i < 100 && !HasFailure(); ++i) {
+    EXPECT_EQ(in_child([&] {
+                CK_TOKEN_INFO info;
+                MUST(p11->C_GetTokenInfo(here, &info));
+              }),
+              "");
+  }
+  stop = true;
+  for (std::thread& talker : talkers) talker.join();
+  EXPECT_GT(std::filesystem::file_size(log), 10000u);
 }
 
 // A process that is number 1 of its PID namespace forks a child that is number 1 of another: who tells a fork by the

@@ -168,7 +168,7 @@ class ManyProcesses : public WithUser {
 };
 
 TEST_F(ManyProcesses, LoseNothingAndSeeEachOther) {
-  const uint32_t rounds = long_form() ? 200 : 12;
+  const uint32_t rounds = long_form() ? 200 : kSanitized ? 4 : 12;
   std::vector<std::unique_ptr<Stranger>> tenants;
   for (int tenant = 0; tenant < kTenants; ++tenant) tenants.push_back(start(tenant, rounds));
   for (int tenant = 0; tenant < kTenants; ++tenant) {
@@ -186,7 +186,7 @@ TEST_F(ManyProcesses, LoseNothingAndSeeEachOther) {
 }
 
 TEST_F(ManyProcesses, AnyOfThemMayBeKilledAtAnyMoment) {
-  const int kills = long_form() ? 500 : 30;
+  const int kills = long_form() ? 500 : kSanitized ? 10 : 30;
   const char* given = std::getenv("VTPM_TEST_SEED");
   const unsigned seed = given ? static_cast<unsigned>(std::stoul(given)) : std::random_device()();
   SCOPED_TRACE("VTPM_TEST_SEED=" + std::to_string(seed));

@@ -76,7 +76,7 @@ TEST(Allocation, EachFailsInEveryOperation) {
   for (const StoreOperation& operation : store_operations()) {
     // Where a secret is stretched each run takes a while.
     const bool is_dear = operation.needs_key || operation.creates;
-    const size_t step = is_dear && !long_test() ? (sanitized() ? 60 : 15) : 1;
+    const size_t step = is_dear && !long_test() ? (sanitized() ? 150 : 15) : sanitized() ? 3 : 1;
     size_t runs = 0;
     for (size_t allocation = 1; disturbed(operation, path, allocation); allocation += step) {
       ++runs;

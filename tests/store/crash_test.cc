@@ -23,7 +23,7 @@ Verdicts explore_all(const char* name) {
   Breadth breadth = scenario.breadth;
   size_t repetitions = scenario.repetitions;
   if (sanitized()) {
-    breadth = {3, 8, 20};
+    breadth = {2, 4, 10};
     repetitions = (repetitions + 2) / 3;
   }
   if (long_test()) {

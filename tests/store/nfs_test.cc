@@ -2,7 +2,9 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <functional>
 #include <thread>
+#include <utility>
 
 #include "tests/store/fake_nfs.h"
 #include "tests/store/scratch.h"
@@ -96,6 +98,48 @@ TEST_F(Nfs, R1_9_TheFreeAreaIsVerifiedOnEveryForeignChange) {
   one->refresh();
   for (const auto& [name, value] : {std::pair("obj/one", "1"), std::pair("obj/two", "2"), std::pair("obj/three", "3")})
     EXPECT_EQ(get(*one, name), value);
+}
+
+/// A machine that is so slow that another one compacts the store each time it has opened it.
+class Overtaken : public NfsClient {
+ public:
+  Overtaken(NfsServer& server, Vault& other) : NfsClient(server), other_(other) {}
+  std::unique_ptr<File> open(const std::string& path, bool writable) override {
+    auto file = NfsClient::open(path, writable);
+    if (writable && times > 0) {  // to look which file is there it opens it too, with the lock of the one that it has
+      --times;
+      other_.compact();
+    }
+    return file;
+  }
+  int times = 0;
+
+ private:
+  Vault& other_;
+};
+
+TEST_F(Nfs, R1_9_AFileThatIsReplacedAgainAndAgainIsFollowed) {
+  Overtaken slow(server, *one);
+  slow.times = 3;
+  const auto vault = open(slow);
+  EXPECT_EQ(slow.times, 0);
+  EXPECT_EQ(get(*vault, "obj/first"), "1");
+  const std::pair<const char*, std::function<void()>> works[] = {
+      {"refresh", [&] { EXPECT_TRUE(vault->refresh()); }},
+      {"read", [&] { get(*vault, "obj/first"); }},
+      {"commit", [&] { put(*vault, "obj/mine", "mine"); }},
+      {"log in", [&] { EXPECT_EQ(vault->unlock(Role::kUser, as_bytes(kUserPin)), UnlockResult::kUnlocked); }},
+  };
+  for (const auto& [name, work] : works) {
+    SCOPED_TRACE(name);
+    put(*one, "obj/other", name);
+    one->compact();
+    slow.times = 3;
+    work();
+    EXPECT_EQ(slow.times, 0);
+    EXPECT_EQ(get(*vault, "obj/other"), name);
+  }
+  EXPECT_EQ(get(*vault, "obj/mine"), "mine");
 }
 
 TEST_F(Nfs, R1_9_MachinesThatCountTogetherLoseNothing) {
