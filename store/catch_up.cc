@@ -345,10 +345,9 @@ void Blobstore::sync_to(uint64_t number) const {
       file = file_;
       covered = end_.last;
     }
-    // Who has replaced the file had its lock behind us, and copied and synced what we know.
-    if (covered < number) throw Error(ErrorCode::kIo, path_ + " has lost what was written, on another machine");
     sync_file(*file);
   };
+  // Who has replaced the file had its lock behind us, and copied and synced what we know.
   look_until_not_stale(sync_what_is_there, [&] { reopen_stale(); });
   uint64_t known = durable_;
   while (known < covered && !durable_.compare_exchange_weak(known, covered)) {
