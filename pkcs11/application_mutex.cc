@@ -1,8 +1,21 @@
 #include "pkcs11/application_mutex.h"
 
+#include "pkcs11/log.h"
 #include "pkcs11/refusal.h"
 
 namespace vtpm::pkcs11 {
+namespace {
+
+template <typename Function, typename Argument>
+CK_RV answer(Function* function, Argument argument) noexcept {
+  try {
+    return function(argument);
+  } catch (...) {
+    return CKR_GENERAL_ERROR;
+  }
+}
+
+}  // namespace
 
 std::shared_ptr<ApplicationMutex> ApplicationMutex::for_arguments(const CK_C_INITIALIZE_ARGS& arguments) {
   const int given =
@@ -13,15 +26,24 @@ std::shared_ptr<ApplicationMutex> ApplicationMutex::for_arguments(const CK_C_INI
 }
 
 ApplicationMutex::ApplicationMutex(const CK_C_INITIALIZE_ARGS& functions) : functions_(functions) {
-  const CK_RV rv = functions_.CreateMutex(&mutex_);
+  const CK_RV rv = answer(functions_.CreateMutex, &mutex_);
   refuse_if(rv == CKR_HOST_MEMORY, CKR_HOST_MEMORY, "the application's CreateMutex has no memory");
   refuse_if(rv != CKR_OK, CKR_CANT_LOCK, "the application's CreateMutex has failed");
 }
 
-ApplicationMutex::~ApplicationMutex() { functions_.DestroyMutex(mutex_); }
+ApplicationMutex::~ApplicationMutex() {
+  if (answer(functions_.DestroyMutex, mutex_) != CKR_OK)
+    log_line(LogLevel::kError, "the application's DestroyMutex has failed");
+}
 
 void ApplicationMutex::lock() {
-  refuse_if(functions_.LockMutex(mutex_) != CKR_OK, CKR_GENERAL_ERROR, "the application's LockMutex has failed");
+  refuse_if(answer(functions_.LockMutex, mutex_) != CKR_OK, CKR_GENERAL_ERROR,
+            "the application's LockMutex has failed");
+}
+
+void ApplicationMutex::unlock() noexcept {
+  if (answer(functions_.UnlockMutex, mutex_) != CKR_OK)
+    log_line(LogLevel::kError, "the application's UnlockMutex has failed");
 }
 
 }  // namespace vtpm::pkcs11

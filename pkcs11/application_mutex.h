@@ -4,6 +4,8 @@
 // Then one mutex of its making is held during every call, so calls run one after the other, and the module's own locks
 // are never waited for. With CKF_OS_LOCKING_OK the standard leaves the choice, and those locks are the better ones:
 // calls in different sessions run at the same time.
+//
+// The functions may be C++ and throw. An exception is a failure of the function like a return value other than CKR_OK.
 #pragma once
 
 #include <memory>
@@ -23,7 +25,8 @@ class ApplicationMutex {
 
   /// Throws Refusal CKR_GENERAL_ERROR when LockMutex fails.
   void lock();
-  void unlock() noexcept { functions_.UnlockMutex(mutex_); }
+  /// A failure goes into the log: the call has its answer already, and nothing could be done about the mutex.
+  void unlock() noexcept;
 
  private:
   explicit ApplicationMutex(const CK_C_INITIALIZE_ARGS& functions);

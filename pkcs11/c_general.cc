@@ -70,7 +70,7 @@ CK_RV C_Finalize(void* reserved) {
   });
 }
 
-CK_RV vtpm::pkcs11::library_info(CK_INFO* info, CK_VERSION version) noexcept {
+CK_RV vtpm::pkcs11::library_info(CK_INFO* info, CK_VERSION version) {
   return call("C_GetInfo", [&](Module&) {
     CK_INFO& out = require(info);
     out = {};

@@ -1,5 +1,8 @@
 #include "pkcs11/entry.h"
 
+#include <poll.h>
+#include <pthread.h>
+
 #include <algorithm>
 
 namespace vtpm::pkcs11 {
@@ -54,6 +57,22 @@ void log_result(const char* function, CK_RV rv, const char* reason) noexcept {
     log_line(level, std::string(function) + ": " + rv_name(rv) + (*reason ? ": " : "") + reason);
   } catch (const std::bad_alloc&) {  // the log is not worth failing for
   }
+}
+
+Cancellation forbid_cancellation() {
+  Cancellation before{PTHREAD_CANCEL_DISABLE, PTHREAD_CANCEL_DEFERRED};
+  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before.state);
+  pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, &before.type);
+  // Another thread may have sent the request already. glibc's handler of it asks for the type only, and that is
+  // asynchronous again inside of every system call that may be cancelled. The first of those waits for such a request
+  // before it returns: it is made here, where the thread can still go.
+  if (before.type == PTHREAD_CANCEL_ASYNCHRONOUS) poll(nullptr, 0, 0);
+  return before;
+}
+
+void allow_cancellation(const Cancellation& before) {
+  pthread_setcancelstate(before.state, nullptr);
+  if (before.type == PTHREAD_CANCEL_ASYNCHRONOUS) pthread_setcanceltype(before.type, nullptr);
 }
 
 ByteView input(const void* data, CK_ULONG length) {

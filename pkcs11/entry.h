@@ -18,9 +18,10 @@ void log_result(const char* function, CK_RV rv, const char* reason) noexcept;
 /// `rv`, or CKR_HOST_MEMORY when it comes of an allocation that libcrypto was refused.
 CK_RV unless_memory_was_wanted(CK_RV rv) noexcept;
 
-/// Turns whatever `body` throws into its CK_RV.
+/// Turns whatever `body` throws into its CK_RV. Not inlined, so that no frame outside of it has a landing pad
+/// (guarded).
 template <typename F>
-CK_RV guarded(const char* function, F&& body) noexcept {
+[[gnu::noinline]] CK_RV answer_of(const char* function, F&& body) noexcept {
   CK_RV rv = CKR_GENERAL_ERROR;
   crypto::forget_want_of_memory();
   try {
@@ -44,9 +45,28 @@ CK_RV guarded(const char* function, F&& body) noexcept {
   return unless_memory_was_wanted(rv);
 }
 
+/// Whether and how this thread can be cancelled (pthread_cancel).
+struct Cancellation {
+  int state, type;
+};
+/// Nothing that happens in the thread before allow_cancellation cancels it. What was requested meanwhile acts at the
+/// host's next cancellation point; where the host chose asynchronous cancellation, allow_cancellation does not return.
+Cancellation forbid_cancellation();
+void allow_cancellation(const Cancellation& before);
+
+/// The frame of every C_ function. A call that were cancelled half-way would keep its locks, and unwinding through
+/// `noexcept` ends the process. allow_cancellation may unwind: so nothing out here is noexcept or has a destructor.
+template <typename F>
+CK_RV guarded(const char* function, F&& body) {
+  const Cancellation before = forbid_cancellation();
+  const CK_RV rv = answer_of(function, body);
+  allow_cancellation(before);
+  return rv;
+}
+
 /// A call that needs an initialised module: `body(Module&)`.
 template <typename F>
-CK_RV call(const char* function, F&& body) noexcept {
+CK_RV call(const char* function, F&& body) {
   return guarded(function, [&] {
     Passage passage;
     return body(passage.module());
@@ -59,7 +79,7 @@ bool needs_a_lasting_pin(std::string_view function);
 
 /// A call in a session, which is locked to its end: `body(Module&, Session&)`.
 template <typename F>
-CK_RV call_session(const char* function, CK_SESSION_HANDLE handle, F&& body) noexcept {
+CK_RV call_session(const char* function, CK_SESSION_HANDLE handle, F&& body) {
   return call(function, [&](Module& module) {
     std::shared_ptr<Session> session = module.sessions.get(handle);
     std::lock_guard lock(session->mutex);

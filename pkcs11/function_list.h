@@ -14,6 +14,6 @@ CK_FUNCTION_LIST* function_list_2_40();
 std::span<CK_INTERFACE> interfaces();
 
 /// C_GetInfo for a table of this version.
-CK_RV library_info(CK_INFO* info, CK_VERSION version) noexcept;
+CK_RV library_info(CK_INFO* info, CK_VERSION version);
 
 }  // namespace vtpm::pkcs11

@@ -151,6 +151,9 @@ void after_fork_in_parent() {
 }
 void after_fork_in_child() {
   log_after_fork_in_child();
+  // Closing a file is a cancellation point, fork is not: the child of a thread that is to be cancelled gets through.
+  int cancellation = PTHREAD_CANCEL_DISABLE;
+  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellation);
   Gate& here = gate();
   here.lock = std::make_unique<GateLock>();
   here.owner = this_process();
@@ -159,10 +162,12 @@ void after_fork_in_child() {
   here.has_mutex = false;
   new (&here.holding) std::mutex;
   new (&here.mutex) std::shared_ptr<ApplicationMutex>;
-  if (!here.module) return;
-  here.inherited = true;
-  here.to_be_rebuilt = true;
-  for (const auto& token : here.module->slots.open_tokens()) token->after_fork_close();
+  if (here.module) {
+    here.inherited = true;
+    here.to_be_rebuilt = true;
+    for (const auto& token : here.module->slots.open_tokens()) token->after_fork_close();
+  }
+  pthread_setcancelstate(cancellation, nullptr);
 }
 
 std::shared_ptr<ApplicationMutex> application_mutex() {
