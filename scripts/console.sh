@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # The console of ./quickstart and ./check: numbered steps, a progress line for whatever takes long, one log file for
 # each step, and the end of that log when the step fails. Sourced; needs `VTPM_LOGS`, the directory of the logs.
+# A console that does not take a line (a pipe that is full and does not block, a full disk) never ends a script.
 
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
   console_bold=$'\e[1m' console_dim=$'\e[2m' console_green=$'\e[32m' console_red=$'\e[31m' console_plain=$'\e[0m'
@@ -8,11 +9,15 @@ else
   console_bold='' console_dim='' console_green='' console_red='' console_plain=''
 fi
 
-title() { printf '\n%s%s%s\n' "$console_bold" "$*" "$console_plain"; }
-note() { printf '%s\n' "$*"; }
+title() { printf '\n%s%s%s\n' "$console_bold" "$*" "$console_plain" || :; }
+note() { printf '%s\n' "$*" || :; }
 die() {
-  printf '\n%serror:%s %s\n' "$console_red" "$console_plain" "$*" >&2
+  printf '\n%serror:%s %s\n' "$console_red" "$console_plain" "$*" >&2 || :
   exit 1
+}
+# What another program wrote, moved to the right by PREFIX. The last line gets the newline that it may lack.
+indent() { # PREFIX
+  sed -e "s/^/$1/" -e '$a\'
 }
 
 duration() { # seconds -> "42 s" or "3 min 05 s"
@@ -39,14 +44,64 @@ draw_progress() { # label, log, seconds so far
       left=", about $(duration $(($3 * (total_ - done_) / done_))) left"
     fi
   fi
-  printf '\r\e[K  ...  %s  %s  %s%s' "$1" "$bar" "$(duration "$3")" "$left"
+  printf '\r\e[K  ...  %s  %s  %s%s' "$1" "$bar" "$(duration "$3")" "$left" || :
+}
+
+# One look at a running step: a drawing on a terminal; for the reader of a log a sign of life once a minute.
+progress_told=0
+show_progress() { # label, log, when the step began
+  if [ -t 1 ]; then
+    draw_progress "$1" "$2" $((SECONDS - $3))
+    sleep 0.3
+  else
+    [ "$progress_told" -ge "$3" ] || progress_told=$3
+    if [ $((SECONDS - progress_told)) -ge 60 ]; then
+      progress_told=$SECONDS
+      note "  ...  $1  $(progress_of "$2" | sed 's/ / of /')  $(duration $((SECONDS - $3)))"
+    fi
+    sleep 0.2
+  fi
+}
+
+# Another user may have built here before (with sudo, for example): cmake would stop in the middle, and a log that cannot
+# be written would show the other user's messages as ours. Ends the script with a sentence that says so.
+require_writable_build() { # needs VTPM_ROOT
+  local stuck
+  stuck=$(find "$VTPM_ROOT/build" ! -writable \( -type d -o -type f ! -user "$(id -u)" ! -name install_manifest.txt \) \
+    -print -quit 2>/dev/null) || :
+  [ -z "$stuck" ] || not_writable "$stuck"
+  mkdir -p "$VTPM_LOGS" 2>/dev/null || not_writable "$VTPM_ROOT"
+}
+not_writable() { # PATH
+  local owner
+  owner=$(stat -c %U "$1")
+  die "$1 is not writable for $(id -un), since it belongs to $owner. Build in a clone of your own; or, if $owner has only
+built here, let $owner remove what was built: rm -r $VTPM_ROOT/build"
+}
+
+# What a step does first: an empty log.
+open_log() { # LOG
+  mkdir -p "${1%/*}" 2>/dev/null || not_writable "$VTPM_ROOT"
+  { : >"$1"; } 2>/dev/null || not_writable "$(if [ -e "$1" ]; then echo "$1"; else dirname "$1"; fi)"
+}
+
+step_ended() { # label, status, when the step began
+  local took
+  took=$(duration $((SECONDS - $3)))
+  [ ! -t 1 ] || printf '\r\e[K' || :
+  if [ "$2" -eq 0 ]; then
+    note "  ${console_green}ok${console_plain}   $1 ${console_dim}($took)${console_plain}"
+  else
+    note "  ${console_red}FAIL${console_plain} $1 (status $2 after $took)"
+  fi
+  return "$2"
 }
 
 # step NAME LABEL COMMAND...: runs the command with its output in $VTPM_LOGS/NAME.log. Returns the command's status.
 step() {
-  local name=$1 label=$2 log="$VTPM_LOGS/$1.log" started=$SECONDS told=$SECONDS status=0 pid
+  local label=$2 log="$VTPM_LOGS/$1.log" started=$SECONDS status=0 pid
   shift 2
-  mkdir -p "$VTPM_LOGS"
+  open_log "$log"
   # A process group of its own, which is stopped with the script: Ctrl-C leaves no compiler behind.
   set -m
   "$@" >"$log" 2>&1 </dev/null &
@@ -54,37 +109,40 @@ step() {
   set +m
   # shellcheck disable=SC2064 # this pid, now
   trap "kill -TERM -- -$pid 2>/dev/null; exit 130" INT TERM
-  while kill -0 "$pid" 2>/dev/null; do
-    if [ -t 1 ]; then
-      draw_progress "$label" "$log" $((SECONDS - started))
-      sleep 0.3
-    else
-      # A log reader wants a sign of life, not an animation.
-      if [ $((SECONDS - told)) -ge 60 ]; then
-        told=$SECONDS
-        note "  ...  $label  $(progress_of "$log" | sed 's/ / of /')  $(duration $((SECONDS - started)))"
-      fi
-      sleep 0.2
-    fi
-  done
+  while kill -0 "$pid" 2>/dev/null; do show_progress "$label" "$log" "$started"; done
   wait "$pid" || status=$?
   trap - INT TERM
-  [ -t 1 ] && printf '\r\e[K'
-  if [ "$status" -eq 0 ]; then
-    note "  ${console_green}ok${console_plain}   $label ${console_dim}($(duration $((SECONDS - started))))${console_plain}"
-  else
-    note "  ${console_red}FAIL${console_plain} $label (status $status after $(duration $((SECONDS - started))))"
-  fi
-  return "$status"
+  step_ended "$label" "$status" "$started"
 }
 
-# The same, but a failure shows the end of the log and ends the script.
+# The same for a command that may ask on the terminal first, as sudo does: it stays in the terminal's foreground, because
+# a process of another group that reads the terminal is stopped. Its standard error is the terminal. Nothing is drawn
+# over the question: the drawing begins with the first line in the log.
+step_that_asks() {
+  local label=$2 log="$VTPM_LOGS/$1.log" started=$SECONDS status=0 watcher
+  shift 2
+  open_log "$log"
+  while kill -0 $$ 2>/dev/null; do
+    if [ -s "$log" ]; then show_progress "$label" "$log" "$started"; else sleep 0.2; fi
+  done &
+  watcher=$!
+  # shellcheck disable=SC2064 # this pid, now
+  trap "kill $watcher 2>/dev/null; exit 130" INT TERM
+  "$@" >"$log" </dev/null || status=$?
+  kill "$watcher" 2>/dev/null || :
+  wait "$watcher" 2>/dev/null || :
+  trap - INT TERM
+  step_ended "$label" "$status" "$started"
+}
+
+# The end of a step's log, without what apt writes for the progress line; then the end of the script.
+show_failure() { # NAME LABEL
+  note ''
+  note "--- the last lines of $VTPM_LOGS/$1.log"
+  sed -E '/^(dl|pm)status:/d' "$VTPM_LOGS/$1.log" | tail -n 40 | indent '    '
+  die "$2 failed; the whole log is $VTPM_LOGS/$1.log"
+}
+# A step whose failure shows the end of its log and ends the script.
 must() {
-  local name=$1 label=$2
-  if ! step "$@"; then
-    note ''
-    note "--- the last lines of $VTPM_LOGS/$name.log"
-    tail -n 40 "$VTPM_LOGS/$name.log" | sed 's/^/    /'
-    die "$label failed; the whole log is $VTPM_LOGS/$name.log"
-  fi
+  step "$@" || show_failure "$1" "$2"
 }

@@ -18,35 +18,41 @@ missing_packages() { # SECTION...
   done
 }
 
-# As root apt is called directly, because a minimal system has no sudo.
-as_root() {
-  if [ "$(id -u)" -eq 0 ]; then env "$@"; else sudo env "$@"; fi
-}
-
-# Progress goes to descriptor 3, which is made inside because sudo closes it; apt would take descriptor 1 away from dpkg.
-apt() {
-  as_root DEBIAN_FRONTEND=noninteractive sh -c 'exec apt-get "$@" 3>&1' apt-get \
-    -o APT::Status-Fd=3 -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "$@"
-}
-
-# No service may start because a test client was installed: invoke-rc.d asks this script, and 101 means no.
-policy=/usr/sbin/policy-rc.d
-apt_install() {
-  local status=0 ours=no
+# Installs packages; run by root, and by sudo as the text of this function, so that one call of sudo does all: sudo may
+# be set to ask for a password each time. The first line in the log tells the console that no question is open any more.
+apt_install() { # PACKAGE...
+  exec 2>&1
+  echo "installing $*"
+  export DEBIAN_FRONTEND=noninteractive PATH="$PATH:/usr/sbin:/sbin" # su keeps a user's path, and dpkg wants these
+  local status=0 policy=/usr/sbin/policy-rc.d
+  # No service may start because a test client was installed: invoke-rc.d asks this script, and 101 means no.
   if [ ! -e "$policy" ]; then
-    ours=yes
-    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
-    as_root chmod 755 "$policy"
+    # shellcheck disable=SC2064 # this path, now
+    trap "rm -f $policy" EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
   fi
+  # Progress goes to descriptor 3, since apt would take descriptor 1 away from dpkg.
+  local options=(-o APT::Status-Fd=3 -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300)
   # A stale foreign repository must not stop us; whether the packages can be had is what the install says.
-  apt update || echo 'apt-get update had errors; going on with the package lists that there are.'
-  apt install -y --no-install-recommends "$@" || status=$?
-  if [ "$ours" = yes ]; then as_root rm -f "$policy"; fi
+  apt-get "${options[@]}" update 3>&1 || echo 'apt-get update had errors; going on with the package lists that there are.'
+  apt-get "${options[@]}" install -y --no-install-recommends "$@" 3>&1 || status=$?
   return "$status"
 }
 
+# The same for a person: WHY, what root has to type, and how to go on.
+ask_for_packages() { # WHY PACKAGE...
+  local why=$1
+  shift
+  die "$why. As root, run
+
+  apt-get update && apt-get install -y --no-install-recommends $*
+
+and then $0 again."
+}
+
 install_packages() { # SECTION...: installs what is missing; silent when nothing is
-  local missing
+  local missing label script
   command -v apt-get >/dev/null ||
     die "this is not a Debian system. Install by hand what packages.txt lists ($*), then run again with --no-install."
   mapfile -t missing < <(missing_packages "$@")
@@ -54,10 +60,17 @@ install_packages() { # SECTION...: installs what is missing; silent when nothing
     note "  ok   packages: all $(packages_of "$@" | wc -l) are installed"
     return
   fi
-  if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null ||
-      die "these packages are missing and there is neither root nor sudo to install them: ${missing[*]}"
-    sudo true || die "sudo was refused; install these packages first: ${missing[*]}"
+  label="packages: ${#missing[@]} to install, and what they need"
+  script="$(declare -f apt_install); apt_install \"\$@\""
+  if [ "$(id -u)" -eq 0 ]; then
+    must packages "$label" bash -c "$script" bash "${missing[@]}"
+    return
   fi
-  must packages "packages: ${#missing[@]} to install, and what they need" apt_install "${missing[@]}"
+  command -v sudo >/dev/null ||
+    ask_for_packages "${#missing[@]} packages are missing, and there is neither root nor sudo to install them" "${missing[@]}"
+  note "       ${#missing[@]} packages are missing; sudo installs them and may ask for your password."
+  step_that_asks packages "$label" sudo bash -c "$script" bash "${missing[@]}" || {
+    [ -s "$VTPM_LOGS/packages.log" ] || ask_for_packages 'sudo was refused, and packages are missing' "${missing[@]}"
+    show_failure packages "$label"
+  }
 }
