@@ -1,0 +1,49 @@
+#!/bin/bash
+# An installation under a prefix that is named as late as `cmake --install --prefix`: whatever names the module's path names
+# where it is, and `uninstall` takes away all of it and nothing else. (Whether p11-kit finds it below /usr is seen on an
+# empty Debian: tests/field/on_an_empty_debian.sh.)
+. "$(dirname "$0")/../client/client.sh"
+: "${VTPM_BINARY:?}"
+files() { find "$1" -printf '%M %p\n' | sort; }
+
+section 'the files name the module where it is'
+prefix=$scratch/usr
+mkdir -p "$prefix/bin" # somebody's, and empty
+files "$prefix" >before
+(umask 077 && cmake --install "$VTPM_BINARY" --prefix "$prefix") >said 2>&1 || {
+  cat said
+  false
+}
+module=$(sed -n 's/^module: //p' "$prefix/share/p11-kit/modules/vtpm-pkcs11.module")
+[ "${module#"$prefix/"}" != "$module" ]
+cmp "$module" "$VTPM_BINARY/vtpm-pkcs11.so"
+[ "$(PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name vtpm-pkcs11.pc)") pkg-config --variable=p11_module vtpm-pkcs11)" = "$module" ]
+# Where p11-kit looks if the prefix is its own.
+[ "/usr/${module#"$prefix/"}" = "$(pkg-config --variable=p11_module_path p11-kit-1)/vtpm-pkcs11.so" ]
+
+section 'a tight umask of root shuts nobody out'
+[ -z "$(find "$prefix" -mindepth 1 \( -type d ! -perm -005 -o -type f ! -perm -004 \))" ]
+
+section 'it works'
+printf 271828 >pin && printf 31415926 >so_pin
+"$prefix/bin/vtpm-token" init --label installed --so-pin-file so_pin --pin-file pin
+p11tool --provider "$module" --list-tokens >tokens.out
+has tokens.out 'token=installed$'
+
+section 'whoever chose a prefix where p11-kit does not look is told'
+has said "p11-kit looks for modules in .*, not in $prefix/share/p11-kit/modules"
+has said '/etc/pkcs11/modules'
+
+section 'a package'
+DESTDIR=$scratch/package cmake --install "$VTPM_BINARY" --prefix /opt/vtpm >said
+[ "$(sed -n 's/^module: //p' package/opt/vtpm/share/p11-kit/modules/vtpm-pkcs11.module)" = "/opt/vtpm/${module#"$prefix/"}" ]
+grep -r -l -F "$scratch/package" package >leaks || :
+[ ! -s leaks ]
+
+section 'once more over itself, then removed'
+touch "$prefix/share/vtpm-pkcs11.of_somebody_else"
+cmake --install "$VTPM_BINARY" --prefix "$prefix" >said 2>&1
+"$prefix/share/vtpm-pkcs11/uninstall"
+[ "$(find "$prefix" -type f)" = "$prefix/share/vtpm-pkcs11.of_somebody_else" ]
+rm -r "$prefix/share"
+files "$prefix" | diff before -
