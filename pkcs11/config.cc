@@ -180,6 +180,7 @@ void read_settings(const toml::table& root, Config& config) {
   top.flag("free_slot", config.free_slot);
   top.number("max_sessions", config.max_sessions, 1, kMost);
   top.number("tpm_instances", config.tpm_instances, 1, 64);
+  top.number("lock_timeout", config.lock_timeout, 1, kMost);
   if (const toml::table* table = top.table("identity")) {
     Reader identity(*table, "identity.", config.problem);
     identity.flag("endorse", config.endorse);

@@ -28,9 +28,10 @@ struct Config {
   bool free_slot = true;      // show an uninitialised slot for C_InitToken
   uint32_t max_sessions = 4096;
   uint32_t tpm_instances = 8;
-  bool endorse = true;        // C_InitToken gives the TPM endorsement keys and certificates …
-  std::string authority;      // … of the authority in this directory; "": a self-made one, whose key nobody keeps
-  bool keep_identity = true;  // C_InitToken on an initialised token keeps the TPM's identity
+  uint32_t lock_timeout = 30;  // seconds that one call waits for locks, all of them together
+  bool endorse = true;         // C_InitToken gives the TPM endorsement keys and certificates …
+  std::string authority;       // … of the authority in this directory; "": a self-made one, whose key nobody keeps
+  bool keep_identity = true;   // C_InitToken on an initialised token keeps the TPM's identity
   crypto::Argon2Parameters kdf;
   uint32_t user_limit = 10;           // failed PINs before a lock; 0 = never
   uint32_t so_limit = 0;              // the SO is slowed, never locked: nobody could unlock the token then

@@ -261,6 +261,7 @@ Passage::Passage() : turn_(application_mutex()) {
   try {
     refuse_if(!here.module, CKR_CRYPTOKI_NOT_INITIALIZED, "C_Initialize was not called");
     refuse_if(here.owner != this_process(), CKR_DEVICE_ERROR, "this process is a clone that was not made by fork");
+    policy_.emplace(std::chrono::seconds(here.module->config.lock_timeout));
     if (here.to_be_rebuilt) rebuild_after_fork(here);
   } catch (...) {
     here.lock->unlock();

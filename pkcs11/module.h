@@ -15,6 +15,7 @@
 
 #include "crypto/aead.h"
 #include "crypto/random.h"
+#include "crypto/waiting.h"
 #include "pkcs11/application_mutex.h"
 #include "pkcs11/session.h"
 #include "pkcs11/slot_table.h"
@@ -80,6 +81,7 @@ class Passage {
 
  private:
   Turn turn_;
+  std::optional<WaitPolicy> policy_;
 };
 
 }  // namespace vtpm::pkcs11

@@ -15,6 +15,7 @@
 #include <tuple>
 
 #include "crypto/random.h"
+#include "crypto/waiting.h"
 
 namespace vtpm::pkcs11 {
 namespace {
@@ -30,14 +31,25 @@ class DirectoryLock {
   explicit DirectoryLock(const std::string& directory)
       : fd_(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
     int failed = fd_ < 0 ? errno : 0;
-    while (!failed && flock(fd_, LOCK_EX) != 0) {
-      if (errno != EINTR) failed = errno;
+    const auto locked = [&] {
+      if (failed || flock(fd_, LOCK_EX | LOCK_NB) == 0) return true;
+      if (errno != EINTR && errno != EWOULDBLOCK) failed = errno;
+      return failed != 0;
+    };
+    try {
+      wait_until(locked, directory, Wait::For::kProcess);
+    } catch (...) {
+      close(fd_);
+      throw;
     }
     if (!failed) return;
     if (fd_ >= 0) close(fd_);
     throw Error(ErrorCode::kIo, "can not lock the store directory " + directory + ": " + std::strerror(failed));
   }
-  ~DirectoryLock() { close(fd_); }
+  ~DirectoryLock() {
+    flock(fd_, LOCK_UN);  // the child of a fork may have the descriptor too
+    close(fd_);
+  }
   DirectoryLock(const DirectoryLock&) = delete;
   DirectoryLock& operator=(const DirectoryLock&) = delete;
 

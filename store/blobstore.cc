@@ -197,7 +197,7 @@ bool Blobstore::this_thread_writes() const { return writer_thread_ == std::this_
 
 Blobstore::LoginLock Blobstore::lock_login() {
   reopen_if_forked();
-  std::unique_lock<std::mutex> held(login_mutex_);
+  std::unique_lock<std::mutex> held = lock_within_limit(login_mutex_, path_);
   std::shared_ptr<File> file;
   {
     Shared gate(gate_);

@@ -19,6 +19,7 @@
 #include <thread>
 #include <vector>
 
+#include "crypto/waiting.h"
 #include "store/encoding.h"
 #include "store/file.h"
 #include "store/index.h"
@@ -213,6 +214,7 @@ class Blobstore::Writer {
   Blobstore* store_;
   std::unique_lock<std::mutex> held_;
   std::shared_ptr<File> locked_;
+  std::optional<WaitPolicy::Keep> keep_;  // once it is locked: what waits now stands in the middle of a change
   Purpose purpose_;
   uint64_t last_ = 0;  // of what was appended and is not known to be synced
   bool compacting_ = false;

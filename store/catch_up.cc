@@ -1,11 +1,11 @@
 // Keeping up with what others write: scans, verdicts, compactions of others, and syncing what was read.
 #include <algorithm>
 #include <bit>
-#include <chrono>
 #include <optional>
 #include <shared_mutex>
 
 #include "crypto/error.h"
+#include "crypto/waiting.h"
 #include "store/blobstore.h"
 #include "store/der.h"
 #include "store/encoding.h"
@@ -46,7 +46,19 @@ class SharedLock {
   bool nobody_writes_ = false;
 };
 
-void let_others_finish() { std::this_thread::sleep_for(std::chrono::microseconds(100)); }
+/// For who tries again when others have finished. They may never do.
+class OthersFinish {
+ public:
+  explicit OthersFinish(const std::string& path) : path_(path) {}
+  void wait() {
+    if (!wait_) wait_.emplace(path_, Wait::For::kAnyone);
+    wait_->pause();
+  }
+
+ private:
+  const std::string& path_;
+  std::optional<Wait> wait_;
+};
 
 }  // namespace
 
@@ -59,12 +71,13 @@ bool Blobstore::settles(const ScanResult& scan) const {
 void Blobstore::adopt(std::shared_ptr<File> file, Locked locked) {
   StoreHeader header = read_header(*file, path_);
   ScanResult scan = scan_log(*file, header);
+  OthersFinish others(path_);
   while (locked == Locked::kNo && !settles(scan)) {
     const std::shared_ptr<File> looked_at = file;  // outlives its lock
     SharedLock lock(*looked_at, read_only_);
     scan = scan_log(*file, header);
     if (!lock.nobody_writes()) {
-      let_others_finish();
+      others.wait();
       continue;
     }
     auto at_path = file_system_.id_of(path_);
@@ -207,8 +220,9 @@ bool Blobstore::refresh() {
 
 bool Blobstore::catch_up_over_network() {
   const uint64_t before = cursor();
+  OthersFinish others(path_);
   try {
-    while (look_behind_the_cache() == Looked::kWaitForAWriter) let_others_finish();
+    while (look_behind_the_cache() == Looked::kWaitForAWriter) others.wait();
   } catch (const StaleFile&) {
     reopen_stale();
   }
@@ -238,6 +252,7 @@ void Blobstore::reopen_stale() const {
 }
 
 bool Blobstore::catch_up() {
+  OthersFinish others(path_);
   for (uint64_t before = cursor();;) {
     {
       Exclusive gate(gate_);
@@ -252,7 +267,7 @@ bool Blobstore::catch_up() {
     }
     // A write in flight, what a crash left, or a store that moved: the verdict needs a moment in which nobody writes.
     if (look_again_alone()) return cursor() != before;
-    let_others_finish();
+    others.wait();
   }
 }
 
@@ -301,6 +316,7 @@ bool Blobstore::is_at_path() const {
 
 // Another file stands at the path: a compaction of this store, or another store.
 void Blobstore::follow_path() {
+  const WaitPolicy::Keep half_done;
   const auto adopt_what_is_there = [&] {
     std::shared_ptr<File> file;
     try {
@@ -334,7 +350,8 @@ void Blobstore::sync_file(const File& file) const {
 }
 
 void Blobstore::sync_to(uint64_t number) const {
-  std::lock_guard<std::mutex> one_at_a_time(sync_mutex_);
+  const WaitPolicy::Keep half_done;  // what was committed is not told yet
+  const auto one_at_a_time = lock_within_limit(sync_mutex_, path_);
   if (durable_ >= number) return;
   if (poisoned_) throw Error(ErrorCode::kIo, path_ + " could not be synced before; the next change rewrites it");
   std::shared_ptr<File> file;

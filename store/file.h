@@ -78,7 +78,8 @@ class File {
   virtual void truncate(uint64_t size) = 0;
   virtual void sync_data(CallSite site = CallSite::here()) const = 0;  // fdatasync
   virtual void sync_all(CallSite site = CallSite::here()) const = 0;   // fsync
-  /// False when someone else holds it and `wait` is false.
+  /// False when someone else holds it and `wait` is false. A wait is the call's (crypto/waiting.h): it may throw
+  /// LockTimeout, and what the policy in force throws.
   virtual bool lock(LockByte octet, LockMode mode, bool wait, CallSite site = CallSite::here()) const = 0;
   virtual void unlock(LockByte octet) const noexcept = 0;
   /// Owner, mode and access control list, as far as this process may set them.

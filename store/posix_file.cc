@@ -8,6 +8,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
@@ -15,6 +16,7 @@
 
 #include "crypto/error.h"
 #include "crypto/process.h"
+#include "crypto/waiting.h"
 #include "store/file.h"
 
 namespace vtpm::store {
@@ -156,10 +158,14 @@ class PosixFile : public File {
   }
 
   bool lock(LockByte octet, LockMode mode, bool wait, CallSite) const override {
-    struct flock range = range_of(octet, mode == LockMode::kShared ? F_RDLCK : F_WRLCK);
-    if (retry([&] { return ::fcntl(descriptor_.get(), wait ? F_OFD_SETLKW : F_OFD_SETLK, &range); }) == 0) return true;
-    if (!wait && (errno == EAGAIN || errno == EACCES)) return false;
-    fail("lock", path_);
+    if (try_lock(octet, mode)) return true;
+    if (!wait) return false;
+    // Not F_OFD_SETLKW: nobody could be told to stop waiting, and what the call holds would be held meanwhile.
+    Wait waiting(path_, Wait::For::kProcess, held_since_[static_cast<size_t>(octet)].since());
+    do {
+      waiting.pause();
+    } while (!try_lock(octet, mode));
+    return true;
   }
 
   void unlock(LockByte octet) const noexcept override {
@@ -186,6 +192,17 @@ class PosixFile : public File {
   void abandon() noexcept override { descriptor_.close(); }
 
  private:
+  bool try_lock(LockByte octet, LockMode mode) const {
+    struct flock range = range_of(octet, mode == LockMode::kShared ? F_RDLCK : F_WRLCK);
+    HeldSince& others = held_since_[static_cast<size_t>(octet)];
+    if (retry([&] { return ::fcntl(descriptor_.get(), F_OFD_SETLK, &range); }) == 0) {
+      others.free();
+      return true;
+    }
+    if (errno != EAGAIN && errno != EACCES) fail("lock", path_);
+    others.held();
+    return false;
+  }
   [[noreturn]] void sync_failed() const {
     if (errno == ESTALE) fail("sync", path_);
     throw Error(errno == ENOSPC || errno == EDQUOT ? ErrorCode::kNoSpace : ErrorCode::kIo,
@@ -206,6 +223,7 @@ class PosixFile : public File {
   bool over_network_ = false;
   pid_t process_ = this_process();
   FileId id_;
+  mutable std::array<HeldSince, 4> held_since_;  // by others, one for each octet that may be locked
 };
 
 std::string directory_of(const std::string& path) {

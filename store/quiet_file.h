@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "crypto/waiting.h"
 #include "store/file.h"
 
 namespace vtpm::store {
@@ -32,6 +33,8 @@ class QuietFile {
   static bool can_be_locked(const File& file) {
     try {
       return file.lock(LockByte::kStore, LockMode::kShared, true);
+    } catch (const LockTimeout&) {
+      throw;
     } catch (const Error&) {
       return false;
     }

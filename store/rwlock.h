@@ -4,9 +4,13 @@
 
 #include <pthread.h>
 
+#include "crypto/clocked_lock.h"
+#include "crypto/waiting.h"
+
 namespace vtpm::store {
 
-/// Usable with std::unique_lock and std::shared_lock. Not recursive.
+/// Usable with std::unique_lock and std::shared_lock. Not recursive. Waits within the call's limit (crypto/waiting.h),
+/// and throws LockTimeout; a wait never steps aside.
 class RwLock {
  public:
   RwLock() {
@@ -20,12 +24,30 @@ class RwLock {
   RwLock(const RwLock&) = delete;
   RwLock& operator=(const RwLock&) = delete;
 
-  void lock() { pthread_rwlock_wrlock(&lock_); }
+  void lock() {
+    if (pthread_rwlock_trywrlock(&lock_) != 0) wait_for(pthread_rwlock_wrlock, write_lock_until);
+  }
   void unlock() { pthread_rwlock_unlock(&lock_); }
-  void lock_shared() { pthread_rwlock_rdlock(&lock_); }
+  void lock_shared() {
+    if (pthread_rwlock_tryrdlock(&lock_) != 0) wait_for(pthread_rwlock_rdlock, read_lock_until);
+  }
   void unlock_shared() { pthread_rwlock_unlock(&lock_); }
 
  private:
+  template <typename Forever, typename Until>
+  void wait_for(Forever&& forever, Until&& until) {
+    if (!WaitPolicy::current()) {
+      forever(&lock_);
+      return;
+    }
+    if (until(&lock_, WaitPolicy::Clock::now() + std::chrono::milliseconds(1))) return;
+    const WaitPolicy::Keep keep;
+    Wait wait("the store", Wait::For::kThread);
+    while (!wait.pause([&](WaitPolicy::Clock::time_point deadline) { return until(&lock_, deadline); },
+                       [&] { pthread_rwlock_unlock(&lock_); })) {
+    }
+  }
+
   pthread_rwlock_t lock_;
 };
 

@@ -3,6 +3,7 @@
 
 #include "crypto/error.h"
 #include "crypto/process.h"
+#include "crypto/waiting.h"
 #include "store/blobstore.h"
 #include "store/continuation.h"
 #include "store/encoding.h"
@@ -70,10 +71,11 @@ Blobstore::Writer Blobstore::begin() {
 }
 
 Blobstore::Writer::Writer(Blobstore& store, Purpose purpose)
-    : store_(&store), held_(store.writer_mutex_), purpose_(purpose) {
+    : store_(&store), held_(lock_within_limit(store.writer_mutex_, store.path_)), purpose_(purpose) {
   try {
     while (!lock_current_file()) {
     }
+    keep_.emplace();
     store.writer_thread_ = std::this_thread::get_id();
     // After a failed sync nobody knows what the disk holds; a rewritten file is synced as a whole.
     if (store.poisoned_ && purpose == Purpose::kChange) compact();
@@ -131,6 +133,7 @@ Blobstore::Writer::Writer(Writer&& other) noexcept
     : store_(other.store_),
       held_(std::move(other.held_)),
       locked_(std::move(other.locked_)),
+      keep_(std::move(other.keep_)),
       purpose_(other.purpose_),
       last_(other.last_) {
   other.store_ = nullptr;

@@ -3,9 +3,24 @@
 #include <exception>
 #include <iostream>
 
+#include "crypto/waiting.h"
 #include "tools/commands.h"
 
+namespace {
+
+/// Whoever types a command decides how long to wait, and is told for what.
+class UntilInterrupted : public vtpm::WaitPolicy {
+ public:
+  UntilInterrupted() : WaitPolicy(std::nullopt) {}
+
+ private:
+  void announce(const std::string& sentence) override { std::cerr << "vtpm-token: waiting: " << sentence << '\n'; }
+};
+
+}  // namespace
+
 int main(int argc, char** argv) {
+  const UntilInterrupted policy;
   CLI::App app("Make and inspect tokens of vtpm-pkcs11: emulated TPMs behind PKCS#11.", "vtpm-token");
   app.set_version_flag("--version", std::string("vtpm-token ") + VTPM_VERSION);
   // Not `require_subcommand(1)`: that would answer an unknown word with "a subcommand is required" and not name it.

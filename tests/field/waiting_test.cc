@@ -1,0 +1,296 @@
+// Somebody holds a lock of the store and does not let go: a process that was stopped in the middle of a change, or one
+// that has read permission only. A call ends after `lock_timeout`, and meanwhile holds nobody else up.
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iostream>
+#include <sstream>
+#include <thread>
+
+#include "tests/conformance/harness.h"
+#include "tests/conformance/process.h"
+#include "tests/processes/board.h"
+
+namespace vtpm::conformance {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+
+double cpu_of_this_thread() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
+}
+
+/// A lock that another program holds: open file description locks exclude other descriptions, whose process they are
+/// of.
+class HeldLock {
+ public:
+  HeldLock(const std::string& path, off_t byte, short type = F_RDLCK)
+      : file_(open(path.c_str(), (type == F_RDLCK ? O_RDONLY : O_RDWR) | O_CLOEXEC)) {
+    struct flock lock {};
+    lock.l_type = type;
+    lock.l_start = byte;
+    lock.l_len = 1;
+    if (file_ < 0 || fcntl(file_, F_OFD_SETLKW, &lock) != 0) throw std::runtime_error("the test cannot lock " + path);
+  }
+  ~HeldLock() { release(); }
+  HeldLock(const HeldLock&) = delete;
+  HeldLock& operator=(const HeldLock&) = delete;
+  void release() {
+    if (file_ >= 0) close(file_);
+    file_ = -1;
+  }
+
+ private:
+  int file_;
+};
+
+constexpr off_t kStore = 0, kLogin = 1;
+
+const Template kNote = {{CKA_CLASS, CKO_DATA}, {CKA_TOKEN, true}, {CKA_PRIVATE, true}, {CKA_VALUE, "x"}};
+
+// write SECONDS: makes and destroys objects, and prints the longest call in milliseconds.
+const RegisterAct kWrite("write", [](const std::vector<std::string>& arguments) {
+  Library library;
+  Session session(slot_of("conformance"));
+  session.login();
+  const auto begin = Clock::now();
+  double longest = 0, calls = 0;
+  while (seconds_since(begin) < std::stod(arguments.at(0))) {
+    auto before = Clock::now();
+    const CK_OBJECT_HANDLE object = session.create(kNote);
+    longest = std::max(longest, seconds_since(before));
+    before = Clock::now();
+    MUST(p11->C_DestroyObject(session, object));
+    longest = std::max(longest, seconds_since(before));
+    calls += 2;
+  }
+  printf("%f %f\n", longest * 1e3, calls);
+});
+
+// writer: writes until it is killed, and never says anything.
+const RegisterAct kWriter("writer", [](const std::vector<std::string>&) {
+  Library library;
+  Session session(slot_of("conformance"));
+  session.login();
+  for (;;) MUST(p11->C_DestroyObject(session, session.create(kNote)));
+});
+
+class Waiting : public testing::Test {
+ protected:
+  static constexpr int kLimit = 1;
+
+  Waiting() {
+    set_limit(kLimit);
+    MUST(p11->C_Initialize(nullptr));
+    slot = make_token();
+    for (const auto& entry : std::filesystem::directory_iterator(scratch.store()))
+      if (entry.path().extension() == ".vtpm") store = entry.path();
+  }
+  ~Waiting() override { p11->C_Finalize(nullptr); }
+
+  /// The scratch's configuration, with a limit and a log in front of its tables; C_Initialize reads it.
+  void set_limit(int seconds) {
+    std::ofstream(scratch.path() + "/vtpm-pkcs11.toml")
+        << "lock_timeout = " << seconds << "\nlog = \"" << log_path() << "\"\n"
+        << configuration;
+  }
+  void start_with_limit(int seconds) {
+    MUST(p11->C_Finalize(nullptr));
+    set_limit(seconds);
+    MUST(p11->C_Initialize(nullptr));
+  }
+  std::string log_path() const { return scratch.path() + "/log"; }
+  static std::string contents(const std::string& path) {
+    std::stringstream text;
+    text << std::ifstream(path).rdbuf();
+    return text.str();
+  }
+  std::string logged() const { return contents(log_path()); }
+  CK_RV login(Session& session) { return session.try_login(CKU_USER, kUserPin); }
+
+  Scratch scratch;
+  const std::string configuration = contents(scratch.path() + "/vtpm-pkcs11.toml");
+  CK_SLOT_ID slot = 0;
+  std::string store;
+};
+
+/// Runs a call on a thread of its own, for as long as it waits.
+class Caller {
+ public:
+  explicit Caller(std::function<CK_RV()> call)
+      : thread_([this, call = std::move(call)] {
+          const double cpu = cpu_of_this_thread();
+          rv_ = call();
+          cpu_ = cpu_of_this_thread() - cpu;
+          lasted_ = seconds_since(began_);
+          done_ = true;
+        }) {}
+  ~Caller() {
+    if (thread_.joinable()) thread_.join();
+  }
+  CK_RV finish() {
+    if (thread_.joinable()) thread_.join();
+    return rv_;
+  }
+  bool done() const { return done_; }
+  double lasted() const { return lasted_; }
+  double cpu() const { return cpu_; }
+  /// Long enough for the call to have met the lock.
+  void let_it_wait() const { std::this_thread::sleep_for(milliseconds(300)); }
+
+ private:
+  const Clock::time_point began_ = Clock::now();
+  CK_RV rv_ = CKR_OK;
+  double cpu_ = 0, lasted_ = 0;
+  std::atomic<bool> done_{false};
+  std::thread thread_;
+};
+
+// --- the limit ---
+
+TEST_F(Waiting, AReadersLockHoldsUpALoginForTheLimitOnly) {
+  Session session(slot);
+  {
+    const HeldLock held(store, kLogin);
+    const auto begin = Clock::now();
+    EXPECT_RV(CKR_DEVICE_ERROR, login(session));
+    EXPECT_GE(seconds_since(begin), 0.9 * kLimit);
+    EXPECT_LT(seconds_since(begin), 10 * kLimit);
+  }
+  EXPECT_NE(logged().find(store + " has been locked by another process since 2"), std::string::npos) << logged();
+  EXPECT_RV(CKR_OK, login(session));
+}
+
+TEST_F(Waiting, AReadersLockHoldsUpAChangeForTheLimitOnly) {
+  Session session(slot);
+  session.login();
+  {
+    const HeldLock held(store, kStore);
+    const auto begin = Clock::now();
+    EXPECT_RV(CKR_DEVICE_ERROR, session.try_create(kNote));
+    EXPECT_LT(seconds_since(begin), 10 * kLimit);
+  }
+  EXPECT_TRUE(session.find(kNote).empty());
+  EXPECT_RV(CKR_OK, session.try_create(kNote));
+}
+
+TEST_F(Waiting, TheNextTokenIsMadeAfterTheLimitAtMost) {
+  const int directory = open(scratch.store().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  ASSERT_EQ(flock(directory, LOCK_EX), 0);
+  EXPECT_RV(CKR_DEVICE_ERROR, try_init_token(free_slot(), kSoPin, "second"));
+  EXPECT_NE(logged().find(scratch.store() + " has been locked by another process since 2"), std::string::npos);
+  close(directory);
+  EXPECT_RV(CKR_OK, try_init_token(free_slot(), kSoPin, "second"));
+}
+
+TEST_F(Waiting, OneLimitHoldsForAllLocksOfACall) {
+  start_with_limit(3);
+  Session session(slot);
+  HeldLock login_lock(store, kLogin);
+  const HeldLock store_lock(store, kStore);
+  Caller caller([&] { return login(session); });
+  std::this_thread::sleep_for(milliseconds(2000));
+  login_lock.release();
+  EXPECT_RV(CKR_DEVICE_ERROR, caller.finish());
+  EXPECT_LT(caller.lasted(), 4.5);  // two limits would be 5
+}
+
+TEST_F(Waiting, AThreadThatWaitsForAThreadThatWaitsEndsToo) {
+  Session session(slot), other(slot);
+  session.login();
+  const HeldLock held(store, kStore);
+  Caller first([&] { return session.try_create(kNote); }), second([&] { return other.try_create(kNote); }), third([&] {
+    CK_SESSION_INFO info{};
+    std::this_thread::sleep_for(milliseconds(200));
+    return p11->C_GetSessionInfo(session, &info);
+  });
+  EXPECT_RV(CKR_DEVICE_ERROR, first.finish());
+  EXPECT_RV(CKR_DEVICE_ERROR, second.finish());
+  third.finish();
+  for (const Caller* caller : {&first, &second, &third}) EXPECT_LT(caller->lasted(), 10 * kLimit);
+}
+
+TEST_F(Waiting, CostsNoProcessorTime) {
+  start_with_limit(2);
+  Session session(slot);
+  session.login();
+  const HeldLock held(store, kStore);
+  Caller caller([&] { return session.try_create(kNote); });
+  EXPECT_RV(CKR_DEVICE_ERROR, caller.finish());
+  EXPECT_LT(caller.cpu(), 0.2 * caller.lasted());
+}
+
+TEST_F(Waiting, AStoppedProcessHoldsUpACallForTheLimitOnly) {
+  const pid_t writer = fork();
+  if (writer == 0) {
+    execl("/proc/self/exe", "waiting", "--act", "writer", nullptr);
+    _exit(127);
+  }
+  const int file = open(store.c_str(), O_RDWR | O_CLOEXEC);
+  const auto holds_the_lock = [&] {
+    struct flock lock {};
+    lock.l_type = F_WRLCK;
+    lock.l_len = 1;
+    return fcntl(file, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+  };
+  Session session(slot);
+  session.login();
+  for (int round = 0; round < 3; ++round) {
+    for (;;) {  // stop it where it has the lock
+      ASSERT_EQ(waitpid(writer, nullptr, WNOHANG), 0) << "the writer has ended";
+      kill(writer, SIGSTOP);
+      waitpid(writer, nullptr, WUNTRACED);
+      if (holds_the_lock()) break;
+      kill(writer, SIGCONT);
+      std::this_thread::sleep_for(std::chrono::microseconds(300 + 170 * round));
+    }
+    Caller create([&] { return session.try_create(kNote); });
+    EXPECT_RV(CKR_DEVICE_ERROR, create.finish());
+    EXPECT_LT(create.lasted(), 10 * kLimit);
+    EXPECT_LT(create.cpu(), 0.2 * create.lasted());
+    kill(writer, SIGCONT);
+  }
+  kill(writer, SIGKILL);
+  waitpid(writer, nullptr, 0);
+  close(file);
+  EXPECT_RV(CKR_OK, session.try_create(kNote));
+}
+
+// --- eight busy writers ---
+
+TEST_F(Waiting, EightBusyWritersLetEachOtherIn) {
+  const std::string seconds = long_form() ? "60" : "3";
+  std::vector<std::unique_ptr<Stranger>> writers;
+  for (int i = 0; i < 8; ++i)
+    writers.push_back(std::make_unique<Stranger>(std::vector<std::string>{"write", seconds}, 180));
+  double longest = 0, calls = 0;
+  for (const auto& writer : writers) {
+    const Ran& ran = writer->wait();
+    ASSERT_EQ(ran.status, 0) << ran.output;
+    double milliseconds_of_one = 0, calls_of_one = 0;
+    std::istringstream(ran.output) >> milliseconds_of_one >> calls_of_one;
+    longest = std::max(longest, milliseconds_of_one);
+    calls += calls_of_one;
+  }
+  std::cout << "longest call " << longest << " ms, of " << calls << '\n';
+  EXPECT_LT(longest, (kSanitized ? 20 : long_form() ? 1 : 5) * 1000.0);
+}
+
+}  // namespace
+}  // namespace vtpm::conformance
