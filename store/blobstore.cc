@@ -195,30 +195,62 @@ void Blobstore::mark_tampered(const std::string& name, uint64_t number) {
 
 bool Blobstore::this_thread_writes() const { return writer_thread_ == std::this_thread::get_id(); }
 
+// The lock counts for as long as its file is the one at the path: two that hold it on two files would evaluate two
+// logins at once.
 Blobstore::LoginLock Blobstore::lock_login() {
   reopen_if_forked();
-  std::unique_lock<std::mutex> held = lock_within_limit(login_mutex_, path_);
-  std::shared_ptr<File> file;
-  {
-    Shared gate(gate_);
-    check_usable();
-    file = file_;
-  }
-  // Logins to a read-only store are not counted, and its descriptor can not be locked exclusively.
-  if (!read_only_) {
+  for (;;) {
+    std::unique_lock<std::mutex> held = lock_within_limit(login_mutex_, path_);
+    std::shared_ptr<File> file;
+    {
+      Shared gate(gate_);
+      check_usable();
+      file = file_;
+    }
+    // Logins to a read-only store are not counted, and its descriptor can not be locked exclusively.
+    if (read_only_) return LoginLock(*this, std::move(held));
     try {
       file->lock(LockByte::kLogin, LockMode::kExclusive, true);
+      struct Unlock {
+        const File* file;
+        ~Unlock() {
+          if (file) file->unlock(LockByte::kLogin);
+        }
+      } unlock{file.get()};
+      if (is_login_file(file)) {
+        unlock.file = nullptr;
+        return LoginLock(*this, std::move(held));
+      }
     } catch (const StaleFile&) {
       held.unlock();
       reopen_stale();
-      return lock_login();
+      continue;
     }
+    held.unlock();
+    begin();  // finds the file that is at the path now
   }
-  return LoginLock(std::move(held), std::move(file));
+}
+
+bool Blobstore::is_login_file(const std::shared_ptr<File>& file) {
+  Shared gate(gate_);
+  if (file_ != file || !is_at_path()) return false;
+  login_file_.set(file);
+  return true;
+}
+
+std::optional<Blobstore::Writer> Blobstore::begin(const LoginLock&) {
+  std::optional<Writer> writer(begin());
+  if (login_file_.get() != writer->locked_) writer.reset();
+  return writer;
 }
 
 Blobstore::LoginLock::~LoginLock() {
-  if (file_) file_->unlock(LockByte::kLogin);
+  if (!held_) return;
+  if (store_->process_ != this_process()) {  // a forked child: the lock is not its own
+    held_.release();
+    return;
+  }
+  if (const auto file = store_->login_file_.set(nullptr)) file->unlock(LockByte::kLogin);
 }
 
 // --- fork ---
@@ -232,6 +264,7 @@ void Blobstore::after_fork_reopen() {
   new (&writer_mutex_) std::mutex;
   new (&login_mutex_) std::mutex;
   writer_thread_ = std::thread::id{};
+  new (&login_file_) LockedFile;
   file_->abandon();
   process_ = this_process();
   Exclusive gate(gate_);

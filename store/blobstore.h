@@ -17,6 +17,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "crypto/waiting.h"
@@ -77,9 +78,13 @@ class Blobstore {
   class Writer;
   Writer begin();
 
-  /// Held while a login is being counted. Taken before a `Writer`, never inside one.
+  /// Held while a login is being counted, or while key slots change. Taken before a `Writer`, never inside one. It is
+  /// on the file that stands at the path when this returns.
   class LoginLock;
   LoginLock lock_login();
+  /// A writer on the file that `login` is on. Nothing when another file has come to the path meanwhile (somebody has
+  /// compacted the store without the login lock): the lock excludes nobody any longer, so give it up and start anew.
+  std::optional<Writer> begin(const LoginLock& login);
 
   /// Child side of fork.
   void after_fork_close() noexcept;
@@ -117,6 +122,7 @@ class Blobstore {
     return from;
   }
   bool is_at_path() const;
+  bool is_login_file(const std::shared_ptr<File>& file);
   void follow_path();  // gate held exclusively
   void sync_file(const File& file) const;
   void sync_to(uint64_t number) const;
@@ -147,6 +153,32 @@ class Blobstore {
   mutable std::atomic<bool> poisoned_{false};  // a sync failed: what the disk holds is unknown
 
   std::mutex writer_mutex_, login_mutex_;
+  /// The file whose login octet a `LoginLock` of this process has locked; null: none has, or one has on a store that
+  /// can only be read. A compaction carries the lock on to the file that it makes.
+  class LockedFile {
+   public:
+    std::shared_ptr<File> get() const {
+      std::lock_guard<std::mutex> guard(mutex_);
+      return file_;
+    }
+    /// Returns what it was.
+    std::shared_ptr<File> set(std::shared_ptr<File> file) {
+      std::lock_guard<std::mutex> guard(mutex_);
+      return std::exchange(file_, std::move(file));
+    }
+    /// False: it was not `from`, and stays what it is.
+    bool move(const std::shared_ptr<File>& from, const std::shared_ptr<File>& to) {
+      std::lock_guard<std::mutex> guard(mutex_);
+      if (file_ != from) return false;
+      file_ = to;
+      return true;
+    }
+
+   private:
+    mutable std::mutex mutex_;  // held for a moment, and no other behind it
+    std::shared_ptr<File> file_;
+  };
+  LockedFile login_file_;
   std::atomic<std::thread::id> writer_thread_{};
   bool plain_ = false;     // as all scans of this file were
   bool prepared_ = false;  // for appending: the free space of this file was verified
@@ -203,6 +235,7 @@ class Blobstore::Writer {
   void require_continuation(const Addition& addition) const;
   [[noreturn]] void refuse_continuation() const;
   void ensure_space(uint64_t octets, uint64_t keep);
+  bool compact_between_logins();
   void extend(uint64_t octets);
   void undo_write(uint64_t start, uint64_t length) noexcept;
   void append_moved();
@@ -222,15 +255,14 @@ class Blobstore::Writer {
 
 class Blobstore::LoginLock {
  public:
-  LoginLock(LoginLock&&) noexcept = default;
+  LoginLock(LoginLock&& other) noexcept : store_(other.store_), held_(std::move(other.held_)) {}
   ~LoginLock();
 
  private:
   friend class Blobstore;
-  LoginLock(std::unique_lock<std::mutex> held, std::shared_ptr<File> file)
-      : held_(std::move(held)), file_(std::move(file)) {}
+  LoginLock(Blobstore& store, std::unique_lock<std::mutex> held) : store_(&store), held_(std::move(held)) {}
+  Blobstore* store_;
   std::unique_lock<std::mutex> held_;
-  std::shared_ptr<File> file_;
 };
 
 /// The temporary file of a store: in its directory, never listed. Locked while it lives, removed unless it was renamed.

@@ -343,9 +343,30 @@ void Blobstore::Writer::rewrite(const Rewriting& rewriting) {
   old->sync_data();
 }
 
-// A complete new file takes the store's place; this writer goes on there.
+// For want of space only: while another process counts a login, the path does not move away under its lock. False:
+// somebody does, and nothing has happened.
+bool Blobstore::Writer::compact_between_logins() {
+  Blobstore& store = *store_;
+  std::unique_lock<std::mutex> no_login(store.login_mutex_, std::defer_lock);
+  const std::shared_ptr<File> old = locked_;
+  if (store.login_file_.get() == old) {  // a login of this process holds the lock, and take_place carries it on
+    compact();
+    return true;
+  }
+  if (!no_login.try_lock()) return false;
+  if (!old->lock(LockByte::kLogin, LockMode::kExclusive, false)) return false;
+  struct Unlock {
+    const File& file;
+    ~Unlock() { file.unlock(LockByte::kLogin); }
+  } unlock{*old};
+  compact();
+  return true;
+}
+
+// A complete new file takes the store's place; this writer goes on there, and so does a login lock of this process.
 void Blobstore::Writer::take_place(TemporaryStore fresh) {
   Blobstore& store = *store_;
+  fresh.file().lock(LockByte::kLogin, LockMode::kExclusive, true);
   fresh.file().sync_all();
 
   append_moved();
@@ -359,7 +380,10 @@ void Blobstore::Writer::take_place(TemporaryStore fresh) {
   last_ = 0;  // all of it is in the new file, and synced
   store.poisoned_ = false;
   store.adopt(locked_, Locked::kYes);
+  const bool carried = store.login_file_.move(old, locked_);
   gate.unlock();
+  if (!carried) locked_->unlock(LockByte::kLogin);
+  old->unlock(LockByte::kLogin);
   old->unlock(LockByte::kStore);
 }
 

@@ -114,8 +114,9 @@ Draft raw_slot_draft(const std::string& name, const MasterKey& master) {
   return draft;
 }
 
-Draft slot_draft(const std::string& name, std::string_view role, const SlotKdf& kdf, StretchedSecret secret,
-                 std::shared_ptr<const MasterKey> master, const Uuid& uuid, const SecretNotes& notes) {
+Draft slot_draft(const std::string& name, std::string_view role, const SlotKdf& kdf,
+                 std::shared_ptr<const StretchedSecret> secret, std::shared_ptr<const MasterKey> master,
+                 const Uuid& uuid, const SecretNotes& notes) {
   Draft draft;
   draft.twice = true;
   draft.entry.type = type::kKeySlot;
@@ -128,15 +129,14 @@ Draft slot_draft(const std::string& name, std::string_view role, const SlotKdf& 
   if (notes.empty) draft.entry.optional.push_back({std::string(attribute::kEmptySecret), {}});
   if (notes.to_be_changed) draft.entry.optional.push_back({std::string(attribute::kToBeChanged), {}});
   draft.entry.data = Bytes(crypto::Siv::kTagOctets + kMasterKeyOctets);
-  auto shared = std::make_shared<const StretchedSecret>(std::move(secret));
-  draft.finish = [shared, master, uuid](MutableByteView octets, const EntryView& layout) {
+  draft.finish = [secret, master, uuid](MutableByteView octets, const EntryView& layout) {
     auto place = [&](ByteView where, ByteView what) {
       std::copy(what.begin(), what.end(), octets.begin() + (where.data() - layout.octets.data()));
     };
     ByteView commitment = layout.find_octets(layout.mandatory, attribute::kCommit, kCommitOctets).value();
-    place(commitment, commitment_of(layout, commitment, *shared));
+    place(commitment, commitment_of(layout, commitment, *secret));
     SealedContext context = sealed_context(layout);
-    place(layout.data(), wrapping(*shared, uuid).seal({uuid, context.before, context.after}, master->key()));
+    place(layout.data(), wrapping(*secret, uuid).seal({uuid, context.before, context.after}, master->key()));
   };
   return draft;
 }

@@ -62,7 +62,8 @@ std::string role_of_slot(ByteView octets);
 /// The slot of a raw key: its size and its digest, nothing that could be opened.
 Draft raw_slot_draft(const std::string& name, const MasterKey& master);
 /// The slot's entry, to be written twice.
-Draft slot_draft(const std::string& name, std::string_view role, const SlotKdf& kdf, StretchedSecret secret,
-                 std::shared_ptr<const MasterKey> master, const Uuid& uuid, const SecretNotes& notes = {});
+Draft slot_draft(const std::string& name, std::string_view role, const SlotKdf& kdf,
+                 std::shared_ptr<const StretchedSecret> secret, std::shared_ptr<const MasterKey> master,
+                 const Uuid& uuid, const SecretNotes& notes = {});
 
 }  // namespace vtpm::store

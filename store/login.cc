@@ -114,41 +114,72 @@ std::vector<KeySlot> Vault::Impl::slots_of(Role role) const {
   return own;
 }
 
-// One more failure, or none any longer. On the disk when it returns.
-void Vault::Impl::charge(Role role, bool success) {
-  auto writer = store->begin();
+// The limit is asked for under the store's lock, in which the charge is made: whatever became of the login lock, no
+// secret is checked that was not counted below the limit.
+Vault::Impl::Charged Vault::Impl::charge(Role role, const LoginLock& login, const std::vector<KeySlot>& slots,
+                                         std::optional<uint64_t>& own) {
+  auto writer = store->begin(login);
+  if (!writer || !same_slots(slots, slots_of(role))) return Charged::kStartAnew;
+  const auto counter = writer->peek(attempt_name(role));
+  if (own && counter && counter->entry.sequence.number == *own) return Charged::kYes;
   Attempts now = attempts(role);
-  if (success && now.failures == 0) return;
-  now.failures = success ? 0 : now.failures + (now.failures < UINT32_MAX);
-  writer.append({attempt_draft(role, now)}, true);
-  writer.release_and_sync();
+  if (locked_out(now)) return Charged::kLockedOut;
+  now.failures += now.failures < UINT32_MAX;
+  own = writer->append({attempt_draft(role, now)}, true);
+  writer->release_and_sync();
+  return Charged::kYes;
 }
 
-UnlockResult Vault::Impl::attempt(Role role, ByteView secret, const std::function<void(const OpenedSlot&)>& then) {
+bool Vault::Impl::reset_counter(Role role, const LoginLock& login, const std::vector<KeySlot>& slots) {
+  auto writer = store->begin(login);
+  if (!writer || !same_slots(slots, slots_of(role))) return false;
+  Attempts now = attempts(role);
+  if (now.failures == 0) return true;
+  now.failures = 0;
+  writer->append({attempt_draft(role, now)}, true);
+  writer->release_and_sync();
+  return true;
+}
+
+// The charge of a login that is going on counts only once it has failed.
+bool Vault::Impl::locked_out_between_logins(Role role) {
+  if (!locked_out(attempts(role))) return false;
+  const LoginLock login = store->lock_login();
+  store->refresh();
+  return locked_out(attempts(role));
+}
+
+UnlockResult Vault::Impl::attempt(Role role, ByteView secret, const Then& then) {
   StretchedSecrets stretched;
+  std::optional<uint64_t> charged;
   for (;;) {
     store->refresh();
-    if (locked_out(attempts(role))) return UnlockResult::kLockedOut;
-    std::vector<KeySlot> slots = slots_of(role);
+    if (!charged && locked_out_between_logins(role)) return UnlockResult::kLockedOut;
+    const std::vector<KeySlot> slots = slots_of(role);
     if (slots.empty()) return UnlockResult::kNoSlot;
     for (const KeySlot& slot : slots) stretched.of(slot, secret);
 
-    auto login = store->lock_login();
+    const LoginLock login = store->lock_login();
     store->refresh();
-    Attempts before = attempts(role);
-    if (locked_out(before)) return UnlockResult::kLockedOut;
-    if (!same_slots(slots, slots_of(role))) continue;  // someone changed a PIN meanwhile
-    slow_down(before);
-    if (!store->read_only()) charge(role, false);
-    for (const KeySlot& slot : slots) {
-      const StretchedSecret& key = stretched.of(slot, secret);
-      if (!slot.opens_with(key)) continue;
-      auto master = slot.master_key(key, uuid);
-      if (!store->read_only()) charge(role, true);
-      then({slot.name(), slot.role(), std::move(master), slot.notes()});
-      return UnlockResult::kUnlocked;
+    slow_down(attempts(role));
+    if (!store->read_only()) {
+      const Charged answer = charge(role, login, slots, charged);
+      if (answer == Charged::kLockedOut) return UnlockResult::kLockedOut;
+      if (answer == Charged::kStartAnew) continue;  // someone changed a PIN meanwhile, or replaced the file
     }
-    return UnlockResult::kWrongSecret;
+    const auto opened = std::find_if(slots.begin(), slots.end(),
+                                     [&](const KeySlot& slot) { return slot.opens_with(stretched.of(slot, secret)); });
+    if (opened == slots.end()) return UnlockResult::kWrongSecret;
+    const KeySlot& slot = *opened;
+    auto master = slot.master_key(stretched.of(slot, secret), uuid);
+    if (is_outdated(slot.epoch(), used_slots())) {
+      throw Error(ErrorCode::kCorrupt, "the secret is right, but key slot '" + slot.name() + "' of " + store->path() +
+                                           " holds the master key of an earlier epoch, which opens nothing since the " +
+                                           "store was re-keyed: set this secret anew with another one's help");
+    }
+    if (!store->read_only() && !reset_counter(role, login, slots)) continue;
+    if (then({slot.name(), slot.role(), slot.sequence(), std::move(master), slot.notes()}, login))
+      return UnlockResult::kUnlocked;
   }
 }
 

@@ -79,7 +79,7 @@ void require_officer(const std::vector<UsedSlot>& used, const std::vector<KeptSl
 struct Renewal {
   std::string name, role;
   SlotKdf kdf;
-  StretchedSecret after;
+  std::shared_ptr<const StretchedSecret> after;
   SecretNotes notes;
 };
 
@@ -94,7 +94,7 @@ std::vector<Renewal> stretch_kept(const std::vector<UsedSlot>& used, const std::
       throw Error(ErrorCode::kAuthFailed, "the secret that was given for key slot " + std::to_string(one.number) +
                                               " does not open it: nothing was changed");
     }
-    StretchedSecret after = stretch(secret, kdf);
+    auto after = std::make_shared<const StretchedSecret>(stretch(secret, kdf));
     renewals.push_back({slot.name(), slot.role(), std::move(kdf), std::move(after), slot.notes()});
   }
   return renewals;
@@ -102,21 +102,25 @@ std::vector<Renewal> stretch_kept(const std::vector<UsedSlot>& used, const std::
 
 }  // namespace
 
-void Vault::Impl::rekey(const std::shared_ptr<const MasterKey>& old, const std::shared_ptr<const MasterKey>& fresh,
-                        std::vector<Draft> slots, const Progress& progress, const Indexer& indexer) {
-  auto writer = store->begin();
+bool Vault::Impl::rekey(const LoginLock& login, Rekeying rekeying, const Progress& progress, const Indexer& indexer) {
+  auto writer = store->begin(login);
+  if (!writer) return false;
+  const auto used = used_slots();
+  if (!same_slots(rekeying.seen, used) || is_outdated(rekeying.old->epoch(), used)) return false;
+  const auto &old = rekeying.old, &fresh = rekeying.fresh;
   const Salt salt = store->salt();
   Blobstore::Writer::Rewriting rewriting;
-  rewriting.added = std::move(slots);
+  rewriting.added = std::move(rekeying.slots);
   rewriting.progress = progress;
   rewriting.entry = [&](const EntryView& entry) {
     if (entry.type == type::kKeySlot) return Bytes();
     if (entry.sealed) return reseal(entry, *old, *fresh, salt, indexer);
     return entry.mac_at != 0 ? bind_again(entry, *old, *fresh, salt) : to_bytes(entry.octets);
   };
-  writer.rewrite(rewriting);
+  writer->rewrite(rewriting);
   install(fresh);
-  writer.release_and_sync();
+  writer->release_and_sync();
+  return true;
 }
 
 void Vault::rekey(const std::vector<KeptSlot>& kept, const Progress& progress, const Indexer& indexer) {
@@ -133,32 +137,33 @@ void Vault::rekey(const std::vector<KeptSlot>& kept, const Progress& progress, c
     require_officer(used, kept);
     std::vector<Renewal> renewals = stretch_kept(used, kept, path());
 
-    auto login = impl_->store->lock_login();
-    refresh();
-    auto old = impl_->master_or_locked();
-    if (!same_slots(used, impl_->used_slots())) continue;  // someone else changed one meanwhile
+    const auto login = impl_->store->lock_login();
+    auto old = impl_->current_master();
     auto fresh =
         std::make_shared<const MasterKey>(crypto::random_secret(kMasterKeyOctets), impl_->uuid, old->epoch() + 1);
     std::vector<Draft> slots;
     for (Renewal& one : renewals) {
       slots.push_back(slot_draft(one.name, one.role, one.kdf, std::move(one.after), fresh, impl_->uuid, one.notes));
     }
-    return impl_->rekey(old, fresh, std::move(slots), progress, indexer);
+    // Else someone changed one meanwhile.
+    if (impl_->rekey(login, {old, fresh, used, std::move(slots)}, progress, indexer)) return;
   }
 }
 
 void Vault::rekey_raw(const RawKey& key, const Progress& progress, const Indexer& indexer) {
-  auto login = impl_->store->lock_login();
-  refresh();
-  auto old = impl_->master_or_locked();
-  for (const UsedSlot& used : impl_->used_slots()) {
-    if (used.slot && used.slot->kdf().is_raw()) continue;
-    throw Error(ErrorCode::kUnsupported, path() + " is not opened by a raw key: re-key it with its secrets");
+  for (;;) {
+    const auto login = impl_->store->lock_login();
+    auto old = impl_->current_master();
+    const auto used = impl_->used_slots();
+    for (const UsedSlot& one : used) {
+      if (one.slot && one.slot->kdf().is_raw()) continue;
+      throw Error(ErrorCode::kUnsupported, path() + " is not opened by a raw key: re-key it with its secrets");
+    }
+    auto fresh = std::make_shared<const MasterKey>(SecretBytes(key.octets()), impl_->uuid, old->epoch() + 1);
+    std::vector<Draft> slots;
+    slots.push_back(raw_slot_draft(slot_name(1), *fresh));
+    if (impl_->rekey(login, {old, fresh, used, std::move(slots)}, progress, indexer)) return;
   }
-  auto fresh = std::make_shared<const MasterKey>(SecretBytes(key.octets()), impl_->uuid, old->epoch() + 1);
-  std::vector<Draft> slots;
-  slots.push_back(raw_slot_draft(slot_name(1), *fresh));
-  impl_->rekey(old, fresh, std::move(slots), progress, indexer);
 }
 
 }  // namespace vtpm::store

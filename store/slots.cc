@@ -38,6 +38,12 @@ std::vector<SlotSituation> situations(const std::vector<UsedSlot>& used, const D
   return slots;
 }
 
+bool holds_still(const std::vector<UsedSlot>& used, const OpenedSlot& opened) {
+  return std::any_of(used.begin(), used.end(), [&](const UsedSlot& one) {
+    return one.slot && one.slot->name() == opened.name && one.slot->sequence() == opened.sequence;
+  });
+}
+
 // A raw key opens its store by being the key; there is nothing of its kind to wrap.
 void require_secrets(const std::vector<UsedSlot>& used, const std::string& path) {
   for (const UsedSlot& slot : used) {
@@ -90,66 +96,79 @@ Draft Vault::Impl::counter_reset(Role role) const {
   return attempt_draft(role, counter);
 }
 
-void Vault::Impl::write_slots(std::vector<Draft> drafts, const std::vector<std::string>& superseded) {
-  auto writer = store->begin();
+bool Vault::Impl::write_slots(const LoginLock& login, const MasterKey& key, const std::vector<UsedSlot>& seen,
+                              std::vector<Draft> drafts, const std::vector<std::string>& superseded) {
+  auto writer = store->begin(login);
+  if (!writer) return false;
+  const auto used = used_slots();
+  if (!same_slots(seen, used) || is_outdated(key.epoch(), used)) return false;
   std::vector<Record> old;
   for (const std::string& slot : superseded) {
-    auto record = writer.peek(slot);
+    auto record = writer->peek(slot);
     if (record && !record->deleted && record->entry.length != 0) old.push_back(*record);
   }
-  writer.append(std::move(drafts));
-  writer.sync();
-  for (const Record& record : old) writer.wipe_slot(record);
+  writer->append(std::move(drafts));
+  writer->sync();
+  for (const Record& record : old) writer->wipe_slot(record);
   if (!superseded.empty()) {
     try {
-      writer.compact();
+      writer->compact();
     } catch (const Error&) {
       // The old secrets are zeros on the disk already; what a damaged or full disk keeps us from dropping is harmless.
     }
   }
-  writer.release_and_sync();
+  writer->release_and_sync();
+  return true;
 }
 
 void Vault::set_secret(Role role, ByteView secret, bool to_be_changed) {
   impl_->master_or_locked();
   require_secrets(impl_->used_slots(), path());
   SlotKdf kdf = impl_->kdf_for(secret);
-  StretchedSecret stretched = stretch(canonical_secret(role_name(role), secret), kdf);
+  const auto stretched =
+      std::make_shared<const StretchedSecret>(stretch(canonical_secret(role_name(role), secret), kdf));
 
-  auto login = impl_->store->lock_login();
-  refresh();
-  auto key = impl_->master_or_locked();
-  std::vector<std::string> names;
-  for (const KeySlot& slot : impl_->slots_of(role)) {
-    if (slot.role() == role_name(role)) names.push_back(slot.name());
+  for (;;) {
+    const auto login = impl_->store->lock_login();
+    auto key = impl_->current_master();
+    const auto used = impl_->used_slots();
+    std::vector<std::string> names;
+    for (const KeySlot& slot : impl_->slots_of(role)) {
+      if (slot.role() == role_name(role)) names.push_back(slot.name());
+    }
+    const std::string name = names.empty() ? impl_->free_slot() : names.front();
+    std::vector<Draft> drafts;
+    drafts.push_back(
+        slot_draft(name, role_name(role), kdf, stretched, key, impl_->uuid, {secret.empty(), to_be_changed}));
+    for (size_t i = 1; i < names.size(); ++i) drafts.push_back(slot_deletion(names[i]));
+    drafts.push_back(impl_->counter_reset(role));
+    if (impl_->write_slots(login, *key, used, std::move(drafts), names)) return;
   }
-  const std::string name = names.empty() ? impl_->free_slot() : names.front();
-  std::vector<Draft> drafts;
-  drafts.push_back(
-      slot_draft(name, role_name(role), kdf, std::move(stretched), key, impl_->uuid, {secret.empty(), to_be_changed}));
-  for (size_t i = 1; i < names.size(); ++i) drafts.push_back(slot_deletion(names[i]));
-  drafts.push_back(impl_->counter_reset(role));
-  impl_->write_slots(std::move(drafts), names);
 }
 
 UnlockResult Vault::change_secret(Role role, ByteView old, ByteView fresh) {
   SlotKdf kdf = impl_->kdf_for(fresh);
-  StretchedSecret stretched = stretch(fresh, kdf);
-  return impl_->attempt(role, old, [&](const OpenedSlot& slot) {
+  const auto stretched = std::make_shared<const StretchedSecret>(stretch(fresh, kdf));
+  return impl_->attempt(role, old, [&](const OpenedSlot& slot, const auto& login) {
+    const auto used = impl_->used_slots();
+    if (!holds_still(used, slot)) return false;
     // A recovery slot that logged a user in stays one, and what replaces its phrase may be typed in any way.
     const SecretBytes canonical = canonical_secret(slot.role, fresh);
-    if (!equal(canonical, fresh)) stretched = stretch(canonical, kdf);
+    auto key = equal(canonical, fresh) ? stretched : std::make_shared<const StretchedSecret>(stretch(canonical, kdf));
     std::vector<Draft> drafts;
-    drafts.push_back(slot_draft(slot.name, slot.role, kdf, std::move(stretched), slot.master, impl_->uuid,
+    drafts.push_back(slot_draft(slot.name, slot.role, kdf, std::move(key), slot.master, impl_->uuid,
                                 {fresh.empty(), /*to_be_changed=*/false}));
     drafts.push_back(impl_->counter_reset(role));
-    impl_->write_slots(std::move(drafts), {slot.name});
+    return impl_->write_slots(login, *slot.master, used, std::move(drafts), {slot.name});
   });
 }
 
 std::optional<unsigned> Vault::find_slot(Role role, ByteView secret, UnlockResult& result) {
   std::optional<unsigned> number;
-  result = impl_->attempt(role, secret, [&](const OpenedSlot& slot) { number = number_of_slot(slot.name); });
+  result = impl_->attempt(role, secret, [&](const OpenedSlot& slot, const auto&) {
+    number = number_of_slot(slot.name);
+    return true;
+  });
   return number;
 }
 
@@ -172,7 +191,7 @@ std::vector<SlotInfo> Vault::slots() const {
 
 AmendPlan Vault::amend(const DesiredState& desired) {
   StretchedSecrets stretched;
-  std::optional<std::pair<SlotKdf, StretchedSecret>> fresh;
+  std::optional<std::pair<SlotKdf, std::shared_ptr<const StretchedSecret>>> fresh;
   for (;;) {
     refresh();
     impl_->master_or_locked();
@@ -184,26 +203,25 @@ AmendPlan Vault::amend(const DesiredState& desired) {
       KdfCost cost = desired.cost ? *desired.cost : impl_->cost_of_slots();
       if (desired.iter_time) cost = cost_taking(*desired.iter_time, cost);
       SlotKdf kdf = fresh_kdf(cost);
-      StretchedSecret key = stretch(canonical_secret(role_name(desired.role), *desired.secret), kdf);
+      auto key = std::make_shared<const StretchedSecret>(
+          stretch(canonical_secret(role_name(desired.role), *desired.secret), kdf));
       fresh.emplace(std::move(kdf), std::move(key));
     }
 
-    auto login = impl_->store->lock_login();
-    refresh();
-    auto key = impl_->master_or_locked();
-    if (!same_slots(used, impl_->used_slots())) continue;  // someone else changed one meanwhile
+    const auto login = impl_->store->lock_login();
+    auto key = impl_->current_master();
     std::vector<Draft> drafts;
     std::vector<std::string> superseded;
     if (plan.activate) {
-      drafts.push_back(slot_draft(slot_name(*plan.activate), role_name(desired.role), fresh->first,
-                                  std::move(fresh->second), key, impl_->uuid));
+      drafts.push_back(slot_draft(slot_name(*plan.activate), role_name(desired.role), fresh->first, fresh->second, key,
+                                  impl_->uuid));
     }
     for (unsigned number : plan.deactivate) {
       superseded.push_back(slot_name(number));
       drafts.push_back(slot_deletion(superseded.back()));
     }
-    impl_->write_slots(std::move(drafts), superseded);
-    return plan;
+    // Else someone changed one meanwhile.
+    if (impl_->write_slots(login, *key, used, std::move(drafts), superseded)) return plan;
   }
 }
 

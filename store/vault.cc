@@ -92,7 +92,8 @@ std::unique_ptr<Vault> Vault::create(const std::string& path, const CreateOption
   if (options.raw_key) first.push_back(raw_slot_draft(slot_name(++number), *master));
   for (const auto& [role, secret] : slots) {
     SlotKdf kdf = fresh_kdf(options.kdf);
-    first.push_back(slot_draft(slot_name(++number), role_name(role), kdf, stretch(secret, kdf), master, uuid));
+    auto stretched = std::make_shared<const StretchedSecret>(stretch(secret, kdf));
+    first.push_back(slot_draft(slot_name(++number), role_name(role), kdf, std::move(stretched), master, uuid));
   }
   for (const auto& [role, limit] : options.attempt_limits) first.push_back(attempt_draft(role, {0, limit}));
   Bytes image = make_store_image(uuid, salt, std::move(first), static_cast<uint64_t>(std::time(nullptr)),
@@ -268,16 +269,24 @@ void Vault::Impl::authenticate_new(const Blobstore::Writer* writer) {
   authenticated_ = now;
 }
 
+bool is_outdated(uint64_t epoch, const std::vector<UsedSlot>& used) {
+  return std::any_of(used.begin(), used.end(),
+                     [&](const UsedSlot& one) { return one.slot && one.slot->epoch() > epoch; });
+}
+
 bool Vault::Impl::drop_outdated_key() {
   auto key = master();
-  if (!key) return false;
-  for (const UsedSlot& used : used_slots()) {
-    if (!used.slot || used.slot->epoch() <= key->epoch()) continue;
-    std::unique_lock<RwLock> gate(key_gate_);
-    if (master_ == key) master_.reset();
-    return true;
-  }
-  return false;
+  if (!key || !is_outdated(key->epoch(), used_slots())) return false;
+  std::unique_lock<RwLock> gate(key_gate_);
+  if (master_ == key) master_.reset();
+  return true;
+}
+
+std::shared_ptr<const MasterKey> Vault::Impl::current_master() {
+  store->refresh();
+  authenticate_new();
+  drop_outdated_key();
+  return master_or_locked();
 }
 
 void Vault::Impl::authenticated_up_to(uint64_t before, uint64_t now) {
@@ -326,16 +335,17 @@ void Vault::lock() {
 
 UnlockResult Vault::unlock(Role role, ByteView secret, SecretNotes* opened) {
   const bool was_open = unlocked();
-  const UnlockResult result = impl_->attempt(role, secret, [&](const OpenedSlot& slot) {
+  const UnlockResult result = impl_->attempt(role, secret, [&](const OpenedSlot& slot, const auto&) {
     impl_->install(slot.master);
     if (opened) *opened = slot.notes;
+    return true;
   });
   if (result == UnlockResult::kUnlocked && !was_open) impl_->handlers_.call(*this);
   return result;
 }
 
 UnlockResult Vault::verify(Role role, ByteView secret) {
-  return impl_->attempt(role, secret, [](const OpenedSlot&) {});
+  return impl_->attempt(role, secret, [](const OpenedSlot&, const auto&) { return true; });
 }
 
 bool Vault::has_slot(Role role) const {
@@ -363,9 +373,13 @@ Transaction Vault::begin() {
 }
 
 void Vault::compact(const Progress& progress) {
-  auto writer = impl_->store->begin();
-  writer.compact(progress);
-  writer.release_and_sync();
+  for (;;) {
+    auto login = impl_->store->lock_login();
+    auto writer = impl_->store->begin(login);
+    if (!writer) continue;
+    writer->compact(progress);
+    return writer->release_and_sync();
+  }
 }
 
 void Vault::after_fork_close() noexcept { impl_->store->after_fork_close(); }

@@ -16,6 +16,7 @@ namespace vtpm::store {
 /// A slot that a secret opened, and the key that was in it.
 struct OpenedSlot {
   std::string name, role;
+  uint64_t sequence = 0;
   std::shared_ptr<const MasterKey> master;
   SecretNotes notes;
 };
@@ -61,21 +62,39 @@ struct Vault::Impl {
 
   /// Forgets a master key that a re-key has outdated. True when it did.
   bool drop_outdated_key();
+  /// Catches up, and gives the key if it still is the store's. Throws kLocked. What is written under it must ask again
+  /// once the store's lock is held (`write_slots`).
+  std::shared_ptr<const MasterKey> current_master();
 
   // --- key slots and the retry counter (login.cc, slots.cc) ---
   std::vector<UsedSlot> used_slots() const;
   std::vector<KeySlot> slots_of(Role role) const;
   Attempts attempts(Role role) const;
-  /// Stretches the secret for every slot of the role and checks it as one counted attempt. On success `then` runs
-  /// before another attempt can be made.
-  UnlockResult attempt(Role role, ByteView secret, const std::function<void(const OpenedSlot&)>& then);
-  void charge(Role role, bool success);
-  /// Commits `drafts`, and makes what the slots `superseded` held useless. The caller holds the login lock.
-  void write_slots(std::vector<Draft> drafts, const std::vector<std::string>& superseded);
+  using LoginLock = Blobstore::LoginLock;
+  /// What is done with the slot that a secret opened, before another attempt can be made. False: the slots have changed
+  /// meanwhile, and the attempt starts anew.
+  using Then = std::function<bool(const OpenedSlot& slot, const LoginLock& login)>;
+  /// Stretches the secret for every slot of the role and checks it as one counted attempt.
+  UnlockResult attempt(Role role, ByteView secret, const Then& then);
+  bool locked_out_between_logins(Role role);
+  enum class Charged { kYes, kLockedOut, kStartAnew };
+  /// Counts one attempt against `slots`, on the disk when it returns. `own`: the number of the counter's entry that
+  /// this attempt has written already; it is not charged again as long as that is the current one.
+  Charged charge(Role role, const LoginLock& login, const std::vector<KeySlot>& slots, std::optional<uint64_t>& own);
+  /// Takes all failures back, on the disk when it returns. False: start anew.
+  bool reset_counter(Role role, const LoginLock& login, const std::vector<KeySlot>& slots);
+  /// Commits `drafts`, which hold `key`, and makes what the slots `superseded` held useless. False: nothing has
+  /// happened, since the slots are no longer those that the caller has `seen`, or `key` is no longer the store's.
+  bool write_slots(const LoginLock& login, const MasterKey& key, const std::vector<UsedSlot>& seen,
+                   std::vector<Draft> drafts, const std::vector<std::string>& superseded);
   Draft counter_reset(Role role) const;
-  /// Writes the store anew under `fresh`. The caller holds the login lock.
-  void rekey(const std::shared_ptr<const MasterKey>& old, const std::shared_ptr<const MasterKey>& fresh,
-             std::vector<Draft> slots, const Progress& progress, const Indexer& indexer);
+  /// Writes the store anew under `fresh`. False: as above.
+  struct Rekeying {
+    std::shared_ptr<const MasterKey> old, fresh;
+    const std::vector<UsedSlot>& seen;
+    std::vector<Draft> slots;
+  };
+  bool rekey(const LoginLock& login, Rekeying rekeying, const Progress& progress, const Indexer& indexer);
   std::string free_slot() const;
   KdfCost cost_of_slots() const;
   SlotKdf kdf_for(ByteView secret) const;
@@ -92,6 +111,8 @@ struct Vault::Impl {
 
 Draft slot_deletion(const std::string& name);
 bool same_slots(const std::vector<UsedSlot>& a, const std::vector<UsedSlot>& b);
+/// Whether a slot is of a higher epoch: the store was re-keyed since that one.
+bool is_outdated(uint64_t epoch, const std::vector<UsedSlot>& used);
 Draft attempt_draft(Role role, const Attempts& attempts);
 EntryInfo to_info(const std::string& name, const Record& record);
 

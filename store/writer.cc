@@ -272,8 +272,7 @@ void Blobstore::Writer::ensure_space(uint64_t octets, uint64_t keep) {
   uint64_t dead = dead_octets();
   // Once the end has been cleaned, and numbers jumped, an append comes first: nothing else may tell what is durable.
   const bool may_compact = !compacting_ && !store.damaged_beyond_moving_ && store.end_.last == store.applied_;
-  if (may_compact && dead > kMinDeadOctets && dead > store.end_.offset / 2) {
-    compact();
+  if (may_compact && dead > kMinDeadOctets && dead > store.end_.offset / 2 && compact_between_logins()) {
     prepare();
     behind = locked_->size() - store.end_.offset;
     if (needed <= behind) return;

@@ -22,6 +22,8 @@ struct Encounter {
     std::unique_ptr<Vault> one, two;
     std::vector<std::string> answers;
     void answer(const std::string& text) { answers.push_back(text); }
+    FileId before{};
+    bool was_compacted() { return disk.id_of(kCrashPath) != before; }
   };
   std::function<void(Stage&)> prepare, first, second;
   std::function<bool(Stage&)> is_right;
@@ -59,6 +61,33 @@ bool all_see(Encounter::Stage& stage, const std::map<std::string, std::string>& 
 void attempt(Encounter::Stage& stage, Vault& vault) {
   UnlockResult result = vault.verify(Role::kUser, as_bytes("wrong"));
   stage.answer(result == UnlockResult::kWrongSecret ? "tried" : "refused");
+}
+
+void log_in(Encounter::Stage& stage, Vault& vault) {
+  if (vault.unlock(Role::kUser, as_bytes(kUserPin)) == UnlockResult::kUnlocked) stage.answer("in");
+}
+
+bool both_are_in(Encounter::Stage& stage) { return stage.answers == std::vector<std::string>{"in", "in"}; }
+
+// Much that is dead, and about that much space: less than what another append needs brings a compaction.
+void leave_only(Encounter::Stage& stage, size_t octets) {
+  auto store = Blobstore::open(stage.disk, kCrashPath, false);
+  const auto add = [&](size_t size) {
+    auto writer = store->begin();
+    writer.append({clear_draft("obj/dead", std::string(size, 'x'))}, true);
+    writer.release_and_sync();
+  };
+  const auto free = [&] {
+    const Bytes& contents = stage.disk.contents(kCrashPath);
+    const auto last = std::find_if(contents.rbegin(), contents.rend(), [](uint8_t octet) { return octet != 0; });
+    return static_cast<size_t>(last - contents.rbegin());
+  };
+  for (int i = 0; i < 8; ++i) add(20000);
+  if (free() > octets + 400) add(free() - octets - 200);
+  while (free() > octets + 100) add(1);
+  stage.before = *stage.disk.id_of(kCrashPath);
+  stage.one->refresh();
+  stage.two->refresh();
 }
 
 void create(Encounter::Stage& stage, const char* who) {
@@ -144,6 +173,26 @@ const std::vector<Encounter>& encounters() {
        [](Stage& stage) { create(stage, "two"); }, is_made_by_who_says_so},
       {"creation, and one that gives up", [](Stage&) {}, [](Stage& stage) { create(stage, "one"); }, give_up,
        is_made_by_who_says_so},
+      {"right login and right login", [](Stage& stage) { a_store_for_two(stage, 1); },
+       [](Stage& stage) { log_in(stage, *stage.one); }, [](Stage& stage) { log_in(stage, *stage.two); }, both_are_in},
+      {"a login whose charge compacts, and a login",
+       [](Stage& stage) {
+         a_store_for_two(stage, 1);
+         leave_only(stage, 100);
+       },
+       [](Stage& stage) { log_in(stage, *stage.one); }, [](Stage& stage) { log_in(stage, *stage.two); },
+       [](Stage& stage) { return stage.was_compacted() && both_are_in(stage); }},
+      {"a login, and a compaction for want of space before another login",
+       [](Stage& stage) {
+         a_store_for_two(stage, 1);
+         leave_only(stage, 6000);
+       },
+       [](Stage& stage) { log_in(stage, *stage.one); },
+       [](Stage& stage) {
+         put_clear(*stage.two, "obj/two", "2");
+         log_in(stage, *stage.two);
+       },
+       [](Stage& stage) { return stage.was_compacted() && both_are_in(stage); }},
   };
   return all;
 }

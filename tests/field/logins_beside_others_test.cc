@@ -1,0 +1,224 @@
+// Logins, and changes of PINs, while others compact, re-key or move the store's file.
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <stdexcept>
+
+#include "store/report.h"
+#include "store/vault_impl.h"
+#include "tests/store/crash_history.h"
+#include "tests/store/scratch.h"
+
+namespace vtpm::store {
+namespace {
+
+using Word = std::atomic<uint32_t>;
+
+// A few words that child processes share with the test.
+class SharedWords {
+ public:
+  SharedWords() : memory_(::mmap(nullptr, kOctets, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) {}
+  ~SharedWords() { ::munmap(memory_, kOctets); }
+  SharedWords(const SharedWords&) = delete;
+  SharedWords& operator=(const SharedWords&) = delete;
+  Word& operator[](size_t i) { return static_cast<Word*>(memory_)[i]; }
+
+ private:
+  static constexpr size_t kOctets = 4096;
+  void* memory_;
+};
+
+enum : size_t { kWrong, kRefused, kIn, kStop, kMoved };
+
+class Logins : public testing::Test {
+ protected:
+  void make(uint32_t user_limit) {
+    CreateOptions options = cheap_options();
+    options.attempt_limits = {{Role::kUser, user_limit}};
+    make_store(path, options);
+  }
+  void count(UnlockResult result) {
+    ++words[result == UnlockResult::kUnlocked ? kIn : result == UnlockResult::kLockedOut ? kRefused : kWrong];
+  }
+  // Moves the path to new files until it is told to stop; `like_older_versions`: without the login lock.
+  int start_compacting(bool like_older_versions) {
+    return start_child([this, like_older_versions] {
+      auto vault = Vault::open(path);
+      auto store = Blobstore::open(posix_file_system(), path, false);
+      while (!words[kStop]) {
+        if (like_older_versions) {
+          store->begin().compact();
+        } else {
+          vault->compact();
+        }
+        ++words[kMoved];
+        ::usleep(200);
+      }
+    });
+  }
+
+  SharedWords words;
+  ScratchDirectory scratch;
+  std::string path = scratch.file("store.vtpm");
+};
+
+// Two login locks on two files let two guess at once: 14 wrong PINs were evaluated where 10 are allowed.
+TEST_F(Logins, NoMoreWrongPinsAreEvaluatedThanTheLimitBesideACompaction) {
+  constexpr uint32_t kLimit = 10, kGuessers = 6, kRounds = 4;
+  for (bool like_older_versions : {true, false}) {
+    for (uint32_t round = 0; round < kRounds; ++round) {
+      ::unlink(path.c_str());
+      make(kLimit);
+      for (size_t i = 0; i <= kMoved; ++i) words[i] = 0;
+      const int compacting = start_compacting(like_older_versions);
+      std::vector<int> guessing;
+      for (uint32_t i = 0; i < kGuessers; ++i) {
+        guessing.push_back(start_child([&] {
+          auto vault = Vault::open(path);
+          while (!words[kMoved]) ::usleep(100);
+          for (UnlockResult result = UnlockResult::kWrongSecret; result != UnlockResult::kLockedOut;) {
+            count(result = vault->unlock(Role::kUser, as_bytes("guess")));
+          }
+        }));
+      }
+      for (int child : guessing) EXPECT_EQ(wait_for(child), 0);
+      words[kStop] = 1;
+      EXPECT_EQ(wait_for(compacting), 0);
+      EXPECT_EQ(words[kWrong], kLimit);
+      EXPECT_EQ(words[kRefused], kGuessers);
+      EXPECT_EQ(Vault::open(path)->attempts(Role::kUser).failures, kLimit);
+    }
+  }
+}
+
+TEST_F(Logins, RightPinsAreNotLockedOutBesideACompaction) {
+  make(2);
+  const int compacting = start_compacting(/*like_older_versions=*/false);
+  std::vector<int> children;
+  for (int i = 0; i < 8; ++i) {
+    children.push_back(start_child([&] {
+      auto vault = Vault::open(path);
+      for (int round = 0; round < 6; ++round) count(vault->unlock(Role::kUser, as_bytes(kUserPin)));
+    }));
+  }
+  for (int child : children) EXPECT_EQ(wait_for(child), 0);
+  words[kStop] = 1;
+  EXPECT_EQ(wait_for(compacting), 0);
+  EXPECT_EQ(words[kIn], 48u);
+  EXPECT_GT(words[kMoved], 0u);
+}
+
+// --- a change of secrets that is interrupted at each of its calls to the disk ---
+
+// What may happen in between: somebody compacts the store without the login lock, as versions before this one do, so
+// that the lock is on a file that nobody looks at any longer, and re-keys it.
+class Interrupted : public testing::Test {
+ protected:
+  struct Stage {
+    SimulatedDisk disk;
+    std::unique_ptr<Vault> one, two;
+  };
+  static std::vector<KeptSlot> kept(std::string_view user_pin = kUserPin) {
+    std::vector<KeptSlot> slots;
+    slots.push_back({1, SecretBytes(as_bytes(kSoPin))});
+    slots.push_back({2, SecretBytes(as_bytes(user_pin))});
+    return slots;
+  }
+  static std::unique_ptr<Vault> open(SimulatedDisk& disk) {
+    OpenOptions options;
+    options.file_system = &disk;
+    return Vault::open(kCrashPath, options);
+  }
+  static void re_key(Stage& stage) {
+    Blobstore::open(stage.disk, kCrashPath, false)->begin().compact();
+    try {
+      stage.two->refresh();
+      if (!stage.two->unlocked()) stage.two->unlock(Role::kSo, as_bytes(kSoPin));
+      stage.two->rekey(kept());
+    } catch (const Error& error) {  // the first has changed the PIN already
+      if (error.code() != ErrorCode::kAuthFailed) throw;
+    }
+  }
+  using Work = std::function<void(Stage&)>;
+  // Interrupts `first`, which may be refused, at each call, and looks whether every slot holds the store's key.
+  void interrupt(const Work& first, const std::vector<std::string_view>& user_pins, size_t stride = 1) {
+    size_t calls = 0, refused = 0;
+    for (bool more = true; more; calls += stride) {
+      Stage stage;
+      CreateOptions options = cheap_options();
+      options.file_system = &stage.disk;
+      stage.one = make_store(kCrashPath, options);
+      put(*stage.one, "obj/a", "sealed");
+      stage.two = open(stage.disk);
+      ASSERT_EQ(stage.two->unlock(Role::kSo, as_bytes(kSoPin)), UnlockResult::kUnlocked);
+      stage.disk.never_wait();
+      more = false;
+      size_t countdown = calls + 1;
+      stage.disk.between = [&] {
+        if (--countdown > 0) return;
+        more = true;
+        stage.disk.between = nullptr;
+        try {
+          re_key(stage);
+        } catch (const WouldWait&) {
+        }
+      };
+      try {
+        first(stage);
+      } catch (const Error& error) {
+        ++refused;
+        EXPECT_EQ(error.code(), ErrorCode::kLocked) << error.what();
+      }
+      stage.disk.between = nullptr;
+      expect_whole(stage, user_pins, calls);
+      if (HasFailure()) return;
+    }
+    std::printf("interrupted at %zu calls, refused %zu times\n", calls, refused);
+    EXPECT_GT(calls, 10u);
+  }
+  static void expect_whole(Stage& stage, const std::vector<std::string_view>& user_pins, size_t call) {
+    size_t open_it = 0;
+    for (std::string_view pin : user_pins) {
+      auto vault = open(stage.disk);
+      if (vault->unlock(Role::kUser, as_bytes(pin)) != UnlockResult::kUnlocked) continue;
+      ++open_it;
+      EXPECT_TRUE(vault->unlocked()) << pin << ", call " << call;
+      EXPECT_EQ(get(*vault, "obj/a"), "sealed") << "call " << call;
+    }
+    EXPECT_GE(open_it, 1u) << "no PIN opens the store, call " << call;
+    auto officer = open(stage.disk);
+    ASSERT_EQ(officer->unlock(Role::kSo, as_bytes(kSoPin)), UnlockResult::kUnlocked);
+    const auto slots = officer->slots();
+    for (const SlotInfo& slot : slots) EXPECT_EQ(slot.epoch, slots[0].epoch) << slot.number << ", call " << call;
+    EXPECT_TRUE(check(kCrashPath, officer.get(), nullptr, &stage.disk).clean()) << "call " << call;
+  }
+};
+
+// C_SetPIN returned CKR_OK and left a slot with the key of the old epoch.
+TEST_F(Interrupted, AChangedPinOpensTheStoreThatWasReKeyedMeanwhile) {
+  interrupt(
+      [](Stage& stage) {
+        EXPECT_EQ(stage.one->change_secret(Role::kUser, as_bytes(kUserPin), as_bytes("fresh")),
+                  UnlockResult::kUnlocked);
+      },
+      {"fresh"});
+}
+
+TEST_F(Interrupted, APinThatTheOfficerSetsOpensTheStoreThatWasReKeyedMeanwhile) {
+  interrupt([](Stage& stage) { stage.one->set_secret(Role::kUser, as_bytes("fresh")); }, {"fresh", kUserPin}, 2);
+}
+
+TEST_F(Interrupted, AnAddedKeySlotOpensTheStoreThatWasReKeyedMeanwhile) {
+  DesiredState desired;
+  desired.secret = SecretBytes(as_bytes("fresh"));
+  interrupt([&](Stage& stage) { stage.one->amend(desired); }, {"fresh", kUserPin});
+}
+
+TEST_F(Interrupted, TwoReKeysFollowOneAnother) {
+  interrupt([](Stage& stage) { stage.one->rekey(kept()); }, {kUserPin}, 3);
+}
+
+}  // namespace
+}  // namespace vtpm::store
