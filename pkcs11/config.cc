@@ -1,9 +1,7 @@
 #include "pkcs11/config.h"
 
-#include <pwd.h>
 #include <unistd.h>
 
-#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <limits>
@@ -12,6 +10,8 @@
 
 #define TOML_EXCEPTIONS 1
 #include <toml++/toml.h>
+
+#include "pkcs11/effective_user.h"
 
 namespace vtpm::pkcs11 {
 namespace {
@@ -23,20 +23,9 @@ std::string environment(const char* name) {
   return value ? value : "";
 }
 
-/// The home directory of the passwd file: HOME may be absent (services) or another user's (sudo).
-std::string home_directory() {
-  std::array<char, 16384> buffer;
-  passwd entry{};
-  passwd* found = nullptr;
-  if (getpwuid_r(geteuid(), &entry, buffer.data(), buffer.size(), &found) == 0 && found && found->pw_dir) {
-    return found->pw_dir;
-  }
-  return environment("HOME");
-}
-
 std::string xdg_directory(const char* variable, const char* below_home) {
   if (std::string set = environment(variable); !set.empty() && set.front() == '/') return set;
-  std::string home = home_directory();
+  const std::string home = effective_user().home;
   return home.empty() ? "" : home + "/" + below_home;
 }
 
@@ -77,6 +66,13 @@ class Reader {
 
   void text(const char* key, std::string& value) {
     read<std::string>(key, "must be a string", [&](const std::string& found) { value = found; });
+  }
+  void destination(const char* key, std::string& value) {
+    read<std::string>(key, "must be a string", [&](const std::string& found) {
+      const char* fault = log_destination_fault(found);
+      if (fault) return complain(key, fault);
+      value = found;
+    });
   }
   void flag(const char* key, bool& value) {
     read<bool>(key, "must be true or false", [&](bool found) { value = found; });
@@ -167,7 +163,7 @@ void read_settings(const toml::table& root, Config& config) {
   constexpr uint32_t kMost = std::numeric_limits<int32_t>::max();
   Reader top(root, "", config.problem);
   top.text("store_dir", config.store_dir);
-  top.text("log", config.log);
+  top.destination("log", config.log);
   top.choice<LogLevel>("log_level", config.log_level,
                        {{"error", LogLevel::kError},
                         {"warning", LogLevel::kWarning},

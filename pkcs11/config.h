@@ -21,7 +21,7 @@ struct Config {
   std::string file;       // where it was read from; empty: defaults
   std::string problem;    // a sentence when something in it is wrong
   std::string store_dir;  // absolute
-  std::string log;        // "", "stderr" or a path
+  std::string log;        // what log_open takes
   LogLevel log_level = LogLevel::kError;
   Placement placement = Placement::kAuto;
   bool public_writes = true;  // token objects by sessions that are not logged in

@@ -1,5 +1,9 @@
 // The module's log: silent unless the configuration names a destination. One line per event; never a buffer, a PIN or a
 // key. Writing uses one write(2) per line, so lines of several processes do not mix.
+//
+// Whatever the destination is, the host does not notice: a line that cannot be written at once is dropped. Nobody waits
+// for a pipe that is full or that nobody reads, no signal of a broken pipe or of the limit of file sizes arrives, and
+// nothing is destroyed at exit, because applications go on calling in their exit handlers.
 #pragma once
 
 #include <string>
@@ -9,13 +13,21 @@ namespace vtpm::pkcs11 {
 
 enum class LogLevel { kOff, kError, kWarning, kInfo, kDebug };
 
-/// `destination`: "stderr" or a file path (created 0600, appended to); "" turns the log off.
+/// What is wrong with a destination, as the end of a sentence; nullptr when it is well-formed.
+const char* log_destination_fault(std::string_view destination) noexcept;
+/// `destination` is one of
+///   ""        the log is off
+///   "stderr"  descriptor 2 as the host has it
+///   "syslog"  one datagram per line to /dev/log
+///   a path    of a file (created 0600, appended to) or a character device. `~/` at its beginning stands for the home
+///             directory, `%u` for the name, of the effective user, whoever that is when a line is written; `%%` for %.
 void log_open(const std::string& destination, LogLevel level);
 /// No line is being written while the process forks, and the child's can be.
 void log_before_fork();
 void log_after_fork_in_parent();
 void log_after_fork_in_child();
 bool log_enabled(LogLevel level) noexcept;
+/// Leaves errno as it was.
 void log_line(LogLevel level, std::string_view text) noexcept;
 
 }  // namespace vtpm::pkcs11

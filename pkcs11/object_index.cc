@@ -32,18 +32,22 @@ class Fewest {
  public:
   template <typename Postings>
   void consider(const Postings& postings, uint64_t key) {
-    static const ObjectIndex::Handles none;
     const auto found = postings.find(key);
-    const ObjectIndex::Handles& same = found == postings.end() ? none : found->second;
-    if (!fewest_ || same.size() < fewest_->size()) fewest_ = &same;
+    if (found == postings.end()) {
+      none_ = true;
+    } else if (!fewest_ || found->second.size() < fewest_->size()) {
+      fewest_ = &found->second;
+    }
   }
   std::optional<ObjectIndex::Handles> take() const {
+    if (none_) return ObjectIndex::Handles();
     if (!fewest_) return std::nullopt;
     return *fewest_;
   }
 
  private:
   const ObjectIndex::Handles* fewest_ = nullptr;
+  bool none_ = false;
 };
 
 }  // namespace

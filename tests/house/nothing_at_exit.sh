@@ -1,0 +1,20 @@
+#!/bin/bash
+# nothing_at_exit.sh MODULE FILE…: nothing of ours is destroyed when a process or a thread ends. An application goes on
+# calling in exit handlers that run later, and what the module has destroyed would then be used.
+#
+# Reads the object files and archives: whatever has a destructor to run registers it by one of these functions. And the
+# module must have no destructor of its own beside the one that the compiler puts into every shared object, which runs
+# what was registered.
+set -euo pipefail
+module=$1
+shift
+[ $# -gt 3 ]
+if nm -A --undefined-only "$@" 2>/dev/null | grep -E ' (__cxa_atexit|__cxa_thread_atexit(_impl)?|atexit|at_quick_exit|on_exit|pthread_key_create)(@.*)?$'; then
+  echo 'these objects have something destroyed at exit: allocate it with new and keep it' >&2
+  exit 1
+fi
+size=$(readelf -d "$module" | sed -n 's/.*(FINI_ARRAYSZ) *\([0-9]*\) .*/\1/p')
+[ "$size" = 8 ] || {
+  echo "the module has $size bytes of destructors (FINI_ARRAY); 8, one pointer, are expected" >&2
+  exit 1
+}
