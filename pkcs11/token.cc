@@ -93,10 +93,6 @@ void Token::initialise(const std::string& path, const Config& config, const Iden
 
 std::shared_ptr<Token> Token::open(const std::string& path, const Config& config) {
   std::unique_ptr<store::Vault> vault = store::Vault::open(path);
-  if (vault->truncated()) {
-    throw Error(ErrorCode::kCorrupt,
-                path + " is truncated: its end is missing, and objects with it; nothing was changed");
-  }
   std::shared_ptr<Token> token(new Token(std::move(vault), config));
   token->read_identity();
   token->publish_builtin_objects();

@@ -31,7 +31,8 @@ using Exclusive = std::unique_lock<RwLock>;
 Blobstore::Blobstore(FileSystem& file_system, std::string path, bool read_only)
     : file_system_(file_system), path_(std::move(path)), read_only_(read_only), process_(this_process()) {}
 
-std::unique_ptr<Blobstore> Blobstore::open(FileSystem& file_system, const std::string& path, bool read_only) {
+std::unique_ptr<Blobstore> Blobstore::open(FileSystem& file_system, const std::string& path, bool read_only,
+                                           Ending ending) {
   std::unique_ptr<Blobstore> store(new Blobstore(file_system, path, read_only));
   const auto adopt_what_is_there = [&] {
     std::shared_ptr<File> file;
@@ -50,6 +51,7 @@ std::unique_ptr<Blobstore> Blobstore::open(FileSystem& file_system, const std::s
     store->adopt(std::move(file), Locked::kNo);
   };
   look_until_not_stale(adopt_what_is_there, [] {});
+  if (auto why = ending == Ending::kWhole ? store->unfit() : std::nullopt) throw Error(ErrorCode::kCorrupt, *why);
   store->sync_what_was_read();
   return store;
 }

@@ -5,7 +5,7 @@
 // threads' commits share. Before anything that rests on unsynced entries of others is returned, it is synced here.
 // After fork the child's first call opens the file anew; no other thread may have been inside at the fork.
 //
-// Throws Error: kIo, kNoSpace, kReadOnly, kCorrupt (the file's end is missing), kReplaced.
+// Throws Error: kIo, kNoSpace, kReadOnly, kCorrupt (the file's end is not as it must be), kReplaced.
 #pragma once
 
 #include <unistd.h>
@@ -35,7 +35,11 @@ class TemporaryStore;
 
 class Blobstore {
  public:
-  static std::unique_ptr<Blobstore> open(FileSystem& file_system, const std::string& path, bool read_only);
+  /// A file whose end is not as it must be (`unfit`) is refused. `kAny` is for whoever says what is wrong with it, or
+  /// repairs it; even then it takes no change.
+  enum class Ending { kWhole, kAny };
+  static std::unique_ptr<Blobstore> open(FileSystem& file_system, const std::string& path, bool read_only,
+                                         Ending ending = Ending::kWhole);
 
   /// A store that is being made in a temporary file, which its caller holds locked; nobody else knows it yet. `path`:
   /// where it will stand. `placed` is to be called when it does.
@@ -74,6 +78,9 @@ class Blobstore {
   std::vector<std::string> findings() const;
   /// The file is shorter than it says: entries may be lost without a trace.
   bool truncated() const;
+  /// Why nobody may work with the file before it is repaired: it is truncated, or more stands behind its end than a
+  /// crash leaves. A sentence with the path and what to do; nothing: it is fit.
+  std::optional<std::string> unfit() const;
 
   class Writer;
   Writer begin();
@@ -97,9 +104,11 @@ class Blobstore {
   // Who may change what: the file's contents and `end_`, `probe_`, ... belong to whoever holds `gate_` exclusively; a
   // writer holds `writer_mutex_` and the file's lock in addition. Order: login, writer, file, gate.
   void check_usable() const;
-  bool one_bit_from_intact() const;  // gate held
-  bool torn_growth() const;          // gate held
-  bool nothing_appended() const;     // gate held
+  uint64_t missing_octets() const;                  // gate held
+  std::optional<std::string> unfit_locked() const;  // gate held
+  bool one_bit_from_intact() const;                 // gate held
+  bool torn_growth() const;                         // gate held
+  bool nothing_appended() const;                    // gate held
   enum class Locked { kNo, kYes };
   void adopt(std::shared_ptr<File> file, Locked locked);  // gate held exclusively
   void apply(ScanResult scan);                            // gate held exclusively
@@ -144,6 +153,7 @@ class Blobstore {
   Bytes probe_;
   bool intact_end_ = false;
   bool cut_off_ = false;
+  uint64_t unread_ = 0;                 // ScanResult::unread
   bool headless_ = false;               // no header counts: a rewritten file would have none
   bool damaged_beyond_moving_ = false;  // rot that is not of the shape of an entry: compaction would have to drop it
   bool replaced_ = false;
@@ -237,6 +247,8 @@ class Blobstore::Writer {
   void ensure_space(uint64_t octets, uint64_t keep);
   bool compact_between_logins();
   void extend(uint64_t octets);
+  void grow_in_steps(uint64_t size, uint64_t grown);
+  void write_free_header(uint64_t size);
   void undo_write(uint64_t start, uint64_t length) noexcept;
   void append_moved();
   void take_place(TemporaryStore fresh);

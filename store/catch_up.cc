@@ -126,6 +126,7 @@ void Blobstore::take_end(ScanResult scan) {
   probe_ = std::move(scan.probe);
   intact_end_ = scan.intact_end;
   cut_off_ = scan.cut_off;
+  unread_ = scan.unread;
   applied_ = end_.last;
 }
 
@@ -143,27 +144,58 @@ std::vector<std::string> Blobstore::findings() const {
   return found;
 }
 
-// What stands at the log's end reaches beyond the file's. A crash does not leave that (room is made before it is used);
-// a copy that was not finished does. One flipped bit in the length of the free space looks alike and is no truncation.
 bool Blobstore::truncated() const {
   Shared gate(gate_);
-  if (cut_off_ || intact_end_) return cut_off_;
-  const uint64_t size = file_->size();
+  return missing_octets() != 0;
+}
+
+std::optional<std::string> Blobstore::unfit() const {
+  Shared gate(gate_);
+  return unfit_locked();
+}
+
+std::optional<std::string> Blobstore::unfit_locked() const {
+  if (const uint64_t missing = missing_octets(); missing != 0) {
+    return path_ + " is truncated: at least " + std::to_string(missing) +
+           " bytes of its end are missing, and entries may be lost with them; nothing was changed. Restore a " +
+           "complete copy, or keep what is left with vtpm-token store repair --accept-older";
+  }
+  if (unread_ != 0) {
+    return path_ + " has " + std::to_string(unread_) +
+           " bytes behind its end, more than a crash leaves there; nothing was changed. vtpm-token store repair " +
+           "removes them";
+  }
+  return std::nullopt;
+}
+
+// The least number of bytes that the file has lost; 0: none. What stands at the log's end reaches beyond the file's, or
+// less is left than any write leaves. A crash does not do that (room is made before it is used); a copy that was not
+// finished does. One flipped bit in the length of the free space looks alike and is no truncation.
+uint64_t Blobstore::missing_octets() const {
+  if (intact_end_ && !cut_off_) return 0;
+  const uint64_t none = cut_off_ ? kEndOctets : 0, size = file_->size();
   uint64_t at = end_.offset;
   LogReader reader(*file_);
   while (at + kEndOctets < size) {
-    const auto header = read_der_header(reader.view(at, kDerHeaderMax));
-    if (!header || header->tag != static_cast<uint8_t>(Tag::kSequence)) return false;  // torn, and cleaned by a writer
+    const ByteView head = reader.view(at, kDerHeaderMax);
+    const auto header = read_der_header(head);
+    if (!header && head.size() < kDerHeaderMax && head[0] == static_cast<uint8_t>(Tag::kSequence)) {
+      return at + kMinFreeOctets + kEndOctets - size;
+    }
+    if (!header || header->tag != static_cast<uint8_t>(Tag::kSequence)) return none;  // torn, and cleaned by a writer
     at += header->total();
   }
-  return at + kEndOctets != size && !one_bit_from_intact() && !torn_growth();
+  const ByteView end = reader.view(at, kEndOctets);
+  if (end.size() == kEndOctets) return end[0] == 0 && end[1] == 0 ? none : kEndOctets;
+  if (!cut_off_ && (one_bit_from_intact() || torn_growth())) return 0;
+  return at + kEndOctets - size;
 }
 
 // The header of a free space that grew is partly the old one, partly the new one, partly zeroed by who cleaned it: a
 // crash tore it. (Cut off inside its free space, a file has a header that is right in itself.)
 bool Blobstore::torn_growth() const {
-  const uint64_t size = file_->size(), behind = size - end_.offset;
-  if (behind < kMinFreeOctets + kEndOctets) return false;
+  const uint64_t behind = octets_behind(end_.offset, file_->size());
+  if (behind < kMaxFreeHeaderOctets + kEndOctets) return false;
   uint8_t found[kMaxFreeHeaderOctets] = {};
   const size_t count = file_->read_at(end_.offset, found);
   if (read_free(ByteView(found, count))) return false;
@@ -185,7 +217,7 @@ bool Blobstore::torn_growth() const {
 }
 
 bool Blobstore::one_bit_from_intact() const {
-  const uint64_t behind = file_->size() - end_.offset;
+  const uint64_t behind = octets_behind(end_.offset, file_->size());
   if (behind < kMinFreeOctets + kEndOctets) return false;
   const Bytes right = free_header(behind - kEndOctets);
   Bytes found(right.size());

@@ -30,6 +30,9 @@ Bytes make_store_image(const Uuid& uuid, const Salt& salt, std::vector<Draft> fi
                        uint64_t free_octets, Cipher cipher = Cipher::kAes256Siv);
 
 constexpr uint64_t kGrowthUnit = 4096;  // files are made and extended in steps of this
+/// The most that a file grows by before the header of its free space says so: a crash leaves no more than this and one
+/// unit of zeros behind the end of a store.
+constexpr uint64_t kMaxGrowth = 4 << 20;
 uint64_t round_up(uint64_t value, uint64_t unit);
 
 }  // namespace vtpm::store

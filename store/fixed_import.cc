@@ -36,7 +36,7 @@ class FixedImport {
 
  private:
   void read() {
-    Walk walk(*file_, header_.salt, kLogStart);
+    Walk walk(*file_, header_, kLogStart);
     for (Item& item : walk.items) {
       if (item.kind == Item::Kind::kEntry) take(std::move(item.entry));
       if (item.kind == Item::Kind::kBad) {
@@ -59,7 +59,7 @@ class FixedImport {
   // The halves of the file look alike, so whatever is damaged in one must be intact in the other, or a name would be
   // gone without a trace.
   void require_every_name() const {
-    const uint64_t size = file_->size(), half = (size - kLogStart - kEndOctets) / 2;
+    const uint64_t size = file_->size(), half = octets_behind(kLogStart + kEndOctets, size) / 2;
     std::map<uint64_t, uint64_t> lengths;  // by place in a half
     for (const auto& [name, entries] : pairs_) {
       for (const LogEntry& entry : entries) {

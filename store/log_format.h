@@ -14,6 +14,9 @@ constexpr std::array<uint8_t, 2> kStoreBegin = {0x31, 0x80};
 constexpr uint64_t kLogStart = kStoreBegin.size();
 constexpr uint64_t kEndOctets = 2;
 
+/// Bytes of a file of `size` bytes from `offset` on: none when it ends before that.
+constexpr uint64_t octets_behind(uint64_t offset, uint64_t size) { return size > offset ? size - offset : 0; }
+
 constexpr uint64_t kFormatNumber = 1;
 constexpr uint64_t kMaxEntryOctets = 16u << 20;
 constexpr uint64_t kMaxStoreOctets = (uint64_t{1} << 32) - 1;

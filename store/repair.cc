@@ -15,7 +15,7 @@ class Repair {
   Repair(const std::string& path, const RepairOptions& options)
       : options_(options),
         file_system_(options.file_system ? *options.file_system : posix_file_system()),
-        store_(Blobstore::open(file_system_, path, false)) {
+        store_(Blobstore::open(file_system_, path, false, Blobstore::Ending::kAny)) {
     if (store_->read_only()) throw Error(ErrorCode::kReadOnly, path + " can only be read; it can not be repaired here");
     if (options.vault) key_ = options.vault->impl_->master();
   }
@@ -23,7 +23,8 @@ class Repair {
   RepairReport run() {
     Blobstore::Writer writer(*store_, Blobstore::Writer::Purpose::kRepair);
     file_ = writer.locked_;
-    scan_ = scan_log(*file_, store_->header_);
+    refuse_truncated();
+    scan_ = scan_log(*file_, store_->header_, {}, Look::kWhole);
     examine_corrected();
     examine_forged();
     examine_damage();
@@ -155,6 +156,11 @@ class Repair {
 
   // The other copy follows from this one: `rewrite` makes it.
   void restore_header() { add(0, 0, "", "one copy of the header was lost; it was made again from the other"); }
+
+  // What was behind the end is gone without a trace, and nothing tells of what.
+  void refuse_truncated() const {
+    if (!options_.accept_older && store_->truncated()) throw Error(ErrorCode::kCorrupt, store_->unfit().value());
+  }
 
   void refuse_rollback() {
     if (options_.accept_older) return;

@@ -4,8 +4,8 @@
 // put right (found by its CRC; with an unlocked vault confirmed by its seal or MAC), everything else (damage, torn
 // writes, what the key shows to be forged) is set aside in the quarantine file, never thrown away. A name whose newest
 // entry is damaged goes with all its versions, and where damage may hide a newer version of a key slot, a retry counter
-// or a TPM state, nothing is changed: serving older ones could revive an old PIN or turn a counter back. `accept_older`
-// allows both.
+// or a TPM state, nothing is changed: serving older ones could revive an old PIN or turn a counter back. Nor is
+// anything changed in a file whose end is missing. `accept_older` allows all of that.
 #pragma once
 
 #include <string>

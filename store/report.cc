@@ -77,7 +77,7 @@ class Inspection {
       : file_system_(file_system), file_(file_system, path), vault_(vault) {
     if (vault_) key_ = vault_->impl_->master();
     header_ = read_header(*file_, path);
-    scan_ = scan_log(*file_, header_);
+    scan_ = scan_log(*file_, header_, {}, Look::kWhole);
     file_.let_writers_in();
     index_.apply(scan_);
     report.path = path;
@@ -236,7 +236,8 @@ class Inspection {
     while (auto total = read_free(reader.view(at, 64))) {
       EntryReport out;
       out.offset = at;
-      out.length = std::min(*total, scan_.file_size - at);  // a file that was cut off has less than it says
+      out.length =
+          std::min(*total, octets_behind(at, scan_.file_size));  // a file that was cut off has less than it says
       out.type = type::kFree;
       out.state = EntryState::kFree;
       report.free_octets += out.length;
@@ -254,11 +255,7 @@ class Inspection {
     for (const EntryReport& entry : report.entries) {
       report.condition = std::max(report.condition, condition_of(entry.verdict));
     }
-    if (scan_.cut_off || (!scan_.intact_end && is_truncated())) {
-      find(Condition::kDamaged, "the end of the file is missing; nothing can be added before it is repaired");
-    } else if (!scan_.intact_end) {
-      find(Condition::kRepairable, "the log's end is unclean; the next process that writes cleans it");
-    }
+    if (!scan_.intact_end) judge_end();
     uint8_t begin[2] = {};
     file_->read_at(0, begin);
     if (!equal(begin, kStoreBegin))
@@ -274,8 +271,15 @@ class Inspection {
     check_free_space();
   }
 
-  // An unfinished copy may have lost entries without a trace.
-  bool is_truncated() const { return Blobstore::open(file_system_, report.path, true)->truncated(); }
+  // The same question that everybody asks who opens it: an unfinished copy may have lost entries without a trace.
+  void judge_end() {
+    const auto store = Blobstore::open(file_system_, report.path, true, Blobstore::Ending::kAny);
+    if (const auto why = store->unfit()) {
+      find(store->truncated() ? Condition::kDamaged : Condition::kRepairable, *why);
+    } else {
+      find(Condition::kRepairable, "the log's end is unclean; the next process that writes cleans it");
+    }
+  }
 
   bool hides_something() const {
     return std::any_of(scan_.damage.begin(), scan_.damage.end(), [&](const Damage& damage) {

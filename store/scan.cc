@@ -17,6 +17,7 @@ class Judgement {
     result.entries.reserve(items_.size());
     result.file_size = walk.reader().size();
     result.work = walk.work();
+    result.unread = walk.unread();
     result.end.durable = std::max(from.durable, base_);
     for (const Item& item : items_) {
       if (item.kind != Item::Kind::kEntry) continue;
@@ -129,7 +130,7 @@ class Judgement {
     ByteView probe = walk.reader().peek(result.end.offset);
     probe = probe.first(std::min(probe.size(), kProbeOctets));
     result.probe = to_bytes(probe);
-    result.intact_end = is_all && ends_in(probe, result.file_size - result.end.offset);
+    result.intact_end = is_all && ends_in(probe, octets_behind(result.end.offset, result.file_size));
     if (is_all && previous() < result.end.durable) missing_tail();
   }
 
@@ -164,8 +165,8 @@ class Judgement {
 
 }  // namespace
 
-ScanResult scan_log(const File& file, const StoreHeader& header, const ScanState& from) {
-  Walk walk(file, header.salt, from.offset);
+ScanResult scan_log(const File& file, const StoreHeader& header, const ScanState& from, Look look) {
+  Walk walk(file, header, from.offset, look);
   return std::move(Judgement(walk, header, from).result);
 }
 

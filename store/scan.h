@@ -64,6 +64,10 @@ struct ScanState {
   uint64_t highest_seen = 0;    // `last`, or more in what did not count
 };
 
+/// How far a scan looks behind the end of the store. kBounded: a growth that a crash interrupted is known by the number
+/// of its zeros, and more is not read (`ScanResult::unread`). kWhole: all is read, however long it takes.
+enum class Look { kBounded, kWhole };
+
 struct ScanResult {
   std::vector<LogEntry> entries;  // those that count, in log order
   std::vector<Damage> damage;     // rot
@@ -73,6 +77,7 @@ struct ScanResult {
   bool plain = false;       // whole transactions of rising numbers that claim nothing, and an intact end: nothing else
   bool intact_end = false;  // the log ends at a free space that reaches to the end-of-contents octets
   bool cut_off = false;     // the end is missing, and where to go on can not be told: nothing may be appended
+  uint64_t unread = 0;      // more bytes behind the end than a crash leaves, zeros at first; not looked at
   uint64_t work = 0;        // octets that CRCs were computed of, and what looking through damage cost beside that
   Bytes probe;              // the first octets behind the log: while they stay, nothing was appended
 };
@@ -87,7 +92,8 @@ StoreHeader read_header(const File& file, const std::string& path);
 StoreHeader read_fixed_header(const File& file, const std::string& path);
 
 /// Scans from `from` to the end of the file.
-ScanResult scan_log(const File& file, const StoreHeader& header, const ScanState& from = {});
+ScanResult scan_log(const File& file, const StoreHeader& header, const ScanState& from = {},
+                    Look look = Look::kBounded);
 
 /// The octets of an entry, a flipped bit put right. Nothing when they are not (or no longer) that entry.
 std::optional<Bytes> read_entry(const File& file, const StoreHeader& header, const LogEntry& entry);

@@ -43,7 +43,8 @@ Vault::Vault(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Vault::~Vault() = default;
 
 std::unique_ptr<Vault> Vault::open(const std::string& path, const OpenOptions& options) {
-  auto store = Blobstore::open(file_system_of(options.file_system), path, options.read_only);
+  auto store = Blobstore::open(file_system_of(options.file_system), path, options.read_only,
+                               options.any_ending ? Blobstore::Ending::kAny : Blobstore::Ending::kWhole);
   return std::unique_ptr<Vault>(new Vault(std::make_unique<Impl>(std::move(store))));
 }
 

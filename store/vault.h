@@ -114,6 +114,9 @@ struct CreateOptions {
 struct OpenOptions {
   bool read_only = false;
   FileSystem* file_system = nullptr;
+  /// Opens also a file whose end is not as it must be, for whoever says what is wrong with it or repairs it. It is
+  /// served as far as it is there, and takes no change.
+  bool any_ending = false;
 };
 
 class Vault;
@@ -182,7 +185,8 @@ class Vault {
   static std::unique_ptr<Vault> create(const std::string& path, const CreateOptions& options,
                                        const std::vector<std::pair<Role, ByteView>>& slots,
                                        const std::function<void(Transaction&)>& populate);
-  /// Throws kNotFound, kNotAStore, kCorrupt, kTooNew, kIo. A store that can not be written opens read-only by itself.
+  /// Throws kNotFound, kNotAStore, kCorrupt (damaged beyond use, or its end is missing), kTooNew, kIo. A store that can
+  /// not be written opens read-only by itself.
   static std::unique_ptr<Vault> open(const std::string& path, const OpenOptions& options = {});
   ~Vault();
 

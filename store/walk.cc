@@ -5,6 +5,7 @@
 
 #include "store/blind_index.h"
 #include "store/der.h"
+#include "store/encoding.h"
 #include "store/free_space.h"
 
 namespace vtpm::store {
@@ -57,8 +58,13 @@ std::string name_of_damaged(ByteView octets) {
 
 }  // namespace
 
-Walk::Walk(const File& file, const Salt& salt, uint64_t from)
-    : reader_(file), salt_(salt), at_(from), from_(from), budget_(8 * reader_.size() + kMaxEntryOctets) {
+Walk::Walk(const File& file, const StoreHeader& header, uint64_t from, Look look)
+    : reader_(file),
+      header_(header),
+      look_(look),
+      at_(from),
+      from_(from),
+      budget_(8 * reader_.size() + kMaxEntryOctets) {
   while (step()) {
   }
 }
@@ -67,6 +73,7 @@ bool Walk::step() {
   ByteView head = reader_.view(at_, kHeadOctets);
   if (head.size() < kEndOctets) return head.empty() ? false : take_bad_rest("the file ends inside an entry");
   if (head[0] == 0 && head[1] == 0) {
+    if (look_ == Look::kBounded && is_too_much()) return false;
     if (only_zeros(at_, reader_.size())) return false;
     return take_bad();
   }
@@ -124,7 +131,7 @@ std::optional<LogEntry> Walk::entry_at(uint64_t offset) {
   if (header->total() > kMaxEntryOctets || offset + header->total() > reader_.size()) return std::nullopt;
   if (!spend(header->total())) return std::nullopt;
   auto entry = parse_entry(reader_.view(offset, header->total()));
-  if (!entry || !crc_matches(salt_, *entry)) return std::nullopt;
+  if (!entry || !crc_matches(header_.salt, *entry)) return std::nullopt;
   return to_log_entry(*entry, offset, false);
 }
 
@@ -138,7 +145,8 @@ bool Walk::take_bad() {
   if (fits) rest = reader_.view(at_, std::max<uint64_t>(header->total(), 1 << 16));
   if (corrections_ < kMaxCorrections && spend(rest.size())) {
     ++corrections_;
-    if (auto fixed = correct_entry(salt_, rest)) return take(to_log_entry(parse_entry(*fixed).value(), at_, true));
+    if (auto fixed = correct_entry(header_.salt, rest))
+      return take(to_log_entry(parse_entry(*fixed).value(), at_, true));
   }
   Damage damage{at_, 0, {}, false, 0, kNothingFollows, "its octets are damaged"};
   if (fits) damage.name = name_of_damaged(reader_.view(at_, header->total()));
@@ -211,6 +219,23 @@ bool Walk::only_zeros(uint64_t offset, uint64_t end) {
     if (!all_zero(window)) return false;
     offset += window.size();
   }
+  return true;
+}
+
+// Behind free space that was the last of the file stand the zeros of a growth that a crash interrupted. A transaction
+// that is not whole may hold free space, too, and has as much room behind it as there was.
+bool Walk::is_too_much() {
+  constexpr uint64_t kMost = kMaxGrowth + kGrowthUnit + kEndOctets;
+  const uint64_t behind = octets_behind(at_, reader_.size());
+  if (behind <= kMost || items.empty() || items.back().kind != Item::Kind::kFree) return false;
+  if (items.size() > 1) {
+    const Item& before = items[items.size() - 2];
+    const Sequence& sequence = before.entry.sequence;
+    if (before.kind != Item::Kind::kEntry) return false;
+    if (sequence.number > header_.base && sequence.number != sequence.last()) return false;
+  }
+  if (!only_zeros(at_, at_ + kMost)) return false;
+  unread_ = behind - kEndOctets;
   return true;
 }
 

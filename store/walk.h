@@ -22,7 +22,7 @@ struct Item {
 /// the bad element's own length, then searches. Its work is at most eight times the file, and what one entry may have.
 class Walk {
  public:
-  Walk(const File& file, const Salt& salt, uint64_t from);
+  Walk(const File& file, const StoreHeader& header, uint64_t from, Look look = Look::kWhole);
 
   std::vector<Item> items;
   LogReader& reader() { return reader_; }
@@ -31,6 +31,8 @@ class Walk {
   uint64_t stopped_at() const { return at_; }
   /// Octets that CRCs were computed of, and what looking through damage cost beside that.
   uint64_t work() const { return spent_; }
+  /// Bytes behind the end of the store that were not looked at, since their number alone is wrong (Look::kBounded).
+  uint64_t unread() const { return unread_; }
 
  private:
   bool step();
@@ -47,12 +49,14 @@ class Walk {
   std::optional<uint64_t> search(uint64_t from);
   static bool looks_like_entry(ByteView head);
   bool only_zeros(uint64_t offset, uint64_t end);
+  bool is_too_much();
   bool is_free_space(uint64_t offset);
   bool spend(uint64_t octets);
 
   LogReader reader_;
-  const Salt& salt_;
-  uint64_t at_, from_;
+  const StoreHeader& header_;
+  const Look look_;
+  uint64_t at_, from_, unread_ = 0;
   uint64_t budget_ = 0, spent_ = 0;
   unsigned corrections_ = 0;
 };

@@ -18,7 +18,7 @@ using Exclusive = std::unique_lock<RwLock>;
 
 // Kept free for counting logins, and for the entry that tells others of a compaction, when the disk is full.
 constexpr uint64_t kReserveOctets = 8192;
-constexpr uint64_t kMinGrowth = 64 << 10, kMaxGrowth = 4 << 20;
+constexpr uint64_t kMinGrowth = 64 << 10;
 constexpr uint64_t kMinDeadOctets = 128 << 10;  // less is not worth a compaction
 
 // The first and the last octet that is not zero in [from, to), or nothing.
@@ -123,8 +123,8 @@ bool Blobstore::Writer::lock_file_of_now() {
         ErrorCode::kCorrupt,
         store.path_ + " is damaged: its header is no part of its log. Nothing can be changed; restore a backup");
   }
-  if (store.cut_off_ && purpose_ == Purpose::kChange) {
-    throw Error(ErrorCode::kCorrupt, store.path_ + " is cut off: it must be repaired before anything is added");
+  if (auto why = purpose_ == Purpose::kChange ? store.unfit_locked() : std::nullopt) {
+    throw Error(ErrorCode::kCorrupt, *why);
   }
   return true;
 }
@@ -187,7 +187,8 @@ void Blobstore::Writer::prepare() {
   Exclusive gate(store.gate_);
   uint64_t size = file.size(), end = store.end_.offset;
   uint64_t zeros_from = end;
-  if (store.intact_end_ && size - end > kEndOctets) zeros_from += free_header(size - end - kEndOctets).size();
+  if (store.intact_end_ && octets_behind(end, size) > kEndOctets)
+    zeros_from += free_header(size - end - kEndOctets).size();
   auto rubbish = not_zero(file, zeros_from, size);
   const bool is_clean = !rubbish && store.intact_end_;
   const bool is_full = size < end + kMinFreeOctets + kEndOctets;
@@ -201,6 +202,10 @@ void Blobstore::Writer::prepare() {
     Bytes octets(rubbish->second - rubbish->first + 1);
     file.read_at(rubbish->first, octets);
     quarantine(store.file_system_, store.path_, rubbish->first, "behind the end of the log", octets);
+  }
+  if (store.unread_ != 0 && !rubbish) {  // a repair: nothing of it was ever written by a store
+    size -= store.unread_;
+    file.truncate(size);
   }
   if (is_full) {
     grow(file, size, grown);
@@ -256,25 +261,55 @@ void Blobstore::Writer::extend(uint64_t octets) {
     std::shared_lock<RwLock> gate(store.gate_);
     require_continuation(grown, 0);
   }
-  grow(file, size, grown);
+  grow_in_steps(size, grown);
+}
+
+// So that a crash never leaves more than the zeros of one step behind the end, each step's header is on the disk before
+// the next step begins. The last one's comes there with the next commit.
+void Blobstore::Writer::grow_in_steps(uint64_t size, uint64_t grown) {
+  File& file = *locked_;
+  uint64_t reached = size;
+  try {
+    while (reached < grown) {
+      const uint64_t next = std::min(grown, reached + kMaxGrowth);
+      if (reached != size) file.sync_data();
+      grow(file, reached, next);
+      reached = next;
+      write_free_header(reached);
+    }
+  } catch (...) {
+    // Room that is too small is given back: the disk is full.
+    while (reached > size) {
+      reached = reached - size > kMaxGrowth ? reached - kMaxGrowth : size;
+      write_free_header(reached);
+      file.sync_data();
+      file.truncate(reached);
+    }
+    throw;
+  }
+}
+
+// The free space reaches to the end of a file of `size` bytes.
+void Blobstore::Writer::write_free_header(uint64_t size) {
+  Blobstore& store = *store_;
   Exclusive gate(store.gate_);
-  file.write_at(store.end_.offset, free_header(grown - store.end_.offset - kEndOctets));
+  locked_->write_at(store.end_.offset, free_header(octets_behind(store.end_.offset + kEndOctets, size)));
   store.probe_ = Bytes(kProbeOctets);
-  store.probe_.resize(file.read_at(store.end_.offset, store.probe_));
+  store.probe_.resize(locked_->read_at(store.end_.offset, store.probe_));
 }
 
 void Blobstore::Writer::ensure_space(uint64_t octets, uint64_t keep) {
   Blobstore& store = *store_;
   prepare();
   uint64_t needed = octets + keep + kMinFreeOctets + kEndOctets;
-  uint64_t behind = locked_->size() - store.end_.offset;
+  uint64_t behind = octets_behind(store.end_.offset, locked_->size());
   if (needed <= behind) return;
   uint64_t dead = dead_octets();
   // Once the end has been cleaned, and numbers jumped, an append comes first: nothing else may tell what is durable.
   const bool may_compact = !compacting_ && !store.damaged_beyond_moving_ && store.end_.last == store.applied_;
   if (may_compact && dead > kMinDeadOctets && dead > store.end_.offset / 2 && compact_between_logins()) {
     prepare();
-    behind = locked_->size() - store.end_.offset;
+    behind = octets_behind(store.end_.offset, locked_->size());
     if (needed <= behind) return;
   }
   extend(needed - behind);
@@ -302,7 +337,11 @@ uint64_t Blobstore::Writer::append(std::vector<Draft> drafts, bool use_reserve) 
   Exclusive gate(store.gate_);
   uint64_t start = store.end_.offset;
   uint64_t length = encoded.octets.size();
-  uint64_t left = file.size() - start - length - kEndOctets;
+  const uint64_t behind = octets_behind(start, file.size());
+  if (behind < length + kMinFreeOctets + kEndOctets) {
+    throw Error(ErrorCode::kCorrupt, store.path_ + " was cut off by somebody else meanwhile; nothing was written");
+  }
+  uint64_t left = behind - length - kEndOctets;
   if (!store.plain_) require_continuation({start, file.size(), encoded});
   Bytes header = free_header(left);
   vtpm::append(encoded.octets, header);
@@ -329,7 +368,7 @@ uint64_t Blobstore::Writer::append(std::vector<Draft> drafts, bool use_reserve) 
 void Blobstore::Writer::undo_write(uint64_t start, uint64_t length) noexcept {
   Blobstore& store = *store_;
   try {
-    Bytes before = free_header(locked_->size() - start - kEndOctets);
+    Bytes before = free_header(octets_behind(start + kEndOctets, locked_->size()));
     before.resize(std::max<uint64_t>(before.size(), length));
     locked_->write_at(start, before);
   } catch (...) {

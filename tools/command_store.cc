@@ -135,7 +135,7 @@ void print_verdicts(const StoreReport& report, bool with_key) {
 // attempt is not counted, which it would not be on a copy either.
 std::unique_ptr<store::Vault> unlocked(const StoreOptions& options) {
   if (!options.open.secret_given()) return nullptr;
-  return open_store(options.open, /*read_only=*/true).vault;
+  return open_store(options.open, /*read_only=*/true, /*any_ending=*/true).vault;
 }
 
 ExitStatus check_store(const StoreOptions& options) {

@@ -100,9 +100,9 @@ void require_unlocked(UnlockResult result, const store::Vault& vault, Role role)
   }
 }
 
-OpenedStore open_store(const OpenOptions& options, bool read_only) {
+OpenedStore open_store(const OpenOptions& options, bool read_only, bool any_ending) {
   OpenedStore opened;
-  opened.vault = store::Vault::open(options.path(), {read_only, nullptr});
+  opened.vault = store::Vault::open(options.path(), {read_only, nullptr, any_ending});
   store::Vault& vault = *opened.vault;
   if (vault.cipher() == store::Cipher::kNone) {
     throw Error(ErrorCode::kUnsupported, vault.path() + " is clear text: it has no key and no key slots");

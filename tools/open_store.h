@@ -46,9 +46,10 @@ struct OpenedStore {
   bool raw = false;
 };
 
-/// Opens and unlocks. `read_only`: the file stays as it is, and the attempt is not counted. Throws Error: kAuthFailed
+/// Opens and unlocks. `read_only`: the file stays as it is, and the attempt is not counted. `any_ending`: also a file
+/// whose end is missing. Throws Error: kAuthFailed
 /// with what is left of the attempts, and whatever Vault::open throws.
-OpenedStore open_store(const OpenOptions& options, bool read_only = false);
+OpenedStore open_store(const OpenOptions& options, bool read_only = false, bool any_ending = false);
 /// Throws Error for every result but kUnlocked.
 void require_unlocked(store::UnlockResult result, const store::Vault& vault, store::Role role);
 bool has_raw_key(const store::Vault& vault);

@@ -147,7 +147,11 @@ TEST_F(RepairTest, GivesATruncatedStoreItsEndBack) {
   Bytes octets = load(path);
   octets.resize(entry.offset + 20);
   save(path, octets);
-  EXPECT_TRUE(Vault::open(path)->truncated());
+  OpenOptions any;
+  any.any_ending = true;
+  EXPECT_TRUE(Vault::open(path, any)->truncated());
+  EXPECT_EQ(code_thrown_by([&] { Vault::open(path); }), ErrorCode::kCorrupt);
+  EXPECT_EQ(code_thrown_by([&] { repair(path); }), ErrorCode::kCorrupt);
   RepairOptions older;
   older.accept_older = true;
   EXPECT_TRUE(repair(path, older).changed);
