@@ -31,6 +31,7 @@ check() { "${stranger[@]}" env PATH="$scratch/bin" HOME="$scratch" tree/check "$
 
 cat >bin/apt-get <<STUB
 #!/bin/bash
+[ "\$1" != indextargets ] || exit 0 # sources without an archive
 echo "apt-get \$*" >>"$scratch/apt.calls"
 [ -x "$scratch/policy-rc.d" ] || { echo "services would start"; exit 1; }
 echo 'pmstatus:some:50.0:Unpacking' >&3
@@ -180,3 +181,11 @@ rm tree/packages_of_the_tests
 refused quickstart --no-install
 has refused.out ' ok .*configure'
 has tree/build/release/CMakeCache.txt '^VTPM_BUILD_TESTS:BOOL=OFF'
+
+section 'the proof on an empty Debian fails where it cannot be given'
+refused "${stranger[@]}" "$VTPM_SOURCE/scripts/empty_root.sh" bookworm true
+if [ "$(id -u)" -eq 0 ]; then
+  has refused.out 'needs root'
+  refused env PATH="$scratch/bin" "$VTPM_SOURCE/scripts/empty_root.sh" bookworm true
+  has refused.out "debootstrap is missing|apt's sources name no archive"
+fi
