@@ -3,6 +3,7 @@
 # after another user has built here, without the packages of the tests. (tests/field/on_an_empty_debian.sh does the whole
 # on a real one.)
 . "$(dirname "$0")/../client/client.sh"
+: "${VTPM_BINARY:?}"
 chmod 755 "$scratch"
 unset CI
 
@@ -159,6 +160,30 @@ cmake -S "$VTPM_SOURCE" -B by_default "${without_them[@]}" >said 2>&1 || {
   false
 }
 refused cmake -S "$VTPM_SOURCE" -B by_default "${without_them[@]}" -DVTPM_BUILD_TESTS=ON
+
+section 'the whole demonstration, for a user without rights, in a folder with a space in its name'
+mkdir product home 'a folder'
+cp "$VTPM_MODULE" "$VTPM_BINARY/vtpm-token" product/
+fresh_tree
+cat >tree/CMakeLists.txt <<PROJECT
+cmake_minimum_required(VERSION 3.25)
+project(p NONE)
+foreach(file vtpm-pkcs11.so vtpm-token)
+  add_custom_target(\${file} COMMAND \${CMAKE_COMMAND} -E copy $scratch/product/\${file} \${CMAKE_BINARY_DIR})
+endforeach()
+PROJECT
+mv tree 'a folder/tree'
+to_the_stranger 'a folder' home
+"${stranger[@]}" env -u XDG_CONFIG_HOME PATH="$scratch/bin" HOME="$scratch/home" 'a folder/tree/quickstart' --no-install >said 2>&1 || {
+  cat said
+  false
+}
+has said '^Next: README.md, .*; \./check runs every test\.$'
+has said '^      stored beside the TPM$'
+has said '^      stored inside the TPM$'
+has said '^      Verified OK$'
+has said '0x01c00002 and 0x01c0000a' # what these certificates are, before they are listed
+[ -z "$(find home -type f)" ]
 
 section 'a tree that was asked for the tests: they stay if they can'
 fresh_tree
