@@ -186,7 +186,7 @@ uint64_t Blobstore::missing_octets() const {
     at += header->total();
   }
   const ByteView end = reader.view(at, kEndOctets);
-  if (end.size() == kEndOctets) return end[0] == 0 && end[1] == 0 ? none : kEndOctets;
+  if (end.size() == kEndOctets) return end[0] == static_cast<uint8_t>(Tag::kSequence) ? kEndOctets : none;
   if (!cut_off_ && (one_bit_from_intact() || torn_growth())) return 0;
   return at + kEndOctets - size;
 }
