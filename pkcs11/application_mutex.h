@@ -34,20 +34,27 @@ class ApplicationMutex {
   void* mutex_ = nullptr;
 };
 
-/// A call's turn: the mutex, where there is one, for as long as this lives.
+/// A call's turn: the mutex, where there is one, for as long as this lives and does not give it up.
 class Turn {
  public:
-  explicit Turn(std::shared_ptr<ApplicationMutex> mutex) : mutex_(std::move(mutex)) {
-    if (mutex_) mutex_->lock();
-  }
-  ~Turn() {
-    if (mutex_) mutex_->unlock();
-  }
+  explicit Turn(std::shared_ptr<ApplicationMutex> mutex) : mutex_(std::move(mutex)) { take(); }
+  ~Turn() { give_up(); }
   Turn(const Turn&) = delete;
   Turn& operator=(const Turn&) = delete;
 
+  /// Lets others have theirs; and takes the next one, which throws as `lock` does.
+  void give_up() noexcept {
+    if (taken_) mutex_->unlock();
+    taken_ = false;
+  }
+  void take() {
+    if (mutex_) mutex_->lock();
+    taken_ = mutex_ != nullptr;
+  }
+
  private:
   const std::shared_ptr<ApplicationMutex> mutex_;
+  bool taken_ = false;
 };
 
 }  // namespace vtpm::pkcs11

@@ -31,6 +31,9 @@ template <typename F>
     } catch (const Refusal& refusal) {
       rv = refusal.rv();
       log_result(function, rv, refusal.what());
+    } catch (const Superseded& superseded) {
+      rv = superseded.rv();
+      log_result(function, rv, superseded.what());
     } catch (const Error& error) {
       rv = rv_of(error.code());
       log_result(function, rv, error.what());
@@ -80,10 +83,13 @@ bool needs_a_lasting_pin(std::string_view function);
 /// A call in a session, which is locked to its end: `body(Module&, Session&)`.
 template <typename F>
 CK_RV call_session(const char* function, CK_SESSION_HANDLE handle, F&& body) {
-  return call(function, [&](Module& module) {
+  return guarded(function, [&] {
+    Passage passage;
+    Module& module = passage.module();
     std::shared_ptr<Session> session = module.sessions.get(handle);
-    std::lock_guard lock(session->mutex);
-    refuse_if(session->closed, CKR_SESSION_HANDLE_INVALID, "the session was closed by another thread");
+    passage.stand_on(*session);
+    const auto lock = lock_within_limit(session->mutex, "the session");
+    refuse_if(session->closed(), CKR_SESSION_HANDLE_INVALID, "the session was closed by another thread");
     refuse_if(session->token->removed(), CKR_DEVICE_REMOVED, "the token was removed or initialised anew");
     refuse_if(session->token->pin_expired() && needs_a_lasting_pin(function), CKR_PIN_EXPIRED,
               "the PIN was set by the SO and is to be changed first (C_SetPIN)");
@@ -126,14 +132,20 @@ struct Step {
 };
 
 /// Runs a step of the operation in `slot`. The operation ends unless the step says that it stays active; an exception
-/// ends it too. Throws CKR_OPERATION_NOT_INITIALIZED.
+/// ends it too. Until then it stays in its slot: while a step waits for a lock the process may be forked, and the child
+/// goes on with it. Throws CKR_OPERATION_NOT_INITIALIZED.
 template <typename Operation, typename F>
 CK_RV run_operation(std::optional<Operation>& slot, F&& step) {
   refuse_if(!slot, CKR_OPERATION_NOT_INITIALIZED, "no such operation is active in this session");
-  Operation operation = std::move(*slot);
-  slot.reset();
-  Step ended = step(operation);
-  if (ended.stays_active) slot.emplace(std::move(operation));
+  Step ended;
+  struct End {
+    std::optional<Operation>& slot;
+    const Step& ended;
+    ~End() {
+      if (!ended.stays_active) slot.reset();
+    }
+  } end{slot, ended};
+  ended = step(*slot);
   return ended.rv;
 }
 

@@ -3,6 +3,8 @@
 #include <pthread.h>
 
 #include <atomic>
+#include <exception>
+#include <new>
 
 #include "crypto/arena.h"
 #include "crypto/process.h"
@@ -30,40 +32,50 @@ std::shared_ptr<Session> SessionTable::get(CK_SESSION_HANDLE handle) const {
   return found->second;
 }
 
-void SessionTable::close(CK_SESSION_HANDLE handle) {
-  std::shared_ptr<Session> session;
-  {
-    std::lock_guard lock(mutex_);
-    auto found = sessions_.find(handle);
-    refuse_if(found == sessions_.end(), CKR_SESSION_HANDLE_INVALID, "there is no such session");
-    session = std::move(found->second);
-    sessions_.erase(found);
-  }
-  end(session);
-}
+void SessionTable::close(CK_SESSION_HANDLE handle) { end(get(handle)); }
 
 bool SessionTable::close_all(CK_SLOT_ID slot) {
   std::vector<std::shared_ptr<Session>> closing;
   {
     std::lock_guard lock(mutex_);
-    for (auto at = sessions_.begin(); at != sessions_.end();) {
-      if (at->second->slot == slot) {
-        closing.push_back(std::move(at->second));
-        at = sessions_.erase(at);
-      } else {
-        ++at;
-      }
+    for (const auto& [handle, session] : sessions_) {
+      if (session->slot == slot) closing.push_back(session);
     }
   }
-  for (const auto& session : closing) end(session);
+  for (const auto& session : closing) {
+    try {
+      end(session);
+    } catch (const Refusal& refusal) {
+      if (refusal.rv() != CKR_SESSION_HANDLE_INVALID) throw;  // another thread has closed it meanwhile
+    }
+  }
   return !closing.empty();
 }
 
 void SessionTable::end(const std::shared_ptr<Session>& session) {
-  std::lock_guard running(session->mutex);
-  session->closed = true;
+  ++session->closers;
+  std::unique_lock<std::mutex> running;
+  try {
+    running = lock_within_limit(session->mutex, "the session");
+  } catch (...) {
+    --session->closers;
+    throw;
+  }
+  {
+    std::lock_guard lock(mutex_);
+    refuse_if(sessions_.erase(session->handle) == 0, CKR_SESSION_HANDLE_INVALID, "there is no such session");
+  }
   session->token->drop_session_objects(session->handle);
   if (count(*session->token).all == 0) session->token->logout();
+}
+
+void SessionTable::make_locks_anew() {
+  new (&mutex_) std::mutex;
+  for (const auto& [handle, session] : sessions_) {
+    new (&session->mutex) std::mutex;
+    session->closers = 0;  // who was about to close it is not there either
+    session->token->make_locks_anew();
+  }
 }
 
 SessionTable::Count SessionTable::count(const Token& token) const {
@@ -116,7 +128,7 @@ class GateLock {
 /// Everything that one process has, in one place that is never destroyed: nothing of ours runs at exit.
 struct Gate {
   std::unique_ptr<GateLock> lock = std::make_unique<GateLock>();
-  Module* module = nullptr;
+  std::shared_ptr<Module> module;          // those of an earlier C_Initialize may live on in calls that wait
   pid_t owner = 0;                         // the process that the state belongs to
   bool inherited = false;                  // child of a fork that has not called C_Initialize itself
   std::atomic<bool> to_be_rebuilt{false};  // child of a fork: descriptors and TPMs of the parent are gone
@@ -165,6 +177,7 @@ void after_fork_in_child() {
   if (here.module) {
     here.inherited = true;
     here.to_be_rebuilt = true;
+    here.module->slots.make_locks_anew();
     for (const auto& token : here.module->slots.open_tokens()) token->after_fork_close();
   }
   pthread_setcancelstate(cancellation, nullptr);
@@ -204,8 +217,11 @@ void reseed_after_fork(Gate& here) {
 void rebuild_after_fork(Gate& here) {
   std::lock_guard lock(here.rebuilding);
   if (!here.to_be_rebuilt) return;
+  const WaitPolicy within(std::chrono::seconds(here.module->config.lock_timeout));
+  const WaitPolicy::Keep half_done;
   arena_after_fork();
   reseed_after_fork(here);
+  here.module->sessions.make_locks_anew();
   for (const auto& token : here.module->slots.open_tokens()) {
     try {
       token->after_fork_reopen();
@@ -220,26 +236,43 @@ void rebuild_after_fork(Gate& here) {
 }  // namespace
 
 Module::~Module() {
+  try {
+    end();
+  } catch (const std::exception& error) {
+    log_line(LogLevel::kError, std::string("C_Finalize: ") + error.what());
+  }
+}
+
+void Module::end() {
   for (const auto& token : slots.open_tokens()) token->logout();
 }
+
+namespace {
+
+/// What a fork has copied. References that calls of the parent held while they waited are never given back here.
+void end_inherited(Gate& here) {
+  rebuild_after_fork(here);
+  here.module->end();
+  here.module.reset();
+  here.inherited = false;
+}
+
+}  // namespace
 
 void Module::initialize(const CK_C_INITIALIZE_ARGS& arguments) {
   Exclusive exclusive;
   Gate& here = gate();
   if (here.module && here.inherited) {
     // The parent's sessions and login, copied by fork, are not this process's own: forget them.
-    rebuild_after_fork(here);
-    delete here.module;
-    here.module = nullptr;
-    here.inherited = false;
+    end_inherited(here);
   }
-  refuse_if(here.module, CKR_CRYPTOKI_ALREADY_INITIALIZED, "C_Initialize was called before");
+  refuse_if(here.module != nullptr, CKR_CRYPTOKI_ALREADY_INITIALIZED, "C_Initialize was called before");
   std::shared_ptr<ApplicationMutex> mutex = ApplicationMutex::for_arguments(arguments);
   reseed_after_fork(here);
   Config config = load_config();
   log_open(config.log, config.log_level);
   if (!config.problem.empty()) log_line(LogLevel::kError, config.file + ": " + config.problem);
-  here.module = new Module(std::move(config));
+  here.module = std::make_shared<Module>(std::move(config));
   here.owner = this_process();
   set_application_mutex(here, std::move(mutex));
 }
@@ -248,10 +281,8 @@ void Module::finalize() {
   Exclusive exclusive;
   Gate& here = gate();
   refuse_if(!here.module, CKR_CRYPTOKI_NOT_INITIALIZED, "C_Initialize was not called");
-  if (here.to_be_rebuilt) rebuild_after_fork(here);
-  delete here.module;
-  here.module = nullptr;
-  here.inherited = false;
+  // Calls that wait have a reference: the last of them logs out and wipes the keys.
+  here.inherited ? end_inherited(here) : here.module.reset();
   set_application_mutex(here, nullptr);
 }
 
@@ -261,16 +292,46 @@ Passage::Passage() : turn_(application_mutex()) {
   try {
     refuse_if(!here.module, CKR_CRYPTOKI_NOT_INITIALIZED, "C_Initialize was not called");
     refuse_if(here.owner != this_process(), CKR_DEVICE_ERROR, "this process is a clone that was not made by fork");
-    policy_.emplace(std::chrono::seconds(here.module->config.lock_timeout));
     if (here.to_be_rebuilt) rebuild_after_fork(here);
+    module_ = here.module.get();
+    policy_.emplace(*this, std::chrono::seconds(module_->config.lock_timeout));
   } catch (...) {
     here.lock->unlock();
     throw;
   }
 }
 
-Passage::~Passage() { gate().lock->unlock(); }
+Passage::~Passage() {
+  policy_.reset();
+  kept_.reset();  // in the gate, like all that ends a module
+  gate().lock->unlock();
+}
 
-Module& Passage::module() const { return *gate().module; }
+void Passage::leave() {
+  Gate& here = gate();
+  if (!kept_) kept_ = here.module;
+  here.lock->unlock();
+  turn_.give_up();
+}
+
+void Passage::return_to_the_same() {
+  std::exception_ptr no_turn;
+  try {
+    turn_.take();
+  } catch (...) {
+    no_turn = std::current_exception();
+  }
+  Gate& here = gate();
+  here.lock->lock_shared();
+  if (no_turn) std::rethrow_exception(no_turn);
+  if (here.module != kept_ && here.module && session_) {
+    throw Superseded(CKR_SESSION_HANDLE_INVALID, "C_Finalize and C_Initialize were called while the call waited");
+  }
+  if (here.module != kept_)
+    throw Superseded(CKR_CRYPTOKI_NOT_INITIALIZED, "C_Finalize was called while the call waited");
+  if (session_ && session_->closed()) {
+    throw Superseded(CKR_SESSION_HANDLE_INVALID, "the session was closed by another thread while the call waited");
+  }
+}
 
 }  // namespace vtpm::pkcs11

@@ -2,10 +2,14 @@
 // call passes.
 //
 // The gate is a writer-preferring read-write lock. Calls hold it shared; C_Initialize, C_Finalize and fork hold it
-// exclusively. Outside of it, where the application wants so, its own mutex is held. So a fork never copies a lock in
-// use, and C_Finalize waits for the calls that run. The child of a fork closes the stores' descriptors at once (an
-// inherited lock would outlive its owner) and rebuilds the rest at its first call; its first C_Initialize starts
+// exclusively. Outside of it, where the application wants so, its own mutex is held. So C_Finalize waits for the calls
+// that run, and a fork copies nothing that is half-changed. The child of a fork closes the stores' descriptors at once
+// (an inherited lock would outlive its owner) and rebuilds the rest at its first call; its first C_Initialize starts
 // afresh.
+//
+// A call that waits for a lock is outside of the gate meanwhile, and keeps the module alive (crypto/waiting.h,
+// docs/decisions/0001-waiting-for-locks.md). So a fork does copy mutexes in use: those of the slot table, of sessions,
+// tokens and stores. The child makes them anew.
 #pragma once
 
 #include <memory>
@@ -30,7 +34,8 @@ class SessionTable {
   std::shared_ptr<Session> open(std::shared_ptr<Token> token, CK_SLOT_ID slot, bool read_write);
   /// Throws Refusal CKR_SESSION_HANDLE_INVALID.
   std::shared_ptr<Session> get(CK_SESSION_HANDLE handle) const;
-  /// Closes one session; with the last one of a token its login ends. Waits for the call that runs in it.
+  /// Closes one session; with the last one of a token its login ends. Waits for the call that runs in it, which ends at
+  /// once if it waits for a lock itself.
   void close(CK_SESSION_HANDLE handle);
   /// True when there were any.
   bool close_all(CK_SLOT_ID slot);
@@ -41,6 +46,8 @@ class SessionTable {
   Count count(const Token& token) const;
   /// Every session of a token (context-specific login, logout).
   std::vector<std::shared_ptr<Session>> of(const Token& token) const;
+  /// In the child of a fork: none of the calls that held or waited for these locks is there.
+  void make_locks_anew();
 
  private:
   void end(const std::shared_ptr<Session>& session);
@@ -55,6 +62,8 @@ class Module {
  public:
   explicit Module(Config settings) : config(std::move(settings)), slots(config), sessions(config.max_sessions) {}
   ~Module();
+  /// Logs everybody out.
+  void end();
 
   const Config config;
   SlotTable slots;
@@ -77,11 +86,28 @@ class Passage {
   ~Passage();
   Passage(const Passage&) = delete;
   Passage& operator=(const Passage&) = delete;
-  Module& module() const;
+  Module& module() const { return *module_; }
+  /// The call's waits end when this session is closed. It outlives the passage or its last wait.
+  void stand_on(const Session& session) { session_ = &session; }
 
  private:
+  class Waiting : public WaitPolicy {
+   public:
+    Waiting(Passage& passage, std::chrono::seconds limit) : WaitPolicy(limit), passage_(passage) {}
+
+   private:
+    void step_aside() override { passage_.leave(); }
+    void come_back() override { passage_.return_to_the_same(); }
+    Passage& passage_;
+  };
+  void leave();
+  void return_to_the_same();
+
   Turn turn_;
-  std::optional<WaitPolicy> policy_;
+  Module* module_ = nullptr;
+  std::shared_ptr<Module> kept_;  // from the first wait on
+  const Session* session_ = nullptr;
+  std::optional<Waiting> policy_;
 };
 
 }  // namespace vtpm::pkcs11

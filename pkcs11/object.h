@@ -10,6 +10,7 @@
 #include <string>
 
 #include "crypto/key.h"
+#include "crypto/waiting.h"
 #include "pkcs11/attribute.h"
 #include "pkcs11/schema.h"
 #include "tpm/attestation.h"
@@ -21,13 +22,13 @@ class KeyCache {
  public:
   template <typename Make>
   std::shared_ptr<crypto::PrivateKey> private_key(Make&& make) {
-    std::lock_guard lock(mutex_);
+    const Making making(mutex_);
     if (!private_) private_ = make();
     return private_;
   }
   template <typename Make>
   std::shared_ptr<const crypto::PublicKey> public_key(Make&& make) {
-    std::lock_guard lock(mutex_);
+    const Making making(mutex_);
     if (!public_) public_ = make();
     return public_;
   }
@@ -38,12 +39,18 @@ class KeyCache {
   /// What the TPM said about the key when it was first asked: its parts must fit together, and each saying is another.
   template <typename Make>
   std::shared_ptr<const tpm::KeyEvidence> evidence(Make&& make) {
-    std::lock_guard lock(mutex_);
+    const Making making(mutex_);
     if (!evidence_) evidence_ = std::make_shared<const tpm::KeyEvidence>(make());
     return evidence_;
   }
 
  private:
+  /// A fork must not copy the mutex while it is held.
+  struct Making {
+    explicit Making(std::mutex& mutex) : lock(mutex) {}
+    const std::lock_guard<std::mutex> lock;
+    const WaitPolicy::Keep half_done;
+  };
   mutable std::mutex mutex_;
   std::shared_ptr<const tpm::KeyEvidence> evidence_;
   std::shared_ptr<crypto::PrivateKey> private_;

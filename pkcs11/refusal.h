@@ -22,6 +22,19 @@ class Refusal : public std::exception {
   std::string reason_;
 };
 
+/// What a call stood on has gone while it waited: it answers as if it had come afterwards. Not a Refusal, which some
+/// callers turn into another answer.
+class Superseded : public std::exception {
+ public:
+  Superseded(CK_RV rv, const char* reason) : rv_(rv), reason_(reason) {}
+  CK_RV rv() const { return rv_; }
+  const char* what() const noexcept override { return reason_; }
+
+ private:
+  CK_RV rv_;
+  const char* reason_;
+};
+
 [[noreturn]] inline void refuse(CK_RV rv, std::string reason) { throw Refusal(rv, std::move(reason)); }
 inline void refuse_if(bool condition, CK_RV rv, const char* reason) {
   if (condition) throw Refusal(rv, reason);

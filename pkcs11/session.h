@@ -1,10 +1,10 @@
 // A session: the rights it gives and the operations that run in it.
 //
 // A call holds the session's mutex to its end: two threads on one session take turns, sessions do not meet each other.
-// An operation is taken out of its slot while it works and put back only when it stays active, so whatever goes wrong
-// ends it, as the standard wants.
+// Whatever goes wrong in an operation ends it, as the standard wants.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -100,7 +100,9 @@ class Session {
   const bool read_write;
 
   std::mutex mutex;
-  bool closed = false;
+  /// Closed, or being closed by a thread that waits for the call that runs here; calls that wait for locks end by it.
+  bool closed() const { return closers != 0; }
+  std::atomic<int> closers{0};
   std::optional<SignOperation> sign;
   std::optional<VerifyOperation> verify;
   std::optional<SignOperation> sign_recover;

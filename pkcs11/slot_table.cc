@@ -22,7 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kSuffix = ".vtpm";
+constexpr std::string_view kSuffix = ".vtpm", kName = "the list of slots";
 
 /// Serialises the making of tokens among processes: slot numbers are given under it. An advisory lock on the directory
 /// itself, so no lock file is left behind.
@@ -102,7 +102,7 @@ void SlotTable::scan_once() {
 }
 
 void SlotTable::rescan() {
-  std::lock_guard lock(mutex_);
+  const auto lock = lock_within_limit(mutex_, kName);
   rescan_locked();
 }
 
@@ -115,6 +115,7 @@ void SlotTable::rescan_locked() {
     }
     paths = std::move(*found);
   }
+  scanning_ = true;
   for (auto at = slots_.begin(); at != slots_.end();) {
     Slot& slot = at->second;
     const bool gone = std::find(paths.begin(), paths.end(), slot.path) == paths.end();
@@ -132,6 +133,12 @@ void SlotTable::rescan_locked() {
     if (!known) open_locked(path);
   }
   scanned_ = true;
+  scanning_ = false;
+}
+
+void SlotTable::make_locks_anew() noexcept {
+  new (&mutex_) std::mutex;
+  if (scanning_) scanned_ = false;  // who looked at the directory when the process was forked is not here
 }
 
 void SlotTable::open_locked(const std::string& path) {
@@ -169,7 +176,7 @@ CK_SLOT_ID SlotTable::unused_locked() const {
 bool SlotTable::is_free_locked(CK_SLOT_ID id) const { return config_.free_slot && id == unused_locked(); }
 
 std::vector<CK_SLOT_ID> SlotTable::ids() {
-  std::lock_guard lock(mutex_);
+  const auto lock = lock_within_limit(mutex_, kName);
   scan_once();
   std::vector<CK_SLOT_ID> ids;
   for (const auto& [id, slot] : slots_) ids.push_back(id);
@@ -184,13 +191,13 @@ SlotTable::Slot& SlotTable::slot_locked(CK_SLOT_ID id) {
 }
 
 void SlotTable::require(CK_SLOT_ID id) {
-  std::lock_guard lock(mutex_);
+  const auto lock = lock_within_limit(mutex_, kName);
   scan_once();
   if (!is_free_locked(id)) slot_locked(id);
 }
 
 std::shared_ptr<Token> SlotTable::token(CK_SLOT_ID id) {
-  std::lock_guard lock(mutex_);
+  const auto lock = lock_within_limit(mutex_, kName);
   scan_once();
   if (is_free_locked(id)) {
     // Another process may have made its token there meanwhile.
@@ -209,7 +216,7 @@ std::shared_ptr<Token> SlotTable::token(CK_SLOT_ID id) {
 
 void SlotTable::initialise(CK_SLOT_ID id, ByteView so_pin, const std::string& label,
                            const std::function<bool(const Token&)>& has_sessions) {
-  std::lock_guard lock(mutex_);
+  const auto lock = lock_within_limit(mutex_, kName);
   scan_once();
   if (!is_free_locked(id)) slot_locked(id);
   // The PIN of a token that there is, is compared with its own; 5.1.6 keeps CKR_PIN_LEN_RANGE for PINs that are set.
@@ -241,7 +248,7 @@ void SlotTable::initialise(CK_SLOT_ID id, ByteView so_pin, const std::string& la
 }
 
 std::vector<std::shared_ptr<Token>> SlotTable::open_tokens() {
-  std::lock_guard lock(mutex_);
+  const auto lock = lock_within_limit(mutex_, kName);
   std::vector<std::shared_ptr<Token>> tokens;
   for (const auto& [id, slot] : slots_) {
     if (slot.token) tokens.push_back(slot.token);

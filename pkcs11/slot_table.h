@@ -34,6 +34,8 @@ class SlotTable {
   /// C_InitToken: makes a token in the free slot, or the one in the slot anew. `has_sessions` answers for a token.
   void initialise(CK_SLOT_ID id, ByteView so_pin, const std::string& label,
                   const std::function<bool(const Token&)>& has_sessions);
+  /// In the child of a fork, where no call is that held the lock. Async-signal-safe.
+  void make_locks_anew() noexcept;
   /// Tokens that are open now.
   std::vector<std::shared_ptr<Token>> open_tokens();
 
@@ -54,6 +56,7 @@ class SlotTable {
   const Config& config_;
   std::mutex mutex_;
   bool scanned_ = false;
+  bool scanning_ = false;  // some slots may be out of the table
   std::map<CK_SLOT_ID, Slot> slots_;
 };
 

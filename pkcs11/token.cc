@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <new>
 #include <set>
 
 #include "crypto/want_of_memory.h"
@@ -116,7 +117,7 @@ void Token::read_identity() {
 }
 
 void Token::publish_builtin_objects() {
-  std::lock_guard lock(mutex_);
+  const Locked lock(*this);
   for (Attributes& shown : builtin_objects()) {
     auto object = std::make_shared<Object>();
     object->id = as_text(shown.get(CKA_UNIQUE_ID));
@@ -148,7 +149,7 @@ bool Token::present() {
 
 void Token::refresh() {
   look();
-  std::lock_guard lock(mutex_);
+  const Locked lock(*this);
   refresh_locked();
 }
 
@@ -156,7 +157,7 @@ void Token::refresh_login() {
   if (who_ == Who::kNobody || removed_) return;
   look();
   if (vault_->unlocked()) return;
-  std::lock_guard lock(mutex_);
+  const Locked lock(*this);
   catch_up_locked();
 }
 
@@ -198,6 +199,22 @@ void Token::look() {
     removed_ = true;
     refuse(CKR_DEVICE_REMOVED, error.sentence());
   }
+}
+
+// What this call has changed is on the disk: that somebody holds the store up now must not make it look like a failure.
+void Token::look_after_change() {
+  const WaitPolicy::Keep not_told_yet;
+  try {
+    look();
+  } catch (const LockTimeout& timeout) {
+    log_line(LogLevel::kWarning, timeout.sentence());
+  }
+}
+
+void Token::refresh_after_change() {
+  look_after_change();
+  const Locked lock(*this);
+  refresh_locked();
 }
 
 void Token::catch_up_locked() {
@@ -351,7 +368,7 @@ void Token::check_result(UnlockResult result, Role role) const {
 }
 
 void Token::login(Who who, ByteView pin) {
-  std::lock_guard login(login_mutex_);
+  const auto login = lock_login();
   refresh();
   refuse_if(who_ == who, CKR_USER_ALREADY_LOGGED_IN, "already logged in");
   refuse_if(who_ != Who::kNobody && !by_itself_, CKR_USER_ANOTHER_ALREADY_LOGGED_IN, "another user is logged in");
@@ -363,9 +380,10 @@ void Token::enter(Who who, ByteView pin) {
   const Role role = who == Who::kUser ? Role::kUser : Role::kSo;
   store::SecretNotes notes;
   check_result(vault_->unlock(role, pin, &notes), role);
+  const WaitPolicy::Keep half_done;  // the store is open, and nobody is logged in
   std::shared_ptr<tpm::Engine> before;
   try {
-    std::lock_guard lock(mutex_);
+    const Locked lock(*this);
     before = leave_locked();
     who_ = who;
     pin_expired_ = notes.to_be_changed;
@@ -373,11 +391,9 @@ void Token::enter(Who who, ByteView pin) {
     if (who == Who::kUser) engine_ = std::make_shared<tpm::Engine>(state_, config_.tpm_instances);
     reload_locked();
   } catch (...) {  // nobody is half logged in
-    {
-      std::lock_guard lock(mutex_);
-      leave_locked();
-    }
     vault_->lock();
+    const Locked lock(*this);
+    leave_locked();
     throw;
   }
   if (before) before->forget();
@@ -390,7 +406,7 @@ bool Token::login_required() const {
 
 void Token::login_by_itself() {
   if (who_ != Who::kNobody || login_required()) return;
-  std::lock_guard login(login_mutex_);
+  const auto login = lock_login();
   if (who_ != Who::kNobody) return;
   try {
     refresh();
@@ -414,7 +430,7 @@ bool Token::pin_expired() {
 }
 
 void Token::authenticate(ByteView pin) {
-  std::lock_guard login(login_mutex_);
+  const auto login = lock_login();
   refuse_if(who_ == Who::kNobody, CKR_USER_NOT_LOGGED_IN, "nobody is logged in");
   const Role role = who_ == Who::kUser ? Role::kUser : Role::kSo;
   UnlockResult result = vault_->verify(role, pin);
@@ -425,29 +441,29 @@ void Token::authenticate(ByteView pin) {
 }
 
 void Token::check_so_pin(ByteView pin) {
-  std::lock_guard login(login_mutex_);
+  const auto login = lock_login();
   check_result(vault_->verify(Role::kSo, pin), Role::kSo);
 }
 
 SecretBytes Token::surrender(ByteView so_pin) {
-  std::lock_guard login(login_mutex_);
+  const auto login = lock_login();
   check_result(vault_->unlock(Role::kSo, so_pin), Role::kSo);
-  struct Locked {
+  struct Shut {
     store::Vault& vault;
-    ~Locked() { vault.lock(); }
-  } locked{*vault_};
+    ~Shut() { vault.lock(); }
+  } shut{*vault_};
   return state_->load().permanent;
 }
 
 void Token::logout() {
-  std::lock_guard login(login_mutex_);
+  const auto login = lock_login();
   log_out();
 }
 
 void Token::log_out() {
   std::shared_ptr<tpm::Engine> engine;
   {
-    std::lock_guard lock(mutex_);
+    const Locked lock(*this);
     if (who_ == Who::kNobody) return;
     engine = leave_locked();
     ++login_number_;
@@ -470,7 +486,7 @@ void Token::require_pin_length(Role role, ByteView pin) const {
 }
 
 void Token::init_user_pin(ByteView pin) {
-  std::lock_guard login(login_mutex_);
+  const auto login = lock_login();
   refuse_if(who_ != Who::kSo, CKR_USER_NOT_LOGGED_IN, "only the SO sets the user's PIN");
   require_pin_length(Role::kUser, pin);
   vault_->set_secret(Role::kUser, pin, config_.change_initial_pin && !pin.empty());
@@ -478,7 +494,7 @@ void Token::init_user_pin(ByteView pin) {
 }
 
 void Token::change_pin(Role role, ByteView old_pin, ByteView new_pin) {
-  std::lock_guard login(login_mutex_);
+  const auto login = lock_login();
   require_pin_length(role, new_pin);
   refuse_if(role == Role::kUser && user_pin_to_be_changed() && equal(old_pin, new_pin), CKR_PIN_INVALID,
             "the PIN that the SO has set is to be changed: the new one is the same");
@@ -498,13 +514,19 @@ std::optional<crypto::Siv> Token::state_seal() const {
 }
 
 std::shared_ptr<tpm::Engine> Token::engine() const {
-  std::lock_guard lock(mutex_);
+  const Locked lock(*this);
   return engine_;
 }
 
 SecretBytes Token::tpm_state() { return state_->load().permanent; }
 
+void Token::make_locks_anew() {
+  new (&login_mutex_) std::mutex;
+  new (&mutex_) std::mutex;
+}
+
 void Token::after_fork_reopen() {
+  make_locks_anew();
   vault_->after_fork_reopen();
   if (engine_) engine_->after_fork();
 }

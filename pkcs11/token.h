@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "crypto/aead.h"
+#include "crypto/waiting.h"
 #include "pkcs11/config.h"
 #include "pkcs11/object.h"
 #include "pkcs11/object_table.h"
@@ -142,13 +143,26 @@ class Token {
   // --- fork (child side) ---
   void after_fork_close() noexcept { vault_->after_fork_close(); }
   void after_fork_reopen();
+  void make_locks_anew();
 
  private:
   class State;
+  /// `mutex_`, held. Waits meanwhile keep the fork gate, so no fork copies a table that is half-changed.
+  class Locked {
+   public:
+    explicit Locked(const Token& token) : lock_(lock_within_limit(token.mutex_, token.path())) {}
+
+   private:
+    const std::unique_lock<std::mutex> lock_;
+    const WaitPolicy::Keep half_done_;
+  };
+  std::unique_lock<std::mutex> lock_login() { return lock_within_limit(login_mutex_, path()); }
   Token(std::unique_ptr<store::Vault> vault, const Config& config);
 
   void read_identity();
   void look();
+  void look_after_change();
+  void refresh_after_change();
   void refresh_locked();
   void enter(Who who, ByteView pin);
   void log_out();

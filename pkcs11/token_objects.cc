@@ -51,7 +51,7 @@ ObjectPtr Token::find_locked(CK_OBJECT_HANDLE handle) {
 
 ObjectPtr Token::object(CK_OBJECT_HANDLE handle) {
   look();
-  std::lock_guard lock(mutex_);
+  const Locked lock(*this);
   refresh_locked();
   return find_locked(handle);
 }
@@ -81,7 +81,7 @@ std::vector<ObjectPtr> Token::objects() { return objects_for(Template(nullptr, 0
 
 std::vector<ObjectPtr> Token::objects_for(const Template& wanted) {
   look();
-  std::lock_guard lock(mutex_);
+  const Locked lock(*this);
   refresh_locked();
   return visible_locked(
       objects_.candidates(wanted, [&](const store::Property& property) { return vault_->tag(property); }));
@@ -128,8 +128,8 @@ std::vector<CK_OBJECT_HANDLE> Token::add(std::vector<Draft> drafts, CK_SESSION_H
     }
     commit(transaction, tpm, define);
   }
-  look();
-  std::lock_guard lock(mutex_);
+  stored ? look_after_change() : look();
+  const Locked lock(*this);
   refresh_locked();
   std::vector<CK_OBJECT_HANDLE> made;
   for (size_t i = 0; i < drafts.size(); ++i) {
@@ -157,7 +157,7 @@ void Token::change(CK_OBJECT_HANDLE handle, const std::function<void(Draft&)>& c
   refuse_if(!now, CKR_OBJECT_HANDLE_INVALID, "the object does not exist");
   if (now->is_token()) {
     change_stored(*now, change);
-    refresh();
+    refresh_after_change();
     return;
   }
   Draft draft{now->shown, now->secret};
@@ -167,7 +167,7 @@ void Token::change(CK_OBJECT_HANDLE handle, const std::function<void(Draft&)>& c
   auto changed = std::make_shared<Object>(*now);
   changed->shown = std::move(draft.shown);
   changed->secret = std::move(draft.secret);
-  std::lock_guard lock(mutex_);
+  const Locked lock(*this);
   objects_.publish(std::move(changed));
 }
 
@@ -202,7 +202,7 @@ void Token::destroy(CK_OBJECT_HANDLE handle) {
   const ObjectPtr now = object(handle);
   refuse_if(!now, CKR_OBJECT_HANDLE_INVALID, "the object does not exist");
   if (!now->is_token()) {
-    std::lock_guard lock(mutex_);
+    const Locked lock(*this);
     objects_.erase(handle);
     return;
   }
@@ -225,7 +225,7 @@ void Token::destroy(CK_OBJECT_HANDLE handle) {
     }
     commit(transaction, tpm, remove);
   }
-  refresh();
+  refresh_after_change();
 }
 
 void Token::commit(store::Transaction& transaction, const std::shared_ptr<tpm::Engine>& tpm,
@@ -265,7 +265,7 @@ void Token::put_public_tpm_objects(store::Transaction& transaction, const std::v
 }
 
 void Token::drop_session_objects(CK_SESSION_HANDLE owner) {
-  std::lock_guard lock(mutex_);
+  const Locked lock(*this);
   objects_.erase_if([&](const ObjectTable::Slot& slot) { return slot.object && slot.object->owner == owner; });
 }
 

@@ -110,6 +110,10 @@ class Waiting : public testing::Test {
         << "lock_timeout = " << seconds << "\nlog = \"" << log_path() << "\"\n"
         << configuration;
   }
+  void library_restart() {
+    MUST(p11->C_Finalize(nullptr));
+    MUST(p11->C_Initialize(nullptr));
+  }
   void start_with_limit(int seconds) {
     MUST(p11->C_Finalize(nullptr));
     set_limit(seconds);
@@ -271,6 +275,146 @@ TEST_F(Waiting, AStoppedProcessHoldsUpACallForTheLimitOnly) {
   close(file);
   EXPECT_RV(CKR_OK, session.try_create(kNote));
 }
+
+// --- what others can do meanwhile ---
+
+/// The limit is long, so that only what the test does can end the call soon.
+class WaitingLong : public Waiting {
+ protected:
+  WaitingLong() { start_with_limit(60); }
+  static constexpr double kSoon = 20;
+};
+
+TEST_F(WaitingLong, HoldsUpNoOtherCall) {
+  Session session(slot), other(slot);
+  session.login();
+  HeldLock held(store, kStore);
+  Caller caller([&] { return session.try_create(kNote); });
+  caller.let_it_wait();
+  CK_INFO info{};
+  EXPECT_RV(CKR_OK, p11->C_GetInfo(&info));
+  EXPECT_EQ(other.state(), static_cast<CK_STATE>(CKS_RW_USER_FUNCTIONS));
+  EXPECT_FALSE(slots().empty());
+  EXPECT_FALSE(caller.done());
+  held.release();
+  EXPECT_RV(CKR_OK, caller.finish());
+}
+
+TEST_F(WaitingLong, EndsWithItsSession) {
+  Session session(slot), other(slot);
+  session.login();
+  const HeldLock held(store, kStore);
+  Caller caller([&] { return session.try_create(kNote); });
+  caller.let_it_wait();
+  EXPECT_RV(CKR_OK, p11->C_CloseSession(session));
+  EXPECT_RV(CKR_SESSION_HANDLE_INVALID, caller.finish());
+  EXPECT_LT(caller.lasted(), kSoon);
+  EXPECT_TRUE(other.find(kNote).empty());
+}
+
+TEST_F(WaitingLong, EndsWithTheLibrary) {
+  Session session(slot);
+  for (const off_t byte : {kLogin, kStore}) {
+    Session waiting(slot);
+    const HeldLock held(store, byte);
+    Caller caller([&] { return login(waiting); });
+    caller.let_it_wait();
+    EXPECT_RV(CKR_OK, p11->C_Finalize(nullptr));
+    EXPECT_RV(CKR_CRYPTOKI_NOT_INITIALIZED, caller.finish());
+    EXPECT_LT(caller.lasted(), kSoon);
+    MUST(p11->C_Initialize(nullptr));
+  }
+  Session again(slot);
+  EXPECT_RV(CKR_OK, login(again));
+}
+
+TEST_F(WaitingLong, EndsWhenTheLibraryWasStartedAgain) {
+  Session session(slot);
+  session.login();
+  const HeldLock held(store, kStore);
+  Caller caller([&] { return session.try_create(kNote); });
+  caller.let_it_wait();
+  library_restart();
+  EXPECT_RV(one_of(CKR_SESSION_HANDLE_INVALID, CKR_CRYPTOKI_NOT_INITIALIZED), caller.finish());
+  EXPECT_LT(caller.lasted(), kSoon);
+}
+
+#ifdef VTPM_FORKS_WITH_THREADS
+// A child that hangs is killed after 60 s, and that is what the test says then.
+TEST_F(WaitingLong, HoldsUpNoForkAndTheChildWorks) {
+  Session session(slot), other(slot);
+  session.login();
+  const KeyPair pair =
+      session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}, {CKA_TOKEN, true}}, {{CKA_TOKEN, true}});
+  HeldLock held(store, kStore);
+  Caller first([&] { return session.try_create(kNote); }), second([&] { return other.try_create(kNote); });
+  first.let_it_wait();
+  const auto begin = Clock::now();
+  const std::string went_wrong = in_child([&] {
+    CK_INFO info{};
+    MUST(p11->C_GetInfo(&info));
+    held.release();  // of this process; the description is the parent's too
+    // The sessions whose calls wait in the parent are free here.
+    for (Session* one : {&session, &other}) one->sign(CKM_ECDSA, pair.private_key, Bytes(32, 7));
+    MUST(p11->C_CloseSession(other));
+    MUST(p11->C_Logout(session));
+    MUST(p11->C_Finalize(nullptr));
+  });
+  EXPECT_EQ(went_wrong, "");
+  EXPECT_LT(seconds_since(begin), kSoon);
+  EXPECT_FALSE(first.done());
+  EXPECT_FALSE(second.done());
+  held.release();
+  EXPECT_RV(CKR_OK, first.finish());
+  EXPECT_RV(CKR_OK, second.finish());
+}
+
+TEST_F(WaitingLong, ALoginThatWaitsHoldsUpNoForkAndTheChildLogsIn) {
+  Session session(slot);
+  HeldLock held(store, kLogin);
+  Caller caller([&] { return login(session); });
+  caller.let_it_wait();
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(60);
+    char go = 0;
+    close(ends[1]);
+    held.release();
+    if (read(ends[0], &go, 1) != 1) _exit(2);
+    _exit(login(session) == CKR_OK && p11->C_CloseAllSessions(slot) == CKR_OK ? 0 : 1);
+  }
+  held.release();  // closed here and there, the description is gone
+  EXPECT_EQ(write(ends[1], "x", 1), 1);
+  EXPECT_RV(CKR_OK, caller.finish());
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  close(ends[0]);
+  close(ends[1]);
+}
+
+TEST_F(WaitingLong, ATokenThatIsBeingMadeHoldsUpNoFork) {
+  const int directory = open(scratch.store().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  ASSERT_EQ(flock(directory, LOCK_EX), 0);
+  const CK_SLOT_ID next = free_slot();
+  Caller caller([&] { return try_init_token(next, kSoPin, "second"); });
+  caller.let_it_wait();
+  const auto begin = Clock::now();
+  EXPECT_EQ(in_child([&] {
+              close(directory);
+              if (slots().empty()) throw std::runtime_error("the child sees no slots");
+              MUST(p11->C_Finalize(nullptr));
+            }),
+            "");
+  EXPECT_LT(seconds_since(begin), kSoon);
+  EXPECT_FALSE(caller.done());
+  flock(directory, LOCK_UN);
+  close(directory);
+  EXPECT_RV(CKR_OK, caller.finish());
+}
+#endif
 
 // --- eight busy writers ---
 
