@@ -149,12 +149,19 @@ void Vault::set_secret(Role role, ByteView secret, bool to_be_changed) {
 UnlockResult Vault::change_secret(Role role, ByteView old, ByteView fresh) {
   SlotKdf kdf = impl_->kdf_for(fresh);
   const auto stretched = std::make_shared<const StretchedSecret>(stretch(fresh, kdf));
+  // A recovery phrase may log the user in. Nothing is stretched while others wait for the login lock.
+  std::shared_ptr<const StretchedSecret> as_phrase;
+  if (const SecretBytes phrase = canonical_secret(role_name(Role::kRecovery), fresh);
+      role == Role::kUser && !equal(phrase, fresh) && has_slot(Role::kRecovery)) {
+    as_phrase = std::make_shared<const StretchedSecret>(stretch(phrase, kdf));
+  }
   return impl_->attempt(role, old, [&](const OpenedSlot& slot, const auto& login) {
     const auto used = impl_->used_slots();
     if (!holds_still(used, slot)) return false;
     // A recovery slot that logged a user in stays one, and what replaces its phrase may be typed in any way.
     const SecretBytes canonical = canonical_secret(slot.role, fresh);
-    auto key = equal(canonical, fresh) ? stretched : std::make_shared<const StretchedSecret>(stretch(canonical, kdf));
+    auto key = equal(canonical, fresh) ? stretched : as_phrase;
+    if (!key) key = std::make_shared<const StretchedSecret>(stretch(canonical, kdf));  // the slot is new
     std::vector<Draft> drafts;
     drafts.push_back(slot_draft(slot.name, slot.role, kdf, std::move(key), slot.master, impl_->uuid,
                                 {fresh.empty(), /*to_be_changed=*/false}));
