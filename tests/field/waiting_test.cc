@@ -419,7 +419,7 @@ TEST_F(WaitingLong, ATokenThatIsBeingMadeHoldsUpNoFork) {
 // --- eight busy writers ---
 
 TEST_F(Waiting, EightBusyWritersLetEachOtherIn) {
-  const std::string seconds = long_form() ? "60" : "3";
+  const std::string seconds = long_form() ? "60" : "2";
   std::vector<std::unique_ptr<Stranger>> writers;
   for (int i = 0; i < 8; ++i)
     writers.push_back(std::make_unique<Stranger>(std::vector<std::string>{"write", seconds}, 180));
