@@ -49,8 +49,15 @@ mount -t tmpfs -o size=75%,mode=755 empty-root "$root"
 
 # The archive that apt reads this machine's own release from; another suite is beside it.
 . /etc/os-release
-mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "Release: $VERSION_CODENAME" 'Component: main' |
-  head -n 1) || :
+archive() {
+  apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "Release: $VERSION_CODENAME" 'Component: main' |
+    head -n 1
+}
+mirror=$(archive) || :
+if [ -z "$mirror" ]; then # apt knows its archives when it has read their lists
+  apt-get update || :
+  mirror=$(archive) || :
+fi
 [ -n "$mirror" ] || die "apt's sources name no archive of $VERSION_CODENAME, main: there is no mirror to make an empty Debian from"
 # debootstrap does not read apt's configuration.
 for protocol in http https; do
@@ -85,7 +92,7 @@ inside() {
   env -i HOME=/root LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin TERM="${TERM:-dumb}" \
     chroot "$root" bash -c "$@"
 }
-inside 'cd && git clone --quiet --config advice.detachedHead=false /srv/vtpm-pkcs11.bundle vtpm-pkcs11'
+inside 'cd && git -c init.defaultBranch=main clone --quiet --config advice.detachedHead=false /srv/vtpm-pkcs11.bundle vtpm-pkcs11'
 status=0
 inside 'cd ~/vtpm-pkcs11 && exec "$@"' bash "$@" || status=$?
 exit "$status"
