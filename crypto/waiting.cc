@@ -1,6 +1,7 @@
 #include "crypto/waiting.h"
 
 #include <pthread.h>
+#include <sys/prctl.h>
 
 #include <algorithm>
 #include <ctime>
@@ -17,6 +18,13 @@ constexpr std::chrono::microseconds kShortPause{50};
 constexpr std::chrono::milliseconds kLongPause{2}, kShortPausesFor{100}, kTellAfter{1000};
 
 constinit thread_local WaitPolicy* in_force = nullptr;
+
+/// By how much the kernel may lengthen a sleep of this thread: as long as the short pause itself, unless the host has
+/// chosen otherwise.
+std::chrono::nanoseconds timer_slack() {
+  const int slack = prctl(PR_GET_TIMERSLACK);
+  return std::chrono::nanoseconds(std::max(slack, 0));
+}
 
 int64_t now_in_seconds() { return std::chrono::system_clock::to_time_t(std::chrono::system_clock::now()); }
 
@@ -72,7 +80,9 @@ Wait::~Wait() {
 
 void Wait::pause() {
   const bool first = Clock::now() - began_ < kShortPausesFor;
-  std::this_thread::sleep_until(begin_pause(first ? Clock::duration(kShortPause) : Clock::duration(kLongPause)));
+  const Clock::time_point until = begin_pause(first ? Clock::duration(kShortPause) : Clock::duration(kLongPause));
+  std::this_thread::sleep_until(first ? std::max(until - timer_slack(), Clock::now() + std::chrono::microseconds(1))
+                                      : until);
   end_pause();
 }
 
