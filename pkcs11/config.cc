@@ -11,12 +11,16 @@
 #define TOML_EXCEPTIONS 1
 #include <toml++/toml.h>
 
+#include "crypto/descriptor.h"
+#include "crypto/error.h"
 #include "pkcs11/effective_user.h"
 
 namespace vtpm::pkcs11 {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr size_t kMostOctets = 1 << 20;
 
 std::string environment(const char* name) {
   const char* value = secure_getenv(name);
@@ -208,7 +212,10 @@ Config load_config() {
   config.file = find_file();
   if (!config.file.empty()) {
     try {
-      read_settings(toml::parse_file(config.file), config);
+      const SecretBytes text = read_regular_file(config.file, kMostOctets);
+      read_settings(toml::parse(as_text(text), config.file), config);
+    } catch (const Error& error) {
+      config.problem = error.sentence();
     } catch (const toml::parse_error& error) {
       config.problem = std::string(error.description()) + " (line " + std::to_string(error.source().begin.line) + ")";
     }

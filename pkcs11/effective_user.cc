@@ -6,11 +6,14 @@
 #include <cstdlib>
 #include <vector>
 
+#include "crypto/descriptor.h"
+
 namespace vtpm::pkcs11 {
 
 EffectiveUser effective_user() {
   EffectiveUser user;
   std::vector<char> buffer(16384);
+  const StandardStreamsOccupied streams;  // a name service may keep a socket open
   passwd entry{};
   passwd* found = nullptr;
   if (getpwuid_r(geteuid(), &entry, buffer.data(), buffer.size(), &found) == 0 && found) {

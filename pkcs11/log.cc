@@ -21,6 +21,7 @@
 #include <mutex>
 #include <new>
 
+#include "crypto/descriptor.h"
 #include "pkcs11/effective_user.h"
 
 namespace vtpm::pkcs11 {
@@ -147,21 +148,11 @@ void write_line(int file, bool ours, const Line& line) {
   if (write_at_once(file, about.st_mode, line) < 0) signals.take(errno);
 }
 
-/// Not among the standard streams, whose numbers the host may have closed and goes on printing to.
-int lifted(int file) {
-  if (file < 0 || file > STDERR_FILENO) return file;
-  const int high = fcntl(file, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-  close(file);
-  return high;
-}
-
 void append_to(const std::string& path, const Line& line) {
   // Not blocking: a FIFO without a reader would hang the application.
-  const int file = lifted(open(
-      path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, S_IRUSR | S_IWUSR));
-  if (file < 0) return;
-  write_line(file, true, line);
-  close(file);
+  constexpr int kFlags = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+  const Descriptor file = open_descriptor(path, kFlags, S_IRUSR | S_IWUSR);
+  if (file) write_line(file.get(), true, line);
 }
 
 // As syslog(3) sends it (RFC 3164), but for the time of day, which whoever receives it adds (4.3.2): to know the local
@@ -183,10 +174,8 @@ void send_to_syslog(LogLevel level, std::string_view text) {
   message.msg_namelen = sizeof address;
   message.msg_iov = parts;
   message.msg_iovlen = std::size(parts);
-  const int socket = lifted(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (socket < 0) return;
-  (void)sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-  close(socket);
+  const Descriptor sender = open_socket(AF_UNIX, SOCK_DGRAM);
+  if (sender) (void)sendmsg(sender.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 /// ISO 8601, in UTC. By the calendar alone: gmtime_r takes the lock that localtime_r takes.

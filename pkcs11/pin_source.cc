@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "crypto/descriptor.h"
 #include "pkcs11/log.h"
 #include "pkcs11/refusal.h"
 
@@ -18,26 +19,11 @@ namespace {
 // The longest PIN, the end of its line, and one more that shows that it is too long.
 constexpr size_t kMostOctets = 255 + 2;
 
-class File {
- public:
-  // Never waits: a pipe that nobody writes to would hang the application.
-  explicit File(const std::string& path) : fd_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)) {}
-  ~File() {
-    if (fd_ >= 0) close(fd_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  int get() const { return fd_; }
-
- private:
-  const int fd_;
-};
-
 [[noreturn]] void no_pin(const std::string& path, const std::string& why) {
   refuse(CKR_FUNCTION_CANCELED, "no PIN could be read from " + path + ": " + why);
 }
 
-void check_kind(const File& file, const std::string& path) {
+void check_kind(const Descriptor& file, const std::string& path) {
   struct stat status {};
   if (fstat(file.get(), &status) != 0) no_pin(path, std::strerror(errno));
   if (!S_ISREG(status.st_mode)) no_pin(path, "it is not a file");
@@ -77,8 +63,9 @@ bool PinSource::present() const {
 SecretBytes PinSource::read() const {
   const std::string where = path();
   if (where.empty()) no_pin("the credential " + name_, "this process was given no credentials");
-  const File file(where);
-  if (file.get() < 0) no_pin(where, std::strerror(errno));
+  // Never waits: a pipe that nobody writes to would hang the application.
+  const Descriptor file = open_descriptor(where, O_RDONLY | O_NOCTTY | O_NONBLOCK);
+  if (!file) no_pin(where, std::strerror(errno));
   check_kind(file, where);
   SecretBytes octets(kMostOctets);
   size_t size = 0;

@@ -1,6 +1,5 @@
 #include "pkcs11/slot_table.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -14,6 +13,7 @@
 #include <optional>
 #include <tuple>
 
+#include "crypto/descriptor.h"
 #include "crypto/random.h"
 #include "crypto/waiting.h"
 
@@ -28,46 +28,33 @@ constexpr std::string_view kSuffix = ".vtpm", kName = "the list of slots";
 /// itself, so no lock file is left behind.
 class DirectoryLock {
  public:
-  explicit DirectoryLock(const std::string& directory)
-      : fd_(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
-    int failed = fd_ < 0 ? errno : 0;
+  explicit DirectoryLock(const std::string& directory) : opened_(open_descriptor(directory, O_RDONLY | O_DIRECTORY)) {
+    int failed = opened_ ? 0 : errno;
     const auto locked = [&] {
-      if (failed || flock(fd_, LOCK_EX | LOCK_NB) == 0) return true;
+      if (failed || flock(opened_.get(), LOCK_EX | LOCK_NB) == 0) return true;
       if (errno != EINTR && errno != EWOULDBLOCK) failed = errno;
       return failed != 0;
     };
-    try {
-      wait_until(locked, directory, Wait::For::kProcess);
-    } catch (...) {
-      close(fd_);
-      throw;
-    }
+    wait_until(locked, directory, Wait::For::kProcess);
     if (!failed) return;
-    if (fd_ >= 0) close(fd_);
     throw Error(ErrorCode::kIo, "can not lock the store directory " + directory + ": " + std::strerror(failed));
   }
-  ~DirectoryLock() {
-    flock(fd_, LOCK_UN);  // the child of a fork may have the descriptor too
-    close(fd_);
-  }
+  ~DirectoryLock() { flock(opened_.get(), LOCK_UN); }  // the child of a fork may have the descriptor too
   DirectoryLock(const DirectoryLock&) = delete;
   DirectoryLock& operator=(const DirectoryLock&) = delete;
 
  private:
-  const int fd_;
+  const Descriptor opened_;
 };
 
 bool may_be_store(std::string_view name) {
   return name.size() > kSuffix.size() && name.front() != '.' && name.substr(name.size() - kSuffix.size()) == kSuffix;
 }
 
-// std::filesystem's iterator ends the process when there is no memory for it.
-using Directory = std::unique_ptr<DIR, int (*)(DIR*)>;
-
 /// Files that may be stores, older first: of two stores with one slot number (a copied file) the older keeps it.
 /// Temporary files (".x.vtpm.tmp") are none. Nothing when the directory can not be read.
 std::optional<std::vector<std::string>> store_files(const std::string& directory) {
-  const Directory opened(opendir(directory.c_str()), closedir);
+  const Directory opened = open_directory(directory);
   if (!opened) {
     if (errno == ENOENT || errno == ENOTDIR) return std::vector<std::string>();
     return std::nullopt;

@@ -10,6 +10,10 @@
 // Over a network (NFS) what a reader sees may be seconds old, its own cache; only a lock that it takes makes it look
 // again, and only opening a path makes it look which file stands there. A file that another machine has replaced is
 // stale: open it anew.
+//
+// The application around us may close our descriptor, or make its number another file's (closefrom, dup2). Then the
+// file is stale too. Whatever changes, locks or syncs it finds out by itself; reading does not, because that costs a
+// system call for each read: whoever reads something unexpected calls `confirm` before drawing a conclusion from it.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +26,9 @@
 
 namespace vtpm::store {
 
-/// ESTALE: on the server this file is gone, and what was read of it holds only if the file that stands at its path now
-/// says so. An I/O error for whoever does not open it anew.
+/// On the server this file is gone (ESTALE), or the application has taken its descriptor away, and with it all locks:
+/// what was read of it holds only if the file that stands at its path now says so. An I/O error for whoever does not
+/// open it anew.
 class StaleFile : public Error {
  public:
   explicit StaleFile(std::string sentence) : Error(ErrorCode::kIo, std::move(sentence)) {}
@@ -40,6 +45,20 @@ auto look_until_not_stale(Look&& look, Reopen&& reopen) {
       if (tries_left == 0) throw;
     }
     reopen();
+  }
+}
+
+/// What `look` makes of what it reads from `file`. Where the application has taken the file's descriptor away it is
+/// neither returned nor thrown: then StaleFile is.
+template <typename OpenFile, typename Look>
+auto look_at(const OpenFile& file, Look&& look) {
+  try {
+    auto seen = look();
+    file.confirm();
+    return seen;
+  } catch (const Error&) {
+    file.confirm();
+    throw;
   }
 }
 
@@ -71,6 +90,8 @@ class File {
   virtual bool over_network() const { return false; }
   virtual FileId id() const = 0;
   virtual uint64_t size() const = 0;
+  /// Throws StaleFile when the descriptor is no longer this file's; what was read before is then worth nothing.
+  virtual void confirm() const {}
   /// Returns fewer octets than asked for only at the end of the file.
   virtual size_t read_at(uint64_t offset, MutableByteView out) const = 0;
   /// Writes all of it, or throws (then any part may have been written).
@@ -84,7 +105,8 @@ class File {
   virtual void unlock(LockByte octet) const noexcept = 0;
   /// Owner, mode and access control list, as far as this process may set them.
   virtual void copy_access_from(const File& other) = 0;
-  /// Closes the descriptor now; nothing else may be called afterwards. Async-signal-safe, for a forked child.
+  /// Closes the descriptor now, unless the application has made it another file's; nothing else may be called
+  /// afterwards. Async-signal-safe, for a forked child.
   virtual void abandon() noexcept = 0;
 };
 

@@ -9,11 +9,11 @@
 #include <unistd.h>
 
 #include <array>
-#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 
+#include "crypto/descriptor.h"
 #include "crypto/error.h"
 #include "crypto/process.h"
 #include "crypto/waiting.h"
@@ -61,26 +61,12 @@ auto retry(F&& call) {
   return result;
 }
 
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  Descriptor(Descriptor&& other) noexcept : number_(other.release()) {}
-  ~Descriptor() { close(); }
-  int get() const { return number_; }
-  int release() { return number_.exchange(-1); }
-  void close() noexcept {
-    int number = release();
-    if (number >= 0) ::close(number);
-  }
-
- private:
-  std::atomic<int> number_;
-};
-
 // The identity only: asking for time stamps makes the kernel write the inode with the next sync (25 % slower commits).
-std::optional<struct statx> identify(int directory, const char* path, int flags) {
+constexpr unsigned kIdentity = STATX_INO | STATX_TYPE;
+
+std::optional<struct statx> identify(int directory, const char* path, int flags, unsigned mask = kIdentity) {
   struct statx info;
-  if (::statx(directory, path, flags, STATX_INO | STATX_TYPE, &info) != 0) return std::nullopt;
+  if (::statx(directory, path, flags, mask, &info) != 0) return std::nullopt;
   return info;
 }
 
@@ -103,15 +89,21 @@ class PosixFile : public File {
     over_network_ = lies_on_a_server(descriptor_.get());
   }
 
+  ~PosixFile() override { PosixFile::abandon(); }
+
   bool writable() const override { return writable_; }
   bool over_network() const override { return over_network_; }
   FileId id() const override { return id_; }
 
+  // Not lseek: a process that has inherited the descriptor shares its offset.
   uint64_t size() const override {
-    off_t end = ::lseek(descriptor_.get(), 0, SEEK_END);
-    if (end < 0) fail("find the size of", path_);
-    return static_cast<uint64_t>(end);
+    auto info = identify(descriptor_.get(), "", AT_EMPTY_PATH, kIdentity | STATX_SIZE);
+    if (!info) io_failed("find the size of");
+    if (!is_this_file(*info)) lost();
+    return info->stx_size;
   }
+
+  void confirm() const override { (void)ours(); }
 
   size_t read_at(uint64_t offset, MutableByteView out) const override {
     size_t done = 0;
@@ -119,8 +111,11 @@ class PosixFile : public File {
       ssize_t count = retry([&] {
         return ::pread(descriptor_.get(), out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
       });
-      if (count < 0) fail("read", path_);
-      if (count == 0) break;
+      if (count < 0) io_failed("read");
+      if (count == 0) {
+        confirm();
+        break;
+      }
       done += static_cast<size_t>(count);
     }
     return done;
@@ -135,26 +130,29 @@ class PosixFile : public File {
     }
     size_t done = 0;
     while (done < octets.size()) {
+      const int file = ours();
       ssize_t count = retry([&] {
-        return ::pwrite(descriptor_.get(), octets.data() + done, octets.size() - done,
-                        static_cast<off_t>(offset + done));
+        return ::pwrite(file, octets.data() + done, octets.size() - done, static_cast<off_t>(offset + done));
       });
-      if (count < 0) fail("write", path_);
+      if (count < 0) io_failed("write");
       if (count == 0) fail("write", path_, ENOSPC);
       done += static_cast<size_t>(count);
     }
   }
 
   void truncate(uint64_t size) override {
-    if (retry([&] { return ::ftruncate(descriptor_.get(), static_cast<off_t>(size)); }) != 0) fail("resize", path_);
+    const int file = ours();
+    if (retry([&] { return ::ftruncate(file, static_cast<off_t>(size)); }) != 0) io_failed("resize");
   }
 
   void sync_data(CallSite) const override {
     if (retry([&] { return ::fdatasync(descriptor_.get()); }) != 0) sync_failed();
+    confirm();  // else another file was synced, and this one may not be
   }
 
   void sync_all(CallSite) const override {
     if (retry([&] { return ::fsync(descriptor_.get()); }) != 0) sync_failed();
+    confirm();
   }
 
   bool lock(LockByte octet, LockMode mode, bool wait, CallSite) const override {
@@ -171,13 +169,13 @@ class PosixFile : public File {
   void unlock(LockByte octet) const noexcept override {
     // The lock belongs to the description, which a forked child shares with its parent: it is not the child's to give
     // up.
-    if (this_process() != process_) return;
+    if (this_process() != process_ || !is_ours(descriptor_.get())) return;
     struct flock range = range_of(octet, F_UNLCK);
     ::fcntl(descriptor_.get(), F_OFD_SETLK, &range);
   }
 
   void copy_access_from(const File& other) override {
-    int from = static_cast<const PosixFile&>(other).descriptor_.get(), to = descriptor_.get();
+    const int from = static_cast<const PosixFile&>(other).ours(), to = ours();
     struct stat info;
     if (::fstat(from, &info) != 0) fail("examine", path_);
     // An unprivileged process can not give a file away; the mode must not then open it to a group that is not the same.
@@ -189,21 +187,58 @@ class PosixFile : public File {
     if (octets > 0 && same_owner) ::fsetxattr(to, kAccessList, list, static_cast<size_t>(octets), 0);
   }
 
-  void abandon() noexcept override { descriptor_.close(); }
+  void abandon() noexcept override {
+    const int file = descriptor_.release();
+    if (is_ours(file)) ::close(file);
+  }
 
  private:
   bool try_lock(LockByte octet, LockMode mode) const {
     struct flock range = range_of(octet, mode == LockMode::kShared ? F_RDLCK : F_WRLCK);
     HeldSince& others = held_since_[static_cast<size_t>(octet)];
-    if (retry([&] { return ::fcntl(descriptor_.get(), F_OFD_SETLK, &range); }) == 0) {
+    const int file = ours();
+    if (retry([&] { return ::fcntl(file, F_OFD_SETLK, &range); }) == 0) {
       others.free();
       return true;
     }
-    if (errno != EAGAIN && errno != EACCES) fail("lock", path_);
+    if (errno != EAGAIN && errno != EACCES) io_failed("lock");
     others.held();
     return false;
   }
+
+  bool is_this_file(const struct statx& info) const noexcept { return S_ISREG(info.stx_mode) && id_from(info) == id_; }
+
+  // What cannot be examined for another reason (a server that does not answer) is still ours.
+  bool is_ours(int file) const noexcept {
+    if (file < 0) return false;
+    struct statx info;
+    if (::statx(file, "", AT_EMPTY_PATH, kIdentity, &info) != 0) return errno != EBADF;
+    return is_this_file(info);
+  }
+
+  int ours() const {
+    const int file = descriptor_.get();
+    if (!is_ours(file)) lost();
+    return file;
+  }
+
+  // The number is the application's, and is never closed.
+  [[noreturn]] void lost() const {
+    descriptor_.release();
+    throw StaleFile("the application has closed the descriptor of " + path_ + ", or opened another file on its number");
+  }
+
+  // The system refused, maybe because this is no longer our file.
+  [[noreturn]] void io_failed(const char* what) const {
+    const int number = errno;
+    confirm();
+    fail(what, path_, number);
+  }
+
   [[noreturn]] void sync_failed() const {
+    const int number = errno;
+    confirm();
+    errno = number;
     if (errno == ESTALE) fail("sync", path_);
     throw Error(errno == ENOSPC || errno == EDQUOT ? ErrorCode::kNoSpace : ErrorCode::kIo,
                 "can not sync " + path_ + ": " + reason(errno));
@@ -217,7 +252,7 @@ class PosixFile : public File {
     return range;
   }
 
-  Descriptor descriptor_;
+  mutable Descriptor descriptor_;
   std::string path_;
   bool writable_;
   bool over_network_ = false;
@@ -236,9 +271,9 @@ class PosixFileSystem : public FileSystem {
  public:
   std::unique_ptr<File> open(const std::string& path, bool writable) override {
     // O_NONBLOCK: a pipe with that name must not hold the caller up.
-    int flags = (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-    Descriptor descriptor(retry([&] { return ::open(path.c_str(), flags); }));
-    if (descriptor.get() < 0) {
+    int flags = (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+    Descriptor descriptor = open_descriptor(path, flags);
+    if (!descriptor) {
       if (errno == ELOOP) throw Error(ErrorCode::kIo, "can not open " + path + ": it is a symbolic link");
       if (writable && (errno == EACCES || errno == EPERM)) {
         throw Error(ErrorCode::kReadOnly, "can not open " + path + " for writing: " + reason(errno));
@@ -249,9 +284,8 @@ class PosixFileSystem : public FileSystem {
   }
 
   std::unique_ptr<File> create(const std::string& path) override {
-    int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
-    Descriptor descriptor(retry([&] { return ::open(path.c_str(), flags, 0600); }));
-    if (descriptor.get() < 0) fail("create", path);
+    Descriptor descriptor = open_descriptor(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+    if (!descriptor) fail("create", path);
     return std::make_unique<PosixFile>(std::move(descriptor), path, true);
   }
 
@@ -280,8 +314,8 @@ class PosixFileSystem : public FileSystem {
 
   void sync_directory_of(const std::string& path, CallSite) override {
     std::string directory = directory_of(path);
-    Descriptor descriptor(retry([&] { return ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
-    if (descriptor.get() < 0) fail("open", directory);
+    const Descriptor descriptor = open_descriptor(directory, O_RDONLY | O_DIRECTORY);
+    if (!descriptor) fail("open", directory);
     if (retry([&] { return ::fsync(descriptor.get()); }) != 0) fail("sync", directory);
   }
 };

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <fstream>
 #include <iostream>
 #include <memory>
 #include <sstream>
@@ -147,13 +146,8 @@ void print(const nlohmann::json& answer) {
 }
 
 std::string read_text(const std::string& path) {
-  constexpr std::streamsize kMost = 1 << 20;
-  std::ifstream file(path, std::ios::binary);
-  std::string text(kMost, '\0');
-  if (!file) throw Error(ErrorCode::kIo, "can not read " + path);
-  file.read(text.data(), kMost);
-  text.resize(static_cast<size_t>(file.gcount()));
-  return text;
+  constexpr size_t kMost = 1 << 20;
+  return std::string(as_text(read_octets(path, -1, kMost)));
 }
 
 ExitStatus verify(const AttestOptions& options) {

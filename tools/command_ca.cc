@@ -28,13 +28,11 @@ std::string key_file(const CaOptions& options) { return options.directory + "/ca
 std::string certificate_file(const CaOptions& options) { return options.directory + "/ca.pem"; }
 
 void write_new(const std::string& path, ByteView contents, mode_t mode) {
-  const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
-  const bool written = file >= 0 &&
-                       write(file, contents.data(), contents.size()) == static_cast<ssize_t>(contents.size()) &&
-                       fsync(file) == 0;
-  const int reason = errno;
-  if (file >= 0) close(file);
-  if (!written) throw Error(ErrorCode::kIo, "can not write " + path + ": " + std::strerror(reason));
+  const Descriptor file = open_descriptor(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+  const bool written = file &&
+                       write(file.get(), contents.data(), contents.size()) == static_cast<ssize_t>(contents.size()) &&
+                       fsync(file.get()) == 0;
+  if (!written) throw Error(ErrorCode::kIo, "can not write " + path + ": " + std::strerror(errno));
 }
 
 void create(const CaOptions& options) {

@@ -1,5 +1,4 @@
 // vtpm-token key: keys of the token's TPM as other programs of the same TPM hold them.
-#include <fstream>
 #include <iostream>
 #include <memory>
 
@@ -24,12 +23,7 @@ struct TransferOptions {
 
 SecretBytes read_key_file(const std::string& path) {
   constexpr size_t kMost = 64 * 1024;
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw Error(ErrorCode::kIo, "can not read " + path);
-  SecretBytes contents(kMost);
-  file.read(reinterpret_cast<char*>(contents.data()), kMost);
-  contents.resize(static_cast<size_t>(file.gcount()));
-  return contents;
+  return read_octets(path, -1, kMost);
 }
 
 void export_tss(const TransferOptions& options) {

@@ -1,7 +1,6 @@
 // vtpm-token keyslot rekey: a new master key for everything in a store.
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <fstream>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -12,6 +11,7 @@
 #include "tools/commands.h"
 #include "tools/open_store.h"
 #include "tools/progress_bar.h"
+#include "tools/secret_source.h"
 
 namespace vtpm::tools {
 namespace {
@@ -104,12 +104,9 @@ void confirm(const RekeyOptions& options, const std::vector<SlotInfo>& dropped) 
   for (const SlotInfo& slot : dropped) names += (names.empty() ? "" : ", ") + label_of(slot);
   std::cerr << "These key slots will open the store no longer, since their secrets were not given: " << names << '\n';
   if (options.yes) return;
-  std::fstream terminal("/dev/tty", std::ios::in | std::ios::out);
-  if (!terminal) throw Error(ErrorCode::kInvalidArgument, "give --yes to drop them, or their secrets with --keep");
-  terminal << "Type yes to go on: " << std::flush;
-  std::string answer;
-  std::getline(terminal, answer);
-  if (answer != "yes") throw Error(ErrorCode::kInvalidArgument, "nothing was changed");
+  const auto answer = answer_at_the_terminal("Type yes to go on: ");
+  if (!answer) throw Error(ErrorCode::kInvalidArgument, "give --yes to drop them, or their secrets with --keep");
+  if (*answer != "yes") throw Error(ErrorCode::kInvalidArgument, "nothing was changed");
 }
 
 void report(const RekeyOptions& options, const store::Vault& vault, const std::vector<SlotInfo>& dropped) {

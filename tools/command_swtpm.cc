@@ -1,6 +1,5 @@
 // vtpm-token swtpm: the TPM's state from and to the state directories of swtpm, which virtual machines use.
 #include <algorithm>
-#include <fstream>
 #include <iostream>
 #include <iterator>
 #include <memory>
@@ -29,12 +28,7 @@ struct SwtpmOptions {
 /// All octets of a file, which may be a secret.
 SecretBytes read_all(const std::string& path) {
   constexpr size_t kMost = 4096;
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw Error(ErrorCode::kIo, "can not read " + path);
-  SecretBytes contents(kMost);
-  file.read(reinterpret_cast<char*>(contents.data()), kMost);
-  contents.resize(static_cast<size_t>(file.gcount()));
-  return contents;
+  return read_octets(path, -1, kMost);
 }
 
 /// The auth value of a hierarchy: from its file, or asked for. The import says which one is missing.

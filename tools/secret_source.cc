@@ -9,27 +9,13 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "crypto/descriptor.h"
 #include "crypto/error.h"
 
 namespace vtpm::tools {
 namespace {
 
 constexpr size_t kMostOctets = 4096;
-
-class Descriptor {
- public:
-  Descriptor(int fd, bool owned) : fd_(fd), owned_(owned) {}
-  ~Descriptor() {
-    if (owned_ && fd_ >= 0) close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  const int fd_;
-  const bool owned_;
-};
 
 /// The terminal without echo, for as long as this lives.
 class Silence {
@@ -73,8 +59,8 @@ SecretBytes read_line(int fd, const std::string& what) {
 }
 
 SecretBytes read_file(const std::string& path) {
-  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC), true);
-  if (file.get() < 0) throw Error(ErrorCode::kIo, "can not open " + path + ": " + std::strerror(errno));
+  const Descriptor file = open_descriptor(path, O_RDONLY);
+  if (!file) throw Error(ErrorCode::kIo, "can not open " + path + ": " + std::strerror(errno));
   return read_line(file.get(), path);
 }
 
@@ -94,11 +80,13 @@ SecretBytes ask(int terminal, const std::string& prompt) {
 
 SecretBytes read_octets(const std::string& file, int descriptor, size_t most) {
   const std::string what = file.empty() ? "descriptor " + std::to_string(descriptor) : file;
-  const Descriptor from(file.empty() ? descriptor : open(file.c_str(), O_RDONLY | O_CLOEXEC), !file.empty());
-  if (from.get() < 0) throw Error(ErrorCode::kIo, "can not open " + what + ": " + std::strerror(errno));
+  Descriptor opened;
+  if (!file.empty()) opened = open_descriptor(file, O_RDONLY);
+  const int from = file.empty() ? descriptor : opened.get();
+  if (from < 0) throw Error(ErrorCode::kIo, "can not open " + what + ": " + std::strerror(errno));
   SecretBytes octets(std::min<size_t>(most + 1, 1 << 16));
   size_t size = 0;
-  while (const size_t got = read_some(from.get(), octets.span().subspan(size), what)) {
+  while (const size_t got = read_some(from, octets.span().subspan(size), what)) {
     size += got;
     if (size > most)
       throw Error(ErrorCode::kInvalidArgument, what + " is longer than " + std::to_string(most) + " octets");
@@ -108,6 +96,13 @@ SecretBytes read_octets(const std::string& file, int descriptor, size_t most) {
   return octets;
 }
 
+std::optional<std::string> answer_at_the_terminal(const std::string& question) {
+  const Descriptor terminal = open_descriptor("/dev/tty", O_RDWR);
+  if (!terminal) return std::nullopt;
+  say(terminal.get(), question);
+  return std::string(as_text(read_line(terminal.get(), "the terminal")));
+}
+
 std::optional<SecretBytes> SecretSource::read(bool confirm) const {
   if (!file.empty()) return read_file(file);
   if (descriptor >= 0) return read_line(descriptor, "descriptor " + std::to_string(descriptor));
@@ -115,8 +110,8 @@ std::optional<SecretBytes> SecretSource::read(bool confirm) const {
     const std::string path = std::string(directory) + "/" + credential;
     if (access(path.c_str(), F_OK) == 0) return read_file(path);
   }
-  const Descriptor terminal(open("/dev/tty", O_RDWR | O_CLOEXEC), true);
-  if (terminal.get() < 0) return std::nullopt;
+  const Descriptor terminal = open_descriptor("/dev/tty", O_RDWR);
+  if (!terminal) return std::nullopt;
   SecretBytes secret = ask(terminal.get(), prompt);
   if (secret.empty()) return std::nullopt;
   if (confirm && !constant_time_equal(secret, ask(terminal.get(), prompt + " again"))) {

@@ -25,4 +25,7 @@ struct SecretSource {
 /// Throws Error: kInvalidArgument beyond `most`.
 SecretBytes read_octets(const std::string& file, int descriptor, size_t most);
 
+/// What is typed at the terminal after `question`, visibly. Nothing when there is no terminal.
+std::optional<std::string> answer_at_the_terminal(const std::string& question);
+
 }  // namespace vtpm::tools

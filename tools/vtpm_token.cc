@@ -3,6 +3,7 @@
 #include <exception>
 #include <iostream>
 
+#include "crypto/descriptor.h"
 #include "crypto/waiting.h"
 #include "tools/commands.h"
 
@@ -20,6 +21,7 @@ class UntilInterrupted : public vtpm::WaitPolicy {
 }  // namespace
 
 int main(int argc, char** argv) {
+  vtpm::occupy_standard_streams();  // a file that a library opens would be printed into
   const UntilInterrupted policy;
   CLI::App app("Make and inspect tokens of vtpm-pkcs11: emulated TPMs behind PKCS#11.", "vtpm-token");
   app.set_version_flag("--version", std::string("vtpm-token ") + VTPM_VERSION);

@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstring>
 
+#include "crypto/descriptor.h"
 #include "crypto/error.h"
 #include "tpm/commands.h"
 #include "tpm/nv.h"
@@ -75,20 +76,20 @@ void clear_auth(Commands& tpm, uint32_t hierarchy, ByteView auth, const char* na
 }  // namespace
 
 void examine_foreign_state(ByteView state) {
-  int ends[2];
-  if (pipe(ends) != 0) throw Error(ErrorCode::kIo, std::string("can not make a pipe: ") + std::strerror(errno));
+  Pipe answer = open_pipe();
+  if (!answer) throw Error(ErrorCode::kIo, std::string("can not make a pipe: ") + std::strerror(errno));
   const pid_t child = fork();
   if (child == 0) {
-    close(ends[0]);
-    examine_here(state, ends[1]);
+    answer.reading.close();
+    examine_here(state, answer.writing.get());
   }
-  close(ends[1]);
+  answer.writing.close();
   std::string sentence;
   char part[256];
-  for (ssize_t got; child > 0 && ((got = read(ends[0], part, sizeof part)) > 0 || (got < 0 && errno == EINTR));) {
+  for (ssize_t got;
+       child > 0 && ((got = read(answer.reading.get(), part, sizeof part)) > 0 || (got < 0 && errno == EINTR));) {
     if (got > 0) sentence.append(part, static_cast<size_t>(got));
   }
-  close(ends[0]);
   if (child < 0) throw Error(ErrorCode::kIo, std::string("can not make a process: ") + std::strerror(errno));
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {

@@ -98,20 +98,6 @@ int digit(uint8_t c) {
   throw Error(errno == ENOSPC ? ErrorCode::kNoSpace : ErrorCode::kIo, what + ": " + std::strerror(errno));
 }
 
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  const int fd_;
-};
-
 }  // namespace
 
 SecretBytes swtpm_key(ByteView passphrase, SwtpmKdf kdf, size_t octets) {
@@ -208,42 +194,33 @@ Bytes wrap_swtpm(ByteView state, ByteView key) {
 
 SwtpmDirectory::SwtpmDirectory(std::string path, Mode mode) : path_(std::move(path)) {
   if (mode == Mode::kWrite && mkdir(path_.c_str(), 0700) != 0 && errno != EEXIST) io_error(path_);
-  directory_ = open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (directory_ < 0) {
+  directory_ = open_descriptor(path_, O_RDONLY | O_DIRECTORY);
+  if (!directory_) {
     if (errno == ENOENT || errno == ENOTDIR)
       throw Error(ErrorCode::kNotFound, path_ + " is not a directory: name the one that swtpm keeps its state in");
     io_error(path_);
   }
-  try {
-    lock_ = openat(directory_, kLockFile, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
-    if (lock_ < 0) io_error(path_ + "/" + kLockFile);
-    struct flock whole = {};
-    whole.l_type = F_WRLCK;
-    whole.l_whence = SEEK_SET;
-    if (fcntl(lock_, F_SETLK, &whole) != 0) {
-      if (errno == EACCES || errno == EAGAIN)
-        throw Error(ErrorCode::kLocked, "swtpm runs on " + path_ + ": shut its machine down first");
-      io_error(path_ + "/" + kLockFile);
-    }
-    if (faccessat(directory_, kPermanent, F_OK, 0) != 0 && faccessat(directory_, "tpm-00.permall", F_OK, 0) == 0) {
-      throw Error(ErrorCode::kUnsupported,
-                  path_ + " holds the state of a TPM 1.2 (tpm-00.permall); only a TPM 2.0 can be a token");
-    }
-  } catch (...) {
-    if (lock_ >= 0) close(lock_);
-    close(directory_);
-    throw;
+  lock_ = open_descriptor_at(directory_, kLockFile, O_RDWR | O_CREAT | O_NOFOLLOW, 0640);
+  if (!lock_) io_error(path_ + "/" + kLockFile);
+  struct flock whole = {};
+  whole.l_type = F_WRLCK;
+  whole.l_whence = SEEK_SET;
+  if (fcntl(lock_.get(), F_SETLK, &whole) != 0) {
+    if (errno == EACCES || errno == EAGAIN)
+      throw Error(ErrorCode::kLocked, "swtpm runs on " + path_ + ": shut its machine down first");
+    io_error(path_ + "/" + kLockFile);
+  }
+  if (!holds(kPermanent) && holds("tpm-00.permall")) {
+    throw Error(ErrorCode::kUnsupported,
+                path_ + " holds the state of a TPM 1.2 (tpm-00.permall); only a TPM 2.0 can be a token");
   }
 }
 
-SwtpmDirectory::~SwtpmDirectory() {
-  close(lock_);
-  close(directory_);
-}
+bool SwtpmDirectory::holds(const char* name) const { return faccessat(directory_.get(), name, F_OK, 0) == 0; }
 
 std::optional<Bytes> SwtpmDirectory::read(const char* name) const {
-  const Descriptor file(openat(directory_, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-  if (file.get() < 0) {
+  const Descriptor file = open_descriptor_at(directory_, name, O_RDONLY | O_NOFOLLOW);
+  if (!file) {
     if (errno == ENOENT) return std::nullopt;
     io_error(path_ + "/" + name);
   }
@@ -267,10 +244,7 @@ Bytes SwtpmDirectory::permanent() const {
   return std::move(*contents);
 }
 
-bool SwtpmDirectory::suspended() const {
-  const auto exists = [&](const char* name) { return faccessat(directory_, name, F_OK, 0) == 0; };
-  return exists(kVolatile) || exists(kSave);
-}
+bool SwtpmDirectory::suspended() const { return holds(kVolatile) || holds(kSave); }
 
 SuspendedState SwtpmDirectory::suspended_state(ByteView key) const {
   const auto opened = [&](const char* name) -> std::optional<SecretBytes> {
@@ -282,12 +256,11 @@ SuspendedState SwtpmDirectory::suspended_state(ByteView key) const {
 }
 
 void SwtpmDirectory::write(ByteView state, const SuspendedState& suspended, ByteView key, bool overwrite) {
-  if (!overwrite && faccessat(directory_, kPermanent, F_OK, 0) == 0)
-    throw Error(ErrorCode::kExists, path_ + " holds a TPM 2.0 state already");
+  if (!overwrite && holds(kPermanent)) throw Error(ErrorCode::kExists, path_ + " holds a TPM 2.0 state already");
   for (const char* name : {kVolatile, kSave}) {
-    if (unlinkat(directory_, name, 0) != 0 && errno != ENOENT) io_error(path_ + "/" + name);
+    if (unlinkat(directory_.get(), name, 0) != 0 && errno != ENOENT) io_error(path_ + "/" + name);
   }
-  if (fsync(directory_) != 0) io_error(path_);
+  if (fsync(directory_.get()) != 0) io_error(path_);
   put(kPermanent, wrap_swtpm(state, key));
   if (suspended.volatile_state) put(kVolatile, wrap_swtpm(*suspended.volatile_state, key));
   if (suspended.save_state) put(kSave, wrap_swtpm(*suspended.save_state, key));
@@ -296,14 +269,14 @@ void SwtpmDirectory::write(ByteView state, const SuspendedState& suspended, Byte
 void SwtpmDirectory::put(const char* name, ByteView contents) {
   constexpr const char* kTemporary = "TMP2-00.permall";  // swtpm's own name for it
   {
-    const Descriptor file(openat(directory_, kTemporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
-    if (file.get() < 0) io_error(path_ + "/" + kTemporary);
+    const Descriptor file = open_descriptor_at(directory_, kTemporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
+    if (!file) io_error(path_ + "/" + kTemporary);
     while (!contents.empty()) {
       const ssize_t written = ::write(file.get(), contents.data(), contents.size());
       if (written < 0 && errno == EINTR) continue;
       if (written < 0) {
         const int reason = errno;
-        unlinkat(directory_, kTemporary, 0);
+        unlinkat(directory_.get(), kTemporary, 0);
         errno = reason;
         io_error(path_);
       }
@@ -311,7 +284,8 @@ void SwtpmDirectory::put(const char* name, ByteView contents) {
     }
     if (fsync(file.get()) != 0) io_error(path_);
   }
-  if (renameat(directory_, kTemporary, directory_, name) != 0 || fsync(directory_) != 0) io_error(path_);
+  if (renameat(directory_.get(), kTemporary, directory_.get(), name) != 0 || fsync(directory_.get()) != 0)
+    io_error(path_);
 }
 
 }  // namespace vtpm::tpm

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "crypto/bytes.h"
+#include "crypto/descriptor.h"
 
 namespace vtpm::tpm {
 
@@ -45,9 +46,6 @@ class SwtpmDirectory {
   /// kWrite makes the directory (0700) if need be. Throws Error: kNotFound, kIo, kLocked (swtpm runs on it),
   /// kUnsupported (it holds a TPM 1.2), kExists is `write`'s.
   SwtpmDirectory(std::string path, Mode mode);
-  ~SwtpmDirectory();
-  SwtpmDirectory(const SwtpmDirectory&) = delete;
-  SwtpmDirectory& operator=(const SwtpmDirectory&) = delete;
 
   /// tpm2-00.permall. Throws kNotFound.
   Bytes permanent() const;
@@ -62,8 +60,9 @@ class SwtpmDirectory {
  private:
   void put(const char* name, ByteView file);
   std::optional<Bytes> read(const char* name) const;
+  bool holds(const char* name) const;
   const std::string path_;
-  int directory_ = -1, lock_ = -1;
+  Descriptor directory_, lock_;
 };
 
 }  // namespace vtpm::tpm

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/auxv.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -149,9 +150,9 @@ int fsync(int file) {
   static auto* const real = next<int(int)>("fsync");
   return call_fails(true) ? -1 : real(file);
 }
-off_t lseek(int file, off_t at, int from) noexcept {
-  static auto* const real = next<off_t(int, off_t, int)>("lseek");
-  return call_fails(false) ? -1 : real(file, at, from);
+int statx(int directory, const char* path, int flags, unsigned mask, struct statx* out) noexcept {
+  static auto* const real = next<int(int, const char*, int, unsigned, struct statx*)>("statx");
+  return call_fails(false) ? -1 : real(directory, path, flags, mask, out);
 }
 }
 

@@ -51,7 +51,6 @@ int __real_fcntl(int, int, void*);
 int __real_rename(const char*, const char*);
 int __real_renameat2(int, const char*, int, const char*, unsigned);
 int __real_unlink(const char*);
-off_t __real_lseek(int, off_t, int);
 int __real_statx(int, const char*, int, unsigned, struct statx*);
 
 int __wrap_open(const char* path, int flags, mode_t mode) {
@@ -70,7 +69,9 @@ int __wrap_ftruncate(int file, off_t size) { return is_the_one(true) ? -1 : __re
 int __wrap_fsync(int file) { return is_the_one(true) ? -1 : __real_fsync(file); }
 int __wrap_fdatasync(int file) { return is_the_one(true) ? -1 : __real_fdatasync(file); }
 int __wrap_fcntl(int file, int command, void* argument) {
-  bool unlocks = static_cast<struct flock*>(argument)->l_type == F_UNLCK;  // never fails
+  // Looking at a descriptor's flags and unlocking never fail.
+  const bool locks = command == F_OFD_SETLK || command == F_OFD_SETLKW;
+  const bool unlocks = !locks || static_cast<struct flock*>(argument)->l_type == F_UNLCK;
   return !unlocks && is_the_one(true) ? -1 : __real_fcntl(file, command, argument);
 }
 int __wrap_rename(const char* from, const char* to) { return is_the_one(false) ? -1 : __real_rename(from, to); }
@@ -78,7 +79,6 @@ int __wrap_renameat2(int a, const char* from, int b, const char* to, unsigned fl
   return is_the_one(false) ? -1 : __real_renameat2(a, from, b, to, flags);
 }
 int __wrap_unlink(const char* path) { return is_the_one(false) ? -1 : __real_unlink(path); }
-off_t __wrap_lseek(int file, off_t at, int from) { return is_the_one(false) ? -1 : __real_lseek(file, at, from); }
 int __wrap_statx(int directory, const char* path, int flags, unsigned mask, struct statx* out) {
   return is_the_one(false) ? -1 : __real_statx(directory, path, flags, mask, out);
 }
