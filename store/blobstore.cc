@@ -175,7 +175,10 @@ std::optional<Blobstore::Stored> Blobstore::read_once(std::string_view name) con
     twin.sequence.number = record.twin_number;
     octets = read_entry(*file_, header_, twin);
   }
-  if (!octets) refuse(item->first, NameState::kDamaged, path_);
+  if (!octets) {
+    file_->confirm();
+    refuse(item->first, NameState::kDamaged, path_);
+  }
   return Stored{record, std::move(*octets)};
 }
 
@@ -184,7 +187,10 @@ std::optional<Blobstore::Stored> Blobstore::examine_once(std::string_view name) 
   const auto* item = index_.find(name);
   if (!item || item->second.state != NameState::kCurrent || item->second.entry.length == 0) return std::nullopt;
   auto octets = read_entry(*file_, header_, item->second.entry);
-  if (!octets) return std::nullopt;
+  if (!octets) {
+    file_->confirm();
+    return std::nullopt;
+  }
   return Stored{item->second, std::move(*octets)};
 }
 

@@ -104,7 +104,9 @@ class Blobstore {
   // Who may change what: the file's contents and `end_`, `probe_`, ... belong to whoever holds `gate_` exclusively; a
   // writer holds `writer_mutex_` and the file's lock in addition. Order: login, writer, file, gate.
   void check_usable() const;
+  bool refresh_once();
   uint64_t missing_octets() const;                  // gate held
+  uint64_t missing_at_the_end() const;              // gate held
   std::optional<std::string> unfit_locked() const;  // gate held
   bool one_bit_from_intact() const;                 // gate held
   bool torn_growth() const;                         // gate held

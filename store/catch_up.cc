@@ -28,6 +28,8 @@ class SharedLock {
     try {
       held_ = file.lock(LockByte::kStore, LockMode::kShared, false);
       nobody_writes_ = held_;
+    } catch (const StaleFile&) {
+      throw;
     } catch (const Error&) {
       if (!read_only) throw;
       nobody_writes_ = true;  // media and file systems without locks can still be read
@@ -69,13 +71,19 @@ bool Blobstore::settles(const ScanResult& scan) const {
 
 // Makes `file` the store's. `locked`: the caller holds its lock, which must not be touched then.
 void Blobstore::adopt(std::shared_ptr<File> file, Locked locked) {
-  StoreHeader header = read_header(*file, path_);
-  ScanResult scan = scan_log(*file, header);
+  StoreHeader header;
+  const auto look = [&] {
+    return look_at(*file, [&] {
+      header = read_header(*file, path_);
+      return scan_log(*file, header);
+    });
+  };
+  ScanResult scan = look();
   OthersFinish others(path_);
   while (locked == Locked::kNo && !settles(scan)) {
     const std::shared_ptr<File> looked_at = file;  // outlives its lock
     SharedLock lock(*looked_at, read_only_);
-    scan = scan_log(*file, header);
+    scan = look();
     if (!lock.nobody_writes()) {
       others.wait();
       continue;
@@ -83,8 +91,7 @@ void Blobstore::adopt(std::shared_ptr<File> file, Locked locked) {
     auto at_path = file_system_.id_of(path_);
     if (!ends_moved(scan) || !at_path || *at_path == file->id()) break;
     file = file_system_.open(path_, !read_only_);
-    header = read_header(*file, path_);
-    scan = scan_log(*file, header);
+    scan = look();
   }
   if (file_ && header.uuid != header_.uuid) {
     replaced_ = true;
@@ -145,13 +152,19 @@ std::vector<std::string> Blobstore::findings() const {
 }
 
 bool Blobstore::truncated() const {
-  Shared gate(gate_);
-  return missing_octets() != 0;
+  const auto look = [&] {
+    Shared gate(gate_);
+    return missing_octets() != 0;
+  };
+  return look_until_not_stale(look, [&] { reopen_stale(); });
 }
 
 std::optional<std::string> Blobstore::unfit() const {
-  Shared gate(gate_);
-  return unfit_locked();
+  const auto look = [&] {
+    Shared gate(gate_);
+    return unfit_locked();
+  };
+  return look_until_not_stale(look, [&] { reopen_stale(); });
 }
 
 std::optional<std::string> Blobstore::unfit_locked() const {
@@ -173,6 +186,10 @@ std::optional<std::string> Blobstore::unfit_locked() const {
 // finished does. One flipped bit in the length of the free space looks alike and is no truncation.
 uint64_t Blobstore::missing_octets() const {
   if (intact_end_ && !cut_off_) return 0;
+  return look_at(*file_, [&] { return missing_at_the_end(); });
+}
+
+uint64_t Blobstore::missing_at_the_end() const {
   const uint64_t none = cut_off_ ? kEndOctets : 0, size = file_->size();
   uint64_t at = end_.offset;
   LogReader reader(*file_);
@@ -235,6 +252,17 @@ bool Blobstore::nothing_appended() const {
 
 bool Blobstore::refresh() {
   reopen_if_forked();
+  std::optional<uint64_t> before;
+  const bool changed = look_until_not_stale([&] { return refresh_once(); },
+                                            [&] {
+                                              if (!before) before = cursor();
+                                              reopen_stale();
+                                            });
+  sync_what_was_read();
+  return changed || (before && cursor() != *before);
+}
+
+bool Blobstore::refresh_once() {
   bool changed = false, over_network = false;
   {
     Shared gate(gate_);
@@ -244,7 +272,6 @@ bool Blobstore::refresh() {
   }
   if (over_network) changed = catch_up_over_network();
   if (changed && !over_network) changed = catch_up();
-  sync_what_was_read();
   return changed;
 }
 
@@ -276,7 +303,8 @@ Blobstore::Looked Blobstore::look_behind_the_cache() {
   return Looked::kYes;
 }
 
-// Another machine has compacted the store, and the server has forgotten the old file.
+// Another machine has compacted the store, and the server has forgotten the old file; or the application has taken our
+// descriptor away.
 void Blobstore::reopen_stale() const {
   Exclusive gate(gate_);
   check_usable();
@@ -291,7 +319,7 @@ bool Blobstore::catch_up() {
       check_usable();
       // Another thread was here first; a writer's verdict on what it found counts as well.
       if (nothing_appended()) return index_.cursor() != before;
-      ScanResult scan = scan_log(*file_, header_, end_);
+      ScanResult scan = look_at(*file_, [&] { return scan_log(*file_, header_, end_); });
       if (settles(scan)) {
         apply(std::move(scan));
         return index_.cursor() != before;
@@ -324,12 +352,12 @@ void Blobstore::look_again_under_lock() {
     follow_path();
     return;
   }
-  StoreHeader now = read_header(*file_, path_);
+  const StoreHeader now = look_at(*file_, [&] { return read_header(*file_, path_); });
   if (now.uuid != header_.uuid || now.salt != header_.salt) {
     replaced_ = true;
     check_usable();
   }
-  apply(scan_log(*file_, header_, end_));
+  apply(look_at(*file_, [&] { return scan_log(*file_, header_, end_); }));
 }
 
 bool Blobstore::is_at_path() const {
@@ -353,7 +381,7 @@ void Blobstore::follow_path() {
     std::shared_ptr<File> file;
     try {
       file = file_system_.open(path_, !read_only_);
-      if (read_header(*file, path_).uuid != header_.uuid) file.reset();
+      if (look_at(*file, [&] { return read_header(*file, path_); }).uuid != header_.uuid) file.reset();
     } catch (const Error& error) {
       if (error.code() != ErrorCode::kNotFound && error.code() != ErrorCode::kNotAStore) throw;
       file.reset();

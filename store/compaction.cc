@@ -289,7 +289,8 @@ void Blobstore::Writer::append_moved() {
 void Blobstore::Writer::compact(const Progress& progress) {
   Blobstore& store = *store_;
   // Nothing is cleaned before the copy is complete: what a crash left may be all that tells how far the log is synced.
-  ScanResult scan = scan_log(*locked_, store.header_, store.knowing_what_is_durable());
+  const auto look = [&] { return scan_log(*locked_, store.header_, store.knowing_what_is_durable()); };
+  ScanResult scan = look_at(*locked_, look);
   for (const Damage& damage : scan.damage) {
     if (!damage.is_entry) {
       throw Error(ErrorCode::kCorrupt, store.path_ + " is damaged: it must be repaired before it can be compacted");
@@ -305,7 +306,7 @@ namespace {
 // Before a new file takes the place of the old one: a log that was made to deceive may say less when it is rewritten.
 void require_same_names(const File& fresh, const std::string& path, const Index& index) {
   Index written;
-  const ScanResult scan = scan_log(fresh, read_header(fresh, path));
+  const ScanResult scan = look_at(fresh, [&] { return scan_log(fresh, read_header(fresh, path)); });
   written.apply(scan);
   if (scan.intact_end && hold_the_same(index, written)) return;
   throw Error(ErrorCode::kCorrupt, path + " is damaged so that rewriting it would cost what is in it: nothing was " +
@@ -318,7 +319,10 @@ void Blobstore::Writer::rewrite(const ScanResult& scan, const Index& index, cons
   Blobstore& store = *store_;
   TemporaryStore fresh(store.file_system_, store.path_);
   fresh.file().copy_access_from(*locked_);
-  write_compacted({*locked_, store.header_, scan, index}, fresh.file(), progress);
+  look_at(*locked_, [&] {
+    write_compacted({*locked_, store.header_, scan, index}, fresh.file(), progress);
+    return true;
+  });
   require_same_names(fresh.file(), store.path_, index);
   take_place(std::move(fresh));
 }
@@ -326,7 +330,8 @@ void Blobstore::Writer::rewrite(const ScanResult& scan, const Index& index, cons
 void Blobstore::Writer::rewrite(const Rewriting& rewriting) {
   Blobstore& store = *store_;
   prepare();
-  ScanResult scan = scan_log(*locked_, store.header_, store.knowing_what_is_durable());
+  const auto look = [&] { return scan_log(*locked_, store.header_, store.knowing_what_is_durable()); };
+  ScanResult scan = look_at(*locked_, look);
   if (!scan.damage.empty()) {
     throw Error(ErrorCode::kCorrupt, store.path_ + " is damaged: it must be repaired before it can be re-keyed");
   }
@@ -334,7 +339,10 @@ void Blobstore::Writer::rewrite(const Rewriting& rewriting) {
   index.apply(scan);
   TemporaryStore fresh(store.file_system_, store.path_);
   fresh.file().copy_access_from(*locked_);
-  write_rewritten({*locked_, store.header_, scan, index}, rewriting, store.end_.last + 1, fresh.file());
+  look_at(*locked_, [&] {
+    write_rewritten({*locked_, store.header_, scan, index}, rewriting, store.end_.last + 1, fresh.file());
+    return true;
+  });
   const std::shared_ptr<File> old = locked_;
   take_place(std::move(fresh));
   for (const LogEntry& entry : scan.entries) {

@@ -201,6 +201,7 @@ void Blobstore::Writer::prepare() {
   if (rubbish) {
     Bytes octets(rubbish->second - rubbish->first + 1);
     file.read_at(rubbish->first, octets);
+    file.confirm();
     quarantine(store.file_system_, store.path_, rubbish->first, "behind the end of the log", octets);
   }
   if (store.unread_ != 0 && !rubbish) {  // a repair: nothing of it was ever written by a store
@@ -240,7 +241,8 @@ void Blobstore::Writer::require_continuation(uint64_t size, uint64_t jump) const
 void Blobstore::Writer::require_continuation(const Addition& addition) const {
   const Blobstore& store = *store_;
   if (store.plain_ || purpose_ == Purpose::kRepair) return;
-  if (!can_be_added(addition, *locked_, store.header_, store.index_)) refuse_continuation();
+  const bool can_be = look_at(*locked_, [&] { return can_be_added(addition, *locked_, store.header_, store.index_); });
+  if (!can_be) refuse_continuation();
 }
 
 void Blobstore::Writer::refuse_continuation() const {

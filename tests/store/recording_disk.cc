@@ -33,6 +33,7 @@ class RecordedFile : public File {
   bool writable() const override { return file_->writable(); }
   FileId id() const override { return file_->id(); }
   uint64_t size() const override { return file_->size(); }
+  void confirm() const override { file_->confirm(); }
   size_t read_at(uint64_t offset, MutableByteView out) const override { return file_->read_at(offset, out); }
   void write_at(uint64_t offset, ByteView octets) override {
     log_.record([&] {
