@@ -15,11 +15,18 @@ constexpr std::string_view kManufacturer = "vtpm-pkcs11";
 constexpr std::string_view kModel = "libtpms 2.0";
 constexpr CK_VERSION kVersion = {VTPM_VERSION_MAJOR, VTPM_VERSION_MINOR};
 
+/// How much of `text`, which is UTF-8, fits into `room` octets without a character that is cut through.
+size_t fitting(std::string_view text, size_t room) {
+  if (text.size() <= room) return text.size();
+  while (room > 0 && (static_cast<unsigned char>(text[room]) & 0xC0) == 0x80) --room;
+  return room;
+}
+
 /// Fixed fields are filled up with blanks, never with NUL.
 template <size_t N>
 void fill(unsigned char (&field)[N], std::string_view text) {
   std::memset(field, ' ', N);
-  std::memcpy(field, text.data(), std::min(text.size(), N));
+  std::memcpy(field, text.data(), fitting(text, N));
 }
 
 CK_FLAGS count_flags(const store::Attempts& attempts, CK_FLAGS low, CK_FLAGS final_try, CK_FLAGS locked) {
@@ -35,8 +42,9 @@ bool has_protected_path(const TokenSettings& settings, bool initialised) {
 }
 
 void describe_token(Module& module, Token& token, CK_TOKEN_INFO& info) {
-  fill(info.label, token.identity().label);
-  fill(info.serialNumber, token.identity().serial);
+  const Token::Identity identity = token.identity();
+  fill(info.label, identity.label);
+  fill(info.serialNumber, identity.serial);
   info.flags |= CKF_TOKEN_INITIALIZED;
   if (token.user_pin_set()) info.flags |= CKF_USER_PIN_INITIALIZED;
   if (token.read_only()) info.flags |= CKF_WRITE_PROTECTED;
@@ -91,13 +99,13 @@ CK_RV C_GetFunctionList(CK_FUNCTION_LIST** list) {
   });
 }
 
-CK_RV C_GetSlotList(CK_BBOOL, CK_SLOT_ID* slots, CK_ULONG* count) {
+CK_RV C_GetSlotList(CK_BBOOL token_present, CK_SLOT_ID* slots, CK_ULONG* count) {
   return call("C_GetSlotList", [&](Module& module) -> CK_RV {
     CK_ULONG& room = require(count);
     // PKCS#11 5.5: the list may change when its size is asked for, and stays while it is fetched. Every slot has a
-    // token in it (the free one an uninitialised token), so tokenPresent makes no difference.
+    // token in it (the free one an uninitialised token), but the one of a directory that can not be read.
     if (!slots) module.slots.rescan();
-    const std::vector<CK_SLOT_ID> ids = module.slots.ids();
+    const std::vector<CK_SLOT_ID> ids = module.slots.ids(token_present);
     const bool fits = room >= ids.size();
     room = ids.size();
     if (!slots) return CKR_OK;
@@ -110,11 +118,11 @@ CK_RV C_GetSlotList(CK_BBOOL, CK_SLOT_ID* slots, CK_ULONG* count) {
 CK_RV C_GetSlotInfo(CK_SLOT_ID id, CK_SLOT_INFO* info) {
   return call("C_GetSlotInfo", [&](Module& module) {
     CK_SLOT_INFO& out = require(info);
-    module.slots.require(id);
+    const SlotTable::Description description = module.slots.describe(id);
     out = {};
-    fill(out.slotDescription, "vtpm-pkcs11 slot " + std::to_string(id));
+    fill(out.slotDescription, description.text);
     fill(out.manufacturerID, kManufacturer);
-    out.flags = CKF_TOKEN_PRESENT;
+    out.flags = description.token_present ? CKF_TOKEN_PRESENT : 0;
     out.hardwareVersion = {2, 0};
     out.firmwareVersion = kVersion;
     return CKR_OK;
@@ -187,7 +195,7 @@ CK_RV C_InitToken(CK_SLOT_ID id, CK_BYTE* pin, CK_ULONG pin_length, CK_BYTE* lab
     const std::string name(reinterpret_cast<const char*>(label), sizeof(CK_TOKEN_INFO::label));
     PinSource source;
     if (!pin) {
-      const std::shared_ptr<Token> token = module.slots.token(id);
+      const std::shared_ptr<Token> token = module.slots.token_as_listed(id);
       source = (token ? token->settings() : settings_for(module.config.tokens, name, "")).so_pin;
     }
     module.slots.initialise(id, given_pin(pin, pin_length, source), name,

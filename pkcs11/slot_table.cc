@@ -1,91 +1,25 @@
 #include "pkcs11/slot_table.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
-#include <memory>
-#include <optional>
-#include <tuple>
+#include <new>
 
-#include "crypto/descriptor.h"
 #include "crypto/random.h"
 #include "crypto/waiting.h"
+#include "crypto/want_of_memory.h"
 
 namespace vtpm::pkcs11 {
 namespace {
 
-namespace fs = std::filesystem;
+constexpr std::string_view kName = "the list of slots";
 
-constexpr std::string_view kSuffix = ".vtpm", kName = "the list of slots";
-
-/// Serialises the making of tokens among processes: slot numbers are given under it. An advisory lock on the directory
-/// itself, so no lock file is left behind.
-class DirectoryLock {
- public:
-  explicit DirectoryLock(const std::string& directory) : opened_(open_descriptor(directory, O_RDONLY | O_DIRECTORY)) {
-    int failed = opened_ ? 0 : errno;
-    const auto locked = [&] {
-      if (failed || flock(opened_.get(), LOCK_EX | LOCK_NB) == 0) return true;
-      if (errno != EINTR && errno != EWOULDBLOCK) failed = errno;
-      return failed != 0;
-    };
-    wait_until(locked, directory, Wait::For::kProcess);
-    if (!failed) return;
-    throw Error(ErrorCode::kIo, "can not lock the store directory " + directory + ": " + std::strerror(failed));
-  }
-  ~DirectoryLock() { flock(opened_.get(), LOCK_UN); }  // the child of a fork may have the descriptor too
-  DirectoryLock(const DirectoryLock&) = delete;
-  DirectoryLock& operator=(const DirectoryLock&) = delete;
-
- private:
-  const Descriptor opened_;
-};
-
-bool may_be_store(std::string_view name) {
-  return name.size() > kSuffix.size() && name.front() != '.' && name.substr(name.size() - kSuffix.size()) == kSuffix;
-}
-
-/// Files that may be stores, older first: of two stores with one slot number (a copied file) the older keeps it.
-/// Temporary files (".x.vtpm.tmp") are none. Nothing when the directory can not be read.
-std::optional<std::vector<std::string>> store_files(const std::string& directory) {
-  const Directory opened = open_directory(directory);
-  if (!opened) {
-    if (errno == ENOENT || errno == ENOTDIR) return std::vector<std::string>();
-    return std::nullopt;
-  }
-  std::vector<std::tuple<time_t, long, std::string>> dated;
-  for (errno = 0; const dirent* entry = readdir(opened.get()); errno = 0) {
-    if (!may_be_store(entry->d_name)) continue;
-    struct stat info {};
-    fstatat(dirfd(opened.get()), entry->d_name, &info, 0);
-    dated.emplace_back(info.st_mtim.tv_sec, info.st_mtim.tv_nsec, directory + "/" + entry->d_name);
-  }
-  if (errno != 0) return std::nullopt;
-  std::sort(dated.begin(), dated.end());
-  std::vector<std::string> paths;
-  for (auto& [seconds, nanoseconds, path] : dated) paths.push_back(std::move(path));
-  return paths;
-}
-
-void make_directory(const std::string& directory) {
-  std::error_code error;
-  if (fs::is_directory(directory, error)) return;
-  fs::create_directories(fs::path(directory).parent_path(), error);
-  if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
-    throw Error(ErrorCode::kIo, "can not create the store directory " + directory + ": " + std::strerror(errno));
-  }
-}
+std::string file_name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 }  // namespace
 
 void SlotTable::scan_once() {
-  if (!scanned_) rescan_locked();
+  if (scanned_) return;
+  rescan_locked();
+  note_listed_locked();
 }
 
 void SlotTable::rescan() {
@@ -94,31 +28,35 @@ void SlotTable::rescan() {
 }
 
 void SlotTable::rescan_locked() {
-  std::vector<std::string> paths;
-  if (!config_.store_dir.empty()) {
-    auto found = store_files(config_.store_dir);
-    if (!found) {  // what is known stays: that it can not be looked at does not make it gone
-      return log_line(LogLevel::kError, "can not read the store directory " + config_.store_dir);
-    }
-    paths = std::move(*found);
-  }
+  struct Closing {
+    store::StoreDirectory& directory;
+    ~Closing() { directory.close_unused(); }
+  } closing{directory_};
   scanning_ = true;
-  for (auto at = slots_.begin(); at != slots_.end();) {
-    Slot& slot = at->second;
-    const bool gone = std::find(paths.begin(), paths.end(), slot.path) == paths.end();
-    // A token that was initialised anew, or a file that could not be read, is opened again below.
-    if (gone || !slot.token || !slot.token->present()) {
-      if (slot.token) slot.token->mark_removed();
-      at = slots_.erase(at);
+  directory_.refresh();
+  if (!directory_.problem().empty() && told_.emplace("", directory_.problem()).second)
+    log_line(LogLevel::kError, directory_.problem());
+  if (directory_.problem().empty()) told_.erase("");
+  const auto& stores = directory_.stores();
+  std::erase_if(told_, [&](const auto& told) {
+    return !told.first.empty() &&
+           std::none_of(stores.begin(), stores.end(), [&](const auto& store) { return store.path == told.first; });
+  });
+  std::map<CK_SLOT_ID, Slot> now;
+  for (const store::FoundStore& store : stores) {
+    if (store.number) {
+      now.emplace(*store.number, slot_for(store));
     } else {
-      ++at;
+      tell(store, store.reason);
     }
   }
-  for (const std::string& path : paths) {
-    const bool known =
-        std::any_of(slots_.begin(), slots_.end(), [&](const auto& slot) { return slot.second.path == path; });
-    if (!known) open_locked(path);
+  // A token that was removed or initialised anew, or that has another slot now.
+  for (const auto& [id, slot] : slots_) {
+    const auto still = now.find(id);
+    if (slot.token && (still == now.end() || still->second.token != slot.token)) slot.token->mark_removed();
   }
+  slots_ = std::move(now);
+  unused_ = directory_.unused_number();
   scanned_ = true;
   scanning_ = false;
 }
@@ -128,46 +66,69 @@ void SlotTable::make_locks_anew() noexcept {
   if (scanning_) scanned_ = false;  // who looked at the directory when the process was forked is not here
 }
 
-void SlotTable::open_locked(const std::string& path) {
-  Slot slot{path, nullptr, std::nullopt};
-  try {
-    slot.token = Token::open(path, config_);
-  } catch (const Error& error) {
-    // One answer for whatever can not be read: pkcs11-tool lists the slots behind this one, while any other error makes
-    // it give up. The log says what is wrong. The file is never written to.
-    slot.problem.emplace(CKR_TOKEN_NOT_RECOGNIZED, error.sentence());
-    log_line(LogLevel::kError, error.sentence());
-  }
-  CK_SLOT_ID id = slot.token ? slot.token->identity().slot : unused_locked();
-  if (auto taken = slots_.find(id); taken != slots_.end()) {
-    if (slot.token && taken->second.token) {
-      log_line(LogLevel::kError,
-               path + " has the slot number of " + taken->second.path + " (a copy?) and is not shown");
-      return;
+SlotTable::Slot SlotTable::slot_for(const store::FoundStore& store) {
+  Slot slot{store.leads_to, nullptr, std::nullopt};
+  std::string reason = store.reason;
+  if (store.standing == store::Standing::kServed) {
+    try {
+      const auto known = slots_.find(*store.number);
+      if (known != slots_.end() && known->second.token && known->second.path == slot.path &&
+          equal(known->second.token->uuid(), store.uuid) && known->second.token->present()) {
+        told_.erase(store.path);
+        return known->second;
+      }
+      slot.token = Token::open(directory_.open(store), config_);
+      told_.erase(store.path);
+      return slot;
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::kNoMemory || crypto::wanted_memory()) throw;
+      reason = error.sentence();
     }
-    // An unreadable file holds a number only while nobody has a right to it.
-    Slot moved = std::move(taken->second);
-    taken->second = std::move(slot);
-    slots_.emplace(unused_locked(), std::move(moved));
-    return;
   }
-  slots_.emplace(id, std::move(slot));
+  // One answer for whatever can not be used: pkcs11-tool lists the slots behind this one, while any other error makes
+  // it give up. The log says what is wrong. The file is never written to.
+  slot.problem.emplace(CKR_TOKEN_NOT_RECOGNIZED, reason);
+  tell(store, reason);
+  return slot;
 }
 
-CK_SLOT_ID SlotTable::unused_locked() const {
-  CK_SLOT_ID id = 0;
-  while (slots_.count(id)) ++id;
-  return id;
+void SlotTable::tell(const store::FoundStore& store, const std::string& reason) {
+  std::string& told = told_[store.path];
+  if (told == reason) return;
+  told = reason;
+  log_line(store.standing == store::Standing::kCopy ? LogLevel::kWarning : LogLevel::kError, reason);
 }
 
-bool SlotTable::is_free_locked(CK_SLOT_ID id) const { return config_.free_slot && id == unused_locked(); }
+bool SlotTable::is_free_locked(CK_SLOT_ID id) const {
+  // The id of the free slot stays while the application has not listed the slots again.
+  return config_.free_slot && directory_.problem().empty() && !slots_.contains(id) &&
+         (id == unused_ || id == listed_free_);
+}
 
-std::vector<CK_SLOT_ID> SlotTable::ids() {
+bool SlotTable::is_of_directory_locked(CK_SLOT_ID id) const {
+  return !directory_.problem().empty() && !slots_.contains(id) && (id == unused_ || id == listed_free_);
+}
+
+std::string SlotTable::held_locked(CK_SLOT_ID id) const {
+  const auto found = slots_.find(id);
+  if (found == slots_.end()) return "";
+  return found->second.token ? to_hex(found->second.token->uuid()) : found->second.path;
+}
+
+void SlotTable::note_listed_locked() {
+  listed_.clear();
+  for (const auto& [id, slot] : slots_) listed_.emplace(id, held_locked(id));
+  listed_free_ = unused_;
+}
+
+std::vector<CK_SLOT_ID> SlotTable::ids(bool with_token) {
   const auto lock = lock_within_limit(mutex_, kName);
   scan_once();
+  note_listed_locked();
   std::vector<CK_SLOT_ID> ids;
   for (const auto& [id, slot] : slots_) ids.push_back(id);
-  if (config_.free_slot) ids.insert(std::upper_bound(ids.begin(), ids.end(), unused_locked()), unused_locked());
+  const bool shown = directory_.problem().empty() ? config_.free_slot : !with_token;
+  if (shown) ids.insert(std::upper_bound(ids.begin(), ids.end(), unused_), unused_);
   return ids;
 }
 
@@ -180,17 +141,29 @@ SlotTable::Slot& SlotTable::slot_locked(CK_SLOT_ID id) {
 void SlotTable::require(CK_SLOT_ID id) {
   const auto lock = lock_within_limit(mutex_, kName);
   scan_once();
-  if (!is_free_locked(id)) slot_locked(id);
+  if (!is_free_locked(id) && !is_of_directory_locked(id)) slot_locked(id);
+}
+
+SlotTable::Description SlotTable::describe(CK_SLOT_ID id) {
+  const auto lock = lock_within_limit(mutex_, kName);
+  scan_once();
+  const std::string usual = "vtpm-pkcs11 slot " + std::to_string(id);
+  if (is_of_directory_locked(id)) {
+    // The path first: it is what tells two of these apart, and the field is short.
+    return {"can not read " + config_.store_dir, false};
+  }
+  if (is_free_locked(id)) return {usual, true};
+  const Slot& slot = slot_locked(id);
+  return {slot.problem ? usual + ": can not use " + file_name_of(slot.path) : usual, true};
 }
 
 std::shared_ptr<Token> SlotTable::token(CK_SLOT_ID id) {
   const auto lock = lock_within_limit(mutex_, kName);
   scan_once();
-  if (is_free_locked(id)) {
-    // Another process may have made its token there meanwhile.
-    rescan_locked();
-    if (is_free_locked(id)) return nullptr;
-  }
+  // Another process may have made its token there meanwhile, or somebody has given the directory its permissions.
+  if (is_free_locked(id) || is_of_directory_locked(id)) rescan_locked();
+  if (is_of_directory_locked(id)) refuse(CKR_TOKEN_NOT_PRESENT, directory_.problem());
+  if (is_free_locked(id)) return nullptr;
   Slot* slot = &slot_locked(id);
   if (slot->token && !slot->token->present()) {
     rescan_locked();
@@ -201,37 +174,61 @@ std::shared_ptr<Token> SlotTable::token(CK_SLOT_ID id) {
   return slot->token;
 }
 
-void SlotTable::initialise(CK_SLOT_ID id, ByteView so_pin, const std::string& label,
-                           const std::function<bool(const Token&)>& has_sessions) {
+std::shared_ptr<Token> SlotTable::token_as_listed(CK_SLOT_ID id) {
   const auto lock = lock_within_limit(mutex_, kName);
   scan_once();
+  const auto found = slots_.find(id);
+  return found == slots_.end() ? nullptr : found->second.token;
+}
+
+std::string SlotTable::listed_in(CK_SLOT_ID id) {
+  const auto lock = lock_within_limit(mutex_, kName);
+  scan_once();
+  if (is_of_directory_locked(id)) refuse(CKR_TOKEN_NOT_PRESENT, directory_.problem());
   if (!is_free_locked(id)) slot_locked(id);
+  const auto listed = listed_.find(id);
+  return listed == listed_.end() ? "" : listed->second;
+}
+
+void SlotTable::initialise(CK_SLOT_ID id, ByteView so_pin, const std::string& label,
+                           const std::function<bool(const Token&)>& has_sessions) {
+  const std::string expected = listed_in(id);
   // The PIN of a token that there is, is compared with its own; 5.1.6 keeps CKR_PIN_LEN_RANGE for PINs that are set.
-  refuse_if(is_free_locked(id) && (so_pin.size() < kPinLeast || so_pin.size() > kPinMost), CKR_PIN_LEN_RANGE,
+  refuse_if(expected.empty() && (so_pin.size() < kPinLeast || so_pin.size() > kPinMost), CKR_PIN_LEN_RANGE,
             "a PIN has 4 to 255 octets");
   refuse_if(config_.store_dir.empty(), CKR_DEVICE_ERROR,
             "no store directory is configured, and there is no home directory");
-  make_directory(config_.store_dir);
-  DirectoryLock directory(config_.store_dir);
+  directory_.make();
+  const store::StoreDirectory::Lock directory = directory_.lock();
+  const auto lock = lock_within_limit(mutex_, kName);
   rescan_locked();
-  if (is_free_locked(id)) {
+  if (!directory_.problem().empty()) refuse(CKR_DEVICE_ERROR, directory_.problem());
+  refuse_if(held_locked(id) != expected, CKR_FUNCTION_FAILED,
+            "another process has made, replaced or removed the token in this slot since the slots were listed; nothing "
+            "was changed");
+  if (expected.empty()) {
     const std::string serial = to_hex(crypto::random_bytes(8));
-    const std::string path = config_.store_dir + "/" + serial + std::string(kSuffix);
-    Token::initialise(path, config_, {label, serial, id}, so_pin, /*replace=*/false);
+    Token::initialise(directory_.path_of(serial), config_, {label, serial, id}, so_pin, /*replace=*/false);
   } else {
     Slot& slot = slot_locked(id);
     if (slot.problem) throw *slot.problem;
     refuse_if(has_sessions(*slot.token), CKR_SESSION_EXISTS, "the token has open sessions");
+    refuse_if(slot.token->read_only(), CKR_TOKEN_WRITE_PROTECTED, "the store is read-only");
     SecretBytes predecessor;
     if (config_.keep_identity) {
       predecessor = slot.token->surrender(so_pin);
     } else {
       slot.token->check_so_pin(so_pin);
     }
-    const Token::Identity now = slot.token->identity();
-    Token::initialise(slot.path, config_, {label, now.serial, now.slot}, so_pin, /*replace=*/true, predecessor);
+    // The slot stays, also when it is not the one that is written in the store, and so does the age by which it is
+    // kept.
+    Token::Identity identity = slot.token->identity();
+    identity.label = label;
+    identity.slot = id;
+    Token::initialise(slot.path, config_, identity, so_pin, /*replace=*/true, predecessor);
   }
   rescan_locked();
+  listed_[id] = held_locked(id);
 }
 
 std::vector<std::shared_ptr<Token>> SlotTable::open_tokens() {

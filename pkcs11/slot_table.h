@@ -1,10 +1,12 @@
-// The slots: every store in the store directory, and one free slot for the next C_InitToken.
+// The slots: every store in the store directory that is a token, and one free slot for the next C_InitToken.
 //
-// A slot's number is written in its store (entry token/info), given under a lock on the directory, so it never changes.
-// A file that is no readable token keeps a slot too, and every call on it says why (CKR_TOKEN_NOT_RECOGNIZED …); it is
-// never overwritten. Listing creates nothing.
+// Which stores there are, which of them is served and which number each has is the store directory's answer
+// (store/store_directory.h). A file that can not be served keeps a slot too, and every call on it says why
+// (CKR_TOKEN_NOT_RECOGNIZED); it is never overwritten. A copy of a token has no slot. A directory that can not be read
+// is one slot without a token, and there is no free slot then. Listing creates nothing.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -15,23 +17,35 @@
 #include "pkcs11/config.h"
 #include "pkcs11/refusal.h"
 #include "pkcs11/token.h"
+#include "store/store_directory.h"
 
 namespace vtpm::pkcs11 {
 
 class SlotTable {
  public:
-  explicit SlotTable(const Config& config) : config_(config) {}
+  explicit SlotTable(const Config& config) : config_(config), directory_(config.store_dir, Token::name_of) {}
 
   /// Looks at the directory again: new stores get slots, removed ones lose them.
   void rescan();
-  /// All slot ids, ascending; the free slot (when the configuration shows it) included.
-  std::vector<CK_SLOT_ID> ids();
+  /// All slot ids, ascending; the free slot (when the configuration shows it) included. What stands in them is what
+  /// `initialise` goes by. `with_token`: without the slot that has no token.
+  std::vector<CK_SLOT_ID> ids(bool with_token);
   /// Throws Refusal CKR_SLOT_ID_INVALID.
   void require(CK_SLOT_ID id);
-  /// The token in a slot; nothing for the free slot. Throws Refusal: CKR_SLOT_ID_INVALID, CKR_TOKEN_NOT_RECOGNIZED, or
-  /// what opening the store failed with.
+  /// What C_GetSlotInfo says of a slot. Throws Refusal CKR_SLOT_ID_INVALID.
+  struct Description {
+    std::string text;
+    bool token_present = true;
+  };
+  Description describe(CK_SLOT_ID id);
+  /// The token in a slot; nothing for the free slot. Throws Refusal: CKR_SLOT_ID_INVALID, CKR_TOKEN_NOT_PRESENT,
+  /// CKR_TOKEN_NOT_RECOGNIZED, or what opening the store failed with.
   std::shared_ptr<Token> token(CK_SLOT_ID id);
+  /// The same as the application has seen it last, without a look at the directory; nothing also for what has no token.
+  std::shared_ptr<Token> token_as_listed(CK_SLOT_ID id);
   /// C_InitToken: makes a token in the free slot, or the one in the slot anew. `has_sessions` answers for a token.
+  /// Throws Refusal CKR_FUNCTION_FAILED, and has changed nothing, when something else stands in the slot than what did
+  /// when the application listed the slots last: another process was faster.
   void initialise(CK_SLOT_ID id, ByteView so_pin, const std::string& label,
                   const std::function<bool(const Token&)>& has_sessions);
   /// In the child of a fork, where no call is that held the lock. Async-signal-safe.
@@ -41,23 +55,33 @@ class SlotTable {
 
  private:
   struct Slot {
-    std::string path;
-    std::shared_ptr<Token> token;    // nothing: not readable
+    std::string path;                // that was opened
+    std::shared_ptr<Token> token;    // nothing: not to be used
     std::optional<Refusal> problem;  // why
   };
 
   void scan_once();
   void rescan_locked();
-  void open_locked(const std::string& path);
-  CK_SLOT_ID unused_locked() const;
+  Slot slot_for(const store::FoundStore& store);
+  void tell(const store::FoundStore& store, const std::string& reason);
   Slot& slot_locked(CK_SLOT_ID id);
   bool is_free_locked(CK_SLOT_ID id) const;
+  /// The slot that stands for a directory that can not be read.
+  bool is_of_directory_locked(CK_SLOT_ID id) const;
+  void note_listed_locked();
+  std::string held_locked(CK_SLOT_ID id) const;
+  std::string listed_in(CK_SLOT_ID id);
 
   const Config& config_;
   std::mutex mutex_;
+  store::StoreDirectory directory_;
   bool scanned_ = false;
   bool scanning_ = false;  // some slots may be out of the table
   std::map<CK_SLOT_ID, Slot> slots_;
+  CK_SLOT_ID unused_ = 0;                     // the lowest id that is not in slots_
+  std::map<CK_SLOT_ID, std::string> listed_;  // what each slot held when the application listed them
+  CK_SLOT_ID listed_free_ = 0;                // the one that was free then
+  std::map<std::string, std::string> told_;   // what the log has been told, by path
 };
 
 }  // namespace vtpm::pkcs11

@@ -38,7 +38,28 @@ Attributes info_record(const Token::Identity& identity) {
   return info;
 }
 
-bool is_object(const store::Glance& entry) { return is_object_entry(entry.name); }
+/// 32 octets, blank-padded, and without the blanks.
+std::string trimmed(std::string label) { return label.erase(label.find_last_not_of(' ') + 1); }
+
+Attributes read_info(const store::Vault& vault) {
+  const auto blob = vault.read(kTokenInfo);
+  if (!blob) {
+    throw Error(ErrorCode::kNotAStore, vault.path() + " is a store but not a token (it has no entry token/info)");
+  }
+  return decode_attributes<Bytes>(blob->data);
+}
+
+Token::Identity identity_of(const store::Vault& vault) {
+  const Attributes info = read_info(vault);
+  Token::Identity identity;
+  identity.label = as_text(info.get(CKA_LABEL));
+  identity.serial = as_text(info.get(kFieldSerial));
+  identity.slot = info.number(kFieldSlotNumber).value_or(0);
+  identity.created = vault.created();
+  return identity;
+}
+
+bool is_shown_by_token(const store::Glance& entry) { return is_object_entry(entry.name) || entry.name == kTokenInfo; }
 
 /// What is read at once reads otherwise after a login; what is sealed is not there before.
 bool depends_on_login(const store::Glance& entry) {
@@ -76,6 +97,7 @@ void Token::initialise(const std::string& path, const Config& config, const Iden
   store::CreateOptions options;
   options.kdf = config.kdf;
   options.replace = replace;
+  options.created = identity.created;
   options.attempt_limits = {{Role::kUser, config.user_limit}, {Role::kSo, config.so_limit}};
   std::vector<Attributes> tpm_objects;
   const Endorser endorse(config);  // reads the authority's files before anything is made
@@ -92,28 +114,58 @@ void Token::initialise(const std::string& path, const Config& config, const Iden
   });
 }
 
+store::StoreName Token::name_of(const store::Vault& vault) {
+  const Identity identity = identity_of(vault);
+  return {identity.serial, trimmed(identity.label), identity.slot};
+}
+
+void Token::rename(store::Vault& vault, const std::string& label) {
+  store::Transaction transaction = vault.begin();
+  Attributes info = read_info(vault);
+  info.set(CKA_LABEL, as_bytes(label));
+  transaction.put(kTokenInfo, kTokenInfoType, Protection::kClear, encode_attributes(info));
+  transaction.commit();
+}
+
 std::shared_ptr<Token> Token::open(const std::string& path, const Config& config) {
-  std::unique_ptr<store::Vault> vault = store::Vault::open(path);
+  return open(store::Vault::open(path), config);
+}
+
+std::shared_ptr<Token> Token::open(std::shared_ptr<store::Vault> vault, const Config& config) {
   std::shared_ptr<Token> token(new Token(std::move(vault), config));
   token->read_identity();
   token->publish_builtin_objects();
-  for (const std::string& finding : token->vault_->findings()) log_line(LogLevel::kWarning, path + ": " + finding);
+  for (const std::string& finding : token->vault_->findings())
+    log_line(LogLevel::kWarning, token->path() + ": " + finding);
   return token;
 }
 
-Token::Token(std::unique_ptr<store::Vault> vault, const Config& config)
+Token::Token(std::shared_ptr<store::Vault> vault, const Config& config)
     : config_(config), vault_(std::move(vault)), state_(std::make_shared<State>(vault_)) {}
 
 Token::~Token() = default;
 
 void Token::read_identity() {
-  auto blob = vault_->read(kTokenInfo);
-  if (!blob) throw Error(ErrorCode::kNotAStore, path() + " is a store but not a token (it has no entry token/info)");
-  Attributes info = decode_attributes<Bytes>(blob->data);
-  identity_.label = as_text(info.get(CKA_LABEL));
-  identity_.serial = as_text(info.get(kFieldSerial));
-  identity_.slot = info.number(kFieldSlotNumber).value_or(0);
+  identity_ = identity_of(*vault_);
   settings_ = settings_for(config_.tokens, identity_.label, identity_.serial);
+}
+
+Token::Identity Token::identity() const {
+  std::lock_guard lock(identity_mutex_);
+  return identity_;
+}
+
+// Only the label of a store ever changes. What the configuration says about the token stays as it was when the token
+// was opened.
+void Token::read_label_again() {
+  try {
+    std::string label = identity_of(*vault_).label;
+    std::lock_guard lock(identity_mutex_);
+    identity_.label = std::move(label);
+  } catch (const Error& error) {
+    if (is_of_memory(error)) throw;
+    log_line(LogLevel::kWarning, path() + ": the label is shown as it was: " + error.sentence());
+  }
 }
 
 void Token::publish_builtin_objects() {
@@ -222,7 +274,7 @@ void Token::catch_up_locked() {
   if (!unread_.empty()) read_again_locked();
   if (vault_->cursor() == cursor_) return;
   const uint64_t seen = vault_->cursor();
-  load_locked(vault_->changes(cursor_, is_object));
+  load_locked(vault_->changes(cursor_, is_shown_by_token));
   cursor_ = seen;
 }
 
@@ -232,7 +284,9 @@ void Token::load_locked(std::vector<store::EntryInfo> changes) {
   };
   objects_.make_room(static_cast<size_t>(std::count_if(changes.begin(), changes.end(), is_shown)));
   for (store::EntryInfo& entry : changes) {
-    if (entry.deleted) {
+    if (entry.name == kTokenInfo) {
+      read_label_again();
+    } else if (entry.deleted) {
       forget_locked(entry.name);
     } else {
       load_locked(std::move(entry));

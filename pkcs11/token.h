@@ -22,6 +22,7 @@
 #include "pkcs11/config.h"
 #include "pkcs11/object.h"
 #include "pkcs11/object_table.h"
+#include "store/store_directory.h"
 #include "store/vault.h"
 #include "tpm/engine.h"
 #include "tpm/swtpm_state.h"
@@ -39,6 +40,7 @@ class Token {
     std::string label;  // 32 octets, blank-padded
     std::string serial;
     CK_SLOT_ID slot = 0;
+    uint64_t created = 0;  // when it was first made, seconds since 1970; 0: now
   };
   /// Creates the store (or replaces it), with a new TPM inside, or with the one whose state `predecessor` is, cleared
   /// for a new owner (tpm/identity.h). Throws Error.
@@ -46,11 +48,18 @@ class Token {
                          bool replace, ByteView predecessor = {});
   /// Throws Error: kNotAStore, kCorrupt, kTooNew, kIo …
   static std::shared_ptr<Token> open(const std::string& path, const Config& config);
+  static std::shared_ptr<Token> open(std::shared_ptr<store::Vault> vault, const Config& config);
+  /// What a store says of the token in it, for a StoreDirectory. Throws Error: kNotAStore, kCorrupt …
+  static store::StoreName name_of(const store::Vault& vault);
+  /// Gives the token in an unlocked store another label, 32 octets, blank-padded. Tokens that are open on it, in this
+  /// process and in others, show it at their next call. Throws Error: kLocked, kReadOnly …
+  static void rename(store::Vault& vault, const std::string& label);
   ~Token();
 
   const std::string& path() const { return vault_->path(); }
   const Config& config() const { return config_; }
-  const Identity& identity() const { return identity_; }
+  Identity identity() const;
+  ByteView uuid() const { return vault_->uuid(); }  // of the store: another one after C_InitToken
   bool read_only() const { return vault_->read_only(); }
   /// False once the store was removed or initialised anew; all sessions then answer CKR_DEVICE_REMOVED.
   bool present();
@@ -157,9 +166,10 @@ class Token {
     const WaitPolicy::Keep half_done_;
   };
   std::unique_lock<std::mutex> lock_login() { return lock_within_limit(login_mutex_, path()); }
-  Token(std::unique_ptr<store::Vault> vault, const Config& config);
+  Token(std::shared_ptr<store::Vault> vault, const Config& config);
 
   void read_identity();
+  void read_label_again();
   void look();
   void look_after_change();
   void refresh_after_change();
@@ -202,6 +212,7 @@ class Token {
   const Config config_;
   const std::shared_ptr<store::Vault> vault_;
   std::shared_ptr<State> state_;
+  mutable std::mutex identity_mutex_;  // innermost
   Identity identity_;
   TokenSettings settings_;
   std::atomic<bool> removed_{false};

@@ -82,6 +82,11 @@ Cipher Blobstore::cipher() const {
   return header_.cipher;
 }
 
+uint64_t Blobstore::created() const {
+  Shared gate(gate_);
+  return header_.created;
+}
+
 Salt Blobstore::salt() const {
   Shared gate(gate_);
   return header_.salt;

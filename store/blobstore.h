@@ -50,6 +50,7 @@ class Blobstore {
   bool read_only() const { return read_only_; }
   Uuid uuid() const;
   Cipher cipher() const;
+  uint64_t created() const;
   Salt salt() const;
 
   /// Catches up. True when anything changed. One read and one comparison when nothing was appended.
@@ -232,6 +233,9 @@ class Blobstore::Writer {
   void rewrite(const Rewriting& rewriting);
   /// Lets `fresh`, a complete and synced file at `temporary`, take this store's place. Every user of it finds out.
   void replace_by(const std::string& temporary);
+  /// Removes the store's file. Every user of it finds out, as if it had been replaced. Nothing may be called
+  /// afterwards.
+  void remove();
 
  private:
   friend class Blobstore;

@@ -405,4 +405,14 @@ void Blobstore::Writer::replace_by(const std::string& temporary) {
   store.replaced_ = true;
 }
 
+void Blobstore::Writer::remove() {
+  Blobstore& store = *store_;
+  prepare();
+  append_moved();
+  store.file_system_.remove(store.path_);
+  store.file_system_.sync_directory_of(store.path_);
+  Exclusive gate(store.gate_);
+  store.replaced_ = true;
+}
+
 }  // namespace vtpm::store

@@ -52,7 +52,8 @@ struct Damage {
 struct StoreHeader {
   Uuid uuid{};
   Salt salt{};
-  uint64_t base = 0;  // the highest number when the file was last compacted: all up to it is durable
+  uint64_t created = 0;  // seconds since 1970, as whoever made the store says; 0: it does not say
+  uint64_t base = 0;     // the highest number when the file was last compacted: all up to it is durable
   Cipher cipher = Cipher::kAes256Siv;
   bool fixed = false;  // not a log: the fixed-capacity layout (store/fixed_layout.h)
 };

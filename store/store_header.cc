@@ -37,6 +37,7 @@ std::optional<StoreHeader> as_header(ByteView octets, Demands& demands) {
   if (!crc_matches(header.salt, *entry)) return std::nullopt;
   std::copy_n(entry->data().begin(), kUuidOctets, header.uuid.begin());
   header.base = entry->find_integer(entry->optional, attribute::kBase).value_or(0);
+  header.created = entry->find_integer(entry->optional, attribute::kCreated).value_or(0);
   header.fixed = entry->find(entry->mandatory, attribute::kFixed).has_value();
   demands.cipher = cipher_of_header(*entry);
   header.cipher = cipher_of(demands.cipher).value_or(Cipher::kNone);

@@ -97,7 +97,8 @@ std::unique_ptr<Vault> Vault::create(const std::string& path, const CreateOption
     first.push_back(slot_draft(slot_name(++number), role_name(role), kdf, std::move(stretched), master, uuid));
   }
   for (const auto& [role, limit] : options.attempt_limits) first.push_back(attempt_draft(role, {0, limit}));
-  Bytes image = make_store_image(uuid, salt, std::move(first), static_cast<uint64_t>(std::time(nullptr)),
+  Bytes image = make_store_image(uuid, salt, std::move(first),
+                                 options.created != 0 ? options.created : static_cast<uint64_t>(std::time(nullptr)),
                                  kFirstFreeOctets, options.cipher);
   return place(path, options, image, std::move(master), populate);
 }
@@ -137,8 +138,11 @@ std::unique_ptr<Vault> Vault::place(const std::string& path, const CreateOptions
   return vault;
 }
 
+void Vault::remove() { impl_->store->begin().remove(); }
+
 const std::string& Vault::path() const { return impl_->store->path(); }
 ByteView Vault::uuid() const { return impl_->uuid; }
+uint64_t Vault::created() const { return impl_->store->created(); }
 std::vector<std::string> Vault::findings() const { return impl_->store->findings(); }
 bool Vault::truncated() const { return impl_->store->truncated(); }
 bool Vault::read_only() const { return impl_->store->read_only(); }

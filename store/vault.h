@@ -108,6 +108,7 @@ struct CreateOptions {
   bool replace =
       false;  // take the place of an existing store (it gets a `moved` entry, then the new one is renamed over it)
   std::vector<std::pair<Role, uint32_t>> attempt_limits;  // where they differ from 10, and from 0 for kSo
+  uint64_t created = 0;  // what the header says of the time when the store was made, seconds since 1970; 0: now
   FileSystem* file_system = nullptr;
 };
 
@@ -192,6 +193,8 @@ class Vault {
 
   const std::string& path() const;
   ByteView uuid() const;  // 16 octets
+  /// When the store was made, by its header: seconds since 1970; 0 when the header does not say.
+  uint64_t created() const;
   bool read_only() const;
   /// What is wrong with the file as a whole (its end is missing or unclean, entries are lost): sentences for a log.
   /// Empty: nothing. Single damaged entries are told by `EntryInfo::readable`.
@@ -281,6 +284,10 @@ class Vault {
   Transaction begin();
   /// Rewrites the file without what is dead; other processes follow by themselves.
   void compact(const Progress& progress = nullptr);
+
+  /// Removes the store's file; no key is needed. Other vaults on it throw kReplaced at their next `refresh`, and so
+  /// does this one. Throws kReadOnly, kIo, kNoSpace, kReplaced.
+  void remove();
 
   /// Child side of fork: closes the inherited descriptor (and with it, the shared lock) at once; async-signal-safe.
   void after_fork_close() noexcept;

@@ -114,6 +114,15 @@ const RegisterAct kInitAgain("init-again", [](const std::vector<std::string>&) {
   MUST(try_init_token(slot_of("conformance"), kSoPin, "conformance"));
 });
 
+TEST_F(InitTokenAgain, FailsWhenAnotherProcessWasFaster) {
+  session.close();
+  const Ran stranger = run_act({"init-again"});
+  ASSERT_EQ(stranger.status, 0) << stranger.output;
+  EXPECT_RV(CKR_FUNCTION_FAILED, try_init_token(slot, kSoPin, "mine"));
+  EXPECT_EQ(slot_of("conformance"), slot);
+  EXPECT_RV(CKR_OK, try_init_token(slot, kSoPin, "mine")) << "the slots were listed again";
+}
+
 TEST_F(InitTokenAgain, InAnotherProcessRemovesTheTokenUnderOurSessions) {
   const KeyPair pair = session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}, {CKA_TOKEN, true}},
                                         {{CKA_TOKEN, true}, {CKA_SIGN, true}});

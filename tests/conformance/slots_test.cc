@@ -123,6 +123,30 @@ TEST_F(Slots, UnknownNumbersAreRefusedEverywhere) {
   }
 }
 
+TEST_F(Slots, ADirectoryThatCanNotBeReadIsASlotWithoutAToken) {
+  MUST(p11->C_Finalize(nullptr));
+  std::filesystem::create_symlink("store", scratch.store());  // leads to itself
+  library.initialize();
+  ASSERT_EQ(slots().size(), 1u);
+  const CK_SLOT_ID slot = slots()[0];
+  CK_SLOT_INFO info{};
+  EXPECT_RV(CKR_OK, p11->C_GetSlotInfo(slot, &info));
+  EXPECT_FALSE(info.flags & CKF_TOKEN_PRESENT);
+  expect_blank_padded(text(info.slotDescription));
+  CK_TOKEN_INFO token;
+  CK_MECHANISM_INFO mechanism;
+  CK_SESSION_HANDLE session;
+  CK_ULONG count = 0;
+  EXPECT_RV(CKR_TOKEN_NOT_PRESENT, p11->C_GetTokenInfo(slot, &token));
+  EXPECT_RV(CKR_TOKEN_NOT_PRESENT, p11->C_GetMechanismList(slot, nullptr, &count));
+  EXPECT_RV(CKR_TOKEN_NOT_PRESENT, p11->C_GetMechanismInfo(slot, CKM_SHA256, &mechanism));
+  EXPECT_RV(CKR_TOKEN_NOT_PRESENT, try_init_token(slot, kSoPin, "nowhere"));
+  EXPECT_RV(CKR_TOKEN_NOT_PRESENT, p11->C_OpenSession(slot, CKF_SERIAL_SESSION, nullptr, nullptr, &session));
+  EXPECT_RV(CKR_OK, p11->C_CloseAllSessions(slot));
+  EXPECT_RV(CKR_OK, p11->C_GetSlotList(CK_TRUE, nullptr, &count));
+  EXPECT_EQ(count, 0u);
+}
+
 // --- information ---
 
 TEST_F(Slots, SlotInformationIsBlankPadded) {
