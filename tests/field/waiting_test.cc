@@ -491,6 +491,7 @@ TEST_F(WaitingLong, ATokenThatIsBeingMadeHoldsUpNoFork) {
 // --- eight busy writers ---
 
 TEST_F(Waiting, EightBusyWritersLetEachOtherIn) {
+  start_with_limit(60);  // so that the longest wait is seen
   const std::string seconds = long_form() ? "60" : "2";
   std::vector<std::unique_ptr<Stranger>> writers;
   for (int i = 0; i < 8; ++i)
@@ -505,7 +506,9 @@ TEST_F(Waiting, EightBusyWritersLetEachOtherIn) {
     calls += calls_of_one;
   }
   std::cout << "longest call " << longest << " ms, of " << calls << '\n';
-  EXPECT_LT(longest, (kSanitized ? 20 : long_form() ? 1 : 5) * 1000.0);
+  // A second is what the long form demands of a machine that does nothing else. Beside nine builds on two cores the
+  // longest call in a minute took 7 s, as long as with a lock that blocks (8 s).
+  EXPECT_LT(longest, (long_form() ? 1 : 20) * 1000.0);
 }
 
 }  // namespace
