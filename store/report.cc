@@ -87,6 +87,7 @@ class Inspection {
     report.durable = scan_.end.durable;
     report.last = scan_.end.last;
     report.intact_end = scan_.intact_end;
+    find_epoch();
     size_t done = 0;
     for (const LogEntry& entry : scan_.entries) {
       if (progress) progress(done++, scan_.entries.size());
@@ -148,10 +149,28 @@ class Inspection {
     if (key_ && out.verdict == Verdict::kSound) authenticate(out, view);
   }
 
+  // The store's epoch is the highest of its key slots: a re-key leaves none of an earlier one.
+  void find_epoch() {
+    for (const LogEntry& entry : scan_.entries) {
+      if (entry.type != type::kKeySlot || state_of(entry) != EntryState::kCurrent) continue;
+      const auto octets = read_entry(*file_, header_, entry);
+      try {
+        if (octets) epoch_ = std::max(epoch_, KeySlot(Bytes(*octets)).epoch());
+      } catch (const Error&) {
+        // check_slot says what is wrong with it.
+      }
+    }
+  }
+
   // What a slot holds is opened by its own secret only; but it says which master key it is for.
   void check_slot(EntryReport& out, const EntryView& view) const {
     try {
       const KeySlot slot(to_bytes(view.octets));
+      if (slot.epoch() < epoch_) {
+        judge(out, Verdict::kWrongEpoch,
+              "it holds the master key of an earlier epoch: its secret opens nothing, and is to be set anew");
+        return;
+      }
       if (!key_ || slot.is_slot_of(*key_)) return;
       const bool epoch = slot.epoch() != key_->epoch();
       judge(out, epoch ? Verdict::kWrongEpoch : Verdict::kTampered,
@@ -302,6 +321,7 @@ class Inspection {
     if (!clean) find(Condition::kRepairable, "the free space is not as it should be; no entry is concerned");
   }
 
+  uint64_t epoch_ = 0;
   FileSystem& file_system_;
   QuietFile file_;
   const Vault* vault_;

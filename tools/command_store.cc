@@ -140,18 +140,30 @@ std::unique_ptr<store::Vault> unlocked(const StoreOptions& options) {
 
 ExitStatus check_store(const StoreOptions& options) {
   ProgressBar bar("checking");
-  const auto vault = unlocked(options);
+  std::unique_ptr<store::Vault> vault;
+  std::string refusal;
+  try {
+    vault = unlocked(options);
+  } catch (const Error& error) {  // the slot that the secret opens may be what is wrong
+    if (error.code() != ErrorCode::kCorrupt) throw;
+    refusal = error.sentence();
+  }
   const StoreReport report =
       store::check(options.file(), vault.get(), [&](size_t done, size_t all) { bar.show(done, all); });
   bar.clear();
   if (options.json) {
     nlohmann::json json = json_of(report);
     json["authenticated"] = vault != nullptr;
+    if (!refusal.empty()) json["refusal"] = refusal;
     std::cout << json.dump(2) << '\n';
-    return kConditionStatus[static_cast<size_t>(report.condition)];
+    return refusal.empty() ? kConditionStatus[static_cast<size_t>(report.condition)] : kConditionStatus.back();
   }
   print_head(report);
   print_verdicts(report, vault != nullptr);
+  if (!refusal.empty()) {
+    std::cerr << "vtpm-token: " << refusal << " (checked without a key)\n";
+    return kConditionStatus.back();
+  }
   if (report.condition == store::Condition::kRepairable) {
     std::cerr << "vtpm-token: " << options.file()
               << " is not in order (see above); store repair puts it right, and nothing is lost\n";
