@@ -125,6 +125,20 @@ std::string Wait::sentence(Clock::duration lasted) const {
   return std::string(what_) + by + utc(since_) + " (for " + std::to_string(seconds) + " s)";
 }
 
+// --- delays ---
+
+void pause_for(std::chrono::milliseconds time) {
+  // Not in one: whoever ends the call's session or the module in the meantime waits for the call to come back.
+  constexpr std::chrono::milliseconds kPiece{20};
+  const Clock::time_point end = Clock::now() + time;
+  for (Clock::time_point now = Clock::now(); now < end; now = Clock::now()) {
+    const bool aside = in_force && in_force->kept_ == 0;
+    if (aside) in_force->step_aside();
+    std::this_thread::sleep_until(std::min(end, now + kPiece));
+    if (aside) in_force->come_back();
+  }
+}
+
 // --- mutexes ---
 
 std::unique_lock<std::mutex> lock_within_limit(std::mutex& mutex, std::string_view what) {

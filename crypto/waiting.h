@@ -7,6 +7,7 @@
 //   Wait         one wait for one lock: the caller tries, pauses, and tries again
 //   wait_until   the same as one line, for anything that can be tried (flock, an open file description lock)
 //   lock_within_limit   a mutex of this process under the same limit
+//   pause_for    a delay that is wanted: it takes nothing of the limit
 //
 // A wait tries again every 50 us for the first 100 ms and every 2 ms afterwards (no doubling: measured with eight
 // processes, doubling to 10 ms makes somebody wait 2.4 s where this makes nobody wait longer than 26 ms).
@@ -69,6 +70,7 @@ class WaitPolicy {
 
  private:
   friend class Wait;
+  friend void pause_for(std::chrono::milliseconds time);
   const std::optional<Clock::duration> limit_;
   Clock::duration waited_{};  // by the waits that are over
   unsigned waits_ = 0;        // that run now, one inside the other
@@ -143,6 +145,10 @@ void wait_until(Attempt&& attempt, std::string_view what, Wait::For whom) {
     wait.pause();
   } while (!attempt());
 }
+
+/// Sleeps for that long. Nobody is waited for, so it has no limit; but the call steps aside meanwhile, unless a `Keep`
+/// lives, and what the policy throws when it comes back is thrown.
+void pause_for(std::chrono::milliseconds time);
 
 /// Locks a mutex that a thread may hold which waits for somebody else in turn. Throws as `Wait::pause` does.
 std::unique_lock<std::mutex> lock_within_limit(std::mutex& mutex, std::string_view what);

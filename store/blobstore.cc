@@ -208,48 +208,54 @@ void Blobstore::mark_tampered(const std::string& name, uint64_t number) {
 
 bool Blobstore::this_thread_writes() const { return writer_thread_ == std::this_thread::get_id(); }
 
-// The lock counts for as long as its file is the one at the path: two that hold it on two files would evaluate two
-// logins at once.
-Blobstore::LoginLock Blobstore::lock_login() {
-  reopen_if_forked();
+// A lock counts for as long as its file is the one at the path: two that hold it on two files would evaluate two logins
+// at once.
+std::shared_ptr<File> Blobstore::lock_at_path(LockByte octet) {
   for (;;) {
-    std::unique_lock<std::mutex> held = lock_within_limit(login_mutex_, path_);
     std::shared_ptr<File> file;
     {
       Shared gate(gate_);
       check_usable();
       file = file_;
     }
-    // Logins to a read-only store are not counted, and its descriptor can not be locked exclusively.
-    if (read_only_) return LoginLock(*this, std::move(held));
     try {
-      file->lock(LockByte::kLogin, LockMode::kExclusive, true);
+      file->lock(octet, LockMode::kExclusive, true);
       struct Unlock {
         const File* file;
+        LockByte octet;
         ~Unlock() {
-          if (file) file->unlock(LockByte::kLogin);
+          if (file) file->unlock(octet);
         }
-      } unlock{file.get()};
-      if (is_login_file(file)) {
+      } unlock{file.get(), octet};
+      Shared gate(gate_);
+      if (file_ == file && is_at_path()) {
         unlock.file = nullptr;
-        return LoginLock(*this, std::move(held));
+        return file;
       }
     } catch (const StaleFile&) {
-      held.unlock();
       reopen_stale();
       continue;
     }
-    held.unlock();
     begin();  // finds the file that is at the path now
   }
 }
 
-bool Blobstore::is_login_file(const std::shared_ptr<File>& file) {
-  Shared gate(gate_);
-  if (file_ != file || !is_at_path()) return false;
-  login_file_.set(file);
-  return true;
+// Logins to a read-only store are not counted, and its descriptor can not be locked exclusively.
+Blobstore::LoginLock Blobstore::lock_login() {
+  reopen_if_forked();
+  LoginLock lock(*this, lock_within_limit(login_mutex_, path_));
+  if (!read_only_) login_file_.set(lock_at_path(LockByte::kLogin));
+  return lock;
 }
+
+Blobstore::OfficerLock Blobstore::lock_officer() {
+  reopen_if_forked();
+  OfficerLock lock(*this, lock_within_limit(officer_mutex_, path_));
+  if (!read_only_) lock.file_ = lock_at_path(LockByte::kOfficer);
+  return lock;
+}
+
+bool Blobstore::OfficerLock::is_on_file_of(const Writer& writer) const { return file_ == writer.locked_; }
 
 std::optional<Blobstore::Writer> Blobstore::begin(const LoginLock&) {
   std::optional<Writer> writer(begin());
@@ -266,6 +272,15 @@ Blobstore::LoginLock::~LoginLock() {
   if (const auto file = store_->login_file_.set(nullptr)) file->unlock(LockByte::kLogin);
 }
 
+Blobstore::OfficerLock::~OfficerLock() {
+  if (!held_) return;
+  if (store_->process_ != this_process()) {
+    held_.release();
+    return;
+  }
+  if (file_) file_->unlock(LockByte::kOfficer);
+}
+
 // --- fork ---
 
 void Blobstore::after_fork_close() noexcept { file_->abandon(); }
@@ -276,6 +291,7 @@ void Blobstore::after_fork_reopen() {
   new (&sync_mutex_) std::mutex;
   new (&writer_mutex_) std::mutex;
   new (&login_mutex_) std::mutex;
+  new (&officer_mutex_) std::mutex;
   writer_thread_ = std::thread::id{};
   new (&login_file_) LockedFile;
   file_->abandon();

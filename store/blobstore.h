@@ -94,6 +94,11 @@ class Blobstore {
   /// compacted the store without the login lock): the lock excludes nobody any longer, so give it up and start anew.
   std::optional<Writer> begin(const LoginLock& login);
 
+  /// Held around an attempt of the security officer and the delay in front of it, so that they are evaluated one at a
+  /// time and nobody else waits for them. Taken before a `LoginLock`.
+  class OfficerLock;
+  OfficerLock lock_officer();
+
   /// Child side of fork.
   void after_fork_close() noexcept;
   void after_fork_reopen();
@@ -103,7 +108,7 @@ class Blobstore {
   Blobstore(FileSystem& file_system, std::string path, bool read_only);
 
   // Who may change what: the file's contents and `end_`, `probe_`, ... belong to whoever holds `gate_` exclusively; a
-  // writer holds `writer_mutex_` and the file's lock in addition. Order: login, writer, file, gate.
+  // writer holds `writer_mutex_` and the file's lock in addition. Order: officer, login, writer, file, gate.
   void check_usable() const;
   bool refresh_once();
   uint64_t missing_octets() const;                  // gate held
@@ -134,7 +139,7 @@ class Blobstore {
     return from;
   }
   bool is_at_path() const;
-  bool is_login_file(const std::shared_ptr<File>& file);
+  std::shared_ptr<File> lock_at_path(LockByte octet);
   void follow_path();  // gate held exclusively
   void sync_file(const File& file) const;
   void sync_to(uint64_t number) const;
@@ -165,7 +170,7 @@ class Blobstore {
   mutable std::atomic<uint64_t> durable_{0}, applied_{0};
   mutable std::atomic<bool> poisoned_{false};  // a sync failed: what the disk holds is unknown
 
-  std::mutex writer_mutex_, login_mutex_;
+  std::mutex writer_mutex_, login_mutex_, officer_mutex_;
   /// The file whose login octet a `LoginLock` of this process has locked; null: none has, or one has on a store that
   /// can only be read. A compaction carries the lock on to the file that it makes.
   class LockedFile {
@@ -281,6 +286,21 @@ class Blobstore::LoginLock {
   LoginLock(Blobstore& store, std::unique_lock<std::mutex> held) : store_(&store), held_(std::move(held)) {}
   Blobstore* store_;
   std::unique_lock<std::mutex> held_;
+};
+
+class Blobstore::OfficerLock {
+ public:
+  OfficerLock(OfficerLock&&) noexcept = default;
+  ~OfficerLock();
+  /// False: the file has moved, and this lock excludes nobody any longer.
+  bool is_on_file_of(const Writer& writer) const;
+
+ private:
+  friend class Blobstore;
+  OfficerLock(Blobstore& store, std::unique_lock<std::mutex> held) : store_(&store), held_(std::move(held)) {}
+  Blobstore* store_;
+  std::unique_lock<std::mutex> held_;
+  std::shared_ptr<File> file_;  // null: the store can only be read
 };
 
 /// The temporary file of a store: in its directory, never listed. Locked while it lives, removed unless it was renamed.

@@ -69,7 +69,9 @@ struct FileId {
 };
 
 /// Open file description locks of one octet. They exclude other descriptions, never threads of one description.
-enum class LockByte : uint8_t { kStore = 0, kLogin = 1 };
+/// docs/format.md, "Locks", says what each is for. Where several are held they were taken in the order 2, 1, 0.
+enum class LockByte : uint8_t { kStore = 0, kLogin = 1, kOfficer = 2, kTpmOwner = 3 };
+constexpr size_t kLockBytes = 4;
 enum class LockMode { kShared, kExclusive };
 
 /// Where a sync or a lock is asked for. The real file system does not care; the tests leave out one after the other and

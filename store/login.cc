@@ -3,10 +3,14 @@
 // Refuse if locked out; stretch the secret without any lock or charge; then, holding the login lock: charge, sync,
 // check, reset, sync. The result is unknown until it is checked, and the charge is on the disk by then, so killing the
 // process earns nothing. Charging before the stretching would lock out a server whose many workers log in at once.
+// Slots whose cost nobody expects may have been planted: they are stretched when no other has opened, behind the
+// charge.
+//
+// The security officer is delayed where a user is locked out, under a lock that only officers wait for.
 #include <algorithm>
 #include <chrono>
-#include <thread>
 
+#include "crypto/waiting.h"
 #include "store/recovery_phrase.h"
 #include "store/vault_impl.h"
 
@@ -22,10 +26,11 @@ std::string attempt_name(Role role) { return std::string(kAttemptPrefix) + std::
 
 bool locked_out(const Attempts& attempts) { return attempts.limit != 0 && attempts.failures >= attempts.limit; }
 
-void slow_down(const Attempts& attempts) {
-  if (attempts.limit != 0 || attempts.failures < kFailuresBeforeDelay) return;
+bool is_delayed(const Attempts& attempts) { return attempts.limit == 0 && attempts.failures >= kFailuresBeforeDelay; }
+
+std::chrono::milliseconds delay_of(const Attempts& attempts) {
   uint32_t steps = std::min<uint32_t>(attempts.failures - kFailuresBeforeDelay + 1, 100);
-  std::this_thread::sleep_for(std::min(kDelayStep * steps, kLongestDelay));
+  return std::min(kDelayStep * steps, kLongestDelay);
 }
 
 bool same_slots(const std::vector<KeySlot>& a, const std::vector<KeySlot>& b) {
@@ -57,19 +62,23 @@ Draft attempt_draft(Role role, const Attempts& attempts) {
   return draft;
 }
 
-Attempts Vault::Impl::attempts(Role role) const {
-  Attempts attempts{0, role == Role::kSo ? 0 : kDefaultLimit};
+Attempts Vault::Impl::attempts(Role role) const { return counter(role).attempts; }
+
+Vault::Impl::Counter Vault::Impl::counter(Role role) const {
+  Counter counter;
+  counter.attempts.limit = role == Role::kSo ? 0 : kDefaultLimit;
   auto stored = store->read(attempt_name(role));
-  if (!stored) return attempts;
+  if (!stored) return counter;
   auto entry = parse_entry(stored->octets);
   if (!entry || entry->type != type::kAttempt || entry->size != 4) {
     throw Error(ErrorCode::kCorrupt,
                 "the retry counter '" + attempt_name(role) + "' in " + store->path() + " is not one");
   }
-  attempts.failures = static_cast<uint32_t>(read_be(entry->data().first(4)));
-  attempts.limit =
-      static_cast<uint32_t>(entry->find_integer(entry->optional, attribute::kLimit).value_or(attempts.limit));
-  return attempts;
+  counter.entry = stored->record.entry.sequence.number;
+  counter.attempts.failures = static_cast<uint32_t>(read_be(entry->data().first(4)));
+  counter.attempts.limit =
+      static_cast<uint32_t>(entry->find_integer(entry->optional, attribute::kLimit).value_or(counter.attempts.limit));
+  return counter;
 }
 
 std::vector<UsedSlot> Vault::Impl::used_slots() const {
@@ -115,17 +124,18 @@ std::vector<KeySlot> Vault::Impl::slots_of(Role role) const {
 }
 
 // The limit is asked for under the store's lock, in which the charge is made: whatever became of the login lock, no
-// secret is checked that was not counted below the limit.
-Vault::Impl::Charged Vault::Impl::charge(Role role, const LoginLock& login, const std::vector<KeySlot>& slots,
-                                         std::optional<uint64_t>& own) {
+// secret is checked that was not counted below the limit. So is the delay, where there is no limit.
+Vault::Impl::Charged Vault::Impl::charge(Attempt& attempt, const LoginLock& login, const OfficerLock* officer,
+                                         const std::vector<KeySlot>& slots) {
   auto writer = store->begin(login);
-  if (!writer || !same_slots(slots, slots_of(role))) return Charged::kStartAnew;
-  const auto counter = writer->peek(attempt_name(role));
-  if (own && counter && counter->entry.sequence.number == *own) return Charged::kYes;
-  Attempts now = attempts(role);
-  if (locked_out(now)) return Charged::kLockedOut;
-  now.failures += now.failures < UINT32_MAX;
-  own = writer->append({attempt_draft(role, now)}, true);
+  if (!writer || (officer && !officer->is_on_file_of(*writer))) return Charged::kStartAnew;
+  if (!same_slots(slots, slots_of(attempt.role))) return Charged::kStartAnew;
+  Counter now = counter(attempt.role);
+  if (attempt.charged == now.entry) return Charged::kYes;
+  if (locked_out(now.attempts)) return Charged::kLockedOut;
+  if (is_delayed(now.attempts) && attempt.waited_for != now.entry) return Charged::kStartAnew;
+  now.attempts.failures += now.attempts.failures < UINT32_MAX;
+  attempt.charged = writer->append({attempt_draft(attempt.role, now.attempts)}, true);
   writer->release_and_sync();
   return Charged::kYes;
 }
@@ -149,21 +159,31 @@ bool Vault::Impl::locked_out_between_logins(Role role) {
   return locked_out(attempts(role));
 }
 
+// A delay is over for the failures that it was for. When others have failed meanwhile, there is another one.
+void Vault::Impl::wait_out(Attempt& attempt) {
+  store->refresh();
+  const Counter now = counter(attempt.role);
+  if (!is_delayed(now.attempts) || attempt.charged == now.entry || attempt.waited_for == now.entry) return;
+  pause_for(delay_of(now.attempts));
+  attempt.waited_for = now.entry;
+}
+
 UnlockResult Vault::Impl::attempt(Role role, ByteView secret, const Then& then) {
   StretchedSecrets stretched;
-  std::optional<uint64_t> charged;
+  Attempt self{role, {}, {}};
   for (;;) {
     store->refresh();
-    if (!charged && locked_out_between_logins(role)) return UnlockResult::kLockedOut;
+    if (!self.charged && locked_out_between_logins(role)) return UnlockResult::kLockedOut;
     const std::vector<KeySlot> slots = slots_of(role);
     if (slots.empty()) return UnlockResult::kNoSlot;
     for (const KeySlot& slot : slots) stretched.of(slot, secret);
 
+    std::optional<OfficerLock> officer;
+    if (role == Role::kSo) officer.emplace(store->lock_officer());
+    wait_out(self);
     const LoginLock login = store->lock_login();
-    store->refresh();
-    slow_down(attempts(role));
     if (!store->read_only()) {
-      const Charged answer = charge(role, login, slots, charged);
+      const Charged answer = charge(self, login, officer ? &*officer : nullptr, slots);
       if (answer == Charged::kLockedOut) return UnlockResult::kLockedOut;
       if (answer == Charged::kStartAnew) continue;  // someone changed a PIN meanwhile, or replaced the file
     }

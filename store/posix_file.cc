@@ -258,7 +258,7 @@ class PosixFile : public File {
   bool over_network_ = false;
   pid_t process_ = this_process();
   FileId id_;
-  mutable std::array<HeldSince, 4> held_since_;  // by others, one for each octet that may be locked
+  mutable std::array<HeldSince, kLockBytes> held_since_;  // by others, one for each octet that may be locked
 };
 
 std::string directory_of(const std::string& path) {

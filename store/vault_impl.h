@@ -70,6 +70,11 @@ struct Vault::Impl {
   std::vector<UsedSlot> used_slots() const;
   std::vector<KeySlot> slots_of(Role role) const;
   Attempts attempts(Role role) const;
+  struct Counter {
+    Attempts attempts;
+    uint64_t entry = 0;  // its number; 0: there is none
+  };
+  Counter counter(Role role) const;
   using LoginLock = Blobstore::LoginLock;
   /// What is done with the slot that a secret opened, before another attempt can be made. False: the slots have changed
   /// meanwhile, and the attempt starts anew.
@@ -77,10 +82,18 @@ struct Vault::Impl {
   /// Stretches the secret for every slot of the role and checks it as one counted attempt.
   UnlockResult attempt(Role role, ByteView secret, const Then& then);
   bool locked_out_between_logins(Role role);
+  using OfficerLock = Blobstore::OfficerLock;
+  /// One attempt, however often it has to start anew. Entries of the retry counter are told by their numbers.
+  struct Attempt {
+    Role role;
+    std::optional<uint64_t> charged;     // the one that it has written: it is not charged again while that is current
+    std::optional<uint64_t> waited_for;  // the one whose delay is over
+  };
   enum class Charged { kYes, kLockedOut, kStartAnew };
-  /// Counts one attempt against `slots`, on the disk when it returns. `own`: the number of the counter's entry that
-  /// this attempt has written already; it is not charged again as long as that is the current one.
-  Charged charge(Role role, const LoginLock& login, const std::vector<KeySlot>& slots, std::optional<uint64_t>& own);
+  /// Counts it against `slots`, on the disk when it returns. `officer`: null unless it is the security officer's.
+  Charged charge(Attempt& attempt, const LoginLock& login, const OfficerLock* officer,
+                 const std::vector<KeySlot>& slots);
+  void wait_out(Attempt& attempt);
   /// Takes all failures back, on the disk when it returns. False: start anew.
   bool reset_counter(Role role, const LoginLock& login, const std::vector<KeySlot>& slots);
   /// Commits `drafts`, which hold `key`, and makes what the slots `superseded` held useless. False: nothing has

@@ -18,8 +18,7 @@ class NfsFile : public File {
   NfsFile(NfsServer& server, NfsServer::InodePtr inode, bool writable)
       : server_(server), inode_(std::move(inode)), writable_(writable), cache_(inode_->contents) {}
   ~NfsFile() override {
-    unlock(LockByte::kStore);
-    unlock(LockByte::kLogin);
+    for (size_t octet = 0; octet < kLockBytes; ++octet) unlock(static_cast<LockByte>(octet));
   }
 
   bool writable() const override { return writable_; }

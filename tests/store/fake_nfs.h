@@ -20,8 +20,8 @@ class NfsServer {
     Bytes contents;
     bool linked = true;
     // Who holds a lock: descriptions.
-    const void* exclusive[2] = {nullptr, nullptr};
-    std::map<const void*, bool> shared[2];
+    const void* exclusive[kLockBytes] = {};
+    std::map<const void*, bool> shared[kLockBytes];
   };
   using InodePtr = std::shared_ptr<Inode>;
 

@@ -17,8 +17,7 @@ class SimulatedFile : public File {
  public:
   SimulatedFile(SimulatedDisk& disk, uint64_t inode, bool writable) : disk_(disk), inode_(inode), writable_(writable) {}
   ~SimulatedFile() override {
-    unlock(LockByte::kStore);
-    unlock(LockByte::kLogin);
+    for (size_t octet = 0; octet < kLockBytes; ++octet) unlock(static_cast<LockByte>(octet));
   }
 
   bool writable() const override { return writable_; }

@@ -76,7 +76,7 @@ class SimulatedDisk : public FileSystem {
   };
   struct Inode {
     Bytes contents;
-    Lock locks[2];
+    Lock locks[kLockBytes];
   };
   void step(DiskStep step);
   bool fails_now();
