@@ -132,6 +132,7 @@ std::shared_ptr<Token> Token::open(const std::string& path, const Config& config
 }
 
 std::shared_ptr<Token> Token::open(std::shared_ptr<store::Vault> vault, const Config& config) {
+  vault->expect_cost(config.kdf);
   std::shared_ptr<Token> token(new Token(std::move(vault), config));
   token->read_identity();
   token->publish_builtin_objects();

@@ -33,6 +33,19 @@ std::chrono::milliseconds delay_of(const Attempts& attempts) {
   return std::min(kDelayStep * steps, kLongestDelay);
 }
 
+// Those of an expected cost, unless there are none; or all.
+std::vector<const KeySlot*> slots_to_try(const std::vector<KeySlot>& slots, bool all, const KdfCost& configured) {
+  std::vector<KdfCost> costs;
+  for (const KeySlot& slot : slots) costs.push_back(slot.kdf().stretching());
+  const std::vector<bool> dear = unexpected(costs, configured);
+  all = all || std::find(dear.begin(), dear.end(), false) == dear.end();
+  std::vector<const KeySlot*> tried;
+  for (size_t i = 0; i < slots.size(); ++i) {
+    if (all || !dear[i]) tried.push_back(&slots[i]);
+  }
+  return tried;
+}
+
 bool same_slots(const std::vector<KeySlot>& a, const std::vector<KeySlot>& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const KeySlot& x, const KeySlot& y) {
     return x.name() == y.name() && x.sequence() == y.sequence();
@@ -171,12 +184,13 @@ void Vault::Impl::wait_out(Attempt& attempt) {
 UnlockResult Vault::Impl::attempt(Role role, ByteView secret, const Then& then) {
   StretchedSecrets stretched;
   Attempt self{role, {}, {}};
-  for (;;) {
+  for (bool dear_ones_too = false;;) {
     store->refresh();
     if (!self.charged && locked_out_between_logins(role)) return UnlockResult::kLockedOut;
     const std::vector<KeySlot> slots = slots_of(role);
     if (slots.empty()) return UnlockResult::kNoSlot;
-    for (const KeySlot& slot : slots) stretched.of(slot, secret);
+    const std::vector<const KeySlot*> tried = slots_to_try(slots, dear_ones_too, default_kdf);
+    for (const KeySlot* slot : tried) stretched.of(*slot, secret);
 
     std::optional<OfficerLock> officer;
     if (role == Role::kSo) officer.emplace(store->lock_officer());
@@ -187,10 +201,14 @@ UnlockResult Vault::Impl::attempt(Role role, ByteView secret, const Then& then) 
       if (answer == Charged::kLockedOut) return UnlockResult::kLockedOut;
       if (answer == Charged::kStartAnew) continue;  // someone changed a PIN meanwhile, or replaced the file
     }
-    const auto opened = std::find_if(slots.begin(), slots.end(),
-                                     [&](const KeySlot& slot) { return slot.opens_with(stretched.of(slot, secret)); });
-    if (opened == slots.end()) return UnlockResult::kWrongSecret;
-    const KeySlot& slot = *opened;
+    const auto opened = std::find_if(
+        tried.begin(), tried.end(), [&](const KeySlot* slot) { return slot->opens_with(stretched.of(*slot, secret)); });
+    if (opened == tried.end()) {
+      if (tried.size() == slots.size()) return UnlockResult::kWrongSecret;
+      dear_ones_too = true;  // with the charge that was made, unless others come in between
+      continue;
+    }
+    const KeySlot& slot = **opened;
     auto master = slot.master_key(stretched.of(slot, secret), uuid);
     if (is_outdated(slot.epoch(), used_slots())) {
       throw Error(ErrorCode::kCorrupt, "the secret is right, but key slot '" + slot.name() + "' of " + store->path() +
@@ -198,8 +216,9 @@ UnlockResult Vault::Impl::attempt(Role role, ByteView secret, const Then& then) 
                                            "store was re-keyed: set this secret anew with another one's help");
     }
     if (!store->read_only() && !reset_counter(role, login, slots)) continue;
-    if (then({slot.name(), slot.role(), slot.sequence(), std::move(master), slot.notes()}, login))
-      return UnlockResult::kUnlocked;
+    const OpenedSlot found{slot.name(),       slot.role(), slot.sequence(), slot.kdf().stretching(),
+                           std::move(master), slot.notes()};
+    if (then(found, login)) return UnlockResult::kUnlocked;
   }
 }
 

@@ -125,6 +125,35 @@ KdfCost cost_taking(uint32_t milliseconds, const KdfCost& like) {
   return Pbkdf2Parameters{scaled(one, milliseconds, crypto::kPbkdf2Least, crypto::kPbkdf2Most)};
 }
 
+KdfEffort effort_of(const KdfCost& cost) {
+  return std::visit(Overloaded{[](const Argon2Parameters& argon2) -> KdfEffort {
+                                 return {uint64_t{argon2.memory_kib} * argon2.passes, argon2.memory_kib};
+                               },
+                               [](const Pbkdf2Parameters& pbkdf2) -> KdfEffort {
+                                 return {uint64_t{pbkdf2.iterations} * 7 / 10, 0};
+                               }},
+                    cost);
+}
+
+std::vector<bool> unexpected(const std::vector<KdfCost>& costs, const KdfCost& configured) {
+  constexpr uint64_t kEach = 2, kTogether = 4, kLeastMemory = 8192;
+  const KdfEffort own = effort_of(configured);
+  const uint64_t work = std::max(own.work, effort_of(Pbkdf2Parameters{}).work);
+  const uint64_t memory = std::max(own.memory_kib, kLeastMemory);
+  std::vector<size_t> order(costs.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return effort_of(costs[a]).work < effort_of(costs[b]).work; });
+  std::vector<bool> dear(costs.size());
+  uint64_t together = 0;
+  for (size_t i : order) {
+    const KdfEffort effort = effort_of(costs[i]);
+    together += effort.work;
+    dear[i] = effort.work > kEach * work || effort.memory_kib > kEach * memory || together > kTogether * work;
+  }
+  return dear;
+}
+
 std::string describe(const SlotKdf& kdf) {
   static constexpr std::string_view kUnits[3][3] = {
       {" KiB", " passes", " lanes"}, {" iterations", "", ""}, {" octets", "", ""}};

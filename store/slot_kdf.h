@@ -6,6 +6,7 @@
 
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "crypto/bytes.h"
 #include "crypto/kdf.h"
@@ -48,6 +49,19 @@ StretchedSecret stretch(ByteView secret, const SlotKdf& kdf);
 /// The cost of the same algorithm (and, for Argon2id, of the same memory) that takes about `milliseconds` on this
 /// machine, within the bounds.
 KdfCost cost_taking(uint32_t milliseconds, const KdfCost& like);
+
+/// What a cost takes of whoever stretches a secret.
+struct KdfEffort {
+  /// In KiB that Argon2id fills: its memory times its passes (0.72 us each with 64 MiB, measured as processor time). An
+  /// iteration of PBKDF2 (0.51 us) counts as 0.7 of them.
+  uint64_t work = 0;
+  uint64_t memory_kib = 0;
+};
+KdfEffort effort_of(const KdfCost& cost);
+/// Which of these costs nobody has to expect who stretches as `configured` says, or as PBKDF2 is used by default: more
+/// than twice the work or the memory, or what, the cheapest first, brings the work of all together above four times.
+/// Whoever may write the file can plant slots, and every login would pay for them.
+std::vector<bool> unexpected(const std::vector<KdfCost>& costs, const KdfCost& configured);
 
 /// "argon2id, 65536 KiB, 3 passes, 1 lane"
 std::string describe(const SlotKdf& kdf);

@@ -74,14 +74,19 @@ std::string Vault::Impl::free_slot() const {
   throw Error(ErrorCode::kNoSpace, "all 32 key slots of " + store->path() + " are in use");
 }
 
-// New slots cost what the old ones do: a store keeps the cost that it was made with.
+// New slots cost what the old ones do: a store keeps the cost that it was made with. But not that of a slot that may
+// have been planted.
 KdfCost Vault::Impl::cost_of_slots() const {
+  std::optional<KdfCost> dear;
   for (Role role : {Role::kUser, Role::kSo, Role::kRecovery, Role::kKeyfile}) {
     for (const KeySlot& slot : slots_of(role)) {
-      if (!slot.notes().empty) return slot.kdf().stretching();
+      if (slot.notes().empty) continue;
+      const KdfCost cost = slot.kdf().stretching();
+      if (!unexpected({cost}, default_kdf)[0]) return cost;
+      if (!dear) dear = cost;
     }
   }
-  return default_kdf;
+  return dear.value_or(default_kdf);
 }
 
 SlotKdf Vault::Impl::kdf_for(ByteView secret) const {
@@ -147,27 +152,41 @@ void Vault::set_secret(Role role, ByteView secret, bool to_be_changed) {
 }
 
 UnlockResult Vault::change_secret(Role role, ByteView old, ByteView fresh) {
-  SlotKdf kdf = impl_->kdf_for(fresh);
-  const auto stretched = std::make_shared<const StretchedSecret>(stretch(fresh, kdf));
-  // A recovery phrase may log the user in. Nothing is stretched while others wait for the login lock.
-  std::shared_ptr<const StretchedSecret> as_phrase;
-  if (const SecretBytes phrase = canonical_secret(role_name(Role::kRecovery), fresh);
-      role == Role::kUser && !equal(phrase, fresh) && has_slot(Role::kRecovery)) {
-    as_phrase = std::make_shared<const StretchedSecret>(stretch(phrase, kdf));
+  struct Prepared {
+    Prepared(SecretBytes typed, SlotKdf cost)
+        : secret(std::move(typed)),
+          kdf(std::move(cost)),
+          stretched(std::make_shared<const StretchedSecret>(stretch(secret, kdf))) {}
+    SecretBytes secret;
+    SlotKdf kdf;
+    std::shared_ptr<const StretchedSecret> stretched;
+  };
+  std::optional<Prepared> prepared;
+  prepared.emplace(SecretBytes(fresh), impl_->kdf_for(fresh));
+  for (;;) {
+    bool done = false;
+    std::optional<std::pair<SecretBytes, KdfCost>> wanted;
+    const UnlockResult result = impl_->attempt(role, old, [&](const OpenedSlot& slot, const auto& login) {
+      const auto used = impl_->used_slots();
+      if (!holds_still(used, slot)) return false;
+      // A recovery slot that logged a user in stays one, and what replaces its phrase may be typed in any way. Nor does
+      // a slot that somebody has made dear become cheap. Nothing is stretched while others wait for the login lock.
+      SecretBytes canonical = canonical_secret(slot.role, fresh);
+      const KdfCost cost = prepared->kdf.stretching();
+      const bool cheaper = !fresh.empty() && !slot.notes.empty && effort_of(cost).work < effort_of(slot.cost).work;
+      if (cheaper || !equal(canonical, prepared->secret)) {
+        wanted.emplace(std::move(canonical), cheaper ? slot.cost : cost);
+        return true;
+      }
+      std::vector<Draft> drafts;
+      drafts.push_back(slot_draft(slot.name, slot.role, prepared->kdf, prepared->stretched, slot.master, impl_->uuid,
+                                  {fresh.empty(), /*to_be_changed=*/false}));
+      drafts.push_back(impl_->counter_reset(role));
+      return done = impl_->write_slots(login, *slot.master, used, std::move(drafts), {slot.name});
+    });
+    if (result != UnlockResult::kUnlocked || done) return result;
+    prepared.emplace(std::move(wanted->first), fresh_kdf(wanted->second));
   }
-  return impl_->attempt(role, old, [&](const OpenedSlot& slot, const auto& login) {
-    const auto used = impl_->used_slots();
-    if (!holds_still(used, slot)) return false;
-    // A recovery slot that logged a user in stays one, and what replaces its phrase may be typed in any way.
-    const SecretBytes canonical = canonical_secret(slot.role, fresh);
-    auto key = equal(canonical, fresh) ? stretched : as_phrase;
-    if (!key) key = std::make_shared<const StretchedSecret>(stretch(canonical, kdf));  // the slot is new
-    std::vector<Draft> drafts;
-    drafts.push_back(slot_draft(slot.name, slot.role, kdf, std::move(key), slot.master, impl_->uuid,
-                                {fresh.empty(), /*to_be_changed=*/false}));
-    drafts.push_back(impl_->counter_reset(role));
-    return impl_->write_slots(login, *slot.master, used, std::move(drafts), {slot.name});
-  });
 }
 
 std::optional<unsigned> Vault::find_slot(Role role, ByteView secret, UnlockResult& result) {

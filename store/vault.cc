@@ -353,6 +353,8 @@ UnlockResult Vault::verify(Role role, ByteView secret) {
   return impl_->attempt(role, secret, [](const OpenedSlot&, const auto&) { return true; });
 }
 
+void Vault::expect_cost(const KdfCost& configured) { impl_->default_kdf = configured; }
+
 bool Vault::has_slot(Role role) const {
   for (const KeySlot& slot : impl_->slots_of(role)) {
     if (slot.role() == role_name(role)) return true;

@@ -228,7 +228,9 @@ class Vault {
 
   // --- the key ---
   bool unlocked() const;
-  /// Tries every slot of the role (kUser: then the recovery slots) as one attempt against the retry counter.
+  /// Tries every slot of the role (kUser: then the recovery slots) as one attempt against the retry counter. Slots that
+  /// cost far more than `expect_cost` said are tried when no other opens; such a secret may find the role locked (and
+  /// kLockedOut is answered) while other attempts are being counted.
   /// `opened`, when given, receives what the slot that it opened says of the secret.
   UnlockResult unlock(Role role, ByteView secret, SecretNotes* opened = nullptr);
   /// Checks a secret against the role's slots, charged like `unlock`, without changing what is open.
@@ -251,6 +253,9 @@ class Vault {
   [[nodiscard]] KeySubscription on_key(std::string prefix, Reload reload);
   /// Forgets and wipes the master key.
   void lock();
+  /// What the configuration makes new secrets cost: the default cost unless this is called, before any other thread
+  /// uses the vault. Slots that cost far more are tried last (docs/format.md, "Retry counters").
+  void expect_cost(const KdfCost& configured);
   bool has_slot(Role role) const;
   /// What the role's own slot says of its secret; nothing special when there is no slot.
   SecretNotes notes(Role role) const;

@@ -17,6 +17,7 @@ namespace vtpm::store {
 struct OpenedSlot {
   std::string name, role;
   uint64_t sequence = 0;
+  KdfCost cost;
   std::shared_ptr<const MasterKey> master;
   SecretNotes notes;
 };

@@ -1,9 +1,12 @@
 // Logins, and changes of PINs, while others compact, re-key or move the store's file.
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <stdexcept>
 
 #include "store/report.h"
@@ -217,7 +220,192 @@ TEST_F(Interrupted, AnAddedKeySlotOpensTheStoreThatWasReKeyedMeanwhile) {
 }
 
 TEST_F(Interrupted, TwoReKeysFollowOneAnother) {
-  interrupt([](Stage& stage) { stage.one->rekey(kept()); }, {kUserPin}, 3);
+  interrupt([](Stage& stage) { stage.one->rekey(kept()); }, {kUserPin}, 4);
+}
+
+// --- what such a change has left in a store of an earlier version ---
+
+class KeySlots : public Logins {
+ protected:
+  // A slot for `secret`, written by somebody who holds the store's key, or an old one.
+  void plant(unsigned number, std::string_view secret, const KdfCost& cost, std::shared_ptr<const MasterKey> key) {
+    auto store = Blobstore::open(posix_file_system(), path, false);
+    const SlotKdf kdf = fresh_kdf(cost);
+    auto stretched = std::make_shared<const StretchedSecret>(secret.empty() ? StretchedSecret(SecretBytes(64))
+                                                                            : stretch(as_bytes(secret), kdf));
+    auto writer = store->begin();
+    std::vector<Draft> drafts;
+    drafts.push_back(slot_draft(slot_name(number), role_name(Role::kUser), kdf, stretched, std::move(key), uuid()));
+    writer.append(std::move(drafts));
+    writer.release_and_sync();
+  }
+  // Nobody knows what opens it, and finding out that something does not takes what it costs.
+  void plant_riddle(unsigned number, const KdfCost& cost) { plant(number, "", cost, master()); }
+  std::shared_ptr<const MasterKey> master() const {
+    const auto store = Blobstore::open(posix_file_system(), path, false);
+    const KeySlot slot(std::move(store->read(slot_name(2))->octets));
+    return slot.master_key(stretch(as_bytes(kUserPin), slot.kdf()), store->uuid());
+  }
+  Uuid uuid() const { return Blobstore::open(posix_file_system(), path, false)->uuid(); }
+  void set_failures(Role role, const Attempts& attempts) {
+    auto store = Blobstore::open(posix_file_system(), path, false);
+    auto writer = store->begin();
+    std::vector<Draft> drafts;
+    drafts.push_back(attempt_draft(role, attempts));
+    writer.append(std::move(drafts));
+    writer.release_and_sync();
+  }
+  static constexpr crypto::Argon2Parameters kCheap{8192, 1, 1}, kHuge{1 << 20, 64, 1}, kDear{24 * 1024, 1, 1};
+  // Where new secrets are cheap, so that little is dear.
+  std::unique_ptr<Vault> open() const {
+    auto vault = Vault::open(path);
+    vault->expect_cost(kCheap);
+    return vault;
+  }
+};
+
+TEST_F(KeySlots, OneOfAnEarlierEpochIsSaidToBeWrongAndIsSetAnew) {
+  make(10);
+  const auto old = master();
+  auto vault = Vault::open(path);
+  ASSERT_EQ(vault->unlock(Role::kSo, as_bytes(kSoPin)), UnlockResult::kUnlocked);
+  put(*vault, "obj/a", "sealed");
+  std::vector<KeptSlot> kept;
+  kept.push_back({1, SecretBytes(as_bytes(kSoPin))});
+  kept.push_back({2, SecretBytes(as_bytes(kUserPin))});
+  vault->rekey(kept);
+  EXPECT_TRUE(check(path).clean());
+  plant(2, kUserPin, kCheap, old);
+
+  const StoreReport report = check(path);
+  EXPECT_EQ(report.condition, Condition::kDamaged);
+  size_t found = 0;
+  for (const EntryReport& entry : report.entries) found += entry.verdict == Verdict::kWrongEpoch;
+  EXPECT_EQ(found, 2u) << "both copies of the slot";
+  EXPECT_EQ(code_thrown_by([&] { Vault::open(path)->unlock(Role::kUser, as_bytes(kUserPin)); }), ErrorCode::kCorrupt);
+  EXPECT_EQ(Vault::open(path)->unlock(Role::kUser, as_bytes("wrong")), UnlockResult::kWrongSecret);
+  vault->set_secret(Role::kUser, as_bytes(kUserPin));
+  EXPECT_TRUE(check(path, vault.get()).clean());
+  auto user = Vault::open(path);
+  ASSERT_EQ(user->unlock(Role::kUser, as_bytes(kUserPin)), UnlockResult::kUnlocked);
+  EXPECT_EQ(get(*user, "obj/a"), "sealed");
+}
+
+// --- the security officer ---
+
+// The octet of the officer, as another process sees it.
+bool somebody_is_delayed(const std::string& path) {
+  auto file = posix_file_system().open(path, true);
+  return !file->lock(LockByte::kOfficer, LockMode::kExclusive, false);
+}
+
+TEST_F(KeySlots, AUserDoesNotWaitForTheDelayOfAnOfficersWrongPin) {
+  make(10);
+  set_failures(Role::kSo, {1000, 0});  // three seconds
+  auto vault = Vault::open(path);
+  bool overtaken = false;
+  for (uint32_t answers = 0; answers < 5 && !overtaken; ++answers) {  // this machine may be slow, but not always
+    const int child = start_child([&] { count(Vault::open(path)->verify(Role::kSo, as_bytes("guess"))); });
+    while (!somebody_is_delayed(path) && words[kWrong] == answers) ::usleep(1000);
+    EXPECT_EQ(vault->unlock(Role::kUser, as_bytes("wrong")), UnlockResult::kWrongSecret);
+    EXPECT_EQ(vault->unlock(Role::kUser, as_bytes(kUserPin)), UnlockResult::kUnlocked);
+    vault->compact();
+    overtaken = words[kWrong] == answers;
+    EXPECT_EQ(wait_for(child), 0);
+    EXPECT_EQ(words[kWrong], answers + 1) << "although the file has been replaced during the delay";
+  }
+  EXPECT_TRUE(overtaken) << "the officer's answer had to be waited for";
+}
+
+TEST_F(KeySlots, EightOfficersGuessNoFasterThanOne) {
+  make(10);
+  constexpr uint32_t kFailures = 14;
+  set_failures(Role::kSo, {kFailures, 0});
+  const auto begin = std::chrono::steady_clock::now();
+  std::vector<int> children;
+  for (int i = 0; i < 8; ++i) {
+    children.push_back(start_child([&] {
+      auto vault = Vault::open(path);
+      while (!words[kStop]) count(vault->verify(Role::kSo, as_bytes("guess")));
+    }));
+  }
+  const int compacting = start_compacting(/*like_older_versions=*/true);
+  while (words[kWrong] < 2) ::usleep(1000);
+  const uint32_t guesses = words[kWrong];
+  const auto lasted = std::chrono::steady_clock::now() - begin;
+  words[kStop] = 1;
+  // 500 ms in front of the first, 600 ms in front of the second, and so on.
+  std::chrono::milliseconds delays{0};
+  for (uint32_t i = 0; i < guesses; ++i) delays += std::chrono::milliseconds(100 * (kFailures - 9 + i));
+  EXPECT_GE(lasted, delays) << guesses << " guesses";
+  for (int child : children) {
+    ::kill(child, SIGKILL);
+    wait_for(child);
+  }
+  EXPECT_EQ(wait_for(compacting), 0);
+}
+
+// --- slots that cost too much ---
+
+// A process that has less memory than the planted slots would take.
+int start_with_little_memory(const std::function<void()>& work) {
+  return start_child([work] {
+    const rlimit little{512u << 20, 512u << 20};
+    if (!sanitized() && ::setrlimit(RLIMIT_AS, &little) != 0) throw std::runtime_error("no limit");
+    work();
+  });
+}
+
+TEST_F(KeySlots, PlantedOnesCostARightPinNothing) {
+  make(3);
+  for (unsigned number = 3; number <= kMaxSlots; ++number) plant_riddle(number, kHuge);
+  std::vector<int> children;
+  for (int i = 0; i < 16; ++i) {
+    children.push_back(start_with_little_memory([&] {
+      auto vault = Vault::open(path);
+      count(vault->unlock(Role::kUser, as_bytes(kUserPin)));
+      // Nor does what they cost become the cost of a new PIN.
+      if (vault->change_secret(Role::kSo, as_bytes(kSoPin), as_bytes(kSoPin)) != UnlockResult::kUnlocked) {
+        throw std::runtime_error("the officer was refused");
+      }
+    }));
+  }
+  for (int child : children) EXPECT_EQ(wait_for(child), 0);
+  EXPECT_EQ(words[kIn], 16u);
+}
+
+TEST_F(KeySlots, ADearSecretOpensWithTheLastAttempt) {
+  make(3);
+  plant(3, "dear", kDear, master());
+  set_failures(Role::kUser, {2, 3});
+  auto vault = open();
+  ASSERT_EQ(vault->unlock(Role::kUser, as_bytes("dear")), UnlockResult::kUnlocked);
+  EXPECT_EQ(vault->attempts(Role::kUser).failures, 0u);
+  EXPECT_EQ(vault->unlock(Role::kUser, as_bytes("wrong")), UnlockResult::kWrongSecret);
+  EXPECT_EQ(vault->attempts(Role::kUser).failures, 1u) << "both groups are one attempt";
+  // It stays as dear as it was.
+  ASSERT_EQ(vault->change_secret(Role::kUser, as_bytes("dear"), as_bytes("fresh")), UnlockResult::kUnlocked);
+  EXPECT_EQ(vault->slots()[2].kdf, describe(fresh_kdf(kDear)));
+  EXPECT_EQ(vault->unlock(Role::kUser, as_bytes("fresh")), UnlockResult::kUnlocked);
+}
+
+TEST_F(KeySlots, WrongPinsBesideDearOnesAreNoMoreThanTheLimit) {
+  constexpr uint32_t kLimit = 4;
+  make(kLimit);
+  plant(3, "dear", kDear, master());
+  std::vector<int> children;
+  for (int i = 0; i < 3; ++i) {
+    children.push_back(start_child([&] {
+      auto vault = open();
+      for (UnlockResult result = UnlockResult::kWrongSecret; result != UnlockResult::kLockedOut;) {
+        count(result = vault->unlock(Role::kUser, as_bytes("guess")));
+      }
+    }));
+  }
+  for (int child : children) EXPECT_EQ(wait_for(child), 0);
+  EXPECT_LE(words[kWrong], kLimit);
+  EXPECT_EQ(words[kRefused], 3u);
+  EXPECT_EQ(open()->attempts(Role::kUser).failures, kLimit);
 }
 
 }  // namespace

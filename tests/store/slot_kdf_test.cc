@@ -1,6 +1,7 @@
 // What a slot's `kdf` attribute may say, and what is refused; the kinds of secrets.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cctype>
 #include <set>
 
@@ -176,6 +177,21 @@ TEST(RecoveryPhrase, LogsTheUserInHoweverItIsTyped) {
   EXPECT_EQ(Vault::open(path)->unlock(Role::kUser, second), UnlockResult::kUnlocked);
   EXPECT_EQ(Vault::open(path)->unlock(Role::kUser, phrase), UnlockResult::kWrongSecret);
   EXPECT_EQ(Vault::open(path)->unlock(Role::kUser, as_bytes(kUserPin)), UnlockResult::kUnlocked);
+}
+
+TEST(SlotKdf, WhatNobodyExpectsIsTriedLast) {
+  const crypto::Argon2Parameters usual, twice{128 * 1024, 3, 1}, passes{64 * 1024, 13, 1}, memory{129 * 1024, 1, 1};
+  EXPECT_EQ(unexpected({usual, twice, crypto::Pbkdf2Parameters{}}, usual), std::vector<bool>(3, false));
+  EXPECT_EQ(unexpected({passes, usual, memory, crypto::Pbkdf2Parameters{10'000'000}}, usual),
+            (std::vector<bool>{true, false, true, true}));
+  EXPECT_EQ(unexpected({passes}, passes), std::vector<bool>{false}) << "the configuration makes it";
+  // Many of them: the cheapest first, of the same cost the first.
+  const std::vector<bool> many = unexpected(std::vector<KdfCost>(32, usual), usual);
+  EXPECT_EQ(std::count(many.begin(), many.end(), false), 8);
+  EXPECT_TRUE(std::is_sorted(many.begin(), many.end()));
+  std::vector<KdfCost> planted(31, twice);
+  planted.push_back(usual);
+  EXPECT_FALSE(unexpected(planted, usual).back());
 }
 
 }  // namespace
