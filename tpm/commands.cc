@@ -100,17 +100,17 @@ void Commands::stir_random(ByteView seed) {
 
 Handle Commands::create_primary(uint32_t hierarchy, const TPM2B_PUBLIC& wanted) {
   const Password password;
-  const Wiped<TPM2B_SENSITIVE_CREATE> sensitive;
+  const auto sensitive = large<TPM2B_SENSITIVE_CREATE>();
   const TPM2B_DATA outside = {};
   const TPML_PCR_SELECTION pcrs = {};
   TPM2_HANDLE handle = 0;
-  TPM2B_PUBLIC public_area = {};
-  TPM2B_CREATION_DATA creation = {};
+  const auto public_area = large<TPM2B_PUBLIC>();
+  const auto creation = large<TPM2B_CREATION_DATA>();
   TPM2B_DIGEST digest = {};
   TPMT_TK_CREATION ticket = {};
   TPM2B_NAME name = {};
-  VTPM_RUN(CreatePrimary, hierarchy, &password, &sensitive, &wanted, &outside, &pcrs, &handle, &public_area, &creation,
-           &digest, &ticket, &name, nullptr);
+  VTPM_RUN(CreatePrimary, hierarchy, &password, sensitive.get(), &wanted, &outside, &pcrs, &handle, public_area.get(),
+           creation.get(), &digest, &ticket, &name, nullptr);
   return {*this, handle};
 }
 
@@ -121,22 +121,22 @@ void Commands::evict_control(uint32_t object, uint32_t persistent) {
 
 KeyBlob Commands::create(uint32_t parent, const TPM2B_PUBLIC& wanted, SecretBytes auth) {
   const Password password;
-  Wiped<TPM2B_SENSITIVE_CREATE> sensitive;
-  assign(sensitive.sensitive.userAuth, auth);
+  const auto sensitive = large<TPM2B_SENSITIVE_CREATE>();
+  assign(sensitive->sensitive.userAuth, auth);
   const TPM2B_DATA outside = {};
   const TPML_PCR_SELECTION pcrs = {};
-  TPM2B_PRIVATE private_area = {};
-  TPM2B_PUBLIC public_area = {};
-  TPM2B_CREATION_DATA creation = {};
+  const auto private_area = large<TPM2B_PRIVATE>();
+  const auto public_area = large<TPM2B_PUBLIC>();
+  const auto creation = large<TPM2B_CREATION_DATA>();
   TPM2B_DIGEST digest = {};
   TPMT_TK_CREATION ticket = {};
-  VTPM_RUN(Create, parent, &password, &sensitive, &wanted, &outside, &pcrs, &private_area, &public_area, &creation,
-           &digest, &ticket, nullptr);
+  VTPM_RUN(Create, parent, &password, sensitive.get(), &wanted, &outside, &pcrs, private_area.get(), public_area.get(),
+           creation.get(), &digest, &ticket, nullptr);
   KeyBlob key;
-  key.public_area = marshal(Tss2_MU_TPM2B_PUBLIC_Marshal, public_area);
-  key.private_area = marshal(Tss2_MU_TPM2B_PRIVATE_Marshal, private_area);
+  key.public_area = marshal(Tss2_MU_TPM2B_PUBLIC_Marshal, *public_area);
+  key.private_area = marshal(Tss2_MU_TPM2B_PRIVATE_Marshal, *private_area);
   key.auth = std::move(auth);
-  key.creation_data = marshal(Tss2_MU_TPM2B_CREATION_DATA_Marshal, creation);
+  key.creation_data = marshal(Tss2_MU_TPM2B_CREATION_DATA_Marshal, *creation);
   key.creation_hash = marshal(Tss2_MU_TPM2B_DIGEST_Marshal, digest);
   key.creation_ticket = marshal(Tss2_MU_TPMT_TK_CREATION_Marshal, ticket);
   return key;
@@ -144,76 +144,79 @@ KeyBlob Commands::create(uint32_t parent, const TPM2B_PUBLIC& wanted, SecretByte
 
 Handle Commands::load(uint32_t parent, const KeyBlob& key) {
   const Password password;
-  TPM2B_PUBLIC public_area = {};
-  TPM2B_PRIVATE private_area = {};
-  unmarshal(Tss2_MU_TPM2B_PUBLIC_Unmarshal, key.public_area, public_area);
-  unmarshal(Tss2_MU_TPM2B_PRIVATE_Unmarshal, key.private_area, private_area);
+  const auto public_area = large<TPM2B_PUBLIC>();
+  const auto private_area = large<TPM2B_PRIVATE>();
+  unmarshal(Tss2_MU_TPM2B_PUBLIC_Unmarshal, key.public_area, *public_area);
+  unmarshal(Tss2_MU_TPM2B_PRIVATE_Unmarshal, key.private_area, *private_area);
   TPM2_HANDLE handle = 0;
   TPM2B_NAME name = {};
-  VTPM_RUN(Load, parent, &password, &private_area, &public_area, &handle, &name, nullptr);
+  VTPM_RUN(Load, parent, &password, private_area.get(), public_area.get(), &handle, &name, nullptr);
   return {*this, handle};
 }
 
 Bytes Commands::import(uint32_t parent, const TPM2B_PUBLIC& public_area, const TPM2B_SENSITIVE& sensitive) {
   const Password password;
   // Without wrappers the duplicate is the sensitive area itself (Part 1, 23.3).
-  Wiped<TPM2B_PRIVATE> duplicate;
+  const auto duplicate = large<TPM2B_PRIVATE>();
   size_t size = 0;
-  if (Tss2_MU_TPM2B_SENSITIVE_Marshal(&sensitive, duplicate.buffer, sizeof(duplicate.buffer), &size) != TSS2_RC_SUCCESS)
+  if (Tss2_MU_TPM2B_SENSITIVE_Marshal(&sensitive, duplicate->buffer, sizeof(duplicate->buffer), &size) !=
+      TSS2_RC_SUCCESS)
     throw Error(ErrorCode::kInvalidArgument, "The private key does not fit into a TPM structure.");
-  duplicate.size = static_cast<uint16_t>(size);
+  duplicate->size = static_cast<uint16_t>(size);
   const TPM2B_DATA no_key = {};
-  const TPM2B_ENCRYPTED_SECRET no_seed = {};
+  const auto no_seed = large<TPM2B_ENCRYPTED_SECRET>();
   TPMT_SYM_DEF_OBJECT no_cipher = {};
   no_cipher.algorithm = TPM2_ALG_NULL;
-  TPM2B_PRIVATE private_area = {};
-  VTPM_RUN(Import, parent, &password, &no_key, &public_area, &duplicate, &no_seed, &no_cipher, &private_area, nullptr);
-  return marshal(Tss2_MU_TPM2B_PRIVATE_Marshal, private_area);
+  const auto private_area = large<TPM2B_PRIVATE>();
+  VTPM_RUN(Import, parent, &password, &no_key, &public_area, duplicate.get(), no_seed.get(), &no_cipher,
+           private_area.get(), nullptr);
+  return marshal(Tss2_MU_TPM2B_PRIVATE_Marshal, *private_area);
 }
 
 Bytes Commands::import_wrapped(uint32_t parent, ByteView public_area, ByteView duplicate, ByteView seed) {
   const Password password;
-  TPM2B_PUBLIC area = {};
-  TPM2B_PRIVATE wrapped = {};
-  TPM2B_ENCRYPTED_SECRET secret = {};
-  unmarshal(Tss2_MU_TPM2B_PUBLIC_Unmarshal, public_area, area);
-  unmarshal(Tss2_MU_TPM2B_PRIVATE_Unmarshal, duplicate, wrapped);
-  unmarshal(Tss2_MU_TPM2B_ENCRYPTED_SECRET_Unmarshal, seed, secret);
+  const auto area = large<TPM2B_PUBLIC>();
+  const auto wrapped = large<TPM2B_PRIVATE>();
+  const auto secret = large<TPM2B_ENCRYPTED_SECRET>();
+  unmarshal(Tss2_MU_TPM2B_PUBLIC_Unmarshal, public_area, *area);
+  unmarshal(Tss2_MU_TPM2B_PRIVATE_Unmarshal, duplicate, *wrapped);
+  unmarshal(Tss2_MU_TPM2B_ENCRYPTED_SECRET_Unmarshal, seed, *secret);
   const TPM2B_DATA no_key = {};
   TPMT_SYM_DEF_OBJECT no_cipher = {};
   no_cipher.algorithm = TPM2_ALG_NULL;
-  TPM2B_PRIVATE private_area = {};
-  VTPM_RUN(Import, parent, &password, &no_key, &area, &wrapped, &secret, &no_cipher, &private_area, nullptr);
-  return marshal(Tss2_MU_TPM2B_PRIVATE_Marshal, private_area);
+  const auto private_area = large<TPM2B_PRIVATE>();
+  VTPM_RUN(Import, parent, &password, &no_key, area.get(), wrapped.get(), secret.get(), &no_cipher, private_area.get(),
+           nullptr);
+  return marshal(Tss2_MU_TPM2B_PRIVATE_Marshal, *private_area);
 }
 
 Bytes Commands::object_change_auth(uint32_t object, uint32_t parent, ByteView auth, ByteView fresh) {
   const Password password(auth);
   Wiped<TPM2B_AUTH> new_auth;
   assign<TPM2B_AUTH>(new_auth, fresh);
-  TPM2B_PRIVATE private_area = {};
-  VTPM_RUN(ObjectChangeAuth, object, parent, &password, &new_auth, &private_area, nullptr);
-  return marshal(Tss2_MU_TPM2B_PRIVATE_Marshal, private_area);
+  const auto private_area = large<TPM2B_PRIVATE>();
+  VTPM_RUN(ObjectChangeAuth, object, parent, &password, &new_auth, private_area.get(), nullptr);
+  return marshal(Tss2_MU_TPM2B_PRIVATE_Marshal, *private_area);
 }
 
 TPM2B_PUBLIC Commands::read_public(uint32_t object) {
-  TPM2B_PUBLIC area = {};
+  const auto area = large<TPM2B_PUBLIC>();
   TPM2B_NAME name = {}, qualified_name = {};
-  VTPM_RUN(ReadPublic, object, nullptr, &area, &name, &qualified_name, nullptr);
-  return area;
+  VTPM_RUN(ReadPublic, object, nullptr, area.get(), &name, &qualified_name, nullptr);
+  return *area;
 }
 
 Bytes Commands::context_save(const Handle& object) {
-  TPMS_CONTEXT context = {};
-  VTPM_RUN(ContextSave, object.value(), &context);
-  return marshal(Tss2_MU_TPMS_CONTEXT_Marshal, context);
+  const auto context = large<TPMS_CONTEXT>();
+  VTPM_RUN(ContextSave, object.value(), context.get());
+  return marshal(Tss2_MU_TPMS_CONTEXT_Marshal, *context);
 }
 
 Handle Commands::context_load(ByteView octets) {
-  TPMS_CONTEXT context = {};
-  unmarshal(Tss2_MU_TPMS_CONTEXT_Unmarshal, octets, context);
+  const auto context = large<TPMS_CONTEXT>();
+  unmarshal(Tss2_MU_TPMS_CONTEXT_Unmarshal, octets, *context);
   TPM2_HANDLE handle = 0;
-  VTPM_RUN(ContextLoad, &context, &handle);
+  VTPM_RUN(ContextLoad, context.get(), &handle);
   return {*this, handle};
 }
 
@@ -302,10 +305,10 @@ void Commands::clear() {
 // --- capabilities ---
 
 uint32_t Commands::permanent_flags() {
-  TPMS_CAPABILITY_DATA data = {};
+  const auto data = large<TPMS_CAPABILITY_DATA>();
   TPMI_YES_NO more = TPM2_NO;
-  VTPM_RUN(GetCapability, nullptr, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_PERMANENT, 1, &more, &data, nullptr);
-  const TPML_TAGGED_TPM_PROPERTY& found = data.data.tpmProperties;
+  VTPM_RUN(GetCapability, nullptr, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_PERMANENT, 1, &more, data.get(), nullptr);
+  const TPML_TAGGED_TPM_PROPERTY& found = data->data.tpmProperties;
   if (found.count != 1 || found.tpmProperty[0].property != TPM2_PT_PERMANENT)
     instance_.fail("TPM2_GetCapability has an answer that makes no sense");
   return found.tpmProperty[0].value;
@@ -315,10 +318,10 @@ std::vector<uint32_t> Commands::handles(uint32_t first) {
   const uint32_t type = first & TPM2_HR_RANGE_MASK;
   std::vector<uint32_t> found;
   for (TPMI_YES_NO more = TPM2_YES; more == TPM2_YES;) {
-    TPMS_CAPABILITY_DATA data = {};
+    const auto data = large<TPMS_CAPABILITY_DATA>();
     more = TPM2_NO;
-    VTPM_RUN(GetCapability, nullptr, TPM2_CAP_HANDLES, first, TPM2_MAX_CAP_HANDLES, &more, &data, nullptr);
-    const TPML_HANDLE& list = data.data.handles;
+    VTPM_RUN(GetCapability, nullptr, TPM2_CAP_HANDLES, first, TPM2_MAX_CAP_HANDLES, &more, data.get(), nullptr);
+    const TPML_HANDLE& list = data->data.handles;
     for (uint32_t i = 0; i < list.count; ++i) {
       if ((list.handle[i] & TPM2_HR_RANGE_MASK) != type) return found;
       found.push_back(list.handle[i]);
@@ -357,17 +360,17 @@ NvPublic Commands::nv_read_public(uint32_t index) {
 
 void Commands::nv_write(uint32_t authority, ByteView auth, uint32_t index, size_t offset, ByteView data) {
   const Password password(auth);
-  Wiped<TPM2B_MAX_NV_BUFFER> buffer;
-  assign<TPM2B_MAX_NV_BUFFER>(buffer, data);
-  VTPM_RUN(NV_Write, authority, index, &password, &buffer, static_cast<uint16_t>(offset), nullptr);
+  const auto buffer = large<TPM2B_MAX_NV_BUFFER>();
+  assign<TPM2B_MAX_NV_BUFFER>(*buffer, data);
+  VTPM_RUN(NV_Write, authority, index, &password, buffer.get(), static_cast<uint16_t>(offset), nullptr);
 }
 
 SecretBytes Commands::nv_read(uint32_t authority, ByteView auth, uint32_t index, size_t offset, size_t octets) {
   const Password password(auth);
-  Wiped<TPM2B_MAX_NV_BUFFER> buffer;
-  VTPM_RUN(NV_Read, authority, index, &password, static_cast<uint16_t>(octets), static_cast<uint16_t>(offset), &buffer,
-           nullptr);
-  return SecretBytes(octets_of<TPM2B_MAX_NV_BUFFER>(buffer));
+  const auto buffer = large<TPM2B_MAX_NV_BUFFER>();
+  VTPM_RUN(NV_Read, authority, index, &password, static_cast<uint16_t>(octets), static_cast<uint16_t>(offset),
+           buffer.get(), nullptr);
+  return SecretBytes(octets_of<TPM2B_MAX_NV_BUFFER>(*buffer));
 }
 
 void Commands::nv_increment(uint32_t authority, ByteView auth, uint32_t index) {
@@ -377,9 +380,9 @@ void Commands::nv_increment(uint32_t authority, ByteView auth, uint32_t index) {
 
 void Commands::nv_extend(uint32_t authority, ByteView auth, uint32_t index, ByteView data) {
   const Password password(auth);
-  Wiped<TPM2B_MAX_NV_BUFFER> buffer;
-  assign<TPM2B_MAX_NV_BUFFER>(buffer, data);
-  VTPM_RUN(NV_Extend, authority, index, &password, &buffer, nullptr);
+  const auto buffer = large<TPM2B_MAX_NV_BUFFER>();
+  assign<TPM2B_MAX_NV_BUFFER>(*buffer, data);
+  VTPM_RUN(NV_Extend, authority, index, &password, buffer.get(), nullptr);
 }
 
 void Commands::nv_set_bits(uint32_t authority, ByteView auth, uint32_t index, uint64_t bits) {

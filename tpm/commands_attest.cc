@@ -49,10 +49,10 @@ Attested Commands::certify(uint32_t object, ByteView auth, uint32_t signer, Byte
   const Password passwords(auth, {});
   const TPM2B_DATA outside = qualifying(nonce);
   const TPMT_SIG_SCHEME scheme = own_scheme();
-  TPM2B_ATTEST info = {};
+  const auto info = large<TPM2B_ATTEST>();
   TPMT_SIGNATURE signature = {};
-  VTPM_RUN(Certify, object, signer, &passwords, &outside, &scheme, &info, &signature, nullptr);
-  return marshalled(info, signature);
+  VTPM_RUN(Certify, object, signer, &passwords, &outside, &scheme, info.get(), &signature, nullptr);
+  return marshalled(*info, signature);
 }
 
 Attested Commands::certify_creation(uint32_t object, const KeyBlob& key, uint32_t signer, ByteView nonce) {
@@ -63,20 +63,21 @@ Attested Commands::certify_creation(uint32_t object, const KeyBlob& key, uint32_
   TPMT_TK_CREATION ticket = {};
   unmarshal(Tss2_MU_TPM2B_DIGEST_Unmarshal, key.creation_hash, hash);
   unmarshal(Tss2_MU_TPMT_TK_CREATION_Unmarshal, key.creation_ticket, ticket);
-  TPM2B_ATTEST info = {};
+  const auto info = large<TPM2B_ATTEST>();
   TPMT_SIGNATURE signature = {};
-  VTPM_RUN(CertifyCreation, signer, object, &password, &outside, &hash, &scheme, &ticket, &info, &signature, nullptr);
-  return marshalled(info, signature);
+  VTPM_RUN(CertifyCreation, signer, object, &password, &outside, &hash, &scheme, &ticket, info.get(), &signature,
+           nullptr);
+  return marshalled(*info, signature);
 }
 
 Attested Commands::quote(uint32_t signer, const TPML_PCR_SELECTION& selection, ByteView nonce) {
   const Password password;
   const TPM2B_DATA outside = qualifying(nonce);
   const TPMT_SIG_SCHEME scheme = own_scheme();
-  TPM2B_ATTEST info = {};
+  const auto info = large<TPM2B_ATTEST>();
   TPMT_SIGNATURE signature = {};
-  VTPM_RUN(Quote, signer, &password, &outside, &scheme, &selection, &info, &signature, nullptr);
-  return marshalled(info, signature);
+  VTPM_RUN(Quote, signer, &password, &outside, &scheme, &selection, info.get(), &signature, nullptr);
+  return marshalled(*info, signature);
 }
 
 std::vector<Bytes> Commands::pcr_read(const TPML_PCR_SELECTION& selection) {

@@ -4,6 +4,7 @@
 #include <tss2/tss2_mu.h>
 
 #include <cstring>
+#include <memory>
 
 #include "crypto/bytes.h"
 #include "crypto/error.h"
@@ -18,6 +19,12 @@ struct Wiped : T {
   Wiped& operator=(const Wiped&) = delete;
   ~Wiped() { wipe(static_cast<T*>(this), sizeof(T)); }
 };
+
+/// One of the larger of them: on the heap, because a thread of the host may have little stack.
+template <typename T>
+std::unique_ptr<Wiped<T>> large() {
+  return std::make_unique<Wiped<T>>();
+}
 
 /// The contents of a TPM2B that holds plain octets.
 template <typename T>
@@ -41,13 +48,11 @@ void assign(T& sized, ByteView octets) {
 /// `function` is one of Tss2_MU_…_Marshal.
 template <typename T, typename F>
 Bytes marshal(F function, const T& value) {
-  uint8_t buffer[sizeof(T) + 64];  // marshalled is never longer, but for the sizes of nested TPM2B
+  SecretBytes buffer(sizeof(T) + 64);  // marshalled is never longer, but for the sizes of nested TPM2B
   size_t size = 0;
-  const TSS2_RC outcome = function(&value, buffer, sizeof(buffer), &size);
-  Bytes octets(buffer, buffer + (outcome == TSS2_RC_SUCCESS ? size : 0));
-  wipe(buffer, sizeof(buffer));
-  if (outcome != TSS2_RC_SUCCESS) throw Error(ErrorCode::kInternal, "A TPM structure could not be marshalled.");
-  return octets;
+  if (function(&value, buffer.data(), buffer.size(), &size) != TSS2_RC_SUCCESS)
+    throw Error(ErrorCode::kInternal, "A TPM structure could not be marshalled.");
+  return to_bytes(buffer.view().first(size));
 }
 
 /// `function` is one of Tss2_MU_…_Unmarshal. Throws kCorrupt when `octets` are not exactly one such structure.

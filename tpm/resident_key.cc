@@ -142,7 +142,7 @@ KeyBlob import_rsa(Engine& engine, const crypto::RsaNumbers& rsa) {
   TPM2B_PUBLIC area =
       rsa_template(static_cast<unsigned>(modulus.size() * 8), small_number(rsa.public_exponent), Origin::kImported);
   assign(area.publicArea.unique.rsa, modulus);
-  Wiped<TPM2B_SENSITIVE> sensitive;
+  const auto sensitive = large<TPM2B_SENSITIVE>();
   const size_t prime_octets = modulus.size() / 2;
   SecretBytes prime(prime_octets);
   const ByteView given = rsa.prime1;
@@ -151,8 +151,8 @@ KeyBlob import_rsa(Engine& engine, const crypto::RsaNumbers& rsa) {
     throw Error(ErrorCode::kInvalidArgument, "The TPM wants RSA primes of half the modulus' size.");
   std::copy(given.begin() + static_cast<std::ptrdiff_t>(zeros), given.end(),
             prime.begin() + static_cast<std::ptrdiff_t>(prime_octets - (given.size() - zeros)));
-  assign(sensitive.sensitiveArea.sensitive.rsa, prime);
-  return import(engine, area, sensitive);
+  assign(sensitive->sensitiveArea.sensitive.rsa, prime);
+  return import(engine, area, *sensitive);
 }
 
 KeyBlob import_ec(Engine& engine, const crypto::PublicKey& public_key, ByteView scalar) {
@@ -161,9 +161,9 @@ KeyBlob import_ec(Engine& engine, const crypto::PublicKey& public_key, ByteView 
   const ByteView point = public_key.point();
   assign(area.publicArea.unique.ecc.x, point.subspan(1, octets));
   assign(area.publicArea.unique.ecc.y, point.subspan(1 + octets));
-  Wiped<TPM2B_SENSITIVE> sensitive;
-  assign(sensitive.sensitiveArea.sensitive.ecc, scalar);
-  return import(engine, area, sensitive);
+  const auto sensitive = large<TPM2B_SENSITIVE>();
+  assign(sensitive->sensitiveArea.sensitive.ecc, scalar);
+  return import(engine, area, *sensitive);
 }
 
 crypto::PublicKey public_key_of(const KeyBlob& blob) {

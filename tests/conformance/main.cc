@@ -5,6 +5,7 @@
 
 #include "tests/conformance/harness.h"
 #include "tests/conformance/process.h"
+#include "tests/conformance/stack_paint.h"
 
 int main(int argc, char** argv) {
   using vtpm::conformance::acts;
@@ -23,5 +24,6 @@ int main(int argc, char** argv) {
     }
   }
   testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
+  const int failed = RUN_ALL_TESTS();
+  return vtpm::conformance::stack_sufficed() ? failed : 1;
 }

@@ -13,6 +13,7 @@
 
 #include "tests/conformance/fault_injection.h"
 #include "tests/conformance/harness.h"
+#include "tests/conformance/stack_paint.h"
 
 namespace vtpm::conformance {
 namespace {
@@ -114,9 +115,11 @@ struct Entry<kList, kMember, CK_RV (*)(Arguments...)> {
   static inline CK_RV (*original)(Arguments...) = nullptr;
   static inline const char* name = nullptr;
   static CK_RV call(Arguments... arguments) {
+    const unsigned char* const painted = paint_stack();
     in_module = true;
     const CK_RV rv = original(arguments...);
     in_module = false;
+    note_stack(name, painted, __builtin_frame_address(0));
     note_call(name, rv, arguments...);
     return rv;
   }

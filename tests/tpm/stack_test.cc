@@ -1,0 +1,130 @@
+// How much stack the emulated TPM uses for each command, against what is wiped after it (tpm/guard.h).
+//
+// This program is the tests of the TPM's commands once more, with every call into libtpms on a painted stack: `copies`,
+// which the linker has replaced here (--wrap), hands out entry points that paint what lies below them, and look
+// afterwards how far down the paint is gone. Self-tests of algorithms, which run at their first use, are in it.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "crypto/certificate_authority.h"
+#include "tests/tpm/memory_state.h"
+#include "tpm/copies.h"
+#include "tpm/engine.h"
+#include "tpm/guard.h"
+#include "tpm/identity.h"
+#include "tpm/resident_key.h"
+
+namespace vtpm::tpm {
+namespace {
+
+constexpr size_t kPainted = 128 * 1024;
+constexpr uint8_t kPaint = 0xA5;
+
+std::mutex mutex;
+std::map<std::string, size_t> deepest;  // bytes, by what was called
+
+/// Fills the stack below the caller's frame. What is returned is never read as an object: only compared with the paint.
+[[gnu::noinline]] const volatile uint8_t* paint() {
+  volatile uint8_t area[kPainted];
+  for (size_t at = 0; at < kPainted; ++at) area[at] = kPaint;
+  const volatile uint8_t* kept = area;
+  asm volatile("" : "+r"(kept));
+  return kept;
+}
+
+[[gnu::noinline]] size_t unpainted(const volatile uint8_t* area, const void* frame) {
+  size_t at = 0;
+  while (at < kPainted && area[at] == kPaint) ++at;
+  return static_cast<size_t>(static_cast<const uint8_t*>(frame) - const_cast<const uint8_t*>(area + at));
+}
+
+/// Calls `body` on a painted stack and remembers what it used.
+template <typename F>
+auto measured(const std::string& what, F&& body) {
+  const volatile uint8_t* area = paint();
+  const auto result = body();
+  // From the top of this frame, which lies below the guard's.
+  const size_t used = unpainted(area, __builtin_frame_address(0));
+  std::lock_guard lock(mutex);
+  deepest[what] = std::max(deepest[what], used);
+  return result;
+}
+
+std::string name_of(const uint8_t* command) {
+  char name[32];
+  snprintf(name, sizeof name, "command 0x%02x%02x", command[8], command[9]);
+  return name;
+}
+
+/// The entry points of copy `kNumber`: they have no argument that would say which.
+template <size_t kNumber>
+struct Painted {
+  inline static Copy real;
+
+  static TPM_RESULT main_init() { return measured("TPMLIB_MainInit", real.main_init); }
+  static TPM_RESULT get_state(TPMLIB_StateType type, unsigned char** state, uint32_t* size) {
+    return measured("TPMLIB_GetState", [&] { return real.get_state(type, state, size); });
+  }
+  static TPM_RESULT process(unsigned char** response, uint32_t* size, uint32_t* room, unsigned char* command,
+                            uint32_t length) {
+    return measured(name_of(command), [&] { return real.process(response, size, room, command, length); });
+  }
+  static Copy copy() {
+    Copy painted = real;
+    painted.main_init = main_init;
+    painted.get_state = get_state;
+    painted.process = process;
+    return painted;
+  }
+};
+
+template <size_t... kNumbers>
+std::vector<Copy> paint_all(std::span<const Copy> all, std::index_sequence<kNumbers...>) {
+  ((Painted<kNumbers>::real = all[kNumbers]), ...);
+  return {Painted<kNumbers>::copy()...};
+}
+
+/// In the end, because how deep a command goes depends on what came before.
+class Report : public testing::Environment {
+ public:
+  void TearDown() override {
+    for (const auto& [what, used] : deepest) {
+      printf("%-20s %6zu bytes of stack\n", what.c_str(), used);
+      EXPECT_LE(used, kStackOfLibtpms) << what << " used more of the stack than is wiped";
+    }
+    EXPECT_GT(deepest.size(), 8U) << "were the calls painted at all?";
+  }
+};
+const auto* const report = testing::AddGlobalTestEnvironment(new Report);
+
+// An endorsement key comes from the TPM's seed, by libtpms' own search for primes: how deep that goes is chance.
+TEST(StackTest, OfEndorsementKeys) {
+  const auto made = crypto::CertificateAuthority::create("stack");
+  const crypto::CertificateAuthority authority(made.key, made.certificate);
+  for (int round = 0; round < 3; ++round)
+    Engine::manufacture([&](Commands& commands) { endorse(commands, authority, IssuerKept::kElsewhere); });
+}
+
+TEST(StackTest, OfRsaKeys) {
+  const auto engine = std::make_shared<Engine>(std::make_shared<MemoryState>());
+  for (int round = 0; round < 6; ++round) create_rsa(*engine, {});
+}
+
+}  // namespace
+
+std::span<const Copy> real_copies() asm("__real__ZN4vtpm3tpm6copiesEv");
+std::span<const Copy> wrapped_copies() asm("__wrap__ZN4vtpm3tpm6copiesEv");
+
+std::span<const Copy> wrapped_copies() {
+  static const std::vector<Copy> painted = paint_all(real_copies(), std::make_index_sequence<2>());
+  return painted;
+}
+
+}  // namespace vtpm::tpm
