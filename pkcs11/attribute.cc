@@ -197,17 +197,17 @@ bool well_formed(const AttributeRow& row, ByteView value) {
 }
 
 Template::Template(const CK_ATTRIBUTE* rows, CK_ULONG count, Twice twice, unsigned depth) {
-  constexpr CK_ULONG kMostOctets = 16 << 20;
   constexpr unsigned kDeepest = 3;  // an unwrap template for keys that unwrap keys that unwrap keys
   refuse_if(depth > kDeepest, CKR_ATTRIBUTE_VALUE_INVALID, "templates in templates go too deep");
   refuse_if(count > 0 && rows == nullptr, CKR_ARGUMENTS_BAD, "the template is a null pointer");
-  refuse_if(count > kMostTemplateRows, CKR_ARGUMENTS_BAD, "the template has an absurd number of attributes");
+  refuse_if(count > kMostTemplateRows, CKR_ARGUMENTS_BAD, "the template has too many attributes (at most 1024)");
   rows_.reserve(count);
   for (CK_ULONG i = 0; i < count; ++i) {
     CK_ATTRIBUTE row;
     std::memcpy(&row, reinterpret_cast<const char*>(rows) + i * sizeof row, sizeof row);  // may be unaligned
-    if (row.ulValueLen == CK_UNAVAILABLE_INFORMATION || row.ulValueLen > kMostOctets) {
-      refuse(CKR_ATTRIBUTE_VALUE_INVALID, attribute_name(row.type) + " has an absurd length");
+    if (row.ulValueLen > kMostAttributeValue) {
+      refuse(CKR_ATTRIBUTE_VALUE_INVALID,
+             attribute_name(row.type) + ": length out of range (at most " + std::to_string(kMostAttributeValue) + ")");
     }
     if (row.pValue == nullptr && row.ulValueLen > 0) {
       refuse(CKR_ATTRIBUTE_VALUE_INVALID, attribute_name(row.type) + " has a length but a null pointer");

@@ -15,6 +15,7 @@
 
 #include "crypto/bytes.h"
 #include "pkcs11/cryptoki.h"
+#include "pkcs11/limits.h"
 
 namespace vtpm::pkcs11 {
 
@@ -107,9 +108,6 @@ class AttributeMap {
 
 using Attributes = AttributeMap<Bytes>;
 using SecretAttributes = AttributeMap<std::vector<uint8_t, ArenaAllocator<uint8_t>>>;
-
-/// No real template is longer; a wild count must not make us read far beyond the caller's array or allocate for it.
-constexpr CK_ULONG kMostTemplateRows = 1024;
 
 /// A caller's template, checked once at the door: no null pointer with a length, every known attribute well formed, no
 /// attribute twice with different values. Values stay where the caller has them; those of templates in the template are

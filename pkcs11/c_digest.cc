@@ -13,6 +13,8 @@ using namespace vtpm::pkcs11;  // NOLINT
 
 namespace {
 
+constexpr size_t kRandomPiece = 64 * 1024;
+
 Step finish_digest(DigestOperation& operation, ByteView last, Output out) {
   if (auto early = out.early(operation.digest.octets())) return {*early, true};
   operation.digest.update(last);
@@ -75,7 +77,7 @@ CK_RV C_DigestFinal(CK_SESSION_HANDLE handle, CK_BYTE* digest, CK_ULONG* digest_
 
 CK_RV C_SeedRandom(CK_SESSION_HANDLE handle, CK_BYTE* seed, CK_ULONG length) {
   return call_session("C_SeedRandom", handle, [&](Module&, Session& session) {
-    const ByteView octets = input(seed, length);
+    const ByteView octets = input(seed, length, kSeedLimit);
     crypto::random_add(octets);
     if (auto tpm = session.token->engine()) {
       tpm->use([&](tpm::Commands& commands) { commands.stir_random(octets); });
@@ -88,11 +90,17 @@ CK_RV C_GenerateRandom(CK_SESSION_HANDLE handle, CK_BYTE* random, CK_ULONG lengt
   return call_session("C_GenerateRandom", handle, [&](Module&, Session& session) {
     refuse_if(!random, CKR_ARGUMENTS_BAD, "the buffer is a null pointer");
     const MutableByteView out(random, input(random, length).size());
-    if (auto tpm = session.token->engine()) {
-      const SecretBytes octets = tpm->use([&](tpm::Commands& commands) { return commands.get_random(length); });
-      std::copy(octets.begin(), octets.end(), out.begin());
-    } else {
+    const auto tpm = session.token->engine();
+    if (!tpm) {
       crypto::random_fill(out);
+      return CKR_OK;
+    }
+    // In pieces: a copy of all of it would be as large as what the caller asks for.
+    for (size_t done = 0; done < out.size();) {
+      const size_t piece = std::min(out.size() - done, kRandomPiece);
+      const SecretBytes octets = tpm->use([&](tpm::Commands& commands) { return commands.get_random(piece); });
+      std::copy(octets.begin(), octets.end(), out.begin() + static_cast<std::ptrdiff_t>(done));
+      done += piece;
     }
     return CKR_OK;
   });

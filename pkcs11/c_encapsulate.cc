@@ -40,7 +40,7 @@ CK_RV C_DecapsulateKey(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJ
     const Mechanism& row = require_mechanism(mechanism, CKF_DECAPSULATE);
     CK_OBJECT_HANDLE& made = require(key);
     require(encrypted);
-    const ByteView octets = input(encrypted, length);
+    const ByteView octets = input(encrypted, length, kEncapsulatedLimit);
     Template wanted(rows, count);
     const ObjectPtr object = require_decapsulating_key(session, private_key, row);
     session.require_login(use_key(session, *object));

@@ -104,7 +104,7 @@ CK_RV C_WrapKeyAuthenticated(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, 
                              CK_ULONG* length) {
   return call_session("C_WrapKeyAuthenticated", handle, [&](Module&, Session& session) {
     const Mechanism& row = require_authenticated_mechanism(mechanism, CKF_WRAP);
-    const ByteView beside = input(associated, associated_length);
+    const ByteView beside = input(associated, associated_length, kAssociatedLimit);
     return wrap_out(session, row, *mechanism, wrapping_key, key, beside, Output(wrapped, length));
   });
 }
@@ -115,7 +115,7 @@ CK_RV C_UnwrapKey(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJECT_H
     const Mechanism& row = require_mechanism(mechanism, CKF_UNWRAP);
     CK_OBJECT_HANDLE& out = require(key);
     require(wrapped);
-    const ByteView octets = input(wrapped, length);
+    const ByteView octets = input(wrapped, length, kWrappedKeyLimit);
     out = unwrap_in(session, row, *mechanism, unwrapping_key, {}, octets, Template(rows, count));
     return CKR_OK;
   });
@@ -128,7 +128,8 @@ CK_RV C_UnwrapKeyAuthenticated(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism
     const Mechanism& row = require_authenticated_mechanism(mechanism, CKF_UNWRAP);
     CK_OBJECT_HANDLE& out = require(key);
     require(wrapped);
-    const ByteView octets = input(wrapped, length), beside = input(associated, associated_length);
+    const ByteView octets = input(wrapped, length, kWrappedKeyLimit),
+                   beside = input(associated, associated_length, kAssociatedLimit);
     out = unwrap_in(session, row, *mechanism, unwrapping_key, beside, octets, Template(rows, count));
     return CKR_OK;
   });

@@ -31,6 +31,7 @@ struct In {
   const void* data;
   CK_ULONG length;
   ByteView view() const { return input(data, length); }
+  ByteView beside() const { return input(data, length, kAssociatedLimit); }
 };
 struct Out {
   CK_BYTE* data;
@@ -66,7 +67,7 @@ CK_RV whole(Session& session, const Side& side, MessageArgument parameter, In as
   session.require_login(operation.use);
   const MessageParameter message = message_parameter(*operation.row, parameter.data, parameter.length, side.direction);
   message.tag();
-  const ByteView in = from.view(), beside = associated.view();
+  const ByteView in = from.view(), beside = associated.beside();
   Output out(to.data, to.length);
   if (auto early = out.early(in.size())) return *early;
   operation.crypt->message(message, beside, in, out.room(in.size()));
@@ -78,7 +79,7 @@ CK_RV begin_message(Session& session, const Side& side, MessageArgument paramete
   MessageCryptOperation& operation = require_between_messages(session, side.slot);
   session.require_login(operation.use);
   operation.crypt->begin(message_parameter(*operation.row, parameter.data, parameter.length, side.direction),
-                         associated.view());
+                         associated.beside());
   return CKR_OK;
 }
 

@@ -138,7 +138,7 @@ CK_RV C_GetObjectSize(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object, CK_ULON
 CK_RV C_GetAttributeValue(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object, CK_ATTRIBUTE* rows, CK_ULONG count) {
   return call_session("C_GetAttributeValue", handle, [&](Module&, Session& session) {
     refuse_if(!rows && count > 0, CKR_ARGUMENTS_BAD, "the template is a null pointer");
-    refuse_if(count > kMostTemplateRows, CKR_ARGUMENTS_BAD, "the template has an absurd number of attributes");
+    refuse_if(count > kMostTemplateRows, CKR_ARGUMENTS_BAD, "the template has too many attributes (at most 1024)");
     const ObjectPtr found = require_object(session, object);
     CK_RV result = CKR_OK;
     for (CK_ULONG i = 0; i < count; ++i) result = worse(result, fill_attribute(session, *found, rows[i]));

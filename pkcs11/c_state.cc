@@ -58,7 +58,8 @@ CK_RV C_SetOperationState(CK_SESSION_HANDLE handle, CK_BYTE* state, CK_ULONG len
                           CK_OBJECT_HANDLE authentication_key) {
   return call_session("C_SetOperationState", handle, [&](Module& module, Session& session) {
     require(state);
-    restore_operations(session, open(module, session, input(state, length)), encryption_key, authentication_key);
+    restore_operations(session, open(module, session, input(state, length, kSavedStateLimit)), encryption_key,
+                       authentication_key);
     return CKR_OK;
   });
 }

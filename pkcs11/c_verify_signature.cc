@@ -29,7 +29,7 @@ CK_RV C_VerifySignatureInit(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, C
               "such a verification is active in this session");
     require_mechanism(mechanism, CKF_VERIFY);
     require(signature);
-    const ByteView octets = input(signature, signature_length);
+    const ByteView octets = input(signature, signature_length, kSignatureLimit);
     VerifyOperation verify = begin_verification(session, mechanism, key);
     // A signature of another length can not be right; only how wrong it is matters, so the memory is not wasted.
     const size_t kept = std::min(octets.size(), verify.verifier->octets() + 1);

@@ -15,12 +15,8 @@ crypto::OaepParameters oaep_parameters(const CK_MECHANISM& mechanism, size_t siz
   // Source 0 without data is what several applications send for "no label".
   refuse_if(given.source != CKZ_DATA_SPECIFIED && !(given.source == 0 && given.ulSourceDataLen == 0),
             CKR_MECHANISM_PARAM_INVALID, "OAEP: unknown source");
-  refuse_if(!given.pSourceData && given.ulSourceDataLen, CKR_MECHANISM_PARAM_INVALID,
-            "OAEP: the label has a length but a null pointer");
-  refuse_if(given.ulSourceDataLen > (16UL << 20), CKR_MECHANISM_PARAM_INVALID, "OAEP: the label's length is absurd");
   refuse_if(2 * crypto::hash_octets(*hash) + 2 > size, CKR_KEY_SIZE_RANGE, "OAEP: the key is too small for this hash");
-  const auto* label = static_cast<const uint8_t*>(given.pSourceData);
-  return {*hash, *mgf, Bytes(label, label + given.ulSourceDataLen)};
+  return {*hash, *mgf, parameter_octets(given.pSourceData, given.ulSourceDataLen)};
 }
 
 bool below(ByteView block, ByteView modulus) {

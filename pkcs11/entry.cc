@@ -77,14 +77,21 @@ void allow_cancellation(const Cancellation& before) {
 
 ByteView input(const void* data, CK_ULONG length) {
   refuse_if(!data && length > 0, CKR_ARGUMENTS_BAD, "a null pointer with a length");
-  refuse_if(length > kMostInput, CKR_ARGUMENTS_BAD, "an absurd length");
+  refuse_if(length > kMostInput, CKR_ARGUMENTS_BAD, "the length is beyond every memory");
   return {static_cast<const uint8_t*>(data), data ? length : 0};
+}
+
+ByteView input(const void* data, CK_ULONG length, const Limit& limit) {
+  if (length > limit.most)
+    refuse(CKR_ARGUMENTS_BAD,
+           std::string(limit.what) + ": length out of range (at most " + std::to_string(limit.most) + ")");
+  return input(data, length);
 }
 
 SecretBytes given_pin(const CK_BYTE* pin, CK_ULONG length, const PinSource& source) {
   if (!pin && source.configured()) return source.read();
   refuse_if(!pin, CKR_ARGUMENTS_BAD, "the PIN is a null pointer, and no PIN source is configured for the token");
-  return SecretBytes(input(pin, length));
+  return SecretBytes(input(pin, length, kPinLimit));
 }
 
 Output::Output(CK_BYTE_PTR buffer, CK_ULONG_PTR length) : buffer_(buffer), length_(length) {

@@ -7,6 +7,7 @@
 #include <new>
 
 #include "crypto/want_of_memory.h"
+#include "pkcs11/limits.h"
 #include "pkcs11/module.h"
 #include "pkcs11/refusal.h"
 
@@ -97,8 +98,11 @@ CK_RV call_session(const char* function, CK_SESSION_HANDLE handle, F&& body) {
   });
 }
 
-/// A caller's input. Throws CKR_ARGUMENTS_BAD for a null pointer with a length and for lengths that no memory has.
+/// A caller's data, which an operation goes through: of any length that memory can have. Throws CKR_ARGUMENTS_BAD for a
+/// null pointer with a length and for longer ones.
 ByteView input(const void* data, CK_ULONG length);
+/// A caller's input of another kind. Throws CKR_ARGUMENTS_BAD for a length above the limit too.
+ByteView input(const void* data, CK_ULONG length, const Limit& limit);
 
 /// The PIN that a caller passes; for a null pointer the one of the protected authentication path, if the token has one.
 /// Throws CKR_ARGUMENTS_BAD when it has none, CKR_FUNCTION_CANCELED when nothing can be read there.

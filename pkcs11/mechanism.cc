@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "pkcs11/limits.h"
 #include "pkcs11/refusal.h"
 
 namespace vtpm::pkcs11 {
@@ -368,9 +369,9 @@ size_t poly1305_nonce_octets(CK_ULONG nonce_length) {
 Bytes parameter_octets(const void* from, size_t octets) { return to_bytes(parameter_view(from, octets)); }
 
 ByteView parameter_view(const void* from, size_t octets) {
-  constexpr size_t kMost = size_t{16} << 20;
   refuse_if(!from && octets, CKR_MECHANISM_PARAM_INVALID, "the mechanism's parameter has a length but a null pointer");
-  refuse_if(octets > kMost, CKR_MECHANISM_PARAM_INVALID, "a length in the mechanism's parameter is absurd");
+  refuse_if(octets > kMostParameter, CKR_MECHANISM_PARAM_INVALID,
+            "a length in the mechanism's parameter is out of range (at most 16777216)");
   return {static_cast<const uint8_t*>(from), octets};
 }
 
