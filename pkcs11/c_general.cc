@@ -5,14 +5,13 @@
 #include "pkcs11/entry.h"
 #include "pkcs11/function_list.h"
 #include "pkcs11/mechanism.h"
+#include "pkcs11/token_model.h"
 
 using namespace vtpm;          // NOLINT: the C functions of this file are outside of every namespace
 using namespace vtpm::pkcs11;  // NOLINT
 
 namespace {
 
-constexpr std::string_view kManufacturer = "vtpm-pkcs11";
-constexpr std::string_view kModel = "libtpms 2.0";
 constexpr CK_VERSION kVersion = {VTPM_VERSION_MAJOR, VTPM_VERSION_MINOR};
 
 /// How much of `text`, which is UTF-8, fits into `room` octets without a character that is cut through.

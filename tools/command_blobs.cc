@@ -14,7 +14,6 @@
 #include "tools/blob_list.h"
 #include "tools/commands.h"
 #include "tools/open_store.h"
-#include "tools/open_token.h"
 #include "tools/output_file.h"
 #include "tools/progress_bar.h"
 
@@ -167,7 +166,7 @@ void build(const BlobOptions& options) {
 // A store in clear needs no key, nor does a clear blob of another one.
 OpenedStore open_for_blobs(const OpenOptions& options, const std::string& read = "") {
   OpenedStore opened;
-  opened.vault = store::Vault::open(store_path_of(options.store));
+  opened.vault = options.open();
   if (opened.vault->cipher() == Cipher::kNone) {
     if (options.secret.key.given()) {
       const store::RawKey key = options.secret.key.raw_key();

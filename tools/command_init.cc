@@ -1,5 +1,5 @@
-// vtpm-token init: a new token in the free slot.
-#include <algorithm>
+// vtpm-token init: a new token in the free slot. vtpm-token reinit: a token anew.
+#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -7,12 +7,14 @@
 #include "crypto/error.h"
 #include "tools/commands.h"
 #include "tools/cryptoki_client.h"
+#include "tools/find_store.h"
 #include "tools/secret_source.h"
 
 namespace vtpm::tools {
 namespace {
 
 struct InitOptions {
+  std::string token;  // reinit
   std::string label;
   SecretSource so_pin{"SO PIN", "vtpm.so-pin", "", -1};
   SecretSource user_pin{"User PIN (empty: set it later)", "vtpm.user-pin", "", -1};
@@ -20,59 +22,99 @@ struct InitOptions {
   bool json = false;
 };
 
-/// Never null: that would ask the module to fetch the PIN itself.
-CK_BYTE* octets(SecretBytes& secret) {
-  static CK_BYTE none = 0;
-  return secret.empty() ? &none : secret.data();
-}
+struct Pins {
+  SecretBytes so;
+  std::optional<SecretBytes> user;
+};
 
-void init(const InitOptions& options) {
-  unsigned char label[sizeof(CK_TOKEN_INFO::label)];
-  if (options.label.empty() || options.label.size() > sizeof label) {
-    throw Error(ErrorCode::kInvalidArgument, "a label has 1 to 32 octets: \"" + options.label + "\" does not");
-  }
-  if (options.label.find(':') != std::string::npos) {
-    throw Error(ErrorCode::kInvalidArgument, "a label must not contain ':', which NSS reads as a separator");
-  }
-  std::fill(std::begin(label), std::end(label), ' ');
-  std::copy(options.label.begin(), options.label.end(), label);
-
-  auto so_pin = options.so_pin.read(/*confirm=*/true);
+/// `confirm_so`: the SO PIN is a new one.
+Pins read_pins(const InitOptions& options, bool confirm_so) {
+  auto so_pin = options.so_pin.read(confirm_so);
   if (!so_pin) {
     throw Error(ErrorCode::kInvalidArgument, "an SO PIN is needed: give --so-pin-file, --so-pin-fd, or use a terminal");
   }
   auto user_pin = options.no_pin ? SecretBytes() : options.user_pin.read(/*confirm=*/true);
+  return {std::move(*so_pin), std::move(user_pin)};
+}
 
-  const Cryptoki cryptoki;
-  const CK_SLOT_ID slot = free_slot(cryptoki);
-  check(C_InitToken(slot, octets(*so_pin), so_pin->size(), label), "can not make the token");
-  if (user_pin) {
-    const CryptokiSession session(slot);
-    check(C_Login(session.handle(), CKU_SO, octets(*so_pin), so_pin->size()),
-          "the token is made, but the SO can not log in");
-    check(C_InitPIN(session.handle(), octets(*user_pin), user_pin->size()),
-          options.no_pin ? "the token is made, but has no user PIN yet (an empty one needs pin.empty = true in the "
-                           "configuration)"
-                         : "the token is made, but has no user PIN");
-  }
-  const CK_TOKEN_INFO info = cryptoki.token_info(slot);
+void set_user_pin(const InitOptions& options, CK_SLOT_ID slot, const Pins& pins) {
+  if (!pins.user) return;
+  const CryptokiSession session(slot);
+  check(C_Login(session.handle(), CKU_SO, pin_octets(pins.so), pins.so.size()),
+        "the token is made, but the SO can not log in");
+  check(C_InitPIN(session.handle(), pin_octets(*pins.user), pins.user->size()),
+        options.no_pin ? "the token is made, but has no user PIN yet (an empty one needs pin.empty = true in the "
+                         "configuration)"
+                       : "the token is made, but has no user PIN");
+}
+
+void report(const InitOptions& options, CK_SLOT_ID slot, const CK_TOKEN_INFO& info, const Pins& pins) {
   if (options.json) {
     std::cout << nlohmann::json{{"slot", slot},
                                 {"label", trimmed(info.label)},
                                 {"serial", trimmed(info.serialNumber)},
-                                {"user_pin", user_pin.has_value()},
+                                {"user_pin", pins.user.has_value()},
                                 {"uri", token_uri(info)}}
                      .dump(2)
               << '\n';
     return;
   }
-  std::cout << "Token \"" << options.label << "\" is in slot " << slot << ", serial number "
+  std::cout << "Token \"" << trimmed(info.label) << "\" is in slot " << slot << ", serial number "
             << trimmed(info.serialNumber) << ".\n"
             << (options.no_pin ? "It asks nobody for a PIN: whoever can read its file can use it.\n"
-                : user_pin
+                : pins.user
                     ? ""
                     : "It has no user PIN yet; the SO sets one (pkcs11-tool --init-pin --login --login-type so).\n")
             << token_uri(info) << '\n';
+}
+
+void init(const InitOptions& options) {
+  const Label label = padded_label(options.label);
+  const Pins pins = read_pins(options, /*confirm_so=*/true);
+  const Cryptoki cryptoki;
+  const CK_SLOT_ID slot = make_token(cryptoki, pins.so, label);
+  set_user_pin(options, slot, pins);
+  report(options, slot, cryptoki.token_info(slot), pins);
+}
+
+/// The slot of a token that may be made anew.
+CK_SLOT_ID slot_to_reinit(const NamedStore& named) {
+  const store::FoundStore& store = named.store;
+  if (store.standing != store::Standing::kServed) throw Error(ErrorCode::kInvalidArgument, store.reason);
+  std::error_code ignored;
+  if (!std::filesystem::equivalent(named.directory->directory(), store_directory()->directory(), ignored)) {
+    throw Error(ErrorCode::kInvalidArgument, store.path + " is not in the configured store directory " +
+                                                 store_directory()->directory() + " (set VTPM_PKCS11_STORE)");
+  }
+  refuse_beside_others(*named.directory, store, "initialised anew");
+  return *store.number;
+}
+
+// C_InitToken's rules: the SO PIN is compared and counted, slot and serial number stay, all else is gone.
+void reinit(const InitOptions& options) {
+  const NamedStore named = find_store(options.token);
+  const CK_SLOT_ID slot = slot_to_reinit(named);
+  Label label = padded_label(options.label.empty() ? named.store.name->label : options.label);
+  const Pins pins = read_pins(options, /*confirm_so=*/false);
+  const Cryptoki cryptoki;
+  cryptoki.slots();
+  if (trimmed(cryptoki.token_info(slot).serialNumber) != named.store.name->serial)
+    throw Error(ErrorCode::kReplaced, named.store.path + " has another slot now; nothing was changed");
+  check(C_InitToken(slot, pin_octets(pins.so), pins.so.size(), label.data()),
+        "can not initialise the token \"" + named.store.name->label + "\" anew");
+  set_user_pin(options, slot, pins);
+  report(options, slot, cryptoki.token_info(slot), pins);
+}
+
+void add_pins(CLI::App& command, InitOptions& options) {
+  command.add_option("--so-pin-file", options.so_pin.file, "Take the SO PIN from the first line of a file");
+  command.add_option("--so-pin-fd", options.so_pin.descriptor, "Take the SO PIN from an open descriptor");
+  command.add_option("--pin-file", options.user_pin.file, "Take the user PIN from the first line of a file");
+  command.add_option("--pin-fd", options.user_pin.descriptor, "Take the user PIN from an open descriptor");
+  command.add_flag("--no-pin", options.no_pin, "Let the user's PIN be empty: no application needs to log in")
+      ->excludes("--pin-file")
+      ->excludes("--pin-fd");
+  command.add_flag("--json", options.json, "Answer in JSON");
 }
 
 }  // namespace
@@ -81,18 +123,23 @@ void add_init(CLI::App& app, ExitStatus&) {
   auto options = std::make_shared<InitOptions>();
   CLI::App* command = app.add_subcommand("init", "Make a token: a store with a new TPM inside, an SO PIN, a user PIN");
   command->add_option("--label", options->label, "The token's label, up to 32 octets of UTF-8")->required();
-  command->add_option("--so-pin-file", options->so_pin.file, "Take the SO PIN from the first line of a file");
-  command->add_option("--so-pin-fd", options->so_pin.descriptor, "Take the SO PIN from an open descriptor");
-  command->add_option("--pin-file", options->user_pin.file, "Take the user PIN from the first line of a file");
-  command->add_option("--pin-fd", options->user_pin.descriptor, "Take the user PIN from an open descriptor");
-  command->add_flag("--no-pin", options->no_pin, "Let the user's PIN be empty: no application needs to log in")
-      ->excludes("--pin-file")
-      ->excludes("--pin-fd");
-  command->add_flag("--json", options->json, "Answer in JSON");
+  add_pins(*command, *options);
   command->footer(
       "PINs have 4 to 255 octets. Without the options above they come from the systemd credentials vtpm.so-pin and\n"
       "vtpm.user-pin, or are asked for at the terminal; they are never taken from an argument.");
   command->callback([options] { init(*options); });
+}
+
+void add_reinit(CLI::App& app, ExitStatus&) {
+  auto options = std::make_shared<InitOptions>();
+  CLI::App* command = app.add_subcommand("reinit", "Make a token anew in its slot: all that it holds is destroyed");
+  command->add_option("token", options->token, "The token: label, serial number, pkcs11: URI, or its file")->required();
+  command->add_option("--label", options->label, "A new label; by default it keeps its own");
+  add_pins(*command, *options);
+  command->footer(
+      "The SO PIN of the token is asked for, and stays. Whoever has lost it uses delete, and then init. It is refused\n"
+      "while another file with the token's serial number lies beside it.");
+  command->callback([options] { reinit(*options); });
 }
 
 }  // namespace vtpm::tools

@@ -11,7 +11,6 @@
 #include "tools/amend_json.h"
 #include "tools/commands.h"
 #include "tools/open_store.h"
-#include "tools/open_token.h"
 
 namespace vtpm::tools {
 namespace {
@@ -36,7 +35,7 @@ struct KeyslotOptions {
 // --- list ---
 
 void list(const KeyslotOptions& options) {
-  const auto vault = store::Vault::open(store_path_of(options.open.store));
+  const auto vault = options.open.open();
   const auto slots = vault->slots();
   if (options.json) {
     std::cout << nlohmann::json{{"file", vault->path()},

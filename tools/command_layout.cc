@@ -10,7 +10,6 @@
 #include "tools/blob_list.h"
 #include "tools/commands.h"
 #include "tools/open_store.h"
-#include "tools/open_token.h"
 #include "tools/progress_bar.h"
 
 namespace vtpm::tools {
@@ -36,7 +35,7 @@ std::pair<std::string, uint64_t> parse_room(const std::string& text) {
 // Opened with the key where one is named, or where the store has one.
 OpenedStore open_for_export(const OpenOptions& options) {
   OpenedStore opened;
-  opened.vault = store::Vault::open(store_path_of(options.store));
+  opened.vault = options.open();
   if (opened.vault->cipher() == store::Cipher::kNone && !options.secret_given()) return opened;
   opened.vault.reset();
   return open_store(options);

@@ -9,6 +9,7 @@
 #include "crypto/error.h"
 #include "pkcs11/token_records.h"
 #include "tools/commands.h"
+#include "tools/confirmation.h"
 #include "tools/open_store.h"
 #include "tools/progress_bar.h"
 #include "tools/secret_source.h"
@@ -104,9 +105,7 @@ void confirm(const RekeyOptions& options, const std::vector<SlotInfo>& dropped) 
   for (const SlotInfo& slot : dropped) names += (names.empty() ? "" : ", ") + label_of(slot);
   std::cerr << "These key slots will open the store no longer, since their secrets were not given: " << names << '\n';
   if (options.yes) return;
-  const auto answer = answer_at_the_terminal("Type yes to go on: ");
-  if (!answer) throw Error(ErrorCode::kInvalidArgument, "give --yes to drop them, or their secrets with --keep");
-  if (*answer != "yes") throw Error(ErrorCode::kInvalidArgument, "nothing was changed");
+  require_confirmation("give --yes to drop them, or their secrets with --keep");
 }
 
 void report(const RekeyOptions& options, const store::Vault& vault, const std::vector<SlotInfo>& dropped) {

@@ -76,18 +76,13 @@ Foreign read_foreign(const SwtpmOptions& options, const tpm::SwtpmDirectory& dir
 }
 
 /// A new token; its serial number.
-std::string make_token(const std::string& label, SecretBytes& so_pin, SecretBytes& pin) {
-  unsigned char padded[sizeof(CK_TOKEN_INFO::label)];
-  if (label.empty() || label.size() > sizeof padded || label.find(':') != std::string::npos)
-    throw Error(ErrorCode::kInvalidArgument, "a label has 1 to 32 octets and no ':'");
-  std::fill(std::begin(padded), std::end(padded), ' ');
-  std::copy(label.begin(), label.end(), padded);
+std::string make_token_for(const std::string& label, ByteView so_pin, ByteView pin) {
+  const Label padded = padded_label(label);
   const Cryptoki cryptoki;
-  const CK_SLOT_ID slot = free_slot(cryptoki);
-  check(C_InitToken(slot, so_pin.data(), so_pin.size(), padded), "can not make the token");
+  const CK_SLOT_ID slot = make_token(cryptoki, so_pin, padded);
   const CryptokiSession session(slot);
-  check(C_Login(session.handle(), CKU_SO, so_pin.data(), so_pin.size()), "the SO can not log in");
-  check(C_InitPIN(session.handle(), pin.data(), pin.size()), "can not set the user PIN");
+  check(C_Login(session.handle(), CKU_SO, pin_octets(so_pin), so_pin.size()), "the SO can not log in");
+  check(C_InitPIN(session.handle(), pin_octets(pin), pin.size()), "can not set the user PIN");
   return trimmed(cryptoki.token_info(slot).serialNumber);
 }
 
@@ -104,7 +99,7 @@ void import_state(const SwtpmOptions& options) {
   if (!options.label.empty()) {
     auto so_pin = options.so_pin.read(/*confirm=*/true);
     if (!so_pin) throw Error(ErrorCode::kInvalidArgument, "an SO PIN is needed: give --so-pin-file or --so-pin-fd");
-    name = make_token(options.label, *so_pin, *pin);
+    name = make_token_for(options.label, *so_pin, *pin);
   }
   const auto token = open_token(name, *pin);
   token->replace_tpm(foreign.adopted, foreign.suspended ? &*foreign.suspended : nullptr);

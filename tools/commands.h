@@ -9,6 +9,9 @@ namespace vtpm::tools {
 using ExitStatus = int;
 
 void add_init(CLI::App& app, ExitStatus& status);
+void add_reinit(CLI::App& app, ExitStatus& status);
+void add_rename(CLI::App& app, ExitStatus& status);
+void add_delete(CLI::App& app, ExitStatus& status);
 void add_list(CLI::App& app, ExitStatus& status);
 void add_mechanisms(CLI::App& app, ExitStatus& status);
 void add_store(CLI::App& app, ExitStatus& status);

@@ -2,11 +2,13 @@
 
 #include <p11-kit/uri.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
 
 #include "crypto/error.h"
 #include "pkcs11/refusal.h"
+#include "tools/find_store.h"
 
 namespace vtpm::tools {
 
@@ -26,6 +28,15 @@ void check(CK_RV rv, const std::string& what) {
     case CKR_DEVICE_MEMORY:
       reason = "the disk is full";
       break;
+    case CKR_FUNCTION_FAILED:
+      reason = "another process has changed the token in this slot meanwhile; nothing was changed";
+      break;
+    case CKR_SESSION_EXISTS:
+      reason = "the token has open sessions";
+      break;
+    case CKR_TOKEN_WRITE_PROTECTED:
+      reason = "the store can not be written";
+      break;
     case CKR_TOKEN_NOT_RECOGNIZED:
       reason = "the store is not one that this version can read (vtpm-token store check)";
       break;
@@ -40,9 +51,9 @@ Cryptoki::~Cryptoki() { C_Finalize(nullptr); }
 
 std::vector<CK_SLOT_ID> Cryptoki::slots() const {
   CK_ULONG count = 0;
-  check(C_GetSlotList(CK_TRUE, nullptr, &count), "can not list the slots");
+  check(C_GetSlotList(CK_FALSE, nullptr, &count), "can not list the slots");
   std::vector<CK_SLOT_ID> slots(count);
-  check(C_GetSlotList(CK_TRUE, slots.data(), &count), "can not list the slots");
+  check(C_GetSlotList(CK_FALSE, slots.data(), &count), "can not list the slots");
   slots.resize(count);
   return slots;
 }
@@ -53,44 +64,49 @@ CK_TOKEN_INFO Cryptoki::token_info(CK_SLOT_ID slot) const {
   return info;
 }
 
+CK_BYTE* pin_octets(ByteView pin) {
+  static CK_BYTE none = 0;
+  return pin.empty() ? &none : const_cast<CK_BYTE*>(pin.data());
+}
+
+Label padded_label(const std::string& label) {
+  Label padded;
+  if (label.empty() || label.size() > padded.size()) {
+    throw Error(ErrorCode::kInvalidArgument, "a label has 1 to 32 octets: \"" + label + "\" does not");
+  }
+  if (label.find(':') != std::string::npos) {
+    throw Error(ErrorCode::kInvalidArgument, "a label must not contain ':', which NSS reads as a separator");
+  }
+  padded.fill(' ');
+  std::copy(label.begin(), label.end(), padded.begin());
+  return padded;
+}
+
 namespace {
 
-using Uri = std::unique_ptr<P11KitUri, decltype(&p11_kit_uri_free)>;
-
-Uri new_uri() {
-  Uri uri(p11_kit_uri_new(), p11_kit_uri_free);
-  if (!uri) throw std::bad_alloc();
-  return uri;
+/// The uninitialised slot. Throws Error kNotFound.
+CK_SLOT_ID free_slot(const Cryptoki& cryptoki) {
+  for (const CK_SLOT_ID slot : cryptoki.slots()) {
+    CK_TOKEN_INFO info{};
+    const CK_RV rv = C_GetTokenInfo(slot, &info);
+    if (rv == CKR_OK && !(info.flags & CKF_TOKEN_INITIALIZED)) return slot;
+    if (rv == CKR_TOKEN_NOT_PRESENT) throw Error(ErrorCode::kIo, store_directory()->problem());
+  }
+  throw Error(ErrorCode::kNotFound, "there is no free slot: set free_slot = true in the configuration");
 }
 
 }  // namespace
 
-CK_SLOT_ID find_token(const Cryptoki& cryptoki, const std::string& name) {
-  const Uri uri = new_uri();
-  const bool by_uri = name.rfind("pkcs11:", 0) == 0;
-  if (by_uri && p11_kit_uri_parse(name.c_str(), P11_KIT_URI_FOR_OBJECT_ON_TOKEN, uri.get()) != P11_KIT_URI_OK)
-    throw Error(ErrorCode::kInvalidArgument, "\"" + name + "\" is not a pkcs11: URI");
-  std::vector<CK_SLOT_ID> found;
-  for (const CK_SLOT_ID slot : cryptoki.slots()) {
-    CK_TOKEN_INFO info{};
-    if (C_GetTokenInfo(slot, &info) != CKR_OK || !(info.flags & CKF_TOKEN_INITIALIZED)) continue;
-    const bool same = by_uri ? p11_kit_uri_match_token_info(uri.get(), &info) == 1
-                             : trimmed(info.label) == name || trimmed(info.serialNumber) == name;
-    if (same) found.push_back(slot);
+CK_SLOT_ID make_token(const Cryptoki& cryptoki, ByteView so_pin, Label label) {
+  // Whoever was faster has made a token, so this ends.
+  constexpr int kTries = 1000;
+  for (int tries_left = kTries;; --tries_left) {
+    const CK_SLOT_ID slot = free_slot(cryptoki);
+    const CK_RV rv = C_InitToken(slot, pin_octets(so_pin), so_pin.size(), label.data());
+    if (rv == CKR_FUNCTION_FAILED && tries_left > 0) continue;
+    check(rv, "can not make the token");
+    return slot;
   }
-  if (found.empty()) throw Error(ErrorCode::kNotFound, "there is no token \"" + name + "\" (vtpm-token list)");
-  if (found.size() > 1)
-    throw Error(ErrorCode::kInvalidArgument,
-                "several tokens are called \"" + name + "\": name one by its serial number");
-  return found.front();
-}
-
-CK_SLOT_ID free_slot(const Cryptoki& cryptoki) {
-  for (CK_SLOT_ID slot : cryptoki.slots()) {
-    CK_TOKEN_INFO info{};
-    if (C_GetTokenInfo(slot, &info) == CKR_OK && !(info.flags & CKF_TOKEN_INITIALIZED)) return slot;
-  }
-  throw Error(ErrorCode::kNotFound, "there is no free slot: set free_slot = true in the configuration");
 }
 
 CryptokiSession::CryptokiSession(CK_SLOT_ID slot) {

@@ -2,6 +2,7 @@
 // so the tool can not do, or see, anything different.
 #pragma once
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -22,11 +23,15 @@ class Cryptoki {
   CK_TOKEN_INFO token_info(CK_SLOT_ID slot) const;
 };
 
-/// The slot of the token that `name` means: its label, its serial number, or a pkcs11: URI. Throws Error kNotFound, or
-/// kInvalidArgument when several match.
-CK_SLOT_ID find_token(const Cryptoki& cryptoki, const std::string& name);
-/// The uninitialised slot. Throws Error kNotFound.
-CK_SLOT_ID free_slot(const Cryptoki& cryptoki);
+/// A label as C_InitToken takes it, blank-padded. Throws Error kInvalidArgument.
+using Label = std::array<unsigned char, sizeof(CK_TOKEN_INFO::label)>;
+Label padded_label(const std::string& label);
+
+/// Makes a token in the free slot, or in the next one when another process was faster. Returns its slot. Throws Error.
+CK_SLOT_ID make_token(const Cryptoki& cryptoki, ByteView so_pin, Label label);
+
+/// For C functions that take a PIN. Never null: that would ask the module to fetch the PIN itself.
+CK_BYTE* pin_octets(ByteView pin);
 
 /// A read/write session, closed at the end.
 class CryptokiSession {

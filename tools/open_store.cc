@@ -5,7 +5,7 @@
 #include "crypto/error.h"
 #include "pkcs11/token.h"
 #include "store/recovery_phrase.h"
-#include "tools/open_token.h"
+#include "tools/find_store.h"
 
 namespace vtpm::tools {
 namespace {
@@ -66,7 +66,9 @@ Role OpenOptions::role() const {
   return store::role_of(as).value_or(Role::kUser);
 }
 
-std::string OpenOptions::path() const { return is_file ? store : store_path_of(store); }
+std::unique_ptr<store::Vault> OpenOptions::open(const store::OpenOptions& options) const {
+  return is_file ? store::Vault::open(store, options) : open_named(store, options);
+}
 
 bool OpenOptions::secret_given() const {
   return !as.empty() || secret.key.given() || !secret.pin.file.empty() || secret.pin.descriptor >= 0;
@@ -102,7 +104,7 @@ void require_unlocked(UnlockResult result, const store::Vault& vault, Role role)
 
 OpenedStore open_store(const OpenOptions& options, bool read_only, bool any_ending) {
   OpenedStore opened;
-  opened.vault = store::Vault::open(options.path(), {read_only, nullptr, any_ending});
+  opened.vault = options.open({read_only, nullptr, any_ending});
   store::Vault& vault = *opened.vault;
   if (vault.cipher() == store::Cipher::kNone) {
     throw Error(ErrorCode::kUnsupported, vault.path() + " is clear text: it has no key and no key slots");

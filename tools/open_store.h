@@ -32,7 +32,8 @@ struct OpenOptions {
   OpenOptions();
   void add_to(CLI::App& command);
   void add_secrets_to(CLI::App& command);
-  std::string path() const;
+  /// The store, not unlocked. Throws what open_named throws.
+  std::unique_ptr<store::Vault> open(const store::OpenOptions& options = {}) const;
   store::Role role() const;
   /// Whether any of the options that name a secret is there.
   bool secret_given() const;

@@ -12,12 +12,9 @@
 
 namespace vtpm::tools {
 
-/// The token that `name` means (find_token), with its user logged in. Throws Error.
+/// The token that `name` means (tools/find_store.h), with its user logged in. Throws Error.
 std::shared_ptr<pkcs11::Token> open_token(const std::string& name, const SecretSource& pin);
 std::shared_ptr<pkcs11::Token> open_token(const std::string& name, ByteView pin);
-
-/// The store file that `name` means: a path (it has a '/' or ends in .vtpm), or a token's.
-std::string store_path_of(const std::string& name);
 
 /// Runs `work`; a Refusal of the token is an error of the tool.
 template <typename F>

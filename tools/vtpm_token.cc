@@ -34,6 +34,9 @@ int main(int argc, char** argv) {
   vtpm::tools::ExitStatus status = 0;
   vtpm::tools::add_init(app, status);
   vtpm::tools::add_list(app, status);
+  vtpm::tools::add_rename(app, status);
+  vtpm::tools::add_reinit(app, status);
+  vtpm::tools::add_delete(app, status);
   vtpm::tools::add_mechanisms(app, status);
   vtpm::tools::add_store(app, status);
   vtpm::tools::add_keyslot(app, status);
