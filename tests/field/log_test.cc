@@ -203,6 +203,17 @@ TEST_F(Log, InTheFileOfAFifoHangsNobody) {
             "");
 }
 
+TEST_F(Log, HasAFifoForItsConfigurationAndHangsNobody) {
+  const std::string fifo = scratch.path() + "/fifo";
+  ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
+  setenv("VTPM_PKCS11_CONF", fifo.c_str(), 1);
+  EXPECT_EQ(in_child([] {
+              MUST(p11->C_Initialize(nullptr));  // with the defaults
+              write_a_line();
+            }),
+            "");
+}
+
 TEST_F(Log, IsAFileOfEachUsersOwn) {
   const passwd* user = getpwuid(geteuid());
   ASSERT_TRUE(user);
