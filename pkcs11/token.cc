@@ -275,7 +275,9 @@ void Token::catch_up_locked() {
   if (!unread_.empty()) read_again_locked();
   if (vault_->cursor() == cursor_) return;
   const uint64_t seen = vault_->cursor();
-  load_locked(vault_->changes(cursor_, is_shown_by_token));
+  store::Vault::Changes changes = vault_->changes(cursor_, is_shown_by_token);
+  if (changes.whole) forget_others_locked(changes.entries);
+  load_locked(std::move(changes.entries));
   cursor_ = seen;
 }
 
@@ -386,13 +388,26 @@ void Token::read_locked(CK_OBJECT_HANDLE handle, ObjectTable::Slot& slot) {
   objects_.erase(handle);
 }
 
+// The list is of all objects of the store.
+void Token::forget_others_locked(const std::vector<store::EntryInfo>& all) {
+  std::set<std::string> ids;
+  for (const store::EntryInfo& entry : all) {
+    if (!entry.deleted) ids.insert(*id_of(entry.name));
+  }
+  objects_.erase_if([&](const ObjectTable::Slot& slot) {
+    const bool is_stored = !slot.id.empty() && (!slot.object || slot.object->sequence != 0);
+    return is_stored && !ids.contains(std::string(slot.id));
+  });
+}
+
 void Token::forget_locked(const std::string& entry) { objects_.forget(*id_of(entry)); }
 
 // What a login makes readable, or authentic. Clear records that are read when they are touched are not touched by it.
 void Token::reload_locked() {
   tpm_seen_ = 0;
   const std::vector<ObjectPtr> before = objects_.without_tags();
-  load_locked(vault_->changes(0, depends_on_login));  // the oldest first, so that handles rise with their objects' age
+  load_locked(
+      vault_->changes(0, depends_on_login).entries);  // the oldest first, so that handles rise with their objects' age
   catch_up_locked();
   for (const ObjectPtr& object : before) {  // what is not given any longer must not stay as it was
     const ObjectTable::Slot* slot = objects_.find(object->handle);

@@ -186,6 +186,7 @@ class Token {
   void load_locked(store::EntryInfo entry);
   void read_again_locked();
   void forget_locked(const std::string& entry);
+  void forget_others_locked(const std::vector<store::EntryInfo>& all);
   void reload_locked();
   void drop_private_locked();
   void publish_builtin_objects();

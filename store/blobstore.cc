@@ -108,18 +108,14 @@ size_t Blobstore::names() const {
   return index_.names().size();
 }
 
-std::vector<std::pair<std::string, Record>> Blobstore::changes(uint64_t cursor) const {
-  std::vector<std::pair<std::string, Record>> out;
-  visit_changes(cursor, [&](const std::string& name, const Record& record) { out.emplace_back(name, record); });
-  return out;
-}
-
-void Blobstore::visit_changes(uint64_t cursor, const Visit& visit) const {
+bool Blobstore::visit_changes(uint64_t cursor, const Visit& visit) const {
   reopen_if_forked();
   sync_what_was_read();
   Shared gate(gate_);
   check_usable();
-  for (const auto* item : index_.changes(cursor)) visit(item->first, item->second);
+  const Index::Changes changes = index_.changes(cursor);
+  for (const auto* item : changes.names) visit(item->first, item->second);
+  return changes.whole;
 }
 
 std::vector<std::pair<std::string, Record>> Blobstore::list(std::string_view prefix) const {

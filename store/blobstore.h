@@ -59,10 +59,12 @@ class Blobstore {
   // Under the shared lock, in one view of the file:
   uint64_t cursor() const;
   size_t names() const;
-  std::vector<std::pair<std::string, Record>> changes(uint64_t cursor) const;
-  /// Without copying; `visit` runs under the lock and calls nothing of this class.
+  /// What changed after `cursor`, without copying; `visit` runs under the lock and calls nothing of this class. True:
+  /// these were all the names that there are (Index::changes).
   using Visit = std::function<void(const std::string& name, const Record& record)>;
-  void visit_changes(uint64_t cursor, const Visit& visit) const;
+  bool visit_changes(uint64_t cursor, const Visit& visit) const;
+  /// Deletions up to this cursor were authenticated: they need not be kept for that.
+  void looked_at(uint64_t cursor) { looked_at_ = cursor; }
   std::vector<std::pair<std::string, Record>> list(std::string_view prefix) const;
   std::optional<Record> find(std::string_view name) const;
   /// A record and the octets of its entry. Throws kCorrupt, kTampered, kTooNew as its state says.
@@ -157,6 +159,7 @@ class Blobstore {
   std::shared_ptr<File> file_;
   StoreHeader header_;
   Index index_;
+  std::atomic<uint64_t> looked_at_{0};  // deletions up to this cursor may be forgotten
   ScanState end_;
   Bytes probe_;
   bool intact_end_ = false;
@@ -217,7 +220,7 @@ class Blobstore::Writer {
   /// What is current of a name, deletions included, as this writer found it: not synced for the asking.
   std::optional<Record> peek(std::string_view name) const;
   /// What changed after `cursor`, on the same terms: whoever holds the lock must not make the others wait for a sync.
-  void visit_changes(uint64_t cursor, const Visit& visit) const;
+  bool visit_changes(uint64_t cursor, const Visit& visit) const;
   /// Syncs what was appended, and keeps the lock.
   void sync();
   /// Ends the writer; returns when all that it appended is on the disk.

@@ -106,6 +106,7 @@ void Blobstore::adopt(std::shared_ptr<File> file, Locked locked) {
   } else {
     index_ = std::move(fresh);
   }
+  index_.forget_deletions(looked_at_);
   headless_ = headless;
   plain_ = scan.plain;
   damaged_beyond_moving_ = false;
@@ -119,6 +120,7 @@ void Blobstore::adopt(std::shared_ptr<File> file, Locked locked) {
 
 void Blobstore::apply(ScanResult scan) {
   index_.apply(std::move(scan.entries), scan.damage);
+  index_.forget_deletions(looked_at_);
   for (const Damage& damage : scan.damage) damaged_beyond_moving_ |= !damage.is_entry;
   plain_ &= scan.plain;
   // Whatever was not a plain continuation may have left something in the free space; and what another machine's cache

@@ -248,12 +248,18 @@ bool valid_type(std::string_view type) {
   return !type.empty() && type.size() <= kMaxTypeOctets && is_printable_ascii(type);
 }
 
+void refuse_length(std::string_view name, uint64_t octets) {
+  throw Error(ErrorCode::kNoSpace, "'" + std::string(name) + "' is too long: it would take " + std::to_string(octets) +
+                                       " bytes, and one entry of a store has at most " +
+                                       std::to_string(kMaxEntryOctets) + " (16 MiB)");
+}
+
 Bytes encode(const Entry& entry) {
   if (!valid_type(entry.type) || (!entry.name.empty() && !valid_name(entry.name))) {
     throw Error(ErrorCode::kInvalidArgument, "an entry's type or name is not one that the store takes: " + entry.name);
   }
   if (entry.data.size() > kMaxEntryOctets) {
-    throw Error(ErrorCode::kInvalidArgument, "'" + entry.name + "' is longer than the 16 MiB that an entry may have");
+    refuse_length(entry.name, entry.data.size());
   }
   Bytes head;
   write_der(head, Tag::kIa5String, as_bytes(entry.type));
@@ -272,7 +278,7 @@ Bytes encode(const Entry& entry) {
   append(out, entry.data);
   if (!entry.name.empty()) write_der(out, Tag::kUtf8String, as_bytes(entry.name));
   if (out.size() > kMaxEntryOctets) {
-    throw Error(ErrorCode::kInvalidArgument, "'" + entry.name + "' is longer than the 16 MiB that an entry may have");
+    refuse_length(entry.name, out.size());
   }
   return out;
 }

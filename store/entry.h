@@ -52,9 +52,11 @@ Attribute realsize_attribute(uint64_t size);
 /// Octets of plain text that an entry may hold, 1 to 16 MiB.
 Attribute capacity_attribute(uint64_t capacity);
 
-/// The octets of an entry. Throws kInvalidArgument when it is longer than an entry may be, or the type or name is not
-/// one (see `valid_name`).
+/// The octets of an entry. Throws kNoSpace when it is longer than an entry may be, kInvalidArgument when the type or
+/// name is not one (see `valid_name`).
 Bytes encode(const Entry& entry);
+/// Throws kNoSpace, with a sentence that says which limit an entry of so many octets exceeds.
+[[noreturn]] void refuse_length(std::string_view name, uint64_t octets);
 
 /// 1 to 255 octets of UTF-8 without control characters.
 bool valid_name(std::string_view name);

@@ -49,6 +49,7 @@ void Index::apply(LogEntry entry) {
   record.twin_length = twin ? record.entry.length : 0;
   record.twin_corrected = twin && record.entry.corrected;
   record.deleted = entry.deleted && !entry.refused;
+  deletions_ += record.deleted;
   record.state = entry.refused ? NameState::kRefused : NameState::kCurrent;
   record.entry = std::move(entry);
   touch(*place);
@@ -95,6 +96,8 @@ void Index::rebuild_changes() {
 
 void Index::follow(Index fresh) {
   fresh.cursor_ = cursor_;
+  fresh.forgotten_ = forgotten_;
+  fresh.deletions_ += deletions_;
   std::vector<std::pair<uint64_t, Names::value_type*>> changed;  // by place in the log
   for (auto& item : fresh.names_) {
     auto known = names_.find(item.first);
@@ -114,6 +117,7 @@ void Index::follow(Index fresh) {
     gone.second.twin_length = 0;
     if (gone.second.deleted) continue;
     gone.second.deleted = true;
+    ++fresh.deletions_;
     gone.second.state = NameState::kCurrent;
     changed.emplace_back(0, &gone);
   }
@@ -128,14 +132,41 @@ const Index::Names::value_type* Index::find(std::string_view name) const {
   return place == names_.end() ? nullptr : &*place;
 }
 
-std::vector<const Index::Names::value_type*> Index::changes(uint64_t cursor) const {
-  auto begin = std::upper_bound(changes_.begin(), changes_.end(), cursor,
+Index::Changes Index::changes(uint64_t cursor) const {
+  Changes out;
+  out.whole = cursor < forgotten_;
+  auto begin = std::upper_bound(changes_.begin(), changes_.end(), out.whole ? 0 : cursor,
                                 [](uint64_t number, const Change& change) { return number < change.number; });
-  std::vector<const Names::value_type*> out;
   for (; begin != changes_.end(); ++begin) {
-    if (begin->record->second.change == begin->number) out.push_back(begin->record);
+    if (begin->record->second.change == begin->number) out.names.push_back(begin->record);
   }
   return out;
+}
+
+void Index::forget_deletions(uint64_t looked_at) {
+  constexpr size_t kKept = 256, kMost = 1024;
+  if (deletions_ <= kMost + names_.size() / 2) return;
+  deletions_ = 0;
+  std::vector<uint64_t> deleted;
+  for (const auto& [name, record] : names_) {
+    if (record.deleted) deleted.push_back(record.change);
+  }
+  if (deleted.size() <= kKept) return;
+  const auto oldest_kept = deleted.end() - static_cast<ptrdiff_t>(kKept);
+  std::nth_element(deleted.begin(), oldest_kept, deleted.end());
+  const size_t before = names_.size();
+  for (auto at = names_.begin(); at != names_.end();) {
+    const Record& record = at->second;
+    const bool is_examined = record.change <= looked_at || record.entry.length == 0 || !record.entry.has_mac;
+    if (!record.deleted || record.change >= *oldest_kept || !is_examined) {
+      ++at;
+      continue;
+    }
+    forgotten_ = std::max(forgotten_, record.change);
+    at = names_.erase(at);
+  }
+  ignored_.clear();
+  if (names_.size() != before) rebuild_changes();
 }
 
 void Index::mark_tampered(const std::string& name, uint64_t number) {

@@ -59,8 +59,18 @@ class Index {
   const Names& names() const { return names_; }
   /// Rises with every change.
   uint64_t cursor() const { return cursor_; }
-  /// The names that changed after `cursor`, oldest change first.
-  std::vector<const Names::value_type*> changes(uint64_t cursor) const;
+  /// The names that changed after `cursor`, oldest change first, deletions included. `whole`: deletions since then were
+  /// forgotten, so these are all the names that there are, and whatever is not among them is gone.
+  struct Changes {
+    std::vector<const Names::value_type*> names;
+    bool whole = false;
+  };
+  Changes changes(uint64_t cursor) const;
+  /// Names that come and go must not make a process grow: of many deleted ones the newest are kept. `looked_at`: nobody
+  /// will examine deletions up to this cursor again; later ones stay while their tombstone can be examined (it has a
+  /// MAC, and is still in the file). Costs next to nothing most of the time. For the index of a store in use; whoever
+  /// judges a file needs every deletion.
+  void forget_deletions(uint64_t looked_at);
   /// Unless another entry than that of `number` is current by now.
   void mark_tampered(const std::string& name, uint64_t number);
 
@@ -94,6 +104,8 @@ class Index {
   std::vector<LogEntry> ignored_;
   std::vector<Change> changes_;  // ascending; those that a later change of the same name outdated are skipped
   uint64_t cursor_ = 0;
+  uint64_t forgotten_ = 0;  // the cursor of the newest deletion that was forgotten
+  size_t deletions_ = 0;    // since they were last looked through
 };
 
 }  // namespace vtpm::store

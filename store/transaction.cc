@@ -73,10 +73,7 @@ size_t room_for(std::string_view name, const std::vector<Attribute>& optional, B
                                                  " do not fit: register it anew");
   }
   const size_t octets = std::max(data.size(), capacity);
-  if (octets + kEntryOverhead > kMaxEntryOctets) {
-    throw Error(ErrorCode::kInvalidArgument,
-                "'" + std::string(name) + "' is longer than the 16 MiB that an entry may have");
-  }
+  if (octets + kEntryOverhead > kMaxEntryOctets) refuse_length(name, octets + kEntryOverhead);
   return octets;
 }
 

@@ -157,18 +157,14 @@ bool Vault::refresh() {
 
 uint64_t Vault::cursor() const { return impl_->store->cursor(); }
 
-std::vector<EntryInfo> Vault::changes(uint64_t cursor) const {
-  std::vector<EntryInfo> out;
-  for (const auto& [name, record] : impl_->store->changes(cursor)) out.push_back(to_info(name, record));
-  return out;
-}
-
-std::vector<EntryInfo> Vault::changes(uint64_t cursor, Wanted wanted) const {
-  std::vector<EntryInfo> out;
-  if (cursor == 0) out.reserve(impl_->store->names());
-  impl_->store->visit_changes(cursor, [&](const std::string& name, const Record& record) {
+Vault::Changes Vault::changes(uint64_t cursor, Wanted wanted) const {
+  Changes out;
+  if (cursor == 0) out.entries.reserve(impl_->store->names());
+  out.whole = impl_->store->visit_changes(cursor, [&](const std::string& name, const Record& record) {
     const Protection protection = record.entry.sealed ? Protection::kSealed : Protection::kClear;
-    if (wanted({name, protection, !record.entry.tags.empty()})) out.push_back(to_info(name, record));
+    if (!wanted || wanted({name, protection, !record.entry.tags.empty()})) {
+      out.entries.push_back(to_info(name, record));
+    }
   });
   return out;
 }
@@ -272,6 +268,7 @@ void Vault::Impl::authenticate_new(const Blobstore::Writer* writer) {
     if (!entry || !key->mac_matches(*entry)) store->mark_tampered(name, stored->record.entry.sequence.number);
   }
   authenticated_ = now;
+  store->looked_at(now);
 }
 
 bool is_outdated(uint64_t epoch, const std::vector<UsedSlot>& used) {
@@ -295,7 +292,7 @@ std::shared_ptr<const MasterKey> Vault::Impl::current_master() {
 }
 
 void Vault::Impl::authenticated_up_to(uint64_t before, uint64_t now) {
-  authenticated_.compare_exchange_strong(before, now);
+  if (authenticated_.compare_exchange_strong(before, now)) store->looked_at(now);
 }
 
 bool Vault::unlocked() const { return impl_->master() != nullptr; }

@@ -207,12 +207,16 @@ class Vault {
   bool refresh();
   /// Rises with every change that this vault has seen. A cursor for `changes`; 0 is before everything.
   uint64_t cursor() const;
-  /// What changed after `cursor`: the latest state of each name once, oldest first, deletions included (also those that
-  /// a compaction by another process has swallowed).
-  std::vector<EntryInfo> changes(uint64_t cursor) const;
-  /// The same, of the entries that are wanted: what is not is not even copied.
+  /// What changed after a cursor: the latest state of each name once, oldest first, deletions included (also those that
+  /// a compaction by another process has swallowed). `whole`: so much was deleted since then that it is not known any
+  /// longer; the list is of all that there is, and whatever is not in it is gone.
+  struct Changes {
+    std::vector<EntryInfo> entries;
+    bool whole = false;
+  };
+  /// Of the entries that are wanted: what is not is not even copied.
   using Wanted = bool (*)(const Glance& entry);
-  std::vector<EntryInfo> changes(uint64_t cursor, Wanted wanted) const;
+  Changes changes(uint64_t cursor, Wanted wanted = nullptr) const;
 
   // --- reading ---
   std::optional<EntryInfo> find(std::string_view name) const;

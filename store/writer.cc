@@ -170,9 +170,11 @@ std::optional<Record> Blobstore::Writer::peek(std::string_view name) const {
   return item->second;
 }
 
-void Blobstore::Writer::visit_changes(uint64_t cursor, const Visit& visit) const {
+bool Blobstore::Writer::visit_changes(uint64_t cursor, const Visit& visit) const {
   std::shared_lock<RwLock> gate(store_->gate_);
-  for (const auto* item : store_->index_.changes(cursor)) visit(item->first, item->second);
+  const Index::Changes changes = store_->index_.changes(cursor);
+  for (const auto* item : changes.names) visit(item->first, item->second);
+  return changes.whole;
 }
 
 // --- appending ---
@@ -358,6 +360,7 @@ uint64_t Blobstore::Writer::append(std::vector<Draft> drafts, bool use_reserve) 
     last_ = entry.sequence.number;
     store.index_.apply(std::move(entry));
   }
+  store.index_.forget_deletions(store.looked_at_);
   store.end_.offset = start + length;
   store.end_.last = store.end_.highest_seen = last_;
   store.probe_ = std::move(header);

@@ -75,7 +75,7 @@ TEST(Capacity, IsForgottenWithTheName) {
       ErrorCode::kInvalidArgument);
   EXPECT_EQ(code_thrown_by(
                 [&] { transaction.put_registered("vpd0/none", "vpd", Protection::kSealed, 17 << 20, as_bytes("x")); }),
-            ErrorCode::kInvalidArgument);
+            ErrorCode::kNoSpace);
 }
 
 // What lies behind the plain text is inside the seal: nobody sees how full a blob is by its octets, nor changes them.

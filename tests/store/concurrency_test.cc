@@ -101,7 +101,7 @@ TEST_F(Concurrency, ThreadsReadWriteAndCompactOneVault) {
         uint32_t now = number_in(*vault, "obj/all");
         failures += now < last;
         last = now;
-        for (const EntryInfo& entry : vault->changes(cursor)) failures += entry.name.empty();
+        for (const EntryInfo& entry : vault->changes(cursor).entries) failures += entry.name.empty();
         cursor = vault->cursor();
         failures += !vault->find("obj/all");
         vault->list("obj/");

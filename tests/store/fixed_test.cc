@@ -162,7 +162,7 @@ TEST_F(Fixed, WhatIsRefusedLeavesNoFile) {
   EXPECT_EQ(code(*vault, {{{"obj/none", 5}}, nullptr, nullptr}), ErrorCode::kNotFound);
   EXPECT_EQ(code(*vault, {{{"obj/old", 5}}, nullptr, nullptr}), ErrorCode::kInvalidArgument) << "less than there is";
   EXPECT_EQ(code(*vault, {{{"tpm0/permall", 9000}}, nullptr, nullptr}), ErrorCode::kInvalidArgument) << "registered";
-  EXPECT_EQ(code(*vault, {{{"obj/old", 17 << 20}}, nullptr, nullptr}), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code(*vault, {{{"obj/old", 17 << 20}}, nullptr, nullptr}), ErrorCode::kNoSpace);
   Bytes octets = load(path);
   for (const EntryReport& entry : dump(path).entries) {
     if (entry.name == "obj/empty") octets[entry.offset + 90] ^= 0x55;

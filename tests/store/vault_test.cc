@@ -116,7 +116,7 @@ TEST_F(VaultTest, RefusesWhatIsNotAName) {
   for (std::string_view type : {"blobstore", "keyslot", "attempt", "moved", "free"}) refused("a", type);
   EXPECT_EQ(code_thrown_by([&] { transaction.erase("keyslot/1"); }), ErrorCode::kInvalidArgument);
   EXPECT_EQ(code_thrown_by([&] { transaction.put("a", "t", Protection::kClear, Bytes(16 << 20)); }),
-            ErrorCode::kInvalidArgument);
+            ErrorCode::kNoSpace);
 }
 
 TEST_F(VaultTest, AnotherVaultSeesChangesAfterRefresh) {
@@ -139,14 +139,14 @@ TEST_F(VaultTest, ChangesNameEachNameOnceOldestFirst) {
   for (const char* name : {"obj/a", "obj/b", "obj/c", "obj/a"}) put(*writer, name, name, Protection::kClear);
   erase(*writer, "obj/b");
   vault->refresh();
-  auto changes = vault->changes(start);
+  auto changes = vault->changes(start).entries;
   ASSERT_EQ(changes.size(), 3u);
   EXPECT_EQ(changes[0].name, "obj/c");
   EXPECT_EQ(changes[1].name, "obj/a");
   EXPECT_EQ(changes[2].name, "obj/b");
   EXPECT_TRUE(changes[2].deleted);
-  EXPECT_TRUE(vault->changes(vault->cursor()).empty());
-  EXPECT_EQ(vault->changes(0).size(), 5u) << "with two key slots";
+  EXPECT_TRUE(vault->changes(vault->cursor()).entries.empty());
+  EXPECT_EQ(vault->changes(0).entries.size(), 5u) << "with two key slots";
 }
 
 TEST_F(VaultTest, ACompactionIsFollowedAndItsDeletionsAreSeen) {
@@ -165,7 +165,7 @@ TEST_F(VaultTest, ACompactionIsFollowedAndItsDeletionsAreSeen) {
   EXPECT_TRUE(dump(path).clean());
   EXPECT_EQ(get(*two, "obj/0"), std::string(2000, 'a')) << "the old file is still readable";
   EXPECT_TRUE(two->refresh());
-  auto changes = two->changes(cursor);
+  auto changes = two->changes(cursor).entries;
   ASSERT_EQ(changes.size(), 2u);
   EXPECT_EQ(changes[0].name, "obj/1");
   EXPECT_TRUE(changes[0].deleted);
