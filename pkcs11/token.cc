@@ -77,15 +77,22 @@ class Token::State : public tpm::StateSource {
     vault_->refresh();
     auto entry = vault_->find(kPermanentState);
     if (!entry) throw Error(ErrorCode::kCorrupt, "the store has no TPM state (entry tpm0/permall)");
-    return entry->sequence;
+    return version_of(entry->sequence);
   }
   tpm::StateSource::State load() override {
+    const uint64_t rollbacks = vault_->rollbacks();
     auto blob = vault_->read(kPermanentState);
     if (!blob) throw Error(ErrorCode::kCorrupt, "the store has no TPM state (entry tpm0/permall)");
-    return {blob->sequence, std::move(blob->data)};
+    return {version_of(blob->sequence, rollbacks), std::move(blob->data)};
   }
+  /// Of the state with this number, as the store is now. Where an older copy of the store was put back, numbers repeat.
+  uint64_t version_of(uint64_t number) const { return version_of(number, vault_->rollbacks()); }
 
  private:
+  // (rollbacks, number) in one word: numbers are below 2^62, and the multiples of this factor lie far apart.
+  static uint64_t version_of(uint64_t number, uint64_t rollbacks) {
+    return std::max<uint64_t>(number + rollbacks * 0x9e3779b97f4a7c15, 1);
+  }
   const std::shared_ptr<store::Vault> vault_;
 };
 
@@ -194,7 +201,9 @@ bool Token::present() {
   } catch (const Refusal&) {
     return false;
   } catch (const Error& error) {  // that the file can not be read now does not make it gone
-    if (error.code() != ErrorCode::kIo) throw;
+    const bool is_there =
+        error.code() == ErrorCode::kIo || error.code() == ErrorCode::kCorrupt || error.code() == ErrorCode::kNotAStore;
+    if (!is_there) throw;
     log_line(LogLevel::kError, error.sentence());
     return true;
   }
@@ -221,7 +230,7 @@ void Token::refresh_locked() {
     catch_up_locked();
     if (!engine_) return;
     const auto state = vault_->find(kPermanentState);
-    if (!state || state->sequence == tpm_seen_) return;
+    if (!state || state_->version_of(state->sequence) == tpm_seen_) return;
     std::set<uint32_t> recorded;
     for (const auto& [handle, slot] : objects_.slots()) {
       const Object* object = slot.object.get();  // the records of NV areas are looked into at once
@@ -237,7 +246,7 @@ void Token::refresh_locked() {
     }
     if (vault_->cursor() != cursor_ && i + 1 < kTries) continue;
     update_tpm_objects_locked(std::move(found));
-    tpm_seen_ = state->sequence;
+    tpm_seen_ = state_->version_of(state->sequence);
     return;
   }
 }
@@ -252,6 +261,25 @@ void Token::look() {
     removed_ = true;
     refuse(CKR_DEVICE_REMOVED, error.sentence());
   }
+  tell_rollback();
+}
+
+uint64_t Token::state_version(uint64_t number) const { return state_->version_of(number); }
+
+// Once for each.
+void Token::tell_rollback() {
+  const uint64_t seen = vault_->rollbacks();
+  if (seen == rollbacks_told_ || rollbacks_told_.exchange(seen) == seen) return;
+  log_line(LogLevel::kError, path() + ": an older copy of the store was put in its place (its entry " +
+                                 vault_->rolled_back_name() +
+                                 " is not the one that was read before): counters and NV areas are refused to this " +
+                                 "process until it calls C_Finalize");
+}
+
+void Token::refuse_rolled_back() {
+  tell_rollback();
+  refuse_if(vault_->rollbacks() != 0, CKR_DEVICE_ERROR,
+            "an older copy of the store was put in its place: counters and NV areas are not to be relied on");
 }
 
 // What this call has changed is on the disk: that somebody holds the store up now must not make it look like a failure.
@@ -392,7 +420,7 @@ void Token::read_locked(CK_OBJECT_HANDLE handle, ObjectTable::Slot& slot) {
 void Token::forget_others_locked(const std::vector<store::EntryInfo>& all) {
   std::set<std::string> ids;
   for (const store::EntryInfo& entry : all) {
-    if (!entry.deleted) ids.insert(*id_of(entry.name));
+    if (auto id = id_of(entry.name); id && !entry.deleted) ids.insert(std::move(*id));
   }
   objects_.erase_if([&](const ObjectTable::Slot& slot) {
     const bool is_stored = !slot.id.empty() && (!slot.object || slot.object->sequence != 0);

@@ -173,6 +173,11 @@ class Token {
   void look();
   void look_after_change();
   void refresh_after_change();
+  /// The version (tpm::StateSource) of the state that has this number in the store now.
+  uint64_t state_version(uint64_t number) const;
+  void tell_rollback();
+  /// Before what must not repeat. Throws Refusal CKR_DEVICE_ERROR where an older copy of the store was put back.
+  void refuse_rolled_back();
   void refresh_locked();
   void enter(Who who, ByteView pin);
   void log_out();
@@ -217,6 +222,7 @@ class Token {
   Identity identity_;
   TokenSettings settings_;
   std::atomic<bool> removed_{false};
+  std::atomic<uint64_t> rollbacks_told_{0};
 
   std::mutex login_mutex_;
   std::atomic<Who> who_{Who::kNobody};

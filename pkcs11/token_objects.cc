@@ -235,6 +235,7 @@ void Token::commit(store::Transaction& transaction, const std::shared_ptr<tpm::E
     return;
   }
   refuse_if(!tpm, CKR_USER_NOT_LOGGED_IN, "the TPM is open after login only");
+  refuse_rolled_back();
   transaction.reserve(kStoringReserve);
   const SecretBytes state = tpm->change(commands);
   try {
@@ -247,7 +248,7 @@ void Token::commit(store::Transaction& transaction, const std::shared_ptr<tpm::E
     throw;
   }
   // Another process may have committed since the lock went: then the next reader loads its state.
-  tpm->committed(transaction.sequence_of(kPermanentState));
+  tpm->committed(state_version(transaction.sequence_of(kPermanentState)));
 }
 
 /// Brings the clear records of the TPM's public objects to what the TPM holds now (the change of this thread included).
@@ -295,6 +296,10 @@ SecretBytes Token::nv_value(const Object& object) {
   std::shared_ptr<tpm::Engine> tpm = engine();
   refuse_if(!tpm, CKR_USER_NOT_LOGGED_IN, "the TPM is open after login only");
   const SecretAttributes secret = secret_of(object);
+  if (object.object_class() == CKO_HW_FEATURE) {
+    refresh();
+    refuse_rolled_back();
+  }
   return tpm->use_current(
       [&](tpm::Commands& commands) { return read_nv_value(commands, object.nv_index(), secret.get(CKA_VTPM_AUTH)); });
 }

@@ -149,7 +149,13 @@ std::optional<Record> Blobstore::find(std::string_view name) const {
 std::optional<Blobstore::Stored> Blobstore::read(std::string_view name) const {
   reopen_if_forked();
   sync_what_was_read();
-  return look_until_not_stale([&] { return read_once(name); }, [&] { reopen_stale(); });
+  const auto read_it = [&] { return look_until_not_stale([&] { return read_once(name); }, [&] { reopen_stale(); }); };
+  try {
+    return read_it();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kCorrupt || !const_cast<Blobstore*>(this)->was_overwritten()) throw;
+  }
+  return read_it();
 }
 
 std::optional<Blobstore::Stored> Blobstore::examine(std::string_view name) const {

@@ -23,6 +23,7 @@
 #include "crypto/waiting.h"
 #include "store/encoding.h"
 #include "store/file.h"
+#include "store/file_end.h"
 #include "store/index.h"
 #include "store/progress.h"
 #include "store/rwlock.h"
@@ -85,6 +86,12 @@ class Blobstore {
   /// crash leaves. A sentence with the path and what to do; nothing: it is fit.
   std::optional<std::string> unfit() const;
 
+  /// How often this process has found an older copy of the store in its place since it was opened (docs/format.md, "An
+  /// older copy"): a number that comes again since then is not the same state.
+  uint64_t rollbacks() const { return rollbacks_; }
+  /// The name whose entry gave the last one away.
+  std::string rolled_back_name() const;
+
   class Writer;
   Writer begin();
 
@@ -113,12 +120,10 @@ class Blobstore {
   // writer holds `writer_mutex_` and the file's lock in addition. Order: officer, login, writer, file, gate.
   void check_usable() const;
   bool refresh_once();
-  uint64_t missing_octets() const;                  // gate held
-  uint64_t missing_at_the_end() const;              // gate held
-  std::optional<std::string> unfit_locked() const;  // gate held
-  bool one_bit_from_intact() const;                 // gate held
-  bool torn_growth() const;                         // gate held
-  bool nothing_appended() const;                    // gate held
+  FileEnd file_end() const;  // gate held
+  bool was_overwritten();
+  bool is_still_ours() const;     // gate held
+  bool nothing_appended() const;  // gate held
   enum class Locked { kNo, kYes };
   void adopt(std::shared_ptr<File> file, Locked locked);  // gate held exclusively
   void apply(ScanResult scan);                            // gate held exclusively
@@ -162,6 +167,10 @@ class Blobstore {
   std::atomic<uint64_t> looked_at_{0};  // deletions up to this cursor may be forgotten
   ScanState end_;
   Bytes probe_;
+  uint64_t last_entry_at_ = 0;
+  Bytes last_entry_;  // its first octets: while they stand there, what is in front of them is what was read
+  std::atomic<uint64_t> rollbacks_{0};
+  std::string rolled_back_name_;
   bool intact_end_ = false;
   bool cut_off_ = false;
   uint64_t unread_ = 0;                 // ScanResult::unread

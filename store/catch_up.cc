@@ -1,16 +1,12 @@
 // Keeping up with what others write: scans, verdicts, compactions of others, and syncing what was read.
 #include <algorithm>
-#include <bit>
 #include <optional>
 #include <shared_mutex>
 
 #include "crypto/error.h"
 #include "crypto/waiting.h"
 #include "store/blobstore.h"
-#include "store/der.h"
 #include "store/encoding.h"
-#include "store/free_space.h"
-#include "store/log_reader.h"
 
 namespace vtpm::store {
 namespace {
@@ -62,6 +58,12 @@ class OthersFinish {
   std::optional<Wait> wait_;
 };
 
+Bytes first_octets(const File& file, const LogEntry& entry) {
+  Bytes octets(first_octets_of(entry));
+  octets.resize(file.read_at(entry.offset, octets));
+  return octets;
+}
+
 }  // namespace
 
 // A scan that needs no second look: nobody was in the middle of a write, nothing is damaged, nobody moved the store.
@@ -97,12 +99,23 @@ void Blobstore::adopt(std::shared_ptr<File> file, Locked locked) {
     replaced_ = true;
     check_usable();
   }
+  if (file_) {  // what was opened when it was whole is not followed to what is not
+    const FileEnd end{scan.end.offset, scan.intact_end, scan.cut_off, scan.unread};
+    if (auto why = store::unfit(path_, *file, end)) throw Error(ErrorCode::kCorrupt, *why);
+  }
   const bool headless = std::none_of(scan.entries.begin(), scan.entries.end(),
                                      [](const LogEntry& entry) { return entry.type == type::kHeader; });
+  const uint64_t last_entry_at = scan.entries.empty() ? 0 : scan.entries.back().offset;
+  Bytes last_entry = scan.entries.empty() ? Bytes() : first_octets(*file, scan.entries.back());
   Index fresh;
   fresh.apply(std::move(scan.entries), scan.damage);
   if (file_) {
-    index_.follow(std::move(fresh));
+    auto older = index_.older_name(fresh, header.base, durable_);
+    index_.follow(std::move(fresh), older.has_value());
+    if (older) {
+      ++rollbacks_;
+      rolled_back_name_ = std::move(*older);
+    }
   } else {
     index_ = std::move(fresh);
   }
@@ -113,12 +126,18 @@ void Blobstore::adopt(std::shared_ptr<File> file, Locked locked) {
   for (const Damage& damage : scan.damage) damaged_beyond_moving_ |= !damage.is_entry;
   file_ = std::move(file);
   header_ = header;
+  last_entry_at_ = last_entry_at;
+  last_entry_ = std::move(last_entry);
   prepared_ = false;
   durable_ = scan.end.durable;
   take_end(std::move(scan));
 }
 
 void Blobstore::apply(ScanResult scan) {
+  if (!scan.entries.empty()) {
+    last_entry_ = first_octets(*file_, scan.entries.back());
+    last_entry_at_ = scan.entries.back().offset;
+  }
   index_.apply(std::move(scan.entries), scan.damage);
   index_.forget_deletions(looked_at_);
   for (const Damage& damage : scan.damage) damaged_beyond_moving_ |= !damage.is_entry;
@@ -128,6 +147,29 @@ void Blobstore::apply(ScanResult scan) {
   if (!scan.intact_end || !scan.set_aside.empty() || file_->over_network()) prepared_ = false;
   durable_ = std::max(durable_.load(), scan.end.durable);
   take_end(std::move(scan));
+}
+
+// Who overwrites the file with another (`cp` onto it) takes no lock and leaves the same file at the path.
+bool Blobstore::is_still_ours() const {
+  uint8_t seen[256];
+  const MutableByteView found(seen, last_entry_.size());
+  return equal(ByteView(seen, file_->read_at(last_entry_at_, found)), last_entry_);
+}
+
+// True: what cannot be read was overwritten by another file, and is known now.
+bool Blobstore::was_overwritten() {
+  {
+    Shared gate(gate_);
+    if (is_still_ours()) return false;
+  }
+  OthersFinish others(path_);
+  while (!look_again_alone()) others.wait();
+  return true;
+}
+
+std::string Blobstore::rolled_back_name() const {
+  Shared gate(gate_);
+  return rolled_back_name_;
 }
 
 void Blobstore::take_end(ScanResult scan) {
@@ -153,10 +195,12 @@ std::vector<std::string> Blobstore::findings() const {
   return found;
 }
 
+FileEnd Blobstore::file_end() const { return {end_.offset, intact_end_, cut_off_, unread_}; }
+
 bool Blobstore::truncated() const {
   const auto look = [&] {
     Shared gate(gate_);
-    return missing_octets() != 0;
+    return missing_octets(*file_, file_end()) != 0;
   };
   return look_until_not_stale(look, [&] { reopen_stale(); });
 }
@@ -164,86 +208,9 @@ bool Blobstore::truncated() const {
 std::optional<std::string> Blobstore::unfit() const {
   const auto look = [&] {
     Shared gate(gate_);
-    return unfit_locked();
+    return store::unfit(path_, *file_, file_end());
   };
   return look_until_not_stale(look, [&] { reopen_stale(); });
-}
-
-std::optional<std::string> Blobstore::unfit_locked() const {
-  if (const uint64_t missing = missing_octets(); missing != 0) {
-    return path_ + " is truncated: at least " + std::to_string(missing) +
-           " bytes of its end are missing, and entries may be lost with them; nothing was changed. Restore a " +
-           "complete copy, or keep what is left with vtpm-token store repair --accept-older";
-  }
-  if (unread_ != 0) {
-    return path_ + " has " + std::to_string(unread_) +
-           " bytes behind its end, more than a crash leaves there; nothing was changed. vtpm-token store repair " +
-           "removes them";
-  }
-  return std::nullopt;
-}
-
-// The least number of bytes that the file has lost; 0: none. What stands at the log's end reaches beyond the file's, or
-// less is left than any write leaves. A crash does not do that (room is made before it is used); a copy that was not
-// finished does. One flipped bit in the length of the free space looks alike and is no truncation.
-uint64_t Blobstore::missing_octets() const {
-  if (intact_end_ && !cut_off_) return 0;
-  return look_at(*file_, [&] { return missing_at_the_end(); });
-}
-
-uint64_t Blobstore::missing_at_the_end() const {
-  const uint64_t none = cut_off_ ? kEndOctets : 0, size = file_->size();
-  uint64_t at = end_.offset;
-  LogReader reader(*file_);
-  while (at + kEndOctets < size) {
-    const ByteView head = reader.view(at, kDerHeaderMax);
-    const auto header = read_der_header(head);
-    if (!header && head.size() < kDerHeaderMax && head[0] == static_cast<uint8_t>(Tag::kSequence)) {
-      return at + kMinFreeOctets + kEndOctets - size;
-    }
-    if (!header || header->tag != static_cast<uint8_t>(Tag::kSequence)) return none;  // torn, and cleaned by a writer
-    at += header->total();
-  }
-  const ByteView end = reader.view(at, kEndOctets);
-  if (end.size() == kEndOctets) return end[0] == static_cast<uint8_t>(Tag::kSequence) ? kEndOctets : none;
-  if (!cut_off_ && (one_bit_from_intact() || torn_growth())) return 0;
-  return at + kEndOctets - size;
-}
-
-// The header of a free space that grew is partly the old one, partly the new one, partly zeroed by who cleaned it: a
-// crash tore it. (Cut off inside its free space, a file has a header that is right in itself.)
-bool Blobstore::torn_growth() const {
-  const uint64_t behind = octets_behind(end_.offset, file_->size());
-  if (behind < kMaxFreeHeaderOctets + kEndOctets) return false;
-  uint8_t found[kMaxFreeHeaderOctets] = {};
-  const size_t count = file_->read_at(end_.offset, found);
-  if (read_free(ByteView(found, count))) return false;
-  auto padded = [](uint64_t total) {
-    Bytes header = free_header(total);
-    header.resize(kMaxFreeHeaderOctets);
-    return header;
-  };
-  const Bytes grown = padded(behind - kEndOctets);
-  // How long it was is not known; where two of the same form differ stands their length.
-  static constexpr std::pair<uint64_t, uint64_t> kForms[] = {
-      {0x20, 0x71}, {0xa5, 0xfb}, {0x1234, 0xfedc}, {0x123456, 0xfedcba}, {0x12345678, 0xfedcba98}};
-  return std::any_of(std::begin(kForms), std::end(kForms), [&](const auto& form) {
-    const Bytes one = padded(form.first), other = padded(form.second);
-    size_t i = 0;
-    while (i < count && (found[i] == grown[i] || found[i] == 0 || found[i] == one[i] || one[i] != other[i])) ++i;
-    return i == count;
-  });
-}
-
-bool Blobstore::one_bit_from_intact() const {
-  const uint64_t behind = octets_behind(end_.offset, file_->size());
-  if (behind < kMinFreeOctets + kEndOctets) return false;
-  const Bytes right = free_header(behind - kEndOctets);
-  Bytes found(right.size());
-  if (file_->read_at(end_.offset, found) != found.size()) return false;
-  int flipped = 0;
-  for (size_t i = 0; i < right.size(); ++i) flipped += std::popcount(static_cast<unsigned>(right[i] ^ found[i]));
-  return flipped == 1;
 }
 
 bool Blobstore::nothing_appended() const {
@@ -321,10 +288,12 @@ bool Blobstore::catch_up() {
       check_usable();
       // Another thread was here first; a writer's verdict on what it found counts as well.
       if (nothing_appended()) return index_.cursor() != before;
-      ScanResult scan = look_at(*file_, [&] { return scan_log(*file_, header_, end_); });
-      if (settles(scan)) {
-        apply(std::move(scan));
-        return index_.cursor() != before;
+      if (is_still_ours()) {
+        ScanResult scan = look_at(*file_, [&] { return scan_log(*file_, header_, end_); });
+        if (settles(scan)) {
+          apply(std::move(scan));
+          return index_.cursor() != before;
+        }
       }
     }
     // A write in flight, what a crash left, or a store that moved: the verdict needs a moment in which nobody writes.
@@ -359,6 +328,7 @@ void Blobstore::look_again_under_lock() {
     replaced_ = true;
     check_usable();
   }
+  if (!is_still_ours()) return adopt(file_, Locked::kYes);
   apply(look_at(*file_, [&] { return scan_log(*file_, header_, end_); }));
 }
 

@@ -32,7 +32,8 @@ class TransactionWriter {
     LogEntry written;
     written.offset = out.octets.size();
     written.length = static_cast<uint32_t>(octets.size());
-    written.epoch = static_cast<uint32_t>(layout->epoch);
+    written.epoch = epoch_of(*layout);
+    written.crc = crc_of(*layout);
     written.size = layout->size;
     written.capacity = static_cast<uint32_t>(layout->capacity);
     written.has_extras = layout->has_extras;

@@ -361,6 +361,15 @@ uint32_t entry_crc(const Salt& salt, ByteView octets, size_t crc_at) {
       .value();
 }
 
+uint32_t crc_of(const EntryView& entry) {
+  return static_cast<uint32_t>(read_be(entry.octets.subspan(entry.crc_at, kCrcOctets)));
+}
+
+uint32_t epoch_of(const EntryView& entry) {
+  if (entry.type != type::kKeySlot) return static_cast<uint32_t>(entry.epoch);
+  return static_cast<uint32_t>(entry.find_integer(entry.mandatory, attribute::kEpoch).value_or(0));
+}
+
 bool crc_matches(const Salt& salt, const EntryView& entry) {
   return entry_crc(salt, entry.octets, entry.crc_at) == read_be(entry.octets.subspan(entry.crc_at, kCrcOctets));
 }

@@ -108,6 +108,10 @@ bool is_inherited(std::string_view optional_attribute);
 /// CRC-32C over the store's salt and the entry with its four CRC octets zero.
 uint32_t entry_crc(const Salt& salt, ByteView octets, size_t crc_at);
 bool crc_matches(const Salt& salt, const EntryView& entry);
+/// The checksum as it stands in the entry.
+uint32_t crc_of(const EntryView& entry);
+/// Of the master key that sealed the entry, or that a key slot holds; 0: neither.
+uint32_t epoch_of(const EntryView& entry);
 void store_crc(const Salt& salt, MutableByteView octets, size_t crc_at);
 
 /// The entry as `Entry`, to be changed and encoded again (only headers are; nothing sealed ever is).

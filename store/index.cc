@@ -94,15 +94,49 @@ void Index::rebuild_changes() {
   std::sort(changes_.begin(), changes_.end(), [](const Change& a, const Change& b) { return a.number < b.number; });
 }
 
-void Index::follow(Index fresh) {
+// The highest of any key slot and any seal: a re-key raises it, and nothing lowers it.
+uint32_t Index::epoch() const {
+  uint32_t highest = 0;
+  for (const auto& [name, record] : names_) {
+    if (!record.deleted) highest = std::max(highest, record.entry.epoch);
+  }
+  return highest;
+}
+
+std::optional<std::string> Index::older_name(const Index& fresh, uint64_t base, uint64_t durable) const {
+  // A re-key writes everything anew under its old number.
+  const bool is_rekeyed = fresh.epoch() > epoch();
+  for (const auto& [name, record] : names_) {
+    const Sequence& read = record.entry.sequence;
+    if (record.state != NameState::kCurrent || read.number == 0 || read.number > durable) continue;
+    const auto* there = fresh.find(name);
+    if (!there) {
+      if (read.number > base) return name;
+      continue;
+    }
+    // What is damaged is not served, and so not older.
+    const LogEntry& now = there->second.entry;
+    if (there->second.state == NameState::kDamaged) continue;
+    if (same_transaction(read, now.sequence)) {
+      if (read.number == now.sequence.number && record.entry.crc != now.crc && !is_rekeyed) return name;
+    } else if (now.sequence.number < read.number) {
+      return name;
+    }
+  }
+  return std::nullopt;
+}
+
+void Index::follow(Index fresh, bool older) {
   fresh.cursor_ = cursor_;
   fresh.forgotten_ = forgotten_;
   fresh.deletions_ += deletions_;
+  const bool is_rekeyed = fresh.epoch() > epoch();
   std::vector<std::pair<uint64_t, Names::value_type*>> changed;  // by place in the log
   for (auto& item : fresh.names_) {
     auto known = names_.find(item.first);
     bool same = known != names_.end() && known->second.entry.sequence.number == item.second.entry.sequence.number &&
-                known->second.deleted == item.second.deleted && known->second.entry.length != 0;
+                known->second.deleted == item.second.deleted && known->second.entry.length != 0 &&
+                (is_rekeyed || known->second.entry.crc == item.second.entry.crc);
     if (same && item.second.state == NameState::kCurrent) item.second.state = known->second.state;
     if (same && item.second.state == known->second.state) {
       item.second.change = known->second.change;
@@ -114,8 +148,11 @@ void Index::follow(Index fresh) {
     if (fresh.names_.count(name)) continue;
     auto& gone = *fresh.names_.emplace(name, record).first;
     gone.second.entry.length = 0;
+    if (older) gone.second.entry.sequence = {};
     gone.second.twin_length = 0;
     if (gone.second.deleted) continue;
+    // Its tombstone had a higher number, which nobody knows.
+    if (!older) gone.second.entry.sequence = {gone.second.entry.sequence.number + 1, 0, 1, 0};
     gone.second.deleted = true;
     ++fresh.deletions_;
     gone.second.state = NameState::kCurrent;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -52,7 +53,13 @@ class Index {
   void apply(const ScanResult& scan) { apply(scan.entries, scan.damage); }
   void apply(LogEntry entry);
   /// Takes the place of this one after a compaction: only what differs counts as a change; what is gone was deleted.
-  void follow(Index fresh);
+  void follow(Index fresh) { follow(std::move(fresh), false); }
+  /// The same; `older`: what was read before and is not there was not deleted, but never was in that copy.
+  void follow(Index fresh, bool older);
+  /// The first name that tells that `fresh`, of a file with this `base`, is of an earlier time: a lower number than was
+  /// read of the name here, another content under the same number, or no such name although it was read at a number
+  /// above `base`. Numbers above `durable` were promised to nobody. Nothing: the file is what this one has become.
+  std::optional<std::string> older_name(const Index& fresh, uint64_t base, uint64_t durable) const;
 
   /// Nothing for a name that never was; deleted ones are found as such.
   const Names::value_type* find(std::string_view name) const;
@@ -98,6 +105,7 @@ class Index {
     const Names::value_type* record;
   };
   void rebuild_changes();
+  uint32_t epoch() const;
 
   Names names_ = sparse();
   std::vector<Gap> gaps_;

@@ -9,6 +9,7 @@
 // Nothing is ever written here. Work is bounded: CRCs of at most eight times the file are computed.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,9 +24,10 @@ namespace vtpm::store {
 struct LogEntry {
   uint64_t offset = 0;
   uint32_t length = 0;
-  uint32_t epoch = 0;
+  uint32_t epoch = 0;     // of the master key that sealed it; of a key slot, of the one in it
   uint64_t size = 0;      // realsize
   uint32_t capacity = 0;  // 0: not registered
+  uint32_t crc = 0;       // its checksum: tells other contents under the same number
   Sequence sequence;
   std::string type, name;
   std::vector<uint64_t> tags;  // of the blind index (store/blind_index.h)
@@ -36,6 +38,9 @@ struct LogEntry {
   bool refused = false;     // it has a mandatory attribute, or a cipher, that this build does not know
   bool corrected = false;   // a flipped bit was put right in memory: read it through `correct_entry`
 };
+
+/// How many of an entry's first octets tell it from every other: its number and checksum are among them.
+inline uint64_t first_octets_of(const LogEntry& entry) { return std::min<uint64_t>(entry.length, 256); }
 
 constexpr uint64_t kNothingFollows = ~uint64_t{0};
 

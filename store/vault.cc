@@ -145,6 +145,8 @@ ByteView Vault::uuid() const { return impl_->uuid; }
 uint64_t Vault::created() const { return impl_->store->created(); }
 std::vector<std::string> Vault::findings() const { return impl_->store->findings(); }
 bool Vault::truncated() const { return impl_->store->truncated(); }
+uint64_t Vault::rollbacks() const { return impl_->store->rollbacks(); }
+std::string Vault::rolled_back_name() const { return impl_->store->rolled_back_name(); }
 bool Vault::read_only() const { return impl_->store->read_only(); }
 
 // --- freshness ---
@@ -271,9 +273,14 @@ void Vault::Impl::authenticate_new(const Blobstore::Writer* writer) {
   store->looked_at(now);
 }
 
+// Somebody has re-keyed the store, or has put a copy of before a re-key back.
 bool is_outdated(uint64_t epoch, const std::vector<UsedSlot>& used) {
-  return std::any_of(used.begin(), used.end(),
-                     [&](const UsedSlot& one) { return one.slot && one.slot->epoch() > epoch; });
+  const auto any = [&](auto&& matches) {
+    return std::any_of(used.begin(), used.end(),
+                       [&](const UsedSlot& one) { return one.slot && matches(one.slot->epoch()); });
+  };
+  if (any([&](uint64_t other) { return other > epoch; })) return true;
+  return any([&](uint64_t other) { return other < epoch; }) && !any([&](uint64_t other) { return other == epoch; });
 }
 
 bool Vault::Impl::drop_outdated_key() {

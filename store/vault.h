@@ -202,6 +202,12 @@ class Vault {
   /// The file is shorter than it says (an unfinished copy): entries may be lost without a trace.
   bool truncated() const;
 
+  /// How often this vault has found an older copy of its store in the store's place, of what it had read as durable
+  /// (docs/format.md, "An older copy"): numbers repeat then, and counters have been turned back.
+  uint64_t rollbacks() const;
+  /// The entry that gave the last one away.
+  std::string rolled_back_name() const;
+
   // --- freshness ---
   /// Catches up with the file. True when anything changed.
   bool refresh();

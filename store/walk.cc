@@ -24,9 +24,10 @@ LogEntry to_log_entry(const EntryView& view, uint64_t offset, bool corrected) {
   LogEntry entry;
   entry.offset = offset;
   entry.length = static_cast<uint32_t>(view.octets.size());
-  entry.epoch = static_cast<uint32_t>(view.epoch);
+  entry.epoch = epoch_of(view);
   entry.size = view.size;
   entry.capacity = static_cast<uint32_t>(view.capacity);
+  entry.crc = crc_of(view);
   entry.has_extras = view.has_extras;
   entry.sequence = view.sequence;
   entry.type = view.type;

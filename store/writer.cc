@@ -108,7 +108,7 @@ bool Blobstore::Writer::lock_file_of_now() {
   if (store.file_ == locked_) {
     if (!store.is_at_path()) {
       store.follow_path();
-    } else if (!store.nothing_appended()) {
+    } else if (!store.nothing_appended() || !store.is_still_ours()) {
       store.look_again_under_lock();
     }
   }
@@ -123,7 +123,7 @@ bool Blobstore::Writer::lock_file_of_now() {
         ErrorCode::kCorrupt,
         store.path_ + " is damaged: its header is no part of its log. Nothing can be changed; restore a backup");
   }
-  if (auto why = purpose_ == Purpose::kChange ? store.unfit_locked() : std::nullopt) {
+  if (auto why = purpose_ == Purpose::kChange ? store::unfit(store.path_, *locked_, store.file_end()) : std::nullopt) {
     throw Error(ErrorCode::kCorrupt, *why);
   }
   return true;
@@ -355,12 +355,16 @@ uint64_t Blobstore::Writer::append(std::vector<Draft> drafts, bool use_reserve) 
     undo_write(start, encoded.octets.size());
     throw;
   }
+  const uint64_t last_at = encoded.entries.back().offset;
+  Bytes last_entry = to_bytes(ByteView(encoded.octets).subspan(last_at, first_octets_of(encoded.entries.back())));
   for (LogEntry& entry : encoded.entries) {
     entry.offset += start;
     last_ = entry.sequence.number;
     store.index_.apply(std::move(entry));
   }
   store.index_.forget_deletions(store.looked_at_);
+  store.last_entry_at_ = start + last_at;
+  store.last_entry_ = std::move(last_entry);
   store.end_.offset = start + length;
   store.end_.last = store.end_.highest_seen = last_;
   store.probe_ = std::move(header);
