@@ -120,7 +120,7 @@ const std::map<std::string, Shape> kShapes = {
 
 Bytes file_of(Shape shape, size_t size) {
   Bytes file = make_store_image({}, kSalt, {}, 0, 0);
-  file.resize(scan_log(CountingFile(file), {{}, kSalt, 2, Cipher::kNone}).end.offset);
+  file.resize(scan_log(CountingFile(file), {{}, kSalt, 0, 2, Cipher::kNone}).end.offset);
   for (uint64_t number = 0; file.size() < size; ++number) shape(file, number);
   append(file, Bytes(kEndOctets));
   return file;
