@@ -26,6 +26,7 @@
 #include "store/file_end.h"
 #include "store/index.h"
 #include "store/progress.h"
+#include "store/reporter.h"
 #include "store/rwlock.h"
 #include "store/scan.h"
 
@@ -33,6 +34,11 @@ namespace vtpm::store {
 
 struct Addition;
 class TemporaryStore;
+/// For the temporary file of a process that may be about to die.
+enum class Waiting { kBriefly, kDoNotWait };
+/// What a transaction needs room for: it decides how much of the reserve it must leave (kReserveOctets).
+enum class Room { kOrdinary, kDeletion, kLogin };
+Room room_of(const std::vector<Draft>& drafts);
 
 class Blobstore {
  public:
@@ -41,6 +47,13 @@ class Blobstore {
   enum class Ending { kWhole, kAny };
   static std::unique_ptr<Blobstore> open(FileSystem& file_system, const std::string& path, bool read_only,
                                          Ending ending = Ending::kWhole);
+
+  /// Called, with this store's locks held, when something was done in another way than usual. Set it before others use
+  /// the store.
+  void report_to(Reporter reporter) { reporter_ = std::move(reporter); }
+  void report(const std::string& sentence) const {
+    if (reporter_) reporter_(sentence);
+  }
 
   /// A store that is being made in a temporary file, which its caller holds locked; nobody else knows it yet. `path`:
   /// where it will stand. `placed` is to be called when it does.
@@ -157,6 +170,7 @@ class Blobstore {
   FileSystem& file_system_;
   const std::string path_;
   bool read_only_;
+  Reporter reporter_;
   std::atomic<pid_t> process_;
   bool placed_ = true;
 
@@ -181,6 +195,15 @@ class Blobstore {
   mutable std::mutex sync_mutex_;
   mutable std::atomic<uint64_t> durable_{0}, applied_{0};
   mutable std::atomic<bool> poisoned_{false};  // a sync failed: what the disk holds is unknown
+
+  // The writer's. The last compaction that was tried for its convenience and failed:
+  struct RefusedCompaction {
+    uint64_t dead = 0;     // what it would have given back; 0: none has failed
+    uint64_t free = 0;     // what the disk had for it; infinite where that was not the reason
+    std::string reported;  // the reason that was reported last
+  };
+  RefusedCompaction refused_;
+  uint64_t growth_to_be_had_ = UINT64_MAX;  // of the disk, as far as it was tried
 
   std::mutex writer_mutex_, login_mutex_, officer_mutex_;
   /// The file whose login octet a `LoginLock` of this process has locked; null: none has, or one has on a store that
@@ -222,8 +245,9 @@ class Blobstore::Writer {
   ~Writer();
 
   /// Appends all drafts as one transaction; returns its last sequence number. Visible when it returns; durable after
-  /// `release_and_sync`. `use_reserve`: may take the octets that are kept for counting logins on a full disk.
-  uint64_t append(std::vector<Draft> drafts, bool use_reserve = false);
+  /// `release_and_sync`. On a full disk a transaction of retry counters may take the whole reserve that is kept behind
+  /// the log, one of deletions half of it, any other nothing.
+  uint64_t append(std::vector<Draft> drafts);
   /// Extends the file so that an `append` of that many octets finds its space.
   void reserve(uint64_t octets);
   /// What is current of a name, deletions included, as this writer found it: not synced for the asking.
@@ -248,6 +272,10 @@ class Blobstore::Writer {
   };
   /// Throws kCorrupt when anything in the store is damaged.
   void rewrite(const Rewriting& rewriting);
+  /// An empty file beside the store, which everybody may use who may use the store. Throws kReadOnly where that cannot
+  /// be (or the directory may not be written), kExists when somebody else is making such a file: kDoNotWait does not
+  /// give a dying process time to let go of it.
+  TemporaryStore successor(Waiting waiting = Waiting::kBriefly);
   /// Lets `fresh`, a complete and synced file at `temporary`, take this store's place. Every user of it finds out.
   void replace_by(const std::string& temporary);
   /// Removes the store's file. Every user of it finds out, as if it had been replaced. Nothing may be called
@@ -259,19 +287,28 @@ class Blobstore::Writer {
   friend class Repair;  // store/repair.cc
   enum class Purpose { kChange, kRepair };
   explicit Writer(Blobstore& store, Purpose purpose = Purpose::kChange);
+  void compact_into(TemporaryStore fresh, const Progress& progress = nullptr);
   /// Puts a file with these entries, and what is damaged among them, into the store's place.
-  void rewrite(const ScanResult& scan, const Index& index, const Progress& progress);
+  void rewrite(TemporaryStore fresh, const ScanResult& scan, const Index& index, const Progress& progress);
   bool lock_current_file();
   bool lock_file_of_now();
   void prepare();
+  void set_aside(uint64_t offset, ByteView octets) const;
   void require_continuation(uint64_t size, uint64_t jump) const;
   void require_continuation(const Addition& addition) const;
   [[noreturn]] void refuse_continuation() const;
-  void ensure_space(uint64_t octets, uint64_t keep);
-  bool compact_between_logins();
-  void extend(uint64_t octets);
+  // store/growth.cc
+  void ensure_space(uint64_t octets, Room room);
+  uint64_t missing_for(uint64_t octets) const;
+  std::optional<Error> extend_generously(uint64_t octets);
+  void extend_by_what_there_is(uint64_t octets, Room room);
+  std::optional<Error> extend_to(uint64_t size);
   void grow_in_steps(uint64_t size, uint64_t grown);
   void write_free_header(uint64_t size);
+  bool try_to_compact(uint64_t dead);
+  bool between_logins(const std::function<void()>& work);
+  bool still_at_path() const;
+  void report_refusal(const std::string& reason) const;
   void undo_write(uint64_t start, uint64_t length) noexcept;
   void append_moved();
   void take_place(TemporaryStore fresh);
@@ -318,7 +355,7 @@ class Blobstore::OfficerLock {
 /// The temporary file of a store: in its directory, never listed. Locked while it lives, removed unless it was renamed.
 class TemporaryStore {
  public:
-  TemporaryStore(FileSystem& file_system, const std::string& store_path);
+  TemporaryStore(FileSystem& file_system, const std::string& store_path, Waiting waiting = Waiting::kBriefly);
   ~TemporaryStore();
   TemporaryStore(TemporaryStore&& other) noexcept
       : file_system_(other.file_system_), path_(std::exchange(other.path_, {})), file_(std::move(other.file_)) {}

@@ -19,7 +19,6 @@ namespace {
 
 using Exclusive = std::unique_lock<RwLock>;
 
-constexpr uint64_t kMinFreeAfter = 64 << 10, kMaxFreeAfter = 4 << 20;
 constexpr size_t kWriteOctets = 1 << 20;
 
 // Gathers small pieces into large writes.
@@ -141,9 +140,9 @@ void write_piece(Output& out, const Piece& piece, ByteView octets, FirstCopies& 
   }
 }
 
+// No more than logins need on a full disk: a compaction is to find room where there is none. Who appends makes room.
 void write_tail(Output& out) {
-  uint64_t free = std::clamp(out.offset() / 4, kMinFreeAfter, kMaxFreeAfter);
-  uint64_t size = round_up(out.offset() + free, kGrowthUnit);
+  const uint64_t size = out.offset() + kReserveForLogins;
   if (size > kMaxStoreOctets) throw Error(ErrorCode::kNoSpace, "the store is as large as a store may be");
   Bytes tail = free_header(size - kEndOctets - out.offset());
   out.write(tail);
@@ -233,17 +232,17 @@ std::string temporary_path(const std::string& path) {
 
 // A process that is killed gives up its locks one after the other: that of the store first, a moment later this one.
 // Waiting without end could wait for somebody who waits for us.
-bool lock_soon(const File& file) {
-  for (int tries = 0; tries < 1000; ++tries) {
+bool lock_soon(const File& file, Waiting waiting) {
+  for (int tries = waiting == Waiting::kBriefly ? 1000 : 1;; --tries) {
     if (file.lock(LockByte::kStore, LockMode::kExclusive, false)) return true;
+    if (tries == 1) return false;
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
-  return false;
 }
 
 }  // namespace
 
-TemporaryStore::TemporaryStore(FileSystem& file_system, const std::string& store_path)
+TemporaryStore::TemporaryStore(FileSystem& file_system, const std::string& store_path, Waiting waiting)
     : file_system_(file_system), path_(temporary_path(store_path)) {
   for (;;) {
     try {
@@ -258,7 +257,7 @@ TemporaryStore::TemporaryStore(FileSystem& file_system, const std::string& store
         if (gone.code() != ErrorCode::kNotFound) throw;
         continue;
       }
-      if (!lock_soon(*old)) throw Error(ErrorCode::kExists, "another process is creating " + store_path);
+      if (!lock_soon(*old, waiting)) throw Error(ErrorCode::kExists, "another process is creating " + store_path);
       if (file_system_.id_of(path_) == old->id()) file_system_.remove(path_);
       continue;
     }
@@ -282,11 +281,27 @@ void Blobstore::Writer::append_moved() {
   moved.entry.mandatory = {realsize_attribute(0)};
   moved.entry.data = Bytes(1);
   compacting_ = true;
-  append({moved}, true);
+  try {
+    append({moved});
+  } catch (...) {
+    compacting_ = false;
+    throw;
+  }
   compacting_ = false;
 }
 
-void Blobstore::Writer::compact(const Progress& progress) {
+TemporaryStore Blobstore::Writer::successor(Waiting waiting) {
+  Blobstore& store = *store_;
+  TemporaryStore fresh(store.file_system_, store.path_, waiting);
+  const std::string left_out = fresh.file().copy_access_from(*locked_);
+  if (left_out.empty()) return fresh;
+  throw Error(ErrorCode::kReadOnly, store.path_ + " cannot be replaced by a new file: " + left_out +
+                                        " could not use it (nothing was changed; its owner can do this, or root)");
+}
+
+void Blobstore::Writer::compact(const Progress& progress) { compact_into(successor(), progress); }
+
+void Blobstore::Writer::compact_into(TemporaryStore fresh, const Progress& progress) {
   Blobstore& store = *store_;
   // Nothing is cleaned before the copy is complete: what a crash left may be all that tells how far the log is synced.
   const auto look = [&] { return scan_log(*locked_, store.header_, store.knowing_what_is_durable()); };
@@ -298,7 +313,7 @@ void Blobstore::Writer::compact(const Progress& progress) {
   }
   Index index;
   index.apply(scan);
-  rewrite(scan, index, progress);
+  rewrite(std::move(fresh), scan, index, progress);
 }
 
 namespace {
@@ -315,10 +330,9 @@ void require_same_names(const File& fresh, const std::string& path, const Index&
 
 }  // namespace
 
-void Blobstore::Writer::rewrite(const ScanResult& scan, const Index& index, const Progress& progress) {
+void Blobstore::Writer::rewrite(TemporaryStore fresh, const ScanResult& scan, const Index& index,
+                                const Progress& progress) {
   Blobstore& store = *store_;
-  TemporaryStore fresh(store.file_system_, store.path_);
-  fresh.file().copy_access_from(*locked_);
   look_at(*locked_, [&] {
     write_compacted({*locked_, store.header_, scan, index}, fresh.file(), progress);
     return true;
@@ -329,6 +343,7 @@ void Blobstore::Writer::rewrite(const ScanResult& scan, const Index& index, cons
 
 void Blobstore::Writer::rewrite(const Rewriting& rewriting) {
   Blobstore& store = *store_;
+  TemporaryStore fresh = successor();
   prepare();
   const auto look = [&] { return scan_log(*locked_, store.header_, store.knowing_what_is_durable()); };
   ScanResult scan = look_at(*locked_, look);
@@ -337,8 +352,6 @@ void Blobstore::Writer::rewrite(const Rewriting& rewriting) {
   }
   Index index;
   index.apply(scan);
-  TemporaryStore fresh(store.file_system_, store.path_);
-  fresh.file().copy_access_from(*locked_);
   look_at(*locked_, [&] {
     write_rewritten({*locked_, store.header_, scan, index}, rewriting, store.end_.last + 1, fresh.file());
     return true;
@@ -349,26 +362,6 @@ void Blobstore::Writer::rewrite(const Rewriting& rewriting) {
     if (entry.type == type::kKeySlot && !entry.deleted) wipe_slot_at(*old, entry.offset, entry.length);
   }
   old->sync_data();
-}
-
-// For want of space only: while another process counts a login, the path does not move away under its lock. False:
-// somebody does, and nothing has happened.
-bool Blobstore::Writer::compact_between_logins() {
-  Blobstore& store = *store_;
-  std::unique_lock<std::mutex> no_login(store.login_mutex_, std::defer_lock);
-  const std::shared_ptr<File> old = locked_;
-  if (store.login_file_.get() == old) {  // a login of this process holds the lock, and take_place carries it on
-    compact();
-    return true;
-  }
-  if (!no_login.try_lock()) return false;
-  if (!old->lock(LockByte::kLogin, LockMode::kExclusive, false)) return false;
-  struct Unlock {
-    const File& file;
-    ~Unlock() { file.unlock(LockByte::kLogin); }
-  } unlock{*old};
-  compact();
-  return true;
 }
 
 // A complete new file takes the store's place; this writer goes on there, and so does a login lock of this process.

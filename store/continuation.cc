@@ -35,7 +35,7 @@ class AddedTo final : public File {
   void sync_all(CallSite) const override {}
   bool lock(LockByte, LockMode, bool, CallSite) const override { return true; }
   void unlock(LockByte) const noexcept override {}
-  void copy_access_from(const File&) override { refuse(); }
+  std::string copy_access_from(const File&) override { refuse(); }
   void abandon() noexcept override {}
 
  private:

@@ -105,8 +105,11 @@ class File {
   /// LockTimeout, and what the policy in force throws.
   virtual bool lock(LockByte octet, LockMode mode, bool wait, CallSite site = CallSite::here()) const = 0;
   virtual void unlock(LockByte octet) const noexcept = 0;
-  /// Owner, mode and access control list, as far as this process may set them.
-  virtual void copy_access_from(const File& other) = 0;
+  /// Lets everybody use this new file, which only its owner may use so far, as they may use `other`: owner, group,
+  /// mode and access control list, or what comes to the same where this process may not give a file away. Returns who
+  /// of the users of `other` could not use this one, as a subject ("user 1000, who owns it,"); this file is then still
+  /// its owner's alone. Empty: nobody is left out. Throws kIo.
+  virtual std::string copy_access_from(const File& other) = 0;
   /// Closes the descriptor now, unless the application has made it another file's; nothing else may be called
   /// afterwards. Async-signal-safe, for a forked child.
   virtual void abandon() noexcept = 0;
@@ -124,6 +127,8 @@ class FileSystem {
   virtual void rename(const std::string& from, const std::string& to, bool keep_existing) = 0;
   virtual void remove(const std::string& path) = 0;
   virtual void sync_directory_of(const std::string& path, CallSite site = CallSite::here()) = 0;
+  /// Octets that the file system of `path` has left for this user, as far as it tells: quotas and limits are not in it.
+  virtual uint64_t free_octets(const std::string&) { return UINT64_MAX; }
 };
 
 FileSystem& posix_file_system();

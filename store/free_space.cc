@@ -66,6 +66,28 @@ std::optional<uint64_t> read_free(ByteView octets) {
   return outer->total();
 }
 
+void write_zeros(File& file, uint64_t from, uint64_t to) {
+  const Bytes zeros(std::min<uint64_t>(to - std::min(from, to), 1 << 18));
+  while (from < to) {
+    uint64_t count = std::min<uint64_t>(to - from, zeros.size());
+    file.write_at(from, ByteView(zeros).first(count));
+    from += count;
+  }
+}
+
+// The zeros must be on the disk, as must the file's new size, before anything relies on them: a commit then changes
+// neither size nor blocks, and its fdatasync has no metadata to write. A file that is shorter than its free space says
+// would pass for a truncated one.
+void grow(File& file, uint64_t size, uint64_t grown) {
+  try {
+    write_zeros(file, size, grown);
+    file.sync_all();
+  } catch (const Error&) {
+    file.truncate(size);
+    throw;
+  }
+}
+
 bool is_free_space(const File& file, uint64_t from, uint64_t to) {
   if (from == to) return true;
   if (to < from || to - from < kMinFreeOctets) return false;

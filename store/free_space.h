@@ -27,4 +27,9 @@ std::optional<uint64_t> read_free(ByteView octets);
 /// Whether a file's octets [from, to) are a free space as a writer makes it, zeros included; no octets are.
 bool is_free_space(const File& file, uint64_t from, uint64_t to);
 
+void write_zeros(File& file, uint64_t from, uint64_t to);
+
+/// Extends a file of `size` octets by zeros, synced. On an error it has its old size again.
+void grow(File& file, uint64_t size, uint64_t grown);
+
 }  // namespace vtpm::store

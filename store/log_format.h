@@ -18,6 +18,9 @@ constexpr uint64_t kEndOctets = 2;
 constexpr uint64_t octets_behind(uint64_t offset, uint64_t size) { return size > offset ? size - offset : 0; }
 
 constexpr uint64_t kFormatNumber = 1;
+/// Kept free behind the log for a full disk: logins are counted from all of it, deletions leave their part untouched,
+/// everything else leaves all of it.
+constexpr uint64_t kReserveOctets = 8192, kReserveForLogins = 4096;
 constexpr uint64_t kMaxEntryOctets = 16u << 20;
 constexpr uint64_t kMaxStoreOctets = (uint64_t{1} << 32) - 1;
 constexpr size_t kMaxNameOctets = 255;

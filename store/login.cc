@@ -148,7 +148,7 @@ Vault::Impl::Charged Vault::Impl::charge(Attempt& attempt, const LoginLock& logi
   if (locked_out(now.attempts)) return Charged::kLockedOut;
   if (is_delayed(now.attempts) && attempt.waited_for != now.entry) return Charged::kStartAnew;
   now.attempts.failures += now.attempts.failures < UINT32_MAX;
-  attempt.charged = writer->append({attempt_draft(attempt.role, now.attempts)}, true);
+  attempt.charged = writer->append({attempt_draft(attempt.role, now.attempts)});
   writer->release_and_sync();
   return Charged::kYes;
 }
@@ -159,7 +159,7 @@ bool Vault::Impl::reset_counter(Role role, const LoginLock& login, const std::ve
   Attempts now = attempts(role);
   if (now.failures == 0) return true;
   now.failures = 0;
-  writer->append({attempt_draft(role, now)}, true);
+  writer->append({attempt_draft(role, now)});
   writer->release_and_sync();
   return true;
 }

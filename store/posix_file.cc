@@ -4,8 +4,8 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <array>
@@ -17,6 +17,7 @@
 #include "crypto/error.h"
 #include "crypto/process.h"
 #include "crypto/waiting.h"
+#include "store/access.h"
 #include "store/file.h"
 
 namespace vtpm::store {
@@ -174,17 +175,11 @@ class PosixFile : public File {
     ::fcntl(descriptor_.get(), F_OFD_SETLK, &range);
   }
 
-  void copy_access_from(const File& other) override {
+  std::string copy_access_from(const File& other) override {
     const int from = static_cast<const PosixFile&>(other).ours(), to = ours();
     struct stat info;
     if (::fstat(from, &info) != 0) fail("examine", path_);
-    // An unprivileged process can not give a file away; the mode must not then open it to a group that is not the same.
-    bool same_owner = ::fchown(to, info.st_uid, info.st_gid) == 0;
-    ::fchmod(to, info.st_mode & (same_owner ? 0666 : 0600));
-    constexpr const char* kAccessList = "system.posix_acl_access";
-    char list[4096];
-    ssize_t octets = ::fgetxattr(from, kAccessList, list, sizeof list);
-    if (octets > 0 && same_owner) ::fsetxattr(to, kAccessList, list, static_cast<size_t>(octets), 0);
+    return copy_access(from, info, to);
   }
 
   void abandon() noexcept override {
@@ -285,6 +280,9 @@ class PosixFileSystem : public FileSystem {
 
   std::unique_ptr<File> create(const std::string& path) override {
     Descriptor descriptor = open_descriptor(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+    if (!descriptor && (errno == EACCES || errno == EPERM)) {
+      throw Error(ErrorCode::kReadOnly, "can not create " + path + ": " + reason(errno));
+    }
     if (!descriptor) fail("create", path);
     return std::make_unique<PosixFile>(std::move(descriptor), path, true);
   }
@@ -315,8 +313,23 @@ class PosixFileSystem : public FileSystem {
   void sync_directory_of(const std::string& path, CallSite) override {
     std::string directory = directory_of(path);
     const Descriptor descriptor = open_descriptor(directory, O_RDONLY | O_DIRECTORY);
+    if (!descriptor && errno == EACCES) return sync_file_system_of(path);
     if (!descriptor) fail("open", directory);
     if (retry([&] { return ::fsync(descriptor.get()); }) != 0) fail("sync", directory);
+  }
+
+  uint64_t free_octets(const std::string& path) override {
+    struct statvfs info;
+    if (::statvfs(path.c_str(), &info) != 0 || info.f_blocks == 0) return UINT64_MAX;
+    return (::geteuid() == 0 ? info.f_bfree : info.f_bavail) * info.f_frsize;
+  }
+
+ private:
+  // A directory whose files may be used, and which may not be read, can only be synced with all the others.
+  static void sync_file_system_of(const std::string& path) {
+    const Descriptor descriptor = open_descriptor(path, O_RDONLY | O_NOFOLLOW);
+    if (!descriptor) fail("open", path);
+    if (retry([&] { return ::syncfs(descriptor.get()); }) != 0) fail("sync", path);
   }
 };
 

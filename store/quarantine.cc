@@ -9,8 +9,8 @@ namespace vtpm::store {
 
 std::string quarantine_path(const std::string& store_path) { return store_path + ".quarantine"; }
 
-void quarantine(FileSystem& file_system, const std::string& store_path, uint64_t offset, std::string_view reason,
-                ByteView octets) {
+void quarantine(FileSystem& file_system, const std::string& store_path, const File& store, uint64_t offset,
+                std::string_view reason, ByteView octets) {
   std::time_t now = std::time(nullptr);
   std::tm utc{};
   ::gmtime_r(&now, &utc);
@@ -28,6 +28,7 @@ void quarantine(FileSystem& file_system, const std::string& store_path, uint64_t
   std::unique_ptr<File> file;
   try {
     file = file_system.create(path);
+    file->copy_access_from(store);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kExists) throw;
     file = file_system.open(path, true);

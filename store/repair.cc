@@ -32,11 +32,12 @@ class Repair {
     examine_rest();
     if (report_.entries.empty()) return std::move(report_);
     refuse_rollback();
+    TemporaryStore fresh = writer.successor();
     set_aside();
     Index index;
     scan_.damage.clear();
     index.apply(scan_);
-    writer.rewrite(scan_, index, options_.progress);
+    writer.rewrite(std::move(fresh), scan_, index, options_.progress);
     writer.release_and_sync();
     report_.changed = true;
     std::stable_sort(report_.entries.begin(), report_.entries.end(),
@@ -181,7 +182,7 @@ class Repair {
     auto keep = [&](uint64_t offset, uint64_t length, std::string_view why) {
       Bytes octets(length);
       octets.resize(file_->read_at(offset, octets));
-      if (!octets.empty()) quarantine(file_system_, store_->path(), offset, why, octets);
+      if (!octets.empty()) quarantine(file_system_, store_->path(), *file_, offset, why, octets);
     };
     for (const auto& [offset, length] : lost_) keep(offset, length, "damaged");
     auto goes = [&](const LogEntry& entry) {

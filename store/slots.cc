@@ -118,8 +118,10 @@ bool Vault::Impl::write_slots(const LoginLock& login, const MasterKey& key, cons
   if (!superseded.empty()) {
     try {
       writer->compact();
-    } catch (const Error&) {
+    } catch (const Error& error) {
       // The old secrets are zeros on the disk already; what a damaged or full disk keeps us from dropping is harmless.
+      store->report(store->path() + " was not compacted after a key slot was replaced: " + error.sentence() +
+                    ". The old slot is overwritten in place");
     }
   }
   writer->release_and_sync();

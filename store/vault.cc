@@ -115,7 +115,7 @@ std::unique_ptr<Vault> Vault::place(const std::string& path, const CreateOptions
     old = Blobstore::open(file_system, path, false);
     old_lock.emplace(old->begin());
   }
-  TemporaryStore temporary(file_system, path);
+  TemporaryStore temporary = old_lock ? old_lock->successor() : TemporaryStore(file_system, path);
   temporary.file().write_at(0, image);
   auto impl = std::make_unique<Impl>(Blobstore::make(file_system, path, temporary.share()));
   impl->default_kdf = options.kdf;
@@ -139,6 +139,8 @@ std::unique_ptr<Vault> Vault::place(const std::string& path, const CreateOptions
 }
 
 void Vault::remove() { impl_->store->begin().remove(); }
+
+void Vault::report_to(Reporter reporter) { impl_->store->report_to(std::move(reporter)); }
 
 const std::string& Vault::path() const { return impl_->store->path(); }
 ByteView Vault::uuid() const { return impl_->uuid; }

@@ -28,6 +28,7 @@
 #include "store/blind_index.h"
 #include "store/progress.h"
 #include "store/raw_key.h"
+#include "store/reporter.h"
 #include "store/role.h"
 #include "store/slot_kdf.h"
 #include "store/store_cipher.h"
@@ -190,6 +191,9 @@ class Vault {
   /// not be written opens read-only by itself.
   static std::unique_ptr<Vault> open(const std::string& path, const OpenOptions& options = {});
   ~Vault();
+
+  /// Who is told, for instance, that the store cannot be compacted and why. Set it before other threads use the vault.
+  void report_to(Reporter reporter);
 
   const std::string& path() const;
   ByteView uuid() const;  // 16 octets

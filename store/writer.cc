@@ -16,10 +16,8 @@ namespace {
 
 using Exclusive = std::unique_lock<RwLock>;
 
-// Kept free for counting logins, and for the entry that tells others of a compaction, when the disk is full.
-constexpr uint64_t kReserveOctets = 8192;
-constexpr uint64_t kMinGrowth = 64 << 10;
-constexpr uint64_t kMinDeadOctets = 128 << 10;  // less is not worth a compaction
+// A change that is only tried in the reader's eye needs room in a file that may be full.
+constexpr uint64_t kRoomForATrial = 64 << 10;
 
 // The first and the last octet that is not zero in [from, to), or nothing.
 std::optional<std::pair<uint64_t, uint64_t>> not_zero(const File& file, uint64_t from, uint64_t to) {
@@ -36,28 +34,6 @@ std::optional<std::pair<uint64_t, uint64_t>> not_zero(const File& file, uint64_t
     from += window.size();
   }
   return found;
-}
-
-void write_zeros(File& file, uint64_t from, uint64_t to) {
-  const Bytes zeros(std::min<uint64_t>(to - std::min(from, to), 1 << 18));
-  while (from < to) {
-    uint64_t count = std::min<uint64_t>(to - from, zeros.size());
-    file.write_at(from, ByteView(zeros).first(count));
-    from += count;
-  }
-}
-
-// The zeros must be on the disk, as must the file's new size, before anything relies on them: a commit then changes
-// neither size nor blocks, and its fdatasync has no metadata to write. A file that is shorter than its free space says
-// would pass for a truncated one.
-void grow(File& file, uint64_t size, uint64_t grown) {
-  try {
-    write_zeros(file, size, grown);
-    file.sync_all();
-  } catch (const Error&) {
-    file.truncate(size);
-    throw;
-  }
 }
 
 }  // namespace
@@ -194,7 +170,7 @@ void Blobstore::Writer::prepare() {
   auto rubbish = not_zero(file, zeros_from, size);
   const bool is_clean = !rubbish && store.intact_end_;
   const bool is_full = size < end + kMinFreeOctets + kEndOctets;
-  const uint64_t grown = is_full ? round_up(end + kMinGrowth, kGrowthUnit) : size;
+  const uint64_t grown = is_full ? round_up(end + kMinFreeOctets + kEndOctets, kGrowthUnit) : size;
   require_continuation(grown, is_clean ? 0 : kSequenceJump);
   if (is_clean) {
     store.prepared_ = true;
@@ -204,7 +180,7 @@ void Blobstore::Writer::prepare() {
     Bytes octets(rubbish->second - rubbish->first + 1);
     file.read_at(rubbish->first, octets);
     file.confirm();
-    quarantine(store.file_system_, store.path_, rubbish->first, "behind the end of the log", octets);
+    set_aside(rubbish->first, octets);
   }
   if (store.unread_ != 0 && !rubbish) {  // a repair: nothing of it was ever written by a store
     size -= store.unread_;
@@ -228,6 +204,18 @@ void Blobstore::Writer::prepare() {
   store.end_.highest_seen = store.end_.last;
 }
 
+// What nobody was ever promised is kept for whoever looks for the reason, and must not keep everybody from the store.
+void Blobstore::Writer::set_aside(uint64_t offset, ByteView octets) const {
+  Blobstore& store = *store_;
+  try {
+    quarantine(store.file_system_, store.path_, *locked_, offset, "behind the end of the log", octets);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kReadOnly && error.code() != ErrorCode::kNoSpace) throw;
+    store.report(std::to_string(octets.size()) + " bytes of an unfinished write behind the end of " + store.path_ +
+                 " were overwritten, because they could not be set aside: " + error.sentence());
+  }
+}
+
 // Gate held. What is behind the log must not change what is in it: a transaction `jump` numbers further on, in a file
 // of `size` octets.
 void Blobstore::Writer::require_continuation(uint64_t size, uint64_t jump) const {
@@ -236,7 +224,7 @@ void Blobstore::Writer::require_continuation(uint64_t size, uint64_t jump) const
   const uint64_t last = std::max(store.end_.last, store.end_.highest_seen);
   if (last >= kMaxSequence) return refuse_continuation();
   const uint64_t first = last + jump + 1;
-  require_continuation({store.end_.offset, std::max(size, round_up(store.end_.offset + kMinGrowth, kGrowthUnit)),
+  require_continuation({store.end_.offset, std::max(size, round_up(store.end_.offset + kRoomForATrial, kGrowthUnit)),
                         sample_transaction(store.header_.salt, first, std::min(store.durable_.load(), first - 1))});
 }
 
@@ -253,89 +241,17 @@ void Blobstore::Writer::refuse_continuation() const {
                                        "changed. It must be repaired first");
 }
 
-void Blobstore::Writer::extend(uint64_t octets) {
-  Blobstore& store = *store_;
-  File& file = *locked_;
-  uint64_t size = file.size();
-  uint64_t growth = std::max(octets, std::clamp(size / 4, kMinGrowth, kMaxGrowth));
-  uint64_t grown = round_up(size + growth, kGrowthUnit);
-  if (grown > kMaxStoreOctets) grown = std::max(size, kMaxStoreOctets / kGrowthUnit * kGrowthUnit);
-  if (grown < size + octets) throw Error(ErrorCode::kNoSpace, store.path_ + " would grow beyond the 4 GiB of a store");
-  {
-    std::shared_lock<RwLock> gate(store.gate_);
-    require_continuation(grown, 0);
-  }
-  grow_in_steps(size, grown);
-}
-
-// So that a crash never leaves more than the zeros of one step behind the end, each step's header is on the disk before
-// the next step begins. The last one's comes there with the next commit.
-void Blobstore::Writer::grow_in_steps(uint64_t size, uint64_t grown) {
-  File& file = *locked_;
-  uint64_t reached = size;
-  try {
-    while (reached < grown) {
-      const uint64_t next = std::min(grown, reached + kMaxGrowth);
-      if (reached != size) file.sync_data();
-      grow(file, reached, next);
-      reached = next;
-      write_free_header(reached);
-    }
-  } catch (...) {
-    // Room that is too small is given back: the disk is full.
-    while (reached > size) {
-      reached = reached - size > kMaxGrowth ? reached - kMaxGrowth : size;
-      write_free_header(reached);
-      file.sync_data();
-      file.truncate(reached);
-    }
-    throw;
-  }
-}
-
-// The free space reaches to the end of a file of `size` bytes.
-void Blobstore::Writer::write_free_header(uint64_t size) {
-  Blobstore& store = *store_;
-  Exclusive gate(store.gate_);
-  locked_->write_at(store.end_.offset, free_header(octets_behind(store.end_.offset + kEndOctets, size)));
-  store.probe_ = Bytes(kProbeOctets);
-  store.probe_.resize(locked_->read_at(store.end_.offset, store.probe_));
-}
-
-void Blobstore::Writer::ensure_space(uint64_t octets, uint64_t keep) {
+uint64_t Blobstore::Writer::append(std::vector<Draft> drafts) {
   Blobstore& store = *store_;
   prepare();
-  uint64_t needed = octets + keep + kMinFreeOctets + kEndOctets;
-  uint64_t behind = octets_behind(store.end_.offset, locked_->size());
-  if (needed <= behind) return;
-  uint64_t dead = dead_octets();
-  // Once the end has been cleaned, and numbers jumped, an append comes first: nothing else may tell what is durable.
-  const bool may_compact = !compacting_ && !store.damaged_beyond_moving_ && store.end_.last == store.applied_;
-  if (may_compact && dead > kMinDeadOctets && dead > store.end_.offset / 2 && compact_between_logins()) {
-    prepare();
-    behind = octets_behind(store.end_.offset, locked_->size());
-    if (needed <= behind) return;
-  }
-  extend(needed - behind);
-}
-
-uint64_t Blobstore::Writer::dead_octets() const {
-  std::shared_lock<RwLock> gate(store_->gate_);
-  uint64_t live = 0;
-  for (const auto& [name, record] : store_->index_.names()) {
-    if (!record.deleted) live += record.entry.length + record.twin_length;
-  }
-  return store_->end_.offset - std::min(live, store_->end_.offset);
-}
-
-void Blobstore::Writer::reserve(uint64_t octets) { ensure_space(octets, kReserveOctets); }
-
-uint64_t Blobstore::Writer::append(std::vector<Draft> drafts, bool use_reserve) {
-  Blobstore& store = *store_;
-  prepare();
-  uint64_t first = store.end_.last + 1;
-  Encoded encoded = encode_transaction(store.header_.salt, drafts, first, std::min(store.durable_.load(), first - 1));
-  ensure_space(encoded.octets.size(), use_reserve ? 0 : kReserveOctets);
+  const auto numbered_from = [&](uint64_t first) {
+    return encode_transaction(store.header_.salt, drafts, first, std::min(store.durable_.load(), first - 1));
+  };
+  const uint64_t first = store.end_.last + 1;
+  Encoded encoded = numbered_from(first);
+  ensure_space(encoded.octets.size(), room_of(drafts));
+  // A compaction that was not finished may have taken a number.
+  if (store.end_.last + 1 != first) encoded = numbered_from(store.end_.last + 1);
 
   File& file = *locked_;
   Exclusive gate(store.gate_);

@@ -46,8 +46,8 @@ class HeldUp : public FileSystem {
       return file_->lock(octet, mode, wait, site);
     }
     void unlock(LockByte octet) const noexcept override { file_->unlock(octet); }
-    void copy_access_from(const File& other) override {
-      file_->copy_access_from(*static_cast<const HeldUpFile&>(other).file_);
+    std::string copy_access_from(const File& other) override {
+      return file_->copy_access_from(*static_cast<const HeldUpFile&>(other).file_);
     }
     void abandon() noexcept override { file_->abandon(); }
 

@@ -217,10 +217,11 @@ TEST(BehindTheEndOfAStore, AGrowthThatFailsHalfwayGivesItsRoomBack) {
   put(*vault, "obj/small", "small", Protection::kClear);
   const size_t before = disk.contents(kCrashPath).size();
   for (size_t writes : {3, 20, 25, 40}) {  // of 256 KiB of zeros
-    disk.fail_after(writes, ErrorCode::kNoSpace);
+    disk.capacity = disk.used() + writes * (256u << 10);
     EXPECT_EQ(code_thrown_by([&] { put(*vault, "obj/large", std::string(12 << 20, 'x'), Protection::kClear); }),
               ErrorCode::kNoSpace);
     EXPECT_EQ(disk.contents(kCrashPath).size(), before);
+    disk.capacity = UINT64_MAX;
     EXPECT_EQ(get(*Vault::open(kCrashPath, on(disk)), "obj/small"), "small");
     put(*vault, "obj/small", "small", Protection::kClear);
   }

@@ -50,6 +50,40 @@ void compactions(History& history) {
   store->begin().compact();
 }
 
+// The disk is full: deletions take from the reserve, the file grows by what there is, and a compaction fails at its
+// rename, behind which the file grows all the same; the next one succeeds.
+void a_full_disk(History& history) {
+  auto store = open(history);
+  for (int i = 0; i < 4; ++i) history.commit(*store, {clear_draft("obj/" + std::to_string(i), letters(9000, i))});
+  history.disk.capacity = history.disk.used();
+  const auto is_refused = [&](int i) {
+    const Values before = history.now();
+    try {
+      history.commit(*store, {clear_draft("obj/filling", letters(1500, i))});
+      return false;
+    } catch (const Error&) {
+      history.begin(Values(before));
+      history.promise();
+      return true;
+    }
+  };
+  int fillings = 0;
+  while (!is_refused(fillings)) ++fillings;
+  for (int i = 0; i < 3; ++i) history.commit(*store, {deletion("obj/" + std::to_string(i))});
+  history.disk.capacity += 3000;
+  history.commit(*store, {clear_draft("obj/filling", letters(1500, fillings))});
+  history.disk.capacity += 60000;
+  history.disk.renaming_fails = ErrorCode::kIo;
+  const FileId old = history.disk.id_of(kCrashPath).value();
+  for (int i = 0; i < 3; ++i) history.commit(*store, {clear_draft("obj/after", letters(4000, i))});
+  history.disk.renaming_fails.reset();
+  store = open(history);
+  for (int i = 0; history.disk.id_of(kCrashPath).value() == old; ++i) {
+    history.commit(*store, {clear_draft("obj/after", letters(4000, i))});
+  }
+  history.commit(*store, {clear_draft("obj/last", "in the new file")});
+}
+
 // The lock goes before the sync, so the second builds on what is not yet on the disk.
 void two_in_flight(History& history) {
   auto one = open(history), two = open(history);
@@ -260,6 +294,7 @@ const std::vector<Scenario>& crash_scenarios() {
       {"replace", true, replacement, {8, 300, 300}, 1},
       {"commit", false, commits, {7, 100, 450}, 2},
       {"extend", false, growth, {6, 80, 300}, 1},
+      {"a full disk", false, a_full_disk, {6, 40, 100}, 1},
       {"compact", false, compactions, {7, 250, 500}, 1},
       {"two writers in flight", false, two_in_flight, {8, 300, 700}, 3},
       {"shown to a reader", false, shown_to_a_reader, {7, 150, 450}, 3},

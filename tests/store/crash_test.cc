@@ -37,6 +37,7 @@ TEST(Crash, R0_22_Creation) { expect_clean("create", explore_all("create"), 500)
 TEST(Crash, Replacement) { expect_clean("replace", explore_all("replace"), 500); }
 TEST(Crash, R0_22_Commits) { expect_clean("commit", explore_all("commit"), 30000); }
 TEST(Crash, R0_13_Growth) { expect_clean("extend", explore_all("extend"), 2500); }
+TEST(Crash, AFullDisk) { expect_clean("a full disk", explore_all("a full disk"), 1000); }
 TEST(Crash, R0_13_Compaction) { expect_clean("compact", explore_all("compact"), 5000); }
 TEST(Crash, R0_22_TwoWritersInFlight) { expect_clean("two writers", explore_all("two writers in flight"), 15000); }
 TEST(Crash, WhatAReaderWasShown) { expect_clean("shown to a reader", explore_all("shown to a reader"), 500); }

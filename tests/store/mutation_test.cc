@@ -73,8 +73,10 @@ bool both_are_in(Encounter::Stage& stage) { return stage.answers == std::vector<
 void leave_only(Encounter::Stage& stage, size_t octets) {
   auto store = Blobstore::open(stage.disk, kCrashPath, false);
   const auto add = [&](size_t size) {
+    Draft draft = clear_draft("obj/dead", std::string(size, 'x'));
+    draft.entry.type = type::kAttempt;  // which may use up the reserve
     auto writer = store->begin();
-    writer.append({clear_draft("obj/dead", std::string(size, 'x'))}, true);
+    writer.append({std::move(draft)});
     writer.release_and_sync();
   };
   const auto free = [&] {

@@ -57,8 +57,8 @@ class RecordedFile : public File {
     return file_->lock(octet, mode, wait, site);
   }
   void unlock(LockByte octet) const noexcept override { file_->unlock(octet); }
-  void copy_access_from(const File& other) override {
-    file_->copy_access_from(*static_cast<const RecordedFile&>(other).file_);
+  std::string copy_access_from(const File& other) override {
+    return file_->copy_access_from(*static_cast<const RecordedFile&>(other).file_);
   }
   void abandon() noexcept override { file_->abandon(); }
 

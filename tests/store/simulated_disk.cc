@@ -52,6 +52,10 @@ class SimulatedFile : public File {
       write_into(disk_.inodes_[inode_].contents, offset, octets.first(octets.size() / 2));
     }
     check("write");
+    const uint64_t size = disk_.inodes_[inode_].contents.size(), grown = offset + octets.size();
+    if (grown > size && disk_.capacity != UINT64_MAX && disk_.used() + grown - size > disk_.capacity) {
+      throw Error(ErrorCode::kNoSpace, "the simulated disk is full");
+    }
     disk_.step({DiskStep::Kind::kWrite, inode_, offset, to_bytes(octets), {}, {}});
     write_into(disk_.inodes_[inode_].contents, offset, octets);
   }
@@ -95,7 +99,7 @@ class SimulatedFile : public File {
     if (lock.exclusive == this) lock.exclusive = nullptr;
     disk_.unlocked_.notify_all();
   }
-  void copy_access_from(const File&) override {}
+  std::string copy_access_from(const File&) override { return {}; }
   void abandon() noexcept override {}
 
  private:
@@ -127,6 +131,7 @@ std::unique_ptr<File> SimulatedDisk::create(const std::string& path) {
   let_others_in();
   std::lock_guard<std::mutex> guard(mutex_);
   if (fails_now()) throw Error(failure_->code, "simulated failure to create");
+  if (creating_fails) throw Error(*creating_fails, "no simulated file can be made");
   if (names_.count(path)) throw Error(ErrorCode::kExists, "it exists: " + path);
   uint64_t inode = next_inode_++;
   step({DiskStep::Kind::kCreate, inode, 0, {}, path, {}});
@@ -147,6 +152,7 @@ void SimulatedDisk::rename(const std::string& from, const std::string& to, bool 
   let_others_in();
   std::lock_guard<std::mutex> guard(mutex_);
   if (fails_now()) throw Error(failure_->code, "simulated failure to rename");
+  if (renaming_fails) throw Error(*renaming_fails, "no simulated file can be renamed");
   if (rename_fails_) throw Error(*std::exchange(rename_fails_, std::nullopt), "simulated failure to rename");
   if (keep_existing && names_.count(to)) throw Error(ErrorCode::kExists, "it exists: " + to);
   if (!names_.count(from)) throw Error(ErrorCode::kNotFound, "no such simulated file: " + from);
@@ -173,6 +179,18 @@ void SimulatedDisk::sync_directory_of(const std::string&, CallSite site) {
   std::lock_guard<std::mutex> guard(mutex_);
   if (fails_now()) throw Error(failure_->code, "simulated failure to sync the directory");
   if (!left_out("directory", site)) step({DiskStep::Kind::kSyncDirectory, 0, 0, {}, {}, {}});
+}
+
+// Without a lock: for a test, or under it.
+uint64_t SimulatedDisk::used() const {
+  uint64_t octets = 0;
+  for (const auto& [path, inode] : names_) octets += inodes_.at(inode).contents.size();
+  return octets;
+}
+
+uint64_t SimulatedDisk::free_octets(const std::string&) {
+  std::lock_guard<std::mutex> guard(mutex_);
+  return capacity == UINT64_MAX ? UINT64_MAX : capacity - std::min(capacity, used());
 }
 
 bool SimulatedDisk::left_out(const char* what, CallSite site) {

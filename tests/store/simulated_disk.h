@@ -43,6 +43,7 @@ class SimulatedDisk : public FileSystem {
   void rename(const std::string& from, const std::string& to, bool keep_existing) override;
   void remove(const std::string& path) override;
   void sync_directory_of(const std::string& path, CallSite site) override;
+  uint64_t free_octets(const std::string& path) override;
 
   const std::vector<DiskStep>& steps() const { return steps_; }
   Bytes& contents(const std::string& path);
@@ -55,6 +56,12 @@ class SimulatedDisk : public FileSystem {
   void fail_after_rename(ErrorCode code) { after_rename_ = code; }
   void fail_rename(ErrorCode code) { rename_fails_ = code; }
   bool has_failed() const { return failed_; }
+
+  /// Octets of all files that have a name. Beyond them writing fails (kNoSpace), as often as it is tried.
+  uint64_t capacity = UINT64_MAX;
+  uint64_t used() const;
+  /// While set: no file is made, or none takes the place of another.
+  std::optional<ErrorCode> creating_fails, renaming_fails;
 
   /// "sync extend:198", "lock SharedLock:29": each place that asked this disk to sync or to lock.
   const std::set<std::string>& sites() const { return sites_; }
