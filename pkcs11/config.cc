@@ -213,7 +213,8 @@ Config load_config() {
   if (!config.file.empty()) {
     try {
       const SecretBytes text = read_regular_file(config.file, kMostOctets);
-      read_settings(toml::parse(as_text(text), config.file), config);
+      // Without the file's name, which toml++ copies where an exception ends the process.
+      read_settings(toml::parse(as_text(text)), config);
     } catch (const Error& error) {
       config.problem = error.sentence();
     } catch (const toml::parse_error& error) {
