@@ -32,6 +32,7 @@ class TransactionWriter {
     LogEntry written;
     written.offset = out.octets.size();
     written.length = static_cast<uint32_t>(octets.size());
+    written.data_at = static_cast<uint32_t>(layout->data_at);
     written.epoch = epoch_of(*layout);
     written.crc = crc_of(*layout);
     written.size = layout->size;

@@ -24,6 +24,7 @@ namespace vtpm::store {
 struct LogEntry {
   uint64_t offset = 0;
   uint32_t length = 0;
+  uint32_t data_at = 0;   // where the contents of its data begin, from its own beginning
   uint32_t epoch = 0;     // of the master key that sealed it; of a key slot, of the one in it
   uint64_t size = 0;      // realsize
   uint32_t capacity = 0;  // 0: not registered
@@ -39,8 +40,9 @@ struct LogEntry {
   bool corrected = false;   // a flipped bit was put right in memory: read it through `correct_entry`
 };
 
-/// How many of an entry's first octets tell it from every other: its number and checksum are among them.
-inline uint64_t first_octets_of(const LogEntry& entry) { return std::min<uint64_t>(entry.length, 256); }
+/// How many of an entry's first octets tell it from every other: its number and checksum are among them. The data are
+/// not: where they alone have changed the entry is damaged, and an older version must not be served in its place.
+inline uint64_t first_octets_of(const LogEntry& entry) { return std::min<uint64_t>(entry.data_at, 256); }
 
 constexpr uint64_t kNothingFollows = ~uint64_t{0};
 

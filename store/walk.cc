@@ -24,6 +24,7 @@ LogEntry to_log_entry(const EntryView& view, uint64_t offset, bool corrected) {
   LogEntry entry;
   entry.offset = offset;
   entry.length = static_cast<uint32_t>(view.octets.size());
+  entry.data_at = static_cast<uint32_t>(view.data_at);
   entry.epoch = epoch_of(view);
   entry.size = view.size;
   entry.capacity = static_cast<uint32_t>(view.capacity);
