@@ -300,8 +300,10 @@ SecretBytes Token::nv_value(const Object& object) {
     refresh();
     refuse_rolled_back();
   }
-  return tpm->use_current(
+  SecretBytes value = tpm->use_current(
       [&](tpm::Commands& commands) { return read_nv_value(commands, object.nv_index(), secret.get(CKA_VTPM_AUTH)); });
+  vault_->make_durable();  // what a counter has shown is never shown again
+  return value;
 }
 
 uint32_t Token::nv_attributes(const Object& object) {

@@ -296,6 +296,7 @@ void Blobstore::after_fork_reopen() {
   new (&officer_mutex_) std::mutex;
   writer_thread_ = std::thread::id{};
   new (&login_file_) LockedFile;
+  note_lost_writes();
   file_->abandon();
   process_ = this_process();
   Exclusive gate(gate_);

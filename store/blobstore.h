@@ -2,8 +2,10 @@
 //
 // Reading threads share a lock that is held for microseconds; one `Writer` at a time, among all processes, changes the
 // file. A commit is one write over the zero-filled tail, then one fdatasync after the lock is gone, which other
-// threads' commits share. Before anything that rests on unsynced entries of others is returned, it is synced here.
-// After fork the child's first call opens the file anew; no other thread may have been inside at the fork.
+// threads' commits share. Before anything that rests on unsynced entries of others is returned, it is synced here;
+// where that has failed it is returned all the same, and whoever promises that it lasts calls `make_durable`
+// (store/sync.cc). After fork the child's first call opens the file anew; no other thread may have been inside at the
+// fork.
 //
 // Throws Error: kIo, kNoSpace, kReadOnly, kCorrupt (the file's end is not as it must be), kReplaced.
 #pragma once
@@ -93,6 +95,9 @@ class Blobstore {
 
   /// What is wrong with the file as a whole, as it was last read: sentences for a log. Empty: nothing.
   std::vector<std::string> findings() const;
+  /// Returns when all that was read up to now is on the disk; reading alone shows also what could not be synced. After
+  /// a failed sync the file is written again for it. Throws Error when that fails.
+  void make_durable();
   /// The file is shorter than it says: entries may be lost without a trace.
   bool truncated() const;
   /// Why nobody may work with the file before it is repaired: it is truncated, or more stands behind its end than a
@@ -160,7 +165,9 @@ class Blobstore {
   }
   bool is_at_path() const;
   std::shared_ptr<File> lock_at_path(LockByte octet);
-  void follow_path();  // gate held exclusively
+  void follow_path();                 // gate held exclusively
+  bool may_have_lost_writes() const;  // gate not held
+  void note_lost_writes() const;      // gate held: before `file_` is opened anew
   void sync_file(const File& file) const;
   void sync_to(uint64_t number) const;
   void sync_what_was_read() const;
@@ -194,7 +201,7 @@ class Blobstore {
 
   mutable std::mutex sync_mutex_;
   mutable std::atomic<uint64_t> durable_{0}, applied_{0};
-  mutable std::atomic<bool> poisoned_{false};  // a sync failed: what the disk holds is unknown
+  mutable std::atomic<bool> lost_writes_{false};  // through a descriptor that is no longer `file_`'s
 
   // The writer's. The last compaction that was tried for its convenience and failed:
   struct RefusedCompaction {
@@ -290,6 +297,8 @@ class Blobstore::Writer {
   void compact_into(TemporaryStore fresh, const Progress& progress = nullptr);
   /// Puts a file with these entries, and what is damaged among them, into the store's place.
   void rewrite(TemporaryStore fresh, const ScanResult& scan, const Index& index, const Progress& progress);
+  void make_sure();
+  void write_again();
   bool lock_current_file();
   bool lock_file_of_now();
   void prepare();

@@ -1,4 +1,4 @@
-// Keeping up with what others write: scans, verdicts, compactions of others, and syncing what was read.
+// Keeping up with what others write: scans, verdicts, and compactions of others.
 #include <algorithm>
 #include <optional>
 #include <shared_mutex>
@@ -277,6 +277,9 @@ Blobstore::Looked Blobstore::look_behind_the_cache() {
 void Blobstore::reopen_stale() const {
   Exclusive gate(gate_);
   check_usable();
+  note_lost_writes();
+  // The kernel tells of a failed sync through the descriptors that were open then, and ours is gone.
+  if (!file_->over_network() && applied_ > durable_) lost_writes_ = true;
   const_cast<Blobstore*>(this)->follow_path();
 }
 
@@ -365,47 +368,6 @@ void Blobstore::follow_path() {
     adopt(std::move(file), Locked::kNo);
   };
   look_until_not_stale(adopt_what_is_there, [] {});
-}
-
-// --- durability ---
-
-void Blobstore::sync_file(const File& file) const {
-  try {
-    file.sync_data();
-  } catch (const StaleFile&) {
-    throw;
-  } catch (const Error&) {
-    if (!file.writable()) return;  // a medium that can not be written has nothing to sync
-    poisoned_ = true;              // the kernel forgets the failure: a second sync would claim success
-    throw;
-  }
-}
-
-void Blobstore::sync_to(uint64_t number) const {
-  const WaitPolicy::Keep half_done;  // what was committed is not told yet
-  const auto one_at_a_time = lock_within_limit(sync_mutex_, path_);
-  if (durable_ >= number) return;
-  if (poisoned_) throw Error(ErrorCode::kIo, path_ + " could not be synced before; the next change rewrites it");
-  std::shared_ptr<File> file;
-  uint64_t covered;
-  const auto sync_what_is_there = [&] {
-    {
-      Shared gate(gate_);
-      file = file_;
-      covered = end_.last;
-    }
-    sync_file(*file);
-  };
-  // Who has replaced the file had its lock behind us, and copied and synced what we know.
-  look_until_not_stale(sync_what_is_there, [&] { reopen_stale(); });
-  uint64_t known = durable_;
-  while (known < covered && !durable_.compare_exchange_weak(known, covered)) {
-  }
-}
-
-void Blobstore::sync_what_was_read() const {
-  uint64_t applied = applied_;
-  if (applied > durable_) sync_to(applied);
 }
 
 }  // namespace vtpm::store

@@ -379,7 +379,7 @@ void Blobstore::Writer::take_place(TemporaryStore fresh) {
   std::shared_ptr<File> old = std::move(locked_);
   locked_ = fresh.share();
   last_ = 0;  // all of it is in the new file, and synced
-  store.poisoned_ = false;
+  store.lost_writes_ = false;
   store.adopt(locked_, Locked::kYes);
   const bool carried = store.login_file_.move(old, locked_);
   gate.unlock();

@@ -31,8 +31,7 @@ class AddedTo final : public File {
 
   void write_at(uint64_t, ByteView) override { refuse(); }
   void truncate(uint64_t) override { refuse(); }
-  void sync_data(CallSite) const override {}
-  void sync_all(CallSite) const override {}
+  void sync_now(Sync, CallSite) const override {}
   bool lock(LockByte, LockMode, bool, CallSite) const override { return true; }
   void unlock(LockByte) const noexcept override {}
   std::string copy_access_from(const File&) override { refuse(); }

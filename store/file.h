@@ -16,6 +16,7 @@
 // system call for each read: whoever reads something unexpected calls `confirm` before drawing a conclusion from it.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -99,8 +100,14 @@ class File {
   /// Writes all of it, or throws (then any part may have been written).
   virtual void write_at(uint64_t offset, ByteView octets) = 0;
   virtual void truncate(uint64_t size) = 0;
-  virtual void sync_data(CallSite site = CallSite::here()) const = 0;  // fdatasync
-  virtual void sync_all(CallSite site = CallSite::here()) const = 0;   // fsync
+  void sync_data(CallSite site = CallSite::here()) const { sync(Sync::kData, site); }  // fdatasync
+  void sync_all(CallSite site = CallSite::here()) const { sync(Sync::kAll, site); }    // fsync
+  /// How many syncs have failed so far. The kernel has then dropped what it could not write, and a second sync would
+  /// claim success without having written it: until it was written again (`made_up_for`) this file `has_lost_writes`.
+  uint64_t failed_syncs() const { return failed_syncs_; }
+  bool has_lost_writes() const { return failed_syncs_ != made_up_for_; }
+  /// All that the first `failures` failed syncs should have covered was written and synced again.
+  void made_up_for(uint64_t failures) { made_up_for_ = failures; }
   /// False when someone else holds it and `wait` is false. A wait is the call's (crypto/waiting.h): it may throw
   /// LockTimeout, and what the policy in force throws.
   virtual bool lock(LockByte octet, LockMode mode, bool wait, CallSite site = CallSite::here()) const = 0;
@@ -113,6 +120,16 @@ class File {
   /// Closes the descriptor now, unless the application has made it another file's; nothing else may be called
   /// afterwards. Async-signal-safe, for a forked child.
   virtual void abandon() noexcept = 0;
+
+ protected:
+  enum class Sync { kData, kAll };
+  virtual void sync_now(Sync what, CallSite site) const = 0;
+
+ private:
+  void sync(Sync what, CallSite site) const;  // store/sync.cc
+  mutable std::atomic<uint64_t> failed_syncs_{0};
+  mutable std::atomic<unsigned> syncing_{0};
+  std::atomic<uint64_t> made_up_for_{0};
 };
 
 class FileSystem {

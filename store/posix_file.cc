@@ -146,14 +146,10 @@ class PosixFile : public File {
     if (retry([&] { return ::ftruncate(file, static_cast<off_t>(size)); }) != 0) io_failed("resize");
   }
 
-  void sync_data(CallSite) const override {
-    if (retry([&] { return ::fdatasync(descriptor_.get()); }) != 0) sync_failed();
+  void sync_now(Sync what, CallSite) const override {
+    const auto call = what == Sync::kData ? ::fdatasync : ::fsync;
+    if (retry([&] { return call(descriptor_.get()); }) != 0) sync_failed();
     confirm();  // else another file was synced, and this one may not be
-  }
-
-  void sync_all(CallSite) const override {
-    if (retry([&] { return ::fsync(descriptor_.get()); }) != 0) sync_failed();
-    confirm();
   }
 
   bool lock(LockByte octet, LockMode mode, bool wait, CallSite) const override {

@@ -145,6 +145,7 @@ void Vault::report_to(Reporter reporter) { impl_->store->report_to(std::move(rep
 const std::string& Vault::path() const { return impl_->store->path(); }
 ByteView Vault::uuid() const { return impl_->uuid; }
 uint64_t Vault::created() const { return impl_->store->created(); }
+void Vault::make_durable() { impl_->store->make_durable(); }
 std::vector<std::string> Vault::findings() const { return impl_->store->findings(); }
 bool Vault::truncated() const { return impl_->store->truncated(); }
 uint64_t Vault::rollbacks() const { return impl_->store->rollbacks(); }

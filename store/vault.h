@@ -200,6 +200,10 @@ class Vault {
   /// When the store was made, by its header: seconds since 1970; 0 when the header does not say.
   uint64_t created() const;
   bool read_only() const;
+  /// Returns when all that was read up to now is on the disk. Reading shows also what could not be synced: whoever
+  /// promises that it lasts calls this. Throws Error.
+  void make_durable();
+
   /// What is wrong with the file as a whole (its end is missing or unclean, entries are lost): sentences for a log.
   /// Empty: nothing. Single damaged entries are told by `EntryInfo::readable`.
   std::vector<std::string> findings() const;

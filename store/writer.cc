@@ -53,8 +53,7 @@ Blobstore::Writer::Writer(Blobstore& store, Purpose purpose)
     }
     keep_.emplace();
     store.writer_thread_ = std::this_thread::get_id();
-    // After a failed sync nobody knows what the disk holds; a rewritten file is synced as a whole.
-    if (store.poisoned_ && purpose == Purpose::kChange) compact();
+    if (purpose == Purpose::kChange && store.may_have_lost_writes()) make_sure();
   } catch (...) {
     release();
     throw;

@@ -176,6 +176,28 @@ void after_a_failed_sync(History& history) {
   if (store->find("obj/b")) history.promise();
 }
 
+// The same where the file cannot be rewritten: it is written again in place. Readers go on meanwhile.
+void after_failed_syncs_in_place(History& history) {
+  auto store = open(history), other = open(history);
+  history.commit(*store, {clear_draft("obj/a", letters(300, 1))});
+  for (int round = 0; round < 5; ++round) {
+    const std::string name = "obj/" + std::to_string(round);
+    history.disk.fail_after(2, ErrorCode::kIo);
+    try {
+      history.commit(*store, {clear_draft(name, letters(static_cast<size_t>(900 + 100 * round), round))});
+    } catch (const Error&) {
+    }
+    store->refresh();
+    if (!store->find(name)) throw std::logic_error("what was written is not read");
+    Blobstore* const healer = round % 2 ? other.get() : store.get();
+    healer->refresh();
+    history.disk.fail_rename(ErrorCode::kIo);
+    healer->make_durable();
+    history.promise();
+    history.commit(*healer, {clear_draft("obj/b", letters(300, round))});
+  }
+}
+
 // A bit is flipped, and the power fails while it is being repaired.
 void repairs(History& history) {
   auto store = open(history);
@@ -301,6 +323,7 @@ const std::vector<Scenario>& crash_scenarios() {
       {"death after a rename", false, death_after_a_rename, {8, 200, 300}, 1},
       {"after a torn end", false, after_a_torn_end, {6, 60, 300}, 1},
       {"after a failed sync", false, after_a_failed_sync, {7, 200, 300}, 1},
+      {"after failed syncs, in place", false, after_failed_syncs_in_place, {7, 60, 200}, 1},
       {"repair", false, repairs, {7, 200, 400}, 1},
       {"repair of rot", false, repairs_of_rot, {7, 200, 400}, 1},
       {"key-slot change in place", true, slot_change_in_place, {7, 100, 300}, 1},

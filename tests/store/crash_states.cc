@@ -12,6 +12,18 @@ void write_into(Bytes& contents, uint64_t offset, ByteView octets) {
   std::copy(octets.begin(), octets.end(), contents.begin() + static_cast<ptrdiff_t>(offset));
 }
 
+// What a failed sync has written after all: the first time nothing, then one sector or another.
+void write_a_part(Bytes& contents, const DiskStep& step, uint64_t failures) {
+  if (step.kind == DiskStep::Kind::kTruncate) return contents.resize(step.offset);
+  for (uint64_t at = 0; at < step.octets.size();) {
+    const uint64_t sector = (step.offset + at) / kSector;
+    const uint64_t end = std::min<uint64_t>((sector + 1) * kSector - step.offset, step.octets.size());
+    if (failures != 0 && (sector + failures) % 3 != 0)
+      write_into(contents, step.offset + at, ByteView(step.octets).subspan(at, end - at));
+    at = end;
+  }
+}
+
 }  // namespace
 
 void CrashStates::change_directory(std::map<std::string, uint64_t>& names, const DiskStep& step) const {
@@ -41,6 +53,14 @@ void CrashStates::advance(size_t step_count) {
             write_into(contents, steps_[i].offset, steps_[i].octets);
         }
         writes_.erase(std::remove_if(writes_.begin(), writes_.end(), is_synced), writes_.end());
+        break;
+      }
+      case DiskStep::Kind::kLose: {
+        auto is_lost = [&](size_t i) { return steps_[i].inode == step.inode; };
+        for (size_t i : writes_) {
+          if (is_lost(i)) write_a_part(synced_[step.inode], steps_[i], step.offset);
+        }
+        writes_.erase(std::remove_if(writes_.begin(), writes_.end(), is_lost), writes_.end());
         break;
       }
       case DiskStep::Kind::kSyncDirectory: {

@@ -46,6 +46,7 @@ TEST(Crash, R0_15_Repair) { expect_clean("repair", explore_all("repair"), 500); 
 TEST(Crash, R0_15_RepairOfRot) { expect_clean("repair of rot", explore_all("repair of rot"), 500); }
 TEST(Crash, CleaningATornEnd) { expect_clean("clean a torn end", explore_all("after a torn end"), 3000); }
 TEST(Crash, RewritingAfterAFailedSync) { expect_clean("after a failed sync", explore_all("after a failed sync"), 300); }
+TEST(Crash, WritingAgainInPlace) { expect_clean("in place", explore_all("after failed syncs, in place"), 1000); }
 
 // A changed PIN: the old one or the new one opens what is left, the old one never once the change was promised.
 TEST(Crash, KeySlotChangeInPlace) { expect_clean("key slot in place", explore_all("key-slot change in place"), 500); }

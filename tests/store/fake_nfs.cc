@@ -47,8 +47,7 @@ class NfsFile : public File {
     cache_.resize(size);
     inode_->contents.resize(size);
   }
-  void sync_data(CallSite) const override { sync(); }
-  void sync_all(CallSite) const override { sync(); }
+  void sync_now(Sync, CallSite) const override { sync(); }
 
   bool lock(LockByte octet, LockMode mode, bool wait, CallSite) const override {
     std::unique_lock<std::mutex> held(server_.mutex);

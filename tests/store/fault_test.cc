@@ -93,7 +93,8 @@ TEST(Fault, EveryCallOfEveryOperation) {
   EXPECT_GE(runs, 50u);
 }
 
-// After a failed sync nobody knows what the disk holds: nothing is claimed, and the next change rewrites the file.
+// After a failed sync nobody knows what the disk holds: it is read, nothing is claimed, and the next change rewrites
+// the file.
 TEST(Fault, AFailedSyncIsNeverRetriedAndClaimed) {
   SimulatedDisk disk;
   auto vault = make_on(disk);
@@ -103,11 +104,34 @@ TEST(Fault, AFailedSyncIsNeverRetriedAndClaimed) {
   disk.fail_after(2, ErrorCode::kIo);  // the write, then the sync
   EXPECT_EQ(code_thrown_by([&] { put(*vault, "obj/a", "new"); }), ErrorCode::kIo);
   ASSERT_TRUE(disk.has_failed());
-  EXPECT_EQ(code_thrown_by([&] { vault->read("obj/a"); }), ErrorCode::kIo) << "what is not known to be on the disk";
+  EXPECT_EQ(get(*vault, "obj/a"), "new") << "read, and not promised";
+  EXPECT_TRUE(disk.id_of(kPath).value() == before);
   put(*vault, "obj/b", "next");
   EXPECT_FALSE(disk.id_of(kPath).value() == before) << "rewritten";
   EXPECT_EQ(get(*vault, "obj/b"), "next");
   EXPECT_TRUE(open_on(disk)->find("obj/warm"));
+}
+
+// Who promises that what was read will last makes sure first, and says so where that cannot be done.
+TEST(Fault, WhatIsPromisedAfterAFailedSyncWasWrittenAgain) {
+  for (const bool in_place : {false, true}) {
+    SimulatedDisk disk;
+    auto vault = make_on(disk);
+    put(*vault, "obj/a", "old");
+    put(*vault, "obj/warm", "up");
+    disk.fail_after(2, ErrorCode::kIo);
+    EXPECT_EQ(code_thrown_by([&] { put(*vault, "obj/a", "new"); }), ErrorCode::kIo);
+    const size_t before = disk.steps().size();
+    if (in_place) disk.fail_rename(ErrorCode::kIo);
+    vault->make_durable();
+    EXPECT_TRUE(std::any_of(disk.steps().begin() + static_cast<ptrdiff_t>(before), disk.steps().end(),
+                            [](const DiskStep& step) { return step.kind == DiskStep::Kind::kWrite; }));
+    const size_t done = disk.steps().size();
+    vault->make_durable();
+    EXPECT_EQ(disk.steps().size(), done) << "once";
+    EXPECT_EQ(get(*vault, "obj/a"), "new");
+    EXPECT_TRUE(open_on(disk)->findings().empty());
+  }
 }
 
 // A file-size limit, met through the real system: the commit fails whole, logins still count, and the host does not

@@ -47,11 +47,8 @@ class RecordedFile : public File {
       return DiskStep{Kind::kTruncate, id().inode, size, {}, {}, {}};
     });
   }
-  void sync_data(CallSite site) const override {
-    sync([&] { file_->sync_data(site); });
-  }
-  void sync_all(CallSite site) const override {
-    sync([&] { file_->sync_all(site); });
+  void sync_now(Sync what, CallSite site) const override {
+    sync([&] { what == Sync::kData ? file_->sync_data(site) : file_->sync_all(site); });
   }
   bool lock(LockByte octet, LockMode mode, bool wait, CallSite site) const override {
     return file_->lock(octet, mode, wait, site);

@@ -15,7 +15,8 @@ void write_into(Bytes& contents, uint64_t offset, ByteView octets) {
 
 class SimulatedFile : public File {
  public:
-  SimulatedFile(SimulatedDisk& disk, uint64_t inode, bool writable) : disk_(disk), inode_(inode), writable_(writable) {}
+  SimulatedFile(SimulatedDisk& disk, uint64_t inode, bool writable)
+      : disk_(disk), inode_(inode), writable_(writable), failures_seen_(disk.inodes_[inode].failed_syncs) {}
   ~SimulatedFile() override {
     for (size_t octet = 0; octet < kLockBytes; ++octet) unlock(static_cast<LockByte>(octet));
   }
@@ -65,8 +66,6 @@ class SimulatedFile : public File {
     disk_.step({DiskStep::Kind::kTruncate, inode_, size, {}, {}, {}});
     disk_.inodes_[inode_].contents.resize(size);
   }
-  void sync_data(CallSite site) const override { sync(site); }
-  void sync_all(CallSite site) const override { sync(site); }
 
   bool lock(LockByte octet, LockMode mode, bool wait, CallSite site) const override {
     disk_.let_others_in();
@@ -107,16 +106,27 @@ class SimulatedFile : public File {
     if (!writable_) throw Error(ErrorCode::kReadOnly, "the simulated file is open for reading only");
     if (disk_.fails_now()) throw Error(disk_.failure_->code, std::string("simulated failure to ") + what);
   }
-  void sync(CallSite site) const {
+  void sync_now(Sync, CallSite site) const override {
     disk_.let_others_in();
     std::lock_guard<std::mutex> guard(disk_.mutex_);
-    check("sync");
+    SimulatedDisk::Inode& inode = disk_.inodes_[inode_];
+    try {
+      check("sync");
+    } catch (const Error&) {
+      if (!writable_) throw;
+      disk_.step({DiskStep::Kind::kLose, inode_, inode.failed_syncs, {}, {}, {}});
+      failures_seen_ = ++inode.failed_syncs;
+      throw;
+    }
+    if (std::exchange(failures_seen_, inode.failed_syncs) != inode.failed_syncs)
+      throw Error(ErrorCode::kIo, "simulated failure to sync, of which another descriptor was told before");
     if (!disk_.left_out("sync", site)) disk_.step({DiskStep::Kind::kSync, inode_, 0, {}, {}, {}});
   }
 
   SimulatedDisk& disk_;
   uint64_t inode_;
   bool writable_;
+  mutable uint64_t failures_seen_;
 };
 
 std::unique_ptr<File> SimulatedDisk::open(const std::string& path, bool writable) {

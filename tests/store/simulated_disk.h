@@ -1,6 +1,9 @@
 // A disk in memory that remembers every write and sync, so that a test can ask: what would be left after a power cut
 // here? It also fails on demand, leaves a chosen sync or lock out, and lets somebody else work between two calls.
 //
+// A sync that fails is Linux's: what was not synced before is lost on the disk (of some writes a part was written),
+// while everybody goes on reading it, and the next sync succeeds without it. Each file that is open is told once.
+//
 // What may survive a cut (docs/format.md, "What a crash may do"): of each file, everything up to its last sync, and of
 // the writes behind it any selection of 512-octet sectors, in any order, the last write torn at any octet; of the
 // directory, a prefix of what happened behind its last sync. A file's size is at least what the surviving sectors need.
@@ -23,9 +26,9 @@ namespace vtpm::store {
 
 /// Something that was done to the disk.
 struct DiskStep {
-  enum class Kind { kCreate, kWrite, kTruncate, kSync, kRename, kRemove, kSyncDirectory } kind{};
+  enum class Kind { kCreate, kWrite, kTruncate, kSync, kRename, kRemove, kSyncDirectory, kLose } kind{};
   uint64_t inode = 0;
-  uint64_t offset = 0;  // kTruncate: the size
+  uint64_t offset = 0;  // kTruncate: the size; kLose: decides what is lost
   Bytes octets;
   std::string path, to;
   size_t covers = SIZE_MAX;  // kSync, kSyncDirectory: the steps in front of this one, where others wrote meanwhile
@@ -83,6 +86,7 @@ class SimulatedDisk : public FileSystem {
   };
   struct Inode {
     Bytes contents;
+    uint64_t failed_syncs = 0;
     Lock locks[kLockBytes];
   };
   void step(DiskStep step);

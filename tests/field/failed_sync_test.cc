@@ -1,0 +1,121 @@
+// A disk that fails once, or for a while (a USB stick, a network disk, thin provisioning): fdatasync answers EIO, and
+// afterwards claims to have written what it has dropped. This program exports the call, so that the module finds it
+// here.
+#include <dlfcn.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+
+#include "tests/conformance/harness.h"
+
+namespace {
+
+int failures_left = 0;
+
+bool fails() { return failures_left > 0 && failures_left-- > 0; }
+
+template <typename Function>
+Function* next(const char* name) {
+  return reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
+}
+
+}  // namespace
+
+#pragma GCC visibility push(default)
+extern "C" {
+int fdatasync(int file) {
+  static auto* const real = next<int(int)>("fdatasync");
+  if (!fails()) return real(file);
+  errno = EIO;
+  return -1;
+}
+int fsync(int file) {
+  static auto* const real = next<int(int)>("fsync");
+  if (!fails()) return real(file);
+  errno = EIO;
+  return -1;
+}
+}
+#pragma GCC visibility pop
+
+namespace vtpm::conformance {
+namespace {
+
+constexpr int kForAWhile = 1 << 20;
+
+class FailedSync : public WithUser {
+ protected:
+  FailedSync() {
+    session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}, {CKA_TOKEN, true}},
+                     {{CKA_TOKEN, true}, {CKA_LABEL, "signer"}});
+    session.create({{CKA_CLASS, CKO_DATA},
+                    {CKA_TOKEN, true},
+                    {CKA_PRIVATE, true},
+                    {kVtpmNvIndex, CK_ULONG{0x01800001}},
+                    {CKA_VALUE, "in the TPM"}});
+  }
+  ~FailedSync() override { failures_left = 0; }
+  static Template object(const char* label) {
+    return {{CKA_CLASS, CKO_DATA}, {CKA_TOKEN, true}, {CKA_LABEL, label}, {CKA_VALUE, "value"}};
+  }
+  void expect_reading() {
+    const auto key = session.find({{CKA_CLASS, CKO_PRIVATE_KEY}, {CKA_LABEL, "signer"}}).at(0);
+    EXPECT_FALSE(session.sign(CKM_ECDSA, key, Bytes(32)).empty());
+    EXPECT_EQ(session.find({{CKA_LABEL, "acknowledged"}}).size(), 1u);
+    EXPECT_EQ(session.text(session.find({{CKA_LABEL, "acknowledged"}}).at(0), CKA_VALUE), "value");
+  }
+  /// A compaction is not possible: something stands where its file would be made.
+  void keep_from_compacting() {
+    const std::filesystem::path store = std::filesystem::directory_iterator(scratch.store())->path();
+    ASSERT_EQ(mkdir((scratch.store() + "/." + store.filename().string() + ".tmp").c_str(), 0700), 0);
+  }
+  CK_RV try_nv() {
+    CK_ATTRIBUTE value = {CKA_VALUE, nullptr, 0};
+    Bytes room(64);
+    value.pValue = room.data();
+    value.ulValueLen = room.size();
+    return p11->C_GetAttributeValue(session, session.find({{kVtpmNvIndex, CK_ULONG{0x01800001}}}).at(0), &value, 1);
+  }
+};
+
+// Everything went on failing until somebody happened to write.
+TEST_F(FailedSync, OfOneCallIsThatCallsOnly) {
+  for (const bool in_place : {false, true}) {
+    if (in_place) keep_from_compacting();
+    session.create(object(in_place ? "another" : "acknowledged"));
+    failures_left = 1;
+    EXPECT_RV(CKR_DEVICE_ERROR, session.try_create(object("not acknowledged")));
+    ASSERT_EQ(failures_left, 0);
+    expect_reading();
+    EXPECT_RV(CKR_OK, try_nv());
+    session.logout();
+    EXPECT_RV(CKR_OK, session.try_login(CKU_USER, kUserPin));
+    expect_reading();
+  }
+}
+
+// What is read is served; what would be promised is refused.
+TEST_F(FailedSync, ForAWhileLetsReadingGoOnAndPromisesNothing) {
+  session.create(object("acknowledged"));
+  failures_left = kForAWhile;
+  EXPECT_RV(CKR_DEVICE_ERROR, session.try_create(object("not acknowledged")));
+  expect_reading();
+  EXPECT_RV(CKR_DEVICE_ERROR, try_nv());
+  EXPECT_RV(CKR_DEVICE_ERROR, session.try_create(object("nor this")));
+  Session other(slot);
+  EXPECT_RV(CKR_USER_ALREADY_LOGGED_IN, other.try_login(CKU_USER, kUserPin));
+  session.logout();
+  EXPECT_RV(CKR_DEVICE_ERROR, session.try_login(CKU_USER, kUserPin));
+  failures_left = 0;
+  EXPECT_RV(CKR_OK, session.try_login(CKU_USER, kUserPin));
+  expect_reading();
+  EXPECT_RV(CKR_OK, try_nv());
+  library.restart();
+  Session later(slot_of("conformance"));
+  EXPECT_EQ(later.find({{CKA_LABEL, "acknowledged"}}).size(), 1u);
+}
+
+}  // namespace
+}  // namespace vtpm::conformance
