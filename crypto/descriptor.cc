@@ -80,6 +80,14 @@ Directory open_directory(const std::string& path) {
   return directory;
 }
 
+Stream open_stream(const std::string& path) {
+  Descriptor descriptor = open_descriptor(path, O_RDONLY);
+  if (!descriptor) return nullptr;
+  Stream stream(::fdopen(descriptor.get(), "r"));
+  if (stream) descriptor.release();
+  return stream;
+}
+
 SecretBytes read_regular_file(const std::string& path, size_t most) {
   const auto unreadable = [&](const char* reason, ErrorCode code = ErrorCode::kIo) {
     throw Error(code, "cannot read " + path + ": " + reason);

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include <atomic>
+#include <cstdio>
 #include <memory>
 #include <string>
 
@@ -63,6 +64,13 @@ struct CloseDirectory {
 };
 using Directory = std::unique_ptr<DIR, CloseDirectory>;
 Directory open_directory(const std::string& path);
+
+/// fopen(3), for reading.
+struct CloseStream {
+  void operator()(std::FILE* stream) const { std::fclose(stream); }
+};
+using Stream = std::unique_ptr<std::FILE, CloseStream>;
+Stream open_stream(const std::string& path);
 
 /// The contents of a regular file of at most `most` bytes. Anything else at that path (a FIFO, which would make the
 /// caller wait) is refused. Throws Error: kNotFound, kIo; the sentence names the path and the reason.

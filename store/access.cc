@@ -7,12 +7,12 @@
 
 #include <cerrno>
 #include <cstdint>
-#include <cstdio>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string_view>
 #include <vector>
+
+#include "crypto/descriptor.h"
 
 namespace vtpm::store {
 namespace {
@@ -141,8 +141,6 @@ bool set_access(int file, const Access& access) {
 
 // --- who is a member ---
 
-using Stream = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
-
 bool is_listed(const char* const* names, std::string_view name) {
   while (*names && *names != name) ++names;
   return *names != nullptr;
@@ -150,7 +148,7 @@ bool is_listed(const char* const* names, std::string_view name) {
 
 // As far as the machine's own files say.
 bool is_member(uid_t user, gid_t group) {
-  const Stream users(std::fopen("/etc/passwd", "re"), std::fclose), groups(std::fopen("/etc/group", "re"), std::fclose);
+  const Stream users = open_stream("/etc/passwd"), groups = open_stream("/etc/group");
   if (!users || !groups) return false;
   std::vector<char> text(kMostOctets);
   std::string name;

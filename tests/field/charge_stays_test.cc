@@ -39,8 +39,9 @@ class HeldUp : public FileSystem {
     size_t read_at(uint64_t offset, MutableByteView out) const override { return file_->read_at(offset, out); }
     void write_at(uint64_t offset, ByteView octets) override { file_->write_at(offset, octets); }
     void truncate(uint64_t size) override { file_->truncate(size); }
-    void sync_data(CallSite site) const override { file_->sync_data(site); }
-    void sync_all(CallSite site) const override { file_->sync_all(site); }
+    void sync_now(Sync what, CallSite site) const override {
+      what == Sync::kData ? file_->sync_data(site) : file_->sync_all(site);
+    }
     bool lock(LockByte octet, LockMode mode, bool wait, CallSite site) const override {
       if (octet == LockByte::kStore && wait && owner_.locks_left-- <= 0) throw LockTimeout("it is held up");
       return file_->lock(octet, mode, wait, site);

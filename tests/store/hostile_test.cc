@@ -28,8 +28,7 @@ class CountingFile : public File {
   }
   void write_at(uint64_t, ByteView) override {}
   void truncate(uint64_t) override {}
-  void sync_data(CallSite) const override {}
-  void sync_all(CallSite) const override {}
+  void sync_now(Sync, CallSite) const override {}
   bool lock(LockByte, LockMode, bool, CallSite) const override { return true; }
   void unlock(LockByte) const noexcept override {}
   std::string copy_access_from(const File&) override { return {}; }
