@@ -106,6 +106,8 @@ class File {
   /// claim success without having written it: until it was written again (`made_up_for`) this file `has_lost_writes`.
   uint64_t failed_syncs() const { return failed_syncs_; }
   bool has_lost_writes() const { return failed_syncs_ != made_up_for_; }
+  /// Why the last sync that failed did: kNoSpace or kIo. Whoever refuses on its account gives the same reason.
+  ErrorCode sync_failure() const { return sync_failure_; }
   /// All that the first `failures` failed syncs should have covered was written and synced again.
   void made_up_for(uint64_t failures) { made_up_for_ = failures; }
   /// False when someone else holds it and `wait` is false. A wait is the call's (crypto/waiting.h): it may throw
@@ -128,6 +130,7 @@ class File {
  private:
   void sync(Sync what, CallSite site) const;  // store/sync.cc
   mutable std::atomic<uint64_t> failed_syncs_{0};
+  mutable std::atomic<ErrorCode> sync_failure_{ErrorCode::kIo};
   mutable std::atomic<unsigned> syncing_{0};
   std::atomic<uint64_t> made_up_for_{0};
 };

@@ -51,7 +51,8 @@ void File::sync(Sync what, CallSite site) const {
   } catch (const StaleFile&) {
     --syncing_;
     throw;
-  } catch (const Error&) {
+  } catch (const Error& error) {
+    sync_failure_ = error.code();
     if (writable()) ++failed_syncs_;
     --syncing_;
     throw;
@@ -60,7 +61,7 @@ void File::sync(Sync what, CallSite site) const {
   // Of those who sync at the same time only one is told of a failure that is everybody's.
   while (syncing_ != 0) std::this_thread::sleep_for(std::chrono::microseconds(20));
   if (failed_syncs_ != failed_before) {
-    throw Error(ErrorCode::kIo, "cannot sync the file: another thread's sync of it has failed at the same time");
+    throw Error(sync_failure_, "cannot sync the file: another thread's sync of it has failed at the same time");
   }
 }
 
@@ -93,7 +94,7 @@ void Blobstore::sync_to(uint64_t number) const {
     {
       std::shared_lock<RwLock> gate(gate_);
       if (lost_writes_ || file_->has_lost_writes()) {
-        throw Error(ErrorCode::kIo, path_ + " could not be synced; the next change writes it again");
+        throw Error(file_->sync_failure(), path_ + " could not be synced; the next change writes it again");
       }
       file = file_;
       covered = end_.last;
