@@ -321,8 +321,9 @@ class FaultsAtWork : public Workshop {
     CK_RV rv = CKR_OK;
     bool met = false;
     {
-      // Memory that is gone for good, half of the times: nothing that is done about it may need any.
-      const Failing failing(fault, number, /*for_good=*/fault == Fault::kMemory && number % 2 == 0);
+      // Half of the times memory is gone for good, and a full disk stays full: nothing that is done about it may need
+      // any.
+      const Failing failing(fault, number, /*for_good=*/fault != Fault::kIo && number % 2 == 0);
       try {
         rv = work.call();
       } catch (const std::runtime_error&) {  // an earlier call of several
