@@ -194,6 +194,23 @@ size_t time_of_day(char* out, size_t size) {
                                       static_cast<int>(now.tv_nsec / 1000000)));
 }
 
+bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+
+/// Labels and paths come from anywhere: whatever they hold, an entry of the log is one line.
+std::string without_controls(std::string_view text) {
+  std::string safe;
+  for (const char c : text) {
+    char escaped[5];
+    if (is_control(c)) {
+      snprintf(escaped, sizeof escaped, "\\x%02x", static_cast<unsigned char>(c));
+      safe += escaped;
+    } else {
+      safe += c;
+    }
+  }
+  return safe;
+}
+
 void write_to(Destination& to, LogLevel level, std::string_view text) {
   if (to.wanted == "syslog") return send_to_syslog(level, text);
   char prefix[96];
@@ -235,7 +252,8 @@ void log_line(LogLevel level, std::string_view text) noexcept {
   const int reason = errno;
   std::lock_guard lock(mutex);
   try {
-    write_to(destination(), level, text);
+    const bool is_safe = std::none_of(text.begin(), text.end(), is_control);
+    write_to(destination(), level, is_safe ? text : std::string_view(without_controls(text)));
   } catch (const std::exception&) {  // no memory for a path
   }
   errno = reason;

@@ -119,6 +119,26 @@ const RegisterAct log_at_exit("log_at_exit", [](const std::vector<std::string>&)
   };
 });
 
+// Anybody who may write to the directory, or name a token, could forge entries of the log.
+TEST_F(Log, WritesALabelOrAPathWithALineBreakInOneLine) {
+  log_to(scratch.path() + "/log");
+  make_token("one\ntwo");
+  const std::string copy = "x\n2026-01-01T00:00:00.000Z vtpm-pkcs11[1] info: forged\x1b[2J.vtpm";
+  for (const auto& entry : std::filesystem::directory_iterator(scratch.store())) {
+    if (entry.path().extension() != ".vtpm") continue;
+    std::filesystem::copy_file(entry.path(), scratch.store() + "/" + copy);
+    break;
+  }
+  CK_ULONG count = 0;
+  MUST(p11->C_GetSlotList(CK_FALSE, nullptr, &count));
+  MUST(p11->C_Finalize(nullptr));
+  const std::string log = read_file(scratch.path() + "/log");
+  EXPECT_NE(log.find("x\\x0a2026-01-01T00:00:00.000Z vtpm-pkcs11[1] info: forged\\x1b[2J.vtpm"), std::string::npos)
+      << log;
+  EXPECT_EQ(log.find("forged\x1b"), std::string::npos);
+  EXPECT_EQ(log.find("\n2026-01-01T"), std::string::npos);
+}
+
 TEST_F(Log, ToABrokenPipeDoesNotEndTheProcess) {
   log_to("stderr");
   EXPECT_EQ(in_child([] {
