@@ -32,10 +32,13 @@ has refused.out 'as 3:FILE'
 
 section 'another process is logged out, and can log in again'
 mkfifo go
-"$VTPM_PROGRAMS/stale_login" "$VTPM_MODULE" client <go >stale.out &
+exec 3<>go
+"$VTPM_PROGRAMS/stale_login" "$VTPM_MODULE" client <go 3>&- >stale.out &
 stale=$!
-exec 3>go
-until grep -q ready stale.out; do sleep 0.05; done
+until grep -q ready stale.out; do
+  kill -0 "$stale"
+  sleep 0.05
+done
 "$VTPM_TOOL" keyslot rekey client --pin-file pin --keep 1:so-pin --keep 3:file.key --yes --json | tee rekey.out
 jq -e '.epoch == 2 and .dropped == [4]' rekey.out
 echo >&3
