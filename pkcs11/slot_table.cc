@@ -67,7 +67,7 @@ void SlotTable::make_locks_anew() noexcept {
 }
 
 SlotTable::Slot SlotTable::slot_for(const store::FoundStore& store) {
-  Slot slot{store.leads_to, nullptr, std::nullopt};
+  Slot slot{store.leads_to, nullptr, std::nullopt, store.held_up};
   std::string reason = store.reason;
   if (store.standing == store::Standing::kServed) {
     try {
@@ -80,6 +80,9 @@ SlotTable::Slot SlotTable::slot_for(const store::FoundStore& store) {
       slot.token = Token::open(directory_.open(store), config_);
       told_.erase(store.path);
       return slot;
+    } catch (const LockTimeout& timeout) {
+      slot.held_up = true;
+      reason = timeout.sentence();
     } catch (const Error& error) {
       if (error.code() == ErrorCode::kNoMemory || crypto::wanted_memory()) throw;
       reason = error.sentence();
@@ -165,7 +168,8 @@ std::shared_ptr<Token> SlotTable::token(CK_SLOT_ID id) {
   if (is_of_directory_locked(id)) refuse(CKR_TOKEN_NOT_PRESENT, directory_.problem());
   if (is_free_locked(id)) return nullptr;
   Slot* slot = &slot_locked(id);
-  if (slot->token && !slot->token->present()) {
+  const bool may_have_changed = slot->token ? !slot->token->present() : slot->held_up;
+  if (may_have_changed) {
     rescan_locked();
     if (is_free_locked(id)) return nullptr;  // the store is gone, and the slot is free for another
     slot = &slot_locked(id);
@@ -199,6 +203,14 @@ void SlotTable::initialise(CK_SLOT_ID id, ByteView so_pin, const std::string& la
   refuse_if(config_.store_dir.empty(), CKR_DEVICE_ERROR,
             "no store directory is configured, and there is no home directory");
   directory_.make();
+  // The officer's delay holds up neither the other slots nor who makes tokens in the directory.
+  const std::shared_ptr<Token> predecessor = token_as_listed(id);
+  std::optional<store::Vault::Turn> turn;
+  try {
+    if (predecessor && !expected.empty()) turn.emplace(predecessor->take_turn(store::Role::kSo));
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kReplaced) throw;  // what stands there instead is found out below
+  }
   const store::StoreDirectory::Lock directory = directory_.lock();
   const auto lock = lock_within_limit(mutex_, kName);
   rescan_locked();
@@ -214,9 +226,9 @@ void SlotTable::initialise(CK_SLOT_ID id, ByteView so_pin, const std::string& la
     if (slot.problem) throw *slot.problem;
     refuse_if(has_sessions(*slot.token), CKR_SESSION_EXISTS, "the token has open sessions");
     refuse_if(slot.token->read_only(), CKR_TOKEN_WRITE_PROTECTED, "the store is read-only");
-    SecretBytes predecessor;
+    SecretBytes state;
     if (config_.keep_identity) {
-      predecessor = slot.token->surrender(so_pin);
+      state = slot.token->surrender(so_pin);
     } else {
       slot.token->check_so_pin(so_pin);
     }
@@ -225,7 +237,7 @@ void SlotTable::initialise(CK_SLOT_ID id, ByteView so_pin, const std::string& la
     Token::Identity identity = slot.token->identity();
     identity.label = label;
     identity.slot = id;
-    Token::initialise(slot.path, config_, identity, so_pin, /*replace=*/true, predecessor);
+    Token::initialise(slot.path, config_, identity, so_pin, /*replace=*/true, state);
   }
   rescan_locked();
   listed_[id] = held_locked(id);

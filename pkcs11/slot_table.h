@@ -58,6 +58,7 @@ class SlotTable {
     std::string path;                // that was opened
     std::shared_ptr<Token> token;    // nothing: not to be used
     std::optional<Refusal> problem;  // why
+    bool held_up = false;            // because another process was in the middle of a write: tried again when asked for
   };
 
   void scan_once();

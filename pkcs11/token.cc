@@ -28,6 +28,8 @@ void check_pin_length(ByteView pin) {
   refuse_if(pin.size() < kPinLeast || pin.size() > kPinMost, CKR_PIN_LEN_RANGE, "a PIN has 4 to 255 octets");
 }
 
+Role role_of(Who who) { return who == Who::kSo ? Role::kSo : Role::kUser; }
+
 bool is_spent(const store::Attempts& attempts) { return attempts.limit != 0 && attempts.failures >= attempts.limit; }
 
 Attributes info_record(const Token::Identity& identity) {
@@ -467,16 +469,20 @@ void Token::check_result(UnlockResult result, Role role) const {
 }
 
 void Token::login(Who who, ByteView pin) {
-  const auto login = lock_login();
+  const auto refuse_second = [&] {
+    refuse_if(who_ == who, CKR_USER_ALREADY_LOGGED_IN, "already logged in");
+    refuse_if(who_ != Who::kNobody && !by_itself_, CKR_USER_ANOTHER_ALREADY_LOGGED_IN, "another user is logged in");
+  };
+  if (who == Who::kSo) refuse_second();  // before the delay
+  const auto login = lock_login(role_of(who));
   refresh();
-  refuse_if(who_ == who, CKR_USER_ALREADY_LOGGED_IN, "already logged in");
-  refuse_if(who_ != Who::kNobody && !by_itself_, CKR_USER_ANOTHER_ALREADY_LOGGED_IN, "another user is logged in");
+  refuse_second();
   enter(who, pin);
   by_itself_ = false;
 }
 
 void Token::enter(Who who, ByteView pin) {
-  const Role role = who == Who::kUser ? Role::kUser : Role::kSo;
+  const Role role = role_of(who);
   store::SecretNotes notes;
   check_result(vault_->unlock(role, pin, &notes), role);
   const WaitPolicy::Keep half_done;  // the store is open, and nobody is logged in
@@ -529,9 +535,9 @@ bool Token::pin_expired() {
 }
 
 void Token::authenticate(ByteView pin) {
-  const auto login = lock_login();
-  refuse_if(who_ == Who::kNobody, CKR_USER_NOT_LOGGED_IN, "nobody is logged in");
-  const Role role = who_ == Who::kUser ? Role::kUser : Role::kSo;
+  const Role role = role_of(who_);
+  const auto login = lock_login(role);
+  refuse_if(who_ == Who::kNobody || role_of(who_) != role, CKR_USER_NOT_LOGGED_IN, "nobody is logged in");
   UnlockResult result = vault_->verify(role, pin);
   // The attempt that locks the PIN says so: the login that it was to confirm ends with it (3.2, 4.10).
   if (result == UnlockResult::kWrongSecret && is_spent(vault_->attempts(role))) result = UnlockResult::kLockedOut;
@@ -540,12 +546,12 @@ void Token::authenticate(ByteView pin) {
 }
 
 void Token::check_so_pin(ByteView pin) {
-  const auto login = lock_login();
+  const auto login = lock_login(Role::kSo);
   check_result(vault_->verify(Role::kSo, pin), Role::kSo);
 }
 
 SecretBytes Token::surrender(ByteView so_pin) {
-  const auto login = lock_login();
+  const auto login = lock_login(Role::kSo);
   check_result(vault_->unlock(Role::kSo, so_pin), Role::kSo);
   struct Shut {
     store::Vault& vault;
@@ -593,7 +599,7 @@ void Token::init_user_pin(ByteView pin) {
 }
 
 void Token::change_pin(Role role, ByteView old_pin, ByteView new_pin) {
-  const auto login = lock_login();
+  const auto login = lock_login(role);
   require_pin_length(role, new_pin);
   refuse_if(role == Role::kUser && user_pin_to_be_changed() && equal(old_pin, new_pin), CKR_PIN_INVALID,
             "the PIN that the SO has set is to be changed: the new one is the same");

@@ -89,6 +89,9 @@ class Token {
   /// All throw Refusal: CKR_PIN_INCORRECT, CKR_PIN_LOCKED, CKR_USER_PIN_NOT_INITIALIZED, CKR_USER_ALREADY_LOGGED_IN,
   /// CKR_USER_ANOTHER_ALREADY_LOGGED_IN, CKR_PIN_LEN_RANGE. The SO takes over from a user whom nobody logged in.
   void login(Who who, ByteView pin);
+  /// Waits for the turn of an attempt with the SO's PIN, and out its delay; see Vault::take_turn. Taken before any lock
+  /// of the caller's.
+  [[nodiscard]] store::Vault::Turn take_turn(store::Role role) { return vault_->take_turn(role); }
   void authenticate(
       ByteView pin);  // CKU_CONTEXT_SPECIFIC: the PIN of whoever is logged in; one that is locked logs out
   void check_so_pin(ByteView pin);  // C_InitToken
@@ -165,7 +168,16 @@ class Token {
     const std::unique_lock<std::mutex> lock_;
     const WaitPolicy::Keep half_done_;
   };
-  std::unique_lock<std::mutex> lock_login() { return lock_within_limit(login_mutex_, path()); }
+  /// What login, logout and changes of PINs hold. For attempts of the security officer the turn comes first: nobody
+  /// else waits for the officer's delay.
+  struct LoginLock {
+    store::Vault::Turn turn;
+    std::unique_lock<std::mutex> lock;
+  };
+  LoginLock lock_login(store::Role role = store::Role::kUser) {
+    store::Vault::Turn turn = take_turn(role);
+    return {std::move(turn), lock_within_limit(login_mutex_, path())};
+  }
   Token(std::shared_ptr<store::Vault> vault, const Config& config);
 
   void read_identity();

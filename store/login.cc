@@ -173,18 +173,36 @@ bool Vault::Impl::locked_out_between_logins(Role role) {
 }
 
 // A delay is over for the failures that it was for. When others have failed meanwhile, there is another one.
-void Vault::Impl::wait_out(Attempt& attempt) {
+std::optional<uint64_t> Vault::Impl::wait_out(Role role, std::optional<uint64_t> charged,
+                                              std::optional<uint64_t> waited_for) {
   store->refresh();
-  const Counter now = counter(attempt.role);
-  if (!is_delayed(now.attempts) || attempt.charged == now.entry || attempt.waited_for == now.entry) return;
+  const Counter now = counter(role);
+  if (!is_delayed(now.attempts) || charged == now.entry || waited_for == now.entry) return waited_for;
   pause_for(delay_of(now.attempts));
-  attempt.waited_for = now.entry;
+  return now.entry;
+}
+
+Vault::Turn Vault::take_turn(Role role) {
+  if (role != Role::kSo || impl_->this_thread_has_turn()) return Turn(nullptr);
+  Impl::OfficerTurn turn{impl_->store->lock_officer(), {}};
+  turn.waited_for = impl_->wait_out(role, {}, {});
+  impl_->turn_.emplace(std::move(turn));
+  impl_->turn_owner_ = std::this_thread::get_id();
+  return Turn(impl_.get());
+}
+
+Vault::Turn::~Turn() {
+  if (!impl_ || !impl_->this_thread_has_turn()) return;  // the child of a fork has none
+  impl_->turn_owner_ = std::thread::id{};
+  impl_->turn_.reset();
 }
 
 UnlockResult Vault::Impl::attempt(Role role, ByteView secret, const Then& then) {
   StretchedSecrets stretched;
   Attempt self{role, {}, {}};
-  for (bool dear_ones_too = false;;) {
+  std::optional<OfficerTurn> own;
+  std::optional<OfficerTurn>& turn = this_thread_has_turn() ? turn_ : own;
+  for (bool dear_ones_too = false;; turn.reset()) {
     store->refresh();
     if (!self.charged && locked_out_between_logins(role)) return UnlockResult::kLockedOut;
     const std::vector<KeySlot> slots = slots_of(role);
@@ -192,12 +210,11 @@ UnlockResult Vault::Impl::attempt(Role role, ByteView secret, const Then& then) 
     const std::vector<const KeySlot*> tried = slots_to_try(slots, dear_ones_too, default_kdf);
     for (const KeySlot* slot : tried) stretched.of(*slot, secret);
 
-    std::optional<OfficerLock> officer;
-    if (role == Role::kSo) officer.emplace(store->lock_officer());
-    wait_out(self);
+    if (role == Role::kSo && !turn) turn.emplace(OfficerTurn{store->lock_officer(), self.waited_for});
+    self.waited_for = wait_out(role, self.charged, turn ? turn->waited_for : self.waited_for);
     const LoginLock login = store->lock_login();
     if (!store->read_only()) {
-      const Charged answer = charge(self, login, officer ? &*officer : nullptr, slots);
+      const Charged answer = charge(self, login, turn ? &turn->lock : nullptr, slots);
       if (answer == Charged::kLockedOut) return UnlockResult::kLockedOut;
       if (answer == Charged::kStartAnew) continue;  // someone changed a PIN meanwhile, or replaced the file
     }

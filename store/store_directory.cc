@@ -166,6 +166,7 @@ std::optional<StoreDirectory::Known> StoreDirectory::look_at(const std::string& 
     // That it can not be looked at now does not make a store go away that somebody works with.
     if (error.code() == ErrorCode::kIo && before && before->whole && !before->vault.expired()) return *before;
     store.reason = error.sentence();
+    store.held_up = dynamic_cast<const LockTimeout*>(&error) != nullptr;
   }
   return known;
 }

@@ -58,6 +58,7 @@ struct FoundStore {
   bool is_link = false;  // and so read-only
   Standing standing = Standing::kUnreadable;
   std::string reason;             // a sentence for a person, when it is not served
+  bool held_up = false;           // it is not, because another process was in the middle of a write all the time
   std::optional<StoreName> name;  // when it could be read; the label is that of the moment
   Bytes uuid;                     // when it could be read
   uint64_t created = 0;

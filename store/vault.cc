@@ -402,6 +402,8 @@ void Vault::after_fork_reopen() {
   new (&impl_->key_gate_) RwLock;
   new (&impl_->authenticating_) std::mutex;
   impl_->handlers_.after_fork();
+  impl_->turn_owner_ = std::thread::id{};
+  impl_->turn_.reset();
   impl_->store->after_fork_reopen();
 }
 

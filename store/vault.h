@@ -251,6 +251,12 @@ class Vault {
   /// kLockedOut is answered) while other attempts are being counted.
   /// `opened`, when given, receives what the slot that it opened says of the secret.
   UnlockResult unlock(Role role, ByteView secret, SecretNotes* opened = nullptr);
+  /// The security officer's turn. Waits until no other process or thread tries the officer's PIN and the delay for the
+  /// failures so far is over; attempts of this thread do not wait again while it is held. For callers with locks of
+  /// their own that others need: they take the turn first. Nothing where this thread has it already, or `role` has no
+  /// turns.
+  class Turn;
+  [[nodiscard]] Turn take_turn(Role role);
   /// Checks a secret against the role's slots, charged like `unlock`, without changing what is open.
   UnlockResult verify(Role role, ByteView secret);
   /// Opens a raw-key store. Never counted: a key can not be guessed. kWrongSecret: "is this the wrong key?"; kNoSlot:
@@ -326,6 +332,19 @@ class Vault {
                                       std::shared_ptr<const MasterKey> master,
                                       const std::function<void(Transaction&)>& populate);
   std::unique_ptr<Impl> impl_;
+};
+
+/// Belongs to the thread that took it, and does not outlive the vault.
+class Vault::Turn {
+ public:
+  Turn(Turn&& other) noexcept : impl_(std::exchange(other.impl_, nullptr)) {}
+  Turn& operator=(Turn&&) = delete;
+  ~Turn();
+
+ private:
+  friend class Vault;
+  explicit Turn(Impl* impl) : impl_(impl) {}
+  Impl* impl_;  // null: it is no turn
 };
 
 }  // namespace vtpm::store

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <map>
 #include <mutex>
+#include <thread>
 
 #include "store/blobstore.h"
 #include "store/keyslot.h"
@@ -90,11 +91,18 @@ struct Vault::Impl {
     std::optional<uint64_t> charged;     // the one that it has written: it is not charged again while that is current
     std::optional<uint64_t> waited_for;  // the one whose delay is over
   };
+  /// Around an attempt of the security officer and the delay in front of it.
+  struct OfficerTurn {
+    OfficerLock lock;
+    std::optional<uint64_t> waited_for;  // as in an `Attempt`
+  };
+  bool this_thread_has_turn() const { return turn_owner_ == std::this_thread::get_id(); }
   enum class Charged { kYes, kLockedOut, kStartAnew };
   /// Counts it against `slots`, on the disk when it returns. `officer`: null unless it is the security officer's.
   Charged charge(Attempt& attempt, const LoginLock& login, const OfficerLock* officer,
                  const std::vector<KeySlot>& slots);
-  void wait_out(Attempt& attempt);
+  /// Returns the entry whose delay is over by then. `charged` and `waited_for` as in an `Attempt`.
+  std::optional<uint64_t> wait_out(Role role, std::optional<uint64_t> charged, std::optional<uint64_t> waited_for);
   /// Takes all failures back, on the disk when it returns. False: start anew.
   bool reset_counter(Role role, const LoginLock& login, const std::vector<KeySlot>& slots);
   /// Commits `drafts`, which hold `key`, and makes what the slots `superseded` held useless. False: nothing has
@@ -118,6 +126,8 @@ struct Vault::Impl {
   std::shared_ptr<const MasterKey> master_;
   std::mutex authenticating_;
   std::atomic<uint64_t> authenticated_{0};
+  std::atomic<std::thread::id> turn_owner_{};
+  std::optional<OfficerTurn> turn_;  // of that thread alone
   KeyHandlers handlers_;
 
   friend class Vault;

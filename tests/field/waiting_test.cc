@@ -60,7 +60,19 @@ class HeldLock {
   int file_;
 };
 
-constexpr off_t kStore = 0, kLogin = 1;
+const Bytes kWrongPin = {'w', 'r', 'o', 'n', 'g'};
+constexpr off_t kStore = 0, kLogin = 1, kOfficer = 2;
+
+bool is_locked(const std::string& path, off_t byte) {
+  const int file = open(path.c_str(), O_RDWR | O_CLOEXEC);
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_start = byte;
+  lock.l_len = 1;
+  if (file < 0 || fcntl(file, F_OFD_GETLK, &lock) != 0) throw std::runtime_error("the test cannot ask for " + path);
+  close(file);
+  return lock.l_type != F_UNLCK;
+}
 
 const Template kNote = {{CKA_CLASS, CKO_DATA}, {CKA_TOKEN, true}, {CKA_PRIVATE, true}, {CKA_VALUE, "x"}};
 
@@ -201,6 +213,54 @@ TEST_F(Waiting, TheNextTokenIsMadeAfterTheLimitAtMost) {
   EXPECT_NE(logged().find(scratch.store() + " has been locked by another process since 2"), std::string::npos);
   close(directory);
   EXPECT_RV(CKR_OK, try_init_token(free_slot(), kSoPin, "second"));
+}
+
+// What a process leaves that was stopped while it wrote cannot be told from a write that goes on.
+TEST_F(Waiting, AStoreThatIsHeldInTheMiddleOfAWriteIsOpenedOnceItIsFree) {
+  MUST(p11->C_Finalize(nullptr));
+  {
+    const size_t free_space = contents(store).rfind("free1");
+    ASSERT_NE(free_space, std::string::npos);
+    std::fstream(store, std::ios::in | std::ios::out | std::ios::binary).seekp(static_cast<off_t>(free_space)).put('F');
+  }
+  HeldLock held(store, kStore, F_WRLCK);
+  MUST(p11->C_Initialize(nullptr));
+  CK_TOKEN_INFO info;
+  EXPECT_RV(CKR_TOKEN_NOT_RECOGNIZED, p11->C_GetTokenInfo(slot, &info));
+  EXPECT_NE(logged().find(store + " has been in use by another process or thread since 2"), std::string::npos)
+      << logged();
+  held.release();
+  EXPECT_RV(CKR_OK, p11->C_GetTokenInfo(slot, &info)) << "and the application has not listed the slots again";
+}
+
+// After ten wrong PINs the officer waits for his delay, and nobody else in this process does.
+TEST_F(Waiting, OnlyTheOfficerWaitsForTheDelayOfWrongPins) {
+  Session officer(slot), user(slot);
+  for (int i = 0; i < 12; ++i) EXPECT_RV(CKR_PIN_INCORRECT, officer.try_login(CKU_SO, kWrongPin));
+  bool overtaken = false;
+  for (int round = 0; round < 8 && !overtaken; ++round) {  // this machine may be slow, but not always
+    Caller attempt([&] { return officer.try_login(CKU_SO, kWrongPin); });
+    while (!is_locked(store, kOfficer) && !attempt.done()) std::this_thread::sleep_for(milliseconds(1));
+    EXPECT_RV(CKR_OK, login(user));
+    overtaken = !attempt.done();
+    const CK_RV answer = attempt.finish();
+    EXPECT_TRUE(answer == CKR_USER_ANOTHER_ALREADY_LOGGED_IN || answer == CKR_PIN_INCORRECT) << answer;
+    MUST(p11->C_Logout(user));
+  }
+  EXPECT_TRUE(overtaken);
+}
+
+TEST_F(Waiting, OtherSlotsDoNotWaitForTheDelayOfAnInitialisation) {
+  for (int i = 0; i < 12; ++i) EXPECT_RV(CKR_PIN_INCORRECT, try_init_token(slot, kWrongPin, "again"));
+  bool overtaken = false;
+  for (int round = 0; round < 8 && !overtaken; ++round) {
+    Caller attempt([&] { return try_init_token(slot, kWrongPin, "again"); });
+    while (!is_locked(store, kOfficer) && !attempt.done()) std::this_thread::sleep_for(milliseconds(1));
+    EXPECT_RV(CKR_OK, try_init_token(free_slot(), kSoPin, "another"));
+    overtaken = !attempt.done();
+    EXPECT_RV(CKR_PIN_INCORRECT, attempt.finish());
+  }
+  EXPECT_TRUE(overtaken);
 }
 
 TEST_F(Waiting, OneLimitHoldsForAllLocksOfACall) {
