@@ -123,6 +123,7 @@ for command in quickstart check; do
   has_not refused.out 'the words of another build'
 done
 # A clone that belongs to somebody else, without a build.
+chmod -R u+w tree/build
 rm -rf tree/build
 chmod a-w tree
 [ "$(id -u)" -ne 0 ] || chown 0:0 tree

@@ -263,7 +263,7 @@ TEST(Mounted, AFileThatIsMountedByItselfServesOn) {
 // Everybody may use what is in it, and nobody may list it.
 TEST(Mounted, ADirectoryThatMayNotBeReadIsNoObstacle) {
   std::filesystem::remove_all(kDirectory);
-  require(::mkdir(kDirectory.c_str(), 0711) == 0, "mkdir");
+  require(::mkdir(kDirectory.c_str(), 0700) == 0 && ::chmod(kDirectory.c_str(), 0711) == 0, "mkdir");
   make_store(kPath);
   require(::chown(kPath.c_str(), kAlice, kAlice) == 0, "chown");
   EXPECT_EQ(as_user(kAlice, [] { put(*Vault::open(kPath), "obj/a", "x", Protection::kClear); }), 0);
