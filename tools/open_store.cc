@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "crypto/error.h"
+#include "pkcs11/config.h"
 #include "pkcs11/token.h"
 #include "store/recovery_phrase.h"
 #include "tools/find_store.h"
@@ -67,7 +68,9 @@ Role OpenOptions::role() const {
 }
 
 std::unique_ptr<store::Vault> OpenOptions::open(const store::OpenOptions& options) const {
-  return is_file ? store::Vault::open(store, options) : open_named(store, options);
+  auto vault = is_file ? store::Vault::open(store, options) : open_named(store, options);
+  vault->expect_cost(pkcs11::load_config().kdf);
+  return vault;
 }
 
 bool OpenOptions::secret_given() const {
