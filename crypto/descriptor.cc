@@ -7,7 +7,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include "crypto/error.h"
@@ -140,8 +142,8 @@ StandardStreamsOccupied::~StandardStreamsOccupied() {
 }
 
 void occupy_standard_streams() {
-  static const StandardStreamsOccupied& for_ever = *new StandardStreamsOccupied;
-  (void)for_ever;
+  alignas(StandardStreamsOccupied) static std::byte never_destroyed[sizeof(StandardStreamsOccupied)];
+  new (never_destroyed) StandardStreamsOccupied;
 }
 
 }  // namespace vtpm
