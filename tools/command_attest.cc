@@ -11,6 +11,7 @@
 #include "tools/commands.h"
 #include "tools/evidence.h"
 #include "tools/find_key.h"
+#include "tools/json_text.h"
 #include "tools/open_token.h"
 #include "tools/output_file.h"
 #include "tools/secret_source.h"
@@ -30,7 +31,7 @@ struct AttestOptions {
 Bytes nonce_of(const AttestOptions& options) { return parse_hex(options.nonce, "--nonce"); }
 
 void put_out(const AttestOptions& options, const nlohmann::json& document) {
-  const std::string text = document.dump(2) + "\n";
+  const std::string text = json_text(document) + "\n";
   if (options.output.empty()) {
     std::cout << text;
   } else {
@@ -163,7 +164,7 @@ ExitStatus verify(const AttestOptions& options) {
     answer = describe(tpm::verify_key(key_evidence(document), as_bytes(authority), nonce, options.imported));
   }
   if (options.json) {
-    std::cout << answer.dump(2) << '\n';
+    std::cout << json_text(answer) << '\n';
   } else if (answer["proven"]) {
     print(answer);
   } else {

@@ -6,16 +6,17 @@
 #include <iomanip>
 #include <iostream>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "crypto/error.h"
 #include "pkcs11/config.h"
 #include "store/report.h"
 #include "tools/blob_list.h"
 #include "tools/commands.h"
+#include "tools/json_text.h"
 #include "tools/open_store.h"
 #include "tools/output_file.h"
 #include "tools/progress_bar.h"
+#include "tools/standard_output.h"
 
 namespace vtpm::tools {
 namespace {
@@ -74,8 +75,8 @@ nlohmann::json json_of(const EntryReport& entry) {
 void print_row(const EntryReport& entry) {
   const std::string capacity = entry.capacity != 0 ? std::to_string(entry.capacity) : "-";
   std::cout << std::right << std::setw(10) << entry.size << std::setw(10) << capacity << std::setw(10) << entry.length
-            << "  " << std::left << std::setw(8) << (entry.sealed ? "sealed" : "clear") << std::setw(14) << entry.type
-            << ' ' << entry.name << '\n';
+            << "  " << std::left << std::setw(8) << (entry.sealed ? "sealed" : "clear") << std::setw(14)
+            << shown(entry.type) << ' ' << shown(entry.name) << '\n';
 }
 
 void show_sizes(const BlobOptions& options, const std::string& path, const std::vector<Blob>& blobs) {
@@ -86,20 +87,19 @@ void show_sizes(const BlobOptions& options, const std::string& path, const std::
   if (options.json) {
     nlohmann::json rows = nlohmann::json::array();
     for (const EntryReport& entry : entries) rows.push_back(json_of(entry));
-    std::cout << nlohmann::json{{"file", path},
-                                {"uuid", report.uuid},
-                                {"octets", report.file_octets},
-                                {"free", report.free_octets},
-                                {"blob_octets", octets},
-                                {"blobs", rows}}
-                     .dump(2)
+    std::cout << json_text({{"file", path},
+                            {"uuid", report.uuid},
+                            {"octets", report.file_octets},
+                            {"free", report.free_octets},
+                            {"blob_octets", octets},
+                            {"blobs", rows}})
               << '\n';
     return;
   }
   std::cout << "      size  capacity   in file  form    type           name\n";
   for (const EntryReport& entry : entries) print_row(entry);
-  std::cout << path << ": " << entries.size() << (entries.size() == 1 ? " blob takes " : " blobs take ") << octets
-            << " octets of " << report.file_octets << ", " << report.free_octets << " are free\n";
+  std::cout << shown(path) << ": " << entries.size() << (entries.size() == 1 ? " blob takes " : " blobs take ")
+            << octets << " octets of " << report.file_octets << ", " << report.free_octets << " are free\n";
   const bool grows = std::any_of(entries.begin(), entries.end(), [](const EntryReport& e) { return e.capacity == 0; });
   if (grows) std::cout << "A blob without a capacity takes what it needs, and the store grows where it must.\n";
 }
@@ -239,7 +239,7 @@ void extract(const BlobOptions& options) {
   const auto blob = opened.vault->read(options.name);
   if (!blob) throw Error(ErrorCode::kNotFound, "there is no '" + options.name + "' in " + opened.vault->path());
   if (!options.output.empty()) return write_file(options.output, blob->data, 0600);
-  std::cout.write(reinterpret_cast<const char*>(blob->data.data()), static_cast<std::streamsize>(blob->data.size()));
+  write_octets(blob->data);
 }
 
 void add_blob_options(CLI::App& command, BlobOptions& options) {

@@ -4,13 +4,14 @@
 #include <iomanip>
 #include <iostream>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "crypto/error.h"
 #include "store/recovery_phrase.h"
 #include "tools/amend_json.h"
 #include "tools/commands.h"
+#include "tools/json_text.h"
 #include "tools/open_store.h"
+#include "tools/standard_output.h"
 
 namespace vtpm::tools {
 namespace {
@@ -38,15 +39,14 @@ void list(const KeyslotOptions& options) {
   const auto vault = options.open.open();
   const auto slots = vault->slots();
   if (options.json) {
-    std::cout << nlohmann::json{{"file", vault->path()},
-                                {"encryption", store::cipher_name(vault->cipher())},
-                                {"keyslots", store::kMaxSlots},
-                                {"slots", json_of(slots)}}
-                     .dump(2)
+    std::cout << json_text({{"file", vault->path()},
+                            {"encryption", store::cipher_name(vault->cipher())},
+                            {"keyslots", store::kMaxSlots},
+                            {"slots", json_of(slots)}})
               << '\n';
     return;
   }
-  std::cout << vault->path() << ": " << store::cipher_name(vault->cipher()) << ", " << slots.size() << " of "
+  std::cout << shown(vault->path()) << ": " << store::cipher_name(vault->cipher()) << ", " << slots.size() << " of "
             << store::kMaxSlots << " key slots are active\n";
   for (const store::SlotInfo& slot : slots) {
     std::cout << std::right << std::setw(4) << slot.number << "  " << std::left << std::setw(10)
@@ -59,7 +59,7 @@ void list(const KeyslotOptions& options) {
 
 // --- secrets ---
 
-void show_phrase(const SecretBytes& phrase) {
+void print_phrase(const SecretBytes& phrase) {
   std::cout << "The recovery phrase, shown this once: write it down and keep it apart from the store.\n\n    ";
   std::cout.write(reinterpret_cast<const char*>(phrase.data()), static_cast<std::streamsize>(phrase.size()));
   std::cout << "\n\n";
@@ -81,15 +81,30 @@ void require_generate_fits(const KeyslotOptions& options, Role role) {
   throw Error(ErrorCode::kInvalidArgument, "--generate makes a recovery phrase: it goes with --role recovery");
 }
 
-// A phrase that nobody saw can be removed again by its slot's number.
-void report(const KeyslotOptions& options, const SecretBytes* phrase, nlohmann::json json, const std::string& text) {
+void report(const KeyslotOptions& options, const nlohmann::json& json, const std::string& text) {
   if (options.json) {
-    if (phrase) json["phrase"] = std::string(as_text(*phrase));
-    std::cout << json.dump(2) << '\n';
-    return;
+    std::cout << json_text(json) << '\n';
+  } else {
+    std::cout << shown(text) << '\n';
   }
-  if (phrase) show_phrase(*phrase);
-  std::cout << text << '\n';
+}
+
+// A phrase that nobody saw must not open anything, nor take the place of one that somebody has: so it is shown first.
+// In JSON it is part of the answer, which is then given before `work` is done.
+template <typename F>
+void show_and_do(const KeyslotOptions& options, const SecretBytes& phrase, nlohmann::json json, F&& work) {
+  if (options.json) {
+    json["phrase"] = std::string(as_text(phrase));
+    std::cout << json_text(json) << '\n';
+  } else {
+    print_phrase(phrase);
+  }
+  try {
+    require_shown();
+    work();
+  } catch (const Error& error) {
+    throw Error(error.code(), error.sentence() + " (no key slot was changed: the phrase that was made opens nothing)");
+  }
 }
 
 // --- add-key, del-key, change ---
@@ -98,6 +113,22 @@ std::optional<store::KdfCost> cost_of(const std::string& kdf) {
   if (kdf == "argon2id") return crypto::Argon2Parameters{};
   if (kdf == "pbkdf2") return crypto::Pbkdf2Parameters{};
   return std::nullopt;
+}
+
+/// The slot that a new secret gets: the one that is asked for, or the first. Nothing where that is not free, or there
+/// is no such slot: `amend` says what is wrong then, and nothing needs to be shown before.
+std::optional<unsigned> free_slot(const store::Vault& vault, std::optional<unsigned> wanted) {
+  const auto slots = vault.slots();
+  for (unsigned number = wanted.value_or(1); number >= 1 && number <= store::kMaxSlots; ++number) {
+    const auto same = [&](const store::SlotInfo& slot) { return slot.number == number; };
+    if (std::none_of(slots.begin(), slots.end(), same)) return number;
+    if (wanted) break;
+  }
+  return std::nullopt;
+}
+
+std::string opens_as_well(const KeyslotOptions& options, const store::Vault& vault, unsigned number) {
+  return "Key slot " + std::to_string(number) + " (" + options.role + ") opens " + vault.path() + " as well.";
 }
 
 void add_key(const KeyslotOptions& options) {
@@ -111,15 +142,21 @@ void add_key(const KeyslotOptions& options) {
   desired.role = role;
   desired.cost = cost_of(options.kdf);
   desired.iter_time = options.iter_time;
+  const auto number = options.generate ? free_slot(*opened.vault, options.keyslot) : std::nullopt;
+  if (number) {
+    desired.keyslot = number;
+    show_and_do(options, secret, {{"changed", true}, {"keyslot", *number}}, [&] { opened.vault->amend(desired); });
+    if (!options.json) std::cout << shown(opens_as_well(options, *opened.vault, *number)) << '\n';
+    return;
+  }
   const store::AmendPlan done = opened.vault->amend(desired);
   if (done.nothing_to_do()) {
-    report(options, nullptr, {{"changed", false}, {"keyslot", *options.keyslot}},
+    report(options, {{"changed", false}, {"keyslot", *options.keyslot}},
            "Key slot " + std::to_string(*options.keyslot) + " holds that secret already.");
     return;
   }
-  report(options, options.generate ? &secret : nullptr, {{"changed", true}, {"keyslot", *done.activate}},
-         "Key slot " + std::to_string(*done.activate) + " (" + options.role + ") opens " + opened.vault->path() +
-             " as well.");
+  report(options, {{"changed", true}, {"keyslot", *done.activate}},
+         opens_as_well(options, *opened.vault, *done.activate));
 }
 
 void del_key(const KeyslotOptions& options) {
@@ -135,7 +172,7 @@ void del_key(const KeyslotOptions& options) {
   const store::AmendPlan done = opened.vault->amend(desired);
   std::string numbers;
   for (unsigned number : done.deactivate) numbers += (numbers.empty() ? "" : ", ") + std::to_string(number);
-  report(options, nullptr, {{"changed", !done.nothing_to_do()}, {"keyslots", done.deactivate}},
+  report(options, {{"changed", !done.nothing_to_do()}, {"keyslots", done.deactivate}},
          done.nothing_to_do() ? "Key slot " + std::to_string(*options.keyslot) + " is inactive already."
                               : "No copy of the store that is taken from now on opens by key slot " + numbers + ".");
 }
@@ -158,11 +195,19 @@ void change(const KeyslotOptions& options) {
       }
     }
   }
-  require_unlocked(opened.vault->change_secret(opened.role, opened.secret, secret), *opened.vault, opened.role);
-  report(options, options.generate ? &secret : nullptr, {{"changed", true}, {"keyslot", *number}},
-         "Key slot " + std::to_string(*number) +
-             " holds the new secret; the old one opens no copy that is taken from "
-             "now on.");
+  const auto replace = [&] {
+    require_unlocked(opened.vault->change_secret(opened.role, opened.secret, secret), *opened.vault, opened.role);
+  };
+  const nlohmann::json answer{{"changed", true}, {"keyslot", *number}};
+  const std::string text = "Key slot " + std::to_string(*number) +
+                           " holds the new secret; the old one opens no copy that is taken from now on.";
+  if (options.generate) {
+    show_and_do(options, secret, answer, replace);
+    if (!options.json) std::cout << text << '\n';
+    return;
+  }
+  replace();
+  report(options, answer, text);
 }
 
 // --- amend ---
@@ -179,7 +224,7 @@ void amend(const KeyslotOptions& options) {
   nlohmann::json json{
       {"changed", !done.nothing_to_do()}, {"deactivated", done.deactivate}, {"slots", json_of(opened.vault->slots())}};
   json["activated"] = done.activate ? nlohmann::json::array({*done.activate}) : nlohmann::json::array();
-  std::cout << json.dump(2) << '\n';
+  std::cout << json_text(json) << '\n';
 }
 
 // --- the command line ---
@@ -251,10 +296,6 @@ void add_amend(CLI::App& keyslot, const std::shared_ptr<KeyslotOptions>& options
 
 void add_keyslot(CLI::App& app, ExitStatus&) {
   CLI::App* keyslot = app.add_subcommand("keyslot", "Say what opens a store: PINs, recovery phrases, key files");
-  keyslot->require_subcommand(0, 1);
-  keyslot->callback([keyslot] {
-    if (keyslot->get_subcommands().empty()) throw CLI::RequiredError("A command of keyslot");
-  });
   for (auto* add : {add_list_keys, add_add_key, add_del_key, add_change, add_amend}) {
     add(*keyslot, std::make_shared<KeyslotOptions>());
   }

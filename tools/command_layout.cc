@@ -2,15 +2,16 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "crypto/error.h"
 #include "store/fixed_layout.h"
 #include "store/report.h"
 #include "tools/blob_list.h"
 #include "tools/commands.h"
+#include "tools/json_text.h"
 #include "tools/open_store.h"
 #include "tools/progress_bar.h"
+#include "tools/standard_output.h"
 
 namespace vtpm::tools {
 namespace {
@@ -50,10 +51,10 @@ void export_store(const LayoutOptions& options) {
   store::export_fixed(*opened.vault, options.fixed, how);
   bar.clear();
   if (options.json) {
-    std::cout << nlohmann::json{{"store", opened.vault->path()}, {"fixed", options.fixed}}.dump(2) << '\n';
+    std::cout << json_text({{"store", opened.vault->path()}, {"fixed", options.fixed}}) << '\n';
     return;
   }
-  std::cout << options.fixed << " holds what is current in " << opened.vault->path()
+  std::cout << shown(options.fixed) << " holds what is current in " << shown(opened.vault->path())
             << ", twice each, in the fixed-capacity layout; the same secrets open it.\n";
 }
 
@@ -65,12 +66,11 @@ void import_store(const LayoutOptions& options) {
   const auto findings = store::import_fixed(options.fixed, options.store, how);
   bar.clear();
   if (options.json) {
-    std::cout << nlohmann::json{{"fixed", options.fixed}, {"store", options.store}, {"findings", findings}}.dump(2)
-              << '\n';
+    std::cout << json_text({{"fixed", options.fixed}, {"store", options.store}, {"findings", findings}}) << '\n';
     return;
   }
-  for (const std::string& finding : findings) std::cout << "  ! " << finding << '\n';
-  std::cout << options.store << " is a store with what is current in " << options.fixed
+  for (const std::string& finding : findings) std::cout << "  ! " << shown(finding) << '\n';
+  std::cout << shown(options.store) << " is a store with what is current in " << shown(options.fixed)
             << "; the same secrets open it.\n";
 }
 

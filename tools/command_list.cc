@@ -2,12 +2,13 @@
 #include <iomanip>
 #include <iostream>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "pkcs11/refusal.h"
 #include "tools/commands.h"
 #include "tools/cryptoki_client.h"
 #include "tools/find_store.h"
+#include "tools/json_text.h"
+#include "tools/standard_output.h"
 
 namespace vtpm::tools {
 namespace {
@@ -66,11 +67,11 @@ nlohmann::json describe(const store::FoundStore& store, const store::StoreDirect
 
 void print_row(const nlohmann::json& row) {
   const std::string slot = row.contains("slot") ? std::to_string(row["slot"].get<CK_SLOT_ID>()) : "-";
-  const std::string file = row.value("file", "");
-  std::cout << std::left << std::setw(10) << slot << std::setw(18) << row.value("serial", "-") << std::setw(17)
-            << row.value("state", "") << std::setw(17) << row.value("label", "-")
+  const std::string file = shown(row.value("file", ""));
+  std::cout << std::left << std::setw(10) << slot << std::setw(18) << shown(row.value("serial", "-")) << std::setw(17)
+            << row.value("state", "") << std::setw(17) << shown(row.value("label", "-"))
             << (file.empty() ? "-" : file.substr(file.rfind('/') + 1)) << '\n';
-  if (row.contains("reason")) std::cout << "          " << row["reason"].get<std::string>() << '\n';
+  if (row.contains("reason")) std::cout << "          " << shown(row["reason"].get<std::string>()) << '\n';
 }
 
 void list(bool as_json) {
@@ -83,10 +84,10 @@ void list(bool as_json) {
     if (!store.number) rows.push_back(describe(store, *directory));
   }
   if (as_json) {
-    std::cout << rows.dump(2) << '\n';
+    std::cout << json_text(rows) << '\n';
     return;
   }
-  std::cout << "Store directory: " << directory->directory() << '\n'
+  std::cout << "Store directory: " << shown(directory->directory()) << '\n'
             << "slot      serial            state            label            file\n";
   for (const auto& row : rows) print_row(row);
 }

@@ -2,10 +2,10 @@
 #include <iomanip>
 #include <iostream>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "pkcs11/mechanism.h"
 #include "tools/commands.h"
+#include "tools/json_text.h"
 
 namespace vtpm::tools {
 namespace {
@@ -129,7 +129,7 @@ void show_json() {
                    {"uses", uses_of(row)},
                    {"tpm", (row.flags & CKF_HW) != 0}});
   }
-  std::cout << all.dump(2) << '\n';
+  std::cout << json_text(all) << '\n';
 }
 
 void show_text() {

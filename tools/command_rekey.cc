@@ -3,16 +3,17 @@
 #include <algorithm>
 #include <iostream>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "crypto/error.h"
 #include "pkcs11/token_records.h"
 #include "tools/commands.h"
 #include "tools/confirmation.h"
+#include "tools/json_text.h"
 #include "tools/open_store.h"
 #include "tools/progress_bar.h"
 #include "tools/secret_source.h"
+#include "tools/standard_output.h"
 
 namespace vtpm::tools {
 namespace {
@@ -111,13 +112,13 @@ void confirm(const RekeyOptions& options, const std::vector<SlotInfo>& dropped) 
 void report(const RekeyOptions& options, const store::Vault& vault, const std::vector<SlotInfo>& dropped) {
   const uint64_t epoch = vault.slots().front().epoch;
   if (!options.json) {
-    std::cout << vault.path() << " has a new master key, epoch " << epoch
+    std::cout << shown(vault.path()) << " has a new master key, epoch " << epoch
               << ". Older copies of the file still open with their keys: destroy those that are not needed.\n";
     return;
   }
   nlohmann::json json{{"changed", true}, {"epoch", epoch}, {"dropped", nlohmann::json::array()}};
   for (const SlotInfo& slot : dropped) json["dropped"].push_back(slot.number);
-  std::cout << json.dump(2) << '\n';
+  std::cout << json_text(json) << '\n';
 }
 
 void rekey(const RekeyOptions& options) {

@@ -5,14 +5,15 @@
 #include <iomanip>
 #include <iostream>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "store/quarantine.h"
 #include "store/repair.h"
 #include "store/report.h"
 #include "tools/commands.h"
+#include "tools/json_text.h"
 #include "tools/open_store.h"
 #include "tools/progress_bar.h"
+#include "tools/standard_output.h"
 
 namespace vtpm::tools {
 namespace {
@@ -76,18 +77,18 @@ nlohmann::json json_of(const StoreReport& report) {
 }
 
 void print_head(const StoreReport& report) {
-  std::cout << report.path << ": store " << report.uuid << ", format " << report.format << ", created "
+  std::cout << shown(report.path) << ": store " << report.uuid << ", format " << report.format << ", created "
             << date(report.created) << ", " << report.file_octets << " octets (" << report.free_octets << " free)\n";
 }
 
 void print_entry(const EntryReport& entry) {
   std::cout << std::right << std::setw(8) << entry.offset << std::setw(8) << entry.length << "  " << std::left
-            << std::setw(11) << store::state_name(entry.state) << std::setw(13) << entry.type << std::setw(7)
+            << std::setw(11) << store::state_name(entry.state) << std::setw(13) << shown(entry.type) << std::setw(7)
             << (entry.sealed    ? "sealed"
                 : entry.has_mac ? "mac"
                                 : "clear")
-            << std::right << std::setw(8) << entry.size << "  " << entry.name << '\n';
-  if (!entry.finding.empty()) std::cout << "          ! " << entry.finding << '\n';
+            << std::right << std::setw(8) << entry.size << "  " << shown(entry.name) << '\n';
+  if (!entry.finding.empty()) std::cout << "          ! " << shown(entry.finding) << '\n';
 }
 
 void print_columns() { std::cout << "  offset  length  state      type         form       size  name\n"; }
@@ -95,7 +96,7 @@ void print_columns() { std::cout << "  offset  length  state      type         f
 void dump(const StoreOptions& options) {
   const StoreReport report = store::dump(options.file());
   if (options.json) {
-    std::cout << json_of(report).dump(2) << '\n';
+    std::cout << json_text(json_of(report)) << '\n';
     return;
   }
   print_head(report);
@@ -103,8 +104,8 @@ void dump(const StoreOptions& options) {
   for (const EntryReport& entry : report.entries) {
     print_entry(entry);
     for (const auto& attribute : entry.attributes) {
-      std::cout << std::setw(20) << "" << attribute.name << (attribute.mandatory ? "" : " (optional)")
-                << (attribute.value.empty() ? "" : " = ") << attribute.value << '\n';
+      std::cout << std::setw(20) << "" << shown(attribute.name) << (attribute.mandatory ? "" : " (optional)")
+                << (attribute.value.empty() ? "" : " = ") << shown(attribute.value) << '\n';
     }
   }
 }
@@ -112,9 +113,9 @@ void dump(const StoreOptions& options) {
 void print_verdict(const EntryReport& entry) {
   std::cout << std::right << std::setw(8) << entry.offset << std::setw(8) << entry.length << "  " << std::left
             << std::setw(18) << store::verdict_name(entry.verdict) << std::setw(13)
-            << (entry.type.empty() ? "?" : entry.type) << std::right << std::setw(10)
-            << (entry.sequence == 0 ? "?" : std::to_string(entry.sequence)) << "  " << entry.name << "\n          ! "
-            << entry.finding << '\n';
+            << (entry.type.empty() ? "?" : shown(entry.type)) << std::right << std::setw(10)
+            << (entry.sequence == 0 ? "?" : std::to_string(entry.sequence)) << "  " << shown(entry.name)
+            << "\n          ! " << shown(entry.finding) << '\n';
 }
 
 void print_verdicts(const StoreReport& report, bool with_key) {
@@ -125,7 +126,7 @@ void print_verdicts(const StoreReport& report, bool with_key) {
     if (wrong++ == 0) std::cout << "  offset  length  verdict           type            number  name\n";
     print_verdict(entry);
   }
-  for (const std::string& finding : report.findings) std::cout << "  ! " << finding << '\n';
+  for (const std::string& finding : report.findings) std::cout << "  ! " << shown(finding) << '\n';
   if (!report.clean()) return;
   std::cout << "  all " << report.entries.size() << " entries are in order, " << current << " of them current"
             << (with_key ? ", every seal and MAC is right\n" : "\n");
@@ -155,20 +156,20 @@ ExitStatus check_store(const StoreOptions& options) {
     nlohmann::json json = json_of(report);
     json["authenticated"] = vault != nullptr;
     if (!refusal.empty()) json["refusal"] = refusal;
-    std::cout << json.dump(2) << '\n';
+    std::cout << json_text(json) << '\n';
     return refusal.empty() ? kConditionStatus[static_cast<size_t>(report.condition)] : kConditionStatus.back();
   }
   print_head(report);
   print_verdicts(report, vault != nullptr);
   if (!refusal.empty()) {
-    std::cerr << "vtpm-token: " << refusal << " (checked without a key)\n";
+    std::cerr << "vtpm-token: " << shown(refusal) << " (checked without a key)\n";
     return kConditionStatus.back();
   }
   if (report.condition == store::Condition::kRepairable) {
-    std::cerr << "vtpm-token: " << options.file()
+    std::cerr << "vtpm-token: " << shown(options.file())
               << " is not in order (see above); store repair puts it right, and nothing is lost\n";
   } else if (report.condition == store::Condition::kDamaged) {
-    std::cerr << "vtpm-token: " << options.file()
+    std::cerr << "vtpm-token: " << shown(options.file())
               << " is damaged (see above): restore a backup, or see what store repair can save\n";
   }
   return kConditionStatus[static_cast<size_t>(report.condition)];
@@ -187,20 +188,19 @@ void repair(const StoreOptions& options) {
       entries.push_back(
           {{"offset", entry.offset}, {"length", entry.length}, {"name", entry.name}, {"action", entry.what}});
     }
-    std::cout << nlohmann::json{{"file", options.file()}, {"changed", report.changed}, {"entries", entries}}.dump(2)
-              << '\n';
+    std::cout << json_text({{"file", options.file()}, {"changed", report.changed}, {"entries", entries}}) << '\n';
     return;
   }
   for (const auto& entry : report.entries) {
     std::cout << std::setw(8) << entry.offset << std::setw(8) << entry.length << "  "
-              << (entry.name.empty() ? "" : entry.name + ": ") << entry.what << '\n';
+              << (entry.name.empty() ? "" : shown(entry.name) + ": ") << shown(entry.what) << '\n';
   }
   if (!report.changed) {
-    std::cout << options.file() << " is in order; nothing was changed\n";
+    std::cout << shown(options.file()) << " is in order; nothing was changed\n";
     return;
   }
-  std::cout << options.file() << " was repaired; what was set aside is in " << store::quarantine_path(options.file())
-            << '\n';
+  std::cout << shown(options.file()) << " was repaired; what was set aside is in "
+            << shown(store::quarantine_path(options.file())) << '\n';
 }
 
 void compact(const StoreOptions& options) {
@@ -208,10 +208,10 @@ void compact(const StoreOptions& options) {
   const auto [before, after] = store::compact(options.file(), [&](size_t done, size_t all) { bar.show(done, all); });
   bar.clear();
   if (options.json) {
-    std::cout << nlohmann::json{{"file", options.file()}, {"before", before}, {"after", after}}.dump(2) << '\n';
+    std::cout << json_text({{"file", options.file()}, {"before", before}, {"after", after}}) << '\n';
     return;
   }
-  std::cout << options.file() << ": " << before << " octets before, " << after << " now\n";
+  std::cout << shown(options.file()) << ": " << before << " octets before, " << after << " now\n";
 }
 
 CLI::App* add_file_command(CLI::App& parent, const char* name, const char* description, StoreOptions& options) {
@@ -225,10 +225,6 @@ CLI::App* add_file_command(CLI::App& parent, const char* name, const char* descr
 
 void add_store(CLI::App& app, ExitStatus& status) {
   CLI::App* store = app.add_subcommand("store", "Look into store files, and put them in order");
-  store->require_subcommand(0, 1);  // as in vtpm_token.cc: an unknown word is named
-  store->callback([store] {
-    if (store->get_subcommands().empty()) throw CLI::RequiredError("A command of store");
-  });
   auto options = std::make_shared<StoreOptions>();
   CLI::App* look =
       add_file_command(*store, "check", "Say, entry by entry, what is wrong with a store; change nothing", *options);

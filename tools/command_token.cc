@@ -1,7 +1,6 @@
 // vtpm-token rename and delete: a token's label, and its end.
 #include <iostream>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "crypto/error.h"
 #include "pkcs11/token.h"
@@ -9,7 +8,9 @@
 #include "tools/confirmation.h"
 #include "tools/cryptoki_client.h"
 #include "tools/find_store.h"
+#include "tools/json_text.h"
 #include "tools/open_store.h"
+#include "tools/standard_output.h"
 
 namespace vtpm::tools {
 namespace {
@@ -30,10 +31,11 @@ void rename(const RenameOptions& options) {
   pkcs11::Token::rename(*opened.vault, std::string(label.begin(), label.end()));
   const std::string serial = pkcs11::Token::name_of(*opened.vault).serial;
   if (options.json) {
-    std::cout << nlohmann::json{{"serial", serial}, {"label", options.label}, {"before", before}}.dump(2) << '\n';
+    std::cout << json_text({{"serial", serial}, {"label", options.label}, {"before", before}}) << '\n';
     return;
   }
-  std::cout << "Token " << serial << " is called \"" << options.label << "\" now; it was \"" << before << "\".\n";
+  std::cout << "Token " << shown(serial) << " is called \"" << shown(options.label) << "\" now; it was \""
+            << shown(before) << "\".\n";
 }
 
 // --- delete ---
@@ -61,7 +63,7 @@ void remove(const DeleteOptions& options) {
   NamedStore named = find_store(options.name);
   require_removable(*named.directory, named.store);
   if (!options.yes) {
-    std::cerr << "This file will be deleted, and all keys in it: " << description_of(named.store) << '\n';
+    std::cerr << "This file will be deleted, and all keys in it: " << shown(description_of(named.store)) << '\n';
     require_confirmation("give --yes to delete " + named.store.path);
   }
   const store::StoreDirectory::Lock lock = named.directory->lock();
@@ -71,12 +73,12 @@ void remove(const DeleteOptions& options) {
     require_removable(*named.directory, store);
     named.directory->remove(store);
     if (!options.json) {
-      std::cout << store.path << " is deleted.\n";
+      std::cout << shown(store.path) << " is deleted.\n";
       return;
     }
     nlohmann::json json{{"deleted", store.path}};
     if (store.name) json.update({{"serial", store.name->serial}, {"label", store.name->label}});
-    std::cout << json.dump(2) << '\n';
+    std::cout << json_text(json) << '\n';
     return;
   }
   throw Error(ErrorCode::kReplaced, named.store.path + " was removed or replaced meanwhile; nothing was deleted");

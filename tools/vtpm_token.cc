@@ -1,11 +1,15 @@
 // vtpm-token: makes and inspects tokens of vtpm-pkcs11 (docs/man/vtpm-token.1).
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <exception>
 #include <iostream>
 
 #include "crypto/descriptor.h"
 #include "crypto/waiting.h"
+#include "tools/command_line.h"
 #include "tools/commands.h"
+#include "tools/standard_output.h"
+#include "tools/usage.h"
 
 namespace {
 
@@ -15,23 +19,12 @@ class UntilInterrupted : public vtpm::WaitPolicy {
   UntilInterrupted() : WaitPolicy(std::nullopt) {}
 
  private:
-  void announce(const std::string& sentence) override { std::cerr << "vtpm-token: waiting: " << sentence << '\n'; }
+  void announce(const std::string& sentence) override {
+    std::cerr << "vtpm-token: waiting: " << vtpm::tools::shown(sentence) << '\n';
+  }
 };
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  vtpm::occupy_standard_streams();  // a file that a library opens would be printed into
-  const UntilInterrupted policy;
-  CLI::App app("Make and inspect tokens of vtpm-pkcs11: emulated TPMs behind PKCS#11.", "vtpm-token");
-  app.set_version_flag("--version", std::string("vtpm-token ") + VTPM_VERSION);
-  // Not `require_subcommand(1)`: that would answer an unknown word with "a subcommand is required" and not name it.
-  app.require_subcommand(0, 1);
-  app.callback([&app] {
-    if (app.get_subcommands().empty()) throw CLI::RequiredError("A command");
-  });
-  app.footer("The configuration is the module's own: see vtpm-pkcs11.toml(5). COMMAND --help explains a command.");
-  vtpm::tools::ExitStatus status = 0;
+void add_commands(CLI::App& app, vtpm::tools::ExitStatus& status) {
   vtpm::tools::add_init(app, status);
   vtpm::tools::add_list(app, status);
   vtpm::tools::add_rename(app, status);
@@ -44,13 +37,69 @@ int main(int argc, char** argv) {
   vtpm::tools::add_key(app, status);
   vtpm::tools::add_attest(app, status);
   vtpm::tools::add_swtpm(app, status);
+}
+
+/// "help …", or nothing but names of commands, of which the last one is a group.
+std::optional<std::string> help_asked_for(const CLI::App& app, const std::vector<std::string>& arguments) {
+  const auto is_option = [](const std::string& argument) { return argument.starts_with("-"); };
+  const auto options = std::find_if(arguments.begin(), arguments.end(), is_option);
+  if (options != arguments.end() && arguments.front() != "help") return std::nullopt;
+  return vtpm::tools::help_for(app, {arguments.begin(), options});
+}
+
+vtpm::tools::ExitStatus run(CLI::App& app, int argc, char** argv) {
+  vtpm::tools::ExitStatus status = 0;
+  add_commands(app, status);
+  if (const auto help = help_asked_for(app, {argv + 1, argv + argc})) {
+    std::cout << *help;
+    return 0;
+  }
   try {
     app.parse(argc, argv);
+  } catch (const CLI::Success& asked) {  // --help, --version
+    app.exit(asked, std::cout, std::cerr);
+    return 0;
   } catch (const CLI::ParseError& error) {
-    return app.exit(error);
-  } catch (const std::exception& error) {
-    std::cerr << "vtpm-token: " << error.what() << '\n';
-    return 1;
+    throw vtpm::tools::UsageError(vtpm::tools::explain(app, error));
   }
   return status;
+}
+
+/// One line, whatever labels and paths are in it.
+int fail(const std::exception& error, int status) {
+  std::cerr << "vtpm-token: " << vtpm::tools::shown(error.what()) << '\n';
+  return status;
+}
+
+int run_and_tell(int argc, char** argv) {
+  vtpm::tools::StandardStreams streams;
+  CLI::App app("Make and inspect tokens of vtpm-pkcs11: emulated TPMs behind PKCS#11.", "vtpm-token");
+  app.set_version_flag("--version", std::string("vtpm-token ") + VTPM_VERSION);
+  app.require_subcommand(0, 1);  // without one, the help is printed
+  app.footer(
+      "The configuration is the module's own: see vtpm-pkcs11.toml(5). COMMAND --help, or help COMMAND, explains a "
+      "command.");
+  vtpm::tools::ExitStatus status = 0;
+  try {
+    status = run(app, argc, argv);
+  } catch (const vtpm::tools::UsageError& error) {
+    return fail(error, vtpm::tools::kUsageStatus);
+  } catch (const std::exception& error) {
+    return fail(error, 1);
+  }
+  try {
+    streams.finish();
+  } catch (const std::exception& error) {
+    std::cerr << "vtpm-token: what the command did is done, but it " << vtpm::tools::shown(error.what()) << '\n';
+    return status == 0 ? 1 : status;
+  }
+  return status;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  vtpm::occupy_standard_streams();  // a file that a library opens would be printed into
+  const UntilInterrupted policy;
+  return run_and_tell(argc, argv);
 }
