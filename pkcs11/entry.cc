@@ -50,7 +50,22 @@ CK_RV unless_memory_was_wanted(CK_RV rv) noexcept {
   return rv != CKR_OK && crypto::wanted_memory() ? CKR_HOST_MEMORY : rv;
 }
 
+namespace {
+
+std::string* told_reason = nullptr;
+
+}  // namespace
+
+void tell_reasons(std::string* to) noexcept { told_reason = to; }
+
 void log_result(const char* function, CK_RV rv, const char* reason) noexcept {
+  if (told_reason && rv != CKR_OK) {
+    try {
+      *told_reason = reason;
+    } catch (const std::bad_alloc&) {
+      told_reason->clear();
+    }
+  }
   const LogLevel level = level_of(rv);
   if (!log_enabled(level)) return;
   try {

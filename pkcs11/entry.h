@@ -15,6 +15,10 @@ namespace vtpm::pkcs11 {
 
 /// One line in the log; faults always, refusals at "info", successes at "debug".
 void log_result(const char* function, CK_RV rv, const char* reason) noexcept;
+/// For an application that is linked with these functions and wants to say more than a CK_RV: from now on each call
+/// that does not return CKR_OK puts the sentence of its log line into `to`; an empty one where there is none. Null: no
+/// longer. Not thread-safe; the module itself never calls it.
+void tell_reasons(std::string* to) noexcept;
 
 /// `rv`, or CKR_HOST_MEMORY when it comes of an allocation that libcrypto was refused.
 CK_RV unless_memory_was_wanted(CK_RV rv) noexcept;

@@ -14,6 +14,7 @@
 #include "tools/commands.h"
 #include "tools/open_token.h"
 #include "tools/secret_source.h"
+#include "tools/standard_output.h"
 #include "tpm/identity.h"
 
 namespace vtpm::tools {
@@ -27,21 +28,66 @@ struct CaOptions {
 std::string key_file(const CaOptions& options) { return options.directory + "/ca-key.pem"; }
 std::string certificate_file(const CaOptions& options) { return options.directory + "/ca.pem"; }
 
-void write_new(const std::string& path, ByteView contents, mode_t mode) {
-  const Descriptor file = open_descriptor(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
-  const bool written = file &&
-                       write(file.get(), contents.data(), contents.size()) == static_cast<ssize_t>(contents.size()) &&
-                       fsync(file.get()) == 0;
-  if (!written) throw Error(ErrorCode::kIo, "can not write " + path + ": " + std::strerror(errno));
-}
+/// A file that is not there yet, and is gone again unless everything that belongs to it was written.
+class NewFile {
+ public:
+  NewFile(std::string path, mode_t mode)
+      : path_(std::move(path)), file_(open_descriptor(path_, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode)) {
+    if (!file_) fail(errno);
+  }
+  ~NewFile() {
+    if (file_ && !kept_) unlink(path_.c_str());
+  }
+  NewFile(const NewFile&) = delete;
+  NewFile& operator=(const NewFile&) = delete;
 
+  void write(ByteView contents) {
+    if (!write_all(file_.get(), contents) || fsync(file_.get()) != 0) fail(errno);
+  }
+  void keep() { kept_ = true; }
+
+ private:
+  [[noreturn]] void fail(int reason) const {
+    const bool there = reason == EEXIST;
+    throw Error(there ? ErrorCode::kExists : ErrorCode::kIo,
+                "cannot write " + path_ + ": " + std::strerror(reason) +
+                    (there ? " (name another directory, or move the authority that is there away)" : ""));
+  }
+
+  const std::string path_;
+  const Descriptor file_;
+  bool kept_ = false;
+};
+
+/// The directory is there; is gone again, if it was made here, unless it is kept.
+class NewDirectory {
+ public:
+  explicit NewDirectory(std::string path) : path_(std::move(path)), made_(mkdir(path_.c_str(), 0700) == 0) {
+    if (!made_ && errno != EEXIST) throw Error(ErrorCode::kIo, "cannot make " + path_ + ": " + std::strerror(errno));
+  }
+  ~NewDirectory() {
+    if (made_) rmdir(path_.c_str());
+  }
+  NewDirectory(const NewDirectory&) = delete;
+  NewDirectory& operator=(const NewDirectory&) = delete;
+  void keep() { made_ = false; }
+
+ private:
+  const std::string path_;
+  bool made_;
+};
+
+// Both files or none: an authority's key without its certificate would only stand in the way of the next try.
 void create(const CaOptions& options) {
-  if (mkdir(options.directory.c_str(), 0700) != 0 && errno != EEXIST)
-    throw Error(ErrorCode::kIo, "can not make " + options.directory + ": " + std::strerror(errno));
   const auto made = crypto::CertificateAuthority::create(options.name);
-  write_new(key_file(options), made.key, 0600);
-  write_new(certificate_file(options), made.certificate, 0644);
-  std::cout << "The authority is in " << options.directory << ": give ca.pem to those who are to trust it.\n";
+  NewDirectory directory(options.directory);
+  NewFile key(key_file(options), 0600), certificate(certificate_file(options), 0644);
+  key.write(made.key);
+  certificate.write(made.certificate);
+  key.keep();
+  certificate.keep();
+  directory.keep();
+  std::cout << "The authority is in " << shown(options.directory) << ": give ca.pem to those who are to trust it.\n";
 }
 
 void certify(const CaOptions& options) {

@@ -2,13 +2,16 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "crypto/error.h"
 #include "tools/commands.h"
 #include "tools/cryptoki_client.h"
 #include "tools/find_store.h"
+#include "tools/json_text.h"
+#include "tools/new_token.h"
 #include "tools/secret_source.h"
+#include "tools/standard_output.h"
+#include "tools/usage.h"
 
 namespace vtpm::tools {
 namespace {
@@ -22,13 +25,10 @@ struct InitOptions {
   bool json = false;
 };
 
-struct Pins {
-  SecretBytes so;
-  std::optional<SecretBytes> user;
-};
-
-/// `confirm_so`: the SO PIN is a new one.
-Pins read_pins(const InitOptions& options, bool confirm_so) {
+/// Throws UsageError before anything is asked for when the user's PIN may not be empty. `confirm_so`: the SO PIN is a
+/// new one.
+NewPins read_pins(const InitOptions& options, bool confirm_so) {
+  if (options.no_pin) require_empty_pin_allowed();
   auto so_pin = options.so_pin.read(confirm_so);
   if (!so_pin) {
     throw Error(ErrorCode::kInvalidArgument, "an SO PIN is needed: give --so-pin-file, --so-pin-fd, or use a terminal");
@@ -37,44 +37,63 @@ Pins read_pins(const InitOptions& options, bool confirm_so) {
   return {std::move(*so_pin), std::move(user_pin)};
 }
 
-void set_user_pin(const InitOptions& options, CK_SLOT_ID slot, const Pins& pins) {
-  if (!pins.user) return;
-  const CryptokiSession session(slot);
-  check(C_Login(session.handle(), CKU_SO, pin_octets(pins.so), pins.so.size()),
-        "the token is made, but the SO can not log in");
-  check(C_InitPIN(session.handle(), pin_octets(*pins.user), pins.user->size()),
-        options.no_pin ? "the token is made, but has no user PIN yet (an empty one needs pin.empty = true in the "
-                         "configuration)"
-                       : "the token is made, but has no user PIN");
+struct Made {
+  CK_SLOT_ID slot;
+  std::string path;
+};
+
+std::string quoted_for_a_shell(const std::string& text) {
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
 }
 
-void report(const InitOptions& options, CK_SLOT_ID slot, const CK_TOKEN_INFO& info, const Pins& pins) {
+std::string next_step(const CK_TOKEN_INFO& info, bool has_pin) {
+  return "pkcs11-tool --module vtpm-pkcs11.so --token-label " + quoted_for_a_shell(trimmed(info.label)) + " --login " +
+         (has_pin ? "--keypairgen --key-type EC:prime256v1 --label key" : "--login-type so --init-pin");
+}
+
+void report(const InitOptions& options, const Made& made, const CK_TOKEN_INFO& info, const NewPins& pins) {
   if (options.json) {
-    std::cout << nlohmann::json{{"slot", slot},
-                                {"label", trimmed(info.label)},
-                                {"serial", trimmed(info.serialNumber)},
-                                {"user_pin", pins.user.has_value()},
-                                {"uri", token_uri(info)}}
-                     .dump(2)
+    std::cout << json_text({{"slot", made.slot},
+                            {"label", trimmed(info.label)},
+                            {"serial", trimmed(info.serialNumber)},
+                            {"file", made.path},
+                            {"user_pin", pins.user.has_value()},
+                            {"uri", token_uri(info)}})
               << '\n';
     return;
   }
-  std::cout << "Token \"" << trimmed(info.label) << "\" is in slot " << slot << ", serial number "
-            << trimmed(info.serialNumber) << ".\n"
+  std::cout << "Token \"" << shown(trimmed(info.label)) << "\" is in slot " << made.slot << ", serial number "
+            << shown(trimmed(info.serialNumber)) << ".\n"
+            << "Its file is " << shown(made.path) << ".\n"
             << (options.no_pin ? "It asks nobody for a PIN: whoever can read its file can use it.\n"
-                : pins.user
-                    ? ""
-                    : "It has no user PIN yet; the SO sets one (pkcs11-tool --init-pin --login --login-type so).\n")
-            << token_uri(info) << '\n';
+                : pins.user    ? ""
+                               : "It has no user PIN yet; the SO sets one.\n")
+            << "Programs find it as " << shown(token_uri(info)) << "\n"
+            << "Next: " << shown(next_step(info, pins.user.has_value())) << '\n';
+}
+
+void warn_of_namesakes(const std::string& label) {
+  std::vector<std::string> serials;
+  const auto directory = store_directory();
+  for (const store::FoundStore& store : directory->stores()) {
+    if (store.name && store.name->label == label) serials.push_back(store.name->serial);
+  }
+  if (serials.empty()) return;
+  std::cerr << "vtpm-token: there is a token \"" << shown(label) << "\" already (serial number "
+            << shown(enumerated(serials)) << "): name each of them by its serial number\n";
 }
 
 void init(const InitOptions& options) {
   const Label label = padded_label(options.label);
-  const Pins pins = read_pins(options, /*confirm_so=*/true);
+  warn_of_namesakes(options.label);
+  const NewPins pins = read_pins(options, /*confirm_so=*/true);
   const Cryptoki cryptoki;
-  const CK_SLOT_ID slot = make_token(cryptoki, pins.so, label);
-  set_user_pin(options, slot, pins);
-  report(options, slot, cryptoki.token_info(slot), pins);
+  NewToken token(cryptoki, pins, label);
+  const CK_TOKEN_INFO info = cryptoki.token_info(token.slot());
+  token.keep();
+  report(options, {token.slot(), token.path()}, info, pins);
 }
 
 /// The slot of a token that may be made anew.
@@ -95,15 +114,16 @@ void reinit(const InitOptions& options) {
   const NamedStore named = find_store(options.token);
   const CK_SLOT_ID slot = slot_to_reinit(named);
   Label label = padded_label(options.label.empty() ? named.store.name->label : options.label);
-  const Pins pins = read_pins(options, /*confirm_so=*/false);
+  const NewPins pins = read_pins(options, /*confirm_so=*/false);
+  if (pins.user) require_user_pin_fits(*pins.user);
   const Cryptoki cryptoki;
   cryptoki.slots();
   if (trimmed(cryptoki.token_info(slot).serialNumber) != named.store.name->serial)
     throw Error(ErrorCode::kReplaced, named.store.path + " has another slot now; nothing was changed");
   check(C_InitToken(slot, pin_octets(pins.so), pins.so.size(), label.data()),
         "can not initialise the token \"" + named.store.name->label + "\" anew");
-  set_user_pin(options, slot, pins);
-  report(options, slot, cryptoki.token_info(slot), pins);
+  if (pins.user) set_user_pin(slot, pins.so, *pins.user);
+  report(options, {slot, named.store.path}, cryptoki.token_info(slot), pins);
 }
 
 void add_pins(CLI::App& command, InitOptions& options) {

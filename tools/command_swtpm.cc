@@ -7,6 +7,7 @@
 #include "crypto/error.h"
 #include "tools/commands.h"
 #include "tools/cryptoki_client.h"
+#include "tools/new_token.h"
 #include "tools/open_token.h"
 #include "tools/secret_source.h"
 #include "tpm/foreign_state.h"
@@ -75,17 +76,6 @@ Foreign read_foreign(const SwtpmOptions& options, const tpm::SwtpmDirectory& dir
   return foreign;
 }
 
-/// A new token; its serial number.
-std::string make_token_for(const std::string& label, ByteView so_pin, ByteView pin) {
-  const Label padded = padded_label(label);
-  const Cryptoki cryptoki;
-  const CK_SLOT_ID slot = make_token(cryptoki, so_pin, padded);
-  const CryptokiSession session(slot);
-  check(C_Login(session.handle(), CKU_SO, pin_octets(so_pin), so_pin.size()), "the SO can not log in");
-  check(C_InitPIN(session.handle(), pin_octets(pin), pin.size()), "can not set the user PIN");
-  return trimmed(cryptoki.token_info(slot).serialNumber);
-}
-
 void import_state(const SwtpmOptions& options) {
   if (options.label.empty() == options.token.empty())
     throw Error(ErrorCode::kInvalidArgument,
@@ -93,16 +83,21 @@ void import_state(const SwtpmOptions& options) {
   auto pin = options.pin.read(/*confirm=*/!options.label.empty());
   if (!pin)
     throw Error(ErrorCode::kInvalidArgument, "a user PIN is needed: give --pin-file, --pin-fd, or use a terminal");
+  if (!options.label.empty()) require_user_pin_fits(*pin);
   const tpm::SwtpmDirectory directory(options.directory, tpm::SwtpmDirectory::Mode::kRead);
   const Foreign foreign = read_foreign(options, directory);
   std::string name = options.token;
+  std::optional<NewToken> made;  // is gone again unless it gets the TPM
   if (!options.label.empty()) {
     auto so_pin = options.so_pin.read(/*confirm=*/true);
     if (!so_pin) throw Error(ErrorCode::kInvalidArgument, "an SO PIN is needed: give --so-pin-file or --so-pin-fd");
-    name = make_token_for(options.label, *so_pin, *pin);
+    const Cryptoki cryptoki;
+    made.emplace(cryptoki, NewPins{std::move(*so_pin), pin->clone()}, padded_label(options.label));
+    name = made->serial();
   }
   const auto token = open_token(name, *pin);
   token->replace_tpm(foreign.adopted, foreign.suspended ? &*foreign.suspended : nullptr);
+  if (made) made->keep();
   std::cout << "Token " << token->identity().serial << " now has the TPM of " << options.directory << ".\n"
             << "Do not run both: they are one TPM, and would answer as two.\n";
   if (foreign.suspended) {

@@ -4,49 +4,69 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <iterator>
 #include <memory>
 
 #include "crypto/error.h"
+#include "pkcs11/entry.h"
 #include "pkcs11/refusal.h"
 #include "tools/find_store.h"
 
 namespace vtpm::tools {
 
-void check(CK_RV rv, const std::string& what) {
+namespace {
+
+// Of the C function that failed last: there is one thread.
+std::string& last_reason() {
+  static std::string reason;
+  return reason;
+}
+
+struct Meaning {
+  CK_RV rv;
+  const char* text;
+};
+// Where the value says all, and the module's own words would say it again.
+constexpr Meaning kMeanings[] = {
+    {CKR_PIN_LEN_RANGE, "a PIN has 4 to 255 octets"},
+    {CKR_PIN_INCORRECT, "the PIN is wrong"},
+    {CKR_PIN_LOCKED, "the PIN is locked after too many wrong tries"},
+    {CKR_SESSION_EXISTS, "the token has open sessions"},
+};
+// Where the module says what and why, but not what it means to the user.
+constexpr Meaning kIntroductions[] = {
+    {CKR_DEVICE_MEMORY, "there is no room left"},
+    {CKR_TOKEN_WRITE_PROTECTED, "the store can not be written"},
+    {CKR_TOKEN_NOT_RECOGNIZED, "the store is not one that this version can read (vtpm-token store check)"},
+};
+
+template <size_t N>
+const char* meaning_of(CK_RV rv, const Meaning (&rows)[N]) {
+  const auto row = std::find_if(std::begin(rows), std::end(rows), [&](const Meaning& m) { return m.rv == rv; });
+  return row == std::end(rows) ? nullptr : row->text;
+}
+
+}  // namespace
+
+void check(CK_RV rv, const std::string& what, const std::string& cause) {
   if (rv == CKR_OK) return;
-  std::string reason = pkcs11::rv_name(rv);
-  switch (rv) {
-    case CKR_PIN_LEN_RANGE:
-      reason = "a PIN has 4 to 255 octets";
-      break;
-    case CKR_PIN_INCORRECT:
-      reason = "the PIN is wrong";
-      break;
-    case CKR_PIN_LOCKED:
-      reason = "the PIN is locked after too many wrong tries";
-      break;
-    case CKR_DEVICE_MEMORY:
-      reason = "the disk is full";
-      break;
-    case CKR_FUNCTION_FAILED:
-      reason = "another process has changed the token in this slot meanwhile; nothing was changed";
-      break;
-    case CKR_SESSION_EXISTS:
-      reason = "the token has open sessions";
-      break;
-    case CKR_TOKEN_WRITE_PROTECTED:
-      reason = "the store can not be written";
-      break;
-    case CKR_TOKEN_NOT_RECOGNIZED:
-      reason = "the store is not one that this version can read (vtpm-token store check)";
-      break;
-    default:
-      break;
+  std::string reason;
+  if (const char* all = meaning_of(rv, kMeanings)) {
+    reason = all;
+  } else {
+    if (const char* introduction = meaning_of(rv, kIntroductions)) reason = introduction;
+    if (!cause.empty()) reason += (reason.empty() ? "" : ": ") + cause;
+    if (reason.empty()) reason = pkcs11::rv_name(rv);
   }
   throw Error(ErrorCode::kInternal, what + ": " + reason);
 }
 
-Cryptoki::Cryptoki() { check(C_Initialize(nullptr), "the module does not start"); }
+void check(CK_RV rv, const std::string& what) { check(rv, what, last_reason()); }
+
+Cryptoki::Cryptoki() {
+  pkcs11::tell_reasons(&last_reason());
+  check(C_Initialize(nullptr), "the module does not start");
+}
 Cryptoki::~Cryptoki() { C_Finalize(nullptr); }
 
 std::vector<CK_SLOT_ID> Cryptoki::slots() const {
@@ -60,7 +80,7 @@ std::vector<CK_SLOT_ID> Cryptoki::slots() const {
 
 CK_TOKEN_INFO Cryptoki::token_info(CK_SLOT_ID slot) const {
   CK_TOKEN_INFO info{};
-  check(C_GetTokenInfo(slot, &info), "slot " + std::to_string(slot));
+  check(C_GetTokenInfo(slot, &info), "can not read the token in slot " + std::to_string(slot));
   return info;
 }
 
@@ -107,6 +127,12 @@ CK_SLOT_ID make_token(const Cryptoki& cryptoki, ByteView so_pin, Label label) {
     check(rv, "can not make the token");
     return slot;
   }
+}
+
+void set_user_pin(CK_SLOT_ID slot, ByteView so_pin, ByteView user_pin) {
+  const CryptokiSession session(slot);
+  check(C_Login(session.handle(), CKU_SO, pin_octets(so_pin), so_pin.size()), "the SO can not log in");
+  check(C_InitPIN(session.handle(), pin_octets(user_pin), user_pin.size()), "can not set the user PIN");
 }
 
 CryptokiSession::CryptokiSession(CK_SLOT_ID slot) {

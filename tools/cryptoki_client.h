@@ -30,6 +30,9 @@ Label padded_label(const std::string& label);
 /// Makes a token in the free slot, or in the next one when another process was faster. Returns its slot. Throws Error.
 CK_SLOT_ID make_token(const Cryptoki& cryptoki, ByteView so_pin, Label label);
 
+/// Logs the security officer in to set the user's PIN, and out again. Throws Error.
+void set_user_pin(CK_SLOT_ID slot, ByteView so_pin, ByteView user_pin);
+
 /// For C functions that take a PIN. Never null: that would ask the module to fetch the PIN itself.
 CK_BYTE* pin_octets(ByteView pin);
 
@@ -46,8 +49,11 @@ class CryptokiSession {
   CK_SESSION_HANDLE handle_ = 0;
 };
 
-/// Throws Error with a sentence made of `what` and the meaning of `rv`, unless it is CKR_OK.
+/// Throws Error with a sentence made of `what` and why, unless `rv` is CKR_OK: the meaning of the value, and what the
+/// C function that returned it just now had to say, with its path and its cause.
 void check(CK_RV rv, const std::string& what);
+/// The same with the words of a refusal.
+void check(CK_RV rv, const std::string& what, const std::string& cause);
 
 /// A fixed field without its blanks.
 template <size_t N>

@@ -14,7 +14,7 @@ std::shared_ptr<pkcs11::Token> open_token(const std::string& name, ByteView pin)
   try {
     token->login(pkcs11::Who::kUser, pin);
   } catch (const pkcs11::Refusal& refusal) {
-    check(refusal.rv(), "token \"" + name + "\" does not open");
+    check(refusal.rv(), "token \"" + name + "\" does not open", refusal.what());
   }
   return token;
 }

@@ -1,0 +1,74 @@
+#include "tools/new_token.h"
+
+#include <iostream>
+
+#include "pkcs11/config.h"
+#include "pkcs11/token.h"
+#include "tools/find_store.h"
+#include "tools/standard_output.h"
+#include "tools/usage.h"
+
+namespace vtpm::tools {
+namespace {
+
+void require_length(const std::string& name, ByteView pin) {
+  if (pin.size() >= pkcs11::kPinLeast && pin.size() <= pkcs11::kPinMost) return;
+  throw UsageError("the " + name + " has " + std::to_string(pin.size()) + " octets, and a PIN has 4 to 255 octets");
+}
+
+const store::FoundStore* with_serial(const store::StoreDirectory& directory, const std::string& serial) {
+  for (const store::FoundStore& store : directory.stores()) {
+    if (store.name && store.name->serial == serial) return &store;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+void require_empty_pin_allowed() {
+  if (pkcs11::load_config().empty_pin) return;
+  throw UsageError("the user PIN is empty, which the configuration must allow: pin.empty = true");
+}
+
+void require_user_pin_fits(ByteView pin) {
+  if (pin.empty()) return require_empty_pin_allowed();
+  require_length("user PIN", pin);
+}
+
+NewToken::NewToken(const Cryptoki& cryptoki, const NewPins& pins, const Label& label) {
+  require_length("SO PIN", pins.so);
+  if (pins.user) require_user_pin_fits(*pins.user);
+  slot_ = make_token(cryptoki, pins.so, label);
+  try {
+    serial_ = trimmed(cryptoki.token_info(slot_).serialNumber);
+    const auto directory = store_directory();
+    const store::FoundStore* store = with_serial(*directory, serial_);
+    path_ = store ? store->path : directory->path_of(serial_);
+    if (pins.user) set_user_pin(slot_, pins.so, *pins.user);
+  } catch (...) {
+    remove();
+    throw;
+  }
+}
+
+NewToken::~NewToken() {
+  if (!kept_) remove();
+}
+
+void NewToken::remove() const noexcept {
+  if (serial_.empty()) return;  // nobody knows which it is
+  try {
+    try {
+      const auto directory = store_directory();
+      const store::StoreDirectory::Lock lock = directory->lock();
+      directory->refresh();
+      if (const store::FoundStore* store = with_serial(*directory, serial_)) directory->remove(*store);
+    } catch (const std::exception& error) {
+      std::cerr << "vtpm-token: a token that is not finished stays in " << shown(path_) << ": " << shown(error.what())
+                << " (vtpm-token delete " << serial_ << ")\n";
+    }
+  } catch (...) {  // not even the sentence could be made
+  }
+}
+
+}  // namespace vtpm::tools
