@@ -7,6 +7,9 @@
 // charge.
 //
 // The security officer is delayed where a user is locked out, under a lock that only officers wait for.
+//
+// A user who is locked out gets in by a recovery phrase: nobody can guess one. Such an attempt goes against the
+// recovery slots and a counter of their own.
 #include <algorithm>
 #include <chrono>
 
@@ -17,10 +20,14 @@
 namespace vtpm::store {
 namespace {
 
-constexpr uint32_t kDefaultLimit = 10;
+constexpr uint32_t kDefaultLimit = 10, kRecoveryLimit = 100;
 // A role without limit (the security officer: nobody could unlock that one) is slowed instead.
 constexpr uint32_t kFailuresBeforeDelay = 10;
 constexpr std::chrono::milliseconds kDelayStep{100}, kLongestDelay{3000};
+
+uint32_t default_limit(Role role) {
+  return role == Role::kSo ? 0 : role == Role::kRecovery ? kRecoveryLimit : kDefaultLimit;
+}
 
 std::string attempt_name(Role role) { return std::string(kAttemptPrefix) + std::string(role_name(role)); }
 
@@ -79,7 +86,7 @@ Attempts Vault::Impl::attempts(Role role) const { return counter(role).attempts;
 
 Vault::Impl::Counter Vault::Impl::counter(Role role) const {
   Counter counter;
-  counter.attempts.limit = role == Role::kSo ? 0 : kDefaultLimit;
+  counter.attempts.limit = default_limit(role);
   auto stored = store->read(attempt_name(role));
   if (!stored) return counter;
   auto entry = parse_entry(stored->octets);
@@ -153,13 +160,31 @@ Vault::Impl::Charged Vault::Impl::charge(Attempt& attempt, const LoginLock& logi
   return Charged::kYes;
 }
 
-bool Vault::Impl::reset_counter(Role role, const LoginLock& login, const std::vector<KeySlot>& slots) {
+// Whoever has a secret of the user's, of either kind, has both counters anew.
+std::vector<Draft> Vault::Impl::counter_resets(Role role) const {
+  std::vector<Draft> drafts;
+  const auto reset = [&](Role counted) {
+    Attempts now = attempts(counted);
+    if (now.failures == 0) return;
+    now.failures = 0;
+    drafts.push_back(attempt_draft(counted, now));
+  };
+  reset(role);
+  if (role == Role::kRecovery) reset(Role::kUser);
+  try {
+    if (role == Role::kUser) reset(Role::kRecovery);
+  } catch (const Error& error) {  // a PIN does not need that counter
+    if (error.code() != ErrorCode::kCorrupt) throw;
+  }
+  return drafts;
+}
+
+bool Vault::Impl::reset_counters(Role role, const LoginLock& login, const std::vector<KeySlot>& slots) {
   auto writer = store->begin(login);
   if (!writer || !same_slots(slots, slots_of(role))) return false;
-  Attempts now = attempts(role);
-  if (now.failures == 0) return true;
-  now.failures = 0;
-  writer->append({attempt_draft(role, now)});
+  std::vector<Draft> resets = counter_resets(role);
+  if (resets.empty()) return true;
+  writer->append(std::move(resets));
   writer->release_and_sync();
   return true;
 }
@@ -170,6 +195,14 @@ bool Vault::Impl::locked_out_between_logins(Role role) {
   const LoginLock login = store->lock_login();
   store->refresh();
   return locked_out(attempts(role));
+}
+
+// Which slots an attempt that begins now tries, and which counter it is charged to. Nothing: it is refused.
+std::optional<Role> Vault::Impl::counted_as(Role role, ByteView secret) {
+  if (!locked_out_between_logins(role)) return role;
+  const bool recovers = role == Role::kUser && read_recovery_phrase(secret).verdict == PhraseReading::Verdict::kRight;
+  if (!recovers || locked_out_between_logins(Role::kRecovery)) return std::nullopt;
+  return Role::kRecovery;
 }
 
 // A delay is over for the failures that it was for. When others have failed meanwhile, there is another one.
@@ -204,19 +237,24 @@ UnlockResult Vault::Impl::attempt(Role role, ByteView secret, const Then& then) 
   std::optional<OfficerTurn>& turn = this_thread_has_turn() ? turn_ : own;
   for (bool dear_ones_too = false;; turn.reset()) {
     store->refresh();
-    if (!self.charged && locked_out_between_logins(role)) return UnlockResult::kLockedOut;
-    const std::vector<KeySlot> slots = slots_of(role);
-    if (slots.empty()) return UnlockResult::kNoSlot;
+    if (!self.charged) {
+      const std::optional<Role> counted = counted_as(role, secret);
+      if (!counted) return UnlockResult::kLockedOut;
+      self.role = *counted;
+    }
+    const std::vector<KeySlot> slots = slots_of(self.role);
+    if (slots.empty()) return self.role == role ? UnlockResult::kNoSlot : UnlockResult::kLockedOut;
     const std::vector<const KeySlot*> tried = slots_to_try(slots, dear_ones_too, default_kdf);
     for (const KeySlot* slot : tried) stretched.of(*slot, secret);
 
     if (role == Role::kSo && !turn) turn.emplace(OfficerTurn{store->lock_officer(), self.waited_for});
-    self.waited_for = wait_out(role, self.charged, turn ? turn->waited_for : self.waited_for);
+    self.waited_for = wait_out(self.role, self.charged, turn ? turn->waited_for : self.waited_for);
     const LoginLock login = store->lock_login();
     if (!store->read_only()) {
       const Charged answer = charge(self, login, turn ? &turn->lock : nullptr, slots);
-      if (answer == Charged::kLockedOut) return UnlockResult::kLockedOut;
-      if (answer == Charged::kStartAnew) continue;  // someone changed a PIN meanwhile, or replaced the file
+      // What the lock leaves open is asked anew: a phrase goes on against its own counter.
+      if (answer == Charged::kLockedOut) self.charged.reset();
+      if (answer != Charged::kYes) continue;  // someone changed a PIN meanwhile, or replaced the file
     }
     const auto opened = std::find_if(
         tried.begin(), tried.end(), [&](const KeySlot* slot) { return slot->opens_with(stretched.of(*slot, secret)); });
@@ -232,7 +270,7 @@ UnlockResult Vault::Impl::attempt(Role role, ByteView secret, const Then& then) 
                                            " holds the master key of an earlier epoch, which opens nothing since the " +
                                            "store was re-keyed: set this secret anew with another one's help");
     }
-    if (!store->read_only() && !reset_counter(role, login, slots)) continue;
+    if (!store->read_only() && !reset_counters(self.role, login, slots)) continue;
     const OpenedSlot found{slot.name(),       slot.role(), slot.sequence(), slot.kdf().stretching(),
                            std::move(master), slot.notes()};
     if (then(found, login)) return UnlockResult::kUnlocked;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "crypto/random.h"
 
@@ -75,6 +76,21 @@ std::optional<size_t> only_wrong_symbol(const std::array<uint8_t, kCheckSymbols>
   return kSymbols - 1 - exponent;
 }
 
+bool is_right(const std::array<uint8_t, kCheckSymbols>& s) {
+  return std::count(s.begin(), s.end(), 0) == static_cast<ptrdiff_t>(s.size());
+}
+
+// The place of the first of the two neighbours that have only changed places.
+std::optional<size_t> only_swapped_neighbours(ByteView symbols) {
+  SecretBytes swapped(symbols);
+  for (size_t i = 0; i + 1 < swapped.size(); ++i) {
+    std::swap(swapped[i], swapped[i + 1]);
+    if (is_right(syndromes(swapped))) return i;
+    std::swap(swapped[i], swapped[i + 1]);
+  }
+  return std::nullopt;
+}
+
 std::optional<uint8_t> symbol_of(uint8_t typed) {
   char letter = static_cast<char>(typed >= 'a' && typed <= 'z' ? typed - 'a' + 'A' : typed);
   if (letter == 'O') letter = '0';
@@ -113,13 +129,15 @@ PhraseReading read_recovery_phrase(ByteView typed) {
   }
   if (symbols.size() != kSymbols) return reading;
   const auto s = syndromes(symbols);
-  if (std::count(s.begin(), s.end(), 0) == static_cast<ptrdiff_t>(s.size())) {
+  if (is_right(s)) {
     reading.verdict = PhraseReading::Verdict::kRight;
     reading.canonical = written(symbols);
     return reading;
   }
   reading.verdict = PhraseReading::Verdict::kMistyped;
-  if (auto place = only_wrong_symbol(s)) reading.group = static_cast<unsigned>(*place / kGroup) + 1;
+  std::optional<size_t> place = only_wrong_symbol(s);
+  if (!place) place = only_swapped_neighbours(symbols);
+  if (place) reading.group = static_cast<unsigned>(*place / kGroup) + 1;
   return reading;
 }
 

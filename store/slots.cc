@@ -95,12 +95,6 @@ SlotKdf Vault::Impl::kdf_for(ByteView secret) const {
   return fresh_kdf(secret.empty() ? KdfCost(kLeast) : cost_of_slots());
 }
 
-Draft Vault::Impl::counter_reset(Role role) const {
-  Attempts counter = attempts(role);
-  counter.failures = 0;
-  return attempt_draft(role, counter);
-}
-
 bool Vault::Impl::write_slots(const LoginLock& login, const MasterKey& key, const std::vector<UsedSlot>& seen,
                               std::vector<Draft> drafts, const std::vector<std::string>& superseded) {
   auto writer = store->begin(login);
@@ -148,7 +142,7 @@ void Vault::set_secret(Role role, ByteView secret, bool to_be_changed) {
     drafts.push_back(
         slot_draft(name, role_name(role), kdf, stretched, key, impl_->uuid, {secret.empty(), to_be_changed}));
     for (size_t i = 1; i < names.size(); ++i) drafts.push_back(slot_deletion(names[i]));
-    drafts.push_back(impl_->counter_reset(role));
+    for (Draft& reset : impl_->counter_resets(role)) drafts.push_back(std::move(reset));
     if (impl_->write_slots(login, *key, used, std::move(drafts), names)) return;
   }
 }
@@ -183,7 +177,7 @@ UnlockResult Vault::change_secret(Role role, ByteView old, ByteView fresh) {
       std::vector<Draft> drafts;
       drafts.push_back(slot_draft(slot.name, slot.role, prepared->kdf, prepared->stretched, slot.master, impl_->uuid,
                                   {fresh.empty(), /*to_be_changed=*/false}));
-      drafts.push_back(impl_->counter_reset(role));
+      for (Draft& reset : impl_->counter_resets(role)) drafts.push_back(std::move(reset));
       return done = impl_->write_slots(login, *slot.master, used, std::move(drafts), {slot.name});
     });
     if (result != UnlockResult::kUnlocked || done) return result;

@@ -46,7 +46,8 @@ enum class UnlockResult {
 };
 
 /// The retry counter of a role. `limit` 0: never locks (the default of kSo, whose attempts are slowed instead, since
-/// nobody could unlock it).
+/// nobody could unlock it). That of kRecovery (limit 100 by default) counts recovery phrases that are tried while the
+/// user is locked out.
 struct Attempts {
   uint32_t failures = 0;
   uint32_t limit = 10;
@@ -246,7 +247,9 @@ class Vault {
 
   // --- the key ---
   bool unlocked() const;
-  /// Tries every slot of the role (kUser: then the recovery slots) as one attempt against the retry counter. Slots that
+  /// Tries every slot of the role (kUser: then the recovery slots) as one attempt against the retry counter. Where the
+  /// user is locked out, a secret that reads as a recovery phrase (store/recovery_phrase.h) is tried on the recovery
+  /// slots, as one attempt against kRecovery's counter; a right one resets both. Slots that
   /// cost far more than `expect_cost` said are tried when no other opens; such a secret may find the role locked (and
   /// kLockedOut is answered) while other attempts are being counted.
   /// `opened`, when given, receives what the slot that it opened says of the secret.

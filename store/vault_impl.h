@@ -81,13 +81,15 @@ struct Vault::Impl {
   /// What is done with the slot that a secret opened, before another attempt can be made. False: the slots have changed
   /// meanwhile, and the attempt starts anew.
   using Then = std::function<bool(const OpenedSlot& slot, const LoginLock& login)>;
-  /// Stretches the secret for every slot of the role and checks it as one counted attempt.
+  /// Stretches the secret for every slot of the role and checks it as one counted attempt. `role` kUser: for the
+  /// recovery slots alone where the user is locked out and the secret is a recovery phrase.
   UnlockResult attempt(Role role, ByteView secret, const Then& then);
   bool locked_out_between_logins(Role role);
+  std::optional<Role> counted_as(Role role, ByteView secret);
   using OfficerLock = Blobstore::OfficerLock;
   /// One attempt, however often it has to start anew. Entries of the retry counter are told by their numbers.
   struct Attempt {
-    Role role;
+    Role role;                           // whose slots are tried, and whose counter is charged
     std::optional<uint64_t> charged;     // the one that it has written: it is not charged again while that is current
     std::optional<uint64_t> waited_for;  // the one whose delay is over
   };
@@ -104,12 +106,13 @@ struct Vault::Impl {
   /// Returns the entry whose delay is over by then. `charged` and `waited_for` as in an `Attempt`.
   std::optional<uint64_t> wait_out(Role role, std::optional<uint64_t> charged, std::optional<uint64_t> waited_for);
   /// Takes all failures back, on the disk when it returns. False: start anew.
-  bool reset_counter(Role role, const LoginLock& login, const std::vector<KeySlot>& slots);
+  bool reset_counters(Role role, const LoginLock& login, const std::vector<KeySlot>& slots);
   /// Commits `drafts`, which hold `key`, and makes what the slots `superseded` held useless. False: nothing has
   /// happened, since the slots are no longer those that the caller has `seen`, or `key` is no longer the store's.
   bool write_slots(const LoginLock& login, const MasterKey& key, const std::vector<UsedSlot>& seen,
                    std::vector<Draft> drafts, const std::vector<std::string>& superseded);
-  Draft counter_reset(Role role) const;
+  /// The counters that a new secret of the role, or a right one, sets to zero; those that are zero are left out.
+  std::vector<Draft> counter_resets(Role role) const;
   /// Writes the store anew under `fresh`. False: as above.
   struct Rekeying {
     std::shared_ptr<const MasterKey> old, fresh;
