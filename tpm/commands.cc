@@ -36,7 +36,7 @@ Commands::~Commands() = default;
 
 void Commands::power_on(ByteView permanent) {
   ++boot_;
-  storage_root_ = 0;
+  forget_storage_root();
   keys_->clear();
   instance_.power_on(permanent);
   startup();
@@ -44,7 +44,7 @@ void Commands::power_on(ByteView permanent) {
 
 void Commands::power_on_new() {
   ++boot_;
-  storage_root_ = 0;
+  forget_storage_root();
   keys_->clear();
   instance_.power_on_new();
   startup();
@@ -52,7 +52,7 @@ void Commands::power_on_new() {
 
 void Commands::power_off() noexcept {
   ++boot_;
-  storage_root_ = 0;
+  forget_storage_root();
   keys_->clear();
   instance_.power_off();
   sapi_->clear();  // the same parameters were accepted when it was made, so it does not throw
@@ -63,11 +63,16 @@ void Commands::startup() {
   (void)instance_.take_stored();  // the reset counter; it is not worth a commit
 }
 
+void Commands::forget_storage_root() noexcept {
+  storage_root_ = 0;
+  derived_root_ = Handle();  // of a boot that has ended: nothing is flushed
+}
+
 uint32_t Commands::storage_root() {
   if (storage_root_ == 0) {
     const std::optional<uint32_t> found = find_storage_root(*this);
-    if (!found) throw Error(ErrorCode::kNotFound, "The TPM has no storage root key of this token.");
-    storage_root_ = *found;
+    if (!found) derived_root_ = derive_storage_root(*this);
+    storage_root_ = found.value_or(derived_root_.value());
   }
   return storage_root_;
 }
@@ -273,6 +278,20 @@ SecretBytes Commands::rsa_decrypt(uint32_t key, ByteView auth, ByteView block) {
   return plain;
 }
 
+// A restricted key refuses TPM2_ECDH_ZGen (TPM_RC_ATTRIBUTES), after the authorization was checked.
+bool Commands::has_empty_auth(uint32_t storage_key) {
+  const Password password;
+  const TPM2B_ECC_POINT nowhere = {};
+  Wiped<TPM2B_ECC_POINT> shared;
+  try {
+    VTPM_RUN(ECDH_ZGen, storage_key, &password, &nowhere, &shared, nullptr);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kAuthFailed) return false;
+    if (error.code() != ErrorCode::kInvalidArgument) throw;
+  }
+  return true;
+}
+
 SecretBytes Commands::ecdh_zgen(uint32_t key, ByteView auth, ByteView x, ByteView y, size_t octets) {
   const Password password(auth);
   TPM2B_ECC_POINT peer = {};
@@ -298,7 +317,7 @@ void Commands::clear() {
   const Password password;
   keys_->clear();  // the command flushes what is loaded
   ++boot_;
-  storage_root_ = 0;
+  forget_storage_root();
   VTPM_RUN(Clear, TPM2_RH_PLATFORM, &password, nullptr);
 }
 

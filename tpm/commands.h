@@ -48,8 +48,10 @@ class Commands {
   void power_on_new();
   void power_off() noexcept;
 
-  /// The storage root key's handle, looked up once a boot. Throws kNotFound when this TPM has none.
+  /// The storage root key's handle, looked up once a boot. Where the TPM does not keep the key it is derived, and takes
+  /// one of the three slots for transient objects until the boot ends.
   uint32_t storage_root();
+  bool storage_root_is_transient() const { return derived_root_.value() != 0; }
 
   // --- chapter 16: random numbers ---
   SecretBytes get_random(size_t octets);
@@ -68,6 +70,9 @@ class Commands {
   Bytes import_wrapped(uint32_t parent, ByteView public_area, ByteView duplicate, ByteView seed);
   /// The loaded object as TPM2B_PRIVATE with another auth value; the object itself keeps its own.
   Bytes object_change_auth(uint32_t object, uint32_t parent, ByteView auth, ByteView fresh);
+  /// Whether an empty auth value opens a storage key on a NIST curve that is exempt from the dictionary-attack logic
+  /// (of another key a wrong guess would count). Stores nothing.
+  bool has_empty_auth(uint32_t storage_key);
   /// The public area of a loaded or persistent object. Throws kNotFound.
   TPM2B_PUBLIC read_public(uint32_t object);
   /// Marshalled TPMS_CONTEXT, good until the next power-on.
@@ -114,12 +119,14 @@ class Commands {
 
  private:
   void startup();
+  void forget_storage_root() noexcept;
   struct Sapi;
 
   Instance& instance_;
   std::unique_ptr<Sapi> sapi_;
   uint64_t boot_ = 0;
   uint32_t storage_root_ = 0;         // 0: not looked up in this boot
+  Handle derived_root_;               // where the TPM keeps none
   std::unique_ptr<LoadedKeys> keys_;  // last: its handles flush themselves through the rest
 };
 

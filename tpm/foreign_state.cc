@@ -73,6 +73,15 @@ void clear_auth(Commands& tpm, uint32_t hierarchy, ByteView auth, const char* na
   }
 }
 
+/// A TPM whose memory for persistent objects is full derives the key at each boot.
+void persist_storage_root(Commands& tpm) {
+  try {
+    create_storage_root(tpm);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kNvFull) throw;
+  }
+}
+
 }  // namespace
 
 void examine_foreign_state(ByteView state) {
@@ -111,7 +120,7 @@ SecretBytes adopt_foreign_state(ByteView state, const HierarchyAuths& auths,
       const SecretBytes auth = auth_of("lockout");
       if (!auth.empty()) clear_auth(tpm, TPM2_RH_LOCKOUT, auth, "lockout");
     }
-    if (!find_storage_root(tpm)) create_storage_root(tpm);
+    if (!find_storage_root(tpm)) persist_storage_root(tpm);
     if (furnish) furnish(tpm);
   });
 }

@@ -20,9 +20,9 @@ void examine_foreign_state(ByteView state);
 /// nobody knows it.
 using HierarchyAuths = std::function<SecretBytes(const char* hierarchy)>;
 /// What it takes to make an examined state a token's: the hierarchies' auth values are cleared (the PIN guards the
-/// state from now on), and a storage root key of ours is persisted beside what is there. `furnish` looks at the result.
-/// That of the lockout hierarchy may stay. Throws Error kAuthFailed that names the auth value that is set and is not
-/// known, or is wrong.
+/// state from now on), and a storage root key of ours is persisted beside what is there, if there is room. `furnish`
+/// looks at the result. That of the lockout hierarchy may stay. Throws Error kAuthFailed that names the auth value that
+/// is set and is not known, or is wrong.
 SecretBytes adopt_foreign_state(ByteView state, const HierarchyAuths& auths,
                                 const std::function<void(Commands&)>& furnish);
 

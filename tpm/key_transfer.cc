@@ -1,5 +1,7 @@
 #include "tpm/key_transfer.h"
 
+#include <tss2/tss2_tpm2_types.h>
+
 #include "crypto/error.h"
 #include "crypto/random.h"
 #include "tpm/commands.h"
@@ -43,7 +45,9 @@ WrappedKey wrap_for_others(Engine& engine, const KeyBlob& key, ByteView auth) {
     tpm.keys().make_room(0);
     const uint32_t parent = tpm.storage_root();
     const Handle loaded = tpm.load(parent, key);
-    return WrappedKey{parent, key.public_area, tpm.object_change_auth(loaded.value(), parent, key.auth, auth), {}};
+    // A hierarchy stands for its primary key of the TCG's template (draft-bottomley-tpm2-keys, "parent").
+    const uint32_t named = tpm.storage_root_is_transient() ? TPM2_RH_OWNER : parent;
+    return WrappedKey{named, key.public_area, tpm.object_change_auth(loaded.value(), parent, key.auth, auth), {}};
   });
 }
 

@@ -1,9 +1,10 @@
 // The keys that are loaded into one instance.
 //
 // libtpms has three slots for transient objects. Two hold the keys that were used last; the third belongs to whatever a
-// command needs for itself (the storage root key, while a key is created or loaded). A key that is pushed out is saved
-// as a context if it is RSA, because loading it anew costs twelve times as much (83 us against 7); an EC key is simply
-// loaded again (16 us). Contexts die with the boot.
+// command needs for itself (a persistent key that it works with or reads, the storage root key while a key is created
+// or loaded). Where the storage root key is transient itself, it takes one of the two. A key that is pushed out is
+// saved as a context if it is RSA, because loading it anew costs twelve times as much (83 us against 7); an EC key is
+// simply loaded again (16 us). Contexts die with the boot.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +28,7 @@ class LoadedKeys {
   uint32_t load(uint64_t id, const KeyBlob& key);
   /// The key is no more: it is flushed, and its context forgotten.
   void forget(uint64_t id);
-  /// Leaves at most `count` keys loaded.
+  /// Leaves at most `count` keys loaded; one less where the storage root key is transient.
   void make_room(size_t count);
   /// Nothing is loaded any more (the instance was powered on or off).
   void clear() noexcept;

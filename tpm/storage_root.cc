@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "crypto/error.h"
 #include "tpm/commands.h"
 #include "tpm/marshal.h"
 
@@ -47,16 +48,22 @@ uint32_t free_handle(Commands& tpm) {
 std::optional<uint32_t> find_storage_root(Commands& tpm) {
   const Bytes wanted = shape(storage_root_template());
   for (const uint32_t handle : tpm.handles(kStorageRoot)) {
-    if (shape(tpm.read_public(handle)) == wanted) return handle;
+    if (shape(tpm.read_public(handle)) == wanted && tpm.has_empty_auth(handle)) return handle;
   }
   return std::nullopt;
 }
 
+Handle derive_storage_root(Commands& tpm) { return tpm.create_primary(TPM2_RH_OWNER, storage_root_template()); }
+
 uint32_t create_storage_root(Commands& tpm) {
   const uint32_t handle = free_handle(tpm);
-  const Handle root = tpm.create_primary(TPM2_RH_OWNER, storage_root_template());
+  const Handle root = derive_storage_root(tpm);
   tpm.evict_control(root.value(), handle);
   return handle;
+}
+
+Bytes storage_root_area(Commands& tpm) {
+  return marshal(Tss2_MU_TPM2B_PUBLIC_Marshal, tpm.read_public(tpm.storage_root()));
 }
 
 }  // namespace vtpm::tpm
