@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -22,6 +23,7 @@ constexpr const char* kPermanent = "tpm2-00.permall";
 constexpr const char* kVolatile = "tpm2-00.volatilestate";
 constexpr const char* kSave = "tpm2-00.savestate";
 constexpr const char* kLockFile = ".lock";
+constexpr const char* kNames[] = {kPermanent, kVolatile, kSave};
 constexpr size_t kMostOctets = 4 << 20;  // libtpms' largest state is a twentieth of it
 
 constexpr uint8_t kVersion = 2, kLeastVersion = 1;
@@ -95,7 +97,28 @@ int digit(uint8_t c) {
 }
 
 [[noreturn]] void io_error(const std::string& what) {
-  throw Error(errno == ENOSPC ? ErrorCode::kNoSpace : ErrorCode::kIo, what + ": " + std::strerror(errno));
+  const bool is_full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
+  throw Error(is_full ? ErrorCode::kNoSpace : ErrorCode::kIo, what + ": " + std::strerror(errno));
+}
+
+/// The name of a file until it is whole (swtpm's own), and of the one that it replaces until it is replaced.
+std::string temporary(const char* name) { return std::string("TMP2") + (name + 4); }
+std::string aside(const char* name) { return std::string("OLD2") + (name + 4); }
+
+constexpr const char* kAccessList = "system.posix_acl_access";
+constexpr size_t kMostListOctets = 65536;  // XATTR_SIZE_MAX
+
+/// Whether any process of this machine holds a lock on the file, as far as this process is shown. Only the inode is
+/// compared: some file systems show another device here.
+bool is_locked(const struct stat& file) {
+  const Stream locks = open_stream("/proc/locks");
+  if (!locks) return false;
+  char line[256];
+  while (std::fgets(line, sizeof line, locks.get()) != nullptr) {
+    unsigned long inode = 0;
+    if (std::sscanf(line, "%*s %*s %*s %*s %*s %*x:%*x:%lu", &inode) == 1 && inode == file.st_ino) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -193,27 +216,61 @@ Bytes wrap_swtpm(ByteView state, ByteView key) {
 }
 
 SwtpmDirectory::SwtpmDirectory(std::string path, Mode mode) : path_(std::move(path)) {
-  if (mode == Mode::kWrite && mkdir(path_.c_str(), 0700) != 0 && errno != EEXIST) io_error(path_);
+  if (mode == Mode::kWrite) {
+    made_ = mkdir(path_.c_str(), 0700) == 0;
+    if (!made_ && errno != EEXIST) io_error(path_);
+  }
   directory_ = open_descriptor(path_, O_RDONLY | O_DIRECTORY);
   if (!directory_) {
     if (errno == ENOENT || errno == ENOTDIR)
       throw Error(ErrorCode::kNotFound, path_ + " is not a directory: name the one that swtpm keeps its state in");
     io_error(path_);
   }
-  lock_ = open_descriptor_at(directory_, kLockFile, O_RDWR | O_CREAT | O_NOFOLLOW, 0640);
-  if (!lock_) io_error(path_ + "/" + kLockFile);
-  struct flock whole = {};
-  whole.l_type = F_WRLCK;
-  whole.l_whence = SEEK_SET;
-  if (fcntl(lock_.get(), F_SETLK, &whole) != 0) {
-    if (errno == EACCES || errno == EAGAIN)
-      throw Error(ErrorCode::kLocked, "swtpm runs on " + path_ + ": shut its machine down first");
-    io_error(path_ + "/" + kLockFile);
-  }
+  mode == Mode::kWrite ? lock_to_write() : lock_to_read();
   if (!holds(kPermanent) && holds("tpm-00.permall")) {
     throw Error(ErrorCode::kUnsupported,
                 path_ + " holds the state of a TPM 1.2 (tpm-00.permall); only a TPM 2.0 can be a token");
   }
+}
+
+// swtpm holds a write lock while it runs, and with it the file exists.
+void SwtpmDirectory::lock_to_read() {
+  lock_ = open_descriptor_at(directory_, kLockFile, O_RDONLY | O_NOFOLLOW);
+  if (lock_) return set_lock(F_RDLCK);
+  if (errno == ENOENT) return;
+  const int reason = errno;
+  struct stat file {};
+  const bool may_be_asked =
+      (reason == EACCES || reason == EPERM) && fstatat(directory_.get(), kLockFile, &file, AT_SYMLINK_NOFOLLOW) == 0;
+  errno = reason;
+  if (!may_be_asked) io_error(path_ + "/" + kLockFile);
+  // Another user's backup, whose lock file is not for us.
+  if (is_locked(file)) throw Error(ErrorCode::kLocked, "swtpm runs on " + path_ + ": shut its machine down first");
+}
+
+void SwtpmDirectory::lock_to_write() {
+  lock_ = open_descriptor_at(directory_, kLockFile, O_RDWR | O_CREAT | O_NOFOLLOW, 0640);
+  if (!lock_) io_error(path_ + "/" + kLockFile);
+  struct stat directory {
+  }, file{};
+  if (fstat(directory_.get(), &directory) != 0 || fstat(lock_.get(), &file) != 0) io_error(path_);
+  // Root's lock file would shut out the user that swtpm runs as.
+  if (geteuid() == 0 && file.st_uid == 0 && directory.st_uid != 0 &&
+      fchown(lock_.get(), directory.st_uid, directory.st_gid) != 0)
+    io_error("cannot give " + path_ + "/" + kLockFile + " to the owner of its directory");
+  set_lock(F_WRLCK);
+}
+
+void SwtpmDirectory::set_lock(short type) {
+  struct flock whole = {};
+  whole.l_type = type;
+  whole.l_whence = SEEK_SET;
+  if (fcntl(lock_.get(), F_SETLK, &whole) == 0) return;
+  if (errno == EACCES || errno == EAGAIN)
+    throw Error(ErrorCode::kLocked, "swtpm runs on " + path_ + ": shut its machine down first");
+  // A medium without locks has no swtpm that holds one.
+  if (type == F_RDLCK && (errno == ENOLCK || errno == ENOSYS || errno == EOPNOTSUPP || errno == EINVAL)) return;
+  io_error(path_ + "/" + kLockFile);
 }
 
 bool SwtpmDirectory::holds(const char* name) const { return faccessat(directory_.get(), name, F_OK, 0) == 0; }
@@ -255,37 +312,94 @@ SuspendedState SwtpmDirectory::suspended_state(ByteView key) const {
   return {opened(kVolatile), opened(kSave)};
 }
 
-void SwtpmDirectory::write(ByteView state, const SuspendedState& suspended, ByteView key, bool overwrite) {
-  if (!overwrite && holds(kPermanent)) throw Error(ErrorCode::kExists, path_ + " holds a TPM 2.0 state already");
-  for (const char* name : {kVolatile, kSave}) {
-    if (unlinkat(directory_.get(), name, 0) != 0 && errno != ENOENT) io_error(path_ + "/" + name);
+SwtpmDirectory::Access SwtpmDirectory::access_of_new_files() const {
+  struct stat directory {
+  }, file{};
+  if (fstat(directory_.get(), &directory) != 0) io_error(path_);
+  const Descriptor old = open_descriptor_at(directory_, kPermanent, O_RDONLY | O_NOFOLLOW);
+  if (!old) {
+    if (errno != ENOENT) io_error(path_ + "/" + kPermanent);
+    if (geteuid() == 0) return {directory.st_uid, directory.st_gid, 0600, {}};
+    return {geteuid(), static_cast<gid_t>(-1), 0600, {}};
   }
-  if (fsync(directory_.get()) != 0) io_error(path_);
-  put(kPermanent, wrap_swtpm(state, key));
-  if (suspended.volatile_state) put(kVolatile, wrap_swtpm(*suspended.volatile_state, key));
-  if (suspended.save_state) put(kSave, wrap_swtpm(*suspended.save_state, key));
+  if (fstat(old.get(), &file) != 0) io_error(path_ + "/" + kPermanent);
+  std::vector<uint8_t> list(kMostListOctets);
+  const ssize_t octets = fgetxattr(old.get(), kAccessList, list.data(), list.size());
+  if (octets < 0 && errno != ENODATA && errno != EOPNOTSUPP) io_error(path_ + "/" + kPermanent);
+  list.resize(octets < 0 ? 0 : static_cast<size_t>(octets));
+  return {file.st_uid, file.st_gid, file.st_mode & 0777, std::move(list)};
 }
 
-void SwtpmDirectory::put(const char* name, ByteView contents) {
-  constexpr const char* kTemporary = "TMP2-00.permall";  // swtpm's own name for it
-  {
-    const Descriptor file = open_descriptor_at(directory_, kTemporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
-    if (!file) io_error(path_ + "/" + kTemporary);
-    while (!contents.empty()) {
-      const ssize_t written = ::write(file.get(), contents.data(), contents.size());
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) {
-        const int reason = errno;
-        unlinkat(directory_.get(), kTemporary, 0);
-        errno = reason;
-        io_error(path_);
-      }
-      contents = contents.subspan(static_cast<size_t>(written));
-    }
-    if (fsync(file.get()) != 0) io_error(path_);
+void SwtpmDirectory::prepare(const char* name, ByteView contents, const Access& access) const {
+  const std::string target = temporary(name), where = path_ + "/" + target;
+  const Descriptor file =
+      open_descriptor_at(directory_, target.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+  if (!file) io_error(where);
+  while (!contents.empty()) {
+    const ssize_t written = ::write(file.get(), contents.data(), contents.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) io_error(where);
+    contents = contents.subspan(static_cast<size_t>(written));
   }
-  if (renameat(directory_.get(), kTemporary, directory_.get(), name) != 0 || fsync(directory_.get()) != 0)
-    io_error(path_);
+  struct stat now {};
+  if (fstat(file.get(), &now) != 0) io_error(where);
+  const bool same_group = access.group == static_cast<gid_t>(-1) || now.st_gid == access.group;
+  if ((now.st_uid != access.owner || !same_group) && fchown(file.get(), access.owner, access.group) != 0) {
+    io_error("cannot give the new " + path_ + "/" + name + " to user " + std::to_string(access.owner) + " and group " +
+             std::to_string(access.group) + ", who own the state now (run as root, or as that user)");
+  }
+  if (fchmod(file.get(), access.mode) != 0) io_error(where);
+  if (!access.list.empty() && fsetxattr(file.get(), kAccessList, access.list.data(), access.list.size(), 0) != 0)
+    io_error("cannot keep the access control list of " + path_ + "/" + kPermanent);
+  if (fsync(file.get()) != 0) io_error(where);
+}
+
+void SwtpmDirectory::rename_or_throw(const std::string& from, const std::string& to) const {
+  if (renameat(directory_.get(), from.c_str(), directory_.get(), to.c_str()) != 0) io_error(path_ + "/" + to);
+}
+
+void SwtpmDirectory::sync() const {
+  if (fsync(directory_.get()) != 0) io_error(path_);
+}
+
+void SwtpmDirectory::write(ByteView state, const SuspendedState& suspended, ByteView key, bool overwrite,
+                           const std::function<void()>& before_replacing) {
+  if (!overwrite && holds(kPermanent)) throw Error(ErrorCode::kExists, path_ + " holds a TPM 2.0 state already");
+  const auto remove = [&](const std::string& name) { unlinkat(directory_.get(), name.c_str(), 0); };
+  for (const char* name : kNames) {  // of a process that was killed
+    remove(temporary(name));
+    remove(aside(name));
+  }
+  bool is_replaced = false;
+  try {
+    const Access access = access_of_new_files();
+    prepare(kPermanent, wrap_swtpm(state, key), access);
+    if (suspended.volatile_state) prepare(kVolatile, wrap_swtpm(*suspended.volatile_state, key), access);
+    if (suspended.save_state) prepare(kSave, wrap_swtpm(*suspended.save_state, key), access);
+    for (const char* name : {kVolatile, kSave}) {
+      if (holds(name)) rename_or_throw(name, aside(name));
+    }
+    sync();
+    if (before_replacing) before_replacing();
+    rename_or_throw(temporary(kPermanent), kPermanent);
+    is_replaced = true;
+    sync();
+    if (suspended.volatile_state) rename_or_throw(temporary(kVolatile), kVolatile);
+    if (suspended.save_state) rename_or_throw(temporary(kSave), kSave);
+    sync();
+  } catch (...) {
+    for (const char* name : kNames) {
+      remove(temporary(name));
+      if (!is_replaced) (void)renameat(directory_.get(), aside(name).c_str(), directory_.get(), name);
+      remove(aside(name));
+    }
+    if (made_ && !is_replaced) {
+      remove(kLockFile);
+      (void)rmdir(path_.c_str());
+    }
+    throw;
+  }
+  for (const char* name : {kVolatile, kSave}) remove(aside(name));
 }
 
 }  // namespace vtpm::tpm

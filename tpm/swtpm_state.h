@@ -8,8 +8,10 @@
 // is PKCS#7's, to a multiple of the key's size. Some versions wrote the bare state; that is read too.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "crypto/bytes.h"
 #include "crypto/descriptor.h"
@@ -43,8 +45,9 @@ struct SuspendedState {
 class SwtpmDirectory {
  public:
   enum class Mode { kRead, kWrite };
-  /// kWrite makes the directory (0700) if need be. Throws Error: kNotFound, kIo, kLocked (swtpm runs on it),
-  /// kUnsupported (it holds a TPM 1.2), kExists is `write`'s.
+  /// kRead changes nothing: a lock file that does not exist is not made, and the directory may be on a read-only medium
+  /// or another user's. kWrite makes the directory (0700) if need be, and a lock file that belongs to the owner of the
+  /// directory. Throws Error: kNotFound, kIo, kLocked (swtpm runs on it), kUnsupported (it holds a TPM 1.2).
   SwtpmDirectory(std::string path, Mode mode);
 
   /// tpm2-00.permall. Throws kNotFound.
@@ -52,16 +55,34 @@ class SwtpmDirectory {
   /// A machine was suspended: its state goes on only together with tpm2-00.volatilestate or tpm2-00.savestate.
   bool suspended() const;
   SuspendedState suspended_state(ByteView key) const;
-  /// Replaces the machine: the files of a suspended one go, tpm2-00.permall comes by rename, synced, 0600, then the
-  /// files of `suspended`. At no time does a volatile state stand beside the permanent state of another. Throws kExists
-  /// unless `overwrite`.
-  void write(ByteView state, const SuspendedState& suspended, ByteView key, bool overwrite);
+  /// Replaces the machine. The new files are written whole and synced beside the old ones, with the owner, mode and
+  /// access control list of the permanent state that they replace (without one: of the directory's owner, 0600). Then
+  /// `before_replacing` runs; when it throws, or anything before it failed, the directory is as it was. Then the files
+  /// change by rename: at no time does a volatile state stand beside the permanent state of another. Throws Error:
+  /// kExists unless `overwrite`, kNoSpace, kIo (the owner cannot be kept, among others), and what `before_replacing`
+  /// throws.
+  void write(ByteView state, const SuspendedState& suspended, ByteView key, bool overwrite,
+             const std::function<void()>& before_replacing = {});
 
  private:
-  void put(const char* name, ByteView file);
+  /// Who may use a file.
+  struct Access {
+    uid_t owner;
+    gid_t group;
+    mode_t mode;
+    std::vector<uint8_t> list;  // system.posix_acl_access; empty: none
+  };
+  void lock_to_read();
+  void lock_to_write();
+  void set_lock(short type);
+  Access access_of_new_files() const;
+  void prepare(const char* name, ByteView contents, const Access& access) const;
+  void rename_or_throw(const std::string& from, const std::string& to) const;
+  void sync() const;
   std::optional<Bytes> read(const char* name) const;
   bool holds(const char* name) const;
   const std::string path_;
+  bool made_ = false;
   Descriptor directory_, lock_;
 };
 
