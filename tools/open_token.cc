@@ -3,13 +3,12 @@
 #include "pkcs11/config.h"
 #include "pkcs11/refusal.h"
 #include "tools/cryptoki_client.h"
-#include "tools/find_store.h"
 
 namespace vtpm::tools {
 
-std::shared_ptr<pkcs11::Token> open_token(const std::string& name, ByteView pin) {
-  const NamedStore named = find_store(name);
-  if (named.store.standing != store::Standing::kServed) throw Error(ErrorCode::kInvalidArgument, named.store.reason);
+namespace {
+
+std::shared_ptr<pkcs11::Token> open_found(const NamedStore& named, const std::string& name, ByteView pin) {
   auto token = pkcs11::Token::open(named.directory->open(named.store), pkcs11::load_config());
   try {
     token->login(pkcs11::Who::kUser, pin);
@@ -19,11 +18,24 @@ std::shared_ptr<pkcs11::Token> open_token(const std::string& name, ByteView pin)
   return token;
 }
 
+}  // namespace
+
+NamedStore find_served(const std::string& name) {
+  NamedStore named = find_store(name);
+  if (named.store.standing != store::Standing::kServed) throw Error(ErrorCode::kInvalidArgument, named.store.reason);
+  return named;
+}
+
+std::shared_ptr<pkcs11::Token> open_token(const std::string& name, ByteView pin) {
+  return open_found(find_served(name), name, pin);
+}
+
 std::shared_ptr<pkcs11::Token> open_token(const std::string& name, const SecretSource& pin) {
+  const NamedStore named = find_served(name);  // nobody is asked for the PIN of a token that does not exist
   const auto secret = pin.read(/*confirm=*/false);
   if (!secret)
     throw Error(ErrorCode::kInvalidArgument, "a user PIN is needed: give --pin-file, --pin-fd, or use a terminal");
-  return open_token(name, *secret);
+  return open_found(named, name, *secret);
 }
 
 }  // namespace vtpm::tools

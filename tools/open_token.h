@@ -8,11 +8,16 @@
 #include "crypto/error.h"
 #include "pkcs11/refusal.h"
 #include "pkcs11/token.h"
+#include "tools/find_store.h"
 #include "tools/secret_source.h"
 
 namespace vtpm::tools {
 
-/// The token that `name` means (tools/find_store.h), with its user logged in. Throws Error.
+/// The store of the token that `name` means (tools/find_store.h). Throws Error where there is none, or it is not
+/// served.
+NamedStore find_served(const std::string& name);
+/// That token with its user logged in. A `pin` that must be asked for is asked for when the token was found. Throws
+/// Error.
 std::shared_ptr<pkcs11::Token> open_token(const std::string& name, const SecretSource& pin);
 std::shared_ptr<pkcs11::Token> open_token(const std::string& name, ByteView pin);
 
