@@ -143,11 +143,16 @@ class Token {
     tpm::SuspendedState rest;
   };
   /// Puts a state that was examined and adopted (tpm/foreign_state.h) in the place of the TPM's, and keeps the
-  /// suspended machine that it was made from, if it was one; records of NV areas that the state does not have go.
-  /// Throws Refusal CKR_TEMPLATE_INCONSISTENT when this token's keys are of another TPM.
-  void replace_tpm(ByteView state, const Suspended* suspended = nullptr);
+  /// suspended machine that it was made from, if it was one. Records of NV areas that the state does not have go; their
+  /// labels are returned. Throws Refusal CKR_TEMPLATE_INCONSISTENT when the state is of another TPM and anything of the
+  /// token lives in its present one: a key, an NV area, a persistent key that can be used.
+  std::vector<std::string> replace_tpm(ByteView state, const Suspended* suspended = nullptr);
   /// The suspended machine, as long as the permanent state has not changed since it came.
   std::optional<Suspended> suspended();
+  /// Forgets the suspended machine, so that it can be handed out. Throws Error: kReadOnly; kNotFound when it is another
+  /// one now, or none: somebody else has handed it out, or has changed the TPM.
+  void release_suspended(const Suspended& machine);
+  /// Forgets it, if there is one.
   void forget_suspended();
   /// Runs commands that store, and commits what they left with the records of the TPM's public objects.
   void change_tpm(const std::function<void(tpm::Commands&)>& commands);
@@ -222,6 +227,7 @@ class Token {
   void check_result(store::UnlockResult result, store::Role role) const;
   void change_stored(const Object& object, const std::function<void(Draft&)>& change);
   Attributes stored_attributes(const std::string& id);
+  std::optional<Suspended> read_suspended();
   void erase_suspended(store::Transaction& transaction);
   /// Commits `transaction`, with the TPM's new permanent state in it when `commands` change the TPM.
   void commit(store::Transaction& transaction, const std::shared_ptr<tpm::Engine>& tpm,

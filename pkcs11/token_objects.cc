@@ -12,6 +12,7 @@
 #include "pkcs11/tpm_object.h"
 #include "tpm/commands.h"
 #include "tpm/persistent_key.h"
+#include "tpm/storage_root.h"
 
 namespace vtpm::pkcs11 {
 namespace {
@@ -328,27 +329,54 @@ namespace {
 /// What names a TPM to the keys that it wrapped: the public area of its storage root key.
 Bytes storage_root_of(ByteView state) {
   Bytes root;
-  tpm::Engine::visit(state, [&](tpm::Commands& commands) {
-    const uint32_t handle = commands.storage_root();
-    for (const tpm::PersistentObject& key : tpm::persistent_objects(commands)) {
-      if (key.handle == handle) root = key.public_area;
-    }
-  });
+  tpm::Engine::visit(state, [&](tpm::Commands& commands) { root = tpm::storage_root_area(commands); });
   return root;
+}
+
+/// Whether the object is lost with the TPM. Certificates in NV and restricted keys are the TPM's own.
+bool lives_in_the_tpm(const Object& object) {
+  const CK_OBJECT_CLASS kind = object.object_class();
+  if (kind == CKO_PRIVATE_KEY) return object.shown.flag(CKA_VTPM_RESIDENT) || object.tpm_handle() != 0;
+  return object.nv_index() != 0 && (!object.of_tpm || kind != CKO_CERTIFICATE);
+}
+
+std::string described(const Object& object) {
+  std::string name = '"' + std::string(as_text(object.shown.get(CKA_LABEL))) + '"';
+  if (const uint32_t index = object.nv_index()) {
+    char number[16];
+    std::snprintf(number, sizeof number, " (0x%08x)", index);
+    name += number;
+  }
+  return name;
+}
+
+/// Throws Refusal unless `state` is of the TPM that `objects` live in, or none lives there.
+void refuse_another_tpm(ByteView state, ByteView present, const std::vector<ObjectPtr>& objects) {
+  constexpr size_t kNamed = 3;
+  std::string names;
+  size_t count = 0;
+  for (const ObjectPtr& object : objects) {
+    if (!object->is_token() || !lives_in_the_tpm(*object)) continue;
+    if (++count <= kNamed) names += (count > 1 ? ", " : "") + described(*object);
+  }
+  if (count == 0 || storage_root_of(state) == storage_root_of(present)) return;
+  if (count > kNamed) names += " and " + std::to_string(count - kNamed) + " more";
+  refuse(
+      CKR_TEMPLATE_INCONSISTENT,
+      "the state is of another TPM, or of one that was cleared, and would replace the one in which this token keeps " +
+          names + ": delete these objects first, or import into a new token with --label");
 }
 
 }  // namespace
 
-void Token::replace_tpm(ByteView state, const Suspended* suspended) {
-  bool has_keys = false;
+std::vector<std::string> Token::replace_tpm(ByteView state, const Suspended* suspended) {
+  const std::vector<ObjectPtr> present = objects();
+  refuse_another_tpm(state, tpm_state(), present);
   std::vector<ObjectPtr> areas;
-  for (const ObjectPtr& object : objects()) {
-    if (object->of_tpm || !object->is_token()) continue;
-    has_keys = has_keys || object->shown.flag(CKA_VTPM_RESIDENT);
-    if (object->nv_index() != 0) areas.push_back(object);
+  for (const ObjectPtr& object : present) {
+    if (!object->of_tpm && object->is_token() && object->nv_index() != 0) areas.push_back(object);
   }
-  refuse_if(has_keys && storage_root_of(state) != storage_root_of(tpm_state()), CKR_TEMPLATE_INCONSISTENT,
-            "the state is of another TPM: this token's keys would be lost");
+  std::vector<std::string> lost;
   std::vector<Attributes> shown;
   std::vector<uint32_t> indices;
   const SecretBytes started = tpm::Engine::visit(state, [&](tpm::Commands& commands) {
@@ -371,6 +399,7 @@ void Token::replace_tpm(ByteView state, const Suspended* suspended) {
     }
     for (const ObjectPtr& area : areas) {
       if (std::binary_search(indices.begin(), indices.end(), area->nv_index())) continue;
+      lost.push_back(described(*area));
       if (vault_->find(object_entry(area->id))) transaction.erase(object_entry(area->id));
       if (vault_->find(secret_entry(area->id))) transaction.erase(secret_entry(area->id));
     }
@@ -378,15 +407,20 @@ void Token::replace_tpm(ByteView state, const Suspended* suspended) {
   }
   tpm->forget();
   refresh();
+  return lost;
 }
 
 std::optional<Token::Suspended> Token::suspended() {
+  vault_->refresh();
+  return read_suspended();
+}
+
+std::optional<Token::Suspended> Token::read_suspended() {
   const auto read = [&](const char* name) -> std::optional<SecretBytes> {
     auto blob = vault_->read(name);
     if (!blob) return std::nullopt;
     return std::move(blob->data);
   };
-  vault_->refresh();
   auto permanent = read(kSuspendedPermanent);
   if (!permanent) return std::nullopt;
   return Suspended{std::move(*permanent), {read(kSuspendedVolatile), read(kSuspendedSave)}};
@@ -398,7 +432,25 @@ void Token::erase_suspended(store::Transaction& transaction) {
   }
 }
 
+void Token::release_suspended(const Suspended& machine) {
+  store::Transaction transaction = vault_->begin();
+  const auto is_same = [](const std::optional<SecretBytes>& one, const std::optional<SecretBytes>& other) {
+    return one.has_value() == other.has_value() && (!one || equal(*one, *other));
+  };
+  const auto now = read_suspended();
+  if (!now || !equal(now->permanent, machine.permanent) ||
+      !is_same(now->rest.volatile_state, machine.rest.volatile_state) ||
+      !is_same(now->rest.save_state, machine.rest.save_state)) {
+    throw Error(ErrorCode::kNotFound, path() +
+                                          ": the suspended machine has left the token meanwhile, or its TPM was "
+                                          "changed: run the export again");
+  }
+  erase_suspended(transaction);
+  transaction.commit();
+}
+
 void Token::forget_suspended() {
+  if (!vault_->find(kSuspendedPermanent)) return;
   store::Transaction transaction = vault_->begin();
   if (!vault_->find(kSuspendedPermanent)) return;
   erase_suspended(transaction);

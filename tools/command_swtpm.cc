@@ -1,7 +1,5 @@
 // vtpm-token swtpm: the TPM's state from and to the state directories of swtpm, which virtual machines use.
-#include <algorithm>
 #include <iostream>
-#include <iterator>
 #include <memory>
 
 #include "crypto/error.h"
@@ -10,6 +8,7 @@
 #include "tools/new_token.h"
 #include "tools/open_token.h"
 #include "tools/secret_source.h"
+#include "tools/standard_output.h"
 #include "tpm/foreign_state.h"
 #include "tpm/swtpm_state.h"
 
@@ -26,12 +25,6 @@ struct SwtpmOptions {
   bool overwrite = false, discard_volatile = false;
 };
 
-/// All octets of a file, which may be a secret.
-SecretBytes read_all(const std::string& path) {
-  constexpr size_t kMost = 4096;
-  return read_octets(path, -1, kMost);
-}
-
 /// The auth value of a hierarchy: from its file, or asked for. The import says which one is missing.
 SecretBytes auth_of(const SwtpmOptions& options, const std::string& hierarchy) {
   const std::string& file = hierarchy == "owner"         ? options.owner_auth_file
@@ -44,15 +37,19 @@ SecretBytes auth_of(const SwtpmOptions& options, const std::string& hierarchy) {
 SecretBytes state_key(const SwtpmOptions& options) {
   const size_t octets = options.mode == "aes-256-cbc" ? 32 : 16;
   if (!options.passphrase_file.empty()) {
-    // swtpm takes the file as it is, up to 32 octets, a line's end included.
-    SecretBytes passphrase = read_all(options.passphrase_file);
-    constexpr size_t kMost = 32;
-    passphrase.resize(std::min(passphrase.size(), kMost));
+    // swtpm takes all of the file as it is, a line's end included.
+    constexpr size_t kMost = 1 << 20;
+    const SecretBytes passphrase = read_octets(options.passphrase_file, -1, kMost);
+    if (passphrase.empty()) {
+      throw Error(ErrorCode::kInvalidArgument,
+                  options.passphrase_file + " is empty: a passphrase of no bytes protects nothing");
+    }
     return tpm::swtpm_key(passphrase, options.kdf == "sha512" ? tpm::SwtpmKdf::kSha512 : tpm::SwtpmKdf::kPbkdf2,
                           octets);
   }
   if (options.key_file.empty()) return {};
-  SecretBytes contents = read_all(options.key_file);
+  constexpr size_t kMost = 4096;
+  SecretBytes contents = read_octets(options.key_file, -1, kMost);
   SecretBytes key = options.key_format == "binary" ? std::move(contents) : tpm::swtpm_hex_key(contents);
   if (key.size() != 16 && key.size() != 32)
     throw Error(ErrorCode::kInvalidArgument, options.key_file + " does not hold a key of 16 or 32 octets");
@@ -80,12 +77,14 @@ void import_state(const SwtpmOptions& options) {
   if (options.label.empty() == options.token.empty())
     throw Error(ErrorCode::kInvalidArgument,
                 "give --label for a new token, or --token for one whose TPM has travelled");
+  // Nobody is asked for a secret of what does not exist.
+  if (!options.token.empty()) (void)find_served(options.token);
+  const tpm::SwtpmDirectory directory(options.directory, tpm::SwtpmDirectory::Mode::kRead);
+  const Foreign foreign = read_foreign(options, directory);
   auto pin = options.pin.read(/*confirm=*/!options.label.empty());
   if (!pin)
     throw Error(ErrorCode::kInvalidArgument, "a user PIN is needed: give --pin-file, --pin-fd, or use a terminal");
   if (!options.label.empty()) require_user_pin_fits(*pin);
-  const tpm::SwtpmDirectory directory(options.directory, tpm::SwtpmDirectory::Mode::kRead);
-  const Foreign foreign = read_foreign(options, directory);
   std::string name = options.token;
   std::optional<NewToken> made;  // is gone again unless it gets the TPM
   if (!options.label.empty()) {
@@ -96,10 +95,13 @@ void import_state(const SwtpmOptions& options) {
     name = made->serial();
   }
   const auto token = open_token(name, *pin);
-  token->replace_tpm(foreign.adopted, foreign.suspended ? &*foreign.suspended : nullptr);
+  const auto lost = token->replace_tpm(foreign.adopted, foreign.suspended ? &*foreign.suspended : nullptr);
   if (made) made->keep();
   std::cout << "Token " << token->identity().serial << " now has the TPM of " << options.directory << ".\n"
             << "Do not run both: they are one TPM, and would answer as two.\n";
+  for (const std::string& area : lost)
+    std::cout << "The NV area of the object " << shown(area)
+              << " is not in that TPM any more, so the object is gone.\n";
   if (foreign.suspended) {
     std::cout
         << "Its machine is suspended. The token works as after a power cut; swtpm export lets the machine go on, as\n"
@@ -112,27 +114,41 @@ void export_state(const SwtpmOptions& options) {
   const SecretBytes key = state_key(options);
   const auto token = open_token(options.token, options.pin);
   auto suspended = options.discard_volatile ? std::nullopt : token->suspended();
+  if (suspended && token->read_only()) {
+    throw Error(
+        ErrorCode::kReadOnly,
+        token->path() +
+            " can not be written, so the suspended machine would be in the token and in the directory, and both "
+            "would draw the same random numbers: export from a store that can be written, or give "
+            "--discard-volatile");
+  }
   tpm::SwtpmDirectory directory(options.directory, tpm::SwtpmDirectory::Mode::kWrite);
   if (suspended) {
-    directory.write(suspended->permanent, suspended->rest, key, options.overwrite);
+    // Whoever goes on from a volatile state goes on alone: it leaves the token once the directory has room for it.
+    directory.write(suspended->permanent, suspended->rest, key, options.overwrite,
+                    [&] { token->release_suspended(*suspended); });
   } else {
     directory.write(token->tpm_state(), {}, key, options.overwrite);
+    if (!token->read_only()) token->forget_suspended();
   }
-  // Whoever goes on from a volatile state goes on alone: it leaves the token with this.
-  token->forget_suspended();
   std::cout << "The TPM of token " << token->identity().serial << " is in " << options.directory
             << (key.empty() ? ", in clear: whoever reads it has its keys.\n" : ", encrypted.\n");
   if (suspended) std::cout << "Its machine goes on where it was suspended. The token has no copy of that any more.\n";
 }
+
+/// A name that a script's variable left empty must not mean "no key".
+std::string require_name(const std::string& name) { return name.empty() ? "the name of the file is empty" : ""; }
 
 void add_common(CLI::App& command, SwtpmOptions& options) {
   command.add_option("--directory", options.directory, "The state directory of swtpm")->required();
   command.add_option("--token", options.token, "The token: label, serial number or pkcs11: URI");
   command.add_option("--pin-file", options.pin.file, "Take the user PIN from the first line of a file");
   command.add_option("--pin-fd", options.pin.descriptor, "Take the user PIN from an open descriptor");
-  auto* key = command.add_option("--key-file", options.key_file, "The key of the state files");
+  auto* key = command.add_option("--key-file", options.key_file, "The key of the state files")->check(require_name);
   command.add_option("--key-format", options.key_format, "hex or binary")->check(CLI::IsMember({"hex", "binary"}));
-  command.add_option("--passphrase-file", options.passphrase_file, "The passphrase of the state files")->excludes(key);
+  command.add_option("--passphrase-file", options.passphrase_file, "The passphrase of the state files")
+      ->check(require_name)
+      ->excludes(key);
   command.add_flag("--discard-volatile", options.discard_volatile, "Take a suspended machine as after a power cut");
   command.add_option("--kdf", options.kdf, "How swtpm makes a key of it: pbkdf2 or sha512")
       ->check(CLI::IsMember({"pbkdf2", "sha512"}));
