@@ -4,7 +4,6 @@
 #include <cstdlib>
 #include <iostream>
 #include <memory>
-#include <sstream>
 
 #include "crypto/error.h"
 #include "crypto/pem.h"
@@ -16,6 +15,7 @@
 #include "tools/output_file.h"
 #include "tools/secret_source.h"
 #include "tpm/attestation.h"
+#include "tpm/pcr_banks.h"
 #include "tpm/verifier.h"
 
 namespace vtpm::tools {
@@ -54,25 +54,48 @@ void attest_key(const AttestOptions& options) {
   put_out(options, to_json(evidence));
 }
 
-/// "sha256:0,1,2+sha1:0", as tpm2-tools write it.
+/// The parts between separators, empty ones included.
+std::vector<std::string> split(const std::string& text, char separator) {
+  std::vector<std::string> parts(1);
+  for (const char c : text) {
+    if (c == separator) {
+      parts.emplace_back();
+    } else {
+      parts.back().push_back(c);
+    }
+  }
+  return parts;
+}
+
+/// "0,1,2" or "all".
+std::vector<unsigned> parse_pcr_numbers(const std::string& text) {
+  std::vector<unsigned> pcrs;
+  if (text == "all") {
+    for (unsigned pcr = 0; pcr < tpm::kPcrs; ++pcr) pcrs.push_back(pcr);
+    return pcrs;
+  }
+  for (const std::string& number : split(text, ',')) {
+    if (number.empty() || number.size() > 2 || number.find_first_not_of("0123456789") != std::string::npos)
+      throw Error(ErrorCode::kInvalidArgument, "\"" + number + "\" is not the number of a PCR (0 to 23, or all)");
+    pcrs.push_back(static_cast<unsigned>(std::stoul(number)));
+  }
+  std::sort(pcrs.begin(), pcrs.end());
+  pcrs.erase(std::unique(pcrs.begin(), pcrs.end()), pcrs.end());
+  return pcrs;
+}
+
+/// "sha256:0,1,2+sha1:all", as tpm2-tools write it.
 std::vector<tpm::PcrBank> parse_pcrs(const std::string& text) {
   std::vector<tpm::PcrBank> banks;
-  std::istringstream parts(text);
-  for (std::string part; std::getline(parts, part, '+');) {
+  for (const std::string& part : split(text, '+')) {
     const size_t colon = part.find(':');
-    if (colon == std::string::npos)
-      throw Error(ErrorCode::kInvalidArgument, "\"" + part + "\" does not name PCRs: write it like sha256:0,1,2");
-    tpm::PcrBank bank{part.substr(0, colon), {}};
-    std::istringstream numbers(part.substr(colon + 1));
-    for (std::string number; std::getline(numbers, number, ',');) {
-      if (number.empty() || number.size() > 2 || number.find_first_not_of("0123456789") != std::string::npos)
-        throw Error(ErrorCode::kInvalidArgument, "\"" + number + "\" is not the number of a PCR (0 to 23)");
-      bank.pcrs.push_back(static_cast<unsigned>(std::stoul(number)));
+    if (colon == std::string::npos || colon + 1 == part.size()) {
+      throw Error(ErrorCode::kInvalidArgument,
+                  "\"" + part + "\" does not name PCRs: write it like sha256:0,1,2 or sha256:all");
     }
-    std::sort(bank.pcrs.begin(), bank.pcrs.end());
-    bank.pcrs.erase(std::unique(bank.pcrs.begin(), bank.pcrs.end()), bank.pcrs.end());
-    banks.push_back(std::move(bank));
+    banks.push_back({part.substr(0, colon), parse_pcr_numbers(part.substr(colon + 1))});
   }
+  tpm::check_pcr_banks(banks);  // before a PIN is asked for
   return banks;
 }
 
@@ -157,7 +180,8 @@ ExitStatus verify(const AttestOptions& options) {
   const std::string authority = read_text(options.authority);
   const auto document = nlohmann::json::parse(read_text(options.evidence), nullptr, /*allow_exceptions=*/false);
   nlohmann::json answer;
-  if (subject_of(document) == "quote") {
+  const std::string subject = subject_of(document);
+  if (subject == "quote") {
     const tpm::QuoteEvidence evidence = quote_evidence(document);
     answer = describe(tpm::verify_quote(evidence, as_bytes(authority), nonce), evidence);
   } else {
@@ -195,7 +219,7 @@ void add_attest(CLI::App& app, ExitStatus& status) {
 
   CLI::App* quote = attest->add_subcommand("quote", "The TPM's PCRs, signed by it");
   quote->add_option("--token", options->token, "The token: label, serial number or pkcs11: URI")->required();
-  quote->add_option("--pcrs", options->pcrs, "Which, like sha256:0,1,2+sha1:0");
+  quote->add_option("--pcrs", options->pcrs, "Which, like sha256:0,1,2+sha1:0, or sha256:all");
   quote->add_option("--directory", options->directory, "Write quote.msg, quote.sig, quote.pcrs and ak.pem there");
   add_common(*quote, *options);
   quote->footer("The files of --directory are what tpm2_checkquote reads.");

@@ -107,7 +107,9 @@ json to_json(const tpm::QuoteEvidence& evidence, const std::vector<tpm::PcrBank>
 
 std::string subject_of(const json& document) {
   if (text_at(document, "format") != kFormat) broken("it is of another format");
-  return text_at(document, "about");
+  const std::string about = text_at(document, "about");
+  if (about != "key" && about != "quote") broken("it is about neither a key nor a quote");
+  return about;
 }
 
 tpm::KeyEvidence key_evidence(const json& document) {

@@ -9,20 +9,26 @@ namespace vtpm::tpm {
 
 namespace {
 
-constexpr unsigned kPcrs = 24;
-
 struct Row {
   const char* name;
   TPM2_ALG_ID algorithm;
+  size_t octets;
 };
-constexpr Row kRows[] = {
-    {"sha1", TPM2_ALG_SHA1}, {"sha256", TPM2_ALG_SHA256}, {"sha384", TPM2_ALG_SHA384}, {"sha512", TPM2_ALG_SHA512}};
+constexpr Row kRows[] = {{"sha1", TPM2_ALG_SHA1, TPM2_SHA1_DIGEST_SIZE},
+                         {"sha256", TPM2_ALG_SHA256, TPM2_SHA256_DIGEST_SIZE},
+                         {"sha384", TPM2_ALG_SHA384, TPM2_SHA384_DIGEST_SIZE},
+                         {"sha512", TPM2_ALG_SHA512, TPM2_SHA512_DIGEST_SIZE}};
+
+const Row* row_of(const std::string& bank) {
+  const auto* row =
+      std::find_if(std::begin(kRows), std::end(kRows), [&](const Row& each) { return bank == each.name; });
+  return row == std::end(kRows) ? nullptr : row;
+}
 
 TPMS_PCR_SELECTION selection_of(const PcrBank& bank) {
-  const auto* row =
-      std::find_if(std::begin(kRows), std::end(kRows), [&](const Row& each) { return bank.hash == each.name; });
-  if (row == std::end(kRows))
-    throw Error(ErrorCode::kInvalidArgument, "There is no bank of PCRs \"" + bank.hash + "\".");
+  const Row* row = row_of(bank.hash);
+  if (!row) throw Error(ErrorCode::kInvalidArgument, "There is no bank of PCRs \"" + bank.hash + "\".");
+  if (bank.pcrs.empty()) throw Error(ErrorCode::kInvalidArgument, "No PCR of the bank \"" + bank.hash + "\" is named.");
   TPMS_PCR_SELECTION selection = {};
   selection.hash = row->algorithm;
   selection.sizeofSelect = kPcrs / 8;
@@ -48,6 +54,13 @@ TPML_PCR_SELECTION pcr_selection(const std::vector<PcrBank>& banks) {
   if (all.count == 0) throw Error(ErrorCode::kInvalidArgument, "No PCRs are named.");
   return all;
 }
+
+size_t pcr_octets(const std::string& bank) {
+  const Row* row = row_of(bank);
+  return row ? row->octets : 0;
+}
+
+void check_pcr_banks(const std::vector<PcrBank>& banks) { (void)pcr_selection(banks); }
 
 std::vector<PcrBank> pcr_banks(const TPML_PCR_SELECTION& selection) {
   std::vector<PcrBank> banks;

@@ -5,11 +5,11 @@
 
 #include <vector>
 
-#include "tpm/attestation.h"
+#include "tpm/pcr_banks.h"
 
 namespace vtpm::tpm {
 
-/// Throws kInvalidArgument: an unknown bank, a PCR above 23, nothing at all, or one bank twice.
+/// Throws kInvalidArgument: an unknown bank, one without PCRs, a PCR above 23, nothing at all, or one bank twice.
 TPML_PCR_SELECTION pcr_selection(const std::vector<PcrBank>& banks);
 /// A bank of an algorithm that has no name here is called by its number.
 std::vector<PcrBank> pcr_banks(const TPML_PCR_SELECTION& selection);

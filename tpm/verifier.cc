@@ -163,6 +163,19 @@ KeyVerdict examine(const KeyEvidence& evidence, ByteView authority, ByteView non
   return verdict;
 }
 
+/// Whether each value has the length of its bank's. The quoted digest is over all of them in a row: without this, bytes
+/// could move from one register to the next.
+bool have_their_lengths(const std::vector<PcrBank>& banks, const std::vector<Bytes>& values) {
+  size_t at = 0;
+  for (const PcrBank& bank : banks) {
+    const size_t octets = pcr_octets(bank.hash);
+    for (size_t i = 0; i < bank.pcrs.size(); ++i, ++at) {
+      if (octets == 0 || at >= values.size() || values[at].size() != octets) return false;
+    }
+  }
+  return at == values.size();
+}
+
 /// Part 3, 18.4: the hash over the selected PCRs, with the signing scheme's hash.
 Bytes pcr_digest(const std::vector<Bytes>& values) {
   crypto::Digest digest(crypto::Hash::kSha256);
@@ -175,9 +188,7 @@ QuoteVerdict examine(const QuoteEvidence& evidence, ByteView authority, ByteView
   const crypto::PublicKey signer = check_attestor(evidence.attestor, authority);
   const TPMS_ATTEST info = check_statement(evidence.quote, evidence.attestor, signer, TPM2_ST_ATTEST_QUOTE, nonce);
   verdict.banks = pcr_banks(info.attested.quote.pcrSelect);
-  size_t selected = 0;
-  for (const PcrBank& bank : verdict.banks) selected += bank.pcrs.size();
-  demand(selected == evidence.values.size() &&
+  demand(have_their_lengths(verdict.banks, evidence.values) &&
              equal(octets_of(info.attested.quote.pcrDigest), pcr_digest(evidence.values)),
          "the values of the PCRs are not the quoted ones");
   verdict.resets = info.clockInfo.resetCount;
