@@ -1,4 +1,6 @@
 // vtpm-token key: keys of the token's TPM as other programs of the same TPM hold them.
+#include <unistd.h>
+
 #include <iostream>
 #include <memory>
 
@@ -21,9 +23,22 @@ struct TransferOptions {
   SecretSource pin{"User PIN", "vtpm.user-pin", "", -1};
 };
 
+/// "-" is the standard input.
 SecretBytes read_key_file(const std::string& path) {
   constexpr size_t kMost = 64 * 1024;
-  return read_octets(path, -1, kMost);
+  return path == "-" ? read_octets({}, STDIN_FILENO, kMost) : read_octets(path, -1, kMost);
+}
+
+/// Throws Error kExists when the token has a key with this public area. The public area says where the private part may
+/// be used, so it is the same key to the TPM, whatever its auth value is.
+void refuse_duplicate(pkcs11::Token& token, const Bytes& public_area) {
+  for (const pkcs11::ObjectPtr& object : token.objects()) {
+    if (object->object_class() != CKO_PRIVATE_KEY || !object->shown.flag(CKA_VTPM_RESIDENT)) continue;
+    if (object->tpm_handle() != 0 || !equal(token.key_blob(*object).public_area, public_area)) continue;
+    throw Error(ErrorCode::kExists, "token " + token.identity().serial + " has this key already: label \"" +
+                                        std::string(as_text(object->shown.get(CKA_LABEL))) + "\", id " +
+                                        to_hex(object->shown.get(CKA_ID)));
+  }
 }
 
 void export_tss(const TransferOptions& options) {
@@ -60,6 +75,7 @@ void import_tss(const TransferOptions& options) {
   const TssKey file = parse_tss_key(read_key_file(options.file));
   const Bytes id = parse_hex(options.id, "--id");
   const auto token = open_token(options.token, options.pin);
+  refuse_duplicate(*token, file.key.public_area);
   const tpm::KeyBlob key = take(*token->engine(), file, options.auth_file);
   pkcs11::KeyPairDraft pair = pkcs11::adopt_key(key, options.label, id);
   std::vector<pkcs11::Draft> drafts;
@@ -94,7 +110,8 @@ void add_key(CLI::App& app, ExitStatus&) {
   out->callback([options] { as_tool([&] { export_tss(*options); }); });
 
   CLI::App* in = key->add_subcommand("import-tss", "Take the key of a TSS2 PRIVATE KEY file into the token");
-  in->add_option("file", options->file, "The file: a loadable key of this TPM, or one that was wrapped for it")
+  in->add_option("file", options->file,
+                 "The file, PEM or DER, or -: a loadable key of this TPM, or one that was wrapped for it")
       ->required();
   in->add_option("--token", options->token, "The token: label, serial number or pkcs11: URI")->required();
   in->add_option("--label", options->label, "The label of the new objects");

@@ -42,6 +42,19 @@ bool truth(ByteView octets) {
   return octets[0] != 0;
 }
 
+/// A TPM handle in a DER INTEGER. Programs that hold it in a signed number write 0x81000001 as a negative one.
+std::optional<uint32_t> handle_of(const store::Element& element) {
+  const ByteView value = element.contents;
+  if (element.tag == Tag::kInteger && value.size() == sizeof(uint32_t) && (value[0] & 0x80)) {
+    uint32_t handle = 0;
+    for (const uint8_t octet : value) handle = handle << 8 | octet;
+    return handle;
+  }
+  const auto number = store::read_der_unsigned(element);
+  if (!number || *number > std::numeric_limits<uint32_t>::max()) return std::nullopt;
+  return static_cast<uint32_t>(*number);
+}
+
 bool is_optional(const store::Element& element) {
   return (static_cast<uint8_t>(element.tag) & kClassAndForm) == kContextSpecific;
 }
@@ -69,8 +82,9 @@ std::string to_pem(const TssKey& key) {
   return crypto::to_pem(kLabel, der);
 }
 
-TssKey parse_tss_key(ByteView pem) {
-  const auto der = crypto::from_pem(kLabel, pem);
+TssKey parse_tss_key(ByteView text) {
+  std::optional<Bytes> der = crypto::from_pem(kLabel, text);
+  if (!der && !text.empty() && text[0] == static_cast<uint8_t>(Tag::kSequence)) der = to_bytes(text);
   if (!der) broken();
   DerReader fields(inner(*der, Tag::kSequence));
   const ByteView type = next(fields, kObjectIdentifier);
@@ -85,9 +99,9 @@ TssKey parse_tss_key(ByteView pem) {
     if (element->tag == kEmptyAuth) key.empty_auth = truth(inner(element->contents, kBoolean));
     if (element->tag == kSecret) key.key.seed = to_bytes(inner(element->contents, Tag::kOctetString));
   }
-  const auto parent = element && element->tag == Tag::kInteger ? store::read_der_unsigned(*element) : std::nullopt;
-  if (!parent || *parent > std::numeric_limits<uint32_t>::max()) broken();
-  key.key.parent = static_cast<uint32_t>(*parent);
+  const auto parent = element ? handle_of(*element) : std::nullopt;
+  if (!parent) broken();
+  key.key.parent = *parent;
   key.key.public_area = to_bytes(next(fields, Tag::kOctetString));
   key.key.private_area = to_bytes(next(fields, Tag::kOctetString));
   if (!fields.empty() || importable == key.key.seed.empty()) broken();

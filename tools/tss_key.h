@@ -24,7 +24,8 @@ struct TssKey {
 };
 
 std::string to_pem(const TssKey& key);
-/// Throws Error: kCorrupt (no such file), kUnsupported (sealed data, a policy).
-TssKey parse_tss_key(ByteView pem);
+/// `text`: PEM, or the DER in it. Throws Error: kCorrupt (neither, or another structure), kUnsupported (sealed data, a
+/// policy).
+TssKey parse_tss_key(ByteView text);
 
 }  // namespace vtpm::tools
