@@ -83,7 +83,8 @@ void ObjectTable::publish_unread(std::string id, std::vector<store::BlindTag> ta
 void ObjectTable::fill(CK_OBJECT_HANDLE handle, Slot& slot, std::shared_ptr<Object> object) {
   known_.push_back(handle);
   object->handle = handle;
-  if (slot.keys && object->bound) object->keys = std::move(slot.keys);
+  // With a persistent key goes the auth value in its record, which may have changed.
+  if (slot.keys && object->bound && object->tpm_handle() == 0) object->keys = std::move(slot.keys);
   slot.object = std::move(object);
   if (known_.size() <= kMostKnown) return;
   const CK_OBJECT_HANDLE oldest = known_.front();

@@ -21,6 +21,7 @@ CK_RV rv_of(ErrorCode code) {
     case ErrorCode::kTooNew:
       return CKR_TOKEN_NOT_RECOGNIZED;
     case ErrorCode::kLocked:
+    case ErrorCode::kAuthFailed:  // the auth value of a key that the TPM keeps (CKA_VTPM_AUTH) is wrong or missing
       return CKR_USER_NOT_LOGGED_IN;
     case ErrorCode::kNvExists:
       return CKR_ATTRIBUTE_VALUE_INVALID;
@@ -35,7 +36,6 @@ CK_RV rv_of(ErrorCode code) {
     case ErrorCode::kTampered:
     case ErrorCode::kTpm:
     case ErrorCode::kTpmFailure:
-    case ErrorCode::kAuthFailed:
       return CKR_DEVICE_ERROR;
   }
   return CKR_GENERAL_ERROR;

@@ -384,9 +384,11 @@ void Token::load_locked(store::EntryInfo entry) {
   try {
     std::shared_ptr<Object> object = read_object(entry.name);
     if (!object) return;
-    // The key of an object never changes, so what was loaded for it stays good, unless anybody may have written it.
+    // The key of an object never changes, so what was loaded for it stays good, unless anybody may have written it, or
+    // the record holds the auth value that goes with it (of a persistent key).
     const auto* known = objects_.find(objects_.handle_of(object->id));
-    if (known && known->object && known->object->bound) object->keys = known->object->keys;
+    const bool stays_good = known && known->object && known->object->bound && object->tpm_handle() == 0;
+    if (stays_good) object->keys = known->object->keys;
     objects_.publish(std::move(object));
   } catch (const Error& error) {
     if (is_of_memory(error)) throw;
