@@ -19,10 +19,10 @@ using Name = Owned<X509_NAME, X509_NAME_free>;
 using GeneralNames = Owned<GENERAL_NAMES, GENERAL_NAMES_free>;
 using Object = Owned<ASN1_OBJECT, ASN1_OBJECT_free>;
 
-constexpr long kAuthorityDays = 30 * 365;
-// 0x01C00002 and its like have no end of their own: the TPM is as old as its store.
-constexpr long kEndorsementDays = 30 * 365;
-constexpr long kDay = 24 * 60 * 60;
+// No clock is asked: that of a machine's first start may stand at 1970, and certificates from then would have expired.
+// They end with the TPM and with the authority's key, which have no date of their own (RFC 5280, 4.1.2.5).
+constexpr const char* kNotBefore = "20200101000000Z";
+constexpr const char* kNotAfter = "99991231235959Z";
 
 // TCG EK Credential Profile, 3.1.2: TPMManufacturer ("id:" and the vendor id of libtpms, "IBM\0"), TPMModel,
 // TPMVersion.
@@ -39,7 +39,7 @@ Memory reader(ByteView pem) {
   return memory;
 }
 
-Certificate new_certificate(long days) {
+Certificate new_certificate() {
   ensure_openssl();
   Certificate certificate(X509_new());
   require(certificate && X509_set_version(certificate.get(), X509_VERSION_3) == 1, "X.509");
@@ -48,8 +48,10 @@ Certificate new_certificate(long days) {
   serial[0] = static_cast<uint8_t>((serial[0] & 0x7F) | 0x40);
   const BigNumber number(BN_bin2bn(serial.data(), static_cast<int>(serial.size()), nullptr));
   require(number && BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate.get())) != nullptr, "X.509");
-  require(X509_gmtime_adj(X509_getm_notBefore(certificate.get()), -kDay) != nullptr, "X.509");
-  require(X509_gmtime_adj(X509_getm_notAfter(certificate.get()), days * kDay) != nullptr, "X.509");
+  // As UTCTime until 2049 and GeneralizedTime later, which this function knows.
+  require(ASN1_TIME_set_string_X509(X509_getm_notBefore(certificate.get()), kNotBefore) == 1 &&
+              ASN1_TIME_set_string_X509(X509_getm_notAfter(certificate.get()), kNotAfter) == 1,
+          "X.509 dates");
   return certificate;
 }
 
@@ -103,7 +105,7 @@ struct CertificateAuthority::Impl {
 
   /// A certificate of `key` with everything but a name and the signature.
   Certificate begin(const PublicKey& subject, const char* usage, const char* purpose) const {
-    Certificate made = new_certificate(kEndorsementDays);
+    Certificate made = new_certificate();
     require(X509_set_issuer_name(made.get(), X509_get_subject_name(certificate.get())) == 1 &&
                 X509_set_pubkey(made.get(), subject.native()) == 1,
             "X.509");
@@ -120,7 +122,7 @@ CertificateAuthority::Made CertificateAuthority::create(const std::string& commo
   ensure_openssl();
   const Key key(EVP_EC_gen("P-256"));
   require(key != nullptr, "EC key");
-  const Certificate certificate = new_certificate(kAuthorityDays);
+  const Certificate certificate = new_certificate();
   X509_NAME* name = X509_get_subject_name(certificate.get());
   require(
       X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(common_name.data()),

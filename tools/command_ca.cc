@@ -13,6 +13,7 @@
 #include "pkcs11/endorser.h"
 #include "tools/commands.h"
 #include "tools/open_token.h"
+#include "tools/plausible_clock.h"
 #include "tools/secret_source.h"
 #include "tools/standard_output.h"
 #include "tpm/identity.h"
@@ -79,6 +80,7 @@ class NewDirectory {
 
 // Both files or none: an authority's key without its certificate would only stand in the way of the next try.
 void create(const CaOptions& options) {
+  require_plausible_clock();
   const auto made = crypto::CertificateAuthority::create(options.name);
   NewDirectory directory(options.directory);
   NewFile key(key_file(options), 0600), certificate(certificate_file(options), 0644);
