@@ -5,7 +5,7 @@ _vtpm_token() {
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
       key) command="$command${command:+ }key" ;;
-      init | list | rename | reinit | delete | store | check | dump | repair | compact | build | add | extract | swtpm | import | export | ca | create | certify | attest | quote | verify | keyslot | add-key | del-key | change | amend | export-tss | import-tss | rekey | mechanisms) command="$command${command:+ }$word" ;;
+      init | list | config | show | rename | reinit | delete | store | check | dump | repair | compact | build | add | extract | swtpm | import | export | ca | create | certify | attest | quote | verify | keyslot | add-key | del-key | change | amend | export-tss | import-tss | rekey | mechanisms) command="$command${command:+ }$word" ;;
     esac
   done
   local opens='--as --pin-file --pin-fd --key-file --key-fd --key-format'
@@ -36,7 +36,7 @@ _vtpm_token() {
     --label | --name | --token | --so-pin-fd | --pin-fd | --new-pin-fd | --old-pin-fd | --key-fd | --new-key-fd | --old-key-fd | --keyslot | --iter-time | --nonce | --pcrs | --id | --keep | --blob | --clear-blob | --room) return ;;
   esac
   case $command in
-    '') mapfile -t COMPREPLY < <(compgen -W 'init list rename reinit delete store keyslot ca key attest swtpm mechanisms --help --version' -- "$current") ;;
+    '') mapfile -t COMPREPLY < <(compgen -W 'init list rename reinit delete config store keyslot ca key attest swtpm mechanisms --help --version' -- "$current") ;;
     init) mapfile -t COMPREPLY < <(compgen -W '--label --so-pin-file --so-pin-fd --pin-file --pin-fd --no-pin --json --help' -- "$current") ;;
     rename) mapfile -t COMPREPLY < <(compgen -W "$opens --json --help" -- "$current") ;;
     reinit) mapfile -t COMPREPLY < <(compgen -W '--label --so-pin-file --so-pin-fd --pin-file --pin-fd --no-pin --json --help' -- "$current") ;;
@@ -48,6 +48,8 @@ _vtpm_token() {
         compopt -o filenames
       fi
       ;;
+    config) mapfile -t COMPREPLY < <(compgen -W 'check show --help' -- "$current") ;;
+    'config check' | 'config show') mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$current") ;;
     list) mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$current") ;;
     mechanisms) mapfile -t COMPREPLY < <(compgen -W '--json --markdown --help' -- "$current") ;;
     store) mapfile -t COMPREPLY < <(compgen -W 'check dump repair compact build add extract export import --help' -- "$current") ;;

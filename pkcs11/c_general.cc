@@ -193,10 +193,8 @@ CK_RV C_InitToken(CK_SLOT_ID id, CK_BYTE* pin, CK_ULONG pin_length, CK_BYTE* lab
     refuse_if(!label, CKR_ARGUMENTS_BAD, "the label is a null pointer");
     const std::string name(reinterpret_cast<const char*>(label), sizeof(CK_TOKEN_INFO::label));
     PinSource source;
-    if (!pin) {
-      const std::shared_ptr<Token> token = module.slots.token_as_listed(id);
+    if (const std::shared_ptr<Token> token = module.slots.token_as_listed(id); !pin)
       source = (token ? token->settings() : settings_for(module.config.tokens, name, "")).so_pin;
-    }
     module.slots.initialise(id, given_pin(pin, pin_length, source), name,
                             [&](const Token& token) { return module.sessions.count(token).all > 0; });
     return CKR_OK;

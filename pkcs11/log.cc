@@ -223,6 +223,17 @@ void write_to(Destination& to, LogLevel level, std::string_view text) {
   append_to(path_of(to), line);
 }
 
+void write_whatever_happens(Destination& to, LogLevel level, std::string_view text) noexcept {
+  const int reason = errno;
+  std::lock_guard lock(mutex);
+  try {
+    const bool is_safe = std::none_of(text.begin(), text.end(), is_control);
+    write_to(to, level, is_safe ? text : std::string_view(without_controls(text)));
+  } catch (const std::exception&) {  // no memory for a path
+  }
+  errno = reason;
+}
+
 }  // namespace
 
 const char* log_destination_fault(std::string_view wanted) noexcept {
@@ -232,6 +243,10 @@ const char* log_destination_fault(std::string_view wanted) noexcept {
   }
   if (!wanted.empty() && wanted.front() == '~' && wanted.substr(0, 2) != "~/")
     return "may begin with ~/ (the home directory of the user), and with no other ~";
+  // The programs that load the module have working directories of their own; and "sysolg" is no file.
+  const bool is_word = wanted.empty() || wanted == "stderr" || wanted == "syslog";
+  if (!is_word && wanted.front() != '/' && wanted.front() != '~')
+    return "must be \"stderr\", \"syslog\" or a path that begins with / or ~/";
   return nullptr;
 }
 
@@ -248,15 +263,15 @@ void log_after_fork_in_child() { new (&mutex) std::mutex; }
 bool log_enabled(LogLevel level) noexcept { return level <= threshold.load(std::memory_order_relaxed); }
 
 void log_line(LogLevel level, std::string_view text) noexcept {
-  if (!log_enabled(level)) return;
-  const int reason = errno;
-  std::lock_guard lock(mutex);
+  if (log_enabled(level)) write_whatever_happens(destination(), level, text);
+}
+
+void syslog_line(LogLevel level, std::string_view text) noexcept {
   try {
-    const bool is_safe = std::none_of(text.begin(), text.end(), is_control);
-    write_to(destination(), level, is_safe ? text : std::string_view(without_controls(text)));
-  } catch (const std::exception&) {  // no memory for a path
+    Destination syslog{"syslog", "", 0};
+    write_whatever_happens(syslog, level, text);
+  } catch (const std::exception&) {  // no memory for the name
   }
-  errno = reason;
 }
 
 }  // namespace vtpm::pkcs11

@@ -19,8 +19,9 @@ const char* log_destination_fault(std::string_view destination) noexcept;
 ///   ""        the log is off
 ///   "stderr"  descriptor 2 as the host has it
 ///   "syslog"  one datagram per line to /dev/log
-///   a path    of a file (created 0600, appended to) or a character device. `~/` at its beginning stands for the home
-///             directory, `%u` for the name, of the effective user, whoever that is when a line is written; `%%` for %.
+///   a path    of a file (created 0600, appended to) or a character device; absolute, or with `~/` at its beginning,
+///             which stands for the home directory, as `%u` does for the name, of the effective user, whoever that is
+///             when a line is written; `%%` for %.
 void log_open(const std::string& destination, LogLevel level);
 /// No line is being written while the process forks, and the child's can be.
 void log_before_fork();
@@ -29,5 +30,7 @@ void log_after_fork_in_child();
 bool log_enabled(LogLevel level) noexcept;
 /// Leaves errno as it was.
 void log_line(LogLevel level, std::string_view text) noexcept;
+/// A line to syslog, whatever log_open was given. Leaves errno as it was.
+void syslog_line(LogLevel level, std::string_view text) noexcept;
 
 }  // namespace vtpm::pkcs11

@@ -130,6 +130,7 @@ struct Gate {
   std::unique_ptr<GateLock> lock = std::make_unique<GateLock>();
   std::shared_ptr<Module> module;          // those of an earlier C_Initialize may live on in calls that wait
   pid_t owner = 0;                         // the process that the state belongs to
+  pid_t told_of_configuration = 0;         // the process that has said that its configuration is broken
   bool inherited = false;                  // child of a fork that has not called C_Initialize itself
   std::atomic<bool> to_be_rebuilt{false};  // child of a fork: descriptors and TPMs of the parent are gone
   bool to_be_reseeded = false;             // child of a fork: the generator is where the parent's was
@@ -257,6 +258,15 @@ void end_inherited(Gate& here) {
   here.inherited = false;
 }
 
+/// The only word of it that reaches somebody who has not asked: neither the log nor the application's streams are for
+/// what nobody has configured.
+void tell_once(Gate& here, const Config& broken) {
+  if (here.told_of_configuration == this_process()) return;
+  here.told_of_configuration = this_process();
+  syslog_line(LogLevel::kError, "the configuration is broken, so no token is served: " +
+                                    broken.problems.front().sentence() + " (see vtpm-token config check)");
+}
+
 }  // namespace
 
 void Module::initialize(const CK_C_INITIALIZE_ARGS& arguments) {
@@ -271,7 +281,7 @@ void Module::initialize(const CK_C_INITIALIZE_ARGS& arguments) {
   reseed_after_fork(here);
   Config config = load_config();
   log_open(config.log, config.log_level);
-  if (!config.problem.empty()) log_line(LogLevel::kError, config.file + ": " + config.problem);
+  if (config.broken()) tell_once(here, config);
   here.module = std::make_shared<Module>(std::move(config));
   here.owner = this_process();
   set_application_mutex(here, std::move(mutex));

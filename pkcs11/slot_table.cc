@@ -104,12 +104,11 @@ void SlotTable::tell(const store::FoundStore& store, const std::string& reason) 
 
 bool SlotTable::is_free_locked(CK_SLOT_ID id) const {
   // The id of the free slot stays while the application has not listed the slots again.
-  return config_.free_slot && directory_.problem().empty() && !slots_.contains(id) &&
-         (id == unused_ || id == listed_free_);
+  return config_.free_slot && obstacle().empty() && !slots_.contains(id) && (id == unused_ || id == listed_free_);
 }
 
-bool SlotTable::is_of_directory_locked(CK_SLOT_ID id) const {
-  return !directory_.problem().empty() && !slots_.contains(id) && (id == unused_ || id == listed_free_);
+bool SlotTable::is_of_obstacle_locked(CK_SLOT_ID id) const {
+  return !obstacle().empty() && !slots_.contains(id) && (id == unused_ || id == listed_free_);
 }
 
 std::string SlotTable::held_locked(CK_SLOT_ID id) const {
@@ -130,7 +129,7 @@ std::vector<CK_SLOT_ID> SlotTable::ids(bool with_token) {
   note_listed_locked();
   std::vector<CK_SLOT_ID> ids;
   for (const auto& [id, slot] : slots_) ids.push_back(id);
-  const bool shown = directory_.problem().empty() ? config_.free_slot : !with_token;
+  const bool shown = obstacle().empty() ? config_.free_slot : !with_token;
   if (shown) ids.insert(std::upper_bound(ids.begin(), ids.end(), unused_), unused_);
   return ids;
 }
@@ -144,14 +143,16 @@ SlotTable::Slot& SlotTable::slot_locked(CK_SLOT_ID id) {
 void SlotTable::require(CK_SLOT_ID id) {
   const auto lock = lock_within_limit(mutex_, kName);
   scan_once();
-  if (!is_free_locked(id) && !is_of_directory_locked(id)) slot_locked(id);
+  if (!is_free_locked(id) && !is_of_obstacle_locked(id)) slot_locked(id);
 }
 
 SlotTable::Description SlotTable::describe(CK_SLOT_ID id) {
   const auto lock = lock_within_limit(mutex_, kName);
   scan_once();
   const std::string usual = "vtpm-pkcs11 slot " + std::to_string(id);
-  if (is_of_directory_locked(id)) {
+  if (is_of_obstacle_locked(id) && config_.broken())
+    return {"broken configuration, see vtpm-token config check", false};
+  if (is_of_obstacle_locked(id)) {
     // The path first: it is what tells two of these apart, and the field is short.
     return {"can not read " + config_.store_dir, false};
   }
@@ -164,8 +165,8 @@ std::shared_ptr<Token> SlotTable::token(CK_SLOT_ID id) {
   const auto lock = lock_within_limit(mutex_, kName);
   scan_once();
   // Another process may have made its token there meanwhile, or somebody has given the directory its permissions.
-  if (is_free_locked(id) || is_of_directory_locked(id)) rescan_locked();
-  if (is_of_directory_locked(id)) refuse(CKR_TOKEN_NOT_PRESENT, directory_.problem());
+  if (is_free_locked(id) || is_of_obstacle_locked(id)) rescan_locked();
+  if (is_of_obstacle_locked(id)) refuse(CKR_TOKEN_NOT_PRESENT, obstacle());
   if (is_free_locked(id)) return nullptr;
   Slot* slot = &slot_locked(id);
   const bool may_have_changed = slot->token ? !slot->token->present() : slot->held_up;
@@ -181,6 +182,7 @@ std::shared_ptr<Token> SlotTable::token(CK_SLOT_ID id) {
 std::shared_ptr<Token> SlotTable::token_as_listed(CK_SLOT_ID id) {
   const auto lock = lock_within_limit(mutex_, kName);
   scan_once();
+  if (is_of_obstacle_locked(id)) refuse(CKR_TOKEN_NOT_PRESENT, obstacle());
   const auto found = slots_.find(id);
   return found == slots_.end() ? nullptr : found->second.token;
 }
@@ -188,7 +190,7 @@ std::shared_ptr<Token> SlotTable::token_as_listed(CK_SLOT_ID id) {
 std::string SlotTable::listed_in(CK_SLOT_ID id) {
   const auto lock = lock_within_limit(mutex_, kName);
   scan_once();
-  if (is_of_directory_locked(id)) refuse(CKR_TOKEN_NOT_PRESENT, directory_.problem());
+  if (is_of_obstacle_locked(id)) refuse(CKR_TOKEN_NOT_PRESENT, obstacle());
   if (!is_free_locked(id)) slot_locked(id);
   const auto listed = listed_.find(id);
   return listed == listed_.end() ? "" : listed->second;
@@ -214,7 +216,7 @@ void SlotTable::initialise(CK_SLOT_ID id, ByteView so_pin, const std::string& la
   const store::StoreDirectory::Lock directory = directory_.lock();
   const auto lock = lock_within_limit(mutex_, kName);
   rescan_locked();
-  if (!directory_.problem().empty()) refuse(CKR_DEVICE_ERROR, directory_.problem());
+  if (!obstacle().empty()) refuse(CKR_DEVICE_ERROR, obstacle());
   refuse_if(held_locked(id) != expected, CKR_FUNCTION_FAILED,
             "another process has made, replaced or removed the token in this slot since the slots were listed; nothing "
             "was changed");

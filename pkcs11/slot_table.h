@@ -3,7 +3,8 @@
 // Which stores there are, which of them is served and which number each has is the store directory's answer
 // (store/store_directory.h). A file that can not be served keeps a slot too, and every call on it says why
 // (CKR_TOKEN_NOT_RECOGNIZED); it is never overwritten. A copy of a token has no slot. A directory that can not be read
-// is one slot without a token, and there is no free slot then. Listing creates nothing.
+// is one slot without a token, and there is no free slot then. A broken configuration is one slot without a token and
+// no other: no directory is looked at. Listing creates nothing.
 #pragma once
 
 #include <functional>
@@ -23,7 +24,10 @@ namespace vtpm::pkcs11 {
 
 class SlotTable {
  public:
-  explicit SlotTable(const Config& config) : config_(config), directory_(config.store_dir, Token::name_of) {}
+  explicit SlotTable(const Config& config)
+      : config_(config),
+        broken_(config.broken() ? config.problems.front().sentence() : ""),
+        directory_(config.store_dir, Token::name_of) {}
 
   /// Looks at the directory again: new stores get slots, removed ones lose them.
   void rescan();
@@ -42,6 +46,7 @@ class SlotTable {
   /// CKR_TOKEN_NOT_RECOGNIZED, or what opening the store failed with.
   std::shared_ptr<Token> token(CK_SLOT_ID id);
   /// The same as the application has seen it last, without a look at the directory; nothing also for what has no token.
+  /// Throws Refusal CKR_TOKEN_NOT_PRESENT for a slot that can have none.
   std::shared_ptr<Token> token_as_listed(CK_SLOT_ID id);
   /// C_InitToken: makes a token in the free slot, or the one in the slot anew. `has_sessions` answers for a token.
   /// Throws Refusal CKR_FUNCTION_FAILED, and has changed nothing, when something else stands in the slot than what did
@@ -67,13 +72,16 @@ class SlotTable {
   void tell(const store::FoundStore& store, const std::string& reason);
   Slot& slot_locked(CK_SLOT_ID id);
   bool is_free_locked(CK_SLOT_ID id) const;
-  /// The slot that stands for a directory that can not be read.
-  bool is_of_directory_locked(CK_SLOT_ID id) const;
+  /// Why there can be no token now: the configuration is broken, or the directory cannot be read. A sentence, or empty.
+  const std::string& obstacle() const { return broken_.empty() ? directory_.problem() : broken_; }
+  /// The slot that stands for that.
+  bool is_of_obstacle_locked(CK_SLOT_ID id) const;
   void note_listed_locked();
   std::string held_locked(CK_SLOT_ID id) const;
   std::string listed_in(CK_SLOT_ID id);
 
   const Config& config_;
+  const std::string broken_;  // what is wrong with the configuration
   std::mutex mutex_;
   store::StoreDirectory directory_;
   bool scanned_ = false;

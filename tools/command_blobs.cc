@@ -8,10 +8,10 @@
 #include <memory>
 
 #include "crypto/error.h"
-#include "pkcs11/config.h"
 #include "store/report.h"
 #include "tools/blob_list.h"
 #include "tools/commands.h"
+#include "tools/configuration.h"
 #include "tools/json_text.h"
 #include "tools/open_store.h"
 #include "tools/output_file.h"
@@ -112,7 +112,7 @@ Cipher cipher_of(const BlobOptions& options) {
 }
 
 store::KdfCost cost_of(const BlobOptions& options) {
-  store::KdfCost cost = pkcs11::load_config().kdf;
+  store::KdfCost cost = configuration().kdf;
   if (options.kdf == "pbkdf2") cost = crypto::Pbkdf2Parameters{};
   return options.iter_time ? store::cost_taking(*options.iter_time, cost) : cost;
 }

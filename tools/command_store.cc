@@ -10,6 +10,7 @@
 #include "store/repair.h"
 #include "store/report.h"
 #include "tools/commands.h"
+#include "tools/configuration.h"
 #include "tools/json_text.h"
 #include "tools/open_store.h"
 #include "tools/progress_bar.h"
@@ -229,7 +230,14 @@ void add_store(CLI::App& app, ExitStatus& status) {
   CLI::App* look =
       add_file_command(*store, "check", "Say, entry by entry, what is wrong with a store; change nothing", *options);
   options->open.add_secrets_to(*look);
-  look->callback([options, &status] { status = check_store(*options); })
+  look->callback([options, &status] {
+        try {
+          status = check_store(*options);
+        } catch (const BrokenConfiguration& broken) {  // 2 would say that the store can be repaired
+          broken.print(std::cerr);
+          status = 1;
+        }
+      })
       ->footer(
           "With a secret (--as asks for it at the terminal), seals, MACs and key slots are checked, too; the attempt "
           "is\n"

@@ -10,6 +10,7 @@
 #include "crypto/error.h"
 #include "pkcs11/entry.h"
 #include "pkcs11/refusal.h"
+#include "tools/configuration.h"
 #include "tools/find_store.h"
 
 namespace vtpm::tools {
@@ -65,6 +66,7 @@ void check(CK_RV rv, const std::string& what) { check(rv, what, last_reason()); 
 
 Cryptoki::Cryptoki() {
   pkcs11::tell_reasons(&last_reason());
+  configuration();  // the module itself would serve no token without a word
   check(C_Initialize(nullptr), "the module does not start");
 }
 Cryptoki::~Cryptoki() { C_Finalize(nullptr); }

@@ -7,9 +7,9 @@
 #include <filesystem>
 
 #include "crypto/error.h"
-#include "pkcs11/config.h"
 #include "pkcs11/token.h"
 #include "pkcs11/token_model.h"
+#include "tools/configuration.h"
 
 namespace vtpm::tools {
 namespace {
@@ -120,7 +120,7 @@ NamedStore in_directory_of(const std::string& path) {
 }  // namespace
 
 std::unique_ptr<store::StoreDirectory> store_directory() {
-  auto directory = std::make_unique<store::StoreDirectory>(pkcs11::load_config().store_dir, pkcs11::Token::name_of);
+  auto directory = std::make_unique<store::StoreDirectory>(configuration().store_dir, pkcs11::Token::name_of);
   directory->refresh();
   return directory;
 }

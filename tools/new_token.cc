@@ -4,6 +4,7 @@
 
 #include "pkcs11/config.h"
 #include "pkcs11/token.h"
+#include "tools/configuration.h"
 #include "tools/find_store.h"
 #include "tools/standard_output.h"
 #include "tools/usage.h"
@@ -26,7 +27,7 @@ const store::FoundStore* with_serial(const store::StoreDirectory& directory, con
 }  // namespace
 
 void require_empty_pin_allowed() {
-  if (pkcs11::load_config().empty_pin) return;
+  if (configuration().empty_pin) return;
   throw UsageError("the user PIN is empty, which the configuration must allow: pin.empty = true");
 }
 

@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "crypto/error.h"
-#include "pkcs11/config.h"
 #include "pkcs11/token.h"
 #include "store/recovery_phrase.h"
+#include "tools/configuration.h"
 #include "tools/find_store.h"
 
 namespace vtpm::tools {
@@ -69,7 +69,7 @@ Role OpenOptions::role() const {
 
 std::unique_ptr<store::Vault> OpenOptions::open(const store::OpenOptions& options) const {
   auto vault = is_file ? store::Vault::open(store, options) : open_named(store, options);
-  vault->expect_cost(pkcs11::load_config().kdf);
+  vault->expect_cost(configuration().kdf);
   return vault;
 }
 

@@ -1,7 +1,7 @@
 #include "tools/open_token.h"
 
-#include "pkcs11/config.h"
 #include "pkcs11/refusal.h"
+#include "tools/configuration.h"
 #include "tools/cryptoki_client.h"
 
 namespace vtpm::tools {
@@ -9,7 +9,7 @@ namespace vtpm::tools {
 namespace {
 
 std::shared_ptr<pkcs11::Token> open_found(const NamedStore& named, const std::string& name, ByteView pin) {
-  auto token = pkcs11::Token::open(named.directory->open(named.store), pkcs11::load_config());
+  auto token = pkcs11::Token::open(named.directory->open(named.store), configuration());
   try {
     token->login(pkcs11::Who::kUser, pin);
   } catch (const pkcs11::Refusal& refusal) {

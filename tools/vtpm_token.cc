@@ -8,6 +8,7 @@
 #include "crypto/waiting.h"
 #include "tools/command_line.h"
 #include "tools/commands.h"
+#include "tools/configuration.h"
 #include "tools/standard_output.h"
 #include "tools/usage.h"
 
@@ -33,6 +34,7 @@ void add_commands(CLI::App& app, vtpm::tools::ExitStatus& status) {
   vtpm::tools::add_mechanisms(app, status);
   vtpm::tools::add_store(app, status);
   vtpm::tools::add_keyslot(app, status);
+  vtpm::tools::add_config(app, status);
   vtpm::tools::add_ca(app, status);
   vtpm::tools::add_key(app, status);
   vtpm::tools::add_attest(app, status);
@@ -84,6 +86,9 @@ int run_and_tell(int argc, char** argv) {
     status = run(app, argc, argv);
   } catch (const vtpm::tools::UsageError& error) {
     return fail(error, vtpm::tools::kUsageStatus);
+  } catch (const vtpm::tools::BrokenConfiguration& broken) {
+    broken.print(std::cerr);
+    return vtpm::tools::kBrokenConfigurationStatus;
   } catch (const std::exception& error) {
     return fail(error, 1);
   }

@@ -223,13 +223,27 @@ TEST_F(Slots, WaitingWithoutBlockingFindsNoEvent) {
 
 // --- a machine where nothing is configured ---
 
+TEST_F(Slots, AConfigurationThatIsNamedAndDoesNotExistIsASlotWithoutAToken) {
+  MUST(p11->C_Finalize(nullptr));
+  setenv("VTPM_PKCS11_CONF", (scratch.path() + "/absent.toml").c_str(), 1);
+  library.initialize();
+  ASSERT_EQ(slots().size(), 1u);
+  CK_SLOT_INFO info{};
+  CK_TOKEN_INFO token;
+  EXPECT_RV(CKR_OK, p11->C_GetSlotInfo(slots()[0], &info));
+  EXPECT_FALSE(info.flags & CKF_TOKEN_PRESENT);
+  EXPECT_RV(CKR_TOKEN_NOT_PRESENT, p11->C_GetTokenInfo(slots()[0], &token));
+  EXPECT_RV(CKR_TOKEN_NOT_PRESENT, try_init_token(slots()[0], kSoPin, "nowhere"));
+  EXPECT_FALSE(std::filesystem::exists(scratch.store()));
+}
+
 TEST_F(Slots, ListingCreatesNothing) {
   MUST(p11->C_Finalize(nullptr));
   const std::string home = scratch.path() + "/home";
   std::filesystem::create_directory(home);
   for (const char* variable : {"HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "VTPM_PKCS11_STORE"})
     setenv(variable, (home + "/" + variable).c_str(), 1);
-  setenv("VTPM_PKCS11_CONF", (home + "/absent.toml").c_str(), 1);
+  unsetenv("VTPM_PKCS11_CONF");
   const Ran stranger = run_act({"list-slots"});
   EXPECT_EQ(stranger.status, 0) << stranger.output;
   EXPECT_EQ(std::count(stranger.output.begin(), stranger.output.end(), '\n'), 1) << stranger.output;

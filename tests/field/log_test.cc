@@ -230,7 +230,7 @@ TEST_F(Log, HasAFifoForItsConfigurationAndHangsNobody) {
   ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
   setenv("VTPM_PKCS11_CONF", fifo.c_str(), 1);
   EXPECT_EQ(in_child([] {
-              MUST(p11->C_Initialize(nullptr));  // with the defaults
+              MUST(p11->C_Initialize(nullptr));  // as a broken one
               write_a_line();
             }),
             "");
