@@ -57,8 +57,9 @@ std::string path_for_user(std::string_view wanted) {
   const EffectiveUser user = effective_user();
   std::string path;
   if (wanted.substr(0, 2) == "~/") {
-    if (user.home.empty()) return "";
-    path = user.home;
+    const std::string& home = user.home.empty() ? user.former_home : user.home;
+    if (home.empty()) return "";
+    path = home;
     wanted.remove_prefix(1);
   }
   for (size_t at = 0; at < wanted.size(); ++at) {

@@ -41,6 +41,11 @@ Look look_at(const std::string& path) {
   return {};
 }
 
+bool is_directory(const std::string& path) {
+  struct stat about {};
+  return ::stat(path.c_str(), &about) == 0 && S_ISDIR(about.st_mode);
+}
+
 std::string below(const std::string& home, const char* rest) { return home.empty() ? "" : home + rest; }
 
 }  // namespace
@@ -61,6 +66,10 @@ ConfigPlace find_config() {
     if (Look look = look_at(in(directory)); look.exists) return {in(directory), std::move(look.problem)};
   } else {
     const EffectiveUser user = effective_user();
+    // A home directory that is none is often one that nobody may look into, which says nothing about a configuration.
+    if (const std::string former = below(user.former_home, "/.config");
+        user.former_home != user.home && !former.empty())
+      if (const Look look = look_at(in(former)); look.exists && look.problem.empty()) return {in(former), ""};
     if (const std::string own = below(user.home, "/.config"); !own.empty())
       if (Look look = look_at(in(own)); look.exists) return {in(own), std::move(look.problem)};
   }
@@ -75,8 +84,17 @@ StorePlace default_store_place() {
     return {data + "/vtpm-pkcs11", "default in $XDG_DATA_HOME"};
   constexpr const char* kInHome = "/.local/share/vtpm-pkcs11";
   const EffectiveUser user = effective_user();
-  if (!user.home.empty()) return {user.home + kInHome, "default in the home directory"};
-  return {"", "none: there is no home directory of the user"};
+  if (const std::string former = below(user.former_home, kInHome);
+      user.former_home != user.home && is_directory(former))
+    return {former, "default in the home directory, as earlier versions chose it"};
+  if (!user.home.empty()) {
+    return {user.home + kInHome,
+            user.home_of_environment ? "default in $HOME" : "default in the home directory of the passwd file"};
+  }
+  std::string state = environment("STATE_DIRECTORY");
+  state = state.substr(0, state.find(':'));  // systemd names all that a unit has
+  if (!state.empty() && state.front() == '/') return {state + "/vtpm-pkcs11", "default in $STATE_DIRECTORY"};
+  return {"", "none: there is neither a home directory of the user nor $STATE_DIRECTORY"};
 }
 
 }  // namespace vtpm::pkcs11
