@@ -1,0 +1,208 @@
+// What vtpm-pkcs11.toml(5) promises of its settings, where no other test is about it. What it says of names, defaults
+// and ranges is compared with the program by settings_page.sh.
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "tests/conformance/harness.h"
+
+namespace vtpm::conformance {
+namespace {
+
+namespace fs = std::filesystem;
+
+// DER OBJECT IDENTIFIER of edwards25519 (RFC 8410) as CKA_EC_PARAMS: no TPM has it.
+const Bytes kEd25519 = from_hex("06032b6570");
+
+class Settings : public testing::Test {
+ protected:
+  ~Settings() override { p11->C_Finalize(nullptr); }
+  /// From now on the module has these settings.
+  void set(const std::string& before, const std::string& after = "") {
+    p11->C_Finalize(nullptr);
+    std::ofstream(scratch.path() + "/vtpm-pkcs11.toml") << "store_dir = \"" << scratch.store() << "\"\n"
+                                                        << before << "\n[kdf]\nmemory_kib = 8192\npasses = 1\n"
+                                                        << after;
+    MUST(p11->C_Initialize(nullptr));
+  }
+  std::string log() const {
+    std::ifstream file(scratch.path() + "/log");
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+  std::string log_there(const std::string& name = "log") const {
+    return "log = \"" + scratch.path() + "/" + name + "\"\n";
+  }
+  static std::vector<CK_RV> wrong_pins(Session& session, int count) {
+    std::vector<CK_RV> answers;
+    while (count-- > 0) answers.push_back(session.try_login(CKU_USER, bytes("not-the-pin")));
+    return answers;
+  }
+  Scratch scratch;
+};
+
+TEST_F(Settings, PlacementDecidesWhereAPrivateKeyLives) {
+  const auto generate = [](Session& session, const Bytes& curve, KeyPair* pair, bool extractable = false) {
+    const CK_MECHANISM_TYPE mechanism = curve == kEd25519 ? CKM_EC_EDWARDS_KEY_PAIR_GEN : CKM_EC_KEY_PAIR_GEN;
+    return session.try_generate(mechanism, {{CKA_EC_PARAMS, curve}},
+                                {{CKA_SENSITIVE, !extractable}, {CKA_EXTRACTABLE, extractable}}, pair);
+  };
+  set("");
+  const CK_SLOT_ID slot = make_token();
+  KeyPair pair;
+  {
+    Session session(slot);
+    session.login();
+    EXPECT_RV(CKR_OK, generate(session, kP256, &pair));
+    EXPECT_TRUE(session.flag(pair.private_key, kVtpmResident)) << "auto is the default";
+    EXPECT_RV(CKR_OK, generate(session, kEd25519, &pair));
+    EXPECT_FALSE(session.flag(pair.private_key, kVtpmResident));
+  }
+  set("placement = \"tpm-only\"");
+  {
+    Session session(slot);
+    session.login();
+    EXPECT_RV(CKR_OK, generate(session, kP256, &pair));
+    EXPECT_TRUE(session.flag(pair.private_key, kVtpmResident));
+    EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, generate(session, kEd25519, &pair));
+    EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, generate(session, kP256, &pair, /*extractable=*/true));
+  }
+  set("placement = \"software\"");
+  Session session(slot);
+  session.login();
+  EXPECT_RV(CKR_OK, generate(session, kP256, &pair));
+  EXPECT_FALSE(session.flag(pair.private_key, kVtpmResident));
+}
+
+TEST_F(Settings, PublicWritesMayNeedALogin) {
+  set("");
+  const CK_SLOT_ID slot = make_token();
+  const auto write = [&](Session& session) {
+    return session.try_create({{CKA_CLASS, CKO_DATA}, {CKA_TOKEN, true}, {CKA_PRIVATE, false}, {CKA_LABEL, "public"}});
+  };
+  {
+    Session session(slot);
+    EXPECT_RV(CKR_OK, write(session));
+  }
+  set("public_writes = \"login\"");
+  Session session(slot);
+  EXPECT_RV(CKR_USER_NOT_LOGGED_IN, write(session));
+  EXPECT_RV(CKR_USER_NOT_LOGGED_IN, p11->C_DestroyObject(session, session.find({{CKA_LABEL, "public"}}).at(0)));
+  session.login();
+  EXPECT_RV(CKR_OK, write(session));
+}
+
+TEST_F(Settings, FreeSlotHidesTheFreeSlot) {
+  set("");
+  const CK_SLOT_ID slot = make_token(), next = free_slot();
+  set("free_slot = false");
+  EXPECT_EQ(slots(), std::vector<CK_SLOT_ID>{slot});
+  EXPECT_RV(CKR_SLOT_ID_INVALID, try_init_token(next, kSoPin, "none"));
+}
+
+TEST_F(Settings, MaxSessionsIsForTheProcess) {
+  set("max_sessions = 3");
+  const CK_SLOT_ID one = make_token("one"), two = make_token("two");
+  const Session first(one), second(two), third(two, Session::kReadOnly);
+  CK_SESSION_HANDLE fourth = 0;
+  EXPECT_RV(CKR_SESSION_COUNT, p11->C_OpenSession(one, CKF_SERIAL_SESSION, nullptr, nullptr, &fourth));
+  EXPECT_EQ(token_info(one).ulMaxSessionCount, 3u);
+}
+
+TEST_F(Settings, UserLimitIsOfTheTokensThatAreInitialisedThen) {
+  set("", "[pin]\nuser_limit = 2\n");
+  const CK_SLOT_ID slot = make_token("two");
+  set("", "[pin]\nuser_limit = 0\n");
+  const CK_SLOT_ID without = make_token("unlimited");
+  {
+    Session session(slot);
+    EXPECT_EQ(wrong_pins(session, 2).front(), CKR_PIN_INCORRECT);
+    EXPECT_RV(CKR_PIN_LOCKED, session.try_login(CKU_USER, kUserPin)) << "the right one";
+    session.login(CKU_SO);
+    Bytes pin = bytes("a-new-pin");
+    EXPECT_RV(CKR_OK, p11->C_InitPIN(session, pin.data(), pin.size()));
+    session.logout();
+    EXPECT_RV(CKR_OK, session.try_login(CKU_USER, pin));
+  }
+  Session session(without);
+  EXPECT_EQ(wrong_pins(session, 12), std::vector<CK_RV>(12, CKR_PIN_INCORRECT));
+  session.login();
+}
+
+TEST_F(Settings, AnAuthorityThatCannotBeReadMakesNoToken) {
+  set("", "[identity]\nauthority = \"" + scratch.path() + "/nowhere\"\n");
+  EXPECT_NE(try_init_token(free_slot(), kSoPin, "none"), CKR_OK);
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(scratch.store(), ignored)) ADD_FAILURE() << entry.path();
+}
+
+TEST_F(Settings, ATokenIsNamedByItsSerialNumberToo) {
+  set("");
+  const CK_SLOT_ID slot = make_token();
+  const CK_TOKEN_INFO info = token_info(slot);
+  const std::string serial(reinterpret_cast<const char*>(info.serialNumber), sizeof info.serialNumber);
+  std::ofstream(scratch.path() + "/pin") << std::string(kUserPin.begin(), kUserPin.end()) << "\n";
+  set("", "[[token]]\nuser_pin = \"/nowhere/at/all\"\n[[token]]\nname = \"" + serial + "\"\nuser_pin = \"" +
+              scratch.path() + "/pin\"\n");
+  EXPECT_TRUE(token_flags(slot) & CKF_PROTECTED_AUTHENTICATION_PATH);
+  Session session(slot);
+  EXPECT_RV(CKR_OK, p11->C_Login(session, CKU_USER, nullptr, 0));
+}
+
+TEST_F(Settings, LogIsAFileThatTheUserAloneReads) {
+  std::ofstream(scratch.path() + "/target") << "";
+  fs::create_symlink("target", scratch.path() + "/link");
+  set(log_there("link") + "log_level = \"debug\"");
+  EXPECT_TRUE(fs::is_empty(scratch.path() + "/target"));
+  set(log_there() + "log_level = \"debug\"");
+  struct stat about {};
+  ASSERT_EQ(stat((scratch.path() + "/log").c_str(), &about), 0);
+  EXPECT_EQ(about.st_mode & 0777, 0600u);
+  const std::string before = log();
+  set(log_there() + "log_level = \"debug\"");
+  EXPECT_TRUE(log().starts_with(before) && log().size() > before.size());
+  set("log = \"/dev/null\"");
+  set("log = \"\"");
+}
+
+TEST_F(Settings, LogLevelSaysHowMuch) {
+  const auto lines_at = [&](const std::string& level) {
+    fs::remove(scratch.path() + "/log");
+    set(log_there() + level);
+    CK_INFO info;
+    MUST(p11->C_GetInfo(&info));
+    EXPECT_RV(CKR_ARGUMENTS_BAD, p11->C_GetInfo(nullptr));
+    const std::string text = log();
+    const auto has = [&](const char* word) { return text.find(word) != std::string::npos; };
+    return std::pair(has(" info: "), has(" debug: "));
+  };
+  EXPECT_EQ(lines_at(""), std::pair(false, false));
+  EXPECT_EQ(lines_at("log_level = \"error\""), std::pair(false, false));
+  EXPECT_EQ(lines_at("log_level = \"warning\""), std::pair(false, false));
+  EXPECT_EQ(lines_at("log_level = \"info\""), std::pair(true, false));
+  EXPECT_EQ(lines_at("log_level = \"debug\""), std::pair(true, true));
+}
+
+// The environment, the user's own file and the machine's are not merged.
+TEST_F(Settings, AreOfOneFile) {
+  set("free_slot = false");
+  EXPECT_TRUE(slots().empty());
+  const std::string config = scratch.path() + "/config";
+  fs::create_directories(config + "/vtpm-pkcs11");
+  setenv("XDG_CONFIG_HOME", config.c_str(), 1);
+  std::ofstream(config + "/vtpm-pkcs11/vtpm-pkcs11.toml") << "max_sessions = 2\nstore_dir = \"" << config << "\"\n";
+  set("");
+  EXPECT_EQ(token_info(free_slot()).ulMaxSessionCount, 4096u);
+  MUST(p11->C_Finalize(nullptr));
+  fs::rename(scratch.path() + "/vtpm-pkcs11.toml", scratch.path() + "/set-aside");
+  const std::string named = getenv("VTPM_PKCS11_CONF");
+  setenv("VTPM_PKCS11_CONF", "", 1);
+  MUST(p11->C_Initialize(nullptr));
+  EXPECT_EQ(token_info(free_slot()).ulMaxSessionCount, 2u);
+  setenv("VTPM_PKCS11_CONF", named.c_str(), 1);
+  unsetenv("XDG_CONFIG_HOME");
+}
+
+}  // namespace
+}  // namespace vtpm::conformance
