@@ -27,7 +27,7 @@ refused verify shifted.json
 has refused.out 'not the quoted ones'
 
 section 'which registers'
-for pcrs in sha256: sha256 : '' sha256:0, sha256:,0 sha256:0+ +sha256:0 sha256:all,0 sha256:24 sha256:-1 md5:0 sha256:0+sha256:1; do
+for pcrs in sha256: sha256 : '' 'sha256:0,' 'sha256:,0' sha256:0+ +sha256:0 sha256:all,0 sha256:24 sha256:-1 md5:0 sha256:0+sha256:1; do
   refused setsid --wait "$VTPM_TOOL" attest quote --token client --pcrs "$pcrs" # nobody is asked for a PIN
   has_not refused.out 'user PIN is needed'
 done

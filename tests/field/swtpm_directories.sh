@@ -25,7 +25,7 @@ import_new() { import --label "$1" --so-pin-file so-pin --directory "$2" "${@:3}
 export_to() { "$VTPM_TOOL" swtpm export --pin-file pin --token "${token:-client}" --directory "$@"; }
 # The user that swtpm runs as (tss, elsewhere).
 readonly machine=2
-as_machine=(setpriv --reuid=$machine --regid=$machine --clear-groups)
+as_machine=(setpriv --reuid="$machine" --regid="$machine" --clear-groups)
 suspend() { # DIRECTORY: a machine that was started and is suspended
   start_swtpm "$1"
   tpm2_pcrextend 16:sha256="$(printf 'a%.0s' {1..64})"
