@@ -202,8 +202,10 @@ void SlotTable::initialise(CK_SLOT_ID id, ByteView so_pin, const std::string& la
   // The PIN of a token that there is, is compared with its own; 5.1.6 keeps CKR_PIN_LEN_RANGE for PINs that are set.
   refuse_if(expected.empty() && (so_pin.size() < kPinLeast || so_pin.size() > kPinMost), CKR_PIN_LEN_RANGE,
             "a PIN has 4 to 255 octets");
-  refuse_if(config_.store_dir.empty(), CKR_DEVICE_ERROR,
-            "no store directory is configured, and there is no home directory");
+  refuse_if(
+      config_.store_dir.empty(), CKR_DEVICE_ERROR,
+      "there is no store directory: neither the configuration nor a home directory or $STATE_DIRECTORY yields one "
+      "(set store_dir)");
   directory_.make();
   // The officer's delay holds up neither the other slots nor who makes tokens in the directory.
   const std::shared_ptr<Token> predecessor = token_as_listed(id);

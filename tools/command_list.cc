@@ -87,7 +87,10 @@ void list(bool as_json) {
     std::cout << json_text(rows) << '\n';
     return;
   }
-  std::cout << "Store directory: " << shown(directory->directory()) << '\n'
+  const std::string& path = directory->directory();
+  const std::string none =
+      "none; there is no home directory and no $STATE_DIRECTORY (set store_dir in the configuration)";
+  std::cout << "Store directory: " << (path.empty() ? none : shown(path)) << '\n'
             << "slot      serial            state            label            file\n";
   for (const auto& row : rows) print_row(row);
 }

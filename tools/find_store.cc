@@ -112,6 +112,10 @@ NamedStore in_directory_of(const std::string& path) {
 }
 
 [[noreturn]] void not_found(const store::StoreDirectory& directory, const std::string& name) {
+  if (directory.directory().empty()) {
+    throw Error(ErrorCode::kNotFound,
+                "there is no token \"" + name + "\", because there is no store directory (vtpm-token list)");
+  }
   if (!directory.problem().empty()) throw Error(ErrorCode::kIo, directory.problem());
   throw Error(ErrorCode::kNotFound,
               "there is no token \"" + name + "\" in " + directory.directory() + " (vtpm-token list)");

@@ -91,3 +91,17 @@ section 'what is shown is a configuration that says the same'
 sed 's/  # .*//; /^#/d' shown >values
 cp shown "$VTPM_PKCS11_CONF"
 "$VTPM_TOOL" config show | sed 's/  # .*//; /^#/d' | diff values -
+
+section 'a user without any directory'
+if [ "$(id -u)" -eq 0 ]; then
+  # The passwd file knows no home directory of such a user.
+  cp "$VTPM_TOOL" tool && chmod 755 "$scratch" tool
+  nowhere() { setpriv --reuid=54321 --regid=54321 --clear-groups env -i ./tool "$@"; }
+  printf '%s' "$SO_PIN" >readable && chmod 644 readable
+  nowhere list >said
+  has said '^Store directory: none; .*set store_dir'
+  refused nowhere delete x
+  has refused.out 'no token "x", because there is no store directory'
+  refused nowhere init --label x --so-pin-file readable
+  has refused.out 'there is no store directory: .*set store_dir'
+fi
