@@ -223,6 +223,15 @@ TEST_F(BrokenConfiguration, MayNotBeRead) {
   fs::permissions(directory, fs::perms(0700));
 }
 
+TEST_F(BrokenConfiguration, IsLargerThanAMebibyte) {
+  const std::string text = good() + "#" + std::string(1 << 20, 'x');
+  expect_broken(text, ": cannot be read: it is larger than 1048576 bytes");
+  configure(text.substr(0, 1 << 20));
+  MUST(p11->C_Initialize(nullptr));
+  EXPECT_EQ(slots().size(), 1u);
+  EXPECT_EQ(token_info(slots()[0]).flags & CKF_TOKEN_INITIALIZED, 0u);
+}
+
 TEST_F(BrokenConfiguration, IsAVariable) {
   setenv("VTPM_PKCS11_STORE", "tokens", 1);
   expect_broken("$VTPM_PKCS11_STORE: must be an absolute path, not tokens");

@@ -148,6 +148,13 @@ TEST_F(Settings, ATokenIsNamedByItsSerialNumberToo) {
   EXPECT_TRUE(token_flags(slot) & CKF_PROTECTED_AUTHENTICATION_PATH);
   Session session(slot);
   EXPECT_RV(CKR_OK, p11->C_Login(session, CKU_USER, nullptr, 0));
+  // Of two that name it the first one counts.
+  const std::string by_label = "[[token]]\nname = \"conformance\"\nuser_pin = \"/nowhere/at/all\"\n";
+  const std::string by_serial = "[[token]]\nname = \"" + serial + "\"\nuser_pin = \"" + scratch.path() + "/pin\"\n";
+  set("", by_label + by_serial);
+  EXPECT_FALSE(token_flags(slot) & CKF_PROTECTED_AUTHENTICATION_PATH);
+  set("", by_serial + by_label);
+  EXPECT_TRUE(token_flags(slot) & CKF_PROTECTED_AUTHENTICATION_PATH);
 }
 
 TEST_F(Settings, LogIsAFileThatTheUserAloneReads) {
