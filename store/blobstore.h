@@ -267,8 +267,9 @@ class Blobstore::Writer {
   void release_and_sync();
   /// Overwrites secrets of a superseded key slot in place, synced.
   void wipe_slot(const Record& old);
-  /// Rewrites the file without what is dead. Throws kCorrupt where that would drop damage that can not be moved.
-  void compact(const Progress& progress = nullptr);
+  /// Rewrites the file without what is dead. With `most`, the file stays as it is where the new one would have more
+  /// bytes. Throws kCorrupt where that would drop damage that can not be moved.
+  void compact(const Progress& progress = nullptr, std::optional<uint64_t> most = std::nullopt);
   /// The same, changed on the way: a re-key. `entry` gives the octets that take an entry's place (its number, name and
   /// transaction stay), empty: it is left out; headers are not asked for. `added` become a transaction behind them.
   /// Nothing has happened until the new file stands complete in the old one's place, whose key slots are then zeros.
@@ -279,6 +280,8 @@ class Blobstore::Writer {
   };
   /// Throws kCorrupt when anything in the store is damaged.
   void rewrite(const Rewriting& rewriting);
+  /// Bytes of the file as this writer found it.
+  uint64_t file_size() const { return locked_->size(); }
   /// An empty file beside the store, which everybody may use who may use the store. Throws kReadOnly where that cannot
   /// be (or the directory may not be written), kExists when somebody else is making such a file: kDoNotWait does not
   /// give a dying process time to let go of it.
@@ -294,9 +297,11 @@ class Blobstore::Writer {
   friend class Repair;  // store/repair.cc
   enum class Purpose { kChange, kRepair };
   explicit Writer(Blobstore& store, Purpose purpose = Purpose::kChange);
-  void compact_into(TemporaryStore fresh, const Progress& progress = nullptr);
+  void compact_into(TemporaryStore fresh, const Progress& progress = nullptr,
+                    std::optional<uint64_t> most = std::nullopt);
   /// Puts a file with these entries, and what is damaged among them, into the store's place.
-  void rewrite(TemporaryStore fresh, const ScanResult& scan, const Index& index, const Progress& progress);
+  void rewrite(TemporaryStore fresh, const ScanResult& scan, const Index& index, const Progress& progress,
+               std::optional<uint64_t> most = std::nullopt);
   void make_sure();
   void write_again();
   bool lock_current_file();

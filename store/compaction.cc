@@ -141,8 +141,10 @@ void write_piece(Output& out, const Piece& piece, ByteView octets, FirstCopies& 
 }
 
 // No more than logins need on a full disk: a compaction is to find room where there is none. Who appends makes room.
-void write_tail(Output& out) {
-  const uint64_t size = out.offset() + kReserveForLogins;
+void write_tail(Output& out, std::optional<uint64_t> most = std::nullopt) {
+  const uint64_t least = out.offset() + kMinFreeOctets + kEndOctets;
+  const uint64_t usual = out.offset() + kReserveForLogins;
+  const uint64_t size = most ? std::clamp(*most, least, usual) : usual;
   if (size > kMaxStoreOctets) throw Error(ErrorCode::kNoSpace, "the store is as large as a store may be");
   Bytes tail = free_header(size - kEndOctets - out.offset());
   out.write(tail);
@@ -172,7 +174,7 @@ std::optional<LogEntry> lost_header(const ScanResult& scan) {
 
 }  // namespace
 
-void write_compacted(const Copying& copying, File& to, const Progress& progress) {
+void write_compacted(const Copying& copying, File& to, const Progress& progress, std::optional<uint64_t> most) {
   Output out(to);
   out.write(kStoreBegin);
   FirstCopies copies;
@@ -199,7 +201,7 @@ void write_compacted(const Copying& copying, File& to, const Progress& progress)
     }
     write_piece(out, piece, octets, copies);
   }
-  write_tail(out);
+  write_tail(out, most);
 }
 
 namespace {
@@ -299,9 +301,11 @@ TemporaryStore Blobstore::Writer::successor(Waiting waiting) {
                                         " could not use it (nothing was changed; its owner can do this, or root)");
 }
 
-void Blobstore::Writer::compact(const Progress& progress) { compact_into(successor(), progress); }
+void Blobstore::Writer::compact(const Progress& progress, std::optional<uint64_t> most) {
+  compact_into(successor(), progress, most);
+}
 
-void Blobstore::Writer::compact_into(TemporaryStore fresh, const Progress& progress) {
+void Blobstore::Writer::compact_into(TemporaryStore fresh, const Progress& progress, std::optional<uint64_t> most) {
   Blobstore& store = *store_;
   // Nothing is cleaned before the copy is complete: what a crash left may be all that tells how far the log is synced.
   const auto look = [&] { return scan_log(*locked_, store.header_, store.knowing_what_is_durable()); };
@@ -313,7 +317,7 @@ void Blobstore::Writer::compact_into(TemporaryStore fresh, const Progress& progr
   }
   Index index;
   index.apply(scan);
-  rewrite(std::move(fresh), scan, index, progress);
+  rewrite(std::move(fresh), scan, index, progress, most);
 }
 
 namespace {
@@ -331,12 +335,13 @@ void require_same_names(const File& fresh, const std::string& path, const Index&
 }  // namespace
 
 void Blobstore::Writer::rewrite(TemporaryStore fresh, const ScanResult& scan, const Index& index,
-                                const Progress& progress) {
+                                const Progress& progress, std::optional<uint64_t> most) {
   Blobstore& store = *store_;
   look_at(*locked_, [&] {
-    write_compacted({*locked_, store.header_, scan, index}, fresh.file(), progress);
+    write_compacted({*locked_, store.header_, scan, index}, fresh.file(), progress, most);
     return true;
   });
+  if (most && fresh.file().size() > *most) return;
   require_same_names(fresh.file(), store.path_, index);
   take_place(std::move(fresh));
 }

@@ -1,6 +1,8 @@
 // What a compaction copies, for whoever makes a log of entries that stand elsewhere.
 #pragma once
 
+#include <optional>
+
 #include "store/index.h"
 #include "store/progress.h"
 
@@ -15,7 +17,9 @@ struct Copying {
 };
 
 /// Writes a store with what lives, octet for octet, into an empty file: headers, a lost copy of one included, get a new
-/// `base`. Throws kCorrupt when an entry changed meanwhile.
-void write_compacted(const Copying& copying, File& to, const Progress& progress = nullptr);
+/// `base`. The room for logins behind it is smaller where the file would exceed `most` bytes with all of it. Throws
+/// kCorrupt when an entry changed meanwhile.
+void write_compacted(const Copying& copying, File& to, const Progress& progress = nullptr,
+                     std::optional<uint64_t> most = std::nullopt);
 
 }  // namespace vtpm::store

@@ -391,7 +391,7 @@ void Vault::compact(const Progress& progress) {
     auto login = impl_->store->lock_login();
     auto writer = impl_->store->begin(login);
     if (!writer) continue;
-    writer->compact(progress);
+    writer->compact(progress, writer->file_size());
     return writer->release_and_sync();
   }
 }

@@ -314,7 +314,8 @@ class Vault {
   // --- writing ---
   /// Takes the store's lock and catches up. Throws kReadOnly, kReplaced.
   Transaction begin();
-  /// Rewrites the file without what is dead; other processes follow by themselves.
+  /// Rewrites the file without what is dead; other processes follow by themselves. The file never becomes larger: the
+  /// room for logins behind the log is at most what there was, and a file without anything to give back stays.
   void compact(const Progress& progress = nullptr);
 
   /// Removes the store's file; no key is needed. Other vaults on it throw kReplaced at their next `refresh`, and so
