@@ -36,7 +36,7 @@ _vtpm_token() {
     --label | --name | --token | --so-pin-fd | --pin-fd | --new-pin-fd | --old-pin-fd | --key-fd | --new-key-fd | --old-key-fd | --keyslot | --iter-time | --nonce | --pcrs | --id | --keep | --blob | --clear-blob | --room) return ;;
   esac
   case $command in
-    '') mapfile -t COMPREPLY < <(compgen -W 'init list rename reinit delete config store keyslot ca key attest swtpm mechanisms --help --version' -- "$current") ;;
+    '') mapfile -t COMPREPLY < <(compgen -W 'help init list rename reinit delete config store keyslot ca key attest swtpm mechanisms --help --version' -- "$current") ;;
     init) mapfile -t COMPREPLY < <(compgen -W '--label --so-pin-file --so-pin-fd --pin-file --pin-fd --no-pin --json --help' -- "$current") ;;
     rename) mapfile -t COMPREPLY < <(compgen -W "$opens --json --help" -- "$current") ;;
     reinit) mapfile -t COMPREPLY < <(compgen -W '--label --so-pin-file --so-pin-fd --pin-file --pin-fd --no-pin --json --help' -- "$current") ;;

@@ -11,7 +11,6 @@
 #include "tools/new_token.h"
 #include "tools/secret_source.h"
 #include "tools/standard_output.h"
-#include "tools/usage.h"
 
 namespace vtpm::tools {
 namespace {
@@ -72,17 +71,6 @@ void report(const InitOptions& options, const Made& made, const CK_TOKEN_INFO& i
                                : "It has no user PIN yet; the SO sets one.\n")
             << "Programs find it as " << shown(token_uri(info)) << "\n"
             << "Next: " << shown(next_step(info, pins.user.has_value())) << '\n';
-}
-
-void warn_of_namesakes(const std::string& label) {
-  std::vector<std::string> serials;
-  const auto directory = store_directory();
-  for (const store::FoundStore& store : directory->stores()) {
-    if (store.name && store.name->label == label) serials.push_back(store.name->serial);
-  }
-  if (serials.empty()) return;
-  std::cerr << "vtpm-token: there is a token \"" << shown(label) << "\" already (serial number "
-            << shown(enumerated(serials)) << "): name each of them by its serial number\n";
 }
 
 void init(const InitOptions& options) {

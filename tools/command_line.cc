@@ -69,7 +69,7 @@ std::optional<std::string> help_for(const CLI::App& app, const std::vector<std::
   const CLI::App* about = &app;
   bool asked = words.empty();
   for (const std::string& word : words) {
-    if (!asked && word == kHelp) {
+    if (word == kHelp) {
       asked = true;
       continue;
     }

@@ -11,10 +11,12 @@
 #include "store/report.h"
 #include "tools/commands.h"
 #include "tools/configuration.h"
+#include "tools/find_store.h"
 #include "tools/json_text.h"
 #include "tools/open_store.h"
 #include "tools/progress_bar.h"
 #include "tools/standard_output.h"
+#include "tools/usage.h"
 
 namespace vtpm::tools {
 namespace {
@@ -23,12 +25,14 @@ using store::EntryReport;
 using store::StoreReport;
 
 struct StoreOptions {
-  OpenOptions open;  // its store is `file`
+  OpenOptions open;  // its store is what the command line names, and then the path
   bool json = false;
   bool accept_older = false;
 
   StoreOptions() { open.is_file = true; }
   const std::string& file() const { return open.store; }
+  /// From here on `file` is the path of what the command line named.
+  void find(Access access) { open.store = path_named(open.store, access); }
 };
 
 // What the exit status of `check` tells; 1 is a check that could not be made.
@@ -217,7 +221,8 @@ void compact(const StoreOptions& options) {
 
 CLI::App* add_file_command(CLI::App& parent, const char* name, const char* description, StoreOptions& options) {
   CLI::App* command = parent.add_subcommand(name, description);
-  command->add_option("file", options.open.store, "The store file (…/<serial>.vtpm)")->required();
+  command->add_option("store", options.open.store, "The token (label, serial number, pkcs11: URI) or the store file")
+      ->required();
   command->add_flag("--json", options.json, "Answer in JSON");
   return command;
 }
@@ -232,8 +237,11 @@ void add_store(CLI::App& app, ExitStatus& status) {
   options->open.add_secrets_to(*look);
   look->callback([options, &status] {
         try {
+          options->find(Access::kRead);
           status = check_store(*options);
-        } catch (const BrokenConfiguration& broken) {  // 2 would say that the store can be repaired
+        } catch (const UsageError& unknown) {  // 2 would say that the store can be repaired
+          throw Error(ErrorCode::kNotFound, unknown.sentence());
+        } catch (const BrokenConfiguration& broken) {
           broken.print(std::cerr);
           status = 1;
         }
@@ -243,15 +251,22 @@ void add_store(CLI::App& app, ExitStatus& status) {
           "is\n"
           "not counted. Exit status: 0 in order; 2 repairable, nothing is lost; 3 damaged; 1 it could not be checked.");
   add_file_command(*store, "dump", "Show the entries of a store: place, state, type, attributes, name", *options)
-      ->callback([options] { dump(*options); });
+      ->callback([options] {
+        options->find(Access::kRead);
+        dump(*options);
+      });
   CLI::App* mend = add_file_command(*store, "repair", "Put a damaged store in order; set aside what is lost", *options);
   mend->add_flag(
       "--accept-older", options->accept_older,
       "Let older versions count where newer ones are damaged: PINs and counters may be those of another time");
   options->open.add_secrets_to(*mend);
-  mend->callback([options] { repair(*options); })
+  mend->callback([options] {
+        options->find(Access::kWrite);
+        repair(*options);
+      })
       ->footer("Nothing is thrown away: what can not be put right stays in FILE.quarantine.");
   add_file_command(*store, "compact", "Rewrite a store without what is dead", *options)->callback([options] {
+    options->find(Access::kWrite);
     compact(*options);
   });
   add_blob_commands(*store);

@@ -5,6 +5,7 @@
 #include "crypto/error.h"
 #include "tools/commands.h"
 #include "tools/cryptoki_client.h"
+#include "tools/find_store.h"
 #include "tools/new_token.h"
 #include "tools/open_token.h"
 #include "tools/secret_source.h"
@@ -84,7 +85,10 @@ void import_state(const SwtpmOptions& options) {
   auto pin = options.pin.read(/*confirm=*/!options.label.empty());
   if (!pin)
     throw Error(ErrorCode::kInvalidArgument, "a user PIN is needed: give --pin-file, --pin-fd, or use a terminal");
-  if (!options.label.empty()) require_user_pin_fits(*pin);
+  if (!options.label.empty()) {
+    warn_of_namesakes(options.label);
+    require_user_pin_fits(*pin);
+  }
   std::string name = options.token;
   std::optional<NewToken> made;  // is gone again unless it gets the TPM
   if (!options.label.empty()) {

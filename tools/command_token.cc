@@ -27,9 +27,9 @@ struct RenameOptions {
 void rename(const RenameOptions& options) {
   const Label label = padded_label(options.label);
   const OpenedStore opened = open_store(options.open);
-  const std::string before = pkcs11::Token::name_of(*opened.vault).label;
+  const auto [serial, before, number] = pkcs11::Token::name_of(*opened.vault);
+  warn_of_namesakes(options.label, serial);
   pkcs11::Token::rename(*opened.vault, std::string(label.begin(), label.end()));
-  const std::string serial = pkcs11::Token::name_of(*opened.vault).serial;
   if (options.json) {
     std::cout << json_text({{"serial", serial}, {"label", options.label}, {"before", before}}) << '\n';
     return;

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "crypto/error.h"
+#include "tools/usage.h"
 
 namespace vtpm::tools {
 namespace {
@@ -17,6 +18,16 @@ bool matches(const pkcs11::Object& object, const CK_ATTRIBUTE* rows, CK_ULONG co
     if (row.type == CKA_CLASS) return true;  // type=public means the same pair
     return equal(object.shown.get(row.type), {static_cast<const uint8_t*>(row.pValue), row.ulValueLen});
   });
+}
+
+std::string private_keys_of(pkcs11::Token& token) {
+  std::vector<std::string> keys;
+  for (const pkcs11::ObjectPtr& object : token.objects()) {
+    if (object->object_class() != CKO_PRIVATE_KEY) continue;
+    keys.push_back("\"" + std::string(as_text(object->shown.get(CKA_LABEL))) + "\" with the id " +
+                   to_hex(object->shown.get(CKA_ID)));
+  }
+  return keys.empty() ? "it has none" : "it has " + enumerated(keys);
 }
 
 }  // namespace
@@ -32,7 +43,7 @@ pkcs11::ObjectPtr find_private_key(pkcs11::Token& token, const std::string& text
   for (const pkcs11::ObjectPtr& object : token.objects()) {
     if (object->object_class() == CKO_PRIVATE_KEY && matches(*object, rows, count)) found.push_back(object);
   }
-  if (found.empty()) throw Error(ErrorCode::kNotFound, "the token has no private key \"" + text + "\"");
+  if (found.empty()) throw UsageError("the token has no private key \"" + text + "\": " + private_keys_of(token));
   if (found.size() > 1)
     throw Error(ErrorCode::kInvalidArgument, "several private keys match \"" + text + "\": name one by its id=");
   return found.front();

@@ -5,11 +5,14 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <iostream>
 
 #include "crypto/error.h"
 #include "pkcs11/token.h"
 #include "pkcs11/token_model.h"
 #include "tools/configuration.h"
+#include "tools/standard_output.h"
+#include "tools/usage.h"
 
 namespace vtpm::tools {
 namespace {
@@ -68,11 +71,25 @@ std::vector<const FoundStore*> matching(const store::StoreDirectory& directory, 
   return found;
 }
 
+/// What is no token and can be nothing but a file.
+bool is_path(const std::string& name) {
+  std::error_code ignored;
+  return looks_like_path(name) || fs::exists(fs::symlink_status(name, ignored));
+}
+
 std::vector<const FoundStore*> tokens_of(const store::StoreDirectory& directory, const std::string& name) {
   if (is_uri(name)) return matching(directory, UriMatch(name));
   auto found = matching(directory, [&](const store::StoreName& store) { return store.serial == name; });
   if (found.empty()) found = matching(directory, [&](const store::StoreName& store) { return store.label == name; });
   return found;
+}
+
+/// A file that is named by a serial and can not be read is that token too.
+const FoundStore* unreadable_token(const store::StoreDirectory& directory, const std::string& serial) {
+  for (const FoundStore& store : directory.stores()) {
+    if (store.standing == Standing::kUnreadable && fs::path(store.path).stem() == serial) return &store;
+  }
+  return nullptr;
 }
 
 /// The token that `name` means; null when there is none. Throws Error when it is not served, or one of several.
@@ -85,11 +102,7 @@ const FoundStore* find_token(const store::StoreDirectory& directory, const std::
     throw Error(ErrorCode::kInvalidArgument,
                 "several tokens are called \"" + name + "\": name one by its serial number (vtpm-token list)");
   }
-  // A file that is named by a serial and can not be read is that token too.
-  for (const FoundStore& store : directory.stores()) {
-    if (store.standing == Standing::kUnreadable && fs::path(store.path).stem() == name)
-      throw Error(ErrorCode::kCorrupt, store.reason);
-  }
+  if (const FoundStore* store = unreadable_token(directory, name)) throw Error(ErrorCode::kCorrupt, store->reason);
   if (!found.empty()) throw Error(ErrorCode::kNotFound, found.front()->reason);
   return nullptr;
 }
@@ -117,8 +130,19 @@ NamedStore in_directory_of(const std::string& path) {
                 "there is no token \"" + name + "\", because there is no store directory (vtpm-token list)");
   }
   if (!directory.problem().empty()) throw Error(ErrorCode::kIo, directory.problem());
-  throw Error(ErrorCode::kNotFound,
-              "there is no token \"" + name + "\" in " + directory.directory() + " (vtpm-token list)");
+  const std::string sentence = "there is no token \"" + name + "\" in " + directory.directory();
+  std::vector<std::string> labels, quoted;
+  for (const FoundStore& store : directory.stores()) {
+    if (store.name && store.standing == Standing::kServed) labels.push_back(store.name->label);
+  }
+  if (labels.empty()) throw UsageError(sentence + ", nor any other (vtpm-token init makes one)");
+  constexpr size_t kMost = 12;
+  for (const std::string& label : labels) {
+    if (quoted.size() < kMost) quoted.push_back('"' + label + '"');
+  }
+  if (labels.size() > kMost) quoted.push_back(std::to_string(labels.size() - kMost) + " more (vtpm-token list)");
+  throw UsageError(sentence + nearly(name, labels) + ": there " + (labels.size() == 1 ? "is " : "are ") +
+                   enumerated(quoted));
 }
 
 }  // namespace
@@ -137,7 +161,7 @@ NamedStore find_store(const std::string& name) {
     named.store = *token;
     return named;
   }
-  if (looks_like_path(name)) return in_directory_of(name);
+  if (is_path(name)) return in_directory_of(name);
   not_found(*named.directory, name);
 }
 
@@ -149,11 +173,43 @@ void refuse_beside_others(const store::StoreDirectory& directory, const FoundSto
                                       names + " (vtpm-token delete PATH, or move it to another directory)");
 }
 
+std::string path_named(const std::string& name, Access access) {
+  if (is_certainly_path(name)) return name;
+  std::unique_ptr<store::StoreDirectory> directory;
+  try {
+    directory = store_directory();
+  } catch (const BrokenConfiguration&) {  // what needs no token needs no configuration either
+    if (is_path(name)) return name;
+    throw;
+  }
+  // What is looked into, or repaired, is often no token any more.
+  const auto found = tokens_of(*directory, name);
+  const FoundStore* token = found.size() == 1 ? found.front() : nullptr;
+  if (!token && found.empty()) token = unreadable_token(*directory, name);
+  if (!token) token = find_token(*directory, name);
+  if (token) return access == Access::kRead ? token->leads_to : token->path;
+  if (is_path(name)) return name;
+  not_found(*directory, name);
+}
+
+void warn_of_namesakes(const std::string& label, const std::string& own_serial) {
+  std::vector<std::string> serials;
+  const auto directory = store_directory();
+  for (const FoundStore& store : directory->stores()) {
+    const bool other = store.name && store.name->serial != own_serial;
+    if (other && store.standing == Standing::kServed && store.name->label == label)
+      serials.push_back(store.name->serial);
+  }
+  if (serials.empty()) return;
+  std::cerr << "vtpm-token: warning: there is a token \"" << shown(label) << "\" already (serial number "
+            << shown(enumerated(serials)) << "): each of them must be named by its serial number\n";
+}
+
 std::unique_ptr<store::Vault> open_named(const std::string& name, const store::OpenOptions& options) {
   if (is_certainly_path(name)) return store::Vault::open(name, options);
   const auto directory = store_directory();
   const FoundStore* token = find_token(*directory, name);
-  if (!token && looks_like_path(name)) return store::Vault::open(name, options);
+  if (!token && is_path(name)) return store::Vault::open(name, options);
   if (!token) not_found(*directory, name);
   directory->close_unused();
   store::OpenOptions how = options;

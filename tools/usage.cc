@@ -25,6 +25,8 @@ size_t distance(const std::string& a, const std::string& b) {
 }  // namespace
 
 std::string nearly(const std::string& name, const std::vector<std::string>& names) {
+  const auto longer = std::find_if(names.begin(), names.end(), [&](const auto& a) { return a.starts_with(name); });
+  if (longer != names.end() && name.size() > 2) return " (did you mean " + *longer + "?)";
   const auto closest = std::min_element(
       names.begin(), names.end(), [&](const auto& a, const auto& b) { return distance(name, a) < distance(name, b); });
   if (closest == names.end() || distance(name, *closest) > std::max<size_t>(1, name.size() / 3)) return "";

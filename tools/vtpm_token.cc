@@ -89,6 +89,8 @@ int run_and_tell(int argc, char** argv) {
   } catch (const vtpm::tools::BrokenConfiguration& broken) {
     broken.print(std::cerr);
     return vtpm::tools::kBrokenConfigurationStatus;
+  } catch (const std::bad_alloc&) {
+    return fail(vtpm::Error(vtpm::ErrorCode::kNoMemory, "there is not enough memory"), 1);
   } catch (const std::exception& error) {
     return fail(error, 1);
   }
