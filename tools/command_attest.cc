@@ -14,6 +14,7 @@
 #include "tools/open_token.h"
 #include "tools/output_file.h"
 #include "tools/secret_source.h"
+#include "tools/standard_output.h"
 #include "tpm/attestation.h"
 #include "tpm/pcr_banks.h"
 #include "tpm/verifier.h"
@@ -159,7 +160,7 @@ void print(const nlohmann::json& answer) {
     std::cout << "The TPM had these values in its PCRs:\n";
     for (const auto& [bank, values] : answer["pcrs"].items()) {
       for (const auto& [pcr, value] : values.items())
-        std::cout << "  " << bank << ':' << pcr << ' ' << value.get<std::string>() << '\n';
+        std::cout << "  " << shown(bank) << ':' << pcr << ' ' << value.get<std::string>() << '\n';
     }
     std::cout << "They are those of an emulated TPM; what is measured into them is the emulator's business.\n";
     return;
@@ -192,7 +193,7 @@ ExitStatus verify(const AttestOptions& options) {
   } else if (answer["proven"]) {
     print(answer);
   } else {
-    std::cerr << "vtpm-token: nothing is proven: " << answer["reason"].get<std::string>() << '\n';
+    std::cerr << "vtpm-token: nothing is proven: " << shown(answer["reason"].get<std::string>()) << '\n';
   }
   if (answer["proven"] && nonce.empty())
     std::cerr << "vtpm-token: without a nonce of your own the evidence may be of any age\n";

@@ -53,7 +53,7 @@ void list(const KeyslotOptions& options) {
               << (slot.role ? store::role_name(*slot.role) : "-") << slot.kdf;
     if (slot.epoch > 1) std::cout << ", epoch " << slot.epoch;
     std::cout << '\n';
-    if (!slot.finding.empty()) std::cout << "      ! " << slot.finding << '\n';
+    if (!slot.finding.empty()) std::cout << "      ! " << shown(slot.finding) << '\n';
   }
 }
 

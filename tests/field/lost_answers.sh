@@ -25,7 +25,7 @@ printf 'chassis' >blob
 tool store build blobs.vtpm --cipher none --blob vpd0/a=blob >/dev/null
 
 section 'every command that prints fails when its output cannot be written'
-for command in '' help --help --version 'keyslot --help' list 'list --json' mechanisms 'mechanisms --json' 'keyslot list client' \
+for command in '' help --help --version 'keyslot --help' list 'list --json' mechanisms 'mechanisms --json' 'config check' 'config show' 'keyslot list client' \
   "store check $store" "store check $store --json" "store dump $store" "store compact $store" "store repair $store" \
   'store extract blobs.vtpm vpd0/a' 'store export blobs.vtpm --fixed blobs.fixed' 'store import blobs.fixed again.vtpm' \
   'rename client client --pin-file pin' 'ca create --directory authority' 'ca certify --directory authority --token client --pin-file pin' \

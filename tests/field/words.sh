@@ -126,13 +126,11 @@ refused tool reinit mail --so-pin-file not-so
 has refused.out 'the PIN is wrong'
 
 section 'store compact never makes a store larger'
-head -c 300 /dev/urandom >blob
-for i in $(seq 12); do blobs+=(--clear-blob "disk$i/nvram=blob"); done
-tool store build tight.vtpm --cipher none "${blobs[@]}" >/dev/null
-for round in 1 2 3; do
-  before=$(stat -c %s tight.vtpm)
-  tool store compact tight.vtpm --json | jq -e --argjson before "$before" '.before == $before and .after <= .before' >/dev/null
-  [ "$(stat -c %s tight.vtpm)" -le "$before" ]
-  tool store check tight.vtpm >/dev/null
-  [ "$round" -ne 1 ] || tool store add tight.vtpm --replace "${blobs[@]}" >/dev/null # and there is something dead in it
+tool store compact mail >/dev/null
+for _ in 1 2; do # a failed login is counted in the room behind the log
+  refused tool rename mail mail --pin-file not-so
+  before=$(stat -c %s "$store")
+  tool store compact mail --json | jq -e --argjson before "$before" '.before == $before and .after <= .before' >/dev/null
+  [ "$(stat -c %s "$store")" -le "$before" ]
+  tool store check mail --pin-file pin >/dev/null
 done
