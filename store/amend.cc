@@ -30,9 +30,14 @@ AmendPlan activate_any(const Slots& slots) {
 }
 
 // active, keyslot N
-AmendPlan activate_one(const SlotSituation& slot) {
+AmendPlan activate_one(const SlotSituation& slot, std::optional<Role> role) {
   if (!slot.active) return {slot.number, {}};
-  if (slot.holds) return {};
+  if (slot.holds && (!role || slot.role == role_name(*role))) return {};
+  if (slot.holds) {
+    throw Error(ErrorCode::kExists, named(slot.number) + " holds that secret for the role " + slot.role +
+                                        ", not for the role " + std::string(role_name(*role)) +
+                                        "; one secret may stand in several slots: take another one");
+  }
   throw Error(ErrorCode::kExists, named(slot.number) +
                                       " is active and holds another secret; it is not overwritten, since an "
                                       "interruption could lose both: deactivate it first, or take another one");
@@ -82,8 +87,8 @@ void require_remainder(const AmendPlan& plan, const Slots& slots) {
     const bool goes = std::find(plan.deactivate.begin(), plan.deactivate.end(), slot.number) != plan.deactivate.end();
     const bool stays = slot.active && slot.usable && !goes;
     any = any || stays;
-    officer_before = officer_before || (slot.officer && slot.active);
-    officer_after = officer_after || (slot.officer && stays);
+    officer_before = officer_before || (slot.officer() && slot.active);
+    officer_after = officer_after || (slot.officer() && stays);
   }
   if (!any) {
     throw Error(ErrorCode::kUnsupported,
@@ -108,15 +113,36 @@ void require_sense(const DesiredState& desired) {
   require(active || (!desired.iter_time && !desired.cost), "'iter-time' belongs to state 'active'");
 }
 
+// Whoever gives an officer's secret to have it removed has one. Where there is no officer, nobody is robbed.
+void require_officer(const DesiredState& desired, const AmendPlan& plan, const Slots& slots) {
+  if (!desired.by || desired.by == Role::kSo) return;
+  const auto is_officers = [](const SlotSituation& slot) { return slot.active && slot.officer(); };
+  if (plan.activate && desired.role == Role::kSo && std::any_of(slots.begin(), slots.end(), is_officers)) {
+    throw Error(ErrorCode::kAuthFailed,
+                "a key slot of the role so is made with the security officer's secret only, or every user could make "
+                "himself the officer: open the store with that secret (--as so)");
+  }
+  for (const unsigned number : plan.deactivate) {
+    if (desired.old_secret || !is_officers(slot_of(slots, number))) continue;
+    throw Error(ErrorCode::kAuthFailed, named(number) +
+                                            " is the security officer's: give its secret to have it removed, or open "
+                                            "the store with the officer's (--as so)");
+  }
+}
+
 }  // namespace
 
 AmendPlan plan_amend(const DesiredState& desired, const std::vector<SlotSituation>& slots) {
   require_sense(desired);
   if (desired.state == DesiredState::State::kActive) {
-    return desired.keyslot ? activate_one(slot_of(slots, *desired.keyslot)) : activate_any(slots);
+    const AmendPlan plan =
+        desired.keyslot ? activate_one(slot_of(slots, *desired.keyslot), desired.role) : activate_any(slots);
+    require_officer(desired, plan, slots);
+    return plan;
   }
   AmendPlan plan = plan_inactive(desired, slots);
   require_remainder(plan, slots);
+  require_officer(desired, plan, slots);
   return plan;
 }
 

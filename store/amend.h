@@ -3,10 +3,12 @@
 // One desired state speaks of one slot, or of all slots that hold one secret (docs/requirements.md, R3). `plan_amend`
 // is the whole table as a pure function: what is, what should be, what is to be done. Never done: overwriting a slot
 // that holds another secret (an interrupted write would lose both), leaving no slot that opens the store, leaving a
-// store that had a security officer's slot without one (nobody could ever set the user's PIN again).
+// store that had a security officer's slot without one (nobody could ever set the user's PIN again), making somebody
+// the officer, or an officer's secret useless, without a secret of the officer's.
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "crypto/bytes.h"
@@ -24,8 +26,10 @@ struct DesiredState {
   std::optional<SecretBytes> old_secret;  // kInactive: what the slots hold that are to go
   std::optional<uint32_t> iter_time;      // kActive: milliseconds that stretching is to take here
   // Not the thread's, and only for kActive:
-  Role role = Role::kUser;      // of a slot that becomes active
+  std::optional<Role> role;  // of a slot that becomes active; absent: kUser, or what the slot is that holds the secret
   std::optional<KdfCost> cost;  // absent: as the other slots cost
+  // Of both: whose secret opened the store. Absent: whoever asks may do everything.
+  std::optional<Role> by;
 };
 
 /// What a plan needs to know of a slot.
@@ -34,7 +38,8 @@ struct SlotSituation {
   bool active = false;  // something stands there
   bool usable = false;  // and it is neither damaged nor of a newer kind: it can open the store
   bool holds = false;   // the secret that the desired state names
-  bool officer = false;
+  std::string role;     // by its name; empty: it is not known
+  bool officer() const { return role == role_name(Role::kSo); }
 };
 
 struct AmendPlan {
@@ -44,7 +49,8 @@ struct AmendPlan {
 };
 
 /// `slots`: all of them, by number. Throws Error: kInvalidArgument (no such slot; a state that does not hold together),
-/// kNoSpace (no slot is free), kExists (the slot holds another secret), kNotFound (no slot, or not that one, holds the
+/// kNoSpace (no slot is free), kExists (the slot holds another secret, or this one for another role), kAuthFailed (an
+/// officer's secret is needed), kNotFound (no slot, or not that one, holds the
 /// secret), kUnsupported (no slot, or none for the security officer, would be left).
 AmendPlan plan_amend(const DesiredState& desired, const std::vector<SlotSituation>& slots);
 

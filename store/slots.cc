@@ -30,7 +30,7 @@ std::vector<SlotSituation> situations(const std::vector<UsedSlot>& used, const D
     SlotSituation& slot = slots[one.number - 1];
     slot.active = true;
     slot.usable = one.slot.has_value();
-    slot.officer = one.role == role_name(Role::kSo);
+    slot.role = one.role;
     const bool asked = std::find(tested.begin(), tested.end(), one.number) != tested.end();
     slot.holds = asked && one.slot && !one.slot->kdf().is_raw() &&
                  one.slot->opens_with(stretched.of(*one.slot, named_secret(desired)));
@@ -212,6 +212,7 @@ std::vector<SlotInfo> Vault::slots() const {
 }
 
 AmendPlan Vault::amend(const DesiredState& desired) {
+  const std::string role(role_name(desired.role.value_or(Role::kUser)));
   StretchedSecrets stretched;
   std::optional<std::pair<SlotKdf, std::shared_ptr<const StretchedSecret>>> fresh;
   for (;;) {
@@ -225,8 +226,7 @@ AmendPlan Vault::amend(const DesiredState& desired) {
       KdfCost cost = desired.cost ? *desired.cost : impl_->cost_of_slots();
       if (desired.iter_time) cost = cost_taking(*desired.iter_time, cost);
       SlotKdf kdf = fresh_kdf(cost);
-      auto key = std::make_shared<const StretchedSecret>(
-          stretch(canonical_secret(role_name(desired.role), *desired.secret), kdf));
+      auto key = std::make_shared<const StretchedSecret>(stretch(canonical_secret(role, *desired.secret), kdf));
       fresh.emplace(std::move(kdf), std::move(key));
     }
 
@@ -235,8 +235,7 @@ AmendPlan Vault::amend(const DesiredState& desired) {
     std::vector<Draft> drafts;
     std::vector<std::string> superseded;
     if (plan.activate) {
-      drafts.push_back(slot_draft(slot_name(*plan.activate), role_name(desired.role), fresh->first, fresh->second, key,
-                                  impl_->uuid));
+      drafts.push_back(slot_draft(slot_name(*plan.activate), role, fresh->first, fresh->second, key, impl_->uuid));
     }
     for (unsigned number : plan.deactivate) {
       superseded.push_back(slot_name(number));

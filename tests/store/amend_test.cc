@@ -38,7 +38,7 @@ std::vector<SlotSituation> slots(std::string_view letters) {
     slot.active = letter != '.';
     slot.usable = slot.active && letter != '!';
     slot.holds = letter == 'S' || letter == 'O';
-    slot.officer = letter == 'o' || letter == 'O';
+    if (letter == 'o' || letter == 'O') slot.role = "so";
     out.push_back(slot);
   }
   return out;
@@ -125,6 +125,38 @@ TEST(KeyslotTable, R3_7_NoneLeftIsAnErrorAndSoIsNoOfficer) {
   EXPECT_EQ(outcome(inactive(1, {}), "oo......"), "-1") << "another officer's slot stays";
   EXPECT_EQ(outcome(inactive(2, {}), "ox......"), "-2");
   EXPECT_EQ(outcome(inactive(1, {}), "xx......"), "-1") << "a store that never had one needs none";
+}
+
+ErrorCode code_of(DesiredState desired, Role by, std::string_view letters) {
+  desired.by = by;
+  return code_thrown_by([&] { plan_amend(desired, slots(letters)); });
+}
+
+TEST(KeyslotTable, OnlyAnOfficerMakesOrRemovesOne) {
+  DesiredState officer = active("s");
+  officer.role = Role::kSo;
+  for (const Role by : {Role::kUser, Role::kRecovery, Role::kKeyfile}) {
+    DesiredState desired = active("s");
+    desired.role = Role::kSo;
+    EXPECT_EQ(code_of(std::move(desired), by, "ox......"), ErrorCode::kAuthFailed);
+    EXPECT_EQ(code_of(inactive(1, {}), by, "oox....."), ErrorCode::kAuthFailed);
+  }
+  officer.by = Role::kUser;
+  EXPECT_EQ(outcome(officer, "xx......"), "+3") << "there is no officer";
+  officer.by = Role::kSo;
+  EXPECT_EQ(outcome(officer, "ox......"), "+3");
+  DesiredState gone = inactive({}, "s");
+  gone.by = Role::kUser;
+  EXPECT_EQ(outcome(gone, "oOx....."), "-2") << "whoever gives the officer's secret has it";
+}
+
+TEST(KeyslotTable, ASlotThatHoldsTheSecretForAnotherRoleIsNotTheDesiredOne) {
+  DesiredState desired = active("s", 1);
+  desired.role = Role::kUser;
+  EXPECT_EQ(outcome(desired, "O......."), "holds another");
+  desired.role = Role::kSo;
+  EXPECT_EQ(outcome(desired, "O......."), "");
+  EXPECT_EQ(outcome(active("s", 1), "O......."), "") << "of any role";
 }
 
 TEST(KeyslotTable, StatesThatDoNotHoldTogether) {
