@@ -195,7 +195,7 @@ CK_RV C_InitToken(CK_SLOT_ID id, CK_BYTE* pin, CK_ULONG pin_length, CK_BYTE* lab
     PinSource source;
     if (const std::shared_ptr<Token> token = module.slots.token_as_listed(id); !pin)
       source = (token ? token->settings() : settings_for(module.config.tokens, name, "")).so_pin;
-    module.slots.initialise(id, given_pin(pin, pin_length, source), name,
+    module.slots.initialise(id, given_pin(pin, pin_length, source, /*may_be_empty=*/false), name,
                             [&](const Token& token) { return module.sessions.count(token).all > 0; });
     return CKR_OK;
   });
@@ -204,7 +204,8 @@ CK_RV C_InitToken(CK_SLOT_ID id, CK_BYTE* pin, CK_ULONG pin_length, CK_BYTE* lab
 CK_RV C_InitPIN(CK_SESSION_HANDLE handle, CK_BYTE* pin, CK_ULONG pin_length) {
   return call_session("C_InitPIN", handle, [&](Module&, Session& session) {
     refuse_if(session.state() != CKS_RW_SO_FUNCTIONS, CKR_USER_NOT_LOGGED_IN, "only the SO sets the user's PIN");
-    session.token->init_user_pin(given_pin(pin, pin_length, session.token->settings().user_pin));
+    const Token& token = *session.token;
+    session.token->init_user_pin(given_pin(pin, pin_length, token.settings().user_pin, token.config().empty_pin));
     return CKR_OK;
   });
 }
@@ -216,8 +217,10 @@ CK_RV C_SetPIN(CK_SESSION_HANDLE handle, CK_BYTE* old_pin, CK_ULONG old_length, 
     refuse_if(!session.read_write, CKR_SESSION_READ_ONLY, "a PIN is changed in a read/write session");
     const bool so = session.token->who() == Who::kSo;
     const TokenSettings& settings = session.token->settings();
-    const SecretBytes before = given_pin(old_pin, old_length, so ? settings.so_pin : settings.user_pin);
-    const SecretBytes after = given_pin(new_pin, new_length, so ? settings.new_so_pin : settings.new_user_pin);
+    const bool may_be_empty = !so && session.token->config().empty_pin;
+    const SecretBytes before = given_pin(old_pin, old_length, so ? settings.so_pin : settings.user_pin, may_be_empty);
+    const SecretBytes after =
+        given_pin(new_pin, new_length, so ? settings.new_so_pin : settings.new_user_pin, may_be_empty);
     session.token->change_pin(so ? store::Role::kSo : store::Role::kUser, before, after);
     return CKR_OK;
   });

@@ -66,17 +66,23 @@ CK_RV C_Login(CK_SESSION_HANDLE handle, CK_USER_TYPE user, CK_BYTE* pin, CK_ULON
     const Token& token = *session.token;
     const bool of_so = user == CKU_SO || (user == CKU_CONTEXT_SPECIFIC && token.who() == Who::kSo);
     const PinSource& source = of_so ? token.settings().so_pin : token.settings().user_pin;
-    const SecretBytes secret = given_pin(pin, pin_length, source);
+    const SecretBytes secret = given_pin(pin, pin_length, source, !of_so && token.config().empty_pin);
     if (user == CKU_CONTEXT_SPECIFIC) {
       login_for_operation(session, secret);
       return CKR_OK;
     }
-    if (user == CKU_SO) {
-      const SessionTable::Count count = module.sessions.count(*session.token);
+    if (user == CKU_USER) {
+      session.token->login(Who::kUser, secret);
+      return CKR_OK;
+    }
+    const auto refuse_beside_read_only = [&] {
+      const SessionTable::Count count = module.sessions.count(token);
       refuse_if(count.all > count.read_write, CKR_SESSION_READ_ONLY_EXISTS,
                 "a read-only session is open: the SO can not log in");
-    }
-    session.token->login(user == CKU_SO ? Who::kSo : Who::kUser, secret);
+    };
+    refuse_beside_read_only();  // at once, and without an attempt
+    // And again when the SO is in, since sessions were opened meanwhile. From then on SessionTable::open refuses them.
+    session.token->login(Who::kSo, secret, refuse_beside_read_only);
     return CKR_OK;
   });
 }

@@ -103,8 +103,8 @@ ByteView input(const void* data, CK_ULONG length, const Limit& limit) {
   return input(data, length);
 }
 
-SecretBytes given_pin(const CK_BYTE* pin, CK_ULONG length, const PinSource& source) {
-  if (!pin && source.configured()) return source.read();
+SecretBytes given_pin(const CK_BYTE* pin, CK_ULONG length, const PinSource& source, bool may_be_empty) {
+  if (!pin && source.configured()) return source.read(may_be_empty);
   refuse_if(!pin, CKR_ARGUMENTS_BAD, "the PIN is a null pointer, and no PIN source is configured for the token");
   return SecretBytes(input(pin, length, kPinLimit));
 }

@@ -109,8 +109,9 @@ ByteView input(const void* data, CK_ULONG length);
 ByteView input(const void* data, CK_ULONG length, const Limit& limit);
 
 /// The PIN that a caller passes; for a null pointer the one of the protected authentication path, if the token has one.
-/// Throws CKR_ARGUMENTS_BAD when it has none, CKR_FUNCTION_CANCELED when nothing can be read there.
-SecretBytes given_pin(const CK_BYTE* pin, CK_ULONG length, const PinSource& source);
+/// Throws CKR_ARGUMENTS_BAD when it has none, CKR_FUNCTION_CANCELED when nothing can be read there, or when what is
+/// read is empty and `may_be_empty` (for users' PINs the setting `pin.empty`) is false.
+SecretBytes given_pin(const CK_BYTE* pin, CK_ULONG length, const PinSource& source, bool may_be_empty);
 
 /// A caller's output buffer under the convention of PKCS#11 5.2: a null pointer asks for the size.
 class Output {

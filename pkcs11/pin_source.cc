@@ -16,8 +16,8 @@
 namespace vtpm::pkcs11 {
 namespace {
 
-// The longest PIN, the end of its line, and one more that shows that it is too long.
-constexpr size_t kMostOctets = 255 + 2;
+// The longest PIN, the end of its line (CRLF), and one more that shows that it is too long.
+constexpr size_t kMostOctets = 255 + 2 + 1;
 
 [[noreturn]] void no_pin(const std::string& path, const std::string& why) {
   refuse(CKR_FUNCTION_CANCELED, "no PIN could be read from " + path + ": " + why);
@@ -30,20 +30,19 @@ void check_kind(const Descriptor& file, const std::string& path) {
   if (status.st_mode & S_IROTH) log_line(LogLevel::kWarning, "the PIN in " + path + " can be read by everybody");
 }
 
-SecretBytes first_line(SecretBytes octets, const std::string& path) {
-  const ByteView view = octets.view();
-  const auto end = std::find(view.begin(), view.end(), uint8_t{'\n'});
-  if (end == view.end() && octets.size() == kMostOctets) no_pin(path, "its first line is too long");
-  octets.resize(static_cast<size_t>(end - view.begin()));
-  return octets;
-}
-
 std::string trimmed(const std::string& label) {
   const size_t last = label.find_last_not_of(' ');
   return last == std::string::npos ? "" : label.substr(0, last + 1);
 }
 
 }  // namespace
+
+ByteView first_line(ByteView octets) {
+  const auto end = std::find(octets.begin(), octets.end(), uint8_t{'\n'});
+  ByteView line = octets.first(static_cast<size_t>(end - octets.begin()));
+  if (end != octets.end() && !line.empty() && line.back() == '\r') line = line.first(line.size() - 1);
+  return line;
+}
 
 bool PinSource::well_formed(const std::string& name) {
   return !name.empty() && (name.front() == '/' || (name.front() != '.' && name.find('/') == std::string::npos));
@@ -60,7 +59,7 @@ bool PinSource::present() const {
   return !where.empty() && access(where.c_str(), R_OK) == 0;
 }
 
-SecretBytes PinSource::read() const {
+SecretBytes PinSource::read(bool may_be_empty) const {
   const std::string where = path();
   if (where.empty()) no_pin("the credential " + name_, "this process was given no credentials");
   // Never waits: a pipe that nobody writes to would hang the application.
@@ -77,7 +76,10 @@ SecretBytes PinSource::read() const {
     size += static_cast<size_t>(got);
   }
   octets.resize(size);
-  return first_line(std::move(octets), where);
+  octets.resize(first_line(octets).size());
+  if (octets.size() == kMostOctets) no_pin(where, "its first line is too long");
+  if (octets.empty() && !may_be_empty) no_pin(where, "it is empty, or its first line is; nothing was tried");
+  return octets;
 }
 
 bool TokenSettings::is_for(const std::string& label, const std::string& serial) const {

@@ -10,6 +10,10 @@
 
 namespace vtpm::pkcs11 {
 
+/// What a PIN file, or anything else that a PIN is read from, holds as its PIN: the octets in front of the first line
+/// end, LF or CRLF; all of them where there is none. A view of `octets`.
+ByteView first_line(ByteView octets);
+
 class PinSource {
  public:
   PinSource() = default;
@@ -21,8 +25,9 @@ class PinSource {
   bool configured() const { return !name_.empty(); }
   /// Whether there is something to read now. A credential is there only for the service that was given it.
   bool present() const;
-  /// The first line, without its end. Throws Refusal CKR_FUNCTION_CANCELED when there is none to be had.
-  SecretBytes read() const;
+  /// The first line. Throws Refusal CKR_FUNCTION_CANCELED when there is none to be had, or when it is empty and
+  /// `may_be_empty` is false: nobody means an empty PIN by an empty file, and to try it would cost an attempt.
+  SecretBytes read(bool may_be_empty) const;
 
  private:
   std::string path() const;

@@ -463,14 +463,15 @@ void Token::check_result(UnlockResult result, Role role) const {
     case UnlockResult::kWrongSecret:
       refuse(CKR_PIN_INCORRECT, "wrong PIN");
     case UnlockResult::kLockedOut:
-      refuse(CKR_PIN_LOCKED, "too many wrong PINs: the SO can set a new user PIN");
+      refuse(CKR_PIN_LOCKED,
+             "too many wrong PINs: the SO can set a new user PIN, or a recovery phrase (vtpm-token pin unblock)");
     case UnlockResult::kNoSlot:
       if (role == Role::kUser) refuse(CKR_USER_PIN_NOT_INITIALIZED, "the SO has not set a user PIN yet");
       throw Error(ErrorCode::kCorrupt, "the store has no readable key slot for the SO");
   }
 }
 
-void Token::login(Who who, ByteView pin) {
+void Token::login(Who who, ByteView pin, const std::function<void()>& admitted) {
   const auto refuse_second = [&] {
     refuse_if(who_ == who, CKR_USER_ALREADY_LOGGED_IN, "already logged in");
     refuse_if(who_ != Who::kNobody && !by_itself_, CKR_USER_ANOTHER_ALREADY_LOGGED_IN, "another user is logged in");
@@ -479,11 +480,11 @@ void Token::login(Who who, ByteView pin) {
   const auto login = lock_login(role_of(who));
   refresh();
   refuse_second();
-  enter(who, pin);
+  enter(who, pin, admitted);
   by_itself_ = false;
 }
 
-void Token::enter(Who who, ByteView pin) {
+void Token::enter(Who who, ByteView pin, const std::function<void()>& admitted) {
   const Role role = role_of(who);
   store::SecretNotes notes;
   check_result(vault_->unlock(role, pin, &notes), role);
@@ -493,6 +494,7 @@ void Token::enter(Who who, ByteView pin) {
     const Locked lock(*this);
     before = leave_locked();
     who_ = who;
+    if (admitted) admitted();
     pin_expired_ = notes.to_be_changed;
     ++login_number_;
     if (who == Who::kUser) engine_ = std::make_shared<tpm::Engine>(state_, config_.tpm_instances);
@@ -517,7 +519,7 @@ void Token::login_by_itself() {
   if (who_ != Who::kNobody) return;
   try {
     refresh();
-    enter(Who::kUser, vault_->notes(Role::kUser).empty ? SecretBytes() : settings_.user_pin.read());
+    enter(Who::kUser, vault_->notes(Role::kUser).empty ? SecretBytes() : settings_.user_pin.read(config_.empty_pin));
     by_itself_ = true;
     return;
   } catch (const Refusal& refusal) {

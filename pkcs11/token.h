@@ -88,7 +88,9 @@ class Token {
   store::Attempts attempts(store::Role role) { return vault_->attempts(role); }
   /// All throw Refusal: CKR_PIN_INCORRECT, CKR_PIN_LOCKED, CKR_USER_PIN_NOT_INITIALIZED, CKR_USER_ALREADY_LOGGED_IN,
   /// CKR_USER_ANOTHER_ALREADY_LOGGED_IN, CKR_PIN_LEN_RANGE. The SO takes over from a user whom nobody logged in.
-  void login(Who who, ByteView pin);
+  /// `admitted` is called when the PIN was right and `who` says so already: what it throws ends the login, and comes
+  /// out.
+  void login(Who who, ByteView pin, const std::function<void()>& admitted = nullptr);
   /// Waits for the turn of an attempt with the SO's PIN, and out its delay; see Vault::take_turn. Taken before any lock
   /// of the caller's.
   [[nodiscard]] store::Vault::Turn take_turn(store::Role role) { return vault_->take_turn(role); }
@@ -196,7 +198,7 @@ class Token {
   /// Before what must not repeat. Throws Refusal CKR_DEVICE_ERROR where an older copy of the store was put back.
   void refuse_rolled_back();
   void refresh_locked();
-  void enter(Who who, ByteView pin);
+  void enter(Who who, ByteView pin, const std::function<void()>& admitted = nullptr);
   void log_out();
   void require_pin_length(store::Role role, ByteView pin) const;
   std::shared_ptr<tpm::Engine> leave_locked();

@@ -27,7 +27,7 @@ using store::Role;
 
 struct BlobOptions {
   OpenOptions open;  // add, extract; build takes the file and the secrets of it
-  SecretSource so_pin{"SO PIN", "", "", -1};
+  SecretSource so_pin{"SO PIN", "", "", -1, SecretSource::Empty::kNever};
   std::vector<std::string> sealed, clear;
   std::string description, cipher, kdf, name, output;
   std::optional<uint32_t> iter_time;

@@ -18,7 +18,7 @@ namespace {
 struct InitOptions {
   std::string token;  // reinit
   std::string label;
-  SecretSource so_pin{"SO PIN", "vtpm.so-pin", "", -1};
+  SecretSource so_pin{"SO PIN", "vtpm.so-pin", "", -1, SecretSource::Empty::kNever};
   SecretSource user_pin{"User PIN (empty: set it later)", "vtpm.user-pin", "", -1};
   bool no_pin = false;
   bool json = false;

@@ -44,7 +44,9 @@ void refuse_duplicate(pkcs11::Token& token, const Bytes& public_area) {
 void export_tss(const TransferOptions& options) {
   SecretBytes auth;
   if (!options.auth_file.empty())
-    auth = SecretSource{"auth value", "", options.auth_file, -1}.read(/*confirm=*/false).value_or(SecretBytes());
+    auth = SecretSource{"auth value", "", options.auth_file, -1, SecretSource::Empty::kAlways}
+               .read(/*confirm=*/false)
+               .value_or(SecretBytes());
   const auto token = open_token(options.uri, options.pin);
   const tpm::KeyBlob key = token->key_blob(*find_private_key(*token, options.uri));
   const TssKey out{tpm::wrap_for_others(*token->engine(), key, auth), auth.empty()};
@@ -59,7 +61,7 @@ void export_tss(const TransferOptions& options) {
 /// The key in the token's TPM. Without a file its auth value is asked for when it has one; what the PEM file says about
 /// that is not asked, because tpm2_encodeobject 5.4 says "not empty" of every key.
 tpm::KeyBlob take(tpm::Engine& engine, const TssKey& key, const std::string& auth_file) {
-  const SecretSource source{"Auth value of the key", "", auth_file, -1};
+  const SecretSource source{"Auth value of the key", "", auth_file, -1, SecretSource::Empty::kAlways};
   if (!auth_file.empty()) return tpm::take_from_others(engine, key.key, source.read(false).value_or(SecretBytes()));
   try {
     return tpm::take_from_others(engine, key.key, {});

@@ -19,7 +19,7 @@ namespace {
 struct SwtpmOptions {
   std::string directory;
   std::string label, token;
-  SecretSource so_pin{"SO PIN", "vtpm.so-pin", "", -1};
+  SecretSource so_pin{"SO PIN", "vtpm.so-pin", "", -1, SecretSource::Empty::kNever};
   SecretSource pin{"User PIN", "vtpm.user-pin", "", -1};
   std::string key_file, key_format = "hex", passphrase_file, kdf = "pbkdf2", mode = "aes-cbc";
   std::string owner_auth_file, endorsement_auth_file, lockout_auth_file;
@@ -31,7 +31,8 @@ SecretBytes auth_of(const SwtpmOptions& options, const std::string& hierarchy) {
   const std::string& file = hierarchy == "owner"         ? options.owner_auth_file
                             : hierarchy == "endorsement" ? options.endorsement_auth_file
                                                          : options.lockout_auth_file;
-  const SecretSource source{"Auth value of the " + hierarchy + " hierarchy", "vtpm." + hierarchy + "-auth", file, -1};
+  const SecretSource source{"Auth value of the " + hierarchy + " hierarchy", "vtpm." + hierarchy + "-auth", file, -1,
+                            SecretSource::Empty::kAlways};
   return source.read(/*confirm=*/false).value_or(SecretBytes());
 }
 

@@ -1,21 +1,69 @@
 #include "tools/secret_source.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 
 #include "crypto/descriptor.h"
 #include "crypto/error.h"
+#include "pkcs11/pin_source.h"
+#include "tools/configuration.h"
 
 namespace vtpm::tools {
 namespace {
 
 constexpr size_t kMostOctets = 4096;
+
+// What a person at the terminal, or a shell, sends to end or to stop a program.
+constexpr int kSignals[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP};
+
+volatile std::sig_atomic_t arrived = 0;
+
+/// While this lives these signals only end `wait`; whoever created it raises the one that came. What is ignored stays
+/// ignored.
+class SignalsNoted {
+ public:
+  SignalsNoted() {
+    struct sigaction note {};
+    note.sa_handler = [](int signal) { arrived = signal; };
+    sigset_t ours;
+    sigemptyset(&ours);
+    for (const int signal : kSignals) sigaddset(&ours, signal);
+    pthread_sigmask(SIG_BLOCK, &ours, &mask_);
+    for (size_t i = 0; i < std::size(kSignals); ++i) {
+      sigaction(kSignals[i], nullptr, &before_[i]);
+      if (before_[i].sa_handler != SIG_IGN) sigaction(kSignals[i], &note, nullptr);
+    }
+    arrived = 0;
+  }
+  ~SignalsNoted() {
+    for (size_t i = 0; i < std::size(kSignals); ++i) sigaction(kSignals[i], &before_[i], nullptr);
+    pthread_sigmask(SIG_SETMASK, &mask_, nullptr);
+  }
+  SignalsNoted(const SignalsNoted&) = delete;
+  SignalsNoted& operator=(const SignalsNoted&) = delete;
+
+  /// Returns when there is something to read: 0, or else the signal that came first.
+  int wait(int terminal) const {
+    pollfd input{terminal, POLLIN, 0};
+    for (;;) {
+      const int ready = ppoll(&input, 1, nullptr, &mask_);  // the only place where they get through
+      if (arrived != 0) return arrived;
+      if (ready >= 0 || errno != EINTR) return 0;  // what else is wrong shows when it is read
+    }
+  }
+
+ private:
+  struct sigaction before_[std::size(kSignals)]{};
+  sigset_t mask_{};
+};
 
 /// The terminal without echo, for as long as this lives.
 class Silence {
@@ -47,15 +95,20 @@ size_t read_some(int fd, MutableByteView to, const std::string& what) {
   }
 }
 
-/// The octets up to the end of the first line, which is not part of the secret.
-SecretBytes read_line(int fd, const std::string& what) {
-  SecretBytes line;
-  for (;;) {
-    uint8_t octet = 0;
-    if (read_some(fd, {&octet, 1}, what) == 0 || octet == '\n') return line;
-    if (line.size() == kMostOctets) throw Error(ErrorCode::kInvalidArgument, what + " is too long for a PIN");
-    line.append({&octet, 1});
+/// The first line. Whatever comes behind it is left for the next who reads. `before_each`: false ends it early.
+template <typename F>
+SecretBytes read_line(int fd, const std::string& what, F&& before_each) {
+  SecretBytes octets;
+  for (uint8_t octet = 0; octet != '\n' && before_each() && read_some(fd, {&octet, 1}, what) != 0;) {
+    if (octets.size() == kMostOctets) throw Error(ErrorCode::kInvalidArgument, what + " is too long for a PIN");
+    octets.append({&octet, 1});
   }
+  octets.resize(pkcs11::first_line(octets).size());
+  return octets;
+}
+
+SecretBytes read_line(int fd, const std::string& what) {
+  return read_line(fd, what, [] { return true; });
 }
 
 SecretBytes read_file(const std::string& path) {
@@ -69,11 +122,18 @@ void say(int terminal, const std::string& text) {
 }
 
 SecretBytes ask(int terminal, const std::string& prompt) {
-  say(terminal, prompt + ": ");
-  const Silence silence(terminal);
-  SecretBytes line = read_line(terminal, "the terminal");
-  say(terminal, "\n");
-  return line;
+  for (;;) {
+    int signal = 0;
+    {
+      const SignalsNoted signals;
+      const Silence silence(terminal);
+      say(terminal, prompt + ": ");
+      SecretBytes line = read_line(terminal, "the terminal", [&] { return (signal = signals.wait(terminal)) == 0; });
+      say(terminal, "\n");
+      if (signal == 0) return line;
+    }
+    raise(signal);  // ends the program, or stops it until it is continued; then it asks again
+  }
 }
 
 }  // namespace
@@ -103,12 +163,23 @@ std::optional<std::string> answer_at_the_terminal(const std::string& question) {
   return std::string(as_text(read_line(terminal.get(), "the terminal")));
 }
 
+SecretBytes SecretSource::accepted(SecretBytes secret, const std::string& from) const {
+  if (!secret.empty() || empty == Empty::kAlways) return secret;
+  if (empty == Empty::kIfConfigured && configuration().empty_pin) return secret;
+  throw Error(ErrorCode::kInvalidArgument,
+              from + " holds no secret (" + prompt + "): its first line is empty; nothing was tried" +
+                  (empty == Empty::kNever ? "" : " (an empty user PIN needs pin.empty = true in the configuration)"));
+}
+
 std::optional<SecretBytes> SecretSource::read(bool confirm) const {
-  if (!file.empty()) return read_file(file);
-  if (descriptor >= 0) return read_line(descriptor, "descriptor " + std::to_string(descriptor));
+  if (!file.empty()) return accepted(read_file(file), file);
+  if (descriptor >= 0) {
+    const std::string what = "descriptor " + std::to_string(descriptor);
+    return accepted(read_line(descriptor, what), what);
+  }
   if (const char* directory = std::getenv("CREDENTIALS_DIRECTORY")) {
     const std::string path = std::string(directory) + "/" + credential;
-    if (access(path.c_str(), F_OK) == 0) return read_file(path);
+    if (access(path.c_str(), F_OK) == 0) return accepted(read_file(path), path);
   }
   const Descriptor terminal = open_descriptor("/dev/tty", O_RDWR);
   if (!terminal) return std::nullopt;

@@ -15,10 +15,17 @@ struct SecretSource {
   std::string credential;  // name below $CREDENTIALS_DIRECTORY
   std::string file;        // empty: not given
   int descriptor = -1;     // < 0: not given
+  /// Whether what stands in a file, or comes from a descriptor or a credential, may be empty. To try an empty PIN that
+  /// nobody meant would cost an attempt.
+  enum class Empty { kIfConfigured, kNever, kAlways } empty = Empty::kIfConfigured;  // `pin.empty`
 
-  /// The secret: the first line of the file or descriptor, else the credential, else what is typed at the terminal
-  /// (twice, when `confirm`). Nothing when there is no source at all, or the typed line is empty. Throws Error.
+  /// The secret: the first line (pkcs11/pin_source.h) of the file or descriptor, else the credential, else what is
+  /// typed at the terminal (twice, when `confirm`). Nothing when there is no source at all, or the typed line is empty.
+  /// A signal that arrives at the prompt does what it would have done before, with the terminal as it was. Throws
+  /// Error.
   std::optional<SecretBytes> read(bool confirm) const;
+  /// `secret`, unless it is empty and may not be: throws Error.
+  SecretBytes accepted(SecretBytes secret, const std::string& from) const;
 };
 
 /// All octets of a file (or of a descriptor, when `file` is empty), line ends included: a key file is its octets.
