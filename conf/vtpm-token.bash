@@ -4,7 +4,7 @@ _vtpm_token() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} word command=''
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
-      key) command="$command${command:+ }key" ;;
+      key | pin | unblock) command="$command${command:+ }$word" ;;
       init | list | config | show | rename | reinit | delete | store | check | dump | repair | compact | build | add | extract | swtpm | import | export | ca | create | certify | attest | quote | verify | keyslot | add-key | del-key | change | amend | export-tss | import-tss | rekey | mechanisms) command="$command${command:+ }$word" ;;
     esac
   done
@@ -36,7 +36,7 @@ _vtpm_token() {
     --label | --name | --token | --so-pin-fd | --pin-fd | --new-pin-fd | --old-pin-fd | --key-fd | --new-key-fd | --old-key-fd | --keyslot | --iter-time | --nonce | --pcrs | --id | --keep | --blob | --clear-blob | --room) return ;;
   esac
   case $command in
-    '') mapfile -t COMPREPLY < <(compgen -W 'help init list rename reinit delete config store keyslot ca key attest swtpm mechanisms --help --version' -- "$current") ;;
+    '') mapfile -t COMPREPLY < <(compgen -W 'help init list rename reinit delete config store keyslot pin ca key attest swtpm mechanisms --help --version' -- "$current") ;;
     init) mapfile -t COMPREPLY < <(compgen -W '--label --so-pin-file --so-pin-fd --pin-file --pin-fd --no-pin --json --help' -- "$current") ;;
     rename) mapfile -t COMPREPLY < <(compgen -W "$opens --json --help" -- "$current") ;;
     reinit) mapfile -t COMPREPLY < <(compgen -W '--label --so-pin-file --so-pin-fd --pin-file --pin-fd --no-pin --json --help' -- "$current") ;;
@@ -60,6 +60,8 @@ _vtpm_token() {
     'keyslot change') mapfile -t COMPREPLY < <(compgen -W "$opens $fresh --json --help" -- "$current") ;;
     'keyslot amend') mapfile -t COMPREPLY < <(compgen -W "$opens --input --help" -- "$current") ;;
     'keyslot rekey') mapfile -t COMPREPLY < <(compgen -W "$opens --keep --new-key-file --new-key-fd --yes --json --help" -- "$current") ;;
+    pin) mapfile -t COMPREPLY < <(compgen -W 'unblock --help' -- "$current") ;;
+    'pin unblock') mapfile -t COMPREPLY < <(compgen -W '--recovery --pin-file --pin-fd --new-pin-file --new-pin-fd --json --help' -- "$current") ;;
     ca) mapfile -t COMPREPLY < <(compgen -W 'create certify --help' -- "$current") ;;
     'ca create') mapfile -t COMPREPLY < <(compgen -W '--directory --name --help' -- "$current") ;;
     'ca certify') mapfile -t COMPREPLY < <(compgen -W '--directory --token --pin-file --pin-fd --help' -- "$current") ;;

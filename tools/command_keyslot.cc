@@ -72,6 +72,7 @@ SecretBytes fresh_secret(const KeyslotOptions& options, Role role) {
                       : role == Role::kRecovery ? "New recovery phrase"
                                                 : "New user PIN";
   SecretBytes secret = source.read(role, /*confirm=*/true);
+  if (role == Role::kRecovery) refuse_mistyped(secret);
   require_pin_length(role, secret);
   return secret;
 }
@@ -140,6 +141,7 @@ void add_key(const KeyslotOptions& options) {
   desired.keyslot = options.keyslot;
   desired.secret = secret.clone();
   desired.role = role;
+  desired.by = opened.role;
   desired.cost = cost_of(options.kdf);
   desired.iter_time = options.iter_time;
   const auto number = options.generate ? free_slot(*opened.vault, options.keyslot) : std::nullopt;
@@ -166,6 +168,7 @@ void del_key(const KeyslotOptions& options) {
   DesiredState desired;
   desired.state = DesiredState::State::kInactive;
   desired.keyslot = options.keyslot;
+  desired.by = opened.role;
   if (by_secret) {
     desired.old_secret = options.old.read(options.old.key.given() ? Role::kKeyfile : Role::kUser, /*confirm=*/false);
   }
@@ -217,9 +220,10 @@ constexpr size_t kMostJson = 4 << 20;
 void amend(const KeyslotOptions& options) {
   constexpr int kStandardInput = 0;
   const bool piped = options.input == "-";
-  const DesiredState desired =
+  DesiredState desired =
       parse_desired_state(read_octets(piped ? "" : options.input, piped ? kStandardInput : -1, kMostJson));
   const OpenedStore opened = open_store(options.open);
+  desired.by = opened.role;
   const store::AmendPlan done = opened.vault->amend(desired);
   nlohmann::json json{
       {"changed", !done.nothing_to_do()}, {"deactivated", done.deactivate}, {"slots", json_of(opened.vault->slots())}};

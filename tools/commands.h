@@ -20,6 +20,7 @@ void add_layout_commands(CLI::App& store);
 void add_keyslot(CLI::App& app, ExitStatus& status);
 void add_rekey(CLI::App& keyslot);
 void add_config(CLI::App& app, ExitStatus& status);
+void add_pin(CLI::App& app, ExitStatus& status);
 void add_ca(CLI::App& app, ExitStatus& status);
 void add_swtpm(CLI::App& app, ExitStatus& status);
 

@@ -18,17 +18,25 @@ const char* prompt_of(Role role) {
   return role == Role::kSo ? "SO PIN" : role == Role::kRecovery ? "Recovery phrase" : "User PIN or recovery phrase";
 }
 
-// A typo in a phrase is found before anything is tried, and costs no attempt.
-void refuse_mistyped(ByteView typed) {
-  const store::PhraseReading reading = store::read_recovery_phrase(typed);
-  if (reading.verdict != store::PhraseReading::Verdict::kMistyped) return;
-  throw Error(ErrorCode::kInvalidArgument,
-              "the recovery phrase is mistyped" +
-                  (reading.group ? " in its group " + std::to_string(*reading.group) : std::string()) +
-                  "; nothing was tried");
+bool has_phrases(const store::Vault& vault) {
+  const auto slots = vault.slots();
+  return std::any_of(slots.begin(), slots.end(), [](const auto& slot) { return slot.role == Role::kRecovery; });
+}
+
+// What a mistyped phrase looks like may be a PIN.
+std::string hint_at_phrase(const store::Vault& vault, ByteView typed) {
+  const bool mistyped = store::read_recovery_phrase(typed).verdict == store::PhraseReading::Verdict::kMistyped;
+  return mistyped && has_phrases(vault) ? "; it reads like a recovery phrase with more than one wrong symbol" : "";
 }
 
 }  // namespace
+
+void refuse_mistyped(ByteView typed, const std::string& advice) {
+  const store::PhraseReading reading = store::read_recovery_phrase(typed);
+  if (reading.verdict != store::PhraseReading::Verdict::kMistyped || !reading.group) return;
+  throw Error(ErrorCode::kInvalidArgument, "the recovery phrase is mistyped in its group " +
+                                               std::to_string(*reading.group) + "; nothing was tried" + advice);
+}
 
 SecretBytes RoleSecret::read(Role role, bool confirm) const {
   if (role == Role::kKeyfile) {
@@ -38,12 +46,12 @@ SecretBytes RoleSecret::read(Role role, bool confirm) const {
   SecretSource source = pin;
   if (source.prompt.empty()) source.prompt = prompt_of(role);
   if (source.credential.empty()) source.credential = role == Role::kSo ? "vtpm.so-pin" : "vtpm.user-pin";
+  if (role != Role::kUser) source.empty = SecretSource::Empty::kNever;
   auto secret = source.read(confirm);
   if (!secret) {
     throw Error(ErrorCode::kInvalidArgument,
                 "a secret is needed (" + source.prompt + "): name a file or a descriptor, or use a terminal");
   }
-  if (role != Role::kSo) refuse_mistyped(*secret);
   return std::move(*secret);
 }
 
@@ -98,8 +106,10 @@ void require_unlocked(UnlockResult result, const store::Vault& vault, Role role)
                            : "; " + std::to_string(attempts.limit - std::min(attempts.limit, attempts.failures)) +
                                  " more attempts are left"));
     case UnlockResult::kLockedOut:
-      throw Error(ErrorCode::kAuthFailed, vault.path() + " is locked for the role " + name +
-                                              " after too many wrong secrets: the SO can set a new user PIN");
+      throw Error(ErrorCode::kAuthFailed,
+                  vault.path() + " is locked for the role " + name +
+                      " after too many wrong secrets: the SO can set a new user PIN, or a recovery phrase "
+                      "can (vtpm-token pin unblock --recovery)");
     case UnlockResult::kNoSlot:
       throw Error(ErrorCode::kNotFound, vault.path() + " has no key slot of the role " + name);
   }
@@ -121,7 +131,19 @@ OpenedStore open_store(const OpenOptions& options, bool read_only, bool any_endi
   }
   opened.role = options.role();
   opened.secret = options.secret.read(opened.role, /*confirm=*/false);
-  require_unlocked(vault.unlock(opened.role, opened.secret), vault, opened.role);
+  // A typo in a phrase is found before anything is tried, and costs no attempt.
+  if (opened.role == Role::kUser && options.as.empty() && has_phrases(vault))
+    refuse_mistyped(opened.secret, " (if it is a PIN: --as user)");
+  const store::Attempts before = vault.attempts(opened.role);
+  const bool locked = before.limit != 0 && before.failures >= before.limit;
+  const UnlockResult result = vault.unlock(opened.role, opened.secret);
+  try {
+    // Of a locked user only a phrase is tried, and has a counter of its own.
+    const bool by_phrase = locked && opened.role == Role::kUser && result == UnlockResult::kWrongSecret;
+    require_unlocked(result, vault, by_phrase ? Role::kRecovery : opened.role);
+  } catch (const Error& error) {
+    throw Error(error.code(), error.sentence() + hint_at_phrase(vault, opened.secret));
+  }
   return opened;
 }
 

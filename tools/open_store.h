@@ -18,7 +18,7 @@ struct RoleSecret {
   KeyOptions key;
 
   /// `role` kKeyfile: the octets of the key file; else a line, asked for twice when `confirm`. Throws Error when there
-  /// is none, or when it is a recovery phrase with a typo.
+  /// is none.
   SecretBytes read(store::Role role, bool confirm) const;
 };
 
@@ -51,6 +51,9 @@ struct OpenedStore {
 /// whose end is missing. Throws Error: kAuthFailed
 /// with what is left of the attempts, and whatever Vault::open throws.
 OpenedStore open_store(const OpenOptions& options, bool read_only = false, bool any_ending = false);
+/// Throws Error where `typed` is, but for one symbol or two neighbours that have changed places, a recovery phrase; the
+/// sentence ends with `advice`.
+void refuse_mistyped(ByteView typed, const std::string& advice = "");
 /// Throws Error for every result but kUnlocked.
 void require_unlocked(store::UnlockResult result, const store::Vault& vault, store::Role role);
 bool has_raw_key(const store::Vault& vault);

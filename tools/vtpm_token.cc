@@ -35,6 +35,7 @@ void add_commands(CLI::App& app, vtpm::tools::ExitStatus& status) {
   vtpm::tools::add_store(app, status);
   vtpm::tools::add_keyslot(app, status);
   vtpm::tools::add_config(app, status);
+  vtpm::tools::add_pin(app, status);
   vtpm::tools::add_ca(app, status);
   vtpm::tools::add_key(app, status);
   vtpm::tools::add_attest(app, status);
