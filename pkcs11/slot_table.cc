@@ -80,17 +80,16 @@ SlotTable::Slot SlotTable::slot_for(const store::FoundStore& store) {
       slot.token = Token::open(directory_.open(store), config_);
       told_.erase(store.path);
       return slot;
-    } catch (const LockTimeout& timeout) {
-      slot.held_up = true;
-      reason = timeout.sentence();
     } catch (const Error& error) {
       if (error.code() == ErrorCode::kNoMemory || crypto::wanted_memory()) throw;
+      slot.held_up = store::is_momentary(error);
       reason = error.sentence();
     }
   }
-  // One answer for whatever can not be used: pkcs11-tool lists the slots behind this one, while any other error makes
-  // it give up. The log says what is wrong. The file is never written to.
-  slot.problem.emplace(CKR_TOKEN_NOT_RECOGNIZED, reason);
+  // One answer for whatever can not be used, and one for what may be in order and can not be looked at now: pkcs11-tool
+  // and libp11 list the slots behind this one, while any other error makes them give up. The log says what is wrong.
+  // The file is never written to.
+  slot.problem.emplace(slot.held_up ? CKR_TOKEN_NOT_PRESENT : CKR_TOKEN_NOT_RECOGNIZED, reason);
   tell(store, reason);
   return slot;
 }
@@ -128,7 +127,9 @@ std::vector<CK_SLOT_ID> SlotTable::ids(bool with_token) {
   scan_once();
   note_listed_locked();
   std::vector<CK_SLOT_ID> ids;
-  for (const auto& [id, slot] : slots_) ids.push_back(id);
+  for (const auto& [id, slot] : slots_) {
+    if (!with_token || !is_absent(slot)) ids.push_back(id);
+  }
   const bool shown = obstacle().empty() ? config_.free_slot : !with_token;
   if (shown) ids.insert(std::upper_bound(ids.begin(), ids.end(), unused_), unused_);
   return ids;
@@ -158,7 +159,7 @@ SlotTable::Description SlotTable::describe(CK_SLOT_ID id) {
   }
   if (is_free_locked(id)) return {usual, true};
   const Slot& slot = slot_locked(id);
-  return {slot.problem ? usual + ": can not use " + file_name_of(slot.path) : usual, true};
+  return {slot.problem ? usual + ": can not use " + file_name_of(slot.path) : usual, !is_absent(slot)};
 }
 
 std::shared_ptr<Token> SlotTable::token(CK_SLOT_ID id) {

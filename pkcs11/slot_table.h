@@ -32,7 +32,7 @@ class SlotTable {
   /// Looks at the directory again: new stores get slots, removed ones lose them.
   void rescan();
   /// All slot ids, ascending; the free slot (when the configuration shows it) included. What stands in them is what
-  /// `initialise` goes by. `with_token`: without the slot that has no token.
+  /// `initialise` goes by. `with_token`: without slots that have no token now.
   std::vector<CK_SLOT_ID> ids(bool with_token);
   /// Throws Refusal CKR_SLOT_ID_INVALID.
   void require(CK_SLOT_ID id);
@@ -63,7 +63,7 @@ class SlotTable {
     std::string path;                // that was opened
     std::shared_ptr<Token> token;    // nothing: not to be used
     std::optional<Refusal> problem;  // why
-    bool held_up = false;            // because another process was in the middle of a write: tried again when asked for
+    bool held_up = false;            // store::is_momentary: it is tried again when asked for
   };
 
   void scan_once();
@@ -72,6 +72,8 @@ class SlotTable {
   void tell(const store::FoundStore& store, const std::string& reason);
   Slot& slot_locked(CK_SLOT_ID id);
   bool is_free_locked(CK_SLOT_ID id) const;
+  /// A store that could not be looked at, whatever it is.
+  static bool is_absent(const Slot& slot) { return slot.problem && slot.held_up; }
   /// Why there can be no token now: the configuration is broken, or the directory cannot be read. A sentence, or empty.
   const std::string& obstacle() const { return broken_.empty() ? directory_.problem() : broken_; }
   /// The slot that stands for that.

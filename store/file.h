@@ -35,6 +35,13 @@ class StaleFile : public Error {
   explicit StaleFile(std::string sentence) : Error(ErrorCode::kIo, std::move(sentence)) {}
 };
 
+/// The application, or the system, has as many files open as it may (EMFILE, ENFILE). It says nothing about the file
+/// that could not be opened, which may be opened the next time.
+class NoDescriptorLeft : public Error {
+ public:
+  explicit NoDescriptorLeft(std::string sentence) : Error(ErrorCode::kIo, std::move(sentence)) {}
+};
+
 /// What `look` answers. When it meets a stale file, `reopen` and look again: whoever has replaced the file has got
 /// further by it, so this ends; only a server that says so of every file is believed at last.
 template <typename Look, typename Reopen>

@@ -50,7 +50,9 @@ ErrorCode code_of(int number) {
 
 [[noreturn]] void fail(const std::string& what, const std::string& path, int number = errno) {
   if (number == ESTALE) throw StaleFile("can not " + what + " " + path + ": another machine has replaced it");
-  throw Error(code_of(number), "can not " + what + " " + path + ": " + reason(number));
+  std::string sentence = "can not " + what + " " + path + ": " + reason(number);
+  if (number == EMFILE || number == ENFILE) throw NoDescriptorLeft(std::move(sentence));
+  throw Error(code_of(number), std::move(sentence));
 }
 
 template <typename F>

@@ -103,6 +103,10 @@ std::string_view standing_name(Standing standing) {
   return "";
 }
 
+bool is_momentary(const Error& error) {
+  return dynamic_cast<const LockTimeout*>(&error) || dynamic_cast<const NoDescriptorLeft*>(&error);
+}
+
 StoreDirectory::StoreDirectory(std::string directory, ReadStoreName read_name)
     : directory_(std::move(directory)), read_name_(std::move(read_name)) {}
 
@@ -166,7 +170,7 @@ std::optional<StoreDirectory::Known> StoreDirectory::look_at(const std::string& 
     // That it can not be looked at now does not make a store go away that somebody works with.
     if (error.code() == ErrorCode::kIo && before && before->whole && !before->vault.expired()) return *before;
     store.reason = error.sentence();
-    store.held_up = dynamic_cast<const LockTimeout*>(&error) != nullptr;
+    store.held_up = is_momentary(error);
   }
   return known;
 }

@@ -51,6 +51,10 @@ enum class Standing {
 /// "served", "copy", "ambiguous", "unreadable".
 std::string_view standing_name(Standing standing);
 
+/// Whether the fault says nothing about the file and may be over the next time: a lock that others held (LockTimeout),
+/// or no descriptor left (NoDescriptorLeft).
+bool is_momentary(const Error& error);
+
 /// A file of the directory, as the last `refresh` found it.
 struct FoundStore {
   std::string path;      // in the directory
@@ -58,7 +62,7 @@ struct FoundStore {
   bool is_link = false;  // and so read-only
   Standing standing = Standing::kUnreadable;
   std::string reason;             // a sentence for a person, when it is not served
-  bool held_up = false;           // it is not, because another process was in the middle of a write all the time
+  bool held_up = false;           // it is not, but may be the next time: see is_momentary
   std::optional<StoreName> name;  // when it could be read; the label is that of the moment
   Bytes uuid;                     // when it could be read
   uint64_t created = 0;

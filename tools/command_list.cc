@@ -42,7 +42,7 @@ nlohmann::json describe(CK_SLOT_ID slot, const store::StoreDirectory& directory)
   if (rv != CKR_OK) {
     row["state"] = "unreadable";
     row["error"] = pkcs11::rv_name(rv);
-    if (rv == CKR_TOKEN_NOT_PRESENT) row["reason"] = directory.problem();
+    if (rv == CKR_TOKEN_NOT_PRESENT && !directory.problem().empty()) row["reason"] = directory.problem();
     for (const store::FoundStore& store : directory.stores()) {
       if (store.number == slot && store.standing != store::Standing::kServed)
         row["state"] = store::standing_name(store.standing);

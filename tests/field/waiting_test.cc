@@ -226,7 +226,7 @@ TEST_F(Waiting, AStoreThatIsHeldInTheMiddleOfAWriteIsOpenedOnceItIsFree) {
   HeldLock held(store, kStore, F_WRLCK);
   MUST(p11->C_Initialize(nullptr));
   CK_TOKEN_INFO info;
-  EXPECT_RV(CKR_TOKEN_NOT_RECOGNIZED, p11->C_GetTokenInfo(slot, &info));
+  EXPECT_RV(CKR_TOKEN_NOT_PRESENT, p11->C_GetTokenInfo(slot, &info));
   EXPECT_NE(logged().find(store + " has been in use by another process or thread since 2"), std::string::npos)
       << logged();
   held.release();

@@ -1,0 +1,119 @@
+// An application that has no descriptor left, or that opens a session while the security officer logs in.
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <thread>
+#include <vector>
+
+#include "tests/conformance/harness.h"
+
+namespace vtpm::conformance {
+namespace {
+
+/// No descriptor from `most` on can be opened while this lives.
+class Cap {
+ public:
+  explicit Cap(rlim_t most) {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    struct rlimit capped = before_;
+    capped.rlim_cur = most;
+    setrlimit(RLIMIT_NOFILE, &capped);
+  }
+  ~Cap() { setrlimit(RLIMIT_NOFILE, &before_); }
+  Cap(const Cap&) = delete;
+  Cap& operator=(const Cap&) = delete;
+
+ private:
+  struct rlimit before_ {};
+};
+
+rlim_t lowest_free_descriptor() {
+  const int free = open("/", O_PATH | O_CLOEXEC);
+  close(free);
+  return static_cast<rlim_t>(free);
+}
+
+using DescriptorCap = WithToken;
+
+// The file was called no token, and stayed so until the slots were listed again.
+TEST_F(DescriptorCap, NeverMakesATokenLookLikeAFileThatIsNone) {
+  // Each token that is open has a descriptor.
+  const std::vector<CK_SLOT_ID> tokens = {slot, make_token("second"), make_token("third")};
+  size_t capped = 0;
+  for (rlim_t left = 0; left < 8; ++left) {
+    library.restart();
+    {
+      const Cap cap(lowest_free_descriptor() + left);
+      CK_ULONG count = 0;
+      MUST(p11->C_GetSlotList(CK_FALSE, nullptr, &count));
+      EXPECT_GE(count, 1u);
+      for (const CK_SLOT_ID token : slots()) {
+        CK_TOKEN_INFO info{};
+        const CK_RV answer = p11->C_GetTokenInfo(token, &info);
+        EXPECT_RV(one_of(CKR_OK, CKR_TOKEN_NOT_PRESENT), answer) << left << " descriptors left";
+        if (answer != CKR_TOKEN_NOT_PRESENT) continue;
+        ++capped;
+        CK_SLOT_INFO described{};
+        MUST(p11->C_GetSlotInfo(token, &described));
+        EXPECT_FALSE(described.flags & CKF_TOKEN_PRESENT);
+        EXPECT_RV(one_of(CKR_TOKEN_NOT_PRESENT, CKR_DEVICE_ERROR), try_init_token(token, kSoPin, "anew"));
+      }
+    }
+    // The application has closed some of its files, and has not listed the slots again.
+    for (const CK_SLOT_ID token : tokens) {
+      EXPECT_TRUE(token_flags(token) & CKF_TOKEN_INITIALIZED) << left << " descriptors left";
+      Session session(token);
+      session.login();
+    }
+  }
+  EXPECT_GE(capped, 3u) << "neither the directory nor a store was without a descriptor";
+}
+
+TEST_F(DescriptorCap, TakesNothingFromATokenThatIsOpen) {
+  Session session(slot);
+  session.login();
+  const CK_OBJECT_HANDLE note = session.create({{CKA_CLASS, CKO_DATA}, {CKA_TOKEN, true}, {CKA_VALUE, "x"}});
+  const Cap cap(lowest_free_descriptor());
+  CK_ULONG count = 0;
+  MUST(p11->C_GetSlotList(CK_TRUE, nullptr, &count));
+  EXPECT_TRUE(token_flags(slot) & CKF_TOKEN_INITIALIZED);
+  EXPECT_EQ(session.text(note, CKA_VALUE), "x");
+}
+
+// --- the security officer beside read-only sessions ---
+
+using OfficerBesideOthers = WithToken;
+
+// Both succeeded while the officer's PIN was stretched.
+TEST_F(OfficerBesideOthers, NeverLogsInBesideAReadOnlySessionThatIsOpenedMeanwhile) {
+  size_t in = 0, beside = 0;
+  for (int round = 0; round < 40; ++round) {
+    Session officer(slot);
+    std::atomic<bool> started{false};
+    CK_RV login = CKR_GENERAL_ERROR;
+    std::thread logging_in([&] {
+      started = true;
+      login = officer.try_login(CKU_SO, kSoPin);
+    });
+    while (!started) std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::milliseconds(round % 20));
+    CK_SESSION_HANDLE reader = CK_INVALID_HANDLE;
+    const CK_RV opened = p11->C_OpenSession(slot, CKF_SERIAL_SESSION, nullptr, nullptr, &reader);
+    logging_in.join();
+    EXPECT_RV(one_of(CKR_OK, CKR_SESSION_READ_WRITE_SO_EXISTS), opened);
+    EXPECT_RV(one_of(CKR_OK, CKR_SESSION_READ_ONLY_EXISTS), login);
+    EXPECT_NE(login == CKR_OK, opened == CKR_OK) << "in round " << round;
+    if (login == CKR_OK) ++in;
+    if (opened != CKR_OK) continue;
+    ++beside;
+    EXPECT_EQ(officer.state(), static_cast<CK_STATE>(CKS_RW_PUBLIC_SESSION));
+    MUST(p11->C_CloseSession(reader));
+  }
+  EXPECT_GT(in + beside, 0u);
+}
+
+}  // namespace
+}  // namespace vtpm::conformance
