@@ -167,7 +167,8 @@ SecretBytes SecretSource::accepted(SecretBytes secret, const std::string& from) 
   if (!secret.empty() || empty == Empty::kAlways) return secret;
   if (empty == Empty::kIfConfigured && configuration().empty_pin) return secret;
   throw Error(ErrorCode::kInvalidArgument,
-              from + " holds no secret (" + prompt + "): its first line is empty; nothing was tried" +
+              from + " holds no " + prompt.substr(0, prompt.find(" (")) +
+                  ": its first line is empty; nothing was tried" +
                   (empty == Empty::kNever ? "" : " (an empty user PIN needs pin.empty = true in the configuration)"));
 }
 
