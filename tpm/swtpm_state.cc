@@ -366,7 +366,14 @@ void SwtpmDirectory::write(ByteView state, const SuspendedState& suspended, Byte
                            const std::function<void()>& before_replacing) {
   if (!overwrite && holds(kPermanent)) throw Error(ErrorCode::kExists, path_ + " holds a TPM 2.0 state already");
   const auto remove = [&](const std::string& name) { unlinkat(directory_.get(), name.c_str(), 0); };
-  for (const char* name : kNames) {  // of a process that was killed
+  // A process that was killed before it had replaced the permanent state has put the rest of that machine aside.
+  if (holds(temporary(kPermanent).c_str())) {
+    for (const char* name : {kVolatile, kSave}) {
+      if (holds(aside(name).c_str()) && !holds(name)) rename_or_throw(aside(name), name);
+    }
+    sync();
+  }
+  for (const char* name : kNames) {
     remove(temporary(name));
     remove(aside(name));
   }

@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -137,6 +139,40 @@ TEST(SwtpmDirectoryTest, AVolatileStateNeverStandsBesideAnotherPermanentOne) {
     directory.write(second, {}, {}, true);
     EXPECT_FALSE(directory.suspended());
     EXPECT_TRUE(equal(unwrap_swtpm(directory.permanent(), {}), second));
+  }
+  std::filesystem::remove_all(path);
+}
+
+// The next export fails too, and the machine goes on where it was suspended.
+TEST(SwtpmDirectoryTest, AProcessThatIsKilledBeforeItReplacesAStateLosesNothingOfIt) {
+  std::string path = testing::TempDir() + "/vtpm-swtpm-XXXXXX";
+  ASSERT_NE(mkdtemp(path.data()), nullptr);
+  const SecretBytes first = Engine::manufacture(), second = Engine::manufacture();
+  SwtpmDirectory(path, SwtpmDirectory::Mode::kWrite)
+      .write(first, {SecretBytes(Bytes{1, 2}), SecretBytes(Bytes{3})}, {}, false);
+  const pid_t child = fork();
+  if (child == 0) {
+    SwtpmDirectory(path, SwtpmDirectory::Mode::kWrite).write(second, {}, {}, true, [] { _exit(9); });
+    _exit(0);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 9);
+  {
+    SwtpmDirectory directory(path, SwtpmDirectory::Mode::kWrite);
+    EXPECT_FALSE(directory.suspended()) << "it was put aside";
+    const auto fail = [] { throw Error(ErrorCode::kIo, "the store cannot be written"); };
+    EXPECT_EQ(code_of([&] { directory.write(second, {}, {}, true, fail); }), ErrorCode::kIo);
+    EXPECT_TRUE(equal(unwrap_swtpm(directory.permanent(), {}), first));
+    const SuspendedState read = directory.suspended_state({});
+    EXPECT_TRUE(equal(read.volatile_state.value(), Bytes{1, 2}));
+    EXPECT_TRUE(equal(read.save_state.value(), Bytes{3}));
+    directory.write(second, {}, {}, true);
+    EXPECT_FALSE(directory.suspended());
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(path)) {
+    const std::string name = entry.path().filename();
+    EXPECT_FALSE(name.starts_with("TMP2") || name.starts_with("OLD2")) << name;
   }
   std::filesystem::remove_all(path);
 }
