@@ -1,16 +1,7 @@
 #!/bin/bash
 # The TPMs of virtual machines, in directories that belong to others: the user that swtpm runs as, a backup, a read-only
 # medium, a full disk. In a namespace of this script, whose root mounts them and gives files away.
-if [ "${1:-}" != mounted ]; then
-  as=(--mount)
-  [ "$(id -u)" -eq 0 ] || as+=(--user --map-root-user --map-auto)
-  unshare "${as[@]}" true 2>/dev/null || as+=(--propagation unchanged)
-  if ! unshare "${as[@]}" true; then
-    echo 'this test needs root, or newuidmap and a range of users for this one in /etc/subuid and /etc/subgid' >&2
-    exit 1
-  fi
-  exec unshare "${as[@]}" "$0" mounted
-fi
+. "$(dirname "$0")/own_namespace.sh"
 . "$VTPM_SOURCE/tests/client/client.sh"
 : "${VTPM_TOOL:?}"
 . "$VTPM_SOURCE/tests/client/swtpm_machine.sh"
