@@ -3,9 +3,13 @@
 # module's log when something fails. Sourced; a test is a straight line of commands under `set -e`.
 #
 # From ctest: VTPM_MODULE, VTPM_TOOL, VTPM_PROGRAMS (directory of the small programs beside this file), VTPM_SOURCE.
-# Another PKCS#11 module in VTPM_MODULE shows whether a failure is the test's or the module's own.
+# Another PKCS#11 module shows whether a failure is the test's or the module's own:
+#   VTPM_MODULE=/usr/lib/softhsm/libsofthsm2.so tests/client/ssh.sh
+# Such a run needs nothing of this project's build; what only this project can do stands behind `if ours; then`.
+# tests/client/matrix runs every script that names its `client` on both modules and writes docs/clients.md.
 set -euo pipefail
-: "${VTPM_MODULE:?}" "${VTPM_SOURCE:?}"
+: "${VTPM_MODULE:?}" "${VTPM_SOURCE:=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}"
+VTPM_MODULE=$(realpath "$VTPM_MODULE")
 # An address sanitizer, a preloaded allocator and a developer's own configuration have no place in a client's process.
 unset VTPM_PKCS11_STORE VTPM_PKCS11_CONF OPENSSL_CONF LD_PRELOAD
 
@@ -21,7 +25,7 @@ finish() {
   exit "$status"
 }
 trap finish EXIT
-trap 'echo "FAILED: line $LINENO of $(basename "${BASH_SOURCE[0]}"): $BASH_COMMAND"' ERR
+trap 'echo "FAILED: line $LINENO of $(basename "${BASH_SOURCE[0]:-$0}"): $BASH_COMMAND"' ERR
 trap 'exit 143' INT TERM
 set -E # the ERR trap holds inside functions too
 umask 022 # of whoever runs the tests; those that are about it set their own
@@ -40,6 +44,10 @@ passes = 1
 lanes = 1
 TOML
 mkdir tokens
+# The module beside which this one is measured.
+export SOFTHSM2_CONF=$scratch/softhsm2.conf
+printf 'directories.tokendir = %s\nobjectstore.backend = file\nlog.level = INFO\n' "$scratch/tokens" >"$SOFTHSM2_CONF"
+ours() { [[ ${VTPM_MODULE##*/} == vtpm-pkcs11*.so ]]; }
 
 p11() { pkcs11-tool --module "$VTPM_MODULE" "$@"; }
 in_token() { p11 --token-label "${token:-client}" "$@"; }
@@ -92,5 +100,10 @@ has_not() {
     echo "a line of $1 matches $2, but must not"
     return 1
   fi
+}
+# What the matrix (docs/clients.md) reads. A script that shows a client says which one, with the Debian package that has
+# its version; each section is a row of the table: a whole thought, without a vertical bar.
+client() { # NAME PACKAGE
+  echo "client: $1: $(dpkg-query -W -f='${Version}' "$2" | sed -E 's/^[0-9]+://; s/-[^-]*$//')"
 }
 section() { echo "== $*"; }

@@ -3,6 +3,7 @@
 # A worker is killed, the configuration is reloaded, and the server goes on. It runs from a directory of its own, on a
 # socket of its own; the system's nginx is not touched.
 . "$(dirname "$0")/client.sh"
+client 'nginx' nginx-light
 
 make_token client
 logged_in --keypairgen --key-type rsa:2048 --id 01 --label rsa

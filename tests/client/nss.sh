@@ -1,6 +1,7 @@
 #!/bin/bash
 # NSS: modutil takes the module, certutil lists keys and certificates and makes a certificate with a key of the token.
 . "$(dirname "$0")/client.sh"
+client 'NSS tools' libnss3-tools
 
 make_token client
 logged_in --keypairgen --key-type rsa:2048 --id 01 --label rsa

@@ -3,6 +3,7 @@
 # argument `default` the engine is also the default for ALL algorithms: whatever OpenSSL the module used from the
 # process would then come back to the module itself.
 . "$(dirname "$0")/client.sh"
+client 'OpenSSL engine pkcs11' libengine-pkcs11-openssl
 
 make_token client
 logged_in --keypairgen --key-type rsa:2048 --id 01 --label rsa

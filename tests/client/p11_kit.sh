@@ -1,6 +1,7 @@
 #!/bin/bash
 # The token through p11-kit: p11-kit itself, and GnuTLS' p11tool and certtool, which know only PKCS#11 URIs.
 . "$(dirname "$0")/client.sh"
+client 'GnuTLS p11tool and certtool' gnutls-bin
 . "$VTPM_SOURCE/scripts/registration.sh"
 at_exit() { unregister_module; }
 

@@ -1,6 +1,7 @@
 #!/bin/bash
 # OpenSSH: ssh-keygen reads the public keys, ssh-agent signs with the private ones.
 . "$(dirname "$0")/client.sh"
+client 'OpenSSH' openssh-client
 
 make_token client
 logged_in --keypairgen --key-type rsa:2048 --id 01 --label rsa
