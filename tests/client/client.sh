@@ -14,13 +14,19 @@ VTPM_MODULE=$(realpath "$VTPM_MODULE")
 unset VTPM_PKCS11_STORE VTPM_PKCS11_CONF OPENSSL_CONF LD_PRELOAD
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/vtpm-client.XXXXXX")
+declare -A servers=()
 finish() {
-  local status=$?
+  local status=$? name
   if [ "$status" -ne 0 ] && [ -s "$scratch/module.log" ]; then
     echo "--- the end of the module's log"
     tail -n 20 "$scratch/module.log"
   fi
   declare -F at_exit >/dev/null && at_exit
+  for name in "${!servers[@]}"; do
+    kill "${servers[$name]}" 2>/dev/null || :
+    wait "${servers[$name]}" 2>/dev/null || :
+    if [ "$status" -ne 0 ]; then echo "--- the end of $name.log" && tail -n 20 "$scratch/$name.log"; fi
+  done
   rm -rf "$scratch"
   exit "$status"
 }
@@ -44,9 +50,10 @@ passes = 1
 lanes = 1
 TOML
 mkdir tokens
-# The module beside which this one is measured.
+# The module beside which this one is measured; p11-kit loads it anyway where it is installed.
 export SOFTHSM2_CONF=$scratch/softhsm2.conf
-printf 'directories.tokendir = %s\nobjectstore.backend = file\nlog.level = INFO\n' "$scratch/tokens" >"$SOFTHSM2_CONF"
+printf 'directories.tokendir = %s\nobjectstore.backend = file\nlog.level = INFO\n' "$scratch/softhsm2" >"$SOFTHSM2_CONF"
+mkdir softhsm2
 ours() { [[ ${VTPM_MODULE##*/} == vtpm-pkcs11*.so ]]; }
 
 p11() { pkcs11-tool --module "$VTPM_MODULE" "$@"; }
@@ -74,6 +81,41 @@ store_of() { # LABEL: the file of a token, found by its serial number
     /token label/ { found = ($4 == label) }
     /serial num/ && found { print $4; exit }')
   echo "$scratch/tokens/$serial.vtpm"
+}
+
+# NAME COMMAND…: a server, which ends with the test at the latest; NAME.log has what it writes.
+serve() {
+  "${@:2}" >"$scratch/$1.log" 2>&1 </dev/null &
+  servers[$1]=$!
+}
+stop() { # NAME: the server ends
+  kill "${servers[$1]}" 2>/dev/null || :
+  wait "${servers[$1]}" 2>/dev/null || :
+  unset "servers[$1]"
+}
+# A port of 127.0.0.1 on which nobody listens, below those that the kernel gives away.
+free_port() {
+  local port
+  while port=$((20000 + RANDOM % 12000)) && { : <"/dev/tcp/127.0.0.1/$port"; } 2>/dev/null; do :; done
+  echo "$port"
+}
+# COMMAND…: again and again, until it succeeds; at most twenty seconds.
+eventually() {
+  for _ in $(seq 200); do
+    if "$@" >/dev/null 2>&1; then return; fi
+    sleep 0.1
+  done
+  "$@"
+}
+listening() { : <"/dev/tcp/127.0.0.1/$1"; } # PORT
+# FILE COMMAND…: the output goes into the file, and is shown if the command fails.
+into() {
+  local file=$1
+  shift
+  "$@" >"$file" 2>&1 || {
+    cat "$file"
+    return 1
+  }
 }
 
 # The opposite of a command: it must fail (and not by a signal).

@@ -1,7 +1,6 @@
 #!/bin/bash
 # OpenSC's own test of a module: digests, signatures, verification, unwrapping and decryption with every key it finds.
 . "$(dirname "$0")/client.sh"
-client 'OpenSC pkcs11-tool' opensc
 
 make_token client
 logged_in --keypairgen --key-type rsa:2048 --id 01 --label rsa
