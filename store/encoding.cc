@@ -37,6 +37,7 @@ class TransactionWriter {
     written.crc = crc_of(*layout);
     written.size = layout->size;
     written.capacity = static_cast<uint32_t>(layout->capacity);
+    written.born = layout->born;
     written.has_extras = layout->has_extras;
     written.sequence = sequence;
     written.type = entry.type;

@@ -144,15 +144,15 @@ bool is_known_mandatory(std::string_view name) {
 bool is_known_optional(std::string_view name) {
   return name == attribute::kCrc || name == attribute::kMac || name == attribute::kBase ||
          name == attribute::kCreated || name == attribute::kRole || name == attribute::kLimit ||
-         name == attribute::kCapacity || name == attribute::kIndex || name == attribute::kEmptySecret ||
-         name == attribute::kToBeChanged;
+         name == attribute::kCapacity || name == attribute::kBorn || name == attribute::kIndex ||
+         name == attribute::kEmptySecret || name == attribute::kToBeChanged;
 }
 
 // An optional attribute that makes no sense is one that is not known.
-uint64_t read_capacity(ByteView values) {
+uint64_t integer_up_to(uint64_t most, ByteView values) {
   auto element = DerReader(values).next(Tag::kInteger);
-  auto capacity = element ? read_der_unsigned(*element) : std::nullopt;
-  return capacity && *capacity <= kMaxEntryOctets ? *capacity : 0;
+  auto value = element ? read_der_unsigned(*element) : std::nullopt;
+  return value && *value <= most ? *value : 0;
 }
 
 bool read_mandatory(EntryView& entry, unsigned& seen) {
@@ -183,7 +183,8 @@ bool read_optional(EntryView& entry, unsigned& seen) {
     if (a.name == attribute::kCrc) return place(a.values, kCrcOctets, entry.crc_at, kSeenCrc);
     if (a.name == attribute::kMac) return place(a.values, kMacOctets, entry.mac_at, kSeenMac);
     if (a.name == attribute::kIndex) entry.tags = octets_or_nothing(a.values);
-    if (a.name == attribute::kCapacity) entry.capacity = read_capacity(a.values);
+    if (a.name == attribute::kCapacity) entry.capacity = integer_up_to(kMaxEntryOctets, a.values);
+    if (a.name == attribute::kBorn) entry.born = integer_up_to(entry.sequence.number, a.values);
     entry.has_extras = entry.has_extras || !is_known_optional(a.name);
     return true;
   });
@@ -236,8 +237,11 @@ Attribute realsize_attribute(uint64_t size) {
 
 Attribute capacity_attribute(uint64_t capacity) { return integer_attribute(attribute::kCapacity, capacity); }
 
+Attribute born_attribute(uint64_t number) { return integer_attribute(attribute::kBorn, number); }
+
 bool is_inherited(std::string_view optional_attribute) {
-  return optional_attribute == attribute::kCapacity || !is_known_optional(optional_attribute);
+  return optional_attribute == attribute::kCapacity || optional_attribute == attribute::kBorn ||
+         !is_known_optional(optional_attribute);
 }
 
 bool valid_name(std::string_view name) {

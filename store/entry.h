@@ -51,6 +51,8 @@ Attribute sequence_attribute(const Sequence& sequence);
 Attribute realsize_attribute(uint64_t size);
 /// Octets of plain text that an entry may hold, 1 to 16 MiB.
 Attribute capacity_attribute(uint64_t capacity);
+/// The number of the first version of the entry's name.
+Attribute born_attribute(uint64_t number);
 
 /// The octets of an entry. Throws kNoSpace when it is longer than an entry may be, kInvalidArgument when the type or
 /// name is not one (see `valid_name`).
@@ -72,6 +74,7 @@ struct EntryView {
   uint64_t size = 0;  // realsize
   bool deleted = false;
   uint64_t capacity = 0;                // octets that it may come to hold; 0: not registered
+  uint64_t born = 0;                    // the number of the first version of the name; 0: it does not say
   bool has_extras = false;              // optional attributes that this build does not know
   bool sealed = false;                  // has `enc`
   std::string_view cipher;              // of `enc`
@@ -101,8 +104,8 @@ struct AttributeView {
 /// Nothing when a set does not hold attributes, sorted as DER wants it.
 std::optional<std::vector<AttributeView>> parse_attributes(ByteView set);
 
-/// Whether a new version of an entry takes over this optional attribute of the version before: its capacity, and what
-/// is not known here.
+/// Whether a new version of an entry takes over this optional attribute of the version before: its capacity, when its
+/// name was new, and what is not known here.
 bool is_inherited(std::string_view optional_attribute);
 
 /// CRC-32C over the store's salt and the entry with its four CRC octets zero.

@@ -59,6 +59,8 @@ class FixedExport {
     for (const LogEntry& entry : scan_.entries) {
       if (is_current(index, entry)) (is_written_twice(entry) ? twice_ : once_).push_back(&entry);
     }
+    // Their new numbers say how old the names are.
+    std::sort(once_.begin(), once_.end(), [](const LogEntry* a, const LogEntry* b) { return a->birth() < b->birth(); });
   }
 
   static bool is_current(const Index& index, const LogEntry& entry) {
@@ -172,6 +174,7 @@ class FixedExport {
       if (attribute.name == attribute::kSequence) attribute = sequence_attribute({number, 0, 1, base});
       if (attribute.name == attribute::kEncryption) attribute = key_->encryption(cipher);
     }
+    std::erase_if(entry.optional, [](const Attribute& attribute) { return attribute.name == attribute::kBorn; });
     Bytes fresh = encode(entry);
     const EntryView layout = parse_entry(fresh).value();
     if (view.sealed) key_->seal(fresh, layout, plain);
@@ -197,7 +200,7 @@ class FixedExport {
   QuietFile file_;
   const StoreHeader header_;
   ScanResult scan_;
-  std::vector<const LogEntry*> twice_, once_;  // current entries, in log order
+  std::vector<const LogEntry*> twice_, once_;  // current entries: in log order, by age
 };
 
 void export_fixed(const Vault& vault, const std::string& to, const FixedExportOptions& options) {

@@ -71,6 +71,7 @@ constexpr std::string_view kEmptySecret = "empty";
 constexpr std::string_view kToBeChanged = "change";
 constexpr std::string_view kCreated = "created";
 constexpr std::string_view kCapacity = "capacity";
+constexpr std::string_view kBorn = "born";
 }  // namespace attribute
 
 constexpr std::string_view kCipherSiv = "aes-256-siv";

@@ -28,6 +28,7 @@ struct LogEntry {
   uint32_t epoch = 0;     // of the master key that sealed it; of a key slot, of the one in it
   uint64_t size = 0;      // realsize
   uint32_t capacity = 0;  // 0: not registered
+  uint64_t born = 0;      // the number of the first version of its name; 0: it does not say
   uint32_t crc = 0;       // its checksum: tells other contents under the same number
   Sequence sequence;
   std::string type, name;
@@ -38,6 +39,9 @@ struct LogEntry {
   bool has_extras = false;  // optional attributes that this build does not know
   bool refused = false;     // it has a mandatory attribute, or a cipher, that this build does not know
   bool corrected = false;   // a flipped bit was put right in memory: read it through `correct_entry`
+
+  /// The number of the first version of its name, as far as that was kept.
+  uint64_t birth() const { return born != 0 ? born : sequence.number; }
 };
 
 /// How many of an entry's first octets tell it from every other: its number and checksum are among them. The data are

@@ -104,7 +104,7 @@ std::vector<Attribute> Transaction::State::inheritance(std::string_view name,
   if (auto place = places.find(name); place != places.end()) {
     optional = drafts[place->second].entry.optional;
   } else if (current && !current->deleted && current->state == NameState::kCurrent &&
-             (current->entry.capacity != 0 || current->entry.has_extras)) {
+             (current->entry.capacity != 0 || current->entry.born != 0 || current->entry.has_extras)) {
     auto stored = vault.store->examine(name);
     auto view = stored ? parse_entry(stored->octets) : std::nullopt;
     const bool forged = view && key && view->mac_at != 0 && !key->mac_matches(*view);
@@ -184,6 +184,20 @@ void Transaction::index(std::string_view name, const std::vector<Property>& prop
   std::vector<Attribute>& optional = entry.optional;
   std::erase_if(optional, [](const Attribute& attribute) { return attribute.name == attribute::kIndex; });
   if (!tags.empty()) optional.push_back(octets_attribute(attribute::kIndex, write_tags(std::move(tags))));
+}
+
+void Transaction::keep_birth(std::string_view name) {
+  State& state = *state_;
+  const auto place = state.places.find(name);
+  if (!state.writer || place == state.places.end()) {
+    throw Error(ErrorCode::kInternal, "only what a transaction has just put keeps its birth");
+  }
+  const auto current = state.writer->peek(name);
+  if (!current || current->deleted || current->entry.length == 0) return;  // this version is the first
+  std::vector<Attribute>& optional = state.drafts[place->second].entry.optional;
+  const auto is_birth = [](const Attribute& attribute) { return attribute.name == attribute::kBorn; };
+  if (std::any_of(optional.begin(), optional.end(), is_birth)) return;
+  optional.push_back(born_attribute(current->entry.birth()));
 }
 
 void Transaction::erase(std::string_view name) {

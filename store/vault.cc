@@ -28,6 +28,7 @@ EntryInfo to_info(const std::string& name, const Record& record) {
   info.name = name;
   info.type = record.entry.type;
   info.sequence = record.entry.sequence.number;
+  info.born = record.entry.birth();
   info.protection = record.entry.sealed ? Protection::kSealed : Protection::kClear;
   info.size = record.entry.size;
   info.capacity = record.entry.capacity;
@@ -205,6 +206,7 @@ std::optional<Blob> Vault::read(std::string_view name) const {
   Blob blob;
   blob.type = entry->type;
   blob.sequence = entry->sequence.number;
+  blob.born = entry->born != 0 ? entry->born : blob.sequence;
   blob.protection = entry->sealed ? Protection::kSealed : Protection::kClear;
   if (entry->sealed) {
     if (!key)

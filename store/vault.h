@@ -81,6 +81,7 @@ struct EntryInfo {
   size_t capacity = 0;         // the most that it may hold, when it was registered so; else 0
   bool deleted = false;        // only in `changes`
   bool readable = true;        // false: damaged, refused or set aside; reading it throws
+  uint64_t born = 0;           // `sequence` of the first version of the name, when it is kept (Transaction::keep_birth)
   std::vector<BlindTag> tags;  // its index, as it stands: nothing has checked it
 };
 
@@ -95,6 +96,7 @@ struct Glance {
 struct Blob {
   std::string type;
   uint64_t sequence = 0;
+  uint64_t born = 0;  // as in EntryInfo
   Protection protection = Protection::kClear;
   bool bound = false;  // sealed, or clear with a MAC that was checked (false before login: nothing is authenticated)
   SecretBytes data;    // realsize octets
@@ -163,6 +165,9 @@ class Transaction {
   /// key for a clear one, which is then authenticated when it is read and not before. At most 32 properties. Without it
   /// the new version has none.
   void index(std::string_view name, const std::vector<Property>& properties);
+  /// Says that whoever lists names by age needs to know when this one, which this transaction has put, was new: if it
+  /// replaces another version, it keeps the number of the first one, and so do all later versions.
+  void keep_birth(std::string_view name);
   /// Makes sure that a commit of about this many octets can not fail for want of space (used before a TPM command that
   /// can not be undone). Throws kNoSpace.
   void reserve(size_t octets);

@@ -29,6 +29,7 @@ LogEntry to_log_entry(const EntryView& view, uint64_t offset, bool corrected) {
   entry.size = view.size;
   entry.capacity = static_cast<uint32_t>(view.capacity);
   entry.crc = crc_of(view);
+  entry.born = view.born;
   entry.has_extras = view.has_extras;
   entry.sequence = view.sequence;
   entry.type = view.type;

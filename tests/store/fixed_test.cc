@@ -97,6 +97,22 @@ TEST_F(Fixed, GoesBothWaysWithoutLoss) {
   }
 }
 
+TEST_F(Fixed, NumbersSayHowOldTheNamesAre) {
+  auto vault = make_store(path);
+  const auto write = [&](const char* name) {
+    Transaction transaction = vault->begin();
+    transaction.put(name, "p11-object", Protection::kSealed, as_bytes("value"));
+    transaction.keep_birth(name);
+    transaction.commit();
+  };
+  for (const char* name : {"obj/c", "obj/a", "obj/b", "obj/a", "obj/c"}) write(name);
+  export_fixed(*vault, there);
+  import_fixed(there, back);
+  const auto again = Vault::open(back);
+  EXPECT_LT(again->find("obj/c")->born, again->find("obj/a")->born);
+  EXPECT_LT(again->find("obj/a")->born, again->find("obj/b")->born);
+}
+
 TEST_F(Fixed, OfAStoreWithoutKeyNeedsNone) {
   CreateOptions options;
   options.cipher = Cipher::kNone;

@@ -6,6 +6,9 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
 
 #include "store/report.h"
 #include "tests/store/scratch.h"
@@ -147,6 +150,50 @@ TEST_F(VaultTest, ChangesNameEachNameOnceOldestFirst) {
   EXPECT_TRUE(changes[2].deleted);
   EXPECT_TRUE(vault->changes(vault->cursor()).entries.empty());
   EXPECT_EQ(vault->changes(0).entries.size(), 5u) << "with two key slots";
+}
+
+// For listings: a change gives a name another number, not another age.
+TEST_F(VaultTest, ANameKeepsItsBirthWhereThatIsWanted) {
+  auto vault = make_store(path);
+  const auto write = [&](std::string_view name, Protection protection, bool keep) {
+    Transaction transaction = vault->begin();
+    transaction.put(name, "p11-object", protection, as_bytes("value"));
+    if (keep) transaction.keep_birth(name);
+    transaction.commit();
+  };
+  std::map<std::string, uint64_t> born;
+  for (const char* name : {"sealed", "clear", "of before", "without"}) {
+    const Protection protection = name[0] == 'c' ? Protection::kClear : Protection::kSealed;
+    write(name, protection, /*keep=*/name[0] != 'o');
+    born[name] = vault->find(name)->sequence;
+    EXPECT_EQ(vault->find(name)->born, born[name]);
+  }
+  for (const char* name : {"sealed", "clear", "of before"}) {
+    for (int i = 0; i < 2; ++i) write(name, name[0] == 'c' ? Protection::kClear : Protection::kSealed, true);
+  }
+  write("sealed", Protection::kSealed, /*keep=*/false);  // by who does not ask for it
+  write("without", Protection::kSealed, false);
+  born["without"] = vault->find("without")->sequence;
+  const auto expect_all = [&](const Vault& seen) {
+    for (const auto& [name, number] : born) {
+      EXPECT_EQ(seen.find(name)->born, number) << name;
+      if (!seen.unlocked()) continue;
+      EXPECT_EQ(seen.read(name)->born, number) << name;
+    }
+  };
+  expect_all(*vault);
+  vault->compact();
+  expect_all(*vault);
+  EXPECT_TRUE(outside_tools_read(path));
+  std::vector<KeptSlot> kept;
+  kept.push_back({1, SecretBytes(as_bytes(kSoPin))});
+  kept.push_back({2, SecretBytes(as_bytes(kUserPin))});
+  vault->rekey(kept);
+  expect_all(*vault);
+  expect_all(*Vault::open(path));
+  erase(*vault, "sealed");
+  write("sealed", Protection::kSealed, true);
+  EXPECT_EQ(vault->find("sealed")->born, vault->find("sealed")->sequence) << "a name that was deleted is new";
 }
 
 TEST_F(VaultTest, ACompactionIsFollowedAndItsDeletionsAreSeen) {
