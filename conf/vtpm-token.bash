@@ -62,8 +62,9 @@ _vtpm_token() {
     'keyslot rekey') mapfile -t COMPREPLY < <(compgen -W "$opens --keep --new-key-file --new-key-fd --yes --json --help" -- "$current") ;;
     pin) mapfile -t COMPREPLY < <(compgen -W 'unblock --help' -- "$current") ;;
     'pin unblock') mapfile -t COMPREPLY < <(compgen -W '--recovery --pin-file --pin-fd --new-pin-file --new-pin-fd --json --help' -- "$current") ;;
-    ca) mapfile -t COMPREPLY < <(compgen -W 'create certify --help' -- "$current") ;;
+    ca) mapfile -t COMPREPLY < <(compgen -W 'create certify show --help' -- "$current") ;;
     'ca create') mapfile -t COMPREPLY < <(compgen -W '--directory --name --help' -- "$current") ;;
+    'ca show') mapfile -t COMPREPLY < <(compgen -W '--token --pin-file --pin-fd --help' -- "$current") ;;
     'ca certify') mapfile -t COMPREPLY < <(compgen -W '--directory --token --pin-file --pin-fd --help' -- "$current") ;;
     attest) mapfile -t COMPREPLY < <(compgen -W 'key quote verify --help' -- "$current") ;;
     'attest key') mapfile -t COMPREPLY < <(compgen -W '--nonce --output --pin-file --pin-fd --help' -- "$current") ;;

@@ -81,12 +81,24 @@ bool matches(Session& session, const Object& object, const Template& wanted) {
   });
 }
 
+/// Whether a template names objects rather than kinds of them. Whoever lists certificates or public keys is not meant
+/// to find those of the TPM's own (docs/pkcs11.md, "What the TPM holds"); whoever names one is.
+bool names_objects(const Template& wanted) {
+  constexpr CK_ATTRIBUTE_TYPE kNames[] = {CKA_LABEL, CKA_ID, CKA_VALUE, CKA_SUBJECT, CKA_SERIAL_NUMBER};
+  return std::any_of(std::begin(kNames), std::end(kNames),
+                     [&](CK_ATTRIBUTE_TYPE name) { return !wanted.get(name).empty(); }) ||
+         std::any_of(wanted.begin(), wanted.end(),
+                     [](const Template::Row& row) { return row.type == CKA_UNIQUE_ID || is_vtpm_attribute(row.type); });
+}
+
 std::deque<CK_OBJECT_HANDLE> search(Session& session, const Template& wanted) {
   std::deque<CK_OBJECT_HANDLE> found;
   if (wanted.contradicts_itself()) return found;
   const bool names_class = wanted.has(CKA_CLASS);
+  const bool shows_hidden = session.token->config().list_tpm_objects || names_objects(wanted);
   for (const ObjectPtr& object : session.token->objects_for(wanted)) {
     if (!names_class && describes_token(object->object_class())) continue;
+    if (object->hidden && !shows_hidden) continue;
     if (matches(session, *object, wanted)) found.push_back(object->handle);
   }
   return found;

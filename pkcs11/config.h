@@ -47,8 +47,9 @@ struct Config {
   std::string log;                      // what log_open takes
   LogLevel log_level = LogLevel::kError;
   Placement placement = Placement::kAuto;
-  bool public_writes = true;  // token objects by sessions that are not logged in
-  bool free_slot = true;      // show an uninitialised slot for C_InitToken
+  bool public_writes = true;      // token objects by sessions that are not logged in
+  bool free_slot = true;          // show an uninitialised slot for C_InitToken
+  bool list_tpm_objects = false;  // the TPM's own objects too, behind the user's
   uint32_t max_sessions = 4096;
   uint32_t tpm_instances = 8;
   uint32_t lock_timeout = 30;  // seconds that one call waits for locks, all of them together

@@ -44,6 +44,9 @@ inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_ATTESTATION_PUBLIC = kVtpmVendor | 0
 inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_ATTESTATION_CERTIFICATE = kVtpmVendor | 0x0017;
 inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_ENDORSEMENT_CERTIFICATE = kVtpmVendor | 0x0018;
 
+/// Whether an attribute is this vendor's, known or not.
+constexpr bool is_vtpm_attribute(CK_ATTRIBUTE_TYPE type) { return (type & ~CK_ATTRIBUTE_TYPE{0xFFFF}) == kVtpmVendor; }
+
 // Fields of records that are never shown through PKCS#11 (docs/format.md, "PKCS#11 objects").
 inline constexpr CK_ATTRIBUTE_TYPE kFieldTpmPublic = kVtpmVendor | 0x0101;
 inline constexpr CK_ATTRIBUTE_TYPE kFieldTpmPrivate = kVtpmVendor | 0x0102;

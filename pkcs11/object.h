@@ -63,7 +63,9 @@ struct Object {
   uint64_t sequence = 0;        // of the entry; 0 for session objects
   CK_SESSION_HANDLE owner = 0;  // the session that a session object lives with; 0 for token objects
   bool bound = false;           // CKA_VTPM_BOUND
+  uint64_t born = 0;            // of a token object: the number of the first version of its entry
   bool of_tpm = false;          // the TPM's or the token's own: no record obj/<id> stands behind it
+  bool hidden = false;          // the TPM's own (is_tpms_own): listings leave it out
   Attributes shown;
   SecretAttributes secret;  // session objects only
   std::shared_ptr<KeyCache> keys = std::make_shared<KeyCache>();

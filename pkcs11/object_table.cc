@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <iterator>
+#include <tuple>
 
 namespace vtpm::pkcs11 {
 namespace {
@@ -51,7 +52,15 @@ CK_OBJECT_HANDLE ObjectTable::publish(std::shared_ptr<Object> object) {
   Slot* slot = object->is_token() ? &place_of(object->id, handle) : nullptr;
   if (handle == CK_INVALID_HANDLE) handle = next_handle++;
   index_.add(handle, object->shown);
-  if (slot == nullptr) slot = &slots_[handle];
+  if (object->is_token()) {
+    slot->born = object->born;
+    slot->hidden = object->hidden;
+    if (object->born != kWithoutEntry) newest_ = std::max(newest_, object->born);
+  } else {
+    const auto [at, is_new] = slots_.try_emplace(handle);
+    slot = &at->second;
+    if (is_new) slot->born = newest_;
+  }
   if (!slot->tags.empty()) {
     unindex(handle, *slot);
     slot->tags.clear();
@@ -64,7 +73,7 @@ CK_OBJECT_HANDLE ObjectTable::publish(std::shared_ptr<Object> object) {
   return handle;
 }
 
-void ObjectTable::publish_unread(std::string id, std::vector<store::BlindTag> tags, bool sealed) {
+void ObjectTable::publish_unread(std::string id, std::vector<store::BlindTag> tags, bool sealed, uint64_t born) {
   CK_OBJECT_HANDLE handle = CK_INVALID_HANDLE;
   Slot& slot = place_of(std::move(id), handle);
   index_.add(handle, tags);
@@ -77,6 +86,8 @@ void ObjectTable::publish_unread(std::string id, std::vector<store::BlindTag> ta
   unread(slot);
   slot.tags = std::move(tags);
   slot.sealed = sealed;
+  slot.born = born;
+  newest_ = std::max(newest_, born);
   ++(sealed ? sealed_ : clear_);
 }
 
@@ -144,6 +155,25 @@ void ObjectTable::forget(const std::string& id) {
   handles_.erase(id);  // there may have been no memory for a slot
 }
 
+// Handles rise in the order in which this process came to know the objects: those that a login shows come last.
+std::vector<CK_OBJECT_HANDLE> ObjectTable::in_order(const std::vector<CK_OBJECT_HANDLE>& handles) const {
+  using Place = std::tuple<bool, uint64_t, bool, CK_OBJECT_HANDLE>;  // hidden, born, of a session, handle
+  std::vector<Place> places;
+  places.reserve(handles.size());
+  for (const CK_OBJECT_HANDLE handle : handles) {
+    const auto at = slots_.find(handle);
+    if (at == slots_.end()) continue;
+    const Slot& slot = at->second;
+    places.emplace_back(slot.hidden, slot.born, slot.id.empty(), handle);
+  }
+  std::sort(places.begin(), places.end());
+  places.erase(std::unique(places.begin(), places.end()), places.end());
+  std::vector<CK_OBJECT_HANDLE> ordered;
+  ordered.reserve(places.size());
+  for (const Place& place : places) ordered.push_back(std::get<3>(place));
+  return ordered;
+}
+
 std::vector<CK_OBJECT_HANDLE> ObjectTable::candidates(const Template& wanted, const ObjectIndex::Tagger& tag) const {
   using Handles = std::optional<ObjectIndex::Handles>;  // nothing: all of the kind
   Handles shown = index_.candidates(wanted), sealed(std::in_place), clear(std::in_place);
@@ -163,9 +193,7 @@ std::vector<CK_OBJECT_HANDLE> ObjectTable::candidates(const Template& wanted, co
   for (const Handles* some : {&shown, &sealed, &clear}) {
     if (*some) all.insert(all.end(), (*some)->begin(), (*some)->end());
   }
-  std::sort(all.begin(), all.end());
-  all.erase(std::unique(all.begin(), all.end()), all.end());
-  return all;
+  return in_order(all);
 }
 
 }  // namespace vtpm::pkcs11

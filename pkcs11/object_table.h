@@ -7,6 +7,7 @@
 // thread-safe; the token guards it.
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <map>
 #include <memory>
@@ -28,7 +29,11 @@ class ObjectTable {
     std::vector<store::BlindTag> tags;  // found by these; empty: by what the object shows
     std::shared_ptr<KeyCache> keys;     // of one that is not read, when its key was used before the record changed
     bool sealed = false;                // its record; told of those with tags
+    bool hidden = false;                // Object::hidden
+    uint64_t born = 0;                  // its place in listings; see `in_order`
   };
+  /// Object::born of what no entry stands behind, but the TPM: behind all that one does.
+  static constexpr uint64_t kWithoutEntry = UINT64_MAX;
   using Slots = std::map<CK_OBJECT_HANDLE, Slot>;
 
   const Slots& slots() const { return slots_; }
@@ -42,7 +47,7 @@ class ObjectTable {
   /// A new object, or a new version: of that handle, of that id, or neither. Returns its handle.
   CK_OBJECT_HANDLE publish(std::shared_ptr<Object> object);
   /// The same for one whose record is not read yet.
-  void publish_unread(std::string id, std::vector<store::BlindTag> tags, bool sealed);
+  void publish_unread(std::string id, std::vector<store::BlindTag> tags, bool sealed, uint64_t born);
   /// So many will come at once.
   void make_room(size_t objects);
   /// What the record of a slot holds.
@@ -64,8 +69,9 @@ class ObjectTable {
     }
   }
 
-  /// Handles, ascending, among which every match of the template is. `tag` is asked for the tags that its values have
-  /// in sealed records, and only when there are such.
+  /// Handles, in order of creation, among which every match of the template is; hidden objects stand behind all others,
+  /// and a session object behind the token objects that were known when it was made. `tag` is asked for the tags that
+  /// the template's values have in sealed records, and only when there are such.
   std::vector<CK_OBJECT_HANDLE> candidates(const Template& wanted, const ObjectIndex::Tagger& tag) const;
 
  private:
@@ -74,7 +80,10 @@ class ObjectTable {
   void unindex(CK_OBJECT_HANDLE handle, const Slot& slot);
   Slot& place_of(std::string id, CK_OBJECT_HANDLE& handle);
 
+  std::vector<CK_OBJECT_HANDLE> in_order(const std::vector<CK_OBJECT_HANDLE>& handles) const;
+
   Slots slots_;
+  uint64_t newest_ = 0;  // the highest `born` of any entry's object so far
   // By CKA_UNIQUE_ID, token objects. These, too, come from a file that anybody may have written.
   std::unordered_map<std::string, CK_OBJECT_HANDLE, store::NameHash> handles_;
   ObjectIndex index_;

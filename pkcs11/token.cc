@@ -345,6 +345,8 @@ void Token::update_tpm_objects_locked(std::vector<Attributes> found) {
     object->id = id;
     object->bound = true;
     object->of_tpm = true;
+    object->hidden = is_tpms_own(shown);
+    object->born = ObjectTable::kWithoutEntry;
     object->shown = std::move(shown);
     objects_.publish(std::move(object));
   }
@@ -378,7 +380,7 @@ void Token::load_locked(store::EntryInfo entry) {
   const bool is_record = entry.name.compare(0, kObjectPrefix.size(), kObjectPrefix) == 0;
   if (!entry.tags.empty() && is_record) {
     objects_.publish_unread(std::move(entry.name.erase(0, kObjectPrefix.size())), std::move(entry.tags),
-                            entry.protection == Protection::kSealed);
+                            entry.protection == Protection::kSealed, entry.born);
     return;
   }
   try {
@@ -404,8 +406,10 @@ std::shared_ptr<Object> Token::read_object(const std::string& entry) {
   object->id = *id_of(entry);
   object->of_tpm = entry.compare(0, kTpmObjectPrefix.size(), kTpmObjectPrefix) == 0;
   object->sequence = blob->sequence;
+  object->born = blob->born;
   object->bound = blob->bound;
   object->shown = authentic_attributes(*blob);
+  object->hidden = object->of_tpm && is_tpms_own(object->shown);
   return object;
 }
 
@@ -439,8 +443,7 @@ void Token::forget_locked(const std::string& entry) { objects_.forget(*id_of(ent
 void Token::reload_locked() {
   tpm_seen_ = 0;
   const std::vector<ObjectPtr> before = objects_.without_tags();
-  load_locked(
-      vault_->changes(0, depends_on_login).entries);  // the oldest first, so that handles rise with their objects' age
+  load_locked(vault_->changes(0, depends_on_login).entries);
   catch_up_locked();
   for (const ObjectPtr& object : before) {  // what is not given any longer must not stay as it was
     const ObjectTable::Slot* slot = objects_.find(object->handle);

@@ -106,7 +106,7 @@ class Token {
   // --- objects ---
   /// Nothing for handles that do not exist or are not visible now.
   ObjectPtr object(CK_OBJECT_HANDLE handle);
-  /// Everything that is visible now, oldest handle first.
+  /// Everything that is visible now, in order of creation, the TPM's own objects last.
   std::vector<ObjectPtr> objects();
   /// The same, without what can not match the template (nothing is left out that does).
   std::vector<ObjectPtr> objects_for(const Template& wanted);

@@ -5,6 +5,8 @@
 //   b. A certificate and the private key that matches it have the same CKA_ID.
 //   c. That private key, or the public one, can be found by it without a login.
 //
+// The certificates of the TPM's own keys, which listings leave out, are none of these: nobody can use their keys.
+//
 // Who is not logged in can not tell whether a sealed record is a certificate, or whose key it is: as long as there is
 // one, the claim is made to the user only.
 #include <algorithm>
@@ -29,8 +31,9 @@ std::vector<ObjectPtr> Token::of_class_locked(CK_OBJECT_CLASS object_class) {
   const CK_ATTRIBUTE row = {CKA_CLASS, &object_class, sizeof object_class};
   std::vector<ObjectPtr> found = visible_locked(
       objects_.candidates(Template(&row, 1), [&](const store::Property& property) { return vault_->tag(property); }));
-  std::erase_if(found,
-                [&](const ObjectPtr& object) { return object->object_class() != object_class || !object->is_token(); });
+  std::erase_if(found, [&](const ObjectPtr& object) {
+    return object->object_class() != object_class || !object->is_token() || object->hidden;
+  });
   return found;
 }
 

@@ -29,6 +29,7 @@ void put_object(store::Transaction& transaction, const std::string& id, const At
   const Protection protection = shown.flag(CKA_PRIVATE) ? Protection::kSealed : Protection::kClear;
   transaction.put(object_entry(id), kObjectType, protection, encode_attributes(shown));
   transaction.index(object_entry(id), properties_of(shown));
+  transaction.keep_birth(object_entry(id));
   if (!secret.empty()) transaction.put(secret_entry(id), kObjectType, Protection::kSealed, encode_attributes(secret));
 }
 

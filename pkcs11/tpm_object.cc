@@ -26,6 +26,11 @@ constexpr uint32_t kIdentityFirst = 0x01C90000, kIdentityLast = 0x01C9FFFF;
 
 bool between(uint32_t value, uint32_t first, uint32_t last) { return value >= first && value <= last; }
 
+/// Whether certificates at this index are those of the TPM's own keys.
+bool is_of_identity(uint32_t index) {
+  return between(index, kTcgFirst, kTcgLast) || between(index, kIdentityFirst, kIdentityLast);
+}
+
 /// The same object has the same id everywhere; another one at the same place has another.
 void set_identity(Attributes& object, CK_OBJECT_CLASS object_class, uint32_t place, ByteView essence) {
   crypto::Digest digest(crypto::Hash::kSha256);
@@ -77,7 +82,7 @@ bool writable(const tpm::NvPublic& area) {
 }
 
 Attributes certificate_object(const tpm::NvPublic& area, const Bytes& certificate) {
-  const bool identity = between(area.index, kTcgFirst, kTcgLast) || between(area.index, kIdentityFirst, kIdentityLast);
+  const bool identity = is_of_identity(area.index);
   Draft draft;
   draft.shown = storage_object(CKO_CERTIFICATE, false, "TPM certificate " + nv_name(area.index));
   draft.shown.set_number(CKA_CERTIFICATE_TYPE, CKC_X_509);
@@ -205,6 +210,14 @@ std::vector<Attributes> private_tpm_objects(tpm::Commands& tpm, const std::set<u
     if (key.signs || key.decrypts) found.push_back(private_key_object(key));
   }
   return found;
+}
+
+// The public half of a persistent key is private exactly when the key is restricted (public_key_object).
+bool is_tpms_own(const Attributes& object) {
+  const CK_OBJECT_CLASS object_class = object.number(CKA_CLASS).value_or(CKO_VENDOR_DEFINED);
+  if (object_class == CKO_PUBLIC_KEY) return object.has(CKA_VTPM_HANDLE) && object.flag(CKA_PRIVATE);
+  const CK_ULONG index = object.number(CKA_VTPM_NV_INDEX).value_or(0);
+  return object_class == CKO_CERTIFICATE && is_of_identity(static_cast<uint32_t>(index));
 }
 
 KeyPairDraft adopt_key(const tpm::KeyBlob& key, const std::string& label, ByteView id) {

@@ -26,6 +26,10 @@ std::vector<Attributes> public_tpm_objects(tpm::Commands& tpm);
 /// NV areas other than `recorded` ones, usable private keys, and the public halves of restricted ones.
 std::vector<Attributes> private_tpm_objects(tpm::Commands& tpm, const std::set<uint32_t>& recorded);
 
+/// Whether one of these is the TPM's own: a restricted key (storage root, endorsement, attestation), or a certificate
+/// at 0x01C0xxxx or 0x01C9xxxx. Applications that take the first object of a class, or all of them, cannot use these.
+bool is_tpms_own(const Attributes& object);
+
 /// Token objects for a key that another program of this TPM has made or wrapped (tpm/key_transfer.h). An empty id is
 /// made from the public key.
 KeyPairDraft adopt_key(const tpm::KeyBlob& key, const std::string& label, ByteView id);

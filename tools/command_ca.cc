@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <iomanip>
 #include <iostream>
 #include <memory>
 
@@ -100,6 +101,33 @@ void certify(const CaOptions& options) {
             << " has endorsement keys (RSA-2048, P-256) and an attestation key, with certificates of this authority.\n";
 }
 
+/// What the certificates are that C_InitToken and `ca certify` write (docs/pkcs11.md, "What the TPM holds").
+std::string purpose_of(const pkcs11::Object& object) {
+  if (object.object_class() != CKO_CERTIFICATE) return "public key";
+  switch (object.nv_index()) {
+    case 0x01C00002:
+      return "certificate of the RSA endorsement key";
+    case 0x01C0000A:
+      return "certificate of the P-256 endorsement key";
+    case 0x01C00100:
+      return "certificate of the authority that was made for this token";
+    case 0x01C90010:
+      return "certificate of the attestation key";
+    default:
+      return "certificate";
+  }
+}
+
+void show_identity(const CaOptions& options) {
+  const bool has_pin = !options.pin.file.empty() || options.pin.descriptor >= 0;
+  const auto token = has_pin ? open_token(options.token, options.pin) : open_token_without_login(options.token);
+  for (const pkcs11::ObjectPtr& object : token->objects()) {
+    if (!object->hidden) continue;
+    std::cout << std::left << std::setw(40) << shown(std::string(as_text(object->shown.get(CKA_LABEL))))
+              << purpose_of(*object) << '\n';
+  }
+}
+
 }  // namespace
 
 void add_ca(CLI::App& app, ExitStatus&) {
@@ -116,6 +144,11 @@ void add_ca(CLI::App& app, ExitStatus&) {
   issue->add_option("--pin-file", options->pin.file, "Take the user PIN from the first line of a file");
   issue->add_option("--pin-fd", options->pin.descriptor, "Take the user PIN from an open descriptor");
   issue->callback([options] { certify(*options); });
+  CLI::App* show = ca->add_subcommand("show", "Show the TPM's own certificates, and with the PIN its own keys");
+  show->add_option("--token", options->token, "The token: label, serial number or pkcs11: URI")->required();
+  show->add_option("--pin-file", options->pin.file, "Take the user PIN from the first line of a file");
+  show->add_option("--pin-fd", options->pin.descriptor, "Take the user PIN from an open descriptor");
+  show->callback([options] { as_tool([&] { show_identity(*options); }); });
 }
 
 }  // namespace vtpm::tools

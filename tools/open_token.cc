@@ -8,8 +8,12 @@ namespace vtpm::tools {
 
 namespace {
 
+std::shared_ptr<pkcs11::Token> open_locked(const NamedStore& named) {
+  return pkcs11::Token::open(named.directory->open(named.store), configuration());
+}
+
 std::shared_ptr<pkcs11::Token> open_found(const NamedStore& named, const std::string& name, ByteView pin) {
-  auto token = pkcs11::Token::open(named.directory->open(named.store), configuration());
+  auto token = open_locked(named);
   try {
     token->login(pkcs11::Who::kUser, pin);
   } catch (const pkcs11::Refusal& refusal) {
@@ -24,6 +28,10 @@ NamedStore find_served(const std::string& name) {
   NamedStore named = find_store(name);
   if (named.store.standing != store::Standing::kServed) throw Error(ErrorCode::kInvalidArgument, named.store.reason);
   return named;
+}
+
+std::shared_ptr<pkcs11::Token> open_token_without_login(const std::string& name) {
+  return open_locked(find_served(name));
 }
 
 std::shared_ptr<pkcs11::Token> open_token(const std::string& name, ByteView pin) {

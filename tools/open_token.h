@@ -20,6 +20,8 @@ NamedStore find_served(const std::string& name);
 /// Error.
 std::shared_ptr<pkcs11::Token> open_token(const std::string& name, const SecretSource& pin);
 std::shared_ptr<pkcs11::Token> open_token(const std::string& name, ByteView pin);
+/// That token without a login, which shows what is public.
+std::shared_ptr<pkcs11::Token> open_token_without_login(const std::string& name);
 
 /// Runs `work`; a Refusal of the token is an error of the tool.
 template <typename F>

@@ -35,7 +35,13 @@ openssl verify -CAfile ca/ca.pem ak.pem
 openssl x509 -in ak.pem -noout -subject >ak.txt
 has ak.txt "$(openssl x509 -in 0x01c00002.pem -pubkey -noout | openssl pkey -pubin -outform DER | sha256sum | cut -d' ' -f1)"
 in_token -O --type cert >certificates
-has_not certificates 0x01c00100 # the self-made issuer, of whom nothing is left
+has_not certificates . # listings leave the TPM's own out
+"$VTPM_TOOL" ca show --token client >identity
+for index in 0x01c00002 0x01c0000a 0x01c90010; do has identity "^TPM certificate $index  +certificate of the "; done
+has_not identity '0x01c00100' # the self-made issuer, of whom nothing is left
+has_not identity 'key 0x'     # without the PIN
+"$VTPM_TOOL" ca show --token client --pin-file pin >identity
+for key in 'storage root key 0x81000001' 'endorsement key 0x81010001' 'endorsement key 0x81010002'; do has identity "^TPM $key  +public key"; done
 
 section 'they are the keys that any tool derives from this TPM'
 "$VTPM_TOOL" swtpm export --token client --pin-file pin --directory vm

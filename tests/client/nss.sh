@@ -12,6 +12,10 @@ modutil -dbdir sql:db -add vtpm -libfile "$VTPM_MODULE" -force
 modutil -dbdir sql:db -list vtpm | tee module.out
 has module.out 'Token Name: client'
 
+section 'certutil -L shows no certificate that is not the user'"'"'s'
+certutil -L -d sql:db -h client -f pin | tee listed
+has_not listed 'client:'
+
 section 'certutil generates a key, makes a certificate with it and stores it'
 head -c 64 /dev/urandom >noise
 certutil -S -d sql:db -h client -f pin -z noise -n made-by-nss -s 'CN=made by nss' -x -t ,, -k rsa -g 2048 -m 9

@@ -23,7 +23,9 @@ at_exit() { kill "$SSH_AGENT_PID" 2>/dev/null || true; }
 printf '#!/bin/sh\necho "$PIN"\n' >askpass
 chmod 700 askpass
 SSH_ASKPASS=$scratch/askpass SSH_ASKPASS_REQUIRE=force ssh-add -s "$VTPM_MODULE"
-ssh-add -l
+# The user's keys, in their order, and no other: each is offered to each server.
+ssh-add -L | cut -d ' ' -f 2 >offered
+cut -d ' ' -f 2 rsa.pub ec.pub | cmp - offered
 for key in rsa ec; do
   ssh-keygen -Y sign -f $key.pub -n file <keys >$key.sig
   ssh-keygen -Y check-novalidate -n file -s $key.sig <keys

@@ -6,7 +6,7 @@
 (umask 077 && printf '%s' "$PIN" >pin && printf '%s\n' "$SO_PIN" >so-pin)
 
 section 'help'
-for command in '' init list rename reinit delete mechanisms store 'store check' 'store dump' 'store repair' 'store compact' 'store build' 'store add' 'store extract' 'store export' 'store import' keyslot 'keyslot list' 'keyslot add-key' 'keyslot del-key' 'keyslot change' 'keyslot amend' 'keyslot rekey' ca 'ca create' 'ca certify' attest 'attest key' 'attest quote' 'attest verify' key 'key export-tss' 'key import-tss' swtpm 'swtpm import' 'swtpm export'; do
+for command in '' init list rename reinit delete mechanisms store 'store check' 'store dump' 'store repair' 'store compact' 'store build' 'store add' 'store extract' 'store export' 'store import' keyslot 'keyslot list' 'keyslot add-key' 'keyslot del-key' 'keyslot change' 'keyslot amend' 'keyslot rekey' ca 'ca create' 'ca certify' 'ca show' attest 'attest key' 'attest quote' 'attest verify' key 'key export-tss' 'key import-tss' swtpm 'swtpm import' 'swtpm export'; do
   # shellcheck disable=SC2086 # words
   "$VTPM_TOOL" $command --help >help.out
   has help.out 'Usage|usage'

@@ -38,6 +38,7 @@ Bytes operator+(Bytes a, const Bytes& b);
 constexpr CK_ATTRIBUTE_TYPE kUniqueId = 0x4;
 constexpr CK_ATTRIBUTE_TYPE kVtpmResident = CKA_VENDOR_DEFINED | 0x56540001;
 constexpr CK_ATTRIBUTE_TYPE kVtpmNvIndex = CKA_VENDOR_DEFINED | 0x56540002;
+constexpr CK_ATTRIBUTE_TYPE kVtpmBound = CKA_VENDOR_DEFINED | 0x56540003;
 constexpr CK_ATTRIBUTE_TYPE kVtpmNvValue = CKA_VENDOR_DEFINED | 0x56540004;
 constexpr CK_ATTRIBUTE_TYPE kVtpmNvAttributes = CKA_VENDOR_DEFINED | 0x56540005;
 constexpr CK_ATTRIBUTE_TYPE kVtpmNvType = CKA_VENDOR_DEFINED | 0x56540006;
@@ -168,7 +169,6 @@ class Session {
   bool flag(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
   CK_ULONG number(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
   std::string text(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
-  /// Leaves out the TPM's own keys and certificates unless `match` has CKA_VTPM_HANDLE, CKA_VTPM_NV_INDEX or a label.
   std::vector<CK_OBJECT_HANDLE> find(Template match);
 
   Bytes sign(Mechanism mechanism, CK_OBJECT_HANDLE key, const Bytes& data);

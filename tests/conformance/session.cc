@@ -147,17 +147,6 @@ std::vector<CK_OBJECT_HANDLE> Session::find(Template match) {
     all.insert(all.end(), some, some + count);
   }
   MUST(p11->C_FindObjectsFinal(handle_));
-  // A new token holds the TPM's own keys and certificates. Only those who ask for such objects mean them.
-  const auto mentions = [&](CK_ATTRIBUTE_TYPE type) {
-    return std::any_of(match.attributes().begin(), match.attributes().end(),
-                       [&](const Attribute& attribute) { return attribute.type == type; });
-  };
-  if (!mentions(kVtpmHandle) && !mentions(kVtpmNvIndex) && !mentions(CKA_LABEL)) {
-    std::erase_if(all, [&](CK_OBJECT_HANDLE object) {
-      return try_get(object, kVtpmHandle) == CKR_OK ||
-             (try_get(object, kVtpmNvIndex) == CKR_OK && number(object, CKA_CLASS) == CKO_CERTIFICATE);
-    });
-  }
   return all;
 }
 

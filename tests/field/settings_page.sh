@@ -77,7 +77,7 @@ done <ranges
 
 section 'its words are the ones of the program'
 awk '/^\.It Cm / { name = $3 } /^\.It Dq / { print name, $3 } /^\.Dq [a-z0-9_-]+ *[:,.]?$/ { print name, $2 }' "$page" |
-  grep -E '^(log|log_level|placement|public_writes|identity.reinitialise|kdf.algorithm) ' | sort -u >words
+  grep -E '^(log|log_level|placement|public_writes|tpm_objects|identity.reinitialise|kdf.algorithm) ' | sort -u >words
 [ "$(wc -l <words)" -ge 14 ]
 while read -r name word; do
   [ "$word" != user ] || continue # the facility of syslog
@@ -86,7 +86,7 @@ while read -r name word; do
     false
   }
 done <words
-for name in log_level placement public_writes identity.reinitialise kdf.algorithm; do
+for name in log_level placement public_writes tpm_objects identity.reinitialise kdf.algorithm; do
   assignment "$name" '"other"' >try.toml
   VTPM_PKCS11_CONF=$scratch/try.toml refused "$VTPM_TOOL" config check
   sed 's/.* must be //' refused.out | grep -o '"[a-z0-9-]*"' | tr -d '"' | sort |

@@ -1,0 +1,34 @@
+#!/bin/bash
+# libp11 as its users use it: the first certificate of a token and its key, and the engine with a URI that names a token only.
+. "$(dirname "$0")/client.sh"
+client 'libp11' libp11-3
+: "${VTPM_PROGRAMS:?}"
+
+make_token client
+openssl req -new -x509 -newkey rsa:2048 -nodes -keyout own.key -subj /CN=user -days 30 -out user.pem 2>/dev/null
+openssl x509 -in user.pem -outform DER -out user.der
+openssl rsa -in own.key -outform DER -out own.der 2>/dev/null
+logged_in --write-object own.der --type privkey --id 01 --label user --usage-sign
+logged_in --write-object user.der --type cert --id 01 --label user
+
+section 'the first certificate of the token, its key, a signature'
+"$VTPM_PROGRAMS/first_certificate" "$VTPM_MODULE" client "$PIN" first.der
+cmp first.der user.der
+
+section 'the engine signs with the key of a token, no object named'
+cat >openssl.cnf <<CNF
+openssl_conf = init
+[init]
+engines = engines
+[engines]
+pkcs11 = pkcs11
+[pkcs11]
+engine_id = pkcs11
+MODULE_PATH = $VTPM_MODULE
+PIN = $PIN
+init = 1
+CNF
+OPENSSL_CONF=$scratch/openssl.cnf openssl dgst -sha256 -engine pkcs11 -keyform engine -sign 'pkcs11:token=client' \
+  -out signature user.der
+openssl x509 -in user.pem -noout -pubkey -out user.pub
+openssl dgst -sha256 -verify user.pub -signature signature user.der
