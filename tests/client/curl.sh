@@ -1,7 +1,7 @@
 #!/bin/bash
 # curl shows a client certificate of the token to a server of plain OpenSSL, through the engine pkcs11.
 . "$(dirname "$0")/client.sh"
-. "$(dirname "$0")/certificates.sh"
+. "$VTPM_SOURCE/tests/client/certificates.sh"
 client 'curl' curl
 
 make_token client

@@ -1,7 +1,7 @@
 #!/bin/bash
 # MQTT over TLS: the broker's key, and then a client's, is on the token, through OpenSSL's engine pkcs11.
 . "$(dirname "$0")/client.sh"
-. "$(dirname "$0")/certificates.sh"
+. "$VTPM_SOURCE/tests/client/certificates.sh"
 client 'Mosquitto' mosquitto
 
 make_token client

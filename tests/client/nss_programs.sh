@@ -1,7 +1,7 @@
 #!/bin/bash
 # NSS: modutil, certutil, cmsutil, and poppler's pdfsig, which signs through NSS.
 . "$(dirname "$0")/client.sh"
-. "$(dirname "$0")/certificates.sh"
+. "$VTPM_SOURCE/tests/client/certificates.sh"
 client 'NSS' libnss3-tools
 
 make_token client

@@ -1,7 +1,7 @@
 #!/bin/bash
 # stunnel with its key on the token, as a server and as a client with a certificate, through OpenSSL's engine pkcs11.
 . "$(dirname "$0")/client.sh"
-. "$(dirname "$0")/certificates.sh"
+. "$VTPM_SOURCE/tests/client/certificates.sh"
 client 'stunnel' stunnel4
 
 make_token client

@@ -1,0 +1,74 @@
+#!/bin/bash
+# wpa_supplicant's EAP-TLS (its program eapol_test) with the key on the token, against hostapd as the RADIUS server.
+. "$(dirname "$0")/client.sh"
+. "$VTPM_SOURCE/tests/client/certificates.sh"
+client 'wpa_supplicant' eapoltest
+
+make_token client
+make_ca
+token_certificate rsa 01 rsa:2048
+token_certificate ec 02 EC:prime256v1
+plain_certificate server
+hostapd=$(PATH=$PATH:/usr/sbin type -P hostapd)
+engine=$(openssl version -e | sed 's/.*"\(.*\)"/\1/')/pkcs11.so
+
+port=$(free_port)
+printf '127.0.0.1/32 radius\n' >clients
+printf '* TLS\n' >users
+cat >hostapd.conf <<CONF
+driver=none
+radius_server_clients=$scratch/clients
+radius_server_auth_port=$port
+eap_server=1
+eap_user_file=$scratch/users
+ca_cert=$scratch/ca.pem
+server_cert=$scratch/server.pem
+private_key=$scratch/server.key
+CONF
+serve hostapd "$hostapd" hostapd.conf
+
+# Debian's wpa_supplicant takes modules from /usr/lib only, where an installed one is. In a mount namespace of its own the
+# module stands there in another one's place.
+place=$(find /usr/lib -name 'onepin-opensc-pkcs11.so' -exec realpath {} + | head -n 1)
+own=(unshare --mount)
+[ "$(id -u)" -eq 0 ] || own+=(--user --map-root-user)
+"${own[@]}" true 2>/dev/null || own+=(--propagation unchanged)
+eapol_test() {
+  "${own[@]}" sh -c 'mount --bind "$1" "$2" && shift 2 && exec "$@"' sh "$VTPM_MODULE" "$place" \
+    "$(PATH=$PATH:/usr/sbin type -P eapol_test)" -c network -a 127.0.0.1 -p "$port" -s radius -t 20
+}
+for key in rsa ec; do
+  section "EAP-TLS with the $key key"
+  cat >network <<CONF
+pkcs11_engine_path=$engine
+pkcs11_module_path=$place
+network={
+  key_mgmt=IEEE8021X
+  eap=TLS
+  identity="$key"
+  ca_cert="$scratch/ca.pem"
+  client_cert="$scratch/$key.pem"
+  engine=1
+  engine_id="pkcs11"
+  key_id="$(key_url $key)"
+  pin="$PIN"
+}
+CONF
+  into eap.out eapol_test
+  has eap.out '^SUCCESS'
+done
+
+section 'the certificate too comes from the token'
+sed -i -e "s|client_cert=.*|cert_id=\"pkcs11:token=client;object=ec;type=cert\"|" network
+into eap.out eapol_test
+has eap.out '^SUCCESS'
+
+section 'a certificate of another CA is refused'
+cp ca.pem right-ca.pem
+make_ca
+plain_certificate stranger
+mv right-ca.pem ca.pem
+sed -i -e '/engine/d; /key_id/d; /cert_id/d; /pin=/d' network
+sed -i -e "s|identity=.*|&\n  client_cert=\"$scratch/stranger.pem\"\n  private_key=\"$scratch/stranger.key\"|" network
+if eapol_test >eap.out 2>&1; then false; fi
+has eap.out '^FAILURE'
