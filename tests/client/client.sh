@@ -27,7 +27,8 @@ finish() {
     wait "${servers[$name]}" 2>/dev/null || :
     if [ "$status" -ne 0 ]; then echo "--- the end of $name.log" && tail -n 20 "$scratch/$name.log"; fi
   done
-  rm -rf "$scratch"
+  # A daemon that was told to end may still write here.
+  for _ in $(seq 50); do if rm -rf "$scratch" 2>/dev/null; then break; else sleep 0.1; fi; done
   exit "$status"
 }
 trap finish EXIT

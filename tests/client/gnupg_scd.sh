@@ -35,8 +35,15 @@ into listed gpgsm --batch --list-secret-keys
 has listed 'CN=rsa'
 
 section 'gpgsm --sign, and OpenSSL verifies'
-into signed gpgsm --batch --detach-sign --local-user /CN=rsa --output signature message
-openssl cms -verify -binary -inform DER -in signature -content message -CAfile ca.pem -purpose any -out /dev/null
+# gnupg-pkcs11-scd 0.10 puts a zero byte before a signature whose first bit is set, a third of them with this or any other
+# module; OpenSSL refuses that length.
+signed_right() {
+  date +%N >message
+  rm -f signature
+  into signed gpgsm --batch --detach-sign --local-user /CN=rsa --output signature message
+  openssl cms -verify -binary -inform DER -in signature -content message -CAfile ca.pem -purpose any -out /dev/null
+}
+eventually signed_right
 
 section 'gpgsm --decrypt of what OpenSSL has encrypted'
 openssl cms -encrypt -aes256 -binary -outform DER -in message -out sealed rsa.pem

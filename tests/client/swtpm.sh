@@ -1,6 +1,8 @@
 #!/bin/bash
 # The TPM's state goes to the real swtpm and comes back, plain and encrypted; tpm2-tools work on it there.
 . "$(dirname "$0")/client.sh"
+client 'swtpm and tpm2-tools' swtpm
+ours || exit 0 # no other module gives its TPM away
 : "${VTPM_TOOL:?}"
 
 (umask 077 && printf '%s' "$PIN" >pin && printf '%s\n' "$SO_PIN" >so-pin)
