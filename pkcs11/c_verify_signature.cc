@@ -1,4 +1,6 @@
 // Verification of a signature that is known before its data (PKCS#11 3.2, 5.15).
+#include <algorithm>
+
 #include "pkcs11/begin.h"
 #include "pkcs11/entry.h"
 #include "pkcs11/function_list.h"

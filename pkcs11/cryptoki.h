@@ -1,14 +1,8 @@
-// PKCS#11 as this module speaks it: p11-kit's 2.40 header, the later additions that it lacks (cryptoki_3.h), and our
-// vendor numbers. The C_ functions are the only symbols that the module exports.
+// PKCS#11 as this module speaks it: the standard's numbers, types and functions, 2.40 to 3.2, and our vendor numbers.
+// The C_ functions are the only symbols that the module exports.
 #pragma once
 
-#pragma GCC visibility push(default)
-#include <p11-kit/pkcs11.h>
-#pragma GCC visibility pop
-
-#include "pkcs11/cryptoki_3.h"
 #include "pkcs11/cryptoki_functions.h"
-#include "pkcs11/cryptoki_keys.h"
 
 // Vendor attributes (docs/pkcs11.md). 0x5654 is "VT".
 inline constexpr CK_ATTRIBUTE_TYPE kVtpmVendor = CKA_VENDOR_DEFINED | 0x56540000UL;

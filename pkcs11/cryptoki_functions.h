@@ -1,13 +1,11 @@
-// The functions that PKCS#11 3.0 and 3.2 add to p11-kit's 2.40 header, by their names and parameters in the standard
-// (OASIS pkcs11f.h of 3.2, base specification 3.2, section 5), and the lists in which an application gets them.
+// The functions of PKCS#11 2.40 to 3.2 (base specification 3.2, section 5), and the lists in which an application gets
+// them.
 //
 // The order of a list is its binary interface. It stands here once, in three steps: the lists, their tables in
 // function_list.cc and the test that finds no hole in them are all written from these rows.
 #pragma once
 
-#include <p11-kit/pkcs11.h>
-
-#include "pkcs11/cryptoki_3.h"
+#include "pkcs11/cryptoki_types.h"
 
 // clang-format off
 #define VTPM_FUNCTIONS_2_40(F)                                                                      \
@@ -41,21 +39,101 @@
   F(C_UnwrapKeyAuthenticated)
 // clang-format on
 
-struct CK_INTERFACE {
-  CK_UTF8CHAR_PTR pInterfaceName;
-  void* pFunctionList;
-  CK_FLAGS flags;
-};
-struct CK_ASYNC_DATA {
-  CK_ULONG ulVersion;
-  CK_BYTE_PTR pValue;
-  CK_ULONG ulValue;
-  CK_OBJECT_HANDLE hObject;
-  CK_OBJECT_HANDLE hAdditionalObject;
-};
+struct CK_FUNCTION_LIST;
 
 #pragma GCC visibility push(default)
 extern "C" {
+
+// --- 2.40 ---
+CK_RV C_Initialize(void* arguments);
+CK_RV C_Finalize(void* reserved);
+CK_RV C_GetInfo(CK_INFO* info);
+CK_RV C_GetFunctionList(CK_FUNCTION_LIST** list);
+CK_RV C_GetSlotList(CK_BBOOL with_token, CK_SLOT_ID* slots, CK_ULONG* count);
+CK_RV C_GetSlotInfo(CK_SLOT_ID slot, CK_SLOT_INFO* info);
+CK_RV C_GetTokenInfo(CK_SLOT_ID slot, CK_TOKEN_INFO* info);
+CK_RV C_WaitForSlotEvent(CK_FLAGS flags, CK_SLOT_ID* slot, void* reserved);
+CK_RV C_GetMechanismList(CK_SLOT_ID slot, CK_MECHANISM_TYPE* list, CK_ULONG* count);
+CK_RV C_GetMechanismInfo(CK_SLOT_ID slot, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO* info);
+CK_RV C_InitToken(CK_SLOT_ID slot, CK_UTF8CHAR* pin, CK_ULONG pin_length, CK_UTF8CHAR* label);
+CK_RV C_InitPIN(CK_SESSION_HANDLE session, CK_UTF8CHAR* pin, CK_ULONG pin_length);
+CK_RV C_SetPIN(CK_SESSION_HANDLE session, CK_UTF8CHAR* old_pin, CK_ULONG old_length, CK_UTF8CHAR* new_pin,
+               CK_ULONG new_length);
+CK_RV C_OpenSession(CK_SLOT_ID slot, CK_FLAGS flags, void* application, CK_NOTIFY notify, CK_SESSION_HANDLE* session);
+CK_RV C_CloseSession(CK_SESSION_HANDLE session);
+CK_RV C_CloseAllSessions(CK_SLOT_ID slot);
+CK_RV C_GetSessionInfo(CK_SESSION_HANDLE session, CK_SESSION_INFO* info);
+CK_RV C_GetOperationState(CK_SESSION_HANDLE session, CK_BYTE* state, CK_ULONG* length);
+CK_RV C_SetOperationState(CK_SESSION_HANDLE session, CK_BYTE* state, CK_ULONG length, CK_OBJECT_HANDLE encryption_key,
+                          CK_OBJECT_HANDLE authentication_key);
+CK_RV C_Login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR* pin, CK_ULONG pin_length);
+CK_RV C_Logout(CK_SESSION_HANDLE session);
+CK_RV C_CreateObject(CK_SESSION_HANDLE session, CK_ATTRIBUTE* rows, CK_ULONG count, CK_OBJECT_HANDLE* object);
+CK_RV C_CopyObject(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE* rows, CK_ULONG count,
+                   CK_OBJECT_HANDLE* copy);
+CK_RV C_DestroyObject(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object);
+CK_RV C_GetObjectSize(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ULONG* size);
+CK_RV C_GetAttributeValue(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE* rows, CK_ULONG count);
+CK_RV C_SetAttributeValue(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE* rows, CK_ULONG count);
+CK_RV C_FindObjectsInit(CK_SESSION_HANDLE session, CK_ATTRIBUTE* rows, CK_ULONG count);
+CK_RV C_FindObjects(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE* objects, CK_ULONG most, CK_ULONG* count);
+CK_RV C_FindObjectsFinal(CK_SESSION_HANDLE session);
+
+CK_RV C_EncryptInit(CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key);
+CK_RV C_Encrypt(CK_SESSION_HANDLE session, CK_BYTE* data, CK_ULONG length, CK_BYTE* encrypted,
+                CK_ULONG* encrypted_length);
+CK_RV C_EncryptUpdate(CK_SESSION_HANDLE session, CK_BYTE* part, CK_ULONG length, CK_BYTE* encrypted,
+                      CK_ULONG* encrypted_length);
+CK_RV C_EncryptFinal(CK_SESSION_HANDLE session, CK_BYTE* encrypted, CK_ULONG* encrypted_length);
+CK_RV C_DecryptInit(CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key);
+CK_RV C_Decrypt(CK_SESSION_HANDLE session, CK_BYTE* encrypted, CK_ULONG length, CK_BYTE* data, CK_ULONG* data_length);
+CK_RV C_DecryptUpdate(CK_SESSION_HANDLE session, CK_BYTE* encrypted, CK_ULONG length, CK_BYTE* part,
+                      CK_ULONG* part_length);
+CK_RV C_DecryptFinal(CK_SESSION_HANDLE session, CK_BYTE* part, CK_ULONG* part_length);
+CK_RV C_DigestInit(CK_SESSION_HANDLE session, CK_MECHANISM* mechanism);
+CK_RV C_Digest(CK_SESSION_HANDLE session, CK_BYTE* data, CK_ULONG length, CK_BYTE* digest, CK_ULONG* digest_length);
+CK_RV C_DigestUpdate(CK_SESSION_HANDLE session, CK_BYTE* part, CK_ULONG length);
+CK_RV C_DigestKey(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key);
+CK_RV C_DigestFinal(CK_SESSION_HANDLE session, CK_BYTE* digest, CK_ULONG* digest_length);
+CK_RV C_SignInit(CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key);
+CK_RV C_Sign(CK_SESSION_HANDLE session, CK_BYTE* data, CK_ULONG length, CK_BYTE* signature, CK_ULONG* signature_length);
+CK_RV C_SignUpdate(CK_SESSION_HANDLE session, CK_BYTE* part, CK_ULONG length);
+CK_RV C_SignFinal(CK_SESSION_HANDLE session, CK_BYTE* signature, CK_ULONG* signature_length);
+CK_RV C_SignRecoverInit(CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key);
+CK_RV C_SignRecover(CK_SESSION_HANDLE session, CK_BYTE* data, CK_ULONG length, CK_BYTE* signature,
+                    CK_ULONG* signature_length);
+CK_RV C_VerifyInit(CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key);
+CK_RV C_Verify(CK_SESSION_HANDLE session, CK_BYTE* data, CK_ULONG length, CK_BYTE* signature,
+               CK_ULONG signature_length);
+CK_RV C_VerifyUpdate(CK_SESSION_HANDLE session, CK_BYTE* part, CK_ULONG length);
+CK_RV C_VerifyFinal(CK_SESSION_HANDLE session, CK_BYTE* signature, CK_ULONG signature_length);
+CK_RV C_VerifyRecoverInit(CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key);
+CK_RV C_VerifyRecover(CK_SESSION_HANDLE session, CK_BYTE* signature, CK_ULONG signature_length, CK_BYTE* data,
+                      CK_ULONG* data_length);
+CK_RV C_DigestEncryptUpdate(CK_SESSION_HANDLE session, CK_BYTE* part, CK_ULONG length, CK_BYTE* encrypted,
+                            CK_ULONG* encrypted_length);
+CK_RV C_DecryptDigestUpdate(CK_SESSION_HANDLE session, CK_BYTE* encrypted, CK_ULONG length, CK_BYTE* part,
+                            CK_ULONG* part_length);
+CK_RV C_SignEncryptUpdate(CK_SESSION_HANDLE session, CK_BYTE* part, CK_ULONG length, CK_BYTE* encrypted,
+                          CK_ULONG* encrypted_length);
+CK_RV C_DecryptVerifyUpdate(CK_SESSION_HANDLE session, CK_BYTE* encrypted, CK_ULONG length, CK_BYTE* part,
+                            CK_ULONG* part_length);
+
+CK_RV C_GenerateKey(CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_ATTRIBUTE* rows, CK_ULONG count,
+                    CK_OBJECT_HANDLE* key);
+CK_RV C_GenerateKeyPair(CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_ATTRIBUTE* public_rows,
+                        CK_ULONG public_count, CK_ATTRIBUTE* private_rows, CK_ULONG private_count,
+                        CK_OBJECT_HANDLE* public_key, CK_OBJECT_HANDLE* private_key);
+CK_RV C_WrapKey(CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE wrapping_key, CK_OBJECT_HANDLE key,
+                CK_BYTE* wrapped, CK_ULONG* wrapped_length);
+CK_RV C_UnwrapKey(CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE unwrapping_key, CK_BYTE* wrapped,
+                  CK_ULONG wrapped_length, CK_ATTRIBUTE* rows, CK_ULONG count, CK_OBJECT_HANDLE* key);
+CK_RV C_DeriveKey(CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE base_key, CK_ATTRIBUTE* rows,
+                  CK_ULONG count, CK_OBJECT_HANDLE* key);
+CK_RV C_SeedRandom(CK_SESSION_HANDLE session, CK_BYTE* seed, CK_ULONG length);
+CK_RV C_GenerateRandom(CK_SESSION_HANDLE session, CK_BYTE* random, CK_ULONG length);
+CK_RV C_GetFunctionStatus(CK_SESSION_HANDLE session);
+CK_RV C_CancelFunction(CK_SESSION_HANDLE session);
 
 // --- 3.0 ---
 CK_RV C_GetInterfaceList(CK_INTERFACE* list, CK_ULONG* count);
@@ -124,7 +202,18 @@ CK_RV C_UnwrapKeyAuthenticated(CK_SESSION_HANDLE session, CK_MECHANISM* mechanis
 }
 #pragma GCC visibility pop
 
-#define VTPM_MEMBER(name) decltype(&::name) name;
+// CK_C_Initialize and so on: a pointer to the function.
+#define VTPM_POINTER(name) typedef decltype(&::name) CK_##name;
+VTPM_FUNCTIONS_2_40(VTPM_POINTER)
+VTPM_FUNCTIONS_3_0(VTPM_POINTER)
+VTPM_FUNCTIONS_3_2(VTPM_POINTER)
+#undef VTPM_POINTER
+
+#define VTPM_MEMBER(name) CK_##name name;
+struct CK_FUNCTION_LIST {
+  CK_VERSION version;
+  VTPM_FUNCTIONS_2_40(VTPM_MEMBER)
+};
 struct CK_FUNCTION_LIST_3_0 {
   CK_VERSION version;
   VTPM_FUNCTIONS_2_40(VTPM_MEMBER)
@@ -137,3 +226,10 @@ struct CK_FUNCTION_LIST_3_2 {
   VTPM_FUNCTIONS_3_2(VTPM_MEMBER)
 };
 #undef VTPM_MEMBER
+
+typedef CK_FUNCTION_LIST* CK_FUNCTION_LIST_PTR;
+typedef CK_FUNCTION_LIST_3_0* CK_FUNCTION_LIST_3_0_PTR;
+typedef CK_FUNCTION_LIST_3_2* CK_FUNCTION_LIST_3_2_PTR;
+typedef CK_FUNCTION_LIST_PTR* CK_FUNCTION_LIST_PTR_PTR;
+typedef CK_FUNCTION_LIST_3_0_PTR* CK_FUNCTION_LIST_3_0_PTR_PTR;
+typedef CK_FUNCTION_LIST_3_2_PTR* CK_FUNCTION_LIST_3_2_PTR_PTR;

@@ -1,5 +1,7 @@
 // Derivation from octets of the base key and data (PKCS#11 2.40, "Miscellaneous simple key derivation mechanisms"), by
 // a digest or SHAKE, and by encryption of data.
+#include <algorithm>
+
 #include "crypto/cipher.h"
 #include "crypto/digest.h"
 #include "pkcs11/derive.h"

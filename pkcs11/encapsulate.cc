@@ -1,5 +1,7 @@
 #include "pkcs11/encapsulate.h"
 
+#include <algorithm>
+
 #include "crypto/random.h"
 #include "crypto/software_key.h"
 #include "pkcs11/cipher.h"

@@ -2,6 +2,8 @@
 // C_UnwrapKeyAuthenticated: one message, whose tag lies in the parameter. C_WrapKey and C_UnwrapKey: the tag is behind
 // the wrapped key, and the parameter is CK_GCM_WRAP_PARAMS or CK_CCM_WRAP_PARAMS, or that of encryption (before 3.2).
 // CCM's ulDataLen is what the key has, whatever the parameter says.
+#include <algorithm>
+
 #include "pkcs11/message_crypt.h"
 #include "pkcs11/refusal.h"
 #include "pkcs11/wrap.h"

@@ -1,17 +1,14 @@
 #include "tools/cryptoki_client.h"
 
-#include <p11-kit/uri.h>
-
 #include <algorithm>
-#include <cstdlib>
 #include <iterator>
-#include <memory>
 
 #include "crypto/error.h"
 #include "pkcs11/entry.h"
 #include "pkcs11/refusal.h"
 #include "tools/configuration.h"
 #include "tools/find_store.h"
+#include "tools/pkcs11_uri.h"
 
 namespace vtpm::tools {
 
@@ -143,13 +140,10 @@ CryptokiSession::CryptokiSession(CK_SLOT_ID slot) {
 CryptokiSession::~CryptokiSession() { C_CloseSession(handle_); }
 
 std::string token_uri(const CK_TOKEN_INFO& info) {
-  const std::unique_ptr<P11KitUri, decltype(&p11_kit_uri_free)> uri(p11_kit_uri_new(), p11_kit_uri_free);
-  if (!uri) throw std::bad_alloc();
-  *p11_kit_uri_get_token_info(uri.get()) = info;
-  char* text = nullptr;
-  if (p11_kit_uri_format(uri.get(), P11_KIT_URI_FOR_TOKEN, &text) != P11_KIT_URI_OK) return "";
-  const std::unique_ptr<char, decltype(&std::free)> owned(text, std::free);
-  return text;
+  return format_token_uri({.label = trimmed(info.label),
+                           .manufacturer = trimmed(info.manufacturerID),
+                           .model = trimmed(info.model),
+                           .serial = trimmed(info.serialNumber)});
 }
 
 }  // namespace vtpm::tools

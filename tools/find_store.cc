@@ -1,9 +1,6 @@
 #include "tools/find_store.h"
 
-#include <p11-kit/uri.h>
-
 #include <algorithm>
-#include <cstring>
 #include <filesystem>
 #include <iostream>
 
@@ -11,6 +8,7 @@
 #include "pkcs11/token.h"
 #include "pkcs11/token_model.h"
 #include "tools/configuration.h"
+#include "tools/pkcs11_uri.h"
 #include "tools/standard_output.h"
 #include "tools/usage.h"
 
@@ -23,10 +21,8 @@ using store::Standing;
 
 constexpr std::string_view kSuffix = ".vtpm";
 
-bool is_uri(const std::string& name) { return name.starts_with("pkcs11:"); }
-
 bool looks_like_path(const std::string& name) {
-  return !is_uri(name) &&
+  return !is_pkcs11_uri(name) &&
          (name.find('/') != std::string::npos || (name.size() > kSuffix.size() && name.ends_with(kSuffix)));
 }
 
@@ -39,27 +35,16 @@ bool is_certainly_path(const std::string& name) {
 /// Whether the URI names the token, as p11-kit sees it.
 class UriMatch {
  public:
-  explicit UriMatch(const std::string& text) : uri_(p11_kit_uri_new(), p11_kit_uri_free) {
-    if (!uri_) throw std::bad_alloc();
-    if (p11_kit_uri_parse(text.c_str(), P11_KIT_URI_FOR_OBJECT_ON_TOKEN, uri_.get()) != P11_KIT_URI_OK)
-      throw Error(ErrorCode::kInvalidArgument, "\"" + text + "\" is not a pkcs11: URI");
-  }
+  explicit UriMatch(const std::string& text) : uri_(text) {}
   bool operator()(const store::StoreName& name) const {
-    CK_TOKEN_INFO info{};
-    fill(info.label, name.label);
-    fill(info.serialNumber, name.serial);
-    fill(info.manufacturerID, pkcs11::kManufacturer);
-    fill(info.model, pkcs11::kModel);
-    return p11_kit_uri_match_token_info(uri_.get(), &info) == 1;
+    return uri_.names({.label = name.label,
+                       .manufacturer = std::string(pkcs11::kManufacturer),
+                       .model = std::string(pkcs11::kModel),
+                       .serial = name.serial});
   }
 
  private:
-  template <size_t N>
-  static void fill(unsigned char (&field)[N], std::string_view text) {
-    std::memset(field, ' ', N);
-    std::memcpy(field, text.data(), std::min(text.size(), N));
-  }
-  std::unique_ptr<P11KitUri, decltype(&p11_kit_uri_free)> uri_;
+  Pkcs11Uri uri_;
 };
 
 template <typename F>
@@ -78,7 +63,7 @@ bool is_path(const std::string& name) {
 }
 
 std::vector<const FoundStore*> tokens_of(const store::StoreDirectory& directory, const std::string& name) {
-  if (is_uri(name)) return matching(directory, UriMatch(name));
+  if (is_pkcs11_uri(name)) return matching(directory, UriMatch(name));
   auto found = matching(directory, [&](const store::StoreName& store) { return store.serial == name; });
   if (found.empty()) found = matching(directory, [&](const store::StoreName& store) { return store.label == name; });
   return found;

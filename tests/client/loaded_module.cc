@@ -1,7 +1,6 @@
 #include "tests/client/loaded_module.h"
 
 #include <dlfcn.h>
-#include <p11-kit/p11-kit.h>
 
 #include <cstdio>
 #include <cstdlib>

@@ -4,15 +4,15 @@
 // sentence and exits with status 2. The user PIN comes from the environment variable PIN.
 #pragma once
 
-#include <p11-kit/pkcs11.h>
-
 #include <string>
 #include <vector>
+
+#include "pkcs11/cryptoki_functions.h"
 
 namespace vtpm::client {
 
 [[noreturn]] void give_up(const std::string& sentence);
-/// "CKR_TOKEN_NOT_RECOGNIZED" where p11-kit knows the number.
+/// "CKR_TOKEN_NOT_RECOGNIZED".
 std::string result_name(CK_RV result);
 /// Gives up unless `result` is CKR_OK.
 void must(CK_RV result, const char* function);

@@ -2,7 +2,9 @@
 #include <openssl/core_names.h>
 #include <openssl/x509.h>
 
-#include "pkcs11/cryptoki_3.h"
+#include <algorithm>
+
+#include "pkcs11/cryptoki_types.h"
 #include "tests/conformance/harness.h"
 #include "tests/conformance/peer.h"
 #include "tests/conformance/surgeon.h"

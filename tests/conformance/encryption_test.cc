@@ -2,7 +2,7 @@
 #include <openssl/core_names.h>
 #include <openssl/rsa.h>
 
-#include "pkcs11/cryptoki_3.h"
+#include "pkcs11/cryptoki_types.h"
 #include "tests/conformance/harness.h"
 #include "tests/conformance/peer.h"
 

@@ -14,7 +14,6 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <p11-kit/pkcs11.h>
 
 #include <concepts>
 #include <cstdint>
@@ -34,8 +33,8 @@ Bytes from_hex(std::string_view hex);
 std::string to_hex(const Bytes& octets);
 Bytes operator+(Bytes a, const Bytes& b);
 
-// Of PKCS#11 3.0, which p11-kit's header does not know, and of this module (docs/pkcs11.md).
-constexpr CK_ATTRIBUTE_TYPE kUniqueId = 0x4;
+// Of PKCS#11 3.0, and of this module (docs/pkcs11.md).
+constexpr CK_ATTRIBUTE_TYPE kUniqueId = CKA_UNIQUE_ID;
 constexpr CK_ATTRIBUTE_TYPE kVtpmResident = CKA_VENDOR_DEFINED | 0x56540001;
 constexpr CK_ATTRIBUTE_TYPE kVtpmNvIndex = CKA_VENDOR_DEFINED | 0x56540002;
 constexpr CK_ATTRIBUTE_TYPE kVtpmBound = CKA_VENDOR_DEFINED | 0x56540003;

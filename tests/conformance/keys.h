@@ -1,7 +1,7 @@
 // Deriving, wrapping and unwrapping keys, as tests say them.
 #pragma once
 
-#include "pkcs11/cryptoki_keys.h"
+#include "pkcs11/cryptoki_types.h"
 #include "tests/conformance/symmetric.h"
 
 namespace vtpm::conformance {

@@ -3,7 +3,7 @@
 // objects claim.
 #include <set>
 
-#include "pkcs11/cryptoki_keys.h"
+#include "pkcs11/cryptoki_types.h"
 #include "tests/conformance/harness.h"
 #include "tests/conformance/peer.h"
 

@@ -1,6 +1,6 @@
 #include <sstream>
 
-#include "pkcs11/cryptoki_3.h"
+#include "pkcs11/cryptoki_types.h"
 #include "tests/conformance/harness.h"
 
 namespace vtpm::conformance {

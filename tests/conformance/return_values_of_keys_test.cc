@@ -8,7 +8,7 @@
 #include <fstream>
 #include <functional>
 
-#include "pkcs11/cryptoki_keys.h"
+#include "pkcs11/cryptoki_types.h"
 #include "tests/conformance/every_function.h"
 #include "tests/conformance/message_parameter.h"
 #include "tests/conformance/process.h"

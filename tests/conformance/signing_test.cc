@@ -5,7 +5,7 @@
 
 #include <optional>
 
-#include "pkcs11/cryptoki_3.h"
+#include "pkcs11/cryptoki_types.h"
 #include "tests/conformance/harness.h"
 #include "tests/conformance/peer.h"
 

@@ -1,6 +1,6 @@
 #include "tests/conformance/symmetric.h"
 
-#include "pkcs11/cryptoki_keys.h"
+#include "pkcs11/cryptoki_types.h"
 
 #include <openssl/evp.h>
 

@@ -4,7 +4,7 @@
 #include <functional>
 #include <map>
 
-#include "pkcs11/cryptoki_3.h"
+#include "pkcs11/cryptoki_types.h"
 #include "tests/conformance/harness.h"
 
 namespace vtpm::conformance {

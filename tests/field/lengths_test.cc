@@ -12,7 +12,6 @@ namespace vtpm::conformance {
 namespace {
 
 constexpr CK_ULONG kWrong = CK_ULONG{INT_MAX} + 1;
-constexpr CK_MECHANISM_TYPE kKeyWrapKwp = 0x210B;  // CKM_AES_KEY_WRAP_KWP of 3.0
 
 class Lengths : public WithUser {
  protected:
@@ -97,7 +96,7 @@ TEST_F(Lengths, OfMechanismParameters) {
 TEST_F(Lengths, OfSignaturesAndWrappedKeys) {
   const KeyPair ec = session.generate_ec(kP256);
   CK_BYTE digest[32] = {};
-  CK_MECHANISM ecdsa = {CKM_ECDSA, nullptr, 0}, kwp = {kKeyWrapKwp, nullptr, 0};
+  CK_MECHANISM ecdsa = {CKM_ECDSA, nullptr, 0}, kwp = {CKM_AES_KEY_WRAP_KWP, nullptr, 0};
   MUST(p11->C_VerifyInit(session, &ecdsa, ec.public_key));
   EXPECT_RV(CKR_SIGNATURE_LEN_RANGE, p11->C_Verify(session, digest, sizeof digest, four, kWrong));
   EXPECT_RV(CKR_ARGUMENTS_BAD, p11_3().C_VerifySignatureInit(session, &ecdsa, ec.public_key, four, kWrong));

@@ -24,9 +24,8 @@ size_t compare_with(const std::string& header) {
   return compared;
 }
 
-TEST(LogNames, EveryReturnValueOfTheHeadersHasOne) {
-  EXPECT_GE(compare_with(VTPM_P11KIT_HEADER), 85u);
-  EXPECT_GE(compare_with(VTPM_SOURCE "/pkcs11/cryptoki_3.h"), 8u);
+TEST(LogNames, EveryReturnValueOfTheHeaderHasOne) {
+  EXPECT_GE(compare_with(VTPM_SOURCE "/pkcs11/cryptoki_numbers.h"), 100u);
   EXPECT_EQ(rv_name(CKR_VENDOR_DEFINED + 7), "CKR 0x80000007");
 }
 

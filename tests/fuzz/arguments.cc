@@ -4,8 +4,7 @@
 #include <cstring>
 #include <iterator>
 
-#include "pkcs11/cryptoki_3.h"
-#include "pkcs11/cryptoki_keys.h"
+#include "pkcs11/cryptoki_types.h"
 #include "pkcs11/mechanism.h"
 
 namespace vtpm::fuzz {

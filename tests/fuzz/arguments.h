@@ -4,10 +4,10 @@
 #pragma once
 
 #include <fuzzer/FuzzedDataProvider.h>
-#include <p11-kit/pkcs11.h>
-
 #include <memory>
 #include <vector>
+
+#include "pkcs11/cryptoki_types.h"
 
 namespace vtpm::fuzz {
 

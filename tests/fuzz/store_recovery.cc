@@ -2,6 +2,7 @@
 // changes nothing; the report stays inside the file; a commit and a compaction are refused, or read back and cost
 // nothing else; an import is refused, or leaves what takes a change; a repair is refused and changes nothing, or leaves
 // what takes a change that is read back.
+#include <algorithm>
 #include <map>
 
 #include "crypto/error.h"

@@ -2,9 +2,9 @@
 // alone.
 #pragma once
 
-#include <p11-kit/pkcs11.h>
-
 #include <string_view>
+
+#include "pkcs11/cryptoki_types.h"
 
 namespace vtpm::fuzz {
 
