@@ -12,6 +12,13 @@ constexpr size_t kAtOnce = size_t{1} << 30;  // libcrypto counts in int
 
 [[noreturn]] void refuse(const char* sentence) { throw Error(ErrorCode::kInvalidArgument, sentence); }
 
+/// libcrypto's chaining value, of one block. From 3.2 on, providers try to hand out a pointer first, and what refuses
+/// that stays in the error queue although the call is successful.
+void chaining_value(EVP_CIPHER_CTX* context, uint8_t* block) {
+  require(EVP_CIPHER_CTX_get_updated_iv(context, block, kBlock) == 1, "reading a chaining value");
+  ERR_clear_error();
+}
+
 [[noreturn]] void refuse_state() { refuse("these octets are no state of this cipher"); }
 
 /// Engines around one context of libcrypto. What it shows of its state differs from mode to mode.
@@ -19,9 +26,7 @@ class NativeEngine : public CipherEngine {
  public:
   explicit NativeEngine(CipherContext context) : context_(std::move(context)) {}
   void run(ByteView in, uint8_t* out) override { run_cipher(context_.get(), in, out); }
-  void chained(uint8_t (&block)[16]) const override {
-    require(EVP_CIPHER_CTX_get_updated_iv(context_.get(), block, sizeof block) == 1, "reading a chaining value");
-  }
+  void chained(uint8_t (&block)[kBlock]) const override { chaining_value(context_.get(), block); }
 
  protected:
   CipherContext context_;
@@ -98,7 +103,7 @@ class SegmentedEngine : public NativeEngine {
  private:
   SecretBytes chain_now() const {
     SecretBytes block(kBlock);
-    require(EVP_CIPHER_CTX_get_updated_iv(context_.get(), block.data(), block.size()) == 1, "reading a chaining value");
+    chaining_value(context_.get(), block.data());
     return block;
   }
 
