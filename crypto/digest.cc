@@ -1,5 +1,6 @@
 #include "crypto/digest.h"
 
+#include <algorithm>
 #include <array>
 
 #include "crypto/blake2b.h"

@@ -1,4 +1,5 @@
 // Derivation by pseudo-random functions: HKDF, SP 800-108, PBKDF2, TLS 1.2, with the vectors of their standards.
+#include <algorithm>
 #include <sstream>
 
 #include "tests/conformance/keys.h"

@@ -1,5 +1,7 @@
 // Dual-function operations (PKCS#11 3.2, 5.17): what two operations make of one text together is what each makes of it
 // alone.
+#include <algorithm>
+
 #include "tests/conformance/symmetric.h"
 
 namespace vtpm::conformance {

@@ -1,6 +1,8 @@
 // Digests of every kind and message authentication codes: published vectors through the C functions.
 #include <openssl/hmac.h>
 
+#include <algorithm>
+
 #include "tests/conformance/keys.h"
 #include "tests/conformance/peer.h"
 #include "tests/conformance/symmetric.h"

@@ -1,4 +1,6 @@
 // Message-based signing and verifying (PKCS#11 3.2, 5.14 and 5.16).
+#include <algorithm>
+
 #include "tests/conformance/symmetric.h"
 
 namespace vtpm::conformance {

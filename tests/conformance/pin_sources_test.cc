@@ -2,6 +2,7 @@
 // (PKCS#11 3.2: CK_TOKEN_INFO, C_InitToken, C_InitPIN, C_SetPIN, C_Login).
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 

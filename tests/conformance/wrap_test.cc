@@ -3,6 +3,8 @@
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 
+#include <algorithm>
+
 #include "tests/conformance/keys.h"
 #include "tests/conformance/peer.h"
 

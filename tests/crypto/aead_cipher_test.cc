@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "crypto/openssl.h"
 #include "tests/crypto/vectors.h"
 

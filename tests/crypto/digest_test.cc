@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/crypto/vectors.h"
 
 namespace vtpm::crypto {

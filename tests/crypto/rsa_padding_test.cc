@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "crypto/openssl.h"
 #include "crypto/random.h"
 #include "crypto/software_key.h"

@@ -2,6 +2,7 @@
 // version of an entry takes over of the one before.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "store/repair.h"

@@ -2,6 +2,7 @@
 // and what was promised is there as a whole. And: each place that syncs on these ways is needed.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <iterator>
 #include <random>
 #include <set>

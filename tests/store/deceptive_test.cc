@@ -1,6 +1,7 @@
 // Files that were made to deceive: right checksums, wrong numbers (the seeds of the fuzzer store_recovery).
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "tests/store/crash_history.h"

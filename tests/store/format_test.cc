@@ -4,6 +4,7 @@
 // here is one reading of the format against another.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <sstream>

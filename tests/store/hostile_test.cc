@@ -2,6 +2,7 @@
 // CRCs are computed of, which must stay a small multiple of the file.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 
 #include "store/encoding.h"

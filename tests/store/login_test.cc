@@ -1,6 +1,8 @@
 // Key slots, the retry counter, and telling a wrong secret from damage.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "store/entry.h"
 #include "store/file.h"
 #include "store/keyslot.h"

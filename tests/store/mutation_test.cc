@@ -3,6 +3,8 @@
 // can be left out unseen is either superfluous or not tested.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "crypto/error.h"
 #include "store/fixed_layout.h"
 #include "store/vault_impl.h"

@@ -1,6 +1,7 @@
 // Raw-key stores: how keys are written, the four errors of R1.4, AES-CBC, and what is recorded of the encryption.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "store/entry.h"

@@ -1,6 +1,7 @@
 // What a reader makes of a file that is not as its writer left it.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <random>

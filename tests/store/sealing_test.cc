@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "crypto/random.h"
 #include "store/file.h"
 #include "store/report.h"

@@ -4,6 +4,7 @@
 #include <libtpms/tpm_error.h>
 #include <libtpms/tpm_library.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <set>

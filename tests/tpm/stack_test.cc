@@ -5,6 +5,7 @@
 // afterwards how far down the paint is gone. Self-tests of algorithms, which run at their first use, are in it.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <map>
