@@ -1,26 +1,33 @@
 # shellcheck shell=bash
 # Debian packages from packages.txt. Sourced after console.sh; needs `VTPM_ROOT`, the root of the tree.
 
-packages_of() { # SECTION...: the names, one a line
+# Where the releases of Debian call a package differently, its line names all of them: "a | b".
+packages_of() { # SECTION...: the names, one a line; alternatives as a|b
   local section
   for section in "$@"; do
     awk -v wanted="[$section]" '
       { sub(/#.*/, "") }
       /^\[/ { inside = ($1 == wanted); next }
-      inside && NF { print $1 }' "$VTPM_ROOT/packages.txt"
+      inside && NF { gsub(/[ \t]/, ""); print }' "$VTPM_ROOT/packages.txt"
   done
+}
+
+is_installed() { # PACKAGE or a|b
+  local name
+  for name in ${1//|/ }; do
+    [ "$(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null)" != installed ] || return 0
+  done
+  return 1
 }
 
 missing_packages() { # SECTION...
   local name
-  for name in $(packages_of "$@"); do
-    [ "$(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || echo "$name"
-  done
+  for name in $(packages_of "$@"); do is_installed "$name" || echo "$name"; done
 }
 
 # Installs packages; run by root, and by sudo as the text of this function, so that one call of sudo does all: sudo may
 # be set to ask for a password each time. The first line in the log tells the console that no question is open any more.
-apt_install() { # PACKAGE...
+apt_install() { # PACKAGE or a|b...
   exec 2>&1
   echo "installing $*"
   export DEBIAN_FRONTEND=noninteractive PATH="$PATH:/usr/sbin:/sbin" # su keeps a user's path, and dpkg wants these
@@ -36,7 +43,15 @@ apt_install() { # PACKAGE...
   local options=(-o APT::Status-Fd=3 -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300)
   # A stale foreign repository must not stop us; whether the packages can be had is what the install says.
   apt-get "${options[@]}" update 3>&1 || echo 'apt-get update had errors; going on with the package lists that there are.'
-  apt-get "${options[@]}" install -y --no-install-recommends "$@" 3>&1 || status=$?
+  # Of alternatives, the first that this release has.
+  local wanted=() name one
+  for name; do
+    for one in ${name//|/ }; do
+      if apt-cache show --no-all-versions "$one" >/dev/null 2>&1; then break; fi
+    done
+    wanted+=("$one")
+  done
+  apt-get "${options[@]}" install -y --no-install-recommends "${wanted[@]}" 3>&1 || status=$?
   return "$status"
 }
 
@@ -48,7 +63,7 @@ ask_for_packages() { # WHY PACKAGE...
 
   apt-get update && apt-get install -y --no-install-recommends $*
 
-and then $0 again."
+and then $0 again. (Of packages with | in between, one.)"
 }
 
 install_packages() { # SECTION...: installs what is missing; silent when nothing is

@@ -34,6 +34,29 @@ double over(double a, double b) { return b == 0 ? 0 : a / b; }
 
 }  // namespace
 
+namespace {
+
+/// Whether the run failed: Run::error_occurred up to Google Benchmark 1.7, Run::skipped (an enumeration, 0 when not)
+/// since.
+template <typename R>
+bool has_failed(const R& run) {
+  if constexpr (requires { run.error_occurred; }) {
+    return run.error_occurred;
+  } else {
+    return static_cast<int>(run.skipped) != 0;
+  }
+}
+template <typename R>
+const std::string& failure_of(const R& run) {
+  if constexpr (requires { run.error_message; }) {
+    return run.error_message;
+  } else {
+    return run.skip_message;
+  }
+}
+
+}  // namespace
+
 bool RatioTable::ReportContext(const Context& context) {
   PrintBasicContext(&GetErrorStream(), context);
   return true;
@@ -41,11 +64,11 @@ bool RatioTable::ReportContext(const Context& context) {
 
 void RatioTable::ReportRuns(const std::vector<Run>& runs) {
   for (const Run& run : runs) {
-    if (run.error_occurred) {
-      GetErrorStream() << run.benchmark_name() << ": " << run.error_message << "\n";
+    if (has_failed(run)) {
+      GetErrorStream() << run.benchmark_name() << ": " << failure_of(run) << "\n";
       failed_ = true;
     }
-    if (run.error_occurred || run.run_type != Run::RT_Iteration) continue;
+    if (has_failed(run) || run.run_type != Run::RT_Iteration) continue;
     const std::string& name = run.run_name.function_name;
     const size_t slash = name.rfind('/');
     const Key key{name.substr(0, slash), run.threads};

@@ -18,9 +18,13 @@ nothing_made() { # PATTERN COMMAND…
   }
 }
 
-# dumpasn1 takes canonical lengths that begin with nine one bits for non-canonical, as INTEGERs would be.
+# dumpasn1 takes canonical lengths that begin with nine one bits for non-canonical, as INTEGERs would be. Debian 13 has none.
 others_read() { # STORE
   openssl asn1parse -inform DER -in "$1" >/dev/null
+  if ! command -v dumpasn1 >/dev/null; then
+    unber -p "$1" >/dev/null
+    return
+  fi
   dumpasn1 -e -o "$1" >dumped 2>&1 || [ "$(grep 'rror:' dumped | grep -vc "Length '82 FF ")" = 0 ]
   rm dumped
 }

@@ -104,6 +104,8 @@ bool outside_tools_read(const std::string& path) {
                  std::string(as_text(text).substr(text.size() > 500 ? text.size() - 500 : 0)).c_str());
     return false;
   }
+  // Debian 13 has no dumpasn1.
+  if (run({"sh", "-c", "command -v dumpasn1"}, out) != 0) return run({"unber", "-p", path}, out) == 0;
   // -e -o: no guessing at structure inside OCTET STRINGs.
   if (run({"dumpasn1", "-e", "-o", path}, out) == 0) return true;
   bool clean = true;

@@ -41,7 +41,8 @@ std::string get(const Vault& vault, std::string_view name);
 Bytes load(const std::string& path);
 void save(const std::string& path, ByteView octets);
 
-/// Whether `openssl asn1parse` and `dumpasn1` read the whole file. Says why not on standard error.
+/// Whether `openssl asn1parse` and `dumpasn1` (or `unber`, where there is none) read the whole file. Says why not on
+/// standard error.
 bool outside_tools_read(const std::string& path);
 
 /// The code of the Error that `work` throws; fails the test when it throws none.
