@@ -131,7 +131,7 @@ into out node graphene.js objects
 section 'webcrypto: keys sign, are stored, and clear() deletes the keys of the user only'
 into out node webcrypto.js
 has out 'keys after clear: 0'
-if ours; then # the TPM has its keys still
-  in_token --read-object --type pubkey --label 'TPM endorsement key 0x81010001' -o ek.der
-  openssl pkey -pubin -inform DER -in ek.der -noout
+if ours; then # the TPM has its certificates still
+  in_token --read-object --type cert --label "TPM certificate 0x01c00002" -o ek.der
+  openssl x509 -inform DER -in ek.der -noout
 fi
