@@ -167,11 +167,15 @@ section '--test-ec'
 logged_in --session-rw --test-ec --key-type EC:prime256v1 --id 20 --label tested >test.out 2>&1
 has test.out '^==> OK'
 
-section '--test-fork and --test-threads'
+section '--test-fork'
 in_token --test-fork >test.out 2>&1
 has test.out 'C_Initialize in forked child'
 has_not test.out 'error|failed'
-p11 --use-locking --test-threads ILGISLT0 --test-threads ILGISLT0 --test-threads ILGISLT0 >test.out 2>&1
+
+section '--test-threads, beside the generation of a key'
+# The key takes longer than the threads: for threads that are left, pkcs11-tool waits 30 seconds.
+into test.out logged_in --use-locking --test-threads ILGISLT0 --test-threads ILGISLT0 --test-threads ILGISLT0 \
+  --keypairgen --key-type rsa:3072 --id 22 --label beside-threads
 has test.out 'all threads have ended with CKR_OK'
 
 section '--test-hotplug'
