@@ -95,10 +95,12 @@ CK_RV C_Logout(CK_SESSION_HANDLE handle) {
   });
 }
 
-CK_RV C_GetFunctionStatus(CK_SESSION_HANDLE handle) {
-  return call_session("C_GetFunctionStatus", handle, [](Module&, Session&) { return CKR_FUNCTION_NOT_PARALLEL; });
+// Legacy functions (3.2, 5.20): "simply return the value CKR_FUNCTION_NOT_PARALLEL", whatever the handle is.
+
+CK_RV C_GetFunctionStatus(CK_SESSION_HANDLE) {
+  return guarded("C_GetFunctionStatus", [] { return CKR_FUNCTION_NOT_PARALLEL; });
 }
 
-CK_RV C_CancelFunction(CK_SESSION_HANDLE handle) {
-  return call_session("C_CancelFunction", handle, [](Module&, Session&) { return CKR_FUNCTION_NOT_PARALLEL; });
+CK_RV C_CancelFunction(CK_SESSION_HANDLE) {
+  return guarded("C_CancelFunction", [] { return CKR_FUNCTION_NOT_PARALLEL; });
 }

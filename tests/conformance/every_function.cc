@@ -5,7 +5,6 @@ namespace {
 
 const ReturnValues kArguments = {CKR_ARGUMENTS_BAD};
 const ReturnValues kNoOperation = {CKR_OPERATION_NOT_INITIALIZED, CKR_ARGUMENTS_BAD};
-const ReturnValues kNotParallel = {CKR_FUNCTION_NOT_PARALLEL};
 const ReturnValues kNotLoggedIn = {CKR_USER_NOT_LOGGED_IN, CKR_ARGUMENTS_BAD};
 const ReturnValues kBadObject = {CKR_OBJECT_HANDLE_INVALID, CKR_ARGUMENTS_BAD};
 const ReturnValues kNoEvent = {CKR_NO_EVENT, CKR_ARGUMENTS_BAD};
@@ -84,8 +83,6 @@ const std::vector<Function>& every_function() {
       WITH_SESSION(C_DeriveKey, kArguments, s, nullptr, 0, nullptr, 0, nullptr),
       WITH_SESSION(C_SeedRandom, kFine, s, nullptr, 0),
       WITH_SESSION(C_GenerateRandom, kFine, s, nullptr, 0),
-      WITH_SESSION(C_GetFunctionStatus, kNotParallel, s),
-      WITH_SESSION(C_CancelFunction, kNotParallel, s),
 
       WITH_SESSION(C_GetOperationState, kNoOperation, s, nullptr, nullptr),
       WITH_SESSION(C_SetOperationState, kArguments, s, nullptr, 0, 0, 0),

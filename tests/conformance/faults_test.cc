@@ -72,8 +72,6 @@ TEST_F(FaultsOfFunctions, MemoryIsExhaustedInARefusal) {
       [&] { return p11->C_CloseAllSessions(kNoSlot); },
       [&] { return p11_3().C_SessionCancel(kNoSession, 0); },
       [&] { return p11->C_SeedRandom(kNoSession, &octet, 1); },
-      [&] { return p11->C_GetFunctionStatus(kNoSession); },
-      [&] { return p11->C_CancelFunction(kNoSession); },
   };
   for (size_t i = 0; i < std::size(calls); ++i) {
     SCOPED_TRACE(i);

@@ -297,6 +297,19 @@ TEST_F(EveryFunction, RefusesAClosedSession) {
   }
 }
 
+// 3.2, 5.20: they "simply return the value CKR_FUNCTION_NOT_PARALLEL".
+TEST_F(EveryFunction, LegacyOnesLookAtNothing) {
+  Session session(slot);
+  for (const CK_SESSION_HANDLE any : {CK_SESSION_HANDLE{session}, CK_SESSION_HANDLE{0}, kAbsurd}) {
+    EXPECT_RV(CKR_FUNCTION_NOT_PARALLEL, p11->C_GetFunctionStatus(any));
+    EXPECT_RV(CKR_FUNCTION_NOT_PARALLEL, p11->C_CancelFunction(any));
+  }
+  MUST(p11->C_Finalize(nullptr));
+  EXPECT_RV(CKR_FUNCTION_NOT_PARALLEL, p11->C_GetFunctionStatus(1));
+  EXPECT_RV(CKR_FUNCTION_NOT_PARALLEL, p11->C_CancelFunction(1));
+  library.initialize();
+}
+
 TEST_F(EveryFunction, SurvivesNullPointers) {
   for (const Function& function : every_function()) {
     SCOPED_TRACE(function.name);
