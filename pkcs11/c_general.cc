@@ -157,6 +157,7 @@ CK_RV C_GetTokenInfo(CK_SLOT_ID id, CK_TOKEN_INFO* info) {
 CK_RV C_WaitForSlotEvent(CK_FLAGS flags, CK_SLOT_ID* slot, void* reserved) {
   return call("C_WaitForSlotEvent", [&](Module&) -> CK_RV {
     refuse_if(!slot || reserved, CKR_ARGUMENTS_BAD, "pSlot is null or pReserved is not");
+    refuse_if(flags & ~CKF_DONT_BLOCK, CKR_ARGUMENTS_BAD, "the flags have a bit that is not CKF_DONT_BLOCK");
     refuse_if(!(flags & CKF_DONT_BLOCK), CKR_FUNCTION_NOT_SUPPORTED, "this token has no slot events to wait for");
     return CKR_NO_EVENT;
   });

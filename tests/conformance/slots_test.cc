@@ -219,6 +219,8 @@ TEST_F(Slots, WaitingWithoutBlockingFindsNoEvent) {
   EXPECT_RV(CKR_NO_EVENT, p11->C_WaitForSlotEvent(CKF_DONT_BLOCK, &slot, nullptr));
   EXPECT_RV(CKR_ARGUMENTS_BAD, p11->C_WaitForSlotEvent(CKF_DONT_BLOCK, &slot, &slot));
   EXPECT_RV(CKR_FUNCTION_NOT_SUPPORTED, p11->C_WaitForSlotEvent(0, &slot, nullptr));
+  for (const CK_FLAGS unknown : {CK_FLAGS{2}, CKF_DONT_BLOCK | CK_FLAGS{4}, kAbsurd})
+    EXPECT_RV(CKR_ARGUMENTS_BAD, p11->C_WaitForSlotEvent(unknown, &slot, nullptr));
 }
 
 // --- a machine where nothing is configured ---
