@@ -20,6 +20,7 @@ constexpr Side kDecrypting = {CKF_DECRYPT, CKO_PRIVATE_KEY, CKA_DECRYPT};
 // The parameters of authenticated ciphers are not wanted: their operations can not be saved.
 
 Bytes parameter_of(const Mechanism& row, const CK_MECHANISM& mechanism) {
+  if (row.parameter == Parameter::kNone) return {};
   if (row.parameter == Parameter::kChaCha20) {
     const auto given = mechanism_parameter<CK_CHACHA20_PARAMS>(mechanism);
     Bytes octets = {static_cast<uint8_t>(given.blockCounterBits)};

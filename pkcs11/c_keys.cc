@@ -14,7 +14,6 @@ namespace {
 Draft generate(Session& session, const Mechanism& row, const CK_MECHANISM& mechanism, const Template& wanted) {
   const bool so = session.token->who() == Who::kSo;
   if (row.family == Family::kPbkdf2) return generate_from_password(row, mechanism, wanted, so);
-  require_no_parameter(mechanism);
   if (row.family == Family::kDomain) return generate_domain(row, wanted, so);
   return generate_secret_key(row, wanted, so);
 }

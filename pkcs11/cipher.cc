@@ -29,11 +29,7 @@ CipherScheme::CipherScheme(const Mechanism& row, const CK_MECHANISM& mechanism, 
     : row_(&row), public_(key) {
   refuse_if(key.bits() < row.min_size || key.bits() > row.max_size, CKR_KEY_SIZE_RANGE,
             "the key's size is outside the mechanism's range");
-  if (row.family == Family::kRsaOaep) {
-    oaep_ = oaep_parameters(mechanism, block_octets());
-  } else {
-    require_no_parameter(mechanism);
-  }
+  if (row.family == Family::kRsaOaep) oaep_ = oaep_parameters(mechanism, block_octets());
 }
 
 Bytes CipherScheme::encrypt(ByteView message) const {

@@ -155,7 +155,6 @@ DerivedKeys derive(const DeriveCall& call, Template wanted, CK_OBJECT_HANDLE* ke
 }
 
 DerivedKeys derive_public_key(const DeriveCall& call, Template wanted, CK_OBJECT_HANDLE* key) {
-  require_no_parameter(call.mechanism);
   wanted.impose(decode_template(call.base.shown.get(CKA_DERIVE_TEMPLATE)));
   Draft draft = public_half_of(call.base, wanted, call.session.token->who() == Who::kSo);
   call.session.require_write(draft.is_token(), draft.is_private());

@@ -95,7 +95,6 @@ Derivable derive_digest(const DeriveCall& call) {
 
 // Of no length of its own (3.2, 6.29): the template says how much.
 Derivable derive_shake(const DeriveCall& call) {
-  require_no_parameter(call.mechanism);
   const auto shake =
       call.row.type == CKM_SHAKE_128_KEY_DERIVATION ? crypto::Digest::shake128 : crypto::Digest::shake256;
   auto key = std::make_shared<SecretBytes>(call.base_value());

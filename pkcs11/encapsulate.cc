@@ -32,9 +32,7 @@ struct Agreement {
 
   static Agreement read(const WrapCall& call, CK_RV size_refusal) {
     Agreement with{CKD_NULL, {}, *public_key_of(call.key)};
-    if (with.is_dh()) {
-      require_no_parameter(call.mechanism);
-    } else {
+    if (!with.is_dh()) {
       const auto given = mechanism_parameter<CK_ECDH1_DERIVE_PARAMS>(call.mechanism);
       refuse_if(given.pPublicData || given.ulPublicDataLen, CKR_MECHANISM_PARAM_INVALID,
                 "pPublicData must be null: the public key is the cipher text");

@@ -38,12 +38,13 @@ constexpr Mechanism rsa_pkcs(Type type, Name name, Hash hash) {
 constexpr Mechanism rsa_pss(Type type, Name name, std::optional<Hash> hash) {
   return rsa(type, name, F::kRsaPss, hash, kSignVerify, P::kOfTheFamily);
 }
-constexpr Mechanism ec(Type type, Name name, F family, std::optional<Hash> hash, CK_FLAGS flags) {
-  return {type, name, family, hash, 224, 521, CKF_HW | flags | kCurves, CKK_EC};
+constexpr Mechanism ec(Type type, Name name, F family, std::optional<Hash> hash, CK_FLAGS flags,
+                       P parameter = P::kNone) {
+  return {type, name, family, hash, 224, 521, CKF_HW | flags | kCurves, CKK_EC, parameter};
 }
 /// Works with keys on Montgomery curves too.
 constexpr Mechanism agreement(Type type, Name name, F family, CK_FLAGS flags) {
-  Mechanism row = ec(type, name, family, {}, flags);
+  Mechanism row = ec(type, name, family, {}, flags, P::kOfTheFamily);
   row.other_key_type = CKK_EC_MONTGOMERY;
   return row;
 }
@@ -53,8 +54,8 @@ constexpr Mechanism raw_curve(Type type, Name name, F family, CK_KEY_TYPE key, C
 constexpr Mechanism dsa(Type type, Name name, F family, std::optional<Hash> hash, CK_FLAGS flags = kSignVerify) {
   return {type, name, family, hash, 1024, 3072, flags, CKK_DSA};
 }
-constexpr Mechanism dh(Type type, Name name, F family, CK_ULONG least, CK_FLAGS flags) {
-  return {type, name, family, {}, least, 8192, flags, CKK_DH, P::kOfTheFamily};
+constexpr Mechanism dh(Type type, Name name, F family, CK_ULONG least, CK_FLAGS flags, P parameter = P::kNone) {
+  return {type, name, family, {}, least, 8192, flags, CKK_DH, parameter};
 }
 constexpr Mechanism ecdsa(Type type, Name name, std::optional<Hash> hash) {
   return ec(type, name, F::kEcdsa, hash, kSignVerify);
@@ -102,6 +103,11 @@ constexpr Mechanism tls_dh(Type type, Name name, F family) {
   Mechanism row = derive(type, name, family, {}, CKK_GENERIC_SECRET);
   row.told = Mechanism::Sizes{48, 48};
   return row;
+constexpr Mechanism derive_without_parameter(Type type, Name name, F family) {
+  Mechanism row = derive(type, name, family);
+  row.parameter = P::kNone;
+  return row;
+}
 }
 constexpr Mechanism derive_by_digest(Type type, Name name, std::optional<Hash> hash, P parameter = P::kNone) {
   Mechanism row = derive(type, name, F::kDigestKey, hash);
@@ -254,12 +260,12 @@ constexpr Mechanism kTable[] = {
     key_wrap(M(CKM_AES_KEY_WRAP_PKCS7)),
     rsa(M(CKM_RSA_AES_KEY_WRAP), F::kComposedWrap, {}, kWraps, P::kOfTheFamily),
     agreement(M(CKM_ECDH_AES_KEY_WRAP), F::kComposedWrap, kWraps),
-    ec(M(CKM_ECDH_COF_AES_KEY_WRAP), F::kComposedWrap, {}, kWraps),
+    ec(M(CKM_ECDH_COF_AES_KEY_WRAP), F::kComposedWrap, {}, kWraps, P::kOfTheFamily),
     raw_curve(M(CKM_ECDH_X_AES_KEY_WRAP), F::kComposedWrap, CKK_EC_MONTGOMERY, kWraps, P::kOfTheFamily),
 
-    dh(M(CKM_DH_PKCS_DERIVE), F::kDh, 1024, CKF_DERIVE | kEncapsulates),
-    agreement(M(CKM_ECDH1_DERIVE), F::kEcdh, CKF_DERIVE | kEncapsulates),
-    ec(M(CKM_ECDH1_COFACTOR_DERIVE), F::kEcdh, {}, CKF_DERIVE | kEncapsulates),
+    dh(M(CKM_DH_PKCS_DERIVE), F::kDh, 1024, CKF_DERIVE | kEncapsulates, P::kOfTheFamily),
+    agreement(M(CKM_ECDH1_DERIVE), F::kEcdh, CKF_DERIVE | kEncapsulates | CKF_EC_COMPRESS),
+    ec(M(CKM_ECDH1_COFACTOR_DERIVE), F::kEcdh, {}, CKF_DERIVE | kEncapsulates | CKF_EC_COMPRESS, P::kOfTheFamily),
     hkdf(M(CKM_HKDF_DERIVE), F::kHkdf),
     hkdf(M(CKM_HKDF_DATA), F::kHkdfData),
     secret(M(CKM_HKDF_KEY_GEN), CKK_HKDF, 1, kMostSecret),
@@ -267,8 +273,8 @@ constexpr Mechanism kTable[] = {
     in_bits(derive(M(CKM_SP800_108_FEEDBACK_KDF), F::kKbkdf)),
     in_bits(derive(M(CKM_SP800_108_DOUBLE_PIPELINE_KDF), F::kKbkdf)),
     {M(CKM_PKCS5_PBKD2), F::kPbkdf2, {}, 1, kMostSecret, CKF_GENERATE, kNoKey, P::kOfTheFamily},
-    derive(M(CKM_SHAKE_128_KEY_DERIVATION), F::kShakeKey),
-    derive(M(CKM_SHAKE_256_KEY_DERIVATION), F::kShakeKey),
+    derive_without_parameter(M(CKM_SHAKE_128_KEY_DERIVATION), F::kShakeKey),
+    derive_without_parameter(M(CKM_SHAKE_256_KEY_DERIVATION), F::kShakeKey),
     derive(M(CKM_CONCATENATE_BASE_AND_KEY), F::kConcatenateKey),
     derive(M(CKM_CONCATENATE_BASE_AND_DATA), F::kConcatenateData),
     derive(M(CKM_CONCATENATE_DATA_AND_BASE), F::kPrependData),
@@ -327,14 +333,9 @@ const Mechanism& require_mechanism(const CK_MECHANISM* mechanism, CK_FLAGS use) 
     refuse(CKR_MECHANISM_INVALID, row ? std::string(row->name) + " does not offer this operation"
                                       : "mechanism " + std::to_string(mechanism->mechanism) + " is not known here");
   }
-  refuse_if(!mechanism->pParameter && mechanism->ulParameterLen, CKR_MECHANISM_PARAM_INVALID,
+  refuse_if(row->has_parameter(use) && !mechanism->pParameter && mechanism->ulParameterLen, CKR_MECHANISM_PARAM_INVALID,
             "the mechanism's parameter has a length but a null pointer");
   return *row;
-}
-
-void require_no_parameter(const CK_MECHANISM& mechanism) {
-  // A pointer without a length is harmless, and some applications pass one.
-  refuse_if(mechanism.ulParameterLen != 0, CKR_MECHANISM_PARAM_INVALID, "this mechanism takes no parameter");
 }
 
 void copy_parameter(const CK_MECHANISM& mechanism, void* to, size_t size) {
@@ -356,7 +357,6 @@ unsigned sha512_t_parameter(const CK_MECHANISM& mechanism) {
 
 crypto::Digest digest_of(const Mechanism& row, const CK_MECHANISM& mechanism) {
   if (row.parameter == Parameter::kSha512T) return crypto::Digest::sha512_t(sha512_t_parameter(mechanism));
-  require_no_parameter(mechanism);
   return crypto::Digest(*row.hash);
 }
 

@@ -56,8 +56,8 @@ enum class Family {
 
 /// What the mechanism's parameter is.
 enum class Parameter {
-  kNone,
-  kOfTheFamily,      // PSS, OAEP
+  kNone,             // both fields of the caller's CK_MECHANISM are ignored, and the pointer is never followed
+  kOfTheFamily,      // required (PSS, OAEP …) or optional (EdDSA, AES key wrap)
   kMacLength,        // CK_MAC_GENERAL_PARAMS
   kSha512T,          // CK_MAC_GENERAL_PARAMS: t, in bits
   kVector,           // 16 octets
@@ -96,6 +96,12 @@ struct Mechanism {
   Sizes sizes() const { return told.value_or(Sizes{min_size, max_size}); }
 
   bool works_with_secret_keys() const;
+  /// Whether the mechanism has a parameter, required or optional, in the operation `use` (one CKF_ flag). The cipher
+  /// text of encapsulation by Diffie-Hellman is what the parameter is in C_DeriveKey.
+  bool has_parameter(CK_FLAGS use) const {
+    return parameter != Parameter::kNone &&
+           !(family == Family::kDh && (use == CKF_ENCAPSULATE || use == CKF_DECAPSULATE));
+  }
   /// HMAC takes generic secrets beside the hash's own key type.
   bool takes_key_type(CK_KEY_TYPE type_of_key) const {
     return type_of_key == key_type || key_type == kAnySecretKey || key_type == kAnyPrivateKey ||
@@ -112,10 +118,8 @@ std::span<const Mechanism> mechanisms();
 const Mechanism* find_mechanism(CK_MECHANISM_TYPE type);
 
 /// The row for a caller's mechanism, which must offer `use` (one CKF_ flag). Throws Refusal: CKR_ARGUMENTS_BAD (null),
-/// CKR_MECHANISM_INVALID.
+/// CKR_MECHANISM_INVALID; CKR_MECHANISM_PARAM_INVALID where there is a parameter, for a null pointer with a length.
 const Mechanism& require_mechanism(const CK_MECHANISM* mechanism, CK_FLAGS use);
-/// Throws CKR_MECHANISM_PARAM_INVALID unless the parameter is absent.
-void require_no_parameter(const CK_MECHANISM& mechanism);
 void copy_parameter(const CK_MECHANISM& mechanism, void* to, size_t size);
 /// The parameter structure, copied (the caller's may be unaligned). Throws CKR_MECHANISM_PARAM_INVALID for another
 /// size.

@@ -73,8 +73,6 @@ SignatureScheme::SignatureScheme(const Mechanism& row, const CK_MECHANISM& mecha
     pss_ = pss_parameters(row, mechanism, key);
   } else if (row.family == Family::kEddsa) {
     eddsa_ = eddsa_mode(mechanism, key);
-  } else {
-    require_no_parameter(mechanism);
   }
 }
 

@@ -133,7 +133,6 @@ TEST_F(Ciphers, WrongParameters) {
     return rv;
   };
   const CK_RV invalid = CKR_MECHANISM_PARAM_INVALID;
-  EXPECT_RV(invalid, answer(with_iv(CKM_AES_ECB), aes)) << "ECB has no vector";
   for (const CK_MECHANISM_TYPE type :
        {CKM_AES_CBC, CKM_AES_CBC_PAD, CKM_AES_CTS, CKM_AES_OFB, CKM_AES_CFB1, CKM_AES_CFB8, CKM_AES_CFB64,
         CKM_AES_CFB128, CKM_AES_CTR, CKM_AES_GCM, CKM_AES_CCM}) {

@@ -158,9 +158,10 @@ TEST_F(Digests, MechanismIsChecked) {
     Mechanism mechanism = type;
     EXPECT_RV(CKR_MECHANISM_INVALID, p11->C_DigestInit(session, mechanism.get()));
   }
-  Mechanism with_parameter = Mechanism::with_parameter(CKM_SHA256, Bytes(4, 1));
-  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, p11->C_DigestInit(session, with_parameter.get()));
   EXPECT_RV(CKR_ARGUMENTS_BAD, p11->C_DigestInit(session, nullptr));
+  // PowerDNS 4.7 sets neither field of the parameter.
+  CK_MECHANISM sha256 = {CKM_SHA256, reinterpret_cast<void*>(0x5555), 0x7FFF00001234};
+  EXPECT_RV(CKR_OK, p11->C_DigestInit(session, &sha256));
 }
 
 TEST_F(Digests, SessionsDigestApart) {

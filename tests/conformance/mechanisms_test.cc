@@ -1,4 +1,6 @@
 // C_GetMechanismList and C_GetMechanismInfo (PKCS#11 2.40, 5.5): what is advertised works, and nothing else does.
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <set>
 
@@ -355,7 +357,7 @@ TEST_F(Mechanisms, InformationOfOthersIsRefused) {
   EXPECT_RV(CKR_ARGUMENTS_BAD, p11->C_GetMechanismInfo(slot, CKM_SHA256, nullptr));
 }
 
-TEST_F(Mechanisms, TheFlagsAreExact) {
+std::map<Type, KeyPair> keys_of_each_type(Session& session) {
   const KeyPair rsa = session.generate_rsa(2048), ec = session.generate_ec(kP256);
   const auto same = [](CK_OBJECT_HANDLE key) { return KeyPair{key, key}; };
   Bytes two_keys(32, 1);
@@ -372,22 +374,26 @@ TEST_F(Mechanisms, TheFlagsAreExact) {
     if (domain == dsa) parameters = parameters.with({{CKA_SUBPRIME, session.get(domain, CKA_SUBPRIME)}});
     return session.generate(type, parameters, {});
   };
-  const std::map<Type, KeyPair> keys = {{kEdwards, on(CKM_EC_EDWARDS_KEY_PAIR_GEN, "Ed25519")},
-                                        {kMontgomery, on(CKM_EC_MONTGOMERY_KEY_PAIR_GEN, "X25519")},
-                                        {kDsaKey, in(CKM_DSA_KEY_PAIR_GEN, dsa)},
-                                        {kDhKey, in(CKM_DH_PKCS_KEY_PAIR_GEN, dh)},
-                                        {kNone, rsa},
-                                        {kRsa, rsa},
-                                        {kEc, ec},
-                                        {kAes, same(secret_key(session, CKK_AES, Bytes(16, 1)))},
-                                        {kAes128, same(secret_key(session, CKK_AES, Bytes(16, 1)))},
-                                        {kCamellia, same(secret_key(session, CKK_CAMELLIA, Bytes(16, 1)))},
-                                        {kAria, same(secret_key(session, CKK_ARIA, Bytes(16, 1)))},
-                                        {kXts, same(secret_key(session, CKK_AES_XTS, two_keys))},
-                                        {kChaCha20, same(secret_key(session, CKK_CHACHA20, Bytes(32, 1)))},
-                                        {kGeneric, same(secret_key(session, CKK_GENERIC_SECRET, Bytes(16, 1)))},
-                                        {kSecret, same(secret_key(session, CKK_GENERIC_SECRET, Bytes(48, 1)))},
-                                        {kHmac, same(secret_key(session, CKK_GENERIC_SECRET, Bytes(16, 1)))}};
+  return {{kEdwards, on(CKM_EC_EDWARDS_KEY_PAIR_GEN, "Ed25519")},
+          {kMontgomery, on(CKM_EC_MONTGOMERY_KEY_PAIR_GEN, "X25519")},
+          {kDsaKey, in(CKM_DSA_KEY_PAIR_GEN, dsa)},
+          {kDhKey, in(CKM_DH_PKCS_KEY_PAIR_GEN, dh)},
+          {kNone, rsa},
+          {kRsa, rsa},
+          {kEc, ec},
+          {kAes, same(secret_key(session, CKK_AES, Bytes(16, 1)))},
+          {kAes128, same(secret_key(session, CKK_AES, Bytes(16, 1)))},
+          {kCamellia, same(secret_key(session, CKK_CAMELLIA, Bytes(16, 1)))},
+          {kAria, same(secret_key(session, CKK_ARIA, Bytes(16, 1)))},
+          {kXts, same(secret_key(session, CKK_AES_XTS, two_keys))},
+          {kChaCha20, same(secret_key(session, CKK_CHACHA20, Bytes(32, 1)))},
+          {kGeneric, same(secret_key(session, CKK_GENERIC_SECRET, Bytes(16, 1)))},
+          {kSecret, same(secret_key(session, CKK_GENERIC_SECRET, Bytes(48, 1)))},
+          {kHmac, same(secret_key(session, CKK_GENERIC_SECRET, Bytes(16, 1)))}};
+}
+
+TEST_F(Mechanisms, TheFlagsAreExact) {
+  const std::map<Type, KeyPair> keys = keys_of_each_type(session);
   for (const Row& row : rows()) {
     SCOPED_TRACE(row.mechanism);
     const KeyPair& pair = keys.at(row.key);
@@ -428,6 +434,139 @@ TEST_F(Mechanisms, NothingElseBegins) {
   const KeyPair rsa = session.generate_rsa(1024);
   std::set<CK_MECHANISM_TYPE> known;
   for (const Row& row : rows()) known.insert(row.mechanism);
+/// Whether the standard defines a parameter for the mechanism, required or optional; for CKM_DH_PKCS_DERIVE in
+/// C_DeriveKey only.
+bool has_parameter(CK_MECHANISM_TYPE type) {
+  constexpr CK_MECHANISM_TYPE kHave[] = {CKM_EDDSA,
+                                         CKM_AES_KEY_WRAP,
+                                         CKM_AES_KEY_WRAP_PAD,
+                                         CKM_AES_KEY_WRAP_KWP,
+                                         CKM_AES_KEY_WRAP_PKCS7,
+                                         CKM_RSA_AES_KEY_WRAP,
+                                         CKM_ECDH_AES_KEY_WRAP,
+                                         CKM_ECDH_COF_AES_KEY_WRAP,
+                                         CKM_ECDH_X_AES_KEY_WRAP,
+                                         CKM_DH_PKCS_DERIVE,
+                                         CKM_ECDH1_DERIVE,
+                                         CKM_ECDH1_COFACTOR_DERIVE,
+                                         CKM_HKDF_DERIVE,
+                                         CKM_HKDF_DATA,
+                                         CKM_SP800_108_COUNTER_KDF,
+                                         CKM_SP800_108_FEEDBACK_KDF,
+                                         CKM_SP800_108_DOUBLE_PIPELINE_KDF,
+                                         CKM_CONCATENATE_BASE_AND_KEY,
+                                         CKM_CONCATENATE_BASE_AND_DATA,
+                                         CKM_CONCATENATE_DATA_AND_BASE,
+                                         CKM_XOR_BASE_AND_DATA,
+                                         CKM_EXTRACT_KEY_FROM_KEY,
+                                         CKM_AES_ECB_ENCRYPT_DATA,
+                                         CKM_AES_CBC_ENCRYPT_DATA,
+                                         CKM_CAMELLIA_ECB_ENCRYPT_DATA,
+                                         CKM_CAMELLIA_CBC_ENCRYPT_DATA,
+                                         CKM_ARIA_ECB_ENCRYPT_DATA,
+                                         CKM_ARIA_CBC_ENCRYPT_DATA,
+                                         CKM_TLS12_MASTER_KEY_DERIVE,
+                                         CKM_TLS12_MASTER_KEY_DERIVE_DH,
+                                         CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE,
+                                         CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE_DH,
+                                         CKM_TLS12_KEY_AND_MAC_DERIVE,
+                                         CKM_TLS12_KEY_SAFE_DERIVE,
+                                         CKM_TLS_KDF,
+                                         CKM_TLS12_KDF};
+  return with_its_parameter(type).get()->pParameter != nullptr ||
+         std::find(std::begin(kHave), std::end(kHave), type) != std::end(kHave);
+}
+
+// Applications leave both fields as they find them (PowerDNS 4.7): the pointer is never followed.
+TEST_F(Mechanisms, WithoutAParameterNeitherFieldIsRead) {
+  const std::map<Type, KeyPair> keys = keys_of_each_type(session);
+  const CK_OBJECT_HANDLE secret = secret_key(session, CKK_GENERIC_SECRET, Bytes(16, 1));
+  for (const auto& [type, pair] : keys) {  // as far as they can
+    for (const CK_ATTRIBUTE_TYPE use : {CKA_WRAP, CKA_VERIFY_RECOVER, CKA_ENCAPSULATE})
+      session.try_set(pair.public_key, {{use, true}});
+    for (const CK_ATTRIBUTE_TYPE use : {CKA_UNWRAP, CKA_SIGN_RECOVER, CKA_DERIVE, CKA_DECAPSULATE})
+      session.try_set(pair.private_key, {{use, true}});
+  }
+  void* const nowhere = mmap(nullptr, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(nowhere, MAP_FAILED);
+  const auto fresh = [&] { return Session(slot); };
+  Bytes data(64, 1), out(1024);
+  const CK_FUNCTION_LIST_3_2& v3 = p11_3();
+  size_t seen = 0;
+  for (const Row& row : rows()) {
+    const bool derives_only = row.mechanism == CKM_DH_PKCS_DERIVE;
+    if (has_parameter(row.mechanism) && !derives_only) continue;
+    ++seen;
+    const CK_MECHANISM garbage[] = {
+        {row.mechanism, nowhere, kAbsurd}, {row.mechanism, nullptr, 5}, {row.mechanism, nowhere, 0}};
+    for (CK_MECHANISM mechanism : garbage) {
+      SCOPED_TRACE(std::to_string(row.mechanism) + " with " + std::to_string(mechanism.ulParameterLen));
+      const KeyPair& pair = keys.at(row.key);
+      CK_OBJECT_HANDLE made = CK_INVALID_HANDLE, other = CK_INVALID_HANDLE;
+      const auto uses = [&](CK_FLAGS flag) { return (row.uses & flag) != 0; };
+      if (uses(CKF_DIGEST)) {
+        EXPECT_RV(CKR_OK, p11->C_DigestInit(fresh(), &mechanism));
+      }
+      if (uses(CKF_ENCRYPT)) {
+        EXPECT_RV(CKR_OK, p11->C_EncryptInit(fresh(), &mechanism, pair.public_key));
+      }
+      if (uses(CKF_DECRYPT)) {
+        EXPECT_RV(CKR_OK, p11->C_DecryptInit(fresh(), &mechanism, pair.private_key));
+      }
+      if (uses(CKF_SIGN)) {
+        EXPECT_RV(CKR_OK, p11->C_SignInit(fresh(), &mechanism, pair.private_key));
+        EXPECT_RV(CKR_OK, p11->C_VerifyInit(fresh(), &mechanism, pair.public_key));
+        EXPECT_RV(CKR_OK, v3.C_MessageSignInit(fresh(), &mechanism, pair.private_key));
+        EXPECT_RV(CKR_OK, v3.C_MessageVerifyInit(fresh(), &mechanism, pair.public_key));
+        EXPECT_RV(CKR_OK, v3.C_VerifySignatureInit(fresh(), &mechanism, pair.public_key, data.data(), data.size()));
+      }
+      if (uses(CKF_SIGN_RECOVER)) {
+        EXPECT_RV(CKR_OK, p11->C_SignRecoverInit(fresh(), &mechanism, pair.private_key));
+        EXPECT_RV(CKR_OK, p11->C_VerifyRecoverInit(fresh(), &mechanism, pair.public_key));
+      }
+      CK_ULONG size = out.size();
+      if (uses(CKF_WRAP)) {
+        EXPECT_RV(CKR_OK, p11->C_WrapKey(session, &mechanism, pair.public_key, secret, out.data(), &size));
+        Template wanted = shown_secret(16).with({{CKA_CLASS, CKO_SECRET_KEY}, {CKA_KEY_TYPE, CKK_GENERIC_SECRET}});
+        EXPECT_RV(CKR_OK, p11->C_UnwrapKey(session, &mechanism, pair.private_key, out.data(), size, wanted.data(),
+                                           wanted.size(), &made));
+      }
+      Template shown = shown_secret(16);
+      if (uses(CKF_DERIVE) && !derives_only) {
+        const bool of_a_pair = row.mechanism == CKM_PUB_KEY_FROM_PRIV_KEY;
+        EXPECT_RV(CKR_OK, p11->C_DeriveKey(session, &mechanism, pair.private_key, of_a_pair ? nullptr : shown.data(),
+                                           of_a_pair ? 0 : shown.size(), &made));
+      }
+      if (uses(CKF_ENCAPSULATE)) {
+        size = out.size();
+        EXPECT_RV(CKR_OK, v3.C_EncapsulateKey(session, &mechanism, pair.public_key, shown.data(), shown.size(),
+                                              out.data(), &size, &made));
+        EXPECT_RV(CKR_OK, v3.C_DecapsulateKey(session, &mechanism, pair.private_key, shown.data(), shown.size(),
+                                              out.data(), size, &made));
+      }
+      if (uses(CKF_GENERATE)) {
+        Template octets = row.key == kDsaKey  ? Template{{CKA_PRIME_BITS, 1024}}
+                          : row.key == kDhKey ? Template{{CKA_PRIME_BITS, 2048}}
+                                              : Template{{CKA_VALUE_LEN, 32}};
+        EXPECT_RV(CKR_OK, p11->C_GenerateKey(session, &mechanism, octets.data(), octets.size(), &made));
+      }
+      if (uses(CKF_GENERATE_KEY_PAIR)) {
+        Template half = {{CKA_MODULUS_BITS, 1024}};
+        if (row.key == kEc || row.key == kEdwards || row.key == kMontgomery)
+          half = {{CKA_EC_PARAMS, session.get(pair.public_key, CKA_EC_PARAMS)}};
+        if (row.key == kDsaKey || row.key == kDhKey)
+          half = {{CKA_PRIME, session.get(pair.public_key, CKA_PRIME)},
+                  {CKA_BASE, session.get(pair.public_key, CKA_BASE)}};
+        if (row.key == kDsaKey) half = half.with({{CKA_SUBPRIME, session.get(pair.public_key, CKA_SUBPRIME)}});
+        EXPECT_RV(CKR_OK,
+                  p11->C_GenerateKeyPair(session, &mechanism, half.data(), half.size(), nullptr, 0, &made, &other));
+      }
+    }
+  }
+  EXPECT_GT(seen, 100u);
+  munmap(nowhere, 4096);
+}
+
   // Every number that the standard may have given; of the gaps between its ranges a sample.
   const auto in_a_gap = [](CK_MECHANISM_TYPE type) {
     return (type > 0x1200 && type < 0x2000) || (type > 0x2200 && type < 0x4000);

@@ -122,7 +122,7 @@ class Beginnings : public ReturnValuesTest {
          pair.private_key,
          idle_pair.private_key,
          aes,
-         {{with(CKM_RSA_PKCS, 3), pair.private_key}},
+         {},
          {}},
         {"C_VerifyRecoverInit",
          plain(p11->C_VerifyRecoverInit),
@@ -130,7 +130,7 @@ class Beginnings : public ReturnValuesTest {
          pair.public_key,
          idle_pair.public_key,
          aes,
-         {{with(CKM_RSA_PKCS, 3), pair.public_key}},
+         {},
          {}},
     };
   }

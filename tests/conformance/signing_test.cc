@@ -493,14 +493,6 @@ TEST_F(Signing, TheKeyMustFit) {
   EXPECT_RV(CKR_OK, session.try_sign(CKM_ECDSA, ec().private_key, Bytes(32, 1)));
 }
 
-TEST_F(Signing, MechanismsWithoutParameterTakeNone) {
-  for (const CK_MECHANISM_TYPE type : {CKM_RSA_PKCS, CKM_RSA_X_509, CKM_SHA256_RSA_PKCS})
-    EXPECT_RV(CKR_MECHANISM_PARAM_INVALID,
-              session.try_sign(Mechanism::with_parameter(type, Bytes(8, 1)), rsa().private_key, Bytes(32, 1)));
-  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID,
-            session.try_sign(Mechanism::with_parameter(CKM_ECDSA, Bytes(8, 1)), ec().private_key, Bytes(32, 1)));
-}
-
 TEST_F(Signing, TheKeyMustBeAllowedTo) {
   const KeyPair mute =
       session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}, {CKA_VERIFY, false}}, {{CKA_SIGN, false}});
