@@ -18,6 +18,13 @@ Draft generate(Session& session, const Mechanism& row, const CK_MECHANISM& mecha
   return generate_secret_key(row, wanted, so);
 }
 
+/// GnuTLS 3.7 and Knot DNS ask for Ed25519 keys by the mechanism that signs with them.
+const Mechanism& require_key_pair_mechanism(const CK_MECHANISM* mechanism) {
+  const CK_MECHANISM generation = {CKM_EC_EDWARDS_KEY_PAIR_GEN, nullptr, 0};
+  const bool by_signature = mechanism && mechanism->mechanism == CKM_EDDSA;
+  return require_mechanism(by_signature ? &generation : mechanism, CKF_GENERATE_KEY_PAIR);
+}
+
 /// SP 800-108 names the template that is at fault by its handle (3.2, 6.42); to the others it makes no difference.
 Template derived_template(const CK_ATTRIBUTE* rows, CK_ULONG count, CK_OBJECT_HANDLE* key) {
   try {
@@ -72,8 +79,7 @@ CK_RV C_GenerateKeyPair(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_AT
   return call_session("C_GenerateKeyPair", handle, [&](Module&, Session& session) {
     require(public_key);
     require(private_key);
-    const Mechanism& row = require_mechanism(mechanism, CKF_GENERATE_KEY_PAIR);
-    require_no_parameter(*mechanism);
+    const Mechanism& row = require_key_pair_mechanism(mechanism);
     const Template public_template(public_rows, public_count);
     const Template private_template(private_rows, private_count);
     // Rights first: making an RSA key takes a while.

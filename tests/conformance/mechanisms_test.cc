@@ -424,7 +424,8 @@ TEST_F(Mechanisms, TheFlagsAreExact) {
     EXPECT_EQ(
         p11_3().C_DecapsulateKey(session, mechanism.get(), 0, nullptr, 0, &octet, 1, &none) == CKR_MECHANISM_INVALID,
         !(flags & CKF_DECAPSULATE));
-    if (!(flags & CKF_GENERATE_KEY_PAIR)) {
+    // GnuTLS 3.7 and Knot generate by CKM_EDDSA; the standard's flags do not say so.
+    if (!(flags & CKF_GENERATE_KEY_PAIR) && row.mechanism != CKM_EDDSA) {
       EXPECT_RV(CKR_MECHANISM_INVALID, session.try_generate(mechanism, {{CKA_MODULUS_BITS, 1024}}, {}));
     }
   }
