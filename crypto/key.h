@@ -21,10 +21,23 @@ class NativeKey;  // crypto/native_key.h
 enum class KeyType { kRsa, kEc, kEdwards, kMontgomery, kDsa, kDh };
 
 /// The NIST curves P-256, P-384 and P-521 can live in the TPM; the others are software's alone.
-enum class Curve { kP256, kP384, kP521, kP224, kSecp256k1, kEd25519, kEd448, kX25519, kX448 };
+enum class Curve {
+  kP256,
+  kP384,
+  kP521,
+  kP224,
+  kSecp256k1,
+  kEd25519,
+  kEd448,
+  kX25519,
+  kX448,
+  kBrainpoolP256,  // brainpoolP256r1 … of RFC 5639
+  kBrainpoolP384,
+  kBrainpoolP512
+};
 /// kEc, kEdwards or kMontgomery.
 KeyType curve_key_type(Curve curve);
-/// Of a private value: 32, 48, 66, 28, 32, 32, 57, 32, 56; of a coordinate, where points have two.
+/// Of a private value: 32, 48, 66, 28, 32, 32, 57, 32, 56, 32, 48, 64; of a coordinate, where points have two.
 size_t curve_octets(Curve curve);
 /// Of a public key: 04 || X || Y on a Weierstrass curve, else as many as a private value.
 size_t curve_point_octets(Curve curve);

@@ -17,8 +17,9 @@ TEST(Curve, Parameters) {
   EXPECT_EQ(to_hex(curve_oid(Curve::kP256)), "06082a8648ce3d030107");
   EXPECT_EQ(to_hex(curve_oid(Curve::kP384)), "06052b81040022");
   EXPECT_EQ(to_hex(curve_oid(Curve::kP521)), "06052b81040023");
-  for (Curve curve : {Curve::kP256, Curve::kP384, Curve::kP521, Curve::kP224, Curve::kSecp256k1, Curve::kEd25519,
-                      Curve::kEd448, Curve::kX25519, Curve::kX448}) {
+  for (Curve curve :
+       {Curve::kP256, Curve::kP384, Curve::kP521, Curve::kP224, Curve::kSecp256k1, Curve::kEd25519, Curve::kEd448,
+        Curve::kX25519, Curve::kX448, Curve::kBrainpoolP256, Curve::kBrainpoolP384, Curve::kBrainpoolP512}) {
     EXPECT_EQ(curve_from_parameters(curve_oid(curve)), curve);
   }
 }
@@ -39,8 +40,42 @@ TEST(Curve, Names) {
   EXPECT_EQ(named("edwards448"), Curve::kEd448);
   EXPECT_EQ(named("curve25519"), Curve::kX25519);
   EXPECT_EQ(named("curve448"), Curve::kX448);
+  EXPECT_EQ(named("brainpoolP512r1"), Curve::kBrainpoolP512);
+  EXPECT_FALSE(named("brainpoolP256t1")) << "the twisted curve is another one";
   EXPECT_FALSE(named("secp192r1"));
   EXPECT_FALSE(named(""));
+}
+
+// RFC 5639, 4.1: 1.3.36.3.3.2.8.1.1 with 7, 11 and 13
+TEST(Curve, IdentifiersOfBrainpoolCurves) {
+  EXPECT_EQ(to_hex(curve_oid(Curve::kBrainpoolP256)), "06092b2403030208010107");
+  EXPECT_EQ(to_hex(curve_oid(Curve::kBrainpoolP384)), "06092b240303020801010b");
+  EXPECT_EQ(to_hex(curve_oid(Curve::kBrainpoolP512)), "06092b240303020801010d");
+  EXPECT_EQ(curve_octets(Curve::kBrainpoolP512), 64u);
+}
+
+TEST(Curve, CompressedPoints) {
+  for_each_case("ec_point.txt", [](const Case& c) {
+    if (!c.good()) return;
+    const Bytes point = c.octets("point");
+    Bytes compressed = to_bytes(ByteView(point).first(1 + curve_octets(c.curve())));
+    compressed[0] = static_cast<uint8_t>(2 + (point.back() & 1));
+    EXPECT_EQ(to_hex(uncompressed_point(c.curve(), compressed)), to_hex(point));
+    Bytes hybrid = compressed, other = compressed;
+    hybrid[0] = static_cast<uint8_t>(6 + (point.back() & 1));
+    other[0] ^= 1;
+    EXPECT_NE(to_hex(uncompressed_point(c.curve(), other)), to_hex(point)) << "the other of two";
+    for (const Bytes& refused : {point, hybrid, Bytes{2}, Bytes{}, Bytes(compressed.size(), 0)})
+      EXPECT_EQ(error_of([&] { uncompressed_point(c.curve(), refused); }), ErrorCode::kInvalidArgument);
+    EXPECT_EQ(ERR_peek_error(), 0u);
+  });
+  for_each_case("ecdh_compressed.txt", [](const Case& c) {
+    if (c.good())
+      EXPECT_EQ(uncompressed_point(c.curve(), c.octets("point")).size(), curve_point_octets(c.curve()));
+    else
+      EXPECT_EQ(error_of([&] { uncompressed_point(c.curve(), c.octets("point")); }), ErrorCode::kInvalidArgument);
+  });
+  EXPECT_EQ(error_of([] { uncompressed_point(Curve::kX25519, Bytes(32, 9)); }), ErrorCode::kInvalidArgument);
 }
 
 // RFC 8410, 3, and the older ones of GnuPG

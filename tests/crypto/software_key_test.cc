@@ -222,7 +222,8 @@ TEST(EcKey, ScalarsOutOfRangeAreRefused) {
 }
 
 TEST(EcKey, GeneratedKeysSign) {
-  for (Curve curve : {Curve::kP256, Curve::kP384, Curve::kP521, Curve::kP224, Curve::kSecp256k1}) {
+  for (Curve curve : {Curve::kP256, Curve::kP384, Curve::kP521, Curve::kP224, Curve::kSecp256k1, Curve::kBrainpoolP256,
+                      Curve::kBrainpoolP384, Curve::kBrainpoolP512}) {
     auto key = SoftwareKey::generate_ec(curve), other = SoftwareKey::generate_ec(curve);
     EXPECT_NE(key->public_key().point(), other->public_key().point());
     for (size_t size : {0u, 1u, 20u, 32u, 48u, 64u, 66u, 100u}) {
@@ -274,7 +275,8 @@ TEST(EcKey, EcdhKnownAnswers) {
 }
 
 TEST(EcKey, EcdhAgrees) {
-  for (Curve curve : {Curve::kP256, Curve::kP384, Curve::kP521, Curve::kP224, Curve::kSecp256k1}) {
+  for (Curve curve : {Curve::kP256, Curve::kP384, Curve::kP521, Curve::kP224, Curve::kSecp256k1, Curve::kBrainpoolP256,
+                      Curve::kBrainpoolP384, Curve::kBrainpoolP512}) {
     auto a = SoftwareKey::generate_ec(curve), b = SoftwareKey::generate_ec(curve);
     EXPECT_TRUE(equal(a->ecdh(b->public_key().point()), b->ecdh(a->public_key().point())));
   }

@@ -56,10 +56,18 @@ crypto::Hash Case::hash(const std::string& field) const {
 
 crypto::Curve Case::curve() const {
   using crypto::Curve;
-  static const std::map<std::string, Curve> kCurves = {
-      {"P-224", Curve::kP224},  {"P-256", Curve::kP256},          {"P-384", Curve::kP384},
-      {"P-521", Curve::kP521},  {"secp256k1", Curve::kSecp256k1}, {"Ed25519", Curve::kEd25519},
-      {"Ed448", Curve::kEd448}, {"X25519", Curve::kX25519},       {"X448", Curve::kX448}};
+  static const std::map<std::string, Curve> kCurves = {{"P-224", Curve::kP224},
+                                                       {"P-256", Curve::kP256},
+                                                       {"P-384", Curve::kP384},
+                                                       {"P-521", Curve::kP521},
+                                                       {"secp256k1", Curve::kSecp256k1},
+                                                       {"Ed25519", Curve::kEd25519},
+                                                       {"Ed448", Curve::kEd448},
+                                                       {"X25519", Curve::kX25519},
+                                                       {"X448", Curve::kX448},
+                                                       {"brainpoolP256r1", Curve::kBrainpoolP256},
+                                                       {"brainpoolP384r1", Curve::kBrainpoolP384},
+                                                       {"brainpoolP512r1", Curve::kBrainpoolP512}};
   return kCurves.at(text("curve"));
 }
 
