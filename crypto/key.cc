@@ -71,7 +71,6 @@ Bytes point_of(const EVP_PKEY* key, Curve curve) {
 }
 
 Key weierstrass_key(const CurveRow& row, ByteView point) {
-  if (point[0] != POINT_CONVERSION_UNCOMPRESSED) return nullptr;
   ParameterBuilder builder(OSSL_PARAM_BLD_new());
   require(builder &&
               OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME, row.native_name, 0) == 1 &&
@@ -81,6 +80,22 @@ Key weierstrass_key(const CurveRow& row, ByteView point) {
 }
 
 }  // namespace
+
+Bytes uncompressed_point(Curve curve, ByteView compressed) {
+  ensure_openssl();
+  const CurveRow& row = row_of(curve);
+  Key key;
+  // The lowest bit of the first octet is that of Y.
+  if (row.type == KeyType::kEc && compressed.size() == 1 + row.octets &&
+      (compressed[0] | 1) == (POINT_CONVERSION_COMPRESSED | 1)) {
+    key = weierstrass_key(row, compressed);
+  }
+  if (!key) {
+    ERR_clear_error();
+    throw Error(ErrorCode::kInvalidArgument, "the octets are no compressed point of the curve");
+  }
+  return point_of(key.get(), curve);
+}
 
 std::optional<Curve> named_curve(const evp_pkey_st* key) {
   if (EVP_PKEY_get_base_id(key) == EVP_PKEY_EC && has_explicit_curve(key)) return std::nullopt;
@@ -112,9 +127,10 @@ PublicKey PublicKey::ec(Curve curve, ByteView point) {
   const CurveRow& row = row_of(curve);
   Key key;
   if (point.size() == curve_point_octets(curve)) {
-    key = row.type == KeyType::kEc
-              ? weierstrass_key(row, point)
-              : Key(EVP_PKEY_new_raw_public_key_ex(nullptr, row.native_name, nullptr, point.data(), point.size()));
+    if (row.type != KeyType::kEc)
+      key.reset(EVP_PKEY_new_raw_public_key_ex(nullptr, row.native_name, nullptr, point.data(), point.size()));
+    else if (point[0] == POINT_CONVERSION_UNCOMPRESSED)
+      key = weierstrass_key(row, point);
   }
   if (!key) {
     ERR_clear_error();

@@ -48,6 +48,10 @@ bool names_curve(ByteView der);
 /// From CKA_EC_PARAMS: namedCurve OID or PrintableString name ("secp256r1", "edwards25519"); nothing for anything else.
 std::optional<Curve> curve_from_parameters(ByteView der);
 
+/// 04 || X || Y of a compressed point (02 or 03, then X: SEC 1, 2.3.4) of a Weierstrass curve. Throws kInvalidArgument
+/// when the curve has no such point, and for octets that are no compressed point.
+Bytes uncompressed_point(Curve curve, ByteView compressed);
+
 /// CKA_PRIME, CKA_SUBPRIME and CKA_BASE: big-endian without leading zeros. DH may do without the subprime.
 struct DomainParameters {
   Bytes prime, subprime, base;

@@ -44,7 +44,7 @@ constexpr KdfRow kKdfs[] = {
 
 /// The peer's value is part of the mechanism's parameter.
 template <typename F>
-SecretBytes agree(F&& operation) {
+auto agree(F&& operation) {
   try {
     return operation();
   } catch (const Error& error) {
@@ -84,8 +84,9 @@ Derivable derive_agreement(const DeriveCall& call) {
   const auto given = mechanism_parameter<CK_ECDH1_DERIVE_PARAMS>(call.mechanism);
   const Bytes shared_data = parameter_octets(given.pSharedData, given.ulSharedDataLen);
   const Bytes sent = parameter_octets(given.pPublicData, given.ulPublicDataLen);
-  const std::optional<ByteView> point = read_point(sent, public_key_of(call.base)->curve());
-  refuse_if(!point, CKR_MECHANISM_PARAM_INVALID, "the peer's public data is not an uncompressed point of the curve");
+  const crypto::Curve curve = public_key_of(call.base)->curve();
+  const std::optional<Bytes> point = agree([&] { return read_peer_point(sent, curve); });
+  refuse_if(!point, CKR_MECHANISM_PARAM_INVALID, "the peer's public data is not as long as a point of the curve");
   // The cofactor of every curve here is one, or part of how X25519 and X448 are defined: both mechanisms agree on the
   // same.
   return apply_kdf(given.kdf, shared_data, agree([&] { return key->ecdh(*point); }));

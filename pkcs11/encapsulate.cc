@@ -71,12 +71,12 @@ Encapsulation encapsulate_agreed(const WrapCall& call, const Template& wanted) {
 Draft decapsulate_agreed(const WrapCall& call, ByteView encrypted, const Template& wanted) {
   const Agreement with = Agreement::read(call, CKR_UNWRAPPING_KEY_SIZE_RANGE);
   SecretKeyPlan plan = plan_of(call, wanted);
-  const std::optional<ByteView> sent = with.is_dh() ? encrypted : read_point(encrypted, with.key.curve());
-  // A public value may come without its leading zeros.
-  refuse_if(!sent || sent->empty() || sent->size() > with.encrypted_octets(), CKR_WRAPPED_KEY_LEN_RANGE,
-            "the cipher text is not as long as the public half of such a key");
   const std::shared_ptr<crypto::PrivateKey> own = call.session.token->private_key(call.key);
   try {
+    const std::optional<Bytes> sent = with.is_dh() ? to_bytes(encrypted) : read_peer_point(encrypted, with.key.curve());
+    // A public value may come without its leading zeros.
+    refuse_if(!sent || sent->empty() || sent->size() > with.encrypted_octets(), CKR_WRAPPED_KEY_LEN_RANGE,
+              "the cipher text is not as long as the public half of such a key");
     return with.make(std::move(plan), with.is_dh() ? own->dh(*sent) : own->ecdh(*sent));
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kInvalidArgument) throw;

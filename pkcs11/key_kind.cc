@@ -49,18 +49,20 @@ Curve curve_of(const Attributes& shown) {
   return require_curve(shown.get(CKA_EC_PARAMS), shown.number(CKA_KEY_TYPE).value_or(CK_UNAVAILABLE_INFORMATION));
 }
 
-bool is_compressed(ByteView point, Curve curve) {
+/// A compressed point, raw or in a DER OCTET STRING.
+std::optional<ByteView> compressed_point(ByteView point, Curve curve) {
   store::DerReader reader(point);
   const auto string = reader.next(store::Tag::kOctetString);
   const ByteView octets = string && reader.empty() ? string->contents : point;
-  return crypto::curve_key_type(curve) == KeyType::kEc && octets.size() == 1 + crypto::curve_octets(curve) &&
-         (octets[0] == 2 || octets[0] == 3);
+  const bool compressed = crypto::curve_key_type(curve) == KeyType::kEc &&
+                          octets.size() == 1 + crypto::curve_octets(curve) && (octets[0] == 2 || octets[0] == 3);
+  return compressed ? std::optional(octets) : std::nullopt;
 }
 
 PublicKey curve_public(const Attributes& shown) {
   const Curve curve = curve_of(shown);
   const std::optional<ByteView> point = read_point(shown.get(CKA_EC_POINT), curve);
-  refuse_if(!point && is_compressed(shown.get(CKA_EC_POINT), curve), CKR_TEMPLATE_INCONSISTENT,
+  refuse_if(!point && compressed_point(shown.get(CKA_EC_POINT), curve), CKR_TEMPLATE_INCONSISTENT,
             "CKA_EC_POINT is a compressed point, which this token does not take");
   refuse_if(!point, CKR_ATTRIBUTE_VALUE_INVALID, "CKA_EC_POINT is not an uncompressed point of the curve");
   return PublicKey::ec(curve, *point);
@@ -154,6 +156,12 @@ std::optional<ByteView> read_point(ByteView value, crypto::Curve curve) {
   store::DerReader reader(value);
   auto string = reader.next(store::Tag::kOctetString);
   if (string && reader.empty() && string->contents.size() == octets) return string->contents;
+  return std::nullopt;
+}
+
+std::optional<Bytes> read_peer_point(ByteView value, crypto::Curve curve) {
+  if (const auto point = read_point(value, curve)) return to_bytes(*point);
+  if (const auto compressed = compressed_point(value, curve)) return crypto::uncompressed_point(curve, *compressed);
   return std::nullopt;
 }
 

@@ -41,6 +41,9 @@ Bytes shown_point(const crypto::PublicKey& key);
 /// CKA_EC_POINT, or a point in a mechanism's parameter: raw, or in a DER OCTET STRING. Nothing when it is not as long
 /// as a point of the curve.
 std::optional<ByteView> read_point(ByteView value, crypto::Curve curve);
+/// The same for a point that a peer has sent: uncompressed here, though it may come compressed (SEC 1, 2.3.3). Throws
+/// Error kInvalidArgument for a compressed point that the curve does not have.
+std::optional<Bytes> read_peer_point(ByteView value, crypto::Curve curve);
 /// CKA_PRIME, CKA_SUBPRIME and CKA_BASE.
 crypto::DomainParameters domain_of(const Attributes& object);
 

@@ -63,6 +63,35 @@ TEST_F(Derive, EcdhVectorsWithKeysInTheTpmAndInSoftware) {
   });
 }
 
+/// 02 or 03, then X (SEC 1, 2.3.3).
+Bytes compressed(const Bytes& point) {
+  Bytes result(point.begin(), point.begin() + static_cast<ptrdiff_t>(point.size() / 2 + 1));
+  result[0] = static_cast<uint8_t>(2 + (point.back() & 1));
+  return result;
+}
+
+TEST_F(Derive, EcdhWithCompressedPoints) {
+  const auto check = [&](const Line& line, const Bytes& point) {
+    const std::string& curve = line.text("curve");
+    for (const bool resident : {true, false}) {
+      if (resident && !in_the_tpm(curve)) continue;
+      const CK_OBJECT_HANDLE key =
+          session.create(ec_private(curve, line.octets("scalar")).with({{kVtpmResident, resident}}));
+      for (const Bytes& sent : {point, peer::octet_string(point)}) {
+        if (line.text("result") == "good") {
+          EXPECT_EQ(derived_value(session, ecdh(sent), key, 0), line.octets("secret"));
+        } else {
+          EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, try_derive(session, ecdh(sent), key, shown_secret(0)));
+        }
+      }
+    }
+  };
+  for_each_line("ecdh_compressed.txt", [&](const Line& line) { check(line, line.octets("point")); });
+  for_each_line("ecdh.txt", [&](const Line& line) {
+    if (line.text("result") == "good") check(line, compressed(line.octets("point")));
+  });
+}
+
 // The key derivation functions have vectors of their own, over a secret that no key pair is known for: what they make
 // of an agreed secret is compared with OpenSSL.
 TEST_F(Derive, EcdhWithEveryKdf) {
@@ -152,8 +181,8 @@ TEST_F(Derive, EcdhRefuses) {
   const auto answer = [&](const Mechanism& mechanism, Template wanted) {
     return try_derive(session, mechanism, key, std::move(wanted));
   };
-  Bytes compressed(point.begin(), point.begin() + 33), infinity = {0}, off_curve = point;
-  compressed[0] = 2;
+  Bytes compressed(33, 0), infinity = {0}, off_curve = point;
+  compressed[0] = 2, compressed[32] = 1;  // of P-256 no point has X = 1
   off_curve.back() ^= 1;
   for (const Bytes& bad :
        {Bytes{}, infinity, compressed, off_curve, Bytes(65, 4), peer::Key::generate_ec("P-384").ec_point()})

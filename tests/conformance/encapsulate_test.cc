@@ -110,6 +110,21 @@ TEST_F(Encapsulate, EcdhVectorsWithKeysInTheTpmAndInSoftware) {
   EXPECT_GT(good_ones, 0u);
 }
 
+TEST_F(Encapsulate, EcdhOfCompressedPoints) {
+  for_each_line("ecdh_compressed.txt", [&](const Line& line) {
+    const CK_OBJECT_HANDLE key =
+        session.create(kDecapsulates.with({{CKA_CLASS, CKO_PRIVATE_KEY},
+                                           {CKA_KEY_TYPE, CKK_EC},
+                                           {CKA_EC_PARAMS, curve_parameters(line.text("curve"))},
+                                           {CKA_VALUE, line.octets("scalar")}}));
+    if (line.text("result") == "good") {
+      EXPECT_EQ(decapsulated(ecdh(), key, line.octets("point"), shown_secret(0)), line.octets("secret"));
+    } else {
+      EXPECT_RV(CKR_WRAPPED_KEY_INVALID, try_decapsulate(ecdh(), key, line.octets("point"), shown_secret(0)));
+    }
+  });
+}
+
 TEST_F(Encapsulate, EcdhForOthers) {
   const Bytes info = bytes("shared");
   for (const auto& [curve, octets] : {std::pair{"P-256", 32}, {"P-384", 48}, {"P-521", 66}}) {

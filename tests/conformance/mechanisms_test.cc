@@ -323,6 +323,8 @@ TEST_F(Mechanisms, InformationSaysWhatEachCanDo) {
     const CK_FLAGS forms = CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_CURVENAME | CKF_EC_UNCOMPRESS;
     EXPECT_EQ(what.flags & forms, on_curves ? forms : 0);
     // Octets; for generic secrets bits (2.40, 2.4 of the mechanisms).
+    const bool of_a_peer = row.mechanism == CKM_ECDH1_DERIVE || row.mechanism == CKM_ECDH1_COFACTOR_DERIVE;
+    EXPECT_EQ(what.flags & CKF_EC_COMPRESS, of_a_peer ? CKF_EC_COMPRESS : 0);
     const auto sizes = std::pair(what.ulMinKeySize, what.ulMaxKeySize);
     if (row.key == kAes || row.key == kCamellia || row.key == kAria) {
       EXPECT_EQ(sizes, std::pair(16UL, 32UL));
