@@ -24,6 +24,10 @@ constexpr Limit kSignatureLimit = {kMebibyte, "the signature"};
 /// A state holds what an operation has collected.
 constexpr Limit kSavedStateLimit = {128 * kMebibyte, "the saved state"};
 
+/// The longest generic secret and key of HMAC or HKDF, in bytes: as much as HKDF makes with a hash of 64 bytes
+/// (RFC 5869, 2.3: 255 hash lengths).
+constexpr CK_ULONG kMostSecret = 255 * 64;
+
 /// The value of an attribute, or of what it holds: CKR_ATTRIBUTE_VALUE_INVALID. The store has the same limit.
 constexpr CK_ULONG kMostAttributeValue = 16 * kMebibyte;
 /// What a mechanism's parameter points to: CKR_MECHANISM_PARAM_INVALID.

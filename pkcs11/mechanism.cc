@@ -25,7 +25,6 @@ constexpr CK_FLAGS kRecovers = CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER;
 constexpr CK_FLAGS kWraps = CKF_WRAP | CKF_UNWRAP;
 constexpr CK_FLAGS kEncapsulates = CKF_ENCAPSULATE | CKF_DECAPSULATE;
 constexpr CK_FLAGS kCurves = CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_CURVENAME | CKF_EC_UNCOMPRESS;
-constexpr CK_ULONG kMostSecret = 4096;  // octets of a generic secret
 
 // The columns that rows of one kind share.
 constexpr Mechanism rsa(Type type, Name name, F family, std::optional<Hash> hash, CK_FLAGS flags,
@@ -103,11 +102,11 @@ constexpr Mechanism tls_dh(Type type, Name name, F family) {
   Mechanism row = derive(type, name, family, {}, CKK_GENERIC_SECRET);
   row.told = Mechanism::Sizes{48, 48};
   return row;
+}
 constexpr Mechanism derive_without_parameter(Type type, Name name, F family) {
   Mechanism row = derive(type, name, family);
   row.parameter = P::kNone;
   return row;
-}
 }
 constexpr Mechanism derive_by_digest(Type type, Name name, std::optional<Hash> hash, P parameter = P::kNone) {
   Mechanism row = derive(type, name, F::kDigestKey, hash);

@@ -2,12 +2,12 @@
 
 #include "crypto/cipher.h"
 #include "crypto/random.h"
+#include "pkcs11/limits.h"
 #include "pkcs11/refusal.h"
 
 namespace vtpm::pkcs11 {
 namespace {
 
-constexpr size_t kMostSecret = 4096;
 constexpr size_t kCheckOctets = 3;
 
 constexpr SecretKeyType hmac_key(CK_KEY_TYPE type) { return {type, 1, kMostSecret, 1, false, true}; }

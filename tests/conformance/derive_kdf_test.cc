@@ -1,5 +1,18 @@
 // Derivation by pseudo-random functions: HKDF, SP 800-108, PBKDF2, TLS 1.2, with the vectors of their standards.
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <openssl/core_names.h>
+#include <openssl/kdf.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
 #include <sstream>
 
 #include "tests/conformance/keys.h"
@@ -75,6 +88,49 @@ TEST_F(Kdf, HkdfVectors) {
     EXPECT_EQ(session.get(data, CKA_VALUE), output);
     EXPECT_RV(CKR_ATTRIBUTE_TYPE_INVALID, session.try_get(data, CKA_VALUE_LEN));
   });
+}
+
+/// OpenSSL's opinion of HKDF without salt and info.
+Bytes openssl_hkdf(const char* hash, Bytes key, size_t octets) {
+  Bytes out(octets);
+  EVP_KDF* kdf = EVP_KDF_fetch(nullptr, "HKDF", nullptr);
+  EVP_KDF_CTX* context = EVP_KDF_CTX_new(kdf);
+  const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, const_cast<char*>(hash), 0),
+                                   OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, key.data(), key.size()),
+                                   OSSL_PARAM_construct_end()};
+  EXPECT_EQ(EVP_KDF_derive(context, out.data(), out.size(), parameters), 1);
+  EVP_KDF_CTX_free(context);
+  EVP_KDF_free(kdf);
+  return out;
+}
+
+// RFC 5869, 2.3: up to 255 hash lengths.
+TEST_F(Kdf, HkdfDerivesAllThatItCan) {
+  const Bytes value(32, 0x5D);
+  const CK_OBJECT_HANDLE key = base_key(session, value, CKK_HKDF);
+  for (const HashRow& hash : kEveryHash) {
+    SCOPED_TRACE(hash.name);
+    const Mechanism mechanism = Hkdf{hash.digest, true, true, {}, {}, CKF_HKDF_SALT_NULL}.mechanism();
+    const size_t most = 255 * hash.octets;
+    const Bytes derived = derived_value(session, mechanism, key, most);
+    EXPECT_EQ(derived.size(), most);
+    if (*hash.openssl) {
+      EXPECT_EQ(to_hex(derived), to_hex(openssl_hkdf(hash.openssl, value, most)));
+    }
+    EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, try_derive(session, mechanism, key, shown_secret(most + 1)));
+  }
+  // The longest of them is a key like others: it is kept, and works.
+  const Mechanism sha512 = Hkdf{CKM_SHA512, true, true, {}, {}, CKF_HKDF_SALT_NULL}.mechanism();
+  const CK_OBJECT_HANDLE kept =
+      derive(session, sha512, key, shown_secret(16320).with({{CKA_TOKEN, true}, {CKA_SIGN, true}, {CKA_DERIVE, true}}));
+  EXPECT_EQ(session.sign(CKM_SHA256_HMAC, kept, bytes("data")).size(), 32u);
+  EXPECT_EQ(derived_value(session, CKM_SHA256_KEY_DERIVATION, kept, 0),
+            peer::digest("SHA256", session.get(kept, CKA_VALUE)));
+  library.restart();
+  Session later(slot_of("conformance"));
+  later.login();
+  const CK_OBJECT_HANDLE found = later.find({{CKA_CLASS, CKO_SECRET_KEY}}).at(0);
+  EXPECT_EQ(later.get(found, CKA_VALUE), openssl_hkdf("SHA512", value, 16320));
 }
 
 // 6.62: a data object that is as long as the hash is an input key too, for extraction.
