@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "crypto/kdf.h"
+#include "crypto/process.h"
 #include "pkcs11/derive.h"
 #include "pkcs11/refusal.h"
 
@@ -60,6 +61,19 @@ constexpr PrfRow kPrfs[] = {{CKP_PKCS5_PBKD2_HMAC_SHA1, Hash::kSha1},
                             {CKP_PKCS5_PBKD2_HMAC_SHA512_224, Hash::kSha512_224},
                             {CKP_PKCS5_PBKD2_HMAC_SHA512_256, Hash::kSha512_256}};
 
+/// CK_PKCS5_PBKD2_PARAMS of 2.40, which NSS passes, and CK_PKCS5_PBKD2_PARAMS2 have one size and differ in their last
+/// member: the length of the password, or where it is. No page is mapped below 64 KiB (vm.mmap_min_addr), and no
+/// password is that long. Any other value may be an address where nothing is mapped, so the kernel reads it.
+CK_ULONG password_octets(const CK_PKCS5_PBKD2_PARAMS2& given) {
+  constexpr CK_ULONG kLengthsEnd = CK_ULONG{1} << 16;
+  CK_ULONG octets = given.ulPasswordLen;
+  if (octets < kLengthsEnd) return octets;
+  const bool read = read_if_mapped(reinterpret_cast<const void*>(octets), &octets, sizeof octets);  // NOLINT
+  refuse_if(!read || octets >= kLengthsEnd, CKR_MECHANISM_PARAM_INVALID,
+            "PBKDF2: the length of the password is neither a number of at most 65535 nor the address of one");
+  return octets;
+}
+
 }  // namespace
 
 Derivable derive_hkdf(const DeriveCall& call) {
@@ -109,7 +123,7 @@ Draft generate_from_password(const Mechanism& row, const CK_MECHANISM& mechanism
   refuse_if(given.iterations == 0 || given.iterations > INT32_MAX, CKR_MECHANISM_PARAM_INVALID,
             "PBKDF2: 1 to 2^31 - 1 iterations");
   const Bytes salt = parameter_octets(given.pSaltSourceData, given.ulSaltSourceDataLen);
-  const SecretBytes password(parameter_view(given.pPassword, given.ulPasswordLen));
+  const SecretBytes password(parameter_view(given.pPassword, password_octets(given)));
   SecretKeyPlan plan(wanted, Making::kMake, so, CKK_GENERIC_SECRET);
   const size_t octets = plan.octets_or(0);
   const SecretBytes value = crypto::pbkdf2(prf->hash, password, salt, static_cast<uint32_t>(given.iterations), octets);

@@ -508,19 +508,90 @@ TEST_F(Kdf, Pbkdf2Refuses) {
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer(CKM_PKCS5_PBKD2));
   EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, answer(pbkdf2(sha256, password, salt, 1), {{CKA_KEY_TYPE, CKK_AES}}));
   EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, answer(pbkdf2(sha256, password, salt, 1), {}));
-  EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, answer(pbkdf2(sha256, password, salt, 1), shown_secret(5000)));
-  // The older structure has a pointer where this one has the password's length.
-  CK_ULONG length = password.size();
-  CK_PKCS5_PBKD2_PARAMS2 old{CKZ_SALT_SPECIFIED,
-                             octets_pointer(salt),
-                             8,
-                             1,
-                             sha256,
-                             nullptr,
-                             0,
-                             octets_pointer(password),
-                             reinterpret_cast<CK_ULONG>(&length)};
-  EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer(Mechanism::with_parameter(CKM_PKCS5_PBKD2, octets_of(old))));
+  EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, answer(pbkdf2(sha256, password, salt, 1), shown_secret(255 * 64 + 1)));
+}
+
+// CK_PKCS5_PBKD2_PARAMS of 2.40 points to the length of the password; NSS passes it.
+TEST_F(Kdf, Pbkdf2TakesTheLengthOfThePasswordByAddress) {
+  const Bytes salt(8, 1);
+  Bytes password(65536, 'p');
+  const auto with_length = [&](CK_ULONG length_or_address, CK_OBJECT_HANDLE* key = nullptr) {
+    const CK_PKCS5_PBKD2_PARAMS2 old{
+        CKZ_SALT_SPECIFIED, octets_pointer(salt), 8, 1, CKP_PKCS5_PBKD2_HMAC_SHA256, nullptr, 0,
+        password.data(),    length_or_address};
+    return try_generate_key(session, Mechanism::with_parameter(CKM_PKCS5_PBKD2, octets_of(old)), shown_secret(32), key);
+  };
+  const auto value = [&](CK_ULONG length_or_address) {
+    CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+    MUST(with_length(length_or_address, &key));
+    return session.get(key, CKA_VALUE);
+  };
+  const auto openssl = [&](CK_ULONG octets) {
+    Bytes out(32);
+    EXPECT_EQ(PKCS5_PBKDF2_HMAC(reinterpret_cast<const char*>(password.data()), static_cast<int>(octets), salt.data(),
+                                8, 1, EVP_sha256(), 32, out.data()),
+              1);
+    return out;
+  };
+  // Two pages, of which the second is not there.
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  void* mapped = mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(mapped, MAP_FAILED);
+  ASSERT_EQ(munmap(static_cast<uint8_t*>(mapped) + page, page), 0);
+  const auto first = reinterpret_cast<CK_ULONG>(mapped);
+  const auto put = [&](size_t at, CK_ULONG length) {
+    std::memcpy(static_cast<uint8_t*>(mapped) + at, &length, sizeof length);
+    return first + at;
+  };
+  for (const CK_ULONG octets : {CK_ULONG{0}, CK_ULONG{1}, CK_ULONG{65535}}) {
+    SCOPED_TRACE(octets);
+    EXPECT_EQ(value(octets), openssl(octets)) << "the length itself";
+    EXPECT_EQ(value(put(16, octets)), openssl(octets));
+    EXPECT_EQ(value(put(17, octets)), openssl(octets)) << "at an odd address";
+    EXPECT_EQ(value(put(page - sizeof octets, octets)), openssl(octets)) << "at the end of a page";
+  }
+  const CK_RV invalid = CKR_MECHANISM_PARAM_INVALID;
+  for (const CK_ULONG octets : {CK_ULONG{65536}, first, kAbsurd}) EXPECT_RV(invalid, with_length(put(16, octets)));
+  put(page - sizeof octets_of(first).size(), 0);
+  for (const CK_ULONG nowhere :
+       {CK_ULONG{65536}, first + page, first + page - 1, first + page - 7, kAbsurd, kAbsurd - 7, CK_ULONG{1} << 63})
+    EXPECT_RV(invalid, with_length(nowhere)) << nowhere;
+  ASSERT_EQ(mprotect(mapped, page, PROT_NONE), 0);
+  EXPECT_RV(invalid, with_length(first + 16)) << "mapped, but not readable";
+  munmap(mapped, page);
+}
+
+// What a container's filter may do to the call by which the module reads the length: it is refused, or unknown.
+TEST_F(Kdf, Pbkdf2WhereTheKernelReadsNothing) {
+  const Bytes salt(8, 1), password = bytes("password");
+  const CK_ULONG length = password.size();
+  const auto with_length = [&](CK_ULONG length_or_address) {
+    const CK_PKCS5_PBKD2_PARAMS2 old{
+        CKZ_SALT_SPECIFIED,       octets_pointer(salt), 8, 1, CKP_PKCS5_PBKD2_HMAC_SHA256, nullptr, 0,
+        octets_pointer(password), length_or_address};
+    return try_generate_key(session, Mechanism::with_parameter(CKM_PKCS5_PBKD2, octets_of(old)), shown_secret(32));
+  };
+  const auto address = reinterpret_cast<CK_ULONG>(&length);
+  ASSERT_EQ(rv_name(with_length(address)), "CKR_OK");
+  for (const int error : {EPERM, ENOSYS}) {
+    SCOPED_TRACE(error);
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      sock_filter rules[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+                             BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_readv, 0, 1),
+                             BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<unsigned>(error)),
+                             BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+      const sock_fprog program = {std::size(rules), rules};
+      if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+        _exit(3);
+      if (with_length(length) != CKR_OK) _exit(4);
+      _exit(with_length(address) == CKR_MECHANISM_PARAM_INVALID ? 0 : 5);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  }
 }
 
 // --- TLS 1.2 ---
