@@ -13,6 +13,31 @@ public_key id=%01 agree.der
 openssl pkeyutl -derive -inkey peer.pem -peerkey agree.der -peerform DER -out expected
 cmp derived expected
 
+section 'Brainpool curves (RFC 5639): signatures, agreement, and a key of OpenSSL'
+printf 'message' >message
+for curve in brainpoolP256r1 brainpoolP384r1 brainpoolP512r1; do
+  bits=${curve#brainpoolP}
+  bits=${bits%r1}
+  logged_in --keypairgen --key-type EC:$curve --id "5$bits" --label $curve --usage-derive --allow-sw
+  openssl dgst -"sha$bits" -binary message >digest
+  logged_in --sign -m ECDSA --id "5$bits" -i digest -o signature --signature-format openssl --allow-sw
+  openssl ecparam -name $curve -genkey -noout -out peer.pem
+  openssl pkey -in peer.pem -pubout -outform DER -out peer.der
+  # The point of the token's key behind what comes before the point in another key of the curve.
+  size=$((2 * bits / 8 + 1))
+  point=$(in_token --list-objects --type pubkey |
+    awk -v label=$curve '/EC_POINT:/ { point = $2 } $1 == "label:" && $2 == label { print point }')
+  { head -c -$size peer.der && printf '%s' "${point: -$((2 * size))}" | tr a-f A-F | basenc --base16 -d; } >own.der
+  openssl pkeyutl -verify -pubin -inkey own.der -keyform DER -in digest -sigfile signature
+  logged_in --derive -m ECDH1-DERIVE --id "5$bits" -i peer.der -o derived --allow-sw
+  openssl pkeyutl -derive -inkey peer.pem -peerkey own.der -peerform DER -out expected
+  cmp derived expected
+  openssl pkey -in peer.pem -outform DER -out peer.key
+  logged_in --write-object peer.key --type privkey --id "6$bits" --usage-sign
+  logged_in --sign -m ECDSA --id "6$bits" -i digest -o signature --signature-format openssl --allow-sw
+  openssl pkeyutl -verify -pubin -inkey peer.der -keyform DER -in digest -sigfile signature
+done
+
 section 'Ed25519'
 logged_in --keypairgen --key-type EC:edwards25519 --id 02 --label edwards --allow-sw
 printf 'message' >message
