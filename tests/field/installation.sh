@@ -21,6 +21,10 @@ cmp "$module" "$VTPM_BINARY/vtpm-pkcs11.so"
 # Where p11-kit looks if the prefix is its own.
 [ "/usr/${module#"$prefix/"}" = "$(pkg-config --variable=p11_module_path p11-kit-1)/vtpm-pkcs11.so" ]
 
+# Where dlopen(3) looks for the bare name, if the prefix is /usr.
+[ "$(realpath "$(dirname "$module")/../vtpm-pkcs11.so")" = "$module" ]
+[ -f "$prefix/lib/sysusers.d/vtpm-pkcs11.conf" ] && [ -f "$prefix/lib/tmpfiles.d/vtpm-pkcs11.conf" ]
+
 section 'a tight umask of root shuts nobody out'
 [ -z "$(find "$prefix" -mindepth 1 \( -type d ! -perm -005 -o -type f ! -perm -004 \))" ]
 
@@ -39,6 +43,20 @@ DESTDIR=$scratch/package cmake --install "$VTPM_BINARY" --prefix /opt/vtpm >said
 [ "$(sed -n 's/^module: //p' package/opt/vtpm/share/p11-kit/modules/vtpm-pkcs11.module)" = "/opt/vtpm/${module#"$prefix/"}" ]
 grep -r -l -F "$scratch/package" package >leaks || :
 [ ! -s leaks ]
+
+section 'what a package has of it: neither the list nor the script that would remove files'
+DESTDIR=$scratch/product cmake --install "$VTPM_BINARY" --prefix /usr --component product >said
+find product -type f -o -type l | sort >product.files
+for one in pkcs11/vtpm-pkcs11.so /vtpm-pkcs11.module bin/vtpm-token lib/sysusers.d/vtpm-pkcs11.conf examples/vtpm-pkcs11.toml; do
+  has product.files "$one\$"
+done
+has_not product.files 'uninstall|installed\.txt|LICENSE'
+
+section 'the list of what is linked in is complete: of each archive there is a notice and a source in the package'
+grep -A 20 -E '^build (vtpm-pkcs11.so|vtpm-token): ' "$VTPM_BINARY/build.ninja" | sed -n 's/^  LINK_LIBRARIES = //p' | tr ' ' '\n' |
+  grep '^/.*\.a$' | grep -v -E '/lib(dl|rt|pthread)\.a$' | sort -u >archives # those of glibc are empty
+[ -s archives ]
+while IFS= read -r archive; do has "$VTPM_BINARY/linked_in.txt" "^$archive\$"; done <archives
 
 section 'once more over itself, then removed'
 touch "$prefix/share/vtpm-pkcs11.of_somebody_else"

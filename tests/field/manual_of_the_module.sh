@@ -9,14 +9,10 @@ page=$VTPM_SOURCE/docs/man/vtpm-pkcs11.7
 section 'EXAMPLES: the commands of the page, as they stand there'
 mkdir bin credentials
 ln -s "$VTPM_TOOL" bin/vtpm-token
-cat >bin/pkg-config <<SH
-#!/bin/bash
-[ "\$*" = '--variable=p11_module vtpm-pkcs11' ] && echo "$VTPM_MODULE"
-SH
 cat >bin/pkcs11-tool <<SH
 #!/bin/bash
-# Whoever reads the page types the PIN.
-exec "$(command -v pkcs11-tool)" "\$@" --pin env:PIN
+# Whoever reads the page types the PIN, and has installed the module where dlopen(3) finds it.
+LD_LIBRARY_PATH=$(dirname "$VTPM_MODULE") exec "$(command -v pkcs11-tool)" "\$@" --pin env:PIN
 SH
 chmod +x bin/*
 printf '%s' "$PIN" >credentials/vtpm.user-pin
