@@ -1,0 +1,8 @@
+#!/bin/bash
+# An empty Debian 13: every test of the release preset, and the package that dpkg-buildpackage makes. Run by .ci/run in the
+# root that scripts/empty_root.sh makes. Arguments are ./check's.
+set -euo pipefail
+./check --preset release "$@"
+apt-get install -y --no-install-recommends debhelper dpkg-dev >/dev/null
+DEB_BUILD_OPTIONS=noautodbgsym dpkg-buildpackage --build=binary --no-sign
+tests/field/package_on_an_empty_debian.sh ../vtpm-pkcs11_*.deb
