@@ -3,6 +3,7 @@
 #include <openssl/core_names.h>
 #include <openssl/x509.h>
 
+#include <algorithm>
 #include <set>
 
 #include "tests/conformance/keys.h"
