@@ -13,7 +13,7 @@ register_module "$VTPM_MODULE" vtpm-pkcs11-test
 
 section 'p11-kit list-modules'
 p11-kit list-modules >modules
-has modules '^vtpm-pkcs11-test: '
+has modules '^(module: )?vtpm-pkcs11-test'
 has modules 'token: client'
 
 section 'p11tool --list-tokens'

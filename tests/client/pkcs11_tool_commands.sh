@@ -176,7 +176,7 @@ section '--test-threads, beside the generation of a key'
 # The key takes longer than the threads: for threads that are left, pkcs11-tool waits 30 seconds.
 into test.out logged_in --use-locking --test-threads ILGISLT0 --test-threads ILGISLT0 --test-threads ILGISLT0 \
   --keypairgen --key-type rsa:3072 --id 22 --label beside-threads
-has test.out 'all threads have ended with CKR_OK'
+[ "$(grep -c -E 'returning rv( = 0|:CKR_OK)' test.out)" = 3 ]
 
 section '--test-hotplug'
 in_token --test-hotplug <<<x >test.out 2>&1
