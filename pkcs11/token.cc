@@ -408,7 +408,12 @@ std::shared_ptr<Object> Token::read_object(const std::string& entry) {
   object->sequence = blob->sequence;
   object->born = blob->born;
   object->bound = blob->bound;
-  object->shown = authentic_attributes(*blob);
+  object->shown = decode_attributes<Bytes>(blob->data);
+  if (object->shown.flag(CKA_TRUSTED)) {
+    object->shown.set_flag(CKA_TRUSTED, trust_.holds(entry, *blob));
+  } else if (blob->bound) {
+    trust_.forget(entry);
+  }
   object->hidden = object->of_tpm && is_tpms_own(object->shown);
   return object;
 }
@@ -572,11 +577,24 @@ void Token::logout() {
   log_out();
 }
 
+// GnuTLS logs in for what it was asked for, logs out, and then looks for the issuers whom the token trusts. A clear
+// record is authenticated when it is touched, so the other certificates are touched before the key goes.
+void Token::remember_trust_locked() {
+  if (!vault_->unlocked() || trust_seen_ == cursor_) return;
+  try {
+    of_class_locked(CKO_CERTIFICATE);
+    trust_seen_ = cursor_;
+  } catch (const std::exception& error) {  // a logout does not fail: they are not trusted then
+    log_line(LogLevel::kWarning, path() + ": the certificates were not looked at before the logout: " + error.what());
+  }
+}
+
 void Token::log_out() {
   std::shared_ptr<tpm::Engine> engine;
   {
     const Locked lock(*this);
     if (who_ == Who::kNobody) return;
+    remember_trust_locked();
     engine = leave_locked();
     ++login_number_;
   }

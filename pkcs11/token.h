@@ -22,6 +22,7 @@
 #include "pkcs11/config.h"
 #include "pkcs11/object.h"
 #include "pkcs11/object_table.h"
+#include "pkcs11/token_records.h"
 #include "store/store_directory.h"
 #include "store/vault.h"
 #include "tpm/engine.h"
@@ -213,6 +214,7 @@ class Token {
   void forget_others_locked(const std::vector<store::EntryInfo>& all);
   void reload_locked();
   void drop_private_locked();
+  void remember_trust_locked();
   void publish_builtin_objects();
   bool visible(const Object& object) const;
   // Profiles that are true of what is on the token now (token_profiles.cc).
@@ -257,6 +259,8 @@ class Token {
   std::pair<uint64_t, uint64_t> claimed_at_{UINT64_MAX, UINT64_MAX};
   std::map<std::string, unsigned> unread_;  // entries that the file would not give, and how often it was asked
   ObjectTable objects_;
+  RememberedTrust trust_;
+  uint64_t trust_seen_ = UINT64_MAX;  // the cursor at which all certificates were looked at for it
   std::shared_ptr<tpm::Engine> engine_;
   uint64_t tpm_seen_ = 0;  // the version of the TPM's state whose private objects are among objects_
 };

@@ -1,5 +1,6 @@
 #include "pkcs11/token_records.h"
 
+#include "crypto/digest.h"
 #include "pkcs11/object_index.h"
 
 namespace vtpm::pkcs11 {
@@ -16,6 +17,22 @@ std::optional<std::string> id_of(std::string_view entry) {
     if (entry.substr(0, prefix.size()) == prefix) return std::string(entry.substr(prefix.size()));
   }
   return std::nullopt;
+}
+
+bool RememberedTrust::holds(const std::string& entry, const store::Blob& record) {
+  if (record.protection == Protection::kSealed) return record.bound;
+  crypto::Digest digest(crypto::Hash::kSha256);
+  digest.update(as_bytes(entry)).update(value_view(record.sequence)).update(record.data);
+  Bytes now = digest.finish();
+  if (record.bound) {
+    digests_[entry] = std::move(now);
+    return true;
+  }
+  const auto remembered = digests_.find(entry);
+  if (remembered == digests_.end()) return false;
+  if (remembered->second == now) return true;
+  digests_.erase(remembered);  // whatever stands there later: this process has seen it replaced
+  return false;
 }
 
 Attributes authentic_attributes(const store::Blob& record) {

@@ -2,6 +2,7 @@
 // there.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -32,6 +33,21 @@ inline constexpr std::string_view kTpmObjectPrefix = "tpm0/obj/";
 bool is_object_entry(std::string_view entry);
 /// The object's id, when the entry is an object's.
 std::optional<std::string> id_of(std::string_view entry);
+
+/// The marks of trust of clear records that a login has authenticated, so that they hold for this process after it: an
+/// application may look for whom it trusts when it has logged out again. By the bytes of the record: another version,
+/// or a record of another name, has to be authenticated anew.
+class RememberedTrust {
+ public:
+  /// Whether the record, which says so, is to be trusted; remembers that of one that was authenticated. `entry`: its
+  /// name.
+  bool holds(const std::string& entry, const store::Blob& record);
+  /// The record has no mark of trust any more.
+  void forget(const std::string& entry) { digests_.erase(entry); }
+
+ private:
+  std::map<std::string, Bytes> digests_;  // SHA-256, by the entry's name
+};
 
 /// The attributes of a record. A mark of trust that anyone could have written (a clear record without a MAC that was
 /// checked, and so every one before login) is no mark of trust, and must not become one when the record is written

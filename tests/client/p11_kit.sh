@@ -45,3 +45,19 @@ p11tool --login --write --load-certificate cert.pem --id 01 --label rsa "$url"
 p11tool --export "$url;object=rsa;type=cert" --outfile cert.out
 openssl x509 -in cert.pem -outform DER -out cert.der
 openssl x509 -in cert.out -outform DER | cmp - cert.der
+
+section 'a chain: p11tool --login --export-chain finds the issuers that the token trusts, after it has logged out'
+printf '[req]\ndistinguished_name = dn\n[dn]\n[ca]\nbasicConstraints = critical,CA:true\nsubjectKeyIdentifier = hash\n' >ca.cnf
+openssl req -x509 -newkey rsa:2048 -nodes -keyout root.key -subj '/CN=a root' -days 30 -config ca.cnf -extensions ca -out root.pem 2>/dev/null
+openssl req -new -newkey rsa:2048 -nodes -keyout middle.key -subj '/CN=a middle' -config ca.cnf -out middle.csr 2>/dev/null
+openssl x509 -req -in middle.csr -CA root.pem -CAkey root.key -set_serial 2 -days 30 -extfile ca.cnf -extensions ca -out middle.pem 2>/dev/null
+openssl req -new -newkey rsa:2048 -nodes -keyout leaf.key -subj '/CN=a leaf' -config ca.cnf -out leaf.csr 2>/dev/null
+openssl x509 -req -in leaf.csr -CA middle.pem -CAkey middle.key -set_serial 3 -days 30 -out leaf.pem 2>/dev/null
+p11tool --login --write --load-certificate leaf.pem --label leaf --no-mark-private "$url"
+for name in middle root; do # authorities, which the SO vouches for
+  GNUTLS_SO_PIN=$SO_PIN p11tool --so-login --write --load-certificate $name.pem --label $name --mark-trusted --no-mark-private "$url"
+done
+p11tool --login --export-chain "$url;object=leaf;type=cert" --outfile chain.pem
+[ "$(grep -c BEGIN chain.pem)" -eq 3 ]
+awk '/BEGIN/ { n++ } n > 1' chain.pem >issuers.pem
+openssl verify -CAfile root.pem -untrusted issuers.pem leaf.pem

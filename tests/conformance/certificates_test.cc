@@ -253,6 +253,54 @@ TEST_F(Certificates, ThatAreTrustedDoNotChange) {
   EXPECT_RV(CKR_OK, p11->C_DestroyObject(session, trusted));
 }
 
+// GnuTLS looks for the issuers that a token trusts after it has logged out.
+TEST_F(Certificates, TrustThatALoginHasAuthenticatedHoldsUntilFinalize) {
+  session.create(least.with({{CKA_TOKEN, true}, {CKA_LABEL, "root"}}));
+  session.logout();
+  session.login(CKU_SO);
+  MUST(session.try_set(session.find({{CKA_LABEL, "root"}}).at(0), {{CKA_TRUSTED, true}}));
+  const auto trusted = [](Session& seen) {
+    return seen.find({{CKA_TRUSTED, true}, {CKA_CLASS, CKO_CERTIFICATE}}).size();
+  };
+  session.logout();
+  EXPECT_EQ(trusted(session), 1u);
+  library.restart();
+  {
+    Session later(slot_of("conformance"));
+    EXPECT_EQ(trusted(later), 0u) << "before the first login of the process";
+    later.login();
+    later.logout();
+    EXPECT_EQ(trusted(later), 1u) << "though nobody has looked at it while the login lasted";
+    later.login();
+  }  // the last session goes, and the login with it
+  Session again(slot_of("conformance"));
+  EXPECT_EQ(trusted(again), 1u);
+  EXPECT_EQ(operate(scratch, "count-public"), "1\n");
+  again.login();
+  again.logout();
+  operate(scratch, "break-public");
+  EXPECT_EQ(again.find({{CKA_LABEL, "root"}}).size(), 1u);
+  EXPECT_EQ(trusted(again), 0u) << "other bytes than those that were authenticated";
+}
+
+// Each public copy is a record of its own: nobody has authenticated one that was written without a login.
+TEST_F(Certificates, ACopyThatIsMadeAfterTheLogoutIsNotTrusted) {
+  session.create(least.with({{CKA_TOKEN, true}, {CKA_LABEL, "root"}}));
+  session.logout();
+  session.login(CKU_SO);
+  MUST(session.try_set(session.find({{CKA_LABEL, "root"}}).at(0), {{CKA_TRUSTED, true}}));
+  session.logout();
+  CK_OBJECT_HANDLE copy = CK_INVALID_HANDLE;
+  if (session.try_copy(session.find({{CKA_LABEL, "root"}}).at(0), {}, &copy) == CKR_OK)
+    EXPECT_FALSE(session.flag(copy, CKA_TRUSTED));
+  library.restart();
+  Session later(slot_of("conformance"));
+  later.login();
+  EXPECT_EQ(later.find({{CKA_TRUSTED, true}}).size(), 1u);
+  later.logout();
+  EXPECT_EQ(later.find({{CKA_TRUSTED, true}}).size(), 1u);
+}
+
 TEST_F(Certificates, TrustThatNobodyHasAuthenticatedIsNone) {
   session.logout();
   session.create(least.with({{CKA_TOKEN, true}, {CKA_LABEL, "forged"}}));
