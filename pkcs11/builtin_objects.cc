@@ -64,7 +64,9 @@ Attributes validation() {
 std::vector<Attributes> builtin_objects() {
   std::vector<Attributes> objects;
   for (const CK_PROFILE_ID id : kProfiles) objects.push_back(profile(id));
-  for (const Mechanism& row : mechanisms()) objects.push_back(mechanism(row));
+  for (const Mechanism& row : mechanisms()) {
+    if (is_offered(row)) objects.push_back(mechanism(row));
+  }
   objects.push_back(validation());
   return objects;
 }

@@ -168,11 +168,14 @@ CK_RV C_GetMechanismList(CK_SLOT_ID id, CK_MECHANISM_TYPE* list, CK_ULONG* count
     CK_ULONG& room = require(count);
     module.slots.token(id);
     const auto rows = mechanisms();
-    const bool fits = room >= rows.size();
-    room = rows.size();
+    const auto offered = static_cast<CK_ULONG>(std::count_if(rows.begin(), rows.end(), is_offered));
+    const bool fits = room >= offered;
+    room = offered;
     if (!list) return CKR_OK;
     if (!fits) return CKR_BUFFER_TOO_SMALL;
-    for (const Mechanism& row : rows) *list++ = row.type;
+    for (const Mechanism& row : rows) {
+      if (is_offered(row)) *list++ = row.type;
+    }
     return CKR_OK;
   });
 }
@@ -182,7 +185,8 @@ CK_RV C_GetMechanismInfo(CK_SLOT_ID id, CK_MECHANISM_TYPE type, CK_MECHANISM_INF
     CK_MECHANISM_INFO& out = require(info);
     module.slots.token(id);
     const Mechanism* row = find_mechanism(type);
-    refuse_if(!row, CKR_MECHANISM_INVALID, "the mechanism is not known here");
+    refuse_if(!row || !is_offered(*row), CKR_MECHANISM_INVALID,
+              row ? "the mechanism is hidden by the configuration" : "the mechanism is not known here");
     const Mechanism::Sizes sizes = row->sizes();
     out = {sizes.least, sizes.most, row->flags};
     return CKR_OK;

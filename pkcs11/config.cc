@@ -9,6 +9,7 @@
 #include "crypto/descriptor.h"
 #include "crypto/error.h"
 #include "pkcs11/config_section.h"
+#include "pkcs11/mechanism.h"
 #include "pkcs11/places.h"
 
 namespace vtpm::pkcs11 {
@@ -88,6 +89,15 @@ void read_settings(const toml::table& root, Config& config, ConfigNotes& notes) 
   pin.flag("empty", config.empty_pin);
   pin.flag("change_initial", config.change_initial_pin);
   pin.finish();
+
+  ConfigSection mechanisms(table("mechanisms"), "mechanisms", notes);
+  mechanisms.each_text("hidden", [&](const std::string& name) -> std::string {
+    const Mechanism* row = find_mechanism(name);
+    if (!row) return "has \"" + name + "\", which is no mechanism of this module (vtpm-token mechanisms)";
+    config.hidden_mechanisms.push_back(row->type);
+    return "";
+  });
+  mechanisms.finish();
 
   top.each_table("token", [&](const toml::table& one) { read_token(one, config, notes); });
   top.finish();

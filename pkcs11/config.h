@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "crypto/kdf.h"
+#include "pkcs11/cryptoki.h"
 #include "pkcs11/log.h"
 #include "pkcs11/pin_source.h"
 
@@ -36,7 +37,7 @@ struct ConfigProblem {
 struct Setting {
   std::string table;  // "", "kdf", "[token]" …, as in the header of the table
   std::string key;
-  std::variant<bool, int64_t, std::string> value;
+  std::variant<bool, int64_t, std::string, std::vector<std::string>> value;
   std::string origin;  // "FILE:LINE", "$VARIABLE", or "default" and what it was made of
 };
 
@@ -57,10 +58,11 @@ struct Config {
   std::string authority;       // … of the authority in this directory; "": a self-made one, whose key nobody keeps
   bool keep_identity = true;   // C_InitToken on an initialised token keeps the TPM's identity
   crypto::Argon2Parameters kdf;
-  uint32_t user_limit = 10;           // failed PINs before a lock; 0 = never
-  uint32_t so_limit = 0;              // the SO is slowed, never locked: nobody could unlock the token then
-  bool empty_pin = false;             // C_InitPIN and C_SetPIN take an empty user PIN: the token then needs no login
-  bool change_initial_pin = false;    // a user PIN that the SO sets must be changed by the user
+  uint32_t user_limit = 10;         // failed PINs before a lock; 0 = never
+  uint32_t so_limit = 0;            // the SO is slowed, never locked: nobody could unlock the token then
+  bool empty_pin = false;           // C_InitPIN and C_SetPIN take an empty user PIN: the token then needs no login
+  bool change_initial_pin = false;  // a user PIN that the SO sets must be changed by the user
+  std::vector<CK_MECHANISM_TYPE> hidden_mechanisms;
   std::vector<TokenSettings> tokens;  // one that names a token, else one without a name
 
   bool broken() const { return !problems.empty(); }

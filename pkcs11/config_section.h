@@ -81,6 +81,23 @@ class ConfigSection {
       if (meaning == value) record(key, std::string(word));
     }
   }
+  /// Each string of an array. `use` takes one, or says why not: the end of a sentence.
+  template <typename Use>
+  void each_text(const char* key, Use&& use) {
+    std::vector<std::string> all;
+    const toml::node* node = get(key);
+    if (const toml::array* array = node ? node->as_array() : nullptr) {
+      for (const toml::node& one : *array) {
+        const auto text = one.value_exact<std::string>();
+        const std::string fault = text ? use(*text) : std::string("must have strings only");
+        if (!fault.empty()) complain(key, fault, one.source());
+        if (text) all.push_back(*text);
+      }
+    } else if (node) {
+      complain(key, "must be an array of strings", node->source());
+    }
+    record(key, all);
+  }
   /// A source of PINs has no default, so it is recorded only when it is there.
   void source(const char* key, PinSource& value) {
     read_text(key, [&](const std::string& found, const toml::node& node) {

@@ -325,6 +325,29 @@ const Mechanism* find_mechanism(CK_MECHANISM_TYPE type) {
   return nullptr;
 }
 
+const Mechanism* find_mechanism(std::string_view name) {
+  const auto row =
+      std::find_if(std::begin(kTable), std::end(kTable), [&](const Mechanism& m) { return m.name == name; });
+  return row == std::end(kTable) ? nullptr : &*row;
+}
+
+namespace {
+
+// Never destroyed: calls of other threads may still run while the process ends.
+std::vector<CK_MECHANISM_TYPE>& hidden_mechanisms() {
+  static auto& hidden = *new std::vector<CK_MECHANISM_TYPE>;
+  return hidden;
+}
+
+}  // namespace
+
+void hide_mechanisms(std::vector<CK_MECHANISM_TYPE> hidden) { hidden_mechanisms() = std::move(hidden); }
+
+bool is_offered(const Mechanism& row) {
+  const auto& hidden = hidden_mechanisms();
+  return std::find(hidden.begin(), hidden.end(), row.type) == hidden.end();
+}
+
 const Mechanism& require_mechanism(const CK_MECHANISM* mechanism, CK_FLAGS use) {
   refuse_if(!mechanism, CKR_ARGUMENTS_BAD, "the mechanism is a null pointer");
   const Mechanism* row = find_mechanism(mechanism->mechanism);
@@ -332,6 +355,8 @@ const Mechanism& require_mechanism(const CK_MECHANISM* mechanism, CK_FLAGS use) 
     refuse(CKR_MECHANISM_INVALID, row ? std::string(row->name) + " does not offer this operation"
                                       : "mechanism " + std::to_string(mechanism->mechanism) + " is not known here");
   }
+  if (!is_offered(*row))
+    refuse(CKR_MECHANISM_INVALID, std::string(row->name) + " is hidden by the configuration (mechanisms.hidden)");
   refuse_if(row->has_parameter(use) && !mechanism->pParameter && mechanism->ulParameterLen, CKR_MECHANISM_PARAM_INVALID,
             "the mechanism's parameter has a length but a null pointer");
   return *row;

@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "crypto/aead_cipher.h"
 #include "crypto/cipher.h"
@@ -116,9 +117,17 @@ std::optional<crypto::BlockCipher> block_cipher_of(CK_KEY_TYPE type);
 std::span<const Mechanism> mechanisms();
 /// Nothing when the token does not know the type.
 const Mechanism* find_mechanism(CK_MECHANISM_TYPE type);
+const Mechanism* find_mechanism(std::string_view name);
+
+/// From now on the module offers all mechanisms but these (`mechanisms.hidden`). C_Initialize calls it, while no other
+/// call runs.
+void hide_mechanisms(std::vector<CK_MECHANISM_TYPE> hidden);
+/// Whether the module offers a mechanism that it knows: whether it is listed, described and may be used.
+bool is_offered(const Mechanism& row);
 
 /// The row for a caller's mechanism, which must offer `use` (one CKF_ flag). Throws Refusal: CKR_ARGUMENTS_BAD (null),
-/// CKR_MECHANISM_INVALID; CKR_MECHANISM_PARAM_INVALID where there is a parameter, for a null pointer with a length.
+/// CKR_MECHANISM_INVALID (also of one that is hidden); CKR_MECHANISM_PARAM_INVALID where there is a parameter, for a
+/// null pointer with a length.
 const Mechanism& require_mechanism(const CK_MECHANISM* mechanism, CK_FLAGS use);
 void copy_parameter(const CK_MECHANISM& mechanism, void* to, size_t size);
 /// The parameter structure, copied (the caller's may be unaligned). Throws CKR_MECHANISM_PARAM_INVALID for another

@@ -9,6 +9,7 @@
 #include "crypto/arena.h"
 #include "crypto/process.h"
 #include "crypto/random.h"
+#include "pkcs11/mechanism.h"
 #include "pkcs11/refusal.h"
 
 namespace vtpm::pkcs11 {
@@ -282,6 +283,7 @@ void Module::initialize(const CK_C_INITIALIZE_ARGS& arguments) {
   Config config = load_config();
   log_open(config.log, config.log_level);
   if (config.broken()) tell_once(here, config);
+  hide_mechanisms(config.hidden_mechanisms);
   here.module = std::make_shared<Module>(std::move(config));
   here.owner = this_process();
   set_application_mutex(here, std::move(mutex));

@@ -50,12 +50,13 @@ awk '/^\.It Cm / { name = $3 }
 [ "$(wc -l <page_defaults)" -ge 16 ]
 while read -r name value; do
   case $name in
-    identity.authority | token.automatic_login) continue ;; # none; below
+    identity.authority | token.automatic_login | mechanisms.hidden) continue ;; # none; below
   esac
   has defaults "^$name $value\$"
 done <page_defaults
 has defaults '^log $'
 has defaults '^identity.authority $'
+has defaults '^mechanisms.hidden \[\]$'
 has page_defaults '^token.automatic_login false$'
 printf '[[token]]\n' >one.toml
 settings "$scratch/one.toml" >one
