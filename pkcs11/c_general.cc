@@ -101,8 +101,7 @@ CK_RV C_GetFunctionList(CK_FUNCTION_LIST** list) {
 CK_RV C_GetSlotList(CK_BBOOL token_present, CK_SLOT_ID* slots, CK_ULONG* count) {
   return call("C_GetSlotList", [&](Module& module) -> CK_RV {
     CK_ULONG& room = require(count);
-    // PKCS#11 5.5: the list may change when its size is asked for, and stays while it is fetched. Every slot has a
-    // token in it (the free one an uninitialised token), but the one of a directory that can not be read.
+    // PKCS#11 5.5: the list may change when its size is asked for, and stays while it is fetched.
     if (!slots) module.slots.rescan();
     const std::vector<CK_SLOT_ID> ids = module.slots.ids(token_present);
     const bool fits = room >= ids.size();

@@ -63,7 +63,8 @@ void read_settings(const toml::table& root, Config& config, ConfigNotes& notes) 
       "placement", config.placement,
       {{"auto", Placement::kAuto}, {"tpm-only", Placement::kTpmOnly}, {"software", Placement::kSoftware}});
   top.choice<bool>("public_writes", config.public_writes, {{"allow", true}, {"login", false}});
-  top.flag("free_slot", config.free_slot);
+  top.flag_or<FreeSlot>("free_slot", config.free_slot, FreeSlot::kNever, FreeSlot::kUntilAStore, "always",
+                        FreeSlot::kAlways);
   top.choice<bool>("tpm_objects", config.list_tpm_objects, {{"hidden", false}, {"listed", true}});
   top.number("max_sessions", config.max_sessions, 1);
   top.number("tpm_instances", config.tpm_instances, 1, 64);

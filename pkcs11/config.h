@@ -21,6 +21,9 @@
 namespace vtpm::pkcs11 {
 
 enum class Placement { kAuto, kTpmOnly, kSoftware };
+/// When the slot that the next C_InitToken takes is listed as one with a token in it, which is not initialised.
+/// kUntilAStore: while there is no store; afterwards as a slot without a token.
+enum class FreeSlot { kNever, kUntilAStore, kAlways };
 
 /// Something that is wrong with the configuration.
 struct ConfigProblem {
@@ -48,8 +51,8 @@ struct Config {
   std::string log;                      // what log_open takes
   LogLevel log_level = LogLevel::kError;
   Placement placement = Placement::kAuto;
-  bool public_writes = true;      // token objects by sessions that are not logged in
-  bool free_slot = true;          // show an uninitialised slot for C_InitToken
+  bool public_writes = true;  // token objects by sessions that are not logged in
+  FreeSlot free_slot = FreeSlot::kUntilAStore;
   bool list_tpm_objects = false;  // the TPM's own objects too, behind the user's
   uint32_t max_sessions = 4096;
   uint32_t tpm_instances = 8;

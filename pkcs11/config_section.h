@@ -53,6 +53,22 @@ class ConfigSection {
     read<bool>(key, "must be true or false", [&](bool found, const toml::node&) { value = found; });
     record(key, value);
   }
+  /// A flag that one word may stand in the place of.
+  template <typename T>
+  void flag_or(const char* key, T& value, T no, T yes, const char* word, T meaning) {
+    if (const toml::node* node = get(key)) {
+      const auto flag = node->value_exact<bool>();
+      const auto text = node->value_exact<std::string>();
+      if (flag) {
+        value = *flag ? yes : no;
+      } else if (text == word) {
+        value = meaning;
+      } else {
+        complain(key, "must be true, false or \"" + std::string(word) + "\"", node->source());
+      }
+    }
+    value == meaning ? record(key, std::string(word)) : record(key, value == yes);
+  }
   void number(const char* key, uint32_t& value, uint32_t low,
               uint32_t high = static_cast<uint32_t>(std::numeric_limits<int32_t>::max())) {
     read<int64_t>(key, "must be a whole number", [&](int64_t found, const toml::node& node) {

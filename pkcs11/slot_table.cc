@@ -103,7 +103,19 @@ void SlotTable::tell(const store::FoundStore& store, const std::string& reason) 
 
 bool SlotTable::is_free_locked(CK_SLOT_ID id) const {
   // The id of the free slot stays while the application has not listed the slots again.
-  return config_.free_slot && obstacle().empty() && !slots_.contains(id) && (id == unused_ || id == listed_free_);
+  return obstacle().empty() && !slots_.contains(id) && (id == unused_ || id == listed_free_);
+}
+
+// Applications that go through all slots with a token take the free one for a broken token once there are others.
+bool SlotTable::free_has_token_locked() const {
+  if (config_.free_slot == FreeSlot::kUntilAStore) return directory_.stores().empty();
+  return config_.free_slot == FreeSlot::kAlways;
+}
+
+std::shared_ptr<Token> SlotTable::free_token_locked() const {
+  refuse_if(!free_has_token_locked(), CKR_TOKEN_NOT_PRESENT,
+            "no token was made in this slot yet (C_InitToken makes one)");
+  return nullptr;
 }
 
 bool SlotTable::is_of_obstacle_locked(CK_SLOT_ID id) const {
@@ -130,8 +142,9 @@ std::vector<CK_SLOT_ID> SlotTable::ids(bool with_token) {
   for (const auto& [id, slot] : slots_) {
     if (!with_token || !is_absent(slot)) ids.push_back(id);
   }
-  const bool shown = obstacle().empty() ? config_.free_slot : !with_token;
-  if (shown) ids.insert(std::upper_bound(ids.begin(), ids.end(), unused_), unused_);
+  const bool shown = !obstacle().empty() || config_.free_slot != FreeSlot::kNever;
+  const bool has_token = obstacle().empty() && free_has_token_locked();
+  if (shown && (has_token || !with_token)) ids.insert(std::upper_bound(ids.begin(), ids.end(), unused_), unused_);
   return ids;
 }
 
@@ -144,7 +157,7 @@ SlotTable::Slot& SlotTable::slot_locked(CK_SLOT_ID id) {
 void SlotTable::require(CK_SLOT_ID id) {
   const auto lock = lock_within_limit(mutex_, kName);
   scan_once();
-  if (!is_free_locked(id) && !is_of_obstacle_locked(id)) slot_locked(id);
+  if (!is_shown_free_locked(id) && !is_of_obstacle_locked(id)) slot_locked(id);
 }
 
 SlotTable::Description SlotTable::describe(CK_SLOT_ID id) {
@@ -157,7 +170,7 @@ SlotTable::Description SlotTable::describe(CK_SLOT_ID id) {
     // The path first: it is what tells two of these apart, and the field is short.
     return {"can not read " + config_.store_dir, false};
   }
-  if (is_free_locked(id)) return {usual, true};
+  if (is_shown_free_locked(id)) return {usual, free_has_token_locked()};
   const Slot& slot = slot_locked(id);
   return {slot.problem ? usual + ": can not use " + file_name_of(slot.path) : usual, !is_absent(slot)};
 }
@@ -168,12 +181,12 @@ std::shared_ptr<Token> SlotTable::token(CK_SLOT_ID id) {
   // Another process may have made its token there meanwhile, or somebody has given the directory its permissions.
   if (is_free_locked(id) || is_of_obstacle_locked(id)) rescan_locked();
   if (is_of_obstacle_locked(id)) refuse(CKR_TOKEN_NOT_PRESENT, obstacle());
-  if (is_free_locked(id)) return nullptr;
+  if (is_shown_free_locked(id)) return free_token_locked();
   Slot* slot = &slot_locked(id);
   const bool may_have_changed = slot->token ? !slot->token->present() : slot->held_up;
   if (may_have_changed) {
     rescan_locked();
-    if (is_free_locked(id)) return nullptr;  // the store is gone, and the slot is free for another
+    if (is_shown_free_locked(id)) return free_token_locked();  // the store is gone, and the slot is free for another
     slot = &slot_locked(id);
   }
   if (slot->problem) throw *slot->problem;

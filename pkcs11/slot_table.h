@@ -1,5 +1,8 @@
 // The slots: every store in the store directory that is a token, and one free slot for the next C_InitToken.
 //
+// The free slot has a number, and C_InitToken takes it, whether it is listed or not. Where the configuration says so
+// (Config::free_slot) it has an uninitialised token in it; else it is a slot without a token, or one that is not shown.
+//
 // Which stores there are, which of them is served and which number each has is the store directory's answer
 // (store/store_directory.h). A file that can not be served keeps a slot too, and every call on it says why
 // (CKR_TOKEN_NOT_RECOGNIZED); it is never overwritten. A copy of a token has no slot. A directory that can not be read
@@ -31,7 +34,7 @@ class SlotTable {
 
   /// Looks at the directory again: new stores get slots, removed ones lose them.
   void rescan();
-  /// All slot ids, ascending; the free slot (when the configuration shows it) included. What stands in them is what
+  /// All slot ids, ascending; the free slot, as the configuration shows it, included. What stands in them is what
   /// `initialise` goes by. `with_token`: without slots that have no token now.
   std::vector<CK_SLOT_ID> ids(bool with_token);
   /// Throws Refusal CKR_SLOT_ID_INVALID.
@@ -72,6 +75,12 @@ class SlotTable {
   void tell(const store::FoundStore& store, const std::string& reason);
   Slot& slot_locked(CK_SLOT_ID id);
   bool is_free_locked(CK_SLOT_ID id) const;
+  /// The free slot for who does not make a token in it.
+  bool is_shown_free_locked(CK_SLOT_ID id) const { return config_.free_slot != FreeSlot::kNever && is_free_locked(id); }
+  /// Whether the free slot has an uninitialised token in it.
+  bool free_has_token_locked() const;
+  /// Throws Refusal CKR_TOKEN_NOT_PRESENT unless it has.
+  std::shared_ptr<Token> free_token_locked() const;
   /// A store that could not be looked at, whatever it is.
   static bool is_absent(const Slot& slot) { return slot.problem && slot.held_up; }
   /// Why there can be no token now: the configuration is broken, or the directory cannot be read. A sentence, or empty.

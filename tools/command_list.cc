@@ -39,6 +39,10 @@ nlohmann::json describe(CK_SLOT_ID slot, const store::StoreDirectory& directory)
   }
   CK_TOKEN_INFO info{};
   const CK_RV rv = C_GetTokenInfo(slot, &info);
+  if (rv == CKR_TOKEN_NOT_PRESENT && directory.problem().empty() && slot == directory.unused_number()) {
+    row["state"] = "free";
+    return row;
+  }
   if (rv != CKR_OK) {
     row["state"] = "unreadable";
     row["error"] = pkcs11::rv_name(rv);

@@ -103,15 +103,12 @@ Label padded_label(const std::string& label) {
 
 namespace {
 
-/// The uninitialised slot. Throws Error kNotFound.
+/// The number of the slot that the next token takes, whether the configuration lists it or not. Throws Error kIo.
 CK_SLOT_ID free_slot(const Cryptoki& cryptoki) {
-  for (const CK_SLOT_ID slot : cryptoki.slots()) {
-    CK_TOKEN_INFO info{};
-    const CK_RV rv = C_GetTokenInfo(slot, &info);
-    if (rv == CKR_OK && !(info.flags & CKF_TOKEN_INITIALIZED)) return slot;
-    if (rv == CKR_TOKEN_NOT_PRESENT) throw Error(ErrorCode::kIo, store_directory()->problem());
-  }
-  throw Error(ErrorCode::kNotFound, "there is no free slot: set free_slot = true in the configuration");
+  cryptoki.slots();  // so that C_InitToken, too, goes by what is there now
+  const auto directory = store_directory();
+  if (!directory->problem().empty()) throw Error(ErrorCode::kIo, directory->problem());
+  return directory->unused_number();
 }
 
 }  // namespace
@@ -122,7 +119,7 @@ CK_SLOT_ID make_token(const Cryptoki& cryptoki, ByteView so_pin, Label label) {
   for (int tries_left = kTries;; --tries_left) {
     const CK_SLOT_ID slot = free_slot(cryptoki);
     const CK_RV rv = C_InitToken(slot, pin_octets(so_pin), so_pin.size(), label.data());
-    if (rv == CKR_FUNCTION_FAILED && tries_left > 0) continue;
+    if ((rv == CKR_FUNCTION_FAILED || rv == CKR_SLOT_ID_INVALID) && tries_left > 0) continue;
     check(rv, "can not make the token");
     return slot;
   }

@@ -68,12 +68,18 @@ public_key() {
     </dev/null
 }
 
+# Once there is a token the slot of the next one is listed without a token, and pkcs11-tool asks the token in a slot for its
+# description before it initialises it.
+with_free_slot() {
+  sed '1i free_slot = "always"' "$VTPM_PKCS11_CONF" >"$scratch/free-slot.toml"
+  VTPM_PKCS11_CONF=$scratch/free-slot.toml "$@"
+}
 free_slot() { # the number of the uninitialised slot
-  p11 --list-slots | awk '/^Slot [0-9]+ \(/ { slot = $3; gsub(/[():]/, "", slot) }
+  with_free_slot p11 --list-slots | awk '/^Slot [0-9]+ \(/ { slot = $3; gsub(/[():]/, "", slot) }
                           /uninitialized/ { print slot; exit }'
 }
 make_token() { # LABEL: initialised, with both PINs
-  p11 --init-token --slot "$(free_slot)" --label "$1" --so-pin env:SO_PIN
+  with_free_slot p11 --init-token --slot "$(free_slot)" --label "$1" --so-pin env:SO_PIN
   p11 --token-label "$1" --login --login-type so --so-pin env:SO_PIN --init-pin --new-pin env:PIN
 }
 store_of() { # LABEL: the file of a token, found by its serial number

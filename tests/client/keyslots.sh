@@ -120,7 +120,7 @@ logs_in 'from a credential'
 keyslot del-key --keyslot 5
 
 section 'the same desired states here and by qemu-img amend'
-p11 --init-token --slot "$(free_slot)" --label luks --so-pin env:SO_PIN >/dev/null
+with_free_slot p11 --init-token --slot "$(free_slot)" --label luks --so-pin env:SO_PIN >/dev/null
 printf '%s' "$SO_PIN" >secret.a
 printf 'bbbbbbbb' >secret.b
 printf 'cccccccc' >secret.c

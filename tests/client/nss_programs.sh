@@ -15,7 +15,7 @@ section 'modutil adds the module, and shows its token'
 mkdir db
 certutil -N -d sql:db --empty-password
 modutil -dbdir sql:db -add vtpm -libfile "$VTPM_MODULE" -force
-modutil -dbdir sql:db -list vtpm >module.out
+modutil -dbdir sql:db -list vtpm >module.out || [ $? -eq 32 ] # its status where a slot has no token in it
 has module.out 'Token Name: client'
 
 section 'certutil: a request with a new RSA key, and the certificate of a plain CA for it'

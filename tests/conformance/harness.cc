@@ -191,9 +191,12 @@ CK_TOKEN_INFO token_info(CK_SLOT_ID slot) {
 CK_FLAGS token_flags(CK_SLOT_ID slot) { return token_info(slot).flags; }
 
 CK_SLOT_ID free_slot() {
-  for (const CK_SLOT_ID slot : slots())
-    if (!(token_flags(slot) & CKF_TOKEN_INITIALIZED)) return slot;
-  throw std::runtime_error("no slot with an uninitialised token");
+  for (const CK_SLOT_ID slot : slots()) {
+    CK_TOKEN_INFO info{};
+    const CK_RV rv = p11->C_GetTokenInfo(slot, &info);
+    if (rv == CKR_TOKEN_NOT_PRESENT || (rv == CKR_OK && !(info.flags & CKF_TOKEN_INITIALIZED))) return slot;
+  }
+  throw std::runtime_error("no slot for another token");
 }
 
 CK_RV try_init_token(CK_SLOT_ID slot, const Bytes& so_pin, std::string_view label) {
@@ -215,7 +218,10 @@ CK_SLOT_ID make_token(std::string_view label) {
 
 CK_SLOT_ID slot_of(std::string_view label) {
   for (const CK_SLOT_ID slot : slots()) {
-    const CK_TOKEN_INFO info = token_info(slot);
+    CK_TOKEN_INFO info{};
+    const CK_RV rv = p11->C_GetTokenInfo(slot, &info);
+    if (rv == CKR_TOKEN_NOT_PRESENT) continue;  // the free slot
+    must(rv, "C_GetTokenInfo");
     std::string shown(reinterpret_cast<const char*>(info.label), sizeof info.label);
     shown.erase(shown.find_last_not_of(' ') + 1);
     if ((info.flags & CKF_TOKEN_INITIALIZED) && shown == label) return slot;

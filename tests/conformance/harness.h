@@ -217,7 +217,7 @@ class Library {
 std::vector<CK_SLOT_ID> slots();
 CK_TOKEN_INFO token_info(CK_SLOT_ID slot);
 CK_FLAGS token_flags(CK_SLOT_ID slot);
-/// The slot whose token C_InitToken has not yet met.
+/// The slot that the next C_InitToken takes, whether it is listed with an uninitialised token or without one.
 CK_SLOT_ID free_slot();
 CK_RV try_init_token(CK_SLOT_ID slot, const Bytes& so_pin, std::string_view label);
 /// Initialises the free slot's token and sets its user PIN.

@@ -22,8 +22,17 @@ void expect_blank_padded(const std::string& field) {
   EXPECT_EQ(field.find('\0'), std::string::npos) << "NUL in \"" << field << "\"";
 }
 
+std::vector<CK_SLOT_ID> slots_with_token() {
+  CK_ULONG count = 0;
+  MUST(p11->C_GetSlotList(CK_TRUE, nullptr, &count));
+  std::vector<CK_SLOT_ID> list(count);
+  MUST(p11->C_GetSlotList(CK_TRUE, list.data(), &count));
+  return list;
+}
+
 std::string describe(CK_SLOT_ID slot) {
-  const CK_TOKEN_INFO info = token_info(slot);
+  CK_TOKEN_INFO info{};
+  if (p11->C_GetTokenInfo(slot, &info) == CKR_TOKEN_NOT_PRESENT) return std::to_string(slot) + "/no token\n";
   return std::to_string(slot) + "/" + text(info.label) + "/" + text(info.serialNumber) + "\n";
 }
 
@@ -43,11 +52,44 @@ TEST_F(Slots, AnEmptyStoreShowsOneUninitialisedToken) {
   EXPECT_FALSE(token_flags(slot) & (CKF_TOKEN_INITIALIZED | CKF_USER_PIN_INITIALIZED));
 }
 
+// What goes through all slots with a token must not meet one that is none.
+TEST_F(Slots, TheFreeSlotHasATokenInItUntilThereIsAStore) {
+  const CK_SLOT_ID first = free_slot();
+  EXPECT_EQ(slots_with_token(), std::vector<CK_SLOT_ID>{first});
+  MUST(try_init_token(first, kSoPin, "one"));
+  EXPECT_EQ(slots_with_token(), std::vector<CK_SLOT_ID>{first});
+  const CK_SLOT_ID next = free_slot();
+  EXPECT_EQ(slots(), (std::vector<CK_SLOT_ID>{first, next}));
+  CK_SLOT_INFO slot_info{};
+  CK_TOKEN_INFO token;
+  CK_MECHANISM_INFO mechanism;
+  CK_SESSION_HANDLE session;
+  CK_ULONG count = 0;
+  EXPECT_RV(CKR_OK, p11->C_GetSlotInfo(next, &slot_info));
+  EXPECT_FALSE(slot_info.flags & CKF_TOKEN_PRESENT);
+  EXPECT_RV(CKR_TOKEN_NOT_PRESENT, p11->C_GetTokenInfo(next, &token));
+  EXPECT_RV(CKR_TOKEN_NOT_PRESENT, p11->C_GetMechanismList(next, nullptr, &count));
+  EXPECT_RV(CKR_TOKEN_NOT_PRESENT, p11->C_GetMechanismInfo(next, CKM_SHA256, &mechanism));
+  EXPECT_RV(CKR_TOKEN_NOT_PRESENT, p11->C_OpenSession(next, CKF_SERIAL_SESSION, nullptr, nullptr, &session));
+  EXPECT_RV(CKR_OK, p11->C_CloseAllSessions(next));
+  EXPECT_RV(CKR_OK, try_init_token(next, kSoPin, "two"));
+  EXPECT_EQ(slots_with_token(), (std::vector<CK_SLOT_ID>{first, next}));
+}
+
+TEST_F(Slots, AFileThatIsNoTokenTakesTheFreeOneOffTheListToo) {
+  make_token("one");
+  for (const auto& entry : std::filesystem::directory_iterator(scratch.store()))
+    std::filesystem::resize_file(entry.path(), 100);
+  EXPECT_EQ(slots_with_token().size(), 1u) << "the file, which answers CKR_TOKEN_NOT_RECOGNIZED";
+  EXPECT_EQ(slots().size(), 2u);
+}
+
 TEST_F(Slots, ListFollowsTheLengthConvention) {
   make_token("one");
+  make_token("two");
   CK_ULONG count = 0;
   EXPECT_RV(CKR_OK, p11->C_GetSlotList(CK_TRUE, nullptr, &count));
-  ASSERT_EQ(count, 2u);  // the token and the next free slot
+  ASSERT_EQ(count, 2u);
 
   CK_SLOT_ID list[4] = {kAbsurd, kAbsurd, kAbsurd, kAbsurd};
   count = 1;
@@ -157,7 +199,7 @@ TEST_F(Slots, SlotInformationIsBlankPadded) {
     EXPECT_RV(CKR_OK, p11->C_GetSlotInfo(slot, &info));
     expect_blank_padded(text(info.slotDescription));
     expect_blank_padded(text(info.manufacturerID));
-    EXPECT_TRUE(info.flags & CKF_TOKEN_PRESENT);
+    EXPECT_EQ((info.flags & CKF_TOKEN_PRESENT) != 0, slot != free_slot());
   }
 }
 

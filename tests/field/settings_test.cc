@@ -2,9 +2,11 @@
 // and ranges is compared with the program by settings_page.sh.
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <tuple>
 
 #include "tests/conformance/harness.h"
 
@@ -93,12 +95,68 @@ TEST_F(Settings, PublicWritesMayNeedALogin) {
   EXPECT_RV(CKR_OK, write(session));
 }
 
-TEST_F(Settings, FreeSlotHidesTheFreeSlot) {
+TEST_F(Settings, FreeSlotSaysWhenTheFreeSlotIsListed) {
+  const auto with_token = [] {
+    CK_ULONG count = 0;
+    MUST(p11->C_GetSlotList(CK_TRUE, nullptr, &count));
+    return count;
+  };
+  for (const auto& [line, empty, used, all] :
+       {std::tuple("free_slot = true", 1u, 1u, 2u), std::tuple("free_slot = \"always\"", 1u, 2u, 2u),
+        std::tuple("free_slot = false", 0u, 1u, 1u)}) {
+    std::error_code ignored;
+    fs::remove_all(scratch.store(), ignored);
+    set(line);
+    EXPECT_EQ(with_token(), empty) << line;
+    set("");
+    const CK_SLOT_ID slot = make_token(), next = free_slot();
+    set(line);
+    EXPECT_EQ(with_token(), used) << line;
+    EXPECT_EQ(slots().size(), all) << line;
+    EXPECT_EQ(slots().front(), slot);
+    CK_SLOT_INFO info{};
+    EXPECT_RV(all == 1 ? CKR_SLOT_ID_INVALID : CKR_OK, p11->C_GetSlotInfo(next, &info)) << line;
+    EXPECT_RV(CKR_SLOT_ID_INVALID, try_init_token(next + 1, kSoPin, "beyond")) << line;
+    EXPECT_RV(CKR_OK, try_init_token(next, kSoPin, "by its number")) << line << ": listed or not";
+    EXPECT_EQ(slot_of("by its number"), next);
+  }
+}
+
+TEST_F(Settings, HiddenMechanismsAreNotThere) {
+  const auto count = [](CK_SLOT_ID slot) {
+    CK_ULONG number = 0;
+    MUST(p11->C_GetMechanismList(slot, nullptr, &number));
+    return number;
+  };
   set("");
-  const CK_SLOT_ID slot = make_token(), next = free_slot();
-  set("free_slot = false");
-  EXPECT_EQ(slots(), std::vector<CK_SLOT_ID>{slot});
-  EXPECT_RV(CKR_SLOT_ID_INVALID, try_init_token(next, kSoPin, "none"));
+  CK_SLOT_ID slot = make_token();
+  const CK_ULONG all = count(slot);
+  set("", "[mechanisms]\nhidden = [\"CKM_SHA256\", \"CKM_ECDSA\", \"CKM_AES_KEY_GEN\"]\n");
+  EXPECT_EQ(count(slot), all - 3);
+  std::vector<CK_MECHANISM_TYPE> list(all);
+  CK_ULONG room = all - 3;
+  MUST(p11->C_GetMechanismList(slot, list.data(), &room));
+  list.resize(room);
+  CK_MECHANISM_INFO info;
+  for (const CK_MECHANISM_TYPE type : {CKM_SHA256, CKM_ECDSA, CKM_AES_KEY_GEN}) {
+    EXPECT_EQ(std::count(list.begin(), list.end(), type), 0);
+    EXPECT_RV(CKR_MECHANISM_INVALID, p11->C_GetMechanismInfo(slot, type, &info));
+  }
+  EXPECT_RV(CKR_OK, p11->C_GetMechanismInfo(slot, CKM_SHA384, &info));
+  Session session(slot);
+  session.login();
+  CK_MECHANISM digest = {CKM_SHA256, nullptr, 0}, generate = {CKM_AES_KEY_GEN, nullptr, 0};
+  EXPECT_RV(CKR_MECHANISM_INVALID, p11->C_DigestInit(session, &digest));
+  CK_OBJECT_HANDLE key = 0;
+  Template length = {{CKA_VALUE_LEN, 16}};
+  EXPECT_RV(CKR_MECHANISM_INVALID, p11->C_GenerateKey(session, &generate, length.data(), length.size(), &key));
+  const KeyPair pair = session.generate_ec(kP256);
+  EXPECT_RV(CKR_MECHANISM_INVALID, session.try_sign(CKM_ECDSA, pair.private_key, Bytes(32)));
+  EXPECT_RV(CKR_OK, session.try_sign(CKM_ECDSA_SHA256, pair.private_key, Bytes(32))) << "a hash inside of another one";
+  constexpr CK_OBJECT_CLASS kMechanisms = 0x7;  // CKO_MECHANISM
+  EXPECT_EQ(session.find({{CKA_CLASS, kMechanisms}}).size(), all - 3);
+  set("");
+  EXPECT_EQ(count(slot), all);
 }
 
 TEST_F(Settings, MaxSessionsIsForTheProcess) {

@@ -32,15 +32,21 @@ void write_octets(const fs::path& path, const std::string& octets) {
   std::ofstream(path, std::ios::binary | std::ios::trunc) << octets;
 }
 
+/// Whether the free slot is one without a token. A store that cannot be looked at says so in its description.
+bool is_free_without_token(CK_SLOT_ID slot) {
+  CK_SLOT_INFO info{};
+  MUST(p11->C_GetSlotInfo(slot, &info));
+  return !(info.flags & CKF_TOKEN_PRESENT) && text(info.slotDescription) == "vtpm-pkcs11 slot " + std::to_string(slot);
+}
+
 /// The labels of the tokens, each with its slot, as a process sees them that has just come.
 std::string listing() {
   std::string lines;
   for (const CK_SLOT_ID slot : slots()) {
     CK_TOKEN_INFO info{};
     const CK_RV rv = p11->C_GetTokenInfo(slot, &info);
-    const std::string what = rv != CKR_OK                            ? rv_name(rv)
-                             : !(info.flags & CKF_TOKEN_INITIALIZED) ? "free"
-                                                                     : "token " + text(info.label);
+    const bool is_free = rv == CKR_OK ? !(info.flags & CKF_TOKEN_INITIALIZED) : is_free_without_token(slot);
+    const std::string what = is_free ? "free" : rv != CKR_OK ? rv_name(rv) : "token " + text(info.label);
     lines += std::to_string(slot) + ": " + what + "\n";
   }
   return lines;
