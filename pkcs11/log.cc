@@ -149,11 +149,13 @@ void write_line(int file, bool ours, const Line& line) {
   if (write_at_once(file, about.st_mode, line) < 0) signals.take(errno);
 }
 
-void append_to(const std::string& path, const Line& line) {
+bool append_to(const std::string& path, const Line& line) {
   // Not blocking: a FIFO without a reader would hang the application.
   constexpr int kFlags = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
   const Descriptor file = open_descriptor(path, kFlags, S_IRUSR | S_IWUSR);
-  if (file) write_line(file.get(), true, line);
+  if (!file) return false;
+  write_line(file.get(), true, line);
+  return true;
 }
 
 // As syslog(3) sends it (RFC 3164), but for the time of day, which whoever receives it adds (4.3.2): to know the local
@@ -212,27 +214,34 @@ std::string without_controls(std::string_view text) {
   return safe;
 }
 
-void write_to(Destination& to, LogLevel level, std::string_view text) {
-  if (to.wanted == "syslog") return send_to_syslog(level, text);
+/// False: the file cannot be opened.
+bool write_to(Destination& to, LogLevel level, std::string_view text) {
+  if (to.wanted == "syslog") {
+    send_to_syslog(level, text);
+    return true;
+  }
   char prefix[96];
   size_t used = time_of_day(prefix, sizeof prefix);
   used += static_cast<size_t>(snprintf(prefix + used, sizeof prefix - used, " vtpm-pkcs11[%d] %s: ",
                                        static_cast<int>(getpid()), kNames[static_cast<int>(level)]));
   static char newline = '\n';
   const Line line{{{prefix, used}, {const_cast<char*>(text.data()), text.size()}, {&newline, 1}}};
-  if (to.wanted == "stderr") return write_line(STDERR_FILENO, false, line);
-  append_to(path_of(to), line);
+  if (to.wanted != "stderr") return append_to(path_of(to), line);
+  write_line(STDERR_FILENO, false, line);
+  return true;
 }
 
-void write_whatever_happens(Destination& to, LogLevel level, std::string_view text) noexcept {
+bool write_whatever_happens(Destination& to, LogLevel level, std::string_view text) noexcept {
   const int reason = errno;
+  bool written = false;
   std::lock_guard lock(mutex);
   try {
     const bool is_safe = std::none_of(text.begin(), text.end(), is_control);
-    write_to(to, level, is_safe ? text : std::string_view(without_controls(text)));
+    written = write_to(to, level, is_safe ? text : std::string_view(without_controls(text)));
   } catch (const std::exception&) {  // no memory for a path
   }
   errno = reason;
+  return written;
 }
 
 }  // namespace
@@ -265,6 +274,10 @@ bool log_enabled(LogLevel level) noexcept { return level <= threshold.load(std::
 
 void log_line(LogLevel level, std::string_view text) noexcept {
   if (log_enabled(level)) write_whatever_happens(destination(), level, text);
+}
+
+void log_line_or_syslog(LogLevel level, std::string_view text) noexcept {
+  if (log_enabled(level) && !write_whatever_happens(destination(), level, text)) syslog_line(level, text);
 }
 
 void syslog_line(LogLevel level, std::string_view text) noexcept {

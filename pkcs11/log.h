@@ -30,6 +30,9 @@ void log_after_fork_in_child();
 bool log_enabled(LogLevel level) noexcept;
 /// Leaves errno as it was.
 void log_line(LogLevel level, std::string_view text) noexcept;
+/// The same; where the log is a file that this process may not open, to syslog: for what a worker has to say that has
+/// given up the rights with which its configuration was read.
+void log_line_or_syslog(LogLevel level, std::string_view text) noexcept;
 /// A line to syslog, whatever log_open was given. Leaves errno as it was.
 void syslog_line(LogLevel level, std::string_view text) noexcept;
 

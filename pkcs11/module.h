@@ -5,7 +5,8 @@
 // exclusively. Outside of it, where the application wants so, its own mutex is held. So C_Finalize waits for the calls
 // that run, and a fork copies nothing that is half-changed. The child of a fork closes the stores' descriptors at once
 // (an inherited lock would outlive its owner) and rebuilds the rest at its first call; its first C_Initialize starts
-// afresh.
+// afresh, with the configuration of its parent and the stores that it may not open itself
+// (docs/decisions/0002-servers-that-drop-their-rights.md).
 //
 // A call that waits for a lock is outside of the gate meanwhile, and keeps the module alive (crypto/waiting.h,
 // docs/decisions/0001-waiting-for-locks.md). So a fork does copy mutexes in use: those of the slot table, of sessions,
@@ -60,7 +61,14 @@ class SessionTable {
 
 class Module {
  public:
-  explicit Module(Config settings) : config(std::move(settings)), slots(config), sessions(config.max_sessions) {}
+  /// What the child of a fork keeps for its own first C_Initialize: it may not find any of it again, since a server
+  /// clears its workers' environment and takes their rights. Nothing of it is unlocked.
+  struct Heritage {
+    Config config;
+    SlotTable::Heritage stores;
+  };
+  explicit Module(Heritage of)
+      : config(std::move(of.config)), slots(config, of.stores), sessions(config.max_sessions) {}
   ~Module();
   /// Logs everybody out.
   void end();

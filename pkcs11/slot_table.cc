@@ -103,7 +103,8 @@ void SlotTable::tell(const store::FoundStore& store, const std::string& reason) 
 
 bool SlotTable::is_free_locked(CK_SLOT_ID id) const {
   // The id of the free slot stays while the application has not listed the slots again.
-  return obstacle().empty() && !slots_.contains(id) && (id == unused_ || id == listed_free_);
+  return obstacle().empty() && !directory_.out_of_reach() && !slots_.contains(id) &&
+         (id == unused_ || id == listed_free_);
 }
 
 // Applications that go through all slots with a token take the free one for a broken token once there are others.
@@ -142,7 +143,8 @@ std::vector<CK_SLOT_ID> SlotTable::ids(bool with_token) {
   for (const auto& [id, slot] : slots_) {
     if (!with_token || !is_absent(slot)) ids.push_back(id);
   }
-  const bool shown = !obstacle().empty() || config_.free_slot != FreeSlot::kNever;
+  const bool free = config_.free_slot != FreeSlot::kNever && !directory_.out_of_reach();
+  const bool shown = !obstacle().empty() || free;
   const bool has_token = obstacle().empty() && free_has_token_locked();
   if (shown && (has_token || !with_token)) ids.insert(std::upper_bound(ids.begin(), ids.end(), unused_), unused_);
   return ids;
@@ -220,9 +222,11 @@ void SlotTable::initialise(CK_SLOT_ID id, ByteView so_pin, const std::string& la
       config_.store_dir.empty(), CKR_DEVICE_ERROR,
       "there is no store directory: neither the configuration nor a home directory or $STATE_DIRECTORY yields one "
       "(set store_dir)");
+  const std::shared_ptr<Token> predecessor = token_as_listed(id);
+  refuse_if(predecessor && predecessor->inherited(), CKR_TOKEN_WRITE_PROTECTED,
+            "this process may not open the store of the token, and only reads it");
   directory_.make();
   // The officer's delay holds up neither the other slots nor who makes tokens in the directory.
-  const std::shared_ptr<Token> predecessor = token_as_listed(id);
   std::optional<store::Vault::Turn> turn;
   try {
     if (predecessor && !expected.empty()) turn.emplace(predecessor->take_turn(store::Role::kSo));
@@ -259,6 +263,11 @@ void SlotTable::initialise(CK_SLOT_ID id, ByteView so_pin, const std::string& la
   }
   rescan_locked();
   listed_[id] = held_locked(id);
+}
+
+SlotTable::Heritage SlotTable::heritage() {
+  const auto lock = lock_within_limit(mutex_, kName);
+  return directory_.heritage();
 }
 
 std::vector<std::shared_ptr<Token>> SlotTable::open_tokens() {

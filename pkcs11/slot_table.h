@@ -27,10 +27,12 @@ namespace vtpm::pkcs11 {
 
 class SlotTable {
  public:
-  explicit SlotTable(const Config& config)
+  using Heritage = store::StoreDirectory::Heritage;
+  /// `heritage`: of the table that this process had of its parent.
+  SlotTable(const Config& config, const Heritage& heritage)
       : config_(config),
         broken_(config.broken() ? config.problems.front().sentence() : ""),
-        directory_(config.store_dir, Token::name_of) {}
+        directory_(config.store_dir, Token::name_of, heritage) {}
 
   /// Looks at the directory again: new stores get slots, removed ones lose them.
   void rescan();
@@ -58,6 +60,8 @@ class SlotTable {
                   const std::function<bool(const Token&)>& has_sessions);
   /// In the child of a fork, where no call is that held the lock. Async-signal-safe.
   void make_locks_anew() noexcept;
+  /// What the child of a fork goes on with where it may not open the stores.
+  Heritage heritage();
   /// Tokens that are open now.
   std::vector<std::shared_ptr<Token>> open_tokens();
 

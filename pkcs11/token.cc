@@ -142,7 +142,7 @@ std::shared_ptr<Token> Token::open(const std::string& path, const Config& config
 
 std::shared_ptr<Token> Token::open(std::shared_ptr<store::Vault> vault, const Config& config) {
   vault->expect_cost(config.kdf);
-  vault->report_to([](const std::string& sentence) { log_line(LogLevel::kWarning, sentence); });
+  vault->report_to([](const std::string& sentence) { log_line_or_syslog(LogLevel::kWarning, sentence); });
   std::shared_ptr<Token> token(new Token(std::move(vault), config));
   token->read_identity();
   token->publish_builtin_objects();

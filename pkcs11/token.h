@@ -62,6 +62,8 @@ class Token {
   Identity identity() const;
   ByteView uuid() const { return vault_->uuid(); }  // of the store: another one after C_InitToken
   bool read_only() const { return vault_->read_only(); }
+  /// This process is the child of a fork, and may not open the store: see store::Vault::inherited.
+  bool inherited() const { return vault_->inherited(); }
   /// False once the store was removed or initialised anew; all sessions then answer CKR_DEVICE_REMOVED.
   bool present();
   /// Catches up with other processes. Throws Refusal CKR_DEVICE_REMOVED.

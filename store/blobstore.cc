@@ -1,7 +1,6 @@
 #include "store/blobstore.h"
 
 #include <algorithm>
-#include <new>
 #include <shared_mutex>
 
 #include "crypto/error.h"
@@ -70,6 +69,7 @@ void Blobstore::placed() {
   placed_ = true;
   durable_ = end_.last;
   file_->unlock(LockByte::kStore);
+  provide_for_a_child();
 }
 
 Uuid Blobstore::uuid() const {
@@ -153,7 +153,8 @@ std::optional<Blobstore::Stored> Blobstore::read(std::string_view name) const {
   try {
     return read_it();
   } catch (const Error& error) {
-    if (error.code() != ErrorCode::kCorrupt || !const_cast<Blobstore*>(this)->was_overwritten()) throw;
+    if (error.code() != ErrorCode::kCorrupt || inherited_) throw;
+    if (!const_cast<Blobstore*>(this)->was_overwritten()) throw;
   }
   return read_it();
 }
@@ -165,6 +166,7 @@ std::optional<Blobstore::Stored> Blobstore::examine(std::string_view name) const
 std::optional<Blobstore::Stored> Blobstore::read_once(std::string_view name) const {
   Shared gate(gate_);
   check_usable();
+  if (inherited_) file_->confirm();
   const auto* item = index_.find(name);
   if (!item || item->second.deleted) return std::nullopt;
   const Record& record = item->second;
@@ -191,6 +193,7 @@ std::optional<Blobstore::Stored> Blobstore::read_once(std::string_view name) con
 
 std::optional<Blobstore::Stored> Blobstore::examine_once(std::string_view name) const {
   Shared gate(gate_);
+  if (inherited_) file_->confirm();
   const auto* item = index_.find(name);
   if (!item || item->second.state != NameState::kCurrent || item->second.entry.length == 0) return std::nullopt;
   auto octets = read_entry(*file_, header_, item->second.entry);
@@ -246,14 +249,18 @@ std::shared_ptr<File> Blobstore::lock_at_path(LockByte octet) {
 Blobstore::LoginLock Blobstore::lock_login() {
   reopen_if_forked();
   LoginLock lock(*this, lock_within_limit(login_mutex_, path_));
-  if (!read_only_) login_file_.set(lock_at_path(LockByte::kLogin));
+  try {
+    if (!read_only()) login_file_.set(lock_at_path(LockByte::kLogin));
+  } catch (const Error& error) {
+    if (!goes_on_after(error)) throw;
+  }
   return lock;
 }
 
 Blobstore::OfficerLock Blobstore::lock_officer() {
   reopen_if_forked();
   OfficerLock lock(*this, lock_within_limit(officer_mutex_, path_));
-  if (!read_only_) lock.file_ = lock_at_path(LockByte::kOfficer);
+  if (!read_only()) lock.file_ = lock_at_path(LockByte::kOfficer);
   return lock;
 }
 
@@ -281,33 +288,6 @@ Blobstore::OfficerLock::~OfficerLock() {
     return;
   }
   if (file_) file_->unlock(LockByte::kOfficer);
-}
-
-// --- fork ---
-
-void Blobstore::after_fork_close() noexcept { file_->abandon(); }
-
-void Blobstore::after_fork_reopen() {
-  // A thread that held one of these stayed behind in the parent.
-  new (&gate_) RwLock;
-  new (&sync_mutex_) std::mutex;
-  new (&writer_mutex_) std::mutex;
-  new (&login_mutex_) std::mutex;
-  new (&officer_mutex_) std::mutex;
-  writer_thread_ = std::thread::id{};
-  new (&login_file_) LockedFile;
-  note_lost_writes();
-  file_->abandon();
-  process_ = this_process();
-  Exclusive gate(gate_);
-  check_usable();
-  if (!is_at_path()) return follow_path();
-  file_ = file_system_.open(path_, !read_only_);
-  prepared_ = false;
-}
-
-void Blobstore::reopen_if_forked() const {
-  if (process_ != this_process()) const_cast<Blobstore*>(this)->after_fork_reopen();
 }
 
 }  // namespace vtpm::store

@@ -4,8 +4,12 @@
 // file. A commit is one write over the zero-filled tail, then one fdatasync after the lock is gone, which other
 // threads' commits share. Before anything that rests on unsynced entries of others is returned, it is synced here;
 // where that has failed it is returned all the same, and whoever promises that it lasts calls `make_durable`
-// (store/sync.cc). After fork the child's first call opens the file anew; no other thread may have been inside at the
-// fork.
+// (store/sync.cc).
+//
+// After fork the child's first call opens the file anew; no other thread may have been inside at the fork. A child that
+// may not open the path reads on through a second description of the file, which its parent has opened for this and
+// which carries no lock: it is `inherited` then, sees no later change, and can change nothing
+// (docs/decisions/0002-servers-that-drop-their-rights.md).
 //
 // Throws Error: kIo, kNoSpace, kReadOnly, kCorrupt (the file's end is not as it must be), kReplaced.
 #pragma once
@@ -63,7 +67,9 @@ class Blobstore {
   void placed();
 
   const std::string& path() const { return path_; }
-  bool read_only() const { return read_only_; }
+  bool read_only() const { return read_only_ || inherited_; }
+  /// This process is the child of a fork and reads what its parent has left it open: it may not open the path.
+  bool inherited() const { return inherited_; }
   Uuid uuid() const;
   Cipher cipher() const;
   uint64_t created() const;
@@ -126,8 +132,9 @@ class Blobstore {
   class OfficerLock;
   OfficerLock lock_officer();
 
-  /// Child side of fork.
+  /// Child side of fork: closes what carries locks. Async-signal-safe.
   void after_fork_close() noexcept;
+  /// The child's first call. Throws what opening the path throws where the parent has left nothing behind.
   void after_fork_reopen();
 
  private:
@@ -171,7 +178,15 @@ class Blobstore {
   void sync_file(const File& file) const;
   void sync_to(uint64_t number) const;
   void sync_what_was_read() const;
+  // store/inheritance.cc
   void reopen_if_forked() const;
+  void provide_for_a_child() noexcept;  // gate held exclusively
+  void open_again();                    // gate held exclusively
+  void inherit(std::shared_ptr<File> file, const std::string& why);
+  bool goes_on_after(const Error& error);
+  std::optional<std::string> why_out_of_reach(const Error& error) const;
+  bool has_another_root() const;
+  void look_whether_removed();
   bool this_thread_writes() const;
 
   FileSystem& file_system_;
@@ -183,6 +198,9 @@ class Blobstore {
 
   mutable RwLock gate_;
   std::shared_ptr<File> file_;
+  std::shared_ptr<File> for_a_child_;  // `file_` on a description of its own, never locked; null where there is none
+  std::optional<FileId> root_;         // of the process that opened it: the directory "/"
+  std::atomic<bool> inherited_{false};
   StoreHeader header_;
   Index index_;
   std::atomic<uint64_t> looked_at_{0};  // deletions up to this cursor may be forgotten

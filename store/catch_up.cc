@@ -131,6 +131,7 @@ void Blobstore::adopt(std::shared_ptr<File> file, Locked locked) {
   prepared_ = false;
   durable_ = scan.end.durable;
   take_end(std::move(scan));
+  provide_for_a_child();
 }
 
 void Blobstore::apply(ScanResult scan) {
@@ -221,12 +222,21 @@ bool Blobstore::nothing_appended() const {
 
 bool Blobstore::refresh() {
   reopen_if_forked();
+  if (inherited_) {
+    look_whether_removed();
+    return false;
+  }
   std::optional<uint64_t> before;
-  const bool changed = look_until_not_stale([&] { return refresh_once(); },
-                                            [&] {
-                                              if (!before) before = cursor();
-                                              reopen_stale();
-                                            });
+  bool changed = false;
+  try {
+    changed = look_until_not_stale([&] { return refresh_once(); },
+                                   [&] {
+                                     if (!before) before = cursor();
+                                     reopen_stale();
+                                   });
+  } catch (const Error& error) {
+    if (!goes_on_after(error)) throw;
+  }
   sync_what_was_read();
   return changed || (before && cursor() != *before);
 }
@@ -277,6 +287,10 @@ Blobstore::Looked Blobstore::look_behind_the_cache() {
 void Blobstore::reopen_stale() const {
   Exclusive gate(gate_);
   check_usable();
+  if (inherited_)
+    throw Error(ErrorCode::kIo, path_ +
+                                    " cannot be read any longer: the application has closed the descriptor on which " +
+                                    "this process had it of its parent, and it may not open the path");
   note_lost_writes();
   // The kernel tells of a failed sync through the descriptors that were open then, and ours is gone.
   if (!file_->over_network() && applied_ > durable_) lost_writes_ = true;

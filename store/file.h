@@ -42,6 +42,12 @@ class NoDescriptorLeft : public Error {
   explicit NoDescriptorLeft(std::string sentence) : Error(ErrorCode::kIo, std::move(sentence)) {}
 };
 
+/// This process may not open what stands at a path, or not look at it (EACCES, EPERM). It says nothing about the file.
+class OutOfReach : public Error {
+ public:
+  explicit OutOfReach(std::string sentence) : Error(ErrorCode::kIo, std::move(sentence)) {}
+};
+
 /// What `look` answers. When it meets a stale file, `reopen` and look again: whoever has replaced the file has got
 /// further by it, so this ends; only a server that says so of every file is believed at last.
 template <typename Look, typename Reopen>
@@ -126,6 +132,10 @@ class File {
   /// of the users of `other` could not use this one, as a subject ("user 1000, who owns it,"); this file is then still
   /// its owner's alone. Empty: nobody is left out. Throws kIo.
   virtual std::string copy_access_from(const File& other) = 0;
+  /// The same file on an open file description of its own, for reading: what stands at `path` is opened again. Nothing
+  /// is ever locked on it, so the child of a fork may keep it where it may not open the path itself
+  /// (store/blobstore.h). Null: it can not be had now, or another file stands at the path.
+  virtual std::unique_ptr<File> on_its_own_description(const std::string& /*path*/) const { return nullptr; }
   /// Closes the descriptor now, unless the application has made it another file's; nothing else may be called
   /// afterwards. Async-signal-safe, for a forked child.
   virtual void abandon() noexcept = 0;

@@ -85,6 +85,10 @@ Draft attempt_draft(Role role, const Attempts& attempts) {
 Attempts Vault::Impl::attempts(Role role) const { return counter(role).attempts; }
 
 Vault::Impl::Counter Vault::Impl::counter(Role role) const {
+  if (store->inherited()) {
+    const std::lock_guard guard(noting_);
+    if (const auto here = counted_here_.find(role); here != counted_here_.end()) return here->second;
+  }
   Counter counter;
   counter.attempts.limit = default_limit(role);
   auto stored = store->read(attempt_name(role));
@@ -101,6 +105,22 @@ Vault::Impl::Counter Vault::Impl::counter(Role role) const {
   return counter;
 }
 
+uint64_t Vault::Impl::count_here(Role role, const Attempts& attempts) {
+  const std::lock_guard guard(noting_);
+  Counter& here = counted_here_[role];
+  // Above all that are in the store.
+  here = {attempts, std::max(here.entry, kMaxSequence) + 1};
+  return here.entry;
+}
+
+void Vault::Impl::require_inherited_login() const {
+  if (!store->inherited() || had_key_) return;
+  throw Error(
+      ErrorCode::kIo,
+      store->path() + " cannot be unlocked in this process: it may not open the store, and nobody was logged " +
+          "in when its parent forked it (log in before the fork, or let this process read and write the store)");
+}
+
 std::vector<UsedSlot> Vault::Impl::used_slots() const {
   std::vector<UsedSlot> used;
   for (unsigned number = 1; number <= kMaxSlots; ++number) {
@@ -108,10 +128,10 @@ std::vector<UsedSlot> Vault::Impl::used_slots() const {
     if (!record) continue;
     UsedSlot slot{number, record->entry.sequence.number, {}, {}, {}};
     try {
-      auto stored = store->read(slot_name(number));
-      if (!stored) continue;
-      slot.role = role_of_slot(stored->octets);
-      slot.slot.emplace(std::move(stored->octets));
+      auto octets = slot_octets(number, slot.sequence);
+      if (!octets) continue;
+      slot.role = role_of_slot(*octets);
+      slot.slot.emplace(std::move(*octets));
     } catch (const Error& error) {
       bool of_the_slot = error.code() == ErrorCode::kCorrupt || error.code() == ErrorCode::kUnsupported ||
                          error.code() == ErrorCode::kTooNew;
@@ -121,6 +141,28 @@ std::vector<UsedSlot> Vault::Impl::used_slots() const {
     used.push_back(std::move(slot));
   }
   return used;
+}
+
+// A slot that was wiped in place reads as one that no secret opens.
+std::optional<Bytes> Vault::Impl::slot_octets(unsigned number, uint64_t sequence) const {
+  if (store->inherited()) {
+    const std::lock_guard guard(noting_);
+    const auto seen = seen_slots_.find(number);
+    if (seen != seen_slots_.end() && seen->second.sequence == sequence) return seen->second.octets;
+  }
+  auto stored = store->read(slot_name(number));
+  if (!stored) return std::nullopt;
+  const std::lock_guard guard(noting_);
+  SeenSlot& seen = seen_slots_[number];
+  if (const uint64_t now = stored->record.entry.sequence.number; seen.sequence != now) seen = {now, stored->octets};
+  return std::move(stored->octets);
+}
+
+void Vault::Impl::remember_slots() const noexcept {
+  try {
+    (void)used_slots();
+  } catch (const std::exception&) {  // the next login reads them
+  }
 }
 
 // The slots that a login of this role tries, in order. What is wrong with a slot matters only when no other is left.
@@ -147,14 +189,21 @@ std::vector<KeySlot> Vault::Impl::slots_of(Role role) const {
 // secret is checked that was not counted below the limit. So is the delay, where there is no limit.
 Vault::Impl::Charged Vault::Impl::charge(Attempt& attempt, const LoginLock& login, const OfficerLock* officer,
                                          const std::vector<KeySlot>& slots) {
-  auto writer = store->begin(login);
-  if (!writer || (officer && !officer->is_on_file_of(*writer))) return Charged::kStartAnew;
+  std::optional<Blobstore::Writer> writer;
+  if (!store->inherited()) {
+    if (auto begun = store->begin(login)) writer.emplace(std::move(*begun));
+    if (!writer || (officer && !officer->is_on_file_of(*writer))) return Charged::kStartAnew;
+  }
   if (!same_slots(slots, slots_of(attempt.role))) return Charged::kStartAnew;
   Counter now = counter(attempt.role);
   if (attempt.charged == now.entry) return Charged::kYes;
   if (locked_out(now.attempts)) return Charged::kLockedOut;
   if (is_delayed(now.attempts) && attempt.waited_for != now.entry) return Charged::kStartAnew;
   now.attempts.failures += now.attempts.failures < UINT32_MAX;
+  if (!writer) {
+    attempt.charged = count_here(attempt.role, now.attempts);
+    return Charged::kYes;
+  }
   attempt.charged = writer->append({attempt_draft(attempt.role, now.attempts)});
   writer->release_and_sync();
   return Charged::kYes;
@@ -180,6 +229,14 @@ std::vector<Draft> Vault::Impl::counter_resets(Role role) const {
 }
 
 bool Vault::Impl::reset_counters(Role role, const LoginLock& login, const std::vector<KeySlot>& slots) {
+  if (store->inherited()) {
+    for (const Role counted : {role, Role::kUser, Role::kRecovery}) {
+      if (counted != role && role == Role::kSo) continue;
+      Attempts now = attempts(counted);
+      if (std::exchange(now.failures, 0) != 0) count_here(counted, now);
+    }
+    return true;
+  }
   auto writer = store->begin(login);
   if (!writer || !same_slots(slots, slots_of(role))) return false;
   std::vector<Draft> resets = counter_resets(role);
@@ -233,10 +290,12 @@ Vault::Turn::~Turn() {
 UnlockResult Vault::Impl::attempt(Role role, ByteView secret, const Then& then) {
   StretchedSecrets stretched;
   Attempt self{role, {}, {}};
+  const auto is_counted = [&] { return store->inherited() || !store->read_only(); };
   std::optional<OfficerTurn> own;
   std::optional<OfficerTurn>& turn = this_thread_has_turn() ? turn_ : own;
   for (bool dear_ones_too = false;; turn.reset()) {
     store->refresh();
+    require_inherited_login();
     if (!self.charged) {
       const std::optional<Role> counted = counted_as(role, secret);
       if (!counted) return UnlockResult::kLockedOut;
@@ -250,7 +309,8 @@ UnlockResult Vault::Impl::attempt(Role role, ByteView secret, const Then& then) 
     if (role == Role::kSo && !turn) turn.emplace(OfficerTurn{store->lock_officer(), self.waited_for});
     self.waited_for = wait_out(self.role, self.charged, turn ? turn->waited_for : self.waited_for);
     const LoginLock login = store->lock_login();
-    if (!store->read_only()) {
+    require_inherited_login();
+    if (is_counted()) {
       const Charged answer = charge(self, login, turn ? &turn->lock : nullptr, slots);
       // What the lock leaves open is asked anew: a phrase goes on against its own counter.
       if (answer == Charged::kLockedOut) self.charged.reset();
@@ -270,7 +330,7 @@ UnlockResult Vault::Impl::attempt(Role role, ByteView secret, const Then& then) 
                                            " holds the master key of an earlier epoch, which opens nothing since the " +
                                            "store was re-keyed: set this secret anew with another one's help");
     }
-    if (!store->read_only() && !reset_counters(self.role, login, slots)) continue;
+    if (is_counted() && !reset_counters(self.role, login, slots)) continue;
     const OpenedSlot found{slot.name(),       slot.role(), slot.sequence(), slot.kdf().stretching(),
                            std::move(master), slot.notes()};
     if (then(found, login)) return UnlockResult::kUnlocked;

@@ -55,6 +55,13 @@ ErrorCode code_of(int number) {
   throw Error(code_of(number), std::move(sentence));
 }
 
+/// The same for a path that is opened or looked at.
+[[noreturn]] void fail_at_path(const std::string& what, const std::string& path) {
+  const int number = errno;
+  if (number == EACCES || number == EPERM) throw OutOfReach("can not " + what + " " + path + ": " + reason(number));
+  fail(what, path, number);
+}
+
 template <typename F>
 auto retry(F&& call) {
   decltype(call()) result;
@@ -78,6 +85,9 @@ bool lies_on_a_server(int descriptor) {
   struct statfs info;
   return ::fstatfs(descriptor, &info) != 0 || info.f_type == NFS_SUPER_MAGIC;
 }
+
+// O_NONBLOCK: a pipe with that name must not hold the caller up.
+constexpr int kHowToOpen = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
 
 FileId id_from(const struct statx& info) { return {makedev(info.stx_dev_major, info.stx_dev_minor), info.stx_ino}; }
 
@@ -180,6 +190,14 @@ class PosixFile : public File {
     return copy_access(from, info, to);
   }
 
+  std::unique_ptr<File> on_its_own_description(const std::string& path) const override {
+    Descriptor descriptor = open_descriptor(path, kHowToOpen | O_RDONLY);
+    if (!descriptor) return nullptr;
+    auto file = std::make_unique<PosixFile>(std::move(descriptor), path, false);
+    if (file->id() != id_) return nullptr;
+    return file;
+  }
+
   void abandon() noexcept override {
     const int file = descriptor_.release();
     if (is_ours(file)) ::close(file);
@@ -263,15 +281,13 @@ std::string directory_of(const std::string& path) {
 class PosixFileSystem : public FileSystem {
  public:
   std::unique_ptr<File> open(const std::string& path, bool writable) override {
-    // O_NONBLOCK: a pipe with that name must not hold the caller up.
-    int flags = (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-    Descriptor descriptor = open_descriptor(path, flags);
+    Descriptor descriptor = open_descriptor(path, kHowToOpen | (writable ? O_RDWR : O_RDONLY));
     if (!descriptor) {
       if (errno == ELOOP) throw Error(ErrorCode::kIo, "can not open " + path + ": it is a symbolic link");
       if (writable && (errno == EACCES || errno == EPERM)) {
         throw Error(ErrorCode::kReadOnly, "can not open " + path + " for writing: " + reason(errno));
       }
-      fail("open", path);
+      fail_at_path("open", path);
     }
     return std::make_unique<PosixFile>(std::move(descriptor), path, writable);
   }
@@ -288,7 +304,7 @@ class PosixFileSystem : public FileSystem {
   std::optional<FileId> id_of(const std::string& path) override {
     auto info = identify(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW);
     if (info) return id_from(*info);
-    if (errno != ENOENT && errno != ENOTDIR) fail("examine", path);
+    if (errno != ENOENT && errno != ENOTDIR) fail_at_path("examine", path);
     return std::nullopt;
   }
 

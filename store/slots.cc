@@ -119,6 +119,7 @@ bool Vault::Impl::write_slots(const LoginLock& login, const MasterKey& key, cons
     }
   }
   writer->release_and_sync();
+  remember_slots();
   return true;
 }
 

@@ -108,7 +108,13 @@ bool is_momentary(const Error& error) {
 }
 
 StoreDirectory::StoreDirectory(std::string directory, ReadStoreName read_name)
-    : directory_(std::move(directory)), read_name_(std::move(read_name)) {}
+    : StoreDirectory(std::move(directory), std::move(read_name), {}) {}
+
+StoreDirectory::StoreDirectory(std::string directory, ReadStoreName read_name, const Heritage& heritage)
+    : directory_(std::move(directory)),
+      read_name_(std::move(read_name)),
+      known_(heritage.known_),
+      inherited_(heritage.vaults_) {}
 
 StoreDirectory::~StoreDirectory() = default;
 
@@ -117,7 +123,11 @@ StoreDirectory::~StoreDirectory() = default;
 void StoreDirectory::refresh() {
   opened_.clear();
   std::vector<DirectoryEntry> entries;
-  if (const int failed = directory_.empty() ? 0 : list_entries(directory_, entries); failed != 0) {
+  const int failed = directory_.empty() ? 0 : list_entries(directory_, entries);
+  const auto is_inherited = [](const auto& known) { return inherited_vault(known.second) != nullptr; };
+  const bool may_not = failed == EACCES || failed == EPERM;
+  out_of_reach_ = may_not && std::any_of(known_.begin(), known_.end(), is_inherited);
+  if (failed != 0 && !out_of_reach_) {
     std::string sentence = "can not read the store directory " + directory_ + ": " + reason_of(failed);
     if (failed == ENOMEM) throw Error(ErrorCode::kNoMemory, std::move(sentence));
     problem_ = std::move(sentence);
@@ -129,12 +139,39 @@ void StoreDirectory::refresh() {
     auto known = look_at(entry.name, entry.is_link, before == known_.end() ? nullptr : &before->second);
     if (known) now.emplace(entry.name, std::move(*known));
   }
+  for (const auto& known : known_) {
+    if (!now.contains(known.first) && is_inherited(known)) now.insert(known);
+  }
   problem_.clear();
   known_ = std::move(now);
   judge();
   give_numbers();
   stores_.clear();
   for (const auto& [name, known] : known_) stores_.push_back(known.store);
+}
+
+// The vault of a store that is there although nothing may be at its path: this process may not look.
+std::shared_ptr<Vault> StoreDirectory::inherited_vault(const Known& known) {
+  std::shared_ptr<Vault> vault = known.vault.lock();
+  try {
+    if (!vault || !vault->inherited()) return nullptr;
+    vault->refresh();
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kNoMemory) throw;
+    if (error.code() == ErrorCode::kReplaced) return nullptr;
+  }
+  return vault;
+}
+
+StoreDirectory::Heritage StoreDirectory::heritage() const {
+  Heritage heritage;
+  for (const auto& [file_name, known] : known_) {
+    if (std::shared_ptr<Vault> vault = inherited_vault(known)) {
+      heritage.known_.emplace(file_name, known);
+      heritage.vaults_.push_back(std::move(vault));
+    }
+  }
+  return heritage;
 }
 
 // Nothing: the file is gone meanwhile.
@@ -301,7 +338,17 @@ std::shared_ptr<Vault> StoreDirectory::open(const FoundStore& store) {
     opened_.erase(opened);
     return vault;
   }
-  std::shared_ptr<Vault> vault = Vault::open(store.leads_to, {store.is_link, nullptr});
+  std::shared_ptr<Vault> vault;
+  try {
+    vault = Vault::open(store.leads_to, {store.is_link, nullptr});
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kNoMemory) throw;
+    for (const auto& [file_name, known] : known_) {
+      if (known.store.path == store.path) vault = inherited_vault(known);
+    }
+    if (!vault) throw;
+    return vault;
+  }
   for (auto& [file_name, known] : known_) {
     if (known.store.path == store.path && equal(known.store.uuid, vault->uuid())) known.vault = vault;
   }

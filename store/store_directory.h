@@ -71,7 +71,10 @@ struct FoundStore {
 
 class StoreDirectory {
  public:
-  /// `directory`: may be missing, then it is empty; "": there is none.
+  class Heritage;
+  /// `directory`: may be missing, then it is empty; "": there is none. `heritage`: of another one on this directory, in
+  /// whose place this one comes.
+  StoreDirectory(std::string directory, ReadStoreName read_name, const Heritage& heritage);
   StoreDirectory(std::string directory, ReadStoreName read_name);
   ~StoreDirectory();
   StoreDirectory(const StoreDirectory&) = delete;
@@ -84,6 +87,11 @@ class StoreDirectory {
   const std::vector<FoundStore>& stores() const { return stores_; }
   /// Why the directory can not be read: a sentence. Empty: it can.
   const std::string& problem() const { return problem_; }
+  /// This process, the child of a fork, may not look into the directory: the stores are those that it has inherited.
+  bool out_of_reach() const { return out_of_reach_; }
+  /// The inherited stores among those that are known (Vault::inherited). They stay as they are until they are seen
+  /// deleted.
+  Heritage heritage() const;
   /// The lowest slot number that no file has.
   uint64_t unused_number() const;
   /// The paths of the other files that have its serial inside or as their name.
@@ -125,6 +133,7 @@ class StoreDirectory {
     std::weak_ptr<Vault> vault;
   };
 
+  static std::shared_ptr<Vault> inherited_vault(const Known& known);
   std::optional<Known> look_at(const std::string& file_name, bool is_link, const Known* before);
   void look_into(Known& known);
   std::optional<StoreName> name_in_what_is_left(const FoundStore& store) const;
@@ -134,9 +143,17 @@ class StoreDirectory {
   const std::string directory_;
   const ReadStoreName read_name_;
   std::string problem_;
+  bool out_of_reach_ = false;
   std::map<std::string, Known> known_;  // by file name
+  std::vector<std::shared_ptr<Vault>> inherited_;
   std::vector<FoundStore> stores_;
   std::map<std::string, std::shared_ptr<Vault>> opened_;  // by the path that was opened
+};
+
+class StoreDirectory::Heritage {
+  friend class StoreDirectory;
+  std::map<std::string, Known> known_;
+  std::vector<std::shared_ptr<Vault>> vaults_;
 };
 
 }  // namespace vtpm::store

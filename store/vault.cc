@@ -152,6 +152,7 @@ bool Vault::truncated() const { return impl_->store->truncated(); }
 uint64_t Vault::rollbacks() const { return impl_->store->rollbacks(); }
 std::string Vault::rolled_back_name() const { return impl_->store->rolled_back_name(); }
 bool Vault::read_only() const { return impl_->store->read_only(); }
+bool Vault::inherited() const { return impl_->store->inherited(); }
 
 // --- freshness ---
 
@@ -246,6 +247,7 @@ std::shared_ptr<const MasterKey> Vault::Impl::master_or_locked() const {
 void Vault::Impl::install(std::shared_ptr<const MasterKey> key) {
   {
     std::unique_lock<RwLock> gate(key_gate_);
+    had_key_ = key != nullptr;
     master_ = std::move(key);
     authenticated_ = 0;
   }
@@ -403,9 +405,11 @@ void Vault::after_fork_close() noexcept { impl_->store->after_fork_close(); }
 void Vault::after_fork_reopen() {
   new (&impl_->key_gate_) RwLock;
   new (&impl_->authenticating_) std::mutex;
+  new (&impl_->noting_) std::mutex;
   impl_->handlers_.after_fork();
   impl_->turn_owner_ = std::thread::id{};
   impl_->turn_.reset();
+  impl_->had_key_ = unlocked();
   impl_->store->after_fork_reopen();
 }
 

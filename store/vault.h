@@ -206,6 +206,10 @@ class Vault {
   /// When the store was made, by its header: seconds since 1970; 0 when the header does not say.
   uint64_t created() const;
   bool read_only() const;
+  /// This process is the child of a fork and may not open the store's path: it reads what its parent has left it open,
+  /// sees no later change and can change nothing (`read_only`). It unlocks the store only if its parent had it
+  /// unlocked, and counts wrong secrets by itself: then `unlock` and `verify` throw kIo otherwise.
+  bool inherited() const;
   /// Returns when all that was read up to now is on the disk. Reading shows also what could not be synced: whoever
   /// promises that it lasts calls this. Throws Error.
   void make_durable();
@@ -329,7 +333,8 @@ class Vault {
 
   /// Child side of fork: closes the inherited descriptor (and with it, the shared lock) at once; async-signal-safe.
   void after_fork_close() noexcept;
-  /// Later in the child: opens the file again. The master key is kept (login survives fork).
+  /// Later in the child: opens the file again, or goes on with what the parent has left (`inherited`). The master key
+  /// is kept (login survives fork).
   void after_fork_reopen();
 
  private:

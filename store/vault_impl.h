@@ -70,6 +70,8 @@ struct Vault::Impl {
 
   // --- key slots and the retry counter (login.cc, slots.cc) ---
   std::vector<UsedSlot> used_slots() const;
+  /// Of the slot's entry, whose number is `sequence`; an inherited store's as they were when they could be read last.
+  std::optional<Bytes> slot_octets(unsigned number, uint64_t sequence) const;
   std::vector<KeySlot> slots_of(Role role) const;
   Attempts attempts(Role role) const;
   struct Counter {
@@ -105,12 +107,19 @@ struct Vault::Impl {
                  const std::vector<KeySlot>& slots);
   /// Returns the entry whose delay is over by then. `charged` and `waited_for` as in an `Attempt`.
   std::optional<uint64_t> wait_out(Role role, std::optional<uint64_t> charged, std::optional<uint64_t> waited_for);
+  /// Where the store is inherited, attempts are counted in this process: it may not write.
+  uint64_t count_here(Role role, const Attempts& attempts);
+  /// Throws kIo where the store is inherited and the key never was in this process: else whoever forks could try as
+  /// many secrets as he likes.
+  void require_inherited_login() const;
   /// Takes all failures back, on the disk when it returns. False: start anew.
   bool reset_counters(Role role, const LoginLock& login, const std::vector<KeySlot>& slots);
   /// Commits `drafts`, which hold `key`, and makes what the slots `superseded` held useless. False: nothing has
   /// happened, since the slots are no longer those that the caller has `seen`, or `key` is no longer the store's.
   bool write_slots(const LoginLock& login, const MasterKey& key, const std::vector<UsedSlot>& seen,
                    std::vector<Draft> drafts, const std::vector<std::string>& superseded);
+  /// What `slot_octets` needs when the store is inherited.
+  void remember_slots() const noexcept;
   /// The counters that a new secret of the role, or a right one, sets to zero; those that are zero are left out.
   std::vector<Draft> counter_resets(Role role) const;
   /// Writes the store anew under `fresh`. False: as above.
@@ -129,6 +138,16 @@ struct Vault::Impl {
   std::shared_ptr<const MasterKey> master_;
   std::mutex authenticating_;
   std::atomic<uint64_t> authenticated_{0};
+  std::atomic<bool> had_key_{false};  // this process has had the key, or its parent had it when it forked
+  mutable std::mutex noting_;         // the next two; held for a moment, and no other behind it
+  /// The entries of the key slots as they were read last, by number: whoever changes a secret wipes its old slot in
+  /// place, also in a file that the child of a fork goes on reading.
+  struct SeenSlot {
+    uint64_t sequence = 0;
+    Bytes octets;
+  };
+  mutable std::map<unsigned, SeenSlot> seen_slots_;
+  std::map<Role, Counter> counted_here_;
   std::atomic<std::thread::id> turn_owner_{};
   std::optional<OfficerTurn> turn_;  // of that thread alone
   KeyHandlers handlers_;

@@ -43,8 +43,17 @@ std::optional<std::pair<uint64_t, uint64_t>> not_zero(const File& file, uint64_t
 
 Blobstore::Writer Blobstore::begin() {
   reopen_if_forked();
-  if (read_only_) throw Error(ErrorCode::kReadOnly, path_ + " can only be read");
-  return Writer(*this);
+  if (!read_only()) {
+    try {
+      return Writer(*this);
+    } catch (const Error& error) {
+      if (!goes_on_after(error)) throw;
+    }
+  }
+  if (inherited_)
+    throw Error(ErrorCode::kReadOnly, path_ + " can only be read here: this process may not open it, and reads it " +
+                                          "through the description that its parent has opened");
+  throw Error(ErrorCode::kReadOnly, path_ + " can only be read");
 }
 
 Blobstore::Writer::Writer(Blobstore& store, Purpose purpose)

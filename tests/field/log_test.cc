@@ -15,6 +15,7 @@
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
+#include <utility>
 
 #include "tests/conformance/harness.h"
 #include "tests/conformance/process.h"
@@ -265,19 +266,31 @@ size_t open_descriptors() {
   return static_cast<size_t>(std::distance(begin(all), end(all)));
 }
 
-TEST_F(Log, GoesToSyslogInDatagramsOfItsOwn) {
-  dev_log = scratch.path() + "/dev-log";
-  const int receiver = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  dev_log.copy(address.sun_path, sizeof address.sun_path - 1);
-  ASSERT_EQ(bind(receiver, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-  const auto received = [&] {
+/// Whoever reads what is sent to `dev_log`.
+class Receiver {
+ public:
+  explicit Receiver(const std::string& path) {
+    dev_log = path;
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    dev_log.copy(address.sun_path, sizeof address.sun_path - 1);
+    need(bind(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0, "bind");
+  }
+  ~Receiver() { end(); }
+  void end() { close(std::exchange(socket_, -1)); }
+  /// One datagram; "" when there is none.
+  std::string operator()() {
     char buffer[4096];
-    const ssize_t size = recv(receiver, buffer, sizeof buffer, 0);
+    const ssize_t size = recv(socket_, buffer, sizeof buffer, 0);
     return size < 0 ? "" : std::string(buffer, static_cast<size_t>(size));
-  };
+  }
 
+ private:
+  int socket_ = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+};
+
+TEST_F(Log, GoesToSyslogInDatagramsOfItsOwn) {
+  Receiver received(scratch.path() + "/dev-log");
   log_to("syslog");
   const std::string me = "vtpm-pkcs11[" + std::to_string(getpid()) + "]: ";
   const size_t before = open_descriptors();
@@ -288,8 +301,33 @@ TEST_F(Log, GoesToSyslogInDatagramsOfItsOwn) {
   EXPECT_EQ(open_descriptors(), before);
   // Nobody reads any more: more lines than a socket holds, and then nobody is there.
   for (int line = 0; line < 5000; ++line) write_a_line();
-  close(receiver);
+  received.end();
   write_a_line();
+}
+
+TEST_F(Log, OfAWorkerThatMayOpenNeitherItNorTheStoreHasItsLineInSyslog) {
+  const std::string log = scratch.path() + "/log";
+  log_to(log);
+  const CK_SLOT_ID slot = make_token();
+  Receiver received(scratch.path() + "/dev-log");
+  const auto permit = [](const std::string& path, unsigned mode) {
+    std::filesystem::permissions(path, std::filesystem::perms(mode));
+  };
+  permit(scratch.path(), 0755);
+  permit(dev_log, 0777);
+  permit(scratch.store(), 0);
+  permit(log, 0);
+  EXPECT_EQ(in_child([&] {
+              if (getuid() == 0) need(setresuid(12345, 12345, 12345) == 0, "setresuid");
+              token_info(slot);
+              token_info(slot);
+            }),
+            "");
+  permit(scratch.store(), 0700);
+  const std::string line = received();
+  EXPECT_EQ(line.substr(0, 4), "<12>") << line;
+  EXPECT_NE(line.find(".vtpm is out of reach of this process: "), std::string::npos) << line;
+  EXPECT_EQ(received(), "");
 }
 
 }  // namespace
