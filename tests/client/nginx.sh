@@ -1,7 +1,9 @@
 #!/bin/bash
 # A pre-fork server: nginx loads its TLS keys in the master, through OpenSSL's engine pkcs11; two workers sign with them.
-# A worker is killed, the configuration is reloaded, and the server goes on. It runs from a directory of its own, on a
-# socket of its own; the system's nginx is not touched.
+# A worker is killed, the configuration is reloaded, and the server goes on. Then the same as Debian sets it up: the store
+# is root's, and the workers are www-data's. It runs from a directory of its own, on a socket of its own; the system's
+# nginx is not touched.
+. "$(dirname "$0")/../field/own_namespace.sh"
 . "$(dirname "$0")/client.sh"
 client 'nginx' nginx-light
 
@@ -37,14 +39,14 @@ cat rsa.pem ec.pem >both.pem
 
 mkdir www temporary
 echo 'served by a virtual TPM' >www/index.html
-cat >nginx.conf <<CONF
-$([ "$(id -u)" -ne 0 ] || echo 'user root;') # the workers open the store, as whoever they are
+configure() { # USER DIRECTIVE…: for the workers, and for the environment that they keep
+  cat >nginx.conf <<CONF
+user $1;
+$(printf '%s\n' "${@:2}")
 daemon off;
 worker_processes 2;
 error_log $scratch/nginx.log info;
 pid $scratch/nginx.pid;
-env OPENSSL_CONF;
-env VTPM_PKCS11_CONF;
 ssl_engine pkcs11;
 events { worker_connections 64; }
 http {
@@ -68,10 +70,12 @@ http {
   }
 }
 CONF
-
+}
 nginx=$(PATH=$PATH:/usr/sbin:/sbin type -P nginx)
-"$nginx" -p "$scratch" -e "$scratch/nginx.log" -c "$scratch/nginx.conf" &
-master=$!
+start() {
+  "$nginx" -p "$scratch" -e "$scratch/nginx.log" -c "$scratch/nginx.conf" &
+  master=$!
+}
 at_exit() { # of a test that has failed: else nginx is gone
   kill -TERM $master 2>/dev/null || return 0
   wait $master || true
@@ -128,7 +132,14 @@ both_serve() {
   return 1
 }
 
+no_complaint() {
+  grep -v 'exited on signal 9' nginx.log >complaints
+  has_not complaints '\[(emerg|alert|crit|error)\]'
+}
+
 section 'two workers'
+configure root 'env OPENSSL_CONF;' 'env VTPM_PKCS11_CONF;'
+start
 wait_until_served
 two_workers_without /dev/null
 serve_all
@@ -156,5 +167,78 @@ both_serve
 section 'a clean end, and no complaint but about the worker that was killed'
 kill -QUIT $master
 wait $master
-grep -v 'exited on signal 9' nginx.log >complaints
-has_not complaints '\[(emerg|alert|crit|error)\]'
+no_complaint
+
+# nginx clears the environment of its workers but for what it is told. The token directory is 0700, the file 0600.
+section 'workers of www-data, a store of root'
+if ours; then
+  store=$(store_of client)
+  chmod 700 tokens
+  stat -c '%U %a' "$store" >rights
+  has rights '^root 600$'
+fi
+rm -f module.log nginx.log socket
+: >module.log
+chmod 666 module.log # of debug level, by workers too
+chmod 711 "$scratch"
+configure www-data
+start
+workers_are_not_roots() {
+  # shellcheck disable=SC2046 # no word or two
+  ps -o user= -p "$(workers | paste -sd,)" >users
+  has_not users -v '^root'
+  has users 'www-data'
+}
+wait_until_served
+two_workers_without /dev/null
+workers_are_not_roots
+serve_all
+both_serve
+
+section 'workers of www-data: one is killed'
+workers | head -n 1 >before
+kill -KILL "$(cat before)"
+two_workers_without before
+wait_until_served
+both_serve
+
+section 'workers of www-data: reload'
+reload() {
+  workers >before
+  kill -HUP $master
+  two_workers_without before
+  wait_until_served
+  serve_all
+  both_serve
+}
+reload
+
+if ours; then
+  section 'each worker has said once that it reads what its parent had open'
+  for worker in $(workers); do
+    [ "$(grep -c "\[$worker\] warning: $store is out of reach of this process" module.log)" -eq 1 ]
+  done
+
+  section 'the PIN is changed while the server runs: another worker logs in as its parent did'
+  logged_in --change-pin --new-pin 161803
+  workers | head -n 1 >before
+  kill -KILL "$(cat before)"
+  two_workers_without before
+  both_serve
+  in_token --login --pin 161803 --change-pin --new-pin "$PIN"
+
+  section 'the store is given to www-data, and taken back'
+  chown -R www-data tokens
+  both_serve
+  reload
+  has_not <(grep "\[$(workers | head -n 1)\]" module.log) 'out of reach'
+  chown -R root tokens
+  serve_all
+  both_serve
+  reload
+fi
+
+section 'a clean end of the server with workers of www-data'
+kill -QUIT $master
+wait $master
+no_complaint
