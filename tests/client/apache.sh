@@ -1,0 +1,147 @@
+#!/bin/bash
+# Apache with its keys on a token whose store is root's: the parent loads them through OpenSSL's engine, the children that
+# sign are www-data's. It runs from a directory of its own; the system's Apache is not touched.
+. "$(dirname "$0")/../field/own_namespace.sh"
+. "$(dirname "$0")/client.sh"
+client 'Apache' apache2-bin
+
+make_token client
+logged_in --keypairgen --key-type rsa:2048 --id 01 --label rsa
+logged_in --keypairgen --key-type EC:prime256v1 --id 02 --label ec
+
+cat >openssl.cnf <<CNF
+openssl_conf = init
+[init]
+engines = engines
+[engines]
+pkcs11 = pkcs11
+[pkcs11]
+engine_id = pkcs11
+MODULE_PATH = $VTPM_MODULE
+PIN = $PIN
+init = 1
+[req]
+distinguished_name = dn
+x509_extensions = server
+[dn]
+[server]
+subjectAltName = DNS:localhost
+CNF
+export OPENSSL_CONF=$scratch/openssl.cnf
+url() { printf 'pkcs11:token=client;object=%s;type=private' "$1"; }
+for key in rsa ec; do
+  openssl req -new -x509 -engine pkcs11 -keyform engine -key "$(url $key)" -sha256 -days 30 -subj /CN=localhost \
+    -out $key.pem
+done
+cat rsa.pem ec.pem >both.pem
+
+chmod 700 tokens
+chmod 711 "$scratch"
+: >module.log
+chmod 666 module.log
+mkdir www
+echo 'served by a virtual TPM' >www/index.html
+port=$(free_port)
+modules=/usr/lib/apache2/modules
+cat >apache.conf <<CONF
+ServerName localhost
+ServerRoot $scratch
+DefaultRuntimeDir $scratch
+PidFile $scratch/apache.pid
+LoadModule mpm_prefork_module $modules/mod_mpm_prefork.so
+LoadModule authz_core_module $modules/mod_authz_core.so
+LoadModule ssl_module $modules/mod_ssl.so
+User www-data
+Group www-data
+StartServers 2
+MinSpareServers 2
+MaxSpareServers 2
+ErrorLog $scratch/error.log
+LogLevel info
+LogFormat "%P %{SSL_CIPHER}x %>s" worker
+CustomLog $scratch/access.log worker
+SSLCryptoDevice pkcs11
+SSLSessionCache none
+SSLSessionTickets off
+Listen 127.0.0.1:$port
+<VirtualHost *:$port>
+  DocumentRoot $scratch/www
+  KeepAlive off
+  SSLEngine on
+  SSLCertificateFile $scratch/rsa.pem
+  SSLCertificateKeyFile "$(url rsa)"
+  SSLCertificateFile $scratch/ec.pem
+  SSLCertificateKeyFile "$(url ec)"
+</VirtualHost>
+CONF
+
+# It ends its process group when it ends.
+serve apache setsid /usr/sbin/apache2 -f "$scratch/apache.conf" -D FOREGROUND
+master=${servers[apache]}
+at_exit() { # of a test that has failed: else Apache is gone
+  [ -z "${servers[apache]:-}" ] || tail -n 20 error.log
+}
+
+get() { # curl's options; the client is plain OpenSSL
+  OPENSSL_CONF=/dev/null curl --silent --show-error --fail --max-time 20 --cacert both.pem "$@" \
+    --connect-to "localhost:443:127.0.0.1:$port" https://localhost/index.html
+}
+children() { pgrep -P "$master" | sort; }
+serve_all() {
+  for _ in 1 2 3; do
+    for suite in ECDHE-RSA-AES128-GCM-SHA256 ECDHE-ECDSA-AES128-GCM-SHA256; do
+      get --tls-max 1.2 --ciphers $suite >page
+      cmp page www/index.html
+    done
+    get --tlsv1.3 >page
+    cmp page www/index.html
+  done
+}
+# FILE: none of these processes is left, and others serve.
+others_than() { [ -n "$(children)" ] && [ -z "$(children | comm -12 "$1" -)" ]; }
+graceful() {
+  children >before
+  kill -USR1 "$master"
+  eventually others_than before
+  eventually get
+  serve_all
+}
+
+section 'children of www-data sign with the keys of a store of root'
+eventually get
+serve_all
+# shellcheck disable=SC2046 # no word or two
+ps -o user= -p "$(children | paste -sd,)" >users
+has_not users '^root'
+OPENSSL_CONF=/dev/null openssl s_client -connect "127.0.0.1:$port" -servername localhost -CAfile both.pem \
+  -verify_return_error </dev/null >s_client.out 2>&1
+has s_client.out 'Verify return code: 0'
+
+section 'a graceful restart'
+graceful
+
+section 'a child is killed'
+children | head -n 1 >before
+kill -KILL "$(cat before)"
+eventually others_than before
+serve_all
+
+if ours; then
+  store=$(store_of client)
+  section 'the log says once for each child that it reads what its parent had open'
+  grep -o "\[[0-9]*\] warning: $store is out of reach of this process" module.log | sort >said
+  [ -s said ]
+  sort -u said | cmp - said
+
+  section 'the store is given to www-data, and taken back'
+  chown -R www-data tokens
+  graceful
+  chown -R root tokens
+  serve_all
+  graceful
+fi
+
+section 'a clean end'
+stop apache
+sed -E '/exit signal Killed/d' error.log >complaints
+has_not complaints ':(emerg|alert|crit|error)\]'
