@@ -59,6 +59,13 @@ section 'p11tool --generate-random'
 with_token p11tool --generate-random 32 --outfile random "$url"
 [ -s random ]
 
+section 'p11tool --login --export-chain: a certificate with the trusted CA that issued it'
+GNUTLS_SO_PIN=$SO_PIN with_token p11tool --so-login --write --load-certificate ca.pem --mark-trusted --mark-ca --label ca \
+  --id 0c "$url"
+with_token p11tool --login --export-chain "$url;object=rsa;type=cert" --outfile chain.pem
+[ "$(grep -c 'BEGIN CERTIFICATE' chain.pem)" = 2 ]
+openssl verify -CAfile ca.pem chain.pem
+
 for key in rsa ec; do
   for version in 1.2 1.3; do
     section "gnutls-serv and gnutls-cli with TLS $version, both with $key keys of the token"
