@@ -183,6 +183,12 @@ TEST_F(BrokenConfiguration, HasAValueThatIsNone) {
   expect_broken(good() + "tpm_instances = 65\n", ":2:17: tpm_instances must be between 1 and 64");
   expect_broken(good() + "kdf = { memory_kib = 1024 }\n", ":2:22: kdf.memory_kib must be between 8192 and 1048576");
   expect_broken(good() + "pin = 10\n", ":2:7: pin must be a table");
+  expect_broken(good() + "free_slot = \"sometimes\"\n", ":2:13: free_slot must be true, false or \"always\"");
+  expect_broken(good() + "tpm_objects = true\n", ":2:15: tpm_objects must be a string");
+  expect_broken(good() + "mechanisms.hidden = \"CKM_MD5\"\n", ":2:21: mechanisms.hidden must be an array of strings");
+  expect_broken(good() + "mechanisms.hidden = [1]\n", ":2:22: mechanisms.hidden must have strings only");
+  expect_broken(good() + "mechanisms.hidden = [\"CKM_MD5\"]\n",
+                ":2:22: mechanisms.hidden has \"CKM_MD5\", which is no");
   expect_broken(good() + "[pin]\nuser_limit = -1\n", ":3:14: pin.user_limit must be between 0 and ");
   expect_broken(good() + "[identity]\nauthority = \"ca\"\n", ":3:13: identity.authority must be an absolute path");
   expect_broken(good() + "[[token]]\nautomatic_login = true\n", ":3:19: token.automatic_login needs a user_pin");
