@@ -4,6 +4,7 @@
 
 #include "pkcs11/object.h"
 #include "pkcs11/refusal.h"
+#include "store/der.h"
 
 namespace vtpm::pkcs11 {
 namespace {
@@ -144,6 +145,18 @@ constexpr struct {
                   {0x617, 0x61d},   // CKA_HSS_LEVELS … CKA_PARAMETER_SET
                   {0x636, 0x637}};  // CKA_PUBLIC_CRC64_VALUE, CKA_SEED
 
+/// Applications that keep labels in fixed fields or C strings send the end of these too.
+ByteView without_trailing_nuls(ByteView label) {
+  while (!label.empty() && label.back() == 0) label = label.first(label.size() - 1);
+  return label;
+}
+
+bool is_octet_string_of(ByteView der, ByteView contents) {
+  store::DerReader reader(der);
+  const auto string = reader.next(store::Tag::kOctetString);
+  return string && reader.empty() && equal(string->contents, contents);
+}
+
 bool digits(ByteView text) {
   return std::all_of(text.begin(), text.end(), [](uint8_t c) { return c >= '0' && c <= '9'; });
 }
@@ -196,6 +209,11 @@ bool well_formed(const AttributeRow& row, ByteView value) {
   return false;
 }
 
+bool same_value(CK_ATTRIBUTE_TYPE type, ByteView one, ByteView other) {
+  if (equal(one, other)) return true;
+  return type == CKA_EC_POINT && (is_octet_string_of(one, other) || is_octet_string_of(other, one));
+}
+
 Template::Template(const CK_ATTRIBUTE* rows, CK_ULONG count, Twice twice, unsigned depth) {
   constexpr unsigned kDeepest = 3;  // an unwrap template for keys that unwrap keys that unwrap keys
   refuse_if(depth > kDeepest, CKR_ATTRIBUTE_VALUE_INVALID, "templates in templates go too deep");
@@ -213,6 +231,7 @@ Template::Template(const CK_ATTRIBUTE* rows, CK_ULONG count, Twice twice, unsign
       refuse(CKR_ATTRIBUTE_VALUE_INVALID, attribute_name(row.type) + " has a length but a null pointer");
     }
     ByteView value(static_cast<const uint8_t*>(row.pValue), row.pValue ? row.ulValueLen : 0);
+    if (row.type == CKA_LABEL && twice == Twice::kRefused) value = without_trailing_nuls(value);
     const AttributeRow* known = attribute_row(row.type);
     if (known && !well_formed(*known, value)) {
       refuse(CKR_ATTRIBUTE_VALUE_INVALID, attribute_name(row.type) + " has a wrong length or value");
@@ -226,7 +245,7 @@ Template::Template(const CK_ATTRIBUTE* rows, CK_ULONG count, Twice twice, unsign
       value = kept_.emplace_back(to_bytes(encode_attributes(attributes)));
     }
     if (const Row* before = find(row.type)) {
-      if (equal(before->value, value)) continue;
+      if (same_value(row.type, before->value, value)) continue;
       if (twice == Twice::kRefused) {
         refuse(CKR_TEMPLATE_INCONSISTENT, attribute_name(row.type) + " is given twice with different values");
       }
@@ -240,7 +259,7 @@ Template::Template(const CK_ATTRIBUTE* rows, CK_ULONG count, Twice twice, unsign
 void Template::impose(const Attributes& demands) {
   for (const auto& [type, value] : demands) {
     if (const Row* row = find(type)) {
-      if (!equal(row->value, value)) {
+      if (!same_value(type, row->value, value)) {
         refuse(CKR_TEMPLATE_INCONSISTENT, attribute_name(type) + " is not what the key demands of what comes from it");
       }
       continue;
@@ -251,6 +270,17 @@ void Template::impose(const Attributes& demands) {
 
 void Template::drop(CK_ATTRIBUTE_TYPE type) {
   std::erase_if(rows_, [&](const Row& row) { return row.type == type; });
+}
+
+bool Template::trim_label() {
+  bool trimmed = false;
+  for (Row& row : rows_) {
+    if (row.type != CKA_LABEL) continue;
+    const ByteView label = without_trailing_nuls(row.value);
+    trimmed = label.size() != row.value.size();
+    row.value = label;
+  }
+  return trimmed;
 }
 
 const Template::Row* Template::find(CK_ATTRIBUTE_TYPE type) const {

@@ -37,6 +37,10 @@ std::string attribute_name(CK_ATTRIBUTE_TYPE type);
 /// The value has the length and the range of its form: CK_BBOOL 0 or 1, CK_ULONG 8 octets, CK_DATE empty or a date.
 bool well_formed(const AttributeRow& row, ByteView value);
 
+/// Whether two values of an attribute say the same: equal octets, or two encodings of one CKA_EC_POINT, of which one is
+/// the DER OCTET STRING of the other.
+bool same_value(CK_ATTRIBUTE_TYPE type, ByteView one, ByteView other);
+
 template <typename T>
 ByteView value_view(const T& value) {
   static_assert(std::is_trivially_copyable_v<T>);
@@ -111,7 +115,7 @@ using SecretAttributes = AttributeMap<std::vector<uint8_t, ArenaAllocator<uint8_
 
 /// A caller's template, checked once at the door: no null pointer with a length, every known attribute well formed, no
 /// attribute twice with different values. Values stay where the caller has them; those of templates in the template are
-/// ours.
+/// ours. A CKA_LABEL that is padded with NULs is taken without them, except for a search.
 class Template {
  public:
   /// Throws Refusal: CKR_ARGUMENTS_BAD, CKR_ATTRIBUTE_VALUE_INVALID, CKR_TEMPLATE_INCONSISTENT.
@@ -128,6 +132,8 @@ class Template {
   /// CKR_TEMPLATE_INCONSISTENT where the caller says otherwise.
   void impose(const Attributes& demands);
   void drop(CK_ATTRIBUTE_TYPE type);
+  /// Takes the NULs from the end of CKA_LABEL. False when there are none.
+  bool trim_label();
 
   struct Row {
     CK_ATTRIBUTE_TYPE type;

@@ -195,7 +195,9 @@ CK_RV C_GetMechanismInfo(CK_SLOT_ID id, CK_MECHANISM_TYPE type, CK_MECHANISM_INF
 CK_RV C_InitToken(CK_SLOT_ID id, CK_BYTE* pin, CK_ULONG pin_length, CK_BYTE* label) {
   return call("C_InitToken", [&](Module& module) {
     refuse_if(!label, CKR_ARGUMENTS_BAD, "the label is a null pointer");
-    const std::string name(reinterpret_cast<const char*>(label), sizeof(CK_TOKEN_INFO::label));
+    std::string name(reinterpret_cast<const char*>(label), sizeof(CK_TOKEN_INFO::label));
+    // Blank-padded, says the standard; who fills up with NULs means the same.
+    std::fill(name.begin() + static_cast<std::ptrdiff_t>(name.find_last_not_of('\0') + 1), name.end(), ' ');
     PinSource source;
     if (const std::shared_ptr<Token> token = module.slots.token_as_listed(id); !pin)
       source = (token ? token->settings() : settings_for(module.config.tokens, name, "")).so_pin;

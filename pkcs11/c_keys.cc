@@ -12,10 +12,10 @@ using namespace vtpm::pkcs11;  // NOLINT
 namespace {
 
 Draft generate(Session& session, const Mechanism& row, const CK_MECHANISM& mechanism, const Template& wanted) {
-  const bool so = session.token->who() == Who::kSo;
-  if (row.family == Family::kPbkdf2) return generate_from_password(row, mechanism, wanted, so);
-  if (row.family == Family::kDomain) return generate_domain(row, wanted, so);
-  return generate_secret_key(row, wanted, so);
+  const Who who = session.token->who();
+  if (row.family == Family::kPbkdf2) return generate_from_password(row, mechanism, wanted, who);
+  if (row.family == Family::kDomain) return generate_domain(row, wanted, who);
+  return generate_secret_key(row, wanted, who);
 }
 
 /// GnuTLS 3.7 and Knot DNS ask for Ed25519 keys by the mechanism that signs with them.
@@ -65,7 +65,9 @@ CK_RV C_GenerateKey(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_ATTRIB
     const Mechanism& row = require_mechanism(mechanism, CKF_GENERATE);
     const Template wanted(rows, count);
     // Rights first: a password takes a while to stretch.
-    session.require_write(wanted.flag(CKA_TOKEN, false), wanted.flag(CKA_PRIVATE, row.family != Family::kDomain));
+    const bool on_token = wanted.flag(CKA_TOKEN, false);
+    const bool is_private = row.family != Family::kDomain && private_by_default(on_token, session.token->who());
+    session.require_write(on_token, wanted.flag(CKA_PRIVATE, is_private));
     std::vector<Draft> drafts;
     drafts.push_back(generate(session, row, *mechanism, wanted));
     out = session.token->add(std::move(drafts), session.handle).front();
@@ -84,7 +86,9 @@ CK_RV C_GenerateKeyPair(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_AT
     const Template private_template(private_rows, private_count);
     // Rights first: making an RSA key takes a while.
     session.require_write(public_template.flag(CKA_TOKEN, false), public_template.flag(CKA_PRIVATE, false));
-    session.require_write(private_template.flag(CKA_TOKEN, false), private_template.flag(CKA_PRIVATE, true));
+    const bool on_token = private_template.flag(CKA_TOKEN, false);
+    session.require_write(on_token,
+                          private_template.flag(CKA_PRIVATE, private_by_default(on_token, session.token->who())));
     KeyPairDraft pair = generate_key_pair(row, public_template, private_template, key_making(session));
     std::vector<Draft> drafts;
     drafts.push_back(std::move(pair.public_key));

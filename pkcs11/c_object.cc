@@ -4,6 +4,7 @@
 #include "pkcs11/builtin_objects.h"
 #include "pkcs11/entry.h"
 #include "pkcs11/function_list.h"
+#include "pkcs11/key_kind.h"
 #include "pkcs11/lookup.h"
 #include "pkcs11/object_factory.h"
 
@@ -21,6 +22,16 @@ CK_OBJECT_HANDLE publish(Session& session, Draft draft) {
 void require_modifiable(const Object& object) {
   refuse_if(!object.shown.flag(CKA_MODIFIABLE, true), CKR_ACTION_PROHIBITED,
             "CKA_MODIFIABLE of the object is CK_FALSE");
+}
+
+/// How CKA_EC_POINT of Edwards and Montgomery keys is shown: in a DER OCTET STRING to applications of the function
+/// lists before 3.2, whose clients expect it of every curve, and bare to those of 3.2.
+enum class PointForm { kOctetString, kBare };
+
+/// Whether the object has its point in an OCTET STRING already, as those of Weierstrass curves have.
+bool is_octet_string(const Object& key) {
+  const auto type = key.shown.number(CKA_KEY_TYPE);
+  return type != CKK_EC_EDWARDS && type != CKK_EC_MONTGOMERY;
 }
 
 /// The standard's order of what to report when several attributes fail.
@@ -64,9 +75,13 @@ CK_RV fill_template(ByteView value, CK_ATTRIBUTE& row, size_t room) {
 }
 
 /// PKCS#11 5.7, C_GetAttributeValue: the five cases.
-CK_RV fill_attribute(Session& session, const Object& object, CK_ATTRIBUTE& row) {
+CK_RV fill_attribute(Session& session, const Object& object, PointForm form, CK_ATTRIBUTE& row) {
   const size_t room = row.ulValueLen;
-  const Reading reading = fetch_attribute(session, object, row.type, row.pValue ? room : 0);
+  Reading reading = fetch_attribute(session, object, row.type, row.pValue ? room : 0);
+  if (row.type == CKA_EC_POINT && reading.rv == CKR_OK && form == PointForm::kOctetString && !is_octet_string(object)) {
+    reading.kept = SecretBytes(octet_string(reading.value));
+    reading.value = reading.kept;
+  }
   row.ulValueLen = CK_UNAVAILABLE_INFORMATION;
   if (reading.rv != CKR_OK) return reading.rv;
   const AttributeRow* known = attribute_row(row.type);
@@ -74,11 +89,21 @@ CK_RV fill_attribute(Session& session, const Object& object, CK_ATTRIBUTE& row) 
                                                  : fill_value(reading.value, row, room);
 }
 
-bool matches(Session& session, const Object& object, const Template& wanted) {
-  return std::all_of(wanted.begin(), wanted.end(), [&](const Template::Row& row) {
-    const Reading reading = read_attribute(session, object, row.type);
-    return reading.rv == CKR_OK && equal(reading.value, row.value);
+CK_RV get_attribute_value(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object, CK_ATTRIBUTE* rows, CK_ULONG count,
+                          PointForm form) {
+  return call_session("C_GetAttributeValue", handle, [&](Module&, Session& session) {
+    refuse_if(!rows && count > 0, CKR_ARGUMENTS_BAD, "the template is a null pointer");
+    refuse_if(count > kMostTemplateRows, CKR_ARGUMENTS_BAD, "the template has too many attributes (at most 1024)");
+    const ObjectPtr found = require_object(session, object);
+    CK_RV result = CKR_OK;
+    for (CK_ULONG i = 0; i < count; ++i) result = worse(result, fill_attribute(session, *found, form, rows[i]));
+    return result;
   });
+}
+
+bool matches(Session& session, const Object& object, const Template& wanted) {
+  return std::all_of(wanted.begin(), wanted.end(),
+                     [&](const Template::Row& row) { return has_value(session, object, row.type, row.value); });
 }
 
 /// Whether a template names objects rather than kinds of them. Whoever lists certificates or public keys is not meant
@@ -91,9 +116,8 @@ bool names_objects(const Template& wanted) {
                      [](const Template::Row& row) { return row.type == CKA_UNIQUE_ID || is_vtpm_attribute(row.type); });
 }
 
-std::deque<CK_OBJECT_HANDLE> search(Session& session, const Template& wanted) {
-  std::deque<CK_OBJECT_HANDLE> found;
-  if (wanted.contradicts_itself()) return found;
+void search(Session& session, const Template& wanted, std::deque<CK_OBJECT_HANDLE>& found) {
+  if (wanted.contradicts_itself()) return;
   const bool names_class = wanted.has(CKA_CLASS);
   const bool shows_hidden = session.token->config().list_tpm_objects || names_objects(wanted);
   for (const ObjectPtr& object : session.token->objects_for(wanted)) {
@@ -101,6 +125,14 @@ std::deque<CK_OBJECT_HANDLE> search(Session& session, const Template& wanted) {
     if (object->hidden && !shows_hidden) continue;
     if (matches(session, *object, wanted)) found.push_back(object->handle);
   }
+}
+
+/// By a label that is padded with NULs an object is found that was stored with it, which now stores none, and one that
+/// was stored with the NULs before.
+std::deque<CK_OBJECT_HANDLE> search(Session& session, Template wanted) {
+  std::deque<CK_OBJECT_HANDLE> found;
+  search(session, wanted, found);
+  if (wanted.trim_label()) search(session, wanted, found);
   return found;
 }
 
@@ -148,14 +180,12 @@ CK_RV C_GetObjectSize(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object, CK_ULON
 }
 
 CK_RV C_GetAttributeValue(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object, CK_ATTRIBUTE* rows, CK_ULONG count) {
-  return call_session("C_GetAttributeValue", handle, [&](Module&, Session& session) {
-    refuse_if(!rows && count > 0, CKR_ARGUMENTS_BAD, "the template is a null pointer");
-    refuse_if(count > kMostTemplateRows, CKR_ARGUMENTS_BAD, "the template has too many attributes (at most 1024)");
-    const ObjectPtr found = require_object(session, object);
-    CK_RV result = CKR_OK;
-    for (CK_ULONG i = 0; i < count; ++i) result = worse(result, fill_attribute(session, *found, rows[i]));
-    return result;
-  });
+  return get_attribute_value(handle, object, rows, count, PointForm::kOctetString);
+}
+
+CK_RV vtpm::pkcs11::get_attribute_value_3_2(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object, CK_ATTRIBUTE* rows,
+                                            CK_ULONG count) {
+  return get_attribute_value(handle, object, rows, count, PointForm::kBare);
 }
 
 CK_RV C_SetAttributeValue(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object, CK_ATTRIBUTE* rows, CK_ULONG count) {
@@ -167,9 +197,9 @@ CK_RV C_SetAttributeValue(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object, CK_
     require_modifiable(*found);
     const Schema* schema = Schema::find(found->shown);
     refuse_if(!schema, CKR_ACTION_PROHIBITED, "the object is of a class that this version does not know");
-    const bool so = session.token->who() == Who::kSo;
+    const Who who = session.token->who();
     session.token->change(object, [&](Draft& draft) {
-      apply_changes(*schema, Changing::kSet, changes, so, draft);
+      apply_changes(*schema, Changing::kSet, changes, who, draft);
       check_changed(session, draft.shown);
     });
     return CKR_OK;

@@ -14,8 +14,8 @@ struct Row {
   Inheritance inheritance;
 };
 constexpr Row kRows[] = {
-    {Family::kEcdh, derive_agreement, Inheritance::kFree},
-    {Family::kDh, derive_agreement, Inheritance::kFree},
+    {Family::kEcdh, derive_agreement, Inheritance::kShared},
+    {Family::kDh, derive_agreement, Inheritance::kShared},
     {Family::kHkdf, derive_hkdf, Inheritance::kFree},
     {Family::kConcatenateKey, derive_concatenation, Inheritance::kAtLeast},
     {Family::kConcatenateData, derive_with_data, Inheritance::kAtLeast},
@@ -104,13 +104,16 @@ void inherit(const Template& wanted, Attributes& shown, const Object& base, Inhe
 SecretKeyPlan plan_derived(const DeriveCall& call, Template& wanted, Inheritance inheritance, const Object* second_base,
                            CK_KEY_TYPE type_if_absent) {
   wanted.impose(decode_template(call.base.shown.get(CKA_DERIVE_TEMPLATE)));
-  SecretKeyPlan plan(wanted, Making::kMake, call.session.token->who() == Who::kSo, type_if_absent);
+  SecretKeyPlan plan(wanted, Making::kMake, call.session.token->who(), type_if_absent);
   const bool defaults = inheritance == Inheritance::kDefault || inheritance == Inheritance::kNoLess;
   if (defaults) inherit_defaults(wanted, plan.shown(), call.base);
-  if (inheritance != Inheritance::kFree && inheritance != Inheritance::kDefault) {
+  const bool binding = inheritance == Inheritance::kAtLeast || inheritance == Inheritance::kNoLess ||
+                       inheritance == Inheritance::kTheSame;
+  if (binding) {
     inherit(wanted, plan.shown(), call.base, inheritance);
     if (second_base) inherit(wanted, plan.shown(), *second_base, inheritance);
   }
+  if (inheritance == Inheritance::kShared && !wanted.has(CKA_EXTRACTABLE)) plan.shown().set_flag(CKA_EXTRACTABLE, true);
   call.session.require_write(plan.is_token(), plan.is_private());
   return plan;
 }
@@ -156,7 +159,7 @@ DerivedKeys derive(const DeriveCall& call, Template wanted, CK_OBJECT_HANDLE* ke
 
 DerivedKeys derive_public_key(const DeriveCall& call, Template wanted, CK_OBJECT_HANDLE* key) {
   wanted.impose(decode_template(call.base.shown.get(CKA_DERIVE_TEMPLATE)));
-  Draft draft = public_half_of(call.base, wanted, call.session.token->who() == Who::kSo);
+  Draft draft = public_half_of(call.base, wanted, call.session.token->who());
   call.session.require_write(draft.is_token(), draft.is_private());
   return one_key(std::move(draft), key);
 }

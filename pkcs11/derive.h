@@ -52,6 +52,7 @@ Derivable derive_tls_kdf(const DeriveCall& call);
 /// How the secrecy of the base key binds the derived one.
 enum class Inheritance {
   kFree,     // the template decides; ALWAYS_SENSITIVE and NEVER_EXTRACTABLE remember
+  kShared,   // the same, but extractable where the template leaves it open: the peer knows the secret anyway
   kDefault,  // the same, but what the template leaves open is as the base key has it
   kAtLeast,  // a sensitive base key makes sensitive keys, one that is not extractable keys that are not
   kNoLess,   // kDefault and kAtLeast
@@ -92,6 +93,6 @@ DerivedKeys one_key(Draft draft, CK_OBJECT_HANDLE* key);
 Derivable apply_kdf(CK_ULONG kdf, ByteView shared_data, SecretBytes secret);
 
 /// CKM_PKCS5_PBKD2: the one that C_GenerateKey offers. Throws Refusal: CKR_MECHANISM_PARAM_INVALID, the template's.
-Draft generate_from_password(const Mechanism& row, const CK_MECHANISM& mechanism, const Template& wanted, bool so);
+Draft generate_from_password(const Mechanism& row, const CK_MECHANISM& mechanism, const Template& wanted, Who who);
 
 }  // namespace vtpm::pkcs11

@@ -106,14 +106,14 @@ DerivedKeys derive_hkdf_data(const DeriveCall& call, Template wanted, CK_OBJECT_
   const size_t octets = wanted.number(CKA_VALUE_LEN).value_or(derivable.natural);
   refuse_if(octets == 0, CKR_TEMPLATE_INCONSISTENT, "CKA_VALUE_LEN is zero");
   wanted.drop(CKA_VALUE_LEN);  // no attribute of data objects
-  Draft draft = make_draft(Schema::of(CKO_DATA), Making::kMake, wanted, call.session.token->who() == Who::kSo);
+  Draft draft = make_draft(Schema::of(CKO_DATA), Making::kMake, wanted, call.session.token->who());
   draft.shown.set_number(CKA_CLASS, CKO_DATA);
   call.session.require_write(draft.is_token(), draft.is_private());
   draft.shown.set(CKA_VALUE, derivable.octets(octets));
   return one_key(std::move(draft), key);
 }
 
-Draft generate_from_password(const Mechanism& row, const CK_MECHANISM& mechanism, const Template& wanted, bool so) {
+Draft generate_from_password(const Mechanism& row, const CK_MECHANISM& mechanism, const Template& wanted, Who who) {
   const auto given = mechanism_parameter<CK_PKCS5_PBKD2_PARAMS2>(mechanism);
   const PrfRow* prf =
       std::find_if(std::begin(kPrfs), std::end(kPrfs), [&](const PrfRow& one) { return one.number == given.prf; });
@@ -124,7 +124,7 @@ Draft generate_from_password(const Mechanism& row, const CK_MECHANISM& mechanism
             "PBKDF2: 1 to 2^31 - 1 iterations");
   const Bytes salt = parameter_octets(given.pSaltSourceData, given.ulSaltSourceDataLen);
   const SecretBytes password(parameter_view(given.pPassword, password_octets(given)));
-  SecretKeyPlan plan(wanted, Making::kMake, so, CKK_GENERIC_SECRET);
+  SecretKeyPlan plan(wanted, Making::kMake, who, CKK_GENERIC_SECRET);
   const size_t octets = plan.octets_or(0);
   const SecretBytes value = crypto::pbkdf2(prf->hash, password, salt, static_cast<uint32_t>(given.iterations), octets);
   return std::move(plan).make(value, {true, row.type, true, true});

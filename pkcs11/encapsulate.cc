@@ -16,8 +16,7 @@ bool is_agreement(const WrapCall& call) { return call.row.family == Family::kEcd
 
 /// The new key, checked before there is a secret. It is extractable unless the template says otherwise.
 SecretKeyPlan plan_of(const WrapCall& call, const Template& wanted) {
-  const bool so = call.session.token->who() == Who::kSo;
-  SecretKeyPlan plan(wanted, Making::kMake, so, CKK_GENERIC_SECRET);
+  SecretKeyPlan plan(wanted, Making::kMake, call.session.token->who(), CKK_GENERIC_SECRET);
   if (!wanted.has(CKA_EXTRACTABLE)) plan.shown().set_flag(CKA_EXTRACTABLE, true);
   call.session.require_write(plan.is_token(), plan.is_private());
   return plan;

@@ -37,6 +37,17 @@ void default_use(Attributes& object, CK_ATTRIBUTE_TYPE use, bool able) {
   if (!object.has(use)) object.set_flag(use, able);
 }
 
+/// Keys that applications generate or bring along: pkcs11-tool, NSS and Java wrap and unwrap with RSA keys whose
+/// template says nothing of it.
+void default_uses_of_users(const KeyKind& kind, Attributes& object) {
+  if (object.number(CKA_CLASS) == CKO_PUBLIC_KEY) {
+    default_use(object, CKA_WRAP, kind.encrypts);
+    default_use(object, CKA_VERIFY_RECOVER, kind.encrypts);
+  } else {
+    default_use(object, CKA_UNWRAP, kind.encrypts);
+  }
+}
+
 /// What the numbers of a key can not be read from is refused with this code.
 template <typename F>
 auto with_numbers(CK_RV refusal, F&& body) {
@@ -58,7 +69,9 @@ void describe_public_key(const PublicKey& key, Attributes& object) {
   default_use(object, CKA_ENCRYPT, kind.encrypts);
   default_use(object, CKA_VERIFY, kind.signs);
   default_use(object, CKA_DERIVE, kind.derives);
-  if (object.get(CKA_ID).empty()) object.set(CKA_ID, default_key_id(key));
+  default_use(object, CKA_WRAP, false);
+  default_use(object, CKA_VERIFY_RECOVER, false);
+  if (!object.has(CKA_ID)) object.set(CKA_ID, default_key_id(key));
 }
 
 void describe_private_key(const PublicKey& key, Attributes& object) {
@@ -68,7 +81,8 @@ void describe_private_key(const PublicKey& key, Attributes& object) {
   default_use(object, CKA_DECRYPT, kind.encrypts);
   default_use(object, CKA_SIGN, kind.signs);
   default_use(object, CKA_DERIVE, kind.derives);
-  if (object.get(CKA_ID).empty()) object.set(CKA_ID, default_key_id(key));
+  default_use(object, CKA_UNWRAP, false);
+  if (!object.has(CKA_ID)) object.set(CKA_ID, default_key_id(key));
 }
 
 namespace {
@@ -80,6 +94,13 @@ void check_public_key_info(const Attributes& object, const PublicKey& key, CK_RV
   if (given.empty()) return;
   const std::optional<PublicKey> named = PublicKey::from_spki(given);
   refuse_if(!named || named->spki() != key.spki(), refusal, "CKA_PUBLIC_KEY_INFO is not of this key");
+}
+
+/// What the template says of the point is true, in either encoding, or nothing.
+void check_point(const Attributes& object, const PublicKey& key) {
+  const ByteView given = object.get(CKA_EC_POINT);
+  refuse_if(!given.empty() && !same_value(CKA_EC_POINT, given, shown_point(key)), CKR_TEMPLATE_INCONSISTENT,
+            "CKA_EC_POINT is not of this key");
 }
 
 void describe_origin(Attributes& object, bool local, CK_ULONG mechanism) {
@@ -142,8 +163,9 @@ MadeKey keep_in_software(const SoftwareKey& key, Draft& draft) {
 
 MadeKey make_rsa(Draft& public_draft, Draft& private_draft, const KeyMaking& making) {
   const CK_ULONG bits = public_draft.shown.number(CKA_MODULUS_BITS).value_or(0);
-  refuse_if(bits < 1024 || bits > 8192, CKR_ATTRIBUTE_VALUE_INVALID, "RSA keys have 1024 to 8192 bits");
-  refuse_if(bits % 8 != 0, CKR_ATTRIBUTE_VALUE_INVALID, "the modulus must be a whole number of octets");
+  // OpenSSL makes a modulus of one bit less than an odd number.
+  refuse_if(bits < 1024 || bits > 8192 || bits % 2 != 0, CKR_ATTRIBUTE_VALUE_INVALID,
+            "RSA keys have 1024 to 8192 bits, an even number");
   ByteView exponent = without_leading_zeros(public_draft.shown.get(CKA_PUBLIC_EXPONENT));
   if (!public_draft.shown.has(CKA_PUBLIC_EXPONENT)) exponent = kDefaultExponent;
   // e = 1 would be no encryption at all; an even e has no inverse. Beyond 64 bits OpenSSL and every verifier refuse.
@@ -223,12 +245,12 @@ void require_class(const Template& object, CK_OBJECT_CLASS object_class, CK_KEY_
             CKR_TEMPLATE_INCONSISTENT, "CKA_CLASS or CKA_KEY_TYPE is not what the mechanism makes");
 }
 
-Draft generated_draft(CK_OBJECT_CLASS object_class, CK_KEY_TYPE type, const Template& object, bool so) {
+Draft generated_draft(CK_OBJECT_CLASS object_class, CK_KEY_TYPE type, const Template& object, Who who) {
   require_class(object, object_class, type);
   // 4.10: "If it does not support the attribute, the command SHALL return CKR_ATTRIBUTE_TYPE_INVALID."
   refuse_if(object.has(CKA_PUBLIC_KEY_INFO), CKR_ATTRIBUTE_TYPE_INVALID,
             "CKA_PUBLIC_KEY_INFO can not be known before the key is made");
-  Draft draft = make_draft(Schema::of(object_class, type), Making::kGenerate, object, so);
+  Draft draft = make_draft(Schema::of(object_class, type), Making::kGenerate, object, who);
   draft.shown.set_number(CKA_CLASS, object_class);
   draft.shown.set_number(CKA_KEY_TYPE, type);
   return draft;
@@ -239,14 +261,16 @@ Draft generated_draft(CK_OBJECT_CLASS object_class, CK_KEY_TYPE type, const Temp
 KeyPairDraft generate_key_pair(const Mechanism& mechanism, const Template& public_template,
                                const Template& private_template, const KeyMaking& making) {
   const CK_KEY_TYPE type = mechanism.key_type;
-  KeyPairDraft pair{generated_draft(CKO_PUBLIC_KEY, type, public_template, making.so),
-                    generated_draft(CKO_PRIVATE_KEY, type, private_template, making.so)};
+  KeyPairDraft pair{generated_draft(CKO_PUBLIC_KEY, type, public_template, making.who),
+                    generated_draft(CKO_PRIVATE_KEY, type, private_template, making.who)};
   Attributes& public_shown = pair.public_key.shown;
   Attributes& private_shown = pair.private_key.shown;
   check_always_authenticate(pair.private_key);
   // One CKA_ID for both halves, whichever template gives it.
-  if (private_shown.get(CKA_ID).empty()) private_shown.set(CKA_ID, public_shown.get(CKA_ID));
-  if (public_shown.get(CKA_ID).empty()) public_shown.set(CKA_ID, private_shown.get(CKA_ID));
+  if (!private_shown.has(CKA_ID) && public_shown.has(CKA_ID)) private_shown.set(CKA_ID, public_shown.get(CKA_ID));
+  if (!public_shown.has(CKA_ID) && private_shown.has(CKA_ID)) public_shown.set(CKA_ID, private_shown.get(CKA_ID));
+  default_uses_of_users(kind_of(type), public_shown);
+  default_uses_of_users(kind_of(type), private_shown);
 
   const MadeKey key = make_key(type, pair.public_key, pair.private_key, making);
   describe_public_key(key.public_key, public_shown);
@@ -255,8 +279,8 @@ KeyPairDraft generate_key_pair(const Mechanism& mechanism, const Template& publi
   return pair;
 }
 
-Draft generate_domain(const Mechanism& mechanism, const Template& wanted, bool so) {
-  Draft draft = generated_draft(CKO_DOMAIN_PARAMETERS, mechanism.key_type, wanted, so);
+Draft generate_domain(const Mechanism& mechanism, const Template& wanted, Who who) {
+  Draft draft = generated_draft(CKO_DOMAIN_PARAMETERS, mechanism.key_type, wanted, who);
   Attributes& shown = draft.shown;
   const CK_ULONG bits = shown.number(CKA_PRIME_BITS).value_or(0);
   refuse_if(bits < mechanism.min_size || bits > mechanism.max_size, CKR_ATTRIBUTE_VALUE_INVALID,
@@ -313,16 +337,17 @@ constexpr struct {
 
 }  // namespace
 
-Draft public_half_of(const Object& private_key, const Template& wanted, bool so) {
+Draft public_half_of(const Object& private_key, const Template& wanted, Who who) {
   const CK_KEY_TYPE type = *private_key.shown.number(CKA_KEY_TYPE);
   require_class(wanted, CKO_PUBLIC_KEY, type);
-  Draft draft = make_draft(Schema::of(CKO_PUBLIC_KEY, type), Making::kMake, wanted, so);
+  Draft draft = make_draft(Schema::of(CKO_PUBLIC_KEY, type), Making::kMake, wanted, who);
   draft.shown.set_number(CKA_CLASS, CKO_PUBLIC_KEY);
   draft.shown.set_number(CKA_KEY_TYPE, type);
   for (const auto& [to, from] : kOfPrivateKeys) {
     if (!wanted.has(to) && private_key.shown.has(from)) draft.shown.set(to, private_key.shown.get(from));
   }
   check_public_key_info(draft.shown, *public_key_of(private_key), CKR_TEMPLATE_INCONSISTENT);
+  check_point(draft.shown, *public_key_of(private_key));
   describe_public_key(*public_key_of(private_key), draft.shown);
   describe_origin(draft.shown, /*local=*/false, 0);
   if (const auto mechanism = private_key.shown.number(CKA_KEY_GEN_MECHANISM)) {
@@ -335,6 +360,7 @@ void complete_public_key(Draft& draft) {
   const PublicKey key =
       with_numbers(CKR_ATTRIBUTE_VALUE_INVALID, [&] { return kind_of(draft.shown).public_key(draft.shown); });
   check_public_key_info(draft.shown, key, CKR_TEMPLATE_INCONSISTENT);
+  default_uses_of_users(kind_of(draft.shown), draft.shown);
   describe_public_key(key, draft.shown);
   describe_origin(draft.shown, /*local=*/false, 0);
 }
@@ -361,6 +387,7 @@ void place_private_key(Draft& draft, const SoftwareKey& key, const KeyMaking& ma
   const PublicKey& half = key.public_key();
   check_always_authenticate(draft);
   check_public_key_info(draft.shown, half, CKR_ATTRIBUTE_VALUE_INVALID);
+  check_point(draft.shown, half);
   draft.secret = {};
   const bool resident = choose_resident(draft.shown, fits_the_tpm(half), making);
   if (resident) {
@@ -374,16 +401,12 @@ void place_private_key(Draft& draft, const SoftwareKey& key, const KeyMaking& ma
 
 void import_private_key(Draft& draft, const KeyMaking& making) {
   const KeyKind& kind = kind_of(draft.shown);
+  default_uses_of_users(kind, draft.shown);
   refuse_if(kind.type == CKK_RSA && !draft.shown.has(CKA_PUBLIC_EXPONENT), CKR_TEMPLATE_INCOMPLETE,
             "CKA_PUBLIC_EXPONENT is missing");
   // The software key completes what the template left out (CRT numbers) and checks that the numbers belong together.
   const auto key =
       with_numbers(CKR_ATTRIBUTE_VALUE_INVALID, [&] { return kind.private_key(draft.shown, draft.secret); });
-  if (const ByteView given = draft.shown.get(CKA_EC_POINT); !given.empty()) {
-    const std::optional<ByteView> point = read_point(given, key->public_key().curve());
-    refuse_if(!point || !equal(*point, key->public_key().point()), CKR_TEMPLATE_INCONSISTENT,
-              "CKA_EC_POINT is not the point of CKA_VALUE");
-  }
   place_private_key(draft, *key, making);
 }
 

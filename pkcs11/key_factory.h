@@ -18,7 +18,7 @@ namespace vtpm::pkcs11 {
 struct KeyMaking {
   Placement placement = Placement::kAuto;
   std::shared_ptr<tpm::Engine> engine;  // nothing when no user is logged in: then keys are software keys
-  bool so = false;                      // the SO is logged in (CKA_TRUSTED)
+  Who who = Who::kNobody;               // is logged in (CKA_TRUSTED, CKA_PRIVATE)
 };
 
 struct KeyPairDraft {
@@ -33,7 +33,7 @@ KeyPairDraft generate_key_pair(const Mechanism& mechanism, const Template& publi
 /// CKM_DSA_PARAMETER_GEN, CKM_DH_PKCS_PARAMETER_GEN: domain parameters as an object. DH answers with the group of RFC
 /// 7919 of that size: a safe prime of one's own would take minutes and be no safer. Throws Refusal: the template's
 /// errors, CKR_ATTRIBUTE_VALUE_INVALID.
-Draft generate_domain(const Mechanism& mechanism, const Template& wanted, bool so);
+Draft generate_domain(const Mechanism& mechanism, const Template& wanted, Who who);
 void complete_domain(Draft& draft);
 
 /// C_CreateObject with a public or private key: completes what the template implies, imports private keys.
@@ -45,7 +45,7 @@ void place_private_key(Draft& draft, const crypto::SoftwareKey& key, const KeyMa
 
 /// CKM_PUB_KEY_FROM_PRIV_KEY: the public half of a private key, as an object of its own. Throws Refusal with the
 /// template's error.
-Draft public_half_of(const Object& private_key, const Template& wanted, bool so);
+Draft public_half_of(const Object& private_key, const Template& wanted, Who who);
 
 /// The wrapped key in the sealed part of a key that lives in the TPM.
 void keep_blob(const tpm::KeyBlob& blob, SecretAttributes& secret);
@@ -55,7 +55,7 @@ tpm::KeyBlob blob_of(const SecretAttributes& secret);
 std::shared_ptr<crypto::PrivateKey> open_private_key(const Object& object, const SecretAttributes& secret,
                                                      const std::shared_ptr<tpm::Engine>& engine);
 
-/// Numbers, default uses and CKA_ID, as far as the object does not have them.
+/// Numbers, default uses and CKA_ID, as far as the object does not have them; an empty CKA_ID is one.
 void describe_public_key(const crypto::PublicKey& key, Attributes& object);
 void describe_private_key(const crypto::PublicKey& key, Attributes& object);
 

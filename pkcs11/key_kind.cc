@@ -143,10 +143,11 @@ crypto::Curve require_curve(ByteView parameters, CK_KEY_TYPE type) {
   return *curve;
 }
 
-Bytes shown_point(const PublicKey& key) {
-  if (key.type() != KeyType::kEc) return key.point();
+Bytes shown_point(const PublicKey& key) { return key.type() == KeyType::kEc ? octet_string(key.point()) : key.point(); }
+
+Bytes octet_string(ByteView point) {
   Bytes der;
-  store::write_der(der, store::Tag::kOctetString, key.point());
+  store::write_der(der, store::Tag::kOctetString, point);
   return der;
 }
 

@@ -46,6 +46,15 @@ Reading read_evidence(Session& session, const Object& object, CK_ATTRIBUTE_TYPE 
   return part.empty() ? fail(CKR_ATTRIBUTE_TYPE_INVALID) : keep(SecretBytes(part));
 }
 
+/// A key without a list reads as an empty one: applications (pkcs11-provider) take an attribute that is not there for a
+/// token that knows none. An empty list, which templates made before an empty one was none, allows nothing.
+Reading read_allowed_mechanisms(const Object& object) {
+  if (allows_nothing(object)) return fail(CKR_ATTRIBUTE_TYPE_INVALID);
+  Reading reading;
+  reading.value = object.shown.get(CKA_ALLOWED_MECHANISMS);
+  return reading;
+}
+
 }  // namespace
 
 ObjectPtr require_object(Session& session, CK_OBJECT_HANDLE handle) {
@@ -101,6 +110,11 @@ ObjectPtr require_base_key(Session& session, CK_OBJECT_HANDLE handle, const Mech
   return key;
 }
 
+bool allows_nothing(const Object& key) {
+  const Bytes* list = key.shown.find(CKA_ALLOWED_MECHANISMS);
+  return list && list->empty();
+}
+
 KeyUse use_key(Session& session, const Object& object) {
   KeyUse use;
   use.login = session.token->login_number();
@@ -110,6 +124,7 @@ KeyUse use_key(Session& session, const Object& object) {
 }
 
 Reading read_attribute(Session& session, const Object& object, CK_ATTRIBUTE_TYPE type) {
+  if (type == CKA_ALLOWED_MECHANISMS && object.is_key()) return read_allowed_mechanisms(object);
   if (const Bytes* value = object.shown.find(type)) {
     Reading reading;
     reading.value = *value;
@@ -133,6 +148,11 @@ Reading read_attribute(Session& session, const Object& object, CK_ATTRIBUTE_TYPE
     if (secret.has(type)) return keep(SecretBytes(secret.get(type)));
   }
   return fail(CKR_ATTRIBUTE_TYPE_INVALID);
+}
+
+bool has_value(Session& session, const Object& object, CK_ATTRIBUTE_TYPE type, ByteView value) {
+  const Reading reading = read_attribute(session, object, type);
+  return reading.rv == CKR_OK && same_value(type, reading.value, value);
 }
 
 Reading fetch_attribute(Session& session, const Object& object, CK_ATTRIBUTE_TYPE type, size_t room) {

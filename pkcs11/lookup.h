@@ -25,6 +25,8 @@ ObjectPtr require_base_key(Session& session, CK_OBJECT_HANDLE handle, const Mech
 void require_fit(const Object& key, CK_OBJECT_CLASS object_class, const Mechanism& mechanism, CK_RV refusal);
 void require_use(const Object& key, CK_ATTRIBUTE_TYPE use, const Mechanism& mechanism);
 void require_allowed(const Object& key, const Mechanism& mechanism, CK_RV refusal = CKR_MECHANISM_INVALID);
+/// A key with an empty list of CKA_ALLOWED_MECHANISMS, as older versions stored it when a template had one.
+bool allows_nothing(const Object& key);
 /// What an operation with this key must remember of the login.
 KeyUse use_key(Session& session, const Object& object);
 
@@ -35,8 +37,10 @@ struct Reading {
   SecretBytes kept;
 };
 Reading read_attribute(Session& session, const Object& object, CK_ATTRIBUTE_TYPE type);
-/// The same for a caller with a buffer of `room` octets: the value of a counter rises when it is fetched (4.5.2), not
-/// when its size is asked for or when objects are searched.
+/// Whether the session may see that the attribute has this value (same_value).
+bool has_value(Session& session, const Object& object, CK_ATTRIBUTE_TYPE type, ByteView value);
+/// read_attribute for a caller with a buffer of `room` octets: the value of a counter rises when it is fetched (4.5.2),
+/// not when its size is asked for or when objects are searched.
 Reading fetch_attribute(Session& session, const Object& object, CK_ATTRIBUTE_TYPE type, size_t room);
 
 }  // namespace vtpm::pkcs11

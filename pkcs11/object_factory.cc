@@ -32,6 +32,7 @@ void check_trust(const Attributes& shown, CK_RV unsaid) {
 }
 
 void check_object(const Session& session, const Attributes& shown, CK_RV unsaid) {
+  if (shown.number(CKA_CLASS) == CKO_CERTIFICATE) check_trusted_certificate(shown);
   if (shown.number(CKA_CLASS) != CKO_TRUST) return;
   check_trust(shown, unsaid);
   // Without the key the record has no MAC, and trust without one is shown to nobody (docs/format.md, "Clear entries").
@@ -46,13 +47,12 @@ void check_changed(const Session& session, const Attributes& shown) {
 }
 
 KeyMaking key_making(const Session& session) {
-  const Who who = session.token->who();
-  return {session.token->config().placement, session.token->engine(), who == Who::kSo};
+  return {session.token->config().placement, session.token->engine(), session.token->who()};
 }
 
 Draft create_draft(const Session& session, const Template& object) {
   const Schema& schema = Schema::of(object);
-  Draft draft = make_draft(schema, Making::kCreate, object, session.token->who() == Who::kSo);
+  Draft draft = make_draft(schema, Making::kCreate, object, session.token->who());
   session.require_write(draft.is_token(), draft.is_private());
   check_object(session, draft.shown, CKR_TEMPLATE_INCOMPLETE);
   refuse_if(draft.shown.number(CKA_OBJECT_VALIDATION_FLAGS).value_or(0) != 0, CKR_ATTRIBUTE_VALUE_INVALID,
@@ -85,7 +85,7 @@ Draft copy_draft(Session& session, const Object& object, const Template& changes
   const Schema* schema = Schema::find(object.shown);
   refuse_if(!schema, CKR_ACTION_PROHIBITED, "the object is of a class that this version does not know");
   Draft draft{object.shown, session.token->secret_of(object)};
-  apply_changes(*schema, Changing::kCopy, changes, session.token->who() == Who::kSo, draft);
+  apply_changes(*schema, Changing::kCopy, changes, session.token->who(), draft);
   refuse_if(object.is_private() && !draft.is_private(), CKR_TEMPLATE_INCONSISTENT,
             "a private object can not be copied to a public one");
   if (draft.shown.has(CKA_ALWAYS_SENSITIVE)) {

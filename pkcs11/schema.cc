@@ -20,7 +20,7 @@ constexpr Rule kStorage[] = {
 };
 // CKA_PRIVATE alone differs by class: what is secret by nature is private unless the caller says otherwise.
 constexpr Rule kPublicByDefault[] = {{CKA_PRIVATE, kCopyChange, D::kFalse}};
-constexpr Rule kPrivateByDefault[] = {{CKA_PRIVATE, kCopyChange, D::kTrue}};
+constexpr Rule kPrivateByDefault[] = {{CKA_PRIVATE, kCopyChange, D::kPrivate}};
 
 constexpr Rule kData[] = {
     {CKA_APPLICATION, kModify, D::kEmpty},     {CKA_OBJECT_ID, kModify, D::kEmpty},
@@ -62,7 +62,7 @@ constexpr Rule kCertificate[] = {
 };
 constexpr Rule kX509[] = {
     {CKA_SUBJECT, kNeedCreate, D::kNone},
-    {CKA_ID, kModify, D::kEmpty},
+    {CKA_ID, kModify, D::kNone},  // that of the key, when nobody gives one
     {CKA_ISSUER, kModify, D::kEmpty},
     {CKA_SERIAL_NUMBER, kModify, D::kEmpty},
     {CKA_VALUE, kNeedCreate, D::kEmpty},
@@ -89,7 +89,7 @@ constexpr Rule kTrust[] = {
 
 constexpr Rule kKey[] = {
     {CKA_KEY_TYPE, kNeedCreate, D::kNone},
-    {CKA_ID, kModify, D::kEmpty},
+    {CKA_ID, kModify, D::kNone},  // that of the key, when nobody gives one
     {CKA_START_DATE, kModify, D::kEmpty},
     {CKA_END_DATE, kModify, D::kEmpty},
     {CKA_LOCAL, kNotCreate | kNotGenerate, D::kNone},
@@ -102,8 +102,8 @@ constexpr Rule kPublicKey[] = {
     {CKA_PUBLIC_KEY_INFO, 0, D::kNone},
     {CKA_ENCRYPT, kModify, D::kNone},
     {CKA_VERIFY, kModify, D::kNone},
-    {CKA_VERIFY_RECOVER, kModify, D::kFalse},
-    {CKA_WRAP, kModify, D::kFalse},
+    {CKA_VERIFY_RECOVER, kModify, D::kNone},
+    {CKA_WRAP, kModify, D::kNone},
     {CKA_DERIVE, kModify, D::kNone},
     {CKA_TRUSTED, kModify | kSoOnly, D::kFalse},
     {CKA_WRAP_TEMPLATE, kOptional, D::kNone},
@@ -119,7 +119,7 @@ constexpr Rule kPrivateKey[] = {
     {CKA_SIGN, kModify, D::kNone},
     {CKA_DERIVE, kModify, D::kNone},
     {CKA_SIGN_RECOVER, kModify, D::kFalse},
-    {CKA_UNWRAP, kModify, D::kFalse},
+    {CKA_UNWRAP, kModify, D::kNone},
     {CKA_DECAPSULATE, kModify, D::kFalse},
     {CKA_ALWAYS_SENSITIVE, kNotCreate | kNotGenerate, D::kNone},
     {CKA_NEVER_EXTRACTABLE, kNotCreate | kNotGenerate, D::kNone},
@@ -150,8 +150,8 @@ constexpr Rule kSecretKey[] = {
     {CKA_DECRYPT, kModify, D::kNone},
     {CKA_SIGN, kModify, D::kNone},
     {CKA_VERIFY, kModify, D::kNone},
-    {CKA_WRAP, kModify, D::kFalse},
-    {CKA_UNWRAP, kModify, D::kFalse},
+    {CKA_WRAP, kModify, D::kNone},
+    {CKA_UNWRAP, kModify, D::kNone},
     {CKA_DERIVE, kModify, D::kNone},
     {CKA_TRUSTED, kModify | kSoOnly, D::kFalse},
     {CKA_WRAP_WITH_TRUSTED, kModify | kOnlyUp, D::kFalse},
@@ -183,11 +183,11 @@ constexpr Rule kRsaPrivate[] = {
 };
 constexpr Rule kEcPublic[] = {
     {CKA_EC_PARAMS, kNeedCreate | kNeedGenerate, D::kNone},
-    {CKA_EC_POINT, kNeedCreate | kNotGenerate, D::kNone},
+    {CKA_EC_POINT, kNeedCreate | kNotGenerate | kMayMake, D::kNone},
 };
 constexpr Rule kEcPrivate[] = {
     {CKA_EC_PARAMS, kNeedCreate, D::kNone},
-    {CKA_EC_POINT, kNotGenerate, D::kNone},
+    {CKA_EC_POINT, kNotGenerate | kMayMake, D::kNone},
     {CKA_VALUE, kNeedCreate | kNotGenerate | kSecret, D::kNone},
 };
 
@@ -226,7 +226,7 @@ constexpr Rule kDsaDomain[] = {
     {CKA_SUB_PRIME_BITS, kNotCreate, D::kNone},
 };
 
-void set_default(const Rule& rule, Attributes& object) {
+void set_default(const Rule& rule, Who who, Attributes& object) {
   switch (rule.value) {
     case D::kNone:
       return;
@@ -238,6 +238,9 @@ void set_default(const Rule& rule, Attributes& object) {
       return object.set_flag(rule.type, true);
     case D::kZero:
       return object.set_number(rule.type, 0);
+    case D::kPrivate:
+      // CKA_TOKEN stands before CKA_PRIVATE in every schema.
+      return object.set_flag(rule.type, private_by_default(object.flag(CKA_TOKEN), who));
   }
 }
 
@@ -258,9 +261,15 @@ bool vouched_for(const Attributes& object, Changing changing, const Template& ch
   refuse(CKR_ATTRIBUTE_READ_ONLY, attribute_name(rule.type) + " of this object can not be changed like that");
 }
 
+/// Whether the object has this very value. No CKA_ALLOWED_MECHANISMS reads as an empty list.
+bool shows(const Attributes& shown, CK_ATTRIBUTE_TYPE type, ByteView value) {
+  if (!shown.has(type)) return type == CKA_ALLOWED_MECHANISMS && value.empty();
+  return same_value(type, shown.get(type), value);
+}
+
 /// The SO alone vouches; anyone may take the mark away.
-void check_so_only(const Rule& rule, ByteView value, bool so) {
-  if ((rule.marks & kSoOnly) && value[0] != CK_FALSE && !so) {
+void check_so_only(const Rule& rule, ByteView value, Who who) {
+  if ((rule.marks & kSoOnly) && value[0] != CK_FALSE && who != Who::kSo) {
     refuse(CKR_ATTRIBUTE_READ_ONLY, attribute_name(rule.type) + " can be set to CK_TRUE by the SO only");
   }
 }
@@ -394,17 +403,20 @@ const Schema* Schema::find(const Attributes& object) {
   return SchemaTable::find(*object_class, kind ? object.number(kind).value_or(CK_UNAVAILABLE_INFORMATION) : 0);
 }
 
-Draft make_draft(const Schema& schema, Making making, const Template& object, bool so) {
+bool private_by_default(bool on_token, Who who) { return on_token || who != Who::kNobody; }
+
+Draft make_draft(const Schema& schema, Making making, const Template& object, Who who) {
   const uint32_t need = making == Making::kCreate ? +kNeedCreate : making == Making::kGenerate ? +kNeedGenerate : 0u;
   const uint32_t must_not = making == Making::kCreate ? kNotCreate : kNotGenerate;
   Draft draft;
   for (const Template::Row& row : object) {
     const Rule* rule = schema.rule(row.type);
     if (!rule) refuse_stranger(row.type);
-    if (rule->marks & must_not) {
+    if (rule->marks & must_not && !(making == Making::kMake && rule->marks & kMayMake)) {
       refuse(CKR_ATTRIBUTE_READ_ONLY, attribute_name(row.type) + " is set by the token, not by a template");
     }
-    check_so_only(*rule, row.value, so);
+    check_so_only(*rule, row.value, who);
+    if (row.type == CKA_ALLOWED_MECHANISMS && row.value.empty()) continue;
     if (rule->marks & kSecret) {
       draft.secret.set(row.type, row.value);
     } else {
@@ -414,29 +426,30 @@ Draft make_draft(const Schema& schema, Making making, const Template& object, bo
   for (const Rule& rule : schema) {
     if (draft.shown.has(rule.type) || draft.secret.has(rule.type)) continue;
     if (rule.marks & need) refuse(CKR_TEMPLATE_INCOMPLETE, attribute_name(rule.type) + " is missing");
-    set_default(rule, draft.shown);
+    set_default(rule, who, draft.shown);
   }
   return draft;
 }
 
 Attributes with_defaults(const Schema& schema, Attributes object) {
   for (const Rule& rule : schema) {
-    if (!object.has(rule.type)) set_default(rule, object);
+    if (!object.has(rule.type)) set_default(rule, Who::kUser, object);
   }
   return object;
 }
 
-void apply_changes(const Schema& schema, Changing changing, const Template& changes, bool so, Draft& object) {
+void apply_changes(const Schema& schema, Changing changing, const Template& changes, Who who, Draft& object) {
   const uint32_t allowed = changing == Changing::kSet ? kModify : kModify | kCopyChange;
   const bool vouched = vouched_for(object.shown, changing, changes);
   for (const Template::Row& row : changes) {
     const Rule* rule = schema.rule(row.type);
     if (!rule) refuse_stranger(row.type);
+    const bool changeable = rule->marks & (allowed | kDecided | kErasable);
     const bool secret = rule->marks & kSecret || object.secret.has(row.type);
-    const ByteView now = secret ? object.secret.get(row.type) : object.shown.get(row.type);
-    // What says what already is does no harm; but 4.2 wants "any attempt" at the name of an object to fail.
-    const bool says_what_is = !secret && object.shown.has(row.type) && equal(now, row.value);
-    if (says_what_is && row.type != CKA_UNIQUE_ID) continue;
+    // What says what already is does no harm in a copy, nor where the attribute may be changed; 4.2 wants "any attempt"
+    // at the name of an object to fail.
+    const bool says_what_is = !secret && row.type != CKA_UNIQUE_ID && shows(object.shown, row.type, row.value);
+    if (says_what_is && (changeable || changing == Changing::kCopy)) continue;
     const bool wrong_way =
         (rule->marks & kOnlyUp && row.value[0] == CK_FALSE) || (rule->marks & kOnlyDown && row.value[0] != CK_FALSE);
     const bool erased = rule->marks & kErasable && row.value.empty();
@@ -445,7 +458,7 @@ void apply_changes(const Schema& schema, Changing changing, const Template& chan
     }
     if ((!(rule->marks & allowed) && !erased) || wrong_way) refuse_change(*rule);
     if (vouched && !(rule->marks & kCopyChange)) refuse_change(*rule);
-    check_so_only(*rule, row.value, so);
+    check_so_only(*rule, row.value, who);
     if (secret) {
       object.secret.set(row.type, row.value);
     } else {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "pkcs11/attribute.h"
+#include "pkcs11/who.h"
 
 namespace vtpm::pkcs11 {
 
@@ -27,9 +28,11 @@ enum Mark : uint32_t {
   kOptional = 1 << 10,     // absent unless given (no default)
   kDecided = 1 << 11,      // decided by the key: another value is CKR_ATTRIBUTE_VALUE_INVALID, now or later
   kErasable = 1 << 12,     // may be made empty, and nothing else
+  kMayMake = 1 << 13,      // may be given to C_UnwrapKey and C_DeriveKey, as the key has it
 };
 
-enum class Default { kNone, kEmpty, kFalse, kTrue, kZero };
+/// kPrivate: true, but false for a session object that is made while nobody is logged in, because nobody could use it.
+enum class Default { kNone, kEmpty, kFalse, kTrue, kZero, kPrivate };
 
 struct Rule {
   CK_ATTRIBUTE_TYPE type;
@@ -71,19 +74,23 @@ struct Draft {
   bool is_token() const { return shown.flag(CKA_TOKEN); }
 };
 
-/// A new object from a template: every rule checked, defaults filled in. `so`: the SO is logged in (CKA_TRUSTED).
-/// Throws Refusal: CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_READ_ONLY, CKR_TEMPLATE_INCOMPLETE,
-/// CKR_TEMPLATE_INCONSISTENT.
-Draft make_draft(const Schema& schema, Making making, const Template& object, bool so);
+/// The default of CKA_PRIVATE for keys (Default::kPrivate) that `who` makes.
+bool private_by_default(bool on_token, Who who);
+
+/// A new object from a template: every rule checked, defaults filled in. `who` makes it (CKA_TRUSTED, CKA_PRIVATE). An
+/// empty CKA_ALLOWED_MECHANISMS in the template is no list. Throws Refusal: CKR_ATTRIBUTE_TYPE_INVALID,
+/// CKR_ATTRIBUTE_READ_ONLY, CKR_TEMPLATE_INCOMPLETE, CKR_TEMPLATE_INCONSISTENT.
+Draft make_draft(const Schema& schema, Making making, const Template& object, Who who);
 
 /// An object of the token's own making, with the defaults that it does not have yet.
 Attributes with_defaults(const Schema& schema, Attributes object);
 
 enum class Changing { kSet, kCopy };
-/// Applies a template to an existing object's attributes. Of a trusted certificate nothing changes (4.6), and a copy
-/// that does not give up the trust differs in how it is kept only. Throws Refusal: CKR_ATTRIBUTE_READ_ONLY,
-/// CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_VALUE_INVALID, CKR_TEMPLATE_INCONSISTENT.
-void apply_changes(const Schema& schema, Changing changing, const Template& changes, bool so, Draft& object);
+/// Applies a template to an existing object's attributes. C_SetAttributeValue refuses an attribute that can never be
+/// modified even where the template has its present value; C_CopyObject takes that. Of a trusted certificate nothing
+/// changes (4.6), and a copy that does not give up the trust differs in how it is kept only. Throws Refusal:
+/// CKR_ATTRIBUTE_READ_ONLY, CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_VALUE_INVALID, CKR_TEMPLATE_INCONSISTENT.
+void apply_changes(const Schema& schema, Changing changing, const Template& changes, Who who, Draft& object);
 
 /// Whether the values of kSecret rules may be shown: not sensitive and extractable, or not a key at all.
 bool reveals_secrets(const Attributes& object);

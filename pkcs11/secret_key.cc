@@ -70,6 +70,9 @@ void default_use(Attributes& object, CK_ATTRIBUTE_TYPE use, bool able) {
   if (!object.has(use)) object.set_flag(use, able);
 }
 
+/// Keys that applications bring along wrap and unwrap where their type has a mechanism for it.
+bool wraps(CK_KEY_TYPE type) { return block_cipher_of(type).has_value(); }
+
 bool derives(CK_KEY_TYPE type) { return type == CKK_GENERIC_SECRET || type == CKK_HKDF; }
 
 void finish(Draft& draft, const SecretKeyType& type, const Origin& origin) {
@@ -82,6 +85,9 @@ void finish(Draft& draft, const SecretKeyType& type, const Origin& origin) {
   default_use(shown, CKA_SIGN, type.signs);
   default_use(shown, CKA_VERIFY, type.signs);
   default_use(shown, CKA_DERIVE, derives(type.type));
+  default_use(shown, CKA_WRAP, false);
+  default_use(shown, CKA_UNWRAP, false);
+  if (!shown.has(CKA_ID)) shown.set(CKA_ID, {});
   shown.set_number(CKA_VALUE_LEN, value.size());
   // An empty value in the template means: no check value for this key.
   const Bytes check = check_value(type.type, value);
@@ -117,14 +123,16 @@ void import_secret_key(Draft& draft) {
   refuse_if(!type.takes(value.size()), CKR_ATTRIBUTE_VALUE_INVALID, "CKA_VALUE has a wrong length for this key type");
   refuse_if(type.type == CKK_AES_XTS && has_equal_halves(value), CKR_ATTRIBUTE_VALUE_INVALID,
             "the two halves of an XTS key must differ");
+  default_use(draft.shown, CKA_WRAP, wraps(type.type));
+  default_use(draft.shown, CKA_UNWRAP, wraps(type.type));
   finish(draft, type, {});
 }
 
-Draft generate_secret_key(const Mechanism& mechanism, const Template& object, bool so) {
+Draft generate_secret_key(const Mechanism& mechanism, const Template& object, Who who) {
   refuse_if(object.number(CKA_CLASS).value_or(CKO_SECRET_KEY) != CKO_SECRET_KEY ||
                 object.number(CKA_KEY_TYPE).value_or(mechanism.key_type) != mechanism.key_type,
             CKR_TEMPLATE_INCONSISTENT, "CKA_CLASS or CKA_KEY_TYPE is not what the mechanism makes");
-  Draft draft = make_draft(Schema::of(CKO_SECRET_KEY, mechanism.key_type), Making::kGenerate, object, so);
+  Draft draft = make_draft(Schema::of(CKO_SECRET_KEY, mechanism.key_type), Making::kGenerate, object, who);
   draft.shown.set_number(CKA_CLASS, CKO_SECRET_KEY);
   draft.shown.set_number(CKA_KEY_TYPE, mechanism.key_type);
   const SecretKeyType& type = type_of(draft.shown);
@@ -138,11 +146,11 @@ Draft generate_secret_key(const Mechanism& mechanism, const Template& object, bo
   return draft;
 }
 
-SecretKeyPlan::SecretKeyPlan(const Template& object, Making making, bool so, CK_KEY_TYPE type_if_absent) {
+SecretKeyPlan::SecretKeyPlan(const Template& object, Making making, Who who, CK_KEY_TYPE type_if_absent) {
   refuse_if(object.number(CKA_CLASS).value_or(CKO_SECRET_KEY) != CKO_SECRET_KEY, CKR_TEMPLATE_INCONSISTENT,
             "what comes of this is a secret key");
   const CK_KEY_TYPE type = object.number(CKA_KEY_TYPE).value_or(type_if_absent);
-  draft_ = make_draft(Schema::of(CKO_SECRET_KEY, type), making, object, so);
+  draft_ = make_draft(Schema::of(CKO_SECRET_KEY, type), making, object, who);
   draft_.shown.set_number(CKA_CLASS, CKO_SECRET_KEY);
   draft_.shown.set_number(CKA_KEY_TYPE, type);
   type_ = &type_of(draft_.shown);

@@ -24,7 +24,7 @@ std::span<const SecretKeyType> secret_key_types();
 void import_secret_key(Draft& draft);
 /// C_GenerateKey. Throws Refusal: the template's errors, CKR_ATTRIBUTE_VALUE_INVALID, CKR_TEMPLATE_INCOMPLETE without
 /// CKA_VALUE_LEN where the type has more than one length.
-Draft generate_secret_key(const Mechanism& mechanism, const Template& object, bool so);
+Draft generate_secret_key(const Mechanism& mechanism, const Template& object, Who who);
 
 /// Where a key's value came from, as far as its attributes tell.
 struct Origin {
@@ -39,7 +39,7 @@ class SecretKeyPlan {
  public:
   /// CKA_KEY_TYPE is `type_if_absent` unless the template has one. Throws Refusal with the template's error;
   /// CKR_TEMPLATE_INCONSISTENT for another class.
-  SecretKeyPlan(const Template& object, Making making, bool so, CK_KEY_TYPE type_if_absent);
+  SecretKeyPlan(const Template& object, Making making, Who who, CK_KEY_TYPE type_if_absent);
 
   /// What the template decides, before the value adds to it.
   Attributes& shown() { return draft_.shown; }

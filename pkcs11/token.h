@@ -23,14 +23,13 @@
 #include "pkcs11/object.h"
 #include "pkcs11/object_table.h"
 #include "pkcs11/token_records.h"
+#include "pkcs11/who.h"
 #include "store/store_directory.h"
 #include "store/vault.h"
 #include "tpm/engine.h"
 #include "tpm/swtpm_state.h"
 
 namespace vtpm::pkcs11 {
-
-enum class Who { kNobody, kUser, kSo };
 
 constexpr size_t kPinLeast = 4, kPinMost = 255;
 

@@ -228,7 +228,7 @@ KeyPairDraft adopt_key(const tpm::KeyBlob& key, const std::string& label, ByteVi
     object->set_flag(CKA_TOKEN, true);
     object->set_number(CKA_KEY_TYPE, rsa ? CKK_RSA : CKK_EC);
     object->set(CKA_LABEL, as_bytes(label));
-    object->set(CKA_ID, id);
+    if (!id.empty()) object->set(CKA_ID, id);
     object->set_flag(CKA_LOCAL, about.generated);
     object->set_number(CKA_KEY_GEN_MECHANISM, CK_UNAVAILABLE_INFORMATION);
     object->set_flag(CKA_DERIVE, !rsa && about.decrypts);

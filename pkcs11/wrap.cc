@@ -72,8 +72,7 @@ void require_wrappable(const WrapCall& call, const Object& key) {
   refuse_if(object_class == CKO_PRIVATE_KEY && !takes_private_keys(call.row), CKR_KEY_NOT_WRAPPABLE,
             "the mechanism wraps secret keys only");
   for (const auto& [type, value] : decode_template(call.key.shown.get(CKA_WRAP_TEMPLATE))) {
-    const Reading reading = read_attribute(call.session, key, type);
-    refuse_if(reading.rv != CKR_OK || !equal(reading.value, value), CKR_KEY_HANDLE_INVALID,
+    refuse_if(!has_value(call.session, key, type, value), CKR_KEY_HANDLE_INVALID,
               "the key is not what CKA_WRAP_TEMPLATE of the wrapping key demands");
   }
 }
@@ -126,19 +125,6 @@ ByteView without_trailing_zeros(ByteView payload) {
   return zeros ? info->octets : payload;
 }
 
-/// The length of a key that ECB or CBC has filled up, where the template has none: that of the type, if there is but
-/// one between these and the block before (5.18).
-size_t only_length(const SecretKeyPlan& plan, size_t filled) {
-  std::optional<size_t> only;
-  for (size_t octets = filled; octets > 0 && octets + kBlock > filled; --octets) {
-    if (!plan.takes(octets)) continue;
-    refuse_if(only.has_value(), CKR_TEMPLATE_INCOMPLETE,
-              "CKA_VALUE_LEN is missing: the mechanism fills keys up, and their type has more than one length");
-    only = octets;
-  }
-  return only.value_or(filled);
-}
-
 /// Nothing but a padding that nobody else has checked says how long the key is: a wrong length is told as that would
 /// be.
 bool hides_length(const Mechanism& row) {
@@ -148,10 +134,9 @@ bool hides_length(const Mechanism& row) {
 [[noreturn]] void refuse_wrapped() { refuse(CKR_WRAPPED_KEY_INVALID, "the wrapped octets are not such a key"); }
 
 Draft unwrap_private(const WrapCall& call, ByteView wrapped, const Template& wanted) {
-  const bool so = call.session.token->who() == Who::kSo;
   refuse_if(!takes_private_keys(call.row), CKR_TEMPLATE_INCONSISTENT, "the mechanism unwraps secret keys only");
   const CK_KEY_TYPE type = *wanted.number(CKA_KEY_TYPE);
-  Draft draft = make_draft(Schema::of(CKO_PRIVATE_KEY, type), Making::kMake, wanted, so);
+  Draft draft = make_draft(Schema::of(CKO_PRIVATE_KEY, type), Making::kMake, wanted, call.session.token->who());
   if (!wanted.has(CKA_EXTRACTABLE)) draft.shown.set_flag(CKA_EXTRACTABLE, true);
   call.session.require_write(draft.is_token(), draft.is_private());
   const SecretBytes payload = translated(kOfUnwrapping, [&] { return opened(call, wrapped); });
@@ -209,8 +194,8 @@ Bytes Wrapping::wrap() {
 }
 
 Draft unwrap_secret(const WrapCall& call, ByteView wrapped, const Template& wanted) {
-  const bool so = call.session.token->who() == Who::kSo;
-  SecretKeyPlan plan(wanted, Making::kMake, so, wanted.number(CKA_KEY_TYPE).value_or(CKK_GENERIC_SECRET));
+  SecretKeyPlan plan(wanted, Making::kMake, call.session.token->who(),
+                     wanted.number(CKA_KEY_TYPE).value_or(CKK_GENERIC_SECRET));
   if (!wanted.has(CKA_EXTRACTABLE)) plan.shown().set_flag(CKA_EXTRACTABLE, true);
   call.session.require_write(plan.is_token(), plan.is_private());
   const std::optional<size_t> octets = plan.octets();
@@ -230,7 +215,6 @@ Draft unwrap_secret(const WrapCall& call, ByteView wrapped, const Template& want
   });
   if (call.row.family == Family::kRsaX509) payload = end_of_number(payload, octets);
   if (octets && may_be_cut(call.row, payload.size(), *octets)) payload.resize(*octets);
-  if (!octets && has_whole_blocks(call.row)) payload.resize(only_length(plan, payload.size()));
   const bool fits = (!octets || payload.size() == *octets) && plan.takes(payload.size());
   if (!fits && hides_length(call.row)) refuse_wrapped();
   refuse_if(!fits, CKR_WRAPPED_KEY_LEN_RANGE, "the wrapped key is not as long as the template or the key type says");

@@ -37,7 +37,7 @@ void refuse_duplicate(pkcs11::Token& token, const Bytes& public_area) {
     if (object->tpm_handle() != 0 || !equal(token.key_blob(*object).public_area, public_area)) continue;
     throw Error(ErrorCode::kExists, "token " + token.identity().serial + " has this key already: label \"" +
                                         std::string(as_text(object->shown.get(CKA_LABEL))) + "\", id " +
-                                        to_hex(object->shown.get(CKA_ID)));
+                                        to_hex(object->shown.get(CKA_ID)) + allowance_of(*object));
   }
 }
 

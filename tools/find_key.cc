@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "crypto/error.h"
+#include "pkcs11/lookup.h"
 #include "tools/pkcs11_uri.h"
 #include "tools/usage.h"
 
@@ -22,12 +23,16 @@ std::string private_keys_of(pkcs11::Token& token) {
   for (const pkcs11::ObjectPtr& object : token.objects()) {
     if (object->object_class() != CKO_PRIVATE_KEY) continue;
     keys.push_back("\"" + std::string(as_text(object->shown.get(CKA_LABEL))) + "\" with the id " +
-                   to_hex(object->shown.get(CKA_ID)));
+                   to_hex(object->shown.get(CKA_ID)) + allowance_of(*object));
   }
   return keys.empty() ? "it has none" : "it has " + enumerated(keys);
 }
 
 }  // namespace
+
+std::string allowance_of(const pkcs11::Object& key) {
+  return pkcs11::allows_nothing(key) ? " (allows no mechanism)" : "";
+}
 
 pkcs11::ObjectPtr find_private_key(pkcs11::Token& token, const std::string& text) {
   const std::vector<Pkcs11Uri::Attribute> rows = Pkcs11Uri(text).attributes();

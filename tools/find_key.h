@@ -11,4 +11,7 @@ namespace vtpm::tools {
 /// kInvalidArgument when several do.
 pkcs11::ObjectPtr find_private_key(pkcs11::Token& token, const std::string& uri);
 
+/// What is said behind the name of a key that no operation may use (pkcs11::allows_nothing); empty for others.
+std::string allowance_of(const pkcs11::Object& key);
+
 }  // namespace vtpm::tools

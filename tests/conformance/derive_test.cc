@@ -139,6 +139,44 @@ TEST_F(Derive, EcdhWithEveryKdf) {
   }
 }
 
+// The peer knows the secret anyway, and Java's generateSecret reads it; other derivations say nothing that is not said.
+TEST_F(Derive, AgreedSecretsAreShownUnlessTheTemplateSaysOtherwise) {
+  const KeyPair ec = session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}}, {});
+  const KeyPair x25519 =
+      session.generate(CKM_EC_MONTGOMERY_KEY_PAIR_GEN, {{CKA_EC_PARAMS, curve_parameters("X25519")}}, {});
+  CK_OBJECT_HANDLE group = CK_INVALID_HANDLE;
+  MUST(try_generate_key(session, CKM_DH_PKCS_PARAMETER_GEN, {{CKA_PRIME_BITS, 2048}}, &group));
+  const KeyPair dh =
+      session.generate(CKM_DH_PKCS_KEY_PAIR_GEN,
+                       {{CKA_PRIME, session.get(group, CKA_PRIME)}, {CKA_BASE, session.get(group, CKA_BASE)}}, {});
+  const Bytes point = session.get(ec.public_key, CKA_EC_POINT),
+              montgomery = session.get(x25519.public_key, CKA_EC_POINT);
+  const Mechanism agreed_in_group =
+      Mechanism::with_parameter(CKM_DH_PKCS_DERIVE, session.get(dh.public_key, CKA_VALUE));
+  for (const auto& [mechanism, base] : {std::pair{ecdh(point), ec.private_key},
+                                        {ecdh(point, CKD_SHA256_KDF), ec.private_key},
+                                        {ecdh(point, CKD_NULL, {}, CKM_ECDH1_COFACTOR_DERIVE), ec.private_key},
+                                        {ecdh(montgomery), x25519.private_key},
+                                        {agreed_in_group, dh.private_key}}) {
+    const CK_OBJECT_HANDLE open = derive(session, mechanism, base, {});
+    EXPECT_TRUE(session.flag(open, CKA_EXTRACTABLE));
+    EXPECT_FALSE(session.flag(open, CKA_SENSITIVE));
+    EXPECT_FALSE(session.flag(open, CKA_NEVER_EXTRACTABLE));
+    EXPECT_GE(session.get(open, CKA_VALUE).size(), 32u);
+    EXPECT_RV(CKR_ATTRIBUTE_SENSITIVE,
+              session.try_get(derive(session, mechanism, base, {{CKA_EXTRACTABLE, false}}), CKA_VALUE));
+    EXPECT_RV(CKR_ATTRIBUTE_SENSITIVE,
+              session.try_get(derive(session, mechanism, base, {{CKA_SENSITIVE, true}}), CKA_VALUE));
+  }
+  constexpr bool no = false;
+  const CK_ATTRIBUTE closed = {CKA_EXTRACTABLE, const_cast<bool*>(&no), 1};
+  const KeyPair strict =
+      session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}}, {{CKA_DERIVE_TEMPLATE, octets_of(closed)}});
+  EXPECT_FALSE(session.flag(derive(session, ecdh(point), strict.private_key, {}), CKA_EXTRACTABLE));
+  const CK_OBJECT_HANDLE base = derive(session, ecdh(point), ec.private_key, {});
+  EXPECT_FALSE(session.flag(derive(session, CKM_SHA256_KEY_DERIVATION, base, {}), CKA_EXTRACTABLE));
+}
+
 TEST_F(Derive, EcdhKeysOfEveryType) {
   const KeyPair mine = session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}}, {{CKA_DERIVE, true}});
   const Bytes point = peer::Key::generate_ec("P-256").ec_point();
@@ -242,8 +280,9 @@ TEST_F(Derive, CallIsChecked) {
                                                 {CKA_PRIVATE, false}});
   session.logout();
   EXPECT_RV(CKR_KEY_HANDLE_INVALID, try_derive(session, CKM_SHA256_KEY_DERIVATION, key, wanted));
-  EXPECT_RV(CKR_USER_NOT_LOGGED_IN, try_derive(session, CKM_SHA256_KEY_DERIVATION, open, wanted));
-  EXPECT_RV(CKR_OK, try_derive(session, CKM_SHA256_KEY_DERIVATION, open, wanted.with({{CKA_PRIVATE, false}})));
+  EXPECT_RV(CKR_USER_NOT_LOGGED_IN,
+            try_derive(session, CKM_SHA256_KEY_DERIVATION, open, wanted.with({{CKA_PRIVATE, true}})));
+  EXPECT_RV(CKR_OK, try_derive(session, CKM_SHA256_KEY_DERIVATION, open, wanted));
 }
 
 // --- what every derivation shares ---

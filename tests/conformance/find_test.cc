@@ -1,6 +1,7 @@
 // C_FindObjectsInit, C_FindObjects, C_FindObjectsFinal (PKCS#11 2.40, 5.7).
 #include <algorithm>
 #include <set>
+#include <string>
 
 #include "tests/conformance/harness.h"
 
@@ -29,6 +30,25 @@ TEST_F(Find, MatchesDefaultsAndEmptyValues) {
   session.create({{CKA_CLASS, CKO_DATA}, {CKA_LABEL, "labelled"}});
   EXPECT_EQ(session.find({{CKA_LABEL, Bytes{}}}), Handles{plain});
   EXPECT_EQ(session.find({{CKA_MODIFIABLE, true}}).size(), 2u);
+}
+
+// Applications that keep labels in C strings or fixed fields send their NULs along.
+TEST_F(Find, LabelsArePaddedWithNuls) {
+  using namespace std::string_literals;
+  const Bytes padded = bytes("label\0\0\0"s), inside = bytes("la\0bel"s);
+  const auto object = session.create({{CKA_CLASS, CKO_DATA}, {CKA_TOKEN, true}, {CKA_LABEL, padded}});
+  EXPECT_EQ(session.text(object, CKA_LABEL), "label");
+  const auto other = session.create({{CKA_CLASS, CKO_DATA}, {CKA_LABEL, inside}});
+  EXPECT_EQ(session.get(other, CKA_LABEL), inside) << "only what is behind a label is padding";
+  EXPECT_EQ(session.find({{CKA_LABEL, padded}}), Handles{object});
+  EXPECT_EQ(session.find({{CKA_LABEL, "label"}}), Handles{object});
+  EXPECT_EQ(session.find({{CKA_LABEL, inside}}), Handles{other});
+  CK_OBJECT_HANDLE copy = CK_INVALID_HANDLE;
+  MUST(session.try_copy(object, {{CKA_LABEL, bytes("copy\0"s)}}, &copy));
+  EXPECT_EQ(session.text(copy, CKA_LABEL), "copy");
+  MUST(session.try_set(object, {{CKA_LABEL, Bytes(8)}}));
+  EXPECT_EQ(session.get(object, CKA_LABEL), Bytes());
+  EXPECT_EQ(session.get(session.create({{CKA_CLASS, CKO_DATA}, {CKA_VALUE, padded}}), CKA_VALUE), padded);
 }
 
 TEST_F(Find, UnknownAttributesMatchNothing) {

@@ -25,6 +25,15 @@ TEST_F(InitToken, MakesATokenWithoutAUserPin) {
   EXPECT_RV(CKR_OK, session.try_login(CKU_SO, kSoPin));
 }
 
+// 5.5.7 wants blanks; an application that fills the field up with NULs means the same label.
+TEST_F(InitToken, ALabelPaddedWithNulsIsTrimmed) {
+  CK_BYTE label[32] = {'n', 'u', 'l', 's'};
+  Bytes pin = kSoPin;
+  const CK_SLOT_ID slot = free_slot();
+  MUST(p11->C_InitToken(slot, pin.data(), pin.size(), label));
+  EXPECT_EQ(std::string(reinterpret_cast<const char*>(token_info(slot).label), 32), "nuls" + std::string(28, ' '));
+}
+
 TEST_F(InitToken, RefusesNullPointers) {
   CK_BYTE label[32];
   memset(label, ' ', sizeof label);

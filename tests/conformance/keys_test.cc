@@ -3,8 +3,11 @@
 
 #include <algorithm>
 
-#include "tests/conformance/harness.h"
+#include "pkcs11/cryptoki_keys.h"
+#include "tests/conformance/keys.h"
 #include "tests/conformance/peer.h"
+#include "tests/conformance/surgeon.h"
+#include "tests/conformance/symmetric.h"
 
 namespace vtpm::conformance {
 namespace {
@@ -102,8 +105,8 @@ TEST_F(Generation, RsaSizesOutsideTheAdvertisedRange) {
   MUST(p11->C_GetMechanismInfo(slot, CKM_RSA_PKCS_KEY_PAIR_GEN, &info));
   EXPECT_LE(info.ulMinKeySize, 1024u);
   EXPECT_GE(info.ulMaxKeySize, 3072u);
-  for (const CK_ULONG bits :
-       {CK_ULONG{0}, CK_ULONG{1}, info.ulMinKeySize - 8, info.ulMaxKeySize + 8, CK_ULONG{1} << 32, kAbsurd})
+  for (const CK_ULONG bits : {CK_ULONG{0}, CK_ULONG{1}, CK_ULONG{2049}, info.ulMinKeySize - 8, info.ulMaxKeySize + 8,
+                              CK_ULONG{1} << 32, kAbsurd})
     EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID,
               session.try_generate(CKM_RSA_PKCS_KEY_PAIR_GEN, kRsa2048.with({{CKA_MODULUS_BITS, bits}}), kUse))
         << bits << " bits";
@@ -346,9 +349,189 @@ TEST_F(Generation, AllowedMechanismsAreTheOnlyOnes) {
   EXPECT_RV(CKR_MECHANISM_INVALID, session.try_sign(CKM_ECDSA, pair.private_key, Bytes(32, 1)));
   EXPECT_EQ(session.get(pair.private_key, CKA_ALLOWED_MECHANISMS).size(), sizeof allowed);
   EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_set(pair.private_key, {{CKA_ALLOWED_MECHANISMS, Bytes{}}}));
-  const KeyPair none =
-      session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}}, {{CKA_ALLOWED_MECHANISMS, Bytes{}}});
-  EXPECT_RV(CKR_MECHANISM_INVALID, session.try_sign(CKM_ECDSA, none.private_key, Bytes(32, 1)));
+}
+
+// A key without a list reads as one with an empty list, and an empty list in a template is none: pkcs11-provider reads
+// the attribute of every key, and takes an error for a token that knows no lists.
+TEST_F(Generation, AnEmptyListOfAllowedMechanismsIsNone) {
+  const Template empty = {{CKA_ALLOWED_MECHANISMS, Bytes{}}};
+  const KeyPair plain = session.generate_ec(kP256);
+  const KeyPair given = session.generate(CKM_EC_KEY_PAIR_GEN, empty.with({{CKA_EC_PARAMS, kP256}}), empty);
+  CK_OBJECT_HANDLE copy = CK_INVALID_HANDLE, derived = CK_INVALID_HANDLE;
+  MUST(session.try_copy(given.private_key, empty, &copy));
+  MUST(try_derive(session, CKM_PUB_KEY_FROM_PRIV_KEY, given.private_key, empty, &derived));
+  const CK_OBJECT_HANDLE secret =
+      session.create(empty.with({{CKA_CLASS, CKO_SECRET_KEY}, {CKA_KEY_TYPE, CKK_AES}, {CKA_VALUE, Bytes(16, 1)}}));
+  for (const CK_OBJECT_HANDLE key :
+       {plain.private_key, plain.public_key, given.private_key, given.public_key, copy, derived, secret}) {
+    EXPECT_EQ(session.get(key, CKA_ALLOWED_MECHANISMS), Bytes{});
+    EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_set(key, empty));
+  }
+  EXPECT_RV(CKR_OK, session.try_sign(CKM_ECDSA, copy, Bytes(32, 1)));
+  EXPECT_RV(CKR_OK, session.try_encrypt(CKM_AES_ECB, secret, Bytes(16)));
+  EXPECT_EQ(session.find(empty.with({{CKA_CLASS, CKO_SECRET_KEY}})), std::vector{secret});
+  EXPECT_RV(CKR_ATTRIBUTE_TYPE_INVALID,
+            session.try_get(session.create({{CKA_CLASS, CKO_DATA}}), CKA_ALLOWED_MECHANISMS));
+}
+
+// What an older version stored: such keys keep allowing nothing, and so do their copies.
+TEST_F(Generation, AStoredEmptyListStillAllowsNothing) {
+  const CK_ULONG allowed = CKM_ECDSA;
+  const Template at_most = {{CKA_ALLOWED_MECHANISMS, octets_of(allowed)}, {CKA_TOKEN, true}};
+  session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}}, at_most.with({{CKA_LABEL, "closed"}}));
+  p11->C_Finalize(nullptr);
+  operate(scratch, "forbid");
+  library.initialize();
+  Session again(slot);
+  again.login();
+  const CK_OBJECT_HANDLE key = again.find({{CKA_LABEL, "closed"}}).at(0);
+  CK_OBJECT_HANDLE copy = CK_INVALID_HANDLE, copy_too = CK_INVALID_HANDLE;
+  MUST(again.try_copy(key, {{CKA_TOKEN, false}}, &copy));
+  MUST(again.try_copy(key, {{CKA_LABEL, "its copy"}, {CKA_ALLOWED_MECHANISMS, Bytes{}}}, &copy_too));
+  MUST(again.try_set(key, {{CKA_LABEL, "still closed"}}));
+  for (const CK_OBJECT_HANDLE closed : {key, copy, copy_too}) {
+    EXPECT_RV(CKR_ATTRIBUTE_TYPE_INVALID, again.try_get(closed, CKA_ALLOWED_MECHANISMS));
+    EXPECT_RV(CKR_MECHANISM_INVALID, again.try_sign(CKM_ECDSA, closed, Bytes(32, 1)));
+    EXPECT_RV(CKR_MECHANISM_INVALID, try_derive(again, CKM_PUB_KEY_FROM_PRIV_KEY, closed, {}));
+  }
+  EXPECT_TRUE(again.find({{CKA_CLASS, CKO_PRIVATE_KEY}, {CKA_ALLOWED_MECHANISMS, Bytes{}}}).empty());
+}
+
+// What pkcs11-tool, NSS and Java expect of keys whose template leaves it open (docs/pkcs11.md, "Defaults").
+TEST_F(Generation, UsesThatTemplatesLeaveOpen) {
+  const auto uses = [&](CK_OBJECT_HANDLE key, bool wraps) {
+    const bool is_public = session.number(key, CKA_CLASS) == CKO_PUBLIC_KEY;
+    EXPECT_EQ(session.flag(key, is_public ? CKA_WRAP : CKA_UNWRAP), wraps);
+    if (is_public) {
+      EXPECT_EQ(session.flag(key, CKA_VERIFY_RECOVER), wraps);
+    } else {
+      EXPECT_FALSE(session.flag(key, CKA_SIGN_RECOVER));
+    }
+  };
+  const KeyPair rsa = session.generate(CKM_RSA_PKCS_KEY_PAIR_GEN, {{CKA_MODULUS_BITS, 1024}},
+                                       {{CKA_SENSITIVE, false}, {CKA_EXTRACTABLE, true}});
+  uses(rsa.public_key, true);
+  uses(rsa.private_key, true);
+  uses(session.create({{CKA_CLASS, CKO_PUBLIC_KEY},
+                       {CKA_KEY_TYPE, CKK_RSA},
+                       {CKA_MODULUS, session.get(rsa.public_key, CKA_MODULUS)},
+                       {CKA_PUBLIC_EXPONENT, from_hex("010001")}}),
+       true);
+  Template whole = {{CKA_CLASS, CKO_PRIVATE_KEY}, {CKA_KEY_TYPE, CKK_RSA}};
+  for (const CK_ATTRIBUTE_TYPE type :
+       {CKA_MODULUS, CKA_PUBLIC_EXPONENT, CKA_PRIVATE_EXPONENT, CKA_PRIME_1, CKA_PRIME_2})
+    whole = whole.with({{type, session.get(rsa.private_key, type)}});
+  uses(session.create(whole), true);
+  const KeyPair no = session.generate(CKM_RSA_PKCS_KEY_PAIR_GEN,
+                                      {{CKA_MODULUS_BITS, 1024}, {CKA_WRAP, false}, {CKA_VERIFY_RECOVER, false}},
+                                      {{CKA_UNWRAP, false}});
+  uses(no.public_key, false);
+  uses(no.private_key, false);
+  const KeyPair ec = session.generate_ec(kP256);
+  uses(ec.public_key, false);
+  uses(ec.private_key, false);
+  const Template secret = {{CKA_CLASS, CKO_SECRET_KEY}, {CKA_VALUE, Bytes(32, 7)}};
+  for (const auto& [type, wraps] : {std::pair{CKK_AES, true},
+                                    {CKK_CAMELLIA, true},
+                                    {CKK_ARIA, true},
+                                    {CKK_GENERIC_SECRET, false},
+                                    {CKK_CHACHA20, false}}) {
+    const CK_OBJECT_HANDLE key = session.create(secret.with({{CKA_KEY_TYPE, type}}));
+    EXPECT_EQ(session.flag(key, CKA_WRAP), wraps) << type;
+    EXPECT_EQ(session.flag(key, CKA_UNWRAP), wraps) << type;
+  }
+  // What comes of other calls, as before.
+  CK_OBJECT_HANDLE made = CK_INVALID_HANDLE;
+  MUST(try_generate_key(session, CKM_AES_KEY_GEN, {{CKA_VALUE_LEN, 16}}, &made));
+  EXPECT_FALSE(session.flag(made, CKA_WRAP));
+  EXPECT_FALSE(session.flag(made, CKA_EXTRACTABLE));
+  const CK_OBJECT_HANDLE by = session.create(secret.with({{CKA_KEY_TYPE, CKK_AES}}));
+  const Bytes wrapped = wrap(session, CKM_AES_KEY_WRAP_KWP, by, rsa.private_key);
+  uses(unwrap(session, CKM_AES_KEY_WRAP_KWP, by, wrapped, {{CKA_CLASS, CKO_PRIVATE_KEY}, {CKA_KEY_TYPE, CKK_RSA}}),
+       false);
+}
+
+TEST_F(Generation, AnEmptyIdStaysEmpty) {
+  const Template none = {{CKA_ID, Bytes()}};
+  const auto ids = [&](const Template& of_public, const Template& of_private) {
+    const KeyPair pair = session.generate(CKM_EC_KEY_PAIR_GEN, of_public.with({{CKA_EC_PARAMS, kP256}}), of_private);
+    return std::pair{session.get(pair.public_key, CKA_ID), session.get(pair.private_key, CKA_ID)};
+  };
+  EXPECT_EQ(ids(none, none), (std::pair{Bytes(), Bytes()}));
+  EXPECT_EQ(ids(none, {}), (std::pair{Bytes(), Bytes()})) << "one id for both, whichever template gives it";
+  EXPECT_EQ(ids({}, none), (std::pair{Bytes(), Bytes()}));
+  EXPECT_EQ(ids({{CKA_ID, "a"}}, none), (std::pair{bytes("a"), Bytes()}));
+  EXPECT_EQ(ids({}, {}).first.size(), 20u);
+  const KeyPair pair = session.generate_ec(kP256);
+  EXPECT_EQ(session.get(derive(session, CKM_PUB_KEY_FROM_PRIV_KEY, pair.private_key, none), CKA_ID), Bytes());
+  EXPECT_EQ(session.get(session.create(none.with({{CKA_CLASS, CKO_PUBLIC_KEY},
+                                                  {CKA_KEY_TYPE, CKK_EC},
+                                                  {CKA_EC_PARAMS, kP256},
+                                                  {CKA_EC_POINT, session.get(pair.public_key, CKA_EC_POINT)}})),
+                        CKA_ID),
+            Bytes());
+  const peer::Certificate certificate = peer::self_signed(peer::Key::generate_ec("P-256"), "no id");
+  EXPECT_EQ(session.get(session.create(none.with({{CKA_CLASS, CKO_CERTIFICATE},
+                                                  {CKA_CERTIFICATE_TYPE, CKC_X_509},
+                                                  {CKA_SUBJECT, certificate.subject},
+                                                  {CKA_VALUE, certificate.der}})),
+                        CKA_ID),
+            Bytes());
+}
+
+// Sizes that are no multiple of 8 (pkcs11-provider's tests make RSA:3092) are software keys.
+TEST_F(Generation, RsaOfAnyNumberOfBits) {
+  for (const CK_ULONG bits : {1026, 1030, 3092}) {
+    SCOPED_TRACE(bits);
+    const KeyPair pair = session.generate_rsa(bits);
+    const size_t octets = (bits + 7) / 8;
+    EXPECT_EQ(session.number(pair.public_key, CKA_MODULUS_BITS), bits);
+    EXPECT_EQ(session.get(pair.public_key, CKA_MODULUS).size(), octets);
+    EXPECT_FALSE(session.flag(pair.private_key, kVtpmResident));
+    const peer::Key half = peer::Key::from_spki(session.get(pair.public_key, CKA_PUBLIC_KEY_INFO));
+    const Bytes message = bytes("message");
+    const Bytes pkcs1 = session.sign(CKM_SHA256_RSA_PKCS, pair.private_key, message);
+    EXPECT_EQ(pkcs1.size(), octets);
+    EXPECT_TRUE(half.verifies({.kind = peer::Scheme::kPkcs1, .hash = "SHA256"}, message, pkcs1));
+    const size_t most_salt = (bits - 1 + 7) / 8 - 32 - 2;
+    for (const size_t salt : {size_t{0}, size_t{32}, most_salt}) {
+      const Mechanism pss = Mechanism::pss(CKM_SHA256_RSA_PKCS_PSS, CKM_SHA256, CKG_MGF1_SHA256, salt);
+      const Bytes signature = session.sign(pss, pair.private_key, message);
+      EXPECT_EQ(signature.size(), octets);
+      EXPECT_TRUE(half.verifies(
+          {.kind = peer::Scheme::kPss, .hash = "SHA256", .mgf_hash = "SHA256", .salt = static_cast<int>(salt)}, message,
+          signature));
+      EXPECT_RV(CKR_OK, session.try_verify(pss, pair.public_key, message, signature));
+    }
+    EXPECT_RV(CKR_MECHANISM_PARAM_INVALID,
+              session.try_sign(Mechanism::pss(CKM_SHA256_RSA_PKCS_PSS, CKM_SHA256, CKG_MGF1_SHA256, most_salt + 1),
+                               pair.private_key, message));
+    for (const Mechanism& mechanism :
+         {Mechanism(CKM_RSA_PKCS), Mechanism::oaep(CKM_SHA256, CKG_MGF1_SHA256), Mechanism(CKM_RSA_X_509)}) {
+      const Bytes plain = mechanism.type() == CKM_RSA_X_509 ? Bytes(octets - 1, 0x33) : message;
+      const Bytes sealed = session.encrypt(mechanism, pair.public_key, plain);
+      EXPECT_EQ(sealed.size(), octets);
+      const Bytes opened = session.decrypt(mechanism, pair.private_key, sealed);
+      EXPECT_EQ(opened, mechanism.type() == CKM_RSA_X_509 ? Bytes(1) + plain : plain);
+    }
+    const CK_OBJECT_HANDLE key = secret_key(session, CKK_AES, Bytes(32, 3));
+    const Template wanted = {{CKA_CLASS, CKO_SECRET_KEY}, {CKA_KEY_TYPE, CKK_AES}, {CKA_EXTRACTABLE, true}};
+    CK_RSA_AES_KEY_WRAP_PARAMS composed{};
+    CK_RSA_PKCS_OAEP_PARAMS oaep{CKM_SHA_1, CKG_MGF1_SHA1, CKZ_DATA_SPECIFIED, nullptr, 0};
+    composed.ulAESKeyBits = 256;
+    composed.pOAEPParams = &oaep;
+    for (const Mechanism& mechanism : {Mechanism(CKM_RSA_PKCS), Mechanism::oaep(CKM_SHA_1, CKG_MGF1_SHA1),
+                                       Mechanism::with_parameter(CKM_RSA_AES_KEY_WRAP, octets_of(composed))}) {
+      const Bytes wrapped = wrap(session, mechanism, pair.public_key, key);
+      EXPECT_EQ(session.get(unwrap(session, mechanism, pair.private_key, wrapped, wanted), CKA_VALUE), Bytes(32, 3));
+    }
+  }
+  EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID,
+            session.try_generate(CKM_RSA_PKCS_KEY_PAIR_GEN, {{CKA_MODULUS_BITS, 1023}}, {}));
+  EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID,
+            session.try_generate(CKM_RSA_PKCS_KEY_PAIR_GEN, {{CKA_MODULUS_BITS, 8193}}, {}));
+  EXPECT_RV(CKR_TEMPLATE_INCONSISTENT,
+            session.try_generate(CKM_RSA_PKCS_KEY_PAIR_GEN, {{CKA_MODULUS_BITS, 3092}}, {{kVtpmResident, true}}));
 }
 
 TEST_F(Generation, TrustIsTheSosToGive) {
@@ -563,8 +746,9 @@ TEST_F(Import, SchemaRefuses) {
 TEST_F(Import, PrivateKeysNeedTheUser) {
   const Template whole = ec_private_template(peer::Key::generate_ec("P-256"), kCurves[0]);
   session.logout();
-  EXPECT_RV(CKR_USER_NOT_LOGGED_IN, session.try_create(whole));
+  EXPECT_RV(CKR_USER_NOT_LOGGED_IN, session.try_create(whole.with({{CKA_PRIVATE, true}})));
   EXPECT_RV(CKR_USER_NOT_LOGGED_IN, session.try_create(whole.with({{CKA_TOKEN, true}})));
+  EXPECT_RV(CKR_OK, session.try_create(whole)) << "a session object without a login is public";
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 //   break  flips a bit of the newest private record; its checksum is right
 //   swap   exchanges the blind indices of the two newest private records; their checksums are right
 //   count  prints how many private records have a blind index
+//   forbid empties CKA_ALLOWED_MECHANISMS of the newest private record, which names one mechanism
 //   trust  sets CKA_TRUSTED in every public record that was written without a login, as anybody with the file can
 //
 // The same of public records, whose seal is a MAC: strip-public, break-public, swap-public, count-public. And
@@ -19,6 +20,7 @@
 #include <string>
 
 #include "store/blind_index.h"
+#include "store/der.h"
 #include "store/file.h"
 #include "store/scan.h"
 #include "store/vault.h"
@@ -170,12 +172,35 @@ void forge_trust(const std::string& path) {
   transaction.commit();
 }
 
+// CKA_ALLOWED_MECHANISMS (0x40000600) with one mechanism, as docs/format.md has it: the octets before its number.
+constexpr uint8_t kOneMechanism[] = {0x30, 0x10, 0x02, 0x04, 0x40, 0x00, 0x06, 0x00, 0x04, 0x08};
+
+void forbid(const std::string& path, std::string_view pin, Protection protection) {
+  auto vault = Vault::open(path);
+  if (vault->unlock(Role::kUser, as_bytes(pin)) != UnlockResult::kUnlocked) throw std::runtime_error("wrong PIN");
+  Transaction transaction = vault->begin();
+  const EntryInfo entry = records_of(*vault, protection).back();
+  const auto blob = vault->read(entry.name);
+  DerReader reader(blob->data);
+  Bytes rows = to_bytes(reader.next(Tag::kSequence).value().contents);
+  const auto at = std::search(rows.begin(), rows.end(), std::begin(kOneMechanism), std::end(kOneMechanism));
+  if (at == rows.end()) throw std::runtime_error("no CKA_ALLOWED_MECHANISMS with one mechanism");
+  at[1] = 0x08;
+  at[9] = 0;
+  rows.erase(at + sizeof kOneMechanism, at + sizeof kOneMechanism + 8);
+  Bytes data;
+  write_der(data, Tag::kSequence, rows);
+  transaction.put(entry.name, entry.type, protection, data);
+  transaction.commit();
+}
+
 struct Work {
   const char* name;
   void (*work)(const std::string& path, std::string_view pin, Protection protection);
 };
 constexpr Work kWorks[] = {
     {"strip", strip},
+    {"forbid", forbid},
     {"multiply", multiply},
     {"break", [](auto& path, auto, Protection of) { Surgeon(path, of).break_newest(); }},
     {"swap", [](auto& path, auto, Protection of) { Surgeon(path, of).swap_newest(); }},

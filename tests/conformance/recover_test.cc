@@ -61,7 +61,8 @@ TEST_F(Recover, TellsWhatIsWrong) {
 }
 
 TEST_F(Recover, AsksTheKeyAndTheMechanism) {
-  const KeyPair idle = session.generate_rsa(1024);
+  const KeyPair idle =
+      session.generate(CKM_RSA_PKCS_KEY_PAIR_GEN, {{CKA_MODULUS_BITS, 1024}, {CKA_VERIFY_RECOVER, false}}, {});
   Mechanism hashed = CKM_SHA256_RSA_PKCS;
   EXPECT_RV(CKR_KEY_FUNCTION_NOT_PERMITTED, p11->C_SignRecoverInit(session, pkcs.get(), idle.private_key));
   EXPECT_RV(CKR_KEY_FUNCTION_NOT_PERMITTED, p11->C_VerifyRecoverInit(session, pkcs.get(), idle.public_key));

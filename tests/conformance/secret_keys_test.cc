@@ -1,4 +1,5 @@
 // Secret key objects (PKCS#11 2.40, 4.10) and C_GenerateKey.
+#include "tests/conformance/keys.h"
 #include "tests/conformance/peer.h"
 #include "tests/conformance/symmetric.h"
 
@@ -23,8 +24,8 @@ TEST_F(SecretKeys, TellWhatTheStandardWants) {
   EXPECT_EQ(session.number(key, CKA_KEY_GEN_MECHANISM), CK_UNAVAILABLE_INFORMATION);
   EXPECT_TRUE(session.flag(key, CKA_ENCRYPT));
   EXPECT_TRUE(session.flag(key, CKA_DECRYPT));
-  EXPECT_FALSE(session.flag(key, CKA_WRAP));
-  EXPECT_FALSE(session.flag(key, CKA_UNWRAP));
+  EXPECT_TRUE(session.flag(key, CKA_WRAP));
+  EXPECT_TRUE(session.flag(key, CKA_UNWRAP));
   EXPECT_RV(CKR_ATTRIBUTE_TYPE_INVALID, session.try_get(key, CKA_MODULUS));
   EXPECT_EQ(session.find({{CKA_CLASS, CKO_SECRET_KEY}, {CKA_LABEL, "one"}}).size(), 1u);
 }
@@ -214,8 +215,44 @@ TEST_F(SecretKeys, BelongToTheUser) {
   EXPECT_RV(CKR_KEY_HANDLE_INVALID, session.try_encrypt(CKM_AES_ECB, closed, block));
   EXPECT_EQ(session.encrypt(CKM_AES_ECB, open, block).size(), 16u) << "a public session key works without login";
   EXPECT_EQ(session.get(open, CKA_VALUE), Bytes(16, 0x2B));
-  EXPECT_RV(CKR_USER_NOT_LOGGED_IN, session.try_create(kAes));
-  EXPECT_RV(CKR_USER_NOT_LOGGED_IN, try_generate_key(session, CKM_AES_KEY_GEN, {{CKA_VALUE_LEN, 16}}));
+  const Template wanted = {{CKA_VALUE_LEN, 16}};
+  for (const CK_ATTRIBUTE_TYPE demand : {CKA_PRIVATE, CKA_TOKEN}) {
+    EXPECT_RV(CKR_USER_NOT_LOGGED_IN, session.try_create(kAes.with({{demand, true}})));
+    EXPECT_RV(CKR_USER_NOT_LOGGED_IN, try_generate_key(session, CKM_AES_KEY_GEN, wanted.with({{demand, true}})));
+  }
+}
+
+// Applications that have not logged in (pkcs11-provider) make session keys without a word about CKA_PRIVATE.
+TEST_F(SecretKeys, OfASessionWithoutALoginArePublic) {
+  const CK_OBJECT_HANDLE open = session.create(kAes.with({{CKA_PRIVATE, false}, {CKA_WRAP, true}, {CKA_UNWRAP, true}}));
+  const auto makes = [&](bool is_private) {
+    CK_OBJECT_HANDLE made = CK_INVALID_HANDLE, derived = CK_INVALID_HANDLE;
+    EXPECT_EQ(session.flag(session.create(kAes), CKA_PRIVATE), is_private);
+    MUST(try_generate_key(session, CKM_GENERIC_SECRET_KEY_GEN, {{CKA_VALUE_LEN, 16}, {CKA_EXTRACTABLE, true}}, &made));
+    EXPECT_EQ(session.flag(made, CKA_PRIVATE), is_private);
+    MUST(try_derive(session, CKM_SHA256_KEY_DERIVATION, made, {}, &derived));
+    EXPECT_EQ(session.flag(derived, CKA_PRIVATE), is_private);
+    const Bytes wrapped = wrap(session, CKM_AES_KEY_WRAP, open, made);
+    const Template wanted = {{CKA_CLASS, CKO_SECRET_KEY}, {CKA_KEY_TYPE, CKK_AES}};
+    EXPECT_EQ(session.flag(unwrap(session, CKM_AES_KEY_WRAP, open, wrapped, wanted), CKA_PRIVATE), is_private);
+    const KeyPair pair = session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}}, {});
+    EXPECT_EQ(session.flag(pair.private_key, CKA_PRIVATE), is_private);
+    EXPECT_RV(CKR_OK, session.try_sign(CKM_ECDSA, pair.private_key, Bytes(32, 1)));
+    const Bytes point = session.get(pair.public_key, CKA_EC_POINT);
+    const Mechanism ecdh = Mechanism::with_parameter(
+        CKM_ECDH1_DERIVE, octets_of(CK_ECDH1_DERIVE_PARAMS{CKD_NULL, 0, nullptr, point.size(), octets_pointer(point)}));
+    EXPECT_EQ(session.flag(derive(session, ecdh, pair.private_key, {}), CKA_PRIVATE), is_private);
+    EXPECT_FALSE(session.flag(session.create({{CKA_CLASS, CKO_DATA}}), CKA_PRIVATE));
+  };
+  makes(true);
+  session.logout();
+  makes(false);
+  EXPECT_RV(CKR_USER_NOT_LOGGED_IN,
+            session.try_generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}}, {{CKA_TOKEN, true}}));
+  EXPECT_RV(CKR_TEMPLATE_INCONSISTENT,
+            session.try_generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}}, {{CKA_ALWAYS_AUTHENTICATE, true}}));
+  session.login(CKU_SO);
+  EXPECT_RV(CKR_USER_NOT_LOGGED_IN, session.try_create(kAes)) << "somebody is logged in: private, and not the SO's";
 }
 
 TEST_F(SecretKeys, AreDigested) {
