@@ -45,18 +45,16 @@ void check_place(const Attributes& shown) {
 }
 
 /// The first octets of the SHA-1 of CKA_VALUE; nobody can tell what they are of a certificate that is elsewhere.
-void check_check_value(Attributes& shown) {
+void check_check_value(const Attributes& shown) {
   const ByteView given = shown.get(CKA_CHECK_VALUE);
+  if (given.empty()) return;
   if (shown.get(CKA_VALUE).empty()) {
-    refuse_if(!given.empty() && given.size() != kCheckOctets, CKR_ATTRIBUTE_VALUE_INVALID,
-              "CKA_CHECK_VALUE has three octets");
+    refuse_if(given.size() != kCheckOctets, CKR_ATTRIBUTE_VALUE_INVALID, "CKA_CHECK_VALUE has three octets");
     return;
   }
   const Bytes digest = crypto::digest(crypto::Hash::kSha1, shown.get(CKA_VALUE));
-  const ByteView right = ByteView(digest).first(kCheckOctets);
-  refuse_if(!given.empty() && !equal(given, right), CKR_ATTRIBUTE_VALUE_INVALID,
+  refuse_if(!equal(given, ByteView(digest).first(kCheckOctets)), CKR_ATTRIBUTE_VALUE_INVALID,
             "CKA_CHECK_VALUE is of another certificate");
-  if (!shown.has(CKA_CHECK_VALUE)) shown.set(CKA_CHECK_VALUE, right);
 }
 
 /// What an attribute certificate says of itself (RFC 5755, 4.1): DER elements, and dates of eight digits.
@@ -103,41 +101,77 @@ std::optional<AttributeCertificate> parse_attribute_certificate(ByteView der) {
   return out;
 }
 
-void complete_attribute_certificate(Attributes& shown) {
-  const auto fields = parse_attribute_certificate(shown.get(CKA_VALUE));
-  refuse_if(!fields, CKR_ATTRIBUTE_VALUE_INVALID, "CKA_VALUE is not a DER attribute certificate of version 2");
-  set_if_empty(shown, CKA_OWNER, fields->holder);
-  set_if_empty(shown, CKA_AC_ISSUER, fields->issuer);
-  set_if_empty(shown, CKA_SERIAL_NUMBER, fields->serial);
-  set_if_empty(shown, CKA_ATTR_TYPES, fields->types);
-  set_date_if_empty(shown, CKA_START_DATE, fields->not_before);
-  set_date_if_empty(shown, CKA_END_DATE, fields->not_after);
+void complete_attribute_certificate(const AttributeCertificate& fields, Attributes& shown) {
+  set_if_empty(shown, CKA_OWNER, fields.holder);
+  set_if_empty(shown, CKA_AC_ISSUER, fields.issuer);
+  set_if_empty(shown, CKA_SERIAL_NUMBER, fields.serial);
+  set_if_empty(shown, CKA_ATTR_TYPES, fields.types);
+  set_date_if_empty(shown, CKA_START_DATE, fields.not_before);
+  set_date_if_empty(shown, CKA_END_DATE, fields.not_after);
+}
+
+void complete_x509(const crypto::CertificateFields& fields, Attributes& shown) {
+  const ByteView public_key = shown.get(CKA_PUBLIC_KEY_INFO);
+  refuse_if(!public_key.empty() && !equal(public_key, fields.public_key), CKR_ATTRIBUTE_VALUE_INVALID,
+            "CKA_PUBLIC_KEY_INFO is not that of the certificate");
+  set_if_empty(shown, CKA_SUBJECT, fields.subject);
+  set_if_empty(shown, CKA_ISSUER, fields.issuer);
+  set_if_empty(shown, CKA_SERIAL_NUMBER, fields.serial);
+  set_if_empty(shown, CKA_PUBLIC_KEY_INFO, fields.public_key);
+  set_date_if_empty(shown, CKA_START_DATE, as_bytes(fields.not_before));
+  set_date_if_empty(shown, CKA_END_DATE, as_bytes(fields.not_after));
+  if (shown.has(CKA_ID)) return;
+  // The id under which the key of this certificate would be found.
+  if (auto key = crypto::PublicKey::from_spki(fields.public_key)) shown.set(CKA_ID, default_key_id(*key));
+}
+
+/// The certificate in CKA_VALUE, when it is the DER of one and nothing else.
+std::optional<crypto::CertificateFields> x509_of(const Attributes& shown) {
+  auto fields = crypto::parse_certificate(shown.get(CKA_VALUE));
+  if (!fields || fields->octets != shown.get(CKA_VALUE).size()) return std::nullopt;
+  return fields;
+}
+
+bool is_attribute_certificate(const Attributes& shown) {
+  return shown.number(CKA_CERTIFICATE_TYPE) == CKC_X_509_ATTR_CERT;
+}
+
+/// What the template leaves out comes from CKA_VALUE, and from one that is not DER nothing does.
+bool complete_from_value(Attributes& shown) {
+  if (is_attribute_certificate(shown)) {
+    const auto fields = parse_attribute_certificate(shown.get(CKA_VALUE));
+    if (fields) complete_attribute_certificate(*fields, shown);
+    return fields.has_value();
+  }
+  const auto fields = x509_of(shown);
+  if (fields) complete_x509(*fields, shown);
+  return fields.has_value();
 }
 
 }  // namespace
 
 void complete_certificate(Draft& draft) {
   Attributes& shown = draft.shown;
+  const bool is_x509 = !is_attribute_certificate(shown);
   check_choices(shown);
   check_check_value(shown);
-  if (shown.number(CKA_CERTIFICATE_TYPE) == CKC_X_509_ATTR_CERT) return complete_attribute_certificate(shown);
-  check_place(shown);
-  if (shown.get(CKA_VALUE).empty()) return;
-  auto fields = crypto::parse_certificate(shown.get(CKA_VALUE));
-  refuse_if(!fields || fields->octets != shown.get(CKA_VALUE).size(), CKR_ATTRIBUTE_VALUE_INVALID,
-            "CKA_VALUE is not a DER certificate");
-  const ByteView public_key = shown.get(CKA_PUBLIC_KEY_INFO);
-  refuse_if(!public_key.empty() && !equal(public_key, fields->public_key), CKR_ATTRIBUTE_VALUE_INVALID,
-            "CKA_PUBLIC_KEY_INFO is not that of the certificate");
-  set_if_empty(shown, CKA_SUBJECT, fields->subject);
-  set_if_empty(shown, CKA_ISSUER, fields->issuer);
-  set_if_empty(shown, CKA_SERIAL_NUMBER, fields->serial);
-  set_if_empty(shown, CKA_PUBLIC_KEY_INFO, fields->public_key);
-  set_date_if_empty(shown, CKA_START_DATE, as_bytes(fields->not_before));
-  set_date_if_empty(shown, CKA_END_DATE, as_bytes(fields->not_after));
-  if (!shown.get(CKA_ID).empty()) return;
-  // The id under which the key of this certificate would be found.
-  if (auto key = crypto::PublicKey::from_spki(fields->public_key)) shown.set(CKA_ID, default_key_id(*key));
+  if (is_x509) check_place(shown);
+  refuse_if(!is_x509 && shown.get(CKA_VALUE).empty(), CKR_ATTRIBUTE_VALUE_INVALID,
+            "CKA_VALUE of an attribute certificate is empty");
+  if (!shown.get(CKA_VALUE).empty() && complete_from_value(shown) && !shown.has(CKA_CHECK_VALUE)) {
+    const Bytes digest = crypto::digest(crypto::Hash::kSha1, shown.get(CKA_VALUE));
+    shown.set(CKA_CHECK_VALUE, ByteView(digest).first(kCheckOctets));
+  }
+  if (is_x509 && !shown.has(CKA_ID)) shown.set(CKA_ID, {});
+  check_trusted_certificate(shown);
+}
+
+void check_trusted_certificate(const Attributes& shown) {
+  if (!shown.flag(CKA_TRUSTED) || shown.get(CKA_VALUE).empty()) return;
+  const bool reads = is_attribute_certificate(shown) ? parse_attribute_certificate(shown.get(CKA_VALUE)).has_value()
+                                                     : x509_of(shown).has_value();
+  refuse_if(!reads, CKR_ATTRIBUTE_READ_ONLY,
+            "CKA_TRUSTED of a certificate whose CKA_VALUE is not DER can not be set to CK_TRUE");
 }
 
 }  // namespace vtpm::pkcs11

@@ -100,12 +100,44 @@ TEST_F(Certificates, SchemaRefuses) {
   EXPECT_RV(one_of(CKR_ATTRIBUTE_VALUE_INVALID, CKR_TEMPLATE_INCONSISTENT),
             session.try_create(least.with({{CKA_CERTIFICATE_TYPE, CKC_WTLS}})));
   EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(least.with({{CKA_CERTIFICATE_TYPE, Bytes{0}}})));
-  EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(least.with({{CKA_VALUE, "no certificate"}})));
-  EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(least.with({{CKA_VALUE, certificate.der + Bytes{0}}})));
   EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(least.with({{CKA_PUBLIC_KEY_INFO, "another's"}})));
   EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(least.with({{CKA_CERTIFICATE_CATEGORY, 9}})));
   EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, session.try_create(least.with({{CKA_SIGN, true}})));
   EXPECT_TRUE(session.find({}).empty());
+}
+
+// What is not a certificate is kept for those who know what it is, and says nothing of itself.
+TEST_F(Certificates, ThatAreNotDerAreStoredAsTheyAre) {
+  const Bytes der = certificate.der;
+  const Bytes pem = bytes("-----BEGIN CERTIFICATE-----\n");
+  for (const Bytes& value :
+       {bytes("no certificate"), pem, der + Bytes{0}, Bytes(der.begin(), der.end() - 1), Bytes{0x30}}) {
+    const auto plain = session.create(least.with({{CKA_TOKEN, true}, {CKA_VALUE, value}}));
+    EXPECT_EQ(session.get(plain, CKA_VALUE), value);
+    for (const CK_ATTRIBUTE_TYPE empty :
+         {CKA_ID, CKA_ISSUER, CKA_SERIAL_NUMBER, CKA_START_DATE, CKA_END_DATE, CKA_PUBLIC_KEY_INFO})
+      EXPECT_EQ(session.get(plain, empty), Bytes());
+    EXPECT_RV(CKR_ATTRIBUTE_TYPE_INVALID, session.try_get(plain, CKA_CHECK_VALUE));
+    EXPECT_FALSE(session.flag(plain, CKA_TRUSTED));
+    const Template said = {{CKA_ID, "id"},
+                           {CKA_ISSUER, "issuer"},
+                           {CKA_SERIAL_NUMBER, "serial"},
+                           {CKA_START_DATE, "20240101"},
+                           {CKA_PUBLIC_KEY_INFO, "info"}};
+    Template whole = least.with({{CKA_VALUE, value}});
+    for (const Attribute& attribute : said.attributes()) whole = whole.with({attribute});
+    const auto told = session.create(whole);
+    for (const Attribute& attribute : said.attributes()) EXPECT_EQ(session.get(told, attribute.type), attribute.value);
+    session.logout();
+    session.login(CKU_SO);
+    EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_create(least.with({{CKA_VALUE, value}, {CKA_TRUSTED, true}})));
+    const auto found = session.find({{CKA_CLASS, CKO_CERTIFICATE}, {CKA_VALUE, value}, {CKA_TOKEN, true}}).at(0);
+    EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_set(found, {{CKA_TRUSTED, true}}));
+    EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_copy(found, {{CKA_TRUSTED, true}}));
+    EXPECT_FALSE(session.flag(found, CKA_TRUSTED));
+    session.logout();
+    session.login();
+  }
 }
 
 TEST_F(Certificates, OnlyTheSoTrusts) {
@@ -348,16 +380,23 @@ TEST_F(Certificates, OfAttributes) {
 
     EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, session.try_create(whole.with({{CKA_SUBJECT, "of the other kind"}})));
     EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, session.try_create(whole.with({{CKA_URL, "https://example.org/ac"}})));
-    EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(whole.with({{CKA_VALUE, certificate.der}})));
-    EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(whole.with({{CKA_VALUE, value + Bytes{0}}})));
-    for (size_t size = 0; size < value.size(); ++size) {
-      EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID,
-                session.try_create(whole.with({{CKA_VALUE, Bytes(value.begin(), value.begin() + ptrdiff_t(size))}})));
-    }
+    // What is no such certificate is stored, and fills nothing.
+    const auto fills_nothing = [&](const Bytes& other) {
+      const auto plain = session.create(whole.with({{CKA_VALUE, other}, {CKA_TOKEN, false}}));
+      EXPECT_EQ(session.get(plain, CKA_VALUE), other);
+      for (const CK_ATTRIBUTE_TYPE empty :
+           {CKA_OWNER, CKA_AC_ISSUER, CKA_SERIAL_NUMBER, CKA_ATTR_TYPES, CKA_START_DATE})
+        EXPECT_EQ(session.get(plain, empty), Bytes());
+    };
+    fills_nothing(certificate.der);
+    fills_nothing(value + Bytes{0});
+    for (size_t size = 1; size < value.size(); ++size)
+      fills_nothing(Bytes(value.begin(), value.begin() + ptrdiff_t(size)));
+    EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(whole.with({{CKA_VALUE, Bytes()}})));
     const Bytes version = from_hex("020101"), first = from_hex("020100");
     Bytes old = value;
     std::copy(first.begin(), first.end(), std::search(old.begin(), old.end(), version.begin(), version.end()));
-    EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(whole.with({{CKA_VALUE, old}})));
+    fills_nothing(old);
   });
 }
 
