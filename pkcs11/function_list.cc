@@ -29,6 +29,7 @@ CK_FUNCTION_LIST_3_2& list_3_2() {
     CK_FUNCTION_LIST_3_2 made = {.version = {3, 2},
                                  VTPM_FUNCTIONS_2_40(ENTRY) VTPM_FUNCTIONS_3_0(ENTRY) VTPM_FUNCTIONS_3_2(ENTRY)};
     made.C_GetInfo = get_info<3, 2>;
+    made.C_GetAttributeValue = get_attribute_value_3_2;
     return made;
   }();
   return list;

@@ -84,13 +84,13 @@ TEST_F(KeyTypes, EddsaVectors) {
     const std::string curve = line.text("curve");
     const Bytes point = line.octets("point"), message = line.octets("message"), signature = line.octets("signature");
     const CK_OBJECT_HANDLE key = session.create(private_on(curve, line.octets("private")));
-    EXPECT_EQ(session.get(key, CKA_EC_POINT), point);
+    EXPECT_EQ(session.get(key, CKA_EC_POINT), peer::octet_string(point));
     EXPECT_EQ(session.sign(CKM_EDDSA, key, message), signature);
     EXPECT_EQ(session.sign_in_parts(CKM_EDDSA, key, message), signature);
     // The point raw, as 3.0 has it, and in a DER OCTET STRING, as several applications send it.
     for (const Bytes& given : {point, peer::octet_string(point)}) {
       const CK_OBJECT_HANDLE half = session.create(public_on(curve, given));
-      EXPECT_EQ(session.get(half, CKA_EC_POINT), point);
+      EXPECT_EQ(session.get(half, CKA_EC_POINT), peer::octet_string(point));
       EXPECT_RV(CKR_OK, session.try_verify(CKM_EDDSA, half, message, signature));
       EXPECT_RV(CKR_OK, session.try_verify_in_parts(CKM_EDDSA, half, message, signature));
       EXPECT_RV(CKR_SIGNATURE_INVALID, session.try_verify(CKM_EDDSA, half, message + Bytes{1}, signature));
@@ -253,13 +253,13 @@ TEST_F(KeyTypes, PairsOnRawCurves) {
       const KeyPair pair = session.generate(row.generation, {{CKA_EC_PARAMS, parameters}}, {{CKA_TOKEN, true}});
       EXPECT_EQ(session.number(pair.private_key, CKA_KEY_TYPE), type_of(row.curve));
       EXPECT_EQ(session.get(pair.public_key, CKA_EC_PARAMS), curve_parameters(row.curve));
-      EXPECT_EQ(session.get(pair.public_key, CKA_EC_POINT).size(), row.octets) << "raw, 3.0";
+      const Bytes point = peer::octet_string_contents(session.get(pair.public_key, CKA_EC_POINT));
+      EXPECT_EQ(point.size(), row.octets);
       EXPECT_FALSE(session.flag(pair.private_key, kVtpmResident));
       EXPECT_TRUE(session.flag(pair.private_key, CKA_LOCAL));
       EXPECT_EQ(session.number(pair.private_key, CKA_KEY_GEN_MECHANISM),
                 row.generation == CKM_EDDSA ? CKM_EC_EDWARDS_KEY_PAIR_GEN : row.generation);
-      EXPECT_EQ(session.get(pair.private_key, CKA_ID),
-                peer::digest("SHA1", session.get(pair.public_key, CKA_EC_POINT)));
+      EXPECT_EQ(session.get(pair.private_key, CKA_ID), peer::digest("SHA1", point));
       const bool signs = row.generation != CKM_EC_MONTGOMERY_KEY_PAIR_GEN;
       EXPECT_EQ(session.flag(pair.private_key, CKA_SIGN), signs);
       EXPECT_EQ(session.flag(pair.private_key, CKA_DERIVE), !signs);
@@ -292,6 +292,88 @@ TEST_F(KeyTypes, PairsOnRawCurves) {
         session.try_generate(row.generation, {{CKA_EC_PARAMS, curve_parameters(row.curve)}}, {{kVtpmResident, true}}));
     EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(private_on(row.curve, Bytes(31, 1))));
     EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(public_on(row.curve, Bytes(31, 1))));
+  }
+}
+
+// The table that C_GetAttributeValue is called through decides, and nothing else does (3.2: bare octets; before: a DER
+// OCTET STRING, which p11tool, certtool, keymgr and libp11 expect). Templates have either form, everywhere.
+TEST_F(KeyTypes, PointsAreShownByTheTableAndTakenInEitherForm) {
+  CK_VERSION v30{3, 0};
+  CK_INTERFACE* interface_3_0 = nullptr;
+  MUST(module_list_3().C_GetInterface(nullptr, &v30, &interface_3_0, 0));
+  using GetAttributeValue = CK_RV (*)(CK_SESSION_HANDLE, CK_OBJECT_HANDLE, CK_ATTRIBUTE*, CK_ULONG);
+  const auto symbol = reinterpret_cast<GetAttributeValue>(module_symbol("C_GetAttributeValue"));
+  const GetAttributeValue from_3_0 =
+      static_cast<CK_FUNCTION_LIST_3_0*>(interface_3_0->pFunctionList)->C_GetAttributeValue;
+  const GetAttributeValue from_3_2 = module_list_3().C_GetAttributeValue,
+                          from_2_40 = module_list()->C_GetAttributeValue;
+  const auto shows = [&](GetAttributeValue get, CK_OBJECT_HANDLE key, const Bytes& expected) {
+    Bytes value(expected.size());
+    CK_ATTRIBUTE row = {CKA_EC_POINT, nullptr, 0};
+    EXPECT_RV(CKR_OK, get(session, key, &row, 1)) << "its size";
+    EXPECT_EQ(row.ulValueLen, expected.size());
+    row = {CKA_EC_POINT, value.data(), expected.size() - 1};
+    EXPECT_RV(CKR_BUFFER_TOO_SMALL, get(session, key, &row, 1));
+    EXPECT_EQ(row.ulValueLen, CK_UNAVAILABLE_INFORMATION);
+    EXPECT_EQ(value, Bytes(expected.size()));
+    row.ulValueLen = value.size();
+    EXPECT_RV(CKR_OK, get(session, key, &row, 1));
+    EXPECT_EQ(value, expected);
+  };
+  const CK_OBJECT_HANDLE wrapper =
+      session.create({{CKA_CLASS, CKO_SECRET_KEY}, {CKA_KEY_TYPE, CKK_AES}, {CKA_VALUE, Bytes(32, 0x57)}});
+  for (const auto& [curve, generation] : {std::pair{"Ed25519", CKM_EC_EDWARDS_KEY_PAIR_GEN},
+                                          {"Ed448", CKM_EC_EDWARDS_KEY_PAIR_GEN},
+                                          {"X25519", CKM_EC_MONTGOMERY_KEY_PAIR_GEN},
+                                          {"X448", CKM_EC_MONTGOMERY_KEY_PAIR_GEN},
+                                          {"P-256", CKM_EC_KEY_PAIR_GEN}}) {
+    SCOPED_TRACE(curve);
+    const Template open = {{CKA_SENSITIVE, false}, {CKA_EXTRACTABLE, true}, {CKA_TOKEN, true}};
+    const KeyPair pair =
+        session.generate(generation, {{CKA_EC_PARAMS, curve_parameters(curve)}, {CKA_TOKEN, true}}, open);
+    const Bytes info = session.get(pair.public_key, CKA_PUBLIC_KEY_INFO);
+    const Bytes der = session.get(pair.public_key, CKA_EC_POINT), bare = peer::octet_string_contents(der);
+    EXPECT_EQ(Bytes(info.end() - static_cast<ptrdiff_t>(bare.size()), info.end()), bare);
+    const bool is_ec = generation == CKM_EC_KEY_PAIR_GEN;
+    for (const CK_OBJECT_HANDLE key : {pair.public_key, pair.private_key}) {
+      shows(symbol, key, der);
+      shows(from_2_40, key, der);
+      shows(from_3_0, key, der);
+      shows(from_3_2, key, is_ec ? der : bare);
+    }
+    Bytes other = bare;
+    other.back() ^= 1;
+    const Bytes wrapped = wrap(session, CKM_AES_KEY_WRAP_KWP, wrapper, pair.private_key);
+    for (const Bytes& form : {bare, der}) {
+      EXPECT_EQ(session.find({{CKA_CLASS, CKO_PUBLIC_KEY}, {CKA_EC_POINT, form}}), std::vector{pair.public_key});
+      EXPECT_EQ(session.find({{CKA_CLASS, CKO_PRIVATE_KEY}, {CKA_EC_POINT, form}}), std::vector{pair.private_key});
+      const CK_OBJECT_HANDLE made = session.create(public_on(curve, form));
+      shows(from_3_2, made, is_ec ? der : bare);
+      EXPECT_EQ(session.get(made, CKA_PUBLIC_KEY_INFO), info);
+      EXPECT_EQ(session.get(made, CKA_ID), peer::digest("SHA1", bare));
+      CK_OBJECT_HANDLE copy = CK_INVALID_HANDLE, half = CK_INVALID_HANDLE, came = CK_INVALID_HANDLE;
+      EXPECT_RV(CKR_OK, session.try_copy(made, {{CKA_EC_POINT, form}}, &copy));
+      EXPECT_RV(CKR_OK,
+                try_derive(session, CKM_PUB_KEY_FROM_PRIV_KEY, pair.private_key, {{CKA_EC_POINT, form}}, &half));
+      const Template wanted = {{CKA_CLASS, CKO_PRIVATE_KEY}, {CKA_KEY_TYPE, type_of(curve)}};
+      EXPECT_RV(CKR_OK, try_unwrap(session, CKM_AES_KEY_WRAP_KWP, wrapper, wrapped, wanted.with({{CKA_EC_POINT, form}}),
+                                   &came));
+      const Bytes value = session.get(pair.private_key, CKA_VALUE);
+      const CK_OBJECT_HANDLE brought = session.create(private_on(curve, value).with({{CKA_EC_POINT, form}}));
+      for (const CK_OBJECT_HANDLE key : {copy, half, came, brought}) {
+        shows(from_3_2, key, is_ec ? der : bare);
+        shows(from_2_40, key, der);
+        p11->C_DestroyObject(session, key);
+      }
+      EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_set(made, {{CKA_EC_POINT, form}}));
+      p11->C_DestroyObject(session, made);
+      const Bytes wrong = form == der ? peer::octet_string(other) : other;
+      EXPECT_TRUE(session.find({{CKA_EC_POINT, wrong}}).empty());
+      EXPECT_RV(CKR_TEMPLATE_INCONSISTENT,
+                try_derive(session, CKM_PUB_KEY_FROM_PRIV_KEY, pair.private_key, {{CKA_EC_POINT, wrong}}));
+      EXPECT_RV(CKR_TEMPLATE_INCONSISTENT,
+                try_unwrap(session, CKM_AES_KEY_WRAP_KWP, wrapper, wrapped, wanted.with({{CKA_EC_POINT, wrong}})));
+    }
   }
 }
 
@@ -619,7 +701,8 @@ TEST_F(KeyTypes, RecoveredData) {
     size = 128;
     EXPECT_RV(CKR_DATA_LEN_RANGE, p11->C_SignRecover(session, octets_pointer(too_long), 129, signature.data(), &size));
   }
-  const KeyPair plain = session.generate_rsa(1024);
+  const KeyPair plain =
+      session.generate(CKM_RSA_PKCS_KEY_PAIR_GEN, {{CKA_MODULUS_BITS, 1024}, {CKA_VERIFY_RECOVER, false}}, {});
   Mechanism pkcs = CKM_RSA_PKCS, hashing = CKM_SHA256_RSA_PKCS;
   EXPECT_RV(CKR_KEY_FUNCTION_NOT_PERMITTED, p11->C_SignRecoverInit(session, pkcs.get(), plain.private_key));
   EXPECT_RV(CKR_KEY_FUNCTION_NOT_PERMITTED, p11->C_VerifyRecoverInit(session, pkcs.get(), plain.public_key));
