@@ -80,6 +80,17 @@ void check_given(ByteView given, const BIGNUM* computed, const char* reason) {
   if (!given.empty() && BN_cmp(secret_number(given).get(), computed) != 0) refuse(reason);
 }
 
+/// A prime of which the two highest bits are set, so that the product of two has all the bits that it can have.
+BigNumber make_prime(unsigned bits, const BIGNUM* exponent, BN_CTX* context) {
+  BigNumber prime = secret_number(), common = secret_number();
+  do {
+    require(BN_generate_prime_ex2(prime.get(), static_cast<int>(bits), 0, nullptr, nullptr, nullptr, context) == 1 &&
+                BN_gcd(common.get(), minus_one(prime.get()).get(), exponent, context) == 1,
+            "making a prime");
+  } while (!BN_is_one(common.get()));
+  return prime;
+}
+
 }  // namespace
 
 RsaKeyNumbers complete_rsa_numbers(const RsaNumbers& numbers) {
@@ -114,6 +125,30 @@ RsaKeyNumbers complete_rsa_numbers(const RsaNumbers& numbers) {
   if (BN_mod_inverse(key.qinv.get(), key.q.get(), key.p.get(), context.get()) == nullptr) refuse("q has no inverse");
   check_given(numbers.coefficient, key.qinv.get(), "the CRT coefficient is another key's");
   return key;
+}
+
+RsaNumbers make_rsa_numbers(unsigned bits, ByteView exponent) {
+  ensure_openssl();
+  BigNumberContext context(BN_CTX_secure_new());
+  require(context != nullptr, "RSA arithmetic");
+  const BigNumber e = public_number(exponent);
+  // Of different sizes, so they differ by enough (SP 800-56B, 6.3.1).
+  const BigNumber p = make_prime((bits + 1) / 2, e.get(), context.get());
+  const BigNumber q = make_prime(bits / 2, e.get(), context.get());
+  const BigNumber p1 = minus_one(p.get()), q1 = minus_one(q.get());
+  BigNumber common = secret_number(), order = secret_number(), d = secret_number();
+  require(BN_gcd(common.get(), p1.get(), q1.get(), context.get()) == 1 &&
+              BN_div(order.get(), nullptr, product(p1.get(), q1.get(), context.get()).get(), common.get(),
+                     context.get()) == 1,
+          "RSA arithmetic");
+  BN_set_flags(order.get(), BN_FLG_CONSTTIME);
+  require(BN_mod_inverse(d.get(), e.get(), order.get(), context.get()) != nullptr, "RSA arithmetic");
+  RsaNumbers numbers;
+  numbers.modulus = to_octets(product(p.get(), q.get(), context.get()).get());
+  numbers.public_exponent = to_bytes(exponent);
+  numbers.private_exponent = to_secret_octets(d.get());
+  numbers.prime1 = to_secret_octets(p.get());
+  return numbers;
 }
 
 }  // namespace vtpm::crypto

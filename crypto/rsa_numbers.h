@@ -14,4 +14,7 @@ struct RsaKeyNumbers {
 /// p and q are prime is not shown here; a trial of the key does it.
 RsaKeyNumbers complete_rsa_numbers(const RsaNumbers& numbers);
 
+/// n, e, d and p of a new key whose modulus has exactly `bits` bits; `exponent` is odd and at least 3.
+RsaNumbers make_rsa_numbers(unsigned bits, ByteView exponent);
+
 }  // namespace vtpm::crypto

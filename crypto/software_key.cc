@@ -79,11 +79,13 @@ std::unique_ptr<SoftwareKey> SoftwareKey::tested(std::unique_ptr<SoftwareKey> ke
 std::unique_ptr<SoftwareKey> SoftwareKey::generate_rsa(unsigned bits, ByteView exponent) {
   ensure_openssl();
   ByteView e_octets = without_leading_zeros(exponent);
-  if (bits < 1024 || bits > 8192 || bits % 2 != 0) refuse("an RSA key has 1024 to 8192 bits, an even number");
+  if (bits < 1024 || bits > 8192) refuse("an RSA key has 1024 to 8192 bits");
   bool is_one = e_octets.size() == 1 && e_octets[0] == 1;
   if (e_octets.empty() || e_octets.back() % 2 == 0 || is_one || e_octets.size() > 8) {
     refuse("an RSA public exponent is odd, at least 3 and at most 64 bits long");
   }
+  // OpenSSL makes a modulus of one bit less than an odd number from 2048 on.
+  if (bits % 2 != 0) return import_rsa(make_rsa_numbers(bits, e_octets));
   BigNumber e = public_number(e_octets);
   KeyContext context(EVP_PKEY_CTX_new_from_name(nullptr, "RSA", nullptr));
   EVP_PKEY* made = nullptr;

@@ -163,9 +163,7 @@ MadeKey keep_in_software(const SoftwareKey& key, Draft& draft) {
 
 MadeKey make_rsa(Draft& public_draft, Draft& private_draft, const KeyMaking& making) {
   const CK_ULONG bits = public_draft.shown.number(CKA_MODULUS_BITS).value_or(0);
-  // OpenSSL makes a modulus of one bit less than an odd number.
-  refuse_if(bits < 1024 || bits > 8192 || bits % 2 != 0, CKR_ATTRIBUTE_VALUE_INVALID,
-            "RSA keys have 1024 to 8192 bits, an even number");
+  refuse_if(bits < 1024 || bits > 8192, CKR_ATTRIBUTE_VALUE_INVALID, "RSA keys have 1024 to 8192 bits");
   ByteView exponent = without_leading_zeros(public_draft.shown.get(CKA_PUBLIC_EXPONENT));
   if (!public_draft.shown.has(CKA_PUBLIC_EXPONENT)) exponent = kDefaultExponent;
   // e = 1 would be no encryption at all; an even e has no inverse. Beyond 64 bits OpenSSL and every verifier refuse.
