@@ -79,3 +79,12 @@ refused verify bare.json
 "$VTPM_TOOL" ca certify --directory ca --token bare --pin-file pin
 attest key 'pkcs11:token=bare;object=ec' --pin-file pin --nonce $nonce --output bare.json
 verify bare.json
+
+section 'a key that allows no mechanism, as an older version stored it'
+"$VTPM_TOOL" init --label older --so-pin-file so-pin --pin-file pin
+token=older logged_in --keypairgen --key-type EC:prime256v1 --id 02 --label closed --allowed-mechanisms ECDSA
+"$VTPM_PROGRAMS/../conformance/record_surgeon" forbid "$(store_of older)" "$PIN"
+refused attest key 'pkcs11:token=older;object=none' --pin-file pin --nonce $nonce
+has refused.out '"closed" with the id 02 \(allows no mechanism\)'
+head -c 32 /dev/urandom >digest
+token=older refused logged_in --sign -m ECDSA --id 02 -i digest -o signature --allow-sw

@@ -194,6 +194,13 @@ openssl pkeyutl -encrypt -pubin -inkey rsa.pub -in message -out sealed
 java_client decrypt
 cmp message opened
 
+section 'KeyAgreement: generateSecret of ECDH'
+openssl ecparam -name prime256v1 -genkey -noout -out peer.pem
+openssl pkey -in peer.pem -pubout -outform DER -out peer.der
+java_client agree
+openssl pkeyutl -derive -inkey peer.pem -peerkey ec.pub -out expected
+cmp agreed expected
+
 section 'AES and HMAC with session keys'
 head -c 32 /dev/urandom >aes
 java_client aes

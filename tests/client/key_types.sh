@@ -42,11 +42,19 @@ section 'Ed25519'
 logged_in --keypairgen --key-type EC:edwards25519 --id 02 --label edwards --allow-sw
 printf 'message' >message
 logged_in --sign -m EDDSA --id 02 -i message -o signature --allow-sw
-# pkcs11-tool 0.23 writes no Edwards key: its octets are the listed point (RFC 8410).
-point=$(in_token --list-objects --type pubkey | awk '/EC_POINT:/ { point = $2 } /ID:/ && $2 == "02" { print point }')
-# shellcheck disable=SC2059 # the format is the octets
-printf "$(sed 's/../\\x&/g' <<<"302a300506032b6570032100${point: -64}")" >edwards.der
+public_key id=%02 edwards.der
 openssl pkeyutl -verify -pubin -inkey edwards.der -keyform DER -rawin -in message -sigfile signature
+
+section 'RSA with a size that is no multiple of eight'
+for bits in 2049 3092; do
+  logged_in --keypairgen --key-type rsa:$bits --id $bits --label odd --allow-sw
+  in_token --read-object --type pubkey --id $bits -o odd.der
+  openssl pkey -pubin -inform DER -in odd.der -noout -text >text
+  has text "$bits bit"
+  logged_in --sign -m SHA256-RSA-PKCS-PSS --id $bits -i message -o signature --allow-sw
+  openssl dgst -sha256 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:digest -keyform DER -verify odd.der \
+    -signature signature message
+done
 
 section 'keys that RSA unwraps'
 logged_in --keypairgen --key-type rsa:2048 --id 03 --label wrapper --usage-wrap --usage-decrypt
@@ -62,3 +70,13 @@ cmp plain opened
 logged_in --wrap -m RSA-PKCS --id 03 --application-id 04 -o rewrapped
 logged_in --decrypt -m RSA-PKCS --id 03 -i rewrapped -o value
 cmp aes value
+
+section 'a key that AES-CBC unwraps, whose length nobody gives'
+head -c 32 /dev/urandom >kek
+logged_in --write-object kek --type secrkey --key-type AES:32 --id 06 --label kek
+iv=000102030405060708090a0b0c0d0e0f
+openssl enc -aes-256-cbc -nopad -K "$(od -An -tx1 -v kek | tr -d ' \n')" -iv $iv -in aes -out wrapped
+logged_in --unwrap -m AES-CBC --iv $iv --id 06 -i wrapped --key-type AES: --application-id 07 --application-label whole \
+  --extractable
+logged_in --decrypt -m AES-ECB --id 07 -i sealed -o opened --allow-sw
+cmp plain opened

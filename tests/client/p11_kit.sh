@@ -30,6 +30,30 @@ has all.out 'Private key .*RSA-2048'
 has all.out 'Private key .*SECP256R1'
 has all.out 'CKA_NEVER_EXTRACTABLE.*CKA_SENSITIVE'
 
+section 'Ed25519: the key exported, and a request that certtool makes with it'
+logged_in --keypairgen --key-type EC:edwards25519 --id 03 --label edwards --allow-sw
+printf 'cn = "edwards"\n' >template
+for provider in '' "--provider=$VTPM_MODULE"; do
+  # shellcheck disable=SC2086 # no provider is no argument
+  p11tool $provider --export "$url;object=edwards;type=public" --outfile edwards.pub </dev/null
+  openssl pkey -pubin -in edwards.pub -noout -text >text
+  has text 'ED25519'
+  # shellcheck disable=SC2086
+  certtool $provider --generate-request --load-privkey "$url;object=edwards;type=private" \
+    --load-pubkey "$url;object=edwards;type=public" --template template --outfile request.pem
+  openssl req -in request.pem -noout -verify
+  cmp <(openssl req -in request.pem -noout -pubkey) <(openssl pkey -pubin -in edwards.pub)
+done
+
+section 'Ed25519 through the proxy'
+proxy=$(find /usr/lib/*/p11-kit-proxy.so | head -n 1)
+pkcs11-tool --module "$proxy" --token-label client --list-objects --type pubkey >listed
+point=$(openssl pkey -pubin -in edwards.pub -outform DER | tail -c 32 | od -An -tx1 -v | tr -d ' \n')
+has listed "EC_POINT:.*$point"
+printf 'a message' >message
+pkcs11-tool --module "$proxy" --token-label client --login --pin env:PIN --sign -m EDDSA --id 03 -i message -o signature
+openssl pkeyutl -verify -pubin -inkey edwards.pub -rawin -in message -sigfile signature
+
 section 'signatures'
 for key in rsa ec; do
   p11tool --login --test-sign "$url;object=$key;type=private" 2>&1 | tee sign.out

@@ -84,6 +84,45 @@ for key in made-rsa made-ec made-ed; do
   openssl pkeyutl -verify -pubin -inkey $key.pub "${hash[@]}" -in message -sigfile signature
 done
 
+section 'genpkey: RSA with a size that is no multiple of eight'
+with_provider genpkey -propquery provider=pkcs11 -algorithm RSA -pkeyopt rsa_keygen_bits:3092 \
+  -pkeyopt 'pkcs11_uri:pkcs11:token=client;object=made-3092' -out /dev/null
+with_provider pkey -in 'pkcs11:token=client;object=made-3092;type=public' -pubin -pubout -out made-3092.pub
+openssl pkey -pubin -in made-3092.pub -noout -text >text
+has text '3092 bit'
+with_provider pkeyutl -sign -inkey "$(key_url made-3092)" -rawin -digest sha256 -in message -out signature
+openssl pkeyutl -verify -pubin -inkey made-3092.pub -rawin -digest sha256 -in message -sigfile signature
+
+section 'an RSA-PSS key beside a plain one: a certificate, and a TLS server with both'
+# The provider tells the two by CKA_ALLOWED_MECHANISMS, and asks no more once a key has no such attribute.
+with_provider genpkey -propquery provider=pkcs11 -algorithm RSA-PSS -pkeyopt rsa_keygen_bits:2048 \
+  -pkeyopt 'pkcs11_uri:pkcs11:token=client;object=pss' -out /dev/null
+with_provider req -new -x509 -key "$(key_url pss)" -sha256 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:digest -days 30 \
+  -subj /CN=localhost -out pss.pem
+openssl verify -check_ss_sig -CAfile pss.pem pss.pem
+openssl x509 -in pss.pem -noout -text >text
+has text 'Public Key Algorithm: rsassaPss'
+port=$(free_port)
+serve server env OPENSSL_CONF="$scratch/provider.cnf" openssl s_server -accept "127.0.0.1:$port" -cert rsa.pem \
+  -key "$(key_url rsa)" -dcert pss.pem -dkey "$(key_url pss)" -www -tls1_3
+eventually listening "$port"
+for kind in pss rsae; do
+  into handshake openssl s_client -connect "localhost:$port" -CAfile <(cat pss.pem ca.pem) -sigalgs rsa_pss_${kind}_sha256 \
+    -verify_return_error </dev/null
+  has handshake "Peer signature type: rsa_pss_${kind}_sha256"
+  has handshake 'Verify return code: 0'
+done
+stop server
+
+# No PIN: nobody logs in. The provider looks early which mechanisms the token has.
+sed -e 's/^pkcs11-module-token-pin.*/pkcs11-module-load-behavior = early/' provider.cnf >public.cnf
+without_login() { OPENSSL_CONF=$scratch/public.cnf openssl "$@" </dev/null; }
+
+section 'HKDF without a login'
+hkdf=(-keylen 32 -kdfopt digest:SHA256 -kdfopt hexkey:000102030405060708090a0b0c0d0e0f -kdfopt hexsalt:10 -kdfopt hexinfo:11 HKDF)
+without_login kdf -propquery provider=pkcs11 "${hkdf[@]}" >derived
+openssl kdf "${hkdf[@]}" | cmp - derived
+
 for key in rsa ec; do
   for version in 1_2 1_3; do
     section "a TLS server with the $key key, TLS ${version/_/.}"

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "pkcs11/cryptoki_keys.h"
 #include "tests/conformance/keys.h"
 #include "tests/conformance/peer.h"
 #include "tests/conformance/surgeon.h"
