@@ -323,8 +323,9 @@ TEST_F(Certificates, ACopyThatIsMadeAfterTheLogoutIsNotTrusted) {
   MUST(session.try_set(session.find({{CKA_LABEL, "root"}}).at(0), {{CKA_TRUSTED, true}}));
   session.logout();
   CK_OBJECT_HANDLE copy = CK_INVALID_HANDLE;
-  if (session.try_copy(session.find({{CKA_LABEL, "root"}}).at(0), {}, &copy) == CKR_OK)
+  if (session.try_copy(session.find({{CKA_LABEL, "root"}}).at(0), {}, &copy) == CKR_OK) {
     EXPECT_FALSE(session.flag(copy, CKA_TRUSTED));
+  }
   library.restart();
   Session later(slot_of("conformance"));
   later.login();
