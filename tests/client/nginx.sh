@@ -3,7 +3,7 @@
 # A worker is killed, the configuration is reloaded, and the server goes on. Then the same as Debian sets it up: the store
 # is root's, and the workers are www-data's. It runs from a directory of its own, on a socket of its own; the system's
 # nginx is not touched.
-. "$(dirname "$0")/../field/own_namespace.sh"
+[ "$(id -u)" -eq 0 ] || . "$(dirname "$0")/../field/own_namespace.sh"
 . "$(dirname "$0")/client.sh"
 client 'nginx' nginx-light
 
