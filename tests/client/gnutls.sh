@@ -34,6 +34,16 @@ for kind in rsa ecdsa; do
   cmp <(openssl pkey -pubin -in $kind.pub) <(openssl pkey -pubin -in exported.pub)
 done
 
+section 'p11tool --generate-privkey and --export: Ed25519, and a request that certtool signs with it'
+with_token p11tool --login --generate-privkey ed25519 --label made-ed25519 --outfile ed25519.pub "$url"
+with_token p11tool --export "$url;object=made-ed25519;type=public" --outfile exported.pub
+cmp <(openssl pkey -pubin -in ed25519.pub) <(openssl pkey -pubin -in exported.pub)
+printf 'cn = "edwards"\n' >template
+with_token certtool --generate-request --load-privkey "$(key_with_pin made-ed25519)" --load-pubkey ed25519.pub \
+  --template template --outfile request.pem
+openssl req -in request.pem -noout -verify
+cmp <(openssl req -in request.pem -noout -pubkey) <(openssl pkey -pubin -in ed25519.pub)
+
 section 'certtool: a CA whose key is on the token issues a certificate'
 printf 'cn = "a CA of the token"\nca\ncert_signing_key\nexpiration_days = 30\n' >ca.template
 with_token certtool --generate-self-signed --load-privkey "$(key_with_pin rsa)" --template ca.template --outfile token-ca.pem

@@ -28,7 +28,7 @@ keystore:
     config: "pkcs11:token=client;pin-value=$PIN $VTPM_MODULE"
 policy:
 CONF
-algorithms=(rsasha256 ecdsap256sha256 ecdsap384sha384)
+algorithms=(rsasha256 ecdsap256sha256 ecdsap384sha384 ed25519)
 for algorithm in "${algorithms[@]}"; do
   printf '  - id: %s\n    keystore: token\n    algorithm: %s\n    manual: on\n' "$algorithm" "$algorithm" >>knot.conf
 done
