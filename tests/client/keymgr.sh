@@ -40,9 +40,8 @@ for algorithm in "${algorithms[@]}"; do
 done
 keymgr() { command keymgr -c knot.conf "$@"; }
 
-for algorithm in "${algorithms[@]}"; do
-  section "keymgr generate and kzonesign with $algorithm"
-  domain=$algorithm.example
+signed_zone() { # ALGORITHM
+  local algorithm=$1 domain=$1.example
   into generated keymgr "$domain." generate "algorithm=$algorithm" ksk=yes
   into generated keymgr "$domain." generate "algorithm=$algorithm" zsk=yes
   into keys keymgr "$domain." list
@@ -54,6 +53,10 @@ for algorithm in "${algorithms[@]}"; do
   has verified 'Zone fully signed'
   keymgr "$domain." ds >ds
   has ds 'DS'
+}
+for algorithm in rsasha256 ecdsap256sha256 ecdsap384sha384; do
+  section "keymgr generate and kzonesign with $algorithm"
+  signed_zone "$algorithm"
 done
 
 section 'keymgr list'
@@ -71,3 +74,6 @@ id=$(awk '{ print $1; exit }' keys)
 into deleted keymgr ecdsap256sha256.example. delete "$id"
 into keys keymgr ecdsap256sha256.example. list
 has_not keys "$id"
+
+section 'keymgr generate and kzonesign with ed25519, whose keys Knot generates by CKM_EDDSA'
+signed_zone ed25519
