@@ -85,3 +85,9 @@ p11tool --login --export-chain "$url;object=leaf;type=cert" --outfile chain.pem
 [ "$(grep -c BEGIN chain.pem)" -eq 3 ]
 awk '/BEGIN/ { n++ } n > 1' chain.pem >issuers.pem
 openssl verify -CAfile root.pem -untrusted issuers.pem leaf.pem
+
+section 'p11tool --generate-privkey=eddsa, which GnuTLS 3.7 asks for by CKM_EDDSA'
+p11tool --login --generate-privkey=eddsa --curve=Ed25519 --label=made --id=0a --outfile=made.pem "$url"
+printf 'a message' >message
+logged_in --sign --id 0a -m EDDSA -i message -o signature --allow-sw
+openssl pkeyutl -verify -pubin -inkey made.pem -rawin -in message -sigfile signature
