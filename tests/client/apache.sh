@@ -79,7 +79,7 @@ CONF
 serve apache setsid /usr/sbin/apache2 -f "$scratch/apache.conf" -D FOREGROUND
 master=${servers[apache]}
 at_exit() { # of a test that has failed: else Apache is gone
-  [ -z "${servers[apache]:-}" ] || tail -n 20 error.log
+  [ -z "${servers[apache]:-}" ] || tail -n 20 error.log || true # it may not have begun
 }
 
 get() { # curl's options; the client is plain OpenSSL
