@@ -21,7 +21,7 @@ Draft generate(Session& session, const Mechanism& row, const CK_MECHANISM& mecha
 /// GnuTLS 3.7 and Knot DNS ask for Ed25519 keys by the mechanism that signs with them.
 const Mechanism& require_key_pair_mechanism(const CK_MECHANISM* mechanism) {
   const CK_MECHANISM generation = {CKM_EC_EDWARDS_KEY_PAIR_GEN, nullptr, 0};
-  const bool by_signature = mechanism && mechanism->mechanism == CKM_EDDSA;
+  const bool by_signature = mechanism && mechanism->mechanism == CKM_EDDSA && is_offered(*find_mechanism(CKM_EDDSA));
   return require_mechanism(by_signature ? &generation : mechanism, CKF_GENERATE_KEY_PAIR);
 }
 

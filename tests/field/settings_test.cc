@@ -131,14 +131,14 @@ TEST_F(Settings, HiddenMechanismsAreNotThere) {
   set("");
   CK_SLOT_ID slot = make_token();
   const CK_ULONG all = count(slot);
-  set("", "[mechanisms]\nhidden = [\"CKM_SHA256\", \"CKM_ECDSA\", \"CKM_AES_KEY_GEN\"]\n");
-  EXPECT_EQ(count(slot), all - 3);
+  set("", "[mechanisms]\nhidden = [\"CKM_SHA256\", \"CKM_ECDSA\", \"CKM_AES_KEY_GEN\", \"CKM_EDDSA\"]\n");
+  EXPECT_EQ(count(slot), all - 4);
   std::vector<CK_MECHANISM_TYPE> list(all);
-  CK_ULONG room = all - 3;
+  CK_ULONG room = all - 4;
   MUST(p11->C_GetMechanismList(slot, list.data(), &room));
   list.resize(room);
   CK_MECHANISM_INFO info;
-  for (const CK_MECHANISM_TYPE type : {CKM_SHA256, CKM_ECDSA, CKM_AES_KEY_GEN}) {
+  for (const CK_MECHANISM_TYPE type : {CKM_SHA256, CKM_ECDSA, CKM_AES_KEY_GEN, CKM_EDDSA}) {
     EXPECT_EQ(std::count(list.begin(), list.end(), type), 0);
     EXPECT_RV(CKR_MECHANISM_INVALID, p11->C_GetMechanismInfo(slot, type, &info));
   }
@@ -150,11 +150,14 @@ TEST_F(Settings, HiddenMechanismsAreNotThere) {
   CK_OBJECT_HANDLE key = 0;
   Template length = {{CKA_VALUE_LEN, 16}};
   EXPECT_RV(CKR_MECHANISM_INVALID, p11->C_GenerateKey(session, &generate, length.data(), length.size(), &key));
+  CK_MECHANISM edwards = {CKM_EDDSA, nullptr, 0};
+  CK_OBJECT_HANDLE half = 0;
+  EXPECT_RV(CKR_MECHANISM_INVALID, p11->C_GenerateKeyPair(session, &edwards, nullptr, 0, nullptr, 0, &half, &key));
   const KeyPair pair = session.generate_ec(kP256);
   EXPECT_RV(CKR_MECHANISM_INVALID, session.try_sign(CKM_ECDSA, pair.private_key, Bytes(32)));
   EXPECT_RV(CKR_OK, session.try_sign(CKM_ECDSA_SHA256, pair.private_key, Bytes(32))) << "a hash inside of another one";
   constexpr CK_OBJECT_CLASS kMechanisms = 0x7;  // CKO_MECHANISM
-  EXPECT_EQ(session.find({{CKA_CLASS, kMechanisms}}).size(), all - 3);
+  EXPECT_EQ(session.find({{CKA_CLASS, kMechanisms}}).size(), all - 4);
   set("");
   EXPECT_EQ(count(slot), all);
 }
