@@ -7,7 +7,8 @@ client 'p11-kit' p11-kit
 make_token client
 logged_in --keypairgen --key-type rsa:2048 --id 01 --label rsa
 logged_in --keypairgen --key-type EC:prime256v1 --id 02 --label ec
-for key in rsa ec; do public_key "object=$key" $key.der; done
+logged_in --keypairgen --key-type EC:edwards25519 --id 03 --label edwards
+for key in rsa ec edwards; do public_key "object=$key" $key.der; done
 printf 'a message' >message
 openssl dgst -sha256 -binary message >digest
 libraries=$(pkg-config --variable=libdir p11-kit-1 2>/dev/null || dirname "$(find /usr/lib -name p11-kit-proxy.so | head -n 1)")
@@ -36,7 +37,7 @@ works_through() {
   through "$1" --keypairgen --key-type EC:prime256v1 --id 0a --label made
   through "$1" --delete-object --type privkey --id 0a
   through "$1" --delete-object --type pubkey --id 0a
-  for key in rsa ec; do
+  for key in rsa ec edwards; do
     p11tool "${provider[@]}" --export "pkcs11:token=client;type=public;object=$key" --outder --outfile exported.der </dev/null
     cmp $key.der exported.der
   done
@@ -67,3 +68,7 @@ unregister_module
 section 'p11-kit-proxy.so'
 register_module "$VTPM_MODULE" vtpm-pkcs11-test
 works_through "$libraries/p11-kit-proxy.so" --registered
+# The protocol of server and remote knows no EdDSA; the proxy calls the module itself.
+pkcs11-tool --module "$libraries/p11-kit-proxy.so" --token-label client --login --pin env:PIN --sign -m EDDSA --id 03 \
+  -i message -o signature
+openssl pkeyutl -verify -pubin -inkey edwards.der -keyform DER -rawin -in message -sigfile signature

@@ -47,6 +47,14 @@ logged_in --sign -m RSA-PKCS-PSS --hash-algorithm SHA256 --mgf MGF1-SHA256 --sal
 openssl pkeyutl -verify -pubin -inkey rsa.pem -in digest -sigfile signature -pkeyopt digest:sha256 \
   -pkeyopt rsa_padding_mode:pss -pkeyopt rsa_pss_saltlen:32
 
+section '--keypairgen with a size that is no multiple of eight'
+logged_in --keypairgen --key-type rsa:2047 --id 09 --label odd
+in_token --read-object --type pubkey --id 09 -o odd.der
+openssl pkey -pubin -inform DER -in odd.der -noout -text >odd.text
+has odd.text '2047 bit'
+logged_in --sign -m SHA256-RSA-PKCS --id 09 -i message -o signature
+openssl dgst -sha256 -verify <(openssl pkey -pubin -inform DER -in odd.der) -signature signature message
+
 section '--decrypt: RSA-OAEP'
 openssl pkeyutl -encrypt -pubin -inkey rsa.pem -pkeyopt rsa_padding_mode:oaep -in message -out sealed
 logged_in --decrypt -m RSA-PKCS-OAEP --hash-algorithm SHA-1 --mgf MGF1-SHA1 --id 01 -i sealed -o opened
@@ -78,6 +86,12 @@ openssl pkey -in peer.pem -pubout -outform DER -out peer.der
 openssl pkeyutl -derive -inkey peer.pem -peerkey ec.der -peerform DER -out expected
 logged_in --derive -m ECDH1-DERIVE --id 02 -i peer.der -o derived
 cmp derived expected
+
+section '--keypairgen, --sign: Ed25519'
+logged_in --keypairgen --key-type EC:edwards25519 --id 03 --label edwards
+public_key id=%03 edwards.der
+logged_in --sign -m EDDSA --id 03 -i message -o signature
+openssl pkeyutl -verify -pubin -inkey edwards.der -keyform DER -rawin -in message -sigfile signature
 
 section '--keygen, --encrypt and --decrypt: AES-CBC with --iv'
 head -c 32 /dev/urandom >aes
