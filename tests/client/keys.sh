@@ -37,7 +37,8 @@ rsa() { # BITS ID
   done
   in_token --verify --id "$2" -m SHA512-RSA-PKCS -i long --signature-file signature | grep 'Signature is valid'
   printf x >>long
-  in_token --verify --id "$2" -m SHA512-RSA-PKCS -i long --signature-file signature | grep 'Invalid signature'
+  # pkcs11-tool 0.26 calls it an error.
+  { in_token --verify --id "$2" -m SHA512-RSA-PKCS -i long --signature-file signature 2>&1 || :; } | grep 'Invalid signature'
 
   sign "$2" RSA-PKCS short
   openssl pkeyutl -verifyrecover -pubin -inkey rsa.pem -in signature -out recovered

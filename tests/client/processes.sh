@@ -16,10 +16,10 @@ wait "$watcher"
 has watcher.out found
 
 section 'slots and serial numbers stay when tokens are added'
-p11 --list-token-slots | grep -E '^Slot|serial' | head -n 2 >before
+p11 --list-token-slots | grep -E '^Slot|serial num' | head -n 2 >before
 make_token second
 make_token third
-p11 --list-token-slots | grep -E '^Slot|serial' >after
+p11 --list-token-slots | grep -E '^Slot|serial num' >after
 head -n 2 after | cmp - before
-[ "$(grep -c serial after)" -eq 3 ]
+[ "$(grep -c "serial num" after)" -eq 3 ]
 [ -n "$(free_slot)" ]

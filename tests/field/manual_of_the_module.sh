@@ -36,9 +36,9 @@ printf 'private' >private
 logged_in --write-object public --type data --label 'public data'
 logged_in --write-object private --type data --label 'private data' --private
 logged_in --keygen --key-type AES:32 --id 02 --label 'secret key' --private
+in_token --read-object --type cert --label 'TPM certificate 0x01c00002' -o certificate
 in_token --list-objects | tee objects.out
 has objects.out 'Public Key Object'
-has objects.out 'Certificate Object'
 has objects.out 'public data'
 has_not objects.out 'private data|Private Key Object|Secret Key Object'
 has_not "$(store_of mail)" private
