@@ -1,7 +1,8 @@
 #!/bin/bash
-# An empty Debian 13: every test of the release preset, and the package that dpkg-buildpackage makes. Run by .ci/run in the
-# root that scripts/empty_root.sh makes. Arguments are ./check's.
+# An empty Debian 13: the README's first command, every test of the release preset, and the package that
+# dpkg-buildpackage makes. Run by .ci/run in the root that scripts/empty_root.sh makes. Arguments are ./check's.
 set -euo pipefail
+./quickstart
 ./check --preset release "$@"
 apt-get install -y --no-install-recommends debhelper dpkg-dev >/dev/null
 DEB_BUILD_OPTIONS=noautodbgsym dpkg-buildpackage --build=binary --no-sign
