@@ -1,8 +1,9 @@
 #!/bin/bash
-# wpa_supplicant's EAP-TLS (its program eapol_test) with the key on the token, against hostapd as the RADIUS server.
+# wpa_supplicant's EAP-TLS with the key on the token: its program eapol_test against hostapd as the RADIUS server, and
+# itself at a wire of which hostapd is the other end.
 . "$(dirname "$0")/client.sh"
 . "$VTPM_SOURCE/tests/client/certificates.sh"
-client 'wpa_supplicant' eapoltest
+client 'wpa_supplicant' wpasupplicant
 
 make_token client
 make_ca
@@ -57,6 +58,42 @@ CONF
   into eap.out eapol_test
   has eap.out '^SUCCESS'
 done
+
+section 'wpa_supplicant is let in at a port of a wire, which hostapd guards (802.1X)'
+cat >wired.conf <<CONF
+driver=wired
+interface=authenticator
+ieee8021x=1
+eap_server=1
+eap_user_file=$scratch/users
+ca_cert=$scratch/ca.pem
+server_cert=$scratch/server.pem
+private_key=$scratch/server.key
+CONF
+{
+  echo ap_scan=0
+  cat network
+} >wired_network
+cat >wire.sh <<'WIRE'
+mount --bind "$1" "$2"
+ip link add supplicant type veth peer name authenticator
+ip link set supplicant up
+ip link set authenticator up
+"$3" wired.conf >authenticator.log 2>&1 &
+"$4" -D wired -i supplicant -c wired_network >supplicant.log 2>&1 &
+for _ in $(seq 200); do
+  ! grep -q CTRL-EVENT-CONNECTED supplicant.log || break
+  sleep 0.1
+done
+kill $(jobs -p)
+wait
+cat authenticator.log supplicant.log
+WIRE
+supplicant=$(PATH=$PATH:/usr/sbin type -P wpa_supplicant)
+PATH=$PATH:/usr/sbin into wire.out "${own[@]}" --net bash wire.sh "$VTPM_MODULE" "$place" "$hostapd" "$supplicant"
+has supplicant.log '^supplicant: CTRL-EVENT-EAP-SUCCESS'
+has supplicant.log '^supplicant: CTRL-EVENT-CONNECTED'
+has authenticator.log "^authenticator: CTRL-EVENT-EAP-SUCCESS"
 
 section 'the certificate too comes from the token'
 sed -i -e "s|client_cert=.*|cert_id=\"pkcs11:token=client;object=ec;type=cert\"|" network
