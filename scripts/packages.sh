@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # Debian packages from packages.txt. Sourced after console.sh; needs `VTPM_ROOT`, the root of the tree.
 
-# Where the releases of Debian call a package differently, its line names all of them: "a | b".
+# Where the releases of Debian call a package differently, its line names all of them, "a | b": the first that a release has
+# is meant. "a | -": a release without it does without it.
 packages_of() { # SECTION...: the names, one a line; alternatives as a|b
   local section
   for section in "$@"; do
@@ -15,7 +16,9 @@ packages_of() { # SECTION...: the names, one a line; alternatives as a|b
 is_installed() { # PACKAGE or a|b
   local name
   for name in ${1//|/ }; do
+    [ "$name" != - ] || return 0
     [ "$(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null)" != installed ] || return 0
+    ! apt-cache show --no-all-versions "$name" >/dev/null 2>&1 || return 1
   done
   return 1
 }
@@ -47,9 +50,9 @@ apt_install() { # PACKAGE or a|b...
   local wanted=() name one
   for name; do
     for one in ${name//|/ }; do
-      if apt-cache show --no-all-versions "$one" >/dev/null 2>&1; then break; fi
+      if [ "$one" = - ] || apt-cache show --no-all-versions "$one" >/dev/null 2>&1; then break; fi
     done
-    wanted+=("$one")
+    [ "$one" = - ] || wanted+=("$one")
   done
   apt-get "${options[@]}" install -y --no-install-recommends "${wanted[@]}" 3>&1 || status=$?
   return "$status"
@@ -63,7 +66,7 @@ ask_for_packages() { # WHY PACKAGE...
 
   apt-get update && apt-get install -y --no-install-recommends $*
 
-and then $0 again. (Of packages with | in between, one.)"
+and then $0 again. (Of packages with | in between, one; - is none.)"
 }
 
 install_packages() { # SECTION...: installs what is missing; silent when nothing is
