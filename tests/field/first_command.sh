@@ -209,9 +209,9 @@ has refused.out ' ok .*configure'
 has tree/build/release/CMakeCache.txt '^VTPM_BUILD_TESTS:BOOL=OFF'
 
 section 'the proof on an empty Debian fails where it cannot be given'
-refused "${stranger[@]}" "$VTPM_SOURCE/scripts/empty_root.sh" bookworm true
+refused "${stranger[@]}" tree/scripts/empty_root.sh bookworm true
 if [ "$(id -u)" -eq 0 ]; then
   has refused.out 'needs root'
-  refused env PATH="$scratch/bin" "$VTPM_SOURCE/scripts/empty_root.sh" bookworm true
+  refused env PATH="$scratch/bin" tree/scripts/empty_root.sh bookworm true
   has refused.out "debootstrap is missing|apt's sources name no archive"
 fi
