@@ -151,8 +151,12 @@ has_not() {
   fi
 }
 # What the matrix (docs/clients.md) reads. A script that shows a client says which one, with the Debian package that has
-# its version; each section is a row of the table: a whole thought, without a vertical bar.
-client() { # NAME PACKAGE
-  echo "client: $1: $(dpkg-query -W -f='${Version}' "$2" | sed -E 's/^[0-9]+://; s/-[^-]*$//')"
+# its version (where releases call it differently, all its names: the first that is installed counts); each section is a
+# row of the table: a whole thought, without a vertical bar.
+client() { # NAME PACKAGE...
+  local version
+  version=$(dpkg-query -W -f='${db:Status-Status} ${Version}\n' "${@:2}" 2>/dev/null |
+    sed -n -E '/^installed /{s/^installed ([0-9]+:)?//; s/-[^-]*$//; p; q}') || :
+  echo "client: $1: $version"
 }
 section() { echo "== $*"; }

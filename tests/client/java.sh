@@ -1,8 +1,8 @@
 #!/bin/bash
-# Java 17's SunPKCS11: keytool, jarsigner, and a program that signs, decrypts, agrees on a secret and speaks TLS.
+# Java's SunPKCS11: keytool, jarsigner, and a program that signs, decrypts, agrees on a secret and speaks TLS.
 . "$(dirname "$0")/client.sh"
 . "$VTPM_SOURCE/tests/client/certificates.sh"
-client 'Java SunPKCS11' openjdk-17-jdk-headless
+client 'Java SunPKCS11' openjdk-17-jdk-headless openjdk-21-jdk-headless
 
 make_token client
 make_ca

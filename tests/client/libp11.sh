@@ -1,7 +1,7 @@
 #!/bin/bash
 # libp11 as its users use it: the first certificate of a token and its key, and the engine with a URI that names a token only.
 . "$(dirname "$0")/client.sh"
-client 'libp11' libp11-3
+client 'libp11' libp11-3 libp11-3t64
 : "${VTPM_PROGRAMS:?}"
 
 make_token client

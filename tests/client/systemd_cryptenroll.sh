@@ -2,7 +2,7 @@
 # systemd-cryptenroll: the tokens that it lists, and the certificate that it encrypts a volume key for, unasked.
 . "$(dirname "$0")/client.sh"
 . "$VTPM_SOURCE/scripts/registration.sh"
-client 'systemd-cryptenroll' systemd
+client 'systemd-cryptenroll' systemd-cryptsetup systemd
 at_exit() { unregister_module; }
 
 make_token client
