@@ -6,7 +6,7 @@ ours || exit 0 # no other module gives its TPM away
 : "${VTPM_TOOL:?}"
 
 (umask 077 && printf '%s' "$PIN" >pin && printf '%s\n' "$SO_PIN" >so-pin)
-. "$(dirname "$0")/swtpm_machine.sh"
+. "$VTPM_SOURCE/tests/client/swtpm_machine.sh"
 import() { "$VTPM_TOOL" swtpm import --pin-file pin "$@"; }
 export_to() { "$VTPM_TOOL" swtpm export --pin-file pin "$@"; }
 

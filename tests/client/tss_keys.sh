@@ -2,7 +2,7 @@
 # TSS2 PRIVATE KEY files: a key of the token signs by tpm2-tools in the real swtpm, keys of tpm2-tools by the token.
 . "$(dirname "$0")/client.sh"
 : "${VTPM_TOOL:?}"
-. "$(dirname "$0")/swtpm_machine.sh"
+. "$VTPM_SOURCE/tests/client/swtpm_machine.sh"
 
 (umask 077 && printf '%s' "$PIN" >pin && printf '%s\n' "$SO_PIN" >so-pin)
 export_tss() { "$VTPM_TOOL" key export-tss "$@" --pin-file pin; }
