@@ -86,7 +86,7 @@ p11tool --login --export-chain "$url;object=leaf;type=cert" --outfile chain.pem
 awk '/BEGIN/ { n++ } n > 1' chain.pem >issuers.pem
 openssl verify -CAfile root.pem -untrusted issuers.pem leaf.pem
 
-section 'p11tool --generate-privkey=eddsa, which GnuTLS 3.7 asks for by CKM_EDDSA'
+section 'p11tool --generate-privkey=eddsa: GnuTLS 3.7 asks for it by CKM_EDDSA, 3.8 by CKM_EC_EDWARDS_KEY_PAIR_GEN'
 p11tool --login --generate-privkey=eddsa --curve=Ed25519 --label=made --id=0a --outfile=made.pem "$url"
 printf 'a message' >message
 logged_in --sign --id 0a -m EDDSA -i message -o signature --allow-sw
