@@ -4,6 +4,6 @@
 set -euo pipefail
 ./quickstart
 ./check --preset release "$@"
-apt-get install -y --no-install-recommends debhelper dpkg-dev >/dev/null
-DEB_BUILD_OPTIONS=noautodbgsym dpkg-buildpackage --build=binary --no-sign
+apt-get install -y --no-install-recommends build-essential debhelper >/dev/null
+DEB_BUILD_OPTIONS="noautodbgsym parallel=$(nproc)" dpkg-buildpackage --build=binary --no-sign
 tests/field/package_on_an_empty_debian.sh ../vtpm-pkcs11_*.deb
