@@ -3,37 +3,11 @@
 # sign are www-data's. It runs from a directory of its own; the system's Apache is not touched.
 [ "$(id -u)" -eq 0 ] || . "$(dirname "$0")/../field/own_namespace.sh"
 . "$(dirname "$0")/client.sh"
+. "$VTPM_SOURCE/tests/client/certificates.sh"
 client 'Apache' apache2-bin
 
 make_token client
-logged_in --keypairgen --key-type rsa:2048 --id 01 --label rsa
-logged_in --keypairgen --key-type EC:prime256v1 --id 02 --label ec
-
-cat >openssl.cnf <<CNF
-openssl_conf = init
-[init]
-engines = engines
-[engines]
-pkcs11 = pkcs11
-[pkcs11]
-engine_id = pkcs11
-MODULE_PATH = $VTPM_MODULE
-PIN = $PIN
-init = 1
-[req]
-distinguished_name = dn
-x509_extensions = server
-[dn]
-[server]
-subjectAltName = DNS:localhost
-CNF
-export OPENSSL_CONF=$scratch/openssl.cnf
-url() { printf 'pkcs11:token=client;object=%s;type=private' "$1"; }
-for key in rsa ec; do
-  openssl req -new -x509 -engine pkcs11 -keyform engine -key "$(url $key)" -sha256 -days 30 -subj /CN=localhost \
-    -out $key.pem
-done
-cat rsa.pem ec.pem >both.pem
+make_server_certificates
 
 chmod 700 tokens
 chmod 711 "$scratch"
@@ -69,9 +43,9 @@ Listen 127.0.0.1:$port
   KeepAlive off
   SSLEngine on
   SSLCertificateFile $scratch/rsa.pem
-  SSLCertificateKeyFile "$(url rsa)"
+  SSLCertificateKeyFile "$(key_url rsa)"
   SSLCertificateFile $scratch/ec.pem
-  SSLCertificateKeyFile "$(url ec)"
+  SSLCertificateKeyFile "$(key_url ec)"
 </VirtualHost>
 CONF
 

@@ -27,7 +27,8 @@ token_certificate() {
 }
 key_url() { printf 'pkcs11:token=%s;object=%s;type=private' "${token:-client}" "$1"; } # LABEL
 
-# engine.cnf, OpenSSL's configuration with its engine pkcs11, for the programs that use it through OPENSSL_CONF.
+# [LINE]: engine.cnf, OpenSSL's configuration with its engine pkcs11, for the programs that use it through OPENSSL_CONF;
+# LINE is one more of the engine's section.
 configure_engine() {
   cat >engine.cnf <<CNF
 openssl_conf = init
@@ -39,6 +40,7 @@ pkcs11 = pkcs11
 engine_id = pkcs11
 MODULE_PATH = $VTPM_MODULE
 PIN = $PIN
+${1:-}
 init = 1
 [req]
 distinguished_name = dn
@@ -46,3 +48,17 @@ distinguished_name = dn
 CNF
 }
 with_engine() { OPENSSL_CONF=$scratch/engine.cnf "$@"; }
+# Key pairs `rsa` and `ec` of the token with certificates for localhost, signed by themselves through the engine: rsa.pem,
+# ec.pem, and both.pem, which a client trusts. OPENSSL_CONF names engine.cnf from here on.
+make_server_certificates() {
+  logged_in --keypairgen --key-type rsa:2048 --id 01 --label rsa
+  logged_in --keypairgen --key-type EC:prime256v1 --id 02 --label ec
+  configure_engine
+  export OPENSSL_CONF=$scratch/engine.cnf
+  local key
+  for key in rsa ec; do
+    openssl req -new -x509 -engine pkcs11 -keyform engine -key "$(key_url $key)" -sha256 -days 30 -subj /CN=localhost \
+      -addext subjectAltName=DNS:localhost -out $key.pem
+  done
+  cat rsa.pem ec.pem >both.pem
+}

@@ -1,6 +1,7 @@
 #!/bin/bash
 # libp11 as its users use it: the first certificate of a token and its key, and the engine with a URI that names a token only.
 . "$(dirname "$0")/client.sh"
+. "$VTPM_SOURCE/tests/client/certificates.sh"
 client 'libp11' libp11-3 libp11-3t64
 : "${VTPM_PROGRAMS:?}"
 
@@ -16,19 +17,8 @@ section 'the first certificate of the token, its key, a signature'
 cmp first.der user.der
 
 section 'the engine signs with the key of a token, no object named'
-cat >openssl.cnf <<CNF
-openssl_conf = init
-[init]
-engines = engines
-[engines]
-pkcs11 = pkcs11
-[pkcs11]
-engine_id = pkcs11
-MODULE_PATH = $VTPM_MODULE
-PIN = $PIN
-init = 1
-CNF
-OPENSSL_CONF=$scratch/openssl.cnf openssl dgst -sha256 -engine pkcs11 -keyform engine -sign 'pkcs11:token=client' \
+configure_engine
+with_engine openssl dgst -sha256 -engine pkcs11 -keyform engine -sign 'pkcs11:token=client' \
   -out signature user.der
 openssl x509 -in user.pem -noout -pubkey -out user.pub
 openssl dgst -sha256 -verify user.pub -signature signature user.der

@@ -5,37 +5,11 @@
 # nginx is not touched.
 [ "$(id -u)" -eq 0 ] || . "$(dirname "$0")/../field/own_namespace.sh"
 . "$(dirname "$0")/client.sh"
+. "$VTPM_SOURCE/tests/client/certificates.sh"
 client 'nginx' nginx-light
 
 make_token client
-logged_in --keypairgen --key-type rsa:2048 --id 01 --label rsa
-logged_in --keypairgen --key-type EC:prime256v1 --id 02 --label ec
-
-cat >openssl.cnf <<CNF
-openssl_conf = init
-[init]
-engines = engines
-[engines]
-pkcs11 = pkcs11
-[pkcs11]
-engine_id = pkcs11
-MODULE_PATH = $VTPM_MODULE
-PIN = $PIN
-init = 1
-[req]
-distinguished_name = dn
-x509_extensions = server
-[dn]
-[server]
-subjectAltName = DNS:localhost
-CNF
-export OPENSSL_CONF=$scratch/openssl.cnf
-url() { printf 'pkcs11:token=client;object=%s;type=private' "$1"; }
-for key in rsa ec; do
-  openssl req -new -x509 -engine pkcs11 -keyform engine -key "$(url $key)" -sha256 -days 30 -subj /CN=localhost \
-    -out $key.pem
-done
-cat rsa.pem ec.pem >both.pem
+make_server_certificates
 
 mkdir www temporary
 echo 'served by a virtual TPM' >www/index.html
@@ -64,9 +38,9 @@ http {
     root $scratch/www;
     ssl_protocols TLSv1.2 TLSv1.3;
     ssl_certificate $scratch/rsa.pem;
-    ssl_certificate_key "engine:pkcs11:$(url rsa)";
+    ssl_certificate_key "engine:pkcs11:$(key_url rsa)";
     ssl_certificate $scratch/ec.pem;
-    ssl_certificate_key "engine:pkcs11:$(url ec)";
+    ssl_certificate_key "engine:pkcs11:$(key_url ec)";
   }
 }
 CONF
