@@ -27,8 +27,8 @@ token_certificate() {
 }
 key_url() { printf 'pkcs11:token=%s;object=%s;type=private' "${token:-client}" "$1"; } # LABEL
 
-# [LINE]: engine.cnf, OpenSSL's configuration with its engine pkcs11, for the programs that use it through OPENSSL_CONF;
-# LINE is one more of the engine's section.
+# engine.cnf, OpenSSL's configuration with its engine pkcs11, for the programs that use it through OPENSSL_CONF. ENGINE_LINE
+# in the environment is one more line of the engine's section.
 configure_engine() {
   cat >engine.cnf <<CNF
 openssl_conf = init
@@ -40,7 +40,7 @@ pkcs11 = pkcs11
 engine_id = pkcs11
 MODULE_PATH = $VTPM_MODULE
 PIN = $PIN
-${1:-}
+${ENGINE_LINE:-}
 init = 1
 [req]
 distinguished_name = dn

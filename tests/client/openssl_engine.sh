@@ -10,7 +10,7 @@ make_token client
 logged_in --keypairgen --key-type rsa:2048 --id 01 --label rsa
 logged_in --keypairgen --key-type EC:prime256v1 --id 02 --label ec
 
-configure_engine ${1:+"default_algorithms = ALL"}
+ENGINE_LINE=${1:+default_algorithms = ALL} configure_engine
 
 for key in rsa ec; do
   section "$key: a certificate signed by the token, verified by plain openssl"
