@@ -16,15 +16,16 @@ engine=$(openssl version -e | sed 's/.*"\(.*\)"/\1/')/pkcs11.so
 port=$(free_port)
 printf '127.0.0.1/32 radius\n' >clients
 printf '* TLS\n' >users
+eap_server="eap_server=1
+eap_user_file=$scratch/users
+ca_cert=$scratch/ca.pem
+server_cert=$scratch/server.pem
+private_key=$scratch/server.key"
 cat >hostapd.conf <<CONF
 driver=none
 radius_server_clients=$scratch/clients
 radius_server_auth_port=$port
-eap_server=1
-eap_user_file=$scratch/users
-ca_cert=$scratch/ca.pem
-server_cert=$scratch/server.pem
-private_key=$scratch/server.key
+$eap_server
 CONF
 serve hostapd "$hostapd" hostapd.conf
 
@@ -64,11 +65,7 @@ cat >wired.conf <<CONF
 driver=wired
 interface=authenticator
 ieee8021x=1
-eap_server=1
-eap_user_file=$scratch/users
-ca_cert=$scratch/ca.pem
-server_cert=$scratch/server.pem
-private_key=$scratch/server.key
+$eap_server
 CONF
 {
   echo ap_scan=0
