@@ -2,14 +2,14 @@
 #
 # libtpms keeps one TPM in global variables. Its static archive is therefore linked relocatably once; then objcopy makes
 # each copy private: the TPMLIB_* entry points get the copy's own prefix, everything else becomes local, the calls named
-# in tpm/redirections.txt and tpm/libcrypto_calls.inc go to functions of ours, and the writable sections get names of
-# their own, so that the linker's __start_/__stop_ symbols tell where a copy's whole memory lies (tpm/instance.cc wipes
+# in tpm/host/redirections.txt and tpm/host/libcrypto_calls.inc go to functions of ours, and the writable sections get names of
+# their own, so that the linker's __start_/__stop_ symbols tell where a copy's whole memory lies (tpm/host/instance.cc wipes
 # it).
 find_program(VTPM_LD NAMES ld.bfd ld REQUIRED)
 find_program(VTPM_OBJCOPY NAMES objcopy REQUIRED)
 find_library(VTPM_LIBTPMS_ARCHIVE NAMES libtpms.a REQUIRED)
 
-# What of libtpms is called; tpm/copies.cc declares the same names.
+# What of libtpms is called; tpm/host/copies.cc declares the same names.
 set(VTPM_TPM_ENTRY_POINTS
   TPMLIB_ChooseTPMVersion TPMLIB_RegisterCallbacks TPMLIB_MainInit TPMLIB_Terminate TPMLIB_Process TPMLIB_GetState)
 
@@ -21,8 +21,8 @@ function(vtpm_tpm_copies target)
     COMMAND ${VTPM_LD} -r --whole-archive ${VTPM_LIBTPMS_ARCHIVE} -o ${whole}
     DEPENDS ${VTPM_LIBTPMS_ARCHIVE} VERBATIM)
 
-  set(redirections ${CMAKE_CURRENT_SOURCE_DIR}/redirections.txt)
-  set(calls ${CMAKE_CURRENT_SOURCE_DIR}/libcrypto_calls.inc)
+  set(redirections ${CMAKE_CURRENT_SOURCE_DIR}/host/redirections.txt)
+  set(calls ${CMAKE_CURRENT_SOURCE_DIR}/host/libcrypto_calls.inc)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${redirections} ${calls})
   file(STRINGS ${redirections} common REGEX "^[^#]")  # objcopy wants no comments and no empty lines
   file(STRINGS ${calls} rows REGEX "^VTPM_")

@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include "crypto/error.h"
+#include "base/error.h"
 
 namespace vtpm::tools {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "store/vault.h"
+#include "store/vault/vault.h"
 
 namespace vtpm::tools {
 

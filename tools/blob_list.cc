@@ -7,10 +7,10 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "crypto/error.h"
+#include "base/error.h"
 #include "tools/secret_source.h"
-#include "tpm/foreign_state.h"
-#include "tpm/swtpm_state.h"
+#include "tpm/use/foreign_state.h"
+#include "tpm/use/swtpm_state.h"
 
 namespace vtpm::tools {
 namespace {

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "crypto/bytes.h"
-#include "store/vault.h"
+#include "base/bytes.h"
+#include "store/vault/vault.h"
 
 namespace vtpm::tools {
 

@@ -4,8 +4,8 @@
 #include <ostream>
 #include <vector>
 
-#include "crypto/error.h"
-#include "pkcs11/config.h"
+#include "base/error.h"
+#include "base/settings/config.h"
 
 namespace vtpm::tools {
 

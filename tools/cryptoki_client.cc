@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <iterator>
 
-#include "crypto/error.h"
-#include "pkcs11/entry.h"
-#include "pkcs11/refusal.h"
+#include "base/error.h"
+#include "pkcs11/api/entry.h"
+#include "pkcs11/cryptoki/refusal.h"
 #include "tools/configuration.h"
 #include "tools/find_store.h"
 #include "tools/pkcs11_uri.h"

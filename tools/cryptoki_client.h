@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "crypto/bytes.h"
-#include "pkcs11/cryptoki.h"
+#include "base/bytes.h"
+#include "pkcs11/cryptoki/cryptoki.h"
 
 namespace vtpm::tools {
 

@@ -1,7 +1,7 @@
 #include "tools/evidence.h"
 
-#include "crypto/error.h"
-#include "crypto/pem.h"
+#include "base/error.h"
+#include "crypto/certificate/pem.h"
 
 namespace vtpm::tools {
 namespace {

@@ -1,10 +1,10 @@
-// Evidence of tpm/attestation.h as a JSON document (docs/security.md, "Attestation").
+// Evidence of tpm/use/attestation.h as a JSON document (docs/security.md, "Attestation").
 #pragma once
 
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "tpm/attestation.h"
+#include "tpm/use/attestation.h"
 
 namespace vtpm::tools {
 

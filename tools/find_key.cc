@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "crypto/error.h"
-#include "pkcs11/lookup.h"
+#include "base/error.h"
+#include "pkcs11/session/lookup.h"
 #include "tools/pkcs11_uri.h"
 #include "tools/usage.h"
 

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "pkcs11/token.h"
+#include "pkcs11/token/token.h"
 
 namespace vtpm::tools {
 

@@ -4,9 +4,9 @@
 #include <filesystem>
 #include <iostream>
 
-#include "crypto/error.h"
-#include "pkcs11/token.h"
-#include "pkcs11/token_model.h"
+#include "base/error.h"
+#include "pkcs11/token/model.h"
+#include "pkcs11/token/token.h"
 #include "tools/configuration.h"
 #include "tools/pkcs11_uri.h"
 #include "tools/standard_output.h"

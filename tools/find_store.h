@@ -1,5 +1,5 @@
 // Which store a name on the command line means. The stores, and the rules which of them is a token, are the module's
-// (store/store_directory.h).
+// (store/directory/store_directory.h).
 //
 // A name is, in this order:
 //   1. a pkcs11: URI;
@@ -13,7 +13,7 @@
 #include <memory>
 #include <string>
 
-#include "store/store_directory.h"
+#include "store/directory/store_directory.h"
 
 namespace vtpm::tools {
 

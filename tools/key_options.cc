@@ -1,6 +1,6 @@
 #include "tools/key_options.h"
 
-#include "crypto/error.h"
+#include "base/error.h"
 #include "tools/secret_source.h"
 
 namespace vtpm::tools {

@@ -5,8 +5,8 @@
 #include <memory>
 #include <string>
 
-#include "crypto/bytes.h"
-#include "store/raw_key.h"
+#include "base/bytes.h"
+#include "store/vault/raw_key.h"
 
 namespace vtpm::tools {
 

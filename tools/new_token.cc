@@ -2,8 +2,8 @@
 
 #include <iostream>
 
-#include "pkcs11/config.h"
-#include "pkcs11/token.h"
+#include "base/settings/config.h"
+#include "pkcs11/token/token.h"
 #include "tools/configuration.h"
 #include "tools/find_store.h"
 #include "tools/standard_output.h"

@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "crypto/bytes.h"
+#include "base/bytes.h"
 #include "tools/cryptoki_client.h"
 
 namespace vtpm::tools {

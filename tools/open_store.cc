@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "crypto/error.h"
-#include "pkcs11/token.h"
-#include "store/recovery_phrase.h"
+#include "base/error.h"
+#include "pkcs11/token/token.h"
+#include "store/vault/recovery_phrase.h"
 #include "tools/configuration.h"
 #include "tools/find_store.h"
 

@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include "store/vault.h"
+#include "store/vault/vault.h"
 #include "tools/key_options.h"
 #include "tools/secret_source.h"
 

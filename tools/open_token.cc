@@ -1,6 +1,6 @@
 #include "tools/open_token.h"
 
-#include "pkcs11/refusal.h"
+#include "pkcs11/cryptoki/refusal.h"
 #include "tools/configuration.h"
 #include "tools/cryptoki_client.h"
 

@@ -5,9 +5,9 @@
 #include <memory>
 #include <string>
 
-#include "crypto/error.h"
-#include "pkcs11/refusal.h"
-#include "pkcs11/token.h"
+#include "base/error.h"
+#include "pkcs11/cryptoki/refusal.h"
+#include "pkcs11/token/token.h"
 #include "tools/find_store.h"
 #include "tools/secret_source.h"
 

@@ -11,8 +11,8 @@
 #include <filesystem>
 #include <iostream>
 
-#include "crypto/descriptor.h"
-#include "crypto/error.h"
+#include "base/descriptor.h"
+#include "base/error.h"
 #include "tools/standard_output.h"
 
 namespace vtpm::tools {

@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "crypto/bytes.h"
+#include "base/bytes.h"
 
 namespace vtpm::tools {
 

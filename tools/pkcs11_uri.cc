@@ -7,7 +7,7 @@
 #include <cstring>
 #include <new>
 
-#include "crypto/error.h"
+#include "base/error.h"
 
 namespace vtpm::tools {
 namespace {

@@ -3,7 +3,7 @@
 #include <ctime>
 #include <string>
 
-#include "crypto/error.h"
+#include "base/error.h"
 
 namespace vtpm::tools {
 

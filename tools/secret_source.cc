@@ -11,9 +11,9 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "crypto/descriptor.h"
-#include "crypto/error.h"
-#include "pkcs11/pin_source.h"
+#include "base/descriptor.h"
+#include "base/error.h"
+#include "base/settings/pin_source.h"
 #include "tools/configuration.h"
 
 namespace vtpm::tools {

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "crypto/bytes.h"
+#include "base/bytes.h"
 
 namespace vtpm::tools {
 
@@ -19,10 +19,10 @@ struct SecretSource {
   /// nobody meant would cost an attempt.
   enum class Empty { kIfConfigured, kNever, kAlways } empty = Empty::kIfConfigured;  // `pin.empty`
 
-  /// The secret: the first line (pkcs11/pin_source.h) of the file or descriptor, else the credential, else what is
-  /// typed at the terminal (twice, when `confirm`). Nothing when there is no source at all, or the typed line is empty.
-  /// A signal that arrives at the prompt does what it would have done before, with the terminal as it was. Throws
-  /// Error.
+  /// The secret: the first line (base/settings/pin_source.h) of the file or descriptor, else the credential, else what
+  /// is typed at the terminal (twice, when `confirm`). Nothing when there is no source at all, or the typed line is
+  /// empty. A signal that arrives at the prompt does what it would have done before, with the terminal as it was.
+  /// Throws Error.
   std::optional<SecretBytes> read(bool confirm) const;
   /// `secret`, unless it is empty and may not be: throws Error.
   SecretBytes accepted(SecretBytes secret, const std::string& from) const;

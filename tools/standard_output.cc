@@ -10,7 +10,7 @@
 #include <cstring>
 #include <iostream>
 
-#include "crypto/error.h"
+#include "base/error.h"
 
 namespace vtpm::tools {
 namespace {

@@ -2,9 +2,9 @@
 
 #include <limits>
 
-#include "crypto/error.h"
-#include "crypto/pem.h"
-#include "store/der.h"
+#include "base/der.h"
+#include "base/error.h"
+#include "crypto/certificate/pem.h"
 
 namespace vtpm::tools {
 namespace {

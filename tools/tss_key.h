@@ -14,7 +14,7 @@
 
 #include <string>
 
-#include "tpm/key_transfer.h"
+#include "tpm/use/key_transfer.h"
 
 namespace vtpm::tools {
 

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "crypto/error.h"
+#include "base/error.h"
 
 namespace vtpm::tools {
 

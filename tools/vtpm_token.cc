@@ -4,10 +4,10 @@
 #include <exception>
 #include <iostream>
 
-#include "crypto/descriptor.h"
-#include "crypto/waiting.h"
+#include "base/descriptor.h"
+#include "base/waiting.h"
+#include "tools/command/commands.h"
 #include "tools/command_line.h"
-#include "tools/commands.h"
 #include "tools/configuration.h"
 #include "tools/standard_output.h"
 #include "tools/usage.h"

@@ -5,7 +5,7 @@
 
 #include <stdexcept>
 
-#include "store/vault.h"
+#include "store/vault/vault.h"
 
 namespace vtpm::bench {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "crypto/bytes.h"
+#include "base/bytes.h"
 
 namespace vtpm::bench {
 

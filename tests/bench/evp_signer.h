@@ -7,8 +7,8 @@
 
 #include <memory>
 
-#include "crypto/key.h"
-#include "crypto/openssl.h"
+#include "crypto/key/key.h"
+#include "crypto/library/openssl.h"
 
 namespace vtpm {
 

@@ -10,7 +10,7 @@
 #include <functional>
 #include <mutex>
 
-#include "crypto/kdf.h"
+#include "crypto/kdf/kdf.h"
 #include "tests/bench/bench_token.h"
 #include "tests/bench/benchmarks.h"
 #include "tests/bench/evp_signer.h"

@@ -17,7 +17,7 @@
 #include <functional>
 #include <string>
 
-#include "store/vault.h"
+#include "store/vault/vault.h"
 #include "tests/bench/bench_token.h"
 
 namespace vtpm::bench {

@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <stdexcept>
 
-#include "store/vault.h"
+#include "store/vault/vault.h"
 #include "tests/bench/commit_race.h"
 
 namespace vtpm::bench {

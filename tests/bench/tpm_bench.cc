@@ -1,12 +1,12 @@
 // The TPM by itself, without PKCS#11: what an operation costs besides its arithmetic.
 //
-// A program of its own: it links the product's own libcrypto set-up (crypto/openssl.cc), which vtpm_bench must not
-// have.
+// A program of its own: it links the product's own libcrypto set-up (crypto/library/openssl.cc), which vtpm_bench must
+// not have.
 #include <benchmark/benchmark.h>
 
 #include "tests/bench/benchmarks.h"
 #include "tests/bench/tpm_key.h"
-#include "tpm/commands.h"
+#include "tpm/command/commands.h"
 
 namespace vtpm::bench {
 namespace {

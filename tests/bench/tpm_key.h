@@ -2,7 +2,7 @@
 #pragma once
 
 #include "tests/tpm/memory_state.h"
-#include "tpm/resident_key.h"
+#include "tpm/use/resident_key.h"
 
 namespace vtpm {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "pkcs11/cryptoki_functions.h"
+#include "pkcs11/cryptoki/functions.h"
 
 namespace vtpm::client {
 

@@ -4,8 +4,8 @@
 #include <iostream>
 #include <iterator>
 
-#include "store/blobstore.h"
-#include "store/keyslot.h"
+#include "store/log/blobstore.h"
+#include "store/vault/keyslot.h"
 
 using namespace vtpm;
 

@@ -1,10 +1,10 @@
-#include "crypto/aead_cipher.h"
+#include "crypto/symmetric/aead_cipher.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
-#include "crypto/openssl.h"
+#include "crypto/library/openssl.h"
 #include "tests/crypto/vectors.h"
 
 namespace vtpm::crypto {

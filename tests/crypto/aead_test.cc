@@ -1,11 +1,11 @@
-#include "crypto/aead.h"
+#include "crypto/symmetric/aead.h"
 
 #include <gtest/gtest.h>
 
 #include <sstream>
 #include <thread>
 
-#include "crypto/openssl.h"
+#include "crypto/library/openssl.h"
 #include "tests/crypto/vectors.h"
 
 namespace vtpm::crypto {

@@ -1,4 +1,4 @@
-#include "crypto/agreement_kdf.h"
+#include "crypto/kdf/agreement_kdf.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "crypto/arena.h"
+#include "base/arena.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -15,7 +15,7 @@
 #include <sstream>
 #include <thread>
 
-#include "crypto/bytes.h"
+#include "base/bytes.h"
 
 namespace vtpm {
 namespace {

@@ -1,5 +1,5 @@
 // What the authority issues, as the openssl program sees it.
-#include "crypto/certificate_authority.h"
+#include "crypto/certificate/certificate_authority.h"
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -11,7 +11,7 @@
 #include <string_view>
 #include <utility>
 
-#include "crypto/software_key.h"
+#include "crypto/key/software_key.h"
 #include "tests/crypto/vectors.h"
 
 namespace vtpm::crypto {

@@ -1,8 +1,8 @@
-#include "crypto/certificate.h"
+#include "crypto/certificate/certificate.h"
 
 #include <gtest/gtest.h>
 
-#include "crypto/openssl.h"
+#include "crypto/library/openssl.h"
 #include "tests/crypto/vectors.h"
 
 namespace vtpm::crypto {

@@ -1,11 +1,11 @@
-#include "crypto/cipher.h"
+#include "crypto/symmetric/cipher.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
-#include "crypto/openssl.h"
-#include "crypto/xchacha.h"
+#include "crypto/library/openssl.h"
+#include "crypto/symmetric/xchacha.h"
 #include "tests/crypto/vectors.h"
 
 namespace vtpm::crypto {

@@ -1,4 +1,4 @@
-#include "crypto/digest.h"
+#include "crypto/hash/digest.h"
 
 #include <gtest/gtest.h>
 

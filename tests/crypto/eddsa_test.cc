@@ -1,12 +1,12 @@
 // EdDSA with a context or prehashed, computed over libcrypto's curve arithmetic.
-#include "crypto/eddsa.h"
+#include "crypto/key/eddsa.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
-#include "crypto/random.h"
-#include "crypto/software_key.h"
+#include "crypto/key/software_key.h"
+#include "crypto/library/random.h"
 #include "tests/crypto/vectors.h"
 
 namespace vtpm::crypto {

@@ -1,4 +1,4 @@
-#include "crypto/kbkdf.h"
+#include "crypto/kdf/kbkdf.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "crypto/kdf.h"
+#include "crypto/kdf/kdf.h"
 
 #include <gtest/gtest.h>
 

@@ -1,9 +1,9 @@
-#include "crypto/key.h"
+#include "crypto/key/key.h"
 
 #include <gtest/gtest.h>
 
-#include "crypto/digest.h"
-#include "crypto/openssl.h"
+#include "crypto/hash/digest.h"
+#include "crypto/library/openssl.h"
 #include "tests/crypto/vectors.h"
 
 namespace vtpm::crypto {

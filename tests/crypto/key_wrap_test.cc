@@ -1,8 +1,8 @@
-#include "crypto/key_wrap.h"
+#include "crypto/symmetric/key_wrap.h"
 
 #include <gtest/gtest.h>
 
-#include "crypto/openssl.h"
+#include "crypto/library/openssl.h"
 #include "tests/crypto/vectors.h"
 
 namespace vtpm::crypto {

@@ -1,10 +1,10 @@
-#include "crypto/mac.h"
+#include "crypto/symmetric/mac.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
-#include "crypto/openssl.h"
+#include "crypto/library/openssl.h"
 #include "tests/crypto/vectors.h"
 
 namespace vtpm::crypto {

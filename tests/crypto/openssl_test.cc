@@ -1,4 +1,4 @@
-#include "crypto/openssl.h"
+#include "crypto/library/openssl.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "crypto/digest.h"
+#include "crypto/hash/digest.h"
 #include "tests/crypto/vectors.h"
 
 namespace vtpm::crypto {

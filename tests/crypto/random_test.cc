@@ -1,4 +1,4 @@
-#include "crypto/random.h"
+#include "crypto/library/random.h"
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -7,7 +7,7 @@
 #include <bit>
 #include <set>
 
-#include "crypto/openssl.h"
+#include "crypto/library/openssl.h"
 
 namespace vtpm::crypto {
 namespace {

@@ -1,8 +1,8 @@
 // Keys on Edwards and Montgomery curves.
 #include <gtest/gtest.h>
 
-#include "crypto/openssl.h"
-#include "crypto/software_key.h"
+#include "crypto/key/software_key.h"
+#include "crypto/library/openssl.h"
 #include "tests/crypto/vectors.h"
 
 namespace vtpm::crypto {

@@ -1,12 +1,12 @@
-#include "crypto/rsa_padding.h"
+#include "crypto/key/rsa_padding.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
-#include "crypto/openssl.h"
-#include "crypto/random.h"
-#include "crypto/software_key.h"
+#include "crypto/key/software_key.h"
+#include "crypto/library/openssl.h"
+#include "crypto/library/random.h"
 #include "tests/crypto/vectors.h"
 
 namespace vtpm::crypto {

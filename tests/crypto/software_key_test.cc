@@ -1,4 +1,4 @@
-#include "crypto/software_key.h"
+#include "crypto/key/software_key.h"
 
 #include <gtest/gtest.h>
 
@@ -6,9 +6,9 @@
 #include <functional>
 #include <thread>
 
-#include "crypto/digest.h"
-#include "crypto/openssl.h"
-#include "crypto/random.h"
+#include "crypto/hash/digest.h"
+#include "crypto/library/openssl.h"
+#include "crypto/library/random.h"
 #include "tests/crypto/vectors.h"
 
 namespace vtpm::crypto {

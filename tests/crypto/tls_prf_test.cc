@@ -1,4 +1,4 @@
-#include "crypto/tls_prf.h"
+#include "crypto/kdf/tls_prf.h"
 
 #include <gtest/gtest.h>
 

@@ -6,10 +6,10 @@
 #include <string>
 #include <string_view>
 
-#include "crypto/bytes.h"
-#include "crypto/digest.h"
-#include "crypto/error.h"
-#include "crypto/key.h"
+#include "base/bytes.h"
+#include "base/error.h"
+#include "crypto/hash/digest.h"
+#include "crypto/key/key.h"
 
 namespace vtpm {
 

@@ -14,8 +14,8 @@
 #include <functional>
 #include <stdexcept>
 
-#include "tests/conformance/harness.h"
-#include "tests/conformance/process.h"
+#include "tests/conformance/harness/harness.h"
+#include "tests/conformance/harness/process.h"
 
 // What goes to /dev/log goes to $VTPM_TEST_DEV_LOG.
 extern "C" [[gnu::visibility("default")]] ssize_t sendmsg(int socket, const msghdr* message, int flags) {

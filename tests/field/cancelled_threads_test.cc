@@ -5,7 +5,7 @@
 
 #include <fstream>
 
-#include "tests/conformance/every_function.h"
+#include "tests/conformance/harness/every_function.h"
 
 namespace vtpm::conformance {
 namespace {

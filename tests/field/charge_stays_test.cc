@@ -1,9 +1,9 @@
 // The store is held up by others in the middle of a login: after its attempt was charged, before the result is known.
 #include <gtest/gtest.h>
 
-#include "crypto/waiting.h"
-#include "store/file.h"
-#include "tests/store/scratch.h"
+#include "base/waiting.h"
+#include "store/file/file.h"
+#include "tests/store/disk/scratch.h"
 
 namespace vtpm::store {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <vector>
 
-#include "tests/conformance/harness.h"
+#include "tests/conformance/harness/harness.h"
 
 namespace vtpm::conformance {
 namespace {

@@ -12,8 +12,8 @@
 #include <iterator>
 #include <thread>
 
-#include "tests/conformance/harness.h"
-#include "tests/conformance/process.h"
+#include "tests/conformance/harness/harness.h"
+#include "tests/conformance/harness/process.h"
 
 namespace vtpm::conformance {
 namespace {

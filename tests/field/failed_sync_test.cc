@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <filesystem>
 
-#include "tests/conformance/harness.h"
+#include "tests/conformance/harness/harness.h"
 
 namespace {
 

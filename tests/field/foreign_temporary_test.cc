@@ -3,7 +3,7 @@
 
 #include <filesystem>
 
-#include "tests/conformance/harness.h"
+#include "tests/conformance/harness/harness.h"
 
 namespace vtpm::conformance {
 namespace {

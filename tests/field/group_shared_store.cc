@@ -12,9 +12,9 @@
 #include <filesystem>
 #include <stdexcept>
 
-#include "store/quarantine.h"
-#include "store/repair.h"
-#include "tests/store/scratch.h"
+#include "store/care/repair.h"
+#include "store/format/quarantine.h"
+#include "tests/store/disk/scratch.h"
 
 namespace vtpm::store {
 namespace {

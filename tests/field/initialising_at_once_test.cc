@@ -7,8 +7,8 @@
 #include <iterator>
 #include <memory>
 
-#include "tests/conformance/harness.h"
-#include "tests/conformance/process.h"
+#include "tests/conformance/harness/harness.h"
+#include "tests/conformance/harness/process.h"
 
 namespace vtpm::conformance {
 namespace {

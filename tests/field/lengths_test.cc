@@ -6,7 +6,7 @@
 #include <climits>
 #include <cstring>
 
-#include "tests/conformance/harness.h"
+#include "tests/conformance/harness/harness.h"
 
 namespace vtpm::conformance {
 namespace {

@@ -3,9 +3,9 @@
 
 #include <ctime>
 
-#include "store/recovery_phrase.h"
-#include "tests/conformance/harness.h"
-#include "tests/store/scratch.h"
+#include "store/vault/recovery_phrase.h"
+#include "tests/conformance/harness/harness.h"
+#include "tests/store/disk/scratch.h"
 
 namespace vtpm::store {
 namespace {

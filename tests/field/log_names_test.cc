@@ -5,7 +5,7 @@
 #include <regex>
 #include <string>
 
-#include "pkcs11/refusal.h"
+#include "pkcs11/cryptoki/refusal.h"
 
 namespace vtpm::pkcs11 {
 namespace {
@@ -25,7 +25,7 @@ size_t compare_with(const std::string& header) {
 }
 
 TEST(LogNames, EveryReturnValueOfTheHeaderHasOne) {
-  EXPECT_GE(compare_with(VTPM_SOURCE "/pkcs11/cryptoki_numbers.h"), 100u);
+  EXPECT_GE(compare_with(VTPM_SOURCE "/pkcs11/cryptoki/numbers.h"), 100u);
   EXPECT_EQ(rv_name(CKR_VENDOR_DEFINED + 7), "CKR 0x80000007");
 }
 

@@ -17,8 +17,8 @@
 #include <stdexcept>
 #include <utility>
 
-#include "tests/conformance/harness.h"
-#include "tests/conformance/process.h"
+#include "tests/conformance/harness/harness.h"
+#include "tests/conformance/harness/process.h"
 
 namespace {
 

@@ -9,10 +9,10 @@
 #include <chrono>
 #include <stdexcept>
 
-#include "store/report.h"
-#include "store/vault_impl.h"
-#include "tests/store/crash_history.h"
-#include "tests/store/scratch.h"
+#include "store/care/report.h"
+#include "store/vault/vault_impl.h"
+#include "tests/store/crash/crash_history.h"
+#include "tests/store/disk/scratch.h"
 
 namespace vtpm::store {
 namespace {

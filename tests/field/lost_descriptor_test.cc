@@ -5,8 +5,8 @@
 
 #include <filesystem>
 
-#include "crypto/error.h"
-#include "tests/store/scratch.h"
+#include "base/error.h"
+#include "tests/store/disk/scratch.h"
 
 namespace vtpm::store {
 namespace {

@@ -56,7 +56,7 @@ done
 
 section 'the verdicts of store check, in the order of their conditions'
 verdicts=$(awk '/^\.Bl -tag -width unknown-attribute/ { on = 1 } /^\.El/ { on = 0 } on && /^\.It Ql/ { print $3 }' "$page")
-for verdict in $verdicts; do grep -q "\"$verdict\"" "$VTPM_SOURCE"/store/*.cc || { echo "$verdict is no verdict" && false; }; done
+for verdict in $verdicts; do grep -q "\"$verdict\"" "$VTPM_SOURCE"/store/*/*.cc || { echo "$verdict is no verdict" && false; }; done
 [ "$(wc -w <<<"$verdicts")" -eq 8 ]
 
 section 'the examples can be done'

@@ -4,11 +4,11 @@
 
 #include <algorithm>
 
-#include "crypto/error.h"
-#include "store/repair.h"
-#include "store/vault_impl.h"
-#include "tests/store/scratch.h"
-#include "tests/store/simulated_disk.h"
+#include "base/error.h"
+#include "store/care/repair.h"
+#include "store/vault/vault_impl.h"
+#include "tests/store/disk/scratch.h"
+#include "tests/store/disk/simulated_disk.h"
 
 namespace vtpm::store {
 namespace {

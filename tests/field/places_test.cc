@@ -10,7 +10,7 @@
 #include <fstream>
 #include <optional>
 
-#include "tests/conformance/harness.h"
+#include "tests/conformance/harness/harness.h"
 
 namespace {
 

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/store/scratch.h"
+#include "tests/store/disk/scratch.h"
 
 namespace vtpm::store {
 namespace {

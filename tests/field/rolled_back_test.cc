@@ -6,10 +6,10 @@
 #include <iterator>
 #include <regex>
 
-#include "store/repair.h"
-#include "store/report.h"
-#include "tests/conformance/harness.h"
-#include "tests/conformance/process.h"
+#include "store/care/repair.h"
+#include "store/care/report.h"
+#include "tests/conformance/harness/harness.h"
+#include "tests/conformance/harness/process.h"
 
 namespace vtpm::conformance {
 namespace {

@@ -15,8 +15,8 @@
 #include <string>
 #include <utility>
 
-#include "tests/conformance/harness.h"
-#include "tests/conformance/process.h"
+#include "tests/conformance/harness/harness.h"
+#include "tests/conformance/harness/process.h"
 
 namespace vtpm::conformance {
 namespace {

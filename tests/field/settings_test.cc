@@ -8,7 +8,7 @@
 #include <iterator>
 #include <tuple>
 
-#include "tests/conformance/harness.h"
+#include "tests/conformance/harness/harness.h"
 
 namespace vtpm::conformance {
 namespace {

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <functional>
 
-#include "tests/conformance/harness.h"
+#include "tests/conformance/harness/harness.h"
 
 namespace vtpm::conformance {
 namespace {

@@ -9,8 +9,8 @@
 #include <iterator>
 #include <set>
 
-#include "tests/conformance/harness.h"
-#include "tests/conformance/process.h"
+#include "tests/conformance/harness/harness.h"
+#include "tests/conformance/harness/process.h"
 
 namespace vtpm::conformance {
 namespace {

@@ -1,7 +1,7 @@
 // A C++ application whose mutex functions (CK_C_INITIALIZE_ARGS) throw, or answer that they have failed.
 #include <stdexcept>
 
-#include "tests/conformance/harness.h"
+#include "tests/conformance/harness/harness.h"
 
 namespace vtpm::conformance {
 namespace {

@@ -9,12 +9,12 @@
 #include <chrono>
 #include <fstream>
 
-#include "store/encoding.h"
-#include "store/fixed_layout.h"
-#include "store/repair.h"
-#include "store/report.h"
-#include "store/vault_impl.h"
-#include "tests/store/crash_history.h"
+#include "store/care/fixed_layout.h"
+#include "store/care/repair.h"
+#include "store/care/report.h"
+#include "store/format/encoding.h"
+#include "store/vault/vault_impl.h"
+#include "tests/store/crash/crash_history.h"
 
 namespace vtpm::store {
 namespace {

@@ -4,8 +4,8 @@
 #include <cstring>
 #include <iterator>
 
-#include "pkcs11/cryptoki_types.h"
-#include "pkcs11/mechanism.h"
+#include "pkcs11/cryptoki/types.h"
+#include "pkcs11/mechanism/mechanism.h"
 
 namespace vtpm::fuzz {
 namespace {

@@ -7,7 +7,7 @@
 #include <memory>
 #include <vector>
 
-#include "pkcs11/cryptoki_types.h"
+#include "pkcs11/cryptoki/types.h"
 
 namespace vtpm::fuzz {
 

@@ -1,10 +1,10 @@
 // Random sequences of calls on a token, as a careless application could make them: right and wrong handles, null
 // pointers, size queries, operations that are ended by others. What must hold: no crash, nothing out of bounds, no
 // undefined behaviour, an answer that the standard knows, and never more octets said to be written than there is room.
-#include "pkcs11/cryptoki_functions.h"
-#include "pkcs11/module.h"
-#include "pkcs11/operation_state.h"
-#include "pkcs11/refusal.h"
+#include "pkcs11/cryptoki/functions.h"
+#include "pkcs11/cryptoki/refusal.h"
+#include "pkcs11/operation/operation_state.h"
+#include "pkcs11/session/module.h"
 #include "tests/fuzz/arguments.h"
 #include "tests/fuzz/token.h"
 

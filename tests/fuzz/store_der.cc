@@ -2,9 +2,9 @@
 // what was read is written as the same octets, since DER has one encoding of everything and seals are made over octets.
 #include <algorithm>
 
-#include "store/der.h"
-#include "store/entry.h"
-#include "store/free_space.h"
+#include "base/der.h"
+#include "store/format/entry.h"
+#include "store/format/free_space.h"
 #include "tests/fuzz/require.h"
 
 namespace vtpm::fuzz {

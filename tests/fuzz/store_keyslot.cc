@@ -3,8 +3,8 @@
 // stretched here: the bounds are all that keeps a hostile file from taking the host's memory and time.
 #include <algorithm>
 
-#include "crypto/error.h"
-#include "store/keyslot.h"
+#include "base/error.h"
+#include "store/vault/keyslot.h"
 #include "tests/fuzz/require.h"
 
 namespace vtpm::fuzz {

@@ -5,14 +5,14 @@
 #include <algorithm>
 #include <map>
 
-#include "crypto/error.h"
-#include "store/der.h"
-#include "store/entry.h"
-#include "store/fixed_layout.h"
-#include "store/repair.h"
-#include "store/report.h"
+#include "base/der.h"
+#include "base/error.h"
+#include "store/care/fixed_layout.h"
+#include "store/care/repair.h"
+#include "store/care/report.h"
+#include "store/format/entry.h"
 #include "tests/fuzz/require.h"
-#include "tests/store/simulated_disk.h"
+#include "tests/store/disk/simulated_disk.h"
 
 extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t most);
 

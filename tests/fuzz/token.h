@@ -4,7 +4,7 @@
 
 #include <string_view>
 
-#include "pkcs11/cryptoki_functions.h"
+#include "pkcs11/cryptoki/functions.h"
 
 namespace vtpm::fuzz {
 

@@ -12,8 +12,8 @@ names() { # HEADER: the numbers that it defines
   echo "#include <$1>" | "$compiler" -x c++ -std=c++20 -dM -E -I "$source" -I "$include" - |
     sed -nE 's/^#define (CK[A-Z]?_[A-Za-z0-9_]+) .*/\1/p' | LC_ALL=C sort
 }
-LC_ALL=C comm -12 <(names pkcs11/cryptoki.h) <(names p11-kit/pkcs11.h) >numbers
-sed -nE 's/^struct (CK_[A-Z0-9_]+) \{$/\1/p' "$source"/pkcs11/cryptoki_*.h | LC_ALL=C sort >ours
+LC_ALL=C comm -12 <(names pkcs11/cryptoki/cryptoki.h) <(names p11-kit/pkcs11.h) >numbers
+sed -nE 's/^struct (CK_[A-Z0-9_]+) \{$/\1/p' "$source"/pkcs11/cryptoki/*.h | LC_ALL=C sort >ours
 grep -ohE '\bCK_[A-Z0-9_]+;' "$include/p11-kit/pkcs11.h" | tr -d ';' | LC_ALL=C sort -u >theirs
 LC_ALL=C comm -12 ours theirs >structures
 
@@ -27,12 +27,12 @@ values() { # HEADER: "NAME value" of each
   "$compiler" -std=c++20 -O0 -I "$source" -I "$include" values.cc -o values
   ./values
 }
-values pkcs11/cryptoki.h >our_values
+values pkcs11/cryptoki/cryptoki.h >our_values
 values p11-kit/pkcs11.h >their_values
 # Until 0.25, p11-kit had numbers of its own for these five (OASIS pkcs11t.h 2.40: 0x1b5 to 0x1b9).
 known='^[<>] (CKR_EXCEEDED_MAX_ITERATIONS 0x1(b5|c0)|CKR_FIPS_SELF_TEST_FAILED 0x1(b6|c1)|CKR_LIBRARY_LOAD_FAILED 0x1(b7|c2)|CKR_PIN_TOO_WEAK 0x1(b8|c3)|CKR_PUBLIC_KEY_INVALID 0x1(b9|c4))$'
 if diff our_values their_values | grep '^[<>]' | grep -v -E "$known"; then
-  echo "these differ: < is pkcs11/cryptoki.h, > is p11-kit's header"
+  echo "these differ: < is pkcs11/cryptoki/cryptoki.h, > is p11-kit's header"
   exit 1
 fi
 echo "$(wc -l <numbers) numbers and $(wc -l <structures) structures are p11-kit's too"

@@ -1,4 +1,4 @@
-// Descriptors are opened in one place, which keeps them off the standard streams' numbers (crypto/descriptor.h).
+// Descriptors are opened in one place, which keeps them off the standard streams' numbers (base/descriptor.h).
 #include <gtest/gtest.h>
 
 #include <regex>
@@ -25,10 +25,10 @@ TEST(Descriptors, AreOpenedInOnePlace) {
       "(^|[^\\w:>.])::open\\(");
   for (const char* folder : {"crypto", "store", "tpm", "pkcs11", "tools"}) {
     for (const std::string& file : files_in(folder, {".h", ".cc"})) {
-      if (file == "crypto/descriptor.cc") continue;
+      if (file == "base/descriptor.cc") continue;
       const std::string text = without_comments(text_of(kRoot / file));
       for (auto at = std::sregex_iterator(text.begin(), text.end(), naked); at != std::sregex_iterator(); ++at) {
-        ADD_FAILURE() << file << ": " << at->str() << " (use crypto/descriptor.h)";
+        ADD_FAILURE() << file << ": " << at->str() << " (use base/descriptor.h)";
       }
     }
   }

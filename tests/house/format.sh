@@ -9,5 +9,5 @@ if ! [[ $version =~ version\ 14\. ]]; then
   echo "not compared: this is $version"
   exit 0
 fi
-find crypto store tpm pkcs11 tools tests -name '*.cc' -print0 -o -name '*.h' -print0 |
+find base crypto store tpm pkcs11 tools tests -name '*.cc' -print0 -o -name '*.h' -print0 |
   xargs -0 "$format" --dry-run --Werror

@@ -17,8 +17,8 @@
 #include <stdexcept>
 #include <thread>
 
-#include "tests/conformance/harness.h"
-#include "tests/conformance/process.h"
+#include "tests/conformance/harness/harness.h"
+#include "tests/conformance/harness/process.h"
 #include "tests/processes/board.h"
 
 namespace vtpm::conformance {

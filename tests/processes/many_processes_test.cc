@@ -7,8 +7,8 @@
 #include <random>
 #include <stdexcept>
 
-#include "tests/conformance/harness.h"
-#include "tests/conformance/process.h"
+#include "tests/conformance/harness/harness.h"
+#include "tests/conformance/harness/process.h"
 #include "tests/processes/board.h"
 
 namespace vtpm::conformance {

@@ -1,14 +1,14 @@
 // What the acceleration recognises, and that it keeps its hands off everything else.
 #define OPENSSL_SUPPRESS_DEPRECATED
 
-#include "tpm/acceleration.h"
+#include "tpm/host/acceleration.h"
 
 #include <gtest/gtest.h>
 #include <openssl/ec.h>
 #include <openssl/obj_mac.h>
 #include <openssl/rsa.h>
 
-#include "crypto/openssl.h"
+#include "crypto/library/openssl.h"
 
 namespace vtpm::tpm {
 namespace {

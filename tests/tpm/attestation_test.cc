@@ -1,15 +1,15 @@
 // Evidence and its verification: what is true is proven, and nothing else is.
-#include "tpm/attestation.h"
+#include "tpm/use/attestation.h"
 
 #include <gtest/gtest.h>
 
-#include "crypto/certificate_authority.h"
-#include "crypto/error.h"
-#include "crypto/software_key.h"
+#include "base/error.h"
+#include "crypto/certificate/certificate_authority.h"
+#include "crypto/key/software_key.h"
 #include "tests/tpm/memory_state.h"
-#include "tpm/identity.h"
-#include "tpm/persistent_key.h"
-#include "tpm/verifier.h"
+#include "tpm/use/identity.h"
+#include "tpm/use/persistent_key.h"
+#include "tpm/use/verifier.h"
 
 namespace vtpm::tpm {
 namespace {

@@ -10,13 +10,13 @@
 #include <set>
 #include <thread>
 
-#include "crypto/digest.h"
-#include "crypto/random.h"
+#include "crypto/hash/digest.h"
+#include "crypto/library/random.h"
 #include "tests/tpm/memory_state.h"
-#include "tpm/commands.h"
-#include "tpm/copies.h"
-#include "tpm/nv.h"
-#include "tpm/resident_key.h"
+#include "tpm/command/commands.h"
+#include "tpm/host/copies.h"
+#include "tpm/use/nv.h"
+#include "tpm/use/resident_key.h"
 
 namespace vtpm::tpm {
 namespace {

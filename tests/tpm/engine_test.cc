@@ -1,5 +1,5 @@
 // The engine: freshness, the protocol of changes between engines (as between processes), forgetting, moving, forking.
-#include "tpm/engine.h"
+#include "tpm/engine/engine.h"
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -7,15 +7,15 @@
 
 #include <algorithm>
 
-#include "crypto/random.h"
+#include "crypto/library/random.h"
 #include "tests/tpm/errors.h"
 #include "tests/tpm/memory_state.h"
-#include "tpm/commands.h"
-#include "tpm/copies.h"
-#include "tpm/instance.h"
-#include "tpm/loaded_keys.h"
-#include "tpm/nv.h"
-#include "tpm/resident_key.h"
+#include "tpm/command/commands.h"
+#include "tpm/engine/loaded_keys.h"
+#include "tpm/host/copies.h"
+#include "tpm/host/instance.h"
+#include "tpm/use/nv.h"
+#include "tpm/use/resident_key.h"
 
 namespace vtpm::tpm {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "crypto/error.h"
+#include "base/error.h"
 
 namespace vtpm {
 

@@ -1,5 +1,5 @@
 // One instance: power, independence, what it leaves behind, and what it does when it fails.
-#include "tpm/instance.h"
+#include "tpm/host/instance.h"
 
 #include <gtest/gtest.h>
 
@@ -7,14 +7,14 @@
 #include <fstream>
 #include <random>
 
-#include "crypto/random.h"
+#include "crypto/library/random.h"
 #include "tests/tpm/errors.h"
 #include "tests/tpm/memory_state.h"
-#include "tpm/commands.h"
-#include "tpm/copies.h"
-#include "tpm/guard.h"
-#include "tpm/pool.h"
-#include "tpm/storage_root.h"
+#include "tpm/command/commands.h"
+#include "tpm/engine/pool.h"
+#include "tpm/engine/storage_root.h"
+#include "tpm/host/copies.h"
+#include "tpm/host/guard.h"
 
 namespace vtpm::tpm {
 namespace {

@@ -1,13 +1,13 @@
 // Keys that leave with another auth value and come from elsewhere, between engines of one TPM and of two.
-#include "tpm/key_transfer.h"
+#include "tpm/use/key_transfer.h"
 
 #include <gtest/gtest.h>
 
-#include "crypto/error.h"
-#include "crypto/software_key.h"
+#include "base/error.h"
+#include "crypto/key/software_key.h"
 #include "tests/tpm/errors.h"
 #include "tests/tpm/memory_state.h"
-#include "tpm/storage_root.h"
+#include "tpm/engine/storage_root.h"
 
 namespace vtpm::tpm {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <mutex>
 
-#include "tpm/engine.h"
+#include "tpm/engine/engine.h"
 
 namespace vtpm::tpm {
 

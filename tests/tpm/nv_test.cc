@@ -1,12 +1,12 @@
 // NV areas, through the engine as a token uses it.
-#include "tpm/nv.h"
+#include "tpm/use/nv.h"
 
 #include <gtest/gtest.h>
 
-#include "crypto/random.h"
+#include "crypto/library/random.h"
 #include "tests/tpm/errors.h"
 #include "tests/tpm/memory_state.h"
-#include "tpm/commands.h"
+#include "tpm/command/commands.h"
 
 namespace vtpm::tpm {
 namespace {

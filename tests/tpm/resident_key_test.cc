@@ -1,19 +1,19 @@
 // Keys made in, and brought into, the TPM; every result is checked by OpenSSL outside of it.
-#include "tpm/resident_key.h"
+#include "tpm/use/resident_key.h"
 
 #include <gtest/gtest.h>
 
 #include <thread>
 
-#include "crypto/digest.h"
-#include "crypto/error.h"
-#include "crypto/random.h"
-#include "crypto/rsa_padding.h"
-#include "crypto/software_key.h"
+#include "base/error.h"
+#include "crypto/hash/digest.h"
+#include "crypto/key/rsa_padding.h"
+#include "crypto/key/software_key.h"
+#include "crypto/library/random.h"
 #include "tests/tpm/errors.h"
 #include "tests/tpm/memory_state.h"
-#include "tpm/commands.h"
-#include "tpm/loaded_keys.h"
+#include "tpm/command/commands.h"
+#include "tpm/engine/loaded_keys.h"
 
 namespace vtpm::tpm {
 namespace {

@@ -1,4 +1,4 @@
-// How much stack the emulated TPM uses for each command, against what is wiped after it (tpm/guard.h).
+// How much stack the emulated TPM uses for each command, against what is wiped after it (tpm/host/guard.h).
 //
 // This program is the tests of the TPM's commands once more, with every call into libtpms on a painted stack: `copies`,
 // which the linker has replaced here (--wrap), hands out entry points that paint what lies below them, and look
@@ -14,13 +14,13 @@
 #include <utility>
 #include <vector>
 
-#include "crypto/certificate_authority.h"
+#include "crypto/certificate/certificate_authority.h"
 #include "tests/tpm/memory_state.h"
-#include "tpm/copies.h"
-#include "tpm/engine.h"
-#include "tpm/guard.h"
-#include "tpm/identity.h"
-#include "tpm/resident_key.h"
+#include "tpm/engine/engine.h"
+#include "tpm/host/copies.h"
+#include "tpm/host/guard.h"
+#include "tpm/use/identity.h"
+#include "tpm/use/resident_key.h"
 
 namespace vtpm::tpm {
 namespace {

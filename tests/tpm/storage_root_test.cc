@@ -1,19 +1,19 @@
 // A TPM that does not keep its storage root key works as one that does: the key is derived, and the three slots for
 // transient objects suffice, whatever is used beside what.
-#include "tpm/storage_root.h"
+#include "tpm/engine/storage_root.h"
 
 #include <gtest/gtest.h>
 #include <tss2/tss2_tpm2_types.h>
 
-#include "crypto/error.h"
+#include "base/error.h"
 #include "tests/tpm/errors.h"
 #include "tests/tpm/memory_state.h"
-#include "tpm/attestation.h"
-#include "tpm/commands.h"
-#include "tpm/identity.h"
-#include "tpm/key_transfer.h"
-#include "tpm/loaded_keys.h"
-#include "tpm/persistent_key.h"
+#include "tpm/command/commands.h"
+#include "tpm/engine/loaded_keys.h"
+#include "tpm/use/attestation.h"
+#include "tpm/use/identity.h"
+#include "tpm/use/key_transfer.h"
+#include "tpm/use/persistent_key.h"
 
 namespace vtpm::tpm {
 namespace {

@@ -1,7 +1,7 @@
 // swtpm's files, as swtpm 0.7.1 wrote them: `swtpm_setup --tpm2 --keyfile` with the key 37…37 (32 octets, aes-256-cbc),
 // and
 // `--pwdfile` with the passphrase "password1" (pbkdf2, aes-cbc). And foreign states that were damaged.
-#include "tpm/swtpm_state.h"
+#include "tpm/use/swtpm_state.h"
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
@@ -14,9 +14,9 @@
 #include <random>
 
 #include "tests/tpm/errors.h"
-#include "tpm/commands.h"
-#include "tpm/foreign_state.h"
-#include "tpm/storage_root.h"
+#include "tpm/command/commands.h"
+#include "tpm/engine/storage_root.h"
+#include "tpm/use/foreign_state.h"
 
 namespace vtpm::tpm {
 namespace {

@@ -9,18 +9,18 @@
 
 #include <functional>
 
-#include "crypto/random.h"
-#include "crypto/want_of_memory.h"
-#include "tests/conformance/fault_injection.h"
+#include "crypto/library/random.h"
+#include "crypto/library/want_of_memory.h"
+#include "tests/conformance/harness/fault_injection.h"
 #include "tests/tpm/errors.h"
 #include "tests/tpm/memory_state.h"
-#include "tpm/attestation.h"
-#include "tpm/commands.h"
-#include "tpm/foreign_state.h"
-#include "tpm/guard.h"
-#include "tpm/heap.h"
-#include "tpm/libcrypto_objects.h"
-#include "tpm/pool.h"
+#include "tpm/command/commands.h"
+#include "tpm/engine/pool.h"
+#include "tpm/host/guard.h"
+#include "tpm/host/heap.h"
+#include "tpm/host/libcrypto_objects.h"
+#include "tpm/use/attestation.h"
+#include "tpm/use/foreign_state.h"
 
 // As the copies call them.
 extern "C" {

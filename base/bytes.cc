@@ -1,0 +1,31 @@
+#include "base/bytes.h"
+
+#include <openssl/crypto.h>
+#include <string.h>
+
+namespace vtpm {
+
+// Not inline: where g++ 12 sees both the size of `to` and this, it warns of a copy that can not happen
+// (-Warray-bounds).
+void append(Bytes& to, ByteView more) { to.insert(to.end(), more.begin(), more.end()); }
+
+bool constant_time_equal(ByteView a, ByteView b) {
+  return a.size() == b.size() && (a.empty() || CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0);
+}
+
+void wipe(void* data, size_t size) {
+  if (size != 0) explicit_bzero(data, size);
+}
+
+std::string to_hex(ByteView bytes) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  text.reserve(bytes.size() * 2);
+  for (uint8_t octet : bytes) {
+    text += kDigits[octet >> 4];
+    text += kDigits[octet & 15];
+  }
+  return text;
+}
+
+}  // namespace vtpm

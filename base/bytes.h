@@ -1,0 +1,78 @@
+// Octets and secret octets: the vocabulary that every folder speaks.
+//
+// `Bytes` is for what anyone may see. Whatever must not outlive its use (PINs, keys, plain text of sealed blobs, TPM
+// state) is `SecretBytes` from the moment it exists: it lives in the locked, no-dump arena (base/arena.h), is wiped
+// when it goes, and can not be copied by accident: `clone()` is the deliberate way.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/arena.h"
+
+namespace vtpm {
+
+using ByteView = std::span<const uint8_t>;
+using MutableByteView = std::span<uint8_t>;
+using Bytes = std::vector<uint8_t>;
+
+inline ByteView as_bytes(std::string_view text) { return {reinterpret_cast<const uint8_t*>(text.data()), text.size()}; }
+inline std::string_view as_text(ByteView bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
+inline Bytes to_bytes(ByteView view) { return {view.begin(), view.end()}; }
+void append(Bytes& to, ByteView more);
+
+/// Equality of public octets; for secrets and tags use `constant_time_equal`.
+inline bool equal(ByteView a, ByteView b) {
+  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size()) == 0);
+}
+/// Equality in time that depends on the sizes only.
+bool constant_time_equal(ByteView a, ByteView b);
+
+/// Overwrites memory in a way that the compiler can not drop.
+void wipe(void* data, size_t size);
+
+std::string to_hex(ByteView bytes);
+
+class SecretBytes {
+ public:
+  SecretBytes() = default;
+  explicit SecretBytes(size_t size) : bytes_(size) {}
+  explicit SecretBytes(ByteView copy_of) : bytes_(copy_of.begin(), copy_of.end()) {}
+  SecretBytes(SecretBytes&&) noexcept = default;
+  SecretBytes& operator=(SecretBytes&&) noexcept = default;
+  SecretBytes(const SecretBytes&) = delete;
+  SecretBytes& operator=(const SecretBytes&) = delete;
+
+  SecretBytes clone() const { return SecretBytes(view()); }
+
+  uint8_t* data() { return bytes_.data(); }
+  const uint8_t* data() const { return bytes_.data(); }
+  size_t size() const { return bytes_.size(); }
+  bool empty() const { return bytes_.empty(); }
+  uint8_t& operator[](size_t i) { return bytes_[i]; }
+  uint8_t operator[](size_t i) const { return bytes_[i]; }
+  auto begin() const { return bytes_.begin(); }
+  auto end() const { return bytes_.end(); }
+  auto begin() { return bytes_.begin(); }
+  auto end() { return bytes_.end(); }
+
+  /// Shrinking wipes nothing by itself; the whole block is wiped when it is released.
+  void resize(size_t size) { bytes_.resize(size); }
+  void append(ByteView more) { bytes_.insert(bytes_.end(), more.begin(), more.end()); }
+  void clear() { *this = SecretBytes(); }
+
+  ByteView view() const { return {bytes_.data(), bytes_.size()}; }
+  MutableByteView span() { return {bytes_.data(), bytes_.size()}; }
+  operator ByteView() const { return view(); }  // NOLINT: reading a secret through a view is the normal use
+
+ private:
+  std::vector<uint8_t, ArenaAllocator<uint8_t>> bytes_;
+};
+
+}  // namespace vtpm

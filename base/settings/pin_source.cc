@@ -1,0 +1,97 @@
+#include "base/settings/pin_source.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "base/descriptor.h"
+#include "base/settings/log.h"
+#include "pkcs11/cryptoki/refusal.h"
+
+namespace vtpm::pkcs11 {
+namespace {
+
+// The longest PIN, the end of its line (CRLF), and one more that shows that it is too long.
+constexpr size_t kMostOctets = 255 + 2 + 1;
+
+[[noreturn]] void no_pin(const std::string& path, const std::string& why) {
+  refuse(CKR_FUNCTION_CANCELED, "no PIN could be read from " + path + ": " + why);
+}
+
+void check_kind(const Descriptor& file, const std::string& path) {
+  struct stat status {};
+  if (fstat(file.get(), &status) != 0) no_pin(path, std::strerror(errno));
+  if (!S_ISREG(status.st_mode)) no_pin(path, "it is not a file");
+  if (status.st_mode & S_IROTH) log_line(LogLevel::kWarning, "the PIN in " + path + " can be read by everybody");
+}
+
+std::string trimmed(const std::string& label) {
+  const size_t last = label.find_last_not_of(' ');
+  return last == std::string::npos ? "" : label.substr(0, last + 1);
+}
+
+}  // namespace
+
+ByteView first_line(ByteView octets) {
+  const auto end = std::find(octets.begin(), octets.end(), uint8_t{'\n'});
+  ByteView line = octets.first(static_cast<size_t>(end - octets.begin()));
+  if (end != octets.end() && !line.empty() && line.back() == '\r') line = line.first(line.size() - 1);
+  return line;
+}
+
+bool PinSource::well_formed(const std::string& name) {
+  return !name.empty() && (name.front() == '/' || (name.front() != '.' && name.find('/') == std::string::npos));
+}
+
+std::string PinSource::path() const {
+  if (name_.empty() || name_.front() == '/') return name_;
+  const char* directory = secure_getenv("CREDENTIALS_DIRECTORY");
+  return directory ? std::string(directory) + "/" + name_ : "";
+}
+
+bool PinSource::present() const {
+  const std::string where = path();
+  return !where.empty() && access(where.c_str(), R_OK) == 0;
+}
+
+SecretBytes PinSource::read(bool may_be_empty) const {
+  const std::string where = path();
+  if (where.empty()) no_pin("the credential " + name_, "this process was given no credentials");
+  // Never waits: a pipe that nobody writes to would hang the application.
+  const Descriptor file = open_descriptor(where, O_RDONLY | O_NOCTTY | O_NONBLOCK);
+  if (!file) no_pin(where, std::strerror(errno));
+  check_kind(file, where);
+  SecretBytes octets(kMostOctets);
+  size_t size = 0;
+  while (size < octets.size()) {
+    const ssize_t got = ::read(file.get(), octets.data() + size, octets.size() - size);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) no_pin(where, std::strerror(errno));
+    if (got == 0) break;
+    size += static_cast<size_t>(got);
+  }
+  octets.resize(size);
+  octets.resize(first_line(octets).size());
+  if (octets.size() == kMostOctets) no_pin(where, "its first line is too long");
+  if (octets.empty() && !may_be_empty) no_pin(where, "it is empty, or its first line is; nothing was tried");
+  return octets;
+}
+
+bool TokenSettings::is_for(const std::string& label, const std::string& serial) const {
+  return name == trimmed(label) || name == serial;
+}
+
+TokenSettings settings_for(const std::vector<TokenSettings>& all, const std::string& label, const std::string& serial) {
+  for (const TokenSettings& settings : all) {
+    if (!settings.name.empty() && settings.is_for(label, serial)) return settings;
+  }
+  const auto of_all = std::find_if(all.begin(), all.end(), [](const TokenSettings& one) { return one.name.empty(); });
+  return of_all == all.end() ? TokenSettings{} : *of_all;
+}
+
+}  // namespace vtpm::pkcs11

@@ -1,0 +1,39 @@
+// BLAKE2b without a key, 1 to 64 octets of digest (RFC 7693). Private to crypto/.
+//
+// OpenSSL 3.0 has the 512-bit digest only. This one uses additions, exclusive ors and rotations alone: no table and no
+// branch depends on the data.
+#pragma once
+
+#include <array>
+
+#include "crypto/hash/digest.h"
+
+namespace vtpm::crypto {
+
+class Blake2b : public DigestState {
+ public:
+  explicit Blake2b(size_t octets);
+  ~Blake2b() override { wipe_state(); }
+
+  std::unique_ptr<DigestState> clone() const override { return std::unique_ptr<DigestState>(new Blake2b(*this)); }
+  void update(ByteView data) override;
+  void finish(MutableByteView out) override;
+  /// Chaining words and number of octets, little-endian, then what waits.
+  std::optional<SecretBytes> save() const override;
+  void load(ByteView saved) override;
+
+ private:
+  static constexpr size_t kBlock = 128;
+
+  Blake2b(const Blake2b&) = default;
+  void compress(const uint8_t* block, bool last);
+  void count(size_t octets);
+  void wipe_state();
+
+  std::array<uint64_t, 8> chain_;
+  std::array<uint64_t, 2> total_{};  // octets, low word first
+  std::array<uint8_t, kBlock> held_{};
+  size_t held_octets_ = 0;
+};
+
+}  // namespace vtpm::crypto

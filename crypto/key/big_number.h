@@ -1,0 +1,32 @@
+// Between octets and OpenSSL's numbers. Private to crypto/.
+#pragma once
+
+#include <openssl/param_build.h>
+
+#include "base/bytes.h"
+#include "crypto/library/openssl.h"
+
+namespace vtpm::crypto {
+
+using ParameterBuilder = Owned<OSSL_PARAM_BLD, OSSL_PARAM_BLD_free>;
+using Parameters = Owned<OSSL_PARAM, OSSL_PARAM_free>;
+
+/// `octets` without leading zeros: how PKCS#11 and DER write unsigned numbers.
+ByteView without_leading_zeros(ByteView octets);
+
+BigNumber public_number(ByteView octets);
+/// Computed with in constant time, wiped when freed, also in the copies that a parameter builder makes.
+BigNumber secret_number(ByteView octets = {});
+
+/// Big-endian, without leading zeros.
+Bytes to_octets(const BIGNUM* number);
+/// Big-endian, left-padded to `size`; 0: without leading zeros.
+SecretBytes to_secret_octets(const BIGNUM* number, size_t size = 0);
+
+/// EVP_PKEY_fromdata. `type` "RSA" or "EC", `selection` EVP_PKEY_PUBLIC_KEY or EVP_PKEY_KEYPAIR. Null when libcrypto
+/// refuses the numbers (a point off the curve, for one).
+Key key_from_parameters(const char* type, int selection, OSSL_PARAM_BLD* builder);
+/// A number of a key (OSSL_PKEY_PARAM_…).
+BigNumber number_of(const EVP_PKEY* key, const char* name);
+
+}  // namespace vtpm::crypto

@@ -1,0 +1,13 @@
+// The two spellings of an ECDSA signature: DER (OpenSSL, X9.62) and r || s (PKCS#11, P1363). Private to crypto/.
+#pragma once
+
+#include "base/bytes.h"
+
+namespace vtpm::crypto {
+
+/// `raw`: r || s of equal size, big-endian.
+Bytes ecdsa_signature_to_der(ByteView raw);
+/// r || s, each `octets` long. Throws kInternal when `der` is no such signature: it comes from libcrypto only.
+Bytes ecdsa_signature_from_der(ByteView der, size_t octets);
+
+}  // namespace vtpm::crypto

@@ -1,0 +1,20 @@
+// Completing and checking the numbers of an RSA private key (RFC 8017, 3.2). Private to crypto/.
+#pragma once
+
+#include "crypto/key/big_number.h"
+#include "crypto/key/software_key.h"
+
+namespace vtpm::crypto {
+
+/// All eight numbers: n = p q, e dP = 1 mod p-1, e dQ = 1 mod q-1, q qInv = 1 mod p.
+struct RsaKeyNumbers {
+  BigNumber n, e, d, p, q, dp, dq, qinv;
+};
+/// Computes what is missing; n, e and d suffice. Throws kInvalidArgument when the numbers do not belong together. That
+/// p and q are prime is not shown here; a trial of the key does it.
+RsaKeyNumbers complete_rsa_numbers(const RsaNumbers& numbers);
+
+/// n, e, d and p of a new key whose modulus has exactly `bits` bits; `exponent` is odd and at least 3.
+RsaNumbers make_rsa_numbers(unsigned bits, ByteView exponent);
+
+}  // namespace vtpm::crypto

@@ -1,0 +1,139 @@
+// Encryption and decryption (PKCS#11 2.40, 5.8 and 5.9): the two differ in the direction only.
+#include "pkcs11/operation/crypt.h"
+#include "pkcs11/api/entry.h"
+#include "pkcs11/cryptoki/function_list.h"
+#include "pkcs11/operation/begin.h"
+
+using namespace vtpm;          // NOLINT: the C functions of this file are outside of every namespace
+using namespace vtpm::pkcs11;  // NOLINT
+
+namespace {
+
+struct Side {
+  std::optional<CryptOperation> Session::*slot;
+  crypto::Direction direction;
+};
+constexpr Side kEncrypting = {&Session::encrypt, crypto::Direction::kEncrypt};
+constexpr Side kDecrypting = {&Session::decrypt, crypto::Direction::kDecrypt};
+
+CK_RV begin(Session& session, const Side& side, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key) {
+  std::optional<CryptOperation>& slot = session.*side.slot;
+  if (cancelled(slot, mechanism)) return CKR_OK;
+  refuse_if(slot.has_value(), CKR_OPERATION_ACTIVE, "such an operation is active in this session");
+  slot.emplace(begin_crypt(session, side.direction, mechanism, key));
+  return CKR_OK;
+}
+
+/// A caller's arguments, looked at once the operation runs: an error there ends it as any other does.
+struct In {
+  const CK_BYTE* data;
+  CK_ULONG length;
+};
+struct Out {
+  CK_BYTE* data;
+  CK_ULONG* length;
+};
+
+CK_RV whole(Session& session, const Side& side, In from, Out to) {
+  return run_operation(session.*side.slot, [&](CryptOperation& operation) -> Step {
+    const ByteView in = input(from.data, from.length);
+    Output out(to.data, to.length);
+    refuse_if(operation.multi_part, CKR_OPERATION_NOT_INITIALIZED,
+              "a multi-part operation is active; it ends with its Final function");
+    session.require_login(operation.use);
+    if (!operation.result) {
+      const size_t most = operation.crypt->message_octets(in.size());
+      if (out.fits(most)) {
+        out.put_in_place(operation.crypt->message(in, out.room(most)));
+        return {};
+      }
+      if (operation.crypt->exact() || out.asks_for_size()) return {*out.early(most), true};
+      // What a buffer below the bound needs is known only afterwards; the result waits for one that is large enough.
+      SecretBytes result(most);
+      result.resize(operation.crypt->message(in, result.span()));
+      operation.result = std::move(result);
+    }
+    if (auto early = out.early(operation.result->size())) return {*early, true};
+    out.put(*operation.result);
+    return {};
+  });
+}
+
+CK_RV part(Session& session, const Side& side, In from, Out to) {
+  return run_operation(session.*side.slot, [&](CryptOperation& operation) -> Step {
+    const ByteView in = input(from.data, from.length);
+    Output out(to.data, to.length);
+    require_parts(*operation.crypt);
+    session.require_login(operation.use);
+    const size_t octets = operation.crypt->update_octets(in.size());
+    if (auto early = out.early(octets)) return {*early, true};
+    operation.multi_part = true;
+    operation.crypt->update(in, out.room(octets));
+    out.put_in_place(octets);
+    return {CKR_OK, true};
+  });
+}
+
+CK_RV last(Session& session, const Side& side, Out to) {
+  return run_operation(session.*side.slot, [&](CryptOperation& operation) -> Step {
+    Output out(to.data, to.length);
+    require_parts(*operation.crypt);
+    session.require_login(operation.use);
+    const size_t octets = operation.crypt->finish_octets();
+    if (auto early = out.early(octets)) return {*early, true};
+    operation.crypt->finish(out.room(octets));
+    out.put_in_place(octets);
+    return {};
+  });
+}
+
+}  // namespace
+
+CK_RV C_EncryptInit(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key) {
+  return call_session("C_EncryptInit", handle,
+                      [&](Module&, Session& session) { return begin(session, kEncrypting, mechanism, key); });
+}
+
+CK_RV C_Encrypt(CK_SESSION_HANDLE handle, CK_BYTE* data, CK_ULONG length, CK_BYTE* encrypted,
+                CK_ULONG* encrypted_length) {
+  return call_session("C_Encrypt", handle, [&](Module&, Session& session) {
+    return whole(session, kEncrypting, {data, length}, {encrypted, encrypted_length});
+  });
+}
+
+CK_RV C_EncryptUpdate(CK_SESSION_HANDLE handle, CK_BYTE* data, CK_ULONG length, CK_BYTE* encrypted,
+                      CK_ULONG* encrypted_length) {
+  return call_session("C_EncryptUpdate", handle, [&](Module&, Session& session) {
+    return part(session, kEncrypting, {data, length}, {encrypted, encrypted_length});
+  });
+}
+
+CK_RV C_EncryptFinal(CK_SESSION_HANDLE handle, CK_BYTE* encrypted, CK_ULONG* encrypted_length) {
+  return call_session("C_EncryptFinal", handle, [&](Module&, Session& session) {
+    return last(session, kEncrypting, {encrypted, encrypted_length});
+  });
+}
+
+CK_RV C_DecryptInit(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key) {
+  return call_session("C_DecryptInit", handle,
+                      [&](Module&, Session& session) { return begin(session, kDecrypting, mechanism, key); });
+}
+
+CK_RV C_Decrypt(CK_SESSION_HANDLE handle, CK_BYTE* encrypted, CK_ULONG length, CK_BYTE* data, CK_ULONG* data_length) {
+  return call_session("C_Decrypt", handle, [&](Module&, Session& session) {
+    return whole(session, kDecrypting, {encrypted, length}, {data, data_length});
+  });
+}
+
+CK_RV C_DecryptUpdate(CK_SESSION_HANDLE handle, CK_BYTE* encrypted, CK_ULONG length, CK_BYTE* data,
+                      CK_ULONG* data_length) {
+  return call_session("C_DecryptUpdate", handle, [&](Module&, Session& session) {
+    return part(session, kDecrypting, {encrypted, length}, {data, data_length});
+  });
+}
+
+CK_RV C_DecryptFinal(CK_SESSION_HANDLE handle, CK_BYTE* data, CK_ULONG* data_length) {
+  return call_session("C_DecryptFinal", handle, [&](Module&, Session& session) {
+    return last(session, kDecrypting, {data, data_length});
+  });
+}

@@ -1,0 +1,107 @@
+// Message digesting and random numbers (PKCS#11 2.40, 5.10 and 5.14). Both work before login.
+#include <algorithm>
+
+#include "crypto/library/random.h"
+#include "pkcs11/api/entry.h"
+#include "pkcs11/cryptoki/function_list.h"
+#include "pkcs11/operation/begin.h"
+#include "pkcs11/session/lookup.h"
+#include "tpm/command/commands.h"
+
+using namespace vtpm;          // NOLINT: the C functions of this file are outside of every namespace
+using namespace vtpm::pkcs11;  // NOLINT
+
+namespace {
+
+constexpr size_t kRandomPiece = 64 * 1024;
+
+Step finish_digest(DigestOperation& operation, ByteView last, Output out) {
+  if (auto early = out.early(operation.digest.octets())) return {*early, true};
+  operation.digest.update(last);
+  out.put(operation.digest.finish());
+  return {};
+}
+
+}  // namespace
+
+CK_RV C_DigestInit(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism) {
+  return call_session("C_DigestInit", handle, [&](Module&, Session& session) {
+    if (cancelled(session.digest, mechanism)) return CKR_OK;
+    refuse_if(session.digest.has_value(), CKR_OPERATION_ACTIVE, "a digest is active in this session");
+    session.digest.emplace(begin_digest(mechanism));
+    return CKR_OK;
+  });
+}
+
+CK_RV C_Digest(CK_SESSION_HANDLE handle, CK_BYTE* data, CK_ULONG length, CK_BYTE* digest, CK_ULONG* digest_length) {
+  return call_session("C_Digest", handle, [&](Module&, Session& session) {
+    return run_operation(session.digest, [&](DigestOperation& operation) {
+      refuse_if(operation.multi_part, CKR_OPERATION_NOT_INITIALIZED,
+                "a multi-part digest is active; it ends with C_DigestFinal");
+      return finish_digest(operation, input(data, length), {digest, digest_length});
+    });
+  });
+}
+
+CK_RV C_DigestUpdate(CK_SESSION_HANDLE handle, CK_BYTE* part, CK_ULONG length) {
+  return call_session("C_DigestUpdate", handle, [&](Module&, Session& session) {
+    return run_operation(session.digest, [&](DigestOperation& operation) -> Step {
+      operation.digest.update(input(part, length));
+      operation.multi_part = true;
+      return {CKR_OK, true};
+    });
+  });
+}
+
+CK_RV C_DigestKey(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE key) {
+  return call_session("C_DigestKey", handle, [&](Module&, Session& session) {
+    return run_operation(session.digest, [&](DigestOperation& operation) -> Step {
+      const ObjectPtr object = require_key(session, key);
+      refuse_if(object->object_class() != CKO_SECRET_KEY, CKR_KEY_INDIGESTIBLE, "the key is not a secret key");
+      require_allowed(*object, *operation.begun.row, CKR_KEY_INDIGESTIBLE);
+      const SecretAttributes secret = session.token->secret_of(*object);
+      operation.digest.update(secret.get(CKA_VALUE));
+      operation.multi_part = true;
+      return {CKR_OK, true};
+    });
+  });
+}
+
+CK_RV C_DigestFinal(CK_SESSION_HANDLE handle, CK_BYTE* digest, CK_ULONG* digest_length) {
+  return call_session("C_DigestFinal", handle, [&](Module&, Session& session) {
+    return run_operation(session.digest, [&](DigestOperation& operation) {
+      return finish_digest(operation, {}, {digest, digest_length});
+    });
+  });
+}
+
+CK_RV C_SeedRandom(CK_SESSION_HANDLE handle, CK_BYTE* seed, CK_ULONG length) {
+  return call_session("C_SeedRandom", handle, [&](Module&, Session& session) {
+    const ByteView octets = input(seed, length, kSeedLimit);
+    crypto::random_add(octets);
+    if (auto tpm = session.token->engine()) {
+      tpm->use([&](tpm::Commands& commands) { commands.stir_random(octets); });
+    }
+    return CKR_OK;
+  });
+}
+
+CK_RV C_GenerateRandom(CK_SESSION_HANDLE handle, CK_BYTE* random, CK_ULONG length) {
+  return call_session("C_GenerateRandom", handle, [&](Module&, Session& session) {
+    refuse_if(!random, CKR_ARGUMENTS_BAD, "the buffer is a null pointer");
+    const MutableByteView out(random, input(random, length).size());
+    const auto tpm = session.token->engine();
+    if (!tpm) {
+      crypto::random_fill(out);
+      return CKR_OK;
+    }
+    // In pieces: a copy of all of it would be as large as what the caller asks for.
+    for (size_t done = 0; done < out.size();) {
+      const size_t piece = std::min(out.size() - done, kRandomPiece);
+      const SecretBytes octets = tpm->use([&](tpm::Commands& commands) { return commands.get_random(piece); });
+      std::copy(octets.begin(), octets.end(), out.begin() + static_cast<std::ptrdiff_t>(done));
+      done += piece;
+    }
+    return CKR_OK;
+  });
+}

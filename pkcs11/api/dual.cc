@@ -1,0 +1,92 @@
+// Dual-function operations (PKCS#11 3.2, 5.17): a cipher and a digest, a signature or a verification walk together
+// over one plain text, each part once. What C_DecryptFinal puts out is the caller's to pass on, as the standard says.
+#include "pkcs11/api/entry.h"
+#include "pkcs11/cryptoki/function_list.h"
+#include "pkcs11/operation/crypt.h"
+#include "pkcs11/operation/signer.h"
+
+using namespace vtpm;          // NOLINT: the C functions of this file are outside of every namespace
+using namespace vtpm::pkcs11;  // NOLINT
+
+namespace {
+
+void take(Session&, DigestOperation& operation, ByteView part) { operation.digest.update(part); }
+void take(Session& session, SignOperation& operation, ByteView part) {
+  session.require_login(operation.use);
+  operation.signer->update(part);
+}
+void take(Session& session, VerifyOperation& operation, ByteView part) {
+  session.require_login(operation.use);
+  operation.verifier->update(part);
+}
+
+enum class Order { kTakeThenEncrypt, kDecryptThenTake };
+
+struct Part {
+  const CK_BYTE* in;
+  CK_ULONG in_length;
+  CK_BYTE* out;
+  CK_ULONG* out_length;
+};
+
+template <typename Other>
+Step step(Session& session, Order order, CryptOperation& crypt, Other& other, const Part& part) {
+  const ByteView in = input(part.in, part.in_length);
+  Output out(part.out, part.out_length);
+  require_parts(*crypt.crypt);
+  session.require_login(crypt.use);
+  const size_t octets = crypt.crypt->update_octets(in.size());
+  if (auto early = out.early(octets)) return {*early, true};
+  crypt.multi_part = other.multi_part = true;
+  if (order == Order::kTakeThenEncrypt) take(session, other, in);  // in place, the plain text is soon gone
+  crypt.crypt->update(in, out.room(octets));
+  out.put_in_place(octets);
+  if (order == Order::kDecryptThenTake) take(session, other, out.room(octets));
+  return {CKR_OK, true};
+}
+
+/// An error ends both operations; that one of them is missing ends neither.
+template <typename Other>
+CK_RV run_both(Session& session, Order order, std::optional<CryptOperation>& crypt, std::optional<Other>& other,
+               const Part& part) {
+  refuse_if(!crypt || !other, CKR_OPERATION_NOT_INITIALIZED, "one of the two operations is not active");
+  return run_operation(crypt, [&](CryptOperation& first) {
+    Step ended;
+    run_operation(other, [&](Other& second) { return ended = step(session, order, first, second, part); });
+    return ended;
+  });
+}
+
+}  // namespace
+
+CK_RV C_DigestEncryptUpdate(CK_SESSION_HANDLE handle, CK_BYTE* part, CK_ULONG length, CK_BYTE* encrypted,
+                            CK_ULONG* encrypted_length) {
+  return call_session("C_DigestEncryptUpdate", handle, [&](Module&, Session& session) {
+    return run_both(session, Order::kTakeThenEncrypt, session.encrypt, session.digest,
+                    {part, length, encrypted, encrypted_length});
+  });
+}
+
+CK_RV C_DecryptDigestUpdate(CK_SESSION_HANDLE handle, CK_BYTE* encrypted, CK_ULONG length, CK_BYTE* part,
+                            CK_ULONG* part_length) {
+  return call_session("C_DecryptDigestUpdate", handle, [&](Module&, Session& session) {
+    return run_both(session, Order::kDecryptThenTake, session.decrypt, session.digest,
+                    {encrypted, length, part, part_length});
+  });
+}
+
+CK_RV C_SignEncryptUpdate(CK_SESSION_HANDLE handle, CK_BYTE* part, CK_ULONG length, CK_BYTE* encrypted,
+                          CK_ULONG* encrypted_length) {
+  return call_session("C_SignEncryptUpdate", handle, [&](Module&, Session& session) {
+    return run_both(session, Order::kTakeThenEncrypt, session.encrypt, session.sign,
+                    {part, length, encrypted, encrypted_length});
+  });
+}
+
+CK_RV C_DecryptVerifyUpdate(CK_SESSION_HANDLE handle, CK_BYTE* encrypted, CK_ULONG length, CK_BYTE* part,
+                            CK_ULONG* part_length) {
+  return call_session("C_DecryptVerifyUpdate", handle, [&](Module&, Session& session) {
+    return run_both(session, Order::kDecryptThenTake, session.decrypt, session.verify,
+                    {encrypted, length, part, part_length});
+  });
+}

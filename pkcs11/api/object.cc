@@ -1,0 +1,236 @@
+// Object management functions (PKCS#11 2.40, 5.7).
+#include <algorithm>
+
+#include "pkcs11/api/entry.h"
+#include "pkcs11/cryptoki/function_list.h"
+#include "pkcs11/object/builtin_objects.h"
+#include "pkcs11/object/key_kind.h"
+#include "pkcs11/session/lookup.h"
+#include "pkcs11/session/object_factory.h"
+
+using namespace vtpm;          // NOLINT: the C functions of this file are outside of every namespace
+using namespace vtpm::pkcs11;  // NOLINT
+
+namespace {
+
+CK_OBJECT_HANDLE publish(Session& session, Draft draft) {
+  std::vector<Draft> drafts;
+  drafts.push_back(std::move(draft));
+  return session.token->add(std::move(drafts), session.handle).front();
+}
+
+void require_modifiable(const Object& object) {
+  refuse_if(!object.shown.flag(CKA_MODIFIABLE, true), CKR_ACTION_PROHIBITED,
+            "CKA_MODIFIABLE of the object is CK_FALSE");
+}
+
+/// How CKA_EC_POINT of Edwards and Montgomery keys is shown: in a DER OCTET STRING to applications of the function
+/// lists before 3.2, whose clients expect it of every curve, and bare to those of 3.2.
+enum class PointForm { kOctetString, kBare };
+
+/// Whether the object has its point in an OCTET STRING already, as those of Weierstrass curves have.
+bool is_octet_string(const Object& key) {
+  const auto type = key.shown.number(CKA_KEY_TYPE);
+  return type != CKK_EC_EDWARDS && type != CKK_EC_MONTGOMERY;
+}
+
+/// The standard's order of what to report when several attributes fail.
+CK_RV worse(CK_RV a, CK_RV b) {
+  constexpr CK_RV kOrder[] = {CKR_ATTRIBUTE_SENSITIVE, CKR_ATTRIBUTE_TYPE_INVALID, CKR_BUFFER_TOO_SMALL, CKR_OK};
+  return *std::min_element(std::begin(kOrder), std::end(kOrder),
+                           [&](CK_RV x, CK_RV y) { return (x == a || x == b) && !(y == a || y == b); });
+}
+
+CK_RV fill_value(ByteView value, CK_ATTRIBUTE& row, size_t room) {
+  row.ulValueLen = CK_UNAVAILABLE_INFORMATION;
+  if (row.pValue) {
+    if (room < value.size()) return CKR_BUFFER_TOO_SMALL;
+    std::copy(value.begin(), value.end(), static_cast<uint8_t*>(row.pValue));
+  }
+  row.ulValueLen = value.size();
+  return CKR_OK;
+}
+
+/// 5.7, C_GetAttributeValue, for an attribute that is a template: the caller's array gets types and values.
+CK_RV fill_template(ByteView value, CK_ATTRIBUTE& row, size_t room) {
+  const Attributes attributes = decode_template(value);
+  const size_t size = attributes.size() * sizeof(CK_ATTRIBUTE);
+  row.ulValueLen = CK_UNAVAILABLE_INFORMATION;
+  if (row.pValue && room < size) return CKR_BUFFER_TOO_SMALL;
+  row.ulValueLen = size;
+  if (!row.pValue) return CKR_OK;
+  CK_RV result = CKR_OK;
+  auto* to = static_cast<char*>(row.pValue);
+  for (const auto& [type, octets] : attributes) {
+    CK_ATTRIBUTE inner;
+    std::memcpy(&inner, to, sizeof inner);  // may be unaligned
+    const AttributeRow* known = attribute_row(type);
+    inner.type = type;
+    result = worse(result, known && known->form == Form::kTemplate ? fill_template(octets, inner, inner.ulValueLen)
+                                                                   : fill_value(octets, inner, inner.ulValueLen));
+    std::memcpy(to, &inner, sizeof inner);
+    to += sizeof inner;
+  }
+  return result;
+}
+
+/// PKCS#11 5.7, C_GetAttributeValue: the five cases.
+CK_RV fill_attribute(Session& session, const Object& object, PointForm form, CK_ATTRIBUTE& row) {
+  const size_t room = row.ulValueLen;
+  Reading reading = fetch_attribute(session, object, row.type, row.pValue ? room : 0);
+  if (row.type == CKA_EC_POINT && reading.rv == CKR_OK && form == PointForm::kOctetString && !is_octet_string(object)) {
+    reading.kept = SecretBytes(octet_string(reading.value));
+    reading.value = reading.kept;
+  }
+  row.ulValueLen = CK_UNAVAILABLE_INFORMATION;
+  if (reading.rv != CKR_OK) return reading.rv;
+  const AttributeRow* known = attribute_row(row.type);
+  return known && known->form == Form::kTemplate ? fill_template(reading.value, row, room)
+                                                 : fill_value(reading.value, row, room);
+}
+
+CK_RV get_attribute_value(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object, CK_ATTRIBUTE* rows, CK_ULONG count,
+                          PointForm form) {
+  return call_session("C_GetAttributeValue", handle, [&](Module&, Session& session) {
+    refuse_if(!rows && count > 0, CKR_ARGUMENTS_BAD, "the template is a null pointer");
+    refuse_if(count > kMostTemplateRows, CKR_ARGUMENTS_BAD, "the template has too many attributes (at most 1024)");
+    const ObjectPtr found = require_object(session, object);
+    CK_RV result = CKR_OK;
+    for (CK_ULONG i = 0; i < count; ++i) result = worse(result, fill_attribute(session, *found, form, rows[i]));
+    return result;
+  });
+}
+
+bool matches(Session& session, const Object& object, const Template& wanted) {
+  return std::all_of(wanted.begin(), wanted.end(),
+                     [&](const Template::Row& row) { return has_value(session, object, row.type, row.value); });
+}
+
+/// Whether a template names objects rather than kinds of them. Whoever lists certificates or public keys is not meant
+/// to find those of the TPM's own (docs/pkcs11.md, "What the TPM holds"); whoever names one is.
+bool names_objects(const Template& wanted) {
+  constexpr CK_ATTRIBUTE_TYPE kNames[] = {CKA_LABEL, CKA_ID, CKA_VALUE, CKA_SUBJECT, CKA_SERIAL_NUMBER};
+  return std::any_of(std::begin(kNames), std::end(kNames),
+                     [&](CK_ATTRIBUTE_TYPE name) { return !wanted.get(name).empty(); }) ||
+         std::any_of(wanted.begin(), wanted.end(),
+                     [](const Template::Row& row) { return row.type == CKA_UNIQUE_ID || is_vtpm_attribute(row.type); });
+}
+
+void search(Session& session, const Template& wanted, std::deque<CK_OBJECT_HANDLE>& found) {
+  if (wanted.contradicts_itself()) return;
+  const bool names_class = wanted.has(CKA_CLASS);
+  const bool shows_hidden = session.token->config().list_tpm_objects || names_objects(wanted);
+  for (const ObjectPtr& object : session.token->objects_for(wanted)) {
+    if (!names_class && describes_token(object->object_class())) continue;
+    if (object->hidden && !shows_hidden) continue;
+    if (matches(session, *object, wanted)) found.push_back(object->handle);
+  }
+}
+
+/// By a label that is padded with NULs an object is found that was stored with it, which now stores none, and one that
+/// was stored with the NULs before.
+std::deque<CK_OBJECT_HANDLE> search(Session& session, Template wanted) {
+  std::deque<CK_OBJECT_HANDLE> found;
+  search(session, wanted, found);
+  if (wanted.trim_label()) search(session, wanted, found);
+  return found;
+}
+
+}  // namespace
+
+CK_RV C_CreateObject(CK_SESSION_HANDLE handle, CK_ATTRIBUTE* rows, CK_ULONG count, CK_OBJECT_HANDLE* object) {
+  return call_session("C_CreateObject", handle, [&](Module&, Session& session) {
+    CK_OBJECT_HANDLE& out = require(object);
+    require(rows);
+    out = publish(session, create_draft(session, Template(rows, count)));
+    return CKR_OK;
+  });
+}
+
+CK_RV C_CopyObject(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object, CK_ATTRIBUTE* rows, CK_ULONG count,
+                   CK_OBJECT_HANDLE* copy) {
+  return call_session("C_CopyObject", handle, [&](Module&, Session& session) {
+    CK_OBJECT_HANDLE& out = require(copy);
+    const Template changes(rows, count);
+    const ObjectPtr original = require_object(session, object);
+    out = publish(session, copy_draft(session, *original, changes));
+    return CKR_OK;
+  });
+}
+
+CK_RV C_DestroyObject(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object) {
+  return call_session("C_DestroyObject", handle, [&](Module&, Session& session) {
+    const ObjectPtr found = require_object(session, object);
+    session.require_write(found->is_token(), found->is_private());
+    refuse_if(!found->shown.flag(CKA_DESTROYABLE, true), CKR_ACTION_PROHIBITED,
+              "CKA_DESTROYABLE of the object is CK_FALSE");
+    session.token->destroy(object);
+    return CKR_OK;
+  });
+}
+
+CK_RV C_GetObjectSize(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object, CK_ULONG* size) {
+  return call_session("C_GetObjectSize", handle, [&](Module&, Session& session) {
+    CK_ULONG& out = require(size);
+    const ObjectPtr found = require_object(session, object);
+    const SecretAttributes secret = session.token->secret_of(*found);
+    out = found->shown.octets() + secret.octets() + sizeof(CK_ATTRIBUTE_TYPE) * (found->shown.size() + secret.size());
+    return CKR_OK;
+  });
+}
+
+CK_RV C_GetAttributeValue(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object, CK_ATTRIBUTE* rows, CK_ULONG count) {
+  return get_attribute_value(handle, object, rows, count, PointForm::kOctetString);
+}
+
+CK_RV vtpm::pkcs11::get_attribute_value_3_2(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object, CK_ATTRIBUTE* rows,
+                                            CK_ULONG count) {
+  return get_attribute_value(handle, object, rows, count, PointForm::kBare);
+}
+
+CK_RV C_SetAttributeValue(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object, CK_ATTRIBUTE* rows, CK_ULONG count) {
+  return call_session("C_SetAttributeValue", handle, [&](Module&, Session& session) {
+    refuse_if(!rows, CKR_ARGUMENTS_BAD, "the template is a null pointer");
+    const Template changes(rows, count);
+    const ObjectPtr found = require_object(session, object);
+    session.require_write(found->is_token(), found->is_private());
+    require_modifiable(*found);
+    const Schema* schema = Schema::find(found->shown);
+    refuse_if(!schema, CKR_ACTION_PROHIBITED, "the object is of a class that this version does not know");
+    const Who who = session.token->who();
+    session.token->change(object, [&](Draft& draft) {
+      apply_changes(*schema, Changing::kSet, changes, who, draft);
+      check_changed(session, draft.shown);
+    });
+    return CKR_OK;
+  });
+}
+
+CK_RV C_FindObjectsInit(CK_SESSION_HANDLE handle, CK_ATTRIBUTE* rows, CK_ULONG count) {
+  return call_session("C_FindObjectsInit", handle, [&](Module&, Session& session) {
+    refuse_if(session.find.has_value(), CKR_OPERATION_ACTIVE, "a search is active in this session");
+    session.find = FindOperation{search(session, Template::for_search(rows, count))};
+    return CKR_OK;
+  });
+}
+
+CK_RV C_FindObjects(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE* objects, CK_ULONG most, CK_ULONG* count) {
+  return call_session("C_FindObjects", handle, [&](Module&, Session& session) {
+    refuse_if(!session.find, CKR_OPERATION_NOT_INITIALIZED, "no search is active in this session");
+    CK_ULONG& out = require(count);
+    refuse_if(!objects && most > 0, CKR_ARGUMENTS_BAD, "the array of handles is a null pointer");
+    std::deque<CK_OBJECT_HANDLE>& found = session.find->found;
+    out = std::min<CK_ULONG>(most, found.size());
+    std::copy_n(found.begin(), out, objects);
+    found.erase(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(out));
+    return CKR_OK;
+  });
+}
+
+CK_RV C_FindObjectsFinal(CK_SESSION_HANDLE handle) {
+  return call_session("C_FindObjectsFinal", handle, [&](Module&, Session& session) {
+    refuse_if(!session.find, CKR_OPERATION_NOT_INITIALIZED, "no search is active in this session");
+    session.find.reset();
+    return CKR_OK;
+  });
+}

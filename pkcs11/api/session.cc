@@ -1,0 +1,106 @@
+// Session functions (PKCS#11 2.40, 5.6) and the legacy parallel ones (5.15).
+#include "pkcs11/api/entry.h"
+#include "pkcs11/cryptoki/function_list.h"
+
+using namespace vtpm;          // NOLINT: the C functions of this file are outside of every namespace
+using namespace vtpm::pkcs11;  // NOLINT
+
+namespace {
+
+/// The PIN of the user goes to the one operation of this session that waits for it (CKA_ALWAYS_AUTHENTICATE).
+void login_for_operation(Session& session, ByteView pin) {
+  KeyUse* waiting = nullptr;
+  if (session.sign && session.sign->use.needs_authentication) waiting = &session.sign->use;
+  if (session.sign_recover && session.sign_recover->use.needs_authentication) waiting = &session.sign_recover->use;
+  if (session.decrypt && session.decrypt->use.needs_authentication) waiting = &session.decrypt->use;
+  if (session.message_sign && session.message_sign->use.needs_authentication) waiting = &session.message_sign->use;
+  refuse_if(!waiting, CKR_OPERATION_NOT_INITIALIZED, "no operation of this session waits for a PIN");
+  session.token->authenticate(pin);
+  waiting->needs_authentication = false;
+}
+
+}  // namespace
+
+CK_RV C_OpenSession(CK_SLOT_ID id, CK_FLAGS flags, void*, CK_NOTIFY, CK_SESSION_HANDLE* handle) {
+  return call("C_OpenSession", [&](Module& module) {
+    CK_SESSION_HANDLE& out = require(handle);
+    refuse_if(!(flags & CKF_SERIAL_SESSION), CKR_SESSION_PARALLEL_NOT_SUPPORTED, "CKF_SERIAL_SESSION must be set");
+    refuse_if(flags & CKF_ASYNC_SESSION, CKR_SESSION_ASYNC_NOT_SUPPORTED, "the token has no asynchronous sessions");
+    std::shared_ptr<Token> token = module.slots.token(id);
+    refuse_if(!token, CKR_TOKEN_NOT_RECOGNIZED, "the token in this slot is not initialised (C_InitToken)");
+    const bool read_write = flags & CKF_RW_SESSION;
+    refuse_if(read_write && token->read_only(), CKR_TOKEN_WRITE_PROTECTED, "the store is read-only");
+    out = module.sessions.open(token, id, read_write)->handle;
+    token->login_by_itself();
+    return CKR_OK;
+  });
+}
+
+CK_RV C_CloseSession(CK_SESSION_HANDLE handle) {
+  return call("C_CloseSession", [&](Module& module) {
+    module.sessions.close(handle);
+    return CKR_OK;
+  });
+}
+
+CK_RV C_CloseAllSessions(CK_SLOT_ID id) {
+  return call("C_CloseAllSessions", [&](Module& module) {
+    // The sessions of a token whose store was removed have no slot any more, yet they can be closed.
+    if (!module.sessions.close_all(id)) module.slots.require(id);
+    return CKR_OK;
+  });
+}
+
+CK_RV C_GetSessionInfo(CK_SESSION_HANDLE handle, CK_SESSION_INFO* info) {
+  return call_session("C_GetSessionInfo", handle, [&](Module&, Session& session) {
+    session.token->refresh_login();
+    require(info) = {session.slot, session.state(), CKF_SERIAL_SESSION | (session.read_write ? CKF_RW_SESSION : 0), 0};
+    return CKR_OK;
+  });
+}
+
+CK_RV C_Login(CK_SESSION_HANDLE handle, CK_USER_TYPE user, CK_BYTE* pin, CK_ULONG pin_length) {
+  return call_session("C_Login", handle, [&](Module& module, Session& session) {
+    refuse_if(user != CKU_USER && user != CKU_SO && user != CKU_CONTEXT_SPECIFIC, CKR_USER_TYPE_INVALID,
+              "the user is CKU_USER, CKU_SO or CKU_CONTEXT_SPECIFIC");
+    const Token& token = *session.token;
+    const bool of_so = user == CKU_SO || (user == CKU_CONTEXT_SPECIFIC && token.who() == Who::kSo);
+    const PinSource& source = of_so ? token.settings().so_pin : token.settings().user_pin;
+    const SecretBytes secret = given_pin(pin, pin_length, source, !of_so && token.config().empty_pin);
+    if (user == CKU_CONTEXT_SPECIFIC) {
+      login_for_operation(session, secret);
+      return CKR_OK;
+    }
+    if (user == CKU_USER) {
+      session.token->login(Who::kUser, secret);
+      return CKR_OK;
+    }
+    const auto refuse_beside_read_only = [&] {
+      const SessionTable::Count count = module.sessions.count(token);
+      refuse_if(count.all > count.read_write, CKR_SESSION_READ_ONLY_EXISTS,
+                "a read-only session is open: the SO can not log in");
+    };
+    refuse_beside_read_only();  // at once, and without an attempt
+    // And again when the SO is in, since sessions were opened meanwhile. From then on SessionTable::open refuses them.
+    session.token->login(Who::kSo, secret, refuse_beside_read_only);
+    return CKR_OK;
+  });
+}
+
+CK_RV C_Logout(CK_SESSION_HANDLE handle) {
+  return call_session("C_Logout", handle, [&](Module&, Session& session) {
+    refuse_if(session.token->who() == Who::kNobody, CKR_USER_NOT_LOGGED_IN, "nobody is logged in");
+    session.token->logout();
+    return CKR_OK;
+  });
+}
+
+// Legacy functions (3.2, 5.20): "simply return the value CKR_FUNCTION_NOT_PARALLEL", whatever the handle is.
+
+CK_RV C_GetFunctionStatus(CK_SESSION_HANDLE) {
+  return guarded("C_GetFunctionStatus", [] { return CKR_FUNCTION_NOT_PARALLEL; });
+}
+
+CK_RV C_CancelFunction(CK_SESSION_HANDLE) {
+  return guarded("C_CancelFunction", [] { return CKR_FUNCTION_NOT_PARALLEL; });
+}

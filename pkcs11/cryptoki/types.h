@@ -1,0 +1,859 @@
+// The types of PKCS#11 2.40 to 3.2: what the functions take and return, and the parameters of mechanisms. Names,
+// members and their order are the standard's, and with them the binary interface: on Linux, structures have the
+// compiler's own alignment.
+#pragma once
+
+#include "pkcs11/cryptoki/numbers.h"
+
+// VTPM_POINTER(CK_X): CK_X_PTR, as the standard calls a pointer to it.
+#define VTPM_POINTER(name) typedef name* name##_PTR
+
+// --- the basic types ---
+typedef unsigned char CK_BYTE;
+typedef CK_BYTE CK_CHAR;
+typedef CK_BYTE CK_UTF8CHAR;
+typedef CK_BYTE CK_BBOOL;
+typedef unsigned long CK_ULONG;
+typedef long CK_LONG;
+typedef CK_ULONG CK_FLAGS;
+typedef void* CK_VOID_PTR;
+VTPM_POINTER(CK_BYTE);
+VTPM_POINTER(CK_CHAR);
+VTPM_POINTER(CK_UTF8CHAR);
+VTPM_POINTER(CK_ULONG);
+VTPM_POINTER(CK_FLAGS);
+VTPM_POINTER(CK_VOID_PTR);
+
+typedef CK_ULONG CK_RV;
+typedef CK_ULONG CK_NOTIFICATION;
+typedef CK_ULONG CK_SLOT_ID;
+typedef CK_ULONG CK_SESSION_HANDLE;
+typedef CK_ULONG CK_OBJECT_HANDLE;
+typedef CK_ULONG CK_USER_TYPE;
+typedef CK_ULONG CK_STATE;
+typedef CK_ULONG CK_OBJECT_CLASS;
+typedef CK_ULONG CK_HW_FEATURE_TYPE;
+typedef CK_ULONG CK_KEY_TYPE;
+typedef CK_ULONG CK_CERTIFICATE_TYPE;
+typedef CK_ULONG CK_CERTIFICATE_CATEGORY;
+typedef CK_ULONG CK_JAVA_MIDP_SECURITY_DOMAIN;
+typedef CK_ULONG CK_ATTRIBUTE_TYPE;
+typedef CK_ULONG CK_MECHANISM_TYPE;
+typedef CK_ULONG CK_PROFILE_ID;
+typedef CK_ULONG CK_TRUST;
+typedef CK_ULONG CK_VALIDATION_TYPE;
+typedef CK_ULONG CK_VALIDATION_AUTHORITY_TYPE;
+typedef CK_ULONG CK_SESSION_VALIDATION_FLAGS_TYPE;
+VTPM_POINTER(CK_SLOT_ID);
+VTPM_POINTER(CK_SESSION_HANDLE);
+VTPM_POINTER(CK_OBJECT_HANDLE);
+VTPM_POINTER(CK_OBJECT_CLASS);
+VTPM_POINTER(CK_MECHANISM_TYPE);
+VTPM_POINTER(CK_PROFILE_ID);
+VTPM_POINTER(CK_VALIDATION_TYPE);
+VTPM_POINTER(CK_VALIDATION_AUTHORITY_TYPE);
+
+// --- what the functions take and return; texts are padded with blanks ---
+struct CK_VERSION {
+  CK_BYTE major;
+  CK_BYTE minor;
+};
+struct CK_INFO {
+  CK_VERSION cryptokiVersion;
+  CK_UTF8CHAR manufacturerID[32];
+  CK_FLAGS flags;
+  CK_UTF8CHAR libraryDescription[32];
+  CK_VERSION libraryVersion;
+};
+struct CK_SLOT_INFO {
+  CK_UTF8CHAR slotDescription[64];
+  CK_UTF8CHAR manufacturerID[32];
+  CK_FLAGS flags;
+  CK_VERSION hardwareVersion;
+  CK_VERSION firmwareVersion;
+};
+struct CK_TOKEN_INFO {
+  CK_UTF8CHAR label[32];
+  CK_UTF8CHAR manufacturerID[32];
+  CK_UTF8CHAR model[16];
+  CK_CHAR serialNumber[16];
+  CK_FLAGS flags;
+  CK_ULONG ulMaxSessionCount;
+  CK_ULONG ulSessionCount;
+  CK_ULONG ulMaxRwSessionCount;
+  CK_ULONG ulRwSessionCount;
+  CK_ULONG ulMaxPinLen;
+  CK_ULONG ulMinPinLen;
+  CK_ULONG ulTotalPublicMemory;
+  CK_ULONG ulFreePublicMemory;
+  CK_ULONG ulTotalPrivateMemory;
+  CK_ULONG ulFreePrivateMemory;
+  CK_VERSION hardwareVersion;
+  CK_VERSION firmwareVersion;
+  CK_CHAR utcTime[16];
+};
+struct CK_SESSION_INFO {
+  CK_SLOT_ID slotID;
+  CK_STATE state;
+  CK_FLAGS flags;
+  CK_ULONG ulDeviceError;
+};
+struct CK_ATTRIBUTE {
+  CK_ATTRIBUTE_TYPE type;
+  CK_VOID_PTR pValue;
+  CK_ULONG ulValueLen;
+};
+struct CK_DATE {
+  CK_CHAR year[4];
+  CK_CHAR month[2];
+  CK_CHAR day[2];
+};
+struct CK_MECHANISM {
+  CK_MECHANISM_TYPE mechanism;
+  CK_VOID_PTR pParameter;
+  CK_ULONG ulParameterLen;
+};
+struct CK_MECHANISM_INFO {
+  CK_ULONG ulMinKeySize;
+  CK_ULONG ulMaxKeySize;
+  CK_FLAGS flags;
+};
+struct CK_INTERFACE {
+  CK_UTF8CHAR_PTR pInterfaceName;
+  CK_VOID_PTR pFunctionList;
+  CK_FLAGS flags;
+};
+struct CK_ASYNC_DATA {
+  CK_ULONG ulVersion;
+  CK_BYTE_PTR pValue;
+  CK_ULONG ulValue;
+  CK_OBJECT_HANDLE hObject;
+  CK_OBJECT_HANDLE hAdditionalObject;
+};
+
+extern "C" {
+typedef CK_RV (*CK_NOTIFY)(CK_SESSION_HANDLE hSession, CK_NOTIFICATION event, CK_VOID_PTR pApplication);
+typedef CK_RV (*CK_CREATEMUTEX)(CK_VOID_PTR_PTR ppMutex);
+typedef CK_RV (*CK_DESTROYMUTEX)(CK_VOID_PTR pMutex);
+typedef CK_RV (*CK_LOCKMUTEX)(CK_VOID_PTR pMutex);
+typedef CK_RV (*CK_UNLOCKMUTEX)(CK_VOID_PTR pMutex);
+}
+struct CK_C_INITIALIZE_ARGS {
+  CK_CREATEMUTEX CreateMutex;
+  CK_DESTROYMUTEX DestroyMutex;
+  CK_LOCKMUTEX LockMutex;
+  CK_UNLOCKMUTEX UnlockMutex;
+  CK_FLAGS flags;
+  CK_VOID_PTR pReserved;
+};
+VTPM_POINTER(CK_VERSION);
+VTPM_POINTER(CK_INFO);
+VTPM_POINTER(CK_SLOT_INFO);
+VTPM_POINTER(CK_TOKEN_INFO);
+VTPM_POINTER(CK_SESSION_INFO);
+VTPM_POINTER(CK_ATTRIBUTE);
+VTPM_POINTER(CK_DATE);
+VTPM_POINTER(CK_MECHANISM);
+VTPM_POINTER(CK_MECHANISM_INFO);
+VTPM_POINTER(CK_INTERFACE);
+VTPM_POINTER(CK_INTERFACE_PTR);
+VTPM_POINTER(CK_ASYNC_DATA);
+VTPM_POINTER(CK_C_INITIALIZE_ARGS);
+
+// --- parameters: RSA ---
+typedef CK_ULONG CK_RSA_PKCS_MGF_TYPE;
+typedef CK_ULONG CK_RSA_PKCS_OAEP_SOURCE_TYPE;
+struct CK_RSA_PKCS_OAEP_PARAMS {
+  CK_MECHANISM_TYPE hashAlg;
+  CK_RSA_PKCS_MGF_TYPE mgf;
+  CK_RSA_PKCS_OAEP_SOURCE_TYPE source;
+  CK_VOID_PTR pSourceData;
+  CK_ULONG ulSourceDataLen;
+};
+struct CK_RSA_PKCS_PSS_PARAMS {
+  CK_MECHANISM_TYPE hashAlg;
+  CK_RSA_PKCS_MGF_TYPE mgf;
+  CK_ULONG sLen;
+};
+struct CK_RSA_AES_KEY_WRAP_PARAMS {
+  CK_ULONG ulAESKeyBits;
+  CK_RSA_PKCS_OAEP_PARAMS* pOAEPParams;
+};
+VTPM_POINTER(CK_RSA_PKCS_MGF_TYPE);
+VTPM_POINTER(CK_RSA_PKCS_OAEP_SOURCE_TYPE);
+VTPM_POINTER(CK_RSA_PKCS_OAEP_PARAMS);
+VTPM_POINTER(CK_RSA_PKCS_PSS_PARAMS);
+VTPM_POINTER(CK_RSA_AES_KEY_WRAP_PARAMS);
+
+// --- parameters: elliptic curves ---
+typedef CK_ULONG CK_EC_KDF_TYPE;
+struct CK_ECDH1_DERIVE_PARAMS {
+  CK_EC_KDF_TYPE kdf;
+  CK_ULONG ulSharedDataLen;
+  CK_BYTE_PTR pSharedData;
+  CK_ULONG ulPublicDataLen;
+  CK_BYTE_PTR pPublicData;
+};
+struct CK_ECDH2_DERIVE_PARAMS {
+  CK_EC_KDF_TYPE kdf;
+  CK_ULONG ulSharedDataLen;
+  CK_BYTE_PTR pSharedData;
+  CK_ULONG ulPublicDataLen;
+  CK_BYTE_PTR pPublicData;
+  CK_ULONG ulPrivateDataLen;
+  CK_OBJECT_HANDLE hPrivateData;
+  CK_ULONG ulPublicDataLen2;
+  CK_BYTE_PTR pPublicData2;
+};
+struct CK_ECMQV_DERIVE_PARAMS {
+  CK_EC_KDF_TYPE kdf;
+  CK_ULONG ulSharedDataLen;
+  CK_BYTE_PTR pSharedData;
+  CK_ULONG ulPublicDataLen;
+  CK_BYTE_PTR pPublicData;
+  CK_ULONG ulPrivateDataLen;
+  CK_OBJECT_HANDLE hPrivateData;
+  CK_ULONG ulPublicDataLen2;
+  CK_BYTE_PTR pPublicData2;
+  CK_OBJECT_HANDLE publicKey;
+};
+struct CK_ECDH_AES_KEY_WRAP_PARAMS {
+  CK_ULONG ulAESKeyBits;
+  CK_EC_KDF_TYPE kdf;
+  CK_ULONG ulSharedDataLen;
+  CK_BYTE_PTR pSharedData;
+};
+struct CK_EDDSA_PARAMS {
+  CK_BBOOL phFlag;
+  CK_ULONG ulContextDataLen;
+  CK_BYTE_PTR pContextData;
+};
+typedef CK_ULONG CK_XEDDSA_HASH_TYPE;
+struct CK_XEDDSA_PARAMS {
+  CK_XEDDSA_HASH_TYPE hash;
+};
+VTPM_POINTER(CK_EC_KDF_TYPE);
+VTPM_POINTER(CK_ECDH1_DERIVE_PARAMS);
+VTPM_POINTER(CK_ECDH2_DERIVE_PARAMS);
+VTPM_POINTER(CK_ECMQV_DERIVE_PARAMS);
+VTPM_POINTER(CK_ECDH_AES_KEY_WRAP_PARAMS);
+VTPM_POINTER(CK_EDDSA_PARAMS);
+VTPM_POINTER(CK_XEDDSA_HASH_TYPE);
+VTPM_POINTER(CK_XEDDSA_PARAMS);
+
+// --- parameters: Diffie-Hellman of X9.42, DSA, KEA ---
+typedef CK_ULONG CK_X9_42_DH_KDF_TYPE;
+struct CK_X9_42_DH1_DERIVE_PARAMS {
+  CK_X9_42_DH_KDF_TYPE kdf;
+  CK_ULONG ulOtherInfoLen;
+  CK_BYTE_PTR pOtherInfo;
+  CK_ULONG ulPublicDataLen;
+  CK_BYTE_PTR pPublicData;
+};
+struct CK_X9_42_DH2_DERIVE_PARAMS {
+  CK_X9_42_DH_KDF_TYPE kdf;
+  CK_ULONG ulOtherInfoLen;
+  CK_BYTE_PTR pOtherInfo;
+  CK_ULONG ulPublicDataLen;
+  CK_BYTE_PTR pPublicData;
+  CK_ULONG ulPrivateDataLen;
+  CK_OBJECT_HANDLE hPrivateData;
+  CK_ULONG ulPublicDataLen2;
+  CK_BYTE_PTR pPublicData2;
+};
+struct CK_X9_42_MQV_DERIVE_PARAMS {
+  CK_X9_42_DH_KDF_TYPE kdf;
+  CK_ULONG ulOtherInfoLen;
+  CK_BYTE_PTR pOtherInfo;
+  CK_ULONG ulPublicDataLen;
+  CK_BYTE_PTR pPublicData;
+  CK_ULONG ulPrivateDataLen;
+  CK_OBJECT_HANDLE hPrivateData;
+  CK_ULONG ulPublicDataLen2;
+  CK_BYTE_PTR pPublicData2;
+  CK_OBJECT_HANDLE publicKey;
+};
+struct CK_DSA_PARAMETER_GEN_PARAM {
+  CK_MECHANISM_TYPE hash;
+  CK_BYTE_PTR pSeed;
+  CK_ULONG ulSeedLen;
+  CK_ULONG ulIndex;
+};
+struct CK_KEA_DERIVE_PARAMS {
+  CK_BBOOL isSender;
+  CK_ULONG ulRandomLen;
+  CK_BYTE_PTR pRandomA;
+  CK_BYTE_PTR pRandomB;
+  CK_ULONG ulPublicDataLen;
+  CK_BYTE_PTR pPublicData;
+};
+VTPM_POINTER(CK_X9_42_DH_KDF_TYPE);
+VTPM_POINTER(CK_X9_42_DH1_DERIVE_PARAMS);
+VTPM_POINTER(CK_X9_42_DH2_DERIVE_PARAMS);
+VTPM_POINTER(CK_X9_42_MQV_DERIVE_PARAMS);
+VTPM_POINTER(CK_DSA_PARAMETER_GEN_PARAM);
+VTPM_POINTER(CK_KEA_DERIVE_PARAMS);
+
+// --- parameters: block and stream ciphers, MACs ---
+typedef CK_ULONG CK_GENERATOR_FUNCTION;
+typedef CK_ULONG CK_MAC_GENERAL_PARAMS;  // bytes of the MAC
+struct CK_AES_CTR_PARAMS {
+  CK_ULONG ulCounterBits;
+  CK_BYTE cb[16];
+};
+struct CK_GCM_PARAMS {
+  CK_BYTE_PTR pIv;
+  CK_ULONG ulIvLen;
+  CK_ULONG ulIvBits;
+  CK_BYTE_PTR pAAD;
+  CK_ULONG ulAADLen;
+  CK_ULONG ulTagBits;
+};
+struct CK_CCM_PARAMS {
+  CK_ULONG ulDataLen;
+  CK_BYTE_PTR pNonce;
+  CK_ULONG ulNonceLen;
+  CK_BYTE_PTR pAAD;
+  CK_ULONG ulAADLen;
+  CK_ULONG ulMACLen;
+};
+typedef CK_GCM_PARAMS CK_AES_GCM_PARAMS;
+typedef CK_CCM_PARAMS CK_AES_CCM_PARAMS;
+// Of one message (6.13 and 6.66): the tag is apart from the text.
+struct CK_GCM_MESSAGE_PARAMS {
+  CK_BYTE_PTR pIv;
+  CK_ULONG ulIvLen;
+  CK_ULONG ulIvFixedBits;
+  CK_GENERATOR_FUNCTION ivGenerator;
+  CK_BYTE_PTR pTag;
+  CK_ULONG ulTagBits;
+};
+struct CK_CCM_MESSAGE_PARAMS {
+  CK_ULONG ulDataLen;
+  CK_BYTE_PTR pNonce;
+  CK_ULONG ulNonceLen;
+  CK_ULONG ulNonceFixedBits;
+  CK_GENERATOR_FUNCTION nonceGenerator;
+  CK_BYTE_PTR pMAC;
+  CK_ULONG ulMACLen;
+};
+struct CK_GCM_WRAP_PARAMS {
+  CK_BYTE_PTR pIv;
+  CK_ULONG ulIvLen;
+  CK_ULONG ulIvFixedBits;
+  CK_GENERATOR_FUNCTION ivGenerator;
+  CK_BYTE_PTR pAAD;
+  CK_ULONG ulAADLen;
+  CK_ULONG ulTagBits;
+};
+struct CK_CCM_WRAP_PARAMS {
+  CK_ULONG ulDataLen;
+  CK_BYTE_PTR pNonce;
+  CK_ULONG ulNonceLen;
+  CK_ULONG ulNonceFixedBits;
+  CK_GENERATOR_FUNCTION nonceGenerator;
+  CK_BYTE_PTR pAAD;
+  CK_ULONG ulAADLen;
+  CK_ULONG ulMACLen;
+};
+struct CK_DES_CBC_ENCRYPT_DATA_PARAMS {
+  CK_BYTE iv[8];
+  CK_BYTE_PTR pData;
+  CK_ULONG length;
+};
+struct CK_AES_CBC_ENCRYPT_DATA_PARAMS {
+  CK_BYTE iv[16];
+  CK_BYTE_PTR pData;
+  CK_ULONG length;
+};
+typedef CK_AES_CTR_PARAMS CK_CAMELLIA_CTR_PARAMS;
+typedef CK_AES_CBC_ENCRYPT_DATA_PARAMS CK_CAMELLIA_CBC_ENCRYPT_DATA_PARAMS;
+typedef CK_AES_CBC_ENCRYPT_DATA_PARAMS CK_ARIA_CBC_ENCRYPT_DATA_PARAMS;
+typedef CK_AES_CBC_ENCRYPT_DATA_PARAMS CK_SEED_CBC_ENCRYPT_DATA_PARAMS;
+struct CK_CHACHA20_PARAMS {
+  CK_BYTE_PTR pBlockCounter;
+  CK_ULONG blockCounterBits;
+  CK_BYTE_PTR pNonce;
+  CK_ULONG ulNonceBits;
+};
+struct CK_SALSA20_PARAMS {
+  CK_BYTE_PTR pBlockCounter;
+  CK_BYTE_PTR pNonce;
+  CK_ULONG ulNonceBits;
+};
+struct CK_SALSA20_CHACHA20_POLY1305_PARAMS {
+  CK_BYTE_PTR pNonce;
+  CK_ULONG ulNonceLen;
+  CK_BYTE_PTR pAAD;
+  CK_ULONG ulAADLen;
+};
+struct CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS {
+  CK_BYTE_PTR pNonce;
+  CK_ULONG ulNonceLen;
+  CK_BYTE_PTR pTag;
+};
+typedef CK_ULONG CK_RC2_PARAMS;  // effective bits
+struct CK_RC2_CBC_PARAMS {
+  CK_ULONG ulEffectiveBits;
+  CK_BYTE iv[8];
+};
+struct CK_RC2_MAC_GENERAL_PARAMS {
+  CK_ULONG ulEffectiveBits;
+  CK_ULONG ulMacLength;
+};
+struct CK_RC5_PARAMS {
+  CK_ULONG ulWordsize;
+  CK_ULONG ulRounds;
+};
+struct CK_RC5_CBC_PARAMS {
+  CK_ULONG ulWordsize;
+  CK_ULONG ulRounds;
+  CK_BYTE_PTR pIv;
+  CK_ULONG ulIvLen;
+};
+struct CK_RC5_MAC_GENERAL_PARAMS {
+  CK_ULONG ulWordsize;
+  CK_ULONG ulRounds;
+  CK_ULONG ulMacLength;
+};
+struct CK_SKIPJACK_PRIVATE_WRAP_PARAMS {
+  CK_ULONG ulPasswordLen;
+  CK_BYTE_PTR pPassword;
+  CK_ULONG ulPublicDataLen;
+  CK_BYTE_PTR pPublicData;
+  CK_ULONG ulPAndGLen;
+  CK_ULONG ulQLen;
+  CK_ULONG ulRandomLen;
+  CK_BYTE_PTR pRandomA;
+  CK_BYTE_PTR pPrimeP;
+  CK_BYTE_PTR pBaseG;
+  CK_BYTE_PTR pSubprimeQ;
+};
+struct CK_SKIPJACK_RELAYX_PARAMS {
+  CK_ULONG ulOldWrappedXLen;
+  CK_BYTE_PTR pOldWrappedX;
+  CK_ULONG ulOldPasswordLen;
+  CK_BYTE_PTR pOldPassword;
+  CK_ULONG ulOldPublicDataLen;
+  CK_BYTE_PTR pOldPublicData;
+  CK_ULONG ulOldRandomLen;
+  CK_BYTE_PTR pOldRandomA;
+  CK_ULONG ulNewPasswordLen;
+  CK_BYTE_PTR pNewPassword;
+  CK_ULONG ulNewPublicDataLen;
+  CK_BYTE_PTR pNewPublicData;
+  CK_ULONG ulNewRandomLen;
+  CK_BYTE_PTR pNewRandomA;
+};
+struct CK_GOSTR3410_DERIVE_PARAMS {
+  CK_EC_KDF_TYPE kdf;
+  CK_BYTE_PTR pPublicData;
+  CK_ULONG ulPublicDataLen;
+  CK_BYTE_PTR pUKM;
+  CK_ULONG ulUKMLen;
+};
+struct CK_GOSTR3410_KEY_WRAP_PARAMS {
+  CK_BYTE_PTR pWrapOID;
+  CK_ULONG ulWrapOIDLen;
+  CK_BYTE_PTR pUKM;
+  CK_ULONG ulUKMLen;
+  CK_OBJECT_HANDLE hKey;
+};
+struct CK_KEY_WRAP_SET_OAEP_PARAMS {
+  CK_BYTE bBC;
+  CK_BYTE_PTR pX;
+  CK_ULONG ulXLen;
+};
+VTPM_POINTER(CK_MAC_GENERAL_PARAMS);
+VTPM_POINTER(CK_AES_CTR_PARAMS);
+VTPM_POINTER(CK_GCM_PARAMS);
+VTPM_POINTER(CK_CCM_PARAMS);
+VTPM_POINTER(CK_AES_GCM_PARAMS);
+VTPM_POINTER(CK_AES_CCM_PARAMS);
+VTPM_POINTER(CK_GCM_MESSAGE_PARAMS);
+VTPM_POINTER(CK_CCM_MESSAGE_PARAMS);
+VTPM_POINTER(CK_GCM_WRAP_PARAMS);
+VTPM_POINTER(CK_CCM_WRAP_PARAMS);
+VTPM_POINTER(CK_DES_CBC_ENCRYPT_DATA_PARAMS);
+VTPM_POINTER(CK_AES_CBC_ENCRYPT_DATA_PARAMS);
+VTPM_POINTER(CK_CAMELLIA_CTR_PARAMS);
+VTPM_POINTER(CK_CAMELLIA_CBC_ENCRYPT_DATA_PARAMS);
+VTPM_POINTER(CK_ARIA_CBC_ENCRYPT_DATA_PARAMS);
+VTPM_POINTER(CK_SEED_CBC_ENCRYPT_DATA_PARAMS);
+VTPM_POINTER(CK_CHACHA20_PARAMS);
+VTPM_POINTER(CK_SALSA20_PARAMS);
+VTPM_POINTER(CK_SALSA20_CHACHA20_POLY1305_PARAMS);
+VTPM_POINTER(CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS);
+VTPM_POINTER(CK_RC2_PARAMS);
+VTPM_POINTER(CK_RC2_CBC_PARAMS);
+VTPM_POINTER(CK_RC2_MAC_GENERAL_PARAMS);
+VTPM_POINTER(CK_RC5_PARAMS);
+VTPM_POINTER(CK_RC5_CBC_PARAMS);
+VTPM_POINTER(CK_RC5_MAC_GENERAL_PARAMS);
+VTPM_POINTER(CK_SKIPJACK_PRIVATE_WRAP_PARAMS);
+VTPM_POINTER(CK_SKIPJACK_RELAYX_PARAMS);
+VTPM_POINTER(CK_GOSTR3410_DERIVE_PARAMS);
+VTPM_POINTER(CK_GOSTR3410_KEY_WRAP_PARAMS);
+VTPM_POINTER(CK_KEY_WRAP_SET_OAEP_PARAMS);
+
+// --- parameters: key derivation ---
+typedef CK_ULONG CK_EXTRACT_PARAMS;  // a bit number
+struct CK_KEY_DERIVATION_STRING_DATA {
+  CK_BYTE_PTR pData;
+  CK_ULONG ulLen;
+};
+struct CK_HKDF_PARAMS {
+  CK_BBOOL bExtract;
+  CK_BBOOL bExpand;
+  CK_MECHANISM_TYPE prfHashMechanism;
+  CK_ULONG ulSaltType;
+  CK_BYTE_PTR pSalt;
+  CK_ULONG ulSaltLen;
+  CK_OBJECT_HANDLE hSaltKey;
+  CK_BYTE_PTR pInfo;
+  CK_ULONG ulInfoLen;
+};
+typedef CK_ULONG CK_PRF_DATA_TYPE;
+typedef CK_ULONG CK_SP800_108_DKM_LENGTH_METHOD;
+typedef CK_MECHANISM_TYPE CK_SP800_108_PRF_TYPE;
+struct CK_SP800_108_COUNTER_FORMAT {
+  CK_BBOOL bLittleEndian;
+  CK_ULONG ulWidthInBits;
+};
+struct CK_SP800_108_DKM_LENGTH_FORMAT {
+  CK_SP800_108_DKM_LENGTH_METHOD dkmLengthMethod;
+  CK_BBOOL bLittleEndian;
+  CK_ULONG ulWidthInBits;
+};
+struct CK_PRF_DATA_PARAM {
+  CK_PRF_DATA_TYPE type;
+  CK_VOID_PTR pValue;
+  CK_ULONG ulValueLen;
+};
+struct CK_DERIVED_KEY {
+  CK_ATTRIBUTE_PTR pTemplate;
+  CK_ULONG ulAttributeCount;
+  CK_OBJECT_HANDLE_PTR phKey;
+};
+struct CK_SP800_108_KDF_PARAMS {
+  CK_SP800_108_PRF_TYPE prfType;
+  CK_ULONG ulNumberOfDataParams;
+  CK_PRF_DATA_PARAM* pDataParams;
+  CK_ULONG ulAdditionalDerivedKeys;
+  CK_DERIVED_KEY* pAdditionalDerivedKeys;
+};
+struct CK_SP800_108_FEEDBACK_KDF_PARAMS {
+  CK_SP800_108_PRF_TYPE prfType;
+  CK_ULONG ulNumberOfDataParams;
+  CK_PRF_DATA_PARAM* pDataParams;
+  CK_ULONG ulIVLen;
+  CK_BYTE_PTR pIV;
+  CK_ULONG ulAdditionalDerivedKeys;
+  CK_DERIVED_KEY* pAdditionalDerivedKeys;
+};
+typedef CK_ULONG CK_PKCS5_PBKD2_PSEUDO_RANDOM_FUNCTION_TYPE;
+typedef CK_ULONG CK_PKCS5_PBKDF2_SALT_SOURCE_TYPE;
+// The first form: the length of the password is behind a pointer.
+struct CK_PKCS5_PBKD2_PARAMS {
+  CK_PKCS5_PBKDF2_SALT_SOURCE_TYPE saltSource;
+  CK_VOID_PTR pSaltSourceData;
+  CK_ULONG ulSaltSourceDataLen;
+  CK_ULONG iterations;
+  CK_PKCS5_PBKD2_PSEUDO_RANDOM_FUNCTION_TYPE prf;
+  CK_VOID_PTR pPrfData;
+  CK_ULONG ulPrfDataLen;
+  CK_UTF8CHAR_PTR pPassword;
+  CK_ULONG_PTR ulPasswordLen;
+};
+// The form of 2.40 errata and later, where the length of the password is a number.
+struct CK_PKCS5_PBKD2_PARAMS2 {
+  CK_PKCS5_PBKDF2_SALT_SOURCE_TYPE saltSource;
+  CK_VOID_PTR pSaltSourceData;
+  CK_ULONG ulSaltSourceDataLen;
+  CK_ULONG iterations;
+  CK_PKCS5_PBKD2_PSEUDO_RANDOM_FUNCTION_TYPE prf;
+  CK_VOID_PTR pPrfData;
+  CK_ULONG ulPrfDataLen;
+  CK_UTF8CHAR_PTR pPassword;
+  CK_ULONG ulPasswordLen;
+};
+struct CK_PBE_PARAMS {
+  CK_BYTE_PTR pInitVector;
+  CK_UTF8CHAR_PTR pPassword;
+  CK_ULONG ulPasswordLen;
+  CK_BYTE_PTR pSalt;
+  CK_ULONG ulSaltLen;
+  CK_ULONG ulIteration;
+};
+struct CK_KIP_PARAMS {
+  CK_MECHANISM_PTR pMechanism;
+  CK_OBJECT_HANDLE hKey;
+  CK_BYTE_PTR pSeed;
+  CK_ULONG ulSeedLen;
+};
+VTPM_POINTER(CK_EXTRACT_PARAMS);
+VTPM_POINTER(CK_KEY_DERIVATION_STRING_DATA);
+VTPM_POINTER(CK_HKDF_PARAMS);
+VTPM_POINTER(CK_SP800_108_COUNTER_FORMAT);
+VTPM_POINTER(CK_SP800_108_DKM_LENGTH_FORMAT);
+VTPM_POINTER(CK_PRF_DATA_PARAM);
+VTPM_POINTER(CK_DERIVED_KEY);
+VTPM_POINTER(CK_SP800_108_KDF_PARAMS);
+VTPM_POINTER(CK_SP800_108_FEEDBACK_KDF_PARAMS);
+VTPM_POINTER(CK_PKCS5_PBKD2_PSEUDO_RANDOM_FUNCTION_TYPE);
+VTPM_POINTER(CK_PKCS5_PBKDF2_SALT_SOURCE_TYPE);
+VTPM_POINTER(CK_PKCS5_PBKD2_PARAMS);
+VTPM_POINTER(CK_PKCS5_PBKD2_PARAMS2);
+VTPM_POINTER(CK_PBE_PARAMS);
+VTPM_POINTER(CK_KIP_PARAMS);
+
+// --- parameters: TLS, WTLS, IKE ---
+struct CK_SSL3_RANDOM_DATA {
+  CK_BYTE_PTR pClientRandom;
+  CK_ULONG ulClientRandomLen;
+  CK_BYTE_PTR pServerRandom;
+  CK_ULONG ulServerRandomLen;
+};
+struct CK_SSL3_MASTER_KEY_DERIVE_PARAMS {
+  CK_SSL3_RANDOM_DATA RandomInfo;
+  CK_VERSION_PTR pVersion;
+};
+struct CK_SSL3_KEY_MAT_OUT {
+  CK_OBJECT_HANDLE hClientMacSecret;
+  CK_OBJECT_HANDLE hServerMacSecret;
+  CK_OBJECT_HANDLE hClientKey;
+  CK_OBJECT_HANDLE hServerKey;
+  CK_BYTE_PTR pIVClient;
+  CK_BYTE_PTR pIVServer;
+};
+struct CK_SSL3_KEY_MAT_PARAMS {
+  CK_ULONG ulMacSizeInBits;
+  CK_ULONG ulKeySizeInBits;
+  CK_ULONG ulIVSizeInBits;
+  CK_BBOOL bIsExport;
+  CK_SSL3_RANDOM_DATA RandomInfo;
+  CK_SSL3_KEY_MAT_OUT* pReturnedKeyMaterial;
+};
+struct CK_TLS_PRF_PARAMS {
+  CK_BYTE_PTR pSeed;
+  CK_ULONG ulSeedLen;
+  CK_BYTE_PTR pLabel;
+  CK_ULONG ulLabelLen;
+  CK_BYTE_PTR pOutput;
+  CK_ULONG_PTR pulOutputLen;
+};
+struct CK_TLS12_MASTER_KEY_DERIVE_PARAMS {
+  CK_SSL3_RANDOM_DATA RandomInfo;
+  CK_VERSION_PTR pVersion;
+  CK_MECHANISM_TYPE prfHashMechanism;
+};
+struct CK_TLS12_EXTENDED_MASTER_KEY_DERIVE_PARAMS {
+  CK_MECHANISM_TYPE prfHashMechanism;
+  CK_BYTE_PTR pSessionHash;
+  CK_ULONG ulSessionHashLen;
+  CK_VERSION_PTR pVersion;
+};
+struct CK_TLS12_KEY_MAT_PARAMS {
+  CK_ULONG ulMacSizeInBits;
+  CK_ULONG ulKeySizeInBits;
+  CK_ULONG ulIVSizeInBits;
+  CK_BBOOL bIsExport;
+  CK_SSL3_RANDOM_DATA RandomInfo;
+  CK_SSL3_KEY_MAT_OUT* pReturnedKeyMaterial;
+  CK_MECHANISM_TYPE prfHashMechanism;
+};
+struct CK_TLS_KDF_PARAMS {
+  CK_MECHANISM_TYPE prfMechanism;
+  CK_BYTE_PTR pLabel;
+  CK_ULONG ulLabelLength;
+  CK_SSL3_RANDOM_DATA RandomInfo;
+  CK_BYTE_PTR pContextData;
+  CK_ULONG ulContextDataLength;
+};
+struct CK_TLS_MAC_PARAMS {
+  CK_MECHANISM_TYPE prfHashMechanism;
+  CK_ULONG ulMacLength;
+  CK_ULONG ulServerOrClient;
+};
+struct CK_WTLS_RANDOM_DATA {
+  CK_BYTE_PTR pClientRandom;
+  CK_ULONG ulClientRandomLen;
+  CK_BYTE_PTR pServerRandom;
+  CK_ULONG ulServerRandomLen;
+};
+struct CK_WTLS_MASTER_KEY_DERIVE_PARAMS {
+  CK_MECHANISM_TYPE DigestMechanism;
+  CK_WTLS_RANDOM_DATA RandomInfo;
+  CK_BYTE_PTR pVersion;
+};
+struct CK_WTLS_PRF_PARAMS {
+  CK_MECHANISM_TYPE DigestMechanism;
+  CK_BYTE_PTR pSeed;
+  CK_ULONG ulSeedLen;
+  CK_BYTE_PTR pLabel;
+  CK_ULONG ulLabelLen;
+  CK_BYTE_PTR pOutput;
+  CK_ULONG_PTR pulOutputLen;
+};
+struct CK_WTLS_KEY_MAT_OUT {
+  CK_OBJECT_HANDLE hMacSecret;
+  CK_OBJECT_HANDLE hKey;
+  CK_BYTE_PTR pIV;
+};
+struct CK_WTLS_KEY_MAT_PARAMS {
+  CK_MECHANISM_TYPE DigestMechanism;
+  CK_ULONG ulMacSizeInBits;
+  CK_ULONG ulKeySizeInBits;
+  CK_ULONG ulIVSizeInBits;
+  CK_ULONG ulSequenceNumber;
+  CK_BBOOL bIsExport;
+  CK_WTLS_RANDOM_DATA RandomInfo;
+  CK_WTLS_KEY_MAT_OUT* pReturnedKeyMaterial;
+};
+struct CK_IKE2_PRF_PLUS_DERIVE_PARAMS {
+  CK_MECHANISM_TYPE prfMechanism;
+  CK_BBOOL bHasSeedKey;
+  CK_OBJECT_HANDLE hSeedKey;
+  CK_BYTE_PTR pSeedData;
+  CK_ULONG ulSeedDataLen;
+};
+struct CK_IKE_PRF_DERIVE_PARAMS {
+  CK_MECHANISM_TYPE prfMechanism;
+  CK_BBOOL bDataAsKey;
+  CK_BBOOL bRekey;
+  CK_BYTE_PTR pNi;
+  CK_ULONG ulNiLen;
+  CK_BYTE_PTR pNr;
+  CK_ULONG ulNrLen;
+  CK_OBJECT_HANDLE hNewKey;
+};
+struct CK_IKE1_PRF_DERIVE_PARAMS {
+  CK_MECHANISM_TYPE prfMechanism;
+  CK_BBOOL bHasPrevKey;
+  CK_OBJECT_HANDLE hKeygxy;
+  CK_OBJECT_HANDLE hPrevKey;
+  CK_BYTE_PTR pCKYi;
+  CK_ULONG ulCKYiLen;
+  CK_BYTE_PTR pCKYr;
+  CK_ULONG ulCKYrLen;
+  CK_BYTE keyNumber;
+};
+struct CK_IKE1_EXTENDED_DERIVE_PARAMS {
+  CK_MECHANISM_TYPE prfMechanism;
+  CK_BBOOL bHasKeygxy;
+  CK_OBJECT_HANDLE hKeygxy;
+  CK_BYTE_PTR pExtraData;
+  CK_ULONG ulExtraDataLen;
+};
+VTPM_POINTER(CK_SSL3_KEY_MAT_OUT);
+VTPM_POINTER(CK_SSL3_KEY_MAT_PARAMS);
+VTPM_POINTER(CK_SSL3_MASTER_KEY_DERIVE_PARAMS);
+VTPM_POINTER(CK_TLS_PRF_PARAMS);
+VTPM_POINTER(CK_TLS12_MASTER_KEY_DERIVE_PARAMS);
+VTPM_POINTER(CK_TLS12_EXTENDED_MASTER_KEY_DERIVE_PARAMS);
+VTPM_POINTER(CK_TLS12_KEY_MAT_PARAMS);
+VTPM_POINTER(CK_TLS_KDF_PARAMS);
+VTPM_POINTER(CK_TLS_MAC_PARAMS);
+VTPM_POINTER(CK_WTLS_RANDOM_DATA);
+VTPM_POINTER(CK_WTLS_MASTER_KEY_DERIVE_PARAMS);
+VTPM_POINTER(CK_WTLS_PRF_PARAMS);
+VTPM_POINTER(CK_WTLS_KEY_MAT_OUT);
+VTPM_POINTER(CK_WTLS_KEY_MAT_PARAMS);
+VTPM_POINTER(CK_IKE2_PRF_PLUS_DERIVE_PARAMS);
+VTPM_POINTER(CK_IKE_PRF_DERIVE_PARAMS);
+VTPM_POINTER(CK_IKE1_PRF_DERIVE_PARAMS);
+VTPM_POINTER(CK_IKE1_EXTENDED_DERIVE_PARAMS);
+
+// --- parameters: the double ratchet (X3DH, X2RATCHET) ---
+typedef CK_ULONG CK_X3DH_KDF_TYPE;
+typedef CK_ULONG CK_X2RATCHET_KDF_TYPE;
+struct CK_X3DH_INITIATE_PARAMS {
+  CK_X3DH_KDF_TYPE kdf;
+  CK_OBJECT_HANDLE pPeer_identity;
+  CK_OBJECT_HANDLE pPeer_prekey;
+  CK_BYTE_PTR pPrekey_signature;
+  CK_BYTE_PTR pOnetime_key;
+  CK_OBJECT_HANDLE pOwn_identity;
+  CK_OBJECT_HANDLE pOwn_ephemeral;
+};
+struct CK_X3DH_RESPOND_PARAMS {
+  CK_X3DH_KDF_TYPE kdf;
+  CK_BYTE_PTR pIdentity_id;
+  CK_BYTE_PTR pPrekey_id;
+  CK_BYTE_PTR pOnetime_id;
+  CK_OBJECT_HANDLE pInitiator_identity;
+  CK_BYTE_PTR pInitiator_ephemeral;
+};
+struct CK_X2RATCHET_INITIALIZE_PARAMS {
+  CK_BYTE_PTR sk;
+  CK_OBJECT_HANDLE peer_public_prekey;
+  CK_OBJECT_HANDLE peer_public_identity;
+  CK_OBJECT_HANDLE own_public_identity;
+  CK_BBOOL bEncryptedHeader;
+  CK_ULONG eCurve;
+  CK_MECHANISM_TYPE aeadMechanism;
+  CK_X2RATCHET_KDF_TYPE kdfMechanism;
+};
+struct CK_X2RATCHET_RESPOND_PARAMS {
+  CK_BYTE_PTR sk;
+  CK_OBJECT_HANDLE own_prekey;
+  CK_OBJECT_HANDLE initiator_identity;
+  CK_OBJECT_HANDLE own_public_identity;
+  CK_BBOOL bEncryptedHeader;
+  CK_ULONG eCurve;
+  CK_MECHANISM_TYPE aeadMechanism;
+  CK_X2RATCHET_KDF_TYPE kdfMechanism;
+};
+VTPM_POINTER(CK_X3DH_KDF_TYPE);
+VTPM_POINTER(CK_X2RATCHET_KDF_TYPE);
+VTPM_POINTER(CK_X2RATCHET_INITIALIZE_PARAMS);
+VTPM_POINTER(CK_X2RATCHET_RESPOND_PARAMS);
+
+// --- parameters: post-quantum signatures, CMS, one-time passwords ---
+typedef CK_ULONG CK_HEDGE_TYPE;
+typedef CK_ULONG CK_ML_DSA_PARAMETER_SET_TYPE;
+typedef CK_ULONG CK_SLH_DSA_PARAMETER_SET_TYPE;
+typedef CK_ULONG CK_ML_KEM_PARAMETER_SET_TYPE;
+typedef CK_ULONG CK_XMSS_PARAMETER_SET_TYPE;
+typedef CK_ULONG CK_XMSSMT_PARAMETER_SET_TYPE;
+struct CK_SIGN_ADDITIONAL_CONTEXT {
+  CK_HEDGE_TYPE hedgeVariant;
+  CK_BYTE_PTR pContext;
+  CK_ULONG ulContextLen;
+};
+struct CK_HASH_SIGN_ADDITIONAL_CONTEXT {
+  CK_HEDGE_TYPE hedgeVariant;
+  CK_BYTE_PTR pContext;
+  CK_ULONG ulContextLen;
+  CK_MECHANISM_TYPE hash;
+};
+struct CK_CMS_SIG_PARAMS {
+  CK_OBJECT_HANDLE certificateHandle;
+  CK_MECHANISM_PTR pSigningMechanism;
+  CK_MECHANISM_PTR pDigestMechanism;
+  CK_UTF8CHAR_PTR pContentType;
+  CK_BYTE_PTR pRequestedAttributes;
+  CK_ULONG ulRequestedAttributesLen;
+  CK_BYTE_PTR pRequiredAttributes;
+  CK_ULONG ulRequiredAttributesLen;
+};
+typedef CK_ULONG CK_OTP_PARAM_TYPE;
+typedef CK_OTP_PARAM_TYPE CK_PARAM_TYPE;
+struct CK_OTP_PARAM {
+  CK_OTP_PARAM_TYPE type;
+  CK_VOID_PTR pValue;
+  CK_ULONG ulValueLen;
+};
+struct CK_OTP_PARAMS {
+  CK_OTP_PARAM* pParams;
+  CK_ULONG ulCount;
+};
+struct CK_OTP_SIGNATURE_INFO {
+  CK_OTP_PARAM* pParams;
+  CK_ULONG ulCount;
+};
+VTPM_POINTER(CK_CMS_SIG_PARAMS);
+VTPM_POINTER(CK_OTP_PARAM);
+VTPM_POINTER(CK_OTP_PARAMS);
+VTPM_POINTER(CK_OTP_SIGNATURE_INFO);
+#undef VTPM_POINTER

@@ -1,0 +1,167 @@
+#include "pkcs11/keys/derive/derive.h"
+
+#include <algorithm>
+
+#include "pkcs11/cryptoki/refusal.h"
+#include "pkcs11/object/key_factory.h"
+
+namespace vtpm::pkcs11 {
+namespace {
+
+struct Row {
+  Family family;
+  Derivable (*derivable)(const DeriveCall&);
+  Inheritance inheritance;
+};
+constexpr Row kRows[] = {
+    {Family::kEcdh, derive_agreement, Inheritance::kShared},
+    {Family::kDh, derive_agreement, Inheritance::kShared},
+    {Family::kHkdf, derive_hkdf, Inheritance::kFree},
+    {Family::kConcatenateKey, derive_concatenation, Inheritance::kAtLeast},
+    {Family::kConcatenateData, derive_with_data, Inheritance::kAtLeast},
+    {Family::kPrependData, derive_with_data, Inheritance::kAtLeast},
+    {Family::kXorData, derive_with_data, Inheritance::kAtLeast},
+    {Family::kExtractBits, derive_extract, Inheritance::kAtLeast},
+    {Family::kEncryptData, derive_encryption, Inheritance::kFree},
+    {Family::kDigestKey, derive_digest, Inheritance::kFree},
+    {Family::kShakeKey, derive_shake, Inheritance::kFree},
+    {Family::kTlsMaster, derive_tls_master, Inheritance::kFree},
+    {Family::kTlsExtendedMaster, derive_tls_extended_master, Inheritance::kFree},
+    {Family::kTlsKdf, derive_tls_kdf, Inheritance::kNoLess},
+};
+
+struct SpecialRow {
+  Family family;
+  DerivedKeys (*derive)(const DeriveCall&, Template, CK_OBJECT_HANDLE*);
+};
+constexpr SpecialRow kSpecialRows[] = {
+    {Family::kKbkdf, derive_kbkdf},
+    {Family::kTlsKeyMaterial, derive_tls_keys},
+    {Family::kHkdfData, derive_hkdf_data},
+    {Family::kPublicFromPrivate, derive_public_key},
+};
+
+/// What the template leaves open is as the base key has it.
+void inherit_defaults(const Template& wanted, Attributes& shown, const Object& base) {
+  for (const CK_ATTRIBUTE_TYPE type : {CKA_SENSITIVE, CKA_EXTRACTABLE}) {
+    if (!wanted.has(type)) shown.set_flag(type, base.shown.flag(type));
+  }
+}
+
+/// The mechanism contributes CKA_ALLOWED_MECHANISMS. A template may ask for fewer: that is no contradiction.
+void allow_only(std::span<const CK_MECHANISM_TYPE> list, Attributes& shown) {
+  if (!shown.has(CKA_ALLOWED_MECHANISMS)) {
+    return shown.set(CKA_ALLOWED_MECHANISMS, {reinterpret_cast<const uint8_t*>(list.data()), list.size_bytes()});
+  }
+  const ByteView wanted = shown.get(CKA_ALLOWED_MECHANISMS);
+  for (size_t at = 0; at < wanted.size(); at += sizeof(CK_MECHANISM_TYPE)) {
+    const ByteView one = wanted.subspan(at, sizeof(CK_MECHANISM_TYPE));
+    refuse_if(std::none_of(list.begin(), list.end(), [&](const auto& type) { return equal(one, value_view(type)); }),
+              CKR_TEMPLATE_INCONSISTENT, "CKA_ALLOWED_MECHANISMS names what such a key is not for");
+  }
+}
+
+Derivable fixed(SecretBytes value, bool from_the_end, CK_RV refusal = CKR_TEMPLATE_INCONSISTENT) {
+  const size_t size = value.size();
+  auto held = std::make_shared<SecretBytes>(std::move(value));
+  Derivable result;
+  result.natural = size;
+  result.octets = [held, from_the_end, refusal](size_t octets) {
+    refuse_if(octets > held->size(), refusal, "the mechanism does not derive so many octets");
+    return SecretBytes(from_the_end ? held->view().last(octets) : held->view().first(octets));
+  };
+  return result;
+}
+
+}  // namespace
+
+SecretBytes DeriveCall::base_value() const {
+  const SecretAttributes secret = session.token->secret_of(base);
+  const ByteView value = secret.get(CKA_VALUE);
+  refuse_if(value.size() < row.min_size || value.size() > row.max_size, CKR_KEY_SIZE_RANGE,
+            "the key's size is outside the mechanism's range");
+  return SecretBytes(value);
+}
+
+Derivable beginning_of(SecretBytes value, CK_RV refusal) { return fixed(std::move(value), false, refusal); }
+Derivable end_of(SecretBytes value) { return fixed(std::move(value), true); }
+
+void inherit(const Template& wanted, Attributes& shown, const Object& base, Inheritance inheritance) {
+  struct {
+    CK_ATTRIBUTE_TYPE type;
+    bool strict;
+  } constexpr kSecrecy[] = {{CKA_SENSITIVE, true}, {CKA_EXTRACTABLE, false}};
+  for (const auto& [type, strict] : kSecrecy) {
+    const bool of_base = base.shown.flag(type);
+    if (inheritance != Inheritance::kTheSame && of_base != strict) continue;
+    if (wanted.has(type) && wanted.flag(type, false) != of_base) {
+      refuse(CKR_TEMPLATE_INCONSISTENT, attribute_name(type) + " must be as the base key has it");
+    }
+    shown.set_flag(type, of_base);
+  }
+}
+
+SecretKeyPlan plan_derived(const DeriveCall& call, Template& wanted, Inheritance inheritance, const Object* second_base,
+                           CK_KEY_TYPE type_if_absent) {
+  wanted.impose(decode_template(call.base.shown.get(CKA_DERIVE_TEMPLATE)));
+  SecretKeyPlan plan(wanted, Making::kMake, call.session.token->who(), type_if_absent);
+  const bool defaults = inheritance == Inheritance::kDefault || inheritance == Inheritance::kNoLess;
+  if (defaults) inherit_defaults(wanted, plan.shown(), call.base);
+  const bool binding = inheritance == Inheritance::kAtLeast || inheritance == Inheritance::kNoLess ||
+                       inheritance == Inheritance::kTheSame;
+  if (binding) {
+    inherit(wanted, plan.shown(), call.base, inheritance);
+    if (second_base) inherit(wanted, plan.shown(), *second_base, inheritance);
+  }
+  if (inheritance == Inheritance::kShared && !wanted.has(CKA_EXTRACTABLE)) plan.shown().set_flag(CKA_EXTRACTABLE, true);
+  call.session.require_write(plan.is_token(), plan.is_private());
+  return plan;
+}
+
+Origin origin_of_derived(const Object& base, const Object* second_base) {
+  const auto all = [&](CK_ATTRIBUTE_TYPE type) {
+    return base.shown.flag(type) && (!second_base || second_base->shown.flag(type));
+  };
+  Origin origin;
+  origin.kept_secret = all(CKA_ALWAYS_SENSITIVE);
+  origin.kept_inside = all(CKA_NEVER_EXTRACTABLE);
+  return origin;
+}
+
+ObjectPtr require_input_key(const DeriveCall& call, CK_OBJECT_HANDLE handle) {
+  ObjectPtr key = require_key(call.session, handle);
+  refuse_if(key->object_class() != CKO_SECRET_KEY, CKR_KEY_TYPE_INCONSISTENT, "the other key is not a secret key");
+  require_use(*key, CKA_DERIVE, call.row);
+  return key;
+}
+
+DerivedKeys one_key(Draft draft, CK_OBJECT_HANDLE* key) {
+  refuse_if(!key, CKR_ARGUMENTS_BAD, "there is no room for the key's handle");
+  DerivedKeys keys;
+  keys.drafts.push_back(std::move(draft));
+  keys.publish = [key](std::span<const CK_OBJECT_HANDLE> handles) { *key = handles.front(); };
+  return keys;
+}
+
+DerivedKeys derive(const DeriveCall& call, Template wanted, CK_OBJECT_HANDLE* key) {
+  for (const SpecialRow& special : kSpecialRows) {
+    if (special.family == call.row.family) return special.derive(call, std::move(wanted), key);
+  }
+  const Row* row =
+      std::find_if(std::begin(kRows), std::end(kRows), [&](const Row& one) { return one.family == call.row.family; });
+  refuse_if(!key, CKR_ARGUMENTS_BAD, "there is no room for the key's handle");
+  const Derivable derivable = row->derivable(call);
+  SecretKeyPlan plan = plan_derived(call, wanted, row->inheritance, derivable.second_base);
+  if (!derivable.only_for.empty()) allow_only(derivable.only_for, plan.shown());
+  const SecretBytes value = derivable.octets(plan.octets_or(derivable.natural));
+  return one_key(std::move(plan).make(value, origin_of_derived(call.base, derivable.second_base)), key);
+}
+
+DerivedKeys derive_public_key(const DeriveCall& call, Template wanted, CK_OBJECT_HANDLE* key) {
+  wanted.impose(decode_template(call.base.shown.get(CKA_DERIVE_TEMPLATE)));
+  Draft draft = public_half_of(call.base, wanted, call.session.token->who());
+  call.session.require_write(draft.is_token(), draft.is_private());
+  return one_key(std::move(draft), key);
+}
+
+}  // namespace vtpm::pkcs11

@@ -1,0 +1,210 @@
+// Derivation by the functions of SP 800-108 (PKCS#11 3.2, 6.42): segments of data in any order, several keys from one
+// call.
+#include "crypto/kdf/kbkdf.h"
+#include "pkcs11/cryptoki/refusal.h"
+#include "pkcs11/keys/derive/derive.h"
+
+namespace vtpm::pkcs11 {
+namespace {
+
+using crypto::KbkdfMode;
+using crypto::KbkdfSegment;
+
+constexpr CK_ULONG kMostSegments = 64, kMostDerivedKeys = 64;
+
+struct Kbkdf {
+  KbkdfMode mode;
+  std::vector<KbkdfSegment> segments;
+  std::vector<Bytes> octets;         // what segments point to
+  std::vector<SecretBytes> secrets;  // … values of keys
+  std::vector<ObjectPtr> inputs;     // … and whose they are
+  Bytes iv;
+  CK_MECHANISM_TYPE function;
+  CK_ULONG more_keys;
+  const CK_DERIVED_KEY* keys;
+
+  /// "Key Derivation Attribute Rules": one key that was always secret makes the result such a one.
+  Origin origin(const Object& base) const {
+    Origin any = origin_of_derived(base);
+    for (const ObjectPtr& key : inputs) {
+      const Origin its = origin_of_derived(*key);
+      any.kept_secret |= its.kept_secret;
+      any.kept_inside |= its.kept_inside;
+    }
+    return any;
+  }
+};
+
+KbkdfMode mode_of(const Mechanism& row) {
+  if (row.type == CKM_SP800_108_COUNTER_KDF) return KbkdfMode::kCounter;
+  return row.type == CKM_SP800_108_FEEDBACK_KDF ? KbkdfMode::kFeedback : KbkdfMode::kDoublePipeline;
+}
+
+template <typename T>
+T segment_format(const CK_PRF_DATA_PARAM& given) {
+  refuse_if(given.ulValueLen != sizeof(T), CKR_MECHANISM_PARAM_INVALID, "SP 800-108: a format has a wrong size");
+  return parameter_structure<T>(given.pValue);
+}
+
+KbkdfSegment counter_segment(KbkdfSegment::Kind kind, const CK_PRF_DATA_PARAM& given) {
+  const auto format = segment_format<CK_SP800_108_COUNTER_FORMAT>(given);
+  refuse_if(format.ulWidthInBits > 64, CKR_MECHANISM_PARAM_INVALID, "SP 800-108: a counter is too wide");
+  return {kind, static_cast<unsigned>(format.ulWidthInBits), format.bLittleEndian != CK_FALSE};
+}
+
+KbkdfSegment length_segment(const CK_PRF_DATA_PARAM& given) {
+  const auto format = segment_format<CK_SP800_108_DKM_LENGTH_FORMAT>(given);
+  const bool of_segments = format.dkmLengthMethod == CK_SP800_108_DKM_LENGTH_SUM_OF_SEGMENTS;
+  refuse_if(
+      format.ulWidthInBits > 64 || (!of_segments && format.dkmLengthMethod != CK_SP800_108_DKM_LENGTH_SUM_OF_KEYS),
+      CKR_MECHANISM_PARAM_INVALID, "SP 800-108: the length has an unknown form");
+  return {KbkdfSegment::Kind::kLength, static_cast<unsigned>(format.ulWidthInBits), format.bLittleEndian != CK_FALSE,
+          of_segments};
+}
+
+/// Of feedback and double-pipeline mode. The text gives it no format, the standard's sample for feedback the one of
+/// the counter, which would say nothing.
+KbkdfSegment iteration_segment(const CK_PRF_DATA_PARAM& given) {
+  if (given.ulValueLen != 0) segment_format<CK_SP800_108_COUNTER_FORMAT>(given);
+  return {KbkdfSegment::Kind::kIteration};
+}
+
+KbkdfSegment key_segment(Kbkdf& kbkdf, const DeriveCall& call, const CK_PRF_DATA_PARAM& given) {
+  const auto handle = segment_format<CK_OBJECT_HANDLE>(given);
+  kbkdf.inputs.push_back(require_input_key(call, handle));
+  kbkdf.secrets.emplace_back(call.session.token->secret_of(*kbkdf.inputs.back()).get(CKA_VALUE));
+  return {.kind = KbkdfSegment::Kind::kOctets, .octets = kbkdf.secrets.back()};
+}
+
+void add_segment(Kbkdf& kbkdf, const DeriveCall& call, const CK_PRF_DATA_PARAM& given) {
+  using Kind = KbkdfSegment::Kind;
+  switch (given.type) {
+    case CK_SP800_108_ITERATION_VARIABLE:
+      kbkdf.segments.push_back(kbkdf.mode == KbkdfMode::kCounter ? counter_segment(Kind::kIteration, given)
+                                                                 : iteration_segment(given));
+      return;
+    case CK_SP800_108_COUNTER:
+      kbkdf.segments.push_back(counter_segment(Kind::kCounter, given));
+      return;
+    case CK_SP800_108_DKM_LENGTH:
+      kbkdf.segments.push_back(length_segment(given));
+      return;
+    case CK_SP800_108_BYTE_ARRAY:
+      kbkdf.octets.push_back(parameter_octets(given.pValue, given.ulValueLen));
+      kbkdf.segments.push_back({.kind = Kind::kOctets, .octets = kbkdf.octets.back()});
+      return;
+    case CK_SP800_108_KEY_HANDLE:
+      kbkdf.segments.push_back(key_segment(kbkdf, call, given));
+      return;
+    default:
+      refuse(CKR_MECHANISM_PARAM_INVALID, "SP 800-108: a segment of an unknown kind");
+  }
+}
+
+/// The feedback structure, of which the others' is a part.
+CK_SP800_108_FEEDBACK_KDF_PARAMS kbkdf_parameter(const DeriveCall& call) {
+  if (mode_of(call.row) == KbkdfMode::kFeedback) {
+    return mechanism_parameter<CK_SP800_108_FEEDBACK_KDF_PARAMS>(call.mechanism);
+  }
+  const auto given = mechanism_parameter<CK_SP800_108_KDF_PARAMS>(call.mechanism);
+  return {given.prfType, given.ulNumberOfDataParams,    given.pDataParams,           0,
+          nullptr,       given.ulAdditionalDerivedKeys, given.pAdditionalDerivedKeys};
+}
+
+Kbkdf read_kbkdf(const DeriveCall& call) {
+  const CK_SP800_108_FEEDBACK_KDF_PARAMS given = kbkdf_parameter(call);
+  refuse_if(given.ulNumberOfDataParams > kMostSegments || given.ulAdditionalDerivedKeys > kMostDerivedKeys,
+            CKR_MECHANISM_PARAM_INVALID, "SP 800-108: an absurd number of segments or keys");
+  Kbkdf kbkdf{mode_of(call.row),
+              {},
+              {},
+              {},
+              {},
+              parameter_octets(given.pIV, given.ulIVLen),
+              given.prfType,
+              given.ulAdditionalDerivedKeys,
+              given.pAdditionalDerivedKeys};
+  kbkdf.octets.reserve(given.ulNumberOfDataParams);  // segments point into it
+  refuse_if(kbkdf.more_keys && !kbkdf.keys, CKR_MECHANISM_PARAM_INVALID, "SP 800-108: the further keys are missing");
+  for (CK_ULONG i = 0; i < given.ulNumberOfDataParams; ++i) {
+    add_segment(kbkdf, call,
+                parameter_structure<CK_PRF_DATA_PARAM>(given.pDataParams ? given.pDataParams + i : nullptr));
+  }
+  return kbkdf;
+}
+
+crypto::Mac function_of(const DeriveCall& call, CK_MECHANISM_TYPE type) {
+  const Mechanism* row = find_mechanism(type);
+  const bool hmac = row && row->mac == crypto::MacAlgorithm::kHmac && row->parameter == Parameter::kNone;
+  const bool cmac = row && row->mac == crypto::MacAlgorithm::kCmac && row->parameter == Parameter::kNone;
+  refuse_if(!hmac && !cmac, CKR_MECHANISM_PARAM_INVALID, "SP 800-108: the function is neither HMAC nor CMAC");
+  refuse_if(cmac && call.base.shown.number(CKA_KEY_TYPE) != CKK_AES, CKR_KEY_TYPE_INCONSISTENT,
+            "SP 800-108: CMAC needs an AES key");
+  crypto::MacParameters parameters{*row->mac};
+  if (row->hash) parameters.hash = *row->hash;
+  return {parameters, call.base_value()};
+}
+
+/// Who knows the key of a CMAC reads a last unknown block of its data off the code, so a key among them is no safer
+/// than what is derived.
+bool is_invertible(CK_MECHANISM_TYPE function) { return function == CKM_AES_CMAC; }
+
+std::vector<SecretBytes> run(const Kbkdf& kbkdf, const crypto::Mac& function, std::span<const size_t> sizes) {
+  try {
+    return crypto::kbkdf(kbkdf.mode, function, kbkdf.segments, kbkdf.iv, sizes);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kInvalidArgument) throw;
+    refuse(CKR_MECHANISM_PARAM_INVALID, error.sentence());
+  }
+}
+
+/// "Deriving Additional Keys": an invalid handle tells the caller which of the templates is at fault.
+template <typename F>
+void of_template(CK_OBJECT_HANDLE* handle, F&& body) {
+  try {
+    body();
+  } catch (const Refusal&) {
+    *handle = CK_INVALID_HANDLE;
+    throw;
+  }
+}
+
+}  // namespace
+
+DerivedKeys derive_kbkdf(const DeriveCall& call, Template wanted, CK_OBJECT_HANDLE* key) {
+  refuse_if(!key, CKR_ARGUMENTS_BAD, "there is no room for the key's handle");
+  const Kbkdf kbkdf = read_kbkdf(call);
+  const crypto::Mac function = function_of(call, kbkdf.function);
+  std::vector<SecretKeyPlan> plans;
+  std::vector<size_t> sizes;
+  std::vector<CK_OBJECT_HANDLE*> handles;
+  const auto plan = [&](CK_OBJECT_HANDLE* handle, auto&& its) {
+    of_template(handle, [&] {
+      Template row = its();
+      plans.push_back(plan_derived(call, row, Inheritance::kDefault, nullptr));
+      if (is_invertible(kbkdf.function)) {
+        for (const ObjectPtr& input : kbkdf.inputs) inherit(row, plans.back().shown(), *input, Inheritance::kAtLeast);
+      }
+      sizes.push_back(plans.back().octets_or(function.octets()));
+    });
+    handles.push_back(handle);
+  };
+  plan(key, [&] { return std::move(wanted); });
+  for (CK_ULONG i = 0; i < kbkdf.more_keys; ++i) {
+    const auto more = parameter_structure<CK_DERIVED_KEY>(kbkdf.keys + i);
+    refuse_if(!more.phKey, CKR_MECHANISM_PARAM_INVALID, "SP 800-108: there is no room for a further key's handle");
+    plan(more.phKey, [&] { return Template(more.pTemplate, more.ulAttributeCount); });
+  }
+  const std::vector<SecretBytes> values = run(kbkdf, function, sizes);
+  DerivedKeys keys;
+  for (size_t i = 0; i < plans.size(); ++i) {
+    of_template(handles[i],
+                [&] { keys.drafts.push_back(std::move(plans[i]).make(values[i], kbkdf.origin(call.base))); });
+  }
+  keys.publish = [handles](std::span<const CK_OBJECT_HANDLE> made) {
+    for (size_t i = 0; i < handles.size(); ++i) *handles[i] = made[i];
+  };
+  return keys;
+}
+
+}  // namespace vtpm::pkcs11

@@ -1,0 +1,133 @@
+// Derivation by HKDF (PKCS#11 3.2, 6.62) and PBKDF2.
+#include <algorithm>
+
+#include "base/process.h"
+#include "crypto/kdf/kdf.h"
+#include "pkcs11/cryptoki/refusal.h"
+#include "pkcs11/keys/derive/derive.h"
+
+namespace vtpm::pkcs11 {
+namespace {
+
+using crypto::Hash;
+
+constexpr size_t kHkdfMostBlocks = 255;
+
+// --- HKDF ---
+
+/// Any digest of one length; hash_of_mechanism has those of RSA.
+std::optional<Hash> hkdf_hash(CK_MECHANISM_TYPE type) {
+  const Mechanism* row = find_mechanism(type);
+  return row && row->family == Family::kDigest ? row->hash : std::nullopt;
+}
+
+/// A key, or a data object as long as the hash, which is no secret and so is only for extraction (6.62).
+SecretBytes input_key(const DeriveCall& call, Hash hash, bool extract) {
+  if (call.base.object_class() != CKO_DATA) return call.base_value();
+  refuse_if(!extract, CKR_MECHANISM_PARAM_INVALID, "HKDF: from a data object a key is extracted, not only expanded");
+  const Reading value = read_attribute(call.session, call.base, CKA_VALUE);
+  refuse_if(value.rv != CKR_OK, CKR_KEY_HANDLE_INVALID, "HKDF: the data object does not show its value");
+  refuse_if(value.value.size() != crypto::hash_octets(hash), CKR_KEY_SIZE_RANGE,
+            "HKDF: a data object is a key when it is as long as the hash");
+  return SecretBytes(value.value);
+}
+
+SecretBytes hkdf_salt(const DeriveCall& call, const CK_HKDF_PARAMS& given) {
+  switch (given.ulSaltType) {
+    case CKF_HKDF_SALT_NULL:
+      return {};
+    case CKF_HKDF_SALT_DATA:
+      return SecretBytes(parameter_octets(given.pSalt, given.ulSaltLen));
+    case CKF_HKDF_SALT_KEY: {
+      const ObjectPtr key = require_input_key(call, given.hSaltKey);
+      return SecretBytes(call.session.token->secret_of(*key).get(CKA_VALUE));
+    }
+    default:
+      refuse(CKR_MECHANISM_PARAM_INVALID, "HKDF: unknown kind of salt");
+  }
+}
+
+// --- PBKDF2 ---
+
+struct PrfRow {
+  CK_ULONG number;
+  Hash hash;
+};
+constexpr PrfRow kPrfs[] = {{CKP_PKCS5_PBKD2_HMAC_SHA1, Hash::kSha1},
+                            {CKP_PKCS5_PBKD2_HMAC_SHA224, Hash::kSha224},
+                            {CKP_PKCS5_PBKD2_HMAC_SHA256, Hash::kSha256},
+                            {CKP_PKCS5_PBKD2_HMAC_SHA384, Hash::kSha384},
+                            {CKP_PKCS5_PBKD2_HMAC_SHA512, Hash::kSha512},
+                            {CKP_PKCS5_PBKD2_HMAC_SHA512_224, Hash::kSha512_224},
+                            {CKP_PKCS5_PBKD2_HMAC_SHA512_256, Hash::kSha512_256}};
+
+/// CK_PKCS5_PBKD2_PARAMS of 2.40, which NSS passes, and CK_PKCS5_PBKD2_PARAMS2 have one size and differ in their last
+/// member: the length of the password, or where it is. No page is mapped below 64 KiB (vm.mmap_min_addr), and no
+/// password is that long. Any other value may be an address where nothing is mapped, so the kernel reads it.
+CK_ULONG password_octets(const CK_PKCS5_PBKD2_PARAMS2& given) {
+  constexpr CK_ULONG kLengthsEnd = CK_ULONG{1} << 16;
+  CK_ULONG octets = given.ulPasswordLen;
+  if (octets < kLengthsEnd) return octets;
+  const bool read = read_if_mapped(reinterpret_cast<const void*>(octets), &octets, sizeof octets);  // NOLINT
+  refuse_if(!read || octets >= kLengthsEnd, CKR_MECHANISM_PARAM_INVALID,
+            "PBKDF2: the length of the password is neither a number of at most 65535 nor the address of one");
+  return octets;
+}
+
+}  // namespace
+
+Derivable derive_hkdf(const DeriveCall& call) {
+  const auto given = mechanism_parameter<CK_HKDF_PARAMS>(call.mechanism);
+  const std::optional<Hash> hash = hkdf_hash(given.prfHashMechanism);
+  refuse_if(!hash, CKR_MECHANISM_PARAM_INVALID, "HKDF: unknown hash");
+  const bool extract = given.bExtract != CK_FALSE, expand = given.bExpand != CK_FALSE;
+  refuse_if(!extract && !expand, CKR_MECHANISM_PARAM_INVALID, "HKDF: neither extract nor expand");
+  SecretBytes key = input_key(call, *hash, extract);
+  if (extract) key = crypto::hkdf_extract(*hash, hkdf_salt(call, given), key);
+  if (!expand) return beginning_of(std::move(key));
+  auto held =
+      std::make_shared<std::pair<SecretBytes, Bytes>>(std::move(key), parameter_octets(given.pInfo, given.ulInfoLen));
+  Derivable result;
+  result.natural = crypto::hash_octets(*hash);
+  result.octets = [held, hash](size_t size) {
+    refuse_if(size > kHkdfMostBlocks * crypto::hash_octets(*hash), CKR_TEMPLATE_INCONSISTENT,
+              "HKDF does not derive so many octets with this hash");
+    return crypto::hkdf_expand(*hash, held->first, held->second, size);
+  };
+  return result;
+}
+
+DerivedKeys derive_hkdf_data(const DeriveCall& call, Template wanted, CK_OBJECT_HANDLE* key) {
+  const Derivable derivable = derive_hkdf(call);
+  wanted.impose(decode_template(call.base.shown.get(CKA_DERIVE_TEMPLATE)));
+  refuse_if(wanted.number(CKA_CLASS).value_or(CKO_DATA) != CKO_DATA, CKR_TEMPLATE_INCONSISTENT,
+            "what comes of this is a data object");
+  refuse_if(wanted.has(CKA_VALUE), CKR_ATTRIBUTE_READ_ONLY, "CKA_VALUE is set by the token, not by a template");
+  const size_t octets = wanted.number(CKA_VALUE_LEN).value_or(derivable.natural);
+  refuse_if(octets == 0, CKR_TEMPLATE_INCONSISTENT, "CKA_VALUE_LEN is zero");
+  wanted.drop(CKA_VALUE_LEN);  // no attribute of data objects
+  Draft draft = make_draft(Schema::of(CKO_DATA), Making::kMake, wanted, call.session.token->who());
+  draft.shown.set_number(CKA_CLASS, CKO_DATA);
+  call.session.require_write(draft.is_token(), draft.is_private());
+  draft.shown.set(CKA_VALUE, derivable.octets(octets));
+  return one_key(std::move(draft), key);
+}
+
+Draft generate_from_password(const Mechanism& row, const CK_MECHANISM& mechanism, const Template& wanted, Who who) {
+  const auto given = mechanism_parameter<CK_PKCS5_PBKD2_PARAMS2>(mechanism);
+  const PrfRow* prf =
+      std::find_if(std::begin(kPrfs), std::end(kPrfs), [&](const PrfRow& one) { return one.number == given.prf; });
+  refuse_if(prf == std::end(kPrfs), CKR_MECHANISM_PARAM_INVALID, "PBKDF2: unknown pseudo-random function");
+  refuse_if(given.saltSource != CKZ_SALT_SPECIFIED || given.ulPrfDataLen != 0, CKR_MECHANISM_PARAM_INVALID,
+            "PBKDF2: the salt must be given, and the function has no data");
+  refuse_if(given.iterations == 0 || given.iterations > INT32_MAX, CKR_MECHANISM_PARAM_INVALID,
+            "PBKDF2: 1 to 2^31 - 1 iterations");
+  const Bytes salt = parameter_octets(given.pSaltSourceData, given.ulSaltSourceDataLen);
+  const SecretBytes password(parameter_view(given.pPassword, password_octets(given)));
+  SecretKeyPlan plan(wanted, Making::kMake, who, CKK_GENERIC_SECRET);
+  const size_t octets = plan.octets_or(0);
+  const SecretBytes value = crypto::pbkdf2(prf->hash, password, salt, static_cast<uint32_t>(given.iterations), octets);
+  return std::move(plan).make(value, {true, row.type, true, true});
+}
+
+}  // namespace vtpm::pkcs11

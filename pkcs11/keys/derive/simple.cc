@@ -1,0 +1,110 @@
+// Derivation from octets of the base key and data (PKCS#11 2.40, "Miscellaneous simple key derivation mechanisms"), by
+// a digest or SHAKE, and by encryption of data.
+#include <algorithm>
+
+#include "crypto/hash/digest.h"
+#include "crypto/symmetric/cipher.h"
+#include "pkcs11/cryptoki/refusal.h"
+#include "pkcs11/keys/derive/derive.h"
+
+namespace vtpm::pkcs11 {
+namespace {
+
+constexpr size_t kBlock = 16;
+
+Bytes string_data(const CK_MECHANISM& mechanism) {
+  const auto given = mechanism_parameter<CK_KEY_DERIVATION_STRING_DATA>(mechanism);
+  return parameter_octets(given.pData, given.ulLen);
+}
+
+SecretBytes joined(ByteView first, ByteView second) {
+  SecretBytes result(first);
+  result.append(second);
+  return result;
+}
+
+}  // namespace
+
+Derivable derive_concatenation(const DeriveCall& call) {
+  const auto handle = mechanism_parameter<CK_OBJECT_HANDLE>(call.mechanism);
+  ObjectPtr other = require_input_key(call, handle);
+  const SecretAttributes secret = call.session.token->secret_of(*other);
+  Derivable result = beginning_of(joined(call.base_value(), secret.get(CKA_VALUE)));
+  result.second_base = other.get();
+  result.holder = std::move(other);
+  return result;
+}
+
+Derivable derive_with_data(const DeriveCall& call) {
+  const Bytes data = string_data(call.mechanism);
+  SecretBytes key = call.base_value();
+  if (call.row.family == Family::kConcatenateData) return beginning_of(joined(key, data));
+  if (call.row.family == Family::kPrependData) return beginning_of(joined(data, key));
+  // XOR: as long as the shorter of the two.
+  refuse_if(data.empty(), CKR_MECHANISM_PARAM_INVALID, "there is no data");
+  key.resize(std::min(key.size(), data.size()));
+  for (size_t i = 0; i < key.size(); ++i) key[i] ^= data[i];
+  return beginning_of(std::move(key));
+}
+
+Derivable derive_extract(const DeriveCall& call) {
+  const auto first_bit = mechanism_parameter<CK_EXTRACT_PARAMS>(call.mechanism);
+  auto key = std::make_shared<SecretBytes>(call.base_value());
+  const size_t bits = 8 * key->size();
+  refuse_if(first_bit >= bits, CKR_MECHANISM_PARAM_INVALID, "the base key has no such bit");
+  Derivable result;
+  // Bit 0 is the highest of the first octet; after the last bit comes the first again.
+  result.octets = [key, first_bit, bits](size_t octets) {
+    refuse_if(octets > key->size(), CKR_TEMPLATE_INCONSISTENT, "the base key has not so many bits");
+    SecretBytes extracted(octets);
+    for (size_t i = 0; i < 8 * octets; ++i) {
+      const size_t from = (first_bit + i) % bits;
+      const unsigned bit = (*key)[from / 8] >> (7 - from % 8) & 1;
+      extracted[i / 8] = static_cast<uint8_t>(extracted[i / 8] | bit << (7 - i % 8));
+    }
+    return extracted;
+  };
+  return result;
+}
+
+Derivable derive_encryption(const DeriveCall& call) {
+  Bytes data, vector;
+  if (call.row.mode == crypto::CipherMode::kEcb) {
+    data = string_data(call.mechanism);
+  } else {
+    // Those of Camellia and ARIA are alike.
+    const auto given = mechanism_parameter<CK_AES_CBC_ENCRYPT_DATA_PARAMS>(call.mechanism);
+    data = parameter_octets(given.pData, given.length);
+    vector = parameter_octets(given.iv, sizeof given.iv);
+  }
+  refuse_if(data.empty(), CKR_DATA_LEN_RANGE, "there are no data to make a key of");
+  refuse_if(data.size() % kBlock != 0, CKR_MECHANISM_PARAM_INVALID, "the data are not whole blocks");
+  SecretBytes encrypted(data.size());
+  crypto::Cipher({*call.row.mode, vector, 0, *block_cipher_of(call.row.key_type)}, call.base_value(),
+                 crypto::Direction::kEncrypt)
+      .update(data, encrypted.span());
+  return beginning_of(std::move(encrypted), CKR_DATA_LEN_RANGE);
+}
+
+Derivable derive_digest(const DeriveCall& call) {
+  crypto::Digest digest = digest_of(call.row, call.mechanism);
+  SecretBytes value(digest.octets());
+  digest.update(call.base_value()).finish(value.span());
+  return beginning_of(std::move(value));
+}
+
+// Of no length of its own (3.2, 6.29): the template says how much.
+Derivable derive_shake(const DeriveCall& call) {
+  const auto shake =
+      call.row.type == CKM_SHAKE_128_KEY_DERIVATION ? crypto::Digest::shake128 : crypto::Digest::shake256;
+  auto key = std::make_shared<SecretBytes>(call.base_value());
+  Derivable result;
+  result.octets = [shake, key](size_t octets) {
+    SecretBytes value(octets);
+    shake(octets).update(*key).finish(value.span());
+    return value;
+  };
+  return result;
+}
+
+}  // namespace vtpm::pkcs11

@@ -1,0 +1,168 @@
+// Derivation for TLS 1.2 (PKCS#11 3.2, 6.40; RFC 5246, 5705, 7627).
+#include <algorithm>
+
+#include "crypto/kdf/tls_prf.h"
+#include "pkcs11/cryptoki/refusal.h"
+#include "pkcs11/keys/derive/derive.h"
+#include "pkcs11/mechanism/tls_hash.h"
+
+namespace vtpm::pkcs11 {
+namespace {
+
+using crypto::Hash;
+using crypto::kTlsMasterSecretOctets;
+
+constexpr CK_ULONG kMostBits = 8 * 1024;  // of one part of the key block
+
+constexpr CK_MECHANISM_TYPE kOfMasterSecrets[] = {
+    CKM_TLS12_KEY_AND_MAC_DERIVE, CKM_TLS12_KEY_SAFE_DERIVE, CKM_TLS_KDF, CKM_TLS_MAC, CKM_TLS12_KDF, CKM_TLS12_MAC};
+
+struct Randoms {
+  Bytes client, server;
+};
+Randoms randoms(const CK_SSL3_RANDOM_DATA& given) {
+  Randoms result{parameter_octets(given.pClientRandom, given.ulClientRandomLen),
+                 parameter_octets(given.pServerRandom, given.ulServerRandomLen)};
+  refuse_if(result.client.empty() || result.server.empty(), CKR_MECHANISM_PARAM_INVALID,
+            "TLS 1.2: a random value is missing");
+  return result;
+}
+
+/// The version that the client sent is the beginning of an RSA pre-master secret; that of a key agreement has none.
+void report_version(const DeriveCall& call, ByteView premaster, CK_VERSION* version) {
+  const bool agreed = call.row.min_size != kTlsMasterSecretOctets;
+  refuse_if(agreed && version, CKR_MECHANISM_PARAM_INVALID, "TLS 1.2: an agreed secret has no version");
+  refuse_if(!agreed && !version, CKR_MECHANISM_PARAM_INVALID, "TLS 1.2: there is no room for the version");
+  if (version) *version = {premaster[0], premaster[1]};
+}
+
+Derivable master(SecretBytes secret) {
+  Derivable result = beginning_of(std::move(secret));
+  result.octets = [whole = std::make_shared<SecretBytes>(result.octets(kTlsMasterSecretOctets))](size_t octets) {
+    refuse_if(octets != whole->size(), CKR_TEMPLATE_INCONSISTENT, "TLS 1.2: a master secret has 48 octets");
+    return whole->clone();
+  };
+  result.only_for = kOfMasterSecrets;
+  return result;
+}
+
+CK_ULONG octets_of_bits(CK_ULONG bits) {
+  refuse_if(bits % 8 != 0 || bits > kMostBits, CKR_MECHANISM_PARAM_INVALID, "TLS 1.2: a size is not one of octets");
+  return bits / 8;
+}
+
+/// MAC secrets are generic secrets that sign and verify and do nothing else, whatever the template says of the keys.
+Template for_mac_secret(const Template& wanted) {
+  constexpr CK_ATTRIBUTE_TYPE kOfTheKeys[] = {CKA_KEY_TYPE, CKA_VALUE_LEN, CKA_ENCRYPT, CKA_DECRYPT,
+                                              CKA_DERIVE,   CKA_WRAP,      CKA_UNWRAP};
+  Attributes attributes;
+  for (const Template::Row& row : wanted) {
+    if (std::find(std::begin(kOfTheKeys), std::end(kOfTheKeys), row.type) == std::end(kOfTheKeys)) {
+      attributes.set(row.type, row.value);
+    }
+  }
+  attributes.set_number(CKA_KEY_TYPE, CKK_GENERIC_SECRET);
+  attributes.set_flag(CKA_SIGN, true);
+  attributes.set_flag(CKA_VERIFY, true);
+  attributes.set_flag(CKA_DERIVE, false);
+  Template result(nullptr, 0);
+  result.impose(attributes);
+  return result;
+}
+
+bool place_is_of_key(CK_OBJECT_HANDLE CK_SSL3_KEY_MAT_OUT::*place) {
+  return place == &CK_SSL3_KEY_MAT_OUT::hClientKey || place == &CK_SSL3_KEY_MAT_OUT::hServerKey;
+}
+
+void put_vector(CK_BYTE_PTR to, ByteView vector) {
+  if (vector.empty()) return;
+  refuse_if(!to, CKR_MECHANISM_PARAM_INVALID, "TLS 1.2: there is no room for an initialisation vector");
+  std::copy(vector.begin(), vector.end(), to);
+}
+
+}  // namespace
+
+Derivable derive_tls_master(const DeriveCall& call) {
+  const auto given = mechanism_parameter<CK_TLS12_MASTER_KEY_DERIVE_PARAMS>(call.mechanism);
+  const Hash hash = tls_hash(given.prfHashMechanism);
+  const Randoms random = randoms(given.RandomInfo);
+  const SecretBytes premaster = call.base_value();
+  report_version(call, premaster, given.pVersion);
+  return master(crypto::tls12_master_secret(hash, premaster, random.client, random.server));
+}
+
+Derivable derive_tls_extended_master(const DeriveCall& call) {
+  const auto given = mechanism_parameter<CK_TLS12_EXTENDED_MASTER_KEY_DERIVE_PARAMS>(call.mechanism);
+  const Hash hash = tls_hash(given.prfHashMechanism);
+  const Bytes session_hash = parameter_octets(given.pSessionHash, given.ulSessionHashLen);
+  refuse_if(session_hash.empty(), CKR_MECHANISM_PARAM_INVALID, "TLS 1.2: the session hash is missing");
+  const SecretBytes premaster = call.base_value();
+  report_version(call, premaster, given.pVersion);
+  return master(crypto::tls12_extended_master_secret(hash, premaster, session_hash));
+}
+
+Derivable derive_tls_kdf(const DeriveCall& call) {
+  const auto given = mechanism_parameter<CK_TLS_KDF_PARAMS>(call.mechanism);
+  const std::optional<Hash> hash = tls_function(given.prfMechanism);
+  const Bytes label = parameter_octets(given.pLabel, given.ulLabelLength);
+  const Randoms random = randoms(given.RandomInfo);
+  const Bytes context = parameter_octets(given.pContextData, given.ulContextDataLength);
+  refuse_if(context.size() > UINT16_MAX, CKR_MECHANISM_PARAM_INVALID, "TLS 1.2: the context is too long");
+  Bytes seed = random.client;
+  append(seed, random.server);
+  if (given.pContextData) {  // RFC 5705, 4: a context of no octets is not the same as none
+    seed.push_back(static_cast<uint8_t>(context.size() >> 8));
+    seed.push_back(static_cast<uint8_t>(context.size()));
+    append(seed, context);
+  }
+  auto secret = std::make_shared<SecretBytes>(call.base_value());
+  Derivable result;
+  result.octets = [=](size_t octets) { return crypto::tls_prf(hash, *secret, as_text(label), seed, octets); };
+  return result;
+}
+
+DerivedKeys derive_tls_keys(const DeriveCall& call, Template wanted, CK_OBJECT_HANDLE*) {
+  const auto given = mechanism_parameter<CK_TLS12_KEY_MAT_PARAMS>(call.mechanism);
+  const Hash hash = tls_hash(given.prfHashMechanism);
+  const Randoms random = randoms(given.RandomInfo);
+  refuse_if(!given.pReturnedKeyMaterial, CKR_MECHANISM_PARAM_INVALID,
+            "TLS 1.2: there is no room for the keys' handles");
+  refuse_if(given.bIsExport != CK_FALSE, CKR_MECHANISM_PARAM_INVALID, "TLS 1.2 has no export ciphers");
+  const CK_ULONG mac_octets = octets_of_bits(given.ulMacSizeInBits), key_octets = octets_of_bits(given.ulKeySizeInBits);
+  const CK_ULONG iv_octets = call.row.type == CKM_TLS12_KEY_SAFE_DERIVE ? 0 : octets_of_bits(given.ulIVSizeInBits);
+  const crypto::TlsKeyBlock block =
+      crypto::tls12_key_block(hash, call.base_value(), random.client, random.server, mac_octets, key_octets, iv_octets);
+  DerivedKeys keys;
+  std::vector<CK_OBJECT_HANDLE CK_SSL3_KEY_MAT_OUT::*> places;
+  const auto add = [&](Template its, CK_ULONG octets, ByteView value, CK_OBJECT_HANDLE CK_SSL3_KEY_MAT_OUT::*place) {
+    if (octets == 0) return;
+    SecretKeyPlan plan = plan_derived(call, its, Inheritance::kTheSame, nullptr);
+    refuse_if(plan.octets().value_or(octets) != octets || !plan.takes(octets), CKR_TEMPLATE_INCONSISTENT,
+              "TLS 1.2: the key block has keys of another size than the template");
+    for (const CK_ATTRIBUTE_TYPE use : {CKA_ENCRYPT, CKA_DECRYPT, CKA_DERIVE}) {
+      if (place_is_of_key(place) && !plan.shown().has(use)) plan.shown().set_flag(use, true);
+    }
+    keys.drafts.push_back(std::move(plan).make(value, origin_of_derived(call.base)));
+    places.push_back(place);
+  };
+  const auto for_key = [&] {
+    Template copy(nullptr, 0);
+    Attributes attributes;
+    for (const Template::Row& row : wanted) attributes.set(row.type, row.value);
+    copy.impose(attributes);
+    return copy;
+  };
+  add(for_mac_secret(wanted), mac_octets, block.client_mac, &CK_SSL3_KEY_MAT_OUT::hClientMacSecret);
+  add(for_mac_secret(wanted), mac_octets, block.server_mac, &CK_SSL3_KEY_MAT_OUT::hServerMacSecret);
+  add(for_key(), key_octets, block.client_key, &CK_SSL3_KEY_MAT_OUT::hClientKey);
+  add(for_key(), key_octets, block.server_key, &CK_SSL3_KEY_MAT_OUT::hServerKey);
+  put_vector(given.pReturnedKeyMaterial->pIVClient, block.client_iv);
+  put_vector(given.pReturnedKeyMaterial->pIVServer, block.server_iv);
+  keys.publish = [places, out = given.pReturnedKeyMaterial](std::span<const CK_OBJECT_HANDLE> made) {
+    out->hClientMacSecret = out->hServerMacSecret = out->hClientKey = out->hServerKey = CK_INVALID_HANDLE;
+    for (size_t i = 0; i < places.size(); ++i) out->*places[i] = made[i];
+  };
+  return keys;
+}
+
+}  // namespace vtpm::pkcs11

@@ -1,0 +1,170 @@
+#include "pkcs11/keys/encapsulate/encapsulate.h"
+
+#include <algorithm>
+
+#include "crypto/key/software_key.h"
+#include "crypto/library/random.h"
+#include "pkcs11/cryptoki/refusal.h"
+#include "pkcs11/keys/derive/derive.h"
+#include "pkcs11/object/key_kind.h"
+#include "pkcs11/operation/cipher.h"
+
+namespace vtpm::pkcs11 {
+namespace {
+
+bool is_agreement(const WrapCall& call) { return call.row.family == Family::kEcdh || call.row.family == Family::kDh; }
+
+/// The new key, checked before there is a secret. It is extractable unless the template says otherwise.
+SecretKeyPlan plan_of(const WrapCall& call, const Template& wanted) {
+  SecretKeyPlan plan(wanted, Making::kMake, call.session.token->who(), CKK_GENERIC_SECRET);
+  if (!wanted.has(CKA_EXTRACTABLE)) plan.shown().set_flag(CKA_EXTRACTABLE, true);
+  call.session.require_write(plan.is_token(), plan.is_private());
+  return plan;
+}
+
+// --- ECDH and Diffie-Hellman ---
+
+struct Agreement {
+  CK_ULONG kdf;
+  Bytes shared_data;
+  crypto::PublicKey key;
+
+  static Agreement read(const WrapCall& call, CK_RV size_refusal) {
+    Agreement with{CKD_NULL, {}, *public_key_of(call.key)};
+    if (!with.is_dh()) {
+      const auto given = mechanism_parameter<CK_ECDH1_DERIVE_PARAMS>(call.mechanism);
+      refuse_if(given.pPublicData || given.ulPublicDataLen, CKR_MECHANISM_PARAM_INVALID,
+                "pPublicData must be null: the public key is the cipher text");
+      with.kdf = given.kdf;
+      with.shared_data = parameter_octets(given.pSharedData, given.ulSharedDataLen);
+    }
+    refuse_if(with.key.bits() < call.row.min_size || with.key.bits() > call.row.max_size, size_refusal,
+              "the key's size is outside the mechanism's range");
+    apply_kdf(with.kdf, with.shared_data, {});  // refuses a function that is not known here
+    return with;
+  }
+  bool is_dh() const { return key.type() == crypto::KeyType::kDh; }
+  /// What the other side sends back: a point, or a public value as long as the prime.
+  size_t encrypted_octets() const { return is_dh() ? key.domain().prime.size() : key.point().size(); }
+  Draft make(SecretKeyPlan plan, SecretBytes secret) const {
+    const Derivable derivable = apply_kdf(kdf, shared_data, std::move(secret));
+    const SecretBytes value = derivable.octets(plan.octets_or(derivable.natural));
+    return std::move(plan).make(value, {});
+  }
+};
+
+Encapsulation encapsulate_agreed(const WrapCall& call, const Template& wanted) {
+  const Agreement with = Agreement::read(call, CKR_KEY_SIZE_RANGE);
+  SecretKeyPlan plan = plan_of(call, wanted);
+  if (with.is_dh()) {
+    const auto fresh = crypto::SoftwareKey::generate_dh(with.key.domain());
+    const Bytes value = fresh->public_key().value();
+    Bytes encrypted(with.encrypted_octets() - value.size());
+    append(encrypted, value);
+    return {std::move(encrypted), with.make(std::move(plan), fresh->dh(with.key.value()))};
+  }
+  const auto fresh = crypto::SoftwareKey::generate_ec(with.key.curve());
+  return {fresh->public_key().point(), with.make(std::move(plan), fresh->ecdh(with.key.point()))};
+}
+
+Draft decapsulate_agreed(const WrapCall& call, ByteView encrypted, const Template& wanted) {
+  const Agreement with = Agreement::read(call, CKR_UNWRAPPING_KEY_SIZE_RANGE);
+  SecretKeyPlan plan = plan_of(call, wanted);
+  const std::shared_ptr<crypto::PrivateKey> own = call.session.token->private_key(call.key);
+  try {
+    const std::optional<Bytes> sent = with.is_dh() ? to_bytes(encrypted) : read_peer_point(encrypted, with.key.curve());
+    // A public value may come without its leading zeros.
+    refuse_if(!sent || sent->empty() || sent->size() > with.encrypted_octets(), CKR_WRAPPED_KEY_LEN_RANGE,
+              "the cipher text is not as long as the public half of such a key");
+    return with.make(std::move(plan), with.is_dh() ? own->dh(*sent) : own->ecdh(*sent));
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kInvalidArgument) throw;
+    refuse(CKR_WRAPPED_KEY_INVALID, error.sentence());
+  }
+}
+
+// --- RSA ---
+
+Encapsulation encapsulate_rsa(const WrapCall& call, const Template& wanted) {
+  const CipherScheme scheme(call.row, call.mechanism, *public_key_of(call.key));
+  SecretKeyPlan plan = plan_of(call, wanted);
+  const std::optional<size_t> octets = plan.octets();
+  refuse_if(!octets, CKR_TEMPLATE_INCOMPLETE, "CKA_VALUE_LEN is missing: how long shall the secret be?");
+  refuse_if(*octets > scheme.block_octets(), CKR_KEY_SIZE_RANGE, "the secret is too long for the public key");
+  SecretBytes secret(*octets);
+  crypto::random_fill(secret.span());
+  try {
+    Bytes encrypted = scheme.encrypt(secret);
+    return {std::move(encrypted), std::move(plan).make(secret, {})};
+  } catch (const Refusal& refusal) {
+    if (refusal.rv() != CKR_DATA_LEN_RANGE) throw;
+    refuse(CKR_KEY_SIZE_RANGE, refusal.what());
+  }
+}
+
+// --- RSASVE (SP 800-56B, 7.2.1): CKM_RSA_X_509 ---
+
+/// The secret is as long as the modulus; of a template that wants less, the end (3.2, 6.1.8 of unwrapping).
+Draft make_of_end(SecretKeyPlan plan, SecretBytes secret) {
+  const Derivable derivable = end_of(std::move(secret));
+  return std::move(plan).make(derivable.octets(plan.octets_or(derivable.natural)), {});
+}
+
+Encapsulation encapsulate_number(const WrapCall& call, const Template& wanted) {
+  const CipherScheme scheme(call.row, call.mechanism, *public_key_of(call.key));
+  SecretKeyPlan plan = plan_of(call, wanted);
+  SecretBytes secret(scheme.block_octets());
+  const Bytes modulus = public_key_of(call.key)->modulus();
+  do {
+    crypto::random_fill(secret.span());
+  } while (!std::lexicographical_compare(secret.begin(), secret.end(), modulus.begin(), modulus.end()));
+  Bytes encrypted = scheme.encrypt(secret);
+  return {std::move(encrypted), make_of_end(std::move(plan), std::move(secret))};
+}
+
+Draft decapsulate_number(const WrapCall& call, ByteView encrypted, const Template& wanted) {
+  const CipherScheme scheme(call.row, call.mechanism, *public_key_of(call.key));
+  SecretKeyPlan plan = plan_of(call, wanted);
+  refuse_if(encrypted.size() != scheme.block_octets(), CKR_WRAPPED_KEY_LEN_RANGE,
+            "the cipher text is not as long as the modulus");
+  try {
+    return make_of_end(std::move(plan), scheme.decrypt(*call.session.token->private_key(call.key), encrypted));
+  } catch (const Refusal& refusal) {
+    if (refusal.rv() != CKR_ENCRYPTED_DATA_INVALID) throw;
+    refuse(CKR_WRAPPED_KEY_INVALID, refusal.what());
+  }
+}
+
+}  // namespace
+
+ObjectPtr require_encapsulating_key(Session& session, CK_OBJECT_HANDLE handle, const Mechanism& mechanism) {
+  return require_key_for(session, handle, CKO_PUBLIC_KEY, CKA_ENCAPSULATE, mechanism);
+}
+
+ObjectPtr require_decapsulating_key(Session& session, CK_OBJECT_HANDLE handle, const Mechanism& mechanism) {
+  return require_unwrapping_key(session, handle, mechanism, CKA_DECAPSULATE);
+}
+
+size_t encapsulated_octets(const WrapCall& call) {
+  return is_agreement(call) ? Agreement::read(call, CKR_KEY_SIZE_RANGE).encrypted_octets()
+                            : CipherScheme(call.row, call.mechanism, *public_key_of(call.key)).block_octets();
+}
+
+Encapsulation encapsulate_key(const WrapCall& call, Template wanted) {
+  try {
+    wanted.impose(decode_template(call.key.shown.get(CKA_ENCAPSULATE_TEMPLATE)));
+  } catch (const Refusal& refusal) {
+    refuse(CKR_KEY_HANDLE_INVALID, refusal.what());
+  }
+  if (is_agreement(call)) return encapsulate_agreed(call, wanted);
+  return call.row.family == Family::kRsaX509 ? encapsulate_number(call, wanted) : encapsulate_rsa(call, wanted);
+}
+
+Draft decapsulate_key(const WrapCall& call, ByteView encrypted, Template wanted) {
+  wanted.impose(decode_template(call.key.shown.get(CKA_DECAPSULATE_TEMPLATE)));
+  if (is_agreement(call)) return decapsulate_agreed(call, encrypted, wanted);
+  if (call.row.family == Family::kRsaX509) return decapsulate_number(call, encrypted, wanted);
+  return unwrap_secret(call, encrypted, wanted);
+}
+
+}  // namespace vtpm::pkcs11

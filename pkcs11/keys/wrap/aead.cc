@@ -1,0 +1,143 @@
+// The ciphers of keys that AES-GCM and AES-CCM wrap (PKCS#11 3.2, 5.18 and 6.13). C_WrapKeyAuthenticated and
+// C_UnwrapKeyAuthenticated: one message, whose tag lies in the parameter. C_WrapKey and C_UnwrapKey: the tag is behind
+// the wrapped key, and the parameter is CK_GCM_WRAP_PARAMS or CK_CCM_WRAP_PARAMS, or that of encryption (before 3.2).
+// CCM's ulDataLen is what the key has, whatever the parameter says.
+#include <algorithm>
+
+#include "pkcs11/cryptoki/refusal.h"
+#include "pkcs11/keys/wrap/wrap.h"
+#include "pkcs11/operation/message_crypt.h"
+
+namespace vtpm::pkcs11 {
+namespace {
+
+/// One call is the whole process of messages: a counter would begin anew with each, and give the same nonce again.
+void require_generator(CK_GENERATOR_FUNCTION generator) {
+  refuse_if(generator == CKG_GENERATE_COUNTER || generator == CKG_GENERATE_COUNTER_XOR, CKR_MECHANISM_PARAM_INVALID,
+            "a counter makes no nonce for a single key; let it be random (CKG_GENERATE_RANDOM) or bring your own");
+}
+
+/// A key comes whole.
+class WholeCrypt : public Crypt {
+ public:
+  bool exact() const override { return true; }
+  bool takes_parts() const override { return false; }
+  size_t update_octets(size_t) const override { return 0; }
+  void update(ByteView, MutableByteView) override {}
+  size_t finish_octets() const override { return 0; }
+  void finish(MutableByteView) override {}
+};
+
+class OneMessage : public WholeCrypt {
+ public:
+  OneMessage(std::unique_ptr<MessageCrypt> crypt, const MessageParameter& parameter, ByteView associated)
+      : crypt_(std::move(crypt)), parameter_(parameter), associated_(associated) {}
+
+  size_t message_octets(size_t in) const override { return in; }
+  size_t message(ByteView in, MutableByteView out) override {
+    crypt_->message(parameter_, associated_, in, out);
+    return in.size();
+  }
+
+ private:
+  std::unique_ptr<MessageCrypt> crypt_;
+  MessageParameter parameter_;
+  ByteView associated_;
+};
+
+// --- the tag behind the key ---
+
+/// What the four structures say. The octets are the caller's; a nonce that is made is written there.
+struct WrapParameter {
+  MessageParameter message;  // without a tag
+  CK_BYTE_PTR associated;
+  CK_ULONG associated_octets, tag;  // of GCM in bits, of CCM in octets
+};
+
+MutableByteView nonce_memory(CK_BYTE* first, CK_ULONG octets) {
+  parameter_view(first, octets);
+  return {first, octets};
+}
+
+WrapParameter read_gcm(const CK_MECHANISM& mechanism) {
+  if (mechanism.ulParameterLen == sizeof(CK_GCM_PARAMS)) {
+    const auto given = mechanism_parameter<CK_GCM_PARAMS>(mechanism);
+    return {{nonce_memory(given.pIv, given.ulIvLen)}, given.pAAD, given.ulAADLen, given.ulTagBits};
+  }
+  const auto given = mechanism_parameter<CK_GCM_WRAP_PARAMS>(mechanism);
+  return {{nonce_memory(given.pIv, given.ulIvLen), given.ulIvFixedBits, given.ivGenerator},
+          given.pAAD,
+          given.ulAADLen,
+          given.ulTagBits};
+}
+
+WrapParameter read_ccm(const CK_MECHANISM& mechanism) {
+  if (mechanism.ulParameterLen == sizeof(CK_CCM_PARAMS)) {
+    const auto given = mechanism_parameter<CK_CCM_PARAMS>(mechanism);
+    return {{nonce_memory(given.pNonce, given.ulNonceLen)}, given.pAAD, given.ulAADLen, given.ulMACLen};
+  }
+  const auto given = mechanism_parameter<CK_CCM_WRAP_PARAMS>(mechanism);
+  return {{nonce_memory(given.pNonce, given.ulNonceLen), given.ulNonceFixedBits, given.nonceGenerator},
+          given.pAAD,
+          given.ulAADLen,
+          given.ulMACLen};
+}
+
+class TagBehind : public WholeCrypt {
+ public:
+  TagBehind(const WrapCall& call, crypto::Direction direction)
+      : call_(call),
+        direction_(direction),
+        given_(call.row.parameter == Parameter::kGcm ? read_gcm(call.mechanism) : read_ccm(call.mechanism)) {
+    if (is_unwrapping()) return;  // fixed bits and generator are ignored
+    require_nonce(call.row, given_.message);
+    require_generator(given_.message.generator);
+  }
+
+  size_t message_octets(size_t in) const override { return encryption(in)->message_octets(in); }
+  size_t message(ByteView in, MutableByteView out) override {
+    if (!is_unwrapping()) NonceGenerator().fill(given_.message);
+    return encryption(in.size())->message(in, out);
+  }
+
+ private:
+  bool is_unwrapping() const { return direction_ == crypto::Direction::kDecrypt; }
+  /// The cipher for `in` octets, with the nonce as it is now.
+  std::unique_ptr<Crypt> encryption(size_t in) const {
+    const MutableByteView nonce = given_.message.nonce;
+    CK_GCM_PARAMS gcm{nonce.data(), nonce.size(), 8 * nonce.size(), given_.associated, given_.associated_octets,
+                      given_.tag};
+    const size_t data = is_unwrapping() ? in - std::min<size_t>(in, given_.tag) : in;
+    CK_CCM_PARAMS ccm{data, nonce.data(), nonce.size(), given_.associated, given_.associated_octets, given_.tag};
+    const CK_MECHANISM mechanism = call_.row.parameter == Parameter::kGcm
+                                       ? CK_MECHANISM{call_.row.type, &gcm, sizeof gcm}
+                                       : CK_MECHANISM{call_.row.type, &ccm, sizeof ccm};
+    return make_crypt(call_.session, call_.row, mechanism, call_.key, direction_);
+  }
+
+  WrapCall call_;
+  crypto::Direction direction_;
+  WrapParameter given_;
+};
+
+}  // namespace
+
+const Mechanism& require_authenticated_mechanism(const CK_MECHANISM* mechanism, CK_FLAGS use) {
+  const Mechanism& row = require_mechanism(mechanism, use);
+  refuse_if(!row.aead, CKR_MECHANISM_INVALID, "the mechanism takes no associated data");
+  return row;
+}
+
+std::unique_ptr<Crypt> make_aead_wrap(const WrapCall& call, crypto::Direction direction) {
+  if (!call.associated) return std::make_unique<TagBehind>(call, direction);
+  MessageParameter parameter =
+      message_parameter(call.row, call.mechanism.pParameter, call.mechanism.ulParameterLen, direction);
+  parameter.tag();
+  parameter.data_octets.reset();
+  if (direction == crypto::Direction::kEncrypt) require_generator(parameter.generator);
+  const SecretAttributes secret = call.session.token->secret_of(call.key);
+  return std::make_unique<OneMessage>(make_message_crypt(call.row, secret.get(CKA_VALUE), direction), parameter,
+                                      *call.associated);
+}
+
+}  // namespace vtpm::pkcs11

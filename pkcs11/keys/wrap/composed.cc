@@ -1,0 +1,131 @@
+// CKM_RSA_AES_KEY_WRAP, CKM_ECDH_AES_KEY_WRAP (PKCS#11 2.40 "Current Mechanisms", 2.1.20 and 2.3.10) and the two that
+// come after the latter in 3.2: CKM_ECDH_COF_AES_KEY_WRAP and CKM_ECDH_X_AES_KEY_WRAP.
+#include "crypto/key/software_key.h"
+#include "crypto/library/random.h"
+#include "crypto/symmetric/key_wrap.h"
+#include "pkcs11/cryptoki/refusal.h"
+#include "pkcs11/keys/derive/derive.h"
+#include "pkcs11/keys/wrap/wrap.h"
+#include "pkcs11/object/key_kind.h"
+#include "pkcs11/operation/cipher.h"
+
+namespace vtpm::pkcs11 {
+namespace {
+
+using crypto::WrapMode;
+
+size_t aes_octets(CK_ULONG bits) {
+  refuse_if(bits != 128 && bits != 192 && bits != 256, CKR_MECHANISM_PARAM_INVALID,
+            "AES keys have 128, 192 or 256 bits");
+  return bits / 8;
+}
+
+// --- RSA: the AES key travels under OAEP ---
+
+struct RsaAes {
+  size_t octets;
+  CipherScheme oaep;
+
+  static RsaAes read(const WrapCall& call) {
+    const auto given = mechanism_parameter<CK_RSA_AES_KEY_WRAP_PARAMS>(call.mechanism);
+    const CK_MECHANISM oaep{CKM_RSA_PKCS_OAEP, given.pOAEPParams,
+                            given.pOAEPParams ? sizeof(CK_RSA_PKCS_OAEP_PARAMS) : 0};
+    return {aes_octets(given.ulAESKeyBits),
+            CipherScheme(*find_mechanism(oaep.mechanism), oaep, *public_key_of(call.key))};
+  }
+};
+
+Bytes wrap_rsa(const WrapCall& call, ByteView payload) {
+  const RsaAes with = RsaAes::read(call);
+  SecretBytes key(with.octets);
+  crypto::random_fill(key.span());
+  Bytes wrapped = with.oaep.encrypt(key);
+  append(wrapped, crypto::wrap(WrapMode::kKwp, key, payload));
+  return wrapped;
+}
+
+SecretBytes unwrap_rsa(const WrapCall& call, ByteView wrapped) {
+  const RsaAes with = RsaAes::read(call);
+  const size_t block = with.oaep.block_octets();
+  refuse_if(wrapped.size() <= block, CKR_ENCRYPTED_DATA_LEN_RANGE, "the wrapped key is too short");
+  const SecretBytes key = with.oaep.decrypt(*call.session.token->private_key(call.key), wrapped.first(block));
+  std::optional<SecretBytes> payload;
+  if (key.size() == with.octets) payload = crypto::unwrap(WrapMode::kKwp, key, wrapped.subspan(block));
+  refuse_if(!payload, CKR_ENCRYPTED_DATA_INVALID, "the wrapped key does not decrypt");
+  return std::move(*payload);
+}
+
+// --- ECDH: a fresh key pair agrees on the AES key ---
+
+struct EcdhAes {
+  size_t octets;
+  CK_ULONG kdf;
+  Bytes shared_data;
+
+  static EcdhAes read(const WrapCall& call) {
+    const auto given = mechanism_parameter<CK_ECDH_AES_KEY_WRAP_PARAMS>(call.mechanism);
+    return {aes_octets(given.ulAESKeyBits), given.kdf, parameter_octets(given.pSharedData, given.ulSharedDataLen)};
+  }
+  SecretBytes key(SecretBytes secret) const {
+    const Derivable derivable = apply_kdf(kdf, shared_data, std::move(secret));
+    refuse_if(kdf == CKD_NULL && octets > derivable.natural, CKR_MECHANISM_PARAM_INVALID,
+              "the curve is too small for an AES key of this size without a derivation function");
+    // "The first ulAESKeyBits bits of the derived key": C_DeriveKey would cut an agreed secret at its other end.
+    SecretBytes result = derivable.octets(kdf == CKD_NULL ? derivable.natural : octets);
+    result.resize(octets);
+    return result;
+  }
+};
+
+/// The public half of the fresh pair, as it travels: in the oldest of the mechanisms bare, in the others as
+/// CKA_EC_POINT shows it. As long as that of the wrapping key.
+Bytes transport_point(const WrapCall& call, const crypto::PublicKey& key) {
+  return call.row.type == CKM_ECDH_AES_KEY_WRAP ? key.point() : shown_point(key);
+}
+
+Bytes wrap_ecdh(const WrapCall& call, ByteView payload) {
+  const EcdhAes with = EcdhAes::read(call);
+  const std::shared_ptr<const crypto::PublicKey> peer = public_key_of(call.key);
+  const auto fresh = crypto::SoftwareKey::generate_ec(peer->curve());
+  Bytes wrapped = transport_point(call, fresh->public_key());
+  append(wrapped, crypto::wrap(WrapMode::kKwp, with.key(fresh->ecdh(peer->point())), payload));
+  return wrapped;
+}
+
+SecretBytes unwrap_ecdh(const WrapCall& call, ByteView wrapped) {
+  const EcdhAes with = EcdhAes::read(call);
+  const std::shared_ptr<const crypto::PublicKey> own = public_key_of(call.key);
+  const size_t octets = transport_point(call, *own).size();
+  refuse_if(wrapped.size() <= octets, CKR_ENCRYPTED_DATA_LEN_RANGE, "the wrapped key is too short");
+  const std::optional<ByteView> point = read_point(wrapped.first(octets), own->curve());
+  refuse_if(!point, CKR_ENCRYPTED_DATA_INVALID, "the wrapped key does not begin with a point of the curve");
+  try {
+    SecretBytes secret = call.session.token->private_key(call.key)->ecdh(*point);
+    auto payload = crypto::unwrap(WrapMode::kKwp, with.key(std::move(secret)), wrapped.subspan(octets));
+    if (payload) return std::move(*payload);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kInvalidArgument) throw;  // the point is none
+  }
+  refuse(CKR_ENCRYPTED_DATA_INVALID, "the wrapped key does not decrypt");
+}
+
+bool is_rsa(const WrapCall& call) { return call.row.type == CKM_RSA_AES_KEY_WRAP; }
+
+}  // namespace
+
+size_t composed_octets(const WrapCall& call, size_t payload) {
+  const size_t wrapped = crypto::wrapped_octets(WrapMode::kKwp, payload);
+  if (is_rsa(call)) return RsaAes::read(call).oaep.block_octets() + wrapped;
+  EcdhAes::read(call);
+  return transport_point(call, *public_key_of(call.key)).size() + wrapped;
+}
+
+Bytes wrap_composed(const WrapCall& call, ByteView payload) {
+  return is_rsa(call) ? wrap_rsa(call, payload) : wrap_ecdh(call, payload);
+}
+
+SecretBytes unwrap_composed(const WrapCall& call, ByteView wrapped) {
+  return is_rsa(call) ? unwrap_rsa(call, wrapped) : unwrap_ecdh(call, wrapped);
+}
+
+}  // namespace vtpm::pkcs11

@@ -1,0 +1,143 @@
+#include "pkcs11/mechanism/message_parameter.h"
+
+#include "crypto/library/random.h"
+#include "pkcs11/cryptoki/refusal.h"
+
+namespace vtpm::pkcs11 {
+namespace {
+
+constexpr size_t kChaChaTag = 16;
+// A shorter random part repeats too soon: after 2^32 messages the chance is one half (SP 800-38D, 8.2.2). No fixed bits
+// at all must be acceptable (3.2, 6.13), and CCM has nonces of 56 bits.
+constexpr size_t kLeastRandomBits = 64, kLeastWithNothingFixed = 56;
+
+[[noreturn]] void invalid(const char* why) { throw Refusal(CKR_MECHANISM_PARAM_INVALID, why); }
+
+template <typename T>
+T read(void* parameter, CK_ULONG octets) {
+  const CK_MECHANISM as_mechanism = {0, parameter, octets};
+  return mechanism_parameter<T>(as_mechanism);
+}
+
+MutableByteView memory(CK_BYTE* first, CK_ULONG octets) {
+  if (first == nullptr) invalid("the mechanism's parameter has a null pointer");
+  return {first, octets};
+}
+
+MessageParameter read_gcm(void* parameter, CK_ULONG octets) {
+  const auto given = read<CK_GCM_MESSAGE_PARAMS>(parameter, octets);
+  if (given.ulTagBits % 8 != 0) invalid("the tag is a whole number of octets");
+  return {memory(given.pIv, given.ulIvLen), given.ulIvFixedBits, given.ivGenerator, given.pTag, given.ulTagBits / 8};
+}
+
+MessageParameter read_ccm(void* parameter, CK_ULONG octets) {
+  const auto given = read<CK_CCM_MESSAGE_PARAMS>(parameter, octets);
+  return {memory(given.pNonce, given.ulNonceLen),
+          given.ulNonceFixedBits,
+          given.nonceGenerator,
+          given.pMAC,
+          given.ulMACLen,
+          given.ulDataLen};
+}
+
+/// There is no generator for ChaCha20-Poly1305.
+MessageParameter read_chacha(void* parameter, CK_ULONG octets) {
+  const auto given = read<CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS>(parameter, octets);
+  return {memory(given.pNonce, poly1305_nonce_octets(given.ulNonceLen)), 0, CKG_NO_GENERATE, given.pTag, kChaChaTag};
+}
+
+size_t parameter_size(const Mechanism& row) {
+  switch (row.parameter) {
+    case Parameter::kGcm:
+      return sizeof(CK_GCM_MESSAGE_PARAMS);
+    case Parameter::kCcm:
+      return sizeof(CK_CCM_MESSAGE_PARAMS);
+    default:
+      return sizeof(CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS);
+  }
+}
+
+// --- nonces ---
+
+size_t free_bits(const MessageParameter& message) { return 8 * message.nonce.size() - message.fixed_bits; }
+
+/// Which bits of octet `i` of the nonce are the generator's.
+uint8_t free_mask(const MessageParameter& message, size_t i) {
+  if (8 * i >= message.fixed_bits) return 0xff;
+  const size_t fixed_here = message.fixed_bits - 8 * i;
+  return fixed_here >= 8 ? 0 : static_cast<uint8_t>(0xff >> fixed_here);
+}
+
+bool same_where_free(const MessageParameter& message, ByteView other) {
+  if (message.nonce.size() != other.size()) return false;
+  unsigned difference = 0;
+  for (size_t i = 0; i < other.size(); ++i) difference |= free_mask(message, i) & (message.nonce[i] ^ other[i]);
+  return difference == 0;
+}
+
+/// Octet `i` of a counter that ends where the nonce ends.
+uint8_t counter_octet(uint64_t counter, size_t size, size_t i) {
+  const size_t shift = 8 * (size - 1 - i);
+  return shift < 64 ? static_cast<uint8_t>(counter >> shift) : 0;
+}
+
+}  // namespace
+
+MutableByteView MessageParameter::tag() const { return memory(tag_memory, tag_octets); }
+
+MessageParameter message_parameter(const Mechanism& row, void* parameter, CK_ULONG octets,
+                                   crypto::Direction direction) {
+  MessageParameter message = row.parameter == Parameter::kGcm   ? read_gcm(parameter, octets)
+                             : row.parameter == Parameter::kCcm ? read_ccm(parameter, octets)
+                                                                : read_chacha(parameter, octets);
+  if (direction == crypto::Direction::kDecrypt) message.fixed_bits = 0, message.generator = CKG_NO_GENERATE;
+  require_nonce(row, message);
+  if (!crypto::aead_takes_tag(*row.aead, message.tag_octets))
+    invalid("the mechanism does not take a tag of this length");
+  return message;
+}
+
+void require_nonce(const Mechanism& row, const MessageParameter& message) {
+  if (!crypto::aead_takes_nonce(*row.aead, message.nonce.size())) {
+    invalid("the mechanism does not take a nonce of this length");
+  }
+  if (message.generator > CKG_GENERATE_COUNTER_XOR) invalid("there is no such generator of nonces");
+  if (message.fixed_bits > 8 * message.nonce.size()) invalid("more bits of the nonce are fixed than it has");
+}
+
+void require_message_mechanism(const Mechanism& row, const CK_MECHANISM& mechanism) {
+  if (mechanism.ulParameterLen != 0 && mechanism.ulParameterLen != parameter_size(row)) {
+    invalid("the mechanism's parameter is not one for messages");
+  }
+}
+
+void NonceGenerator::fill(const MessageParameter& message) {
+  const MutableByteView nonce = message.nonce;
+  const CK_GENERATOR_FUNCTION generator = message.generator;
+  if (generator == CKG_NO_GENERATE) return;
+  const bool random = generator == CKG_GENERATE || generator == CKG_GENERATE_RANDOM;
+  const size_t least = message.fixed_bits == 0 ? kLeastWithNothingFixed : kLeastRandomBits;
+  if (random && free_bits(message) < least) invalid("too few bits of the nonce are left to be random");
+  if (free_bits(message) < 64 && counter_ >> free_bits(message) != 0) invalid("the counter of nonces has run out");
+  if (generator == CKG_GENERATE && start_.size() != nonce.size()) start_ = crypto::random_bytes(nonce.size());
+  if (generator == CKG_GENERATE_COUNTER_XOR) {
+    // The whole nonce is returned where the caller has it, so what comes in next may be either.
+    const bool first = mask_.empty();
+    if (!first && !same_where_free(message, mask_) && !same_where_free(message, latest_)) {
+      invalid("the part of the nonce that is xored with must not vary");
+    }
+    if (first) mask_ = to_bytes(nonce);
+  }
+  const Bytes fresh = generator == CKG_GENERATE_RANDOM ? crypto::random_bytes(nonce.size()) : Bytes();
+  const Bytes& other = generator == CKG_GENERATE ? start_ : generator == CKG_GENERATE_COUNTER_XOR ? mask_ : fresh;
+  for (size_t i = 0; i < nonce.size(); ++i) {
+    const uint8_t mask = free_mask(message, i);
+    uint8_t value = other.empty() ? uint8_t{0} : other[i];
+    if (generator != CKG_GENERATE_RANDOM) value ^= counter_octet(counter_, nonce.size(), i);
+    nonce[i] = static_cast<uint8_t>((nonce[i] & ~mask) | (value & mask));
+  }
+  if (generator == CKG_GENERATE_COUNTER_XOR) latest_ = to_bytes(nonce);
+  ++counter_;
+}
+
+}  // namespace vtpm::pkcs11

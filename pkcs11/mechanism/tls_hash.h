@@ -1,0 +1,24 @@
+// What the pseudo-random function of TLS is made of.
+#pragma once
+
+#include <optional>
+
+#include "pkcs11/cryptoki/refusal.h"
+#include "pkcs11/mechanism/mechanism.h"
+
+namespace vtpm::pkcs11 {
+
+/// The hash of TLS 1.2. Throws CKR_MECHANISM_PARAM_INVALID.
+inline crypto::Hash tls_hash(CK_MECHANISM_TYPE type) {
+  const std::optional<crypto::Hash> hash = hash_of_mechanism(type);
+  refuse_if(!hash, CKR_MECHANISM_PARAM_INVALID, "TLS: unknown hash");
+  return *hash;
+}
+
+/// The same for CKM_TLS_MAC and CKM_TLS_KDF (PKCS#11 3.2, 6.40), where CKM_TLS_PRF means the function of TLS 1.0 and
+/// 1.1: nothing.
+inline std::optional<crypto::Hash> tls_function(CK_MECHANISM_TYPE type) {
+  return type == CKM_TLS_PRF ? std::nullopt : std::optional(tls_hash(type));
+}
+
+}  // namespace vtpm::pkcs11

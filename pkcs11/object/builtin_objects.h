@@ -1,0 +1,18 @@
+// Objects by which a token describes itself: profiles, mechanisms, validations (PKCS#11 3.2, 4.13 to 4.15). They are in
+// no store; every token has them from the beginning, nobody makes, changes or destroys them.
+#pragma once
+
+#include <vector>
+
+#include "pkcs11/object/attribute.h"
+
+namespace vtpm::pkcs11 {
+
+/// CKA_UNIQUE_ID says what each is, so it is the same for ever.
+std::vector<Attributes> builtin_objects();
+
+/// Classes that a search leaves out unless it names them: what describes the token is nothing that a user keeps there
+/// (4.5.1 and 4.13 say so for hardware features and mechanisms).
+bool describes_token(CK_OBJECT_CLASS object_class);
+
+}  // namespace vtpm::pkcs11

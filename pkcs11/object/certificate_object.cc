@@ -1,0 +1,177 @@
+#include "pkcs11/object/certificate_object.h"
+
+#include "base/der.h"
+#include "crypto/certificate/certificate.h"
+#include "crypto/hash/digest.h"
+#include "pkcs11/cryptoki/refusal.h"
+#include "pkcs11/mechanism/mechanism.h"
+#include "pkcs11/object/key_factory.h"
+
+namespace vtpm::pkcs11 {
+namespace {
+
+constexpr size_t kCheckOctets = 3;
+
+void set_if_empty(Attributes& object, CK_ATTRIBUTE_TYPE type, ByteView value) {
+  if (object.get(type).empty() && !value.empty()) object.set(type, value);
+}
+
+/// A certificate may begin, or end, in a year that a CK_DATE can not have (3.4); then it is left open.
+void set_date_if_empty(Attributes& object, CK_ATTRIBUTE_TYPE type, ByteView date) {
+  if (well_formed(*attribute_row(type), date)) set_if_empty(object, type, date);
+}
+
+void check_choices(const Attributes& shown) {
+  // 0 unspecified, 1 token user, 2 authority, 3 other entity; 0 unspecified, 1 manufacturer, 2 operator, 3 third party.
+  for (const CK_ATTRIBUTE_TYPE type : {CKA_CERTIFICATE_CATEGORY, CKA_JAVA_MIDP_SECURITY_DOMAIN}) {
+    if (shown.number(type).value_or(0) > 3) refuse(CKR_ATTRIBUTE_VALUE_INVALID, attribute_name(type) + " is 0 to 3");
+  }
+}
+
+/// Footnotes 3 and 4 of the table: a certificate that is elsewhere is known by the hashes of its keys.
+void check_place(const Attributes& shown) {
+  const bool elsewhere = !shown.get(CKA_URL).empty();
+  refuse_if(shown.get(CKA_VALUE).empty() && !elsewhere, CKR_TEMPLATE_INCOMPLETE,
+            "a certificate has a CKA_VALUE or a CKA_URL");
+  const auto hash = digest_of_mechanism(shown.number(CKA_NAME_HASH_ALGORITHM).value_or(CKM_SHA_1));
+  refuse_if(!hash, CKR_ATTRIBUTE_VALUE_INVALID, "CKA_NAME_HASH_ALGORITHM is not the mechanism of a digest");
+  for (const CK_ATTRIBUTE_TYPE type : {CKA_HASH_OF_SUBJECT_PUBLIC_KEY, CKA_HASH_OF_ISSUER_PUBLIC_KEY}) {
+    const size_t octets = shown.get(type).size();
+    if (elsewhere && octets == 0) refuse(CKR_TEMPLATE_INCOMPLETE, "a CKA_URL needs " + attribute_name(type));
+    if (octets != 0 && octets != crypto::hash_octets(*hash)) {
+      refuse(CKR_ATTRIBUTE_VALUE_INVALID, attribute_name(type) + " is not a digest by CKA_NAME_HASH_ALGORITHM");
+    }
+  }
+}
+
+/// The first octets of the SHA-1 of CKA_VALUE; nobody can tell what they are of a certificate that is elsewhere.
+void check_check_value(const Attributes& shown) {
+  const ByteView given = shown.get(CKA_CHECK_VALUE);
+  if (given.empty()) return;
+  if (shown.get(CKA_VALUE).empty()) {
+    refuse_if(given.size() != kCheckOctets, CKR_ATTRIBUTE_VALUE_INVALID, "CKA_CHECK_VALUE has three octets");
+    return;
+  }
+  const Bytes digest = crypto::digest(crypto::Hash::kSha1, shown.get(CKA_VALUE));
+  refuse_if(!equal(given, ByteView(digest).first(kCheckOctets)), CKR_ATTRIBUTE_VALUE_INVALID,
+            "CKA_CHECK_VALUE is of another certificate");
+}
+
+/// What an attribute certificate says of itself (RFC 5755, 4.1): DER elements, and dates of eight digits.
+struct AttributeCertificate {
+  ByteView holder, issuer, serial, not_before, not_after;
+  Bytes types;  // SEQUENCE OF OBJECT IDENTIFIER
+};
+
+/// Nothing unless `der` is one of version 2, whole. libcrypto 3.0 does not know them.
+std::optional<AttributeCertificate> parse_attribute_certificate(ByteView der) {
+  using store::Tag;
+  constexpr Tag kBitString{0x03}, kObjectIdentifier{0x06};
+  store::DerReader file(der);
+  const auto whole = file.next(Tag::kSequence);
+  if (!whole || !file.empty()) return std::nullopt;
+  store::DerReader parts(whole->contents);
+  const auto info = parts.next(Tag::kSequence);
+  if (!info || !parts.next(Tag::kSequence) || !parts.next(kBitString) || !parts.empty()) return std::nullopt;
+
+  store::DerReader fields(info->contents);
+  const auto version = fields.next(Tag::kInteger), holder = fields.next(Tag::kSequence), issuer = fields.next();
+  const bool has_algorithm = fields.next(Tag::kSequence).has_value();
+  const auto serial = fields.next(Tag::kInteger), validity = fields.next(Tag::kSequence),
+             attributes = fields.next(Tag::kSequence);
+  if (!version || store::read_der_unsigned(*version) != 1 || !holder || !issuer || !has_algorithm || !serial ||
+      !validity || !attributes) {
+    return std::nullopt;
+  }
+  store::DerReader dates(validity->contents);
+  const auto not_before = dates.next(Tag::kGeneralizedTime), not_after = dates.next(Tag::kGeneralizedTime);
+  if (!not_before || !not_after || not_before->contents.size() < 8 || not_after->contents.size() < 8) {
+    return std::nullopt;
+  }
+  Bytes types;
+  for (store::DerReader rest(attributes->contents); !rest.empty();) {
+    const auto attribute = rest.next(Tag::kSequence);
+    const auto type = attribute ? store::DerReader(attribute->contents).next(kObjectIdentifier) : std::nullopt;
+    if (!type) return std::nullopt;
+    append(types, type->octets);
+  }
+  AttributeCertificate out{
+      holder->octets, issuer->octets, serial->octets, not_before->contents.first(8), not_after->contents.first(8), {}};
+  store::write_der(out.types, Tag::kSequence, types);
+  return out;
+}
+
+void complete_attribute_certificate(const AttributeCertificate& fields, Attributes& shown) {
+  set_if_empty(shown, CKA_OWNER, fields.holder);
+  set_if_empty(shown, CKA_AC_ISSUER, fields.issuer);
+  set_if_empty(shown, CKA_SERIAL_NUMBER, fields.serial);
+  set_if_empty(shown, CKA_ATTR_TYPES, fields.types);
+  set_date_if_empty(shown, CKA_START_DATE, fields.not_before);
+  set_date_if_empty(shown, CKA_END_DATE, fields.not_after);
+}
+
+void complete_x509(const crypto::CertificateFields& fields, Attributes& shown) {
+  const ByteView public_key = shown.get(CKA_PUBLIC_KEY_INFO);
+  refuse_if(!public_key.empty() && !equal(public_key, fields.public_key), CKR_ATTRIBUTE_VALUE_INVALID,
+            "CKA_PUBLIC_KEY_INFO is not that of the certificate");
+  set_if_empty(shown, CKA_SUBJECT, fields.subject);
+  set_if_empty(shown, CKA_ISSUER, fields.issuer);
+  set_if_empty(shown, CKA_SERIAL_NUMBER, fields.serial);
+  set_if_empty(shown, CKA_PUBLIC_KEY_INFO, fields.public_key);
+  set_date_if_empty(shown, CKA_START_DATE, as_bytes(fields.not_before));
+  set_date_if_empty(shown, CKA_END_DATE, as_bytes(fields.not_after));
+  if (shown.has(CKA_ID)) return;
+  // The id under which the key of this certificate would be found.
+  if (auto key = crypto::PublicKey::from_spki(fields.public_key)) shown.set(CKA_ID, default_key_id(*key));
+}
+
+/// The certificate in CKA_VALUE, when it is the DER of one and nothing else.
+std::optional<crypto::CertificateFields> x509_of(const Attributes& shown) {
+  auto fields = crypto::parse_certificate(shown.get(CKA_VALUE));
+  if (!fields || fields->octets != shown.get(CKA_VALUE).size()) return std::nullopt;
+  return fields;
+}
+
+bool is_attribute_certificate(const Attributes& shown) {
+  return shown.number(CKA_CERTIFICATE_TYPE) == CKC_X_509_ATTR_CERT;
+}
+
+/// What the template leaves out comes from CKA_VALUE, and from one that is not DER nothing does.
+bool complete_from_value(Attributes& shown) {
+  if (is_attribute_certificate(shown)) {
+    const auto fields = parse_attribute_certificate(shown.get(CKA_VALUE));
+    if (fields) complete_attribute_certificate(*fields, shown);
+    return fields.has_value();
+  }
+  const auto fields = x509_of(shown);
+  if (fields) complete_x509(*fields, shown);
+  return fields.has_value();
+}
+
+}  // namespace
+
+void complete_certificate(Draft& draft) {
+  Attributes& shown = draft.shown;
+  const bool is_x509 = !is_attribute_certificate(shown);
+  check_choices(shown);
+  check_check_value(shown);
+  if (is_x509) check_place(shown);
+  refuse_if(!is_x509 && shown.get(CKA_VALUE).empty(), CKR_ATTRIBUTE_VALUE_INVALID,
+            "CKA_VALUE of an attribute certificate is empty");
+  if (!shown.get(CKA_VALUE).empty() && complete_from_value(shown) && !shown.has(CKA_CHECK_VALUE)) {
+    const Bytes digest = crypto::digest(crypto::Hash::kSha1, shown.get(CKA_VALUE));
+    shown.set(CKA_CHECK_VALUE, ByteView(digest).first(kCheckOctets));
+  }
+  if (is_x509 && !shown.has(CKA_ID)) shown.set(CKA_ID, {});
+  check_trusted_certificate(shown);
+}
+
+void check_trusted_certificate(const Attributes& shown) {
+  if (!shown.flag(CKA_TRUSTED) || shown.get(CKA_VALUE).empty()) return;
+  const bool reads = is_attribute_certificate(shown) ? parse_attribute_certificate(shown.get(CKA_VALUE)).has_value()
+                                                     : x509_of(shown).has_value();
+  refuse_if(!reads, CKR_ATTRIBUTE_READ_ONLY,
+            "CKA_TRUSTED of a certificate whose CKA_VALUE is not DER can not be set to CK_TRUE");
+}
+
+}  // namespace vtpm::pkcs11

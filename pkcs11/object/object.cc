@@ -1,0 +1,124 @@
+#include "pkcs11/object/object.h"
+
+#include "base/der.h"
+#include "pkcs11/cryptoki/refusal.h"
+
+namespace vtpm::pkcs11 {
+namespace {
+
+using store::DerReader;
+using store::Tag;
+
+// A CK_ULONG is eight big-endian octets on disk, whatever its size and order in memory.
+constexpr size_t kUlongOctets = 8;
+static_assert(sizeof(CK_ULONG) == kUlongOctets, "the conversion keeps lengths; a 32-bit build needs another");
+
+void put_ulong(Bytes& out, CK_ULONG value) {
+  for (int shift = 56; shift >= 0; shift -= 8)
+    out.push_back(static_cast<uint8_t>(static_cast<uint64_t>(value) >> shift));
+}
+
+CK_ULONG get_ulong(ByteView octets) {
+  uint64_t value = 0;
+  for (uint8_t octet : octets) value = value << 8 | octet;
+  return static_cast<CK_ULONG>(value);
+}
+
+bool holds_ulongs(CK_ATTRIBUTE_TYPE type) {
+  const AttributeRow* row = attribute_row(type);
+  return row && (row->form == Form::kUlong || row->form == Form::kUlongArray);
+}
+
+[[noreturn]] void broken() { throw Error(ErrorCode::kCorrupt, "the attributes of a stored object do not parse"); }
+
+}  // namespace
+
+Bytes disk_form(CK_ATTRIBUTE_TYPE type, ByteView value) {
+  if (!holds_ulongs(type)) return to_bytes(value);
+  Bytes out;
+  for (size_t at = 0; at + sizeof(CK_ULONG) <= value.size(); at += sizeof(CK_ULONG)) {
+    CK_ULONG number;
+    std::memcpy(&number, value.data() + at, sizeof number);
+    put_ulong(out, number);
+  }
+  return out;
+}
+
+template <typename Octets>
+SecretBytes encode_attributes(const AttributeMap<Octets>& attributes) {
+  // Lengths first, so that secret values go straight into the arena and nowhere else.
+  size_t total = 0;
+  for (const auto& [type, value] : attributes) {
+    Bytes number;
+    store::write_der_unsigned(number, type);
+    const size_t body = number.size() + store::der_header_size(value.size()) + value.size();
+    total += store::der_header_size(body) + body;
+  }
+  SecretBytes out;
+  Bytes header;
+  store::write_der_header(header, Tag::kSequence, total);
+  out.append(header);
+  for (const auto& [type, value] : attributes) {
+    Bytes number;
+    store::write_der_unsigned(number, type);
+    header.clear();
+    store::write_der_header(header, Tag::kSequence,
+                            number.size() + store::der_header_size(value.size()) + value.size());
+    append(header, number);
+    store::write_der_header(header, Tag::kOctetString, value.size());
+    out.append(header);
+    out.append(holds_ulongs(type) ? ByteView(disk_form(type, value)) : ByteView(value));
+  }
+  return out;
+}
+template SecretBytes encode_attributes(const Attributes&);
+template SecretBytes encode_attributes(const SecretAttributes&);
+
+template <typename Octets>
+AttributeMap<Octets> decode_attributes(ByteView der) {
+  AttributeMap<Octets> attributes;
+  DerReader outer(der);
+  auto list = outer.next(Tag::kSequence);
+  if (!list || !outer.empty()) broken();
+  // Counted first: what may be kept for long takes no more memory than it needs.
+  size_t count = 0;
+  for (DerReader ahead(list->contents); !ahead.empty() && ahead.next(Tag::kSequence);) ++count;
+  attributes.reserve(count);
+  DerReader rows(list->contents);
+  while (!rows.empty()) {
+    auto row = rows.next(Tag::kSequence);
+    if (!row) broken();
+    DerReader fields(row->contents);
+    auto number = fields.next(Tag::kInteger);
+    auto value = fields.next(Tag::kOctetString);
+    auto type = number ? store::read_der_unsigned(*number) : std::nullopt;
+    if (!type || !value || !fields.empty()) broken();
+    if (!holds_ulongs(*type)) {
+      attributes.set(*type, value->contents);
+      continue;
+    }
+    if (value->contents.size() % kUlongOctets != 0) broken();
+    Bytes native;
+    for (size_t at = 0; at < value->contents.size(); at += kUlongOctets) {
+      CK_ULONG one = get_ulong(value->contents.subspan(at, kUlongOctets));
+      append(native, value_view(one));
+    }
+    attributes.set(*type, native);
+  }
+  return attributes;
+}
+template Attributes decode_attributes(ByteView der);
+template SecretAttributes decode_attributes(ByteView der);
+
+std::string object_entry(const std::string& id) { return "obj/" + id; }
+std::string secret_entry(const std::string& id) { return "secret/" + id; }
+
+std::shared_ptr<const crypto::PublicKey> public_key_of(const Object& object) {
+  return object.keys->public_key([&] {
+    std::optional<crypto::PublicKey> key = crypto::PublicKey::from_spki(object.shown.get(CKA_PUBLIC_KEY_INFO));
+    refuse_if(!key, CKR_KEY_TYPE_INCONSISTENT, "the object is not an RSA or EC key");
+    return std::make_shared<const crypto::PublicKey>(std::move(*key));
+  });
+}
+
+}  // namespace vtpm::pkcs11

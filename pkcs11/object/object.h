@@ -1,0 +1,102 @@
+// One object of a token, as every session sees it.
+//
+// Immutable once published: a change publishes a new Object under the same handle, so a reader never waits and never
+// sees half a change. Attributes that anyone may see are here; the secret part of a token object stays sealed in the
+// store until it is needed, that of a session object lives in the arena.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "base/waiting.h"
+#include "crypto/key/key.h"
+#include "pkcs11/object/attribute.h"
+#include "pkcs11/object/schema.h"
+#include "tpm/use/attestation.h"
+
+namespace vtpm::pkcs11 {
+
+/// The key behind a key object, made at its first use.
+class KeyCache {
+ public:
+  template <typename Make>
+  std::shared_ptr<crypto::PrivateKey> private_key(Make&& make) {
+    const Making making(mutex_);
+    if (!private_) private_ = make();
+    return private_;
+  }
+  template <typename Make>
+  std::shared_ptr<const crypto::PublicKey> public_key(Make&& make) {
+    const Making making(mutex_);
+    if (!public_) public_ = make();
+    return public_;
+  }
+  bool empty() const {
+    std::lock_guard lock(mutex_);
+    return !evidence_ && !private_ && !public_;
+  }
+  /// What the TPM said about the key when it was first asked: its parts must fit together, and each saying is another.
+  template <typename Make>
+  std::shared_ptr<const tpm::KeyEvidence> evidence(Make&& make) {
+    const Making making(mutex_);
+    if (!evidence_) evidence_ = std::make_shared<const tpm::KeyEvidence>(make());
+    return evidence_;
+  }
+
+ private:
+  /// A fork must not copy the mutex while it is held.
+  struct Making {
+    explicit Making(std::mutex& mutex) : lock(mutex) {}
+    const std::lock_guard<std::mutex> lock;
+    const WaitPolicy::Keep half_done;
+  };
+  mutable std::mutex mutex_;
+  std::shared_ptr<const tpm::KeyEvidence> evidence_;
+  std::shared_ptr<crypto::PrivateKey> private_;
+  std::shared_ptr<const crypto::PublicKey> public_;
+};
+
+struct Object {
+  CK_OBJECT_HANDLE handle = 0;
+  std::string id;               // CKA_UNIQUE_ID: 32 hexadecimal digits; the entries are obj/<id> and secret/<id>
+  uint64_t sequence = 0;        // of the entry; 0 for session objects
+  CK_SESSION_HANDLE owner = 0;  // the session that a session object lives with; 0 for token objects
+  bool bound = false;           // CKA_VTPM_BOUND
+  uint64_t born = 0;            // of a token object: the number of the first version of its entry
+  bool of_tpm = false;          // the TPM's or the token's own: no record obj/<id> stands behind it
+  bool hidden = false;          // the TPM's own (is_tpms_own): listings leave it out
+  Attributes shown;
+  SecretAttributes secret;  // session objects only
+  std::shared_ptr<KeyCache> keys = std::make_shared<KeyCache>();
+
+  bool is_token() const { return owner == 0; }
+  bool is_private() const { return shown.flag(CKA_PRIVATE); }
+  CK_OBJECT_CLASS object_class() const { return shown.number(CKA_CLASS).value_or(CKO_VENDOR_DEFINED); }
+  bool is_key() const {
+    const CK_OBJECT_CLASS its = object_class();
+    return its == CKO_PUBLIC_KEY || its == CKO_PRIVATE_KEY || its == CKO_SECRET_KEY;
+  }
+  /// The NV index that holds the value, or 0.
+  uint32_t nv_index() const { return static_cast<uint32_t>(shown.number(CKA_VTPM_NV_INDEX).value_or(0)); }
+  /// The persistent handle of a key that the TPM itself keeps, or 0.
+  uint32_t tpm_handle() const { return static_cast<uint32_t>(shown.number(CKA_VTPM_HANDLE).value_or(0)); }
+};
+using ObjectPtr = std::shared_ptr<const Object>;
+
+/// The public half of any RSA or EC key object. Throws Refusal CKR_KEY_TYPE_INCONSISTENT for other objects.
+std::shared_ptr<const crypto::PublicKey> public_key_of(const Object& object);
+
+/// DER of docs/format.md, "PKCS#11 objects". Decoding throws Error kCorrupt.
+template <typename Octets>
+SecretBytes encode_attributes(const AttributeMap<Octets>& attributes);
+template <typename Octets>
+AttributeMap<Octets> decode_attributes(ByteView der);
+
+/// A value as it stands on disk: numbers are eight big-endian octets.
+Bytes disk_form(CK_ATTRIBUTE_TYPE type, ByteView value);
+
+std::string object_entry(const std::string& id);  // "obj/<id>"
+std::string secret_entry(const std::string& id);  // "secret/<id>"
+
+}  // namespace vtpm::pkcs11

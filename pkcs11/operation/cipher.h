@@ -1,0 +1,28 @@
+// Encryption schemes of RSA keys: PKCS#1 v1.5, OAEP, raw.
+#pragma once
+
+#include "crypto/key/key.h"
+#include "crypto/key/rsa_padding.h"
+#include "pkcs11/mechanism/mechanism.h"
+
+namespace vtpm::pkcs11 {
+
+class CipherScheme {
+ public:
+  /// Throws Refusal: CKR_MECHANISM_PARAM_INVALID, CKR_KEY_SIZE_RANGE.
+  CipherScheme(const Mechanism& row, const CK_MECHANISM& mechanism, const crypto::PublicKey& key);
+
+  /// Octets of the modulus: the size of every cipher text and the bound of every plain text.
+  size_t block_octets() const { return public_.modulus().size(); }
+  /// Throws CKR_DATA_LEN_RANGE, CKR_DATA_INVALID.
+  Bytes encrypt(ByteView message) const;
+  /// Throws CKR_ENCRYPTED_DATA_LEN_RANGE, CKR_ENCRYPTED_DATA_INVALID (one code, whatever check of the padding failed).
+  SecretBytes decrypt(crypto::PrivateKey& key, ByteView encrypted) const;
+
+ private:
+  const Mechanism* row_;
+  crypto::PublicKey public_;
+  crypto::OaepParameters oaep_;
+};
+
+}  // namespace vtpm::pkcs11

@@ -1,0 +1,175 @@
+#include "pkcs11/operation/crypt.h"
+
+#include <algorithm>
+
+#include "crypto/symmetric/xchacha.h"
+#include "pkcs11/cryptoki/refusal.h"
+#include "pkcs11/operation/aead_crypt.h"
+#include "pkcs11/operation/cipher.h"
+#include "pkcs11/operation/key_wrap_crypt.h"
+
+namespace vtpm::pkcs11 {
+namespace {
+
+using crypto::CipherMode;
+using crypto::CipherResult;
+using crypto::CipherStatus;
+using crypto::Direction;
+
+constexpr size_t kBlock = 16;
+
+// --- RSA: one block ---
+
+class RsaCrypt : public Crypt {
+ public:
+  explicit RsaCrypt(CipherScheme scheme) : scheme_(std::move(scheme)) {}
+  size_t message_octets(size_t) const override { return scheme_.block_octets(); }
+  bool takes_parts() const override { return false; }
+  size_t update_octets(size_t) const override { return 0; }
+  void update(ByteView, MutableByteView) override {}
+  size_t finish_octets() const override { return 0; }
+  void finish(MutableByteView) override {}
+
+ protected:
+  CipherScheme scheme_;
+};
+
+class RsaEncryption : public RsaCrypt {
+ public:
+  using RsaCrypt::RsaCrypt;
+  bool exact() const override { return true; }
+  size_t message(ByteView in, MutableByteView out) override {
+    const Bytes block = scheme_.encrypt(in);
+    std::copy(block.begin(), block.end(), out.begin());
+    return block.size();
+  }
+};
+
+class RsaDecryption : public RsaCrypt {
+ public:
+  RsaDecryption(CipherScheme scheme, std::shared_ptr<crypto::PrivateKey> key)
+      : RsaCrypt(std::move(scheme)), key_(std::move(key)) {}
+  bool exact() const override { return false; }
+  size_t message(ByteView in, MutableByteView out) override {
+    const SecretBytes plain = scheme_.decrypt(*key_, in);
+    std::copy(plain.begin(), plain.end(), out.begin());
+    return plain.size();
+  }
+
+ private:
+  std::shared_ptr<crypto::PrivateKey> key_;
+};
+
+// --- ciphers without authentication ---
+
+class StreamCrypt : public Crypt {
+ public:
+  StreamCrypt(crypto::Cipher cipher, CipherMode mode, Direction direction)
+      : cipher_(std::move(cipher)), mode_(mode), direction_(direction) {}
+
+  size_t message_octets(size_t in) const override {
+    return padded() && direction_ == Direction::kEncrypt ? (in / kBlock + 1) * kBlock : in;
+  }
+  bool exact() const override { return !padded() || direction_ == Direction::kEncrypt; }
+  size_t message(ByteView in, MutableByteView out) override {
+    const size_t begun = check(cipher_.update(in, out));
+    return begun + check(cipher_.finish(out.subspan(begun)));
+  }
+  size_t update_octets(size_t in) const override { return cipher_.update_octets(in); }
+  void update(ByteView in, MutableByteView out) override { check(cipher_.update(in, out)); }
+  size_t finish_octets() const override { return cipher_.finish_octets(); }
+  void finish(MutableByteView out) override { check(cipher_.finish(out)); }
+  std::optional<SecretBytes> save() const override { return cipher_.save(); }
+  void load(ByteView saved) override { cipher_.load(saved); }
+
+ private:
+  bool padded() const { return mode_ == CipherMode::kCbcPad; }
+  size_t check(CipherResult result) const {
+    // A counter that would begin again: CKR_DATA_LEN_RANGE both ways (3.2, 6.11).
+    const bool of_data = direction_ == Direction::kEncrypt || mode_ == CipherMode::kCtr;
+    refuse_if(result.status == CipherStatus::kLength, of_data ? CKR_DATA_LEN_RANGE : CKR_ENCRYPTED_DATA_LEN_RANGE,
+              "the mechanism does not take a message of this length");
+    refuse_if(result.status == CipherStatus::kPadding, CKR_ENCRYPTED_DATA_INVALID,
+              "the encrypted data does not decrypt");
+    return result.octets;
+  }
+
+  crypto::Cipher cipher_;
+  CipherMode mode_;
+  Direction direction_;
+};
+
+/// The parameter of a cipher, copied from the caller's memory.
+struct CipherStart {
+  Bytes vector;
+  unsigned counter_bits = 128;
+  Bytes extension;  // XChaCha20: what the key is derived with
+};
+
+CipherStart cipher_start(const Mechanism& row, const CK_MECHANISM& mechanism) {
+  CipherStart start;
+  switch (row.parameter) {
+    case Parameter::kVector: {
+      refuse_if(mechanism.ulParameterLen != kBlock, CKR_MECHANISM_PARAM_INVALID,
+                "the initialisation vector must have 16 octets");
+      start.vector = parameter_octets(mechanism.pParameter, kBlock);
+      break;
+    }
+    case Parameter::kCounterBlock: {
+      const auto given = mechanism_parameter<CK_AES_CTR_PARAMS>(mechanism);
+      refuse_if(given.ulCounterBits == 0 || given.ulCounterBits > 8 * kBlock, CKR_MECHANISM_PARAM_INVALID,
+                "the counter has 1 to 128 bits");
+      start.vector = parameter_octets(given.cb, kBlock);
+      start.counter_bits = static_cast<unsigned>(given.ulCounterBits);
+      break;
+    }
+    case Parameter::kChaCha20: {
+      const auto given = mechanism_parameter<CK_CHACHA20_PARAMS>(mechanism);
+      const CK_ULONG counter = given.blockCounterBits, nonce = given.ulNonceBits;
+      const bool extended = nonce == 8 * crypto::kXChaChaNonce;
+      refuse_if((counter != 32 && counter != 64) || (counter + nonce != 128 && !extended), CKR_MECHANISM_PARAM_INVALID,
+                "a counter of 32 bits with a nonce of 96 or 192, or of 64 bits with a nonce of 64 or 192");
+      start.vector = parameter_octets(given.pBlockCounter, counter / 8);
+      Bytes octets = parameter_octets(given.pNonce, nonce / 8);
+      if (extended) {
+        start.extension.assign(octets.begin(), octets.begin() + kBlock);
+        octets.erase(octets.begin(), octets.begin() + kBlock);
+        start.vector.resize(kBlock - octets.size());
+      }
+      append(start.vector, octets);
+      start.counter_bits = static_cast<unsigned>(counter);
+      break;
+    }
+    default:
+      break;
+  }
+  return start;
+}
+
+}  // namespace
+
+void Crypt::load(ByteView) { throw Error(ErrorCode::kInvalidArgument, "an operation of this kind is not saved"); }
+
+void require_parts(const Crypt& crypt) {
+  refuse_if(!crypt.takes_parts(), CKR_FUNCTION_NOT_SUPPORTED, "the mechanism takes the data in one part");
+}
+
+std::unique_ptr<Crypt> make_crypt(const Session& session, const Mechanism& row, const CK_MECHANISM& mechanism,
+                                  const Object& key, Direction direction) {
+  if (!row.works_with_secret_keys()) {
+    CipherScheme scheme(row, mechanism, *public_key_of(key));
+    if (direction == Direction::kEncrypt) return std::make_unique<RsaEncryption>(std::move(scheme));
+    return std::make_unique<RsaDecryption>(std::move(scheme), session.token->private_key(key));
+  }
+  const SecretAttributes secret = session.token->secret_of(key);
+  if (row.family == Family::kKeyWrap) return make_key_wrap_crypt(row, mechanism, secret.get(CKA_VALUE), direction);
+  if (row.aead) return make_aead_crypt(row, mechanism, secret.get(CKA_VALUE), direction);
+  const CipherStart start = cipher_start(row, mechanism);
+  const ByteView value = secret.get(CKA_VALUE);
+  const SecretBytes by = start.extension.empty() ? SecretBytes(value) : crypto::hchacha20(value, start.extension);
+  const crypto::BlockCipher block_cipher = block_cipher_of(row.key_type).value_or(crypto::BlockCipher::kAes);
+  return std::make_unique<StreamCrypt>(
+      crypto::Cipher({*row.mode, start.vector, start.counter_bits, block_cipher}, by, direction), *row.mode, direction);
+}
+
+}  // namespace vtpm::pkcs11

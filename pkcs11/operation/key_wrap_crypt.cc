@@ -1,0 +1,106 @@
+#include "pkcs11/operation/key_wrap_crypt.h"
+
+#include <algorithm>
+
+#include "crypto/symmetric/key_wrap.h"
+#include "pkcs11/cryptoki/refusal.h"
+
+namespace vtpm::pkcs11 {
+namespace {
+
+using crypto::WrapMode;
+
+constexpr size_t kUnit = 8;  // octets
+
+class KeyWrapCrypt : public Crypt {
+ public:
+  KeyWrapCrypt(const Mechanism& row, ByteView key, Bytes iv) : row_(&row), key_(key), iv_(std::move(iv)) {
+    // An initial value of 8 octets is one of KW: RFC 5649 has 4.
+    const bool kwp = row.type == CKM_AES_KEY_WRAP_KWP || (row.type == CKM_AES_KEY_WRAP_PAD && iv_.size() != kUnit);
+    mode_ = kwp ? WrapMode::kKwp : WrapMode::kKw;
+    pads_ = row.type == CKM_AES_KEY_WRAP_PKCS7 || (row.type == CKM_AES_KEY_WRAP_PAD && !kwp);
+  }
+  bool takes_parts() const override { return false; }
+  size_t update_octets(size_t) const override { return 0; }
+  void update(ByteView, MutableByteView) override {}
+  size_t finish_octets() const override { return 0; }
+  void finish(MutableByteView) override {}
+
+ protected:
+  const Mechanism* row_;
+  WrapMode mode_;
+  bool pads_;  // as PKCS #7 says, before KW
+  SecretBytes key_;
+  Bytes iv_;
+};
+
+class KeyWrapEncryption : public KeyWrapCrypt {
+ public:
+  using KeyWrapCrypt::KeyWrapCrypt;
+  bool exact() const override { return true; }
+  size_t message_octets(size_t in) const override {
+    if (pads_) return (in / kUnit + 2) * kUnit;
+    return (in + kUnit - 1) / kUnit * kUnit + kUnit;
+  }
+  size_t message(ByteView in, MutableByteView out) override {
+    SecretBytes plain(in);
+    if (pads_) {
+      const size_t padding = kUnit - in.size() % kUnit;
+      plain.append(Bytes(padding, static_cast<uint8_t>(padding)));
+    }
+    refuse_if(!crypto::can_wrap(mode_, plain.size()), CKR_DATA_LEN_RANGE, "the mechanism does not wrap so few octets");
+    const Bytes wrapped = crypto::wrap(mode_, key_, plain, iv_);
+    std::copy(wrapped.begin(), wrapped.end(), out.begin());
+    return wrapped.size();
+  }
+};
+
+class KeyWrapDecryption : public KeyWrapCrypt {
+ public:
+  using KeyWrapCrypt::KeyWrapCrypt;
+  bool exact() const override { return mode_ == WrapMode::kKw && !pads_; }
+  size_t message_octets(size_t in) const override { return in > kUnit ? in - kUnit : 0; }
+  size_t message(ByteView in, MutableByteView out) override {
+    refuse_if(in.size() < 2 * kUnit || in.size() % kUnit != 0, CKR_ENCRYPTED_DATA_LEN_RANGE,
+              "no wrapped key has this length");
+    std::optional<SecretBytes> plain = crypto::unwrap(mode_, key_, in, iv_);
+    if (plain && pads_) plain = without_padding(std::move(*plain));
+    // PAD was KW after PKCS #7 padding in 2.40 and in earlier versions of this module. The integrity check tells them
+    // apart.
+    if (!plain && row_->type == CKM_AES_KEY_WRAP_PAD && iv_.empty()) {
+      plain = crypto::unwrap(WrapMode::kKw, key_, in);
+      if (plain) plain = without_padding(std::move(*plain));
+    }
+    refuse_if(!plain, CKR_ENCRYPTED_DATA_INVALID, "the wrapped key is not one of this key's");
+    std::copy(plain->begin(), plain->end(), out.begin());
+    return plain->size();
+  }
+
+ private:
+  // The integrity check has passed: whoever wrapped this knew the key, and a wrong padding tells nobody anything.
+  static std::optional<SecretBytes> without_padding(SecretBytes plain) {
+    const size_t padding = plain[plain.size() - 1];
+    if (padding == 0 || padding > kUnit) return std::nullopt;
+    if (!std::all_of(plain.end() - static_cast<ptrdiff_t>(padding), plain.end(),
+                     [&](uint8_t octet) { return octet == padding; })) {
+      return std::nullopt;
+    }
+    plain.resize(plain.size() - padding);
+    return plain;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Crypt> make_key_wrap_crypt(const Mechanism& row, const CK_MECHANISM& mechanism, ByteView key,
+                                           crypto::Direction direction) {
+  Bytes iv = parameter_octets(mechanism.pParameter, mechanism.ulParameterLen);
+  const bool of_kw = iv.size() == kUnit && row.type != CKM_AES_KEY_WRAP_KWP;
+  const bool of_kwp = iv.size() == kUnit / 2 && (row.type == CKM_AES_KEY_WRAP_KWP || row.type == CKM_AES_KEY_WRAP_PAD);
+  refuse_if(!iv.empty() && !of_kw && !of_kwp, CKR_MECHANISM_PARAM_INVALID,
+            "the initial value has 8 octets (KWP: 4, PAD: 4 or 8), or is left out");
+  if (direction == crypto::Direction::kEncrypt) return std::make_unique<KeyWrapEncryption>(row, key, std::move(iv));
+  return std::make_unique<KeyWrapDecryption>(row, key, std::move(iv));
+}
+
+}  // namespace vtpm::pkcs11

@@ -1,0 +1,216 @@
+#include "pkcs11/operation/signer.h"
+
+#include "crypto/kdf/tls_prf.h"
+#include "pkcs11/cryptoki/refusal.h"
+#include "pkcs11/mechanism/tls_hash.h"
+#include "pkcs11/operation/signature.h"
+
+namespace vtpm::pkcs11 {
+namespace {
+
+// --- RSA and EC ---
+
+class KeySigner : public Signer {
+ public:
+  KeySigner(SignatureScheme scheme, std::shared_ptr<crypto::PrivateKey> key)
+      : scheme_(std::move(scheme)), input_(scheme_), key_(std::move(key)) {}
+  std::unique_ptr<Signer> clone() const override { return std::make_unique<KeySigner>(*this); }
+  size_t octets() const override { return scheme_.signature_octets(); }
+  void update(ByteView part) override { input_.update(part); }
+  Bytes finish() override { return scheme_.sign(*key_, input_.finish()); }
+  std::optional<SecretBytes> save() const override { return input_.save(); }
+  void load(ByteView saved) override { input_.load(saved); }
+
+ private:
+  SignatureScheme scheme_;
+  SignatureInput input_;
+  std::shared_ptr<crypto::PrivateKey> key_;
+};
+
+class KeyVerifier : public Verifier {
+ public:
+  explicit KeyVerifier(SignatureScheme scheme) : scheme_(std::move(scheme)), input_(scheme_) {}
+  std::unique_ptr<Verifier> clone() const override { return std::make_unique<KeyVerifier>(*this); }
+  size_t octets() const override { return scheme_.signature_octets(); }
+  bool takes(size_t signature_octets) const override { return scheme_.takes_signature(signature_octets); }
+  void update(ByteView part) override { input_.update(part); }
+  bool finish(ByteView signature) override { return scheme_.verify(input_.finish(), signature); }
+  std::optional<SecretBytes> save() const override { return input_.save(); }
+  void load(ByteView saved) override { input_.load(saved); }
+
+ private:
+  SignatureScheme scheme_;
+  SignatureInput input_;
+};
+
+// --- message authentication codes ---
+
+/// The code and how much of it the mechanism shows.
+struct ShownMac {
+  crypto::Mac mac;
+  size_t octets;
+
+  Bytes finish() {
+    Bytes code = mac.finish();
+    code.resize(octets);
+    return code;
+  }
+};
+
+class MacSigner : public Signer {
+ public:
+  explicit MacSigner(ShownMac mac) : mac_(std::move(mac)) {}
+  std::unique_ptr<Signer> clone() const override { return std::make_unique<MacSigner>(*this); }
+  size_t octets() const override { return mac_.octets; }
+  void update(ByteView part) override { mac_.mac.update(part); }
+  Bytes finish() override { return mac_.finish(); }
+  std::optional<SecretBytes> save() const override { return mac_.mac.save(); }
+  void load(ByteView saved) override { mac_.mac.load(saved); }
+
+ private:
+  ShownMac mac_;
+};
+
+class MacVerifier : public Verifier {
+ public:
+  explicit MacVerifier(ShownMac mac) : mac_(std::move(mac)) {}
+  std::unique_ptr<Verifier> clone() const override { return std::make_unique<MacVerifier>(*this); }
+  size_t octets() const override { return mac_.octets; }
+  void update(ByteView part) override { mac_.mac.update(part); }
+  bool finish(ByteView signature) override { return constant_time_equal(mac_.finish(), signature); }
+  std::optional<SecretBytes> save() const override { return mac_.mac.save(); }
+  void load(ByteView saved) override { mac_.mac.load(saved); }
+
+ private:
+  ShownMac mac_;
+};
+
+// --- TLS: verify_data of a Finished message (RFC 5246, 7.4.9) ---
+
+struct TlsMac {
+  std::optional<crypto::Hash> hash;
+  std::string_view label;
+  size_t octets;
+  std::shared_ptr<const SecretBytes> master;
+  Bytes data;  // as a rule the hash of a handshake, but "any" by 6.40, and the function reads it several times
+
+  void update(ByteView part) {
+    refuse_if(part.size() > kMost - data.size(), CKR_DATA_LEN_RANGE, "at most 64 MiB are signed by CKM_TLS_MAC");
+    append(data, part);
+  }
+  Bytes finish() { return to_bytes(crypto::tls_prf(hash, *master, label, data, octets)); }
+  SecretBytes save() const { return SecretBytes(data); }
+  void load(ByteView saved) {
+    data.clear();
+    update(saved);
+  }
+
+ private:
+  static constexpr size_t kMost = size_t{64} << 20;
+};
+
+class TlsMacSigner : public Signer {
+ public:
+  explicit TlsMacSigner(TlsMac mac) : mac_(std::move(mac)) {}
+  std::unique_ptr<Signer> clone() const override { return std::make_unique<TlsMacSigner>(*this); }
+  size_t octets() const override { return mac_.octets; }
+  void update(ByteView part) override { mac_.update(part); }
+  Bytes finish() override { return mac_.finish(); }
+  std::optional<SecretBytes> save() const override { return mac_.save(); }
+  void load(ByteView saved) override { mac_.load(saved); }
+
+ private:
+  TlsMac mac_;
+};
+
+class TlsMacVerifier : public Verifier {
+ public:
+  explicit TlsMacVerifier(TlsMac mac) : mac_(std::move(mac)) {}
+  std::unique_ptr<Verifier> clone() const override { return std::make_unique<TlsMacVerifier>(*this); }
+  size_t octets() const override { return mac_.octets; }
+  void update(ByteView part) override { mac_.update(part); }
+  bool finish(ByteView signature) override { return constant_time_equal(mac_.finish(), signature); }
+  std::optional<SecretBytes> save() const override { return mac_.save(); }
+  void load(ByteView saved) override { mac_.load(saved); }
+
+ private:
+  TlsMac mac_;
+};
+
+TlsMac make_tls_mac(const Session& session, const CK_MECHANISM& mechanism, const Object& key) {
+  // A handshake message has less than 2^24 octets (RFC 5246, 7.4).
+  constexpr CK_ULONG kServer = 1, kClient = 2, kLeast = 12, kMost = (CK_ULONG{1} << 24) - 1;
+  const auto given = mechanism_parameter<CK_TLS_MAC_PARAMS>(mechanism);
+  const std::optional<crypto::Hash> hash = tls_function(given.prfHashMechanism);
+  refuse_if(given.ulServerOrClient != kServer && given.ulServerOrClient != kClient, CKR_MECHANISM_PARAM_INVALID,
+            "TLS: neither the server's side nor the client's");
+  refuse_if(given.ulMacLength < kLeast || given.ulMacLength > (hash ? kMost : kLeast), CKR_MECHANISM_PARAM_INVALID,
+            "TLS: the code has at least 12 octets, in TLS 1.0 and 1.1 no more");
+  return {hash,
+          given.ulServerOrClient == kServer ? "server finished" : "client finished",
+          given.ulMacLength,
+          std::make_shared<const SecretBytes>(session.token->secret_of(key).get(CKA_VALUE)),
+          {}};
+}
+
+/// How many octets of the code the parameter asks for; 0 for all. GMAC: `iv` from the parameter too.
+size_t mac_parameter(const Mechanism& row, const CK_MECHANISM& mechanism, Bytes& iv) {
+  switch (row.parameter) {
+    case Parameter::kMacLength: {
+      const auto wanted = mechanism_parameter<CK_MAC_GENERAL_PARAMS>(mechanism);
+      refuse_if(wanted == 0, CKR_MECHANISM_PARAM_INVALID, "a code of no octets proves nothing");
+      return wanted;
+    }
+    case Parameter::kGcm: {
+      const auto given = mechanism_parameter<CK_GCM_PARAMS>(mechanism);
+      iv = parameter_octets(given.pIv, given.ulIvLen);
+      refuse_if(given.ulTagBits % 8 != 0 || !crypto::aead_takes_tag(crypto::AeadMode::kGcm, given.ulTagBits / 8) ||
+                    !crypto::aead_takes_nonce(crypto::AeadMode::kGcm, iv.size()),
+                CKR_MECHANISM_PARAM_INVALID, "GMAC does not take a vector or a tag of this length");
+      return given.ulTagBits / 8;
+    }
+    case Parameter::kSha512T:
+      return 0;
+    default:
+      return row.mac_octets;
+  }
+}
+
+ShownMac make_mac(const Session& session, const Mechanism& row, const CK_MECHANISM& mechanism, const Object& key) {
+  Bytes iv;
+  const size_t wanted = mac_parameter(row, mechanism, iv);
+  const SecretAttributes secret = session.token->secret_of(key);
+  const ByteView value = secret.get(CKA_VALUE);
+  refuse_if(value.size() < row.min_size || value.size() > row.max_size, CKR_KEY_SIZE_RANGE,
+            "the key's size is outside the mechanism's range");
+  crypto::MacParameters parameters{*row.mac};
+  if (row.hash) parameters.hash = *row.hash;
+  if (row.parameter == Parameter::kSha512T) parameters.t = sha512_t_parameter(mechanism);
+  parameters.iv = iv;
+  ShownMac mac{crypto::Mac(parameters, value), wanted};
+  if (wanted == 0) mac.octets = mac.mac.octets();
+  refuse_if(mac.octets > mac.mac.octets(), CKR_MECHANISM_PARAM_INVALID, "the code is not that long");
+  return mac;
+}
+
+}  // namespace
+
+void Signer::load(ByteView) { throw Error(ErrorCode::kInvalidArgument, "a signature of this kind is not saved"); }
+void Verifier::load(ByteView) { throw Error(ErrorCode::kInvalidArgument, "a verification of this kind is not saved"); }
+
+std::unique_ptr<Signer> make_signer(const Session& session, const Mechanism& row, const CK_MECHANISM& mechanism,
+                                    const Object& key) {
+  if (row.family == Family::kTlsMac) return std::make_unique<TlsMacSigner>(make_tls_mac(session, mechanism, key));
+  if (row.works_with_secret_keys()) return std::make_unique<MacSigner>(make_mac(session, row, mechanism, key));
+  return std::make_unique<KeySigner>(SignatureScheme(row, mechanism, *public_key_of(key)),
+                                     session.token->private_key(key));
+}
+
+std::unique_ptr<Verifier> make_verifier(const Session& session, const Mechanism& row, const CK_MECHANISM& mechanism,
+                                        const Object& key) {
+  if (row.family == Family::kTlsMac) return std::make_unique<TlsMacVerifier>(make_tls_mac(session, mechanism, key));
+  if (row.works_with_secret_keys()) return std::make_unique<MacVerifier>(make_mac(session, row, mechanism, key));
+  return std::make_unique<KeyVerifier>(SignatureScheme(row, mechanism, *public_key_of(key)));
+}
+
+}  // namespace vtpm::pkcs11

@@ -1,0 +1,22 @@
+// Input that may lie anywhere in the output: the ciphers below take the same memory, but no other overlap.
+#pragma once
+
+#include "base/bytes.h"
+
+namespace vtpm::pkcs11 {
+
+class Untangled {
+ public:
+  Untangled(ByteView in, MutableByteView out) : view_(in) {
+    if (in.data() == out.data() || in.data() + in.size() <= out.data() || out.data() + out.size() <= in.data()) return;
+    copy_ = SecretBytes(in);
+    view_ = copy_;
+  }
+  ByteView view() const { return view_; }
+
+ private:
+  SecretBytes copy_;
+  ByteView view_;
+};
+
+}  // namespace vtpm::pkcs11

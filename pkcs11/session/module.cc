@@ -1,0 +1,352 @@
+#include "pkcs11/session/module.h"
+
+#include <pthread.h>
+
+#include <atomic>
+#include <exception>
+#include <new>
+
+#include "base/arena.h"
+#include "base/process.h"
+#include "crypto/library/random.h"
+#include "pkcs11/cryptoki/refusal.h"
+#include "pkcs11/mechanism/mechanism.h"
+
+namespace vtpm::pkcs11 {
+
+// --- sessions ---
+
+std::shared_ptr<Session> SessionTable::open(std::shared_ptr<Token> token, CK_SLOT_ID slot, bool read_write) {
+  std::lock_guard lock(mutex_);
+  refuse_if(sessions_.size() >= most_, CKR_SESSION_COUNT, "max_sessions sessions are open");
+  refuse_if(!read_write && token->who() == Who::kSo, CKR_SESSION_READ_WRITE_SO_EXISTS,
+            "the SO is logged in: read-only sessions can not be opened");
+  auto session = std::make_shared<Session>(next_++, std::move(token), slot, read_write);
+  sessions_.emplace(session->handle, session);
+  return session;
+}
+
+std::shared_ptr<Session> SessionTable::get(CK_SESSION_HANDLE handle) const {
+  std::lock_guard lock(mutex_);
+  auto found = sessions_.find(handle);
+  refuse_if(found == sessions_.end(), CKR_SESSION_HANDLE_INVALID, "there is no such session");
+  return found->second;
+}
+
+void SessionTable::close(CK_SESSION_HANDLE handle) { end(get(handle)); }
+
+bool SessionTable::close_all(CK_SLOT_ID slot) {
+  std::vector<std::shared_ptr<Session>> closing;
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [handle, session] : sessions_) {
+      if (session->slot == slot) closing.push_back(session);
+    }
+  }
+  for (const auto& session : closing) {
+    try {
+      end(session);
+    } catch (const Refusal& refusal) {
+      if (refusal.rv() != CKR_SESSION_HANDLE_INVALID) throw;  // another thread has closed it meanwhile
+    }
+  }
+  return !closing.empty();
+}
+
+void SessionTable::end(const std::shared_ptr<Session>& session) {
+  ++session->closers;
+  std::unique_lock<std::mutex> running;
+  try {
+    running = lock_within_limit(session->mutex, "the session");
+  } catch (...) {
+    --session->closers;
+    throw;
+  }
+  {
+    std::lock_guard lock(mutex_);
+    refuse_if(sessions_.erase(session->handle) == 0, CKR_SESSION_HANDLE_INVALID, "there is no such session");
+  }
+  session->token->drop_session_objects(session->handle);
+  if (count(*session->token).all == 0) session->token->logout();
+}
+
+void SessionTable::make_locks_anew() {
+  new (&mutex_) std::mutex;
+  for (const auto& [handle, session] : sessions_) {
+    new (&session->mutex) std::mutex;
+    session->closers = 0;  // who was about to close it is not there either
+    session->token->make_locks_anew();
+  }
+}
+
+SessionTable::Count SessionTable::count(const Token& token) const {
+  std::lock_guard lock(mutex_);
+  Count count;
+  for (const auto& [handle, session] : sessions_) {
+    if (session->token.get() != &token) continue;
+    ++count.all;
+    if (session->read_write) ++count.read_write;
+  }
+  return count;
+}
+
+std::vector<std::shared_ptr<Session>> SessionTable::of(const Token& token) const {
+  std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<Session>> found;
+  for (const auto& [handle, session] : sessions_) {
+    if (session->token.get() == &token) found.push_back(session);
+  }
+  return found;
+}
+
+// --- the gate ---
+
+namespace {
+
+/// A read-write lock that is never destroyed, only dropped: one that was held at a fork can not be unlocked in the
+/// child (the C library knows the holder by its thread id), and the waiters that it counts do not exist there.
+class GateLock {
+ public:
+  GateLock() {
+    pthread_rwlockattr_t attributes;
+    pthread_rwlockattr_init(&attributes);
+    // Without writer preference a fork starves while other threads keep signing.
+    pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(&lock_, &attributes);
+    pthread_rwlockattr_destroy(&attributes);
+  }
+  GateLock(const GateLock&) = delete;
+  GateLock& operator=(const GateLock&) = delete;
+
+  void lock() { pthread_rwlock_wrlock(&lock_); }
+  void lock_shared() { pthread_rwlock_rdlock(&lock_); }
+  void unlock() { pthread_rwlock_unlock(&lock_); }
+
+ private:
+  pthread_rwlock_t lock_;
+};
+
+/// Everything that one process has, in one place that is never destroyed: nothing of ours runs at exit.
+struct Gate {
+  std::unique_ptr<GateLock> lock = std::make_unique<GateLock>();
+  std::shared_ptr<Module> module;            // those of an earlier C_Initialize may live on in calls that wait
+  pid_t owner = 0;                           // the process that the state belongs to
+  pid_t told_of_configuration = 0;           // the process that has said that its configuration is broken
+  bool inherited = false;                    // child of a fork that has not called C_Initialize itself
+  std::optional<Module::Heritage> heritage;  // the same, and the parent's module is no more
+  std::atomic<bool> to_be_rebuilt{false};    // child of a fork: descriptors and TPMs of the parent are gone
+  bool to_be_reseeded = false;               // child of a fork: the generator is where the parent's was
+  std::mutex rebuilding;
+  // Its functions are called until the last call that waits for it has had its turn, even if C_Finalize came first.
+  std::atomic<bool> has_mutex{false};
+  std::mutex holding;  // the pointer, not what it points to; std::atomic<std::shared_ptr> of libstdc++ 12 has a race
+  std::shared_ptr<ApplicationMutex> mutex;
+};
+
+void before_fork();
+void after_fork_in_parent();
+void after_fork_in_child();
+
+Gate& gate() {
+  static Gate* const the_gate = [] {
+    auto* made = new Gate;
+    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+    return made;
+  }();
+  return *the_gate;
+}
+
+void before_fork() {
+  gate().lock->lock();
+  log_before_fork();
+}
+void after_fork_in_parent() {
+  log_after_fork_in_parent();
+  gate().lock->unlock();
+}
+void after_fork_in_child() {
+  log_after_fork_in_child();
+  // Closing a file is a cancellation point, fork is not: the child of a thread that is to be cancelled gets through.
+  int cancellation = PTHREAD_CANCEL_DISABLE;
+  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellation);
+  Gate& here = gate();
+  here.lock = std::make_unique<GateLock>();
+  here.owner = this_process();
+  here.to_be_reseeded = true;
+  // Another thread may have held the application's mutex, which is then held for ever: the child has no such thread.
+  here.has_mutex = false;
+  new (&here.holding) std::mutex;
+  new (&here.mutex) std::shared_ptr<ApplicationMutex>;
+  if (here.module) {
+    here.inherited = true;
+    here.to_be_rebuilt = true;
+    here.module->slots.make_locks_anew();
+    for (const auto& token : here.module->slots.open_tokens()) token->after_fork_close();
+  }
+  pthread_setcancelstate(cancellation, nullptr);
+}
+
+std::shared_ptr<ApplicationMutex> application_mutex() {
+  Gate& here = gate();
+  if (!here.has_mutex) return nullptr;
+  std::lock_guard lock(here.holding);
+  return here.mutex;
+}
+
+void set_application_mutex(Gate& here, std::shared_ptr<ApplicationMutex> mutex) {
+  std::lock_guard lock(here.holding);
+  here.has_mutex = mutex != nullptr;
+  here.mutex.swap(mutex);
+}
+
+class Exclusive {
+ public:
+  Exclusive() : turn_(application_mutex()) { gate().lock->lock(); }
+  ~Exclusive() { gate().lock->unlock(); }
+  Exclusive(const Exclusive&) = delete;
+  Exclusive& operator=(const Exclusive&) = delete;
+
+ private:
+  Turn turn_;
+};
+
+/// Before anything is seeded from the generator: the TPMs are.
+void reseed_after_fork(Gate& here) {
+  if (!here.to_be_reseeded) return;
+  crypto::random_after_fork();
+  here.to_be_reseeded = false;
+}
+
+void rebuild_after_fork(Gate& here) {
+  std::lock_guard lock(here.rebuilding);
+  if (!here.to_be_rebuilt) return;
+  const WaitPolicy within(std::chrono::seconds(here.module->config.lock_timeout));
+  const WaitPolicy::Keep half_done;
+  arena_after_fork();
+  reseed_after_fork(here);
+  here.module->sessions.make_locks_anew();
+  for (const auto& token : here.module->slots.open_tokens()) {
+    try {
+      token->after_fork_reopen();
+    } catch (const Error& error) {
+      token->mark_removed();
+      log_line(LogLevel::kError, error.sentence());
+    }
+  }
+  here.to_be_rebuilt = false;
+}
+
+}  // namespace
+
+Module::~Module() {
+  try {
+    end();
+  } catch (const std::exception& error) {
+    log_line(LogLevel::kError, std::string("C_Finalize: ") + error.what());
+  }
+}
+
+void Module::end() {
+  for (const auto& token : slots.open_tokens()) token->logout();
+}
+
+namespace {
+
+/// What a fork has copied. References that calls of the parent held while they waited are never given back here.
+void end_inherited(Gate& here) {
+  rebuild_after_fork(here);
+  here.module->end();
+  here.heritage.emplace(Module::Heritage{here.module->config, here.module->slots.heritage()});
+  here.module.reset();
+  here.inherited = false;
+}
+
+/// The only word of it that reaches somebody who has not asked: neither the log nor the application's streams are for
+/// what nobody has configured.
+void tell_once(Gate& here, const Config& broken) {
+  if (here.told_of_configuration == this_process()) return;
+  here.told_of_configuration = this_process();
+  syslog_line(LogLevel::kError, "the configuration is broken, so no token is served: " +
+                                    broken.problems.front().sentence() + " (see vtpm-token config check)");
+}
+
+}  // namespace
+
+void Module::initialize(const CK_C_INITIALIZE_ARGS& arguments) {
+  Exclusive exclusive;
+  Gate& here = gate();
+  if (here.module && here.inherited) {
+    // The parent's sessions and login, copied by fork, are not this process's own: forget them.
+    end_inherited(here);
+  }
+  refuse_if(here.module != nullptr, CKR_CRYPTOKI_ALREADY_INITIALIZED, "C_Initialize was called before");
+  std::shared_ptr<ApplicationMutex> mutex = ApplicationMutex::for_arguments(arguments);
+  reseed_after_fork(here);
+  Module::Heritage own = here.heritage ? *here.heritage : Module::Heritage{load_config(), {}};
+  log_open(own.config.log, own.config.log_level);
+  if (own.config.broken()) tell_once(here, own.config);
+  hide_mechanisms(own.config.hidden_mechanisms);
+  here.module = std::make_shared<Module>(std::move(own));
+  here.heritage.reset();
+  here.owner = this_process();
+  set_application_mutex(here, std::move(mutex));
+}
+
+void Module::finalize() {
+  Exclusive exclusive;
+  Gate& here = gate();
+  refuse_if(!here.module, CKR_CRYPTOKI_NOT_INITIALIZED, "C_Initialize was not called");
+  // Calls that wait have a reference: the last of them logs out and wipes the keys.
+  here.inherited ? end_inherited(here) : here.module.reset();
+  set_application_mutex(here, nullptr);
+}
+
+Passage::Passage() : turn_(application_mutex()) {
+  Gate& here = gate();
+  here.lock->lock_shared();
+  try {
+    refuse_if(!here.module, CKR_CRYPTOKI_NOT_INITIALIZED, "C_Initialize was not called");
+    refuse_if(here.owner != this_process(), CKR_DEVICE_ERROR, "this process is a clone that was not made by fork");
+    if (here.to_be_rebuilt) rebuild_after_fork(here);
+    module_ = here.module.get();
+    policy_.emplace(*this, std::chrono::seconds(module_->config.lock_timeout));
+  } catch (...) {
+    here.lock->unlock();
+    throw;
+  }
+}
+
+Passage::~Passage() {
+  policy_.reset();
+  kept_.reset();  // in the gate, like all that ends a module
+  gate().lock->unlock();
+}
+
+void Passage::leave() {
+  Gate& here = gate();
+  if (!kept_) kept_ = here.module;
+  here.lock->unlock();
+  turn_.give_up();
+}
+
+void Passage::return_to_the_same() {
+  std::exception_ptr no_turn;
+  try {
+    turn_.take();
+  } catch (...) {
+    no_turn = std::current_exception();
+  }
+  Gate& here = gate();
+  here.lock->lock_shared();
+  if (no_turn) std::rethrow_exception(no_turn);
+  if (here.module != kept_ && here.module && session_) {
+    throw Superseded(CKR_SESSION_HANDLE_INVALID, "C_Finalize and C_Initialize were called while the call waited");
+  }
+  if (here.module != kept_)
+    throw Superseded(CKR_CRYPTOKI_NOT_INITIALIZED, "C_Finalize was called while the call waited");
+  if (session_ && session_->closed()) {
+    throw Superseded(CKR_SESSION_HANDLE_INVALID, "the session was closed by another thread while the call waited");
+  }
+}
+
+}  // namespace vtpm::pkcs11

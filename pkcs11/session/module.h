@@ -1,0 +1,121 @@
+// The module between C_Initialize and C_Finalize: configuration, slots, sessions. And the gate, through which every C_
+// call passes.
+//
+// The gate is a writer-preferring read-write lock. Calls hold it shared; C_Initialize, C_Finalize and fork hold it
+// exclusively. Outside of it, where the application wants so, its own mutex is held. So C_Finalize waits for the calls
+// that run, and a fork copies nothing that is half-changed. The child of a fork closes the stores' descriptors at once
+// (an inherited lock would outlive its owner) and rebuilds the rest at its first call; its first C_Initialize starts
+// afresh, with the configuration of its parent and the stores that it may not open itself
+// (docs/decisions/0002-servers-that-drop-their-rights.md).
+//
+// A call that waits for a lock is outside of the gate meanwhile, and keeps the module alive (base/waiting.h,
+// docs/decisions/0001-waiting-for-locks.md). So a fork does copy mutexes in use: those of the slot table, of sessions,
+// tokens and stores. The child makes them anew.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <unordered_map>
+
+#include "base/waiting.h"
+#include "crypto/library/random.h"
+#include "crypto/symmetric/aead.h"
+#include "pkcs11/session/application_mutex.h"
+#include "pkcs11/session/session.h"
+#include "pkcs11/session/slot_table.h"
+
+namespace vtpm::pkcs11 {
+
+class SessionTable {
+ public:
+  explicit SessionTable(uint32_t most) : most_(most) {}
+
+  /// Throws Refusal: CKR_SESSION_COUNT, CKR_SESSION_READ_WRITE_SO_EXISTS.
+  std::shared_ptr<Session> open(std::shared_ptr<Token> token, CK_SLOT_ID slot, bool read_write);
+  /// Throws Refusal CKR_SESSION_HANDLE_INVALID.
+  std::shared_ptr<Session> get(CK_SESSION_HANDLE handle) const;
+  /// Closes one session; with the last one of a token its login ends. Waits for the call that runs in it, which ends at
+  /// once if it waits for a lock itself.
+  void close(CK_SESSION_HANDLE handle);
+  /// True when there were any.
+  bool close_all(CK_SLOT_ID slot);
+
+  struct Count {
+    CK_ULONG all = 0, read_write = 0;
+  };
+  Count count(const Token& token) const;
+  /// Every session of a token (context-specific login, logout).
+  std::vector<std::shared_ptr<Session>> of(const Token& token) const;
+  /// In the child of a fork: none of the calls that held or waited for these locks is there.
+  void make_locks_anew();
+
+ private:
+  void end(const std::shared_ptr<Session>& session);
+
+  const uint32_t most_;
+  mutable std::mutex mutex_;
+  CK_SESSION_HANDLE next_ = 1;
+  std::unordered_map<CK_SESSION_HANDLE, std::shared_ptr<Session>> sessions_;
+};
+
+class Module {
+ public:
+  /// What the child of a fork keeps for its own first C_Initialize: it may not find any of it again, since a server
+  /// clears its workers' environment and takes their rights. Nothing of it is unlocked.
+  struct Heritage {
+    Config config;
+    SlotTable::Heritage stores;
+  };
+  explicit Module(Heritage of)
+      : config(std::move(of.config)), slots(config, of.stores), sessions(config.max_sessions) {}
+  ~Module();
+  /// Logs everybody out.
+  void end();
+
+  const Config config;
+  SlotTable slots;
+  SessionTable sessions;
+  /// For states of operations that were saved while nobody was logged in (c_state.cc). The child of a fork has the
+  /// same: its sessions came with it, and so did the states.
+  const crypto::Siv state_seal{crypto::random_secret(crypto::Siv::kKeyOctets)};
+
+  /// C_Initialize / C_Finalize. Throw Refusal: CKR_CRYPTOKI_ALREADY_INITIALIZED, CKR_CRYPTOKI_NOT_INITIALIZED, and
+  /// what ApplicationMutex::for_arguments throws.
+  static void initialize(const CK_C_INITIALIZE_ARGS& arguments);
+  static void finalize();
+};
+
+/// Shared passage for one call. Throws Refusal: CKR_CRYPTOKI_NOT_INITIALIZED, CKR_DEVICE_ERROR (a clone of the process
+/// that no fork handler has seen).
+class Passage {
+ public:
+  Passage();
+  ~Passage();
+  Passage(const Passage&) = delete;
+  Passage& operator=(const Passage&) = delete;
+  Module& module() const { return *module_; }
+  /// The call's waits end when this session is closed. It outlives the passage or its last wait.
+  void stand_on(const Session& session) { session_ = &session; }
+
+ private:
+  class Waiting : public WaitPolicy {
+   public:
+    Waiting(Passage& passage, std::chrono::seconds limit) : WaitPolicy(limit), passage_(passage) {}
+
+   private:
+    void step_aside() override { passage_.leave(); }
+    void come_back() override { passage_.return_to_the_same(); }
+    Passage& passage_;
+  };
+  void leave();
+  void return_to_the_same();
+
+  Turn turn_;
+  Module* module_ = nullptr;
+  std::shared_ptr<Module> kept_;  // from the first wait on
+  const Session* session_ = nullptr;
+  std::optional<Waiting> policy_;
+};
+
+}  // namespace vtpm::pkcs11

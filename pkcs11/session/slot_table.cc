@@ -1,0 +1,282 @@
+#include "pkcs11/session/slot_table.h"
+
+#include <algorithm>
+#include <new>
+
+#include "base/waiting.h"
+#include "crypto/library/random.h"
+#include "crypto/library/want_of_memory.h"
+
+namespace vtpm::pkcs11 {
+namespace {
+
+constexpr std::string_view kName = "the list of slots";
+
+std::string file_name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+}  // namespace
+
+void SlotTable::scan_once() {
+  if (scanned_) return;
+  rescan_locked();
+  note_listed_locked();
+}
+
+void SlotTable::rescan() {
+  const auto lock = lock_within_limit(mutex_, kName);
+  rescan_locked();
+}
+
+void SlotTable::rescan_locked() {
+  struct Closing {
+    store::StoreDirectory& directory;
+    ~Closing() { directory.close_unused(); }
+  } closing{directory_};
+  scanning_ = true;
+  directory_.refresh();
+  if (!directory_.problem().empty() && told_.emplace("", directory_.problem()).second)
+    log_line(LogLevel::kError, directory_.problem());
+  if (directory_.problem().empty()) told_.erase("");
+  const auto& stores = directory_.stores();
+  std::erase_if(told_, [&](const auto& told) {
+    return !told.first.empty() &&
+           std::none_of(stores.begin(), stores.end(), [&](const auto& store) { return store.path == told.first; });
+  });
+  std::map<CK_SLOT_ID, Slot> now;
+  for (const store::FoundStore& store : stores) {
+    if (store.number) {
+      now.emplace(*store.number, slot_for(store));
+    } else {
+      tell(store, store.reason);
+    }
+  }
+  // A token that was removed or initialised anew, or that has another slot now.
+  for (const auto& [id, slot] : slots_) {
+    const auto still = now.find(id);
+    if (slot.token && (still == now.end() || still->second.token != slot.token)) slot.token->mark_removed();
+  }
+  slots_ = std::move(now);
+  unused_ = directory_.unused_number();
+  scanned_ = true;
+  scanning_ = false;
+}
+
+void SlotTable::make_locks_anew() noexcept {
+  new (&mutex_) std::mutex;
+  if (scanning_) scanned_ = false;  // who looked at the directory when the process was forked is not here
+}
+
+SlotTable::Slot SlotTable::slot_for(const store::FoundStore& store) {
+  Slot slot{store.leads_to, nullptr, std::nullopt, store.held_up};
+  std::string reason = store.reason;
+  if (store.standing == store::Standing::kServed) {
+    try {
+      const auto known = slots_.find(*store.number);
+      if (known != slots_.end() && known->second.token && known->second.path == slot.path &&
+          equal(known->second.token->uuid(), store.uuid) && known->second.token->present()) {
+        told_.erase(store.path);
+        return known->second;
+      }
+      slot.token = Token::open(directory_.open(store), config_);
+      told_.erase(store.path);
+      return slot;
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::kNoMemory || crypto::wanted_memory()) throw;
+      slot.held_up = store::is_momentary(error);
+      reason = error.sentence();
+    }
+  }
+  // One answer for whatever can not be used, and one for what may be in order and can not be looked at now: pkcs11-tool
+  // and libp11 list the slots behind this one, while any other error makes them give up. The log says what is wrong.
+  // The file is never written to.
+  slot.problem.emplace(slot.held_up ? CKR_TOKEN_NOT_PRESENT : CKR_TOKEN_NOT_RECOGNIZED, reason);
+  tell(store, reason);
+  return slot;
+}
+
+void SlotTable::tell(const store::FoundStore& store, const std::string& reason) {
+  std::string& told = told_[store.path];
+  if (told == reason) return;
+  told = reason;
+  log_line(store.standing == store::Standing::kCopy ? LogLevel::kWarning : LogLevel::kError, reason);
+}
+
+bool SlotTable::is_free_locked(CK_SLOT_ID id) const {
+  // The id of the free slot stays while the application has not listed the slots again.
+  return obstacle().empty() && !directory_.out_of_reach() && !slots_.contains(id) &&
+         (id == unused_ || id == listed_free_);
+}
+
+// Applications that go through all slots with a token take the free one for a broken token once there are others.
+bool SlotTable::free_has_token_locked() const {
+  if (config_.free_slot == FreeSlot::kUntilAStore) return directory_.stores().empty();
+  return config_.free_slot == FreeSlot::kAlways;
+}
+
+std::shared_ptr<Token> SlotTable::free_token_locked() const {
+  refuse_if(!free_has_token_locked(), CKR_TOKEN_NOT_PRESENT,
+            "no token was made in this slot yet (C_InitToken makes one)");
+  return nullptr;
+}
+
+bool SlotTable::is_of_obstacle_locked(CK_SLOT_ID id) const {
+  return !obstacle().empty() && !slots_.contains(id) && (id == unused_ || id == listed_free_);
+}
+
+std::string SlotTable::held_locked(CK_SLOT_ID id) const {
+  const auto found = slots_.find(id);
+  if (found == slots_.end()) return "";
+  return found->second.token ? to_hex(found->second.token->uuid()) : found->second.path;
+}
+
+void SlotTable::note_listed_locked() {
+  listed_.clear();
+  for (const auto& [id, slot] : slots_) listed_.emplace(id, held_locked(id));
+  listed_free_ = unused_;
+}
+
+std::vector<CK_SLOT_ID> SlotTable::ids(bool with_token) {
+  const auto lock = lock_within_limit(mutex_, kName);
+  scan_once();
+  note_listed_locked();
+  std::vector<CK_SLOT_ID> ids;
+  for (const auto& [id, slot] : slots_) {
+    if (!with_token || !is_absent(slot)) ids.push_back(id);
+  }
+  const bool free = config_.free_slot != FreeSlot::kNever && !directory_.out_of_reach();
+  const bool shown = !obstacle().empty() || free;
+  const bool has_token = obstacle().empty() && free_has_token_locked();
+  if (shown && (has_token || !with_token)) ids.insert(std::upper_bound(ids.begin(), ids.end(), unused_), unused_);
+  return ids;
+}
+
+SlotTable::Slot& SlotTable::slot_locked(CK_SLOT_ID id) {
+  auto found = slots_.find(id);
+  if (found == slots_.end()) refuse(CKR_SLOT_ID_INVALID, "there is no slot " + std::to_string(id));
+  return found->second;
+}
+
+void SlotTable::require(CK_SLOT_ID id) {
+  const auto lock = lock_within_limit(mutex_, kName);
+  scan_once();
+  if (!is_shown_free_locked(id) && !is_of_obstacle_locked(id)) slot_locked(id);
+}
+
+SlotTable::Description SlotTable::describe(CK_SLOT_ID id) {
+  const auto lock = lock_within_limit(mutex_, kName);
+  scan_once();
+  const std::string usual = "vtpm-pkcs11 slot " + std::to_string(id);
+  if (is_of_obstacle_locked(id) && config_.broken())
+    return {"broken configuration, see vtpm-token config check", false};
+  if (is_of_obstacle_locked(id)) {
+    // The path first: it is what tells two of these apart, and the field is short.
+    return {"can not read " + config_.store_dir, false};
+  }
+  if (is_shown_free_locked(id)) return {usual, free_has_token_locked()};
+  const Slot& slot = slot_locked(id);
+  return {slot.problem ? usual + ": can not use " + file_name_of(slot.path) : usual, !is_absent(slot)};
+}
+
+std::shared_ptr<Token> SlotTable::token(CK_SLOT_ID id) {
+  const auto lock = lock_within_limit(mutex_, kName);
+  scan_once();
+  // Another process may have made its token there meanwhile, or somebody has given the directory its permissions.
+  if (is_free_locked(id) || is_of_obstacle_locked(id)) rescan_locked();
+  if (is_of_obstacle_locked(id)) refuse(CKR_TOKEN_NOT_PRESENT, obstacle());
+  if (is_shown_free_locked(id)) return free_token_locked();
+  Slot* slot = &slot_locked(id);
+  const bool may_have_changed = slot->token ? !slot->token->present() : slot->held_up;
+  if (may_have_changed) {
+    rescan_locked();
+    if (is_shown_free_locked(id)) return free_token_locked();  // the store is gone, and the slot is free for another
+    slot = &slot_locked(id);
+  }
+  if (slot->problem) throw *slot->problem;
+  return slot->token;
+}
+
+std::shared_ptr<Token> SlotTable::token_as_listed(CK_SLOT_ID id) {
+  const auto lock = lock_within_limit(mutex_, kName);
+  scan_once();
+  if (is_of_obstacle_locked(id)) refuse(CKR_TOKEN_NOT_PRESENT, obstacle());
+  const auto found = slots_.find(id);
+  return found == slots_.end() ? nullptr : found->second.token;
+}
+
+std::string SlotTable::listed_in(CK_SLOT_ID id) {
+  const auto lock = lock_within_limit(mutex_, kName);
+  scan_once();
+  if (is_of_obstacle_locked(id)) refuse(CKR_TOKEN_NOT_PRESENT, obstacle());
+  if (!is_free_locked(id)) slot_locked(id);
+  const auto listed = listed_.find(id);
+  return listed == listed_.end() ? "" : listed->second;
+}
+
+void SlotTable::initialise(CK_SLOT_ID id, ByteView so_pin, const std::string& label,
+                           const std::function<bool(const Token&)>& has_sessions) {
+  const std::string expected = listed_in(id);
+  // The PIN of a token that there is, is compared with its own; 5.1.6 keeps CKR_PIN_LEN_RANGE for PINs that are set.
+  refuse_if(expected.empty() && (so_pin.size() < kPinLeast || so_pin.size() > kPinMost), CKR_PIN_LEN_RANGE,
+            "a PIN has 4 to 255 octets");
+  refuse_if(
+      config_.store_dir.empty(), CKR_DEVICE_ERROR,
+      "there is no store directory: neither the configuration nor a home directory or $STATE_DIRECTORY yields one "
+      "(set store_dir)");
+  const std::shared_ptr<Token> predecessor = token_as_listed(id);
+  refuse_if(predecessor && predecessor->inherited(), CKR_TOKEN_WRITE_PROTECTED,
+            "this process may not open the store of the token, and only reads it");
+  directory_.make();
+  // The officer's delay holds up neither the other slots nor who makes tokens in the directory.
+  std::optional<store::Vault::Turn> turn;
+  try {
+    if (predecessor && !expected.empty()) turn.emplace(predecessor->take_turn(store::Role::kSo));
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kReplaced) throw;  // what stands there instead is found out below
+  }
+  const store::StoreDirectory::Lock directory = directory_.lock();
+  const auto lock = lock_within_limit(mutex_, kName);
+  rescan_locked();
+  if (!obstacle().empty()) refuse(CKR_DEVICE_ERROR, obstacle());
+  refuse_if(held_locked(id) != expected, CKR_FUNCTION_FAILED,
+            "another process has made, replaced or removed the token in this slot since the slots were listed; nothing "
+            "was changed");
+  if (expected.empty()) {
+    const std::string serial = to_hex(crypto::random_bytes(8));
+    Token::initialise(directory_.path_of(serial), config_, {label, serial, id}, so_pin, /*replace=*/false);
+  } else {
+    Slot& slot = slot_locked(id);
+    if (slot.problem) throw *slot.problem;
+    refuse_if(has_sessions(*slot.token), CKR_SESSION_EXISTS, "the token has open sessions");
+    refuse_if(slot.token->read_only(), CKR_TOKEN_WRITE_PROTECTED, "the store is read-only");
+    SecretBytes state;
+    if (config_.keep_identity) {
+      state = slot.token->surrender(so_pin);
+    } else {
+      slot.token->check_so_pin(so_pin);
+    }
+    // The slot stays, also when it is not the one that is written in the store, and so does the age by which it is
+    // kept.
+    Token::Identity identity = slot.token->identity();
+    identity.label = label;
+    identity.slot = id;
+    Token::initialise(slot.path, config_, identity, so_pin, /*replace=*/true, state);
+  }
+  rescan_locked();
+  listed_[id] = held_locked(id);
+}
+
+SlotTable::Heritage SlotTable::heritage() {
+  const auto lock = lock_within_limit(mutex_, kName);
+  return directory_.heritage();
+}
+
+std::vector<std::shared_ptr<Token>> SlotTable::open_tokens() {
+  const auto lock = lock_within_limit(mutex_, kName);
+  std::vector<std::shared_ptr<Token>> tokens;
+  for (const auto& [id, slot] : slots_) {
+    if (slot.token) tokens.push_back(slot.token);
+  }
+  return tokens;
+}
+
+}  // namespace vtpm::pkcs11

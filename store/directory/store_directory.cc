@@ -1,0 +1,395 @@
+#include "store/directory/store_directory.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <set>
+#include <tuple>
+
+#include "base/descriptor.h"
+#include "base/error.h"
+#include "base/waiting.h"
+#include "store/format/scan.h"
+
+namespace vtpm::store {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kSuffix = ".vtpm";
+constexpr uint64_t kFirstOtherNumber = 0x10000;
+constexpr size_t kDigitsOfOtherNumber = 6;  // 24 bits
+
+std::string reason_of(int number) {
+  char text[128];
+  return strerror_r(number, text, sizeof text);
+}
+
+bool may_be_store(std::string_view name) {
+  return name.size() > kSuffix.size() && name.front() != '.' && name.ends_with(kSuffix);
+}
+
+// The serial that a file claims by its name.
+std::string stem_of(const std::string& path) {
+  const size_t begin = path.rfind('/') + 1;
+  return path.substr(begin, path.size() - begin - kSuffix.size());
+}
+
+/// The slot number of a store whose own is taken.
+uint64_t other_number(const std::string& serial) {
+  uint64_t bits = 0;
+  for (size_t i = 0; i < kDigitsOfOtherNumber; ++i) {
+    const char digit = i < serial.size() ? serial[i] : '0';
+    const unsigned value = digit >= '0' && digit <= '9'   ? static_cast<unsigned>(digit - '0')
+                           : digit >= 'a' && digit <= 'f' ? static_cast<unsigned>(digit - 'a' + 10)
+                           : digit >= 'A' && digit <= 'F' ? static_cast<unsigned>(digit - 'A' + 10)
+                                                          : static_cast<unsigned char>(digit) & 0xFU;
+    bits = bits << 4 | value;
+  }
+  return kFirstOtherNumber + bits;
+}
+
+struct DirectoryEntry {
+  std::string name;
+  bool is_link = false;
+};
+
+bool is_link(int directory, const char* name, unsigned char type) {
+  if (type != DT_UNKNOWN) return type == DT_LNK;
+  struct statx info;
+  return ::statx(directory, name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &info) == 0 && S_ISLNK(info.stx_mode);
+}
+
+/// What may be stores, into `entries`. Returns 0, or why the directory can not be read (errno).
+int list_entries(const std::string& path, std::vector<DirectoryEntry>& entries) {
+  errno = ENOMEM;  // not every allocator sets it
+  const Directory opened = open_directory(path);
+  if (!opened) return errno == ENOENT ? 0 : errno;
+  for (errno = 0; const dirent* entry = readdir(opened.get()); errno = 0) {
+    if (!may_be_store(entry->d_name)) continue;
+    entries.push_back({entry->d_name, is_link(dirfd(opened.get()), entry->d_name, entry->d_type)});
+  }
+  return errno;
+}
+
+std::string end_of_link(const std::string& path) {
+  const std::unique_ptr<char, decltype(&std::free)> real(realpath(path.c_str(), nullptr), std::free);
+  if (!real) {
+    throw Error(errno == ENOMEM ? ErrorCode::kNoMemory : ErrorCode::kIo,
+                "can not follow the symbolic link " + path + ": " + reason_of(errno));
+  }
+  return real.get();
+}
+
+}  // namespace
+
+std::string_view standing_name(Standing standing) {
+  switch (standing) {
+    case Standing::kServed:
+      return "served";
+    case Standing::kCopy:
+      return "copy";
+    case Standing::kAmbiguous:
+      return "ambiguous";
+    case Standing::kUnreadable:
+      return "unreadable";
+  }
+  return "";
+}
+
+bool is_momentary(const Error& error) {
+  return dynamic_cast<const LockTimeout*>(&error) || dynamic_cast<const NoDescriptorLeft*>(&error);
+}
+
+StoreDirectory::StoreDirectory(std::string directory, ReadStoreName read_name)
+    : StoreDirectory(std::move(directory), std::move(read_name), {}) {}
+
+StoreDirectory::StoreDirectory(std::string directory, ReadStoreName read_name, const Heritage& heritage)
+    : directory_(std::move(directory)),
+      read_name_(std::move(read_name)),
+      known_(heritage.known_),
+      inherited_(heritage.vaults_) {}
+
+StoreDirectory::~StoreDirectory() = default;
+
+// --- looking ---
+
+void StoreDirectory::refresh() {
+  opened_.clear();
+  std::vector<DirectoryEntry> entries;
+  const int failed = directory_.empty() ? 0 : list_entries(directory_, entries);
+  const auto is_inherited = [](const auto& known) { return inherited_vault(known.second) != nullptr; };
+  const bool may_not = failed == EACCES || failed == EPERM;
+  out_of_reach_ = may_not && std::any_of(known_.begin(), known_.end(), is_inherited);
+  if (failed != 0 && !out_of_reach_) {
+    std::string sentence = "can not read the store directory " + directory_ + ": " + reason_of(failed);
+    if (failed == ENOMEM) throw Error(ErrorCode::kNoMemory, std::move(sentence));
+    problem_ = std::move(sentence);
+    return;
+  }
+  std::map<std::string, Known> now;
+  for (const DirectoryEntry& entry : entries) {
+    const auto before = known_.find(entry.name);
+    auto known = look_at(entry.name, entry.is_link, before == known_.end() ? nullptr : &before->second);
+    if (known) now.emplace(entry.name, std::move(*known));
+  }
+  for (const auto& known : known_) {
+    if (!now.contains(known.first) && is_inherited(known)) now.insert(known);
+  }
+  problem_.clear();
+  known_ = std::move(now);
+  judge();
+  give_numbers();
+  stores_.clear();
+  for (const auto& [name, known] : known_) stores_.push_back(known.store);
+}
+
+// The vault of a store that is there although nothing may be at its path: this process may not look.
+std::shared_ptr<Vault> StoreDirectory::inherited_vault(const Known& known) {
+  std::shared_ptr<Vault> vault = known.vault.lock();
+  try {
+    if (!vault || !vault->inherited()) return nullptr;
+    vault->refresh();
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kNoMemory) throw;
+    if (error.code() == ErrorCode::kReplaced) return nullptr;
+  }
+  return vault;
+}
+
+StoreDirectory::Heritage StoreDirectory::heritage() const {
+  Heritage heritage;
+  for (const auto& [file_name, known] : known_) {
+    if (std::shared_ptr<Vault> vault = inherited_vault(known)) {
+      heritage.known_.emplace(file_name, known);
+      heritage.vaults_.push_back(std::move(vault));
+    }
+  }
+  return heritage;
+}
+
+// Nothing: the file is gone meanwhile.
+std::optional<StoreDirectory::Known> StoreDirectory::look_at(const std::string& file_name, bool is_link,
+                                                             const Known* before) {
+  Known known;
+  FoundStore& store = known.store;
+  store.path = store.leads_to = directory_ + "/" + file_name;
+  store.is_link = is_link;
+  if (before) store.number = before->store.number;  // one that can not be read keeps it while nobody has a right to it
+  try {
+    if (is_link) store.leads_to = end_of_link(store.path);
+    const auto id = posix_file_system().id_of(store.leads_to);
+    if (!id && !is_link) return std::nullopt;
+    if (!id) throw Error(ErrorCode::kIo, "the symbolic link " + store.path + " leads to nothing");
+    known.id = *id;
+    if (before && before->whole && before->store.leads_to == store.leads_to) {
+      // While a vault is open on it, no other file can have its inode number. Otherwise its header tells whether it is
+      // the same store: compaction and re-key put a new file in its place, C_InitToken makes another store.
+      const bool same = before->id == *id && !before->vault.expired();
+      const auto uuid = same ? Uuid() : read_header(*posix_file_system().open(store.leads_to, false), store.path).uuid;
+      if (same || equal(uuid, before->store.uuid)) {
+        known = *before;
+        known.id = *id;
+        known.store.is_link = is_link;
+        return known;
+      }
+    }
+    look_into(known);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kNoMemory) throw;
+    if (error.code() == ErrorCode::kNotFound && !is_link && !posix_file_system().id_of(store.path)) return std::nullopt;
+    // That it can not be looked at now does not make a store go away that somebody works with.
+    if (error.code() == ErrorCode::kIo && before && before->whole && !before->vault.expired()) return *before;
+    store.reason = error.sentence();
+    store.held_up = is_momentary(error);
+  }
+  return known;
+}
+
+void StoreDirectory::look_into(Known& known) {
+  FoundStore& store = known.store;
+  std::shared_ptr<Vault> vault;
+  try {
+    vault = Vault::open(store.leads_to, {store.is_link, nullptr});
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kCorrupt) store.name = name_in_what_is_left(store);
+    throw;
+  }
+  store.name = read_name_(*vault);
+  store.uuid = to_bytes(vault->uuid());
+  store.created = vault->created();
+  known.whole = true;
+  known.vault = vault;
+  opened_[store.leads_to] = vault;
+}
+
+// A store that is not used, because its end is missing, has its serial all the same.
+std::optional<StoreName> StoreDirectory::name_in_what_is_left(const FoundStore& store) const {
+  try {
+    return read_name_(*Vault::open(store.leads_to, {/*read_only=*/true, nullptr, /*any_ending=*/true}));
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+// --- the rules ---
+
+void StoreDirectory::judge() {
+  std::set<std::string> stems;
+  std::map<std::string, size_t> holders;  // of a serial, inside
+  for (const auto& [file_name, known] : known_) {
+    stems.insert(stem_of(known.store.path));
+    if (known.store.name) ++holders[known.store.name->serial];
+  }
+  for (auto& [file_name, known] : known_) {
+    FoundStore& store = known.store;
+    if (known.whole) store.reason.clear();
+    const std::string serial = store.name ? store.name->serial : "";
+    if (store.name && serial != stem_of(store.path) && stems.contains(serial)) {
+      store.standing = Standing::kCopy;
+      store.reason = store.path + " is a copy of the token " + serial + ", which is the file " + serial +
+                     std::string(kSuffix) + " beside it; it is not used";
+    } else if (!known.whole) {
+      store.standing = Standing::kUnreadable;
+    } else if (serial != stem_of(store.path) && holders[serial] > 1) {
+      store.standing = Standing::kAmbiguous;
+      store.reason = store.path + " is one of " + std::to_string(holders[serial]) + " files of the token " + serial +
+                     ", and none of them is named " + serial + std::string(kSuffix) +
+                     "; give the right one that name, and none is used until then";
+    } else {
+      store.standing = Standing::kServed;
+    }
+    if (store.standing != Standing::kServed) opened_.erase(store.leads_to);
+  }
+}
+
+void StoreDirectory::give_numbers() {
+  std::vector<FoundStore*> served, others;
+  for (auto& [file_name, known] : known_) {
+    FoundStore& store = known.store;
+    if (store.standing == Standing::kServed) {
+      served.push_back(&store);
+    } else if (store.standing == Standing::kCopy) {
+      store.number.reset();
+    } else {
+      others.push_back(&store);
+    }
+  }
+  const auto age = [](const FoundStore* store) { return std::tie(store->created, store->name->serial); };
+  std::sort(served.begin(), served.end(), [&](const auto* a, const auto* b) { return age(a) < age(b); });
+  std::set<uint64_t> taken;
+  std::vector<FoundStore*> late;
+  for (FoundStore* store : served) {
+    if (!taken.insert(store->name->number).second) late.push_back(store);
+    store->number = store->name->number;
+  }
+  for (FoundStore* store : late) {
+    uint64_t number = other_number(store->name->serial);
+    while (!taken.insert(number).second) ++number;
+    store->number = number;
+  }
+  // What can not be used has a number only while nobody has a right to it.
+  for (FoundStore* store : others) {
+    std::optional<uint64_t> number = store->number;
+    if (!number && store->name) number = store->name->number;
+    if (number && taken.insert(*number).second) {
+      store->number = number;
+      continue;
+    }
+    uint64_t lowest = 0;
+    while (!taken.insert(lowest).second) ++lowest;
+    store->number = lowest;
+  }
+}
+
+uint64_t StoreDirectory::unused_number() const {
+  std::set<uint64_t> taken;
+  for (const FoundStore& store : stores_) {
+    if (store.number) taken.insert(*store.number);
+  }
+  uint64_t number = 0;
+  while (taken.contains(number)) ++number;
+  return number;
+}
+
+std::vector<std::string> StoreDirectory::others_of(const FoundStore& store) const {
+  std::set<std::string> serials = {stem_of(store.path)};
+  if (store.name) serials.insert(store.name->serial);
+  std::vector<std::string> paths;
+  for (const FoundStore& other : stores_) {
+    if (other.path == store.path) continue;
+    if (serials.contains(stem_of(other.path)) || (other.name && serials.contains(other.name->serial)))
+      paths.push_back(other.path);
+  }
+  return paths;
+}
+
+// --- using ---
+
+std::shared_ptr<Vault> StoreDirectory::open(const FoundStore& store) {
+  if (auto opened = opened_.find(store.leads_to); opened != opened_.end()) {
+    std::shared_ptr<Vault> vault = std::move(opened->second);
+    opened_.erase(opened);
+    return vault;
+  }
+  std::shared_ptr<Vault> vault;
+  try {
+    vault = Vault::open(store.leads_to, {store.is_link, nullptr});
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kNoMemory) throw;
+    for (const auto& [file_name, known] : known_) {
+      if (known.store.path == store.path) vault = inherited_vault(known);
+    }
+    if (!vault) throw;
+    return vault;
+  }
+  for (auto& [file_name, known] : known_) {
+    if (known.store.path == store.path && equal(known.store.uuid, vault->uuid())) known.vault = vault;
+  }
+  return vault;
+}
+
+void StoreDirectory::make() const {
+  std::error_code error;
+  if (fs::is_directory(directory_, error)) return;
+  fs::create_directories(fs::path(directory_).parent_path(), error);
+  if (mkdir(directory_.c_str(), 0700) != 0 && errno != EEXIST) {
+    throw Error(ErrorCode::kIo, "can not create the store directory " + directory_ + ": " + reason_of(errno));
+  }
+}
+
+void StoreDirectory::remove(const FoundStore& store) {
+  if (!store.is_link) {
+    try {
+      return Vault::open(store.path)->remove();
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::kNoMemory || error.code() == ErrorCode::kNotFound) throw;
+    }
+  }
+  posix_file_system().remove(store.path);
+  posix_file_system().sync_directory_of(store.path);
+}
+
+StoreDirectory::Lock::Lock(const std::string& directory)
+    : descriptor_(open_descriptor(directory, O_RDONLY | O_DIRECTORY)) {
+  int failed = descriptor_ ? 0 : errno;
+  const auto locked = [&] {
+    if (failed || ::flock(descriptor_.get(), LOCK_EX | LOCK_NB) == 0) return true;
+    if (errno != EINTR && errno != EWOULDBLOCK) failed = errno;
+    return failed != 0;
+  };
+  wait_until(locked, directory, Wait::For::kProcess);
+  if (!failed) return;
+  throw Error(ErrorCode::kIo, "can not lock the store directory " + directory + ": " + reason_of(failed));
+}
+
+// The child of a fork may have the descriptor too.
+StoreDirectory::Lock::~Lock() { ::flock(descriptor_.get(), LOCK_UN); }
+
+}  // namespace vtpm::store

@@ -1,0 +1,94 @@
+// The constants of the store's format. They mirror docs/format.md, which is the authority and says why.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "base/bytes.h"
+
+namespace vtpm::store {
+
+// Store ::= 31 80 Entry* 00 00. The file ends with zeros, of which the last two are the end-of-contents octets.
+constexpr std::array<uint8_t, 2> kStoreBegin = {0x31, 0x80};
+constexpr uint64_t kLogStart = kStoreBegin.size();
+constexpr uint64_t kEndOctets = 2;
+
+/// Bytes of a file of `size` bytes from `offset` on: none when it ends before that.
+constexpr uint64_t octets_behind(uint64_t offset, uint64_t size) { return size > offset ? size - offset : 0; }
+
+constexpr uint64_t kFormatNumber = 1;
+/// Kept free behind the log for a full disk: logins are counted from all of it, deletions leave their part untouched,
+/// everything else leaves all of it.
+constexpr uint64_t kReserveOctets = 8192, kReserveForLogins = 4096;
+constexpr uint64_t kMaxEntryOctets = 16u << 20;
+constexpr uint64_t kMaxStoreOctets = (uint64_t{1} << 32) - 1;
+constexpr size_t kMaxNameOctets = 255;
+constexpr size_t kMaxTypeOctets = 64;
+constexpr size_t kMaxTransactionEntries = 65535;
+
+constexpr uint64_t kMaxSequence = uint64_t{1} << 62;  // no store lives to count that far; a made one may say so
+constexpr uint64_t kMaxSequenceStep = uint64_t{1} << 32;
+constexpr uint64_t kSequenceJump = 65536;  // after an unclean end
+/// Octets between the end of one copy and the start of the other, so that no one page holds parts of both.
+constexpr uint64_t kCopyDistance = 4096;
+
+constexpr size_t kUuidOctets = 16;
+constexpr size_t kSaltOctets = 16;
+using Uuid = std::array<uint8_t, kUuidOctets>;
+using Salt = std::array<uint8_t, kSaltOctets>;
+
+namespace type {
+constexpr std::string_view kHeader = "blobstore";
+constexpr std::string_view kKeySlot = "keyslot";
+constexpr std::string_view kAttempt = "attempt";
+constexpr std::string_view kMoved = "moved";
+constexpr std::string_view kFree = "free";
+constexpr std::string_view kTpmPermanent = "tpm2-permall";
+}  // namespace type
+
+namespace attribute {
+// mandatory: a reader that does not know one refuses the entry
+constexpr std::string_view kSequence = "seq";
+constexpr std::string_view kRealSize = "realsize";
+constexpr std::string_view kEncryption = "enc";
+constexpr std::string_view kDeleted = "del";
+constexpr std::string_view kKdf = "kdf";
+constexpr std::string_view kCommit = "commit";
+constexpr std::string_view kEpoch = "epoch";
+constexpr std::string_view kFormat = "format";
+constexpr std::string_view kSalt = "salt";
+constexpr std::string_view kCipher = "cipher";
+constexpr std::string_view kFixed = "fixed";
+// optional: a reader that does not know one skips and preserves it
+constexpr std::string_view kCrc = "crc32c";
+constexpr std::string_view kMac = "mac";
+constexpr std::string_view kBase = "base";
+constexpr std::string_view kRole = "role";
+constexpr std::string_view kLimit = "limit";
+constexpr std::string_view kIndex = "ix";
+constexpr std::string_view kEmptySecret = "empty";
+constexpr std::string_view kToBeChanged = "change";
+constexpr std::string_view kCreated = "created";
+constexpr std::string_view kCapacity = "capacity";
+constexpr std::string_view kBorn = "born";
+}  // namespace attribute
+
+constexpr std::string_view kCipherSiv = "aes-256-siv";
+constexpr std::string_view kCipherCbc = "aes-cbc";
+constexpr std::string_view kCipherNone = "none";
+constexpr std::string_view kKdfArgon2id = "argon2id";
+constexpr std::string_view kKdfPbkdf2 = "pbkdf2";
+constexpr std::string_view kKdfRaw = "raw";
+constexpr std::string_view kSlotPrefix = "keyslot/";
+constexpr std::string_view kAttemptPrefix = "attempt/";
+
+constexpr size_t kSequenceOctets = 20;
+constexpr size_t kRealSizeOctets = 8;
+constexpr size_t kCrcOctets = 4;
+constexpr size_t kMacOctets = 32;
+constexpr size_t kCommitOctets = 32;
+constexpr size_t kKdfSaltOctets = 32;
+constexpr size_t kMasterKeyOctets = 32;
+
+}  // namespace vtpm::store

@@ -1,0 +1,64 @@
+// The first pass of a scan: what stands in the file, element by element, without a verdict on what it means.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "store/file/log_reader.h"
+#include "store/format/scan.h"
+
+namespace vtpm::store {
+
+/// What the walk meets, in file order.
+struct Item {
+  enum class Kind { kEntry, kBad, kFree } kind = Kind::kFree;
+  uint64_t offset = 0, length = 0;
+  LogEntry entry;                  // kEntry
+  std::unique_ptr<Damage> damage;  // kBad
+};
+
+/// Walks a file from an offset to its end, when it is made. Flipped bits are put right; behind something bad it tries
+/// the bad element's own length, then searches. Its work is at most eight times the file, and what one entry may have.
+class Walk {
+ public:
+  Walk(const File& file, const StoreHeader& header, uint64_t from, Look look = Look::kWhole);
+
+  std::vector<Item> items;
+  LogReader& reader() { return reader_; }
+  /// Where the walk stopped: at the end-of-contents octets, at a free space that does not fit, or at the end of the
+  /// file.
+  uint64_t stopped_at() const { return at_; }
+  /// Octets that CRCs were computed of, and what looking through damage cost beside that.
+  uint64_t work() const { return spent_; }
+  /// Bytes behind the end of the store that were not looked at, since their number alone is wrong (Look::kBounded).
+  uint64_t unread() const { return unread_; }
+
+ private:
+  bool step();
+  void make_room();
+  bool take(LogEntry entry);
+  bool take_free(uint64_t length);
+  std::optional<uint64_t> free_with_a_flip();
+  std::optional<LogEntry> entry_at(uint64_t offset);
+  bool take_bad();
+  void take_damage(Damage damage);
+  bool take_bad_rest(const char* reason);
+  bool goes_on(uint64_t offset);
+  bool ends_or_goes_on(uint64_t offset);
+  std::optional<uint64_t> search(uint64_t from);
+  static bool looks_like_entry(ByteView head);
+  bool only_zeros(uint64_t offset, uint64_t end);
+  bool is_too_much();
+  bool is_free_space(uint64_t offset);
+  bool spend(uint64_t octets);
+
+  LogReader reader_;
+  const StoreHeader& header_;
+  const Look look_;
+  uint64_t at_, from_, unread_ = 0;
+  uint64_t budget_ = 0, spent_ = 0;
+  unsigned corrections_ = 0;
+};
+
+}  // namespace vtpm::store

@@ -1,0 +1,248 @@
+// Room behind the log: the file grows, or is compacted where that is worth it.
+//
+// A compaction that nobody asked for is a convenience. Where it cannot be done (a directory that may not be written, a
+// file that is mounted by itself, somebody else's temporary file, a disk without room for a copy, a user whom the new
+// file would lock out) the file grows instead. Where the disk has not as much as a file usually grows by, it grows by
+// less, at last by what is needed to the byte.
+#include <algorithm>
+#include <shared_mutex>
+
+#include "base/error.h"
+#include "store/format/free_space.h"
+#include "store/log/blobstore.h"
+
+namespace vtpm::store {
+namespace {
+
+using Exclusive = std::unique_lock<RwLock>;
+using Shared = std::shared_lock<RwLock>;
+
+constexpr uint64_t kMinGrowth = 64 << 10;
+constexpr uint64_t kMinDeadOctets = 128 << 10;  // less is not worth a compaction while the disk has room
+constexpr uint64_t kBehindLog = kMinFreeOctets + kEndOctets;
+constexpr uint64_t kNeverGivenBack = 2 * kCopyDistance;  // headers, and what keeps copies apart, count as dead
+
+uint64_t kept_by(Room room) {
+  switch (room) {
+    case Room::kLogin:
+      return 0;
+    case Room::kDeletion:
+      return kReserveForLogins;
+    case Room::kOrdinary:
+      break;
+  }
+  return kReserveOctets;
+}
+
+}  // namespace
+
+Room room_of(const std::vector<Draft>& drafts) {
+  const auto counts_or_tells = [](const Draft& draft) {
+    return draft.entry.type == type::kAttempt || draft.entry.type == type::kMoved;
+  };
+  const auto deletes = [](const Draft& draft) {
+    const auto& attributes = draft.entry.mandatory;
+    return std::any_of(attributes.begin(), attributes.end(),
+                       [](const Attribute& attribute) { return attribute.name == attribute::kDeleted; });
+  };
+  if (std::all_of(drafts.begin(), drafts.end(), counts_or_tells)) return Room::kLogin;
+  return std::all_of(drafts.begin(), drafts.end(), deletes) ? Room::kDeletion : Room::kOrdinary;
+}
+
+void Blobstore::Writer::reserve(uint64_t octets) { ensure_space(octets, Room::kOrdinary); }
+
+// How much is missing behind the log for so many octets and the least that stands behind them.
+uint64_t Blobstore::Writer::missing_for(uint64_t octets) const {
+  const uint64_t behind = octets_behind(store_->end_.offset, locked_->size());
+  return octets + kBehindLog - std::min(behind, octets + kBehindLog);
+}
+
+void Blobstore::Writer::ensure_space(uint64_t octets, Room room) {
+  Blobstore& store = *store_;
+  prepare();
+  const uint64_t keep = kept_by(room);
+  if (missing_for(octets + keep) == 0) return;
+  uint64_t dead = dead_octets();
+  if (dead > kMinDeadOctets && dead > store.end_.offset / 2 && try_to_compact(dead)) {
+    prepare();
+    if (missing_for(octets + keep) == 0) return;
+    dead = dead_octets();
+  }
+  const uint64_t usual = std::max(std::clamp(locked_->size() / 4, kMinGrowth, kMaxGrowth), missing_for(octets + keep));
+  if (usual <= store.growth_to_be_had_ && !extend_generously(usual)) return;
+  // The disk is nearly full: a little that is dead is worth a copy, which does not fit any more once the file has
+  // grown.
+  if (dead > missing_for(octets + keep) + kNeverGivenBack && try_to_compact(dead)) {
+    prepare();
+    if (missing_for(octets + keep) == 0) return;
+  }
+  extend_by_what_there_is(octets, room);
+}
+
+// The reason why the disk has not that much; nothing: the file has grown.
+std::optional<Error> Blobstore::Writer::extend_generously(uint64_t octets) {
+  Blobstore& store = *store_;
+  const uint64_t size = locked_->size(), largest = kMaxStoreOctets / kGrowthUnit * kGrowthUnit;
+  // Not even for a moment is everything taken that others have left.
+  if (store.file_system_.free_octets(store.path_) < octets) {
+    return Error(ErrorCode::kNoSpace, "the disk of " + store.path_ + " is full");
+  }
+  auto failure = extend_to(std::max(size + octets, std::min(round_up(size + octets, kGrowthUnit), largest)));
+  // What is not in the disk's own numbers (quotas, limits) is found out by trying, once for each halving or doubling.
+  store.growth_to_be_had_ = failure ? std::max(octets / 2, kGrowthUnit) : std::min(2 * octets, kMaxGrowth);
+  return failure;
+}
+
+void Blobstore::Writer::extend_by_what_there_is(uint64_t octets, Room room) {
+  const uint64_t keep = kept_by(room), size = locked_->size(), missing = missing_for(octets + keep);
+  const uint64_t free = store_->file_system_.free_octets(store_->path_);
+  for (uint64_t growth = std::min(store_->growth_to_be_had_, free / 2); growth > missing; growth /= 2) {
+    if (!extend_generously(growth)) return;
+  }
+  if (!extend_to(round_up(size + missing, kGrowthUnit))) return;
+  uint64_t least = missing;
+  if (room == Room::kDeletion) {
+    // What logins have used already a deletion need not bring back.
+    const uint64_t behind = octets_behind(store_->end_.offset, size), left = behind - std::min(behind, kBehindLog);
+    least = missing_for(octets + std::min(keep, left));
+  }
+  if (auto failure = extend_to(size + least)) throw *failure;
+}
+
+// The reason why the disk has not that much; nothing: the file has grown.
+std::optional<Error> Blobstore::Writer::extend_to(uint64_t size) {
+  Blobstore& store = *store_;
+  if (size > kMaxStoreOctets) {
+    return Error(ErrorCode::kNoSpace, store.path_ + " would grow beyond the 4 GiB of a store");
+  }
+  {
+    Shared gate(store.gate_);
+    require_continuation(size, 0);
+  }
+  try {
+    grow_in_steps(locked_->size(), size);
+    return std::nullopt;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kNoSpace) throw;
+    return error;
+  }
+}
+
+// So that a crash never leaves more than the zeros of one step behind the end, each step's header is on the disk before
+// the next step begins. The last one's comes there with the next commit.
+void Blobstore::Writer::grow_in_steps(uint64_t size, uint64_t grown) {
+  File& file = *locked_;
+  uint64_t reached = size;
+  try {
+    while (reached < grown) {
+      const uint64_t next = std::min(grown, reached + kMaxGrowth);
+      if (reached != size) file.sync_data();
+      grow(file, reached, next);
+      reached = next;
+      write_free_header(reached);
+    }
+  } catch (...) {
+    // Room that is too small is given back: the disk is full.
+    while (reached > size) {
+      reached = reached - size > kMaxGrowth ? reached - kMaxGrowth : size;
+      write_free_header(reached);
+      file.sync_data();
+      file.truncate(reached);
+    }
+    throw;
+  }
+}
+
+// The free space reaches to the end of a file of `size` bytes.
+void Blobstore::Writer::write_free_header(uint64_t size) {
+  Blobstore& store = *store_;
+  Exclusive gate(store.gate_);
+  locked_->write_at(store.end_.offset, free_header(octets_behind(store.end_.offset + kEndOctets, size)));
+  store.probe_ = Bytes(kProbeOctets);
+  store.probe_.resize(locked_->read_at(store.end_.offset, store.probe_));
+}
+
+uint64_t Blobstore::Writer::dead_octets() const {
+  Shared gate(store_->gate_);
+  uint64_t live = 0;
+  for (const auto& [name, record] : store_->index_.names()) {
+    if (!record.deleted) live += record.entry.length + record.twin_length;
+  }
+  return store_->end_.offset - std::min(live, store_->end_.offset);
+}
+
+// --- compaction as a convenience ---
+
+// A copy that failed is not tried again before it is worth half as much again, or the disk has got emptier. Finding out
+// that no file can be made beside the store costs nothing, so that is tried each time.
+bool Blobstore::Writer::try_to_compact(uint64_t dead) {
+  Blobstore& store = *store_;
+  // Once the end has been cleaned, and numbers jumped, an append comes first: nothing else may tell what is durable.
+  const bool may_compact =
+      store.placed_ && !compacting_ && !store.damaged_beyond_moving_ && store.end_.last == store.applied_;
+  if (!may_compact) return false;
+  RefusedCompaction& refused = store.refused_;
+  const uint64_t free = store.file_system_.free_octets(store.path_);
+  if (free < store.end_.offset - dead + kReserveForLogins) {
+    report_refusal("the disk has no room for a copy of what is in it");
+    return false;
+  }
+  const bool is_emptier = free > refused.free && free - refused.free >= kGrowthUnit;
+  if (refused.dead != 0 && dead < refused.dead + refused.dead / 2 && !is_emptier) return false;
+  std::optional<TemporaryStore> fresh;
+  try {
+    fresh.emplace(successor(Waiting::kDoNotWait));
+  } catch (const StaleFile&) {
+    throw;
+  } catch (const Error& error) {
+    report_refusal(error.sentence());
+    return false;
+  }
+  try {
+    if (!between_logins([&] { compact_into(std::move(*fresh)); })) return false;
+  } catch (const StaleFile&) {
+    throw;
+  } catch (const Error& error) {
+    // Once the new file stands at the path, what is appended to the old one would be lost.
+    if (!still_at_path()) throw;
+    refused.dead = dead;
+    refused.free = error.code() == ErrorCode::kNoSpace ? free : UINT64_MAX;
+    report_refusal(error.sentence());
+    return false;
+  }
+  refused = {};
+  return true;
+}
+
+// For want of space only: while another process counts a login, the path does not move away under its lock. False:
+// somebody does, and nothing has happened.
+bool Blobstore::Writer::between_logins(const std::function<void()>& work) {
+  Blobstore& store = *store_;
+  std::unique_lock<std::mutex> no_login(store.login_mutex_, std::defer_lock);
+  const std::shared_ptr<File> old = locked_;
+  if (store.login_file_.get() == old) {  // a login of this process holds the lock, and take_place carries it on
+    work();
+    return true;
+  }
+  if (!no_login.try_lock()) return false;
+  if (!old->lock(LockByte::kLogin, LockMode::kExclusive, false)) return false;
+  struct Unlock {
+    const File& file;
+    ~Unlock() { file.unlock(LockByte::kLogin); }
+  } unlock{*old};
+  work();
+  return true;
+}
+
+bool Blobstore::Writer::still_at_path() const {
+  Shared gate(store_->gate_);
+  return store_->file_ == locked_ && store_->is_at_path();
+}
+
+void Blobstore::Writer::report_refusal(const std::string& reason) const {
+  if (store_->refused_.reported == reason) return;
+  store_->refused_.reported = reason;
+  store_->report(store_->path_ + " is not compacted, and grows instead: " + reason);
+}
+
+}  // namespace vtpm::store

@@ -1,0 +1,184 @@
+// Durability: what was appended or read is on the disk before anyone relies on it.
+//
+// The kernel tells of a failed sync once for each descriptor. From then on it takes what it could not write for
+// written: it shows it to every reader until it needs the memory, and a second sync succeeds without having written
+// anything. After a failed sync this process therefore promises nothing until what may be lost was written again: by a
+// compaction, or, where there cannot be one, in place. Reads go on meanwhile.
+#include <algorithm>
+#include <chrono>
+#include <shared_mutex>
+#include <thread>
+
+#include "base/error.h"
+#include "base/waiting.h"
+#include "store/format/free_space.h"
+#include "store/log/blobstore.h"
+
+namespace vtpm::store {
+namespace {
+
+using Exclusive = std::unique_lock<RwLock>;
+
+constexpr size_t kWriteOctets = 1 << 20;
+
+/// Gathers neighbours into large writes.
+class Rewriter {
+ public:
+  explicit Rewriter(File& file) : file_(file) {}
+  void write(uint64_t offset, ByteView octets) {
+    if (offset != at_ + held_.size() || held_.size() >= kWriteOctets) flush();
+    if (held_.empty()) at_ = offset;
+    append(held_, octets);
+  }
+  void flush() {
+    if (!held_.empty()) file_.write_at(at_, held_);
+    held_.clear();
+  }
+
+ private:
+  File& file_;
+  uint64_t at_ = 0;
+  Bytes held_;
+};
+
+}  // namespace
+
+void File::sync(Sync what, CallSite site) const {
+  const uint64_t failed_before = failed_syncs_;
+  ++syncing_;
+  try {
+    sync_now(what, site);
+  } catch (const StaleFile&) {
+    --syncing_;
+    throw;
+  } catch (const Error& error) {
+    sync_failure_ = error.code();
+    if (writable()) ++failed_syncs_;
+    --syncing_;
+    throw;
+  }
+  --syncing_;
+  // Of those who sync at the same time only one is told of a failure that is everybody's.
+  while (syncing_ != 0) std::this_thread::sleep_for(std::chrono::microseconds(20));
+  if (failed_syncs_ != failed_before) {
+    throw Error(sync_failure_, "cannot sync the file: another thread's sync of it has failed at the same time");
+  }
+}
+
+bool Blobstore::may_have_lost_writes() const {
+  std::shared_lock<RwLock> gate(gate_);
+  return lost_writes_ || file_->has_lost_writes();
+}
+
+void Blobstore::note_lost_writes() const {
+  if (file_->has_lost_writes()) lost_writes_ = true;
+}
+
+void Blobstore::sync_file(const File& file) const {
+  try {
+    file.sync_data();
+  } catch (const StaleFile&) {
+    throw;
+  } catch (const Error&) {
+    if (file.writable()) throw;  // a medium that cannot be written has nothing to sync
+  }
+}
+
+void Blobstore::sync_to(uint64_t number) const {
+  const WaitPolicy::Keep half_done;  // what was committed is not told yet
+  const auto one_at_a_time = lock_within_limit(sync_mutex_, path_);
+  if (durable_ >= number) return;
+  std::shared_ptr<File> file;
+  uint64_t covered;
+  const auto sync_what_is_there = [&] {
+    {
+      std::shared_lock<RwLock> gate(gate_);
+      if (lost_writes_ || file_->has_lost_writes()) {
+        throw Error(file_->sync_failure(), path_ + " could not be synced; the next change writes it again");
+      }
+      file = file_;
+      covered = end_.last;
+    }
+    sync_file(*file);
+  };
+  // Who has replaced the file had its lock behind us, and copied and synced what we know.
+  look_until_not_stale(sync_what_is_there, [&] { reopen_stale(); });
+  uint64_t known = durable_;
+  while (known < covered && !durable_.compare_exchange_weak(known, covered)) {
+  }
+}
+
+void Blobstore::sync_what_was_read() const {
+  const uint64_t applied = applied_;
+  if (applied <= durable_ || may_have_lost_writes()) return;
+  try {
+    sync_to(applied);
+  } catch (const Error&) {
+    if (!may_have_lost_writes()) throw;
+  }
+}
+
+void Blobstore::make_durable() {
+  reopen_if_forked();
+  const uint64_t applied = applied_;
+  if (applied <= durable_) return;
+  if (may_have_lost_writes() && !this_thread_writes()) begin();  // a writer begins by making sure of what is there
+  sync_to(applied);
+}
+
+// Everything that the kernel may have dropped is written anew.
+void Blobstore::Writer::make_sure() {
+  Blobstore& store = *store_;
+  try {
+    return compact();
+  } catch (const StaleFile&) {
+    throw;
+  } catch (const Error&) {
+    std::shared_lock<RwLock> gate(store.gate_);
+    if (store.file_ != locked_ || !store.is_at_path()) throw;
+  }
+  write_again();
+}
+
+// All above the last number that is known to be on the disk, from entries whose CRCs are right, and the free space
+// behind them. These are the octets that stand there: a crash in between leaves nothing that it could not have left
+// before.
+void Blobstore::Writer::write_again() {
+  Blobstore& store = *store_;
+  File& file = *locked_;
+  Exclusive gate(store.gate_);
+  const uint64_t failed = file.failed_syncs(), durable = store.durable_;
+  const ScanResult scan = look_at(file, [&] { return scan_log(file, store.header_, store.knowing_what_is_durable()); });
+  // A secret that was overwritten may still stand on the disk.
+  for (const LogEntry& entry : scan.entries) {
+    const auto* now = entry.type == type::kKeySlot && !entry.deleted ? store.index_.find(entry.name) : nullptr;
+    if (now && now->second.entry.offset != entry.offset && now->second.twin_offset != entry.offset) {
+      wipe_slot_at(file, entry.offset, entry.length);
+    }
+  }
+  Rewriter rewriter(file);
+  for (const LogEntry& entry : scan.entries) {
+    if (entry.sequence.number <= durable) continue;
+    const auto octets = look_at(file, [&] { return read_entry(file, store.header_, entry); });
+    if (!octets) throw Error(ErrorCode::kIo, store.path_ + " changed while it was being written again");
+    rewriter.write(entry.offset, *octets);
+  }
+  if (scan.intact_end) {  // else the next append cleans it
+    const Bytes header = free_header(scan.file_size - scan.end.offset - kEndOctets);
+    rewriter.write(scan.end.offset, header);
+    for (uint64_t at = scan.end.offset + header.size(); at < scan.file_size;) {
+      const Bytes zeros(std::min<uint64_t>(scan.file_size - at, kWriteOctets));
+      rewriter.write(at, zeros);
+      at += zeros.size();
+    }
+  }
+  rewriter.flush();
+  file.sync_all();
+  file.made_up_for(failed);
+  store.lost_writes_ = false;
+  // The kernel may have forgotten some of it before it was written again.
+  store.adopt(locked_, Locked::kYes);
+  store.durable_ = std::max(durable, scan.end.last);
+}
+
+}  // namespace vtpm::store

@@ -1,0 +1,144 @@
+#include "store/vault/keyslot.h"
+
+#include <algorithm>
+
+#include "base/der.h"
+#include "base/error.h"
+#include "crypto/hash/digest.h"
+
+namespace vtpm::store {
+namespace {
+
+constexpr size_t kDigestOctets = 32;
+
+crypto::Siv wrapping(const StretchedSecret& secret, const Uuid& uuid) {
+  return crypto::Siv(crypto::hkdf(secret.wrapping_key(), uuid, as_bytes("wrap"), crypto::Siv::kKeyOctets));
+}
+
+Bytes commitment_of(const EntryView& slot, ByteView commitment, const StretchedSecret& secret) {
+  auto at = static_cast<size_t>(commitment.data() - slot.octets.data());
+  Bytes octets =
+      with_zeros(slot.octets, {{slot.crc_at, kCrcOctets}, {at, commitment.size()}, {slot.data_at, slot.data_octets}});
+  return crypto::hmac(crypto::Hash::kSha256, secret.commitment_key(), octets);
+}
+
+Attribute epoch_attribute(const MasterKey& master) {
+  Attribute epoch = integer_attribute(attribute::kEpoch, master.epoch());
+  write_der(epoch.values, Tag::kOctetString, master.digest());
+  return epoch;
+}
+
+}  // namespace
+
+std::string slot_name(unsigned number) { return std::string(kSlotPrefix) + std::to_string(number); }
+
+KeySlot::KeySlot(Bytes octets) : octets_(std::move(octets)) {
+  EntryView slot = view();
+  name_ = slot.name;
+  sequence_ = slot.sequence.number;
+  auto damaged = [&] { return Error(ErrorCode::kCorrupt, "key slot '" + name_ + "' is not well-formed"); };
+  auto kdf = slot.find(slot.mandatory, attribute::kKdf);
+  auto commitment = slot.find_octets(slot.mandatory, attribute::kCommit, kCommitOctets);
+  auto epoch = slot.find(slot.mandatory, attribute::kEpoch);
+  if (slot.type != type::kKeySlot || !kdf || !epoch) throw damaged();
+
+  kdf_ = read_kdf(name_, *kdf);
+  if (!kdf_.is_raw()) {
+    if (!commitment) throw damaged();
+    commitment_ = to_bytes(*commitment);
+  }
+  DerReader reader(*epoch);
+  auto number = reader.next(Tag::kInteger);
+  auto digest = reader.next(Tag::kOctetString);
+  auto value = number ? read_der_unsigned(*number) : std::nullopt;
+  if (!value || !digest || digest->contents.size() != kDigestOctets) throw damaged();
+  epoch_ = *value;
+  digest_ = to_bytes(digest->contents);
+  role_ = role_of_slot(octets_);
+  notes_ = {slot.find(slot.optional, attribute::kEmptySecret).has_value(),
+            slot.find(slot.optional, attribute::kToBeChanged).has_value()};
+}
+
+EntryView KeySlot::view() const {
+  auto view = parse_entry(octets_);
+  if (!view) throw Error(ErrorCode::kCorrupt, "a key slot is not an entry");
+  return *view;
+}
+
+bool KeySlot::opens_with(const StretchedSecret& secret) const {
+  EntryView slot = view();
+  auto commitment = slot.find_octets(slot.mandatory, attribute::kCommit, kCommitOctets);
+  return commitment && constant_time_equal(commitment_of(slot, *commitment, secret), commitment_);
+}
+
+std::shared_ptr<const MasterKey> KeySlot::master_key(const StretchedSecret& secret, const Uuid& uuid) const {
+  EntryView slot = view();
+  SealedContext context = sealed_context(slot);
+  auto key = wrapping(secret, uuid).open({uuid, context.before, context.after}, slot.data());
+  std::shared_ptr<const MasterKey> master;
+  if (key && key->size() == kMasterKeyOctets) master = std::make_shared<const MasterKey>(std::move(*key), uuid, epoch_);
+  if (!master || !constant_time_equal(master->digest(), digest_)) {
+    throw Error(ErrorCode::kCorrupt, "the secret is right, but key slot '" + name_ +
+                                         "' does not hold this store's key: it is damaged, or of another store");
+  }
+  return master;
+}
+
+bool KeySlot::is_slot_of(const MasterKey& key) const {
+  return epoch_ == key.epoch() && constant_time_equal(digest_, key.digest());
+}
+
+unsigned number_of_slot(std::string_view name) {
+  for (unsigned number = 1; number <= kMaxSlots; ++number) {
+    if (slot_name(number) == name) return number;
+  }
+  return 0;
+}
+
+std::string role_of_slot(ByteView octets) {
+  auto slot = parse_entry(octets);
+  auto role = slot ? slot->find(slot->optional, attribute::kRole) : std::nullopt;
+  auto text = role ? DerReader(*role).next(Tag::kIa5String) : std::nullopt;
+  return text ? std::string(as_text(text->contents)) : std::string();
+}
+
+Draft raw_slot_draft(const std::string& name, const MasterKey& master) {
+  Draft draft;
+  draft.twice = true;
+  draft.entry.type = type::kKeySlot;
+  draft.entry.name = name;
+  const SlotKdf kdf{RawKdf{static_cast<uint32_t>(master.key().size())}, {}};
+  draft.entry.mandatory = {
+      {std::string(attribute::kKdf), encode_kdf(kdf)}, epoch_attribute(master), realsize_attribute(0)};
+  draft.entry.data = Bytes(1);
+  return draft;
+}
+
+Draft slot_draft(const std::string& name, std::string_view role, const SlotKdf& kdf,
+                 std::shared_ptr<const StretchedSecret> secret, std::shared_ptr<const MasterKey> master,
+                 const Uuid& uuid, const SecretNotes& notes) {
+  Draft draft;
+  draft.twice = true;
+  draft.entry.type = type::kKeySlot;
+  draft.entry.name = name;
+  draft.entry.mandatory = {{std::string(attribute::kKdf), encode_kdf(kdf)},
+                           octets_attribute(attribute::kCommit, Bytes(kCommitOctets)),
+                           epoch_attribute(*master),
+                           realsize_attribute(kMasterKeyOctets)};
+  draft.entry.optional = {text_attribute(attribute::kRole, role)};
+  if (notes.empty) draft.entry.optional.push_back({std::string(attribute::kEmptySecret), {}});
+  if (notes.to_be_changed) draft.entry.optional.push_back({std::string(attribute::kToBeChanged), {}});
+  draft.entry.data = Bytes(crypto::Siv::kTagOctets + kMasterKeyOctets);
+  draft.finish = [secret, master, uuid](MutableByteView octets, const EntryView& layout) {
+    auto place = [&](ByteView where, ByteView what) {
+      std::copy(what.begin(), what.end(), octets.begin() + (where.data() - layout.octets.data()));
+    };
+    ByteView commitment = layout.find_octets(layout.mandatory, attribute::kCommit, kCommitOctets).value();
+    place(commitment, commitment_of(layout, commitment, *secret));
+    SealedContext context = sealed_context(layout);
+    place(layout.data(), wrapping(*secret, uuid).seal({uuid, context.before, context.after}, master->key()));
+  };
+  return draft;
+}
+
+}  // namespace vtpm::store

@@ -1,0 +1,169 @@
+// A new master key for everything.
+//
+// The sweep writes a new file beside the old one, entry by entry, and the new file takes its place by one rename: no
+// state in between can be seen, by a crash or by anyone. The new key is random and never wrapped under the old one, so
+// whoever knows the old key learns nothing of the new.
+#include <algorithm>
+
+#include "crypto/library/random.h"
+#include "store/vault/vault_impl.h"
+
+namespace vtpm::store {
+namespace {
+
+[[noreturn]] void refuse(ErrorCode code, const EntryView& entry, const char* why) {
+  throw Error(code, "'" + std::string(entry.name) + "' " + why + ": the store was not re-keyed");
+}
+
+// The tags of the old key mean nothing under the new one.
+void index_again(Entry& entry, const MasterKey& fresh, ByteView plain, const Indexer& indexer) {
+  std::erase_if(entry.optional, [](const Attribute& attribute) { return attribute.name == attribute::kIndex; });
+  std::vector<BlindTag> tags;
+  for (const Property& one : indexer ? indexer(entry.name, plain) : std::vector<Property>()) {
+    tags.push_back(fresh.tag(one.kind, one.value));
+  }
+  if (!tags.empty()) entry.optional.push_back(octets_attribute(attribute::kIndex, write_tags(std::move(tags))));
+}
+
+Bytes reseal(const EntryView& entry, const MasterKey& old, const MasterKey& fresh, const Salt& salt,
+             const Indexer& indexer) {
+  const auto cipher = cipher_of(entry.cipher);
+  if (!cipher) refuse(ErrorCode::kTooNew, entry, "is sealed in a way that this version does not know");
+  auto plain = entry.epoch == old.epoch() ? old.unseal(entry) : std::nullopt;
+  if (!plain) refuse(ErrorCode::kTampered, entry, "was tampered with, its seal is wrong");
+  Entry copy = to_entry(entry);
+  for (Attribute& attribute : copy.mandatory) {
+    if (attribute.name == attribute::kEncryption) attribute = fresh.encryption(*cipher);
+  }
+  index_again(copy, fresh, *plain, indexer);
+  Bytes octets = encode(copy);
+  const EntryView layout = parse_entry(octets).value();
+  fresh.seal(octets, layout, *plain);
+  store_crc(salt, octets, layout.crc_at);
+  return octets;
+}
+
+Bytes bind_again(const EntryView& entry, const MasterKey& old, const MasterKey& fresh, const Salt& salt) {
+  if (!old.mac_matches(entry)) refuse(ErrorCode::kTampered, entry, "was tampered with, its MAC is wrong");
+  Bytes octets = to_bytes(entry.octets);
+  fresh.write_mac(octets, parse_entry(octets).value());
+  store_crc(salt, octets, entry.crc_at);
+  return octets;
+}
+
+const UsedSlot& slot_of(const std::vector<UsedSlot>& used, unsigned number, const std::string& path) {
+  for (const UsedSlot& slot : used) {
+    if (slot.number != number) continue;
+    if (slot.problem) throw *slot.problem;
+    return slot;
+  }
+  throw Error(ErrorCode::kNotFound, "key slot " + std::to_string(number) + " of " + path + " is not active");
+}
+
+void require_officer(const std::vector<UsedSlot>& used, const std::vector<KeptSlot>& kept) {
+  auto is_kept = [&](const UsedSlot& slot) {
+    return std::any_of(kept.begin(), kept.end(), [&](const KeptSlot& one) { return one.number == slot.number; });
+  };
+  bool before = false, after = false;
+  for (const UsedSlot& slot : used) {
+    const bool officer = slot.role == role_name(Role::kSo);
+    before = before || officer;
+    after = after || (officer && is_kept(slot));
+  }
+  if (!before || after) return;
+  throw Error(ErrorCode::kUnsupported,
+              "a key slot of the security officer must be kept, or nobody could set a user PIN again: give its secret");
+}
+
+// A kept slot, and what its secret becomes for the new one.
+struct Renewal {
+  std::string name, role;
+  SlotKdf kdf;
+  std::shared_ptr<const StretchedSecret> after;
+  SecretNotes notes;
+};
+
+std::vector<Renewal> stretch_kept(const std::vector<UsedSlot>& used, const std::vector<KeptSlot>& kept,
+                                  const std::string& path) {
+  std::vector<Renewal> renewals;
+  for (const KeptSlot& one : kept) {
+    const KeySlot& slot = *slot_of(used, one.number, path).slot;
+    const SecretBytes secret = canonical_secret(slot.role(), one.secret);
+    SlotKdf kdf = fresh_kdf(slot.kdf().stretching());
+    if (!slot.opens_with(stretch(secret, slot.kdf()))) {
+      throw Error(ErrorCode::kAuthFailed, "the secret that was given for key slot " + std::to_string(one.number) +
+                                              " does not open it: nothing was changed");
+    }
+    auto after = std::make_shared<const StretchedSecret>(stretch(secret, kdf));
+    renewals.push_back({slot.name(), slot.role(), std::move(kdf), std::move(after), slot.notes()});
+  }
+  return renewals;
+}
+
+}  // namespace
+
+bool Vault::Impl::rekey(const LoginLock& login, Rekeying rekeying, const Progress& progress, const Indexer& indexer) {
+  auto writer = store->begin(login);
+  if (!writer) return false;
+  const auto used = used_slots();
+  if (!same_slots(rekeying.seen, used) || is_outdated(rekeying.old->epoch(), used)) return false;
+  const auto &old = rekeying.old, &fresh = rekeying.fresh;
+  const Salt salt = store->salt();
+  Blobstore::Writer::Rewriting rewriting;
+  rewriting.added = std::move(rekeying.slots);
+  rewriting.progress = progress;
+  rewriting.entry = [&](const EntryView& entry) {
+    if (entry.type == type::kKeySlot) return Bytes();
+    if (entry.sealed) return reseal(entry, *old, *fresh, salt, indexer);
+    return entry.mac_at != 0 ? bind_again(entry, *old, *fresh, salt) : to_bytes(entry.octets);
+  };
+  writer->rewrite(rewriting);
+  install(fresh);
+  writer->release_and_sync();
+  return true;
+}
+
+void Vault::rekey(const std::vector<KeptSlot>& kept, const Progress& progress, const Indexer& indexer) {
+  for (;;) {
+    refresh();
+    impl_->master_or_locked();
+    const auto used = impl_->used_slots();
+    if (kept.empty()) throw Error(ErrorCode::kUnsupported, "at least one key slot must be kept: give its secret");
+    for (const KeptSlot& one : kept) {
+      if (slot_of(used, one.number, path()).slot->kdf().is_raw()) {
+        throw Error(ErrorCode::kUnsupported, path() + " is opened by a raw key: give the new one");
+      }
+    }
+    require_officer(used, kept);
+    std::vector<Renewal> renewals = stretch_kept(used, kept, path());
+
+    const auto login = impl_->store->lock_login();
+    auto old = impl_->current_master();
+    auto fresh =
+        std::make_shared<const MasterKey>(crypto::random_secret(kMasterKeyOctets), impl_->uuid, old->epoch() + 1);
+    std::vector<Draft> slots;
+    for (Renewal& one : renewals) {
+      slots.push_back(slot_draft(one.name, one.role, one.kdf, std::move(one.after), fresh, impl_->uuid, one.notes));
+    }
+    // Else someone changed one meanwhile.
+    if (impl_->rekey(login, {old, fresh, used, std::move(slots)}, progress, indexer)) return;
+  }
+}
+
+void Vault::rekey_raw(const RawKey& key, const Progress& progress, const Indexer& indexer) {
+  for (;;) {
+    const auto login = impl_->store->lock_login();
+    auto old = impl_->current_master();
+    const auto used = impl_->used_slots();
+    for (const UsedSlot& one : used) {
+      if (one.slot && one.slot->kdf().is_raw()) continue;
+      throw Error(ErrorCode::kUnsupported, path() + " is not opened by a raw key: re-key it with its secrets");
+    }
+    auto fresh = std::make_shared<const MasterKey>(SecretBytes(key.octets()), impl_->uuid, old->epoch() + 1);
+    std::vector<Draft> slots;
+    slots.push_back(raw_slot_draft(slot_name(1), *fresh));
+    if (impl_->rekey(login, {old, fresh, used, std::move(slots)}, progress, indexer)) return;
+  }
+}
+
+}  // namespace vtpm::store

@@ -1,0 +1,246 @@
+#include <algorithm>
+
+#include "base/der.h"
+#include "store/vault/vault_impl.h"
+
+namespace vtpm::store {
+namespace {
+
+constexpr uint64_t kEntryOverhead = 1024;             // more than the octets around the data of one of our entries
+constexpr std::string_view kUnknownType = "unknown";  // of a deletion of what is too damaged to show its type
+
+void check(std::string_view name, std::string_view type) {
+  if (!valid_name(name)) {
+    throw Error(ErrorCode::kInvalidArgument, "a name has 1 to 255 octets of UTF-8 without control characters");
+  }
+  if (!valid_type(type)) throw Error(ErrorCode::kInvalidArgument, "a type has 1 to 64 printable ASCII characters");
+  bool reserved = type == type::kHeader || type == type::kKeySlot || type == type::kAttempt || type == type::kMoved ||
+                  type == type::kFree;
+  auto begins = [&](std::string_view prefix) { return name.substr(0, prefix.size()) == prefix; };
+  if (reserved || begins(kSlotPrefix) || begins(kAttemptPrefix)) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "'" + std::string(name) + "' (" + std::string(type) + ") is the store's own");
+  }
+}
+
+// A MAC can be made by whoever holds the key; what has one is not changed by who does not.
+void check_bound(const Transaction::State& state, std::string_view name, const std::optional<Record>& current) {
+  if (state.key || !current || current->deleted) return;
+  if (current->bound() || current->state != NameState::kCurrent) {
+    throw Error(ErrorCode::kLocked, "'" + std::string(name) + "' is protected, and the store's key was not given");
+  }
+}
+
+void add_mac(Draft& draft, const std::shared_ptr<const MasterKey>& key) {
+  if (!key) return;
+  draft.entry.optional.push_back(octets_attribute(attribute::kMac, Bytes(kMacOctets)));
+  draft.finish = [key](MutableByteView octets, const EntryView& layout) { key->write_mac(octets, layout); };
+}
+
+Draft sealed(Entry entry, Cipher cipher, const std::shared_ptr<const MasterKey>& key, ByteView data, size_t octets) {
+  Draft draft;
+  draft.entry = std::move(entry);
+  draft.entry.mandatory.push_back(key->encryption(cipher));
+  draft.entry.data.resize(MasterKey::sealed_octets(cipher, octets));
+  auto plain = std::make_shared<const SecretBytes>(data);
+  draft.finish = [key, plain](MutableByteView entry_octets, const EntryView& layout) {
+    key->seal(entry_octets, layout, *plain);
+  };
+  return draft;
+}
+
+bool is_sealed(const Entry& entry) {
+  return std::any_of(entry.mandatory.begin(), entry.mandatory.end(),
+                     [](const Attribute& attribute) { return attribute.name == attribute::kEncryption; });
+}
+
+// Nothing: not registered.
+std::optional<uint64_t> capacity_of(const std::vector<Attribute>& optional) {
+  for (const Attribute& attribute : optional) {
+    if (attribute.name != attribute::kCapacity) continue;
+    auto value = DerReader(attribute.values).next(Tag::kInteger);
+    return value ? read_der_unsigned(*value) : std::nullopt;
+  }
+  return std::nullopt;
+}
+
+// How many octets of plain text the entry is made for.
+size_t room_for(std::string_view name, const std::vector<Attribute>& optional, ByteView data) {
+  const size_t capacity = capacity_of(optional).value_or(0);
+  if (capacity != 0 && data.size() > capacity) {
+    throw Error(ErrorCode::kInvalidArgument, "'" + std::string(name) + "' was registered with room for " +
+                                                 std::to_string(capacity) + " octets; " + std::to_string(data.size()) +
+                                                 " do not fit: register it anew");
+  }
+  const size_t octets = std::max(data.size(), capacity);
+  if (octets + kEntryOverhead > kMaxEntryOctets) refuse_length(name, octets + kEntryOverhead);
+  return octets;
+}
+
+}  // namespace
+
+Transaction::Transaction(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Transaction::Transaction(Transaction&&) noexcept = default;
+Transaction::~Transaction() = default;
+
+// The last word about a name counts: a transaction holds each name once.
+void Transaction::State::add(std::string_view name, std::optional<Draft> draft) {
+  if (!writer) throw Error(ErrorCode::kInternal, "the transaction is over");
+  auto place = places.find(name);
+  if (place != places.end()) {
+    size_t at = place->second;
+    drafts.erase(drafts.begin() + static_cast<ptrdiff_t>(at));
+    places.erase(place);
+    for (auto& [other, index] : places) index -= index > at;
+  }
+  if (!draft) return;
+  places.emplace(name, drafts.size());
+  drafts.push_back(std::move(*draft));
+}
+
+std::vector<Attribute> Transaction::State::inheritance(std::string_view name,
+                                                       const std::optional<Record>& current) const {
+  std::vector<Attribute> optional;
+  if (auto place = places.find(name); place != places.end()) {
+    optional = drafts[place->second].entry.optional;
+  } else if (current && !current->deleted && current->state == NameState::kCurrent &&
+             (current->entry.capacity != 0 || current->entry.born != 0 || current->entry.has_extras)) {
+    auto stored = vault.store->examine(name);
+    auto view = stored ? parse_entry(stored->octets) : std::nullopt;
+    const bool forged = view && key && view->mac_at != 0 && !key->mac_matches(*view);
+    if (view && !forged) optional = to_entry(*view).optional;
+  }
+  optional.erase(
+      std::remove_if(optional.begin(), optional.end(), [](const Attribute& a) { return !is_inherited(a.name); }),
+      optional.end());
+  return optional;
+}
+
+void Transaction::State::put(Entry entry, Protection protection, ByteView data) {
+  const std::string name = entry.name;
+  const size_t octets = room_for(name, entry.optional, data);
+  if (protection == Protection::kSealed) {
+    add(name, sealed(std::move(entry), vault.store->cipher(), key, data, octets));
+    return;
+  }
+  Draft draft;
+  draft.entry = std::move(entry);
+  draft.entry.data = to_bytes(data);
+  draft.entry.data.resize(std::max<size_t>(octets, 1));
+  add_mac(draft, key);
+  add(name, std::move(draft));
+}
+
+namespace {
+
+Entry begin_entry(const Transaction::State& state, std::string_view name, std::string_view type, Protection protection,
+                  size_t size) {
+  check(name, type);
+  if (protection == Protection::kSealed && state.vault.store->cipher() == Cipher::kNone) {
+    throw Error(ErrorCode::kUnsupported,
+                "'" + std::string(name) + "' can not be sealed: " + state.vault.store->path() + " is not encrypted");
+  }
+  if (protection == Protection::kSealed && !state.key) {
+    throw Error(ErrorCode::kLocked, "'" + std::string(name) + "' can not be sealed: the store's key was not given");
+  }
+  if (!state.writer) throw Error(ErrorCode::kInternal, "the transaction is over");
+  const auto current = state.writer->peek(name);
+  check_bound(state, name, current);
+  return {std::string(type), std::string(name), {realsize_attribute(size)}, state.inheritance(name, current), {}};
+}
+
+}  // namespace
+
+void Transaction::put(std::string_view name, std::string_view type, Protection protection, ByteView data) {
+  state_->put(begin_entry(*state_, name, type, protection, data.size()), protection, data);
+}
+
+void Transaction::put_registered(std::string_view name, std::string_view type, Protection protection, size_t capacity,
+                                 ByteView data) {
+  if (capacity == 0) {
+    throw Error(ErrorCode::kInvalidArgument, "'" + std::string(name) + "' must have room for at least one octet");
+  }
+  Entry entry = begin_entry(*state_, name, type, protection, data.size());
+  auto& optional = entry.optional;
+  optional.erase(std::remove_if(optional.begin(), optional.end(),
+                                [](const Attribute& a) { return a.name == attribute::kCapacity; }),
+                 optional.end());
+  optional.push_back(capacity_attribute(capacity));
+  state_->put(std::move(entry), protection, data);
+}
+
+void Transaction::index(std::string_view name, const std::vector<Property>& properties) {
+  State& state = *state_;
+  const auto place = state.places.find(name);
+  if (!state.writer || place == state.places.end() || properties.size() > kMaxTags) {
+    throw Error(ErrorCode::kInternal, "only what a transaction has just put gets an index");
+  }
+  Entry& entry = state.drafts[place->second].entry;
+  const bool sealed = is_sealed(entry);
+  std::vector<BlindTag> tags;
+  for (const Property& property : properties) {
+    tags.push_back(sealed ? state.key->tag(property.kind, property.value) : clear_tag(property));
+  }
+  std::vector<Attribute>& optional = entry.optional;
+  std::erase_if(optional, [](const Attribute& attribute) { return attribute.name == attribute::kIndex; });
+  if (!tags.empty()) optional.push_back(octets_attribute(attribute::kIndex, write_tags(std::move(tags))));
+}
+
+void Transaction::keep_birth(std::string_view name) {
+  State& state = *state_;
+  const auto place = state.places.find(name);
+  if (!state.writer || place == state.places.end()) {
+    throw Error(ErrorCode::kInternal, "only what a transaction has just put keeps its birth");
+  }
+  const auto current = state.writer->peek(name);
+  if (!current || current->deleted || current->entry.length == 0) return;  // this version is the first
+  std::vector<Attribute>& optional = state.drafts[place->second].entry.optional;
+  const auto is_birth = [](const Attribute& attribute) { return attribute.name == attribute::kBorn; };
+  if (std::any_of(optional.begin(), optional.end(), is_birth)) return;
+  optional.push_back(born_attribute(current->entry.birth()));
+}
+
+void Transaction::erase(std::string_view name) {
+  State& state = *state_;
+  if (!state.writer) throw Error(ErrorCode::kInternal, "the transaction is over");
+  auto current = state.writer->peek(name);
+  if (!current || current->deleted) {
+    state.add(name, std::nullopt);
+    return;
+  }
+  std::string_view type = current->entry.type.empty() ? kUnknownType : std::string_view(current->entry.type);
+  check(name, type);
+  check_bound(state, name, current);
+  Draft draft;
+  draft.entry = {std::string(type),
+                 std::string(name),
+                 {{std::string(attribute::kDeleted), {}}, realsize_attribute(0)},
+                 {},
+                 Bytes(1)};
+  add_mac(draft, state.key);
+  state.add(name, std::move(draft));
+}
+
+void Transaction::reserve(size_t octets) {
+  if (!state_->writer) throw Error(ErrorCode::kInternal, "the transaction is over");
+  state_->writer->reserve(octets + 4 * kEntryOverhead);
+}
+
+void Transaction::commit() {
+  State& state = *state_;
+  if (!state.writer) throw Error(ErrorCode::kInternal, "the transaction is over");
+  auto writer = std::move(*state.writer);
+  state.writer.reset();
+  if (state.drafts.empty()) return;
+  uint64_t before = state.vault.store->cursor(), count = state.drafts.size();
+  state.first = writer.append(std::move(state.drafts)) - count + 1;
+  state.vault.authenticated_up_to(before, state.vault.store->cursor());
+  writer.release_and_sync();
+}
+
+uint64_t Transaction::sequence_of(std::string_view name) const {
+  auto place = state_->places.find(name);
+  return state_->first == 0 || place == state_->places.end() ? 0 : state_->first + place->second;
+}
+
+}  // namespace vtpm::store

@@ -1,0 +1,22 @@
+// All functions of PKCS#11 3.2 that need the library initialised, each called with as little as a caller can pass:
+// null pointers, zero lengths, handle 0. For the rules that hold for every function.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "tests/conformance/harness/harness.h"
+
+namespace vtpm::conformance {
+
+struct Function {
+  const char* name;
+  std::function<CK_RV(CK_SESSION_HANDLE)> call;
+  bool uses_session;  // takes a session handle (section 5.1.2)
+  /// What a public session with no active operation answers.
+  ReturnValues with_nothing;
+};
+
+const std::vector<Function>& every_function();
+
+}  // namespace vtpm::conformance

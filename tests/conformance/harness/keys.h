@@ -1,0 +1,35 @@
+// Deriving, wrapping and unwrapping keys, as tests say them.
+#pragma once
+
+#include "pkcs11/cryptoki/types.h"
+#include "tests/conformance/harness/symmetric.h"
+
+namespace vtpm::conformance {
+
+/// CKA_EC_PARAMS of a curve by its name in the data files ("P-256", "secp256k1", "Ed25519").
+Bytes curve_parameters(const std::string& name);
+
+CK_RV try_derive(Session& session, Mechanism mechanism, CK_OBJECT_HANDLE base, Template wanted,
+                 CK_OBJECT_HANDLE* key = nullptr);
+CK_OBJECT_HANDLE derive(Session& session, Mechanism mechanism, CK_OBJECT_HANDLE base, Template wanted);
+/// A generic secret of that length that shows its value; 0: CKA_VALUE_LEN is left out.
+Template shown_secret(size_t octets);
+/// The value of a derived generic secret.
+Bytes derived_value(Session& session, Mechanism mechanism, CK_OBJECT_HANDLE base, size_t octets);
+
+/// With a size query before it, and a buffer that is one octet too small.
+CK_RV try_wrap(Session& session, Mechanism mechanism, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key,
+               Bytes* wrapped = nullptr);
+Bytes wrap(Session& session, Mechanism mechanism, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key);
+CK_RV try_unwrap(Session& session, Mechanism mechanism, CK_OBJECT_HANDLE unwrapping, const Bytes& wrapped,
+                 Template wanted, CK_OBJECT_HANDLE* key = nullptr);
+CK_OBJECT_HANDLE unwrap(Session& session, Mechanism mechanism, CK_OBJECT_HANDLE unwrapping, const Bytes& wrapped,
+                        Template wanted);
+
+/// CK_KEY_DERIVATION_STRING_DATA over octets that outlive the mechanism.
+Mechanism with_string(CK_MECHANISM_TYPE type, const Bytes& data);
+
+/// The octets as the C functions take them: never null.
+CK_BYTE* octets_pointer(const Bytes& octets);
+
+}  // namespace vtpm::conformance

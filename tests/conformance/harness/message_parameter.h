@@ -1,0 +1,36 @@
+// The parameters of single messages (PKCS#11 3.2, 6.13 and 6.66), as tests say them.
+#pragma once
+
+#include "tests/conformance/harness/symmetric.h"
+
+namespace vtpm::conformance {
+
+/// The parameter of a message for whichever AEAD, and the memory that it points to.
+struct MessageParameter {
+  CK_MECHANISM_TYPE mechanism;
+  Bytes nonce, tag;
+  CK_ULONG fixed_bits = 0;
+  CK_GENERATOR_FUNCTION generator = CKG_NO_GENERATE;
+  CK_ULONG data_octets = 0;  // CCM
+  Bytes octets = {};
+
+  void* data() {
+    const CK_ULONG bits = 8 * tag.size();
+    if (mechanism == CKM_AES_GCM)
+      octets = octets_of(CK_GCM_MESSAGE_PARAMS{nonce.data(), nonce.size(), fixed_bits, generator, tag.data(), bits});
+    else if (mechanism == CKM_AES_CCM)
+      octets = octets_of(CK_CCM_MESSAGE_PARAMS{data_octets, nonce.data(), nonce.size(), fixed_bits, generator,
+                                               tag.data(), tag.size()});
+    else
+      octets = octets_of(CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS{nonce.data(), 8 * nonce.size(), tag.data()});
+    return octets.data();
+  }
+  CK_ULONG size() const { return octets.size(); }
+};
+
+/// The mechanism of a line of aead.txt.
+inline CK_MECHANISM_TYPE aead_of(const Line& line) {
+  return line.text("mode") == "gcm" ? CKM_AES_GCM : line.text("mode") == "ccm" ? CKM_AES_CCM : CKM_CHACHA20_POLY1305;
+}
+
+}  // namespace vtpm::conformance

@@ -1,0 +1,32 @@
+// What the tests have seen: every pair of a function and a return value, so that another test can tell which of those
+// that the standard lists were met by none (return_values.sh).
+//
+// The lists that the tests call through are copies of the module's, whose entries note what the module answers and pass
+// it on. Where $VTPM_TEST_RETURN_VALUES names a file, each pair is appended to it once in a process, as
+// "Suite.Test C_Function CKR_VALUE"; "Suite.Test begin" stands before them. Without it nothing is written.
+//
+// In the same way $VTPM_TEST_VECTORS names a file for the mechanisms that published vectors went through (vectors.sh):
+// "Suite.Test mechanism data-file", the mechanism as a number.
+#pragma once
+
+#include <string>
+
+#include "pkcs11/cryptoki/functions.h"
+
+namespace vtpm::conformance {
+
+/// While it lives, the test checks the vectors of a data file (its path below tests/data), one at a time: each
+/// mechanism that the module accepts is noted with it. What has no place in a vector (a key made on the way) belongs
+/// before it.
+class CheckingVectors {
+ public:
+  explicit CheckingVectors(std::string file);
+  ~CheckingVectors();
+  CheckingVectors(const CheckingVectors&) = delete;
+  CheckingVectors& operator=(const CheckingVectors&) = delete;
+};
+
+CK_FUNCTION_LIST* recorded(const CK_FUNCTION_LIST& module);
+const CK_FUNCTION_LIST_3_2& recorded(const CK_FUNCTION_LIST_3_2& module);
+
+}  // namespace vtpm::conformance

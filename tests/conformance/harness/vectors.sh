@@ -1,0 +1,27 @@
+#!/bin/bash
+# A vector of a standard went through every mechanism of the module, or tests/data/conformance/vectors.txt has the reason why
+# there can be none; and docs/vectors.md says so. Reads what the conformance tests have noted when they ran last.
+#
+# vectors.sh SOURCE RECORD VTPM-TOKEN PROGRAM…; with --markdown before them it prints the tables of the page.
+set -euo pipefail
+page=0
+if [ "$1" = --markdown ]; then page=1 && shift; fi
+source=$1 record=$2 token=$3
+shift 3
+. "$source/tests/conformance/harness/record.sh"
+mechanisms=$("$token" mechanisms --json | jq -r '.[] | "\(.number) \(.name)"')
+tests=$(tests_of "$@")
+judge() {
+  awk -v page="$1" -f "$source/tests/conformance/harness/vectors.awk" \
+    <(echo "$mechanisms") "$source/tests/data/conformance/vectors.txt" <(echo "$tests") "$record"
+}
+
+all_have_run "$record" "$@"
+keep_last_runs "$record"
+if [ "$page" = 1 ]; then judge 1 && exit; fi
+judge 0
+difference=$(diff <(sed -n '/^| data file |/,$p' "$source/docs/vectors.md") <(judge 1)) || {
+  echo "$difference"
+  echo "Put the output of 'tests/conformance/harness/vectors.sh --markdown $source $record $token $*' into docs/vectors.md."
+  exit 1
+}

@@ -1,0 +1,97 @@
+// vtpm-token config: whether the configuration is one that the module uses, and what it says.
+#include <iostream>
+#include <memory>
+
+#include "tools/command/commands.h"
+#include "tools/configuration.h"
+#include "tools/json_text.h"
+#include "tools/standard_output.h"
+
+namespace vtpm::tools {
+namespace {
+
+using pkcs11::Config;
+using pkcs11::ConfigProblem;
+using pkcs11::Setting;
+
+nlohmann::json row_of(const ConfigProblem& problem) {
+  nlohmann::json row{{"source", problem.source}, {"reason", problem.reason}};
+  if (problem.line != 0) {
+    row["line"] = problem.line;
+    row["column"] = problem.column;
+  }
+  return row;
+}
+
+nlohmann::json file_of(const Config& config) {
+  return config.file.empty() ? nlohmann::json() : nlohmann::json(config.file);
+}
+
+std::string file_sentence(const Config& config) {
+  return config.file.empty() ? "There is no configuration file: every setting has its default."
+                             : "The configuration file is " + config.file + ".";
+}
+
+void check_configuration(bool as_json, ExitStatus& status) {
+  Config config = pkcs11::load_config();
+  if (as_json) {
+    nlohmann::json rows = nlohmann::json::array();
+    for (const ConfigProblem& problem : config.problems) rows.push_back(row_of(problem));
+    const nlohmann::json answer{{"file", file_of(config)}, {"valid", !config.broken()}, {"problems", rows}};
+    std::cout << json_text(answer) << '\n';
+    if (config.broken()) status = kBrokenConfigurationStatus;
+    return;
+  }
+  if (config.broken()) throw BrokenConfiguration(std::move(config.problems));
+  std::cout << file_sentence(config) << " Nothing is wrong with it.\n";
+}
+
+nlohmann::json value_of(const Setting& setting) {
+  return std::visit([](const auto& value) { return nlohmann::json(value); }, setting.value);
+}
+
+/// "kdf.memory_kib", "token[0].user_pin".
+std::string full_name(const Setting& setting, int token) {
+  if (setting.table.empty()) return setting.key;
+  return (setting.table == "[token]" ? "token[" + std::to_string(token) + "]" : setting.table) + "." + setting.key;
+}
+
+void show_configuration(bool as_json) {
+  std::vector<Setting> settings;
+  Config config = pkcs11::load_config(&settings);
+  if (config.broken()) throw BrokenConfiguration(std::move(config.problems));
+  nlohmann::json rows = nlohmann::json::array();
+  std::string table;
+  int token = -1;
+  if (!as_json) std::cout << "# " << shown(file_sentence(config)) << '\n';
+  for (const Setting& setting : settings) {
+    const bool begins_token = setting.table == "[token]" && setting.key == "name";
+    if (begins_token) ++token;
+    if (as_json) {
+      rows.push_back({{"name", full_name(setting, token)}, {"value", value_of(setting)}, {"from", setting.origin}});
+      continue;
+    }
+    if (begins_token || setting.table != table) std::cout << "\n[" << setting.table << "]\n";
+    table = setting.table;
+    // What JSON makes of a text, a number and a truth value is TOML too.
+    std::cout << setting.key << " = " << json_text(value_of(setting)) << "  # " << shown(setting.origin) << '\n';
+  }
+  if (as_json) std::cout << json_text({{"file", file_of(config)}, {"settings", rows}}) << '\n';
+}
+
+}  // namespace
+
+void add_config(CLI::App& app, ExitStatus& status) {
+  CLI::App* config = app.add_subcommand("config", "Check the configuration, and show what it says");
+  config->require_subcommand(1);
+  auto json = std::make_shared<bool>(false);
+  CLI::App* checking =
+      config->add_subcommand("check", "Say what is wrong with the configuration, with line and column");
+  checking->add_flag("--json", *json, "Answer in JSON");
+  checking->callback([json, &status] { check_configuration(*json, status); });
+  CLI::App* showing = config->add_subcommand("show", "Show each setting, its value, and where it comes from");
+  showing->add_flag("--json", *json, "Answer in JSON");
+  showing->callback([json] { show_configuration(*json); });
+}
+
+}  // namespace vtpm::tools

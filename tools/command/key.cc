@@ -1,0 +1,126 @@
+// vtpm-token key: keys of the token's TPM as other programs of the same TPM hold them.
+#include <unistd.h>
+
+#include <iostream>
+#include <memory>
+
+#include "base/error.h"
+#include "pkcs11/object/tpm_object.h"
+#include "tools/command/commands.h"
+#include "tools/evidence.h"
+#include "tools/find_key.h"
+#include "tools/open_token.h"
+#include "tools/output_file.h"
+#include "tools/secret_source.h"
+#include "tools/tss_key.h"
+#include "tpm/use/key_transfer.h"
+
+namespace vtpm::tools {
+namespace {
+
+struct TransferOptions {
+  std::string uri, token, file, label, id, auth_file;
+  SecretSource pin{"User PIN", "vtpm.user-pin", "", -1};
+};
+
+/// "-" is the standard input.
+SecretBytes read_key_file(const std::string& path) {
+  constexpr size_t kMost = 64 * 1024;
+  return path == "-" ? read_octets({}, STDIN_FILENO, kMost) : read_octets(path, -1, kMost);
+}
+
+/// Throws Error kExists when the token has a key with this public area. The public area says where the private part may
+/// be used, so it is the same key to the TPM, whatever its auth value is.
+void refuse_duplicate(pkcs11::Token& token, const Bytes& public_area) {
+  for (const pkcs11::ObjectPtr& object : token.objects()) {
+    if (object->object_class() != CKO_PRIVATE_KEY || !object->shown.flag(CKA_VTPM_RESIDENT)) continue;
+    if (object->tpm_handle() != 0 || !equal(token.key_blob(*object).public_area, public_area)) continue;
+    throw Error(ErrorCode::kExists, "token " + token.identity().serial + " has this key already: label \"" +
+                                        std::string(as_text(object->shown.get(CKA_LABEL))) + "\", id " +
+                                        to_hex(object->shown.get(CKA_ID)) + allowance_of(*object));
+  }
+}
+
+void export_tss(const TransferOptions& options) {
+  SecretBytes auth;
+  if (!options.auth_file.empty())
+    auth = SecretSource{"auth value", "", options.auth_file, -1, SecretSource::Empty::kAlways}
+               .read(/*confirm=*/false)
+               .value_or(SecretBytes());
+  const auto token = open_token(options.uri, options.pin);
+  const tpm::KeyBlob key = token->key_blob(*find_private_key(*token, options.uri));
+  const TssKey out{tpm::wrap_for_others(*token->engine(), key, auth), auth.empty()};
+  const std::string pem = to_pem(out);
+  if (options.file.empty()) {
+    std::cout << pem;
+  } else {
+    write_file(options.file, as_bytes(pem), 0600);
+  }
+}
+
+/// The key in the token's TPM. Without a file its auth value is asked for when it has one; what the PEM file says about
+/// that is not asked, because tpm2_encodeobject 5.4 says "not empty" of every key.
+tpm::KeyBlob take(tpm::Engine& engine, const TssKey& key, const std::string& auth_file) {
+  const SecretSource source{"Auth value of the key", "", auth_file, -1, SecretSource::Empty::kAlways};
+  if (!auth_file.empty()) return tpm::take_from_others(engine, key.key, source.read(false).value_or(SecretBytes()));
+  try {
+    return tpm::take_from_others(engine, key.key, {});
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kAuthFailed) throw;
+  }
+  const auto auth = source.read(/*confirm=*/false);
+  if (!auth) throw Error(ErrorCode::kInvalidArgument, "the key has an auth value: give --auth-file, or use a terminal");
+  return tpm::take_from_others(engine, key.key, *auth);
+}
+
+void import_tss(const TransferOptions& options) {
+  const TssKey file = parse_tss_key(read_key_file(options.file));
+  const Bytes id = parse_hex(options.id, "--id");
+  const auto token = open_token(options.token, options.pin);
+  refuse_duplicate(*token, file.key.public_area);
+  const tpm::KeyBlob key = take(*token->engine(), file, options.auth_file);
+  pkcs11::KeyPairDraft pair = pkcs11::adopt_key(key, options.label, id);
+  std::vector<pkcs11::Draft> drafts;
+  drafts.push_back(std::move(pair.public_key));
+  drafts.push_back(std::move(pair.private_key));
+  const auto made = token->add(std::move(drafts), 0);
+  const auto object = token->object(made.at(1));
+  std::cout << "Token " << token->identity().serial << " has the key now";
+  if (object) std::cout << ", with the id " << to_hex(object->shown.get(CKA_ID));
+  std::cout << ".\n";
+}
+
+void add_pin(CLI::App& command, TransferOptions& options) {
+  command.add_option("--pin-file", options.pin.file, "Take the user PIN from the first line of a file");
+  command.add_option("--pin-fd", options.pin.descriptor, "Take the user PIN from an open descriptor");
+}
+
+}  // namespace
+
+void add_key(CLI::App& app, ExitStatus&) {
+  CLI::App* key = app.add_subcommand("key", "Exchange keys with other programs of the same TPM");
+  key->require_subcommand(1);
+  auto options = std::make_shared<TransferOptions>();
+  CLI::App* out = key->add_subcommand("export-tss", "Write a key of the TPM as a TSS2 PRIVATE KEY file");
+  out->add_option("uri", options->uri, "The key: pkcs11:token=…;object=… (or id=…)")->required();
+  out->add_option("--output", options->file, "The file, readable by its owner only; else the standard output");
+  out->add_option("--auth-file", options->auth_file, "Give the copy the auth value in the first line of a file");
+  add_pin(*out, *options);
+  out->footer(
+      "The file is of use with this TPM only: after swtpm export, for tpm2-tools and other users of TSS2 keys.\n"
+      "Without --auth-file whoever has it and the TPM can use the key.");
+  out->callback([options] { as_tool([&] { export_tss(*options); }); });
+
+  CLI::App* in = key->add_subcommand("import-tss", "Take the key of a TSS2 PRIVATE KEY file into the token");
+  in->add_option("file", options->file,
+                 "The file, PEM or DER, or -: a loadable key of this TPM, or one that was wrapped for it")
+      ->required();
+  in->add_option("--token", options->token, "The token: label, serial number or pkcs11: URI")->required();
+  in->add_option("--label", options->label, "The label of the new objects");
+  in->add_option("--id", options->id, "Their CKA_ID, hexadecimal; else made from the public key");
+  in->add_option("--auth-file", options->auth_file, "The key's auth value: the first line of a file");
+  add_pin(*in, *options);
+  in->callback([options] { as_tool([&] { import_tss(*options); }); });
+}
+
+}  // namespace vtpm::tools

@@ -1,0 +1,309 @@
+// vtpm-token keyslot: what opens a store. `amend` for programs, the others for people, in the manner of cryptsetup.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iomanip>
+#include <iostream>
+#include <memory>
+
+#include "base/error.h"
+#include "store/vault/recovery_phrase.h"
+#include "tools/amend_json.h"
+#include "tools/command/commands.h"
+#include "tools/json_text.h"
+#include "tools/open_store.h"
+#include "tools/standard_output.h"
+
+namespace vtpm::tools {
+namespace {
+
+using store::DesiredState;
+using store::Role;
+
+struct KeyslotOptions {
+  OpenOptions open;
+  RoleSecret fresh, old;
+  std::string role = "user", kdf, input = "-";
+  std::optional<unsigned> keyslot;
+  std::optional<uint32_t> iter_time;
+  bool generate = false, json = false;
+
+  KeyslotOptions() {
+    fresh.pin = {"", "vtpm.new-pin", "", -1};
+    old.pin = {"Secret to remove", "vtpm.old-pin", "", -1};
+  }
+};
+
+// --- list ---
+
+void list(const KeyslotOptions& options) {
+  const auto vault = options.open.open();
+  const auto slots = vault->slots();
+  if (options.json) {
+    std::cout << json_text({{"file", vault->path()},
+                            {"encryption", store::cipher_name(vault->cipher())},
+                            {"keyslots", store::kMaxSlots},
+                            {"slots", json_of(slots)}})
+              << '\n';
+    return;
+  }
+  std::cout << shown(vault->path()) << ": " << store::cipher_name(vault->cipher()) << ", " << slots.size() << " of "
+            << store::kMaxSlots << " key slots are active\n";
+  for (const store::SlotInfo& slot : slots) {
+    std::cout << std::right << std::setw(4) << slot.number << "  " << std::left << std::setw(10)
+              << (slot.role ? store::role_name(*slot.role) : "-") << slot.kdf;
+    if (slot.epoch > 1) std::cout << ", epoch " << slot.epoch;
+    std::cout << '\n';
+    if (!slot.finding.empty()) std::cout << "      ! " << shown(slot.finding) << '\n';
+  }
+}
+
+// --- secrets ---
+
+void print_phrase(const SecretBytes& phrase) {
+  std::cout << "The recovery phrase, shown this once: write it down and keep it apart from the store.\n\n    ";
+  std::cout.write(reinterpret_cast<const char*>(phrase.data()), static_cast<std::streamsize>(phrase.size()));
+  std::cout << "\n\n";
+}
+
+SecretBytes fresh_secret(const KeyslotOptions& options, Role role) {
+  if (options.generate) return store::generate_recovery_phrase();
+  RoleSecret source = options.fresh;
+  source.pin.prompt = role == Role::kSo         ? "New SO PIN"
+                      : role == Role::kRecovery ? "New recovery phrase"
+                                                : "New user PIN";
+  SecretBytes secret = source.read(role, /*confirm=*/true);
+  if (role == Role::kRecovery) refuse_mistyped(secret);
+  require_pin_length(role, secret);
+  return secret;
+}
+
+void require_generate_fits(const KeyslotOptions& options, Role role) {
+  if (!options.generate || role == Role::kRecovery) return;
+  throw Error(ErrorCode::kInvalidArgument, "--generate makes a recovery phrase: it goes with --role recovery");
+}
+
+void report(const KeyslotOptions& options, const nlohmann::json& json, const std::string& text) {
+  if (options.json) {
+    std::cout << json_text(json) << '\n';
+  } else {
+    std::cout << shown(text) << '\n';
+  }
+}
+
+// A phrase that nobody saw must not open anything, nor take the place of one that somebody has: so it is shown first.
+// In JSON it is part of the answer, which is then given before `work` is done.
+template <typename F>
+void show_and_do(const KeyslotOptions& options, const SecretBytes& phrase, nlohmann::json json, F&& work) {
+  if (options.json) {
+    json["phrase"] = std::string(as_text(phrase));
+    std::cout << json_text(json) << '\n';
+  } else {
+    print_phrase(phrase);
+  }
+  try {
+    require_shown();
+    work();
+  } catch (const Error& error) {
+    throw Error(error.code(), error.sentence() + " (no key slot was changed: the phrase that was made opens nothing)");
+  }
+}
+
+// --- add-key, del-key, change ---
+
+std::optional<store::KdfCost> cost_of(const std::string& kdf) {
+  if (kdf == "argon2id") return crypto::Argon2Parameters{};
+  if (kdf == "pbkdf2") return crypto::Pbkdf2Parameters{};
+  return std::nullopt;
+}
+
+/// The slot that a new secret gets: the one that is asked for, or the first. Nothing where that is not free, or there
+/// is no such slot: `amend` says what is wrong then, and nothing needs to be shown before.
+std::optional<unsigned> free_slot(const store::Vault& vault, std::optional<unsigned> wanted) {
+  const auto slots = vault.slots();
+  for (unsigned number = wanted.value_or(1); number >= 1 && number <= store::kMaxSlots; ++number) {
+    const auto same = [&](const store::SlotInfo& slot) { return slot.number == number; };
+    if (std::none_of(slots.begin(), slots.end(), same)) return number;
+    if (wanted) break;
+  }
+  return std::nullopt;
+}
+
+std::string opens_as_well(const KeyslotOptions& options, const store::Vault& vault, unsigned number) {
+  return "Key slot " + std::to_string(number) + " (" + options.role + ") opens " + vault.path() + " as well.";
+}
+
+void add_key(const KeyslotOptions& options) {
+  const Role role = store::role_of(options.role).value();
+  require_generate_fits(options, role);
+  const OpenedStore opened = open_store(options.open);
+  const SecretBytes secret = fresh_secret(options, role);
+  DesiredState desired;
+  desired.keyslot = options.keyslot;
+  desired.secret = secret.clone();
+  desired.role = role;
+  desired.by = opened.role;
+  desired.cost = cost_of(options.kdf);
+  desired.iter_time = options.iter_time;
+  const auto number = options.generate ? free_slot(*opened.vault, options.keyslot) : std::nullopt;
+  if (number) {
+    desired.keyslot = number;
+    show_and_do(options, secret, {{"changed", true}, {"keyslot", *number}}, [&] { opened.vault->amend(desired); });
+    if (!options.json) std::cout << shown(opens_as_well(options, *opened.vault, *number)) << '\n';
+    return;
+  }
+  const store::AmendPlan done = opened.vault->amend(desired);
+  if (done.nothing_to_do()) {
+    report(options, {{"changed", false}, {"keyslot", *options.keyslot}},
+           "Key slot " + std::to_string(*options.keyslot) + " holds that secret already.");
+    return;
+  }
+  report(options, {{"changed", true}, {"keyslot", *done.activate}},
+         opens_as_well(options, *opened.vault, *done.activate));
+}
+
+void del_key(const KeyslotOptions& options) {
+  const bool by_secret =
+      !options.keyslot || !options.old.pin.file.empty() || options.old.pin.descriptor >= 0 || options.old.key.given();
+  const OpenedStore opened = open_store(options.open);
+  DesiredState desired;
+  desired.state = DesiredState::State::kInactive;
+  desired.keyslot = options.keyslot;
+  desired.by = opened.role;
+  if (by_secret) {
+    desired.old_secret = options.old.read(options.old.key.given() ? Role::kKeyfile : Role::kUser, /*confirm=*/false);
+  }
+  const store::AmendPlan done = opened.vault->amend(desired);
+  std::string numbers;
+  for (unsigned number : done.deactivate) numbers += (numbers.empty() ? "" : ", ") + std::to_string(number);
+  report(options, {{"changed", !done.nothing_to_do()}, {"keyslots", done.deactivate}},
+         done.nothing_to_do() ? "Key slot " + std::to_string(*options.keyslot) + " is inactive already."
+                              : "No copy of the store that is taken from now on opens by key slot " + numbers + ".");
+}
+
+void change(const KeyslotOptions& options) {
+  OpenedStore opened = open_store(options.open);
+  if (opened.raw) {
+    throw Error(ErrorCode::kUnsupported, opened.vault->path() + " is opened by a raw key: re-key it to change that");
+  }
+  // A phrase that logged the user in is replaced by a phrase.
+  const SecretBytes secret = fresh_secret(options, options.generate ? Role::kRecovery : opened.role);
+  store::UnlockResult result{};
+  const auto number = opened.vault->find_slot(opened.role, opened.secret, result);
+  require_unlocked(result, *opened.vault, opened.role);
+  if (options.generate) {
+    for (const store::SlotInfo& slot : opened.vault->slots()) {
+      if (slot.number == number && slot.role != Role::kRecovery) {
+        throw Error(ErrorCode::kInvalidArgument, "--generate replaces a recovery phrase, and key slot " +
+                                                     std::to_string(*number) + " does not hold one");
+      }
+    }
+  }
+  const auto replace = [&] {
+    require_unlocked(opened.vault->change_secret(opened.role, opened.secret, secret), *opened.vault, opened.role);
+  };
+  const nlohmann::json answer{{"changed", true}, {"keyslot", *number}};
+  const std::string text = "Key slot " + std::to_string(*number) +
+                           " holds the new secret; the old one opens no copy that is taken from now on.";
+  if (options.generate) {
+    show_and_do(options, secret, answer, replace);
+    if (!options.json) std::cout << text << '\n';
+    return;
+  }
+  replace();
+  report(options, answer, text);
+}
+
+// --- amend ---
+
+constexpr size_t kMostJson = 4 << 20;
+
+void amend(const KeyslotOptions& options) {
+  constexpr int kStandardInput = 0;
+  const bool piped = options.input == "-";
+  DesiredState desired =
+      parse_desired_state(read_octets(piped ? "" : options.input, piped ? kStandardInput : -1, kMostJson));
+  const OpenedStore opened = open_store(options.open);
+  desired.by = opened.role;
+  const store::AmendPlan done = opened.vault->amend(desired);
+  nlohmann::json json{
+      {"changed", !done.nothing_to_do()}, {"deactivated", done.deactivate}, {"slots", json_of(opened.vault->slots())}};
+  json["activated"] = done.activate ? nlohmann::json::array({*done.activate}) : nlohmann::json::array();
+  std::cout << json_text(json) << '\n';
+}
+
+// --- the command line ---
+
+CLI::App* add_command(CLI::App& parent, const char* name, const char* description, KeyslotOptions& options) {
+  CLI::App* command = parent.add_subcommand(name, description);
+  options.open.add_to(*command);
+  return command;
+}
+
+void add_fresh(CLI::App& command, KeyslotOptions& options) {
+  command.add_option("--new-pin-file", options.fresh.pin.file, "Take the new secret from the first line of a file");
+  command.add_option("--new-pin-fd", options.fresh.pin.descriptor, "Take the new secret from an open descriptor");
+  options.fresh.key.add_to(command, "new-key", "The new key file, for the role keyfile", false);
+  command.add_flag("--generate", options.generate, "Make a recovery phrase, and show it once");
+}
+
+void add_list_keys(CLI::App& keyslot, const std::shared_ptr<KeyslotOptions>& options) {
+  CLI::App* command = keyslot.add_subcommand("list", "Show the key slots that are active; needs no secret");
+  command->add_option("store", options->open.store, "The token (label, serial number, pkcs11: URI) or the store file")
+      ->required();
+  command->add_flag("--json", options->json, "Answer in JSON");
+  command->callback([options] { list(*options); });
+}
+
+void add_add_key(CLI::App& keyslot, const std::shared_ptr<KeyslotOptions>& options) {
+  CLI::App* command = add_command(keyslot, "add-key", "Let one more secret open the store", *options);
+  command->add_option("--role", options->role, "Of the new slot: user, recovery, keyfile or so")
+      ->check(CLI::IsMember({"user", "recovery", "keyfile", "so"}));
+  command->add_option("--keyslot", options->keyslot, "Its number, 1 to 32; else the first that is free");
+  add_fresh(*command, *options);
+  command->add_option("--kdf", options->kdf, "argon2id or pbkdf2; else as the other slots")
+      ->check(CLI::IsMember({"argon2id", "pbkdf2"}));
+  command->add_option("--iter-time", options->iter_time, "Milliseconds that stretching the secret takes, about");
+  command->add_flag("--json", options->json, "Answer in JSON");
+  command->callback([options] { add_key(*options); });
+}
+
+void add_del_key(CLI::App& keyslot, const std::shared_ptr<KeyslotOptions>& options) {
+  CLI::App* command = add_command(keyslot, "del-key", "Let a secret, or a slot, open the store no longer", *options);
+  command->add_option("--keyslot", options->keyslot, "The slot; else every slot that holds the secret");
+  command->add_option("--old-pin-file", options->old.pin.file,
+                      "Take the secret to remove from the first line of a file");
+  command->add_option("--old-pin-fd", options->old.pin.descriptor, "Take the secret to remove from an open descriptor");
+  options->old.key.add_to(*command, "old-key", "The key file to remove", false);
+  command->add_flag("--json", options->json, "Answer in JSON");
+  command->callback([options] { del_key(*options); });
+}
+
+void add_change(CLI::App& keyslot, const std::shared_ptr<KeyslotOptions>& options) {
+  CLI::App* command = add_command(keyslot, "change", "Replace the secret that opens the store by another", *options);
+  add_fresh(*command, *options);
+  command->add_flag("--json", options->json, "Answer in JSON");
+  command->callback([options] { change(*options); });
+}
+
+void add_amend(CLI::App& keyslot, const std::shared_ptr<KeyslotOptions>& options) {
+  CLI::App* command =
+      add_command(keyslot, "amend", "Bring the key slots to a desired state (JSON in, JSON out)", *options);
+  command->add_option("--input", options->input, "The desired state: a file, or - for the standard input");
+  command->footer(
+      "{\"state\": \"active\", \"secret\": \"...\", \"keyslot\": N, \"iter-time\": MS, \"role\": \"user\"}\n"
+      "{\"state\": \"inactive\", \"keyslot\": N, \"old-secret\": \"...\"}\n"
+      "keyslot, iter-time, role and old-secret may be left out: see vtpm-token(1).");
+  command->callback([options] { amend(*options); });
+}
+
+}  // namespace
+
+void add_keyslot(CLI::App& app, ExitStatus&) {
+  CLI::App* keyslot = app.add_subcommand("keyslot", "Say what opens a store: PINs, recovery phrases, key files");
+  for (auto* add : {add_list_keys, add_add_key, add_del_key, add_change, add_amend}) {
+    add(*keyslot, std::make_shared<KeyslotOptions>());
+  }
+  add_rekey(*keyslot);
+}
+
+}  // namespace vtpm::tools

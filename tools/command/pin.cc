@@ -1,0 +1,79 @@
+// vtpm-token pin: what becomes of a user's PIN that is locked or forgotten.
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "store/vault/recovery_phrase.h"
+#include "tools/command/commands.h"
+#include "tools/open_store.h"
+
+namespace vtpm::tools {
+namespace {
+
+using store::Role;
+
+struct UnblockOptions {
+  OpenOptions open;
+  SecretSource phrase{"Recovery phrase", "vtpm.recovery-phrase", "", -1, SecretSource::Empty::kNever};
+  RoleSecret fresh;
+  bool recovery = false, json = false;
+
+  UnblockOptions() { fresh.pin = {"New user PIN", "vtpm.new-pin", "", -1}; }
+};
+
+SecretBytes read_phrase(const SecretSource& source) {
+  auto phrase = source.read(/*confirm=*/false);
+  if (!phrase)
+    throw Error(ErrorCode::kInvalidArgument,
+                "a recovery phrase is needed: give --pin-file, --pin-fd, or use a terminal");
+  refuse_mistyped(*phrase);
+  if (store::read_recovery_phrase(*phrase).verdict != store::PhraseReading::Verdict::kRight) {
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        "this is no recovery phrase, which has six groups of five letters and digits; nothing was tried (another "
+        "secret in a recovery slot is locked with the PIN)");
+  }
+  return std::move(*phrase);
+}
+
+// All is read before anything is tried.
+void unblock(const UnblockOptions& options) {
+  const auto vault = options.open.open();
+  if (!vault->has_slot(Role::kRecovery)) {
+    throw Error(ErrorCode::kNotFound, vault->path() + " has no recovery phrase: the SO can set a new user PIN");
+  }
+  const SecretBytes phrase = read_phrase(options.phrase);
+  const SecretBytes pin = options.fresh.read(Role::kUser, /*confirm=*/true);
+  require_pin_length(Role::kUser, pin);
+  require_unlocked(vault->unlock(Role::kRecovery, phrase), *vault, Role::kRecovery);
+  vault->set_secret(Role::kUser, pin);
+  if (options.json) {
+    std::cout << nlohmann::json{{"changed", true}, {"file", vault->path()}}.dump(2) << '\n';
+    return;
+  }
+  std::cout << vault->path() << " has the new user PIN, which is not locked. The recovery phrase stays what it is.\n";
+}
+
+}  // namespace
+
+void add_pin(CLI::App& app, ExitStatus&) {
+  CLI::App* pin = app.add_subcommand("pin", "Help a user whose PIN is locked");
+  auto options = std::make_shared<UnblockOptions>();
+  CLI::App* command = pin->add_subcommand("unblock", "Set a new user PIN with a recovery phrase, and unlock it");
+  command->add_option("store", options->open.store, "The token (label, serial number, pkcs11: URI) or the store file")
+      ->required();
+  command->add_flag("--recovery", options->recovery, "With a recovery phrase of the token")->required();
+  command->add_option("--pin-file", options->phrase.file, "Take the recovery phrase from the first line of a file");
+  command->add_option("--pin-fd", options->phrase.descriptor, "Take the recovery phrase from an open descriptor");
+  command->add_option("--new-pin-file", options->fresh.pin.file, "Take the new PIN from the first line of a file");
+  command->add_option("--new-pin-fd", options->fresh.pin.descriptor, "Take the new PIN from an open descriptor");
+  command->add_flag("--json", options->json, "Answer in JSON");
+  command->footer(
+      "Without a recovery phrase the security officer sets a new PIN:\n"
+      "pkcs11-tool --login --login-type so --init-pin. All PINs of the user's are replaced by the new one.");
+  command->callback([options] { unblock(*options); });
+}
+
+}  // namespace vtpm::tools

@@ -1,0 +1,188 @@
+// vtpm-token swtpm: the TPM's state from and to the state directories of swtpm, which virtual machines use.
+#include <iostream>
+#include <memory>
+
+#include "base/error.h"
+#include "tools/command/commands.h"
+#include "tools/cryptoki_client.h"
+#include "tools/find_store.h"
+#include "tools/new_token.h"
+#include "tools/open_token.h"
+#include "tools/secret_source.h"
+#include "tools/standard_output.h"
+#include "tpm/use/foreign_state.h"
+#include "tpm/use/swtpm_state.h"
+
+namespace vtpm::tools {
+namespace {
+
+struct SwtpmOptions {
+  std::string directory;
+  std::string label, token;
+  SecretSource so_pin{"SO PIN", "vtpm.so-pin", "", -1, SecretSource::Empty::kNever};
+  SecretSource pin{"User PIN", "vtpm.user-pin", "", -1};
+  std::string key_file, key_format = "hex", passphrase_file, kdf = "pbkdf2", mode = "aes-cbc";
+  std::string owner_auth_file, endorsement_auth_file, lockout_auth_file;
+  bool overwrite = false, discard_volatile = false;
+};
+
+/// The auth value of a hierarchy: from its file, or asked for. The import says which one is missing.
+SecretBytes auth_of(const SwtpmOptions& options, const std::string& hierarchy) {
+  const std::string& file = hierarchy == "owner"         ? options.owner_auth_file
+                            : hierarchy == "endorsement" ? options.endorsement_auth_file
+                                                         : options.lockout_auth_file;
+  const SecretSource source{"Auth value of the " + hierarchy + " hierarchy", "vtpm." + hierarchy + "-auth", file, -1,
+                            SecretSource::Empty::kAlways};
+  return source.read(/*confirm=*/false).value_or(SecretBytes());
+}
+
+SecretBytes state_key(const SwtpmOptions& options) {
+  const size_t octets = options.mode == "aes-256-cbc" ? 32 : 16;
+  if (!options.passphrase_file.empty()) {
+    // swtpm takes all of the file as it is, a line's end included.
+    constexpr size_t kMost = 1 << 20;
+    const SecretBytes passphrase = read_octets(options.passphrase_file, -1, kMost);
+    if (passphrase.empty()) {
+      throw Error(ErrorCode::kInvalidArgument,
+                  options.passphrase_file + " is empty: a passphrase of no bytes protects nothing");
+    }
+    return tpm::swtpm_key(passphrase, options.kdf == "sha512" ? tpm::SwtpmKdf::kSha512 : tpm::SwtpmKdf::kPbkdf2,
+                          octets);
+  }
+  if (options.key_file.empty()) return {};
+  constexpr size_t kMost = 4096;
+  SecretBytes contents = read_octets(options.key_file, -1, kMost);
+  SecretBytes key = options.key_format == "binary" ? std::move(contents) : tpm::swtpm_hex_key(contents);
+  if (key.size() != 16 && key.size() != 32)
+    throw Error(ErrorCode::kInvalidArgument, options.key_file + " does not hold a key of 16 or 32 octets");
+  return key;
+}
+
+struct Foreign {
+  SecretBytes adopted;
+  std::optional<pkcs11::Token::Suspended> suspended;
+};
+
+Foreign read_foreign(const SwtpmOptions& options, const tpm::SwtpmDirectory& directory) {
+  const SecretBytes key = state_key(options);
+  SecretBytes state = tpm::unwrap_swtpm(directory.permanent(), key);
+  tpm::examine_foreign_state(state);
+  Foreign foreign;
+  foreign.adopted =
+      tpm::adopt_foreign_state(state, [&](const char* hierarchy) { return auth_of(options, hierarchy); }, {});
+  if (directory.suspended() && !options.discard_volatile)
+    foreign.suspended = pkcs11::Token::Suspended{std::move(state), directory.suspended_state(key)};
+  return foreign;
+}
+
+void import_state(const SwtpmOptions& options) {
+  if (options.label.empty() == options.token.empty())
+    throw Error(ErrorCode::kInvalidArgument,
+                "give --label for a new token, or --token for one whose TPM has travelled");
+  // Nobody is asked for a secret of what does not exist.
+  if (!options.token.empty()) (void)find_served(options.token);
+  const tpm::SwtpmDirectory directory(options.directory, tpm::SwtpmDirectory::Mode::kRead);
+  const Foreign foreign = read_foreign(options, directory);
+  auto pin = options.pin.read(/*confirm=*/!options.label.empty());
+  if (!pin)
+    throw Error(ErrorCode::kInvalidArgument, "a user PIN is needed: give --pin-file, --pin-fd, or use a terminal");
+  if (!options.label.empty()) {
+    warn_of_namesakes(options.label);
+    require_user_pin_fits(*pin);
+  }
+  std::string name = options.token;
+  std::optional<NewToken> made;  // is gone again unless it gets the TPM
+  if (!options.label.empty()) {
+    auto so_pin = options.so_pin.read(/*confirm=*/true);
+    if (!so_pin) throw Error(ErrorCode::kInvalidArgument, "an SO PIN is needed: give --so-pin-file or --so-pin-fd");
+    const Cryptoki cryptoki;
+    made.emplace(cryptoki, NewPins{std::move(*so_pin), pin->clone()}, padded_label(options.label));
+    name = made->serial();
+  }
+  const auto token = open_token(name, *pin);
+  const auto lost = token->replace_tpm(foreign.adopted, foreign.suspended ? &*foreign.suspended : nullptr);
+  if (made) made->keep();
+  std::cout << "Token " << token->identity().serial << " now has the TPM of " << options.directory << ".\n"
+            << "Do not run both: they are one TPM, and would answer as two.\n";
+  for (const std::string& area : lost)
+    std::cout << "The NV area of the object " << shown(area)
+              << " is not in that TPM any more, so the object is gone.\n";
+  if (foreign.suspended) {
+    std::cout
+        << "Its machine is suspended. The token works as after a power cut; swtpm export lets the machine go on, as\n"
+           "long as nothing was changed in the TPM.\n";
+  }
+}
+
+void export_state(const SwtpmOptions& options) {
+  if (options.token.empty()) throw Error(ErrorCode::kInvalidArgument, "--token is needed");
+  const SecretBytes key = state_key(options);
+  const auto token = open_token(options.token, options.pin);
+  auto suspended = options.discard_volatile ? std::nullopt : token->suspended();
+  if (suspended && token->read_only()) {
+    throw Error(
+        ErrorCode::kReadOnly,
+        token->path() +
+            " can not be written, so the suspended machine would be in the token and in the directory, and both "
+            "would draw the same random numbers: export from a store that can be written, or give "
+            "--discard-volatile");
+  }
+  tpm::SwtpmDirectory directory(options.directory, tpm::SwtpmDirectory::Mode::kWrite);
+  if (suspended) {
+    // Whoever goes on from a volatile state goes on alone: it leaves the token once the directory has room for it.
+    directory.write(suspended->permanent, suspended->rest, key, options.overwrite,
+                    [&] { token->release_suspended(*suspended); });
+  } else {
+    directory.write(token->tpm_state(), {}, key, options.overwrite);
+    if (!token->read_only()) token->forget_suspended();
+  }
+  std::cout << "The TPM of token " << token->identity().serial << " is in " << options.directory
+            << (key.empty() ? ", in clear: whoever reads it has its keys.\n" : ", encrypted.\n");
+  if (suspended) std::cout << "Its machine goes on where it was suspended. The token has no copy of that any more.\n";
+}
+
+/// A name that a script's variable left empty must not mean "no key".
+std::string require_name(const std::string& name) { return name.empty() ? "the name of the file is empty" : ""; }
+
+void add_common(CLI::App& command, SwtpmOptions& options) {
+  command.add_option("--directory", options.directory, "The state directory of swtpm")->required();
+  command.add_option("--token", options.token, "The token: label, serial number or pkcs11: URI");
+  command.add_option("--pin-file", options.pin.file, "Take the user PIN from the first line of a file");
+  command.add_option("--pin-fd", options.pin.descriptor, "Take the user PIN from an open descriptor");
+  auto* key = command.add_option("--key-file", options.key_file, "The key of the state files")->check(require_name);
+  command.add_option("--key-format", options.key_format, "hex or binary")->check(CLI::IsMember({"hex", "binary"}));
+  command.add_option("--passphrase-file", options.passphrase_file, "The passphrase of the state files")
+      ->check(require_name)
+      ->excludes(key);
+  command.add_flag("--discard-volatile", options.discard_volatile, "Take a suspended machine as after a power cut");
+  command.add_option("--kdf", options.kdf, "How swtpm makes a key of it: pbkdf2 or sha512")
+      ->check(CLI::IsMember({"pbkdf2", "sha512"}));
+  command.add_option("--mode", options.mode, "aes-cbc or aes-256-cbc, for a passphrase")
+      ->check(CLI::IsMember({"aes-cbc", "aes-256-cbc"}));
+}
+
+}  // namespace
+
+void add_swtpm(CLI::App& app, ExitStatus&) {
+  CLI::App* swtpm = app.add_subcommand("swtpm", "Move a TPM's state from and to swtpm (virtual machines)");
+  swtpm->require_subcommand(1);
+  auto options = std::make_shared<SwtpmOptions>();
+
+  CLI::App* take = swtpm->add_subcommand("import", "Take the TPM of a swtpm state directory into a token");
+  add_common(*take, *options);
+  take->add_option("--label", options->label, "Make a new token with this label");
+  take->add_option("--so-pin-file", options->so_pin.file, "Take the SO PIN from the first line of a file");
+  take->add_option("--so-pin-fd", options->so_pin.descriptor, "Take the SO PIN from an open descriptor");
+  take->add_option("--owner-auth-file", options->owner_auth_file, "The auth value of the owner hierarchy");
+  take->add_option("--endorsement-auth-file", options->endorsement_auth_file, "… of the endorsement hierarchy");
+  take->add_option("--lockout-auth-file", options->lockout_auth_file, "… of the lockout hierarchy");
+  take->footer("The auth values of the hierarchies are cleared: the token's PIN guards the TPM from then on.");
+  take->callback([options] { as_tool([&] { import_state(*options); }); });
+
+  CLI::App* out = swtpm->add_subcommand("export", "Write the TPM of a token as a swtpm state directory");
+  add_common(*out, *options);
+  out->add_flag("--overwrite", options->overwrite, "Replace the TPM that the directory holds");
+  out->callback([options] { as_tool([&] { export_state(*options); }); });
+}
+
+}  // namespace vtpm::tools

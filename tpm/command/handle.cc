@@ -1,0 +1,18 @@
+#include "tpm/command/handle.h"
+
+#include "tpm/command/commands.h"
+
+namespace vtpm::tpm {
+
+Handle::Handle(Commands& tpm, uint32_t value) : tpm_(&tpm), value_(value), boot_(tpm.boot()) {}
+
+Handle::~Handle() {
+  if (tpm_ == nullptr || boot_ != tpm_->boot()) return;
+  try {
+    tpm_->flush_context(value_);
+  } catch (...) {
+    // The instance is dead then, and its objects with it.
+  }
+}
+
+}  // namespace vtpm::tpm

@@ -1,0 +1,28 @@
+// The copies of libtpms that are linked into this program (cmake/TpmCopies.cmake), as values.
+#pragma once
+
+#include <libtpms/tpm_error.h>
+#include <libtpms/tpm_library.h>
+
+#include <span>
+
+#include "base/bytes.h"
+
+namespace vtpm::tpm {
+
+/// Entry points and memory of one copy. Every call must be made under the guard (tpm/host/guard.h), by one thread at a
+/// time.
+struct Copy {
+  decltype(&TPMLIB_ChooseTPMVersion) choose_tpm_version;
+  decltype(&TPMLIB_RegisterCallbacks) register_callbacks;
+  decltype(&TPMLIB_MainInit) main_init;
+  decltype(&TPMLIB_Terminate) terminate;
+  decltype(&TPMLIB_Process) process;
+  decltype(&TPMLIB_GetState) get_state;
+  MutableByteView zeroed;          // its .bss
+  MutableByteView data, data_rel;  // its .data and .data.rel
+};
+
+std::span<const Copy> copies();
+
+}  // namespace vtpm::tpm

@@ -1,0 +1,52 @@
+#include "tpm/use/key_operation.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/error.h"
+
+namespace vtpm::tpm {
+
+namespace {
+
+void require(const KeyAt& key, crypto::KeyType type) {
+  if (key.public_key.type() != type) throw Error(ErrorCode::kInvalidArgument, "The key is of the other type.");
+}
+
+}  // namespace
+
+SecretBytes rsa_private(const KeyAt& key, ByteView block) {
+  require(key, crypto::KeyType::kRsa);
+  const Bytes& modulus = key.public_key.modulus();
+  // libtpms answers a block that is too large with TPM_RC_FAILURE, which costs a question whether it has failed.
+  if (block.size() != modulus.size() ||
+      !std::lexicographical_compare(block.begin(), block.end(), modulus.begin(), modulus.end()))
+    throw Error(ErrorCode::kInvalidArgument, "The block is not below the RSA modulus.");
+  return key.tpm.rsa_decrypt(key.handle, key.auth, block);
+}
+
+Bytes ecdsa_sign(const KeyAt& key, ByteView digest) {
+  require(key, crypto::KeyType::kEc);
+  // FIPS 186-4, 6.4: the leftmost bits, as many as the order has; then zeros in front, up to a size that the TPM has a
+  // hash for, which changes no number. The order of P-521 has 521 bits, so octet 66 would be cut within; the TPM's
+  // largest hash has 64 octets, which excludes these digests anyway.
+  const size_t octets = crypto::curve_octets(key.public_key.curve());
+  const ByteView leftmost = digest.first(std::min(digest.size(), octets));
+  constexpr std::array<size_t, 4> kHashOctets = {20, 32, 48, 64};
+  const auto size = std::lower_bound(kHashOctets.begin(), kHashOctets.end(), leftmost.size());
+  if (size == kHashOctets.end())
+    throw Error(ErrorCode::kInvalidArgument, "The TPM signs digests of at most 64 octets.");
+  Bytes message(*size - leftmost.size(), 0);
+  append(message, leftmost);
+  return key.tpm.sign_ecdsa(key.handle, key.auth, message, octets);
+}
+
+SecretBytes ecdh(const KeyAt& key, ByteView point) {
+  require(key, crypto::KeyType::kEc);
+  const size_t octets = crypto::curve_octets(key.public_key.curve());
+  if (point.size() != 1 + 2 * octets || point[0] != 0x04)
+    throw Error(ErrorCode::kInvalidArgument, "The peer's point is not an uncompressed point of the key's curve.");
+  return key.tpm.ecdh_zgen(key.handle, key.auth, point.subspan(1, octets), point.subspan(1 + octets), octets);
+}
+
+}  // namespace vtpm::tpm

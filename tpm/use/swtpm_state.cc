@@ -1,0 +1,412 @@
+#include "tpm/use/swtpm_state.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <map>
+
+#include "base/error.h"
+#include "crypto/hash/digest.h"
+#include "crypto/kdf/kdf.h"
+#include "crypto/library/random.h"
+#include "crypto/symmetric/aes_cbc.h"
+
+namespace vtpm::tpm {
+
+namespace {
+
+constexpr const char* kPermanent = "tpm2-00.permall";
+constexpr const char* kVolatile = "tpm2-00.volatilestate";
+constexpr const char* kSave = "tpm2-00.savestate";
+constexpr const char* kLockFile = ".lock";
+constexpr const char* kNames[] = {kPermanent, kVolatile, kSave};
+constexpr size_t kMostOctets = 4 << 20;  // libtpms' largest state is a twentieth of it
+
+constexpr uint8_t kVersion = 2, kLeastVersion = 1;
+constexpr uint16_t kHeaderOctets = 10;
+constexpr uint16_t kEncrypted = 1 << 0, kMigrationEncrypted = 1 << 1, kMigrationData = 1 << 2, kKey256 = 1 << 3;
+enum Tag : uint16_t { kData = 1, kCipherText = 2, kHmac = 3, kIv = 6 };
+
+// libtpms: version and magic of its TPM 2 permanent state.
+constexpr uint8_t kMagic[] = {0xab, 0x36, 0x47, 0x23};
+
+uint32_t number(ByteView octets) {
+  uint32_t value = 0;
+  for (const uint8_t octet : octets) value = value << 8 | octet;
+  return value;
+}
+
+void put(Bytes& out, uint32_t value, size_t octets) {
+  for (size_t i = octets; i-- > 0;) out.push_back(static_cast<uint8_t>(value >> (8 * i)));
+}
+
+void put_field(Bytes& out, Tag tag, ByteView contents) {
+  put(out, tag, 2);
+  put(out, static_cast<uint32_t>(contents.size()), 4);
+  append(out, contents);
+}
+
+[[noreturn]] void broken() {
+  throw Error(ErrorCode::kCorrupt, "the file is not the state of a TPM 2.0 as swtpm writes it");
+}
+
+bool is_permanent_state(ByteView state) { return state.size() > 6 && equal(state.subspan(2, 4), kMagic); }
+
+std::map<uint16_t, ByteView> fields_of(ByteView octets) {
+  std::map<uint16_t, ByteView> fields;
+  while (!octets.empty()) {
+    if (octets.size() < 6) broken();
+    const size_t size = number(octets.subspan(2, 4));
+    if (size > octets.size() - 6) broken();
+    fields[static_cast<uint16_t>(number(octets.first(2)))] = octets.subspan(6, size);
+    octets = octets.subspan(6 + size);
+  }
+  return fields;
+}
+
+Bytes mac(ByteView key, ByteView cipher_text, ByteView iv) {
+  return crypto::Hmac(crypto::Hash::kSha256, key).begin().update(cipher_text).update(iv).finish();
+}
+
+SecretBytes decrypt(const std::map<uint16_t, ByteView>& fields, ByteView key) {
+  const auto field = [&](Tag tag) {
+    const auto found = fields.find(tag);
+    if (found == fields.end()) broken();
+    return found->second;
+  };
+  const ByteView cipher_text = field(kCipherText), iv = field(kIv);
+  if (iv.size() < crypto::kAesBlock || cipher_text.empty() || cipher_text.size() % crypto::kAesBlock != 0) broken();
+  if (!constant_time_equal(mac(key, cipher_text, iv), field(kHmac)))
+    throw Error(ErrorCode::kAuthFailed, "the swtpm state does not open: is this the wrong key or passphrase?");
+  SecretBytes plain = crypto::aes_cbc_decrypt(key, iv.first(crypto::kAesBlock), cipher_text);
+  const size_t padding = plain[plain.size() - 1];
+  if (padding == 0 || padding > key.size() || padding > plain.size()) broken();
+  plain.resize(plain.size() - padding);
+  return plain;
+}
+
+int digit(uint8_t c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+[[noreturn]] void io_error(const std::string& what) {
+  const bool is_full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
+  throw Error(is_full ? ErrorCode::kNoSpace : ErrorCode::kIo, what + ": " + std::strerror(errno));
+}
+
+/// The name of a file until it is whole (swtpm's own), and of the one that it replaces until it is replaced.
+std::string temporary(const char* name) { return std::string("TMP2") + (name + 4); }
+std::string aside(const char* name) { return std::string("OLD2") + (name + 4); }
+
+constexpr const char* kAccessList = "system.posix_acl_access";
+constexpr size_t kMostListOctets = 65536;  // XATTR_SIZE_MAX
+
+/// Whether any process of this machine holds a lock on the file, as far as this process is shown. Only the inode is
+/// compared: some file systems show another device here.
+bool is_locked(const struct stat& file) {
+  const Stream locks = open_stream("/proc/locks");
+  if (!locks) return false;
+  char line[256];
+  while (std::fgets(line, sizeof line, locks.get()) != nullptr) {
+    unsigned long inode = 0;
+    if (std::sscanf(line, "%*s %*s %*s %*s %*s %*x:%*x:%lu", &inode) == 1 && inode == file.st_ino) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+SecretBytes swtpm_key(ByteView passphrase, SwtpmKdf kdf, size_t octets) {
+  constexpr uint32_t kIterations = 1000;  // swtpm's
+  if (kdf == SwtpmKdf::kPbkdf2) return crypto::pbkdf2_sha512(passphrase, as_bytes("swtpm"), kIterations, octets);
+  Bytes hash = crypto::digest(crypto::Hash::kSha512, passphrase);
+  SecretBytes key(ByteView(hash).first(octets));
+  wipe(hash.data(), hash.size());
+  return key;
+}
+
+SecretBytes swtpm_hex_key(ByteView text) {
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' '))
+    text = text.first(text.size() - 1);
+  const size_t prefix = text.size() >= 2 && text[0] == '0' && (text[1] == 'x' || text[1] == 'X') ? 2 : 0;
+  const ByteView digits = text.subspan(prefix);
+  SecretBytes key(digits.size() / 2);
+  for (size_t i = 0; i < digits.size(); ++i) {
+    const int value = digit(digits[i]);
+    if (value < 0) {
+      throw Error(ErrorCode::kInvalidArgument,
+                  "character " + std::to_string(prefix + i + 1) + " of the key is not a hexadecimal digit");
+    }
+    if (i / 2 < key.size()) key[i / 2] = static_cast<uint8_t>(key[i / 2] << 4 | value);
+  }
+  if (digits.size() != 32 && digits.size() != 64) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "a key has 32 or 64 hexadecimal digits, not " + std::to_string(digits.size()));
+  }
+  return key;
+}
+
+SecretBytes unwrap_swtpm_suspended(ByteView file, ByteView key) {
+  if (file.size() < kHeaderOctets || number(file.subspan(2, 2)) != kHeaderOctets ||
+      number(file.subspan(6, 4)) != file.size() || file[0] < kLeastVersion)
+    broken();
+  if (file[1] > kVersion) throw Error(ErrorCode::kUnsupported, "the swtpm state was written by a newer swtpm");
+  const auto flags = static_cast<uint16_t>(number(file.subspan(4, 2)));
+  if (flags & (kMigrationEncrypted | kMigrationData))
+    throw Error(ErrorCode::kUnsupported, "the file holds migration data, not the state of a swtpm directory");
+  if (flags & ~(kEncrypted | kKey256)) broken();
+  const auto fields = fields_of(file.subspan(kHeaderOctets));
+  if (flags & kEncrypted) {
+    if (key.empty()) throw Error(ErrorCode::kLocked, "the swtpm state is encrypted: its key or passphrase is needed");
+    const size_t octets = flags & kKey256 ? 32 : 16;
+    if (key.size() != octets) {
+      throw Error(ErrorCode::kAuthFailed, "the swtpm state is encrypted with a key of " + std::to_string(octets * 8) +
+                                              " bits, the one given has " + std::to_string(key.size() * 8));
+    }
+    return decrypt(fields, key);
+  }
+  if (!key.empty()) throw Error(ErrorCode::kInvalidArgument, "a key was given, but the swtpm state is clear text");
+  const auto found = fields.find(kData);
+  if (found == fields.end()) broken();
+  return SecretBytes(found->second);
+}
+
+SecretBytes unwrap_swtpm(ByteView file, ByteView key) {
+  if (is_permanent_state(file)) {
+    if (!key.empty()) throw Error(ErrorCode::kInvalidArgument, "a key was given, but the swtpm state is clear text");
+    return SecretBytes(file);
+  }
+  SecretBytes state = unwrap_swtpm_suspended(file, key);
+  if (!is_permanent_state(state)) {
+    throw Error(ErrorCode::kUnsupported,
+                "the file does not hold the state of a TPM 2.0; a TPM 1.2 has other keys and can not be a token");
+  }
+  return state;
+}
+
+Bytes wrap_swtpm(ByteView state, ByteView key) {
+  Bytes body;
+  uint16_t flags = 0;
+  if (key.empty()) {
+    put_field(body, kData, state);
+  } else {
+    flags = kEncrypted | (key.size() == 32 ? kKey256 : 0);
+    SecretBytes padded(state);
+    const auto padding = static_cast<uint8_t>(key.size() - state.size() % key.size());
+    for (unsigned i = 0; i < padding; ++i) padded.append({&padding, 1});
+    const Bytes iv = crypto::random_bytes(key.size());
+    const Bytes cipher_text = crypto::aes_cbc_encrypt(key, ByteView(iv).first(crypto::kAesBlock), padded);
+    put_field(body, kCipherText, cipher_text);
+    put_field(body, kHmac, mac(key, cipher_text, iv));
+    put_field(body, kIv, iv);
+  }
+  Bytes file = {kVersion, kLeastVersion};
+  put(file, kHeaderOctets, 2);
+  put(file, flags, 2);
+  put(file, static_cast<uint32_t>(kHeaderOctets + body.size()), 4);
+  append(file, body);
+  return file;
+}
+
+SwtpmDirectory::SwtpmDirectory(std::string path, Mode mode) : path_(std::move(path)) {
+  if (mode == Mode::kWrite) {
+    made_ = mkdir(path_.c_str(), 0700) == 0;
+    if (!made_ && errno != EEXIST) io_error(path_);
+  }
+  directory_ = open_descriptor(path_, O_RDONLY | O_DIRECTORY);
+  if (!directory_) {
+    if (errno == ENOENT || errno == ENOTDIR)
+      throw Error(ErrorCode::kNotFound, path_ + " is not a directory: name the one that swtpm keeps its state in");
+    io_error(path_);
+  }
+  mode == Mode::kWrite ? lock_to_write() : lock_to_read();
+  if (!holds(kPermanent) && holds("tpm-00.permall")) {
+    throw Error(ErrorCode::kUnsupported,
+                path_ + " holds the state of a TPM 1.2 (tpm-00.permall); only a TPM 2.0 can be a token");
+  }
+}
+
+// swtpm holds a write lock while it runs, and with it the file exists.
+void SwtpmDirectory::lock_to_read() {
+  lock_ = open_descriptor_at(directory_, kLockFile, O_RDONLY | O_NOFOLLOW);
+  if (lock_) return set_lock(F_RDLCK);
+  if (errno == ENOENT) return;
+  const int reason = errno;
+  struct stat file {};
+  const bool may_be_asked =
+      (reason == EACCES || reason == EPERM) && fstatat(directory_.get(), kLockFile, &file, AT_SYMLINK_NOFOLLOW) == 0;
+  errno = reason;
+  if (!may_be_asked) io_error(path_ + "/" + kLockFile);
+  // Another user's backup, whose lock file is not for us.
+  if (is_locked(file)) throw Error(ErrorCode::kLocked, "swtpm runs on " + path_ + ": shut its machine down first");
+}
+
+void SwtpmDirectory::lock_to_write() {
+  lock_ = open_descriptor_at(directory_, kLockFile, O_RDWR | O_CREAT | O_NOFOLLOW, 0640);
+  if (!lock_) io_error(path_ + "/" + kLockFile);
+  struct stat directory {
+  }, file{};
+  if (fstat(directory_.get(), &directory) != 0 || fstat(lock_.get(), &file) != 0) io_error(path_);
+  // Root's lock file would shut out the user that swtpm runs as.
+  if (geteuid() == 0 && file.st_uid == 0 && directory.st_uid != 0 &&
+      fchown(lock_.get(), directory.st_uid, directory.st_gid) != 0)
+    io_error("cannot give " + path_ + "/" + kLockFile + " to the owner of its directory");
+  set_lock(F_WRLCK);
+}
+
+void SwtpmDirectory::set_lock(short type) {
+  struct flock whole = {};
+  whole.l_type = type;
+  whole.l_whence = SEEK_SET;
+  if (fcntl(lock_.get(), F_SETLK, &whole) == 0) return;
+  if (errno == EACCES || errno == EAGAIN)
+    throw Error(ErrorCode::kLocked, "swtpm runs on " + path_ + ": shut its machine down first");
+  // A medium without locks has no swtpm that holds one.
+  if (type == F_RDLCK && (errno == ENOLCK || errno == ENOSYS || errno == EOPNOTSUPP || errno == EINVAL)) return;
+  io_error(path_ + "/" + kLockFile);
+}
+
+bool SwtpmDirectory::holds(const char* name) const { return faccessat(directory_.get(), name, F_OK, 0) == 0; }
+
+std::optional<Bytes> SwtpmDirectory::read(const char* name) const {
+  const Descriptor file = open_descriptor_at(directory_, name, O_RDONLY | O_NOFOLLOW);
+  if (!file) {
+    if (errno == ENOENT) return std::nullopt;
+    io_error(path_ + "/" + name);
+  }
+  Bytes contents;
+  uint8_t part[16384];
+  for (;;) {
+    const ssize_t got = ::read(file.get(), part, sizeof part);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) io_error(path_ + "/" + name);
+    if (got == 0) break;
+    append(contents, {part, static_cast<size_t>(got)});
+    if (contents.size() > kMostOctets) throw Error(ErrorCode::kCorrupt, path_ + "/" + name + " is too large");
+  }
+  wipe(part, sizeof part);
+  return contents;
+}
+
+Bytes SwtpmDirectory::permanent() const {
+  auto contents = read(kPermanent);
+  if (!contents) throw Error(ErrorCode::kNotFound, path_ + " holds no TPM 2.0 state (" + kPermanent + ")");
+  return std::move(*contents);
+}
+
+bool SwtpmDirectory::suspended() const { return holds(kVolatile) || holds(kSave); }
+
+SuspendedState SwtpmDirectory::suspended_state(ByteView key) const {
+  const auto opened = [&](const char* name) -> std::optional<SecretBytes> {
+    const auto file = read(name);
+    if (!file) return std::nullopt;
+    return unwrap_swtpm_suspended(*file, key);
+  };
+  return {opened(kVolatile), opened(kSave)};
+}
+
+SwtpmDirectory::Access SwtpmDirectory::access_of_new_files() const {
+  struct stat directory {
+  }, file{};
+  if (fstat(directory_.get(), &directory) != 0) io_error(path_);
+  const Descriptor old = open_descriptor_at(directory_, kPermanent, O_RDONLY | O_NOFOLLOW);
+  if (!old) {
+    if (errno != ENOENT) io_error(path_ + "/" + kPermanent);
+    if (geteuid() == 0) return {directory.st_uid, directory.st_gid, 0600, {}};
+    return {geteuid(), static_cast<gid_t>(-1), 0600, {}};
+  }
+  if (fstat(old.get(), &file) != 0) io_error(path_ + "/" + kPermanent);
+  std::vector<uint8_t> list(kMostListOctets);
+  const ssize_t octets = fgetxattr(old.get(), kAccessList, list.data(), list.size());
+  if (octets < 0 && errno != ENODATA && errno != EOPNOTSUPP) io_error(path_ + "/" + kPermanent);
+  list.resize(octets < 0 ? 0 : static_cast<size_t>(octets));
+  return {file.st_uid, file.st_gid, file.st_mode & 0777, std::move(list)};
+}
+
+void SwtpmDirectory::prepare(const char* name, ByteView contents, const Access& access) const {
+  const std::string target = temporary(name), where = path_ + "/" + target;
+  const Descriptor file =
+      open_descriptor_at(directory_, target.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+  if (!file) io_error(where);
+  while (!contents.empty()) {
+    const ssize_t written = ::write(file.get(), contents.data(), contents.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) io_error(where);
+    contents = contents.subspan(static_cast<size_t>(written));
+  }
+  struct stat now {};
+  if (fstat(file.get(), &now) != 0) io_error(where);
+  const bool same_group = access.group == static_cast<gid_t>(-1) || now.st_gid == access.group;
+  if ((now.st_uid != access.owner || !same_group) && fchown(file.get(), access.owner, access.group) != 0) {
+    io_error("cannot give the new " + path_ + "/" + name + " to user " + std::to_string(access.owner) + " and group " +
+             std::to_string(access.group) + ", who own the state now (run as root, or as that user)");
+  }
+  if (fchmod(file.get(), access.mode) != 0) io_error(where);
+  if (!access.list.empty() && fsetxattr(file.get(), kAccessList, access.list.data(), access.list.size(), 0) != 0)
+    io_error("cannot keep the access control list of " + path_ + "/" + kPermanent);
+  if (fsync(file.get()) != 0) io_error(where);
+}
+
+void SwtpmDirectory::rename_or_throw(const std::string& from, const std::string& to) const {
+  if (renameat(directory_.get(), from.c_str(), directory_.get(), to.c_str()) != 0) io_error(path_ + "/" + to);
+}
+
+void SwtpmDirectory::sync() const {
+  if (fsync(directory_.get()) != 0) io_error(path_);
+}
+
+void SwtpmDirectory::write(ByteView state, const SuspendedState& suspended, ByteView key, bool overwrite,
+                           const std::function<void()>& before_replacing) {
+  if (!overwrite && holds(kPermanent)) throw Error(ErrorCode::kExists, path_ + " holds a TPM 2.0 state already");
+  const auto remove = [&](const std::string& name) { unlinkat(directory_.get(), name.c_str(), 0); };
+  // A process that was killed before it had replaced the permanent state has put the rest of that machine aside.
+  if (holds(temporary(kPermanent).c_str())) {
+    for (const char* name : {kVolatile, kSave}) {
+      if (holds(aside(name).c_str()) && !holds(name)) rename_or_throw(aside(name), name);
+    }
+    sync();
+  }
+  for (const char* name : kNames) {
+    remove(temporary(name));
+    remove(aside(name));
+  }
+  bool is_replaced = false;
+  try {
+    const Access access = access_of_new_files();
+    prepare(kPermanent, wrap_swtpm(state, key), access);
+    if (suspended.volatile_state) prepare(kVolatile, wrap_swtpm(*suspended.volatile_state, key), access);
+    if (suspended.save_state) prepare(kSave, wrap_swtpm(*suspended.save_state, key), access);
+    for (const char* name : {kVolatile, kSave}) {
+      if (holds(name)) rename_or_throw(name, aside(name));
+    }
+    sync();
+    if (before_replacing) before_replacing();
+    rename_or_throw(temporary(kPermanent), kPermanent);
+    is_replaced = true;
+    sync();
+    if (suspended.volatile_state) rename_or_throw(temporary(kVolatile), kVolatile);
+    if (suspended.save_state) rename_or_throw(temporary(kSave), kSave);
+    sync();
+  } catch (...) {
+    for (const char* name : kNames) {
+      remove(temporary(name));
+      if (!is_replaced) (void)renameat(directory_.get(), aside(name).c_str(), directory_.get(), name);
+      remove(aside(name));
+    }
+    if (made_ && !is_replaced) {
+      remove(kLockFile);
+      (void)rmdir(path_.c_str());
+    }
+    throw;
+  }
+  for (const char* name : {kVolatile, kSave}) remove(aside(name));
+}
+
+}  // namespace vtpm::tpm
