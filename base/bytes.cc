@@ -1,6 +1,5 @@
 #include "base/bytes.h"
 
-#include <openssl/crypto.h>
 #include <string.h>
 
 namespace vtpm {
@@ -8,10 +7,6 @@ namespace vtpm {
 // Not inline: where g++ 12 sees both the size of `to` and this, it warns of a copy that can not happen
 // (-Warray-bounds).
 void append(Bytes& to, ByteView more) { to.insert(to.end(), more.begin(), more.end()); }
-
-bool constant_time_equal(ByteView a, ByteView b) {
-  return a.size() == b.size() && (a.empty() || CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0);
-}
 
 void wipe(void* data, size_t size) {
   if (size != 0) explicit_bzero(data, size);

@@ -27,12 +27,10 @@ inline std::string_view as_text(ByteView bytes) { return {reinterpret_cast<const
 inline Bytes to_bytes(ByteView view) { return {view.begin(), view.end()}; }
 void append(Bytes& to, ByteView more);
 
-/// Equality of public octets; for secrets and tags use `constant_time_equal`.
+/// Equality of public octets; for secrets and tags use crypto/library/constant_time.h.
 inline bool equal(ByteView a, ByteView b) {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size()) == 0);
 }
-/// Equality in time that depends on the sizes only.
-bool constant_time_equal(ByteView a, ByteView b);
 
 /// Overwrites memory in a way that the compiler can not drop.
 void wipe(void* data, size_t size);

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
-namespace vtpm::store {
+namespace vtpm {
 
-std::optional<uint64_t> read_der_unsigned(const Element& element) {
+std::optional<uint64_t> read_der_unsigned(const DerElement& element) {
   ByteView value = element.contents;
-  if (element.tag != Tag::kInteger || value.empty() || (value[0] & 0x80)) return std::nullopt;
+  if (element.tag != DerTag::kInteger || value.empty() || (value[0] & 0x80)) return std::nullopt;
   if (value.size() > 1 && value[0] == 0 && !(value[1] & 0x80)) return std::nullopt;
   if (value.size() > 9 || (value.size() == 9 && value[0] != 0)) return std::nullopt;
   uint64_t number = 0;
@@ -14,7 +14,7 @@ std::optional<uint64_t> read_der_unsigned(const Element& element) {
   return number;
 }
 
-void write_der_header(Bytes& out, Tag tag, uint64_t contents) {
+void write_der_header(Bytes& out, DerTag tag, uint64_t contents) {
   out.push_back(static_cast<uint8_t>(tag));
   size_t count = der_header_size(contents) - 2;
   if (count == 0) {
@@ -25,7 +25,7 @@ void write_der_header(Bytes& out, Tag tag, uint64_t contents) {
   for (size_t i = count; i-- > 0;) out.push_back(static_cast<uint8_t>(contents >> (8 * i)));
 }
 
-void write_der(Bytes& out, Tag tag, ByteView contents) {
+void write_der(Bytes& out, DerTag tag, ByteView contents) {
   write_der_header(out, tag, contents.size());
   append(out, contents);
 }
@@ -37,15 +37,15 @@ void write_der_unsigned(Bytes& out, uint64_t value) {
     if (!contents.empty() || octet != 0) contents.push_back(octet);
   }
   if (contents.empty() || (contents[0] & 0x80)) contents.insert(contents.begin(), 0);
-  write_der(out, Tag::kInteger, contents);
+  write_der(out, DerTag::kInteger, contents);
 }
 
 void write_der_set(Bytes& out, std::vector<Bytes> elements) {
   std::sort(elements.begin(), elements.end());
   size_t size = 0;
   for (const Bytes& element : elements) size += element.size();
-  write_der_header(out, Tag::kSet, size);
+  write_der_header(out, DerTag::kSet, size);
   for (const Bytes& element : elements) append(out, element);
 }
 
-}  // namespace vtpm::store
+}  // namespace vtpm

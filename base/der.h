@@ -12,9 +12,9 @@
 
 #include "base/bytes.h"
 
-namespace vtpm::store {
+namespace vtpm {
 
-enum class Tag : uint8_t {
+enum class DerTag : uint8_t {
   kInteger = 0x02,
   kOctetString = 0x04,
   kUtf8String = 0x0C,
@@ -58,8 +58,8 @@ inline std::optional<DerHeader> read_der_header(ByteView octets) {
   return header;
 }
 
-struct Element {
-  Tag tag{};
+struct DerElement {
+  DerTag tag{};
   ByteView octets;    // header included
   ByteView contents;  // a part of `octets`
 };
@@ -70,15 +70,15 @@ class DerReader {
   explicit DerReader(ByteView octets) : rest_(octets) {}
   bool empty() const { return rest_.empty(); }
   /// The next element, whole. Nothing at the end and for anything that is not DER; the two differ by `empty`.
-  std::optional<Element> next() {
+  std::optional<DerElement> next() {
     const auto header = read_der_header(rest_);
     if (!header || header->total() > rest_.size()) return std::nullopt;
     const ByteView octets = rest_.first(header->total());
     rest_ = rest_.subspan(octets.size());
-    return Element{static_cast<Tag>(header->tag), octets, octets.subspan(header->octets)};
+    return DerElement{static_cast<DerTag>(header->tag), octets, octets.subspan(header->octets)};
   }
   /// The same when it has this tag; else nothing, and the reader stays where it was.
-  std::optional<Element> next(Tag tag) {
+  std::optional<DerElement> next(DerTag tag) {
     if (rest_.empty() || rest_[0] != static_cast<uint8_t>(tag)) return std::nullopt;
     return next();
   }
@@ -88,12 +88,12 @@ class DerReader {
 };
 
 /// The value of an INTEGER element that is not negative, minimal, and fits.
-std::optional<uint64_t> read_der_unsigned(const Element& element);
+std::optional<uint64_t> read_der_unsigned(const DerElement& element);
 
-void write_der_header(Bytes& out, Tag tag, uint64_t contents);
-void write_der(Bytes& out, Tag tag, ByteView contents);
+void write_der_header(Bytes& out, DerTag tag, uint64_t contents);
+void write_der(Bytes& out, DerTag tag, ByteView contents);
 void write_der_unsigned(Bytes& out, uint64_t value);
 /// SET OF: the elements' encodings in ascending order (X.690 11.6).
 void write_der_set(Bytes& out, std::vector<Bytes> elements);
 
-}  // namespace vtpm::store
+}  // namespace vtpm

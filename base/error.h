@@ -27,6 +27,7 @@ enum class ErrorCode {
   kTooNew,       // written by something newer: unknown mandatory attribute or format
   kLocked,       // the key is needed and has not been given (late key)
   kReplaced,     // the store was removed, or re-initialised with another UUID, by someone else
+  kNoPin,        // the configured source of a PIN gives none
   kUnsupported,  // valid, but not something that this build can do
   kTpm,          // the TPM answered with an unexpected response code (it is in the sentence)
   kTpmFailure,   // the TPM instance is dead or in failure mode; it is re-booted at the next use

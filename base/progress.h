@@ -4,9 +4,9 @@
 #include <cstddef>
 #include <functional>
 
-namespace vtpm::store {
+namespace vtpm {
 
 /// Items done, of how many. May be empty: nobody looks.
 using Progress = std::function<void(size_t done, size_t all)>;
 
-}  // namespace vtpm::store
+}  // namespace vtpm

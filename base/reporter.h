@@ -4,10 +4,10 @@
 #include <functional>
 #include <string>
 
-namespace vtpm::store {
+namespace vtpm {
 
 /// Receives one sentence, with the path, about something that was done in another way than usual and is no error of a
 /// call. It runs under the store's locks: it calls nothing of the store, and does not throw. May be empty.
 using Reporter = std::function<void(const std::string& sentence)>;
 
-}  // namespace vtpm::store
+}  // namespace vtpm

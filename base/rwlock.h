@@ -7,7 +7,7 @@
 #include "base/clocked_lock.h"
 #include "base/waiting.h"
 
-namespace vtpm::store {
+namespace vtpm {
 
 /// Usable with std::unique_lock and std::shared_lock. Not recursive. Waits within the call's limit (base/waiting.h),
 /// and throws LockTimeout; a wait never steps aside.
@@ -51,4 +51,4 @@ class RwLock {
   pthread_rwlock_t lock_;
 };
 
-}  // namespace vtpm::store
+}  // namespace vtpm

@@ -160,7 +160,7 @@ std::vector<Blob> read_description(const std::string& file) {
   return blobs;
 }
 
-void load_blobs(std::vector<Blob>& blobs, const store::Progress& progress) {
+void load_blobs(std::vector<Blob>& blobs, const Progress& progress) {
   std::set<std::string> names;
   for (Blob& blob : blobs) {
     if (!names.insert(blob.name).second) refuse("the name '" + blob.name + "' is given twice");

@@ -37,7 +37,7 @@ std::string default_type(const std::string& name);
 /// Reads the files, and refuses what no store should hold: a name twice, more than the capacity, a TPM state that a
 /// process of its own does not boot and walk, a suspended TPM's state without its permanent one. A permanent state that
 /// swtpm wrote, unencrypted, is unwrapped. Makes processes: no store may be open. Throws Error.
-void load_blobs(std::vector<Blob>& blobs, const store::Progress& progress);
+void load_blobs(std::vector<Blob>& blobs, const Progress& progress);
 
 /// Puts one into a store.
 void put_blob(store::Transaction& transaction, const Blob& blob, store::Cipher cipher);

@@ -14,16 +14,16 @@ constexpr int kBrokenConfigurationStatus = 2;
 /// Ends the tool with that status (vtpm_token.cc).
 class BrokenConfiguration : public Error {
  public:
-  explicit BrokenConfiguration(std::vector<pkcs11::ConfigProblem> problems);
-  const std::vector<pkcs11::ConfigProblem>& problems() const { return problems_; }
+  explicit BrokenConfiguration(std::vector<ConfigProblem> problems);
+  const std::vector<ConfigProblem>& problems() const { return problems_; }
   /// Everything that is wrong, a line each: "vtpm-token: FILE:LINE:COLUMN: reason".
   void print(std::ostream& out) const;
 
  private:
-  std::vector<pkcs11::ConfigProblem> problems_;
+  std::vector<ConfigProblem> problems_;
 };
 
 /// Read at the first call. Throws BrokenConfiguration.
-const pkcs11::Config& configuration();
+const Config& configuration();
 
 }  // namespace vtpm::tools

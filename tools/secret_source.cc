@@ -14,6 +14,7 @@
 #include "base/descriptor.h"
 #include "base/error.h"
 #include "base/settings/pin_source.h"
+#include "crypto/library/constant_time.h"
 #include "tools/configuration.h"
 
 namespace vtpm::tools {
@@ -103,7 +104,7 @@ SecretBytes read_line(int fd, const std::string& what, F&& before_each) {
     if (octets.size() == kMostOctets) throw Error(ErrorCode::kInvalidArgument, what + " is too long for a PIN");
     octets.append({&octet, 1});
   }
-  octets.resize(pkcs11::first_line(octets).size());
+  octets.resize(first_line(octets).size());
   return octets;
 }
 
@@ -186,7 +187,7 @@ std::optional<SecretBytes> SecretSource::read(bool confirm) const {
   if (!terminal) return std::nullopt;
   SecretBytes secret = ask(terminal.get(), prompt);
   if (secret.empty()) return std::nullopt;
-  if (confirm && !constant_time_equal(secret, ask(terminal.get(), prompt + " again"))) {
+  if (confirm && !crypto::constant_time_equal(secret, ask(terminal.get(), prompt + " again"))) {
     throw Error(ErrorCode::kInvalidArgument, "the two entries of the " + prompt + " differ");
   }
   return secret;

@@ -9,12 +9,9 @@
 namespace vtpm::tools {
 namespace {
 
-using store::DerReader;
-using store::Tag;
-
 constexpr const char* kLabel = "TSS2 PRIVATE KEY";
-constexpr Tag kBoolean{0x01}, kObjectIdentifier{0x06};
-constexpr Tag kEmptyAuth{0xA0}, kPolicy{0xA1}, kSecret{0xA2}, kAuthPolicy{0xA3};
+constexpr DerTag kBoolean{0x01}, kObjectIdentifier{0x06};
+constexpr DerTag kEmptyAuth{0xA0}, kPolicy{0xA1}, kSecret{0xA2}, kAuthPolicy{0xA3};
 constexpr uint8_t kContextSpecific = 0xA0, kClassAndForm = 0xE0;
 constexpr uint8_t kLoadable[] = {0x67, 0x81, 0x05, 0x0A, 0x01, 0x03},
                   kImportable[] = {0x67, 0x81, 0x05, 0x0A, 0x01, 0x04};
@@ -23,14 +20,14 @@ constexpr uint8_t kLoadable[] = {0x67, 0x81, 0x05, 0x0A, 0x01, 0x03},
   throw Error(ErrorCode::kCorrupt, std::string("the file holds no key in the form \"") + kLabel + "\"");
 }
 
-ByteView next(DerReader& reader, Tag tag) {
+ByteView next(DerReader& reader, DerTag tag) {
   const auto element = reader.next(tag);
   if (!element) broken();
   return element->contents;
 }
 
 /// The one element of an EXPLICIT field.
-ByteView inner(ByteView field, Tag tag) {
+ByteView inner(ByteView field, DerTag tag) {
   DerReader reader(field);
   const ByteView contents = next(reader, tag);
   if (!reader.empty()) broken();
@@ -43,19 +40,19 @@ bool truth(ByteView octets) {
 }
 
 /// A TPM handle in a DER INTEGER. Programs that hold it in a signed number write 0x81000001 as a negative one.
-std::optional<uint32_t> handle_of(const store::Element& element) {
+std::optional<uint32_t> handle_of(const DerElement& element) {
   const ByteView value = element.contents;
-  if (element.tag == Tag::kInteger && value.size() == sizeof(uint32_t) && (value[0] & 0x80)) {
+  if (element.tag == DerTag::kInteger && value.size() == sizeof(uint32_t) && (value[0] & 0x80)) {
     uint32_t handle = 0;
     for (const uint8_t octet : value) handle = handle << 8 | octet;
     return handle;
   }
-  const auto number = store::read_der_unsigned(element);
+  const auto number = read_der_unsigned(element);
   if (!number || *number > std::numeric_limits<uint32_t>::max()) return std::nullopt;
   return static_cast<uint32_t>(*number);
 }
 
-bool is_optional(const store::Element& element) {
+bool is_optional(const DerElement& element) {
   return (static_cast<uint8_t>(element.tag) & kClassAndForm) == kContextSpecific;
 }
 
@@ -63,30 +60,30 @@ bool is_optional(const store::Element& element) {
 
 std::string to_pem(const TssKey& key) {
   Bytes body, yes;
-  store::write_der(body, kObjectIdentifier, key.key.seed.empty() ? ByteView(kLoadable) : ByteView(kImportable));
+  write_der(body, kObjectIdentifier, key.key.seed.empty() ? ByteView(kLoadable) : ByteView(kImportable));
   if (key.empty_auth) {
     constexpr uint8_t kTrue[] = {0xFF};
-    store::write_der(yes, kBoolean, kTrue);
-    store::write_der(body, kEmptyAuth, yes);
+    write_der(yes, kBoolean, kTrue);
+    write_der(body, kEmptyAuth, yes);
   }
   if (!key.key.seed.empty()) {
     Bytes secret;
-    store::write_der(secret, Tag::kOctetString, key.key.seed);
-    store::write_der(body, kSecret, secret);
+    write_der(secret, DerTag::kOctetString, key.key.seed);
+    write_der(body, kSecret, secret);
   }
-  store::write_der_unsigned(body, key.key.parent);
-  store::write_der(body, Tag::kOctetString, key.key.public_area);
-  store::write_der(body, Tag::kOctetString, key.key.private_area);
+  write_der_unsigned(body, key.key.parent);
+  write_der(body, DerTag::kOctetString, key.key.public_area);
+  write_der(body, DerTag::kOctetString, key.key.private_area);
   Bytes der;
-  store::write_der(der, Tag::kSequence, body);
+  write_der(der, DerTag::kSequence, body);
   return crypto::to_pem(kLabel, der);
 }
 
 TssKey parse_tss_key(ByteView text) {
   std::optional<Bytes> der = crypto::from_pem(kLabel, text);
-  if (!der && !text.empty() && text[0] == static_cast<uint8_t>(Tag::kSequence)) der = to_bytes(text);
+  if (!der && !text.empty() && text[0] == static_cast<uint8_t>(DerTag::kSequence)) der = to_bytes(text);
   if (!der) broken();
-  DerReader fields(inner(*der, Tag::kSequence));
+  DerReader fields(inner(*der, DerTag::kSequence));
   const ByteView type = next(fields, kObjectIdentifier);
   const bool importable = equal(type, kImportable);
   if (!importable && !equal(type, kLoadable))
@@ -97,13 +94,13 @@ TssKey parse_tss_key(ByteView text) {
     if (element->tag == kPolicy || element->tag == kAuthPolicy)
       throw Error(ErrorCode::kUnsupported, "the key needs a policy, which the token can not satisfy");
     if (element->tag == kEmptyAuth) key.empty_auth = truth(inner(element->contents, kBoolean));
-    if (element->tag == kSecret) key.key.seed = to_bytes(inner(element->contents, Tag::kOctetString));
+    if (element->tag == kSecret) key.key.seed = to_bytes(inner(element->contents, DerTag::kOctetString));
   }
   const auto parent = element ? handle_of(*element) : std::nullopt;
   if (!parent) broken();
   key.key.parent = *parent;
-  key.key.public_area = to_bytes(next(fields, Tag::kOctetString));
-  key.key.private_area = to_bytes(next(fields, Tag::kOctetString));
+  key.key.public_area = to_bytes(next(fields, DerTag::kOctetString));
+  key.key.private_area = to_bytes(next(fields, DerTag::kOctetString));
   if (!fields.empty() || importable == key.key.seed.empty()) broken();
   return key;
 }

@@ -10,9 +10,8 @@
 #include "base/error.h"
 #include "base/settings/config_section.h"
 #include "base/settings/places.h"
-#include "pkcs11/mechanism/mechanism.h"
 
-namespace vtpm::pkcs11 {
+namespace vtpm {
 namespace {
 
 constexpr size_t kMostOctets = 1 << 20;
@@ -45,7 +44,7 @@ void read_token(const toml::table& table, Config& config, ConfigNotes& notes) {
   config.tokens.push_back(std::move(settings));
 }
 
-void read_settings(const toml::table& root, Config& config, ConfigNotes& notes) {
+void read_settings(const toml::table& root, MechanismNames is_mechanism, Config& config, ConfigNotes& notes) {
   const toml::table none;
   ConfigSection top(root, "", notes);
   const auto table = [&](const char* name) -> const toml::table& {
@@ -93,9 +92,9 @@ void read_settings(const toml::table& root, Config& config, ConfigNotes& notes) 
 
   ConfigSection mechanisms(table("mechanisms"), "mechanisms", notes);
   mechanisms.each_text("hidden", [&](const std::string& name) -> std::string {
-    const Mechanism* row = find_mechanism(name);
-    if (!row) return "has \"" + name + "\", which is no mechanism of this module (vtpm-token mechanisms)";
-    config.hidden_mechanisms.push_back(row->type);
+    if (is_mechanism && !is_mechanism(name))
+      return "has \"" + name + "\", which is no mechanism of this module (vtpm-token mechanisms)";
+    config.hidden_mechanisms.push_back(name);
     return "";
   });
   mechanisms.finish();
@@ -116,11 +115,11 @@ SecretBytes contents_of(const std::string& path) {
   return is_null_device(path) ? SecretBytes() : read_regular_file(path, kMostOctets);
 }
 
-void read_file(Config& config, ConfigNotes& notes) {
+void read_file(MechanismNames is_mechanism, Config& config, ConfigNotes& notes) {
   try {
     const SecretBytes text = contents_of(config.file);
     // Without the file's name, which toml++ copies where an exception ends the process.
-    read_settings(toml::parse(as_text(text)), config, notes);
+    read_settings(toml::parse(as_text(text)), is_mechanism, config, notes);
   } catch (const Error& error) {
     const std::string said = "cannot read " + config.file + ": ";
     const std::string& sentence = error.sentence();
@@ -158,7 +157,7 @@ std::string ConfigProblem::sentence() const {
   return source + place + ": " + reason;
 }
 
-Config load_config(std::vector<Setting>* settings) {
+Config load_config(MechanismNames is_mechanism, std::vector<Setting>* settings) {
   Config config;
   ConfigPlace place = find_config();
   config.file = std::move(place.path);
@@ -166,9 +165,9 @@ Config load_config(std::vector<Setting>* settings) {
   if (!place.problem.empty()) {
     config.problems.push_back({config.file, 0, 0, std::move(place.problem)});
   } else if (config.file.empty()) {
-    read_settings(toml::table(), config, notes);
+    read_settings(toml::table(), is_mechanism, config, notes);
   } else {
-    read_file(config, notes);
+    read_file(is_mechanism, config, notes);
   }
   place_stores(config, notes);
   if (!config.broken()) return config;
@@ -182,4 +181,4 @@ Config load_config(std::vector<Setting>* settings) {
   return nothing;
 }
 
-}  // namespace vtpm::pkcs11
+}  // namespace vtpm

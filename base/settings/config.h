@@ -10,15 +10,15 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
+#include "base/argon2_parameters.h"
 #include "base/settings/log.h"
 #include "base/settings/pin_source.h"
-#include "crypto/kdf/kdf.h"
-#include "pkcs11/cryptoki/cryptoki.h"
 
-namespace vtpm::pkcs11 {
+namespace vtpm {
 
 enum class Placement { kAuto, kTpmOnly, kSoftware };
 /// When the slot that the next C_InitToken takes is listed as one with a token in it, which is not initialised.
@@ -60,13 +60,13 @@ struct Config {
   bool endorse = true;         // C_InitToken gives the TPM endorsement keys and certificates …
   std::string authority;       // … of the authority in this directory; "": a self-made one, whose key nobody keeps
   bool keep_identity = true;   // C_InitToken on an initialised token keeps the TPM's identity
-  crypto::Argon2Parameters kdf;
+  Argon2Parameters kdf;
   uint32_t user_limit = 10;         // failed PINs before a lock; 0 = never
   uint32_t so_limit = 0;            // the SO is slowed, never locked: nobody could unlock the token then
   bool empty_pin = false;           // C_InitPIN and C_SetPIN take an empty user PIN: the token then needs no login
   bool change_initial_pin = false;  // a user PIN that the SO sets must be changed by the user
-  std::vector<CK_MECHANISM_TYPE> hidden_mechanisms;
-  std::vector<TokenSettings> tokens;  // one that names a token, else one without a name
+  std::vector<std::string> hidden_mechanisms;  // their names
+  std::vector<TokenSettings> tokens;           // one that names a token, else one without a name
 
   bool broken() const { return !problems.empty(); }
 };
@@ -74,6 +74,10 @@ struct Config {
 /// Reads the configuration that holds for this process now. Never throws because of what is in it: see `problems`.
 /// Appends to `settings`, unless it is null, every setting with its value and origin, in the order of the manual page;
 /// what they are is meaningful only for a configuration that is not broken.
-Config load_config(std::vector<Setting>* settings = nullptr);
+///
+/// `is_mechanism` knows the names that `mechanisms.hidden` may hold. Null: whoever asks has nothing to do with
+/// mechanisms, and takes any name.
+using MechanismNames = bool (*)(std::string_view name);
+Config load_config(MechanismNames is_mechanism, std::vector<Setting>* settings = nullptr);
 
-}  // namespace vtpm::pkcs11
+}  // namespace vtpm

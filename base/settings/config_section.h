@@ -15,7 +15,7 @@
 #include "base/settings/config.h"
 #include "base/settings/pin_source.h"
 
-namespace vtpm::pkcs11 {
+namespace vtpm {
 
 /// What is noted while a file is read.
 struct ConfigNotes {
@@ -202,4 +202,4 @@ class ConfigSection {
   std::vector<std::string> seen_;
 };
 
-}  // namespace vtpm::pkcs11
+}  // namespace vtpm

@@ -9,7 +9,7 @@
 
 #include "base/descriptor.h"
 
-namespace vtpm::pkcs11 {
+namespace vtpm {
 namespace {
 
 /// Services have "/" or a directory that does not exist, or that belongs to root.
@@ -48,4 +48,4 @@ EffectiveUser effective_user() {
   return user;
 }
 
-}  // namespace vtpm::pkcs11
+}  // namespace vtpm

@@ -4,7 +4,7 @@
 
 #include <string>
 
-namespace vtpm::pkcs11 {
+namespace vtpm {
 
 struct EffectiveUser {
   std::string name;  // the number where the passwd file has no such user, as in containers, or an unusable name
@@ -19,4 +19,4 @@ struct EffectiveUser {
 /// Asks the name service: not for every call of the application.
 EffectiveUser effective_user();
 
-}  // namespace vtpm::pkcs11
+}  // namespace vtpm

@@ -24,7 +24,7 @@
 #include "base/descriptor.h"
 #include "base/settings/effective_user.h"
 
-namespace vtpm::pkcs11 {
+namespace vtpm {
 namespace {
 
 struct Destination {
@@ -288,4 +288,4 @@ void syslog_line(LogLevel level, std::string_view text) noexcept {
   }
 }
 
-}  // namespace vtpm::pkcs11
+}  // namespace vtpm

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-namespace vtpm::pkcs11 {
+namespace vtpm {
 
 enum class LogLevel { kOff, kError, kWarning, kInfo, kDebug };
 
@@ -36,4 +36,4 @@ void log_line_or_syslog(LogLevel level, std::string_view text) noexcept;
 /// A line to syslog, whatever log_open was given. Leaves errno as it was.
 void syslog_line(LogLevel level, std::string_view text) noexcept;
 
-}  // namespace vtpm::pkcs11
+}  // namespace vtpm

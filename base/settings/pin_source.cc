@@ -10,17 +10,17 @@
 #include <cstring>
 
 #include "base/descriptor.h"
+#include "base/error.h"
 #include "base/settings/log.h"
-#include "pkcs11/cryptoki/refusal.h"
 
-namespace vtpm::pkcs11 {
+namespace vtpm {
 namespace {
 
 // The longest PIN, the end of its line (CRLF), and one more that shows that it is too long.
 constexpr size_t kMostOctets = 255 + 2 + 1;
 
 [[noreturn]] void no_pin(const std::string& path, const std::string& why) {
-  refuse(CKR_FUNCTION_CANCELED, "no PIN could be read from " + path + ": " + why);
+  throw Error(ErrorCode::kNoPin, "no PIN could be read from " + path + ": " + why);
 }
 
 void check_kind(const Descriptor& file, const std::string& path) {
@@ -94,4 +94,4 @@ TokenSettings settings_for(const std::vector<TokenSettings>& all, const std::str
   return of_all == all.end() ? TokenSettings{} : *of_all;
 }
 
-}  // namespace vtpm::pkcs11
+}  // namespace vtpm

@@ -8,7 +8,7 @@
 
 #include "base/bytes.h"
 
-namespace vtpm::pkcs11 {
+namespace vtpm {
 
 /// What a PIN file, or anything else that a PIN is read from, holds as its PIN: the octets in front of the first line
 /// end, LF or CRLF; all of them where there is none. A view of `octets`.
@@ -25,7 +25,7 @@ class PinSource {
   bool configured() const { return !name_.empty(); }
   /// Whether there is something to read now. A credential is there only for the service that was given it.
   bool present() const;
-  /// The first line. Throws Refusal CKR_FUNCTION_CANCELED when there is none to be had, or when it is empty and
+  /// The first line. Throws Error kNoPin when there is none to be had, or when it is empty and
   /// `may_be_empty` is false: nobody means an empty PIN by an empty file, and to try it would cost an attempt.
   SecretBytes read(bool may_be_empty) const;
 
@@ -47,4 +47,4 @@ struct TokenSettings {
 /// The entry that names the token, else the one for all.
 TokenSettings settings_for(const std::vector<TokenSettings>& all, const std::string& label, const std::string& serial);
 
-}  // namespace vtpm::pkcs11
+}  // namespace vtpm

@@ -9,7 +9,7 @@
 
 #include "base/settings/effective_user.h"
 
-namespace vtpm::pkcs11 {
+namespace vtpm {
 namespace {
 
 constexpr const char* kFileInDirectory = "/vtpm-pkcs11/vtpm-pkcs11.toml";
@@ -97,4 +97,4 @@ StorePlace default_store_place() {
   return {"", "none: there is neither a home directory of the user nor $STATE_DIRECTORY"};
 }
 
-}  // namespace vtpm::pkcs11
+}  // namespace vtpm

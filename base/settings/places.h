@@ -6,7 +6,7 @@
 
 #include <string>
 
-namespace vtpm::pkcs11 {
+namespace vtpm {
 
 /// secure_getenv(3); "" for a variable that is not set.
 std::string environment(const char* name);
@@ -25,4 +25,4 @@ struct StorePlace {
 /// Where the stores are when neither the configuration nor $VTPM_PKCS11_STORE names the directory.
 StorePlace default_store_place();
 
-}  // namespace vtpm::pkcs11
+}  // namespace vtpm

@@ -4,10 +4,13 @@
 
 #include <cstdint>
 
+#include "base/argon2_parameters.h"
 #include "base/bytes.h"
 #include "crypto/hash/digest.h"
 
 namespace vtpm::crypto {
+
+using vtpm::Argon2Parameters;
 
 /// HKDF (RFC 5869), first half. An empty salt is one of as many zeros as the digest has octets.
 SecretBytes hkdf_extract(Hash hash, ByteView salt, ByteView key);
@@ -16,13 +19,7 @@ SecretBytes hkdf_expand(Hash hash, ByteView extracted, ByteView info, size_t siz
 /// HKDF-SHA-256, extract and expand. `size` up to 8160 octets.
 SecretBytes hkdf(ByteView key, ByteView salt, ByteView info, size_t size);
 
-/// Argon2id version 0x13 (RFC 9106). Bounds on read protect against hostile files: memory_kib 8192..1048576,
-/// passes 1..64, lanes 1..16. Runs in the calling thread whatever `lanes` says: the module creates no threads.
-struct Argon2Parameters {
-  uint32_t memory_kib = 64 * 1024;
-  uint32_t passes = 3;
-  uint32_t lanes = 1;
-};
+/// Argon2id version 0x13 (RFC 9106). Runs in the calling thread whatever `lanes` says: the module creates no threads.
 /// `salt` at least 8 octets. Throws kInvalidArgument outside the bounds, kNoMemory when there is too little memory.
 SecretBytes argon2id(ByteView secret, ByteView salt, const Argon2Parameters& parameters, size_t size);
 

@@ -8,6 +8,7 @@
 #include "crypto/key/ecdsa_signature.h"
 #include "crypto/key/native_key.h"
 #include "crypto/key/rsa_numbers.h"
+#include "crypto/library/constant_time.h"
 #include "crypto/library/random.h"
 
 namespace vtpm::crypto {

@@ -1,4 +1,5 @@
 #include "crypto/symmetric/cipher_engine.h"
+#include "crypto/library/constant_time.h"
 
 #include <algorithm>
 #include <array>

@@ -23,6 +23,8 @@ CK_RV rv_of(ErrorCode code) {
     case ErrorCode::kLocked:
     case ErrorCode::kAuthFailed:  // the auth value of a key that the TPM keeps (CKA_VTPM_AUTH) is wrong or missing
       return CKR_USER_NOT_LOGGED_IN;
+    case ErrorCode::kNoPin:
+      return CKR_FUNCTION_CANCELED;
     case ErrorCode::kNvExists:
       return CKR_ATTRIBUTE_VALUE_INVALID;
     case ErrorCode::kUnsupported:

@@ -334,18 +334,20 @@ const Mechanism* find_mechanism(std::string_view name) {
 namespace {
 
 // Never destroyed: calls of other threads may still run while the process ends.
-std::vector<CK_MECHANISM_TYPE>& hidden_mechanisms() {
-  static auto& hidden = *new std::vector<CK_MECHANISM_TYPE>;
+std::vector<std::string>& hidden_mechanisms() {
+  static auto& hidden = *new std::vector<std::string>;
   return hidden;
 }
 
 }  // namespace
 
-void hide_mechanisms(std::vector<CK_MECHANISM_TYPE> hidden) { hidden_mechanisms() = std::move(hidden); }
+bool is_mechanism(std::string_view name) { return find_mechanism(name) != nullptr; }
+
+void hide_mechanisms(std::vector<std::string> hidden) { hidden_mechanisms() = std::move(hidden); }
 
 bool is_offered(const Mechanism& row) {
   const auto& hidden = hidden_mechanisms();
-  return std::find(hidden.begin(), hidden.end(), row.type) == hidden.end();
+  return std::find(hidden.begin(), hidden.end(), row.name) == hidden.end();
 }
 
 const Mechanism& require_mechanism(const CK_MECHANISM* mechanism, CK_FLAGS use) {

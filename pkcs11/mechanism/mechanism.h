@@ -118,10 +118,11 @@ std::span<const Mechanism> mechanisms();
 /// Nothing when the token does not know the type.
 const Mechanism* find_mechanism(CK_MECHANISM_TYPE type);
 const Mechanism* find_mechanism(std::string_view name);
+bool is_mechanism(std::string_view name);
 
 /// From now on the module offers all mechanisms but these (`mechanisms.hidden`). C_Initialize calls it, while no other
 /// call runs.
-void hide_mechanisms(std::vector<CK_MECHANISM_TYPE> hidden);
+void hide_mechanisms(std::vector<std::string> hidden);
 /// Whether the module offers a mechanism that it knows: whether it is listed, described and may be used.
 bool is_offered(const Mechanism& row);
 

@@ -152,8 +152,8 @@ ByteView without_trailing_nuls(ByteView label) {
 }
 
 bool is_octet_string_of(ByteView der, ByteView contents) {
-  store::DerReader reader(der);
-  const auto string = reader.next(store::Tag::kOctetString);
+  DerReader reader(der);
+  const auto string = reader.next(DerTag::kOctetString);
   return string && reader.empty() && equal(string->contents, contents);
 }
 

@@ -65,39 +65,38 @@ struct AttributeCertificate {
 
 /// Nothing unless `der` is one of version 2, whole. libcrypto 3.0 does not know them.
 std::optional<AttributeCertificate> parse_attribute_certificate(ByteView der) {
-  using store::Tag;
-  constexpr Tag kBitString{0x03}, kObjectIdentifier{0x06};
-  store::DerReader file(der);
-  const auto whole = file.next(Tag::kSequence);
+  constexpr DerTag kBitString{0x03}, kObjectIdentifier{0x06};
+  DerReader file(der);
+  const auto whole = file.next(DerTag::kSequence);
   if (!whole || !file.empty()) return std::nullopt;
-  store::DerReader parts(whole->contents);
-  const auto info = parts.next(Tag::kSequence);
-  if (!info || !parts.next(Tag::kSequence) || !parts.next(kBitString) || !parts.empty()) return std::nullopt;
+  DerReader parts(whole->contents);
+  const auto info = parts.next(DerTag::kSequence);
+  if (!info || !parts.next(DerTag::kSequence) || !parts.next(kBitString) || !parts.empty()) return std::nullopt;
 
-  store::DerReader fields(info->contents);
-  const auto version = fields.next(Tag::kInteger), holder = fields.next(Tag::kSequence), issuer = fields.next();
-  const bool has_algorithm = fields.next(Tag::kSequence).has_value();
-  const auto serial = fields.next(Tag::kInteger), validity = fields.next(Tag::kSequence),
-             attributes = fields.next(Tag::kSequence);
-  if (!version || store::read_der_unsigned(*version) != 1 || !holder || !issuer || !has_algorithm || !serial ||
-      !validity || !attributes) {
+  DerReader fields(info->contents);
+  const auto version = fields.next(DerTag::kInteger), holder = fields.next(DerTag::kSequence), issuer = fields.next();
+  const bool has_algorithm = fields.next(DerTag::kSequence).has_value();
+  const auto serial = fields.next(DerTag::kInteger), validity = fields.next(DerTag::kSequence),
+             attributes = fields.next(DerTag::kSequence);
+  if (!version || read_der_unsigned(*version) != 1 || !holder || !issuer || !has_algorithm || !serial || !validity ||
+      !attributes) {
     return std::nullopt;
   }
-  store::DerReader dates(validity->contents);
-  const auto not_before = dates.next(Tag::kGeneralizedTime), not_after = dates.next(Tag::kGeneralizedTime);
+  DerReader dates(validity->contents);
+  const auto not_before = dates.next(DerTag::kGeneralizedTime), not_after = dates.next(DerTag::kGeneralizedTime);
   if (!not_before || !not_after || not_before->contents.size() < 8 || not_after->contents.size() < 8) {
     return std::nullopt;
   }
   Bytes types;
-  for (store::DerReader rest(attributes->contents); !rest.empty();) {
-    const auto attribute = rest.next(Tag::kSequence);
-    const auto type = attribute ? store::DerReader(attribute->contents).next(kObjectIdentifier) : std::nullopt;
+  for (DerReader rest(attributes->contents); !rest.empty();) {
+    const auto attribute = rest.next(DerTag::kSequence);
+    const auto type = attribute ? DerReader(attribute->contents).next(kObjectIdentifier) : std::nullopt;
     if (!type) return std::nullopt;
     append(types, type->octets);
   }
   AttributeCertificate out{
       holder->octets, issuer->octets, serial->octets, not_before->contents.first(8), not_after->contents.first(8), {}};
-  store::write_der(out.types, Tag::kSequence, types);
+  write_der(out.types, DerTag::kSequence, types);
   return out;
 }
 

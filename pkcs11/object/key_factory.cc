@@ -2,6 +2,7 @@
 
 #include "base/der.h"
 #include "crypto/hash/digest.h"
+#include "crypto/library/constant_time.h"
 #include "crypto/library/random.h"
 #include "pkcs11/cryptoki/refusal.h"
 #include "pkcs11/object/key_kind.h"
@@ -148,7 +149,7 @@ MadeKey keep_in_tpm(tpm::KeyBlob blob, Draft& draft, const KeyMaking& making) {
   if (half.type() == crypto::KeyType::kRsa) {
     challenge[0] = 0;
     const std::optional<Bytes> sealed = half.rsa_public(challenge);
-    works = sealed && constant_time_equal(key.rsa_private(*sealed), challenge);
+    works = sealed && crypto::constant_time_equal(key.rsa_private(*sealed), challenge);
   } else {
     works = half.ecdsa_verify(challenge, key.ecdsa_sign(challenge));
   }
@@ -440,11 +441,11 @@ std::shared_ptr<crypto::PrivateKey> open_private_key(const Object& object, const
 }
 
 Bytes default_key_id(const PublicKey& key) {
-  constexpr auto kBitString = static_cast<store::Tag>(0x03);
+  constexpr auto kBitString = static_cast<DerTag>(0x03);
   const Bytes info = key.spki();
-  store::DerReader outer(info);
-  store::DerReader fields(outer.next(store::Tag::kSequence).value().contents);
-  fields.next(store::Tag::kSequence);  // AlgorithmIdentifier
+  DerReader outer(info);
+  DerReader fields(outer.next(DerTag::kSequence).value().contents);
+  fields.next(DerTag::kSequence);  // AlgorithmIdentifier
   // The first octet counts unused bits; the rest is the RSAPublicKey, or the point.
   return crypto::digest(crypto::Hash::kSha1, fields.next(kBitString).value().contents.subspan(1));
 }

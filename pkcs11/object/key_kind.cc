@@ -51,8 +51,8 @@ Curve curve_of(const Attributes& shown) {
 
 /// A compressed point, raw or in a DER OCTET STRING.
 std::optional<ByteView> compressed_point(ByteView point, Curve curve) {
-  store::DerReader reader(point);
-  const auto string = reader.next(store::Tag::kOctetString);
+  DerReader reader(point);
+  const auto string = reader.next(DerTag::kOctetString);
   const ByteView octets = string && reader.empty() ? string->contents : point;
   const bool compressed = crypto::curve_key_type(curve) == KeyType::kEc &&
                           octets.size() == 1 + crypto::curve_octets(curve) && (octets[0] == 2 || octets[0] == 3);
@@ -147,15 +147,15 @@ Bytes shown_point(const PublicKey& key) { return key.type() == KeyType::kEc ? oc
 
 Bytes octet_string(ByteView point) {
   Bytes der;
-  store::write_der(der, store::Tag::kOctetString, point);
+  write_der(der, DerTag::kOctetString, point);
   return der;
 }
 
 std::optional<ByteView> read_point(ByteView value, crypto::Curve curve) {
   const size_t octets = crypto::curve_point_octets(curve);
   if (value.size() == octets) return value;
-  store::DerReader reader(value);
-  auto string = reader.next(store::Tag::kOctetString);
+  DerReader reader(value);
+  auto string = reader.next(DerTag::kOctetString);
   if (string && reader.empty() && string->contents.size() == octets) return string->contents;
   return std::nullopt;
 }

@@ -6,9 +6,6 @@
 namespace vtpm::pkcs11 {
 namespace {
 
-using store::DerReader;
-using store::Tag;
-
 // A CK_ULONG is eight big-endian octets on disk, whatever its size and order in memory.
 constexpr size_t kUlongOctets = 8;
 static_assert(sizeof(CK_ULONG) == kUlongOctets, "the conversion keeps lengths; a 32-bit build needs another");
@@ -50,22 +47,21 @@ SecretBytes encode_attributes(const AttributeMap<Octets>& attributes) {
   size_t total = 0;
   for (const auto& [type, value] : attributes) {
     Bytes number;
-    store::write_der_unsigned(number, type);
-    const size_t body = number.size() + store::der_header_size(value.size()) + value.size();
-    total += store::der_header_size(body) + body;
+    write_der_unsigned(number, type);
+    const size_t body = number.size() + der_header_size(value.size()) + value.size();
+    total += der_header_size(body) + body;
   }
   SecretBytes out;
   Bytes header;
-  store::write_der_header(header, Tag::kSequence, total);
+  write_der_header(header, DerTag::kSequence, total);
   out.append(header);
   for (const auto& [type, value] : attributes) {
     Bytes number;
-    store::write_der_unsigned(number, type);
+    write_der_unsigned(number, type);
     header.clear();
-    store::write_der_header(header, Tag::kSequence,
-                            number.size() + store::der_header_size(value.size()) + value.size());
+    write_der_header(header, DerTag::kSequence, number.size() + der_header_size(value.size()) + value.size());
     append(header, number);
-    store::write_der_header(header, Tag::kOctetString, value.size());
+    write_der_header(header, DerTag::kOctetString, value.size());
     out.append(header);
     out.append(holds_ulongs(type) ? ByteView(disk_form(type, value)) : ByteView(value));
   }
@@ -78,20 +74,20 @@ template <typename Octets>
 AttributeMap<Octets> decode_attributes(ByteView der) {
   AttributeMap<Octets> attributes;
   DerReader outer(der);
-  auto list = outer.next(Tag::kSequence);
+  auto list = outer.next(DerTag::kSequence);
   if (!list || !outer.empty()) broken();
   // Counted first: what may be kept for long takes no more memory than it needs.
   size_t count = 0;
-  for (DerReader ahead(list->contents); !ahead.empty() && ahead.next(Tag::kSequence);) ++count;
+  for (DerReader ahead(list->contents); !ahead.empty() && ahead.next(DerTag::kSequence);) ++count;
   attributes.reserve(count);
   DerReader rows(list->contents);
   while (!rows.empty()) {
-    auto row = rows.next(Tag::kSequence);
+    auto row = rows.next(DerTag::kSequence);
     if (!row) broken();
     DerReader fields(row->contents);
-    auto number = fields.next(Tag::kInteger);
-    auto value = fields.next(Tag::kOctetString);
-    auto type = number ? store::read_der_unsigned(*number) : std::nullopt;
+    auto number = fields.next(DerTag::kInteger);
+    auto value = fields.next(DerTag::kOctetString);
+    auto type = number ? read_der_unsigned(*number) : std::nullopt;
     if (!type || !value || !fields.empty()) broken();
     if (!holds_ulongs(*type)) {
       attributes.set(*type, value->contents);

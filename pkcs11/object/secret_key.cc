@@ -1,5 +1,6 @@
 #include "pkcs11/object/secret_key.h"
 
+#include "crypto/library/constant_time.h"
 #include "crypto/library/random.h"
 #include "crypto/symmetric/cipher.h"
 #include "pkcs11/cryptoki/limits.h"
@@ -103,7 +104,7 @@ void finish(Draft& draft, const SecretKeyType& type, const Origin& origin) {
 /// The two keys of XTS must differ (IEEE 1619-2018, 5.1; FIPS 140-3 IG C.I).
 bool has_equal_halves(ByteView value) {
   const size_t half = value.size() / 2;
-  return constant_time_equal(value.first(half), value.last(half));
+  return crypto::constant_time_equal(value.first(half), value.last(half));
 }
 
 size_t wanted_octets(const Mechanism& mechanism, const SecretKeyType& type, const Attributes& object) {

@@ -7,7 +7,6 @@
 #include "pkcs11/object/key_factory.h"
 #include "pkcs11/object/nv_object.h"
 #include "pkcs11/object/schema.h"
-#include "pkcs11/session/object_factory.h"
 #include "tpm/command/commands.h"
 #include "tpm/engine/storage_root.h"
 #include "tpm/use/nv.h"

@@ -1,5 +1,6 @@
 #include "pkcs11/operation/operation_state.h"
 
+#include "crypto/library/constant_time.h"
 #include "pkcs11/cryptoki/refusal.h"
 #include "pkcs11/operation/begin.h"
 #include "pkcs11/operation/crypt.h"
@@ -194,7 +195,7 @@ template <typename Begin>
 auto begin_again(Session& session, const Saved& saved, CK_OBJECT_HANDLE key, Begin&& begin) {
   const Mechanism& row = known_row(saved);
   const ObjectPtr object = as_changed_key([&] { return require_key(session, key); });
-  refuse_if(!constant_time_equal(key_mark(session, *object), saved.key), CKR_KEY_CHANGED,
+  refuse_if(!crypto::constant_time_equal(key_mark(session, *object), saved.key), CKR_KEY_CHANGED,
             "the key is not the one that the saved operation was begun with");
   const MechanismAgain mechanism(row, saved.parameter);
   auto operation = as_changed_key([&] { return begin(mechanism.get()); });

@@ -1,6 +1,7 @@
 #include "pkcs11/operation/signer.h"
 
 #include "crypto/kdf/tls_prf.h"
+#include "crypto/library/constant_time.h"
 #include "pkcs11/cryptoki/refusal.h"
 #include "pkcs11/mechanism/tls_hash.h"
 #include "pkcs11/operation/signature.h"
@@ -77,7 +78,7 @@ class MacVerifier : public Verifier {
   std::unique_ptr<Verifier> clone() const override { return std::make_unique<MacVerifier>(*this); }
   size_t octets() const override { return mac_.octets; }
   void update(ByteView part) override { mac_.mac.update(part); }
-  bool finish(ByteView signature) override { return constant_time_equal(mac_.finish(), signature); }
+  bool finish(ByteView signature) override { return crypto::constant_time_equal(mac_.finish(), signature); }
   std::optional<SecretBytes> save() const override { return mac_.mac.save(); }
   void load(ByteView saved) override { mac_.mac.load(saved); }
 
@@ -129,7 +130,7 @@ class TlsMacVerifier : public Verifier {
   std::unique_ptr<Verifier> clone() const override { return std::make_unique<TlsMacVerifier>(*this); }
   size_t octets() const override { return mac_.octets; }
   void update(ByteView part) override { mac_.update(part); }
-  bool finish(ByteView signature) override { return constant_time_equal(mac_.finish(), signature); }
+  bool finish(ByteView signature) override { return crypto::constant_time_equal(mac_.finish(), signature); }
   std::optional<SecretBytes> save() const override { return mac_.save(); }
   void load(ByteView saved) override { mac_.load(saved); }
 

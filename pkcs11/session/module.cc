@@ -282,7 +282,7 @@ void Module::initialize(const CK_C_INITIALIZE_ARGS& arguments) {
   refuse_if(here.module != nullptr, CKR_CRYPTOKI_ALREADY_INITIALIZED, "C_Initialize was called before");
   std::shared_ptr<ApplicationMutex> mutex = ApplicationMutex::for_arguments(arguments);
   reseed_after_fork(here);
-  Module::Heritage own = here.heritage ? *here.heritage : Module::Heritage{load_config(), {}};
+  Module::Heritage own = here.heritage ? *here.heritage : Module::Heritage{load_config(is_mechanism), {}};
   log_open(own.config.log, own.config.log_level);
   if (own.config.broken()) tell_once(here, own.config);
   hide_mechanisms(own.config.hidden_mechanisms);

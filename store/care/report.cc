@@ -49,8 +49,8 @@ const VerdictRow& row_of(Verdict verdict) {
                        [&](const VerdictRow& row) { return row.verdict == verdict; });
 }
 
-std::string text_of(const Element& value) {
-  if (value.tag == Tag::kIa5String || value.tag == Tag::kUtf8String) return std::string(as_text(value.contents));
+std::string text_of(const DerElement& value) {
+  if (value.tag == DerTag::kIa5String || value.tag == DerTag::kUtf8String) return std::string(as_text(value.contents));
   if (auto number = read_der_unsigned(value)) return std::to_string(*number);
   return to_hex(value.contents);
 }
@@ -241,9 +241,9 @@ class Inspection {
   void describe_damaged(EntryReport& out) const {
     Bytes octets(std::min(out.length, kMaxEntryOctets));
     octets.resize(file_->read_at(out.offset, octets));
-    auto outer = DerReader(octets).next(Tag::kSequence);
-    auto nvram = outer ? DerReader(outer->contents).next(Tag::kSequence) : std::nullopt;
-    auto type = nvram ? DerReader(nvram->contents).next(Tag::kIa5String) : std::nullopt;
+    auto outer = DerReader(octets).next(DerTag::kSequence);
+    auto nvram = outer ? DerReader(outer->contents).next(DerTag::kSequence) : std::nullopt;
+    auto type = nvram ? DerReader(nvram->contents).next(DerTag::kIa5String) : std::nullopt;
     if (type && valid_type(as_text(type->contents))) out.type = as_text(type->contents);
     auto view = outer ? parse_entry(outer->octets) : std::nullopt;
     if (view) out.sequence = view->sequence.number;

@@ -16,13 +16,13 @@ constexpr size_t kMaxAttributeOctets = 1024;  // of a set; thousands of trials r
 
 bool attributes_are_few(ByteView entry) {
   DerReader outer(entry);
-  auto contents = outer.next(Tag::kSequence);
-  auto nvram = contents ? DerReader(contents->contents).next(Tag::kSequence) : std::nullopt;
+  auto contents = outer.next(DerTag::kSequence);
+  auto nvram = contents ? DerReader(contents->contents).next(DerTag::kSequence) : std::nullopt;
   if (!nvram) return false;
   DerReader fields(nvram->contents);
-  fields.next(Tag::kIa5String);
+  fields.next(DerTag::kIa5String);
   for (int set = 0; set < 2; ++set) {
-    auto attributes = fields.next(Tag::kSet);
+    auto attributes = fields.next(DerTag::kSet);
     if (!attributes || attributes->contents.size() > kMaxAttributeOctets) return false;
   }
   return true;

@@ -11,10 +11,10 @@ namespace {
 
 Bytes encode_attribute(const Attribute& attribute) {
   Bytes name, out;
-  write_der(name, Tag::kIa5String, as_bytes(attribute.name));
+  write_der(name, DerTag::kIa5String, as_bytes(attribute.name));
   if (attribute.values.empty()) return name;
   append(name, attribute.values);
-  write_der(out, Tag::kSequence, name);
+  write_der(out, DerTag::kSequence, name);
   return out;
 }
 
@@ -52,11 +52,11 @@ bool is_utf8_without_controls(std::string_view text) {
 }
 
 // Nothing: not an attribute.
-std::optional<AttributeView> parse_attribute(const Element& element) {
-  if (element.tag == Tag::kIa5String) return AttributeView{as_text(element.contents), {}};
-  if (element.tag != Tag::kSequence) return std::nullopt;
+std::optional<AttributeView> parse_attribute(const DerElement& element) {
+  if (element.tag == DerTag::kIa5String) return AttributeView{as_text(element.contents), {}};
+  if (element.tag != DerTag::kSequence) return std::nullopt;
   DerReader inside(element.contents);
-  auto name = inside.next(Tag::kIa5String);
+  auto name = inside.next(DerTag::kIa5String);
   if (!name || inside.empty()) return std::nullopt;  // a name alone is written without a SEQUENCE
   for (DerReader values = inside; !values.empty();) {
     if (!values.next()) return std::nullopt;
@@ -85,7 +85,7 @@ bool for_each_attribute(ByteView set, F&& visit) {
 // The contents of the only value, an OCTET STRING of that size; else nothing.
 std::optional<ByteView> only_octets(ByteView values, size_t size) {
   DerReader reader(values);
-  auto element = reader.next(Tag::kOctetString);
+  auto element = reader.next(DerTag::kOctetString);
   if (!element || !reader.empty() || element->contents.size() != size) return std::nullopt;
   return element->contents;
 }
@@ -93,7 +93,7 @@ std::optional<ByteView> only_octets(ByteView values, size_t size) {
 // The same of any size. An optional attribute that makes no sense is as good as none.
 ByteView octets_or_nothing(ByteView values) {
   DerReader reader(values);
-  auto element = reader.next(Tag::kOctetString);
+  auto element = reader.next(DerTag::kOctetString);
   return element && reader.empty() ? element->contents : ByteView();
 }
 
@@ -108,8 +108,8 @@ bool read_sequence(EntryView& entry, ByteView values) {
 
 bool read_encryption(EntryView& entry, ByteView values) {
   DerReader reader(values);
-  auto cipher = reader.next(Tag::kIa5String);
-  auto epoch = reader.next(Tag::kInteger);
+  auto cipher = reader.next(DerTag::kIa5String);
+  auto epoch = reader.next(DerTag::kInteger);
   if (!cipher || !epoch) return false;
   auto number = read_der_unsigned(*epoch);
   if (!number) return false;
@@ -150,7 +150,7 @@ bool is_known_optional(std::string_view name) {
 
 // An optional attribute that makes no sense is one that is not known.
 uint64_t integer_up_to(uint64_t most, ByteView values) {
-  auto element = DerReader(values).next(Tag::kInteger);
+  auto element = DerReader(values).next(DerTag::kInteger);
   auto value = element ? read_der_unsigned(*element) : std::nullopt;
   return value && *value <= most ? *value : 0;
 }
@@ -204,7 +204,7 @@ void write_be(Bytes& out, uint64_t value, size_t octets) {
 
 Attribute octets_attribute(std::string_view name, ByteView value) {
   Attribute attribute{std::string(name), {}};
-  write_der(attribute.values, Tag::kOctetString, value);
+  write_der(attribute.values, DerTag::kOctetString, value);
   return attribute;
 }
 
@@ -216,7 +216,7 @@ Attribute integer_attribute(std::string_view name, uint64_t value) {
 
 Attribute text_attribute(std::string_view name, std::string_view value) {
   Attribute attribute{std::string(name), {}};
-  write_der(attribute.values, Tag::kIa5String, as_bytes(value));
+  write_der(attribute.values, DerTag::kIa5String, as_bytes(value));
   return attribute;
 }
 
@@ -266,21 +266,21 @@ Bytes encode(const Entry& entry) {
     refuse_length(entry.name, entry.data.size());
   }
   Bytes head;
-  write_der(head, Tag::kIa5String, as_bytes(entry.type));
+  write_der(head, DerTag::kIa5String, as_bytes(entry.type));
   write_attributes(head, entry.mandatory);
   write_attributes(head, entry.optional);
-  write_der_header(head, Tag::kOctetString, entry.data.size());
+  write_der_header(head, DerTag::kOctetString, entry.data.size());
   uint64_t nvram = head.size() + entry.data.size();
   uint64_t name = entry.name.empty() ? 0 : der_header_size(entry.name.size()) + entry.name.size();
 
   Bytes out;
   uint64_t contents = der_header_size(nvram) + nvram + name;
   out.reserve(contents + kDerHeaderMax);
-  write_der_header(out, Tag::kSequence, contents);
-  write_der_header(out, Tag::kSequence, nvram);
+  write_der_header(out, DerTag::kSequence, contents);
+  write_der_header(out, DerTag::kSequence, nvram);
   append(out, head);
   append(out, entry.data);
-  if (!entry.name.empty()) write_der(out, Tag::kUtf8String, as_bytes(entry.name));
+  if (!entry.name.empty()) write_der(out, DerTag::kUtf8String, as_bytes(entry.name));
   if (out.size() > kMaxEntryOctets) {
     refuse_length(entry.name, out.size());
   }
@@ -302,13 +302,13 @@ std::optional<EntryView> parse_entry(ByteView octets) {
   EntryView entry;
   entry.octets = octets;
   DerReader reader(octets);
-  auto outer = reader.next(Tag::kSequence);
+  auto outer = reader.next(DerTag::kSequence);
   if (!outer || !reader.empty()) return std::nullopt;
 
   DerReader parts(outer->contents);
-  auto nvram = parts.next(Tag::kSequence);
+  auto nvram = parts.next(DerTag::kSequence);
   if (!nvram) return std::nullopt;
-  if (auto name = parts.next(Tag::kUtf8String)) {
+  if (auto name = parts.next(DerTag::kUtf8String)) {
     entry.has_name = true;
     entry.name = as_text(name->contents);
     if (!valid_name(entry.name)) return std::nullopt;
@@ -316,10 +316,10 @@ std::optional<EntryView> parse_entry(ByteView octets) {
   if (!parts.empty()) return std::nullopt;
 
   DerReader fields(nvram->contents);
-  auto type = fields.next(Tag::kIa5String);
-  auto mandatory = fields.next(Tag::kSet);
-  auto optional = fields.next(Tag::kSet);
-  auto data = fields.next(Tag::kOctetString);
+  auto type = fields.next(DerTag::kIa5String);
+  auto mandatory = fields.next(DerTag::kSet);
+  auto optional = fields.next(DerTag::kSet);
+  auto data = fields.next(DerTag::kOctetString);
   if (!type || !mandatory || !optional || !data || !fields.empty() || data->contents.empty()) return std::nullopt;
   entry.type = as_text(type->contents);
   if (!valid_type(entry.type)) return std::nullopt;
@@ -352,7 +352,7 @@ std::optional<ByteView> EntryView::find_octets(ByteView set, std::string_view at
 std::optional<uint64_t> EntryView::find_integer(ByteView set, std::string_view attribute) const {
   auto values = find(set, attribute);
   if (!values) return std::nullopt;
-  auto element = DerReader(*values).next(Tag::kInteger);
+  auto element = DerReader(*values).next(DerTag::kInteger);
   return element ? read_der_unsigned(*element) : std::nullopt;
 }
 

@@ -57,14 +57,15 @@ uint64_t missing_at_the_end(const File& file, const FileEnd& end) {
   while (at + kEndOctets < size) {
     const ByteView head = reader.view(at, kDerHeaderMax);
     const auto header = read_der_header(head);
-    if (!header && head.size() < kDerHeaderMax && head[0] == static_cast<uint8_t>(Tag::kSequence)) {
+    if (!header && head.size() < kDerHeaderMax && head[0] == static_cast<uint8_t>(DerTag::kSequence)) {
       return at + kMinFreeOctets + kEndOctets - size;
     }
-    if (!header || header->tag != static_cast<uint8_t>(Tag::kSequence)) return none;  // torn, and cleaned by a writer
+    if (!header || header->tag != static_cast<uint8_t>(DerTag::kSequence))
+      return none;  // torn, and cleaned by a writer
     at += header->total();
   }
   const ByteView last = reader.view(at, kEndOctets);
-  if (last.size() == kEndOctets) return last[0] == static_cast<uint8_t>(Tag::kSequence) ? kEndOctets : none;
+  if (last.size() == kEndOctets) return last[0] == static_cast<uint8_t>(DerTag::kSequence) ? kEndOctets : none;
   if (!end.cut_off && (one_bit_from_intact(file, end) || torn_growth(file, end))) return 0;
   return at + kEndOctets - size;
 }

@@ -28,12 +28,12 @@ std::optional<uint64_t> data_for(uint64_t total) {
 
 void write_one(Bytes& out, uint64_t data) {
   uint64_t nvram = kTypeAndSets + der_header_size(data) + data;
-  write_der_header(out, Tag::kSequence, der_header_size(nvram) + nvram);
-  write_der_header(out, Tag::kSequence, nvram);
-  write_der(out, Tag::kIa5String, as_bytes(type::kFree));
-  write_der_header(out, Tag::kSet, 0);
-  write_der_header(out, Tag::kSet, 0);
-  write_der_header(out, Tag::kOctetString, data);
+  write_der_header(out, DerTag::kSequence, der_header_size(nvram) + nvram);
+  write_der_header(out, DerTag::kSequence, nvram);
+  write_der(out, DerTag::kIa5String, as_bytes(type::kFree));
+  write_der_header(out, DerTag::kSet, 0);
+  write_der_header(out, DerTag::kSet, 0);
+  write_der_header(out, DerTag::kOctetString, data);
 }
 
 }  // namespace
@@ -53,7 +53,7 @@ Bytes free_header(uint64_t total) {
 
 std::optional<uint64_t> read_free(ByteView octets) {
   auto outer = read_der_header(octets);
-  if (!outer || outer->tag != static_cast<uint8_t>(Tag::kSequence)) return std::nullopt;
+  if (!outer || outer->tag != static_cast<uint8_t>(DerTag::kSequence)) return std::nullopt;
   // Most entries are not free: look at the type before any arithmetic.
   auto nvram = read_der_header(octets.subspan(outer->octets));
   if (!nvram || octets.size() < outer->octets + nvram->octets + 6) return std::nullopt;

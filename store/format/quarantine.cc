@@ -18,11 +18,11 @@ void quarantine(FileSystem& file_system, const std::string& store_path, const Fi
   size_t length = std::strftime(time, sizeof time, "%Y%m%d%H%M%SZ", &utc);
 
   Bytes contents, record;
-  write_der(contents, Tag::kGeneralizedTime, as_bytes({time, length}));
+  write_der(contents, DerTag::kGeneralizedTime, as_bytes({time, length}));
   write_der_unsigned(contents, offset);
-  write_der(contents, Tag::kUtf8String, as_bytes(reason));
-  write_der(contents, Tag::kOctetString, octets);
-  write_der(record, Tag::kSequence, contents);
+  write_der(contents, DerTag::kUtf8String, as_bytes(reason));
+  write_der(contents, DerTag::kOctetString, octets);
+  write_der(record, DerTag::kSequence, contents);
 
   std::string path = quarantine_path(store_path);
   std::unique_ptr<File> file;

@@ -21,7 +21,7 @@ struct Demands {
 
 std::string cipher_of_header(const EntryView& entry) {
   auto values = entry.find(entry.mandatory, attribute::kCipher);
-  auto text = values ? DerReader(*values).next(Tag::kIa5String) : std::nullopt;
+  auto text = values ? DerReader(*values).next(DerTag::kIa5String) : std::nullopt;
   if (!values) return std::string(kCipherSiv);
   return text ? std::string(as_text(text->contents)) : std::string();
 }
@@ -51,7 +51,7 @@ std::optional<StoreHeader> header_with_a_flip(ByteView octets, Demands& demands)
   for (size_t at = 0; at < scratch.size(); ++at) {
     for (unsigned bit = 0; bit < 8; ++bit) {
       scratch[at] ^= static_cast<uint8_t>(1u << bit);
-      auto element = DerReader(scratch).next(Tag::kSequence);
+      auto element = DerReader(scratch).next(DerTag::kSequence);
       if (element) {
         if (auto header = as_header(element->octets, demands)) return header;
       }
@@ -64,8 +64,8 @@ std::optional<StoreHeader> header_with_a_flip(ByteView octets, Demands& demands)
 std::optional<StoreHeader> find_header(LogReader& reader, uint64_t search_octets, Demands& demands) {
   ByteView front = reader.view(0, search_octets);
   for (size_t at = kLogStart; at < front.size(); ++at) {
-    if (front[at] != static_cast<uint8_t>(Tag::kSequence)) continue;
-    auto element = DerReader(front.subspan(at)).next(Tag::kSequence);
+    if (front[at] != static_cast<uint8_t>(DerTag::kSequence)) continue;
+    auto element = DerReader(front.subspan(at)).next(DerTag::kSequence);
     if (!element || element->octets.size() > kCopyDistance) continue;
     auto header = as_header(element->octets, demands);
     if (!header) continue;

@@ -50,11 +50,11 @@ bool all_zero(ByteView octets) {
 
 // The name that a damaged entry still shows, although its attributes may be unreadable.
 std::string name_of_damaged(ByteView octets) {
-  auto outer = DerReader(octets).next(Tag::kSequence);
+  auto outer = DerReader(octets).next(DerTag::kSequence);
   if (!outer) return {};
   DerReader parts(outer->contents);
-  if (!parts.next(Tag::kSequence)) return {};
-  auto name = parts.next(Tag::kUtf8String);
+  if (!parts.next(DerTag::kSequence)) return {};
+  auto name = parts.next(DerTag::kUtf8String);
   if (!name || !parts.empty() || !valid_name(as_text(name->contents))) return {};
   return std::string(as_text(name->contents));
 }
@@ -130,7 +130,7 @@ std::optional<uint64_t> Walk::free_with_a_flip() {
 // An intact entry, or nothing.
 std::optional<LogEntry> Walk::entry_at(uint64_t offset) {
   auto header = read_der_header(reader_.peek(offset));
-  if (!header || header->tag != static_cast<uint8_t>(Tag::kSequence)) return std::nullopt;
+  if (!header || header->tag != static_cast<uint8_t>(DerTag::kSequence)) return std::nullopt;
   if (header->total() > kMaxEntryOctets || offset + header->total() > reader_.size()) return std::nullopt;
   if (!spend(header->total())) return std::nullopt;
   auto entry = parse_entry(reader_.view(offset, header->total()));
@@ -143,7 +143,7 @@ bool Walk::take_bad() {
   if (auto total = free_with_a_flip()) return take_free(*total);
   ByteView rest = reader_.view(at_, 1 << 16);
   auto header = read_der_header(rest);
-  bool fits = header && header->tag == static_cast<uint8_t>(Tag::kSequence) && header->total() <= kMaxEntryOctets &&
+  bool fits = header && header->tag == static_cast<uint8_t>(DerTag::kSequence) && header->total() <= kMaxEntryOctets &&
               at_ + header->total() <= reader_.size() && spend(header->total());
   if (fits) rest = reader_.view(at_, std::max<uint64_t>(header->total(), 1 << 16));
   if (corrections_ < kMaxCorrections && spend(rest.size())) {
@@ -184,7 +184,7 @@ std::optional<uint64_t> Walk::search(uint64_t from) {
   while (from < reader_.size() && budget_ > 0) {
     ByteView window = reader_.view(from, 1 << 16);
     if (window.empty()) break;
-    const void* found = std::memchr(window.data(), static_cast<int>(Tag::kSequence), window.size());
+    const void* found = std::memchr(window.data(), static_cast<int>(DerTag::kSequence), window.size());
     if (!found) {
       from += window.size();
       continue;
@@ -210,9 +210,9 @@ bool Walk::looks_like_entry(ByteView head) {
   auto outer = read_der_header(head);
   if (!outer) return false;
   auto nvram = read_der_header(head.subspan(outer->octets));
-  if (!nvram || nvram->tag != static_cast<uint8_t>(Tag::kSequence) || nvram->total() > outer->contents) return false;
+  if (!nvram || nvram->tag != static_cast<uint8_t>(DerTag::kSequence) || nvram->total() > outer->contents) return false;
   size_t at = outer->octets + nvram->octets;
-  return at < head.size() && head[at] == static_cast<uint8_t>(Tag::kIa5String);
+  return at < head.size() && head[at] == static_cast<uint8_t>(DerTag::kIa5String);
 }
 
 bool Walk::only_zeros(uint64_t offset, uint64_t end) {

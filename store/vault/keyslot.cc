@@ -5,6 +5,7 @@
 #include "base/der.h"
 #include "base/error.h"
 #include "crypto/hash/digest.h"
+#include "crypto/library/constant_time.h"
 
 namespace vtpm::store {
 namespace {
@@ -24,7 +25,7 @@ Bytes commitment_of(const EntryView& slot, ByteView commitment, const StretchedS
 
 Attribute epoch_attribute(const MasterKey& master) {
   Attribute epoch = integer_attribute(attribute::kEpoch, master.epoch());
-  write_der(epoch.values, Tag::kOctetString, master.digest());
+  write_der(epoch.values, DerTag::kOctetString, master.digest());
   return epoch;
 }
 
@@ -48,8 +49,8 @@ KeySlot::KeySlot(Bytes octets) : octets_(std::move(octets)) {
     commitment_ = to_bytes(*commitment);
   }
   DerReader reader(*epoch);
-  auto number = reader.next(Tag::kInteger);
-  auto digest = reader.next(Tag::kOctetString);
+  auto number = reader.next(DerTag::kInteger);
+  auto digest = reader.next(DerTag::kOctetString);
   auto value = number ? read_der_unsigned(*number) : std::nullopt;
   if (!value || !digest || digest->contents.size() != kDigestOctets) throw damaged();
   epoch_ = *value;
@@ -68,7 +69,7 @@ EntryView KeySlot::view() const {
 bool KeySlot::opens_with(const StretchedSecret& secret) const {
   EntryView slot = view();
   auto commitment = slot.find_octets(slot.mandatory, attribute::kCommit, kCommitOctets);
-  return commitment && constant_time_equal(commitment_of(slot, *commitment, secret), commitment_);
+  return commitment && crypto::constant_time_equal(commitment_of(slot, *commitment, secret), commitment_);
 }
 
 std::shared_ptr<const MasterKey> KeySlot::master_key(const StretchedSecret& secret, const Uuid& uuid) const {
@@ -77,7 +78,7 @@ std::shared_ptr<const MasterKey> KeySlot::master_key(const StretchedSecret& secr
   auto key = wrapping(secret, uuid).open({uuid, context.before, context.after}, slot.data());
   std::shared_ptr<const MasterKey> master;
   if (key && key->size() == kMasterKeyOctets) master = std::make_shared<const MasterKey>(std::move(*key), uuid, epoch_);
-  if (!master || !constant_time_equal(master->digest(), digest_)) {
+  if (!master || !crypto::constant_time_equal(master->digest(), digest_)) {
     throw Error(ErrorCode::kCorrupt, "the secret is right, but key slot '" + name_ +
                                          "' does not hold this store's key: it is damaged, or of another store");
   }
@@ -85,7 +86,7 @@ std::shared_ptr<const MasterKey> KeySlot::master_key(const StretchedSecret& secr
 }
 
 bool KeySlot::is_slot_of(const MasterKey& key) const {
-  return epoch_ == key.epoch() && constant_time_equal(digest_, key.digest());
+  return epoch_ == key.epoch() && crypto::constant_time_equal(digest_, key.digest());
 }
 
 unsigned number_of_slot(std::string_view name) {
@@ -98,7 +99,7 @@ unsigned number_of_slot(std::string_view name) {
 std::string role_of_slot(ByteView octets) {
   auto slot = parse_entry(octets);
   auto role = slot ? slot->find(slot->optional, attribute::kRole) : std::nullopt;
-  auto text = role ? DerReader(*role).next(Tag::kIa5String) : std::nullopt;
+  auto text = role ? DerReader(*role).next(DerTag::kIa5String) : std::nullopt;
   return text ? std::string(as_text(text->contents)) : std::string();
 }
 

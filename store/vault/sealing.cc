@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "crypto/hash/digest.h"
 #include "crypto/kdf/kdf.h"
+#include "crypto/library/constant_time.h"
 #include "crypto/library/random.h"
 #include "crypto/symmetric/aes_cbc.h"
 #include "store/format/blind_index.h"
@@ -24,9 +25,9 @@ std::optional<ByteView> iv_of(const EntryView& entry) {
   auto values = entry.find(entry.mandatory, attribute::kEncryption);
   if (!values) return std::nullopt;
   DerReader reader(*values);
-  reader.next(Tag::kIa5String);
-  reader.next(Tag::kInteger);
-  auto iv = reader.next(Tag::kOctetString);
+  reader.next(DerTag::kIa5String);
+  reader.next(DerTag::kInteger);
+  auto iv = reader.next(DerTag::kOctetString);
   if (!iv || !reader.empty() || iv->contents.size() != crypto::kAesBlock) return std::nullopt;
   return iv->contents;
 }
@@ -57,7 +58,7 @@ Attribute MasterKey::encryption(Cipher cipher) const {
   Attribute encryption = text_attribute(attribute::kEncryption, cipher_name(cipher));
   write_der_unsigned(encryption.values, epoch_);
   if (cipher == Cipher::kAesCbc) {
-    write_der(encryption.values, Tag::kOctetString, crypto::random_bytes(crypto::kAesBlock));
+    write_der(encryption.values, DerTag::kOctetString, crypto::random_bytes(crypto::kAesBlock));
   }
   return encryption;
 }
@@ -103,7 +104,7 @@ std::optional<SecretBytes> MasterKey::cbc_unsealed(const EntryView& entry) const
   if (!iv || data.size() < crypto::kAesBlock + kCbcTagOctets) return std::nullopt;
   ByteView box = data.first(data.size() - kCbcTagOctets);
   if (box.size() % crypto::kAesBlock != 0) return std::nullopt;
-  if (!constant_time_equal(cbc_tag(entry, box), data.last(kCbcTagOctets))) return std::nullopt;
+  if (!crypto::constant_time_equal(cbc_tag(entry, box), data.last(kCbcTagOctets))) return std::nullopt;
   return crypto::aes_cbc_decrypt(cbc_key_, *iv, box);
 }
 
@@ -136,7 +137,8 @@ void MasterKey::write_mac(MutableByteView octets, const EntryView& layout) const
 }
 
 bool MasterKey::mac_matches(const EntryView& entry) const {
-  return entry.mac_at != 0 && constant_time_equal(mac_of(entry), entry.octets.subspan(entry.mac_at, kMacOctets));
+  return entry.mac_at != 0 &&
+         crypto::constant_time_equal(mac_of(entry), entry.octets.subspan(entry.mac_at, kMacOctets));
 }
 
 Bytes with_zeros(ByteView octets, std::initializer_list<Stretch> zeros) {

@@ -28,7 +28,7 @@ Overloaded(Cases...) -> Overloaded<Cases...>;
 
 // An INTEGER within bounds, or nothing.
 std::optional<uint32_t> bounded(DerReader& reader, uint32_t low, uint32_t high) {
-  auto element = reader.next(Tag::kInteger);
+  auto element = reader.next(DerTag::kInteger);
   auto value = element ? read_der_unsigned(*element) : std::nullopt;
   if (!value || *value < low || *value > high) return std::nullopt;
   return static_cast<uint32_t>(*value);
@@ -167,15 +167,15 @@ std::string describe(const SlotKdf& kdf) {
 
 Bytes encode_kdf(const SlotKdf& kdf) {
   Bytes values;
-  write_der(values, Tag::kIa5String, as_bytes(algorithm_of(kdf).name));
+  write_der(values, DerTag::kIa5String, as_bytes(algorithm_of(kdf).name));
   for (uint32_t number : numbers_of(kdf)) write_der_unsigned(values, number);
-  if (algorithm_of(kdf).salted) write_der(values, Tag::kOctetString, kdf.salt);
+  if (algorithm_of(kdf).salted) write_der(values, DerTag::kOctetString, kdf.salt);
   return values;
 }
 
 SlotKdf read_kdf(const std::string& slot, ByteView values) {
   DerReader reader(values);
-  auto name = reader.next(Tag::kIa5String);
+  auto name = reader.next(DerTag::kIa5String);
   const auto* algorithm = std::find_if(kAlgorithms.begin(), kAlgorithms.end(), [&](const Algorithm& known) {
     return name && as_text(name->contents) == known.name;
   });
@@ -184,7 +184,7 @@ SlotKdf read_kdf(const std::string& slot, ByteView values) {
                 "key slot '" + slot + "' uses a key derivation that this version does not have");
   }
   auto cost = algorithm->read(reader);
-  auto salt = algorithm->salted ? reader.next(Tag::kOctetString) : std::nullopt;
+  auto salt = algorithm->salted ? reader.next(DerTag::kOctetString) : std::nullopt;
   if (!cost || (algorithm->salted && (!salt || salt->contents.size() != kKdfSaltOctets)) || !reader.empty()) {
     throw Error(ErrorCode::kUnsupported, "key slot '" + slot + "' asks for a key derivation out of bounds");
   }

@@ -58,7 +58,7 @@ bool is_sealed(const Entry& entry) {
 std::optional<uint64_t> capacity_of(const std::vector<Attribute>& optional) {
   for (const Attribute& attribute : optional) {
     if (attribute.name != attribute::kCapacity) continue;
-    auto value = DerReader(attribute.values).next(Tag::kInteger);
+    auto value = DerReader(attribute.values).next(DerTag::kInteger);
     return value ? read_der_unsigned(*value) : std::nullopt;
   }
   return std::nullopt;

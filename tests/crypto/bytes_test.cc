@@ -1,4 +1,5 @@
 #include "base/bytes.h"
+#include "crypto/library/constant_time.h"
 
 #include <gtest/gtest.h>
 
@@ -12,10 +13,10 @@ static_assert(std::is_nothrow_move_constructible_v<SecretBytes>);
 
 TEST(Bytes, ConstantTimeEqualComparesSizeAndContents) {
   Bytes a = {1, 2, 3}, b = {1, 2, 4}, c = {1, 2};
-  EXPECT_TRUE(constant_time_equal(a, a));
-  EXPECT_FALSE(constant_time_equal(a, b));
-  EXPECT_FALSE(constant_time_equal(a, c));
-  EXPECT_TRUE(constant_time_equal({}, {}));
+  EXPECT_TRUE(crypto::constant_time_equal(a, a));
+  EXPECT_FALSE(crypto::constant_time_equal(a, b));
+  EXPECT_FALSE(crypto::constant_time_equal(a, c));
+  EXPECT_TRUE(crypto::constant_time_equal({}, {}));
 }
 
 TEST(Bytes, Hexadecimal) {

@@ -21,7 +21,7 @@ bool inside(ByteView part, ByteView whole) {
   return part.empty() || (part.data() >= whole.data() && part.data() + part.size() <= whole.data() + whole.size());
 }
 
-void check_element(const Element& element) {
+void check_element(const DerElement& element) {
   Bytes written;
   write_der(written, element.tag, element.contents);
   require(same(written, element.octets), "an element is written as it was read");

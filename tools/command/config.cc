@@ -2,6 +2,7 @@
 #include <iostream>
 #include <memory>
 
+#include "pkcs11/mechanism/mechanism.h"
 #include "tools/command/commands.h"
 #include "tools/configuration.h"
 #include "tools/json_text.h"
@@ -9,10 +10,6 @@
 
 namespace vtpm::tools {
 namespace {
-
-using pkcs11::Config;
-using pkcs11::ConfigProblem;
-using pkcs11::Setting;
 
 nlohmann::json row_of(const ConfigProblem& problem) {
   nlohmann::json row{{"source", problem.source}, {"reason", problem.reason}};
@@ -33,7 +30,7 @@ std::string file_sentence(const Config& config) {
 }
 
 void check_configuration(bool as_json, ExitStatus& status) {
-  Config config = pkcs11::load_config();
+  Config config = load_config(pkcs11::is_mechanism);
   if (as_json) {
     nlohmann::json rows = nlohmann::json::array();
     for (const ConfigProblem& problem : config.problems) rows.push_back(row_of(problem));
@@ -58,7 +55,7 @@ std::string full_name(const Setting& setting, int token) {
 
 void show_configuration(bool as_json) {
   std::vector<Setting> settings;
-  Config config = pkcs11::load_config(&settings);
+  Config config = load_config(pkcs11::is_mechanism, &settings);
   if (config.broken()) throw BrokenConfiguration(std::move(config.problems));
   nlohmann::json rows = nlohmann::json::array();
   std::string table;

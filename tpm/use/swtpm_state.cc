@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "crypto/hash/digest.h"
 #include "crypto/kdf/kdf.h"
+#include "crypto/library/constant_time.h"
 #include "crypto/library/random.h"
 #include "crypto/symmetric/aes_cbc.h"
 
@@ -80,7 +81,7 @@ SecretBytes decrypt(const std::map<uint16_t, ByteView>& fields, ByteView key) {
   };
   const ByteView cipher_text = field(kCipherText), iv = field(kIv);
   if (iv.size() < crypto::kAesBlock || cipher_text.empty() || cipher_text.size() % crypto::kAesBlock != 0) broken();
-  if (!constant_time_equal(mac(key, cipher_text, iv), field(kHmac)))
+  if (!crypto::constant_time_equal(mac(key, cipher_text, iv), field(kHmac)))
     throw Error(ErrorCode::kAuthFailed, "the swtpm state does not open: is this the wrong key or passphrase?");
   SecretBytes plain = crypto::aes_cbc_decrypt(key, iv.first(crypto::kAesBlock), cipher_text);
   const size_t padding = plain[plain.size() - 1];

@@ -117,8 +117,8 @@ bool may_be_cut(const Mechanism& row, size_t from, size_t to) {
 
 /// CKM_AES_KEY_WRAP: the zeros behind the encoded key, which says itself where it ends.
 ByteView without_trailing_zeros(ByteView payload) {
-  store::DerReader reader(payload);
-  const auto info = reader.next(store::Tag::kSequence);
+  DerReader reader(payload);
+  const auto info = reader.next(DerTag::kSequence);
   if (!info) return payload;
   const ByteView rest = payload.subspan(info->octets.size());
   const bool zeros = std::all_of(rest.begin(), rest.end(), [](uint8_t octet) { return octet == 0; });

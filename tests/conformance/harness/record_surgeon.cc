@@ -182,14 +182,14 @@ void forbid(const std::string& path, std::string_view pin, Protection protection
   const EntryInfo entry = records_of(*vault, protection).back();
   const auto blob = vault->read(entry.name);
   DerReader reader(blob->data);
-  Bytes rows = to_bytes(reader.next(Tag::kSequence).value().contents);
+  Bytes rows = to_bytes(reader.next(DerTag::kSequence).value().contents);
   const auto at = std::search(rows.begin(), rows.end(), std::begin(kOneMechanism), std::end(kOneMechanism));
   if (at == rows.end()) throw std::runtime_error("no CKA_ALLOWED_MECHANISMS with one mechanism");
   at[1] = 0x08;
   at[9] = 0;
   rows.erase(at + sizeof kOneMechanism, at + sizeof kOneMechanism + 8);
   Bytes data;
-  write_der(data, Tag::kSequence, rows);
+  write_der(data, DerTag::kSequence, rows);
   transaction.put(entry.name, entry.type, protection, data);
   transaction.commit();
 }

@@ -19,7 +19,7 @@ bool contains(const Bytes& octets, const Bytes& piece) {
 bool is_well_formed(ByteView octets) {
   if (octets.size() < 4 || octets[0] != 0x31 || octets[1] != 0x80) return false;
   for (octets = octets.subspan(2); octets.size() > 2;) {
-    auto element = DerReader(octets).next(Tag::kSequence);
+    auto element = DerReader(octets).next(DerTag::kSequence);
     if (!element) return false;
     octets = octets.subspan(element->octets.size());
   }

@@ -38,7 +38,7 @@ TEST(Der, NeverReadsBeyondWhatIsThere) {
 TEST(Der, LengthsAreMinimalAndReadBack) {
   for (uint64_t length : {0u, 1u, 127u, 128u, 255u, 256u, 65535u, 65536u, 16777215u, 16777216u, 0xFFFFFFFFu}) {
     Bytes header;
-    write_der_header(header, Tag::kOctetString, length);
+    write_der_header(header, DerTag::kOctetString, length);
     EXPECT_EQ(header.size(), der_header_size(length));
     auto read = read_der_header(header);
     ASSERT_TRUE(read) << length;
@@ -69,9 +69,9 @@ TEST(Der, IntegersAsInX690) {
 
 TEST(Der, SetsAreSorted) {
   Bytes a, b, c, set;
-  write_der(a, Tag::kIa5String, as_bytes("b"));
-  write_der(b, Tag::kIa5String, as_bytes("a"));
-  write_der(c, Tag::kSequence, as_bytes("x"));
+  write_der(a, DerTag::kIa5String, as_bytes("b"));
+  write_der(b, DerTag::kIa5String, as_bytes("a"));
+  write_der(c, DerTag::kSequence, as_bytes("x"));
   write_der_set(set, {c, a, b});
   EXPECT_EQ(to_hex(set), "3109160161160162300178");
 }

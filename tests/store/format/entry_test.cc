@@ -131,8 +131,8 @@ TEST(Entry, R0_6_RefusesWhatIsNotOne) {
 // It would have two encodings, and a header that is written anew would change.
 TEST(Entry, ANameAloneIsNoSequence) {
   Bytes name, wrapped;
-  write_der(name, Tag::kIa5String, as_bytes("colour"));
-  write_der(wrapped, Tag::kSequence, name);
+  write_der(name, DerTag::kIa5String, as_bytes("colour"));
+  write_der(wrapped, DerTag::kSequence, name);
   EXPECT_TRUE(parse_attributes(name));
   EXPECT_FALSE(parse_attributes(wrapped));
 }

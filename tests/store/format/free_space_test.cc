@@ -18,7 +18,7 @@ unsigned walk(uint64_t total) {
   unsigned count = 0;
   for (size_t at = 0; at < total; ++count) {
     auto length = read_free(ByteView(space).subspan(at));
-    auto element = DerReader(ByteView(space).subspan(at)).next(Tag::kSequence);
+    auto element = DerReader(ByteView(space).subspan(at)).next(DerTag::kSequence);
     if (!length || !element || element->octets.size() != *length) return 0;
     at += *length;
   }

@@ -15,9 +15,9 @@ namespace {
 
 Bytes kdf_values(std::string_view name, std::vector<uint64_t> numbers, size_t salt) {
   Bytes out;
-  write_der(out, Tag::kIa5String, as_bytes(name));
+  write_der(out, DerTag::kIa5String, as_bytes(name));
   for (uint64_t number : numbers) write_der_unsigned(out, number);
-  if (salt != 0) write_der(out, Tag::kOctetString, Bytes(salt));
+  if (salt != 0) write_der(out, DerTag::kOctetString, Bytes(salt));
   return out;
 }
 
