@@ -23,7 +23,7 @@ TEST(Descriptors, AreOpenedInOnePlace) {
       "\\b(ifstream|ofstream|fstream|basic_filebuf|filebuf|random_device|directory_iterator|"
       "recursive_directory_iterator|parse_file|F_DUPFD\\w*)\\b|(^|[^\\w:>.])(::)?open\\([^;{]*\\bO_\\w+|"
       "(^|[^\\w:>.])::open\\(");
-  for (const char* folder : {"crypto", "store", "tpm", "pkcs11", "tools"}) {
+  for (const std::string& folder : kProduct) {
     for (const std::string& file : files_in(folder, {".h", ".cc"})) {
       if (file == "base/descriptor.cc") continue;
       const std::string text = without_comments(text_of(kRoot / file));
@@ -36,7 +36,7 @@ TEST(Descriptors, AreOpenedInOnePlace) {
 
 // The name service may keep a socket open.
 TEST(Descriptors, StandardStreamsAreOccupiedWhileTheNameServiceIsAsked) {
-  for (const char* folder : {"crypto", "store", "tpm", "pkcs11", "tools"}) {
+  for (const std::string& folder : kProduct) {
     for (const std::string& file : files_in(folder, {".h", ".cc"})) {
       const std::string text = without_comments(text_of(kRoot / file));
       if (text.find("getpwuid") == std::string::npos) continue;

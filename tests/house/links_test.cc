@@ -38,7 +38,8 @@ TEST(Pages, LinksLeadToFiles) {
 
 TEST(Pages, NamedSourceFilesExist) {
   // `store/vault/vault.h`, `tests/client/`; a name without an extension (`pkcs11/token`) stands for its .h and .cc.
-  static const std::regex kName(R"(`((?:base|crypto|store|tpm|pkcs11|tools|tests|conf|docs|scripts)/[A-Za-z0-9_./-]*)`)");
+  static const std::regex kName(
+      R"(`((?:base|crypto|store|tpm|pkcs11|tools|tests|conf|docs|scripts)/[A-Za-z0-9_./-]*)`)");
   size_t names = 0;
   for (const std::string& page : pages()) {
     for (const std::string& name : matches(text_of(kRoot / page), kName)) {

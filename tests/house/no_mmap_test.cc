@@ -8,7 +8,7 @@ namespace vtpm::house {
 namespace {
 
 TEST(NoMmap, R1_9_OnlyAnonymousMemoryIsMapped) {
-  for (const char* folder : {"crypto", "store", "tpm", "pkcs11", "tools"}) {
+  for (const std::string& folder : kProduct) {
     for (const std::string& file : files_in(folder, {".h", ".cc"})) {
       const std::string text = text_of(kRoot / file);
       for (const std::string name : {"mmap(", "mmap64(", "MAP_SHARED", "MAP_FILE"}) {
