@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The memory that secrets live in.
 //
 // Pages of our own, locked (best effort under RLIMIT_MEMLOCK) and left out of core dumps, wiped at every release.

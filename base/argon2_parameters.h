@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What Argon2id (RFC 9106) costs.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Octets and secret octets: the vocabulary that every folder speaks.
 //
 // `Bytes` is for what anyone may see. Whatever must not outlive its use (PINs, keys, plain text of sealed blobs, TPM

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Locks of POSIX with a deadline of the steady clock: a clock that is set must not make a wait longer or shorter.
 #pragma once
 

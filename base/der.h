@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // DER (X.690), as much of it as the store needs, strict on reading.
 //
 // A file may be hostile: every length is checked against what is really there, only minimal definite lengths are

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The only place that opens file descriptors.
 //
 // An application that has closed its standard streams gets 0, 1 and 2 handed out again by the next open(2), and goes on

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One kind of fault for the whole house.
 //
 // A fault (a torn file, a failing TPM, a hostile length) throws `Error`: a code that a caller can act on and one

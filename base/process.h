@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // This process: its number, and memory of it that may not be there.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a store tells whoever keeps a log: the store has none.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A reader-writer lock that prefers writers. std::shared_mutex is built on the variant in which a steady stream of
 // readers keeps a writer out for ever.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How long a call waits for locks that others hold, and what it gives up meanwhile.
 //
 // The rule belongs to the call, not to the lock: whoever begins one (a C_ function, a command of the tool) declares a

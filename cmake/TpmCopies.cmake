@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # vtpm_tpm_copies(target prefix…): independent copies of libtpms inside one library.
 #
 # libtpms keeps one TPM in global variables. Its static archive is therefore linked relocatably once; then objcopy makes

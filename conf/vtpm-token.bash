@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # bash completion for vtpm-token                                            -*- shell-script -*-
 
 _vtpm_token() {

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # The console of ./quickstart and ./check: numbered steps, a progress line for whatever takes long, one log file for
 # each step, and the end of that log when the step fails. Sourced; needs `VTPM_LOGS`, the directory of the logs.

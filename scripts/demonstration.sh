@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # How ./quickstart tells its story: chapters, and commands with what they print. Sourced after console.sh; needs `scratch`,
 # the directory in which the commands run and where module.log is the module's log.

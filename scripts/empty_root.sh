@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Runs a command on a Debian that nobody has prepared; see --help.
 set -euo pipefail
 VTPM_ROOT=$(cd "$(dirname "$0")/.." && pwd)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # Debian packages from packages.txt. Sourced after console.sh; needs `VTPM_ROOT`, the root of the tree.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # Registration of a module with p11-kit for as long as a script runs. Sourced. The caller calls `unregister_module` in
 # its EXIT trap.

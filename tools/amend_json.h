@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The machine interface of key slots: one desired state as a JSON object, with the field names of its design discussion
 // (docs/requirements.md, R3.8): state, keyslot, secret, iter-time, old-secret; and `role`, of ours.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Blobs that a command line or a description names, to be put into a store: what they are called, of what type, how
 // much room they get, and their octets.
 //

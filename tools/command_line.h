@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The command line as a whole: `help`, and what is wrong with it.
 #pragma once
 

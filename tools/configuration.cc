@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tools/configuration.h"
 
 #include "pkcs11/mechanism/mechanism.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The module's configuration as the tool uses it: whole, or not at all.
 #pragma once
 

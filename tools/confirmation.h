@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The question before something that can not be undone.
 #pragma once
 

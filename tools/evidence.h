@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Evidence of tpm/use/attestation.h as a JSON document (docs/security.md, "Attestation").
 #pragma once
 

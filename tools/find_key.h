@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A key object that a pkcs11: URI means.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which store a name on the command line means. The stores, and the rules which of them is a token, are the module's
 // (store/directory/store_directory.h).
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The options --key-file, --key-fd and --key-format: a key that is not typed. Whoever opens or makes stores takes them.
 #pragma once
 

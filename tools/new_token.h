@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A token that is being made: whole, or not at all.
 #pragma once
 

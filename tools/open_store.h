@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A store opened below PKCS#11, by whichever of its secrets the command line names: for what is about keys, not
 // objects.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tools/open_token.h"
 
 #include "pkcs11/cryptoki/refusal.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A token opened below PKCS#11, for what the C functions have no words for: moving the TPM's state. The PIN opens it,
 // as it opens everything.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tools/pkcs11_uri.h"
 
 #include <p11-kit/uri.h>

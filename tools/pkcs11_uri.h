@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PKCS#11 URIs (RFC 7512) as every other program of the machine reads and writes them: by libp11-kit. Its headers bring
 // PKCS#11's names in a version of their own, so they are seen in pkcs11_uri.cc only.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A bar on the terminal for work that takes longer than a second; nothing anywhere else.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where a PIN comes from: a file, a descriptor, a systemd credential, or the terminal (without echo). Never an
 // argument: those are visible to every user of the machine.
 #pragma once

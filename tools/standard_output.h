@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The tool's standard output and standard error, behind std::cout and std::cerr, with two rules that hold for every
 // command:
 //

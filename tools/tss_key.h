@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The file form of a wrapped TPM key that other programs share: "TSS2 PRIVATE KEY" (draft-bottomley-tpm2-keys), as
 // tpm2-tools, tpm2-tss-engine and tpm2-openssl read and write it.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A command line that means nothing: an option, a command or a name that there is not. The tool answers with the name,
 // with what there is, and with exit status 2.
 #pragma once

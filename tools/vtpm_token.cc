@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // vtpm-token: makes and inspects tokens of vtpm-pkcs11 (docs/man/vtpm-token.1).
 #include <CLI/CLI.hpp>
 #include <algorithm>

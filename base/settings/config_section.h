@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One table of the configuration, read key by key. What is wrong is noted with its line and column, and so is a key
 // that nobody asked for: a spelling mistake must not mean the default.
 #pragma once

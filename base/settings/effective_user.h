@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The user that this process acts as, from the passwd file: the environment may be another user's (sudo) or empty
 // (services).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The module's log: silent unless the configuration names a destination. One line per event; never a buffer, a PIN or a
 // key. Writing uses one write(2) per line, so lines of several processes do not mix.
 //

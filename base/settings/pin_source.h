@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where the module fetches a PIN that the application does not pass: the protected authentication path (PKCS#11 3.2,
 // 3.2, CKF_PROTECTED_AUTHENTICATION_PATH). A file, or a systemd credential; nothing that asks a person, because the
 // module runs in a process that is not its own.

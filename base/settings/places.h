@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where the configuration and the stores of this process are when nobody says so.
 //
 // Environment variables are ignored in set-uid programs. XDG variables count when they are absolute paths, as the XDG

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The fields of an X.509 certificate that PKCS#11 shows as attributes (CKO_CERTIFICATE, CKC_X_509).
 #pragma once
 

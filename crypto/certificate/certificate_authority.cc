@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "crypto/certificate/certificate_authority.h"
 
 #include <openssl/pem.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A small certificate authority for the keys that identify a TPM (TCG EK Credential Profile 2.5, chapter 3): a P-256
 // key and its self-signed certificate, or whatever key and certificate the user's own authority has.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "crypto/certificate/certificate_chain.h"
 
 #include <openssl/pem.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether certificates come from an authority that somebody trusts.
 #pragma once
 

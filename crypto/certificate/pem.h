@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PEM (RFC 7468): DER between -----BEGIN and -----END, in base64.
 #pragma once
 

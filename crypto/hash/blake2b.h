@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // BLAKE2b without a key, 1 to 64 octets of digest (RFC 7693). Private to crypto/.
 //
 // OpenSSL 3.0 has the 512-bit digest only. This one uses additions, exclusive ors and rotations alone: no table and no

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Message digests and HMAC.
 //
 // All of libcrypto's, and two families that OpenSSL 3.0 lacks: BLAKE2b with other sizes than 512 bits (written here

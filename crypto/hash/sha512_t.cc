@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The block functions of SHA-512 with a state that can be set are called "deprecated" since OpenSSL 3.0; its providers
 // know t = 224 and 256 only. They are stable and documented.
 #define OPENSSL_SUPPRESS_DEPRECATED

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // SHA-512/t for any t (FIPS 180-4, 5.3.6 and 6.7). Private to crypto/.
 #pragma once
 

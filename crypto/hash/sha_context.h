@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The open structures of libcrypto's SHA-1 and SHA-2 as octets that any build reads back. Private to crypto/.
 //
 //   chaining words, big-endian | bits so far, high and low word, eight octets each | the part of a block that waits

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // "Deprecated" since OpenSSL 3.0, stable and documented all the same.
 #define OPENSSL_SUPPRESS_DEPRECATED
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keys from the secret of a key agreement: what PKCS #11 calls CKD_….
 #pragma once
 

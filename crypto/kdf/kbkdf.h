@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Key derivation from a key by a pseudo-random function (SP 800-108): counter, feedback and double-pipeline mode, with
 // the freedom of PKCS #11 (3.0, 2.43): what each call of the function sees is a list of segments.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Key derivation: HKDF for keys from keys, Argon2id and PBKDF2 for keys from PINs. Others: crypto/kdf/kbkdf.h (SP
 // 800-108), crypto/kdf/agreement_kdf.h (X9.63, SP 800-56A), crypto/kdf/tls_prf.h.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The pseudo-random function of TLS 1.2 and what is derived with it (RFC 5246, 5, 6.3 and 8.1; RFC 7627), and that of
 // TLS 1.0 and 1.1 (RFC 2246, 5).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Between octets and OpenSSL's numbers. Private to crypto/.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What there is to know about each curve, once. Private to crypto/.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "crypto/key/ecdsa_signature.h"
 
 #include <openssl/ec.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The two spellings of an ECDSA signature: DER (OpenSSL, X9.62) and r || s (PKCS#11, P1363). Private to crypto/.
 #pragma once
 

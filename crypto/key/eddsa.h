@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // EdDSA with a context, or over a digest of the message (RFC 8032: Ed25519ctx, Ed25519ph, Ed448 with a context,
 // Ed448ph), over libcrypto's curve arithmetic. Private to crypto/.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Arithmetic on the curves of EdDSA, for what libcrypto's own Ed25519 and Ed448 do not do. Private to crypto/.
 //
 // A twisted Edwards curve a x^2 + y^2 = 1 + d x^2 y^2 is birationally equivalent to the Montgomery curve

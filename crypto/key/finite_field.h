@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // DSA and Diffie-Hellman keys as OpenSSL holds them. Private to crypto/.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // DSA and Diffie-Hellman private keys.
 #include <openssl/core_names.h>
 #include <openssl/dh.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Asymmetric keys as the rest of the house sees them.
 //
 // A private key offers the three raw operations on which every RSA and EC mechanism is built; where it lives (a TPM

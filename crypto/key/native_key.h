@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An EVP_PKEY with operation contexts that are ready for use. Private to crypto/.
 //
 // Preparing an EVP_PKEY_CTX (fetch, init, padding) costs a microsecond or more, a good part of a public RSA operation;

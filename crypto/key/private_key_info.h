@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PKCS #8: private keys as octets that other programs understand (RFC 5208, RFC 5958; RSA: RFC 8017, A.1.2, EC: RFC
 // 5915, Edwards and Montgomery: RFC 8410, DSA and DH: PKCS #11, "wrapping and unwrapping private keys").
 #pragma once

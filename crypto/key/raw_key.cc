@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Private keys whose octets OpenSSL takes as they are: Ed25519, Ed448 (RFC 8032), X25519 and X448 (RFC 7748).
 #include "crypto/key/curve_table.h"
 #include "crypto/key/eddsa.h"

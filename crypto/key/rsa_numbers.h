@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Completing and checking the numbers of an RSA private key (RFC 8017, 3.2). Private to crypto/.
 #pragma once
 

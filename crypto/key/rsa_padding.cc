@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The constant-time decoders and MGF1 of libcrypto are called "deprecated" since OpenSSL 3.0, which wants paddings to
 // be applied inside its own keys; ours may live in a TPM. They are stable, documented and without a successor.
 #define OPENSSL_SUPPRESS_DEPRECATED

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // RSA paddings of RFC 8017 around the raw operation, for keys in the TPM and in software alike.
 //
 // `size` is the modulus in octets (k), encoded blocks are k octets. Decoders of encrypted blocks run in time that does

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Private keys that OpenSSL executes, for templates that the TPM can not honour. All operations are blinded.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "crypto/library/constant_time.h"
 
 #include <openssl/crypto.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // libcrypto's heap.
 //
 // It frees most of what it worked with as it is: derived keys in cipher and digest contexts, encoded numbers, buffers.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The low-level RSA and EC_KEY functions are deprecated in OpenSSL 3.0; libtpms calls them.
 #define OPENSSL_SUPPRESS_DEPRECATED
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The door to the private, statically linked libcrypto: initialisation and owning pointers. Included by crypto/ and by
 // the acceleration unit of tpm/ only.
 //

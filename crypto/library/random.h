@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random octets from the private libcrypto's generator (reseeded from the kernel, safe after fork).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether libcrypto was refused memory.
 //
 // It tells so by whatever its function says when it fails: a certificate that does not parse, a signature that is not

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AES-256-SIV (RFC 5297): deterministic authenticated encryption with any number of associated strings.
 //
 // Chosen because many processes, forks and restored snapshots share one key: a repeated nonce would break GCM, SIV has

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Authenticated encryption with associated data under a nonce that the caller chooses: AES-GCM (SP 800-38D), AES-CCM
 // (SP 800-38C), ChaCha20-Poly1305 (RFC 8439; draft-irtf-cfrg-xchacha-03). One key, any number of messages: a nonce must
 // never come twice.

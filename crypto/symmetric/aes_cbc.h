@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AES-CBC over whole blocks, without padding: for formats of others that bring their own padding and MAC
 // (tpm/use/swtpm_state.h). What this house seals itself, it seals with AES-SIV (crypto/symmetric/aead.h).
 #pragma once

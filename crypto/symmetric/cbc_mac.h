@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // CMAC (SP 800-38B) and AES-XCBC-MAC (RFC 3566): the CBC chain over the message, whose last block is combined with one
 // of two more keys. They differ in where those come from. Private to crypto/.
 //

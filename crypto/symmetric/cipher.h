@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Symmetric ciphers without authentication, as streams: one class for block ciphers in every mode and for ChaCha20.
 //
 // Data may come in pieces of any size, and the size of every output is known before the call (`update_octets`,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "crypto/symmetric/cipher_engine.h"
 #include "crypto/library/constant_time.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The computation behind a Cipher: octets to as many octets, without padding. Private to crypto/.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Wrapping keys with AES: KW (RFC 3394) and KWP (RFC 5649), both in SP 800-38F.
 #pragma once
 

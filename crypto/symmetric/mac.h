@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Message authentication codes, by one class: HMAC over every hash, CMAC and GMAC with AES, AES-XCBC-MAC.
 //
 // Whole results only: truncation (the GENERAL mechanisms, AES-XCBC-MAC-96) takes the first octets, and a MAC is

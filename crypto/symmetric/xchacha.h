@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What makes ChaCha20 take a nonce of 24 octets (draft-irtf-cfrg-xchacha-03). Private to crypto/ and to the row of
 // PKCS#11's ChaCha20.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Encryption and decryption (PKCS#11 2.40, 5.8 and 5.9): the two differ in the direction only.
 #include "pkcs11/operation/crypt.h"
 #include "pkcs11/api/entry.h"

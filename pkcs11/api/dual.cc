@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Dual-function operations (PKCS#11 3.2, 5.17): a cipher and a digest, a signature or a verification walk together
 // over one plain text, each part once. What C_DecryptFinal puts out is the caller's to pass on, as the standard says.
 #include "pkcs11/api/entry.h"

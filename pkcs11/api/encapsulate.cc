@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // C_EncapsulateKey and C_DecapsulateKey (PKCS#11 3.2, 5.18).
 #include "pkcs11/keys/encapsulate/encapsulate.h"
 #include "pkcs11/api/entry.h"

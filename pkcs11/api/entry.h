@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The one door between C and us. Every C_ function is a lambda inside `call` or `call_session`, which answer once for
 // all: is the module initialised, has the process forked, which session, who holds its lock, what does an exception
 // mean, what goes into the log. Here too: how a caller's buffers are read and filled, and when an operation ends.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // General-purpose, slot and token functions (PKCS#11 2.40, 5.4 and 5.5).
 #include <algorithm>
 #include <cstring>

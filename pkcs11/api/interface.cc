@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How an application finds out which versions of PKCS#11 the module speaks (PKCS#11 3.2, 5.4).
 #include <algorithm>
 #include <cstring>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Key management functions (PKCS#11 2.40, 5.13; 3.2, 5.18).
 #include "pkcs11/api/entry.h"
 #include "pkcs11/cryptoki/function_list.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Message-based encryption and decryption (PKCS#11 3.2, 5.9 and 5.11): the two differ in the direction only.
 //
 // An error ends the message that runs in parts, never the process of messages; C_Message…Final does that.

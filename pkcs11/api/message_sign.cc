@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Message-based signing and verifying (PKCS#11 3.2, 5.14 and 5.16): one key, any number of messages.
 //
 // An error ends the message that runs in parts, never the process of messages; C_Message…Final does that. No mechanism

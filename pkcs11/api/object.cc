@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Object management functions (PKCS#11 2.40, 5.7).
 #include <algorithm>
 

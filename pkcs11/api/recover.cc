@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Signatures that carry their data (PKCS#11 3.2, 5.13 and 5.15): CKM_RSA_PKCS and CKM_RSA_X_509.
 #include "pkcs11/api/entry.h"
 #include "pkcs11/cryptoki/function_list.h"

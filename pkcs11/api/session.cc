@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Session functions (PKCS#11 2.40, 5.6) and the legacy parallel ones (5.15).
 #include "pkcs11/api/entry.h"
 #include "pkcs11/cryptoki/function_list.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Session functions of PKCS#11 3.0 and 3.2 (5.6 and 5.21 of 3.2).
 #include "pkcs11/api/entry.h"
 #include "pkcs11/cryptoki/function_list.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Signing and verifying (PKCS#11 2.40, 5.11 and 5.12).
 #include "pkcs11/api/entry.h"
 #include "pkcs11/cryptoki/function_list.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The state of operations, saved and restored (PKCS#11 3.2, 5.6.7 and 5.6.8). SunPKCS11 and others clone digests in
 // this way.
 //

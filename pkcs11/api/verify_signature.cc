@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Verification of a signature that is known before its data (PKCS#11 3.2, 5.15).
 #include <algorithm>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PKCS#11 as this module speaks it: the standard's numbers, types and functions, 2.40 to 3.2, and our vendor numbers.
 // The C_ functions are the only symbols that the module exports.
 #pragma once

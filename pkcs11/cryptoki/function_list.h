@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The function tables that C_GetFunctionList and C_GetInterface hand out.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The functions of PKCS#11 2.40 to 3.2 (base specification 3.2, section 5), and the lists in which an application gets
 // them.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The longest inputs that a caller can mean (docs/pkcs11.md, Lengths). What is longer is refused before a byte of it is
 // read: a garbled length over a few bytes would otherwise be followed until the process ends. What is digested, signed,
 // verified or passed through a cipher has no limit.

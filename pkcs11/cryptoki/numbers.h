@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The numbers of PKCS#11 2.40 to 3.2 by their names in the standard, and all of them: what an attribute, a mechanism or
 // an answer is called must not depend on which release of whose header a machine has. (p11-kit's has parts of 3.0, and
 // until 0.25 other values for five of the answers.) A test compares them with the header of the p11-kit that is there.

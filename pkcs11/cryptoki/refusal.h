@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How the PKCS#11 layer says no: one exception with the CK_RV that the standard wants and a sentence for the log.
 // Thrown anywhere below the C functions, turned into the return value by the one guard in entry.h.
 #pragma once

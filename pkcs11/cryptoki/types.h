@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The types of PKCS#11 2.40 to 3.2: what the functions take and return, and the parameters of mechanisms. Names,
 // members and their order are the standard's, and with them the binary interface: on Linux, structures have the
 // compiler's own alignment.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The mechanisms of this token: one row each. C_GetMechanismList, C_GetMechanismInfo and every C_…Init read this table,
 // so that nothing is advertised that does not work, and nothing works that is not advertised.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "pkcs11/mechanism/message_parameter.h"
 
 #include "crypto/library/random.h"

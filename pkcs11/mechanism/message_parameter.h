@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The parameter of one message of the message-based functions: a nonce, given or to be made, and where its tag is.
 //
 // PKCS#11 3.2, 6.13 (AES-GCM, AES-CCM) and 6.66 (ChaCha20-Poly1305). The structure is the caller's, and so is the

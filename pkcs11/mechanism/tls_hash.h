@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the pseudo-random function of TLS is made of.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Attributes: the one table of their forms, and the maps that hold their values.
 //
 // In memory a value has PKCS#11's C form (CK_ULONG in native order, CK_BBOOL one octet); on disk the form of

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Objects by which a token describes itself: profiles, mechanisms, validations (PKCS#11 3.2, 4.13 to 4.15). They are in
 // no store; every token has them from the beginning, nobody makes, changes or destroys them.
 #pragma once

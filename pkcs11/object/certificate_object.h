@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // X.509 certificate objects, of public keys and of attributes (PKCS#11 3.2, 4.6): what belongs together in one, beyond
 // the rules of single attributes.
 #pragma once

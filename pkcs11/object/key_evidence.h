@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The evidence of tpm/use/attestation.h as attributes of a private key object.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where keys are made, and the only place that asks "in the TPM or in software?".
 //
 // The rule a user can remember: a private key lives in the TPM when the TPM can honour its template (RSA

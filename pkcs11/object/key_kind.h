@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The types of key pairs: how each one's numbers stand in attributes, and what its keys can do. One row each; where a
 // key lives is not a question of its type (pkcs11/object/key_factory.h).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Objects whose value lives in an NV index of the TPM.
 //
 // A template for CKO_DATA asks for one with CKA_VTPM_NV_INDEX, or with CKA_APPLICATION "tpm-nv" (then CKA_LABEL may

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One object of a token, as every session sees it.
 //
 // Immutable once published: a change publishes a new Object under the same handle, so a reader never waits and never

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which objects may match a template, without looking at all of them.
 //
 // By the values that applications search with. Objects without tags are indexed by hashes of what they show (CKA_CLASS,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What each class of object may, must and must not say: the standard's attribute tables as rows, and the one validator
 // that walks them for every way an object comes to be or changes.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Secret keys: which types there are, what values they take, and how they come to be. They are always software keys,
 // whose value is in the sealed part of the object.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "pkcs11/object/tpm_object.h"
 
 #include "crypto/certificate/certificate.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the TPM itself holds, as PKCS#11 objects: NV indices and persistent handles that no record of the store speaks
 // of, because tpm2-tools or a virtual machine made them, or the token's own identity (docs/pkcs11.md, "What the TPM
 // holds").

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who is logged in to a token, in this process.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Authenticated encryption behind C_Encrypt and C_Decrypt. The tag follows the cipher text; decryption puts nothing out
 // before the tag was checked, so in parts everything comes with C_DecryptFinal.
 #pragma once

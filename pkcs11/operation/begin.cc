@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "pkcs11/operation/begin.h"
 
 #include "pkcs11/operation/crypt.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How operations with a key begin: for the C_…Init functions, and for C_SetOperationState, which begins them again.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Encryption schemes of RSA keys: PKCS#1 v1.5, OAEP, raw.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A running C_Encrypt or C_Decrypt, one direction of it, whatever the mechanism.
 //
 // Sizes of parts are known before anything is done, so that a size query changes nothing. Of a whole message the size

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AES key wrap as encryption in one part: KW (RFC 3394), KW after PKCS #7 padding, KWP (RFC 5649). CKM_AES_KEY_WRAP_PAD
 // is KWP, and unwraps KW after PKCS #7 padding too.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "pkcs11/operation/message_crypt.h"
 
 #include "pkcs11/cryptoki/refusal.h"

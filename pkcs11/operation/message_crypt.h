@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A running C_MessageEncryptInit … or C_MessageDecryptInit …: one key, any number of messages (PKCS#11 3.2, 5.9, 5.11).
 //
 // A message is as long as its cipher text; its tag lies in the parameter. Decryption puts nothing out before the tag

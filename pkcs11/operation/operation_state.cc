@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "pkcs11/operation/operation_state.h"
 
 #include "crypto/library/constant_time.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The operations of a session as octets, and back (PKCS#11 3.2, 5.6.7 and 5.6.8): digests, signatures and their
 // verification, encryption or decryption, alone or in the pairs that one key for ciphers and one for authentication can
 // serve.

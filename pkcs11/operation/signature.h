@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Signature schemes and the running C_Sign / C_Verify operation.
 //
 // Every scheme is: message -> (hash) -> encoding -> raw key operation. The raw operation belongs to the key, wherever

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A running C_Sign or C_Verify, whatever the mechanism: it takes data in parts and ends with a signature, or with an
 // opinion about one. Which class does it follows from the mechanism's row.
 #pragma once

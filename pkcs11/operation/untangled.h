@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Input that may lie anywhere in the output: the ciphers below take the same memory, but no other overlap.
 #pragma once
 

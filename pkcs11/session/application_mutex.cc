@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "pkcs11/session/application_mutex.h"
 
 #include "base/settings/log.h"

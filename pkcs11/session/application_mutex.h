@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The application's way to keep its threads apart (PKCS#11 3.2, 5.4, CK_C_INITIALIZE_ARGS): the four mutex functions
 // that it gives when it can not say that the operating system's locks will do.
 //

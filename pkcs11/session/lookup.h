@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finding objects and reading their attributes as a session may.
 #pragma once
 

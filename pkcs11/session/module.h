@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The module between C_Initialize and C_Finalize: configuration, slots, sessions. And the gate, through which every C_
 // call passes.
 //

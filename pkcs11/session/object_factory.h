@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // New objects from templates: C_CreateObject and C_CopyObject.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A session: the rights it gives and the operations that run in it.
 //
 // A call holds the session's mutex to its end: two threads on one session take turns, sessions do not meet each other.

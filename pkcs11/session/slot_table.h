@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The slots: every store in the store directory that is a token, and one free slot for the next C_InitToken.
 //
 // The free slot has a number, and C_InitToken takes it, whether it is listed or not. Where the configuration says so

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who certifies the TPM of a token that is being made (vtpm-pkcs11.toml(5), table identity).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What every token of this module says of its make (CK_TOKEN_INFO).
 #pragma once
 

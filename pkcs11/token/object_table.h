@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The objects of a token in memory: what is known of each, and how it is found.
 //
 // An object's record is not read until somebody touches the object. What is known of it until then stands in the

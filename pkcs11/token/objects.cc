@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The objects of a token: what C functions read and change, and how a change of the TPM and its record become one.
 #include <algorithm>
 #include <cstdio>

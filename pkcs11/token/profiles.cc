@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether a token is a Public Certificates Token (PKCS #11 Profiles 3.2, 5.5): the one profile whose conditions are
 // about what is on the token, so that the object that claims it comes and goes with them.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The names and types of a token's entries in its store (docs/format.md, "PKCS#11 objects"), and how its records get
 // there.
 #pragma once

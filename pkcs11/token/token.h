@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A token: one store and, while the user is logged in, one TPM.
 //
 // It composes the two: objects are entries of the store, private keys and NV areas live in the TPM whose permanent

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From a log to the fixed-capacity layout.
 #include <algorithm>
 

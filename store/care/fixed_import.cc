@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From the fixed-capacity layout to a log.
 //
 // Of each name the entry with the higher number is copied, octet for octet, in the order of the numbers: what comes of

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The fixed-capacity layout: a store whose entries never move.
 //
 // Every name stands in it twice, in a first and a second half of the file that look alike; every entry keeps its length

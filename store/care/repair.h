@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Putting a damaged store in order.
 //
 // The file is rewritten as compaction does it: what is intact is copied octet for octet, what has one flipped bit is

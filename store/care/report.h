@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What stands in a store file, entry by entry, for people and tools: nothing is changed, and no key is needed.
 //
 // `dump` shows the entries as they stand in the log; `check` adds a verdict on each. With an unlocked vault of the same

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which stores there are: the stores of one directory, which of them is a token of its own, and the number of each.
 //
 // The rules (docs/security.md, "Copies and names", says why):

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who may use a file: giving a new file the access that an old one has, with or without the right to give files away.
 #pragma once
 

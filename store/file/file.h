@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The only door to the operating system.
 //
 // The store asks a `FileSystem` for everything it does to the world, so that tests can give it a disk that forgets what

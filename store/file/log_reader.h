@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A sliding window over a file, for walking through it: in small reads at first, since most walks find a few entries
 // that were appended a moment ago, then in large ones.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A store file, opened for reading while nobody writes to it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The index that stands in entries: what lets them be found without reading, unsealing and authenticating them all
 // (docs/format.md, "Blind index").
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Single-bit rot. A CRC is linear: for any one flipped bit outside the structure, the syndrome names it. A flip inside
 // the structure (a length, a tag, an attribute's name) keeps the entry from parsing, so those few octets are tried.
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // CRC-32C (Castagnoli; RFC 3720 appendix B.4): finds rot. It is never used to check a key (requirement R0.17).
 //
 // The value is split in a running state and its end, because every entry's CRC starts with the store's salt and skips

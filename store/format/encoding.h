@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From drafts to the octets of a transaction.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One element of the log.
 //
 //   Entry ::= SEQUENCE { nvram SEQUENCE { type IA5String, mandatory SET OF Attr, optional SET OF Attr, data OCTET

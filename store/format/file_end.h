@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether a file ends as a store must: the question that everybody asks who opens one.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The preallocated tail, dressed as an entry, so that outside tools read the file at any time.
 //
 //   free ::= SEQUENCE { SEQUENCE { IA5String "free", SET {}, SET {}, OCTET STRING zeros } }

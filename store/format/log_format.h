@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The constants of the store's format. They mirror docs/format.md, which is the authority and says why.
 #pragma once
 

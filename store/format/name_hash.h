@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How the names of a store are spread over a table.
 //
 // SipHash-2-4 (Aumasson and Bernstein, 2012) under a key that this process draws: the names come from a file that

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Octets that do not belong to the log are never thrown away: they are set aside in `<store>.quarantine`, as
 //   SEQUENCE { GeneralizedTime, INTEGER offset, UTF8String reason, OCTET STRING octets }
 // one after the other. Whoever may use the store may use that file, and nobody else.

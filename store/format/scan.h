@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reading the log: what stands in the file, and what of it counts.
 //
 // A scan walks the file once, entry by entry, and then judges (docs/format.md, "Recovery"):

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What seals the blobs of a store: chosen when it is made, recorded in its header, the same ever after.
 #pragma once
 

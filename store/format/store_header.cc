@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finding the header: at the beginning, or its second copy, or with one bit put right.
 #include <algorithm>
 

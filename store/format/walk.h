@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The first pass of a scan: what stands in the file, element by element, without a verdict on what it means.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One open store file: its log, its index, its locks. It knows entries, not keys (store/vault/vault.h adds those).
 //
 // Reading threads share a lock that is held for microseconds; one `Writer` at a time, among all processes, changes the

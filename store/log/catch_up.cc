@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keeping up with what others write: scans, verdicts, and compactions of others.
 #include <algorithm>
 #include <optional>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Rewriting the file without what is dead.
 //
 // Whatever lives is copied octet for octet, in the order of its numbers, which it keeps: no key is needed, no seal is

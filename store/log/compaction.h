@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a compaction copies, for whoever makes a log of entries that stand elsewhere.
 #pragma once
 

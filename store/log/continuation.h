@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether a file can be trusted with more: a log that was made to deceive (right checksums, wrong numbers) may read
 // well today, and lose what stands in it, or what is added, as soon as something is.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Room behind the log: the file grows, or is compacted where that is worth it.
 //
 // A compaction that nobody asked for is a convenience. Where it cannot be done (a directory that may not be written, a

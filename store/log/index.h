@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The names of a store and what is current of each.
 //
 // Lookup is one hash. Nothing of the blobs is kept, only where they stand. An older version of a name is never served

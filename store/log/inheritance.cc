@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the child of a fork has of its parent's store.
 //
 // It opens the path, as its parent did. A child that has given up its rights, or changed its root, may not: it goes on

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Durability: what was appended or read is on the disk before anyone relies on it.
 //
 // The kernel tells of a failed sync once for each descriptor. From then on it takes what it could not write for

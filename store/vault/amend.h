@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Key slots by desired state: say what should be, and the store finds the way there.
 //
 // One desired state speaks of one slot, or of all slots that hold one secret (docs/requirements.md, R3). `plan_amend`

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Key slots: a secret opens one of them and finds the master key in it.
 //
 //   KDF(secret, salt) -> 64 octets: the first 32 are the key encryption key, the others the commitment key.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who waits for the key of a vault: Vault::on_key.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Logging in: key slots and the retry counter.
 //
 // Refuse if locked out; stretch the secret without any lock or charge; then, holding the login lock: charge, sync,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Raw keys: a store that a program opens with the key itself, not with a secret that is stretched into one.
 //
 // Exactly 128, 192 or 256 bits; nothing is cut off or filled up, and what is not a key is never taken for a passphrase.

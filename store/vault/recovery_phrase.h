@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A recovery phrase: 130 random bits that a person can write down, read out and type.
 //
 // Six groups of five symbols of Crockford's base32 ("0123456789ABCDEFGHJKMNPQRSTVWXYZ"): "6W7QK-…". The last four

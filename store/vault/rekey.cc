@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A new master key for everything.
 //
 // The sweep writes a new file beside the old one, entry by entry, and the new file takes its place by one rename: no

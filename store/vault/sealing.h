@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The master key and what is derived from it.
 //
 //   HKDF-SHA-256(master key, salt = store UUID, info = purpose | epoch as eight octets) -> 64 octets for "seal",

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a key slot's secret is stretched: the algorithm, its cost, its salt, and their DER in the slot's `kdf` attribute.
 //
 // Costs are bounded when they are read, because a hostile file would otherwise take the host's memory or time. A slot

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Changing key slots: new secrets in the place of old ones, and desired states (store/vault/amend.h).
 //
 // Whatever goes is overwritten in place, synced, and the store compacted before the call returns. Each change is made

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The encrypted view of a store: what a device, or a PKCS#11 token, works with.
 //
 // A vault is one store file (docs/format.md) opened by this process: an index of names in memory, blobs read on demand,

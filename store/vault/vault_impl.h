@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What stands behind store/vault/vault.h. Only the vault's own files include this.
 #pragma once
 

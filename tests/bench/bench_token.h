@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A token of some PKCS#11 module, for measuring through the C functions as an application calls them.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How many records a second several processes commit to one store, by engine (tests/bench/engines.h).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The stores that are measured beside ours: each commits one record of its own to the disk, as its own manual says that
 // a program does which must not lose it.
 #pragma once

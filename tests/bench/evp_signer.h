@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // OpenSSL's own private-key operations at their best: a ready EVP context, used again and again.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // vtpm_bench and vtpm_tpm_bench: what this module costs beside OpenSSL and SoftHSM, as ratios in one run
 // (docs/performance.md).
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Signatures as an application makes them, C_SignInit and C_Sign, and C_DeriveKey: this module, SoftHSM, and OpenSSL's
 // own EVP with a context that is ready. And what lies between C_Login and the first signature.
 //

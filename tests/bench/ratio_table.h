@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the benchmarks are for: ratios of two sides that were measured in turn in one run.
 //
 // A reporter of Google Benchmark that shows its usual lines for what has no partner, and at the end one table with the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // vtpm_scale [objects [of SoftHSM [public]]]: what a token with many objects costs, this module beside SoftHSM in one
 // run (docs/performance.md).
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // vtpm_store_bench: the store beside SQLite and LMDB, and beside itself with more entries (docs/performance.md).
 //
 //   vtpm_store_bench [--short] [--directory DIR] [--seconds N] [--rounds N]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a store with many entries costs beside one with few.
 #pragma once
 

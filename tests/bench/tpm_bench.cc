@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The TPM by itself, without PKCS#11: what an operation costs besides its arithmetic.
 //
 // A program of its own: it links the product's own libcrypto set-up (crypto/library/openssl.cc), which vtpm_bench must

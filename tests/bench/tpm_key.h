@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A fresh TPM with one key, for measuring.
 #pragma once
 

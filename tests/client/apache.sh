@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Apache with its keys on a token whose store is root's: the parent loads them through OpenSSL's engine, the children that
 # sign are www-data's. It runs from a directory of its own; the system's Apache is not touched.
 [ "$(id -u)" -eq 0 ] || . "$(dirname "$0")/../field/own_namespace.sh"

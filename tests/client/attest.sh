@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Evidence about keys and PCRs: tpm2_checkquote and openssl accept what the tool writes, attest verify only what is true.
 . "$(dirname "$0")/client.sh"
 : "${VTPM_TOOL:?}"

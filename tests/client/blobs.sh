@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # vtpm-token store build, add, extract: a store of prepared blobs, for devices that are no tokens.
 . "$(dirname "$0")/client.sh"
 : "${VTPM_TOOL:?}"

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # A certificate authority of one's own gives a token's TPM its identity; openssl and tpm2-tools agree on it.
 . "$(dirname "$0")/client.sh"
 : "${VTPM_TOOL:?}"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # Certificates for a test with TLS: a plain CA of OpenSSL, whose certificates are for keys of the token or for plain ones.
 # Sourced after client.sh.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # What every client test stands on: a scratch directory, a configuration with a cheap KDF, a token, and the end of the
 # module's log when something fails. Sourced; a test is a straight line of commands under `set -e`.

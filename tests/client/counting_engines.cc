@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // counting_engines MODULE TOKEN: an application whose OpenSSL has RSA, EC, cipher, digest and RAND engines as defaults,
 // all of which count. The module does a full round (login, key generation, signature, digest, random); the counters,
 // the application's error queue and its RAND method must not notice.

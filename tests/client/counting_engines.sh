@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # An application whose OpenSSL has counting engines as defaults sees not one call of the module.
 . "$(dirname "$0")/client.sh"
 

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Files that are not stores, and stores that are damaged: a clear answer, one line in the log that names the file, and
 # the file stays as it was, octet for octet.
 . "$(dirname "$0")/client.sh"

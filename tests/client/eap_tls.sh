@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # wpa_supplicant's EAP-TLS with the key on the token: its program eapol_test against hostapd as the RADIUS server, and
 # itself at a wire of which hostapd is the other end.
 . "$(dirname "$0")/client.sh"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What many users of libp11 do (its own examples/auth.c, for one): log in, take the first certificate of the token and
 // the private key that belongs to it, sign with the key and verify with the certificate.
 //

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # OpenSC's own test of fork, on which most modules fail: the child of an initialised, logged-in process calls C_Initialize.
 . "$(dirname "$0")/client.sh"
 

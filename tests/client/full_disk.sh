@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # A disk that is really full, in a mount namespace of this script: what does not fit is refused with the right return
 # value, nothing that was there is lost, logins go on (and are counted), and deleting makes room again.
 if [ "${1:-}" != mounted ]; then

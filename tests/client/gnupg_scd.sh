@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # GnuPG with the card daemon gnupg-pkcs11-scd: gpgsm learns the certificates of the token, signs and decrypts with its keys.
 . "$(dirname "$0")/client.sh"
 . "$VTPM_SOURCE/tests/client/certificates.sh"

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # GnuTLS: p11tool, certtool, and gnutls-serv and gnutls-cli with their keys on the token. Nothing is registered: the module
 # is --provider.
 . "$(dirname "$0")/client.sh"

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Java's SunPKCS11: keytool, jarsigner, and a program that signs, decrypts, agrees on a secret and speaks TLS.
 . "$(dirname "$0")/client.sh"
 . "$VTPM_SOURCE/tests/client/certificates.sh"

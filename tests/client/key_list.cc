@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // key_list MODULE TOKEN: prints the CKA_ID (text) of every P-256 key pair of which both halves are there and which
 // signs. A half without its other half is printed to stderr and gives status 1: a pair is one transaction.
 #include <cstdio>

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Key agreement, wrapping and Edwards curves through pkcs11-tool, with plain openssl on the other side.
 . "$(dirname "$0")/client.sh"
 

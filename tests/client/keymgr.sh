@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Knot DNS: keymgr makes the keys of zones on the token, kzonesign signs zones with them, and BIND's dnssec-verify checks.
 . "$(dirname "$0")/client.sh"
 client 'Knot keymgr' knot

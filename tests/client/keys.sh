@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Every signature and decryption mechanism through pkcs11-tool, checked by plain openssl with the public key.
 . "$(dirname "$0")/client.sh"
 

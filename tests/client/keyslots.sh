@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # vtpm-token keyslot: what opens a token changes, and PKCS#11 sees it. The same sequence of desired states is given to a
 # LUKS image with qemu-img amend, whose design the table is.
 . "$(dirname "$0")/client.sh"

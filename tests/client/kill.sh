@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # kill -9 at random moments of a key-generating loop: no key is lost whose C_GenerateKeyPair had answered CKR_OK, no half
 # of a pair is ever alone, and the file stays one that every ASN.1 tool reads.
 . "$(dirname "$0")/client.sh"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A PKCS#11 module as a foreign program sees it: loaded at run time, called through its function list.
 //
 // For the small programs of the client tests, which are run and killed by shell scripts: an unexpected result prints a

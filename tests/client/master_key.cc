@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // master_key STORE < PIN: the master key of a store in hexadecimal, so that a test can look for it where it must not
 // be.
 #include <cstdio>

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # After C_Logout the memory of a process holds neither the PIN, nor the store's master key, nor a private key, nor a private
 # object: every readable mapping is searched, the copies of libtpms and OpenSSL's heap included.
 . "$(dirname "$0")/client.sh"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // memory_search PID < patterns: which of them stand in a process's memory, as a core dump of it would show them.
 //
 // A pattern is a line "NAME HEX". It is searched as it stands and with its octets reversed, which is how numbers lie in

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # A pre-fork server: nginx loads its TLS keys in the master, through OpenSSL's engine pkcs11; two workers sign with them.
 # A worker is killed, the configuration is reloaded, and the server goes on. Then the same as Debian sets it up: the store
 # is root's, and the workers are www-data's. It runs from a directory of its own, on a socket of its own; the system's

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Clients that never log in: a token without a PIN, and one whose PIN the module fetches by itself. Clients that ask the
 # token whether it has a PIN entry of its own: the protected authentication path.
 . "$(dirname "$0")/client.sh"

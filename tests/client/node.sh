@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Node.js: graphene-pk11, and node-webcrypto-p11 on top of it. npm fetches and builds them, so the test wants the network,
 # npm, and Node's headers; CMake has it where there is npm. VTPM_NODE_MODULES names a directory that has them already.
 . "$(dirname "$0")/client.sh"

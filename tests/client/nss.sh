@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # NSS: modutil takes the module, certutil lists keys and certificates and makes a certificate with a key of the token,
 # pk12util takes keys in and out.
 . "$(dirname "$0")/client.sh"

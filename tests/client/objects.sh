@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Certificates, data objects in the store and NV areas in the TPM: written, read, listed and deleted by pkcs11-tool.
 . "$(dirname "$0")/client.sh"
 

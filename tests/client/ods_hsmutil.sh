@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # OpenDNSSEC's ods-hsmutil: keys of a repository, their DNSKEY records, and its own test of the module.
 . "$(dirname "$0")/client.sh"
 client 'ods-hsmutil' libhsm-bin

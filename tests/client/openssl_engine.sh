@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # OpenSSL's engine pkcs11 (libp11) makes and verifies a self-signed certificate with keys of the token. With the
 # argument `default` the engine is also the default for ALL algorithms: whatever OpenSSL the module used from the
 # process would then come back to the module itself.

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # OpenVPN's TLS handshake with the client's, and then the server's key on the token, through pkcs11-helper. The device is
 # `null`: no right and no interface is needed.
 . "$(dirname "$0")/client.sh"

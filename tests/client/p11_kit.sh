@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # The token through p11-kit: p11-kit itself, and GnuTLS' p11tool and certtool, which know only PKCS#11 URIs.
 . "$(dirname "$0")/client.sh"
 client 'GnuTLS p11tool and certtool' gnutls-bin

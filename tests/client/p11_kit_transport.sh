@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # The token through p11-kit's three ways: its server and client, its remote, and its proxy. The same commands through each.
 . "$(dirname "$0")/client.sh"
 . "$VTPM_SOURCE/scripts/registration.sh"

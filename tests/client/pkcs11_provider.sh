@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # OpenSSL 3's provider pkcs11 (pkcs11-provider; Debian 13 has it): certificates, signatures, decryption, key agreement, and
 # TLS, with keys that only OpenSSL's store URIs name.
 . "$(dirname "$0")/client.sh"

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # OpenSC's own test of a module: digests, signatures, verification, unwrapping and decryption with every key it finds.
 . "$(dirname "$0")/client.sh"
 

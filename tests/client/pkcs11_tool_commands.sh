@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Every command of OpenSC's pkcs11-tool 0.23, each result checked by openssl or by another command. What keys.sh, objects.sh
 # and key_types.sh show in breadth has one example here.
 . "$(dirname "$0")/client.sh"

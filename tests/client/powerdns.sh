@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # PowerDNS: a zone that the server signs while it answers, with keys on the token; BIND's delv validates the answers.
 # PowerDNS 4.7 sets neither field of a digest's parameter.
 . "$(dirname "$0")/client.sh"

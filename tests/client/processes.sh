@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # What one process commits, another sees at its next call, without C_Finalize, without a new session.
 . "$(dirname "$0")/client.sh"
 

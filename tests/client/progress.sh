@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Work of more than a second shows a bar on a terminal, and nothing anywhere else: each command of store that works on
 # all of a file. The lock of the file, or a pipe, makes them slow.
 . "$(dirname "$0")/client.sh"

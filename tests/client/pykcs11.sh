@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # PyKCS11: a Python program makes keys, signs, encrypts, and reads and changes objects; OpenSSL checks what comes out.
 . "$(dirname "$0")/client.sh"
 client 'PyKCS11' python3-pykcs11

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # vtpm-token keyslot rekey: what was in the store is in it, who was logged in is logged out, an old copy's keys open
 # nothing new; interrupted at any time, it leaves a store that opens.
 . "$(dirname "$0")/client.sh"

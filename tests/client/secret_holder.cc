@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // secret_holder MODULE TOKEN < secrets: logs in, works with private objects and keys that came on standard input, logs
 // out, and keeps none of it itself: what of it is in the process afterwards, the module has left there.
 //

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Unconfigured, the module is silent and creates nothing: p11-kit loads it into every program of the machine.
 . "$(dirname "$0")/client.sh"
 

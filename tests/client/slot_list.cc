@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // slot_list MODULE: for each slot one line with what C_GetTokenInfo and, for an initialised token, C_OpenSession
 // answer.
 #include <cstdio>

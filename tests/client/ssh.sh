@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # OpenSSH: ssh-keygen reads the public keys, ssh-agent signs with the private ones.
 . "$(dirname "$0")/client.sh"
 client 'OpenSSH' openssh-client

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # OpenSSH logs in to a real sshd: with an agent that holds three tokens, of which the last one's last key is the right one,
 # and with a certificate that a user CA on the token has signed. sshd runs as ssh's proxy command: it needs no port.
 . "$(dirname "$0")/client.sh"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // stale_login MODULE TOKEN: logs in, makes a key, begins to sign and says "ready"; after a line on standard input, when
 // somebody else has re-keyed the store, says what each call answers, and what it answers after another login.
 #include <cstdio>

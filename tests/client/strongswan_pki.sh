@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # strongSwan's pki: a CA whose key is on the token issues certificates and a revocation list, which OpenSSL verifies.
 . "$(dirname "$0")/client.sh"
 client 'strongSwan pki' strongswan-pki

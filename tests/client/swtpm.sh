@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # The TPM's state goes to the real swtpm and comes back, plain and encrypted; tpm2-tools work on it there.
 . "$(dirname "$0")/client.sh"
 client 'swtpm and tpm2-tools' swtpm

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # A real swtpm on a state directory, for tpm2-tools (TPM2TOOLS_TCTI). Sourced after client.sh.
 swtpm_pid=

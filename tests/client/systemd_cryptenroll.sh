@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # systemd-cryptenroll: the tokens that it lists, and the certificate that it encrypts a volume key for, unasked.
 . "$(dirname "$0")/client.sh"
 . "$VTPM_SOURCE/scripts/registration.sh"

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # vtpm-token: init, list, store check, store dump; their --help, --json and errors. What init makes, pkcs11-tool uses.
 . "$(dirname "$0")/client.sh"
 : "${VTPM_TOOL:?}"

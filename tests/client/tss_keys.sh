@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # TSS2 PRIVATE KEY files: a key of the token signs by tpm2-tools in the real swtpm, keys of tpm2-tools by the token.
 . "$(dirname "$0")/client.sh"
 : "${VTPM_TOOL:?}"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // wait_for_label MODULE TOKEN LABEL: a process that is logged in and says "ready", then waits until another process has
 // made an object of that label, and says "found". Gives up after 20 seconds.
 #include <cstdio>

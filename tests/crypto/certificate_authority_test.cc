@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the authority issues, as the openssl program sees it.
 #include "crypto/certificate/certificate_authority.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // EdDSA with a context or prehashed, computed over libcrypto's curve arithmetic.
 #include "crypto/key/eddsa.h"
 

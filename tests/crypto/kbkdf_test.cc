@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "crypto/kdf/kbkdf.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keys on Edwards and Montgomery curves.
 #include <gtest/gtest.h>
 

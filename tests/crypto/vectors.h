@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Test vectors as data files: one case to a line, "field=value" separated by spaces, '#' begins a comment line.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // auth_of_key MODULE LABEL [AUTH …]: logs in to the token and signs with its persistent private key, first as it is,
 // then after setting CKA_VTPM_AUTH to each of the values. One line for each signature: its result.
 #include <cstdio>

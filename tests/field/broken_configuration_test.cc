@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A configuration with a mistake in it: the module serves no token, says so where people look for slots and once in the
 // system's log, and does nothing else until the mistake is gone.
 #include <dlfcn.h>

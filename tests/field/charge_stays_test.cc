@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The store is held up by others in the middle of a login: after its attempt was charged, before the result is known.
 #include <gtest/gtest.h>
 

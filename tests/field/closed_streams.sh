@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # vtpm-token started by a service that has closed its standard streams: what it prints is lost, and nothing else is.
 . "$(dirname "$0")/../client/client.sh"
 : "${VTPM_TOOL:?}"

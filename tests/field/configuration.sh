@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # vtpm-token and a configuration with a mistake in it: nothing is done with the defaults instead. And what `config` says of
 # one without.
 . "$(dirname "$0")/../client/client.sh"

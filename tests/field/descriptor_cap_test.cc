@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An application that has no descriptor left.
 #include <fcntl.h>
 #include <sys/resource.h>

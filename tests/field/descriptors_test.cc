@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An application that treats descriptors as daemons do: it closes its standard streams and goes on printing, closes all
 // that it does not know (closefrom), or makes one of them another file's (dup2).
 #include <fcntl.h>

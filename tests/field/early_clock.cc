@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Preloaded: a machine whose clock was never set, and starts in 1970.
 #include <sys/time.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A disk that fails once, or for a while (a USB stick, a network disk, thin provisioning): fdatasync answers EIO, and
 // afterwards claims to have written what it has dropped. This program exports the call, so that the module finds it
 // here.

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # ./quickstart and ./check on a machine that nobody has prepared: without root and sudo, with a sudo that asks each time,
 # after another user has built here, without the packages of the tests. (tests/field/on_an_empty_debian.sh does the whole
 # on a real one.)

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Users of one group share a store, on a file system with access control lists and on one without; and a store is
 # mounted as a single file. Both file systems are mounted in a namespace of this script.
 . "$(dirname "$0")/own_namespace.sh"

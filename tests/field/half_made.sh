@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # A command that fails leaves nothing behind, so that it can be given again.
 . "$(dirname "$0")/../client/client.sh"
 : "${VTPM_TOOL:?}"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Several processes initialise a token at the same time, in one slot: exactly one of them does.
 #include <unistd.h>
 

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # An installation under a prefix that is named as late as `cmake --install --prefix`: whatever names the module's path names
 # where it is, and `uninstall` takes away all of it and nothing else. (Whether p11-kit finds it below /usr is seen on an
 # empty Debian: tests/field/on_an_empty_debian.sh.)

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Evidence that lies, keys of other programs that come twice or in another form, keys with an auth value, and certificates
 # of a machine whose clock was never set.
 . "$VTPM_SOURCE/tests/client/client.sh"

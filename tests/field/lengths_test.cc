@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An application whose length went wrong: INT_MAX + 1 (an int that wrapped, or a size of the wrong variable) over four
 // bytes at the end of a page. Whoever reads them to the end is killed.
 #include <sys/mman.h>

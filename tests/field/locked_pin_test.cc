@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The PIN is locked, and somebody has the recovery phrase: the day that the phrase is for.
 #include <gtest/gtest.h>
 

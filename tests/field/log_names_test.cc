@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whoever reads the log reads names, not numbers.
 #include <gtest/gtest.h>
 

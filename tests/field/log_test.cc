@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where an administrator may point the log, and what the application that loads the module must not notice of it.
 #include <dlfcn.h>
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Logins, and changes of PINs, while others compact, re-key or move the store's file.
 #include <gtest/gtest.h>
 #include <signal.h>

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # A user whose disk is full, whose pipe is closed, whose output is a device; and labels that others have made up.
 . "$(dirname "$0")/../client/client.sh"
 : "${VTPM_TOOL:?}"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The application takes the store's descriptor away while a change is being made.
 #include <fcntl.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Someone who does what vtpm-token(1) says: its synopsis, its examples, its promises.
 . "$(dirname "$0")/../client/client.sh"
 : "${VTPM_TOOL:?}"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A process that runs for months creates and destroys objects by the thousand. It stays as large as it is, and another
 // process that looks only now and then sees what is there.
 #include <malloc.h>

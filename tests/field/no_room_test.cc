@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A store that cannot be compacted: its directory may not be written, its file is mounted by itself, somebody else's
 // temporary file is in the way, or the disk has no room for a copy. Logins, changes and deletions go on.
 #include <gtest/gtest.h>

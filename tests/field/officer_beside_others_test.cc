@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A session that is opened while the security officer logs in.
 #include <atomic>
 #include <chrono>

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Somebody has just cloned this project on a Debian that nobody has prepared: the commands of README.md, word for word.
 # Not a test of ctest's: .ci/run runs it in the root that scripts/empty_root.sh makes, as root, in the clone.
 set -euo pipefail

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # An empty Debian 12: the README's commands, and the package that cpack makes of the tree that they have built. Run by
 # .ci/run in the root that scripts/empty_root.sh makes.
 set -euo pipefail

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # An empty Debian 13: the README's first command, every test of the release preset, and the package that
 # dpkg-buildpackage makes. Run by .ci/run in the root that scripts/empty_root.sh makes. Arguments are ./check's.
 set -euo pipefail

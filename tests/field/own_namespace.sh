@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # Sourced at the beginning of a test that mounts file systems and gives files to others: runs the script again as root of
 # a mount namespace of its own. Root may make one by itself; anybody else as root of a user namespace with users in it.

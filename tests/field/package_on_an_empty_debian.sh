@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # The Debian package on a machine that has nothing of this project: installed, used by the programs of that Debian, and
 # purged. Not a test of ctest's: .ci/run runs it, as root, in a root that scripts/empty_root.sh makes.
 # usage: package_on_an_empty_debian.sh PACKAGE.deb

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Users whose home directory is none: services, containers, accounts that somebody forgot to set up. Where their stores
 // and their configuration are.
 #include <pwd.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A person at a terminal who is asked for a PIN, and does not answer.
 #include <fcntl.h>
 #include <gtest/gtest.h>

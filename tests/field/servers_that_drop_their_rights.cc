@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The workers of a server that starts as root (servers_that_drop_their_rights.sh runs this as root): they may not open
 // the store that their parent has open, and use its keys all the same.
 #include <fcntl.h>

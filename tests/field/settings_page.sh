@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # vtpm-pkcs11.toml(5) and the sample configuration, compared with the program: the settings, their defaults, their words and
 # ranges, and the examples.
 . "$(dirname "$0")/../client/client.sh"

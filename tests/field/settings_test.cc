@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What vtpm-pkcs11.toml(5) promises of its settings, where no other test is about it. What it says of names, defaults
 // and ranges is compared with the program by settings_page.sh.
 #include <sys/stat.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A server of many threads that gives each of them 24 KiB of stack, beside what the C library takes of it for itself
 // (thread-local storage). Below the stack lies a page that must not be touched.
 #include <pthread.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // stays_open MODULE LABEL FILE: opens a session with the token, says "ready", reads FILE to its end, and says what it
 // sees then, without having listed the slots again: the token's label, and what a search answers.
 #include <cstdio>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a user finds in the store directory: copies beside the store, renamed stores, links, tokens of another machine,
 // and what can not be read.
 #include <sys/stat.h>

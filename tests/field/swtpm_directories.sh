@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # The TPMs of virtual machines, in directories that belong to others: the user that swtpm runs as, a backup, a read-only
 # medium, a full disk. In a namespace of this script, whose root mounts them and gives files away.
 . "$(dirname "$0")/own_namespace.sh"

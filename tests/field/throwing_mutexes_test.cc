@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A C++ application whose mutex functions (CK_C_INITIALIZE_ARGS) throw, or answer that they have failed.
 #include <stdexcept>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A store whose end is missing (a copy that was not finished, a disk that was full) is refused by everybody who opens
 // it, and stays as it is, until its owner says that what is left is to count. A store with more behind its end than a
 // crash leaves is refused before that is read.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Somebody holds a lock of the store and does not let go: a process that was stopped in the middle of a change, or one
 // that has read permission only. A call ends after `lock_timeout`, and meanwhile holds nobody else up.
 #include <fcntl.h>

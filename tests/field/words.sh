@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Someone who has not read the manual: every wrong word is answered by its name and by what there is.
 . "$(dirname "$0")/../client/client.sh"
 : "${VTPM_TOOL:?}"

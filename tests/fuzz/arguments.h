@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a fuzzer gives to PKCS#11 functions: templates, mechanisms and buffers that an application could pass, right or
 // wrong, but never memory that is not there: every pointer belongs to as many octets as the length beside it says, each
 // in an allocation of its own, so that AddressSanitizer sees one octet too many.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random sequences of calls on a token, as a careless application could make them: right and wrong handles, null
 // pointers, size queries, operations that are ended by others. What must hold: no crash, nothing out of bounds, no
 // undefined behaviour, an answer that the standard knows, and never more octets said to be written than there is room.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The readers of templates and mechanism parameters, each called directly through the functions that take them. Nothing
 // is stored, so the token stays as it is and an input costs little.
 #include <algorithm>

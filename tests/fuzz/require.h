@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What must hold, for the fuzzer to see when it does not.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Arbitrary octets as DER, as an entry, and as a free entry. What must hold: every view lies inside the octets, and
 // what was read is written as the same octets, since DER has one encoding of everything and seals are made over octets.
 #include <algorithm>

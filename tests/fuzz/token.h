@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A token for a fuzzer: made once, and as it was made again for every input, so that a crash repeats from its input
 // alone.
 #pragma once

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # The numbers and the sizes of structures in our own PKCS#11 header are those of p11-kit's header, as far as that goes: what
 # this module and another program of the machine say to each other must mean the same.
 # usage: cryptoki.sh SOURCE COMPILER P11KIT-INCLUDE-DIRECTORY

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The dependency rule of docs/architecture.md, read from the #include lines: which rooms there are, from the ground up,
 // and what each may include; and one door per library. A header and its source count as one: what a source includes,
 // its room includes.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Descriptors are opened in one place, which keeps them off the standard streams' numbers (base/descriptor.h).
 #include <gtest/gtest.h>
 

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Every C++ file of the tree is as clang-format 14, Debian 12's, writes it. Other versions lay out a lambda or a macro
 # otherwise (19 does in 43 files), so where there is no 14 nothing is compared.
 set -euo pipefail

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the pages point at exists: relative links, and the files and folders that are named in `code`.
 #include <gtest/gtest.h>
 

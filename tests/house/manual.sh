@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # The manual pages are well-formed.
 set -euo pipefail
 cd "$1/docs/man"

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # docs/pkcs11.md has the table of mechanisms that the module has: `vtpm-token mechanisms --markdown` between the two marks.
 set -euo pipefail
 page=$1/docs/pkcs11.md

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // No file is ever mapped: a file on a server, or one that somebody cuts off, would end the host application with
 // SIGBUS.
 #include <gtest/gtest.h>

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # nothing_at_exit.sh MODULE FILE…: nothing of ours is destroyed when a process or a thread ends. An application goes on
 # calling in exit handlers that run later, and what the module has destroyed would then be used.
 #

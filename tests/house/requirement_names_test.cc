@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Each number of docs/requirements.md up to R3 stands in the name of a test that shows it (`R0_7`), so that `ctest -R
 // R0_7` runs the proof.
 #include <gtest/gtest.h>

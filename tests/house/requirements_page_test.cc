@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // docs/requirements.md: each number of the source documents has a row, and what a row names exists. A row is
 //   | R0.15 | what is asked | `Suite.Test`, `client.name` or issue N |
 #include <gtest/gtest.h>

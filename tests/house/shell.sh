@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # No shell script has anything that shellcheck calls an error or a warning.
 set -euo pipefail
 cd "$1"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What processes tell each other while they work on one token: a page of shared memory in a file.
 //
 // A process that is killed leaves on it what it had written, so what stands here was promised before the kill.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Forks of a process whose threads sign all the time. Every child must be able to go on at once, with sessions, login
 // and keys, and must never repeat what its parent or a sibling draws from a random generator; and no child may hold a
 // lock that its parent's death leaves behind.

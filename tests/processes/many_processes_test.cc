@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Eight processes on one token: NV areas, key pairs, signatures, all at once. Nothing may be lost, nothing may fail,
 // everything that one has announced must be there for all others; and any of them may be killed at any moment.
 #include <unistd.h>

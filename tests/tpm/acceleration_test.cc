@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the acceleration recognises, and that it keeps its hands off everything else.
 #define OPENSSL_SUPPRESS_DEPRECATED
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Evidence and its verification: what is true is proven, and nothing else is.
 #include "tpm/use/attestation.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Threads: many on one token, many tokens, changes beside signatures, and an application that has a libtpms of its own.
 #include <dlfcn.h>
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The engine: freshness, the protocol of changes between engines (as between processes), forgetting, moving, forking.
 #include "tpm/engine/engine.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The copies of libtpms import nothing but what tests/data/tpm_imports.txt allows.
 #include <gtest/gtest.h>
 

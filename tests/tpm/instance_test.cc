@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One instance: power, independence, what it leaves behind, and what it does when it fails.
 #include "tpm/host/instance.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keys that leave with another auth value and come from elsewhere, between engines of one TPM and of two.
 #include "tpm/use/key_transfer.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A committed permanent state in memory: what a token keeps in its store. Shared by engines as a store is by processes.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // NV areas, through the engine as a token uses it.
 #include "tpm/use/nv.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keys made in, and brought into, the TPM; every result is checked by OpenSSL outside of it.
 #include "tpm/use/resident_key.h"
 

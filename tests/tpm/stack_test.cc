@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How much stack the emulated TPM uses for each command, against what is wiped after it (tpm/host/guard.h).
 //
 // This program is the tests of the TPM's commands once more, with every call into libtpms on a painted stack: `copies`,

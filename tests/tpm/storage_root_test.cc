@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A TPM that does not keep its storage root key works as one that does: the key is derived, and the three slots for
 // transient objects suffice, whatever is used beside what.
 #include "tpm/engine/storage_root.h"

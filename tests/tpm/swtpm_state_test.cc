@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // swtpm's files, as swtpm 0.7.1 wrote them: `swtpm_setup --tpm2 --keyfile` with the key 37…37 (32 octets, aes-256-cbc),
 // and
 // `--pwdfile` with the passphrase "password1" (pbkdf2, aes-cbc). And foreign states that were damaged.

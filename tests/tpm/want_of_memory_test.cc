@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Memory that runs out inside a copy of libtpms, at every allocation in turn: the call ends with kNoMemory, nothing is
 // followed that is not there, nothing stays behind, and the next boot finds the TPM as it was.
 #include <gtest/gtest.h>

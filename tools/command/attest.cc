@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // vtpm-token attest: evidence about a token's keys and its TPM's PCRs, and its verification.
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // vtpm-token store build, add and extract: a store of prepared blobs, for devices that are no PKCS#11 tokens.
 #include <unistd.h>
 #include <CLI/CLI.hpp>

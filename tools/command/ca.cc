@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // vtpm-token ca: a certificate authority of one's own for the TPMs of tokens.
 #include <fcntl.h>
 #include <sys/stat.h>

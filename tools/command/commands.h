@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The commands of vtpm-token. Each adds its options to the command line and returns what runs when it is chosen.
 #pragma once
 

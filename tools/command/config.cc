@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // vtpm-token config: whether the configuration is one that the module uses, and what it says.
 #include <iostream>
 #include <memory>

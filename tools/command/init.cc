@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // vtpm-token init: a new token in the free slot. vtpm-token reinit: a token anew.
 #include <filesystem>
 #include <iostream>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // vtpm-token key: keys of the token's TPM as other programs of the same TPM hold them.
 #include <unistd.h>
 

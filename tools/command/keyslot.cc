@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // vtpm-token keyslot: what opens a store. `amend` for programs, the others for people, in the manner of cryptsetup.
 #include <CLI/CLI.hpp>
 #include <algorithm>

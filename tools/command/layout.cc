@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // vtpm-token store export and import: a store in the fixed-capacity layout, for programs that overwrite blobs in place.
 #include <CLI/CLI.hpp>
 #include <iostream>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // vtpm-token list: what is in the configured store directory, and why what is not a token is none.
 #include <iomanip>
 #include <iostream>

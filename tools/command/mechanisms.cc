@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // vtpm-token mechanisms: the table of the module, for people, for docs/pkcs11.md, for programs. It needs no token.
 #include <iomanip>
 #include <iostream>

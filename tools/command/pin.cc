@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // vtpm-token pin: what becomes of a user's PIN that is locked or forgotten.
 #include <CLI/CLI.hpp>
 #include <iostream>

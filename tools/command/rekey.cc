@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // vtpm-token keyslot rekey: a new master key for everything in a store.
 #include <CLI/CLI.hpp>
 #include <algorithm>

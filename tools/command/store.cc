@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // vtpm-token store: what stands in a store file, what is wrong with it, and putting it in order.
 #include <CLI/CLI.hpp>
 #include <array>

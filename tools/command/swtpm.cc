@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // vtpm-token swtpm: the TPM's state from and to the state directories of swtpm, which virtual machines use.
 #include <iostream>
 #include <memory>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // vtpm-token rename and delete: a token's label, and its end.
 #include <iostream>
 #include <memory>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The commands of TPM 2.0 Part 3, on one instance, as functions.
 //
 // Authorization is always by password (SAPI costs about 1 us a command, an HMAC session 1.8 ms, and nobody listens

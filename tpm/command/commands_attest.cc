@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Attestation commands (Part 3, chapters 18 and 22).
 #include <algorithm>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tpm/command/handle.h"
 
 #include "tpm/command/commands.h"

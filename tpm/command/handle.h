@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A transient object's handle that flushes itself.
 #pragma once
 

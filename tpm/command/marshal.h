@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Between tpm2-tss' structures and octets.
 #pragma once
 

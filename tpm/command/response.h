@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Response codes (TPM 2.0 Part 2, chapter 6.6) and what they mean to us.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How Commands runs a command: the tpm2-tss context and what the units that implement Commands share. Not for others.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The way from tpm2-tss to an instance in this process (TSS 2.0 TCTI specification).
 //
 // tpm2-tss marshals; this hands the octets over and looks at the answer first. Here is the one place that resends what

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The TPM of one token.
 //
 // An engine runs up to `limit` of the process's libtpms instances, all booted from the token's one permanent state: a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The keys that are loaded into one instance.
 //
 // libtpms has three slots for transient objects. Two hold the keys that were used last; the third belongs to whatever a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The process's TPM instances and who uses which.
 //
 // There are as many instances as copies of libtpms were linked (VTPM_TPM_INSTANCES). An engine takes more of them while

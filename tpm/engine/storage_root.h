@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The storage root key: the parent of every key that this token makes.
 //
 // It is a primary key of the owner hierarchy with the TCG's template and an empty auth value, so the TPM's seed alone

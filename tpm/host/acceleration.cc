@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The low-level RSA and EC_KEY functions are deprecated in OpenSSL 3.0; they are what libtpms calls.
 #define OPENSSL_SUPPRESS_DEPRECATED
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // OpenSSL at its own speed inside a libtpms copy.
 //
 // libtpms describes every NIST curve to OpenSSL by its numbers and every RSA key without its primes, anew for each

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tpm/host/copies.h"
 
 #define VTPM_HIDDEN __attribute__((visibility("hidden")))

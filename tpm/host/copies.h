@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The copies of libtpms that are linked into this program (cmake/TpmCopies.cmake), as values.
 #pragma once
 

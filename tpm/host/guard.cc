@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tpm/host/guard.h"
 
 namespace vtpm::tpm {

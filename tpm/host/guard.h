@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The guard around every call into a libtpms copy.
 //
 // libtpms ends a hopeless situation with an assertion (abort) or with a jump through a buffer that it may never have

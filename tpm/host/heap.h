@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The heap of one libtpms copy.
 //
 // Everything a copy allocates itself (not what OpenSSL allocates for it) comes from here: its malloc, realloc and free

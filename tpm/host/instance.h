@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One emulated TPM: one copy of libtpms with its heap, its caches and the guard around it.
 //
 // An instance is powered on from a permanent state (or manufactures a new one), executes commands, and is powered off.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The copies' calls into libcrypto (tpm/host/libcrypto_calls.inc).
 //
 // When memory runs out inside libcrypto, libtpms does one of many things: it writes through the null pointer, takes the

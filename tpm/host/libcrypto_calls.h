@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What every redirected call into libcrypto ends with, for the units that define some (tpm/host/libcrypto_calls.cc,
 // tpm/host/acceleration.cc). Both must be used when nothing with a destructor is on the stack: they may cut the call
 // off.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tpm/host/libcrypto_objects.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What one libtpms copy owns of libcrypto's: numbers, points, keys, contexts.
 //
 // libtpms frees them itself. What it abandons when a call is cut off, secrets among it, goes with `release_all`, as

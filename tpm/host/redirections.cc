@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where the C library calls of the libtpms copies go (tpm/host/redirections.txt).
 //
 // Only code inside a copy refers to these names, and only under the guard, so `current_call` is always set here.

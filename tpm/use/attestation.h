@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Evidence about a TPM's keys and PCRs, for verifiers elsewhere (docs/security.md, "Attestation"; tpm/use/verifier.h is
 // the other side).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A permanent state that somebody else wrote.
 //
 // libtpms trusts the state that it boots from. So a foreign one is first booted and walked in a child process with

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What proves that a TPM is this TPM: endorsement keys, an attestation key, and their certificates.
 //
 // The endorsement keys follow the TCG's default templates L-1 and L-2 (EK Credential Profile 2.5, B.3.3 and B.3.4), so

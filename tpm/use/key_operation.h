@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The raw private operations, as crypto::PrivateKey has them, with a key that is loaded at a handle.
 #pragma once
 

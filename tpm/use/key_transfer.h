@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Wrapped keys that come from, or go to, other programs of the same TPM.
 //
 // A key of ours has a random auth value that nobody needs to know. So a key that goes out is wrapped anew with the auth

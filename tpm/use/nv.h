@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // NV indices (TPM 2.0 Part 1 chapter 37, Part 3 chapter 31).
 //
 // Reading commands run inside Engine::use_current, changing ones inside Engine::change.

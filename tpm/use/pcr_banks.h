@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is known of banks of PCRs by their names.
 #pragma once
 

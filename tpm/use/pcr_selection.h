@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PCR banks by name and as TPM structures.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keys that the TPM itself keeps, at handles 0x81000000 and up (TPM 2.0 Part 1, 37.3.3): the storage root key, the
 // endorsement keys, and whatever tpm2-tools persisted before the state was imported.
 //

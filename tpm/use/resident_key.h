@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Private keys that live in the TPM: made or imported there, kept outside as wrapped blobs, loaded when used.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The state directory of swtpm 0.7, which runs the same libtpms for virtual machines.
 //
 // A directory holds `tpm2-00.permall` (the permanent state, the same octets as ours), and `tpm2-00.volatilestate` or

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The verifier's side of tpm/use/attestation.h: what follows from evidence, given the certificate of an authority.
 //
 // Needs no TPM and no token. Everything in the evidence may be a lie until it is checked; the checks, in this order:

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Derivation by key agreement (PKCS#11 3.2, 6.3 ECDH, 6.4 Diffie-Hellman).
 #include "crypto/kdf/agreement_kdf.h"
 #include "pkcs11/cryptoki/refusal.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // C_DeriveKey: keys from keys (PKCS#11 2.40, 5.13; the mechanisms' sections of 3.1).
 //
 // A mechanism says which octets there are (one function for each family, in derive_….cc); what becomes of them is the

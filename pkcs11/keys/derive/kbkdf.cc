@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Derivation by the functions of SP 800-108 (PKCS#11 3.2, 6.42): segments of data in any order, several keys from one
 // call.
 #include "crypto/kdf/kbkdf.h"

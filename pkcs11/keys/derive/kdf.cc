@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Derivation by HKDF (PKCS#11 3.2, 6.62) and PBKDF2.
 #include <algorithm>
 

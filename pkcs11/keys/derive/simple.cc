@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Derivation from octets of the base key and data (PKCS#11 2.40, "Miscellaneous simple key derivation mechanisms"), by
 // a digest or SHAKE, and by encryption of data.
 #include <algorithm>

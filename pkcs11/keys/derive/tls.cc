@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Derivation for TLS 1.2 (PKCS#11 3.2, 6.40; RFC 5246, 5705, 7627).
 #include <algorithm>
 

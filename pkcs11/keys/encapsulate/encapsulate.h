@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // C_EncapsulateKey and C_DecapsulateKey (PKCS#11 3.2, 5.18): a fresh secret key for the holder of a private key.
 //
 // RSA (6.1): a random secret travels under the public key, as C_WrapKey would have it; CKM_RSA_X_509 is RSASVE, a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The ciphers of keys that AES-GCM and AES-CCM wrap (PKCS#11 3.2, 5.18 and 6.13). C_WrapKeyAuthenticated and
 // C_UnwrapKeyAuthenticated: one message, whose tag lies in the parameter. C_WrapKey and C_UnwrapKey: the tag is behind
 // the wrapped key, and the parameter is CK_GCM_WRAP_PARAMS or CK_CCM_WRAP_PARAMS, or that of encryption (before 3.2).

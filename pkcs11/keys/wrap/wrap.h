@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // C_WrapKey and C_UnwrapKey (PKCS#11 2.40, 5.13), C_WrapKeyAuthenticated and C_UnwrapKeyAuthenticated (3.2, 5.18): keys
 // that leave and come in under the protection of others.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/conformance/harness/every_function.h"
 
 namespace vtpm::conformance {

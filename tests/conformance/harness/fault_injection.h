@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Faults of the machine under the module: the k-th allocation or the k-th call to the kernel fails while a plan is
 // armed.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How these tests speak PKCS#11: as an application does, through the function list of a dlopened module and nothing
 // else.
 //

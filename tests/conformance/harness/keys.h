@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Deriving, wrapping and unwrapping keys, as tests say them.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // GoogleTest's main, and `--act name argument…`: this program in the role of another application.
 #include <cstdio>
 #include <cstring>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The parameters of single messages (PKCS#11 3.2, 6.13 and 6.66), as tests say them.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The independent opinion: signatures, encryption and certificates by the system's OpenSSL, not by the module's.
 #pragma once
 

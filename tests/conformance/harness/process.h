@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Other processes: forked children of a test, and this program run again as a stranger.
 #pragma once
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # What the conformance tests have noted when they ran last (recorder.h), for the scripts that judge it.
 

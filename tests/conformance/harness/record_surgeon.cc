@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // record_surgeon WORK STORE PIN: what older versions, and enemies, leave in a token's records.
 //
 //   strip  writes every private object's record anew without its blind index, as an older version would

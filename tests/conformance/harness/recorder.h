@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the tests have seen: every pair of a function and a return value, so that another test can tell which of those
 // that the standard lists were met by none (return_values.sh).
 //

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Which return values of PKCS#11 3.2's lists no test has met (return_values.sh).
 #
 # Input: the standard's lists with the reasons why some of them can not occur, then what the tests have seen. -v page=1

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Every return value that PKCS#11 3.2 lists for a function was met by a test, or there is a reason why it can not occur;
 # and docs/return-values.md says so. Reads what the conformance tests have noted when they ran last.
 #

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/conformance/harness/stack_paint.h"
 
 #include <algorithm>

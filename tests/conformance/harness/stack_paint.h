@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How much of its thread's stack each C_ function uses. Where $VTPM_TEST_STACK is a number, the recorder's lists paint
 // what lies below their frame before a call and look afterwards how far down the paint is gone; a program in which a
 // function has used more than that number of bytes fails at its end.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // record_surgeon, at work on the one store of a test.
 #pragma once
 

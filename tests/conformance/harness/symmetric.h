@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Secret keys and the mechanisms that work with them, as tests say them.
 #pragma once
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Which mechanisms no vector went through (vectors.sh).
 #
 # Input: the module's mechanisms ("number name"), the reasons why some can have no vector, the tests that exist, and what

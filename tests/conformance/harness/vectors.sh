@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # A vector of a standard went through every mechanism of the module, or tests/data/conformance/vectors.txt has the reason why
 # there can be none; and docs/vectors.md says so. Reads what the conformance tests have noted when they ran last.
 #

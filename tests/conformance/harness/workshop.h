@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Something that succeeds for every function: a token with keys of every kind, and a call of each function that does
 // its work there. For tests of what happens when the machine fails in the middle of it.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The works that libtpms takes part in, besides the keys and areas that the others make.
 #include "tests/conformance/harness/workshop.h"
 

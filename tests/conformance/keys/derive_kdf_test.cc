@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Derivation by pseudo-random functions: HKDF, SP 800-108, PBKDF2, TLS 1.2, with the vectors of their standards.
 #include <linux/filter.h>
 #include <linux/seccomp.h>

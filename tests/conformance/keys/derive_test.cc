@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // C_DeriveKey (PKCS#11 2.40, 5.13) and the derivations of 3.1: vectors of their standards, templates, inheritance,
 // errors.
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // C_EncapsulateKey and C_DecapsulateKey (PKCS#11 3.2, 5.18): vectors, what OpenSSL makes of it, keys in the TPM and in
 // software, templates, errors.
 #include <openssl/core_names.h>

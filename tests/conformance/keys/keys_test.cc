@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Key pairs (PKCS#11 2.40, 4.7-4.9 and the RSA and EC sections of Current Mechanisms): generated and brought in.
 #include <openssl/core_names.h>
 

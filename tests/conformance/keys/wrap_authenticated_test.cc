@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // C_WrapKeyAuthenticated and C_UnwrapKeyAuthenticated (PKCS#11 3.2, 5.18): vectors, nonces, tags, who may leave.
 #include <set>
 

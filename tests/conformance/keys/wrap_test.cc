@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // C_WrapKey and C_UnwrapKey (PKCS#11 2.40, 5.13): vectors, what other programs make of it, who may leave, what is
 // refused.
 #include <openssl/core_names.h>

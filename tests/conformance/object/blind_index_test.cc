@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Private objects are found while their records are still sealed (docs/format.md, "Blind index"), and nobody notices
 // but by the time it takes.
 #include <filesystem>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // X.509 certificate objects (PKCS#11 2.40, 4.6).
 #include <openssl/core_names.h>
 #include <openssl/x509.h>

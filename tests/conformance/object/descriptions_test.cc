@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Objects by which a token describes itself (PKCS#11 3.2, 4.13 to 4.15), and trust objects (4.7).
 #include <set>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Key pairs beside RSA and the TPM's curves: P-224, secp256k1, Edwards and Montgomery curves (PKCS#11 3.0, 2.3), DSA
 // and DH (2.40 "Current Mechanisms", 2.2 and 2.4), their domain parameters, and signatures that carry their data.
 #include <openssl/core_names.h>

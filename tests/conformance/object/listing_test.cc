@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a search finds that names no object, and in which order (docs/pkcs11.md, "What the TPM holds").
 #include <fstream>
 #include <iterator>

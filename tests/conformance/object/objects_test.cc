@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Object management (PKCS#11 2.40, 4.1-4.5 and 5.7): creation, schema, attributes, copies, visibility.
 #include <algorithm>
 #include <set>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The mandatory cases of the OASIS profiles (PKCS #11 Profiles 3.2, 5: BL-M-1-32, EXT-M-1-32, AUTH-M-1-32,
 // CERT-M-1-32), call by call, with this token's own values where the cases have example ones, and what CKO_PROFILE
 // objects claim.

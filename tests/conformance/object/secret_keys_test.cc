@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Secret key objects (PKCS#11 2.40, 4.10) and C_GenerateKey.
 #include "tests/conformance/harness/keys.h"
 #include "tests/conformance/harness/peer.h"

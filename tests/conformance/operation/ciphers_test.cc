@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Symmetric ciphers and authenticated encryption (PKCS#11 2.40, 5.8 and 5.9): published vectors through the C
 // functions, in one call, in parts and in place; OpenSSL beside them; every error.
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Digests and random numbers (PKCS#11 2.40, 5.10 and 5.16).
 #include <algorithm>
 #include <fstream>

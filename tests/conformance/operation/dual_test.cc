@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Dual-function operations (PKCS#11 3.2, 5.17): what two operations make of one text together is what each makes of it
 // alone.
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // RSA encryption (PKCS#11 2.40, 5.8 and 5.9), against the system's OpenSSL in both directions.
 #include <openssl/core_names.h>
 #include <openssl/rsa.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Digests of every kind and message authentication codes: published vectors through the C functions.
 #include <openssl/hmac.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Message-based encryption and decryption (PKCS#11 3.2, 5.9 and 5.11; parameters: 6.13, 6.66).
 #include <algorithm>
 #include <functional>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Signatures with data recovery (PKCS#11 3.2, 5.13 and 5.15) and signatures that come before their data (5.15).
 #include <algorithm>
 

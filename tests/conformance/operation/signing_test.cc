@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Signatures (PKCS#11 2.40, 5.11 and 5.12): every mechanism in one part and in many, checked by the system's OpenSSL in
 // both directions, and every way of doing it wrong.
 #include <openssl/core_names.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What every function answers when the machine under the module fails (PKCS#11 3.2, 5.1.1: CKR_HOST_MEMORY,
 // CKR_DEVICE_ERROR, CKR_DEVICE_MEMORY, CKR_GENERAL_ERROR): memory, the file, the disk's room, the application's mutex.
 // After each fault the module goes on, and an object is there as a whole or not at all. A program of its own, since it

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Null pointers and absurd lengths where a caller's mistake would make a module read or write what it must not. They
 // are answered, never obeyed. (Null pointers to functions without an operation are in general_test.cc.)
 #include <functional>

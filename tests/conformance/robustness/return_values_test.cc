@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Return values that the pages of PKCS#11 3.2 list and that the other tests have no reason to meet, by tables: what
 // every function that begins an operation refuses, what running operations say to bad arguments and to a logout, what
 // functions that make keys say to templates. (return_values.sh compares all of them with the standard's lists.)

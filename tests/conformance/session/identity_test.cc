@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The TPM's identity: what C_InitToken gives a token, keeps and renews (docs/pkcs11.md, "What the TPM holds").
 #include <sys/stat.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // C_InitToken (PKCS#11 2.40, 5.5).
 #include <cstring>
 

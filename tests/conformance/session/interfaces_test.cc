@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The interfaces of PKCS#11 3.0 and 3.2 (3.2, 5.4), and the session functions that came with them (5.6).
 #include <cstddef>
 #include <cstring>

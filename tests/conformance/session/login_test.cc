@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sessions and the login state machine (PKCS#11 2.40, 5.6; usage guide 2.6).
 #include "tests/conformance/harness/harness.h"
 

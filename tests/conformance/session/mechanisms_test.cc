@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // C_GetMechanismList and C_GetMechanismInfo (PKCS#11 2.40, 5.5): what is advertised works, and nothing else does.
 #include <sys/mman.h>
 

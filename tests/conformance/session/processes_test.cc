@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Two applications on one token at the same time, and what fork makes of one.
 #include <algorithm>
 #include <stdexcept>

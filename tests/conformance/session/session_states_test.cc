@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every state of a session and what it lets its caller do (PKCS#11 3.2: access to objects by kind of session, and the
 // pages of the session and token functions), and what happens to sessions whose token goes away.
 #include <algorithm>

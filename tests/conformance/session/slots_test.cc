@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Slots and tokens (PKCS#11 2.40, 5.5): stable numbers, one free slot, honest information.
 #include <algorithm>
 #include <cstring>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Many threads on one token, each with its own session (PKCS#11 2.40, 2.4 "applications and threads").
 #include <algorithm>
 #include <atomic>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The fixed-capacity layout: exported and imported without loss, overwritten in place by others, damaged.
 #include "store/care/fixed_layout.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Repair: what one bit changed is put right, what is lost is set aside, nothing older comes back by itself.
 #include "store/care/repair.h"
 

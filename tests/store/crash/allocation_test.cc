@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every k-th allocation of every operation fails, the store's and OpenSSL's: nothing crashes, nothing is lost, nothing
 // half-made is seen, and want of memory never passes for damage, tampering or a wrong secret. (LeakSanitizer, in the
 // asan tree, shows that nothing leaks.) A program of its own, since it replaces the allocators.

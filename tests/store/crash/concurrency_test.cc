@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Many processes and threads on one store.
 #include <gtest/gtest.h>
 #include <signal.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Power cuts while a store is exported to the fixed-capacity layout and imported from it: the source stays as it is,
 // and what was promised is there as a whole. And: each place that syncs on these ways is needed.
 #include <gtest/gtest.h>

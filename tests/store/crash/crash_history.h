@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a store was told while its disk was being recorded, and whether each disk that a power cut may leave keeps the
 // promises that were made by then.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Crashes of what needs the vault and its key: each disk is opened with a secret, so there are fewer of them.
 #include <gtest/gtest.h>
 

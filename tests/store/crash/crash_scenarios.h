@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is done to a store while its disk is being recorded. Both the enumeration of crashes and the test that leaves
 // syncs out run all of them.
 #pragma once

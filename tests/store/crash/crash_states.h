@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The disks that a power cut may leave, made one after the other from the record of a simulated disk.
 #pragma once
 

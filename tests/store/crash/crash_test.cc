@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Power cuts, simulated: record what an operation does to the disk, then open every disk that a cut may leave.
 //
 // Whatever was promised is there, nothing is there that was never written, no older version of anything is served, and

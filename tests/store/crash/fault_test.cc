@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // System calls that fail: whatever returned before stays, the store stays usable, nothing half-made is ever seen.
 #include <gtest/gtest.h>
 #include <sys/resource.h>

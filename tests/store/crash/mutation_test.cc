@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Are the tests worth anything? Each place that syncs or locks is left out, one at a time, and something must break:
 // a power cut then loses what was promised, or two that work at the same time get into each other's way. A place that
 // can be left out unseen is either superfluous or not tested.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every k-th system call of every operation fails: whatever returned before stays, nothing half-made is seen, the error
 // is the one of the call, and the vault goes on. This program is linked so that the store's calls come here (--wrap).
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A server and its clients, as NFS has them (RFC 7530, section 10): what a client sees of a file is its own cache,
 // which only opening the file and getting a lock refresh; what it writes gets to the server by a sync or an unlock;
 // which file stands at a path it remembers until it opens that; a file that somebody else has replaced is stale.

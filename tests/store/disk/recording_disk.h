@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A real file system whose changes are written down, by any number of processes, in the order in which they happened:
 // what a power cut would have left of them can then be made (tests/store/crash/crash_states.h).
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the store's tests share: a directory that goes with the test, cheap stores, outside tools.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A disk in memory that remembers every write and sync, so that a test can ask: what would be left after a power cut
 // here? It also fails on demand, leaves a chosen sync or lock out, and lets somebody else work between two calls.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a test does to a real store file while something goes wrong: each operation, what must hold however it ended.
 #pragma once
 

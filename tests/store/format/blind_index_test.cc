@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The blind index of entries (docs/format.md).
 #include "store/format/blind_index.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files that were made to deceive: right checksums, wrong numbers (the seeds of the fuzzer store_recovery).
 #include <gtest/gtest.h>
 

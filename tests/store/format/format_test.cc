@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // docs/format.md is the authority: its example is a store, and the golden stores of every version stay readable.
 //
 // golden-1.vtpm was written by tests/data/store/make_golden.py, which shares no code with the store: what is checked

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files that are made to keep a reader busy. What is counted is work, not time: octets that are read and octets that
 // CRCs are computed of, which must stay a small multiple of the file.
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Registered blobs: a name that may hold up to so many octets, and takes as much room whatever it holds. And what a new
 // version of an entry takes over of the one before.
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One store on a server, worked on by several machines (requirement R1.9).
 #include <gtest/gtest.h>
 

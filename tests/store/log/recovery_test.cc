@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a reader makes of a file that is not as its writer left it.
 #include <gtest/gtest.h>
 

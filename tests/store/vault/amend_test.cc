@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // R3's table, row by row: as a pure function over every situation of a slot (free, used, last, all in use), and through
 // the vault, where each outcome is a file that opens or does not.
 #include <gtest/gtest.h>

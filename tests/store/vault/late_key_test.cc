@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // R0.20: a store without its key serves what is clear; when the key comes, whoever waited is called.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Key slots, the retry counter, and telling a wrong secret from damage.
 #include <gtest/gtest.h>
 

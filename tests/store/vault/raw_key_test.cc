@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Raw-key stores: how keys are written, the four errors of R1.4, AES-CBC, and what is recorded of the encryption.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Re-keying: everything is readable under the new key and nothing under the old one, in this process and in others.
 #include <gtest/gtest.h>
 

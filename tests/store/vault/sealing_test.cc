@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the seal protects: blobs can not be swapped, renamed, re-sequenced, shortened, or taken from another store.
 #include "store/vault/sealing.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a slot's `kdf` attribute may say, and what is refused; the kinds of secrets.
 #include <gtest/gtest.h>
 

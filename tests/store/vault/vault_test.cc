@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The vault as its users see it: one process, one or two vaults on a file.
 #include "store/vault/vault.h"
 
