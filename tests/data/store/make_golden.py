@@ -166,7 +166,7 @@ def store():
 
 def example(file, pieces):
     for at, length, what in pieces:
-        print(f"\n{at:#06x}, {length} octets: {what}\n```hexdump")
+        print(f"\n{at:#06x}, {length} bytes: {what}\n```hexdump")
         for line in range(at, at + length, 16):
             part = file[line:min(line + 16, at + length)]
             if any(part):
