@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "base/numbers.h"
+
 namespace vtpm {
 
 std::optional<uint64_t> read_der_unsigned(const DerElement& element) {
@@ -10,9 +12,7 @@ std::optional<uint64_t> read_der_unsigned(const DerElement& element) {
   if (element.tag != DerTag::kInteger || value.empty() || (value[0] & 0x80)) return std::nullopt;
   if (value.size() > 1 && value[0] == 0 && !(value[1] & 0x80)) return std::nullopt;
   if (value.size() > 9 || (value.size() == 9 && value[0] != 0)) return std::nullopt;
-  uint64_t number = 0;
-  for (uint8_t octet : value) number = number << 8 | octet;
-  return number;
+  return read_be(value);
 }
 
 void write_der_header(Bytes& out, DerTag tag, uint64_t contents) {

@@ -23,6 +23,7 @@
 #include <new>
 
 #include "base/descriptor.h"
+#include "base/locks_after_fork.h"
 #include "base/settings/effective_user.h"
 
 namespace vtpm {
@@ -269,7 +270,7 @@ void log_open(const std::string& where, LogLevel level) {
 
 void log_before_fork() { mutex.lock(); }
 void log_after_fork_in_parent() { mutex.unlock(); }
-void log_after_fork_in_child() { new (&mutex) std::mutex; }
+void log_after_fork_in_child() { make_anew(mutex); }
 
 bool log_enabled(LogLevel level) noexcept { return level <= threshold.load(std::memory_order_relaxed); }
 

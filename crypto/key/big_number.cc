@@ -15,11 +15,6 @@ BigNumber filled(BigNumber number, ByteView octets) {
 
 }  // namespace
 
-ByteView without_leading_zeros(ByteView octets) {
-  while (!octets.empty() && octets.front() == 0) octets = octets.subspan(1);
-  return octets;
-}
-
 BigNumber public_number(ByteView octets) { return filled(BigNumber(BN_new()), octets); }
 
 BigNumber secret_number(ByteView octets) {

@@ -12,9 +12,6 @@ namespace vtpm::crypto {
 using ParameterBuilder = Owned<OSSL_PARAM_BLD, OSSL_PARAM_BLD_free>;
 using Parameters = Owned<OSSL_PARAM, OSSL_PARAM_free>;
 
-/// `octets` without leading zeros: how PKCS#11 and DER write unsigned numbers.
-ByteView without_leading_zeros(ByteView octets);
-
 BigNumber public_number(ByteView octets);
 /// Computed with in constant time, wiped when freed, also in the copies that a parameter builder makes.
 BigNumber secret_number(ByteView octets = {});

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "base/numbers.h"
 #include "crypto/key/ecdsa_signature.h"
 #include "crypto/key/native_key.h"
 

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <string>
 
+#include "base/numbers.h"
 #include "crypto/key/big_number.h"
 #include "crypto/key/curve_table.h"
 #include "crypto/key/ecdsa_signature.h"

@@ -5,6 +5,7 @@
 #include <openssl/ec.h>
 #include <openssl/rsa.h>
 
+#include "base/numbers.h"
 #include "crypto/key/curve_table.h"
 #include "crypto/key/ecdsa_signature.h"
 #include "crypto/key/native_key.h"

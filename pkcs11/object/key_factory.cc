@@ -2,6 +2,7 @@
 #include "pkcs11/object/key_factory.h"
 
 #include "base/der.h"
+#include "base/numbers.h"
 #include "crypto/hash/digest.h"
 #include "crypto/library/constant_time.h"
 #include "crypto/library/random.h"
@@ -16,11 +17,6 @@ using crypto::PublicKey;
 using crypto::SoftwareKey;
 
 constexpr uint8_t kDefaultExponent[] = {0x01, 0x00, 0x01};
-
-ByteView without_leading_zeros(ByteView number) {
-  while (!number.empty() && number[0] == 0) number = number.subspan(1);
-  return number;
-}
 
 CK_ULONG bit_length(ByteView number) {
   number = without_leading_zeros(number);
@@ -174,8 +170,7 @@ MadeKey make_rsa(Draft& public_draft, Draft& private_draft, const KeyMaking& mak
       CKR_TEMPLATE_INCONSISTENT, "CKA_PUBLIC_EXPONENT must be odd and at least 3, of no more than 64 bits");
   const bool able = tpm::can_hold_rsa(static_cast<unsigned>(bits), exponent, /*imported=*/false);
   if (choose_resident(private_draft.shown, able, making)) {
-    uint32_t number = 0;
-    for (uint8_t octet : exponent) number = number << 8 | octet;
+    const auto number = static_cast<uint32_t>(read_be(exponent));
     return keep_in_tpm(tpm::create_rsa(*making.engine, {static_cast<unsigned>(bits), number}), private_draft, making);
   }
   return keep_in_software(*SoftwareKey::generate_rsa(static_cast<unsigned>(bits), exponent), private_draft);

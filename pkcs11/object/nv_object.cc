@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstdio>
 
+#include "base/numbers.h"
 #include "pkcs11/cryptoki/refusal.h"
 
 namespace vtpm::pkcs11 {
@@ -37,12 +38,6 @@ constexpr size_t kNumberOctets = 8;  // of counters and bit fields
 
 tpm::NvType type_of(const Attributes& shown) {
   return static_cast<tpm::NvType>(shown.number(CKA_VTPM_NV_TYPE).value_or(0));
-}
-
-uint64_t number_from(ByteView octets) {
-  uint64_t number = 0;
-  for (const uint8_t octet : octets) number = number << 8 | octet;
-  return number;
 }
 
 /// TPMA_NV of a new area: what the template asks for, or the default, with the type put in.
@@ -182,7 +177,7 @@ void create_nv_area(tpm::Commands& tpm, const Draft& draft) {
     case tpm::NvType::kCounter:
       return tpm::nv_increment(tpm, area, auth);  // before its first increment a counter can not be read
     case tpm::NvType::kBits:
-      return tpm::nv_set_bits(tpm, area, number_from(value), auth);
+      return tpm::nv_set_bits(tpm, area, read_be(value), auth);
     case tpm::NvType::kExtend:
       if (!value.empty()) extend(tpm, area, value, auth);
       return;
@@ -200,7 +195,7 @@ void write_nv_value(tpm::Commands& tpm, uint32_t index, ByteView value, ByteView
         refuse(CKR_ATTRIBUTE_READ_ONLY, "a counter counts; it is not written");
       case tpm::NvType::kBits:
         refuse_if(value.size() != kNumberOctets, CKR_ATTRIBUTE_VALUE_INVALID, "a bit field has eight octets");
-        return tpm::nv_set_bits(tpm, area, number_from(value), auth);
+        return tpm::nv_set_bits(tpm, area, read_be(value), auth);
       case tpm::NvType::kExtend:
         return extend(tpm, area, value, auth);
       default:

@@ -2,6 +2,7 @@
 #include "pkcs11/object/object.h"
 
 #include "base/der.h"
+#include "base/numbers.h"
 #include "pkcs11/cryptoki/refusal.h"
 
 namespace vtpm::pkcs11 {
@@ -11,16 +12,9 @@ namespace {
 constexpr size_t kUlongOctets = 8;
 static_assert(sizeof(CK_ULONG) == kUlongOctets, "the conversion keeps lengths; a 32-bit build needs another");
 
-void put_ulong(Bytes& out, CK_ULONG value) {
-  for (int shift = 56; shift >= 0; shift -= 8)
-    out.push_back(static_cast<uint8_t>(static_cast<uint64_t>(value) >> shift));
-}
+void put_ulong(Bytes& out, CK_ULONG value) { write_be(out, value, kUlongOctets); }
 
-CK_ULONG get_ulong(ByteView octets) {
-  uint64_t value = 0;
-  for (uint8_t octet : octets) value = value << 8 | octet;
-  return static_cast<CK_ULONG>(value);
-}
+CK_ULONG get_ulong(ByteView octets) { return static_cast<CK_ULONG>(read_be(octets)); }
 
 bool holds_ulongs(CK_ATTRIBUTE_TYPE type) {
   const AttributeRow* row = attribute_row(type);

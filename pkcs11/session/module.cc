@@ -8,6 +8,7 @@
 #include <new>
 
 #include "base/arena.h"
+#include "base/locks_after_fork.h"
 #include "base/process.h"
 #include "crypto/library/random.h"
 #include "pkcs11/cryptoki/refusal.h"
@@ -72,9 +73,9 @@ void SessionTable::end(const std::shared_ptr<Session>& session) {
 }
 
 void SessionTable::make_locks_anew() {
-  new (&mutex_) std::mutex;
+  make_anew(mutex_);
   for (const auto& [handle, session] : sessions_) {
-    new (&session->mutex) std::mutex;
+    make_anew(session->mutex);
     session->closers = 0;  // who was about to close it is not there either
     session->token->make_locks_anew();
   }
@@ -176,8 +177,7 @@ void after_fork_in_child() {
   here.to_be_reseeded = true;
   // Another thread may have held the application's mutex, which is then held for ever: the child has no such thread.
   here.has_mutex = false;
-  new (&here.holding) std::mutex;
-  new (&here.mutex) std::shared_ptr<ApplicationMutex>;
+  make_anew(here.holding, here.mutex);
   if (here.module) {
     here.inherited = true;
     here.to_be_rebuilt = true;

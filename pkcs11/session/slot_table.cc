@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <new>
 
+#include "base/locks_after_fork.h"
 #include "base/waiting.h"
 #include "crypto/library/random.h"
 #include "crypto/library/want_of_memory.h"
@@ -63,7 +64,7 @@ void SlotTable::rescan_locked() {
 }
 
 void SlotTable::make_locks_anew() noexcept {
-  new (&mutex_) std::mutex;
+  make_anew(mutex_);
   if (scanning_) scanned_ = false;  // who looked at the directory when the process was forked is not here
 }
 

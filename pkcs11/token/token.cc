@@ -6,6 +6,7 @@
 #include <new>
 #include <set>
 
+#include "base/locks_after_fork.h"
 #include "crypto/library/want_of_memory.h"
 #include "pkcs11/cryptoki/refusal.h"
 #include "pkcs11/object/builtin_objects.h"
@@ -651,10 +652,7 @@ std::shared_ptr<tpm::Engine> Token::engine() const {
 
 SecretBytes Token::tpm_state() { return state_->load().permanent; }
 
-void Token::make_locks_anew() {
-  new (&login_mutex_) std::mutex;
-  new (&mutex_) std::mutex;
-}
+void Token::make_locks_anew() { make_anew(login_mutex_, mutex_); }
 
 void Token::after_fork_reopen() {
   make_locks_anew();

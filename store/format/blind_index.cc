@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/numbers.h"
 #include "crypto/hash/digest.h"
 #include "store/format/entry.h"
 

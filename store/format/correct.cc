@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/der.h"
+#include "base/numbers.h"
 #include "store/format/crc32c.h"
 #include "store/format/scan.h"
 

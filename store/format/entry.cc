@@ -5,6 +5,7 @@
 
 #include "base/der.h"
 #include "base/error.h"
+#include "base/numbers.h"
 #include "store/format/crc32c.h"
 
 namespace vtpm::store {
@@ -192,16 +193,6 @@ bool read_optional(EntryView& entry, unsigned& seen) {
 }
 
 }  // namespace
-
-uint64_t read_be(ByteView octets) {
-  uint64_t value = 0;
-  for (uint8_t octet : octets) value = value << 8 | octet;
-  return value;
-}
-
-void write_be(Bytes& out, uint64_t value, size_t octets) {
-  for (size_t i = octets; i-- > 0;) out.push_back(static_cast<uint8_t>(value >> (8 * i)));
-}
 
 Attribute octets_attribute(std::string_view name, ByteView value) {
   Attribute attribute{std::string(name), {}};

@@ -121,7 +121,4 @@ void store_crc(const Salt& salt, MutableByteView octets, size_t crc_at);
 /// The entry as `Entry`, to be changed and encoded again (only headers are; nothing sealed ever is).
 Entry to_entry(const EntryView& view);
 
-uint64_t read_be(ByteView octets);
-void write_be(Bytes& out, uint64_t value, size_t octets);
-
 }  // namespace vtpm::store

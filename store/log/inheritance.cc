@@ -12,6 +12,7 @@
 #include <shared_mutex>
 
 #include "base/error.h"
+#include "base/locks_after_fork.h"
 #include "base/process.h"
 #include "store/log/blobstore.h"
 
@@ -53,13 +54,9 @@ void Blobstore::after_fork_close() noexcept {
 
 void Blobstore::after_fork_reopen() {
   // A thread that held one of these stayed behind in the parent.
-  new (&gate_) RwLock;
-  new (&sync_mutex_) std::mutex;
-  new (&writer_mutex_) std::mutex;
-  new (&login_mutex_) std::mutex;
-  new (&officer_mutex_) std::mutex;
+  make_anew(gate_, sync_mutex_, writer_mutex_, login_mutex_, officer_mutex_);
   writer_thread_ = std::thread::id{};
-  new (&login_file_) LockedFile;
+  make_anew(login_file_);
   note_lost_writes();
   const std::shared_ptr<File> left_behind = inherited_ ? file_ : std::exchange(for_a_child_, nullptr);
   if (!inherited_) file_->abandon();

@@ -5,6 +5,7 @@
 #include <exception>
 #include <new>
 
+#include "base/locks_after_fork.h"
 #include "store/vault/vault_impl.h"
 
 namespace vtpm::store {
@@ -63,8 +64,8 @@ void KeyHandlers::call(const Vault& vault) {
 }
 
 void KeyHandlers::after_fork() {
-  new (&mutex_) std::mutex;
-  for (const auto& handler : living()) new (&handler->running) std::recursive_mutex;
+  make_anew(mutex_);
+  for (const auto& handler : living()) make_anew(handler->running);
 }
 
 KeySubscription Vault::on_key(std::string prefix, Reload reload) {

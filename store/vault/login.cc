@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/numbers.h"
 #include "base/waiting.h"
 #include "store/vault/recovery_phrase.h"
 #include "store/vault/vault_impl.h"

@@ -5,6 +5,7 @@
 
 #include "base/der.h"
 #include "base/error.h"
+#include "base/numbers.h"
 #include "crypto/hash/digest.h"
 #include "crypto/kdf/kdf.h"
 #include "crypto/library/constant_time.h"

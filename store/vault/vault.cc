@@ -6,6 +6,7 @@
 #include <new>
 #include <shared_mutex>
 
+#include "base/locks_after_fork.h"
 #include "crypto/library/random.h"
 #include "store/vault/vault_impl.h"
 
@@ -404,9 +405,7 @@ void Vault::compact(const Progress& progress) {
 void Vault::after_fork_close() noexcept { impl_->store->after_fork_close(); }
 
 void Vault::after_fork_reopen() {
-  new (&impl_->key_gate_) RwLock;
-  new (&impl_->authenticating_) std::mutex;
-  new (&impl_->noting_) std::mutex;
+  make_anew(impl_->key_gate_, impl_->authenticating_, impl_->noting_);
   impl_->handlers_.after_fork();
   impl_->turn_owner_ = std::thread::id{};
   impl_->turn_.reset();

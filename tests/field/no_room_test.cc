@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/numbers.h"
 #include "store/care/repair.h"
 #include "store/vault/vault_impl.h"
 #include "tests/store/disk/scratch.h"

@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "base/numbers.h"
 #include "tpm/command/response.h"
 
 namespace vtpm::tpm {
@@ -11,10 +12,6 @@ namespace {
 
 constexpr uint64_t kMagic = 0x7674706d'74637469;  // "vtpmtcti"
 constexpr int kMaxSends = 100;                    // a self-test needs one repetition per algorithm
-
-uint32_t be32(const uint8_t* at) {
-  return uint32_t{at[0]} << 24 | uint32_t{at[1]} << 16 | uint32_t{at[2]} << 8 | uint32_t{at[3]};
-}
 
 }  // namespace
 
@@ -56,7 +53,7 @@ void Tcti::exchange(ByteView command) {
   for (int sends = 1;; ++sends) {
     response_ = instance_.execute(command);
     const unsigned tag = unsigned{response_[0]} << 8 | response_[1];
-    const uint32_t outcome = be32(response_.data() + 6);
+    const uint32_t outcome = static_cast<uint32_t>(read_be(response_.subspan(6, 4)));
     const bool tag_fits =
         outcome == TPM2_RC_SUCCESS ? tag == TPM2_ST_NO_SESSIONS || tag == TPM2_ST_SESSIONS : tag == TPM2_ST_NO_SESSIONS;
     if (!tag_fits) instance_.fail("its answer makes no sense");
@@ -76,8 +73,8 @@ void Tcti::exchange(ByteView command) {
 bool Tcti::in_failure_mode() {
   static constexpr uint8_t kGetTestResult[] = {0x80, 0x01, 0, 0, 0, 10, 0, 0, 0x01, 0x7C};
   const ByteView answer = instance_.execute(kGetTestResult);
-  return be32(answer.data() + 6) != TPM2_RC_SUCCESS || answer.size() < 16 ||
-         be32(answer.data() + answer.size() - 4) == TPM2_RC_FAILURE;
+  return read_be(answer.subspan(6, 4)) != TPM2_RC_SUCCESS || answer.size() < 16 ||
+         read_be(answer.last(4)) == TPM2_RC_FAILURE;
 }
 
 void Tcti::check(TSS2_RC outcome, const char* command) {

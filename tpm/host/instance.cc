@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "base/numbers.h"
 #include "crypto/library/want_of_memory.h"
 #include "tpm/host/copies.h"
 #include "tpm/host/guard.h"
@@ -16,10 +17,6 @@ constexpr const char* kPermanentName = "permall";
 // finds must be readable; zeros end its reading, because every structure begins with a magic number.
 constexpr size_t kStateMargin = size_t{256} * 1024;
 constexpr size_t kHeaderOctets = 10;  // TPM_ST, UINT32 size, TPM_RC: Part 3, 4.4
-
-uint32_t be32(const uint8_t* at) {
-  return uint32_t{at[0]} << 24 | uint32_t{at[1]} << 16 | uint32_t{at[2]} << 8 | uint32_t{at[3]};
-}
 
 // --- libtpms' callbacks: C functions, nothing may be thrown through them ---
 
@@ -176,7 +173,8 @@ ByteView Instance::execute(ByteView command) {
   });
   if (call.stored) stored_ = std::move(stored);
   if (result != TPM_SUCCESS) fail("libtpms did not process a command (result " + std::to_string(result) + ")");
-  if (response_size_ < kHeaderOctets || be32(response_ + 2) != response_size_) fail("its answer makes no sense");
+  if (response_size_ < kHeaderOctets || read_be(ByteView(response_ + 2, 4)) != response_size_)
+    fail("its answer makes no sense");
   return {response_, response_size_};
 }
 

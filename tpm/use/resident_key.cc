@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "base/numbers.h"
 #include "crypto/library/random.h"
 #include "tpm/command/commands.h"
 #include "tpm/command/marshal.h"
@@ -69,24 +70,10 @@ TPM2B_PUBLIC ec_template(Curve curve, Origin origin) {
   return wanted;
 }
 
-Bytes without_leading_zeros(ByteView number) {
-  return {std::find_if(number.begin(), number.end(), [](uint8_t octet) { return octet != 0; }), number.end()};
-}
-
 /// Zero when it needs more than 32 bits.
 uint32_t small_number(ByteView big_endian) {
-  const Bytes number = without_leading_zeros(big_endian);
-  if (number.size() > 4) return 0;
-  uint32_t value = 0;
-  for (const uint8_t octet : number) value = value << 8 | octet;
-  return value;
-}
-
-/// Octets left-padded with zeros to `size`.
-Bytes padded(ByteView number, size_t size) {
-  Bytes out(size - std::min(size, number.size()), 0);
-  append(out, number);
-  return out;
+  const ByteView number = without_leading_zeros(big_endian);
+  return number.size() > 4 ? 0 : static_cast<uint32_t>(read_be(number));
 }
 
 KeyBlob create(Engine& engine, const TPM2B_PUBLIC& wanted) {
@@ -139,7 +126,7 @@ KeyBlob create_rsa(Engine& engine, const RsaTemplate& key) {
 KeyBlob create_ec(Engine& engine, Curve curve) { return create(engine, ec_template(curve, Origin::kCreated)); }
 
 KeyBlob import_rsa(Engine& engine, const crypto::RsaNumbers& rsa) {
-  const Bytes modulus = without_leading_zeros(rsa.modulus);
+  const ByteView modulus = without_leading_zeros(rsa.modulus);
   TPM2B_PUBLIC area =
       rsa_template(static_cast<unsigned>(modulus.size() * 8), small_number(rsa.public_exponent), Origin::kImported);
   assign(area.publicArea.unique.rsa, modulus);
@@ -172,16 +159,16 @@ crypto::PublicKey public_key_of(const KeyBlob& blob) {
   if (area.type == TPM2_ALG_RSA) {
     const uint32_t exponent =
         area.parameters.rsaDetail.exponent == 0 ? kDefaultExponent : area.parameters.rsaDetail.exponent;
-    const uint8_t octets[] = {static_cast<uint8_t>(exponent >> 24), static_cast<uint8_t>(exponent >> 16),
-                              static_cast<uint8_t>(exponent >> 8), static_cast<uint8_t>(exponent)};
+    Bytes octets;
+    write_be(octets, exponent, 4);
     return crypto::PublicKey::rsa(octets_of(area.unique.rsa), octets);
   }
   for (const CurveRow& row : kCurves) {
     if (area.type != TPM2_ALG_ECC || area.parameters.eccDetail.curveID != row.id) continue;
     const size_t octets = crypto::curve_octets(row.curve);
     Bytes point = {0x04};
-    append(point, padded(octets_of(area.unique.ecc.x), octets));
-    append(point, padded(octets_of(area.unique.ecc.y), octets));
+    append(point, left_padded(octets_of(area.unique.ecc.x), octets));
+    append(point, left_padded(octets_of(area.unique.ecc.y), octets));
     return crypto::PublicKey::ec(row.curve, point);
   }
   throw Error(ErrorCode::kUnsupported, "The TPM key is neither RSA nor on a NIST curve that PKCS #11 names.");

@@ -11,6 +11,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/numbers.h"
 #include "crypto/hash/digest.h"
 #include "crypto/kdf/kdf.h"
 #include "crypto/library/constant_time.h"
@@ -36,19 +37,11 @@ enum Tag : uint16_t { kData = 1, kCipherText = 2, kHmac = 3, kIv = 6 };
 // libtpms: version and magic of its TPM 2 permanent state.
 constexpr uint8_t kMagic[] = {0xab, 0x36, 0x47, 0x23};
 
-uint32_t number(ByteView octets) {
-  uint32_t value = 0;
-  for (const uint8_t octet : octets) value = value << 8 | octet;
-  return value;
-}
-
-void put(Bytes& out, uint32_t value, size_t octets) {
-  for (size_t i = octets; i-- > 0;) out.push_back(static_cast<uint8_t>(value >> (8 * i)));
-}
+uint32_t number(ByteView octets) { return static_cast<uint32_t>(read_be(octets)); }
 
 void put_field(Bytes& out, Tag tag, ByteView contents) {
-  put(out, tag, 2);
-  put(out, static_cast<uint32_t>(contents.size()), 4);
+  write_be(out, tag, 2);
+  write_be(out, static_cast<uint32_t>(contents.size()), 4);
   append(out, contents);
 }
 
@@ -210,9 +203,9 @@ Bytes wrap_swtpm(ByteView state, ByteView key) {
     put_field(body, kIv, iv);
   }
   Bytes file = {kVersion, kLeastVersion};
-  put(file, kHeaderOctets, 2);
-  put(file, flags, 2);
-  put(file, static_cast<uint32_t>(kHeaderOctets + body.size()), 4);
+  write_be(file, kHeaderOctets, 2);
+  write_be(file, flags, 2);
+  write_be(file, static_cast<uint32_t>(kHeaderOctets + body.size()), 4);
   append(file, body);
   return file;
 }

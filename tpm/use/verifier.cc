@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/numbers.h"
 #include "crypto/certificate/certificate.h"
 #include "crypto/certificate/certificate_authority.h"
 #include "crypto/certificate/certificate_chain.h"
@@ -102,9 +103,7 @@ crypto::PublicKey check_attestor(const Attestor& attestor, ByteView authority) {
 
 Bytes padded(ByteView number, size_t octets) {
   demand(number.size() <= octets, "the signature has a number that is too long");
-  Bytes out(octets - number.size(), 0);
-  append(out, number);
-  return out;
+  return left_padded(number, octets);
 }
 
 /// The statement, if the attestation key made it for us.

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <map>
 
+#include "base/numbers.h"
 #include "store/care/report.h"
 #include "store/format/entry.h"
 #include "store/format/scan.h"

@@ -6,6 +6,7 @@
 
 #include <set>
 
+#include "base/numbers.h"
 #include "crypto/hash/digest.h"
 #include "crypto/kdf/kdf.h"
 #include "store/care/report.h"
