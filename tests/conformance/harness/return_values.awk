@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# Which return values of PKCS#11 3.2's lists no test has met (return_values.sh).
+# Finds the return values that PKCS#11 3.2 lists and no test has produced (return_values.sh).
 #
-# Input: the standard's lists with the reasons why some of them can not occur, then what the tests have seen. -v page=1
+# Input: the standard's lists with the reasons why some values cannot occur, then the records of the tests. -v page=1
 # prints the table of docs/return-values.md instead of the verdict.
 FNR == 1 { file++ }
 file == 1 && /^#|^$/ { next }
@@ -34,9 +34,9 @@ END {
       v = list[j]
       if ((f, v) in seen) {
         met = met " " v
-        if ((f, v) in reason) { print f " has answered CKR_" v ", though: " reason[f, v]; bad = 1 }
+        if ((f, v) in reason) { print f " has returned CKR_" v ", although: " reason[f, v]; bad = 1 }
       } else if (explain(f, v) != "") absent = absent " " v
-      else { print f " lists CKR_" v ", and no test has met it"; bad = 1 }
+      else { print f " lists CKR_" v ", and no test has produced it"; bad = 1 }
     }
     extra = ""
     for (key in seen) {
@@ -54,7 +54,7 @@ END {
     for (j = 1; j <= m; j++) {
       extra = extra " " sorted[j]
       if (!((f, sorted[j]) in also) && !(("*", sorted[j]) in also)) {
-        print f " has answered CKR_" sorted[j] ", which its page does not list"; bad = 1
+        print f " has returned CKR_" sorted[j] ", which its section does not list"; bad = 1
       }
     }
     if (page) {

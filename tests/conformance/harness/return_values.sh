@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Every return value that PKCS#11 3.2 lists for a function was met by a test, or there is a reason why it can not occur;
-# and docs/return-values.md says so. Reads what the conformance tests have noted when they ran last.
+# Checks that every return value that PKCS#11 3.2 lists for a function was produced by a test or has a reason why it cannot
+# occur, and that docs/return-values.md agrees. Reads the records of the last run of the conformance tests.
 #
 # return_values.sh SOURCE RECORD PROGRAM…; with --markdown before them it prints the table of the page.
 set -euo pipefail

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Which mechanisms no vector went through (vectors.sh).
+# Finds the mechanisms without a test vector (vectors.sh).
 #
 # Input: the module's mechanisms ("number name"), the reasons why some can have no vector, the tests that exist, and what
 # they have noted. -v page=1 prints the tables of docs/vectors.md instead of the verdict.
@@ -39,12 +39,12 @@ END {
     r = reason_of(m)
     if (m in with_vector) {
       tested++
-      if (r) { print m " has a vector, though: " reason[r]; bad = 1 }
+      if (r) { print m " has a vector, although: " reason[r]; bad = 1 }
     } else if (r) { absent++; without[r] = without[r] " " m }
-    else { print "No vector went through " m; bad = 1 }
+    else { print "there is no vector for " m; bad = 1 }
   }
   for (i = 1; i <= patterns; i++)
-    if (without[i] == "") { print "tests/data/conformance/vectors.txt: " pattern[i] " is no mechanism without a vector"; bad = 1 }
+    if (without[i] == "") { print "tests/data/conformance/vectors.txt: " pattern[i] " names no mechanism without a vector"; bad = 1 }
   if (!page) {
     print count " mechanisms: " tested + 0 " with vectors, " absent + 0 " that can have none"
     exit bad

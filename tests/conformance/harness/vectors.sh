@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# A vector of a standard went through every mechanism of the module, or tests/data/conformance/vectors.txt has the reason why
-# there can be none; and docs/vectors.md says so. Reads what the conformance tests have noted when they ran last.
+# Checks that every mechanism of the module has a test vector, or a reason in tests/data/conformance/vectors.txt why there can be
+# none, and that docs/vectors.md agrees. Reads the records of the last run of the conformance tests.
 #
 # vectors.sh SOURCE RECORD VTPM-TOKEN PROGRAM…; with --markdown before them it prints the tables of the page.
 set -euo pipefail
