@@ -10,10 +10,6 @@ namespace {
 
 constexpr const char* kHelp = "help";
 
-std::vector<const CLI::App*> commands_of(const CLI::App& app) {
-  return app.get_subcommands([](const CLI::App*) { return true; });
-}
-
 std::vector<std::string> command_names(const CLI::App& app) {
   std::vector<std::string> names;
   for (const CLI::App* command : commands_of(app)) names.push_back(command->get_name());
@@ -65,6 +61,10 @@ const CLI::App& chosen(const CLI::App& app) {
 }
 
 }  // namespace
+
+std::vector<const CLI::App*> commands_of(const CLI::App& app) {
+  return app.get_subcommands([](const CLI::App*) { return true; });
+}
 
 std::optional<std::string> help_for(const CLI::App& app, const std::vector<std::string>& words) {
   const CLI::App* about = &app;

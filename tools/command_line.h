@@ -9,6 +9,9 @@
 
 namespace vtpm::tools {
 
+/// The commands of the tool or of a group, in the order of --help; none of a command that is no group.
+std::vector<const CLI::App*> commands_of(const CLI::App& app);
+
 /// The help that `words` ask for: "help", "help keyslot add-key", "keyslot help"; of the tool for no words, and of a
 /// group of commands for its name alone. Nothing when they ask for none. Throws UsageError for an unknown command
 /// behind "help".

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The options --key-file, --key-fd and --key-format: a key that is not typed. Whoever opens or makes stores takes them.
+// Options that several commands have: where a secret comes from, which token is meant, and --key-file, --key-fd and
+// --key-format: a key that is not typed.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -8,8 +9,16 @@
 
 #include "base/bytes.h"
 #include "store/vault/raw_key.h"
+#include "tools/secret_source.h"
 
 namespace vtpm::tools {
+
+/// `--NAME-file` and `--NAME-fd`, which take `what` ("the user PIN") into `source`. `source` must outlive the command
+/// line, like every other variable that an option is added for.
+void add_secret(CLI::App& command, SecretSource& source, const std::string& name, const std::string& what);
+
+/// `--token`, into `token`. Returns the option, which may be made a required one.
+CLI::Option* add_token(CLI::App& command, std::string& token);
 
 struct KeyOptions {
   std::string file;

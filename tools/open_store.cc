@@ -59,15 +59,21 @@ SecretBytes RoleSecret::read(Role role, bool confirm) const {
 OpenOptions::OpenOptions() { secret.pin = {"", "", "", -1}; }
 
 void OpenOptions::add_to(CLI::App& command) {
-  command.add_option("store", store, "The token (label, serial number, pkcs11: URI) or the store file")->required();
+  add_store_to(command);
   add_secrets_to(command);
+}
+
+void OpenOptions::add_store_to(CLI::App& command) {
+  command.add_option("store", store, "The token (label, serial number, pkcs11: URI) or the store file")
+      ->type_name("TOKEN|FILE")
+      ->required();
 }
 
 void OpenOptions::add_secrets_to(CLI::App& command) {
   command.add_option("--as", as, "Whose secret opens the store: user (or a recovery phrase), so, keyfile")
+      ->type_name("ROLE")
       ->check(CLI::IsMember({"user", "so", "keyfile"}));
-  command.add_option("--pin-file", secret.pin.file, "Take that PIN or phrase from the first line of a file");
-  command.add_option("--pin-fd", secret.pin.descriptor, "Take it from an open descriptor");
+  add_secret(command, secret.pin, "pin", "that PIN or phrase");
   secret.key.add_to(command, "key", "The key file that opens the store, or a raw-key store's key", true);
 }
 

@@ -31,7 +31,8 @@ struct OpenOptions {
   RoleSecret secret;
 
   OpenOptions();
-  void add_to(CLI::App& command);
+  void add_to(CLI::App& command);  // both of the next two
+  void add_store_to(CLI::App& command);
   void add_secrets_to(CLI::App& command);
   /// The store, not unlocked. Throws what open_named throws.
   std::unique_ptr<store::Vault> open(const store::OpenOptions& options = {}) const;

@@ -7,6 +7,7 @@
 (umask 077 && printf '%s' "$PIN" >pin && printf '%s\n' "$SO_PIN" >so-pin)
 
 section 'help'
+cat "$VTPM_SOURCE/conf/vtpm-token.bash" <("$VTPM_TOOL" --print-completion) >completion
 for command in '' init list rename reinit delete mechanisms store 'store check' 'store dump' 'store repair' 'store compact' 'store build' 'store add' 'store extract' 'store export' 'store import' keyslot 'keyslot list' 'keyslot add-key' 'keyslot del-key' 'keyslot change' 'keyslot amend' 'keyslot rekey' ca 'ca create' 'ca certify' 'ca show' attest 'attest key' 'attest quote' 'attest verify' key 'key export-tss' 'key import-tss' swtpm 'swtpm import' 'swtpm export'; do
   # shellcheck disable=SC2086 # words
   "$VTPM_TOOL" $command --help >help.out
@@ -14,9 +15,28 @@ for command in '' init list rename reinit delete mechanisms store 'store check' 
   # The manual and the completion know every option.
   for option in $(grep -o -E -- '--[a-z][a-z-]+' help.out | sort -u); do
     has "$VTPM_SOURCE/docs/man/vtpm-token.1" "Fl -${option#--}( |$)"
-    has "$VTPM_SOURCE/conf/vtpm-token.bash" "$option"
+    has completion "$option"
   done
 done
+
+section 'completion: commands, options, the words of an option, files'
+bash -n completion
+completed() { # WORD…: what the last word may become
+  bash -c '. ./completion && COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) && _vtpm_token && echo "${COMPREPLY[*]}"' - vtpm-token "$@"
+}
+[ "$(completed sto)" = store ]
+[ "$(completed keyslot a)" = 'add-key amend' ]
+[ "$(completed help keyslot re)" = rekey ]
+[ "$(completed keyslot rekey --ke)" = '--key-file --key-fd --key-format --keep' ]
+[ "$(completed keyslot add-key store --role '')" = 'user recovery keyfile so' ]
+[ "$(completed store build x --kdf '')" = 'argon2id pbkdf2' ]
+[ "$(completed swtpm import --kdf '')" = 'pbkdf2 sha512' ]
+[ "$(completed init --label key --js)" = --json ]
+[ -z "$(completed init --label '')" ]
+[ "$(completed init --pin-file so-p)" = so-pin ]
+[ "$(completed attest verify so-p)" = so-pin ]
+[ "$(completed keyslot list tok)" = tokens ] # a directory, or a file that ends in .vtpm
+[ "$(completed swtpm export --directory tok)" = tokens ]
 
 section 'init'
 "$VTPM_TOOL" init --label client --so-pin-file so-pin --pin-file pin

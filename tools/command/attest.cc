@@ -12,6 +12,7 @@
 #include "tools/evidence.h"
 #include "tools/find_key.h"
 #include "tools/json_text.h"
+#include "tools/key_options.h"
 #include "tools/open_token.h"
 #include "tools/output_file.h"
 #include "tools/secret_source.h"
@@ -202,39 +203,43 @@ ExitStatus verify(const AttestOptions& options) {
 }
 
 void add_common(CLI::App& command, AttestOptions& options) {
-  command.add_option("--nonce", options.nonce, "What the verifier chose, up to 64 octets, hexadecimal");
-  command.add_option("--output", options.output, "Write the evidence into this file");
-  command.add_option("--pin-file", options.pin.file, "Take the user PIN from the first line of a file");
-  command.add_option("--pin-fd", options.pin.descriptor, "Take the user PIN from an open descriptor");
+  command.add_option("--nonce", options.nonce, "What the verifier chose, up to 64 octets, hexadecimal")
+      ->type_name("HEX");
+  command.add_option("--output", options.output, "Write the evidence into this file")->type_name("FILE");
+  add_secret(command, options.pin, "pin", "the user PIN");
 }
 
 }  // namespace
 
-void add_attest(CLI::App& app, ExitStatus& status) {
-  CLI::App* attest = app.add_subcommand("attest", "Prove where keys live, and verify such proofs");
-  attest->require_subcommand(1);
+void add_attest_key(CLI::App& command, ExitStatus&) {
   auto options = std::make_shared<AttestOptions>();
-  CLI::App* key = attest->add_subcommand("key", "Evidence that a private key lives in the token's TPM");
-  key->add_option("uri", options->uri, "The key: pkcs11:token=…;object=… (or id=…)")->required();
-  add_common(*key, *options);
-  key->callback([options] { as_tool([&] { attest_key(*options); }); });
+  command.add_option("uri", options->uri, "The key: pkcs11:token=…;object=… (or id=…)")->type_name("URI")->required();
+  add_common(command, *options);
+  command.callback([options] { as_tool([&] { attest_key(*options); }); });
+}
 
-  CLI::App* quote = attest->add_subcommand("quote", "The TPM's PCRs, signed by it");
-  quote->add_option("--token", options->token, "The token: label, serial number or pkcs11: URI")->required();
-  quote->add_option("--pcrs", options->pcrs, "Which, like sha256:0,1,2+sha1:0, or sha256:all");
-  quote->add_option("--directory", options->directory, "Write quote.msg, quote.sig, quote.pcrs and ak.pem there");
-  add_common(*quote, *options);
-  quote->footer("The files of --directory are what tpm2_checkquote reads.");
-  quote->callback([options] { as_tool([&] { attest_quote(*options); }); });
+void add_attest_quote(CLI::App& command, ExitStatus&) {
+  auto options = std::make_shared<AttestOptions>();
+  add_token(command, options->token)->required();
+  command.add_option("--pcrs", options->pcrs, "Which, like sha256:0,1,2+sha1:0, or sha256:all")->type_name("LIST");
+  command.add_option("--directory", options->directory, "Write quote.msg, quote.sig, quote.pcrs and ak.pem there")
+      ->type_name("DIRECTORY");
+  add_common(command, *options);
+  command.footer("The files of --directory are what tpm2_checkquote reads.");
+  command.callback([options] { as_tool([&] { attest_quote(*options); }); });
+}
 
-  CLI::App* check = attest->add_subcommand("verify", "What evidence proves, given an authority's certificate");
-  check->add_option("evidence", options->evidence, "The evidence of attest key or attest quote")->required();
-  check->add_option("--ca", options->authority, "The authority's certificate, PEM")->required();
-  check->add_option("--nonce", options->nonce, "The nonce that was asked for, hexadecimal");
-  check->add_flag("--imported", options->imported, "Accept keys that were imported: copies may be elsewhere");
-  check->add_flag("--json", options->json, "Answer in JSON");
-  check->footer("Needs no token and no PIN. Exit status 1 when nothing is proven.");
-  check->callback([options, &status] { status = verify(*options); });
+void add_attest_verify(CLI::App& command, ExitStatus& status) {
+  auto options = std::make_shared<AttestOptions>();
+  command.add_option("evidence", options->evidence, "The evidence of attest key or attest quote")
+      ->type_name("FILE")
+      ->required();
+  command.add_option("--ca", options->authority, "The authority's certificate, PEM")->type_name("FILE")->required();
+  command.add_option("--nonce", options->nonce, "The nonce that was asked for, hexadecimal")->type_name("HEX");
+  command.add_flag("--imported", options->imported, "Accept keys that were imported: copies may be elsewhere");
+  command.add_flag("--json", options->json, "Answer in JSON");
+  command.footer("Needs no token and no PIN. Exit status 1 when nothing is proven.");
+  command.callback([options, &status] { status = verify(*options); });
 }
 
 }  // namespace vtpm::tools

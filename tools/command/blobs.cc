@@ -244,12 +244,21 @@ void extract(const BlobOptions& options) {
 }
 
 void add_blob_options(CLI::App& command, BlobOptions& options) {
-  command.add_option("--blob", options.sealed, "NAME[:TYPE[:CAPACITY]]=FILE, a blob that is sealed; several times");
-  command.add_option("--clear-blob", options.clear, "The same, readable without a key");
-  command.add_option(
-      "--description", options.description,
-      "JSON: {\"blobs\": [{\"name\", \"type\", \"capacity\", \"file\", \"sealed\"}]}; - is the standard input");
+  constexpr const char* kBlob = "NAME[:TYPE[:CAPACITY]]=FILE";
+  command.add_option("--blob", options.sealed, "A blob that is sealed; several times")->type_name(kBlob);
+  command.add_option("--clear-blob", options.clear, "The same, readable without a key")->type_name(kBlob);
+  command
+      .add_option(
+          "--description", options.description,
+          "JSON: {\"blobs\": [{\"name\", \"type\", \"capacity\", \"file\", \"sealed\"}]}; - is the standard input")
+      ->type_name("FILE");
   command.add_flag("--json", options.json, "Answer in JSON");
+}
+
+std::shared_ptr<BlobOptions> blob_options() {
+  auto options = std::make_shared<BlobOptions>();
+  options->open.secret.pin.credential = "vtpm.user-pin";
+  return options;
 }
 
 constexpr const char* kBlobFooter =
@@ -259,39 +268,44 @@ constexpr const char* kBlobFooter =
 
 }  // namespace
 
-void add_blob_commands(CLI::App& store) {
-  auto options = std::make_shared<BlobOptions>();
-  options->open.secret.pin.credential = "vtpm.user-pin";
-  CLI::App* make = store.add_subcommand("build", "Make a store of prepared blobs, and show what they take");
-  make->add_option("file", options->open.store, "The store to make (….vtpm)")->required();
-  add_blob_options(*make, *options);
-  make->add_option("--cipher", options->cipher, "aes-256-siv (a PIN's default), aes-cbc (a raw key's), or none: no key")
+void add_store_build(CLI::App& command, ExitStatus&) {
+  auto options = blob_options();
+  command.add_option("file", options->open.store, "The store to make (….vtpm)")->type_name("FILE")->required();
+  add_blob_options(command, *options);
+  command
+      .add_option("--cipher", options->cipher, "aes-256-siv (a PIN's default), aes-cbc (a raw key's), or none: no key")
+      ->type_name("CIPHER")
       ->check(CLI::IsMember({"aes-256-siv", "aes-cbc", "none"}));
-  auto* file =
-      make->add_option("--pin-file", options->open.secret.pin.file, "Take the user PIN from a file's first line");
-  auto* fd = make->add_option("--pin-fd", options->open.secret.pin.descriptor, "Take the user PIN from a descriptor");
-  make->add_option("--so-pin-file", options->so_pin.file,
-                   "A security officer's PIN opens it, too: a file's first line");
-  make->add_option("--so-pin-fd", options->so_pin.descriptor, "The same from an open descriptor");
-  options->open.secret.key.add_to(*make, "key", "No PIN: this raw key of 16, 24 or 32 octets opens the store", true);
-  for (const char* key : {"--key-file", "--key-fd"}) make->get_option(key)->excludes(file)->excludes(fd);
-  make->add_option("--kdf", options->kdf, "How the PIN is stretched: argon2id or pbkdf2")
+  add_secret(command, options->open.secret.pin, "pin", "the user PIN");
+  add_secret(command, options->so_pin, "so-pin", "a security officer's PIN, which opens it, too,");
+  options->open.secret.key.add_to(command, "key", "No PIN: this raw key of 16, 24 or 32 octets opens the store", true);
+  for (const char* key : {"--key-file", "--key-fd"}) {
+    command.get_option(key)->excludes(command.get_option("--pin-file"))->excludes(command.get_option("--pin-fd"));
+  }
+  command.add_option("--kdf", options->kdf, "How the PIN is stretched: argon2id or pbkdf2")
+      ->type_name("KDF")
       ->check(CLI::IsMember({"argon2id", "pbkdf2"}));
-  make->add_option("--iter-time", options->iter_time, "Milliseconds that this takes, about")
+  command.add_option("--iter-time", options->iter_time, "Milliseconds that this takes, about")
+      ->type_name("MILLISECONDS")
       ->check(CLI::Range(1, 60000));
-  make->footer(kBlobFooter)->callback([options] { build(*options); });
+  command.footer(kBlobFooter)->callback([options] { build(*options); });
+}
 
-  CLI::App* more = store.add_subcommand("add", "Add prepared blobs to a store, which grows where it must");
-  options->open.add_to(*more);
-  add_blob_options(*more, *options);
-  more->add_flag("--replace", options->replace, "Replace blobs of the same name and type");
-  more->footer(kBlobFooter)->callback([options] { add(*options); });
+void add_store_add(CLI::App& command, ExitStatus&) {
+  auto options = blob_options();
+  options->open.add_to(command);
+  add_blob_options(command, *options);
+  command.add_flag("--replace", options->replace, "Replace blobs of the same name and type");
+  command.footer(kBlobFooter)->callback([options] { add(*options); });
+}
 
-  CLI::App* out = store.add_subcommand("extract", "Write a blob of a store to a file or to the standard output");
-  options->open.add_to(*out);
-  out->add_option("name", options->name, "The blob's name, as store dump shows it")->required();
-  out->add_option("--output", options->output, "The file, which is replaced; made readable by its owner only");
-  out->callback([options] { extract(*options); });
+void add_store_extract(CLI::App& command, ExitStatus&) {
+  auto options = blob_options();
+  options->open.add_to(command);
+  command.add_option("name", options->name, "The blob's name, as store dump shows it")->type_name("NAME")->required();
+  command.add_option("--output", options->output, "The file, which is replaced; made readable by its owner only")
+      ->type_name("FILE");
+  command.callback([options] { extract(*options); });
 }
 
 }  // namespace vtpm::tools

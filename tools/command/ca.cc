@@ -14,6 +14,7 @@
 #include "crypto/certificate/certificate_authority.h"
 #include "pkcs11/token/endorser.h"
 #include "tools/command/commands.h"
+#include "tools/key_options.h"
 #include "tools/open_token.h"
 #include "tools/plausible_clock.h"
 #include "tools/secret_source.h"
@@ -131,25 +132,28 @@ void show_identity(const CaOptions& options) {
 
 }  // namespace
 
-void add_ca(CLI::App& app, ExitStatus&) {
-  CLI::App* ca = app.add_subcommand("ca", "Give the TPMs of tokens an identity: endorsement keys with certificates");
-  ca->require_subcommand(1);
+void add_ca_create(CLI::App& command, ExitStatus&) {
   auto options = std::make_shared<CaOptions>();
-  CLI::App* make = ca->add_subcommand("create", "Make a certificate authority: ca-key.pem and ca.pem");
-  make->add_option("--directory", options->directory, "Where its files are")->required();
-  make->add_option("--name", options->name, "Its common name");
-  make->callback([options] { create(*options); });
-  CLI::App* issue = ca->add_subcommand("certify", "Make a token's endorsement keys and certify them");
-  issue->add_option("--directory", options->directory, "Where the authority's files are")->required();
-  issue->add_option("--token", options->token, "The token: label, serial number or pkcs11: URI")->required();
-  issue->add_option("--pin-file", options->pin.file, "Take the user PIN from the first line of a file");
-  issue->add_option("--pin-fd", options->pin.descriptor, "Take the user PIN from an open descriptor");
-  issue->callback([options] { certify(*options); });
-  CLI::App* show = ca->add_subcommand("show", "Show the TPM's own certificates, and with the PIN its own keys");
-  show->add_option("--token", options->token, "The token: label, serial number or pkcs11: URI")->required();
-  show->add_option("--pin-file", options->pin.file, "Take the user PIN from the first line of a file");
-  show->add_option("--pin-fd", options->pin.descriptor, "Take the user PIN from an open descriptor");
-  show->callback([options] { as_tool([&] { show_identity(*options); }); });
+  command.add_option("--directory", options->directory, "Where its files are")->type_name("DIRECTORY")->required();
+  command.add_option("--name", options->name, "Its common name")->type_name("NAME");
+  command.callback([options] { create(*options); });
+}
+
+void add_ca_certify(CLI::App& command, ExitStatus&) {
+  auto options = std::make_shared<CaOptions>();
+  command.add_option("--directory", options->directory, "Where the authority's files are")
+      ->type_name("DIRECTORY")
+      ->required();
+  add_token(command, options->token)->required();
+  add_secret(command, options->pin, "pin", "the user PIN");
+  command.callback([options] { certify(*options); });
+}
+
+void add_ca_show(CLI::App& command, ExitStatus&) {
+  auto options = std::make_shared<CaOptions>();
+  add_token(command, options->token)->required();
+  add_secret(command, options->pin, "pin", "the user PIN");
+  command.callback([options] { as_tool([&] { show_identity(*options); }); });
 }
 
 }  // namespace vtpm::tools

@@ -1,31 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// The commands of vtpm-token. Each adds its options to the command line and returns what runs when it is chosen.
+// The commands of vtpm-token. Each is a row of commands.inc and a function in a file of this folder.
 #pragma once
 
 #include <CLI/CLI.hpp>
 
 namespace vtpm::tools {
 
-/// Exit status of a command that ran: 0, or 1 when what it looked at is not in order.
+/// Exit status of a command that ran: 0, or what its manual says of a thing that is not in order. A command that fails
+/// throws instead.
 using ExitStatus = int;
 
-void add_init(CLI::App& app, ExitStatus& status);
-void add_reinit(CLI::App& app, ExitStatus& status);
-void add_rename(CLI::App& app, ExitStatus& status);
-void add_delete(CLI::App& app, ExitStatus& status);
-void add_list(CLI::App& app, ExitStatus& status);
-void add_mechanisms(CLI::App& app, ExitStatus& status);
-void add_store(CLI::App& app, ExitStatus& status);
-void add_blob_commands(CLI::App& store);
-void add_layout_commands(CLI::App& store);
-void add_keyslot(CLI::App& app, ExitStatus& status);
-void add_rekey(CLI::App& keyslot);
-void add_config(CLI::App& app, ExitStatus& status);
-void add_pin(CLI::App& app, ExitStatus& status);
-void add_ca(CLI::App& app, ExitStatus& status);
-void add_swtpm(CLI::App& app, ExitStatus& status);
+/// The function of a row: adds the options and arguments to `command`, which has its name and summary already, and sets
+/// the callback that runs when it is chosen. That may set `status`, which outlives the command line.
+#define COMMAND(group, name, function, summary) void function(CLI::App& command, ExitStatus& status);
+#define GROUP(name, summary)
+#include "tools/command/commands.inc"
+#undef COMMAND
+#undef GROUP
 
-void add_key(CLI::App& app, ExitStatus& status);
-void add_attest(CLI::App& app, ExitStatus& status);
+/// Adds every row of commands.inc, in its order.
+void add_commands(CLI::App& app, ExitStatus& status);
 
 }  // namespace vtpm::tools

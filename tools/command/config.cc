@@ -79,17 +79,16 @@ void show_configuration(bool as_json) {
 
 }  // namespace
 
-void add_config(CLI::App& app, ExitStatus& status) {
-  CLI::App* config = app.add_subcommand("config", "Check the configuration, and show what it says");
-  config->require_subcommand(1);
+void add_config_check(CLI::App& command, ExitStatus& status) {
   auto json = std::make_shared<bool>(false);
-  CLI::App* checking =
-      config->add_subcommand("check", "Say what is wrong with the configuration, with line and column");
-  checking->add_flag("--json", *json, "Answer in JSON");
-  checking->callback([json, &status] { check_configuration(*json, status); });
-  CLI::App* showing = config->add_subcommand("show", "Show each setting, its value, and where it comes from");
-  showing->add_flag("--json", *json, "Answer in JSON");
-  showing->callback([json] { show_configuration(*json); });
+  command.add_flag("--json", *json, "Answer in JSON");
+  command.callback([json, &status] { check_configuration(*json, status); });
+}
+
+void add_config_show(CLI::App& command, ExitStatus&) {
+  auto json = std::make_shared<bool>(false);
+  command.add_flag("--json", *json, "Answer in JSON");
+  command.callback([json] { show_configuration(*json); });
 }
 
 }  // namespace vtpm::tools

@@ -9,6 +9,7 @@
 #include "tools/cryptoki_client.h"
 #include "tools/find_store.h"
 #include "tools/json_text.h"
+#include "tools/key_options.h"
 #include "tools/new_token.h"
 #include "tools/secret_source.h"
 #include "tools/standard_output.h"
@@ -116,10 +117,8 @@ void reinit(const InitOptions& options) {
 }
 
 void add_pins(CLI::App& command, InitOptions& options) {
-  command.add_option("--so-pin-file", options.so_pin.file, "Take the SO PIN from the first line of a file");
-  command.add_option("--so-pin-fd", options.so_pin.descriptor, "Take the SO PIN from an open descriptor");
-  command.add_option("--pin-file", options.user_pin.file, "Take the user PIN from the first line of a file");
-  command.add_option("--pin-fd", options.user_pin.descriptor, "Take the user PIN from an open descriptor");
+  add_secret(command, options.so_pin, "so-pin", "the SO PIN");
+  add_secret(command, options.user_pin, "pin", "the user PIN");
   command.add_flag("--no-pin", options.no_pin, "Let the user's PIN be empty: no application needs to log in")
       ->excludes("--pin-file")
       ->excludes("--pin-fd");
@@ -128,27 +127,29 @@ void add_pins(CLI::App& command, InitOptions& options) {
 
 }  // namespace
 
-void add_init(CLI::App& app, ExitStatus&) {
+void add_init(CLI::App& command, ExitStatus&) {
   auto options = std::make_shared<InitOptions>();
-  CLI::App* command = app.add_subcommand("init", "Make a token: a store with a new TPM inside, an SO PIN, a user PIN");
-  command->add_option("--label", options->label, "The token's label, up to 32 octets of UTF-8")->required();
-  add_pins(*command, *options);
-  command->footer(
+  command.add_option("--label", options->label, "The token's label, up to 32 octets of UTF-8")
+      ->type_name("NAME")
+      ->required();
+  add_pins(command, *options);
+  command.footer(
       "PINs have 4 to 255 octets. Without the options above they come from the systemd credentials vtpm.so-pin and\n"
       "vtpm.user-pin, or are asked for at the terminal; they are never taken from an argument.");
-  command->callback([options] { init(*options); });
+  command.callback([options] { init(*options); });
 }
 
-void add_reinit(CLI::App& app, ExitStatus&) {
+void add_reinit(CLI::App& command, ExitStatus&) {
   auto options = std::make_shared<InitOptions>();
-  CLI::App* command = app.add_subcommand("reinit", "Make a token anew in its slot: all that it holds is destroyed");
-  command->add_option("token", options->token, "The token: label, serial number, pkcs11: URI, or its file")->required();
-  command->add_option("--label", options->label, "A new label; by default it keeps its own");
-  add_pins(*command, *options);
-  command->footer(
+  command.add_option("token", options->token, "The token: label, serial number, pkcs11: URI, or its file")
+      ->type_name("TOKEN|FILE")
+      ->required();
+  command.add_option("--label", options->label, "A new label; by default it keeps its own")->type_name("NAME");
+  add_pins(command, *options);
+  command.footer(
       "The SO PIN of the token is asked for, and stays. Whoever has lost it uses delete, and then init. It is refused\n"
       "while another file with the token's serial number lies beside it.");
-  command->callback([options] { reinit(*options); });
+  command.callback([options] { reinit(*options); });
 }
 
 }  // namespace vtpm::tools

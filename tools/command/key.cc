@@ -10,6 +10,7 @@
 #include "tools/command/commands.h"
 #include "tools/evidence.h"
 #include "tools/find_key.h"
+#include "tools/key_options.h"
 #include "tools/open_token.h"
 #include "tools/output_file.h"
 #include "tools/secret_source.h"
@@ -91,37 +92,36 @@ void import_tss(const TransferOptions& options) {
   std::cout << ".\n";
 }
 
-void add_pin(CLI::App& command, TransferOptions& options) {
-  command.add_option("--pin-file", options.pin.file, "Take the user PIN from the first line of a file");
-  command.add_option("--pin-fd", options.pin.descriptor, "Take the user PIN from an open descriptor");
-}
-
 }  // namespace
 
-void add_key(CLI::App& app, ExitStatus&) {
-  CLI::App* key = app.add_subcommand("key", "Exchange keys with other programs of the same TPM");
-  key->require_subcommand(1);
+void add_key_export_tss(CLI::App& command, ExitStatus&) {
   auto options = std::make_shared<TransferOptions>();
-  CLI::App* out = key->add_subcommand("export-tss", "Write a key of the TPM as a TSS2 PRIVATE KEY file");
-  out->add_option("uri", options->uri, "The key: pkcs11:token=…;object=… (or id=…)")->required();
-  out->add_option("--output", options->file, "The file, readable by its owner only; else the standard output");
-  out->add_option("--auth-file", options->auth_file, "Give the copy the auth value in the first line of a file");
-  add_pin(*out, *options);
-  out->footer(
+  command.add_option("uri", options->uri, "The key: pkcs11:token=…;object=… (or id=…)")->type_name("URI")->required();
+  command.add_option("--output", options->file, "The file, readable by its owner only; else the standard output")
+      ->type_name("FILE");
+  command.add_option("--auth-file", options->auth_file, "Give the copy the auth value in the first line of a file")
+      ->type_name("FILE");
+  add_secret(command, options->pin, "pin", "the user PIN");
+  command.footer(
       "The file is of use with this TPM only: after swtpm export, for tpm2-tools and other users of TSS2 keys.\n"
       "Without --auth-file whoever has it and the TPM can use the key.");
-  out->callback([options] { as_tool([&] { export_tss(*options); }); });
+  command.callback([options] { as_tool([&] { export_tss(*options); }); });
+}
 
-  CLI::App* in = key->add_subcommand("import-tss", "Take the key of a TSS2 PRIVATE KEY file into the token");
-  in->add_option("file", options->file,
-                 "The file, PEM or DER, or -: a loadable key of this TPM, or one that was wrapped for it")
+void add_key_import_tss(CLI::App& command, ExitStatus&) {
+  auto options = std::make_shared<TransferOptions>();
+  command
+      .add_option("file", options->file,
+                  "The file, PEM or DER, or -: a loadable key of this TPM, or one that was wrapped for it")
+      ->type_name("FILE")
       ->required();
-  in->add_option("--token", options->token, "The token: label, serial number or pkcs11: URI")->required();
-  in->add_option("--label", options->label, "The label of the new objects");
-  in->add_option("--id", options->id, "Their CKA_ID, hexadecimal; else made from the public key");
-  in->add_option("--auth-file", options->auth_file, "The key's auth value: the first line of a file");
-  add_pin(*in, *options);
-  in->callback([options] { as_tool([&] { import_tss(*options); }); });
+  add_token(command, options->token)->required();
+  command.add_option("--label", options->label, "The label of the new objects")->type_name("NAME");
+  command.add_option("--id", options->id, "Their CKA_ID, hexadecimal; else made from the public key")->type_name("HEX");
+  command.add_option("--auth-file", options->auth_file, "The key's auth value: the first line of a file")
+      ->type_name("FILE");
+  add_secret(command, options->pin, "pin", "the user PIN");
+  command.callback([options] { as_tool([&] { import_tss(*options); }); });
 }
 
 }  // namespace vtpm::tools

@@ -234,77 +234,68 @@ void amend(const KeyslotOptions& options) {
 
 // --- the command line ---
 
-CLI::App* add_command(CLI::App& parent, const char* name, const char* description, KeyslotOptions& options) {
-  CLI::App* command = parent.add_subcommand(name, description);
-  options.open.add_to(*command);
-  return command;
-}
-
 void add_fresh(CLI::App& command, KeyslotOptions& options) {
-  command.add_option("--new-pin-file", options.fresh.pin.file, "Take the new secret from the first line of a file");
-  command.add_option("--new-pin-fd", options.fresh.pin.descriptor, "Take the new secret from an open descriptor");
+  add_secret(command, options.fresh.pin, "new-pin", "the new secret");
   options.fresh.key.add_to(command, "new-key", "The new key file, for the role keyfile", false);
   command.add_flag("--generate", options.generate, "Make a recovery phrase, and show it once");
 }
 
-void add_list_keys(CLI::App& keyslot, const std::shared_ptr<KeyslotOptions>& options) {
-  CLI::App* command = keyslot.add_subcommand("list", "Show the key slots that are active; needs no secret");
-  command->add_option("store", options->open.store, "The token (label, serial number, pkcs11: URI) or the store file")
-      ->required();
-  command->add_flag("--json", options->json, "Answer in JSON");
-  command->callback([options] { list(*options); });
+}  // namespace
+
+void add_keyslot_list(CLI::App& command, ExitStatus&) {
+  auto options = std::make_shared<KeyslotOptions>();
+  options->open.add_store_to(command);
+  command.add_flag("--json", options->json, "Answer in JSON");
+  command.callback([options] { list(*options); });
 }
 
-void add_add_key(CLI::App& keyslot, const std::shared_ptr<KeyslotOptions>& options) {
-  CLI::App* command = add_command(keyslot, "add-key", "Let one more secret open the store", *options);
-  command->add_option("--role", options->role, "Of the new slot: user, recovery, keyfile or so")
+void add_keyslot_add_key(CLI::App& command, ExitStatus&) {
+  auto options = std::make_shared<KeyslotOptions>();
+  options->open.add_to(command);
+  command.add_option("--role", options->role, "Of the new slot: user, recovery, keyfile or so")
+      ->type_name("ROLE")
       ->check(CLI::IsMember({"user", "recovery", "keyfile", "so"}));
-  command->add_option("--keyslot", options->keyslot, "Its number, 1 to 32; else the first that is free");
-  add_fresh(*command, *options);
-  command->add_option("--kdf", options->kdf, "argon2id or pbkdf2; else as the other slots")
+  command.add_option("--keyslot", options->keyslot, "Its number, 1 to 32; else the first that is free")
+      ->type_name("NUMBER");
+  add_fresh(command, *options);
+  command.add_option("--kdf", options->kdf, "argon2id or pbkdf2; else as the other slots")
+      ->type_name("KDF")
       ->check(CLI::IsMember({"argon2id", "pbkdf2"}));
-  command->add_option("--iter-time", options->iter_time, "Milliseconds that stretching the secret takes, about");
-  command->add_flag("--json", options->json, "Answer in JSON");
-  command->callback([options] { add_key(*options); });
+  command.add_option("--iter-time", options->iter_time, "Milliseconds that stretching the secret takes, about")
+      ->type_name("MILLISECONDS");
+  command.add_flag("--json", options->json, "Answer in JSON");
+  command.callback([options] { add_key(*options); });
 }
 
-void add_del_key(CLI::App& keyslot, const std::shared_ptr<KeyslotOptions>& options) {
-  CLI::App* command = add_command(keyslot, "del-key", "Let a secret, or a slot, open the store no longer", *options);
-  command->add_option("--keyslot", options->keyslot, "The slot; else every slot that holds the secret");
-  command->add_option("--old-pin-file", options->old.pin.file,
-                      "Take the secret to remove from the first line of a file");
-  command->add_option("--old-pin-fd", options->old.pin.descriptor, "Take the secret to remove from an open descriptor");
-  options->old.key.add_to(*command, "old-key", "The key file to remove", false);
-  command->add_flag("--json", options->json, "Answer in JSON");
-  command->callback([options] { del_key(*options); });
+void add_keyslot_del_key(CLI::App& command, ExitStatus&) {
+  auto options = std::make_shared<KeyslotOptions>();
+  options->open.add_to(command);
+  command.add_option("--keyslot", options->keyslot, "The slot; else every slot that holds the secret")
+      ->type_name("NUMBER");
+  add_secret(command, options->old.pin, "old-pin", "the secret to remove");
+  options->old.key.add_to(command, "old-key", "The key file to remove", false);
+  command.add_flag("--json", options->json, "Answer in JSON");
+  command.callback([options] { del_key(*options); });
 }
 
-void add_change(CLI::App& keyslot, const std::shared_ptr<KeyslotOptions>& options) {
-  CLI::App* command = add_command(keyslot, "change", "Replace the secret that opens the store by another", *options);
-  add_fresh(*command, *options);
-  command->add_flag("--json", options->json, "Answer in JSON");
-  command->callback([options] { change(*options); });
+void add_keyslot_change(CLI::App& command, ExitStatus&) {
+  auto options = std::make_shared<KeyslotOptions>();
+  options->open.add_to(command);
+  add_fresh(command, *options);
+  command.add_flag("--json", options->json, "Answer in JSON");
+  command.callback([options] { change(*options); });
 }
 
-void add_amend(CLI::App& keyslot, const std::shared_ptr<KeyslotOptions>& options) {
-  CLI::App* command =
-      add_command(keyslot, "amend", "Bring the key slots to a desired state (JSON in, JSON out)", *options);
-  command->add_option("--input", options->input, "The desired state: a file, or - for the standard input");
-  command->footer(
+void add_keyslot_amend(CLI::App& command, ExitStatus&) {
+  auto options = std::make_shared<KeyslotOptions>();
+  options->open.add_to(command);
+  command.add_option("--input", options->input, "The desired state: a file, or - for the standard input")
+      ->type_name("FILE");
+  command.footer(
       "{\"state\": \"active\", \"secret\": \"...\", \"keyslot\": N, \"iter-time\": MS, \"role\": \"user\"}\n"
       "{\"state\": \"inactive\", \"keyslot\": N, \"old-secret\": \"...\"}\n"
       "keyslot, iter-time, role and old-secret may be left out: see vtpm-token(1).");
-  command->callback([options] { amend(*options); });
-}
-
-}  // namespace
-
-void add_keyslot(CLI::App& app, ExitStatus&) {
-  CLI::App* keyslot = app.add_subcommand("keyslot", "Say what opens a store: PINs, recovery phrases, key files");
-  for (auto* add : {add_list_keys, add_add_key, add_del_key, add_change, add_amend}) {
-    add(*keyslot, std::make_shared<KeyslotOptions>());
-  }
-  add_rekey(*keyslot);
+  command.callback([options] { amend(*options); });
 }
 
 }  // namespace vtpm::tools

@@ -77,29 +77,32 @@ void import_store(const LayoutOptions& options) {
 
 }  // namespace
 
-void add_layout_commands(CLI::App& store) {
+void add_store_export(CLI::App& command, ExitStatus&) {
   auto options = std::make_shared<LayoutOptions>();
-  CLI::App* out = store.add_subcommand("export", "Write what is current in a store in the fixed-capacity layout");
-  options->open.add_to(*out);
-  out->add_option("--fixed", options->fixed, "The file to make")->required();
-  out->add_option("--room", options->room,
-                  "NAME=OCTETS, room for a blob without a capacity, which else gets what it needs now; several times");
-  out->add_flag("--json", options->json, "Answer in JSON");
-  out->footer(
+  options->open.add_to(command);
+  command.add_option("--fixed", options->fixed, "The file to make")->type_name("FILE")->required();
+  command
+      .add_option("--room", options->room,
+                  "Room for a blob without a capacity, which else gets what it needs now; several times")
+      ->type_name("NAME=OCTETS");
+  command.add_flag("--json", options->json, "Answer in JSON");
+  command.footer(
       "Every entry is sealed anew, which needs the store's key. In that layout each name stands twice and entries "
       "never\n"
       "move, so that programs without a log can overwrite them in turn (docs/format.md). Nothing here works in it.");
-  out->callback([options] { export_store(*options); });
+  command.callback([options] { export_store(*options); });
+}
 
-  CLI::App* in = store.add_subcommand("import", "Make a store of a file in the fixed-capacity layout");
-  in->add_option("fixed", options->fixed, "The file in the fixed-capacity layout")->required();
-  in->add_option("store", options->store, "The store to make (….vtpm)")->required();
-  in->add_flag("--accept-older", options->accept_older,
-               "Where one of the two entries of a name is damaged, let the other count: it may be the older");
-  in->add_flag("--json", options->json, "Answer in JSON");
-  in->footer(
+void add_store_import(CLI::App& command, ExitStatus&) {
+  auto options = std::make_shared<LayoutOptions>();
+  command.add_option("fixed", options->fixed, "The file in the fixed-capacity layout")->type_name("FILE")->required();
+  command.add_option("store", options->store, "The store to make (….vtpm)")->type_name("FILE")->required();
+  command.add_flag("--accept-older", options->accept_older,
+                   "Where one of the two entries of a name is damaged, let the other count: it may be the older");
+  command.add_flag("--json", options->json, "Answer in JSON");
+  command.footer(
       "Needs no key: the current entry of each name is copied as it is. When anything is refused, no file is made.");
-  in->callback([options] { import_store(*options); });
+  command.callback([options] { import_store(*options); });
 }
 
 }  // namespace vtpm::tools

@@ -102,12 +102,10 @@ void list(bool as_json) {
 
 }  // namespace
 
-void add_list(CLI::App& app, ExitStatus&) {
+void add_list(CLI::App& command, ExitStatus&) {
   auto json = std::make_shared<bool>(false);
-  CLI::App* command =
-      app.add_subcommand("list", "Show the stores of the directory: slot, serial number, state, label, file, reason");
-  command->add_flag("--json", *json, "Answer in JSON");
-  command->callback([json] { list(*json); });
+  command.add_flag("--json", *json, "Answer in JSON");
+  command.callback([json] { list(*json); });
 }
 
 }  // namespace vtpm::tools

@@ -144,16 +144,14 @@ void show_text() {
 
 }  // namespace
 
-void add_mechanisms(CLI::App& app, ExitStatus&) {
+void add_mechanisms(CLI::App& command, ExitStatus&) {
   struct Options {
     bool json = false, markdown = false;
   };
   auto options = std::make_shared<Options>();
-  CLI::App* command =
-      app.add_subcommand("mechanisms", "Show what the module can do: mechanisms, their keys, their uses");
-  CLI::Option* json = command->add_flag("--json", options->json, "Answer in JSON");
-  command->add_flag("--markdown", options->markdown, "Answer with the table of docs/pkcs11.md")->excludes(json);
-  command->callback([options] {
+  CLI::Option* json = command.add_flag("--json", options->json, "Answer in JSON");
+  command.add_flag("--markdown", options->markdown, "Answer with the table of docs/pkcs11.md")->excludes(json);
+  command.callback([options] {
     if (options->json) return show_json();
     if (options->markdown) return show_markdown();
     show_text();

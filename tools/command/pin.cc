@@ -59,22 +59,17 @@ void unblock(const UnblockOptions& options) {
 
 }  // namespace
 
-void add_pin(CLI::App& app, ExitStatus&) {
-  CLI::App* pin = app.add_subcommand("pin", "Help a user whose PIN is locked");
+void add_pin_unblock(CLI::App& command, ExitStatus&) {
   auto options = std::make_shared<UnblockOptions>();
-  CLI::App* command = pin->add_subcommand("unblock", "Set a new user PIN with a recovery phrase, and unlock it");
-  command->add_option("store", options->open.store, "The token (label, serial number, pkcs11: URI) or the store file")
-      ->required();
-  command->add_flag("--recovery", options->recovery, "With a recovery phrase of the token")->required();
-  command->add_option("--pin-file", options->phrase.file, "Take the recovery phrase from the first line of a file");
-  command->add_option("--pin-fd", options->phrase.descriptor, "Take the recovery phrase from an open descriptor");
-  command->add_option("--new-pin-file", options->fresh.pin.file, "Take the new PIN from the first line of a file");
-  command->add_option("--new-pin-fd", options->fresh.pin.descriptor, "Take the new PIN from an open descriptor");
-  command->add_flag("--json", options->json, "Answer in JSON");
-  command->footer(
+  options->open.add_store_to(command);
+  command.add_flag("--recovery", options->recovery, "With a recovery phrase of the token")->required();
+  add_secret(command, options->phrase, "pin", "the recovery phrase");
+  add_secret(command, options->fresh.pin, "new-pin", "the new PIN");
+  command.add_flag("--json", options->json, "Answer in JSON");
+  command.footer(
       "Without a recovery phrase the security officer sets a new PIN:\n"
       "pkcs11-tool --login --login-type so --init-pin. All PINs of the user's are replaced by the new one.");
-  command->callback([options] { unblock(*options); });
+  command.callback([options] { unblock(*options); });
 }
 
 }  // namespace vtpm::tools

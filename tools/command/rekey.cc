@@ -144,21 +144,22 @@ void rekey(const RekeyOptions& options) {
 
 }  // namespace
 
-void add_rekey(CLI::App& keyslot) {
+void add_keyslot_rekey(CLI::App& command, ExitStatus&) {
   auto options = std::make_shared<RekeyOptions>();
-  CLI::App* command = keyslot.add_subcommand("rekey", "Seal everything in a store anew, under a new master key");
-  options->open.add_to(*command);
-  command->add_option("--keep", options->keep,
-                      "NUMBER:FILE, a key slot that stays and the file of its secret; may be given several times");
-  options->fresh_key.add_to(*command, "new-key", "The new key of a raw-key store", false);
-  command->add_flag("--yes", options->yes, "Drop the key slots whose secret is not given, without asking");
-  command->add_flag("--json", options->json, "Answer in JSON");
-  command->footer(
+  options->open.add_to(command);
+  command
+      .add_option("--keep", options->keep,
+                  "A key slot that stays and the file of its secret; may be given several times")
+      ->type_name("NUMBER:FILE");
+  options->fresh_key.add_to(command, "new-key", "The new key of a raw-key store", false);
+  command.add_flag("--yes", options->yes, "Drop the key slots whose secret is not given, without asking");
+  command.add_flag("--json", options->json, "Answer in JSON");
+  command.footer(
       "The slot that opens the store stays; without --keep the secrets of the others are asked for. A new master key\n"
       "can only be wrapped for a secret that is there, so every other slot goes, and is named first. Whoever is "
       "logged\n"
       "in elsewhere is logged out.");
-  command->callback([options] { rekey(*options); });
+  command.callback([options] { rekey(*options); });
 }
 
 }  // namespace vtpm::tools

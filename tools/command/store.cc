@@ -220,58 +220,61 @@ void compact(const StoreOptions& options) {
   std::cout << shown(options.file()) << ": " << before << " octets before, " << after << " now\n";
 }
 
-CLI::App* add_file_command(CLI::App& parent, const char* name, const char* description, StoreOptions& options) {
-  CLI::App* command = parent.add_subcommand(name, description);
-  command->add_option("store", options.open.store, "The token (label, serial number, pkcs11: URI) or the store file")
-      ->required();
-  command->add_flag("--json", options.json, "Answer in JSON");
-  return command;
+std::shared_ptr<StoreOptions> add_file(CLI::App& command) {
+  auto options = std::make_shared<StoreOptions>();
+  options->open.add_store_to(command);
+  command.add_flag("--json", options->json, "Answer in JSON");
+  return options;
 }
 
 }  // namespace
 
-void add_store(CLI::App& app, ExitStatus& status) {
-  CLI::App* store = app.add_subcommand("store", "Look into store files, and put them in order");
-  auto options = std::make_shared<StoreOptions>();
-  CLI::App* look =
-      add_file_command(*store, "check", "Say, entry by entry, what is wrong with a store; change nothing", *options);
-  options->open.add_secrets_to(*look);
-  look->callback([options, &status] {
-        try {
-          options->find(Access::kRead);
-          status = check_store(*options);
-        } catch (const UsageError& unknown) {  // 2 would say that the store can be repaired
-          throw Error(ErrorCode::kNotFound, unknown.sentence());
-        } catch (const BrokenConfiguration& broken) {
-          broken.print(std::cerr);
-          status = 1;
-        }
-      })
-      ->footer(
-          "With a secret (--as asks for it at the terminal), seals, MACs and key slots are checked, too; the attempt "
-          "is\n"
-          "not counted. Exit status: 0 in order; 2 repairable, nothing is lost; 3 damaged; 1 it could not be checked.");
-  add_file_command(*store, "dump", "Show the entries of a store: place, state, type, attributes, name", *options)
-      ->callback([options] {
-        options->find(Access::kRead);
-        dump(*options);
-      });
-  CLI::App* mend = add_file_command(*store, "repair", "Put a damaged store in order; set aside what is lost", *options);
-  mend->add_flag(
+void add_store_check(CLI::App& command, ExitStatus& status) {
+  auto options = add_file(command);
+  options->open.add_secrets_to(command);
+  command.footer(
+      "With a secret (--as asks for it at the terminal), seals, MACs and key slots are checked, too; the attempt is\n"
+      "not counted. Exit status: 0 in order; 2 repairable, nothing is lost; 3 damaged; 1 it could not be checked.");
+  command.callback([options, &status] {
+    try {
+      options->find(Access::kRead);
+      status = check_store(*options);
+    } catch (const UsageError& unknown) {  // 2 would say that the store can be repaired
+      throw Error(ErrorCode::kNotFound, unknown.sentence());
+    } catch (const BrokenConfiguration& broken) {
+      broken.print(std::cerr);
+      status = 1;
+    }
+  });
+}
+
+void add_store_dump(CLI::App& command, ExitStatus&) {
+  auto options = add_file(command);
+  command.callback([options] {
+    options->find(Access::kRead);
+    dump(*options);
+  });
+}
+
+void add_store_repair(CLI::App& command, ExitStatus&) {
+  auto options = add_file(command);
+  command.add_flag(
       "--accept-older", options->accept_older,
       "Let older versions count where newer ones are damaged: PINs and counters may be those of another time");
-  options->open.add_secrets_to(*mend);
-  mend->callback([options] {
-        options->find(Access::kWrite);
-        repair(*options);
-      })
-      ->footer("Nothing is thrown away: what can not be put right stays in FILE.quarantine.");
-  add_file_command(*store, "compact", "Rewrite a store without what is dead", *options)->callback([options] {
+  options->open.add_secrets_to(command);
+  command.footer("Nothing is thrown away: what can not be put right stays in FILE.quarantine.");
+  command.callback([options] {
+    options->find(Access::kWrite);
+    repair(*options);
+  });
+}
+
+void add_store_compact(CLI::App& command, ExitStatus&) {
+  auto options = add_file(command);
+  command.callback([options] {
     options->find(Access::kWrite);
     compact(*options);
   });
-  add_blob_commands(*store);
-  add_layout_commands(*store);
 }
 
 }  // namespace vtpm::tools

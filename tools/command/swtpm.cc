@@ -7,6 +7,7 @@
 #include "tools/command/commands.h"
 #include "tools/cryptoki_client.h"
 #include "tools/find_store.h"
+#include "tools/key_options.h"
 #include "tools/new_token.h"
 #include "tools/open_token.h"
 #include "tools/secret_source.h"
@@ -146,44 +147,52 @@ void export_state(const SwtpmOptions& options) {
 std::string require_name(const std::string& name) { return name.empty() ? "the name of the file is empty" : ""; }
 
 void add_common(CLI::App& command, SwtpmOptions& options) {
-  command.add_option("--directory", options.directory, "The state directory of swtpm")->required();
-  command.add_option("--token", options.token, "The token: label, serial number or pkcs11: URI");
-  command.add_option("--pin-file", options.pin.file, "Take the user PIN from the first line of a file");
-  command.add_option("--pin-fd", options.pin.descriptor, "Take the user PIN from an open descriptor");
-  auto* key = command.add_option("--key-file", options.key_file, "The key of the state files")->check(require_name);
-  command.add_option("--key-format", options.key_format, "hex or binary")->check(CLI::IsMember({"hex", "binary"}));
+  command.add_option("--directory", options.directory, "The state directory of swtpm")
+      ->type_name("DIRECTORY")
+      ->required();
+  add_token(command, options.token);
+  add_secret(command, options.pin, "pin", "the user PIN");
+  auto* key = command.add_option("--key-file", options.key_file, "The key of the state files")
+                  ->type_name("FILE")
+                  ->check(require_name);
+  command.add_option("--key-format", options.key_format, "hex or binary")
+      ->type_name("FORMAT")
+      ->check(CLI::IsMember({"hex", "binary"}));
   command.add_option("--passphrase-file", options.passphrase_file, "The passphrase of the state files")
+      ->type_name("FILE")
       ->check(require_name)
       ->excludes(key);
   command.add_flag("--discard-volatile", options.discard_volatile, "Take a suspended machine as after a power cut");
   command.add_option("--kdf", options.kdf, "How swtpm makes a key of it: pbkdf2 or sha512")
+      ->type_name("KDF")
       ->check(CLI::IsMember({"pbkdf2", "sha512"}));
   command.add_option("--mode", options.mode, "aes-cbc or aes-256-cbc, for a passphrase")
+      ->type_name("MODE")
       ->check(CLI::IsMember({"aes-cbc", "aes-256-cbc"}));
 }
 
 }  // namespace
 
-void add_swtpm(CLI::App& app, ExitStatus&) {
-  CLI::App* swtpm = app.add_subcommand("swtpm", "Move a TPM's state from and to swtpm (virtual machines)");
-  swtpm->require_subcommand(1);
+void add_swtpm_import(CLI::App& command, ExitStatus&) {
   auto options = std::make_shared<SwtpmOptions>();
+  add_common(command, *options);
+  command.add_option("--label", options->label, "Make a new token with this label")->type_name("NAME");
+  add_secret(command, options->so_pin, "so-pin", "the SO PIN");
+  command.add_option("--owner-auth-file", options->owner_auth_file, "The auth value of the owner hierarchy")
+      ->type_name("FILE");
+  command.add_option("--endorsement-auth-file", options->endorsement_auth_file, "… of the endorsement hierarchy")
+      ->type_name("FILE");
+  command.add_option("--lockout-auth-file", options->lockout_auth_file, "… of the lockout hierarchy")
+      ->type_name("FILE");
+  command.footer("The auth values of the hierarchies are cleared: the token's PIN guards the TPM from then on.");
+  command.callback([options] { as_tool([&] { import_state(*options); }); });
+}
 
-  CLI::App* take = swtpm->add_subcommand("import", "Take the TPM of a swtpm state directory into a token");
-  add_common(*take, *options);
-  take->add_option("--label", options->label, "Make a new token with this label");
-  take->add_option("--so-pin-file", options->so_pin.file, "Take the SO PIN from the first line of a file");
-  take->add_option("--so-pin-fd", options->so_pin.descriptor, "Take the SO PIN from an open descriptor");
-  take->add_option("--owner-auth-file", options->owner_auth_file, "The auth value of the owner hierarchy");
-  take->add_option("--endorsement-auth-file", options->endorsement_auth_file, "… of the endorsement hierarchy");
-  take->add_option("--lockout-auth-file", options->lockout_auth_file, "… of the lockout hierarchy");
-  take->footer("The auth values of the hierarchies are cleared: the token's PIN guards the TPM from then on.");
-  take->callback([options] { as_tool([&] { import_state(*options); }); });
-
-  CLI::App* out = swtpm->add_subcommand("export", "Write the TPM of a token as a swtpm state directory");
-  add_common(*out, *options);
-  out->add_flag("--overwrite", options->overwrite, "Replace the TPM that the directory holds");
-  out->callback([options] { as_tool([&] { export_state(*options); }); });
+void add_swtpm_export(CLI::App& command, ExitStatus&) {
+  auto options = std::make_shared<SwtpmOptions>();
+  add_common(command, *options);
+  command.add_flag("--overwrite", options->overwrite, "Replace the TPM that the directory holds");
+  command.callback([options] { as_tool([&] { export_state(*options); }); });
 }
 
 }  // namespace vtpm::tools

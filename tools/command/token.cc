@@ -87,26 +87,26 @@ void remove(const DeleteOptions& options) {
 
 }  // namespace
 
-void add_rename(CLI::App& app, ExitStatus&) {
+void add_rename(CLI::App& command, ExitStatus&) {
   auto options = std::make_shared<RenameOptions>();
-  CLI::App* command = app.add_subcommand("rename", "Give a token another label");
-  options->open.add_to(*command);
-  command->add_option("label", options->label, "The new label, up to 32 octets of UTF-8")->required();
-  command->add_flag("--json", options->json, "Answer in JSON");
-  command->footer("Any secret that opens the store may do it. Programs that have the token open show the new label.");
-  command->callback([options] { rename(*options); });
+  options->open.add_to(command);
+  command.add_option("label", options->label, "The new label, up to 32 octets of UTF-8")->type_name("NAME")->required();
+  command.add_flag("--json", options->json, "Answer in JSON");
+  command.footer("Any secret that opens the store may do it. Programs that have the token open show the new label.");
+  command.callback([options] { rename(*options); });
 }
 
-void add_delete(CLI::App& app, ExitStatus&) {
+void add_delete(CLI::App& command, ExitStatus&) {
   auto options = std::make_shared<DeleteOptions>();
-  CLI::App* command = app.add_subcommand("delete", "Delete a token, or a copy of one");
-  command->add_option("store", options->name, "The token (label, serial number, pkcs11: URI) or the file")->required();
-  command->add_flag("--yes", options->yes, "Do not ask for a confirmation");
-  command->add_flag("--json", options->json, "Answer in JSON");
-  command->footer(
+  command.add_option("store", options->name, "The token (label, serial number, pkcs11: URI) or the file")
+      ->type_name("TOKEN|FILE")
+      ->required();
+  command.add_flag("--yes", options->yes, "Do not ask for a confirmation");
+  command.add_flag("--json", options->json, "Answer in JSON");
+  command.footer(
       "No PIN is needed: whoever may write to the directory can do it. It is refused while another file with the\n"
       "token's serial number lies beside it, since that would be the token then: delete the copy by its path first.");
-  command->callback([options] { remove(*options); });
+  command.callback([options] { remove(*options); });
 }
 
 }  // namespace vtpm::tools

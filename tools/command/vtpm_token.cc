@@ -10,6 +10,7 @@
 #include "tools/command/commands.h"
 #include "tools/command_line.h"
 #include "tools/configuration.h"
+#include "tools/generated_text.h"
 #include "tools/standard_output.h"
 #include "tools/usage.h"
 
@@ -26,23 +27,6 @@ class UntilInterrupted : public vtpm::WaitPolicy {
   }
 };
 
-void add_commands(CLI::App& app, vtpm::tools::ExitStatus& status) {
-  vtpm::tools::add_init(app, status);
-  vtpm::tools::add_list(app, status);
-  vtpm::tools::add_rename(app, status);
-  vtpm::tools::add_reinit(app, status);
-  vtpm::tools::add_delete(app, status);
-  vtpm::tools::add_mechanisms(app, status);
-  vtpm::tools::add_store(app, status);
-  vtpm::tools::add_keyslot(app, status);
-  vtpm::tools::add_config(app, status);
-  vtpm::tools::add_pin(app, status);
-  vtpm::tools::add_ca(app, status);
-  vtpm::tools::add_key(app, status);
-  vtpm::tools::add_attest(app, status);
-  vtpm::tools::add_swtpm(app, status);
-}
-
 /// "help …", or nothing but names of commands, of which the last one is a group.
 std::optional<std::string> help_asked_for(const CLI::App& app, const std::vector<std::string>& arguments) {
   const auto is_option = [](const std::string& argument) { return argument.starts_with("-"); };
@@ -53,9 +37,12 @@ std::optional<std::string> help_asked_for(const CLI::App& app, const std::vector
 
 vtpm::tools::ExitStatus run(CLI::App& app, int argc, char** argv) {
   vtpm::tools::ExitStatus status = 0;
-  add_commands(app, status);
-  if (const auto help = help_asked_for(app, {argv + 1, argv + argc})) {
-    std::cout << *help;
+  vtpm::tools::add_commands(app, status);
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  auto text = vtpm::tools::generated_text(app, arguments);
+  if (!text) text = help_asked_for(app, arguments);
+  if (text) {
+    std::cout << *text;
     return 0;
   }
   try {
