@@ -51,7 +51,6 @@ const std::set<std::pair<std::string, std::string>> kStillToBeCut = {
 };
 // Units in which the store and the TPM meet, though they should do so in device/ only.
 const std::set<std::string> kMeetingsToBeMoved = {
-    "pkcs11/token/objects",
     "pkcs11/token/token",
 };
 
