@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# `cpack -G DEB` in a build tree makes the package vtpm-pkcs11 of what `cmake --install --component product` installs,
-# with the texts, scripts and dependencies of debian/.
+# `cpack -G DEB` in a build tree makes the package vtpm-pkcs11 from the files that `cmake --install --component product`
+# installs, with the texts, scripts and dependencies of debian/.
 file(STRINGS ${PROJECT_SOURCE_DIR}/debian/control control)
 function(control_field result name) # the one-line field of debian/control
   foreach(line IN LISTS control)

@@ -3,14 +3,14 @@
 #
 # libtpms keeps one TPM in global variables. Its static archive is therefore linked relocatably once; then objcopy makes
 # each copy private: the TPMLIB_* entry points get the copy's own prefix, everything else becomes local, the calls named
-# in tpm/host/redirections.txt and tpm/host/libcrypto_calls.inc go to functions of ours, and the writable sections get names of
-# their own, so that the linker's __start_/__stop_ symbols tell where a copy's whole memory lies (tpm/host/instance.cc wipes
+# in tpm/host/redirections.txt and tpm/host/libcrypto_calls.inc go to functions of this project, and the writable sections get
+# names of their own, so that the linker's __start_/__stop_ symbols delimit all memory of a copy (tpm/host/instance.cc wipes
 # it).
 find_program(VTPM_LD NAMES ld.bfd ld REQUIRED)
 find_program(VTPM_OBJCOPY NAMES objcopy REQUIRED)
 find_library(VTPM_LIBTPMS_ARCHIVE NAMES libtpms.a REQUIRED)
 
-# What of libtpms is called; tpm/host/copies.cc declares the same names.
+# The functions of libtpms that are called; tpm/host/copies.cc declares the same names.
 set(VTPM_TPM_ENTRY_POINTS
   TPMLIB_ChooseTPMVersion TPMLIB_RegisterCallbacks TPMLIB_MainInit TPMLIB_Terminate TPMLIB_Process TPMLIB_GetState)
 
@@ -25,7 +25,7 @@ function(vtpm_tpm_copies target)
   set(redirections ${CMAKE_CURRENT_SOURCE_DIR}/host/redirections.txt)
   set(calls ${CMAKE_CURRENT_SOURCE_DIR}/host/libcrypto_calls.inc)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${redirections} ${calls})
-  file(STRINGS ${redirections} common REGEX "^[^#]")  # objcopy wants no comments and no empty lines
+  file(STRINGS ${redirections} common REGEX "^[^#]")  # objcopy accepts neither comments nor empty lines
   file(STRINGS ${calls} rows REGEX "^VTPM_")
   list(TRANSFORM rows REPLACE "^VTPM_[A-Z]+\\([0-9], ([A-Za-z0-9_]+).*$" "\\1 vtpm_tpm_\\1")
   list(APPEND common ${rows})
@@ -50,7 +50,7 @@ function(vtpm_tpm_copies target)
     string(APPEND table "VTPM_TPM_COPY(${prefix})\n")
   endforeach()
   file(CONFIGURE OUTPUT ${directory}/vtpm_tpm_copies.inc CONTENT "${table}" @ONLY)
-  # A static library hands external objects on to whoever links it; an object library would not.
+  # A static library passes external objects on to the target that links it; an object library would not.
   set_source_files_properties(${objects} PROPERTIES EXTERNAL_OBJECT TRUE GENERATED TRUE)
   target_sources(${target} PRIVATE ${objects})
   target_include_directories(${target} PRIVATE ${directory})

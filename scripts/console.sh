@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# The console of ./quickstart and ./check: numbered steps, a progress line for whatever takes long, one log file for
-# each step, and the end of that log when the step fails. Sourced; needs `VTPM_LOGS`, the directory of the logs.
-# A console that does not take a line (a pipe that is full and does not block, a full disk) never ends a script.
+# The console of ./quickstart and ./check: steps, a progress line for steps that take long, one log file for each step, and
+# the end of that log when the step fails. Sourced; needs `VTPM_LOGS`, the directory of the logs. A console that rejects a
+# line (a full pipe that does not block, a full disk) never ends a script.
 
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
   console_bold=$'\e[1m' console_dim=$'\e[2m' console_green=$'\e[32m' console_red=$'\e[31m' console_plain=$'\e[0m'
@@ -16,7 +16,7 @@ die() {
   printf '\n%serror:%s %s\n' "$console_red" "$console_plain" "$*" >&2 || :
   exit 1
 }
-# What another program wrote, moved to the right by PREFIX. The last line gets the newline that it may lack.
+# Indents the output of another program by PREFIX, and adds a missing newline to its last line.
 indent() { # PREFIX
   sed -e "s/^/$1/" -e '$a\'
 }
@@ -48,7 +48,7 @@ draw_progress() { # label, log, seconds so far
   printf '\r\e[K  ...  %s  %s  %s%s' "$1" "$bar" "$(duration "$3")" "$left" || :
 }
 
-# One look at a running step: a drawing on a terminal; for the reader of a log a sign of life once a minute.
+# Shows a running step once: a progress bar on a terminal; in a log one line a minute.
 progress_told=0
 show_progress() { # label, log, when the step began
   if [ -t 1 ]; then
@@ -77,10 +77,10 @@ not_writable() { # PATH
   local owner
   owner=$(stat -c %U "$1")
   die "$1 is not writable for $(id -un), since it belongs to $owner. Build in a clone of your own; or, if $owner has only
-built here, let $owner remove what was built: rm -r $VTPM_ROOT/build"
+built here, let $owner remove the build trees: rm -r $VTPM_ROOT/build"
 }
 
-# What a step does first: an empty log.
+# The first action of a step: an empty log.
 open_log() { # LOG
   mkdir -p "${1%/*}" 2>/dev/null || not_writable "$VTPM_ROOT"
   { : >"$1"; } 2>/dev/null || not_writable "$(if [ -e "$1" ]; then echo "$1"; else dirname "$1"; fi)"
@@ -136,7 +136,7 @@ step_that_asks() {
   step_ended "$label" "$status" "$started"
 }
 
-# The end of a step's log, without what apt writes for the progress line; then the end of the script.
+# Prints the end of a step's log, without apt's progress lines, and ends the script.
 show_failure() { # NAME LABEL
   note ''
   note "--- the last lines of $VTPM_LOGS/$1.log"

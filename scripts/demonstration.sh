@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# How ./quickstart tells its story: chapters, and commands with what they print. Sourced after console.sh; needs `scratch`,
-# the directory in which the commands run and where module.log is the module's log.
+# The output of ./quickstart: chapters, and commands with their output. Sourced after console.sh; needs `scratch`, the
+# directory in which the commands run and in which module.log is the module's diagnostic log.
 
 # show COMMAND [LINES]: the command as a reader would type it, then what it printed (at most LINES of it).
 show() {
   local out=$scratch/.output lines=${2:-12} status=0
   printf '  %s$ %s%s\n' "$console_bold" "$1" "$console_plain"
   eval "$1" >"$out" 2>&1 </dev/null || status=$?
-  sed -i -e '/^Using slot /d' -e '/^Engine "pkcs11" set/d' "$out"  # what these programs say every time
+  sed -i -e '/^Using slot /d' -e '/^Engine "pkcs11" set/d' "$out"  # these programs print it every time
   if [ "$status" -ne 0 ]; then
     indent '      ' <"$out"
     if [ -s "$scratch/module.log" ]; then

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Runs a command on a Debian that nobody has prepared; see --help.
+# Runs a command on an empty Debian; see --help.
 set -euo pipefail
 VTPM_ROOT=$(cd "$(dirname "$0")/.." && pwd)
 VTPM_LOGS=$VTPM_ROOT/build/log
@@ -10,12 +10,12 @@ usage() {
   cat <<'HELP'
 usage: scripts/empty_root.sh SUITE COMMAND [ARGUMENT ...]
 
-Makes an empty Debian SUITE (bookworm, for example) with debootstrap: the minimal variant, and git. In it, git clones what
-is committed in this tree (HEAD), and COMMAND runs as root in the clone. Ends with the command's status.
+Creates an empty Debian SUITE (bookworm, for example) with debootstrap: the minimal variant, and git. In it, git clones the
+commit HEAD of this tree, and COMMAND runs as root in the clone. Exits with the command's status.
 
 The Debian is in memory, in a mount and process namespace of its own: it disappears, with every process in it, when the
-command has ended. Nothing of this machine's /dev is in it; it has this machine's network. The mirror, its proxy and its
-credentials are those of this machine's apt. Needs root, debootstrap, and about 3 GiB of memory for ./quickstart.
+command has ended. It contains nothing of this host's /dev, but has this host's network. The mirror, its proxy and its
+credentials are those of this host's apt. Needs root, debootstrap, and about 3 GiB of memory for ./quickstart.
 HELP
 }
 
@@ -31,11 +31,11 @@ shift
 
 # What the host knows: the root of the empty Debian is a tmpfs over an empty directory, which this process removes.
 if [ -z "${VTPM_EMPTY_ROOT:-}" ]; then
-  [ "$(id -u)" -eq 0 ] || die "scripts/empty_root.sh needs root, to mount and to make device nodes"
+  [ "$(id -u)" -eq 0 ] || die "scripts/empty_root.sh needs root, to mount and to create device nodes"
   command -v debootstrap >/dev/null || die "debootstrap is missing: apt-get install debootstrap"
   VTPM_EMPTY_ROOT=$(mktemp -d "${TMPDIR:-/tmp}/vtpm-empty-root.XXXXXX")
   export VTPM_EMPTY_ROOT
-  # rmdir, since rm -r is no command to try on somebody's mounts.
+  # rmdir, since rm -r could delete files on a mount.
   trap 'rmdir "$VTPM_EMPTY_ROOT"' EXIT
   trap 'exit 130' INT TERM
   # debootstrap binds the device nodes of the host where the variable container says that it runs in one.
@@ -59,7 +59,7 @@ if [ -z "$mirror" ]; then # apt knows its archives when it has read their lists
   apt-get update || :
   mirror=$(archive) || :
 fi
-[ -n "$mirror" ] || die "apt's sources name no archive of $VERSION_CODENAME, main: there is no mirror to make an empty Debian from"
+[ -n "$mirror" ] || die "apt's sources name no archive of $VERSION_CODENAME, main: there is no mirror from which to create an empty Debian"
 # debootstrap does not read apt's configuration.
 for protocol in http https; do
   proxy=''
@@ -72,9 +72,9 @@ case $mirror in https:*) include=git,ca-certificates ;; esac
 echo "An empty Debian, $suite:"
 debootstrap --variant=minbase --include="$include" "$suite" "$root" "$mirror" 2>&1 |
   sed -E '/^I: (Retrieving|Validating|Extracting|Unpacking|Configuring) /d' ||
-  die "debootstrap could not make $suite from the archive that this machine's apt reads"
+  die "debootstrap could not create $suite from the archive that this host's apt reads"
 
-# How the archive is reached, for apt in there.
+# The access to the archive, for apt inside.
 apt-config dump | grep -E '^Acquire::(https?::|Check-|Retries)' >"$root/etc/apt/apt.conf.d/99host" || :
 for file in /etc/apt/auth.conf /etc/apt/auth.conf.d/*; do
   [ ! -f "$file" ] || cp "$file" "$root$file"
@@ -87,7 +87,7 @@ mount -t tmpfs -o mode=1777 shm "$root/dev/shm"
 
 # The repository goes in as one file, because the checkout may be another user's, or a worktree whose .git is elsewhere.
 [ -z "$(git -c safe.directory='*' -C "$VTPM_ROOT" status --porcelain)" ] ||
-  echo 'What is not committed here is not in the clone.'
+  echo 'The clone does not contain uncommitted changes.'
 git -c safe.directory='*' -C "$VTPM_ROOT" bundle create --quiet "$root/srv/vtpm-pkcs11.bundle" HEAD
 inside() {
   env -i HOME=/root LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin TERM="${TERM:-dumb}" \

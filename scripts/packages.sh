@@ -2,8 +2,8 @@
 # shellcheck shell=bash
 # Debian packages from packages.txt. Sourced after console.sh; needs `VTPM_ROOT`, the root of the tree.
 
-# Where the releases of Debian call a package differently, its line names all of them, "a | b": the first that a release has
-# is meant. "a | -": a release without it does without it.
+# If releases of Debian have different names for a package, its line lists all of them, "a | b": the first that the release
+# has is used. "a | -": a release that lacks the package does not need it.
 packages_of() { # SECTION...: the names, one a line; alternatives as a|b
   local section
   for section in "$@"; do
@@ -45,9 +45,9 @@ apt_install() { # PACKAGE or a|b...
   fi
   # Progress goes to descriptor 3, since apt would take descriptor 1 away from dpkg.
   local options=(-o APT::Status-Fd=3 -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300)
-  # A stale foreign repository must not stop us; whether the packages can be had is what the install says.
+  # A stale third-party repository must not stop the script; the install shows whether the packages are available.
   apt-get "${options[@]}" update 3>&1 || echo 'apt-get update had errors; going on with the package lists that there are.'
-  # Of alternatives, the first that this release has.
+  # Of alternatives, the first one that this release has.
   local wanted=() name one
   for name; do
     for one in ${name//|/ }; do
@@ -59,7 +59,7 @@ apt_install() { # PACKAGE or a|b...
   return "$status"
 }
 
-# The same for a person: WHY, what root has to type, and how to go on.
+# Asks a person to install them: WHY, the command for root, and how to continue.
 ask_for_packages() { # WHY PACKAGE...
   local why=$1
   shift
@@ -67,29 +67,29 @@ ask_for_packages() { # WHY PACKAGE...
 
   apt-get update && apt-get install -y --no-install-recommends $*
 
-and then $0 again. (Of packages with | in between, one; - is none.)"
+and then $0 again. (Of packages separated by |, install one; - means none.)"
 }
 
 install_packages() { # SECTION...: installs what is missing; silent when nothing is
   local missing label script
   command -v apt-get >/dev/null ||
-    die "this is not a Debian system. Install by hand what packages.txt lists ($*), then run again with --no-install."
+    die "this is not a Debian system. Install the packages that packages.txt lists ($*) by hand, then run again with --no-install."
   mapfile -t missing < <(missing_packages "$@")
   if [ ${#missing[@]} -eq 0 ]; then
     note "  ok   packages: all $(packages_of "$@" | wc -l) are installed"
     return
   fi
-  label="packages: ${#missing[@]} to install, and what they need"
+  label="packages: ${#missing[@]} to install, with their dependencies"
   script="$(declare -f apt_install); apt_install \"\$@\""
   if [ "$(id -u)" -eq 0 ]; then
     must packages "$label" bash -c "$script" bash "${missing[@]}"
     return
   fi
   command -v sudo >/dev/null ||
-    ask_for_packages "${#missing[@]} packages are missing, and there is neither root nor sudo to install them" "${missing[@]}"
+    ask_for_packages "${#missing[@]} packages are missing, and installing them needs root or sudo" "${missing[@]}"
   note "       ${#missing[@]} packages are missing; sudo installs them and may ask for your password."
   step_that_asks packages "$label" sudo bash -c "$script" bash "${missing[@]}" || {
-    [ -s "$VTPM_LOGS/packages.log" ] || ask_for_packages 'sudo was refused, and packages are missing' "${missing[@]}"
+    [ -s "$VTPM_LOGS/packages.log" ] || ask_for_packages 'sudo failed, and packages are missing' "${missing[@]}"
     show_failure packages "$label"
   }
 }
