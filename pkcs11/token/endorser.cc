@@ -40,7 +40,7 @@ Endorser::Endorser(const Config& config) {
   authority_ = std::make_unique<crypto::CertificateAuthority>(made.key, made.certificate);
 }
 
-void Endorser::operator()(tpm::Commands& commands) const {
+void Endorser::operator()(tpm::BootedTpm& commands) const {
   if (!authority_) return;
   tpm::endorse(commands, *authority_, self_made_ ? tpm::IssuerKept::kInTheTpm : tpm::IssuerKept::kElsewhere);
 }

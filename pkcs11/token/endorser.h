@@ -9,7 +9,7 @@
 #include "crypto/certificate/certificate_authority.h"
 
 namespace vtpm::tpm {
-class Commands;
+class BootedTpm;
 }
 
 namespace vtpm::pkcs11 {
@@ -26,7 +26,7 @@ class Endorser {
   /// Throws what read_authority throws.
   explicit Endorser(const Config& config);
   /// Inside Engine::manufacture or visit. Does nothing where the configuration wants TPMs without identity.
-  void operator()(tpm::Commands& commands) const;
+  void operator()(tpm::BootedTpm& commands) const;
 
  private:
   std::unique_ptr<crypto::CertificateAuthority> authority_;

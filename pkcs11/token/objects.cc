@@ -103,7 +103,7 @@ std::vector<CK_OBJECT_HANDLE> Token::add(std::vector<Draft> drafts, CK_SESSION_H
   if (stored) {
     const std::shared_ptr<tpm::Engine> tpm = engine();
     store::Transaction transaction = vault_->begin();
-    std::function<void(tpm::Commands&)> define;
+    std::function<void(tpm::BootedTpm&)> define;
     for (size_t i = 0; i < drafts.size(); ++i) {
       Draft& draft = drafts[i];
       if (!draft.is_token()) continue;
@@ -183,7 +183,7 @@ void Token::change_stored(const Object& object, const std::function<void(Draft&)
   change(draft);
   separate_secrets(draft);
   check_auth_value(draft, object);
-  std::function<void(tpm::Commands&)> write;
+  std::function<void(tpm::BootedTpm&)> write;
   if (object.nv_index() && draft.secret.has(CKA_VALUE)) {
     write = [value = std::make_shared<Draft>(draft), index = object.nv_index()](tpm::Commands& commands) {
       write_nv_value(commands, index, value->secret.get(CKA_VALUE), value->secret.get(CKA_VTPM_AUTH));
@@ -217,7 +217,7 @@ void Token::destroy(CK_OBJECT_HANDLE handle) {
       transaction.erase(object_entry(now->id));
       if (vault_->find(secret_entry(now->id))) transaction.erase(secret_entry(now->id));
     }
-    std::function<void(tpm::Commands&)> remove;
+    std::function<void(tpm::BootedTpm&)> remove;
     if (const uint32_t index = now->nv_index()) {
       remove = [index](tpm::Commands& commands) {
         if (tpm::nv_public(commands, index)) tpm::nv_undefine(commands, index);
@@ -231,7 +231,7 @@ void Token::destroy(CK_OBJECT_HANDLE handle) {
 }
 
 void Token::commit(store::Transaction& transaction, const std::shared_ptr<tpm::Engine>& tpm,
-                   const std::function<void(tpm::Commands&)>& commands) {
+                   const std::function<void(tpm::BootedTpm&)>& commands) {
   if (!commands) {
     transaction.commit();
     return;
@@ -330,7 +330,7 @@ namespace {
 /// What names a TPM to the keys that it wrapped: the public area of its storage root key.
 Bytes storage_root_of(ByteView state) {
   Bytes root;
-  tpm::Engine::visit(state, [&](tpm::Commands& commands) { root = tpm::storage_root_area(commands); });
+  tpm::Engine::visit(state, [&](tpm::BootedTpm& commands) { root = tpm::storage_root_area(commands); });
   return root;
 }
 
@@ -458,7 +458,7 @@ void Token::forget_suspended() {
   transaction.commit();
 }
 
-void Token::change_tpm(const std::function<void(tpm::Commands&)>& commands) {
+void Token::change_tpm(const std::function<void(tpm::BootedTpm&)>& commands) {
   const std::shared_ptr<tpm::Engine> tpm = engine();
   {
     store::Transaction transaction = vault_->begin();

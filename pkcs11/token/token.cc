@@ -112,7 +112,7 @@ void Token::initialise(const std::string& path, const Config& config, const Iden
   options.attempt_limits = {{Role::kUser, config.user_limit}, {Role::kSo, config.so_limit}};
   std::vector<Attributes> tpm_objects;
   const Endorser endorse(config);  // reads the authority's files before anything is made
-  const auto furnish = [&](tpm::Commands& commands) {
+  const auto furnish = [&](tpm::BootedTpm& commands) {
     if (predecessor.empty() || !tpm::renew_owner(commands)) endorse(commands);
     tpm_objects = public_tpm_objects(commands);
   };

@@ -160,7 +160,7 @@ class Token {
   /// Forgets it, if there is one.
   void forget_suspended();
   /// Runs commands that store, and commits what they left with the records of the TPM's public objects.
-  void change_tpm(const std::function<void(tpm::Commands&)>& commands);
+  void change_tpm(const std::function<void(tpm::BootedTpm&)>& commands);
 
   // --- fork (child side) ---
   void after_fork_close() noexcept { vault_->after_fork_close(); }
@@ -237,7 +237,7 @@ class Token {
   void erase_suspended(store::Transaction& transaction);
   /// Commits `transaction`, with the TPM's new permanent state in it when `commands` change the TPM.
   void commit(store::Transaction& transaction, const std::shared_ptr<tpm::Engine>& tpm,
-              const std::function<void(tpm::Commands&)>& commands);
+              const std::function<void(tpm::BootedTpm&)>& commands);
 
   const Config config_;
   const std::shared_ptr<store::Vault> vault_;

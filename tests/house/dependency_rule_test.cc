@@ -43,11 +43,6 @@ const std::set<std::pair<std::string, std::string>> kStillToBeCut = {
     {"pkcs11/session/session.cc", "pkcs11/operation/message_crypt.h"},
     {"pkcs11/session/session.cc", "pkcs11/operation/signature.h"},
     {"pkcs11/session/session.cc", "pkcs11/operation/signer.h"},
-    {"tpm/command/commands.cc", "tpm/engine/loaded_keys.h"},
-    {"tpm/command/commands.cc", "tpm/engine/storage_root.h"},
-    {"tpm/command/commands.h", "tpm/use/nv.h"},
-    {"tpm/command/commands.h", "tpm/use/resident_key.h"},
-    {"tpm/engine/loaded_keys.h", "tpm/use/resident_key.h"},
 };
 // Units in which the store and the TPM meet, though they should do so in device/ only.
 const std::set<std::string> kMeetingsToBeMoved = {

@@ -18,7 +18,7 @@ namespace {
 using crypto::CertificateAuthority;
 
 SecretBytes endorsed(const CertificateAuthority& authority) {
-  return Engine::manufacture([&](Commands& tpm) { endorse(tpm, authority, IssuerKept::kInTheTpm); });
+  return Engine::manufacture([&](BootedTpm& tpm) { endorse(tpm, authority, IssuerKept::kInTheTpm); });
 }
 
 class AttestationTest : public ::testing::Test {
@@ -115,7 +115,7 @@ TEST_F(AttestationTest, PartsOfOtherEvidenceDoNotFit) {
 TEST_F(AttestationTest, AnOrdinaryKeyIsNoAttestationKey) {
   const KeyBlob liar = create_ec(engine, crypto::Curve::kP256);
   KeyEvidence evidence = attest_key(engine, create_ec(engine, crypto::Curve::kP256), nonce);
-  const auto endorsement_key = engine.use_current([](Commands& tpm) {
+  const auto endorsement_key = engine.use_current([](BootedTpm& tpm) {
     for (const PersistentObject& each : persistent_objects(tpm)) {
       if (each.handle == kEndorsementRsa) return *each.public_key;
     }
@@ -164,7 +164,7 @@ TEST_F(AttestationTest, TheAttestationKeyIsOfTheSeedNotOfTheOwner) {
   const Bytes before = attest_key(engine, create_ec(engine, crypto::Curve::kP256), nonce).attestor.public_area;
   const SecretBytes state = endorsed(authority);
   Bytes first, second;
-  const SecretBytes cleared = Engine::visit(state, [&](Commands& tpm) {
+  const SecretBytes cleared = Engine::visit(state, [&](BootedTpm& tpm) {
     first = identity_certificates(tpm).attestation;
     EXPECT_TRUE(renew_owner(tpm));
   });

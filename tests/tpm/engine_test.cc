@@ -12,7 +12,6 @@
 #include "tests/tpm/errors.h"
 #include "tests/tpm/memory_state.h"
 #include "tpm/command/commands.h"
-#include "tpm/engine/loaded_keys.h"
 #include "tpm/host/copies.h"
 #include "tpm/host/instance.h"
 #include "tpm/use/nv.h"
@@ -27,7 +26,7 @@ class EngineTest : public testing::Test {
  protected:
   static void define(Commands& tpm, uint32_t index = kIndex) { nv_define(tpm, index, 8, nv_default_attributes()); }
   static size_t areas(Engine& engine) {
-    return engine.use_current([](Commands& tpm) { return nv_list(tpm).size(); });
+    return engine.use_current([](BootedTpm& tpm) { return nv_list(tpm).size(); });
   }
 
   std::shared_ptr<MemoryState> state_ = std::make_shared<MemoryState>();
@@ -35,16 +34,16 @@ class EngineTest : public testing::Test {
 };
 
 TEST_F(EngineTest, ResultsComeBack) {
-  EXPECT_EQ(engine_->use([](Commands& tpm) { return tpm.get_random(24); }).size(), 24u);
+  EXPECT_EQ(engine_->use([](BootedTpm& tpm) { return tpm.get_random(24); }).size(), 24u);
   bool ran = false;
   engine_->use([&](Commands&) { ran = true; });
   EXPECT_TRUE(ran);
 }
 
 TEST_F(EngineTest, BootsOnceForManyUses) {
-  for (int i = 0; i < 20; ++i) (void)engine_->use([](Commands& tpm) { return tpm.get_random(8); });
+  for (int i = 0; i < 20; ++i) (void)engine_->use([](BootedTpm& tpm) { return tpm.get_random(8); });
   EXPECT_EQ(state_->loads(), 1u);
-  state_->change(*engine_, [](Commands& tpm) { define(tpm); });
+  state_->change(*engine_, [](BootedTpm& tpm) { define(tpm); });
   EXPECT_EQ(areas(*engine_), 1u);
   EXPECT_EQ(state_->loads(), 1u);  // the instance that made the change holds the newest state
 }
@@ -52,43 +51,43 @@ TEST_F(EngineTest, BootsOnceForManyUses) {
 TEST_F(EngineTest, ACommittedChangeIsSeenByTheOtherEngine) {
   Engine other(state_);
   EXPECT_EQ(areas(other), 0u);
-  state_->change(*engine_, [](Commands& tpm) { define(tpm); });
+  state_->change(*engine_, [](BootedTpm& tpm) { define(tpm); });
   EXPECT_EQ(areas(other), 1u);
-  state_->change(other, [](Commands& tpm) { define(tpm, kIndex + 1); });
-  state_->change(*engine_, [](Commands& tpm) { define(tpm, kIndex + 2); });  // on top of the other's
+  state_->change(other, [](BootedTpm& tpm) { define(tpm, kIndex + 1); });
+  state_->change(*engine_, [](BootedTpm& tpm) { define(tpm, kIndex + 2); });  // on top of the other's
   EXPECT_EQ(areas(other), 3u);
   EXPECT_EQ(areas(*engine_), 3u);
 }
 
 TEST_F(EngineTest, UseDoesNotAskForTheNewestState) {
   Engine other(state_);
-  (void)other.use([](Commands& tpm) { return tpm.get_random(8); });
-  state_->change(*engine_, [](Commands& tpm) { define(tpm); });
-  EXPECT_EQ(other.use([](Commands& tpm) { return nv_list(tpm).size(); }), 0u);
+  (void)other.use([](BootedTpm& tpm) { return tpm.get_random(8); });
+  state_->change(*engine_, [](BootedTpm& tpm) { define(tpm); });
+  EXPECT_EQ(other.use([](BootedTpm& tpm) { return nv_list(tpm).size(); }), 0u);
   EXPECT_EQ(areas(other), 1u);
 }
 
 TEST_F(EngineTest, ADiscardedChangeNeverHappened) {
   {
     const std::lock_guard lock(state_->store());
-    const SecretBytes permanent = engine_->change([](Commands& tpm) { define(tpm); });
+    const SecretBytes permanent = engine_->change([](BootedTpm& tpm) { define(tpm); });
     EXPECT_FALSE(equal(permanent, state_->load().permanent));
     engine_->discard();
   }
   EXPECT_EQ(areas(*engine_), 0u);
-  EXPECT_EQ(engine_->use([](Commands& tpm) { return nv_list(tpm).size(); }), 0u);
+  EXPECT_EQ(engine_->use([](BootedTpm& tpm) { return nv_list(tpm).size(); }), 0u);
 }
 
 TEST_F(EngineTest, AChangeThatThrowsNeverHappened) {
   EXPECT_EQ(code_of([&] {
-              state_->change(*engine_, [](Commands& tpm) {
+              state_->change(*engine_, [](BootedTpm& tpm) {
                 define(tpm);
                 define(tpm);
               });
             }),
             ErrorCode::kNvExists);
   EXPECT_EQ(areas(*engine_), 0u);
-  state_->change(*engine_, [](Commands& tpm) { define(tpm); });
+  state_->change(*engine_, [](BootedTpm& tpm) { define(tpm); });
   EXPECT_EQ(areas(*engine_), 1u);
 }
 
@@ -103,23 +102,23 @@ TEST_F(EngineTest, AChangeThatStoresNothingGivesTheStateAsItIs) {
 
 TEST_F(EngineTest, InsideAChangeItsOwnThreadSeesIt) {
   const std::lock_guard lock(state_->store());
-  (void)engine_->change([](Commands& tpm) { define(tpm); });
+  (void)engine_->change([](BootedTpm& tpm) { define(tpm); });
   EXPECT_EQ(areas(*engine_), 1u);
-  EXPECT_EQ(engine_->use([](Commands& tpm) { return nv_list(tpm).size(); }), 1u);
-  engine_->committed(state_->commit(engine_->change([](Commands& tpm) { define(tpm, kIndex + 1); })));
+  EXPECT_EQ(engine_->use([](BootedTpm& tpm) { return nv_list(tpm).size(); }), 1u);
+  engine_->committed(state_->commit(engine_->change([](BootedTpm& tpm) { define(tpm, kIndex + 1); })));
   EXPECT_EQ(areas(*engine_), 2u);
 }
 
 // A store outside of `change` would make the instance differ from what everyone else sees.
 TEST_F(EngineTest, AUseThatStoresStartsAgain) {
-  engine_->use([](Commands& tpm) { define(tpm); });
-  EXPECT_EQ(engine_->use([](Commands& tpm) { return nv_list(tpm).size(); }), 0u);
+  engine_->use([](BootedTpm& tpm) { define(tpm); });
+  EXPECT_EQ(engine_->use([](BootedTpm& tpm) { return nv_list(tpm).size(); }), 0u);
 }
 
 TEST_F(EngineTest, ADeadInstanceIsStartedAgain) {
-  EXPECT_EQ(code_of([&] { engine_->use([](Commands& tpm) { tpm.instance().fail("the test says so"); }); }),
+  EXPECT_EQ(code_of([&] { engine_->use([](BootedTpm& tpm) { tpm.instance().fail("the test says so"); }); }),
             ErrorCode::kTpmFailure);
-  EXPECT_EQ(engine_->use([](Commands& tpm) { return tpm.get_random(8); }).size(), 8u);
+  EXPECT_EQ(engine_->use([](BootedTpm& tpm) { return tpm.get_random(8); }).size(), 8u);
 }
 
 TEST_F(EngineTest, ForgettingWipesMemoryAndKeys) {
@@ -130,7 +129,7 @@ TEST_F(EngineTest, ForgettingWipesMemoryAndKeys) {
   (void)ec_key.ecdsa_sign(Bytes(32, 1));
   (void)rsa_key.rsa_private(one);
   Instance* instance = nullptr;
-  engine_->use([&](Commands& tpm) {
+  engine_->use([&](BootedTpm& tpm) {
     instance = &tpm.instance();
     EXPECT_EQ(tpm.keys().loaded(), 2u);
   });
@@ -208,7 +207,7 @@ Bytes in_child(F&& work) {
 }
 
 Bytes random_of(Engine& engine) {
-  return engine.use([](Commands& tpm) { return to_bytes(tpm.get_random(32)); });
+  return engine.use([](BootedTpm& tpm) { return to_bytes(tpm.get_random(32)); });
 }
 
 TEST_F(EngineTest, AForkedChildRepeatsNothing) {

@@ -16,6 +16,8 @@
 #include "tpm/engine/storage_root.h"
 #include "tpm/host/copies.h"
 #include "tpm/host/guard.h"
+#include "tpm/use/nv.h"
+#include "tpm/use/resident_key.h"
 
 namespace vtpm::tpm {
 namespace {
@@ -27,7 +29,7 @@ class Borrowed {
  public:
   Borrowed() : hold_(Pool::get().acquire(this, 1, 0)) {}
   ~Borrowed() { hold_->vacate(); }
-  Commands& tpm() { return hold_->commands; }
+  BootedTpm& tpm() { return hold_->commands; }
   Instance& instance() { return hold_->instance; }
 
  private:

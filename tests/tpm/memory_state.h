@@ -33,7 +33,7 @@ class MemoryState : public StateSource {
   }
 
   /// A storing command as a token runs it: the store's lock, the change, the commit.
-  void change(Engine& engine, const std::function<void(Commands&)>& work) {
+  void change(Engine& engine, const std::function<void(BootedTpm&)>& work) {
     const std::lock_guard lock(store_);
     engine.committed(commit(engine.change(work)));
   }

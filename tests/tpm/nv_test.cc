@@ -16,7 +16,7 @@ constexpr uint32_t kIndex = 0x01800001;
 
 class NvTest : public testing::Test {
  protected:
-  void change(const std::function<void(Commands&)>& work) { state_->change(*engine_, work); }
+  void change(const std::function<void(BootedTpm&)>& work) { state_->change(*engine_, work); }
   SecretBytes read(uint32_t index) {
     return engine_->use_current([&](Commands& tpm) { return nv_read(tpm, nv_public(tpm, index).value()); });
   }

@@ -14,7 +14,6 @@
 #include "tests/tpm/errors.h"
 #include "tests/tpm/memory_state.h"
 #include "tpm/command/commands.h"
-#include "tpm/engine/loaded_keys.h"
 
 namespace vtpm::tpm {
 namespace {
@@ -129,7 +128,7 @@ TEST_F(ResidentKeyTest, RsaRefusesBlocksThatAreNotBelowTheModulus) {
 TEST_F(ResidentKeyTest, BadCipherTextDoesNotRestartTheTpm) {
   const KeyBlob blob = create_rsa(*engine_, {.bits = 1024});
   const unsigned loads = state_->loads();
-  engine_->use([&](Commands& tpm) {
+  engine_->use([&](BootedTpm& tpm) {
     const uint64_t boot = tpm.boot();
     const uint32_t handle = tpm.keys().load(1'000'000, blob);
     const Bytes too_large(128, 0xFF);
@@ -203,7 +202,7 @@ TEST_F(ResidentKeyTest, ImportRefusesHalvesThatDoNotBelongTogether) {
   crypto::RsaNumbers numbers = SoftwareKey::generate_rsa(1024, Bytes{1, 0, 1})->rsa_numbers();
   numbers.modulus = SoftwareKey::generate_rsa(1024, Bytes{1, 0, 1})->rsa_numbers().modulus;
   EXPECT_THROW(import_rsa(*engine_, numbers), Error);
-  EXPECT_TRUE(engine_->use([](Commands& tpm) { return tpm.get_random(8).size() == 8; }));
+  EXPECT_TRUE(engine_->use([](BootedTpm& tpm) { return tpm.get_random(8).size() == 8; }));
 }
 
 // Two stay loaded, the others come and go through contexts and loads, on an instance that has three places.
@@ -226,7 +225,7 @@ TEST_F(ResidentKeyTest, ManyKeysTakeTurns) {
     }
     (void)create_ec(*engine_, Curve::kP256);  // needs two of the three places
   }
-  engine_->use([](Commands& tpm) {
+  engine_->use([](BootedTpm& tpm) {
     EXPECT_EQ(tpm.keys().loaded(), 1u);  // the creation made room
     EXPECT_EQ(tpm.handles(0x80000000).size(), 1u);
   });
@@ -238,7 +237,7 @@ TEST_F(ResidentKeyTest, WrongAuthIsRefusedAndStoresNothing) {
   ResidentKey key = resident(blob);
   const unsigned loads = state_->loads();
   for (int i = 0; i < 10; ++i) EXPECT_EQ(code_of([&] { key.ecdsa_sign(Bytes(32, 1)); }), ErrorCode::kAuthFailed);
-  EXPECT_TRUE(engine_->use([](Commands& tpm) { return tpm.get_random(8).size() == 8; }));
+  EXPECT_TRUE(engine_->use([](BootedTpm& tpm) { return tpm.get_random(8).size() == 8; }));
   EXPECT_EQ(state_->loads(), loads);  // a store would have made it start again
 }
 
@@ -320,12 +319,12 @@ TEST_F(ResidentKeyTest, LeavesNoInstanceLoadedWhenItGoes) {
 TEST_F(ResidentKeyTest, ABusyInstanceLosesItAfterwards) {
   auto key = std::make_unique<ResidentKey>(engine_, create_ec(*engine_, Curve::kP256));
   key->ecdsa_sign(Bytes(32, 1));
-  engine_->use([&](Commands& tpm) {
+  engine_->use([&](BootedTpm& tpm) {
     ASSERT_EQ(tpm.keys().loaded(), 1u);
     std::thread([&] { key.reset(); }).join();
     EXPECT_EQ(tpm.keys().loaded(), 1u) << "nobody else touches an instance that is held";
   });
-  engine_->use([&](Commands& tpm) { EXPECT_EQ(tpm.keys().loaded(), 0u); });
+  engine_->use([&](BootedTpm& tpm) { EXPECT_EQ(tpm.keys().loaded(), 0u); });
 }
 
 }  // namespace

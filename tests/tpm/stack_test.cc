@@ -111,7 +111,7 @@ TEST(StackTest, OfEndorsementKeys) {
   const auto made = crypto::CertificateAuthority::create("stack");
   const crypto::CertificateAuthority authority(made.key, made.certificate);
   for (int round = 0; round < 3; ++round)
-    Engine::manufacture([&](Commands& commands) { endorse(commands, authority, IssuerKept::kElsewhere); });
+    Engine::manufacture([&](BootedTpm& commands) { endorse(commands, authority, IssuerKept::kElsewhere); });
 }
 
 TEST(StackTest, OfRsaKeys) {

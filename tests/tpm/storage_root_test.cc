@@ -10,7 +10,6 @@
 #include "tests/tpm/errors.h"
 #include "tests/tpm/memory_state.h"
 #include "tpm/command/commands.h"
-#include "tpm/engine/loaded_keys.h"
 #include "tpm/use/attestation.h"
 #include "tpm/use/identity.h"
 #include "tpm/use/key_transfer.h"
@@ -39,7 +38,7 @@ TPM2B_PUBLIC signing_template() {
 
 /// The state without its storage root key, and with a signing key.
 SecretBytes without_root(ByteView state) {
-  return Engine::visit(state, [](Commands& tpm) {
+  return Engine::visit(state, [](BootedTpm& tpm) {
     evict(tpm, kStorageRoot);
     const Handle key = tpm.create_primary(TPM2_RH_OWNER, signing_template());
     tpm.evict_control(key.value(), kSigner);
@@ -49,8 +48,8 @@ SecretBytes without_root(ByteView state) {
 TEST(StorageRoot, IsTheSameKeyKeptOrDerived) {
   const SecretBytes state = Engine::manufacture();
   Bytes kept, derived;
-  Engine::visit(state, [&](Commands& tpm) { kept = storage_root_area(tpm); });
-  Engine::visit(without_root(state), [&](Commands& tpm) {
+  Engine::visit(state, [&](BootedTpm& tpm) { kept = storage_root_area(tpm); });
+  Engine::visit(without_root(state), [&](BootedTpm& tpm) {
     EXPECT_FALSE(find_storage_root(tpm).has_value());
     derived = storage_root_area(tpm);
     EXPECT_TRUE(tpm.storage_root_is_transient());
@@ -64,7 +63,8 @@ TEST(StorageRoot, KeysOfEveryKindFitBesideADerivedOne) {
   const auto with_root = std::make_shared<Engine>(std::make_shared<MemoryState>(before.clone()), 1);
   const KeyBlob old = create_ec(*with_root, crypto::Curve::kP256);
   const auto engine = std::make_shared<Engine>(std::make_shared<MemoryState>(without_root(before)), 1);
-  std::vector<PersistentObject> persistent = engine->use_current([](Commands& tpm) { return persistent_objects(tpm); });
+  std::vector<PersistentObject> persistent =
+      engine->use_current([](BootedTpm& tpm) { return persistent_objects(tpm); });
   ASSERT_EQ(persistent.size(), 1u);
   const crypto::PublicKey persistent_public = persistent[0].public_key.value();
   PersistentKey signer(engine, persistent[0], {});
@@ -92,7 +92,7 @@ TEST(StorageRoot, KeysOfEveryKindFitBesideADerivedOne) {
 }
 
 TEST(StorageRoot, SurvivesANewOwner) {
-  const SecretBytes state = Engine::visit(without_root(Engine::manufacture()), [](Commands& tpm) {
+  const SecretBytes state = Engine::visit(without_root(Engine::manufacture()), [](BootedTpm& tpm) {
     (void)tpm.storage_root();
     renew_owner(tpm);
     EXPECT_EQ(tpm.storage_root(), kStorageRoot);

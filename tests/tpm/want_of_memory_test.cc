@@ -22,6 +22,7 @@
 #include "tpm/host/libcrypto_objects.h"
 #include "tpm/use/attestation.h"
 #include "tpm/use/foreign_state.h"
+#include "tpm/use/nv.h"
 
 // As the copies call them.
 extern "C" {
@@ -180,7 +181,7 @@ class WantOfMemoryAtWork : public testing::Test {
     const SecretBytes kept = engine_->use_current([](Commands& tpm) { return nv_read(tpm, *nv_public(tpm, kIndex)); });
     EXPECT_EQ(as_text(kept), "kept");
   }
-  void change(const std::function<void(Commands&)>& work) { state_->change(*engine_, work); }
+  void change(const std::function<void(BootedTpm&)>& work) { state_->change(*engine_, work); }
 
   const std::shared_ptr<MemoryState> state_ = std::make_shared<MemoryState>(Engine::manufacture([](Commands& tpm) {
     nv_define(tpm, kIndex, 4, nv_default_attributes());

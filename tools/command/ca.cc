@@ -98,7 +98,7 @@ void create(const CaOptions& options) {
 void certify(const CaOptions& options) {
   const crypto::CertificateAuthority authority = pkcs11::read_authority(options.directory);
   const auto token = open_token(options.token, options.pin);
-  token->change_tpm([&](tpm::Commands& commands) { tpm::endorse(commands, authority, tpm::IssuerKept::kElsewhere); });
+  token->change_tpm([&](tpm::BootedTpm& commands) { tpm::endorse(commands, authority, tpm::IssuerKept::kElsewhere); });
   std::cout << "The TPM of token " << token->identity().serial
             << " has endorsement keys (RSA-2048, P-256) and an attestation key, with certificates of this authority.\n";
 }

@@ -2,12 +2,9 @@
 #include "tpm/command/commands.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "tpm/command/marshal.h"
 #include "tpm/command/sapi.h"
-#include "tpm/engine/loaded_keys.h"
-#include "tpm/engine/storage_root.h"
 #include "tpm/host/instance.h"
 
 namespace vtpm::tpm {
@@ -28,8 +25,7 @@ void append_padded(Octets& to, ByteView number, size_t octets) {
 
 }  // namespace
 
-Commands::Commands(Instance& instance)
-    : instance_(instance), sapi_(std::make_unique<Sapi>(instance)), keys_(std::make_unique<LoadedKeys>(*this)) {}
+Commands::Commands(Instance& instance) : instance_(instance), sapi_(std::make_unique<Sapi>(instance)) {}
 
 Commands::~Commands() = default;
 
@@ -37,24 +33,18 @@ Commands::~Commands() = default;
 
 void Commands::power_on(ByteView permanent) {
   ++boot_;
-  forget_storage_root();
-  keys_->clear();
   instance_.power_on(permanent);
   startup();
 }
 
 void Commands::power_on_new() {
   ++boot_;
-  forget_storage_root();
-  keys_->clear();
   instance_.power_on_new();
   startup();
 }
 
 void Commands::power_off() noexcept {
   ++boot_;
-  forget_storage_root();
-  keys_->clear();
   instance_.power_off();
   sapi_->clear();  // the same parameters were accepted when it was made, so it does not throw
 }
@@ -62,20 +52,6 @@ void Commands::power_off() noexcept {
 void Commands::startup() {
   VTPM_RUN(Startup, TPM2_SU_CLEAR);
   (void)instance_.take_stored();  // the reset counter; it is not worth a commit
-}
-
-void Commands::forget_storage_root() noexcept {
-  storage_root_ = 0;
-  derived_root_ = Handle();  // of a boot that has ended: nothing is flushed
-}
-
-uint32_t Commands::storage_root() {
-  if (storage_root_ == 0) {
-    const std::optional<uint32_t> found = find_storage_root(*this);
-    if (!found) derived_root_ = derive_storage_root(*this);
-    storage_root_ = found.value_or(derived_root_.value());
-  }
-  return storage_root_;
 }
 
 // --- random numbers ---
@@ -316,10 +292,8 @@ void Commands::hierarchy_change_auth(uint32_t hierarchy, ByteView auth, ByteView
 
 void Commands::clear() {
   const Password password;
-  keys_->clear();  // the command flushes what is loaded
-  ++boot_;
-  forget_storage_root();
   VTPM_RUN(Clear, TPM2_RH_PLATFORM, &password, nullptr);
+  ++boot_;  // the command has flushed what was loaded
 }
 
 // --- capabilities ---

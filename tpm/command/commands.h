@@ -15,8 +15,8 @@
 
 #include "base/bytes.h"
 #include "tpm/command/handle.h"
-#include "tpm/use/nv.h"
-#include "tpm/use/resident_key.h"
+#include "tpm/command/key_blob.h"
+#include "tpm/command/nv_public.h"
 
 struct TPM2B_PUBLIC;
 struct TPM2B_SENSITIVE;
@@ -25,7 +25,6 @@ struct TPML_PCR_SELECTION;
 namespace vtpm::tpm {
 
 class Instance;
-class LoadedKeys;
 
 /// What the TPM says and a key has signed: TPMS_ATTEST and TPMT_SIGNATURE, marshalled.
 struct Attested {
@@ -40,7 +39,6 @@ class Commands {
   Commands& operator=(const Commands&) = delete;
 
   Instance& instance() { return instance_; }
-  LoadedKeys& keys() { return *keys_; }
   /// Counts the power-ons; a handle of another boot is void.
   uint64_t boot() const { return boot_; }
 
@@ -48,11 +46,6 @@ class Commands {
   void power_on(ByteView permanent);
   void power_on_new();
   void power_off() noexcept;
-
-  /// The storage root key's handle, looked up once a boot. Where the TPM does not keep the key it is derived, and takes
-  /// one of the three slots for transient objects until the boot ends.
-  uint32_t storage_root();
-  bool storage_root_is_transient() const { return derived_root_.value() != 0; }
 
   // --- chapter 16: random numbers ---
   SecretBytes get_random(size_t octets);
@@ -120,15 +113,11 @@ class Commands {
 
  private:
   void startup();
-  void forget_storage_root() noexcept;
   struct Sapi;
 
   Instance& instance_;
   std::unique_ptr<Sapi> sapi_;
   uint64_t boot_ = 0;
-  uint32_t storage_root_ = 0;         // 0: not looked up in this boot
-  Handle derived_root_;               // where the TPM keeps none
-  std::unique_ptr<LoadedKeys> keys_;  // last: its handles flush themselves through the rest
 };
 
 }  // namespace vtpm::tpm

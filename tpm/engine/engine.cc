@@ -7,7 +7,6 @@
 #include <thread>
 
 #include "base/process.h"
-#include "tpm/command/commands.h"
 #include "tpm/engine/pool.h"
 #include "tpm/engine/storage_root.h"
 #include "tpm/host/instance.h"
@@ -95,23 +94,23 @@ struct Visitor {
 
 }  // namespace
 
-SecretBytes Engine::manufacture(const std::function<void(Commands&)>& furnish) {
+SecretBytes Engine::manufacture(const std::function<void(BootedTpm&)>& furnish) {
   Visitor visitor;
-  Commands& tpm = visitor.hold->commands;
+  BootedTpm& tpm = visitor.hold->commands;
   tpm.power_on_new();
   create_storage_root(tpm);
   if (furnish) furnish(tpm);
   return visitor.hold->instance.permanent();
 }
 
-SecretBytes Engine::visit(ByteView permanent, const std::function<void(Commands&)>& work) {
+SecretBytes Engine::visit(ByteView permanent, const std::function<void(BootedTpm&)>& work) {
   Visitor visitor;
   visitor.hold->commands.power_on(permanent);
   work(visitor.hold->commands);
   return visitor.hold->instance.permanent();
 }
 
-void Engine::run_erased(const std::function<void(Commands&)>& work, Freshness freshness) {
+void Engine::run_erased(const std::function<void(BootedTpm&)>& work, Freshness freshness) {
   if (Hold* const pending = impl_->pending()) return work((*pending)->commands);
   const Hold hold = impl_->ready(freshness);
   // A command that stored nevertheless (a dictionary-attack event, say) has left a state that is nobody's: the next use
@@ -125,7 +124,7 @@ void Engine::run_erased(const std::function<void(Commands&)>& work, Freshness fr
   work(hold->commands);
 }
 
-SecretBytes Engine::change(const std::function<void(Commands&)>& work) {
+SecretBytes Engine::change(const std::function<void(BootedTpm&)>& work) {
   Hold* pending = impl_->pending();
   if (pending == nullptr) {
     Hold hold = impl_->ready(Freshness::kCurrent);

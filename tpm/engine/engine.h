@@ -19,10 +19,9 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "tpm/engine/booted_tpm.h"
 
 namespace vtpm::tpm {
-
-class Commands;  // tpm/command/commands.h: one booted instance, speaking Part 3
 
 /// The committed permanent state, as its owner keeps it. Called from any thread.
 class StateSource {
@@ -44,13 +43,13 @@ class Engine {
 
   /// Makes a new TPM (seeds, an ECC P-256 storage root key persisted at 0x81000001) and returns its permanent state.
   /// `furnish` may add to it and look at it before that.
-  static SecretBytes manufacture(const std::function<void(Commands&)>& furnish = {});
+  static SecretBytes manufacture(const std::function<void(BootedTpm&)>& furnish = {});
 
   /// Boots a state that belongs to nobody's engine, runs `work`, and returns the permanent state that it then has.
-  static SecretBytes visit(ByteView permanent, const std::function<void(Commands&)>& work);
+  static SecretBytes visit(ByteView permanent, const std::function<void(BootedTpm&)>& work);
 
-  /// Runs `work(Commands&)` on some free instance. The state it was booted from may be older than the newest: right for
-  /// keys, which every state loads.
+  /// Runs `work(BootedTpm&)` on some free instance. The state it was booted from may be older than the newest: right
+  /// for keys, which every state loads.
   template <typename F>
   auto use(F&& work) {
     return run<F>(std::forward<F>(work), Freshness::kAny);
@@ -64,7 +63,7 @@ class Engine {
   /// the permanent state to be committed; afterwards exactly one of `committed` (with the version that `StateSource`
   /// will report for it) or `discard` (the instance is re-booted from the committed state) must follow before the lock
   /// goes. When `work` throws, nothing was changed that survives, and neither call is needed.
-  SecretBytes change(const std::function<void(Commands&)>& work);
+  SecretBytes change(const std::function<void(BootedTpm&)>& work);
   void committed(uint64_t version);
   void discard();
 
@@ -83,16 +82,16 @@ class Engine {
   class Lease;  // an instance held by the current thread
   template <typename F>
   auto run(F&& work, Freshness freshness) {
-    using Result = decltype(work(std::declval<Commands&>()));
+    using Result = decltype(work(std::declval<BootedTpm&>()));
     if constexpr (std::is_void_v<Result>) {
-      run_erased([&](Commands& commands) { work(commands); }, freshness);
+      run_erased([&](BootedTpm& tpm) { work(tpm); }, freshness);
     } else {
       std::optional<Result> result;
-      run_erased([&](Commands& commands) { result.emplace(work(commands)); }, freshness);
+      run_erased([&](BootedTpm& tpm) { result.emplace(work(tpm)); }, freshness);
       return std::move(*result);
     }
   }
-  void run_erased(const std::function<void(Commands&)>& work, Freshness freshness);
+  void run_erased(const std::function<void(BootedTpm&)>& work, Freshness freshness);
   std::unique_ptr<Impl> impl_;
 };
 

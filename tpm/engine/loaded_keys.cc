@@ -3,11 +3,18 @@
 
 #include <algorithm>
 
-#include "tpm/command/commands.h"
+#include "tpm/engine/booted_tpm.h"
 
 namespace vtpm::tpm {
 
+void LoadedKeys::follow_boot() noexcept {
+  if (boot_ == tpm_.boot()) return;
+  clear();
+  boot_ = tpm_.boot();
+}
+
 uint32_t LoadedKeys::load(uint64_t id, const KeyBlob& key) {
+  follow_boot();
   const auto found = std::find_if(loaded_.begin(), loaded_.end(), [&](const Loaded& each) { return each.id == id; });
   if (found != loaded_.end()) {
     loaded_.splice(loaded_.begin(), loaded_, found);
@@ -29,6 +36,7 @@ void LoadedKeys::forget(uint64_t id) {
 }
 
 void LoadedKeys::make_room(size_t count) {
+  follow_boot();
   if (count > 0 && tpm_.storage_root_is_transient()) --count;
   while (loaded_.size() > count) {
     const Loaded& last = loaded_.back();
@@ -38,6 +46,11 @@ void LoadedKeys::make_room(size_t count) {
     }
     loaded_.pop_back();
   }
+}
+
+size_t LoadedKeys::loaded() {
+  follow_boot();
+  return loaded_.size();
 }
 
 void LoadedKeys::clear() noexcept {

@@ -14,16 +14,18 @@
 
 #include "base/bytes.h"
 #include "tpm/command/handle.h"
-#include "tpm/use/resident_key.h"
+#include "tpm/command/key_blob.h"
 
 namespace vtpm::tpm {
+
+class BootedTpm;
 
 class LoadedKeys {
  public:
   static constexpr size_t kLoaded = 2;
   static constexpr size_t kContexts = 256;  // about 1.5 KB each
 
-  explicit LoadedKeys(Commands& tpm) : tpm_(tpm) {}
+  explicit LoadedKeys(BootedTpm& tpm) : tpm_(tpm) {}
 
   /// The handle of a key, loaded if need be; valid until the next call. `id` names the blob within this process.
   uint32_t load(uint64_t id, const KeyBlob& key);
@@ -33,7 +35,8 @@ class LoadedKeys {
   void make_room(size_t count);
   /// Nothing is loaded any more (the instance was powered on or off).
   void clear() noexcept;
-  size_t loaded() const { return loaded_.size(); }
+  /// How many keys are loaded in this boot.
+  size_t loaded();
 
  private:
   struct Loaded {
@@ -41,7 +44,11 @@ class LoadedKeys {
     Handle handle;
     bool save;  // worth a context
   };
-  Commands& tpm_;
+  /// Forgets what belongs to an earlier boot.
+  void follow_boot() noexcept;
+
+  BootedTpm& tpm_;
+  uint64_t boot_ = 0;         // what follows belongs to it
   std::list<Loaded> loaded_;  // most recently used first
   std::unordered_map<uint64_t, Bytes> contexts_;
 };

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <chrono>
 
-#include "tpm/engine/loaded_keys.h"
 #include "tpm/host/copies.h"
 
 namespace vtpm::tpm {
@@ -38,6 +37,7 @@ void Slot::flush_buried() {
 
 void Slot::vacate() noexcept {
   commands.power_off();
+  commands.forget_keys();
   version = 0;
   owner = nullptr;
 }

@@ -17,7 +17,7 @@
 #include <mutex>
 #include <vector>
 
-#include "tpm/command/commands.h"
+#include "tpm/engine/booted_tpm.h"
 #include "tpm/host/instance.h"
 
 namespace vtpm::tpm {
@@ -33,7 +33,7 @@ struct Slot {
   std::atomic<int64_t> last_used = 0;  // steady clock, nanoseconds
   int process = 0;                     // that powered it on: a forked child's copy would repeat its random numbers
   Instance instance;
-  Commands commands;
+  BootedTpm commands;
 
   /// A key that is no more must not stay loaded: its id is left here by whoever does not hold the slot, and the next
   /// holder flushes it.

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "tpm/command/commands.h"
 #include "tpm/command/marshal.h"
+#include "tpm/engine/booted_tpm.h"
 
 namespace vtpm::tpm {
 
@@ -63,7 +64,7 @@ uint32_t create_storage_root(Commands& tpm) {
   return handle;
 }
 
-Bytes storage_root_area(Commands& tpm) {
+Bytes storage_root_area(BootedTpm& tpm) {
   return marshal(Tss2_MU_TPM2B_PUBLIC_Marshal, tpm.read_public(tpm.storage_root()));
 }
 

@@ -3,7 +3,7 @@
 //
 // It is a primary key of the owner hierarchy with the TCG's template and an empty auth value, so the TPM's seed alone
 // decides which key it is: it may stand at any persistent handle, beside a copy of itself that somebody has given an
-// auth value, or, where a TPM is full, nowhere; then each boot derives it (tpm/command/commands.h).
+// auth value, or, where a TPM is full, nowhere; then each boot derives it (tpm/engine/booted_tpm.h).
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,7 @@
 
 namespace vtpm::tpm {
 
+class BootedTpm;
 class Commands;
 
 /// Where it is persisted (TCG Provisioning Guidance, 7.8: the first handle of the owner's range). In an imported state
@@ -27,7 +28,7 @@ std::optional<uint32_t> find_storage_root(Commands& tpm);
 Handle derive_storage_root(Commands& tpm);
 /// Derives it and persists it. Stores. Returns its handle. Throws Error kNvFull.
 uint32_t create_storage_root(Commands& tpm);
-/// The public area (TPM2B_PUBLIC) of the key that Commands::storage_root names.
-Bytes storage_root_area(Commands& tpm);
+/// The public area (TPM2B_PUBLIC) of the key that BootedTpm::storage_root names.
+Bytes storage_root_area(BootedTpm& tpm);
 
 }  // namespace vtpm::tpm

@@ -7,7 +7,6 @@
 
 #include "base/error.h"
 #include "tpm/command/marshal.h"
-#include "tpm/engine/loaded_keys.h"
 #include "tpm/use/identity.h"
 #include "tpm/use/pcr_selection.h"
 
@@ -32,7 +31,7 @@ Attestor describe(Commands& tpm, const Handle& attestation_key) {
 
 KeyEvidence attest_key(Engine& engine, const KeyBlob& key, ByteView nonce) {
   check_nonce(nonce);
-  return engine.use_current([&](Commands& tpm) {
+  return engine.use_current([&](BootedTpm& tpm) {
     // Of the three slots: the key (and for a moment its parent), the attestation key.
     tpm.keys().make_room(0);
     const Handle loaded = tpm.load(tpm.storage_root(), key);
@@ -52,7 +51,7 @@ KeyEvidence attest_key(Engine& engine, const KeyBlob& key, ByteView nonce) {
 QuoteEvidence quote_pcrs(Engine& engine, const std::vector<PcrBank>& banks, ByteView nonce) {
   check_nonce(nonce);
   const TPML_PCR_SELECTION selection = pcr_selection(banks);
-  return engine.use_current([&](Commands& tpm) {
+  return engine.use_current([&](BootedTpm& tpm) {
     const Handle signer = create_attestation_key(tpm);
     QuoteEvidence evidence;
     evidence.attestor = describe(tpm, signer);

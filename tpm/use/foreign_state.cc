@@ -110,8 +110,8 @@ void examine_foreign_state(ByteView state) {
 }
 
 SecretBytes adopt_foreign_state(ByteView state, const HierarchyAuths& auths,
-                                const std::function<void(Commands&)>& furnish) {
-  return Engine::visit(state, [&](Commands& tpm) {
+                                const std::function<void(BootedTpm&)>& furnish) {
+  return Engine::visit(state, [&](BootedTpm& tpm) {
     const uint32_t flags = tpm.permanent_flags();
     const auto auth_of = [&](const char* hierarchy) { return auths ? auths(hierarchy) : SecretBytes(); };
     if (flags & TPMA_PERMANENT_OWNERAUTHSET) clear_auth(tpm, TPM2_RH_OWNER, auth_of("owner"), "owner");

@@ -25,6 +25,6 @@ using HierarchyAuths = std::function<SecretBytes(const char* hierarchy)>;
 /// looks at the result. That of the lockout hierarchy may stay. Throws Error kAuthFailed that names the auth value that
 /// is set and is not known, or is wrong.
 SecretBytes adopt_foreign_state(ByteView state, const HierarchyAuths& auths,
-                                const std::function<void(Commands&)>& furnish);
+                                const std::function<void(BootedTpm&)>& furnish);
 
 }  // namespace vtpm::tpm

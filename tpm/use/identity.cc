@@ -9,10 +9,10 @@
 #include "crypto/certificate/certificate.h"
 #include "tpm/command/commands.h"
 #include "tpm/command/marshal.h"
-#include "tpm/engine/loaded_keys.h"
 #include "tpm/engine/storage_root.h"
 #include "tpm/use/nv.h"
 #include "tpm/use/persistent_key.h"
+#include "tpm/use/resident_key.h"
 
 namespace vtpm::tpm {
 
@@ -66,7 +66,7 @@ TPM2B_PUBLIC attestation_template() {
   return wanted;
 }
 
-void persist(Commands& tpm, TPM2_ALG_ID type, uint32_t handle) {
+void persist(BootedTpm& tpm, TPM2_ALG_ID type, uint32_t handle) {
   const std::vector<uint32_t> used = tpm.handles(handle);
   if (!used.empty() && used.front() == handle) return;
   tpm.keys().make_room(LoadedKeys::kLoaded - 1);
@@ -115,7 +115,7 @@ constexpr uint32_t kCertificates[] = {kCertificateRsa, kCertificateEc, kCertific
 
 }  // namespace
 
-void endorse(Commands& tpm, const crypto::CertificateAuthority& authority, IssuerKept kept) {
+void endorse(BootedTpm& tpm, const crypto::CertificateAuthority& authority, IssuerKept kept) {
   persist(tpm, TPM2_ALG_RSA, kEndorsementRsa);
   persist(tpm, TPM2_ALG_ECC, kEndorsementEc);
   const crypto::PublicKey rsa = endorsement_key(tpm, kEndorsementRsa), ec = endorsement_key(tpm, kEndorsementEc);
@@ -131,7 +131,7 @@ void endorse(Commands& tpm, const crypto::CertificateAuthority& authority, Issue
   }
 }
 
-bool renew_owner(Commands& tpm) {
+bool renew_owner(BootedTpm& tpm) {
   std::map<uint32_t, Bytes> certificates;
   for (const uint32_t index : kCertificates) certificates[index] = certificate_at(tpm, index);
   tpm.keys().make_room(0);
@@ -150,7 +150,7 @@ bool renew_owner(Commands& tpm) {
          !certificates[kCertificateAttestation].empty();
 }
 
-Handle create_attestation_key(Commands& tpm) {
+Handle create_attestation_key(BootedTpm& tpm) {
   tpm.keys().make_room(LoadedKeys::kLoaded - 1);
   return tpm.create_primary(TPM2_RH_ENDORSEMENT, attestation_template());
 }

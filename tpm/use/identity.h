@@ -29,16 +29,16 @@ enum class IssuerKept { kElsewhere, kInTheTpm };
 /// Creates and persists both endorsement keys where they are missing, and writes certificates of `authority` for them
 /// and for the attestation key, in the place of older ones. Stores: runs inside Engine::change, manufacture or visit.
 /// Throws kInvalidArgument when a certificate does not fit into an NV area (the authority's key or name is too large).
-void endorse(Commands& tpm, const crypto::CertificateAuthority& authority, IssuerKept kept);
+void endorse(BootedTpm& tpm, const crypto::CertificateAuthority& authority, IssuerKept kept);
 
 /// What an owner's TPM2_Clear leaves, for a new owner: the endorsement keys, the attestation key and their certificates
 /// stay; every other key, NV area and auth value goes (but for areas that only a policy of theirs deletes), a new
 /// storage root key is made, another one. False when the TPM had not all of its certificates, so that it must be
 /// endorsed. Stores.
-bool renew_owner(Commands& tpm);
+bool renew_owner(BootedTpm& tpm);
 
 /// The attestation key, loaded.
-Handle create_attestation_key(Commands& tpm);
+Handle create_attestation_key(BootedTpm& tpm);
 
 struct IdentityCertificates {
   Bytes endorsement, attestation;  // DER, empty where there is none; `endorsement` is the RSA key's

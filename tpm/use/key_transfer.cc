@@ -6,7 +6,6 @@
 #include "base/error.h"
 #include "crypto/library/random.h"
 #include "tpm/command/commands.h"
-#include "tpm/engine/loaded_keys.h"
 #include "tpm/engine/storage_root.h"
 
 namespace vtpm::tpm {
@@ -42,7 +41,7 @@ auto unwrapping(F&& command) {
 WrappedKey wrap_for_others(Engine& engine, const KeyBlob& key, ByteView auth) {
   if (auth.size() > kAuthOctets)
     throw Error(ErrorCode::kInvalidArgument, "The auth value of a key has at most 32 octets.");
-  return engine.use_current([&](Commands& tpm) {
+  return engine.use_current([&](BootedTpm& tpm) {
     tpm.keys().make_room(0);
     const uint32_t parent = tpm.storage_root();
     const Handle loaded = tpm.load(parent, key);
@@ -57,7 +56,7 @@ KeyBlob take_from_others(Engine& engine, const WrappedKey& key, ByteView auth) {
   KeyBlob taken;
   taken.public_area = key.public_area;
   taken.auth = crypto::random_secret(kAuthOctets);
-  return engine.use_current([&](Commands& tpm) {
+  return engine.use_current([&](BootedTpm& tpm) {
     tpm.keys().make_room(0);
     const uint32_t parent = tpm.storage_root();
     taken.private_area = key.private_area;

@@ -29,14 +29,6 @@ ByteView password(const NvPublic& area, uint32_t speaker, ByteView auth) {
 
 }  // namespace
 
-bool NvPublic::written() const { return (attributes & TPMA_NV_WRITTEN) != 0; }
-bool NvPublic::is_ordinary() const { return type() == NvType::kOrdinary; }
-bool NvPublic::is_counter() const { return type() == NvType::kCounter; }
-bool NvPublic::owner_readable() const { return (attributes & TPMA_NV_OWNERREAD) != 0; }
-bool NvPublic::owner_writable() const { return (attributes & TPMA_NV_OWNERWRITE) != 0; }
-bool NvPublic::auth_readable() const { return (attributes & TPMA_NV_AUTHREAD) != 0; }
-bool NvPublic::auth_writable() const { return (attributes & TPMA_NV_AUTHWRITE) != 0; }
-
 std::vector<uint32_t> nv_list(Commands& tpm) { return tpm.handles(kNvFirst); }
 
 std::optional<NvPublic> nv_public(Commands& tpm, uint32_t index) {

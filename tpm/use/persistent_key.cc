@@ -6,8 +6,8 @@
 #include "base/error.h"
 #include "tpm/command/commands.h"
 #include "tpm/command/marshal.h"
-#include "tpm/engine/loaded_keys.h"
 #include "tpm/use/key_operation.h"
+#include "tpm/use/resident_key.h"
 
 namespace vtpm::tpm {
 
@@ -72,7 +72,7 @@ PersistentKey::PersistentKey(std::shared_ptr<Engine> engine, PersistentObject ob
 
 template <typename F>
 auto PersistentKey::use(F&& work) {
-  return engine_->use_current([&](Commands& tpm) {
+  return engine_->use_current([&](BootedTpm& tpm) {
     if (marshal(Tss2_MU_TPM2B_PUBLIC_Marshal, tpm.read_public(object_.handle)) != object_.public_area)
       throw Error(ErrorCode::kNotFound, "The persistent key has left its handle.");
     tpm.keys().make_room(LoadedKeys::kLoaded);  // the command itself takes a slot for it

@@ -8,9 +8,7 @@
 
 #include "base/numbers.h"
 #include "crypto/library/random.h"
-#include "tpm/command/commands.h"
 #include "tpm/command/marshal.h"
-#include "tpm/engine/loaded_keys.h"
 #include "tpm/use/key_operation.h"
 
 namespace vtpm::tpm {
@@ -78,7 +76,7 @@ uint32_t small_number(ByteView big_endian) {
 
 KeyBlob create(Engine& engine, const TPM2B_PUBLIC& wanted) {
   SecretBytes auth = crypto::random_secret(kAuthOctets);
-  return engine.use([&](Commands& tpm) {
+  return engine.use([&](BootedTpm& tpm) {
     tpm.keys().make_room(LoadedKeys::kLoaded - 1);  // the parent and the new key take a slot each
     return tpm.create(tpm.storage_root(), wanted, std::move(auth));
   });
@@ -90,7 +88,7 @@ KeyBlob import(Engine& engine, const TPM2B_PUBLIC& public_area, TPM2B_SENSITIVE&
   key.auth = crypto::random_secret(kAuthOctets);
   sensitive.sensitiveArea.sensitiveType = public_area.publicArea.type;
   assign(sensitive.sensitiveArea.authValue, key.auth);
-  key.private_area = engine.use([&](Commands& tpm) {
+  key.private_area = engine.use([&](BootedTpm& tpm) {
     tpm.keys().make_room(LoadedKeys::kLoaded - 1);
     Bytes private_area = tpm.import(tpm.storage_root(), public_area, sensitive);
     // TPM2_Import only wraps; loading is where the TPM looks whether the halves belong together.
@@ -108,10 +106,6 @@ TPMT_PUBLIC public_area_of(const KeyBlob& blob) {
 }
 
 }  // namespace
-
-KeyBlob KeyBlob::clone() const {
-  return {public_area, private_area, auth.clone(), creation_data, creation_hash, creation_ticket};
-}
 
 bool can_hold_rsa(unsigned bits, ByteView exponent, bool imported) {
   const uint32_t e = small_number(exponent);
@@ -182,7 +176,7 @@ struct ResidentKey::Impl {
 
   template <typename F>
   auto use(F&& work) {
-    return engine->use([&](Commands& tpm) {
+    return engine->use([&](BootedTpm& tpm) {
       return work(KeyAt{tpm, tpm.keys().load(id, blob), blob.auth, public_key});
     });
   }

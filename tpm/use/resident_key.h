@@ -4,19 +4,10 @@
 
 #include "crypto/key/key.h"
 #include "crypto/key/software_key.h"
+#include "tpm/command/key_blob.h"
 #include "tpm/engine/engine.h"
 
 namespace vtpm::tpm {
-
-/// A wrapped key as the owner stores it. `public_area` (TPM2B_PUBLIC) and `private_area` (TPM2B_PRIVATE) are
-/// marshalled, size included; the creation evidence (TPM2B_CREATION_DATA, TPM2B_DIGEST, TPMT_TK_CREATION) is empty for
-/// imported keys.
-struct KeyBlob {
-  Bytes public_area, private_area;
-  SecretBytes auth;  // random auth value of the object
-  Bytes creation_data, creation_hash, creation_ticket;
-  KeyBlob clone() const;
-};
 
 struct RsaTemplate {
   unsigned bits = 2048;       // 1024, 2048, 3072

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tpm/engine/booted_tpm.h"
+
+#include <optional>
+
+#include "tpm/engine/storage_root.h"
+
+namespace vtpm::tpm {
+
+uint32_t BootedTpm::storage_root() {
+  if (root_boot_ != boot() || storage_root_ == 0) {
+    derived_root_ = Handle();  // of a boot that has ended: nothing is flushed
+    storage_root_ = 0;
+    root_boot_ = boot();
+    const std::optional<uint32_t> found = find_storage_root(*this);
+    if (!found) derived_root_ = derive_storage_root(*this);
+    storage_root_ = found.value_or(derived_root_.value());
+  }
+  return storage_root_;
+}
+
+void BootedTpm::forget_keys() noexcept {
+  derived_root_ = Handle();
+  storage_root_ = 0;
+  keys_.clear();
+}
+
+}  // namespace vtpm::tpm
