@@ -119,6 +119,8 @@ class Blobstore {
 
   class Writer;
   Writer begin();
+  /// The same for whoever must not wait for the lock: nothing when somebody else holds it.
+  std::optional<Writer> try_begin();
 
   /// Held while a login is being counted, or while key slots change. Taken before a `Writer`, never inside one. It is
   /// on the file that stands at the path when this returns.
@@ -141,6 +143,9 @@ class Blobstore {
  private:
   friend class Repair;  // store/care/repair.cc
   Blobstore(FileSystem& file_system, std::string path, bool read_only);
+  enum class Patience { kWaits, kDoesNotWait };
+  std::optional<Writer> begin_as(Patience patience);
+  [[noreturn]] void refuse_change() const;
 
   // Who may change what: the file's contents and `end_`, `probe_`, ... belong to whoever holds `gate_` exclusively; a
   // writer holds `writer_mutex_` and the file's lock in addition. Order: officer, login, writer, file, gate.
@@ -315,7 +320,9 @@ class Blobstore::Writer {
   friend class Blobstore;
   friend class Repair;  // store/care/repair.cc
   enum class Purpose { kChange, kRepair };
-  explicit Writer(Blobstore& store, Purpose purpose = Purpose::kChange);
+  /// Where it does not wait and somebody else holds the lock, it `has_lock` not, and nothing else may be called.
+  explicit Writer(Blobstore& store, Purpose purpose = Purpose::kChange, Patience patience = Patience::kWaits);
+  bool has_lock() const { return locked_ != nullptr; }
   void compact_into(TemporaryStore fresh, const Progress& progress = nullptr,
                     std::optional<uint64_t> most = std::nullopt);
   /// Puts a file with these entries, and what is damaged among them, into the store's place.
@@ -323,8 +330,9 @@ class Blobstore::Writer {
                std::optional<uint64_t> most = std::nullopt);
   void make_sure();
   void write_again();
-  bool lock_current_file();
-  bool lock_file_of_now();
+  enum class Taking { kDone, kTryAgain, kHeldByOthers };
+  Taking lock_current_file(Patience patience);
+  Taking lock_file_of_now(Patience patience);
   void prepare();
   void set_aside(uint64_t offset, ByteView octets) const;
   void require_continuation(uint64_t size, uint64_t jump) const;

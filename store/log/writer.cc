@@ -42,25 +42,44 @@ std::optional<std::pair<uint64_t, uint64_t>> not_zero(const File& file, uint64_t
 
 // --- the lock ---
 
-Blobstore::Writer Blobstore::begin() {
+Blobstore::Writer Blobstore::begin() { return std::move(*begin_as(Patience::kWaits)); }
+
+std::optional<Blobstore::Writer> Blobstore::try_begin() { return begin_as(Patience::kDoesNotWait); }
+
+std::optional<Blobstore::Writer> Blobstore::begin_as(Patience patience) {
   reopen_if_forked();
   if (!read_only()) {
     try {
-      return Writer(*this);
+      std::optional<Writer> writer(Writer(*this, Writer::Purpose::kChange, patience));
+      if (!writer->has_lock()) writer.reset();
+      return writer;
     } catch (const Error& error) {
       if (!goes_on_after(error)) throw;
     }
   }
-  if (inherited_)
+  refuse_change();
+}
+
+void Blobstore::refuse_change() const {
+  if (inherited_) {
     throw Error(ErrorCode::kReadOnly, path_ + " can only be read here: this process may not open it, and reads it " +
                                           "through the description that its parent has opened");
+  }
   throw Error(ErrorCode::kReadOnly, path_ + " can only be read");
 }
 
-Blobstore::Writer::Writer(Blobstore& store, Purpose purpose)
-    : store_(&store), held_(lock_within_limit(store.writer_mutex_, store.path_)), purpose_(purpose) {
+Blobstore::Writer::Writer(Blobstore& store, Purpose purpose, Patience patience)
+    : store_(&store),
+      held_(patience == Patience::kWaits ? lock_within_limit(store.writer_mutex_, store.path_)
+                                         : std::unique_lock<std::mutex>(store.writer_mutex_, std::try_to_lock)),
+      purpose_(purpose) {
+  if (!held_) return;
   try {
-    while (!lock_current_file()) {
+    Taking taking = Taking::kTryAgain;
+    while (taking == Taking::kTryAgain) taking = lock_current_file(patience);
+    if (taking == Taking::kHeldByOthers) {
+      held_.unlock();
+      return;
     }
     keep_.emplace();
     store.writer_thread_ = std::this_thread::get_id();
@@ -71,25 +90,28 @@ Blobstore::Writer::Writer(Blobstore& store, Purpose purpose)
   }
 }
 
-// Locks the file that stands at the path now, and catches up with it. False: another one has come; try again.
-bool Blobstore::Writer::lock_current_file() {
+// Locks the file that stands at the path now, and catches up with it; kTryAgain: another one has come.
+Blobstore::Writer::Taking Blobstore::Writer::lock_current_file(Patience patience) {
   try {
-    return lock_file_of_now();
+    return lock_file_of_now(patience);
   } catch (const StaleFile&) {
     locked_.reset();
     store_->reopen_stale();
-    return false;
+    return Taking::kTryAgain;
   }
 }
 
-bool Blobstore::Writer::lock_file_of_now() {
+Blobstore::Writer::Taking Blobstore::Writer::lock_file_of_now(Patience patience) {
   Blobstore& store = *store_;
   {
     std::shared_lock<RwLock> gate(store.gate_);
     store.check_usable();
     locked_ = store.file_;
   }
-  if (store.placed_) locked_->lock(LockByte::kStore, LockMode::kExclusive, true);
+  if (store.placed_ && !locked_->lock(LockByte::kStore, LockMode::kExclusive, patience == Patience::kWaits)) {
+    locked_.reset();
+    return Taking::kHeldByOthers;
+  }
   Exclusive gate(store.gate_);
   if (store.file_ == locked_) {
     if (!store.is_at_path()) {
@@ -101,7 +123,7 @@ bool Blobstore::Writer::lock_file_of_now() {
   if (store.file_ != locked_) {
     locked_->unlock(LockByte::kStore);
     locked_.reset();
-    return false;
+    return Taking::kTryAgain;
   }
   // No crash and no flipped bit leaves this; cleaning the space behind such a log would wipe the header.
   if (store.headless_) {
@@ -112,7 +134,7 @@ bool Blobstore::Writer::lock_file_of_now() {
   if (auto why = purpose_ == Purpose::kChange ? store::unfit(store.path_, *locked_, store.file_end()) : std::nullopt) {
     throw Error(ErrorCode::kCorrupt, *why);
   }
-  return true;
+  return Taking::kDone;
 }
 
 Blobstore::Writer::Writer(Writer&& other) noexcept

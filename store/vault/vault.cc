@@ -386,11 +386,43 @@ Attempts Vault::attempts(Role role) const { return impl_->attempts(role); }
 
 // --- writing ---
 
-Transaction Vault::begin() {
-  auto writer = impl_->store->begin();
-  impl_->authenticate_new(&writer);
-  return Transaction(std::make_unique<Transaction::State>(*impl_, std::move(writer)));
+namespace {
+
+std::unique_ptr<Transaction::State> begin_with(Vault::Impl& vault, Blobstore::Writer writer) {
+  vault.authenticate_new(&writer);
+  return std::make_unique<Transaction::State>(vault, std::move(writer));
 }
+
+}  // namespace
+
+Committed Vault::change(const std::function<void(Transaction&)>& body) {
+  return run(begin_with(*impl_, impl_->store->begin()), body);
+}
+
+std::optional<Committed> Vault::try_change(const std::function<void(Transaction&)>& body) {
+  auto writer = impl_->store->try_begin();
+  if (!writer) return std::nullopt;
+  return run(begin_with(*impl_, std::move(*writer)), body);
+}
+
+Committed Vault::run(std::unique_ptr<Transaction::State> state, const std::function<void(Transaction&)>& body) {
+  Transaction transaction(std::move(state));
+  body(transaction);
+  transaction.commit();
+  Committed committed;
+  if (transaction.state_->first == 0) return committed;
+  for (const auto& [name, place] : transaction.state_->places) {
+    committed.numbers_.emplace(name, transaction.state_->first + place);
+  }
+  return committed;
+}
+
+uint64_t Committed::sequence_of(std::string_view name) const {
+  const auto number = numbers_.find(name);
+  return number == numbers_.end() ? 0 : number->second;
+}
+
+Transaction Vault::begin() { return Transaction(begin_with(*impl_, impl_->store->begin())); }
 
 void Vault::compact(const Progress& progress) {
   for (;;) {

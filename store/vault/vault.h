@@ -6,7 +6,7 @@
 // opens the AES layer. Any number of processes and threads work on one file; every method is thread-safe.
 //
 // Freshness: nothing is re-read behind the caller's back. `refresh` (one comparison when nothing changed) makes every
-// change visible that another process committed before the call; `begin` refreshes under the store's lock.
+// change visible that another process committed before the call; `change` begins with the newest state.
 //
 // Waiting: `refresh`, `changes`, `find`, `list` and `read` may be called by the thread that holds a Transaction, and
 // never wait for another thread to end one (at most for the moment of its write): callers hold locks of their own
@@ -17,6 +17,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -143,10 +144,11 @@ class KeySubscription {
   std::shared_ptr<Handler> handler_;
 };
 
-/// A set of changes that becomes visible and durable at once, or not at all.
+/// A set of changes that becomes visible and durable at once, or not at all: what the body of `Vault::change` gets.
+/// It belongs to the thread that runs the body, and must not be kept beyond it.
 ///
-/// From `Vault::begin` until `commit` or destruction it holds the store's lock (exclusive among processes and threads):
-/// keep it short. Destroying it uncommitted changes nothing.
+/// What has been put is not visible to `Vault::read` and `Vault::find` before the change is committed, not even to the
+/// body itself. A name is put once: the last call about it counts.
 class Transaction {
  public:
   struct State;  // store/vault/vault_impl.h
@@ -182,6 +184,19 @@ class Transaction {
   friend class Vault;
   explicit Transaction(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
+};
+
+/// What became of a change.
+class Committed {
+ public:
+  /// Nothing was put.
+  Committed() = default;
+  /// The sequence number that the entry `name` of this change got (EntryInfo::sequence); 0: the change did not put it.
+  uint64_t sequence_of(std::string_view name) const;
+
+ private:
+  friend class Vault;
+  std::map<std::string, uint64_t, std::less<>> numbers_;
 };
 
 class Vault {
@@ -323,7 +338,33 @@ class Vault {
   void rekey_raw(const RawKey& fresh, const Progress& progress = nullptr, const Indexer& indexer = nullptr);
 
   // --- writing ---
-  /// Takes the store's lock and catches up. Throws kReadOnly, kReplaced.
+  /// Changes the store: runs `body`, which says by its Transaction what changes, and commits all of that as one.
+  ///
+  /// The body begins with the newest committed state (as after `refresh`), and nobody else, in any process, changes the
+  /// store between what it reads and the commit. When `change` returns, the changes are visible to everybody and on the
+  /// disk. A body that has put and erased nothing commits nothing.
+  ///
+  /// *The body may run more than once*: where the log finds at the commit that somebody else has been faster, nothing
+  /// of that run is kept, the vault catches up, and the body runs again, from the beginning, on the newer state. So it
+  /// has no effect outside of itself that a second run does not replace: it assigns its results and does not add to
+  /// them, and whatever it changes elsewhere (a TPM that it sends a command to) it takes back at the beginning of the
+  /// next run. The log of a file takes a lock before the body runs, and runs it once.
+  ///
+  /// What the body throws comes out, and nothing was changed. Other errors: kReadOnly, kReplaced, kNoSpace, kIo,
+  /// kCorrupt, kTampered, and kLocked by the methods of the Transaction; nothing was changed either, but where kIo or
+  /// kNoSpace says that a sync has failed: then the change may be visible, and whether it lasts is not known before
+  /// `make_durable` returns.
+  ///
+  /// Locks: while the body runs this thread may hold the store's lock, which everybody who changes the store waits for:
+  /// keep it short, do not wait in it for another thread that may want to change the store, and send nothing slow. The
+  /// body may call `refresh`, `changes`, `find`, `list`, `read`, `tag` and `derive_key` of this vault. It must not call
+  /// what logs in, changes key slots, compacts or changes this store: `change` within `change` never ends. Waits for
+  /// the lock are the call's (base/waiting.h). Any thread may call this.
+  Committed change(const std::function<void(Transaction&)>& body);
+  /// The same for an owner who must never wait for the lock of the store: where somebody else holds it now, the answer
+  /// is nothing, and the body has not run.
+  std::optional<Committed> try_change(const std::function<void(Transaction&)>& body);
+  /// Takes the store's lock and catches up. Throws kReadOnly, kReplaced. Going away: `change` is the door.
   Transaction begin();
   /// Rewrites the file without what is dead; other processes follow by themselves. The file never becomes larger: the
   /// room for logins behind the log is at most what there was, and a file without anything to give back stays.
@@ -347,6 +388,7 @@ class Vault {
   static std::unique_ptr<Vault> place(const std::string& path, const CreateOptions& options, ByteView image,
                                       std::shared_ptr<const MasterKey> master,
                                       const std::function<void(Transaction&)>& populate);
+  Committed run(std::unique_ptr<Transaction::State> state, const std::function<void(Transaction&)>& body);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -34,6 +34,8 @@ CreateOptions cheap_options();
 /// A store with an SO and a user slot; unlocked.
 std::unique_ptr<Vault> make_store(const std::string& path, CreateOptions options = cheap_options());
 
+/// A body for who only wants to take the store's lock and catch up.
+inline void change_nothing(Transaction&) {}
 void put(Vault& vault, std::string_view name, std::string_view value, Protection protection = Protection::kSealed);
 void erase(Vault& vault, std::string_view name);
 /// "(none)" when there is no such name.

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "store/care/report.h"
@@ -30,9 +31,8 @@ TEST_F(VaultTest, R0_10_KeepsWhatWasPut) {
     put(*vault, "obj/clear", "public", Protection::kClear);
     put(*vault, "obj/empty", "");
     put(*vault, "obj/empty clear", "", Protection::kClear);
-    Transaction transaction = vault->begin();
-    transaction.put("big", "blob", Protection::kSealed, Bytes(300000, 0xAB));
-    transaction.commit();
+    vault->change(
+        [&](Transaction& transaction) { transaction.put("big", "blob", Protection::kSealed, Bytes(300000, 0xAB)); });
     EXPECT_TRUE(outside_tools_read(path));
   }
   auto vault = Vault::open(path);
@@ -80,36 +80,74 @@ TEST_F(VaultTest, R0_8_ListsByPrefixAndName) {
 TEST_F(VaultTest, ATransactionIsAllOrNothing) {
   auto vault = make_store(path);
   put(*vault, "obj/a", "1");
-  {
-    Transaction dropped = vault->begin();
-    dropped.put("obj/a", "p11-object", Protection::kSealed, as_bytes("2"));
-    dropped.erase("obj/a");
-  }
-  EXPECT_EQ(get(*vault, "obj/a"), "1");
-  Transaction transaction = vault->begin();
-  transaction.put("obj/a", "p11-object", Protection::kSealed, as_bytes("2"));
-  transaction.put("obj/b", "p11-object", Protection::kClear, as_bytes("x"));
-  transaction.put("obj/b", "p11-object", Protection::kClear, as_bytes("y"));
-  transaction.put("obj/c", "p11-object", Protection::kClear, as_bytes("z"));
-  transaction.erase("obj/c");
-  EXPECT_EQ(get(*vault, "obj/a"), "1") << "the thread inside may read";
-  EXPECT_FALSE(vault->refresh());
-  transaction.commit();
+  const Committed committed = vault->change([&](Transaction& transaction) {
+    transaction.put("obj/a", "p11-object", Protection::kSealed, as_bytes("2"));
+    transaction.put("obj/b", "p11-object", Protection::kClear, as_bytes("x"));
+    transaction.put("obj/b", "p11-object", Protection::kClear, as_bytes("y"));
+    transaction.put("obj/c", "p11-object", Protection::kClear, as_bytes("z"));
+    transaction.erase("obj/c");
+    EXPECT_EQ(get(*vault, "obj/a"), "1") << "the thread inside may read";
+    EXPECT_FALSE(vault->refresh());
+  });
   EXPECT_EQ(get(*vault, "obj/a"), "2");
   EXPECT_EQ(get(*vault, "obj/b"), "y");
   EXPECT_FALSE(vault->find("obj/c"));
-  EXPECT_EQ(transaction.sequence_of("obj/a"), vault->find("obj/a")->sequence);
-  EXPECT_EQ(transaction.sequence_of("obj/b"), vault->find("obj/b")->sequence);
-  EXPECT_EQ(transaction.sequence_of("obj/c"), 0u);
-  EXPECT_THROW(transaction.commit(), Error);
+  EXPECT_EQ(committed.sequence_of("obj/a"), vault->find("obj/a")->sequence);
+  EXPECT_EQ(committed.sequence_of("obj/b"), vault->find("obj/b")->sequence);
+  EXPECT_EQ(committed.sequence_of("obj/c"), 0u);
+}
+
+TEST_F(VaultTest, WhatABodyThrowsChangesNothing) {
+  auto vault = make_store(path);
+  put(*vault, "obj/a", "1");
+  const uint64_t before = vault->cursor();
+  EXPECT_EQ(code_thrown_by([&] {
+              vault->change([](Transaction& transaction) {
+                transaction.put("obj/a", "p11-object", Protection::kSealed, as_bytes("2"));
+                transaction.erase("obj/a");
+                throw Error(ErrorCode::kTpm, "no TPM");
+              });
+            }),
+            ErrorCode::kTpm);
+  EXPECT_EQ(get(*vault, "obj/a"), "1");
+  EXPECT_EQ(vault->cursor(), before);
+  put(*vault, "obj/a", "3");  // the lock is free
+  EXPECT_EQ(get(*vault, "obj/a"), "3");
+}
+
+TEST_F(VaultTest, ABodyThatPutNothingCommitsNothing) {
+  auto vault = make_store(path);
+  const Bytes before = load(path);
+  const Committed committed = vault->change([](Transaction& transaction) { transaction.erase("obj/never was"); });
+  EXPECT_EQ(committed.sequence_of("obj/never was"), 0u);
+  EXPECT_EQ(load(path), before);
+}
+
+TEST_F(VaultTest, TryChangeDoesNotWaitForTheStoresLock) {
+  auto one = make_store(path);
+  auto two = Vault::open(path);
+  bool ran = false;
+  const auto body = [&](Transaction& transaction) {
+    ran = true;
+    transaction.put("obj/a", "p11-object", Protection::kClear, as_bytes("1"));
+  };
+  one->change([&](Transaction&) {
+    EXPECT_FALSE(two->try_change(body)) << "another process has the lock";
+    std::thread([&] { EXPECT_FALSE(one->try_change(body)) << "another thread has the lock"; }).join();
+  });
+  EXPECT_FALSE(ran);
+  const auto committed = two->try_change(body);
+  ASSERT_TRUE(committed);
+  EXPECT_EQ(committed->sequence_of("obj/a"), two->find("obj/a")->sequence);
+  put(*one, "obj/b", "2");  // the lock is free again
+  EXPECT_EQ(get(*one, "obj/a"), "1");
 }
 
 TEST_F(VaultTest, RefusesWhatIsNotAName) {
   auto vault = make_store(path);
-  Transaction transaction = vault->begin();
   auto refused = [&](std::string_view name, std::string_view type) {
-    EXPECT_EQ(code_thrown_by([&] { transaction.put(name, type, Protection::kClear, {}); }),
-              ErrorCode::kInvalidArgument);
+    const auto body = [&](Transaction& transaction) { transaction.put(name, type, Protection::kClear, {}); };
+    EXPECT_EQ(code_thrown_by([&] { vault->change(body); }), ErrorCode::kInvalidArgument);
   };
   refused("", "t");
   refused("a\nb", "t");
@@ -118,9 +156,11 @@ TEST_F(VaultTest, RefusesWhatIsNotAName) {
   refused("keyslot/1", "p11-object");
   refused("attempt/user", "p11-object");
   for (std::string_view type : {"blobstore", "keyslot", "attempt", "moved", "free"}) refused("a", type);
-  EXPECT_EQ(code_thrown_by([&] { transaction.erase("keyslot/1"); }), ErrorCode::kInvalidArgument);
-  EXPECT_EQ(code_thrown_by([&] { transaction.put("a", "t", Protection::kClear, Bytes(16 << 20)); }),
-            ErrorCode::kNoSpace);
+  vault->change([](Transaction& transaction) {
+    EXPECT_EQ(code_thrown_by([&] { transaction.erase("keyslot/1"); }), ErrorCode::kInvalidArgument);
+    EXPECT_EQ(code_thrown_by([&] { transaction.put("a", "t", Protection::kClear, Bytes(16 << 20)); }),
+              ErrorCode::kNoSpace);
+  });
 }
 
 TEST_F(VaultTest, AnotherVaultSeesChangesAfterRefresh) {
@@ -132,8 +172,7 @@ TEST_F(VaultTest, AnotherVaultSeesChangesAfterRefresh) {
   EXPECT_FALSE(two->refresh());
   EXPECT_EQ(get(*two, "obj/a"), "1");
   put(*one, "obj/a", "2", Protection::kClear);
-  Transaction transaction = two->begin();
-  EXPECT_EQ(get(*two, "obj/a"), "2") << "begin catches up";
+  two->change([&](Transaction&) { EXPECT_EQ(get(*two, "obj/a"), "2") << "a change catches up"; });
 }
 
 TEST_F(VaultTest, ChangesNameEachNameOnceOldestFirst) {
@@ -157,10 +196,10 @@ TEST_F(VaultTest, ChangesNameEachNameOnceOldestFirst) {
 TEST_F(VaultTest, ANameKeepsItsBirthWhereThatIsWanted) {
   auto vault = make_store(path);
   const auto write = [&](std::string_view name, Protection protection, bool keep) {
-    Transaction transaction = vault->begin();
-    transaction.put(name, "p11-object", protection, as_bytes("value"));
-    if (keep) transaction.keep_birth(name);
-    transaction.commit();
+    vault->change([&](Transaction& transaction) {
+      transaction.put(name, "p11-object", protection, as_bytes("value"));
+      if (keep) transaction.keep_birth(name);
+    });
   };
   std::map<std::string, uint64_t> born;
   for (const char* name : {"sealed", "clear", "of before", "without"}) {
@@ -245,7 +284,7 @@ TEST_F(VaultTest, ReplacingAStoreLocksTheOthersOut) {
   EXPECT_FALSE(fresh->find("obj/a"));
   EXPECT_EQ(code_thrown_by([&] { reader->refresh(); }), ErrorCode::kReplaced);
   EXPECT_EQ(code_thrown_by([&] { reader->find("obj/a"); }), ErrorCode::kReplaced);
-  EXPECT_EQ(code_thrown_by([&] { old->begin(); }), ErrorCode::kReplaced);
+  EXPECT_EQ(code_thrown_by([&] { old->change(change_nothing); }), ErrorCode::kReplaced);
   put(*fresh, "obj/b", "new");
   EXPECT_EQ(get(*fresh, "obj/b"), "new");
   EXPECT_FALSE(equal(fresh->uuid(), old->uuid()));
@@ -291,7 +330,7 @@ TEST_F(VaultTest, ReadOnlyServesWhatIsThere) {
   options.read_only = true;
   auto vault = Vault::open(path, options);
   EXPECT_TRUE(vault->read_only());
-  EXPECT_EQ(code_thrown_by([&] { vault->begin(); }), ErrorCode::kReadOnly);
+  EXPECT_EQ(code_thrown_by([&] { vault->change(change_nothing); }), ErrorCode::kReadOnly);
   EXPECT_EQ(code_thrown_by([&] { vault->compact(); }), ErrorCode::kReadOnly);
   EXPECT_EQ(vault->unlock(Role::kUser, as_bytes("wrong")), UnlockResult::kWrongSecret);
   EXPECT_EQ(vault->unlock(Role::kUser, as_bytes(kUserPin)), UnlockResult::kUnlocked);
@@ -323,16 +362,16 @@ TEST_F(VaultTest, WithoutTheKeyNothingBoundIsReplaced) {
   put(*owner, "obj/sealed", "sealed");
   auto guest = Vault::open(path);
   put(*guest, "obj/guest", "unbound", Protection::kClear);
-  Transaction transaction = guest->begin();
-  for (const char* name : {"obj/bound", "obj/sealed"}) {
-    EXPECT_EQ(code_thrown_by([&] { transaction.put(name, "p11-object", Protection::kClear, as_bytes("x")); }),
+  guest->change([&](Transaction& transaction) {
+    for (const char* name : {"obj/bound", "obj/sealed"}) {
+      EXPECT_EQ(code_thrown_by([&] { transaction.put(name, "p11-object", Protection::kClear, as_bytes("x")); }),
+                ErrorCode::kLocked);
+      EXPECT_EQ(code_thrown_by([&] { transaction.erase(name); }), ErrorCode::kLocked);
+    }
+    EXPECT_EQ(code_thrown_by([&] { transaction.put("obj/s", "p11-object", Protection::kSealed, {}); }),
               ErrorCode::kLocked);
-    EXPECT_EQ(code_thrown_by([&] { transaction.erase(name); }), ErrorCode::kLocked);
-  }
-  EXPECT_EQ(code_thrown_by([&] { transaction.put("obj/s", "p11-object", Protection::kSealed, {}); }),
-            ErrorCode::kLocked);
-  transaction.put("obj/guest", "p11-object", Protection::kClear, as_bytes("still mine"));
-  transaction.commit();
+    transaction.put("obj/guest", "p11-object", Protection::kClear, as_bytes("still mine"));
+  });
   owner->refresh();
   EXPECT_FALSE(owner->read("obj/guest")->bound);
   EXPECT_EQ(get(*owner, "obj/guest"), "still mine");
@@ -342,12 +381,13 @@ TEST_F(VaultTest, WithoutTheKeyNothingBoundIsReplaced) {
 
 TEST_F(VaultTest, ReserveMakesRoomAhead) {
   auto vault = make_store(path);
-  Transaction transaction = vault->begin();
-  transaction.reserve(500000);
-  auto size = std::filesystem::file_size(path);
-  EXPECT_GT(size, 500000u);
-  transaction.put("big", "blob", Protection::kSealed, Bytes(500000));
-  transaction.commit();
+  uintmax_t size = 0;
+  vault->change([&](Transaction& transaction) {
+    transaction.reserve(500000);
+    size = std::filesystem::file_size(path);
+    EXPECT_GT(size, 500000u);
+    transaction.put("big", "blob", Protection::kSealed, Bytes(500000));
+  });
   EXPECT_EQ(std::filesystem::file_size(path), size);
   EXPECT_TRUE(outside_tools_read(path));
 }
