@@ -27,9 +27,8 @@ class OurEngine : public Engine {
       throw std::runtime_error("the PIN does not open the store");
   }
   void commit(const std::string& name, ByteView value) override {
-    store::Transaction transaction = vault_->begin();
-    transaction.put(name, "record", store::Protection::kSealed, value);
-    transaction.commit();
+    vault_->change(
+        [&](store::Transaction& transaction) { transaction.put(name, "record", store::Protection::kSealed, value); });
   }
 
  private:

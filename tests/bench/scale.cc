@@ -99,10 +99,10 @@ class BareStore {
   }
   void commit(size_t number) {
     const std::string id = id_of(number) + "0123456789ab";
-    store::Transaction transaction = vault_->begin();
-    transaction.put("obj/" + id, "p11-object", store::Protection::kSealed, Bytes(430, 'o'));
-    transaction.put("secret/" + id, "p11-object", store::Protection::kSealed, Bytes(43, 's'));
-    transaction.commit();
+    vault_->change([&](store::Transaction& transaction) {
+      transaction.put("obj/" + id, "p11-object", store::Protection::kSealed, Bytes(430, 'o'));
+      transaction.put("secret/" + id, "p11-object", store::Protection::kSealed, Bytes(43, 's'));
+    });
   }
 
  private:

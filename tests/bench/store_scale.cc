@@ -42,11 +42,11 @@ std::unique_ptr<Vault> make(const std::string& path, size_t entries) {
   const Bytes value(kRecordOctets, 'v');
   constexpr size_t kTogether = 1000;
   for (size_t i = 0; i < entries;) {
-    store::Transaction transaction = vault->begin();
-    for (const size_t end = std::min(i + kTogether, entries); i < end; ++i) {
-      transaction.put(name_of(i), "record", store::Protection::kSealed, value);
-    }
-    transaction.commit();
+    vault->change([&](store::Transaction& transaction) {
+      for (const size_t end = std::min(i + kTogether, entries); i < end; ++i) {
+        transaction.put(name_of(i), "record", store::Protection::kSealed, value);
+      }
+    });
   }
   return vault;
 }
@@ -75,9 +75,9 @@ class Subject {
     const Bytes value(kRecordOctets, 'w');
     for (unsigned i = 0; i < count; ++i) {
       const auto start = Clock::now();
-      store::Transaction transaction = vault_->begin();
-      transaction.put(name_of(i % 100), "record", store::Protection::kSealed, value);
-      transaction.commit();
+      vault_->change([&](store::Transaction& transaction) {
+        transaction.put(name_of(i % 100), "record", store::Protection::kSealed, value);
+      });
       commit_.push_back(microseconds_since(start));
     }
   }

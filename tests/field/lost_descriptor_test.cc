@@ -33,13 +33,14 @@ TEST(LostDescriptor, InTheMiddleOfAChangeTheChangeFailsWhole) {
   for (const bool reused : {false, true}) {
     save(other, Bytes(1 << 20));
     const int theirs = ::open(other.c_str(), O_RDWR | O_CLOEXEC);
-    Transaction change = vault->begin();
-    change.put("obj/a", "t", Protection::kSealed, as_bytes("new"));
-    on_each_descriptor_of(path, [&](int number) { reused ? (void)::dup2(theirs, number) : (void)::close(number); });
     const std::string meanwhile = reused ? "obj/c" : "obj/b";
-    const auto another_process = [&] { put(*Vault::open(path), meanwhile, "meanwhile", Protection::kClear); };
-    EXPECT_EQ(in_child(another_process), 0) << "the lock is free";
-    EXPECT_EQ(code_thrown_by([&] { change.commit(); }), ErrorCode::kIo);
+    const auto body = [&](Transaction& change) {
+      change.put("obj/a", "t", Protection::kSealed, as_bytes("new"));
+      on_each_descriptor_of(path, [&](int number) { reused ? (void)::dup2(theirs, number) : (void)::close(number); });
+      const auto another_process = [&] { put(*Vault::open(path), meanwhile, "meanwhile", Protection::kClear); };
+      EXPECT_EQ(in_child(another_process), 0) << "the lock is free";
+    };
+    EXPECT_EQ(code_thrown_by([&] { vault->change(body); }), ErrorCode::kIo);
     EXPECT_EQ(load(other), Bytes(1 << 20)) << "the change went into the application's file";
     EXPECT_EQ(get(*vault, "obj/a"), "old");
     vault->refresh();

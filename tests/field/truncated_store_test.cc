@@ -86,7 +86,7 @@ TEST_P(TruncatedStore, IsRefusedAtEveryLengthAndStaysAsItIs) {
     OpenOptions any = on(disk);
     any.any_ending = true;
     const auto vault = Vault::open(kCrashPath, any);
-    ASSERT_EQ(sentence_of([&] { vault->begin(); }, ErrorCode::kCorrupt), why);
+    ASSERT_EQ(sentence_of([&] { vault->change(change_nothing); }, ErrorCode::kCorrupt), why);
     ASSERT_EQ(sentence_of([&] { vault->compact(); }, ErrorCode::kCorrupt), why);
     ASSERT_EQ(check(kCrashPath, nullptr, nullptr, &disk).condition, Condition::kDamaged);
     ASSERT_EQ(disk.contents(kCrashPath), cut);

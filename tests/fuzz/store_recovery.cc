@@ -85,9 +85,8 @@ void require_same(SimulatedDisk& disk, const Values& wanted, const char* what) {
 
 void commit(SimulatedDisk& disk) {
   auto vault = open(disk, false);
-  Transaction transaction = vault->begin();
-  transaction.put(kWritten, "p11-object", Protection::kClear, as_bytes("fuzz"));
-  transaction.commit();
+  vault->change(
+      [&](Transaction& transaction) { transaction.put(kWritten, "p11-object", Protection::kClear, as_bytes("fuzz")); });
 }
 
 /// Whether the first of them was accepted.

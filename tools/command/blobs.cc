@@ -222,13 +222,13 @@ void add(const BlobOptions& options) {
   load_blobs(blobs, progress);
   const OpenedStore opened = open_for_blobs(options.open);
   store::Vault& vault = *opened.vault;
-  store::Transaction transaction = vault.begin();
-  refuse_clashes(options, vault, blobs);
-  for (size_t i = 0; i < blobs.size(); ++i) {
-    progress(blobs.size() + i, 2 * blobs.size());
-    put_blob(transaction, blobs[i], vault.cipher());
-  }
-  transaction.commit();
+  vault.change([&](store::Transaction& transaction) {
+    refuse_clashes(options, vault, blobs);
+    for (size_t i = 0; i < blobs.size(); ++i) {
+      progress(blobs.size() + i, 2 * blobs.size());
+      put_blob(transaction, blobs[i], vault.cipher());
+    }
+  });
   bar.clear();
   show_sizes(options, vault.path(), blobs);
 }

@@ -134,43 +134,43 @@ std::vector<EntryInfo> records_of(const Vault& vault, Protection protection) {
 void strip(const std::string& path, std::string_view pin, Protection protection) {
   auto vault = Vault::open(path);
   if (vault->unlock(Role::kUser, as_bytes(pin)) != UnlockResult::kUnlocked) throw std::runtime_error("wrong PIN");
-  Transaction transaction = vault->begin();
-  for (const EntryInfo& entry : records_of(*vault, protection)) {
-    const auto blob = vault->read(entry.name);
-    transaction.put(entry.name, entry.type, protection, blob->data);
-  }
-  transaction.commit();
+  vault->change([&](Transaction& transaction) {
+    for (const EntryInfo& entry : records_of(*vault, protection)) {
+      const auto blob = vault->read(entry.name);
+      transaction.put(entry.name, entry.type, protection, blob->data);
+    }
+  });
 }
 
 void multiply(const std::string& path, std::string_view pin, Protection protection) {
   constexpr unsigned kCopies = 3500;
   auto vault = Vault::open(path);
   if (vault->unlock(Role::kUser, as_bytes(pin)) != UnlockResult::kUnlocked) throw std::runtime_error("wrong PIN");
-  Transaction transaction = vault->begin();
-  const std::string like = records_of(*vault, protection).back().name;
-  const auto blob = vault->read(like);
-  for (unsigned i = 0; i < kCopies; ++i) {
-    char name[40];
-    std::snprintf(name, sizeof name, "obj/%032x", i);
-    transaction.put(name, blob->type, protection, blob->data);
-    transaction.index(name, {{0, Bytes(8)}});  // CKA_CLASS: CKO_DATA
-  }
-  transaction.commit();
+  vault->change([&](Transaction& transaction) {
+    const std::string like = records_of(*vault, protection).back().name;
+    const auto blob = vault->read(like);
+    for (unsigned i = 0; i < kCopies; ++i) {
+      char name[40];
+      std::snprintf(name, sizeof name, "obj/%032x", i);
+      transaction.put(name, blob->type, protection, blob->data);
+      transaction.index(name, {{0, Bytes(8)}});  // CKA_CLASS: CKO_DATA
+    }
+  });
 }
 
 void forge_trust(const std::string& path) {
   auto vault = Vault::open(path);
-  Transaction transaction = vault->begin();
-  for (const EntryInfo& entry : vault->list("obj/")) {
-    if (entry.protection != Protection::kClear) continue;
-    const auto blob = vault->read(entry.name);
-    Bytes data = to_bytes(blob->data);
-    const auto at = std::search(data.begin(), data.end(), std::begin(kDistrust), std::end(kDistrust));
-    if (at == data.end()) continue;
-    at[6] = 1;
-    transaction.put(entry.name, entry.type, Protection::kClear, data);
-  }
-  transaction.commit();
+  vault->change([&](Transaction& transaction) {
+    for (const EntryInfo& entry : vault->list("obj/")) {
+      if (entry.protection != Protection::kClear) continue;
+      const auto blob = vault->read(entry.name);
+      Bytes data = to_bytes(blob->data);
+      const auto at = std::search(data.begin(), data.end(), std::begin(kDistrust), std::end(kDistrust));
+      if (at == data.end()) continue;
+      at[6] = 1;
+      transaction.put(entry.name, entry.type, Protection::kClear, data);
+    }
+  });
 }
 
 // CKA_ALLOWED_MECHANISMS (0x40000600) with one mechanism, as docs/format.md has it: the octets before its number.
@@ -179,20 +179,20 @@ constexpr uint8_t kOneMechanism[] = {0x30, 0x10, 0x02, 0x04, 0x40, 0x00, 0x06, 0
 void forbid(const std::string& path, std::string_view pin, Protection protection) {
   auto vault = Vault::open(path);
   if (vault->unlock(Role::kUser, as_bytes(pin)) != UnlockResult::kUnlocked) throw std::runtime_error("wrong PIN");
-  Transaction transaction = vault->begin();
-  const EntryInfo entry = records_of(*vault, protection).back();
-  const auto blob = vault->read(entry.name);
-  DerReader reader(blob->data);
-  Bytes rows = to_bytes(reader.next(DerTag::kSequence).value().contents);
-  const auto at = std::search(rows.begin(), rows.end(), std::begin(kOneMechanism), std::end(kOneMechanism));
-  if (at == rows.end()) throw std::runtime_error("no CKA_ALLOWED_MECHANISMS with one mechanism");
-  at[1] = 0x08;
-  at[9] = 0;
-  rows.erase(at + sizeof kOneMechanism, at + sizeof kOneMechanism + 8);
-  Bytes data;
-  write_der(data, DerTag::kSequence, rows);
-  transaction.put(entry.name, entry.type, protection, data);
-  transaction.commit();
+  vault->change([&](Transaction& transaction) {
+    const EntryInfo entry = records_of(*vault, protection).back();
+    const auto blob = vault->read(entry.name);
+    DerReader reader(blob->data);
+    Bytes rows = to_bytes(reader.next(DerTag::kSequence).value().contents);
+    const auto at = std::search(rows.begin(), rows.end(), std::begin(kOneMechanism), std::end(kOneMechanism));
+    if (at == rows.end()) throw std::runtime_error("no CKA_ALLOWED_MECHANISMS with one mechanism");
+    at[1] = 0x08;
+    at[9] = 0;
+    rows.erase(at + sizeof kOneMechanism, at + sizeof kOneMechanism + 8);
+    Bytes data;
+    write_der(data, DerTag::kSequence, rows);
+    transaction.put(entry.name, entry.type, protection, data);
+  });
 }
 
 struct Work {

@@ -47,13 +47,13 @@ class Fixed : public testing::Test {
  protected:
   void fill(Vault& vault, bool sealed = true) const {
     const Protection protection = sealed ? Protection::kSealed : Protection::kClear;
-    Transaction transaction = vault.begin();
-    transaction.put_registered("tpm0/permall", "tpm2-permall", protection, 3000, as_bytes("a TPM's state"));
-    transaction.put("nic0/eeprom", "2d4b1c6e-7d0c-4f0e-9a51-0d2f3c8a6b17", Protection::kClear, as_bytes("eeprom"));
-    transaction.put("obj/empty", "p11-object", protection, {});
-    transaction.put("obj/gone", "p11-object", protection, as_bytes("deleted below"));
-    transaction.put("obj/old", "p11-object", protection, as_bytes("an old version"));
-    transaction.commit();
+    vault.change([&](Transaction& transaction) {
+      transaction.put_registered("tpm0/permall", "tpm2-permall", protection, 3000, as_bytes("a TPM's state"));
+      transaction.put("nic0/eeprom", "2d4b1c6e-7d0c-4f0e-9a51-0d2f3c8a6b17", Protection::kClear, as_bytes("eeprom"));
+      transaction.put("obj/empty", "p11-object", protection, {});
+      transaction.put("obj/gone", "p11-object", protection, as_bytes("deleted below"));
+      transaction.put("obj/old", "p11-object", protection, as_bytes("an old version"));
+    });
     erase(vault, "obj/gone");
     put(vault, "obj/old", "a new version", protection);
   }
@@ -103,10 +103,10 @@ TEST_F(Fixed, GoesBothWaysWithoutLoss) {
 TEST_F(Fixed, NumbersSayHowOldTheNamesAre) {
   auto vault = make_store(path);
   const auto write = [&](const char* name) {
-    Transaction transaction = vault->begin();
-    transaction.put(name, "p11-object", Protection::kSealed, as_bytes("value"));
-    transaction.keep_birth(name);
-    transaction.commit();
+    vault->change([&](Transaction& transaction) {
+      transaction.put(name, "p11-object", Protection::kSealed, as_bytes("value"));
+      transaction.keep_birth(name);
+    });
   };
   for (const char* name : {"obj/c", "obj/a", "obj/b", "obj/a", "obj/c"}) write(name);
   export_fixed(*vault, there);

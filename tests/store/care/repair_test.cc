@@ -96,9 +96,9 @@ TEST_F(RepairTest, AcceptsOlderVersionsOnlyWhenToldTo) {
 
 TEST_F(RepairTest, ChangesNothingWhereACounterCouldGoBack) {
   {
-    Transaction transaction = vault->begin();
-    transaction.put("tpm0/permall", "tpm2-permall", Protection::kClear, as_bytes("state"));
-    transaction.commit();
+    vault->change([&](Transaction& transaction) {
+      transaction.put("tpm0/permall", "tpm2-permall", Protection::kClear, as_bytes("state"));
+    });
   }
   put(*vault, "obj/e", "e", Protection::kClear);
   put(*vault, "obj/f", "f", Protection::kClear);

@@ -46,10 +46,10 @@ uint32_t number_in(const Vault& vault, const std::string& name) {
 
 // Adds one to a counter that everybody adds to: nothing may be lost between reading and writing.
 void add_one(Vault& vault, const std::string& name, Protection protection) {
-  Transaction transaction = vault.begin();
-  std::string next = std::to_string(number_in(vault, name) + 1);
-  transaction.put(name, "p11-object", protection, as_bytes(next));
-  transaction.commit();
+  vault.change([&](Transaction& transaction) {
+    std::string next = std::to_string(number_in(vault, name) + 1);
+    transaction.put(name, "p11-object", protection, as_bytes(next));
+  });
 }
 
 TEST_F(Concurrency, ProcessesWriteAtOnce) {
@@ -122,20 +122,22 @@ TEST_F(Concurrency, ThreadsReadWriteAndCompactOneVault) {
 TEST_F(Concurrency, ARefreshNeverWaitsForATransaction) {
   auto vault = make_store(path);
   auto other = Vault::open(path);
-  Transaction transaction = vault->begin();
   std::atomic<bool> returned{false};
-  std::thread reader([&] {
+  const auto read = [&] {
     vault->refresh();
     vault->find("obj/a");
     vault->list();
     other->refresh();
     other->find("obj/a");
     returned = true;
+  };
+  std::thread reader;
+  vault->change([&](Transaction& transaction) {
+    reader = std::thread(read);
+    for (int i = 0; i < 1000 && !returned; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    EXPECT_TRUE(returned);
+    transaction.put("obj/a", "p11-object", Protection::kClear, as_bytes("x"));
   });
-  for (int i = 0; i < 1000 && !returned; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  EXPECT_TRUE(returned);
-  transaction.put("obj/a", "p11-object", Protection::kClear, as_bytes("x"));
-  transaction.commit();
   reader.join();
 }
 
@@ -306,21 +308,20 @@ TEST_F(Concurrency, AForkedChildGoesOnWithItsOwnDescriptor) {
 
 TEST_F(Concurrency, AForkIsNoticedWithoutBeingTold) {
   auto vault = make_store(path);
-  {
-    Transaction transaction = vault->begin();
+  int waiting = 0;
+  vault->change([&](Transaction& transaction) {
     int child = start_child([&] {
       vault->refresh();  // opens anew
       if (!vault->unlocked() || vault->find("obj/a")) throw std::runtime_error("not as it was");
     });
     EXPECT_EQ(wait_for(child), 0);
     // The parent's lock is still its own: a second process waits for it.
-    int waiting = start_child([&] { put(*Vault::open(path), "obj/b", "after", Protection::kClear); });
+    waiting = start_child([&] { put(*Vault::open(path), "obj/b", "after", Protection::kClear); });
     ::usleep(100000);
     EXPECT_FALSE(Vault::open(path)->find("obj/b"));
     transaction.put("obj/a", "p11-object", Protection::kClear, as_bytes("first"));
-    transaction.commit();
-    EXPECT_EQ(wait_for(waiting), 0);
-  }
+  });
+  EXPECT_EQ(wait_for(waiting), 0);
   vault->refresh();
   EXPECT_LT(vault->find("obj/a")->sequence, vault->find("obj/b")->sequence);
 }
@@ -329,16 +330,15 @@ TEST_F(Concurrency, AForkIsNoticedWithoutBeingTold) {
 TEST_F(Concurrency, AnIdleChildHoldsNoLock) {
   auto vault = make_store(path);
   SharedCounters ready(1);
-  int child;
-  {
-    Transaction transaction = vault->begin();
+  int child = 0;
+  vault->change([&](Transaction&) {
     child = start_child([&] {
       vault->after_fork_close();
       ready[0] = 1;
       ::pause();
     });
     while (ready[0] == 0) ::usleep(1000);
-  }
+  });
   put(*Vault::open(path), "obj/a", "x", Protection::kClear);
   ::kill(child, SIGKILL);
   wait_for(child);

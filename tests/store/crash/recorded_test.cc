@@ -33,10 +33,10 @@ class Recorded : public testing::Test {
     for (unsigned number = 1; number <= kRounds; ++number) {
       const std::string value = std::to_string(number);
       log.note(writer, number, false);
-      Transaction transaction = vault->begin();
-      transaction.put(name, "p11-object", Protection::kClear, as_bytes(value));
-      transaction.put(name + ".twin", "p11-object", Protection::kClear, as_bytes(value + std::string(700, 'x')));
-      transaction.commit();
+      vault->change([&](Transaction& transaction) {
+        transaction.put(name, "p11-object", Protection::kClear, as_bytes(value));
+        transaction.put(name + ".twin", "p11-object", Protection::kClear, as_bytes(value + std::string(700, 'x')));
+      });
       log.note(writer, number, true);
       if (number % 9 == 3 + writer) vault->compact();
     }

@@ -70,15 +70,11 @@ std::unique_ptr<Vault> make_store(const std::string& path, CreateOptions options
 }
 
 void put(Vault& vault, std::string_view name, std::string_view value, Protection protection) {
-  Transaction transaction = vault.begin();
-  transaction.put(name, "p11-object", protection, as_bytes(value));
-  transaction.commit();
+  vault.change([&](Transaction& transaction) { transaction.put(name, "p11-object", protection, as_bytes(value)); });
 }
 
 void erase(Vault& vault, std::string_view name) {
-  Transaction transaction = vault.begin();
-  transaction.erase(name);
-  transaction.commit();
+  vault.change([&](Transaction& transaction) { transaction.erase(name); });
 }
 
 std::string get(const Vault& vault, std::string_view name) {

@@ -24,16 +24,16 @@ const Property kRed{0x102, to_bytes(as_bytes("red"))}, kBlue{0x102, to_bytes(as_
 class BlindIndexTest : public testing::Test {
  protected:
   void put(const std::string& name, const std::vector<Property>& properties) {
-    Transaction transaction = vault->begin();
-    transaction.put(name, "p11-object", Protection::kSealed, as_bytes("value of " + name));
-    transaction.index(name, properties);
-    transaction.commit();
+    vault->change([&](Transaction& transaction) {
+      transaction.put(name, "p11-object", Protection::kSealed, as_bytes("value of " + name));
+      transaction.index(name, properties);
+    });
   }
   void put_clear(const std::string& name, const std::vector<Property>& properties) {
-    Transaction transaction = vault->begin();
-    transaction.put(name, "p11-object", Protection::kClear, as_bytes("value of " + name));
-    transaction.index(name, properties);
-    transaction.commit();
+    vault->change([&](Transaction& transaction) {
+      transaction.put(name, "p11-object", Protection::kClear, as_bytes("value of " + name));
+      transaction.index(name, properties);
+    });
   }
   std::vector<BlindTag> tags(const std::string& name) { return Vault::open(path)->find(name)->tags; }
   /// Changes the newest entry of the file; its checksum is right.
@@ -174,19 +174,18 @@ TEST_F(BlindIndexTest, AClearEntryWithOneIsAuthenticatedWhenItIsRead) {
   auto report = check(path, reader.get());
   EXPECT_FALSE(report.clean()) << "a check looks at everything";
   // Whoever holds the key puts right what was forged.
-  Transaction transaction = reader->begin();
-  transaction.put("obj/b", "p11-object", Protection::kClear, as_bytes("right"));
-  transaction.commit();
+  reader->change(
+      [&](Transaction& transaction) { transaction.put("obj/b", "p11-object", Protection::kClear, as_bytes("right")); });
   EXPECT_TRUE(reader->read("obj/b")->bound);
 }
 
 TEST_F(BlindIndexTest, WhatAForgedEntryHasBesidesIsNotTakenOver) {
   put_clear("obj/a", {kRed});
   {
-    Transaction transaction = vault->begin();
-    transaction.put_registered("obj/a", "p11-object", Protection::kClear, 100, as_bytes("registered"));
-    transaction.index("obj/a", {kRed});
-    transaction.commit();
+    vault->change([&](Transaction& transaction) {
+      transaction.put_registered("obj/a", "p11-object", Protection::kClear, 100, as_bytes("registered"));
+      transaction.index("obj/a", {kRed});
+    });
   }
   forge([](Bytes& octets, const EntryView& view) { octets[view.data_at] ^= 1; });
   auto writer = Vault::open(path);

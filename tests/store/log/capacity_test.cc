@@ -23,9 +23,9 @@ EntryReport current(const std::string& path, std::string_view name) {
 }
 
 void enroll(Vault& vault, std::string_view name, Protection protection, size_t capacity, std::string_view value) {
-  Transaction transaction = vault.begin();
-  transaction.put_registered(name, "p11-object", protection, capacity, as_bytes(value));
-  transaction.commit();
+  vault.change([&](Transaction& transaction) {
+    transaction.put_registered(name, "p11-object", protection, capacity, as_bytes(value));
+  });
 }
 
 TEST(Capacity, R0_11_And_R0_6_ShorterThanRegisteredNeverLonger) {
@@ -65,19 +65,21 @@ TEST(Capacity, IsForgottenWithTheName) {
   erase(*vault, "vpd0/serial");
   put(*vault, "vpd0/serial", "as long as one likes");
   EXPECT_EQ(vault->find("vpd0/serial")->capacity, 0u);
-  Transaction transaction = vault->begin();
-  transaction.put_registered("vpd0/other", "vpd", Protection::kSealed, 8, as_bytes("eight"));
-  EXPECT_EQ(
-      code_thrown_by([&] { transaction.put("vpd0/other", "vpd", Protection::kSealed, as_bytes("more than eight")); }),
-      ErrorCode::kInvalidArgument)
-      << "in one transaction, too";
-  transaction.erase("vpd0/other");
-  EXPECT_EQ(
-      code_thrown_by([&] { transaction.put_registered("vpd0/none", "vpd", Protection::kSealed, 0, as_bytes("x")); }),
-      ErrorCode::kInvalidArgument);
-  EXPECT_EQ(code_thrown_by(
-                [&] { transaction.put_registered("vpd0/none", "vpd", Protection::kSealed, 17 << 20, as_bytes("x")); }),
-            ErrorCode::kNoSpace);
+  vault->change([](Transaction& transaction) {
+    transaction.put_registered("vpd0/other", "vpd", Protection::kSealed, 8, as_bytes("eight"));
+    EXPECT_EQ(
+        code_thrown_by([&] { transaction.put("vpd0/other", "vpd", Protection::kSealed, as_bytes("more than eight")); }),
+        ErrorCode::kInvalidArgument)
+        << "in one transaction, too";
+    transaction.erase("vpd0/other");
+    EXPECT_EQ(
+        code_thrown_by([&] { transaction.put_registered("vpd0/none", "vpd", Protection::kSealed, 0, as_bytes("x")); }),
+        ErrorCode::kInvalidArgument);
+    EXPECT_EQ(code_thrown_by([&] {
+                transaction.put_registered("vpd0/none", "vpd", Protection::kSealed, 17 << 20, as_bytes("x"));
+              }),
+              ErrorCode::kNoSpace);
+  });
 }
 
 // What lies behind the plain text is inside the seal: nobody sees how full a blob is by its octets, nor changes them.
@@ -131,23 +133,22 @@ TEST(ForeignTypes, R0_3_AreKeptAndNeverClash) {
   {
     auto vault = make_store(path);
     for (size_t i = 0; i < types.size(); ++i) {
-      Transaction transaction = vault->begin();
-      const Protection protection = i % 2 ? Protection::kSealed : Protection::kClear;
-      transaction.put("device" + std::to_string(i), types[i], protection, Bytes(1 + i));  // zeros, as free space has
-      transaction.commit();
+      vault->change([&](Transaction& transaction) {
+        const Protection protection = i % 2 ? Protection::kSealed : Protection::kClear;
+        transaction.put("device" + std::to_string(i), types[i], protection, Bytes(1 + i));  // zeros, as free space has
+      });
     }
     vault->compact();
+    const auto put_as = [&](std::string_view type) {
+      vault->change(
+          [&](Transaction& transaction) { transaction.put("device", type, Protection::kClear, as_bytes("x")); });
+    };
     for (std::string_view own : {"blobstore", "keyslot", "attempt", "moved", "free"}) {
-      Transaction transaction = vault->begin();
-      EXPECT_EQ(code_thrown_by([&] { transaction.put("device", own, Protection::kClear, as_bytes("x")); }),
-                ErrorCode::kInvalidArgument)
-          << own << " is the store's own";
+      EXPECT_EQ(code_thrown_by([&] { put_as(own); }), ErrorCode::kInvalidArgument) << own << " is the store's own";
     }
     for (const std::string& none :
          {std::string(), std::string(65, 'x'), std::string("caf\xC3\xA9"), std::string("a\nb")}) {
-      Transaction transaction = vault->begin();
-      EXPECT_EQ(code_thrown_by([&] { transaction.put("device", none, Protection::kClear, as_bytes("x")); }),
-                ErrorCode::kInvalidArgument);
+      EXPECT_EQ(code_thrown_by([&] { put_as(none); }), ErrorCode::kInvalidArgument);
     }
   }
   auto vault = Vault::open(path);
@@ -221,11 +222,11 @@ TEST_F(Unknown, TheGoldenStoreOfPbkdf2Opens) {
 TEST_F(Unknown, R0_9_OptionalAttributesSurviveANewVersion) {
   auto vault = unlocked();
   for (std::string_view name : {"tpm0/permall", "token/info", "nic0/eeprom"}) {
-    Transaction transaction = vault->begin();
-    const auto before = *vault->read(name);
-    transaction.put(name, before.type, before.protection, as_bytes("another"));
-    transaction.put(name, before.type, before.protection, as_bytes("new version"));
-    transaction.commit();
+    vault->change([&](Transaction& transaction) {
+      const auto before = *vault->read(name);
+      transaction.put(name, before.type, before.protection, as_bytes("another"));
+      transaction.put(name, before.type, before.protection, as_bytes("new version"));
+    });
     EXPECT_EQ(get(*vault, name), "new version");
     EXPECT_GT(vault->find(name)->sequence, 9u);
     expect_unknown(name);

@@ -52,14 +52,14 @@ TEST_F(Nfs, R1_9_EveryRefreshLocksAndSeesWhatOtherMachinesWrote) {
 }
 
 TEST_F(Nfs, R1_9_AReaderWaitsForNoTransactionOfItsOwnProcess) {
-  Transaction transaction = one->begin();
-  transaction.put("obj/a", "p11-object", Protection::kSealed, as_bytes("in it"));
-  one->refresh();  // the thread inside
-  std::thread([&] {
-    one->refresh();
-    EXPECT_EQ(get(*one, "obj/a"), "(none)");
-  }).join();
-  transaction.commit();
+  one->change([&](Transaction& transaction) {
+    transaction.put("obj/a", "p11-object", Protection::kSealed, as_bytes("in it"));
+    one->refresh();  // the thread inside
+    std::thread([&] {
+      one->refresh();
+      EXPECT_EQ(get(*one, "obj/a"), "(none)");
+    }).join();
+  });
   two->refresh();
   EXPECT_EQ(get(*two, "obj/a"), "in it");
 }
@@ -85,7 +85,7 @@ TEST_F(Nfs, R1_9_AFileThatAnotherMachineReplacedIsOpenedAnew) {
 TEST_F(Nfs, R1_9_ARemovedStoreIsGone) {
   one_machine.remove(kPath);
   EXPECT_EQ(code_thrown_by([&] { two->refresh(); }), ErrorCode::kReplaced);
-  EXPECT_EQ(code_thrown_by([&] { two->begin(); }), ErrorCode::kReplaced);
+  EXPECT_EQ(code_thrown_by([&] { two->change(change_nothing); }), ErrorCode::kReplaced);
 }
 
 // What a machine that died has left in its server's file, behind an end that looks intact.
@@ -154,11 +154,11 @@ TEST_F(Nfs, R1_9_MachinesThatCountTogetherLoseNothing) {
       try {
         auto vault = open(*machines[static_cast<size_t>(m)]);
         for (int i = 0; i < kRounds; ++i) {
-          Transaction transaction = vault->begin();
-          const std::string now = get(*vault, "obj/count");
-          const std::string next = std::to_string((now == "(none)" ? 0 : std::stoi(now)) + 1);
-          transaction.put("obj/count", "p11-object", Protection::kSealed, as_bytes(next));
-          transaction.commit();
+          vault->change([&](Transaction& transaction) {
+            const std::string now = get(*vault, "obj/count");
+            const std::string next = std::to_string((now == "(none)" ? 0 : std::stoi(now)) + 1);
+            transaction.put("obj/count", "p11-object", Protection::kSealed, as_bytes(next));
+          });
           if (i % 15 == 14) vault->compact();
         }
       } catch (const std::exception& error) {

@@ -132,11 +132,11 @@ TEST_F(Recovery, TornTailAtEveryOctet) {
   Bytes before = load(path);
   uint64_t start = log_end();
   {
-    Transaction transaction = vault->begin();
-    transaction.put("obj/0", "p11-object", Protection::kSealed, as_bytes("torn"));
-    transaction.put("obj/new", "p11-object", Protection::kClear, as_bytes("torn as well"));
-    transaction.erase("obj/1");
-    transaction.commit();
+    vault->change([&](Transaction& transaction) {
+      transaction.put("obj/0", "p11-object", Protection::kSealed, as_bytes("torn"));
+      transaction.put("obj/new", "p11-object", Protection::kClear, as_bytes("torn as well"));
+      transaction.erase("obj/1");
+    });
   }
   Values with = values_of(*vault), without = states.back();
   Bytes after = load(path);
@@ -261,10 +261,10 @@ TEST_F(Recovery, AHeaderThatDoesNotCountIsNotWiped) {
 TEST_F(Recovery, WhatOnlyATornWriteShowsToBeDurableSurvivesACompaction) {
   {
     auto vault = Vault::open(path);
-    Transaction pair = vault->begin();
-    pair.put("pair/a", "p11-object", Protection::kClear, as_bytes("the first half"));
-    pair.put("pair/b", "p11-object", Protection::kClear, as_bytes("the other half"));
-    pair.commit();
+    vault->change([&](Transaction& pair) {
+      pair.put("pair/a", "p11-object", Protection::kClear, as_bytes("the first half"));
+      pair.put("pair/b", "p11-object", Protection::kClear, as_bytes("the other half"));
+    });
   }
   const StoreHeader header = read_header(*posix_file_system().open(path, false), path);
   const uint64_t end = log_end(), last = dump(path).last;
@@ -388,9 +388,9 @@ TEST_F(Rot, CostsOneNameAndServesNoOlderVersion) {
 
 TEST_F(Rot, OfAnUnreadableNameRefusesWhatMayBeOutdated) {
   {
-    Transaction transaction = vault->begin();
-    transaction.put("tpm0/permall", "tpm2-permall", Protection::kClear, as_bytes("state"));
-    transaction.commit();
+    vault->change([&](Transaction& transaction) {
+      transaction.put("tpm0/permall", "tpm2-permall", Protection::kClear, as_bytes("state"));
+    });
   }
   put(*vault, "obj/e", "e", Protection::kClear);
   put(*vault, "obj/f", "f", Protection::kClear);
@@ -415,10 +415,10 @@ TEST_F(Rot, OfAnUnreadableNameRefusesWhatMayBeOutdated) {
 
 TEST_F(Rot, ADeletionOfHalfATransactionDoesNotApply) {
   {
-    Transaction transaction = vault->begin();
-    transaction.erase("obj/b");
-    transaction.put("obj/z", "p11-object", Protection::kClear, as_bytes("moved from b"));
-    transaction.commit();
+    vault->change([&](Transaction& transaction) {
+      transaction.erase("obj/b");
+      transaction.put("obj/z", "p11-object", Protection::kClear, as_bytes("moved from b"));
+    });
   }
   put(*vault, "obj/y", "y", Protection::kClear);
   put(*vault, "obj/y2", "y", Protection::kClear);

@@ -332,11 +332,11 @@ TEST_F(RawStore, R0_21_And_R1_9_APlainFileIsAllThatItNeeds) {
 
 TEST_F(RawStore, R1_10_SectionsForSeveralDevices) {
   auto vault = make(k192);
-  Transaction transaction = vault->begin();
-  transaction.put("tpm0/permall", "tpm2-permall", Protection::kSealed, as_bytes("a TPM"));
-  transaction.put("vpd0/chassis", "vpd", Protection::kClear, as_bytes("chassis 4711"));
-  transaction.put("nic0/eeprom", "nic-eeprom", Protection::kSealed, as_bytes("a network card"));
-  transaction.commit();
+  vault->change([&](Transaction& transaction) {
+    transaction.put("tpm0/permall", "tpm2-permall", Protection::kSealed, as_bytes("a TPM"));
+    transaction.put("vpd0/chassis", "vpd", Protection::kClear, as_bytes("chassis 4711"));
+    transaction.put("nic0/eeprom", "nic-eeprom", Protection::kSealed, as_bytes("a network card"));
+  });
   EXPECT_EQ(vault->list("nic0/").size(), 1u);
   EXPECT_EQ(vault->read("nic0/eeprom")->type, "nic-eeprom");
   EXPECT_EQ(get(*Vault::open(path), "vpd0/chassis"), "chassis 4711") << "clear sections need no key";

@@ -23,7 +23,7 @@ class Tampering : public testing::Test {
     put(*vault, "obj/b", "content B");
     put(*vault, "obj/m", "with a MAC", Protection::kClear);
     put(*vault, "obj/n", "with 1 MAC", Protection::kClear);
-    vault->begin();
+    vault->change(change_nothing);
   }
 
   // Rewrites entries in place; the CRC is made right again, as an attacker would.
