@@ -104,7 +104,7 @@ has_not screen 'written something'
 section 'a sudo that refuses: the same command to copy'
 refused at_a_terminal no
 has screen 'Sorry, try again'
-has screen '^error:|.*sudo was refused'
+has screen '^error:|.*sudo failed'
 has screen '^  apt-get update && apt-get install -y --no-install-recommends vtpm-none-a'
 
 section 'a configure error shows its reason'
