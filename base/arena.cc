@@ -75,7 +75,7 @@ SizeClass class_of(size_t size) {
   return {8 + (shift - 5) * 4 + quarters - 5, quarters << shift};
 }
 
-// Best effort, by pages as they are touched: a lock that the limit refuses costs secrecy against swap, not function.
+// Best effort, page by page as they are touched: without a lock a page may be swapped, but everything works.
 void lock_pages(void* memory, size_t size) {
   if (mlock2(memory, size, MLOCK_ONFAULT) != 0 && errno == ENOSYS) static_cast<void>(mlock(memory, size));
 }
@@ -99,7 +99,7 @@ class Arena {
     }
   }
 
-  // No lock: the thread that forked is the only one, and nobody was inside.
+  // No lock is needed: the forking thread is the only one, and none was inside the arena.
   void after_fork() noexcept {
     for (Mapping* m = mappings_; m != nullptr; m = m->next) lock_pages(m, m->size);
   }
@@ -160,7 +160,7 @@ class Arena {
     return memory;
   }
 
-  // Kept for the next request of its kind; when there is no room, the slots are overwritten in turn.
+  // Kept for the next request of this size; if there is no free place, the places are overwritten in turn.
   void release_mapping(Mapping* mapping) noexcept {
     if (mapping->size > kLargestSpare) return unmap(mapping);
     poison(reinterpret_cast<uint8_t*>(mapping) + kHeader, mapping->size - kHeader);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The memory that secrets live in.
+// Memory for secrets.
 //
-// Pages of our own, locked (best effort under RLIMIT_MEMLOCK) and left out of core dumps, wiped at every release.
-// OpenSSL's secure heap is not used: it belongs to the host application. The arena survives fork with its contents,
-// because login survives fork; memory locks do not, so `arena_after_fork` takes them again in the child.
-// Thread-safe. A full arena grows; std::bad_alloc when the system has no more.
+// The arena has pages of its own, which are locked (best effort under RLIMIT_MEMLOCK), excluded from core dumps, and
+// wiped at every release. It does not use OpenSSL's secure heap, which belongs to the application. Its contents survive
+// a fork, because a login survives a fork. Memory locks do not, so `arena_after_fork` takes them again in the child.
+// Thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -12,10 +12,12 @@
 
 namespace vtpm {
 
+/// Returns `size` bytes, aligned for any type; the caller releases them with `arena_release`. A full arena grows.
+/// Throws std::bad_alloc when the system has no more memory.
 void* arena_allocate(size_t size);
-/// Wipes, then releases. `size` is what was asked for.
+/// Wipes and releases memory. `size` is that of the allocation.
 void arena_release(void* memory, size_t size) noexcept;
-/// Child side of fork: locks the pages again. The caller guarantees that no other thread was inside the arena.
+/// In the child of a fork: locks the pages again. No other thread may have been inside the arena at the fork.
 void arena_after_fork() noexcept;
 
 template <typename T>

@@ -5,7 +5,7 @@
 
 namespace vtpm {
 
-// Not inline: where g++ 12 sees both the size of `to` and this, it warns of a copy that can not happen
+// Not inline: where g++ 12 sees both the size of `to` and this, it warns of a copy that cannot happen
 // (-Warray-bounds).
 void append(Bytes& to, ByteView more) { to.insert(to.end(), more.begin(), more.end()); }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Octets and secret octets: the vocabulary that every folder speaks.
+// Bytes and secret bytes, the types that every folder uses.
 //
-// `Bytes` is for what anyone may see. Whatever must not outlive its use (PINs, keys, plain text of sealed blobs, TPM
-// state) is `SecretBytes` from the moment it exists: it lives in the locked, no-dump arena (base/arena.h), is wiped
-// when it goes, and can not be copied by accident: `clone()` is the deliberate way.
+// `Bytes` holds public data. Data that must not outlive its use (PINs, keys, plain text of sealed blobs, TPM state) is
+// `SecretBytes` from the moment it exists: it lives in the arena (base/arena.h), is wiped when it is destroyed, and
+// cannot be copied by accident; `clone()` makes a copy.
 #pragma once
 
 #include <cstddef>
@@ -28,14 +28,15 @@ inline std::string_view as_text(ByteView bytes) { return {reinterpret_cast<const
 inline Bytes to_bytes(ByteView view) { return {view.begin(), view.end()}; }
 void append(Bytes& to, ByteView more);
 
-/// Equality of public octets; for secrets and tags use crypto/library/constant_time.h.
+/// Compares public bytes, in time that depends on them; for secrets and tags use crypto/library/constant_time.h.
 inline bool equal(ByteView a, ByteView b) {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size()) == 0);
 }
 
-/// Overwrites memory in a way that the compiler can not drop.
+/// Overwrites memory with zeros; the compiler cannot remove the call.
 void wipe(void* data, size_t size);
 
+/// Two lower-case digits for each byte.
 std::string to_hex(ByteView bytes);
 
 class SecretBytes {
@@ -61,7 +62,7 @@ class SecretBytes {
   auto begin() { return bytes_.begin(); }
   auto end() { return bytes_.end(); }
 
-  /// Shrinking wipes nothing by itself; the whole block is wiped when it is released.
+  /// Shrinking wipes nothing; the whole block is wiped when it is released.
   void resize(size_t size) { bytes_.resize(size); }
   void append(ByteView more) { bytes_.insert(bytes_.end(), more.begin(), more.end()); }
   void clear() { *this = SecretBytes(); }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Locks of POSIX with a deadline of the steady clock: a clock that is set must not make a wait longer or shorter.
+// POSIX locks with a deadline on the steady clock, so that setting the system time changes no wait.
 #pragma once
 
 #include <pthread.h>
@@ -9,7 +9,8 @@
 
 namespace vtpm {
 
-// ThreadSanitizer of our compilers does not know the functions that take a clock, and would report every access.
+// ThreadSanitizer of the supported compilers does not know the functions that take a clock, and would report every
+// access.
 #if defined(__SANITIZE_THREAD__)
 #define VTPM_CLOCKED_LOCK 0
 #elif defined(__has_feature)
@@ -26,7 +27,7 @@ inline timespec to_timespec(std::chrono::nanoseconds since_epoch) {
   return {static_cast<time_t>(seconds.count()), static_cast<long>((since_epoch - seconds).count())};
 }
 
-/// When `deadline` is, in the words of the functions below.
+/// Converts `deadline` to the clock of the functions below.
 inline timespec lock_deadline(std::chrono::steady_clock::time_point deadline) {
 #if VTPM_CLOCKED_LOCK
   return to_timespec(deadline.time_since_epoch());
@@ -36,7 +37,7 @@ inline timespec lock_deadline(std::chrono::steady_clock::time_point deadline) {
 #endif
 }
 
-/// False: the deadline has passed.
+/// Each locks and returns true, or returns false when the deadline has passed.
 inline bool mutex_lock_until(pthread_mutex_t* mutex, std::chrono::steady_clock::time_point deadline) {
   const timespec when = lock_deadline(deadline);
 #if VTPM_CLOCKED_LOCK

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// DER (X.690), as much of it as the store needs, strict on reading.
+// The part of DER (X.690) that the store needs, with a strict reader.
 //
-// A file may be hostile: every length is checked against what is really there, only minimal definite lengths are
-// accepted, and "not DER" is an answer (an empty optional), not a fault: the recovery asks it at many places.
-// Nothing is copied on reading; the elements are views into the caller's octets.
+// A file may be hostile: the reader checks every length against the bytes that exist and accepts only minimal definite
+// lengths. "Not DER" is an answer (an empty optional) and not a fault, because recovery asks it at many positions. The
+// reader copies nothing: elements are views into the caller's bytes.
 #pragma once
 
 #include <cstdint>
@@ -28,13 +28,13 @@ enum class DerTag : uint8_t {
 /// Tag and length of one element.
 struct DerHeader {
   uint8_t tag = 0;
-  size_t octets = 0;      // of tag and length
-  uint64_t contents = 0;  // what the length says
+  size_t octets = 0;      // size of tag and length in bytes
+  uint64_t contents = 0;  // size of the contents in bytes
   uint64_t total() const { return octets + contents; }
 };
-constexpr size_t kDerHeaderMax = 6;  // one-octet tag, length below 2^32
+constexpr size_t kDerHeaderMax = 6;  // one-byte tag, length below 2^32
 
-/// Octets of the header in front of `contents` octets.
+/// Size of the header of an element with `contents` bytes of contents.
 constexpr size_t der_header_size(uint64_t contents) {
   size_t size = 2;
   if (contents >= 0x80) {
@@ -43,9 +43,9 @@ constexpr size_t der_header_size(uint64_t contents) {
   return size;
 }
 
-/// Reads a header from the beginning of `octets`; the contents need not be there. Nothing for a multi-octet tag, an
-/// indefinite, non-minimal or more than four-octet length, or too few octets. In line, as is what uses it: opening a
-/// store reads some forty headers for each of its entries.
+/// Reads a header at the start of `octets`; the contents may be missing. Returns nothing for a multi-byte tag, for a
+/// length that is indefinite, not minimal or longer than four bytes, and if there are too few bytes. Inline, like its
+/// callers: opening a store reads about forty headers for each entry.
 inline std::optional<DerHeader> read_der_header(ByteView octets) {
   if (octets.size() < 2 || (octets[0] & 0x1F) == 0x1F) return std::nullopt;
   DerHeader header{octets[0], 2, octets[1]};
@@ -61,16 +61,17 @@ inline std::optional<DerHeader> read_der_header(ByteView octets) {
 
 struct DerElement {
   DerTag tag{};
-  ByteView octets;    // header included
+  ByteView octets;    // including the header
   ByteView contents;  // a part of `octets`
 };
 
-/// Walks the elements of a constructed contents, or of any concatenation.
+/// Iterates over concatenated elements, for instance the contents of a SEQUENCE. Does not own the bytes.
 class DerReader {
  public:
   explicit DerReader(ByteView octets) : rest_(octets) {}
   bool empty() const { return rest_.empty(); }
-  /// The next element, whole. Nothing at the end and for anything that is not DER; the two differ by `empty`.
+  /// Returns the next complete element. Returns nothing at the end and where the bytes are not DER; `empty`
+  /// distinguishes the two.
   std::optional<DerElement> next() {
     const auto header = read_der_header(rest_);
     if (!header || header->total() > rest_.size()) return std::nullopt;
@@ -78,7 +79,7 @@ class DerReader {
     rest_ = rest_.subspan(octets.size());
     return DerElement{static_cast<DerTag>(header->tag), octets, octets.subspan(header->octets)};
   }
-  /// The same when it has this tag; else nothing, and the reader stays where it was.
+  /// The same if the element has this tag; otherwise returns nothing and does not advance.
   std::optional<DerElement> next(DerTag tag) {
     if (rest_.empty() || rest_[0] != static_cast<uint8_t>(tag)) return std::nullopt;
     return next();
@@ -88,13 +89,14 @@ class DerReader {
   ByteView rest_;
 };
 
-/// The value of an INTEGER element that is not negative, minimal, and fits.
+/// The value of an INTEGER element; nothing if it is negative, not minimal, or does not fit.
 std::optional<uint64_t> read_der_unsigned(const DerElement& element);
 
+// These append to `out`.
 void write_der_header(Bytes& out, DerTag tag, uint64_t contents);
 void write_der(Bytes& out, DerTag tag, ByteView contents);
 void write_der_unsigned(Bytes& out, uint64_t value);
-/// SET OF: the elements' encodings in ascending order (X.690 11.6).
+/// A SET OF the encoded elements, in ascending order (X.690 11.6).
 void write_der_set(Bytes& out, std::vector<Bytes> elements);
 
 }  // namespace vtpm

@@ -100,7 +100,7 @@ SecretBytes read_regular_file(const std::string& path, size_t most) {
   struct stat about {};
   if (::fstat(file.get(), &about) != 0) unreadable(std::strerror(errno));
   if (!S_ISREG(about.st_mode)) unreadable("it is not a regular file");
-  // Files of the kernel (/proc) say that they are empty.
+  // Files in /proc report a size of 0.
   SecretBytes contents(std::min<size_t>(most, std::max<size_t>(static_cast<size_t>(about.st_size), 4096)) + 1);
   size_t size = 0;
   for (;;) {
@@ -120,7 +120,8 @@ StandardStreamsOccupied::StandardStreamsOccupied() {
   const int reason = errno;
   for (int number = 0; number < kFirstOfOurs; ++number) {
     if (!is_free(number)) continue;
-    // Nothing can be read from or written to it. It gets the lowest free number, which may be another one by now.
+    // A descriptor that can be neither read nor written. It gets the lowest free number, which may have changed
+    // meanwhile.
     const int placeholder = ::open("/", O_PATH | O_CLOEXEC);
     if (placeholder < 0) break;
     if (placeholder < kFirstOfOurs) {
@@ -135,7 +136,7 @@ StandardStreamsOccupied::StandardStreamsOccupied() {
 StandardStreamsOccupied::~StandardStreamsOccupied() {
   const int reason = errno;
   for (int number = 0; number < kFirstOfOurs; ++number) {
-    // The application may have opened something of its own there meanwhile (dup2).
+    // The application may have opened another file with this number meanwhile (dup2).
     const int flags = occupied_[number] ? ::fcntl(number, F_GETFL) : -1;
     if (flags >= 0 && (flags & O_PATH)) ::close(number);
   }

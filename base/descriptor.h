@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The only place that opens file descriptors.
 //
-// An application that has closed its standard streams gets 0, 1 and 2 handed out again by the next open(2), and goes on
-// printing: a store on one of these numbers would be overwritten by the application's text. No descriptor of ours is
-// therefore ever 0, 1 or 2, not even for a moment, and all are close-on-exec. A test reads the sources and allows no
-// other place to call open(2) and its kin (tests/house/descriptors_test.cc).
+// In an application that has closed its standard streams, the next open(2) returns 0, 1 or 2, and the application
+// continues to print: a store with such a descriptor would be overwritten by the application's text. Therefore no
+// descriptor of the module is ever 0, 1 or 2, not even for a moment, and all are close-on-exec. A test reads the
+// sources and allows no other place to call open(2) and similar functions (tests/house/descriptors_test.cc).
 //
-// The functions retry after EINTR. A call that fails returns an empty owner and leaves the reason in errno.
+// All functions retry after EINTR and are thread-safe. A function that fails returns an empty owner and sets errno.
 #pragma once
 
 #include <dirent.h>
@@ -21,7 +21,8 @@
 
 namespace vtpm {
 
-/// Owns a descriptor. `release` and `close` may be called at the same time as each other and are async-signal-safe.
+/// Owns a descriptor and closes it. Different threads may call `release` and `close` at the same time; both are
+/// async-signal-safe.
 class Descriptor {
  public:
   Descriptor() = default;
@@ -33,10 +34,10 @@ class Descriptor {
   }
   ~Descriptor() { reset(-1); }
 
-  /// -1 when it owns none.
+  /// The number, or -1 if it owns none.
   int get() const noexcept { return number_; }
   explicit operator bool() const noexcept { return get() >= 0; }
-  /// Gives up the ownership and leaves the descriptor open.
+  /// Returns the number and gives up ownership; the descriptor stays open.
   int release() noexcept { return number_.exchange(-1); }
   void close() noexcept { reset(-1); }
 
@@ -59,7 +60,7 @@ struct Pipe {
 };
 Pipe open_pipe();
 
-/// opendir(3). (The iterator of std::filesystem ends the process when there is no memory for it.)
+/// opendir(3). (The iterator of std::filesystem ends the process if it gets no memory.)
 struct CloseDirectory {
   void operator()(DIR* directory) const { ::closedir(directory); }
 };
@@ -73,13 +74,13 @@ struct CloseStream {
 using Stream = std::unique_ptr<std::FILE, CloseStream>;
 Stream open_stream(const std::string& path);
 
-/// The contents of a regular file of at most `most` bytes. Anything else at that path (a FIFO, which would make the
-/// caller wait) is refused. Throws Error: kNotFound, kIo; the sentence names the path and the reason.
+/// Returns the contents of a regular file of at most `most` bytes. Throws Error: kNotFound; kIo, also for anything else
+/// at the path (a FIFO would block the caller). The sentence names the path and the reason.
 SecretBytes read_regular_file(const std::string& path, size_t most);
 
-/// Occupies those of descriptors 0 to 2 that are closed, for as long as it lives, so that a library which opens
-/// something meanwhile (the C library's name service) gets another number. Writing to and reading from an occupied
-/// number fails with EBADF, as on a closed one.
+/// Occupies those of the descriptors 0 to 2 that are closed, for its lifetime, so that a library that opens files
+/// meanwhile (the C library's name service) gets other numbers. Reading and writing an occupied number fails with
+/// EBADF, as for a closed one.
 class StandardStreamsOccupied {
  public:
   StandardStreamsOccupied();
@@ -91,7 +92,7 @@ class StandardStreamsOccupied {
   bool occupied_[3] = {};
 };
 
-/// For the main function of a program: the same for its whole life.
+/// The same for the life of the process; for the main function of a program.
 void occupy_standard_streams();
 
 }  // namespace vtpm

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// One kind of fault for the whole house.
+// The exception of the whole project.
 //
-// A fault (a torn file, a failing TPM, a hostile length) throws `Error`: a code that a caller can act on and one
-// sentence, written for a person, that names the thing and what to do. Expected answers (wrong PIN, not found, bad
-// signature) are values and never come through here. Errors are caught only at a door: the PKCS#11 guard
-// (pkcs11/api/entry.h), the command-line tool's main, a libtpms callback.
+// A fault (a torn file, a failing TPM, a length out of range) throws `Error`: a code on which the caller can act, and
+// one sentence for a person, which names the thing and says what to do. Expected answers (wrong PIN, not found, bad
+// signature) are values, not exceptions. Errors are caught only at a boundary: the PKCS#11 guard (pkcs11/api/entry.h),
+// the main function of the command-line tool, a callback from libtpms.
 #pragma once
 
 #include <exception>
@@ -14,24 +14,24 @@
 namespace vtpm {
 
 enum class ErrorCode {
-  kInternal,         // a bug of ours, or a library call that can not fail has failed
-  kInvalidArgument,  // the caller's value is outside what the function accepts
+  kInternal,         // a bug in this project, or a library call failed that cannot fail
+  kInvalidArgument,  // the caller's value is outside the range that the function accepts
   kNotFound,         // the named thing does not exist
   kExists,           // the named thing exists already
-  kIo,               // the operating system refused or failed (errno is in the sentence)
-  kNoSpace,          // disk full, quota, file-size limit, store limit
-  kReadOnly,         // the store (medium, mode, or open mode) can not be written
+  kIo,               // a system call failed (the sentence contains the reason)
+  kNoSpace,          // disk full, quota, file-size limit, limit of the store
+  kReadOnly,         // the store cannot be written (medium, permissions, or open mode)
   kNoMemory,
   kNotAStore,    // the file is empty, truncated before its header, or not a store at all
-  kCorrupt,      // stored octets are damaged (CRC, structure): rot
-  kTampered,     // octets are intact by CRC, yet seal or MAC is wrong
-  kTooNew,       // written by something newer: unknown mandatory attribute or format
+  kCorrupt,      // stored bytes are damaged: wrong CRC or structure
+  kTampered,     // the CRC is right, but the seal or MAC is wrong
+  kTooNew,       // written by a newer version: unknown mandatory attribute or format
   kLocked,       // the key is needed and has not been given (late key)
-  kReplaced,     // the store was removed, or re-initialised with another UUID, by someone else
-  kNoPin,        // the configured source of a PIN gives none
-  kUnsupported,  // valid, but not something that this build can do
-  kTpm,          // the TPM answered with an unexpected response code (it is in the sentence)
-  kTpmFailure,   // the TPM instance is dead or in failure mode; it is re-booted at the next use
+  kReplaced,     // another process removed the store or initialised it again with another UUID
+  kNoPin,        // the configured source provides no PIN
+  kUnsupported,  // valid, but not supported by this build
+  kTpm,          // the TPM returned an unexpected response code (the sentence contains it)
+  kTpmFailure,   // the TPM instance is dead or in failure mode; the next use boots it again
   kNvFull,       // TPM_RC_NV_SPACE
   kNvExists,     // TPM_RC_NV_DEFINED
   kAuthFailed,   // TPM_RC_AUTH_FAIL / BAD_AUTH / NV_AUTHORIZATION

@@ -6,9 +6,9 @@
 
 namespace vtpm {
 
-/// Makes locks anew in the child of a fork, as their default constructors make them. A thread that held one of them
-/// stayed behind in the parent, so the child's copy would never be released. Nothing is destroyed: to destroy a locked
-/// mutex is undefined. Only while the child has a single thread, and that thread holds none of them.
+/// Constructs locks again in the child of a fork. A thread that held one of them does not exist in the child, so the
+/// child's copy would never be released. The old locks are not destroyed, since destroying a locked mutex is undefined.
+/// To be called while the child has a single thread and that thread holds none of the locks.
 template <typename... Locks>
 void make_anew(Locks&... locks) noexcept {
   (new (&locks) Locks, ...);

@@ -8,25 +8,25 @@
 
 namespace vtpm {
 
-/// The number in `bytes`, at most eight of them; of more, the last eight count. No bytes are 0.
+/// The number in `bytes`. Of more than eight bytes the last eight count; an empty view is 0.
 inline uint64_t read_be(ByteView bytes) {
   uint64_t value = 0;
   for (const uint8_t byte : bytes) value = value << 8 | byte;
   return value;
 }
 
-/// Appends the last `size` bytes of `value`, at most eight.
+/// Appends `value` as `size` bytes, at most eight; higher bytes are dropped.
 inline void write_be(Bytes& out, uint64_t value, size_t size) {
   for (size_t i = size; i-- > 0;) out.push_back(static_cast<uint8_t>(value >> (8 * i)));
 }
 
-/// A part of `number`: without leading zeros, so that 0 has no bytes.
+/// The part of `number` without leading zeros; empty for 0.
 inline ByteView without_leading_zeros(ByteView number) {
   while (!number.empty() && number.front() == 0) number = number.subspan(1);
   return number;
 }
 
-/// `number` with as many zeros in front as make it `size` bytes; one that is longer stays as it is.
+/// `number` with leading zeros, `size` bytes in total; a longer number is returned unchanged.
 inline Bytes left_padded(ByteView number, size_t size) {
   Bytes out(size - std::min(size, number.size()), 0);
   append(out, number);

@@ -11,7 +11,7 @@
 namespace vtpm {
 namespace {
 
-// Null where the kernel does not wipe. The page lives as long as the process.
+// Null if the kernel does not support wiping on fork. The page lives as long as the process.
 std::atomic<pid_t>* make_wiped_page() {
   auto size = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
   void* page = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How far a long operation has come.
+// The progress of a long operation.
 #pragma once
 
 #include <cstddef>
@@ -7,7 +7,7 @@
 
 namespace vtpm {
 
-/// Items done, of how many. May be empty: nobody looks.
+/// Called with the number of completed items and their total. May be empty.
 using Progress = std::function<void(size_t done, size_t all)>;
 
 }  // namespace vtpm

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a store tells whoever keeps a log: the store has none.
+// Reports from a store, which has no log of its own.
 #pragma once
 
 #include <functional>
@@ -7,8 +7,8 @@
 
 namespace vtpm {
 
-/// Receives one sentence, with the path, about something that was done in another way than usual and is no error of a
-/// call. It runs under the store's locks: it calls nothing of the store, and does not throw. May be empty.
+/// Receives one sentence, including the path, about an unusual event that does not make a call fail. It is called with
+/// the store's locks held, so it must not call the store, and it must not throw. May be empty.
 using Reporter = std::function<void(const std::string& sentence)>;
 
 }  // namespace vtpm

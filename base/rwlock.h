@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A reader-writer lock that prefers writers. std::shared_mutex is built on the variant in which a steady stream of
-// readers keeps a writer out for ever.
+// A reader-writer lock that prefers writers. With std::shared_mutex a steady stream of readers can block a writer for
+// ever.
 #pragma once
 
 #include <pthread.h>
@@ -10,8 +10,8 @@
 
 namespace vtpm {
 
-/// Usable with std::unique_lock and std::shared_lock. Not recursive. Waits within the call's limit (base/waiting.h),
-/// and throws LockTimeout; a wait never steps aside.
+/// For std::unique_lock and std::shared_lock. Not recursive. Waits for at most the call's limit (base/waiting.h), then
+/// throws LockTimeout. A wait never steps aside.
 class RwLock {
  public:
   RwLock() {

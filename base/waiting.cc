@@ -129,7 +129,7 @@ std::string Wait::sentence(Clock::duration lasted) const {
 // --- delays ---
 
 void pause_for(std::chrono::milliseconds time) {
-  // Not in one: whoever ends the call's session or the module in the meantime waits for the call to come back.
+  // Not in one sleep: a thread that ends the call's session or the module meanwhile waits for the call to return.
   constexpr std::chrono::milliseconds kPiece{20};
   const Clock::time_point end = Clock::now() + time;
   for (Clock::time_point now = Clock::now(); now < end; now = Clock::now()) {

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long a call waits for locks that others hold, and what it gives up meanwhile.
+// How long a call waits for locks that others hold, and what it releases meanwhile.
 //
-// The rule belongs to the call, not to the lock: whoever begins one (a C_ function, a command of the tool) declares a
-// `WaitPolicy`, and every wait below it on the same thread obeys. Where no policy is in force, a wait has no limit.
+// The limit belongs to the call, not to the lock: the outermost function (a C function of PKCS#11, a command of the
+// tool) declares a `WaitPolicy`, and every wait below it on the same thread obeys it. Without a policy a wait has no
+// limit.
 //
-//   WaitPolicy   the time that all waits of one call may take together
+//   WaitPolicy   the total time for all waits of one call
 //   Wait         one wait for one lock: the caller tries, pauses, and tries again
-//   wait_until   the same as one line, for anything that can be tried (flock, an open file description lock)
+//   wait_until   the same in one line, for anything that can be tried (flock, an open file description lock)
 //   lock_within_limit   a mutex of this process under the same limit
-//   pause_for    a delay that is wanted: it takes nothing of the limit
+//   pause_for    a deliberate delay, which does not count against the limit
 //
-// A wait tries again every 50 us for the first 100 ms and every 2 ms afterwards (no doubling: measured with eight
-// processes, doubling to 10 ms makes somebody wait 2.4 s where this makes nobody wait longer than 26 ms).
-// docs/decisions/0001-waiting-for-locks.md has the reasons.
+// A wait tries again every 50 us for the first 100 ms and every 2 ms afterwards. The interval does not double: with
+// eight processes, doubling to 10 ms made one of them wait 2.4 s, against 26 ms at most this way.
+// docs/decisions/0001-waiting-for-locks.md gives the reasons.
 #pragma once
 
 #include <atomic>
@@ -27,29 +28,29 @@
 
 namespace vtpm {
 
-/// The waits of a call have taken all the time that they may. The sentence says which file has been locked since when.
+/// The waits of a call have used up its limit. The sentence says which file has been locked and since when.
 class LockTimeout : public Error {
  public:
   explicit LockTimeout(std::string sentence) : Error(ErrorCode::kIo, std::move(sentence)) {}
 };
 
-/// In force on the thread that makes it, until its end. Of several on one thread the outermost decides, so that a
-/// command of the tool that calls C_ functions waits as the tool does.
+/// In force on the thread that constructs it, until it is destroyed. Of several on one thread the outermost is in
+/// force, so that C functions called by a command of the tool wait as the tool does.
 class WaitPolicy {
  public:
   using Clock = std::chrono::steady_clock;
 
-  /// `limit`: for all waits of the call together; nothing: they have none. Time in which the call works does not count.
+  /// `limit`: for all waits of the call together; nothing: no limit. Only waiting counts, not working.
   explicit WaitPolicy(std::optional<std::chrono::milliseconds> limit);
   virtual ~WaitPolicy();
   WaitPolicy(const WaitPolicy&) = delete;
   WaitPolicy& operator=(const WaitPolicy&) = delete;
 
-  /// The one in force on this thread, or null.
+  /// The policy in force on this thread, or null.
   static WaitPolicy* current() noexcept;
 
-  /// While one lives on a thread, its waits do not step aside: something has been changed in memory that nobody else
-  /// may see half-done. The limit holds all the same. May be moved, on its thread.
+  /// While one exists on a thread, its waits do not step aside, because a change in memory is incomplete. The limit
+  /// applies all the same. May be moved, on its thread.
   class Keep {
    public:
     Keep() noexcept;
@@ -62,11 +63,11 @@ class WaitPolicy {
   };
 
  protected:
-  /// Around every pause of a wait, unless a `Keep` lives: what the call holds and others may need meanwhile is given up
-  /// and taken again. `come_back` may throw when the call has no ground to stand on any longer; all is taken by then.
+  /// Called before and after every pause of a wait, unless a `Keep` exists: they release and take again what the call
+  /// holds and others may need. `come_back` may throw if the call cannot continue; it has taken everything by then.
   virtual void step_aside() {}
   virtual void come_back() {}
-  /// A wait has lasted a second; `sentence` says for what.
+  /// Called when a wait has lasted a second; `sentence` says what it waits for.
   virtual void announce(const std::string& sentence) { (void)sentence; }
 
  private:
@@ -79,36 +80,36 @@ class WaitPolicy {
   bool in_force_ = false;
 };
 
-/// Since when a lock is seen to be held by others, for a lock that is tried again and again. Any thread may call.
+/// The time since which others have held a lock that is tried repeatedly. Thread-safe.
 class HeldSince {
  public:
   void held() noexcept;
   void free() noexcept {
     if (since_.load(std::memory_order_relaxed) != 0) since_.store(0, std::memory_order_relaxed);
   }
-  /// Seconds since 1970; 0: it is not known to be held.
+  /// Seconds since 1970; 0: not known to be held.
   int64_t since() const noexcept { return since_.load(std::memory_order_relaxed); }
 
  private:
   std::atomic<int64_t> since_{0};
 };
 
-/// One wait, from the first try that failed to the one that succeeds. Lives on one thread.
+/// One wait, from the first failed attempt to the one that succeeds. Used by one thread.
 class Wait {
  public:
   enum class For { kProcess, kThread, kAnyone };
-  /// `what`: the path of the file, or what else is waited for; outlives the wait. `since`: when it was first seen to be
-  /// held (seconds since 1970); 0: now.
+  /// `what`: the path of the file, or another name of the lock; must outlive the wait. `since`: when the lock was first
+  /// seen to be held (seconds since 1970); 0: now.
   Wait(std::string_view what, For whom, int64_t since = 0);
   ~Wait();
   Wait(const Wait&) = delete;
   Wait& operator=(const Wait&) = delete;
 
-  /// Sleeps until it is time to try again. Throws LockTimeout when the call's waits have taken their time, and whatever
-  /// the policy throws when it comes back.
+  /// Sleeps until the next attempt is due. Throws LockTimeout when the call's limit is used up, and what `come_back`
+  /// throws.
   void pause();
-  /// The same, but `waits_until(deadline)`, which answers whether it has got what is waited for, takes the place of the
-  /// sleep. When it has and the policy throws, `undo` is called.
+  /// The same, with `waits_until(deadline)` instead of the sleep; it returns whether it has taken the lock. If it has
+  /// and `come_back` throws, `undo` is called.
   template <typename WaitsUntil, typename Undo>
   bool pause(WaitsUntil&& waits_until, Undo&& undo) {
     const WaitPolicy::Clock::time_point deadline = begin_pause(std::chrono::milliseconds(10));
@@ -135,9 +136,9 @@ class Wait {
   bool announced_ = false, aside_ = false;
 };
 
-/// Calls `attempt` until it answers true. The parameters and what it throws are those of `Wait`, and what `attempt`
-/// throws. What `attempt` locks is to be given up by its own call (LOCK_UN), not only by closing: a process that was
-/// forked during the wait has the descriptor too.
+/// Calls `attempt` until it returns true. The other parameters are those of `Wait`. Throws what `Wait::pause` and
+/// `attempt` throw. A lock taken by `attempt` must be released explicitly (LOCK_UN), not only by closing the
+/// descriptor: a process that was forked during the wait has the descriptor too.
 template <typename Attempt>
 void wait_until(Attempt&& attempt, std::string_view what, Wait::For whom) {
   if (attempt()) return;
@@ -147,11 +148,11 @@ void wait_until(Attempt&& attempt, std::string_view what, Wait::For whom) {
   } while (!attempt());
 }
 
-/// Sleeps for that long. Nobody is waited for, so it has no limit; but the call steps aside meanwhile, unless a `Keep`
-/// lives, and what the policy throws when it comes back is thrown.
+/// Sleeps for `time`, which does not count against the limit. The call steps aside meanwhile, unless a `Keep` exists.
+/// Throws what `come_back` throws.
 void pause_for(std::chrono::milliseconds time);
 
-/// Locks a mutex that a thread may hold which waits for somebody else in turn. Throws as `Wait::pause` does.
+/// Locks a mutex whose holder may itself be waiting. Throws what `Wait::pause` throws.
 std::unique_lock<std::mutex> lock_within_limit(std::mutex& mutex, std::string_view what);
 
 }  // namespace vtpm

@@ -19,7 +19,7 @@ constexpr size_t kMostOctets = 1 << 20;
 
 // --- what the settings are ---
 
-/// For directories: the programs that load the module have working directories of their own.
+/// Directories must be absolute: the programs that load the module have different working directories.
 const char* not_absolute(const std::string& path) {
   return path.empty() || path.front() == '/' ? nullptr : "must be an absolute path";
 }
@@ -94,7 +94,7 @@ void read_settings(const toml::table& root, MechanismNames is_mechanism, Config&
   ConfigSection mechanisms(table("mechanisms"), "mechanisms", notes);
   mechanisms.each_text("hidden", [&](const std::string& name) -> std::string {
     if (is_mechanism && !is_mechanism(name))
-      return "has \"" + name + "\", which is no mechanism of this module (vtpm-token mechanisms)";
+      return "has \"" + name + "\", which is not a mechanism of this module (see vtpm-token mechanisms)";
     config.hidden_mechanisms.push_back(name);
     return "";
   });
@@ -106,7 +106,7 @@ void read_settings(const toml::table& root, MechanismNames is_mechanism, Config&
 
 // --- where they come from ---
 
-/// /dev/null is how somebody says that there is to be no configuration.
+/// /dev/null means that there is no configuration.
 bool is_null_device(const std::string& path) {
   struct stat about {};
   return ::stat(path.c_str(), &about) == 0 && S_ISCHR(about.st_mode) && about.st_rdev == makedev(1, 3);
@@ -175,7 +175,7 @@ Config load_config(MechanismNames is_mechanism, std::vector<Setting>* settings) 
   std::stable_sort(config.problems.begin(), config.problems.end(), [](const auto& a, const auto& b) {
     return std::pair(a.line, a.column) < std::pair(b.line, b.column);
   });
-  // Nothing of it is used.
+  // No part of it is used.
   Config nothing;
   nothing.file = std::move(config.file);
   nothing.problems = std::move(config.problems);

@@ -4,9 +4,9 @@
 // The first that exists of $VTPM_PKCS11_CONF, $XDG_CONFIG_HOME/vtpm-pkcs11/vtpm-pkcs11.toml (or ~/.config/…) and
 // /etc/vtpm-pkcs11/vtpm-pkcs11.toml; nothing is merged. Environment variables are ignored in set-uid programs.
 //
-// A configuration in which anything is wrong is not used at all: whoever wrote `placement = "tpm-only"` must not get
-// software keys because of a spelling mistake in another line. The module then serves no token, the tool refuses. Only
-// where there is no file and no variable do the defaults hold.
+// A configuration with any error is not used at all: a spelling mistake in one line must not turn off
+// `placement = "tpm-only"` in another. The module then serves no token, and the tool fails. The defaults apply only
+// where there is neither a file nor a variable.
 #pragma once
 
 #include <cstdint>
@@ -22,14 +22,14 @@
 namespace vtpm {
 
 enum class Placement { kAuto, kTpmOnly, kSoftware };
-/// When the slot that the next C_InitToken takes is listed as one with a token in it, which is not initialised.
-/// kUntilAStore: while there is no store; afterwards as a slot without a token.
+/// When the slot that the next C_InitToken uses is listed with an uninitialised token. kUntilAStore: while there is no
+/// store; afterwards it is listed without a token.
 enum class FreeSlot { kNever, kUntilAStore, kAlways };
 
-/// Something that is wrong with the configuration.
+/// An error in the configuration.
 struct ConfigProblem {
   std::string source;   // the path of a file, or an environment variable with its "$"
-  uint32_t line = 0;    // from 1; 0: not one place of the file
+  uint32_t line = 0;    // from 1; 0: not at one place of the file
   uint32_t column = 0;  // from 1, in characters
   std::string reason;   // the end of a sentence
 
@@ -37,47 +37,47 @@ struct ConfigProblem {
   std::string sentence() const;
 };
 
-/// A setting that is in force, for a person who wants to know what the module does.
+/// A setting in force, to be shown to a person.
 struct Setting {
   std::string table;  // "", "kdf", "[token]" …, as in the header of the table
   std::string key;
   std::variant<bool, int64_t, std::string, std::vector<std::string>> value;
-  std::string origin;  // "FILE:LINE", "$VARIABLE", or "default" and what it was made of
+  std::string origin;  // "FILE:LINE", "$VARIABLE", or "default" and its source
 };
 
 struct Config {
-  std::string file;                     // where it was read from; empty: there is none
-  std::vector<ConfigProblem> problems;  // with any of them all that follows has its default, and store_dir is empty
-  std::string store_dir;                // absolute; empty: nothing yields a directory
-  std::string log;                      // what log_open takes
+  std::string file;  // where it was read from; empty: there is none
+  std::vector<ConfigProblem>
+      problems;           // if there are any, all other members have their defaults and store_dir is empty
+  std::string store_dir;  // absolute; empty: no directory could be determined
+  std::string log;        // the argument of log_open
   LogLevel log_level = LogLevel::kError;
   Placement placement = Placement::kAuto;
-  bool public_writes = true;  // token objects by sessions that are not logged in
+  bool public_writes = true;  // sessions without login may write token objects
   FreeSlot free_slot = FreeSlot::kUntilAStore;
-  bool list_tpm_objects = false;  // the TPM's own objects too, behind the user's
+  bool list_tpm_objects = false;  // listings contain the TPM's own objects, after the user's
   uint32_t max_sessions = 4096;
   uint32_t tpm_instances = 8;
-  uint32_t lock_timeout = 30;  // seconds that one call waits for locks, all of them together
+  uint32_t lock_timeout = 30;  // seconds that one call waits in total for locks
   bool endorse = true;         // C_InitToken gives the TPM endorsement keys and certificates …
-  std::string authority;       // … of the authority in this directory; "": a self-made one, whose key nobody keeps
+  std::string authority;       // … of the authority in this directory; "": a self-made one, whose key is deleted
   bool keep_identity = true;   // C_InitToken on an initialised token keeps the TPM's identity
   Argon2Parameters kdf;
   uint32_t user_limit = 10;         // failed PINs before a lock; 0 = never
-  uint32_t so_limit = 0;            // the SO is slowed, never locked: nobody could unlock the token then
-  bool empty_pin = false;           // C_InitPIN and C_SetPIN take an empty user PIN: the token then needs no login
+  uint32_t so_limit = 0;            // 0: the SO is delayed, not locked, since a locked SO cannot be unlocked
+  bool empty_pin = false;           // C_InitPIN and C_SetPIN accept an empty user PIN: the token then needs no login
   bool change_initial_pin = false;  // a user PIN that the SO sets must be changed by the user
   std::vector<std::string> hidden_mechanisms;  // their names
-  std::vector<TokenSettings> tokens;           // one that names a token, else one without a name
+  std::vector<TokenSettings> tokens;           // see settings_for
 
   bool broken() const { return !problems.empty(); }
 };
 
-/// Reads the configuration that holds for this process now. Never throws because of what is in it: see `problems`.
-/// Appends to `settings`, unless it is null, every setting with its value and origin, in the order of the manual page;
-/// what they are is meaningful only for a configuration that is not broken.
+/// Reads the configuration that applies to this process now. Errors in it do not throw: see `problems`. Appends to
+/// `settings`, unless it is null, every setting with its value and origin, in the order of the manual page; they are
+/// meaningful only if the configuration is not broken.
 ///
-/// `is_mechanism` knows the names that `mechanisms.hidden` may hold. Null: whoever asks has nothing to do with
-/// mechanisms, and takes any name.
+/// `is_mechanism` returns whether `mechanisms.hidden` may contain a name. Null: any name is accepted.
 using MechanismNames = bool (*)(std::string_view name);
 Config load_config(MechanismNames is_mechanism, std::vector<Setting>* settings = nullptr);
 

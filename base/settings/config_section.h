@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One table of the configuration, read key by key. What is wrong is noted with its line and column, and so is a key
-// that nobody asked for: a spelling mistake must not mean the default.
+// One table of the configuration, read key by key. Errors are recorded with line and column, and so are unknown keys: a
+// spelling mistake must not mean the default.
 #pragma once
 
 #include <cstdint>
@@ -18,11 +18,11 @@
 
 namespace vtpm {
 
-/// What is noted while a file is read.
+/// The results of reading a file, apart from the values.
 struct ConfigNotes {
   const std::string& file;
   std::vector<ConfigProblem>& problems;
-  std::vector<Setting>* settings;  // null: nobody wants to know
+  std::vector<Setting>* settings;  // null: not needed
 };
 
 class ConfigSection {
@@ -34,13 +34,13 @@ class ConfigSection {
   ConfigSection(const ConfigSection&) = delete;
   ConfigSection& operator=(const ConfigSection&) = delete;
 
-  // Each leaves `value`, the default, as it is when the key is missing or wrong.
+  // Each leaves `value`, the default, unchanged if the key is missing or wrong.
 
   void text(const char* key, std::string& value) {
     read_text(key, [&](const std::string& found, const toml::node&) { value = found; });
     record(key, value);
   }
-  /// The reason why `fault_of` does not take the text is the end of a sentence; null: it takes it.
+  /// `fault_of` returns the end of a sentence that says why the text is not valid, or null if it is.
   template <typename FaultOf>
   void text(const char* key, std::string& value, FaultOf&& fault_of) {
     read_text(key, [&](const std::string& found, const toml::node& node) {
@@ -54,7 +54,7 @@ class ConfigSection {
     read<bool>(key, "must be true or false", [&](bool found, const toml::node&) { value = found; });
     record(key, value);
   }
-  /// A flag that one word may stand in the place of.
+  /// A flag, or one word instead of it.
   template <typename T>
   void flag_or(const char* key, T& value, T no, T yes, const char* word, T meaning) {
     if (const toml::node* node = get(key)) {
@@ -98,7 +98,8 @@ class ConfigSection {
       if (meaning == value) record(key, std::string(word));
     }
   }
-  /// Each string of an array. `use` takes one, or says why not: the end of a sentence.
+  /// Calls `use` for each string of an array. It returns the end of a sentence that says why the string is not valid,
+  /// or "".
   template <typename Use>
   void each_text(const char* key, Use&& use) {
     std::vector<std::string> all;
@@ -115,7 +116,7 @@ class ConfigSection {
     }
     record(key, all);
   }
-  /// A source of PINs has no default, so it is recorded only when it is there.
+  /// A source of PINs has no default, so it is recorded only if it is set.
   void source(const char* key, PinSource& value) {
     read_text(key, [&](const std::string& found, const toml::node& node) {
       if (!PinSource::well_formed(found))
@@ -125,13 +126,13 @@ class ConfigSection {
     });
   }
 
-  /// The table of this name, null when there is none.
+  /// The table of this name, or null.
   const toml::table* table(const char* key) {
     const toml::node* node = get(key);
     if (node && !node->is_table()) complain(key, "must be a table", node->source());
     return node ? node->as_table() : nullptr;
   }
-  /// Each table of an array of them (`[[key]]`).
+  /// Calls `use` for each table of an array of tables (`[[key]]`).
   template <typename Use>
   void each_table(const char* key, Use&& use) {
     const toml::node* node = get(key);
@@ -142,7 +143,7 @@ class ConfigSection {
     for (const toml::node& one : *array) use(*one.as_table());
   }
 
-  /// Where a key's value stands; of a key that is not there, the table's own place.
+  /// The position of a key's value; for a missing key, that of the table.
   toml::source_region place_of(const char* key) const {
     const toml::node* node = table_.get(key);
     return node ? node->source() : table_.source();
@@ -150,7 +151,7 @@ class ConfigSection {
   void complain(const char* key, const std::string& what, const toml::source_region& place) {
     note(full_name(key) + " " + what, place);
   }
-  /// To be called after the last key: what is left in the table is no setting.
+  /// To be called after the last key: records the remaining keys of the table as unknown.
   void finish() {
     for (const auto& [key, value] : table_) {
       bool known = false;

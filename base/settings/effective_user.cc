@@ -33,7 +33,7 @@ EffectiveUser effective_user() {
     if (found->pw_name) user.name = found->pw_name;
     if (found->pw_dir) of_passwd = found->pw_dir;
   }
-  // It becomes part of paths.
+  // The name becomes part of paths.
   if (user.name.empty() || user.name.front() == '.' || user.name.find('/') != std::string::npos)
     user.name = std::to_string(geteuid());
   const char* variable = secure_getenv("HOME");

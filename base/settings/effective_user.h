@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The user that this process acts as, from the passwd file: the environment may be another user's (sudo) or empty
+// The effective user of this process, from the passwd file: the environment may be another user's (sudo) or empty
 // (services).
 #pragma once
 
@@ -8,16 +8,16 @@
 namespace vtpm {
 
 struct EffectiveUser {
-  std::string name;  // the number where the passwd file has no such user, as in containers, or an unusable name
-  // The home directory: of the passwd file when it is usable, that is a directory other than "/" that belongs to the
-  // user; else $HOME when that is usable, except in set-uid programs; else "".
+  std::string name;  // the user id if the passwd file lacks the user, as in containers, or has an unusable name
+  // The home directory of the passwd file if it is usable (a directory other than "/" that belongs to the user);
+  // otherwise $HOME if that is usable, except in set-uid programs; otherwise "".
   std::string home;
   bool home_of_environment = false;
-  // Where the versions looked that did not ask whether it is usable: of the passwd file, else $HOME. Stores may be
-  // there.
+  // The directory that versions used which did not check whether it is usable: that of the passwd file, else $HOME.
+  // Stores may be there.
   std::string former_home;
 };
-/// Asks the name service: not for every call of the application.
+/// Queries the name service, which is slow: do not call it in every call of the application.
 EffectiveUser effective_user();
 
 }  // namespace vtpm

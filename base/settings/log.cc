@@ -35,7 +35,7 @@ struct Destination {
   uid_t user = 0;
 };
 
-// A destination is opened per line: no descriptor of ours lingers in the host process, and log rotation just works.
+// The destination is opened for each line: no descriptor stays open in the application, and log rotation works.
 // Held during a fork (log_before_fork), because lines are written outside of the gate too.
 std::mutex mutex;
 std::atomic<LogLevel> threshold{LogLevel::kOff};
@@ -54,7 +54,7 @@ bool depends_on_user(std::string_view wanted) {
   return wanted.substr(0, 2) == "~/" || wanted.find('%') != std::string_view::npos;
 }
 
-/// "" where the effective user has no home directory and one is wanted.
+/// "" if a home directory is needed and the effective user has none.
 std::string path_for_user(std::string_view wanted) {
   const EffectiveUser user = effective_user();
   std::string path;
@@ -89,8 +89,8 @@ const std::string& path_of(Destination& to) {
 
 // --- how ---
 
-/// The signals that writing can raise do not reach the host, and what it does about them stays as it is. Blocked, not
-/// ignored: the disposition belongs to the whole process, the mask to this thread.
+/// Keeps the signals that writing can raise from the application, without changing how it handles them. They are
+/// blocked and not ignored, because the disposition belongs to the process and the mask to this thread.
 class WritingSignalsHeld {
  public:
   WritingSignalsHeld() {
@@ -201,7 +201,7 @@ size_t time_of_day(char* out, size_t size) {
 
 bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 
-/// Labels and paths come from anywhere: whatever they hold, an entry of the log is one line.
+/// Labels and paths may contain any bytes; an entry of the log is always one line.
 std::string without_controls(std::string_view text) {
   std::string safe;
   for (const char c : text) {
@@ -255,7 +255,7 @@ const char* log_destination_fault(std::string_view wanted) noexcept {
   }
   if (!wanted.empty() && wanted.front() == '~' && wanted.substr(0, 2) != "~/")
     return "may begin with ~/ (the home directory of the user), and with no other ~";
-  // The programs that load the module have working directories of their own; and "sysolg" is no file.
+  // The programs that load the module have different working directories; and "sysolg" should not name a file.
   const bool is_word = wanted.empty() || wanted == "stderr" || wanted == "syslog";
   if (!is_word && wanted.front() != '/' && wanted.front() != '~')
     return "must be \"stderr\", \"syslog\" or a path that begins with / or ~/";

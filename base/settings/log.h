@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The module's log: silent unless the configuration names a destination. One line per event; never a buffer, a PIN or a
-// key. Writing uses one write(2) per line, so lines of several processes do not mix.
+// The diagnostic log of the module; off unless the configuration names a destination. One line for each event; never a
+// buffer, a PIN or a key. Each line is one write(2), so that lines of several processes do not mix. All functions are
+// thread-safe.
 //
-// Whatever the destination is, the host does not notice: a line that cannot be written at once is dropped. Nobody waits
-// for a pipe that is full or that nobody reads, no signal of a broken pipe or of the limit of file sizes arrives, and
-// nothing is destroyed at exit, because applications go on calling in their exit handlers.
+// The application does not notice the log, whatever the destination is: a line that cannot be written at once is
+// dropped. No call waits for a pipe that is full or has no reader, no signal for a broken pipe or for the limit of file
+// sizes arrives, and nothing is destroyed at exit, because applications call the module in their exit handlers.
 #pragma once
 
 #include <string>
@@ -14,27 +15,27 @@ namespace vtpm {
 
 enum class LogLevel { kOff, kError, kWarning, kInfo, kDebug };
 
-/// What is wrong with a destination, as the end of a sentence; nullptr when it is well-formed.
+/// What is wrong with a destination, as the end of a sentence; nullptr if it is well-formed.
 const char* log_destination_fault(std::string_view destination) noexcept;
 /// `destination` is one of
 ///   ""        the log is off
-///   "stderr"  descriptor 2 as the host has it
+///   "stderr"  descriptor 2 of the process
 ///   "syslog"  one datagram per line to /dev/log
 ///   a path    of a file (created 0600, appended to) or a character device; absolute, or with `~/` at its beginning,
-///             which stands for the home directory, as `%u` does for the name, of the effective user, whoever that is
-///             when a line is written; `%%` for %.
+///             which means the home directory; `%u` means the user name; `%%` means %. The user is the effective user
+///             at the time when a line is written.
 void log_open(const std::string& destination, LogLevel level);
-/// No line is being written while the process forks, and the child's can be.
+/// For the fork handlers: no line is being written during a fork, and the child can write.
 void log_before_fork();
 void log_after_fork_in_parent();
 void log_after_fork_in_child();
 bool log_enabled(LogLevel level) noexcept;
-/// Leaves errno as it was.
+/// Writes a line. Does not change errno.
 void log_line(LogLevel level, std::string_view text) noexcept;
-/// The same; where the log is a file that this process may not open, to syslog: for what a worker has to say that has
-/// given up the rights with which its configuration was read.
+/// The same; if the log is a file that this process may not open, writes to syslog: for a worker that has dropped the
+/// rights with which its configuration was read.
 void log_line_or_syslog(LogLevel level, std::string_view text) noexcept;
-/// A line to syslog, whatever log_open was given. Leaves errno as it was.
+/// Writes a line to syslog, whatever the destination is. Does not change errno.
 void syslog_line(LogLevel level, std::string_view text) noexcept;
 
 }  // namespace vtpm

@@ -63,7 +63,7 @@ bool PinSource::present() const {
 SecretBytes PinSource::read(bool may_be_empty) const {
   const std::string where = path();
   if (where.empty()) no_pin("the credential " + name_, "this process was given no credentials");
-  // Never waits: a pipe that nobody writes to would hang the application.
+  // Never waits: a pipe without a writer would block the application.
   const Descriptor file = open_descriptor(where, O_RDONLY | O_NOCTTY | O_NONBLOCK);
   if (!file) no_pin(where, std::strerror(errno));
   check_kind(file, where);

@@ -67,7 +67,7 @@ ConfigPlace find_config() {
     if (Look look = look_at(in(directory)); look.exists) return {in(directory), std::move(look.problem)};
   } else {
     const EffectiveUser user = effective_user();
-    // A home directory that is none is often one that nobody may look into, which says nothing about a configuration.
+    // An unusable home directory often cannot be read, which says nothing about the configuration.
     if (const std::string former = below(user.former_home, "/.config");
         user.former_home != user.home && !former.empty())
       if (const Look look = look_at(in(former)); look.exists && look.problem.empty()) return {in(former), ""};

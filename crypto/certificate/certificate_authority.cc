@@ -20,8 +20,8 @@ using Name = Owned<X509_NAME, X509_NAME_free>;
 using GeneralNames = Owned<GENERAL_NAMES, GENERAL_NAMES_free>;
 using Object = Owned<ASN1_OBJECT, ASN1_OBJECT_free>;
 
-// No clock is asked: that of a machine's first start may stand at 1970, and certificates from then would have expired.
-// They end with the TPM and with the authority's key, which have no date of their own (RFC 5280, 4.1.2.5).
+// The validity does not depend on the clock: at a host's first start it may be in 1970, and certificates from then
+// would have expired. The lifetime of the TPM and of the authority's key has no end (RFC 5280, 4.1.2.5).
 constexpr const char* kNotBefore = "20200101000000Z";
 constexpr const char* kNotAfter = "99991231235959Z";
 
@@ -44,12 +44,12 @@ Certificate new_certificate() {
   ensure_openssl();
   Certificate certificate(X509_new());
   require(certificate && X509_set_version(certificate.get(), X509_VERSION_3) == 1, "X.509");
-  // RFC 5280, 4.1.2.2: positive, at most 20 octets.
+  // RFC 5280, 4.1.2.2: positive, at most 20 bytes.
   Bytes serial = random_bytes(16);
   serial[0] = static_cast<uint8_t>((serial[0] & 0x7F) | 0x40);
   const BigNumber number(BN_bin2bn(serial.data(), static_cast<int>(serial.size()), nullptr));
   require(number && BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate.get())) != nullptr, "X.509");
-  // As UTCTime until 2049 and GeneralizedTime later, which this function knows.
+  // This function writes UTCTime until 2049 and GeneralizedTime later.
   require(ASN1_TIME_set_string_X509(X509_getm_notBefore(certificate.get()), kNotBefore) == 1 &&
               ASN1_TIME_set_string_X509(X509_getm_notAfter(certificate.get()), kNotAfter) == 1,
           "X.509 dates");
@@ -152,7 +152,7 @@ CertificateAuthority::Made CertificateAuthority::create(const std::string& commo
 
 CertificateAuthority::CertificateAuthority(ByteView key, ByteView certificate) : impl_(std::make_unique<Impl>()) {
   ensure_openssl();
-  // An encrypted key is not asked for at a terminal behind the caller's back.
+  // Without this, libcrypto would ask for the passphrase of an encrypted key at the terminal.
   const auto no_password = [](char*, int, int, void*) { return -1; };
   impl_->key.reset(PEM_read_bio_PrivateKey(reader(key).get(), nullptr, no_password, nullptr));
   impl_->certificate.reset(PEM_read_bio_X509(reader(certificate).get(), nullptr, no_password, nullptr));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A small certificate authority for the keys that identify a TPM (TCG EK Credential Profile 2.5, chapter 3): a P-256
-// key and its self-signed certificate, or whatever key and certificate the user's own authority has.
+// key and its self-signed certificate, or the key and certificate of the user's own authority.
 #pragma once
 
 #include <memory>
@@ -12,25 +12,25 @@ namespace vtpm::crypto {
 
 class CertificateAuthority {
  public:
-  /// PEM of a fresh key (PKCS#8, not encrypted) and of its certificate, good for 30 years.
+  /// A new key (PKCS#8, not encrypted) and its certificate, valid until 9999, in PEM.
   struct Made {
     SecretBytes key;
     Bytes certificate;
   };
   static Made create(const std::string& common_name);
 
-  /// From PEM. Throws kInvalidArgument when they do not parse, do not belong together, or the certificate is not an
-  /// authority's.
+  /// From PEM. Throws kInvalidArgument if they do not parse, do not match, or the certificate is not that of an
+  /// authority.
   CertificateAuthority(ByteView key, ByteView certificate);
   ~CertificateAuthority();
   CertificateAuthority(CertificateAuthority&&) noexcept;
 
-  /// The DER certificate of an endorsement key: empty subject, the TPM's manufacturer and model as alternative name,
-  /// extended key usage tcg-kp-EKCertificate.
+  /// Issues the certificate of an endorsement key, in DER: empty subject, the TPM's manufacturer and model as
+  /// alternative name, extended key usage tcg-kp-EKCertificate.
   Bytes certify_endorsement_key(const PublicKey& key) const;
-  /// The DER certificate of an attestation key: it says, in the subject's serialNumber, by the fingerprint of whose
-  /// endorsement key the TPM is known that holds it; extended key usage tcg-kp-AIKCertificate. The caller has seen that
-  /// the key is that TPM's.
+  /// Issues the certificate of an attestation key, in DER: the serialNumber of the subject is the fingerprint of the
+  /// TPM's endorsement key; extended key usage tcg-kp-AIKCertificate. The caller must know that both keys are in the
+  /// same TPM.
   Bytes certify_attestation_key(const PublicKey& key, const PublicKey& endorsement_key) const;
   /// The authority's own certificate, DER.
   Bytes certificate() const;

@@ -60,7 +60,7 @@ CertificateChain::CertificateChain(ByteView trusted) : impl_(std::make_unique<Im
     ++count;
   }
   ERR_clear_error();  // the end of the file is one
-  if (count == 0) throw Error(ErrorCode::kInvalidArgument, "there is no certificate in PEM to trust");
+  if (count == 0) throw Error(ErrorCode::kInvalidArgument, "there is no trusted certificate in PEM");
 }
 
 CertificateChain::~CertificateChain() = default;
@@ -75,8 +75,8 @@ std::optional<std::string> CertificateChain::refuses(ByteView der, const char* p
   const int reason = X509_STORE_CTX_get_error(check.get());
   ERR_clear_error();
   if (!good) return X509_verify_cert_error_string(reason);
-  // Trusted itself, it would need no issuer: an authority's own certificate is no evidence.
-  if (X509_check_ca(certificate.get()) != 0) return "it is an authority's own";
+  // A trusted certificate needs no issuer: an authority's own certificate is not evidence.
+  if (X509_check_ca(certificate.get()) != 0) return "it is the certificate of an authority";
   const bool fit = has_purpose(certificate.get(), purpose);
   ERR_clear_error();
   if (!fit) return std::string("it is not made for this purpose (") + purpose + ")";

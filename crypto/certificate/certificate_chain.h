@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whether certificates come from an authority that somebody trusts.
+// Verification of certificates against trusted authorities.
 #pragma once
 
 #include <memory>
@@ -12,13 +12,13 @@ namespace vtpm::crypto {
 
 class CertificateChain {
  public:
-  /// PEM with one certificate or more; each of them is trusted, whether it is a root or not. Throws kInvalidArgument
-  /// when there is none.
+  /// `trusted`: PEM with one or more certificates; each of them is trusted, whether it is a root or not. Throws
+  /// kInvalidArgument if there is none.
   explicit CertificateChain(ByteView trusted);
   ~CertificateChain();
 
-  /// Why `certificate` (DER) is not good now for `purpose`, an extended key usage (dotted OID): not issued by a trusted
-  /// authority, expired, of another purpose. Nothing when it is good.
+  /// The reason why `certificate` (DER) is not valid now for `purpose`, an extended key usage (dotted OID): not issued
+  /// by a trusted authority, expired, made for another purpose. Nothing if it is valid.
   std::optional<std::string> refuses(ByteView certificate, const char* purpose) const;
 
  private:
@@ -26,7 +26,7 @@ class CertificateChain {
   std::unique_ptr<Impl> impl_;
 };
 
-/// The subject's serialNumber (2.5.4.5) of a certificate; empty when there is none, or more than one.
+/// The serialNumber (2.5.4.5) in the subject of a certificate; empty if there is none or more than one.
 std::string subject_serial(ByteView certificate);
 
 }  // namespace vtpm::crypto

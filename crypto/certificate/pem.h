@@ -10,7 +10,7 @@
 namespace vtpm::crypto {
 
 std::string to_pem(const char* label, ByteView der);
-/// The first object with this label in `text`; nothing when there is none.
+/// The contents of the first object with this label in `text`; nothing if there is none.
 std::optional<Bytes> from_pem(const char* label, ByteView text);
 
 }  // namespace vtpm::crypto

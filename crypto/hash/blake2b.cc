@@ -47,7 +47,8 @@ void mix(Words& v, size_t a, size_t b, size_t c, size_t d, uint64_t x, uint64_t 
 }  // namespace
 
 Blake2b::Blake2b(size_t octets) : chain_(kStart) {
-  if (octets < 1 || octets > 64) throw Error(ErrorCode::kInvalidArgument, "BLAKE2b gives 1 to 64 octets");
+  if (octets < 1 || octets > 64)
+    throw Error(ErrorCode::kInvalidArgument, "BLAKE2b digest length out of range (1 to 64 bytes)");
   chain_[0] ^= 0x01010000 ^ octets;  // 2.5: fanout 1, depth 1, no key
 }
 
@@ -82,7 +83,7 @@ void Blake2b::compress(const uint8_t* block, bool last) {
   wipe(v.data(), sizeof v);
 }
 
-// The last block is told apart from the others, so a full one waits until more comes or the end.
+// The last block is treated differently, so a full block is kept until more data or the end follows.
 void Blake2b::update(ByteView data) {
   while (!data.empty()) {
     if (held_octets_ == kBlock) {
@@ -117,7 +118,7 @@ std::optional<SecretBytes> Blake2b::save() const {
 void Blake2b::load(ByteView saved) {
   const size_t fixed = 8 * (chain_.size() + total_.size());
   if (saved.size() < fixed || saved.size() > fixed + kBlock) {
-    throw Error(ErrorCode::kInvalidArgument, "these octets are no state of this digest");
+    throw Error(ErrorCode::kInvalidArgument, "the bytes are not a saved state of this digest");
   }
   for (size_t i = 0; i < chain_.size(); ++i) chain_[i] = little_endian(saved.data() + 8 * i);
   for (size_t i = 0; i < total_.size(); ++i) total_[i] = little_endian(saved.data() + 8 * (chain_.size() + i));

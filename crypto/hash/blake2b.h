@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// BLAKE2b without a key, 1 to 64 octets of digest (RFC 7693). Private to crypto/.
+// Unkeyed BLAKE2b with a digest of 1 to 64 bytes (RFC 7693). Private to crypto/.
 //
-// OpenSSL 3.0 has the 512-bit digest only. This one uses additions, exclusive ors and rotations alone: no table and no
-// branch depends on the data.
+// OpenSSL 3.0 has the 512-bit digest only. This implementation uses only additions, exclusive ors and rotations: no
+// table access and no branch depends on the data.
 #pragma once
 
 #include <array>
@@ -19,7 +19,7 @@ class Blake2b : public DigestState {
   std::unique_ptr<DigestState> clone() const override { return std::unique_ptr<DigestState>(new Blake2b(*this)); }
   void update(ByteView data) override;
   void finish(MutableByteView out) override;
-  /// Chaining words and number of octets, little-endian, then what waits.
+  /// Chaining words and number of bytes, little-endian, then the incomplete block.
   std::optional<SecretBytes> save() const override;
   void load(ByteView saved) override;
 
@@ -32,7 +32,7 @@ class Blake2b : public DigestState {
   void wipe_state();
 
   std::array<uint64_t, 8> chain_;
-  std::array<uint64_t, 2> total_{};  // octets, low word first
+  std::array<uint64_t, 2> total_{};  // bytes, low word first
   std::array<uint8_t, kBlock> held_{};
   size_t held_octets_ = 0;
 };

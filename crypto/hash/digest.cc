@@ -82,7 +82,7 @@ class NativeState : public DigestState {
   Owned<EVP_MD_CTX, EVP_MD_CTX_free> context_;
 };
 
-/// As many octets as are asked for at the end.
+/// The size of the output is chosen at the end.
 class XofState : public NativeState {
  public:
   using NativeState::NativeState;
@@ -101,14 +101,14 @@ std::unique_ptr<DigestState> start(Hash hash) {
 }  // namespace
 
 void DigestState::load(ByteView) {
-  throw Error(ErrorCode::kInvalidArgument, "the state of this hash can not be read back");
+  throw Error(ErrorCode::kInvalidArgument, "the state of this digest cannot be saved or loaded");
 }
 
 size_t hash_octets(Hash hash) { return row_of(hash).octets; }
 
 const evp_md_st* native_hash(Hash hash) {
   const EVP_MD* native = find_native(hash);
-  if (native == nullptr) throw Error(ErrorCode::kUnsupported, "libcrypto has BLAKE2b with 512 bits only");
+  if (native == nullptr) throw Error(ErrorCode::kUnsupported, "libcrypto supports BLAKE2b with 512 bits only");
   return native;
 }
 
@@ -140,7 +140,8 @@ Digest& Digest::update(ByteView data) {
 }
 
 void Digest::finish(MutableByteView out) {
-  if (out.size() != octets_) throw Error(ErrorCode::kInvalidArgument, "the memory for a digest has another size");
+  if (out.size() != octets_)
+    throw Error(ErrorCode::kInvalidArgument, "the buffer does not have the size of the digest");
   state_->finish(out);
 }
 
@@ -177,7 +178,7 @@ Hmac& Hmac::update(ByteView data) {
 }
 
 void Hmac::finish(MutableByteView out) {
-  if (out.size() != octets()) throw Error(ErrorCode::kInvalidArgument, "an HMAC has the size of its digest");
+  if (out.size() != octets()) throw Error(ErrorCode::kInvalidArgument, "the buffer does not have the size of the HMAC");
   running_.finish(out);
   running_ = outer_;
   running_.update(out).finish(out);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Message digests and HMAC.
 //
-// All of libcrypto's, and two families that OpenSSL 3.0 lacks: BLAKE2b with other sizes than 512 bits (written here
-// from RFC 7693, crypto/hash/blake2b.h) and SHA-512/t for any t (FIPS 180-4, 5.3.6: libcrypto's SHA-512 with another
-// start).
+// These are libcrypto's digests, and two families that OpenSSL 3.0 lacks: BLAKE2b with other sizes than 512 bits (RFC
+// 7693, crypto/hash/blake2b.h) and SHA-512/t for any t (FIPS 180-4, 5.3.6: libcrypto's SHA-512 with another initial
+// value). The functions are thread-safe; an object belongs to one thread at a time. Failures of libcrypto throw
+// kInternal.
 #pragma once
 
 #include <memory>
@@ -32,33 +33,34 @@ enum class Hash {
   kBlake2b384,
   kBlake2b512
 };
-/// Octets of the digest.
+/// Size of the digest in bytes.
 size_t hash_octets(Hash hash);
-/// The fetched, immutable algorithm; owned by the process. Throws kUnsupported for BLAKE2b below 512 bits.
+/// libcrypto's immutable algorithm, owned by the process. Throws kUnsupported for BLAKE2b below 512 bits.
 const evp_md_st* native_hash(Hash hash);
 
-/// The state of one algorithm's computation.
+/// A running computation of one algorithm.
 class DigestState {
  public:
   virtual ~DigestState() = default;
   virtual std::unique_ptr<DigestState> clone() const = 0;
   virtual void update(ByteView data) = 0;
-  /// `out` has the digest's size.
+  /// Writes the digest to `out`, which must have its size.
   virtual void finish(MutableByteView out) = 0;
-  /// The running state as octets that `load` of another one reads back; nothing where it can not be had.
+  /// Returns the running computation as bytes for `load`; nothing if the algorithm does not support it.
   virtual std::optional<SecretBytes> save() const { return std::nullopt; }
-  /// Into a computation that was just begun. Throws kInvalidArgument for what no state of this algorithm can be.
+  /// Loads saved bytes into a new computation. Throws kInvalidArgument for bytes that cannot be a state of this
+  /// algorithm.
   virtual void load(ByteView saved);
 };
 
-/// A running digest; copying it clones the state (C_GetOperationState).
+/// A running digest. A copy continues independently.
 class Digest {
  public:
   explicit Digest(Hash hash);
-  /// SHA-512/t, 0 < t < 512, t != 384 (else kInvalidArgument). ceil(t / 8) octets; unused low bits of the last are
-  /// zero.
+  /// SHA-512/t, 0 < t < 512, t != 384 (otherwise throws kInvalidArgument). The digest has ceil(t / 8) bytes; unused low
+  /// bits of the last are zero.
   static Digest sha512_t(unsigned bits);
-  /// SHAKE128 and SHAKE256 with a digest of that many octets (FIPS 202, 6.2); their state is not saved.
+  /// SHAKE128 and SHAKE256 with a digest of `octets` bytes (FIPS 202, 6.2); `save` is not supported.
   static Digest shake128(size_t octets);
   static Digest shake256(size_t octets);
   Digest(const Digest& other);
@@ -67,19 +69,19 @@ class Digest {
   Digest& operator=(Digest&&) noexcept = default;
 
   Digest& update(ByteView data);
-  /// SHA-1, SHA-2 and BLAKE2b below 512 bits: the running state, which has whole octets of the data in it. Nothing for
-  /// others: OpenSSL 3.0 shows no state of SHA-3 and of its BLAKE2b.
+  /// For SHA-1, SHA-2 and BLAKE2b below 512 bits, returns the running computation, which contains parts of the data.
+  /// Returns nothing for others: OpenSSL 3.0 does not export the state of SHA-3 and of its BLAKE2b.
   std::optional<SecretBytes> save() const { return state_->save(); }
-  /// What `save` of the same algorithm gave, into a digest that was just begun; octets from elsewhere make a digest of
-  /// something else, and nothing worse. Throws kInvalidArgument for what no state can be.
+  /// Loads the result of `save` of the same algorithm into a new digest. Other bytes of the right form yield a digest
+  /// of other data, and do no harm. Throws kInvalidArgument for bytes that cannot be a state.
   void load(ByteView saved) { state_->load(saved); }
-  /// Ends the digest; the object may only be destroyed or assigned to afterwards.
+  /// Returns the digest. Afterwards the object may only be destroyed or assigned to.
   Bytes finish();
-  /// The same into the caller's memory, which has the digest's size: for results that are secrets.
+  /// The same into the caller's buffer, which must have the size of the digest: for results that are secrets.
   void finish(MutableByteView out);
 
   size_t octets() const { return octets_; }
-  /// What HMAC calls B.
+  /// The block size, which HMAC calls B.
   size_t block_octets() const { return block_octets_; }
 
  private:
@@ -91,25 +93,25 @@ class Digest {
 
 Bytes digest(Hash hash, ByteView data);
 
-/// A keyed HMAC, any key length (RFC 2104). `begin` may be called again for another message under the same key; copying
-/// clones the state.
+/// HMAC with a key of any length (RFC 2104). `begin` may be called again for another message under the same key. A copy
+/// continues independently.
 class Hmac {
  public:
   Hmac(Hash hash, ByteView key) : Hmac(Digest(hash), key) {}
-  /// `fresh`: a digest that has seen nothing yet.
+  /// `fresh`: a digest without data.
   Hmac(Digest fresh, ByteView key);
   Hmac& begin();
   Hmac& update(ByteView data);
   Bytes finish();
-  /// The same into the caller's memory, which has the digest's size: for results that are secrets.
+  /// The same into the caller's buffer, which must have the size of the digest: for results that are secrets.
   void finish(MutableByteView out);
   size_t octets() const { return inner_.octets(); }
-  /// The message so far, as Digest::save and Digest::load do it; the key is not in it.
+  /// Save and load the computation over the message like Digest::save and Digest::load; the key is not included.
   std::optional<SecretBytes> save() const { return running_.save(); }
   void load(ByteView saved) { running_.load(saved); }
 
  private:
-  Digest inner_, outer_;  // after their first block, the key's
+  Digest inner_, outer_;  // after their first block, which contains the key
   Digest running_;
 };
 

@@ -22,7 +22,7 @@ void start(SHA512_CTX& state) { require(SHA512_Init(&state) == 1, "starting a di
 
 Sha512T::Sha512T(unsigned bits) : bits_(bits), state_(new SHA512_CTX) {
   if (bits == 0 || bits >= 512 || bits == 384) {
-    throw Error(ErrorCode::kInvalidArgument, "SHA-512/t: t is 1 to 511, and not 384");
+    throw Error(ErrorCode::kInvalidArgument, "SHA-512/t: t out of range (1 to 511, except 384)");
   }
   ensure_openssl();
   // The initial value is the digest of the algorithm's name under a tweaked SHA-512.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The open structures of libcrypto's SHA-1 and SHA-2 as octets that any build reads back. Private to crypto/.
+// Saves libcrypto's public structures of SHA-1 and SHA-2 in a form that every build can load. Private to crypto/.
 //
-//   chaining words, big-endian | bits so far, high and low word, eight octets each | the part of a block that waits
+//   chaining words, big-endian | bits so far, high and low word, eight bytes each | the incomplete block
 //
-// How many octets wait follows from the bits, so octets from outside can not make libcrypto write beyond its block.
-// Include with OPENSSL_SUPPRESS_DEPRECATED.
+// The size of the incomplete block follows from the bits, so foreign bytes cannot make libcrypto write beyond its
+// block. Include with OPENSSL_SUPPRESS_DEPRECATED.
 #pragma once
 
 #include <openssl/sha.h>
@@ -49,7 +49,8 @@ SecretBytes save_context(const Context& context) {
   return saved;
 }
 
-/// Into a context of the same algorithm that was just begun. Throws kInvalidArgument for what no such context can be.
+/// Loads saved bytes into a new context of the same algorithm. Throws kInvalidArgument for bytes that cannot be such a
+/// context.
 template <typename Context>
 void load_context(Context& c, ByteView saved) {
   const auto words = chaining_words(c);
@@ -69,7 +70,7 @@ void load_context(Context& c, ByteView saved) {
     c.Nl = static_cast<decltype(c.Nl)>(low);
     good = c.Nh == high && c.Nl == low && low % 8 == 0 && saved.size() == low / 8 % block.size();
   }
-  if (!good) throw Error(ErrorCode::kInvalidArgument, "these octets are no state of this digest");
+  if (!good) throw Error(ErrorCode::kInvalidArgument, "the bytes are not a saved state of this digest");
   std::ranges::fill(block, uint8_t{0});
   std::ranges::copy(saved, block.begin());
   c.num = static_cast<decltype(c.num)>(saved.size());

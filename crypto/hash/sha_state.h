@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// SHA-1 and SHA-2 whose running state can be kept and read back (C_GetOperationState). Private to crypto/.
+// SHA-1 and SHA-2 whose running computation can be saved and loaded (C_GetOperationState). Private to crypto/.
 //
-// OpenSSL 3.0's EVP shows no state of a running digest; its older functions are the same block code around a structure
-// that is open to everyone.
+// OpenSSL 3.0's EVP does not export the state of a running digest. Its older functions run the same block code on a
+// public structure.
 #pragma once
 
 #include <memory>
@@ -11,7 +11,7 @@
 
 namespace vtpm::crypto {
 
-/// Null for hashes that are not of these families.
+/// Starts a computation; null for hashes of other families.
 std::unique_ptr<DigestState> start_sha(Hash hash);
 
 }  // namespace vtpm::crypto

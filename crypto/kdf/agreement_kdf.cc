@@ -13,7 +13,7 @@ template <typename F>
 SecretBytes derive(Hash hash, size_t size, F&& add) {
   const size_t octets = hash_octets(hash);
   if ((size + octets - 1) / octets > UINT32_MAX)
-    throw Error(ErrorCode::kInvalidArgument, "the derived key is too long");
+    throw Error(ErrorCode::kInvalidArgument, "length of the derived key out of range (at most 2^32 - 1 digests)");
   SecretBytes result(size), block(octets);
   uint32_t number = 0;
   for (size_t done = 0; done < size; done += octets) {

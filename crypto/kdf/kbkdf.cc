@@ -18,8 +18,9 @@ bool is_number(KbkdfMode mode, Kind kind) {
 
 void check(KbkdfMode mode, std::span<const KbkdfSegment> segments) {
   auto count = [&](Kind kind) { return std::ranges::count(segments, kind, &KbkdfSegment::kind); };
-  if (count(Kind::kIteration) != 1) refuse("SP 800-108: exactly one segment is the iteration variable");
-  if (count(Kind::kCounter) > 1 || count(Kind::kLength) > 1) refuse("SP 800-108: a counter or length comes twice");
+  if (count(Kind::kIteration) != 1) refuse("SP 800-108: exactly one segment must be the iteration variable");
+  if (count(Kind::kCounter) > 1 || count(Kind::kLength) > 1)
+    refuse("SP 800-108: at most one counter and one length are allowed");
   if (mode == KbkdfMode::kCounter && count(Kind::kCounter) != 0) {
     refuse("SP 800-108: in counter mode the iteration variable is the counter");
   }
@@ -27,13 +28,13 @@ void check(KbkdfMode mode, std::span<const KbkdfSegment> segments) {
     if (!is_number(mode, segment.kind)) continue;
     const unsigned most = segment.kind == Kind::kLength ? 64 : 32;
     if (segment.bits < 8 || segment.bits > most || segment.bits % 8 != 0) {
-      refuse("SP 800-108: a number has whole octets, a counter at most four, a length eight");
+      refuse("SP 800-108: a number must have whole bytes, a counter at most four, a length at most eight");
     }
   }
 }
 
 Bytes encoded(uint64_t number, const KbkdfSegment& form) {
-  if (form.bits < 64 && number >> form.bits != 0) refuse("SP 800-108: a number does not fit its bits");
+  if (form.bits < 64 && number >> form.bits != 0) refuse("SP 800-108: a number does not fit its width");
   Bytes octets(form.bits / 8);
   for (uint8_t& octet : octets) {
     octet = static_cast<uint8_t>(number);
@@ -119,7 +120,7 @@ std::vector<SecretBytes> kbkdf(KbkdfMode mode, const Mac& function, std::span<co
   const size_t output = function.octets();
   uint64_t sum = 0, whole_sum = 0;
   for (size_t size : sizes) {
-    if (size == 0 || size > kMost) refuse("SP 800-108: a derived key has 1 to 2^30 octets");
+    if (size == 0 || size > kMost) refuse("SP 800-108: length of a derived key out of range (1 to 2^30 bytes)");
     sum += 8 * static_cast<uint64_t>(size);
     whole_sum += 8 * static_cast<uint64_t>((size + output - 1) / output * output);
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Key derivation from a key by a pseudo-random function (SP 800-108): counter, feedback and double-pipeline mode, with
-// the freedom of PKCS #11 (3.0, 2.43): what each call of the function sees is a list of segments.
+// Key derivation with a pseudo-random function (SP 800-108): counter, feedback and double-pipeline mode. As in
+// PKCS#11 3.2, section 6.42, the input of each call of the function is a list of segments.
 #pragma once
 
 #include <span>
@@ -14,23 +14,25 @@ enum class KbkdfMode { kCounter, kFeedback, kDoublePipeline };
 
 struct KbkdfSegment {
   enum class Kind {
-    kIteration,  // counter mode: the counter, a number; else the previous output (feedback) or A(i) (double pipeline)
-    kCounter,    // feedback and double pipeline only: a counter besides
-    kLength,     // how many bits are derived, a number
-    kOctets,     // anything: label, context, separators
+    kIteration,  // counter mode: the counter, a number; otherwise the previous output (feedback) or A(i) (double
+                 // pipeline)
+    kCounter,    // feedback and double pipeline only: an additional counter
+    kLength,     // the number of derived bits, a number
+    kOctets,     // any bytes: label, context, separators
   };
   Kind kind;
-  /// Numbers: 8, 16, 24 or 32 bits; the length up to 64.
+  /// The width of a number: 8, 16, 24 or 32 bits; for the length up to 64.
   unsigned bits = 32;
   bool little_endian = false;
-  /// kLength: counts whole outputs of the function, rather than what the keys take of them.
+  /// kLength: counts whole outputs of the function instead of the bits of the keys.
   bool whole_outputs = false;
   ByteView octets = {};
 };
 
-/// The derived keys, `sizes` octets each; every key begins with a fresh output of the function. `function`: a fresh MAC
-/// (HMAC or CMAC) under the base key. `iv`: feedback mode only, may be empty. Exactly one kIteration and at most one
-/// kCounter and kLength. Throws kInvalidArgument for another list, and when a number does not fit its bits.
+/// Derives one key for each of `sizes`, which are in bytes; every key starts with a new output of the function.
+/// `function`: an unused MAC (HMAC or CMAC) under the base key. `iv`: feedback mode only, may be empty. `segments` must
+/// contain exactly one kIteration and at most one kCounter and one kLength. Throws kInvalidArgument otherwise, and if a
+/// number does not fit its width.
 std::vector<SecretBytes> kbkdf(KbkdfMode mode, const Mac& function, std::span<const KbkdfSegment> segments, ByteView iv,
                                std::span<const size_t> sizes);
 

@@ -40,7 +40,7 @@ SecretBytes hkdf_extract(Hash hash, ByteView salt, ByteView key) {
 
 SecretBytes hkdf_expand(Hash hash, ByteView extracted, ByteView info, size_t size) {
   const size_t octets = hash_octets(hash);
-  check(size <= 255 * octets, "HKDF gives at most 255 digests");
+  check(size <= 255 * octets, "HKDF output length out of range (at most 255 digests)");
   Hmac expand(hash, extracted);
   SecretBytes result(size), block;
   uint8_t counter = 0;
@@ -60,11 +60,13 @@ SecretBytes hkdf(ByteView key, ByteView salt, ByteView info, size_t size) {
 }
 
 SecretBytes argon2id(ByteView secret, ByteView salt, const Argon2Parameters& parameters, size_t size) {
-  check(parameters.memory_kib >= 8192 && parameters.memory_kib <= 1048576, "Argon2id: memory is 8 MiB to 1 GiB");
-  check(parameters.passes >= 1 && parameters.passes <= 64, "Argon2id: passes are 1 to 64");
-  check(parameters.lanes >= 1 && parameters.lanes <= 16, "Argon2id: lanes are 1 to 16");
-  check(salt.size() >= 8 && salt.size() <= UINT32_MAX, "Argon2id: a salt has at least 8 octets");
-  check(size >= 4 && size <= UINT32_MAX && secret.size() <= UINT32_MAX, "Argon2id: 4 octets of output or more");
+  check(parameters.memory_kib >= 8192 && parameters.memory_kib <= 1048576,
+        "Argon2id: memory out of range (8 MiB to 1 GiB)");
+  check(parameters.passes >= 1 && parameters.passes <= 64, "Argon2id: passes out of range (1 to 64)");
+  check(parameters.lanes >= 1 && parameters.lanes <= 16, "Argon2id: lanes out of range (1 to 16)");
+  check(salt.size() >= 8 && salt.size() <= UINT32_MAX, "Argon2id: salt length out of range (at least 8 bytes)");
+  check(size >= 4 && size <= UINT32_MAX && secret.size() <= UINT32_MAX,
+        "Argon2id: length of secret or output out of range (output: at least 4 bytes)");
 
   SecretBytes result(size);
   argon2_context context{};
@@ -92,7 +94,7 @@ SecretBytes argon2id(ByteView secret, ByteView salt, const Argon2Parameters& par
 }
 
 SecretBytes pbkdf2(Hash hash, ByteView secret, ByteView salt, uint32_t iterations, size_t size) {
-  check(iterations >= 1 && iterations <= INT32_MAX, "PBKDF2: iterations are 1 to 2^31 - 1");
+  check(iterations >= 1 && iterations <= INT32_MAX, "PBKDF2: iterations out of range (1 to 2^31 - 1)");
   check(size >= 1 && size <= INT32_MAX && secret.size() <= INT32_MAX && salt.size() <= INT32_MAX,
         "PBKDF2: a size is out of range");
   SecretBytes result(size);
@@ -105,12 +107,12 @@ SecretBytes pbkdf2(Hash hash, ByteView secret, ByteView salt, uint32_t iteration
 }
 
 SecretBytes pbkdf2(ByteView secret, ByteView salt, uint32_t iterations, size_t size) {
-  check(iterations >= kPbkdf2Least && iterations <= kPbkdf2Most, "PBKDF2: iterations are 10^4 to 10^7");
+  check(iterations >= kPbkdf2Least && iterations <= kPbkdf2Most, "PBKDF2: iterations out of range (10^4 to 10^7)");
   return pbkdf2(Hash::kSha256, secret, salt, iterations, size);
 }
 
 SecretBytes pbkdf2_sha512(ByteView secret, ByteView salt, uint32_t iterations, size_t size) {
-  check(iterations <= 10'000'000, "PBKDF2: iterations are 1 to 10^7");
+  check(iterations <= 10'000'000, "PBKDF2: iterations out of range (1 to 10^7)");
   return pbkdf2(Hash::kSha512, secret, salt, iterations, size);
 }
 

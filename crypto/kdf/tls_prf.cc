@@ -68,7 +68,7 @@ SecretBytes tls12_prf(Hash hash, ByteView secret, std::string_view label, ByteVi
 }
 
 SecretBytes tls10_prf(ByteView secret, std::string_view label, ByteView seed, size_t size) {
-  const size_t half = (secret.size() + 1) / 2;  // an odd secret has its middle octet in both
+  const size_t half = (secret.size() + 1) / 2;  // an odd secret has its middle byte in both
   SecretBytes result = expanded(HmacMd5(secret.first(half)), label, seed, size);
   const SecretBytes other = expanded(Hmac(Hash::kSha1, secret.last(half)), label, seed, size);
   for (size_t i = 0; i < size; ++i) result[i] ^= other[i];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The pseudo-random function of TLS 1.2 and what is derived with it (RFC 5246, 5, 6.3 and 8.1; RFC 7627), and that of
-// TLS 1.0 and 1.1 (RFC 2246, 5).
+// The pseudo-random function of TLS 1.2 and the values derived with it (RFC 5246, sections 5, 6.3 and 8.1; RFC 7627),
+// and that of TLS 1.0 and 1.1 (RFC 2246, section 5). Sizes are in bytes.
 #pragma once
 
 #include <optional>
@@ -11,12 +11,12 @@
 
 namespace vtpm::crypto {
 
-/// `size` octets of PRF(secret, label, seed) over HMAC with `hash`.
+/// `size` bytes of PRF(secret, label, seed) over HMAC with `hash`.
 SecretBytes tls12_prf(Hash hash, ByteView secret, std::string_view label, ByteView seed, size_t size);
 
-/// The same of TLS 1.0 and 1.1: over HMAC with MD5 and with SHA-1, each with half of the secret.
+/// The function of TLS 1.0 and 1.1: over HMAC with MD5 and with SHA-1, each with half of the secret.
 SecretBytes tls10_prf(ByteView secret, std::string_view label, ByteView seed, size_t size);
-/// One or the other; without a hash that of TLS 1.0 and 1.1.
+/// One or the other: without a hash the function of TLS 1.0 and 1.1.
 inline SecretBytes tls_prf(std::optional<Hash> hash, ByteView secret, std::string_view label, ByteView seed,
                            size_t size) {
   return hash ? tls12_prf(*hash, secret, label, seed, size) : tls10_prf(secret, label, seed, size);
@@ -24,10 +24,10 @@ inline SecretBytes tls_prf(std::optional<Hash> hash, ByteView secret, std::strin
 
 constexpr size_t kTlsMasterSecretOctets = 48;
 SecretBytes tls12_master_secret(Hash hash, ByteView premaster, ByteView client_random, ByteView server_random);
-/// RFC 7627: `session_hash` is that of the handshake messages.
+/// RFC 7627; `session_hash` is the hash of the handshake messages.
 SecretBytes tls12_extended_master_secret(Hash hash, ByteView premaster, ByteView session_hash);
 
-/// Of both directions; sizes in octets, 0 for what the cipher suite does not have.
+/// The keys of both directions. A size is 0 if the cipher suite does not have the value.
 struct TlsKeyBlock {
   SecretBytes client_mac, server_mac, client_key, server_key;
   Bytes client_iv, server_iv;

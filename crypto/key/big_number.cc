@@ -7,7 +7,8 @@ namespace vtpm::crypto {
 namespace {
 
 BigNumber filled(BigNumber number, ByteView octets) {
-  if (octets.size() > INT_MAX) throw Error(ErrorCode::kInvalidArgument, "a number is too long");
+  if (octets.size() > INT_MAX)
+    throw Error(ErrorCode::kInvalidArgument, "length of a number out of range (at most 2 GiB)");
   require(number != nullptr && BN_bin2bn(octets.data(), static_cast<int>(octets.size()), number.get()) != nullptr,
           "reading a number");
   return number;

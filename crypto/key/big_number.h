@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Between octets and OpenSSL's numbers. Private to crypto/.
+// Conversion between bytes and OpenSSL's numbers. Private to crypto/.
 #pragma once
 
 #include <openssl/param_build.h>
@@ -13,16 +13,17 @@ using ParameterBuilder = Owned<OSSL_PARAM_BLD, OSSL_PARAM_BLD_free>;
 using Parameters = Owned<OSSL_PARAM, OSSL_PARAM_free>;
 
 BigNumber public_number(ByteView octets);
-/// Computed with in constant time, wiped when freed, also in the copies that a parameter builder makes.
+/// A number that OpenSSL processes in constant time and wipes when it is freed, also in copies made by a parameter
+/// builder.
 BigNumber secret_number(ByteView octets = {});
 
 /// Big-endian, without leading zeros.
 Bytes to_octets(const BIGNUM* number);
-/// Big-endian, left-padded to `size`; 0: without leading zeros.
+/// Big-endian, left-padded to `size` bytes; 0: without leading zeros.
 SecretBytes to_secret_octets(const BIGNUM* number, size_t size = 0);
 
-/// EVP_PKEY_fromdata. `type` "RSA" or "EC", `selection` EVP_PKEY_PUBLIC_KEY or EVP_PKEY_KEYPAIR. Null when libcrypto
-/// refuses the numbers (a point off the curve, for one).
+/// EVP_PKEY_fromdata. `type`: "RSA" or "EC"; `selection`: EVP_PKEY_PUBLIC_KEY or EVP_PKEY_KEYPAIR. Returns null if
+/// libcrypto rejects the numbers (for instance a point that is not on the curve).
 Key key_from_parameters(const char* type, int selection, OSSL_PARAM_BLD* builder);
 /// A number of a key (OSSL_PKEY_PARAM_…).
 BigNumber number_of(const EVP_PKEY* key, const char* name);

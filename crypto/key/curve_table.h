@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What there is to know about each curve, once. Private to crypto/.
+// The table of curves. Private to crypto/.
 #pragma once
 
 #include <span>
@@ -13,14 +13,14 @@ struct CurveRow {
   Curve curve;
   KeyType type;
   size_t bits;
-  size_t octets;            // of a coordinate and of a private value
-  const char* native_name;  // OpenSSL's: of the group, or of the key type when the key is not on a Weierstrass curve
-  std::span<const ByteView> oids;  // DER; the first is the one that we write
+  size_t octets;                   // size of a coordinate and of a private value in bytes
+  const char* native_name;         // OpenSSL's name of the group, or of the key type for Edwards and Montgomery curves
+  std::span<const ByteView> oids;  // DER; the first is the one to write
   std::span<const std::string_view> names;
 };
 std::span<const CurveRow> curve_rows();
 const CurveRow& row_of(Curve curve);
-/// The curve of OpenSSL's key; nothing when it has none that we know, or describes it by numbers instead of its name.
+/// The curve of an OpenSSL key; nothing if it is not supported or is described by numbers instead of a name.
 std::optional<Curve> named_curve(const evp_pkey_st* key);
 
 }  // namespace vtpm::crypto

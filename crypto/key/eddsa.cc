@@ -11,7 +11,7 @@ namespace {
 /// RFC 8032, 5.1 and 5.2: what differs between the two curves.
 struct Scheme {
   std::string_view domain;
-  size_t key_digest;  // octets of H
+  size_t key_digest;  // bytes of H
 };
 constexpr Scheme k25519 = {"SigEd25519 no Ed25519 collisions", 64}, k448 = {"SigEd448", 114};
 
@@ -46,7 +46,7 @@ BigNumber reduced(Digest& digest, const EdwardsCurve& on, BN_CTX* context) {
   return rest;
 }
 
-/// 5.1.5 and 5.2.5: the octets that become the scalar.
+/// 5.1.5 and 5.2.5: the bytes that become the scalar.
 void prune(Curve curve, MutableByteView octets) {
   if (curve == Curve::kEd448) {
     octets[0] &= 0xfc;

@@ -27,13 +27,14 @@ bool inside(const BIGNUM* number, const BIGNUM* limit) {
 
 void check_domain(const BIGNUM* p, const BIGNUM* q, const BIGNUM* g) {
   const auto bits = static_cast<size_t>(BN_num_bits(p));
-  if (!BN_is_odd(p) || bits < kSmallestPrime || bits > kLargestPrime) refuse("the prime has not 512 to 10000 bits");
+  if (!BN_is_odd(p) || bits < kSmallestPrime || bits > kLargestPrime)
+    refuse("size of the prime out of range (512 to 10000 bits)");
   if (!inside(g, p)) refuse("the base is not between 1 and the prime");
   if (BN_is_zero(q)) return;
   BigNumberContext context(BN_CTX_new());
   BigNumber rest(BN_new()), below(BN_dup(p));
   require(context && rest && below && BN_sub_word(below.get(), 1) == 1, "finite-field arithmetic");
-  if (BN_num_bits(q) < 160 || BN_cmp(q, p) >= 0) refuse("the subprime has not 160 bits or more");
+  if (BN_num_bits(q) < 160 || BN_cmp(q, p) >= 0) refuse("size of the subprime out of range (at least 160 bits)");
   require(BN_mod(rest.get(), below.get(), q, context.get()) == 1, "finite-field arithmetic");
   if (!BN_is_zero(rest.get())) refuse("the subprime does not divide the prime minus one");
 }
@@ -69,7 +70,7 @@ Key finite_field_key(const char* type, const DomainParameters& domain, ByteView 
                         : secret == nullptr ? EVP_PKEY_PUBLIC_KEY
                                             : EVP_PKEY_KEYPAIR;
   Key key = key_from_parameters(type, selection, builder.get());
-  if (!key) refuse("the numbers are no key of this type");
+  if (!key) refuse("the numbers are not a key of this type");
   return key;
 }
 
@@ -88,11 +89,11 @@ void check_domain_numbers(const DomainParameters& domain) {
     require(prime >= 0, "testing a prime");
     if (prime == 0) refuse(sentence);
   };
-  check_prime(p.get(), "the prime is not a prime");
+  check_prime(p.get(), "the prime is not prime");
   if (BN_is_zero(q.get())) return;
-  check_prime(q.get(), "the subprime is not a prime");
+  check_prime(q.get(), "the subprime is not prime");
   require(BN_mod_exp(power.get(), g.get(), q.get(), p.get(), context.get()) == 1, "finite-field arithmetic");
-  if (!BN_is_one(power.get())) refuse("the base has not the order of the subprime");
+  if (!BN_is_one(power.get())) refuse("the base does not have the order of the subprime");
 }
 
 Bytes finite_field_power(const DomainParameters& domain, const BIGNUM* secret) {

@@ -34,12 +34,13 @@ DomainParameters domain_of(const EVP_PKEY* key) {
 std::unique_ptr<SoftwareKey> SoftwareKey::generate_finite(KeyType type, const DomainParameters& domain, unsigned bits) {
   ensure_openssl();
   const DomainParameters numbers = normalised(domain);
-  if (bits != 0 && (bits < 160 || bits >= 8 * numbers.prime.size())) refuse("a private value has not so many bits");
+  if (bits != 0 && (bits < 160 || bits >= 8 * numbers.prime.size()))
+    refuse("size of the private value out of range (160 bits to that of the prime)");
   Key parameters = finite_field_key(name_of(type), numbers, {}, nullptr, bits);
   KeyContext context(EVP_PKEY_CTX_new_from_pkey(nullptr, parameters.get(), nullptr));
   EVP_PKEY* made = nullptr;
   if (!context || EVP_PKEY_keygen_init(context.get()) != 1 || EVP_PKEY_generate(context.get(), &made) != 1) {
-    refuse("no key can be made with these domain parameters");
+    refuse("the domain parameters cannot be used for a key");
   }
   auto native = std::make_shared<NativeKey>(Key(made));
   PublicKey half = public_half(type, numbers, to_octets(number_of(made, OSSL_PKEY_PARAM_PUB_KEY).get()));
@@ -70,7 +71,7 @@ std::unique_ptr<SoftwareKey> SoftwareKey::generate_dh(const DomainParameters& do
 }
 std::unique_ptr<SoftwareKey> SoftwareKey::import_dsa(const DomainParameters& domain, ByteView private_value) {
   auto key = import_finite(KeyType::kDsa, domain, private_value);
-  if (!works(*key)) refuse("the numbers of the DSA key do not belong together");
+  if (!works(*key)) refuse("the numbers of the DSA key are inconsistent");
   return key;
 }
 std::unique_ptr<SoftwareKey> SoftwareKey::import_dh(const DomainParameters& domain, ByteView private_value) {
@@ -97,14 +98,14 @@ Bytes SoftwareKey::dsa_sign(ByteView digest) {
 SecretBytes SoftwareKey::dh(ByteView value) {
   if (public_.type() != KeyType::kDh) refuse("Diffie-Hellman needs a DH key");
   const PublicKey peer = PublicKey::dh(public_.domain(), value);
-  return derive(peer.native(), public_.domain().prime.size(), "the peer's value is not one of the group");
+  return derive(peer.native(), public_.domain().prime.size(), "the peer's value is not in the group");
 }
 
 DomainParameters generate_dsa_domain(unsigned prime_bits, unsigned subprime_bits) {
   ensure_openssl();
   const bool known = (prime_bits == 1024 && subprime_bits == 160) || (prime_bits == 2048 && subprime_bits == 224) ||
                      ((prime_bits == 2048 || prime_bits == 3072) && subprime_bits == 256);
-  if (!known) refuse("DSA has primes of 1024/160, 2048/224, 2048/256 and 3072/256 bits");
+  if (!known) refuse("DSA primes must have 1024/160, 2048/224, 2048/256 or 3072/256 bits");
   KeyContext context(EVP_PKEY_CTX_new_from_name(nullptr, "DSA", nullptr));
   EVP_PKEY* made = nullptr;
   require(context != nullptr && EVP_PKEY_paramgen_init(context.get()) == 1 &&

@@ -22,7 +22,7 @@ namespace {
 
 using Operation = NativeKey::Operation;
 
-constexpr size_t kSmallestModulus = 512;  // bits; below, RSA is no protection for anybody
+constexpr size_t kSmallestModulus = 512;  // bits; smaller RSA keys give no protection
 
 bool is_odd(ByteView number) { return !number.empty() && (number.back() & 1) == 1; }
 
@@ -51,7 +51,7 @@ std::optional<Curve> curve_of(const EVP_PKEY* key) {
   return std::nullopt;
 }
 
-// An explicit description of a named curve is decoded as the named curve; such a key is not what it says.
+// libcrypto decodes an explicit description of a named curve as the named curve; such keys are rejected.
 bool has_explicit_curve(const EVP_PKEY* key) {
   int explicit_curve = 0;
   return EVP_PKEY_get_int_param(key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &explicit_curve) != 1 ||
@@ -87,14 +87,14 @@ Bytes uncompressed_point(Curve curve, ByteView compressed) {
   ensure_openssl();
   const CurveRow& row = row_of(curve);
   Key key;
-  // The lowest bit of the first octet is that of Y.
+  // The lowest bit of the first byte is that of Y.
   if (row.type == KeyType::kEc && compressed.size() == 1 + row.octets &&
       (compressed[0] | 1) == (POINT_CONVERSION_COMPRESSED | 1)) {
     key = weierstrass_key(row, compressed);
   }
   if (!key) {
     ERR_clear_error();
-    throw Error(ErrorCode::kInvalidArgument, "the octets are no compressed point of the curve");
+    throw Error(ErrorCode::kInvalidArgument, "the bytes are not a compressed point on the curve");
   }
   return point_of(key.get(), curve);
 }
@@ -111,7 +111,7 @@ PublicKey PublicKey::rsa(ByteView modulus, ByteView exponent) {
   result.modulus_ = to_bytes(without_leading_zeros(modulus));
   result.exponent_ = to_bytes(without_leading_zeros(exponent));
   if (!acceptable(result.modulus_, result.exponent_)) {
-    throw Error(ErrorCode::kInvalidArgument, "the numbers are no usable RSA public key");
+    throw Error(ErrorCode::kInvalidArgument, "the numbers are not a usable RSA public key");
   }
   BigNumber n = public_number(result.modulus_), e = public_number(result.exponent_);
   ParameterBuilder builder(OSSL_PARAM_BLD_new());
@@ -119,7 +119,7 @@ PublicKey PublicKey::rsa(ByteView modulus, ByteView exponent) {
               OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_E, e.get()) == 1,
           "describing an RSA key");
   Key key = key_from_parameters("RSA", EVP_PKEY_PUBLIC_KEY, builder.get());
-  if (!key) throw Error(ErrorCode::kInvalidArgument, "the numbers are no RSA public key");
+  if (!key) throw Error(ErrorCode::kInvalidArgument, "the numbers are not an RSA public key");
   result.native_ = std::make_shared<NativeKey>(std::move(key));
   return result;
 }
@@ -136,7 +136,7 @@ PublicKey PublicKey::ec(Curve curve, ByteView point) {
   }
   if (!key) {
     ERR_clear_error();
-    throw Error(ErrorCode::kInvalidArgument, "the octets are no uncompressed point of the curve");
+    throw Error(ErrorCode::kInvalidArgument, "the bytes are not an uncompressed point on the curve");
   }
   PublicKey result;
   result.type_ = row.type;
@@ -223,9 +223,11 @@ bool PublicKey::eddsa_verify(ByteView message, ByteView signature, const EddsaMo
 evp_pkey_st* PublicKey::native() const { return native_->get(); }
 
 Bytes PrivateKey::eddsa_sign(ByteView, const EddsaMode&) {
-  throw Error(ErrorCode::kInvalidArgument, "this key has no EdDSA");
+  throw Error(ErrorCode::kInvalidArgument, "this key does not support EdDSA");
 }
-Bytes PrivateKey::dsa_sign(ByteView) { throw Error(ErrorCode::kInvalidArgument, "this key has no DSA"); }
-SecretBytes PrivateKey::dh(ByteView) { throw Error(ErrorCode::kInvalidArgument, "this key has no Diffie-Hellman"); }
+Bytes PrivateKey::dsa_sign(ByteView) { throw Error(ErrorCode::kInvalidArgument, "this key does not support DSA"); }
+SecretBytes PrivateKey::dh(ByteView) {
+  throw Error(ErrorCode::kInvalidArgument, "this key does not support Diffie-Hellman");
+}
 
 }  // namespace vtpm::crypto

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Asymmetric keys as the rest of the house sees them.
+// The interface of asymmetric keys.
 //
-// A private key offers the three raw operations on which every RSA and EC mechanism is built; where it lives (a TPM
-// instance, see tpm/use/resident_key.h, or software, see crypto/key/software_key.h) is nobody else's business. Paddings
-// are in crypto/key/rsa_padding.h, so that they exist once for both.
+// A private key offers the raw operations on which every mechanism is built. Its users do not know where it lives: in
+// the TPM (tpm/use/resident_key.h) or in software (crypto/key/software_key.h). Paddings are in
+// crypto/key/rsa_padding.h, once for both.
 #pragma once
 
 #include <memory>
@@ -21,7 +21,7 @@ class NativeKey;  // crypto/key/native_key.h
 /// multiplicative group of a prime field.
 enum class KeyType { kRsa, kEc, kEdwards, kMontgomery, kDsa, kDh };
 
-/// The NIST curves P-256, P-384 and P-521 can live in the TPM; the others are software's alone.
+/// Keys on the NIST curves P-256, P-384 and P-521 can live in the TPM, those on other curves only in software.
 enum class Curve {
   kP256,
   kP384,
@@ -38,53 +38,57 @@ enum class Curve {
 };
 /// kEc, kEdwards or kMontgomery.
 KeyType curve_key_type(Curve curve);
-/// Of a private value: 32, 48, 66, 28, 32, 32, 57, 32, 56, 32, 48, 64; of a coordinate, where points have two.
+/// Size in bytes of a private value (32, 48, 66, 28, 32, 32, 57, 32, 56, 32, 48, 64) and, on Weierstrass curves, of a
+/// coordinate.
 size_t curve_octets(Curve curve);
-/// Of a public key: 04 || X || Y on a Weierstrass curve, else as many as a private value.
+/// Size in bytes of a public key: 04 || X || Y on a Weierstrass curve, otherwise that of a private value.
 size_t curve_point_octets(Curve curve);
 /// DER OBJECT IDENTIFIER, as CKA_EC_PARAMS carries it (RFC 5480, RFC 8410).
 ByteView curve_oid(Curve curve);
-/// Whether CKA_EC_PARAMS is an OID or a PrintableString at all: a curve by its name, known here or not.
+/// Whether CKA_EC_PARAMS is an OID or a PrintableString, so that it names a curve, supported or not.
 bool names_curve(ByteView der);
-/// From CKA_EC_PARAMS: namedCurve OID or PrintableString name ("secp256r1", "edwards25519"); nothing for anything else.
+/// The curve of CKA_EC_PARAMS: a namedCurve OID or a PrintableString ("secp256r1", "edwards25519"); nothing for
+/// anything else.
 std::optional<Curve> curve_from_parameters(ByteView der);
 
-/// 04 || X || Y of a compressed point (02 or 03, then X: SEC 1, 2.3.4) of a Weierstrass curve. Throws kInvalidArgument
-/// when the curve has no such point, and for octets that are no compressed point.
+/// Converts a compressed point (02 or 03, then X: SEC 1, 2.3.4) of a Weierstrass curve to 04 || X || Y. Throws
+/// kInvalidArgument if the bytes are not a compressed point on the curve.
 Bytes uncompressed_point(Curve curve, ByteView compressed);
 
-/// CKA_PRIME, CKA_SUBPRIME and CKA_BASE: big-endian without leading zeros. DH may do without the subprime.
+/// CKA_PRIME, CKA_SUBPRIME and CKA_BASE: big-endian without leading zeros. The subprime is optional for DH.
 struct DomainParameters {
   Bytes prime, subprime, base;
 };
 
 class Digest;  // crypto/hash/digest.h
 
-/// Which of RFC 8032's schemes: Ed25519 and Ed448 as they are, with a context (Ed25519ctx; it may be empty), or over a
-/// digest of the message (Ed25519ph, Ed448ph), with a context too.
+/// The scheme of RFC 8032: pure Ed25519 and Ed448; with a context (Ed25519ctx; it may be empty); or over a digest of
+/// the message (Ed25519ph, Ed448ph), also with a context.
 struct EddsaMode {
   enum class Form { kPure, kContext, kPrehashed };
   static constexpr size_t kMostContext = 255;
 
   Form form = Form::kPure;
-  Bytes context = {};  // at most kMostContext octets; none for kPure
+  Bytes context = {};  // at most kMostContext bytes; none for kPure
 
-  /// What a message becomes when it is prehashed: 64 octets of SHA-512 or SHAKE256.
+  /// The digest for prehashing: 64 bytes of SHA-512 or SHAKE256.
   static Digest digest(Curve curve);
 };
 
-/// A public key, immutable and safe to share between threads.
+/// A public key, immutable and thread-safe.
 class PublicKey {
  public:
-  /// Big-endian numbers; leading zeros are dropped. Throws kInvalidArgument for an even or tiny modulus or exponent.
+  /// From big-endian numbers; leading zeros are removed. Throws kInvalidArgument for an even or too small modulus or
+  /// exponent.
   static PublicKey rsa(ByteView modulus, ByteView exponent);
-  /// `point`: uncompressed 04 || X || Y, on Edwards and Montgomery curves the octets of RFC 8032 and RFC 7748. Throws
-  /// kInvalidArgument when it is not on the curve; octets that are no point of an Edwards curve verify nothing.
+  /// `point`: uncompressed 04 || X || Y, on Edwards and Montgomery curves the encoding of RFC 8032 and RFC 7748. Throws
+  /// kInvalidArgument if it is not on the curve. An invalid point of an Edwards curve is accepted, but verifies no
+  /// signature.
   static PublicKey ec(Curve curve, ByteView point);
-  /// Throw kInvalidArgument when the numbers are no such key; that the primes are prime is not shown.
+  /// Throw kInvalidArgument if the numbers cannot be such a key. Whether the primes are prime is not checked.
   static PublicKey dsa(const DomainParameters& domain, ByteView value);
   static PublicKey dh(const DomainParameters& domain, ByteView value);
-  /// SubjectPublicKeyInfo (RFC 5280; DH: PKCS #3, without the subprime); nothing when it does not parse or is of
+  /// From SubjectPublicKeyInfo (RFC 5280; DH: PKCS #3, without the subprime); nothing if it does not parse or is of
   /// another type.
   static std::optional<PublicKey> from_spki(ByteView der);
 
@@ -101,13 +105,13 @@ class PublicKey {
   const Bytes& value() const { return value_; }
   Bytes spki() const;
 
-  /// RSA: block^e mod n; `block` is modulus-sized; nothing when it is not below the modulus.
+  /// RSA: block^e mod n. `block` has the size of the modulus; returns nothing if it is not below the modulus.
   std::optional<Bytes> rsa_public(ByteView block) const;
-  /// EC: FIPS 186-4 verification of r || s (each curve_octets) over a digest of any length.
+  /// EC: verifies r || s (each of curve_octets bytes) over a digest of any length (FIPS 186-4).
   bool ecdsa_verify(ByteView digest, ByteView signature) const;
-  /// Edwards: RFC 8032 over the whole message, or over EddsaMode::digest of it.
+  /// Edwards: verifies over the whole message, or over EddsaMode::digest of it (RFC 8032).
   bool eddsa_verify(ByteView message, ByteView signature, const EddsaMode& mode = {}) const;
-  /// DSA: FIPS 186-4 verification of r || s (each as long as the subprime).
+  /// DSA: verifies r || s (each as long as the subprime) (FIPS 186-4).
   bool dsa_verify(ByteView digest, ByteView signature) const;
 
   evp_pkey_st* native() const;
@@ -122,22 +126,23 @@ class PublicKey {
   std::shared_ptr<NativeKey> native_;
 };
 
-/// A private key. Thread-safe. Faults throw Error; an operation of another type of key kInvalidArgument.
+/// A private key. Thread-safe. Faults throw Error; an operation that the type of key does not support throws
+/// kInvalidArgument.
 class PrivateKey {
  public:
   virtual ~PrivateKey() = default;
-  /// RSA: block^d mod n, modulus-sized in and out. The caller has checked that block < n.
+  /// RSA: block^d mod n; argument and result have the size of the modulus. The caller must check that block < n.
   virtual SecretBytes rsa_private(ByteView block) = 0;
-  /// EC: signs a digest of any length (FIPS 186-4 takes the leftmost bits); r || s, each curve_octets.
+  /// EC: signs a digest of any length (FIPS 186-4 uses the leftmost bits). Returns r || s, each of curve_octets bytes.
   virtual Bytes ecdsa_sign(ByteView digest) = 0;
-  /// EC: x coordinate of d * point (SP 800-56A 5.7.1.2), curve_octets. Montgomery: RFC 7748, 5. Throws kInvalidArgument
-  /// for a bad point.
+  /// EC: the x coordinate of d * point (SP 800-56A, 5.7.1.2), curve_octets bytes. Montgomery: RFC 7748, section 5.
+  /// Throws kInvalidArgument for an invalid point.
   virtual SecretBytes ecdh(ByteView point) = 0;
-  /// Edwards: EdDSA over the whole message, or over EddsaMode::digest of it; deterministic; twice curve_octets.
+  /// Edwards: signs the whole message, or EddsaMode::digest of it. Deterministic. Returns twice curve_octets bytes.
   virtual Bytes eddsa_sign(ByteView message, const EddsaMode& mode = {});
-  /// DSA: signs a digest of any length; r || s, each as long as the subprime.
+  /// DSA: signs a digest of any length. Returns r || s, each as long as the subprime.
   virtual Bytes dsa_sign(ByteView digest);
-  /// DH: value^x mod p, as long as the prime. Throws kInvalidArgument for a bad value.
+  /// DH: value^x mod p, as long as the prime. Throws kInvalidArgument for an invalid value.
   virtual SecretBytes dh(ByteView value);
 };
 

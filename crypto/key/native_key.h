@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// An EVP_PKEY with operation contexts that are ready for use. Private to crypto/.
+// An EVP_PKEY with prepared operation contexts. Private to crypto/.
 //
-// Preparing an EVP_PKEY_CTX (fetch, init, padding) costs a microsecond or more, a good part of a public RSA operation;
-// a prepared one can be used again and again, but by one thread at a time. So each key keeps a few: an operation takes
-// one with an atomic exchange, without a lock, and puts it back. Threads beyond that make their own. The same holds for
-// the peer's key in ECDH: building one from nothing costs a third of the operation, so its point is replaced instead.
+// Preparing an EVP_PKEY_CTX (fetch, init, padding) costs a microsecond or more, a large part of a public RSA operation.
+// A prepared context can be reused, but only by one thread at a time. Each key therefore keeps a few: an operation
+// takes one with an atomic exchange, without a lock, and puts it back. Additional threads prepare their own. The same
+// holds for the peer's key in ECDH: constructing one costs a third of the operation, so only its point is replaced.
 #pragma once
 
 #include <array>
@@ -30,7 +30,7 @@ class NativeKey {
     KeyContext context;
     Key peer;  // kDerive only: a key on the same curve, whose point may be set
   };
-  /// A context that is held by one operation; it goes back to its key afterwards.
+  /// A context that one operation uses; the destructor returns it to the key.
   class Lease {
    public:
     Lease(NativeKey& key, Operation operation) : key_(key), operation_(operation), ready_(key.take(operation)) {}
@@ -45,7 +45,7 @@ class NativeKey {
     Operation operation_;
     std::unique_ptr<Ready> ready_;
   };
-  /// Throws kInternal when the key can not do the operation.
+  /// Throws kInternal if the key does not support the operation.
   Lease context(Operation operation) { return Lease(*this, operation); }
 
  private:

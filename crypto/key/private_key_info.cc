@@ -44,7 +44,7 @@ std::unique_ptr<SoftwareKey> rsa_key(const EVP_PKEY* key) {
 
 std::unique_ptr<SoftwareKey> curve_key(const EVP_PKEY* key) {
   const std::optional<Curve> curve = named_curve(key);
-  if (!curve) refuse("the private key is on no curve that is known here by its name");
+  if (!curve) refuse("the private key is not on a supported named curve");
   if (curve_key_type(*curve) == KeyType::kEc) {
     return SoftwareKey::import_ec(*curve, secret_number_of(key, OSSL_PKEY_PARAM_PRIV_KEY));
   }
@@ -78,9 +78,9 @@ std::unique_ptr<SoftwareKey> from_private_key_info(ByteView der) {
   ensure_openssl();
   const uint8_t* next = der.data();
   Info info(d2i_PKCS8_PRIV_KEY_INFO(nullptr, &next, static_cast<long>(der.size())));
-  if (!info || next != der.data() + der.size()) refuse("the octets are no PrivateKeyInfo");
+  if (!info || next != der.data() + der.size()) refuse("the bytes are not a PrivateKeyInfo");
   const Key key(EVP_PKCS82PKEY(info.get()));
-  if (!key) refuse("the PrivateKeyInfo holds no key of a known type");
+  if (!key) refuse("the PrivateKeyInfo contains no key of a supported type");
   switch (EVP_PKEY_get_base_id(key.get())) {
     case EVP_PKEY_RSA:
       return rsa_key(key.get());

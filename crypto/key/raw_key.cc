@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Private keys whose octets OpenSSL takes as they are: Ed25519, Ed448 (RFC 8032), X25519 and X448 (RFC 7748).
+// Private keys whose bytes OpenSSL takes as they are: Ed25519, Ed448 (RFC 8032), X25519 and X448 (RFC 7748).
 #include "crypto/key/curve_table.h"
 #include "crypto/key/eddsa.h"
 #include "crypto/key/native_key.h"
@@ -30,9 +30,9 @@ std::unique_ptr<SoftwareKey> SoftwareKey::generate_raw(Curve curve) {
 }
 
 std::unique_ptr<SoftwareKey> SoftwareKey::import_raw(Curve curve, ByteView octets) {
-  if (octets.size() != curve_octets(curve)) refuse("the private value has not the size that the curve wants");
+  if (octets.size() != curve_octets(curve)) refuse("the private value does not have the size of the curve");
   Key key(EVP_PKEY_new_raw_private_key_ex(nullptr, row_of(curve).native_name, nullptr, octets.data(), octets.size()));
-  if (!key) refuse("the private value is no key on this curve");
+  if (!key) refuse("the private value is not a key on this curve");
   PublicKey half = public_half(curve, key.get());
   return std::unique_ptr<SoftwareKey>(new SoftwareKey(std::move(half), std::make_shared<NativeKey>(std::move(key))));
 }

@@ -65,7 +65,7 @@ BigNumber find_prime(const RsaKeyNumbers& key, BN_CTX* context) {
       std::swap(root, square);
     }
   }
-  refuse("the exponents are no inverses of each other");
+  refuse("the exponents are not inverses of each other");
 }
 
 // dP = d mod p-1, if it is the inverse of e.
@@ -73,7 +73,7 @@ BigNumber crt_exponent(const RsaKeyNumbers& key, const BIGNUM* prime, BN_CTX* co
   BigNumber order = minus_one(prime);
   BigNumber exponent = remainder(key.d.get(), order.get(), context);
   BigNumber one = remainder(product(exponent.get(), key.e.get(), context).get(), order.get(), context);
-  if (!BN_is_one(one.get())) refuse("the exponents are no inverses of each other");
+  if (!BN_is_one(one.get())) refuse("the exponents are not inverses of each other");
   return exponent;
 }
 
@@ -102,7 +102,8 @@ RsaKeyNumbers complete_rsa_numbers(const RsaNumbers& numbers) {
   key.n = public_number(numbers.modulus);
   key.e = public_number(numbers.public_exponent);
   key.d = secret_number(numbers.private_exponent);
-  if (!BN_is_odd(key.n.get()) || !BN_is_odd(key.e.get()) || BN_is_one(key.e.get())) refuse("n or e is no RSA number");
+  if (!BN_is_odd(key.n.get()) || !BN_is_odd(key.e.get()) || BN_is_one(key.e.get()))
+    refuse("n or e is not valid for RSA");
   if (BN_is_zero(key.d.get()) || BN_cmp(key.d.get(), key.n.get()) >= 0) refuse("d is not between 0 and the modulus");
 
   bool q_only = numbers.prime1.empty() && !numbers.prime2.empty();

@@ -11,11 +11,11 @@ namespace vtpm::crypto {
 struct RsaKeyNumbers {
   BigNumber n, e, d, p, q, dp, dq, qinv;
 };
-/// Computes what is missing; n, e and d suffice. Throws kInvalidArgument when the numbers do not belong together. That
-/// p and q are prime is not shown here; a trial of the key does it.
+/// Computes the missing numbers; n, e and d are sufficient. Throws kInvalidArgument if the numbers are inconsistent.
+/// Whether p and q are prime is not checked here, but by a trial of the key.
 RsaKeyNumbers complete_rsa_numbers(const RsaNumbers& numbers);
 
-/// n, e, d and p of a new key whose modulus has exactly `bits` bits; `exponent` is odd and at least 3.
+/// Generates n, e, d and p of a new key whose modulus has exactly `bits` bits. `exponent`: odd and at least 3.
 RsaNumbers make_rsa_numbers(unsigned bits, ByteView exponent);
 
 }  // namespace vtpm::crypto

@@ -15,7 +15,7 @@
 namespace vtpm::crypto {
 namespace {
 
-constexpr size_t kPkcs1Overhead = 11;  // 00 BT, at least eight octets of padding, 00
+constexpr size_t kPkcs1Overhead = 11;  // 00 BT, at least eight bytes of padding, 00
 
 int length(size_t size) { return static_cast<int>(size); }
 
@@ -38,10 +38,10 @@ void mask(MutableByteView data, ByteView seed, Hash hash) {
 // RFC 8017, 9.1: where things lie in a PSS block.
 struct PssLayout {
   size_t
-      leading;  // zero octets before EM: 1 when modBits - 1 is a multiple of 8, because a block has the modulus's size
+      leading;  // zero bytes before EM: 1 when modBits - 1 is a multiple of 8, because a block has the modulus's size
   size_t encoded;   // emLen
-  size_t database;  // octets of DB
-  uint8_t top;      // the bits of the first octet of EM that are used
+  size_t database;  // bytes of DB
+  uint8_t top;      // the bits of the first byte of EM that are used
 };
 std::optional<PssLayout> pss_layout(size_t modulus_bits, const PssParameters& parameters) {
   size_t bits = modulus_bits - 1, encoded = (bits + 7) / 8, hash = hash_octets(parameters.hash);
@@ -98,7 +98,7 @@ std::optional<Bytes> pkcs1_sign_decode(ByteView block) {
 Bytes digest_info(Hash hash, ByteView digest) {
   // SEQUENCE { SEQUENCE { OBJECT IDENTIFIER, NULL }, OCTET STRING }
   if (digest.size() != hash_octets(hash)) {
-    throw Error(ErrorCode::kInvalidArgument, "a DigestInfo needs a digest of its hash's size");
+    throw Error(ErrorCode::kInvalidArgument, "the digest does not have the size of its hash");
   }
   Bytes oid = digest_oid(hash);
   auto octets = [](size_t size) { return static_cast<uint8_t>(size); };

@@ -75,17 +75,17 @@ bool SoftwareKey::works(SoftwareKey& key) {
 }
 
 std::unique_ptr<SoftwareKey> SoftwareKey::tested(std::unique_ptr<SoftwareKey> key) {
-  if (!works(*key)) throw Error(ErrorCode::kInternal, "a newly made key failed its self-test");
+  if (!works(*key)) throw Error(ErrorCode::kInternal, "a newly generated key failed its self-test");
   return key;
 }
 
 std::unique_ptr<SoftwareKey> SoftwareKey::generate_rsa(unsigned bits, ByteView exponent) {
   ensure_openssl();
   ByteView e_octets = without_leading_zeros(exponent);
-  if (bits < 1024 || bits > 8192) refuse("an RSA key has 1024 to 8192 bits");
+  if (bits < 1024 || bits > 8192) refuse("RSA key size out of range (1024 to 8192 bits)");
   bool is_one = e_octets.size() == 1 && e_octets[0] == 1;
   if (e_octets.empty() || e_octets.back() % 2 == 0 || is_one || e_octets.size() > 8) {
-    refuse("an RSA public exponent is odd, at least 3 and at most 64 bits long");
+    refuse("the RSA public exponent must be odd, at least 3 and at most 64 bits long");
   }
   // OpenSSL makes a modulus of one bit less than an odd number from 2048 on.
   if (bits % 2 != 0) return import_rsa(make_rsa_numbers(bits, e_octets));
@@ -133,9 +133,9 @@ std::unique_ptr<SoftwareKey> SoftwareKey::import_rsa(const RsaNumbers& numbers) 
   push(OSSL_PKEY_PARAM_RSA_EXPONENT2, all.dq);
   push(OSSL_PKEY_PARAM_RSA_COEFFICIENT1, all.qinv);
   Key key = key_from_parameters("RSA", EVP_PKEY_KEYPAIR, builder.get());
-  if (!key) refuse("the numbers are no RSA private key");
+  if (!key) refuse("the numbers are not an RSA private key");
   std::unique_ptr<SoftwareKey> imported(new SoftwareKey(std::move(half), std::make_shared<NativeKey>(std::move(key))));
-  if (!works(*imported)) refuse("the numbers of the RSA private key do not belong together: its primes are not prime");
+  if (!works(*imported)) refuse("the numbers of the RSA private key are inconsistent: its primes are not prime");
   return imported;
 }
 
@@ -153,7 +153,7 @@ std::unique_ptr<SoftwareKey> SoftwareKey::import_ec(Curve curve, ByteView scalar
           OSSL_PARAM_BLD_push_BN_pad(builder.get(), OSSL_PKEY_PARAM_PRIV_KEY, secret.get(), curve_octets(curve)) == 1,
       "describing an EC key");
   Key key = key_from_parameters("EC", EVP_PKEY_KEYPAIR, builder.get());
-  if (!key) refuse("the private value is no EC private key");
+  if (!key) refuse("the private value is not an EC private key");
   return tested(std::unique_ptr<SoftwareKey>(
       new SoftwareKey(PublicKey::ec(curve, point), std::make_shared<NativeKey>(std::move(key)))));
 }
@@ -188,7 +188,7 @@ SecretBytes SoftwareKey::ec_scalar() const {
 SecretBytes SoftwareKey::rsa_private(ByteView block) {
   need(public_, KeyType::kRsa);
   SecretBytes result(public_.modulus().size());
-  if (block.size() != result.size()) refuse("a raw RSA block has the size of the modulus");
+  if (block.size() != result.size()) refuse("a raw RSA block must have the size of the modulus");
   NativeKey::Lease context = native_->context(Operation::kRsaPrivate);
   size_t size = result.size();
   require(
@@ -200,7 +200,7 @@ SecretBytes SoftwareKey::rsa_private(ByteView block) {
 Bytes SoftwareKey::ecdsa_sign(ByteView digest) {
   need(public_, KeyType::kEc);
   NativeKey::Lease context = native_->context(Operation::kSign);
-  uint8_t der[160];  // SEQUENCE of two INTEGERs of at most 67 octets
+  uint8_t der[160];  // SEQUENCE of two INTEGERs of at most 67 bytes
   size_t size = sizeof der;
   const uint8_t none = 0;
   require(EVP_PKEY_sign(context.get(), der, &size, digest.empty() ? &none : digest.data(), digest.size()) == 1,
@@ -219,7 +219,7 @@ SecretBytes SoftwareKey::ecdh(ByteView point) {
   if (point.size() != 1 + 2 * octets || point[0] != POINT_CONVERSION_UNCOMPRESSED ||
       EVP_PKEY_set1_encoded_public_key(context.peer(), point.data(), point.size()) != 1) {
     ERR_clear_error();
-    refuse("the peer's octets are no uncompressed point of the curve");
+    refuse("the peer's bytes are not an uncompressed point on the curve");
   }
   SecretBytes secret(octets);
   size_t size = secret.size();

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Private keys that OpenSSL executes, for templates that the TPM can not honour. All operations are blinded.
+// Private keys that OpenSSL uses, for templates that the TPM cannot honour. All operations are blinded. Thread-safe.
 #pragma once
 
 #include "crypto/key/key.h"
 
 namespace vtpm::crypto {
 
-/// Numbers of an RSA private key, big-endian. p … qinv may be empty on import: they are computed then.
+/// Numbers of an RSA private key, big-endian. prime1 to coefficient may be empty on import; they are then computed.
 struct RsaNumbers {
   Bytes modulus, public_exponent;
   SecretBytes private_exponent, prime1, prime2, exponent1, exponent2, coefficient;
@@ -14,16 +14,17 @@ struct RsaNumbers {
 
 class SoftwareKey : public PrivateKey {
  public:
-  /// `exponent`: odd, >= 3 (65537 is the caller's default); 1024 to 8192 bits. Self-tested before it is returned.
+  /// `bits`: 1024 to 8192; `exponent`: odd, at least 3. The key is self-tested before it is returned. Throws
+  /// kInvalidArgument for values out of range.
   static std::unique_ptr<SoftwareKey> generate_rsa(unsigned bits, ByteView exponent);
   /// On any curve.
   static std::unique_ptr<SoftwareKey> generate_ec(Curve curve);
-  /// Throw kInvalidArgument for unusable parameters. `private_bits` 0: as many as the group's strength asks for.
+  /// Throw kInvalidArgument for unusable parameters. `private_bits` 0: as many as the strength of the group requires.
   static std::unique_ptr<SoftwareKey> generate_dsa(const DomainParameters& domain);
   static std::unique_ptr<SoftwareKey> generate_dh(const DomainParameters& domain, unsigned private_bits = 0);
-  /// Throw kInvalidArgument when the numbers do not belong together.
+  /// Throw kInvalidArgument if the numbers are inconsistent.
   static std::unique_ptr<SoftwareKey> import_rsa(const RsaNumbers& numbers);
-  /// `scalar`: on Edwards and Montgomery curves the octets of RFC 8032 and RFC 7748, exactly curve_octets.
+  /// `scalar`: on Edwards and Montgomery curves the encoding of RFC 8032 and RFC 7748, exactly curve_octets bytes.
   static std::unique_ptr<SoftwareKey> import_ec(Curve curve, ByteView scalar);
   static std::unique_ptr<SoftwareKey> import_dsa(const DomainParameters& domain, ByteView private_value);
   static std::unique_ptr<SoftwareKey> import_dh(const DomainParameters& domain, ByteView private_value);
@@ -56,12 +57,12 @@ class SoftwareKey : public PrivateKey {
   std::shared_ptr<NativeKey> native_;
 };
 
-/// CKM_DSA_PARAMETER_GEN (FIPS 186-4, A.1): 1024/160, 2048/224, 2048/256, 3072/256 bits; takes seconds.
+/// CKM_DSA_PARAMETER_GEN (FIPS 186-4, A.1): 1024/160, 2048/224, 2048/256 or 3072/256 bits; takes seconds.
 DomainParameters generate_dsa_domain(unsigned prime_bits, unsigned subprime_bits);
 /// "ffdhe2048" … "ffdhe8192" (RFC 7919), "modp_1536" … "modp_8192" (RFC 3526); nothing for another name.
 std::optional<DomainParameters> dh_group(const char* name);
-/// Throws kInvalidArgument unless the prime is one, and the subprime, if there is one, is one too and the base of its
-/// order. At once for the groups that dh_group knows; otherwise a second or more from 3072 bits on.
+/// Throws kInvalidArgument unless the prime is prime and, if there is a subprime, the subprime is prime and the order
+/// of the base. Returns at once for the groups of dh_group; otherwise it takes a second or more from 3072 bits on.
 void check_domain_numbers(const DomainParameters& domain);
 
 }  // namespace vtpm::crypto

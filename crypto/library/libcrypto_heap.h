@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// libcrypto's heap.
+// The heap of the private libcrypto.
 //
-// It frees most of what it worked with as it is: derived keys in cipher and digest contexts, encoded numbers, buffers.
-// Here every block is wiped when it is released, so that nothing of a key outlives its use; and what is refused is
-// remembered (crypto/library/want_of_memory.h).
+// libcrypto frees most of its memory without wiping it: derived keys in cipher and digest contexts, encoded numbers,
+// buffers. This heap wipes every block when it is released, so that no part of a key outlives its use. It also records
+// allocations that failed (crypto/library/want_of_memory.h).
 #pragma once
 
 namespace vtpm::crypto {
 
-/// Makes it libcrypto's heap. False once libcrypto has allocated anything.
+/// Installs the heap. Returns false if libcrypto has already allocated memory.
 bool install_libcrypto_heap();
 
-/// While it lives, this thread's allocations can not fail: where the system has no more memory, there is a reserve. For
-/// the initialisation of libcrypto alone, one in a process: what that takes of the reserve is never given back.
+/// While it exists, the heap's allocations in this thread use a reserve if the system has no more memory, so they
+/// cannot fail. Only for the initialisation of libcrypto, once in a process: memory taken from the reserve is never
+/// returned.
 class LibcryptoReserve {
  public:
   LibcryptoReserve();

@@ -25,10 +25,10 @@ void expect_and_free(T* object) {
   kFree(object);
 }
 
-// Much of libcrypto initialises itself when it is first used, and remembers for ever that it failed: its once-only
-// functions keep their answer, and of the algorithms of a kind (those of one fetch below) the ones stay unknown that a
-// provider could not register. A process that was once short of memory would never sign again. So all of it happens
-// here, out of a reserve if need be.
+// Much of libcrypto initialises itself at its first use, and remembers a failure for ever: its once-only
+// functions keep their result, and algorithms that a provider could not register (those of one fetch below) stay
+// unknown. A process that was once short of memory would never sign again. Therefore all of it happens here, from a
+// reserve if necessary.
 void initialise() {
   // Refused once libcrypto has allocated anything: this is its first call.
   require(install_libcrypto_heap(), "the choice of libcrypto's heap");
@@ -67,7 +67,7 @@ void ensure_openssl() {
 std::string openssl_version() { return OpenSSL_version(OPENSSL_VERSION); }
 
 void throw_openssl(const char* what) {
-  // The oldest entry is where it went wrong; the later ones are its callers.
+  // The oldest entry is the cause; the later ones are from its callers.
   unsigned long error = ERR_peek_error();
   const char* reason = error != 0 ? ERR_reason_error_string(error) : nullptr;
   bool memory = ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE;

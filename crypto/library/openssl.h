@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The door to the private, statically linked libcrypto: initialisation and owning pointers. Included by crypto/ and by
-// the acceleration unit of tpm/ only.
+// The door to the private, statically linked libcrypto: initialisation and owning pointers. Included only by crypto/
+// and by the acceleration of tpm/.
 //
-// The first call in a process must be ours: no configuration file is read, no atexit handler is installed, so that
-// nothing of the host application's OpenSSL settings reaches us and nothing of ours runs while it exits.
+// `ensure_openssl` must be the first call into libcrypto in a process. It reads no configuration file and installs no
+// exit handler, so that the application's OpenSSL settings do not affect the module, and the module runs nothing at
+// exit.
 #pragma once
 
 #include <openssl/bn.h>
@@ -18,12 +19,12 @@
 
 namespace vtpm::crypto {
 
-/// Initialises libcrypto once (NO_LOAD_CONFIG, NO_ATEXIT), all of it that is used here: 2 ms, 0.5 MB. Does not fail for
-/// want of memory. Cheap afterwards.
+/// Initialises all parts of libcrypto that the project uses, once (NO_LOAD_CONFIG, NO_ATEXIT): 2 ms, 0.5 MB. Does not
+/// fail if the system has no memory. Later calls cost almost nothing. Thread-safe.
 void ensure_openssl();
-/// "OpenSSL 3.0.x …" of the linked copy.
+/// The version of the linked copy, "OpenSSL 3.0.x …".
 std::string openssl_version();
-/// Throws kInternal with `what` and OpenSSL's own reason; the error queue is empty afterwards.
+/// Throws kInternal with `what` and OpenSSL's reason, and empties the error queue.
 [[noreturn]] void throw_openssl(const char* what);
 inline void require(bool ok, const char* what) {
   if (!ok) throw_openssl(what);
@@ -39,7 +40,7 @@ struct Deleter {
 template <typename T, auto Function>
 using Owned = std::unique_ptr<T, Deleter<Function>>;
 
-/// What libcrypto allocated for its caller: the DER that an i2d function has written.
+/// Memory that libcrypto allocated for its caller, for instance DER written by an i2d function.
 inline void release_octets(uint8_t* octets) { OPENSSL_free(octets); }
 using EncodedOctets = Owned<uint8_t, release_octets>;
 using BigNumber = Owned<BIGNUM, BN_clear_free>;

@@ -44,7 +44,7 @@ void random_add(ByteView seed) noexcept {
   try {
     ensure_openssl();
   } catch (const Error&) {
-    return;  // the next request for random octets reports it
+    return;  // the next request for random bytes reports it
   }
   while (!seed.empty()) {
     size_t piece = std::min(seed.size(), static_cast<size_t>(INT_MAX));

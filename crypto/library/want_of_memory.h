@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whether libcrypto was refused memory.
+// Whether libcrypto failed to get memory.
 //
-// It tells so by whatever its function says when it fails: a certificate that does not parse, a signature that is not
-// right. Its heap is ours (crypto/library/openssl.cc) and remembers, so that whoever answers for a whole call can tell
-// want of memory from the answer that it looks like.
+// libcrypto reports this like any other failure of the function: a certificate that does not parse, a wrong signature.
+// Its heap (crypto/library/libcrypto_heap.h) therefore records failed allocations, so that the guard of a whole call
+// can distinguish lack of memory from such an answer.
 #pragma once
 
 namespace vtpm::crypto {
 
-/// Since the last `forget_want_of_memory`, in this thread.
+/// Whether an allocation has failed in this thread since the last `forget_want_of_memory`.
 bool wanted_memory() noexcept;
 void forget_want_of_memory() noexcept;
-/// It is as if libcrypto had been refused memory: for who has asked in between on his own account.
+/// Records a failed allocation: to restore the record after a nested use of it.
 void remember_want_of_memory() noexcept;
 
 }  // namespace vtpm::crypto

@@ -29,13 +29,13 @@ CipherContext copy_of(const EVP_CIPHER_CTX* keyed) {
 }
 
 int checked_size(ByteView data) {
-  if (data.size() > INT_MAX) throw Error(ErrorCode::kInvalidArgument, "AES-SIV: more than 2 GiB in one piece");
+  if (data.size() > INT_MAX) throw Error(ErrorCode::kInvalidArgument, "AES-SIV: length out of range (at most 2 GiB)");
   return static_cast<int>(data.size());
 }
 
 void add_associated(EVP_CIPHER_CTX* context, std::initializer_list<ByteView> associated) {
   for (ByteView part : associated) {
-    const uint8_t none = 0;  // a component of no octets counts, but libcrypto wants an address
+    const uint8_t none = 0;  // a component of no bytes counts, but libcrypto wants an address
     int done = 0;
     require(EVP_CipherUpdate(context, nullptr, &done, part.empty() ? &none : part.data(), checked_size(part)) == 1,
             "AES-SIV associated data");
@@ -47,7 +47,7 @@ void add_associated(EVP_CIPHER_CTX* context, std::initializer_list<ByteView> ass
 void Siv::Free::operator()(evp_cipher_ctx_st* context) const noexcept { EVP_CIPHER_CTX_free(context); }
 
 Siv::Siv(ByteView key) {
-  if (key.size() != kKeyOctets) throw Error(ErrorCode::kInvalidArgument, "an AES-256-SIV key has 64 octets");
+  if (key.size() != kKeyOctets) throw Error(ErrorCode::kInvalidArgument, "an AES-256-SIV key must have 64 bytes");
   ensure_openssl();
   encrypt_.reset(EVP_CIPHER_CTX_new());
   decrypt_.reset(EVP_CIPHER_CTX_new());

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // AES-256-SIV (RFC 5297): deterministic authenticated encryption with any number of associated strings.
 //
-// Chosen because many processes, forks and restored snapshots share one key: a repeated nonce would break GCM, SIV has
-// none. OpenSSL 3.0's implementation has traps that this class closes: an empty plain text yields an all-zero tag (so
-// it is refused here; callers pad to at least one octet), re-initialising without the key returns the previous tag (so
-// each message runs in a copy of a keyed template context), failure shows in Update (so every return is checked).
+// Many processes, forks and restored snapshots share one key: a repeated nonce would break GCM, and SIV has none
+// (docs/decisions/0006-aes-siv.md). This class avoids the pitfalls of OpenSSL 3.0's implementation: an empty plain text
+// yields an all-zero tag (so it is rejected here; callers pad to at least one byte), initialising again without the key
+// returns the previous tag (so each message uses a copy of a keyed context), and a wrong tag is reported by Update (so
+// every return value is checked).
 #pragma once
 
 #include <initializer_list>
@@ -22,15 +23,15 @@ class Siv {
   static constexpr size_t kKeyOctets = 64;  // AES-256-SIV: two AES-256 keys
   static constexpr size_t kTagOctets = 16;
 
-  /// `key`: 64 octets. Throws kInvalidArgument for another size.
+  /// `key`: 64 bytes. Throws kInvalidArgument for another size.
   explicit Siv(ByteView key);
   Siv(Siv&&) noexcept = default;
   Siv& operator=(Siv&&) noexcept = default;
 
-  /// Tag (16 octets) || cipher text (as long as `plain`, which must not be empty). The associated strings are S2V
+  /// Returns tag (16 bytes) || ciphertext (as long as `plain`, which must not be empty). The associated strings are S2V
   /// components in this order; an empty one counts. Thread-safe.
   Bytes seal(std::initializer_list<ByteView> associated, ByteView plain) const;
-  /// The plain text, or nothing when the tag is wrong or `sealed` is shorter than 17 octets. Thread-safe.
+  /// Returns the plain text, or nothing if the tag is wrong or `sealed` has fewer than 17 bytes. Thread-safe.
   std::optional<SecretBytes> open(std::initializer_list<ByteView> associated, ByteView sealed) const;
 
  private:

@@ -17,9 +17,9 @@ constexpr size_t kGcmNonce = 128;  // the limit of libcrypto's GCM
 [[noreturn]] void refuse(const char* sentence) { throw Error(ErrorCode::kInvalidArgument, sentence); }
 
 void check(AeadMode mode, const AeadMessage& message, size_t tag_octets) {
-  if (!aead_takes_nonce(mode, message.nonce.size())) refuse("the nonce has not a size that the mode takes");
-  if (!aead_takes_tag(mode, tag_octets)) refuse("the tag has not a size that the mode takes");
-  if (message.associated.size() > INT_MAX) refuse("the associated data are longer than 2 GiB");
+  if (!aead_takes_nonce(mode, message.nonce.size())) refuse("nonce length not supported by the mode");
+  if (!aead_takes_tag(mode, tag_octets)) refuse("tag length not supported by the mode");
+  if (message.associated.size() > INT_MAX) refuse("length of the associated data out of range (at most 2 GiB)");
 }
 
 NativeCipher cipher_of(AeadMode mode, size_t key_octets) {
@@ -74,7 +74,7 @@ CipherContext start(AeadMode mode, ByteView key, Direction direction, const Aead
   return context;
 }
 
-// CCM works on the whole text at once, and compares the tag while it does: a text of no octets must go through it too.
+// CCM works on the whole text at once, and compares the tag while it does: a text of no bytes must go through it too.
 bool run_ccm(EVP_CIPHER_CTX* context, ByteView in, uint8_t* out) {
   uint8_t none = 0;
   int done = 0;
@@ -123,7 +123,7 @@ uint64_t aead_octets_at_most(AeadMode mode, size_t nonce_octets) {
     case AeadMode::kGcm:
       return (uint64_t{1} << 36) - 32;  // SP 800-38D, 5.2.1.1
     case AeadMode::kCcm: {
-      const size_t counter = 15 - std::clamp<size_t>(nonce_octets, 7, 13);  // octets of the length: 2 to 8
+      const size_t counter = 15 - std::clamp<size_t>(nonce_octets, 7, 13);  // bytes of the length: 2 to 8
       return counter < 4 ? (uint64_t{1} << 8 * counter) - 1 : INT_MAX;      // libcrypto takes one piece
     }
     case AeadMode::kChaCha20Poly1305:
@@ -133,14 +133,15 @@ uint64_t aead_octets_at_most(AeadMode mode, size_t nonce_octets) {
 }
 
 AeadKey::AeadKey(AeadMode mode, ByteView key) : mode_(mode), key_(key) {
-  if (mode == AeadMode::kChaCha20Poly1305 && key.size() != 32) refuse("a ChaCha20-Poly1305 key has 32 octets");
+  if (mode == AeadMode::kChaCha20Poly1305 && key.size() != 32) refuse("a ChaCha20-Poly1305 key must have 32 bytes");
   cipher_of(mode, key.size());  // refuses other sizes of AES keys
 }
 
 void AeadKey::seal(const AeadMessage& message, ByteView plain, MutableByteView cipher_text, MutableByteView tag) const {
   check(mode_, message, tag.size());
-  if (plain.size() > aead_octets_at_most(mode_, message.nonce.size())) refuse("the message is too long for the mode");
-  if (cipher_text.size() < plain.size()) refuse("the memory for a cipher text is too small");
+  if (plain.size() > aead_octets_at_most(mode_, message.nonce.size()))
+    refuse("message length exceeds the limit of the mode");
+  if (cipher_text.size() < plain.size()) refuse("the buffer for the ciphertext is too small");
   SecretBytes apart;
   if (overlap_unevenly(plain, cipher_text.first(plain.size()))) {
     apart = SecretBytes(plain);
@@ -161,7 +162,7 @@ void AeadKey::seal(const AeadMessage& message, ByteView plain, MutableByteView c
 bool AeadKey::open(const AeadMessage& message, ByteView cipher_text, ByteView tag, MutableByteView plain) const {
   check(mode_, message, tag.size());
   if (cipher_text.size() > aead_octets_at_most(mode_, message.nonce.size())) return false;
-  if (plain.size() < cipher_text.size()) refuse("the memory for a plain text is too small");
+  if (plain.size() < cipher_text.size()) refuse("the buffer for the plain text is too small");
   plain = plain.first(cipher_text.size());
   Bytes apart;
   if (overlap_unevenly(cipher_text, plain)) {
@@ -216,7 +217,7 @@ size_t AeadSealer::update_octets(size_t in) const { return context_ != nullptr ?
 
 bool AeadSealer::update(ByteView in, MutableByteView out) {
   if (in.size() > aead_octets_at_most(key_.mode(), nonce_.size()) - octets_) return false;
-  if (out.size() < update_octets(in.size())) refuse("the memory for a cipher text is too small");
+  if (out.size() < update_octets(in.size())) refuse("the buffer for the ciphertext is too small");
   octets_ += in.size();
   if (context_ == nullptr) {
     held_.append(in);
@@ -232,7 +233,7 @@ bool AeadSealer::update(ByteView in, MutableByteView out) {
 }
 
 void AeadSealer::finish(MutableByteView out, MutableByteView tag) {
-  if (tag.size() != tag_octets_) refuse("the memory for a tag has another size");
+  if (tag.size() != tag_octets_) refuse("the buffer does not have the size of the tag");
   if (context_ == nullptr) {
     key_.seal({nonce_, associated_}, held_, out, tag);
     return;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Authenticated encryption with associated data under a nonce that the caller chooses: AES-GCM (SP 800-38D), AES-CCM
-// (SP 800-38C), ChaCha20-Poly1305 (RFC 8439; draft-irtf-cfrg-xchacha-03). One key, any number of messages: a nonce must
-// never come twice.
+// (SP 800-38C), ChaCha20-Poly1305 (RFC 8439; draft-irtf-cfrg-xchacha-03). One key encrypts any number of messages; a
+// nonce must never repeat.
 //
-// A message is sealed or opened in one call, or in pieces. Opening in pieces keeps the cipher text until its tag has
-// been checked: no octet of a forged message is ever put out. (crypto/symmetric/aead.h is the store's own, which needs
-// no nonce.)
+// A message is sealed or opened in one call, or in pieces. Opening in pieces keeps the ciphertext until its tag has
+// been checked: no byte of a forged message is ever returned. (The store uses crypto/symmetric/aead.h, which needs no
+// nonce.)
 #pragma once
 
 #include <memory>
@@ -16,18 +16,18 @@ struct evp_cipher_ctx_st;
 
 namespace vtpm::crypto {
 
-/// Key octets: AES 16, 24, 32; ChaCha20-Poly1305 32.
+/// Size of the key in bytes: AES 16, 24 or 32; ChaCha20-Poly1305 32.
 enum class AeadMode { kGcm, kCcm, kChaCha20Poly1305 };
 
-/// GCM: 1..128 (libcrypto's limit; the standard has none that matters), CCM 7..13, ChaCha20-Poly1305 12, or 24 for
-/// XChaCha20-Poly1305.
+/// Whether the mode supports nonces of `octets` bytes: GCM 1 to 128 (libcrypto's limit), CCM 7 to 13, ChaCha20-Poly1305
+/// 12, or 24 for XChaCha20-Poly1305.
 bool aead_takes_nonce(AeadMode mode, size_t octets);
-/// GCM: 4..16, CCM 4, 6, 8 … 16, ChaCha20-Poly1305 16.
+/// Whether the mode supports tags of `octets` bytes: GCM 4 to 16, CCM 4, 6, 8 … 16, ChaCha20-Poly1305 16.
 bool aead_takes_tag(AeadMode mode, size_t octets);
-/// The longest message; with CCM it depends on the nonce: 65 535 octets for one of 13.
+/// The largest message in bytes; with CCM it depends on the nonce: 65 535 for a nonce of 13 bytes.
 uint64_t aead_octets_at_most(AeadMode mode, size_t nonce_octets);
 
-/// What belongs to one message beside its text.
+/// The parameters of one message.
 struct AeadMessage {
   ByteView nonce;
   ByteView associated;
@@ -41,10 +41,10 @@ class AeadKey {
   AeadMode mode() const { return mode_; }
   ByteView key() const { return key_; }
 
-  /// `cipher_text` is as long as `plain`, and may be the same memory; `tag` has the wanted size. Thread-safe. Throws
-  /// kInvalidArgument for a nonce, tag or message of a size that the mode does not take.
+  /// `cipher_text` must be as long as `plain` and may be the same memory; the size of `tag` selects the tag length.
+  /// Thread-safe. Throws kInvalidArgument for a nonce, tag or message of a size that the mode does not support.
   void seal(const AeadMessage& message, ByteView plain, MutableByteView cipher_text, MutableByteView tag) const;
-  /// False when the tag is wrong: `plain` has been wiped. Otherwise as above.
+  /// Returns false if the tag is wrong; `plain` has then been wiped. Otherwise as above.
   bool open(const AeadMessage& message, ByteView cipher_text, ByteView tag, MutableByteView plain) const;
 
  private:
@@ -52,8 +52,8 @@ class AeadKey {
   SecretBytes key_;
 };
 
-/// Sealing in pieces. GCM and ChaCha20-Poly1305 put out what they get; CCM, which needs to know the length first, puts
-/// all out at the end. Copying clones the state.
+/// Sealing in pieces. GCM and ChaCha20-Poly1305 return the output of each piece; CCM, which needs the length first,
+/// returns everything at the end. A copy continues independently.
 class AeadSealer {
  public:
   /// Throws kInvalidArgument as `AeadKey::seal` does.
@@ -66,13 +66,13 @@ class AeadSealer {
   size_t update_octets(size_t in) const;
   size_t finish_octets() const { return held_.size(); }
   size_t tag_octets() const { return tag_octets_; }
-  /// Octets of the message until now.
+  /// Size of the message so far, in bytes.
   uint64_t octets() const { return octets_; }
 
-  /// `out` has at least `update_octets`, and may be the memory of `in`. False: the message is longer than the mode
-  /// takes; nothing was done.
+  /// `out` must have at least `update_octets` bytes and may be the memory of `in`. Returns false, and does nothing, if
+  /// the message would exceed the limit of the mode.
   bool update(ByteView in, MutableByteView out);
-  /// `out` has at least `finish_octets`, `tag` has `tag_octets`. Ends the message.
+  /// `out` must have at least `finish_octets` bytes, `tag` exactly `tag_octets`. Ends the message.
   void finish(MutableByteView out, MutableByteView tag);
 
  private:
@@ -87,7 +87,7 @@ class AeadSealer {
   SecretBytes held_;
 };
 
-/// Opening in pieces: nothing comes out before the end. Copying clones the state.
+/// Opening in pieces: returns nothing before the end. A copy continues independently.
 class AeadOpener {
  public:
   /// Throws kInvalidArgument as `AeadKey::open` does.
@@ -97,16 +97,17 @@ class AeadOpener {
   AeadOpener(AeadOpener&&) noexcept = default;
   AeadOpener& operator=(AeadOpener&&) noexcept = default;
 
-  /// Cipher text (and, at its end, the tag, when it is not given to `finish`). False: too long; nothing was done.
+  /// Adds ciphertext (and, at its end, the tag, unless it is passed to `finish`). Returns false, and does nothing, if
+  /// it would be too long.
   bool update(ByteView in);
-  /// Octets that have come until now.
+  /// Number of bytes so far.
   size_t octets() const { return held_.size(); }
   size_t tag_octets() const { return tag_octets_; }
 
   enum class Result { kGood, kBadTag, kTooShort };
-  /// The tag is at the end of what came: `out` has at least octets() - tag_octets(). Ends the message.
+  /// The tag is at the end of the input: `out` must have at least octets() - tag_octets() bytes. Ends the message.
   Result finish(MutableByteView out);
-  /// The tag is apart: `out` has at least octets(). Ends the message.
+  /// The tag is separate: `out` must have at least octets() bytes. Ends the message.
   Result finish(ByteView tag, MutableByteView out);
 
  private:

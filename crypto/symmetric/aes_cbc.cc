@@ -16,7 +16,7 @@ void run(bool encrypt, ByteView key, ByteView iv, ByteView in, MutableByteView o
   if (key.size() == 24) cipher = EVP_aes_192_cbc();
   if (key.size() == 32) cipher = EVP_aes_256_cbc();
   if (!cipher || iv.size() != kAesBlock || in.size() % kAesBlock != 0 || in.size() > INT32_MAX)
-    throw Error(ErrorCode::kInvalidArgument, "AES-CBC: a size is out of range");
+    throw Error(ErrorCode::kInvalidArgument, "AES-CBC: length of key, IV or data out of range");
   const CipherContext context(EVP_CIPHER_CTX_new());
   require(context != nullptr, "AES-CBC");
   require(EVP_CipherInit_ex(context.get(), cipher, nullptr, key.data(), iv.data(), encrypt ? 1 : 0) == 1, "AES-CBC");

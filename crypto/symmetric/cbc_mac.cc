@@ -6,7 +6,7 @@
 namespace vtpm::crypto {
 namespace {
 
-constexpr size_t kAtOnce = 512;  // of a chain whose blocks nobody wants
+constexpr size_t kAtOnce = 512;  // of the unused output of the chain
 
 /// SP 800-38B, 6.1: a shift to the left in GF(2^128), without a branch on the secret bit.
 template <typename Block>
@@ -32,7 +32,7 @@ std::unique_ptr<CbcMac> CbcMac::cmac(ByteView key) {
 
 // RFC 3566, 4: K1, K2 and K3 are the encryptions of blocks of ones, twos and threes.
 std::unique_ptr<CbcMac> CbcMac::xcbc(ByteView key) {
-  if (key.size() != kBlock) throw Error(ErrorCode::kInvalidArgument, "an AES-XCBC-MAC key has 16 octets");
+  if (key.size() != kBlock) throw Error(ErrorCode::kInvalidArgument, "an AES-XCBC-MAC key must have 16 bytes");
   std::unique_ptr<CbcMac> mac(new CbcMac);
   CipherContext deriving = start_cipher(native_aes(kBlock, "ECB").get(), key.data(), nullptr, Direction::kEncrypt);
   Block first, constant;
@@ -73,7 +73,7 @@ void CbcMac::chain(ByteView blocks) {
   wipe(out.data(), out.size());
 }
 
-// A full block waits until more comes: the last one is treated differently.
+// A full block is kept until more data follows: the last one is treated differently.
 void CbcMac::update(ByteView data) {
   if (data.empty()) return;
   const size_t missing = std::min(data.size(), kBlock - held_octets_);
@@ -108,7 +108,7 @@ std::optional<SecretBytes> CbcMac::save() const {
 
 void CbcMac::load(ByteView saved) {
   if (saved.size() < kBlock || saved.size() > 2 * kBlock) {
-    throw Error(ErrorCode::kInvalidArgument, "these octets are no state of this code");
+    throw Error(ErrorCode::kInvalidArgument, "the bytes are not a saved state of this MAC");
   }
   std::ranges::copy(saved.first(kBlock), chain_.begin());
   std::ranges::copy(saved.subspan(kBlock), held_.begin());

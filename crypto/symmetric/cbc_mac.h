@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // CMAC (SP 800-38B) and AES-XCBC-MAC (RFC 3566): the CBC chain over the message, whose last block is combined with one
-// of two more keys. They differ in where those come from. Private to crypto/.
+// of two subkeys. They differ in the derivation of the subkeys. Private to crypto/.
 //
-// OpenSSL 3.0 has no XCBC-MAC and shows no state of its CMAC: both are written here over its AES-CBC.
+// OpenSSL 3.0 has no XCBC-MAC and does not export the state of its CMAC. Both are implemented here over its AES-CBC.
 #pragma once
 
 #include <array>
@@ -14,9 +14,9 @@ namespace vtpm::crypto {
 
 class CbcMac : public MacState {
  public:
-  /// AES key of 16, 24 or 32 octets. Throw kInvalidArgument for another size.
+  /// `key`: 16, 24 or 32 bytes. Both throw kInvalidArgument for another size.
   static std::unique_ptr<CbcMac> cmac(ByteView key);
-  /// 16 octets.
+  /// `key`: 16 bytes.
   static std::unique_ptr<CbcMac> xcbc(ByteView key);
   ~CbcMac() override;
 
@@ -24,7 +24,7 @@ class CbcMac : public MacState {
   size_t octets() const override { return kBlock; }
   void update(ByteView data) override;
   void finish(MutableByteView out) override;
-  /// The chain's last block, then what waits: 0 to 16 octets.
+  /// The last block of the chain, then the incomplete block: 0 to 16 bytes.
   std::optional<SecretBytes> save() const override;
   void load(ByteView saved) override;
 
@@ -38,7 +38,7 @@ class CbcMac : public MacState {
   void chain(ByteView blocks);
 
   CipherContext cipher_;      // CBC
-  Block whole_{}, padded_{};  // what the last block is combined with
+  Block whole_{}, padded_{};  // the subkeys for a complete and for a padded last block
   Block chain_{}, held_{};
   size_t held_octets_ = 0;
 };

@@ -18,19 +18,20 @@ constexpr uint64_t kXtsUnit = uint64_t{16} << 20;  // IEEE 1619: at most 2^20 bl
 void check_sizes(const CipherParameters& parameters, ByteView key) {
   const CipherMode mode = parameters.mode;
   if (parameters.iv.size() != (mode == CipherMode::kEcb ? 0 : kBlock)) {
-    refuse("the initialisation vector has not the size that the mode wants");
+    refuse("the initialisation vector does not have the size that the mode requires");
   }
-  if (mode == CipherMode::kXts && key.size() != 32 && key.size() != 64) refuse("an AES-XTS key has 32 or 64 octets");
-  if (mode == CipherMode::kChaCha20 && key.size() != 32) refuse("a ChaCha20 key has 32 octets");
+  if (mode == CipherMode::kXts && key.size() != 32 && key.size() != 64)
+    refuse("an AES-XTS key must have 32 or 64 bytes");
+  if (mode == CipherMode::kChaCha20 && key.size() != 32) refuse("a ChaCha20 key must have 32 bytes");
   if (mode == CipherMode::kCtr && (parameters.counter_bits < 1 || parameters.counter_bits > 128)) {
-    refuse("a counter block has 1 to 128 bits of counter");
+    refuse("counter width out of range (1 to 128 bits)");
   }
   if (mode == CipherMode::kChaCha20 && parameters.counter_bits != 32 && parameters.counter_bits != 64) {
-    refuse("a ChaCha20 counter has 32 bits (RFC 8439) or 64 bits (the original)");
+    refuse("a ChaCha20 counter must have 32 bits (RFC 8439) or 64 bits (the original)");
   }
 }
 
-// 2^bits - start blocks of `block` octets each, or kWithoutEnd when that is more than anybody has. `start`: big-endian.
+// 2^bits - start blocks of `block` bytes each, or kWithoutEnd if that cannot be reached. `start`: big-endian.
 uint64_t octets_until_wrap(ByteView start, unsigned bits, uint64_t block) {
   uint64_t inverted = 0;  // 2^bits - 1 - start
   for (unsigned bit = bits; bit-- > 0;) {
@@ -63,8 +64,8 @@ bool overlap(ByteView in, MutableByteView out) {
          before(out.data(), in.data() + in.size());
 }
 
-// RFC 5652, 6.3: how many octets of a block are no padding; nothing reveals where a wrong padding differs. kBlock when
-// it is wrong: a padding of no octets does not exist.
+// RFC 5652, 6.3: how many bytes of a block are no padding; nothing reveals where a wrong padding differs. kBlock when
+// it is wrong: a padding of no bytes does not exist.
 size_t without_padding(ByteView block) {
   const unsigned count = block[kBlock - 1];
   unsigned wrong = static_cast<unsigned>(count == 0) | static_cast<unsigned>(count > kBlock);
@@ -118,7 +119,7 @@ Cipher& Cipher::operator=(const Cipher& other) {
   return *this;
 }
 
-// Of `total` octets that have not been put out yet.
+// Of `total` bytes that have not been put out yet.
 size_t Cipher::released(size_t total) const {
   switch (keeping_) {
     case Keeping::kNothing:
@@ -140,7 +141,7 @@ size_t Cipher::update_octets(size_t in) const { return released(held_.size() + i
 CipherResult Cipher::update(ByteView in, MutableByteView out) {
   if (in.size() > octets_left_) return {CipherStatus::kLength, 0};
   const size_t octets = update_octets(in.size());
-  if (out.size() < octets) refuse("the memory for a cipher's output is too small");
+  if (out.size() < octets) refuse("the buffer for the output of the cipher is too small");
   out = out.first(octets);
 
   // Output may run ahead of the input by what has been held.
@@ -197,7 +198,7 @@ CipherResult Cipher::finish(MutableByteView out) {
       const SecretBytes block = open_last_block();
       const size_t octets = without_padding(block);
       if (octets == kBlock) return {CipherStatus::kPadding, 0};
-      if (out.size() < octets) refuse("the memory for a cipher's output is too small");
+      if (out.size() < octets) refuse("the buffer for the output of the cipher is too small");
       std::copy_n(block.begin(), octets, out.begin());
       return {CipherStatus::kDone, octets};
     }
@@ -209,16 +210,16 @@ CipherResult Cipher::finish(MutableByteView out) {
       if (held_.size() < kBlock) return bad_length;
       break;
   }
-  if (out.size() < held_.size()) refuse("the memory for a cipher's output is too small");
+  if (out.size() < held_.size()) refuse("the buffer for the output of the cipher is too small");
   engine_->run(held_, out.data());
   return {CipherStatus::kDone, held_.size()};
 }
 
-// CBC-CS1: of the last block but one only as many octets are put out as the last one has; the rest of it can be found
+// CBC-CS1: of the last block but one only as many bytes are put out as the last one has; the rest of it can be found
 // by decrypting the last.
 CipherResult Cipher::steal(MutableByteView out) {
   const size_t octets = held_.size(), part = octets - kBlock;
-  if (out.size() < octets) refuse("the memory for a cipher's output is too small");
+  if (out.size() < octets) refuse("the buffer for the output of the cipher is too small");
   SecretBytes blocks(2 * kBlock);
   if (direction_ == Direction::kEncrypt) {
     std::ranges::copy(held_, blocks.begin());  // the last block is filled with zeros
@@ -258,7 +259,7 @@ size_t Cipher::most_held() const {
   return 0;
 }
 
-// octets_left_ (8 octets) | how many octets the engine's state has | that | what is held
+// octets_left_ (8 bytes) | how many bytes the engine's state has | that | what is held
 SecretBytes Cipher::save() const {
   const SecretBytes engine = engine_->save();
   const uint8_t size = static_cast<uint8_t>(engine.size());
@@ -270,7 +271,7 @@ SecretBytes Cipher::save() const {
 }
 
 void Cipher::load(ByteView saved) {
-  constexpr const char* kWrong = "these octets are no state of this cipher";
+  constexpr const char* kWrong = "the bytes are not a saved state of this cipher";
   constexpr size_t kFixed = sizeof octets_left_ + 1;
   uint64_t left = 0;
   if (saved.size() < kFixed || saved.size() - kFixed < saved[kFixed - 1]) refuse(kWrong);

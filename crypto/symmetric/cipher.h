@@ -2,8 +2,8 @@
 // Symmetric ciphers without authentication, as streams: one class for block ciphers in every mode and for ChaCha20.
 //
 // Data may come in pieces of any size, and the size of every output is known before the call (`update_octets`,
-// `finish_octets`), so that PKCS#11's question "how much room do I need?" changes nothing. Input and output may be the
-// same memory, or overlap in any way. Copying clones the running state.
+// `finish_octets`), so that a size query of PKCS#11 changes nothing. Input and output may be the same memory or overlap
+// in any way. A copy continues independently. An object belongs to one thread at a time.
 #pragma once
 
 #include <memory>
@@ -14,10 +14,10 @@ namespace vtpm::crypto {
 
 enum class Direction { kEncrypt, kDecrypt };
 
-/// Blocks of 16 octets, keys of 16, 24 or 32 octets: FIPS 197, RFC 3713, RFC 5794.
+/// Blocks of 16 bytes, keys of 16, 24 or 32 bytes: FIPS 197, RFC 3713, RFC 5794.
 enum class BlockCipher { kAes, kCamellia, kAria };
 
-/// Key octets: those of the block cipher; 32 or 64 (two keys, which must differ) for XTS; 32 for ChaCha20.
+/// Size of the key in bytes: that of the block cipher; 32 or 64 (two keys, which must differ) for XTS; 32 for ChaCha20.
 enum class CipherMode {
   kEcb,
   kCbc,
@@ -25,17 +25,17 @@ enum class CipherMode {
   kCtr,       // SP 800-38A with a counter of `counter_bits`
   kCts,       // CBC-CS1 (addendum to SP 800-38A): at least one block; whole blocks are plain CBC
   kOfb,       // full blocks
-  kCfb1,      // a piece is octets all the same, eight bits each
+  kCfb1,      // pieces still have whole bytes, of eight bits each
   kCfb8,      //
-  kCfb64,     // OpenSSL has none: written here over single blocks
+  kCfb64,     // implemented here over single blocks, since OpenSSL lacks it
   kCfb128,    //
-  kXts,       // IEEE 1619, of AES: all the data are one data unit of 16 octets to 16 MiB; comes out at the end
+  kXts,       // IEEE 1619 with AES: all data are one data unit of 16 bytes to 16 MiB; output at the end only
   kChaCha20,  // RFC 8439, or the original with a counter of 64 bits
 };
 
 struct CipherParameters {
   CipherMode mode;
-  /// ECB: empty. ChaCha20: counter (little-endian) || nonce, together 16 octets. Otherwise 16 octets: initialisation
+  /// ECB: empty. ChaCha20: counter (little-endian) || nonce, together 16 bytes. Otherwise 16 bytes: initialisation
   /// vector, counter block (big-endian counter in the last bits) or tweak.
   ByteView iv;
   /// CTR: 1..128. ChaCha20: 32 (RFC 8439, nonce of 96 bits) or 64 (nonce of 64). Others ignore it.
@@ -46,19 +46,19 @@ struct CipherParameters {
 
 enum class CipherStatus {
   kDone,
-  kLength,   // the number of octets is not one that the mode takes, or the counter would begin again
+  kLength,   // the mode does not support this number of bytes, or the counter would repeat
   kPadding,  // decryption: the padding is wrong (or the key)
 };
 struct CipherResult {
   CipherStatus status;
-  size_t octets;  // that were put out
+  size_t octets;  // number of bytes written
 };
 
 class CipherEngine;
 
 class Cipher {
  public:
-  /// Throws kInvalidArgument for a key, vector or counter of another size, and for equal halves of an XTS key.
+  /// Throws kInvalidArgument for a key, vector or counter of an unsupported size, and for equal halves of an XTS key.
   Cipher(const CipherParameters& parameters, ByteView key, Direction direction);
   ~Cipher();
   Cipher(const Cipher& other);
@@ -66,24 +66,24 @@ class Cipher {
   Cipher(Cipher&&) noexcept;
   Cipher& operator=(Cipher&&) noexcept;
 
-  /// What an update with `in` octets puts out, exactly.
+  /// The exact output size of an update with `in` bytes.
   size_t update_octets(size_t in) const;
-  /// What `finish` puts out, exactly (16 when it will say kPadding). CBC_PAD decryption: costs a block.
+  /// The exact output size of `finish` (16 if it will return kPadding). For CBC_PAD decryption it decrypts a block.
   size_t finish_octets() const;
 
-  /// `out` has at least `update_octets`. kLength: nothing was done.
+  /// `out` must have at least `update_octets` bytes. If the status is kLength, nothing was done.
   CipherResult update(ByteView in, MutableByteView out);
-  /// `out` has at least `finish_octets`. Ends the message whatever the result.
+  /// `out` must have at least `finish_octets` bytes. Ends the message whatever the result.
   CipherResult finish(MutableByteView out);
 
-  /// The message as far as it has come, without the key and the parameters.
+  /// The running computation, without the key and the parameters.
   SecretBytes save() const;
-  /// What `save` gave, into a cipher that was just begun with the same parameters, key and direction. Throws
-  /// kInvalidArgument for what no state of this mode can be.
+  /// Loads the result of `save` into a new cipher with the same parameters, key and direction. Throws kInvalidArgument
+  /// for bytes that cannot be a state of this mode.
   void load(ByteView saved);
 
  private:
-  // How much of the data must stay back because it may be the end.
+  // How much of the data must be kept because it may be the end of the message.
   enum class Keeping { kNothing, kPartOfABlock, kLastBlock, kMoreThanABlock, kEverything };
 
   size_t released(size_t total) const;
@@ -94,7 +94,7 @@ class Cipher {
   Keeping keeping_;
   bool padded_;
   Direction direction_;
-  uint64_t octets_left_;  // before the counter would begin again, or an XTS data unit would be too long
+  uint64_t octets_left_;  // until the counter would repeat, or an XTS data unit would be too long
   std::unique_ptr<CipherEngine> engine_;
   SecretBytes held_;
 };

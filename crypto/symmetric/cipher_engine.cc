@@ -21,7 +21,7 @@ void chaining_value(EVP_CIPHER_CTX* context, uint8_t* block) {
   ERR_clear_error();
 }
 
-[[noreturn]] void refuse_state() { refuse("these octets are no state of this cipher"); }
+[[noreturn]] void refuse_state() { refuse("the bytes are not a saved state of this cipher"); }
 
 /// Engines around one context of libcrypto. What it shows of its state differs from mode to mode.
 class NativeEngine : public CipherEngine {
@@ -47,7 +47,7 @@ class StatelessEngine : public NativeEngine {
   }
 };
 
-/// CBC, CFB1 and CFB8: the chaining block, which is whole after each octet, or block, that there is.
+/// CBC, CFB1 and CFB8: the chaining block, which is whole after each byte, or block, that there is.
 class ChainedEngine : public NativeEngine {
  public:
   using NativeEngine::NativeEngine;
@@ -67,8 +67,8 @@ class ChainedEngine : public NativeEngine {
   }
 };
 
-/// OFB and CFB: the chaining block, and the octets since then, which are run again (libcrypto 3.0.19 let, 3.0.22 does
-/// not let anybody say how much of a block is used up).
+/// OFB and CFB: the chaining block, and the bytes since then, which are processed again (libcrypto 3.0.19
+/// allowed, 3.0.22 does not allow setting how much of a block has been used).
 class SegmentedEngine : public NativeEngine {
  public:
   explicit SegmentedEngine(CipherContext context) : NativeEngine(std::move(context)), chain_(chain_now()) {}
@@ -234,7 +234,8 @@ NativeCipher native_cipher(const char* name) {
 
 NativeCipher native_block_cipher(BlockCipher cipher, size_t key_octets, const char* suffix) {
   static constexpr const char* kNames[] = {"AES-", "CAMELLIA-", "ARIA-"};
-  if (key_octets != 16 && key_octets != 24 && key_octets != 32) refuse("a block cipher's key has 16, 24 or 32 octets");
+  if (key_octets != 16 && key_octets != 24 && key_octets != 32)
+    refuse("a block cipher key must have 16, 24 or 32 bytes");
   return native_cipher((kNames[static_cast<size_t>(cipher)] + std::to_string(8 * key_octets) + "-" + suffix).c_str());
 }
 

@@ -13,7 +13,7 @@ constexpr size_t kMost = size_t{1} << 30;  // libcrypto counts in int
 
 CipherContext start(WrapMode mode, ByteView key, ByteView iv, Direction direction) {
   if (!iv.empty() && iv.size() != (mode == WrapMode::kKw ? 8 : 4)) {
-    refuse("the initial value of a key wrap has 8 octets, with padding 4");
+    refuse("the initial value of a key wrap must have 8 bytes, with padding 4");
   }
   NativeCipher cipher = native_aes(key.size(), mode == WrapMode::kKw ? "WRAP" : "WRAP-PAD");
   CipherContext context(EVP_CIPHER_CTX_new());
@@ -39,7 +39,7 @@ size_t wrapped_octets(WrapMode mode, size_t octets) {
 
 Bytes wrap(WrapMode mode, ByteView key, ByteView plain, ByteView iv) {
   CipherContext context = start(mode, key, iv, Direction::kEncrypt);
-  if (!can_wrap(mode, plain.size())) refuse("a key of this size can not be wrapped in this mode");
+  if (!can_wrap(mode, plain.size())) refuse("a key of this size cannot be wrapped in this mode");
   Bytes wrapped(wrapped_octets(mode, plain.size()));
   int done = 0;
   require(EVP_CipherUpdate(context.get(), wrapped.data(), &done, plain.data(), static_cast<int>(plain.size())) == 1 &&

@@ -70,7 +70,8 @@ std::unique_ptr<MacState> start(const MacParameters& parameters, ByteView key) {
       return CbcMac::cmac(key);
     case MacAlgorithm::kGmac:
       if (parameters.iv.empty() || parameters.iv.size() > kGcmNonce) {
-        throw Error(ErrorCode::kInvalidArgument, "a GMAC initialisation vector has 1 to 128 octets");
+        throw Error(ErrorCode::kInvalidArgument,
+                    "length of the GMAC initialisation vector out of range (1 to 128 bytes)");
       }
       return std::make_unique<GmacState>(key, parameters.iv);
     case MacAlgorithm::kXcbcMac:
@@ -82,7 +83,7 @@ std::unique_ptr<MacState> start(const MacParameters& parameters, ByteView key) {
 }  // namespace
 
 void MacState::load(ByteView) {
-  throw Error(ErrorCode::kInvalidArgument, "the state of this code can not be read back");
+  throw Error(ErrorCode::kInvalidArgument, "the state of this MAC cannot be saved or loaded");
 }
 
 Mac::Mac(const MacParameters& parameters, ByteView key) : state_(start(parameters, key)) {}
@@ -98,7 +99,7 @@ Mac& Mac::update(ByteView data) {
 }
 
 void Mac::finish(MutableByteView out) {
-  if (out.size() != octets()) throw Error(ErrorCode::kInvalidArgument, "the memory for a MAC has another size");
+  if (out.size() != octets()) throw Error(ErrorCode::kInvalidArgument, "the buffer does not have the size of the MAC");
   state_->finish(out);
 }
 

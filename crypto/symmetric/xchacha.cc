@@ -20,7 +20,7 @@ uint32_t word(ByteView octets, size_t number) {
 // at places where the state is known: constants in the first row, counter and nonce in the last.
 SecretBytes hchacha20(ByteView key, ByteView nonce) {
   if (key.size() != 32 || nonce.size() != 16) {
-    throw Error(ErrorCode::kInvalidArgument, "HChaCha20 takes a key of 32 octets and 16 of a nonce");
+    throw Error(ErrorCode::kInvalidArgument, "HChaCha20 needs a key of 32 bytes and a nonce of 16");
   }
   SecretBytes block(kBlock);
   CipherContext context = start_cipher(native_cipher("ChaCha20").get(), key.data(), nonce.data(), Direction::kEncrypt);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What makes ChaCha20 take a nonce of 24 octets (draft-irtf-cfrg-xchacha-03). Private to crypto/ and to the row of
-// PKCS#11's ChaCha20.
+// The key derivation that allows ChaCha20 a nonce of 24 bytes (draft-irtf-cfrg-xchacha-03). For crypto/ and for the
+// ChaCha20 mechanism of PKCS#11 only.
 #pragma once
 
 #include "base/bytes.h"
@@ -9,8 +9,9 @@ namespace vtpm::crypto {
 
 constexpr size_t kXChaChaNonce = 24;
 
-/// HChaCha20 (2.2 there): the key of 32 octets that ChaCha20 is given in place of `key`. `nonce`: the first 16 octets
-/// of that of XChaCha20; the other 8 are the end of ChaCha20's own, zeros before them.
+/// HChaCha20 (section 2.2 of the draft): returns the key of 32 bytes that ChaCha20 uses instead of `key`. `nonce`: the
+/// first 16 bytes of XChaCha20's nonce; the other 8 become the end of ChaCha20's nonce, after zeros. Throws
+/// kInvalidArgument for other sizes.
 SecretBytes hchacha20(ByteView key, ByteView nonce);
 
 }  // namespace vtpm::crypto
