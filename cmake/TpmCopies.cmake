@@ -12,7 +12,14 @@ find_library(VTPM_LIBTPMS_ARCHIVE NAMES libtpms.a REQUIRED)
 
 # The functions of libtpms that are called; tpm/host/copies.cc declares the same names.
 set(VTPM_TPM_ENTRY_POINTS
-  TPMLIB_ChooseTPMVersion TPMLIB_RegisterCallbacks TPMLIB_MainInit TPMLIB_Terminate TPMLIB_Process TPMLIB_GetState)
+  TPMLIB_ChooseTPMVersion
+  TPMLIB_RegisterCallbacks
+  TPMLIB_MainInit
+  TPMLIB_Terminate
+  TPMLIB_Process
+  TPMLIB_CancelCommand
+  TPMLIB_GetState
+  TPMLIB_SetBufferSize)
 
 function(vtpm_tpm_copies target)
   set(directory ${CMAKE_CURRENT_BINARY_DIR}/copies)

@@ -116,7 +116,7 @@ TEST_F(EngineTest, AUseThatStoresStartsAgain) {
 }
 
 TEST_F(EngineTest, ADeadInstanceIsStartedAgain) {
-  EXPECT_EQ(code_of([&] { engine_->use([](BootedTpm& tpm) { tpm.instance().fail("the test says so"); }); }),
+  EXPECT_EQ(code_of([&] { engine_->use([](BootedTpm& tpm) { tpm.device().fail("the test says so"); }); }),
             ErrorCode::kTpmFailure);
   EXPECT_EQ(engine_->use([](BootedTpm& tpm) { return tpm.get_random(8); }).size(), 8u);
 }
@@ -130,7 +130,7 @@ TEST_F(EngineTest, ForgettingWipesMemoryAndKeys) {
   (void)rsa_key.rsa_private(one);
   Instance* instance = nullptr;
   engine_->use([&](BootedTpm& tpm) {
-    instance = &tpm.instance();
+    instance = dynamic_cast<Instance*>(&tpm.device());
     EXPECT_EQ(tpm.keys().loaded(), 2u);
   });
   EXPECT_EQ(instance->acceleration().cached_keys(), 1u);

@@ -30,7 +30,7 @@ class Borrowed {
   Borrowed() : hold_(Pool::get().acquire(this, 1, 0)) {}
   ~Borrowed() { hold_->vacate(); }
   BootedTpm& tpm() { return hold_->commands; }
-  Instance& instance() { return hold_->instance; }
+  Instance& instance() { return dynamic_cast<Instance&>(*hold_->device); }
 
  private:
   Hold hold_;

@@ -129,12 +129,12 @@ TEST_F(ResidentKeyTest, BadCipherTextDoesNotRestartTheTpm) {
   const KeyBlob blob = create_rsa(*engine_, {.bits = 1024});
   const unsigned loads = state_->loads();
   engine_->use([&](BootedTpm& tpm) {
-    const uint64_t boot = tpm.boot();
+    const uint64_t session = tpm.session();
     const uint32_t handle = tpm.keys().load(1'000'000, blob);
     const Bytes too_large(128, 0xFF);
     for (int i = 0; i < 3; ++i)
       EXPECT_EQ(code_of([&] { tpm.rsa_decrypt(handle, blob.auth, too_large); }), ErrorCode::kTpm);
-    EXPECT_EQ(tpm.boot(), boot);
+    EXPECT_EQ(tpm.session(), session);
     EXPECT_EQ(tpm.get_random(16).size(), 16u);
   });
   EXPECT_EQ(state_->loads(), loads);

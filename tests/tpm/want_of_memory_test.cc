@@ -17,6 +17,7 @@
 #include "tests/tpm/memory_state.h"
 #include "tpm/command/commands.h"
 #include "tpm/engine/pool.h"
+#include "tpm/host/acceleration.h"
 #include "tpm/host/guard.h"
 #include "tpm/host/heap.h"
 #include "tpm/host/libcrypto_objects.h"

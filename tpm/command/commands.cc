@@ -5,7 +5,7 @@
 
 #include "tpm/command/marshal.h"
 #include "tpm/command/sapi.h"
-#include "tpm/host/instance.h"
+#include "tpm/host/device.h"
 
 namespace vtpm::tpm {
 
@@ -25,33 +25,32 @@ void append_padded(Octets& to, ByteView number, size_t octets) {
 
 }  // namespace
 
-Commands::Commands(Instance& instance) : instance_(instance), sapi_(std::make_unique<Sapi>(instance)) {}
+Commands::Commands(Device& device) : device_(device), sapi_(std::make_unique<Sapi>(device)) {}
 
 Commands::~Commands() = default;
 
 // --- power ---
 
+uint64_t Commands::session() const { return device_.session() + clears_; }
+
 void Commands::power_on(ByteView permanent) {
-  ++boot_;
-  instance_.power_on(permanent);
+  device_.power_on(permanent);
   startup();
 }
 
 void Commands::power_on_new() {
-  ++boot_;
-  instance_.power_on_new();
+  device_.power_on_new();
   startup();
 }
 
 void Commands::power_off() noexcept {
-  ++boot_;
-  instance_.power_off();
+  device_.power_off();
   sapi_->clear();  // the same parameters were accepted when it was made, so it does not throw
 }
 
 void Commands::startup() {
   VTPM_RUN(Startup, TPM2_SU_CLEAR);
-  (void)instance_.take_stored();  // the reset counter; it is not worth a commit
+  (void)device_.take_stored();  // the reset counter; it is not worth a commit
 }
 
 // --- random numbers ---
@@ -62,7 +61,7 @@ SecretBytes Commands::get_random(size_t octets) {
     Wiped<TPM2B_DIGEST> part;
     const size_t wanted = std::min(octets - random.size(), kRandomOctets);
     VTPM_RUN(GetRandom, nullptr, static_cast<uint16_t>(wanted), &part, nullptr);
-    if (part.size == 0 || part.size > wanted) instance_.fail("TPM2_GetRandom has an answer that makes no sense");
+    if (part.size == 0 || part.size > wanted) device_.fail("TPM2_GetRandom has an answer that makes no sense");
     random.append(octets_of<TPM2B_DIGEST>(part));
   }
   return random;
@@ -233,7 +232,7 @@ Bytes Commands::sign_ecdsa(uint32_t key, ByteView auth, ByteView digest, size_t 
   no_ticket.hierarchy = TPM2_RH_NULL;
   TPMT_SIGNATURE signature = {};
   VTPM_RUN(Sign, key, &password, &message, &scheme, &no_ticket, &signature, nullptr);
-  if (signature.sigAlg != TPM2_ALG_ECDSA) instance_.fail("TPM2_Sign has an answer that makes no sense");
+  if (signature.sigAlg != TPM2_ALG_ECDSA) device_.fail("TPM2_Sign has an answer that makes no sense");
   Bytes both;
   both.reserve(2 * octets);
   append_padded(both, octets_of(signature.signature.ecdsa.signatureR), octets);
@@ -293,7 +292,7 @@ void Commands::hierarchy_change_auth(uint32_t hierarchy, ByteView auth, ByteView
 void Commands::clear() {
   const Password password;
   VTPM_RUN(Clear, TPM2_RH_PLATFORM, &password, nullptr);
-  ++boot_;  // the command has flushed what was loaded
+  ++clears_;
 }
 
 // --- capabilities ---
@@ -304,7 +303,7 @@ uint32_t Commands::permanent_flags() {
   VTPM_RUN(GetCapability, nullptr, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_PERMANENT, 1, &more, data.get(), nullptr);
   const TPML_TAGGED_TPM_PROPERTY& found = data->data.tpmProperties;
   if (found.count != 1 || found.tpmProperty[0].property != TPM2_PT_PERMANENT)
-    instance_.fail("TPM2_GetCapability has an answer that makes no sense");
+    device_.fail("TPM2_GetCapability has an answer that makes no sense");
   return found.tpmProperty[0].value;
 }
 

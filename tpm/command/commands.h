@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The commands of TPM 2.0 Part 3, on one instance, as functions.
+// The commands of TPM 2.0 Part 3, on one device, as functions.
 //
 // Authorization is always by password (SAPI costs about 1 us a command, an HMAC session 1.8 ms, and nobody listens
-// between two functions of one process). Every function throws Error: kTpmFailure when the instance died, otherwise the
-// response code's own (tpm/command/response.h). Whoever holds a Commands holds the instance's lock.
+// between two functions of one process). Every function throws Error: kTpmFailure when the device died, otherwise the
+// response code's own (tpm/command/response.h). Whoever holds a Commands holds the device's lock.
 //
 // get_random and stir_random may be called by anyone inside Engine::use; NV areas have friendlier functions in
 // tpm/use/nv.h, keys in tpm/use/resident_key.h.
@@ -24,7 +24,7 @@ struct TPML_PCR_SELECTION;
 
 namespace vtpm::tpm {
 
-class Instance;
+class Device;
 
 /// What the TPM says and a key has signed: TPMS_ATTEST and TPMT_SIGNATURE, marshalled.
 struct Attested {
@@ -33,16 +33,16 @@ struct Attested {
 
 class Commands {
  public:
-  explicit Commands(Instance& instance);
+  explicit Commands(Device& device);
   ~Commands();
   Commands(const Commands&) = delete;
   Commands& operator=(const Commands&) = delete;
 
-  Instance& instance() { return instance_; }
-  /// Counts the power-ons; a handle of another boot is void.
-  uint64_t boot() const { return boot_; }
+  Device& device() { return device_; }
+  /// The device's session, or what TPM2_Clear has made of it: a handle of another session is void.
+  uint64_t session() const;
 
-  /// Powers the instance on from a permanent state and starts it (TPM2_Startup, clear).
+  /// Turns the device on with a permanent state and starts its TPM (TPM2_Startup, clear).
   void power_on(ByteView permanent);
   void power_on_new();
   void power_off() noexcept;
@@ -115,9 +115,9 @@ class Commands {
   void startup();
   struct Sapi;
 
-  Instance& instance_;
+  Device& device_;
   std::unique_ptr<Sapi> sapi_;
-  uint64_t boot_ = 0;
+  uint64_t clears_ = 0;  // TPM2_Clear flushes what is loaded
 };
 
 }  // namespace vtpm::tpm

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "tpm/command/sapi.h"
-#include "tpm/host/instance.h"
+#include "tpm/host/device.h"
 
 namespace vtpm::tpm {
 

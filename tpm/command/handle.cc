@@ -5,10 +5,10 @@
 
 namespace vtpm::tpm {
 
-Handle::Handle(Commands& tpm, uint32_t value) : tpm_(&tpm), value_(value), boot_(tpm.boot()) {}
+Handle::Handle(Commands& tpm, uint32_t value) : tpm_(&tpm), value_(value), session_(tpm.session()) {}
 
 Handle::~Handle() {
-  if (tpm_ == nullptr || boot_ != tpm_->boot()) return;
+  if (tpm_ == nullptr || session_ != tpm_->session()) return;
   try {
     tpm_->flush_context(value_);
   } catch (...) {

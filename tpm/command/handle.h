@@ -9,7 +9,7 @@ namespace vtpm::tpm {
 
 class Commands;
 
-/// Owns a loaded object of one instance. When the instance has been powered on again since, the object is gone already
+/// Owns a loaded object of one device. When the device has been powered on again since, the object is gone already
 /// and nothing is flushed. Must not outlive the Commands that made it.
 class Handle {
  public:
@@ -28,11 +28,11 @@ class Handle {
   void swap(Handle& other) noexcept {
     std::swap(tpm_, other.tpm_);
     std::swap(value_, other.value_);
-    std::swap(boot_, other.boot_);
+    std::swap(session_, other.session_);
   }
   Commands* tpm_ = nullptr;
   uint32_t value_ = 0;
-  uint64_t boot_ = 0;
+  uint64_t session_ = 0;
 };
 
 }  // namespace vtpm::tpm

@@ -32,8 +32,8 @@ class Password : public Wiped<TSS2L_SYS_AUTH_COMMAND> {
 
 /// A tpm2-tss system context in our arena: it keeps a copy of every command, passwords included.
 struct Commands::Sapi {
-  explicit Sapi(Instance& instance)
-      : tcti(instance), memory((Tss2_Sys_GetContextSize(0) + sizeof(std::max_align_t) - 1) / sizeof(std::max_align_t)) {
+  explicit Sapi(Device& device)
+      : tcti(device), memory((Tss2_Sys_GetContextSize(0) + sizeof(std::max_align_t) - 1) / sizeof(std::max_align_t)) {
     context = reinterpret_cast<TSS2_SYS_CONTEXT*>(memory.data());
     clear();
   }

@@ -15,7 +15,7 @@ constexpr int kMaxSends = 100;                    // a self-test needs one repet
 
 }  // namespace
 
-Tcti::Tcti(Instance& instance) : instance_(instance) {
+Tcti::Tcti(Device& device) : device_(device) {
   wire_.common.magic = kMagic;
   wire_.common.version = 1;
   wire_.common.transmit = transmit;
@@ -45,24 +45,23 @@ TSS2_RC Tcti::receive(TSS2_TCTI_CONTEXT* context, size_t* size, uint8_t* respons
   *size = self.response_.size();
   if (*size > 0) std::memcpy(response, self.response_.data(), *size);
   self.response_ = {};
-  self.instance_.forget_response();
+  self.device_.forget_response();
   return TSS2_RC_SUCCESS;
 }
 
 void Tcti::exchange(ByteView command) {
   for (int sends = 1;; ++sends) {
-    response_ = instance_.execute(command);
+    response_ = device_.execute(command);
     const unsigned tag = unsigned{response_[0]} << 8 | response_[1];
     const uint32_t outcome = static_cast<uint32_t>(read_be(response_.subspan(6, 4)));
     const bool tag_fits =
         outcome == TPM2_RC_SUCCESS ? tag == TPM2_ST_NO_SESSIONS || tag == TPM2_ST_SESSIONS : tag == TPM2_ST_NO_SESSIONS;
-    if (!tag_fits) instance_.fail("its answer makes no sense");
+    if (!tag_fits) device_.fail("its answer makes no sense");
     if (outcome == TPM2_RC_SUCCESS) return;
-    Acceleration::clear_errors();
     if (is_retry(outcome) && sends < kMaxSends) continue;
     if (outcome == TPM2_RC_FAILURE) {
       static constexpr uint8_t kFailure[] = {0x80, 0x01, 0, 0, 0, 10, 0, 0, 0x01, 0x01};
-      if (in_failure_mode()) instance_.fail("it is in failure mode");
+      if (in_failure_mode()) device_.fail("it is in failure mode");
       response_ = kFailure;  // the question has overwritten it
     }
     return;
@@ -72,7 +71,7 @@ void Tcti::exchange(ByteView command) {
 // TPM2_GetTestResult (Part 3, 10.4) is the one command that a TPM in failure mode still honours.
 bool Tcti::in_failure_mode() {
   static constexpr uint8_t kGetTestResult[] = {0x80, 0x01, 0, 0, 0, 10, 0, 0, 0x01, 0x7C};
-  const ByteView answer = instance_.execute(kGetTestResult);
+  const ByteView answer = device_.execute(kGetTestResult);
   return read_be(answer.subspan(6, 4)) != TPM2_RC_SUCCESS || answer.size() < 16 ||
          read_be(answer.last(4)) == TPM2_RC_FAILURE;
 }
@@ -87,7 +86,7 @@ void Tcti::check(TSS2_RC outcome, const char* command) {
       base == TSS2_BASE_RC_BAD_SEQUENCE) {
     throw Error(ErrorCode::kInternal, std::string(command) + ": tpm2-tss refuses the parameters.");
   }
-  instance_.fail(std::string(command) + " has an answer that makes no sense");
+  device_.fail(std::string(command) + " has an answer that makes no sense");
 }
 
 }  // namespace vtpm::tpm

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The way from tpm2-tss to an instance in this process (TSS 2.0 TCTI specification).
+// The way from tpm2-tss to a device (TSS 2.0 TCTI specification).
 //
 // tpm2-tss marshals; this hands the octets over and looks at the answer first. Here is the one place that resends what
 // the TPM asks to resend, and that tells an operation that failed (TPM_RC_FAILURE is libtpms' answer to a bad RSA
@@ -11,13 +11,13 @@
 
 #include <exception>
 
-#include "tpm/host/instance.h"
+#include "tpm/host/device.h"
 
 namespace vtpm::tpm {
 
 class Tcti {
  public:
-  explicit Tcti(Instance& instance);
+  explicit Tcti(Device& device);
   Tcti(const Tcti&) = delete;
   Tcti& operator=(const Tcti&) = delete;
 
@@ -36,9 +36,9 @@ class Tcti {
   void exchange(ByteView command);
   bool in_failure_mode();
 
-  Instance& instance_;
+  Device& device_;
   Wire wire_ = {};
-  ByteView response_;         // belongs to the instance
+  ByteView response_;         // belongs to the device
   std::exception_ptr fault_;  // what `exchange` threw
 };
 

@@ -8,10 +8,10 @@
 namespace vtpm::tpm {
 
 uint32_t BootedTpm::storage_root() {
-  if (root_boot_ != boot() || storage_root_ == 0) {
-    derived_root_ = Handle();  // of a boot that has ended: nothing is flushed
+  if (root_session_ != session() || storage_root_ == 0) {
+    derived_root_ = Handle();  // of a session that has ended: nothing is flushed
     storage_root_ = 0;
-    root_boot_ = boot();
+    root_session_ = session();
     const std::optional<uint32_t> found = find_storage_root(*this);
     if (!found) derived_root_ = derive_storage_root(*this);
     storage_root_ = found.value_or(derived_root_.value());

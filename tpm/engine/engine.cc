@@ -9,7 +9,7 @@
 #include "base/process.h"
 #include "tpm/engine/pool.h"
 #include "tpm/engine/storage_root.h"
-#include "tpm/host/instance.h"
+#include "tpm/host/device.h"
 
 namespace vtpm::tpm {
 
@@ -53,7 +53,7 @@ Hold Engine::Impl::ready(Freshness freshness) {
   for (;;) {
     Hold hold = Pool::get().acquire(this, limit, loaded ? loaded->version : wanted);
     const uint64_t version = hold->version;
-    if (version != 0 && hold->instance.alive() && hold->process == this_process()) {
+    if (version != 0 && hold->device->alive() && hold->process == this_process()) {
       hold->flush_buried();
       if (freshness == Freshness::kAny || version == wanted || (loaded && version == loaded->version)) return hold;
     }
@@ -100,14 +100,14 @@ SecretBytes Engine::manufacture(const std::function<void(BootedTpm&)>& furnish) 
   tpm.power_on_new();
   create_storage_root(tpm);
   if (furnish) furnish(tpm);
-  return visitor.hold->instance.permanent();
+  return visitor.hold->device->permanent();
 }
 
 SecretBytes Engine::visit(ByteView permanent, const std::function<void(BootedTpm&)>& work) {
   Visitor visitor;
   visitor.hold->commands.power_on(permanent);
   work(visitor.hold->commands);
-  return visitor.hold->instance.permanent();
+  return visitor.hold->device->permanent();
 }
 
 void Engine::run_erased(const std::function<void(BootedTpm&)>& work, Freshness freshness) {
@@ -118,7 +118,7 @@ void Engine::run_erased(const std::function<void(BootedTpm&)>& work, Freshness f
   struct Check {
     Slot& slot;
     ~Check() {
-      if (!slot.instance.alive() || slot.instance.take_stored()) slot.version = 0;
+      if (!slot.device->alive() || slot.device->take_stored()) slot.version = 0;
     }
   } check{*hold.slot};
   work(hold->commands);
@@ -134,9 +134,9 @@ SecretBytes Engine::change(const std::function<void(BootedTpm&)>& work) {
   }
   try {
     work((*pending)->commands);
-    Instance& instance = (*pending)->instance;
-    std::optional<SecretBytes> stored = instance.take_stored();
-    return stored ? std::move(*stored) : instance.permanent();
+    Device& device = *(*pending)->device;
+    std::optional<SecretBytes> stored = device.take_stored();
+    return stored ? std::move(*stored) : device.permanent();
   } catch (...) {
     impl_->settle(0);
     throw;

@@ -7,14 +7,14 @@
 
 namespace vtpm::tpm {
 
-void LoadedKeys::follow_boot() noexcept {
-  if (boot_ == tpm_.boot()) return;
+void LoadedKeys::follow_session() noexcept {
+  if (session_ == tpm_.session()) return;
   clear();
-  boot_ = tpm_.boot();
+  session_ = tpm_.session();
 }
 
 uint32_t LoadedKeys::load(uint64_t id, const KeyBlob& key) {
-  follow_boot();
+  follow_session();
   const auto found = std::find_if(loaded_.begin(), loaded_.end(), [&](const Loaded& each) { return each.id == id; });
   if (found != loaded_.end()) {
     loaded_.splice(loaded_.begin(), loaded_, found);
@@ -36,7 +36,7 @@ void LoadedKeys::forget(uint64_t id) {
 }
 
 void LoadedKeys::make_room(size_t count) {
-  follow_boot();
+  follow_session();
   if (count > 0 && tpm_.storage_root_is_transient()) --count;
   while (loaded_.size() > count) {
     const Loaded& last = loaded_.back();
@@ -49,7 +49,7 @@ void LoadedKeys::make_room(size_t count) {
 }
 
 size_t LoadedKeys::loaded() {
-  follow_boot();
+  follow_session();
   return loaded_.size();
 }
 

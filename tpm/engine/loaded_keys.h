@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The keys that are loaded into one instance.
+// The keys that are loaded into one device.
 //
 // libtpms has three slots for transient objects. Two hold the keys that were used last; the third belongs to whatever a
 // command needs for itself (a persistent key that it works with or reads, the storage root key while a key is created
 // or loaded). Where the storage root key is transient itself, it takes one of the two. A key that is pushed out is
 // saved as a context if it is RSA, because loading it anew costs twelve times as much (83 us against 7); an EC key is
-// simply loaded again (16 us). Contexts die with the boot.
+// simply loaded again (16 us). Contexts die with the session.
 #pragma once
 
 #include <cstdint>
@@ -33,9 +33,9 @@ class LoadedKeys {
   void forget(uint64_t id);
   /// Leaves at most `count` keys loaded; one less where the storage root key is transient.
   void make_room(size_t count);
-  /// Nothing is loaded any more (the instance was powered on or off).
+  /// Nothing is loaded any more (the device was turned on or off).
   void clear() noexcept;
-  /// How many keys are loaded in this boot.
+  /// How many keys are loaded in this session.
   size_t loaded();
 
  private:
@@ -44,11 +44,11 @@ class LoadedKeys {
     Handle handle;
     bool save;  // worth a context
   };
-  /// Forgets what belongs to an earlier boot.
-  void follow_boot() noexcept;
+  /// Forgets what belongs to an earlier session.
+  void follow_session() noexcept;
 
   BootedTpm& tpm_;
-  uint64_t boot_ = 0;         // what follows belongs to it
+  uint64_t session_ = 0;      // what follows belongs to it
   std::list<Loaded> loaded_;  // most recently used first
   std::unordered_map<uint64_t, Bytes> contexts_;
 };

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "tpm/host/copies.h"
+#include "tpm/host/devices.h"
 
 namespace vtpm::tpm {
 
@@ -48,7 +48,7 @@ Pool& Pool::get() {
 }
 
 Pool::Pool() {
-  for (const Copy& copy : copies()) slots_.push_back(std::make_unique<Slot>(copy));
+  for (std::unique_ptr<Device>& device : make_devices()) slots_.push_back(std::make_unique<Slot>(std::move(device)));
 }
 
 Hold Pool::acquire(const void* owner, unsigned limit, uint64_t preferred) {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The process's TPM instances and who uses which.
+// The process's TPM devices and who uses which.
 //
-// There are as many instances as copies of libtpms were linked (VTPM_TPM_INSTANCES). An engine takes more of them while
-// its threads want to work at once; when none is free, the least recently used instance of another engine moves. Moving
-// powers it off, which wipes it.
+// There are as many as `make_devices` makes (tpm/host/devices.h). An engine takes more of them while its threads want
+// to work at once; when none is free, the least recently used device of another engine moves. Moving turns it off,
+// which wipes it.
 //
-// Locks: one mutex per slot, held while the instance works and by `try_lock` first, so threads spread over the slots;
+// Locks: one mutex per slot, held while the device works and by `try_lock` first, so threads spread over the slots;
 // and the pool's own mutex, held only while owners change, never together with waiting for a slot, never on the path
 // of an engine that finds one of its slots free. Nothing of an engine's StateSource is called under either.
 #pragma once
@@ -18,21 +18,21 @@
 #include <vector>
 
 #include "tpm/engine/booted_tpm.h"
-#include "tpm/host/instance.h"
+#include "tpm/host/device.h"
 
 namespace vtpm::tpm {
 
-/// One instance. Everything but the atomics belongs to the holder of `mutex`; `owner` and `version` are written by the
+/// One device. Everything but the atomics belongs to the holder of `mutex`; `owner` and `version` are written by the
 /// holder only and read by anyone as a hint.
 struct Slot {
-  explicit Slot(const Copy& copy) : instance(copy), commands(instance) {}
+  explicit Slot(std::unique_ptr<Device> made) : device(std::move(made)), commands(*device) {}
 
   std::mutex mutex;
   std::atomic<const void*> owner = nullptr;
   std::atomic<uint64_t> version = 0;   // of the committed state that it holds; 0: must be powered on before use
   std::atomic<int64_t> last_used = 0;  // steady clock, nanoseconds
   int process = 0;                     // that powered it on: a forked child's copy would repeat its random numbers
-  Instance instance;
+  const std::unique_ptr<Device> device;
   BootedTpm commands;
 
   /// A key that is no more must not stay loaded: its id is left here by whoever does not hold the slot, and the next

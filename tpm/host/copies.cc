@@ -11,7 +11,9 @@
   VTPM_HIDDEN extern decltype(TPMLIB_MainInit) prefix##_TPMLIB_MainInit;                   \
   VTPM_HIDDEN extern decltype(TPMLIB_Terminate) prefix##_TPMLIB_Terminate;                 \
   VTPM_HIDDEN extern decltype(TPMLIB_Process) prefix##_TPMLIB_Process;                     \
+  VTPM_HIDDEN extern decltype(TPMLIB_CancelCommand) prefix##_TPMLIB_CancelCommand;         \
   VTPM_HIDDEN extern decltype(TPMLIB_GetState) prefix##_TPMLIB_GetState;                   \
+  VTPM_HIDDEN extern decltype(TPMLIB_SetBufferSize) prefix##_TPMLIB_SetBufferSize;         \
   }                                                                                        \
   VTPM_TPM_SECTION(prefix##_bss);                                                          \
   VTPM_TPM_SECTION(prefix##_data);                                                         \
@@ -28,7 +30,9 @@ std::span<const Copy> copies() {
    prefix##_TPMLIB_MainInit,                          \
    prefix##_TPMLIB_Terminate,                         \
    prefix##_TPMLIB_Process,                           \
+   prefix##_TPMLIB_CancelCommand,                     \
    prefix##_TPMLIB_GetState,                          \
+   prefix##_TPMLIB_SetBufferSize,                     \
    {__start_##prefix##_bss, __stop_##prefix##_bss},   \
    {__start_##prefix##_data, __stop_##prefix##_data}, \
    {__start_##prefix##_data_rel, __stop_##prefix##_data_rel}},

@@ -19,7 +19,9 @@ struct Copy {
   decltype(&TPMLIB_MainInit) main_init;
   decltype(&TPMLIB_Terminate) terminate;
   decltype(&TPMLIB_Process) process;
+  decltype(&TPMLIB_CancelCommand) cancel_command;  // the one that any thread may call at any time
   decltype(&TPMLIB_GetState) get_state;
+  decltype(&TPMLIB_SetBufferSize) set_buffer_size;
   MutableByteView zeroed;          // its .bss
   MutableByteView data, data_rel;  // its .data and .data.rel
 };

@@ -32,6 +32,8 @@ struct Call {
   Acceleration* acceleration = nullptr;
   LibcryptoObjects* objects = nullptr;
   ByteView permanent_in;                 // what the load callback answers; empty: there is none, a new TPM is made
+  ByteView volatile_in;                  // the same for the volatile state; empty: the TPM is reset
+  uint8_t locality = 0;                  // of the command
   SecretBytes* permanent_out = nullptr;  // where the store callback copies the permanent state to
   bool stored = false;                   // the store callback came
   unsigned complaints = 0;               // what libtpms wanted to print; counted, never kept: it holds passwords

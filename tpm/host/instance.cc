@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tpm/host/instance.h"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
+#include <utility>
 
 #include "base/numbers.h"
+#include "crypto/library/random.h"
 #include "crypto/library/want_of_memory.h"
 #include "tpm/host/copies.h"
 #include "tpm/host/guard.h"
@@ -13,6 +17,8 @@ namespace vtpm::tpm {
 namespace {
 
 constexpr const char* kPermanentName = "permall";
+constexpr const char* kVolatileName = "volatilestate";
+constexpr unsigned kLocalities = 5;
 // libtpms skips blocks of up to 65535 octets without looking where the state ends, and reads on from there. What it
 // finds must be readable; zeros end its reading, because every structure begins with a magic number.
 constexpr size_t kStateMargin = size_t{256} * 1024;
@@ -26,8 +32,13 @@ TPM_RESULT on_init() { return TPM_SUCCESS; }
 TPM_RESULT on_load(unsigned char** data, uint32_t* length, uint32_t, const char* name) {
   // While a TPM is made, what it has just stored is asked back; a "no" there would zero its seeds.
   const bool just_stored = current_call->permanent_in.empty() && current_call->permanent_out != nullptr;
-  const ByteView state = just_stored ? current_call->permanent_out->view() : current_call->permanent_in;
-  if (std::strcmp(name, kPermanentName) != 0 || state.empty()) return TPM_RETRY;
+  ByteView state;
+  if (std::strcmp(name, kPermanentName) == 0) {
+    state = just_stored ? current_call->permanent_out->view() : current_call->permanent_in;
+  } else if (std::strcmp(name, kVolatileName) == 0) {
+    state = current_call->volatile_in;
+  }
+  if (state.empty()) return TPM_RETRY;
   // From the copy's own heap: libtpms frees it. (TPM_Malloc stops at 128 KB, a full TPM needs 143.)
   auto* copy = static_cast<unsigned char*>(current_call->heap->allocate_before_zeros(state.size(), kStateMargin));
   if (copy == nullptr) current_call->cut_off_for_memory();
@@ -56,7 +67,7 @@ TPM_RESULT on_store(const unsigned char* data, uint32_t length, uint32_t, const 
 TPM_RESULT on_delete(uint32_t, const char*, TPM_BOOL) { return TPM_SUCCESS; }
 
 TPM_RESULT on_locality(TPM_MODIFIER_INDICATOR* locality, uint32_t) {
-  *locality = 0;
+  *locality = current_call->locality;
   return TPM_SUCCESS;
 }
 
@@ -99,14 +110,45 @@ void Instance::fail(const std::string& reason) {
 
 void Instance::power_on(ByteView permanent) {
   if (permanent.empty()) throw Error(ErrorCode::kInvalidArgument, "The TPM's permanent state is empty.");
-  start(permanent);
+  start(permanent, {});
 }
 
-void Instance::power_on_new() { start({}); }
+void Instance::power_on_new() { start({}, {}); }
 
-void Instance::start(ByteView permanent) {
+void Instance::resume(const Snapshot& snapshot) {
+  if (snapshot.permanent.empty() || snapshot.volatile_state.empty())
+    throw Error(ErrorCode::kInvalidArgument, "a snapshot of a TPM has a permanent and a volatile state");
+  start(snapshot.permanent, snapshot.volatile_state);
+  stir();
+}
+
+void Instance::undo(const Snapshot& snapshot) {
+  const uint8_t locality = locality_;
+  resume(snapshot);
+  locality_ = locality;
+}
+
+// TPM2_StirRandom (Part 3, 16.2). A TPM that was not started yet refuses it; TPM2_Startup will seed it.
+void Instance::stir() {
+  constexpr size_t kEntropy = 32, kHeader = 12;
+  std::array<uint8_t, kHeader + kEntropy> command = {0x80, 0x01, 0,    0,    0, kHeader + kEntropy,
+                                                     0,    0,    0x01, 0x46, 0, kEntropy};
+  const SecretBytes entropy = crypto::random_secret(kEntropy);
+  std::memcpy(command.data() + kHeader, entropy.data(), kEntropy);
+  try {
+    (void)execute(command);
+  } catch (...) {
+    wipe(command.data(), command.size());
+    throw;
+  }
+  wipe(command.data(), command.size());
+  stored_.reset();
+}
+
+void Instance::start(ByteView permanent, ByteView volatile_state) {
   power_off();
   used_ = true;
+  locality_ = 0;
   libtpms_callbacks callbacks = {};
   callbacks.sizeOfStruct = sizeof(callbacks);
   callbacks.tpm_nvram_init = on_init;
@@ -120,21 +162,25 @@ void Instance::start(ByteView permanent) {
   Call call;
   SecretBytes made;
   call.permanent_in = permanent;
+  call.volatile_in = volatile_state;
   if (permanent.empty()) call.permanent_out = &made;
   TPM_RESULT result = TPM_FAIL;
   enter(call, [&] {
     result = copy_.choose_tpm_version(TPMLIB_TPM_VERSION_2);
     if (result == TPM_SUCCESS) result = copy_.register_callbacks(&callbacks);
+    if (result == TPM_SUCCESS && buffer_size_ != 0)
+      copy_.set_buffer_size(static_cast<uint32_t>(buffer_size_), nullptr, nullptr);
     if (result == TPM_SUCCESS) result = copy_.main_init();
   });
   if (result != TPM_SUCCESS) {
     Acceleration::clear_errors();
-    fail("libtpms does not accept the permanent state (result " + std::to_string(result) + ")");
+    fail("libtpms does not accept the state (result " + std::to_string(result) + ")");
   }
   alive_ = true;
 }
 
 void Instance::power_off() noexcept {
+  ++session_;
   if (!used_) return;
   if (alive_) {
     // A dead copy is not asked to terminate: nobody knows what it would do.
@@ -165,17 +211,35 @@ ByteView Instance::execute(ByteView command) {
   Call call;
   SecretBytes stored;
   call.permanent_out = &stored;
+  call.locality = locality_;
   TPM_RESULT result = TPM_FAIL;
   response_size_ = 0;
+  executes_.store(true, std::memory_order_relaxed);
+  struct Executed {
+    std::atomic<bool>& executes;
+    ~Executed() { executes.store(false, std::memory_order_relaxed); }
+  } executed{executes_};
   enter(call, [&] {
     result = copy_.process(&response_, &response_size_, &response_capacity_, const_cast<uint8_t*>(command.data()),
                            static_cast<uint32_t>(command.size()));
   });
   if (call.stored) stored_ = std::move(stored);
   if (result != TPM_SUCCESS) fail("libtpms did not process a command (result " + std::to_string(result) + ")");
-  if (response_size_ < kHeaderOctets || read_be(ByteView(response_ + 2, 4)) != response_size_)
+  const ByteView response(response_, response_size_);
+  if (response.size() < kHeaderOctets || read_be(response.subspan(2, 4)) != response.size())
     fail("its answer makes no sense");
-  return {response_, response_size_};
+  if (read_be(response.subspan(6, 4)) != 0) Acceleration::clear_errors();  // the error queue is not the host's
+  return response;
+}
+
+// libtpms sets a flag that its long computations look at, and that the next command clears before it begins.
+void Instance::cancel() noexcept {
+  if (executes_.load(std::memory_order_relaxed)) (void)copy_.cancel_command();
+}
+
+void Instance::set_locality(unsigned locality) {
+  if (locality >= kLocalities) throw Error(ErrorCode::kInvalidArgument, "a TPM has the localities 0 to 4");
+  locality_ = static_cast<uint8_t>(locality);
 }
 
 void Instance::forget_response() noexcept {
@@ -185,15 +249,19 @@ void Instance::forget_response() noexcept {
 
 std::optional<SecretBytes> Instance::take_stored() { return std::exchange(stored_, std::nullopt); }
 
-SecretBytes Instance::permanent() {
+SecretBytes Instance::permanent() { return state(TPMLIB_STATE_PERMANENT, "permanent"); }
+
+Snapshot Instance::snapshot() { return {permanent(), state(TPMLIB_STATE_VOLATILE, "volatile")}; }
+
+SecretBytes Instance::state(TPMLIB_StateType type, const char* name) {
   if (!alive_) fail("it is not powered on");
   Call call;
   unsigned char* state = nullptr;
   uint32_t size = 0;
   TPM_RESULT result = TPM_FAIL;
-  enter(call, [&] { result = copy_.get_state(TPMLIB_STATE_PERMANENT, &state, &size); });
+  enter(call, [&] { result = copy_.get_state(type, &state, &size); });
   if (result != TPM_SUCCESS)
-    fail("libtpms did not hand out its permanent state (result " + std::to_string(result) + ")");
+    fail(std::string("libtpms did not hand out its ") + name + " state (result " + std::to_string(result) + ")");
   // The heap is ours: `state` goes, wiped, whether the copy succeeds or throws.
   struct Release {
     Heap& heap;
@@ -201,6 +269,31 @@ SecretBytes Instance::permanent() {
     ~Release() { heap.release(memory); }
   } release{heap_, state};
   return SecretBytes(ByteView(state, size));
+}
+
+Device::BufferSize Instance::ask_buffer_size(size_t wanted) {
+  Call call;
+  uint32_t now = 0, least = 0, most = 0;
+  const bool was_used = std::exchange(used_, true);
+  enter(call, [&] {
+    if (!alive_) (void)copy_.choose_tpm_version(TPMLIB_TPM_VERSION_2);
+    now = copy_.set_buffer_size(static_cast<uint32_t>(wanted), &least, &most);
+  });
+  if (!was_used) {  // the copy stays as the linker left it as long as it is off
+    used_ = false;
+    reset_memory();
+  }
+  return {now, least, most};
+}
+
+Device::BufferSize Instance::buffer_size() { return ask_buffer_size(alive_ ? 0 : buffer_size_); }
+
+Device::BufferSize Instance::set_buffer_size(size_t wanted) {
+  if (alive_) throw Error(ErrorCode::kInvalidArgument, "the size of a TPM's buffer is set while it is off");
+  buffer_size_ = std::min<size_t>(wanted, UINT32_MAX);
+  const BufferSize size = ask_buffer_size(buffer_size_);
+  buffer_size_ = size.now;
+  return size;
 }
 
 ByteView Instance::memory() const { return copy_.zeroed; }

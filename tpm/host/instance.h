@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// One emulated TPM: one copy of libtpms with its heap, its caches and the guard around it.
+// The device that is a copy of libtpms in this process, with its heap, its caches and the guard around it.
 //
-// An instance is powered on from a permanent state (or manufactures a new one), executes commands, and is powered off.
-// Powered off it is as the linker left it: its variables are wiped, its heap is released, its cached keys are gone. It
-// is always powered on with a fresh volatile state: two instances resumed from one volatile state, or one used on after
-// fork, would repeat each other's random numbers.
+// Powered off it is as the linker left it: its variables are wiped, its heap is released, its cached keys are gone.
 //
-// A copy that fails (an assertion, an inconsistency, an answer that makes no sense) is dead: every call throws
-// kTpmFailure until it is powered on again. So is one that wanted memory in vain, but the call in which that happens
-// throws kNoMemory: nothing is wrong with the TPM. Not thread-safe: its user holds the slot's lock (tpm/engine/pool.h).
+// A copy that fails (an assertion, an inconsistency, a response that makes no sense) is dead, and so is one that wanted
+// memory in vain: the call in which that happens throws kNoMemory.
 #pragma once
 
+#include <libtpms/tpm_library.h>
+
+#include <atomic>
 #include <optional>
 #include <string>
 
 #include "base/bytes.h"
 #include "base/error.h"
 #include "tpm/host/acceleration.h"
+#include "tpm/host/device.h"
 #include "tpm/host/heap.h"
 #include "tpm/host/libcrypto_objects.h"
 
@@ -25,33 +25,31 @@ namespace vtpm::tpm {
 struct Call;
 struct Copy;
 
-class Instance {
+class Instance : public Device {
  public:
   explicit Instance(const Copy& copy);
-  ~Instance();
-  Instance(const Instance&) = delete;
-  Instance& operator=(const Instance&) = delete;
+  ~Instance() override;
 
-  /// Powers on (off first, if need be); TPM2_Startup is the caller's. What libtpms stores meanwhile is discarded.
-  /// Throws kTpmFailure when libtpms does not accept the state, kNoMemory.
-  void power_on(ByteView permanent);
-  /// The same with a new TPM: fresh seeds, an empty NV memory.
-  void power_on_new();
-  void power_off() noexcept;
-  bool alive() const { return alive_; }
+  void power_on(ByteView permanent) override;
+  void power_on_new() override;
+  void resume(const Snapshot& snapshot) override;
+  void power_off() noexcept override;
+  bool alive() const override { return alive_; }
+  uint64_t session() const override { return session_; }
 
-  /// Runs one command. The response is valid until the next call and at least a header (10 octets) whose size is right;
-  /// nothing else is checked. Throws kTpmFailure, kNoMemory.
-  ByteView execute(ByteView command);
-  /// Wipes the last response.
-  void forget_response() noexcept;
-  /// Declares the instance dead. Throws kTpmFailure with `reason`.
-  [[noreturn]] void fail(const std::string& reason);
+  ByteView execute(ByteView command) override;
+  void forget_response() noexcept override;
+  [[noreturn]] void fail(const std::string& reason) override;
+  void cancel() noexcept override;
+  void set_locality(unsigned locality) override;
 
-  /// The permanent state that the commands since the last `power_on` or `take_stored` have stored, if any did.
-  std::optional<SecretBytes> take_stored();
-  /// The permanent state as it is now.
-  SecretBytes permanent();
+  std::optional<SecretBytes> take_stored() override;
+  SecretBytes permanent() override;
+  Snapshot snapshot() override;
+  void undo(const Snapshot& snapshot) override;
+
+  BufferSize buffer_size() override;
+  BufferSize set_buffer_size(size_t wanted) override;
 
   Acceleration& acceleration() { return acceleration_; }
   /// How often libtpms wanted to print something (it is never printed: it may hold passwords).
@@ -60,8 +58,11 @@ class Instance {
   ByteView memory() const;
 
  private:
-  void start(ByteView permanent);
+  void start(ByteView permanent, ByteView volatile_state);
   void reset_memory() noexcept;
+  void stir();
+  SecretBytes state(TPMLIB_StateType type, const char* name);
+  BufferSize ask_buffer_size(size_t wanted);
   /// Runs `body` in the copy. When it is cut off, the copy is powered off and kTpmFailure or kNoMemory thrown.
   template <typename F>
   void enter(Call& call, F&& body);
@@ -72,7 +73,11 @@ class Instance {
   Acceleration acceleration_;
   LibcryptoObjects objects_;
   bool alive_ = false;
-  bool used_ = false;  // libtpms' variables differ from the loader's
+  std::atomic<bool> executes_ = false;  // for `cancel`
+  uint64_t session_ = 0;
+  uint8_t locality_ = 0;
+  size_t buffer_size_ = 0;  // the caller's wish; 0: none
+  bool used_ = false;       // libtpms' variables differ from the loader's
   unsigned complaints_ = 0;
   std::optional<SecretBytes> stored_;
   uint8_t* response_ = nullptr;  // belongs to heap_; libtpms reuses it
