@@ -52,7 +52,7 @@ Bytes finished(AeadSealer& sealer) {
   return out;
 }
 
-TEST(AeadCipher, KnownAnswers) {
+TEST(AeadCipher, MatchesThePublishedVectors) {
   size_t bad = 0;
   for_each_vector([&](const Vector& v, bool good) {
     Bytes opened(v.cipher.size(), 0xee);
@@ -71,7 +71,7 @@ TEST(AeadCipher, KnownAnswers) {
   EXPECT_GT(bad, 10u);
 }
 
-TEST(AeadCipher, InTheSameMemory) {
+TEST(AeadCipher, SealsAndOpensInPlace) {
   for_each_vector([](const Vector& v, bool good) {
     if (!good) return;
     for (size_t from : {0u, 3u}) {
@@ -93,7 +93,7 @@ TEST(AeadCipher, InTheSameMemory) {
 }
 
 // As for the ciphers; the running state is replaced by its own copy before each piece.
-TEST(AeadCipher, SealingInOddPiecesAndClones) {
+TEST(AeadCipher, SealsInPiecesOfOddSizesAndInCopies) {
   for_each_vector([](const Vector& v, bool good) {
     if (!good) return;
     for (size_t most : {1u, 5u, 16u, 17u, 33u}) {
@@ -116,7 +116,7 @@ TEST(AeadCipher, SealingInOddPiecesAndClones) {
   });
 }
 
-TEST(AeadCipher, OpeningInOddPiecesAndClones) {
+TEST(AeadCipher, OpensInPiecesOfOddSizesAndInCopies) {
   for_each_vector([](const Vector& v, bool good) {
     for (size_t most : {1u, 5u, 17u}) {
       Bytes sealed = v.cipher;
@@ -162,7 +162,7 @@ TEST(AeadCipher, EveryChangeIsNoticed) {
   EXPECT_EQ(ERR_peek_error(), 0u);
 }
 
-TEST(AeadCipher, TooShortForATag) {
+TEST(AeadCipher, ReportsAMessageThatIsShorterThanItsTag) {
   AeadKey key(AeadMode::kGcm, Bytes(16));
   AeadOpener opener(key, {Bytes(12), {}}, 16);
   opener.update(Bytes(15));
@@ -184,7 +184,7 @@ TEST(AeadCipher, ACcmMessageIsAsLongAsItsNonceAllows) {
   EXPECT_TRUE(key.open({Bytes(12), {}}, text, tag, text));
 }
 
-TEST(AeadCipher, RefusedSizes) {
+TEST(AeadCipher, RejectsUnsupportedSizesOfKeyNonceAndTag) {
   auto refused = [](AeadMode mode, size_t key, size_t nonce, size_t tag) {
     Bytes tag_memory(tag);
     return error_of([&] {

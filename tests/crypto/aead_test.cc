@@ -45,7 +45,7 @@ std::optional<SecretBytes> open(const Siv& siv, const std::vector<Bytes>& a, Byt
   return with(a, [&](Associated list) { return siv.open(list, sealed); });
 }
 
-TEST(Siv, KnownAnswers) {
+TEST(Siv, MatchesThePublishedVectors) {
   for_each_case("siv.txt", [](const Case& c) {
     Siv siv(c.octets("key"));
     std::vector<Bytes> associated = components(c.text("associated"));
@@ -87,7 +87,7 @@ TEST(Siv, AnotherKeyOpensNothing) {
   EXPECT_FALSE(Siv(Bytes(64, 4)).open({}, sealed));
 }
 
-TEST(Siv, RefusesWhatItCanNotDo) {
+TEST(Siv, RejectsOtherKeySizesEmptyPlainTextAndShortInput) {
   EXPECT_EQ(error_of([] { Siv(Bytes(32)); }), ErrorCode::kInvalidArgument);
   Siv siv(Bytes(64, 3));
   EXPECT_EQ(error_of([&] { siv.seal({}, {}); }), ErrorCode::kInvalidArgument);
@@ -95,7 +95,7 @@ TEST(Siv, RefusesWhatItCanNotDo) {
   EXPECT_FALSE(siv.open({}, Bytes(16)));
 }
 
-TEST(Siv, LargeBlobs) {
+TEST(Siv, SealsAndOpensLargeBlobs) {
   Siv siv(Bytes(64, 3));
   Bytes plain(16 << 20, 0x5a);
   Bytes sealed = siv.seal({as_bytes("x")}, plain);
@@ -103,7 +103,7 @@ TEST(Siv, LargeBlobs) {
   EXPECT_TRUE(equal(siv.open({as_bytes("x")}, sealed).value(), plain));
 }
 
-TEST(Siv, ThreadsShareOne) {
+TEST(Siv, ThreadsShareOneKey) {
   Siv siv(Bytes(64, 3));
   const Bytes expected = siv.seal({}, Bytes(100, 1));
   std::atomic<int> wrong = 0;

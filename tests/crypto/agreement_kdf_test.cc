@@ -8,7 +8,7 @@
 namespace vtpm::crypto {
 namespace {
 
-TEST(AgreementKdf, KnownAnswers) {
+TEST(AgreementKdf, MatchesThePublishedVectors) {
   for_each_case("agreement_kdf.txt", [](const Case& c) {
     auto kdf = c.text("kdf") == "x963" ? x963_kdf : concat_kdf;
     const size_t size = c.octets("output").size();
@@ -19,7 +19,7 @@ TEST(AgreementKdf, KnownAnswers) {
   EXPECT_TRUE(x963_kdf(Hash::kSha256, {}, {}, 0).empty());
 }
 
-TEST(AgreementKdf, TooMuch) {
+TEST(AgreementKdf, RejectsMoreThanTwoToThe32Digests) {
   const size_t size = (size_t{1} << 32) * 20;
   EXPECT_EQ(error_of([&] { x963_kdf(Hash::kSha1, {}, {}, size); }), ErrorCode::kInvalidArgument);
 }

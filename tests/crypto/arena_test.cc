@@ -172,7 +172,7 @@ TEST(Arena, WorksWithoutTheRightToLockMemory) {
             0);
 }
 
-TEST(Arena, LargeBlobs) {
+TEST(Arena, HoldsABlobOf16Mebibytes) {
   SecretBytes blob(16 << 20);
   blob[0] = 1;
   blob[blob.size() - 1] = 2;

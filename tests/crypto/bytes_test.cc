@@ -20,7 +20,7 @@ TEST(Bytes, ConstantTimeEqualComparesSizeAndContents) {
   EXPECT_TRUE(crypto::constant_time_equal({}, {}));
 }
 
-TEST(Bytes, Hexadecimal) {
+TEST(Bytes, AreWrittenInHexadecimal) {
   EXPECT_EQ(to_hex(Bytes{0x00, 0x0f, 0xa5, 0xff}), "000fa5ff");
   EXPECT_EQ(to_hex({}), "");
 }
@@ -32,7 +32,7 @@ TEST(Bytes, WipeOverwrites) {
   wipe(nullptr, 0);
 }
 
-TEST(SecretBytes, CloneIsACopyOfItsOwn) {
+TEST(SecretBytes, ACloneIsIndependent) {
   SecretBytes secret(as_bytes("1234"));
   SecretBytes copy = secret.clone();
   copy[0] = 'x';

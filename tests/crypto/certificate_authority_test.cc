@@ -70,7 +70,7 @@ bool contains(const std::optional<std::string>& text, const char* part) {
   return text && text->find(part) != std::string::npos;
 }
 
-TEST_F(CertificateAuthorityTest, IsOne) {
+TEST_F(CertificateAuthorityTest, ItsCertificateIsAnAuthoritysForOpenssl) {
   EXPECT_TRUE(openssl("verify -x509_strict -CAfile ca.pem ca.pem"));
   const auto text = openssl("x509 -in ca.pem -noout -text -nameopt utf8");
   EXPECT_TRUE(contains(text, "CN=Test \u00C4uthority"));
@@ -98,7 +98,7 @@ TEST_F(CertificateAuthorityTest, CertifiesEndorsementKeys) {
   }
 }
 
-TEST_F(CertificateAuthorityTest, SaysWhichEndorsementKeyAnAttestationKeyIsBeside) {
+TEST_F(CertificateAuthorityTest, AttestationCertificateNamesTheEndorsementKey) {
   const auto endorsement = SoftwareKey::generate_rsa(2048, from_hex("010001"));
   const auto attestation = SoftwareKey::generate_ec(Curve::kP256);
   write("ak.der", authority_.certify_attestation_key(attestation->public_key(), endorsement->public_key()));
@@ -125,7 +125,7 @@ TEST_F(CertificateAuthorityTest, UsesTheKeysThatOpensslMakes) {
   }
 }
 
-TEST_F(CertificateAuthorityTest, RefusesWhatIsNoAuthority) {
+TEST_F(CertificateAuthorityTest, RejectsAKeyAndCertificateThatAreNotAnAuthoritys) {
   const auto other = CertificateAuthority::create("another");
   const auto refused = [](ByteView key, ByteView certificate) {
     try {

@@ -17,7 +17,7 @@ class CertificateTest : public ::testing::Test {
   const Bytes der_ = read_data("certificate.der");
 };
 
-TEST_F(CertificateTest, Fields) {
+TEST_F(CertificateTest, ReadsTheFieldsOfOpensslsCertificates) {
   std::optional<CertificateFields> fields = parse_certificate(der_);
   ASSERT_TRUE(fields);
   EXPECT_EQ(fields->serial, part(13, 11));
@@ -42,7 +42,7 @@ TEST_F(CertificateTest, PaddingIsAllowed) {
   }
 }
 
-TEST_F(CertificateTest, AnythingElseIsNone) {
+TEST_F(CertificateTest, OtherBytesAreNotACertificate) {
   EXPECT_FALSE(parse_certificate({}));
   EXPECT_FALSE(parse_certificate(Bytes(100)));
   EXPECT_FALSE(parse_certificate(as_bytes("-----BEGIN CERTIFICATE-----")));

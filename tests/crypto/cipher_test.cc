@@ -91,7 +91,7 @@ TEST(Cipher, GoesOnFromItsSavedState) {
   });
 }
 
-TEST(Cipher, RefusesWhatNoStateCanBe) {
+TEST(Cipher, RejectsBytesThatCannotBeASavedState) {
   for_each_message([](const Message& m) {
     Cipher cipher = m.start();
     updated(cipher, ByteView(m.in).first(std::min<size_t>(m.in.size(), 5)));
@@ -148,13 +148,13 @@ TEST(Cipher, ASavedCounterHasNoMoreRoomThanItsBeginning) {
   EXPECT_EQ(second.update(Bytes(12), out).status, CipherStatus::kDone);
 }
 
-TEST(Cipher, KnownAnswers) {
+TEST(Cipher, MatchesThePublishedVectors) {
   for_each_message([](const Message& m) { EXPECT_EQ(to_hex(run(m.start(), m.in)), to_hex(m.out)); });
 }
 
 // Pieces of n, of n - 1, … octets and again, for several n, with empty ones between them. Before each piece a clone is
 // taken, which ends the message in one piece, and one that is led astray.
-TEST(Cipher, OddPiecesAndClones) {
+TEST(Cipher, WorksInPiecesOfOddSizesAndInCopies) {
   for_each_message([](const Message& m) {
     for (size_t most : {1u, 2u, 5u, 15u, 16u, 17u, 33u}) {
       Cipher cipher = m.start();
@@ -179,7 +179,7 @@ TEST(Cipher, OddPiecesAndClones) {
 }
 
 // The output begins where the input does, or a few octets before or behind it.
-TEST(Cipher, InTheSameMemory) {
+TEST(Cipher, WorksInPlace) {
   for_each_message([](const Message& m) {
     constexpr size_t kMargin = 64;
     for (size_t first : {size_t{0}, size_t{3}, size_t{16}, size_t{19}}) {
@@ -200,7 +200,7 @@ TEST(Cipher, InTheSameMemory) {
   });
 }
 
-TEST(Cipher, AskingChangesNothing) {
+TEST(Cipher, SizeQueriesChangeNothing) {
   for_each_message([](const Message& m) {
     Cipher cipher = m.start();
     Bytes out;
@@ -215,7 +215,7 @@ TEST(Cipher, AskingChangesNothing) {
   });
 }
 
-TEST(Cipher, TooLittleMemoryIsRefusedAndChangesNothing) {
+TEST(Cipher, ABufferThatIsTooSmallIsRejectedAndChangesNothing) {
   for_each_message([](const Message& m) {
     Cipher cipher = m.start();
     size_t octets = cipher.update_octets(m.in.size());
@@ -237,7 +237,7 @@ CipherStatus status_after(Cipher cipher, size_t octets) {
   return cipher.finish(out).status;
 }
 
-TEST(Cipher, LengthsThatAModeDoesNotTake) {
+TEST(Cipher, RejectsLengthsThatTheModeDoesNotSupport) {
   for (Direction direction : {Direction::kEncrypt, Direction::kDecrypt}) {
     for (size_t octets : {1u, 15u, 17u, 33u}) {
       EXPECT_EQ(status_after(aes(CipherMode::kEcb, direction), octets), CipherStatus::kLength);
@@ -320,7 +320,7 @@ TEST(Cipher, AChaChaCounterDoesNotBeginAgain) {
   EXPECT_EQ(wide.update(data, data).status, CipherStatus::kDone);
 }
 
-TEST(Cipher, RefusedParameters) {
+TEST(Cipher, RejectsInvalidParameters) {
   auto refused = [](CipherMode mode, size_t key, size_t iv, unsigned bits = 32) {
     Bytes octets(key), vector(iv);
     for (size_t i = 0; i < key; ++i) octets[i] = static_cast<uint8_t>(i);
@@ -347,7 +347,7 @@ TEST(Cipher, RefusedParameters) {
       << "equal halves";
 }
 
-TEST(Cipher, HChaCha20) {
+TEST(Cipher, HChaCha20MatchesTheDraftAndRejectsOtherSizes) {
   for_each_case("hchacha20.txt", [](const Case& c) {
     EXPECT_EQ(to_hex(hchacha20(c.octets("key"), c.octets("nonce"))), c.text("derived"));
   });

@@ -10,7 +10,7 @@
 namespace vtpm::crypto {
 namespace {
 
-TEST(Digest, KnownAnswers) {
+TEST(Digest, MatchesThePublishedVectors) {
   for_each_case("digest.txt", [](const Case& c) {
     Bytes expected = c.octets("digest");
     EXPECT_EQ(digest(c.hash(), c.octets("message")), expected);
@@ -19,7 +19,7 @@ TEST(Digest, KnownAnswers) {
 }
 
 // Pieces of 1, 2, 3 … octets, each time after a copy has been taken, ended with something else and thrown away.
-TEST(Digest, OddPiecesAndCopies) {
+TEST(Digest, WorksInPiecesOfOddSizesAndInCopies) {
   for_each_case("digest.txt", [](const Case& c) {
     Bytes message = c.octets("message");
     Digest running(c.hash());
@@ -78,13 +78,13 @@ TEST(Digest, ShakeOfAnyLength) {
   });
 }
 
-TEST(Digest, TheMemoryForTheResultHasItsSize) {
+TEST(Digest, RejectsABufferOfAnotherSize) {
   Bytes out(31);
   EXPECT_EQ(error_of([&] { Digest(Hash::kSha256).finish(out); }), ErrorCode::kInvalidArgument);
   EXPECT_EQ(error_of([&] { Digest(Hash::kBlake2b256).finish(out); }), ErrorCode::kInvalidArgument);
 }
 
-TEST(Digest, WhatLibcryptoDoesNotHave) {
+TEST(Digest, NativeBlake2bBelow512BitsIsUnsupported) {
   EXPECT_EQ(error_of([] { native_hash(Hash::kBlake2b256); }), ErrorCode::kUnsupported);
 }
 
@@ -113,14 +113,14 @@ TEST(Digest, ACopyHasTheStateOfItsMoment) {
   EXPECT_EQ(third.finish(), digest(Hash::kSha256, as_bytes("a")));
 }
 
-TEST(Hmac, KnownAnswers) {
+TEST(Hmac, MatchesThePublishedVectors) {
   for_each_case("hmac.txt", [](const Case& c) {
     EXPECT_EQ(hmac(c.hash(), c.octets("key"), c.octets("message")), c.octets("mac"));
   });
 }
 
 // Known from many publications (an empty key and an empty message).
-TEST(Hmac, AnEmptyKey) {
+TEST(Hmac, AcceptsAnEmptyKey) {
   EXPECT_EQ(to_hex(hmac(Hash::kSha256, {}, {})), "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
 }
 

@@ -11,7 +11,7 @@ namespace {
 
 DomainParameters domain_of(const Case& c) { return {c.octets("p"), c.octets("q"), c.octets("g")}; }
 
-TEST(Dsa, KnownAnswers) {
+TEST(Dsa, MatchesThePublishedVectors) {
   for_each_case("dsa.txt", [](const Case& c) {
     PublicKey key = PublicKey::dsa(domain_of(c), c.octets("y"));
     EXPECT_EQ(key.type(), KeyType::kDsa);
@@ -33,7 +33,7 @@ TEST(Dsa, KnownAnswers) {
   });
 }
 
-TEST(Dsa, OwnParametersAndKeys) {
+TEST(Dsa, KeysOfGeneratedDomainParametersSign) {
   DomainParameters domain = generate_dsa_domain(1024, 160);
   EXPECT_EQ(domain.prime.size(), 128u);
   EXPECT_EQ(domain.subprime.size(), 20u);
@@ -45,7 +45,7 @@ TEST(Dsa, OwnParametersAndKeys) {
   EXPECT_EQ(error_of([] { generate_dsa_domain(1024, 256); }), ErrorCode::kInvalidArgument);
 }
 
-TEST(Dh, KnownAnswers) {
+TEST(Dh, MatchesThePublishedVectors) {
   for_each_case("dh.txt", [](const Case& c) {
     auto key = SoftwareKey::import_dh(domain_of(c), c.octets("x"));
     EXPECT_EQ(to_hex(key->public_key().value()), c.text("y"));
@@ -57,7 +57,7 @@ TEST(Dh, KnownAnswers) {
 }
 
 // Every public value of a group, and every private one; RFC 7919 and RFC 3526.
-TEST(Dh, NamedGroups) {
+TEST(Dh, KeysOfNamedGroupsAgree) {
   for (const char* name : {"ffdhe2048", "ffdhe3072", "modp_1536", "modp_2048"}) {
     std::optional<DomainParameters> group = dh_group(name);
     ASSERT_TRUE(group) << name;
@@ -95,7 +95,7 @@ TEST(Dh, SecretsHaveTheSizeOfThePrime) {
   EXPECT_GT(short_ones, 0);
 }
 
-TEST(Dh, ChosenLengthOfThePrivateValue) {
+TEST(Dh, GeneratedPrivateValueHasTheRequestedLength) {
   auto group = dh_group("modp_2048").value();
   DomainParameters plain{group.prime, {}, group.base};
   EXPECT_LE(SoftwareKey::generate_dh(plain, 256)->private_value().size(), 32u);
@@ -103,7 +103,7 @@ TEST(Dh, ChosenLengthOfThePrivateValue) {
   EXPECT_EQ(error_of([&] { SoftwareKey::generate_dh(plain, 2048); }), ErrorCode::kInvalidArgument);
 }
 
-TEST(FiniteField, UnusableNumbersAreRefused) {
+TEST(FiniteField, RejectsNumbersThatCannotBeAKey) {
   const auto group = dh_group("modp_2048").value();
   auto refused = [](const std::function<void()>& action) {
     bool result = error_of(action) == ErrorCode::kInvalidArgument;

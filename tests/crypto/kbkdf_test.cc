@@ -35,7 +35,7 @@ Mac function_of(const Case& c) {
   return Mac({.algorithm = MacAlgorithm::kHmac, .hash = kHashes.at(c.text("prf"))}, c.octets("key"));
 }
 
-TEST(Kbkdf, KnownAnswers) {
+TEST(Kbkdf, MatchesThePublishedVectors) {
   for_each_case("kbkdf.txt", [](const Case& c) {
     std::vector<Bytes> fixed;
     for (const std::string& part : parts(c.text("fixed"))) fixed.push_back(from_hex(part));
@@ -62,7 +62,7 @@ const Bytes kKey(32, 0x4b);
 Mac hmac256() { return Mac({.algorithm = MacAlgorithm::kHmac}, kKey); }
 
 // What the function sees is written out: SP 800-108, 5.1, with every form of a number.
-TEST(Kbkdf, NumbersInEveryForm) {
+TEST(Kbkdf, EncodesCountersAndLengthsInEveryWidthAndOrder) {
   const size_t sizes[] = {32};
   const Bytes label = {0xaa, 0xbb};
   auto derived = [&](const KbkdfSegment& counter, const KbkdfSegment& length) {
@@ -77,7 +77,7 @@ TEST(Kbkdf, NumbersInEveryForm) {
 }
 
 // Each key begins with a fresh output; the length counts what the keys take, or whole outputs.
-TEST(Kbkdf, SeveralKeys) {
+TEST(Kbkdf, EachOfSeveralKeysStartsWithANewOutput) {
   const size_t sizes[] = {16, 40, 32};
   auto derived = [&](bool whole) {
     const KbkdfSegment segments[] = {{.kind = Kind::kIteration, .bits = 8},
@@ -113,7 +113,7 @@ TEST(Kbkdf, ThePipelineBeginsWithTheFixedData) {
             output(a1, "01030200") + output(a2, "02030200"));
 }
 
-TEST(Kbkdf, RefusedLists) {
+TEST(Kbkdf, RejectsInvalidSegmentLists) {
   auto refused = [](KbkdfMode mode, std::vector<KbkdfSegment> segments, size_t size = 32, const Bytes& iv = {}) {
     const size_t sizes[] = {size};
     return error_of([&] { kbkdf(mode, hmac256(), segments, iv, sizes); }) == ErrorCode::kInvalidArgument;

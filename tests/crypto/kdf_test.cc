@@ -13,7 +13,7 @@
 namespace vtpm::crypto {
 namespace {
 
-TEST(Hkdf, KnownAnswers) {
+TEST(Hkdf, MatchesThePublishedVectors) {
   for_each_case("hkdf.txt", [](const Case& c) {
     Bytes expected = c.octets("output");
     EXPECT_EQ(to_hex(hkdf(c.octets("key"), c.octets("salt"), c.octets("info"), expected.size())), to_hex(expected));
@@ -32,7 +32,7 @@ TEST(Hkdf, BothHalvesWithEveryHash) {
   });
 }
 
-TEST(Hkdf, Sizes) {
+TEST(Hkdf, ShorterOutputsArePrefixesAndLongerThan255DigestsIsRejected) {
   const Bytes key(32, 1);
   SecretBytes longest = hkdf(key, {}, {}, 8160);
   for (size_t size : {1u, 31u, 32u, 33u, 64u, 8159u}) {
@@ -42,7 +42,7 @@ TEST(Hkdf, Sizes) {
   EXPECT_EQ(error_of([&] { hkdf(key, {}, {}, 8161); }), ErrorCode::kInvalidArgument);
 }
 
-TEST(Argon2id, KnownAnswers) {
+TEST(Argon2id, MatchesThePublishedVectors) {
   for_each_case("argon2id.txt", [](const Case& c) {
     Bytes expected = c.octets("output");
     Argon2Parameters parameters{c.number("memory"), c.number("passes"), c.number("lanes")};
@@ -50,7 +50,7 @@ TEST(Argon2id, KnownAnswers) {
   });
 }
 
-TEST(Argon2id, Bounds) {
+TEST(Argon2id, RejectsParametersOutOfRange) {
   const Bytes salt(32, 1);
   auto code = [&](Argon2Parameters parameters) { return error_of([&] { argon2id(salt, salt, parameters, 64); }); };
   EXPECT_EQ(code({8191, 1, 1}), ErrorCode::kInvalidArgument);
@@ -81,7 +81,7 @@ TEST(Argon2id, CreatesNoThreads) {
   EXPECT_LE(most, now + 1);
 }
 
-TEST(Pbkdf2, KnownAnswers) {
+TEST(Pbkdf2, MatchesThePublishedVectors) {
   for_each_case("pbkdf2.txt", [](const Case& c) {
     Bytes expected = c.octets("output");
     EXPECT_EQ(to_hex(pbkdf2(c.octets("secret"), c.octets("salt"), c.number("iterations"), expected.size())),
@@ -89,7 +89,7 @@ TEST(Pbkdf2, KnownAnswers) {
   });
 }
 
-TEST(Pbkdf2, WithEveryHash) {
+TEST(Pbkdf2, MatchesThePublishedVectorsOfEveryHash) {
   for_each_case("pbkdf2_hashes.txt", [](const Case& c) {
     EXPECT_EQ(to_hex(pbkdf2(c.hash(), c.octets("secret"), c.octets("salt"), c.number("iterations"),
                             c.octets("output").size())),
@@ -101,7 +101,7 @@ TEST(Pbkdf2, WithEveryHash) {
   EXPECT_EQ(error_of([] { pbkdf2(Hash::kBlake2b256, {}, {}, 1, 16); }), ErrorCode::kUnsupported);
 }
 
-TEST(Pbkdf2, Bounds) {
+TEST(Pbkdf2, RejectsIterationsOutOfRange) {
   const Bytes salt(16, 1);
   EXPECT_EQ(error_of([&] { pbkdf2(salt, salt, 9999, 64); }), ErrorCode::kInvalidArgument);
   EXPECT_EQ(error_of([&] { pbkdf2(salt, salt, 10'000'001, 64); }), ErrorCode::kInvalidArgument);

@@ -10,7 +10,7 @@
 namespace vtpm::crypto {
 namespace {
 
-TEST(Curve, Parameters) {
+TEST(Curve, SizesAndIdentifiersOfTheNistCurves) {
   EXPECT_EQ(curve_octets(Curve::kP256), 32u);
   EXPECT_EQ(curve_octets(Curve::kP384), 48u);
   EXPECT_EQ(curve_octets(Curve::kP521), 66u);
@@ -25,7 +25,7 @@ TEST(Curve, Parameters) {
   }
 }
 
-TEST(Curve, Names) {
+TEST(Curve, EveryStandardNameFindsTheCurve) {
   auto named = [](std::string_view name) {
     Bytes der = {0x13, static_cast<uint8_t>(name.size())};
     append(der, as_bytes(name));
@@ -55,7 +55,7 @@ TEST(Curve, IdentifiersOfBrainpoolCurves) {
   EXPECT_EQ(curve_octets(Curve::kBrainpoolP512), 64u);
 }
 
-TEST(Curve, CompressedPoints) {
+TEST(Curve, CompressedPointsAreExpandedAndOthersRejected) {
   for_each_case("ec_point.txt", [](const Case& c) {
     if (!c.good()) return;
     const Bytes point = c.octets("point");
@@ -87,7 +87,7 @@ TEST(Curve, IdentifiersOfEdwardsAndMontgomeryCurves) {
   EXPECT_EQ(curve_from_parameters(from_hex("060a2b060104019755010501")), Curve::kX25519);
 }
 
-TEST(Curve, AnythingElseIsNone) {
+TEST(Curve, OtherParametersNameNoCurve) {
   EXPECT_FALSE(curve_from_parameters({}));
   EXPECT_FALSE(curve_from_parameters(from_hex("06052b81040001"))) << "sect163k1";
   EXPECT_FALSE(curve_from_parameters(from_hex("06032b656d"))) << "1.3.101.109";
@@ -98,7 +98,7 @@ TEST(Curve, AnythingElseIsNone) {
   EXPECT_FALSE(curve_from_parameters(from_hex("0c09736563703235367231"))) << "UTF8String";
 }
 
-TEST(PublicKey, PointsAreChecked) {
+TEST(PublicKey, RejectsPointsThatAreNotOnTheCurve) {
   for_each_case("ec_point.txt", [](const Case& c) {
     if (c.good()) {
       PublicKey key = PublicKey::ec(c.curve(), c.octets("point"));
@@ -111,7 +111,7 @@ TEST(PublicKey, PointsAreChecked) {
   });
 }
 
-TEST(PublicKey, OnlyUncompressedPoints) {
+TEST(PublicKey, RejectsPointsInOtherForms) {
   for_each_case("ec_key.txt", [](const Case& c) {
     Bytes point = c.octets("point");
     Bytes compressed = to_bytes(ByteView(point).first(1 + curve_octets(c.curve())));
@@ -124,7 +124,7 @@ TEST(PublicKey, OnlyUncompressedPoints) {
   });
 }
 
-TEST(PublicKey, EcdsaVerification) {
+TEST(PublicKey, VerifiesTheEcdsaVectors) {
   for_each_case("ecdsa.txt", [](const Case& c) {
     PublicKey key = PublicKey::ec(c.curve(), c.octets("point"));
     Bytes hash = digest(c.hash(), c.octets("message")), signature = c.octets("signature");
@@ -185,7 +185,7 @@ TEST(PublicKey, RsaBlocksAreModulusSizedAndBelowIt) {
   EXPECT_EQ(ERR_peek_error(), 0u);
 }
 
-TEST(PublicKey, SubjectPublicKeyInfo) {
+TEST(PublicKey, ReadsAndWritesSubjectPublicKeyInfo) {
   for_each_case("spki.txt", [](const Case& c) {
     std::optional<PublicKey> key = PublicKey::from_spki(c.octets("spki"));
     EXPECT_EQ(ERR_peek_error(), 0u);
@@ -237,7 +237,7 @@ TEST(PublicKey, DamagedSubjectPublicKeyInfoDoesNoHarm) {
   });
 }
 
-TEST(PublicKey, OperationsOfTheOtherKindAreRefused) {
+TEST(PublicKey, RejectsOperationsOfAnotherKeyType) {
   PublicKey rsa = PublicKey::rsa(Bytes(128, 0xd7), Bytes{1, 0, 1});
   EXPECT_EQ(error_of([&] { rsa.ecdsa_verify(Bytes(32), Bytes(64)); }), ErrorCode::kInvalidArgument);
   for_each_case("ec_key.txt", [](const Case& c) {

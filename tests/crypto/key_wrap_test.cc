@@ -9,7 +9,7 @@
 namespace vtpm::crypto {
 namespace {
 
-TEST(KeyWrap, KnownAnswers) {
+TEST(KeyWrap, MatchesThePublishedVectors) {
   size_t bad = 0;
   for_each_case("key_wrap.txt", [&](const Case& c) {
     WrapMode mode = c.text("mode") == "kw" ? WrapMode::kKw : WrapMode::kKwp;
@@ -52,7 +52,7 @@ TEST(KeyWrap, EverySizeComesBackAndEveryChangeIsNoticed) {
   EXPECT_EQ(ERR_peek_error(), 0u);
 }
 
-TEST(KeyWrap, AnotherInitialValue) {
+TEST(KeyWrap, AnotherInitialValueUnwrapsOnlyWithItself) {
   const Bytes key(16, 5), plain(24, 1), eight(8, 3), four(4, 3);
   Bytes wrapped = wrap(WrapMode::kKw, key, plain, eight);
   EXPECT_TRUE(unwrap(WrapMode::kKw, key, wrapped, eight));
@@ -64,7 +64,7 @@ TEST(KeyWrap, AnotherInitialValue) {
   EXPECT_EQ(wrap(WrapMode::kKwp, key, plain, from_hex("a65959a6")), wrap(WrapMode::kKwp, key, plain)) << "RFC 5649, 3";
 }
 
-TEST(KeyWrap, RefusedSizes) {
+TEST(KeyWrap, RejectsUnsupportedSizes) {
   auto code = [](WrapMode mode, size_t key, size_t plain, size_t iv) {
     return error_of([&] { wrap(mode, Bytes(key), Bytes(plain), Bytes(iv)); });
   };

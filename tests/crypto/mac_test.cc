@@ -37,7 +37,7 @@ void for_each_vector(const std::function<void(const Vector&)>& check) {
   EXPECT_EQ(ERR_peek_error(), 0u);
 }
 
-TEST(Mac, KnownAnswers) {
+TEST(Mac, MatchesThePublishedVectors) {
   for_each_vector([](const Vector& v) {
     Mac mac = v.start();
     EXPECT_EQ(mac.octets(), v.mac.size());
@@ -45,7 +45,7 @@ TEST(Mac, KnownAnswers) {
   });
 }
 
-TEST(Mac, OddPiecesAndClones) {
+TEST(Mac, WorksInPiecesOfOddSizesAndInCopies) {
   for_each_vector([](const Vector& v) {
     for (size_t most : {1u, 3u, 15u, 16u, 17u}) {
       Mac mac = v.start();
@@ -88,7 +88,7 @@ TEST(Mac, GoesOnFromItsSavedState) {
   EXPECT_GT(saved, 500u);
 }
 
-TEST(Mac, RefusesWhatNoStateCanBe) {
+TEST(Mac, RejectsBytesThatCannotBeASavedState) {
   for_each_vector([](const Vector& v) {
     Mac mac = v.start();
     const std::optional<SecretBytes> good = mac.update(Bytes(5, 1)).save();
@@ -127,7 +127,7 @@ TEST(Mac, ADamagedStateDoesNoHarm) {
   EXPECT_GT(refused, 100u);
 }
 
-TEST(Mac, RefusedParameters) {
+TEST(Mac, RejectsInvalidParameters) {
   auto code = [](const MacParameters& parameters, size_t key) {
     return error_of([&] { Mac(parameters, Bytes(key)); });
   };

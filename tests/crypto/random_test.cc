@@ -26,7 +26,7 @@ TEST(Random, IsSpreadEvenlyAndNeverRepeats) {
   }
 }
 
-TEST(Random, NothingAndMuch) {
+TEST(Random, FillsEmptyAndLargeBuffers) {
   random_fill({});
   EXPECT_TRUE(random_bytes(0).empty());
   EXPECT_EQ(random_secret(1 << 20).size(), size_t{1} << 20);

@@ -9,7 +9,7 @@
 namespace vtpm::crypto {
 namespace {
 
-TEST(EdwardsKey, KnownAnswers) {
+TEST(EdwardsKey, MatchesThePublishedVectors) {
   for_each_case("eddsa.txt", [](const Case& c) {
     auto key = SoftwareKey::import_ec(c.curve(), c.octets("private"));
     const PublicKey& half = key->public_key();
@@ -40,7 +40,7 @@ TEST(EdwardsKey, OctetsThatAreNoPointVerifyNothing) {
   EXPECT_EQ(ERR_peek_error(), 0u);
 }
 
-TEST(MontgomeryKey, KnownAnswers) {
+TEST(MontgomeryKey, MatchesThePublishedVectors) {
   for_each_case("xdh.txt", [](const Case& c) {
     auto key = SoftwareKey::import_ec(c.curve(), c.octets("private"));
     EXPECT_EQ(key->public_key().type(), KeyType::kMontgomery);
@@ -50,7 +50,7 @@ TEST(MontgomeryKey, KnownAnswers) {
 }
 
 // RFC 7748, 5.2: k and u begin as the base point; each round k becomes the result and u what k was.
-TEST(MontgomeryKey, AThousandRounds) {
+TEST(MontgomeryKey, MatchesTheThousandIterationsOfRfc7748) {
   auto rounds = [](Curve curve, uint8_t base) {
     SecretBytes k(curve_octets(curve)), u;
     k[0] = base;
@@ -81,7 +81,7 @@ TEST(MontgomeryKey, PointsOfSmallOrderAreRefused) {
   }
 }
 
-TEST(RawKey, Generated) {
+TEST(RawKey, GeneratedKeysDifferAgreeAndCanBeImported) {
   for (Curve curve : {Curve::kEd25519, Curve::kEd448, Curve::kX25519, Curve::kX448}) {
     auto key = SoftwareKey::generate_ec(curve), other = SoftwareKey::generate_ec(curve);
     EXPECT_EQ(key->public_key().type(), curve_key_type(curve));

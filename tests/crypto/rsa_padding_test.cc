@@ -34,7 +34,7 @@ bool pkcs1_verifies(const Case& c) {
   return payload == digest_info(c.hash(), digest(c.hash(), c.octets("message")));
 }
 
-TEST(Pkcs1Signature, KnownAnswers) {
+TEST(Pkcs1Signature, MatchesThePublishedVectors) {
   for_each_case("pkcs1_sign.txt", [](const Case& c) {
     EXPECT_EQ(pkcs1_verifies(c), c.good());
     if (!c.good()) return;
@@ -50,7 +50,7 @@ TEST(Pkcs1Signature, MalformedBlocksAreRefused) {
   for_each_case("pkcs1_verify.txt", [](const Case& c) { EXPECT_EQ(pkcs1_verifies(c), c.good()); });
 }
 
-TEST(Pkcs1Signature, Limits) {
+TEST(Pkcs1Signature, RejectsPayloadsThatAreTooLong) {
   EXPECT_FALSE(pkcs1_sign_encode(Bytes(118), 128));
   EXPECT_FALSE(pkcs1_sign_encode({}, 10));
   std::optional<Bytes> block = pkcs1_sign_encode(Bytes(117, 7), 128);
@@ -84,7 +84,7 @@ TEST(Pkcs1Signature, DecodingChecksEveryPart) {
 }
 
 // RFC 8017, 9.2 note 1
-TEST(DigestInfo, Prefixes) {
+TEST(DigestInfo, HasThePrefixesOfRfc8017) {
   auto prefix = [](Hash hash) {
     Bytes info = digest_info(hash, Bytes(hash_octets(hash), 0xdd));
     EXPECT_EQ(Bytes(info.end() - static_cast<ptrdiff_t>(hash_octets(hash)), info.end()),
@@ -102,7 +102,7 @@ TEST(DigestInfo, Prefixes) {
   EXPECT_EQ(error_of([] { digest_info(Hash::kBlake2b512, Bytes(64)); }), ErrorCode::kUnsupported);
 }
 
-TEST(Pkcs1Encryption, KnownAnswers) {
+TEST(Pkcs1Encryption, MatchesThePublishedVectors) {
   for_each_case("pkcs1_encrypt.txt", [](const Case& c) {
     std::optional<SecretBytes> message = pkcs1_encrypt_decode(private_key(c)->rsa_private(c.octets("cipher")));
     ASSERT_TRUE(message);
@@ -149,7 +149,7 @@ TEST(Pkcs1Encryption, DecodingChecksEveryPart) {
 
 OaepParameters oaep_parameters(const Case& c) { return {c.hash(), c.hash("mgf"), c.octets("label")}; }
 
-TEST(Oaep, KnownAnswers) {
+TEST(Oaep, MatchesThePublishedVectors) {
   for_each_case("oaep.txt", [](const Case& c) {
     SecretBytes block = private_key(c)->rsa_private(c.octets("cipher"));
     OaepParameters parameters = oaep_parameters(c);
@@ -195,7 +195,7 @@ TEST(Oaep, RoundTripsWithEveryPairOfHashes) {
   EXPECT_EQ(ERR_peek_error(), 0u);
 }
 
-TEST(Pss, KnownAnswers) {
+TEST(Pss, MatchesThePublishedVectors) {
   for_each_case("pss.txt", [](const Case& c) {
     std::optional<Bytes> block = opened(c);
     size_t bits = public_key(c).bits();
@@ -214,7 +214,7 @@ TEST(Pss, KnownAnswers) {
 }
 
 // Every alignment of the encoded message, and the longest salt that fits.
-TEST(Pss, RoundTrips) {
+TEST(Pss, EncodedBlocksVerify) {
   for (size_t bits = 1024; bits <= 1033; ++bits) {
     for (Hash mgf : {Hash::kSha256, Hash::kSha1}) {
       size_t encoded = (bits - 1 + 7) / 8, most = encoded - 32 - 2;
@@ -236,7 +236,7 @@ TEST(Pss, RoundTrips) {
   }
 }
 
-TEST(Pss, RefusesWhatDoesNotFit) {
+TEST(Pss, RejectsDigestsAndSaltsThatDoNotFit) {
   EXPECT_FALSE(pss_encode(Bytes(20), 1024, {Hash::kSha256, Hash::kSha256, 32})) << "a digest of another size";
   EXPECT_FALSE(pss_encode(Bytes(32), 1024, {Hash::kSha256, Hash::kSha256, SIZE_MAX}));
   EXPECT_FALSE(pss_encode(Bytes(64), 512, {Hash::kSha512, Hash::kSha512, 0}));

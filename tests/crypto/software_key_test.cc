@@ -37,7 +37,7 @@ class RsaKeyTest : public ::testing::Test {
 };
 SoftwareKey* RsaKeyTest::key_ = nullptr;
 
-TEST_F(RsaKeyTest, Generated) {
+TEST_F(RsaKeyTest, AGeneratedKeyHasConsistentNumbers) {
   const PublicKey& half = key_->public_key();
   EXPECT_EQ(half.type(), KeyType::kRsa);
   EXPECT_EQ(half.bits(), 1024u);
@@ -49,7 +49,7 @@ TEST_F(RsaKeyTest, Generated) {
   EXPECT_EQ(numbers.prime2.size(), 64u);
 }
 
-TEST_F(RsaKeyTest, OtherSizesAndExponents) {
+TEST_F(RsaKeyTest, GeneratesOddSizesAndOtherExponents) {
   auto key = SoftwareKey::generate_rsa(1026, Bytes{0, 3});
   EXPECT_EQ(key->public_key().bits(), 1026u);
   EXPECT_EQ(key->public_key().exponent(), Bytes{3});
@@ -60,7 +60,7 @@ TEST_F(RsaKeyTest, OtherSizesAndExponents) {
   EXPECT_EQ(large->public_key().rsa_public(large->rsa_private(block)), block);
 }
 
-TEST_F(RsaKeyTest, RefusedTemplates) {
+TEST_F(RsaKeyTest, RejectsSizesAndExponentsOutOfRange) {
   auto code = [](unsigned bits, ByteView e) { return error_of([&] { SoftwareKey::generate_rsa(bits, e); }); };
   EXPECT_EQ(code(1022, kF4), ErrorCode::kInvalidArgument);
   EXPECT_EQ(code(8194, kF4), ErrorCode::kInvalidArgument);
@@ -93,7 +93,7 @@ TEST_F(RsaKeyTest, MissingNumbersAreComputed) {
   }
 }
 
-TEST_F(RsaKeyTest, LeadingZerosAndSwappedPrimesAreFine) {
+TEST_F(RsaKeyTest, ImportAcceptsLeadingZerosAndSwappedPrimes) {
   RsaNumbers numbers = key_->rsa_numbers();
   std::swap(numbers.prime1, numbers.prime2);
   std::swap(numbers.exponent1, numbers.exponent2);
@@ -106,7 +106,7 @@ TEST_F(RsaKeyTest, LeadingZerosAndSwappedPrimesAreFine) {
   EXPECT_TRUE(same_key(*SoftwareKey::import_rsa(numbers)));
 }
 
-TEST_F(RsaKeyTest, NumbersThatDoNotBelongTogetherAreRefused) {
+TEST_F(RsaKeyTest, RejectsInconsistentNumbers) {
   auto refused = [&](const std::function<void(RsaNumbers&)>& change) {
     RsaNumbers numbers = key_->rsa_numbers();
     change(numbers);
@@ -169,7 +169,7 @@ TEST_F(RsaKeyTest, BlocksOfAnotherSizeAreRefused) {
   EXPECT_EQ(error_of([&] { key_->ec_scalar(); }), ErrorCode::kInvalidArgument);
 }
 
-TEST_F(RsaKeyTest, ThreadsShareOne) {
+TEST_F(RsaKeyTest, ThreadsShareOneKey) {
   std::atomic<int> wrong = 0;
   std::vector<std::thread> threads;
   for (int t = 0; t < 8; ++t) {
@@ -183,7 +183,7 @@ TEST_F(RsaKeyTest, ThreadsShareOne) {
   EXPECT_EQ(wrong, 0);
 }
 
-TEST(EcKey, KnownKeyPairs) {
+TEST(EcKey, ImportedScalarsHaveTheirPublishedPoints) {
   for_each_case("ec_key.txt", [](const Case& c) {
     auto key = SoftwareKey::import_ec(c.curve(), c.octets("scalar"));
     EXPECT_EQ(key->public_key().point(), c.octets("point"));
@@ -256,7 +256,7 @@ TEST(EcKey, SignaturesHaveFixedWidth) {
   EXPECT_GT(short_s, 0);
 }
 
-TEST(EcKey, EcdhKnownAnswers) {
+TEST(EcKey, EcdhMatchesThePublishedVectors) {
   for_each_case("ecdh.txt", [](const Case& c) {
     auto key = SoftwareKey::import_ec(c.curve(), c.octets("scalar"));
     if (c.good()) {
@@ -282,7 +282,7 @@ TEST(EcKey, EcdhAgrees) {
   }
 }
 
-TEST(EcKey, ThreadsShareOne) {
+TEST(EcKey, ThreadsShareOneKey) {
   auto key = SoftwareKey::generate_ec(Curve::kP256);
   std::vector<std::unique_ptr<SoftwareKey>> peers;
   std::vector<std::string> secrets;

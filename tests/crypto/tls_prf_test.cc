@@ -8,7 +8,7 @@
 namespace vtpm::crypto {
 namespace {
 
-TEST(TlsPrf, KnownAnswers) {
+TEST(TlsPrf, MatchesThePublishedVectors) {
   for_each_case("tls_prf.txt", [](const Case& c) {
     const Bytes label = c.octets("label");
     EXPECT_EQ(
@@ -17,7 +17,7 @@ TEST(TlsPrf, KnownAnswers) {
   });
 }
 
-TEST(TlsPrf, OfTls10) {
+TEST(TlsPrf, MatchesTheVectorsOfTls10) {
   for_each_case("tls10_prf.txt", [](const Case& c) {
     const Bytes label = c.octets("label");
     EXPECT_EQ(to_hex(tls_prf({}, c.octets("secret"), as_text(label), c.octets("seed"), c.octets("output").size())),
@@ -26,7 +26,7 @@ TEST(TlsPrf, OfTls10) {
 }
 
 // The vectors of NIST are a master secret and a key block; the randoms come in another order in each.
-TEST(TlsPrf, MasterSecretAndKeyBlock) {
+TEST(TlsPrf, MasterSecretAndKeyBlockMatchTheirVectors) {
   size_t masters = 0, blocks = 0;
   for_each_case("tls_prf.txt", [&](const Case& c) {
     const Bytes label = c.octets("label"), seed = c.octets("seed");
@@ -54,7 +54,7 @@ TEST(TlsPrf, MasterSecretAndKeyBlock) {
   EXPECT_EQ(blocks, 1u);
 }
 
-TEST(TlsPrf, ExtendedMasterSecret) {
+TEST(TlsPrf, ExtendedMasterSecretMatchesItsVectors) {
   const Bytes secret(48, 1), session_hash(32, 2);
   EXPECT_TRUE(equal(tls12_extended_master_secret(Hash::kSha256, secret, session_hash),
                     tls12_prf(Hash::kSha256, secret, "extended master secret", session_hash, 48)));

@@ -198,7 +198,7 @@ TEST_F(BrokenConfiguration, HasAValueThatIsNone) {
                 ":5:8: token.name is the same in two tables");
 }
 
-TEST_F(BrokenConfiguration, IsNotThere) {
+TEST_F(BrokenConfiguration, TheNamedFileDoesNotExist) {
   fs::remove(file());
   expect_broken(file() + ": does not exist, and $VTPM_PKCS11_CONF names it");
   fs::create_symlink("elsewhere", file());
@@ -240,7 +240,7 @@ TEST_F(BrokenConfiguration, IsLargerThanAMebibyte) {
   EXPECT_EQ(token_info(slots()[0]).flags & CKF_TOKEN_INITIALIZED, 0u);
 }
 
-TEST_F(BrokenConfiguration, IsAVariable) {
+TEST_F(BrokenConfiguration, TheVariableForTheStoresIsNotAbsolute) {
   setenv("VTPM_PKCS11_STORE", "tokens", 1);
   expect_broken("$VTPM_PKCS11_STORE: must be an absolute path, not tokens");
 }
@@ -276,7 +276,7 @@ TEST_F(BrokenConfiguration, HidesTheTokensUntilItIsMendedAndReadAnew) {
 }
 
 // p11-kit loads the module into every program of the machine.
-TEST_F(BrokenConfiguration, IsNotWhatAMachineWithoutOneHas) {
+TEST_F(BrokenConfiguration, WithoutAFileTheDefaultsApply) {
   const std::string home = scratch.path() + "/home";
   fs::create_directory(home);
   for (const char* variable : {"XDG_CONFIG_HOME", "XDG_DATA_HOME", "VTPM_PKCS11_STORE"})

@@ -28,7 +28,7 @@ class Lengths : public WithUser {
   CK_OBJECT_HANDLE made = 0;
 };
 
-TEST_F(Lengths, OfASeed) {
+TEST_F(Lengths, ASeedOfMoreThanOneMebibyteIsRejected) {
   EXPECT_RV(CKR_ARGUMENTS_BAD, p11->C_SeedRandom(session, four, kWrong));
   EXPECT_RV(CKR_OK, p11->C_SeedRandom(session, four, 4));
   Bytes large(1 << 20, 1);
@@ -37,7 +37,7 @@ TEST_F(Lengths, OfASeed) {
   EXPECT_RV(CKR_ARGUMENTS_BAD, p11->C_SeedRandom(session, large.data(), large.size()));
 }
 
-TEST_F(Lengths, OfPins) {
+TEST_F(Lengths, PinsOverTheirLimitAreRejected) {
   Bytes pin = kUserPin;
   EXPECT_RV(CKR_ARGUMENTS_BAD, p11->C_SetPIN(session, four, kWrong, four, 4));
   EXPECT_RV(CKR_ARGUMENTS_BAD, p11->C_SetPIN(session, pin.data(), pin.size(), four, kWrong));
@@ -50,7 +50,7 @@ TEST_F(Lengths, OfPins) {
   EXPECT_RV(CKR_ARGUMENTS_BAD, p11->C_InitToken(free_slot(), four, kWrong, label));
 }
 
-TEST_F(Lengths, OfAttributeValues) {
+TEST_F(Lengths, AttributeValuesOverTheirLimitAreRejected) {
   CK_OBJECT_CLASS data = CKO_DATA;
   for (const CK_ATTRIBUTE_TYPE type : {CKA_LABEL, CKA_VALUE, CKA_APPLICATION, CKA_OBJECT_ID}) {
     CK_ATTRIBUTE rows[] = {{CKA_CLASS, &data, sizeof data}, {type, four, kWrong}};
@@ -67,7 +67,7 @@ TEST_F(Lengths, OfAttributeValues) {
   EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, p11->C_GenerateKey(session, &aes, nested, 1, &made));
 }
 
-TEST_F(Lengths, OfMechanismParameters) {
+TEST_F(Lengths, MechanismParametersOverTheirLimitAreRejected) {
   const CK_OBJECT_HANDLE aes = [&] {
     Template wanted = {{CKA_VALUE_LEN, 32}, {CKA_ENCRYPT, true}, {CKA_DERIVE, true}, {CKA_SIGN, true}};
     CK_MECHANISM mechanism = {CKM_AES_KEY_GEN, nullptr, 0};
@@ -94,7 +94,7 @@ TEST_F(Lengths, OfMechanismParameters) {
             p11->C_DeriveKey(session, &derive, aes, nullptr, 0, &made));
 }
 
-TEST_F(Lengths, OfSignaturesAndWrappedKeys) {
+TEST_F(Lengths, SignaturesAndWrappedKeysOverTheirLimitAreRejected) {
   const KeyPair ec = session.generate_ec(kP256);
   CK_BYTE digest[32] = {};
   CK_MECHANISM ecdsa = {CKM_ECDSA, nullptr, 0}, kwp = {CKM_AES_KEY_WRAP_KWP, nullptr, 0};
@@ -109,7 +109,7 @@ TEST_F(Lengths, OfSignaturesAndWrappedKeys) {
   EXPECT_RV(CKR_ARGUMENTS_BAD, p11->C_SetOperationState(session, four, kWrong, 0, 0));
 }
 
-TEST_F(Lengths, OfDataHaveNoLimit) {
+TEST_F(Lengths, DataHasNoLengthLimit) {
   CK_MECHANISM sha = {CKM_SHA_1, nullptr, 0};
   // More than an int can say: pages that nobody has written to cost nothing.
   void* zeros = mmap(nullptr, kWrong, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

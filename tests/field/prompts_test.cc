@@ -96,7 +96,7 @@ TEST_F(Prompts, AnInterruptGivesTheEchoBack) {
   keep = -1;
 }
 
-TEST_F(Prompts, SoDoesATermination) {
+TEST_F(Prompts, ATerminationGivesTheEchoBack) {
   for (const int signal : {SIGTERM, SIGHUP}) {
     start();
     ASSERT_TRUE(shows("phrase: ")) << seen;

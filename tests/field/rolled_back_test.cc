@@ -184,7 +184,7 @@ TEST_P(RolledBack, WhoeverIsLoggedInStaysSoAndTheOldPinCountsAgain) {
 }
 
 // Compactions lower no number that was read; a file's last number may be smaller afterwards.
-TEST_P(RolledBack, ACompactionIsNone) {
+TEST_P(RolledBack, ACompactionIsNotARollback) {
   const uint64_t then = count();
   const CK_OBJECT_HANDLE object = session.create(data("destroyed"));
   MUST(p11->C_DestroyObject(session, object));

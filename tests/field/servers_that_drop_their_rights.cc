@@ -192,7 +192,7 @@ TEST_F(Servers, AWorkerInitialisesTheLibraryAndLogsIn) {
   }
 }
 
-TEST_F(Servers, SoDoesAWorkerThatFinalizesFirst) {  // as pkcs11-helper does
+TEST_F(Servers, AWorkerThatFinalizesFirstLogsInToo) {  // as pkcs11-helper does
   EXPECT_EQ(in_child([&] {
               drop_rights();
               MUST(p11->C_Finalize(nullptr));

@@ -123,7 +123,7 @@ TEST_F(Settings, FreeSlotSaysWhenTheFreeSlotIsListed) {
   }
 }
 
-TEST_F(Settings, HiddenMechanismsAreNotThere) {
+TEST_F(Settings, HiddenMechanismsAreNeitherListedNorUsable) {
   const auto count = [](CK_SLOT_ID slot) {
     CK_ULONG number = 0;
     MUST(p11->C_GetMechanismList(slot, nullptr, &number));
@@ -254,7 +254,7 @@ TEST_F(Settings, LogLevelSaysHowMuch) {
 }
 
 // The environment, the user's own file and the machine's are not merged.
-TEST_F(Settings, AreOfOneFile) {
+TEST_F(Settings, AreReadFromOneFileOnly) {
   set("free_slot = false");
   EXPECT_TRUE(slots().empty());
   const std::string config = scratch.path() + "/config";

@@ -180,7 +180,7 @@ TEST_F(Copies, AFileWithAnotherSerialAsItsNameHoldsThatPlace) {
   EXPECT_EQ(listing_of_a_stranger(), "0: free\n1: token web\n") << "neither is mail";
 }
 
-TEST_F(Copies, ACompactionIsNoCopy) {
+TEST_F(Copies, ACompactedTokenIsServedBesideItsBackup) {
   const fs::path store = make("mail");
   fs::copy_file(store, in_store("backup.vtpm"));
   Session session(slot_of("mail"));

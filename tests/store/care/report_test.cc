@@ -161,7 +161,7 @@ class EntryVerdict : public testing::Test {
   std::string path;
   std::unique_ptr<Vault> vault;
 };
-TEST_F(EntryVerdict, AFlippedBit) {
+TEST_F(EntryVerdict, AFlippedBitIsFlipped) {
   const EntryReport one = entry("obj/sealed");
   damage(one, one.length - 20, {4});
   expect(Verdict::kFlipped, one, nullptr);
@@ -169,7 +169,7 @@ TEST_F(EntryVerdict, AFlippedBit) {
   expect_repaired(vault.get(), false);
 }
 
-TEST_F(EntryVerdict, Torn) {
+TEST_F(EntryVerdict, AnUnfinishedWriteIsTorn) {
   const EntryReport one = entry("obj/last");
   damage(one, one.length - 30, {0x55, 0x0F, 0x33});
   expect(Verdict::kTorn, one, vault.get());
@@ -177,7 +177,7 @@ TEST_F(EntryVerdict, Torn) {
   expect_repaired(vault.get(), true);
 }
 
-TEST_F(EntryVerdict, Rot) {
+TEST_F(EntryVerdict, DamageThatWasDurableIsRotten) {
   const EntryReport one = entry("obj/clear");
   damage(one, one.length - 14, {0x55, 0x0F, 0x33});
   expect(Verdict::kRotten, one, nullptr);
@@ -185,7 +185,7 @@ TEST_F(EntryVerdict, Rot) {
   expect_repaired(nullptr, true);
 }
 
-TEST_F(EntryVerdict, RotOfWhatHasASpare) {
+TEST_F(EntryVerdict, DamageWithAnIntactCopyIsRottenSpare) {
   for (const EntryReport& one :
        {entry("obj/old", true), entry("keyslot/2", true), entry("keyslot/1"), entry("", true)}) {
     const Bytes before = load(path);
@@ -203,7 +203,7 @@ TEST_F(EntryVerdict, RotOfWhatHasASpare) {
   }
 }
 
-TEST_F(EntryVerdict, RotWithoutAName) {
+TEST_F(EntryVerdict, DamageWithoutAReadableNameIsRotten) {
   const EntryReport one = entry("obj/clear");
   damage(one, 0, Bytes(one.length, 0x5A));
   const StoreReport report = check(path);
@@ -213,7 +213,7 @@ TEST_F(EntryVerdict, RotWithoutAName) {
   }));
 }
 
-TEST_F(EntryVerdict, TamperedWith) {
+TEST_F(EntryVerdict, AWrongSealWithARightCrcIsTampered) {
   for (const char* name : {"obj/sealed", "obj/clear"}) {
     const EntryReport one = entry(name);
     forge(one, [](Bytes& octets, const EntryView& view) { octets[view.data_at] ^= 1; });
@@ -226,7 +226,7 @@ TEST_F(EntryVerdict, TamperedWith) {
   }
 }
 
-TEST_F(EntryVerdict, OfAnotherEpoch) {
+TEST_F(EntryVerdict, AnEntryOfAnotherEpochIsWrongEpoch) {
   const EntryReport one = entry("obj/sealed");
   forge(one, [](Bytes& octets, const EntryView& view) {
     const auto values = view.find(view.mandatory, attribute::kEncryption).value();
@@ -236,7 +236,7 @@ TEST_F(EntryVerdict, OfAnotherEpoch) {
   expect(Verdict::kWrongEpoch, one, vault.get());
 }
 
-TEST_F(EntryVerdict, AKeySlotOfAnotherStore) {
+TEST_F(EntryVerdict, AKeySlotOfAnotherStoreIsTampered) {
   const EntryReport one = entry("keyslot/2");
   forge(one, [](Bytes& octets, const EntryView& view) {
     const auto values = view.find(view.mandatory, attribute::kEpoch).value();
@@ -246,7 +246,7 @@ TEST_F(EntryVerdict, AKeySlotOfAnotherStore) {
   expect(Verdict::kTampered, one, vault.get());
 }
 
-TEST_F(EntryVerdict, AnUnknownMandatoryAttribute) {
+TEST_F(EntryVerdict, AnUnknownMandatoryAttributeIsNamedAsSuch) {
   const EntryReport one = entry("obj/sealed");
   forge(one, [](Bytes& octets, const EntryView& view) {
     const auto values = view.find(view.mandatory, attribute::kEncryption).value();
@@ -263,7 +263,7 @@ TEST_F(EntryVerdict, AnUnknownMandatoryAttribute) {
   EXPECT_FALSE(repair(path, with_key).changed) << "it is somebody's, and no damage";
 }
 
-TEST_F(EntryVerdict, WithoutAMacInTheWayOfOneThatHasOne) {
+TEST_F(EntryVerdict, AnEntryWithoutAMacBehindABoundOneIsUnbound) {
   {
     auto store = Blobstore::open(posix_file_system(), path, false);
     auto writer = store->begin();
@@ -277,7 +277,7 @@ TEST_F(EntryVerdict, WithoutAMacInTheWayOfOneThatHasOne) {
   EXPECT_EQ(get(*Vault::open(path), "obj/clear"), "clear");
 }
 
-TEST_F(EntryVerdict, TheStoreAsAWhole) {
+TEST_F(EntryVerdict, DamageOutsideOfEntriesIsTheStores) {
   const Bytes whole = load(path);
   const auto condition_with = [&](size_t at, uint8_t octet) {
     Bytes octets = whole;

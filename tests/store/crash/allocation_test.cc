@@ -70,7 +70,7 @@ bool disturbed(const StoreOperation& operation, const std::string& path, size_t 
   return true;
 }
 
-TEST(Allocation, EachFailsInEveryOperation) {
+TEST(Allocation, EveryFailedAllocationLeavesTheStoreWhole) {
   ASSERT_TRUE(is_ours);
   ScratchDirectory scratch;
   const std::string path = scratch.file("store.vtpm");

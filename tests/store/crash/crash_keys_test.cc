@@ -14,7 +14,7 @@ namespace {
 Breadth breadth() { return sanitized() ? Breadth{2, 4, 4} : long_test() ? Breadth{6, 200, 400} : Breadth{3, 12, 12}; }
 
 // A desired state: the slot is active or it is not, whatever else opens the store goes on to do so.
-TEST(Crash, Amend) {
+TEST(Crash, ACutAmendLeavesTheSlotActiveOrNotAndOthersAlone) {
   SimulatedDisk disk;
   CreateOptions options = cheap_options();
   options.file_system = &disk;
@@ -115,7 +115,7 @@ Rekeyed rekey_and_cut(const std::string& left_out) {
 }
 
 // A re-key: the old store or the new one, never a mixture, and whatever is left can be re-keyed again.
-TEST(Crash, Rekey) {
+TEST(Crash, ACutRekeyLeavesTheOldStoreOrTheNewOne) {
   const Rekeyed result = rekey_and_cut("");
   EXPECT_EQ(result.wrong, 0u);
   EXPECT_EQ(result.on_the_medium, 0u) << "the old key is still in the old file's blocks";

@@ -34,27 +34,45 @@ Verdicts explore_all(const char* name) {
   return explore(scenario, breadth, repetitions);
 }
 
-TEST(Crash, R0_22_Creation) { expect_clean("create", explore_all("create"), 500); }
-TEST(Crash, Replacement) { expect_clean("replace", explore_all("replace"), 500); }
-TEST(Crash, R0_22_Commits) { expect_clean("commit", explore_all("commit"), 30000); }
-TEST(Crash, R0_13_Growth) { expect_clean("extend", explore_all("extend"), 2500); }
-TEST(Crash, AFullDisk) { expect_clean("a full disk", explore_all("a full disk"), 1000); }
-TEST(Crash, R0_13_Compaction) { expect_clean("compact", explore_all("compact"), 5000); }
-TEST(Crash, R0_22_TwoWritersInFlight) { expect_clean("two writers", explore_all("two writers in flight"), 15000); }
-TEST(Crash, WhatAReaderWasShown) { expect_clean("shown to a reader", explore_all("shown to a reader"), 500); }
-TEST(Crash, DeathAfterARename) { expect_clean("death after a rename", explore_all("death after a rename"), 500); }
-TEST(Crash, R0_15_Repair) { expect_clean("repair", explore_all("repair"), 500); }
-TEST(Crash, R0_15_RepairOfRot) { expect_clean("repair of rot", explore_all("repair of rot"), 500); }
-TEST(Crash, CleaningATornEnd) { expect_clean("clean a torn end", explore_all("after a torn end"), 3000); }
-TEST(Crash, RewritingAfterAFailedSync) { expect_clean("after a failed sync", explore_all("after a failed sync"), 300); }
-TEST(Crash, WritingAgainInPlace) { expect_clean("in place", explore_all("after failed syncs, in place"), 1000); }
+TEST(Crash, R0_22_ACutCreationLeavesNoStoreOrAWholeOne) { expect_clean("create", explore_all("create"), 500); }
+TEST(Crash, ACutReplacementLeavesTheOldStoreOrTheNewOne) { expect_clean("replace", explore_all("replace"), 500); }
+TEST(Crash, R0_22_CommitsAreThereAsAWholeOrNotAtAll) { expect_clean("commit", explore_all("commit"), 30000); }
+TEST(Crash, R0_13_ACutGrowthLosesNothing) { expect_clean("extend", explore_all("extend"), 2500); }
+TEST(Crash, ACutOnAFullDiskLosesNothing) { expect_clean("a full disk", explore_all("a full disk"), 1000); }
+TEST(Crash, R0_13_ACutCompactionLosesNothing) { expect_clean("compact", explore_all("compact"), 5000); }
+TEST(Crash, R0_22_TwoWritersInFlightLoseNothingConfirmed) {
+  expect_clean("two writers", explore_all("two writers in flight"), 15000);
+}
+TEST(Crash, NothingThatAReaderWasShownIsLost) {
+  expect_clean("shown to a reader", explore_all("shown to a reader"), 500);
+}
+TEST(Crash, ADeathAfterTheRenameLosesNothing) {
+  expect_clean("death after a rename", explore_all("death after a rename"), 500);
+}
+TEST(Crash, R0_15_ACutRepairCanBeRepeated) { expect_clean("repair", explore_all("repair"), 500); }
+TEST(Crash, R0_15_ACutRepairOfRotServesNothingOlder) {
+  expect_clean("repair of rot", explore_all("repair of rot"), 500);
+}
+TEST(Crash, ACutWhileATornEndIsCleanedLosesNothing) {
+  expect_clean("clean a torn end", explore_all("after a torn end"), 3000);
+}
+TEST(Crash, ACutRewriteAfterAFailedSyncLosesNothing) {
+  expect_clean("after a failed sync", explore_all("after a failed sync"), 300);
+}
+TEST(Crash, ACutRewriteInPlaceLosesNothing) {
+  expect_clean("in place", explore_all("after failed syncs, in place"), 1000);
+}
 
 // A changed PIN: the old one or the new one opens what is left, the old one never once the change was promised.
-TEST(Crash, KeySlotChangeInPlace) { expect_clean("key slot in place", explore_all("key-slot change in place"), 500); }
-TEST(Crash, KeySlotChange) { expect_clean("key-slot change", explore_all("key-slot change"), 3000); }
+TEST(Crash, AKeySlotChangedInPlaceOpensWithTheOldOrTheNewPin) {
+  expect_clean("key slot in place", explore_all("key-slot change in place"), 500);
+}
+TEST(Crash, AChangedKeySlotOpensWithTheOldOrTheNewPin) {
+  expect_clean("key-slot change", explore_all("key-slot change"), 3000);
+}
 
 // The crash of a recovery: cut while the first writer after a cut cleans up.
-TEST(Crash, R0_22_InTheRecoveryItself) {
+TEST(Crash, R0_22_ACutDuringRecoveryLosesNothing) {
   History history;
   crash_scenario("commit").run(history);
   std::mt19937 random(3);

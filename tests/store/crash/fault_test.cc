@@ -43,7 +43,7 @@ const std::vector<Case>& cases() {
   return all;
 }
 
-TEST(Fault, EveryCallOfEveryOperation) {
+TEST(Fault, EveryFailedFileCallLeavesOldOrNewContents) {
   size_t runs = 0;
   for (ErrorCode code : {ErrorCode::kIo, ErrorCode::kNoSpace}) {
     for (const Case& operation : cases()) {
@@ -97,7 +97,7 @@ TEST(Fault, EveryCallOfEveryOperation) {
 
 // After a failed sync nobody knows what the disk holds: it is read, nothing is claimed, and the next change rewrites
 // the file.
-TEST(Fault, AFailedSyncIsNeverRetriedAndClaimed) {
+TEST(Fault, AFailedSyncIsFollowedByARewriteNotByARetry) {
   SimulatedDisk disk;
   auto vault = make_on(disk);
   put(*vault, "obj/a", "old");
@@ -115,7 +115,7 @@ TEST(Fault, AFailedSyncIsNeverRetriedAndClaimed) {
 }
 
 // Who promises that what was read will last makes sure first, and says so where that cannot be done.
-TEST(Fault, WhatIsPromisedAfterAFailedSyncWasWrittenAgain) {
+TEST(Fault, WhatIsConfirmedAfterAFailedSyncWasWrittenAgain) {
   for (const bool in_place : {false, true}) {
     SimulatedDisk disk;
     auto vault = make_on(disk);
@@ -138,7 +138,7 @@ TEST(Fault, WhatIsPromisedAfterAFailedSyncWasWrittenAgain) {
 
 // A file-size limit, met through the real system: the commit fails whole, logins still count, and the host does not
 // get the signal that would kill it.
-TEST(Fault, AFileSizeLimit) {
+TEST(Fault, AFileSizeLimitFailsTheCommitAndLoginsStillCount) {
   ScratchDirectory scratch;
   std::string path = scratch.file("store.vtpm");
   int status = in_child([&] {

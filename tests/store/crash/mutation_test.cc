@@ -241,7 +241,7 @@ bool meet(const Encounter& encounter, const std::string& left_out, size_t call, 
 }
 
 // With all locks in place nobody is ever in anybody's way, wherever the second comes in.
-TEST(Mutation, NobodyIsInAnybodysWay) {
+TEST(Mutation, WithAllLocksNoEncounterOfTwoProcessesFails) {
   size_t meetings = 0;
   for (const Encounter& encounter : encounters()) {
     std::string wrong;

@@ -104,7 +104,7 @@ TEST_F(Recorded, R0_22_WhatRealWritersDidSurvivesEveryPowerCut) {
   EXPECT_GE(verdicts.states, sanitized() ? 300u : 2000u);
 }
 
-TEST_F(Recorded, WithoutTheirSyncsItDoesNot) {
+TEST_F(Recorded, WithoutTheirSyncsTheyDoNotSurvive) {
   record(false);
   EXPECT_FALSE(explore(true).clean());
 }

@@ -109,7 +109,7 @@ bool disturbed(const StoreOperation& operation, const std::string& path, Fault f
   return true;
 }
 
-TEST(SystemCalls, R0_22_EachFailsInEveryOperation) {
+TEST(SystemCalls, R0_22_EveryFailedSystemCallLeavesTheStoreWhole) {
   ScratchDirectory scratch;
   const std::string path = scratch.file("store.vtpm");
   const std::vector<std::pair<Fault, const char*>> faults = {
@@ -129,7 +129,7 @@ TEST(SystemCalls, R0_22_EachFailsInEveryOperation) {
 }
 
 // SIGKILL in front of each call: another process finds all of it or nothing.
-TEST(SystemCalls, R0_22_KilledAtEachOfEveryOperation) {
+TEST(SystemCalls, R0_22_AKillAtEverySystemCallLeavesTheStoreWhole) {
   ScratchDirectory scratch;
   const std::string path = scratch.file("store.vtpm");
   store_before();

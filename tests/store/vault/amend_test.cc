@@ -249,7 +249,7 @@ TEST_F(Amend, R3_6_And_R3_7_SomethingStaysThatOpensTheStore) {
   EXPECT_TRUE(opens(kSoPin, Role::kSo));
 }
 
-TEST_F(Amend, NeedsTheKey) {
+TEST_F(Amend, ALockedVaultIsRejected) {
   vault->lock();
   EXPECT_EQ(code_thrown_by([&] { vault->amend(active("fresh")); }), ErrorCode::kLocked);
   EXPECT_EQ(code_thrown_by([&] { vault->amend(inactive(2, {})); }), ErrorCode::kLocked);

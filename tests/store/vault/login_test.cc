@@ -179,7 +179,7 @@ class SlotDamage : public Login {
   }
 };
 
-TEST_F(SlotDamage, IsToldFromAWrongSecret) {
+TEST_F(SlotDamage, IsDistinguishedFromAWrongSecret) {
   make(0);
   const Bytes good = load(path);
   // CRC wrong in both copies: damage.
@@ -214,7 +214,7 @@ TEST_F(SlotDamage, IsToldFromAWrongSecret) {
   EXPECT_EQ(try_user(*Vault::open(path), kUserPin), UnlockResult::kUnlocked);
 }
 
-TEST_F(SlotDamage, ACostOutOfBoundsIsRefusedNotPaid) {
+TEST_F(SlotDamage, ACostOutOfRangeIsRejectedWithoutStretching) {
   make(0);
   change_slots(true, [](Bytes& octets, const EntryView& view) {
     // memory_kib: INTEGER 8192 = 02 02 20 00, made 32767 KiB less than the lower bound: 0x00 0x01 is not minimal, 0x01

@@ -67,13 +67,13 @@ class Tampering : public testing::Test {
   std::string path = scratch.file("store.vtpm");
 };
 
-TEST_F(Tampering, UntouchedIsClean) {
+TEST_F(Tampering, AnUntouchedStoreIsClean) {
   auto vault = unlocked();
   EXPECT_EQ(get(*vault, "obj/a"), "content A");
   EXPECT_TRUE(check(path, vault.get()).clean());
 }
 
-TEST_F(Tampering, SwappedBlobs) {
+TEST_F(Tampering, ExchangedBlobsAreDetected) {
   change([](auto& entries) {
     Bytes a = entries["obj/a"];
     copy_data(entries["obj/a"], entries["obj/b"]);
@@ -83,7 +83,7 @@ TEST_F(Tampering, SwappedBlobs) {
   expect_tampered("obj/b");
 }
 
-TEST_F(Tampering, RenamedBlobs) {
+TEST_F(Tampering, ExchangedNamesAreDetected) {
   change([](auto& entries) {
     entries["obj/a"].back() = 'b';
     entries["obj/b"].back() = 'a';
@@ -91,7 +91,7 @@ TEST_F(Tampering, RenamedBlobs) {
   expect_tampered("obj/a");
 }
 
-TEST_F(Tampering, AnotherSequenceNumber) {
+TEST_F(Tampering, AChangedSequenceAttributeIsDetected) {
   change([](auto& entries) {
     auto view = parse_entry(entries["obj/b"]);
     auto seq = view->find_octets(view->mandatory, attribute::kSequence, kSequenceOctets);
@@ -101,7 +101,7 @@ TEST_F(Tampering, AnotherSequenceNumber) {
   expect_tampered("obj/b");
 }
 
-TEST_F(Tampering, AnotherTypeOrSize) {
+TEST_F(Tampering, AChangedTypeOrSizeIsDetected) {
   change([](auto& entries) {
     Bytes& b = entries["obj/b"];
     auto at = std::search(b.begin(), b.end(), std::begin("p11-object"), std::end("p11-object") - 1);
@@ -117,7 +117,7 @@ TEST_F(Tampering, AnotherTypeOrSize) {
   expect_tampered("obj/a");
 }
 
-TEST_F(Tampering, AChangedClearEntry) {
+TEST_F(Tampering, AChangedClearEntryIsDetectedAfterLogin) {
   change([](auto& entries) {
     Bytes& m = entries["obj/m"];
     m[parse_entry(m)->data_at] = 'W';
@@ -132,7 +132,7 @@ TEST_F(Tampering, AChangedClearEntry) {
 }
 
 // An entry appended without the key, over a bound name: it is ignored, and reported.
-TEST_F(Tampering, AnUnboundSuccessor) {
+TEST_F(Tampering, AnUnboundSuccessorIsIgnored) {
   auto file = posix_file_system().open(path, true);
   StoreHeader header = read_header(*file, path);
   ScanResult scan = scan_log(*file, header);
@@ -159,7 +159,7 @@ TEST_F(Tampering, AnUnboundSuccessor) {
 }
 
 // A deletion with a MAC that nobody with the key made.
-TEST_F(Tampering, AForgedDeletion) {
+TEST_F(Tampering, AForgedDeletionIsIgnored) {
   auto vault = unlocked();
   auto file = posix_file_system().open(path, true);
   StoreHeader header = read_header(*file, path);

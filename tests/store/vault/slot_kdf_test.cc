@@ -56,7 +56,7 @@ TEST(SlotKdf, CostsAreBoundedWhenTheyAreRead) {
   EXPECT_FALSE(is_taken("scrypt", {10'000}));
 }
 
-TEST(SlotKdf, ASlotOfPbkdf2OpensAndIsToldFromOthers) {
+TEST(SlotKdf, ASlotOfPbkdf2OpensAndRejectsAWrongSecret) {
   ScratchDirectory scratch;
   const std::string path = scratch.file("store.vtpm");
   CreateOptions options = cheap_options();
@@ -180,7 +180,7 @@ TEST(RecoveryPhrase, LogsTheUserInHoweverItIsTyped) {
   EXPECT_EQ(Vault::open(path)->unlock(Role::kUser, as_bytes(kUserPin)), UnlockResult::kUnlocked);
 }
 
-TEST(SlotKdf, WhatNobodyExpectsIsTriedLast) {
+TEST(SlotKdf, SlotsOfUnexpectedCostAreTriedLast) {
   const crypto::Argon2Parameters usual, twice{128 * 1024, 3, 1}, passes{64 * 1024, 13, 1}, memory{129 * 1024, 1, 1};
   EXPECT_EQ(unexpected({usual, twice, crypto::Pbkdf2Parameters{}}, usual), std::vector<bool>(3, false));
   EXPECT_EQ(unexpected({passes, usual, memory, crypto::Pbkdf2Parameters{10'000'000}}, usual),
