@@ -100,7 +100,7 @@ std::string BenchToken::point(CK_SESSION_HANDLE session, std::string label) cons
   CK_ATTRIBUTE attribute = {CKA_EC_POINT, value, sizeof value};
   must(module_->C_GetAttributeValue(session, key(session, CKO_PUBLIC_KEY, std::move(label)), &attribute, 1),
        "C_GetAttributeValue");
-  // An OCTET STRING: 04, a length of one octet or of two, the point.
+  // An OCTET STRING: 04, a length of one byte or of two, the point.
   const size_t header = value[1] < 0x80 ? 2 : 3;
   return {reinterpret_cast<char*>(value) + header, attribute.ulValueLen - header};
 }

@@ -13,7 +13,7 @@ struct Race {
   std::vector<int> processes;
   unsigned rounds = 5;    // every engine has its turn in each, so that whatever else happens meets all alike
   double seconds = 1;     // of one turn
-  size_t record = 1024;   // octets
+  size_t record = 1024;   // bytes
   std::string directory;  // for the stores, one after the other
 };
 

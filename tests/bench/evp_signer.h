@@ -15,7 +15,7 @@ namespace vtpm {
 
 class EvpSigner {
  public:
-  /// ECDSA over a 32-octet digest.
+  /// ECDSA over a 32-byte digest.
   static EvpSigner ec(crypto::Curve curve) {
     const char* name = curve == crypto::Curve::kP256 ? "P-256" : curve == crypto::Curve::kP384 ? "P-384" : "P-521";
     return EvpSigner(EVP_EC_gen(name));

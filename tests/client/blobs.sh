@@ -133,7 +133,7 @@ nothing_made 'suspended TPM' store build x.vtpm --blob tpm0/permall=permall --bl
 store build tpm.vtpm --blob tpm0/permall=permall --blob tpm0/volatile=mac --pin-file pin
 nothing_made "'tpm0/volatile' in .* fits to the 'tpm0/permall'" store add tpm.vtpm --replace --blob tpm0/permall=permall --pin-file pin
 store add tpm.vtpm --replace --blob tpm0/permall=permall --blob tpm0/volatile=mac --pin-file pin
-# As swtpm keeps it: a header and a field around the same octets.
+# As swtpm keeps it: a header and a field around the same bytes.
 { printf '\2\1\0\12\0\0\0\0\7\325\0\1\0\0\7\305' && cat permall; } >of-swtpm
 store build swtpm.vtpm --blob tpm0/permall=of-swtpm --pin-file pin
 store extract swtpm.vtpm tpm0/permall --pin-file pin | cmp - permall

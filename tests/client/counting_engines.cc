@@ -3,7 +3,7 @@
 // all of which count. The module does a full round (login, key generation, signature, digest, random); the counters,
 // the application's error queue and its RAND method must not notice.
 //
-// First the program uses OpenSSL itself, so that a counter that can not count is found out.
+// First the program uses OpenSSL itself, so that a counter that cannot count is found out.
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/ec.h>
 #include <openssl/engine.h>
@@ -47,7 +47,7 @@ int count_ciphers(ENGINE*, const EVP_CIPHER** cipher, const int** nids, int nid)
   *cipher = EVP_get_cipherbynid(nid);
   return *cipher != nullptr;
 }
-// OpenSSL's own EVP_sha256() can not run in an engine any more, so this is a digest made of the low-level functions.
+// OpenSSL's own EVP_sha256() cannot run in an engine any more, so this is a digest made of the low-level functions.
 SHA256_CTX* state(EVP_MD_CTX* context) { return static_cast<SHA256_CTX*>(EVP_MD_CTX_md_data(context)); }
 EVP_MD* make_sha256() {
   EVP_MD* md = EVP_MD_meth_new(NID_sha256, NID_sha256WithRSAEncryption);

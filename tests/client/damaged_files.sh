@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Files that are not stores, and stores that are damaged: a clear answer, one line in the log that names the file, and
-# the file stays as it was, octet for octet.
+# the file stays as it was, byte for byte.
 . "$(dirname "$0")/client.sh"
 
 make_token client
@@ -73,6 +73,6 @@ in_token --read-object --type data --label damaged --application-label example -
 [ ! -e damaged.out ] || cmp damaged damaged.out # the truth or nothing
 has module.log "$name"
 unchanged
-# Writing goes on, and the damaged octets are not thrown away with it.
+# Writing goes on, and the damaged bytes are not thrown away with it.
 logged_in --keypairgen --key-type EC:prime256v1 --id 01
 grep -a -q 'XXXXXXXX' tokens/*

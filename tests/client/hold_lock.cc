@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// hold_lock FILE COMMAND…: runs the command while the lock of a store (octet 0) is held, and lets the lock go 1.1
+// hold_lock FILE COMMAND…: runs the command while the lock of a store (byte 0) is held, and lets the lock go 1.1
 // seconds after the command has begun to wait for it. Whatever the command says of long work, it says then. Ends as the
 // command.
 #include <fcntl.h>

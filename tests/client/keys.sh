@@ -17,7 +17,7 @@ ec_public_key() { # ID PREFIX OCTETS -> ec.pem
   local point digits=$((2 * $3))
   point=$(in_token --list-objects --type pubkey |
     awk -v id="$1" '/EC_POINT:/ { point = $2 } /ID:/ && $2 == id { print point }')
-  # shellcheck disable=SC2059 # the format is the octets
+  # shellcheck disable=SC2059 # the format is the bytes
   printf "$(sed 's/../\\x&/g' <<<"$2${point: -digits}")" >ec.der
   openssl pkey -pubin -inform DER -in ec.der -out ec.pem
 }

@@ -47,7 +47,7 @@ struct KeyPair {
   CK_OBJECT_HANDLE public_key = 0, private_key = 0;
 };
 KeyPair generate_ec(const LoadedModule& module, CK_SESSION_HANDLE session, std::string id);
-/// Signs 32 octets with CKM_ECDSA and verifies with the public half.
+/// Signs 32 bytes with CKM_ECDSA and verifies with the public half.
 void sign_and_verify(const LoadedModule& module, CK_SESSION_HANDLE session, const KeyPair& keys);
 
 }  // namespace vtpm::client

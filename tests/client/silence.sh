@@ -7,7 +7,7 @@
 as_user=()
 if [ "$(id -u)" -eq 0 ]; then
   as_user=(setpriv --reuid=65534 --regid=65534 --clear-groups)
-  # A copy, because a private build tree can not be read by another user.
+  # A copy, because a private build tree cannot be read by another user.
   cp "$VTPM_MODULE" "$scratch/module.so"
   VTPM_MODULE=$scratch/module.so
   chmod 755 "$scratch"

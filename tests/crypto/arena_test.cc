@@ -114,7 +114,7 @@ TEST(Arena, GrowingASecretWipesItsOldPlace) {
   secret.append(Bytes(100000, 0x11));
   ASSERT_NE(address_of(secret.data()), address);
   Bytes old = peek(address, 100).value();
-  // A free place may begin with a pointer, which may contain this very octet.
+  // A free place may begin with a pointer, which may contain this very byte.
   EXPECT_LE(std::count(old.begin(), old.end(), 0xa5), static_cast<ptrdiff_t>(sizeof(void*)));
 }
 

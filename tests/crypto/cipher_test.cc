@@ -152,7 +152,7 @@ TEST(Cipher, MatchesThePublishedVectors) {
   for_each_message([](const Message& m) { EXPECT_EQ(to_hex(run(m.start(), m.in)), to_hex(m.out)); });
 }
 
-// Pieces of n, of n - 1, … octets and again, for several n, with empty ones between them. Before each piece a clone is
+// Pieces of n, of n - 1, … bytes and again, for several n, with empty ones between them. Before each piece a clone is
 // taken, which ends the message in one piece, and one that is led astray.
 TEST(Cipher, WorksInPiecesOfOddSizesAndInCopies) {
   for_each_message([](const Message& m) {
@@ -178,7 +178,7 @@ TEST(Cipher, WorksInPiecesOfOddSizesAndInCopies) {
   });
 }
 
-// The output begins where the input does, or a few octets before or behind it.
+// The output begins where the input does, or a few bytes before or behind it.
 TEST(Cipher, WorksInPlace) {
   for_each_message([](const Message& m) {
     constexpr size_t kMargin = 64;

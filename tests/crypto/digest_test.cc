@@ -18,7 +18,7 @@ TEST(Digest, MatchesThePublishedVectors) {
   });
 }
 
-// Pieces of 1, 2, 3 … octets, each time after a copy has been taken, ended with something else and thrown away.
+// Pieces of 1, 2, 3 … bytes, each time after a copy has been taken, ended with something else and thrown away.
 TEST(Digest, WorksInPiecesOfOddSizesAndInCopies) {
   for_each_case("digest.txt", [](const Case& c) {
     Bytes message = c.octets("message");

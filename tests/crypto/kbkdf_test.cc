@@ -85,7 +85,7 @@ TEST(Kbkdf, EachOfSeveralKeysStartsWithANewOutput) {
     return kbkdf(KbkdfMode::kCounter, hmac256(), segments, {}, sizes);
   };
   auto output = [&](const char* input) { return to_hex(hmac(Hash::kSha256, kKey, from_hex(input))); };
-  std::vector<SecretBytes> keys = derived(false);  // 88 octets are 704 bits
+  std::vector<SecretBytes> keys = derived(false);  // 88 bytes are 704 bits
   ASSERT_EQ(keys.size(), 3u);
   EXPECT_EQ(to_hex(keys[0]), output("0102c0").substr(0, 32));
   EXPECT_EQ(to_hex(keys[1]), output("0202c0") + output("0302c0").substr(0, 16));

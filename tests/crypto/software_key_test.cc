@@ -239,7 +239,7 @@ TEST(EcKey, GeneratedKeysSign) {
   }
 }
 
-// Short r and s are padded: one in 256 of each begins with a zero octet.
+// Short r and s are padded: one in 256 of each begins with a zero byte.
 TEST(EcKey, SignaturesHaveFixedWidth) {
   auto key = SoftwareKey::generate_ec(Curve::kP256);
   Bytes hash(32, 0x42);

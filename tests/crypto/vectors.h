@@ -15,7 +15,7 @@
 namespace vtpm {
 
 Bytes from_hex(std::string_view hex);
-/// A file of tests/data/crypto. Throws when it can not be read.
+/// A file of tests/data/crypto. Throws when it cannot be read.
 Bytes read_data(const std::string& name);
 
 class Case {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Something of somebody else's has the name of the temporary file: the token can not be compacted, and serves on.
+// Something of somebody else's has the name of the temporary file: the token cannot be compacted, and serves on.
 #include <sys/stat.h>
 
 #include <filesystem>

@@ -294,7 +294,7 @@ TEST_F(KeySlots, OneOfAnEarlierEpochIsSaidToBeWrongAndIsSetAnew) {
 
 // --- the security officer ---
 
-// The octet of the officer, as another process sees it.
+// The byte of the officer, as another process sees it.
 bool somebody_is_delayed(const std::string& path) {
   auto file = posix_file_system().open(path, true);
   return !file->lock(LockByte::kOfficer, LockMode::kExclusive, false);

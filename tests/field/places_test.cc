@@ -63,7 +63,7 @@ class Places : public testing::Test {
   /// From now on nothing of what the tests make belongs to the user.
   static void become_another() { ++the_user; }
 
-  /// The directory, below the scratch directory, of the store that C_InitToken makes; "none" if it can not.
+  /// The directory, below the scratch directory, of the store that C_InitToken makes; "none" if it cannot.
   std::string where_a_token_is_made(const std::string& label = "token") {
     MUST(p11->C_Initialize(nullptr));
     const std::vector<std::string> before = stores();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a user finds in the store directory: copies beside the store, renamed stores, links, tokens of another machine,
-// and what can not be read.
+// and what cannot be read.
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -298,7 +298,7 @@ TEST_F(Mounted, TheNextVersionIsSeenWhenTheSlotsAreListed) {
   EXPECT_EQ(listing(), "0: token web\n1: free\n");
 }
 
-// --- what can not be read ---
+// --- what cannot be read ---
 
 TEST_F(Unreadable, ADirectoryIsOneSlotWithoutATokenAndNeverAFreeOne) {
   MUST(p11->C_Finalize(nullptr));

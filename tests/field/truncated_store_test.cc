@@ -61,7 +61,7 @@ TEST_P(TruncatedStore, IsRefusedAtEveryLengthAndStaysAsItIs) {
   for (const EntryReport& entry : dump(scratch.file("store.vtpm")).entries) {
     if (entry.state != EntryState::kFree) log_end = entry.offset + entry.length;
   }
-  // Every length up to the log's end and a while behind it, then some of the free space; the last octet alone as well.
+  // Every length up to the log's end and a while behind it, then some of the free space; the last byte alone as well.
   for (size_t length = 0; length < whole.size(); length += length < log_end + 200 ? 1 : 613) {
     if (length + 613 > whole.size()) length = whole.size() - 1;
     SCOPED_TRACE(length);

@@ -11,9 +11,9 @@
 namespace vtpm::fuzz {
 namespace {
 
-// What a parameter looks like, in units of eight octets but for `x`:
-//   u number   n number of rounds   f two flags   x sixteen octets
-//   P pointer, and in the next unit its length: L in octets, B in bits
+// What a parameter looks like, in units of eight bytes but for `x`:
+//   u number   n number of rounds   f two flags   x sixteen bytes
+//   P pointer, and in the next unit its length: L in bytes, B in bits
 //   l length, and in the next unit the pointer: R
 //   V room for a version   K room for TLS' handles and vectors   O pointer to OAEP's parameter
 //   S SP 800-108's number of segments and pointer to them   D its number of derived keys and pointer to them
@@ -78,7 +78,7 @@ const char* shape_of(const pkcs11::Mechanism& row) {
     case Family::kComposedWrap:
       return row.type == CKM_RSA_AES_KEY_WRAP ? "uO" : "uulR";
     default:
-      return nullptr;  // none, or plain octets
+      return nullptr;  // none, or plain bytes
   }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a fuzzer gives to PKCS#11 functions: templates, mechanisms and buffers that an application could pass, right or
-// wrong, but never memory that is not there: every pointer belongs to as many octets as the length beside it says, each
-// in an allocation of its own, so that AddressSanitizer sees one octet too many.
+// wrong, but never memory that is not there: every pointer belongs to as many bytes as the length beside it says, each
+// in an allocation of its own, so that AddressSanitizer sees one byte too many.
 #pragma once
 
 #include <fuzzer/FuzzedDataProvider.h>
@@ -33,7 +33,7 @@ class Arguments {
     CK_BYTE* data;
     CK_ULONG size;
   };
-  /// Up to `most` octets; empty ones may have a null pointer or not.
+  /// Up to `most` bytes; empty ones may have a null pointer or not.
   Octets octets(size_t most = 80);
   /// A buffer for an answer and its length; the pointer may be null (a size query) with any length.
   Octets room();

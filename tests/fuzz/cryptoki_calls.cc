@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Random sequences of calls on a token, as a careless application could make them: right and wrong handles, null
 // pointers, size queries, operations that are ended by others. What must hold: no crash, nothing out of bounds, no
-// undefined behaviour, an answer that the standard knows, and never more octets said to be written than there is room.
+// undefined behaviour, an answer that the standard knows, and never more bytes said to be written than there is room.
 #include "pkcs11/cryptoki/functions.h"
 #include "pkcs11/cryptoki/refusal.h"
 #include "pkcs11/operation/operation_state.h"
@@ -313,7 +313,7 @@ Arguments::Octets Run::message_parameter() {
   gcm_ = {nonce.data, nonce.size, arguments_.number(), generator, tag.data, 8 * tag.size};
   ccm_ = {arguments_.below(80), nonce.data, nonce.size, arguments_.number(), generator, tag.data, tag.size};
   chacha_ = {nonce.data, 8 * nonce.size, tag.data};
-  // ChaCha20-Poly1305's tag has sixteen octets, whatever the structure says.
+  // ChaCha20-Poly1305's tag has sixteen bytes, whatever the structure says.
   if (tag.size < 16) chacha_.pTag = nullptr;
   switch (arguments_.below(8)) {
     case 0:

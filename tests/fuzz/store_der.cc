@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Arbitrary octets as DER, as an entry, and as a free entry. What must hold: every view lies inside the octets, and
-// what was read is written as the same octets, since DER has one encoding of everything and seals are made over octets.
+// Arbitrary bytes as DER, as an entry, and as a free entry. What must hold: every view lies inside the bytes, and
+// what was read is written as the same bytes, since DER has one encoding of everything and seals are made over bytes.
 #include <algorithm>
 
 #include "base/der.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Arbitrary octets as the entry of a key slot. What must hold: a slot that is taken asks for a derivation within the
+// Arbitrary bytes as the entry of a key slot. What must hold: a slot that is taken asks for a derivation within the
 // bounds of docs/format.md and is written as it was read; nothing but kCorrupt and kUnsupported is thrown. No secret is
 // stretched here: the bounds are all that keeps a hostile file from taking the host's memory and time.
 #include <algorithm>

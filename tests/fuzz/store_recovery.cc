@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Arbitrary octets as a store file, on a disk in memory. What must hold: it is opened or refused with an Error; reading
+// Arbitrary bytes as a store file, on a disk in memory. What must hold: it is opened or refused with an Error; reading
 // changes nothing; the report stays inside the file; a commit and a compaction are refused, or read back and cost
 // nothing else; an import is refused, or leaves what takes a change; a repair is refused and changes nothing, or leaves
 // what takes a change that is read back.
