@@ -78,7 +78,7 @@ class Tenant {
     MUST(session_.try_set(counter, {{CKA_VALUE, now.c_str()}}));
     demand(session_.text(counter, CKA_VALUE) == now, "the counter has lost a write");
   }
-  /// Each fetch of the value counts (4.5.2), whoever counts beside us.
+  /// Each fetch of the value counts (4.3.4), whoever counts beside us.
   void count_together() {
     const uint64_t now = number_of(session_.get(session_.find(kSharedCounter).at(0), CKA_VALUE));
     demand(now > counted_, "the shared counter fell from " + std::to_string(counted_) + " to " + std::to_string(now));

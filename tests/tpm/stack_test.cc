@@ -107,14 +107,14 @@ class Report : public testing::Environment {
 const auto* const report = testing::AddGlobalTestEnvironment(new Report);
 
 // An endorsement key comes from the TPM's seed, by libtpms' own search for primes: how deep that goes is chance.
-TEST(StackTest, OfEndorsementKeys) {
+TEST(StackTest, EndorsementKeysFitTheStackThatIsWiped) {
   const auto made = crypto::CertificateAuthority::create("stack");
   const crypto::CertificateAuthority authority(made.key, made.certificate);
   for (int round = 0; round < 3; ++round)
     Engine::manufacture([&](BootedTpm& commands) { endorse(commands, authority, IssuerKept::kElsewhere); });
 }
 
-TEST(StackTest, OfRsaKeys) {
+TEST(StackTest, RsaKeysFitTheStackThatIsWiped) {
   const auto engine = std::make_shared<Engine>(std::make_shared<MemoryState>());
   for (int round = 0; round < 6; ++round) create_rsa(*engine, {});
 }

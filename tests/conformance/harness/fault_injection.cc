@@ -83,7 +83,7 @@ bool is_of_the_linker(const void* caller) {
   return reinterpret_cast<uintptr_t>(caller) - getauxval(AT_BASE) < kAsLongAsItIs;
 }
 
-/// libcrypto loses a few hundred octets in some of its own failures. That is not what the leak check is to find; what
+/// libcrypto loses a few hundred bytes in some of its own failures. That is not what the leak check is to find; what
 /// the module has by `new` is.
 void* not_missed(void* block, const void* caller) {
   const bool known = (plan.armed && plan.fault == Fault::kMemory) || is_of_the_linker(caller);

@@ -14,7 +14,7 @@
 
 namespace vtpm::conformance {
 
-// --- octets ---
+// --- bytes ---
 
 Bytes from_hex(std::string_view hex) {
   Bytes octets;

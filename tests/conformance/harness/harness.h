@@ -120,7 +120,7 @@ class Mechanism {
   Mechanism(CK_MECHANISM_TYPE type) : type_(type) {}  // NOLINT: most mechanisms are just their number
   static Mechanism pss(CK_MECHANISM_TYPE type, CK_MECHANISM_TYPE hash, CK_ULONG mgf, CK_ULONG salt);
   static Mechanism oaep(CK_MECHANISM_TYPE hash, CK_ULONG mgf, Bytes label = {});
-  /// Any octets as the parameter, for the errors.
+  /// Any bytes as the parameter, for the errors.
   static Mechanism with_parameter(CK_MECHANISM_TYPE type, Bytes parameter);
 
   CK_MECHANISM_TYPE type() const { return type_; }
@@ -172,7 +172,7 @@ class Session {
   std::vector<CK_OBJECT_HANDLE> find(Template match);
 
   Bytes sign(Mechanism mechanism, CK_OBJECT_HANDLE key, const Bytes& data);
-  /// The same by C_SignUpdate, in parts of 1, 2, 3, … octets and an empty one.
+  /// The same by C_SignUpdate, in parts of 1, 2, 3, … bytes and an empty one.
   Bytes sign_in_parts(Mechanism mechanism, CK_OBJECT_HANDLE key, const Bytes& data);
   CK_RV try_sign(Mechanism mechanism, CK_OBJECT_HANDLE key, const Bytes& data);
   CK_RV try_verify(Mechanism mechanism, CK_OBJECT_HANDLE key, const Bytes& data, const Bytes& signature);

@@ -18,7 +18,7 @@ Template shown_secret(size_t octets);
 /// The value of a derived generic secret.
 Bytes derived_value(Session& session, Mechanism mechanism, CK_OBJECT_HANDLE base, size_t octets);
 
-/// With a size query before it, and a buffer that is one octet too small.
+/// With a size query before it, and a buffer that is one byte too small.
 CK_RV try_wrap(Session& session, Mechanism mechanism, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key,
                Bytes* wrapped = nullptr);
 Bytes wrap(Session& session, Mechanism mechanism, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key);
@@ -27,10 +27,10 @@ CK_RV try_unwrap(Session& session, Mechanism mechanism, CK_OBJECT_HANDLE unwrapp
 CK_OBJECT_HANDLE unwrap(Session& session, Mechanism mechanism, CK_OBJECT_HANDLE unwrapping, const Bytes& wrapped,
                         Template wanted);
 
-/// CK_KEY_DERIVATION_STRING_DATA over octets that outlive the mechanism.
+/// CK_KEY_DERIVATION_STRING_DATA over bytes that outlive the mechanism.
 Mechanism with_string(CK_MECHANISM_TYPE type, const Bytes& data);
 
-/// The octets as the C functions take them: never null.
+/// The bytes as the C functions take them: never null.
 CK_BYTE* octets_pointer(const Bytes& octets);
 
 }  // namespace vtpm::conformance

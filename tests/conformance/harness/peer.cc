@@ -45,7 +45,7 @@ Bytes der(Encode encode) {
   return out;
 }
 
-/// The two-call convention of EVP: size, then octets.
+/// The two-call convention of EVP: size, then bytes.
 template <typename Call>
 Bytes produce(const char* what, Call call) {
   size_t size = 0;
@@ -258,7 +258,7 @@ Bytes digest(const std::string& hash, const Bytes& data) {
 
 Bytes octet_string(const Bytes& contents) {
   Bytes out = {0x04};
-  if (contents.size() >= 0x80) out.push_back(0x81);  // curve points need no more than one octet of length
+  if (contents.size() >= 0x80) out.push_back(0x81);  // curve points need no more than one byte of length
   out.push_back(static_cast<uint8_t>(contents.size()));
   return out + contents;
 }

@@ -173,7 +173,7 @@ void forge_trust(const std::string& path) {
   });
 }
 
-// CKA_ALLOWED_MECHANISMS (0x40000600) with one mechanism, as docs/format.md has it: the octets before its number.
+// CKA_ALLOWED_MECHANISMS (0x40000600) with one mechanism, as docs/format.md has it: the bytes before its number.
 constexpr uint8_t kOneMechanism[] = {0x30, 0x10, 0x02, 0x04, 0x40, 0x00, 0x06, 0x00, 0x04, 0x08};
 
 void forbid(const std::string& path, std::string_view pin, Protection protection) {

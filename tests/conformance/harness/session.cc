@@ -14,7 +14,7 @@ CK_BYTE* raw(const Bytes& octets) {
   return octets.empty() ? &nothing : const_cast<CK_BYTE*>(octets.data());
 }
 
-/// Parts of 1, 2, 3, … octets with an empty one first: splits that meet no block boundary twice.
+/// Parts of 1, 2, 3, … bytes with an empty one first: splits that meet no block boundary twice.
 template <typename Update>
 void in_parts(const Bytes& data, Update update) {
   update(raw({}), 0);
@@ -22,7 +22,7 @@ void in_parts(const Bytes& data, Update update) {
     update(raw(data) + at, std::min(part, data.size() - at));
 }
 
-/// The two calls of section 5.2: how long is it, then the octets.
+/// The two calls of section 5.2: how long is it, then the bytes.
 template <typename Call>
 Bytes produce(const char* name, Call call) {
   CK_ULONG size = 0;

@@ -24,7 +24,7 @@ class Line {
 /// Runs `check` on every line of a file, traced by its number; a file without lines fails.
 void for_each_line(const std::string& file, const std::function<void(const Line&)>& check);
 
-/// A parameter structure as the octets that Mechanism::with_parameter takes.
+/// A parameter structure as the bytes that Mechanism::with_parameter takes.
 template <typename T>
 Bytes octets_of(const T& parameter) {
   const auto* first = reinterpret_cast<const uint8_t*>(&parameter);
@@ -78,7 +78,7 @@ struct CipherCase {
 enum class Way { kEncrypt, kDecrypt };
 /// The whole message in one call, with a size query before it.
 CK_RV crypt(Session& session, Way way, Mechanism mechanism, CK_OBJECT_HANDLE key, const Bytes& data, Bytes* out);
-/// The same in parts of 1, 2, 3, … octets, each into a buffer of exactly the size that was asked for before.
+/// The same in parts of 1, 2, 3, … bytes, each into a buffer of exactly the size that was asked for before.
 CK_RV crypt_in_parts(Session& session, Way way, Mechanism mechanism, CK_OBJECT_HANDLE key, const Bytes& data,
                      Bytes* out);
 /// The same in one part whose output lies where its input was.

@@ -89,7 +89,7 @@ void Workshop::expect_intact() {
   EXPECT_EQ(session.get(one({{CKA_LABEL, "area"}}), CKA_VALUE), Bytes(30, 9));
   const Bytes counter =
       session.get(one({{CKA_HW_FEATURE_TYPE, CKH_MONOTONIC_COUNTER}, {CKA_CLASS, CKO_HW_FEATURE}}), kVtpmNvValue);
-  EXPECT_GE(counter, counted_);  // eight octets, big-endian
+  EXPECT_GE(counter, counted_);  // eight bytes, big-endian
   counted_ = counter;
   for (const auto& [mechanism, label] : {std::pair{CKM_ECDSA_SHA256, "ec"}, std::pair{CKM_SHA256_RSA_PKCS, "rsa"}}) {
     const Bytes signature = session.sign(mechanism, one({{CKA_LABEL, label}, {CKA_CLASS, CKO_PRIVATE_KEY}}), in_);

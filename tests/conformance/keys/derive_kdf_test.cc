@@ -82,7 +82,7 @@ TEST_F(Kdf, HkdfVectors) {
       hkdf.salt_key = base_key(session, hkdf.salt);
     }
     EXPECT_EQ(derived_value(session, hkdf.mechanism(), key, output.size()), output);
-    // The octets as a data object.
+    // The bytes as a data object.
     const CK_OBJECT_HANDLE data = derive(session, hkdf.mechanism(CKM_HKDF_DATA), key,
                                          {{CKA_CLASS, CKO_DATA}, {CKA_VALUE_LEN, output.size()}, {CKA_LABEL, "iv"}});
     EXPECT_EQ(session.number(data, CKA_CLASS), CKO_DATA);
@@ -161,7 +161,7 @@ TEST_F(Kdf, HkdfFromDataObjects) {
   EXPECT_RV(CKR_KEY_HANDLE_INVALID, try_derive(session, salted.mechanism(), object, {{CKA_PRIVATE, false}}));
 }
 
-TEST_F(Kdf, HkdfRefuses) {
+TEST_F(Kdf, HkdfRejectsBadParameters) {
   const CK_OBJECT_HANDLE key = base_key(session, Bytes(32, 1), CKK_HKDF);
   const auto answer = [&](const Hkdf& hkdf, size_t octets = 32) {
     return try_derive(session, hkdf.mechanism(), key, shown_secret(octets));
@@ -275,7 +275,7 @@ TEST_F(Kdf, Sp800108Vectors) {
       }
       EXPECT_EQ(derived_value(session, kbkdf(type, function, segments.list, iv), key, output.size()), output);
     }
-    // The same octets as the values of keys.
+    // The same bytes as the values of keys.
     std::vector<CK_OBJECT_HANDLE> handles;
     handles.reserve(segments.list.size());
     for (CK_PRF_DATA_PARAM& segment : segments.list) {
@@ -380,7 +380,7 @@ TEST_F(Kdf, Sp800108SeveralKeysAtOnce) {
                                       {third.data(), third.size(), &handles[1]}};
   const Mechanism mechanism = kbkdf(CKM_SP800_108_COUNTER_KDF, CKM_SHA256_HMAC, segments, {}, &more);
   const CK_OBJECT_HANDLE first = derive(session, mechanism, key, shown_secret(16));
-  // 16 + 40 + 16 octets: 576 bits. Each key begins with a fresh block.
+  // 16 + 40 + 16 bytes: 576 bits. Each key begins with a fresh block.
   const auto block = [&](const char* number) {
     return session.sign(CKM_SHA256_HMAC, judge, from_hex(number) + label + from_hex("0240"));
   };
@@ -420,7 +420,7 @@ TEST_F(Kdf, Sp800108SeveralKeysAtOnce) {
             try_derive(session, kbkdf(CKM_SP800_108_COUNTER_KDF, CKM_SHA256_HMAC, segments, {}, &more), key, {}));
 }
 
-TEST_F(Kdf, Sp800108Refuses) {
+TEST_F(Kdf, Sp800108RejectsBadParameters) {
   const CK_OBJECT_HANDLE key = base_key(session, Bytes(32, 1));
   CK_SP800_108_COUNTER_FORMAT good{CK_FALSE, 32}, wide{CK_FALSE, 40}, odd{CK_FALSE, 12}, absurd{CK_FALSE, kAbsurd};
   CK_SP800_108_DKM_LENGTH_FORMAT length{3, CK_FALSE, 16};
@@ -494,7 +494,7 @@ TEST_F(Kdf, Pbkdf2Vectors) {
   EXPECT_EQ(seen.size(), kFunctions.size());
 }
 
-TEST_F(Kdf, Pbkdf2Refuses) {
+TEST_F(Kdf, Pbkdf2RejectsBadParameters) {
   const Bytes salt(8, 1), password = bytes("password");
   const auto answer = [&](const Mechanism& mechanism, Template wanted = shown_secret(16)) {
     return try_generate_key(session, mechanism, std::move(wanted));
@@ -793,7 +793,7 @@ TEST_F(Kdf, TlsKdfKeepsSecrets) {
   }
 }
 
-TEST_F(Kdf, TlsRefuses) {
+TEST_F(Kdf, TlsDerivationsRejectBadParameters) {
   const CK_OBJECT_HANDLE key = base_key(session, Bytes(48, 1));
   for (const CK_MECHANISM_TYPE type :
        {CKM_TLS12_MASTER_KEY_DERIVE, CKM_TLS12_MASTER_KEY_DERIVE_DH, CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE,
@@ -816,7 +816,7 @@ TEST_F(Kdf, TlsRefuses) {
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, session.try_sign(mac(CKM_MD5, 12, 1), key, bytes("m")));
 }
 
-// 6.40: any data, and a code of 12 octets or more.
+// 6.40: any data, and a code of 12 bytes or more.
 TEST_F(Kdf, TlsMacOfAnyLength) {
   const Bytes data(5000, 0x2F), label = bytes("client finished");
   const CK_OBJECT_HANDLE key = base_key(session, Bytes(48, 3));

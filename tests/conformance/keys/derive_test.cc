@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// C_DeriveKey (PKCS#11 2.40, 5.13) and the derivations of 3.1: vectors of their standards, templates, inheritance,
+// C_DeriveKey (PKCS#11 3.2, 5.18) and the derivations of 3.1: vectors of their standards, templates, inheritance,
 // errors.
 #include <algorithm>
 #include <sstream>
@@ -213,7 +213,7 @@ TEST_F(Derive, EcdhKeysOfEveryType) {
   EXPECT_EQ(later.get(later.find({{CKA_LABEL, "agreed"}}).at(0), CKA_VALUE).size(), 32u);
 }
 
-TEST_F(Derive, EcdhRefuses) {
+TEST_F(Derive, EcdhRejectsBadParametersAndPoints) {
   const KeyPair mine = session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}}, {{CKA_DERIVE, true}});
   const CK_OBJECT_HANDLE key = mine.private_key;
   const Bytes point = peer::Key::generate_ec("P-256").ec_point();
@@ -252,7 +252,7 @@ TEST_F(Derive, EcdhRefuses) {
   EXPECT_TRUE(session.find({{CKA_CLASS, CKO_SECRET_KEY}, {CKA_VALUE_LEN, 32}}).empty());
 }
 
-TEST_F(Derive, CallIsChecked) {
+TEST_F(Derive, RejectsBadArguments) {
   const CK_OBJECT_HANDLE key = base_key(session, Bytes(16, 1));
   Template wanted = shown_secret(8);
   Mechanism mechanism = CKM_SHA256_KEY_DERIVATION;
@@ -419,7 +419,7 @@ TEST_F(Derive, TemplatesInTemplatesAreReadAsTheStandardSays) {
 
 // --- simple derivations ---
 
-TEST_F(Derive, ExamplesOfTheStandard) {
+TEST_F(Derive, MatchesTheExamplesOfTheStandard) {
   for_each_line("simple_derive.txt", [&](const Line& line) {
     const CK_OBJECT_HANDLE key = base_key(session, line.octets("base"));
     const std::string& derived = line.text("derived");
@@ -439,7 +439,7 @@ TEST_F(Derive, ExamplesOfTheStandard) {
   });
 }
 
-TEST_F(Derive, ConcatenationsAndExclusiveOr) {
+TEST_F(Derive, ConcatenatesAndXorsKeysAndData) {
   const Bytes key_octets = from_hex("01020304"), data = from_hex("a0b0c0");
   const CK_OBJECT_HANDLE key = base_key(session, key_octets),
                          other = base_key(session, from_hex("ffee"), CKK_SHA256_HMAC);
@@ -476,8 +476,8 @@ TEST_F(Derive, ConcatenationsAndExclusiveOr) {
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, try_derive(session, with_string(CKM_XOR_BASE_AND_DATA, {}), key, {}));
 }
 
-TEST_F(Derive, ExtractedBits) {
-  // The example of the standard (2.40, 2.32.7).
+TEST_F(Derive, ExtractsBitsFromAKey) {
+  // The example of the standard (3.2, 6.43).
   const CK_OBJECT_HANDLE key = base_key(session, from_hex("329f84a9"));
   const auto from = [](CK_ULONG bit) { return Mechanism::with_parameter(CKM_EXTRACT_KEY_FROM_KEY, octets_of(bit)); };
   EXPECT_EQ(to_hex(derived_value(session, from(21), key, 2)), "9526");
@@ -488,7 +488,7 @@ TEST_F(Derive, ExtractedBits) {
   EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, try_derive(session, from(0), key, shown_secret(0)));
 }
 
-TEST_F(Derive, EncryptedData) {
+TEST_F(Derive, DerivesFromEncryptedData) {
   const auto check = [&](const Line& line) {
     const std::string mode = line.text("mode");
     if (mode != "ecb" && mode != "cbc") return;
@@ -519,7 +519,7 @@ TEST_F(Derive, EncryptedData) {
             try_derive(session, with_string(CKM_AES_ECB_ENCRYPT_DATA, Bytes(16)), base_key(session, Bytes(16, 1)), {}));
 }
 
-TEST_F(Derive, DigestsOfKeys) {
+TEST_F(Derive, DerivesDigestsOfKeys) {
   for_each_line("digest.txt", [&](const Line& line) {
     const Bytes data = line.octets("message"), digest = line.octets("digest");
     if (data.empty() || data.size() > 4096) return;
@@ -532,7 +532,7 @@ TEST_F(Derive, DigestsOfKeys) {
   });
 }
 
-TEST_F(Derive, Sha512TOfKeys) {
+TEST_F(Derive, DerivesSha512TOfKeys) {
   for_each_sha512_t([&](CK_ULONG bits, const Line& line) {
     if (!line.has("digest") || line.octets("message").empty()) return;
     const Bytes digest = line.octets("digest");
@@ -547,7 +547,7 @@ TEST_F(Derive, Sha512TOfKeys) {
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, try_derive(session, sha512_t(CKM_SHA512_T_KEY_DERIVATION, 384), key, {}));
 }
 
-TEST_F(Derive, ShakeOfKeys) {
+TEST_F(Derive, DerivesShakeOfKeys) {
   for_each_line("shake.txt", [&](const Line& line) {
     const CK_MECHANISM_TYPE type =
         line.text("hash") == "shake128" ? CKM_SHAKE_128_KEY_DERIVATION : CKM_SHAKE_256_KEY_DERIVATION;

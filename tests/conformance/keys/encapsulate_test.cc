@@ -25,7 +25,7 @@ const Template kEncapsulates = {{CKA_ENCAPSULATE, true}}, kDecapsulates = {{CKA_
 
 class Encapsulate : public WithUser {
  protected:
-  /// With a size query before it, and a buffer that is one octet too small: neither makes a key.
+  /// With a size query before it, and a buffer that is one byte too small: neither makes a key.
   CK_RV try_encapsulate(Mechanism mechanism, CK_OBJECT_HANDLE by, Template wanted, Encapsulated* result = nullptr) {
     Encapsulated made;
     const auto call = [&](CK_BYTE* to, CK_ULONG* size) {
@@ -126,7 +126,7 @@ TEST_F(Encapsulate, EcdhOfCompressedPoints) {
   });
 }
 
-TEST_F(Encapsulate, EcdhForOthers) {
+TEST_F(Encapsulate, OpensslDecapsulatesWhatEcdhEncapsulated) {
   const Bytes info = bytes("shared");
   for (const auto& [curve, octets] : {std::pair{"P-256", 32}, {"P-384", 48}, {"P-521", 66}}) {
     SCOPED_TRACE(curve);
@@ -172,7 +172,7 @@ TEST_F(Encapsulate, EcdhThereAndBack) {
   }
 }
 
-TEST_F(Encapsulate, EcdhParameters) {
+TEST_F(Encapsulate, EcdhRejectsWrongParameters) {
   const KeyPair pair = ec_pair("P-256");
   const Encapsulated made = encapsulate(ecdh(), pair.public_key, shown_secret(16));
   EXPECT_EQ(session.get(made.key, CKA_VALUE).size(), 16u);
@@ -190,7 +190,7 @@ TEST_F(Encapsulate, EcdhParameters) {
 
 // --- RSA ---
 
-TEST_F(Encapsulate, RsaForOthers) {
+TEST_F(Encapsulate, OpensslDecapsulatesWhatRsaEncapsulated) {
   const peer::Key other = peer::Key::generate_rsa(2048);
   const CK_OBJECT_HANDLE by =
       session.create(kEncapsulates.with({{CKA_CLASS, CKO_PUBLIC_KEY},
@@ -237,7 +237,7 @@ TEST_F(Encapsulate, RsaFromOthersWithKeysInTheTpmAndInSoftware) {
 }
 
 // RSASVE (SP 800-56B, 7.2.1): the secret is a number below the modulus, as long as that.
-TEST_F(Encapsulate, RsaNumbers) {
+TEST_F(Encapsulate, RsasveSecretsAreNumbersBelowTheModulus) {
   const peer::Key other = peer::Key::generate_rsa(2048);
   const CK_OBJECT_HANDLE by =
       session.create(kEncapsulates.with({{CKA_CLASS, CKO_PUBLIC_KEY},
@@ -270,7 +270,7 @@ TEST_F(Encapsulate, RsaNumbers) {
   }
 }
 
-TEST_F(Encapsulate, RsaLengths) {
+TEST_F(Encapsulate, RsaSecretsHaveTheLengthOfTheTemplate) {
   const KeyPair pair = rsa_pair();
   EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, [&] {
     Bytes room(256);
@@ -299,7 +299,7 @@ TEST_F(Encapsulate, ASecretThatIsNoKeyOfTheTypeNeedsALength) {
   EXPECT_RV(CKR_OK, try_decapsulate(ecdh(), pair.private_key, cipher, aes.with({{CKA_VALUE_LEN, 32}})));
 }
 
-TEST_F(Encapsulate, TheNewKey) {
+TEST_F(Encapsulate, TheNewKeyHasTheTemplatesAttributes) {
   const KeyPair rsa = rsa_pair(), ec = ec_pair("P-256");
   const Template wanted = {{CKA_KEY_TYPE, CKK_AES}, {CKA_VALUE_LEN, 32}, {CKA_LABEL, "new"}};
   for (const auto& [mechanism, pair] : {std::pair{Mechanism(CKM_RSA_PKCS), rsa}, {ecdh(), ec}}) {
@@ -332,7 +332,7 @@ TEST_F(Encapsulate, TheNewKey) {
   }
 }
 
-TEST_F(Encapsulate, KeysThatDoNot) {
+TEST_F(Encapsulate, RejectsKeysThatMayNotEncapsulate) {
   const KeyPair ec = ec_pair("P-256"), rsa = rsa_pair(), plain = session.generate_ec(kP256);
   EXPECT_FALSE(session.flag(plain.public_key, CKA_ENCAPSULATE)) << "the default";
   EXPECT_FALSE(session.flag(plain.private_key, CKA_DECAPSULATE)) << "the default";
@@ -389,7 +389,7 @@ TEST_F(Encapsulate, TemplatesOfTheKeys) {
             try_decapsulate(ecdh(), pair.private_key, made.cipher, {{CKA_EXTRACTABLE, true}}));
 }
 
-TEST_F(Encapsulate, CallsAreChecked) {
+TEST_F(Encapsulate, RejectsBadArguments) {
   const KeyPair pair = ec_pair("P-256");
   Mechanism mechanism = ecdh();
   Template wanted = shown_secret(0);
@@ -464,7 +464,7 @@ TEST_F(Encapsulate, DiffieHellmanThereAndBack) {
 }
 
 // All these curves have the cofactor 1, or clear it themselves (RFC 7748): both mechanisms make the same key.
-TEST_F(Encapsulate, WithTheCofactor) {
+TEST_F(Encapsulate, CofactorDerivationGivesTheSameKey) {
   const Bytes parameter = octets_of(CK_ECDH1_DERIVE_PARAMS{CKD_SHA256_KDF, 0, nullptr, 0, nullptr});
   const Mechanism plain = Mechanism::with_parameter(CKM_ECDH1_DERIVE, parameter);
   const Mechanism cofactor = Mechanism::with_parameter(CKM_ECDH1_COFACTOR_DERIVE, parameter);

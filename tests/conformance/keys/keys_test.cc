@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Key pairs (PKCS#11 2.40, 4.7-4.9 and the RSA and EC sections of Current Mechanisms): generated and brought in.
+// Key pairs (PKCS#11 3.2, 4.8 to 4.10, 6.1 and 6.3): generated and brought in.
 #include <openssl/core_names.h>
 
 #include <algorithm>
@@ -90,7 +90,7 @@ TEST_F(Generation, RsaOfEverySize) {
   }
 }
 
-TEST_F(Generation, RsaPublicExponent) {
+TEST_F(Generation, RsaPublicExponentIsThatOfTheTemplate) {
   const KeyPair pair =
       session.generate(CKM_RSA_PKCS_KEY_PAIR_GEN, kRsa2048.with({{CKA_PUBLIC_EXPONENT, from_hex("010001")}}), kUse);
   EXPECT_EQ(session.get(pair.public_key, CKA_PUBLIC_EXPONENT), from_hex("010001"));
@@ -155,7 +155,7 @@ TEST_F(Generation, EcCurveByName) {
   EXPECT_EQ(peer::octet_string_contents(session.get(pair.public_key, CKA_EC_POINT)).size(), 65u);
 }
 
-TEST_F(Generation, EcCurvesThatAreNotThere) {
+TEST_F(Generation, RejectsUnsupportedCurves) {
   const auto answer = [&](const Bytes& parameters) {
     return session.try_generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, parameters}}, {});
   };
@@ -261,7 +261,7 @@ TEST_F(Generation, TemplatesAreChecked) {
   EXPECT_TRUE(session.find({}).empty()) << "half a pair was left";
 }
 
-TEST_F(Generation, CallIsChecked) {
+TEST_F(Generation, RejectsBadArguments) {
   Template public_key = {{CKA_EC_PARAMS, kP256}}, none;
   Mechanism mechanism = CKM_EC_KEY_PAIR_GEN;
   KeyPair pair;
@@ -280,7 +280,7 @@ TEST_F(Generation, CallIsChecked) {
   EXPECT_TRUE(session.find({}).empty());
 }
 
-TEST_F(Generation, WhoMay) {
+TEST_F(Generation, TokenKeysNeedAReadWriteSessionAndALogin) {
   const Template on_token = {{CKA_EC_PARAMS, kP256}, {CKA_TOKEN, true}};
   Session reader(slot, Session::kReadOnly);
   EXPECT_RV(CKR_SESSION_READ_ONLY, reader.try_generate(CKM_EC_KEY_PAIR_GEN, on_token, {{CKA_TOKEN, true}}));
@@ -294,7 +294,7 @@ TEST_F(Generation, WhoMay) {
   EXPECT_RV(CKR_USER_NOT_LOGGED_IN, session.try_generate(CKM_EC_KEY_PAIR_GEN, on_token, {{CKA_TOKEN, true}}));
 }
 
-TEST_F(Generation, OneWayAttributes) {
+TEST_F(Generation, OneWayAttributesCannotBeChangedBack) {
   const KeyPair pair = session.generate_ec(kP256);
   EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_set(pair.private_key, {{CKA_SENSITIVE, false}}));
   EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_set(pair.private_key, {{CKA_EXTRACTABLE, true}}));
@@ -534,7 +534,7 @@ TEST_F(Generation, RsaOfAnyNumberOfBits) {
             session.try_generate(CKM_RSA_PKCS_KEY_PAIR_GEN, {{CKA_MODULUS_BITS, 3092}}, {{kVtpmResident, true}}));
 }
 
-TEST_F(Generation, TrustIsTheSosToGive) {
+TEST_F(Generation, TrustedIsSetByTheSoOnly) {
   const Template trusted = {{CKA_EC_PARAMS, kP256}, {CKA_TRUSTED, true}};
   EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_generate(CKM_EC_KEY_PAIR_GEN, trusted, {}));
   const KeyPair pair = session.generate_ec(kP256);
@@ -654,7 +654,7 @@ void expect_brought_in(Session& session, CK_OBJECT_HANDLE key) {
   EXPECT_TRUE(session.flag(key, CKA_PRIVATE));
 }
 
-TEST_F(Import, RsaPrivateKeys) {
+TEST_F(Import, ImportedRsaPrivateKeysSign) {
   const peer::Key key = peer::Key::generate_rsa(2048);
   const Template whole = rsa_private_template(key);
   for (const bool on_token : {false, true}) {
@@ -667,7 +667,7 @@ TEST_F(Import, RsaPrivateKeys) {
   }
 }
 
-TEST_F(Import, EcPrivateKeys) {
+TEST_F(Import, ImportedEcPrivateKeysSign) {
   for (const Curve& curve : kCurves) {
     SCOPED_TRACE(curve.group);
     const peer::Key key = peer::Key::generate_ec(curve.group);

@@ -15,7 +15,7 @@ Template aead_wrapper(const Bytes& value = Bytes(32, 0x57)) {
 
 class WrapAuthenticated : public WithUser {
  protected:
-  /// With a size query before it, and a buffer that is one octet too small; neither touches nonce or tag.
+  /// With a size query before it, and a buffer that is one byte too small; neither touches nonce or tag.
   CK_RV try_wrap(MessageParameter& parameter, CK_OBJECT_HANDLE by, CK_OBJECT_HANDLE key, const Bytes& data,
                  Bytes* wrapped = nullptr) {
     CK_MECHANISM mechanism{parameter.mechanism, parameter.data(), parameter.size()};
@@ -57,7 +57,7 @@ class WrapAuthenticated : public WithUser {
   MessageParameter ccm{CKM_AES_CCM, Bytes(12, 7), Bytes(16), 0, CKG_NO_GENERATE, 32};
 };
 
-TEST_F(WrapAuthenticated, Vectors) {
+TEST_F(WrapAuthenticated, MatchesThePublishedVectors) {
   size_t wrapped_ones = 0, bad_ones = 0;
   for_each_line("aead.txt", [&](const Line& line) {
     const CK_MECHANISM_TYPE type = aead_of(line);
@@ -110,7 +110,7 @@ TEST_F(WrapAuthenticated, EveryOctetIsProtected) {
   }
 }
 
-TEST_F(WrapAuthenticated, PrivateKeys) {
+TEST_F(WrapAuthenticated, PrivateKeysAreWrappedAndPlacedInTheTpm) {
   const KeyPair pair = session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}},
                                         {{CKA_SENSITIVE, false}, {CKA_EXTRACTABLE, true}});
   const Template wanted = {{CKA_CLASS, CKO_PRIVATE_KEY}, {CKA_KEY_TYPE, CKK_EC}, {CKA_EXTRACTABLE, false}};
@@ -129,13 +129,13 @@ TEST_F(WrapAuthenticated, PrivateKeys) {
     EXPECT_RV(CKR_OK, try_wrap(parameter, wrapper, pair.private_key, beside, &wrapped));
     EXPECT_RV(CKR_OK, try_unwrap(parameter, wrapper, wrapped, beside, wanted));
   }
-  // With a nonce of 13 octets CCM takes no more than 2^16 - 1 (RFC 3610).
+  // With a nonce of 13 bytes CCM takes no more than 2^16 - 1 (RFC 3610).
   MessageParameter short_length{CKM_AES_CCM, Bytes(13, 7), Bytes(16)};
   EXPECT_RV(CKR_WRAPPED_KEY_LEN_RANGE, try_unwrap(short_length, wrapper, Bytes(65536, 1), beside, wanted));
   EXPECT_RV(CKR_WRAPPED_KEY_INVALID, try_unwrap(short_length, wrapper, Bytes(65535, 1), beside, wanted));
 }
 
-TEST_F(WrapAuthenticated, NoncesAreMade) {
+TEST_F(WrapAuthenticated, GeneratedNoncesDiffer) {
   for (const MessageParameter& kind : {gcm, ccm}) {
     SCOPED_TRACE(kind.mechanism);
     for (const CK_GENERATOR_FUNCTION generator : {CKG_GENERATE, CKG_GENERATE_RANDOM}) {
@@ -189,7 +189,7 @@ TEST_F(WrapAuthenticated, TheRulesOfWrappingHold) {
   EXPECT_RV(CKR_WRAPPED_KEY_LEN_RANGE, try_unwrap(gcm, wrapper, wrapped, beside, shown_secret(31)));
 }
 
-TEST_F(WrapAuthenticated, CallsAreChecked) {
+TEST_F(WrapAuthenticated, RejectsBadArguments) {
   CK_MECHANISM mechanism{CKM_AES_GCM, gcm.data(), gcm.size()};
   Bytes data = beside, room(64);
   CK_ULONG size = room.size();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// C_WrapKey and C_UnwrapKey (PKCS#11 2.40, 5.13): vectors, what other programs make of it, who may leave, what is
+// C_WrapKey and C_UnwrapKey (PKCS#11 3.2, 5.18): vectors, what other programs make of it, who may leave, what is
 // refused.
 #include <openssl/core_names.h>
 #include <openssl/err.h>
@@ -47,7 +47,7 @@ Bytes openssl_unwrap_kwp(const Bytes& key, const Bytes& wrapped) { return openss
 
 // --- AES key wrap ---
 
-TEST_F(Wrap, KeyWrapVectors) {
+TEST_F(Wrap, KeyWrapMatchesThePublishedVectors) {
   const auto check = [&](const Line& line, CK_MECHANISM_TYPE type) {
     const CK_OBJECT_HANDLE wrapper = aes_wrapper(session, line.octets("key"));
     const Bytes wrapped = line.octets("wrapped");
@@ -75,7 +75,7 @@ TEST_F(Wrap, KeyWrapVectors) {
   });
 }
 
-TEST_F(Wrap, KeyWrapWithPaddingVectors) {
+TEST_F(Wrap, KeyWrapWithPaddingMatchesThePublishedVectors) {
   for_each_line("key_wrap_pkcs7.txt", [&](const Line& line) {
     const Bytes plain = line.octets("plain"), wrapped = line.octets("wrapped");
     const CK_OBJECT_HANDLE wrapper = aes_wrapper(session, line.octets("key"));
@@ -116,7 +116,7 @@ TEST_F(Wrap, KeyWrapWithPadding) {
     EXPECT_EQ(openssl_unwrap_kwp(kek, other), value);
     EXPECT_EQ(other, wrap(session, CKM_AES_KEY_WRAP_KWP, wrapper, key));
     EXPECT_EQ(session.get(unwrap(session, CKM_AES_KEY_WRAP_PAD, wrapper, other, secret_template()), CKA_VALUE), value);
-    // With one of KW's initial values of 8 octets it pads as before.
+    // With one of KW's initial values of 8 bytes it pads as before.
     const auto with_iv = [](CK_MECHANISM_TYPE type) { return Mechanism::with_parameter(type, Bytes(8, 3)); };
     const Bytes earlier = wrap(session, with_iv(CKM_AES_KEY_WRAP_PAD), wrapper, key);
     EXPECT_EQ(earlier, wrap(session, with_iv(CKM_AES_KEY_WRAP_PKCS7), wrapper, key));
@@ -124,7 +124,7 @@ TEST_F(Wrap, KeyWrapWithPadding) {
   }
 }
 
-TEST_F(Wrap, KeyWrapParametersAndLengths) {
+TEST_F(Wrap, KeyWrapRejectsWrongParametersAndLengths) {
   const CK_OBJECT_HANDLE wrapper = aes_wrapper(session);
   const CK_OBJECT_HANDLE even = secret_key(session, CKK_GENERIC_SECRET, Bytes(24, 1));
   const auto with_iv = [](CK_MECHANISM_TYPE type, size_t octets) {
@@ -180,7 +180,7 @@ TEST_F(Wrap, KeyWrapOfAnyLength) {
       EXPECT_RV(CKR_DATA_LEN_RANGE, crypt(session, Way::kEncrypt, CKM_AES_KEY_WRAP, cipher, value, &out)) << "as ever";
     }
   }
-  // The type's only length cuts too: 25 of 32 octets.
+  // The type's only length cuts too: 25 of 32 bytes.
   const Bytes value(25, 0x6C);
   const Bytes wrapped = wrap(session, CKM_AES_KEY_WRAP, wrapper, secret_key(session, CKK_GENERIC_SECRET, value));
   EXPECT_EQ(session.get(unwrap(session, CKM_AES_KEY_WRAP, wrapper, wrapped, secret_template(CKK_CHACHA20)), CKA_VALUE),
@@ -300,7 +300,7 @@ TEST_F(Wrap, OtherBlockCiphersWrapAsAesDoes) {
   }
 }
 
-TEST_F(Wrap, ModesThatKeepEveryOctet) {
+TEST_F(Wrap, CbcPadAndCtrKeepTheLengthOfTheKey) {
   const Bytes kek(16, 0x57), value(21, 0x5A);
   Bytes iv(16, 9);
   const CK_OBJECT_HANDLE wrapper = aes_wrapper(session, kek), key = secret_key(session, CKK_GENERIC_SECRET, value);
@@ -370,7 +370,7 @@ struct AeadWrap {
   }
 };
 
-TEST_F(Wrap, AeadVectors) {
+TEST_F(Wrap, AeadMatchesThePublishedVectors) {
   size_t wrapped = 0, bad = 0;
   for_each_line("aead.txt", [&](const Line& line) {
     const Bytes cipher = line.octets("cipher"), tag = line.octets("tag");
@@ -394,7 +394,7 @@ TEST_F(Wrap, AeadVectors) {
   EXPECT_GT(bad, 0u);
 }
 
-TEST_F(Wrap, NoncesAreMade) {
+TEST_F(Wrap, GeneratedNoncesDiffer) {
   const CK_OBJECT_HANDLE wrapper = aes_wrapper(session, Bytes(32, 0x57)),
                          key = secret_key(session, CKK_GENERIC_SECRET, Bytes(21, 0x5A));
   for (const CK_MECHANISM_TYPE type : {CKM_AES_GCM, CKM_AES_CCM}) {
@@ -521,7 +521,7 @@ Mechanism rsa_aes(CK_ULONG bits, CK_RSA_PKCS_OAEP_PARAMS* oaep) {
   return Mechanism::with_parameter(CKM_RSA_AES_KEY_WRAP, octets_of(CK_RSA_AES_KEY_WRAP_PARAMS{bits, oaep}));
 }
 
-TEST_F(Wrap, RsaAesKeyWrap) {
+TEST_F(Wrap, RsaAesKeyWrapIsOpenedByOpenssl) {
   CK_RSA_PKCS_OAEP_PARAMS oaep{CKM_SHA256, CKG_MGF1_SHA256, CKZ_DATA_SPECIFIED, nullptr, 0};
   const peer::Key other = peer::Key::generate_rsa(2048);
   const CK_OBJECT_HANDLE for_other = session.create(rsa_public_template(other));
@@ -559,7 +559,7 @@ TEST_F(Wrap, RsaAesKeyWrap) {
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, try_wrap(session, CKM_RSA_AES_KEY_WRAP, mine.public_key, secret));
 }
 
-/// `travels`: the octets in front of a point of P-256.
+/// `travels`: the bytes in front of a point of P-256.
 void expect_ecdh_wraps(Session& session, CK_MECHANISM_TYPE type, const Bytes& travels) {
   const Bytes info = bytes("shared"), value = bytes("a secret of any length");
   const CK_OBJECT_HANDLE secret = secret_key(session, CKK_GENERIC_SECRET, value);
@@ -616,8 +616,10 @@ void expect_ecdh_wraps(Session& session, CK_MECHANISM_TYPE type, const Bytes& tr
   }
 }
 
-TEST_F(Wrap, EcdhAesKeyWrap) { expect_ecdh_wraps(session, CKM_ECDH_AES_KEY_WRAP, {}); }
-TEST_F(Wrap, EcdhCofactorAesKeyWrap) { expect_ecdh_wraps(session, CKM_ECDH_COF_AES_KEY_WRAP, {0x04, 65}); }
+TEST_F(Wrap, EcdhAesKeyWrapIsOpenedByOpenssl) { expect_ecdh_wraps(session, CKM_ECDH_AES_KEY_WRAP, {}); }
+TEST_F(Wrap, EcdhCofactorAesKeyWrapIsOpenedByOpenssl) {
+  expect_ecdh_wraps(session, CKM_ECDH_COF_AES_KEY_WRAP, {0x04, 65});
+}
 
 // --- private keys ---
 
@@ -683,7 +685,7 @@ TEST_F(Wrap, PrivateKeysArePkcs8) {
                                                     private_template(type).with({{kVtpmResident, true}})))
         << "the TPM gives nothing back";
   }
-  // Octets that are no private key.
+  // Bytes that are no private key.
   for (const Bytes& octets : {Bytes{0x30, 0x00}, bytes("no key at all, not at all"), Bytes(64, 0x30)}) {
     const Bytes wrapped = wrap(session, CKM_AES_KEY_WRAP_KWP, wrapper, secret_key(session, CKK_GENERIC_SECRET, octets));
     EXPECT_RV(CKR_WRAPPED_KEY_INVALID,
@@ -693,7 +695,7 @@ TEST_F(Wrap, PrivateKeysArePkcs8) {
 
 // --- who may leave, and under whom ---
 
-TEST_F(Wrap, KeysThatStay) {
+TEST_F(Wrap, RejectsKeysThatMayNotLeave) {
   const CK_OBJECT_HANDLE wrapper = aes_wrapper(session);
   const Template secret = {{CKA_CLASS, CKO_SECRET_KEY}, {CKA_KEY_TYPE, CKK_AES}, {CKA_VALUE, Bytes(16, 1)}};
   const auto answer = [&](CK_OBJECT_HANDLE key) { return try_wrap(session, CKM_AES_KEY_WRAP, wrapper, key); };
@@ -729,7 +731,7 @@ TEST_F(Wrap, TrustedWrappingKeysAreMadeByTheSo) {
   EXPECT_RV(CKR_KEY_NOT_WRAPPABLE, try_wrap(session, CKM_AES_KEY_WRAP, aes_wrapper(session), key));
 }
 
-TEST_F(Wrap, TemplatesOfWrappingKeys) {
+TEST_F(Wrap, WrapAndUnwrapTemplatesAreEnforced) {
   CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
   CK_KEY_TYPE aes = CKK_AES;
   CK_ATTRIBUTE leaving[] = {{CKA_KEY_TYPE, &aes, sizeof aes}, {CKA_DECRYPT, &yes, sizeof yes}};
@@ -760,7 +762,7 @@ TEST_F(Wrap, TemplatesOfWrappingKeys) {
   EXPECT_RV(CKR_OK, try_unwrap(session, CKM_AES_KEY_WRAP, wrapper, wrapped, wanted.with({{CKA_EXTRACTABLE, false}})));
 }
 
-TEST_F(Wrap, WrappingKeysThatDoNot) {
+TEST_F(Wrap, RejectsKeysThatMayNotWrap) {
   const CK_OBJECT_HANDLE key = secret_key(session, CKK_AES, Bytes(16, 1)), good = aes_wrapper(session);
   const Bytes wrapped = wrap(session, CKM_AES_KEY_WRAP, good, key);
   MUST(session.try_set(key, {{CKA_WRAP, false}, {CKA_UNWRAP, false}}));
@@ -789,7 +791,7 @@ TEST_F(Wrap, WrappingKeysThatDoNot) {
   EXPECT_RV(CKR_UNWRAPPING_KEY_SIZE_RANGE, unwraps(Mechanism::oaep(CKM_SHA512, CKG_MGF1_SHA512), rsa.private_key));
 }
 
-TEST_F(Wrap, CallsAreChecked) {
+TEST_F(Wrap, RejectsBadArguments) {
   const CK_OBJECT_HANDLE key = secret_key(session, CKK_AES, Bytes(16, 1)), wrapper = aes_wrapper(session);
   Mechanism mechanism = CKM_AES_KEY_WRAP;
   Bytes wrapped = wrap(session, mechanism, wrapper, key);
@@ -831,7 +833,7 @@ TEST_F(Wrap, CallsAreChecked) {
 }
 
 // CKM_RSA_X_509 takes the key for a number (PKCS#11 3.2, 6.1, "X.509 (raw) RSA").
-TEST_F(Wrap, RawRsa) {
+TEST_F(Wrap, RawRsaWrapsAKeyAsANumber) {
   const KeyPair pair =
       session.generate(CKM_RSA_PKCS_KEY_PAIR_GEN, {{CKA_MODULUS_BITS, 1024}, {CKA_WRAP, true}, {CKA_ENCRYPT, true}},
                        {{CKA_UNWRAP, true}, {CKA_DECRYPT, true}});

@@ -342,7 +342,7 @@ TEST_F(Attributes, EveryTableIsOfSomeObject) {
   EXPECT_EQ(used, tables.names());
 }
 
-TEST_F(Attributes, Creation) {
+TEST_F(Attributes, FollowTheTableInCreateObject) {
   for_each_row([&](const Kind& kind, const Row& row) {
     const CK_OBJECT_HANDLE plain = session.create(kind.least);
     if (row.has("1")) {
@@ -373,7 +373,7 @@ TEST_F(Attributes, Creation) {
   });
 }
 
-TEST_F(Attributes, Forms) {
+TEST_F(Attributes, RejectValuesOfTheWrongForm) {
   const std::map<std::string, std::vector<Bytes>> wrong = {{"bool", {{}, {0, 0}, {2}}},
                                                            {"ulong", {{}, {1}, Bytes(4), Bytes(16)}},
                                                            {"date",
@@ -390,7 +390,7 @@ TEST_F(Attributes, Forms) {
   });
 }
 
-TEST_F(Attributes, Defaults) {
+TEST_F(Attributes, HaveTheDefaultsOfTheTable) {
   const std::map<std::string, Bytes> meant = {
       {"empty", {}}, {"false", {CK_FALSE}}, {"true", {CK_TRUE}}, {"0", octets_of<CK_ULONG>(0)}};
   for (const Kind& kind : kinds) {
@@ -403,7 +403,7 @@ TEST_F(Attributes, Defaults) {
   }
 }
 
-TEST_F(Attributes, Generation) {
+TEST_F(Attributes, FollowTheTableInGeneration) {
   for_each_row([&](const Kind& kind, const Row& row) {
     if (kind.generation == CK_UNAVAILABLE_INFORMATION) return;
     const CK_OBJECT_HANDLE object = session.create(kind.least);
@@ -421,7 +421,7 @@ TEST_F(Attributes, Generation) {
     if (row.has("3")) {
       EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, generate(kind.wanted.without(row.type), {}));
     }
-    // 4.10 has its own word for what can not be known yet.
+    // 4.10 has its own word for what cannot be known yet.
     const CK_RV refusal = row.type == CKA_PUBLIC_KEY_INFO ? CKR_ATTRIBUTE_TYPE_INVALID : CKR_ATTRIBUTE_READ_ONLY;
     if (row.has("4")) {
       EXPECT_RV(refusal, generate(kind.wanted, {{row.type, another(row, object)}}));
@@ -430,7 +430,7 @@ TEST_F(Attributes, Generation) {
   });
 }
 
-TEST_F(Attributes, Unwrapping) {
+TEST_F(Attributes, FollowTheTableInUnwrapping) {
   const CK_OBJECT_HANDLE wrapper = session.create({{CKA_CLASS, CKO_SECRET_KEY},
                                                    {CKA_KEY_TYPE, CKK_AES},
                                                    {CKA_VALUE, Bytes(32, 0x57)},
@@ -462,7 +462,7 @@ TEST_F(Attributes, Unwrapping) {
   }
 }
 
-TEST_F(Attributes, Changes) {
+TEST_F(Attributes, FollowTheTableInSetAttributeValue) {
   for_each_row([&](const Kind& kind, const Row& row) {
     const bool one_way = row.has("11") || row.has("12");
     const bool is_private = row.type == CKA_PRIVATE;
@@ -516,7 +516,7 @@ TEST_F(Attributes, Changes) {
   });
 }
 
-TEST_F(Attributes, Secrets) {
+TEST_F(Attributes, AreReadableOnlyIfExtractableAndNotSensitive) {
   for_each_row([&](const Kind& kind, const Row& row) {
     if (!row.has("7")) return;
     for (const bool sensitive : {false, true}) {
@@ -531,7 +531,7 @@ TEST_F(Attributes, Secrets) {
   });
 }
 
-TEST_F(Attributes, TrustIsTheSos) {
+TEST_F(Attributes, TrustedIsSetByTheSoOnly) {
   session.logout();
   session.login(CKU_SO);
   for (const Kind& kind : kinds) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// X.509 certificate objects (PKCS#11 2.40, 4.6).
+// X.509 certificate objects (PKCS#11 3.2, 4.6).
 #include <openssl/core_names.h>
 #include <openssl/x509.h>
 

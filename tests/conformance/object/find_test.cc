@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// C_FindObjectsInit, C_FindObjects, C_FindObjectsFinal (PKCS#11 2.40, 5.7).
+// C_FindObjectsInit, C_FindObjects, C_FindObjectsFinal (PKCS#11 3.2, 5.7).
 #include <algorithm>
 #include <set>
 #include <string>

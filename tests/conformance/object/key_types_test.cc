@@ -234,7 +234,7 @@ TEST_F(KeyTypes, EcdhVectorsOfCurvesTheTpmDoesNotKnow) {
 
 // --- all curves without X and Y ---
 
-TEST_F(KeyTypes, PairsOnRawCurves) {
+TEST_F(KeyTypes, GeneratedPairsOnEdwardsAndMontgomeryCurvesWork) {
   struct Row {
     const char* curve;
     CK_MECHANISM_TYPE generation;
@@ -296,7 +296,7 @@ TEST_F(KeyTypes, PairsOnRawCurves) {
   }
 }
 
-// The table that C_GetAttributeValue is called through decides, and nothing else does (3.2: bare octets; before: a DER
+// The table that C_GetAttributeValue is called through decides, and nothing else does (3.2: bare bytes; before: a DER
 // OCTET STRING, which p11tool, certtool, keymgr and libp11 expect). Templates have either form, everywhere.
 TEST_F(KeyTypes, PointsAreShownByTheTableAndTakenInEitherForm) {
   CK_VERSION v30{3, 0};
@@ -667,7 +667,7 @@ CK_RV try_recover(Session& session, const Mechanism& how, CK_OBJECT_HANDLE key, 
                               size ? data->data() : octets_pointer({}), &size);
 }
 
-TEST_F(KeyTypes, RecoveredData) {
+TEST_F(KeyTypes, DataAreRecoveredFromRsaSignatures) {
   const KeyPair pair = session.generate(
       CKM_RSA_PKCS_KEY_PAIR_GEN, {{CKA_MODULUS_BITS, 1024}, {CKA_VERIFY_RECOVER, true}}, {{CKA_SIGN_RECOVER, true}});
   const peer::Key half = peer::Key::rsa_public(session.get(pair.public_key, CKA_MODULUS),

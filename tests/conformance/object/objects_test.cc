@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Object management (PKCS#11 2.40, 4.1-4.5 and 5.7): creation, schema, attributes, copies, visibility.
+// Object management (PKCS#11 3.2, 4.1 to 4.5 and 5.7): creation, schema, attributes, copies, visibility.
 #include <algorithm>
 #include <set>
 
@@ -67,7 +67,7 @@ TEST_F(Objects, SchemaRefusesWhatDoesNotBelong) {
   EXPECT_TRUE(session.find({}).empty()) << "a refused template made an object";
 }
 
-TEST_F(Objects, AnAttributeTwice) {
+TEST_F(Objects, AnAttributeThatOccursTwiceIsRejected) {
   Template both = {{CKA_CLASS, CKO_DATA}, {CKA_LABEL, "one"}, {CKA_LABEL, "two"}};
   EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, session.try_create(both));
   Template same = {{CKA_CLASS, CKO_DATA}, {CKA_LABEL, "one"}, {CKA_LABEL, "one"}};
@@ -285,7 +285,7 @@ TEST_F(Objects, SetIsAllOrNothing) {
   EXPECT_EQ(session.text(object, CKA_LABEL), "thing");
 }
 
-TEST_F(Objects, NotModifiable) {
+TEST_F(Objects, AnObjectThatIsNotModifiableStaysUnchanged) {
   const auto object = session.create(kData.with({{CKA_MODIFIABLE, false}}));
   EXPECT_RV(CKR_ACTION_PROHIBITED, session.try_set(object, {{CKA_LABEL, "new"}}));
   EXPECT_EQ(session.text(object, CKA_LABEL), "thing");
@@ -307,7 +307,7 @@ TEST_F(Objects, DestroyedIsGone) {
   EXPECT_TRUE(later.find({}).empty());
 }
 
-TEST_F(Objects, NotDestroyable) {
+TEST_F(Objects, AnObjectThatIsNotDestroyableStays) {
   const auto object = session.create(kData.with({{CKA_TOKEN, true}, {CKA_DESTROYABLE, false}}));
   EXPECT_RV(CKR_ACTION_PROHIBITED, p11->C_DestroyObject(session, object));
   EXPECT_EQ(session.text(object, CKA_LABEL), "thing");
@@ -347,7 +347,7 @@ TEST_F(Objects, CopyHonoursWhatMayBeOverridden) {
   EXPECT_FALSE(session.flag(back, CKA_TOKEN));
 }
 
-TEST_F(Objects, CopyRefuses) {
+TEST_F(Objects, CopyRejectsWhatCannotBeOverridden) {
   const auto object = session.create(kData);
   EXPECT_RV(one_of(CKR_ATTRIBUTE_READ_ONLY, CKR_TEMPLATE_INCONSISTENT),
             session.try_copy(object, {{CKA_CLASS, CKO_CERTIFICATE}}));

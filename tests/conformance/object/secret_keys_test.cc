@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Secret key objects (PKCS#11 2.40, 4.10) and C_GenerateKey.
+// Secret key objects (PKCS#11 3.2, 4.11) and C_GenerateKey.
 #include "tests/conformance/harness/keys.h"
 #include "tests/conformance/harness/peer.h"
 #include "tests/conformance/harness/symmetric.h"
@@ -31,7 +31,7 @@ TEST_F(SecretKeys, TellWhatTheStandardWants) {
   EXPECT_EQ(session.find({{CKA_CLASS, CKO_SECRET_KEY}, {CKA_LABEL, "one"}}).size(), 1u);
 }
 
-TEST_F(SecretKeys, CheckValues) {
+TEST_F(SecretKeys, HaveTheStandardsCheckValues) {
   // 4.10.2: a block cipher's key encrypts a block of zeros; others are hashed.
   Bytes block = openssl_encrypt("AES-128-ECB", Bytes(16, 0x2B), {}, Bytes(16), false);
   block.resize(3);

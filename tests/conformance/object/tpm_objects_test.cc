@@ -93,7 +93,7 @@ TEST_F(TpmObjects, ACertificateInNvIsACertificateBeforeLoginToo) {
   (void)area;
 }
 
-// --- counters (4.5.2) ---
+// --- counters (4.3.4) ---
 
 TEST_F(TpmObjects, ACounterRisesWhenItsValueIsFetched) {
   const auto counter = session.create(kCounter);

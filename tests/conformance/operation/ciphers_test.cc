@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Symmetric ciphers and authenticated encryption (PKCS#11 2.40, 5.8 and 5.9): published vectors through the C
+// Symmetric ciphers and authenticated encryption (PKCS#11 3.2, 5.8 and 5.10): published vectors through the C
 // functions, in one call, in parts and in place; OpenSSL beside them; every error.
 #include <algorithm>
 #include <set>
@@ -38,7 +38,7 @@ Mechanism counter(CK_ULONG bits, const Bytes& block) {
   return Mechanism::with_parameter(CKM_AES_CTR, octets_of(parameters));
 }
 
-TEST_F(Ciphers, PublishedVectors) {
+TEST_F(Ciphers, MatchThePublishedVectors) {
   std::set<std::string> seen;
   for (const char* file : {"cipher.txt", "block_cipher.txt", "xchacha20.txt"}) {
     for_each_line(file, [&](const Line& line) {
@@ -61,7 +61,7 @@ TEST_F(Ciphers, PaddingAgreesWithOpenssl) {
   }
 }
 
-TEST_F(Ciphers, AuthenticatedVectors) {
+TEST_F(Ciphers, AuthenticatedModesMatchThePublishedVectors) {
   std::set<std::string> seen;
   for_each_line("aead.txt", [&](const Line& line) {
     const std::string& mode = line.text("mode");
@@ -95,7 +95,7 @@ TEST_F(Ciphers, AuthenticatedVectors) {
   EXPECT_EQ(seen.size(), 3u);
 }
 
-TEST_F(Ciphers, WrongLengths) {
+TEST_F(Ciphers, RejectWrongLengths) {
   Bytes out;
   for (const CK_MECHANISM_TYPE type : {CKM_AES_ECB, CKM_AES_CBC}) {
     const Mechanism mechanism = type == CKM_AES_ECB ? Mechanism(type) : with_iv(type);
@@ -126,7 +126,7 @@ TEST_F(Ciphers, WrongLengths) {
   EXPECT_RV(CKR_DATA_LEN_RANGE, session.try_encrypt(counter(1, Bytes(16)), aes, Bytes(33)));
 }
 
-TEST_F(Ciphers, WrongParameters) {
+TEST_F(Ciphers, RejectWrongParameters) {
   const CK_OBJECT_HANDLE chacha = secret_key(session, CKK_CHACHA20, Bytes(32, 1));
   const auto answer = [&](const Mechanism& mechanism, CK_OBJECT_HANDLE key) {
     const CK_RV rv = session.try_encrypt(mechanism, key, Bytes(16));
@@ -198,7 +198,7 @@ TEST_F(Ciphers, APoly1305NonceMayBeCountedInOctets) {
   }
 }
 
-TEST_F(Ciphers, AuthenticatedErrors) {
+TEST_F(Ciphers, AuthenticatedModesRejectWrongTagsAndLengths) {
   Bytes nonce(12, 3);
   const CK_GCM_PARAMS p = {nonce.data(), 12, 96, nullptr, 0, 128};
   const Mechanism gcm = Mechanism::with_parameter(CKM_AES_GCM, octets_of(p));

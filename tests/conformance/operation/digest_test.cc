@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Digests and random numbers (PKCS#11 2.40, 5.10 and 5.16).
+// Digests and random numbers (PKCS#11 3.2, 5.12 and 5.19).
 #include <algorithm>
 #include <fstream>
 #include <map>
@@ -114,7 +114,7 @@ TEST_F(Digests, SizeQueriesAndSmallBuffersKeepTheOperation) {
   EXPECT_RV(CKR_OPERATION_NOT_INITIALIZED, p11->C_DigestFinal(session, digest.data(), &size));
 }
 
-TEST_F(Digests, OrderOfCalls) {
+TEST_F(Digests, CallsOutOfOrderAreRejected) {
   Session session(slot);
   Bytes data = bytes("abc"), digest(32);
   CK_ULONG size = digest.size();
@@ -153,7 +153,7 @@ TEST_F(Digests, AnErrorEndsTheOperation) {
   expect_ended();
 }
 
-TEST_F(Digests, MechanismIsChecked) {
+TEST_F(Digests, InitRejectsOtherMechanisms) {
   Session session(slot);
   for (const CK_MECHANISM_TYPE type : {CKM_MD5, CKM_RSA_PKCS, CKM_SHA256_RSA_PKCS, CKM_ECDSA, kAbsurd}) {
     Mechanism mechanism = type;
@@ -191,7 +191,7 @@ TEST_F(Random, ComesInEveryLengthAndNeverTwice) {
       Bytes random(size + 1, 0);
       EXPECT_RV(CKR_OK, p11->C_GenerateRandom(session, random.data(), size));
       EXPECT_EQ(random[size], 0) << "written past the buffer";
-      // Every 16 octets are new (with a chance of 2^-100 that they are not).
+      // Every 16 bytes are new (with a chance of 2^-100 that they are not).
       for (size_t at = 0; at + 16 <= size; at += 16)
         EXPECT_TRUE(
             seen.emplace(random.begin() + static_cast<ptrdiff_t>(at), random.begin() + static_cast<ptrdiff_t>(at + 16))
@@ -217,7 +217,7 @@ TEST_F(Random, LooksRandom) {
   EXPECT_LT(chi_square, 255 + 8 * 22.6);
 }
 
-TEST_F(Random, TakesASeed) {
+TEST_F(Random, SeedRandomSucceeds) {
   Session session(slot, Session::kReadOnly);
   Bytes seed(1000, 0x42);
   EXPECT_RV(CKR_OK, p11->C_SeedRandom(session, seed.data(), seed.size()));

@@ -27,7 +27,7 @@ class Dual : public WithUser {
     MUST(p11->C_Digest(session, data.data(), data.size(), digest.data(), &size));
     return digest;
   }
-  /// In parts of 1, 2, 3 … octets, each in place: its output lies where its input was.
+  /// In parts of 1, 2, 3 … bytes, each in place: its output lies where its input was.
   Bytes walk(Update update, Bytes data) {
     Bytes out;
     for (size_t at = 0, part = 1; at < data.size(); at += part++) {
@@ -54,7 +54,7 @@ class Dual : public WithUser {
   }
 };
 
-TEST_F(Dual, DigestAndEncrypt) {
+TEST_F(Dual, DigestsAndEncryptsInOneCall) {
   MUST(p11->C_EncryptInit(session, cbc.get(), aes));
   MUST(p11->C_DigestInit(session, sha.get()));
   const Bytes begun = walk(p11->C_DigestEncryptUpdate, text), last = final(p11->C_EncryptFinal);
@@ -63,7 +63,7 @@ TEST_F(Dual, DigestAndEncrypt) {
   EXPECT_EQ(to_hex(digest), to_hex(digest_of(text)));
 }
 
-TEST_F(Dual, DecryptAndDigest) {
+TEST_F(Dual, DecryptsAndDigestsInOneCall) {
   MUST(p11->C_DecryptInit(session, cbc.get(), aes));
   MUST(p11->C_DigestInit(session, sha.get()));
   const Bytes begun = walk(p11->C_DecryptDigestUpdate, encrypted), last = final(p11->C_DecryptFinal);
@@ -72,7 +72,7 @@ TEST_F(Dual, DecryptAndDigest) {
   EXPECT_EQ(to_hex(digest), to_hex(digest_of(text)));
 }
 
-TEST_F(Dual, SignAndEncrypt) {
+TEST_F(Dual, SignsAndEncryptsInOneCall) {
   MUST(p11->C_EncryptInit(session, cbc.get(), aes));
   MUST(p11->C_SignInit(session, hmac.get(), hmac_key));
   const Bytes begun = walk(p11->C_SignEncryptUpdate, text), last = final(p11->C_EncryptFinal);
@@ -80,7 +80,7 @@ TEST_F(Dual, SignAndEncrypt) {
   EXPECT_EQ(to_hex(final(p11->C_SignFinal)), to_hex(code));
 }
 
-TEST_F(Dual, DecryptAndVerify) {
+TEST_F(Dual, DecryptsAndVerifiesInOneCall) {
   for (const bool good : {true, false}) {
     Bytes signature = code;
     signature[0] ^= good ? 0 : 1;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// RSA encryption (PKCS#11 2.40, 5.8 and 5.9), against the system's OpenSSL in both directions.
+// RSA encryption (PKCS#11 3.2, 5.8 and 5.10), against the system's OpenSSL in both directions.
 #include <openssl/core_names.h>
 #include <openssl/rsa.h>
 
@@ -41,7 +41,7 @@ class Encryption : public WithUser {
   const Bytes message = bytes("attack at dawn");
 };
 
-TEST_F(Encryption, RsaPkcs) {
+TEST_F(Encryption, RsaPkcsAgreesWithOpenssl) {
   for (const size_t size : {0, 1, 32, 245}) {
     SCOPED_TRACE(size);
     const Bytes data(size, 0x3C);
@@ -55,7 +55,7 @@ TEST_F(Encryption, RsaPkcs) {
             session.encrypt(CKM_RSA_PKCS, pair.public_key, message));
 }
 
-TEST_F(Encryption, RsaX509) {
+TEST_F(Encryption, RsaX509AgreesWithOpensslAndPadsWithZeros) {
   Bytes block(256, 0x77);
   EXPECT_EQ(session.decrypt(CKM_RSA_X_509, pair.private_key, key.encrypt(RSA_NO_PADDING, block)), block);
   EXPECT_EQ(foreign.decrypt(RSA_NO_PADDING, session.encrypt(CKM_RSA_X_509, foreign_object, block)), block);
@@ -80,7 +80,7 @@ TEST_F(Encryption, OaepWithEveryHashAndMgf) {
       }
 }
 
-TEST_F(Encryption, OaepLengths) {
+TEST_F(Encryption, OaepRejectsMessagesThatAreTooLong) {
   for (const HashRow& hash : kHashes) {
     SCOPED_TRACE(hash.name);
     const Mechanism mechanism = Mechanism::oaep(hash.hash, hash.mgf);
@@ -93,7 +93,7 @@ TEST_F(Encryption, OaepLengths) {
   }
 }
 
-TEST_F(Encryption, OaepParameters) {
+TEST_F(Encryption, OaepRejectsWrongParameters) {
   const auto answer = [&](const Mechanism& mechanism) {
     return session.try_encrypt(mechanism, pair.public_key, message);
   };
@@ -112,7 +112,7 @@ TEST_F(Encryption, OaepParameters) {
   }
 }
 
-TEST_F(Encryption, BadCiphertext) {
+TEST_F(Encryption, RejectsBadCiphertext) {
   const ReturnValues by_length = {CKR_ENCRYPTED_DATA_LEN_RANGE}, by_contents = {CKR_ENCRYPTED_DATA_INVALID};
   const Mechanism oaep = Mechanism::oaep(CKM_SHA256, CKG_MGF1_SHA256, bytes("label"));
   Bytes modulus = session.get(pair.public_key, CKA_MODULUS);
@@ -139,7 +139,7 @@ TEST_F(Encryption, BadCiphertext) {
 }
 
 TEST_F(Encryption, Pkcs1PaddingIsCheckedWhole) {
-  // RFC 8017, 7.2.2: 00 02 PS 00 M with at least eight octets of PS.
+  // RFC 8017, 7.2.2: 00 02 PS 00 M with at least eight bytes of PS.
   Bytes block(256, 0x55);
   block[0] = 0;
   block[1] = 2;
@@ -154,7 +154,7 @@ TEST_F(Encryption, Pkcs1PaddingIsCheckedWhole) {
   block[0] = 1;
   EXPECT_RV(CKR_ENCRYPTED_DATA_INVALID, answer());
   block[0] = 0;
-  block[9] = 0;  // seven octets of padding
+  block[9] = 0;  // seven bytes of padding
   EXPECT_RV(CKR_ENCRYPTED_DATA_INVALID, answer());
   block[9] = 0x55;
   block[255 - 4] = 0x55;  // no separator

@@ -67,7 +67,7 @@ TEST_F(Macs, Sha512TVectors) {
   });
 }
 
-TEST_F(Macs, Sha512TOfNoSuchT) {
+TEST_F(Macs, Sha512TRejectsTOutOfRange) {
   const CK_OBJECT_HANDLE key = secret_key(session, CKK_SHA512_T_HMAC, Bytes(32, 1));
   const auto expect_refused = [&](CK_MECHANISM_TYPE type, const Bytes& parameter) {
     Mechanism mechanism = Mechanism::with_parameter(type, parameter);
@@ -136,7 +136,7 @@ TEST_F(Macs, AesVectors) {
   });
 }
 
-TEST_F(Macs, WrongParametersAndKeys) {
+TEST_F(Macs, RejectWrongParametersAndKeys) {
   const CK_OBJECT_HANDLE secret = secret_key(session, CKK_GENERIC_SECRET, Bytes(32, 1)),
                          aes = secret_key(session, CKK_AES, Bytes(32, 1)),
                          sha1 = secret_key(session, CKK_SHA_1_HMAC, Bytes(32, 1));

@@ -96,7 +96,7 @@ TEST_F(MessageSigning, RsaAndEcAgreeWithTheOrdinaryFunctions) {
   }
 }
 
-TEST_F(MessageSigning, TheProcess) {
+TEST_F(MessageSigning, BeginNextAndFinalFollowTheStandard) {
   const CK_OBJECT_HANDLE key = secret_key(session, CKK_GENERIC_SECRET, Bytes(16, 1));
   Mechanism code = CKM_SHA256_HMAC, gcm = CKM_AES_GCM;
   Bytes out, data = text;

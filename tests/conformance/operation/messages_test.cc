@@ -44,7 +44,7 @@ class Messages : public WithUser {
     out->resize(rv == CKR_OK ? size : 0);
     return rv;
   }
-  /// In parts of 1, 2, 3 … octets, each into what the size query before it asked for; the last part is empty.
+  /// In parts of 1, 2, 3 … bytes, each into what the size query before it asked for; the last part is empty.
   CK_RV parts(const Direction& way, Parameter& parameter, Bytes beside, Bytes in, Bytes* out) {
     out->clear();
     void* data = parameter.data();
@@ -69,7 +69,7 @@ class Messages : public WithUser {
   const Bytes text = bytes("sixteen octets..and some more");
 };
 
-TEST_F(Messages, Vectors) {
+TEST_F(Messages, MatchThePublishedVectors) {
   for_each_line("aead.txt", [&](const Line& line) {
     const CK_MECHANISM_TYPE type = aead_of(line);
     const bool good = line.text("result") == "good";
@@ -245,7 +245,7 @@ TEST_F(Nonces, CountFromZero) {
   EXPECT_EQ(to_hex(next(parameter)), "aabbccdd0000000000000000") << "a new process of messages counts anew";
 }
 
-TEST_F(Nonces, CountersEndBeforeTheyComeAgain) {
+TEST_F(Nonces, AnExhaustedCounterIsRejectedNotRepeated) {
   Parameter parameter{CKM_AES_GCM, Bytes(12, 0xFF), Bytes(16), 94, CKG_GENERATE_COUNTER};
   const char* const expected[] = {"fc", "fd", "fe", "ff"};
   for (const char* last : expected) EXPECT_EQ(to_hex(next(parameter)), std::string(22, 'f') + last);
@@ -265,7 +265,7 @@ TEST_F(Nonces, AreXoredWithACounter) {
   next(parameter, CKR_MECHANISM_PARAM_INVALID);
 }
 
-TEST_F(Nonces, LeaveRoomForChance) {
+TEST_F(Nonces, RejectTooFewUnfixedBits) {
   Parameter parameter{CKM_AES_GCM, Bytes(12), Bytes(16), 33, CKG_GENERATE};
   next(parameter, CKR_MECHANISM_PARAM_INVALID);
   parameter.generator = CKG_GENERATE_RANDOM;
@@ -274,7 +274,7 @@ TEST_F(Nonces, LeaveRoomForChance) {
   next(parameter, CKR_MECHANISM_PARAM_INVALID);
 }
 
-TEST_F(Nonces, OfCcm) {
+TEST_F(Nonces, CcmGeneratesTheUnfixedBitsOfItsNonces) {
   MUST(p11_3().C_MessageEncryptFinal(session));
   init(encryption(), CKM_AES_CCM, aes);
   Parameter parameter{CKM_AES_CCM, Bytes(13, 9), Bytes(8), 24, CKG_GENERATE, text.size()};
@@ -285,7 +285,7 @@ TEST_F(Nonces, OfCcm) {
 
 // --- the process of messages ---
 
-TEST_F(Messages, BeginAndEnd) {
+TEST_F(Messages, InitAndFinalFollowTheStandard) {
   for (const Direction& way : {encryption(), decryption()}) {
     Parameter parameter{CKM_AES_GCM, Bytes(12, 1), Bytes(16)};
     void* data = parameter.data();
@@ -326,7 +326,7 @@ TEST_F(Messages, AnErrorEndsTheMessageAndNotTheProcess) {
   EXPECT_RV(CKR_OK, p11_3().C_MessageDecryptFinal(session));
 }
 
-TEST_F(Messages, WrongParameters) {
+TEST_F(Messages, RejectWrongParameters) {
   Bytes out;
   init(encryption(), CKM_AES_GCM, aes);
   const auto expect_invalid = [&](Parameter parameter) {

@@ -254,7 +254,7 @@ TEST_F(OperationState, OfAVerificationWhoseSignatureCameFirst) {
 }
 
 // An operation that has seen nothing yet may still take its data in one call.
-TEST_F(OperationState, OfWhatHasOnlyBegun) {
+TEST_F(OperationState, AnOperationWithoutDataGoesOnInAnotherSession) {
   Bytes data(32, 0x5A), out(32);
   CK_ULONG size = out.size();
   MUST(p11->C_EncryptInit(session, cbc.get(), aes));
@@ -425,7 +425,7 @@ TEST_F(OperationState, OfTooMuchAtOnceIsNotSaved) {
 }
 
 // 5.6.7: without "some active savable cryptographic operation(s)" there is nothing whose state could be unsaveable.
-TEST_F(OperationState, OfOtherOperationsAloneIsNone) {
+TEST_F(OperationState, OtherOperationsHaveNoSavedState) {
   const KeyPair rsa = session.generate(
       CKM_RSA_PKCS_KEY_PAIR_GEN, {{CKA_MODULUS_BITS, 1024}, {CKA_VERIFY_RECOVER, true}}, {{CKA_SIGN_RECOVER, true}});
   const auto& v3 = p11_3();
@@ -493,7 +493,7 @@ TEST_F(OperationState, KnowsItsKey) {
   MUST(p11->C_EncryptInit(session, cbc.get(), aes));
   const Bytes encryption = save(session);
   changed(encryption, secret_key(session, CKK_AES, Bytes(16, 4)), true);
-  changed(encryption, secret_key(session, CKK_GENERIC_SECRET, Bytes(16, 1)), true);  // the same octets
+  changed(encryption, secret_key(session, CKK_GENERIC_SECRET, Bytes(16, 1)), true);  // the same bytes
   changed(encryption, secret, true);
   changed(encryption, 0x7FFFFFFF, true);
   const auto with_a_no = [&](CK_ATTRIBUTE_TYPE what, Attribute no) {

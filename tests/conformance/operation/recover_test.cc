@@ -48,7 +48,7 @@ TEST_F(Recover, GivesTheDataBack) {
   EXPECT_EQ(recovered, block);
 }
 
-TEST_F(Recover, TellsWhatIsWrong) {
+TEST_F(Recover, RejectsWrongSignaturesAndLengths) {
   Bytes recovered, signature = sign(pkcs, bytes("data"));
   signature[100] ^= 1;
   EXPECT_RV(CKR_SIGNATURE_INVALID, recover(pkcs, signature, &recovered));
@@ -61,7 +61,7 @@ TEST_F(Recover, TellsWhatIsWrong) {
   EXPECT_RV(CKR_OPERATION_NOT_INITIALIZED, p11->C_SignRecover(session, long_data.data(), 1, room.data(), &size));
 }
 
-TEST_F(Recover, AsksTheKeyAndTheMechanism) {
+TEST_F(Recover, RejectsKeysAndMechanismsThatDoNotRecover) {
   const KeyPair idle =
       session.generate(CKM_RSA_PKCS_KEY_PAIR_GEN, {{CKA_MODULUS_BITS, 1024}, {CKA_VERIFY_RECOVER, false}}, {});
   Mechanism hashed = CKM_SHA256_RSA_PKCS;
@@ -95,7 +95,7 @@ class VerifySignature : public WithUser {
   }
 };
 
-TEST_F(VerifySignature, IsVerifyTheOtherWayRound) {
+TEST_F(VerifySignature, VerifiesWhatVerifyVerifies) {
   const KeyPair rsa = session.generate_rsa(1024), ec = session.generate_ec(kP256);
   const CK_OBJECT_HANDLE secret = secret_key(session, CKK_GENERIC_SECRET, Bytes(16, 1));
   const Bytes text = bytes("signed before it was seen");
@@ -120,7 +120,7 @@ TEST_F(VerifySignature, IsVerifyTheOtherWayRound) {
   }
 }
 
-TEST_F(VerifySignature, TheOperation) {
+TEST_F(VerifySignature, CallsOutOfOrderAndBadArgumentsAreRejected) {
   const CK_OBJECT_HANDLE secret = secret_key(session, CKK_GENERIC_SECRET, Bytes(16, 1));
   Mechanism hmac = CKM_SHA256_HMAC, gcm = CKM_AES_GCM;
   EXPECT_RV(CKR_OPERATION_NOT_INITIALIZED, whole(bytes("x")));

@@ -154,7 +154,7 @@ class RsaVectors : public WithUser {
   int in_the_tpm_ = 0;
 };
 
-TEST_F(RsaVectors, Pkcs1Signatures) {
+TEST_F(RsaVectors, Pkcs1SignaturesMatchThePublishedVectors) {
   std::set<std::string> seen;
   for_each_line("pkcs1_sign.txt", [&](const Line& line) {
     const RsaHash& hash = hash_of(line);
@@ -187,7 +187,7 @@ TEST_F(RsaVectors, MalformedPkcs1SignaturesAreRefused) {
 
 // A published signature is the raw private operation of a block that the standard describes, and the block is the raw
 // public operation of the signature.
-TEST_F(RsaVectors, RawOperations) {
+TEST_F(RsaVectors, RawOperationsMatchThePublishedVectors) {
   std::set<std::string> keys;
   for_each_line("pkcs1_sign.txt", [&](const Line& line) {
     if (!good(line) || !keys.insert(line.text("n")).second) return;
@@ -217,7 +217,7 @@ TEST_F(RsaVectors, PssSignaturesAreVerified) {
   });
 }
 
-TEST_F(RsaVectors, Oaep) {
+TEST_F(RsaVectors, OaepMatchesWycheproof) {
   for_each_line("oaep.txt", [&](const Line& line) {
     const RsaHash &hash = hash_of(line), &mgf = hash_of(line, "mgf");
     if (mgf.mgf == kNone) return;
@@ -232,10 +232,10 @@ TEST_F(RsaVectors, Oaep) {
   expect_some_in_the_tpm();
 }
 
-TEST_F(RsaVectors, Pkcs1Encryption) {
+TEST_F(RsaVectors, Pkcs1EncryptionMatchesWycheproof) {
   for_each_line("pkcs1_encrypt.txt", [&](const Line& line) {
     expect_decrypts(CKM_RSA_PKCS, line);
-    // What the padding holds: 00 02, at least eight octets without zeros, 00, the message.
+    // What the padding holds: 00 02, at least eight bytes without zeros, 00, the message.
     const Bytes message = line.octets("message");
     for (const CK_OBJECT_HANDLE key : private_keys(line)) {
       const Bytes block = session.decrypt(CKM_RSA_X_509, key, line.octets("cipher"));

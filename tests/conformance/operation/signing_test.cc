@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Signatures (PKCS#11 2.40, 5.11 and 5.12): every mechanism in one part and in many, checked by the system's OpenSSL in
+// Signatures (PKCS#11 3.2, 5.13 and 5.15): every mechanism in one part and in many, checked by the system's OpenSSL in
 // both directions, and every way of doing it wrong.
 #include <openssl/core_names.h>
 #include <openssl/rsa.h>
@@ -44,7 +44,7 @@ struct CurveRow {
 };
 const CurveRow kCurves[] = {{"P-256", kP256, 32}, {"P-384", kP384, 48}, {"P-521", kP521, 66}};
 
-/// Octets with every value and no period that a block cipher or a hash knows.
+/// Bytes with every value and no period that a block cipher or a hash knows.
 Bytes message(size_t size) {
   Bytes out(size);
   for (size_t i = 0; i < size; ++i) out[i] = static_cast<uint8_t>(i * i + i / 251);
@@ -126,7 +126,7 @@ class Signing : public WithUser {
 
 // --- RSA, PKCS #1 v1.5 ---
 
-TEST_F(Signing, RsaPkcsWithHash) {
+TEST_F(Signing, RsaPkcsWithEveryHashVerifiesWithOpenssl) {
   const peer::Key key = openssl(rsa()), foreign = peer::Key::generate_rsa(1024);
   const auto foreign_object = public_rsa(foreign);
   for (const HashRow& hash : kHashes) {
@@ -152,7 +152,7 @@ TEST_F(Signing, RsaPkcsOfADigestInfoOrAnything) {
 
 // --- RSA, raw ---
 
-TEST_F(Signing, RsaX509) {
+TEST_F(Signing, RsaX509VerifiesWithOpensslAndPadsWithZeros) {
   const peer::Key key = openssl(rsa());
   Bytes block = message(256);
   block[0] = 0;
@@ -176,7 +176,7 @@ TEST_F(Signing, RsaX509CarriesAnApplicationsOwnPadding) {
 
 // --- RSA, PSS ---
 
-TEST_F(Signing, RsaPssWithHash) {
+TEST_F(Signing, RsaPssWithEveryHashVerifiesWithOpenssl) {
   const peer::Key key = openssl(rsa()), foreign = peer::Key::generate_rsa(2048);
   const auto foreign_object = public_rsa(foreign);
   for (const HashRow& hash : kHashes) {
@@ -224,7 +224,7 @@ TEST_F(Signing, RsaPssChecksTheSaltLengthThatWasAsked) {
     EXPECT_RV(CKR_SIGNATURE_INVALID, session.try_verify(with_salt(other), rsa().public_key, message(9), signature));
 }
 
-TEST_F(Signing, RsaPssParameters) {
+TEST_F(Signing, RsaPssRejectsWrongParameters) {
   const auto answer = [&](const Mechanism& mechanism) {
     return session.try_sign(mechanism, rsa().private_key, message(32));
   };
@@ -245,7 +245,7 @@ TEST_F(Signing, RsaPssParameters) {
 }
 
 TEST_F(Signing, RsaPssDoesNotFitASmallKey) {
-  const KeyPair small = session.generate_rsa(1024);  // 128 octets: 64 of digest, 64 of salt and 2 do not fit
+  const KeyPair small = session.generate_rsa(1024);  // 128 bytes: 64 of digest, 64 of salt and 2 do not fit
   EXPECT_RV(one_of(CKR_MECHANISM_PARAM_INVALID, CKR_KEY_SIZE_RANGE),
             session.try_sign(Mechanism::pss(CKM_SHA512_RSA_PKCS_PSS, CKM_SHA512, CKG_MGF1_SHA512, 64),
                              small.private_key, message(5)));
@@ -255,7 +255,7 @@ TEST_F(Signing, RsaPssDoesNotFitASmallKey) {
 
 // --- ECDSA ---
 
-TEST_F(Signing, EcdsaWithHash) {
+TEST_F(Signing, EcdsaWithEveryHashVerifiesWithOpenssl) {
   for (const CurveRow& curve : kCurves) {
     const KeyPair pair = session.generate_ec(curve.parameters);
     const peer::Key key = openssl(pair, curve.group), foreign = peer::Key::generate_ec(curve.group);
@@ -455,7 +455,7 @@ TEST_F(Signing, MechanismsOfOnePartCollectWhatUpdateBrings) {
   Mechanism mechanism = CKM_RSA_PKCS;
   MUST(p11->C_SignInit(session, mechanism.get(), rsa().private_key));
   EXPECT_RV(CKR_OK, p11->C_SignUpdate(session, part.data(), part.size()));
-  CK_RV rv = p11->C_SignUpdate(session, part.data(), part.size());  // 400 octets: more than any block holds
+  CK_RV rv = p11->C_SignUpdate(session, part.data(), part.size());  // 400 bytes: more than any block holds
   CK_ULONG size = signature.size();
   if (rv == CKR_OK) rv = p11->C_SignFinal(session, signature.data(), &size);
   EXPECT_RV(CKR_DATA_LEN_RANGE, rv);
@@ -537,7 +537,7 @@ TEST_F(Signing, ManyKeysInTurn) {
 TEST_F(Signing, AShorterEcdsaSignatureIsVerified) {
   const KeyPair pair = session.generate_ec(kP521);
   const Bytes data = bytes("data"), digest(32, 1);
-  Bytes whole;  // of numbers below 2^521 in 66 octets: the first is 0 or 1
+  Bytes whole;  // of numbers below 2^521 in 66 bytes: the first is 0 or 1
   do {
     whole = session.sign(CKM_ECDSA_SHA256, pair.private_key, data);
   } while (whole[0] != 0 || whole[66] != 0);

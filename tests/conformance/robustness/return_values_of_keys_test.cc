@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Return values that the pages of PKCS#11 3.2 list, continued (return_values_test.cc): functions that make objects and
-// keys and what their templates say, tokens that are gone or can not be written.
+// keys and what their templates say, tokens that are gone or cannot be written.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -177,7 +177,7 @@ TEST_F(MoreRefusals, LoginUserSaysWhatLoginSays) {
   EXPECT_RV(CKR_USER_PIN_NOT_INITIALIZED, login(other, CKU_USER, right));
 }
 
-TEST_F(MoreRefusals, CopiesAndChanges) {
+TEST_F(MoreRefusals, CopiesAndChangesThatAreNotAllowed) {
   const auto object = session.create({{CKA_CLASS, CKO_DATA}, {CKA_LABEL, "x"}});
   EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_copy(object, {{CKA_TOKEN, Bytes(2, 1)}}));
   session.logout();
@@ -185,7 +185,7 @@ TEST_F(MoreRefusals, CopiesAndChanges) {
   EXPECT_RV(CKR_USER_NOT_LOGGED_IN, session.try_copy(in_the_open, {{CKA_PRIVATE, true}}));
 }
 
-TEST_F(MoreRefusals, CurvesAndDomainParameters) {
+TEST_F(MoreRefusals, UnsupportedCurvesAndDomainParameters) {
   const Bytes unknown_curve = from_hex("06052b8104001f"), garbage = from_hex("020101");  // secp192k1; an INTEGER
   EXPECT_RV(CKR_CURVE_NOT_SUPPORTED, session.try_create({{CKA_CLASS, CKO_PUBLIC_KEY},
                                                          {CKA_KEY_TYPE, CKK_EC},
@@ -232,7 +232,7 @@ TEST_F(MoreRefusals, EveryFunctionOfASlotWhoseFileIsNoToken) {
   EXPECT_RV(CKR_TOKEN_NOT_RECOGNIZED, try_init_token(slot, kSoPin, "again"));
 }
 
-// --- a store that can not be written: another user's, who may read it ---
+// --- a store that cannot be written: another user's, who may read it ---
 
 /// Everybody may look into the scratch directory, and nobody write.
 void give_to_readers(const std::string& directory) {

@@ -137,7 +137,7 @@ class Beginnings : public ReturnValuesTest {
   }
 };
 
-TEST_F(Beginnings, Refuse) {
+TEST_F(Beginnings, EveryInitRejectsBadMechanismsAndKeys) {
   for (Beginning& one : all()) {
     SCOPED_TRACE(one.name);
     Mechanism nonsense = CKM_VENDOR_DEFINED;
@@ -298,7 +298,7 @@ TEST_F(RunningOperations, RefuseNullPointers) {
   for (const Running& one : taking_data()) {
     SCOPED_TRACE(one.name);
     one.begin();
-    // Of these two the octets are the parameter of the message, which no mechanism has.
+    // Of these two the bytes are the parameter of the message, which no mechanism has.
     const bool takes_none =
         one.name == std::string("C_SignMessageBegin") || one.name == std::string("C_VerifyMessageBegin");
     EXPECT_RV(takes_none ? CKR_MECHANISM_PARAM_INVALID : CKR_ARGUMENTS_BAD, one.call(nullptr, 16, &size));
@@ -354,8 +354,8 @@ TEST_F(RunningOperations, EndWithTheLogin) {
 
 using DataThatDoNotFit = RunningOperations;
 
-TEST_F(DataThatDoNotFit, Lengths) {
-  Bytes wide(129, 1);  // one octet more than the modulus
+TEST_F(DataThatDoNotFit, DataLongerThanTheModulusAreRejected) {
+  Bytes wide(129, 1);  // one byte more than the modulus
   const auto message_sign = [&](CK_MECHANISM_TYPE type) { begin(p11_3().C_MessageSignInit, type, pair.private_key); };
   const auto message_verify = [&](CK_MECHANISM_TYPE type) {
     begin(p11_3().C_MessageVerifyInit, type, pair.public_key);
@@ -390,7 +390,7 @@ TEST_F(DataThatDoNotFit, Lengths) {
   }
 }
 
-TEST_F(DataThatDoNotFit, Signatures) {
+TEST_F(DataThatDoNotFit, SignaturesOfAnotherLengthAreRejected) {
   Mechanism mac = CKM_SHA256_HMAC;
   for (const size_t octets : {31, 33}) {
     begin(p11->C_VerifyInit, mac, hmac);
@@ -405,8 +405,8 @@ TEST_F(DataThatDoNotFit, Signatures) {
   }
 }
 
-// A number as large as the modulus is no message of it (PKCS#11 2.40, 2.1.8).
-TEST_F(DataThatDoNotFit, Numbers) {
+// A number as large as the modulus is no message of it (PKCS#11 3.2, 6.1).
+TEST_F(DataThatDoNotFit, NumbersNotBelowTheModulusAreRejected) {
   Bytes large(128, 0xFF);
   const Mechanism raw = CKM_RSA_X_509;
   begin(p11->C_SignInit, raw, pair.private_key);
@@ -420,7 +420,7 @@ TEST_F(DataThatDoNotFit, Numbers) {
   EXPECT_RV(CKR_DATA_INVALID, p11->C_Encrypt(s, large.data(), large.size(), out.data(), &(size = out.size())));
 }
 
-TEST_F(DataThatDoNotFit, CipherTexts) {
+TEST_F(DataThatDoNotFit, WrongCiphertextsAndTheirParametersAreRejected) {
   MessageParameter wrong = message;
   begin(p11_3().C_MessageDecryptInit, CKM_AES_GCM, aes);
   CK_ULONG none = 0;
@@ -441,7 +441,7 @@ TEST_F(DataThatDoNotFit, CipherTexts) {
                                                                       out.data(), &size, CKF_END_OF_MESSAGE));
 }
 
-TEST_F(DataThatDoNotFit, Parameters) {
+TEST_F(DataThatDoNotFit, UnexpectedMessageParametersAreRejected) {
   CK_BYTE* some = data.data();
   begin(p11_3().C_MessageSignInit, CKM_SHA256_HMAC, hmac);
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, p11_3().C_SignMessage(s, some, 3, some, 3, out.data(), &(size = out.size())));
@@ -457,7 +457,7 @@ TEST_F(DataThatDoNotFit, Parameters) {
 }
 
 // CCM is told the length of its message at the beginning.
-TEST_F(DataThatDoNotFit, MoreThanWasAnnounced) {
+TEST_F(DataThatDoNotFit, MoreDataThanAnnouncedToCcmAreRejected) {
   Bytes nonce(12, 1);
   CK_CCM_PARAMS announced{16, nonce.data(), nonce.size(), nullptr, 0, 16};
   const Mechanism ccm = Mechanism::with_parameter(CKM_AES_CCM, octets_of(announced));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// General-purpose functions (PKCS#11 2.40, 5.4) and the rules that hold for every function (5.1).
+// General-purpose functions (PKCS#11 3.2, 5.4) and the rules that hold for every function (5.1).
 #include <dlfcn.h>
 #include <unistd.h>
 

@@ -195,7 +195,7 @@ TEST_F(Identity, AKeyInTheTpmShowsItsEvidence) {
   EXPECT_EQ(session.get(key, kEvidence + 7), session.get(certificate.at(0), CKA_VALUE));
 }
 
-// The signature is checked here by OpenSSL, on what the octets of the TPM's structures say by Part 2, 10.12 and 11.3.
+// The signature is checked here by OpenSSL, on what the bytes of the TPM's structures say by Part 2, 10.12 and 11.3.
 TEST_F(Identity, TheEvidenceIsSignedByTheCertifiedKey) {
   Session session(make_token());
   session.login();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// C_InitToken (PKCS#11 2.40, 5.5).
+// C_InitToken (PKCS#11 3.2, 5.5).
 #include <cstring>
 
 #include "tests/conformance/harness/harness.h"
@@ -57,7 +57,7 @@ TEST_F(InitToken, RefusesPinsOutsideTheAdvertisedLengths) {
 
 TEST_F(InitToken, TakesTheShortestAndTheLongestPin) {
   for (const size_t size : {4, 255}) {
-    const Bytes pin(size, 0xC3);  // a PIN is octets
+    const Bytes pin(size, 0xC3);  // a PIN is bytes
     const CK_SLOT_ID slot = free_slot();
     EXPECT_RV(CKR_OK, try_init_token(slot, pin, "pin" + std::to_string(size)));
     Session session(slot);

@@ -251,7 +251,7 @@ TEST_F(Cancelling, ANullMechanismEndsTheOperation) {
 
 using NotOffered = WithToken;
 
-TEST_F(NotOffered, ValidationsAreNobodys) {
+TEST_F(NotOffered, ThereAreNoValidationFlags) {
   Session session(slot);
   CK_FLAGS flags = ~CK_FLAGS{0};
   EXPECT_RV(CKR_OK, p11_3().C_GetSessionValidationFlags(session, CKS_LAST_VALIDATION_OK, &flags));
@@ -259,7 +259,7 @@ TEST_F(NotOffered, ValidationsAreNobodys) {
   EXPECT_RV(CKR_ARGUMENTS_BAD, p11_3().C_GetSessionValidationFlags(session, 2, &flags));
 }
 
-TEST_F(NotOffered, AsynchronousSessions) {
+TEST_F(NotOffered, AsynchronousSessionsAreNotSupported) {
   CK_SESSION_HANDLE opened = CK_INVALID_HANDLE;
   EXPECT_RV(CKR_SESSION_ASYNC_NOT_SUPPORTED,
             p11_3().C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_ASYNC_SESSION, nullptr, nullptr, &opened));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sessions and the login state machine (PKCS#11 2.40, 5.6; usage guide 2.6).
+// Sessions and the login state machine (PKCS#11 3.2, 5.6; usage guide 2.6).
 #include "tests/conformance/harness/harness.h"
 
 namespace vtpm::conformance {
@@ -54,7 +54,7 @@ TEST_F(Sessions, CloseAllClosesAllAndIsFineWithNone) {
   EXPECT_EQ(token_info(slot).ulSessionCount, 0u);
 }
 
-TEST_F(Sessions, HundredsAtOnce) {
+TEST_F(Sessions, HundredsCanBeOpenAtOnce) {
   std::vector<Session> many;
   for (int i = 0; i < 500; ++i) many.emplace_back(slot);
   many.front().login();

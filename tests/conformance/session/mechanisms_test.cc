@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// C_GetMechanismList and C_GetMechanismInfo (PKCS#11 2.40, 5.5): what is advertised works, and nothing else does.
+// C_GetMechanismList and C_GetMechanismInfo (PKCS#11 3.2, 5.5): what is advertised works, and nothing else does.
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -47,74 +47,77 @@ const Row kNamedRows[] = {
     {CKM_EC_KEY_PAIR_GEN, kEc, CKF_GENERATE_KEY_PAIR, "Generation.EcOnEveryCurve"},
     {CKM_RSA_PKCS, kRsa, kRecovers | kSignVerify | kCrypt | kWraps | kEncapsulates,
      "Signing.RsaPkcsOfADigestInfoOrAnything"},
-    {CKM_RSA_X_509, kRsa, kRecovers | kSignVerify | kCrypt | kWraps | kEncapsulates, "RsaVectors.RawOperations"},
+    {CKM_RSA_X_509, kRsa, kRecovers | kSignVerify | kCrypt | kWraps | kEncapsulates,
+     "RsaVectors.RawOperationsMatchThePublishedVectors"},
     {CKM_RSA_PKCS_OAEP, kRsa, kCrypt | kWraps | kEncapsulates, "Encryption.OaepWithEveryHashAndMgf"},
-    {CKM_SHA1_RSA_PKCS, kRsa, kSignVerify, "RsaVectors.Pkcs1Signatures"},
-    {CKM_SHA224_RSA_PKCS, kRsa, kSignVerify, "RsaVectors.Pkcs1Signatures"},
-    {CKM_SHA256_RSA_PKCS, kRsa, kSignVerify, "RsaVectors.Pkcs1Signatures"},
-    {CKM_SHA384_RSA_PKCS, kRsa, kSignVerify, "RsaVectors.Pkcs1Signatures"},
-    {CKM_SHA512_RSA_PKCS, kRsa, kSignVerify, "RsaVectors.Pkcs1Signatures"},
+    {CKM_SHA1_RSA_PKCS, kRsa, kSignVerify, "RsaVectors.Pkcs1SignaturesMatchThePublishedVectors"},
+    {CKM_SHA224_RSA_PKCS, kRsa, kSignVerify, "RsaVectors.Pkcs1SignaturesMatchThePublishedVectors"},
+    {CKM_SHA256_RSA_PKCS, kRsa, kSignVerify, "RsaVectors.Pkcs1SignaturesMatchThePublishedVectors"},
+    {CKM_SHA384_RSA_PKCS, kRsa, kSignVerify, "RsaVectors.Pkcs1SignaturesMatchThePublishedVectors"},
+    {CKM_SHA512_RSA_PKCS, kRsa, kSignVerify, "RsaVectors.Pkcs1SignaturesMatchThePublishedVectors"},
     {CKM_RSA_PKCS_PSS, kRsa, kSignVerify, "Signing.RsaPssOfADigest"},
-    {CKM_SHA1_RSA_PKCS_PSS, kRsa, kSignVerify, "Signing.RsaPssWithHash"},
-    {CKM_SHA224_RSA_PKCS_PSS, kRsa, kSignVerify, "Signing.RsaPssWithHash"},
-    {CKM_SHA256_RSA_PKCS_PSS, kRsa, kSignVerify, "Signing.RsaPssWithHash"},
-    {CKM_SHA384_RSA_PKCS_PSS, kRsa, kSignVerify, "Signing.RsaPssWithHash"},
-    {CKM_SHA512_RSA_PKCS_PSS, kRsa, kSignVerify, "Signing.RsaPssWithHash"},
+    {CKM_SHA1_RSA_PKCS_PSS, kRsa, kSignVerify, "Signing.RsaPssWithEveryHashVerifiesWithOpenssl"},
+    {CKM_SHA224_RSA_PKCS_PSS, kRsa, kSignVerify, "Signing.RsaPssWithEveryHashVerifiesWithOpenssl"},
+    {CKM_SHA256_RSA_PKCS_PSS, kRsa, kSignVerify, "Signing.RsaPssWithEveryHashVerifiesWithOpenssl"},
+    {CKM_SHA384_RSA_PKCS_PSS, kRsa, kSignVerify, "Signing.RsaPssWithEveryHashVerifiesWithOpenssl"},
+    {CKM_SHA512_RSA_PKCS_PSS, kRsa, kSignVerify, "Signing.RsaPssWithEveryHashVerifiesWithOpenssl"},
     {CKM_ECDSA, kEc, kSignVerify, "Signing.EcdsaOfADigestOfAnyLength"},
     {CKM_ECDSA_SHA1, kEc, kSignVerify, "KeyTypes.EcdsaVectorsOnEveryCurve"},
     {CKM_ECDSA_SHA224, kEc, kSignVerify, "KeyTypes.EcdsaVectorsOnEveryCurve"},
     {CKM_ECDSA_SHA256, kEc, kSignVerify, "KeyTypes.EcdsaVectorsOnEveryCurve"},
     {CKM_ECDSA_SHA384, kEc, kSignVerify, "KeyTypes.EcdsaVectorsOnEveryCurve"},
     {CKM_ECDSA_SHA512, kEc, kSignVerify, "KeyTypes.EcdsaVectorsOnEveryCurve"},
-    {CKM_SHA3_224_RSA_PKCS, kRsa, kSignVerify, "RsaVectors.Pkcs1Signatures"},
-    {CKM_SHA3_224_RSA_PKCS_PSS, kRsa, kSignVerify, "Signing.RsaPssWithHash"},
+    {CKM_SHA3_224_RSA_PKCS, kRsa, kSignVerify, "RsaVectors.Pkcs1SignaturesMatchThePublishedVectors"},
+    {CKM_SHA3_224_RSA_PKCS_PSS, kRsa, kSignVerify, "Signing.RsaPssWithEveryHashVerifiesWithOpenssl"},
     {CKM_ECDSA_SHA3_224, kEc, kSignVerify, "KeyTypes.EcdsaVectorsOnEveryCurve"},
-    {CKM_SHA3_256_RSA_PKCS, kRsa, kSignVerify, "RsaVectors.Pkcs1Signatures"},
-    {CKM_SHA3_256_RSA_PKCS_PSS, kRsa, kSignVerify, "Signing.RsaPssWithHash"},
+    {CKM_SHA3_256_RSA_PKCS, kRsa, kSignVerify, "RsaVectors.Pkcs1SignaturesMatchThePublishedVectors"},
+    {CKM_SHA3_256_RSA_PKCS_PSS, kRsa, kSignVerify, "Signing.RsaPssWithEveryHashVerifiesWithOpenssl"},
     {CKM_ECDSA_SHA3_256, kEc, kSignVerify, "KeyTypes.EcdsaVectorsOnEveryCurve"},
-    {CKM_SHA3_384_RSA_PKCS, kRsa, kSignVerify, "RsaVectors.Pkcs1Signatures"},
-    {CKM_SHA3_384_RSA_PKCS_PSS, kRsa, kSignVerify, "Signing.RsaPssWithHash"},
+    {CKM_SHA3_384_RSA_PKCS, kRsa, kSignVerify, "RsaVectors.Pkcs1SignaturesMatchThePublishedVectors"},
+    {CKM_SHA3_384_RSA_PKCS_PSS, kRsa, kSignVerify, "Signing.RsaPssWithEveryHashVerifiesWithOpenssl"},
     {CKM_ECDSA_SHA3_384, kEc, kSignVerify, "KeyTypes.EcdsaVectorsOnEveryCurve"},
-    {CKM_SHA3_512_RSA_PKCS, kRsa, kSignVerify, "RsaVectors.Pkcs1Signatures"},
-    {CKM_SHA3_512_RSA_PKCS_PSS, kRsa, kSignVerify, "Signing.RsaPssWithHash"},
+    {CKM_SHA3_512_RSA_PKCS, kRsa, kSignVerify, "RsaVectors.Pkcs1SignaturesMatchThePublishedVectors"},
+    {CKM_SHA3_512_RSA_PKCS_PSS, kRsa, kSignVerify, "Signing.RsaPssWithEveryHashVerifiesWithOpenssl"},
     {CKM_ECDSA_SHA3_512, kEc, kSignVerify, "KeyTypes.EcdsaVectorsOnEveryCurve"},
     {CKM_GENERIC_SECRET_KEY_GEN, kGeneric, CKF_GENERATE, "SecretKeys.AreGenerated"},
     {CKM_AES_KEY_GEN, kAes, CKF_GENERATE, "SecretKeys.AreGenerated"},
     {CKM_AES_XTS_KEY_GEN, kXts, CKF_GENERATE, "SecretKeys.AreGenerated"},
     {CKM_CHACHA20_KEY_GEN, kChaCha20, CKF_GENERATE, "SecretKeys.AreGenerated"},
-    {CKM_AES_ECB, kAes, kCrypt | kWraps, "Ciphers.PublishedVectors"},
-    {CKM_AES_CBC, kAes, kCrypt | kWraps, "Ciphers.PublishedVectors"},
-    {CKM_AES_CBC_PAD, kAes, kCrypt | kWraps, "Ciphers.PublishedVectors"},
-    {CKM_AES_CTR, kAes, kCrypt | kWraps, "Ciphers.PublishedVectors"},
-    {CKM_AES_CTS, kAes, kCrypt, "Ciphers.PublishedVectors"},
-    {CKM_AES_OFB, kAes, kCrypt, "Ciphers.PublishedVectors"},
-    {CKM_AES_CFB1, kAes, kCrypt, "Ciphers.PublishedVectors"},
-    {CKM_AES_CFB8, kAes, kCrypt, "Ciphers.PublishedVectors"},
-    {CKM_AES_CFB64, kAes, kCrypt, "Ciphers.PublishedVectors"},
-    {CKM_AES_CFB128, kAes, kCrypt, "Ciphers.PublishedVectors"},
-    {CKM_CAMELLIA_CTR, kCamellia, kCrypt | kWraps, "Ciphers.PublishedVectors"},
-    {CKM_AES_GCM, kAes, kCrypt | kWraps, "Ciphers.AuthenticatedVectors"},
-    {CKM_AES_CCM, kAes, kCrypt | kWraps, "Ciphers.AuthenticatedVectors"},
-    {CKM_AES_XTS, kXts, kCrypt, "Ciphers.PublishedVectors"},
-    {CKM_CHACHA20, kChaCha20, kCrypt, "Ciphers.PublishedVectors"},
-    {CKM_CHACHA20_POLY1305, kChaCha20, kCrypt, "Ciphers.AuthenticatedVectors"},
+    {CKM_AES_ECB, kAes, kCrypt | kWraps, "Ciphers.MatchThePublishedVectors"},
+    {CKM_AES_CBC, kAes, kCrypt | kWraps, "Ciphers.MatchThePublishedVectors"},
+    {CKM_AES_CBC_PAD, kAes, kCrypt | kWraps, "Ciphers.MatchThePublishedVectors"},
+    {CKM_AES_CTR, kAes, kCrypt | kWraps, "Ciphers.MatchThePublishedVectors"},
+    {CKM_AES_CTS, kAes, kCrypt, "Ciphers.MatchThePublishedVectors"},
+    {CKM_AES_OFB, kAes, kCrypt, "Ciphers.MatchThePublishedVectors"},
+    {CKM_AES_CFB1, kAes, kCrypt, "Ciphers.MatchThePublishedVectors"},
+    {CKM_AES_CFB8, kAes, kCrypt, "Ciphers.MatchThePublishedVectors"},
+    {CKM_AES_CFB64, kAes, kCrypt, "Ciphers.MatchThePublishedVectors"},
+    {CKM_AES_CFB128, kAes, kCrypt, "Ciphers.MatchThePublishedVectors"},
+    {CKM_CAMELLIA_CTR, kCamellia, kCrypt | kWraps, "Ciphers.MatchThePublishedVectors"},
+    {CKM_AES_GCM, kAes, kCrypt | kWraps, "Ciphers.AuthenticatedModesMatchThePublishedVectors"},
+    {CKM_AES_CCM, kAes, kCrypt | kWraps, "Ciphers.AuthenticatedModesMatchThePublishedVectors"},
+    {CKM_AES_XTS, kXts, kCrypt, "Ciphers.MatchThePublishedVectors"},
+    {CKM_CHACHA20, kChaCha20, kCrypt, "Ciphers.MatchThePublishedVectors"},
+    {CKM_CHACHA20_POLY1305, kChaCha20, kCrypt, "Ciphers.AuthenticatedModesMatchThePublishedVectors"},
     {CKM_AES_CMAC, kAes, kSignVerify, "Macs.AesVectors"},
     {CKM_AES_CMAC_GENERAL, kAes, kSignVerify, "Macs.AesVectors"},
     {CKM_AES_GMAC, kAes, kSignVerify, "Macs.AesVectors"},
     {CKM_AES_XCBC_MAC, kAes128, kSignVerify, "Macs.AesVectors"},
     {CKM_AES_XCBC_MAC_96, kAes128, kSignVerify, "Macs.AesVectors"},
-    {CKM_AES_KEY_WRAP, kAes, kCrypt | kWraps, "Wrap.KeyWrapVectors"},
-    {CKM_AES_KEY_WRAP_PAD, kAes, kCrypt | kWraps, "Wrap.KeyWrapWithPaddingVectors"},
-    {CKM_AES_KEY_WRAP_KWP, kAes, kCrypt | kWraps, "Wrap.KeyWrapVectors"},
-    {CKM_AES_KEY_WRAP_PKCS7, kAes, kCrypt | kWraps, "Wrap.KeyWrapWithPaddingVectors"},
-    {CKM_RSA_AES_KEY_WRAP, kRsa, kWraps, "Wrap.RsaAesKeyWrap"},
-    {CKM_ECDH_AES_KEY_WRAP, kEc, kWraps, "Wrap.EcdhAesKeyWrap"},
-    {CKM_ECDH_COF_AES_KEY_WRAP, kEc, kWraps, "Wrap.EcdhCofactorAesKeyWrap"},
+    {CKM_AES_KEY_WRAP, kAes, kCrypt | kWraps, "Wrap.KeyWrapMatchesThePublishedVectors"},
+    {CKM_AES_KEY_WRAP_PAD, kAes, kCrypt | kWraps, "Wrap.KeyWrapWithPaddingMatchesThePublishedVectors"},
+    {CKM_AES_KEY_WRAP_KWP, kAes, kCrypt | kWraps, "Wrap.KeyWrapMatchesThePublishedVectors"},
+    {CKM_AES_KEY_WRAP_PKCS7, kAes, kCrypt | kWraps, "Wrap.KeyWrapWithPaddingMatchesThePublishedVectors"},
+    {CKM_RSA_AES_KEY_WRAP, kRsa, kWraps, "Wrap.RsaAesKeyWrapIsOpenedByOpenssl"},
+    {CKM_ECDH_AES_KEY_WRAP, kEc, kWraps, "Wrap.EcdhAesKeyWrapIsOpenedByOpenssl"},
+    {CKM_ECDH_COF_AES_KEY_WRAP, kEc, kWraps, "Wrap.EcdhCofactorAesKeyWrapIsOpenedByOpenssl"},
     {CKM_ECDH_X_AES_KEY_WRAP, kMontgomery, kWraps, "KeyTypes.EcdhAesKeyWrapOnMontgomeryCurves"},
-    {CKM_SHAKE_128_KEY_DERIVATION, kSecret, CKF_DERIVE, "Derive.ShakeOfKeys"},
-    {CKM_SHAKE_256_KEY_DERIVATION, kSecret, CKF_DERIVE, "Derive.ShakeOfKeys"},
-    {CKM_EC_EDWARDS_KEY_PAIR_GEN, kEdwards, CKF_GENERATE_KEY_PAIR, "KeyTypes.PairsOnRawCurves"},
-    {CKM_EC_MONTGOMERY_KEY_PAIR_GEN, kMontgomery, CKF_GENERATE_KEY_PAIR, "KeyTypes.PairsOnRawCurves"},
+    {CKM_SHAKE_128_KEY_DERIVATION, kSecret, CKF_DERIVE, "Derive.DerivesShakeOfKeys"},
+    {CKM_SHAKE_256_KEY_DERIVATION, kSecret, CKF_DERIVE, "Derive.DerivesShakeOfKeys"},
+    {CKM_EC_EDWARDS_KEY_PAIR_GEN, kEdwards, CKF_GENERATE_KEY_PAIR,
+     "KeyTypes.GeneratedPairsOnEdwardsAndMontgomeryCurvesWork"},
+    {CKM_EC_MONTGOMERY_KEY_PAIR_GEN, kMontgomery, CKF_GENERATE_KEY_PAIR,
+     "KeyTypes.GeneratedPairsOnEdwardsAndMontgomeryCurvesWork"},
     {CKM_EDDSA, kEdwards, kSignVerify, "KeyTypes.EddsaVectorsWithContextOrPrehashed"},
     {CKM_DSA_KEY_PAIR_GEN, kDsaKey, CKF_GENERATE_KEY_PAIR, "KeyTypes.DsaOfOwnDomain"},
     {CKM_DSA_PARAMETER_GEN, kDsaKey, CKF_GENERATE, "KeyTypes.DsaOfOwnDomain"},
@@ -140,13 +143,13 @@ const Row kNamedRows[] = {
     {CKM_SP800_108_FEEDBACK_KDF, kSecret, CKF_DERIVE, "Kdf.Sp800108Vectors"},
     {CKM_SP800_108_DOUBLE_PIPELINE_KDF, kSecret, CKF_DERIVE, "Kdf.Sp800108Vectors"},
     {CKM_PKCS5_PBKD2, kSecret, CKF_GENERATE, "Kdf.Pbkdf2Vectors"},
-    {CKM_CONCATENATE_BASE_AND_KEY, kSecret, CKF_DERIVE, "Derive.ExamplesOfTheStandard"},
-    {CKM_CONCATENATE_BASE_AND_DATA, kSecret, CKF_DERIVE, "Derive.ExamplesOfTheStandard"},
-    {CKM_CONCATENATE_DATA_AND_BASE, kSecret, CKF_DERIVE, "Derive.ExamplesOfTheStandard"},
-    {CKM_XOR_BASE_AND_DATA, kSecret, CKF_DERIVE, "Derive.ExamplesOfTheStandard"},
-    {CKM_EXTRACT_KEY_FROM_KEY, kSecret, CKF_DERIVE, "Derive.ExamplesOfTheStandard"},
-    {CKM_AES_ECB_ENCRYPT_DATA, kAes, CKF_DERIVE, "Derive.EncryptedData"},
-    {CKM_AES_CBC_ENCRYPT_DATA, kAes, CKF_DERIVE, "Derive.EncryptedData"},
+    {CKM_CONCATENATE_BASE_AND_KEY, kSecret, CKF_DERIVE, "Derive.MatchesTheExamplesOfTheStandard"},
+    {CKM_CONCATENATE_BASE_AND_DATA, kSecret, CKF_DERIVE, "Derive.MatchesTheExamplesOfTheStandard"},
+    {CKM_CONCATENATE_DATA_AND_BASE, kSecret, CKF_DERIVE, "Derive.MatchesTheExamplesOfTheStandard"},
+    {CKM_XOR_BASE_AND_DATA, kSecret, CKF_DERIVE, "Derive.MatchesTheExamplesOfTheStandard"},
+    {CKM_EXTRACT_KEY_FROM_KEY, kSecret, CKF_DERIVE, "Derive.MatchesTheExamplesOfTheStandard"},
+    {CKM_AES_ECB_ENCRYPT_DATA, kAes, CKF_DERIVE, "Derive.DerivesFromEncryptedData"},
+    {CKM_AES_CBC_ENCRYPT_DATA, kAes, CKF_DERIVE, "Derive.DerivesFromEncryptedData"},
     {CKM_TLS12_MASTER_KEY_DERIVE, kSecret, CKF_DERIVE, "Kdf.TlsVectors"},
     {CKM_TLS12_MASTER_KEY_DERIVE_DH, kSecret, CKF_DERIVE, "Kdf.TlsVectors"},
     {CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE, kSecret, CKF_DERIVE, "Kdf.TlsExtendedMasterSecretVectors"},
@@ -160,7 +163,7 @@ const Row kNamedRows[] = {
     {CKM_SHA512_T, kNone, CKF_DIGEST, "Macs.Sha512TVectors"},
     {CKM_SHA512_T_HMAC, kHmac, kSignVerify, "Macs.Sha512TVectors"},
     {CKM_SHA512_T_KEY_GEN, kHmac, CKF_GENERATE, "SecretKeys.AreGenerated"},
-    {CKM_SHA512_T_KEY_DERIVATION, kSecret, CKF_DERIVE, "Derive.Sha512TOfKeys"},
+    {CKM_SHA512_T_KEY_DERIVATION, kSecret, CKF_DERIVE, "Derive.DerivesSha512TOfKeys"},
     {CKM_PUB_KEY_FROM_PRIV_KEY, kNone, CKF_DERIVE, "Derive.PublicKeysFromPrivateKeys"},
 };
 
@@ -173,15 +176,15 @@ const std::vector<Row>& rows() {
       result.push_back({hash.hmac, kHmac, kSignVerify, "Macs.HmacVectors"});
       result.push_back({hash.hmac_general, kHmac, kSignVerify, "Macs.HmacVectors"});
       result.push_back({hash.key_gen, kHmac, CKF_GENERATE, "SecretKeys.AreGenerated"});
-      result.push_back({hash.key_derivation, kSecret, CKF_DERIVE, "Derive.DigestsOfKeys"});
+      result.push_back({hash.key_derivation, kSecret, CKF_DERIVE, "Derive.DerivesDigestsOfKeys"});
     }
     for (const BlockCipherRow& cipher : kOtherBlockCiphers) {
       const Type key = cipher.key == CKK_CAMELLIA ? kCamellia : kAria;
       result.push_back({cipher.key_gen, key, CKF_GENERATE, "SecretKeys.AreGenerated"});
       for (const CK_MECHANISM_TYPE type : {cipher.ecb, cipher.cbc, cipher.cbc_pad})
-        result.push_back({type, key, kCrypt | kWraps, "Ciphers.PublishedVectors"});
+        result.push_back({type, key, kCrypt | kWraps, "Ciphers.MatchThePublishedVectors"});
       for (const CK_MECHANISM_TYPE type : {cipher.ecb_encrypt_data, cipher.cbc_encrypt_data})
-        result.push_back({type, key, CKF_DERIVE, "Derive.EncryptedData"});
+        result.push_back({type, key, CKF_DERIVE, "Derive.DerivesFromEncryptedData"});
     }
     return result;
   }();
@@ -326,7 +329,7 @@ TEST_F(Mechanisms, InformationSaysWhatEachCanDo) {
     EXPECT_EQ(what.flags & forms, on_curves ? forms : 0);
     const bool of_a_peer = row.mechanism == CKM_ECDH1_DERIVE || row.mechanism == CKM_ECDH1_COFACTOR_DERIVE;
     EXPECT_EQ(what.flags & CKF_EC_COMPRESS, of_a_peer ? CKF_EC_COMPRESS : 0);
-    // Octets; for generic secrets bits (2.40, 2.4 of the mechanisms).
+    // Bytes; for generic secrets bits (2.40, 2.4 of the mechanisms).
     const auto sizes = std::pair(what.ulMinKeySize, what.ulMaxKeySize);
     if (row.key == kAes || row.key == kCamellia || row.key == kAria) {
       EXPECT_EQ(sizes, std::pair(16UL, 32UL));
@@ -338,7 +341,7 @@ TEST_F(Mechanisms, InformationSaysWhatEachCanDo) {
       EXPECT_EQ(sizes, std::pair(32UL, 64UL));
     }
     if (row.key == kChaCha20) {
-      const CK_ULONG size = row.mechanism == CKM_CHACHA20 ? 256 : 32;  // bits, octets (3.2, 6.58 and 6.61)
+      const CK_ULONG size = row.mechanism == CKM_CHACHA20 ? 256 : 32;  // bits, bytes (3.2, 6.58 and 6.61)
       EXPECT_EQ(sizes, std::pair(size, size));
     }
     if (row.mechanism == CKM_SP800_108_COUNTER_KDF) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// C_InitPIN, C_SetPIN and the retry counter (PKCS#11 2.40, 5.5 and the flags of CK_TOKEN_INFO).
+// C_InitPIN, C_SetPIN and the retry counter (PKCS#11 3.2, 5.5 and the flags of CK_TOKEN_INFO).
 #include "tests/conformance/harness/harness.h"
 #include "tests/conformance/harness/process.h"
 

@@ -18,7 +18,7 @@ struct State {
   CK_STATE state;
   bool private_objects, token_writes;
 };
-/// What the test's name shows, else the octets of the structure.
+/// What the test's name shows, else the bytes of the structure.
 void PrintTo(const State& state, std::ostream* out) { *out << state.name; }
 constexpr CK_USER_TYPE kNobody = CKU_CONTEXT_SPECIFIC;
 const State kStates[] = {
@@ -55,9 +55,9 @@ class States : public WithToken, public testing::WithParamInterface<State> {
   std::optional<Session> session;
 };
 
-TEST_P(States, TellsItself) { EXPECT_EQ(session->state(), GetParam().state); }
+TEST_P(States, AreReportedBySessionInfo) { EXPECT_EQ(session->state(), GetParam().state); }
 
-TEST_P(States, AccessToObjects) {
+TEST_P(States, AllowAccessToObjectsAsTheStandardSays) {
   for (const bool is_private : {false, true}) {
     SCOPED_TRACE(label(is_private));
     const bool visible = !is_private || GetParam().private_objects;
@@ -103,7 +103,7 @@ TEST_P(States, KeysAreMadeLikeOtherObjects) {
   }
 }
 
-TEST_P(States, LoginLogoutAndPins) {
+TEST_P(States, AllowLoginLogoutAndPinChangesAsTheStandardSays) {
   const State& state = GetParam();
   Bytes user_pin = kUserPin, so_pin = kSoPin, fresh = bytes("another-pin");
   const bool writes = state.mode == Session::kReadWrite;

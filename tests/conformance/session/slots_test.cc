@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Slots and tokens (PKCS#11 2.40, 5.5): stable numbers, one free slot, honest information.
+// Slots and tokens (PKCS#11 3.2, 5.5): stable numbers, one free slot, honest information.
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
@@ -204,7 +204,7 @@ TEST_F(Slots, SlotInformationIsBlankPadded) {
   }
 }
 
-TEST_F(Slots, TokenInformation) {
+TEST_F(Slots, TokenInformationDescribesTheToken) {
   const CK_SLOT_ID slot = make_token("label of this token");
   const CK_TOKEN_INFO info = token_info(slot);
   EXPECT_EQ(text(info.label), "label of this token             ");
