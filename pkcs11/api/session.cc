@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Session functions (PKCS#11 2.40, 5.6) and the legacy parallel ones (5.15).
+// Session functions (PKCS#11 3.2, 5.6) and the legacy parallel ones (5.20).
 #include "pkcs11/api/entry.h"
 #include "pkcs11/cryptoki/function_list.h"
 
@@ -88,10 +88,36 @@ CK_RV C_Login(CK_SESSION_HANDLE handle, CK_USER_TYPE user, CK_BYTE* pin, CK_ULON
   });
 }
 
+CK_RV C_LoginUser(CK_SESSION_HANDLE handle, CK_USER_TYPE user, CK_UTF8CHAR* pin, CK_ULONG pin_length,
+                  CK_UTF8CHAR* user_name, CK_ULONG user_name_length) {
+  const CK_RV named = call_session("C_LoginUser", handle, [&](Module&, Session&) {
+    refuse_if(!input(user_name, user_name_length).empty(), CKR_ARGUMENTS_BAD,
+              "users of this token have no names: the user name must be empty");
+    return CKR_OK;
+  });
+  return named == CKR_OK ? C_Login(handle, user, pin, pin_length) : named;
+}
+
 CK_RV C_Logout(CK_SESSION_HANDLE handle) {
   return call_session("C_Logout", handle, [&](Module&, Session& session) {
     refuse_if(session.token->who() == Who::kNobody, CKR_USER_NOT_LOGGED_IN, "nobody is logged in");
     session.token->logout();
+    return CKR_OK;
+  });
+}
+
+CK_RV C_SessionCancel(CK_SESSION_HANDLE handle, CK_FLAGS flags) {
+  return call_session("C_SessionCancel", handle, [&](Module&, Session& session) {
+    session.cancel(flags);
+    return CKR_OK;
+  });
+}
+
+CK_RV C_GetSessionValidationFlags(CK_SESSION_HANDLE handle, CK_SESSION_VALIDATION_FLAGS_TYPE type, CK_FLAGS* flags) {
+  return call_session("C_GetSessionValidationFlags", handle, [&](Module&, Session&) {
+    CK_FLAGS& out = require(flags);
+    refuse_if(type != CKS_LAST_VALIDATION_OK, CKR_ARGUMENTS_BAD, "there are no validation flags of this type");
+    out = 0;  // nobody has validated this module, so no operation ever met a validation's rules
     return CKR_OK;
   });
 }
