@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the PKCS#11 layer says no: one exception with the CK_RV that the standard wants and a sentence for the log.
-// Thrown anywhere below the C functions, turned into the return value by the one guard in entry.h.
+// How the PKCS#11 layer refuses a call: one exception with the CK_RV that the standard wants and a sentence for the
+// log. Any code below the C functions may throw it; the guard in pkcs11/api/entry.h turns it into the return value.
 #pragma once
 
 #include <exception>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -36,9 +37,49 @@ class Superseded : public std::exception {
   const char* reason_;
 };
 
+// The one family of functions by which this layer throws a Refusal. `reason` is a sentence for the log, in lower case,
+// without a full stop.
 [[noreturn]] inline void refuse(CK_RV rv, std::string reason) { throw Refusal(rv, std::move(reason)); }
 inline void refuse_if(bool condition, CK_RV rv, const char* reason) {
   if (condition) throw Refusal(rv, reason);
+}
+/// CKR_MECHANISM_PARAM_INVALID, which most checks of a mechanism's parameter end with.
+inline void refuse_parameter_if(bool condition, const char* reason) {
+  refuse_if(condition, CKR_MECHANISM_PARAM_INVALID, reason);
+}
+
+/// Runs `body` and returns its result. An Error of this code that it throws becomes a Refusal with `rv` and the error's
+/// sentence; every other exception passes.
+template <typename F>
+auto refusing(ErrorCode code, CK_RV rv, F&& body) {
+  try {
+    return body();
+  } catch (const Error& error) {
+    if (error.code() != code) throw;
+    refuse(rv, error.sentence());
+  }
+}
+/// The same for kInvalidArgument: values of a caller that the layers below do not take.
+template <typename F>
+auto refusing_invalid(CK_RV rv, F&& body) {
+  return refusing(ErrorCode::kInvalidArgument, rv, std::forward<F>(body));
+}
+
+/// A pair of codes: what a step of an operation throws, and what the C function returns for it.
+struct Translation {
+  CK_RV from, to;
+};
+/// Runs `body` and returns its result. A Refusal whose code the table has on its left gets the code on the right.
+template <typename F>
+auto translated(std::span<const Translation> table, F&& body) {
+  try {
+    return body();
+  } catch (const Refusal& refusal) {
+    for (const Translation& row : table) {
+      if (row.from == refusal.rv()) refuse(row.to, refusal.what());
+    }
+    throw;
+  }
 }
 
 /// What a fault from below is called in PKCS#11.

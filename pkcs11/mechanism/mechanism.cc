@@ -360,25 +360,25 @@ const Mechanism& require_mechanism(const CK_MECHANISM* mechanism, CK_FLAGS use) 
   }
   if (!is_offered(*row))
     refuse(CKR_MECHANISM_INVALID, std::string(row->name) + " is hidden by the configuration (mechanisms.hidden)");
-  refuse_if(row->has_parameter(use) && !mechanism->pParameter && mechanism->ulParameterLen, CKR_MECHANISM_PARAM_INVALID,
-            "the mechanism's parameter has a length but a null pointer");
+  refuse_parameter_if(row->has_parameter(use) && !mechanism->pParameter && mechanism->ulParameterLen,
+                      "the mechanism's parameter has a length but a null pointer");
   return *row;
 }
 
 void copy_parameter(const CK_MECHANISM& mechanism, void* to, size_t size) {
-  refuse_if(!mechanism.pParameter || mechanism.ulParameterLen != size, CKR_MECHANISM_PARAM_INVALID,
-            "the mechanism's parameter is missing or has a wrong size");
+  refuse_parameter_if(!mechanism.pParameter || mechanism.ulParameterLen != size,
+                      "the mechanism's parameter is missing or has a wrong size");
   std::memcpy(to, mechanism.pParameter, size);
 }
 
 void copy_structure(const void* from, void* to, size_t size) {
-  refuse_if(!from, CKR_MECHANISM_PARAM_INVALID, "the mechanism's parameter has a null pointer");
+  refuse_parameter_if(!from, "the mechanism's parameter has a null pointer");
   std::memcpy(to, from, size);
 }
 
 unsigned sha512_t_parameter(const CK_MECHANISM& mechanism) {
   const auto bits = mechanism_parameter<CK_MAC_GENERAL_PARAMS>(mechanism);
-  refuse_if(bits == 0 || bits >= 512 || bits == 384, CKR_MECHANISM_PARAM_INVALID, "there is no SHA-512/t of that t");
+  refuse_parameter_if(bits == 0 || bits >= 512 || bits == 384, "there is no SHA-512/t of that t");
   return static_cast<unsigned>(bits);
 }
 
@@ -389,16 +389,16 @@ crypto::Digest digest_of(const Mechanism& row, const CK_MECHANISM& mechanism) {
 
 size_t poly1305_nonce_octets(CK_ULONG nonce_length) {
   if (nonce_length == 96 || nonce_length == 12) return 12;
-  refuse_if(nonce_length != 192 && nonce_length != 24, CKR_MECHANISM_PARAM_INVALID, "the nonce has 96 or 192 bits");
+  refuse_parameter_if(nonce_length != 192 && nonce_length != 24, "the nonce has 96 or 192 bits");
   return 24;
 }
 
 Bytes parameter_octets(const void* from, size_t octets) { return to_bytes(parameter_view(from, octets)); }
 
 ByteView parameter_view(const void* from, size_t octets) {
-  refuse_if(!from && octets, CKR_MECHANISM_PARAM_INVALID, "the mechanism's parameter has a length but a null pointer");
-  refuse_if(octets > kMostParameter, CKR_MECHANISM_PARAM_INVALID,
-            "a length in the mechanism's parameter is out of range (at most 16777216)");
+  refuse_parameter_if(!from && octets, "the mechanism's parameter has a length but a null pointer");
+  refuse_parameter_if(octets > kMostParameter,
+                      "a length in the mechanism's parameter is out of range (at most 16777216)");
   return {static_cast<const uint8_t*>(from), octets};
 }
 

@@ -12,8 +12,6 @@ constexpr size_t kChaChaTag = 16;
 // at all must be acceptable (3.2, 6.13), and CCM has nonces of 56 bits.
 constexpr size_t kLeastRandomBits = 64, kLeastWithNothingFixed = 56;
 
-[[noreturn]] void invalid(const char* why) { throw Refusal(CKR_MECHANISM_PARAM_INVALID, why); }
-
 template <typename T>
 T read(void* parameter, CK_ULONG octets) {
   const CK_MECHANISM as_mechanism = {0, parameter, octets};
@@ -21,13 +19,13 @@ T read(void* parameter, CK_ULONG octets) {
 }
 
 MutableByteView memory(CK_BYTE* first, CK_ULONG octets) {
-  if (first == nullptr) invalid("the mechanism's parameter has a null pointer");
+  refuse_parameter_if(first == nullptr, "the mechanism's parameter has a null pointer");
   return {first, octets};
 }
 
 MessageParameter read_gcm(void* parameter, CK_ULONG octets) {
   const auto given = read<CK_GCM_MESSAGE_PARAMS>(parameter, octets);
-  if (given.ulTagBits % 8 != 0) invalid("the tag is a whole number of octets");
+  refuse_parameter_if(given.ulTagBits % 8 != 0, "the tag is a whole number of octets");
   return {memory(given.pIv, given.ulIvLen), given.ulIvFixedBits, given.ivGenerator, given.pTag, given.ulTagBits / 8};
 }
 
@@ -93,23 +91,21 @@ MessageParameter message_parameter(const Mechanism& row, void* parameter, CK_ULO
                                                                 : read_chacha(parameter, octets);
   if (direction == crypto::Direction::kDecrypt) message.fixed_bits = 0, message.generator = CKG_NO_GENERATE;
   require_nonce(row, message);
-  if (!crypto::aead_takes_tag(*row.aead, message.tag_octets))
-    invalid("the mechanism does not take a tag of this length");
+  refuse_parameter_if(!crypto::aead_takes_tag(*row.aead, message.tag_octets),
+                      "the mechanism does not take a tag of this length");
   return message;
 }
 
 void require_nonce(const Mechanism& row, const MessageParameter& message) {
-  if (!crypto::aead_takes_nonce(*row.aead, message.nonce.size())) {
-    invalid("the mechanism does not take a nonce of this length");
-  }
-  if (message.generator > CKG_GENERATE_COUNTER_XOR) invalid("there is no such generator of nonces");
-  if (message.fixed_bits > 8 * message.nonce.size()) invalid("more bits of the nonce are fixed than it has");
+  refuse_parameter_if(!crypto::aead_takes_nonce(*row.aead, message.nonce.size()),
+                      "the mechanism does not take a nonce of this length");
+  refuse_parameter_if(message.generator > CKG_GENERATE_COUNTER_XOR, "there is no such generator of nonces");
+  refuse_parameter_if(message.fixed_bits > 8 * message.nonce.size(), "more bits of the nonce are fixed than it has");
 }
 
 void require_message_mechanism(const Mechanism& row, const CK_MECHANISM& mechanism) {
-  if (mechanism.ulParameterLen != 0 && mechanism.ulParameterLen != parameter_size(row)) {
-    invalid("the mechanism's parameter is not one for messages");
-  }
+  refuse_parameter_if(mechanism.ulParameterLen != 0 && mechanism.ulParameterLen != parameter_size(row),
+                      "the mechanism's parameter is not one for messages");
 }
 
 void NonceGenerator::fill(const MessageParameter& message) {
@@ -118,15 +114,15 @@ void NonceGenerator::fill(const MessageParameter& message) {
   if (generator == CKG_NO_GENERATE) return;
   const bool random = generator == CKG_GENERATE || generator == CKG_GENERATE_RANDOM;
   const size_t least = message.fixed_bits == 0 ? kLeastWithNothingFixed : kLeastRandomBits;
-  if (random && free_bits(message) < least) invalid("too few bits of the nonce are left to be random");
-  if (free_bits(message) < 64 && counter_ >> free_bits(message) != 0) invalid("the counter of nonces has run out");
+  refuse_parameter_if(random && free_bits(message) < least, "too few bits of the nonce are left to be random");
+  refuse_parameter_if(free_bits(message) < 64 && counter_ >> free_bits(message) != 0,
+                      "the counter of nonces has run out");
   if (generator == CKG_GENERATE && start_.size() != nonce.size()) start_ = crypto::random_bytes(nonce.size());
   if (generator == CKG_GENERATE_COUNTER_XOR) {
     // The whole nonce is returned where the caller has it, so what comes in next may be either.
     const bool first = mask_.empty();
-    if (!first && !same_where_free(message, mask_) && !same_where_free(message, latest_)) {
-      invalid("the part of the nonce that is xored with must not vary");
-    }
+    refuse_parameter_if(!first && !same_where_free(message, mask_) && !same_where_free(message, latest_),
+                        "the part of the nonce that is xored with must not vary");
     if (first) mask_ = to_bytes(nonce);
   }
   const Bytes fresh = generator == CKG_GENERATE_RANDOM ? crypto::random_bytes(nonce.size()) : Bytes();

@@ -46,17 +46,6 @@ void default_uses_of_users(const KeyKind& kind, Attributes& object) {
   }
 }
 
-/// What the numbers of a key can not be read from is refused with this code.
-template <typename F>
-auto with_numbers(CK_RV refusal, F&& body) {
-  try {
-    return body();
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::kInvalidArgument) throw;
-    refuse(refusal, error.sentence());
-  }
-}
-
 }  // namespace
 
 void describe_public_key(const PublicKey& key, Attributes& object) {
@@ -214,7 +203,7 @@ MadeKey make_in_field(CK_KEY_TYPE type, Draft& public_draft, Draft& private_draf
   const CK_ULONG bits = bit_length(domain.prime);
   refuse_if(bits < row.min_size || bits > row.max_size, CKR_DOMAIN_PARAMS_INVALID,
             "CKA_PRIME is outside the mechanism's range");
-  const auto key = with_numbers(CKR_DOMAIN_PARAMS_INVALID, [&] {
+  const auto key = refusing_invalid(CKR_DOMAIN_PARAMS_INVALID, [&] {
     crypto::check_domain_numbers(domain);
     return type == CKK_DSA ? SoftwareKey::generate_dsa(domain)
                            : generate_dh(domain, private_draft.shown.number(CKA_VALUE_BITS));
@@ -287,7 +276,7 @@ Draft generate_domain(const Mechanism& mechanism, const Template& wanted, Who wh
   } else {
     const CK_ULONG subprime = shown.number(CKA_SUB_PRIME_BITS).value_or(default_subprime_bits(bits));
     refuse_if(subprime > UINT16_MAX, CKR_ATTRIBUTE_VALUE_INVALID, "CKA_SUB_PRIME_BITS is absurd");
-    domain = with_numbers(CKR_ATTRIBUTE_VALUE_INVALID, [&] {
+    domain = refusing_invalid(CKR_ATTRIBUTE_VALUE_INVALID, [&] {
       return crypto::generate_dsa_domain(static_cast<unsigned>(bits), static_cast<unsigned>(subprime));
     });
     shown.set(CKA_SUBPRIME, domain->subprime);
@@ -353,7 +342,7 @@ Draft public_half_of(const Object& private_key, const Template& wanted, Who who)
 
 void complete_public_key(Draft& draft) {
   const PublicKey key =
-      with_numbers(CKR_ATTRIBUTE_VALUE_INVALID, [&] { return kind_of(draft.shown).public_key(draft.shown); });
+      refusing_invalid(CKR_ATTRIBUTE_VALUE_INVALID, [&] { return kind_of(draft.shown).public_key(draft.shown); });
   check_public_key_info(draft.shown, key, CKR_TEMPLATE_INCONSISTENT);
   default_uses_of_users(kind_of(draft.shown), draft.shown);
   describe_public_key(key, draft.shown);
@@ -401,7 +390,7 @@ void import_private_key(Draft& draft, const KeyMaking& making) {
             "CKA_PUBLIC_EXPONENT is missing");
   // The software key completes what the template left out (CRT numbers) and checks that the numbers belong together.
   const auto key =
-      with_numbers(CKR_ATTRIBUTE_VALUE_INVALID, [&] { return kind.private_key(draft.shown, draft.secret); });
+      refusing_invalid(CKR_ATTRIBUTE_VALUE_INVALID, [&] { return kind.private_key(draft.shown, draft.secret); });
   place_private_key(draft, *key, making);
 }
 

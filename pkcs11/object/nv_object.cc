@@ -92,12 +92,7 @@ void extend(tpm::Commands& tpm, const tpm::NvPublic& area, ByteView value, ByteV
 /// Runs `work`; what the TPM does not authorize is a prohibited action.
 template <typename F>
 void authorized(F&& work) {
-  try {
-    work();
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::kAuthFailed) throw;
-    refuse(CKR_ACTION_PROHIBITED, error.sentence());
-  }
+  refusing(ErrorCode::kAuthFailed, CKR_ACTION_PROHIBITED, std::forward<F>(work));
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ AeadStart aead_start(const Mechanism& row, const CK_MECHANISM& mechanism) {
       const auto given = mechanism_parameter<CK_GCM_PARAMS>(mechanism);
       start.nonce = parameter_octets(given.pIv, given.ulIvLen);
       start.associated = parameter_octets(given.pAAD, given.ulAADLen);
-      refuse_if(given.ulTagBits % 8 != 0, CKR_MECHANISM_PARAM_INVALID, "the tag is a whole number of octets");
+      refuse_parameter_if(given.ulTagBits % 8 != 0, "the tag is a whole number of octets");
       start.tag_octets = given.ulTagBits / 8;
       break;
     }
@@ -43,10 +43,10 @@ AeadStart aead_start(const Mechanism& row, const CK_MECHANISM& mechanism) {
       start.associated = parameter_octets(given.pAAD, given.ulAADLen);
     }
   }
-  refuse_if(!crypto::aead_takes_nonce(*row.aead, start.nonce.size()), CKR_MECHANISM_PARAM_INVALID,
-            "the mechanism does not take a nonce of this length");
-  refuse_if(!crypto::aead_takes_tag(*row.aead, start.tag_octets), CKR_MECHANISM_PARAM_INVALID,
-            "the mechanism does not take a tag of this length");
+  refuse_parameter_if(!crypto::aead_takes_nonce(*row.aead, start.nonce.size()),
+                      "the mechanism does not take a nonce of this length");
+  refuse_parameter_if(!crypto::aead_takes_tag(*row.aead, start.tag_octets),
+                      "the mechanism does not take a tag of this length");
   return start;
 }
 

@@ -12,10 +12,10 @@ crypto::OaepParameters oaep_parameters(const CK_MECHANISM& mechanism, size_t siz
   auto given = mechanism_parameter<CK_RSA_PKCS_OAEP_PARAMS>(mechanism);
   auto hash = hash_of_mechanism(given.hashAlg);
   auto mgf = hash_of_mgf(given.mgf);
-  refuse_if(!hash || !mgf, CKR_MECHANISM_PARAM_INVALID, "OAEP: unknown hash or mask generation function");
+  refuse_parameter_if(!hash || !mgf, "OAEP: unknown hash or mask generation function");
   // Source 0 without data is what several applications send for "no label".
-  refuse_if(given.source != CKZ_DATA_SPECIFIED && !(given.source == 0 && given.ulSourceDataLen == 0),
-            CKR_MECHANISM_PARAM_INVALID, "OAEP: unknown source");
+  refuse_parameter_if(given.source != CKZ_DATA_SPECIFIED && !(given.source == 0 && given.ulSourceDataLen == 0),
+                      "OAEP: unknown source");
   refuse_if(2 * crypto::hash_octets(*hash) + 2 > size, CKR_KEY_SIZE_RANGE, "OAEP: the key is too small for this hash");
   return {*hash, *mgf, parameter_octets(given.pSourceData, given.ulSourceDataLen)};
 }

@@ -111,15 +111,14 @@ CipherStart cipher_start(const Mechanism& row, const CK_MECHANISM& mechanism) {
   CipherStart start;
   switch (row.parameter) {
     case Parameter::kVector: {
-      refuse_if(mechanism.ulParameterLen != kBlock, CKR_MECHANISM_PARAM_INVALID,
-                "the initialisation vector must have 16 octets");
+      refuse_parameter_if(mechanism.ulParameterLen != kBlock, "the initialisation vector must have 16 octets");
       start.vector = parameter_octets(mechanism.pParameter, kBlock);
       break;
     }
     case Parameter::kCounterBlock: {
       const auto given = mechanism_parameter<CK_AES_CTR_PARAMS>(mechanism);
-      refuse_if(given.ulCounterBits == 0 || given.ulCounterBits > 8 * kBlock, CKR_MECHANISM_PARAM_INVALID,
-                "the counter has 1 to 128 bits");
+      refuse_parameter_if(given.ulCounterBits == 0 || given.ulCounterBits > 8 * kBlock,
+                          "the counter has 1 to 128 bits");
       start.vector = parameter_octets(given.cb, kBlock);
       start.counter_bits = static_cast<unsigned>(given.ulCounterBits);
       break;
@@ -128,8 +127,8 @@ CipherStart cipher_start(const Mechanism& row, const CK_MECHANISM& mechanism) {
       const auto given = mechanism_parameter<CK_CHACHA20_PARAMS>(mechanism);
       const CK_ULONG counter = given.blockCounterBits, nonce = given.ulNonceBits;
       const bool extended = nonce == 8 * crypto::kXChaChaNonce;
-      refuse_if((counter != 32 && counter != 64) || (counter + nonce != 128 && !extended), CKR_MECHANISM_PARAM_INVALID,
-                "a counter of 32 bits with a nonce of 96 or 192, or of 64 bits with a nonce of 64 or 192");
+      refuse_parameter_if((counter != 32 && counter != 64) || (counter + nonce != 128 && !extended),
+                          "a counter of 32 bits with a nonce of 96 or 192, or of 64 bits with a nonce of 64 or 192");
       start.vector = parameter_octets(given.pBlockCounter, counter / 8);
       Bytes octets = parameter_octets(given.pNonce, nonce / 8);
       if (extended) {

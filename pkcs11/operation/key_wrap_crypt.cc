@@ -98,8 +98,8 @@ std::unique_ptr<Crypt> make_key_wrap_crypt(const Mechanism& row, const CK_MECHAN
   Bytes iv = parameter_octets(mechanism.pParameter, mechanism.ulParameterLen);
   const bool of_kw = iv.size() == kUnit && row.type != CKM_AES_KEY_WRAP_KWP;
   const bool of_kwp = iv.size() == kUnit / 2 && (row.type == CKM_AES_KEY_WRAP_KWP || row.type == CKM_AES_KEY_WRAP_PAD);
-  refuse_if(!iv.empty() && !of_kw && !of_kwp, CKR_MECHANISM_PARAM_INVALID,
-            "the initial value has 8 octets (KWP: 4, PAD: 4 or 8), or is left out");
+  refuse_parameter_if(!iv.empty() && !of_kw && !of_kwp,
+                      "the initial value has 8 octets (KWP: 4, PAD: 4 or 8), or is left out");
   if (direction == crypto::Direction::kEncrypt) return std::make_unique<KeyWrapEncryption>(row, key, std::move(iv));
   return std::make_unique<KeyWrapDecryption>(row, key, std::move(iv));
 }

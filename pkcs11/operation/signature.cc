@@ -22,10 +22,10 @@ crypto::EddsaMode eddsa_mode(const CK_MECHANISM& mechanism, const PublicKey& key
   using Form = crypto::EddsaMode::Form;
   if (mechanism.ulParameterLen == 0) return {};
   const auto given = mechanism_parameter<CK_EDDSA_PARAMS>(mechanism);
-  refuse_if(given.phFlag != CK_FALSE && given.phFlag != CK_TRUE, CKR_MECHANISM_PARAM_INVALID,
-            "EdDSA: phFlag is neither CK_TRUE nor CK_FALSE");
-  refuse_if(given.ulContextDataLen > crypto::EddsaMode::kMostContext, CKR_MECHANISM_PARAM_INVALID,
-            "EdDSA: a context has at most 255 octets");
+  refuse_parameter_if(given.phFlag != CK_FALSE && given.phFlag != CK_TRUE,
+                      "EdDSA: phFlag is neither CK_TRUE nor CK_FALSE");
+  refuse_parameter_if(given.ulContextDataLen > crypto::EddsaMode::kMostContext,
+                      "EdDSA: a context has at most 255 octets");
   // Ed448 has one form for no context and an empty one, and that is libcrypto's own.
   const bool pure = key.curve() == crypto::Curve::kEd448 && given.phFlag == CK_FALSE && given.ulContextDataLen == 0;
   if (pure) return {};
@@ -37,12 +37,12 @@ crypto::PssParameters pss_parameters(const Mechanism& row, const CK_MECHANISM& m
   auto given = mechanism_parameter<CK_RSA_PKCS_PSS_PARAMS>(mechanism);
   auto hash = hash_of_mechanism(given.hashAlg);
   auto mgf = hash_of_mgf(given.mgf);
-  refuse_if(!hash || !mgf, CKR_MECHANISM_PARAM_INVALID, "PSS: unknown hash or mask generation function");
-  refuse_if(row.hash && row.hash != hash, CKR_MECHANISM_PARAM_INVALID, "PSS: hashAlg is not the mechanism's hash");
+  refuse_parameter_if(!hash || !mgf, "PSS: unknown hash or mask generation function");
+  refuse_parameter_if(row.hash && row.hash != hash, "PSS: hashAlg is not the mechanism's hash");
   const size_t room = (key.bits() - 1 + 7) / 8;
   const size_t digest = crypto::hash_octets(*hash);
   refuse_if(digest + 2 > room, CKR_KEY_SIZE_RANGE, "PSS: the key is too small for this hash");
-  refuse_if(given.sLen > room - digest - 2, CKR_MECHANISM_PARAM_INVALID, "PSS: the salt is too long for this key");
+  refuse_parameter_if(given.sLen > room - digest - 2, "PSS: the salt is too long for this key");
   return {*hash, *mgf, given.sLen};
 }
 
@@ -128,12 +128,7 @@ Bytes SignatureScheme::encode(ByteView input) const {
 
 Bytes SignatureScheme::sign(crypto::PrivateKey& key, ByteView input) const {
   if (row_->family == Family::kEcdsa) {
-    try {
-      return key.ecdsa_sign(input);
-    } catch (const Error& error) {
-      if (error.code() == ErrorCode::kInvalidArgument) refuse(CKR_DATA_LEN_RANGE, error.sentence());
-      throw;
-    }
+    return refusing_invalid(CKR_DATA_LEN_RANGE, [&] { return key.ecdsa_sign(input); });
   }
   if (row_->family == Family::kEddsa) return key.eddsa_sign(input, eddsa_);
   if (row_->family == Family::kDsa) return key.dsa_sign(require_digest(input));

@@ -144,10 +144,10 @@ TlsMac make_tls_mac(const Session& session, const CK_MECHANISM& mechanism, const
   constexpr CK_ULONG kServer = 1, kClient = 2, kLeast = 12, kMost = (CK_ULONG{1} << 24) - 1;
   const auto given = mechanism_parameter<CK_TLS_MAC_PARAMS>(mechanism);
   const std::optional<crypto::Hash> hash = tls_function(given.prfHashMechanism);
-  refuse_if(given.ulServerOrClient != kServer && given.ulServerOrClient != kClient, CKR_MECHANISM_PARAM_INVALID,
-            "TLS: neither the server's side nor the client's");
-  refuse_if(given.ulMacLength < kLeast || given.ulMacLength > (hash ? kMost : kLeast), CKR_MECHANISM_PARAM_INVALID,
-            "TLS: the code has at least 12 octets, in TLS 1.0 and 1.1 no more");
+  refuse_parameter_if(given.ulServerOrClient != kServer && given.ulServerOrClient != kClient,
+                      "TLS: neither the server's side nor the client's");
+  refuse_parameter_if(given.ulMacLength < kLeast || given.ulMacLength > (hash ? kMost : kLeast),
+                      "TLS: the code has at least 12 octets, in TLS 1.0 and 1.1 no more");
   return {hash,
           given.ulServerOrClient == kServer ? "server finished" : "client finished",
           given.ulMacLength,
@@ -160,15 +160,16 @@ size_t mac_parameter(const Mechanism& row, const CK_MECHANISM& mechanism, Bytes&
   switch (row.parameter) {
     case Parameter::kMacLength: {
       const auto wanted = mechanism_parameter<CK_MAC_GENERAL_PARAMS>(mechanism);
-      refuse_if(wanted == 0, CKR_MECHANISM_PARAM_INVALID, "a code of no octets proves nothing");
+      refuse_parameter_if(wanted == 0, "a code of no octets proves nothing");
       return wanted;
     }
     case Parameter::kGcm: {
       const auto given = mechanism_parameter<CK_GCM_PARAMS>(mechanism);
       iv = parameter_octets(given.pIv, given.ulIvLen);
-      refuse_if(given.ulTagBits % 8 != 0 || !crypto::aead_takes_tag(crypto::AeadMode::kGcm, given.ulTagBits / 8) ||
-                    !crypto::aead_takes_nonce(crypto::AeadMode::kGcm, iv.size()),
-                CKR_MECHANISM_PARAM_INVALID, "GMAC does not take a vector or a tag of this length");
+      refuse_parameter_if(given.ulTagBits % 8 != 0 ||
+                              !crypto::aead_takes_tag(crypto::AeadMode::kGcm, given.ulTagBits / 8) ||
+                              !crypto::aead_takes_nonce(crypto::AeadMode::kGcm, iv.size()),
+                          "GMAC does not take a vector or a tag of this length");
       return given.ulTagBits / 8;
     }
     case Parameter::kSha512T:
@@ -191,7 +192,7 @@ ShownMac make_mac(const Session& session, const Mechanism& row, const CK_MECHANI
   parameters.iv = iv;
   ShownMac mac{crypto::Mac(parameters, value), wanted};
   if (wanted == 0) mac.octets = mac.mac.octets();
-  refuse_if(mac.octets > mac.mac.octets(), CKR_MECHANISM_PARAM_INVALID, "the code is not that long");
+  refuse_parameter_if(mac.octets > mac.mac.octets(), "the code is not that long");
   return mac;
 }
 

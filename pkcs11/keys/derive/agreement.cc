@@ -46,19 +46,14 @@ constexpr KdfRow kKdfs[] = {
 /// The peer's value is part of the mechanism's parameter.
 template <typename F>
 auto agree(F&& operation) {
-  try {
-    return operation();
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::kInvalidArgument) throw;
-    refuse(CKR_MECHANISM_PARAM_INVALID, error.sentence());
-  }
+  return refusing_invalid(CKR_MECHANISM_PARAM_INVALID, std::forward<F>(operation));
 }
 
 }  // namespace
 
 Derivable apply_kdf(CK_ULONG kdf, ByteView shared_data, SecretBytes secret) {
   if (kdf == CKD_NULL) {
-    refuse_if(!shared_data.empty(), CKR_MECHANISM_PARAM_INVALID, "CKD_NULL has no shared data");
+    refuse_parameter_if(!shared_data.empty(), "CKD_NULL has no shared data");
     return end_of(std::move(secret));
   }
   for (const KdfRow& row : kKdfs) {
@@ -78,7 +73,7 @@ Derivable derive_agreement(const DeriveCall& call) {
             "the key's size is outside the mechanism's range");
   const std::shared_ptr<crypto::PrivateKey> key = call.session.token->private_key(call.base);
   if (call.row.family == Family::kDh) {
-    refuse_if(!call.mechanism.pParameter, CKR_MECHANISM_PARAM_INVALID, "the peer's public value is missing");
+    refuse_parameter_if(!call.mechanism.pParameter, "the peer's public value is missing");
     const Bytes value = parameter_octets(call.mechanism.pParameter, call.mechanism.ulParameterLen);
     return end_of(agree([&] { return key->dh(value); }));
   }
@@ -87,7 +82,7 @@ Derivable derive_agreement(const DeriveCall& call) {
   const Bytes sent = parameter_octets(given.pPublicData, given.ulPublicDataLen);
   const crypto::Curve curve = public_key_of(call.base)->curve();
   const std::optional<Bytes> point = agree([&] { return read_peer_point(sent, curve); });
-  refuse_if(!point, CKR_MECHANISM_PARAM_INVALID, "the peer's public data is not as long as a point of the curve");
+  refuse_parameter_if(!point, "the peer's public data is not as long as a point of the curve");
   // The cofactor of every curve here is one, or part of how X25519 and X448 are defined: both mechanisms agree on the
   // same.
   return apply_kdf(given.kdf, shared_data, agree([&] { return key->ecdh(*point); }));

@@ -43,22 +43,22 @@ KbkdfMode mode_of(const Mechanism& row) {
 
 template <typename T>
 T segment_format(const CK_PRF_DATA_PARAM& given) {
-  refuse_if(given.ulValueLen != sizeof(T), CKR_MECHANISM_PARAM_INVALID, "SP 800-108: a format has a wrong size");
+  refuse_parameter_if(given.ulValueLen != sizeof(T), "SP 800-108: a format has a wrong size");
   return parameter_structure<T>(given.pValue);
 }
 
 KbkdfSegment counter_segment(KbkdfSegment::Kind kind, const CK_PRF_DATA_PARAM& given) {
   const auto format = segment_format<CK_SP800_108_COUNTER_FORMAT>(given);
-  refuse_if(format.ulWidthInBits > 64, CKR_MECHANISM_PARAM_INVALID, "SP 800-108: a counter is too wide");
+  refuse_parameter_if(format.ulWidthInBits > 64, "SP 800-108: a counter is too wide");
   return {kind, static_cast<unsigned>(format.ulWidthInBits), format.bLittleEndian != CK_FALSE};
 }
 
 KbkdfSegment length_segment(const CK_PRF_DATA_PARAM& given) {
   const auto format = segment_format<CK_SP800_108_DKM_LENGTH_FORMAT>(given);
   const bool of_segments = format.dkmLengthMethod == CK_SP800_108_DKM_LENGTH_SUM_OF_SEGMENTS;
-  refuse_if(
+  refuse_parameter_if(
       format.ulWidthInBits > 64 || (!of_segments && format.dkmLengthMethod != CK_SP800_108_DKM_LENGTH_SUM_OF_KEYS),
-      CKR_MECHANISM_PARAM_INVALID, "SP 800-108: the length has an unknown form");
+      "SP 800-108: the length has an unknown form");
   return {KbkdfSegment::Kind::kLength, static_cast<unsigned>(format.ulWidthInBits), format.bLittleEndian != CK_FALSE,
           of_segments};
 }
@@ -114,8 +114,8 @@ CK_SP800_108_FEEDBACK_KDF_PARAMS kbkdf_parameter(const DeriveCall& call) {
 
 Kbkdf read_kbkdf(const DeriveCall& call) {
   const CK_SP800_108_FEEDBACK_KDF_PARAMS given = kbkdf_parameter(call);
-  refuse_if(given.ulNumberOfDataParams > kMostSegments || given.ulAdditionalDerivedKeys > kMostDerivedKeys,
-            CKR_MECHANISM_PARAM_INVALID, "SP 800-108: an absurd number of segments or keys");
+  refuse_parameter_if(given.ulNumberOfDataParams > kMostSegments || given.ulAdditionalDerivedKeys > kMostDerivedKeys,
+                      "SP 800-108: an absurd number of segments or keys");
   Kbkdf kbkdf{mode_of(call.row),
               {},
               {},
@@ -126,7 +126,7 @@ Kbkdf read_kbkdf(const DeriveCall& call) {
               given.ulAdditionalDerivedKeys,
               given.pAdditionalDerivedKeys};
   kbkdf.octets.reserve(given.ulNumberOfDataParams);  // segments point into it
-  refuse_if(kbkdf.more_keys && !kbkdf.keys, CKR_MECHANISM_PARAM_INVALID, "SP 800-108: the further keys are missing");
+  refuse_parameter_if(kbkdf.more_keys && !kbkdf.keys, "SP 800-108: the further keys are missing");
   for (CK_ULONG i = 0; i < given.ulNumberOfDataParams; ++i) {
     add_segment(kbkdf, call,
                 parameter_structure<CK_PRF_DATA_PARAM>(given.pDataParams ? given.pDataParams + i : nullptr));
@@ -138,7 +138,7 @@ crypto::Mac function_of(const DeriveCall& call, CK_MECHANISM_TYPE type) {
   const Mechanism* row = find_mechanism(type);
   const bool hmac = row && row->mac == crypto::MacAlgorithm::kHmac && row->parameter == Parameter::kNone;
   const bool cmac = row && row->mac == crypto::MacAlgorithm::kCmac && row->parameter == Parameter::kNone;
-  refuse_if(!hmac && !cmac, CKR_MECHANISM_PARAM_INVALID, "SP 800-108: the function is neither HMAC nor CMAC");
+  refuse_parameter_if(!hmac && !cmac, "SP 800-108: the function is neither HMAC nor CMAC");
   refuse_if(cmac && call.base.shown.number(CKA_KEY_TYPE) != CKK_AES, CKR_KEY_TYPE_INCONSISTENT,
             "SP 800-108: CMAC needs an AES key");
   crypto::MacParameters parameters{*row->mac};
@@ -151,12 +151,8 @@ crypto::Mac function_of(const DeriveCall& call, CK_MECHANISM_TYPE type) {
 bool is_invertible(CK_MECHANISM_TYPE function) { return function == CKM_AES_CMAC; }
 
 std::vector<SecretBytes> run(const Kbkdf& kbkdf, const crypto::Mac& function, std::span<const size_t> sizes) {
-  try {
-    return crypto::kbkdf(kbkdf.mode, function, kbkdf.segments, kbkdf.iv, sizes);
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::kInvalidArgument) throw;
-    refuse(CKR_MECHANISM_PARAM_INVALID, error.sentence());
-  }
+  return refusing_invalid(CKR_MECHANISM_PARAM_INVALID,
+                          [&] { return crypto::kbkdf(kbkdf.mode, function, kbkdf.segments, kbkdf.iv, sizes); });
 }
 
 /// "Deriving Additional Keys": an invalid handle tells the caller which of the templates is at fault.
@@ -193,7 +189,7 @@ DerivedKeys derive_kbkdf(const DeriveCall& call, Template wanted, CK_OBJECT_HAND
   plan(key, [&] { return std::move(wanted); });
   for (CK_ULONG i = 0; i < kbkdf.more_keys; ++i) {
     const auto more = parameter_structure<CK_DERIVED_KEY>(kbkdf.keys + i);
-    refuse_if(!more.phKey, CKR_MECHANISM_PARAM_INVALID, "SP 800-108: there is no room for a further key's handle");
+    refuse_parameter_if(!more.phKey, "SP 800-108: there is no room for a further key's handle");
     plan(more.phKey, [&] { return Template(more.pTemplate, more.ulAttributeCount); });
   }
   const std::vector<SecretBytes> values = run(kbkdf, function, sizes);

@@ -25,7 +25,7 @@ std::optional<Hash> hkdf_hash(CK_MECHANISM_TYPE type) {
 /// A key, or a data object as long as the hash, which is no secret and so is only for extraction (6.62).
 SecretBytes input_key(const DeriveCall& call, Hash hash, bool extract) {
   if (call.base.object_class() != CKO_DATA) return call.base_value();
-  refuse_if(!extract, CKR_MECHANISM_PARAM_INVALID, "HKDF: from a data object a key is extracted, not only expanded");
+  refuse_parameter_if(!extract, "HKDF: from a data object a key is extracted, not only expanded");
   const Reading value = read_attribute(call.session, call.base, CKA_VALUE);
   refuse_if(value.rv != CKR_OK, CKR_KEY_HANDLE_INVALID, "HKDF: the data object does not show its value");
   refuse_if(value.value.size() != crypto::hash_octets(hash), CKR_KEY_SIZE_RANGE,
@@ -70,8 +70,8 @@ CK_ULONG password_octets(const CK_PKCS5_PBKD2_PARAMS2& given) {
   CK_ULONG octets = given.ulPasswordLen;
   if (octets < kLengthsEnd) return octets;
   const bool read = read_if_mapped(reinterpret_cast<const void*>(octets), &octets, sizeof octets);  // NOLINT
-  refuse_if(!read || octets >= kLengthsEnd, CKR_MECHANISM_PARAM_INVALID,
-            "PBKDF2: the length of the password is neither a number of at most 65535 nor the address of one");
+  refuse_parameter_if(!read || octets >= kLengthsEnd,
+                      "PBKDF2: the length of the password is neither a number of at most 65535 nor the address of one");
   return octets;
 }
 
@@ -80,9 +80,9 @@ CK_ULONG password_octets(const CK_PKCS5_PBKD2_PARAMS2& given) {
 Derivable derive_hkdf(const DeriveCall& call) {
   const auto given = mechanism_parameter<CK_HKDF_PARAMS>(call.mechanism);
   const std::optional<Hash> hash = hkdf_hash(given.prfHashMechanism);
-  refuse_if(!hash, CKR_MECHANISM_PARAM_INVALID, "HKDF: unknown hash");
+  refuse_parameter_if(!hash, "HKDF: unknown hash");
   const bool extract = given.bExtract != CK_FALSE, expand = given.bExpand != CK_FALSE;
-  refuse_if(!extract && !expand, CKR_MECHANISM_PARAM_INVALID, "HKDF: neither extract nor expand");
+  refuse_parameter_if(!extract && !expand, "HKDF: neither extract nor expand");
   SecretBytes key = input_key(call, *hash, extract);
   if (extract) key = crypto::hkdf_extract(*hash, hkdf_salt(call, given), key);
   if (!expand) return beginning_of(std::move(key));
@@ -118,11 +118,10 @@ Draft generate_from_password(const Mechanism& row, const CK_MECHANISM& mechanism
   const auto given = mechanism_parameter<CK_PKCS5_PBKD2_PARAMS2>(mechanism);
   const PrfRow* prf =
       std::find_if(std::begin(kPrfs), std::end(kPrfs), [&](const PrfRow& one) { return one.number == given.prf; });
-  refuse_if(prf == std::end(kPrfs), CKR_MECHANISM_PARAM_INVALID, "PBKDF2: unknown pseudo-random function");
-  refuse_if(given.saltSource != CKZ_SALT_SPECIFIED || given.ulPrfDataLen != 0, CKR_MECHANISM_PARAM_INVALID,
-            "PBKDF2: the salt must be given, and the function has no data");
-  refuse_if(given.iterations == 0 || given.iterations > INT32_MAX, CKR_MECHANISM_PARAM_INVALID,
-            "PBKDF2: 1 to 2^31 - 1 iterations");
+  refuse_parameter_if(prf == std::end(kPrfs), "PBKDF2: unknown pseudo-random function");
+  refuse_parameter_if(given.saltSource != CKZ_SALT_SPECIFIED || given.ulPrfDataLen != 0,
+                      "PBKDF2: the salt must be given, and the function has no data");
+  refuse_parameter_if(given.iterations == 0 || given.iterations > INT32_MAX, "PBKDF2: 1 to 2^31 - 1 iterations");
   const Bytes salt = parameter_octets(given.pSaltSourceData, given.ulSaltSourceDataLen);
   const SecretBytes password(parameter_view(given.pPassword, password_octets(given)));
   SecretKeyPlan plan(wanted, Making::kMake, who, CKK_GENERIC_SECRET);

@@ -42,7 +42,7 @@ Derivable derive_with_data(const DeriveCall& call) {
   if (call.row.family == Family::kConcatenateData) return beginning_of(joined(key, data));
   if (call.row.family == Family::kPrependData) return beginning_of(joined(data, key));
   // XOR: as long as the shorter of the two.
-  refuse_if(data.empty(), CKR_MECHANISM_PARAM_INVALID, "there is no data");
+  refuse_parameter_if(data.empty(), "there is no data");
   key.resize(std::min(key.size(), data.size()));
   for (size_t i = 0; i < key.size(); ++i) key[i] ^= data[i];
   return beginning_of(std::move(key));
@@ -52,7 +52,7 @@ Derivable derive_extract(const DeriveCall& call) {
   const auto first_bit = mechanism_parameter<CK_EXTRACT_PARAMS>(call.mechanism);
   auto key = std::make_shared<SecretBytes>(call.base_value());
   const size_t bits = 8 * key->size();
-  refuse_if(first_bit >= bits, CKR_MECHANISM_PARAM_INVALID, "the base key has no such bit");
+  refuse_parameter_if(first_bit >= bits, "the base key has no such bit");
   Derivable result;
   // Bit 0 is the highest of the first octet; after the last bit comes the first again.
   result.octets = [key, first_bit, bits](size_t octets) {
@@ -79,7 +79,7 @@ Derivable derive_encryption(const DeriveCall& call) {
     vector = parameter_octets(given.iv, sizeof given.iv);
   }
   refuse_if(data.empty(), CKR_DATA_LEN_RANGE, "there are no data to make a key of");
-  refuse_if(data.size() % kBlock != 0, CKR_MECHANISM_PARAM_INVALID, "the data are not whole blocks");
+  refuse_parameter_if(data.size() % kBlock != 0, "the data are not whole blocks");
   SecretBytes encrypted(data.size());
   crypto::Cipher({*call.row.mode, vector, 0, *block_cipher_of(call.row.key_type)}, call.base_value(),
                  crypto::Direction::kEncrypt)

@@ -24,16 +24,15 @@ struct Randoms {
 Randoms randoms(const CK_SSL3_RANDOM_DATA& given) {
   Randoms result{parameter_octets(given.pClientRandom, given.ulClientRandomLen),
                  parameter_octets(given.pServerRandom, given.ulServerRandomLen)};
-  refuse_if(result.client.empty() || result.server.empty(), CKR_MECHANISM_PARAM_INVALID,
-            "TLS 1.2: a random value is missing");
+  refuse_parameter_if(result.client.empty() || result.server.empty(), "TLS 1.2: a random value is missing");
   return result;
 }
 
 /// The version that the client sent is the beginning of an RSA pre-master secret; that of a key agreement has none.
 void report_version(const DeriveCall& call, ByteView premaster, CK_VERSION* version) {
   const bool agreed = call.row.min_size != kTlsMasterSecretOctets;
-  refuse_if(agreed && version, CKR_MECHANISM_PARAM_INVALID, "TLS 1.2: an agreed secret has no version");
-  refuse_if(!agreed && !version, CKR_MECHANISM_PARAM_INVALID, "TLS 1.2: there is no room for the version");
+  refuse_parameter_if(agreed && version, "TLS 1.2: an agreed secret has no version");
+  refuse_parameter_if(!agreed && !version, "TLS 1.2: there is no room for the version");
   if (version) *version = {premaster[0], premaster[1]};
 }
 
@@ -48,7 +47,7 @@ Derivable master(SecretBytes secret) {
 }
 
 CK_ULONG octets_of_bits(CK_ULONG bits) {
-  refuse_if(bits % 8 != 0 || bits > kMostBits, CKR_MECHANISM_PARAM_INVALID, "TLS 1.2: a size is not one of octets");
+  refuse_parameter_if(bits % 8 != 0 || bits > kMostBits, "TLS 1.2: a size is not one of octets");
   return bits / 8;
 }
 
@@ -77,7 +76,7 @@ bool place_is_of_key(CK_OBJECT_HANDLE CK_SSL3_KEY_MAT_OUT::*place) {
 
 void put_vector(CK_BYTE_PTR to, ByteView vector) {
   if (vector.empty()) return;
-  refuse_if(!to, CKR_MECHANISM_PARAM_INVALID, "TLS 1.2: there is no room for an initialisation vector");
+  refuse_parameter_if(!to, "TLS 1.2: there is no room for an initialisation vector");
   std::copy(vector.begin(), vector.end(), to);
 }
 
@@ -96,7 +95,7 @@ Derivable derive_tls_extended_master(const DeriveCall& call) {
   const auto given = mechanism_parameter<CK_TLS12_EXTENDED_MASTER_KEY_DERIVE_PARAMS>(call.mechanism);
   const Hash hash = tls_hash(given.prfHashMechanism);
   const Bytes session_hash = parameter_octets(given.pSessionHash, given.ulSessionHashLen);
-  refuse_if(session_hash.empty(), CKR_MECHANISM_PARAM_INVALID, "TLS 1.2: the session hash is missing");
+  refuse_parameter_if(session_hash.empty(), "TLS 1.2: the session hash is missing");
   const SecretBytes premaster = call.base_value();
   report_version(call, premaster, given.pVersion);
   return master(crypto::tls12_extended_master_secret(hash, premaster, session_hash));
@@ -108,7 +107,7 @@ Derivable derive_tls_kdf(const DeriveCall& call) {
   const Bytes label = parameter_octets(given.pLabel, given.ulLabelLength);
   const Randoms random = randoms(given.RandomInfo);
   const Bytes context = parameter_octets(given.pContextData, given.ulContextDataLength);
-  refuse_if(context.size() > UINT16_MAX, CKR_MECHANISM_PARAM_INVALID, "TLS 1.2: the context is too long");
+  refuse_parameter_if(context.size() > UINT16_MAX, "TLS 1.2: the context is too long");
   Bytes seed = random.client;
   append(seed, random.server);
   if (given.pContextData) {  // RFC 5705, 4: a context of no octets is not the same as none
@@ -126,9 +125,8 @@ DerivedKeys derive_tls_keys(const DeriveCall& call, Template wanted, CK_OBJECT_H
   const auto given = mechanism_parameter<CK_TLS12_KEY_MAT_PARAMS>(call.mechanism);
   const Hash hash = tls_hash(given.prfHashMechanism);
   const Randoms random = randoms(given.RandomInfo);
-  refuse_if(!given.pReturnedKeyMaterial, CKR_MECHANISM_PARAM_INVALID,
-            "TLS 1.2: there is no room for the keys' handles");
-  refuse_if(given.bIsExport != CK_FALSE, CKR_MECHANISM_PARAM_INVALID, "TLS 1.2 has no export ciphers");
+  refuse_parameter_if(!given.pReturnedKeyMaterial, "TLS 1.2: there is no room for the keys' handles");
+  refuse_parameter_if(given.bIsExport != CK_FALSE, "TLS 1.2 has no export ciphers");
   const CK_ULONG mac_octets = octets_of_bits(given.ulMacSizeInBits), key_octets = octets_of_bits(given.ulKeySizeInBits);
   const CK_ULONG iv_octets = call.row.type == CKM_TLS12_KEY_SAFE_DERIVE ? 0 : octets_of_bits(given.ulIVSizeInBits);
   const crypto::TlsKeyBlock block =

@@ -34,8 +34,8 @@ struct Agreement {
     Agreement with{CKD_NULL, {}, *public_key_of(call.key)};
     if (!with.is_dh()) {
       const auto given = mechanism_parameter<CK_ECDH1_DERIVE_PARAMS>(call.mechanism);
-      refuse_if(given.pPublicData || given.ulPublicDataLen, CKR_MECHANISM_PARAM_INVALID,
-                "pPublicData must be null: the public key is the cipher text");
+      refuse_parameter_if(given.pPublicData || given.ulPublicDataLen,
+                          "pPublicData must be null: the public key is the cipher text");
       with.kdf = given.kdf;
       with.shared_data = parameter_octets(given.pSharedData, given.ulSharedDataLen);
     }
@@ -72,16 +72,13 @@ Draft decapsulate_agreed(const WrapCall& call, ByteView encrypted, const Templat
   const Agreement with = Agreement::read(call, CKR_UNWRAPPING_KEY_SIZE_RANGE);
   SecretKeyPlan plan = plan_of(call, wanted);
   const std::shared_ptr<crypto::PrivateKey> own = call.session.token->private_key(call.key);
-  try {
+  return refusing_invalid(CKR_WRAPPED_KEY_INVALID, [&] {
     const std::optional<Bytes> sent = with.is_dh() ? to_bytes(encrypted) : read_peer_point(encrypted, with.key.curve());
     // A public value may come without its leading zeros.
     refuse_if(!sent || sent->empty() || sent->size() > with.encrypted_octets(), CKR_WRAPPED_KEY_LEN_RANGE,
               "the cipher text is not as long as the public half of such a key");
     return with.make(std::move(plan), with.is_dh() ? own->dh(*sent) : own->ecdh(*sent));
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::kInvalidArgument) throw;
-    refuse(CKR_WRAPPED_KEY_INVALID, error.sentence());
-  }
+  });
 }
 
 // --- RSA ---

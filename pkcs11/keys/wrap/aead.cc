@@ -14,8 +14,9 @@ namespace {
 
 /// One call is the whole process of messages: a counter would begin anew with each, and give the same nonce again.
 void require_generator(CK_GENERATOR_FUNCTION generator) {
-  refuse_if(generator == CKG_GENERATE_COUNTER || generator == CKG_GENERATE_COUNTER_XOR, CKR_MECHANISM_PARAM_INVALID,
-            "a counter makes no nonce for a single key; let it be random (CKG_GENERATE_RANDOM) or bring your own");
+  refuse_parameter_if(
+      generator == CKG_GENERATE_COUNTER || generator == CKG_GENERATE_COUNTER_XOR,
+      "a counter makes no nonce for a single key; let it be random (CKG_GENERATE_RANDOM) or bring your own");
 }
 
 /// A key comes whole.

@@ -16,8 +16,7 @@ namespace {
 using crypto::WrapMode;
 
 size_t aes_octets(CK_ULONG bits) {
-  refuse_if(bits != 128 && bits != 192 && bits != 256, CKR_MECHANISM_PARAM_INVALID,
-            "AES keys have 128, 192 or 256 bits");
+  refuse_parameter_if(bits != 128 && bits != 192 && bits != 256, "AES keys have 128, 192 or 256 bits");
   return bits / 8;
 }
 
@@ -69,8 +68,8 @@ struct EcdhAes {
   }
   SecretBytes key(SecretBytes secret) const {
     const Derivable derivable = apply_kdf(kdf, shared_data, std::move(secret));
-    refuse_if(kdf == CKD_NULL && octets > derivable.natural, CKR_MECHANISM_PARAM_INVALID,
-              "the curve is too small for an AES key of this size without a derivation function");
+    refuse_parameter_if(kdf == CKD_NULL && octets > derivable.natural,
+                        "the curve is too small for an AES key of this size without a derivation function");
     // "The first ulAESKeyBits bits of the derived key": C_DeriveKey would cut an agreed secret at its other end.
     SecretBytes result = derivable.octets(kdf == CKD_NULL ? derivable.natural : octets);
     result.resize(octets);

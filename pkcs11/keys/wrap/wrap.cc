@@ -17,9 +17,7 @@ namespace {
 
 constexpr size_t kBlock = 16, kSemiblock = 8;
 
-struct Translation {
-  CK_RV from, to;
-};
+// What encryption refuses, in the words of wrapping.
 constexpr Translation kOfWrapping[] = {{CKR_DATA_LEN_RANGE, CKR_KEY_SIZE_RANGE},
                                        {CKR_DATA_INVALID, CKR_KEY_SIZE_RANGE},
                                        {CKR_KEY_SIZE_RANGE, CKR_WRAPPING_KEY_SIZE_RANGE}};
@@ -27,19 +25,6 @@ constexpr Translation kOfUnwrapping[] = {{CKR_ENCRYPTED_DATA_LEN_RANGE, CKR_WRAP
                                          {CKR_ENCRYPTED_DATA_INVALID, CKR_WRAPPED_KEY_INVALID},
                                          {CKR_AEAD_DECRYPT_FAILED, CKR_WRAPPED_KEY_INVALID},
                                          {CKR_KEY_SIZE_RANGE, CKR_UNWRAPPING_KEY_SIZE_RANGE}};
-
-/// The words of encryption in those of wrapping.
-template <typename F>
-auto translated(std::span<const Translation> table, F&& body) {
-  try {
-    return body();
-  } catch (const Refusal& refusal) {
-    for (const Translation& row : table) {
-      if (row.from == refusal.rv()) refuse(row.to, refusal.what());
-    }
-    throw;
-  }
-}
 
 bool has_whole_blocks(const Mechanism& row) {
   return row.mode == crypto::CipherMode::kEcb || row.mode == crypto::CipherMode::kCbc;
@@ -141,13 +126,9 @@ Draft unwrap_private(const WrapCall& call, ByteView wrapped, const Template& wan
   if (!wanted.has(CKA_EXTRACTABLE)) draft.shown.set_flag(CKA_EXTRACTABLE, true);
   call.session.require_write(draft.is_token(), draft.is_private());
   const SecretBytes payload = translated(kOfUnwrapping, [&] { return opened(call, wrapped); });
-  std::unique_ptr<crypto::SoftwareKey> key;
-  try {
-    key = crypto::from_private_key_info(unit_of(call.row) == 1 ? payload.view() : without_trailing_zeros(payload));
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::kInvalidArgument) throw;
-    refuse(CKR_WRAPPED_KEY_INVALID, error.sentence());
-  }
+  const std::unique_ptr<crypto::SoftwareKey> key = refusing_invalid(CKR_WRAPPED_KEY_INVALID, [&] {
+    return crypto::from_private_key_info(unit_of(call.row) == 1 ? payload.view() : without_trailing_zeros(payload));
+  });
   refuse_if(!is_of_type(*key, type), CKR_WRAPPED_KEY_INVALID,
             "the wrapped key is of another type than the template says");
   if (const ByteView curve = wanted.get(CKA_EC_PARAMS); !curve.empty()) {
