@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Encryption and decryption (PKCS#11 2.40, 5.8 and 5.9): the two differ in the direction only.
-#include "pkcs11/operation/crypt.h"
+// Encryption and decryption (PKCS#11 3.2, 5.8 and 5.10): the two differ in the direction only.
 #include "pkcs11/api/entry.h"
 #include "pkcs11/cryptoki/function_list.h"
 #include "pkcs11/operation/begin.h"
@@ -10,19 +9,12 @@ using namespace vtpm::pkcs11;  // NOLINT
 
 namespace {
 
-struct Side {
-  std::optional<CryptOperation> Session::*slot;
-  crypto::Direction direction;
-};
-constexpr Side kEncrypting = {&Session::encrypt, crypto::Direction::kEncrypt};
-constexpr Side kDecrypting = {&Session::decrypt, crypto::Direction::kDecrypt};
+using Side = Running<CryptOperation>;
 
-CK_RV begin(Session& session, const Side& side, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key) {
-  std::optional<CryptOperation>& slot = session.*side.slot;
-  if (cancelled(slot, mechanism)) return CKR_OK;
-  refuse_if(slot.has_value(), CKR_OPERATION_ACTIVE, "such an operation is active in this session");
-  slot.emplace(begin_crypt(session, side.direction, mechanism, key));
-  return CKR_OK;
+CK_RV begin(Session& session, Side side, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key) {
+  const auto direction =
+      side.kind == OperationKind::kEncrypt ? crypto::Direction::kEncrypt : crypto::Direction::kDecrypt;
+  return begin_operation(session, side, mechanism, [&] { return begin_crypt(session, direction, mechanism, key); });
 }
 
 /// A caller's arguments, looked at once the operation runs: an error there ends it as any other does.
@@ -35,8 +27,8 @@ struct Out {
   CK_ULONG* length;
 };
 
-CK_RV whole(Session& session, const Side& side, In from, Out to) {
-  return run_operation(session.*side.slot, [&](CryptOperation& operation) -> Step {
+CK_RV whole(Session& session, Side side, In from, Out to) {
+  return run_operation(session, side, [&](CryptOperation& operation) -> Step {
     const ByteView in = input(from.data, from.length);
     Output out(to.data, to.length);
     refuse_if(operation.multi_part, CKR_OPERATION_NOT_INITIALIZED,
@@ -60,8 +52,8 @@ CK_RV whole(Session& session, const Side& side, In from, Out to) {
   });
 }
 
-CK_RV part(Session& session, const Side& side, In from, Out to) {
-  return run_operation(session.*side.slot, [&](CryptOperation& operation) -> Step {
+CK_RV part(Session& session, Side side, In from, Out to) {
+  return run_operation(session, side, [&](CryptOperation& operation) -> Step {
     const ByteView in = input(from.data, from.length);
     Output out(to.data, to.length);
     require_parts(*operation.crypt);
@@ -75,8 +67,8 @@ CK_RV part(Session& session, const Side& side, In from, Out to) {
   });
 }
 
-CK_RV last(Session& session, const Side& side, Out to) {
-  return run_operation(session.*side.slot, [&](CryptOperation& operation) -> Step {
+CK_RV last(Session& session, Side side, Out to) {
+  return run_operation(session, side, [&](CryptOperation& operation) -> Step {
     Output out(to.data, to.length);
     require_parts(*operation.crypt);
     session.require_login(operation.use);

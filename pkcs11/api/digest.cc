@@ -27,16 +27,13 @@ Step finish_digest(DigestOperation& operation, ByteView last, Output out) {
 
 CK_RV C_DigestInit(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism) {
   return call_session("C_DigestInit", handle, [&](Module&, Session& session) {
-    if (cancelled(session.digest, mechanism)) return CKR_OK;
-    refuse_if(session.digest.has_value(), CKR_OPERATION_ACTIVE, "a digest is active in this session");
-    session.digest.emplace(begin_digest(mechanism));
-    return CKR_OK;
+    return begin_operation(session, kDigesting, mechanism, [&] { return begin_digest(mechanism); });
   });
 }
 
 CK_RV C_Digest(CK_SESSION_HANDLE handle, CK_BYTE* data, CK_ULONG length, CK_BYTE* digest, CK_ULONG* digest_length) {
   return call_session("C_Digest", handle, [&](Module&, Session& session) {
-    return run_operation(session.digest, [&](DigestOperation& operation) {
+    return run_operation(session, kDigesting, [&](DigestOperation& operation) {
       refuse_if(operation.multi_part, CKR_OPERATION_NOT_INITIALIZED,
                 "a multi-part digest is active; it ends with C_DigestFinal");
       return finish_digest(operation, input(data, length), {digest, digest_length});
@@ -46,7 +43,7 @@ CK_RV C_Digest(CK_SESSION_HANDLE handle, CK_BYTE* data, CK_ULONG length, CK_BYTE
 
 CK_RV C_DigestUpdate(CK_SESSION_HANDLE handle, CK_BYTE* part, CK_ULONG length) {
   return call_session("C_DigestUpdate", handle, [&](Module&, Session& session) {
-    return run_operation(session.digest, [&](DigestOperation& operation) -> Step {
+    return run_operation(session, kDigesting, [&](DigestOperation& operation) -> Step {
       operation.digest.update(input(part, length));
       operation.multi_part = true;
       return {CKR_OK, true};
@@ -56,7 +53,7 @@ CK_RV C_DigestUpdate(CK_SESSION_HANDLE handle, CK_BYTE* part, CK_ULONG length) {
 
 CK_RV C_DigestKey(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE key) {
   return call_session("C_DigestKey", handle, [&](Module&, Session& session) {
-    return run_operation(session.digest, [&](DigestOperation& operation) -> Step {
+    return run_operation(session, kDigesting, [&](DigestOperation& operation) -> Step {
       const ObjectPtr object = require_key(session, key);
       refuse_if(object->object_class() != CKO_SECRET_KEY, CKR_KEY_INDIGESTIBLE, "the key is not a secret key");
       require_allowed(*object, *operation.begun.row, CKR_KEY_INDIGESTIBLE);
@@ -70,7 +67,7 @@ CK_RV C_DigestKey(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE key) {
 
 CK_RV C_DigestFinal(CK_SESSION_HANDLE handle, CK_BYTE* digest, CK_ULONG* digest_length) {
   return call_session("C_DigestFinal", handle, [&](Module&, Session& session) {
-    return run_operation(session.digest, [&](DigestOperation& operation) {
+    return run_operation(session, kDigesting, [&](DigestOperation& operation) {
       return finish_digest(operation, {}, {digest, digest_length});
     });
   });

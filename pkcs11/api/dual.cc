@@ -3,8 +3,7 @@
 // over one plain text, each part once. What C_DecryptFinal puts out is the caller's to pass on, as the standard says.
 #include "pkcs11/api/entry.h"
 #include "pkcs11/cryptoki/function_list.h"
-#include "pkcs11/operation/crypt.h"
-#include "pkcs11/operation/signer.h"
+#include "pkcs11/operation/kinds.h"
 
 using namespace vtpm;          // NOLINT: the C functions of this file are outside of every namespace
 using namespace vtpm::pkcs11;  // NOLINT
@@ -48,12 +47,12 @@ Step step(Session& session, Order order, CryptOperation& crypt, Other& other, co
 
 /// An error ends both operations; that one of them is missing ends neither.
 template <typename Other>
-CK_RV run_both(Session& session, Order order, std::optional<CryptOperation>& crypt, std::optional<Other>& other,
-               const Part& part) {
-  refuse_if(!crypt || !other, CKR_OPERATION_NOT_INITIALIZED, "one of the two operations is not active");
-  return run_operation(crypt, [&](CryptOperation& first) {
+CK_RV run_both(Session& session, Order order, Running<CryptOperation> crypt, Running<Other> other, const Part& part) {
+  require_operation(session, crypt);
+  require_operation(session, other);
+  return run_operation(session, crypt, [&](CryptOperation& first) {
     Step ended;
-    run_operation(other, [&](Other& second) { return ended = step(session, order, first, second, part); });
+    run_operation(session, other, [&](Other& second) { return ended = step(session, order, first, second, part); });
     return ended;
   });
 }
@@ -63,7 +62,7 @@ CK_RV run_both(Session& session, Order order, std::optional<CryptOperation>& cry
 CK_RV C_DigestEncryptUpdate(CK_SESSION_HANDLE handle, CK_BYTE* part, CK_ULONG length, CK_BYTE* encrypted,
                             CK_ULONG* encrypted_length) {
   return call_session("C_DigestEncryptUpdate", handle, [&](Module&, Session& session) {
-    return run_both(session, Order::kTakeThenEncrypt, session.encrypt, session.digest,
+    return run_both(session, Order::kTakeThenEncrypt, kEncrypting, kDigesting,
                     {part, length, encrypted, encrypted_length});
   });
 }
@@ -71,15 +70,14 @@ CK_RV C_DigestEncryptUpdate(CK_SESSION_HANDLE handle, CK_BYTE* part, CK_ULONG le
 CK_RV C_DecryptDigestUpdate(CK_SESSION_HANDLE handle, CK_BYTE* encrypted, CK_ULONG length, CK_BYTE* part,
                             CK_ULONG* part_length) {
   return call_session("C_DecryptDigestUpdate", handle, [&](Module&, Session& session) {
-    return run_both(session, Order::kDecryptThenTake, session.decrypt, session.digest,
-                    {encrypted, length, part, part_length});
+    return run_both(session, Order::kDecryptThenTake, kDecrypting, kDigesting, {encrypted, length, part, part_length});
   });
 }
 
 CK_RV C_SignEncryptUpdate(CK_SESSION_HANDLE handle, CK_BYTE* part, CK_ULONG length, CK_BYTE* encrypted,
                           CK_ULONG* encrypted_length) {
   return call_session("C_SignEncryptUpdate", handle, [&](Module&, Session& session) {
-    return run_both(session, Order::kTakeThenEncrypt, session.encrypt, session.sign,
+    return run_both(session, Order::kTakeThenEncrypt, kEncrypting, kSigning,
                     {part, length, encrypted, encrypted_length});
   });
 }
@@ -87,7 +85,6 @@ CK_RV C_SignEncryptUpdate(CK_SESSION_HANDLE handle, CK_BYTE* part, CK_ULONG leng
 CK_RV C_DecryptVerifyUpdate(CK_SESSION_HANDLE handle, CK_BYTE* encrypted, CK_ULONG length, CK_BYTE* part,
                             CK_ULONG* part_length) {
   return call_session("C_DecryptVerifyUpdate", handle, [&](Module&, Session& session) {
-    return run_both(session, Order::kDecryptThenTake, session.decrypt, session.verify,
-                    {encrypted, length, part, part_length});
+    return run_both(session, Order::kDecryptThenTake, kDecrypting, kVerifying, {encrypted, length, part, part_length});
   });
 }

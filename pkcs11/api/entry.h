@@ -141,31 +141,50 @@ struct Step {
   bool stays_active = false;
 };
 
-/// Runs a step of the operation in `slot`. The operation ends unless the step says that it stays active; an exception
-/// ends it too. Until then it stays in its slot: while a step waits for a lock the process may be forked, and the child
-/// goes on with it. Throws CKR_OPERATION_NOT_INITIALIZED.
-template <typename Operation, typename F>
-CK_RV run_operation(std::optional<Operation>& slot, F&& step) {
-  refuse_if(!slot, CKR_OPERATION_NOT_INITIALIZED, "no such operation is active in this session");
-  Step ended;
-  struct End {
-    std::optional<Operation>& slot;
-    const Step& ended;
-    ~End() {
-      if (!ended.stays_active) slot.reset();
-    }
-  } end{slot, ended};
-  ended = step(*slot);
-  return ended.rv;
+/// The active operation of this kind. Throws Refusal CKR_OPERATION_NOT_INITIALIZED.
+template <typename T>
+T& require_operation(const Session& session, Running<T> running) {
+  T* const operation = session.operations.find(running);
+  refuse_if(!operation, CKR_OPERATION_NOT_INITIALIZED, "no such operation is active in this session");
+  return *operation;
 }
 
-/// A null mechanism ends the operation that is active (3.0, 5.8 and on). Without one it is what it always was, a null
-/// pointer: false, and the caller refuses it.
-template <typename Operation>
-bool cancelled(std::optional<Operation>& slot, const CK_MECHANISM* mechanism) {
-  if (mechanism || !slot) return false;
-  slot.reset();
-  return true;
+/// Throws Refusal CKR_OPERATION_ACTIVE.
+template <typename T>
+void require_none(const Session& session, Running<T> running) {
+  refuse_if(session.operations.find(running), CKR_OPERATION_ACTIVE, "such an operation is active in this session");
+}
+
+/// A C_…Init function: `begin()` makes the operation. A null mechanism ends the operation that is active (3.2, 5.8 and
+/// on); where none is, the null pointer is an error, which `begin` refuses. Throws Refusal CKR_OPERATION_ACTIVE.
+template <typename T, typename F>
+CK_RV begin_operation(Session& session, Running<T> running, const CK_MECHANISM* mechanism, F&& begin) {
+  if (!mechanism && session.operations.find(running)) {
+    session.operations.end(running.kind);
+    return CKR_OK;
+  }
+  require_none(session, running);
+  session.operations.start(running, begin());
+  return CKR_OK;
+}
+
+/// Runs a step of the active operation. The operation ends unless the step says that it stays active; an exception
+/// ends it too. Until then it stays in the session: while a step waits for a lock the process may be forked, and the
+/// child goes on with it. Throws Refusal CKR_OPERATION_NOT_INITIALIZED.
+template <typename T, typename F>
+CK_RV run_operation(Session& session, Running<T> running, F&& step) {
+  T& operation = require_operation(session, running);
+  Step ended;
+  struct End {
+    Operations& operations;
+    OperationKind kind;
+    const Step& ended;
+    ~End() {
+      if (!ended.stays_active) operations.end(kind);
+    }
+  } end{session.operations, running.kind, ended};
+  ended = step(operation);
+  return ended.rv;
 }
 
 template <typename T>

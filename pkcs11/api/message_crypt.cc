@@ -2,9 +2,9 @@
 // Message-based encryption and decryption (PKCS#11 3.2, 5.9 and 5.11): the two differ in the direction only.
 //
 // An error ends the message that runs in parts, never the process of messages; C_Message…Final does that.
-#include "pkcs11/operation/message_crypt.h"
 #include "pkcs11/api/entry.h"
 #include "pkcs11/cryptoki/function_list.h"
+#include "pkcs11/operation/kinds.h"
 #include "pkcs11/session/lookup.h"
 
 using namespace vtpm;          // NOLINT: the C functions of this file are outside of every namespace
@@ -12,16 +12,14 @@ using namespace vtpm::pkcs11;  // NOLINT
 
 namespace {
 
-using Slot = std::optional<MessageCryptOperation> Session::*;
-
 struct Side {
-  Slot slot;
+  Running<MessageCryptOperation> running;
   CK_FLAGS flag;
   CK_ATTRIBUTE_TYPE use;
   crypto::Direction direction;
 };
-constexpr Side kEncrypting = {&Session::message_encrypt, CKF_MESSAGE_ENCRYPT, CKA_ENCRYPT, crypto::Direction::kEncrypt};
-constexpr Side kDecrypting = {&Session::message_decrypt, CKF_MESSAGE_DECRYPT, CKA_DECRYPT, crypto::Direction::kDecrypt};
+constexpr Side kEncryption = {kEncryptingMessages, CKF_MESSAGE_ENCRYPT, CKA_ENCRYPT, crypto::Direction::kEncrypt};
+constexpr Side kDecryption = {kDecryptingMessages, CKF_MESSAGE_DECRYPT, CKA_DECRYPT, crypto::Direction::kDecrypt};
 
 // The arguments of these functions, in their groups.
 struct MessageArgument {
@@ -40,31 +38,24 @@ struct Out {
 };
 
 CK_RV begin_process(Session& session, const Side& side, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key) {
-  auto& slot = session.*side.slot;
-  if (cancelled(slot, mechanism)) return CKR_OK;
-  refuse_if(slot.has_value(), CKR_OPERATION_ACTIVE, "such an operation is active in this session");
-  const Mechanism& row = require_mechanism(mechanism, side.flag);
-  const ObjectPtr object = require_key_for(session, key, CKO_SECRET_KEY, side.use, row);
-  require_message_mechanism(row, *mechanism);
-  const SecretAttributes secret = session.token->secret_of(*object);
-  slot.emplace(MessageCryptOperation{&row, make_message_crypt(row, secret.get(CKA_VALUE), side.direction),
-                                     use_key(session, *object)});
-  return CKR_OK;
+  return begin_operation(session, side.running, mechanism, [&] {
+    const Mechanism& row = require_mechanism(mechanism, side.flag);
+    const ObjectPtr object = require_key_for(session, key, CKO_SECRET_KEY, side.use, row);
+    require_message_mechanism(row, *mechanism);
+    const SecretAttributes secret = session.token->secret_of(*object);
+    return MessageCryptOperation{&row, make_message_crypt(row, secret.get(CKA_VALUE), side.direction),
+                                 use_key(session, *object)};
+  });
 }
 
-MessageCryptOperation& require_process(Session& session, Slot slot) {
-  refuse_if(!(session.*slot), CKR_OPERATION_NOT_INITIALIZED, "no such operation is active in this session");
-  return *(session.*slot);
-}
-
-MessageCryptOperation& require_between_messages(Session& session, Slot slot) {
-  MessageCryptOperation& operation = require_process(session, slot);
+MessageCryptOperation& require_between_messages(Session& session, const Side& side) {
+  MessageCryptOperation& operation = require_operation(session, side.running);
   refuse_if(operation.crypt->in_message(), CKR_OPERATION_ACTIVE, "a message in parts has not come to its end");
   return operation;
 }
 
 CK_RV whole(Session& session, const Side& side, MessageArgument parameter, In associated, In from, Out to) {
-  MessageCryptOperation& operation = require_between_messages(session, side.slot);
+  MessageCryptOperation& operation = require_between_messages(session, side);
   session.require_login(operation.use);
   const MessageParameter message = message_parameter(*operation.row, parameter.data, parameter.length, side.direction);
   message.tag();
@@ -77,7 +68,7 @@ CK_RV whole(Session& session, const Side& side, MessageArgument parameter, In as
 }
 
 CK_RV begin_message(Session& session, const Side& side, MessageArgument parameter, In associated) {
-  MessageCryptOperation& operation = require_between_messages(session, side.slot);
+  MessageCryptOperation& operation = require_between_messages(session, side);
   session.require_login(operation.use);
   operation.crypt->begin(message_parameter(*operation.row, parameter.data, parameter.length, side.direction),
                          associated.beside());
@@ -101,7 +92,7 @@ CK_RV run_part(Session& session, MessageCryptOperation& operation, crypto::Direc
 }
 
 CK_RV part(Session& session, const Side& side, MessageArgument parameter, In from, Out to, CK_FLAGS flags) {
-  MessageCryptOperation& operation = require_process(session, side.slot);
+  MessageCryptOperation& operation = require_operation(session, side.running);
   refuse_if(!operation.crypt->in_message(), CKR_OPERATION_NOT_INITIALIZED, "no message in parts was begun");
   try {
     return run_part(session, operation, side.direction, parameter, from, to, flags & CKF_END_OF_MESSAGE);
@@ -112,8 +103,8 @@ CK_RV part(Session& session, const Side& side, MessageArgument parameter, In fro
 }
 
 CK_RV end_process(Session& session, const Side& side) {
-  require_between_messages(session, side.slot);
-  (session.*side.slot).reset();
+  require_between_messages(session, side);
+  session.operations.end(side.running.kind);
   return CKR_OK;
 }
 
@@ -121,14 +112,14 @@ CK_RV end_process(Session& session, const Side& side) {
 
 CK_RV C_MessageEncryptInit(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key) {
   return call_session("C_MessageEncryptInit", handle,
-                      [&](Module&, Session& session) { return begin_process(session, kEncrypting, mechanism, key); });
+                      [&](Module&, Session& session) { return begin_process(session, kEncryption, mechanism, key); });
 }
 
 CK_RV C_EncryptMessage(CK_SESSION_HANDLE handle, void* parameter, CK_ULONG parameter_length, CK_BYTE* associated,
                        CK_ULONG associated_length, CK_BYTE* data, CK_ULONG length, CK_BYTE* encrypted,
                        CK_ULONG* encrypted_length) {
   return call_session("C_EncryptMessage", handle, [&](Module&, Session& session) {
-    return whole(session, kEncrypting, {parameter, parameter_length}, {associated, associated_length}, {data, length},
+    return whole(session, kEncryption, {parameter, parameter_length}, {associated, associated_length}, {data, length},
                  {encrypted, encrypted_length});
   });
 }
@@ -136,33 +127,33 @@ CK_RV C_EncryptMessage(CK_SESSION_HANDLE handle, void* parameter, CK_ULONG param
 CK_RV C_EncryptMessageBegin(CK_SESSION_HANDLE handle, void* parameter, CK_ULONG parameter_length, CK_BYTE* associated,
                             CK_ULONG associated_length) {
   return call_session("C_EncryptMessageBegin", handle, [&](Module&, Session& session) {
-    return begin_message(session, kEncrypting, {parameter, parameter_length}, {associated, associated_length});
+    return begin_message(session, kEncryption, {parameter, parameter_length}, {associated, associated_length});
   });
 }
 
 CK_RV C_EncryptMessageNext(CK_SESSION_HANDLE handle, void* parameter, CK_ULONG parameter_length, CK_BYTE* data,
                            CK_ULONG length, CK_BYTE* encrypted, CK_ULONG* encrypted_length, CK_FLAGS flags) {
   return call_session("C_EncryptMessageNext", handle, [&](Module&, Session& session) {
-    return part(session, kEncrypting, {parameter, parameter_length}, {data, length}, {encrypted, encrypted_length},
+    return part(session, kEncryption, {parameter, parameter_length}, {data, length}, {encrypted, encrypted_length},
                 flags);
   });
 }
 
 CK_RV C_MessageEncryptFinal(CK_SESSION_HANDLE handle) {
   return call_session("C_MessageEncryptFinal", handle,
-                      [&](Module&, Session& session) { return end_process(session, kEncrypting); });
+                      [&](Module&, Session& session) { return end_process(session, kEncryption); });
 }
 
 CK_RV C_MessageDecryptInit(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key) {
   return call_session("C_MessageDecryptInit", handle,
-                      [&](Module&, Session& session) { return begin_process(session, kDecrypting, mechanism, key); });
+                      [&](Module&, Session& session) { return begin_process(session, kDecryption, mechanism, key); });
 }
 
 CK_RV C_DecryptMessage(CK_SESSION_HANDLE handle, void* parameter, CK_ULONG parameter_length, CK_BYTE* associated,
                        CK_ULONG associated_length, CK_BYTE* encrypted, CK_ULONG length, CK_BYTE* data,
                        CK_ULONG* data_length) {
   return call_session("C_DecryptMessage", handle, [&](Module&, Session& session) {
-    return whole(session, kDecrypting, {parameter, parameter_length}, {associated, associated_length},
+    return whole(session, kDecryption, {parameter, parameter_length}, {associated, associated_length},
                  {encrypted, length}, {data, data_length});
   });
 }
@@ -170,18 +161,18 @@ CK_RV C_DecryptMessage(CK_SESSION_HANDLE handle, void* parameter, CK_ULONG param
 CK_RV C_DecryptMessageBegin(CK_SESSION_HANDLE handle, void* parameter, CK_ULONG parameter_length, CK_BYTE* associated,
                             CK_ULONG associated_length) {
   return call_session("C_DecryptMessageBegin", handle, [&](Module&, Session& session) {
-    return begin_message(session, kDecrypting, {parameter, parameter_length}, {associated, associated_length});
+    return begin_message(session, kDecryption, {parameter, parameter_length}, {associated, associated_length});
   });
 }
 
 CK_RV C_DecryptMessageNext(CK_SESSION_HANDLE handle, void* parameter, CK_ULONG parameter_length, CK_BYTE* encrypted,
                            CK_ULONG length, CK_BYTE* data, CK_ULONG* data_length, CK_FLAGS flags) {
   return call_session("C_DecryptMessageNext", handle, [&](Module&, Session& session) {
-    return part(session, kDecrypting, {parameter, parameter_length}, {encrypted, length}, {data, data_length}, flags);
+    return part(session, kDecryption, {parameter, parameter_length}, {encrypted, length}, {data, data_length}, flags);
   });
 }
 
 CK_RV C_MessageDecryptFinal(CK_SESSION_HANDLE handle) {
   return call_session("C_MessageDecryptFinal", handle,
-                      [&](Module&, Session& session) { return end_process(session, kDecrypting); });
+                      [&](Module&, Session& session) { return end_process(session, kDecryption); });
 }

@@ -5,7 +5,7 @@
 // of this token has a parameter for single messages.
 #include "pkcs11/api/entry.h"
 #include "pkcs11/cryptoki/function_list.h"
-#include "pkcs11/operation/signer.h"
+#include "pkcs11/operation/kinds.h"
 #include "pkcs11/session/lookup.h"
 
 using namespace vtpm;          // NOLINT: the C functions of this file are outside of every namespace
@@ -18,19 +18,13 @@ struct MessageArgument {
   const void* data;
   CK_ULONG length;
 };
-void require_none(MessageArgument parameter) {
-  refuse_if(parameter.length != 0, CKR_MECHANISM_PARAM_INVALID, "the mechanism takes no parameter for a message");
+void require_no_parameter(MessageArgument parameter) {
+  refuse_parameter_if(parameter.length != 0, "the mechanism takes no parameter for a message");
 }
 
 template <typename Operation>
-Operation& require_process(std::optional<Operation>& slot) {
-  refuse_if(!slot, CKR_OPERATION_NOT_INITIALIZED, "no such operation is active in this session");
-  return *slot;
-}
-
-template <typename Operation>
-Operation& require_between_messages(std::optional<Operation>& slot) {
-  Operation& operation = require_process(slot);
+Operation& require_between_messages(const Session& session, Running<Operation> running) {
+  Operation& operation = require_operation(session, running);
   refuse_if(operation.running != nullptr, CKR_OPERATION_ACTIVE, "a message in parts has not come to its end");
   return operation;
 }
@@ -47,7 +41,7 @@ template <typename Operation, typename F>
 CK_RV run_step(Session& session, Operation& operation, MessageArgument parameter, F&& step) {
   try {
     session.require_login(operation.use);
-    require_none(parameter);
+    require_no_parameter(parameter);
     return step(operation);
   } catch (...) {
     end_message(operation);
@@ -56,13 +50,13 @@ CK_RV run_step(Session& session, Operation& operation, MessageArgument parameter
 }
 
 template <typename Operation, typename F>
-CK_RV run_whole(Session& session, std::optional<Operation>& slot, MessageArgument parameter, F&& step) {
-  return run_step(session, require_between_messages(slot), parameter, step);
+CK_RV run_whole(Session& session, Running<Operation> running, MessageArgument parameter, F&& step) {
+  return run_step(session, require_between_messages(session, running), parameter, step);
 }
 
 template <typename Operation>
-CK_RV begin_message(Session& session, std::optional<Operation>& slot, MessageArgument parameter) {
-  return run_whole(session, slot, parameter, [](Operation& operation) {
+CK_RV begin_message(Session& session, Running<Operation> running, MessageArgument parameter) {
+  return run_whole(session, running, parameter, [](Operation& operation) {
     operation.running = operation.fresh->clone();
     return CKR_OK;
   });
@@ -70,16 +64,16 @@ CK_RV begin_message(Session& session, std::optional<Operation>& slot, MessageArg
 
 /// Of the message in parts.
 template <typename Operation, typename F>
-CK_RV run_message(Session& session, std::optional<Operation>& slot, MessageArgument parameter, F&& step) {
-  Operation& operation = require_process(slot);
+CK_RV run_message(Session& session, Running<Operation> running, MessageArgument parameter, F&& step) {
+  Operation& operation = require_operation(session, running);
   refuse_if(operation.running == nullptr, CKR_OPERATION_NOT_INITIALIZED, "no message in parts was begun");
   return run_step(session, operation, parameter, step);
 }
 
 template <typename Operation>
-CK_RV end_process(std::optional<Operation>& slot) {
-  require_between_messages(slot);
-  slot.reset();
+CK_RV end_process(Session& session, Running<Operation> running) {
+  require_between_messages(session, running);
+  session.operations.end(running.kind);
   return CKR_OK;
 }
 
@@ -104,38 +98,36 @@ CK_RV verify(MessageVerifyOperation& operation, Verifier& verifier, ByteView las
 
 CK_RV C_MessageSignInit(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key) {
   return call_session("C_MessageSignInit", handle, [&](Module&, Session& session) {
-    if (cancelled(session.message_sign, mechanism)) return CKR_OK;
-    refuse_if(session.message_sign.has_value(), CKR_OPERATION_ACTIVE, "such an operation is active in this session");
-    const Mechanism& row = require_mechanism(mechanism, CKF_MESSAGE_SIGN);
-    const ObjectPtr object = require_key_for(session, key, CKO_PRIVATE_KEY, CKA_SIGN, row);
-    const KeyUse use = use_key(session, *object);
-    session.message_sign.emplace(
-        MessageSignOperation{make_signer(session, row, *mechanism, *object), nullptr, use, use.needs_authentication});
-    return CKR_OK;
+    return begin_operation(session, kSigningMessages, mechanism, [&] {
+      const Mechanism& row = require_mechanism(mechanism, CKF_MESSAGE_SIGN);
+      const ObjectPtr object = require_key_for(session, key, CKO_PRIVATE_KEY, CKA_SIGN, row);
+      const KeyUse use = use_key(session, *object);
+      return MessageSignOperation{make_signer(session, row, *mechanism, *object), nullptr, use,
+                                  use.needs_authentication};
+    });
   });
 }
 
 CK_RV C_SignMessage(CK_SESSION_HANDLE handle, void* parameter, CK_ULONG parameter_length, CK_BYTE* data,
                     CK_ULONG length, CK_BYTE* signature, CK_ULONG* signature_length) {
   return call_session("C_SignMessage", handle, [&](Module&, Session& session) {
-    return run_whole(session, session.message_sign, {parameter, parameter_length},
-                     [&](MessageSignOperation& operation) {
-                       const std::unique_ptr<Signer> signer = operation.fresh->clone();
-                       return sign(operation, *signer, input(data, length), {signature, signature_length});
-                     });
+    return run_whole(session, kSigningMessages, {parameter, parameter_length}, [&](MessageSignOperation& operation) {
+      const std::unique_ptr<Signer> signer = operation.fresh->clone();
+      return sign(operation, *signer, input(data, length), {signature, signature_length});
+    });
   });
 }
 
 CK_RV C_SignMessageBegin(CK_SESSION_HANDLE handle, void* parameter, CK_ULONG parameter_length) {
   return call_session("C_SignMessageBegin", handle, [&](Module&, Session& session) {
-    return begin_message(session, session.message_sign, {parameter, parameter_length});
+    return begin_message(session, kSigningMessages, {parameter, parameter_length});
   });
 }
 
 CK_RV C_SignMessageNext(CK_SESSION_HANDLE handle, void* parameter, CK_ULONG parameter_length, CK_BYTE* part,
                         CK_ULONG length, CK_BYTE* signature, CK_ULONG* signature_length) {
   return call_session("C_SignMessageNext", handle, [&](Module&, Session& session) {
-    return run_message(session, session.message_sign, {parameter, parameter_length},
+    return run_message(session, kSigningMessages, {parameter, parameter_length},
                        [&](MessageSignOperation& operation) -> CK_RV {
                          const ByteView data = input(part, length);
                          if (signature_length)
@@ -148,26 +140,24 @@ CK_RV C_SignMessageNext(CK_SESSION_HANDLE handle, void* parameter, CK_ULONG para
 
 CK_RV C_MessageSignFinal(CK_SESSION_HANDLE handle) {
   return call_session("C_MessageSignFinal", handle,
-                      [&](Module&, Session& session) { return end_process(session.message_sign); });
+                      [&](Module&, Session& session) { return end_process(session, kSigningMessages); });
 }
 
 CK_RV C_MessageVerifyInit(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key) {
   return call_session("C_MessageVerifyInit", handle, [&](Module&, Session& session) {
-    if (cancelled(session.message_verify, mechanism)) return CKR_OK;
-    refuse_if(session.message_verify.has_value(), CKR_OPERATION_ACTIVE, "such an operation is active in this session");
-    const Mechanism& row = require_mechanism(mechanism, CKF_MESSAGE_VERIFY);
-    const ObjectPtr object = require_key_for(session, key, CKO_PUBLIC_KEY, CKA_VERIFY, row);
-    session.message_verify.emplace(
-        MessageVerifyOperation{make_verifier(session, row, *mechanism, *object), nullptr,
-                               row.works_with_secret_keys() ? use_key(session, *object) : KeyUse{}, false});
-    return CKR_OK;
+    return begin_operation(session, kVerifyingMessages, mechanism, [&] {
+      const Mechanism& row = require_mechanism(mechanism, CKF_MESSAGE_VERIFY);
+      const ObjectPtr object = require_key_for(session, key, CKO_PUBLIC_KEY, CKA_VERIFY, row);
+      return MessageVerifyOperation{make_verifier(session, row, *mechanism, *object), nullptr,
+                                    row.works_with_secret_keys() ? use_key(session, *object) : KeyUse{}, false};
+    });
   });
 }
 
 CK_RV C_VerifyMessage(CK_SESSION_HANDLE handle, void* parameter, CK_ULONG parameter_length, CK_BYTE* data,
                       CK_ULONG length, CK_BYTE* signature, CK_ULONG signature_length) {
   return call_session("C_VerifyMessage", handle, [&](Module&, Session& session) {
-    return run_whole(session, session.message_verify, {parameter, parameter_length},
+    return run_whole(session, kVerifyingMessages, {parameter, parameter_length},
                      [&](MessageVerifyOperation& operation) {
                        require(signature);
                        const std::unique_ptr<Verifier> verifier = operation.fresh->clone();
@@ -178,14 +168,14 @@ CK_RV C_VerifyMessage(CK_SESSION_HANDLE handle, void* parameter, CK_ULONG parame
 
 CK_RV C_VerifyMessageBegin(CK_SESSION_HANDLE handle, void* parameter, CK_ULONG parameter_length) {
   return call_session("C_VerifyMessageBegin", handle, [&](Module&, Session& session) {
-    return begin_message(session, session.message_verify, {parameter, parameter_length});
+    return begin_message(session, kVerifyingMessages, {parameter, parameter_length});
   });
 }
 
 CK_RV C_VerifyMessageNext(CK_SESSION_HANDLE handle, void* parameter, CK_ULONG parameter_length, CK_BYTE* part,
                           CK_ULONG length, CK_BYTE* signature, CK_ULONG signature_length) {
   return call_session("C_VerifyMessageNext", handle, [&](Module&, Session& session) {
-    return run_message(session, session.message_verify, {parameter, parameter_length},
+    return run_message(session, kVerifyingMessages, {parameter, parameter_length},
                        [&](MessageVerifyOperation& operation) -> CK_RV {
                          const ByteView data = input(part, length);
                          if (signature)
@@ -198,5 +188,5 @@ CK_RV C_VerifyMessageNext(CK_SESSION_HANDLE handle, void* parameter, CK_ULONG pa
 
 CK_RV C_MessageVerifyFinal(CK_SESSION_HANDLE handle) {
   return call_session("C_MessageVerifyFinal", handle,
-                      [&](Module&, Session& session) { return end_process(session.message_verify); });
+                      [&](Module&, Session& session) { return end_process(session, kVerifyingMessages); });
 }

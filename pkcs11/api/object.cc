@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Object management functions (PKCS#11 2.40, 5.7).
+// Object management functions (PKCS#11 3.2, 5.7).
 #include <algorithm>
+#include <deque>
 
 #include "pkcs11/api/entry.h"
 #include "pkcs11/cryptoki/function_list.h"
@@ -13,6 +14,11 @@ using namespace vtpm;          // NOLINT: the C functions of this file are outsi
 using namespace vtpm::pkcs11;  // NOLINT
 
 namespace {
+
+struct FindOperation {
+  std::deque<CK_OBJECT_HANDLE> found;  // what C_FindObjects has not returned yet
+};
+constexpr Running<FindOperation> kFinding{OperationKind::kFind};
 
 CK_OBJECT_HANDLE publish(Session& session, Draft draft) {
   std::vector<Draft> drafts;
@@ -209,18 +215,17 @@ CK_RV C_SetAttributeValue(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object, CK_
 
 CK_RV C_FindObjectsInit(CK_SESSION_HANDLE handle, CK_ATTRIBUTE* rows, CK_ULONG count) {
   return call_session("C_FindObjectsInit", handle, [&](Module&, Session& session) {
-    refuse_if(session.find.has_value(), CKR_OPERATION_ACTIVE, "a search is active in this session");
-    session.find = FindOperation{search(session, Template::for_search(rows, count))};
+    require_none(session, kFinding);
+    session.operations.start(kFinding, FindOperation{search(session, Template::for_search(rows, count))});
     return CKR_OK;
   });
 }
 
 CK_RV C_FindObjects(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE* objects, CK_ULONG most, CK_ULONG* count) {
   return call_session("C_FindObjects", handle, [&](Module&, Session& session) {
-    refuse_if(!session.find, CKR_OPERATION_NOT_INITIALIZED, "no search is active in this session");
+    std::deque<CK_OBJECT_HANDLE>& found = require_operation(session, kFinding).found;
     CK_ULONG& out = require(count);
     refuse_if(!objects && most > 0, CKR_ARGUMENTS_BAD, "the array of handles is a null pointer");
-    std::deque<CK_OBJECT_HANDLE>& found = session.find->found;
     out = std::min<CK_ULONG>(most, found.size());
     std::copy_n(found.begin(), out, objects);
     found.erase(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(out));
@@ -230,8 +235,8 @@ CK_RV C_FindObjects(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE* objects, CK_ULON
 
 CK_RV C_FindObjectsFinal(CK_SESSION_HANDLE handle) {
   return call_session("C_FindObjectsFinal", handle, [&](Module&, Session& session) {
-    refuse_if(!session.find, CKR_OPERATION_NOT_INITIALIZED, "no search is active in this session");
-    session.find.reset();
+    require_operation(session, kFinding);
+    session.operations.end(kFinding.kind);
     return CKR_OK;
   });
 }

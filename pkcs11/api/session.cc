@@ -8,13 +8,9 @@ using namespace vtpm::pkcs11;  // NOLINT
 
 namespace {
 
-/// The PIN of the user goes to the one operation of this session that waits for it (CKA_ALWAYS_AUTHENTICATE).
+/// The PIN of the user goes to the operation of this session that waits for it (CKA_ALWAYS_AUTHENTICATE).
 void login_for_operation(Session& session, ByteView pin) {
-  KeyUse* waiting = nullptr;
-  if (session.sign && session.sign->use.needs_authentication) waiting = &session.sign->use;
-  if (session.sign_recover && session.sign_recover->use.needs_authentication) waiting = &session.sign_recover->use;
-  if (session.decrypt && session.decrypt->use.needs_authentication) waiting = &session.decrypt->use;
-  if (session.message_sign && session.message_sign->use.needs_authentication) waiting = &session.message_sign->use;
+  KeyUse* const waiting = session.operations.waiting_for_pin();
   refuse_if(!waiting, CKR_OPERATION_NOT_INITIALIZED, "no operation of this session waits for a PIN");
   session.token->authenticate(pin);
   waiting->needs_authentication = false;
@@ -108,7 +104,7 @@ CK_RV C_Logout(CK_SESSION_HANDLE handle) {
 
 CK_RV C_SessionCancel(CK_SESSION_HANDLE handle, CK_FLAGS flags) {
   return call_session("C_SessionCancel", handle, [&](Module&, Session& session) {
-    session.cancel(flags);
+    session.operations.cancel(flags);
     return CKR_OK;
   });
 }

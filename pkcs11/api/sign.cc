@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Signing and verifying (PKCS#11 2.40, 5.11 and 5.12).
+// Signing and verifying (PKCS#11 3.2, 5.13 and 5.15).
 #include "pkcs11/api/entry.h"
 #include "pkcs11/cryptoki/function_list.h"
 #include "pkcs11/operation/begin.h"
-#include "pkcs11/operation/signer.h"
 
 using namespace vtpm;          // NOLINT: the C functions of this file are outside of every namespace
 using namespace vtpm::pkcs11;  // NOLINT
@@ -37,16 +36,13 @@ void require_single_part(const Operation& operation) {
 
 CK_RV C_SignInit(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key) {
   return call_session("C_SignInit", handle, [&](Module&, Session& session) {
-    if (cancelled(session.sign, mechanism)) return CKR_OK;
-    refuse_if(session.sign.has_value(), CKR_OPERATION_ACTIVE, "a signature is active in this session");
-    session.sign.emplace(begin_signature(session, mechanism, key));
-    return CKR_OK;
+    return begin_operation(session, kSigning, mechanism, [&] { return begin_signature(session, mechanism, key); });
   });
 }
 
 CK_RV C_Sign(CK_SESSION_HANDLE handle, CK_BYTE* data, CK_ULONG length, CK_BYTE* signature, CK_ULONG* signature_length) {
   return call_session("C_Sign", handle, [&](Module&, Session& session) {
-    return run_operation(session.sign, [&](SignOperation& operation) {
+    return run_operation(session, kSigning, [&](SignOperation& operation) {
       require_single_part(operation);
       return finish_signature(session, operation, input(data, length), {signature, signature_length});
     });
@@ -55,7 +51,7 @@ CK_RV C_Sign(CK_SESSION_HANDLE handle, CK_BYTE* data, CK_ULONG length, CK_BYTE* 
 
 CK_RV C_SignUpdate(CK_SESSION_HANDLE handle, CK_BYTE* part, CK_ULONG length) {
   return call_session("C_SignUpdate", handle, [&](Module&, Session& session) {
-    return run_operation(session.sign, [&](SignOperation& operation) -> Step {
+    return run_operation(session, kSigning, [&](SignOperation& operation) -> Step {
       session.require_login(operation.use);
       operation.signer->update(input(part, length));
       operation.multi_part = true;
@@ -66,7 +62,7 @@ CK_RV C_SignUpdate(CK_SESSION_HANDLE handle, CK_BYTE* part, CK_ULONG length) {
 
 CK_RV C_SignFinal(CK_SESSION_HANDLE handle, CK_BYTE* signature, CK_ULONG* signature_length) {
   return call_session("C_SignFinal", handle, [&](Module&, Session& session) {
-    return run_operation(session.sign, [&](SignOperation& operation) {
+    return run_operation(session, kSigning, [&](SignOperation& operation) {
       return finish_signature(session, operation, {}, {signature, signature_length});
     });
   });
@@ -74,17 +70,14 @@ CK_RV C_SignFinal(CK_SESSION_HANDLE handle, CK_BYTE* signature, CK_ULONG* signat
 
 CK_RV C_VerifyInit(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key) {
   return call_session("C_VerifyInit", handle, [&](Module&, Session& session) {
-    if (cancelled(session.verify, mechanism)) return CKR_OK;
-    refuse_if(session.verify.has_value(), CKR_OPERATION_ACTIVE, "a verification is active in this session");
-    session.verify.emplace(begin_verification(session, mechanism, key));
-    return CKR_OK;
+    return begin_operation(session, kVerifying, mechanism, [&] { return begin_verification(session, mechanism, key); });
   });
 }
 
 CK_RV C_Verify(CK_SESSION_HANDLE handle, CK_BYTE* data, CK_ULONG length, CK_BYTE* signature,
                CK_ULONG signature_length) {
   return call_session("C_Verify", handle, [&](Module&, Session& session) {
-    return run_operation(session.verify, [&](VerifyOperation& operation) {
+    return run_operation(session, kVerifying, [&](VerifyOperation& operation) {
       require_single_part(operation);
       require(signature);
       return finish_verification(session, operation, input(data, length), input(signature, signature_length));
@@ -94,7 +87,7 @@ CK_RV C_Verify(CK_SESSION_HANDLE handle, CK_BYTE* data, CK_ULONG length, CK_BYTE
 
 CK_RV C_VerifyUpdate(CK_SESSION_HANDLE handle, CK_BYTE* part, CK_ULONG length) {
   return call_session("C_VerifyUpdate", handle, [&](Module&, Session& session) {
-    return run_operation(session.verify, [&](VerifyOperation& operation) -> Step {
+    return run_operation(session, kVerifying, [&](VerifyOperation& operation) -> Step {
       session.require_login(operation.use);
       operation.verifier->update(input(part, length));
       operation.multi_part = true;
@@ -105,7 +98,7 @@ CK_RV C_VerifyUpdate(CK_SESSION_HANDLE handle, CK_BYTE* part, CK_ULONG length) {
 
 CK_RV C_VerifyFinal(CK_SESSION_HANDLE handle, CK_BYTE* signature, CK_ULONG signature_length) {
   return call_session("C_VerifyFinal", handle, [&](Module&, Session& session) {
-    return run_operation(session.verify, [&](VerifyOperation& operation) {
+    return run_operation(session, kVerifying, [&](VerifyOperation& operation) {
       require(signature);
       return finish_verification(session, operation, {}, input(signature, signature_length));
     });

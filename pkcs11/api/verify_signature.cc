@@ -5,7 +5,6 @@
 #include "pkcs11/api/entry.h"
 #include "pkcs11/cryptoki/function_list.h"
 #include "pkcs11/operation/begin.h"
-#include "pkcs11/operation/signer.h"
 
 using namespace vtpm;          // NOLINT: the C functions of this file are outside of every namespace
 using namespace vtpm::pkcs11;  // NOLINT
@@ -27,23 +26,21 @@ Step finish(Session& session, VerifySignatureOperation& operation, ByteView last
 CK_RV C_VerifySignatureInit(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key, CK_BYTE* signature,
                             CK_ULONG signature_length) {
   return call_session("C_VerifySignatureInit", handle, [&](Module&, Session& session) {
-    if (cancelled(session.verify_signature, mechanism)) return CKR_OK;
-    refuse_if(session.verify_signature.has_value(), CKR_OPERATION_ACTIVE,
-              "such a verification is active in this session");
-    require_mechanism(mechanism, CKF_VERIFY);
-    require(signature);
-    const ByteView octets = input(signature, signature_length, kSignatureLimit);
-    VerifyOperation verify = begin_verification(session, mechanism, key);
-    // A signature of another length can not be right; only how wrong it is matters, so the memory is not wasted.
-    const size_t kept = std::min(octets.size(), verify.verifier->octets() + 1);
-    session.verify_signature.emplace(VerifySignatureOperation{std::move(verify), to_bytes(octets.first(kept))});
-    return CKR_OK;
+    return begin_operation(session, kVerifyingSignature, mechanism, [&] {
+      require_mechanism(mechanism, CKF_VERIFY);
+      require(signature);
+      const ByteView octets = input(signature, signature_length, kSignatureLimit);
+      VerifyOperation verify = begin_verification(session, mechanism, key);
+      // A signature of another length cannot be right. Only how wrong it is matters, so no more of it is kept.
+      const size_t kept = std::min(octets.size(), verify.verifier->octets() + 1);
+      return VerifySignatureOperation{std::move(verify), to_bytes(octets.first(kept))};
+    });
   });
 }
 
 CK_RV C_VerifySignature(CK_SESSION_HANDLE handle, CK_BYTE* data, CK_ULONG length) {
   return call_session("C_VerifySignature", handle, [&](Module&, Session& session) {
-    return run_operation(session.verify_signature, [&](VerifySignatureOperation& operation) {
+    return run_operation(session, kVerifyingSignature, [&](VerifySignatureOperation& operation) {
       refuse_if(operation.verify.multi_part, CKR_OPERATION_NOT_INITIALIZED,
                 "a multi-part operation is active; it ends with its Final function");
       return finish(session, operation, input(data, length));
@@ -53,7 +50,7 @@ CK_RV C_VerifySignature(CK_SESSION_HANDLE handle, CK_BYTE* data, CK_ULONG length
 
 CK_RV C_VerifySignatureUpdate(CK_SESSION_HANDLE handle, CK_BYTE* part, CK_ULONG length) {
   return call_session("C_VerifySignatureUpdate", handle, [&](Module&, Session& session) {
-    return run_operation(session.verify_signature, [&](VerifySignatureOperation& operation) -> Step {
+    return run_operation(session, kVerifyingSignature, [&](VerifySignatureOperation& operation) -> Step {
       session.require_login(operation.verify.use);
       operation.verify.verifier->update(input(part, length));
       operation.verify.multi_part = true;
@@ -64,7 +61,7 @@ CK_RV C_VerifySignatureUpdate(CK_SESSION_HANDLE handle, CK_BYTE* part, CK_ULONG 
 
 CK_RV C_VerifySignatureFinal(CK_SESSION_HANDLE handle) {
   return call_session("C_VerifySignatureFinal", handle, [&](Module&, Session& session) {
-    return run_operation(session.verify_signature,
+    return run_operation(session, kVerifyingSignature,
                          [&](VerifySignatureOperation& operation) { return finish(session, operation, {}); });
   });
 }

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pkcs11/operation/begin.h"
 
-#include "pkcs11/operation/crypt.h"
-#include "pkcs11/operation/signer.h"
-
 namespace vtpm::pkcs11 {
 namespace {
 
@@ -12,8 +9,8 @@ struct Side {
   CK_OBJECT_CLASS key_class;  // of RSA keys
   CK_ATTRIBUTE_TYPE use;
 };
-constexpr Side kEncrypting = {CKF_ENCRYPT, CKO_PUBLIC_KEY, CKA_ENCRYPT};
-constexpr Side kDecrypting = {CKF_DECRYPT, CKO_PRIVATE_KEY, CKA_DECRYPT};
+constexpr Side kEncryption = {CKF_ENCRYPT, CKO_PUBLIC_KEY, CKA_ENCRYPT};
+constexpr Side kDecryption = {CKF_DECRYPT, CKO_PRIVATE_KEY, CKA_DECRYPT};
 
 // The octets of a parameter, those that it points to in their place:
 //   CK_CHACHA20_PARAMS  counter bits (1) | counter | nonce
@@ -51,7 +48,7 @@ DigestOperation begin_digest(const CK_MECHANISM* mechanism) {
 
 CryptOperation begin_crypt(Session& session, crypto::Direction direction, const CK_MECHANISM* mechanism,
                            CK_OBJECT_HANDLE key) {
-  const Side& side = direction == crypto::Direction::kEncrypt ? kEncrypting : kDecrypting;
+  const Side& side = direction == crypto::Direction::kEncrypt ? kEncryption : kDecryption;
   const Mechanism& row = require_mechanism(mechanism, side.flag);
   const ObjectPtr object = require_key_for(session, key, side.key_class, side.use, row);
   return {make_crypt(session, row, *mechanism, *object, direction), use_key(session, *object), false, std::nullopt,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "crypto/symmetric/cipher.h"
+#include "pkcs11/operation/kinds.h"
 #include "pkcs11/session/lookup.h"
 
 namespace vtpm::pkcs11 {

@@ -45,8 +45,8 @@ class AeadMessages : public MessageCrypt {
   }
   /// The tag of the message in parts, in the parameter of the last one.
   MutableByteView last_tag(const MessageParameter* parameter) const {
-    refuse_if(!parameter || parameter->tag_octets != tag_octets_, CKR_MECHANISM_PARAM_INVALID,
-              "the tag has another length than when the message began");
+    refuse_parameter_if(!parameter || parameter->tag_octets != tag_octets_,
+                        "the tag has another length than when the message began");
     return parameter->tag();
   }
 

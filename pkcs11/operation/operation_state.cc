@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pkcs11/operation/operation_state.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "crypto/library/constant_time.h"
 #include "pkcs11/cryptoki/refusal.h"
 #include "pkcs11/operation/begin.h"
-#include "pkcs11/operation/crypt.h"
-#include "pkcs11/operation/signer.h"
 
 namespace vtpm::pkcs11 {
 namespace {
 
 constexpr uint8_t kVersion = 3;
 
-enum class Kind : uint8_t { kDigest, kEncrypt, kDecrypt, kSign, kVerify, kVerifySignature };
-constexpr uint8_t kKinds = 6;
+/// Which of the two handles of C_SetOperationState an operation needs.
+enum class KeyRole { kNone, kEncryption, kAuthentication };
 
-bool uses_encryption_key(Kind kind) { return kind == Kind::kEncrypt || kind == Kind::kDecrypt; }
-bool uses_authentication_key(Kind kind) { return kind != Kind::kDigest && !uses_encryption_key(kind); }
+struct SavedKind;
 
-/// An operation between session and octets.
+/// An operation on its way between session and bytes.
 struct Saved {
-  Kind kind;
+  const SavedKind* kind;
   bool multi_part;
   uint64_t mechanism;
   Bytes parameter, key;
@@ -28,7 +28,11 @@ struct Saved {
   Bytes signature;
 };
 
-// --- octets ---
+// --- bytes ---
+
+uint8_t code_of(const SavedKind& kind);
+const SavedKind* kind_of_code(uint8_t code);
+constexpr size_t kMostOperations = 6;  // one of each kind
 
 void put_number(SecretBytes& to, uint64_t number) {
   for (int i = 0; i < 8; ++i, number >>= 8) {
@@ -46,7 +50,7 @@ SecretBytes encode(CK_STATE of, const std::vector<Saved>& operations) {
   const uint8_t start[] = {kVersion, static_cast<uint8_t>(of)};
   SecretBytes octets{ByteView(start)};
   for (const Saved& one : operations) {
-    const uint8_t head[] = {static_cast<uint8_t>(one.kind), one.multi_part};
+    const uint8_t head[] = {code_of(*one.kind), one.multi_part};
     octets.append(head);
     put_number(octets, one.mechanism);
     for (const ByteView part : {ByteView(one.parameter), ByteView(one.key), one.state.view(), ByteView(one.signature)})
@@ -85,10 +89,10 @@ std::vector<Saved> decode(CK_STATE expected, ByteView octets) {
             "the state is of a session with another session state: read-only or read/write, public, user or SO");
   std::vector<Saved> operations;
   while (!reader.empty()) {
-    const uint8_t kind = reader.octet();
-    refuse_if(kind >= kKinds || operations.size() == kKinds, CKR_SAVED_STATE_INVALID,
+    const SavedKind* const kind = kind_of_code(reader.octet());
+    refuse_if(!kind || operations.size() == kMostOperations, CKR_SAVED_STATE_INVALID,
               "there is no such operation as the saved state names");
-    Saved one{static_cast<Kind>(kind), reader.octet() != 0, reader.number(), {}, {}, {}, {}};
+    Saved one{kind, reader.octet() != 0, reader.number(), {}, {}, {}, {}};
     one.parameter = to_bytes(reader.octets());
     one.key = to_bytes(reader.octets());
     one.state = SecretBytes(reader.octets());
@@ -113,68 +117,44 @@ Bytes key_mark(Session& session, const Object& key) {
   return digest.update(secret.get(CKA_VALUE)).finish();
 }
 
-/// What 5.6.7 names: any of these, or there is nothing to save.
-bool any_is_active(const Session& session) {
-  return session.digest || session.encrypt || session.decrypt || session.sign || session.verify ||
-         session.verify_signature;
-}
-
-/// Every operation that is active and has no state that could be saved.
-bool others_are_active(const Session& session) {
-  return session.sign_recover || session.verify_recover || session.message_encrypt || session.message_decrypt ||
-         session.message_sign || session.message_verify;
-}
-
-void gather(std::vector<Saved>& all, Session& session, Kind kind, const Begun& begun, const KeyUse& use,
-            bool multi_part, std::optional<SecretBytes> state, Bytes signature = {}) {
+/// What the rows below have in common: operations with a key.
+Saved saved_with_key(Session& session, const Begun& begun, const KeyUse& use, bool multi_part,
+                     std::optional<SecretBytes> state, Bytes signature = {}) {
   refuse_if(!state, CKR_STATE_UNSAVEABLE, "libcrypto does not show the state of this mechanism, or it has none");
   refuse_if(use.needs_login && use.login != session.token->login_number(), CKR_STATE_UNSAVEABLE,
             "the login that the operation was begun under is gone");
   Bytes key = key_mark(session, *begun.key);
   refuse_if(key.empty(), CKR_STATE_UNSAVEABLE, "the key of the operation is gone");
-  all.push_back(
-      {kind, multi_part, begun.row->type, begun.parameter, std::move(key), std::move(*state), std::move(signature)});
+  return {nullptr,        multi_part,        begun.row->type,     begun.parameter,
+          std::move(key), std::move(*state), std::move(signature)};
 }
 
-void gather(std::vector<Saved>& all, Session& session, Kind kind, const std::optional<CryptOperation>& active) {
-  if (!active) return;
-  refuse_if(active->result.has_value(), CKR_STATE_UNSAVEABLE, "the operation has ended, its result is to be fetched");
-  gather(all, session, kind, active->begun, active->use, active->multi_part, active->crypt->save());
-}
-
-void gather_verification(std::vector<Saved>& all, Session& session, Kind kind, const VerifyOperation& active,
-                         const Bytes& signature) {
-  gather(all, session, kind, active.begun, active.use, active.multi_part, active.verifier->save(), signature);
-}
-
-void gather_digest(std::vector<Saved>& all, const DigestOperation& active) {
+Saved save(Session&, const DigestOperation& active) {
   std::optional<SecretBytes> state = active.digest.save();
   refuse_if(!state, CKR_STATE_UNSAVEABLE, "libcrypto does not show the state of this hash");
-  const Begun& begun = active.begun;
-  all.push_back({Kind::kDigest, active.multi_part, begun.row->type, begun.parameter, {}, std::move(*state), {}});
+  return {nullptr, active.multi_part, active.begun.row->type, active.begun.parameter, {}, std::move(*state), {}};
 }
 
-/// One handle for each use: two ciphers, or two signatures, can not be told apart by C_SetOperationState.
-void require_one_key_each(const std::vector<Saved>& operations) {
-  int encryption = 0, authentication = 0;
-  for (const Saved& one : operations) {
-    encryption += uses_encryption_key(one.kind);
-    authentication += uses_authentication_key(one.kind);
-  }
-  refuse_if(encryption > 1 || authentication > 1, CKR_STATE_UNSAVEABLE,
-            "two operations are active that C_SetOperationState has one key handle for");
+Saved save(Session& session, const CryptOperation& active) {
+  refuse_if(active.result.has_value(), CKR_STATE_UNSAVEABLE, "the operation has ended, its result is to be fetched");
+  return saved_with_key(session, active.begun, active.use, active.multi_part, active.crypt->save());
+}
+
+Saved save(Session& session, const SignOperation& active) {
+  return saved_with_key(session, active.begun, active.use, active.multi_part, active.signer->save());
+}
+
+Saved save(Session& session, const VerifyOperation& active) {
+  return saved_with_key(session, active.begun, active.use, active.multi_part, active.verifier->save());
+}
+
+Saved save(Session& session, const VerifySignatureOperation& active) {
+  Saved saved = save(session, active.verify);
+  saved.signature = active.signature;
+  return saved;
 }
 
 // --- restoring ---
-
-/// What is ready to take the place of what is active.
-struct Restored {
-  std::optional<DigestOperation> digest;
-  std::optional<CryptOperation> encrypt, decrypt;
-  std::optional<SignOperation> sign;
-  std::optional<VerifyOperation> verify;
-  std::optional<VerifySignatureOperation> verify_signature;
-};
 
 template <typename F>
 auto as_changed_key(F&& begin) {
@@ -204,13 +184,16 @@ auto begin_again(Session& session, const Saved& saved, CK_OBJECT_HANDLE key, Beg
   return operation;
 }
 
-CryptOperation crypt_again(Session& session, const Saved& saved, crypto::Direction direction, CK_OBJECT_HANDLE key) {
+template <crypto::Direction kDirection>
+CryptOperation crypt_again(Session& session, const Saved& saved, CK_OBJECT_HANDLE key) {
   CryptOperation operation = begin_again(session, saved, key, [&](const CK_MECHANISM* mechanism) {
-    return begin_crypt(session, direction, mechanism, key);
+    return begin_crypt(session, kDirection, mechanism, key);
   });
   operation.crypt->load(saved.state);
   return operation;
 }
+constexpr auto encryption_again = crypt_again<crypto::Direction::kEncrypt>;
+constexpr auto decryption_again = crypt_again<crypto::Direction::kDecrypt>;
 
 SignOperation signature_again(Session& session, const Saved& saved, CK_OBJECT_HANDLE key) {
   SignOperation operation = begin_again(
@@ -226,87 +209,121 @@ VerifyOperation verification_again(Session& session, const Saved& saved, CK_OBJE
   return operation;
 }
 
-DigestOperation digest_again(const Saved& saved) {
+DigestOperation digest_again(Session&, const Saved& saved, CK_OBJECT_HANDLE) {
   DigestOperation operation = begin_digest(MechanismAgain(known_row(saved), saved.parameter).get());
   operation.multi_part = saved.multi_part;
   operation.digest.load(saved.state);
   return operation;
 }
 
-void begin_again(Restored& all, Session& session, Saved& saved, CK_OBJECT_HANDLE encryption_key,
-                 CK_OBJECT_HANDLE authentication_key) {
-  switch (saved.kind) {
-    case Kind::kDigest:
-      all.digest.emplace(digest_again(saved));
-      break;
-    case Kind::kEncrypt:
-      all.encrypt.emplace(crypt_again(session, saved, crypto::Direction::kEncrypt, encryption_key));
-      break;
-    case Kind::kDecrypt:
-      all.decrypt.emplace(crypt_again(session, saved, crypto::Direction::kDecrypt, encryption_key));
-      break;
-    case Kind::kSign:
-      all.sign.emplace(signature_again(session, saved, authentication_key));
-      break;
-    case Kind::kVerify:
-      all.verify.emplace(verification_again(session, saved, authentication_key));
-      break;
-    case Kind::kVerifySignature:
-      all.verify_signature.emplace(
-          VerifySignatureOperation{verification_again(session, saved, authentication_key), std::move(saved.signature)});
-  }
+VerifySignatureOperation verification_of_signature_again(Session& session, const Saved& saved, CK_OBJECT_HANDLE key) {
+  return {verification_again(session, saved, key), saved.signature};
 }
 
-void require_keys(const std::vector<Saved>& operations, bool (*uses)(Kind), CK_OBJECT_HANDLE key) {
-  bool needed = false;
-  for (const Saved& one : operations) needed |= uses(one.kind);
+// --- the kinds ---
+
+/// The kinds whose state can be saved, in the order in which they are saved.
+struct SavedKind {
+  OperationKind kind;
+  uint8_t code;  // in the saved state
+  KeyRole role;
+  /// Nothing when no operation of the kind is active.
+  std::optional<Saved> (*save)(Session& session);
+  void (*restore)(Operations& restored, Session& session, const Saved& saved, CK_OBJECT_HANDLE key);
+};
+
+template <const auto& kRunning>
+std::optional<Saved> save_active(Session& session) {
+  const auto* active = session.operations.find(kRunning);
+  return active ? std::optional(save(session, *active)) : std::nullopt;
+}
+
+template <const auto& kRunning, auto kAgain>
+void restore_one(Operations& restored, Session& session, const Saved& saved, CK_OBJECT_HANDLE key) {
+  restored.start(kRunning, kAgain(session, saved, key));
+}
+
+template <const auto& kRunning, auto kAgain>
+constexpr SavedKind saved_kind(uint8_t code, KeyRole role) {
+  return {kRunning.kind, code, role, save_active<kRunning>, restore_one<kRunning, kAgain>};
+}
+
+constexpr SavedKind kSavedKinds[] = {
+    saved_kind<kDigesting, digest_again>(0, KeyRole::kNone),
+    saved_kind<kEncrypting, encryption_again>(1, KeyRole::kEncryption),
+    saved_kind<kDecrypting, decryption_again>(2, KeyRole::kEncryption),
+    saved_kind<kSigning, signature_again>(3, KeyRole::kAuthentication),
+    saved_kind<kVerifying, verification_again>(4, KeyRole::kAuthentication),
+    saved_kind<kVerifyingSignature, verification_of_signature_again>(5, KeyRole::kAuthentication),
+};
+static_assert(std::size(kSavedKinds) == kMostOperations);
+
+constexpr bool are_those_of_the_session() {
+  for (const OperationKindRow& row : kOperationKinds) {
+    bool known = false;
+    for (const SavedKind& saved : kSavedKinds) known |= saved.kind == row.kind;
+    if (known != (row.saving == Saving::kPossible)) return false;
+  }
+  return true;
+}
+static_assert(are_those_of_the_session(), "every kind with Saving::kPossible has a row in kSavedKinds, no other kind");
+
+uint8_t code_of(const SavedKind& kind) { return kind.code; }
+
+const SavedKind* kind_of_code(uint8_t code) {
+  for (const SavedKind& row : kSavedKinds) {
+    if (row.code == code) return &row;
+  }
+  return nullptr;
+}
+
+long count(const std::vector<Saved>& operations, KeyRole role) {
+  return std::count_if(operations.begin(), operations.end(), [&](const Saved& one) { return one.kind->role == role; });
+}
+
+/// One handle for each role: C_SetOperationState cannot tell two ciphers, or two signatures, apart.
+void require_one_key_each(const std::vector<Saved>& operations) {
+  refuse_if(count(operations, KeyRole::kEncryption) > 1 || count(operations, KeyRole::kAuthentication) > 1,
+            CKR_STATE_UNSAVEABLE, "two operations are active that C_SetOperationState has one key handle for");
+}
+
+void require_keys(const std::vector<Saved>& operations, KeyRole role, CK_OBJECT_HANDLE key) {
+  const bool needed = count(operations, role) != 0;
   refuse_if(!needed && key != CK_INVALID_HANDLE, CKR_KEY_NOT_NEEDED, "no saved operation needs such a key");
   refuse_if(needed && key == CK_INVALID_HANDLE, CKR_KEY_NEEDED, "a saved operation needs its key, which is not in it");
-}
-
-template <typename T>
-void move_into(std::optional<T>& slot, std::optional<T>& restored) {
-  if (restored) slot.emplace(std::move(*restored));
 }
 
 }  // namespace
 
 SecretBytes save_operations(Session& session) {
-  refuse_if(!any_is_active(session), CKR_OPERATION_NOT_INITIALIZED,
+  refuse_if(!session.operations.any(Saving::kPossible), CKR_OPERATION_NOT_INITIALIZED,
             "no operation that can be saved is active in this session");
-  refuse_if(others_are_active(session), CKR_STATE_UNSAVEABLE, "an operation is active that has no state to be saved");
+  refuse_if(session.operations.any(Saving::kImpossible), CKR_STATE_UNSAVEABLE,
+            "an operation is active that has no state to be saved");
   std::vector<Saved> all;
-  if (session.digest) gather_digest(all, *session.digest);
-  gather(all, session, Kind::kEncrypt, session.encrypt);
-  gather(all, session, Kind::kDecrypt, session.decrypt);
-  if (const auto& active = session.sign)
-    gather(all, session, Kind::kSign, active->begun, active->use, active->multi_part, active->signer->save());
-  if (session.verify) gather_verification(all, session, Kind::kVerify, *session.verify, {});
-  if (const auto& active = session.verify_signature)
-    gather_verification(all, session, Kind::kVerifySignature, active->verify, active->signature);
+  for (const SavedKind& kind : kSavedKinds) {
+    std::optional<Saved> saved = kind.save(session);
+    if (!saved) continue;
+    saved->kind = &kind;
+    all.push_back(std::move(*saved));
+  }
   require_one_key_each(all);
   return encode(session.state(), all);
 }
 
 void restore_operations(Session& session, ByteView saved, CK_OBJECT_HANDLE encryption_key,
                         CK_OBJECT_HANDLE authentication_key) {
-  std::vector<Saved> operations = decode(session.state(), saved);
-  require_keys(operations, uses_encryption_key, encryption_key);
-  require_keys(operations, uses_authentication_key, authentication_key);
-  Restored restored;
-  try {
-    for (Saved& one : operations) begin_again(restored, session, one, encryption_key, authentication_key);
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::kInvalidArgument) throw;
-    refuse(CKR_SAVED_STATE_INVALID, error.sentence());
-  }
-  session.cancel(~CK_FLAGS{0});  // what was active, a search too, is abandoned
-  move_into(session.digest, restored.digest);
-  move_into(session.encrypt, restored.encrypt);
-  move_into(session.decrypt, restored.decrypt);
-  move_into(session.sign, restored.sign);
-  move_into(session.verify, restored.verify);
-  move_into(session.verify_signature, restored.verify_signature);
+  const std::vector<Saved> operations = decode(session.state(), saved);
+  require_keys(operations, KeyRole::kEncryption, encryption_key);
+  require_keys(operations, KeyRole::kAuthentication, authentication_key);
+  Operations restored;
+  refusing_invalid(CKR_SAVED_STATE_INVALID, [&] {
+    for (const Saved& one : operations) {
+      const bool encrypts = one.kind->role == KeyRole::kEncryption;
+      one.kind->restore(restored, session, one, encrypts ? encryption_key : authentication_key);
+    }
+  });
+  session.operations = std::move(restored);  // what was active, a search too, is abandoned
 }
 
 }  // namespace vtpm::pkcs11

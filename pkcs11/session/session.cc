@@ -2,52 +2,11 @@
 #include "pkcs11/session/session.h"
 
 #include "pkcs11/cryptoki/refusal.h"
-#include "pkcs11/operation/crypt.h"
-#include "pkcs11/operation/message_crypt.h"
-#include "pkcs11/operation/signature.h"
-#include "pkcs11/operation/signer.h"
 
 namespace vtpm::pkcs11 {
-namespace {
-
-template <auto kSlot>
-void end(Session& session) {
-  (session.*kSlot).reset();
-}
-
-/// Every kind of operation that a session can have running, by the flag that names it.
-struct Kind {
-  CK_FLAGS flag;
-  void (*end)(Session&);
-};
-constexpr Kind kKinds[] = {
-    {CKF_FIND_OBJECTS, end<&Session::find>},
-    {CKF_ENCRYPT, end<&Session::encrypt>},
-    {CKF_DECRYPT, end<&Session::decrypt>},
-    {CKF_DIGEST, end<&Session::digest>},
-    {CKF_SIGN, end<&Session::sign>},
-    {CKF_VERIFY, end<&Session::verify>},
-    {CKF_VERIFY, end<&Session::verify_signature>},
-    {CKF_SIGN_RECOVER, end<&Session::sign_recover>},
-    {CKF_VERIFY_RECOVER, end<&Session::verify_recover>},
-    {CKF_MESSAGE_ENCRYPT, end<&Session::message_encrypt>},
-    {CKF_MESSAGE_DECRYPT, end<&Session::message_decrypt>},
-    {CKF_MESSAGE_SIGN, end<&Session::message_sign>},
-    {CKF_MESSAGE_VERIFY, end<&Session::message_verify>},
-};
-
-}  // namespace
 
 Session::Session(CK_SESSION_HANDLE number, std::shared_ptr<Token> of, CK_SLOT_ID in, bool writes)
     : handle(number), token(std::move(of)), slot(in), read_write(writes) {}
-
-Session::~Session() = default;
-
-void Session::cancel(CK_FLAGS kinds) {
-  for (const Kind& kind : kKinds) {
-    if (kinds & kind.flag) kind.end(*this);
-  }
-}
 
 CK_STATE Session::state() const {
   switch (token->who()) {

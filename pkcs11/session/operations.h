@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// What runs in a session between its C_…Init and its end: one aggregate for every kind of operation (PKCS#11 3.2,
+// 5.6 and 5.8 to 5.17).
+//
+// kOperationKinds is the only list of the kinds. C_SessionCancel, C_GetOperationState, C_SetOperationState and C_Login
+// with CKU_CONTEXT_SPECIFIC walk it. A new kind is one enumerator, one row below it, and one constant of type Running
+// beside the type that holds its state (pkcs11/operation/kinds.h).
+//
+// The session does not know the types of its operations: they belong to the room above. An operation that is not active
+// costs a pointer; one that is active costs one allocation.
+//
+// The class is not thread-safe. The mutex of the session guards it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <iterator>
+#include <memory>
+#include <utility>
+
+#include "pkcs11/cryptoki/cryptoki.h"
+
+namespace vtpm::pkcs11 {
+
+/// In the order in which C_Login with CKU_CONTEXT_SPECIFIC looks for the operation that waits for a PIN, from the end.
+enum class OperationKind : uint8_t {
+  kFind,
+  kDigest,
+  kEncrypt,
+  kVerify,
+  kVerifyRecover,
+  kVerifySignature,
+  kMessageEncrypt,
+  kMessageDecrypt,
+  kMessageVerify,
+  kSign,
+  kSignRecover,
+  kDecrypt,
+  kMessageSign,
+};
+
+/// What C_GetOperationState does about an active operation of a kind (5.6.7).
+enum class Saving : uint8_t {
+  kIgnored,     // it saves the state of the others
+  kImpossible,  // it returns CKR_STATE_UNSAVEABLE
+  kPossible,    // it saves the state (pkcs11/operation/operation_state.cc), where the mechanism has one
+};
+
+struct OperationKindRow {
+  OperationKind kind;
+  CK_FLAGS flag;  // by which C_SessionCancel names the kind (5.6.11)
+  Saving saving;
+};
+inline constexpr OperationKindRow kOperationKinds[] = {
+    {OperationKind::kFind, CKF_FIND_OBJECTS, Saving::kIgnored},
+    {OperationKind::kDigest, CKF_DIGEST, Saving::kPossible},
+    {OperationKind::kEncrypt, CKF_ENCRYPT, Saving::kPossible},
+    {OperationKind::kVerify, CKF_VERIFY, Saving::kPossible},
+    {OperationKind::kVerifyRecover, CKF_VERIFY_RECOVER, Saving::kImpossible},
+    {OperationKind::kVerifySignature, CKF_VERIFY, Saving::kPossible},
+    {OperationKind::kMessageEncrypt, CKF_MESSAGE_ENCRYPT, Saving::kImpossible},
+    {OperationKind::kMessageDecrypt, CKF_MESSAGE_DECRYPT, Saving::kImpossible},
+    {OperationKind::kMessageVerify, CKF_MESSAGE_VERIFY, Saving::kImpossible},
+    {OperationKind::kSign, CKF_SIGN, Saving::kPossible},
+    {OperationKind::kSignRecover, CKF_SIGN_RECOVER, Saving::kImpossible},
+    {OperationKind::kDecrypt, CKF_DECRYPT, Saving::kPossible},
+    {OperationKind::kMessageSign, CKF_MESSAGE_SIGN, Saving::kImpossible},
+};
+constexpr bool operation_kinds_are_in_order() {
+  for (size_t i = 0; i < std::size(kOperationKinds); ++i) {
+    if (static_cast<size_t>(kOperationKinds[i].kind) != i) return false;
+  }
+  return true;
+}
+static_assert(operation_kinds_are_in_order(), "the rows of kOperationKinds stand in the order of their enumerators");
+
+/// What an operation remembers of the login under which it was begun.
+struct KeyUse {
+  bool needs_login = false;           // the key object is private
+  uint64_t login = 0;                 // Token::login_number() at the begin
+  bool needs_authentication = false;  // CKA_ALWAYS_AUTHENTICATE: the context-specific login is still to come
+};
+
+/// A kind with the type that holds the state of its operations.
+template <typename T>
+struct Running {
+  OperationKind kind;
+};
+
+class Operations {
+ public:
+  /// The active operation of this kind, which the session owns; null when there is none.
+  template <typename T>
+  T* find(Running<T> running) const {
+    const std::unique_ptr<Any>& any = at(running.kind);
+    return any ? &static_cast<Holder<T>&>(*any).operation : nullptr;
+  }
+  /// Makes the operation the active one of its kind, and ends the one that was active before. Throws std::bad_alloc;
+  /// nothing has changed then.
+  template <typename T>
+  void start(Running<T> running, T operation) {
+    at(running.kind) = std::make_unique<Holder<T>>(std::move(operation));
+  }
+  /// Ends the active operation of this kind, if there is one.
+  void end(OperationKind kind) noexcept { at(kind).reset(); }
+  /// Ends the operations that the flags of CK_MECHANISM_INFO name; others are left alone.
+  void cancel(CK_FLAGS kinds) noexcept;
+
+  /// Whether an operation is active of whose kind C_GetOperationState says `saving`.
+  bool any(Saving saving) const noexcept;
+  /// The key use of the operation that waits for a PIN; null when none does.
+  KeyUse* waiting_for_pin() const noexcept;
+
+ private:
+  struct Any {
+    virtual ~Any() = default;
+    virtual KeyUse* use() noexcept { return nullptr; }
+  };
+  template <typename T>
+  struct Holder final : Any {
+    explicit Holder(T its) : operation(std::move(its)) {}
+    KeyUse* use() noexcept override {
+      if constexpr (requires { operation.use; }) return &operation.use;
+      return nullptr;
+    }
+    T operation;
+  };
+
+  std::unique_ptr<Any>& at(OperationKind kind) { return active_[static_cast<size_t>(kind)]; }
+  const std::unique_ptr<Any>& at(OperationKind kind) const { return active_[static_cast<size_t>(kind)]; }
+
+  std::array<std::unique_ptr<Any>, std::size(kOperationKinds)> active_;
+};
+
+}  // namespace vtpm::pkcs11
