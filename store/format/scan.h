@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reading the log: what stands in the file, and what of it counts.
 //
-// A scan walks the file once, entry by entry, and then judges (docs/format.md, "Recovery"):
+// A scan walks the file once, entry by entry, and then judges (docs/format.md, "What a crash may do"):
 //   - an entry counts when it is well-formed, its CRC is right and its sequence number rises;
 //   - D is the highest number that any of them says was synced. Something bad at a number up to D is rot: it is set
 //     aside, the entries behind it count. Above D it is a write that a crash tore: the log ends there, because what

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the pages point at exists: relative links, and the files and folders that are named in `code`.
+// What the pages point at exists: relative links, and the files and folders that are named in `code`. And the sections
+// of the pages that comments name exist.
 #include <gtest/gtest.h>
 
 #include <regex>
@@ -50,6 +51,27 @@ TEST(Pages, NamedSourceFilesExist) {
     }
   }
   EXPECT_GT(names, 10u);
+}
+
+TEST(Pages, SectionsThatAreNamedExist) {
+  // `docs/format.md, "Locks"` in a comment, which may be broken over two lines, names a heading or a bold beginning.
+  static const std::regex kComment(R"(\n[ \t]*(?://+|#)[ \t]*)");
+  static const std::regex kSection(R"re(docs/([a-z0-9-]+\.md), "([^"\n]+)")re");
+  size_t sections = 0;
+  std::vector<std::string> folders = kProduct;
+  folders.push_back("tests");
+  for (const std::string& folder : folders) {
+    for (const std::string& file : files_in(folder, {".cc", ".h"})) {
+      const std::string text = std::regex_replace(text_of(kRoot / file), kComment, " ");
+      for (std::sregex_iterator match(text.begin(), text.end(), kSection), end; match != end; ++match) {
+        const std::string page = text_of(kRoot / "docs" / (*match)[1].str()), title = (*match)[2];
+        ++sections;
+        EXPECT_TRUE(page.find("# " + title + "\n") != std::string::npos || page.find("**" + title) != std::string::npos)
+            << file << " names a section that docs/" << (*match)[1] << " does not have: " << title;
+      }
+    }
+  }
+  EXPECT_GT(sections, 10u);
 }
 
 TEST(Pages, SettingsOfTheManualAreThoseOfTheSample) {
