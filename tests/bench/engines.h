@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The stores that are measured beside ours: each commits one record of its own to the disk, as its own manual says that
-// a program does which must not lose it.
+// The stores that are measured: each commits one record durably, in the way that its own manual recommends.
 #pragma once
 
 #include <memory>

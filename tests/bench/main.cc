@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// vtpm_bench and vtpm_tpm_bench: what this module costs beside OpenSSL and SoftHSM, as ratios in one run
+// vtpm_bench and vtpm_tpm_bench: the cost of this module compared with OpenSSL and SoftHSM, as ratios in one run
 // (docs/performance.md).
 //
-// Every benchmark is repeated in random turns with the others, so that whatever else the machine does meets all sides
+// Every benchmark is repeated, interleaved at random with the others, so that other load on the host affects all sides
 // alike, and the medians are compared. Any option of Google Benchmark goes before or instead of these defaults:
 // --benchmark_filter=P-256, say, or --benchmark_repetitions=21.
 #include <benchmark/benchmark.h>

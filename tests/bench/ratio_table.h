@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the benchmarks are for: ratios of two sides that were measured in turn in one run.
+// The result of the benchmarks: ratios of two sides that were measured alternately in one run.
 //
 // A reporter of Google Benchmark that shows its usual lines for what has no partner, and at the end one table with the
 // median of every operation for each side. A benchmark belongs into the table when its name is "operation/side".

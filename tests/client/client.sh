@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# What every client test stands on: a scratch directory, a configuration with a cheap KDF, a token, and the end of the
-# module's log when something fails. Sourced; a test is a straight line of commands under `set -e`.
+# The basis of every client test: a scratch directory, a configuration with a cheap KDF, a token, and the end of the module's log
+# if the test fails. Sourced; a test is a sequence of commands under `set -e`.
 #
 # From ctest: VTPM_MODULE, VTPM_TOOL, VTPM_PROGRAMS (directory of the small programs beside this file), VTPM_SOURCE.
 # Another PKCS#11 module shows whether a failure is the test's or the module's own:
 #   VTPM_MODULE=/usr/lib/softhsm/libsofthsm2.so tests/client/ssh.sh
-# Such a run needs nothing of this project's build; what only this project can do stands behind `if ours; then`.
+# Such a run does not need the build of this project; parts that only this module supports follow `if ours; then`.
 # tests/client/matrix runs every script that names its `client` on both modules and writes docs/clients.md.
 set -euo pipefail
 : "${VTPM_MODULE:?}" "${VTPM_SOURCE:=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}"
 VTPM_MODULE=$(realpath "$VTPM_MODULE")
-# An address sanitizer, a preloaded allocator and a developer's own configuration have no place in a client's process.
+# A client's process must have no address sanitizer, preloaded allocator or configuration of the developer.
 unset VTPM_PKCS11_STORE VTPM_PKCS11_CONF OPENSSL_CONF LD_PRELOAD
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/vtpm-client.XXXXXX")

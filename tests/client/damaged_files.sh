@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Files that are not stores, and stores that are damaged: a clear answer, one line in the log that names the file, and
+# Files that are not stores, and damaged stores: a clear return value, one line in the log that names the file, and
 # the file stays as it was, byte for byte.
 . "$(dirname "$0")/client.sh"
 

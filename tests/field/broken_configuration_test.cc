@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A configuration with a mistake in it: the module serves no token, says so where people look for slots and once in the
-// system's log, and does nothing else until the mistake is gone.
+// A configuration with an error: the module serves no token, says so in the slot's description and once in the system's
+// log, and does nothing else until the error is corrected.
 #include <dlfcn.h>
 #include <sys/socket.h>
 #include <sys/stat.h>

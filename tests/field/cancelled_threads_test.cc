@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A server that ends its worker threads by pthread_cancel. A call must neither be left half-way nor end the process.
+// A server that ends its worker threads by pthread_cancel. A call must neither be interrupted nor end the process.
 #include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>

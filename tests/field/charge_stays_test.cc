@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The store is held up by others in the middle of a login: after its attempt was charged, before the result is known.
+// Another process blocks the store in the middle of a login: after the attempt was charged, before its result is known.
 #include <gtest/gtest.h>
 
 #include "base/waiting.h"

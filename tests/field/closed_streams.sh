@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# vtpm-token started by a service that has closed its standard streams: what it prints is lost, and nothing else is.
+# vtpm-token started by a service that has closed its standard streams: only its output is lost.
 . "$(dirname "$0")/../client/client.sh"
 : "${VTPM_TOOL:?}"
 

@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# vtpm-token and a configuration with a mistake in it: nothing is done with the defaults instead. And what `config` says of
-# one without.
+# vtpm-token with an erroneous configuration does not use the defaults instead. And the output of `config` for a correct one.
 . "$(dirname "$0")/../client/client.sh"
 : "${VTPM_TOOL:?}"
 good=$(cat "$VTPM_PKCS11_CONF")

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// An application that has no descriptor left.
+// An application that has reached its limit of descriptors.
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>

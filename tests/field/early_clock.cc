@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Preloaded: a machine whose clock was never set, and starts in 1970.
+// Preloaded into a program: simulates a host whose clock was never set and starts in 1970.
 #include <sys/time.h>
 
 #include <ctime>

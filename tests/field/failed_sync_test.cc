@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A disk that fails once, or for a while (a USB stick, a network disk, thin provisioning): fdatasync answers EIO, and
-// afterwards claims to have written what it has dropped. This program exports the call, so that the module finds it
-// here.
+// A disk that fails once, or for a while (a USB stick, a network disk, thin provisioning): fdatasync fails with EIO,
+// and afterwards succeeds without having written the dropped data. This program exports fdatasync, and the module calls
+// it.
 #include <dlfcn.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# ./quickstart and ./check on a machine that nobody has prepared: without root and sudo, with a sudo that asks each time,
-# after another user has built here, without the packages of the tests. (tests/field/on_an_empty_debian.sh does the whole
-# on a real one.)
+# ./quickstart and ./check on a fresh host: without root and sudo, with a sudo that asks each time,
+# after another user has built here, without the packages of the tests. (tests/field/on_an_empty_debian.sh does the
+# same on a real one.)
 . "$(dirname "$0")/../client/client.sh"
 : "${VTPM_BINARY:?}"
 chmod 755 "$scratch"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Something of somebody else's has the name of the temporary file: the token cannot be compacted, and serves on.
+// Another user's file has the name of the temporary file: the token cannot be compacted, but keeps working.
 #include <sys/stat.h>
 
 #include <filesystem>

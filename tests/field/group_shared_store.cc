@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Users of one group share a store (group_shared_store.sh runs this as root, in an empty directory of a file system
-// that has access control lists, or has none): whoever compacts it, re-keys it or initialises it anew locks nobody out.
+// with or without access control lists): compacting, re-keying and initialising the store again lock no user out.
 #include <fcntl.h>
 #include <grp.h>
 #include <gtest/gtest.h>

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# An installation under a prefix that is named as late as `cmake --install --prefix`: whatever names the module's path names
-# where it is, and `uninstall` takes away all of it and nothing else. (Whether p11-kit finds it below /usr is seen on an
-# empty Debian: tests/field/on_an_empty_debian.sh.)
+# An installation whose prefix is given to `cmake --install --prefix`: every file that contains the module's path has the
+# installed path, and `uninstall` removes all of the installation and nothing else. (tests/field/on_an_empty_debian.sh checks
+# that p11-kit finds the module below /usr.)
 . "$(dirname "$0")/../client/client.sh"
 : "${VTPM_BINARY:?}"
 files() { find "$1" -printf '%M %p\n' | sort; }

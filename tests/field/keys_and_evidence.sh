@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Evidence that lies, keys of other programs that come twice or in another form, keys with an auth value, and certificates
-# of a machine whose clock was never set.
+# False evidence, keys of other programs that are imported twice or in another form, keys with an auth value, and certificates
+# of a host whose clock was never set.
 . "$VTPM_SOURCE/tests/client/client.sh"
 : "${VTPM_TOOL:?}" "${VTPM_PROGRAMS:?}"
 . "$VTPM_SOURCE/tests/client/swtpm_machine.sh"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An application whose length went wrong: INT_MAX + 1 (an int that wrapped, or a size of the wrong variable) over four
-// bytes at the end of a page. Whoever reads them to the end is killed.
+// An application passes a wrong length: INT_MAX + 1 (an int that wrapped, or the size of another variable) for four
+// bytes at the end of a page. Reading that many bytes would end the process.
 #include <sys/mman.h>
 #include <unistd.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The PIN is locked, and somebody has the recovery phrase: the day that the phrase is for.
+// The PIN is locked, and the user has the recovery phrase.
 #include <gtest/gtest.h>
 
 #include <ctime>

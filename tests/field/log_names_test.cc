@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whoever reads the log reads names, not numbers.
+// The log contains names of return values, not numbers.
 #include <gtest/gtest.h>
 
 #include <fstream>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where an administrator may point the log, and what the application that loads the module must not notice of it.
+// The destinations of the log, and that the application which loads the module is not affected by them.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <pwd.h>

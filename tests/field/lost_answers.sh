@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# A user whose disk is full, whose pipe is closed, whose output is a device; and labels that others have made up.
+# Output to a full disk, a closed pipe or a device; and hostile labels.
 . "$(dirname "$0")/../client/client.sh"
 : "${VTPM_TOOL:?}"
 (umask 077 && printf '%s' "$PIN" >pin && printf '%s\n' "$SO_PIN" >so-pin)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The application takes the store's descriptor away while a change is being made.
+// The application closes or reuses the store's descriptor during a change.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# vtpm-pkcs11(7), read line by line against the module: what a user is promised there is so. (Registration and removal are
+# Checks vtpm-pkcs11(7) line by line against the module. (Registration and removal are
 # in installation.sh, copies and links in stores_test.cc.)
 . "$VTPM_SOURCE/tests/client/client.sh"
 : "${VTPM_TOOL:?}"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Someone who does what vtpm-token(1) says: its synopsis, its examples, its promises.
+# Checks vtpm-token(1) against the program: synopsis, examples and promises.
 . "$(dirname "$0")/../client/client.sh"
 : "${VTPM_TOOL:?}"
 page=$VTPM_SOURCE/docs/man/vtpm-token.1

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A process that runs for months creates and destroys objects by the thousand. It stays as large as it is, and another
-// process that looks only now and then sees what is there.
+// A process that runs for months creates and destroys thousands of objects. It does not grow, and another process that
+// searches only now and then sees the present objects.
 #include <malloc.h>
 
 #include <fstream>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A store that cannot be compacted: its directory may not be written, its file is mounted by itself, somebody else's
-// temporary file is in the way, or the disk has no room for a copy. Logins, changes and deletions go on.
+// A store that cannot be compacted: its directory is not writable, its file is mounted by itself, another user's
+// temporary file exists, or the disk has no space for a copy. Logins, changes and deletions still work.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Somebody has just cloned this project on a Debian that nobody has prepared: the commands of README.md, word for word.
-# Not a test of ctest's: .ci/run runs it in the root that scripts/empty_root.sh makes, as root, in the clone.
+# Runs the commands of README.md, word for word, in a fresh clone on an empty Debian.
+# Not run by ctest: .ci/run runs it in the root that scripts/empty_root.sh makes, as root, in the clone.
 set -euo pipefail
 trap 'echo "FAILED: line $LINENO of on_an_empty_debian.sh: $BASH_COMMAND"' ERR
 set -E

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# Sourced at the beginning of a test that mounts file systems and gives files to others: runs the script again as root of
-# a mount namespace of its own. Root may make one by itself; anybody else as root of a user namespace with users in it.
+# Sourced at the beginning of a test that mounts file systems and changes owners: runs the script again as root in a mount
+# namespace of its own. Root can create one directly; other users as root of a user namespace with several users.
 if [ "${1:-}" != mounted ]; then
   as=(--mount)
   [ "$(id -u)" -eq 0 ] || as+=(--user --map-root-user --map-auto)

@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# The Debian package on a machine that has nothing of this project: installed, used by the programs of that Debian, and
-# purged. Not a test of ctest's: .ci/run runs it, as root, in a root that scripts/empty_root.sh makes.
+# The Debian package on an empty Debian: installed, used by the programs of that Debian, and purged. Not run by ctest: .ci/run runs it, as root, in a root that scripts/empty_root.sh makes.
 # usage: package_on_an_empty_debian.sh PACKAGE.deb
 set -euo pipefail
 trap 'echo "FAILED: line $LINENO of package_on_an_empty_debian.sh: $BASH_COMMAND"' ERR

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# PINs and recovery phrases among people: files that an editor on Windows wrote, PINs that look like phrases, a locked PIN.
+# PINs and recovery phrases in practice: files written by an editor on Windows, PINs that look like phrases, a locked PIN.
 . "$VTPM_SOURCE/tests/client/client.sh"
 : "${VTPM_TOOL:?}"
 umask 077

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Users whose home directory is none: services, containers, accounts that somebody forgot to set up. Where their stores
-// and their configuration are.
+// The places of stores and configuration for users without a usable home directory: services, containers, incomplete
+// accounts.
 #include <pwd.h>
 #include <unistd.h>
 

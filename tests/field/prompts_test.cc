@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A person at a terminal who is asked for a PIN, and does not answer.
+// A prompt for a PIN at a terminal that is interrupted.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>

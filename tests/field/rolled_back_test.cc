@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Somebody puts an older copy of a store back while processes work with it, by renaming it there or by `cp` onto it. A
-// process that has seen more says so, counts no further and writes no NV area until it begins anew; the rest goes on,
-// and nothing is written that does not belong to the file that is there.
+// An older copy of a store replaces the store while processes work with it, by a rename or by `cp` onto it. A process
+// that has read newer entries logs this, and increments no counter and writes no NV area until C_Finalize. Everything
+// else works, and nothing is written that does not belong to the file that is there.
 #include <filesystem>
 #include <fstream>
 #include <iterator>

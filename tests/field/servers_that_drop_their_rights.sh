@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# A server starts as root, with a store of root's, and forks workers that are somebody else, or live below another root.
-# The users are those of a namespace, so that anybody can run this.
+# A server starts as root, with a store that belongs to root, and forks workers that become another user or change their root
+# directory. The users are those of a namespace, so that every user can run this.
 . "$(dirname "$0")/own_namespace.sh"
 set -eu
 

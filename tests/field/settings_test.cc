@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What vtpm-pkcs11.toml(5) promises of its settings, where no other test is about it. What it says of names, defaults
-// and ranges is compared with the program by settings_page.sh.
+// What vtpm-pkcs11.toml(5) says about its settings, as far as no other test covers it. settings_page.sh compares names,
+// defaults and ranges with the program.
 #include <sys/stat.h>
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a user finds in the store directory: copies beside the store, renamed stores, links, tokens of another machine,
-// and what cannot be read.
+// The contents of a store directory: copies beside the store, renamed stores, links, tokens of another host, and
+// unreadable files.
 #include <sys/stat.h>
 #include <unistd.h>
 

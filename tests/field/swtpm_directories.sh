@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# The TPMs of virtual machines, in directories that belong to others: the user that swtpm runs as, a backup, a read-only
-# medium, a full disk. In a namespace of this script, whose root mounts them and gives files away.
+# State directories of virtual machines' TPMs that belong to other users: the user of swtpm, a backup, a read-only medium, a
+# full disk. Runs in a namespace of its own, whose root mounts them and changes owners.
 . "$(dirname "$0")/own_namespace.sh"
 . "$VTPM_SOURCE/tests/client/client.sh"
 : "${VTPM_TOOL:?}"

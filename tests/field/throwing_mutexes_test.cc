@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A C++ application whose mutex functions (CK_C_INITIALIZE_ARGS) throw, or answer that they have failed.
+// A C++ application whose mutex functions (CK_C_INITIALIZE_ARGS) throw or return an error.
 #include <stdexcept>
 
 #include "tests/conformance/harness/harness.h"

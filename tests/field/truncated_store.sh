@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# A copy of a store was not finished. Every command that opens it fails, says what is missing and what to do, and leaves
-# the file as it was, byte for byte. Seven keys were gone without a word.
+# An unfinished copy of a store. Every command that opens it fails, says what is missing and what to do, and leaves the file
+# unchanged, byte for byte. (Once, seven keys were lost without a message.)
 . "$(dirname "$0")/../client/client.sh"
 
 printf '%s\n' "$PIN" >pin

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A store whose end is missing (a copy that was not finished, a disk that was full) is refused by everybody who opens
-// it, and stays as it is, until its owner says that what is left is to count. A store with more behind its end than a
-// crash leaves is refused before that is read.
+// A store whose end is missing (an unfinished copy, a full disk) is rejected whenever it is opened, and stays
+// unchanged, until its owner accepts what is left. A store with more behind its end than a crash leaves is rejected
+// without reading it.
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Somebody holds a lock of the store and does not let go: a process that was stopped in the middle of a change, or one
-// that has read permission only. A call ends after `lock_timeout`, and meanwhile holds nobody else up.
+// A process holds a lock of the store and does not release it: it was stopped in the middle of a change, or has read
+// permission only. A call ends after `lock_timeout`, and meanwhile blocks no other call.
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Someone who has not read the manual: every wrong word is answered by its name and by what there is.
+# Wrong commands, options and names: the message contains the wrong word and the valid ones.
 . "$(dirname "$0")/../client/client.sh"
 : "${VTPM_TOOL:?}"
 (umask 077 && printf '%s' "$PIN" >pin && printf '%s' "$SO_PIN" >so-pin)

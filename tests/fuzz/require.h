@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What must hold, for the fuzzer to see when it does not.
+// A check whose failure the fuzzer detects.
 #pragma once
 
 #include <cstdio>

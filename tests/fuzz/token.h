@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A token for a fuzzer: made once, and as it was made again for every input, so that a crash repeats from its input
-// alone.
+// A token for a fuzzer: created once and restored to its first contents for every input, so that an input alone
+// reproduces a crash.
 #pragma once
 
 #include <string_view>

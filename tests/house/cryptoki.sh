@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# The numbers and the sizes of structures in our own PKCS#11 header are those of p11-kit's header, as far as that goes: what
-# this module and another program of the machine say to each other must mean the same.
+# The numbers and the sizes of structures in the project's PKCS#11 header are those of p11-kit's header, as far as both have
+# them: the module and other programs must agree on them.
 # usage: cryptoki.sh SOURCE COMPILER P11KIT-INCLUDE-DIRECTORY
 set -euo pipefail
 source=$1 compiler=$2 include=$3

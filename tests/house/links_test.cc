@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the pages point at exists: relative links, and the files and folders that are named in `code`. And the sections
-// of the pages that comments name exist.
+// The pages' relative links, and the files and folders that they name in `code`, exist; so do the sections of pages
+// that comments name.
 #include <gtest/gtest.h>
 
 #include <regex>

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// No file is ever mapped: a file on a server, or one that somebody cuts off, would end the host application with
-// SIGBUS.
+// No file is ever mapped into memory: if a mapped file is truncated or its server fails, SIGBUS ends the application.
 #include <gtest/gtest.h>
 
 #include "tests/house/tree.h"

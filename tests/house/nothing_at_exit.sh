@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# nothing_at_exit.sh MODULE FILE…: nothing of ours is destroyed when a process or a thread ends. An application goes on
-# calling in exit handlers that run later, and what the module has destroyed would then be used.
+# nothing_at_exit.sh MODULE FILE…: the module destroys nothing when a process or a thread ends. Applications call the
+# module in exit handlers that run later and would use destroyed objects.
 #
 # Reads the object files and archives: whatever has a destructor to run registers it by one of these functions. And the
 # module must have no destructor of its own beside the one that the compiler puts into every shared object, which runs

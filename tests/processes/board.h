@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What processes tell each other while they work on one token: a page of shared memory in a file.
+// The announcements of processes that work on one token: a page of shared memory in a file.
 //
-// A process that is killed leaves on it what it had written, so what stands here was promised before the kill.
+// What a process has written remains after it is killed, so everything here was confirmed before the kill.
 #pragma once
 
 #include <atomic>

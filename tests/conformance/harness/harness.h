@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How these tests speak PKCS#11: as an application does, through the function list of a dlopened module and nothing
-// else.
+// These tests use PKCS#11 as an application does: only through the function list of a module loaded with dlopen.
 //
 // `p11` is that function list. A test takes a fixture that has already gone as far as it needs: `Fresh` (an initialised
 // library over an empty store directory), `WithToken` (a token with both PINs), `WithUser` (and the user logged in on a

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The independent opinion: signatures, encryption and certificates by the system's OpenSSL, not by the module's.
+// The independent implementation: signatures, encryption and certificates by the system's OpenSSL, not the module's.
 #pragma once
 
 #include <openssl/evp.h>

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# What the conformance tests have noted when they ran last (recorder.h), for the scripts that judge it.
+# Reads the records of the last run of the conformance tests (recorder.h), for the scripts that evaluate them.
 
 # all_have_run RECORD PROGRAM…: fails, and says which, when a test of the programs has not run in this tree.
 all_have_run() {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// record_surgeon WORK STORE PIN: what older versions, and enemies, leave in a token's records.
+// record_surgeon WORK STORE PIN: changes a token's records as older versions or an attacker could.
 //
 //   strip  writes every private object's record anew without its blind index, as an older version would
 //   break  flips a bit of the newest private record; its checksum is right

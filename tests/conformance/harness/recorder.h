@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the tests have seen: every pair of a function and a return value, so that another test can tell which of those
-// that the standard lists were met by none (return_values.sh).
+// Records every pair of a function and a return value, so that another test can find the listed values that no test has
+// produced (return_values.sh).
 //
-// The lists that the tests call through are copies of the module's, whose entries note what the module answers and pass
-// it on. Where $VTPM_TEST_RETURN_VALUES names a file, each pair is appended to it once in a process, as
+// The lists that the tests call through are copies of the module's, whose entries record what the module returns and
+// pass it on. Where $VTPM_TEST_RETURN_VALUES names a file, each pair is appended to it once in a process, as
 // "Suite.Test C_Function CKR_VALUE"; "Suite.Test begin" stands before them. Without it nothing is written.
 //
 // In the same way $VTPM_TEST_VECTORS names a file for the mechanisms that published vectors went through (vectors.sh):

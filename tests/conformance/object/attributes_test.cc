@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every row of the standard's attribute tables (PKCS#11 3.2, chapters 4 and 6; tests/data/conformance/attributes.txt),
-// for every kind of object: what must and must not be said when it is created, generated and unwrapped, what may change
-// later, what it is when nobody says it, what is not shown, and which values it takes.
+// for every kind of object: which attributes a template must and must not have in creation, generation and unwrapping,
+// what may be changed later, the defaults, the secret attributes, and the valid values.
 #include <algorithm>
 #include <cstring>
 #include <fstream>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Private objects are found while their records are still sealed (docs/format.md, "Blind index"), and nobody notices
-// but by the time it takes.
+// Private objects are found while their records are still sealed (docs/format.md, "Blind index"), with the
+// same results as after decrypting them.
 #include <filesystem>
 #include <fstream>
 #include <sstream>

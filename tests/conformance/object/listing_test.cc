@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a search finds that names no object, and in which order (docs/pkcs11.md, "What the TPM holds").
+// The results and the order of a search that names no object (docs/pkcs11.md, "What the TPM holds").
 #include <fstream>
 #include <iterator>
 #include <string>

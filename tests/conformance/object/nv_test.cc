@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Data objects that live in NV areas of the TPM: asked for by CKA_VTPM_NV_INDEX, or by CKA_APPLICATION "tpm-nv" with
+// Data objects that live in NV areas of the TPM: requested by CKA_VTPM_NV_INDEX, or by CKA_APPLICATION "tpm-nv" with
 // the index as the label. To an application they are data objects like others.
 #include <set>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Public objects on the token: found without being read, read without being believed, authenticated when they are
-// touched after a login (docs/security.md, "Before login"). All of it with records as they are written now, and with
+// Public objects on the token: found without being read, read without being trusted, authenticated when they are used
+// after a login (docs/security.md, "Before login"). All of it with records as they are written now, and with
 // records of older versions, which have no index.
 #include <filesystem>
 #include <fstream>

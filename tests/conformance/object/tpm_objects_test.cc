@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the TPM itself holds: its storage root key, certificates in NV, counters, bit fields, extend areas, areas with
-// TPM attributes and auth values of their own (docs/pkcs11.md, "What the TPM holds").
+// The objects that the TPM itself holds: its storage root key, certificates in NV, counters, bit fields, extend areas,
+// areas with TPM attributes and auth values of their own (docs/pkcs11.md, "What the TPM holds").
 #include <openssl/evp.h>
 
 #include <fstream>

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Dual-function operations (PKCS#11 3.2, 5.17): what two operations make of one text together is what each makes of it
-// alone.
+// Dual-function operations (PKCS#11 3.2, 5.17): two operations on one text together give the results of each alone.
 #include <algorithm>
 
 #include "tests/conformance/harness/symmetric.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// C_GetOperationState and C_SetOperationState (PKCS#11 3.2, 5.6.7 and 5.6.8): operations go on in another session, and
-// in another process, as if nobody had interrupted them. Each is saved in the middle of a published vector.
+// C_GetOperationState and C_SetOperationState (PKCS#11 3.2, 5.6.7 and 5.6.8): operations continue in another session
+// and in another process. Each is saved in the middle of a published vector.
 #include <algorithm>
 
 #include "tests/conformance/harness/keys.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// RSA as its publishers have worked it out (RFC 8017, FIPS 186; tests/data/crypto): a line of a file goes through every
-// mechanism that can say it. Private keys stand in the TPM, where it takes their size, and in software.
+// Published RSA vectors (RFC 8017, FIPS 186; tests/data/crypto): a line of a file is passed to every mechanism that can
+// express it. Private keys stand in the TPM, where it takes their size, and in software.
 #include <map>
 #include <set>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Signatures (PKCS#11 3.2, 5.13 and 5.15): every mechanism in one part and in many, checked by the system's OpenSSL in
-// both directions, and every way of doing it wrong.
+// both directions, and every error.
 #include <openssl/core_names.h>
 #include <openssl/rsa.h>
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every function answers when the machine under the module fails (PKCS#11 3.2, 5.1.1: CKR_HOST_MEMORY,
+// What every function returns when the host fails (PKCS#11 3.2, 5.1.1: CKR_HOST_MEMORY,
 // CKR_DEVICE_ERROR, CKR_DEVICE_MEMORY, CKR_GENERAL_ERROR): memory, the file, the disk's room, the application's mutex.
-// After each fault the module goes on, and an object is there as a whole or not at all. A program of its own, since it
-// exports the allocators and system calls that the module then uses.
+// After each fault the module continues, and an object exists completely or not at all. This is a separate program,
+// since it exports the allocators and system calls that the module then uses.
 #include <pwd.h>
 #include <unistd.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Return values that the pages of PKCS#11 3.2 list, continued (return_values_test.cc): functions that make objects and
+// Return values that PKCS#11 3.2 lists, continued (return_values_test.cc): functions that make objects and
 // keys and what their templates say, tokens that are gone or cannot be written.
 #include <fcntl.h>
 #include <sys/stat.h>

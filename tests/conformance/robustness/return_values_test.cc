@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Return values that the pages of PKCS#11 3.2 list and that the other tests have no reason to meet, by tables: what
-// every function that begins an operation refuses, what running operations say to bad arguments and to a logout, what
-// functions that make keys say to templates. (return_values.sh compares all of them with the standard's lists.)
+// Return values that PKCS#11 3.2 lists and that the other tests do not produce, in tables: the errors of every function
+// that begins an operation, of active operations for bad arguments and after a logout, and of functions that create
+// keys from templates. (return_values.sh compares all of them with the standard's lists.)
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// PINs that nobody types: the protected authentication path, tokens without a PIN, and PINs that are to be changed
-// (PKCS#11 3.2: CK_TOKEN_INFO, C_InitToken, C_InitPIN, C_SetPIN, C_Login).
+// PINs that are not passed by the application: the protected authentication path, tokens without a PIN, and PINs that
+// are to be changed (PKCS#11 3.2: CK_TOKEN_INFO, C_InitToken, C_InitPIN, C_SetPIN, C_Login).
 #include <sys/stat.h>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Slots and tokens (PKCS#11 3.2, 5.5): stable numbers, one free slot, honest information.
+// Slots and tokens (PKCS#11 3.2, 5.5): stable ids, one free slot, correct information.
 #include <algorithm>
 #include <cstring>
 #include <filesystem>

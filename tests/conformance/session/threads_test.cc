@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Many threads on one token, each with its own session (PKCS#11 2.40, 2.4 "applications and threads").
+// Many threads on one token, each with its own session (PKCS#11 usage guide, "Applications and threads").
 #include <algorithm>
 #include <atomic>
 #include <chrono>
