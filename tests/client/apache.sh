@@ -103,7 +103,7 @@ serve_all
 
 if ours; then
   store=$(store_of client)
-  section 'the log says once for each child that it reads what its parent had open'
+  section "the log says once for each child that it reads the store through its parent's descriptor"
   grep -o "\[[0-9]*\] warning: $store is out of reach of this process" module.log | sort >said
   [ -s said ]
   sort -u said | cmp - said

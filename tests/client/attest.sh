@@ -25,7 +25,7 @@ done
 verify --json rsa.json | jq -e '.proven and .made_by_this_tpm and .fixed' >/dev/null
 jq -r .attestation_certificate rsa.json | openssl verify -CAfile ca/ca.pem
 
-section 'what is refused'
+section 'what verification rejects'
 refused attest verify --ca ca/ca.pem rsa.json
 has refused.out 'nonce'
 "$VTPM_TOOL" ca create --directory other --name 'Test CA'

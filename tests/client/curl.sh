@@ -33,5 +33,5 @@ section 'the certificate too comes from the token'
 get --cert 'pkcs11:token=client;object=rsa;type=cert' --cert-type ENG --key "$(key_url rsa)" >page
 has page 'CN *= *rsa'
 
-section 'without a certificate the server refuses'
+section 'without a certificate the server rejects the client'
 refused curl --silent --show-error --fail --max-time 20 --cacert ca.pem "https://localhost:$port/"

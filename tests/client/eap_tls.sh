@@ -98,7 +98,7 @@ sed -i -e "s|client_cert=.*|cert_id=\"pkcs11:token=client;object=ec;type=cert\"|
 into eap.out eapol_test
 has eap.out '^SUCCESS'
 
-section 'a certificate of another CA is refused'
+section 'a certificate of another CA is rejected'
 cp ca.pem right-ca.pem
 make_ca
 plain_certificate stranger

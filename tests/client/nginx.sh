@@ -139,7 +139,7 @@ wait_until_served
 serve_all
 both_serve
 
-section 'a clean end, and no complaint but about the worker that was killed'
+section 'a clean end, and no error except for the killed worker'
 kill -QUIT $master
 wait $master
 no_complaint
@@ -189,7 +189,7 @@ reload() {
 reload
 
 if ours; then
-  section 'each worker has said once that it reads what its parent had open'
+  section "the log says once for each worker that it reads the store through its parent's descriptor"
   for worker in $(workers); do
     [ "$(grep -c "\[$worker\] warning: $store is out of reach of this process" module.log)" -eq 1 ]
   done

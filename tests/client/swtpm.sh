@@ -189,7 +189,7 @@ has_not import.out 'machine is suspended'
 export_to --token client --directory suspended --overwrite
 [ ! -e suspended/tpm2-00.volatilestate ] # not beside another permanent state
 
-section 'what is refused'
+section 'what import and export reject'
 refused import --token client --directory reborn
 has refused.out 'of another TPM'
 mkdir old

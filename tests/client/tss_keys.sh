@@ -115,7 +115,7 @@ tpm2_sign -c again.ctx -g sha256 -s ecdsa -f plain -o again.sig message
 stop_swtpm
 openssl dgst -sha256 -verify their-ec.pub.pem -signature again.sig message
 
-section 'what is refused'
+section 'what import rejects'
 refused import_tss of-other-parent.pem
 has refused.out 'not the parent'
 refused import_tss fixed-scheme.pem
