@@ -105,9 +105,9 @@ class AeadOpener {
   size_t tag_octets() const { return tag_octets_; }
 
   enum class Result { kGood, kBadTag, kTooShort };
-  /// The tag is at the end of the input: `out` must have at least octets() - tag_octets() bytes. Ends the message.
+  /// The tag is at the end of the input: `out` must have at least `octets() - tag_octets()` bytes. Ends the message.
   Result finish(MutableByteView out);
-  /// The tag is separate: `out` must have at least octets() bytes. Ends the message.
+  /// The tag is separate: `out` must have at least `octets()` bytes. Ends the message.
   Result finish(ByteView tag, MutableByteView out);
 
  private:
