@@ -102,33 +102,35 @@ std::vector<CK_OBJECT_HANDLE> Token::add(std::vector<Draft> drafts, CK_SESSION_H
   }
   if (stored) {
     const std::shared_ptr<tpm::Engine> tpm = engine();
-    store::Transaction transaction = vault_->begin();
-    std::function<void(tpm::BootedTpm&)> define;
-    for (size_t i = 0; i < drafts.size(); ++i) {
-      Draft& draft = drafts[i];
-      if (!draft.is_token()) continue;
-      if (in_nv[i]) {
-        CK_ULONG index = *draft.shown.number(CKA_VTPM_NV_INDEX);
-        refuse_if(!tpm, CKR_USER_NOT_LOGGED_IN, "the TPM is open after login only");
-        if (index == kAnyNvIndex) index = tpm->use_current(free_nv_index);
-        draft.shown.set_number(CKA_VTPM_NV_INDEX, index);
-        if (draft.shown.get(CKA_LABEL).empty()) {
-          char name[16];
-          draft.shown.set(CKA_LABEL, ByteView(reinterpret_cast<const uint8_t*>(name),
-                                              static_cast<size_t>(std::snprintf(name, sizeof name, "0x%08lx", index))));
+    commit(tpm, [&](store::Transaction& transaction) {
+      std::function<void(tpm::BootedTpm&)> define;
+      for (size_t i = 0; i < drafts.size(); ++i) {
+        if (!drafts[i].is_token()) continue;
+        Draft draft = drafts[i];
+        if (in_nv[i]) {
+          CK_ULONG index = *draft.shown.number(CKA_VTPM_NV_INDEX);
+          refuse_if(!tpm, CKR_USER_NOT_LOGGED_IN, "the TPM is open after login only");
+          if (index == kAnyNvIndex) index = tpm->use_current(free_nv_index);
+          draft.shown.set_number(CKA_VTPM_NV_INDEX, index);
+          if (draft.shown.get(CKA_LABEL).empty()) {
+            char name[16];
+            draft.shown.set(CKA_LABEL,
+                            ByteView(reinterpret_cast<const uint8_t*>(name),
+                                     static_cast<size_t>(std::snprintf(name, sizeof name, "0x%08lx", index))));
+          }
+          if (draft.shown.get(CKA_OBJECT_ID).empty() && draft.shown.number(CKA_CLASS) == CKO_DATA) {
+            draft.shown.set(CKA_OBJECT_ID, nv_object_id(static_cast<uint32_t>(index)));
+          }
+          define = [wanted = std::make_shared<Draft>(draft)](tpm::Commands& commands) {
+            create_nv_area(commands, *wanted);
+          };
+          draft.secret.erase(CKA_VALUE);
+          draft.shown.erase(CKA_VTPM_NV_ATTRIBUTES);  // the TPM says what they are
         }
-        if (draft.shown.get(CKA_OBJECT_ID).empty() && draft.shown.number(CKA_CLASS) == CKO_DATA) {
-          draft.shown.set(CKA_OBJECT_ID, nv_object_id(static_cast<uint32_t>(index)));
-        }
-        define = [wanted = std::make_shared<Draft>(draft)](tpm::Commands& commands) {
-          create_nv_area(commands, *wanted);
-        };
-        draft.secret.erase(CKA_VALUE);
-        draft.shown.erase(CKA_VTPM_NV_ATTRIBUTES);  // the TPM says what they are
+        put_object(transaction, ids[i], draft.shown, draft.secret);
       }
-      put_object(transaction, ids[i], draft.shown, draft.secret);
-    }
-    commit(transaction, tpm, define);
+      return define;
+    });
   }
   stored ? look_after_change() : look();
   const Locked lock(*this);
@@ -175,23 +177,25 @@ void Token::change(CK_OBJECT_HANDLE handle, const std::function<void(Draft&)>& c
 
 void Token::change_stored(const Object& object, const std::function<void(Draft&)>& change) {
   const std::shared_ptr<tpm::Engine> tpm = engine();
-  store::Transaction transaction = vault_->begin();
-  // What the store says now, not what we saw before we had its lock. An object of the TPM gets a record by its change.
-  Draft draft{object.of_tpm ? object.shown : stored_attributes(object.id), {}};
-  if (object.object_class() == CKO_DATA || object.tpm_handle()) draft.secret = secret_of(object);
-  if (object.object_class() == CKO_HW_FEATURE) draft.secret = secret_of(object);
-  change(draft);
-  separate_secrets(draft);
-  check_auth_value(draft, object);
-  std::function<void(tpm::BootedTpm&)> write;
-  if (object.nv_index() && draft.secret.has(CKA_VALUE)) {
-    write = [value = std::make_shared<Draft>(draft), index = object.nv_index()](tpm::Commands& commands) {
-      write_nv_value(commands, index, value->secret.get(CKA_VALUE), value->secret.get(CKA_VTPM_AUTH));
-    };
-    draft.secret.erase(CKA_VALUE);
-  }
-  put_object(transaction, object.id, draft.shown, draft.secret);
-  commit(transaction, tpm, write);
+  commit(tpm, [&](store::Transaction& transaction) {
+    // What the store says now, not what we saw before we had its lock. An object of the TPM gets a record by its
+    // change.
+    Draft draft{object.of_tpm ? object.shown : stored_attributes(object.id), {}};
+    if (object.object_class() == CKO_DATA || object.tpm_handle()) draft.secret = secret_of(object);
+    if (object.object_class() == CKO_HW_FEATURE) draft.secret = secret_of(object);
+    change(draft);
+    separate_secrets(draft);
+    check_auth_value(draft, object);
+    std::function<void(tpm::BootedTpm&)> write;
+    if (object.nv_index() && draft.secret.has(CKA_VALUE)) {
+      write = [value = std::make_shared<Draft>(draft), index = object.nv_index()](tpm::Commands& commands) {
+        write_nv_value(commands, index, value->secret.get(CKA_VALUE), value->secret.get(CKA_VTPM_AUTH));
+      };
+      draft.secret.erase(CKA_VALUE);
+    }
+    put_object(transaction, object.id, draft.shown, draft.secret);
+    return write;
+  });
 }
 
 Attributes Token::stored_attributes(const std::string& id) {
@@ -209,8 +213,7 @@ void Token::destroy(CK_OBJECT_HANDLE handle) {
     return;
   }
   const std::shared_ptr<tpm::Engine> tpm = engine();
-  {
-    store::Transaction transaction = vault_->begin();
+  commit(tpm, [&](store::Transaction& transaction) {
     if (!now->of_tpm) {
       refuse_if(!vault_->find(object_entry(now->id)), CKR_OBJECT_HANDLE_INVALID,
                 "the object was destroyed by another process");
@@ -225,32 +228,35 @@ void Token::destroy(CK_OBJECT_HANDLE handle) {
     } else if (const uint32_t key = now->tpm_handle()) {
       remove = [key](tpm::Commands& commands) { tpm::evict(commands, key); };
     }
-    commit(transaction, tpm, remove);
-  }
+    return remove;
+  });
   refresh_after_change();
 }
 
-void Token::commit(store::Transaction& transaction, const std::shared_ptr<tpm::Engine>& tpm,
-                   const std::function<void(tpm::BootedTpm&)>& commands) {
-  if (!commands) {
-    transaction.commit();
-    return;
-  }
-  refuse_if(!tpm, CKR_USER_NOT_LOGGED_IN, "the TPM is open after login only");
-  refuse_rolled_back();
-  transaction.reserve(kStoringReserve);
-  const SecretBytes state = tpm->change(commands);
-  try {
+void Token::commit(const std::shared_ptr<tpm::Engine>& tpm, const CommandsOf& body) {
+  bool changed = false;
+  const auto run = [&](store::Transaction& transaction) {
+    if (std::exchange(changed, false)) tpm->discard();  // of an earlier run
+    const std::function<void(tpm::BootedTpm&)> commands = body(transaction);
+    if (!commands) return;
+    refuse_if(!tpm, CKR_USER_NOT_LOGGED_IN, "the TPM is open after login only");
+    refuse_rolled_back();
+    transaction.reserve(kStoringReserve);
+    const SecretBytes state = tpm->change(commands);
+    changed = true;
     transaction.put(kPermanentState, kPermanentStateType, Protection::kSealed, state);
     put_public_tpm_objects(transaction, tpm->use_current(public_tpm_objects));
     erase_suspended(transaction);
-    transaction.commit();
+  };
+  store::Committed committed;
+  try {
+    committed = vault_->change(run);
   } catch (...) {
-    tpm->discard();
+    if (changed) tpm->discard();
     throw;
   }
   // Another process may have committed since the lock went: then the next reader loads its state.
-  tpm->committed(state_version(transaction.sequence_of(kPermanentState)));
+  if (changed) tpm->committed(state_version(committed.sequence_of(kPermanentState)));
 }
 
 /// Brings the clear records of the TPM's public objects to what the TPM holds now (the change of this thread included).
@@ -318,10 +324,10 @@ SecretBytes Token::read_counter(const Object& object) {
   if (object.of_tpm) return nv_value(object);
   const SecretAttributes secret = secret_of(object);
   const std::shared_ptr<tpm::Engine> tpm = engine();
-  store::Transaction transaction = vault_->begin();
   SecretBytes value;
-  commit(transaction, tpm,
-         [&](tpm::Commands& commands) { value = count_up(commands, object.nv_index(), secret.get(CKA_VTPM_AUTH)); });
+  commit(tpm, [&](store::Transaction&) {
+    return [&](tpm::Commands& commands) { value = count_up(commands, object.nv_index(), secret.get(CKA_VTPM_AUTH)); };
+  });
   return value;
 }
 
@@ -386,8 +392,8 @@ std::vector<std::string> Token::replace_tpm(ByteView state, const Suspended* sus
   });
   const std::shared_ptr<tpm::Engine> tpm = engine();
   refuse_if(!tpm, CKR_USER_NOT_LOGGED_IN, "the TPM is open after login only");
-  {
-    store::Transaction transaction = vault_->begin();
+  vault_->change([&](store::Transaction& transaction) {
+    lost.clear();
     transaction.put(kPermanentState, kPermanentStateType, Protection::kSealed, started);
     put_public_tpm_objects(transaction, shown);
     erase_suspended(transaction);
@@ -404,8 +410,7 @@ std::vector<std::string> Token::replace_tpm(ByteView state, const Suspended* sus
       if (vault_->find(object_entry(area->id))) transaction.erase(object_entry(area->id));
       if (vault_->find(secret_entry(area->id))) transaction.erase(secret_entry(area->id));
     }
-    transaction.commit();
-  }
+  });
   tpm->forget();
   refresh();
   return lost;
@@ -434,36 +439,32 @@ void Token::erase_suspended(store::Transaction& transaction) {
 }
 
 void Token::release_suspended(const Suspended& machine) {
-  store::Transaction transaction = vault_->begin();
   const auto is_same = [](const std::optional<SecretBytes>& one, const std::optional<SecretBytes>& other) {
     return one.has_value() == other.has_value() && (!one || equal(*one, *other));
   };
-  const auto now = read_suspended();
-  if (!now || !equal(now->permanent, machine.permanent) ||
-      !is_same(now->rest.volatile_state, machine.rest.volatile_state) ||
-      !is_same(now->rest.save_state, machine.rest.save_state)) {
-    throw Error(ErrorCode::kNotFound, path() +
-                                          ": the suspended machine has left the token meanwhile, or its TPM was "
-                                          "changed: run the export again");
-  }
-  erase_suspended(transaction);
-  transaction.commit();
+  vault_->change([&](store::Transaction& transaction) {
+    const auto now = read_suspended();
+    if (!now || !equal(now->permanent, machine.permanent) ||
+        !is_same(now->rest.volatile_state, machine.rest.volatile_state) ||
+        !is_same(now->rest.save_state, machine.rest.save_state)) {
+      throw Error(ErrorCode::kNotFound, path() +
+                                            ": the suspended machine has left the token meanwhile, or its TPM was "
+                                            "changed: run the export again");
+    }
+    erase_suspended(transaction);
+  });
 }
 
 void Token::forget_suspended() {
   if (!vault_->find(kSuspendedPermanent)) return;
-  store::Transaction transaction = vault_->begin();
-  if (!vault_->find(kSuspendedPermanent)) return;
-  erase_suspended(transaction);
-  transaction.commit();
+  vault_->change([&](store::Transaction& transaction) {
+    if (vault_->find(kSuspendedPermanent)) erase_suspended(transaction);
+  });
 }
 
 void Token::change_tpm(const std::function<void(tpm::BootedTpm&)>& commands) {
   const std::shared_ptr<tpm::Engine> tpm = engine();
-  {
-    store::Transaction transaction = vault_->begin();
-    commit(transaction, tpm, commands);
-  }
+  commit(tpm, [&](store::Transaction&) { return commands; });
   refresh();
 }
 

@@ -131,11 +131,11 @@ store::StoreName Token::name_of(const store::Vault& vault) {
 }
 
 void Token::rename(store::Vault& vault, const std::string& label) {
-  store::Transaction transaction = vault.begin();
-  Attributes info = read_info(vault);
-  info.set(CKA_LABEL, as_bytes(label));
-  transaction.put(kTokenInfo, kTokenInfoType, Protection::kClear, encode_attributes(info));
-  transaction.commit();
+  vault.change([&](store::Transaction& transaction) {
+    Attributes info = read_info(vault);
+    info.set(CKA_LABEL, as_bytes(label));
+    transaction.put(kTokenInfo, kTokenInfoType, Protection::kClear, encode_attributes(info));
+  });
 }
 
 std::shared_ptr<Token> Token::open(const std::string& path, const Config& config) {

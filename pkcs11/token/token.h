@@ -235,9 +235,10 @@ class Token {
   Attributes stored_attributes(const std::string& id);
   std::optional<Suspended> read_suspended();
   void erase_suspended(store::Transaction& transaction);
-  /// Commits `transaction`, with the TPM's new permanent state in it when `commands` change the TPM.
-  void commit(store::Transaction& transaction, const std::shared_ptr<tpm::Engine>& tpm,
-              const std::function<void(tpm::BootedTpm&)>& commands);
+  /// Changes the vault as `body` says (Vault::change), with the TPM's new permanent state in the same transaction when
+  /// the body returns commands that change the TPM.
+  using CommandsOf = std::function<std::function<void(tpm::BootedTpm&)>(store::Transaction&)>;
+  void commit(const std::shared_ptr<tpm::Engine>& tpm, const CommandsOf& body);
 
   const Config config_;
   const std::shared_ptr<store::Vault> vault_;
