@@ -5,7 +5,8 @@
 #include "base/error.h"
 #include "store/care/fixed_layout.h"
 #include "store/file/quiet_file.h"
-#include "store/vault/vault_impl.h"
+#include "store/log/file_log.h"
+#include "store/vault/sealing.h"
 
 namespace vtpm::store {
 namespace {
@@ -32,7 +33,7 @@ class FixedExport {
         path_(vault.path()),
         to_(to),
         file_system_(options.file_system ? *options.file_system : posix_file_system()),
-        key_(vault.impl_->master()),
+        key_(vault.master_key()),
         file_(file_system_, path_),
         header_(read_header(*file_, path_)) {}
 

@@ -10,8 +10,8 @@
 #include "store/care/fixed_layout.h"
 #include "store/file/quiet_file.h"
 #include "store/format/walk.h"
-#include "store/log/blobstore.h"
 #include "store/log/compaction.h"
+#include "store/log/file_log.h"
 
 namespace vtpm::store {
 namespace {

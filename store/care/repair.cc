@@ -8,7 +8,8 @@
 #include "base/error.h"
 #include "store/format/free_space.h"
 #include "store/format/quarantine.h"
-#include "store/vault/vault_impl.h"
+#include "store/log/file_log.h"
+#include "store/vault/sealing.h"
 
 namespace vtpm::store {
 class Repair {
@@ -16,16 +17,17 @@ class Repair {
   Repair(const std::string& path, const RepairOptions& options)
       : options_(options),
         file_system_(options.file_system ? *options.file_system : posix_file_system()),
-        store_(Blobstore::open(file_system_, path, false, Blobstore::Ending::kAny)) {
+        store_(FileLog::open(file_system_, path, false, FileLog::Ending::kAny)) {
     if (store_->read_only()) throw Error(ErrorCode::kReadOnly, path + " can only be read; it can not be repaired here");
-    if (options.vault) key_ = options.vault->impl_->master();
+    if (options.vault) key_ = options.vault->master_key();
   }
 
   RepairReport run() {
-    Blobstore::Writer writer(*store_, Blobstore::Writer::Purpose::kRepair);
-    file_ = writer.locked_;
+    FileLog::Writer writer = store_->begin_repair();
+    file_ = &writer.file();
+    header_ = store_->header();
     refuse_truncated();
-    scan_ = scan_log(*file_, store_->header_, {}, Look::kWhole);
+    scan_ = scan_log(*file_, header_, {}, Look::kWhole);
     examine_corrected();
     examine_forged();
     examine_damage();
@@ -52,7 +54,7 @@ class Repair {
   }
 
   bool is_authentic(const LogEntry& entry) const {
-    auto octets = read_entry(*file_, store_->header_, entry);
+    auto octets = read_entry(*file_, header_, entry);
     auto view = octets ? parse_entry(*octets) : std::nullopt;
     if (!view) return false;
     if (!key_ || view->type == type::kKeySlot) return true;
@@ -199,9 +201,10 @@ class Repair {
 
   const RepairOptions& options_;
   FileSystem& file_system_;
-  std::unique_ptr<Blobstore> store_;
+  std::unique_ptr<FileLog> store_;
   std::shared_ptr<const MasterKey> key_;
-  std::shared_ptr<File> file_;
+  const File* file_ = nullptr;  // while `run` holds its lock
+  StoreHeader header_;
   ScanResult scan_;
   RepairReport report_;
   std::vector<std::pair<uint64_t, uint64_t>> lost_;

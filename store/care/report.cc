@@ -9,7 +9,9 @@
 #include "store/file/log_reader.h"
 #include "store/file/quiet_file.h"
 #include "store/format/free_space.h"
-#include "store/vault/vault_impl.h"
+#include "store/log/file_log.h"
+#include "store/vault/keyslot.h"
+#include "store/vault/sealing.h"
 
 namespace vtpm::store {
 namespace {
@@ -76,7 +78,7 @@ class Inspection {
  public:
   Inspection(FileSystem& file_system, const std::string& path, const Vault* vault, const Progress& progress)
       : file_system_(file_system), file_(file_system, path), vault_(vault) {
-    if (vault_) key_ = vault_->impl_->master();
+    if (vault_) key_ = vault_->master_key();
     header_ = read_header(*file_, path);
     scan_ = scan_log(*file_, header_, {}, Look::kWhole);
     file_.let_writers_in();
@@ -293,7 +295,7 @@ class Inspection {
 
   // The same question that everybody asks who opens it: an unfinished copy may have lost entries without a trace.
   void judge_end() {
-    const auto store = Blobstore::open(file_system_, report.path, true, Blobstore::Ending::kAny);
+    const auto store = FileLog::open(file_system_, report.path, true, FileLog::Ending::kAny);
     if (const auto why = store->unfit()) {
       find(store->truncated() ? Condition::kDamaged : Condition::kRepairable, *why);
     } else {

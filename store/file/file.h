@@ -135,7 +135,7 @@ class File {
   virtual std::string copy_access_from(const File& other) = 0;
   /// The same file on an open file description of its own, for reading: what stands at `path` is opened again. Nothing
   /// is ever locked on it, so the child of a fork may keep it where it may not open the path itself
-  /// (store/log/blobstore.h). Null: it can not be had now, or another file stands at the path.
+  /// (store/log/file_log.h). Null: it can not be had now, or another file stands at the path.
   virtual std::unique_ptr<File> on_its_own_description(const std::string& /*path*/) const { return nullptr; }
   /// Closes the descriptor now, unless the application has made it another file's; nothing else may be called
   /// afterwards. Async-signal-safe, for a forked child.

@@ -30,23 +30,12 @@ class TransactionWriter {
     if (draft.finish) draft.finish(octets, *layout);
     store_crc(salt_, octets, layout->crc_at);
 
-    LogEntry written;
+    LogEntry written{facts_of(*layout)};
+    written.refused = false;  // by whoever wrote it
     written.offset = out.octets.size();
     written.length = static_cast<uint32_t>(octets.size());
     written.data_at = static_cast<uint32_t>(layout->data_at);
-    written.epoch = epoch_of(*layout);
     written.crc = crc_of(*layout);
-    written.size = layout->size;
-    written.capacity = static_cast<uint32_t>(layout->capacity);
-    written.born = layout->born;
-    written.has_extras = layout->has_extras;
-    written.sequence = sequence;
-    written.type = entry.type;
-    written.name = entry.name;
-    written.tags = read_tags(layout->tags);
-    written.deleted = layout->deleted;
-    written.sealed = layout->sealed;
-    written.has_mac = layout->mac_at != 0;
     out.entries.push_back(std::move(written));
     vtpm::append(out.octets, octets);
     return out.octets.size();

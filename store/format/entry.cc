@@ -375,6 +375,21 @@ void store_crc(const Salt& salt, MutableByteView octets, size_t crc_at) {
   for (size_t i = 0; i < kCrcOctets; ++i) octets[crc_at + i] = static_cast<uint8_t>(crc >> (24 - 8 * i));
 }
 
+bool wipe_slot_secrets(const Salt& salt, MutableByteView octets) {
+  const auto view = parse_entry(octets);
+  if (!view || view->type != type::kKeySlot) return false;
+  const auto zero = [&](ByteView part) {
+    std::fill_n(octets.begin() + (part.data() - octets.data()), part.size(), uint8_t{0});
+  };
+  const auto commitment = view->find_octets(view->mandatory, attribute::kCommit, kCommitOctets);
+  const auto kdf = view->find(view->mandatory, attribute::kKdf);
+  zero(view->data());
+  if (commitment) zero(*commitment);
+  if (kdf && kdf->size() > kKdfSaltOctets) zero(kdf->last(kKdfSaltOctets));
+  store_crc(salt, octets, view->crc_at);
+  return true;
+}
+
 Entry to_entry(const EntryView& view) {
   Entry entry{std::string(view.type), std::string(view.name), {}, {}, to_bytes(view.data())};
   for (auto [set, attributes] :

@@ -117,6 +117,9 @@ uint32_t crc_of(const EntryView& entry);
 /// Of the master key that sealed the entry, or that a key slot holds; 0: neither.
 uint32_t epoch_of(const EntryView& entry);
 void store_crc(const Salt& salt, MutableByteView octets, size_t crc_at);
+/// The secrets of a key slot that is one no longer: wrapped key, commitment and KDF salt become zeros, the entry stays
+/// valid. False, and nothing is changed, where the octets are no key slot's.
+bool wipe_slot_secrets(const Salt& salt, MutableByteView octets);
 
 /// The entry as `Entry`, to be changed and encoded again (only headers are; nothing sealed ever is).
 Entry to_entry(const EntryView& view);

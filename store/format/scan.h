@@ -16,33 +16,18 @@
 #include <vector>
 
 #include "store/file/file.h"
-#include "store/format/entry.h"
+#include "store/format/entry_facts.h"
 #include "store/format/store_cipher.h"
 
 namespace vtpm::store {
 
-/// What the index keeps of an entry.
-struct LogEntry {
+/// An entry, and where it stands in the file.
+struct LogEntry : EntryFacts {
   uint64_t offset = 0;
   uint32_t length = 0;
-  uint32_t data_at = 0;   // where the contents of its data begin, from its own beginning
-  uint32_t epoch = 0;     // of the master key that sealed it; of a key slot, of the one in it
-  uint64_t size = 0;      // realsize
-  uint32_t capacity = 0;  // 0: not registered
-  uint64_t born = 0;      // the number of the first version of its name; 0: it does not say
-  uint32_t crc = 0;       // its checksum: tells other contents under the same number
-  Sequence sequence;
-  std::string type, name;
-  std::vector<uint64_t> tags;  // of the blind index (store/format/blind_index.h)
-  bool deleted = false;
-  bool sealed = false;
-  bool has_mac = false;
-  bool has_extras = false;  // optional attributes that this build does not know
-  bool refused = false;     // it has a mandatory attribute, or a cipher, that this build does not know
-  bool corrected = false;   // a flipped bit was put right in memory: read it through `correct_entry`
-
-  /// The number of the first version of its name, as far as that was kept.
-  uint64_t birth() const { return born != 0 ? born : sequence.number; }
+  uint32_t data_at = 0;    // where the contents of its data begin, from its own beginning
+  uint32_t crc = 0;        // its checksum: tells other contents under the same number
+  bool corrected = false;  // a flipped bit was put right in memory: read it through `correct_entry`
 };
 
 /// How many of an entry's first octets tell it from every other: its number and checksum are among them. The data are

@@ -17,31 +17,9 @@ constexpr unsigned kMaxCorrections = 256;  // of one walk; each may cost some mi
 // What something bad costs beside CRCs, as octets: there may be one in each sector of a disk, not one in each octet.
 constexpr uint64_t kBadCost = 4096;
 
-bool is_refused(const EntryView& entry) {
-  return !entry.unknown.empty() || (entry.sealed && entry.cipher != kCipherSiv && entry.cipher != kCipherCbc);
-}
-
 LogEntry to_log_entry(const EntryView& view, uint64_t offset, bool corrected) {
-  LogEntry entry;
-  entry.offset = offset;
-  entry.length = static_cast<uint32_t>(view.octets.size());
-  entry.data_at = static_cast<uint32_t>(view.data_at);
-  entry.epoch = epoch_of(view);
-  entry.size = view.size;
-  entry.capacity = static_cast<uint32_t>(view.capacity);
-  entry.crc = crc_of(view);
-  entry.born = view.born;
-  entry.has_extras = view.has_extras;
-  entry.sequence = view.sequence;
-  entry.type = view.type;
-  entry.name = view.name;
-  entry.tags = read_tags(view.tags);
-  entry.deleted = view.deleted;
-  entry.sealed = view.sealed;
-  entry.has_mac = view.mac_at != 0;
-  entry.refused = is_refused(view);
-  entry.corrected = corrected;
-  return entry;
+  return {facts_of(view), offset,   static_cast<uint32_t>(view.octets.size()), static_cast<uint32_t>(view.data_at),
+          crc_of(view),   corrected};
 }
 
 bool all_zero(ByteView octets) {

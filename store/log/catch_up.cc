@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/waiting.h"
 #include "store/format/encoding.h"
-#include "store/log/blobstore.h"
+#include "store/log/file_log.h"
 
 namespace vtpm::store {
 namespace {
@@ -68,12 +68,12 @@ Bytes first_octets(const File& file, const LogEntry& entry) {
 }  // namespace
 
 // A scan that needs no second look: nobody was in the middle of a write, nothing is damaged, nobody moved the store.
-bool Blobstore::settles(const ScanResult& scan) const {
+bool FileLog::settles(const ScanResult& scan) const {
   return scan.intact_end && scan.damage.empty() && scan.set_aside.empty() && !ends_moved(scan);
 }
 
 // Makes `file` the store's. `locked`: the caller holds its lock, which must not be touched then.
-void Blobstore::adopt(std::shared_ptr<File> file, Locked locked) {
+void FileLog::adopt(std::shared_ptr<File> file, Locked locked) {
   StoreHeader header;
   const auto look = [&] {
     return look_at(*file, [&] {
@@ -135,7 +135,7 @@ void Blobstore::adopt(std::shared_ptr<File> file, Locked locked) {
   provide_for_a_child();
 }
 
-void Blobstore::apply(ScanResult scan) {
+void FileLog::apply(ScanResult scan) {
   if (!scan.entries.empty()) {
     last_entry_ = first_octets(*file_, scan.entries.back());
     last_entry_at_ = scan.entries.back().offset;
@@ -152,14 +152,14 @@ void Blobstore::apply(ScanResult scan) {
 }
 
 // Who overwrites the file with another (`cp` onto it) takes no lock and leaves the same file at the path.
-bool Blobstore::is_still_ours() const {
+bool FileLog::is_still_ours() const {
   uint8_t seen[256];
   const MutableByteView found(seen, last_entry_.size());
   return equal(ByteView(seen, file_->read_at(last_entry_at_, found)), last_entry_);
 }
 
 // True: what cannot be read was overwritten by another file, and is known now.
-bool Blobstore::was_overwritten() {
+bool FileLog::was_overwritten() {
   {
     Shared gate(gate_);
     if (is_still_ours()) return false;
@@ -169,12 +169,12 @@ bool Blobstore::was_overwritten() {
   return true;
 }
 
-std::string Blobstore::rolled_back_name() const {
+std::string FileLog::rolled_back_name() const {
   Shared gate(gate_);
   return rolled_back_name_;
 }
 
-void Blobstore::take_end(ScanResult scan) {
+void FileLog::take_end(ScanResult scan) {
   end_ = scan.end;
   probe_ = std::move(scan.probe);
   intact_end_ = scan.intact_end;
@@ -183,7 +183,7 @@ void Blobstore::take_end(ScanResult scan) {
   applied_ = end_.last;
 }
 
-std::vector<std::string> Blobstore::findings() const {
+std::vector<std::string> FileLog::findings() const {
   Shared gate(gate_);
   std::vector<std::string> found;
   if (cut_off_) {
@@ -197,9 +197,9 @@ std::vector<std::string> Blobstore::findings() const {
   return found;
 }
 
-FileEnd Blobstore::file_end() const { return {end_.offset, intact_end_, cut_off_, unread_}; }
+FileEnd FileLog::file_end() const { return {end_.offset, intact_end_, cut_off_, unread_}; }
 
-bool Blobstore::truncated() const {
+bool FileLog::truncated() const {
   const auto look = [&] {
     Shared gate(gate_);
     return missing_octets(*file_, file_end()) != 0;
@@ -207,7 +207,7 @@ bool Blobstore::truncated() const {
   return look_until_not_stale(look, [&] { reopen_stale(); });
 }
 
-std::optional<std::string> Blobstore::unfit() const {
+std::optional<std::string> FileLog::unfit() const {
   const auto look = [&] {
     Shared gate(gate_);
     return store::unfit(path_, *file_, file_end());
@@ -215,13 +215,13 @@ std::optional<std::string> Blobstore::unfit() const {
   return look_until_not_stale(look, [&] { reopen_stale(); });
 }
 
-bool Blobstore::nothing_appended() const {
+bool FileLog::nothing_appended() const {
   uint8_t seen[kProbeOctets];
   size_t count = file_->read_at(end_.offset, MutableByteView(seen, probe_.size()));
   return equal(ByteView(seen, count), probe_);
 }
 
-bool Blobstore::refresh() {
+bool FileLog::refresh() {
   reopen_if_forked();
   if (inherited_) {
     look_whether_removed();
@@ -242,7 +242,7 @@ bool Blobstore::refresh() {
   return changed || (before && cursor() != *before);
 }
 
-bool Blobstore::refresh_once() {
+bool FileLog::refresh_once() {
   bool changed = false, over_network = false;
   {
     Shared gate(gate_);
@@ -257,7 +257,7 @@ bool Blobstore::refresh_once() {
 
 // --- over a network ---
 
-bool Blobstore::catch_up_over_network() {
+bool FileLog::catch_up_over_network() {
   const uint64_t before = cursor();
   OthersFinish others(path_);
   try {
@@ -269,7 +269,7 @@ bool Blobstore::catch_up_over_network() {
 }
 
 // The lock makes the kernel forget what it knows of the file.
-Blobstore::Looked Blobstore::look_behind_the_cache() {
+FileLog::Looked FileLog::look_behind_the_cache() {
   // A thread of this process that holds the lock has looked, and nobody else can have changed anything since.
   if (writer_thread_.load() != std::thread::id{}) return Looked::kYes;
   std::unique_lock<std::mutex> writer(writer_mutex_, std::try_to_lock);
@@ -285,7 +285,7 @@ Blobstore::Looked Blobstore::look_behind_the_cache() {
 
 // Another machine has compacted the store, and the server has forgotten the old file; or the application has taken our
 // descriptor away.
-void Blobstore::reopen_stale() const {
+void FileLog::reopen_stale() const {
   Exclusive gate(gate_);
   check_usable();
   if (inherited_)
@@ -295,10 +295,10 @@ void Blobstore::reopen_stale() const {
   note_lost_writes();
   // The kernel tells of a failed sync through the descriptors that were open then, and ours is gone.
   if (!file_->over_network() && applied_ > durable_) lost_writes_ = true;
-  const_cast<Blobstore*>(this)->follow_path();
+  const_cast<FileLog*>(this)->follow_path();
 }
 
-bool Blobstore::catch_up() {
+bool FileLog::catch_up() {
   OthersFinish others(path_);
   for (uint64_t before = cursor();;) {
     {
@@ -321,7 +321,7 @@ bool Blobstore::catch_up() {
 }
 
 // False: somebody is writing.
-bool Blobstore::look_again_alone() {
+bool FileLog::look_again_alone() {
   std::unique_lock<std::mutex> writer(writer_mutex_, std::defer_lock);
   // Holding the file's lock exclusively, this thread must not turn it into a shared one.
   bool is_writer = this_thread_writes();
@@ -336,7 +336,7 @@ bool Blobstore::look_again_alone() {
 }
 
 // Gate held exclusively, the file's lock at least shared.
-void Blobstore::look_again_under_lock() {
+void FileLog::look_again_under_lock() {
   if (!is_at_path()) {
     follow_path();
     return;
@@ -350,7 +350,7 @@ void Blobstore::look_again_under_lock() {
   apply(look_at(*file_, [&] { return scan_log(*file_, header_, end_); }));
 }
 
-bool Blobstore::is_at_path() const {
+bool FileLog::is_at_path() const {
   if (!placed_) return true;
   if (file_->over_network()) {
     try {
@@ -365,7 +365,7 @@ bool Blobstore::is_at_path() const {
 }
 
 // Another file stands at the path: a compaction of this store, or another store.
-void Blobstore::follow_path() {
+void FileLog::follow_path() {
   const WaitPolicy::Keep half_done;
   const auto adopt_what_is_there = [&] {
     std::shared_ptr<File> file;

@@ -11,9 +11,9 @@
 
 #include "base/error.h"
 #include "store/format/free_space.h"
-#include "store/log/blobstore.h"
 #include "store/log/compaction.h"
 #include "store/log/continuation.h"
+#include "store/log/file_log.h"
 
 namespace vtpm::store {
 namespace {
@@ -208,7 +208,7 @@ void write_compacted(const Copying& copying, File& to, const Progress& progress,
 namespace {
 
 // `first`: the number of the first added entry.
-void write_rewritten(const Copying& copying, const Blobstore::Writer::Rewriting& rewriting, uint64_t first, File& to) {
+void write_rewritten(const Copying& copying, const EntryLog::Rewriting& rewriting, uint64_t first, File& to) {
   const Encoded added = encode_transaction(copying.header.salt, rewriting.added, first, first - 1);
   const uint64_t base = added.entries.back().sequence.number;
   Output out(to);
@@ -278,7 +278,7 @@ TemporaryStore::~TemporaryStore() {
   }
 }
 
-void Blobstore::Writer::append_moved() {
+void FileLog::Writer::append_moved() {
   Draft moved;
   moved.entry.type = type::kMoved;
   moved.entry.mandatory = {realsize_attribute(0)};
@@ -293,8 +293,8 @@ void Blobstore::Writer::append_moved() {
   compacting_ = false;
 }
 
-TemporaryStore Blobstore::Writer::successor(Waiting waiting) {
-  Blobstore& store = *store_;
+TemporaryStore FileLog::Writer::successor(Waiting waiting) {
+  FileLog& store = *store_;
   TemporaryStore fresh(store.file_system_, store.path_, waiting);
   const std::string left_out = fresh.file().copy_access_from(*locked_);
   if (left_out.empty()) return fresh;
@@ -302,12 +302,12 @@ TemporaryStore Blobstore::Writer::successor(Waiting waiting) {
                                         " could not use it (nothing was changed; its owner can do this, or root)");
 }
 
-void Blobstore::Writer::compact(const Progress& progress, std::optional<uint64_t> most) {
+void FileLog::Writer::compact(const Progress& progress, std::optional<uint64_t> most) {
   compact_into(successor(), progress, most);
 }
 
-void Blobstore::Writer::compact_into(TemporaryStore fresh, const Progress& progress, std::optional<uint64_t> most) {
-  Blobstore& store = *store_;
+void FileLog::Writer::compact_into(TemporaryStore fresh, const Progress& progress, std::optional<uint64_t> most) {
+  FileLog& store = *store_;
   // Nothing is cleaned before the copy is complete: what a crash left may be all that tells how far the log is synced.
   const auto look = [&] { return scan_log(*locked_, store.header_, store.knowing_what_is_durable()); };
   ScanResult scan = look_at(*locked_, look);
@@ -335,9 +335,9 @@ void require_same_names(const File& fresh, const std::string& path, const Index&
 
 }  // namespace
 
-void Blobstore::Writer::rewrite(TemporaryStore fresh, const ScanResult& scan, const Index& index,
-                                const Progress& progress, std::optional<uint64_t> most) {
-  Blobstore& store = *store_;
+void FileLog::Writer::rewrite(TemporaryStore fresh, const ScanResult& scan, const Index& index,
+                              const Progress& progress, std::optional<uint64_t> most) {
+  FileLog& store = *store_;
   look_at(*locked_, [&] {
     write_compacted({*locked_, store.header_, scan, index}, fresh.file(), progress, most);
     return true;
@@ -347,8 +347,8 @@ void Blobstore::Writer::rewrite(TemporaryStore fresh, const ScanResult& scan, co
   take_place(std::move(fresh));
 }
 
-void Blobstore::Writer::rewrite(const Rewriting& rewriting) {
-  Blobstore& store = *store_;
+void FileLog::Writer::rewrite(const Rewriting& rewriting) {
+  FileLog& store = *store_;
   TemporaryStore fresh = successor();
   prepare();
   const auto look = [&] { return scan_log(*locked_, store.header_, store.knowing_what_is_durable()); };
@@ -371,8 +371,8 @@ void Blobstore::Writer::rewrite(const Rewriting& rewriting) {
 }
 
 // A complete new file takes the store's place; this writer goes on there, and so does a login lock of this process.
-void Blobstore::Writer::take_place(TemporaryStore fresh) {
-  Blobstore& store = *store_;
+void FileLog::Writer::take_place(TemporaryStore fresh) {
+  FileLog& store = *store_;
   fresh.file().lock(LockByte::kLogin, LockMode::kExclusive, true);
   fresh.file().sync_all();
 
@@ -394,8 +394,8 @@ void Blobstore::Writer::take_place(TemporaryStore fresh) {
   old->unlock(LockByte::kStore);
 }
 
-void Blobstore::Writer::replace_by(const std::string& temporary) {
-  Blobstore& store = *store_;
+void FileLog::Writer::replace_by(const std::string& temporary) {
+  FileLog& store = *store_;
   prepare();
   append_moved();
   store.file_system_.rename(temporary, store.path_, false);
@@ -404,8 +404,8 @@ void Blobstore::Writer::replace_by(const std::string& temporary) {
   store.replaced_ = true;
 }
 
-void Blobstore::Writer::remove() {
-  Blobstore& store = *store_;
+void FileLog::Writer::remove() {
+  FileLog& store = *store_;
   prepare();
   append_moved();
   store.file_system_.remove(store.path_);

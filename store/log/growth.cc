@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 #include "store/format/free_space.h"
-#include "store/log/blobstore.h"
+#include "store/log/file_log.h"
 
 namespace vtpm::store {
 namespace {
@@ -50,16 +50,16 @@ Room room_of(const std::vector<Draft>& drafts) {
   return std::all_of(drafts.begin(), drafts.end(), deletes) ? Room::kDeletion : Room::kOrdinary;
 }
 
-void Blobstore::Writer::reserve(uint64_t octets) { ensure_space(octets, Room::kOrdinary); }
+void FileLog::Writer::reserve(uint64_t octets) { ensure_space(octets, Room::kOrdinary); }
 
 // How much is missing behind the log for so many octets and the least that stands behind them.
-uint64_t Blobstore::Writer::missing_for(uint64_t octets) const {
+uint64_t FileLog::Writer::missing_for(uint64_t octets) const {
   const uint64_t behind = octets_behind(store_->end_.offset, locked_->size());
   return octets + kBehindLog - std::min(behind, octets + kBehindLog);
 }
 
-void Blobstore::Writer::ensure_space(uint64_t octets, Room room) {
-  Blobstore& store = *store_;
+void FileLog::Writer::ensure_space(uint64_t octets, Room room) {
+  FileLog& store = *store_;
   prepare();
   const uint64_t keep = kept_by(room);
   if (missing_for(octets + keep) == 0) return;
@@ -81,8 +81,8 @@ void Blobstore::Writer::ensure_space(uint64_t octets, Room room) {
 }
 
 // The reason why the disk has not that much; nothing: the file has grown.
-std::optional<Error> Blobstore::Writer::extend_generously(uint64_t octets) {
-  Blobstore& store = *store_;
+std::optional<Error> FileLog::Writer::extend_generously(uint64_t octets) {
+  FileLog& store = *store_;
   const uint64_t size = locked_->size(), largest = kMaxStoreOctets / kGrowthUnit * kGrowthUnit;
   // Not even for a moment is everything taken that others have left.
   if (store.file_system_.free_octets(store.path_) < octets) {
@@ -94,7 +94,7 @@ std::optional<Error> Blobstore::Writer::extend_generously(uint64_t octets) {
   return failure;
 }
 
-void Blobstore::Writer::extend_by_what_there_is(uint64_t octets, Room room) {
+void FileLog::Writer::extend_by_what_there_is(uint64_t octets, Room room) {
   const uint64_t keep = kept_by(room), size = locked_->size(), missing = missing_for(octets + keep);
   const uint64_t free = store_->file_system_.free_octets(store_->path_);
   for (uint64_t growth = std::min(store_->growth_to_be_had_, free / 2); growth > missing; growth /= 2) {
@@ -111,8 +111,8 @@ void Blobstore::Writer::extend_by_what_there_is(uint64_t octets, Room room) {
 }
 
 // The reason why the disk has not that much; nothing: the file has grown.
-std::optional<Error> Blobstore::Writer::extend_to(uint64_t size) {
-  Blobstore& store = *store_;
+std::optional<Error> FileLog::Writer::extend_to(uint64_t size) {
+  FileLog& store = *store_;
   if (size > kMaxStoreOctets) {
     return Error(ErrorCode::kNoSpace, store.path_ + " would grow beyond the 4 GiB of a store");
   }
@@ -131,7 +131,7 @@ std::optional<Error> Blobstore::Writer::extend_to(uint64_t size) {
 
 // So that a crash never leaves more than the zeros of one step behind the end, each step's header is on the disk before
 // the next step begins. The last one's comes there with the next commit.
-void Blobstore::Writer::grow_in_steps(uint64_t size, uint64_t grown) {
+void FileLog::Writer::grow_in_steps(uint64_t size, uint64_t grown) {
   File& file = *locked_;
   uint64_t reached = size;
   try {
@@ -155,15 +155,15 @@ void Blobstore::Writer::grow_in_steps(uint64_t size, uint64_t grown) {
 }
 
 // The free space reaches to the end of a file of `size` bytes.
-void Blobstore::Writer::write_free_header(uint64_t size) {
-  Blobstore& store = *store_;
+void FileLog::Writer::write_free_header(uint64_t size) {
+  FileLog& store = *store_;
   Exclusive gate(store.gate_);
   locked_->write_at(store.end_.offset, free_header(octets_behind(store.end_.offset + kEndOctets, size)));
   store.probe_ = Bytes(kProbeOctets);
   store.probe_.resize(locked_->read_at(store.end_.offset, store.probe_));
 }
 
-uint64_t Blobstore::Writer::dead_octets() const {
+uint64_t FileLog::Writer::dead_octets() const {
   Shared gate(store_->gate_);
   uint64_t live = 0;
   for (const auto& [name, record] : store_->index_.names()) {
@@ -176,8 +176,8 @@ uint64_t Blobstore::Writer::dead_octets() const {
 
 // A copy that failed is not tried again before it is worth half as much again, or the disk has got emptier. Finding out
 // that no file can be made beside the store costs nothing, so that is tried each time.
-bool Blobstore::Writer::try_to_compact(uint64_t dead) {
-  Blobstore& store = *store_;
+bool FileLog::Writer::try_to_compact(uint64_t dead) {
+  FileLog& store = *store_;
   // Once the end has been cleaned, and numbers jumped, an append comes first: nothing else may tell what is durable.
   const bool may_compact =
       store.placed_ && !compacting_ && !store.damaged_beyond_moving_ && store.end_.last == store.applied_;
@@ -217,8 +217,8 @@ bool Blobstore::Writer::try_to_compact(uint64_t dead) {
 
 // For want of space only: while another process counts a login, the path does not move away under its lock. False:
 // somebody does, and nothing has happened.
-bool Blobstore::Writer::between_logins(const std::function<void()>& work) {
-  Blobstore& store = *store_;
+bool FileLog::Writer::between_logins(const std::function<void()>& work) {
+  FileLog& store = *store_;
   std::unique_lock<std::mutex> no_login(store.login_mutex_, std::defer_lock);
   const std::shared_ptr<File> old = locked_;
   if (store.login_file_.get() == old) {  // a login of this process holds the lock, and take_place carries it on
@@ -235,12 +235,12 @@ bool Blobstore::Writer::between_logins(const std::function<void()>& work) {
   return true;
 }
 
-bool Blobstore::Writer::still_at_path() const {
+bool FileLog::Writer::still_at_path() const {
   Shared gate(store_->gate_);
   return store_->file_ == locked_ && store_->is_at_path();
 }
 
-void Blobstore::Writer::report_refusal(const std::string& reason) const {
+void FileLog::Writer::report_refusal(const std::string& reason) const {
   if (store_->refused_.reported == reason) return;
   store_->refused_.reported = reason;
   store_->report(store_->path_ + " is not compacted, and grows instead: " + reason);

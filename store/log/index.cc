@@ -40,7 +40,7 @@ void Index::apply(LogEntry entry) {
   Record& record = place->second;
   bool live = !is_new && !record.deleted && record.entry.length != 0;
   bool entry_is_bound = entry.sealed || entry.has_mac || entry.type == type::kKeySlot;
-  if (live && record.bound() && !entry_is_bound && !entry.refused) {
+  if (live && record.view().bound() && !entry_is_bound && !entry.refused) {
     ignored_.push_back(std::move(entry));
     return;
   }

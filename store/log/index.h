@@ -15,16 +15,11 @@
 
 #include "store/format/name_hash.h"
 #include "store/format/scan.h"
+#include "store/log/entry_log.h"
 
 namespace vtpm::store {
 
-enum class NameState : uint8_t {
-  kCurrent,
-  kDamaged,   // a later entry of this name is damaged
-  kRefused,   // it has a mandatory attribute that this build does not know
-  kTampered,  // its octets are intact by CRC, its seal or MAC is wrong
-};
-
+/// A name and the places of its newest entry in the file.
 struct Record {
   LogEntry entry;            // the newest that is readable; length 0: none is
   uint64_t twin_offset = 0;  // the first copy, where a name is written twice (key slots)
@@ -35,9 +30,7 @@ struct Record {
   NameState state = NameState::kCurrent;
   uint64_t change = 0;  // when this vault saw it
 
-  bool bound() const { return entry.sealed || entry.has_mac || entry.type == type::kKeySlot; }
-  /// A clear entry that says by what it is found: its MAC is checked whenever it is read, and not before.
-  bool is_checked_when_read() const { return !entry.sealed && !entry.tags.empty() && !deleted; }
+  RecordView view() const { return {entry, deleted, state}; }
 };
 
 /// A stretch of rot that may hide newer versions of anything.

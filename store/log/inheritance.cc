@@ -14,7 +14,7 @@
 #include "base/error.h"
 #include "base/locks_after_fork.h"
 #include "base/process.h"
-#include "store/log/blobstore.h"
+#include "store/log/file_log.h"
 
 namespace vtpm::store {
 namespace {
@@ -34,7 +34,7 @@ bool comes_of_a_fork() {
 
 // Without it (no descriptor left, no memory) a child that may not open the path has nothing, as it has where the
 // application closes it.
-void Blobstore::provide_for_a_child() noexcept {
+void FileLog::provide_for_a_child() noexcept {
   for_a_child_.reset();
   (void)comes_of_a_fork();
   if (!placed_) return;
@@ -48,11 +48,11 @@ void Blobstore::provide_for_a_child() noexcept {
 
 // --- the child's side ---
 
-void Blobstore::after_fork_close() noexcept {
+void FileLog::close_after_fork() noexcept {
   if (!inherited_) file_->abandon();
 }
 
-void Blobstore::after_fork_reopen() {
+void FileLog::reopen_after_fork() {
   // A thread that held one of these stayed behind in the parent.
   make_anew(gate_, sync_mutex_, writer_mutex_, login_mutex_, officer_mutex_);
   writer_thread_ = std::thread::id{};
@@ -73,7 +73,7 @@ void Blobstore::after_fork_reopen() {
   }
 }
 
-std::optional<std::string> Blobstore::why_out_of_reach(const Error& error) const {
+std::optional<std::string> FileLog::why_out_of_reach(const Error& error) const {
   if (dynamic_cast<const OutOfReach*>(&error)) return error.sentence();
   if (error.code() != ErrorCode::kReplaced || !has_another_root()) return std::nullopt;
   return "it is not below the root directory that this process has now";
@@ -81,7 +81,7 @@ std::optional<std::string> Blobstore::why_out_of_reach(const Error& error) const
 
 // A child that could open the path, and has lost the right since. Its own second description is of the file that it has
 // read last.
-bool Blobstore::goes_on_after(const Error& error) {
+bool FileLog::goes_on_after(const Error& error) {
   Exclusive gate(gate_);
   if (inherited_) return true;
   const auto why = comes_of_a_fork() && for_a_child_ ? why_out_of_reach(error) : std::nullopt;
@@ -89,7 +89,7 @@ bool Blobstore::goes_on_after(const Error& error) {
   return inherited_;
 }
 
-void Blobstore::open_again() {
+void FileLog::open_again() {
   std::shared_ptr<File> file;
   try {
     if (!read_only_) file = file_system_.open(path_, true);
@@ -104,7 +104,7 @@ void Blobstore::open_again() {
   provide_for_a_child();
 }
 
-void Blobstore::inherit(std::shared_ptr<File> file, const std::string& why) {
+void FileLog::inherit(std::shared_ptr<File> file, const std::string& why) {
   file->confirm();
   file_ = std::move(file);
   replaced_ = false;
@@ -113,18 +113,18 @@ void Blobstore::inherit(std::shared_ptr<File> file, const std::string& why) {
          "; it reads on what its parent had open, without later changes, and can change nothing");
 }
 
-void Blobstore::reopen_if_forked() const {
-  if (process_ != this_process()) const_cast<Blobstore*>(this)->after_fork_reopen();
+void FileLog::reopen_if_forked() const {
+  if (process_ != this_process()) const_cast<FileLog*>(this)->reopen_after_fork();
 }
 
 /// chroot, or another namespace: then it says nothing about the store that its path leads to nothing.
-bool Blobstore::has_another_root() const {
+bool FileLog::has_another_root() const {
   const auto now = file_system_.id_of("/");
   return root_ && now && *now != *root_;
 }
 
 // All that an inherited store learns of what others do. A path that leads to another file may lead to a compacted one.
-void Blobstore::look_whether_removed() {
+void FileLog::look_whether_removed() {
   {
     Shared gate(gate_);
     check_usable();

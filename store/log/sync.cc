@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "base/waiting.h"
 #include "store/format/free_space.h"
-#include "store/log/blobstore.h"
+#include "store/log/file_log.h"
 
 namespace vtpm::store {
 namespace {
@@ -66,16 +66,16 @@ void File::sync(Sync what, CallSite site) const {
   }
 }
 
-bool Blobstore::may_have_lost_writes() const {
+bool FileLog::may_have_lost_writes() const {
   std::shared_lock<RwLock> gate(gate_);
   return lost_writes_ || file_->has_lost_writes();
 }
 
-void Blobstore::note_lost_writes() const {
+void FileLog::note_lost_writes() const {
   if (file_->has_lost_writes()) lost_writes_ = true;
 }
 
-void Blobstore::sync_file(const File& file) const {
+void FileLog::sync_file(const File& file) const {
   try {
     file.sync_data();
   } catch (const StaleFile&) {
@@ -85,7 +85,7 @@ void Blobstore::sync_file(const File& file) const {
   }
 }
 
-void Blobstore::sync_to(uint64_t number) const {
+void FileLog::sync_to(uint64_t number) const {
   const WaitPolicy::Keep half_done;  // what was committed is not told yet
   const auto one_at_a_time = lock_within_limit(sync_mutex_, path_);
   if (durable_ >= number) return;
@@ -109,7 +109,7 @@ void Blobstore::sync_to(uint64_t number) const {
   }
 }
 
-void Blobstore::sync_what_was_read() const {
+void FileLog::sync_what_was_read() const {
   const uint64_t applied = applied_;
   if (applied <= durable_ || may_have_lost_writes()) return;
   try {
@@ -119,7 +119,7 @@ void Blobstore::sync_what_was_read() const {
   }
 }
 
-void Blobstore::make_durable() {
+void FileLog::make_durable() {
   reopen_if_forked();
   const uint64_t applied = applied_;
   if (applied <= durable_) return;
@@ -128,8 +128,8 @@ void Blobstore::make_durable() {
 }
 
 // Everything that the kernel may have dropped is written anew.
-void Blobstore::Writer::make_sure() {
-  Blobstore& store = *store_;
+void FileLog::Writer::make_sure() {
+  FileLog& store = *store_;
   try {
     return compact();
   } catch (const StaleFile&) {
@@ -144,8 +144,8 @@ void Blobstore::Writer::make_sure() {
 // All above the last number that is known to be on the disk, from entries whose CRCs are right, and the free space
 // behind them. These are the octets that stand there: a crash in between leaves nothing that it could not have left
 // before.
-void Blobstore::Writer::write_again() {
-  Blobstore& store = *store_;
+void FileLog::Writer::write_again() {
+  FileLog& store = *store_;
   File& file = *locked_;
   Exclusive gate(store.gate_);
   const uint64_t failed = file.failed_syncs(), durable = store.durable_;

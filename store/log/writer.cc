@@ -10,8 +10,8 @@
 #include "store/format/encoding.h"
 #include "store/format/free_space.h"
 #include "store/format/quarantine.h"
-#include "store/log/blobstore.h"
 #include "store/log/continuation.h"
+#include "store/log/file_log.h"
 
 namespace vtpm::store {
 namespace {
@@ -42,11 +42,11 @@ std::optional<std::pair<uint64_t, uint64_t>> not_zero(const File& file, uint64_t
 
 // --- the lock ---
 
-Blobstore::Writer Blobstore::begin() { return std::move(*begin_as(Patience::kWaits)); }
+FileLog::Writer FileLog::begin() { return std::move(*begin_as(Patience::kWaits)); }
 
-std::optional<Blobstore::Writer> Blobstore::try_begin() { return begin_as(Patience::kDoesNotWait); }
+std::optional<FileLog::Writer> FileLog::try_begin() { return begin_as(Patience::kDoesNotWait); }
 
-std::optional<Blobstore::Writer> Blobstore::begin_as(Patience patience) {
+std::optional<FileLog::Writer> FileLog::begin_as(Patience patience) {
   reopen_if_forked();
   if (!read_only()) {
     try {
@@ -60,7 +60,9 @@ std::optional<Blobstore::Writer> Blobstore::begin_as(Patience patience) {
   refuse_change();
 }
 
-void Blobstore::refuse_change() const {
+FileLog::Writer FileLog::begin_repair() { return Writer(*this, Writer::Purpose::kRepair); }
+
+void FileLog::refuse_change() const {
   if (inherited_) {
     throw Error(ErrorCode::kReadOnly, path_ + " can only be read here: this process may not open it, and reads it " +
                                           "through the description that its parent has opened");
@@ -68,7 +70,7 @@ void Blobstore::refuse_change() const {
   throw Error(ErrorCode::kReadOnly, path_ + " can only be read");
 }
 
-Blobstore::Writer::Writer(Blobstore& store, Purpose purpose, Patience patience)
+FileLog::Writer::Writer(FileLog& store, Purpose purpose, Patience patience)
     : store_(&store),
       held_(patience == Patience::kWaits ? lock_within_limit(store.writer_mutex_, store.path_)
                                          : std::unique_lock<std::mutex>(store.writer_mutex_, std::try_to_lock)),
@@ -91,7 +93,7 @@ Blobstore::Writer::Writer(Blobstore& store, Purpose purpose, Patience patience)
 }
 
 // Locks the file that stands at the path now, and catches up with it; kTryAgain: another one has come.
-Blobstore::Writer::Taking Blobstore::Writer::lock_current_file(Patience patience) {
+FileLog::Writer::Taking FileLog::Writer::lock_current_file(Patience patience) {
   try {
     return lock_file_of_now(patience);
   } catch (const StaleFile&) {
@@ -101,8 +103,8 @@ Blobstore::Writer::Taking Blobstore::Writer::lock_current_file(Patience patience
   }
 }
 
-Blobstore::Writer::Taking Blobstore::Writer::lock_file_of_now(Patience patience) {
-  Blobstore& store = *store_;
+FileLog::Writer::Taking FileLog::Writer::lock_file_of_now(Patience patience) {
+  FileLog& store = *store_;
   {
     std::shared_lock<RwLock> gate(store.gate_);
     store.check_usable();
@@ -137,7 +139,7 @@ Blobstore::Writer::Taking Blobstore::Writer::lock_file_of_now(Patience patience)
   return Taking::kDone;
 }
 
-Blobstore::Writer::Writer(Writer&& other) noexcept
+FileLog::Writer::Writer(Writer&& other) noexcept
     : store_(other.store_),
       held_(std::move(other.held_)),
       locked_(std::move(other.locked_)),
@@ -148,9 +150,9 @@ Blobstore::Writer::Writer(Writer&& other) noexcept
   other.locked_.reset();
 }
 
-Blobstore::Writer::~Writer() { release(); }
+FileLog::Writer::~Writer() { release(); }
 
-void Blobstore::Writer::release() noexcept {
+void FileLog::Writer::release() noexcept {
   if (!locked_) return;
   if (store_->process_ != this_process()) {  // a forked child: neither lock is its own
     held_.release();
@@ -164,27 +166,27 @@ void Blobstore::Writer::release() noexcept {
 
 // Who waits for the lock goes first, and this sync covers more. Waiting is trying again, so nothing else hands the lock
 // over: without this, eight processes that commit make 72 % of the commits that they make with it.
-void Blobstore::Writer::release_and_sync() {
+void FileLog::Writer::release_and_sync() {
   release();
   std::this_thread::yield();
   sync();
 }
 
-void Blobstore::Writer::sync() {
+void FileLog::Writer::sync() {
   if (store_->placed_ && last_ > store_->durable_) store_->sync_to(last_);
 }
 
-std::optional<Record> Blobstore::Writer::peek(std::string_view name) const {
+std::optional<Record> FileLog::Writer::peek(std::string_view name) const {
   std::shared_lock<RwLock> gate(store_->gate_);
   const auto* item = store_->index_.find(name);
   if (!item) return std::nullopt;
   return item->second;
 }
 
-bool Blobstore::Writer::visit_changes(uint64_t cursor, const Visit& visit) const {
+bool FileLog::Writer::visit_changes(uint64_t cursor, const Visit& visit) const {
   std::shared_lock<RwLock> gate(store_->gate_);
   const Index::Changes changes = store_->index_.changes(cursor);
-  for (const auto* item : changes.names) visit(item->first, item->second);
+  for (const auto* item : changes.names) visit(item->first, item->second.view());
   return changes.whole;
 }
 
@@ -192,8 +194,8 @@ bool Blobstore::Writer::visit_changes(uint64_t cursor, const Visit& visit) const
 
 // Before the first append to a file, and after anything unusual: the free space must be all zeros, or what a crash left
 // there could one day stand behind a log that has grown up to it, and come back to life.
-void Blobstore::Writer::prepare() {
-  Blobstore& store = *store_;
+void FileLog::Writer::prepare() {
+  FileLog& store = *store_;
   if (store.prepared_ && store.intact_end_) return;
   File& file = *locked_;
   if (!store.prepared_ && store.placed_) store.file_system_.sync_directory_of(store.path_);
@@ -240,8 +242,8 @@ void Blobstore::Writer::prepare() {
 }
 
 // What nobody was ever promised is kept for whoever looks for the reason, and must not keep everybody from the store.
-void Blobstore::Writer::set_aside(uint64_t offset, ByteView octets) const {
-  Blobstore& store = *store_;
+void FileLog::Writer::set_aside(uint64_t offset, ByteView octets) const {
+  FileLog& store = *store_;
   try {
     quarantine(store.file_system_, store.path_, *locked_, offset, "behind the end of the log", octets);
   } catch (const Error& error) {
@@ -253,8 +255,8 @@ void Blobstore::Writer::set_aside(uint64_t offset, ByteView octets) const {
 
 // Gate held. What is behind the log must not change what is in it: a transaction `jump` numbers further on, in a file
 // of `size` octets.
-void Blobstore::Writer::require_continuation(uint64_t size, uint64_t jump) const {
-  const Blobstore& store = *store_;
+void FileLog::Writer::require_continuation(uint64_t size, uint64_t jump) const {
+  const FileLog& store = *store_;
   if (store.plain_ || purpose_ == Purpose::kRepair) return;
   const uint64_t last = std::max(store.end_.last, store.end_.highest_seen);
   if (last >= kMaxSequence) return refuse_continuation();
@@ -263,21 +265,21 @@ void Blobstore::Writer::require_continuation(uint64_t size, uint64_t jump) const
                         sample_transaction(store.header_.salt, first, std::min(store.durable_.load(), first - 1))});
 }
 
-void Blobstore::Writer::require_continuation(const Addition& addition) const {
-  const Blobstore& store = *store_;
+void FileLog::Writer::require_continuation(const Addition& addition) const {
+  const FileLog& store = *store_;
   if (store.plain_ || purpose_ == Purpose::kRepair) return;
   const bool can_be = look_at(*locked_, [&] { return can_be_added(addition, *locked_, store.header_, store.index_); });
   if (!can_be) refuse_continuation();
 }
 
-void Blobstore::Writer::refuse_continuation() const {
+void FileLog::Writer::refuse_continuation() const {
   throw Error(ErrorCode::kCorrupt, store_->path_ +
                                        " is damaged so that a change could cost what is in it: nothing was " +
                                        "changed. It must be repaired first");
 }
 
-uint64_t Blobstore::Writer::append(std::vector<Draft> drafts) {
-  Blobstore& store = *store_;
+uint64_t FileLog::Writer::append(std::vector<Draft> drafts) {
+  FileLog& store = *store_;
   prepare();
   const auto numbered_from = [&](uint64_t first) {
     return encode_transaction(store.header_.salt, drafts, first, std::min(store.durable_.load(), first - 1));
@@ -325,8 +327,8 @@ uint64_t Blobstore::Writer::append(std::vector<Draft> drafts) {
 }
 
 // A write failed, and any part of it may stand there. What was reported as failed must not appear later.
-void Blobstore::Writer::undo_write(uint64_t start, uint64_t length) noexcept {
-  Blobstore& store = *store_;
+void FileLog::Writer::undo_write(uint64_t start, uint64_t length) noexcept {
+  FileLog& store = *store_;
   try {
     Bytes before = free_header(octets_behind(start + kEndOctets, locked_->size()));
     before.resize(std::max<uint64_t>(before.size(), length));
@@ -341,30 +343,16 @@ void Blobstore::Writer::undo_write(uint64_t start, uint64_t length) noexcept {
 
 // --- key slots ---
 
-// The secrets of a slot that is no longer one: wrapped key, commitment and KDF salt become zeros, the entry stays
-// valid.
-void Blobstore::Writer::wipe_slot(const Record& old) {
+void FileLog::Writer::wipe_slot(const Record& old) {
   wipe_slot_at(*locked_, old.entry.offset, old.entry.length);
   if (old.twin_length != 0) wipe_slot_at(*locked_, old.twin_offset, old.twin_length);
   locked_->sync_data();
 }
 
-void Blobstore::Writer::wipe_slot_at(File& file, uint64_t offset, uint64_t length) const {
+void FileLog::Writer::wipe_slot_at(File& file, uint64_t offset, uint64_t length) const {
   Bytes octets(length);
   if (length == 0 || file.read_at(offset, octets) != octets.size()) return;
-  auto view = parse_entry(octets);
-  if (!view || view->type != type::kKeySlot) return;
-  auto zero = [&](ByteView part) {
-    auto at = static_cast<size_t>(part.data() - octets.data());
-    std::fill_n(octets.begin() + static_cast<ptrdiff_t>(at), part.size(), uint8_t{0});
-  };
-  auto commitment = view->find_octets(view->mandatory, attribute::kCommit, kCommitOctets);
-  auto kdf = view->find(view->mandatory, attribute::kKdf);
-  zero(view->data());
-  if (commitment) zero(*commitment);
-  if (kdf && kdf->size() > kKdfSaltOctets) zero(kdf->last(kKdfSaltOctets));
-  store_crc(store_->header_.salt, octets, view->crc_at);
-  file.write_at(offset, octets);
+  if (wipe_slot_secrets(store_->header_.salt, octets)) file.write_at(offset, octets);
 }
 
 }  // namespace vtpm::store

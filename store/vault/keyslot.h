@@ -13,7 +13,7 @@
 #include <optional>
 #include <string>
 
-#include "store/log/blobstore.h"
+#include "store/log/file_log.h"
 #include "store/vault/amend.h"
 #include "store/vault/role.h"
 #include "store/vault/sealing.h"

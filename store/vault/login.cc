@@ -55,6 +55,12 @@ std::vector<const KeySlot*> slots_to_try(const std::vector<KeySlot>& slots, bool
   return tried;
 }
 
+std::vector<Draft> drafts_of(Draft draft) {
+  std::vector<Draft> drafts;
+  drafts.push_back(std::move(draft));
+  return drafts;
+}
+
 bool same_slots(const std::vector<KeySlot>& a, const std::vector<KeySlot>& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const KeySlot& x, const KeySlot& y) {
     return x.name() == y.name() && x.sequence() == y.sequence();
@@ -100,7 +106,7 @@ Vault::Impl::Counter Vault::Impl::counter(Role role) const {
     throw Error(ErrorCode::kCorrupt,
                 "the retry counter '" + attempt_name(role) + "' in " + store->path() + " is not one");
   }
-  counter.entry = stored->record.entry.sequence.number;
+  counter.entry = stored->number;
   counter.attempts.failures = static_cast<uint32_t>(read_be(entry->data().first(4)));
   counter.attempts.limit =
       static_cast<uint32_t>(entry->find_integer(entry->optional, attribute::kLimit).value_or(counter.attempts.limit));
@@ -128,7 +134,7 @@ std::vector<UsedSlot> Vault::Impl::used_slots() const {
   for (unsigned number = 1; number <= kMaxSlots; ++number) {
     auto record = store->find(slot_name(number));
     if (!record) continue;
-    UsedSlot slot{number, record->entry.sequence.number, {}, {}, {}};
+    UsedSlot slot{number, record->facts.sequence.number, {}, {}, {}};
     try {
       auto octets = slot_octets(number, slot.sequence);
       if (!octets) continue;
@@ -156,7 +162,7 @@ std::optional<Bytes> Vault::Impl::slot_octets(unsigned number, uint64_t sequence
   if (!stored) return std::nullopt;
   const std::lock_guard guard(noting_);
   SeenSlot& seen = seen_slots_[number];
-  if (const uint64_t now = stored->record.entry.sequence.number; seen.sequence != now) seen = {now, stored->octets};
+  if (seen.sequence != stored->number) seen = {stored->number, stored->octets};
   return std::move(stored->octets);
 }
 
@@ -189,26 +195,34 @@ std::vector<KeySlot> Vault::Impl::slots_of(Role role) const {
 
 // The limit is asked for under the store's lock, in which the charge is made: whatever became of the login lock, no
 // secret is checked that was not counted below the limit. So is the delay, where there is no limit.
-Vault::Impl::Charged Vault::Impl::charge(Attempt& attempt, const LoginLock& login, const OfficerLock* officer,
+Vault::Impl::Charged Vault::Impl::charge(Attempt& attempt, const Claim& login, const Claim* officer,
                                          const std::vector<KeySlot>& slots) {
-  std::optional<Blobstore::Writer> writer;
-  if (!store->inherited()) {
-    if (auto begun = store->begin(login)) writer.emplace(std::move(*begun));
-    if (!writer || (officer && !officer->is_on_file_of(*writer))) return Charged::kStartAnew;
+  Charged answer = Charged::kStartAnew;
+  Counter now;
+  const auto count = [&] {
+    answer = Charged::kStartAnew;
+    if (!same_slots(slots, slots_of(attempt.role))) return false;
+    now = counter(attempt.role);
+    if (attempt.charged == now.entry) answer = Charged::kYes;
+    if (attempt.charged != now.entry && locked_out(now.attempts)) answer = Charged::kLockedOut;
+    if (answer != Charged::kStartAnew || (is_delayed(now.attempts) && attempt.waited_for != now.entry)) return false;
+    now.attempts.failures += now.attempts.failures < UINT32_MAX;
+    answer = Charged::kYes;
+    return true;
+  };
+  if (store->inherited()) {
+    if (count()) attempt.charged = count_here(attempt.role, now.attempts);
+    return answer;
   }
-  if (!same_slots(slots, slots_of(attempt.role))) return Charged::kStartAnew;
-  Counter now = counter(attempt.role);
-  if (attempt.charged == now.entry) return Charged::kYes;
-  if (locked_out(now.attempts)) return Charged::kLockedOut;
-  if (is_delayed(now.attempts) && attempt.waited_for != now.entry) return Charged::kStartAnew;
-  now.attempts.failures += now.attempts.failures < UINT32_MAX;
-  if (!writer) {
-    attempt.charged = count_here(attempt.role, now.attempts);
-    return Charged::kYes;
-  }
-  attempt.charged = writer->append({attempt_draft(attempt.role, now.attempts)});
-  writer->release_and_sync();
-  return Charged::kYes;
+  std::vector<const Claim*> claims = {&login};
+  if (officer) claims.push_back(officer);
+  const auto appended = store->change_under(claims, [&](EntryLog::Change&) -> EntryLog::Proposal {
+    if (!count()) return {};
+    return {drafts_of(attempt_draft(attempt.role, now.attempts)), {}};
+  });
+  if (!appended) return Charged::kStartAnew;
+  if (appended->first != 0) attempt.charged = appended->first;
+  return answer;
 }
 
 // Whoever has a secret of the user's, of either kind, has both counters anew.
@@ -230,7 +244,7 @@ std::vector<Draft> Vault::Impl::counter_resets(Role role) const {
   return drafts;
 }
 
-bool Vault::Impl::reset_counters(Role role, const LoginLock& login, const std::vector<KeySlot>& slots) {
+bool Vault::Impl::reset_counters(Role role, const Claim& login, const std::vector<KeySlot>& slots) {
   if (store->inherited()) {
     for (const Role counted : {role, Role::kUser, Role::kRecovery}) {
       if (counted != role && role == Role::kSo) continue;
@@ -239,20 +253,20 @@ bool Vault::Impl::reset_counters(Role role, const LoginLock& login, const std::v
     }
     return true;
   }
-  auto writer = store->begin(login);
-  if (!writer || !same_slots(slots, slots_of(role))) return false;
-  std::vector<Draft> resets = counter_resets(role);
-  if (resets.empty()) return true;
-  writer->append(std::move(resets));
-  writer->release_and_sync();
-  return true;
+  bool same = false;
+  const auto appended = store->change_under({&login}, [&](EntryLog::Change&) -> EntryLog::Proposal {
+    same = same_slots(slots, slots_of(role));
+    if (!same) return {};
+    return {counter_resets(role), {}};
+  });
+  return appended && same;
 }
 
 // The charge of a login that is going on counts only once it has failed.
 bool Vault::Impl::locked_out_between_logins(Role role) {
   if (!locked_out(attempts(role))) return false;
-  const LoginLock login = store->lock_login();
-  store->refresh();
+  const auto login = store->claim(EntryLog::Role::kLogin);
+  store->refresh_now();
   return locked_out(attempts(role));
 }
 
@@ -267,7 +281,7 @@ std::optional<Role> Vault::Impl::counted_as(Role role, ByteView secret) {
 // A delay is over for the failures that it was for. When others have failed meanwhile, there is another one.
 std::optional<uint64_t> Vault::Impl::wait_out(Role role, std::optional<uint64_t> charged,
                                               std::optional<uint64_t> waited_for) {
-  store->refresh();
+  store->refresh_now();
   const Counter now = counter(role);
   if (!is_delayed(now.attempts) || charged == now.entry || waited_for == now.entry) return waited_for;
   pause_for(delay_of(now.attempts));
@@ -276,7 +290,7 @@ std::optional<uint64_t> Vault::Impl::wait_out(Role role, std::optional<uint64_t>
 
 Vault::Turn Vault::take_turn(Role role) {
   if (role != Role::kSo || impl_->this_thread_has_turn()) return Turn(nullptr);
-  Impl::OfficerTurn turn{impl_->store->lock_officer(), {}};
+  Impl::OfficerTurn turn{impl_->store->claim(EntryLog::Role::kOfficer), {}};
   turn.waited_for = impl_->wait_out(role, {}, {});
   impl_->turn_.emplace(std::move(turn));
   impl_->turn_owner_ = std::this_thread::get_id();
@@ -296,7 +310,7 @@ UnlockResult Vault::Impl::attempt(Role role, ByteView secret, const Then& then) 
   std::optional<OfficerTurn> own;
   std::optional<OfficerTurn>& turn = this_thread_has_turn() ? turn_ : own;
   for (bool dear_ones_too = false;; turn.reset()) {
-    store->refresh();
+    store->refresh_now();
     require_inherited_login();
     if (!self.charged) {
       const std::optional<Role> counted = counted_as(role, secret);
@@ -308,12 +322,12 @@ UnlockResult Vault::Impl::attempt(Role role, ByteView secret, const Then& then) 
     const std::vector<const KeySlot*> tried = slots_to_try(slots, dear_ones_too, default_kdf);
     for (const KeySlot* slot : tried) stretched.of(*slot, secret);
 
-    if (role == Role::kSo && !turn) turn.emplace(OfficerTurn{store->lock_officer(), self.waited_for});
+    if (role == Role::kSo && !turn) turn.emplace(OfficerTurn{store->claim(EntryLog::Role::kOfficer), self.waited_for});
     self.waited_for = wait_out(self.role, self.charged, turn ? turn->waited_for : self.waited_for);
-    const LoginLock login = store->lock_login();
+    const auto login = store->claim(EntryLog::Role::kLogin);
     require_inherited_login();
     if (is_counted()) {
-      const Charged answer = charge(self, login, turn ? &turn->lock : nullptr, slots);
+      const Charged answer = charge(self, *login, turn ? turn->claim.get() : nullptr, slots);
       // What the lock leaves open is asked anew: a phrase goes on against its own counter.
       if (answer == Charged::kLockedOut) self.charged.reset();
       if (answer != Charged::kYes) continue;  // someone changed a PIN meanwhile, or replaced the file
@@ -332,10 +346,10 @@ UnlockResult Vault::Impl::attempt(Role role, ByteView secret, const Then& then) 
                                            " holds the master key of an earlier epoch, which opens nothing since the " +
                                            "store was re-keyed: set this secret anew with another one's help");
     }
-    if (is_counted() && !reset_counters(self.role, login, slots)) continue;
+    if (is_counted() && !reset_counters(self.role, *login, slots)) continue;
     const OpenedSlot found{slot.name(),       slot.role(), slot.sequence(), slot.kdf().stretching(),
                            std::move(master), slot.notes()};
-    if (then(found, login)) return UnlockResult::kUnlocked;
+    if (then(found, *login)) return UnlockResult::kUnlocked;
   }
 }
 

@@ -103,25 +103,20 @@ std::vector<Renewal> stretch_kept(const std::vector<UsedSlot>& used, const std::
 
 }  // namespace
 
-bool Vault::Impl::rekey(const LoginLock& login, Rekeying rekeying, const Progress& progress, const Indexer& indexer) {
-  auto writer = store->begin(login);
-  if (!writer) return false;
-  const auto used = used_slots();
-  if (!same_slots(rekeying.seen, used) || is_outdated(rekeying.old->epoch(), used)) return false;
+bool Vault::Impl::rekey(const Claim& login, const Rekeying& rekeying, const Progress& progress,
+                        const Indexer& indexer) {
   const auto &old = rekeying.old, &fresh = rekeying.fresh;
   const Salt salt = store->salt();
-  Blobstore::Writer::Rewriting rewriting;
-  rewriting.added = std::move(rekeying.slots);
-  rewriting.progress = progress;
-  rewriting.entry = [&](const EntryView& entry) {
+  const auto entry = [&](const EntryView& entry) {
     if (entry.type == type::kKeySlot) return Bytes();
     if (entry.sealed) return reseal(entry, *old, *fresh, salt, indexer);
     return entry.mac_at != 0 ? bind_again(entry, *old, *fresh, salt) : to_bytes(entry.octets);
   };
-  writer->rewrite(rewriting);
-  install(fresh);
-  writer->release_and_sync();
-  return true;
+  return store->rewrite(login, [&](EntryLog::Change&) -> std::optional<EntryLog::Rewriting> {
+    const auto used = used_slots();
+    if (!same_slots(rekeying.seen, used) || is_outdated(old->epoch(), used)) return std::nullopt;
+    return EntryLog::Rewriting{entry, rekeying.slots, progress, [&] { install(fresh); }};
+  });
 }
 
 void Vault::rekey(const std::vector<KeptSlot>& kept, const Progress& progress, const Indexer& indexer) {
@@ -138,7 +133,7 @@ void Vault::rekey(const std::vector<KeptSlot>& kept, const Progress& progress, c
     require_officer(used, kept);
     std::vector<Renewal> renewals = stretch_kept(used, kept, path());
 
-    const auto login = impl_->store->lock_login();
+    const auto login = impl_->store->claim(EntryLog::Role::kLogin);
     auto old = impl_->current_master();
     auto fresh =
         std::make_shared<const MasterKey>(crypto::random_secret(kMasterKeyOctets), impl_->uuid, old->epoch() + 1);
@@ -147,13 +142,13 @@ void Vault::rekey(const std::vector<KeptSlot>& kept, const Progress& progress, c
       slots.push_back(slot_draft(one.name, one.role, one.kdf, std::move(one.after), fresh, impl_->uuid, one.notes));
     }
     // Else someone changed one meanwhile.
-    if (impl_->rekey(login, {old, fresh, used, std::move(slots)}, progress, indexer)) return;
+    if (impl_->rekey(*login, {old, fresh, used, std::move(slots)}, progress, indexer)) return;
   }
 }
 
 void Vault::rekey_raw(const RawKey& key, const Progress& progress, const Indexer& indexer) {
   for (;;) {
-    const auto login = impl_->store->lock_login();
+    const auto login = impl_->store->claim(EntryLog::Role::kLogin);
     auto old = impl_->current_master();
     const auto used = impl_->used_slots();
     for (const UsedSlot& one : used) {
@@ -163,7 +158,7 @@ void Vault::rekey_raw(const RawKey& key, const Progress& progress, const Indexer
     auto fresh = std::make_shared<const MasterKey>(SecretBytes(key.octets()), impl_->uuid, old->epoch() + 1);
     std::vector<Draft> slots;
     slots.push_back(raw_slot_draft(slot_name(1), *fresh));
-    if (impl_->rekey(login, {old, fresh, used, std::move(slots)}, progress, indexer)) return;
+    if (impl_->rekey(*login, {old, fresh, used, std::move(slots)}, progress, indexer)) return;
   }
 }
 

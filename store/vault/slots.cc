@@ -96,30 +96,16 @@ SlotKdf Vault::Impl::kdf_for(ByteView secret) const {
   return fresh_kdf(secret.empty() ? KdfCost(kLeast) : cost_of_slots());
 }
 
-bool Vault::Impl::write_slots(const LoginLock& login, const MasterKey& key, const std::vector<UsedSlot>& seen,
-                              std::vector<Draft> drafts, const std::vector<std::string>& superseded) {
-  auto writer = store->begin(login);
-  if (!writer) return false;
-  const auto used = used_slots();
-  if (!same_slots(seen, used) || is_outdated(key.epoch(), used)) return false;
-  std::vector<Record> old;
-  for (const std::string& slot : superseded) {
-    auto record = writer->peek(slot);
-    if (record && !record->deleted && record->entry.length != 0) old.push_back(*record);
-  }
-  writer->append(std::move(drafts));
-  writer->sync();
-  for (const Record& record : old) writer->wipe_slot(record);
-  if (!superseded.empty()) {
-    try {
-      writer->compact();
-    } catch (const Error& error) {
-      // The old secrets are zeros on the disk already; what a damaged or full disk keeps us from dropping is harmless.
-      store->report(store->path() + " was not compacted after a key slot was replaced: " + error.sentence() +
-                    ". The old slot is overwritten in place");
-    }
-  }
-  writer->release_and_sync();
+bool Vault::Impl::write_slots(const Claim& login, const MasterKey& key, const std::vector<UsedSlot>& seen,
+                              const std::vector<Draft>& drafts, const std::vector<std::string>& superseded) {
+  bool same = false;
+  const auto appended = store->change_under({&login}, [&](EntryLog::Change&) -> EntryLog::Proposal {
+    const auto used = used_slots();
+    same = same_slots(seen, used) && !is_outdated(key.epoch(), used);
+    if (!same) return {};
+    return {drafts, superseded};
+  });
+  if (!appended || !same) return false;
   remember_slots();
   return true;
 }
@@ -132,7 +118,7 @@ void Vault::set_secret(Role role, ByteView secret, bool to_be_changed) {
       std::make_shared<const StretchedSecret>(stretch(canonical_secret(role_name(role), secret), kdf));
 
   for (;;) {
-    const auto login = impl_->store->lock_login();
+    const auto login = impl_->store->claim(EntryLog::Role::kLogin);
     auto key = impl_->current_master();
     const auto used = impl_->used_slots();
     std::vector<std::string> names;
@@ -145,7 +131,7 @@ void Vault::set_secret(Role role, ByteView secret, bool to_be_changed) {
         slot_draft(name, role_name(role), kdf, stretched, key, impl_->uuid, {secret.empty(), to_be_changed}));
     for (size_t i = 1; i < names.size(); ++i) drafts.push_back(slot_deletion(names[i]));
     for (Draft& reset : impl_->counter_resets(role)) drafts.push_back(std::move(reset));
-    if (impl_->write_slots(login, *key, used, std::move(drafts), names)) return;
+    if (impl_->write_slots(*login, *key, used, drafts, names)) return;
   }
 }
 
@@ -180,7 +166,7 @@ UnlockResult Vault::change_secret(Role role, ByteView old, ByteView fresh) {
       drafts.push_back(slot_draft(slot.name, slot.role, prepared->kdf, prepared->stretched, slot.master, impl_->uuid,
                                   {fresh.empty(), /*to_be_changed=*/false}));
       for (Draft& reset : impl_->counter_resets(role)) drafts.push_back(std::move(reset));
-      return done = impl_->write_slots(login, *slot.master, used, std::move(drafts), {slot.name});
+      return done = impl_->write_slots(login, *slot.master, used, drafts, {slot.name});
     });
     if (result != UnlockResult::kUnlocked || done) return result;
     prepared.emplace(std::move(wanted->first), fresh_kdf(wanted->second));
@@ -232,7 +218,7 @@ AmendPlan Vault::amend(const DesiredState& desired) {
       fresh.emplace(std::move(kdf), std::move(key));
     }
 
-    const auto login = impl_->store->lock_login();
+    const auto login = impl_->store->claim(EntryLog::Role::kLogin);
     auto key = impl_->current_master();
     std::vector<Draft> drafts;
     std::vector<std::string> superseded;
@@ -244,7 +230,7 @@ AmendPlan Vault::amend(const DesiredState& desired) {
       drafts.push_back(slot_deletion(superseded.back()));
     }
     // Else someone changed one meanwhile.
-    if (impl_->write_slots(login, *key, used, std::move(drafts), superseded)) return plan;
+    if (impl_->write_slots(*login, *key, used, drafts, superseded)) return plan;
   }
 }
 

@@ -25,9 +25,9 @@ void check(std::string_view name, std::string_view type) {
 }
 
 // A MAC can be made by whoever holds the key; what has one is not changed by who does not.
-void check_bound(const Transaction::State& state, std::string_view name, const std::optional<Record>& current) {
+void check_bound(const Transaction::State& state, std::string_view name, const std::optional<EntryRecord>& current) {
   if (state.key || !current || current->deleted) return;
-  if (current->bound() || current->state != NameState::kCurrent) {
+  if (RecordView(*current).bound() || current->state != NameState::kCurrent) {
     throw Error(ErrorCode::kLocked, "'" + std::string(name) + "' is protected, and the store's key was not given");
   }
 }
@@ -66,7 +66,8 @@ std::optional<uint64_t> capacity_of(const std::vector<Attribute>& optional) {
 }
 
 // How many octets of plain text the entry is made for.
-size_t room_for(std::string_view name, const std::vector<Attribute>& optional, ByteView data) {
+size_t room_for(std::string_view name, const std::vector<Attribute>& optional, ByteView data,
+                const EntryLog::Limits& limits) {
   const size_t capacity = capacity_of(optional).value_or(0);
   if (capacity != 0 && data.size() > capacity) {
     throw Error(ErrorCode::kInvalidArgument, "'" + std::string(name) + "' was registered with room for " +
@@ -74,19 +75,17 @@ size_t room_for(std::string_view name, const std::vector<Attribute>& optional, B
                                                  " do not fit: register it anew");
   }
   const size_t octets = std::max(data.size(), capacity);
-  if (octets + kEntryOverhead > kMaxEntryOctets) refuse_length(name, octets + kEntryOverhead);
+  if (octets + kEntryOverhead > limits.entry_octets) refuse_length(name, octets + kEntryOverhead);
   return octets;
 }
 
 }  // namespace
 
 Transaction::Transaction(std::unique_ptr<State> state) : state_(std::move(state)) {}
-Transaction::Transaction(Transaction&&) noexcept = default;
 Transaction::~Transaction() = default;
 
 // The last word about a name counts: a transaction holds each name once.
 void Transaction::State::add(std::string_view name, std::optional<Draft> draft) {
-  if (!writer) throw Error(ErrorCode::kInternal, "the transaction is over");
   auto place = places.find(name);
   if (place != places.end()) {
     size_t at = place->second;
@@ -100,12 +99,12 @@ void Transaction::State::add(std::string_view name, std::optional<Draft> draft) 
 }
 
 std::vector<Attribute> Transaction::State::inheritance(std::string_view name,
-                                                       const std::optional<Record>& current) const {
+                                                       const std::optional<EntryRecord>& current) const {
   std::vector<Attribute> optional;
   if (auto place = places.find(name); place != places.end()) {
     optional = drafts[place->second].entry.optional;
   } else if (current && !current->deleted && current->state == NameState::kCurrent &&
-             (current->entry.capacity != 0 || current->entry.born != 0 || current->entry.has_extras)) {
+             (current->facts.capacity != 0 || current->facts.born != 0 || current->facts.has_extras)) {
     auto stored = vault.store->examine(name);
     auto view = stored ? parse_entry(stored->octets) : std::nullopt;
     const bool forged = view && key && view->mac_at != 0 && !key->mac_matches(*view);
@@ -119,7 +118,7 @@ std::vector<Attribute> Transaction::State::inheritance(std::string_view name,
 
 void Transaction::State::put(Entry entry, Protection protection, ByteView data) {
   const std::string name = entry.name;
-  const size_t octets = room_for(name, entry.optional, data);
+  const size_t octets = room_for(name, entry.optional, data, vault.store->limits());
   if (protection == Protection::kSealed) {
     add(name, sealed(std::move(entry), vault.store->cipher(), key, data, octets));
     return;
@@ -144,8 +143,7 @@ Entry begin_entry(const Transaction::State& state, std::string_view name, std::s
   if (protection == Protection::kSealed && !state.key) {
     throw Error(ErrorCode::kLocked, "'" + std::string(name) + "' can not be sealed: the store's key was not given");
   }
-  if (!state.writer) throw Error(ErrorCode::kInternal, "the transaction is over");
-  const auto current = state.writer->peek(name);
+  const auto current = state.change.peek(name);
   check_bound(state, name, current);
   return {std::string(type), std::string(name), {realsize_attribute(size)}, state.inheritance(name, current), {}};
 }
@@ -173,7 +171,7 @@ void Transaction::put_registered(std::string_view name, std::string_view type, P
 void Transaction::index(std::string_view name, const std::vector<Property>& properties) {
   State& state = *state_;
   const auto place = state.places.find(name);
-  if (!state.writer || place == state.places.end() || properties.size() > kMaxTags) {
+  if (place == state.places.end() || properties.size() > kMaxTags) {
     throw Error(ErrorCode::kInternal, "only what a transaction has just put gets an index");
   }
   Entry& entry = state.drafts[place->second].entry;
@@ -190,26 +188,25 @@ void Transaction::index(std::string_view name, const std::vector<Property>& prop
 void Transaction::keep_birth(std::string_view name) {
   State& state = *state_;
   const auto place = state.places.find(name);
-  if (!state.writer || place == state.places.end()) {
+  if (place == state.places.end()) {
     throw Error(ErrorCode::kInternal, "only what a transaction has just put keeps its birth");
   }
-  const auto current = state.writer->peek(name);
-  if (!current || current->deleted || current->entry.length == 0) return;  // this version is the first
+  const auto current = state.change.peek(name);
+  if (!current || current->deleted || current->facts.sequence.number == 0) return;  // this version is the first
   std::vector<Attribute>& optional = state.drafts[place->second].entry.optional;
   const auto is_birth = [](const Attribute& attribute) { return attribute.name == attribute::kBorn; };
   if (std::any_of(optional.begin(), optional.end(), is_birth)) return;
-  optional.push_back(born_attribute(current->entry.birth()));
+  optional.push_back(born_attribute(current->facts.birth()));
 }
 
 void Transaction::erase(std::string_view name) {
   State& state = *state_;
-  if (!state.writer) throw Error(ErrorCode::kInternal, "the transaction is over");
-  auto current = state.writer->peek(name);
+  auto current = state.change.peek(name);
   if (!current || current->deleted) {
     state.add(name, std::nullopt);
     return;
   }
-  std::string_view type = current->entry.type.empty() ? kUnknownType : std::string_view(current->entry.type);
+  std::string_view type = current->facts.type.empty() ? kUnknownType : std::string_view(current->facts.type);
   check(name, type);
   check_bound(state, name, current);
   Draft draft;
@@ -222,26 +219,26 @@ void Transaction::erase(std::string_view name) {
   state.add(name, std::move(draft));
 }
 
-void Transaction::reserve(size_t octets) {
-  if (!state_->writer) throw Error(ErrorCode::kInternal, "the transaction is over");
-  state_->writer->reserve(octets + 4 * kEntryOverhead);
+void Transaction::reserve(size_t octets, size_t entries) {
+  state_->change.reserve(octets + entries * kEntryOverhead, entries);
 }
 
-void Transaction::commit() {
-  State& state = *state_;
-  if (!state.writer) throw Error(ErrorCode::kInternal, "the transaction is over");
-  auto writer = std::move(*state.writer);
-  state.writer.reset();
-  if (state.drafts.empty()) return;
-  uint64_t before = state.vault.store->cursor(), count = state.drafts.size();
-  state.first = writer.append(std::move(state.drafts)) - count + 1;
-  state.vault.authenticated_up_to(before, state.vault.store->cursor());
-  writer.release_and_sync();
+EntryLog::Body Transaction::Run::body() {
+  return [this](EntryLog::Change& running) -> EntryLog::Proposal {
+    vault.authenticate_new(&running);
+    Transaction transaction(std::make_unique<State>(vault, running));
+    change(transaction);
+    places = std::move(transaction.state_->places);
+    return {std::move(transaction.state_->drafts), {}};
+  };
 }
 
-uint64_t Transaction::sequence_of(std::string_view name) const {
-  auto place = state_->places.find(name);
-  return state_->first == 0 || place == state_->places.end() ? 0 : state_->first + place->second;
+Committed Transaction::Run::committed(const EntryLog::Appended& appended) const {
+  Committed committed;
+  if (appended.first == 0) return committed;
+  vault.authenticated_up_to(appended.before, appended.after);
+  for (const auto& [name, place] : places) committed.numbers_.emplace(name, appended.first + place);
+  return committed;
 }
 
 }  // namespace vtpm::store

@@ -8,15 +8,11 @@
 
 #include "base/locks_after_fork.h"
 #include "crypto/library/random.h"
+#include "store/log/log_at_path.h"
 #include "store/vault/vault_impl.h"
 
 namespace vtpm::store {
 namespace {
-
-// What an image of a store needs beside its entries until the first of them is appended.
-constexpr uint64_t kFirstFreeOctets = 48 << 10;
-
-FileSystem& file_system_of(FileSystem* chosen) { return chosen ? *chosen : posix_file_system(); }
 
 [[noreturn]] void tampered(std::string_view name, const std::string& path) {
   throw Error(ErrorCode::kTampered, "'" + std::string(name) + "' in " + path +
@@ -25,18 +21,18 @@ FileSystem& file_system_of(FileSystem* chosen) { return chosen ? *chosen : posix
 
 }  // namespace
 
-EntryInfo to_info(const std::string& name, const Record& record) {
+EntryInfo to_info(const std::string& name, const RecordView& record) {
   EntryInfo info;
   info.name = name;
-  info.type = record.entry.type;
-  info.sequence = record.entry.sequence.number;
-  info.born = record.entry.birth();
-  info.protection = record.entry.sealed ? Protection::kSealed : Protection::kClear;
-  info.size = record.entry.size;
-  info.capacity = record.entry.capacity;
+  info.type = record.facts.type;
+  info.sequence = record.facts.sequence.number;
+  info.born = record.facts.birth();
+  info.protection = record.facts.sealed ? Protection::kSealed : Protection::kClear;
+  info.size = record.facts.size;
+  info.capacity = record.facts.capacity;
   info.deleted = record.deleted;
   info.readable = record.state == NameState::kCurrent;
-  info.tags = record.entry.tags;
+  info.tags = record.facts.tags;
   return info;
 }
 
@@ -46,9 +42,8 @@ Vault::Vault(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Vault::~Vault() = default;
 
 std::unique_ptr<Vault> Vault::open(const std::string& path, const OpenOptions& options) {
-  auto store = Blobstore::open(file_system_of(options.file_system), path, options.read_only,
-                               options.any_ending ? Blobstore::Ending::kAny : Blobstore::Ending::kWhole);
-  return std::unique_ptr<Vault>(new Vault(std::make_unique<Impl>(std::move(store))));
+  auto log = open_log(path, {options.read_only, options.any_ending, options.file_system});
+  return std::unique_ptr<Vault>(new Vault(std::make_unique<Impl>(std::move(log))));
 }
 
 namespace {
@@ -84,7 +79,7 @@ std::unique_ptr<Vault> Vault::create(const std::string& path, const CreateOption
                                      const std::vector<std::pair<Role, ByteView>>& slots,
                                      const std::function<void(Transaction&)>& populate) {
   require_secrets(options, slots.size());
-  if (!options.replace && file_system_of(options.file_system).id_of(path)) {
+  if (!options.replace && log_exists(path, options.file_system)) {
     throw Error(ErrorCode::kExists, path + " exists already");
   }
   const Uuid uuid = fresh_uuid();
@@ -100,48 +95,18 @@ std::unique_ptr<Vault> Vault::create(const std::string& path, const CreateOption
     first.push_back(slot_draft(slot_name(++number), role_name(role), kdf, std::move(stretched), master, uuid));
   }
   for (const auto& [role, limit] : options.attempt_limits) first.push_back(attempt_draft(role, {0, limit}));
-  Bytes image = make_store_image(uuid, salt, std::move(first),
-                                 options.created != 0 ? options.created : static_cast<uint64_t>(std::time(nullptr)),
-                                 kFirstFreeOctets, options.cipher);
-  return place(path, options, image, std::move(master), populate);
-}
-
-// Lets a new store stand at its path, complete.
-std::unique_ptr<Vault> Vault::place(const std::string& path, const CreateOptions& options, ByteView image,
-                                    std::shared_ptr<const MasterKey> master,
-                                    const std::function<void(Transaction&)>& populate) {
-  FileSystem& file_system = file_system_of(options.file_system);
-  // An old store is locked until the new one stands in its place, so that nothing is added to what is going away.
-  std::unique_ptr<Blobstore> old;
-  std::optional<Blobstore::Writer> old_lock;
-  if (options.replace && file_system.id_of(path)) {
-    old = Blobstore::open(file_system, path, false);
-    old_lock.emplace(old->begin());
-  }
-  TemporaryStore temporary = old_lock ? old_lock->successor() : TemporaryStore(file_system, path);
-  temporary.file().write_at(0, image);
-  auto impl = std::make_unique<Impl>(Blobstore::make(file_system, path, temporary.share()));
+  NewLog fresh{uuid, salt, options.cipher, options.created, std::move(first), options.replace, options.file_system};
+  if (fresh.created == 0) fresh.created = static_cast<uint64_t>(std::time(nullptr));
+  auto impl = std::make_unique<Impl>(make_log(path, std::move(fresh)));
   impl->default_kdf = options.kdf;
   impl->install(std::move(master));
   std::unique_ptr<Vault> vault(new Vault(std::move(impl)));
-  if (populate) {
-    Transaction transaction = vault->begin();
-    populate(transaction);
-    transaction.commit();
-  }
-  temporary.file().sync_all();
-  if (old_lock) {
-    old_lock->replace_by(temporary.path());
-  } else {
-    file_system.rename(temporary.path(), path, true);
-    file_system.sync_directory_of(path);
-  }
-  temporary.renamed();
-  vault->impl_->store->placed();
+  if (populate) vault->change(populate);
+  vault->impl_->store->place();
   return vault;
 }
 
-void Vault::remove() { impl_->store->begin().remove(); }
+void Vault::remove() { impl_->store->remove(); }
 
 void Vault::report_to(Reporter reporter) { impl_->store->report_to(std::move(reporter)); }
 
@@ -159,7 +124,13 @@ bool Vault::inherited() const { return impl_->store->inherited(); }
 // --- freshness ---
 
 bool Vault::refresh() {
-  bool changed = impl_->store->refresh();
+  const bool changed = impl_->store->refresh();
+  impl_->authenticate_new();
+  return changed;
+}
+
+bool Vault::refresh_now() {
+  const bool changed = impl_->store->refresh_now();
   impl_->authenticate_new();
   return changed;
 }
@@ -169,9 +140,9 @@ uint64_t Vault::cursor() const { return impl_->store->cursor(); }
 Vault::Changes Vault::changes(uint64_t cursor, Wanted wanted) const {
   Changes out;
   if (cursor == 0) out.entries.reserve(impl_->store->names());
-  out.whole = impl_->store->visit_changes(cursor, [&](const std::string& name, const Record& record) {
-    const Protection protection = record.entry.sealed ? Protection::kSealed : Protection::kClear;
-    if (!wanted || wanted({name, protection, !record.entry.tags.empty()})) {
+  out.whole = impl_->store->visit_changes(cursor, [&](const std::string& name, const RecordView& record) {
+    const Protection protection = record.facts.sealed ? Protection::kSealed : Protection::kClear;
+    if (!wanted || wanted({name, protection, !record.facts.tags.empty()})) {
       out.entries.push_back(to_info(name, record));
     }
   });
@@ -256,7 +227,7 @@ void Vault::Impl::install(std::shared_ptr<const MasterKey> key) {
   authenticate_new();
 }
 
-void Vault::Impl::authenticate_new(const Blobstore::Writer* writer) {
+void Vault::Impl::authenticate_new(const EntryLog::Change* change) {
   if (store->cursor() == authenticated_) return;
   auto key = master();
   if (!key) return;
@@ -264,19 +235,19 @@ void Vault::Impl::authenticate_new(const Blobstore::Writer* writer) {
   uint64_t now = store->cursor();
   bool slots_changed = false;
   std::vector<std::string> names;
-  const auto look = [&](const std::string& name, const Record& record) {
-    slots_changed = slots_changed || record.entry.type == type::kKeySlot;
+  const auto look = [&](const std::string& name, const RecordView& record) {
+    slots_changed = slots_changed || record.facts.type == type::kKeySlot;
     if (record.is_checked_when_read()) return;
-    if (record.entry.has_mac && record.state == NameState::kCurrent) names.push_back(name);
+    if (record.facts.has_mac && record.state == NameState::kCurrent) names.push_back(name);
   };
-  writer ? writer->visit_changes(authenticated_, look) : store->visit_changes(authenticated_, look);
+  change ? change->visit_changes(authenticated_, look) : store->visit_changes(authenticated_, look);
   // Before anything is called forged: under another master key every MAC is another.
   if (slots_changed && drop_outdated_key()) return;
   for (const std::string& name : names) {
     auto stored = store->examine(name);
-    if (!stored || !stored->record.entry.has_mac) continue;  // it changed meanwhile, and will come again
-    auto entry = parse_entry(stored->octets);
-    if (!entry || !key->mac_matches(*entry)) store->mark_tampered(name, stored->record.entry.sequence.number);
+    const auto entry = stored ? parse_entry(stored->octets) : std::nullopt;
+    if (!entry || entry->mac_at == 0) continue;  // it changed meanwhile, and will come again
+    if (!key->mac_matches(*entry)) store->mark_tampered(name, stored->number);
   }
   authenticated_ = now;
   store->looked_at(now);
@@ -310,6 +281,8 @@ std::shared_ptr<const MasterKey> Vault::Impl::current_master() {
 void Vault::Impl::authenticated_up_to(uint64_t before, uint64_t now) {
   if (authenticated_.compare_exchange_strong(before, now)) store->looked_at(now);
 }
+
+std::shared_ptr<const MasterKey> Vault::master_key() const { return impl_->master(); }
 
 bool Vault::unlocked() const { return impl_->master() != nullptr; }
 
@@ -386,35 +359,16 @@ Attempts Vault::attempts(Role role) const { return impl_->attempts(role); }
 
 // --- writing ---
 
-namespace {
-
-std::unique_ptr<Transaction::State> begin_with(Vault::Impl& vault, Blobstore::Writer writer) {
-  vault.authenticate_new(&writer);
-  return std::make_unique<Transaction::State>(vault, std::move(writer));
-}
-
-}  // namespace
-
 Committed Vault::change(const std::function<void(Transaction&)>& body) {
-  return run(begin_with(*impl_, impl_->store->begin()), body);
+  Transaction::Run run{*impl_, body};
+  return run.committed(impl_->store->change(run.body()));
 }
 
 std::optional<Committed> Vault::try_change(const std::function<void(Transaction&)>& body) {
-  auto writer = impl_->store->try_begin();
-  if (!writer) return std::nullopt;
-  return run(begin_with(*impl_, std::move(*writer)), body);
-}
-
-Committed Vault::run(std::unique_ptr<Transaction::State> state, const std::function<void(Transaction&)>& body) {
-  Transaction transaction(std::move(state));
-  body(transaction);
-  transaction.commit();
-  Committed committed;
-  if (transaction.state_->first == 0) return committed;
-  for (const auto& [name, place] : transaction.state_->places) {
-    committed.numbers_.emplace(name, transaction.state_->first + place);
-  }
-  return committed;
+  Transaction::Run run{*impl_, body};
+  const auto appended = impl_->store->try_change(run.body());
+  if (!appended) return std::nullopt;
+  return run.committed(*appended);
 }
 
 uint64_t Committed::sequence_of(std::string_view name) const {
@@ -422,19 +376,9 @@ uint64_t Committed::sequence_of(std::string_view name) const {
   return number == numbers_.end() ? 0 : number->second;
 }
 
-Transaction Vault::begin() { return Transaction(begin_with(*impl_, impl_->store->begin())); }
+void Vault::compact(const Progress& progress) { impl_->store->compact(progress); }
 
-void Vault::compact(const Progress& progress) {
-  for (;;) {
-    auto login = impl_->store->lock_login();
-    auto writer = impl_->store->begin(login);
-    if (!writer) continue;
-    writer->compact(progress, writer->file_size());
-    return writer->release_and_sync();
-  }
-}
-
-void Vault::after_fork_close() noexcept { impl_->store->after_fork_close(); }
+void Vault::after_fork_close() noexcept { impl_->store->close_after_fork(); }
 
 void Vault::after_fork_reopen() {
   make_anew(impl_->key_gate_, impl_->authenticating_, impl_->noting_);
@@ -442,7 +386,7 @@ void Vault::after_fork_reopen() {
   impl_->turn_owner_ = std::thread::id{};
   impl_->turn_.reset();
   impl_->had_key_ = unlocked();
-  impl_->store->after_fork_reopen();
+  impl_->store->reopen_after_fork();
 }
 
 }  // namespace vtpm::store

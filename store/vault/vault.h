@@ -144,6 +144,19 @@ class KeySubscription {
   std::shared_ptr<Handler> handler_;
 };
 
+/// What became of a change.
+class Committed {
+ public:
+  /// Nothing was put.
+  Committed() = default;
+  /// The sequence number that the entry `name` of this change got (EntryInfo::sequence); 0: the change did not put it.
+  uint64_t sequence_of(std::string_view name) const;
+
+ private:
+  friend class Transaction;
+  std::map<std::string, uint64_t, std::less<>> numbers_;
+};
+
 /// A set of changes that becomes visible and durable at once, or not at all: what the body of `Vault::change` gets.
 /// It belongs to the thread that runs the body, and must not be kept beyond it.
 ///
@@ -152,7 +165,8 @@ class KeySubscription {
 class Transaction {
  public:
   struct State;  // store/vault/vault_impl.h
-  Transaction(Transaction&&) noexcept;
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
   ~Transaction();
 
   /// Creates or replaces `name`. Sealing needs the key (kLocked). A clear entry is bound by a MAC when the key is
@@ -171,32 +185,15 @@ class Transaction {
   /// Says that whoever lists names by age needs to know when this one, which this transaction has put, was new: if it
   /// replaces another version, it keeps the number of the first one, and so do all later versions.
   void keep_birth(std::string_view name);
-  /// Makes sure that a commit of about this many octets can not fail for want of space (used before a TPM command that
-  /// can not be undone). Throws kNoSpace.
-  void reserve(size_t octets);
-  /// Returns after the changes are on the disk; the lock is released before the fdatasync (group commit).
-  void commit();
-  /// After `commit`: the sequence number that the entry `name` of this transaction got (EntryInfo::sequence); 0 when
-  /// the transaction did not put it.
-  uint64_t sequence_of(std::string_view name) const;
+  /// Makes sure that a commit of about this many bytes, in this many entries, cannot fail for want of space or for the
+  /// limits of the log (used before a TPM command that cannot be undone). Throws kNoSpace.
+  void reserve(size_t octets, size_t entries = 4);
 
  private:
   friend class Vault;
+  struct Run;  // store/vault/vault_impl.h
   explicit Transaction(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
-};
-
-/// What became of a change.
-class Committed {
- public:
-  /// Nothing was put.
-  Committed() = default;
-  /// The sequence number that the entry `name` of this change got (EntryInfo::sequence); 0: the change did not put it.
-  uint64_t sequence_of(std::string_view name) const;
-
- private:
-  friend class Vault;
-  std::map<std::string, uint64_t, std::less<>> numbers_;
 };
 
 class Vault {
@@ -243,8 +240,11 @@ class Vault {
   std::string rolled_back_name() const;
 
   // --- freshness ---
-  /// Catches up with the file. True when anything changed.
+  /// Catches up with the store. True when anything changed.
   bool refresh();
+  /// The same, whatever it costs, where the store is on a log whose cheap comparison may be a moment behind
+  /// (EntryLog::refresh): for logins and for what must never be used twice. Of a file both are the same.
+  bool refresh_now();
   /// Rises with every change that this vault has seen. A cursor for `changes`; 0 is before everything.
   uint64_t cursor() const;
   /// What changed after a cursor: the latest state of each name once, oldest first, deletions included (also those that
@@ -272,6 +272,9 @@ class Vault {
 
   // --- the key ---
   bool unlocked() const;
+  /// The key itself, for store/care: who judges, repairs or exports the file of a store opens seals and makes new ones
+  /// (store/vault/sealing.h). Null while the vault is locked. It stays what it is when the vault is locked or re-keyed.
+  std::shared_ptr<const MasterKey> master_key() const;
   /// Tries every slot of the role (kUser: then the recovery slots) as one attempt against the retry counter. Where the
   /// user is locked out, a secret that reads as a recovery phrase (store/vault/recovery_phrase.h) is tried on the
   /// recovery slots, as one attempt against kRecovery's counter; a right one resets both. Slots that cost far more than
@@ -364,8 +367,6 @@ class Vault {
   /// The same for an owner who must never wait for the lock of the store: where somebody else holds it now, the answer
   /// is nothing, and the body has not run.
   std::optional<Committed> try_change(const std::function<void(Transaction&)>& body);
-  /// Takes the store's lock and catches up. Throws kReadOnly, kReplaced. Going away: `change` is the door.
-  Transaction begin();
   /// Rewrites the file without what is dead; other processes follow by themselves. The file never becomes larger: the
   /// room for logins behind the log is at most what there was, and a file without anything to give back stays.
   void compact(const Progress& progress = nullptr);
@@ -381,14 +382,7 @@ class Vault {
   void after_fork_reopen();
 
  private:
-  friend class Inspection;   // store/care/report.cc
-  friend class FixedExport;  // store/care/fixed_export.cc
-  friend class Repair;       // store/care/repair.cc
   explicit Vault(std::unique_ptr<Impl> impl);
-  static std::unique_ptr<Vault> place(const std::string& path, const CreateOptions& options, ByteView image,
-                                      std::shared_ptr<const MasterKey> master,
-                                      const std::function<void(Transaction&)>& populate);
-  Committed run(std::unique_ptr<Transaction::State> state, const std::function<void(Transaction&)>& body);
   std::unique_ptr<Impl> impl_;
 };
 

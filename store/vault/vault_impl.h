@@ -7,7 +7,7 @@
 #include <mutex>
 #include <thread>
 
-#include "store/log/blobstore.h"
+#include "store/log/entry_log.h"
 #include "store/vault/keyslot.h"
 #include "store/vault/late_key.h"
 #include "store/vault/sealing.h"
@@ -46,9 +46,9 @@ class StretchedSecrets {
 };
 
 struct Vault::Impl {
-  explicit Impl(std::unique_ptr<Blobstore> opened) : store(std::move(opened)), uuid(store->uuid()) {}
+  explicit Impl(std::unique_ptr<EntryLog> opened) : store(std::move(opened)), uuid(store->uuid()) {}
 
-  std::unique_ptr<Blobstore> store;
+  std::unique_ptr<EntryLog> store;
   const Uuid uuid;
   KdfCost default_kdf;
 
@@ -58,8 +58,8 @@ struct Vault::Impl {
   void install(std::shared_ptr<const MasterKey> key);
   /// Checks the MAC of every clear entry that came since the last time, but of those that are checked when they are
   /// read; what is forged becomes unreadable.
-  /// `writer`: where the caller has one.
-  void authenticate_new(const Blobstore::Writer* writer = nullptr);
+  /// `change`: where the caller is inside one.
+  void authenticate_new(const EntryLog::Change* change = nullptr);
   /// The same, but these were written here a moment ago.
   void authenticated_up_to(uint64_t before, uint64_t now);
 
@@ -80,16 +80,15 @@ struct Vault::Impl {
     uint64_t entry = 0;  // its number; 0: there is none
   };
   Counter counter(Role role) const;
-  using LoginLock = Blobstore::LoginLock;
+  using Claim = EntryLog::Claim;
   /// What is done with the slot that a secret opened, before another attempt can be made. False: the slots have changed
   /// meanwhile, and the attempt starts anew.
-  using Then = std::function<bool(const OpenedSlot& slot, const LoginLock& login)>;
+  using Then = std::function<bool(const OpenedSlot& slot, const Claim& login)>;
   /// Stretches the secret for every slot of the role and checks it as one counted attempt. `role` kUser: for the
   /// recovery slots alone where the user is locked out and the secret is a recovery phrase.
   UnlockResult attempt(Role role, ByteView secret, const Then& then);
   bool locked_out_between_logins(Role role);
   std::optional<Role> counted_as(Role role, ByteView secret);
-  using OfficerLock = Blobstore::OfficerLock;
   /// One attempt, however often it has to start anew. Entries of the retry counter are told by their numbers.
   struct Attempt {
     Role role;                           // whose slots are tried, and whose counter is charged
@@ -98,14 +97,13 @@ struct Vault::Impl {
   };
   /// Around an attempt of the security officer and the delay in front of it.
   struct OfficerTurn {
-    OfficerLock lock;
+    std::unique_ptr<Claim> claim;
     std::optional<uint64_t> waited_for;  // as in an `Attempt`
   };
   bool this_thread_has_turn() const { return turn_owner_ == std::this_thread::get_id(); }
   enum class Charged { kYes, kLockedOut, kStartAnew };
   /// Counts it against `slots`, on the disk when it returns. `officer`: null unless it is the security officer's.
-  Charged charge(Attempt& attempt, const LoginLock& login, const OfficerLock* officer,
-                 const std::vector<KeySlot>& slots);
+  Charged charge(Attempt& attempt, const Claim& login, const Claim* officer, const std::vector<KeySlot>& slots);
   /// Returns the entry whose delay is over by then. `charged` and `waited_for` as in an `Attempt`.
   std::optional<uint64_t> wait_out(Role role, std::optional<uint64_t> charged, std::optional<uint64_t> waited_for);
   /// Where the store is inherited, attempts are counted in this process: it may not write.
@@ -114,11 +112,11 @@ struct Vault::Impl {
   /// many secrets as he likes.
   void require_inherited_login() const;
   /// Takes all failures back, on the disk when it returns. False: start anew.
-  bool reset_counters(Role role, const LoginLock& login, const std::vector<KeySlot>& slots);
+  bool reset_counters(Role role, const Claim& login, const std::vector<KeySlot>& slots);
   /// Commits `drafts`, which hold `key`, and makes what the slots `superseded` held useless. False: nothing has
   /// happened, since the slots are no longer those that the caller has `seen`, or `key` is no longer the store's.
-  bool write_slots(const LoginLock& login, const MasterKey& key, const std::vector<UsedSlot>& seen,
-                   std::vector<Draft> drafts, const std::vector<std::string>& superseded);
+  bool write_slots(const Claim& login, const MasterKey& key, const std::vector<UsedSlot>& seen,
+                   const std::vector<Draft>& drafts, const std::vector<std::string>& superseded);
   /// What `slot_octets` needs when the store is inherited.
   void remember_slots() const noexcept;
   /// The counters that a new secret of the role, or a right one, sets to zero; those that are zero are left out.
@@ -129,7 +127,7 @@ struct Vault::Impl {
     const std::vector<UsedSlot>& seen;
     std::vector<Draft> slots;
   };
-  bool rekey(const LoginLock& login, Rekeying rekeying, const Progress& progress, const Indexer& indexer);
+  bool rekey(const Claim& login, const Rekeying& rekeying, const Progress& progress, const Indexer& indexer);
   std::string free_slot() const;
   KdfCost cost_of_slots() const;
   SlotKdf kdf_for(ByteView secret) const;
@@ -161,21 +159,30 @@ bool same_slots(const std::vector<UsedSlot>& a, const std::vector<UsedSlot>& b);
 /// Whether a slot is of a higher epoch: the store was re-keyed since that one.
 bool is_outdated(uint64_t epoch, const std::vector<UsedSlot>& used);
 Draft attempt_draft(Role role, const Attempts& attempts);
-EntryInfo to_info(const std::string& name, const Record& record);
+EntryInfo to_info(const std::string& name, const RecordView& record);
 
 struct Transaction::State {
-  State(Vault::Impl& owner, Blobstore::Writer held) : vault(owner), key(owner.master()), writer(std::move(held)) {}
+  State(Vault::Impl& owner, EntryLog::Change& running) : vault(owner), key(owner.master()), change(running) {}
   void add(std::string_view name, std::optional<Draft> draft);
   void put(Entry entry, Protection protection, ByteView data);
   /// The optional attributes that the next version of `name` takes over, of this transaction's or of the store's.
-  std::vector<Attribute> inheritance(std::string_view name, const std::optional<Record>& current) const;
+  std::vector<Attribute> inheritance(std::string_view name, const std::optional<EntryRecord>& current) const;
 
   Vault::Impl& vault;
   std::shared_ptr<const MasterKey> key;
-  std::optional<Blobstore::Writer> writer;  // gone once committed
+  EntryLog::Change& change;
   std::vector<Draft> drafts;
   std::map<std::string, size_t, std::less<>> places;  // of a name's draft
-  uint64_t first = 0;                                 // once committed: the number of the first draft's entry
+};
+
+/// A change of a vault while it runs: the log may call `body` more than once.
+struct Transaction::Run {
+  Vault::Impl& vault;
+  const std::function<void(Transaction&)>& change;
+  std::map<std::string, size_t, std::less<>> places{};  // of the last run
+
+  EntryLog::Body body();
+  Committed committed(const EntryLog::Appended& appended) const;
 };
 
 }  // namespace vtpm::store

@@ -5,7 +5,7 @@
 #include <iostream>
 #include <iterator>
 
-#include "store/log/blobstore.h"
+#include "store/log/file_log.h"
 #include "store/vault/keyslot.h"
 
 using namespace vtpm;
@@ -13,7 +13,7 @@ using namespace vtpm;
 int main(int argc, char** argv) {
   if (argc != 2) return 2;
   const std::string pin{std::istreambuf_iterator<char>(std::cin), {}};
-  const auto store = store::Blobstore::open(store::posix_file_system(), argv[1], true);
+  const auto store = store::FileLog::open(store::posix_file_system(), argv[1], true);
   for (unsigned number = 1; number <= store::kMaxSlots; ++number) {
     auto stored = store->read(store::slot_name(number));
     if (!stored) continue;

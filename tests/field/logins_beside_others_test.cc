@@ -11,6 +11,7 @@
 #include <stdexcept>
 
 #include "store/care/report.h"
+#include "store/log/file_log.h"
 #include "store/vault/vault_impl.h"
 #include "tests/store/crash/crash_history.h"
 #include "tests/store/disk/scratch.h"
@@ -50,7 +51,7 @@ class Logins : public testing::Test {
   int start_compacting(bool like_older_versions) {
     return start_child([this, like_older_versions] {
       auto vault = Vault::open(path);
-      auto store = Blobstore::open(posix_file_system(), path, false);
+      auto store = FileLog::open(posix_file_system(), path, false);
       while (!words[kStop]) {
         if (like_older_versions) {
           store->begin().compact();
@@ -136,7 +137,7 @@ class Interrupted : public testing::Test {
     return Vault::open(kCrashPath, options);
   }
   static void re_key(Stage& stage) {
-    Blobstore::open(stage.disk, kCrashPath, false)->begin().compact();
+    FileLog::open(stage.disk, kCrashPath, false)->begin().compact();
     try {
       stage.two->refresh();
       if (!stage.two->unlocked()) stage.two->unlock(Role::kSo, as_bytes(kSoPin));
@@ -230,7 +231,7 @@ class KeySlots : public Logins {
  protected:
   // A slot for `secret`, written by somebody who holds the store's key, or an old one.
   void plant(unsigned number, std::string_view secret, const KdfCost& cost, std::shared_ptr<const MasterKey> key) {
-    auto store = Blobstore::open(posix_file_system(), path, false);
+    auto store = FileLog::open(posix_file_system(), path, false);
     const SlotKdf kdf = fresh_kdf(cost);
     auto stretched = std::make_shared<const StretchedSecret>(secret.empty() ? StretchedSecret(SecretBytes(64))
                                                                             : stretch(as_bytes(secret), kdf));
@@ -243,13 +244,13 @@ class KeySlots : public Logins {
   // Nobody knows what opens it, and finding out that something does not takes what it costs.
   void plant_riddle(unsigned number, const KdfCost& cost) { plant(number, "", cost, master()); }
   std::shared_ptr<const MasterKey> master() const {
-    const auto store = Blobstore::open(posix_file_system(), path, false);
+    const auto store = FileLog::open(posix_file_system(), path, false);
     const KeySlot slot(std::move(store->read(slot_name(2))->octets));
     return slot.master_key(stretch(as_bytes(kUserPin), slot.kdf()), store->uuid());
   }
-  Uuid uuid() const { return Blobstore::open(posix_file_system(), path, false)->uuid(); }
+  Uuid uuid() const { return FileLog::open(posix_file_system(), path, false)->uuid(); }
   void set_failures(Role role, const Attempts& attempts) {
-    auto store = Blobstore::open(posix_file_system(), path, false);
+    auto store = FileLog::open(posix_file_system(), path, false);
     auto writer = store->begin();
     std::vector<Draft> drafts;
     drafts.push_back(attempt_draft(role, attempts));

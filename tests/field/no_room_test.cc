@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/numbers.h"
 #include "store/care/repair.h"
+#include "store/log/file_log.h"
 #include "store/vault/vault_impl.h"
 #include "tests/store/disk/scratch.h"
 #include "tests/store/disk/simulated_disk.h"
@@ -26,8 +27,8 @@ class NoRoom : public testing::Test {
     store = open();
   }
 
-  std::unique_ptr<Blobstore> open() {
-    auto opened = Blobstore::open(disk, kPath, false);
+  std::unique_ptr<FileLog> open() {
+    auto opened = FileLog::open(disk, kPath, false);
     opened->report_to([this](const std::string& sentence) { reports.push_back(sentence); });
     return opened;
   }
@@ -64,9 +65,13 @@ class NoRoom : public testing::Test {
     const auto stored = open()->read("attempt/user");
     return static_cast<uint32_t>(read_be(parse_entry(stored->octets)->data().first(4)));
   }
-  uint64_t live() const {
+  uint64_t live() {
     uint64_t octets = 0;
-    for (const auto& [name, record] : store->list("")) octets += record.entry.length + record.twin_length;
+    Index index;
+    index.apply(scan_log(*disk.open(kPath, false), store->header()));
+    for (const auto& [name, record] : index.names()) {
+      if (!record.deleted) octets += record.entry.length + record.twin_length;
+    }
     return octets;
   }
   size_t files_made() const {
@@ -96,7 +101,7 @@ class NoRoom : public testing::Test {
 
   SimulatedDisk disk;
   std::vector<std::string> reports;
-  std::unique_ptr<Blobstore> store;
+  std::unique_ptr<FileLog> store;
 };
 
 TEST_F(NoRoom, LoginsGoOnInADirectoryThatMayNotBeWritten) {

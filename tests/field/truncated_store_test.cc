@@ -14,7 +14,8 @@
 #include "store/care/repair.h"
 #include "store/care/report.h"
 #include "store/format/encoding.h"
-#include "store/vault/vault_impl.h"
+#include "store/log/file_log.h"
+#include "store/vault/vault.h"
 #include "tests/store/crash/crash_history.h"
 
 namespace vtpm::store {
@@ -200,7 +201,7 @@ TEST_F(BehindTheEnd, FourSparseGigabytesAreRefusedAtOnce) {
 TEST(BehindTheEndOfAStore, ACrashOfALargeGrowthLeavesNoMoreThanOneStep) {
   History history;
   {
-    auto store = Blobstore::open(history.disk, kCrashPath, false);
+    auto store = FileLog::open(history.disk, kCrashPath, false);
     history.commit(*store, {clear_draft("obj/small", "small")});
     history.commit(*store, {clear_draft("obj/large", std::string(kMaxGrowth + (1 << 20), 'x'))});
   }

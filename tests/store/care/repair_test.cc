@@ -178,7 +178,7 @@ TEST(Flips, R0_18_EveryBitIsReadAndRepaired) {
   }
   const Bytes whole = load(real);
   auto readable = [](SimulatedDisk& disk) {
-    auto store = Blobstore::open(disk, kCrashPath, false);
+    auto store = FileLog::open(disk, kCrashPath, false);
     std::map<std::string, Bytes> seen;
     for (const auto& [name, record] : store->list("")) seen[name] = store->read(name)->octets;
     return std::pair(seen, store->truncated());

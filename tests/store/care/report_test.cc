@@ -265,7 +265,7 @@ TEST_F(EntryVerdict, AnUnknownMandatoryAttributeIsNamedAsSuch) {
 
 TEST_F(EntryVerdict, AnEntryWithoutAMacBehindABoundOneIsUnbound) {
   {
-    auto store = Blobstore::open(posix_file_system(), path, false);
+    auto store = FileLog::open(posix_file_system(), path, false);
     auto writer = store->begin();
     writer.append({clear_draft("obj/clear", "by somebody without the key")});
     writer.release_and_sync();

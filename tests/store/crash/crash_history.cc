@@ -75,7 +75,7 @@ History::History(const SimulatedDisk& left) {
   }
   disk.sync_directory_of(kCrashPath, {"test", 0});
   base_steps_ = disk.steps().size();
-  moments_.push_back({base_steps_, base_steps_, values_of(*Blobstore::open(disk, kCrashPath, false))});
+  moments_.push_back({base_steps_, base_steps_, values_of(*FileLog::open(disk, kCrashPath, false))});
   base_steps_ = moments_[0].begun = moments_[0].promised = disk.steps().size();
 }
 
@@ -101,7 +101,7 @@ void History::promise() {
 
 void History::must_be_gone(Bytes octets) { gone_.emplace_back(SIZE_MAX, std::move(octets)); }
 
-void History::commit(Blobstore& store, std::vector<Draft> drafts) {
+void History::commit(FileLog& store, std::vector<Draft> drafts) {
   auto writer = store.begin();
   begin(drafts);
   writer.append(std::move(drafts));
@@ -120,7 +120,7 @@ std::string History::secret_of(const KeySlot& slot) const {
   return "(none)";
 }
 
-Values History::values_of(const Blobstore& store) const {
+Values History::values_of(const FileLog& store) const {
   Values out;
   for (const auto& [name, record] : store.list("")) {
     auto stored = store.read(name);
@@ -191,7 +191,7 @@ void History::judge(SimulatedDisk& left, size_t step, Verdicts& verdicts) const 
       TemporaryStore in_nobodys_way(left, kCrashPath);
       return;
     }
-    auto store = Blobstore::open(left, kCrashPath, false);
+    auto store = FileLog::open(left, kCrashPath, false);
     if (store->truncated()) wrong(verdicts.unusable, "it passes for truncated");
     Values seen = values_of(*store);
     compare(seen, promised, begun, verdicts);
@@ -200,7 +200,7 @@ void History::judge(SimulatedDisk& left, size_t step, Verdicts& verdicts) const 
     writer.append({clear_draft("obj/after", "the cut")});
     writer.release_and_sync();
     seen["obj/after"] = "the cut";
-    if (values_of(*Blobstore::open(left, kCrashPath, true)) != seen) {
+    if (values_of(*FileLog::open(left, kCrashPath, true)) != seen) {
       wrong(verdicts.ghosts, "another opening sees something else");
     }
     if (!is_well_formed(left.contents(kCrashPath))) wrong(verdicts.unusable, "the file is not well-formed");

@@ -55,14 +55,14 @@ class History {
   void begin(Values next);
   /// All that was begun has returned.
   void promise();
-  void commit(Blobstore& store, std::vector<Draft> drafts);
+  void commit(FileLog& store, std::vector<Draft> drafts);
   /// From now on (once promised) these octets must not be found in any file, nor in the blocks of one that is gone.
   void must_be_gone(Bytes octets);
   /// From now on these octets must be found in some file.
   void must_be_kept(Bytes octets) { kept_.emplace_back(disk.steps().size(), std::move(octets)); }
   const Values& now() const { return moments_.back().values; }
 
-  Values values_of(const Blobstore& store) const;
+  Values values_of(const FileLog& store) const;
 
   /// Looks at the disks after each step of the record. Stops at the first that broke a promise if so told.
   Verdicts explore(const Breadth& breadth, unsigned seed = 1, bool stop_at_first = false) const;

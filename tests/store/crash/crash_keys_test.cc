@@ -5,7 +5,7 @@
 #include <random>
 #include <set>
 
-#include "store/log/blobstore.h"
+#include "store/log/file_log.h"
 #include "tests/store/crash/crash_history.h"
 
 namespace vtpm::store {
@@ -59,7 +59,7 @@ std::vector<KeptSlot> keep() {
 }
 
 Bytes wrapped_key(SimulatedDisk& disk, std::string_view slot) {
-  return to_bytes(parse_entry(Blobstore::open(disk, kCrashPath, true)->read(slot)->octets)->data());
+  return to_bytes(parse_entry(FileLog::open(disk, kCrashPath, true)->read(slot)->octets)->data());
 }
 
 struct Rekeyed {

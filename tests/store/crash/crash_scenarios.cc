@@ -6,12 +6,13 @@
 
 #include "base/error.h"
 #include "store/care/repair.h"
-#include "store/vault/vault_impl.h"
+#include "store/log/file_log.h"
+#include "store/vault/vault.h"
 
 namespace vtpm::store {
 namespace {
 
-std::unique_ptr<Blobstore> open(History& history) { return Blobstore::open(history.disk, kCrashPath, false); }
+std::unique_ptr<FileLog> open(History& history) { return FileLog::open(history.disk, kCrashPath, false); }
 
 std::string letters(size_t count, int i) { return std::string(count, static_cast<char>('a' + i % 26)); }
 
@@ -190,7 +191,7 @@ void after_failed_syncs_in_place(History& history) {
     }
     store->refresh();
     if (!store->find(name)) throw std::logic_error("what was written is not read");
-    Blobstore* const healer = round % 2 ? other.get() : store.get();
+    FileLog* const healer = round % 2 ? other.get() : store.get();
     healer->refresh();
     history.disk.fail_rename(ErrorCode::kIo);
     healer->make_durable();

@@ -82,7 +82,7 @@ TEST(Crash, R0_22_ACutDuringRecoveryLosesNothing) {
   for (size_t step = history.first_step(); step <= history.disk.steps().size(); step += stride) {
     states.after(step, {3, 6, 6}, random, [&](SimulatedDisk& left) {
       History second(left);
-      auto store = Blobstore::open(second.disk, kCrashPath, false);
+      auto store = FileLog::open(second.disk, kCrashPath, false);
       second.commit(*store, {clear_draft("obj/1", "recovered"), deletion("obj/2")});
       total += second.explore(long_test() ? Breadth{6, 60, 400} : Breadth{3, 10, 60});
       return true;

@@ -8,7 +8,8 @@
 
 #include "base/error.h"
 #include "store/care/fixed_layout.h"
-#include "store/vault/vault_impl.h"
+#include "store/log/file_log.h"
+#include "store/vault/vault.h"
 #include "tests/store/crash/crash_scenarios.h"
 
 namespace vtpm::store {
@@ -74,7 +75,7 @@ bool both_are_in(Encounter::Stage& stage) { return stage.answers == std::vector<
 
 // Much that is dead, and about that much space: less than what another append needs brings a compaction.
 void leave_only(Encounter::Stage& stage, size_t octets) {
-  auto store = Blobstore::open(stage.disk, kCrashPath, false);
+  auto store = FileLog::open(stage.disk, kCrashPath, false);
   const auto add = [&](size_t size) {
     Draft draft = clear_draft("obj/dead", std::string(size, 'x'));
     draft.entry.type = type::kAttempt;  // which may use up the reserve

@@ -66,7 +66,7 @@ class Recorded : public testing::Test {
   void judge(SimulatedDisk& left, std::map<unsigned, Span> wanted, Verdicts& verdicts) const {
     ++verdicts.states;
     try {
-      const Values seen = History(History::Start::kNothing).values_of(*Blobstore::open(left, path, true));
+      const Values seen = History(History::Start::kNothing).values_of(*FileLog::open(left, path, true));
       for (const auto& [writer, span] : wanted) {
         const std::string name = "obj/" + std::to_string(writer);
         auto number = [&](const std::string& of) { return seen.count(of) ? std::stoul(seen.at(of)) : 0ul; };

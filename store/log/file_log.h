@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// One open store file: its log, its index, its locks. It knows entries, not keys (store/vault/vault.h adds those).
+// The log of a file: an EntryLog (store/log/entry_log.h) whose entries stand one behind the other in one open store
+// file (docs/format.md), with its index and its locks.
+//
+// What is public here beyond that contract is the file's own door: for `store/care`, which judges and repairs files,
+// and for the tests of the file.
 //
 // Reading threads share a lock that is held for microseconds; one `Writer` at a time, among all processes, changes the
 // file. A commit is one write over the zero-filled tail, then one fdatasync after the lock is gone, which other
@@ -35,7 +39,9 @@
 #include "store/format/encoding.h"
 #include "store/format/file_end.h"
 #include "store/format/scan.h"
+#include "store/log/entry_log.h"
 #include "store/log/index.h"
+#include "store/log/log_at_path.h"
 
 namespace vtpm::store {
 
@@ -47,102 +53,95 @@ enum class Waiting { kBriefly, kDoNotWait };
 enum class Room { kOrdinary, kDeletion, kLogin };
 Room room_of(const std::vector<Draft>& drafts);
 
-class Blobstore {
+class FileLog final : public EntryLog {
  public:
   /// A file whose end is not as it must be (`unfit`) is refused. `kAny` is for whoever says what is wrong with it, or
   /// repairs it; even then it takes no change.
   enum class Ending { kWhole, kAny };
-  static std::unique_ptr<Blobstore> open(FileSystem& file_system, const std::string& path, bool read_only,
-                                         Ending ending = Ending::kWhole);
+  static std::unique_ptr<FileLog> open(FileSystem& file_system, const std::string& path, bool read_only,
+                                       Ending ending = Ending::kWhole);
 
-  /// Called, with this store's locks held, when something was done in another way than usual. Set it before others use
-  /// the store.
-  void report_to(Reporter reporter) { reporter_ = std::move(reporter); }
-  void report(const std::string& sentence) const {
+  /// A store in a temporary file, locked, beside the one at `path`, whose place it will take (`place`).
+  static std::unique_ptr<FileLog> make(FileSystem& file_system, const std::string& path, NewLog fresh);
+  ~FileLog() override;
+
+  const std::string& path() const override { return path_; }
+  Uuid uuid() const override;
+  Salt salt() const override;
+  Cipher cipher() const override;
+  uint64_t created() const override;
+  bool read_only() const override { return read_only_ || inherited_; }
+  bool inherited() const override { return inherited_; }
+  Limits limits() const override { return {kMaxEntryOctets, kMaxTransactionEntries}; }
+  void report_to(Reporter reporter) override { reporter_ = std::move(reporter); }
+  void report(const std::string& sentence) const override {
     if (reporter_) reporter_(sentence);
   }
 
-  /// A store that is being made in a temporary file, which its caller holds locked; nobody else knows it yet. `path`:
-  /// where it will stand. `placed` is to be called when it does.
-  static std::unique_ptr<Blobstore> make(FileSystem& file_system, const std::string& path, std::shared_ptr<File> file);
-  void placed();
+  std::vector<std::string> findings() const override;
+  bool truncated() const override;
+  uint64_t rollbacks() const override { return rollbacks_; }
+  std::string rolled_back_name() const override;
 
-  const std::string& path() const { return path_; }
-  bool read_only() const { return read_only_ || inherited_; }
-  /// This process is the child of a fork and reads what its parent has left it open: it may not open the path.
-  bool inherited() const { return inherited_; }
-  Uuid uuid() const;
-  Cipher cipher() const;
-  uint64_t created() const;
-  Salt salt() const;
+  /// One read and one comparison when nothing was appended; over NFS a lock, too.
+  bool refresh() override;
+  bool refresh_now() override { return refresh(); }
+  /// After a failed sync the file is written again for it.
+  void make_durable() override;
 
-  /// Catches up. True when anything changed. One read and one comparison when nothing was appended.
-  bool refresh();
+  uint64_t cursor() const override;
+  size_t names() const override;
+  bool visit_changes(uint64_t cursor, const Visit& visit) const override;
+  void looked_at(uint64_t cursor) override { looked_at_ = cursor; }
+  std::vector<std::pair<std::string, EntryRecord>> list(std::string_view prefix) const override;
+  std::optional<EntryRecord> find(std::string_view name) const override;
+  std::optional<StoredEntry> read(std::string_view name) const override;
+  std::optional<StoredEntry> examine(std::string_view name) const override;
+  void mark_tampered(const std::string& name, uint64_t number) override;
 
-  // Under the shared lock, in one view of the file:
-  uint64_t cursor() const;
-  size_t names() const;
-  /// What changed after `cursor`, without copying; `visit` runs under the lock and calls nothing of this class. True:
-  /// these were all the names that there are (Index::changes).
-  using Visit = std::function<void(const std::string& name, const Record& record)>;
-  bool visit_changes(uint64_t cursor, const Visit& visit) const;
-  /// Deletions up to this cursor were authenticated: they need not be kept for that.
-  void looked_at(uint64_t cursor) { looked_at_ = cursor; }
-  std::vector<std::pair<std::string, Record>> list(std::string_view prefix) const;
-  std::optional<Record> find(std::string_view name) const;
-  /// A record and the octets of its entry. Throws kCorrupt, kTampered, kTooNew as its state says.
-  struct Stored {
-    Record record;
-    Bytes octets;
-  };
-  std::optional<Stored> read(std::string_view name) const;
-  /// The same for whoever authenticates: also a deletion is read, nothing is refused; nothing when it is not readable.
-  std::optional<Stored> examine(std::string_view name) const;
-  void mark_tampered(const std::string& name, uint64_t number);
+  std::unique_ptr<Claim> claim(Role role) override;
+  Appended change(const Body& body) override;
+  std::optional<Appended> try_change(const Body& body) override;
+  std::optional<Appended> change_under(const std::vector<const Claim*>& claims, const Body& body) override;
+  bool rewrite(const Claim& login, const std::function<std::optional<Rewriting>(Change&)>& body) override;
+  /// The room for logins behind the log is at most what there was, and a file without anything to give back stays.
+  void compact(const Progress& progress) override;
+  void remove() override;
+  void place() override;
+  void close_after_fork() noexcept override;
+  /// Throws what opening the path throws where the parent has left nothing behind.
+  void reopen_after_fork() override;
 
-  /// What is wrong with the file as a whole, as it was last read: sentences for a log. Empty: nothing.
-  std::vector<std::string> findings() const;
-  /// Returns when all that was read up to now is on the disk; reading alone shows also what could not be synced. After
-  /// a failed sync the file is written again for it. Throws Error when that fails.
-  void make_durable();
-  /// The file is shorter than it says: entries may be lost without a trace.
-  bool truncated() const;
+  // --- the file's own door ---
+  StoreHeader header() const;
   /// Why nobody may work with the file before it is repaired: it is truncated, or more stands behind its end than a
   /// crash leaves. A sentence with the path and what to do; nothing: it is fit.
   std::optional<std::string> unfit() const;
-
-  /// How often this process has found an older copy of the store in its place since it was opened (docs/format.md, "An
-  /// older copy"): a number that comes again since then is not the same state.
-  uint64_t rollbacks() const { return rollbacks_; }
-  /// The name whose entry gave the last one away.
-  std::string rolled_back_name() const;
 
   class Writer;
   Writer begin();
   /// The same for whoever must not wait for the lock: nothing when somebody else holds it.
   std::optional<Writer> try_begin();
+  /// The same for whoever repairs the file: also where its end is not as it must be, or what stands in it deceives.
+  Writer begin_repair();
 
+  class FileClaim;
   /// Held while a login is being counted, or while key slots change. Taken before a `Writer`, never inside one. It is
   /// on the file that stands at the path when this returns.
   class LoginLock;
   LoginLock lock_login();
-  /// A writer on the file that `login` is on. Nothing when another file has come to the path meanwhile (somebody has
+  /// A writer on the file that each claim is on. Nothing when another file has come to the path meanwhile (somebody has
   /// compacted the store without the login lock): the lock excludes nobody any longer, so give it up and start anew.
-  std::optional<Writer> begin(const LoginLock& login);
+  std::optional<Writer> begin(const std::vector<const Claim*>& claims);
 
   /// Held around an attempt of the security officer and the delay in front of it, so that they are evaluated one at a
   /// time and nobody else waits for them. Taken before a `LoginLock`.
   class OfficerLock;
   OfficerLock lock_officer();
 
-  /// Child side of fork: closes what carries locks. Async-signal-safe.
-  void after_fork_close() noexcept;
-  /// The child's first call. Throws what opening the path throws where the parent has left nothing behind.
-  void after_fork_reopen();
-
  private:
-  friend class Repair;  // store/care/repair.cc
-  Blobstore(FileSystem& file_system, std::string path, bool read_only);
+  struct Birth;
+  FileLog(FileSystem& file_system, std::string path, bool read_only);
   enum class Patience { kWaits, kDoesNotWait };
   std::optional<Writer> begin_as(Patience patience);
   [[noreturn]] void refuse_change() const;
@@ -165,8 +164,11 @@ class Blobstore {
   enum class Looked { kYes, kWaitForAWriter };
   Looked look_behind_the_cache();
   void reopen_stale() const;
-  std::optional<Stored> read_once(std::string_view name) const;
-  std::optional<Stored> examine_once(std::string_view name) const;
+  std::optional<StoredEntry> read_once(std::string_view name) const;
+  std::optional<StoredEntry> examine_once(std::string_view name) const;
+  Appended run(Writer& writer, const Body& body);
+  void retire(Writer& writer, const std::vector<Record>& records);
+  void placed();
   bool look_again_alone();
   void look_again_under_lock();
   /// For reading the log anew from its beginning: a torn entry that has been cleaned away may be all that told how far
@@ -266,10 +268,12 @@ class Blobstore {
   std::atomic<std::thread::id> writer_thread_{};
   bool plain_ = false;     // as all scans of this file were
   bool prepared_ = false;  // for appending: the free space of this file was verified
+
+  std::unique_ptr<Birth> birth_;  // until it is placed
 };
 
 /// The right to change the store: its lock, among processes and threads.
-class Blobstore::Writer {
+class FileLog::Writer {
  public:
   Writer(Writer&&) noexcept;
   Writer& operator=(Writer&&) = delete;
@@ -283,6 +287,8 @@ class Blobstore::Writer {
   void reserve(uint64_t octets);
   /// What is current of a name, deletions included, as this writer found it: not synced for the asking.
   std::optional<Record> peek(std::string_view name) const;
+  /// The file that is locked. Read it only.
+  const File& file() const { return *locked_; }
   /// What changed after `cursor`, on the same terms: whoever holds the lock must not make the others wait for a sync.
   bool visit_changes(uint64_t cursor, const Visit& visit) const;
   /// Syncs what was appended, and keeps the lock.
@@ -294,16 +300,12 @@ class Blobstore::Writer {
   /// Rewrites the file without what is dead. With `most`, the file stays as it is where the new one would have more
   /// bytes. Throws kCorrupt where that would drop damage that can not be moved.
   void compact(const Progress& progress = nullptr, std::optional<uint64_t> most = std::nullopt);
-  /// The same, changed on the way: a re-key. `entry` gives the octets that take an entry's place (its number, name and
-  /// transaction stay), empty: it is left out; headers are not asked for. `added` become a transaction behind them.
-  /// Nothing has happened until the new file stands complete in the old one's place, whose key slots are then zeros.
-  struct Rewriting {
-    std::function<Bytes(const EntryView& entry)> entry;
-    std::vector<Draft> added;
-    Progress progress;
-  };
-  /// Throws kCorrupt when anything in the store is damaged.
+  /// The same, changed on the way. Nothing has happened until the new file stands complete in the old one's place,
+  /// whose key slots are then zeros. Throws kCorrupt when anything in the store is damaged.
   void rewrite(const Rewriting& rewriting);
+  /// Puts a file with these entries, and what is damaged among them, into the store's place. With `most` as `compact`.
+  void rewrite(TemporaryStore fresh, const ScanResult& scan, const Index& index, const Progress& progress,
+               std::optional<uint64_t> most = std::nullopt);
   /// Bytes of the file as this writer found it.
   uint64_t file_size() const { return locked_->size(); }
   /// An empty file beside the store, which everybody may use who may use the store. Throws kReadOnly where that cannot
@@ -317,17 +319,13 @@ class Blobstore::Writer {
   void remove();
 
  private:
-  friend class Blobstore;
-  friend class Repair;  // store/care/repair.cc
+  friend class FileLog;
   enum class Purpose { kChange, kRepair };
   /// Where it does not wait and somebody else holds the lock, it `has_lock` not, and nothing else may be called.
-  explicit Writer(Blobstore& store, Purpose purpose = Purpose::kChange, Patience patience = Patience::kWaits);
+  explicit Writer(FileLog& store, Purpose purpose = Purpose::kChange, Patience patience = Patience::kWaits);
   bool has_lock() const { return locked_ != nullptr; }
   void compact_into(TemporaryStore fresh, const Progress& progress = nullptr,
                     std::optional<uint64_t> most = std::nullopt);
-  /// Puts a file with these entries, and what is damaged among them, into the store's place.
-  void rewrite(TemporaryStore fresh, const ScanResult& scan, const Index& index, const Progress& progress,
-               std::optional<uint64_t> most = std::nullopt);
   void make_sure();
   void write_again();
   enum class Taking { kDone, kTryAgain, kHeldByOthers };
@@ -357,7 +355,7 @@ class Blobstore::Writer {
   uint64_t dead_octets() const;
   void release() noexcept;
 
-  Blobstore* store_;
+  FileLog* store_;
   std::unique_lock<std::mutex> held_;
   std::shared_ptr<File> locked_;
   std::optional<WaitPolicy::Keep> keep_;  // once it is locked: what waits now stands in the middle of a change
@@ -366,29 +364,36 @@ class Blobstore::Writer {
   bool compacting_ = false;
 };
 
-class Blobstore::LoginLock {
+/// A claim on a file: a lock that counts while its file is the one at the path.
+class FileLog::FileClaim : public EntryLog::Claim {
+ public:
+  /// False: another file has come to the path, and this lock excludes nobody any longer.
+  virtual bool is_on_file_of(const Writer& writer) const = 0;
+};
+
+class FileLog::LoginLock final : public FileClaim {
  public:
   LoginLock(LoginLock&& other) noexcept : store_(other.store_), held_(std::move(other.held_)) {}
-  ~LoginLock();
+  ~LoginLock() override;
+  bool is_on_file_of(const Writer& writer) const override;
 
  private:
-  friend class Blobstore;
-  LoginLock(Blobstore& store, std::unique_lock<std::mutex> held) : store_(&store), held_(std::move(held)) {}
-  Blobstore* store_;
+  friend class FileLog;
+  LoginLock(FileLog& store, std::unique_lock<std::mutex> held) : store_(&store), held_(std::move(held)) {}
+  FileLog* store_;
   std::unique_lock<std::mutex> held_;
 };
 
-class Blobstore::OfficerLock {
+class FileLog::OfficerLock final : public FileClaim {
  public:
   OfficerLock(OfficerLock&&) noexcept = default;
-  ~OfficerLock();
-  /// False: the file has moved, and this lock excludes nobody any longer.
-  bool is_on_file_of(const Writer& writer) const;
+  ~OfficerLock() override;
+  bool is_on_file_of(const Writer& writer) const override;
 
  private:
-  friend class Blobstore;
-  OfficerLock(Blobstore& store, std::unique_lock<std::mutex> held) : store_(&store), held_(std::move(held)) {}
-  Blobstore* store_;
+  friend class FileLog;
+  OfficerLock(FileLog& store, std::unique_lock<std::mutex> held) : store_(&store), held_(std::move(held)) {}
+  FileLog* store_;
   std::unique_lock<std::mutex> held_;
   std::shared_ptr<File> file_;  // null: the store can only be read
 };

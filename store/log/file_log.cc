@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "store/log/blobstore.h"
+#include "store/log/file_log.h"
 
 #include <algorithm>
 #include <shared_mutex>
@@ -12,6 +12,14 @@ namespace {
 
 using Shared = std::shared_lock<RwLock>;
 using Exclusive = std::unique_lock<RwLock>;
+
+// What an image of a store needs beside its entries until the first of them is appended.
+constexpr uint64_t kFirstFreeOctets = 48 << 10;
+
+// Of what may be outdated.
+NameState worse(NameState state) { return state == NameState::kCurrent ? NameState::kDamaged : state; }
+
+EntryRecord to_entry_record(const Record& record) { return {record.entry, record.deleted, record.state}; }
 
 [[noreturn]] void refuse(const std::string& name, NameState state, const std::string& path) {
   std::string what = "'" + name + "' in " + path;
@@ -28,12 +36,12 @@ using Exclusive = std::unique_lock<RwLock>;
 
 }  // namespace
 
-Blobstore::Blobstore(FileSystem& file_system, std::string path, bool read_only)
+FileLog::FileLog(FileSystem& file_system, std::string path, bool read_only)
     : file_system_(file_system), path_(std::move(path)), read_only_(read_only), process_(this_process()) {}
 
-std::unique_ptr<Blobstore> Blobstore::open(FileSystem& file_system, const std::string& path, bool read_only,
-                                           Ending ending) {
-  std::unique_ptr<Blobstore> store(new Blobstore(file_system, path, read_only));
+std::unique_ptr<FileLog> FileLog::open(FileSystem& file_system, const std::string& path, bool read_only,
+                                       Ending ending) {
+  std::unique_ptr<FileLog> store(new FileLog(file_system, path, read_only));
   const auto adopt_what_is_there = [&] {
     std::shared_ptr<File> file;
     if (!read_only) {
@@ -56,16 +64,49 @@ std::unique_ptr<Blobstore> Blobstore::open(FileSystem& file_system, const std::s
   return store;
 }
 
-std::unique_ptr<Blobstore> Blobstore::make(FileSystem& file_system, const std::string& path,
-                                           std::shared_ptr<File> file) {
-  std::unique_ptr<Blobstore> store(new Blobstore(file_system, path, false));
+/// What becomes of a store that is being made.
+struct FileLog::Birth {
+  // An old store is locked until the new one stands in its place, so that nothing is added to what is going away.
+  std::unique_ptr<FileLog> old;
+  std::optional<Writer> old_lock;
+  std::optional<TemporaryStore> temporary;
+};
+
+std::unique_ptr<FileLog> FileLog::make(FileSystem& file_system, const std::string& path, NewLog fresh) {
+  auto birth = std::make_unique<Birth>();
+  if (fresh.replace && file_system.id_of(path)) {
+    birth->old = open(file_system, path, false);
+    birth->old_lock.emplace(birth->old->begin());
+  }
+  birth->temporary.emplace(birth->old_lock ? birth->old_lock->successor() : TemporaryStore(file_system, path));
+  const Bytes image =
+      make_store_image(fresh.uuid, fresh.salt, std::move(fresh.first), fresh.created, kFirstFreeOctets, fresh.cipher);
+  birth->temporary->file().write_at(0, image);
+  std::unique_ptr<FileLog> store(new FileLog(file_system, path, false));
   store->placed_ = false;
+  store->birth_ = std::move(birth);
   Exclusive gate(store->gate_);
-  store->adopt(std::move(file), Locked::kYes);
+  store->adopt(store->birth_->temporary->share(), Locked::kYes);
   return store;
 }
 
-void Blobstore::placed() {
+FileLog::~FileLog() = default;
+
+void FileLog::place() {
+  Birth& birth = *birth_;
+  birth.temporary->file().sync_all();
+  if (birth.old_lock) {
+    birth.old_lock->replace_by(birth.temporary->path());
+  } else {
+    file_system_.rename(birth.temporary->path(), path_, true);
+    file_system_.sync_directory_of(path_);
+  }
+  birth.temporary->renamed();
+  placed();
+  birth_.reset();
+}
+
+void FileLog::placed() {
   Exclusive gate(gate_);
   placed_ = true;
   durable_ = end_.last;
@@ -73,81 +114,85 @@ void Blobstore::placed() {
   provide_for_a_child();
 }
 
-Uuid Blobstore::uuid() const {
+StoreHeader FileLog::header() const {
+  Shared gate(gate_);
+  return header_;
+}
+
+Uuid FileLog::uuid() const {
   Shared gate(gate_);
   return header_.uuid;
 }
 
-Cipher Blobstore::cipher() const {
+Cipher FileLog::cipher() const {
   Shared gate(gate_);
   return header_.cipher;
 }
 
-uint64_t Blobstore::created() const {
+uint64_t FileLog::created() const {
   Shared gate(gate_);
   return header_.created;
 }
 
-Salt Blobstore::salt() const {
+Salt FileLog::salt() const {
   Shared gate(gate_);
   return header_.salt;
 }
 
-void Blobstore::check_usable() const {
+void FileLog::check_usable() const {
   if (replaced_) throw Error(ErrorCode::kReplaced, path_ + " was removed or initialised anew by someone else");
 }
 
 // --- reading ---
 
-uint64_t Blobstore::cursor() const {
+uint64_t FileLog::cursor() const {
   Shared gate(gate_);
   return index_.cursor();
 }
 
-size_t Blobstore::names() const {
+size_t FileLog::names() const {
   Shared gate(gate_);
   return index_.names().size();
 }
 
-bool Blobstore::visit_changes(uint64_t cursor, const Visit& visit) const {
+bool FileLog::visit_changes(uint64_t cursor, const Visit& visit) const {
   reopen_if_forked();
   sync_what_was_read();
   Shared gate(gate_);
   check_usable();
   const Index::Changes changes = index_.changes(cursor);
-  for (const auto* item : changes.names) visit(item->first, item->second);
+  for (const auto* item : changes.names) visit(item->first, item->second.view());
   return changes.whole;
 }
 
-std::vector<std::pair<std::string, Record>> Blobstore::list(std::string_view prefix) const {
+std::vector<std::pair<std::string, EntryRecord>> FileLog::list(std::string_view prefix) const {
   reopen_if_forked();
   sync_what_was_read();
   Shared gate(gate_);
   check_usable();
-  std::vector<std::pair<std::string, Record>> out;
-  for (const auto& item : index_.names()) {
-    if (!item.second.deleted && item.first.compare(0, prefix.size(), prefix) == 0) out.emplace_back(item);
+  std::vector<std::pair<std::string, EntryRecord>> out;
+  for (const auto& [name, record] : index_.names()) {
+    if (record.deleted || name.compare(0, prefix.size(), prefix) != 0) continue;
+    out.emplace_back(name, to_entry_record(record));
+    if (index_.may_be_outdated(record)) out.back().second.state = worse(record.state);
   }
   std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-  for (auto& [name, record] : out) {
-    if (record.state == NameState::kCurrent && index_.may_be_outdated(record)) record.state = NameState::kDamaged;
-  }
   return out;
 }
 
-std::optional<Record> Blobstore::find(std::string_view name) const {
+std::optional<EntryRecord> FileLog::find(std::string_view name) const {
   reopen_if_forked();
   sync_what_was_read();
   Shared gate(gate_);
   check_usable();
   const auto* item = index_.find(name);
   if (!item || item->second.deleted) return std::nullopt;
-  Record record = item->second;
-  if (record.state == NameState::kCurrent && index_.may_be_outdated(record)) record.state = NameState::kDamaged;
+  EntryRecord record = to_entry_record(item->second);
+  if (index_.may_be_outdated(item->second)) record.state = worse(record.state);
   return record;
 }
 
-std::optional<Blobstore::Stored> Blobstore::read(std::string_view name) const {
+std::optional<StoredEntry> FileLog::read(std::string_view name) const {
   reopen_if_forked();
   sync_what_was_read();
   const auto read_it = [&] { return look_until_not_stale([&] { return read_once(name); }, [&] { reopen_stale(); }); };
@@ -155,16 +200,16 @@ std::optional<Blobstore::Stored> Blobstore::read(std::string_view name) const {
     return read_it();
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kCorrupt || inherited_) throw;
-    if (!const_cast<Blobstore*>(this)->was_overwritten()) throw;
+    if (!const_cast<FileLog*>(this)->was_overwritten()) throw;
   }
   return read_it();
 }
 
-std::optional<Blobstore::Stored> Blobstore::examine(std::string_view name) const {
+std::optional<StoredEntry> FileLog::examine(std::string_view name) const {
   return look_until_not_stale([&] { return examine_once(name); }, [&] { reopen_stale(); });
 }
 
-std::optional<Blobstore::Stored> Blobstore::read_once(std::string_view name) const {
+std::optional<StoredEntry> FileLog::read_once(std::string_view name) const {
   Shared gate(gate_);
   check_usable();
   if (inherited_) file_->confirm();
@@ -189,10 +234,10 @@ std::optional<Blobstore::Stored> Blobstore::read_once(std::string_view name) con
     file_->confirm();
     refuse(item->first, NameState::kDamaged, path_);
   }
-  return Stored{record, std::move(*octets)};
+  return StoredEntry{record.entry.sequence.number, std::move(*octets)};
 }
 
-std::optional<Blobstore::Stored> Blobstore::examine_once(std::string_view name) const {
+std::optional<StoredEntry> FileLog::examine_once(std::string_view name) const {
   Shared gate(gate_);
   if (inherited_) file_->confirm();
   const auto* item = index_.find(name);
@@ -202,21 +247,21 @@ std::optional<Blobstore::Stored> Blobstore::examine_once(std::string_view name) 
     file_->confirm();
     return std::nullopt;
   }
-  return Stored{item->second, std::move(*octets)};
+  return StoredEntry{item->second.entry.sequence.number, std::move(*octets)};
 }
 
-void Blobstore::mark_tampered(const std::string& name, uint64_t number) {
+void FileLog::mark_tampered(const std::string& name, uint64_t number) {
   Exclusive gate(gate_);
   index_.mark_tampered(name, number);
 }
 
 // --- locks ---
 
-bool Blobstore::this_thread_writes() const { return writer_thread_ == std::this_thread::get_id(); }
+bool FileLog::this_thread_writes() const { return writer_thread_ == std::this_thread::get_id(); }
 
 // A lock counts for as long as its file is the one at the path: two that hold it on two files would evaluate two logins
 // at once.
-std::shared_ptr<File> Blobstore::lock_at_path(LockByte octet) {
+std::shared_ptr<File> FileLog::lock_at_path(LockByte octet) {
   for (;;) {
     std::shared_ptr<File> file;
     {
@@ -247,7 +292,7 @@ std::shared_ptr<File> Blobstore::lock_at_path(LockByte octet) {
 }
 
 // Logins to a read-only store are not counted, and its descriptor can not be locked exclusively.
-Blobstore::LoginLock Blobstore::lock_login() {
+FileLog::LoginLock FileLog::lock_login() {
   reopen_if_forked();
   LoginLock lock(*this, lock_within_limit(login_mutex_, path_));
   try {
@@ -258,22 +303,32 @@ Blobstore::LoginLock Blobstore::lock_login() {
   return lock;
 }
 
-Blobstore::OfficerLock Blobstore::lock_officer() {
+FileLog::OfficerLock FileLog::lock_officer() {
   reopen_if_forked();
   OfficerLock lock(*this, lock_within_limit(officer_mutex_, path_));
   if (!read_only()) lock.file_ = lock_at_path(LockByte::kOfficer);
   return lock;
 }
 
-bool Blobstore::OfficerLock::is_on_file_of(const Writer& writer) const { return file_ == writer.locked_; }
+bool FileLog::LoginLock::is_on_file_of(const Writer& writer) const {
+  return store_->login_file_.get() == writer.locked_;
+}
 
-std::optional<Blobstore::Writer> Blobstore::begin(const LoginLock&) {
+bool FileLog::OfficerLock::is_on_file_of(const Writer& writer) const { return file_ == writer.locked_; }
+
+std::unique_ptr<EntryLog::Claim> FileLog::claim(Role role) {
+  if (role == Role::kOfficer) return std::make_unique<OfficerLock>(lock_officer());
+  return std::make_unique<LoginLock>(lock_login());
+}
+
+std::optional<FileLog::Writer> FileLog::begin(const std::vector<const Claim*>& claims) {
   std::optional<Writer> writer(begin());
-  if (login_file_.get() != writer->locked_) writer.reset();
+  const auto holds = [&](const Claim* claim) { return static_cast<const FileClaim*>(claim)->is_on_file_of(*writer); };
+  if (!std::all_of(claims.begin(), claims.end(), holds)) writer.reset();
   return writer;
 }
 
-Blobstore::LoginLock::~LoginLock() {
+FileLog::LoginLock::~LoginLock() {
   if (!held_) return;
   if (store_->process_ != this_process()) {  // a forked child: the lock is not its own
     held_.release();
@@ -282,7 +337,7 @@ Blobstore::LoginLock::~LoginLock() {
   if (const auto file = store_->login_file_.set(nullptr)) file->unlock(LockByte::kLogin);
 }
 
-Blobstore::OfficerLock::~OfficerLock() {
+FileLog::OfficerLock::~OfficerLock() {
   if (!held_) return;
   if (store_->process_ != this_process()) {
     held_.release();
