@@ -222,13 +222,14 @@ CK_RV C_SetPIN(CK_SESSION_HANDLE handle, CK_BYTE* old_pin, CK_ULONG old_length, 
     // The former "has higher priority than CKR_SESSION_READ_ONLY" (5.1.6).
     refuse_if(session.token->read_only(), CKR_TOKEN_WRITE_PROTECTED, "the store is read-only");
     refuse_if(!session.read_write, CKR_SESSION_READ_ONLY, "a PIN is changed in a read/write session");
-    const bool so = session.token->who() == Who::kSo;
+    const store::Role role = session.token->who() == Who::kSo ? store::Role::kSo : store::Role::kUser;
     const TokenSettings& settings = session.token->settings();
-    const bool may_be_empty = !so && session.token->config().empty_pin;
-    const SecretBytes before = given_pin(old_pin, old_length, so ? settings.so_pin : settings.user_pin, may_be_empty);
-    const SecretBytes after =
-        given_pin(new_pin, new_length, so ? settings.new_so_pin : settings.new_user_pin, may_be_empty);
-    session.token->change_pin(so ? store::Role::kSo : store::Role::kUser, before, after);
+    const PinSource& old_source = role == store::Role::kSo ? settings.so_pin : settings.user_pin;
+    const PinSource& new_source = role == store::Role::kSo ? settings.new_so_pin : settings.new_user_pin;
+    const bool may_be_empty = role == store::Role::kUser && session.token->config().empty_pin;
+    const SecretBytes before = given_pin(old_pin, old_length, old_source, may_be_empty);
+    const SecretBytes after = given_pin(new_pin, new_length, new_source, may_be_empty);
+    session.token->change_pin(role, before, after);
     return CKR_OK;
   });
 }

@@ -61,9 +61,10 @@ CK_RV C_Login(CK_SESSION_HANDLE handle, CK_USER_TYPE user, CK_BYTE* pin, CK_ULON
     refuse_if(user != CKU_USER && user != CKU_SO && user != CKU_CONTEXT_SPECIFIC, CKR_USER_TYPE_INVALID,
               "the user is CKU_USER, CKU_SO or CKU_CONTEXT_SPECIFIC");
     const Token& token = *session.token;
-    const bool of_so = user == CKU_SO || (user == CKU_CONTEXT_SPECIFIC && token.who() == Who::kSo);
-    const PinSource& source = of_so ? token.settings().so_pin : token.settings().user_pin;
-    const SecretBytes secret = given_pin(pin, pin_length, source, !of_so && token.config().empty_pin);
+    const bool as_so = user == CKU_SO || (user == CKU_CONTEXT_SPECIFIC && token.who() == Who::kSo);
+    const Who who = as_so ? Who::kSo : Who::kUser;
+    const PinSource& source = who == Who::kSo ? token.settings().so_pin : token.settings().user_pin;
+    const SecretBytes secret = given_pin(pin, pin_length, source, who == Who::kUser && token.config().empty_pin);
     if (user == CKU_CONTEXT_SPECIFIC) {
       login_for_operation(session, secret);
       return CKR_OK;

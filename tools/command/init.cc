@@ -26,11 +26,13 @@ struct InitOptions {
   bool json = false;
 };
 
-/// Throws UsageError before anything is asked for when the user's PIN may not be empty. `confirm_so`: the SO PIN is a
-/// new one.
-NewPins read_pins(const InitOptions& options, bool confirm_so) {
+/// Whether the SO PIN is that of a new token, typed twice, or of a token that has one.
+enum class SoPin { kNew, kKnown };
+
+/// Throws UsageError before anything is asked for when the user's PIN may not be empty.
+NewPins read_pins(const InitOptions& options, SoPin which) {
   if (options.no_pin) require_empty_pin_allowed();
-  auto so_pin = options.so_pin.read(confirm_so);
+  auto so_pin = options.so_pin.read(/*confirm=*/which == SoPin::kNew);
   if (!so_pin) {
     throw Error(ErrorCode::kInvalidArgument, "an SO PIN is needed: give --so-pin-file, --so-pin-fd, or use a terminal");
   }
@@ -78,7 +80,7 @@ void report(const InitOptions& options, const Made& made, const CK_TOKEN_INFO& i
 void init(const InitOptions& options) {
   const Label label = padded_label(options.label);
   warn_of_namesakes(options.label);
-  const NewPins pins = read_pins(options, /*confirm_so=*/true);
+  const NewPins pins = read_pins(options, SoPin::kNew);
   const Cryptoki cryptoki;
   NewToken token(cryptoki, pins, label);
   const CK_TOKEN_INFO info = cryptoki.token_info(token.slot());
@@ -104,7 +106,7 @@ void reinit(const InitOptions& options) {
   const NamedStore named = find_store(options.token);
   const CK_SLOT_ID slot = slot_to_reinit(named);
   Label label = padded_label(options.label.empty() ? named.store.name->label : options.label);
-  const NewPins pins = read_pins(options, /*confirm_so=*/false);
+  const NewPins pins = read_pins(options, SoPin::kKnown);
   if (pins.user) require_user_pin_fits(*pins.user);
   const Cryptoki cryptoki;
   cryptoki.slots();
