@@ -12,7 +12,8 @@ namespace {
 
 std::vector<std::string> pages() {
   std::vector<std::string> all = files_in("docs", {".md"});
-  for (const char* page : {"README.md", "CONTRIBUTING.md"}) all.push_back(page);
+  for (const char* page : {"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"}) all.push_back(page);
+  for (const std::string& page : files_in(".github", {".md"})) all.push_back(page);
   return all;
 }
 
