@@ -96,7 +96,7 @@ Clock::time_point Wait::begin_pause(Clock::duration longest) {
     if (left <= Clock::duration::zero()) {
       const auto limit = std::chrono::duration_cast<std::chrono::seconds>(*policy_->limit_);
       throw LockTimeout(sentence(lasted) + ": the call has waited for locks for " + std::to_string(limit.count()) +
-                        " s in all (lock_timeout); look for a process that is stopped or holds a lock on the file");
+                        " s in total (lock_timeout); look for a process that is stopped or holds a lock on the file");
     }
     longest = std::min(longest, left);
   }

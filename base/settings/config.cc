@@ -94,7 +94,7 @@ void read_settings(const toml::table& root, MechanismNames is_mechanism, Config&
   ConfigSection mechanisms(table("mechanisms"), "mechanisms", notes);
   mechanisms.each_text("hidden", [&](const std::string& name) -> std::string {
     if (is_mechanism && !is_mechanism(name))
-      return "has \"" + name + "\", which is not a mechanism of this module (see vtpm-token mechanisms)";
+      return "contains \"" + name + "\", which is not a mechanism of this module (see vtpm-token mechanisms)";
     config.hidden_mechanisms.push_back(name);
     return "";
   });

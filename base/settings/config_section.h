@@ -107,7 +107,7 @@ class ConfigSection {
     if (const toml::array* array = node ? node->as_array() : nullptr) {
       for (const toml::node& one : *array) {
         const auto text = one.value_exact<std::string>();
-        const std::string fault = text ? use(*text) : std::string("must have strings only");
+        const std::string fault = text ? use(*text) : std::string("must contain only strings");
         if (!fault.empty()) complain(key, fault, one.source());
         if (text) all.push_back(*text);
       }
@@ -179,7 +179,7 @@ class ConfigSection {
   void read_text(const char* key, Use&& use) {
     read<std::string>(key, "must be a string", [&](const std::string& found, const toml::node& node) {
       // The system's calls would see the part before it.
-      if (found.find('\0') != std::string::npos) return complain(key, "must not have a NUL in it", node.source());
+      if (found.find('\0') != std::string::npos) return complain(key, "must not contain a NUL byte", node.source());
       use(found, node);
     });
   }

@@ -28,7 +28,7 @@ void check_kind(const Descriptor& file, const std::string& path) {
   struct stat status {};
   if (fstat(file.get(), &status) != 0) no_pin(path, std::strerror(errno));
   if (!S_ISREG(status.st_mode)) no_pin(path, "it is not a file");
-  if (status.st_mode & S_IROTH) log_line(LogLevel::kWarning, "the PIN in " + path + " can be read by everybody");
+  if (status.st_mode & S_IROTH) log_line(LogLevel::kWarning, "the PIN in " + path + " is readable by every user");
 }
 
 std::string trimmed(const std::string& label) {

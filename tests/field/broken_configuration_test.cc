@@ -178,7 +178,7 @@ TEST_F(BrokenConfiguration, IsNotToml) {
 
 TEST_F(BrokenConfiguration, HasAValueThatIsNone) {
   expect_broken("store_dir = \"tokens\"\n", ":1:13: store_dir must be an absolute path");
-  expect_broken("store_dir = \"/srv\\u0000/tokens\"\n", ":1:13: store_dir must not have a NUL in it");
+  expect_broken("store_dir = \"/srv\\u0000/tokens\"\n", ":1:13: store_dir must not contain a NUL byte");
   expect_broken(good() + "max_sessions = 0\n", ":2:16: max_sessions must be between 1 and ");
   expect_broken(good() + "lock_timeout = 0.5\n", ":2:16: lock_timeout must be a whole number");
   expect_broken(good() + "tpm_instances = 65\n", ":2:17: tpm_instances must be between 1 and 64");
@@ -187,9 +187,9 @@ TEST_F(BrokenConfiguration, HasAValueThatIsNone) {
   expect_broken(good() + "free_slot = \"sometimes\"\n", ":2:13: free_slot must be true, false or \"always\"");
   expect_broken(good() + "tpm_objects = true\n", ":2:15: tpm_objects must be a string");
   expect_broken(good() + "mechanisms.hidden = \"CKM_MD5\"\n", ":2:21: mechanisms.hidden must be an array of strings");
-  expect_broken(good() + "mechanisms.hidden = [1]\n", ":2:22: mechanisms.hidden must have strings only");
+  expect_broken(good() + "mechanisms.hidden = [1]\n", ":2:22: mechanisms.hidden must contain only strings");
   expect_broken(good() + "mechanisms.hidden = [\"CKM_MD5\"]\n",
-                ":2:22: mechanisms.hidden has \"CKM_MD5\", which is no");
+                ":2:22: mechanisms.hidden contains \"CKM_MD5\", which is not a mechanism");
   expect_broken(good() + "[pin]\nuser_limit = -1\n", ":3:14: pin.user_limit must be between 0 and ");
   expect_broken(good() + "[identity]\nauthority = \"ca\"\n", ":3:13: identity.authority must be an absolute path");
   expect_broken(good() + "[[token]]\nautomatic_login = true\n", ":3:19: token.automatic_login needs a user_pin");
