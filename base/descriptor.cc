@@ -2,6 +2,7 @@
 #include "base/descriptor.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -91,6 +92,44 @@ Stream open_stream(const std::string& path) {
   return stream;
 }
 
+std::optional<SecretBytes> read_up_to(int descriptor, size_t most) {
+  // The kernel's files (/proc) and pipes do not say how long they are.
+  struct stat about {};
+  const bool known = ::fstat(descriptor, &about) == 0 && about.st_size > 4096;
+  SecretBytes contents(std::min<size_t>(most, known ? static_cast<size_t>(about.st_size) : 4096) + 1);
+  size_t size = 0;
+  while (size <= most) {
+    if (size == contents.size()) contents.resize(std::min(2 * size, most + 1));
+    const ssize_t got = ::read(descriptor, contents.data() + size, contents.size() - size);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) {
+      const int reason = errno;
+      contents = SecretBytes();  // returns memory, which may change errno
+      errno = reason;
+      return std::nullopt;
+    }
+    if (got == 0) break;
+    size += static_cast<size_t>(got);
+  }
+  contents.resize(size);
+  return contents;
+}
+
+bool write_all(int descriptor, ByteView bytes) {
+  while (!bytes.empty()) {
+    const ssize_t put = ::write(descriptor, bytes.data(), bytes.size());
+    if (put >= 0) {
+      bytes = bytes.subspan(static_cast<size_t>(put));
+    } else if (errno == EAGAIN) {  // whoever shares the descriptor has made it so that it does not block
+      pollfd wait{descriptor, POLLOUT, 0};
+      ::poll(&wait, 1, -1);
+    } else if (errno != EINTR) {
+      return false;
+    }
+  }
+  return true;
+}
+
 SecretBytes read_regular_file(const std::string& path, size_t most) {
   const auto unreadable = [&](const char* reason, ErrorCode code = ErrorCode::kIo) {
     throw Error(code, "cannot read " + path + ": " + reason);
@@ -100,20 +139,10 @@ SecretBytes read_regular_file(const std::string& path, size_t most) {
   struct stat about {};
   if (::fstat(file.get(), &about) != 0) unreadable(std::strerror(errno));
   if (!S_ISREG(about.st_mode)) unreadable("it is not a regular file");
-  // Files in /proc report a size of 0.
-  SecretBytes contents(std::min<size_t>(most, std::max<size_t>(static_cast<size_t>(about.st_size), 4096)) + 1);
-  size_t size = 0;
-  for (;;) {
-    const ssize_t got = ::read(file.get(), contents.data() + size, contents.size() - size);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) unreadable(std::strerror(errno));
-    if (got == 0) break;
-    size += static_cast<size_t>(got);
-    if (size > most) unreadable(("it is larger than " + std::to_string(most) + " bytes").c_str());
-    if (size == contents.size()) contents.resize(std::min(2 * size, most + 1));
-  }
-  contents.resize(size);
-  return contents;
+  auto contents = read_up_to(file.get(), most);
+  if (!contents) unreadable(std::strerror(errno));
+  if (contents->size() > most) unreadable(("it is larger than " + std::to_string(most) + " bytes").c_str());
+  return std::move(*contents);
 }
 
 StandardStreamsOccupied::StandardStreamsOccupied() {

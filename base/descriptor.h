@@ -15,6 +15,7 @@
 #include <atomic>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/bytes.h"
@@ -73,6 +74,13 @@ struct CloseStream {
 };
 using Stream = std::unique_ptr<std::FILE, CloseStream>;
 Stream open_stream(const std::string& path);
+
+/// Returns what can be read from an open descriptor: all of it, or `most` + 1 bytes where there is more. Returns
+/// nothing when a read fails, with the reason in errno.
+std::optional<SecretBytes> read_up_to(int descriptor, size_t most);
+/// Writes all of `bytes`, also to a descriptor that does not block. Returns false when a write fails, with the reason
+/// in errno.
+bool write_all(int descriptor, ByteView bytes);
 
 /// Returns the contents of a regular file of at most `most` bytes. Throws Error: kNotFound; kIo, also for anything else
 /// at the path (a FIFO would block the caller). The sentence names the path and the reason.

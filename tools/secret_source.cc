@@ -6,7 +6,6 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -93,7 +92,7 @@ size_t read_some(int fd, MutableByteView to, const std::string& what) {
   for (;;) {
     const ssize_t got = ::read(fd, to.data(), to.size());
     if (got >= 0) return static_cast<size_t>(got);
-    if (errno != EINTR) throw Error(ErrorCode::kIo, "can not read " + what + ": " + std::strerror(errno));
+    if (errno != EINTR) throw Error(ErrorCode::kIo, "cannot read " + what + ": " + std::strerror(errno));
   }
 }
 
@@ -102,7 +101,9 @@ template <typename F>
 SecretBytes read_line(int fd, const std::string& what, F&& before_each) {
   SecretBytes octets;
   for (uint8_t octet = 0; octet != '\n' && before_each() && read_some(fd, {&octet, 1}, what) != 0;) {
-    if (octets.size() == kMostOctets) throw Error(ErrorCode::kInvalidArgument, what + " is too long for a PIN");
+    if (octets.size() == kMostOctets)
+      throw Error(ErrorCode::kInvalidArgument,
+                  what + " holds no PIN: its first line exceeds " + std::to_string(kMostOctets) + " bytes");
     octets.append({&octet, 1});
   }
   octets.resize(first_line(octets).size());
@@ -115,7 +116,7 @@ SecretBytes read_line(int fd, const std::string& what) {
 
 SecretBytes read_file(const std::string& path) {
   const Descriptor file = open_descriptor(path, O_RDONLY);
-  if (!file) throw Error(ErrorCode::kIo, "can not open " + path + ": " + std::strerror(errno));
+  if (!file) throw Error(ErrorCode::kIo, "cannot open " + path + ": " + std::strerror(errno));
   return read_line(file.get(), path);
 }
 
@@ -145,17 +146,12 @@ SecretBytes read_octets(const std::string& file, int descriptor, size_t most) {
   Descriptor opened;
   if (!file.empty()) opened = open_descriptor(file, O_RDONLY);
   const int from = file.empty() ? descriptor : opened.get();
-  if (from < 0) throw Error(ErrorCode::kIo, "can not open " + what + ": " + std::strerror(errno));
-  SecretBytes octets(std::min<size_t>(most + 1, 1 << 16));
-  size_t size = 0;
-  while (const size_t got = read_some(from, octets.span().subspan(size), what)) {
-    size += got;
-    if (size > most)
-      throw Error(ErrorCode::kInvalidArgument, what + " is longer than " + std::to_string(most) + " octets");
-    if (size == octets.size()) octets.resize(std::min(2 * size, most + 1));
-  }
-  octets.resize(size);
-  return octets;
+  if (from < 0) throw Error(ErrorCode::kIo, "cannot open " + what + ": " + std::strerror(errno));
+  auto octets = read_up_to(from, most);
+  if (!octets) throw Error(ErrorCode::kIo, "cannot read " + what + ": " + std::strerror(errno));
+  if (octets->size() > most)
+    throw Error(ErrorCode::kInvalidArgument, what + " is too long (at most " + std::to_string(most) + " bytes)");
+  return std::move(*octets);
 }
 
 std::optional<std::string> answer_at_the_terminal(const std::string& question) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/standard_output.h"
 
-#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 #include <cstring>
 #include <iostream>
 
+#include "base/descriptor.h"
 #include "base/error.h"
 
 namespace vtpm::tools {
@@ -146,21 +146,6 @@ void flush_or_throw() {
 }  // namespace
 
 std::string shown(std::string_view text) { return harmless(text, 0); }
-
-bool write_all(int descriptor, ByteView octets) {
-  while (!octets.empty()) {
-    const ssize_t put = ::write(descriptor, octets.data(), octets.size());
-    if (put >= 0) {
-      octets = octets.subspan(static_cast<size_t>(put));
-    } else if (errno == EAGAIN) {  // whoever shares the descriptor has made it so that it does not block
-      pollfd wait{descriptor, POLLOUT, 0};
-      poll(&wait, 1, -1);
-    } else if (errno != EINTR) {
-      return false;
-    }
-  }
-  return true;
-}
 
 StandardStreams::StandardStreams()
     : out_before_(std::cout.rdbuf(&out_sink())), err_before_(std::cerr.rdbuf(&err_sink())) {}

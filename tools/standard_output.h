@@ -40,13 +40,10 @@ class StandardStreams {
 };
 
 /// Returns when all that was printed has been written, and is on the disk if the standard output is a file: for what a
-/// command shows before it acts, since it can not be shown again. Throws Error kIo or kNoSpace.
+/// command shows before it acts, since it cannot be shown again. Throws Error kIo or kNoSpace.
 void require_shown();
 
 /// Writes octets to the standard output as they are, behind what was printed. Throws Error kIo or kNoSpace.
 void write_octets(ByteView octets);
-
-/// Writes octets to an open descriptor, all of them. False: errno says why not.
-bool write_all(int descriptor, ByteView octets);
 
 }  // namespace vtpm::tools

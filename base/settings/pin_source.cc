@@ -67,16 +67,9 @@ SecretBytes PinSource::read(bool may_be_empty) const {
   const Descriptor file = open_descriptor(where, O_RDONLY | O_NOCTTY | O_NONBLOCK);
   if (!file) no_pin(where, std::strerror(errno));
   check_kind(file, where);
-  SecretBytes octets(kMostOctets);
-  size_t size = 0;
-  while (size < octets.size()) {
-    const ssize_t got = ::read(file.get(), octets.data() + size, octets.size() - size);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) no_pin(where, std::strerror(errno));
-    if (got == 0) break;
-    size += static_cast<size_t>(got);
-  }
-  octets.resize(size);
+  auto contents = read_up_to(file.get(), kMostOctets - 1);
+  if (!contents) no_pin(where, std::strerror(errno));
+  SecretBytes octets = std::move(*contents);
   octets.resize(first_line(octets).size());
   if (octets.size() == kMostOctets) no_pin(where, "its first line is too long");
   if (octets.empty() && !may_be_empty) no_pin(where, "it is empty, or its first line is; nothing was tried");

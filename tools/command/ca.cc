@@ -10,6 +10,7 @@
 #include <iostream>
 #include <memory>
 
+#include "base/descriptor.h"
 #include "base/error.h"
 #include "crypto/certificate/certificate_authority.h"
 #include "pkcs11/token/endorser.h"

@@ -276,18 +276,10 @@ std::optional<Bytes> SwtpmDirectory::read(const char* name) const {
     if (errno == ENOENT) return std::nullopt;
     io_error(path_ + "/" + name);
   }
-  Bytes contents;
-  uint8_t part[16384];
-  for (;;) {
-    const ssize_t got = ::read(file.get(), part, sizeof part);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) io_error(path_ + "/" + name);
-    if (got == 0) break;
-    append(contents, {part, static_cast<size_t>(got)});
-    if (contents.size() > kMostOctets) throw Error(ErrorCode::kCorrupt, path_ + "/" + name + " is too large");
-  }
-  wipe(part, sizeof part);
-  return contents;
+  const auto contents = read_up_to(file.get(), kMostOctets);
+  if (!contents) io_error(path_ + "/" + name);
+  if (contents->size() > kMostOctets) throw Error(ErrorCode::kCorrupt, path_ + "/" + name + " is too large");
+  return to_bytes(*contents);
 }
 
 Bytes SwtpmDirectory::permanent() const {
@@ -330,12 +322,7 @@ void SwtpmDirectory::prepare(const char* name, ByteView contents, const Access& 
   const Descriptor file =
       open_descriptor_at(directory_, target.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
   if (!file) io_error(where);
-  while (!contents.empty()) {
-    const ssize_t written = ::write(file.get(), contents.data(), contents.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) io_error(where);
-    contents = contents.subspan(static_cast<size_t>(written));
-  }
+  if (!write_all(file.get(), contents)) io_error(where);
   struct stat now {};
   if (fstat(file.get(), &now) != 0) io_error(where);
   const bool same_group = access.group == static_cast<gid_t>(-1) || now.st_gid == access.group;
