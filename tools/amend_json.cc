@@ -15,7 +15,7 @@ using store::DesiredState;
 
 // The text of a string field; the JSON value's own copy is wiped.
 SecretBytes take_secret(json& value, const char* field) {
-  if (!value.is_string()) refuse(std::string("'") + field + "' is a string");
+  if (!value.is_string()) refuse(std::string("'") + field + "' must be a string");
   auto& text = value.get_ref<std::string&>();
   SecretBytes secret(as_bytes(text));
   wipe(text.data(), text.size());
@@ -24,19 +24,20 @@ SecretBytes take_secret(json& value, const char* field) {
 
 uint32_t number_of(const json& value, const char* field) {
   if (!value.is_number_unsigned() || value.get<uint64_t>() > UINT32_MAX) {
-    refuse(std::string("'") + field + "' is a whole number, not negative");
+    refuse(std::string("'") + field + "' must be a whole number of at least 0");
   }
   return static_cast<uint32_t>(value.get<uint64_t>());
 }
 
 std::string text_of(const json& value, const char* field) {
-  if (!value.is_string()) refuse(std::string("'") + field + "' is a string");
+  if (!value.is_string()) refuse(std::string("'") + field + "' must be a string");
   return value.get<std::string>();
 }
 
 void read_state(DesiredState& desired, json& value) {
   const std::string state = text_of(value, "state");
-  if (state != "active" && state != "inactive") refuse("'state' is \"active\" or \"inactive\", not \"" + state + "\"");
+  if (state != "active" && state != "inactive")
+    refuse("'state' must be \"active\" or \"inactive\", not \"" + state + "\"");
   desired.state = state == "active" ? DesiredState::State::kActive : DesiredState::State::kInactive;
 }
 void read_keyslot(DesiredState& desired, json& value) { desired.keyslot = number_of(value, "keyslot"); }
@@ -45,7 +46,7 @@ void read_old_secret(DesiredState& desired, json& value) { desired.old_secret = 
 void read_iter_time(DesiredState& desired, json& value) { desired.iter_time = number_of(value, "iter-time"); }
 void read_role(DesiredState& desired, json& value) {
   const auto role = store::role_of(text_of(value, "role"));
-  if (!role) refuse("'role' is \"user\", \"so\", \"recovery\" or \"keyfile\"");
+  if (!role) refuse("'role' must be \"user\", \"so\", \"recovery\" or \"keyfile\"");
   desired.role = *role;
 }
 
@@ -66,7 +67,8 @@ void read_field(DesiredState& desired, const std::string& name, json& value) {
   for (const Field& field : kFields) {
     if (field.name == name) return field.read(desired, value);
   }
-  refuse("'" + name + "' is not a field of a desired state: state, keyslot, secret, iter-time, old-secret, role are");
+  refuse("'" + name +
+         "' is not a field of a desired state: the fields are state, keyslot, secret, iter-time, old-secret and role");
 }
 
 }  // namespace

@@ -38,14 +38,14 @@ bool is_suspended(const Blob& blob) { return blob.type == "tpm2-volatile" || blo
 using Json = nlohmann::json;
 
 std::string text_of(const Json& value, const std::string& what) {
-  if (!value.is_string()) refuse(what + " must be a text");
+  if (!value.is_string()) refuse(what + " must be a string");
   return value.get<std::string>();
 }
 
 size_t capacity_of(const Json& value, const std::string& what) {
   if (value.is_number_unsigned()) return value.get<size_t>();
   if (value.is_string()) return parse_octets(value.get<std::string>(), what);
-  refuse(what + " must be a number of octets, as 10240 or \"10k\"");
+  refuse(what + " must be a number of bytes, such as 10240 or \"10k\"");
 }
 
 Blob blob_of(const Json& object, const std::string& where) {
@@ -81,7 +81,7 @@ void take_tpm_state(Blob& blob) {
     tpm::examine_foreign_state(state);
     blob.contents = std::move(state);
   } catch (const Error& error) {
-    throw Error(error.code(), blob.file + " can not be '" + blob.name + "': " + error.sentence());
+    throw Error(error.code(), blob.file + " cannot be '" + blob.name + "': " + error.sentence());
   }
 }
 
@@ -89,8 +89,8 @@ void load(Blob& blob) {
   blob.contents = read_octets(blob.file, -1, kMostOfABlob);
   if (blob.type == kPermanent) take_tpm_state(blob);
   if (blob.capacity == 0 || blob.contents.size() <= blob.capacity) return;
-  refuse(blob.file + " has " + std::to_string(blob.contents.size()) + " octets, more than the " +
-         std::to_string(blob.capacity) + " that '" + blob.name + "' is to hold");
+  refuse(blob.file + " has " + std::to_string(blob.contents.size()) + " bytes, which exceeds the capacity of '" +
+         blob.name + "' (" + std::to_string(blob.capacity) + " bytes)");
 }
 
 // A volatile state goes on from one permanent state only: beside another one it would repeat random numbers.
@@ -101,7 +101,7 @@ void refuse_orphans(const std::vector<Blob>& blobs) {
       return other.type == kPermanent && device_of(other.name) == device_of(blob.name);
     });
     if (!has_permanent) {
-      refuse("'" + blob.name + "' is the state of a suspended TPM, which fits to one permanent state only: give '" +
+      refuse("'" + blob.name + "' is the state of a suspended TPM, which belongs to one permanent state: give '" +
              device_of(blob.name) + "/permall' with it");
     }
   }
@@ -114,7 +114,7 @@ size_t parse_octets(const std::string& text, const std::string& what) {
   const std::string unit = text.substr(digits);
   const size_t factor = unit.empty() ? 1 : unit == "k" || unit == "K" ? 1024 : unit == "M" ? 1 << 20 : 0;
   if (digits == 0 || digits > 9 || factor == 0)
-    refuse(what + " is a number of octets, as 10240, 10k or 1M, not \"" + text + "\"");
+    refuse(what + " must be a number of bytes, such as 10240, 10k or 1M, not \"" + text + "\"");
   return std::stoul(text.substr(0, digits)) * factor;
 }
 
@@ -134,14 +134,14 @@ Blob parse_blob(const std::string& text, bool sealed) {
   const size_t type = head.find(':');
   blob.name = head.substr(0, type);
   if (blob.name.empty() || blob.file.empty()) {
-    refuse("a blob is given as NAME[:TYPE[:CAPACITY]]=FILE, not \"" + text + "\"");
+    refuse("a blob must be given as NAME[:TYPE[:CAPACITY]]=FILE, not \"" + text + "\"");
   }
   if (type == std::string::npos) return blob;
   const size_t capacity = head.find(':', type + 1);
   blob.type = head.substr(type + 1, capacity == std::string::npos ? capacity : capacity - type - 1);
   if (capacity == std::string::npos) return blob;
   blob.capacity = parse_octets(head.substr(capacity + 1), "the capacity of '" + blob.name + "'");
-  if (blob.capacity == 0) refuse("the capacity of '" + blob.name + "' must be at least one octet");
+  if (blob.capacity == 0) refuse("the capacity of '" + blob.name + "' must be at least one byte");
   return blob;
 }
 

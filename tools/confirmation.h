@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The question before something that can not be undone.
+// The question before something that cannot be undone.
 #pragma once
 
 #include <string>

@@ -27,16 +27,16 @@ struct Meaning {
 };
 // Where the value says all, and the module's own words would say it again.
 constexpr Meaning kMeanings[] = {
-    {CKR_PIN_LEN_RANGE, "a PIN has 4 to 255 octets"},
+    {CKR_PIN_LEN_RANGE, "a PIN must have 4 to 255 bytes"},
     {CKR_PIN_INCORRECT, "the PIN is wrong"},
-    {CKR_PIN_LOCKED, "the PIN is locked after too many wrong tries"},
+    {CKR_PIN_LOCKED, "the PIN is locked after too many wrong attempts"},
     {CKR_SESSION_EXISTS, "the token has open sessions"},
 };
 // Where the module says what and why, but not what it means to the user.
 constexpr Meaning kIntroductions[] = {
-    {CKR_DEVICE_MEMORY, "there is no room left"},
-    {CKR_TOKEN_WRITE_PROTECTED, "the store can not be written"},
-    {CKR_TOKEN_NOT_RECOGNIZED, "the store is not one that this version can read (vtpm-token store check)"},
+    {CKR_DEVICE_MEMORY, "there is no space left"},
+    {CKR_TOKEN_WRITE_PROTECTED, "the store cannot be written"},
+    {CKR_TOKEN_NOT_RECOGNIZED, "this version cannot read the store (run vtpm-token store check)"},
 };
 
 template <size_t N>
@@ -65,22 +65,22 @@ void check(CK_RV rv, const std::string& what) { check(rv, what, last_reason()); 
 Cryptoki::Cryptoki() {
   pkcs11::tell_reasons(&last_reason());
   configuration();  // the module itself would serve no token without a word
-  check(C_Initialize(nullptr), "the module does not start");
+  check(C_Initialize(nullptr), "cannot initialise the module");
 }
 Cryptoki::~Cryptoki() { C_Finalize(nullptr); }
 
 std::vector<CK_SLOT_ID> Cryptoki::slots() const {
   CK_ULONG count = 0;
-  check(C_GetSlotList(CK_FALSE, nullptr, &count), "can not list the slots");
+  check(C_GetSlotList(CK_FALSE, nullptr, &count), "cannot list the slots");
   std::vector<CK_SLOT_ID> slots(count);
-  check(C_GetSlotList(CK_FALSE, slots.data(), &count), "can not list the slots");
+  check(C_GetSlotList(CK_FALSE, slots.data(), &count), "cannot list the slots");
   slots.resize(count);
   return slots;
 }
 
 CK_TOKEN_INFO Cryptoki::token_info(CK_SLOT_ID slot) const {
   CK_TOKEN_INFO info{};
-  check(C_GetTokenInfo(slot, &info), "can not read the token in slot " + std::to_string(slot));
+  check(C_GetTokenInfo(slot, &info), "cannot read the token in slot " + std::to_string(slot));
   return info;
 }
 
@@ -92,7 +92,8 @@ CK_BYTE* pin_octets(ByteView pin) {
 Label padded_label(const std::string& label) {
   Label padded;
   if (label.empty() || label.size() > padded.size()) {
-    throw Error(ErrorCode::kInvalidArgument, "a label has 1 to 32 octets: \"" + label + "\" does not");
+    throw Error(ErrorCode::kInvalidArgument,
+                "the label \"" + label + "\" has " + std::to_string(label.size()) + " bytes: it must have 1 to 32");
   }
   if (label.find(':') != std::string::npos) {
     throw Error(ErrorCode::kInvalidArgument, "a label must not contain ':', which NSS reads as a separator");
@@ -121,19 +122,19 @@ CK_SLOT_ID make_token(const Cryptoki& cryptoki, ByteView so_pin, Label label) {
     const CK_SLOT_ID slot = free_slot(cryptoki);
     const CK_RV rv = C_InitToken(slot, pin_octets(so_pin), so_pin.size(), label.data());
     if ((rv == CKR_FUNCTION_FAILED || rv == CKR_SLOT_ID_INVALID) && tries_left > 0) continue;
-    check(rv, "can not make the token");
+    check(rv, "cannot make the token");
     return slot;
   }
 }
 
 void set_user_pin(CK_SLOT_ID slot, ByteView so_pin, ByteView user_pin) {
   const CryptokiSession session(slot);
-  check(C_Login(session.handle(), CKU_SO, pin_octets(so_pin), so_pin.size()), "the SO can not log in");
-  check(C_InitPIN(session.handle(), pin_octets(user_pin), user_pin.size()), "can not set the user PIN");
+  check(C_Login(session.handle(), CKU_SO, pin_octets(so_pin), so_pin.size()), "the SO cannot log in");
+  check(C_InitPIN(session.handle(), pin_octets(user_pin), user_pin.size()), "cannot set the user PIN");
 }
 
 CryptokiSession::CryptokiSession(CK_SLOT_ID slot) {
-  check(C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, nullptr, nullptr, &handle_), "can not open a session");
+  check(C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, nullptr, nullptr, &handle_), "cannot open a session");
 }
 CryptokiSession::~CryptokiSession() { C_CloseSession(handle_); }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The tool as a PKCS#11 application: tokens are made and listed through the same C functions that everyone else calls,
-// so the tool can not do, or see, anything different.
+// so the tool cannot do, or see, anything different.
 #pragma once
 
 #include <array>

@@ -15,7 +15,7 @@ constexpr const char* kFormat = "vtpm-pkcs11 evidence 1";
 constexpr const char* kCertificate = "CERTIFICATE";
 
 [[noreturn]] void broken(const std::string& what) {
-  throw Error(ErrorCode::kCorrupt, "the document is no evidence of vtpm-pkcs11: " + what);
+  throw Error(ErrorCode::kCorrupt, "the document is not evidence of vtpm-pkcs11: " + what);
 }
 
 std::string text_at(const json& object, const char* name) {
@@ -34,7 +34,7 @@ Bytes certificate_at(const json& object, const char* name) {
   const std::string text = text_at(object, name);
   if (text.empty()) return {};
   const auto der = crypto::from_pem(kCertificate, as_bytes(text));
-  if (!der) broken(std::string("\"") + name + "\" is no certificate in PEM");
+  if (!der) broken(std::string("\"") + name + "\" is not a certificate in PEM");
   return *der;
 }
 
@@ -107,7 +107,7 @@ json to_json(const tpm::QuoteEvidence& evidence, const std::vector<tpm::PcrBank>
 }
 
 std::string subject_of(const json& document) {
-  if (text_at(document, "format") != kFormat) broken("it is of another format");
+  if (text_at(document, "format") != kFormat) broken("its format is unknown");
   const std::string about = text_at(document, "about");
   if (about != "key" && about != "quote") broken("it is about neither a key nor a quote");
   return about;

@@ -70,7 +70,7 @@ std::vector<const FoundStore*> tokens_of(const store::StoreDirectory& directory,
   return found;
 }
 
-/// A file that is named by a serial and can not be read is that token too.
+/// A file that is named by a serial and cannot be read is that token too.
 const FoundStore* unreadable_token(const store::StoreDirectory& directory, const std::string& serial) {
   for (const FoundStore& store : directory.stores()) {
     if (store.standing == Standing::kUnreadable && fs::path(store.path).stem() == serial) return &store;
@@ -155,8 +155,9 @@ void refuse_beside_others(const store::StoreDirectory& directory, const FoundSto
   std::string names;
   for (const std::string& path : directory.others_of(store)) names += (names.empty() ? "" : ", ") + path;
   if (names.empty()) return;
-  throw Error(ErrorCode::kExists, store.path + " can not be " + done + " while a copy of the token lies beside it: " +
-                                      names + " (vtpm-token delete PATH, or move it to another directory)");
+  throw Error(ErrorCode::kExists, store.path + " cannot be " + done +
+                                      " while there is a copy of the token in the same directory: " + names +
+                                      " (delete the copy with vtpm-token delete PATH, or move it away)");
 }
 
 std::string path_named(const std::string& name, Access access) {

@@ -43,7 +43,8 @@ store::RawKey KeyOptions::raw_key() const {
 
 SecretBytes KeyOptions::octets() const {
   SecretBytes contents = read_octets(file, descriptor, kMostOfAFile);
-  if (contents.empty()) throw Error(ErrorCode::kInvalidArgument, name() + " is empty: it can not be a key file");
+  if (contents.empty())
+    throw Error(ErrorCode::kInvalidArgument, name() + " is empty: a key file must have at least one byte");
   return contents;
 }
 

@@ -15,7 +15,7 @@ namespace {
 
 void require_length(const std::string& name, ByteView pin) {
   if (pin.size() >= pkcs11::kPinLeast && pin.size() <= pkcs11::kPinMost) return;
-  throw UsageError("the " + name + " has " + std::to_string(pin.size()) + " octets, and a PIN has 4 to 255 octets");
+  throw UsageError("the " + name + " has " + std::to_string(pin.size()) + " bytes: a PIN must have 4 to 255 bytes");
 }
 
 const store::FoundStore* with_serial(const store::StoreDirectory& directory, const std::string& serial) {
@@ -29,7 +29,7 @@ const store::FoundStore* with_serial(const store::StoreDirectory& directory, con
 
 void require_empty_pin_allowed() {
   if (configuration().empty_pin) return;
-  throw UsageError("the user PIN is empty, which the configuration must allow: pin.empty = true");
+  throw UsageError("the user PIN is empty: set pin.empty = true in the configuration to allow that");
 }
 
 void require_user_pin_fits(ByteView pin) {
@@ -66,8 +66,8 @@ void NewToken::remove() const noexcept {
       directory->refresh();
       if (const store::FoundStore* store = with_serial(*directory, serial_)) directory->remove(*store);
     } catch (const std::exception& error) {
-      std::cerr << "vtpm-token: a token that is not finished stays in " << shown(path_) << ": " << shown(error.what())
-                << " (vtpm-token delete " << serial_ << ")\n";
+      std::cerr << "vtpm-token: an unfinished token remains in " << shown(path_) << ": " << shown(error.what())
+                << " (remove it with vtpm-token delete " << serial_ << ")\n";
     }
   } catch (...) {  // not even the sentence could be made
   }

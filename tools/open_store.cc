@@ -107,7 +107,7 @@ void require_unlocked(UnlockResult result, const store::Vault& vault, Role role)
       return;
     case UnlockResult::kWrongSecret:
       throw Error(ErrorCode::kAuthFailed,
-                  "the secret opens no " + name + " slot of " + vault.path() +
+                  "the secret opens no key slot of the role " + name + " in " + vault.path() +
                       (attempts.limit == 0
                            ? ""
                            : "; " + std::to_string(attempts.limit - std::min(attempts.limit, attempts.failures)) +
@@ -158,7 +158,7 @@ void require_pin_length(Role role, ByteView secret) {
   if (role == Role::kKeyfile) return;
   if (secret.size() >= pkcs11::kPinLeast && secret.size() <= pkcs11::kPinMost) return;
   throw Error(ErrorCode::kInvalidArgument,
-              "a PIN or phrase has 4 to 255 octets; this one has " + std::to_string(secret.size()));
+              "a PIN or phrase must have 4 to 255 bytes; this one has " + std::to_string(secret.size()));
 }
 
 }  // namespace vtpm::tools

@@ -18,7 +18,7 @@ std::shared_ptr<pkcs11::Token> open_found(const NamedStore& named, const std::st
   try {
     token->login(pkcs11::Who::kUser, pin);
   } catch (const pkcs11::Refusal& refusal) {
-    check(refusal.rv(), "token \"" + name + "\" does not open", refusal.what());
+    check(refusal.rv(), "cannot open the token \"" + name + "\"", refusal.what());
   }
   return token;
 }

@@ -88,12 +88,12 @@ TssKey parse_tss_key(ByteView text) {
   const ByteView type = next(fields, kObjectIdentifier);
   const bool importable = equal(type, kImportable);
   if (!importable && !equal(type, kLoadable))
-    throw Error(ErrorCode::kUnsupported, "the file holds no key that a TPM loads or imports (sealed data, perhaps)");
+    throw Error(ErrorCode::kUnsupported, "the file holds no key that a TPM can load or import (it may be sealed data)");
   TssKey key;
   auto element = fields.next();
   for (; element && is_optional(*element); element = fields.next()) {
     if (element->tag == kPolicy || element->tag == kAuthPolicy)
-      throw Error(ErrorCode::kUnsupported, "the key needs a policy, which the token can not satisfy");
+      throw Error(ErrorCode::kUnsupported, "the key needs a policy, which the token cannot satisfy");
     if (element->tag == kEmptyAuth) key.empty_auth = truth(inner(element->contents, kBoolean));
     if (element->tag == kSecret) key.key.seed = to_bytes(inner(element->contents, DerTag::kOctetString));
   }

@@ -5,7 +5,7 @@
 //   TPMKey ::= SEQUENCE {
 //     type        OBJECT IDENTIFIER,                     -- loadable 2.23.133.10.1.3, importable …1.4
 //     emptyAuth   [0] EXPLICIT BOOLEAN OPTIONAL,
-//     policy      [1] EXPLICIT SEQUENCE … OPTIONAL,      -- refused: the token can not satisfy it
+//     policy      [1] EXPLICIT SEQUENCE … OPTIONAL,      -- refused: the token cannot satisfy it
 //     secret      [2] EXPLICIT OCTET STRING OPTIONAL,    -- of importable keys
 //     authPolicy  [3] EXPLICIT … OPTIONAL,               -- and further optional fields, which are skipped
 //     parent      INTEGER,

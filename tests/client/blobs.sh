@@ -43,7 +43,7 @@ store build one.vtpm --blob tpm0/permall::64k=permall --blob nic0/eeprom:eeprom:
 has build.out '^ +1989 +65536 +6[0-9]+  sealed  tpm2-permall +tpm0/permall'
 has build.out '^ +6 +256 +[0-9]+  sealed  eeprom +nic0/eeprom'
 has build.out '^ +12 +- +[0-9]+  clear   vpd +vpd0/chassis'
-has build.out 'one.vtpm: 3 blobs take [0-9]+ octets of [0-9]+, [0-9]+ are free'
+has build.out 'one.vtpm: 3 blobs take [0-9]+ bytes of [0-9]+, [0-9]+ are free'
 [ "$(stat -c %a one.vtpm)" = 600 ]
 [ "$(stat -c %s one.vtpm)" = "$(sed -n 's/.* of \([0-9]*\), .*/\1/p' build.out)" ]
 others_read one.vtpm
@@ -73,7 +73,7 @@ nothing_made 'registered with room for 51200 octets' store add one.vtpm --replac
 nothing_made "is in .*one.vtpm already" store add one.vtpm --blob nic0/eeprom:eeprom=mac --pin-file pin
 nothing_made 'is of the type eeprom, not blob: give it as nic0/eeprom:eeprom=mac' store add one.vtpm --replace --blob nic0/eeprom=mac --pin-file pin
 nothing_made "store's own" store add one.vtpm --blob keyslot/9=mac --pin-file pin
-nothing_made 'opens no user slot' store add one.vtpm --blob nic1/eeprom=mac --pin-file so-pin
+nothing_made 'opens no key slot of the role user' store add one.vtpm --blob nic1/eeprom=mac --pin-file so-pin
 nothing_made "no 'nic7/eeprom'" store extract one.vtpm nic7/eeprom --pin-file pin
 store extract one.vtpm nic0/eeprom --pin-file pin | cmp - mac
 store check one.vtpm
@@ -106,32 +106,32 @@ nothing_made 'blobs\[1\].seal is not known' store build x.vtpm --description inp
 printf '{"blobs": {}}' >inputs/wrong.json
 nothing_made 'is not a description of blobs' store build x.vtpm --description inputs/wrong.json --pin-file pin
 jq '.blobs[0].capacity = 5' inputs/devices.json >inputs/small.json
-nothing_made 'has 6 octets, more than the 5 that' store build x.vtpm --description - --pin-file pin <inputs/small.json
+nothing_made 'has 6 bytes, which exceeds the capacity of .* \(5 bytes\)' store build x.vtpm --description - --pin-file pin <inputs/small.json
 
 section 'what is refused leaves no file'
 nothing_made 'exists already' store build one.vtpm --blob a=mac --pin-file pin
-nothing_made 'can not open no-such-file' store build x.vtpm --blob a=no-such-file --pin-file pin
+nothing_made 'cannot open no-such-file' store build x.vtpm --blob a=no-such-file --pin-file pin
 nothing_made 'not "a"' store build x.vtpm --blob a --pin-file pin
 nothing_made 'not "ten"' store build x.vtpm --blob a:b:ten=mac --pin-file pin
-nothing_made 'at least one octet' store build x.vtpm --blob a:b:0=mac --pin-file pin
+nothing_made 'at least one byte' store build x.vtpm --blob a:b:0=mac --pin-file pin
 nothing_made "'a' is given twice" store build x.vtpm --blob a=mac --clear-blob a=mac --pin-file pin
 nothing_made 'no blob is given' store build x.vtpm --pin-file pin
-nothing_made 'more than the 3 that' store build x.vtpm --blob a:b:3=mac --pin-file pin
+nothing_made 'which exceeds the capacity of .a. \(3 bytes\)' store build x.vtpm --blob a:b:3=mac --pin-file pin
 nothing_made '16 MiB' store build x.vtpm --blob a:b:16M=mac --pin-file pin
 nothing_made 'but the store is to be clear text' store build x.vtpm --blob a=mac --cipher none --key-file key
 nothing_made 'excludes' store build x.vtpm --blob a=mac --key-file key --pin-file pin
 nothing_made '128, 192 or 256 bits' store build x.vtpm --blob a=mac --key-file mac --key-format binary
-nothing_made '4 to 255 octets|its first line is empty' store build x.vtpm --blob a=mac --pin-file empty
+nothing_made '4 to 255 bytes|its first line is empty' store build x.vtpm --blob a=mac --pin-file empty
 nothing_made 'can not' store build no-directory/x.vtpm --blob a=mac --pin-file pin
 
 section 'a TPM state is tried before it is trusted'
 head -c 1000 permall >cut.state
-nothing_made "cut.state can not be 'tpm0/permall'" store build x.vtpm --blob tpm0/permall=cut.state --pin-file pin
-nothing_made "disk can not be 'tpm0/permall'" store build x.vtpm --blob tpm0/permall=disk --pin-file pin
+nothing_made "cut.state cannot be 'tpm0/permall'" store build x.vtpm --blob tpm0/permall=cut.state --pin-file pin
+nothing_made "disk cannot be 'tpm0/permall'" store build x.vtpm --blob tpm0/permall=disk --pin-file pin
 nothing_made 'suspended TPM' store build x.vtpm --blob tpm0/volatile=mac --pin-file pin
 nothing_made 'suspended TPM' store build x.vtpm --blob tpm0/permall=permall --blob tpm1/savestate=mac --pin-file pin
 store build tpm.vtpm --blob tpm0/permall=permall --blob tpm0/volatile=mac --pin-file pin
-nothing_made "'tpm0/volatile' in .* fits to the 'tpm0/permall'" store add tpm.vtpm --replace --blob tpm0/permall=permall --pin-file pin
+nothing_made "'tpm0/volatile' in .* belongs to the 'tpm0/permall'" store add tpm.vtpm --replace --blob tpm0/permall=permall --pin-file pin
 store add tpm.vtpm --replace --blob tpm0/permall=permall --blob tpm0/volatile=mac --pin-file pin
 # As swtpm keeps it: a header and a field around the same bytes.
 { printf '\2\1\0\12\0\0\0\0\7\325\0\1\0\0\7\305' && cat permall; } >of-swtpm

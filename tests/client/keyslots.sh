@@ -40,7 +40,7 @@ section 'a key file opens the store, whole and only whole'
 logs_in 'by the key file'
 head -c 2999 key >shorter
 refused "$VTPM_TOOL" keyslot add-key client --key-file shorter --new-pin-file second
-has refused.out 'opens no keyfile slot'
+has refused.out 'opens no key slot of the role keyfile'
 
 section 'a typo in the phrase is found, and costs nothing'
 case $phrase in
@@ -87,7 +87,7 @@ section 'errors name the thing and change nothing'
 "$VTPM_TOOL" keyslot list client --json >before.json
 refused "$VTPM_TOOL" keyslot add-key client --new-pin-file second </dev/null
 refused keyslot add-key --new-pin-file <(printf 'abc')
-has refused.out '4 to 255 octets'
+has refused.out '4 to 255 bytes'
 refused keyslot add-key --role user --generate
 has refused.out 'recovery'
 refused keyslot add-key --role keyfile

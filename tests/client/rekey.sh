@@ -28,7 +28,7 @@ has refused.out 'key slot 1 does not open it: nothing was changed'
 refused "$VTPM_TOOL" keyslot rekey client --pin-file pin --keep 1:so-pin --keep 7:pin --yes
 has refused.out 'key slot 7'
 refused "$VTPM_TOOL" keyslot rekey client --pin-file pin --keep so-pin --yes
-has refused.out 'as 3:FILE'
+has refused.out 'such as 3:FILE'
 [ "$(epoch)" = 1 ]
 
 section 'another process is logged out, and can log in again'

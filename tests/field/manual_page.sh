@@ -90,7 +90,7 @@ done <examples
 section 'promises'
 # "The last slot stays, and so does the last one of the security officer."
 refused vtpm-token keyslot del-key mail --keyslot 1
-# "A key slot, 1 to 32." "What the verifier chose, up to 64 octets."
+# "A key slot, 1 to 32." "What the verifier chose, up to 64 bytes."
 refused vtpm-token keyslot add-key mail --keyslot 33 --new-pin-file chassis
 vtpm-token attest quote --token mail --nonce "$(printf '%0128d' 0)" --output quote.json 2>/dev/null
 refused vtpm-token attest quote --token mail --nonce "$(printf '%0130d' 0)"
@@ -99,7 +99,7 @@ jq -e '[.. | strings] | any(. == "sha256")' quote.json >/dev/null || grep -q sha
 vtpm-token attest verify quote.json --ca ca.pem --nonce "$(printf '%0128d' 0)" --json | jq -e '.pcrs.sha256 | keys | length == 8'
 # "attest verify fails if nothing is proven."
 refused vtpm-token attest verify quote.json --ca ca.pem --nonce 00
-# "The label of the token, up to 32 octets of UTF-8."
+# "The label of the token, up to 32 bytes of UTF-8."
 vtpm-token rename mail 'twenty-nine ASCII letters é' >/dev/null
 refused vtpm-token rename 'twenty-nine ASCII letters é' '31 letters of ASCII, and then éé'
 vtpm-token rename 'twenty-nine ASCII letters é' mail >/dev/null

@@ -117,11 +117,11 @@ refused "$VTPM_TOOL" rename client client --pin-file pin
 has refused.out 'pin unblock --recovery'
 printf 'a new one' >new
 refused "$VTPM_TOOL" pin unblock client --recovery --pin-file pin --new-pin-file new
-has refused.out 'no recovery phrase'
+has refused.out 'not a recovery phrase'
 refused "$VTPM_TOOL" pin unblock client --recovery --pin-file typo --new-pin-file new
 has refused.out 'mistyped in its group 1; nothing was tried'
 refused "$VTPM_TOOL" pin unblock client --recovery --pin-file phrase --new-pin-file <(printf 'abc')
-has refused.out '4 to 255 octets'
+has refused.out '4 to 255 bytes'
 [ "$("$VTPM_TOOL" list --json | jq -r '.[] | select(.label == "client") | .state')" = 'user PIN locked' ]
 "$VTPM_TOOL" pin unblock client --recovery --pin-file phrase --new-pin-file new
 logs_in 'a new one'

@@ -54,7 +54,7 @@ for file in empty tokens ''; do
   [ ! -e no-passphrase ]
 done
 refused export_to no-passphrase --passphrase-file empty
-has refused.out 'empty is empty: a passphrase of no bytes'
+has refused.out 'empty is empty: a passphrase must have at least one byte'
 
 section 'an import leaves its source as it is'
 export_to vm
@@ -131,7 +131,7 @@ umount small
 section 'from a read-only store a suspended machine does not go'
 mount --bind tokens tokens && mount -o remount,ro,bind tokens
 refused export_to twice
-has refused.out 'can not be written'
+has refused.out 'cannot be written'
 [ ! -e twice ]
 export_to powered-off --discard-volatile
 [ ! -e powered-off/tpm2-00.volatilestate ]

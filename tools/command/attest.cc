@@ -44,7 +44,8 @@ void put_out(const AttestOptions& options, const nlohmann::json& document) {
 
 void warn_without_certificates(const tpm::Attestor& attestor) {
   if (attestor.attestation_certificate.empty() || attestor.endorsement_certificate.empty()) {
-    std::cerr << "vtpm-token: the TPM has no certificates, so nobody can verify this (vtpm-token ca certify)\n";
+    std::cerr << "vtpm-token: the TPM has no certificates, so nobody can verify this evidence (run vtpm-token ca "
+                 "certify first)\n";
   }
 }
 
@@ -164,10 +165,10 @@ void print(const nlohmann::json& answer) {
       for (const auto& [pcr, value] : values.items())
         std::cout << "  " << shown(bank) << ':' << pcr << ' ' << value.get<std::string>() << '\n';
     }
-    std::cout << "They are those of an emulated TPM; what is measured into them is the emulator's business.\n";
+    std::cout << "They belong to an emulated TPM: what is measured into them is up to the program that runs it.\n";
     return;
   }
-  std::cout << (answer["made_by_this_tpm"] ? "The TPM made this key, and it can not leave it:\n"
+  std::cout << (answer["made_by_this_tpm"] ? "The TPM made this key, and the key cannot leave it:\n"
                                            : "The TPM holds this key; copies of it may be elsewhere:\n")
             << answer["public_key"].get<std::string>();
 }
@@ -203,8 +204,7 @@ ExitStatus verify(const AttestOptions& options) {
 }
 
 void add_common(CLI::App& command, AttestOptions& options) {
-  command.add_option("--nonce", options.nonce, "What the verifier chose, up to 64 octets, hexadecimal")
-      ->type_name("HEX");
+  command.add_option("--nonce", options.nonce, "The verifier's nonce, up to 64 bytes, hexadecimal")->type_name("HEX");
   command.add_option("--output", options.output, "Write the evidence into this file")->type_name("FILE");
   add_secret(command, options.pin, "pin", "the user PIN");
 }
@@ -221,7 +221,8 @@ void add_attest_key(CLI::App& command, ExitStatus&) {
 void add_attest_quote(CLI::App& command, ExitStatus&) {
   auto options = std::make_shared<AttestOptions>();
   add_token(command, options->token)->required();
-  command.add_option("--pcrs", options->pcrs, "Which, like sha256:0,1,2+sha1:0, or sha256:all")->type_name("LIST");
+  command.add_option("--pcrs", options->pcrs, "The PCRs, such as sha256:0,1,2+sha1:0, or sha256:all")
+      ->type_name("LIST");
   command.add_option("--directory", options->directory, "Write quote.msg, quote.sig, quote.pcrs and ak.pem there")
       ->type_name("DIRECTORY");
   add_common(command, *options);
@@ -235,8 +236,9 @@ void add_attest_verify(CLI::App& command, ExitStatus& status) {
       ->type_name("FILE")
       ->required();
   command.add_option("--ca", options->authority, "The authority's certificate, PEM")->type_name("FILE")->required();
-  command.add_option("--nonce", options->nonce, "The nonce that was asked for, hexadecimal")->type_name("HEX");
-  command.add_flag("--imported", options->imported, "Accept keys that were imported: copies may be elsewhere");
+  command.add_option("--nonce", options->nonce, "The nonce that the evidence must contain, hexadecimal")
+      ->type_name("HEX");
+  command.add_flag("--imported", options->imported, "Accept imported keys, of which copies may exist elsewhere");
   command.add_flag("--json", options->json, "Answer in JSON");
   command.footer("Needs no token and no PIN. Exit status 1 when nothing is proven.");
   command.callback([options, &status] { status = verify(*options); });

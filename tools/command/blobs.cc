@@ -100,7 +100,7 @@ void show_sizes(const BlobOptions& options, const std::string& path, const std::
   std::cout << "      size  capacity   in file  form    type           name\n";
   for (const EntryReport& entry : entries) print_row(entry);
   std::cout << shown(path) << ": " << entries.size() << (entries.size() == 1 ? " blob takes " : " blobs take ")
-            << octets << " octets of " << report.file_octets << ", " << report.free_octets << " are free\n";
+            << octets << " bytes of " << report.file_octets << ", " << report.free_octets << " are free\n";
   const bool grows = std::any_of(entries.begin(), entries.end(), [](const EntryReport& e) { return e.capacity == 0; });
   if (grows) std::cout << "A blob without a capacity takes what it needs, and the store grows where it must.\n";
 }
@@ -188,8 +188,8 @@ void refuse_stale_states(const store::Vault& vault, const std::vector<Blob>& blo
   const std::string device = blob.name.substr(0, blob.name.rfind('/'));
   for (const store::EntryInfo& entry : vault.list(device + "/")) {
     if ((entry.type != "tpm2-volatile" && entry.type != "tpm2-savestate") || is_given(blobs, entry.name)) continue;
-    throw Error(ErrorCode::kExists, "'" + entry.name + "' in " + vault.path() + " fits to the '" + blob.name +
-                                        "' that is there: give a new one of both");
+    throw Error(ErrorCode::kExists, "'" + entry.name + "' in " + vault.path() + " belongs to the '" + blob.name +
+                                        "' that is there: give a new version of both");
   }
 }
 
@@ -245,8 +245,10 @@ void extract(const BlobOptions& options) {
 
 void add_blob_options(CLI::App& command, BlobOptions& options) {
   constexpr const char* kBlob = "NAME[:TYPE[:CAPACITY]]=FILE";
-  command.add_option("--blob", options.sealed, "A blob that is sealed; several times")->type_name(kBlob);
-  command.add_option("--clear-blob", options.clear, "The same, readable without a key")->type_name(kBlob);
+  command.add_option("--blob", options.sealed, "A sealed blob; may be given several times")->type_name(kBlob);
+  command
+      .add_option("--clear-blob", options.clear, "A blob that is readable without a key; may be given several times")
+      ->type_name(kBlob);
   command
       .add_option(
           "--description", options.description,
@@ -262,7 +264,7 @@ std::shared_ptr<BlobOptions> blob_options() {
 }
 
 constexpr const char* kBlobFooter =
-    "CAPACITY is in octets, or as 10k, 1M: the blob may be written shorter, never longer, and always takes that room.\n"
+    "CAPACITY is in bytes, or 10k, 1M: the blob may be written shorter, never longer, and always takes that room.\n"
     "Names that end in /permall, /volatile or /savestate are a TPM's states; a permanent one is first booted and\n"
     "walked in a process of its own. When anything is refused, no file is made or changed.";
 
@@ -278,14 +280,15 @@ void add_store_build(CLI::App& command, ExitStatus&) {
       ->check(CLI::IsMember({"aes-256-siv", "aes-cbc", "none"}));
   add_secret(command, options->open.secret.pin, "pin", "the user PIN");
   add_secret(command, options->so_pin, "so-pin", "a security officer's PIN, which opens it, too,");
-  options->open.secret.key.add_to(command, "key", "No PIN: this raw key of 16, 24 or 32 octets opens the store", true);
+  options->open.secret.key.add_to(command, "key", "Instead of a PIN, a raw key of 16, 24 or 32 bytes opens the store",
+                                  true);
   for (const char* key : {"--key-file", "--key-fd"}) {
     command.get_option(key)->excludes(command.get_option("--pin-file"))->excludes(command.get_option("--pin-fd"));
   }
   command.add_option("--kdf", options->kdf, "How the PIN is stretched: argon2id or pbkdf2")
       ->type_name("KDF")
       ->check(CLI::IsMember({"argon2id", "pbkdf2"}));
-  command.add_option("--iter-time", options->iter_time, "Milliseconds that this takes, about")
+  command.add_option("--iter-time", options->iter_time, "How long that takes, approximately")
       ->type_name("MILLISECONDS")
       ->check(CLI::Range(1, 60000));
   command.footer(kBlobFooter)->callback([options] { build(*options); });

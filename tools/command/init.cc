@@ -70,7 +70,7 @@ void report(const InitOptions& options, const Made& made, const CK_TOKEN_INFO& i
   std::cout << "Token \"" << shown(trimmed(info.label)) << "\" is in slot " << made.slot << ", serial number "
             << shown(trimmed(info.serialNumber)) << ".\n"
             << "Its file is " << shown(made.path) << ".\n"
-            << (options.no_pin ? "It asks nobody for a PIN: whoever can read its file can use it.\n"
+            << (options.no_pin ? "It needs no PIN: anyone who can read its file can use it.\n"
                 : pins.user    ? ""
                                : "It has no user PIN yet; the SO sets one.\n")
             << "Programs find it as " << shown(token_uri(info)) << "\n"
@@ -113,7 +113,7 @@ void reinit(const InitOptions& options) {
   if (trimmed(cryptoki.token_info(slot).serialNumber) != named.store.name->serial)
     throw Error(ErrorCode::kReplaced, named.store.path + " has another slot now; nothing was changed");
   check(C_InitToken(slot, pin_octets(pins.so), pins.so.size(), label.data()),
-        "can not initialise the token \"" + named.store.name->label + "\" anew");
+        "cannot initialise the token \"" + named.store.name->label + "\" again");
   if (pins.user) set_user_pin(slot, pins.so, *pins.user);
   report(options, {slot, named.store.path}, cryptoki.token_info(slot), pins);
 }
@@ -131,13 +131,13 @@ void add_pins(CLI::App& command, InitOptions& options) {
 
 void add_init(CLI::App& command, ExitStatus&) {
   auto options = std::make_shared<InitOptions>();
-  command.add_option("--label", options->label, "The token's label, up to 32 octets of UTF-8")
+  command.add_option("--label", options->label, "The token's label, up to 32 bytes of UTF-8")
       ->type_name("NAME")
       ->required();
   add_pins(command, *options);
   command.footer(
-      "PINs have 4 to 255 octets. Without the options above they come from the systemd credentials vtpm.so-pin and\n"
-      "vtpm.user-pin, or are asked for at the terminal; they are never taken from an argument.");
+      "A PIN has 4 to 255 bytes. Without the options above, PINs come from the systemd credentials vtpm.so-pin and\n"
+      "vtpm.user-pin or are asked for at the terminal. They are never taken from an argument.");
   command.callback([options] { init(*options); });
 }
 
@@ -146,11 +146,12 @@ void add_reinit(CLI::App& command, ExitStatus&) {
   command.add_option("token", options->token, "The token: label, serial number, pkcs11: URI, or its file")
       ->type_name("TOKEN|FILE")
       ->required();
-  command.add_option("--label", options->label, "A new label; by default it keeps its own")->type_name("NAME");
+  command.add_option("--label", options->label, "A new label; by default the token keeps its label")->type_name("NAME");
   add_pins(command, *options);
   command.footer(
-      "The SO PIN of the token is asked for, and stays. Whoever has lost it uses delete, and then init. It is refused\n"
-      "while another file with the token's serial number lies beside it.");
+      "The token keeps its SO PIN, which must be given. If it is lost, use delete and then init. The command fails "
+      "while\n"
+      "the directory has another file with the token's serial number.");
   command.callback([options] { reinit(*options); });
 }
 

@@ -97,14 +97,16 @@ void import_tss(const TransferOptions& options) {
 void add_key_export_tss(CLI::App& command, ExitStatus&) {
   auto options = std::make_shared<TransferOptions>();
   command.add_option("uri", options->uri, "The key: pkcs11:token=…;object=… (or id=…)")->type_name("URI")->required();
-  command.add_option("--output", options->file, "The file, readable by its owner only; else the standard output")
+  command
+      .add_option("--output", options->file,
+                  "The file to write, readable by its owner only (default: the standard output)")
       ->type_name("FILE");
   command.add_option("--auth-file", options->auth_file, "Give the copy the auth value in the first line of a file")
       ->type_name("FILE");
   add_secret(command, options->pin, "pin", "the user PIN");
   command.footer(
-      "The file is of use with this TPM only: after swtpm export, for tpm2-tools and other users of TSS2 keys.\n"
-      "Without --auth-file whoever has it and the TPM can use the key.");
+      "Only this TPM can use the file: after swtpm export, tpm2-tools and other users of TSS2 keys can.\n"
+      "Without --auth-file, anyone with the file and the TPM can use the key.");
   command.callback([options] { as_tool([&] { export_tss(*options); }); });
 }
 
@@ -112,12 +114,15 @@ void add_key_import_tss(CLI::App& command, ExitStatus&) {
   auto options = std::make_shared<TransferOptions>();
   command
       .add_option("file", options->file,
-                  "The file, PEM or DER, or -: a loadable key of this TPM, or one that was wrapped for it")
+                  "The file, PEM or DER (- is the standard input): a key of this TPM, or one that was wrapped for it")
       ->type_name("FILE")
       ->required();
   add_token(command, options->token)->required();
   command.add_option("--label", options->label, "The label of the new objects")->type_name("NAME");
-  command.add_option("--id", options->id, "Their CKA_ID, hexadecimal; else made from the public key")->type_name("HEX");
+  command
+      .add_option("--id", options->id,
+                  "The CKA_ID of the new objects, hexadecimal (default: derived from the public key)")
+      ->type_name("HEX");
   command.add_option("--auth-file", options->auth_file, "The key's auth value: the first line of a file")
       ->type_name("FILE");
   add_secret(command, options->pin, "pin", "the user PIN");

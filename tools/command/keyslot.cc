@@ -80,7 +80,7 @@ SecretBytes fresh_secret(const KeyslotOptions& options, Role role) {
 
 void require_generate_fits(const KeyslotOptions& options, Role role) {
   if (!options.generate || role == Role::kRecovery) return;
-  throw Error(ErrorCode::kInvalidArgument, "--generate makes a recovery phrase: it goes with --role recovery");
+  throw Error(ErrorCode::kInvalidArgument, "--generate makes a recovery phrase: give --role recovery");
 }
 
 void report(const KeyslotOptions& options, const nlohmann::json& json, const std::string& text) {
@@ -252,16 +252,19 @@ void add_keyslot_list(CLI::App& command, ExitStatus&) {
 void add_keyslot_add_key(CLI::App& command, ExitStatus&) {
   auto options = std::make_shared<KeyslotOptions>();
   options->open.add_to(command);
-  command.add_option("--role", options->role, "Of the new slot: user, recovery, keyfile or so")
+  command.add_option("--role", options->role, "The role of the new key slot: user, recovery, keyfile or so")
       ->type_name("ROLE")
       ->check(CLI::IsMember({"user", "recovery", "keyfile", "so"}));
-  command.add_option("--keyslot", options->keyslot, "Its number, 1 to 32; else the first that is free")
+  command
+      .add_option("--keyslot", options->keyslot, "The number of the key slot, 1 to 32 (default: the first free one)")
       ->type_name("NUMBER");
   add_fresh(command, *options);
-  command.add_option("--kdf", options->kdf, "argon2id or pbkdf2; else as the other slots")
+  command
+      .add_option("--kdf", options->kdf,
+                  "How the secret is stretched: argon2id or pbkdf2 (default: as in the other key slots)")
       ->type_name("KDF")
       ->check(CLI::IsMember({"argon2id", "pbkdf2"}));
-  command.add_option("--iter-time", options->iter_time, "Milliseconds that stretching the secret takes, about")
+  command.add_option("--iter-time", options->iter_time, "How long stretching the secret takes, approximately")
       ->type_name("MILLISECONDS");
   command.add_flag("--json", options->json, "Answer in JSON");
   command.callback([options] { add_key(*options); });
@@ -270,7 +273,9 @@ void add_keyslot_add_key(CLI::App& command, ExitStatus&) {
 void add_keyslot_del_key(CLI::App& command, ExitStatus&) {
   auto options = std::make_shared<KeyslotOptions>();
   options->open.add_to(command);
-  command.add_option("--keyslot", options->keyslot, "The slot; else every slot that holds the secret")
+  command
+      .add_option("--keyslot", options->keyslot,
+                  "The number of the key slot (default: every key slot that holds the secret)")
       ->type_name("NUMBER");
   add_secret(command, options->old.pin, "old-pin", "the secret to remove");
   options->old.key.add_to(command, "old-key", "The key file to remove", false);

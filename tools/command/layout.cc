@@ -28,7 +28,7 @@ std::pair<std::string, uint64_t> parse_room(const std::string& text) {
   const size_t equals = text.rfind('=');
   if (equals == std::string::npos || equals == 0) {
     throw Error(ErrorCode::kInvalidArgument,
-                "--room takes a name and its octets, as nic0/eeprom=10k, not \"" + text + "\"");
+                "--room takes a name and a number of bytes, such as nic0/eeprom=10k, not \"" + text + "\"");
   }
   return {text.substr(0, equals),
           parse_octets(text.substr(equals + 1), "the room of '" + text.substr(0, equals) + "'")};
@@ -83,13 +83,13 @@ void add_store_export(CLI::App& command, ExitStatus&) {
   command.add_option("--fixed", options->fixed, "The file to make")->type_name("FILE")->required();
   command
       .add_option("--room", options->room,
-                  "Room for a blob without a capacity, which else gets what it needs now; several times")
-      ->type_name("NAME=OCTETS");
+                  "Room for a blob without a capacity (default: its present size); may be given several times")
+      ->type_name("NAME=BYTES");
   command.add_flag("--json", options->json, "Answer in JSON");
   command.footer(
-      "Every entry is sealed anew, which needs the store's key. In that layout each name stands twice and entries "
-      "never\n"
-      "move, so that programs without a log can overwrite them in turn (docs/format.md). Nothing here works in it.");
+      "Every entry is sealed again, which needs the store's key. In that layout each name has two entries that never\n"
+      "move, so that simple programs can overwrite them in turn (docs/format.md). vtpm-token cannot change such a "
+      "file.");
   command.callback([options] { export_store(*options); });
 }
 
@@ -98,7 +98,7 @@ void add_store_import(CLI::App& command, ExitStatus&) {
   command.add_option("fixed", options->fixed, "The file in the fixed-capacity layout")->type_name("FILE")->required();
   command.add_option("store", options->store, "The store to make (….vtpm)")->type_name("FILE")->required();
   command.add_flag("--accept-older", options->accept_older,
-                   "Where one of the two entries of a name is damaged, let the other count: it may be the older");
+                   "Where one of the two entries of a name is damaged, use the other, which may be the older");
   command.add_flag("--json", options->json, "Answer in JSON");
   command.footer(
       "Needs no key: the current entry of each name is copied as it is. When anything is refused, no file is made.");

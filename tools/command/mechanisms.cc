@@ -94,7 +94,7 @@ std::string sizes_of(const Mechanism& row) {
   const bool bits = !row.works_with_secret_keys() || row.type == CKM_GENERIC_SECRET_KEY_GEN || most == 8 * row.max_size;
   std::string sizes = std::to_string(least);
   if (most != least) sizes += "-" + std::to_string(most);
-  return sizes + (bits && row.key_type != pkcs11::kNoKey ? " bits" : " octets");
+  return sizes + (bits && row.key_type != pkcs11::kNoKey ? " bits" : " bytes");
 }
 
 std::vector<std::string> uses_of(const Mechanism& row) {

@@ -3,12 +3,13 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "store/vault/recovery_phrase.h"
 #include "tools/command/commands.h"
+#include "tools/json_text.h"
 #include "tools/open_store.h"
+#include "tools/standard_output.h"
 
 namespace vtpm::tools {
 namespace {
@@ -33,8 +34,8 @@ SecretBytes read_phrase(const SecretSource& source) {
   if (store::read_recovery_phrase(*phrase).verdict != store::PhraseReading::Verdict::kRight) {
     throw Error(
         ErrorCode::kInvalidArgument,
-        "this is no recovery phrase, which has six groups of five letters and digits; nothing was tried (another "
-        "secret in a recovery slot is locked with the PIN)");
+        "this is not a recovery phrase (six groups of five letters and digits); nothing was tried (a recovery key slot "
+        "with another kind of secret is locked together with the PIN)");
   }
   return std::move(*phrase);
 }
@@ -51,10 +52,11 @@ void unblock(const UnblockOptions& options) {
   require_unlocked(vault->unlock(Role::kRecovery, phrase), *vault, Role::kRecovery);
   vault->set_secret(Role::kUser, pin);
   if (options.json) {
-    std::cout << nlohmann::json{{"changed", true}, {"file", vault->path()}}.dump(2) << '\n';
+    std::cout << json_text({{"changed", true}, {"file", vault->path()}}) << '\n';
     return;
   }
-  std::cout << vault->path() << " has the new user PIN, which is not locked. The recovery phrase stays what it is.\n";
+  std::cout << shown(vault->path())
+            << " has the new user PIN, which is not locked. The recovery phrase is unchanged.\n";
 }
 
 }  // namespace
@@ -68,7 +70,7 @@ void add_pin_unblock(CLI::App& command, ExitStatus&) {
   command.add_flag("--json", options->json, "Answer in JSON");
   command.footer(
       "Without a recovery phrase the security officer sets a new PIN:\n"
-      "pkcs11-tool --login --login-type so --init-pin. All PINs of the user's are replaced by the new one.");
+      "pkcs11-tool --login --login-type so --init-pin. The new PIN replaces all PINs of the user.");
   command.callback([options] { unblock(*options); });
 }
 

@@ -46,7 +46,7 @@ Kept parse_keep(const std::string& text) {
   const bool is_number = !digits.empty() && digits.size() < 3 && digits.find_first_not_of("0123456789") == digits.npos;
   if (colon == std::string::npos || !is_number || colon + 1 == text.size()) {
     throw Error(ErrorCode::kInvalidArgument,
-                "--keep takes a key slot's number and the file of its secret, as 3:FILE, not \"" + text + "\"");
+                "--keep takes a key slot's number and the file of its secret, such as 3:FILE, not \"" + text + "\"");
   }
   kept.number = static_cast<unsigned>(std::stoul(digits));
   kept.file = text.substr(colon + 1);
@@ -105,7 +105,7 @@ void confirm(const RekeyOptions& options, const std::vector<SlotInfo>& dropped) 
   if (dropped.empty()) return;
   std::string names;
   for (const SlotInfo& slot : dropped) names += (names.empty() ? "" : ", ") + label_of(slot);
-  std::cerr << "These key slots will open the store no longer, since their secrets were not given: " << names << '\n';
+  std::cerr << "These key slots will no longer open the store, because their secrets were not given: " << names << '\n';
   if (options.yes) return;
   require_confirmation("give --yes to drop them, or their secrets with --keep");
 }
@@ -155,10 +155,10 @@ void add_keyslot_rekey(CLI::App& command, ExitStatus&) {
   command.add_flag("--yes", options->yes, "Drop the key slots whose secret is not given, without asking");
   command.add_flag("--json", options->json, "Answer in JSON");
   command.footer(
-      "The slot that opens the store stays; without --keep the secrets of the others are asked for. A new master key\n"
-      "can only be wrapped for a secret that is there, so every other slot goes, and is named first. Whoever is "
-      "logged\n"
-      "in elsewhere is logged out.");
+      "The key slot that opens the store stays. Without --keep, the secrets of the others are asked for. The new "
+      "master\n"
+      "key can be wrapped only for secrets that are given: every other key slot is named and then dropped. Programs\n"
+      "that are logged in to the token are logged out.");
   command.callback([options] { rekey(*options); });
 }
 

@@ -84,7 +84,7 @@ nlohmann::json json_of(const StoreReport& report) {
 
 void print_head(const StoreReport& report) {
   std::cout << shown(report.path) << ": store " << report.uuid << ", format " << report.format << ", created "
-            << date(report.created) << ", " << report.file_octets << " octets (" << report.free_octets << " free)\n";
+            << date(report.created) << ", " << report.file_octets << " bytes (" << report.free_octets << " free)\n";
 }
 
 void print_entry(const EntryReport& entry) {
@@ -173,10 +173,10 @@ ExitStatus check_store(const StoreOptions& options) {
   }
   if (report.condition == store::Condition::kRepairable) {
     std::cerr << "vtpm-token: " << shown(options.file())
-              << " is not in order (see above); store repair puts it right, and nothing is lost\n";
+              << " needs a repair (see above): run vtpm-token store repair; nothing is lost\n";
   } else if (report.condition == store::Condition::kDamaged) {
     std::cerr << "vtpm-token: " << shown(options.file())
-              << " is damaged (see above): restore a backup, or see what store repair can save\n";
+              << " is damaged (see above): restore a backup, or run vtpm-token store repair to save what is intact\n";
   }
   return kConditionStatus[static_cast<size_t>(report.condition)];
 }
@@ -217,7 +217,7 @@ void compact(const StoreOptions& options) {
     std::cout << json_text({{"file", options.file()}, {"before", before}, {"after", after}}) << '\n';
     return;
   }
-  std::cout << shown(options.file()) << ": " << before << " octets before, " << after << " now\n";
+  std::cout << shown(options.file()) << ": " << before << " bytes before, " << after << " now\n";
 }
 
 std::shared_ptr<StoreOptions> add_file(CLI::App& command) {
@@ -233,8 +233,10 @@ void add_store_check(CLI::App& command, ExitStatus& status) {
   auto options = add_file(command);
   options->open.add_secrets_to(command);
   command.footer(
-      "With a secret (--as asks for it at the terminal), seals, MACs and key slots are checked, too; the attempt is\n"
-      "not counted. Exit status: 0 in order; 2 repairable, nothing is lost; 3 damaged; 1 it could not be checked.");
+      "With a secret (--as asks for it at the terminal), the command also checks seals, MACs and key slots; the "
+      "attempt\n"
+      "is not counted. Exit status: 0 intact; 2 repairable, nothing is lost; 3 damaged; 1 the store cannot be "
+      "checked.");
   command.callback([options, &status] {
     try {
       options->find(Access::kRead);
@@ -260,9 +262,9 @@ void add_store_repair(CLI::App& command, ExitStatus&) {
   auto options = add_file(command);
   command.add_flag(
       "--accept-older", options->accept_older,
-      "Let older versions count where newer ones are damaged: PINs and counters may be those of another time");
+      "Use older versions where newer ones are damaged: PINs and counters may be those of an earlier time");
   options->open.add_secrets_to(command);
-  command.footer("Nothing is thrown away: what can not be put right stays in FILE.quarantine.");
+  command.footer("Nothing is deleted: what cannot be repaired is kept in FILE.quarantine.");
   command.callback([options] {
     options->find(Access::kWrite);
     repair(*options);

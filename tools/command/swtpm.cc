@@ -46,7 +46,7 @@ SecretBytes state_key(const SwtpmOptions& options) {
     const SecretBytes passphrase = read_octets(options.passphrase_file, -1, kMost);
     if (passphrase.empty()) {
       throw Error(ErrorCode::kInvalidArgument,
-                  options.passphrase_file + " is empty: a passphrase of no bytes protects nothing");
+                  options.passphrase_file + " is empty: a passphrase must have at least one byte");
     }
     return tpm::swtpm_key(passphrase, options.kdf == "sha512" ? tpm::SwtpmKdf::kSha512 : tpm::SwtpmKdf::kPbkdf2,
                           octets);
@@ -56,7 +56,7 @@ SecretBytes state_key(const SwtpmOptions& options) {
   SecretBytes contents = read_octets(options.key_file, -1, kMost);
   SecretBytes key = options.key_format == "binary" ? std::move(contents) : tpm::swtpm_hex_key(contents);
   if (key.size() != 16 && key.size() != 32)
-    throw Error(ErrorCode::kInvalidArgument, options.key_file + " does not hold a key of 16 or 32 octets");
+    throw Error(ErrorCode::kInvalidArgument, options.key_file + " does not hold a key of 16 or 32 bytes");
   return key;
 }
 
@@ -80,7 +80,7 @@ Foreign read_foreign(const SwtpmOptions& options, const tpm::SwtpmDirectory& dir
 void import_state(const SwtpmOptions& options) {
   if (options.label.empty() == options.token.empty())
     throw Error(ErrorCode::kInvalidArgument,
-                "give --label for a new token, or --token for one whose TPM has travelled");
+                "give --label for a new token, or --token for the token that the TPM came from");
   // Nobody is asked for a secret of what does not exist.
   if (!options.token.empty()) (void)find_served(options.token);
   const tpm::SwtpmDirectory directory(options.directory, tpm::SwtpmDirectory::Mode::kRead);
@@ -105,7 +105,7 @@ void import_state(const SwtpmOptions& options) {
   const auto lost = token->replace_tpm(foreign.adopted, foreign.suspended ? &*foreign.suspended : nullptr);
   if (made) made->keep();
   std::cout << "Token " << token->identity().serial << " now has the TPM of " << options.directory << ".\n"
-            << "Do not run both: they are one TPM, and would answer as two.\n";
+            << "Do not use both: they are the same TPM.\n";
   for (const std::string& area : lost)
     std::cout << "The NV area of the object " << shown(area)
               << " is not in that TPM any more, so the object is gone.\n";
@@ -122,12 +122,11 @@ void export_state(const SwtpmOptions& options) {
   const auto token = open_token(options.token, options.pin);
   auto suspended = options.discard_volatile ? std::nullopt : token->suspended();
   if (suspended && token->read_only()) {
-    throw Error(
-        ErrorCode::kReadOnly,
-        token->path() +
-            " can not be written, so the suspended machine would be in the token and in the directory, and both "
-            "would draw the same random numbers: export from a store that can be written, or give "
-            "--discard-volatile");
+    throw Error(ErrorCode::kReadOnly,
+                token->path() +
+                    " cannot be written, so the suspended machine would be in the token and in the directory, and both "
+                    "would draw the same random numbers: export from a store that can be written, or give "
+                    "--discard-volatile");
   }
   tpm::SwtpmDirectory directory(options.directory, tpm::SwtpmDirectory::Mode::kWrite);
   if (suspended) {
@@ -155,18 +154,19 @@ void add_common(CLI::App& command, SwtpmOptions& options) {
   auto* key = command.add_option("--key-file", options.key_file, "The key of the state files")
                   ->type_name("FILE")
                   ->check(require_name);
-  command.add_option("--key-format", options.key_format, "hex or binary")
+  command.add_option("--key-format", options.key_format, "How that key is written: hex or binary")
       ->type_name("FORMAT")
       ->check(CLI::IsMember({"hex", "binary"}));
   command.add_option("--passphrase-file", options.passphrase_file, "The passphrase of the state files")
       ->type_name("FILE")
       ->check(require_name)
       ->excludes(key);
-  command.add_flag("--discard-volatile", options.discard_volatile, "Take a suspended machine as after a power cut");
-  command.add_option("--kdf", options.kdf, "How swtpm makes a key of it: pbkdf2 or sha512")
+  command.add_flag("--discard-volatile", options.discard_volatile,
+                   "Discard the state of a suspended machine, as a power cut does");
+  command.add_option("--kdf", options.kdf, "How swtpm derives a key from the passphrase: pbkdf2 or sha512")
       ->type_name("KDF")
       ->check(CLI::IsMember({"pbkdf2", "sha512"}));
-  command.add_option("--mode", options.mode, "aes-cbc or aes-256-cbc, for a passphrase")
+  command.add_option("--mode", options.mode, "The cipher of the state files: aes-cbc or aes-256-cbc")
       ->type_name("MODE")
       ->check(CLI::IsMember({"aes-cbc", "aes-256-cbc"}));
 }
@@ -180,9 +180,11 @@ void add_swtpm_import(CLI::App& command, ExitStatus&) {
   add_secret(command, options->so_pin, "so-pin", "the SO PIN");
   command.add_option("--owner-auth-file", options->owner_auth_file, "The auth value of the owner hierarchy")
       ->type_name("FILE");
-  command.add_option("--endorsement-auth-file", options->endorsement_auth_file, "… of the endorsement hierarchy")
+  command
+      .add_option("--endorsement-auth-file", options->endorsement_auth_file,
+                  "The auth value of the endorsement hierarchy")
       ->type_name("FILE");
-  command.add_option("--lockout-auth-file", options->lockout_auth_file, "… of the lockout hierarchy")
+  command.add_option("--lockout-auth-file", options->lockout_auth_file, "The auth value of the lockout hierarchy")
       ->type_name("FILE");
   command.footer("The auth values of the hierarchies are cleared: the token's PIN guards the TPM from then on.");
   command.callback([options] { as_tool([&] { import_state(*options); }); });

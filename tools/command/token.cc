@@ -90,9 +90,9 @@ void remove(const DeleteOptions& options) {
 void add_rename(CLI::App& command, ExitStatus&) {
   auto options = std::make_shared<RenameOptions>();
   options->open.add_to(command);
-  command.add_option("label", options->label, "The new label, up to 32 octets of UTF-8")->type_name("NAME")->required();
+  command.add_option("label", options->label, "The new label, up to 32 bytes of UTF-8")->type_name("NAME")->required();
   command.add_flag("--json", options->json, "Answer in JSON");
-  command.footer("Any secret that opens the store may do it. Programs that have the token open show the new label.");
+  command.footer("Any secret that opens the store is enough. Programs that have the token open show the new label.");
   command.callback([options] { rename(*options); });
 }
 
@@ -104,8 +104,9 @@ void add_delete(CLI::App& command, ExitStatus&) {
   command.add_flag("--yes", options->yes, "Do not ask for a confirmation");
   command.add_flag("--json", options->json, "Answer in JSON");
   command.footer(
-      "No PIN is needed: whoever may write to the directory can do it. It is refused while another file with the\n"
-      "token's serial number lies beside it, since that would be the token then: delete the copy by its path first.");
+      "No PIN is needed: anyone who can write to the directory can delete the token. The command fails while the\n"
+      "directory has another file with the token's serial number, which would become the token: delete that copy "
+      "first.");
   command.callback([options] { remove(*options); });
 }
 
