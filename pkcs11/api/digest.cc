@@ -55,7 +55,7 @@ CK_RV C_DigestKey(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE key) {
   return call_session("C_DigestKey", handle, [&](Module&, Session& session) {
     return run_operation(session, kDigesting, [&](DigestOperation& operation) -> Step {
       const ObjectPtr object = require_key(session, key);
-      refuse_if(object->object_class() != CKO_SECRET_KEY, CKR_KEY_INDIGESTIBLE, "the key is not a secret key");
+      refuse_if(object->key_part() != KeyPart::kSecret, CKR_KEY_INDIGESTIBLE, "the key is not a secret key");
       require_allowed(*object, *operation.begun.row, CKR_KEY_INDIGESTIBLE);
       const SecretAttributes secret = session.token->secret_of(*object);
       operation.digest.update(secret.get(CKA_VALUE));

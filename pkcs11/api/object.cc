@@ -5,7 +5,6 @@
 
 #include "pkcs11/api/entry.h"
 #include "pkcs11/cryptoki/function_list.h"
-#include "pkcs11/object/builtin_objects.h"
 #include "pkcs11/object/key_kind.h"
 #include "pkcs11/session/lookup.h"
 #include "pkcs11/session/object_factory.h"
@@ -128,7 +127,7 @@ void search(Session& session, const Template& wanted, std::deque<CK_OBJECT_HANDL
   const bool names_class = wanted.has(CKA_CLASS);
   const bool shows_hidden = session.token->config().list_tpm_objects || names_objects(wanted);
   for (const ObjectPtr& object : session.token->objects_for(wanted)) {
-    if (!names_class && describes_token(object->object_class())) continue;
+    if (!names_class && object_class_row(object->shown).has(kDescribesToken)) continue;
     if (object->hidden && !shows_hidden) continue;
     if (matches(session, *object, wanted)) found.push_back(object->handle);
   }

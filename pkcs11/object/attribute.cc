@@ -5,146 +5,11 @@
 
 #include "base/der.h"
 #include "pkcs11/cryptoki/refusal.h"
+#include "pkcs11/object/attribute_tables.h"
 #include "pkcs11/object/object.h"
 
 namespace vtpm::pkcs11 {
 namespace {
-
-#define ROW(type, form) \
-  { type, #type, Form::form }
-constexpr AttributeRow kRows[] = {
-    ROW(CKA_CLASS, kUlong),
-    ROW(CKA_TOKEN, kBool),
-    ROW(CKA_PRIVATE, kBool),
-    ROW(CKA_LABEL, kBytes),
-    ROW(CKA_UNIQUE_ID, kBytes),
-    ROW(CKA_APPLICATION, kBytes),
-    ROW(CKA_VALUE, kBytes),
-    ROW(CKA_OBJECT_ID, kBytes),
-    ROW(CKA_CERTIFICATE_TYPE, kUlong),
-    ROW(CKA_ISSUER, kBytes),
-    ROW(CKA_SERIAL_NUMBER, kBytes),
-    ROW(CKA_OWNER, kBytes),
-    ROW(CKA_AC_ISSUER, kBytes),
-    ROW(CKA_ATTR_TYPES, kBytes),
-    ROW(CKA_TRUSTED, kBool),
-    ROW(CKA_CERTIFICATE_CATEGORY, kUlong),
-    ROW(CKA_JAVA_MIDP_SECURITY_DOMAIN, kUlong),
-    ROW(CKA_URL, kBytes),
-    ROW(CKA_HASH_OF_SUBJECT_PUBLIC_KEY, kBytes),
-    ROW(CKA_HASH_OF_ISSUER_PUBLIC_KEY, kBytes),
-    ROW(CKA_NAME_HASH_ALGORITHM, kUlong),
-    ROW(CKA_CHECK_VALUE, kBytes),
-    ROW(CKA_KEY_TYPE, kUlong),
-    ROW(CKA_SUBJECT, kBytes),
-    ROW(CKA_ID, kBytes),
-    ROW(CKA_SENSITIVE, kBool),
-    ROW(CKA_ENCRYPT, kBool),
-    ROW(CKA_DECRYPT, kBool),
-    ROW(CKA_WRAP, kBool),
-    ROW(CKA_UNWRAP, kBool),
-    ROW(CKA_SIGN, kBool),
-    ROW(CKA_SIGN_RECOVER, kBool),
-    ROW(CKA_VERIFY, kBool),
-    ROW(CKA_VERIFY_RECOVER, kBool),
-    ROW(CKA_DERIVE, kBool),
-    ROW(CKA_ENCAPSULATE, kBool),
-    ROW(CKA_DECAPSULATE, kBool),
-    ROW(CKA_START_DATE, kDate),
-    ROW(CKA_END_DATE, kDate),
-    ROW(CKA_MODULUS, kBytes),
-    ROW(CKA_MODULUS_BITS, kUlong),
-    ROW(CKA_PUBLIC_EXPONENT, kBytes),
-    ROW(CKA_PRIVATE_EXPONENT, kBytes),
-    ROW(CKA_PRIME_1, kBytes),
-    ROW(CKA_PRIME_2, kBytes),
-    ROW(CKA_EXPONENT_1, kBytes),
-    ROW(CKA_EXPONENT_2, kBytes),
-    ROW(CKA_COEFFICIENT, kBytes),
-    ROW(CKA_PUBLIC_KEY_INFO, kBytes),
-    ROW(CKA_VALUE_LEN, kUlong),
-    ROW(CKA_EXTRACTABLE, kBool),
-    ROW(CKA_LOCAL, kBool),
-    ROW(CKA_NEVER_EXTRACTABLE, kBool),
-    ROW(CKA_ALWAYS_SENSITIVE, kBool),
-    ROW(CKA_KEY_GEN_MECHANISM, kUlong),
-    ROW(CKA_MODIFIABLE, kBool),
-    ROW(CKA_COPYABLE, kBool),
-    ROW(CKA_DESTROYABLE, kBool),
-    ROW(CKA_EC_PARAMS, kBytes),
-    ROW(CKA_EC_POINT, kBytes),
-    ROW(CKA_ALWAYS_AUTHENTICATE, kBool),
-    ROW(CKA_WRAP_WITH_TRUSTED, kBool),
-    ROW(CKA_ALLOWED_MECHANISMS, kUlongArray),
-    ROW(CKA_WRAP_TEMPLATE, kTemplate),
-    ROW(CKA_UNWRAP_TEMPLATE, kTemplate),
-    ROW(CKA_DERIVE_TEMPLATE, kTemplate),
-    ROW(CKA_ENCAPSULATE_TEMPLATE, kTemplate),
-    ROW(CKA_DECAPSULATE_TEMPLATE, kTemplate),
-    ROW(CKA_PRIME, kBytes),
-    ROW(CKA_SUBPRIME, kBytes),
-    ROW(CKA_BASE, kBytes),
-    ROW(CKA_PRIME_BITS, kUlong),
-    ROW(CKA_SUB_PRIME_BITS, kUlong),
-    ROW(CKA_VALUE_BITS, kUlong),
-    ROW(CKA_VTPM_RESIDENT, kBool),
-    ROW(CKA_VTPM_NV_INDEX, kUlong),
-    ROW(CKA_VTPM_BOUND, kBool),
-    ROW(CKA_VTPM_NV_VALUE, kBytes),
-    ROW(CKA_VTPM_NV_ATTRIBUTES, kUlong),
-    ROW(CKA_VTPM_NV_TYPE, kUlong),
-    ROW(CKA_VTPM_AUTH, kBytes),
-    ROW(CKA_VTPM_HANDLE, kUlong),
-    ROW(CKA_VTPM_PUBLIC, kBytes),
-    ROW(CKA_VTPM_CERTIFY_INFO, kBytes),
-    ROW(CKA_VTPM_CERTIFY_SIGNATURE, kBytes),
-    ROW(CKA_VTPM_CREATION_INFO, kBytes),
-    ROW(CKA_VTPM_CREATION_SIGNATURE, kBytes),
-    ROW(CKA_VTPM_CREATION_DATA, kBytes),
-    ROW(CKA_VTPM_ATTESTATION_PUBLIC, kBytes),
-    ROW(CKA_VTPM_ATTESTATION_CERTIFICATE, kBytes),
-    ROW(CKA_VTPM_ENDORSEMENT_CERTIFICATE, kBytes),
-    ROW(CKA_HW_FEATURE_TYPE, kUlong),
-    ROW(CKA_RESET_ON_INIT, kBool),
-    ROW(CKA_HAS_RESET, kBool),
-    ROW(CKA_MECHANISM_TYPE, kUlong),
-    ROW(CKA_PROFILE_ID, kUlong),
-    ROW(CKA_OBJECT_VALIDATION_FLAGS, kUlong),
-    ROW(CKA_VALIDATION_TYPE, kUlong),
-    ROW(CKA_VALIDATION_VERSION, kBytes),
-    ROW(CKA_VALIDATION_LEVEL, kUlong),
-    ROW(CKA_VALIDATION_MODULE_ID, kBytes),
-    ROW(CKA_VALIDATION_FLAG, kUlong),
-    ROW(CKA_VALIDATION_AUTHORITY_TYPE, kUlong),
-    ROW(CKA_VALIDATION_COUNTRY, kBytes),
-    ROW(CKA_VALIDATION_CERTIFICATE_IDENTIFIER, kBytes),
-    ROW(CKA_VALIDATION_CERTIFICATE_URI, kBytes),
-    ROW(CKA_VALIDATION_VENDOR_URI, kBytes),
-    ROW(CKA_VALIDATION_PROFILE, kBytes),
-    ROW(CKA_TRUST_SERVER_AUTH, kUlong),
-    ROW(CKA_TRUST_CLIENT_AUTH, kUlong),
-    ROW(CKA_TRUST_CODE_SIGNING, kUlong),
-    ROW(CKA_TRUST_EMAIL_PROTECTION, kUlong),
-    ROW(CKA_TRUST_IPSEC_IKE, kUlong),
-    ROW(CKA_TRUST_TIME_STAMPING, kUlong),
-    ROW(CKA_TRUST_OCSP_SIGNING, kUlong),
-    ROW(CKA_HASH_OF_CERTIFICATE, kBytes),
-    ROW(kFieldSlotNumber, kUlong),
-};
-#undef ROW
-
-/// Attributes of the standard (3.2, annex of definitions) that no object of this token has.
-constexpr struct {
-  CK_ATTRIBUTE_TYPE first, last;
-} kElsewhere[] = {{CKA_OTP_FORMAT, CKA_OTP_PIN_REQUIREMENT},
-                  {CKA_OTP_USER_IDENTIFIER, CKA_OTP_TIME},
-                  {CKA_GOSTR3410_PARAMS, CKA_GOST28147_PARAMS},
-                  {CKA_PIXEL_X, CKA_BITS_PER_PIXEL},
-                  {CKA_CHAR_SETS, CKA_MIME_TYPES},
-                  {CKA_REQUIRED_CMS_ATTRIBUTES, CKA_SUPPORTED_CMS_ATTRIBUTES},
-                  {0x602, 0x612},   // CKA_X2RATCHET_…
-                  {0x617, 0x61d},   // CKA_HSS_LEVELS … CKA_PARAMETER_SET
-                  {0x636, 0x637}};  // CKA_PUBLIC_CRC64_VALUE, CKA_SEED
 
 /// Applications that keep labels in fixed fields or C strings send the end of these too.
 ByteView without_trailing_nuls(ByteView label) {
@@ -173,7 +38,7 @@ bool is_date(ByteView text) {
 }  // namespace
 
 const AttributeRow* attribute_row(CK_ATTRIBUTE_TYPE type) {
-  for (const AttributeRow& row : kRows) {
+  for (const AttributeRow& row : attribute_rows()) {
     if (row.type == type) return &row;
   }
   return nullptr;
@@ -181,8 +46,9 @@ const AttributeRow* attribute_row(CK_ATTRIBUTE_TYPE type) {
 
 bool is_attribute(CK_ATTRIBUTE_TYPE type) {
   if (const AttributeRow* row = attribute_row(type)) return row->name.substr(0, 4) == "CKA_";  // not a record's field
-  return std::any_of(std::begin(kElsewhere), std::end(kElsewhere),
-                     [&](const auto& range) { return range.first <= type && type <= range.last; });
+  const auto elsewhere = attributes_of_no_object();
+  return std::any_of(elsewhere.begin(), elsewhere.end(),
+                     [&](const AttributeRange& range) { return range.first <= type && type <= range.last; });
 }
 
 std::string attribute_name(CK_ATTRIBUTE_TYPE type) {

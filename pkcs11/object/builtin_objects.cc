@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pkcs11/object/builtin_objects.h"
 
-#include <algorithm>
 #include <cstdio>
 
 #include "pkcs11/mechanism/mechanism.h"
@@ -70,11 +69,6 @@ std::vector<Attributes> builtin_objects() {
   }
   objects.push_back(validation());
   return objects;
-}
-
-bool describes_token(CK_OBJECT_CLASS object_class) {
-  constexpr CK_OBJECT_CLASS kAll[] = {CKO_HW_FEATURE, CKO_MECHANISM, CKO_PROFILE, CKO_VALIDATION};
-  return std::find(std::begin(kAll), std::end(kAll), object_class) != std::end(kAll);
 }
 
 }  // namespace vtpm::pkcs11

@@ -12,8 +12,4 @@ namespace vtpm::pkcs11 {
 /// CKA_UNIQUE_ID says what each is, so it is the same for ever.
 std::vector<Attributes> builtin_objects();
 
-/// Classes that a search leaves out unless it names them: what describes the token is nothing that a user keeps there
-/// (4.5.1 and 4.13 say so for hardware features and mechanisms).
-bool describes_token(CK_OBJECT_CLASS object_class);
-
 }  // namespace vtpm::pkcs11

@@ -7,6 +7,7 @@
 
 #include "base/numbers.h"
 #include "pkcs11/cryptoki/refusal.h"
+#include "pkcs11/object/object_class.h"
 
 namespace vtpm::pkcs11 {
 namespace {
@@ -114,8 +115,9 @@ Bytes nv_object_id(uint32_t index) {
 
 bool prepare_nv_object(Draft& draft) {
   Attributes& shown = draft.shown;
-  const bool counter = shown.number(CKA_CLASS) == CKO_HW_FEATURE;
-  if (!counter && shown.number(CKA_CLASS) != CKO_DATA) return false;
+  const ObjectClass& object_class = object_class_row(shown);
+  if (!object_class.has(kMayBeInNv)) return false;
+  const bool counter = object_class.has(kCounts);
   const bool by_application = as_text(shown.get(CKA_APPLICATION)) == kNvApplication;
   if (!counter && !by_application && !shown.has(CKA_VTPM_NV_INDEX)) {
     refuse_if(shown.has(CKA_VTPM_NV_TYPE) || shown.has(CKA_VTPM_NV_ATTRIBUTES) || draft.secret.has(CKA_VTPM_AUTH),

@@ -13,6 +13,7 @@
 #include "base/waiting.h"
 #include "crypto/key/key.h"
 #include "pkcs11/object/attribute.h"
+#include "pkcs11/object/object_class.h"
 #include "pkcs11/object/schema.h"
 #include "tpm/use/attestation.h"
 
@@ -74,10 +75,9 @@ struct Object {
   bool is_token() const { return owner == 0; }
   bool is_private() const { return shown.flag(CKA_PRIVATE); }
   CK_OBJECT_CLASS object_class() const { return shown.number(CKA_CLASS).value_or(CKO_VENDOR_DEFINED); }
-  bool is_key() const {
-    const CK_OBJECT_CLASS its = object_class();
-    return its == CKO_PUBLIC_KEY || its == CKO_PRIVATE_KEY || its == CKO_SECRET_KEY;
-  }
+  /// Which half of a key pair, or whether a secret key; kNone for what is no key.
+  KeyPart key_part() const { return object_class_row(shown).key; }
+  bool is_key() const { return key_part() != KeyPart::kNone; }
   /// The NV index that holds the value, or 0.
   uint32_t nv_index() const { return static_cast<uint32_t>(shown.number(CKA_VTPM_NV_INDEX).value_or(0)); }
   /// The persistent handle of a key that the TPM itself keeps, or 0.

@@ -57,7 +57,7 @@ std::vector<store::Property> properties_of(const Attributes& shown) {
   std::vector<store::Property> properties;
   // What the TPM holds is compared with the records at login, so these are read then.
   if (shown.has(CKA_VTPM_NV_INDEX) || shown.has(CKA_VTPM_HANDLE)) return properties;
-  if (shown.number(CKA_CLASS) == CKO_HW_FEATURE) return properties;
+  if (object_class_row(shown).has(kReadAtOnce)) return properties;
   for_each_value(kTagged, shown, [&](CK_ATTRIBUTE_TYPE type, ByteView value) {
     properties.push_back({type, disk_form(type, value)});
   });

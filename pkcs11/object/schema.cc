@@ -2,230 +2,14 @@
 #include "pkcs11/object/schema.h"
 
 #include "pkcs11/cryptoki/refusal.h"
+#include "pkcs11/object/attribute_tables.h"
+#include "pkcs11/object/object_class.h"
 #include "pkcs11/object/secret_key.h"
 
 namespace vtpm::pkcs11 {
 namespace {
 
 using D = Default;
-
-constexpr Rule kStorage[] = {
-    {CKA_CLASS, kNeedCreate, D::kNone},
-    {CKA_TOKEN, kCopyChange, D::kFalse},
-    {CKA_MODIFIABLE, kCopyChange, D::kTrue},
-    {CKA_COPYABLE, kModify | kOnlyDown, D::kTrue},
-    {CKA_DESTROYABLE, kCopyChange, D::kTrue},
-    {CKA_LABEL, kModify, D::kEmpty},
-    {CKA_UNIQUE_ID, kNotCreate | kNotGenerate, D::kNone},
-    {CKA_VTPM_BOUND, kNotCreate | kNotGenerate, D::kNone},
-};
-// CKA_PRIVATE alone differs by class: what is secret by nature is private unless the caller says otherwise.
-constexpr Rule kPublicByDefault[] = {{CKA_PRIVATE, kCopyChange, D::kFalse}};
-constexpr Rule kPrivateByDefault[] = {{CKA_PRIVATE, kCopyChange, D::kPrivate}};
-
-constexpr Rule kData[] = {
-    {CKA_APPLICATION, kModify, D::kEmpty},     {CKA_OBJECT_ID, kModify, D::kEmpty},
-    {CKA_VALUE, kModify, D::kEmpty},           {CKA_VTPM_NV_INDEX, kOptional, D::kNone},
-    {CKA_VTPM_NV_TYPE, kOptional, D::kNone},   {CKA_VTPM_NV_ATTRIBUTES, kOptional, D::kNone},
-    {CKA_VTPM_NV_VALUE, kNotCreate, D::kNone}, {CKA_VTPM_AUTH, kSecret | kModify | kOptional, D::kNone},
-};
-
-// Monotonic counters (4.5.2) are NV indices: always of the token, always private, as the TPM's state is.
-constexpr Rule kMonotonicCounter[] = {
-    {CKA_CLASS, kNeedCreate, D::kNone},
-    {CKA_HW_FEATURE_TYPE, kNeedCreate, D::kNone},
-    {CKA_TOKEN, 0, D::kTrue},
-    {CKA_PRIVATE, 0, D::kTrue},
-    {CKA_MODIFIABLE, 0, D::kTrue},
-    {CKA_COPYABLE, 0, D::kFalse},
-    {CKA_DESTROYABLE, 0, D::kTrue},
-    {CKA_LABEL, kModify, D::kEmpty},
-    {CKA_UNIQUE_ID, kNotCreate, D::kNone},
-    {CKA_VTPM_BOUND, kNotCreate, D::kNone},
-    {CKA_RESET_ON_INIT, kNotCreate, D::kFalse},
-    {CKA_HAS_RESET, kNotCreate, D::kFalse},
-    {CKA_VALUE, kNotCreate, D::kNone},
-    {CKA_VTPM_NV_INDEX, kOptional, D::kNone},
-    {CKA_VTPM_NV_TYPE, kNotCreate, D::kNone},
-    {CKA_VTPM_NV_ATTRIBUTES, kOptional, D::kNone},
-    {CKA_VTPM_NV_VALUE, kNotCreate, D::kNone},
-    {CKA_VTPM_AUTH, kSecret | kModify | kOptional, D::kNone},
-};
-
-constexpr Rule kCertificate[] = {
-    {CKA_CERTIFICATE_TYPE, kNeedCreate, D::kNone},
-    {CKA_TRUSTED, kModify | kSoOnly, D::kFalse},
-    {CKA_CERTIFICATE_CATEGORY, 0, D::kZero},
-    {CKA_CHECK_VALUE, kOptional, D::kNone},
-    {CKA_START_DATE, 0, D::kEmpty},
-    {CKA_END_DATE, 0, D::kEmpty},
-    {CKA_PUBLIC_KEY_INFO, 0, D::kEmpty},
-};
-constexpr Rule kX509[] = {
-    {CKA_SUBJECT, kNeedCreate, D::kNone},
-    {CKA_ID, kModify, D::kNone},  // that of the key, when nobody gives one
-    {CKA_ISSUER, kModify, D::kEmpty},
-    {CKA_SERIAL_NUMBER, kModify, D::kEmpty},
-    {CKA_VALUE, kNeedCreate, D::kEmpty},
-    {CKA_URL, 0, D::kEmpty},
-    {CKA_HASH_OF_SUBJECT_PUBLIC_KEY, 0, D::kEmpty},
-    {CKA_HASH_OF_ISSUER_PUBLIC_KEY, 0, D::kEmpty},
-    {CKA_JAVA_MIDP_SECURITY_DOMAIN, 0, D::kZero},
-    {CKA_NAME_HASH_ALGORITHM, kOptional, D::kNone},
-};
-constexpr Rule kAttributeCertificate[] = {
-    {CKA_OWNER, kNeedCreate, D::kNone},   {CKA_AC_ISSUER, kModify, D::kEmpty}, {CKA_SERIAL_NUMBER, kModify, D::kEmpty},
-    {CKA_ATTR_TYPES, kModify, D::kEmpty}, {CKA_VALUE, kNeedCreate, D::kNone},
-};
-
-// Trust in the uses of a certificate (3.2, 4.7).
-constexpr Rule kTrust[] = {
-    {CKA_ISSUER, kNeedCreate, D::kNone},         {CKA_SERIAL_NUMBER, kNeedCreate, D::kNone},
-    {CKA_HASH_OF_CERTIFICATE, 0, D::kEmpty},     {CKA_NAME_HASH_ALGORITHM, kOptional, D::kNone},
-    {CKA_TRUST_SERVER_AUTH, kModify, D::kZero},  {CKA_TRUST_CLIENT_AUTH, kModify, D::kZero},
-    {CKA_TRUST_CODE_SIGNING, kModify, D::kZero}, {CKA_TRUST_EMAIL_PROTECTION, kModify, D::kZero},
-    {CKA_TRUST_IPSEC_IKE, kModify, D::kZero},    {CKA_TRUST_TIME_STAMPING, kModify, D::kZero},
-    {CKA_TRUST_OCSP_SIGNING, kModify, D::kZero},
-};
-
-constexpr Rule kKey[] = {
-    {CKA_KEY_TYPE, kNeedCreate, D::kNone},
-    {CKA_ID, kModify, D::kNone},  // that of the key, when nobody gives one
-    {CKA_START_DATE, kModify, D::kEmpty},
-    {CKA_END_DATE, kModify, D::kEmpty},
-    {CKA_LOCAL, kNotCreate | kNotGenerate, D::kNone},
-    {CKA_KEY_GEN_MECHANISM, kNotCreate | kNotGenerate, D::kNone},
-    {CKA_ALLOWED_MECHANISMS, kOptional, D::kNone},
-    {CKA_OBJECT_VALIDATION_FLAGS, kNotGenerate, D::kNone},  // none is ever set
-};
-constexpr Rule kPublicKey[] = {
-    {CKA_SUBJECT, kModify, D::kEmpty},
-    {CKA_PUBLIC_KEY_INFO, 0, D::kNone},
-    {CKA_ENCRYPT, kModify, D::kNone},
-    {CKA_VERIFY, kModify, D::kNone},
-    {CKA_VERIFY_RECOVER, kModify, D::kNone},
-    {CKA_WRAP, kModify, D::kNone},
-    {CKA_DERIVE, kModify, D::kNone},
-    {CKA_TRUSTED, kModify | kSoOnly, D::kFalse},
-    {CKA_WRAP_TEMPLATE, kOptional, D::kNone},
-    {CKA_ENCAPSULATE, kModify, D::kFalse},
-    {CKA_ENCAPSULATE_TEMPLATE, kOptional, D::kNone},
-};
-constexpr Rule kPrivateKey[] = {
-    {CKA_SUBJECT, kModify, D::kEmpty},
-    {CKA_PUBLIC_KEY_INFO, kDecided, D::kNone},
-    {CKA_SENSITIVE, kModify | kOnlyUp, D::kTrue},
-    {CKA_EXTRACTABLE, kModify | kOnlyDown, D::kFalse},
-    {CKA_DECRYPT, kModify, D::kNone},
-    {CKA_SIGN, kModify, D::kNone},
-    {CKA_DERIVE, kModify, D::kNone},
-    {CKA_SIGN_RECOVER, kModify, D::kFalse},
-    {CKA_UNWRAP, kModify, D::kNone},
-    {CKA_DECAPSULATE, kModify, D::kFalse},
-    {CKA_ALWAYS_SENSITIVE, kNotCreate | kNotGenerate, D::kNone},
-    {CKA_NEVER_EXTRACTABLE, kNotCreate | kNotGenerate, D::kNone},
-    {CKA_WRAP_WITH_TRUSTED, kModify | kOnlyUp, D::kFalse},
-    // Fixed for life: a key that asks for the PIN at each use must not be talked out of it.
-    {CKA_ALWAYS_AUTHENTICATE, 0, D::kFalse},
-    {CKA_UNWRAP_TEMPLATE, kOptional, D::kNone},
-    {CKA_DERIVE_TEMPLATE, kOptional, D::kNone},
-    {CKA_DECAPSULATE_TEMPLATE, kOptional, D::kNone},
-    {CKA_VTPM_RESIDENT, kOptional, D::kNone},
-    {CKA_VTPM_AUTH, kNotCreate | kNotGenerate | kSecret | kModify, D::kNone},  // of a persistent key
-    {CKA_VTPM_PUBLIC, kNotCreate | kNotGenerate, D::kNone},
-    {CKA_VTPM_CERTIFY_INFO, kNotCreate | kNotGenerate, D::kNone},
-    {CKA_VTPM_CERTIFY_SIGNATURE, kNotCreate | kNotGenerate, D::kNone},
-    {CKA_VTPM_CREATION_INFO, kNotCreate | kNotGenerate, D::kNone},
-    {CKA_VTPM_CREATION_SIGNATURE, kNotCreate | kNotGenerate, D::kNone},
-    {CKA_VTPM_CREATION_DATA, kNotCreate | kNotGenerate, D::kNone},
-    {CKA_VTPM_ATTESTATION_PUBLIC, kNotCreate | kNotGenerate, D::kNone},
-    {CKA_VTPM_ATTESTATION_CERTIFICATE, kNotCreate | kNotGenerate, D::kNone},
-    {CKA_VTPM_ENDORSEMENT_CERTIFICATE, kNotCreate | kNotGenerate, D::kNone},
-};
-
-// SENSITIVE is false unless the template says so (2.40, 4.10); what is not EXTRACTABLE is not shown all the same.
-constexpr Rule kSecretKey[] = {
-    {CKA_SENSITIVE, kModify | kOnlyUp, D::kFalse},
-    {CKA_EXTRACTABLE, kModify | kOnlyDown, D::kFalse},
-    {CKA_ENCRYPT, kModify, D::kNone},
-    {CKA_DECRYPT, kModify, D::kNone},
-    {CKA_SIGN, kModify, D::kNone},
-    {CKA_VERIFY, kModify, D::kNone},
-    {CKA_WRAP, kModify, D::kNone},
-    {CKA_UNWRAP, kModify, D::kNone},
-    {CKA_DERIVE, kModify, D::kNone},
-    {CKA_TRUSTED, kModify | kSoOnly, D::kFalse},
-    {CKA_WRAP_WITH_TRUSTED, kModify | kOnlyUp, D::kFalse},
-    {CKA_ALWAYS_SENSITIVE, kNotCreate | kNotGenerate, D::kNone},
-    {CKA_NEVER_EXTRACTABLE, kNotCreate | kNotGenerate, D::kNone},
-    {CKA_CHECK_VALUE, kOptional | kDecided | kErasable, D::kNone},
-    {CKA_VALUE, kNeedCreate | kNotGenerate | kSecret, D::kNone},
-    {CKA_VALUE_LEN, kNotCreate, D::kNone},
-    {CKA_WRAP_TEMPLATE, kOptional, D::kNone},
-    {CKA_UNWRAP_TEMPLATE, kOptional, D::kNone},
-    {CKA_DERIVE_TEMPLATE, kOptional, D::kNone},
-    {CKA_VTPM_RESIDENT, kOptional, D::kNone},
-};
-
-constexpr Rule kRsaPublic[] = {
-    {CKA_MODULUS, kNeedCreate | kNotGenerate, D::kNone},
-    {CKA_MODULUS_BITS, kNotCreate | kNeedGenerate, D::kNone},
-    {CKA_PUBLIC_EXPONENT, kNeedCreate, D::kNone},
-};
-constexpr Rule kRsaPrivate[] = {
-    {CKA_MODULUS, kNeedCreate | kNotGenerate, D::kNone},
-    {CKA_PUBLIC_EXPONENT, kNotGenerate, D::kNone},
-    {CKA_PRIVATE_EXPONENT, kNeedCreate | kNotGenerate | kSecret, D::kNone},
-    {CKA_PRIME_1, kNotGenerate | kSecret, D::kNone},
-    {CKA_PRIME_2, kNotGenerate | kSecret, D::kNone},
-    {CKA_EXPONENT_1, kNotGenerate | kSecret, D::kNone},
-    {CKA_EXPONENT_2, kNotGenerate | kSecret, D::kNone},
-    {CKA_COEFFICIENT, kNotGenerate | kSecret, D::kNone},
-};
-constexpr Rule kEcPublic[] = {
-    {CKA_EC_PARAMS, kNeedCreate | kNeedGenerate, D::kNone},
-    {CKA_EC_POINT, kNeedCreate | kNotGenerate | kMayMake, D::kNone},
-};
-constexpr Rule kEcPrivate[] = {
-    {CKA_EC_PARAMS, kNeedCreate, D::kNone},
-    {CKA_EC_POINT, kNotGenerate | kMayMake, D::kNone},
-    {CKA_VALUE, kNeedCreate | kNotGenerate | kSecret, D::kNone},
-};
-
-constexpr Rule kDsaPublic[] = {
-    {CKA_PRIME, kNeedCreate | kNeedGenerate, D::kNone},
-    {CKA_SUBPRIME, kNeedCreate | kNeedGenerate, D::kNone},
-    {CKA_BASE, kNeedCreate | kNeedGenerate, D::kNone},
-    {CKA_VALUE, kNeedCreate | kNotGenerate, D::kNone},
-};
-constexpr Rule kDhPublic[] = {
-    {CKA_PRIME, kNeedCreate | kNeedGenerate, D::kNone},
-    {CKA_BASE, kNeedCreate | kNeedGenerate, D::kNone},
-    {CKA_VALUE, kNeedCreate | kNotGenerate, D::kNone},
-};
-constexpr Rule kDsaPrivate[] = {
-    {CKA_PRIME, kNeedCreate | kNotGenerate, D::kNone},
-    {CKA_SUBPRIME, kNeedCreate | kNotGenerate, D::kNone},
-    {CKA_BASE, kNeedCreate | kNotGenerate, D::kNone},
-    {CKA_VALUE, kNeedCreate | kNotGenerate | kSecret, D::kNone},
-};
-constexpr Rule kDhPrivate[] = {
-    {CKA_PRIME, kNeedCreate | kNotGenerate, D::kNone},
-    {CKA_BASE, kNeedCreate | kNotGenerate, D::kNone},
-    {CKA_VALUE, kNeedCreate | kNotGenerate | kSecret, D::kNone},
-    {CKA_VALUE_BITS, kNotCreate, D::kNone},
-};
-constexpr Rule kDomain[] = {
-    {CKA_KEY_TYPE, kNeedCreate, D::kNone},
-    {CKA_LOCAL, kNotCreate | kNotGenerate, D::kNone},
-    {CKA_PRIME, kNeedCreate | kNotGenerate, D::kNone},
-    {CKA_BASE, kNeedCreate | kNotGenerate, D::kNone},
-    {CKA_PRIME_BITS, kNotCreate | kNeedGenerate, D::kNone},
-};
-constexpr Rule kDsaDomain[] = {
-    {CKA_SUBPRIME, kNeedCreate | kNotGenerate, D::kNone},
-    {CKA_SUB_PRIME_BITS, kNotCreate, D::kNone},
-};
 
 void set_default(const Rule& rule, Who who, Attributes& object) {
   switch (rule.value) {
@@ -248,7 +32,7 @@ void set_default(const Rule& rule, Who who, Attributes& object) {
 /// 4.6: "Trusted certificates cannot be modified." Who could change the name or the number of one would have the SO
 /// vouch for what the SO has never seen.
 bool vouched_for(const Attributes& object, Changing changing, const Template& changes) {
-  if (object.number(CKA_CLASS) != CKO_CERTIFICATE || !object.flag(CKA_TRUSTED)) return false;
+  if (!object_class_row(object).has(kFixedByTrust) || !object.flag(CKA_TRUSTED)) return false;
   return changing == Changing::kSet || changes.flag(CKA_TRUSTED, true);
 }
 
@@ -277,75 +61,32 @@ void check_so_only(const Rule& rule, ByteView value, Who who) {
 
 }  // namespace
 
+/// Every schema, made of the rows of attribute_tables.cc at the first use.
 struct SchemaTable {
-  const Schema data{CKO_DATA, 0, {kStorage, kPublicByDefault, kData}};
-  const Schema certificate{CKO_CERTIFICATE, CKC_X_509, {kStorage, kPublicByDefault, kCertificate, kX509}};
-  const Schema attribute_certificate{
-      CKO_CERTIFICATE, CKC_X_509_ATTR_CERT, {kStorage, kPublicByDefault, kCertificate, kAttributeCertificate}};
-  const Schema rsa_public{CKO_PUBLIC_KEY, CKK_RSA, {kStorage, kPublicByDefault, kKey, kPublicKey, kRsaPublic}};
-  const Schema rsa_private{CKO_PRIVATE_KEY, CKK_RSA, {kStorage, kPrivateByDefault, kKey, kPrivateKey, kRsaPrivate}};
-  const Schema ec_public{CKO_PUBLIC_KEY, CKK_EC, {kStorage, kPublicByDefault, kKey, kPublicKey, kEcPublic}};
-  const Schema ec_private{CKO_PRIVATE_KEY, CKK_EC, {kStorage, kPrivateByDefault, kKey, kPrivateKey, kEcPrivate}};
-  const Schema edwards_public{
-      CKO_PUBLIC_KEY, CKK_EC_EDWARDS, {kStorage, kPublicByDefault, kKey, kPublicKey, kEcPublic}};
-  const Schema edwards_private{
-      CKO_PRIVATE_KEY, CKK_EC_EDWARDS, {kStorage, kPrivateByDefault, kKey, kPrivateKey, kEcPrivate}};
-  const Schema montgomery_public{
-      CKO_PUBLIC_KEY, CKK_EC_MONTGOMERY, {kStorage, kPublicByDefault, kKey, kPublicKey, kEcPublic}};
-  const Schema montgomery_private{
-      CKO_PRIVATE_KEY, CKK_EC_MONTGOMERY, {kStorage, kPrivateByDefault, kKey, kPrivateKey, kEcPrivate}};
-  const Schema dsa_public{CKO_PUBLIC_KEY, CKK_DSA, {kStorage, kPublicByDefault, kKey, kPublicKey, kDsaPublic}};
-  const Schema dsa_private{CKO_PRIVATE_KEY, CKK_DSA, {kStorage, kPrivateByDefault, kKey, kPrivateKey, kDsaPrivate}};
-  const Schema dh_public{CKO_PUBLIC_KEY, CKK_DH, {kStorage, kPublicByDefault, kKey, kPublicKey, kDhPublic}};
-  const Schema dh_private{CKO_PRIVATE_KEY, CKK_DH, {kStorage, kPrivateByDefault, kKey, kPrivateKey, kDhPrivate}};
-  const Schema dsa_domain{CKO_DOMAIN_PARAMETERS, CKK_DSA, {kStorage, kPublicByDefault, kDomain, kDsaDomain}};
-  const Schema dh_domain{CKO_DOMAIN_PARAMETERS, CKK_DH, {kStorage, kPublicByDefault, kDomain}};
-  const Schema trust{CKO_TRUST, 0, {kStorage, kPublicByDefault, kTrust}};
-  const Schema counter{CKO_HW_FEATURE, CKH_MONOTONIC_COUNTER, {kMonotonicCounter}};
-  const Schema* all[19] = {&data,
-                           &attribute_certificate,
-                           &trust,
-                           &counter,
-                           &certificate,
-                           &rsa_public,
-                           &rsa_private,
-                           &ec_public,
-                           &ec_private,
-                           &edwards_public,
-                           &edwards_private,
-                           &dsa_public,
-                           &dsa_private,
-                           &dh_public,
-                           &dh_private,
-                           &montgomery_public,
-                           &montgomery_private,
-                           &dsa_domain,
-                           &dh_domain};
-
-  // All secret keys have the same rules; their types differ in the values they take.
-  std::vector<Schema> secret_keys;
+  std::vector<Schema> schemas;
 
   SchemaTable() {
-    for (const SecretKeyType& row : secret_key_types()) {
-      secret_keys.push_back(Schema(CKO_SECRET_KEY, row.type, {kStorage, kPrivateByDefault, kKey, kSecretKey}));
+    for (const SchemaRow& row : schema_rows()) {
+      if (row.type != kEverySecretKeyType) {
+        schemas.push_back(Schema(row.object_class, row.type, row.parts));
+        continue;
+      }
+      // All secret keys have the same rules; their types differ in the values that they take.
+      for (const SecretKeyType& key : secret_key_types()) {
+        schemas.push_back(Schema(row.object_class, key.type, row.parts));
+      }
     }
-  }
-  static const SchemaTable& get() {
-    static const SchemaTable* table = new SchemaTable;  // never destroyed: nothing of ours runs at exit
-    return *table;
   }
   static const Schema* find(CK_OBJECT_CLASS object_class, CK_ULONG type) {
-    for (const Schema* schema : get().all) {
-      if (schema->class_ == object_class && schema->type_ == type) return schema;
-    }
-    for (const Schema& schema : get().secret_keys) {
+    static const SchemaTable* table = new SchemaTable;  // never destroyed: nothing of ours runs at exit
+    for (const Schema& schema : table->schemas) {
       if (schema.class_ == object_class && schema.type_ == type) return &schema;
     }
     return nullptr;
   }
 };
 
-Schema::Schema(CK_OBJECT_CLASS object_class, CK_ULONG type, std::initializer_list<std::span<const Rule>> parts)
+Schema::Schema(CK_OBJECT_CLASS object_class, CK_ULONG type, std::span<const std::span<const Rule>> parts)
     : class_(object_class), type_(type) {
   for (std::span<const Rule> part : parts) rules_.insert(rules_.end(), part.begin(), part.end());
 }
@@ -356,27 +97,6 @@ const Rule* Schema::rule(CK_ATTRIBUTE_TYPE type) const {
   }
   return nullptr;
 }
-
-namespace {
-
-/// The attribute that says which kind of a class an object is; 0 for classes of one kind.
-CK_ATTRIBUTE_TYPE kind_attribute(CK_OBJECT_CLASS object_class) {
-  switch (object_class) {
-    case CKO_CERTIFICATE:
-      return CKA_CERTIFICATE_TYPE;
-    case CKO_PUBLIC_KEY:
-    case CKO_PRIVATE_KEY:
-    case CKO_SECRET_KEY:
-    case CKO_DOMAIN_PARAMETERS:
-      return CKA_KEY_TYPE;
-    case CKO_HW_FEATURE:
-      return CKA_HW_FEATURE_TYPE;
-    default:
-      return 0;
-  }
-}
-
-}  // namespace
 
 const Schema& Schema::of(CK_OBJECT_CLASS object_class, CK_ULONG type) {
   const Schema* schema = SchemaTable::find(object_class, type);
@@ -390,7 +110,7 @@ const Schema& Schema::of(CK_OBJECT_CLASS object_class, CK_ULONG type) {
 const Schema& Schema::of(const Template& object) {
   auto object_class = object.number(CKA_CLASS);
   refuse_if(!object_class, CKR_TEMPLATE_INCOMPLETE, "CKA_CLASS is missing");
-  CK_ATTRIBUTE_TYPE kind = kind_attribute(*object_class);
+  const CK_ATTRIBUTE_TYPE kind = object_class_row(*object_class).kind_attribute;
   if (!kind) return of(*object_class);
   auto type = object.number(kind);
   if (!type) refuse(CKR_TEMPLATE_INCOMPLETE, attribute_name(kind) + " is missing");
@@ -400,7 +120,7 @@ const Schema& Schema::of(const Template& object) {
 const Schema* Schema::find(const Attributes& object) {
   auto object_class = object.number(CKA_CLASS);
   if (!object_class) return nullptr;
-  CK_ATTRIBUTE_TYPE kind = kind_attribute(*object_class);
+  const CK_ATTRIBUTE_TYPE kind = object_class_row(*object_class).kind_attribute;
   return SchemaTable::find(*object_class, kind ? object.number(kind).value_or(CK_UNAVAILABLE_INFORMATION) : 0);
 }
 

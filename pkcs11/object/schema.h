@@ -58,7 +58,7 @@ class Schema {
 
  private:
   friend struct SchemaTable;
-  Schema(CK_OBJECT_CLASS object_class, CK_ULONG type, std::initializer_list<std::span<const Rule>> parts);
+  Schema(CK_OBJECT_CLASS object_class, CK_ULONG type, std::span<const std::span<const Rule>> parts);
   CK_OBJECT_CLASS class_;
   CK_ULONG type_;
   std::vector<Rule> rules_;

@@ -111,7 +111,7 @@ Bytes key_mark(Session& session, const Object& key) {
   crypto::Digest digest(crypto::Hash::kSha256);
   digest.update(as_bytes("key of a saved operation"));
   digest.update(value_view(key.object_class())).update(value_view(key.shown.number(CKA_KEY_TYPE).value_or(0)));
-  if (key.object_class() != CKO_SECRET_KEY) return digest.update(public_key_of(key)->spki()).finish();
+  if (key.key_part() != KeyPart::kSecret) return digest.update(public_key_of(key)->spki()).finish();
   const SecretAttributes secret = session.token->secret_of(key);
   if (!secret.has(CKA_VALUE)) return {};
   return digest.update(secret.get(CKA_VALUE)).finish();

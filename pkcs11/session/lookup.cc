@@ -158,7 +158,7 @@ bool has_value(Session& session, const Object& object, CK_ATTRIBUTE_TYPE type, B
 
 Reading fetch_attribute(Session& session, const Object& object, CK_ATTRIBUTE_TYPE type, size_t room) {
   constexpr size_t kCounterOctets = 8;
-  const bool counts = type == CKA_VALUE && object.object_class() == CKO_HW_FEATURE && room >= kCounterOctets;
+  const bool counts = type == CKA_VALUE && object_class_row(object.shown).has(kCounts) && room >= kCounterOctets;
   return counts ? keep(session.token->read_counter(object)) : read_attribute(session, object, type);
 }
 

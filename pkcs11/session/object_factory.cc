@@ -1,44 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pkcs11/session/object_factory.h"
 
-#include "crypto/hash/digest.h"
 #include "pkcs11/cryptoki/refusal.h"
-#include "pkcs11/object/certificate_object.h"
-#include "pkcs11/object/nv_object.h"
-#include "pkcs11/object/secret_key.h"
+#include "pkcs11/object/object_class.h"
 
 namespace vtpm::pkcs11 {
 namespace {
 
-constexpr CK_ATTRIBUTE_TYPE kTrusts[] = {CKA_TRUST_SERVER_AUTH,      CKA_TRUST_CLIENT_AUTH, CKA_TRUST_CODE_SIGNING,
-                                         CKA_TRUST_EMAIL_PROTECTION, CKA_TRUST_IPSEC_IKE,   CKA_TRUST_TIME_STAMPING,
-                                         CKA_TRUST_OCSP_SIGNING};
-
-/// 3.2, 4.7. To vouch for a certificate one must say which one it is; to distrust all of a name and number one need
-/// not. `unsaid`: the answer to one who does not, since a change can not be incomplete (4.1.2).
-void check_trust(const Attributes& shown, CK_RV unsaid) {
-  bool vouches = false;
-  for (const CK_ATTRIBUTE_TYPE use : kTrusts) {
-    const CK_TRUST trust = shown.number(use).value_or(CKT_TRUST_UNKNOWN);
-    refuse_if(trust > CKT_TRUST_MUST_VERIFY_TRUST, CKR_ATTRIBUTE_VALUE_INVALID, "there is no such trust");
-    vouches = vouches || (trust != CKT_TRUST_UNKNOWN && trust != CKT_NOT_TRUSTED);
-  }
-  const auto algorithm = shown.number(CKA_NAME_HASH_ALGORITHM);
-  const auto hash = digest_of_mechanism(algorithm.value_or(CKM_SHA_1));
-  const size_t octets = shown.get(CKA_HASH_OF_CERTIFICATE).size();
-  refuse_if(vouches && (octets == 0 || !algorithm), unsaid,
-            "trust needs CKA_HASH_OF_CERTIFICATE and CKA_NAME_HASH_ALGORITHM");
-  refuse_if(!hash || (octets != 0 && octets != crypto::hash_octets(*hash)), CKR_ATTRIBUTE_VALUE_INVALID,
-            "CKA_HASH_OF_CERTIFICATE is not a digest by CKA_NAME_HASH_ALGORITHM");
-}
-
 void check_object(const Session& session, const Attributes& shown, CK_RV unsaid) {
-  if (shown.number(CKA_CLASS) == CKO_CERTIFICATE) check_trusted_certificate(shown);
-  if (shown.number(CKA_CLASS) != CKO_TRUST) return;
-  check_trust(shown, unsaid);
-  // Without the key the record has no MAC, and trust without one is shown to nobody (docs/format.md, "Clear entries").
-  refuse_if(shown.flag(CKA_TOKEN) && session.token->who() == Who::kNobody, CKR_USER_NOT_LOGGED_IN,
-            "trust on the token is written after login only");
+  const ObjectClass& object_class = object_class_row(shown);
+  if (object_class.check) object_class.check(shown, unsaid);
+  refuse_if(object_class.has(kOnlyAuthentic) && shown.flag(CKA_TOKEN) && session.token->who() == Who::kNobody,
+            CKR_USER_NOT_LOGGED_IN, "objects of this class are written to the token after login only");
 }
 
 }  // namespace
@@ -58,24 +31,8 @@ Draft create_draft(const Session& session, const Template& object) {
   check_object(session, draft.shown, CKR_TEMPLATE_INCOMPLETE);
   refuse_if(draft.shown.number(CKA_OBJECT_VALIDATION_FLAGS).value_or(0) != 0, CKR_ATTRIBUTE_VALUE_INVALID,
             "nobody has validated this token");
-  switch (*draft.shown.number(CKA_CLASS)) {
-    case CKO_CERTIFICATE:
-      complete_certificate(draft);
-      break;
-    case CKO_PUBLIC_KEY:
-      complete_public_key(draft);
-      break;
-    case CKO_PRIVATE_KEY:
-      import_private_key(draft, key_making(session));
-      break;
-    case CKO_DOMAIN_PARAMETERS:
-      complete_domain(draft);
-      break;
-    case CKO_SECRET_KEY:
-      import_secret_key(draft);
-      break;
-    default:
-      break;
+  if (const ObjectClass& object_class = object_class_row(draft.shown); object_class.complete) {
+    object_class.complete(draft, key_making(session));
   }
   return draft;
 }

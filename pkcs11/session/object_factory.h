@@ -11,8 +11,9 @@ KeyMaking key_making(const Session& session);
 
 /// Checks a template, completes what it implies and imports keys. Throws Refusal with the template's error.
 Draft create_draft(const Session& session, const Template& object);
-/// What a template made of an object, beyond the rules of single attributes (CKO_TRUST). Throws Refusal:
-/// CKR_ATTRIBUTE_VALUE_INVALID, CKR_TEMPLATE_INCOMPLETE, CKR_USER_NOT_LOGGED_IN.
+/// Checks what C_SetAttributeValue or C_CopyObject made of an object, beyond the rules of single attributes
+/// (ObjectClass::check). Throws Refusal: CKR_ATTRIBUTE_VALUE_INVALID, CKR_TEMPLATE_INCONSISTENT,
+/// CKR_USER_NOT_LOGGED_IN …
 void check_changed(const Session& session, const Attributes& shown);
 /// A copy with changes. Throws Refusal: CKR_ACTION_PROHIBITED, CKR_ATTRIBUTE_READ_ONLY, CKR_TEMPLATE_INCONSISTENT.
 Draft copy_draft(Session& session, const Object& object, const Template& changes);

@@ -131,7 +131,7 @@ Origin origin_of_derived(const Object& base, const Object* second_base) {
 
 ObjectPtr require_input_key(const DeriveCall& call, CK_OBJECT_HANDLE handle) {
   ObjectPtr key = require_key(call.session, handle);
-  refuse_if(key->object_class() != CKO_SECRET_KEY, CKR_KEY_TYPE_INCONSISTENT, "the other key is not a secret key");
+  refuse_if(key->key_part() != KeyPart::kSecret, CKR_KEY_TYPE_INCONSISTENT, "the other key is not a secret key");
   require_use(*key, CKA_DERIVE, call.row);
   return key;
 }

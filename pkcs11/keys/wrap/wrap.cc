@@ -49,13 +49,13 @@ ObjectPtr require_a_key(Session& session, CK_OBJECT_HANDLE handle, CK_RV refusal
 }
 
 void require_wrappable(const WrapCall& call, const Object& key) {
-  const CK_OBJECT_CLASS object_class = key.object_class();
-  refuse_if(object_class != CKO_SECRET_KEY && object_class != CKO_PRIVATE_KEY, CKR_KEY_NOT_WRAPPABLE,
+  const KeyPart part = key.key_part();
+  refuse_if(part != KeyPart::kSecret && part != KeyPart::kPrivate, CKR_KEY_NOT_WRAPPABLE,
             "only secret and private keys are wrapped");
   refuse_if(!key.shown.flag(CKA_EXTRACTABLE), CKR_KEY_UNEXTRACTABLE, "CKA_EXTRACTABLE of the key is CK_FALSE");
   refuse_if(key.shown.flag(CKA_WRAP_WITH_TRUSTED) && !call.key.shown.flag(CKA_TRUSTED), CKR_KEY_NOT_WRAPPABLE,
             "the key is only wrapped with keys that the SO trusts");
-  refuse_if(object_class == CKO_PRIVATE_KEY && !takes_private_keys(call.row), CKR_KEY_NOT_WRAPPABLE,
+  refuse_if(part == KeyPart::kPrivate && !takes_private_keys(call.row), CKR_KEY_NOT_WRAPPABLE,
             "the mechanism wraps secret keys only");
   for (const auto& [type, value] : decode_template(call.key.shown.get(CKA_WRAP_TEMPLATE))) {
     refuse_if(!has_value(call.session, key, type, value), CKR_KEY_HANDLE_INVALID,
@@ -69,7 +69,7 @@ SecretBytes filled(SecretBytes octets, size_t unit) {
 }
 
 SecretBytes payload_of(Session& session, const Object& key, const Mechanism& row) {
-  if (key.object_class() == CKO_PRIVATE_KEY) {
+  if (key.key_part() == KeyPart::kPrivate) {
     const auto* software = dynamic_cast<crypto::SoftwareKey*>(session.token->private_key(key).get());
     refuse_if(!software, CKR_KEY_UNEXTRACTABLE, "the key lives in the TPM and never leaves it");
     return filled(crypto::private_key_info(*software), unit_of(row));
@@ -215,9 +215,10 @@ Draft unwrap_key(const WrapCall& call, ByteView wrapped, Template wanted) {
   const std::optional<CK_ULONG> object_class = wanted.number(CKA_CLASS);
   refuse_if(!object_class, CKR_TEMPLATE_INCOMPLETE, "CKA_CLASS is missing");
   refuse_if(!wanted.has(CKA_KEY_TYPE), CKR_TEMPLATE_INCOMPLETE, "CKA_KEY_TYPE is missing");
-  refuse_if(*object_class != CKO_SECRET_KEY && *object_class != CKO_PRIVATE_KEY, CKR_TEMPLATE_INCONSISTENT,
+  const KeyPart part = object_class_row(*object_class).key;
+  refuse_if(part != KeyPart::kSecret && part != KeyPart::kPrivate, CKR_TEMPLATE_INCONSISTENT,
             "what comes of this is a secret or a private key");
-  return *object_class == CKO_SECRET_KEY ? unwrap_secret(call, wrapped, wanted) : unwrap_private(call, wrapped, wanted);
+  return part == KeyPart::kSecret ? unwrap_secret(call, wrapped, wanted) : unwrap_private(call, wrapped, wanted);
 }
 
 }  // namespace vtpm::pkcs11

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tables of attributes (attribute_tables.cc), for the two files that walk them: attribute.cc and schema.cc. Every
+// other file asks attribute.h and schema.h.
+#pragma once
+
+#include <span>
+
+#include "pkcs11/object/attribute.h"
+#include "pkcs11/object/schema.h"
+
+namespace vtpm::pkcs11 {
+
+std::span<const AttributeRow> attribute_rows();
+
+struct AttributeRange {
+  CK_ATTRIBUTE_TYPE first, last;
+};
+/// Attributes that PKCS#11 3.2 describes and that no object of this token has.
+std::span<const AttributeRange> attributes_of_no_object();
+
+/// The type of a schema that every type of secret keys has (secret_key_types).
+constexpr CK_ULONG kEverySecretKeyType = CK_UNAVAILABLE_INFORMATION;
+
+struct SchemaRow {
+  CK_OBJECT_CLASS object_class;
+  CK_ULONG type;  // of key, certificate or hardware feature; 0 for classes of one type
+  std::span<const Rule> parts[5];
+};
+std::span<const SchemaRow> schema_rows();
+
+}  // namespace vtpm::pkcs11
