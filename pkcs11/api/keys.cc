@@ -1,23 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Key management functions (PKCS#11 2.40, 5.13; 3.2, 5.18).
+// Key management functions (PKCS#11 3.2, 5.18).
 #include "pkcs11/api/entry.h"
 #include "pkcs11/cryptoki/function_list.h"
 #include "pkcs11/keys/derive/derive.h"
+#include "pkcs11/keys/generate/generate.h"
 #include "pkcs11/keys/wrap/wrap.h"
-#include "pkcs11/object/secret_key.h"
 #include "pkcs11/session/object_factory.h"
 
 using namespace vtpm;          // NOLINT: the C functions of this file are outside of every namespace
 using namespace vtpm::pkcs11;  // NOLINT
 
 namespace {
-
-Draft generate(Session& session, const Mechanism& row, const CK_MECHANISM& mechanism, const Template& wanted) {
-  const Who who = session.token->who();
-  if (row.family == Family::kPbkdf2) return generate_from_password(row, mechanism, wanted, who);
-  if (row.family == Family::kDomain) return generate_domain(row, wanted, who);
-  return generate_secret_key(row, wanted, who);
-}
 
 /// GnuTLS 3.7 and Knot DNS ask for Ed25519 keys by the mechanism that signs with them.
 const Mechanism& require_key_pair_mechanism(const CK_MECHANISM* mechanism) {
@@ -67,10 +60,10 @@ CK_RV C_GenerateKey(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_ATTRIB
     const Template wanted(rows, count);
     // Rights first: a password takes a while to stretch.
     const bool on_token = wanted.flag(CKA_TOKEN, false);
-    const bool is_private = row.family != Family::kDomain && private_by_default(on_token, session.token->who());
-    session.require_write(on_token, wanted.flag(CKA_PRIVATE, is_private));
+    const Who who = session.token->who();
+    session.require_write(on_token, wanted.flag(CKA_PRIVATE, makes_private(row, on_token, who)));
     std::vector<Draft> drafts;
-    drafts.push_back(generate(session, row, *mechanism, wanted));
+    drafts.push_back(generate(row, *mechanism, wanted, session.token->who()));
     out = session.token->add(std::move(drafts), session.handle).front();
     return CKR_OK;
   });

@@ -36,8 +36,8 @@ enum class PointForm { kOctetString, kBare };
 
 /// Whether the object has its point in an OCTET STRING already, as those of Weierstrass curves have.
 bool is_octet_string(const Object& key) {
-  const auto type = key.shown.number(CKA_KEY_TYPE);
-  return type != CKK_EC_EDWARDS && type != CKK_EC_MONTGOMERY;
+  const KeyKind* const kind = find_kind(key.shown.number(CKA_KEY_TYPE).value_or(CK_UNAVAILABLE_INFORMATION));
+  return !kind || !kind->bare_point;
 }
 
 /// The standard's order of what to report when several attributes fail.

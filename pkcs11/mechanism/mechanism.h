@@ -15,6 +15,7 @@
 
 namespace vtpm::pkcs11 {
 
+/// Mechanisms that one piece of code makes. The rooms above have a maker for each family (family_table.h).
 enum class Family {
   kDigest,
   kRsaKeyPair,
@@ -53,13 +54,37 @@ enum class Family {
   kTlsMac,
   kPublicFromPrivate,
   kKeyWrap,
-  kComposedWrap
+  kRsaAesWrap,  // an AES key that travels under OAEP wraps
+  kEcdhAesWrap  // an AES key that a fresh key pair agrees on wraps
+};
+constexpr size_t kFamilies = static_cast<size_t>(Family::kEcdhAesWrap) + 1;  // the last one
+
+/// What tells the mechanisms of one family apart, where no other column does.
+enum class Variant : uint8_t {
+  kNone,
+  // Family::kKeyWrap
+  kKw,        // RFC 3394
+  kKwp,       // RFC 5649
+  kKwpOrKw,   // KWP, or KW after PKCS #7 padding (RFC 3394 with an initial value of 8 bytes)
+  kPaddedKw,  // KW after PKCS #7 padding
+  // Family::kKbkdf
+  kCounter,
+  kFeedback,
+  kDoublePipeline,
+  // Family::kShakeKey
+  kShake128,
+  kShake256,
+  // Family::kTlsKeyMaterial
+  kWithoutVectors,  // the key block has no initialisation vectors
+  // Family::kEcdhAesWrap
+  kBarePoint  // the point travels bare, in the others as CKA_EC_POINT shows it
 };
 
 /// What the mechanism's parameter is.
 enum class Parameter {
   kNone,             // both fields of the caller's CK_MECHANISM are ignored, and the pointer is never followed
-  kOfTheFamily,      // required (PSS, OAEP …) or optional (EdDSA, AES key wrap)
+  kOfTheFamily,      // required (PSS, OAEP …) or optional (AES key wrap)
+  kEddsa,            // CK_EDDSA_PARAMS, or none
   kMacLength,        // CK_MAC_GENERAL_PARAMS
   kSha512T,          // CK_MAC_GENERAL_PARAMS: t, in bits
   kVector,           // 16 octets
@@ -80,7 +105,7 @@ struct Mechanism {
   std::string_view name;
   Family family;
   std::optional<crypto::Hash> hash;  // the hash that is part of the mechanism; of SHA-512/t none
-  CK_ULONG min_size, max_size;       // of the key, in its unit: bits of RSA, EC …, octets of secrets; 0 for digests
+  CK_ULONG min_size, max_size;       // of the key, in its unit: bits of RSA, EC …, bytes of secrets; 0 for digests
   CK_FLAGS flags;                    // CKF_SIGN …; CKF_HW where the TPM can do it for at least one key size
   CK_KEY_TYPE key_type;              // that it works with, or makes
   Parameter parameter = Parameter::kNone;
@@ -95,9 +120,11 @@ struct Mechanism {
     CK_ULONG least, most;
   };
   std::optional<Sizes> told = {};
+  Variant variant = Variant::kNone;
+  bool of_pairs = false;  // it works with the halves of key pairs, or makes them
   Sizes sizes() const { return told.value_or(Sizes{min_size, max_size}); }
 
-  bool works_with_secret_keys() const;
+  bool works_with_secret_keys() const { return !of_pairs && key_type != kNoKey && key_type != kAnyPrivateKey; }
   /// Whether the mechanism has a parameter, required or optional, in the operation `use` (one CKF_ flag). The cipher
   /// text of encapsulation by Diffie-Hellman is what the parameter is in C_DeriveKey.
   bool has_parameter(CK_FLAGS use) const {

@@ -7,6 +7,7 @@
 #include "crypto/library/constant_time.h"
 #include "crypto/library/random.h"
 #include "pkcs11/cryptoki/refusal.h"
+#include "pkcs11/mechanism/family_table.h"
 #include "pkcs11/object/key_kind.h"
 #include "pkcs11/object/tpm_object.h"
 
@@ -148,7 +149,7 @@ MadeKey keep_in_software(const SoftwareKey& key, Draft& draft) {
   return {key.public_key(), false};
 }
 
-MadeKey make_rsa(Draft& public_draft, Draft& private_draft, const KeyMaking& making) {
+MadeKey make_rsa(const Mechanism&, Draft& public_draft, Draft& private_draft, const KeyMaking& making) {
   const CK_ULONG bits = public_draft.shown.number(CKA_MODULUS_BITS).value_or(0);
   refuse_if(bits < 1024 || bits > 8192, CKR_ATTRIBUTE_VALUE_INVALID, "RSA keys have 1024 to 8192 bits");
   ByteView exponent = without_leading_zeros(public_draft.shown.get(CKA_PUBLIC_EXPONENT));
@@ -165,7 +166,8 @@ MadeKey make_rsa(Draft& public_draft, Draft& private_draft, const KeyMaking& mak
   return keep_in_software(*SoftwareKey::generate_rsa(static_cast<unsigned>(bits), exponent), private_draft);
 }
 
-MadeKey make_on_curve(CK_KEY_TYPE type, Draft& public_draft, Draft& private_draft, const KeyMaking& making) {
+MadeKey make_on_curve(const Mechanism& row, Draft& public_draft, Draft& private_draft, const KeyMaking& making) {
+  const CK_KEY_TYPE type = row.key_type;
   const crypto::Curve curve = require_curve(public_draft.shown.get(CKA_EC_PARAMS), type);
   // Some applications repeat the parameters in the private template.
   if (const ByteView repeated = private_draft.shown.get(CKA_EC_PARAMS); !repeated.empty()) {
@@ -196,10 +198,10 @@ std::unique_ptr<SoftwareKey> generate_dh(const crypto::DomainParameters& domain,
   }
 }
 
-MadeKey make_in_field(CK_KEY_TYPE type, Draft& public_draft, Draft& private_draft, const KeyMaking& making) {
+MadeKey make_in_field(const Mechanism& row, Draft& public_draft, Draft& private_draft, const KeyMaking& making) {
+  const CK_KEY_TYPE type = row.key_type;
   choose_resident(private_draft.shown, /*able=*/false, making);
   const crypto::DomainParameters domain = domain_of(public_draft.shown);
-  const Mechanism& row = *find_mechanism(type == CKK_DSA ? CKM_DSA_KEY_PAIR_GEN : CKM_DH_PKCS_KEY_PAIR_GEN);
   const CK_ULONG bits = bit_length(domain.prime);
   refuse_if(bits < row.min_size || bits > row.max_size, CKR_DOMAIN_PARAMS_INVALID,
             "CKA_PRIME is outside the mechanism's range");
@@ -212,11 +214,13 @@ MadeKey make_in_field(CK_KEY_TYPE type, Draft& public_draft, Draft& private_draf
   return keep_in_software(*key, private_draft);
 }
 
-MadeKey make_key(CK_KEY_TYPE type, Draft& public_draft, Draft& private_draft, const KeyMaking& making) {
-  if (type == CKK_RSA) return make_rsa(public_draft, private_draft, making);
-  if (type == CKK_DSA || type == CKK_DH) return make_in_field(type, public_draft, private_draft, making);
-  return make_on_curve(type, public_draft, private_draft, making);
-}
+using PairMaker = MadeKey (*)(const Mechanism& row, Draft& public_draft, Draft& private_draft, const KeyMaking& making);
+constexpr FamilyTable<PairMaker> kPairMakers({
+    {Family::kRsaKeyPair, make_rsa},
+    {Family::kEcKeyPair, make_on_curve},
+    {Family::kFieldKeyPair, make_in_field},
+});
+static_assert(kPairMakers.covers(CKF_GENERATE_KEY_PAIR));
 
 /// 6.2.5.
 CK_ULONG default_subprime_bits(CK_ULONG prime_bits) {
@@ -256,7 +260,7 @@ KeyPairDraft generate_key_pair(const Mechanism& mechanism, const Template& publi
   default_uses_of_users(kind_of(type), public_shown);
   default_uses_of_users(kind_of(type), private_shown);
 
-  const MadeKey key = make_key(type, pair.public_key, pair.private_key, making);
+  const MadeKey key = kPairMakers[mechanism.family](mechanism, pair.public_key, pair.private_key, making);
   describe_public_key(key.public_key, public_shown);
   describe_origin(public_shown, /*local=*/true, mechanism.type);
   finish_private_key(pair.private_key, key.public_key, key.resident, /*local=*/true, mechanism.type);

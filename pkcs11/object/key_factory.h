@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where keys are made, and the only place that asks "in the TPM or in software?".
+// Where private keys come to be: C_GenerateKeyPair, C_CreateObject and C_UnwrapKey (PKCS#11 3.2, 5.7 and 5.18). No
+// other place asks "in the TPM or in software?".
 //
-// The rule a user can remember: a private key lives in the TPM when the TPM can honour its template (RSA
-// 1024/2048/3072, P-256/384/521, sensitive, not extractable); otherwise it is a software key, sealed in the AES layer.
-// The configuration
-// (`placement`) and CKA_VTPM_RESIDENT in a template may insist.
+// The rule: a private key lives in the TPM when the TPM can honour its template (RSA of 1024, 2048 or 3072 bits, P-256,
+// P-384 or P-521, CKA_SENSITIVE CK_TRUE and CKA_EXTRACTABLE CK_FALSE). Otherwise it is a software key, sealed in the
+// store. The setting `placement`, and CKA_VTPM_RESIDENT in a template, may insist on one or the other.
+//
+// The functions change nothing but the drafts that they return or are given; Token::add publishes these. They may run
+// in any thread.
 #pragma once
 
 #include <memory>

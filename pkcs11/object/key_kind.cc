@@ -105,14 +105,15 @@ void hide_field(const SoftwareKey& key, SecretAttributes& secret) { secret.set(C
 void show_nothing(const PublicKey&, Attributes&) {}
 
 constexpr KeyKind kKinds[] = {
-    {CKK_RSA, KeyType::kRsa, true, true, false, rsa_public, rsa_private, show_rsa, show_rsa_public, hide_rsa},
-    {CKK_EC, KeyType::kEc, false, true, true, curve_public, curve_private, show_curve, show_nothing, hide_curve},
-    {CKK_EC_EDWARDS, KeyType::kEdwards, false, true, false, curve_public, curve_private, show_curve, show_nothing,
+    {CKK_RSA, KeyType::kRsa, true, true, false, false, rsa_public, rsa_private, show_rsa, show_rsa_public, hide_rsa},
+    {CKK_EC, KeyType::kEc, false, true, true, false, curve_public, curve_private, show_curve, show_nothing, hide_curve},
+    {CKK_EC_EDWARDS, KeyType::kEdwards, false, true, false, true, curve_public, curve_private, show_curve, show_nothing,
      hide_curve},
-    {CKK_EC_MONTGOMERY, KeyType::kMontgomery, false, false, true, curve_public, curve_private, show_curve, show_nothing,
-     hide_curve},
-    {CKK_DSA, KeyType::kDsa, false, true, false, dsa_public, dsa_private, show_field, show_field_public, hide_field},
-    {CKK_DH, KeyType::kDh, false, false, true, dh_public, dh_private, show_field, show_field_public, hide_field},
+    {CKK_EC_MONTGOMERY, KeyType::kMontgomery, false, false, true, true, curve_public, curve_private, show_curve,
+     show_nothing, hide_curve},
+    {CKK_DSA, KeyType::kDsa, false, true, false, false, dsa_public, dsa_private, show_field, show_field_public,
+     hide_field},
+    {CKK_DH, KeyType::kDh, false, false, true, false, dh_public, dh_private, show_field, show_field_public, hide_field},
 };
 
 template <typename F>
@@ -124,6 +125,12 @@ const KeyKind& find(F&& matches) {
 
 }  // namespace
 
+const KeyKind* find_kind(CK_KEY_TYPE type) {
+  for (const KeyKind& row : kKinds) {
+    if (row.type == type) return &row;
+  }
+  return nullptr;
+}
 const KeyKind& kind_of(CK_KEY_TYPE type) {
   return find([&](const KeyKind& row) { return row.type == type; });
 }

@@ -15,6 +15,7 @@ struct KeyKind {
   CK_KEY_TYPE type;
   crypto::KeyType crypto_type;
   bool encrypts, signs, derives;  // what its keys can do, and may unless a template says otherwise
+  bool bare_point;                // CKA_EC_POINT is no DER OCTET STRING (shown_point)
 
   /// From the attributes of a public key. Throw Error kInvalidArgument for numbers that are no key, Refusal
   /// CKR_CURVE_NOT_SUPPORTED, CKR_ATTRIBUTE_VALUE_INVALID.
@@ -28,7 +29,9 @@ struct KeyKind {
   void (*hide)(const crypto::SoftwareKey& key, SecretAttributes& secret);
 };
 
-/// Throws Refusal CKR_ATTRIBUTE_VALUE_INVALID for other types.
+/// Null for other types.
+const KeyKind* find_kind(CK_KEY_TYPE type);
+/// Throw Refusal CKR_ATTRIBUTE_VALUE_INVALID for other types.
 const KeyKind& kind_of(CK_KEY_TYPE type);
 const KeyKind& kind_of(crypto::KeyType type);
 const KeyKind& kind_of(const Attributes& key);  // by CKA_KEY_TYPE

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the TPM itself holds, as PKCS#11 objects: NV indices and persistent handles that no record of the store speaks
-// of, because tpm2-tools or a virtual machine made them, or the token's own identity (docs/pkcs11.md, "What the TPM
-// holds").
+// What the TPM itself holds, as PKCS#11 objects: the NV indices and persistent handles that no record of the store
+// describes, because tpm2-tools or a virtual machine made them, or because they are the token's own identity
+// (docs/pkcs11.md, "What the TPM holds").
 //
-// - A certificate in NV and the public half of a persistent key that can be used are public: they are *mirrored*, that
-// is, the
+// - A certificate in NV, and the public half of a persistent key that can be used, are public. They are *mirrored*: the
 //   transaction that commits the TPM's state keeps a clear record of each, so that they are visible before login.
-// - All else is private, made up from the TPM while the user is logged in, and kept nowhere.
+// - All else is private. The token makes it up from the TPM while the user is logged in, and keeps it nowhere.
 //
-// CKA_UNIQUE_ID of such an object is made from what it is, so it is the same in every process and session.
+// CKA_UNIQUE_ID of such an object is made from what the object is, so it is the same in every process and session.
 #pragma once
 
 #include <memory>

@@ -26,7 +26,7 @@ Bytes parameter_of(const Mechanism& row, const CK_MECHANISM& mechanism) {
     append(octets, parameter_octets(given.pNonce, given.ulNonceBits / 8));
     return octets;
   }
-  if (row.family == Family::kEddsa && mechanism.ulParameterLen != 0) {
+  if (row.parameter == Parameter::kEddsa && mechanism.ulParameterLen != 0) {
     const auto given = mechanism_parameter<CK_EDDSA_PARAMS>(mechanism);
     Bytes octets = {given.phFlag};
     append(octets, parameter_octets(given.pContextData, given.ulContextDataLen));
@@ -79,7 +79,7 @@ MechanismAgain::MechanismAgain(const Mechanism& row, Bytes parameter) : octets_(
     chacha_ = {octets_.data() + 1, bits, octets_.data() + 1 + counter, 8 * nonce};
     mechanism_.pParameter = &chacha_;
     mechanism_.ulParameterLen = sizeof chacha_;
-  } else if (row.family == Family::kEddsa && !octets_.empty()) {
+  } else if (row.parameter == Parameter::kEddsa && !octets_.empty()) {
     eddsa_ = {octets_[0], octets_.size() - 1, octets_.data() + 1};
     mechanism_.pParameter = &eddsa_;
     mechanism_.ulParameterLen = sizeof eddsa_;

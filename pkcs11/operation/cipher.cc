@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "pkcs11/cryptoki/refusal.h"
+#include "pkcs11/mechanism/family_table.h"
 
 namespace vtpm::pkcs11 {
 namespace {
@@ -24,32 +25,64 @@ bool below(ByteView block, ByteView modulus) {
   return std::lexicographical_compare(block.begin(), block.end(), modulus.begin(), modulus.end());
 }
 
+SecretBytes fitting(std::optional<SecretBytes> block) {
+  refuse_if(!block, CKR_DATA_LEN_RANGE, "the data is too long for this mechanism and key");
+  return std::move(*block);
+}
+
+SecretBytes encode_pkcs1(const crypto::OaepParameters&, ByteView message, ByteView modulus) {
+  return fitting(crypto::pkcs1_encrypt_encode(message, modulus.size()));
+}
+SecretBytes encode_oaep(const crypto::OaepParameters& oaep, ByteView message, ByteView modulus) {
+  return fitting(crypto::oaep_encode(message, modulus.size(), oaep));
+}
+SecretBytes encode_raw(const crypto::OaepParameters&, ByteView message, ByteView modulus) {
+  refuse_if(message.size() > modulus.size(), CKR_DATA_LEN_RANGE, "the data is longer than the modulus");
+  SecretBytes block(modulus.size() - message.size());
+  block.append(message);
+  refuse_if(!below(block, modulus), CKR_DATA_INVALID, "the data is not below the modulus");
+  return block;
+}
+
+std::optional<SecretBytes> decode_pkcs1(const crypto::OaepParameters&, SecretBytes block) {
+  return crypto::pkcs1_encrypt_decode(block);
+}
+std::optional<SecretBytes> decode_oaep(const crypto::OaepParameters& oaep, SecretBytes block) {
+  return crypto::oaep_decode(block, oaep);
+}
+std::optional<SecretBytes> decode_raw(const crypto::OaepParameters&, SecretBytes block) { return block; }
+
+crypto::OaepParameters no_parameter(const CK_MECHANISM&, size_t) { return {}; }
+
+}  // namespace
+
+/// What CipherScheme's functions do for a family.
+struct CipherMaker {
+  crypto::OaepParameters (*read)(const CK_MECHANISM& mechanism, size_t block_octets) = nullptr;
+  SecretBytes (*encode)(const crypto::OaepParameters& oaep, ByteView message, ByteView modulus) = nullptr;
+  std::optional<SecretBytes> (*decode)(const crypto::OaepParameters& oaep, SecretBytes block) = nullptr;
+};
+
+namespace {
+
+// Of the families that encrypt, those of RSA; crypt.cc has them all.
+constexpr FamilyTable<CipherMaker> kMakers({
+    {Family::kRsaPkcs, {no_parameter, encode_pkcs1, decode_pkcs1}},
+    {Family::kRsaOaep, {oaep_parameters, encode_oaep, decode_oaep}},
+    {Family::kRsaX509, {no_parameter, encode_raw, decode_raw}},
+});
+
 }  // namespace
 
 CipherScheme::CipherScheme(const Mechanism& row, const CK_MECHANISM& mechanism, const crypto::PublicKey& key)
-    : row_(&row), public_(key) {
+    : public_(key), by_(&kMakers[row.family]) {
   refuse_if(key.bits() < row.min_size || key.bits() > row.max_size, CKR_KEY_SIZE_RANGE,
             "the key's size is outside the mechanism's range");
-  if (row.family == Family::kRsaOaep) oaep_ = oaep_parameters(mechanism, block_octets());
+  oaep_ = by_->read(mechanism, block_octets());
 }
 
 Bytes CipherScheme::encrypt(ByteView message) const {
-  std::optional<SecretBytes> block;
-  switch (row_->family) {
-    case Family::kRsaPkcs:
-      block = crypto::pkcs1_encrypt_encode(message, block_octets());
-      break;
-    case Family::kRsaOaep:
-      block = crypto::oaep_encode(message, block_octets(), oaep_);
-      break;
-    default:  // CKM_RSA_X_509
-      refuse_if(message.size() > block_octets(), CKR_DATA_LEN_RANGE, "the data is longer than the modulus");
-      block = SecretBytes(block_octets() - message.size());
-      block->append(message);
-      refuse_if(!below(*block, public_.modulus()), CKR_DATA_INVALID, "the data is not below the modulus");
-  }
-  refuse_if(!block, CKR_DATA_LEN_RANGE, "the data is too long for this mechanism and key");
-  std::optional<Bytes> encrypted = public_.rsa_public(*block);
+  std::optional<Bytes> encrypted = public_.rsa_public(by_->encode(oaep_, message, public_.modulus()));
   refuse_if(!encrypted, CKR_DATA_INVALID, "the data is not below the modulus");
   return *encrypted;
 }
@@ -59,18 +92,7 @@ SecretBytes CipherScheme::decrypt(crypto::PrivateKey& key, ByteView encrypted) c
             "the encrypted data is not as long as the modulus");
   refuse_if(!below(encrypted, public_.modulus()), CKR_ENCRYPTED_DATA_INVALID,
             "the encrypted data is not below the modulus");
-  SecretBytes block = key.rsa_private(encrypted);
-  std::optional<SecretBytes> message;
-  switch (row_->family) {
-    case Family::kRsaPkcs:
-      message = crypto::pkcs1_encrypt_decode(block);
-      break;
-    case Family::kRsaOaep:
-      message = crypto::oaep_decode(block, oaep_);
-      break;
-    default:
-      return block;
-  }
+  std::optional<SecretBytes> message = by_->decode(oaep_, key.rsa_private(encrypted));
   refuse_if(!message, CKR_ENCRYPTED_DATA_INVALID, "the encrypted data does not decrypt");
   return std::move(*message);
 }

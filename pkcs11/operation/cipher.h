@@ -8,6 +8,8 @@
 
 namespace vtpm::pkcs11 {
 
+struct CipherMaker;  // cipher.cc: one for each family
+
 class CipherScheme {
  public:
   /// Throws Refusal: CKR_MECHANISM_PARAM_INVALID, CKR_KEY_SIZE_RANGE.
@@ -21,8 +23,8 @@ class CipherScheme {
   SecretBytes decrypt(crypto::PrivateKey& key, ByteView encrypted) const;
 
  private:
-  const Mechanism* row_;
   crypto::PublicKey public_;
+  const CipherMaker* by_;
   crypto::OaepParameters oaep_;
 };
 

@@ -5,6 +5,7 @@
 
 #include "crypto/symmetric/xchacha.h"
 #include "pkcs11/cryptoki/refusal.h"
+#include "pkcs11/mechanism/family_table.h"
 #include "pkcs11/operation/aead_crypt.h"
 #include "pkcs11/operation/cipher.h"
 #include "pkcs11/operation/key_wrap_crypt.h"
@@ -146,6 +147,45 @@ CipherStart cipher_start(const Mechanism& row, const CK_MECHANISM& mechanism) {
   return start;
 }
 
+// --- which mechanism is made by what ---
+
+using CryptMaker = std::unique_ptr<Crypt> (*)(const Session&, const Mechanism&, const CK_MECHANISM&, const Object&,
+                                              Direction);
+
+std::unique_ptr<Crypt> rsa_crypt(const Session& session, const Mechanism& row, const CK_MECHANISM& mechanism,
+                                 const Object& key, Direction direction) {
+  CipherScheme scheme(row, mechanism, *public_key_of(key));
+  if (direction == Direction::kEncrypt) return std::make_unique<RsaEncryption>(std::move(scheme));
+  return std::make_unique<RsaDecryption>(std::move(scheme), session.token->private_key(key));
+}
+
+std::unique_ptr<Crypt> make_stream_crypt(const Mechanism& row, const CK_MECHANISM& mechanism, ByteView key,
+                                         Direction direction) {
+  const CipherStart start = cipher_start(row, mechanism);
+  const SecretBytes by = start.extension.empty() ? SecretBytes(key) : crypto::hchacha20(key, start.extension);
+  const crypto::BlockCipher block_cipher = block_cipher_of(row.key_type).value_or(crypto::BlockCipher::kAes);
+  return std::make_unique<StreamCrypt>(
+      crypto::Cipher({*row.mode, start.vector, start.counter_bits, block_cipher}, by, direction), *row.mode, direction);
+}
+
+/// By the value of a secret key.
+template <auto kMake>
+std::unique_ptr<Crypt> by_value(const Session& session, const Mechanism& row, const CK_MECHANISM& mechanism,
+                                const Object& key, Direction direction) {
+  const SecretAttributes secret = session.token->secret_of(key);
+  return kMake(row, mechanism, secret.get(CKA_VALUE), direction);
+}
+
+constexpr FamilyTable<CryptMaker> kMakers({
+    {Family::kRsaPkcs, rsa_crypt},
+    {Family::kRsaOaep, rsa_crypt},
+    {Family::kRsaX509, rsa_crypt},
+    {Family::kCipher, by_value<make_stream_crypt>},
+    {Family::kAead, by_value<make_aead_crypt>},
+    {Family::kKeyWrap, by_value<make_key_wrap_crypt>},
+});
+static_assert(kMakers.covers(CKF_ENCRYPT | CKF_DECRYPT));
+
 }  // namespace
 
 void Crypt::load(ByteView) { throw Error(ErrorCode::kInvalidArgument, "an operation of this kind is not saved"); }
@@ -156,20 +196,7 @@ void require_parts(const Crypt& crypt) {
 
 std::unique_ptr<Crypt> make_crypt(const Session& session, const Mechanism& row, const CK_MECHANISM& mechanism,
                                   const Object& key, Direction direction) {
-  if (!row.works_with_secret_keys()) {
-    CipherScheme scheme(row, mechanism, *public_key_of(key));
-    if (direction == Direction::kEncrypt) return std::make_unique<RsaEncryption>(std::move(scheme));
-    return std::make_unique<RsaDecryption>(std::move(scheme), session.token->private_key(key));
-  }
-  const SecretAttributes secret = session.token->secret_of(key);
-  if (row.family == Family::kKeyWrap) return make_key_wrap_crypt(row, mechanism, secret.get(CKA_VALUE), direction);
-  if (row.aead) return make_aead_crypt(row, mechanism, secret.get(CKA_VALUE), direction);
-  const CipherStart start = cipher_start(row, mechanism);
-  const ByteView value = secret.get(CKA_VALUE);
-  const SecretBytes by = start.extension.empty() ? SecretBytes(value) : crypto::hchacha20(value, start.extension);
-  const crypto::BlockCipher block_cipher = block_cipher_of(row.key_type).value_or(crypto::BlockCipher::kAes);
-  return std::make_unique<StreamCrypt>(
-      crypto::Cipher({*row.mode, start.vector, start.counter_bits, block_cipher}, by, direction), *row.mode, direction);
+  return kMakers[row.family](session, row, mechanism, key, direction);
 }
 
 }  // namespace vtpm::pkcs11

@@ -17,9 +17,9 @@ class KeyWrapCrypt : public Crypt {
  public:
   KeyWrapCrypt(const Mechanism& row, ByteView key, Bytes iv) : row_(&row), key_(key), iv_(std::move(iv)) {
     // An initial value of 8 octets is one of KW: RFC 5649 has 4.
-    const bool kwp = row.type == CKM_AES_KEY_WRAP_KWP || (row.type == CKM_AES_KEY_WRAP_PAD && iv_.size() != kUnit);
+    const bool kwp = row.variant == Variant::kKwp || (row.variant == Variant::kKwpOrKw && iv_.size() != kUnit);
     mode_ = kwp ? WrapMode::kKwp : WrapMode::kKw;
-    pads_ = row.type == CKM_AES_KEY_WRAP_PKCS7 || (row.type == CKM_AES_KEY_WRAP_PAD && !kwp);
+    pads_ = row.variant == Variant::kPaddedKw || (row.variant == Variant::kKwpOrKw && !kwp);
   }
   bool takes_parts() const override { return false; }
   size_t update_octets(size_t) const override { return 0; }
@@ -68,7 +68,7 @@ class KeyWrapDecryption : public KeyWrapCrypt {
     if (plain && pads_) plain = without_padding(std::move(*plain));
     // PAD was KW after PKCS #7 padding in 2.40 and in earlier versions of this module. The integrity check tells them
     // apart.
-    if (!plain && row_->type == CKM_AES_KEY_WRAP_PAD && iv_.empty()) {
+    if (!plain && row_->variant == Variant::kKwpOrKw && iv_.empty()) {
       plain = crypto::unwrap(WrapMode::kKw, key_, in);
       if (plain) plain = without_padding(std::move(*plain));
     }
@@ -96,8 +96,8 @@ class KeyWrapDecryption : public KeyWrapCrypt {
 std::unique_ptr<Crypt> make_key_wrap_crypt(const Mechanism& row, const CK_MECHANISM& mechanism, ByteView key,
                                            crypto::Direction direction) {
   Bytes iv = parameter_octets(mechanism.pParameter, mechanism.ulParameterLen);
-  const bool of_kw = iv.size() == kUnit && row.type != CKM_AES_KEY_WRAP_KWP;
-  const bool of_kwp = iv.size() == kUnit / 2 && (row.type == CKM_AES_KEY_WRAP_KWP || row.type == CKM_AES_KEY_WRAP_PAD);
+  const bool of_kw = iv.size() == kUnit && row.variant != Variant::kKwp;
+  const bool of_kwp = iv.size() == kUnit / 2 && (row.variant == Variant::kKwp || row.variant == Variant::kKwpOrKw);
   refuse_parameter_if(!iv.empty() && !of_kw && !of_kwp,
                       "the initial value has 8 octets (KWP: 4, PAD: 4 or 8), or is left out");
   if (direction == crypto::Direction::kEncrypt) return std::make_unique<KeyWrapEncryption>(row, key, std::move(iv));

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "pkcs11/cryptoki/refusal.h"
+#include "pkcs11/mechanism/family_table.h"
 
 namespace vtpm::pkcs11 {
 namespace {
@@ -63,100 +64,158 @@ ByteView require_digest(ByteView input) {
   return input;
 }
 
+using Data = SignatureScheme::Data;
+
+// --- RSA: an encoding, and the raw operation ---
+
+using Encode = Bytes (*)(const Data& data, ByteView input);
+
+Bytes fitting(std::optional<Bytes> block) {
+  refuse_if(!block, CKR_DATA_LEN_RANGE, "the data does not fit this mechanism and key");
+  return std::move(*block);
+}
+
+Bytes encode_pkcs1(const Data& data, ByteView input) {
+  const auto& hash = data.row->hash;
+  return fitting(
+      crypto::pkcs1_sign_encode(hash ? crypto::digest_info(*hash, input) : to_bytes(input), data.key.modulus().size()));
+}
+
+Bytes encode_pss(const Data& data, ByteView input) {
+  return fitting(crypto::pss_encode(input, data.key.bits(), data.pss));
+}
+
+Bytes encode_raw(const Data& data, ByteView input) {
+  const Bytes modulus = data.key.modulus();
+  refuse_if(input.size() > modulus.size(), CKR_DATA_LEN_RANGE, "the data is longer than the modulus");
+  Bytes block(modulus.size() - input.size());
+  append(block, input);
+  refuse_if(!std::lexicographical_compare(block.begin(), block.end(), modulus.begin(), modulus.end()), CKR_DATA_INVALID,
+            "the data is not below the modulus");
+  return block;
+}
+
+template <Encode kEncode>
+Bytes rsa_sign(const Data& data, crypto::PrivateKey& key, ByteView input) {
+  return to_bytes(key.rsa_private(kEncode(data, input)));
+}
+
+template <Encode kEncode>
+bool rsa_verify(const Data& data, ByteView input, ByteView signature) {
+  const std::optional<Bytes> block = data.key.rsa_public(signature);
+  return block && equal(*block, kEncode(data, input));
+}
+
+bool pss_verify(const Data& data, ByteView input, ByteView signature) {
+  refuse_if(input.size() != crypto::hash_octets(data.pss.hash), CKR_DATA_LEN_RANGE,
+            "PSS: the data is not a digest of the hash named in the parameter");
+  const std::optional<Bytes> block = data.key.rsa_public(signature);
+  return block && crypto::pss_verify(input, *block, data.key.bits(), data.pss);
+}
+
+std::optional<Bytes> recover_pkcs1(const Data& data, ByteView signature) {
+  const std::optional<Bytes> block = data.key.rsa_public(signature);
+  return block ? crypto::pkcs1_sign_decode(*block) : std::nullopt;
+}
+
+std::optional<Bytes> recover_raw(const Data& data, ByteView signature) { return data.key.rsa_public(signature); }
+
+// --- curves and prime fields ---
+
+Bytes ecdsa_sign(const Data&, crypto::PrivateKey& key, ByteView input) {
+  return refusing_invalid(CKR_DATA_LEN_RANGE, [&] { return key.ecdsa_sign(input); });
+}
+
+size_t ecdsa_octets(const Data& data) { return 2 * crypto::curve_octets(data.key.curve()); }
+
+bool ecdsa_verify(const Data& data, ByteView input, ByteView signature) {
+  return data.key.ecdsa_verify(input, with_zeros(signature, ecdsa_octets(data)));
+}
+
+Bytes eddsa_sign(const Data& data, crypto::PrivateKey& key, ByteView input) {
+  return key.eddsa_sign(input, data.eddsa);
+}
+
+bool eddsa_verify(const Data& data, ByteView input, ByteView signature) {
+  return data.key.eddsa_verify(input, signature, data.eddsa);
+}
+
+Bytes dsa_sign(const Data&, crypto::PrivateKey& key, ByteView input) { return key.dsa_sign(require_digest(input)); }
+
+bool dsa_verify(const Data& data, ByteView input, ByteView signature) {
+  return data.key.dsa_verify(require_digest(input), signature);
+}
+
+// --- what else the families differ in ---
+
+void no_parameter(Data&, const CK_MECHANISM&) {}
+void read_pss(Data& data, const CK_MECHANISM& mechanism) { data.pss = pss_parameters(*data.row, mechanism, data.key); }
+void read_eddsa(Data& data, const CK_MECHANISM& mechanism) { data.eddsa = eddsa_mode(mechanism, data.key); }
+
+size_t rsa_octets(const Data& data) { return data.key.modulus().size(); }
+size_t dsa_octets(const Data& data) { return 2 * data.key.domain().subprime.size(); }
+
+size_t most_of_pkcs1(const Data& data) { return rsa_octets(data) - 11; }
+size_t most_of_pss(const Data& data) { return crypto::hash_octets(data.pss.hash); }
+size_t most_of_raw_ecdsa(const Data&) { return kMostRawEcdsa; }
+size_t most_of_eddsa(const Data&) { return kMostEddsa; }
+
+}  // namespace
+
+/// What SignatureScheme's functions do for a family.
+struct SchemeMaker {
+  void (*read)(Data& data, const CK_MECHANISM& mechanism) = nullptr;
+  size_t (*octets)(const Data& data) = nullptr;
+  size_t (*most_input)(const Data& data) = nullptr;
+  Bytes (*sign)(const Data& data, crypto::PrivateKey& key, ByteView input) = nullptr;
+  bool (*verify)(const Data& data, ByteView input, ByteView signature) = nullptr;
+  std::optional<Bytes> (*recover)(const Data& data, ByteView signature) = nullptr;
+  bool halves_may_be_short = false;  // both without their leading zeros (3.2, 6.3)
+};
+
+namespace {
+
+constexpr FamilyTable<SchemeMaker> kMakers({
+    {Family::kRsaPkcs,
+     {no_parameter, rsa_octets, most_of_pkcs1, rsa_sign<encode_pkcs1>, rsa_verify<encode_pkcs1>, recover_pkcs1}},
+    {Family::kRsaX509,
+     {no_parameter, rsa_octets, rsa_octets, rsa_sign<encode_raw>, rsa_verify<encode_raw>, recover_raw}},
+    {Family::kRsaPss, {read_pss, rsa_octets, most_of_pss, rsa_sign<encode_pss>, pss_verify}},
+    {Family::kEcdsa, {no_parameter, ecdsa_octets, most_of_raw_ecdsa, ecdsa_sign, ecdsa_verify, nullptr, true}},
+    {Family::kEddsa, {read_eddsa, ecdsa_octets, most_of_eddsa, eddsa_sign, eddsa_verify}},
+    {Family::kDsa, {no_parameter, dsa_octets, most_of_raw_ecdsa, dsa_sign, dsa_verify}},
+});
+static_assert(kMakers.covers(CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER));
+
 }  // namespace
 
 SignatureScheme::SignatureScheme(const Mechanism& row, const CK_MECHANISM& mechanism, const PublicKey& key)
-    : row_(&row), public_(key) {
+    : data_{&row, key}, by_(&kMakers[row.family]) {
   const size_t bits = key.bits();
   refuse_if(bits < row.min_size || bits > row.max_size, CKR_KEY_SIZE_RANGE,
             "the key's size is outside the mechanism's range");
-  if (row.family == Family::kRsaPss) {
-    pss_ = pss_parameters(row, mechanism, key);
-  } else if (row.family == Family::kEddsa) {
-    eddsa_ = eddsa_mode(mechanism, key);
-  }
+  by_->read(data_, mechanism);
 }
 
-size_t SignatureScheme::signature_octets() const {
-  if (public_.type() == crypto::KeyType::kRsa) return public_.modulus().size();
-  if (public_.type() == crypto::KeyType::kDsa) return 2 * public_.domain().subprime.size();
-  return 2 * crypto::curve_octets(public_.curve());
-}
-
-size_t SignatureScheme::most_input() const {
-  switch (row_->family) {
-    case Family::kRsaPkcs:
-      return signature_octets() - 11;
-    case Family::kRsaX509:
-      return signature_octets();
-    case Family::kRsaPss:
-      return crypto::hash_octets(pss_.hash);
-    case Family::kEddsa:
-      return kMostEddsa;
-    default:
-      return kMostRawEcdsa;
-  }
-}
+size_t SignatureScheme::signature_octets() const { return by_->octets(data_); }
+size_t SignatureScheme::most_input() const { return by_->most_input(data_); }
 
 std::optional<crypto::Digest> SignatureScheme::start_digest() const {
-  if (row_->hash) return crypto::Digest(*row_->hash);
-  if (eddsa_.form == crypto::EddsaMode::Form::kPrehashed) return crypto::EddsaMode::digest(public_.curve());
+  if (data_.row->hash) return crypto::Digest(*data_.row->hash);
+  if (data_.eddsa.form == crypto::EddsaMode::Form::kPrehashed) return crypto::EddsaMode::digest(data_.key.curve());
   return std::nullopt;
 }
 
-Bytes SignatureScheme::encode(ByteView input) const {
-  const size_t size = public_.modulus().size();
-  std::optional<Bytes> block;
-  switch (row_->family) {
-    case Family::kRsaPkcs:
-      block = crypto::pkcs1_sign_encode(row_->hash ? crypto::digest_info(*row_->hash, input) : to_bytes(input), size);
-      break;
-    case Family::kRsaPss:
-      block = crypto::pss_encode(input, public_.bits(), pss_);
-      break;
-    default:  // CKM_RSA_X_509
-      refuse_if(input.size() > size, CKR_DATA_LEN_RANGE, "the data is longer than the modulus");
-      block = Bytes(size - input.size());
-      append(*block, input);
-      refuse_if(!std::lexicographical_compare(block->begin(), block->end(), public_.modulus().begin(),
-                                              public_.modulus().end()),
-                CKR_DATA_INVALID, "the data is not below the modulus");
-  }
-  refuse_if(!block, CKR_DATA_LEN_RANGE, "the data does not fit this mechanism and key");
-  return *block;
-}
-
-Bytes SignatureScheme::sign(crypto::PrivateKey& key, ByteView input) const {
-  if (row_->family == Family::kEcdsa) {
-    return refusing_invalid(CKR_DATA_LEN_RANGE, [&] { return key.ecdsa_sign(input); });
-  }
-  if (row_->family == Family::kEddsa) return key.eddsa_sign(input, eddsa_);
-  if (row_->family == Family::kDsa) return key.dsa_sign(require_digest(input));
-  return to_bytes(key.rsa_private(encode(input)));
-}
+Bytes SignatureScheme::sign(crypto::PrivateKey& key, ByteView input) const { return by_->sign(data_, key, input); }
 
 bool SignatureScheme::takes_signature(size_t octets) const {
   const size_t whole = signature_octets();
-  return octets == whole || (row_->family == Family::kEcdsa && octets > 0 && octets < whole && octets % 2 == 0);
+  return octets == whole || (by_->halves_may_be_short && octets > 0 && octets < whole && octets % 2 == 0);
 }
 
-bool SignatureScheme::verify(ByteView input, ByteView signature) const {
-  if (row_->family == Family::kEcdsa) return public_.ecdsa_verify(input, with_zeros(signature, signature_octets()));
-  if (row_->family == Family::kEddsa) return public_.eddsa_verify(input, signature, eddsa_);
-  if (row_->family == Family::kDsa) return public_.dsa_verify(require_digest(input), signature);
-  if (row_->family == Family::kRsaPss && input.size() != crypto::hash_octets(pss_.hash)) {
-    refuse(CKR_DATA_LEN_RANGE, "PSS: the data is not a digest of the hash named in the parameter");
-  }
-  std::optional<Bytes> block = public_.rsa_public(signature);
-  if (!block) return false;
-  if (row_->family == Family::kRsaPss) return crypto::pss_verify(input, *block, public_.bits(), pss_);
-  return equal(*block, encode(input));
-}
+bool SignatureScheme::verify(ByteView input, ByteView signature) const { return by_->verify(data_, input, signature); }
 
-std::optional<Bytes> SignatureScheme::recover(ByteView signature) const {
-  std::optional<Bytes> block = public_.rsa_public(signature);
-  return block && row_->family == Family::kRsaPkcs ? crypto::pkcs1_sign_decode(*block) : block;
-}
+std::optional<Bytes> SignatureScheme::recover(ByteView signature) const { return by_->recover(data_, signature); }
 
 SignatureInput::SignatureInput(const SignatureScheme& scheme)
     : digest_(scheme.start_digest()), limit_(scheme.most_input()) {}

@@ -15,9 +15,17 @@
 
 namespace vtpm::pkcs11 {
 
+struct SchemeMaker;  // signature.cc: one for each family
+
 /// A mechanism with its parameter, ready for a key of one size.
 class SignatureScheme {
  public:
+  struct Data {
+    const Mechanism* row;
+    crypto::PublicKey key;
+    crypto::PssParameters pss = {};
+    crypto::EddsaMode eddsa = {};
+  };
   /// Throws Refusal: CKR_MECHANISM_PARAM_INVALID, CKR_KEY_SIZE_RANGE.
   SignatureScheme(const Mechanism& row, const CK_MECHANISM& mechanism, const crypto::PublicKey& key);
 
@@ -37,12 +45,8 @@ class SignatureScheme {
   std::optional<Bytes> recover(ByteView signature) const;
 
  private:
-  Bytes encode(ByteView input) const;  // RSA only: the block for the raw operation
-
-  const Mechanism* row_;
-  crypto::PublicKey public_;
-  crypto::PssParameters pss_;
-  crypto::EddsaMode eddsa_;
+  Data data_;
+  const SchemeMaker* by_;
 };
 
 /// What the update calls collect: a running digest, or the octets themselves up to the scheme's limit.

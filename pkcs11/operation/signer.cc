@@ -4,6 +4,7 @@
 #include "crypto/kdf/tls_prf.h"
 #include "crypto/library/constant_time.h"
 #include "pkcs11/cryptoki/refusal.h"
+#include "pkcs11/mechanism/family_table.h"
 #include "pkcs11/mechanism/tls_hash.h"
 #include "pkcs11/operation/signature.h"
 
@@ -139,7 +140,7 @@ class TlsMacVerifier : public Verifier {
   TlsMac mac_;
 };
 
-TlsMac make_tls_mac(const Session& session, const CK_MECHANISM& mechanism, const Object& key) {
+TlsMac make_tls_mac(const Session& session, const Mechanism&, const CK_MECHANISM& mechanism, const Object& key) {
   // A handshake message has less than 2^24 octets (RFC 5246, 7.4).
   constexpr CK_ULONG kServer = 1, kClient = 2, kLeast = 12, kMost = (CK_ULONG{1} << 24) - 1;
   const auto given = mechanism_parameter<CK_TLS_MAC_PARAMS>(mechanism);
@@ -196,6 +197,47 @@ ShownMac make_mac(const Session& session, const Mechanism& row, const CK_MECHANI
   return mac;
 }
 
+// --- which mechanism is made by what ---
+
+using SignerMaker = std::unique_ptr<Signer> (*)(const Session&, const Mechanism&, const CK_MECHANISM&, const Object&);
+using VerifierMaker = std::unique_ptr<Verifier> (*)(const Session&, const Mechanism&, const CK_MECHANISM&,
+                                                    const Object&);
+struct Makers {
+  SignerMaker signer = nullptr;
+  VerifierMaker verifier = nullptr;
+};
+
+std::unique_ptr<Signer> key_signer(const Session& session, const Mechanism& row, const CK_MECHANISM& mechanism,
+                                   const Object& key) {
+  return std::make_unique<KeySigner>(SignatureScheme(row, mechanism, *public_key_of(key)),
+                                     session.token->private_key(key));
+}
+std::unique_ptr<Verifier> key_verifier(const Session&, const Mechanism& row, const CK_MECHANISM& mechanism,
+                                       const Object& key) {
+  return std::make_unique<KeyVerifier>(SignatureScheme(row, mechanism, *public_key_of(key)));
+}
+
+/// A signer or verifier by a code that `kMake` makes.
+template <typename Base, typename Class, auto kMake>
+std::unique_ptr<Base> with_code(const Session& session, const Mechanism& row, const CK_MECHANISM& mechanism,
+                                const Object& key) {
+  return std::make_unique<Class>(kMake(session, row, mechanism, key));
+}
+
+constexpr Makers kByKey = {key_signer, key_verifier};
+constexpr FamilyTable<Makers> kMakers({
+    {Family::kRsaPkcs, kByKey},
+    {Family::kRsaX509, kByKey},
+    {Family::kRsaPss, kByKey},
+    {Family::kEcdsa, kByKey},
+    {Family::kEddsa, kByKey},
+    {Family::kDsa, kByKey},
+    {Family::kMac, {with_code<Signer, MacSigner, make_mac>, with_code<Verifier, MacVerifier, make_mac>}},
+    {Family::kTlsMac,
+     {with_code<Signer, TlsMacSigner, make_tls_mac>, with_code<Verifier, TlsMacVerifier, make_tls_mac>}},
+});
+static_assert(kMakers.covers(CKF_SIGN | CKF_VERIFY | CKF_SIGN_RECOVER | CKF_MESSAGE_SIGN | CKF_MESSAGE_VERIFY));
+
 }  // namespace
 
 void Signer::load(ByteView) { throw Error(ErrorCode::kInvalidArgument, "a signature of this kind is not saved"); }
@@ -203,17 +245,12 @@ void Verifier::load(ByteView) { throw Error(ErrorCode::kInvalidArgument, "a veri
 
 std::unique_ptr<Signer> make_signer(const Session& session, const Mechanism& row, const CK_MECHANISM& mechanism,
                                     const Object& key) {
-  if (row.family == Family::kTlsMac) return std::make_unique<TlsMacSigner>(make_tls_mac(session, mechanism, key));
-  if (row.works_with_secret_keys()) return std::make_unique<MacSigner>(make_mac(session, row, mechanism, key));
-  return std::make_unique<KeySigner>(SignatureScheme(row, mechanism, *public_key_of(key)),
-                                     session.token->private_key(key));
+  return kMakers[row.family].signer(session, row, mechanism, key);
 }
 
 std::unique_ptr<Verifier> make_verifier(const Session& session, const Mechanism& row, const CK_MECHANISM& mechanism,
                                         const Object& key) {
-  if (row.family == Family::kTlsMac) return std::make_unique<TlsMacVerifier>(make_tls_mac(session, mechanism, key));
-  if (row.works_with_secret_keys()) return std::make_unique<MacVerifier>(make_mac(session, row, mechanism, key));
-  return std::make_unique<KeyVerifier>(SignatureScheme(row, mechanism, *public_key_of(key)));
+  return kMakers[row.family].verifier(session, row, mechanism, key);
 }
 
 }  // namespace vtpm::pkcs11

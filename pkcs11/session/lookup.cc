@@ -96,21 +96,6 @@ ObjectPtr require_key_for(Session& session, CK_OBJECT_HANDLE handle, CK_OBJECT_C
   return key;
 }
 
-ObjectPtr require_base_key(Session& session, CK_OBJECT_HANDLE handle, const Mechanism& mechanism) {
-  if (mechanism.family == Family::kHkdf || mechanism.family == Family::kHkdfData) {
-    ObjectPtr data = session.token->object(handle);
-    if (data && data->object_class() == CKO_DATA) return data;
-  }
-  ObjectPtr key = require_key(session, handle);
-  require_fit(*key, CKO_PRIVATE_KEY, mechanism, CKR_KEY_TYPE_INCONSISTENT);
-  if (mechanism.family == Family::kPublicFromPrivate) {
-    require_allowed(*key, mechanism);
-  } else {
-    require_use(*key, CKA_DERIVE, mechanism);
-  }
-  return key;
-}
-
 bool allows_nothing(const Object& key) {
   const Bytes* list = key.shown.find(CKA_ALLOWED_MECHANISMS);
   return list && list->empty();

@@ -19,9 +19,6 @@ ObjectPtr require_key(Session& session, CK_OBJECT_HANDLE handle);
 /// CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_FUNCTION_NOT_PERMITTED, CKR_MECHANISM_INVALID.
 ObjectPtr require_key_for(Session& session, CK_OBJECT_HANDLE handle, CK_OBJECT_CLASS object_class,
                           CK_ATTRIBUTE_TYPE use, const Mechanism& mechanism);
-/// The same for C_DeriveKey. CKM_PUB_KEY_FROM_PRIV_KEY tells no secret: it works with keys without CKA_DERIVE too; HKDF
-/// takes a data object for a key (6.62).
-ObjectPtr require_base_key(Session& session, CK_OBJECT_HANDLE handle, const Mechanism& mechanism);
 /// And the parts of these checks: class and type (`refusal` when they do not fit), then what the key itself allows.
 void require_fit(const Object& key, CK_OBJECT_CLASS object_class, const Mechanism& mechanism, CK_RV refusal);
 void require_use(const Object& key, CK_ATTRIBUTE_TYPE use, const Mechanism& mechanism);

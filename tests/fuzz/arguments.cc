@@ -75,8 +75,10 @@ const char* shape_of(const pkcs11::Mechanism& row) {
       return "uPLPLPLPL";
     case Family::kTlsMac:
       return "uuu";
-    case Family::kComposedWrap:
-      return row.type == CKM_RSA_AES_KEY_WRAP ? "uO" : "uulR";
+    case Family::kRsaAesWrap:
+      return "uO";
+    case Family::kEcdhAesWrap:
+      return "uulR";
     default:
       return nullptr;  // none, or plain bytes
   }

@@ -33,7 +33,7 @@ const std::vector<Folder> kHouse = {
     {"pkcs11",
      {"base", "crypto", "store", "tpm"},
      {"pkcs11/cryptoki", "pkcs11/mechanism", "pkcs11/object", "pkcs11/token", "pkcs11/session", "pkcs11/operation",
-      "pkcs11/keys/derive", "pkcs11/keys/wrap", "pkcs11/keys/encapsulate", "pkcs11/api"}},
+      "pkcs11/keys/generate", "pkcs11/keys/derive", "pkcs11/keys/wrap", "pkcs11/keys/encapsulate", "pkcs11/api"}},
     {"tools", {"base", "crypto", "store", "tpm", "pkcs11"}, {"tools", "tools/command"}},
 };
 

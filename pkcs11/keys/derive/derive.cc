@@ -4,43 +4,41 @@
 #include <algorithm>
 
 #include "pkcs11/cryptoki/refusal.h"
+#include "pkcs11/mechanism/family_table.h"
 #include "pkcs11/object/key_factory.h"
 
 namespace vtpm::pkcs11 {
 namespace {
 
-struct Row {
-  Family family;
-  Derivable (*derivable)(const DeriveCall&);
-  Inheritance inheritance;
+/// What C_DeriveKey does for a family: `derivable` makes the bytes of one secret key, or `keys` makes all that comes.
+struct Deriver {
+  Derivable (*derivable)(const DeriveCall&) = nullptr;
+  Inheritance inheritance = Inheritance::kFree;
+  DerivedKeys (*keys)(const DeriveCall&, Template, CK_OBJECT_HANDLE*) = nullptr;
+  bool takes_data = false;       // a data object for a key
+  bool tells_no_secret = false;  // it works with keys without CKA_DERIVE too
 };
-constexpr Row kRows[] = {
-    {Family::kEcdh, derive_agreement, Inheritance::kShared},
-    {Family::kDh, derive_agreement, Inheritance::kShared},
-    {Family::kHkdf, derive_hkdf, Inheritance::kFree},
-    {Family::kConcatenateKey, derive_concatenation, Inheritance::kAtLeast},
-    {Family::kConcatenateData, derive_with_data, Inheritance::kAtLeast},
-    {Family::kPrependData, derive_with_data, Inheritance::kAtLeast},
-    {Family::kXorData, derive_with_data, Inheritance::kAtLeast},
-    {Family::kExtractBits, derive_extract, Inheritance::kAtLeast},
-    {Family::kEncryptData, derive_encryption, Inheritance::kFree},
-    {Family::kDigestKey, derive_digest, Inheritance::kFree},
-    {Family::kShakeKey, derive_shake, Inheritance::kFree},
-    {Family::kTlsMaster, derive_tls_master, Inheritance::kFree},
-    {Family::kTlsExtendedMaster, derive_tls_extended_master, Inheritance::kFree},
-    {Family::kTlsKdf, derive_tls_kdf, Inheritance::kNoLess},
-};
-
-struct SpecialRow {
-  Family family;
-  DerivedKeys (*derive)(const DeriveCall&, Template, CK_OBJECT_HANDLE*);
-};
-constexpr SpecialRow kSpecialRows[] = {
-    {Family::kKbkdf, derive_kbkdf},
-    {Family::kTlsKeyMaterial, derive_tls_keys},
-    {Family::kHkdfData, derive_hkdf_data},
-    {Family::kPublicFromPrivate, derive_public_key},
-};
+constexpr FamilyTable<Deriver> kDerivers({
+    {Family::kEcdh, {derive_agreement, Inheritance::kShared}},
+    {Family::kDh, {derive_agreement, Inheritance::kShared}},
+    {Family::kHkdf, {.derivable = derive_hkdf, .takes_data = true}},
+    {Family::kHkdfData, {.keys = derive_hkdf_data, .takes_data = true}},
+    {Family::kKbkdf, {.keys = derive_kbkdf}},
+    {Family::kConcatenateKey, {derive_concatenation, Inheritance::kAtLeast}},
+    {Family::kConcatenateData, {append_data, Inheritance::kAtLeast}},
+    {Family::kPrependData, {prepend_data, Inheritance::kAtLeast}},
+    {Family::kXorData, {xor_data, Inheritance::kAtLeast}},
+    {Family::kExtractBits, {derive_extract, Inheritance::kAtLeast}},
+    {Family::kEncryptData, {derive_encryption}},
+    {Family::kDigestKey, {derive_digest}},
+    {Family::kShakeKey, {derive_shake}},
+    {Family::kTlsMaster, {derive_tls_master}},
+    {Family::kTlsExtendedMaster, {derive_tls_extended_master}},
+    {Family::kTlsKeyMaterial, {.keys = derive_tls_keys}},
+    {Family::kTlsKdf, {derive_tls_kdf, Inheritance::kNoLess}},
+    {Family::kPublicFromPrivate, {.keys = derive_public_key, .tells_no_secret = true}},
+});
+static_assert(kDerivers.covers(CKF_DERIVE));
 
 /// What the template leaves open is as the base key has it.
 void inherit_defaults(const Template& wanted, Attributes& shown, const Object& base) {
@@ -144,15 +142,28 @@ DerivedKeys one_key(Draft draft, CK_OBJECT_HANDLE* key) {
   return keys;
 }
 
-DerivedKeys derive(const DeriveCall& call, Template wanted, CK_OBJECT_HANDLE* key) {
-  for (const SpecialRow& special : kSpecialRows) {
-    if (special.family == call.row.family) return special.derive(call, std::move(wanted), key);
+ObjectPtr require_base_key(Session& session, CK_OBJECT_HANDLE handle, const Mechanism& mechanism) {
+  const Deriver& by = kDerivers[mechanism.family];
+  if (by.takes_data) {
+    ObjectPtr data = session.token->object(handle);
+    if (data && data->object_class() == CKO_DATA) return data;
   }
-  const Row* row =
-      std::find_if(std::begin(kRows), std::end(kRows), [&](const Row& one) { return one.family == call.row.family; });
+  ObjectPtr key = require_key(session, handle);
+  require_fit(*key, CKO_PRIVATE_KEY, mechanism, CKR_KEY_TYPE_INCONSISTENT);
+  if (by.tells_no_secret) {
+    require_allowed(*key, mechanism);
+  } else {
+    require_use(*key, CKA_DERIVE, mechanism);
+  }
+  return key;
+}
+
+DerivedKeys derive(const DeriveCall& call, Template wanted, CK_OBJECT_HANDLE* key) {
+  const Deriver& by = kDerivers[call.row.family];
+  if (by.keys) return by.keys(call, std::move(wanted), key);
   refuse_if(!key, CKR_ARGUMENTS_BAD, "there is no room for the key's handle");
-  const Derivable derivable = row->derivable(call);
-  SecretKeyPlan plan = plan_derived(call, wanted, row->inheritance, derivable.second_base);
+  const Derivable derivable = by.derivable(call);
+  SecretKeyPlan plan = plan_derived(call, wanted, by.inheritance, derivable.second_base);
   if (!derivable.only_for.empty()) allow_only(derivable.only_for, plan.shown());
   const SecretBytes value = derivable.octets(plan.octets_or(derivable.natural));
   return one_key(std::move(plan).make(value, origin_of_derived(call.base, derivable.second_base)), key);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// C_DeriveKey: keys from keys (PKCS#11 2.40, 5.13; the mechanisms' sections of 3.1).
+// C_DeriveKey: keys from keys (PKCS#11 3.2, 5.18.7; the sections of the mechanisms in chapter 6).
 //
-// A mechanism says which octets there are (one function for each family, in derive_….cc); what becomes of them is the
-// same for all: the template decides type and length, CKA_DERIVE_TEMPLATE of the base key has its say, and secrecy is
-// inherited. Everything about templates is checked before anything is computed.
+// A mechanism says which bytes there are: one function for each family, in the files of this folder; kDerivers in
+// derive.cc names them. What becomes of the bytes is the same for all: the template decides type and length,
+// CKA_DERIVE_TEMPLATE of the base key adds its demands, and the secrecy is inherited. Everything about templates is
+// checked before anything is computed.
 #pragma once
 
 #include <functional>
@@ -41,7 +42,9 @@ Derivable end_of(SecretBytes value);
 Derivable derive_agreement(const DeriveCall& call);  // ECDH (RFC 7748 too) and Diffie-Hellman
 Derivable derive_hkdf(const DeriveCall& call);
 Derivable derive_concatenation(const DeriveCall& call);  // of two keys
-Derivable derive_with_data(const DeriveCall& call);      // concatenations and exclusive or
+Derivable append_data(const DeriveCall& call);           // base || data
+Derivable prepend_data(const DeriveCall& call);          // data || base
+Derivable xor_data(const DeriveCall& call);              // as long as the shorter of the two
 Derivable derive_extract(const DeriveCall& call);
 Derivable derive_encryption(const DeriveCall& call);
 Derivable derive_digest(const DeriveCall& call);
@@ -59,6 +62,10 @@ enum class Inheritance {
   kNoLess,   // kDefault and kAtLeast
   kTheSame,  // exactly as the base key is
 };
+
+/// The base key for C_DeriveKey: as require_key_for, but CKM_PUB_KEY_FROM_PRIV_KEY works with keys without CKA_DERIVE
+/// too, and HKDF takes a data object for a key (6.62). Throws what require_key_for throws.
+ObjectPtr require_base_key(Session& session, CK_OBJECT_HANDLE handle, const Mechanism& mechanism);
 
 /// New keys and, once they have handles, where these go.
 struct DerivedKeys {
@@ -92,8 +99,5 @@ DerivedKeys one_key(Draft draft, CK_OBJECT_HANDLE* key);
 /// Octets of a key agreement to as many as are wanted: CKD_… with its shared data. Throws
 /// CKR_MECHANISM_PARAM_INVALID.
 Derivable apply_kdf(CK_ULONG kdf, ByteView shared_data, SecretBytes secret);
-
-/// CKM_PKCS5_PBKD2: the one that C_GenerateKey offers. Throws Refusal: CKR_MECHANISM_PARAM_INVALID, the template's.
-Draft generate_from_password(const Mechanism& row, const CK_MECHANISM& mechanism, const Template& wanted, Who who);
 
 }  // namespace vtpm::pkcs11

@@ -37,8 +37,8 @@ struct Kbkdf {
 };
 
 KbkdfMode mode_of(const Mechanism& row) {
-  if (row.type == CKM_SP800_108_COUNTER_KDF) return KbkdfMode::kCounter;
-  return row.type == CKM_SP800_108_FEEDBACK_KDF ? KbkdfMode::kFeedback : KbkdfMode::kDoublePipeline;
+  if (row.variant == Variant::kCounter) return KbkdfMode::kCounter;
+  return row.variant == Variant::kFeedback ? KbkdfMode::kFeedback : KbkdfMode::kDoublePipeline;
 }
 
 template <typename T>

@@ -36,12 +36,19 @@ Derivable derive_concatenation(const DeriveCall& call) {
   return result;
 }
 
-Derivable derive_with_data(const DeriveCall& call) {
+Derivable append_data(const DeriveCall& call) {
+  const Bytes data = string_data(call.mechanism);
+  return beginning_of(joined(call.base_value(), data));
+}
+
+Derivable prepend_data(const DeriveCall& call) {
+  const Bytes data = string_data(call.mechanism);
+  return beginning_of(joined(data, call.base_value()));
+}
+
+Derivable xor_data(const DeriveCall& call) {
   const Bytes data = string_data(call.mechanism);
   SecretBytes key = call.base_value();
-  if (call.row.family == Family::kConcatenateData) return beginning_of(joined(key, data));
-  if (call.row.family == Family::kPrependData) return beginning_of(joined(data, key));
-  // XOR: as long as the shorter of the two.
   refuse_parameter_if(data.empty(), "there is no data");
   key.resize(std::min(key.size(), data.size()));
   for (size_t i = 0; i < key.size(); ++i) key[i] ^= data[i];
@@ -96,8 +103,7 @@ Derivable derive_digest(const DeriveCall& call) {
 
 // Of no length of its own (3.2, 6.29): the template says how much.
 Derivable derive_shake(const DeriveCall& call) {
-  const auto shake =
-      call.row.type == CKM_SHAKE_128_KEY_DERIVATION ? crypto::Digest::shake128 : crypto::Digest::shake256;
+  const auto shake = call.row.variant == Variant::kShake128 ? crypto::Digest::shake128 : crypto::Digest::shake256;
   auto key = std::make_shared<SecretBytes>(call.base_value());
   Derivable result;
   result.octets = [shake, key](size_t octets) {

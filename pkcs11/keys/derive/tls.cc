@@ -128,7 +128,7 @@ DerivedKeys derive_tls_keys(const DeriveCall& call, Template wanted, CK_OBJECT_H
   refuse_parameter_if(!given.pReturnedKeyMaterial, "TLS 1.2: there is no room for the keys' handles");
   refuse_parameter_if(given.bIsExport != CK_FALSE, "TLS 1.2 has no export ciphers");
   const CK_ULONG mac_octets = octets_of_bits(given.ulMacSizeInBits), key_octets = octets_of_bits(given.ulKeySizeInBits);
-  const CK_ULONG iv_octets = call.row.type == CKM_TLS12_KEY_SAFE_DERIVE ? 0 : octets_of_bits(given.ulIVSizeInBits);
+  const CK_ULONG iv_octets = call.row.variant == Variant::kWithoutVectors ? 0 : octets_of_bits(given.ulIVSizeInBits);
   const crypto::TlsKeyBlock block =
       crypto::tls12_key_block(hash, call.base_value(), random.client, random.server, mac_octets, key_octets, iv_octets);
   DerivedKeys keys;

@@ -7,13 +7,12 @@
 #include "crypto/library/random.h"
 #include "pkcs11/cryptoki/refusal.h"
 #include "pkcs11/keys/derive/derive.h"
+#include "pkcs11/mechanism/family_table.h"
 #include "pkcs11/object/key_kind.h"
 #include "pkcs11/operation/cipher.h"
 
 namespace vtpm::pkcs11 {
 namespace {
-
-bool is_agreement(const WrapCall& call) { return call.row.family == Family::kEcdh || call.row.family == Family::kDh; }
 
 /// The new key, checked before there is a secret. It is extractable unless the template says otherwise.
 SecretKeyPlan plan_of(const WrapCall& call, const Template& wanted) {
@@ -91,13 +90,11 @@ Encapsulation encapsulate_rsa(const WrapCall& call, const Template& wanted) {
   refuse_if(*octets > scheme.block_octets(), CKR_KEY_SIZE_RANGE, "the secret is too long for the public key");
   SecretBytes secret(*octets);
   crypto::random_fill(secret.span());
-  try {
+  constexpr Translation kTooLong[] = {{CKR_DATA_LEN_RANGE, CKR_KEY_SIZE_RANGE}};
+  return translated(kTooLong, [&]() -> Encapsulation {
     Bytes encrypted = scheme.encrypt(secret);
     return {std::move(encrypted), std::move(plan).make(secret, {})};
-  } catch (const Refusal& refusal) {
-    if (refusal.rv() != CKR_DATA_LEN_RANGE) throw;
-    refuse(CKR_KEY_SIZE_RANGE, refusal.what());
-  }
+  });
 }
 
 // --- RSASVE (SP 800-56B, 7.2.1): CKM_RSA_X_509 ---
@@ -125,13 +122,32 @@ Draft decapsulate_number(const WrapCall& call, ByteView encrypted, const Templat
   SecretKeyPlan plan = plan_of(call, wanted);
   refuse_if(encrypted.size() != scheme.block_octets(), CKR_WRAPPED_KEY_LEN_RANGE,
             "the cipher text is not as long as the modulus");
-  try {
+  constexpr Translation kWrong[] = {{CKR_ENCRYPTED_DATA_INVALID, CKR_WRAPPED_KEY_INVALID}};
+  return translated(kWrong, [&] {
     return make_of_end(std::move(plan), scheme.decrypt(*call.session.token->private_key(call.key), encrypted));
-  } catch (const Refusal& refusal) {
-    if (refusal.rv() != CKR_ENCRYPTED_DATA_INVALID) throw;
-    refuse(CKR_WRAPPED_KEY_INVALID, refusal.what());
-  }
+  });
 }
+
+// --- which mechanism is made by what ---
+
+size_t agreed_octets(const WrapCall& call) { return Agreement::read(call, CKR_KEY_SIZE_RANGE).encrypted_octets(); }
+size_t rsa_octets(const WrapCall& call) {
+  return CipherScheme(call.row, call.mechanism, *public_key_of(call.key)).block_octets();
+}
+
+struct Encapsulator {
+  size_t (*octets)(const WrapCall& call) = nullptr;
+  Encapsulation (*encapsulate)(const WrapCall& call, const Template& wanted) = nullptr;
+  Draft (*decapsulate)(const WrapCall& call, ByteView encrypted, const Template& wanted) = nullptr;
+};
+constexpr FamilyTable<Encapsulator> kEncapsulators({
+    {Family::kRsaPkcs, {rsa_octets, encapsulate_rsa, unwrap_secret}},
+    {Family::kRsaOaep, {rsa_octets, encapsulate_rsa, unwrap_secret}},
+    {Family::kRsaX509, {rsa_octets, encapsulate_number, decapsulate_number}},
+    {Family::kEcdh, {agreed_octets, encapsulate_agreed, decapsulate_agreed}},
+    {Family::kDh, {agreed_octets, encapsulate_agreed, decapsulate_agreed}},
+});
+static_assert(kEncapsulators.covers(CKF_ENCAPSULATE | CKF_DECAPSULATE));
 
 }  // namespace
 
@@ -143,10 +159,7 @@ ObjectPtr require_decapsulating_key(Session& session, CK_OBJECT_HANDLE handle, c
   return require_unwrapping_key(session, handle, mechanism, CKA_DECAPSULATE);
 }
 
-size_t encapsulated_octets(const WrapCall& call) {
-  return is_agreement(call) ? Agreement::read(call, CKR_KEY_SIZE_RANGE).encrypted_octets()
-                            : CipherScheme(call.row, call.mechanism, *public_key_of(call.key)).block_octets();
-}
+size_t encapsulated_octets(const WrapCall& call) { return kEncapsulators[call.row.family].octets(call); }
 
 Encapsulation encapsulate_key(const WrapCall& call, Template wanted) {
   try {
@@ -154,15 +167,12 @@ Encapsulation encapsulate_key(const WrapCall& call, Template wanted) {
   } catch (const Refusal& refusal) {
     refuse(CKR_KEY_HANDLE_INVALID, refusal.what());
   }
-  if (is_agreement(call)) return encapsulate_agreed(call, wanted);
-  return call.row.family == Family::kRsaX509 ? encapsulate_number(call, wanted) : encapsulate_rsa(call, wanted);
+  return kEncapsulators[call.row.family].encapsulate(call, wanted);
 }
 
 Draft decapsulate_key(const WrapCall& call, ByteView encrypted, Template wanted) {
   wanted.impose(decode_template(call.key.shown.get(CKA_DECAPSULATE_TEMPLATE)));
-  if (is_agreement(call)) return decapsulate_agreed(call, encrypted, wanted);
-  if (call.row.family == Family::kRsaX509) return decapsulate_number(call, encrypted, wanted);
-  return unwrap_secret(call, encrypted, wanted);
+  return kEncapsulators[call.row.family].decapsulate(call, encrypted, wanted);
 }
 
 }  // namespace vtpm::pkcs11

@@ -35,26 +35,6 @@ struct RsaAes {
   }
 };
 
-Bytes wrap_rsa(const WrapCall& call, ByteView payload) {
-  const RsaAes with = RsaAes::read(call);
-  SecretBytes key(with.octets);
-  crypto::random_fill(key.span());
-  Bytes wrapped = with.oaep.encrypt(key);
-  append(wrapped, crypto::wrap(WrapMode::kKwp, key, payload));
-  return wrapped;
-}
-
-SecretBytes unwrap_rsa(const WrapCall& call, ByteView wrapped) {
-  const RsaAes with = RsaAes::read(call);
-  const size_t block = with.oaep.block_octets();
-  refuse_if(wrapped.size() <= block, CKR_ENCRYPTED_DATA_LEN_RANGE, "the wrapped key is too short");
-  const SecretBytes key = with.oaep.decrypt(*call.session.token->private_key(call.key), wrapped.first(block));
-  std::optional<SecretBytes> payload;
-  if (key.size() == with.octets) payload = crypto::unwrap(WrapMode::kKwp, key, wrapped.subspan(block));
-  refuse_if(!payload, CKR_ENCRYPTED_DATA_INVALID, "the wrapped key does not decrypt");
-  return std::move(*payload);
-}
-
 // --- ECDH: a fresh key pair agrees on the AES key ---
 
 struct EcdhAes {
@@ -80,10 +60,41 @@ struct EcdhAes {
 /// The public half of the fresh pair, as it travels: in the oldest of the mechanisms bare, in the others as
 /// CKA_EC_POINT shows it. As long as that of the wrapping key.
 Bytes transport_point(const WrapCall& call, const crypto::PublicKey& key) {
-  return call.row.type == CKM_ECDH_AES_KEY_WRAP ? key.point() : shown_point(key);
+  return call.row.variant == Variant::kBarePoint ? key.point() : shown_point(key);
 }
 
-Bytes wrap_ecdh(const WrapCall& call, ByteView payload) {
+}  // namespace
+
+size_t rsa_aes_octets(const WrapCall& call, size_t payload) {
+  return RsaAes::read(call).oaep.block_octets() + crypto::wrapped_octets(WrapMode::kKwp, payload);
+}
+
+Bytes wrap_by_rsa_aes(const WrapCall& call, ByteView payload) {
+  const RsaAes with = RsaAes::read(call);
+  SecretBytes key(with.octets);
+  crypto::random_fill(key.span());
+  Bytes wrapped = with.oaep.encrypt(key);
+  append(wrapped, crypto::wrap(WrapMode::kKwp, key, payload));
+  return wrapped;
+}
+
+SecretBytes unwrap_by_rsa_aes(const WrapCall& call, ByteView wrapped) {
+  const RsaAes with = RsaAes::read(call);
+  const size_t block = with.oaep.block_octets();
+  refuse_if(wrapped.size() <= block, CKR_ENCRYPTED_DATA_LEN_RANGE, "the wrapped key is too short");
+  const SecretBytes key = with.oaep.decrypt(*call.session.token->private_key(call.key), wrapped.first(block));
+  std::optional<SecretBytes> payload;
+  if (key.size() == with.octets) payload = crypto::unwrap(WrapMode::kKwp, key, wrapped.subspan(block));
+  refuse_if(!payload, CKR_ENCRYPTED_DATA_INVALID, "the wrapped key does not decrypt");
+  return std::move(*payload);
+}
+
+size_t ecdh_aes_octets(const WrapCall& call, size_t payload) {
+  EcdhAes::read(call);
+  return transport_point(call, *public_key_of(call.key)).size() + crypto::wrapped_octets(WrapMode::kKwp, payload);
+}
+
+Bytes wrap_by_ecdh_aes(const WrapCall& call, ByteView payload) {
   const EcdhAes with = EcdhAes::read(call);
   const std::shared_ptr<const crypto::PublicKey> peer = public_key_of(call.key);
   const auto fresh = crypto::SoftwareKey::generate_ec(peer->curve());
@@ -92,7 +103,7 @@ Bytes wrap_ecdh(const WrapCall& call, ByteView payload) {
   return wrapped;
 }
 
-SecretBytes unwrap_ecdh(const WrapCall& call, ByteView wrapped) {
+SecretBytes unwrap_by_ecdh_aes(const WrapCall& call, ByteView wrapped) {
   const EcdhAes with = EcdhAes::read(call);
   const std::shared_ptr<const crypto::PublicKey> own = public_key_of(call.key);
   const size_t octets = transport_point(call, *own).size();
@@ -107,25 +118,6 @@ SecretBytes unwrap_ecdh(const WrapCall& call, ByteView wrapped) {
     if (error.code() != ErrorCode::kInvalidArgument) throw;  // the point is none
   }
   refuse(CKR_ENCRYPTED_DATA_INVALID, "the wrapped key does not decrypt");
-}
-
-bool is_rsa(const WrapCall& call) { return call.row.type == CKM_RSA_AES_KEY_WRAP; }
-
-}  // namespace
-
-size_t composed_octets(const WrapCall& call, size_t payload) {
-  const size_t wrapped = crypto::wrapped_octets(WrapMode::kKwp, payload);
-  if (is_rsa(call)) return RsaAes::read(call).oaep.block_octets() + wrapped;
-  EcdhAes::read(call);
-  return transport_point(call, *public_key_of(call.key)).size() + wrapped;
-}
-
-Bytes wrap_composed(const WrapCall& call, ByteView payload) {
-  return is_rsa(call) ? wrap_rsa(call, payload) : wrap_ecdh(call, payload);
-}
-
-SecretBytes unwrap_composed(const WrapCall& call, ByteView wrapped) {
-  return is_rsa(call) ? unwrap_rsa(call, wrapped) : unwrap_ecdh(call, wrapped);
 }
 
 }  // namespace vtpm::pkcs11

@@ -7,6 +7,7 @@
 #include "crypto/key/private_key_info.h"
 #include "crypto/library/random.h"
 #include "pkcs11/cryptoki/refusal.h"
+#include "pkcs11/mechanism/family_table.h"
 #include "pkcs11/object/key_factory.h"
 #include "pkcs11/object/key_kind.h"
 #include "pkcs11/object/secret_key.h"
@@ -26,6 +27,66 @@ constexpr Translation kOfUnwrapping[] = {{CKR_ENCRYPTED_DATA_LEN_RANGE, CKR_WRAP
                                          {CKR_AEAD_DECRYPT_FAILED, CKR_WRAPPED_KEY_INVALID},
                                          {CKR_KEY_SIZE_RANGE, CKR_UNWRAPPING_KEY_SIZE_RANGE}};
 
+std::unique_ptr<Crypt> make_plain_wrap(const WrapCall& call, crypto::Direction direction) {
+  return make_crypt(call.session, call.row, call.mechanism, call.key, direction);
+}
+
+using MakeCrypt = std::unique_ptr<Crypt> (*)(const WrapCall& call, crypto::Direction direction);
+
+template <MakeCrypt kMake>
+size_t encrypted_octets(const WrapCall& call, size_t payload) {
+  return kMake(call, crypto::Direction::kEncrypt)->message_octets(payload);
+}
+
+template <MakeCrypt kMake>
+Bytes encrypt(const WrapCall& call, ByteView payload) {
+  const std::unique_ptr<Crypt> crypt = kMake(call, crypto::Direction::kEncrypt);
+  Bytes wrapped(crypt->message_octets(payload.size()));
+  wrapped.resize(crypt->message(payload, wrapped));
+  return wrapped;
+}
+
+template <MakeCrypt kMake>
+SecretBytes decrypt(const WrapCall& call, ByteView wrapped) {
+  const std::unique_ptr<Crypt> crypt = kMake(call, crypto::Direction::kDecrypt);
+  SecretBytes payload(crypt->message_octets(wrapped.size()));
+  payload.resize(crypt->message(wrapped, payload.span()));
+  return payload;
+}
+
+/// What wrapping by a family does with the bytes of a key.
+struct Wrapper {
+  size_t (*octets)(const WrapCall& call, size_t payload) = nullptr;
+  Bytes (*wrap)(const WrapCall& call, ByteView payload) = nullptr;
+  SecretBytes (*open)(const WrapCall& call, ByteView wrapped) = nullptr;
+  bool only_secret_keys = false;
+  bool hides_padding = false;  // an answer must not tell a wrong padding from a right one
+  bool is_number = false;      // the key is the end of a number as long as the modulus
+};
+template <MakeCrypt kMake>
+constexpr Wrapper by() {
+  return {encrypted_octets<kMake>, encrypt<kMake>, decrypt<kMake>};
+}
+constexpr Wrapper by_rsa(bool hides_padding, bool is_number) {
+  Wrapper wrapper = by<make_plain_wrap>();
+  wrapper.only_secret_keys = true;
+  wrapper.hides_padding = hides_padding;
+  wrapper.is_number = is_number;
+  return wrapper;
+}
+
+constexpr FamilyTable<Wrapper> kWrappers({
+    {Family::kRsaPkcs, by_rsa(true, false)},
+    {Family::kRsaOaep, by_rsa(false, false)},
+    {Family::kRsaX509, by_rsa(false, true)},
+    {Family::kCipher, by<make_plain_wrap>()},
+    {Family::kAead, by<make_aead_wrap>()},
+    {Family::kKeyWrap, by<make_plain_wrap>()},
+    {Family::kRsaAesWrap, {rsa_aes_octets, wrap_by_rsa_aes, unwrap_by_rsa_aes}},
+    {Family::kEcdhAesWrap, {ecdh_aes_octets, wrap_by_ecdh_aes, unwrap_by_ecdh_aes}},
+});
+static_assert(kWrappers.covers(CKF_WRAP | CKF_UNWRAP));
+
 bool has_whole_blocks(const Mechanism& row) {
   return row.mode == crypto::CipherMode::kEcb || row.mode == crypto::CipherMode::kCbc;
 }
@@ -34,12 +95,11 @@ bool has_whole_blocks(const Mechanism& row) {
 /// says when it comes back.
 size_t unit_of(const Mechanism& row) {
   if (has_whole_blocks(row)) return kBlock;
-  return row.type == CKM_AES_KEY_WRAP ? kSemiblock : 1;
+  return row.variant == Variant::kKw ? kSemiblock : 1;
 }
 
 bool takes_private_keys(const Mechanism& row) {
-  return row.family != Family::kRsaPkcs && row.family != Family::kRsaOaep && row.family != Family::kRsaX509 &&
-         !has_whole_blocks(row);
+  return !kWrappers[row.family].only_secret_keys && !has_whole_blocks(row);
 }
 
 ObjectPtr require_a_key(Session& session, CK_OBJECT_HANDLE handle, CK_RV refusal) {
@@ -77,19 +137,6 @@ SecretBytes payload_of(Session& session, const Object& key, const Mechanism& row
   return filled(SecretBytes(session.token->secret_of(key).get(CKA_VALUE)), unit_of(row));
 }
 
-std::unique_ptr<Crypt> crypt_of(const WrapCall& call, crypto::Direction direction) {
-  if (call.row.aead) return make_aead_wrap(call, direction);
-  return make_crypt(call.session, call.row, call.mechanism, call.key, direction);
-}
-
-SecretBytes opened(const WrapCall& call, ByteView wrapped) {
-  if (call.row.family == Family::kComposedWrap) return unwrap_composed(call, wrapped);
-  const std::unique_ptr<Crypt> crypt = crypt_of(call, crypto::Direction::kDecrypt);
-  SecretBytes payload(crypt->message_octets(wrapped.size()));
-  payload.resize(crypt->message(wrapped, payload.span()));
-  return payload;
-}
-
 /// CKM_RSA_X_509: the key is taken from the end of the number, "however many bytes are specified in the template".
 SecretBytes end_of_number(const SecretBytes& payload, std::optional<size_t> octets) {
   refuse_if(!octets, CKR_TEMPLATE_INCOMPLETE, "CKA_VALUE_LEN is missing: a number does not tell how long the key is");
@@ -114,7 +161,7 @@ ByteView without_trailing_zeros(ByteView payload) {
 /// Nothing but a padding that nobody else has checked says how long the key is: a wrong length is told as that would
 /// be.
 bool hides_length(const Mechanism& row) {
-  return row.family == Family::kRsaPkcs || row.mode == crypto::CipherMode::kCbcPad;
+  return kWrappers[row.family].hides_padding || row.mode == crypto::CipherMode::kCbcPad;
 }
 
 [[noreturn]] void refuse_wrapped() { refuse(CKR_WRAPPED_KEY_INVALID, "the wrapped octets are not such a key"); }
@@ -125,7 +172,7 @@ Draft unwrap_private(const WrapCall& call, ByteView wrapped, const Template& wan
   Draft draft = make_draft(Schema::of(CKO_PRIVATE_KEY, type), Making::kMake, wanted, call.session.token->who());
   if (!wanted.has(CKA_EXTRACTABLE)) draft.shown.set_flag(CKA_EXTRACTABLE, true);
   call.session.require_write(draft.is_token(), draft.is_private());
-  const SecretBytes payload = translated(kOfUnwrapping, [&] { return opened(call, wrapped); });
+  const SecretBytes payload = translated(kOfUnwrapping, [&] { return kWrappers[call.row.family].open(call, wrapped); });
   const std::unique_ptr<crypto::SoftwareKey> key = refusing_invalid(CKR_WRAPPED_KEY_INVALID, [&] {
     return crypto::from_private_key_info(unit_of(call.row) == 1 ? payload.view() : without_trailing_zeros(payload));
   });
@@ -159,23 +206,15 @@ ObjectPtr require_unwrapping_key(Session& session, CK_OBJECT_HANDLE handle, cons
 Wrapping::Wrapping(const WrapCall& call, const Object& key) : call_(call) {
   require_wrappable(call, key);
   payload_ = payload_of(call.session, key, call.row);
-  octets_ = translated(kOfWrapping, [&] {
-    return call.row.family == Family::kComposedWrap
-               ? composed_octets(call, payload_.size())
-               : crypt_of(call, crypto::Direction::kEncrypt)->message_octets(payload_.size());
-  });
+  octets_ = translated(kOfWrapping, [&] { return kWrappers[call.row.family].octets(call, payload_.size()); });
 }
 
 Bytes Wrapping::wrap() {
-  return translated(kOfWrapping, [&] {
-    if (call_.row.family == Family::kComposedWrap) return wrap_composed(call_, payload_);
-    Bytes wrapped(octets_);
-    wrapped.resize(crypt_of(call_, crypto::Direction::kEncrypt)->message(payload_, wrapped));
-    return wrapped;
-  });
+  return translated(kOfWrapping, [&] { return kWrappers[call_.row.family].wrap(call_, payload_); });
 }
 
 Draft unwrap_secret(const WrapCall& call, ByteView wrapped, const Template& wanted) {
+  const Wrapper& by = kWrappers[call.row.family];
   SecretKeyPlan plan(wanted, Making::kMake, call.session.token->who(),
                      wanted.number(CKA_KEY_TYPE).value_or(CKK_GENERIC_SECRET));
   if (!wanted.has(CKA_EXTRACTABLE)) plan.shown().set_flag(CKA_EXTRACTABLE, true);
@@ -186,16 +225,16 @@ Draft unwrap_secret(const WrapCall& call, ByteView wrapped, const Template& want
   bool padding_is_wrong = false;
   SecretBytes payload = translated(kOfUnwrapping, [&] {
     try {
-      return opened(call, wrapped);
+      return by.open(call, wrapped);
     } catch (const Refusal& refusal) {
-      if (call.row.family != Family::kRsaPkcs || refusal.rv() != CKR_ENCRYPTED_DATA_INVALID) throw;
+      if (!by.hides_padding || refusal.rv() != CKR_ENCRYPTED_DATA_INVALID) throw;
       padding_is_wrong = true;
       SecretBytes random(octets.value_or(kBlock));
       crypto::random_fill(random.span());
       return random;
     }
   });
-  if (call.row.family == Family::kRsaX509) payload = end_of_number(payload, octets);
+  if (by.is_number) payload = end_of_number(payload, octets);
   if (octets && may_be_cut(call.row, payload.size(), *octets)) payload.resize(*octets);
   const bool fits = (!octets || payload.size() == *octets) && plan.takes(payload.size());
   if (!fits && hides_length(call.row)) refuse_wrapped();

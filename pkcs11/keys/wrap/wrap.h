@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// C_WrapKey and C_UnwrapKey (PKCS#11 2.40, 5.13), C_WrapKeyAuthenticated and C_UnwrapKeyAuthenticated (3.2, 5.18): keys
-// that leave and come in under the protection of others.
+// C_WrapKey, C_UnwrapKey, C_WrapKeyAuthenticated and C_UnwrapKeyAuthenticated (PKCS#11 3.2, 5.18): keys that leave the
+// token and come in under the protection of other keys.
 //
-// Wrapping is encryption of a key's octets: the value of a secret key, PKCS #8 of a private one. Which keys may leave,
-// and under which, is decided here once for all mechanisms.
+// Wrapping is encryption of a key's bytes: the value of a secret key, PKCS #8 of a private one. wrap.cc decides which
+// keys may leave, and under which, once for all mechanisms; kWrappers there names what a family does with the bytes.
 #pragma once
 
 #include "pkcs11/object/schema.h"
@@ -63,10 +63,13 @@ Draft unwrap_secret(const WrapCall& call, ByteView wrapped, const Template& want
 std::unique_ptr<Crypt> make_aead_wrap(const WrapCall& call, crypto::Direction direction);
 
 // --- mechanisms that are two in one (pkcs11/keys/wrap/composed.cc) ---
-/// CKM_RSA_AES_KEY_WRAP, CKM_ECDH_AES_KEY_WRAP and those that are like it: a fresh AES key wraps with KWP, and travels
-/// along.
-size_t composed_octets(const WrapCall& call, size_t payload);
-Bytes wrap_composed(const WrapCall& call, ByteView payload);
-SecretBytes unwrap_composed(const WrapCall& call, ByteView wrapped);
+// A fresh AES key wraps with KWP, and travels along: under OAEP (CKM_RSA_AES_KEY_WRAP), or as the public half of a
+// fresh key pair that agrees on it (CKM_ECDH_AES_KEY_WRAP and those that are like it). Sizes are in bytes.
+size_t rsa_aes_octets(const WrapCall& call, size_t payload);
+Bytes wrap_by_rsa_aes(const WrapCall& call, ByteView payload);
+SecretBytes unwrap_by_rsa_aes(const WrapCall& call, ByteView wrapped);
+size_t ecdh_aes_octets(const WrapCall& call, size_t payload);
+Bytes wrap_by_ecdh_aes(const WrapCall& call, ByteView payload);
+SecretBytes unwrap_by_ecdh_aes(const WrapCall& call, ByteView wrapped);
 
 }  // namespace vtpm::pkcs11

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Derivation by HKDF (PKCS#11 3.2, 6.62) and PBKDF2.
-#include <algorithm>
-
-#include "base/process.h"
+// Derivation by HKDF (PKCS#11 3.2, 6.62).
 #include "crypto/kdf/kdf.h"
 #include "pkcs11/cryptoki/refusal.h"
 #include "pkcs11/keys/derive/derive.h"
@@ -13,8 +10,6 @@ namespace {
 using crypto::Hash;
 
 constexpr size_t kHkdfMostBlocks = 255;
-
-// --- HKDF ---
 
 /// Any digest of one length; hash_of_mechanism has those of RSA.
 std::optional<Hash> hkdf_hash(CK_MECHANISM_TYPE type) {
@@ -46,33 +41,6 @@ SecretBytes hkdf_salt(const DeriveCall& call, const CK_HKDF_PARAMS& given) {
     default:
       refuse(CKR_MECHANISM_PARAM_INVALID, "HKDF: unknown kind of salt");
   }
-}
-
-// --- PBKDF2 ---
-
-struct PrfRow {
-  CK_ULONG number;
-  Hash hash;
-};
-constexpr PrfRow kPrfs[] = {{CKP_PKCS5_PBKD2_HMAC_SHA1, Hash::kSha1},
-                            {CKP_PKCS5_PBKD2_HMAC_SHA224, Hash::kSha224},
-                            {CKP_PKCS5_PBKD2_HMAC_SHA256, Hash::kSha256},
-                            {CKP_PKCS5_PBKD2_HMAC_SHA384, Hash::kSha384},
-                            {CKP_PKCS5_PBKD2_HMAC_SHA512, Hash::kSha512},
-                            {CKP_PKCS5_PBKD2_HMAC_SHA512_224, Hash::kSha512_224},
-                            {CKP_PKCS5_PBKD2_HMAC_SHA512_256, Hash::kSha512_256}};
-
-/// CK_PKCS5_PBKD2_PARAMS of 2.40, which NSS passes, and CK_PKCS5_PBKD2_PARAMS2 have one size and differ in their last
-/// member: the length of the password, or where it is. No page is mapped below 64 KiB (vm.mmap_min_addr), and no
-/// password is that long. Any other value may be an address where nothing is mapped, so the kernel reads it.
-CK_ULONG password_octets(const CK_PKCS5_PBKD2_PARAMS2& given) {
-  constexpr CK_ULONG kLengthsEnd = CK_ULONG{1} << 16;
-  CK_ULONG octets = given.ulPasswordLen;
-  if (octets < kLengthsEnd) return octets;
-  const bool read = read_if_mapped(reinterpret_cast<const void*>(octets), &octets, sizeof octets);  // NOLINT
-  refuse_parameter_if(!read || octets >= kLengthsEnd,
-                      "PBKDF2: the length of the password is neither a number of at most 65535 nor the address of one");
-  return octets;
 }
 
 }  // namespace
@@ -112,22 +80,6 @@ DerivedKeys derive_hkdf_data(const DeriveCall& call, Template wanted, CK_OBJECT_
   call.session.require_write(draft.is_token(), draft.is_private());
   draft.shown.set(CKA_VALUE, derivable.octets(octets));
   return one_key(std::move(draft), key);
-}
-
-Draft generate_from_password(const Mechanism& row, const CK_MECHANISM& mechanism, const Template& wanted, Who who) {
-  const auto given = mechanism_parameter<CK_PKCS5_PBKD2_PARAMS2>(mechanism);
-  const PrfRow* prf =
-      std::find_if(std::begin(kPrfs), std::end(kPrfs), [&](const PrfRow& one) { return one.number == given.prf; });
-  refuse_parameter_if(prf == std::end(kPrfs), "PBKDF2: unknown pseudo-random function");
-  refuse_parameter_if(given.saltSource != CKZ_SALT_SPECIFIED || given.ulPrfDataLen != 0,
-                      "PBKDF2: the salt must be given, and the function has no data");
-  refuse_parameter_if(given.iterations == 0 || given.iterations > INT32_MAX, "PBKDF2: 1 to 2^31 - 1 iterations");
-  const Bytes salt = parameter_octets(given.pSaltSourceData, given.ulSaltSourceDataLen);
-  const SecretBytes password(parameter_view(given.pPassword, password_octets(given)));
-  SecretKeyPlan plan(wanted, Making::kMake, who, CKK_GENERIC_SECRET);
-  const size_t octets = plan.octets_or(0);
-  const SecretBytes value = crypto::pbkdf2(prf->hash, password, salt, static_cast<uint32_t>(given.iterations), octets);
-  return std::move(plan).make(value, {true, row.type, true, true});
 }
 
 }  // namespace vtpm::pkcs11
