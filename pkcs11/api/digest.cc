@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Message digesting and random numbers (PKCS#11 2.40, 5.10 and 5.14). Both work before login.
+// Message digesting and random numbers (PKCS#11 3.2, 5.12 and 5.19). Both work before login.
 #include <algorithm>
 
 #include "crypto/library/random.h"

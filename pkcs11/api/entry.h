@@ -119,7 +119,7 @@ class Output {
  public:
   /// Throws CKR_ARGUMENTS_BAD when there is nowhere to put the length.
   Output(CK_BYTE_PTR buffer, CK_ULONG_PTR length);
-  /// What the call answers when `size` octets are to come: CKR_OK to a size query, CKR_BUFFER_TOO_SMALL, or nothing
+  /// What the call answers when `size` bytes are to come: CKR_OK to a size query, CKR_BUFFER_TOO_SMALL, or nothing
   /// when they fit. The length is set in the first two cases.
   std::optional<CK_RV> early(size_t size);
   void put(ByteView result);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// General-purpose, slot and token functions (PKCS#11 2.40, 5.4 and 5.5).
+// General-purpose, slot and token functions (PKCS#11 3.2, 5.4 and 5.5).
 #include <algorithm>
 #include <cstring>
 
@@ -15,7 +15,7 @@ namespace {
 
 constexpr CK_VERSION kVersion = {VTPM_VERSION_MAJOR, VTPM_VERSION_MINOR};
 
-/// How much of `text`, which is UTF-8, fits into `room` octets without a character that is cut through.
+/// How much of `text`, which is UTF-8, fits into `room` bytes without a character that is cut through.
 size_t fitting(std::string_view text, size_t room) {
   if (text.size() <= room) return text.size();
   while (room > 0 && (static_cast<unsigned char>(text[room]) & 0xC0) == 0x80) --room;

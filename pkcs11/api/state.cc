@@ -2,7 +2,7 @@
 // The state of operations, saved and restored (PKCS#11 3.2, 5.6.7 and 5.6.8). SunPKCS11 and others clone digests in
 // this way.
 //
-// A state holds the caller's data, and octets of keys that C_DigestKey put into a digest, so it is sealed. Under a
+// A state holds the caller's data, and bytes of keys that C_DigestKey put into a digest, so it is sealed. Under a
 // login the key comes from the store's master key: every process that logs in to the token goes on from the state,
 // until the store is re-keyed. Without one it is drawn by this process, and good here and in its forks, until
 // C_Finalize.
@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::string_view kPurpose = "state of operations";
 
-/// The first octet of a state: whose key it is sealed under.
+/// The first byte of a state: whose key it is sealed under.
 constexpr uint8_t kOfThisProcess = 0, kOfTheToken = 1;
 
 Bytes seal(Module& module, Session& session, ByteView plain) {

@@ -13,17 +13,17 @@ inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_RESIDENT = kVtpmVendor | 0x0001;
 inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_NV_INDEX = kVtpmVendor | 0x0002;
 /// CK_BBOOL: the object was written by someone who held the PIN (it is sealed, or carries a MAC that was checked).
 inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_BOUND = kVtpmVendor | 0x0003;
-/// Octets: the value of an NV area or counter, read without any effect.
+/// Bytes: the value of an NV area or counter, read without any effect.
 inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_NV_VALUE = kVtpmVendor | 0x0004;
 /// CK_ULONG: TPMA_NV of an NV area (TPM 2.0 Part 2, 13.4).
 inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_NV_ATTRIBUTES = kVtpmVendor | 0x0005;
 /// CK_ULONG: TPM_NT of an NV area: 0 ordinary, 1 counter, 2 bit field, 4 extend, 8 and 9 PIN areas.
 inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_NV_TYPE = kVtpmVendor | 0x0006;
-/// Octets, sealed: the auth value of an NV area or of a persistent key.
+/// Bytes, sealed: the auth value of an NV area or of a persistent key.
 inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_AUTH = kVtpmVendor | 0x0007;
 /// CK_ULONG: the persistent handle (0x81000000 …) of a key that the TPM itself keeps.
 inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_HANDLE = kVtpmVendor | 0x0008;
-// Octets, read-only: evidence that a private key lives in the TPM (docs/security.md, "Attestation"), with an empty
+// Bytes, read-only: evidence that a private key lives in the TPM (docs/security.md, "Attestation"), with an empty
 // nonce.
 /// TPM2B_PUBLIC of the key.
 inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_PUBLIC = kVtpmVendor | 0x0010;

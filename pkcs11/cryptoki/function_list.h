@@ -14,7 +14,7 @@ CK_FUNCTION_LIST* function_list_2_40();
 /// "PKCS 11" 3.2 (104 functions), 3.0 (92) and 2.40, newest first: the first is the default. Static, as above.
 std::span<CK_INTERFACE> interfaces();
 
-/// C_GetAttributeValue of the list of 3.2, where CKA_EC_POINT of Edwards and Montgomery keys is the bare octets. The
+/// C_GetAttributeValue of the list of 3.2, where CKA_EC_POINT of Edwards and Montgomery keys is the bare bytes. The
 /// exported symbol, which is that of the older lists, shows them in a DER OCTET STRING.
 CK_RV get_attribute_value_3_2(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE* rows, CK_ULONG count);
 

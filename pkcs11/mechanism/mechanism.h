@@ -87,7 +87,7 @@ enum class Parameter {
   kEddsa,            // CK_EDDSA_PARAMS, or none
   kMacLength,        // CK_MAC_GENERAL_PARAMS
   kSha512T,          // CK_MAC_GENERAL_PARAMS: t, in bits
-  kVector,           // 16 octets
+  kVector,           // 16 bytes
   kCounterBlock,     // CK_AES_CTR_PARAMS, CK_CAMELLIA_CTR_PARAMS, which are alike
   kChaCha20,         // CK_CHACHA20_PARAMS
   kGcm,              // CK_GCM_PARAMS
@@ -173,12 +173,12 @@ unsigned sha512_t_parameter(const CK_MECHANISM& mechanism);
 /// The digest of a row of Family::kDigest or kDigestKey. Throws CKR_MECHANISM_PARAM_INVALID.
 crypto::Digest digest_of(const Mechanism& row, const CK_MECHANISM& mechanism);
 
-/// The octets of a nonce of ChaCha20-Poly1305. ulNonceLen is in bits (3.2, 6.61), but many callers count octets: 96 or
+/// The bytes of a nonce of ChaCha20-Poly1305. ulNonceLen is in bits (3.2, 6.61), but many callers count bytes: 96 or
 /// 12, 192 or 24 for XChaCha20-Poly1305. Throws CKR_MECHANISM_PARAM_INVALID for anything else.
 size_t poly1305_nonce_octets(CK_ULONG nonce_length);
 
 void copy_structure(const void* from, void* to, size_t size);
-/// Octets that a parameter points to, copied. Throws CKR_MECHANISM_PARAM_INVALID for a null pointer with a length, and
+/// Bytes that a parameter points to, copied. Throws CKR_MECHANISM_PARAM_INVALID for a null pointer with a length, and
 /// for a length that nobody means.
 Bytes parameter_octets(const void* from, size_t octets);
 /// The same where they are, for secrets.

@@ -101,12 +101,12 @@ constexpr Mechanism derive_by_encryption(Type type, Name name, CK_KEY_TYPE key, 
   row.mode = mode;
   return row;
 }
-/// Octets that are told as bits.
+/// Bytes that are told as bits.
 constexpr Mechanism in_bits(Mechanism row) {
   row.told = Mechanism::Sizes{8 * row.min_size, 8 * row.max_size};
   return row;
 }
-/// Whatever has been agreed upon; of the result the standard says 48 octets (3.2, 6.40).
+/// Whatever has been agreed upon; of the result the standard says 48 bytes (3.2, 6.40).
 constexpr Mechanism tls_dh(Type type, Name name, F family) {
   Mechanism row = derive(type, name, family, {}, CKK_GENERIC_SECRET);
   row.told = Mechanism::Sizes{48, 48};

@@ -60,7 +60,7 @@ size_t parameter_size(const Mechanism& row) {
 
 size_t free_bits(const MessageParameter& message) { return 8 * message.nonce.size() - message.fixed_bits; }
 
-/// Which bits of octet `i` of the nonce are the generator's.
+/// Which bits of byte `i` of the nonce are the generator's.
 uint8_t free_mask(const MessageParameter& message, size_t i) {
   if (8 * i >= message.fixed_bits) return 0xff;
   const size_t fixed_here = message.fixed_bits - 8 * i;

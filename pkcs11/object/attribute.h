@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Attributes: the one table of their forms, and the maps that hold their values.
 //
-// In memory a value has PKCS#11's C form (CK_ULONG in native order, CK_BBOOL one octet); on disk the form of
+// In memory a value has PKCS#11's C form (CK_ULONG in native order, CK_BBOOL one byte); on disk the form of
 // docs/format.md. Values that anyone may see live in `Attributes`, values that only the token may see (private numbers,
-// private data, wrapped TPM keys) in `SecretAttributes`, whose octets are in the locked arena.
+// private data, wrapped TPM keys) in `SecretAttributes`, whose bytes are in the locked arena.
 #pragma once
 
 #include <algorithm>
@@ -21,7 +21,7 @@
 namespace vtpm::pkcs11 {
 
 /// kTemplate: an array of CK_ATTRIBUTE, which points into its owner's memory. Wherever we keep one it has the form of
-/// the disk (encode_attributes), sorted by type, so that equal templates are equal octets.
+/// the disk (encode_attributes), sorted by type, so that equal templates are equal bytes.
 enum class Form { kBytes, kBool, kUlong, kDate, kUlongArray, kTemplate };
 
 struct AttributeRow {
@@ -35,10 +35,10 @@ const AttributeRow* attribute_row(CK_ATTRIBUTE_TYPE type);
 bool is_attribute(CK_ATTRIBUTE_TYPE type);
 /// "CKA_LABEL", or the number in hexadecimal.
 std::string attribute_name(CK_ATTRIBUTE_TYPE type);
-/// The value has the length and the range of its form: CK_BBOOL 0 or 1, CK_ULONG 8 octets, CK_DATE empty or a date.
+/// The value has the length and the range of its form: CK_BBOOL 0 or 1, CK_ULONG 8 bytes, CK_DATE empty or a date.
 bool well_formed(const AttributeRow& row, ByteView value);
 
-/// Whether two values of an attribute say the same: equal octets, or two encodings of one CKA_EC_POINT, of which one is
+/// Whether two values of an attribute say the same: equal bytes, or two encodings of one CKA_EC_POINT, of which one is
 /// the DER OCTET STRING of the other.
 bool same_value(CK_ATTRIBUTE_TYPE type, ByteView one, ByteView other);
 
@@ -96,7 +96,7 @@ class AttributeMap {
   size_t size() const { return rows_.size(); }
   auto begin() const { return rows_.begin(); }
   auto end() const { return rows_.end(); }
-  /// Octets of all values.
+  /// Bytes of all values.
   size_t octets() const {
     size_t sum = 0;
     for (const Row& row : rows_) sum += row.second.size();

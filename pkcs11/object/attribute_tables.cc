@@ -282,7 +282,7 @@ constexpr Rule kPrivateKey[] = {
     {CKA_VTPM_ENDORSEMENT_CERTIFICATE, kNotCreate | kNotGenerate, D::kNone},
 };
 
-// SENSITIVE is false unless the template says so (2.40, 4.10); what is not EXTRACTABLE is not shown all the same.
+// SENSITIVE is false unless the template says so (3.2, 4.11); what is not EXTRACTABLE is not shown all the same.
 constexpr Rule kSecretKey[] = {
     {CKA_SENSITIVE, kModify | kOnlyUp, D::kFalse},
     {CKA_EXTRACTABLE, kModify | kOnlyDown, D::kFalse},

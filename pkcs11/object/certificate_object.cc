@@ -17,7 +17,7 @@ void set_if_empty(Attributes& object, CK_ATTRIBUTE_TYPE type, ByteView value) {
   if (object.get(type).empty() && !value.empty()) object.set(type, value);
 }
 
-/// A certificate may begin, or end, in a year that a CK_DATE can not have (3.4); then it is left open.
+/// A certificate may begin, or end, in a year that a CK_DATE cannot have (3.4); then it is left open.
 void set_date_if_empty(Attributes& object, CK_ATTRIBUTE_TYPE type, ByteView date) {
   if (well_formed(*attribute_row(type), date)) set_if_empty(object, type, date);
 }
@@ -45,7 +45,7 @@ void check_place(const Attributes& shown) {
   }
 }
 
-/// The first octets of the SHA-1 of CKA_VALUE; nobody can tell what they are of a certificate that is elsewhere.
+/// The first bytes of the SHA-1 of CKA_VALUE; nobody can tell what they are of a certificate that is elsewhere.
 void check_check_value(const Attributes& shown) {
   const ByteView given = shown.get(CKA_CHECK_VALUE);
   if (given.empty()) return;

@@ -98,7 +98,7 @@ void describe_origin(Attributes& object, bool local, CK_ULONG mechanism) {
 
 // --- the rule ---
 
-/// `able`: the TPM knows keys of this type and size. Throws when someone insists on what can not be.
+/// `able`: the TPM knows keys of this type and size. Throws when someone insists on what cannot be.
 bool choose_resident(const Attributes& object, bool able, const KeyMaking& making) {
   const bool honours = able && making.engine && object.flag(CKA_SENSITIVE) && !object.flag(CKA_EXTRACTABLE);
   const bool demanded = object.flag(CKA_VTPM_RESIDENT) || making.placement == Placement::kTpmOnly;
@@ -435,7 +435,7 @@ Bytes default_key_id(const PublicKey& key) {
   DerReader outer(info);
   DerReader fields(outer.next(DerTag::kSequence).value().contents);
   fields.next(DerTag::kSequence);  // AlgorithmIdentifier
-  // The first octet counts unused bits; the rest is the RSAPublicKey, or the point.
+  // The first byte counts unused bits; the rest is the RSAPublicKey, or the point.
   return crypto::digest(crypto::Hash::kSha1, fields.next(kBitString).value().contents.subspan(1));
 }
 

@@ -30,7 +30,7 @@ struct KeyPairDraft {
 };
 
 /// C_GenerateKeyPair. Throws Refusal: the template's errors, CKR_DOMAIN_PARAMS_INVALID, CKR_ATTRIBUTE_VALUE_INVALID,
-/// CKR_CURVE_NOT_SUPPORTED, CKR_TEMPLATE_INCONSISTENT (placement that can not be honoured).
+/// CKR_CURVE_NOT_SUPPORTED, CKR_TEMPLATE_INCONSISTENT (placement that cannot be honoured).
 KeyPairDraft generate_key_pair(const Mechanism& mechanism, const Template& public_key, const Template& private_key,
                                const KeyMaking& making);
 

@@ -39,8 +39,8 @@ const KeyKind& kind_of(const Attributes& key);  // by CKA_KEY_TYPE
 /// The curve that CKA_EC_PARAMS names, for keys of this type. Throws Refusal CKR_CURVE_NOT_SUPPORTED for others and for
 /// explicit parameters.
 crypto::Curve require_curve(ByteView parameters, CK_KEY_TYPE type);
-/// CKA_EC_POINT as objects have it: a DER OCTET STRING on Weierstrass curves (2.40, 2.3.3), the bare octets of RFC 8032
-/// and RFC 7748 on the others (3.0). C_GetAttributeValue shows the latter so through the list of 3.2 only.
+/// CKA_EC_POINT as objects have it: a DER OCTET STRING on Weierstrass curves (3.2, 6.3), the bare bytes of RFC 8032
+/// and RFC 7748 on the others. C_GetAttributeValue shows the latter so through the list of 3.2 only.
 Bytes shown_point(const crypto::PublicKey& key);
 Bytes octet_string(ByteView point);  // DER
 /// CKA_EC_POINT, or a point in a mechanism's parameter: raw, or in a DER OCTET STRING. Nothing when it is not as long

@@ -172,7 +172,7 @@ void create_nv_area(tpm::Commands& tpm, const Draft& draft) {
   const tpm::NvPublic area = require_area(tpm, index);
   switch (type) {
     case tpm::NvType::kCounter:
-      return tpm::nv_increment(tpm, area, auth);  // before its first increment a counter can not be read
+      return tpm::nv_increment(tpm, area, auth);  // before its first increment a counter cannot be read
     case tpm::NvType::kBits:
       return tpm::nv_set_bits(tpm, area, read_be(value), auth);
     case tpm::NvType::kExtend:

@@ -37,11 +37,11 @@ uint32_t free_nv_index(tpm::Commands& tpm);
 void create_nv_area(tpm::Commands& tpm, const Draft& draft);
 
 /// What writing means depends on the area: an ordinary one takes the value (one that this module defined may change its
-/// size), a bit field sets the bits of eight octets, an extend area is extended. `auth`: the area's auth value. Throws
+/// size), a bit field sets the bits of eight bytes, an extend area is extended. `auth`: the area's auth value. Throws
 /// Refusal: CKR_ACTION_PROHIBITED (locked, read-only), CKR_ATTRIBUTE_VALUE_INVALID (size).
 void write_nv_value(tpm::Commands& tpm, uint32_t index, ByteView value, ByteView auth);
 SecretBytes read_nv_value(tpm::Commands& tpm, uint32_t index, ByteView auth);
-/// A counter's next value, eight octets. Stores.
+/// A counter's next value, eight bytes. Stores.
 SecretBytes count_up(tpm::Commands& tpm, uint32_t index, ByteView auth);
 /// TPMA_NV. Throws Refusal CKR_DEVICE_ERROR when the index is gone.
 uint32_t nv_attributes(tpm::Commands& tpm, uint32_t index);

@@ -8,7 +8,7 @@
 namespace vtpm::pkcs11 {
 namespace {
 
-// A CK_ULONG is eight big-endian octets on disk, whatever its size and order in memory.
+// A CK_ULONG is eight big-endian bytes on disk, whatever its size and order in memory.
 constexpr size_t kUlongOctets = 8;
 static_assert(sizeof(CK_ULONG) == kUlongOctets, "the conversion keeps lengths; a 32-bit build needs another");
 

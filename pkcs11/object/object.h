@@ -94,7 +94,7 @@ SecretBytes encode_attributes(const AttributeMap<Octets>& attributes);
 template <typename Octets>
 AttributeMap<Octets> decode_attributes(ByteView der);
 
-/// A value as it stands on disk: numbers are eight big-endian octets.
+/// A value as it stands on disk: numbers are eight big-endian bytes.
 Bytes disk_form(CK_ATTRIBUTE_TYPE type, ByteView value);
 
 std::string object_entry(const std::string& id);  // "obj/<id>"

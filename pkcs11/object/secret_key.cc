@@ -47,7 +47,7 @@ const SecretKeyType& type_of(const Attributes& object) {
   refuse(CKR_ATTRIBUTE_VALUE_INVALID, "this token has no secret keys of that type");
 }
 
-/// 3.2, 4.11: the first octets of a block of zeros, encrypted by the type's own cipher and mode; of types for which
+/// 3.2, 4.11: the first bytes of a block of zeros, encrypted by the type's own cipher and mode; of types for which
 /// their sections say so (generic secrets, ChaCha20 …) those of the value's SHA-1. AES-XTS has its tweak of zeros too.
 Bytes check_value(CK_KEY_TYPE type, ByteView value) {
   constexpr uint8_t kZeros[16] = {};

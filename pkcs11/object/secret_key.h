@@ -12,7 +12,7 @@ namespace vtpm::pkcs11 {
 
 struct SecretKeyType {
   CK_KEY_TYPE type;
-  size_t least, most, step;  // octets of the value: least, least + step … most
+  size_t least, most, step;  // bytes of the value: least, least + step … most
   bool encrypts;             // the defaults of CKA_ENCRYPT and CKA_DECRYPT
   bool signs;                // … and of CKA_SIGN and CKA_VERIFY
 
@@ -34,7 +34,7 @@ struct Origin {
   bool kept_secret = false, kept_inside = false;  // so far: always sensitive, never extractable
 };
 
-/// A secret key to be, whose octets are still to be unwrapped or derived: its template, checked before there are any,
+/// A secret key to be, whose bytes are still to be unwrapped or derived: its template, checked before there are any,
 /// so that no error of the template says anything about them.
 class SecretKeyPlan {
  public:

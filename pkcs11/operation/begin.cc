@@ -12,10 +12,10 @@ struct Side {
 constexpr Side kEncryption = {CKF_ENCRYPT, CKO_PUBLIC_KEY, CKA_ENCRYPT};
 constexpr Side kDecryption = {CKF_DECRYPT, CKO_PRIVATE_KEY, CKA_DECRYPT};
 
-// The octets of a parameter, those that it points to in their place:
+// The bytes of a parameter, those that it points to in their place:
 //   CK_CHACHA20_PARAMS  counter bits (1) | counter | nonce
 //   CK_EDDSA_PARAMS     phFlag (1) | context
-// The parameters of authenticated ciphers are not wanted: their operations can not be saved.
+// The parameters of authenticated ciphers are not wanted: their operations cannot be saved.
 
 Bytes parameter_of(const Mechanism& row, const CK_MECHANISM& mechanism) {
   if (row.parameter == Parameter::kNone) return {};

@@ -17,7 +17,7 @@ SignOperation begin_signature(Session& session, const CK_MECHANISM* mechanism, C
 VerifyOperation begin_verification(Session& session, const CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key);
 
 /// The mechanism that an operation was begun with, as the functions above take it again. `parameter` comes from
-/// Begun::parameter; octets from elsewhere are refused by those functions. Points into itself.
+/// Begun::parameter; bytes from elsewhere are refused by those functions. Points into itself.
 class MechanismAgain {
  public:
   MechanismAgain(const Mechanism& row, Bytes parameter);

@@ -15,7 +15,7 @@ class CipherScheme {
   /// Throws Refusal: CKR_MECHANISM_PARAM_INVALID, CKR_KEY_SIZE_RANGE.
   CipherScheme(const Mechanism& row, const CK_MECHANISM& mechanism, const crypto::PublicKey& key);
 
-  /// Octets of the modulus: the size of every cipher text and the bound of every plain text.
+  /// Bytes of the modulus: the size of every cipher text and the bound of every plain text.
   size_t block_octets() const { return public_.modulus().size(); }
   /// Throws CKR_DATA_LEN_RANGE, CKR_DATA_INVALID.
   Bytes encrypt(ByteView message) const;

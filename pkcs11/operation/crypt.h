@@ -16,10 +16,10 @@ class Crypt {
  public:
   virtual ~Crypt() = default;
 
-  /// What a message of `in` octets becomes, at most; exactly, when `exact()`.
+  /// What a message of `in` bytes becomes, at most; exactly, when `exact()`.
   virtual size_t message_octets(size_t in) const = 0;
   virtual bool exact() const = 0;
-  /// The whole message at once, into at least `message_octets`; returns how many octets came. `in` and `out` may
+  /// The whole message at once, into at least `message_octets`; returns how many bytes came. `in` and `out` may
   /// overlap. Throws Refusal: CKR_DATA_LEN_RANGE, CKR_ENCRYPTED_DATA_LEN_RANGE, CKR_ENCRYPTED_DATA_INVALID …
   virtual size_t message(ByteView in, MutableByteView out) = 0;
 
@@ -32,7 +32,7 @@ class Crypt {
   /// `out` has `finish_octets`.
   virtual void finish(MutableByteView out) = 0;
 
-  /// What it has seen so far, without key and parameter; nothing where that can not be had.
+  /// What it has seen so far, without key and parameter; nothing where that cannot be had.
   virtual std::optional<SecretBytes> save() const { return std::nullopt; }
   /// What `save` gave, into one that was just begun in the same way. Throws Error kInvalidArgument for what no state of
   /// it can be.

@@ -11,12 +11,12 @@ namespace {
 
 using crypto::WrapMode;
 
-constexpr size_t kUnit = 8;  // octets
+constexpr size_t kUnit = 8;  // bytes
 
 class KeyWrapCrypt : public Crypt {
  public:
   KeyWrapCrypt(const Mechanism& row, ByteView key, Bytes iv) : row_(&row), key_(key), iv_(std::move(iv)) {
-    // An initial value of 8 octets is one of KW: RFC 5649 has 4.
+    // An initial value of 8 bytes is one of KW: RFC 5649 has 4.
     const bool kwp = row.variant == Variant::kKwp || (row.variant == Variant::kKwpOrKw && iv_.size() != kUnit);
     mode_ = kwp ? WrapMode::kKwp : WrapMode::kKw;
     pads_ = row.variant == Variant::kPaddedKw || (row.variant == Variant::kKwpOrKw && !kwp);

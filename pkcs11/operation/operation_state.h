@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The operations of a session as octets, and back (PKCS#11 3.2, 5.6.7 and 5.6.8): digests, signatures and their
+// The operations of a session as bytes, and back (PKCS#11 3.2, 5.6.7 and 5.6.8): digests, signatures and their
 // verification, encryption or decryption, alone or in the pairs that one key for ciphers and one for authentication can
 // serve.
 //
 //   version (1) | CK_STATE of the session (1) | for each operation:
 //   kind (1) | in parts (1) | mechanism (8) | parameter | key | state | signature
 //
-// The last four are octets behind their number (8, little-endian). `key` tells the key from others; the key is in the
-// caller's hands and is never in a state. Whoever calls seals the octets, which may hold data of the caller and what
+// The last four are bytes behind their number (8, little-endian). `key` tells the key from others; the key is in the
+// caller's hands and is never in a state. Whoever calls seals the bytes, which may hold data of the caller and what
 // C_DigestKey has put into a digest.
 #pragma once
 

@@ -17,7 +17,7 @@ constexpr size_t kMostRawEcdsa = 1024;
 // EdDSA that is not prehashed needs the whole message twice, so it is kept to the end.
 constexpr size_t kMostEddsa = size_t{64} << 20;
 
-/// 3.0, 2.3.14: no parameter is Ed25519, or Ed448 without a context; with one, phFlag tells Ed25519ph from Ed25519ctx,
+/// 3.2, 6.3: no parameter is Ed25519, or Ed448 without a context; with one, phFlag tells Ed25519ph from Ed25519ctx,
 /// and Ed448ph from Ed448.
 crypto::EddsaMode eddsa_mode(const CK_MECHANISM& mechanism, const PublicKey& key) {
   using Form = crypto::EddsaMode::Form;
@@ -56,7 +56,7 @@ Bytes with_zeros(ByteView signature, size_t octets) {
   return whole;
 }
 
-/// CKM_DSA takes what a hash gives (3.2, 6.2), not any number of octets.
+/// CKM_DSA takes what a hash gives (3.2, 6.2), not any number of bytes.
 ByteView require_digest(ByteView input) {
   constexpr size_t kDigests[] = {20, 28, 32, 48, 64};
   refuse_if(std::find(std::begin(kDigests), std::end(kDigests), input.size()) == std::end(kDigests), CKR_DATA_LEN_RANGE,

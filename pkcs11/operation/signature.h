@@ -29,9 +29,9 @@ class SignatureScheme {
   /// Throws Refusal: CKR_MECHANISM_PARAM_INVALID, CKR_KEY_SIZE_RANGE.
   SignatureScheme(const Mechanism& row, const CK_MECHANISM& mechanism, const crypto::PublicKey& key);
 
-  /// Octets of a signature: the modulus, or twice the curve's size.
+  /// Bytes of a signature: the modulus, or twice the curve's size.
   size_t signature_octets() const;
-  /// The most octets that `sign` takes when nothing is hashed.
+  /// The most bytes that `sign` takes when nothing is hashed.
   size_t most_input() const;
   /// A fresh digest, when the message is hashed as it comes.
   std::optional<crypto::Digest> start_digest() const;
@@ -49,14 +49,14 @@ class SignatureScheme {
   const SchemeMaker* by_;
 };
 
-/// What the update calls collect: a running digest, or the octets themselves up to the scheme's limit.
+/// What the update calls collect: a running digest, or the bytes themselves up to the scheme's limit.
 class SignatureInput {
  public:
   explicit SignatureInput(const SignatureScheme& scheme);
   /// Throws CKR_DATA_LEN_RANGE beyond the limit.
   void update(ByteView part);
   Bytes finish();
-  /// What was collected; nothing for a hash whose state can not be had.
+  /// What was collected; nothing for a hash whose state cannot be had.
   std::optional<SecretBytes> save() const;
   void load(ByteView saved);
 

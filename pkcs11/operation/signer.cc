@@ -141,7 +141,7 @@ class TlsMacVerifier : public Verifier {
 };
 
 TlsMac make_tls_mac(const Session& session, const Mechanism&, const CK_MECHANISM& mechanism, const Object& key) {
-  // A handshake message has less than 2^24 octets (RFC 5246, 7.4).
+  // A handshake message has less than 2^24 bytes (RFC 5246, 7.4).
   constexpr CK_ULONG kServer = 1, kClient = 2, kLeast = 12, kMost = (CK_ULONG{1} << 24) - 1;
   const auto given = mechanism_parameter<CK_TLS_MAC_PARAMS>(mechanism);
   const std::optional<crypto::Hash> hash = tls_function(given.prfHashMechanism);
@@ -156,7 +156,7 @@ TlsMac make_tls_mac(const Session& session, const Mechanism&, const CK_MECHANISM
           {}};
 }
 
-/// How many octets of the code the parameter asks for; 0 for all. GMAC: `iv` from the parameter too.
+/// How many bytes of the code the parameter asks for; 0 for all. GMAC: `iv` from the parameter too.
 size_t mac_parameter(const Mechanism& row, const CK_MECHANISM& mechanism, Bytes& iv) {
   switch (row.parameter) {
     case Parameter::kMacLength: {

@@ -20,7 +20,7 @@ class Signer {
   virtual void update(ByteView part) = 0;
   /// Throws Refusal: CKR_DATA_LEN_RANGE, CKR_DATA_INVALID.
   virtual Bytes finish() = 0;
-  /// What it has seen so far, without key and parameter; nothing where that can not be had.
+  /// What it has seen so far, without key and parameter; nothing where that cannot be had.
   virtual std::optional<SecretBytes> save() const { return std::nullopt; }
   /// What `save` gave, into one that was just begun in the same way. Throws Error kInvalidArgument for what no state of
   /// it can be.

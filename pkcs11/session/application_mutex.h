@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The application's way to keep its threads apart (PKCS#11 3.2, 5.4, CK_C_INITIALIZE_ARGS): the four mutex functions
-// that it gives when it can not say that the operating system's locks will do.
+// that it gives when it cannot say that the operating system's locks will do.
 //
 // Then one mutex of its making is held during every call, so calls run one after the other, and the module's own locks
 // are never waited for. With CKF_OS_LOCKING_OK the standard leaves the choice, and those locks are the better ones:

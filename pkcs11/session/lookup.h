@@ -37,7 +37,7 @@ struct Reading {
 Reading read_attribute(Session& session, const Object& object, CK_ATTRIBUTE_TYPE type);
 /// Whether the session may see that the attribute has this value (same_value).
 bool has_value(Session& session, const Object& object, CK_ATTRIBUTE_TYPE type, ByteView value);
-/// read_attribute for a caller with a buffer of `room` octets: the value of a counter rises when it is fetched (4.5.2),
+/// read_attribute for a caller with a buffer of `room` bytes: the value of a counter rises when it is fetched (4.5.2),
 /// not when its size is asked for or when objects are searched.
 Reading fetch_attribute(Session& session, const Object& object, CK_ATTRIBUTE_TYPE type, size_t room);
 

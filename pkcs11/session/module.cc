@@ -105,7 +105,7 @@ std::vector<std::shared_ptr<Session>> SessionTable::of(const Token& token) const
 
 namespace {
 
-/// A read-write lock that is never destroyed, only dropped: one that was held at a fork can not be unlocked in the
+/// A read-write lock that is never destroyed, only dropped: one that was held at a fork cannot be unlocked in the
 /// child (the C library knows the holder by its thread id), and the waiters that it counts do not exist there.
 class GateLock {
  public:

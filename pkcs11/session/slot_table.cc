@@ -88,7 +88,7 @@ SlotTable::Slot SlotTable::slot_for(const store::FoundStore& store) {
       reason = error.sentence();
     }
   }
-  // One answer for whatever can not be used, and one for what may be in order and can not be looked at now: pkcs11-tool
+  // One answer for whatever cannot be used, and one for what may be in order and cannot be looked at now: pkcs11-tool
   // and libp11 list the slots behind this one, while any other error makes them give up. The log says what is wrong.
   // The file is never written to.
   slot.problem.emplace(slot.held_up ? CKR_TOKEN_NOT_PRESENT : CKR_TOKEN_NOT_RECOGNIZED, reason);

@@ -5,8 +5,8 @@
 // (Config::free_slot) it has an uninitialised token in it; else it is a slot without a token, or one that is not shown.
 //
 // Which stores there are, which of them is served and which number each has is the store directory's answer
-// (store/directory/store_directory.h). A file that can not be served keeps a slot too, and every call on it says why
-// (CKR_TOKEN_NOT_RECOGNIZED); it is never overwritten. A copy of a token has no slot. A directory that can not be read
+// (store/directory/store_directory.h). A file that cannot be served keeps a slot too, and every call on it says why
+// (CKR_TOKEN_NOT_RECOGNIZED); it is never overwritten. A copy of a token has no slot. A directory that cannot be read
 // is one slot without a token, and there is no free slot then. A broken configuration is one slot without a token and
 // no other: no directory is looked at. Listing creates nothing.
 #pragma once

@@ -27,7 +27,7 @@ struct DeriveCall {
 
 /// What a mechanism can derive.
 struct Derivable {
-  size_t natural = 0;  // octets when the template asks for none; 0: it must ask
+  size_t natural = 0;  // bytes when the template asks for none; 0: it must ask
   /// Throws CKR_TEMPLATE_INCONSISTENT when there are not so many.
   std::function<SecretBytes(size_t octets)> octets;
   const Object* second_base = nullptr;               // a key whose secrecy is inherited too
@@ -96,7 +96,7 @@ ObjectPtr require_input_key(const DeriveCall& call, CK_OBJECT_HANDLE handle);
 /// One key that goes to `key`.
 DerivedKeys one_key(Draft draft, CK_OBJECT_HANDLE* key);
 
-/// Octets of a key agreement to as many as are wanted: CKD_… with its shared data. Throws
+/// Bytes of a key agreement to as many as are wanted: CKD_… with its shared data. Throws
 /// CKR_MECHANISM_PARAM_INVALID.
 Derivable apply_kdf(CK_ULONG kdf, ByteView shared_data, SecretBytes secret);
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Derivation from octets of the base key and data (PKCS#11 2.40, "Miscellaneous simple key derivation mechanisms"), by
-// a digest or SHAKE, and by encryption of data.
+// Derivation from bytes of the base key and data (PKCS#11 3.2, 6.43), by a digest or SHAKE, and by encryption of data.
 #include <algorithm>
 
 #include "crypto/hash/digest.h"
@@ -61,7 +60,7 @@ Derivable derive_extract(const DeriveCall& call) {
   const size_t bits = 8 * key->size();
   refuse_parameter_if(first_bit >= bits, "the base key has no such bit");
   Derivable result;
-  // Bit 0 is the highest of the first octet; after the last bit comes the first again.
+  // Bit 0 is the highest of the first byte; after the last bit comes the first again.
   result.octets = [key, first_bit, bits](size_t octets) {
     refuse_if(octets > key->size(), CKR_TEMPLATE_INCONSISTENT, "the base key has not so many bits");
     SecretBytes extracted(octets);

@@ -110,7 +110,7 @@ Derivable derive_tls_kdf(const DeriveCall& call) {
   refuse_parameter_if(context.size() > UINT16_MAX, "TLS 1.2: the context is too long");
   Bytes seed = random.client;
   append(seed, random.server);
-  if (given.pContextData) {  // RFC 5705, 4: a context of no octets is not the same as none
+  if (given.pContextData) {  // RFC 5705, 4: a context of no bytes is not the same as none
     seed.push_back(static_cast<uint8_t>(context.size() >> 8));
     seed.push_back(static_cast<uint8_t>(context.size()));
     append(seed, context);

@@ -16,7 +16,7 @@ ObjectPtr require_encapsulating_key(Session& session, CK_OBJECT_HANDLE handle, c
 /// The private key for C_DecapsulateKey: CKR_UNWRAPPING_KEY_HANDLE_INVALID, CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT …
 ObjectPtr require_decapsulating_key(Session& session, CK_OBJECT_HANDLE handle, const Mechanism& mechanism);
 
-/// How long the cipher text will be, in octets; checks the parameter and the key's size. Throws Refusal:
+/// How long the cipher text will be, in bytes; checks the parameter and the key's size. Throws Refusal:
 /// CKR_MECHANISM_PARAM_INVALID, CKR_KEY_SIZE_RANGE.
 size_t encapsulated_octets(const WrapCall& call);
 

@@ -49,11 +49,11 @@ class OneMessage : public WholeCrypt {
 
 // --- the tag behind the key ---
 
-/// What the four structures say. The octets are the caller's; a nonce that is made is written there.
+/// What the four structures say. The bytes are the caller's; a nonce that is made is written there.
 struct WrapParameter {
   MessageParameter message;  // without a tag
   CK_BYTE_PTR associated;
-  CK_ULONG associated_octets, tag;  // of GCM in bits, of CCM in octets
+  CK_ULONG associated_octets, tag;  // of GCM in bits, of CCM in bytes
 };
 
 MutableByteView nonce_memory(CK_BYTE* first, CK_ULONG octets) {
@@ -104,7 +104,7 @@ class TagBehind : public WholeCrypt {
 
  private:
   bool is_unwrapping() const { return direction_ == crypto::Direction::kDecrypt; }
-  /// The cipher for `in` octets, with the nonce as it is now.
+  /// The cipher for `in` bytes, with the nonce as it is now.
   std::unique_ptr<Crypt> encryption(size_t in) const {
     const MutableByteView nonce = given_.message.nonce;
     CK_GCM_PARAMS gcm{nonce.data(), nonce.size(), 8 * nonce.size(), given_.associated, given_.associated_octets,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// CKM_RSA_AES_KEY_WRAP, CKM_ECDH_AES_KEY_WRAP (PKCS#11 2.40 "Current Mechanisms", 2.1.20 and 2.3.10) and the two that
-// come after the latter in 3.2: CKM_ECDH_COF_AES_KEY_WRAP and CKM_ECDH_X_AES_KEY_WRAP.
+// CKM_RSA_AES_KEY_WRAP (PKCS#11 3.2, 6.1), and CKM_ECDH_AES_KEY_WRAP, CKM_ECDH_COF_AES_KEY_WRAP and
+// CKM_ECDH_X_AES_KEY_WRAP (6.3).
 #include "crypto/key/software_key.h"
 #include "crypto/library/random.h"
 #include "crypto/symmetric/key_wrap.h"

@@ -143,7 +143,7 @@ SecretBytes end_of_number(const SecretBytes& payload, std::optional<size_t> octe
   return SecretBytes(payload.view().last(std::min(*octets, payload.size())));
 }
 
-/// Of whole blocks any number of octets; of CKM_AES_KEY_WRAP the template takes all but at most seven (6.16).
+/// Of whole blocks any number of bytes; of CKM_AES_KEY_WRAP the template takes all but at most seven (6.16).
 bool may_be_cut(const Mechanism& row, size_t from, size_t to) {
   return to <= from && (has_whole_blocks(row) || from - to < unit_of(row));
 }
@@ -220,8 +220,8 @@ Draft unwrap_secret(const WrapCall& call, ByteView wrapped, const Template& want
   if (!wanted.has(CKA_EXTRACTABLE)) plan.shown().set_flag(CKA_EXTRACTABLE, true);
   call.session.require_write(plan.is_token(), plan.is_private());
   const std::optional<size_t> octets = plan.octets();
-  // RSA PKCS #1 v1.5: a wrong padding goes the way of a right one, with octets that nobody knows, and ends with the
-  // same answer as octets of another length than the template's.
+  // RSA PKCS #1 v1.5: a wrong padding goes the way of a right one, with bytes that nobody knows, and ends with the
+  // same answer as bytes of another length than the template's.
   bool padding_is_wrong = false;
   SecretBytes payload = translated(kOfUnwrapping, [&] {
     try {

@@ -50,7 +50,7 @@ class Wrapping {
 };
 
 /// The key in `wrapped`. Throws Refusal: the template's errors, CKR_WRAPPED_KEY_INVALID (one code, whatever was wrong
-/// with the octets), CKR_WRAPPED_KEY_LEN_RANGE (where a length tells nothing about a padding), CKR_TEMPLATE_INCOMPLETE
+/// with the bytes), CKR_WRAPPED_KEY_LEN_RANGE (where a length tells nothing about a padding), CKR_TEMPLATE_INCOMPLETE
 /// (the mechanism fills keys up, and nobody says how long this one is), CKR_UNWRAPPING_KEY_SIZE_RANGE.
 Draft unwrap_key(const WrapCall& call, ByteView wrapped, Template wanted);
 
@@ -59,7 +59,7 @@ Draft unwrap_key(const WrapCall& call, ByteView wrapped, Template wanted);
 Draft unwrap_secret(const WrapCall& call, ByteView wrapped, const Template& wanted);
 
 // --- authenticated encryption (pkcs11/keys/wrap/aead.cc) ---
-/// The key's octets as one message. Throws Refusal CKR_MECHANISM_PARAM_INVALID.
+/// The key's bytes as one message. Throws Refusal CKR_MECHANISM_PARAM_INVALID.
 std::unique_ptr<Crypt> make_aead_wrap(const WrapCall& call, crypto::Direction direction);
 
 // --- mechanisms that are two in one (pkcs11/keys/wrap/composed.cc) ---
