@@ -133,7 +133,7 @@ TEST_F(Concurrency, ARefreshNeverWaitsForATransaction) {
   };
   std::thread reader;
   vault->change([&](Transaction& transaction) {
-    reader = std::thread(read);
+    if (!reader.joinable()) reader = std::thread(read);
     for (int i = 0; i < 1000 && !returned; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
     EXPECT_TRUE(returned);
     transaction.put("obj/a", "p11-object", Protection::kClear, as_bytes("x"));
@@ -239,6 +239,7 @@ TEST_F(Concurrency, PinChangesAndLoginsMix) {
   EXPECT_EQ(vault->list("obj/").size(), 12u);
 }
 
+#ifndef VTPM_SHARED_LOG  // it looks into the file
 // What a commit returned for is there after a kill, and nobody else is held up.
 // Eight writers; one after the other is killed and started again, and what it had committed is there.
 TEST_F(Concurrency, R0_22_KilledWritersLoseNothingCommitted) {
@@ -288,6 +289,7 @@ TEST_F(Concurrency, R0_22_KilledWritersLoseNothingCommitted) {
   EXPECT_TRUE(check(path, vault.get()).clean());
   EXPECT_TRUE(outside_tools_read(path));
 }
+#endif
 
 // --- fork ---
 
@@ -306,6 +308,7 @@ TEST_F(Concurrency, AForkedChildGoesOnWithItsOwnDescriptor) {
   EXPECT_EQ(get(*vault, "obj/b"), "child");
 }
 
+#ifndef VTPM_SHARED_LOG  // it holds the lock of the file
 TEST_F(Concurrency, AForkIsNoticedWithoutBeingTold) {
   auto vault = make_store(path);
   int waiting = 0;
@@ -344,6 +347,7 @@ TEST_F(Concurrency, AnIdleChildHoldsNoLock) {
   wait_for(child);
   EXPECT_TRUE(vault->refresh());
 }
+#endif
 
 }  // namespace
 }  // namespace vtpm::store
