@@ -146,8 +146,8 @@ bool is_known_mandatory(std::string_view name) {
 bool is_known_optional(std::string_view name) {
   return name == attribute::kCrc || name == attribute::kMac || name == attribute::kBase ||
          name == attribute::kCreated || name == attribute::kRole || name == attribute::kLimit ||
-         name == attribute::kCapacity || name == attribute::kBorn || name == attribute::kIndex ||
-         name == attribute::kEmptySecret || name == attribute::kToBeChanged;
+         name == attribute::kCapacity || name == attribute::kBorn || name == attribute::kNoRollback ||
+         name == attribute::kIndex || name == attribute::kEmptySecret || name == attribute::kToBeChanged;
 }
 
 // An optional attribute that makes no sense is one that is not known.
@@ -187,6 +187,7 @@ bool read_optional(EntryView& entry, unsigned& seen) {
     if (a.name == attribute::kIndex) entry.tags = octets_or_nothing(a.values);
     if (a.name == attribute::kCapacity) entry.capacity = integer_up_to(kMaxEntryOctets, a.values);
     if (a.name == attribute::kBorn) entry.born = integer_up_to(entry.sequence.number, a.values);
+    if (a.name == attribute::kNoRollback) entry.no_rollback = true;
     entry.has_extras = entry.has_extras || !is_known_optional(a.name);
     return true;
   });
@@ -231,9 +232,11 @@ Attribute capacity_attribute(uint64_t capacity) { return integer_attribute(attri
 
 Attribute born_attribute(uint64_t number) { return integer_attribute(attribute::kBorn, number); }
 
+Attribute no_rollback_attribute() { return {std::string(attribute::kNoRollback), {}}; }
+
 bool is_inherited(std::string_view optional_attribute) {
   return optional_attribute == attribute::kCapacity || optional_attribute == attribute::kBorn ||
-         !is_known_optional(optional_attribute);
+         optional_attribute == attribute::kNoRollback || !is_known_optional(optional_attribute);
 }
 
 bool valid_name(std::string_view name) {

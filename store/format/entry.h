@@ -54,6 +54,8 @@ Attribute realsize_attribute(uint64_t size);
 Attribute capacity_attribute(uint64_t capacity);
 /// The number of the first version of the entry's name.
 Attribute born_attribute(uint64_t number);
+/// No older version of the entry's name may be served in its place.
+Attribute no_rollback_attribute();
 
 /// The octets of an entry. Throws kNoSpace when it is longer than an entry may be, kInvalidArgument when the type or
 /// name is not one (see `valid_name`).
@@ -76,6 +78,7 @@ struct EntryView {
   bool deleted = false;
   uint64_t capacity = 0;                // octets that it may come to hold; 0: not registered
   uint64_t born = 0;                    // the number of the first version of the name; 0: it does not say
+  bool no_rollback = false;             // has `norollback`
   bool has_extras = false;              // optional attributes that this build does not know
   bool sealed = false;                  // has `enc`
   std::string_view cipher;              // of `enc`
@@ -106,7 +109,7 @@ struct AttributeView {
 std::optional<std::vector<AttributeView>> parse_attributes(ByteView set);
 
 /// Whether a new version of an entry takes over this optional attribute of the version before: its capacity, when its
-/// name was new, and what is not known here.
+/// name was new, that it must not be rolled back, and what is not known here.
 bool is_inherited(std::string_view optional_attribute);
 
 /// CRC-32C over the store's salt and the entry with its four CRC octets zero.

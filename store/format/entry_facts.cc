@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/format/entry_facts.h"
 
+#include <algorithm>
+
 #include "store/format/blind_index.h"
 
 namespace vtpm::store {
@@ -11,6 +13,12 @@ bool is_refused(const EntryView& entry) {
 }
 
 }  // namespace
+
+bool EntryFacts::must_not_roll_back() const {
+  const auto& legacy = kLegacyTypesWithoutRollback;
+  return no_rollback || type == type::kKeySlot || type == type::kAttempt ||
+         std::find(legacy.begin(), legacy.end(), type) != legacy.end();
+}
 
 EntryFacts facts_of(const EntryView& view) {
   EntryFacts facts;
@@ -25,6 +33,7 @@ EntryFacts facts_of(const EntryView& view) {
   facts.deleted = view.deleted;
   facts.sealed = view.sealed;
   facts.has_mac = view.mac_at != 0;
+  facts.no_rollback = view.no_rollback;
   facts.has_extras = view.has_extras;
   facts.refused = is_refused(view);
   return facts;

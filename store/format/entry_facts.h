@@ -21,11 +21,14 @@ struct EntryFacts {
   bool deleted = false;
   bool sealed = false;
   bool has_mac = false;
-  bool has_extras = false;  // optional attributes that this build does not know
-  bool refused = false;     // it has a mandatory attribute, or a cipher, that this build does not know
+  bool no_rollback = false;  // it says that it must not be rolled back (`norollback`)
+  bool has_extras = false;   // optional attributes that this build does not know
+  bool refused = false;      // it has a mandatory attribute, or a cipher, that this build does not know
 
   /// The number of the first version of its name, as far as that was kept.
   uint64_t birth() const { return born != 0 ? born : sequence.number; }
+  /// Damage behind it that may hide a newer version makes it unreadable: it says so itself, or is of a type that does.
+  bool must_not_roll_back() const;
 };
 
 EntryFacts facts_of(const EntryView& view);

@@ -45,8 +45,11 @@ constexpr std::string_view kKeySlot = "keyslot";
 constexpr std::string_view kAttempt = "attempt";
 constexpr std::string_view kMoved = "moved";
 constexpr std::string_view kFree = "free";
-constexpr std::string_view kTpmPermanent = "tpm2-permall";
 }  // namespace type
+
+/// Types whose entries count as having `norollback` for ever: stores of before there was that attribute hold them
+/// without it. Nothing is added here.
+constexpr std::array<std::string_view, 1> kLegacyTypesWithoutRollback = {"tpm2-permall"};
 
 namespace attribute {
 // mandatory: a reader that does not know one refuses the entry
@@ -73,6 +76,7 @@ constexpr std::string_view kToBeChanged = "change";
 constexpr std::string_view kCreated = "created";
 constexpr std::string_view kCapacity = "capacity";
 constexpr std::string_view kBorn = "born";
+constexpr std::string_view kNoRollback = "norollback";
 }  // namespace attribute
 
 constexpr std::string_view kCipherSiv = "aes-256-siv";

@@ -14,10 +14,6 @@ bool inside_transaction_of(const LogEntry& entry, uint64_t after, uint64_t befor
   return after + 1 >= entry.sequence.first() && before <= entry.sequence.last() + 1;
 }
 
-bool must_not_roll_back(const LogEntry& entry) {
-  return entry.type == type::kKeySlot || entry.type == type::kAttempt || entry.type == type::kTpmPermanent;
-}
-
 }  // namespace
 
 void Index::apply(std::vector<LogEntry> entries, const std::vector<Damage>& damage) {
@@ -217,7 +213,7 @@ void Index::mark_tampered(const std::string& name, uint64_t number) {
 }
 
 bool Index::may_be_outdated(const Record& record) const {
-  if (!must_not_roll_back(record.entry)) return false;
+  if (!record.entry.must_not_roll_back()) return false;
   uint64_t hidden = 0;
   for (const Gap& gap : gaps_) {
     bool newer = gap.before > record.entry.sequence.number;

@@ -75,8 +75,8 @@ class Index {
   /// Unless another entry than that of `number` is current by now.
   void mark_tampered(const std::string& name, uint64_t number);
 
-  /// Whether rot may hide a newer version of a record that must not be rolled back (key slots, retry counters, TPM
-  /// state). A key slot is only hidden by a stretch that could hold both its copies.
+  /// Whether rot may hide a newer version of a record that must not be rolled back
+  /// (EntryFacts::must_not_roll_back). A key slot is only hidden by a stretch that could hold both its copies.
   bool may_be_outdated(const Record& record) const;
   const std::vector<Gap>& gaps() const { return gaps_; }
   /// Entries without a MAC that tried to replace bound ones, and were ignored.

@@ -109,6 +109,8 @@ std::vector<Attribute> Transaction::State::inheritance(std::string_view name,
     auto view = stored ? parse_entry(stored->octets) : std::nullopt;
     const bool forged = view && key && view->mac_at != 0 && !key->mac_matches(*view);
     if (view && !forged) optional = to_entry(*view).optional;
+  } else if (current && !current->deleted && current->facts.no_rollback) {
+    optional.push_back(no_rollback_attribute());  // has no value to be read
   }
   optional.erase(
       std::remove_if(optional.begin(), optional.end(), [](const Attribute& a) { return !is_inherited(a.name); }),
@@ -197,6 +199,17 @@ void Transaction::keep_birth(std::string_view name) {
   const auto is_birth = [](const Attribute& attribute) { return attribute.name == attribute::kBorn; };
   if (std::any_of(optional.begin(), optional.end(), is_birth)) return;
   optional.push_back(born_attribute(current->facts.birth()));
+}
+
+void Transaction::forbid_rollback(std::string_view name) {
+  State& state = *state_;
+  const auto place = state.places.find(name);
+  if (place == state.places.end()) {
+    throw Error(ErrorCode::kInternal, "a transaction can forbid a rollback only of an entry that it has put");
+  }
+  std::vector<Attribute>& optional = state.drafts[place->second].entry.optional;
+  const auto forbids = [](const Attribute& attribute) { return attribute.name == attribute::kNoRollback; };
+  if (std::none_of(optional.begin(), optional.end(), forbids)) optional.push_back(no_rollback_attribute());
 }
 
 void Transaction::erase(std::string_view name) {

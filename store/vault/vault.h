@@ -185,6 +185,11 @@ class Transaction {
   /// Says that whoever lists names by age needs to know when this one, which this transaction has put, was new: if it
   /// replaces another version, it keeps the number of the first one, and so do all later versions.
   void keep_birth(std::string_view name);
+  /// Says that no older version of the entry `name`, which this transaction has put, may ever be served in its place,
+  /// nor it in the place of a newer one: damage that may hide a newer version makes the name unreadable, as it does
+  /// with key slots, until the store is repaired. All later versions inherit this. (Entries of the type `tpm2-permall`
+  /// need not say so: docs/format.md.) Throws kInternal where this transaction has not put the name.
+  void forbid_rollback(std::string_view name);
   /// Makes sure that a commit of about this many bytes, in this many entries, cannot fail for want of space or for the
   /// limits of the log (used before a TPM command that cannot be undone). Throws kNoSpace.
   void reserve(size_t octets, size_t entries = 4);

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// The attribute `norollback`: who has it, who inherits it, and what keeps it (docs/format.md, "Rollback").
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "store/care/fixed_layout.h"
+#include "store/care/repair.h"
+#include "store/care/report.h"
+#include "store/log/index.h"
+#include "tests/store/disk/scratch.h"
+
+namespace vtpm::store {
+namespace {
+
+class NoRollback : public testing::Test {
+ protected:
+  NoRollback() : vault(make_store(path)) {
+    for (const Protection protection : {Protection::kSealed, Protection::kClear}) {
+      vault->change([&](Transaction& transaction) {
+        const std::string name = name_of(protection);
+        transaction.put(name, "meter", protection, as_bytes("1"));
+        transaction.forbid_rollback(name);
+      });
+    }
+    put(*vault, "obj/other", "without", Protection::kClear);
+  }
+  static std::string name_of(Protection protection) { return protection == Protection::kClear ? "clear0" : "sealed0"; }
+
+  static EntryReport entry_of(const std::string& file, std::string_view name) {
+    for (const EntryReport& entry : check(file).entries) {
+      if (entry.name == name && entry.state == EntryState::kCurrent) return entry;
+    }
+    throw std::runtime_error("no such entry");
+  }
+  static bool has_it(const std::string& file, std::string_view name) {
+    const EntryReport entry = entry_of(file, name);
+    return std::any_of(entry.attributes.begin(), entry.attributes.end(), [](const AttributeReport& attribute) {
+      return attribute.name == "norollback" && !attribute.mandatory;
+    });
+  }
+  static void expect_it(const std::string& file) {
+    EXPECT_TRUE(has_it(file, "sealed0"));
+    EXPECT_TRUE(has_it(file, "clear0"));
+    EXPECT_FALSE(has_it(file, "obj/other"));
+  }
+
+  ScratchDirectory scratch;
+  std::string path = scratch.file("store.vtpm");
+  std::unique_ptr<Vault> vault;
+};
+
+TEST_F(NoRollback, TheNextVersionInheritsIt) {
+  for (int round = 0; round < 2; ++round) {
+    for (const Protection protection : {Protection::kSealed, Protection::kClear}) {
+      vault->change([&](Transaction& transaction) {
+        transaction.put(name_of(protection), "meter", protection, as_bytes("draft"));
+        transaction.put(name_of(protection), "meter", protection, as_bytes("next"));
+      });
+    }
+    expect_it(path);
+  }
+  EXPECT_EQ(get(*vault, "sealed0"), "next");
+  // A deletion ends it.
+  erase(*vault, "clear0");
+  put(*vault, "clear0", "another", Protection::kClear);
+  EXPECT_FALSE(has_it(path, "clear0"));
+}
+
+TEST_F(NoRollback, OnlyWhatATransactionPutCanHaveIt) {
+  EXPECT_EQ(code_thrown_by([&] { vault->change([](Transaction& one) { one.forbid_rollback("sealed0"); }); }),
+            ErrorCode::kInternal);
+}
+
+TEST_F(NoRollback, CompactionKeepsIt) {
+  put(*vault, "obj/other", "again", Protection::kClear);
+  vault->compact();
+  expect_it(path);
+  put(*vault, "sealed0", "after it");
+  expect_it(path);
+}
+
+TEST_F(NoRollback, AFixedExportAndImportKeepIt) {
+  const std::string fixed = scratch.file("store.fixed"), back = scratch.file("back.vtpm");
+  export_fixed(*vault, fixed);
+  import_fixed(fixed, back);
+  expect_it(back);
+  auto again = Vault::open(back);
+  ASSERT_EQ(again->unlock(Role::kUser, as_bytes(kUserPin)), UnlockResult::kUnlocked);
+  EXPECT_EQ(get(*again, "sealed0"), "1");
+  put(*again, "sealed0", "2");
+  expect_it(back);
+}
+
+TEST_F(NoRollback, ARekeyKeepsIt) {
+  std::vector<KeptSlot> kept;
+  kept.push_back({1, SecretBytes(as_bytes(kSoPin))});
+  vault->rekey(kept);
+  expect_it(path);
+  EXPECT_EQ(get(*vault, "sealed0"), "1");
+}
+
+TEST_F(NoRollback, RepairKeepsIt) {
+  Bytes octets = load(path);
+  octets[entry_of(path, "sealed0").offset + 60] ^= 4;
+  save(path, octets);
+  EXPECT_TRUE(repair(path).changed);
+  expect_it(path);
+}
+
+// Damage without a name may hide a newer version: what must not be rolled back is refused, all else is served.
+TEST_F(NoRollback, IsRefusedBehindDamage) {
+  vault->change([](Transaction& transaction) {
+    transaction.put("tpm0/permall", "tpm2-permall", Protection::kClear, as_bytes("legacy"));
+  });
+  put(*vault, "obj/last", "later", Protection::kClear);
+  put(*vault, "obj/behind", "later still", Protection::kClear);
+  const EntryReport lost = entry_of(path, "obj/last");
+  Bytes octets = load(path);
+  std::fill_n(octets.begin() + static_cast<ptrdiff_t>(lost.offset), lost.length, uint8_t{0xA5});
+  save(path, octets);
+  auto reader = Vault::open(path);
+  for (const char* name : {"sealed0", "clear0", "tpm0/permall"}) {
+    EXPECT_FALSE(reader->find(name)->readable) << name;
+    EXPECT_EQ(code_thrown_by([&] { reader->read(name); }), ErrorCode::kCorrupt) << name;
+  }
+  EXPECT_EQ(get(*reader, "obj/other"), "without");
+  EXPECT_EQ(get(*reader, "obj/behind"), "later still");
+}
+
+// The list of legacy types is a promise to stores that were written without the attribute.
+TEST_F(NoRollback, ThePermanentStateOfATpmHasItByItsType) {
+  EXPECT_EQ(kLegacyTypesWithoutRollback.size(), 1u);
+  EntryFacts facts;
+  for (const std::string type : {"tpm2-permall", "keyslot", "attempt"}) {
+    facts.type = type;
+    EXPECT_TRUE(facts.must_not_roll_back()) << type;
+  }
+  for (const std::string type : {"tpm2-volatile", "p11-object", "token", "meter", ""}) {
+    facts.type = type;
+    EXPECT_FALSE(facts.must_not_roll_back()) << type;
+  }
+  facts.no_rollback = true;
+  EXPECT_TRUE(facts.must_not_roll_back());
+}
+
+}  // namespace
+}  // namespace vtpm::store
