@@ -146,7 +146,7 @@ class File {
   virtual void sync_now(Sync what, CallSite site) const = 0;
 
  private:
-  void sync(Sync what, CallSite site) const;  // store/log/sync.cc
+  void sync(Sync what, CallSite site) const;
   mutable std::atomic<uint64_t> failed_syncs_{0};
   mutable std::atomic<ErrorCode> sync_failure_{ErrorCode::kIo};
   mutable std::atomic<unsigned> syncing_{0};

@@ -10,6 +10,7 @@
 #include <unordered_set>
 
 #include "base/error.h"
+#include "store/file/gathered_writes.h"
 #include "store/format/free_space.h"
 #include "store/log/compaction.h"
 #include "store/log/continuation.h"
@@ -19,35 +20,6 @@ namespace vtpm::store {
 namespace {
 
 using Exclusive = std::unique_lock<RwLock>;
-
-constexpr size_t kWriteOctets = 1 << 20;
-
-// Gathers small pieces into large writes.
-class Output {
- public:
-  explicit Output(File& file) : file_(file) {}
-  uint64_t offset() const { return flushed_ + buffer_.size(); }
-  void write(ByteView octets) {
-    append(buffer_, octets);
-    if (buffer_.size() >= kWriteOctets) flush();
-  }
-  void write_zeros(uint64_t count) {
-    static constexpr uint8_t kZeros[4096] = {};
-    for (; count > 0; count -= std::min<uint64_t>(count, sizeof kZeros)) {
-      write(ByteView(kZeros).first(std::min<uint64_t>(count, sizeof kZeros)));
-    }
-  }
-  void flush() {
-    file_.write_at(flushed_, buffer_);
-    flushed_ += buffer_.size();
-    buffer_.clear();
-  }
-
- private:
-  File& file_;
-  Bytes buffer_;
-  uint64_t flushed_ = 0;
-};
 
 // A piece of the old file that goes to the new one.
 struct Piece {
@@ -102,7 +74,7 @@ Bytes header_with_base(ByteView octets, const Salt& salt, uint64_t base, const S
 // Ends of first copies, by what makes a second copy: name (none: the header) and transaction.
 using FirstCopies = std::vector<std::pair<const LogEntry*, uint64_t>>;
 
-void keep_distance(Output& out, const LogEntry& entry, FirstCopies& copies) {
+void keep_distance(GatheredWrites& out, const LogEntry& entry, FirstCopies& copies) {
   if (entry.type != type::kKeySlot && entry.type != type::kHeader) return;
   for (const auto& [first, end] : copies) {
     bool twin =
@@ -132,7 +104,7 @@ Bytes read_piece(const Copying& copying, const Piece& piece) {
   return std::move(*read);
 }
 
-void write_piece(Output& out, const Piece& piece, ByteView octets, FirstCopies& copies) {
+void write_piece(GatheredWrites& out, const Piece& piece, ByteView octets, FirstCopies& copies) {
   if (!piece.entry) return out.write(octets);
   keep_distance(out, *piece.entry, copies);
   out.write(octets);
@@ -142,7 +114,7 @@ void write_piece(Output& out, const Piece& piece, ByteView octets, FirstCopies& 
 }
 
 // No more than logins need on a full disk: a compaction is to find room where there is none. Who appends makes room.
-void write_tail(Output& out, std::optional<uint64_t> most = std::nullopt) {
+void write_tail(GatheredWrites& out, std::optional<uint64_t> most = std::nullopt) {
   const uint64_t least = out.offset() + kMinFreeOctets + kEndOctets;
   const uint64_t usual = out.offset() + kReserveForLogins;
   const uint64_t size = most ? std::clamp(*most, least, usual) : usual;
@@ -176,7 +148,7 @@ std::optional<LogEntry> lost_header(const ScanResult& scan) {
 }  // namespace
 
 void write_compacted(const Copying& copying, File& to, const Progress& progress, std::optional<uint64_t> most) {
-  Output out(to);
+  GatheredWrites out(to);
   out.write(kStoreBegin);
   FirstCopies copies;
   const uint64_t base = base_of(copying.scan);
@@ -211,7 +183,7 @@ namespace {
 void write_rewritten(const Copying& copying, const EntryLog::Rewriting& rewriting, uint64_t first, File& to) {
   const Encoded added = encode_transaction(copying.header.salt, rewriting.added, first, first - 1);
   const uint64_t base = added.entries.back().sequence.number;
-  Output out(to);
+  GatheredWrites out(to);
   out.write(kStoreBegin);
   FirstCopies copies;
   const std::vector<Piece> pieces = live_pieces(copying.scan, copying.index, LastEntry::kOnlyIfLive);

@@ -6,12 +6,11 @@
 // anything. After a failed sync this process therefore promises nothing until what may be lost was written again: by a
 // compaction, or, where there cannot be one, in place. Reads go on meanwhile.
 #include <algorithm>
-#include <chrono>
 #include <shared_mutex>
-#include <thread>
 
 #include "base/error.h"
 #include "base/waiting.h"
+#include "store/file/gathered_writes.h"
 #include "store/format/free_space.h"
 #include "store/log/file_log.h"
 
@@ -20,51 +19,7 @@ namespace {
 
 using Exclusive = std::unique_lock<RwLock>;
 
-constexpr size_t kWriteOctets = 1 << 20;
-
-/// Gathers neighbours into large writes.
-class Rewriter {
- public:
-  explicit Rewriter(File& file) : file_(file) {}
-  void write(uint64_t offset, ByteView octets) {
-    if (offset != at_ + held_.size() || held_.size() >= kWriteOctets) flush();
-    if (held_.empty()) at_ = offset;
-    append(held_, octets);
-  }
-  void flush() {
-    if (!held_.empty()) file_.write_at(at_, held_);
-    held_.clear();
-  }
-
- private:
-  File& file_;
-  uint64_t at_ = 0;
-  Bytes held_;
-};
-
 }  // namespace
-
-void File::sync(Sync what, CallSite site) const {
-  const uint64_t failed_before = failed_syncs_;
-  ++syncing_;
-  try {
-    sync_now(what, site);
-  } catch (const StaleFile&) {
-    --syncing_;
-    throw;
-  } catch (const Error& error) {
-    sync_failure_ = error.code();
-    if (writable()) ++failed_syncs_;
-    --syncing_;
-    throw;
-  }
-  --syncing_;
-  // Of those who sync at the same time only one is told of a failure that is everybody's.
-  while (syncing_ != 0) std::this_thread::sleep_for(std::chrono::microseconds(20));
-  if (failed_syncs_ != failed_before) {
-    throw Error(sync_failure_, "cannot sync the file: another thread's sync of it has failed at the same time");
-  }
-}
 
 bool FileLog::may_have_lost_writes() const {
   std::shared_lock<RwLock> gate(gate_);
@@ -157,23 +112,21 @@ void FileLog::Writer::write_again() {
       wipe_slot_at(file, entry.offset, entry.length);
     }
   }
-  Rewriter rewriter(file);
+  GatheredWrites writes(file);
   for (const LogEntry& entry : scan.entries) {
     if (entry.sequence.number <= durable) continue;
     const auto octets = look_at(file, [&] { return read_entry(file, store.header_, entry); });
     if (!octets) throw Error(ErrorCode::kIo, store.path_ + " changed while it was being written again");
-    rewriter.write(entry.offset, *octets);
+    writes.go_to(entry.offset);
+    writes.write(*octets);
   }
   if (scan.intact_end) {  // else the next append cleans it
     const Bytes header = free_header(scan.file_size - scan.end.offset - kEndOctets);
-    rewriter.write(scan.end.offset, header);
-    for (uint64_t at = scan.end.offset + header.size(); at < scan.file_size;) {
-      const Bytes zeros(std::min<uint64_t>(scan.file_size - at, kWriteOctets));
-      rewriter.write(at, zeros);
-      at += zeros.size();
-    }
+    writes.go_to(scan.end.offset);
+    writes.write(header);
+    writes.write_zeros(scan.file_size - writes.offset());
   }
-  rewriter.flush();
+  writes.flush();
   file.sync_all();
   file.made_up_for(failed);
   store.lost_writes_ = false;
