@@ -97,8 +97,7 @@ NamedStore in_directory_of(const std::string& path) {
   NamedStore named;
   named.by_path = true;
   const fs::path parent = fs::path(path).parent_path();
-  named.directory =
-      std::make_unique<store::StoreDirectory>(parent.empty() ? "." : parent.string(), pkcs11::Token::name_of);
+  named.directory = store::store_directory_at(parent.empty() ? "." : parent.string(), pkcs11::Token::name_of);
   named.directory->refresh();
   if (!named.directory->problem().empty()) throw Error(ErrorCode::kIo, named.directory->problem());
   for (const FoundStore& store : named.directory->stores()) {
@@ -134,7 +133,7 @@ NamedStore in_directory_of(const std::string& path) {
 }  // namespace
 
 std::unique_ptr<store::StoreDirectory> store_directory() {
-  auto directory = std::make_unique<store::StoreDirectory>(configuration().store_dir, pkcs11::Token::name_of);
+  auto directory = store::store_directory_at(configuration().store_dir, pkcs11::Token::name_of);
   directory->refresh();
   return directory;
 }

@@ -62,7 +62,7 @@ void NewToken::remove() const noexcept {
   try {
     try {
       const auto directory = store_directory();
-      const store::StoreDirectory::Lock lock = directory->lock();
+      const auto lock = directory->lock();
       directory->refresh();
       if (const store::FoundStore* store = with_serial(*directory, serial_)) directory->remove(*store);
     } catch (const std::exception& error) {

@@ -33,13 +33,13 @@ void SlotTable::rescan_locked() {
   struct Closing {
     store::StoreDirectory& directory;
     ~Closing() { directory.close_unused(); }
-  } closing{directory_};
+  } closing{*directory_};
   scanning_ = true;
-  directory_.refresh();
-  if (!directory_.problem().empty() && told_.emplace("", directory_.problem()).second)
-    log_line(LogLevel::kError, directory_.problem());
-  if (directory_.problem().empty()) told_.erase("");
-  const auto& stores = directory_.stores();
+  directory_->refresh();
+  if (!directory_->problem().empty() && told_.emplace("", directory_->problem()).second)
+    log_line(LogLevel::kError, directory_->problem());
+  if (directory_->problem().empty()) told_.erase("");
+  const auto& stores = directory_->stores();
   std::erase_if(told_, [&](const auto& told) {
     return !told.first.empty() &&
            std::none_of(stores.begin(), stores.end(), [&](const auto& store) { return store.path == told.first; });
@@ -58,7 +58,7 @@ void SlotTable::rescan_locked() {
     if (slot.token && (still == now.end() || still->second.token != slot.token)) slot.token->mark_removed();
   }
   slots_ = std::move(now);
-  unused_ = directory_.unused_number();
+  unused_ = directory_->unused_number();
   scanned_ = true;
   scanning_ = false;
 }
@@ -79,7 +79,7 @@ SlotTable::Slot SlotTable::slot_for(const store::FoundStore& store) {
         told_.erase(store.path);
         return known->second;
       }
-      slot.token = Token::open(directory_.open(store), config_);
+      slot.token = Token::open(directory_->open(store), config_);
       told_.erase(store.path);
       return slot;
     } catch (const Error& error) {
@@ -105,13 +105,13 @@ void SlotTable::tell(const store::FoundStore& store, const std::string& reason) 
 
 bool SlotTable::is_free_locked(CK_SLOT_ID id) const {
   // The id of the free slot stays while the application has not listed the slots again.
-  return obstacle().empty() && !directory_.out_of_reach() && !slots_.contains(id) &&
+  return obstacle().empty() && !directory_->out_of_reach() && !slots_.contains(id) &&
          (id == unused_ || id == listed_free_);
 }
 
 // Applications that go through all slots with a token take the free one for a broken token once there are others.
 bool SlotTable::free_has_token_locked() const {
-  if (config_.free_slot == FreeSlot::kUntilAStore) return directory_.stores().empty();
+  if (config_.free_slot == FreeSlot::kUntilAStore) return directory_->stores().empty();
   return config_.free_slot == FreeSlot::kAlways;
 }
 
@@ -145,7 +145,7 @@ std::vector<CK_SLOT_ID> SlotTable::ids(bool with_token) {
   for (const auto& [id, slot] : slots_) {
     if (!with_token || !is_absent(slot)) ids.push_back(id);
   }
-  const bool free = config_.free_slot != FreeSlot::kNever && !directory_.out_of_reach();
+  const bool free = config_.free_slot != FreeSlot::kNever && !directory_->out_of_reach();
   const bool shown = !obstacle().empty() || free;
   const bool has_token = obstacle().empty() && free_has_token_locked();
   if (shown && (has_token || !with_token)) ids.insert(std::upper_bound(ids.begin(), ids.end(), unused_), unused_);
@@ -227,7 +227,7 @@ void SlotTable::initialise(CK_SLOT_ID id, ByteView so_pin, const std::string& la
   const std::shared_ptr<Token> predecessor = token_as_listed(id);
   refuse_if(predecessor && predecessor->inherited(), CKR_TOKEN_WRITE_PROTECTED,
             "this process may not open the store of the token, and only reads it");
-  directory_.make();
+  directory_->make();
   // The officer's delay holds up neither the other slots nor who makes tokens in the directory.
   std::optional<store::Vault::Turn> turn;
   try {
@@ -235,7 +235,7 @@ void SlotTable::initialise(CK_SLOT_ID id, ByteView so_pin, const std::string& la
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kReplaced) throw;  // what stands there instead is found out below
   }
-  const store::StoreDirectory::Lock directory = directory_.lock();
+  const auto lock_of_directory = directory_->lock();
   const auto lock = lock_within_limit(mutex_, kName);
   rescan_locked();
   if (!obstacle().empty()) refuse(CKR_DEVICE_ERROR, obstacle());
@@ -244,7 +244,7 @@ void SlotTable::initialise(CK_SLOT_ID id, ByteView so_pin, const std::string& la
             "was changed");
   if (expected.empty()) {
     const std::string serial = to_hex(crypto::random_bytes(8));
-    Token::initialise(directory_.path_of(serial), config_, {label, serial, id}, so_pin, /*replace=*/false);
+    Token::initialise(directory_->path_of(serial), config_, {label, serial, id}, so_pin, /*replace=*/false);
   } else {
     Slot& slot = slot_locked(id);
     if (slot.problem) throw *slot.problem;
@@ -269,7 +269,7 @@ void SlotTable::initialise(CK_SLOT_ID id, ByteView so_pin, const std::string& la
 
 SlotTable::Heritage SlotTable::heritage() {
   const auto lock = lock_within_limit(mutex_, kName);
-  return directory_.heritage();
+  return directory_->heritage();
 }
 
 std::vector<std::shared_ptr<Token>> SlotTable::open_tokens() {

@@ -28,12 +28,12 @@ namespace vtpm::pkcs11 {
 
 class SlotTable {
  public:
-  using Heritage = store::StoreDirectory::Heritage;
+  using Heritage = std::shared_ptr<const store::StoreDirectory::Heritage>;
   /// `heritage`: of the table that this process had of its parent.
   SlotTable(const Config& config, const Heritage& heritage)
       : config_(config),
         broken_(config.broken() ? config.problems.front().sentence() : ""),
-        directory_(config.store_dir, Token::name_of, heritage) {}
+        directory_(store::store_directory_at(config.store_dir, Token::name_of, heritage)) {}
 
   /// Looks at the directory again: new stores get slots, removed ones lose them.
   void rescan();
@@ -89,7 +89,7 @@ class SlotTable {
   /// A store that could not be looked at, whatever it is.
   static bool is_absent(const Slot& slot) { return slot.problem && slot.held_up; }
   /// Why there can be no token now: the configuration is broken, or the directory cannot be read. A sentence, or empty.
-  const std::string& obstacle() const { return broken_.empty() ? directory_.problem() : broken_; }
+  const std::string& obstacle() const { return broken_.empty() ? directory_->problem() : broken_; }
   /// The slot that stands for that.
   bool is_of_obstacle_locked(CK_SLOT_ID id) const;
   void note_listed_locked();
@@ -99,7 +99,7 @@ class SlotTable {
   const Config& config_;
   const std::string broken_;  // what is wrong with the configuration
   std::mutex mutex_;
-  store::StoreDirectory directory_;
+  const std::unique_ptr<store::StoreDirectory> directory_;
   bool scanned_ = false;
   bool scanning_ = false;  // some slots may be out of the table
   std::map<CK_SLOT_ID, Slot> slots_;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which stores there are: the stores of one directory, which of them is a token of its own, and the number of each.
+// Which stores there are, which of them is a token of its own, and the number of each: the contract of a directory of
+// stores, whatever it is kept in. The folder of a file system is one (store/directory/folder.h).
 //
 // The rules (docs/security.md, "Copies and names", says why):
 //   - A store is a file whose name ends in ".vtpm" and does not begin with ".". What it is called is its serial number
@@ -16,20 +17,16 @@
 //     followed for writing.
 // No rule uses a file's times.
 //
-// `refresh` is the only call that looks at the directory; everything else answers from what it found. A refresh costs
-// one directory listing, one statx for each file, and a look into what is new or has been replaced; what is not served
-// is looked at again each time. Not thread-safe: the caller has a lock.
+// `refresh` is the only call that looks at the directory; everything else that only looks answers from what it found,
+// without I/O. Not thread-safe: the caller has a lock.
 #pragma once
 
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "base/descriptor.h"
-#include "store/file/file.h"
 #include "store/vault/vault.h"
 
 namespace vtpm::store {
@@ -72,89 +69,58 @@ struct FoundStore {
 
 class StoreDirectory {
  public:
-  class Heritage;
-  /// `directory`: may be missing, then it is empty; "": there is none. `heritage`: of another one on this directory, in
-  /// whose place this one comes.
-  StoreDirectory(std::string directory, ReadStoreName read_name, const Heritage& heritage);
-  StoreDirectory(std::string directory, ReadStoreName read_name);
-  ~StoreDirectory();
-  StoreDirectory(const StoreDirectory&) = delete;
-  StoreDirectory& operator=(const StoreDirectory&) = delete;
+  /// What the child of a fork goes on with where it may not look into the directory any longer: the stores that it has
+  /// inherited (Vault::inherited).
+  class Heritage {
+   public:
+    virtual ~Heritage() = default;
+  };
+  virtual ~StoreDirectory() = default;
 
-  const std::string& directory() const { return directory_; }
-  /// Looks at the directory. Of a directory that can not be read `problem` says why, and what was known stays known.
-  void refresh();
+  /// Where it is, for sentences; "": there is none, and it is empty.
+  virtual const std::string& directory() const = 0;
+  /// Looks at the directory. Of a directory that cannot be read `problem` says why, and what was known stays known.
+  /// Throws kNoMemory.
+  virtual void refresh() = 0;
   /// By path.
-  const std::vector<FoundStore>& stores() const { return stores_; }
-  /// Why the directory can not be read: a sentence. Empty: it can.
-  const std::string& problem() const { return problem_; }
+  virtual const std::vector<FoundStore>& stores() const = 0;
+  /// Why the directory cannot be read: a sentence. Empty: it can.
+  virtual const std::string& problem() const = 0;
   /// This process, the child of a fork, may not look into the directory: the stores are those that it has inherited.
-  bool out_of_reach() const { return out_of_reach_; }
-  /// The inherited stores among those that are known (Vault::inherited). They stay as they are until they are seen
-  /// deleted.
-  Heritage heritage() const;
-  /// The lowest slot number that no file has.
-  uint64_t unused_number() const;
-  /// The paths of the other files that have its serial inside or as their name.
-  std::vector<std::string> others_of(const FoundStore& store) const;
+  virtual bool out_of_reach() const = 0;
+  /// The inherited stores among those that are known. They stay as they are until they are seen deleted.
+  virtual std::shared_ptr<const Heritage> heritage() const = 0;
+  /// The lowest slot number that no store has.
+  virtual uint64_t unused_number() const = 0;
+  /// The paths of the other stores that have its serial inside or as their name.
+  virtual std::vector<std::string> others_of(const FoundStore& store) const = 0;
 
   /// Opens a store, a link read-only. A store that the last `refresh` has opened to look into it is not opened twice.
-  std::shared_ptr<Vault> open(const FoundStore& store);
+  /// Throws as Vault::open.
+  virtual std::shared_ptr<Vault> open(const FoundStore& store) = 0;
   /// Closes what `refresh` has opened and `open` has not given out.
-  void close_unused() { opened_.clear(); }
+  virtual void close_unused() = 0;
 
   /// Where a new store of this serial goes.
-  std::string path_of(const std::string& serial) const { return directory_ + "/" + serial + ".vtpm"; }
-  /// Makes the directory (0700) unless it is there. Throws kIo.
-  void make() const;
-  /// Removes the file of a store, or the link. Whoever has the store open finds it replaced (Vault::remove). What can
-  /// not be opened, or not written, is just removed. Throws kIo, kReadOnly, kNotFound.
-  void remove(const FoundStore& store);
+  virtual std::string path_of(const std::string& serial) const = 0;
+  /// Makes the directory unless it is there. Throws kIo.
+  virtual void make() const = 0;
+  /// Removes a store, or the link. Whoever has the store open finds it replaced (Vault::remove). What cannot be opened,
+  /// or not written, is just removed. Throws kIo, kReadOnly, kNotFound.
+  virtual void remove(const FoundStore& store) = 0;
 
-  /// Excludes everybody else who makes, replaces or removes stores here, in this process and in others. It is an
-  /// advisory lock (flock) on the directory itself, so that no lock file is left behind.
+  /// Excludes everybody else who makes, replaces or removes stores here, in this process and in others, until it is
+  /// destroyed.
   class Lock {
    public:
-    explicit Lock(const std::string& directory);
-    ~Lock();
-    Lock(const Lock&) = delete;
-    Lock& operator=(const Lock&) = delete;
-
-   private:
-    const Descriptor descriptor_;
+    virtual ~Lock() = default;
   };
-  /// The wait is the call's (base/waiting.h): it may throw LockTimeout. Throws kIo: the directory can not be opened.
-  Lock lock() const { return Lock(directory_); }
-
- private:
-  struct Known {
-    FoundStore store;
-    FileId id;
-    bool whole = false;  // it was opened and nothing was missing
-    std::weak_ptr<Vault> vault;
-  };
-
-  static std::shared_ptr<Vault> inherited_vault(const Known& known);
-  std::optional<Known> look_at(const std::string& file_name, bool is_link, const Known* before);
-  void look_into(Known& known);
-  std::optional<StoreName> name_in_what_is_left(const FoundStore& store) const;
-  void judge();
-  void give_numbers();
-
-  const std::string directory_;
-  const ReadStoreName read_name_;
-  std::string problem_;
-  bool out_of_reach_ = false;
-  std::map<std::string, Known> known_;  // by file name
-  std::vector<std::shared_ptr<Vault>> inherited_;
-  std::vector<FoundStore> stores_;
-  std::map<std::string, std::shared_ptr<Vault>> opened_;  // by the path that was opened
+  /// The wait is the call's (base/waiting.h): it may throw LockTimeout. Throws kIo.
+  virtual std::unique_ptr<Lock> lock() const = 0;
 };
 
-class StoreDirectory::Heritage {
-  friend class StoreDirectory;
-  std::map<std::string, Known> known_;
-  std::vector<std::shared_ptr<Vault>> vaults_;
-};
+/// The directory at this path. `heritage`: of another one on this directory, in whose place this one comes; or null.
+std::unique_ptr<StoreDirectory> store_directory_at(std::string directory, ReadStoreName read_name,
+                                                   std::shared_ptr<const StoreDirectory::Heritage> heritage = nullptr);
 
 }  // namespace vtpm::store

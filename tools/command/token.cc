@@ -67,7 +67,7 @@ void remove(const DeleteOptions& options) {
     std::cerr << "This file will be deleted, and all keys in it: " << shown(description_of(named.store)) << '\n';
     require_confirmation("give --yes to delete " + named.store.path);
   }
-  const store::StoreDirectory::Lock lock = named.directory->lock();
+  const auto lock = named.directory->lock();
   named.directory->refresh();
   for (const store::FoundStore& store : named.directory->stores()) {
     if (store.path != named.store.path || !equal(store.uuid, named.store.uuid)) continue;

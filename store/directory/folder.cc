@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "store/directory/store_directory.h"
+#include "store/directory/folder.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -108,20 +108,19 @@ bool is_momentary(const Error& error) {
   return dynamic_cast<const LockTimeout*>(&error) || dynamic_cast<const NoDescriptorLeft*>(&error);
 }
 
-StoreDirectory::StoreDirectory(std::string directory, ReadStoreName read_name)
-    : StoreDirectory(std::move(directory), std::move(read_name), {}) {}
+std::unique_ptr<StoreDirectory> store_directory_at(std::string directory, ReadStoreName read_name,
+                                                   std::shared_ptr<const StoreDirectory::Heritage> heritage) {
+  return std::make_unique<Folder>(std::move(directory), std::move(read_name), std::move(heritage));
+}
 
-StoreDirectory::StoreDirectory(std::string directory, ReadStoreName read_name, const Heritage& heritage)
-    : directory_(std::move(directory)),
-      read_name_(std::move(read_name)),
-      known_(heritage.known_),
-      inherited_(heritage.vaults_) {}
-
-StoreDirectory::~StoreDirectory() = default;
+Folder::Folder(std::string directory, ReadStoreName read_name, std::shared_ptr<const Heritage> heritage)
+    : directory_(std::move(directory)), read_name_(std::move(read_name)), heritage_(std::move(heritage)) {
+  if (heritage_) known_ = static_cast<const Inherited&>(*heritage_).known;
+}
 
 // --- looking ---
 
-void StoreDirectory::refresh() {
+void Folder::refresh() {
   opened_.clear();
   std::vector<DirectoryEntry> entries;
   const int failed = directory_.empty() ? 0 : list_entries(directory_, entries);
@@ -152,7 +151,7 @@ void StoreDirectory::refresh() {
 }
 
 // The vault of a store that is there although nothing may be at its path: this process may not look.
-std::shared_ptr<Vault> StoreDirectory::inherited_vault(const Known& known) {
+std::shared_ptr<Vault> Folder::inherited_vault(const Known& known) {
   std::shared_ptr<Vault> vault = known.vault.lock();
   try {
     if (!vault || !vault->inherited()) return nullptr;
@@ -164,20 +163,19 @@ std::shared_ptr<Vault> StoreDirectory::inherited_vault(const Known& known) {
   return vault;
 }
 
-StoreDirectory::Heritage StoreDirectory::heritage() const {
-  Heritage heritage;
+std::shared_ptr<const StoreDirectory::Heritage> Folder::heritage() const {
+  auto heritage = std::make_shared<Inherited>();
   for (const auto& [file_name, known] : known_) {
     if (std::shared_ptr<Vault> vault = inherited_vault(known)) {
-      heritage.known_.emplace(file_name, known);
-      heritage.vaults_.push_back(std::move(vault));
+      heritage->known.emplace(file_name, known);
+      heritage->vaults.push_back(std::move(vault));
     }
   }
   return heritage;
 }
 
 // Nothing: the file is gone meanwhile.
-std::optional<StoreDirectory::Known> StoreDirectory::look_at(const std::string& file_name, bool is_link,
-                                                             const Known* before) {
+std::optional<Folder::Known> Folder::look_at(const std::string& file_name, bool is_link, const Known* before) {
   Known known;
   FoundStore& store = known.store;
   store.path = store.leads_to = directory_ + "/" + file_name;
@@ -213,7 +211,7 @@ std::optional<StoreDirectory::Known> StoreDirectory::look_at(const std::string& 
   return known;
 }
 
-void StoreDirectory::look_into(Known& known) {
+void Folder::look_into(Known& known) {
   FoundStore& store = known.store;
   std::shared_ptr<Vault> vault;
   try {
@@ -231,7 +229,7 @@ void StoreDirectory::look_into(Known& known) {
 }
 
 // A store that is not used, because its end is missing, has its serial all the same.
-std::optional<StoreName> StoreDirectory::name_in_what_is_left(const FoundStore& store) const {
+std::optional<StoreName> Folder::name_in_what_is_left(const FoundStore& store) const {
   try {
     return read_name_(*Vault::open(store.leads_to, {/*read_only=*/true, nullptr, /*any_ending=*/true}));
   } catch (const Error&) {
@@ -241,7 +239,7 @@ std::optional<StoreName> StoreDirectory::name_in_what_is_left(const FoundStore& 
 
 // --- the rules ---
 
-void StoreDirectory::judge() {
+void Folder::judge() {
   std::set<std::string> stems;
   std::map<std::string, size_t> holders;  // of a serial, inside
   for (const auto& [file_name, known] : known_) {
@@ -270,7 +268,7 @@ void StoreDirectory::judge() {
   }
 }
 
-void StoreDirectory::give_numbers() {
+void Folder::give_numbers() {
   std::vector<FoundStore*> served, others;
   for (auto& [file_name, known] : known_) {
     FoundStore& store = known.store;
@@ -309,7 +307,7 @@ void StoreDirectory::give_numbers() {
   }
 }
 
-uint64_t StoreDirectory::unused_number() const {
+uint64_t Folder::unused_number() const {
   std::set<uint64_t> taken;
   for (const FoundStore& store : stores_) {
     if (store.number) taken.insert(*store.number);
@@ -319,7 +317,7 @@ uint64_t StoreDirectory::unused_number() const {
   return number;
 }
 
-std::vector<std::string> StoreDirectory::others_of(const FoundStore& store) const {
+std::vector<std::string> Folder::others_of(const FoundStore& store) const {
   std::set<std::string> serials = {stem_of(store.path)};
   if (store.name) serials.insert(store.name->serial);
   std::vector<std::string> paths;
@@ -333,7 +331,7 @@ std::vector<std::string> StoreDirectory::others_of(const FoundStore& store) cons
 
 // --- using ---
 
-std::shared_ptr<Vault> StoreDirectory::open(const FoundStore& store) {
+std::shared_ptr<Vault> Folder::open(const FoundStore& store) {
   if (auto opened = opened_.find(store.leads_to); opened != opened_.end()) {
     std::shared_ptr<Vault> vault = std::move(opened->second);
     opened_.erase(opened);
@@ -356,7 +354,7 @@ std::shared_ptr<Vault> StoreDirectory::open(const FoundStore& store) {
   return vault;
 }
 
-void StoreDirectory::make() const {
+void Folder::make() const {
   std::error_code error;
   if (fs::is_directory(directory_, error)) return;
   fs::create_directories(fs::path(directory_).parent_path(), error);
@@ -365,7 +363,7 @@ void StoreDirectory::make() const {
   }
 }
 
-void StoreDirectory::remove(const FoundStore& store) {
+void Folder::remove(const FoundStore& store) {
   if (!store.is_link) {
     try {
       return Vault::open(store.path)->remove();
@@ -377,20 +375,30 @@ void StoreDirectory::remove(const FoundStore& store) {
   posix_file_system().sync_directory_of(store.path);
 }
 
-StoreDirectory::Lock::Lock(const std::string& directory)
-    : descriptor_(open_descriptor(directory, O_RDONLY | O_DIRECTORY)) {
-  int failed = descriptor_ ? 0 : errno;
-  const auto locked = [&] {
-    if (failed || ::flock(descriptor_.get(), LOCK_EX | LOCK_NB) == 0) return true;
-    if (errno != EINTR && errno != EWOULDBLOCK) failed = errno;
-    return failed != 0;
-  };
-  wait_until(locked, directory, Wait::For::kProcess);
-  if (!failed) return;
-  throw Error(ErrorCode::kIo, "can not lock the store directory " + directory + ": " + reason_of(failed));
-}
+namespace {
 
-// The child of a fork may have the descriptor too.
-StoreDirectory::Lock::~Lock() { ::flock(descriptor_.get(), LOCK_UN); }
+class FolderLock final : public StoreDirectory::Lock {
+ public:
+  explicit FolderLock(const std::string& directory) : descriptor_(open_descriptor(directory, O_RDONLY | O_DIRECTORY)) {
+    int failed = descriptor_ ? 0 : errno;
+    const auto locked = [&] {
+      if (failed || ::flock(descriptor_.get(), LOCK_EX | LOCK_NB) == 0) return true;
+      if (errno != EINTR && errno != EWOULDBLOCK) failed = errno;
+      return failed != 0;
+    };
+    wait_until(locked, directory, Wait::For::kProcess);
+    if (!failed) return;
+    throw Error(ErrorCode::kIo, "can not lock the store directory " + directory + ": " + reason_of(failed));
+  }
+  // The child of a fork may have the descriptor too.
+  ~FolderLock() override { ::flock(descriptor_.get(), LOCK_UN); }
+
+ private:
+  const Descriptor descriptor_;
+};
+
+}  // namespace
+
+std::unique_ptr<StoreDirectory::Lock> Folder::lock() const { return std::make_unique<FolderLock>(directory_); }
 
 }  // namespace vtpm::store
