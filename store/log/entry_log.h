@@ -6,6 +6,9 @@
 // keys: seals, MACs, key slots, retry counters, capacities and the blind index are the vault's, on any log, and go
 // through here as bytes. `open_log` and `make_log` (store/log/log_at_path.h) make one for a path.
 //
+// What counts of a name is the entry with the highest number, but an entry that is not bound (no seal, no MAC) never
+// replaces one that is: it is ignored, since whoever lacks the key may have written it.
+//
 // There are several kinds. The log of a file (store/log/file_log.h) is the product's; offsets, byte locks, renames,
 // inodes, the durable mark, quarantine, `moved` entries, second copies and the correction of a bit are its own affair.
 // The tests have one in shared memory (tests/store/shared_log.h). A log may also live on a consensus store such as

@@ -107,7 +107,7 @@ bool Vault::Impl::rekey(const Claim& login, const Rekeying& rekeying, const Prog
                         const Indexer& indexer) {
   const auto &old = rekeying.old, &fresh = rekeying.fresh;
   const Salt salt = store->salt();
-  const auto entry = [&](const EntryView& entry) {
+  const auto write_anew = [&](const EntryView& entry) {
     if (entry.type == type::kKeySlot) return Bytes();
     if (entry.sealed) return reseal(entry, *old, *fresh, salt, indexer);
     return entry.mac_at != 0 ? bind_again(entry, *old, *fresh, salt) : to_bytes(entry.octets);
@@ -115,7 +115,7 @@ bool Vault::Impl::rekey(const Claim& login, const Rekeying& rekeying, const Prog
   return store->rewrite(login, [&](EntryLog::Change&) -> std::optional<EntryLog::Rewriting> {
     const auto used = used_slots();
     if (!same_slots(rekeying.seen, used) || is_outdated(old->epoch(), used)) return std::nullopt;
-    return EntryLog::Rewriting{entry, rekeying.slots, progress, [&] { install(fresh); }};
+    return EntryLog::Rewriting{write_anew, rekeying.slots, progress, [&] { install(fresh); }};
   });
 }
 
