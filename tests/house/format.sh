@@ -10,5 +10,5 @@ if ! [[ $version =~ version\ 14\. ]]; then
   echo "not compared: this is $version"
   exit 0
 fi
-find base crypto store tpm pkcs11 tools tests -name '*.cc' -print0 -o -name '*.h' -print0 |
+find base crypto store tpm device pkcs11 tools tests -name '*.cc' -print0 -o -name '*.h' -print0 |
   xargs -0 "$format" --dry-run --Werror

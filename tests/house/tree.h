@@ -13,7 +13,7 @@ namespace vtpm::house {
 
 inline const std::filesystem::path kRoot = VTPM_SOURCE;
 /// The folders of the product, relative to the root.
-inline const std::vector<std::string> kProduct = {"base", "crypto", "store", "tpm", "pkcs11", "tools"};
+inline const std::vector<std::string> kProduct = {"base", "crypto", "store", "tpm", "device", "pkcs11", "tools"};
 
 inline std::string text_of(const std::filesystem::path& file) {
   std::ifstream in(file, std::ios::binary);

@@ -53,6 +53,12 @@ void Commands::startup() {
   (void)device_.take_stored();  // the reset counter; it is not worth a commit
 }
 
+SecretBytes Commands::execute(ByteView command) {
+  SecretBytes response(device_.execute(command));
+  device_.forget_response();
+  return response;
+}
+
 // --- random numbers ---
 
 SecretBytes Commands::get_random(size_t octets) {

@@ -47,6 +47,9 @@ class Commands {
   void power_on_new();
   void power_off() noexcept;
 
+  /// Executes one command as it is and returns its response, whatever its response code is.
+  SecretBytes execute(ByteView command);
+
   // --- chapter 16: random numbers ---
   SecretBytes get_random(size_t octets);
   void stir_random(ByteView seed);

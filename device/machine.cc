@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "device/machine.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "tpm/host/device.h"
+
+namespace vtpm::device {
+
+using store::Protection;
+
+namespace {
+
+// The largest permanent state of libtpms, and the caller's records beside it.
+constexpr size_t kStoringReserve = 192 * 1024;
+
+// A version in one word, as an engine wants it: numbers are below 2^62, and the multiples of this factor lie far apart.
+uint64_t word_of(const Version& version) {
+  return std::max<uint64_t>(version.number + version.rollbacks * 0x9e3779b97f4a7c15, 1);
+}
+
+}  // namespace
+
+/// The engine's view of the entries.
+class Machine::State : public tpm::StateSource {
+ public:
+  State(std::shared_ptr<store::Vault> vault, const Entries& entries)
+      : vault_(std::move(vault)), entry_(entries.permanent) {}
+
+  uint64_t version() override {
+    vault_->refresh();
+    const auto found = now();
+    if (!found) refuse_absence();
+    return word_of(*found);
+  }
+  tpm::StateSource::State load() override {
+    const uint64_t rollbacks = vault_->rollbacks();  // before: a version that is too old is loaded again
+    auto blob = vault_->read(entry_);
+    if (!blob) refuse_absence();
+    return {word_of({rollbacks, blob->sequence}), std::move(blob->data)};
+  }
+  std::optional<Version> now() const {
+    const auto entry = vault_->find(entry_);
+    if (!entry) return std::nullopt;
+    return Version{vault_->rollbacks(), entry->sequence};
+  }
+  uint64_t word_of_number(uint64_t number) const { return word_of({vault_->rollbacks(), number}); }
+
+ private:
+  [[noreturn]] void refuse_absence() const {
+    throw Error(ErrorCode::kCorrupt, "the store has no TPM state (entry " + entry_ + ")");
+  }
+  const std::shared_ptr<store::Vault> vault_;
+  const std::string entry_;
+};
+
+// --- Change ---
+
+tpm::Engine& Change::engine() {
+  if (engine_ == nullptr)
+    throw Error(ErrorCode::kLocked, "the machine is not open: its vault is locked, or its owner has closed it");
+  return *engine_;
+}
+
+void Change::run(const std::function<void(tpm::BootedTpm&)>& commands) {
+  tpm::Engine& engine = this->engine();
+  transaction_.reserve(kStoringReserve);
+  state_.reset();
+  state_ = engine.change(commands);
+}
+
+// --- Machine ---
+
+Machine::Machine(std::shared_ptr<store::Vault> vault, std::string_view name)
+    : vault_(std::move(vault)), entries_(name), state_(std::make_shared<State>(vault_, entries_)) {}
+
+Machine::~Machine() = default;
+
+void Machine::place(store::Transaction& transaction, std::string_view name, ByteView permanent) {
+  transaction.put(Entries(name).permanent, kPermanentType, Protection::kSealed, permanent);
+}
+
+void Machine::open(unsigned devices) {
+  auto made = std::make_shared<tpm::Engine>(state_, devices);
+  const std::lock_guard lock(mutex_);
+  engine_.swap(made);
+}
+
+std::shared_ptr<tpm::Engine> Machine::close() {
+  const std::lock_guard lock(mutex_);
+  return std::move(engine_);
+}
+
+std::shared_ptr<tpm::Engine> Machine::engine() const {
+  const std::lock_guard lock(mutex_);
+  return engine_;
+}
+
+std::optional<Version> Machine::version() const { return state_->now(); }
+
+SecretBytes Machine::state() const { return state_->load().permanent; }
+
+void Machine::put_state(store::Transaction& transaction, ByteView permanent) const {
+  transaction.put(entries_.permanent, kPermanentType, Protection::kSealed, permanent);
+  erase_suspended(transaction);
+}
+
+void Machine::change(const std::function<void(Change&)>& body) {
+  const std::shared_ptr<tpm::Engine> engine = this->engine();
+  // What ends the change before it is committed takes the commands back.
+  struct Pending {
+    tpm::Engine* engine;
+    ~Pending() {
+      if (engine != nullptr) engine->discard();
+    }
+  } pending{engine.get()};
+  bool has_state = false;
+  const store::Committed committed = vault_->change([&](store::Transaction& transaction) {
+    if (engine) engine->discard();  // the commands of a run that the log did not take
+    Change change(*this, engine.get(), transaction);
+    body(change);
+    has_state = change.state_.has_value();
+    if (has_state) put_state(transaction, *change.state_);
+  });
+  if (!has_state) return;
+  pending.engine = nullptr;
+  // Another process may have committed since the lock went: then the next reader loads its state.
+  engine->committed(state_->word_of_number(committed.sequence_of(entries_.permanent)));
+}
+
+SecretBytes Machine::execute(ByteView command, Stores stores) {
+  SecretBytes response;
+  std::optional<SecretBytes> stored;
+  const auto run = [&] {
+    (void)tpm::Engine::visit(state(), [&](tpm::BootedTpm& tpm) {
+      response = tpm.execute(command);
+      stored = tpm.device().take_stored();
+    });
+  };
+  if (stores == Stores::kNo) {
+    vault_->refresh();
+    run();
+    if (!stored) return response;
+  }
+  vault_->change([&](store::Transaction& transaction) {
+    transaction.reserve(kStoringReserve);
+    run();
+    if (stored) put_state(transaction, *stored);
+  });
+  return response;
+}
+
+void Machine::replace(ByteView permanent, const Suspended* suspended,
+                      const std::function<void(store::Transaction&)>& records) {
+  vault_->change([&](store::Transaction& transaction) {
+    put_state(transaction, permanent);
+    if (suspended != nullptr) {
+      transaction.put(entries_.suspended_permanent, kPermanentType, Protection::kSealed, suspended->permanent);
+      if (const auto& blob = suspended->rest.volatile_state)
+        transaction.put(entries_.suspended_volatile, kVolatileType, Protection::kSealed, *blob);
+      if (const auto& blob = suspended->rest.save_state)
+        transaction.put(entries_.suspended_save, kSaveType, Protection::kSealed, *blob);
+    }
+    if (records) records(transaction);
+  });
+  if (const auto engine = this->engine()) engine->forget();
+}
+
+// --- a suspended machine ---
+
+std::optional<Suspended> Machine::suspended() const {
+  vault_->refresh();
+  return read_suspended();
+}
+
+std::optional<Suspended> Machine::read_suspended() const {
+  const auto read = [&](const std::string& name) -> std::optional<SecretBytes> {
+    auto blob = vault_->read(name);
+    if (!blob) return std::nullopt;
+    return std::move(blob->data);
+  };
+  auto permanent = read(entries_.suspended_permanent);
+  if (!permanent) return std::nullopt;
+  return Suspended{std::move(*permanent), {read(entries_.suspended_volatile), read(entries_.suspended_save)}};
+}
+
+void Machine::erase_suspended(store::Transaction& transaction) const {
+  for (const std::string* name :
+       {&entries_.suspended_permanent, &entries_.suspended_volatile, &entries_.suspended_save}) {
+    if (vault_->find(*name)) transaction.erase(*name);
+  }
+}
+
+void Machine::release_suspended(const Suspended& machine) {
+  const auto is_same = [](const std::optional<SecretBytes>& one, const std::optional<SecretBytes>& other) {
+    return one.has_value() == other.has_value() && (!one || equal(*one, *other));
+  };
+  vault_->change([&](store::Transaction& transaction) {
+    const auto now = read_suspended();
+    if (!now || !equal(now->permanent, machine.permanent) ||
+        !is_same(now->rest.volatile_state, machine.rest.volatile_state) ||
+        !is_same(now->rest.save_state, machine.rest.save_state)) {
+      throw Error(ErrorCode::kNotFound,
+                  vault_->path() +
+                      ": the suspended machine has left the store meanwhile, or its TPM was changed: run the export "
+                      "again");
+    }
+    erase_suspended(transaction);
+  });
+}
+
+void Machine::forget_suspended() {
+  if (!vault_->find(entries_.suspended_permanent)) return;
+  vault_->change([&](store::Transaction& transaction) { erase_suspended(transaction); });
+}
+
+void Machine::after_fork() noexcept {
+  if (engine_) engine_->after_fork();
+}
+
+}  // namespace vtpm::device
