@@ -21,7 +21,7 @@ bool matches(const pkcs11::Object& object, const std::vector<Pkcs11Uri::Attribut
 
 std::string private_keys_of(pkcs11::Token& token) {
   std::vector<std::string> keys;
-  for (const pkcs11::ObjectPtr& object : token.objects()) {
+  for (const pkcs11::ObjectPtr& object : token.catalogue().objects()) {
     if (object->object_class() != CKO_PRIVATE_KEY) continue;
     keys.push_back("\"" + std::string(as_text(object->shown.get(CKA_LABEL))) + "\" with the id " +
                    to_hex(object->shown.get(CKA_ID)) + allowance_of(*object));
@@ -38,7 +38,7 @@ std::string allowance_of(const pkcs11::Object& key) {
 pkcs11::ObjectPtr find_private_key(pkcs11::Token& token, const std::string& text) {
   const std::vector<Pkcs11Uri::Attribute> rows = Pkcs11Uri(text).attributes();
   std::vector<pkcs11::ObjectPtr> found;
-  for (const pkcs11::ObjectPtr& object : token.objects()) {
+  for (const pkcs11::ObjectPtr& object : token.catalogue().objects()) {
     if (object->object_class() == CKO_PRIVATE_KEY && matches(*object, rows)) found.push_back(object);
   }
   if (found.empty()) throw UsageError("the token has no private key \"" + text + "\": " + private_keys_of(token));

@@ -16,7 +16,7 @@ std::shared_ptr<pkcs11::Token> open_locked(const NamedStore& named) {
 std::shared_ptr<pkcs11::Token> open_found(const NamedStore& named, const std::string& name, ByteView pin) {
   auto token = open_locked(named);
   try {
-    token->login(pkcs11::Who::kUser, pin);
+    token->login().log_in(pkcs11::Who::kUser, pin);
   } catch (const pkcs11::Refusal& refusal) {
     check(refusal.rv(), "cannot open the token \"" + name + "\"", refusal.what());
   }

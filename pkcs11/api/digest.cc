@@ -57,7 +57,7 @@ CK_RV C_DigestKey(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE key) {
       const ObjectPtr object = require_key(session, key);
       refuse_if(object->key_part() != KeyPart::kSecret, CKR_KEY_INDIGESTIBLE, "the key is not a secret key");
       require_allowed(*object, *operation.begun.row, CKR_KEY_INDIGESTIBLE);
-      const SecretAttributes secret = session.token->secret_of(*object);
+      const SecretAttributes secret = session.token->catalogue().secret_of(*object);
       operation.digest.update(secret.get(CKA_VALUE));
       operation.multi_part = true;
       return {CKR_OK, true};
@@ -77,7 +77,7 @@ CK_RV C_SeedRandom(CK_SESSION_HANDLE handle, CK_BYTE* seed, CK_ULONG length) {
   return call_session("C_SeedRandom", handle, [&](Module&, Session& session) {
     const ByteView octets = input(seed, length, kSeedLimit);
     crypto::random_add(octets);
-    if (auto tpm = session.token->engine()) {
+    if (auto tpm = session.token->machine().engine()) {
       tpm->use([&](tpm::Commands& commands) { commands.stir_random(octets); });
     }
     return CKR_OK;
@@ -88,7 +88,7 @@ CK_RV C_GenerateRandom(CK_SESSION_HANDLE handle, CK_BYTE* random, CK_ULONG lengt
   return call_session("C_GenerateRandom", handle, [&](Module&, Session& session) {
     refuse_if(!random, CKR_ARGUMENTS_BAD, "the buffer is a null pointer");
     const MutableByteView out(random, input(random, length).size());
-    const auto tpm = session.token->engine();
+    const auto tpm = session.token->machine().engine();
     if (!tpm) {
       crypto::random_fill(out);
       return CKR_OK;

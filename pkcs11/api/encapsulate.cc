@@ -12,7 +12,7 @@ namespace {
 CK_OBJECT_HANDLE add(Session& session, Draft key) {
   std::vector<Draft> drafts;
   drafts.push_back(std::move(key));
-  return session.token->add(std::move(drafts), session.handle).front();
+  return session.token->catalogue().add(std::move(drafts), session.handle).front();
 }
 
 }  // namespace

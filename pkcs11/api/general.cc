@@ -42,17 +42,17 @@ bool has_protected_path(const TokenSettings& settings, bool initialised) {
 }
 
 void describe_token(Module& module, Token& token, CK_TOKEN_INFO& info) {
-  const Token::Identity identity = token.identity();
+  const Identity identity = token.identity();
   fill(info.label, identity.label);
   fill(info.serialNumber, identity.serial);
   info.flags |= CKF_TOKEN_INITIALIZED;
-  if (token.user_pin_set()) info.flags |= CKF_USER_PIN_INITIALIZED;
+  if (token.login().user_pin_set()) info.flags |= CKF_USER_PIN_INITIALIZED;
   if (token.read_only()) info.flags |= CKF_WRITE_PROTECTED;
-  if (token.user_pin_to_be_changed()) info.flags |= CKF_USER_PIN_TO_BE_CHANGED;
-  info.flags |= count_flags(token.attempts(store::Role::kUser), CKF_USER_PIN_COUNT_LOW, CKF_USER_PIN_FINAL_TRY,
+  if (token.login().user_pin_to_be_changed()) info.flags |= CKF_USER_PIN_TO_BE_CHANGED;
+  info.flags |= count_flags(token.login().attempts(Who::kUser), CKF_USER_PIN_COUNT_LOW, CKF_USER_PIN_FINAL_TRY,
                             CKF_USER_PIN_LOCKED);
   info.flags |=
-      count_flags(token.attempts(store::Role::kSo), CKF_SO_PIN_COUNT_LOW, CKF_SO_PIN_FINAL_TRY, CKF_SO_PIN_LOCKED);
+      count_flags(token.login().attempts(Who::kSo), CKF_SO_PIN_COUNT_LOW, CKF_SO_PIN_FINAL_TRY, CKF_SO_PIN_LOCKED);
   const SessionTable::Count count = module.sessions.count(token);
   info.ulSessionCount = count.all;
   info.ulRwSessionCount = count.read_write;
@@ -148,7 +148,7 @@ CK_RV C_GetTokenInfo(CK_SLOT_ID id, CK_TOKEN_INFO* info) {
     out.firmwareVersion = kVersion;
     const TokenSettings settings = token ? token->settings() : settings_for(module.config.tokens, "", "");
     if (has_protected_path(settings, !!token)) out.flags |= CKF_PROTECTED_AUTHENTICATION_PATH;
-    if (!token || token->login_required()) out.flags |= CKF_LOGIN_REQUIRED;
+    if (!token || token->login().required()) out.flags |= CKF_LOGIN_REQUIRED;
     if (token) describe_token(module, *token, out);
     return CKR_OK;
   });
@@ -212,7 +212,8 @@ CK_RV C_InitPIN(CK_SESSION_HANDLE handle, CK_BYTE* pin, CK_ULONG pin_length) {
   return call_session("C_InitPIN", handle, [&](Module&, Session& session) {
     refuse_if(session.state() != CKS_RW_SO_FUNCTIONS, CKR_USER_NOT_LOGGED_IN, "only the SO sets the user's PIN");
     const Token& token = *session.token;
-    session.token->init_user_pin(given_pin(pin, pin_length, token.settings().user_pin, token.config().empty_pin));
+    session.token->login().init_user_pin(
+        given_pin(pin, pin_length, token.settings().user_pin, token.config().empty_pin));
     return CKR_OK;
   });
 }
@@ -222,14 +223,14 @@ CK_RV C_SetPIN(CK_SESSION_HANDLE handle, CK_BYTE* old_pin, CK_ULONG old_length, 
     // The former "has higher priority than CKR_SESSION_READ_ONLY" (5.1.6).
     refuse_if(session.token->read_only(), CKR_TOKEN_WRITE_PROTECTED, "the store is read-only");
     refuse_if(!session.read_write, CKR_SESSION_READ_ONLY, "a PIN is changed in a read/write session");
-    const store::Role role = session.token->who() == Who::kSo ? store::Role::kSo : store::Role::kUser;
+    const Who who = session.token->login().who() == Who::kSo ? Who::kSo : Who::kUser;
     const TokenSettings& settings = session.token->settings();
-    const PinSource& old_source = role == store::Role::kSo ? settings.so_pin : settings.user_pin;
-    const PinSource& new_source = role == store::Role::kSo ? settings.new_so_pin : settings.new_user_pin;
-    const bool may_be_empty = role == store::Role::kUser && session.token->config().empty_pin;
+    const PinSource& old_source = who == Who::kSo ? settings.so_pin : settings.user_pin;
+    const PinSource& new_source = who == Who::kSo ? settings.new_so_pin : settings.new_user_pin;
+    const bool may_be_empty = who == Who::kUser && session.token->config().empty_pin;
     const SecretBytes before = given_pin(old_pin, old_length, old_source, may_be_empty);
     const SecretBytes after = given_pin(new_pin, new_length, new_source, may_be_empty);
-    session.token->change_pin(role, before, after);
+    session.token->login().change_pin(who, before, after);
     return CKR_OK;
   });
 }

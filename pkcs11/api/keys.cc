@@ -47,7 +47,7 @@ CK_OBJECT_HANDLE unwrap_in(Session& session, const Mechanism& row, const CK_MECH
   session.require_login(use_key(session, *unwraps));
   std::vector<Draft> drafts;
   drafts.push_back(unwrap_key({session, row, mechanism, *unwraps, associated}, wrapped, std::move(wanted)));
-  return session.token->add(std::move(drafts), session.handle).front();
+  return session.token->catalogue().add(std::move(drafts), session.handle).front();
 }
 
 }  // namespace
@@ -60,11 +60,11 @@ CK_RV C_GenerateKey(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_ATTRIB
     const Template wanted(rows, count);
     // Rights first: a password takes a while to stretch.
     const bool on_token = wanted.flag(CKA_TOKEN, false);
-    const Who who = session.token->who();
+    const Who who = session.token->login().who();
     session.require_write(on_token, wanted.flag(CKA_PRIVATE, makes_private(row, on_token, who)));
     std::vector<Draft> drafts;
-    drafts.push_back(generate(row, *mechanism, wanted, session.token->who()));
-    out = session.token->add(std::move(drafts), session.handle).front();
+    drafts.push_back(generate(row, *mechanism, wanted, session.token->login().who()));
+    out = session.token->catalogue().add(std::move(drafts), session.handle).front();
     return CKR_OK;
   });
 }
@@ -81,13 +81,13 @@ CK_RV C_GenerateKeyPair(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_AT
     // Rights first: making an RSA key takes a while.
     session.require_write(public_template.flag(CKA_TOKEN, false), public_template.flag(CKA_PRIVATE, false));
     const bool on_token = private_template.flag(CKA_TOKEN, false);
-    session.require_write(on_token,
-                          private_template.flag(CKA_PRIVATE, private_by_default(on_token, session.token->who())));
+    session.require_write(
+        on_token, private_template.flag(CKA_PRIVATE, private_by_default(on_token, session.token->login().who())));
     KeyPairDraft pair = generate_key_pair(row, public_template, private_template, key_making(session));
     std::vector<Draft> drafts;
     drafts.push_back(std::move(pair.public_key));
     drafts.push_back(std::move(pair.private_key));
-    const std::vector<CK_OBJECT_HANDLE> handles = session.token->add(std::move(drafts), session.handle);
+    const std::vector<CK_OBJECT_HANDLE> handles = session.token->catalogue().add(std::move(drafts), session.handle);
     *public_key = handles[0];
     *private_key = handles[1];
     return CKR_OK;
@@ -145,7 +145,7 @@ CK_RV C_DeriveKey(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJECT_H
     const ObjectPtr object = require_base_key(session, base, row);
     session.require_login(use_key(session, *object));
     DerivedKeys keys = derive({session, row, *mechanism, *object}, derived_template(rows, count, key), key);
-    keys.publish(session.token->add(std::move(keys.drafts), session.handle));
+    keys.publish(session.token->catalogue().add(std::move(keys.drafts), session.handle));
     return CKR_OK;
   });
 }

@@ -42,7 +42,7 @@ CK_RV begin_process(Session& session, const Side& side, CK_MECHANISM* mechanism,
     const Mechanism& row = require_mechanism(mechanism, side.flag);
     const ObjectPtr object = require_key_for(session, key, CKO_SECRET_KEY, side.use, row);
     require_message_mechanism(row, *mechanism);
-    const SecretAttributes secret = session.token->secret_of(*object);
+    const SecretAttributes secret = session.token->catalogue().secret_of(*object);
     return MessageCryptOperation{&row, make_message_crypt(row, secret.get(CKA_VALUE), side.direction),
                                  use_key(session, *object)};
   });

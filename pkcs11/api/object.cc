@@ -22,7 +22,7 @@ constexpr Running<FindOperation> kFinding{OperationKind::kFind};
 CK_OBJECT_HANDLE publish(Session& session, Draft draft) {
   std::vector<Draft> drafts;
   drafts.push_back(std::move(draft));
-  return session.token->add(std::move(drafts), session.handle).front();
+  return session.token->catalogue().add(std::move(drafts), session.handle).front();
 }
 
 void require_modifiable(const Object& object) {
@@ -126,7 +126,7 @@ void search(Session& session, const Template& wanted, std::deque<CK_OBJECT_HANDL
   if (wanted.contradicts_itself()) return;
   const bool names_class = wanted.has(CKA_CLASS);
   const bool shows_hidden = session.token->config().list_tpm_objects || names_objects(wanted);
-  for (const ObjectPtr& object : session.token->objects_for(wanted)) {
+  for (const ObjectPtr& object : session.token->catalogue().objects_for(wanted)) {
     if (!names_class && object_class_row(object->shown).has(kDescribesToken)) continue;
     if (object->hidden && !shows_hidden) continue;
     if (matches(session, *object, wanted)) found.push_back(object->handle);
@@ -170,7 +170,7 @@ CK_RV C_DestroyObject(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object) {
     session.require_write(found->is_token(), found->is_private());
     refuse_if(!found->shown.flag(CKA_DESTROYABLE, true), CKR_ACTION_PROHIBITED,
               "CKA_DESTROYABLE of the object is CK_FALSE");
-    session.token->destroy(object);
+    session.token->catalogue().destroy(object);
     return CKR_OK;
   });
 }
@@ -179,7 +179,7 @@ CK_RV C_GetObjectSize(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object, CK_ULON
   return call_session("C_GetObjectSize", handle, [&](Module&, Session& session) {
     CK_ULONG& out = require(size);
     const ObjectPtr found = require_object(session, object);
-    const SecretAttributes secret = session.token->secret_of(*found);
+    const SecretAttributes secret = session.token->catalogue().secret_of(*found);
     out = found->shown.octets() + secret.octets() + sizeof(CK_ATTRIBUTE_TYPE) * (found->shown.size() + secret.size());
     return CKR_OK;
   });
@@ -203,8 +203,8 @@ CK_RV C_SetAttributeValue(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object, CK_
     require_modifiable(*found);
     const Schema* schema = Schema::find(found->shown);
     refuse_if(!schema, CKR_ACTION_PROHIBITED, "the object is of a class that this version does not know");
-    const Who who = session.token->who();
-    session.token->change(object, [&](Draft& draft) {
+    const Who who = session.token->login().who();
+    session.token->catalogue().change(object, [&](Draft& draft) {
       apply_changes(*schema, Changing::kSet, changes, who, draft);
       check_changed(session, draft.shown);
     });

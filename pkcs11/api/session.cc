@@ -12,7 +12,7 @@ namespace {
 void login_for_operation(Session& session, ByteView pin) {
   KeyUse* const waiting = session.operations.waiting_for_pin();
   refuse_if(!waiting, CKR_OPERATION_NOT_INITIALIZED, "no operation of this session waits for a PIN");
-  session.token->authenticate(pin);
+  session.token->login().authenticate(pin);
   waiting->needs_authentication = false;
 }
 
@@ -28,7 +28,7 @@ CK_RV C_OpenSession(CK_SLOT_ID id, CK_FLAGS flags, void*, CK_NOTIFY, CK_SESSION_
     const bool read_write = flags & CKF_RW_SESSION;
     refuse_if(read_write && token->read_only(), CKR_TOKEN_WRITE_PROTECTED, "the store is read-only");
     out = module.sessions.open(token, id, read_write)->handle;
-    token->login_by_itself();
+    token->login().log_in_by_itself();
     return CKR_OK;
   });
 }
@@ -50,18 +50,18 @@ CK_RV C_CloseAllSessions(CK_SLOT_ID id) {
 
 CK_RV C_GetSessionInfo(CK_SESSION_HANDLE handle, CK_SESSION_INFO* info) {
   return call_session("C_GetSessionInfo", handle, [&](Module&, Session& session) {
-    session.token->refresh_login();
+    session.token->login().refresh();
     require(info) = {session.slot, session.state(), CKF_SERIAL_SESSION | (session.read_write ? CKF_RW_SESSION : 0), 0};
     return CKR_OK;
   });
 }
 
 CK_RV C_Login(CK_SESSION_HANDLE handle, CK_USER_TYPE user, CK_BYTE* pin, CK_ULONG pin_length) {
-  return call_session("C_Login", handle, [&](Module& module, Session& session) {
+  return call_session("C_Login", handle, [&](Module&, Session& session) {
     refuse_if(user != CKU_USER && user != CKU_SO && user != CKU_CONTEXT_SPECIFIC, CKR_USER_TYPE_INVALID,
               "the user is CKU_USER, CKU_SO or CKU_CONTEXT_SPECIFIC");
     const Token& token = *session.token;
-    const bool as_so = user == CKU_SO || (user == CKU_CONTEXT_SPECIFIC && token.who() == Who::kSo);
+    const bool as_so = user == CKU_SO || (user == CKU_CONTEXT_SPECIFIC && token.login().who() == Who::kSo);
     const Who who = as_so ? Who::kSo : Who::kUser;
     const PinSource& source = who == Who::kSo ? token.settings().so_pin : token.settings().user_pin;
     const SecretBytes secret = given_pin(pin, pin_length, source, who == Who::kUser && token.config().empty_pin);
@@ -69,18 +69,7 @@ CK_RV C_Login(CK_SESSION_HANDLE handle, CK_USER_TYPE user, CK_BYTE* pin, CK_ULON
       login_for_operation(session, secret);
       return CKR_OK;
     }
-    if (user == CKU_USER) {
-      session.token->login(Who::kUser, secret);
-      return CKR_OK;
-    }
-    const auto refuse_beside_read_only = [&] {
-      const SessionTable::Count count = module.sessions.count(token);
-      refuse_if(count.all > count.read_write, CKR_SESSION_READ_ONLY_EXISTS,
-                "a read-only session is open: the SO can not log in");
-    };
-    refuse_beside_read_only();  // at once, and without an attempt
-    // And again when the SO is in, since sessions were opened meanwhile. From then on SessionTable::open refuses them.
-    session.token->login(Who::kSo, secret, refuse_beside_read_only);
+    session.token->login().log_in(who, secret);
     return CKR_OK;
   });
 }
@@ -97,8 +86,8 @@ CK_RV C_LoginUser(CK_SESSION_HANDLE handle, CK_USER_TYPE user, CK_UTF8CHAR* pin,
 
 CK_RV C_Logout(CK_SESSION_HANDLE handle) {
   return call_session("C_Logout", handle, [&](Module&, Session& session) {
-    refuse_if(session.token->who() == Who::kNobody, CKR_USER_NOT_LOGGED_IN, "nobody is logged in");
-    session.token->logout();
+    refuse_if(session.token->login().who() == Who::kNobody, CKR_USER_NOT_LOGGED_IN, "nobody is logged in");
+    session.token->login().log_out();
     return CKR_OK;
   });
 }

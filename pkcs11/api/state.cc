@@ -21,7 +21,7 @@ constexpr std::string_view kPurpose = "state of operations";
 constexpr uint8_t kOfThisProcess = 0, kOfTheToken = 1;
 
 Bytes seal(Module& module, Session& session, ByteView plain) {
-  const std::optional<crypto::Siv> of_token = session.token->state_seal();
+  const std::optional<crypto::Siv> of_token = session.token->login().state_seal();
   const ByteView path = as_bytes(session.token->path());
   Bytes state = {of_token ? kOfTheToken : kOfThisProcess};
   append(state, of_token ? of_token->seal({as_bytes(kPurpose)}, plain)
@@ -33,7 +33,7 @@ SecretBytes open(Module& module, Session& session, ByteView state) {
   const ByteView path = as_bytes(session.token->path());
   std::optional<SecretBytes> plain;
   if (!state.empty() && state[0] == kOfTheToken) {
-    const std::optional<crypto::Siv> of_token = session.token->state_seal();
+    const std::optional<crypto::Siv> of_token = session.token->login().state_seal();
     refuse_if(!of_token, CKR_SAVED_STATE_INVALID, "the state was saved under a login, and nobody is logged in");
     plain = of_token->open({as_bytes(kPurpose)}, state.subspan(1));
   } else if (!state.empty() && state[0] == kOfThisProcess) {

@@ -156,7 +156,7 @@ std::unique_ptr<Crypt> rsa_crypt(const Session& session, const Mechanism& row, c
                                  const Object& key, Direction direction) {
   CipherScheme scheme(row, mechanism, *public_key_of(key));
   if (direction == Direction::kEncrypt) return std::make_unique<RsaEncryption>(std::move(scheme));
-  return std::make_unique<RsaDecryption>(std::move(scheme), session.token->private_key(key));
+  return std::make_unique<RsaDecryption>(std::move(scheme), session.token->catalogue().private_key(key));
 }
 
 std::unique_ptr<Crypt> make_stream_crypt(const Mechanism& row, const CK_MECHANISM& mechanism, ByteView key,
@@ -172,7 +172,7 @@ std::unique_ptr<Crypt> make_stream_crypt(const Mechanism& row, const CK_MECHANIS
 template <auto kMake>
 std::unique_ptr<Crypt> by_value(const Session& session, const Mechanism& row, const CK_MECHANISM& mechanism,
                                 const Object& key, Direction direction) {
-  const SecretAttributes secret = session.token->secret_of(key);
+  const SecretAttributes secret = session.token->catalogue().secret_of(key);
   return kMake(row, mechanism, secret.get(CKA_VALUE), direction);
 }
 

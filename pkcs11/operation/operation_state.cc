@@ -112,7 +112,7 @@ Bytes key_mark(Session& session, const Object& key) {
   digest.update(as_bytes("key of a saved operation"));
   digest.update(value_view(key.object_class())).update(value_view(key.shown.number(CKA_KEY_TYPE).value_or(0)));
   if (key.key_part() != KeyPart::kSecret) return digest.update(public_key_of(key)->spki()).finish();
-  const SecretAttributes secret = session.token->secret_of(key);
+  const SecretAttributes secret = session.token->catalogue().secret_of(key);
   if (!secret.has(CKA_VALUE)) return {};
   return digest.update(secret.get(CKA_VALUE)).finish();
 }
@@ -121,7 +121,7 @@ Bytes key_mark(Session& session, const Object& key) {
 Saved saved_with_key(Session& session, const Begun& begun, const KeyUse& use, bool multi_part,
                      std::optional<SecretBytes> state, Bytes signature = {}) {
   refuse_if(!state, CKR_STATE_UNSAVEABLE, "libcrypto does not show the state of this mechanism, or it has none");
-  refuse_if(use.needs_login && use.login != session.token->login_number(), CKR_STATE_UNSAVEABLE,
+  refuse_if(use.needs_login && use.login != session.token->login().number(), CKR_STATE_UNSAVEABLE,
             "the login that the operation was begun under is gone");
   Bytes key = key_mark(session, *begun.key);
   refuse_if(key.empty(), CKR_STATE_UNSAVEABLE, "the key of the operation is gone");

@@ -152,7 +152,7 @@ TlsMac make_tls_mac(const Session& session, const Mechanism&, const CK_MECHANISM
   return {hash,
           given.ulServerOrClient == kServer ? "server finished" : "client finished",
           given.ulMacLength,
-          std::make_shared<const SecretBytes>(session.token->secret_of(key).get(CKA_VALUE)),
+          std::make_shared<const SecretBytes>(session.token->catalogue().secret_of(key).get(CKA_VALUE)),
           {}};
 }
 
@@ -183,7 +183,7 @@ size_t mac_parameter(const Mechanism& row, const CK_MECHANISM& mechanism, Bytes&
 ShownMac make_mac(const Session& session, const Mechanism& row, const CK_MECHANISM& mechanism, const Object& key) {
   Bytes iv;
   const size_t wanted = mac_parameter(row, mechanism, iv);
-  const SecretAttributes secret = session.token->secret_of(key);
+  const SecretAttributes secret = session.token->catalogue().secret_of(key);
   const ByteView value = secret.get(CKA_VALUE);
   refuse_if(value.size() < row.min_size || value.size() > row.max_size, CKR_KEY_SIZE_RANGE,
             "the key's size is outside the mechanism's range");
@@ -210,7 +210,7 @@ struct Makers {
 std::unique_ptr<Signer> key_signer(const Session& session, const Mechanism& row, const CK_MECHANISM& mechanism,
                                    const Object& key) {
   return std::make_unique<KeySigner>(SignatureScheme(row, mechanism, *public_key_of(key)),
-                                     session.token->private_key(key));
+                                     session.token->catalogue().private_key(key));
 }
 std::unique_ptr<Verifier> key_verifier(const Session&, const Mechanism& row, const CK_MECHANISM& mechanism,
                                        const Object& key) {

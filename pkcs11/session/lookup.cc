@@ -32,7 +32,7 @@ Reading fail(CK_RV rv) {
 /// What the TPM does not authorize (a read lock, an auth value that was not given) is a value that is not shown.
 Reading read_nv(Session& session, const Object& object) {
   try {
-    return keep(session.token->nv_value(object));
+    return keep(session.token->catalogue().nv_value(object));
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kAuthFailed) throw;
     return fail(CKR_ATTRIBUTE_SENSITIVE);
@@ -42,8 +42,8 @@ Reading read_nv(Session& session, const Object& object) {
 /// Of a key that lives in the TPM; after login, because the TPM speaks then only.
 Reading read_evidence(Session& session, const Object& object, CK_ATTRIBUTE_TYPE type) {
   if (!object.shown.flag(CKA_VTPM_RESIDENT) || object.tpm_handle() != 0) return fail(CKR_ATTRIBUTE_TYPE_INVALID);
-  if (!session.token->engine()) return fail(CKR_ATTRIBUTE_SENSITIVE);
-  const Bytes part = evidence_part(*session.token->evidence_of(object), type);
+  if (!session.token->machine().engine()) return fail(CKR_ATTRIBUTE_SENSITIVE);
+  const Bytes part = evidence_part(*session.token->catalogue().evidence_of(object), type);
   return part.empty() ? fail(CKR_ATTRIBUTE_TYPE_INVALID) : keep(SecretBytes(part));
 }
 
@@ -59,13 +59,13 @@ Reading read_allowed_mechanisms(const Object& object) {
 }  // namespace
 
 ObjectPtr require_object(Session& session, CK_OBJECT_HANDLE handle) {
-  ObjectPtr object = session.token->object(handle);
+  ObjectPtr object = session.token->catalogue().object(handle);
   refuse_if(!object, CKR_OBJECT_HANDLE_INVALID, "there is no such object, or it is private and nobody is logged in");
   return object;
 }
 
 ObjectPtr require_key(Session& session, CK_OBJECT_HANDLE handle) {
-  ObjectPtr object = session.token->object(handle);
+  ObjectPtr object = session.token->catalogue().object(handle);
   refuse_if(!object || !object->is_key(), CKR_KEY_HANDLE_INVALID,
             "there is no such key, or it is private and nobody is logged in");
   return object;
@@ -103,7 +103,7 @@ bool allows_nothing(const Object& key) {
 
 KeyUse use_key(Session& session, const Object& object) {
   KeyUse use;
-  use.login = session.token->login_number();
+  use.login = session.token->login().number();
   use.needs_login = object.is_private();
   use.needs_authentication = object.shown.flag(CKA_ALWAYS_AUTHENTICATE);
   return use;
@@ -126,11 +126,11 @@ Reading read_attribute(Session& session, const Object& object, CK_ATTRIBUTE_TYPE
   if (object.nv_index()) {
     if (type == CKA_VALUE || type == CKA_VTPM_NV_VALUE) return read_nv(session, object);
     if (type == CKA_VTPM_NV_ATTRIBUTES) {
-      return keep(SecretBytes(value_view<CK_ULONG>(session.token->nv_attributes(object))));
+      return keep(SecretBytes(value_view<CK_ULONG>(session.token->catalogue().nv_attributes(object))));
     }
   }
   if (rule->marks & kSecret || type == CKA_VALUE) {
-    const SecretAttributes secret = session.token->secret_of(object);
+    const SecretAttributes secret = session.token->catalogue().secret_of(object);
     if (secret.has(type)) return keep(SecretBytes(secret.get(type)));
   }
   return fail(CKR_ATTRIBUTE_TYPE_INVALID);
@@ -144,7 +144,7 @@ bool has_value(Session& session, const Object& object, CK_ATTRIBUTE_TYPE type, B
 Reading fetch_attribute(Session& session, const Object& object, CK_ATTRIBUTE_TYPE type, size_t room) {
   constexpr size_t kCounterOctets = 8;
   const bool counts = type == CKA_VALUE && object_class_row(object.shown).has(kCounts) && room >= kCounterOctets;
-  return counts ? keep(session.token->read_counter(object)) : read_attribute(session, object, type);
+  return counts ? keep(session.token->catalogue().read_counter(object)) : read_attribute(session, object, type);
 }
 
 }  // namespace vtpm::pkcs11

@@ -21,9 +21,9 @@ namespace vtpm::pkcs11 {
 std::shared_ptr<Session> SessionTable::open(std::shared_ptr<Token> token, CK_SLOT_ID slot, bool read_write) {
   std::lock_guard lock(mutex_);
   refuse_if(sessions_.size() >= most_, CKR_SESSION_COUNT, "max_sessions sessions are open");
-  refuse_if(!read_write && token->who() == Who::kSo, CKR_SESSION_READ_WRITE_SO_EXISTS,
-            "the SO is logged in: read-only sessions can not be opened");
+  LoginState::Seat seat = token->login().admit(read_write);
   auto session = std::make_shared<Session>(next_++, std::move(token), slot, read_write);
+  session->seat = std::move(seat);
   sessions_.emplace(session->handle, session);
   return session;
 }
@@ -67,9 +67,10 @@ void SessionTable::end(const std::shared_ptr<Session>& session) {
   {
     std::lock_guard lock(mutex_);
     refuse_if(sessions_.erase(session->handle) == 0, CKR_SESSION_HANDLE_INVALID, "there is no such session");
+    session->seat.release();
   }
-  session->token->drop_session_objects(session->handle);
-  if (count(*session->token).all == 0) session->token->logout();
+  session->token->catalogue().drop_session_objects(session->handle);
+  if (count(*session->token).all == 0) session->token->login().log_out();
 }
 
 void SessionTable::make_locks_anew() {
@@ -248,7 +249,7 @@ Module::~Module() {
 }
 
 void Module::end() {
-  for (const auto& token : slots.open_tokens()) token->logout();
+  for (const auto& token : slots.open_tokens()) token->login().log_out();
 }
 
 namespace {

@@ -10,7 +10,7 @@ namespace {
 void check_object(const Session& session, const Attributes& shown, CK_RV unsaid) {
   const ObjectClass& object_class = object_class_row(shown);
   if (object_class.check) object_class.check(shown, unsaid);
-  refuse_if(object_class.has(kOnlyAuthentic) && shown.flag(CKA_TOKEN) && session.token->who() == Who::kNobody,
+  refuse_if(object_class.has(kOnlyAuthentic) && shown.flag(CKA_TOKEN) && session.token->login().who() == Who::kNobody,
             CKR_USER_NOT_LOGGED_IN, "objects of this class are written to the token after login only");
 }
 
@@ -21,12 +21,12 @@ void check_changed(const Session& session, const Attributes& shown) {
 }
 
 KeyMaking key_making(const Session& session) {
-  return {session.token->config().placement, session.token->engine(), session.token->who()};
+  return {session.token->config().placement, session.token->machine().engine(), session.token->login().who()};
 }
 
 Draft create_draft(const Session& session, const Template& object) {
   const Schema& schema = Schema::of(object);
-  Draft draft = make_draft(schema, Making::kCreate, object, session.token->who());
+  Draft draft = make_draft(schema, Making::kCreate, object, session.token->login().who());
   session.require_write(draft.is_token(), draft.is_private());
   check_object(session, draft.shown, CKR_TEMPLATE_INCOMPLETE);
   refuse_if(draft.shown.number(CKA_OBJECT_VALIDATION_FLAGS).value_or(0) != 0, CKR_ATTRIBUTE_VALUE_INVALID,
@@ -42,8 +42,8 @@ Draft copy_draft(Session& session, const Object& object, const Template& changes
   refuse_if(object.nv_index() != 0, CKR_ACTION_PROHIBITED, "an NV area is not copied; read its value and store that");
   const Schema* schema = Schema::find(object.shown);
   refuse_if(!schema, CKR_ACTION_PROHIBITED, "the object is of a class that this version does not know");
-  Draft draft{object.shown, session.token->secret_of(object)};
-  apply_changes(*schema, Changing::kCopy, changes, session.token->who(), draft);
+  Draft draft{object.shown, session.token->catalogue().secret_of(object)};
+  apply_changes(*schema, Changing::kCopy, changes, session.token->login().who(), draft);
   refuse_if(object.is_private() && !draft.is_private(), CKR_TEMPLATE_INCONSISTENT,
             "a private object can not be copied to a public one");
   if (draft.shown.has(CKA_ALWAYS_SENSITIVE)) {

@@ -24,6 +24,7 @@ class Session {
   const std::shared_ptr<Token> token;
   const CK_SLOT_ID slot;
   const bool read_write;
+  LoginState::Seat seat;  // what keeps the SO out of a token with a read-only session
 
   std::mutex mutex;
   /// Whether the session is closed, or is being closed by a thread that waits for the call that runs here. A call that

@@ -231,7 +231,7 @@ void SlotTable::initialise(CK_SLOT_ID id, ByteView so_pin, const std::string& la
   // The officer's delay holds up neither the other slots nor who makes tokens in the directory.
   std::optional<store::Vault::Turn> turn;
   try {
-    if (predecessor && !expected.empty()) turn.emplace(predecessor->take_turn(store::Role::kSo));
+    if (predecessor && !expected.empty()) turn.emplace(predecessor->login().take_turn(Who::kSo));
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kReplaced) throw;  // what stands there instead is found out below
   }
@@ -252,13 +252,13 @@ void SlotTable::initialise(CK_SLOT_ID id, ByteView so_pin, const std::string& la
     refuse_if(slot.token->read_only(), CKR_TOKEN_WRITE_PROTECTED, "the store is read-only");
     SecretBytes state;
     if (config_.keep_identity) {
-      state = slot.token->surrender(so_pin);
+      state = slot.token->login().surrender(so_pin);
     } else {
-      slot.token->check_so_pin(so_pin);
+      slot.token->login().check_so_pin(so_pin);
     }
     // The slot stays, also when it is not the one that is written in the store, and so does the age by which it is
     // kept.
-    Token::Identity identity = slot.token->identity();
+    Identity identity = slot.token->identity();
     identity.label = label;
     identity.slot = id;
     Token::initialise(slot.path, config_, identity, so_pin, /*replace=*/true, state);

@@ -3,6 +3,8 @@
 
 #include "base/descriptor.h"
 #include "base/error.h"
+#include "pkcs11/object/tpm_object.h"
+#include "tpm/engine/engine.h"
 #include "tpm/use/identity.h"
 
 namespace vtpm::pkcs11 {
@@ -40,9 +42,19 @@ Endorser::Endorser(const Config& config) {
   authority_ = std::make_unique<crypto::CertificateAuthority>(made.key, made.certificate);
 }
 
-void Endorser::operator()(tpm::BootedTpm& commands) const {
+NewTpm Endorser::make(ByteView predecessor) const {
+  NewTpm made;
+  const auto furnish = [&](tpm::BootedTpm& tpm) {
+    if (predecessor.empty() || !tpm::renew_owner(tpm)) endorse(tpm);
+    made.shown = public_tpm_objects(tpm);
+  };
+  made.state = predecessor.empty() ? tpm::Engine::manufacture(furnish) : tpm::Engine::visit(predecessor, furnish);
+  return made;
+}
+
+void Endorser::endorse(tpm::BootedTpm& tpm) const {
   if (!authority_) return;
-  tpm::endorse(commands, *authority_, self_made_ ? tpm::IssuerKept::kInTheTpm : tpm::IssuerKept::kElsewhere);
+  tpm::endorse(tpm, *authority_, self_made_ ? tpm::IssuerKept::kInTheTpm : tpm::IssuerKept::kElsewhere);
 }
 
 }  // namespace vtpm::pkcs11

@@ -13,8 +13,8 @@
 #include <algorithm>
 
 #include "pkcs11/cryptoki/refusal.h"
+#include "pkcs11/token/catalogue.h"
 #include "pkcs11/token/records.h"
-#include "pkcs11/token/token.h"
 
 namespace vtpm::pkcs11 {
 namespace {
@@ -28,25 +28,25 @@ bool is_open(const Object& object) { return object.is_token() && !object.is_priv
 
 }  // namespace
 
-std::vector<ObjectPtr> Token::of_class_locked(CK_OBJECT_CLASS object_class) {
+std::vector<ObjectPtr> Catalogue::of_class_locked(CK_OBJECT_CLASS object_class) {
   const CK_ATTRIBUTE row = {CKA_CLASS, &object_class, sizeof object_class};
-  std::vector<ObjectPtr> found = visible_locked(
-      objects_.candidates(Template(&row, 1), [&](const store::Property& property) { return vault_->tag(property); }));
+  std::vector<ObjectPtr> found = visible_locked(objects_.candidates(
+      Template(&row, 1), [&](const store::Property& property) { return parts_.vault.tag(property); }));
   std::erase_if(found, [&](const ObjectPtr& object) {
     return object->object_class() != object_class || !object->is_token() || object->hidden;
   });
   return found;
 }
 
-bool Token::any_sealed_record() const {
-  const std::vector<store::EntryInfo> records = vault_->list(kObjectPrefix);
+bool Catalogue::any_sealed_record() const {
+  const std::vector<store::EntryInfo> records = parts_.vault.list(kObjectPrefix);
   return std::any_of(records.begin(), records.end(), [](const store::EntryInfo& entry) {
     return entry.protection == store::Protection::kSealed || !entry.readable;
   });
 }
 
-bool Token::certificates_are_public_locked() {
-  if (who_ != Who::kUser && any_sealed_record()) return false;
+bool Catalogue::certificates_are_public_locked() {
+  if (who() != Who::kUser && any_sealed_record()) return false;
   const std::vector<ObjectPtr> certificates = of_class_locked(CKO_CERTIFICATE);
   if (certificates.empty()) return true;
   const std::vector<ObjectPtr> private_keys = of_class_locked(CKO_PRIVATE_KEY);
@@ -64,9 +64,9 @@ bool Token::certificates_are_public_locked() {
   });
 }
 
-bool Token::has_profile_locked(const Object& profile) {
+bool Catalogue::has_profile_locked(const Object& profile) {
   if (profile.shown.number(CKA_PROFILE_ID) != CKP_PUBLIC_CERTIFICATES_TOKEN) return true;
-  const std::pair<uint64_t, uint64_t> now(cursor_, login_number_);
+  const std::pair<uint64_t, uint64_t> now(cursor_, parts_.login.number());
   if (claimed_at_ != now) {
     claim_ = false;
     claimed_at_ = now;  // the answer comes of a search, which meets this object too

@@ -8,20 +8,11 @@
 #include <string>
 #include <string_view>
 
+#include "device/entries.h"
 #include "pkcs11/object/object.h"
 #include "store/vault/vault.h"
 
 namespace vtpm::pkcs11 {
-
-inline constexpr const char* kPermanentState = "tpm0/permall";
-inline constexpr const char* kPermanentStateType = "tpm2-permall";
-// A suspended machine that came with swtpm import: its three blobs as they were. They go with the first change of the
-// permanent state, which they then no longer fit to.
-inline constexpr const char* kSuspendedPermanent = "tpm0/suspended/permall";
-inline constexpr const char* kSuspendedVolatile = "tpm0/suspended/volatile";
-inline constexpr const char* kSuspendedSave = "tpm0/suspended/savestate";
-inline constexpr const char* kVolatileStateType = "tpm2-volatile";
-inline constexpr const char* kSaveStateType = "tpm2-savestate";
 
 inline constexpr const char* kTokenInfo = "token/info";
 inline constexpr const char* kTokenInfoType = "token";
@@ -29,7 +20,7 @@ inline constexpr const char* kObjectType = "p11-object";
 
 inline constexpr std::string_view kObjectPrefix = "obj/";
 // Clear records of the TPM's own public objects, named by their ids, which say everything about their contents.
-inline constexpr std::string_view kTpmObjectPrefix = "tpm0/obj/";
+inline constexpr std::string_view kTpmObjectPrefix = device::kFirstObjectPrefix;
 
 bool is_object_entry(std::string_view entry);
 /// The object's id, when the entry is an object's.

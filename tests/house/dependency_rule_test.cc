@@ -142,12 +142,12 @@ TEST(DependencyRule, R0_12_HoldsForEveryInclude) {
   EXPECT_GT(files, 50u) << "the tree was not found";
 }
 
-TEST(DependencyRule, StoreAndTpmMeetWhereTheyMay) {
+TEST(DependencyRule, StoreAndTpmMeetInDeviceOnly) {
   std::map<std::string, std::string> texts;
   for (const Folder& folder : kHouse) {
     for (const std::string& file : files_in(folder.name, {".cc", ".h"})) texts[file] = text_of(kRoot / file);
   }
-  EXPECT_EQ(where_store_and_tpm_meet(texts), (std::set<std::string>{"device/machine", "pkcs11/token/token"}));
+  EXPECT_EQ(where_store_and_tpm_meet(texts), std::set<std::string>{"device/machine"});
 }
 
 TEST(DependencyRule, OwnIncludesAreRootRelativeAndExist) {

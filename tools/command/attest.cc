@@ -52,8 +52,8 @@ void warn_without_certificates(const tpm::Attestor& attestor) {
 void attest_key(const AttestOptions& options) {
   const Bytes nonce = nonce_of(options);
   const auto token = open_token(options.uri, options.pin);
-  const tpm::KeyBlob key = token->key_blob(*find_private_key(*token, options.uri));
-  const tpm::KeyEvidence evidence = tpm::attest_key(*token->engine(), key, nonce);
+  const tpm::KeyBlob key = token->catalogue().key_blob(*find_private_key(*token, options.uri));
+  const tpm::KeyEvidence evidence = tpm::attest_key(*token->machine().engine(), key, nonce);
   warn_without_certificates(evidence.attestor);
   put_out(options, to_json(evidence));
 }
@@ -119,7 +119,7 @@ void attest_quote(const AttestOptions& options) {
   const Bytes nonce = nonce_of(options);
   const std::vector<tpm::PcrBank> banks = parse_pcrs(options.pcrs);
   const auto token = open_token(options.token, options.pin);
-  const tpm::QuoteEvidence evidence = tpm::quote_pcrs(*token->engine(), banks, nonce);
+  const tpm::QuoteEvidence evidence = tpm::quote_pcrs(*token->machine().engine(), banks, nonce);
   warn_without_certificates(evidence.attestor);
   std::cerr
       << "vtpm-token: these are the PCRs of an instance of the token's emulated TPM that was started for this quote;\n"

@@ -99,7 +99,8 @@ void create(const CaOptions& options) {
 void certify(const CaOptions& options) {
   const crypto::CertificateAuthority authority = pkcs11::read_authority(options.directory);
   const auto token = open_token(options.token, options.pin);
-  token->change_tpm([&](tpm::BootedTpm& commands) { tpm::endorse(commands, authority, tpm::IssuerKept::kElsewhere); });
+  token->catalogue().change_tpm(
+      [&](tpm::BootedTpm& commands) { tpm::endorse(commands, authority, tpm::IssuerKept::kElsewhere); });
   std::cout << "The TPM of token " << token->identity().serial
             << " has endorsement keys (RSA-2048, P-256) and an attestation key, with certificates of this authority.\n";
 }
@@ -124,7 +125,7 @@ std::string purpose_of(const pkcs11::Object& object) {
 void show_identity(const CaOptions& options) {
   const bool has_pin = !options.pin.file.empty() || options.pin.descriptor >= 0;
   const auto token = has_pin ? open_token(options.token, options.pin) : open_token_without_login(options.token);
-  for (const pkcs11::ObjectPtr& object : token->objects()) {
+  for (const pkcs11::ObjectPtr& object : token->catalogue().objects()) {
     if (!object->hidden) continue;
     std::cout << std::left << std::setw(40) << shown(std::string(as_text(object->shown.get(CKA_LABEL))))
               << purpose_of(*object) << '\n';

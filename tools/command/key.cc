@@ -34,9 +34,9 @@ SecretBytes read_key_file(const std::string& path) {
 /// Throws Error kExists when the token has a key with this public area. The public area says where the private part may
 /// be used, so it is the same key to the TPM, whatever its auth value is.
 void refuse_duplicate(pkcs11::Token& token, const Bytes& public_area) {
-  for (const pkcs11::ObjectPtr& object : token.objects()) {
+  for (const pkcs11::ObjectPtr& object : token.catalogue().objects()) {
     if (object->object_class() != CKO_PRIVATE_KEY || !object->shown.flag(CKA_VTPM_RESIDENT)) continue;
-    if (object->tpm_handle() != 0 || !equal(token.key_blob(*object).public_area, public_area)) continue;
+    if (object->tpm_handle() != 0 || !equal(token.catalogue().key_blob(*object).public_area, public_area)) continue;
     throw Error(ErrorCode::kExists, "token " + token.identity().serial + " has this key already: label \"" +
                                         std::string(as_text(object->shown.get(CKA_LABEL))) + "\", id " +
                                         to_hex(object->shown.get(CKA_ID)) + allowance_of(*object));
@@ -50,8 +50,8 @@ void export_tss(const TransferOptions& options) {
                .read(/*confirm=*/false)
                .value_or(SecretBytes());
   const auto token = open_token(options.uri, options.pin);
-  const tpm::KeyBlob key = token->key_blob(*find_private_key(*token, options.uri));
-  const TssKey out{tpm::wrap_for_others(*token->engine(), key, auth), auth.empty()};
+  const tpm::KeyBlob key = token->catalogue().key_blob(*find_private_key(*token, options.uri));
+  const TssKey out{tpm::wrap_for_others(*token->machine().engine(), key, auth), auth.empty()};
   const std::string pem = to_pem(out);
   if (options.file.empty()) {
     std::cout << pem;
@@ -80,13 +80,13 @@ void import_tss(const TransferOptions& options) {
   const Bytes id = parse_hex(options.id, "--id");
   const auto token = open_token(options.token, options.pin);
   refuse_duplicate(*token, file.key.public_area);
-  const tpm::KeyBlob key = take(*token->engine(), file, options.auth_file);
+  const tpm::KeyBlob key = take(*token->machine().engine(), file, options.auth_file);
   pkcs11::KeyPairDraft pair = pkcs11::adopt_key(key, options.label, id);
   std::vector<pkcs11::Draft> drafts;
   drafts.push_back(std::move(pair.public_key));
   drafts.push_back(std::move(pair.private_key));
-  const auto made = token->add(std::move(drafts), 0);
-  const auto object = token->object(made.at(1));
+  const auto made = token->catalogue().add(std::move(drafts), 0);
+  const auto object = token->catalogue().object(made.at(1));
   std::cout << "Token " << token->identity().serial << " has the key now";
   if (object) std::cout << ", with the id " << to_hex(object->shown.get(CKA_ID));
   std::cout << ".\n";

@@ -62,7 +62,7 @@ SecretBytes state_key(const SwtpmOptions& options) {
 
 struct Foreign {
   SecretBytes adopted;
-  std::optional<pkcs11::Token::Suspended> suspended;
+  std::optional<device::Suspended> suspended;
 };
 
 Foreign read_foreign(const SwtpmOptions& options, const tpm::SwtpmDirectory& directory) {
@@ -73,7 +73,7 @@ Foreign read_foreign(const SwtpmOptions& options, const tpm::SwtpmDirectory& dir
   foreign.adopted =
       tpm::adopt_foreign_state(state, [&](const char* hierarchy) { return auth_of(options, hierarchy); }, {});
   if (directory.suspended() && !options.discard_volatile)
-    foreign.suspended = pkcs11::Token::Suspended{std::move(state), directory.suspended_state(key)};
+    foreign.suspended = device::Suspended{std::move(state), directory.suspended_state(key)};
   return foreign;
 }
 
@@ -102,7 +102,7 @@ void import_state(const SwtpmOptions& options) {
     name = made->serial();
   }
   const auto token = open_token(name, *pin);
-  const auto lost = token->replace_tpm(foreign.adopted, foreign.suspended ? &*foreign.suspended : nullptr);
+  const auto lost = token->catalogue().replace_tpm(foreign.adopted, foreign.suspended ? &*foreign.suspended : nullptr);
   if (made) made->keep();
   std::cout << "Token " << token->identity().serial << " now has the TPM of " << options.directory << ".\n"
             << "Do not use both: they are the same TPM.\n";
@@ -120,7 +120,7 @@ void export_state(const SwtpmOptions& options) {
   if (options.token.empty()) throw Error(ErrorCode::kInvalidArgument, "--token is needed");
   const SecretBytes key = state_key(options);
   const auto token = open_token(options.token, options.pin);
-  auto suspended = options.discard_volatile ? std::nullopt : token->suspended();
+  auto suspended = options.discard_volatile ? std::nullopt : token->machine().suspended();
   if (suspended && token->read_only()) {
     throw Error(ErrorCode::kReadOnly,
                 token->path() +
@@ -132,10 +132,10 @@ void export_state(const SwtpmOptions& options) {
   if (suspended) {
     // Whoever goes on from a volatile state goes on alone: it leaves the token once the directory has room for it.
     directory.write(suspended->permanent, suspended->rest, key, options.overwrite,
-                    [&] { token->release_suspended(*suspended); });
+                    [&] { token->machine().release_suspended(*suspended); });
   } else {
-    directory.write(token->tpm_state(), {}, key, options.overwrite);
-    if (!token->read_only()) token->forget_suspended();
+    directory.write(token->machine().state(), {}, key, options.overwrite);
+    if (!token->read_only()) token->machine().forget_suspended();
   }
   std::cout << "The TPM of token " << token->identity().serial << " is in " << options.directory
             << (key.empty() ? ", in clear: whoever reads it has its keys.\n" : ", encrypted.\n");

@@ -30,7 +30,7 @@ void rename(const RenameOptions& options) {
   const OpenedStore opened = open_store(options.open);
   const auto [serial, before, number] = pkcs11::Token::name_of(*opened.vault);
   warn_of_namesakes(options.label, serial);
-  pkcs11::Token::rename(*opened.vault, std::string(label.begin(), label.end()));
+  pkcs11::change_label(*opened.vault, std::string(label.begin(), label.end()));
   if (options.json) {
     std::cout << json_text({{"serial", serial}, {"label", options.label}, {"before", before}}) << '\n';
     return;

@@ -71,7 +71,7 @@ Derivable derive_agreement(const DeriveCall& call) {
   const size_t bits = public_key_of(call.base)->bits();
   refuse_if(bits < call.row.min_size || bits > call.row.max_size, CKR_KEY_SIZE_RANGE,
             "the key's size is outside the mechanism's range");
-  const std::shared_ptr<crypto::PrivateKey> key = call.session.token->private_key(call.base);
+  const std::shared_ptr<crypto::PrivateKey> key = call.session.token->catalogue().private_key(call.base);
   if (public_key_of(call.base)->type() == crypto::KeyType::kDh) {
     refuse_parameter_if(!call.mechanism.pParameter, "the peer's public value is missing");
     const Bytes value = parameter_octets(call.mechanism.pParameter, call.mechanism.ulParameterLen);

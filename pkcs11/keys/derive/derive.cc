@@ -75,7 +75,7 @@ Derivable fixed(SecretBytes value, bool from_the_end, CK_RV refusal = CKR_TEMPLA
 }  // namespace
 
 SecretBytes DeriveCall::base_value() const {
-  const SecretAttributes secret = session.token->secret_of(base);
+  const SecretAttributes secret = session.token->catalogue().secret_of(base);
   const ByteView value = secret.get(CKA_VALUE);
   refuse_if(value.size() < row.min_size || value.size() > row.max_size, CKR_KEY_SIZE_RANGE,
             "the key's size is outside the mechanism's range");
@@ -103,7 +103,7 @@ void inherit(const Template& wanted, Attributes& shown, const Object& base, Inhe
 SecretKeyPlan plan_derived(const DeriveCall& call, Template& wanted, Inheritance inheritance, const Object* second_base,
                            CK_KEY_TYPE type_if_absent) {
   wanted.impose(decode_template(call.base.shown.get(CKA_DERIVE_TEMPLATE)));
-  SecretKeyPlan plan(wanted, Making::kMake, call.session.token->who(), type_if_absent);
+  SecretKeyPlan plan(wanted, Making::kMake, call.session.token->login().who(), type_if_absent);
   const bool defaults = inheritance == Inheritance::kDefault || inheritance == Inheritance::kNoLess;
   if (defaults) inherit_defaults(wanted, plan.shown(), call.base);
   const bool binding = inheritance == Inheritance::kAtLeast || inheritance == Inheritance::kNoLess ||
@@ -145,7 +145,7 @@ DerivedKeys one_key(Draft draft, CK_OBJECT_HANDLE* key) {
 ObjectPtr require_base_key(Session& session, CK_OBJECT_HANDLE handle, const Mechanism& mechanism) {
   const Deriver& by = kDerivers[mechanism.family];
   if (by.takes_data) {
-    ObjectPtr data = session.token->object(handle);
+    ObjectPtr data = session.token->catalogue().object(handle);
     if (data && data->object_class() == CKO_DATA) return data;
   }
   ObjectPtr key = require_key(session, handle);
@@ -171,7 +171,7 @@ DerivedKeys derive(const DeriveCall& call, Template wanted, CK_OBJECT_HANDLE* ke
 
 DerivedKeys derive_public_key(const DeriveCall& call, Template wanted, CK_OBJECT_HANDLE* key) {
   wanted.impose(decode_template(call.base.shown.get(CKA_DERIVE_TEMPLATE)));
-  Draft draft = public_half_of(call.base, wanted, call.session.token->who());
+  Draft draft = public_half_of(call.base, wanted, call.session.token->login().who());
   call.session.require_write(draft.is_token(), draft.is_private());
   return one_key(std::move(draft), key);
 }

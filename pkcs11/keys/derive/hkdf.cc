@@ -36,7 +36,7 @@ SecretBytes hkdf_salt(const DeriveCall& call, const CK_HKDF_PARAMS& given) {
       return SecretBytes(parameter_octets(given.pSalt, given.ulSaltLen));
     case CKF_HKDF_SALT_KEY: {
       const ObjectPtr key = require_input_key(call, given.hSaltKey);
-      return SecretBytes(call.session.token->secret_of(*key).get(CKA_VALUE));
+      return SecretBytes(call.session.token->catalogue().secret_of(*key).get(CKA_VALUE));
     }
     default:
       refuse(CKR_MECHANISM_PARAM_INVALID, "HKDF: unknown kind of salt");
@@ -75,7 +75,7 @@ DerivedKeys derive_hkdf_data(const DeriveCall& call, Template wanted, CK_OBJECT_
   const size_t octets = wanted.number(CKA_VALUE_LEN).value_or(derivable.natural);
   refuse_if(octets == 0, CKR_TEMPLATE_INCONSISTENT, "CKA_VALUE_LEN is zero");
   wanted.drop(CKA_VALUE_LEN);  // no attribute of data objects
-  Draft draft = make_draft(Schema::of(CKO_DATA), Making::kMake, wanted, call.session.token->who());
+  Draft draft = make_draft(Schema::of(CKO_DATA), Making::kMake, wanted, call.session.token->login().who());
   draft.shown.set_number(CKA_CLASS, CKO_DATA);
   call.session.require_write(draft.is_token(), draft.is_private());
   draft.shown.set(CKA_VALUE, derivable.octets(octets));

@@ -73,7 +73,7 @@ KbkdfSegment iteration_segment(const CK_PRF_DATA_PARAM& given) {
 KbkdfSegment key_segment(Kbkdf& kbkdf, const DeriveCall& call, const CK_PRF_DATA_PARAM& given) {
   const auto handle = segment_format<CK_OBJECT_HANDLE>(given);
   kbkdf.inputs.push_back(require_input_key(call, handle));
-  kbkdf.secrets.emplace_back(call.session.token->secret_of(*kbkdf.inputs.back()).get(CKA_VALUE));
+  kbkdf.secrets.emplace_back(call.session.token->catalogue().secret_of(*kbkdf.inputs.back()).get(CKA_VALUE));
   return {.kind = KbkdfSegment::Kind::kOctets, .octets = kbkdf.secrets.back()};
 }
 

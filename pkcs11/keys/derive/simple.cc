@@ -28,7 +28,7 @@ SecretBytes joined(ByteView first, ByteView second) {
 Derivable derive_concatenation(const DeriveCall& call) {
   const auto handle = mechanism_parameter<CK_OBJECT_HANDLE>(call.mechanism);
   ObjectPtr other = require_input_key(call, handle);
-  const SecretAttributes secret = call.session.token->secret_of(*other);
+  const SecretAttributes secret = call.session.token->catalogue().secret_of(*other);
   Derivable result = beginning_of(joined(call.base_value(), secret.get(CKA_VALUE)));
   result.second_base = other.get();
   result.holder = std::move(other);

@@ -16,7 +16,7 @@ namespace {
 
 /// The new key, checked before there is a secret. It is extractable unless the template says otherwise.
 SecretKeyPlan plan_of(const WrapCall& call, const Template& wanted) {
-  SecretKeyPlan plan(wanted, Making::kMake, call.session.token->who(), CKK_GENERIC_SECRET);
+  SecretKeyPlan plan(wanted, Making::kMake, call.session.token->login().who(), CKK_GENERIC_SECRET);
   if (!wanted.has(CKA_EXTRACTABLE)) plan.shown().set_flag(CKA_EXTRACTABLE, true);
   call.session.require_write(plan.is_token(), plan.is_private());
   return plan;
@@ -70,7 +70,7 @@ Encapsulation encapsulate_agreed(const WrapCall& call, const Template& wanted) {
 Draft decapsulate_agreed(const WrapCall& call, ByteView encrypted, const Template& wanted) {
   const Agreement with = Agreement::read(call, CKR_UNWRAPPING_KEY_SIZE_RANGE);
   SecretKeyPlan plan = plan_of(call, wanted);
-  const std::shared_ptr<crypto::PrivateKey> own = call.session.token->private_key(call.key);
+  const std::shared_ptr<crypto::PrivateKey> own = call.session.token->catalogue().private_key(call.key);
   return refusing_invalid(CKR_WRAPPED_KEY_INVALID, [&] {
     const std::optional<Bytes> sent = with.is_dh() ? to_bytes(encrypted) : read_peer_point(encrypted, with.key.curve());
     // A public value may come without its leading zeros.
@@ -124,7 +124,8 @@ Draft decapsulate_number(const WrapCall& call, ByteView encrypted, const Templat
             "the cipher text is not as long as the modulus");
   constexpr Translation kWrong[] = {{CKR_ENCRYPTED_DATA_INVALID, CKR_WRAPPED_KEY_INVALID}};
   return translated(kWrong, [&] {
-    return make_of_end(std::move(plan), scheme.decrypt(*call.session.token->private_key(call.key), encrypted));
+    return make_of_end(std::move(plan),
+                       scheme.decrypt(*call.session.token->catalogue().private_key(call.key), encrypted));
   });
 }
 

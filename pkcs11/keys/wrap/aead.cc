@@ -137,7 +137,7 @@ std::unique_ptr<Crypt> make_aead_wrap(const WrapCall& call, crypto::Direction di
   parameter.tag();
   parameter.data_octets.reset();
   if (direction == crypto::Direction::kEncrypt) require_generator(parameter.generator);
-  const SecretAttributes secret = call.session.token->secret_of(call.key);
+  const SecretAttributes secret = call.session.token->catalogue().secret_of(call.key);
   return std::make_unique<OneMessage>(make_message_crypt(call.row, secret.get(CKA_VALUE), direction), parameter,
                                       *call.associated);
 }

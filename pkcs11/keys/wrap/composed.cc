@@ -82,7 +82,8 @@ SecretBytes unwrap_by_rsa_aes(const WrapCall& call, ByteView wrapped) {
   const RsaAes with = RsaAes::read(call);
   const size_t block = with.oaep.block_octets();
   refuse_if(wrapped.size() <= block, CKR_ENCRYPTED_DATA_LEN_RANGE, "the wrapped key is too short");
-  const SecretBytes key = with.oaep.decrypt(*call.session.token->private_key(call.key), wrapped.first(block));
+  const SecretBytes key =
+      with.oaep.decrypt(*call.session.token->catalogue().private_key(call.key), wrapped.first(block));
   std::optional<SecretBytes> payload;
   if (key.size() == with.octets) payload = crypto::unwrap(WrapMode::kKwp, key, wrapped.subspan(block));
   refuse_if(!payload, CKR_ENCRYPTED_DATA_INVALID, "the wrapped key does not decrypt");
@@ -111,7 +112,7 @@ SecretBytes unwrap_by_ecdh_aes(const WrapCall& call, ByteView wrapped) {
   const std::optional<ByteView> point = read_point(wrapped.first(octets), own->curve());
   refuse_if(!point, CKR_ENCRYPTED_DATA_INVALID, "the wrapped key does not begin with a point of the curve");
   try {
-    SecretBytes secret = call.session.token->private_key(call.key)->ecdh(*point);
+    SecretBytes secret = call.session.token->catalogue().private_key(call.key)->ecdh(*point);
     auto payload = crypto::unwrap(WrapMode::kKwp, with.key(std::move(secret)), wrapped.subspan(octets));
     if (payload) return std::move(*payload);
   } catch (const Error& error) {

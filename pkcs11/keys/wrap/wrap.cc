@@ -103,7 +103,7 @@ bool takes_private_keys(const Mechanism& row) {
 }
 
 ObjectPtr require_a_key(Session& session, CK_OBJECT_HANDLE handle, CK_RV refusal) {
-  ObjectPtr key = session.token->object(handle);
+  ObjectPtr key = session.token->catalogue().object(handle);
   refuse_if(!key || !key->is_key(), refusal, "there is no such key, or it is private and nobody is logged in");
   return key;
 }
@@ -130,11 +130,11 @@ SecretBytes filled(SecretBytes octets, size_t unit) {
 
 SecretBytes payload_of(Session& session, const Object& key, const Mechanism& row) {
   if (key.key_part() == KeyPart::kPrivate) {
-    const auto* software = dynamic_cast<crypto::SoftwareKey*>(session.token->private_key(key).get());
+    const auto* software = dynamic_cast<crypto::SoftwareKey*>(session.token->catalogue().private_key(key).get());
     refuse_if(!software, CKR_KEY_UNEXTRACTABLE, "the key lives in the TPM and never leaves it");
     return filled(crypto::private_key_info(*software), unit_of(row));
   }
-  return filled(SecretBytes(session.token->secret_of(key).get(CKA_VALUE)), unit_of(row));
+  return filled(SecretBytes(session.token->catalogue().secret_of(key).get(CKA_VALUE)), unit_of(row));
 }
 
 /// CKM_RSA_X_509: the key is taken from the end of the number, "however many bytes are specified in the template".
@@ -169,7 +169,7 @@ bool hides_length(const Mechanism& row) {
 Draft unwrap_private(const WrapCall& call, ByteView wrapped, const Template& wanted) {
   refuse_if(!takes_private_keys(call.row), CKR_TEMPLATE_INCONSISTENT, "the mechanism unwraps secret keys only");
   const CK_KEY_TYPE type = *wanted.number(CKA_KEY_TYPE);
-  Draft draft = make_draft(Schema::of(CKO_PRIVATE_KEY, type), Making::kMake, wanted, call.session.token->who());
+  Draft draft = make_draft(Schema::of(CKO_PRIVATE_KEY, type), Making::kMake, wanted, call.session.token->login().who());
   if (!wanted.has(CKA_EXTRACTABLE)) draft.shown.set_flag(CKA_EXTRACTABLE, true);
   call.session.require_write(draft.is_token(), draft.is_private());
   const SecretBytes payload = translated(kOfUnwrapping, [&] { return kWrappers[call.row.family].open(call, wrapped); });
@@ -215,7 +215,7 @@ Bytes Wrapping::wrap() {
 
 Draft unwrap_secret(const WrapCall& call, ByteView wrapped, const Template& wanted) {
   const Wrapper& by = kWrappers[call.row.family];
-  SecretKeyPlan plan(wanted, Making::kMake, call.session.token->who(),
+  SecretKeyPlan plan(wanted, Making::kMake, call.session.token->login().who(),
                      wanted.number(CKA_KEY_TYPE).value_or(CKK_GENERIC_SECRET));
   if (!wanted.has(CKA_EXTRACTABLE)) plan.shown().set_flag(CKA_EXTRACTABLE, true);
   call.session.require_write(plan.is_token(), plan.is_private());
