@@ -13,7 +13,7 @@ cat >>"$VTPM_PKCS11_CONF" <<'TOML'
 [pin]
 empty = true
 TOML
-"$VTPM_TOOL" init --label open --so-pin-file so.pin --no-pin | grep -q 'asks nobody for a PIN'
+"$VTPM_TOOL" init --label open --so-pin-file so.pin --no-pin | grep -q 'It needs no PIN'
 export token=open
 in_token --list-slots | grep -A8 'open' | grep -q 'token flags' # the lines below are about the right one
 if in_token --list-slots | grep -A8 ': open' | grep -q 'login required'; then exit 1; fi
