@@ -72,8 +72,9 @@ void Login::enter(Who who, ByteView pin, bool by_itself) {
   try {
     parts_.catalogue.log_in([&] {
       before = parts_.machine.close();
-      parts_.state.enter({who, by_itself, notes.to_be_changed});
+      // First: a call that sees the user logged in finds the TPM, and does not make its key in software.
       if (who == Who::kUser) parts_.machine.open(parts_.config.tpm_instances);
+      parts_.state.enter({who, by_itself, notes.to_be_changed});
     });
   } catch (...) {  // nobody is half logged in
     parts_.vault.lock();
