@@ -109,8 +109,12 @@ std::vector<Attribute> Transaction::State::inheritance(std::string_view name,
     auto view = stored ? parse_entry(stored->octets) : std::nullopt;
     const bool forged = view && key && view->mac_at != 0 && !key->mac_matches(*view);
     if (view && !forged) optional = to_entry(*view).optional;
-  } else if (current && !current->deleted && current->facts.no_rollback) {
-    optional.push_back(no_rollback_attribute());  // has no value to be read
+  }
+  // It has no value to be read, so it survives where the rest of the entry does not.
+  const auto is_no_rollback = [](const Attribute& attribute) { return attribute.name == attribute::kNoRollback; };
+  if (current && !current->deleted && current->facts.no_rollback &&
+      std::none_of(optional.begin(), optional.end(), is_no_rollback)) {
+    optional.push_back(no_rollback_attribute());
   }
   optional.erase(
       std::remove_if(optional.begin(), optional.end(), [](const Attribute& a) { return !is_inherited(a.name); }),
