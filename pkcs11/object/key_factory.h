@@ -6,8 +6,8 @@
 // P-384 or P-521, CKA_SENSITIVE CK_TRUE and CKA_EXTRACTABLE CK_FALSE). Otherwise it is a software key, sealed in the
 // store. The setting `placement`, and CKA_VTPM_RESIDENT in a template, may insist on one or the other.
 //
-// The functions change nothing but the drafts that they return or are given; Token::add publishes these. They may run
-// in any thread.
+// The functions change nothing but the drafts that they return or are given; Catalogue::add publishes these. They may
+// run in any thread.
 #pragma once
 
 #include <memory>

@@ -77,7 +77,7 @@ class Module {
   const Config config;
   SlotTable slots;
   SessionTable sessions;
-  /// For states of operations that were saved while nobody was logged in (c_state.cc). The child of a fork has the
+  /// For states of operations that were saved while nobody was logged in (api/state.cc). The child of a fork has the
   /// same: its sessions came with it, and so did the states.
   const crypto::Siv state_seal{crypto::random_secret(crypto::Siv::kKeyOctets)};
 

@@ -77,7 +77,7 @@ static_assert(operation_kinds_are_in_order(), "the rows of kOperationKinds stand
 /// What an operation remembers of the login under which it was begun.
 struct KeyUse {
   bool needs_login = false;           // the key object is private
-  uint64_t login = 0;                 // Token::login_number() at the begin
+  uint64_t login = 0;                 // LoginState::number() at the begin
   bool needs_authentication = false;  // CKA_ALWAYS_AUTHENTICATE: the context-specific login is still to come
 };
 
