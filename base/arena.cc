@@ -197,7 +197,7 @@ class Arena {
   size_t rest_size_ = 0;
 };
 
-// Constant-initialised and trivially destroyed: usable from the first to the last instruction of the process.
+// Constant-initialized and trivially destroyed: usable from the first to the last instruction of the process.
 constinit Arena g_arena;
 static_assert(std::is_trivially_destructible_v<Arena>);
 

@@ -17,9 +17,9 @@ std::string to_hex(ByteView bytes) {
   constexpr char kDigits[] = "0123456789abcdef";
   std::string text;
   text.reserve(bytes.size() * 2);
-  for (uint8_t octet : bytes) {
-    text += kDigits[octet >> 4];
-    text += kDigits[octet & 15];
+  for (uint8_t byte : bytes) {
+    text += kDigits[byte >> 4];
+    text += kDigits[byte & 15];
   }
   return text;
 }

@@ -34,8 +34,8 @@ void write_der(Bytes& out, DerTag tag, ByteView contents) {
 void write_der_unsigned(Bytes& out, uint64_t value) {
   Bytes contents;
   for (int shift = 56; shift >= 0; shift -= 8) {
-    auto octet = static_cast<uint8_t>(value >> shift);
-    if (!contents.empty() || octet != 0) contents.push_back(octet);
+    auto byte = static_cast<uint8_t>(value >> shift);
+    if (!contents.empty() || byte != 0) contents.push_back(byte);
   }
   if (contents.empty() || (contents[0] & 0x80)) contents.insert(contents.begin(), 0);
   write_der(out, DerTag::kInteger, contents);

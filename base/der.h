@@ -28,9 +28,9 @@ enum class DerTag : uint8_t {
 /// Tag and length of one element.
 struct DerHeader {
   uint8_t tag = 0;
-  size_t octets = 0;      // size of tag and length in bytes
+  size_t bytes = 0;       // size of tag and length in bytes
   uint64_t contents = 0;  // size of the contents in bytes
-  uint64_t total() const { return octets + contents; }
+  uint64_t total() const { return bytes + contents; }
 };
 constexpr size_t kDerHeaderMax = 6;  // one-byte tag, length below 2^32
 
@@ -43,41 +43,41 @@ constexpr size_t der_header_size(uint64_t contents) {
   return size;
 }
 
-/// Reads a header at the start of `octets`; the contents may be missing. Returns nothing for a multi-byte tag, for a
+/// Reads a header at the start of `bytes`; the contents may be missing. Returns nothing for a multi-byte tag, for a
 /// length that is indefinite, not minimal or longer than four bytes, and if there are too few bytes. Inline, like its
 /// callers: opening a store reads about forty headers for each entry.
-inline std::optional<DerHeader> read_der_header(ByteView octets) {
-  if (octets.size() < 2 || (octets[0] & 0x1F) == 0x1F) return std::nullopt;
-  DerHeader header{octets[0], 2, octets[1]};
-  if (octets[1] < 0x80) return header;
-  const size_t count = octets[1] & 0x7F;
-  if (count == 0 || count > 4 || octets.size() < 2 + count) return std::nullopt;
+inline std::optional<DerHeader> read_der_header(ByteView bytes) {
+  if (bytes.size() < 2 || (bytes[0] & 0x1F) == 0x1F) return std::nullopt;
+  DerHeader header{bytes[0], 2, bytes[1]};
+  if (bytes[1] < 0x80) return header;
+  const size_t count = bytes[1] & 0x7F;
+  if (count == 0 || count > 4 || bytes.size() < 2 + count) return std::nullopt;
   header.contents = 0;
-  for (size_t i = 0; i < count; ++i) header.contents = header.contents << 8 | octets[2 + i];
-  header.octets = 2 + count;
-  if (der_header_size(header.contents) != header.octets) return std::nullopt;
+  for (size_t i = 0; i < count; ++i) header.contents = header.contents << 8 | bytes[2 + i];
+  header.bytes = 2 + count;
+  if (der_header_size(header.contents) != header.bytes) return std::nullopt;
   return header;
 }
 
 struct DerElement {
   DerTag tag{};
-  ByteView octets;    // including the header
-  ByteView contents;  // a part of `octets`
+  ByteView bytes;     // including the header
+  ByteView contents;  // a part of `bytes`
 };
 
 /// Iterates over concatenated elements, for instance the contents of a SEQUENCE. Does not own the bytes.
 class DerReader {
  public:
-  explicit DerReader(ByteView octets) : rest_(octets) {}
+  explicit DerReader(ByteView bytes) : rest_(bytes) {}
   bool empty() const { return rest_.empty(); }
   /// Returns the next complete element. Returns nothing at the end and where the bytes are not DER; `empty`
   /// distinguishes the two.
   std::optional<DerElement> next() {
     const auto header = read_der_header(rest_);
     if (!header || header->total() > rest_.size()) return std::nullopt;
-    const ByteView octets = rest_.first(header->total());
-    rest_ = rest_.subspan(octets.size());
-    return DerElement{static_cast<DerTag>(header->tag), octets, octets.subspan(header->octets)};
+    const ByteView bytes = rest_.first(header->total());
+    rest_ = rest_.subspan(bytes.size());
+    return DerElement{static_cast<DerTag>(header->tag), bytes, bytes.subspan(header->bytes)};
   }
   /// The same if the element has this tag; otherwise returns nothing and does not advance.
   std::optional<DerElement> next(DerTag tag) {

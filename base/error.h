@@ -27,7 +27,7 @@ enum class ErrorCode {
   kTampered,     // the CRC is right, but the seal or MAC is wrong
   kTooNew,       // written by a newer version: unknown mandatory attribute or format
   kLocked,       // the key is needed and has not been given (late key)
-  kReplaced,     // another process removed the store or initialised it again with another UUID
+  kReplaced,     // another process removed the store or initialized it again with another UUID
   kNoPin,        // the configured source provides no PIN
   kUnsupported,  // valid, but not supported by this build
   kTpm,          // the TPM returned an unexpected response code (the sentence contains it)

@@ -23,7 +23,7 @@ uint64_t word_of(const Version& version) {
 }  // namespace
 
 /// The engine's view of the entries.
-class Machine::State : public tpm::StateSource {
+class Machine::State : public tpm::PermanentStateSource {
  public:
   State(std::shared_ptr<store::Vault> vault, const Entries& entries)
       : vault_(std::move(vault)), entry_(entries.permanent) {}
@@ -34,7 +34,7 @@ class Machine::State : public tpm::StateSource {
     if (!found) refuse_absence();
     return word_of(*found);
   }
-  tpm::StateSource::State load() override {
+  tpm::PermanentStateSource::State load() override {
     const uint64_t rollbacks = vault_->rollbacks();  // before: a version that is too old is loaded again
     auto blob = vault_->read(entry_);
     if (!blob) refuse_absence();

@@ -83,9 +83,9 @@ DesiredState parse_desired_state(ByteView text) {
   return desired;
 }
 
-json json_of(const std::vector<store::SlotInfo>& slots) {
+json json_of(const std::vector<store::KeySlotInfo>& slots) {
   json all = json::array();
-  for (const store::SlotInfo& slot : slots) {
+  for (const store::KeySlotInfo& slot : slots) {
     json one{{"keyslot", slot.number}, {"state", "active"}, {"kdf", slot.kdf}, {"epoch", slot.epoch}};
     if (slot.role) one["role"] = store::role_name(*slot.role);
     if (!slot.finding.empty()) one["finding"] = slot.finding;

@@ -12,6 +12,6 @@ namespace vtpm::tools {
 /// Throws Error kInvalidArgument, naming the field that is wrong, unknown or missing. `text` may hold secrets.
 store::DesiredState parse_desired_state(ByteView text);
 
-nlohmann::json json_of(const std::vector<store::SlotInfo>& slots);
+nlohmann::json json_of(const std::vector<store::KeySlotInfo>& slots);
 
 }  // namespace vtpm::tools

@@ -44,7 +44,7 @@ std::string text_of(const Json& value, const std::string& what) {
 
 size_t capacity_of(const Json& value, const std::string& what) {
   if (value.is_number_unsigned()) return value.get<size_t>();
-  if (value.is_string()) return parse_octets(value.get<std::string>(), what);
+  if (value.is_string()) return parse_bytes(value.get<std::string>(), what);
   refuse(what + " must be a number of bytes, such as 10240 or \"10k\"");
 }
 
@@ -86,7 +86,7 @@ void take_tpm_state(Blob& blob) {
 }
 
 void load(Blob& blob) {
-  blob.contents = read_octets(blob.file, -1, kMostOfABlob);
+  blob.contents = read_bytes(blob.file, -1, kMostOfABlob);
   if (blob.type == kPermanent) take_tpm_state(blob);
   if (blob.capacity == 0 || blob.contents.size() <= blob.capacity) return;
   refuse(blob.file + " has " + std::to_string(blob.contents.size()) + " bytes, which exceeds the capacity of '" +
@@ -109,7 +109,7 @@ void refuse_orphans(const std::vector<Blob>& blobs) {
 
 }  // namespace
 
-size_t parse_octets(const std::string& text, const std::string& what) {
+size_t parse_bytes(const std::string& text, const std::string& what) {
   const size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
   const std::string unit = text.substr(digits);
   const size_t factor = unit.empty() ? 1 : unit == "k" || unit == "K" ? 1024 : unit == "M" ? 1 << 20 : 0;
@@ -140,13 +140,13 @@ Blob parse_blob(const std::string& text, bool sealed) {
   const size_t capacity = head.find(':', type + 1);
   blob.type = head.substr(type + 1, capacity == std::string::npos ? capacity : capacity - type - 1);
   if (capacity == std::string::npos) return blob;
-  blob.capacity = parse_octets(head.substr(capacity + 1), "the capacity of '" + blob.name + "'");
+  blob.capacity = parse_bytes(head.substr(capacity + 1), "the capacity of '" + blob.name + "'");
   if (blob.capacity == 0) refuse("the capacity of '" + blob.name + "' must be at least one byte");
   return blob;
 }
 
 std::vector<Blob> read_description(const std::string& file) {
-  const SecretBytes text = read_octets(file == "-" ? "" : file, STDIN_FILENO, kMostOfADescription);
+  const SecretBytes text = read_bytes(file == "-" ? "" : file, STDIN_FILENO, kMostOfADescription);
   const Json json = Json::parse(text.data(), text.data() + text.size(), nullptr, /*allow_exceptions=*/false);
   if (!json.is_object() || json.size() != 1 || !json.contains("blobs") || !json["blobs"].is_array()) {
     refuse(file + " is not a description of blobs: {\"blobs\": [{\"name\": …, \"file\": …}]}");

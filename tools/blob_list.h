@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Blobs that a command line or a description names, to be put into a store: what they are called, of what type, how
-// much room they get, and their octets.
+// much room they get, and their bytes.
 //
 //   --blob NAME[:TYPE[:CAPACITY]]=FILE       names and types with ':' or '=' need a description:
 //   { "blobs": [ { "name": …, "type": …, "capacity": …, "file": …, "sealed": true } ] }
@@ -17,7 +17,7 @@ namespace vtpm::tools {
 
 struct Blob {
   std::string name, type;  // type empty: `default_type`, or what the name has already
-  size_t capacity = 0;     // octets; 0: not registered
+  size_t capacity = 0;     // bytes; 0: not registered
   std::string file;
   bool sealed = true;
   SecretBytes contents;
@@ -28,8 +28,8 @@ Blob parse_blob(const std::string& text, bool sealed);
 /// The blobs of a description; "-" is the standard input. Files are relative to the description's directory. Throws
 /// Error: kIo, kInvalidArgument that names the field.
 std::vector<Blob> read_description(const std::string& file);
-/// Octets: a number, with k or M for 1024 and 1024 * 1024 of them. Throws Error kInvalidArgument.
-size_t parse_octets(const std::string& text, const std::string& what);
+/// Bytes: a number, with k or M for 1024 and 1024 * 1024 of them. Throws Error kInvalidArgument.
+size_t parse_bytes(const std::string& text, const std::string& what);
 
 /// `tpm2-permall`, `tpm2-volatile`, `tpm2-savestate` for names that end in `/permall`, `/volatile`, `/savestate`; else
 /// `blob`.

@@ -65,7 +65,7 @@ void check(CK_RV rv, const std::string& what) { check(rv, what, last_reason()); 
 Cryptoki::Cryptoki() {
   pkcs11::tell_reasons(&last_reason());
   configuration();  // the module itself would serve no token without a word
-  check(C_Initialize(nullptr), "cannot initialise the module");
+  check(C_Initialize(nullptr), "cannot initialize the module");
 }
 Cryptoki::~Cryptoki() { C_Finalize(nullptr); }
 
@@ -84,7 +84,7 @@ CK_TOKEN_INFO Cryptoki::token_info(CK_SLOT_ID slot) const {
   return info;
 }
 
-CK_BYTE* pin_octets(ByteView pin) {
+CK_BYTE* pin_bytes(ByteView pin) {
   static CK_BYTE none = 0;
   return pin.empty() ? &none : const_cast<CK_BYTE*>(pin.data());
 }
@@ -120,7 +120,7 @@ CK_SLOT_ID make_token(const Cryptoki& cryptoki, ByteView so_pin, Label label) {
   constexpr int kTries = 1000;
   for (int tries_left = kTries;; --tries_left) {
     const CK_SLOT_ID slot = free_slot(cryptoki);
-    const CK_RV rv = C_InitToken(slot, pin_octets(so_pin), so_pin.size(), label.data());
+    const CK_RV rv = C_InitToken(slot, pin_bytes(so_pin), so_pin.size(), label.data());
     if ((rv == CKR_FUNCTION_FAILED || rv == CKR_SLOT_ID_INVALID) && tries_left > 0) continue;
     check(rv, "cannot make the token");
     return slot;
@@ -129,8 +129,8 @@ CK_SLOT_ID make_token(const Cryptoki& cryptoki, ByteView so_pin, Label label) {
 
 void set_user_pin(CK_SLOT_ID slot, ByteView so_pin, ByteView user_pin) {
   const CryptokiSession session(slot);
-  check(C_Login(session.handle(), CKU_SO, pin_octets(so_pin), so_pin.size()), "the SO cannot log in");
-  check(C_InitPIN(session.handle(), pin_octets(user_pin), user_pin.size()), "cannot set the user PIN");
+  check(C_Login(session.handle(), CKU_SO, pin_bytes(so_pin), so_pin.size()), "the SO cannot log in");
+  check(C_InitPIN(session.handle(), pin_bytes(user_pin), user_pin.size()), "cannot set the user PIN");
 }
 
 CryptokiSession::CryptokiSession(CK_SLOT_ID slot) {

@@ -35,7 +35,7 @@ CK_SLOT_ID make_token(const Cryptoki& cryptoki, ByteView so_pin, Label label);
 void set_user_pin(CK_SLOT_ID slot, ByteView so_pin, ByteView user_pin);
 
 /// For C functions that take a PIN. Never null: that would ask the module to fetch the PIN itself.
-CK_BYTE* pin_octets(ByteView pin);
+CK_BYTE* pin_bytes(ByteView pin);
 
 /// A read/write session, closed at the end.
 class CryptokiSession {

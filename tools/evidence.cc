@@ -24,7 +24,7 @@ std::string text_at(const json& object, const char* name) {
   return object[name].get<std::string>();
 }
 
-Bytes octets_at(const json& object, const char* name) {
+Bytes bytes_at(const json& object, const char* name) {
   return parse_hex(text_at(object, name), std::string("\"") + name + "\"");
 }
 
@@ -44,7 +44,7 @@ json to_json(const Attested& attested) {
 
 Attested attested_at(const json& document, const char* name) {
   if (!document.contains(name)) broken(std::string("\"") + name + "\" is missing");
-  return {octets_at(document[name], "info"), octets_at(document[name], "signature")};
+  return {bytes_at(document[name], "info"), bytes_at(document[name], "signature")};
 }
 
 json begin(const char* about, const Attestor& attestor) {
@@ -56,7 +56,7 @@ json begin(const char* about, const Attestor& attestor) {
 }
 
 Attestor attestor_of(const json& document) {
-  return {octets_at(document, "attestation_key"), certificate_at(document, "attestation_certificate"),
+  return {bytes_at(document, "attestation_key"), certificate_at(document, "attestation_certificate"),
           certificate_at(document, "endorsement_certificate")};
 }
 
@@ -70,17 +70,17 @@ int digit(char c) {
 }  // namespace
 
 Bytes parse_hex(const std::string& text, const std::string& what) {
-  Bytes octets(text.size() / 2);
+  Bytes bytes(text.size() / 2);
   for (size_t i = 0; i < text.size(); ++i) {
     const int value = digit(text[i]);
     if (value < 0) {
       throw Error(ErrorCode::kInvalidArgument,
                   "character " + std::to_string(i + 1) + " of " + what + " is not a hexadecimal digit");
     }
-    if (i / 2 < octets.size()) octets[i / 2] = static_cast<uint8_t>(octets[i / 2] << 4 | value);
+    if (i / 2 < bytes.size()) bytes[i / 2] = static_cast<uint8_t>(bytes[i / 2] << 4 | value);
   }
   if (text.size() % 2 != 0) throw Error(ErrorCode::kInvalidArgument, what + " has an odd number of hexadecimal digits");
-  return octets;
+  return bytes;
 }
 
 json to_json(const tpm::KeyEvidence& evidence) {
@@ -116,11 +116,11 @@ std::string subject_of(const json& document) {
 tpm::KeyEvidence key_evidence(const json& document) {
   tpm::KeyEvidence evidence;
   evidence.attestor = attestor_of(document);
-  evidence.public_area = octets_at(document, "key");
+  evidence.public_area = bytes_at(document, "key");
   evidence.certify = attested_at(document, "certify");
   if (document.contains("creation")) {
     evidence.creation = attested_at(document, "creation");
-    evidence.creation_data = octets_at(document["creation"], "data");
+    evidence.creation_data = bytes_at(document["creation"], "data");
   }
   return evidence;
 }

@@ -36,13 +36,13 @@ void KeyOptions::add_to(CLI::App& command, const std::string& what, const std::s
 std::string KeyOptions::name() const { return file.empty() ? "descriptor " + std::to_string(descriptor) : file; }
 
 store::RawKey KeyOptions::raw_key() const {
-  const SecretBytes contents = read_octets(file, descriptor, kMostOfAKey);
+  const SecretBytes contents = read_bytes(file, descriptor, kMostOfAKey);
   return store::parse_raw_key(contents, format == "binary" ? store::KeyFormat::kBinary : store::KeyFormat::kHex,
                               name());
 }
 
-SecretBytes KeyOptions::octets() const {
-  SecretBytes contents = read_octets(file, descriptor, kMostOfAFile);
+SecretBytes KeyOptions::bytes() const {
+  SecretBytes contents = read_bytes(file, descriptor, kMostOfAFile);
   if (contents.empty())
     throw Error(ErrorCode::kInvalidArgument, name() + " is empty: a key file must have at least one byte");
   return contents;

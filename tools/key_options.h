@@ -30,8 +30,8 @@ struct KeyOptions {
   bool given() const { return !file.empty() || descriptor >= 0; }
   /// For a raw-key store. Throws Error: kInvalidArgument when it is not a key in this format.
   store::RawKey raw_key() const;
-  /// For a key file's slot: 1 octet to 1 MiB, as they are.
-  SecretBytes octets() const;
+  /// For a key file's slot: 1 byte to 1 MiB, as they are.
+  SecretBytes bytes() const;
 
  private:
   std::string name() const;

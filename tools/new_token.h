@@ -18,7 +18,7 @@ struct NewPins {
 
 /// Whether the configuration lets the user's PIN be empty. Throws UsageError when it does not.
 void require_empty_pin_allowed();
-/// That C_InitPIN takes a user PIN: 4 to 255 octets, or none where the configuration allows that. Throws UsageError.
+/// That C_InitPIN takes a user PIN: 4 to 255 bytes, or none where the configuration allows that. Throws UsageError.
 void require_user_pin_fits(ByteView pin);
 
 class NewToken {

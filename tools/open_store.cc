@@ -41,7 +41,7 @@ void refuse_mistyped(ByteView typed, const std::string& advice) {
 
 SecretBytes RoleSecret::read(Role role, bool confirm) const {
   if (role == Role::kKeyfile) {
-    if (key.given()) return key.octets();
+    if (key.given()) return key.bytes();
     throw Error(ErrorCode::kInvalidArgument, "a key file is needed: name it, or an open descriptor");
   }
   SecretSource source = pin;
@@ -93,7 +93,7 @@ bool OpenOptions::secret_given() const {
 }
 
 bool has_raw_key(const store::Vault& vault) {
-  for (const store::SlotInfo& slot : vault.slots()) {
+  for (const store::KeySlotInfo& slot : vault.slots()) {
     if (slot.kdf.compare(0, 3, "raw") == 0) return true;
   }
   return false;

@@ -18,7 +18,7 @@ struct RoleSecret {
   SecretSource pin;
   KeyOptions key;
 
-  /// `role` kKeyfile: the octets of the key file; else a line, asked for twice when `confirm`. Throws Error when there
+  /// `role` kKeyfile: the bytes of the key file; else a line, asked for twice when `confirm`. Throws Error when there
   /// is none.
   SecretBytes read(store::Role role, bool confirm) const;
 };
@@ -59,7 +59,7 @@ void refuse_mistyped(ByteView typed, const std::string& advice = "");
 /// Throws Error for every result but kUnlocked.
 void require_unlocked(store::UnlockResult result, const store::Vault& vault, store::Role role);
 bool has_raw_key(const store::Vault& vault);
-/// 4 to 255 octets, what C_Login takes, for the roles that log in with it. Throws Error.
+/// 4 to 255 bytes, what C_Login takes, for the roles that log in with it. Throws Error.
 void require_pin_length(store::Role role, ByteView secret);
 
 }  // namespace vtpm::tools

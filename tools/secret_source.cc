@@ -20,7 +20,7 @@
 namespace vtpm::tools {
 namespace {
 
-constexpr size_t kMostOctets = 4096;
+constexpr size_t kMostBytes = 4096;
 
 // What a person at the terminal, or a shell, sends to end or to stop a program.
 constexpr int kSignals[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP};
@@ -99,15 +99,15 @@ size_t read_some(int fd, MutableByteView to, const std::string& what) {
 /// The first line. Whatever comes behind it is left for the next who reads. `before_each`: false ends it early.
 template <typename F>
 SecretBytes read_line(int fd, const std::string& what, F&& before_each) {
-  SecretBytes octets;
-  for (uint8_t octet = 0; octet != '\n' && before_each() && read_some(fd, {&octet, 1}, what) != 0;) {
-    if (octets.size() == kMostOctets)
+  SecretBytes bytes;
+  for (uint8_t byte = 0; byte != '\n' && before_each() && read_some(fd, {&byte, 1}, what) != 0;) {
+    if (bytes.size() == kMostBytes)
       throw Error(ErrorCode::kInvalidArgument,
-                  what + " holds no PIN: its first line exceeds " + std::to_string(kMostOctets) + " bytes");
-    octets.append({&octet, 1});
+                  what + " holds no PIN: its first line exceeds " + std::to_string(kMostBytes) + " bytes");
+    bytes.append({&byte, 1});
   }
-  octets.resize(first_line(octets).size());
-  return octets;
+  bytes.resize(first_line(bytes).size());
+  return bytes;
 }
 
 SecretBytes read_line(int fd, const std::string& what) {
@@ -141,17 +141,17 @@ SecretBytes ask(int terminal, const std::string& prompt) {
 
 }  // namespace
 
-SecretBytes read_octets(const std::string& file, int descriptor, size_t most) {
+SecretBytes read_bytes(const std::string& file, int descriptor, size_t most) {
   const std::string what = file.empty() ? "descriptor " + std::to_string(descriptor) : file;
   Descriptor opened;
   if (!file.empty()) opened = open_descriptor(file, O_RDONLY);
   const int from = file.empty() ? descriptor : opened.get();
   if (from < 0) throw Error(ErrorCode::kIo, "cannot open " + what + ": " + std::strerror(errno));
-  auto octets = read_up_to(from, most);
-  if (!octets) throw Error(ErrorCode::kIo, "cannot read " + what + ": " + std::strerror(errno));
-  if (octets->size() > most)
+  auto bytes = read_up_to(from, most);
+  if (!bytes) throw Error(ErrorCode::kIo, "cannot read " + what + ": " + std::strerror(errno));
+  if (bytes->size() > most)
     throw Error(ErrorCode::kInvalidArgument, what + " is too long (at most " + std::to_string(most) + " bytes)");
-  return std::move(*octets);
+  return std::move(*bytes);
 }
 
 std::optional<std::string> answer_at_the_terminal(const std::string& question) {

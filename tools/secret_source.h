@@ -29,9 +29,9 @@ struct SecretSource {
   SecretBytes accepted(SecretBytes secret, const std::string& from) const;
 };
 
-/// All octets of a file (or of a descriptor, when `file` is empty), line ends included: a key file is its octets.
+/// All bytes of a file (or of a descriptor, when `file` is empty), line ends included: a key file is its bytes.
 /// Throws Error: kInvalidArgument beyond `most`.
-SecretBytes read_octets(const std::string& file, int descriptor, size_t most);
+SecretBytes read_bytes(const std::string& file, int descriptor, size_t most);
 
 /// What is typed at the terminal after `question`, visibly. Nothing when there is no terminal.
 std::optional<std::string> answer_at_the_terminal(const std::string& question);

@@ -174,9 +174,9 @@ void require_shown() {
   }
 }
 
-void write_octets(ByteView octets) {
+void write_bytes(ByteView bytes) {
   flush_or_throw();
-  if (!out_sink().write_out(as_text(octets))) refuse_lost_output();
+  if (!out_sink().write_out(as_text(bytes))) refuse_lost_output();
 }
 
 }  // namespace vtpm::tools

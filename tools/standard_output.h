@@ -7,7 +7,7 @@
 //   them
 //     is written as \u001b, as JSON writes it, and a byte that is not UTF-8 as \xff.
 //
-// The octets of a blob do not go through std::cout: see write_octets.
+// The bytes of a blob do not go through std::cout: see write_bytes.
 #pragma once
 
 #include <streambuf>
@@ -43,7 +43,7 @@ class StandardStreams {
 /// command shows before it acts, since it cannot be shown again. Throws Error kIo or kNoSpace.
 void require_shown();
 
-/// Writes octets to the standard output as they are, behind what was printed. Throws Error kIo or kNoSpace.
-void write_octets(ByteView octets);
+/// Writes bytes to the standard output as they are, behind what was printed. Throws Error kIo or kNoSpace.
+void write_bytes(ByteView bytes);
 
 }  // namespace vtpm::tools

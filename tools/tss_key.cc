@@ -35,9 +35,9 @@ ByteView inner(ByteView field, DerTag tag) {
   return contents;
 }
 
-bool truth(ByteView octets) {
-  if (octets.size() != 1) broken();
-  return octets[0] != 0;
+bool truth(ByteView bytes) {
+  if (bytes.size() != 1) broken();
+  return bytes[0] != 0;
 }
 
 /// A TPM handle in a DER INTEGER. Programs that hold it in a signed number write 0x81000001 as a negative one.
@@ -45,7 +45,7 @@ std::optional<uint32_t> handle_of(const DerElement& element) {
   const ByteView value = element.contents;
   if (element.tag == DerTag::kInteger && value.size() == sizeof(uint32_t) && (value[0] & 0x80)) {
     uint32_t handle = 0;
-    for (const uint8_t octet : value) handle = handle << 8 | octet;
+    for (const uint8_t byte : value) handle = handle << 8 | byte;
     return handle;
   }
   const auto number = read_der_unsigned(element);

@@ -15,7 +15,7 @@
 namespace vtpm {
 namespace {
 
-constexpr size_t kMostOctets = 1 << 20;
+constexpr size_t kMostBytes = 1 << 20;
 
 // --- what the settings are ---
 
@@ -113,7 +113,7 @@ bool is_null_device(const std::string& path) {
 }
 
 SecretBytes contents_of(const std::string& path) {
-  return is_null_device(path) ? SecretBytes() : read_regular_file(path, kMostOctets);
+  return is_null_device(path) ? SecretBytes() : read_regular_file(path, kMostBytes);
 }
 
 void read_file(MechanismNames is_mechanism, Config& config, ConfigNotes& notes) {

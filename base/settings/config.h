@@ -22,7 +22,7 @@
 namespace vtpm {
 
 enum class Placement { kAuto, kTpmOnly, kSoftware };
-/// When the slot that the next C_InitToken uses is listed with an uninitialised token. kUntilAStore: while there is no
+/// When the slot that the next C_InitToken uses is listed with an uninitialized token. kUntilAStore: while there is no
 /// store; afterwards it is listed without a token.
 enum class FreeSlot { kNever, kUntilAStore, kAlways };
 
@@ -61,7 +61,7 @@ struct Config {
   uint32_t lock_timeout = 30;  // seconds that one call waits in total for locks
   bool endorse = true;         // C_InitToken gives the TPM endorsement keys and certificates …
   std::string authority;       // … of the authority in this directory; "": a self-made one, whose key is deleted
-  bool keep_identity = true;   // C_InitToken on an initialised token keeps the TPM's identity
+  bool keep_identity = true;   // C_InitToken on an initialized token keeps the TPM's identity
   Argon2Parameters kdf;
   uint32_t user_limit = 10;         // failed PINs before a lock; 0 = never
   uint32_t so_limit = 0;            // 0: the SO is delayed, not locked, since a locked SO cannot be unlocked

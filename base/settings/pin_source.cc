@@ -18,7 +18,7 @@ namespace vtpm {
 namespace {
 
 // The longest PIN, the end of its line (CRLF), and one more that shows that it is too long.
-constexpr size_t kMostOctets = 255 + 2 + 1;
+constexpr size_t kMostBytes = 255 + 2 + 1;
 
 [[noreturn]] void no_pin(const std::string& path, const std::string& why) {
   throw Error(ErrorCode::kNoPin, "no PIN could be read from " + path + ": " + why);
@@ -38,10 +38,10 @@ std::string trimmed(const std::string& label) {
 
 }  // namespace
 
-ByteView first_line(ByteView octets) {
-  const auto end = std::find(octets.begin(), octets.end(), uint8_t{'\n'});
-  ByteView line = octets.first(static_cast<size_t>(end - octets.begin()));
-  if (end != octets.end() && !line.empty() && line.back() == '\r') line = line.first(line.size() - 1);
+ByteView first_line(ByteView bytes) {
+  const auto end = std::find(bytes.begin(), bytes.end(), uint8_t{'\n'});
+  ByteView line = bytes.first(static_cast<size_t>(end - bytes.begin()));
+  if (end != bytes.end() && !line.empty() && line.back() == '\r') line = line.first(line.size() - 1);
   return line;
 }
 
@@ -67,13 +67,13 @@ SecretBytes PinSource::read(bool may_be_empty) const {
   const Descriptor file = open_descriptor(where, O_RDONLY | O_NOCTTY | O_NONBLOCK);
   if (!file) no_pin(where, std::strerror(errno));
   check_kind(file, where);
-  auto contents = read_up_to(file.get(), kMostOctets - 1);
+  auto contents = read_up_to(file.get(), kMostBytes - 1);
   if (!contents) no_pin(where, std::strerror(errno));
-  SecretBytes octets = std::move(*contents);
-  octets.resize(first_line(octets).size());
-  if (octets.size() == kMostOctets) no_pin(where, "its first line is too long");
-  if (octets.empty() && !may_be_empty) no_pin(where, "it is empty, or its first line is; nothing was tried");
-  return octets;
+  SecretBytes bytes = std::move(*contents);
+  bytes.resize(first_line(bytes).size());
+  if (bytes.size() == kMostBytes) no_pin(where, "its first line is too long");
+  if (bytes.empty() && !may_be_empty) no_pin(where, "it is empty, or its first line is; nothing was tried");
+  return bytes;
 }
 
 bool TokenSettings::is_for(const std::string& label, const std::string& serial) const {

@@ -12,8 +12,8 @@
 namespace vtpm {
 
 /// The PIN in the contents of a PIN file or another source: the bytes before the first line end (LF or CRLF), or all of
-/// them if there is none. Returns a part of `octets`.
-ByteView first_line(ByteView octets);
+/// them if there is none. Returns a part of `bytes`.
+ByteView first_line(ByteView bytes);
 
 class PinSource {
  public:

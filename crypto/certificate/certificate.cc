@@ -19,7 +19,7 @@ using Certificate = Owned<X509, X509_free>;
 template <typename T>
 Bytes encoded(int (*write)(const T*, unsigned char**), const T* part) {
   int size = write(part, nullptr);
-  require(size > 0, "writing a part of a certificate");
+  require_openssl(size > 0, "writing a part of a certificate");
   Bytes der(static_cast<size_t>(size));
   uint8_t* next = der.data();
   write(part, &next);
@@ -56,7 +56,7 @@ std::optional<CertificateFields> parse_certificate(ByteView der) {
   }
   fields.not_before = date_of(X509_get0_notBefore(certificate.get()));
   fields.not_after = date_of(X509_get0_notAfter(certificate.get()));
-  fields.octets = static_cast<size_t>(next - der.data());
+  fields.bytes = static_cast<size_t>(next - der.data());
   ERR_clear_error();  // parsing extensions and keys of unknown kinds leaves entries behind
   return fields;
 }

@@ -16,7 +16,7 @@ struct CertificateFields {
   Bytes public_key;                   // DER SubjectPublicKeyInfo
   Bytes subject_key_id;               // extension contents, empty if absent
   std::string not_before, not_after;  // YYYYMMDD, empty if not representable
-  size_t octets = 0;                  // length of the certificate in bytes; the rest of the input is padding
+  size_t bytes = 0;                   // length of the certificate in bytes; the rest of the input is padding
 };
 /// Parses the certificate at the start of `der`; returns nothing if there is none. Trailing bytes are allowed, because
 /// certificates in NV are padded.

@@ -36,23 +36,24 @@ constexpr const char* kVersion = "id:00020000";
 
 Memory reader(ByteView pem) {
   Memory memory(BIO_new_mem_buf(pem.empty() ? "" : static_cast<const void*>(pem.data()), static_cast<int>(pem.size())));
-  require(memory != nullptr, "PEM");
+  require_openssl(memory != nullptr, "PEM");
   return memory;
 }
 
 Certificate new_certificate() {
   ensure_openssl();
   Certificate certificate(X509_new());
-  require(certificate && X509_set_version(certificate.get(), X509_VERSION_3) == 1, "X.509");
+  require_openssl(certificate && X509_set_version(certificate.get(), X509_VERSION_3) == 1, "X.509");
   // RFC 5280, 4.1.2.2: positive, at most 20 bytes.
   Bytes serial = random_bytes(16);
   serial[0] = static_cast<uint8_t>((serial[0] & 0x7F) | 0x40);
   const BigNumber number(BN_bin2bn(serial.data(), static_cast<int>(serial.size()), nullptr));
-  require(number && BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate.get())) != nullptr, "X.509");
+  require_openssl(number && BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate.get())) != nullptr,
+                  "X.509");
   // This function writes UTCTime until 2049 and GeneralizedTime later.
-  require(ASN1_TIME_set_string_X509(X509_getm_notBefore(certificate.get()), kNotBefore) == 1 &&
-              ASN1_TIME_set_string_X509(X509_getm_notAfter(certificate.get()), kNotAfter) == 1,
-          "X.509 dates");
+  require_openssl(ASN1_TIME_set_string_X509(X509_getm_notBefore(certificate.get()), kNotBefore) == 1 &&
+                      ASN1_TIME_set_string_X509(X509_getm_notAfter(certificate.get()), kNotAfter) == 1,
+                  "X.509 dates");
   return certificate;
 }
 
@@ -61,29 +62,30 @@ void add(X509* certificate, const X509* issuer, int type, const char* value) {
   X509V3_set_ctx_nodb(&context);
   X509V3_set_ctx(&context, const_cast<X509*>(issuer), certificate, nullptr, nullptr, 0);
   const Extension extension(X509V3_EXT_conf_nid(nullptr, &context, type, value));
-  require(extension && X509_add_ext(certificate, extension.get(), -1) == 1, "X.509 extension");
+  require_openssl(extension && X509_add_ext(certificate, extension.get(), -1) == 1, "X.509 extension");
 }
 
 void add_entry(X509_NAME* name, const char* oid, const char* value) {
   const Object type(OBJ_txt2obj(oid, 1));
-  require(type && X509_NAME_add_entry_by_OBJ(name, type.get(), MBSTRING_UTF8,
-                                             reinterpret_cast<const unsigned char*>(value), -1, -1, 0) == 1,
-          "X.509 name");
+  require_openssl(type && X509_NAME_add_entry_by_OBJ(name, type.get(), MBSTRING_UTF8,
+                                                     reinterpret_cast<const unsigned char*>(value), -1, -1, 0) == 1,
+                  "X.509 name");
 }
 
 /// Critical, because the subject is empty (RFC 5280, 4.2.1.6).
 void add_tpm_name(X509* certificate) {
   Name name(X509_NAME_new());
-  require(name != nullptr, "X.509 name");
+  require_openssl(name != nullptr, "X.509 name");
   add_entry(name.get(), kManufacturerOid, kManufacturer);
   add_entry(name.get(), kModelOid, kModel);
   add_entry(name.get(), kVersionOid, kVersion);
   const GeneralNames names(GENERAL_NAMES_new());
   GENERAL_NAME* entry = GENERAL_NAME_new();
-  require(names && entry, "X.509 name");
+  require_openssl(names && entry, "X.509 name");
   GENERAL_NAME_set0_value(entry, GEN_DIRNAME, name.release());
-  require(sk_GENERAL_NAME_push(names.get(), entry) > 0, "X.509 name");
-  require(X509_add1_ext_i2d(certificate, NID_subject_alt_name, names.get(), 1, X509V3_ADD_DEFAULT) == 1, "X.509 name");
+  require_openssl(sk_GENERAL_NAME_push(names.get(), entry) > 0, "X.509 name");
+  require_openssl(X509_add1_ext_i2d(certificate, NID_subject_alt_name, names.get(), 1, X509V3_ADD_DEFAULT) == 1,
+                  "X.509 name");
 }
 
 }  // namespace
@@ -93,8 +95,8 @@ namespace {
 Bytes der_of(X509* certificate) {
   uint8_t* der = nullptr;
   const int size = i2d_X509(certificate, &der);
-  require(size > 0, "X.509");
-  const EncodedOctets owner(der);
+  require_openssl(size > 0, "X.509");
+  const EncodedBytes owner(der);
   return Bytes(der, der + size);
 }
 
@@ -107,9 +109,9 @@ struct CertificateAuthority::Impl {
   /// A certificate of `key` with everything but a name and the signature.
   Certificate begin(const PublicKey& subject, const char* usage, const char* purpose) const {
     Certificate made = new_certificate();
-    require(X509_set_issuer_name(made.get(), X509_get_subject_name(certificate.get())) == 1 &&
-                X509_set_pubkey(made.get(), subject.native()) == 1,
-            "X.509");
+    require_openssl(X509_set_issuer_name(made.get(), X509_get_subject_name(certificate.get())) == 1 &&
+                        X509_set_pubkey(made.get(), subject.native()) == 1,
+                    "X.509");
     add(made.get(), certificate.get(), NID_basic_constraints, "critical,CA:FALSE");
     add(made.get(), certificate.get(), NID_key_usage, usage);
     add(made.get(), certificate.get(), NID_ext_key_usage, purpose);
@@ -122,31 +124,32 @@ struct CertificateAuthority::Impl {
 CertificateAuthority::Made CertificateAuthority::create(const std::string& common_name) {
   ensure_openssl();
   const Key key(EVP_EC_gen("P-256"));
-  require(key != nullptr, "EC key");
+  require_openssl(key != nullptr, "EC key");
   const Certificate certificate = new_certificate();
   X509_NAME* name = X509_get_subject_name(certificate.get());
-  require(
+  require_openssl(
       X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(common_name.data()),
                                  static_cast<int>(common_name.size()), -1, 0) == 1,
       "X.509 name");
-  require(X509_set_issuer_name(certificate.get(), name) == 1 && X509_set_pubkey(certificate.get(), key.get()) == 1,
-          "X.509");
+  require_openssl(
+      X509_set_issuer_name(certificate.get(), name) == 1 && X509_set_pubkey(certificate.get(), key.get()) == 1,
+      "X.509");
   add(certificate.get(), certificate.get(), NID_basic_constraints, "critical,CA:TRUE,pathlen:0");
   add(certificate.get(), certificate.get(), NID_key_usage, "critical,keyCertSign,cRLSign");
   add(certificate.get(), certificate.get(), NID_subject_key_identifier, "hash");
-  require(X509_sign(certificate.get(), key.get(), EVP_sha256()) > 0, "X.509 signature");
+  require_openssl(X509_sign(certificate.get(), key.get(), EVP_sha256()) > 0, "X.509 signature");
 
   Made made;
   const Memory key_out(BIO_new(BIO_s_secmem())), certificate_out(BIO_new(BIO_s_mem()));
-  require(
+  require_openssl(
       key_out && PEM_write_bio_PKCS8PrivateKey(key_out.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr) == 1,
       "PEM");
-  require(certificate_out && PEM_write_bio_X509(certificate_out.get(), certificate.get()) == 1, "PEM");
-  char* octets = nullptr;
-  long size = BIO_get_mem_data(key_out.get(), &octets);
-  made.key = SecretBytes(ByteView(reinterpret_cast<uint8_t*>(octets), static_cast<size_t>(size)));
-  size = BIO_get_mem_data(certificate_out.get(), &octets);
-  made.certificate.assign(octets, octets + size);
+  require_openssl(certificate_out && PEM_write_bio_X509(certificate_out.get(), certificate.get()) == 1, "PEM");
+  char* bytes = nullptr;
+  long size = BIO_get_mem_data(key_out.get(), &bytes);
+  made.key = SecretBytes(ByteView(reinterpret_cast<uint8_t*>(bytes), static_cast<size_t>(size)));
+  size = BIO_get_mem_data(certificate_out.get(), &bytes);
+  made.certificate.assign(bytes, bytes + size);
   return made;
 }
 
@@ -173,7 +176,7 @@ Bytes CertificateAuthority::Impl::sign(X509* made) const {
   // An Ed25519 or Ed448 authority signs without a digest of its own.
   const int type = EVP_PKEY_get_id(key.get());
   const bool digestless = type == EVP_PKEY_ED25519 || type == EVP_PKEY_ED448;
-  require(X509_sign(made, key.get(), digestless ? nullptr : EVP_sha256()) > 0, "X.509 signature");
+  require_openssl(X509_sign(made, key.get(), digestless ? nullptr : EVP_sha256()) > 0, "X.509 signature");
   return der_of(made);
 }
 

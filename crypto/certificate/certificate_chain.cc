@@ -35,7 +35,7 @@ bool has_purpose(const X509* certificate, const char* purpose) {
   const Purposes purposes(
       static_cast<EXTENDED_KEY_USAGE*>(X509_get_ext_d2i(certificate, NID_ext_key_usage, nullptr, nullptr)));
   const Object wanted(OBJ_txt2obj(purpose, 1));
-  require(wanted != nullptr, "an object identifier");
+  require_openssl(wanted != nullptr, "an object identifier");
   for (int i = 0; purposes && i < sk_ASN1_OBJECT_num(purposes.get()); ++i) {
     if (OBJ_cmp(sk_ASN1_OBJECT_value(purposes.get(), i), wanted.get()) == 0) return true;
   }
@@ -53,10 +53,10 @@ CertificateChain::CertificateChain(ByteView trusted) : impl_(std::make_unique<Im
   impl_->store.reset(X509_STORE_new());
   const Memory pem(BIO_new_mem_buf(trusted.empty() ? "" : static_cast<const void*>(trusted.data()),
                                    static_cast<int>(trusted.size())));
-  require(impl_->store && pem, "X.509");
+  require_openssl(impl_->store && pem, "X.509");
   size_t count = 0;
   while (const Certificate one{PEM_read_bio_X509(pem.get(), nullptr, nullptr, nullptr)}) {
-    require(X509_STORE_add_cert(impl_->store.get(), one.get()) == 1, "X.509");
+    require_openssl(X509_STORE_add_cert(impl_->store.get(), one.get()) == 1, "X.509");
     ++count;
   }
   ERR_clear_error();  // the end of the file is one
@@ -69,7 +69,8 @@ std::optional<std::string> CertificateChain::refuses(ByteView der, const char* p
   const Certificate certificate = parse(der);
   if (!certificate) return "it does not parse";
   const Check check(X509_STORE_CTX_new());
-  require(check && X509_STORE_CTX_init(check.get(), impl_->store.get(), certificate.get(), nullptr) == 1, "X.509");
+  require_openssl(check && X509_STORE_CTX_init(check.get(), impl_->store.get(), certificate.get(), nullptr) == 1,
+                  "X.509");
   X509_STORE_CTX_set_flags(check.get(), X509_V_FLAG_PARTIAL_CHAIN);
   const bool good = X509_verify_cert(check.get()) == 1;
   const int reason = X509_STORE_CTX_get_error(check.get());

@@ -26,9 +26,9 @@ constexpr uint8_t kSchedule[10][16] = {
 };
 constexpr int kRounds = 12;
 
-uint64_t little_endian(const uint8_t* octets) {
+uint64_t little_endian(const uint8_t* bytes) {
   uint64_t word = 0;
-  for (int i = 7; i >= 0; --i) word = word << 8 | octets[i];
+  for (int i = 7; i >= 0; --i) word = word << 8 | bytes[i];
   return word;
 }
 
@@ -46,10 +46,10 @@ void mix(Words& v, size_t a, size_t b, size_t c, size_t d, uint64_t x, uint64_t 
 
 }  // namespace
 
-Blake2b::Blake2b(size_t octets) : chain_(kStart) {
-  if (octets < 1 || octets > 64)
+Blake2b::Blake2b(size_t bytes) : chain_(kStart) {
+  if (bytes < 1 || bytes > 64)
     throw Error(ErrorCode::kInvalidArgument, "BLAKE2b digest length out of range (1 to 64 bytes)");
-  chain_[0] ^= 0x01010000 ^ octets;  // 2.5: fanout 1, depth 1, no key
+  chain_[0] ^= 0x01010000 ^ bytes;  // 2.5: fanout 1, depth 1, no key
 }
 
 void Blake2b::wipe_state() {
@@ -57,9 +57,9 @@ void Blake2b::wipe_state() {
   wipe(held_.data(), sizeof held_);
 }
 
-void Blake2b::count(size_t octets) {
-  total_[0] += octets;
-  if (total_[0] < octets) ++total_[1];
+void Blake2b::count(size_t bytes) {
+  total_[0] += bytes;
+  if (total_[0] < bytes) ++total_[1];
 }
 
 // RFC 7693, 3.2
@@ -86,21 +86,21 @@ void Blake2b::compress(const uint8_t* block, bool last) {
 // The last block is treated differently, so a full block is kept until more data or the end follows.
 void Blake2b::update(ByteView data) {
   while (!data.empty()) {
-    if (held_octets_ == kBlock) {
+    if (held_bytes_ == kBlock) {
       count(kBlock);
       compress(held_.data(), /*last=*/false);
-      held_octets_ = 0;
+      held_bytes_ = 0;
     }
-    size_t taken = std::min(data.size(), kBlock - held_octets_);
-    std::ranges::copy(data.first(taken), held_.begin() + static_cast<ptrdiff_t>(held_octets_));
-    held_octets_ += taken;
+    size_t taken = std::min(data.size(), kBlock - held_bytes_);
+    std::ranges::copy(data.first(taken), held_.begin() + static_cast<ptrdiff_t>(held_bytes_));
+    held_bytes_ += taken;
     data = data.subspan(taken);
   }
 }
 
 void Blake2b::finish(MutableByteView out) {
-  count(held_octets_);
-  std::fill(held_.begin() + static_cast<ptrdiff_t>(held_octets_), held_.end(), uint8_t{0});
+  count(held_bytes_);
+  std::fill(held_.begin() + static_cast<ptrdiff_t>(held_bytes_), held_.end(), uint8_t{0});
   compress(held_.data(), /*last=*/true);
   for (size_t i = 0; i < out.size(); ++i) out[i] = static_cast<uint8_t>(chain_[i / 8] >> 8 * (i % 8));
 }
@@ -111,7 +111,7 @@ std::optional<SecretBytes> Blake2b::save() const {
     const uint64_t word = i / 8 < chain_.size() ? chain_[i / 8] : total_[i / 8 - chain_.size()];
     saved[i] = static_cast<uint8_t>(word >> 8 * (i % 8));
   }
-  saved.append(ByteView(held_).first(held_octets_));
+  saved.append(ByteView(held_).first(held_bytes_));
   return saved;
 }
 
@@ -123,7 +123,7 @@ void Blake2b::load(ByteView saved) {
   for (size_t i = 0; i < chain_.size(); ++i) chain_[i] = little_endian(saved.data() + 8 * i);
   for (size_t i = 0; i < total_.size(); ++i) total_[i] = little_endian(saved.data() + 8 * (chain_.size() + i));
   std::ranges::copy(saved.subspan(fixed), held_.begin());
-  held_octets_ = saved.size() - fixed;
+  held_bytes_ = saved.size() - fixed;
 }
 
 }  // namespace vtpm::crypto

@@ -11,12 +11,12 @@
 
 namespace vtpm::crypto {
 
-class Blake2b : public DigestState {
+class Blake2b : public DigestContext {
  public:
-  explicit Blake2b(size_t octets);
+  explicit Blake2b(size_t bytes);
   ~Blake2b() override { wipe_state(); }
 
-  std::unique_ptr<DigestState> clone() const override { return std::unique_ptr<DigestState>(new Blake2b(*this)); }
+  std::unique_ptr<DigestContext> clone() const override { return std::unique_ptr<DigestContext>(new Blake2b(*this)); }
   void update(ByteView data) override;
   void finish(MutableByteView out) override;
   /// Chaining words and number of bytes, little-endian, then the incomplete block.
@@ -28,13 +28,13 @@ class Blake2b : public DigestState {
 
   Blake2b(const Blake2b&) = default;
   void compress(const uint8_t* block, bool last);
-  void count(size_t octets);
+  void count(size_t bytes);
   void wipe_state();
 
   std::array<uint64_t, 8> chain_;
   std::array<uint64_t, 2> total_{};  // bytes, low word first
   std::array<uint8_t, kBlock> held_{};
-  size_t held_octets_ = 0;
+  size_t held_bytes_ = 0;
 };
 
 }  // namespace vtpm::crypto

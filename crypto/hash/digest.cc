@@ -15,7 +15,7 @@ namespace {
 struct HashRow {
   Hash hash;
   const char* name;  // libcrypto's; null when it has none
-  size_t octets;
+  size_t bytes;
   size_t block;
 };
 constexpr HashRow kHashes[] = {
@@ -43,7 +43,7 @@ const HashRow& row_of(Hash hash) { return kHashes[static_cast<size_t>(hash)]; }
 const EVP_MD* fetch(const char* name) {
   ensure_openssl();
   const EVP_MD* algorithm = EVP_MD_fetch(nullptr, name, nullptr);
-  require(algorithm != nullptr, "fetching a digest");
+  require_openssl(algorithm != nullptr, "fetching a digest");
   return algorithm;
 }
 
@@ -62,20 +62,22 @@ const EVP_MD* find_native(Hash hash) {
   return algorithms.digests[static_cast<size_t>(hash)];
 }
 
-class NativeState : public DigestState {
+class NativeContext : public DigestContext {
  public:
-  explicit NativeState(const EVP_MD* algorithm) : context_(EVP_MD_CTX_new()) {
-    require(context_ != nullptr && EVP_DigestInit_ex(context_.get(), algorithm, nullptr) == 1, "starting a digest");
+  explicit NativeContext(const EVP_MD* algorithm) : context_(EVP_MD_CTX_new()) {
+    require_openssl(context_ != nullptr && EVP_DigestInit_ex(context_.get(), algorithm, nullptr) == 1,
+                    "starting a digest");
   }
-  NativeState(const NativeState& other) : context_(EVP_MD_CTX_new()) {
-    require(context_ != nullptr && EVP_MD_CTX_copy_ex(context_.get(), other.context_.get()) == 1, "copying a digest");
+  NativeContext(const NativeContext& other) : context_(EVP_MD_CTX_new()) {
+    require_openssl(context_ != nullptr && EVP_MD_CTX_copy_ex(context_.get(), other.context_.get()) == 1,
+                    "copying a digest");
   }
-  std::unique_ptr<DigestState> clone() const override { return std::make_unique<NativeState>(*this); }
+  std::unique_ptr<DigestContext> clone() const override { return std::make_unique<NativeContext>(*this); }
   void update(ByteView data) override {
-    require(EVP_DigestUpdate(context_.get(), data.data(), data.size()) == 1, "a digest");
+    require_openssl(EVP_DigestUpdate(context_.get(), data.data(), data.size()) == 1, "a digest");
   }
   void finish(MutableByteView out) override {
-    require(EVP_DigestFinal_ex(context_.get(), out.data(), nullptr) == 1, "ending a digest");
+    require_openssl(EVP_DigestFinal_ex(context_.get(), out.data(), nullptr) == 1, "ending a digest");
   }
 
  protected:
@@ -83,28 +85,28 @@ class NativeState : public DigestState {
 };
 
 /// The size of the output is chosen at the end.
-class XofState : public NativeState {
+class XofContext : public NativeContext {
  public:
-  using NativeState::NativeState;
-  std::unique_ptr<DigestState> clone() const override { return std::make_unique<XofState>(*this); }
+  using NativeContext::NativeContext;
+  std::unique_ptr<DigestContext> clone() const override { return std::make_unique<XofContext>(*this); }
   void finish(MutableByteView out) override {
-    require(EVP_DigestFinalXOF(context_.get(), out.data(), out.size()) == 1, "ending a digest");
+    require_openssl(EVP_DigestFinalXOF(context_.get(), out.data(), out.size()) == 1, "ending a digest");
   }
 };
 
-std::unique_ptr<DigestState> start(Hash hash) {
+std::unique_ptr<DigestContext> start(Hash hash) {
   if (auto state = start_sha(hash)) return state;
-  if (const EVP_MD* native = find_native(hash)) return std::make_unique<NativeState>(native);
-  return std::make_unique<Blake2b>(hash_octets(hash));
+  if (const EVP_MD* native = find_native(hash)) return std::make_unique<NativeContext>(native);
+  return std::make_unique<Blake2b>(hash_bytes(hash));
 }
 
 }  // namespace
 
-void DigestState::load(ByteView) {
+void DigestContext::load(ByteView) {
   throw Error(ErrorCode::kInvalidArgument, "the state of this digest cannot be saved or loaded");
 }
 
-size_t hash_octets(Hash hash) { return row_of(hash).octets; }
+size_t hash_bytes(Hash hash) { return row_of(hash).bytes; }
 
 const evp_md_st* native_hash(Hash hash) {
   const EVP_MD* native = find_native(hash);
@@ -112,22 +114,22 @@ const evp_md_st* native_hash(Hash hash) {
   return native;
 }
 
-Digest::Digest(Hash hash) : Digest(row_of(hash).block, hash_octets(hash), start(hash)) {}
+Digest::Digest(Hash hash) : Digest(row_of(hash).block, hash_bytes(hash), start(hash)) {}
 
 Digest Digest::sha512_t(unsigned bits) {
   return {row_of(Hash::kSha512).block, (bits + 7) / 8, std::make_unique<Sha512T>(bits)};
 }
 
-Digest Digest::shake128(size_t octets) {
+Digest Digest::shake128(size_t bytes) {
   static const EVP_MD* const algorithm = fetch("SHAKE128");
-  return {168, octets, std::make_unique<XofState>(algorithm)};
+  return {168, bytes, std::make_unique<XofContext>(algorithm)};
 }
-Digest Digest::shake256(size_t octets) {
+Digest Digest::shake256(size_t bytes) {
   static const EVP_MD* const algorithm = fetch("SHAKE256");
-  return {136, octets, std::make_unique<XofState>(algorithm)};
+  return {136, bytes, std::make_unique<XofContext>(algorithm)};
 }
 
-Digest::Digest(const Digest& other) : Digest(other.block_octets_, other.octets_, other.state_->clone()) {}
+Digest::Digest(const Digest& other) : Digest(other.block_bytes_, other.bytes_, other.state_->clone()) {}
 
 Digest& Digest::operator=(const Digest& other) {
   if (this != &other) *this = Digest(other);
@@ -140,13 +142,12 @@ Digest& Digest::update(ByteView data) {
 }
 
 void Digest::finish(MutableByteView out) {
-  if (out.size() != octets_)
-    throw Error(ErrorCode::kInvalidArgument, "the buffer does not have the size of the digest");
+  if (out.size() != bytes_) throw Error(ErrorCode::kInvalidArgument, "the buffer does not have the size of the digest");
   state_->finish(out);
 }
 
 Bytes Digest::finish() {
-  Bytes result(octets_);
+  Bytes result(bytes_);
   state_->finish(result);
   return result;
 }
@@ -154,15 +155,15 @@ Bytes Digest::finish() {
 Bytes digest(Hash hash, ByteView data) { return Digest(hash).update(data).finish(); }
 
 Hmac::Hmac(Digest fresh, ByteView key) : inner_(std::move(fresh)), outer_(inner_), running_(inner_) {
-  SecretBytes block(inner_.block_octets());
+  SecretBytes block(inner_.block_bytes());
   if (key.size() > block.size()) {
-    running_.update(key).finish(block.span().first(inner_.octets()));
+    running_.update(key).finish(block.span().first(inner_.size()));
   } else {
     std::copy(key.begin(), key.end(), block.begin());
   }
-  for (uint8_t& octet : block) octet ^= 0x36;
+  for (uint8_t& byte : block) byte ^= 0x36;
   inner_.update(block);
-  for (uint8_t& octet : block) octet ^= 0x36 ^ 0x5c;
+  for (uint8_t& byte : block) byte ^= 0x36 ^ 0x5c;
   outer_.update(block);
   running_ = inner_;
 }
@@ -178,14 +179,14 @@ Hmac& Hmac::update(ByteView data) {
 }
 
 void Hmac::finish(MutableByteView out) {
-  if (out.size() != octets()) throw Error(ErrorCode::kInvalidArgument, "the buffer does not have the size of the HMAC");
+  if (out.size() != size()) throw Error(ErrorCode::kInvalidArgument, "the buffer does not have the size of the HMAC");
   running_.finish(out);
   running_ = outer_;
   running_.update(out).finish(out);
 }
 
 Bytes Hmac::finish() {
-  Bytes result(octets());
+  Bytes result(size());
   finish(result);
   return result;
 }

@@ -34,15 +34,15 @@ enum class Hash {
   kBlake2b512
 };
 /// Size of the digest in bytes.
-size_t hash_octets(Hash hash);
+size_t hash_bytes(Hash hash);
 /// libcrypto's immutable algorithm, owned by the process. Throws kUnsupported for BLAKE2b below 512 bits.
 const evp_md_st* native_hash(Hash hash);
 
 /// A running computation of one algorithm.
-class DigestState {
+class DigestContext {
  public:
-  virtual ~DigestState() = default;
-  virtual std::unique_ptr<DigestState> clone() const = 0;
+  virtual ~DigestContext() = default;
+  virtual std::unique_ptr<DigestContext> clone() const = 0;
   virtual void update(ByteView data) = 0;
   /// Writes the digest to `out`, which must have its size.
   virtual void finish(MutableByteView out) = 0;
@@ -60,9 +60,9 @@ class Digest {
   /// SHA-512/t, 0 < t < 512, t != 384 (otherwise throws kInvalidArgument). The digest has ceil(t / 8) bytes; unused low
   /// bits of the last are zero.
   static Digest sha512_t(unsigned bits);
-  /// SHAKE128 and SHAKE256 with a digest of `octets` bytes (FIPS 202, 6.2); `save` is not supported.
-  static Digest shake128(size_t octets);
-  static Digest shake256(size_t octets);
+  /// SHAKE128 and SHAKE256 with a digest of `bytes` bytes (FIPS 202, 6.2); `save` is not supported.
+  static Digest shake128(size_t bytes);
+  static Digest shake256(size_t bytes);
   Digest(const Digest& other);
   Digest& operator=(const Digest& other);
   Digest(Digest&&) noexcept = default;
@@ -80,15 +80,15 @@ class Digest {
   /// The same into the caller's buffer, which must have the size of the digest: for results that are secrets.
   void finish(MutableByteView out);
 
-  size_t octets() const { return octets_; }
+  size_t size() const { return bytes_; }
   /// The block size, which HMAC calls B.
-  size_t block_octets() const { return block_octets_; }
+  size_t block_bytes() const { return block_bytes_; }
 
  private:
-  Digest(size_t block_octets, size_t octets, std::unique_ptr<DigestState> state)
-      : block_octets_(block_octets), octets_(octets), state_(std::move(state)) {}
-  size_t block_octets_, octets_;
-  std::unique_ptr<DigestState> state_;
+  Digest(size_t block_bytes, size_t bytes, std::unique_ptr<DigestContext> state)
+      : block_bytes_(block_bytes), bytes_(bytes), state_(std::move(state)) {}
+  size_t block_bytes_, bytes_;
+  std::unique_ptr<DigestContext> state_;
 };
 
 Bytes digest(Hash hash, ByteView data);
@@ -105,7 +105,7 @@ class Hmac {
   Bytes finish();
   /// The same into the caller's buffer, which must have the size of the digest: for results that are secrets.
   void finish(MutableByteView out);
-  size_t octets() const { return inner_.octets(); }
+  size_t size() const { return inner_.size(); }
   /// Save and load the computation over the message like Digest::save and Digest::load; the key is not included.
   std::optional<SecretBytes> save() const { return running_.save(); }
   void load(ByteView saved) { running_.load(saved); }

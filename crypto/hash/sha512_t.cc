@@ -16,7 +16,7 @@ namespace {
 
 constexpr uint64_t kTweak = 0xa5a5a5a5a5a5a5a5;  // FIPS 180-4, 5.3.6
 
-void start(SHA512_CTX& state) { require(SHA512_Init(&state) == 1, "starting a digest"); }
+void start(SHA512_CTX& state) { require_openssl(SHA512_Init(&state) == 1, "starting a digest"); }
 
 }  // namespace
 
@@ -31,8 +31,8 @@ Sha512T::Sha512T(unsigned bits) : bits_(bits), state_(new SHA512_CTX) {
   for (auto& word : generator.h) word ^= kTweak;
   std::string name = "SHA-512/" + std::to_string(bits);
   uint8_t digest[SHA512_DIGEST_LENGTH];
-  require(SHA512_Update(&generator, name.data(), name.size()) == 1 && SHA512_Final(digest, &generator) == 1,
-          "the initial value of SHA-512/t");
+  require_openssl(SHA512_Update(&generator, name.data(), name.size()) == 1 && SHA512_Final(digest, &generator) == 1,
+                  "the initial value of SHA-512/t");
   start(*state_);
   for (size_t i = 0; i < 8; ++i) {
     uint64_t word = 0;
@@ -45,11 +45,13 @@ Sha512T::Sha512T(const Sha512T& other) : bits_(other.bits_), state_(new SHA512_C
 
 Sha512T::~Sha512T() { wipe(state_.get(), sizeof(SHA512_CTX)); }
 
-void Sha512T::update(ByteView data) { require(SHA512_Update(state_.get(), data.data(), data.size()) == 1, "a digest"); }
+void Sha512T::update(ByteView data) {
+  require_openssl(SHA512_Update(state_.get(), data.data(), data.size()) == 1, "a digest");
+}
 
 void Sha512T::finish(MutableByteView out) {
   uint8_t digest[SHA512_DIGEST_LENGTH];
-  require(SHA512_Final(digest, state_.get()) == 1, "ending a digest");
+  require_openssl(SHA512_Final(digest, state_.get()) == 1, "ending a digest");
   std::copy_n(digest, out.size(), out.begin());
   out.back() &= static_cast<uint8_t>(0xff << (8 * out.size() - bits_));
   wipe(digest, sizeof digest);

@@ -8,13 +8,13 @@ struct SHA512state_st;
 
 namespace vtpm::crypto {
 
-class Sha512T : public DigestState {
+class Sha512T : public DigestContext {
  public:
   /// Throws kInvalidArgument unless 0 < bits < 512 and bits != 384.
   explicit Sha512T(unsigned bits);
   ~Sha512T() override;
 
-  std::unique_ptr<DigestState> clone() const override { return std::unique_ptr<DigestState>(new Sha512T(*this)); }
+  std::unique_ptr<DigestContext> clone() const override { return std::unique_ptr<DigestContext>(new Sha512T(*this)); }
   void update(ByteView data) override;
   void finish(MutableByteView out) override;
   std::optional<SecretBytes> save() const override;

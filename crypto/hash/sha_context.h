@@ -30,15 +30,15 @@ MutableByteView waiting_block(Context& c) {
   return {reinterpret_cast<uint8_t*>(c.data), sizeof c.data};
 }
 
-constexpr size_t kShaCountOctets = 16;
+constexpr size_t kShaCountBytes = 16;
 
 template <typename Context>
 SecretBytes save_context(const Context& context) {
   auto& c = const_cast<Context&>(context);  // only read
   SecretBytes saved;
-  const auto put = [&saved](uint64_t word, size_t octets) {
-    Bytes out(octets);
-    for (size_t i = octets; i-- > 0; word >>= 8) out[i] = static_cast<uint8_t>(word);
+  const auto put = [&saved](uint64_t word, size_t bytes) {
+    Bytes out(bytes);
+    for (size_t i = bytes; i-- > 0; word >>= 8) out[i] = static_cast<uint8_t>(word);
     saved.append(out);
     wipe(out.data(), out.size());
   };
@@ -54,11 +54,11 @@ SecretBytes save_context(const Context& context) {
 template <typename Context>
 void load_context(Context& c, ByteView saved) {
   const auto words = chaining_words(c);
-  const size_t fixed = words.size() * sizeof *words[0] + kShaCountOctets;
-  const auto take = [&saved](size_t octets) {
+  const size_t fixed = words.size() * sizeof *words[0] + kShaCountBytes;
+  const auto take = [&saved](size_t bytes) {
     uint64_t word = 0;
-    for (const uint8_t octet : saved.first(octets)) word = word << 8 | octet;
-    saved = saved.subspan(octets);
+    for (const uint8_t byte : saved.first(bytes)) word = word << 8 | byte;
+    saved = saved.subspan(bytes);
     return word;
   };
   const MutableByteView block = waiting_block(c);

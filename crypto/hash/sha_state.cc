@@ -12,35 +12,39 @@ namespace vtpm::crypto {
 namespace {
 
 template <typename Context, auto kInit, auto kUpdate, auto kFinal>
-class ShaState : public DigestState {
+class ShaDigestContext : public DigestContext {
  public:
-  ShaState() {
+  ShaDigestContext() {
     ensure_openssl();
-    require(kInit(&context_) == 1, "starting a digest");
+    require_openssl(kInit(&context_) == 1, "starting a digest");
   }
-  ~ShaState() override { wipe(&context_, sizeof context_); }
+  ~ShaDigestContext() override { wipe(&context_, sizeof context_); }
 
-  std::unique_ptr<DigestState> clone() const override { return std::unique_ptr<DigestState>(new ShaState(*this)); }
-  void update(ByteView data) override { require(kUpdate(&context_, data.data(), data.size()) == 1, "a digest"); }
-  void finish(MutableByteView out) override { require(kFinal(out.data(), &context_) == 1, "ending a digest"); }
+  std::unique_ptr<DigestContext> clone() const override {
+    return std::unique_ptr<DigestContext>(new ShaDigestContext(*this));
+  }
+  void update(ByteView data) override {
+    require_openssl(kUpdate(&context_, data.data(), data.size()) == 1, "a digest");
+  }
+  void finish(MutableByteView out) override { require_openssl(kFinal(out.data(), &context_) == 1, "ending a digest"); }
   std::optional<SecretBytes> save() const override { return save_context(context_); }
   void load(ByteView saved) override { load_context(context_, saved); }
 
  private:
-  ShaState(const ShaState&) = default;
+  ShaDigestContext(const ShaDigestContext&) = default;
 
   Context context_;
 };
 
-using Sha1 = ShaState<SHA_CTX, SHA1_Init, SHA1_Update, SHA1_Final>;
-using Sha224 = ShaState<SHA256_CTX, SHA224_Init, SHA224_Update, SHA224_Final>;
-using Sha256 = ShaState<SHA256_CTX, SHA256_Init, SHA256_Update, SHA256_Final>;
-using Sha384 = ShaState<SHA512_CTX, SHA384_Init, SHA384_Update, SHA384_Final>;
-using Sha512 = ShaState<SHA512_CTX, SHA512_Init, SHA512_Update, SHA512_Final>;
+using Sha1 = ShaDigestContext<SHA_CTX, SHA1_Init, SHA1_Update, SHA1_Final>;
+using Sha224 = ShaDigestContext<SHA256_CTX, SHA224_Init, SHA224_Update, SHA224_Final>;
+using Sha256 = ShaDigestContext<SHA256_CTX, SHA256_Init, SHA256_Update, SHA256_Final>;
+using Sha384 = ShaDigestContext<SHA512_CTX, SHA384_Init, SHA384_Update, SHA384_Final>;
+using Sha512 = ShaDigestContext<SHA512_CTX, SHA512_Init, SHA512_Update, SHA512_Final>;
 
 }  // namespace
 
-std::unique_ptr<DigestState> start_sha(Hash hash) {
+std::unique_ptr<DigestContext> start_sha(Hash hash) {
   switch (hash) {
     case Hash::kSha1:
       return std::make_unique<Sha1>();

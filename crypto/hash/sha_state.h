@@ -12,6 +12,6 @@
 namespace vtpm::crypto {
 
 /// Starts a computation; null for hashes of other families.
-std::unique_ptr<DigestState> start_sha(Hash hash);
+std::unique_ptr<DigestContext> start_sha(Hash hash);
 
 }  // namespace vtpm::crypto

@@ -11,19 +11,19 @@ namespace {
 // `add(digest, counter)` gives each digest its input; counters begin at one.
 template <typename F>
 SecretBytes derive(Hash hash, size_t size, F&& add) {
-  const size_t octets = hash_octets(hash);
-  if ((size + octets - 1) / octets > UINT32_MAX)
+  const size_t bytes = hash_bytes(hash);
+  if ((size + bytes - 1) / bytes > UINT32_MAX)
     throw Error(ErrorCode::kInvalidArgument, "length of the derived key out of range (at most 2^32 - 1 digests)");
-  SecretBytes result(size), block(octets);
+  SecretBytes result(size), block(bytes);
   uint32_t number = 0;
-  for (size_t done = 0; done < size; done += octets) {
+  for (size_t done = 0; done < size; done += bytes) {
     ++number;
     const uint8_t counter[] = {static_cast<uint8_t>(number >> 24), static_cast<uint8_t>(number >> 16),
                                static_cast<uint8_t>(number >> 8), static_cast<uint8_t>(number)};
     Digest digest(hash);
     add(digest, ByteView(counter));
     digest.finish(block.span());
-    std::copy_n(block.begin(), std::min(octets, size - done), result.begin() + static_cast<ptrdiff_t>(done));
+    std::copy_n(block.begin(), std::min(bytes, size - done), result.begin() + static_cast<ptrdiff_t>(done));
   }
   return result;
 }

@@ -35,13 +35,13 @@ void check(KbkdfMode mode, std::span<const KbkdfSegment> segments) {
 
 Bytes encoded(uint64_t number, const KbkdfSegment& form) {
   if (form.bits < 64 && number >> form.bits != 0) refuse("SP 800-108: a number does not fit its width");
-  Bytes octets(form.bits / 8);
-  for (uint8_t& octet : octets) {
-    octet = static_cast<uint8_t>(number);
+  Bytes bytes(form.bits / 8);
+  for (uint8_t& byte : bytes) {
+    byte = static_cast<uint8_t>(number);
     number >>= 8;
   }
-  if (!form.little_endian) std::ranges::reverse(octets);
-  return octets;
+  if (!form.little_endian) std::ranges::reverse(bytes);
+  return bytes;
 }
 
 // The outputs of the function, one after the other.
@@ -65,7 +65,7 @@ class Outputs {
 
  private:
   static SecretBytes of(Mac& mac) {
-    SecretBytes output(mac.octets());
+    SecretBytes output(mac.size());
     mac.finish(output.span());
     return output;
   }
@@ -73,7 +73,7 @@ class Outputs {
   // SP 800-108, 5.3: A(0) is what does not change between the calls.
   void start_pipeline() {
     for (const KbkdfSegment& segment : segments_) {
-      if (segment.kind == Kind::kOctets) iteration_.append(segment.octets);
+      if (segment.kind == Kind::kBytes) iteration_.append(segment.bytes);
       if (segment.kind == Kind::kLength) iteration_.append(length(segment));
     }
   }
@@ -96,8 +96,8 @@ class Outputs {
       case Kind::kLength:
         mac.update(length(segment));
         break;
-      case Kind::kOctets:
-        mac.update(segment.octets);
+      case Kind::kBytes:
+        mac.update(segment.bytes);
         break;
     }
   }
@@ -117,7 +117,7 @@ std::vector<SecretBytes> kbkdf(KbkdfMode mode, const Mac& function, std::span<co
   constexpr size_t kMost = size_t{1} << 30;
   check(mode, segments);
   if (mode != KbkdfMode::kFeedback && !iv.empty()) refuse("SP 800-108: only feedback mode has an initial value");
-  const size_t output = function.octets();
+  const size_t output = function.size();
   uint64_t sum = 0, whole_sum = 0;
   for (size_t size : sizes) {
     if (size == 0 || size > kMost) refuse("SP 800-108: length of a derived key out of range (1 to 2^30 bytes)");

@@ -18,7 +18,7 @@ struct KbkdfSegment {
                  // pipeline)
     kCounter,    // feedback and double pipeline only: an additional counter
     kLength,     // the number of derived bits, a number
-    kOctets,     // any bytes: label, context, separators
+    kBytes,      // any bytes: label, context, separators
   };
   Kind kind;
   /// The width of a number: 8, 16, 24 or 32 bits; for the length up to 64.
@@ -26,7 +26,7 @@ struct KbkdfSegment {
   bool little_endian = false;
   /// kLength: counts whole outputs of the function instead of the bits of the keys.
   bool whole_outputs = false;
-  ByteView octets = {};
+  ByteView bytes = {};
 };
 
 /// Derives one key for each of `sizes`, which are in bytes; every key starts with a new output of the function.

@@ -33,24 +33,24 @@ void unmap_blocks(uint8_t* memory, size_t size) {
 }  // namespace
 
 SecretBytes hkdf_extract(Hash hash, ByteView salt, ByteView key) {
-  SecretBytes extracted(hash_octets(hash));
+  SecretBytes extracted(hash_bytes(hash));
   Hmac(hash, salt).update(key).finish(extracted.span());
   return extracted;
 }
 
 SecretBytes hkdf_expand(Hash hash, ByteView extracted, ByteView info, size_t size) {
-  const size_t octets = hash_octets(hash);
-  check(size <= 255 * octets, "HKDF output length out of range (at most 255 digests)");
+  const size_t bytes = hash_bytes(hash);
+  check(size <= 255 * bytes, "HKDF output length out of range (at most 255 digests)");
   Hmac expand(hash, extracted);
   SecretBytes result(size), block;
   uint8_t counter = 0;
-  for (size_t done = 0; done < size; done += octets) {
+  for (size_t done = 0; done < size; done += bytes) {
     ++counter;
     if (counter > 1) expand.begin();
     expand.update(block).update(info).update({&counter, 1});
-    block.resize(octets);
+    block.resize(bytes);
     expand.finish(block.span());
-    std::copy_n(block.begin(), std::min(octets, size - done), result.begin() + static_cast<ptrdiff_t>(done));
+    std::copy_n(block.begin(), std::min(bytes, size - done), result.begin() + static_cast<ptrdiff_t>(done));
   }
   return result;
 }
@@ -99,7 +99,7 @@ SecretBytes pbkdf2(Hash hash, ByteView secret, ByteView salt, uint32_t iteration
         "PBKDF2: a size is out of range");
   SecretBytes result(size);
   const char* password = secret.empty() ? "" : reinterpret_cast<const char*>(secret.data());
-  require(
+  require_openssl(
       PKCS5_PBKDF2_HMAC(password, static_cast<int>(secret.size()), salt.data(), static_cast<int>(salt.size()),
                         static_cast<int>(iterations), native_hash(hash), static_cast<int>(size), result.data()) == 1,
       "PBKDF2");

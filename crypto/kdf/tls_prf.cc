@@ -22,26 +22,27 @@ class HmacMd5 {
   explicit HmacMd5(ByteView key) {
     ensure_openssl();
     const Owned<EVP_MAC, EVP_MAC_free> hmac(EVP_MAC_fetch(nullptr, "HMAC", nullptr));
-    require(hmac != nullptr, "finding HMAC");
+    require_openssl(hmac != nullptr, "finding HMAC");
     context_.reset(EVP_MAC_CTX_new(hmac.get()));
     char md5[] = "MD5";
     const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, md5, 0),
                                      OSSL_PARAM_construct_end()};
-    require(context_ && EVP_MAC_init(context_.get(), key.data(), key.size(), parameters) == 1, "beginning HMAC-MD5");
+    require_openssl(context_ && EVP_MAC_init(context_.get(), key.data(), key.size(), parameters) == 1,
+                    "beginning HMAC-MD5");
   }
   HmacMd5& begin() {
-    require(EVP_MAC_init(context_.get(), nullptr, 0, nullptr) == 1, "beginning HMAC-MD5");
+    require_openssl(EVP_MAC_init(context_.get(), nullptr, 0, nullptr) == 1, "beginning HMAC-MD5");
     return *this;
   }
   HmacMd5& update(ByteView data) {
-    require(EVP_MAC_update(context_.get(), data.data(), data.size()) == 1, "HMAC-MD5");
+    require_openssl(EVP_MAC_update(context_.get(), data.data(), data.size()) == 1, "HMAC-MD5");
     return *this;
   }
   void finish(MutableByteView out) {
     size_t size = 0;
-    require(EVP_MAC_final(context_.get(), out.data(), &size, out.size()) == 1, "ending HMAC-MD5");
+    require_openssl(EVP_MAC_final(context_.get(), out.data(), &size, out.size()) == 1, "ending HMAC-MD5");
   }
-  static constexpr size_t octets() { return 16; }
+  static constexpr size_t size() { return 16; }
 
  private:
   Owned<EVP_MAC_CTX, EVP_MAC_CTX_free> context_;
@@ -50,12 +51,12 @@ class HmacMd5 {
 // RFC 5246, 5: P_hash(secret, label || seed) = HMAC(secret, A(1) || label || seed) || HMAC(secret, A(2) || …) || …
 template <typename KeyedMac>
 SecretBytes expanded(KeyedMac mac, std::string_view label, ByteView seed, size_t size) {
-  const size_t octets = mac.octets();
-  SecretBytes result(size), a(octets), block(octets);
+  const size_t bytes = mac.size();
+  SecretBytes result(size), a(bytes), block(bytes);
   mac.update(as_bytes(label)).update(seed).finish(a.span());
-  for (size_t done = 0; done < size; done += octets) {
+  for (size_t done = 0; done < size; done += bytes) {
     mac.begin().update(a).update(as_bytes(label)).update(seed).finish(block.span());
-    std::copy_n(block.begin(), std::min(octets, size - done), result.begin() + static_cast<ptrdiff_t>(done));
+    std::copy_n(block.begin(), std::min(bytes, size - done), result.begin() + static_cast<ptrdiff_t>(done));
     mac.begin().update(a).finish(a.span());
   }
   return result;
@@ -76,30 +77,30 @@ SecretBytes tls10_prf(ByteView secret, std::string_view label, ByteView seed, si
 }
 
 SecretBytes tls12_master_secret(Hash hash, ByteView premaster, ByteView client_random, ByteView server_random) {
-  return tls12_prf(hash, premaster, "master secret", joined(client_random, server_random), kTlsMasterSecretOctets);
+  return tls12_prf(hash, premaster, "master secret", joined(client_random, server_random), kTlsMasterSecretBytes);
 }
 
 SecretBytes tls12_extended_master_secret(Hash hash, ByteView premaster, ByteView session_hash) {
-  return tls12_prf(hash, premaster, "extended master secret", session_hash, kTlsMasterSecretOctets);
+  return tls12_prf(hash, premaster, "extended master secret", session_hash, kTlsMasterSecretBytes);
 }
 
 TlsKeyBlock tls12_key_block(Hash hash, ByteView master, ByteView client_random, ByteView server_random,
-                            size_t mac_octets, size_t key_octets, size_t iv_octets) {
-  const SecretBytes octets = tls12_prf(hash, master, "key expansion", joined(server_random, client_random),
-                                       2 * (mac_octets + key_octets + iv_octets));
-  ByteView rest = octets;
+                            size_t mac_bytes, size_t key_bytes, size_t iv_bytes) {
+  const SecretBytes bytes = tls12_prf(hash, master, "key expansion", joined(server_random, client_random),
+                                      2 * (mac_bytes + key_bytes + iv_bytes));
+  ByteView rest = bytes;
   auto next = [&](size_t size) {
     ByteView part = rest.first(size);
     rest = rest.subspan(size);
     return part;
   };
   TlsKeyBlock block;
-  block.client_mac = SecretBytes(next(mac_octets));
-  block.server_mac = SecretBytes(next(mac_octets));
-  block.client_key = SecretBytes(next(key_octets));
-  block.server_key = SecretBytes(next(key_octets));
-  block.client_iv = to_bytes(next(iv_octets));
-  block.server_iv = to_bytes(next(iv_octets));
+  block.client_mac = SecretBytes(next(mac_bytes));
+  block.server_mac = SecretBytes(next(mac_bytes));
+  block.client_key = SecretBytes(next(key_bytes));
+  block.server_key = SecretBytes(next(key_bytes));
+  block.client_iv = to_bytes(next(iv_bytes));
+  block.server_iv = to_bytes(next(iv_bytes));
   return block;
 }
 

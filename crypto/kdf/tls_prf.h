@@ -22,7 +22,7 @@ inline SecretBytes tls_prf(std::optional<Hash> hash, ByteView secret, std::strin
   return hash ? tls12_prf(*hash, secret, label, seed, size) : tls10_prf(secret, label, seed, size);
 }
 
-constexpr size_t kTlsMasterSecretOctets = 48;
+constexpr size_t kTlsMasterSecretBytes = 48;
 SecretBytes tls12_master_secret(Hash hash, ByteView premaster, ByteView client_random, ByteView server_random);
 /// RFC 7627; `session_hash` is the hash of the handshake messages.
 SecretBytes tls12_extended_master_secret(Hash hash, ByteView premaster, ByteView session_hash);
@@ -33,6 +33,6 @@ struct TlsKeyBlock {
   Bytes client_iv, server_iv;
 };
 TlsKeyBlock tls12_key_block(Hash hash, ByteView master, ByteView client_random, ByteView server_random,
-                            size_t mac_octets, size_t key_octets, size_t iv_octets);
+                            size_t mac_bytes, size_t key_bytes, size_t iv_bytes);
 
 }  // namespace vtpm::crypto

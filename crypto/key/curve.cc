@@ -69,11 +69,11 @@ const CurveRow& row_of(Curve curve) { return kCurves[static_cast<size_t>(curve)]
 
 KeyType curve_key_type(Curve curve) { return row_of(curve).type; }
 
-size_t curve_octets(Curve curve) { return row_of(curve).octets; }
+size_t curve_bytes(Curve curve) { return row_of(curve).bytes; }
 
-size_t curve_point_octets(Curve curve) {
+size_t curve_point_bytes(Curve curve) {
   const CurveRow& row = row_of(curve);
-  return row.type == KeyType::kEc ? 1 + 2 * row.octets : row.octets;
+  return row.type == KeyType::kEc ? 1 + 2 * row.bytes : row.bytes;
 }
 
 ByteView curve_oid(Curve curve) { return row_of(curve).oids.front(); }

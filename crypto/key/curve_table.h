@@ -13,7 +13,7 @@ struct CurveRow {
   Curve curve;
   KeyType type;
   size_t bits;
-  size_t octets;                   // size of a coordinate and of a private value in bytes
+  size_t bytes;                    // size of a coordinate and of a private value in bytes
   const char* native_name;         // OpenSSL's name of the group, or of the key type for Edwards and Montgomery curves
   std::span<const ByteView> oids;  // DER; the first is the one to write
   std::span<const std::string_view> names;

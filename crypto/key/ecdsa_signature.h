@@ -8,7 +8,7 @@ namespace vtpm::crypto {
 
 /// `raw`: r || s of equal size, big-endian.
 Bytes ecdsa_signature_to_der(ByteView raw);
-/// r || s, each of `octets` bytes. `der` comes from libcrypto; throws kInternal if it is not a signature.
-Bytes ecdsa_signature_from_der(ByteView der, size_t octets);
+/// r || s, each of `bytes` bytes. `der` comes from libcrypto; throws kInternal if it is not a signature.
+Bytes ecdsa_signature_from_der(ByteView der, size_t bytes);
 
 }  // namespace vtpm::crypto

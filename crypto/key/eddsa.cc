@@ -30,32 +30,33 @@ Digest start_in_domain(Curve curve, const EddsaMode& mode) {
   return digest;
 }
 
-BigNumber secret_little_endian(ByteView octets) {
+BigNumber secret_little_endian(ByteView bytes) {
   BigNumber number = secret_number();
-  require(BN_lebin2bn(octets.data(), static_cast<int>(octets.size()), number.get()) != nullptr, "reading a number");
+  require_openssl(BN_lebin2bn(bytes.data(), static_cast<int>(bytes.size()), number.get()) != nullptr,
+                  "reading a number");
   return number;
 }
 
 /// The digest as a number modulo the order.
 BigNumber reduced(Digest& digest, const EdwardsCurve& on, BN_CTX* context) {
-  SecretBytes octets(digest.octets());
-  digest.finish(octets.span());
-  const BigNumber whole = secret_little_endian(octets);
+  SecretBytes bytes(digest.size());
+  digest.finish(bytes.span());
+  const BigNumber whole = secret_little_endian(bytes);
   BigNumber rest = secret_number();
-  require(BN_mod(rest.get(), whole.get(), on.order(), context) == 1, "reducing a number");
+  require_openssl(BN_mod(rest.get(), whole.get(), on.order(), context) == 1, "reducing a number");
   return rest;
 }
 
 /// 5.1.5 and 5.2.5: the bytes that become the scalar.
-void prune(Curve curve, MutableByteView octets) {
+void prune(Curve curve, MutableByteView bytes) {
   if (curve == Curve::kEd448) {
-    octets[0] &= 0xfc;
-    octets[55] |= 0x80;
-    octets[56] = 0;
+    bytes[0] &= 0xfc;
+    bytes[55] |= 0x80;
+    bytes[56] = 0;
   } else {
-    octets[0] &= 0xf8;
-    octets[31] &= 0x7f;
-    octets[31] |= 0x40;
+    bytes[0] &= 0xf8;
+    bytes[31] &= 0x7f;
+    bytes[31] |= 0x40;
   }
 }
 
@@ -66,14 +67,14 @@ Digest EddsaMode::digest(Curve curve) { return curve == Curve::kEd448 ? Digest::
 Bytes eddsa_sign_by_curve(Curve curve, ByteView key, ByteView point, ByteView message, const EddsaMode& mode) {
   const EdwardsCurve& on = EdwardsCurve::of(curve);
   const BigNumberContext context(BN_CTX_secure_new());
-  require(context != nullptr, "signing with EdDSA");
+  require_openssl(context != nullptr, "signing with EdDSA");
   SecretBytes halves(scheme_of(curve).key_digest);
   start(curve).update(key).finish(halves.span());
-  prune(curve, halves.span().first(on.octets()));
-  const BigNumber scalar = secret_little_endian(halves.view().first(on.octets()));
+  prune(curve, halves.span().first(on.size()));
+  const BigNumber scalar = secret_little_endian(halves.view().first(on.size()));
 
   Digest first = start_in_domain(curve, mode);
-  first.update(halves.view().subspan(on.octets())).update(message);
+  first.update(halves.view().subspan(on.size())).update(message);
   const BigNumber nonce = reduced(first, on, context.get());
   Bytes signature = on.base_multiple(nonce.get());
 
@@ -81,22 +82,22 @@ Bytes eddsa_sign_by_curve(Curve curve, ByteView key, ByteView point, ByteView me
   second.update(signature).update(point).update(message);
   const BigNumber challenge = reduced(second, on, context.get());
   BigNumber product = secret_number(), sum = secret_number();
-  require(BN_mod_mul(product.get(), challenge.get(), scalar.get(), on.order(), context.get()) == 1 &&
-              BN_mod_add_quick(sum.get(), nonce.get(), product.get(), on.order()) == 1,
-          "signing with EdDSA");
-  signature.resize(2 * on.octets());
-  require(BN_bn2lebinpad(sum.get(), signature.data() + on.octets(), static_cast<int>(on.octets())) > 0,
-          "signing with EdDSA");
+  require_openssl(BN_mod_mul(product.get(), challenge.get(), scalar.get(), on.order(), context.get()) == 1 &&
+                      BN_mod_add_quick(sum.get(), nonce.get(), product.get(), on.order()) == 1,
+                  "signing with EdDSA");
+  signature.resize(2 * on.size());
+  require_openssl(BN_bn2lebinpad(sum.get(), signature.data() + on.size(), static_cast<int>(on.size())) > 0,
+                  "signing with EdDSA");
   return signature;
 }
 
 bool eddsa_verify_by_curve(Curve curve, ByteView point, ByteView message, ByteView signature, const EddsaMode& mode) {
   const EdwardsCurve& on = EdwardsCurve::of(curve);
-  if (signature.size() != 2 * on.octets()) return false;
-  const ByteView first = signature.first(on.octets()), rest = signature.subspan(on.octets());
+  if (signature.size() != 2 * on.size()) return false;
+  const ByteView first = signature.first(on.size()), rest = signature.subspan(on.size());
   const BigNumber sum(BN_lebin2bn(rest.data(), static_cast<int>(rest.size()), nullptr));
   const BigNumberContext context(BN_CTX_new());
-  require(sum != nullptr && context != nullptr, "verifying EdDSA");
+  require_openssl(sum != nullptr && context != nullptr, "verifying EdDSA");
   if (BN_cmp(sum.get(), on.order()) >= 0) return false;
   Digest digest = start_in_domain(curve, mode);
   digest.update(first).update(point).update(message);

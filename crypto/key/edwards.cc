@@ -13,13 +13,14 @@ namespace {
 class Field {
  public:
   explicit Field(const BIGNUM* prime) : prime_(prime), context_(BN_CTX_new()) {
-    require(context_ != nullptr, "computing in a field");
+    require_openssl(context_ != nullptr, "computing in a field");
   }
   BigNumber number(long value) const {
     BigNumber result(BN_new());
-    require(result != nullptr && BN_set_word(result.get(), static_cast<BN_ULONG>(value < 0 ? -value : value)) == 1,
-            "computing in a field");
-    if (value < 0) require(BN_sub(result.get(), prime_, result.get()) == 1, "computing in a field");
+    require_openssl(
+        result != nullptr && BN_set_word(result.get(), static_cast<BN_ULONG>(value < 0 ? -value : value)) == 1,
+        "computing in a field");
+    if (value < 0) require_openssl(BN_sub(result.get(), prime_, result.get()) == 1, "computing in a field");
     return result;
   }
   BigNumber add(const BigNumber& x, const BigNumber& y) const { return apply(BN_mod_add, x, y); }
@@ -27,7 +28,7 @@ class Field {
   BigNumber multiply(const BigNumber& x, const BigNumber& y) const { return apply(BN_mod_mul, x, y); }
   BigNumber divide(const BigNumber& x, const BigNumber& y) const {
     BigNumber inverse(BN_mod_inverse(nullptr, y.get(), prime_, context_.get()));
-    require(inverse != nullptr, "computing in a field");
+    require_openssl(inverse != nullptr, "computing in a field");
     return multiply(x, inverse);
   }
   /// Null when there is none.
@@ -42,8 +43,8 @@ class Field {
   using Operation = int (*)(BIGNUM*, const BIGNUM*, const BIGNUM*, const BIGNUM*, BN_CTX*);
   BigNumber apply(Operation operation, const BigNumber& x, const BigNumber& y) const {
     BigNumber result(BN_new());
-    require(result != nullptr && operation(result.get(), x.get(), y.get(), prime_, context_.get()) == 1,
-            "computing in a field");
+    require_openssl(result != nullptr && operation(result.get(), x.get(), y.get(), prime_, context_.get()) == 1,
+                    "computing in a field");
     return result;
   }
 
@@ -53,13 +54,13 @@ class Field {
 
 BigNumber copy_of(const BIGNUM* number) {
   BigNumber copy(BN_dup(number));
-  require(copy != nullptr, "copying a number");
+  require_openssl(copy != nullptr, "copying a number");
   return copy;
 }
 
 BigNumber from_hex(const char* hex) {
   BIGNUM* number = nullptr;
-  require(BN_hex2bn(&number, hex) != 0, "reading a number");
+  require_openssl(BN_hex2bn(&number, hex) != 0, "reading a number");
   return BigNumber(number);
 }
 
@@ -67,7 +68,7 @@ BigNumber from_hex(const char* hex) {
 
 /// RFC 8032, 5.1 and 5.2. d is d_over / d_under.
 struct EdwardsCurve::Numbers {
-  size_t octets;
+  size_t bytes;
   const char* prime;
   const char* order;
   int cofactor;
@@ -108,7 +109,7 @@ const EdwardsCurve& EdwardsCurve::of(Curve curve) {
 }
 
 EdwardsCurve::EdwardsCurve(const Numbers& numbers)
-    : octets_(numbers.octets), prime_(from_hex(numbers.prime)), order_(from_hex(numbers.order)) {
+    : bytes_(numbers.bytes), prime_(from_hex(numbers.prime)), order_(from_hex(numbers.order)) {
   const Field f(prime_.get());
   a_ = f.number(numbers.a);
   d_ = f.divide(f.number(numbers.d_over), f.number(numbers.d_under));
@@ -122,28 +123,29 @@ EdwardsCurve::EdwardsCurve(const Numbers& numbers)
   const BigNumber q = f.divide(f.multiply(montgomery, f.subtract(f.add(square, square), f.number(9))),
                                f.multiply(f.number(27), f.multiply(scales, scale_)));
   group_.reset(EC_GROUP_new_curve_GFp(prime_.get(), p.get(), q.get(), f.context()));
-  require(group_ != nullptr, "making an Edwards curve");
+  require_openssl(group_ != nullptr, "making an Edwards curve");
   const Point base = to_group(from_hex(numbers.base_x).get(), from_hex(numbers.base_y).get());
   const BigNumber cofactor = f.number(numbers.cofactor);
   // With order and cofactor known, libcrypto multiplies the generator by its ladder.
-  require(EC_GROUP_set_generator(group_.get(), base.get(), order_.get(), cofactor.get()) == 1,
-          "making an Edwards curve");
+  require_openssl(EC_GROUP_set_generator(group_.get(), base.get(), order_.get(), cofactor.get()) == 1,
+                  "making an Edwards curve");
 }
 
 Point EdwardsCurve::to_group(const BIGNUM* x, const BIGNUM* y) const {
   const Field f(prime_.get());
   Point point(EC_POINT_new(group_.get()));
-  require(point != nullptr, "making a point");
+  require_openssl(point != nullptr, "making a point");
   if (BN_is_one(y)) {
-    require(EC_POINT_set_to_infinity(group_.get(), point.get()) == 1, "making a point");
+    require_openssl(EC_POINT_set_to_infinity(group_.get(), point.get()) == 1, "making a point");
     return point;
   }
   const BigNumber one = f.number(1), height = copy_of(y);
   const BigNumber u = f.divide(f.add(one, height), f.subtract(one, height));
   const BigNumber v = BN_is_zero(x) ? f.number(0) : f.divide(u, copy_of(x));
   const BigNumber first = f.divide(f.add(u, third_), scale_), second = f.divide(v, scale_);
-  require(EC_POINT_set_affine_coordinates(group_.get(), point.get(), first.get(), second.get(), f.context()) == 1,
-          "making a point");
+  require_openssl(
+      EC_POINT_set_affine_coordinates(group_.get(), point.get(), first.get(), second.get(), f.context()) == 1,
+      "making a point");
   return point;
 }
 
@@ -152,27 +154,28 @@ Bytes EdwardsCurve::encode(const EC_POINT* point) const {
   BigNumber x = f.number(0), y = f.number(1);
   if (EC_POINT_is_at_infinity(group_.get(), point) != 1) {
     BigNumber first(BN_new()), second(BN_new());
-    require(first != nullptr && second != nullptr &&
-                EC_POINT_get_affine_coordinates(group_.get(), point, first.get(), second.get(), f.context()) == 1,
-            "reading a point");
+    require_openssl(
+        first != nullptr && second != nullptr &&
+            EC_POINT_get_affine_coordinates(group_.get(), point, first.get(), second.get(), f.context()) == 1,
+        "reading a point");
     const BigNumber one = f.number(1), u = f.subtract(f.multiply(first, scale_), third_);
     y = f.divide(f.subtract(u, one), f.add(u, one));
     if (!BN_is_zero(second.get())) x = f.divide(u, f.multiply(second, scale_));
   }
-  Bytes octets(octets_);
-  require(BN_bn2lebinpad(y.get(), octets.data(), static_cast<int>(octets.size())) > 0, "writing a point");
-  if (BN_is_odd(x.get())) octets.back() |= 0x80;
-  return octets;
+  Bytes bytes(bytes_);
+  require_openssl(BN_bn2lebinpad(y.get(), bytes.data(), static_cast<int>(bytes.size())) > 0, "writing a point");
+  if (BN_is_odd(x.get())) bytes.back() |= 0x80;
+  return bytes;
 }
 
-Point EdwardsCurve::decode(ByteView octets) const {
-  if (octets.size() != octets_) return nullptr;
+Point EdwardsCurve::decode(ByteView bytes) const {
+  if (bytes.size() != bytes_) return nullptr;
   const Field f(prime_.get());
-  const bool odd = (octets.back() & 0x80) != 0;
-  Bytes without_sign = to_bytes(octets);
+  const bool odd = (bytes.back() & 0x80) != 0;
+  Bytes without_sign = to_bytes(bytes);
   without_sign.back() &= 0x7f;
   BigNumber y(BN_lebin2bn(without_sign.data(), static_cast<int>(without_sign.size()), nullptr));
-  require(y != nullptr, "reading a point");
+  require_openssl(y != nullptr, "reading a point");
   if (BN_cmp(y.get(), prime_.get()) >= 0) return nullptr;
   const BigNumber square = f.multiply(y, y), one = f.number(1);
   BigNumber x = f.root(f.divide(f.subtract(square, one), f.subtract(f.multiply(d_, square), a_)));
@@ -184,9 +187,9 @@ Point EdwardsCurve::decode(ByteView octets) const {
 Bytes EdwardsCurve::base_multiple(const BIGNUM* scalar) const {
   const BigNumberContext context(BN_CTX_secure_new());
   const Point product(EC_POINT_new(group_.get()));
-  require(context != nullptr && product != nullptr &&
-              EC_POINT_mul(group_.get(), product.get(), scalar, nullptr, nullptr, context.get()) == 1,
-          "multiplying a point");
+  require_openssl(context != nullptr && product != nullptr &&
+                      EC_POINT_mul(group_.get(), product.get(), scalar, nullptr, nullptr, context.get()) == 1,
+                  "multiplying a point");
   return encode(product.get());
 }
 
@@ -196,9 +199,10 @@ std::optional<Bytes> EdwardsCurve::verification_multiple(const BIGNUM* scalar, B
   if (!decoded) return std::nullopt;
   const BigNumberContext context(BN_CTX_new());
   const Point result(EC_POINT_new(group_.get()));
-  require(context != nullptr && result != nullptr && EC_POINT_invert(group_.get(), decoded.get(), context.get()) == 1 &&
-              EC_POINT_mul(group_.get(), result.get(), scalar, decoded.get(), other, context.get()) == 1,
-          "multiplying a point");
+  require_openssl(context != nullptr && result != nullptr &&
+                      EC_POINT_invert(group_.get(), decoded.get(), context.get()) == 1 &&
+                      EC_POINT_mul(group_.get(), result.get(), scalar, decoded.get(), other, context.get()) == 1,
+                  "multiplying a point");
   return encode(result.get());
 }
 

@@ -31,7 +31,7 @@ class EdwardsCurve {
   /// The order of the base point.
   const BIGNUM* order() const { return order_.get(); }
   /// Size of an encoded point in bytes: 32 or 57.
-  size_t octets() const { return octets_; }
+  size_t size() const { return bytes_; }
 
   /// base * scalar, encoded as RFC 8032, 5.1.2 and 5.2.2, say. `scalar`: secret, below the order.
   Bytes base_multiple(const BIGNUM* scalar) const;
@@ -44,9 +44,9 @@ class EdwardsCurve {
   explicit EdwardsCurve(const Numbers& numbers);
   Point to_group(const BIGNUM* x, const BIGNUM* y) const;
   Bytes encode(const EC_POINT* point) const;
-  Point decode(ByteView octets) const;
+  Point decode(ByteView bytes) const;
 
-  size_t octets_;
+  size_t bytes_;
   BigNumber prime_, a_, d_, order_;
   BigNumber third_, scale_;  // A / 3 and B
   Group group_;

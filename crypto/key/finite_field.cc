@@ -21,7 +21,7 @@ constexpr size_t kSmallestPrime = 512, kLargestPrime = 10000;  // bits; the uppe
 // 1 < number < limit - 1
 bool inside(const BIGNUM* number, const BIGNUM* limit) {
   BigNumber above(BN_dup(number));
-  require(above != nullptr && BN_add_word(above.get(), 1) == 1, "finite-field arithmetic");
+  require_openssl(above != nullptr && BN_add_word(above.get(), 1) == 1, "finite-field arithmetic");
   return BN_cmp(number, BN_value_one()) > 0 && BN_cmp(above.get(), limit) < 0;
 }
 
@@ -33,9 +33,9 @@ void check_domain(const BIGNUM* p, const BIGNUM* q, const BIGNUM* g) {
   if (BN_is_zero(q)) return;
   BigNumberContext context(BN_CTX_new());
   BigNumber rest(BN_new()), below(BN_dup(p));
-  require(context && rest && below && BN_sub_word(below.get(), 1) == 1, "finite-field arithmetic");
+  require_openssl(context && rest && below && BN_sub_word(below.get(), 1) == 1, "finite-field arithmetic");
   if (BN_num_bits(q) < 160 || BN_cmp(q, p) >= 0) refuse("size of the subprime out of range (at least 160 bits)");
-  require(BN_mod(rest.get(), below.get(), q, context.get()) == 1, "finite-field arithmetic");
+  require_openssl(BN_mod(rest.get(), below.get(), q, context.get()) == 1, "finite-field arithmetic");
   if (!BN_is_zero(rest.get())) refuse("the subprime does not divide the prime minus one");
 }
 
@@ -54,17 +54,18 @@ Key finite_field_key(const char* type, const DomainParameters& domain, ByteView 
   if (!value.empty() && !inside(y.get(), p.get())) refuse("the public value is not between 1 and the prime");
   ParameterBuilder builder(OSSL_PARAM_BLD_new());
   auto push = [&](const char* name, const BIGNUM* number) {
-    require(OSSL_PARAM_BLD_push_BN(builder.get(), name, number) == 1, "describing a key");
+    require_openssl(OSSL_PARAM_BLD_push_BN(builder.get(), name, number) == 1, "describing a key");
   };
-  require(builder != nullptr, "describing a key");
+  require_openssl(builder != nullptr, "describing a key");
   push(OSSL_PKEY_PARAM_FFC_P, p.get());
   if (!BN_is_zero(q.get())) push(OSSL_PKEY_PARAM_FFC_Q, q.get());
   push(OSSL_PKEY_PARAM_FFC_G, g.get());
   if (!value.empty()) push(OSSL_PKEY_PARAM_PUB_KEY, y.get());
   if (secret != nullptr) push(OSSL_PKEY_PARAM_PRIV_KEY, secret);
   if (private_bits != 0) {
-    require(OSSL_PARAM_BLD_push_int(builder.get(), OSSL_PKEY_PARAM_DH_PRIV_LEN, static_cast<int>(private_bits)) == 1,
-            "describing a key");
+    require_openssl(
+        OSSL_PARAM_BLD_push_int(builder.get(), OSSL_PKEY_PARAM_DH_PRIV_LEN, static_cast<int>(private_bits)) == 1,
+        "describing a key");
   }
   const int selection = value.empty()       ? EVP_PKEY_KEY_PARAMETERS
                         : secret == nullptr ? EVP_PKEY_PUBLIC_KEY
@@ -83,25 +84,26 @@ void check_domain_numbers(const DomainParameters& domain) {
   BigNumber p = public_number(domain.prime), q = public_number(domain.subprime), g = public_number(domain.base);
   BigNumberContext context(BN_CTX_new());
   BigNumber power(BN_new());
-  require(context && power, "finite-field arithmetic");
+  require_openssl(context && power, "finite-field arithmetic");
   const auto check_prime = [&](const BIGNUM* number, const char* sentence) {
     const int prime = BN_check_prime(number, context.get(), nullptr);
-    require(prime >= 0, "testing a prime");
+    require_openssl(prime >= 0, "testing a prime");
     if (prime == 0) refuse(sentence);
   };
   check_prime(p.get(), "the prime is not prime");
   if (BN_is_zero(q.get())) return;
   check_prime(q.get(), "the subprime is not prime");
-  require(BN_mod_exp(power.get(), g.get(), q.get(), p.get(), context.get()) == 1, "finite-field arithmetic");
+  require_openssl(BN_mod_exp(power.get(), g.get(), q.get(), p.get(), context.get()) == 1, "finite-field arithmetic");
   if (!BN_is_one(power.get())) refuse("the base does not have the order of the subprime");
 }
 
 Bytes finite_field_power(const DomainParameters& domain, const BIGNUM* secret) {
   BigNumberContext context(BN_CTX_secure_new());
   BigNumber p = public_number(domain.prime), g = public_number(domain.base), y(BN_new());
-  require(context && y && BN_mod_exp_mont_consttime(y.get(), g.get(), secret, p.get(), context.get(), nullptr) == 1,
-          "computing a public value");
-  return to_octets(y.get());
+  require_openssl(
+      context && y && BN_mod_exp_mont_consttime(y.get(), g.get(), secret, p.get(), context.get(), nullptr) == 1,
+      "computing a public value");
+  return big_endian_bytes(y.get());
 }
 
 PublicKey PublicKey::over_field(KeyType type, const DomainParameters& domain, ByteView value) {
@@ -132,7 +134,7 @@ std::optional<PublicKey> finite_field_public(KeyType type, const EVP_PKEY* key) 
   for (size_t i = 0; i < 4; ++i) {
     BIGNUM* raw = nullptr;
     if (EVP_PKEY_get_bn_param(key, names[i], &raw) != 1) continue;
-    numbers[i] = to_octets(BigNumber(raw).get());
+    numbers[i] = big_endian_bytes(BigNumber(raw).get());
   }
   try {
     const DomainParameters domain{numbers[0], numbers[1], numbers[2]};

@@ -24,9 +24,9 @@ PublicKey public_half(KeyType type, const DomainParameters& domain, ByteView val
 }
 
 DomainParameters domain_of(const EVP_PKEY* key) {
-  return {to_octets(number_of(key, OSSL_PKEY_PARAM_FFC_P).get()),
-          to_octets(number_of(key, OSSL_PKEY_PARAM_FFC_Q).get()),
-          to_octets(number_of(key, OSSL_PKEY_PARAM_FFC_G).get())};
+  return {big_endian_bytes(number_of(key, OSSL_PKEY_PARAM_FFC_P).get()),
+          big_endian_bytes(number_of(key, OSSL_PKEY_PARAM_FFC_Q).get()),
+          big_endian_bytes(number_of(key, OSSL_PKEY_PARAM_FFC_G).get())};
 }
 
 }  // namespace
@@ -43,7 +43,7 @@ std::unique_ptr<SoftwareKey> SoftwareKey::generate_finite(KeyType type, const Do
     refuse("the domain parameters cannot be used for a key");
   }
   auto native = std::make_shared<NativeKey>(Key(made));
-  PublicKey half = public_half(type, numbers, to_octets(number_of(made, OSSL_PKEY_PARAM_PUB_KEY).get()));
+  PublicKey half = public_half(type, numbers, big_endian_bytes(number_of(made, OSSL_PKEY_PARAM_PUB_KEY).get()));
   return std::unique_ptr<SoftwareKey>(new SoftwareKey(std::move(half), std::move(native)));
 }
 
@@ -80,19 +80,20 @@ std::unique_ptr<SoftwareKey> SoftwareKey::import_dh(const DomainParameters& doma
 
 SecretBytes SoftwareKey::private_value() const {
   if (public_.type() != KeyType::kDsa && public_.type() != KeyType::kDh) refuse("a DSA or DH key is needed");
-  return to_secret_octets(number_of(native_->get(), OSSL_PKEY_PARAM_PRIV_KEY).get());
+  return secret_big_endian_bytes(number_of(native_->get(), OSSL_PKEY_PARAM_PRIV_KEY).get());
 }
 
 Bytes SoftwareKey::dsa_sign(ByteView digest) {
   if (public_.type() != KeyType::kDsa) refuse("DSA needs a DSA key");
   NativeKey::Lease context = native_->context(NativeKey::Operation::kSign);
-  const size_t octets = public_.domain().subprime.size();
-  Bytes der(2 * octets + 16);
+  const size_t bytes = public_.domain().subprime.size();
+  Bytes der(2 * bytes + 16);
   size_t size = der.size();
   const uint8_t none = 0;
-  require(EVP_PKEY_sign(context.get(), der.data(), &size, digest.empty() ? &none : digest.data(), digest.size()) == 1,
-          "signing with DSA");
-  return ecdsa_signature_from_der(ByteView(der).first(size), octets);
+  require_openssl(
+      EVP_PKEY_sign(context.get(), der.data(), &size, digest.empty() ? &none : digest.data(), digest.size()) == 1,
+      "signing with DSA");
+  return ecdsa_signature_from_der(ByteView(der).first(size), bytes);
 }
 
 SecretBytes SoftwareKey::dh(ByteView value) {
@@ -108,11 +109,11 @@ DomainParameters generate_dsa_domain(unsigned prime_bits, unsigned subprime_bits
   if (!known) refuse("DSA primes must have 1024/160, 2048/224, 2048/256 or 3072/256 bits");
   KeyContext context(EVP_PKEY_CTX_new_from_name(nullptr, "DSA", nullptr));
   EVP_PKEY* made = nullptr;
-  require(context != nullptr && EVP_PKEY_paramgen_init(context.get()) == 1 &&
-              EVP_PKEY_CTX_set_dsa_paramgen_bits(context.get(), static_cast<int>(prime_bits)) == 1 &&
-              EVP_PKEY_CTX_set_dsa_paramgen_q_bits(context.get(), static_cast<int>(subprime_bits)) == 1 &&
-              EVP_PKEY_generate(context.get(), &made) == 1,
-          "generating DSA domain parameters");
+  require_openssl(context != nullptr && EVP_PKEY_paramgen_init(context.get()) == 1 &&
+                      EVP_PKEY_CTX_set_dsa_paramgen_bits(context.get(), static_cast<int>(prime_bits)) == 1 &&
+                      EVP_PKEY_CTX_set_dsa_paramgen_q_bits(context.get(), static_cast<int>(subprime_bits)) == 1 &&
+                      EVP_PKEY_generate(context.get(), &made) == 1,
+                  "generating DSA domain parameters");
   return domain_of(Key(made).get());
 }
 
@@ -122,7 +123,7 @@ std::optional<DomainParameters> dh_group(const char* name) {
   OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, const_cast<char*>(name), 0),
                              OSSL_PARAM_construct_end()};
   EVP_PKEY* made = nullptr;
-  require(context != nullptr && EVP_PKEY_fromdata_init(context.get()) == 1, "preparing a DH group");
+  require_openssl(context != nullptr && EVP_PKEY_fromdata_init(context.get()) == 1, "preparing a DH group");
   if (EVP_PKEY_fromdata(context.get(), &made, EVP_PKEY_KEY_PARAMETERS, parameters) != 1) {
     ERR_clear_error();
     return std::nullopt;

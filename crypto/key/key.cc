@@ -59,25 +59,26 @@ bool has_explicit_curve(const EVP_PKEY* key) {
 }
 
 Bytes point_of(const EVP_PKEY* key, Curve curve) {
-  size_t octets = curve_octets(curve);
+  size_t bytes = curve_bytes(curve);
   if (curve_key_type(curve) != KeyType::kEc) {
-    Bytes raw(octets);
+    Bytes raw(bytes);
     size_t size = raw.size();
-    require(EVP_PKEY_get_raw_public_key(key, raw.data(), &size) == 1 && size == raw.size(), "reading a public key");
+    require_openssl(EVP_PKEY_get_raw_public_key(key, raw.data(), &size) == 1 && size == raw.size(),
+                    "reading a public key");
     return raw;
   }
   Bytes point = {POINT_CONVERSION_UNCOMPRESSED};
-  append(point, to_secret_octets(number_of(key, OSSL_PKEY_PARAM_EC_PUB_X).get(), octets));
-  append(point, to_secret_octets(number_of(key, OSSL_PKEY_PARAM_EC_PUB_Y).get(), octets));
+  append(point, secret_big_endian_bytes(number_of(key, OSSL_PKEY_PARAM_EC_PUB_X).get(), bytes));
+  append(point, secret_big_endian_bytes(number_of(key, OSSL_PKEY_PARAM_EC_PUB_Y).get(), bytes));
   return point;
 }
 
 Key weierstrass_key(const CurveRow& row, ByteView point) {
   ParameterBuilder builder(OSSL_PARAM_BLD_new());
-  require(builder &&
-              OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME, row.native_name, 0) == 1 &&
-              OSSL_PARAM_BLD_push_octet_string(builder.get(), OSSL_PKEY_PARAM_PUB_KEY, point.data(), point.size()) == 1,
-          "describing an EC key");
+  require_openssl(
+      builder && OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME, row.native_name, 0) == 1 &&
+          OSSL_PARAM_BLD_push_octet_string(builder.get(), OSSL_PKEY_PARAM_PUB_KEY, point.data(), point.size()) == 1,
+      "describing an EC key");
   return key_from_parameters("EC", EVP_PKEY_PUBLIC_KEY, builder.get());
 }
 
@@ -88,7 +89,7 @@ Bytes uncompressed_point(Curve curve, ByteView compressed) {
   const CurveRow& row = row_of(curve);
   Key key;
   // The lowest bit of the first byte is that of Y.
-  if (row.type == KeyType::kEc && compressed.size() == 1 + row.octets &&
+  if (row.type == KeyType::kEc && compressed.size() == 1 + row.bytes &&
       (compressed[0] | 1) == (POINT_CONVERSION_COMPRESSED | 1)) {
     key = weierstrass_key(row, compressed);
   }
@@ -115,9 +116,9 @@ PublicKey PublicKey::rsa(ByteView modulus, ByteView exponent) {
   }
   BigNumber n = public_number(result.modulus_), e = public_number(result.exponent_);
   ParameterBuilder builder(OSSL_PARAM_BLD_new());
-  require(builder && OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_N, n.get()) == 1 &&
-              OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_E, e.get()) == 1,
-          "describing an RSA key");
+  require_openssl(builder && OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_N, n.get()) == 1 &&
+                      OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_E, e.get()) == 1,
+                  "describing an RSA key");
   Key key = key_from_parameters("RSA", EVP_PKEY_PUBLIC_KEY, builder.get());
   if (!key) throw Error(ErrorCode::kInvalidArgument, "the numbers are not an RSA public key");
   result.native_ = std::make_shared<NativeKey>(std::move(key));
@@ -128,7 +129,7 @@ PublicKey PublicKey::ec(Curve curve, ByteView point) {
   ensure_openssl();
   const CurveRow& row = row_of(curve);
   Key key;
-  if (point.size() == curve_point_octets(curve)) {
+  if (point.size() == curve_point_bytes(curve)) {
     if (row.type != KeyType::kEc)
       key.reset(EVP_PKEY_new_raw_public_key_ex(nullptr, row.native_name, nullptr, point.data(), point.size()));
     else if (point[0] == POINT_CONVERSION_UNCOMPRESSED)
@@ -154,8 +155,8 @@ std::optional<PublicKey> PublicKey::from_spki(ByteView der) {
   if (key != nullptr && next == der.data() + der.size()) {
     const int type = EVP_PKEY_get_base_id(key.get());
     if (type == EVP_PKEY_RSA) {
-      Bytes modulus = to_octets(number_of(key.get(), OSSL_PKEY_PARAM_RSA_N).get());
-      Bytes exponent = to_octets(number_of(key.get(), OSSL_PKEY_PARAM_RSA_E).get());
+      Bytes modulus = big_endian_bytes(number_of(key.get(), OSSL_PKEY_PARAM_RSA_N).get());
+      Bytes exponent = big_endian_bytes(number_of(key.get(), OSSL_PKEY_PARAM_RSA_E).get());
       if (acceptable(modulus, exponent)) result = rsa(modulus, exponent);
     } else if (type == EVP_PKEY_DSA) {
       result = finite_field_public(KeyType::kDsa, key.get());
@@ -177,8 +178,8 @@ size_t PublicKey::bits() const {
 Bytes PublicKey::spki() const {
   uint8_t* der = nullptr;
   int size = i2d_PUBKEY(native(), &der);
-  require(size > 0, "writing a SubjectPublicKeyInfo");
-  const EncodedOctets owner(der);
+  require_openssl(size > 0, "writing a SubjectPublicKeyInfo");
+  const EncodedBytes owner(der);
   return Bytes(der, der + size);
 }
 
@@ -188,7 +189,7 @@ std::optional<Bytes> PublicKey::rsa_public(ByteView block) const {
   NativeKey::Lease context = native_->context(Operation::kRsaPublic);
   Bytes result(modulus_.size());
   size_t size = result.size();
-  require(
+  require_openssl(
       EVP_PKEY_encrypt(context.get(), result.data(), &size, block.data(), block.size()) == 1 && size == result.size(),
       "a public RSA operation");
   return result;
@@ -196,7 +197,7 @@ std::optional<Bytes> PublicKey::rsa_public(ByteView block) const {
 
 bool PublicKey::ecdsa_verify(ByteView digest, ByteView signature) const {
   if (type_ != KeyType::kEc) throw Error(ErrorCode::kInvalidArgument, "ECDSA needs an EC key");
-  if (signature.size() != 2 * curve_octets(curve_)) return false;
+  if (signature.size() != 2 * curve_bytes(curve_)) return false;
   Bytes der = ecdsa_signature_to_der(signature);
   NativeKey::Lease context = native_->context(Operation::kVerify);
   const uint8_t none = 0;
@@ -210,9 +211,9 @@ bool PublicKey::eddsa_verify(ByteView message, ByteView signature, const EddsaMo
   if (type_ != KeyType::kEdwards) throw Error(ErrorCode::kInvalidArgument, "EdDSA needs a key on an Edwards curve");
   if (mode.form != EddsaMode::Form::kPure) return eddsa_verify_by_curve(curve_, point_, message, signature, mode);
   Owned<EVP_MD_CTX, EVP_MD_CTX_free> context(EVP_MD_CTX_new());
-  require(context != nullptr &&
-              EVP_DigestVerifyInit_ex(context.get(), nullptr, nullptr, nullptr, nullptr, native(), nullptr) == 1,
-          "preparing an EdDSA verification");
+  require_openssl(context != nullptr && EVP_DigestVerifyInit_ex(context.get(), nullptr, nullptr, nullptr, nullptr,
+                                                                native(), nullptr) == 1,
+                  "preparing an EdDSA verification");
   const uint8_t none = 0;
   bool good = EVP_DigestVerify(context.get(), signature.empty() ? &none : signature.data(), signature.size(),
                                message.empty() ? &none : message.data(), message.size()) == 1;

@@ -40,9 +40,9 @@ enum class Curve {
 KeyType curve_key_type(Curve curve);
 /// Size in bytes of a private value (32, 48, 66, 28, 32, 32, 57, 32, 56, 32, 48, 64) and, on Weierstrass curves, of a
 /// coordinate.
-size_t curve_octets(Curve curve);
+size_t curve_bytes(Curve curve);
 /// Size in bytes of a public key: 04 || X || Y on a Weierstrass curve, otherwise that of a private value.
-size_t curve_point_octets(Curve curve);
+size_t curve_point_bytes(Curve curve);
 /// DER OBJECT IDENTIFIER, as CKA_EC_PARAMS carries it (RFC 5480, RFC 8410).
 ByteView curve_oid(Curve curve);
 /// Whether CKA_EC_PARAMS is an OID or a PrintableString, so that it names a curve, supported or not.
@@ -107,7 +107,7 @@ class PublicKey {
 
   /// RSA: block^e mod n. `block` has the size of the modulus; returns nothing if it is not below the modulus.
   std::optional<Bytes> rsa_public(ByteView block) const;
-  /// EC: verifies r || s (each of curve_octets bytes) over a digest of any length (FIPS 186-4).
+  /// EC: verifies r || s (each of curve_bytes bytes) over a digest of any length (FIPS 186-4).
   bool ecdsa_verify(ByteView digest, ByteView signature) const;
   /// Edwards: verifies over the whole message, or over EddsaMode::digest of it (RFC 8032).
   bool eddsa_verify(ByteView message, ByteView signature, const EddsaMode& mode = {}) const;
@@ -133,12 +133,12 @@ class PrivateKey {
   virtual ~PrivateKey() = default;
   /// RSA: block^d mod n; argument and result have the size of the modulus. The caller must check that block < n.
   virtual SecretBytes rsa_private(ByteView block) = 0;
-  /// EC: signs a digest of any length (FIPS 186-4 uses the leftmost bits). Returns r || s, each of curve_octets bytes.
+  /// EC: signs a digest of any length (FIPS 186-4 uses the leftmost bits). Returns r || s, each of curve_bytes bytes.
   virtual Bytes ecdsa_sign(ByteView digest) = 0;
-  /// EC: the x coordinate of d * point (SP 800-56A, 5.7.1.2), curve_octets bytes. Montgomery: RFC 7748, section 5.
+  /// EC: the x coordinate of d * point (SP 800-56A, 5.7.1.2), curve_bytes bytes. Montgomery: RFC 7748, section 5.
   /// Throws kInvalidArgument for an invalid point.
   virtual SecretBytes ecdh(ByteView point) = 0;
-  /// Edwards: signs the whole message, or EddsaMode::digest of it. Deterministic. Returns twice curve_octets bytes.
+  /// Edwards: signs the whole message, or EddsaMode::digest of it. Deterministic. Returns twice curve_bytes bytes.
   virtual Bytes eddsa_sign(ByteView message, const EddsaMode& mode = {});
   /// DSA: signs a digest of any length. Returns r || s, each as long as the subprime.
   virtual Bytes dsa_sign(ByteView digest);

@@ -7,8 +7,8 @@ namespace vtpm::crypto {
 namespace {
 
 bool prepare(EVP_PKEY_CTX* context, NativeKey::Operation operation) {
-  auto raw = [&](int initialised) {
-    return initialised == 1 && EVP_PKEY_CTX_set_rsa_padding(context, RSA_NO_PADDING) == 1;
+  auto raw = [&](int initialized) {
+    return initialized == 1 && EVP_PKEY_CTX_set_rsa_padding(context, RSA_NO_PADDING) == 1;
   };
   switch (operation) {
     case NativeKey::Operation::kRsaPublic:
@@ -39,11 +39,11 @@ std::unique_ptr<NativeKey::Ready> NativeKey::take(Operation operation) {
   }
   auto ready = std::make_unique<Ready>();
   ready->context.reset(EVP_PKEY_CTX_new_from_pkey(nullptr, key_.get(), nullptr));
-  require(ready->context != nullptr && prepare(ready->context.get(), operation), "preparing a key operation");
+  require_openssl(ready->context != nullptr && prepare(ready->context.get(), operation), "preparing a key operation");
   if (operation == Operation::kDerive) {
     ready->peer.reset(EVP_PKEY_new());
-    require(ready->peer != nullptr && EVP_PKEY_copy_parameters(ready->peer.get(), key_.get()) == 1,
-            "preparing a peer's key");
+    require_openssl(ready->peer != nullptr && EVP_PKEY_copy_parameters(ready->peer.get(), key_.get()) == 1,
+                    "preparing a peer's key");
   }
   return ready;
 }

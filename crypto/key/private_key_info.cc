@@ -24,13 +24,13 @@ Bytes public_number_of(const EVP_PKEY* key, const char* name) {
     ERR_clear_error();
     return {};
   }
-  return to_octets(BigNumber(number).get());
+  return big_endian_bytes(BigNumber(number).get());
 }
 
 SecretBytes secret_number_of(const EVP_PKEY* key, const char* name) {
   BIGNUM* number = nullptr;
   if (EVP_PKEY_get_bn_param(key, name, &number) != 1) refuse("the private key lacks a number");
-  return to_secret_octets(BigNumber(number).get());
+  return secret_big_endian_bytes(BigNumber(number).get());
 }
 
 std::unique_ptr<SoftwareKey> rsa_key(const EVP_PKEY* key) {
@@ -48,7 +48,7 @@ std::unique_ptr<SoftwareKey> curve_key(const EVP_PKEY* key) {
   if (curve_key_type(*curve) == KeyType::kEc) {
     return SoftwareKey::import_ec(*curve, secret_number_of(key, OSSL_PKEY_PARAM_PRIV_KEY));
   }
-  SecretBytes raw(curve_octets(*curve));
+  SecretBytes raw(curve_bytes(*curve));
   size_t size = raw.size();
   if (EVP_PKEY_get_raw_private_key(key, raw.data(), &size) != 1) refuse("the private key lacks its value");
   return SoftwareKey::import_ec(*curve, raw);
@@ -67,10 +67,10 @@ std::unique_ptr<SoftwareKey> field_key(const EVP_PKEY* key, bool dsa) {
 SecretBytes private_key_info(const SoftwareKey& key) {
   Info info(EVP_PKEY2PKCS8(key.native()));
   const int size = info ? i2d_PKCS8_PRIV_KEY_INFO(info.get(), nullptr) : 0;
-  require(size > 0, "writing a PrivateKeyInfo");
+  require_openssl(size > 0, "writing a PrivateKeyInfo");
   SecretBytes der(static_cast<size_t>(size));
   uint8_t* at = der.data();
-  require(i2d_PKCS8_PRIV_KEY_INFO(info.get(), &at) == size, "writing a PrivateKeyInfo");
+  require_openssl(i2d_PKCS8_PRIV_KEY_INFO(info.get(), &at) == size, "writing a PrivateKeyInfo");
   return der;
 }
 

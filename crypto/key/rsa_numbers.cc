@@ -12,28 +12,28 @@ namespace {
 
 BigNumber minus_one(const BIGNUM* number) {
   BigNumber result = secret_number();
-  require(BN_copy(result.get(), number) != nullptr && BN_sub_word(result.get(), 1) == 1, "RSA arithmetic");
+  require_openssl(BN_copy(result.get(), number) != nullptr && BN_sub_word(result.get(), 1) == 1, "RSA arithmetic");
   BN_set_flags(result.get(), BN_FLG_CONSTTIME);
   return result;
 }
 
 BigNumber product(const BIGNUM* a, const BIGNUM* b, BN_CTX* context) {
   BigNumber result = secret_number();
-  require(BN_mul(result.get(), a, b, context) == 1, "RSA arithmetic");
+  require_openssl(BN_mul(result.get(), a, b, context) == 1, "RSA arithmetic");
   return result;
 }
 
 // a mod m. Its value is secret, m may be a secret prime.
 BigNumber remainder(const BIGNUM* a, const BIGNUM* m, BN_CTX* context) {
   BigNumber result = secret_number();
-  require(BN_nnmod(result.get(), a, m, context) == 1, "RSA arithmetic");
+  require_openssl(BN_nnmod(result.get(), a, m, context) == 1, "RSA arithmetic");
   return result;
 }
 
 BigNumber cofactor(const BIGNUM* n, const BIGNUM* prime, BN_CTX* context) {
   BigNumber quotient = secret_number(), rest = secret_number();
   if (BN_is_zero(prime)) refuse("a prime is zero");
-  require(BN_div(quotient.get(), rest.get(), n, prime, context) == 1, "RSA arithmetic");
+  require_openssl(BN_div(quotient.get(), rest.get(), n, prime, context) == 1, "RSA arithmetic");
   if (!BN_is_zero(rest.get())) refuse("the prime does not divide the modulus");
   return quotient;
 }
@@ -46,20 +46,21 @@ BigNumber find_prime(const RsaKeyNumbers& key, BN_CTX* context) {
   int twos = 0;
   while (BN_is_bit_set(exponent.get(), twos) == 0) ++twos;
   BigNumber odd = secret_number();
-  require(BN_rshift(odd.get(), exponent.get(), twos) == 1, "RSA arithmetic");
+  require_openssl(BN_rshift(odd.get(), exponent.get(), twos) == 1, "RSA arithmetic");
   BN_set_flags(odd.get(), BN_FLG_CONSTTIME);
   BigNumber minus = minus_one(key.n.get()), base = secret_number(), root = secret_number(), square = secret_number();
 
   constexpr BN_ULONG kTrials = 200;  // each fails with probability 1/2 at most
   for (BN_ULONG g = 2; g < kTrials; ++g) {
-    require(BN_set_word(base.get(), g) == 1 && BN_mod_exp(root.get(), base.get(), odd.get(), key.n.get(), context) == 1,
-            "RSA arithmetic");
+    require_openssl(
+        BN_set_word(base.get(), g) == 1 && BN_mod_exp(root.get(), base.get(), odd.get(), key.n.get(), context) == 1,
+        "RSA arithmetic");
     if (BN_is_one(root.get())) continue;
     for (int i = 0; i < twos && BN_cmp(root.get(), minus.get()) != 0; ++i) {
-      require(BN_mod_sqr(square.get(), root.get(), key.n.get(), context) == 1, "RSA arithmetic");
+      require_openssl(BN_mod_sqr(square.get(), root.get(), key.n.get(), context) == 1, "RSA arithmetic");
       if (BN_is_one(square.get())) {
         BigNumber below = minus_one(root.get()), prime = secret_number();
-        require(BN_gcd(prime.get(), below.get(), key.n.get(), context) == 1, "RSA arithmetic");
+        require_openssl(BN_gcd(prime.get(), below.get(), key.n.get(), context) == 1, "RSA arithmetic");
         return prime;
       }
       std::swap(root, square);
@@ -85,9 +86,10 @@ void check_given(ByteView given, const BIGNUM* computed, const char* reason) {
 BigNumber make_prime(unsigned bits, const BIGNUM* exponent, BN_CTX* context) {
   BigNumber prime = secret_number(), common = secret_number();
   do {
-    require(BN_generate_prime_ex2(prime.get(), static_cast<int>(bits), 0, nullptr, nullptr, nullptr, context) == 1 &&
-                BN_gcd(common.get(), minus_one(prime.get()).get(), exponent, context) == 1,
-            "making a prime");
+    require_openssl(
+        BN_generate_prime_ex2(prime.get(), static_cast<int>(bits), 0, nullptr, nullptr, nullptr, context) == 1 &&
+            BN_gcd(common.get(), minus_one(prime.get()).get(), exponent, context) == 1,
+        "making a prime");
   } while (!BN_is_one(common.get()));
   return prime;
 }
@@ -97,7 +99,7 @@ BigNumber make_prime(unsigned bits, const BIGNUM* exponent, BN_CTX* context) {
 RsaKeyNumbers complete_rsa_numbers(const RsaNumbers& numbers) {
   ensure_openssl();
   BigNumberContext context(BN_CTX_secure_new());
-  require(context != nullptr, "RSA arithmetic");
+  require_openssl(context != nullptr, "RSA arithmetic");
   RsaKeyNumbers key;
   key.n = public_number(numbers.modulus);
   key.e = public_number(numbers.public_exponent);
@@ -132,24 +134,24 @@ RsaKeyNumbers complete_rsa_numbers(const RsaNumbers& numbers) {
 RsaNumbers make_rsa_numbers(unsigned bits, ByteView exponent) {
   ensure_openssl();
   BigNumberContext context(BN_CTX_secure_new());
-  require(context != nullptr, "RSA arithmetic");
+  require_openssl(context != nullptr, "RSA arithmetic");
   const BigNumber e = public_number(exponent);
   // Of different sizes, so they differ by enough (SP 800-56B, 6.3.1).
   const BigNumber p = make_prime((bits + 1) / 2, e.get(), context.get());
   const BigNumber q = make_prime(bits / 2, e.get(), context.get());
   const BigNumber p1 = minus_one(p.get()), q1 = minus_one(q.get());
   BigNumber common = secret_number(), order = secret_number(), d = secret_number();
-  require(BN_gcd(common.get(), p1.get(), q1.get(), context.get()) == 1 &&
-              BN_div(order.get(), nullptr, product(p1.get(), q1.get(), context.get()).get(), common.get(),
-                     context.get()) == 1,
-          "RSA arithmetic");
+  require_openssl(BN_gcd(common.get(), p1.get(), q1.get(), context.get()) == 1 &&
+                      BN_div(order.get(), nullptr, product(p1.get(), q1.get(), context.get()).get(), common.get(),
+                             context.get()) == 1,
+                  "RSA arithmetic");
   BN_set_flags(order.get(), BN_FLG_CONSTTIME);
-  require(BN_mod_inverse(d.get(), e.get(), order.get(), context.get()) != nullptr, "RSA arithmetic");
+  require_openssl(BN_mod_inverse(d.get(), e.get(), order.get(), context.get()) != nullptr, "RSA arithmetic");
   RsaNumbers numbers;
-  numbers.modulus = to_octets(product(p.get(), q.get(), context.get()).get());
+  numbers.modulus = big_endian_bytes(product(p.get(), q.get(), context.get()).get());
   numbers.public_exponent = to_bytes(exponent);
-  numbers.private_exponent = to_secret_octets(d.get());
-  numbers.prime1 = to_secret_octets(p.get());
+  numbers.private_exponent = secret_big_endian_bytes(d.get());
+  numbers.prime1 = secret_big_endian_bytes(p.get());
   return numbers;
 }
 

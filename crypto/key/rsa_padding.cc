@@ -29,9 +29,9 @@ std::optional<SecretBytes> decoded(SecretBytes message, int size) {
 
 void mask(MutableByteView data, ByteView seed, Hash hash) {
   Bytes stream(data.size());
-  require(PKCS1_MGF1(stream.data(), static_cast<long>(stream.size()), seed.data(), static_cast<long>(seed.size()),
-                     native_hash(hash)) == 0,
-          "MGF1");
+  require_openssl(PKCS1_MGF1(stream.data(), static_cast<long>(stream.size()), seed.data(),
+                             static_cast<long>(seed.size()), native_hash(hash)) == 0,
+                  "MGF1");
   for (size_t i = 0; i < data.size(); ++i) data[i] ^= stream[i];
 }
 
@@ -44,8 +44,8 @@ struct PssLayout {
   uint8_t top;      // the bits of the first byte of EM that are used
 };
 std::optional<PssLayout> pss_layout(size_t modulus_bits, const PssParameters& parameters) {
-  size_t bits = modulus_bits - 1, encoded = (bits + 7) / 8, hash = hash_octets(parameters.hash);
-  if (modulus_bits < 9 || encoded < hash + 2 || parameters.salt_octets > encoded - hash - 2) return std::nullopt;
+  size_t bits = modulus_bits - 1, encoded = (bits + 7) / 8, hash = hash_bytes(parameters.hash);
+  if (modulus_bits < 9 || encoded < hash + 2 || parameters.salt_bytes > encoded - hash - 2) return std::nullopt;
   return PssLayout{(modulus_bits + 7) / 8 - encoded, encoded, encoded - hash - 1,
                    static_cast<uint8_t>(0xff >> (8 * encoded - bits))};
 }
@@ -90,21 +90,21 @@ std::optional<Bytes> pkcs1_sign_encode(ByteView payload, size_t size) {
 
 std::optional<Bytes> pkcs1_sign_decode(ByteView block) {
   if (block.size() < kPkcs1Overhead || block[0] != 0 || block[1] != 1) return std::nullopt;
-  auto end = std::find_if(block.begin() + 2, block.end(), [](uint8_t octet) { return octet != 0xff; });
+  auto end = std::find_if(block.begin() + 2, block.end(), [](uint8_t byte) { return byte != 0xff; });
   if (end == block.end() || *end != 0 || end - block.begin() < 10) return std::nullopt;
   return Bytes(end + 1, block.end());
 }
 
 Bytes digest_info(Hash hash, ByteView digest) {
   // SEQUENCE { SEQUENCE { OBJECT IDENTIFIER, NULL }, OCTET STRING }
-  if (digest.size() != hash_octets(hash)) {
+  if (digest.size() != hash_bytes(hash)) {
     throw Error(ErrorCode::kInvalidArgument, "the digest does not have the size of its hash");
   }
   Bytes oid = digest_oid(hash);
-  auto octets = [](size_t size) { return static_cast<uint8_t>(size); };
-  Bytes info = {0x30, octets(oid.size() + digest.size() + 8), 0x30, octets(oid.size() + 4), 0x06, octets(oid.size())};
+  auto bytes = [](size_t size) { return static_cast<uint8_t>(size); };
+  Bytes info = {0x30, bytes(oid.size() + digest.size() + 8), 0x30, bytes(oid.size() + 4), 0x06, bytes(oid.size())};
   append(info, oid);
-  append(info, Bytes{0x05, 0x00, 0x04, octets(digest.size())});
+  append(info, Bytes{0x05, 0x00, 0x04, bytes(digest.size())});
   append(info, digest);
   return info;
 }
@@ -114,9 +114,9 @@ std::optional<SecretBytes> pkcs1_encrypt_encode(ByteView message, size_t size) {
   ensure_openssl();
   SecretBytes block(size);
   const uint8_t none = 0;
-  require(RSA_padding_add_PKCS1_type_2(block.data(), length(size), message.empty() ? &none : message.data(),
-                                       length(message.size())) == 1,
-          "PKCS #1 padding");
+  require_openssl(RSA_padding_add_PKCS1_type_2(block.data(), length(size), message.empty() ? &none : message.data(),
+                                               length(message.size())) == 1,
+                  "PKCS #1 padding");
   return block;
 }
 
@@ -130,11 +130,11 @@ std::optional<SecretBytes> pkcs1_encrypt_decode(ByteView block) {
 }
 
 std::optional<SecretBytes> oaep_encode(ByteView message, size_t size, const OaepParameters& parameters) {
-  size_t overhead = 2 * hash_octets(parameters.hash) + 2;
+  size_t overhead = 2 * hash_bytes(parameters.hash) + 2;
   if (size < overhead || message.size() > size - overhead) return std::nullopt;
   SecretBytes block(size);
   const uint8_t none = 0;
-  require(
+  require_openssl(
       RSA_padding_add_PKCS1_OAEP_mgf1(block.data(), length(size), message.empty() ? &none : message.data(),
                                       length(message.size()), parameters.label.data(), length(parameters.label.size()),
                                       native_hash(parameters.hash), native_hash(parameters.mgf)) == 1,
@@ -143,7 +143,7 @@ std::optional<SecretBytes> oaep_encode(ByteView message, size_t size, const Oaep
 }
 
 std::optional<SecretBytes> oaep_decode(ByteView block, const OaepParameters& parameters) {
-  if (block.size() < 2 * hash_octets(parameters.hash) + 2) return std::nullopt;
+  if (block.size() < 2 * hash_bytes(parameters.hash) + 2) return std::nullopt;
   SecretBytes message(block.size());
   int size =
       RSA_padding_check_PKCS1_OAEP_mgf1(message.data(), length(message.size()), block.data(), length(block.size()),
@@ -154,8 +154,8 @@ std::optional<SecretBytes> oaep_decode(ByteView block, const OaepParameters& par
 
 std::optional<Bytes> pss_encode(ByteView digest, size_t modulus_bits, const PssParameters& parameters) {
   std::optional<PssLayout> layout = pss_layout(modulus_bits, parameters);
-  if (!layout || digest.size() != hash_octets(parameters.hash)) return std::nullopt;
-  Bytes salt = random_bytes(parameters.salt_octets);
+  if (!layout || digest.size() != hash_bytes(parameters.hash)) return std::nullopt;
+  Bytes salt = random_bytes(parameters.salt_bytes);
   Bytes hash = pss_hash(digest, salt, parameters);
 
   // EM = maskedDB || H || bc, where DB = 00… 01 salt
@@ -172,7 +172,7 @@ std::optional<Bytes> pss_encode(ByteView digest, size_t modulus_bits, const PssP
 
 bool pss_verify(ByteView digest, ByteView block, size_t modulus_bits, const PssParameters& parameters) {
   std::optional<PssLayout> layout = pss_layout(modulus_bits, parameters);
-  if (!layout || digest.size() != hash_octets(parameters.hash) || block.size() != layout->leading + layout->encoded) {
+  if (!layout || digest.size() != hash_bytes(parameters.hash) || block.size() != layout->leading + layout->encoded) {
     return false;
   }
   if (layout->leading != 0 && block[0] != 0) return false;
@@ -182,12 +182,12 @@ bool pss_verify(ByteView digest, ByteView block, size_t modulus_bits, const PssP
   if (encoded.back() != kPssTrailer || (database[0] & ~layout->top) != 0) return false;
   mask(database, hash, parameters.mgf);
   database[0] &= layout->top;
-  size_t zeros = database.size() - parameters.salt_octets - 1;
+  size_t zeros = database.size() - parameters.salt_bytes - 1;
   if (database[zeros] != 1 || std::any_of(database.begin(), database.begin() + static_cast<ptrdiff_t>(zeros),
-                                          [](uint8_t octet) { return octet != 0; })) {
+                                          [](uint8_t byte) { return byte != 0; })) {
     return false;
   }
-  return equal(hash, pss_hash(digest, ByteView(database).last(parameters.salt_octets), parameters));
+  return equal(hash, pss_hash(digest, ByteView(database).last(parameters.salt_bytes), parameters));
 }
 
 }  // namespace vtpm::crypto

@@ -37,7 +37,7 @@ std::optional<SecretBytes> oaep_decode(ByteView block, const OaepParameters& par
 struct PssParameters {
   Hash hash = Hash::kSha256;
   Hash mgf = Hash::kSha256;
-  size_t salt_octets = 32;
+  size_t salt_bytes = 32;
 };
 /// Returns nothing if the digest has the wrong size or the salt does not fit.
 std::optional<Bytes> pss_encode(ByteView digest, size_t modulus_bits, const PssParameters& parameters);

@@ -24,7 +24,7 @@ class SoftwareKey : public PrivateKey {
   static std::unique_ptr<SoftwareKey> generate_dh(const DomainParameters& domain, unsigned private_bits = 0);
   /// Throw kInvalidArgument if the numbers are inconsistent.
   static std::unique_ptr<SoftwareKey> import_rsa(const RsaNumbers& numbers);
-  /// `scalar`: on Edwards and Montgomery curves the encoding of RFC 8032 and RFC 7748, exactly curve_octets bytes.
+  /// `scalar`: on Edwards and Montgomery curves the encoding of RFC 8032 and RFC 7748, exactly curve_bytes bytes.
   static std::unique_ptr<SoftwareKey> import_ec(Curve curve, ByteView scalar);
   static std::unique_ptr<SoftwareKey> import_dsa(const DomainParameters& domain, ByteView private_value);
   static std::unique_ptr<SoftwareKey> import_dh(const DomainParameters& domain, ByteView private_value);
@@ -32,7 +32,7 @@ class SoftwareKey : public PrivateKey {
   const PublicKey& public_key() const { return public_; }
   evp_pkey_st* native() const;
   RsaNumbers rsa_numbers() const;
-  SecretBytes ec_scalar() const;      // curve_octets, left-padded; as imported on Edwards and Montgomery curves
+  SecretBytes ec_scalar() const;      // curve_bytes, left-padded; as imported on Edwards and Montgomery curves
   SecretBytes private_value() const;  // of a DSA or DH key, without leading zeros
 
   SecretBytes rsa_private(ByteView block) override;
@@ -46,12 +46,12 @@ class SoftwareKey : public PrivateKey {
   SoftwareKey(PublicKey public_key, std::shared_ptr<NativeKey> native)
       : public_(std::move(public_key)), native_(std::move(native)) {}
   static std::unique_ptr<SoftwareKey> generate_raw(Curve curve);
-  static std::unique_ptr<SoftwareKey> import_raw(Curve curve, ByteView octets);
+  static std::unique_ptr<SoftwareKey> import_raw(Curve curve, ByteView bytes);
   static std::unique_ptr<SoftwareKey> generate_finite(KeyType type, const DomainParameters& domain, unsigned bits);
   static std::unique_ptr<SoftwareKey> import_finite(KeyType type, const DomainParameters& domain, ByteView value);
   static std::unique_ptr<SoftwareKey> tested(std::unique_ptr<SoftwareKey> key);
   static bool works(SoftwareKey& key);
-  SecretBytes derive(evp_pkey_st* peer, size_t octets, const char* refusal) const;
+  SecretBytes derive(evp_pkey_st* peer, size_t bytes, const char* refusal) const;
 
   PublicKey public_;
   std::shared_ptr<NativeKey> native_;

@@ -16,12 +16,12 @@ namespace vtpm::crypto {
 namespace {
 
 constexpr size_t kBlockHeader = alignof(std::max_align_t);
-constexpr size_t kReserve = size_t{2} << 20;  // twice what the initialisation takes; untouched, it costs nothing
+constexpr size_t kReserve = size_t{2} << 20;  // twice what the initialization takes; untouched, it costs nothing
 
 thread_local bool refused = false;
 thread_local bool may_use_reserve = false;
 
-// Handed out from front to back. No lock: one thread initialises.
+// Handed out from front to back. No lock: one thread initializes.
 alignas(kBlockHeader) uint8_t reserve[kReserve];
 size_t reserve_used = 0;
 

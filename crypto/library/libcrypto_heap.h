@@ -12,7 +12,7 @@ namespace vtpm::crypto {
 bool install_libcrypto_heap();
 
 /// While it exists, the heap's allocations in this thread use a reserve if the system has no more memory, so they
-/// cannot fail. Only for the initialisation of libcrypto, once in a process: memory taken from the reserve is never
+/// cannot fail. Only for the initialization of libcrypto, once in a process: memory taken from the reserve is never
 /// returned.
 class LibcryptoReserve {
  public:

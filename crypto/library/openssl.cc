@@ -21,22 +21,22 @@ namespace {
 
 template <auto kFree, typename T>
 void expect_and_free(T* object) {
-  require(object != nullptr, "the initialisation of libcrypto");
+  require_openssl(object != nullptr, "the initialization of libcrypto");
   kFree(object);
 }
 
-// Much of libcrypto initialises itself at its first use, and remembers a failure for ever: its once-only
+// Much of libcrypto initializes itself at its first use, and remembers a failure for ever: its once-only
 // functions keep their result, and algorithms that a provider could not register (those of one fetch below) stay
 // unknown. A process that was once short of memory would never sign again. Therefore all of it happens here, from a
 // reserve if necessary.
-void initialise() {
+void initialize() {
   // Refused once libcrypto has allocated anything: this is its first call.
-  require(install_libcrypto_heap(), "the choice of libcrypto's heap");
+  require_openssl(install_libcrypto_heap(), "the choice of libcrypto's heap");
   const LibcryptoReserve reserve;
   constexpr uint64_t kOptions = OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT |
                                 OPENSSL_INIT_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_ADD_ALL_CIPHERS |
                                 OPENSSL_INIT_ADD_ALL_DIGESTS;
-  require(OPENSSL_init_crypto(kOptions, nullptr) == 1, "the initialisation of libcrypto");
+  require_openssl(OPENSSL_init_crypto(kOptions, nullptr) == 1, "the initialization of libcrypto");
   expect_and_free<EVP_MD_free>(EVP_MD_fetch(nullptr, "SHA256", nullptr));
   expect_and_free<EVP_CIPHER_free>(EVP_CIPHER_fetch(nullptr, "AES-256-ECB", nullptr));
   expect_and_free<EVP_MAC_free>(EVP_MAC_fetch(nullptr, "HMAC", nullptr));
@@ -51,9 +51,9 @@ void initialise() {
   expect_and_free<OSSL_DECODER_free>(OSSL_DECODER_fetch(nullptr, "RSA", "input=der"));
   expect_and_free<RSA_free>(RSA_new());
   expect_and_free<EC_KEY_free>(EC_KEY_new_by_curve_name(NID_X9_62_prime256v1));
-  uint8_t octets[8];
-  require(RAND_bytes(octets, sizeof octets) == 1 && RAND_priv_bytes(octets, sizeof octets) == 1,
-          "the initialisation of libcrypto's random generator");
+  uint8_t bytes[8];
+  require_openssl(RAND_bytes(bytes, sizeof bytes) == 1 && RAND_priv_bytes(bytes, sizeof bytes) == 1,
+                  "the initialization of libcrypto's random generator");
   ERR_clear_error();
 }
 
@@ -61,7 +61,7 @@ void initialise() {
 
 void ensure_openssl() {
   static constinit std::once_flag once;
-  std::call_once(once, initialise);
+  std::call_once(once, initialize);
 }
 
 std::string openssl_version() { return OpenSSL_version(OPENSSL_VERSION); }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The door to the private, statically linked libcrypto: initialisation and owning pointers. Included only by crypto/
+// The door to the private, statically linked libcrypto: initialization and owning pointers. Included only by crypto/
 // and by the acceleration of tpm/.
 //
 // `ensure_openssl` must be the first call into libcrypto in a process. It reads no configuration file and installs no
@@ -19,14 +19,14 @@
 
 namespace vtpm::crypto {
 
-/// Initialises all parts of libcrypto that the project uses, once (NO_LOAD_CONFIG, NO_ATEXIT): 2 ms, 0.5 MB. Does not
+/// Initializes all parts of libcrypto that the project uses, once (NO_LOAD_CONFIG, NO_ATEXIT): 2 ms, 0.5 MB. Does not
 /// fail if the system has no memory. Later calls cost almost nothing. Thread-safe.
 void ensure_openssl();
 /// The version of the linked copy, "OpenSSL 3.0.x …".
 std::string openssl_version();
 /// Throws kInternal with `what` and OpenSSL's reason, and empties the error queue.
 [[noreturn]] void throw_openssl(const char* what);
-inline void require(bool ok, const char* what) {
+inline void require_openssl(bool ok, const char* what) {
   if (!ok) throw_openssl(what);
 }
 
@@ -41,8 +41,8 @@ template <typename T, auto Function>
 using Owned = std::unique_ptr<T, Deleter<Function>>;
 
 /// Memory that libcrypto allocated for its caller, for instance DER written by an i2d function.
-inline void release_octets(uint8_t* octets) { OPENSSL_free(octets); }
-using EncodedOctets = Owned<uint8_t, release_octets>;
+inline void release_bytes(uint8_t* bytes) { OPENSSL_free(bytes); }
+using EncodedBytes = Owned<uint8_t, release_bytes>;
 using BigNumber = Owned<BIGNUM, BN_clear_free>;
 using BigNumberContext = Owned<BN_CTX, BN_CTX_free>;
 using Key = Owned<EVP_PKEY, EVP_PKEY_free>;

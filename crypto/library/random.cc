@@ -18,7 +18,7 @@ void fill(MutableByteView out, Generator generate) {
   ensure_openssl();
   while (!out.empty()) {
     size_t piece = std::min(out.size(), static_cast<size_t>(INT_MAX));
-    require(generate(out.data(), static_cast<int>(piece)) == 1, "the random generator");
+    require_openssl(generate(out.data(), static_cast<int>(piece)) == 1, "the random generator");
     out = out.subspan(piece);
   }
 }
@@ -58,7 +58,8 @@ void random_add(ByteView seed) noexcept {
 void random_after_fork() {
   ensure_openssl();
   EVP_RAND_CTX* primary = RAND_get0_primary(nullptr);
-  require(primary != nullptr && EVP_RAND_reseed(primary, 0, nullptr, 0, nullptr, 0) == 1, "seeding the generator");
+  require_openssl(primary != nullptr && EVP_RAND_reseed(primary, 0, nullptr, 0, nullptr, 0) == 1,
+                  "seeding the generator");
 }
 
 }  // namespace vtpm::crypto

@@ -16,7 +16,7 @@ const EVP_CIPHER* siv_cipher() {
   static const EVP_CIPHER* const cipher = [] {
     ensure_openssl();
     EVP_CIPHER* fetched = EVP_CIPHER_fetch(nullptr, "AES-256-SIV", nullptr);
-    require(fetched != nullptr, "fetching AES-256-SIV");
+    require_openssl(fetched != nullptr, "fetching AES-256-SIV");
     return fetched;
   }();
   return cipher;
@@ -24,7 +24,7 @@ const EVP_CIPHER* siv_cipher() {
 
 CipherContext copy_of(const EVP_CIPHER_CTX* keyed) {
   CipherContext context(EVP_CIPHER_CTX_new());
-  require(context != nullptr && EVP_CIPHER_CTX_copy(context.get(), keyed) == 1, "copying an AES-SIV context");
+  require_openssl(context != nullptr && EVP_CIPHER_CTX_copy(context.get(), keyed) == 1, "copying an AES-SIV context");
   return context;
 }
 
@@ -37,8 +37,9 @@ void add_associated(EVP_CIPHER_CTX* context, std::initializer_list<ByteView> ass
   for (ByteView part : associated) {
     const uint8_t none = 0;  // a component of no bytes counts, but libcrypto wants an address
     int done = 0;
-    require(EVP_CipherUpdate(context, nullptr, &done, part.empty() ? &none : part.data(), checked_size(part)) == 1,
-            "AES-SIV associated data");
+    require_openssl(
+        EVP_CipherUpdate(context, nullptr, &done, part.empty() ? &none : part.data(), checked_size(part)) == 1,
+        "AES-SIV associated data");
   }
 }
 
@@ -47,35 +48,38 @@ void add_associated(EVP_CIPHER_CTX* context, std::initializer_list<ByteView> ass
 void Siv::Free::operator()(evp_cipher_ctx_st* context) const noexcept { EVP_CIPHER_CTX_free(context); }
 
 Siv::Siv(ByteView key) {
-  if (key.size() != kKeyOctets) throw Error(ErrorCode::kInvalidArgument, "an AES-256-SIV key must have 64 bytes");
+  if (key.size() != kKeyBytes) throw Error(ErrorCode::kInvalidArgument, "an AES-256-SIV key must have 64 bytes");
   ensure_openssl();
   encrypt_.reset(EVP_CIPHER_CTX_new());
   decrypt_.reset(EVP_CIPHER_CTX_new());
-  require(encrypt_ && EVP_CipherInit_ex2(encrypt_.get(), siv_cipher(), key.data(), nullptr, 1, nullptr) == 1 &&
-              decrypt_ && EVP_CipherInit_ex2(decrypt_.get(), siv_cipher(), key.data(), nullptr, 0, nullptr) == 1,
-          "keying AES-SIV");
+  require_openssl(encrypt_ && EVP_CipherInit_ex2(encrypt_.get(), siv_cipher(), key.data(), nullptr, 1, nullptr) == 1 &&
+                      decrypt_ &&
+                      EVP_CipherInit_ex2(decrypt_.get(), siv_cipher(), key.data(), nullptr, 0, nullptr) == 1,
+                  "keying AES-SIV");
 }
 
 Bytes Siv::seal(std::initializer_list<ByteView> associated, ByteView plain) const {
   if (plain.empty()) throw Error(ErrorCode::kInvalidArgument, "AES-SIV: an empty plain text has no tag; pad it");
   CipherContext context = copy_of(encrypt_.get());
   add_associated(context.get(), associated);
-  Bytes sealed(kTagOctets + plain.size());
+  Bytes sealed(kTagBytes + plain.size());
   int done = 0;
-  require(EVP_EncryptUpdate(context.get(), sealed.data() + kTagOctets, &done, plain.data(), checked_size(plain)) == 1 &&
-              static_cast<size_t>(done) == plain.size() &&
-              EVP_EncryptFinal_ex(context.get(), sealed.data() + sealed.size(), &done) == 1 &&
-              EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_GET_TAG, kTagOctets, sealed.data()) == 1,
-          "AES-SIV sealing");
+  require_openssl(
+      EVP_EncryptUpdate(context.get(), sealed.data() + kTagBytes, &done, plain.data(), checked_size(plain)) == 1 &&
+          static_cast<size_t>(done) == plain.size() &&
+          EVP_EncryptFinal_ex(context.get(), sealed.data() + sealed.size(), &done) == 1 &&
+          EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_GET_TAG, kTagBytes, sealed.data()) == 1,
+      "AES-SIV sealing");
   return sealed;
 }
 
 std::optional<SecretBytes> Siv::open(std::initializer_list<ByteView> associated, ByteView sealed) const {
-  if (sealed.size() <= kTagOctets) return std::nullopt;
-  ByteView tag = sealed.first(kTagOctets), cipher_text = sealed.subspan(kTagOctets);
+  if (sealed.size() <= kTagBytes) return std::nullopt;
+  ByteView tag = sealed.first(kTagBytes), cipher_text = sealed.subspan(kTagBytes);
   CipherContext context = copy_of(decrypt_.get());
-  require(EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_SET_TAG, kTagOctets, const_cast<uint8_t*>(tag.data())) == 1,
-          "AES-SIV tag");
+  require_openssl(
+      EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_SET_TAG, kTagBytes, const_cast<uint8_t*>(tag.data())) == 1,
+      "AES-SIV tag");
   add_associated(context.get(), associated);
   SecretBytes plain(cipher_text.size());
   int done = 0;

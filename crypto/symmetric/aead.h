@@ -3,7 +3,7 @@
 //
 // Many processes, forks and restored snapshots share one key: a repeated nonce would break GCM, and SIV has none
 // (docs/decisions/0006-aes-siv.md). This class avoids the pitfalls of OpenSSL 3.0's implementation: an empty plain text
-// yields an all-zero tag (so it is rejected here; callers pad to at least one byte), initialising again without the key
+// yields an all-zero tag (so it is rejected here; callers pad to at least one byte), initializing again without the key
 // returns the previous tag (so each message uses a copy of a keyed context), and a wrong tag is reported by Update (so
 // every return value is checked).
 #pragma once
@@ -20,8 +20,8 @@ namespace vtpm::crypto {
 
 class Siv {
  public:
-  static constexpr size_t kKeyOctets = 64;  // AES-256-SIV: two AES-256 keys
-  static constexpr size_t kTagOctets = 16;
+  static constexpr size_t kKeyBytes = 64;  // AES-256-SIV: two AES-256 keys
+  static constexpr size_t kTagBytes = 16;
 
   /// `key`: 64 bytes. Throws kInvalidArgument for another size.
   explicit Siv(ByteView key);

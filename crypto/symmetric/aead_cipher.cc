@@ -16,15 +16,15 @@ constexpr size_t kGcmNonce = 128;  // the limit of libcrypto's GCM
 
 [[noreturn]] void refuse(const char* sentence) { throw Error(ErrorCode::kInvalidArgument, sentence); }
 
-void check(AeadMode mode, const AeadMessage& message, size_t tag_octets) {
+void check(AeadMode mode, const AeadMessage& message, size_t tag_bytes) {
   if (!aead_takes_nonce(mode, message.nonce.size())) refuse("nonce length not supported by the mode");
-  if (!aead_takes_tag(mode, tag_octets)) refuse("tag length not supported by the mode");
+  if (!aead_takes_tag(mode, tag_bytes)) refuse("tag length not supported by the mode");
   if (message.associated.size() > INT_MAX) refuse("length of the associated data out of range (at most 2 GiB)");
 }
 
-NativeCipher cipher_of(AeadMode mode, size_t key_octets) {
+NativeCipher cipher_of(AeadMode mode, size_t key_bytes) {
   if (mode == AeadMode::kChaCha20Poly1305) return native_cipher("ChaCha20-Poly1305");
-  return native_aes(key_octets, mode == AeadMode::kGcm ? "GCM" : "CCM");
+  return native_aes(key_bytes, mode == AeadMode::kGcm ? "GCM" : "CCM");
 }
 
 /// XChaCha20-Poly1305 as ChaCha20-Poly1305 with another key.
@@ -37,39 +37,40 @@ struct Extended {
   }
 };
 
-bool control(EVP_CIPHER_CTX* context, int what, size_t octets, const uint8_t* data) {
-  return EVP_CIPHER_CTX_ctrl(context, what, static_cast<int>(octets), const_cast<uint8_t*>(data)) == 1;
+bool control(EVP_CIPHER_CTX* context, int what, size_t bytes, const uint8_t* data) {
+  return EVP_CIPHER_CTX_ctrl(context, what, static_cast<int>(bytes), const_cast<uint8_t*>(data)) == 1;
 }
 
 // Sizes before the key, because CCM's key schedule contains them; then the length of the text (CCM only, which wants it
 // first), then the associated data. `tag`: of the message when it is opened, only its size counts when it is sealed.
 CipherContext start(AeadMode mode, ByteView key, Direction direction, const AeadMessage& message, ByteView tag,
-                    size_t text_octets) {
+                    size_t text_bytes) {
   if (mode == AeadMode::kChaCha20Poly1305 && message.nonce.size() == kXChaChaNonce) {
     const Extended by(key, message.nonce);
-    return start(mode, by.key, direction, {by.nonce, message.associated}, tag, text_octets);
+    return start(mode, by.key, direction, {by.nonce, message.associated}, tag, text_bytes);
   }
   const bool seals = direction == Direction::kEncrypt;
   CipherContext context(EVP_CIPHER_CTX_new());
-  require(
+  require_openssl(
       context != nullptr &&
           EVP_CipherInit_ex2(context.get(), cipher_of(mode, key.size()).get(), nullptr, nullptr, seals, nullptr) == 1 &&
           control(context.get(), EVP_CTRL_AEAD_SET_IVLEN, message.nonce.size(), nullptr),
       "preparing an AEAD cipher");
   if (!seals || mode == AeadMode::kCcm) {
-    require(control(context.get(), EVP_CTRL_AEAD_SET_TAG, tag.size(), seals ? nullptr : tag.data()), "an AEAD tag");
+    require_openssl(control(context.get(), EVP_CTRL_AEAD_SET_TAG, tag.size(), seals ? nullptr : tag.data()),
+                    "an AEAD tag");
   }
-  require(EVP_CipherInit_ex2(context.get(), nullptr, key.data(), message.nonce.data(), seals, nullptr) == 1,
-          "keying an AEAD cipher");
+  require_openssl(EVP_CipherInit_ex2(context.get(), nullptr, key.data(), message.nonce.data(), seals, nullptr) == 1,
+                  "keying an AEAD cipher");
   int done = 0;
   if (mode == AeadMode::kCcm) {
-    require(EVP_CipherUpdate(context.get(), nullptr, &done, nullptr, static_cast<int>(text_octets)) == 1,
-            "the length of a CCM message");
+    require_openssl(EVP_CipherUpdate(context.get(), nullptr, &done, nullptr, static_cast<int>(text_bytes)) == 1,
+                    "the length of a CCM message");
   }
   if (!message.associated.empty()) {
-    require(EVP_CipherUpdate(context.get(), nullptr, &done, message.associated.data(),
-                             static_cast<int>(message.associated.size())) == 1,
-            "associated data");
+    require_openssl(EVP_CipherUpdate(context.get(), nullptr, &done, message.associated.data(),
+                                     static_cast<int>(message.associated.size())) == 1,
+                    "associated data");
   }
   return context;
 }
@@ -83,7 +84,7 @@ bool run_ccm(EVP_CIPHER_CTX* context, ByteView in, uint8_t* out) {
 }
 
 void get_tag(EVP_CIPHER_CTX* context, MutableByteView tag) {
-  require(control(context, EVP_CTRL_AEAD_GET_TAG, tag.size(), tag.data()), "an AEAD tag");
+  require_openssl(control(context, EVP_CTRL_AEAD_GET_TAG, tag.size(), tag.data()), "an AEAD tag");
 }
 
 bool overlap_unevenly(ByteView in, MutableByteView out) {
@@ -94,37 +95,37 @@ bool overlap_unevenly(ByteView in, MutableByteView out) {
 
 }  // namespace
 
-bool aead_takes_nonce(AeadMode mode, size_t octets) {
+bool aead_takes_nonce(AeadMode mode, size_t bytes) {
   switch (mode) {
     case AeadMode::kGcm:
-      return octets >= 1 && octets <= kGcmNonce;
+      return bytes >= 1 && bytes <= kGcmNonce;
     case AeadMode::kCcm:
-      return octets >= 7 && octets <= 13;
+      return bytes >= 7 && bytes <= 13;
     case AeadMode::kChaCha20Poly1305:
-      return octets == 12 || octets == kXChaChaNonce;
+      return bytes == 12 || bytes == kXChaChaNonce;
   }
   return false;
 }
 
-bool aead_takes_tag(AeadMode mode, size_t octets) {
+bool aead_takes_tag(AeadMode mode, size_t bytes) {
   switch (mode) {
     case AeadMode::kGcm:
-      return octets >= 4 && octets <= 16;
+      return bytes >= 4 && bytes <= 16;
     case AeadMode::kCcm:
-      return octets >= 4 && octets <= 16 && octets % 2 == 0;
+      return bytes >= 4 && bytes <= 16 && bytes % 2 == 0;
     case AeadMode::kChaCha20Poly1305:
-      return octets == 16;
+      return bytes == 16;
   }
   return false;
 }
 
-uint64_t aead_octets_at_most(AeadMode mode, size_t nonce_octets) {
+uint64_t aead_bytes_at_most(AeadMode mode, size_t nonce_bytes) {
   switch (mode) {
     case AeadMode::kGcm:
       return (uint64_t{1} << 36) - 32;  // SP 800-38D, 5.2.1.1
     case AeadMode::kCcm: {
-      const size_t counter = 15 - std::clamp<size_t>(nonce_octets, 7, 13);  // bytes of the length: 2 to 8
-      return counter < 4 ? (uint64_t{1} << 8 * counter) - 1 : INT_MAX;      // libcrypto takes one piece
+      const size_t counter = 15 - std::clamp<size_t>(nonce_bytes, 7, 13);  // bytes of the length: 2 to 8
+      return counter < 4 ? (uint64_t{1} << 8 * counter) - 1 : INT_MAX;     // libcrypto takes one piece
     }
     case AeadMode::kChaCha20Poly1305:
       return ((uint64_t{1} << 32) - 1) * 64;  // RFC 8439, 2.8
@@ -139,7 +140,7 @@ AeadKey::AeadKey(AeadMode mode, ByteView key) : mode_(mode), key_(key) {
 
 void AeadKey::seal(const AeadMessage& message, ByteView plain, MutableByteView cipher_text, MutableByteView tag) const {
   check(mode_, message, tag.size());
-  if (plain.size() > aead_octets_at_most(mode_, message.nonce.size()))
+  if (plain.size() > aead_bytes_at_most(mode_, message.nonce.size()))
     refuse("message length exceeds the limit of the mode");
   if (cipher_text.size() < plain.size()) refuse("the buffer for the ciphertext is too small");
   SecretBytes apart;
@@ -149,19 +150,19 @@ void AeadKey::seal(const AeadMessage& message, ByteView plain, MutableByteView c
   }
   CipherContext context = start(mode_, key_, Direction::kEncrypt, message, tag, plain.size());
   if (mode_ == AeadMode::kCcm) {
-    require(run_ccm(context.get(), plain, cipher_text.data()), "sealing with CCM");
+    require_openssl(run_ccm(context.get(), plain, cipher_text.data()), "sealing with CCM");
   } else {
     run_cipher(context.get(), plain, cipher_text.data());
     uint8_t none[16];
     int done = 0;
-    require(EVP_CipherFinal_ex(context.get(), none, &done) == 1 && done == 0, "sealing");
+    require_openssl(EVP_CipherFinal_ex(context.get(), none, &done) == 1 && done == 0, "sealing");
   }
   get_tag(context.get(), tag);
 }
 
 bool AeadKey::open(const AeadMessage& message, ByteView cipher_text, ByteView tag, MutableByteView plain) const {
   check(mode_, message, tag.size());
-  if (cipher_text.size() > aead_octets_at_most(mode_, message.nonce.size())) return false;
+  if (cipher_text.size() > aead_bytes_at_most(mode_, message.nonce.size())) return false;
   if (plain.size() < cipher_text.size()) refuse("the buffer for the plain text is too small");
   plain = plain.first(cipher_text.size());
   Bytes apart;
@@ -188,9 +189,9 @@ bool AeadKey::open(const AeadMessage& message, ByteView cipher_text, ByteView ta
 
 void AeadSealer::Free::operator()(evp_cipher_ctx_st* context) const noexcept { EVP_CIPHER_CTX_free(context); }
 
-AeadSealer::AeadSealer(const AeadKey& key, const AeadMessage& message, size_t tag_octets)
-    : key_(key.clone()), tag_octets_(tag_octets) {
-  check(key.mode(), message, tag_octets);
+AeadSealer::AeadSealer(const AeadKey& key, const AeadMessage& message, size_t tag_bytes)
+    : key_(key.clone()), tag_bytes_(tag_bytes) {
+  check(key.mode(), message, tag_bytes);
   nonce_ = to_bytes(message.nonce);
   if (key.mode() == AeadMode::kCcm) {
     associated_ = to_bytes(message.associated);
@@ -203,8 +204,8 @@ AeadSealer::AeadSealer(const AeadSealer& other)
     : key_(other.key_.clone()),
       nonce_(other.nonce_),
       associated_(other.associated_),
-      tag_octets_(other.tag_octets_),
-      octets_(other.octets_),
+      tag_bytes_(other.tag_bytes_),
+      bytes_(other.bytes_),
       context_(other.context_ ? copy_cipher(other.context_.get()).release() : nullptr),
       held_(other.held_.clone()) {}
 
@@ -213,12 +214,12 @@ AeadSealer& AeadSealer::operator=(const AeadSealer& other) {
   return *this;
 }
 
-size_t AeadSealer::update_octets(size_t in) const { return context_ != nullptr ? in : 0; }
+size_t AeadSealer::update_bytes(size_t in) const { return context_ != nullptr ? in : 0; }
 
 bool AeadSealer::update(ByteView in, MutableByteView out) {
-  if (in.size() > aead_octets_at_most(key_.mode(), nonce_.size()) - octets_) return false;
-  if (out.size() < update_octets(in.size())) refuse("the buffer for the ciphertext is too small");
-  octets_ += in.size();
+  if (in.size() > aead_bytes_at_most(key_.mode(), nonce_.size()) - bytes_) return false;
+  if (out.size() < update_bytes(in.size())) refuse("the buffer for the ciphertext is too small");
+  bytes_ += in.size();
   if (context_ == nullptr) {
     held_.append(in);
     return true;
@@ -233,20 +234,20 @@ bool AeadSealer::update(ByteView in, MutableByteView out) {
 }
 
 void AeadSealer::finish(MutableByteView out, MutableByteView tag) {
-  if (tag.size() != tag_octets_) refuse("the buffer does not have the size of the tag");
+  if (tag.size() != tag_bytes_) refuse("the buffer does not have the size of the tag");
   if (context_ == nullptr) {
     key_.seal({nonce_, associated_}, held_, out, tag);
     return;
   }
   uint8_t none[16];
   int done = 0;
-  require(EVP_CipherFinal_ex(context_.get(), none, &done) == 1 && done == 0, "sealing");
+  require_openssl(EVP_CipherFinal_ex(context_.get(), none, &done) == 1 && done == 0, "sealing");
   get_tag(context_.get(), tag);
 }
 
-AeadOpener::AeadOpener(const AeadKey& key, const AeadMessage& message, size_t tag_octets)
-    : key_(key.clone()), tag_octets_(tag_octets) {
-  check(key.mode(), message, tag_octets);
+AeadOpener::AeadOpener(const AeadKey& key, const AeadMessage& message, size_t tag_bytes)
+    : key_(key.clone()), tag_bytes_(tag_bytes) {
+  check(key.mode(), message, tag_bytes);
   nonce_ = to_bytes(message.nonce);
   associated_ = to_bytes(message.associated);
 }
@@ -256,7 +257,7 @@ AeadOpener::AeadOpener(const AeadOpener& other)
       nonce_(other.nonce_),
       associated_(other.associated_),
       held_(other.held_),
-      tag_octets_(other.tag_octets_) {}
+      tag_bytes_(other.tag_bytes_) {}
 
 AeadOpener& AeadOpener::operator=(const AeadOpener& other) {
   if (this != &other) *this = AeadOpener(other);
@@ -264,21 +265,21 @@ AeadOpener& AeadOpener::operator=(const AeadOpener& other) {
 }
 
 bool AeadOpener::update(ByteView in) {
-  const uint64_t most = aead_octets_at_most(key_.mode(), nonce_.size()) + tag_octets_;
+  const uint64_t most = aead_bytes_at_most(key_.mode(), nonce_.size()) + tag_bytes_;
   if (in.size() > most - held_.size()) return false;
   append(held_, in);
   return true;
 }
 
 AeadOpener::Result AeadOpener::finish(MutableByteView out) {
-  if (held_.size() < tag_octets_) return Result::kTooShort;
-  Bytes tag = to_bytes(ByteView(held_).last(tag_octets_));
-  held_.resize(held_.size() - tag_octets_);
+  if (held_.size() < tag_bytes_) return Result::kTooShort;
+  Bytes tag = to_bytes(ByteView(held_).last(tag_bytes_));
+  held_.resize(held_.size() - tag_bytes_);
   return finish(tag, out);
 }
 
 AeadOpener::Result AeadOpener::finish(ByteView tag, MutableByteView out) {
-  if (tag.size() != tag_octets_) return Result::kBadTag;
+  if (tag.size() != tag_bytes_) return Result::kBadTag;
   return key_.open({nonce_, associated_}, held_, tag, out) ? Result::kGood : Result::kBadTag;
 }
 

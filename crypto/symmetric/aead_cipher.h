@@ -19,13 +19,13 @@ namespace vtpm::crypto {
 /// Size of the key in bytes: AES 16, 24 or 32; ChaCha20-Poly1305 32.
 enum class AeadMode { kGcm, kCcm, kChaCha20Poly1305 };
 
-/// Whether the mode supports nonces of `octets` bytes: GCM 1 to 128 (libcrypto's limit), CCM 7 to 13, ChaCha20-Poly1305
+/// Whether the mode supports nonces of `bytes` bytes: GCM 1 to 128 (libcrypto's limit), CCM 7 to 13, ChaCha20-Poly1305
 /// 12, or 24 for XChaCha20-Poly1305.
-bool aead_takes_nonce(AeadMode mode, size_t octets);
-/// Whether the mode supports tags of `octets` bytes: GCM 4 to 16, CCM 4, 6, 8 … 16, ChaCha20-Poly1305 16.
-bool aead_takes_tag(AeadMode mode, size_t octets);
+bool aead_takes_nonce(AeadMode mode, size_t bytes);
+/// Whether the mode supports tags of `bytes` bytes: GCM 4 to 16, CCM 4, 6, 8 … 16, ChaCha20-Poly1305 16.
+bool aead_takes_tag(AeadMode mode, size_t bytes);
 /// The largest message in bytes; with CCM it depends on the nonce: 65 535 for a nonce of 13 bytes.
-uint64_t aead_octets_at_most(AeadMode mode, size_t nonce_octets);
+uint64_t aead_bytes_at_most(AeadMode mode, size_t nonce_bytes);
 
 /// The parameters of one message.
 struct AeadMessage {
@@ -57,22 +57,22 @@ class AeadKey {
 class AeadSealer {
  public:
   /// Throws kInvalidArgument as `AeadKey::seal` does.
-  AeadSealer(const AeadKey& key, const AeadMessage& message, size_t tag_octets);
+  AeadSealer(const AeadKey& key, const AeadMessage& message, size_t tag_bytes);
   AeadSealer(const AeadSealer& other);
   AeadSealer& operator=(const AeadSealer& other);
   AeadSealer(AeadSealer&&) noexcept = default;
   AeadSealer& operator=(AeadSealer&&) noexcept = default;
 
-  size_t update_octets(size_t in) const;
-  size_t finish_octets() const { return held_.size(); }
-  size_t tag_octets() const { return tag_octets_; }
+  size_t update_bytes(size_t in) const;
+  size_t finish_bytes() const { return held_.size(); }
+  size_t tag_bytes() const { return tag_bytes_; }
   /// Size of the message so far, in bytes.
-  uint64_t octets() const { return octets_; }
+  uint64_t total() const { return bytes_; }
 
-  /// `out` must have at least `update_octets` bytes and may be the memory of `in`. Returns false, and does nothing, if
+  /// `out` must have at least `update_bytes` bytes and may be the memory of `in`. Returns false, and does nothing, if
   /// the message would exceed the limit of the mode.
   bool update(ByteView in, MutableByteView out);
-  /// `out` must have at least `finish_octets` bytes, `tag` exactly `tag_octets`. Ends the message.
+  /// `out` must have at least `finish_bytes` bytes, `tag` exactly `tag_bytes`. Ends the message.
   void finish(MutableByteView out, MutableByteView tag);
 
  private:
@@ -81,8 +81,8 @@ class AeadSealer {
   };
   AeadKey key_;
   Bytes nonce_, associated_;  // CCM only
-  size_t tag_octets_;
-  uint64_t octets_ = 0;
+  size_t tag_bytes_;
+  uint64_t bytes_ = 0;
   std::unique_ptr<evp_cipher_ctx_st, Free> context_;  // null for CCM
   SecretBytes held_;
 };
@@ -91,7 +91,7 @@ class AeadSealer {
 class AeadOpener {
  public:
   /// Throws kInvalidArgument as `AeadKey::open` does.
-  AeadOpener(const AeadKey& key, const AeadMessage& message, size_t tag_octets);
+  AeadOpener(const AeadKey& key, const AeadMessage& message, size_t tag_bytes);
   AeadOpener(const AeadOpener& other);
   AeadOpener& operator=(const AeadOpener& other);
   AeadOpener(AeadOpener&&) noexcept = default;
@@ -101,19 +101,19 @@ class AeadOpener {
   /// it would be too long.
   bool update(ByteView in);
   /// Number of bytes so far.
-  size_t octets() const { return held_.size(); }
-  size_t tag_octets() const { return tag_octets_; }
+  size_t size() const { return held_.size(); }
+  size_t tag_bytes() const { return tag_bytes_; }
 
   enum class Result { kGood, kBadTag, kTooShort };
-  /// The tag is at the end of the input: `out` must have at least `octets() - tag_octets()` bytes. Ends the message.
+  /// The tag is at the end of the input: `out` must have at least `size() - tag_bytes()` bytes. Ends the message.
   Result finish(MutableByteView out);
-  /// The tag is separate: `out` must have at least `octets()` bytes. Ends the message.
+  /// The tag is separate: `out` must have at least `size()` bytes. Ends the message.
   Result finish(ByteView tag, MutableByteView out);
 
  private:
   AeadKey key_;
   Bytes nonce_, associated_, held_;
-  size_t tag_octets_;
+  size_t tag_bytes_;
 };
 
 }  // namespace vtpm::crypto

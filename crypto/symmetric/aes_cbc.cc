@@ -18,12 +18,14 @@ void run(bool encrypt, ByteView key, ByteView iv, ByteView in, MutableByteView o
   if (!cipher || iv.size() != kAesBlock || in.size() % kAesBlock != 0 || in.size() > INT32_MAX)
     throw Error(ErrorCode::kInvalidArgument, "AES-CBC: length of key, IV or data out of range");
   const CipherContext context(EVP_CIPHER_CTX_new());
-  require(context != nullptr, "AES-CBC");
-  require(EVP_CipherInit_ex(context.get(), cipher, nullptr, key.data(), iv.data(), encrypt ? 1 : 0) == 1, "AES-CBC");
-  require(EVP_CIPHER_CTX_set_padding(context.get(), 0) == 1, "AES-CBC");
+  require_openssl(context != nullptr, "AES-CBC");
+  require_openssl(EVP_CipherInit_ex(context.get(), cipher, nullptr, key.data(), iv.data(), encrypt ? 1 : 0) == 1,
+                  "AES-CBC");
+  require_openssl(EVP_CIPHER_CTX_set_padding(context.get(), 0) == 1, "AES-CBC");
   int first = 0, last = 0;
-  require(EVP_CipherUpdate(context.get(), out.data(), &first, in.data(), static_cast<int>(in.size())) == 1, "AES-CBC");
-  require(EVP_CipherFinal_ex(context.get(), out.data() + first, &last) == 1, "AES-CBC");
+  require_openssl(EVP_CipherUpdate(context.get(), out.data(), &first, in.data(), static_cast<int>(in.size())) == 1,
+                  "AES-CBC");
+  require_openssl(EVP_CipherFinal_ex(context.get(), out.data() + first, &last) == 1, "AES-CBC");
 }
 
 }  // namespace

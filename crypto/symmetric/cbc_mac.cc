@@ -56,7 +56,7 @@ CbcMac::CbcMac(const CbcMac& other)
       padded_(other.padded_),
       chain_(other.chain_),
       held_(other.held_),
-      held_octets_(other.held_octets_) {}
+      held_bytes_(other.held_bytes_) {}
 
 CbcMac::~CbcMac() {
   for (Block* block : {&whole_, &padded_, &chain_, &held_}) wipe(block->data(), block->size());
@@ -76,9 +76,9 @@ void CbcMac::chain(ByteView blocks) {
 // A full block is kept until more data follows: the last one is treated differently.
 void CbcMac::update(ByteView data) {
   if (data.empty()) return;
-  const size_t missing = std::min(data.size(), kBlock - held_octets_);
-  std::ranges::copy(data.first(missing), held_.begin() + static_cast<ptrdiff_t>(held_octets_));
-  held_octets_ += missing;
+  const size_t missing = std::min(data.size(), kBlock - held_bytes_);
+  std::ranges::copy(data.first(missing), held_.begin() + static_cast<ptrdiff_t>(held_bytes_));
+  held_bytes_ += missing;
   data = data.subspan(missing);
   if (data.empty()) return;
   chain(held_);
@@ -86,14 +86,14 @@ void CbcMac::update(ByteView data) {
   chain(data.first(now));
   data = data.subspan(now);
   std::ranges::copy(data, held_.begin());
-  held_octets_ = data.size();
+  held_bytes_ = data.size();
 }
 
 void CbcMac::finish(MutableByteView out) {
-  const Block& last_key = held_octets_ == kBlock ? whole_ : padded_;
-  if (held_octets_ < kBlock) {
-    std::fill(held_.begin() + static_cast<ptrdiff_t>(held_octets_), held_.end(), uint8_t{0});
-    held_[held_octets_] = 0x80;
+  const Block& last_key = held_bytes_ == kBlock ? whole_ : padded_;
+  if (held_bytes_ < kBlock) {
+    std::fill(held_.begin() + static_cast<ptrdiff_t>(held_bytes_), held_.end(), uint8_t{0});
+    held_[held_bytes_] = 0x80;
   }
   for (size_t i = 0; i < kBlock; ++i) held_[i] ^= last_key[i];
   chain(held_);
@@ -102,7 +102,7 @@ void CbcMac::finish(MutableByteView out) {
 
 std::optional<SecretBytes> CbcMac::save() const {
   SecretBytes saved{ByteView(chain_)};
-  saved.append(ByteView(held_).first(held_octets_));
+  saved.append(ByteView(held_).first(held_bytes_));
   return saved;
 }
 
@@ -112,7 +112,7 @@ void CbcMac::load(ByteView saved) {
   }
   std::ranges::copy(saved.first(kBlock), chain_.begin());
   std::ranges::copy(saved.subspan(kBlock), held_.begin());
-  held_octets_ = saved.size() - kBlock;
+  held_bytes_ = saved.size() - kBlock;
   restart_cipher(cipher_.get(), chain_.data());
 }
 

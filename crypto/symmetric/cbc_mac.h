@@ -21,7 +21,7 @@ class CbcMac : public MacState {
   ~CbcMac() override;
 
   std::unique_ptr<MacState> clone() const override { return std::unique_ptr<MacState>(new CbcMac(*this)); }
-  size_t octets() const override { return kBlock; }
+  size_t size() const override { return kBlock; }
   void update(ByteView data) override;
   void finish(MutableByteView out) override;
   /// The last block of the chain, then the incomplete block: 0 to 16 bytes.
@@ -40,7 +40,7 @@ class CbcMac : public MacState {
   CipherContext cipher_;      // CBC
   Block whole_{}, padded_{};  // the subkeys for a complete and for a padded last block
   Block chain_{}, held_{};
-  size_t held_octets_ = 0;
+  size_t held_bytes_ = 0;
 };
 
 }  // namespace vtpm::crypto

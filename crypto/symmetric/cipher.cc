@@ -18,7 +18,7 @@ constexpr uint64_t kXtsUnit = uint64_t{16} << 20;  // IEEE 1619: at most 2^20 bl
 void check_sizes(const CipherParameters& parameters, ByteView key) {
   const CipherMode mode = parameters.mode;
   if (parameters.iv.size() != (mode == CipherMode::kEcb ? 0 : kBlock)) {
-    refuse("the initialisation vector does not have the size that the mode requires");
+    refuse("the initialization vector does not have the size that the mode requires");
   }
   if (mode == CipherMode::kXts && key.size() != 32 && key.size() != 64)
     refuse("an AES-XTS key must have 32 or 64 bytes");
@@ -32,24 +32,24 @@ void check_sizes(const CipherParameters& parameters, ByteView key) {
 }
 
 // 2^bits - start blocks of `block` bytes each, or kWithoutEnd if that cannot be reached. `start`: big-endian.
-uint64_t octets_until_wrap(ByteView start, unsigned bits, uint64_t block) {
+uint64_t bytes_until_wrap(ByteView start, unsigned bits, uint64_t block) {
   uint64_t inverted = 0;  // 2^bits - 1 - start
   for (unsigned bit = bits; bit-- > 0;) {
     if ((inverted >> 56) != 0) return kWithoutEnd;
-    const uint8_t octet = start[start.size() - 1 - bit / 8];
-    inverted = inverted << 1 | (~(octet >> bit % 8) & 1u);
+    const uint8_t byte = start[start.size() - 1 - bit / 8];
+    inverted = inverted << 1 | (~(byte >> bit % 8) & 1u);
   }
   return (inverted + 1) * block;
 }
 
-uint64_t octets_at_most(const CipherParameters& parameters) {
+uint64_t bytes_at_most(const CipherParameters& parameters) {
   switch (parameters.mode) {
     case CipherMode::kCtr:
-      return octets_until_wrap(parameters.iv, parameters.counter_bits, kBlock);
+      return bytes_until_wrap(parameters.iv, parameters.counter_bits, kBlock);
     case CipherMode::kChaCha20: {
       Bytes counter = to_bytes(parameters.iv.first(parameters.counter_bits / 8));
       std::ranges::reverse(counter);
-      return octets_until_wrap(counter, parameters.counter_bits, 64);
+      return bytes_until_wrap(counter, parameters.counter_bits, 64);
     }
     case CipherMode::kXts:
       return kXtsUnit;
@@ -98,7 +98,7 @@ Cipher::Cipher(const CipherParameters& parameters, ByteView key, Direction direc
     default:
       keeping_ = Keeping::kNothing;
   }
-  octets_left_ = octets_at_most(parameters);
+  bytes_left_ = bytes_at_most(parameters);
   engine_ = make_engine(parameters, key, direction);
 }
 
@@ -110,7 +110,7 @@ Cipher::Cipher(const Cipher& other)
     : keeping_(other.keeping_),
       padded_(other.padded_),
       direction_(other.direction_),
-      octets_left_(other.octets_left_),
+      bytes_left_(other.bytes_left_),
       engine_(other.engine_->clone()),
       held_(other.held_.clone()) {}
 
@@ -136,13 +136,13 @@ size_t Cipher::released(size_t total) const {
   return 0;
 }
 
-size_t Cipher::update_octets(size_t in) const { return released(held_.size() + in); }
+size_t Cipher::update_bytes(size_t in) const { return released(held_.size() + in); }
 
 CipherResult Cipher::update(ByteView in, MutableByteView out) {
-  if (in.size() > octets_left_) return {CipherStatus::kLength, 0};
-  const size_t octets = update_octets(in.size());
-  if (out.size() < octets) refuse("the buffer for the output of the cipher is too small");
-  out = out.first(octets);
+  if (in.size() > bytes_left_) return {CipherStatus::kLength, 0};
+  const size_t bytes = update_bytes(in.size());
+  if (out.size() < bytes) refuse("the buffer for the output of the cipher is too small");
+  out = out.first(bytes);
 
   // Output may run ahead of the input by what has been held.
   SecretBytes apart;
@@ -150,25 +150,25 @@ CipherResult Cipher::update(ByteView in, MutableByteView out) {
     apart = SecretBytes(in);
     in = apart;
   }
-  if (octets_left_ != kWithoutEnd) octets_left_ -= in.size();
+  if (bytes_left_ != kWithoutEnd) bytes_left_ -= in.size();
 
-  if (octets != 0 && !held_.empty()) {
+  if (bytes != 0 && !held_.empty()) {
     const size_t missing = (kBlock - held_.size() % kBlock) % kBlock;
     held_.append(in.first(missing));
     in = in.subspan(missing);
-    const size_t first = std::min(held_.size(), octets);
+    const size_t first = std::min(held_.size(), bytes);
     engine_->run(held_.view().first(first), out.data());
     out = out.subspan(first);
     SecretBytes rest(held_.view().subspan(first));
     held_ = std::move(rest);
   }
-  const size_t now = octets == 0 ? 0 : out.size();
+  const size_t now = bytes == 0 ? 0 : out.size();
   engine_->run(in.first(now), out.data());
   held_.append(in.subspan(now));
-  return {CipherStatus::kDone, octets};
+  return {CipherStatus::kDone, bytes};
 }
 
-size_t Cipher::finish_octets() const {
+size_t Cipher::finish_bytes() const {
   if (keeping_ == Keeping::kLastBlock) {
     return held_.size() == kBlock ? without_padding(open_last_block()) : 0;
   }
@@ -196,11 +196,11 @@ CipherResult Cipher::finish(MutableByteView out) {
     case Keeping::kLastBlock: {
       if (held_.size() != kBlock) return bad_length;
       const SecretBytes block = open_last_block();
-      const size_t octets = without_padding(block);
-      if (octets == kBlock) return {CipherStatus::kPadding, 0};
-      if (out.size() < octets) refuse("the buffer for the output of the cipher is too small");
-      std::copy_n(block.begin(), octets, out.begin());
-      return {CipherStatus::kDone, octets};
+      const size_t bytes = without_padding(block);
+      if (bytes == kBlock) return {CipherStatus::kPadding, 0};
+      if (out.size() < bytes) refuse("the buffer for the output of the cipher is too small");
+      std::copy_n(block.begin(), bytes, out.begin());
+      return {CipherStatus::kDone, bytes};
     }
     case Keeping::kMoreThanABlock:
       if (held_.size() < kBlock) return bad_length;
@@ -218,8 +218,8 @@ CipherResult Cipher::finish(MutableByteView out) {
 // CBC-CS1: of the last block but one only as many bytes are put out as the last one has; the rest of it can be found
 // by decrypting the last.
 CipherResult Cipher::steal(MutableByteView out) {
-  const size_t octets = held_.size(), part = octets - kBlock;
-  if (out.size() < octets) refuse("the buffer for the output of the cipher is too small");
+  const size_t bytes = held_.size(), part = bytes - kBlock;
+  if (out.size() < bytes) refuse("the buffer for the output of the cipher is too small");
   SecretBytes blocks(2 * kBlock);
   if (direction_ == Direction::kEncrypt) {
     std::ranges::copy(held_, blocks.begin());  // the last block is filled with zeros
@@ -240,7 +240,7 @@ CipherResult Cipher::steal(MutableByteView out) {
     std::copy(first.begin(), first.end(), out.begin());
     for (size_t i = 0; i < part; ++i) out[kBlock + i] = opened[i] ^ held_[i];
   }
-  return {CipherStatus::kDone, octets};
+  return {CipherStatus::kDone, bytes};
 }
 
 size_t Cipher::most_held() const {
@@ -259,11 +259,11 @@ size_t Cipher::most_held() const {
   return 0;
 }
 
-// octets_left_ (8 bytes) | how many bytes the engine's state has | that | what is held
+// bytes_left_ (8 bytes) | how many bytes the engine's state has | that | what is held
 SecretBytes Cipher::save() const {
   const SecretBytes engine = engine_->save();
   const uint8_t size = static_cast<uint8_t>(engine.size());
-  SecretBytes saved(ByteView(reinterpret_cast<const uint8_t*>(&octets_left_), sizeof octets_left_));
+  SecretBytes saved(ByteView(reinterpret_cast<const uint8_t*>(&bytes_left_), sizeof bytes_left_));
   saved.append({&size, 1});
   saved.append(engine);
   saved.append(held_);
@@ -272,14 +272,14 @@ SecretBytes Cipher::save() const {
 
 void Cipher::load(ByteView saved) {
   constexpr const char* kWrong = "the bytes are not a saved state of this cipher";
-  constexpr size_t kFixed = sizeof octets_left_ + 1;
+  constexpr size_t kFixed = sizeof bytes_left_ + 1;
   uint64_t left = 0;
   if (saved.size() < kFixed || saved.size() - kFixed < saved[kFixed - 1]) refuse(kWrong);
   std::memcpy(&left, saved.data(), sizeof left);
   const ByteView engine = saved.subspan(kFixed, saved[kFixed - 1]), held = saved.subspan(kFixed + engine.size());
-  if (left > octets_left_ || held.size() > most_held()) refuse(kWrong);
+  if (left > bytes_left_ || held.size() > most_held()) refuse(kWrong);
   engine_->load(engine);
-  octets_left_ = left;
+  bytes_left_ = left;
   held_ = SecretBytes(held);
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Symmetric ciphers without authentication, as streams: one class for block ciphers in every mode and for ChaCha20.
 //
-// Data may come in pieces of any size, and the size of every output is known before the call (`update_octets`,
-// `finish_octets`), so that a size query of PKCS#11 changes nothing. Input and output may be the same memory or overlap
+// Data may come in pieces of any size, and the size of every output is known before the call (`update_bytes`,
+// `finish_bytes`), so that a size query of PKCS#11 changes nothing. Input and output may be the same memory or overlap
 // in any way. A copy continues independently. An object belongs to one thread at a time.
 #pragma once
 
@@ -35,7 +35,7 @@ enum class CipherMode {
 
 struct CipherParameters {
   CipherMode mode;
-  /// ECB: empty. ChaCha20: counter (little-endian) || nonce, together 16 bytes. Otherwise 16 bytes: initialisation
+  /// ECB: empty. ChaCha20: counter (little-endian) || nonce, together 16 bytes. Otherwise 16 bytes: initialization
   /// vector, counter block (big-endian counter in the last bits) or tweak.
   ByteView iv;
   /// CTR: 1..128. ChaCha20: 32 (RFC 8439, nonce of 96 bits) or 64 (nonce of 64). Others ignore it.
@@ -51,7 +51,7 @@ enum class CipherStatus {
 };
 struct CipherResult {
   CipherStatus status;
-  size_t octets;  // number of bytes written
+  size_t bytes;  // number of bytes written
 };
 
 class CipherEngine;
@@ -67,13 +67,13 @@ class Cipher {
   Cipher& operator=(Cipher&&) noexcept;
 
   /// The exact output size of an update with `in` bytes.
-  size_t update_octets(size_t in) const;
+  size_t update_bytes(size_t in) const;
   /// The exact output size of `finish` (16 if it will return kPadding). For CBC_PAD decryption it decrypts a block.
-  size_t finish_octets() const;
+  size_t finish_bytes() const;
 
-  /// `out` must have at least `update_octets` bytes. If the status is kLength, nothing was done.
+  /// `out` must have at least `update_bytes` bytes. If the status is kLength, nothing was done.
   CipherResult update(ByteView in, MutableByteView out);
-  /// `out` must have at least `finish_octets` bytes. Ends the message whatever the result.
+  /// `out` must have at least `finish_bytes` bytes. Ends the message whatever the result.
   CipherResult finish(MutableByteView out);
 
   /// The running computation, without the key and the parameters.
@@ -94,7 +94,7 @@ class Cipher {
   Keeping keeping_;
   bool padded_;
   Direction direction_;
-  uint64_t octets_left_;  // until the counter would repeat, or an XTS data unit would be too long
+  uint64_t bytes_left_;  // until the counter would repeat, or an XTS data unit would be too long
   std::unique_ptr<CipherEngine> engine_;
   SecretBytes held_;
 };

@@ -17,7 +17,7 @@ constexpr size_t kAtOnce = size_t{1} << 30;  // libcrypto counts in int
 /// libcrypto's chaining value, of one block. From 3.2 on, providers try to hand out a pointer first, and what refuses
 /// that stays in the error queue although the call is successful.
 void chaining_value(EVP_CIPHER_CTX* context, uint8_t* block) {
-  require(EVP_CIPHER_CTX_get_updated_iv(context, block, kBlock) == 1, "reading a chaining value");
+  require_openssl(EVP_CIPHER_CTX_get_updated_iv(context, block, kBlock) == 1, "reading a chaining value");
   ERR_clear_error();
 }
 
@@ -118,7 +118,7 @@ class CountingEngine : public NativeEngine {
   CountingEngine(CipherContext context, const CipherParameters& parameters)
       : NativeEngine(std::move(context)), chacha_(parameters.mode == CipherMode::kChaCha20) {
     std::ranges::copy(parameters.iv, start_.begin());
-    if (chacha_) counter_octets_ = parameters.counter_bits / 8;
+    if (chacha_) counter_bytes_ = parameters.counter_bits / 8;
   }
   std::unique_ptr<CipherEngine> clone() const override {
     return std::unique_ptr<CipherEngine>(new CountingEngine(*this));
@@ -144,23 +144,23 @@ class CountingEngine : public NativeEngine {
   CountingEngine(const CountingEngine& other)
       : NativeEngine(copy_cipher(other.context_.get())),
         chacha_(other.chacha_),
-        counter_octets_(other.counter_octets_),
+        counter_bytes_(other.counter_bytes_),
         start_(other.start_),
         done_(other.done_) {}
 
   // The counter is the block, big-endian, or (ChaCha20) its beginning, little-endian. It never begins again (Cipher).
   void add(std::array<uint8_t, kBlock>& counter, uint64_t blocks) const {
     unsigned carry = 0;
-    for (size_t i = 0; i < counter_octets_; ++i, blocks >>= 8) {
-      uint8_t& octet = counter[chacha_ ? i : kBlock - 1 - i];
-      carry += octet + static_cast<unsigned>(blocks & 0xff);
-      octet = static_cast<uint8_t>(carry);
+    for (size_t i = 0; i < counter_bytes_; ++i, blocks >>= 8) {
+      uint8_t& byte = counter[chacha_ ? i : kBlock - 1 - i];
+      carry += byte + static_cast<unsigned>(blocks & 0xff);
+      byte = static_cast<uint8_t>(carry);
       carry >>= 8;
     }
   }
 
   bool chacha_;
-  size_t counter_octets_ = kBlock;
+  size_t counter_bytes_ = kBlock;
   std::array<uint8_t, kBlock> start_;
   uint64_t done_ = 0;
 };
@@ -178,10 +178,10 @@ class Cfb64Engine : public CipherEngine {
   ~Cfb64Engine() override { wipe(stream_.data(), stream_.size()); }
   std::unique_ptr<CipherEngine> clone() const override { return std::unique_ptr<CipherEngine>(new Cfb64Engine(*this)); }
   void run(ByteView in, uint8_t* out) override {
-    for (uint8_t octet : in) {
+    for (uint8_t byte : in) {
       if (used_ == kSegment) next_segment();
-      const uint8_t result = octet ^ stream_[used_];
-      register_[kSegment + used_++] = direction_ == Direction::kEncrypt ? result : octet;
+      const uint8_t result = byte ^ stream_[used_];
+      register_[kSegment + used_++] = direction_ == Direction::kEncrypt ? result : byte;
       *out++ = result;
     }
   }
@@ -228,39 +228,39 @@ class Cfb64Engine : public CipherEngine {
 NativeCipher native_cipher(const char* name) {
   ensure_openssl();
   NativeCipher cipher(EVP_CIPHER_fetch(nullptr, name, nullptr));
-  require(cipher != nullptr, "fetching a cipher");
+  require_openssl(cipher != nullptr, "fetching a cipher");
   return cipher;
 }
 
-NativeCipher native_block_cipher(BlockCipher cipher, size_t key_octets, const char* suffix) {
+NativeCipher native_block_cipher(BlockCipher cipher, size_t key_bytes, const char* suffix) {
   static constexpr const char* kNames[] = {"AES-", "CAMELLIA-", "ARIA-"};
-  if (key_octets != 16 && key_octets != 24 && key_octets != 32)
-    refuse("a block cipher key must have 16, 24 or 32 bytes");
-  return native_cipher((kNames[static_cast<size_t>(cipher)] + std::to_string(8 * key_octets) + "-" + suffix).c_str());
+  if (key_bytes != 16 && key_bytes != 24 && key_bytes != 32) refuse("a block cipher key must have 16, 24 or 32 bytes");
+  return native_cipher((kNames[static_cast<size_t>(cipher)] + std::to_string(8 * key_bytes) + "-" + suffix).c_str());
 }
 
-NativeCipher native_aes(size_t key_octets, const char* suffix) {
-  return native_block_cipher(BlockCipher::kAes, key_octets, suffix);
+NativeCipher native_aes(size_t key_bytes, const char* suffix) {
+  return native_block_cipher(BlockCipher::kAes, key_bytes, suffix);
 }
 
 CipherContext start_cipher(const EVP_CIPHER* cipher, const uint8_t* key, const uint8_t* iv, Direction direction) {
   CipherContext context(EVP_CIPHER_CTX_new());
-  require(context != nullptr &&
-              EVP_CipherInit_ex2(context.get(), cipher, key, iv, direction == Direction::kEncrypt, nullptr) == 1 &&
-              EVP_CIPHER_CTX_set_padding(context.get(), 0) == 1,
-          "keying a cipher");
+  require_openssl(
+      context != nullptr &&
+          EVP_CipherInit_ex2(context.get(), cipher, key, iv, direction == Direction::kEncrypt, nullptr) == 1 &&
+          EVP_CIPHER_CTX_set_padding(context.get(), 0) == 1,
+      "keying a cipher");
   return context;
 }
 
 void restart_cipher(EVP_CIPHER_CTX* context, const uint8_t* iv) {
-  require(EVP_CipherInit_ex2(context, nullptr, nullptr, iv, -1, nullptr) == 1 &&
-              EVP_CIPHER_CTX_set_padding(context, 0) == 1,
-          "restoring a cipher");
+  require_openssl(EVP_CipherInit_ex2(context, nullptr, nullptr, iv, -1, nullptr) == 1 &&
+                      EVP_CIPHER_CTX_set_padding(context, 0) == 1,
+                  "restoring a cipher");
 }
 
 CipherContext copy_cipher(const EVP_CIPHER_CTX* context) {
   CipherContext copy(EVP_CIPHER_CTX_new());
-  require(copy != nullptr && EVP_CIPHER_CTX_copy(copy.get(), context) == 1, "copying a cipher");
+  require_openssl(copy != nullptr && EVP_CIPHER_CTX_copy(copy.get(), context) == 1, "copying a cipher");
   return copy;
 }
 
@@ -268,9 +268,9 @@ void run_cipher(EVP_CIPHER_CTX* context, ByteView in, uint8_t* out) {
   while (!in.empty()) {
     ByteView piece = in.first(std::min(in.size(), kAtOnce));
     int done = 0;
-    require(EVP_CipherUpdate(context, out, &done, piece.data(), static_cast<int>(piece.size())) == 1 &&
-                static_cast<size_t>(done) == piece.size(),
-            "a cipher");
+    require_openssl(EVP_CipherUpdate(context, out, &done, piece.data(), static_cast<int>(piece.size())) == 1 &&
+                        static_cast<size_t>(done) == piece.size(),
+                    "a cipher");
     in = in.subspan(piece.size());
     out += piece.size();
   }

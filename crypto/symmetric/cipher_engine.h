@@ -11,8 +11,8 @@ using NativeCipher = Owned<EVP_CIPHER, EVP_CIPHER_free>;
 using CipherContext = Owned<EVP_CIPHER_CTX, EVP_CIPHER_CTX_free>;
 
 /// "AES-128-<suffix>" and so on, by the size of the key. Throws kInvalidArgument for other sizes than 16, 24 and 32.
-NativeCipher native_block_cipher(BlockCipher cipher, size_t key_octets, const char* suffix);
-NativeCipher native_aes(size_t key_octets, const char* suffix);
+NativeCipher native_block_cipher(BlockCipher cipher, size_t key_bytes, const char* suffix);
+NativeCipher native_aes(size_t key_bytes, const char* suffix);
 NativeCipher native_cipher(const char* name);
 /// A keyed context without padding. `iv` may be null.
 CipherContext start_cipher(const EVP_CIPHER* cipher, const uint8_t* key, const uint8_t* iv, Direction direction);

@@ -17,34 +17,35 @@ CipherContext start(WrapMode mode, ByteView key, ByteView iv, Direction directio
   }
   NativeCipher cipher = native_aes(key.size(), mode == WrapMode::kKw ? "WRAP" : "WRAP-PAD");
   CipherContext context(EVP_CIPHER_CTX_new());
-  require(context != nullptr, "preparing a key wrap");
+  require_openssl(context != nullptr, "preparing a key wrap");
   EVP_CIPHER_CTX_set_flags(context.get(), EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
-  require(EVP_CipherInit_ex2(context.get(), cipher.get(), key.data(), iv.empty() ? nullptr : iv.data(),
-                             direction == Direction::kEncrypt, nullptr) == 1,
-          "keying a key wrap");
+  require_openssl(EVP_CipherInit_ex2(context.get(), cipher.get(), key.data(), iv.empty() ? nullptr : iv.data(),
+                                     direction == Direction::kEncrypt, nullptr) == 1,
+                  "keying a key wrap");
   return context;
 }
 
 }  // namespace
 
-bool can_wrap(WrapMode mode, size_t octets) {
-  if (octets > kMost) return false;
-  return mode == WrapMode::kKw ? octets >= 2 * kHalfBlock && octets % kHalfBlock == 0 : octets >= 1;
+bool can_wrap(WrapMode mode, size_t bytes) {
+  if (bytes > kMost) return false;
+  return mode == WrapMode::kKw ? bytes >= 2 * kHalfBlock && bytes % kHalfBlock == 0 : bytes >= 1;
 }
 
-size_t wrapped_octets(WrapMode mode, size_t octets) {
-  if (mode == WrapMode::kKw) return octets + kHalfBlock;
-  return (octets + kHalfBlock - 1) / kHalfBlock * kHalfBlock + kHalfBlock;
+size_t wrapped_bytes(WrapMode mode, size_t bytes) {
+  if (mode == WrapMode::kKw) return bytes + kHalfBlock;
+  return (bytes + kHalfBlock - 1) / kHalfBlock * kHalfBlock + kHalfBlock;
 }
 
 Bytes wrap(WrapMode mode, ByteView key, ByteView plain, ByteView iv) {
   CipherContext context = start(mode, key, iv, Direction::kEncrypt);
   if (!can_wrap(mode, plain.size())) refuse("a key of this size cannot be wrapped in this mode");
-  Bytes wrapped(wrapped_octets(mode, plain.size()));
+  Bytes wrapped(wrapped_bytes(mode, plain.size()));
   int done = 0;
-  require(EVP_CipherUpdate(context.get(), wrapped.data(), &done, plain.data(), static_cast<int>(plain.size())) == 1 &&
-              static_cast<size_t>(done) == wrapped.size(),
-          "wrapping a key");
+  require_openssl(
+      EVP_CipherUpdate(context.get(), wrapped.data(), &done, plain.data(), static_cast<int>(plain.size())) == 1 &&
+          static_cast<size_t>(done) == wrapped.size(),
+      "wrapping a key");
   return wrapped;
 }
 

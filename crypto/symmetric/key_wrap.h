@@ -14,9 +14,9 @@ enum class WrapMode {
 };
 
 /// Whether a key of this size can be wrapped.
-bool can_wrap(WrapMode mode, size_t octets);
-/// The size of the result of `wrap` for `octets` bytes.
-size_t wrapped_octets(WrapMode mode, size_t octets);
+bool can_wrap(WrapMode mode, size_t bytes);
+/// The size of the result of `wrap` for `bytes` bytes.
+size_t wrapped_bytes(WrapMode mode, size_t bytes);
 
 /// `key`: 16, 24 or 32 bytes. `iv`: 8 bytes (KW) or 4 (KWP) instead of the standard's, or empty. Throws
 /// kInvalidArgument for other sizes, and if the plain text cannot be wrapped.

@@ -18,7 +18,7 @@ class HmacState : public MacState {
  public:
   explicit HmacState(Hmac hmac) : hmac_(std::move(hmac)) {}
   std::unique_ptr<MacState> clone() const override { return std::make_unique<HmacState>(*this); }
-  size_t octets() const override { return hmac_.octets(); }
+  size_t size() const override { return hmac_.size(); }
   void update(ByteView data) override { hmac_.update(data); }
   void finish(MutableByteView out) override { hmac_.finish(out); }
   std::optional<SecretBytes> save() const override { return hmac_.save(); }
@@ -33,28 +33,29 @@ class GmacState : public MacState {
   GmacState(ByteView key, ByteView iv) {
     const std::string cipher = EVP_CIPHER_get0_name(native_aes(key.size(), "GCM").get());
     NativeMac mac(EVP_MAC_fetch(nullptr, "GMAC", nullptr));
-    require(mac != nullptr, "fetching a MAC");
+    require_openssl(mac != nullptr, "fetching a MAC");
     context_.reset(EVP_MAC_CTX_new(mac.get()));
     const OSSL_PARAM parameters[] = {
         OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_CIPHER, const_cast<char*>(cipher.c_str()), 0),
         OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_IV, const_cast<uint8_t*>(iv.data()), iv.size()),
         OSSL_PARAM_construct_end()};
-    require(context_ != nullptr && EVP_MAC_init(context_.get(), key.data(), key.size(), parameters) == 1,
-            "keying a MAC");
+    require_openssl(context_ != nullptr && EVP_MAC_init(context_.get(), key.data(), key.size(), parameters) == 1,
+                    "keying a MAC");
   }
   explicit GmacState(MacContext context) : context_(std::move(context)) {}
   std::unique_ptr<MacState> clone() const override {
     MacContext copy(EVP_MAC_CTX_dup(context_.get()));
-    require(copy != nullptr, "copying a MAC");
+    require_openssl(copy != nullptr, "copying a MAC");
     return std::make_unique<GmacState>(std::move(copy));
   }
-  size_t octets() const override { return 16; }
+  size_t size() const override { return 16; }
   void update(ByteView data) override {
-    require(EVP_MAC_update(context_.get(), data.data(), data.size()) == 1, "a MAC");
+    require_openssl(EVP_MAC_update(context_.get(), data.data(), data.size()) == 1, "a MAC");
   }
   void finish(MutableByteView out) override {
     size_t size = 0;
-    require(EVP_MAC_final(context_.get(), out.data(), &size, out.size()) == 1 && size == out.size(), "ending a MAC");
+    require_openssl(EVP_MAC_final(context_.get(), out.data(), &size, out.size()) == 1 && size == out.size(),
+                    "ending a MAC");
   }
 
  private:
@@ -71,7 +72,7 @@ std::unique_ptr<MacState> start(const MacParameters& parameters, ByteView key) {
     case MacAlgorithm::kGmac:
       if (parameters.iv.empty() || parameters.iv.size() > kGcmNonce) {
         throw Error(ErrorCode::kInvalidArgument,
-                    "length of the GMAC initialisation vector out of range (1 to 128 bytes)");
+                    "length of the GMAC initialization vector out of range (1 to 128 bytes)");
       }
       return std::make_unique<GmacState>(key, parameters.iv);
     case MacAlgorithm::kXcbcMac:
@@ -99,12 +100,12 @@ Mac& Mac::update(ByteView data) {
 }
 
 void Mac::finish(MutableByteView out) {
-  if (out.size() != octets()) throw Error(ErrorCode::kInvalidArgument, "the buffer does not have the size of the MAC");
+  if (out.size() != size()) throw Error(ErrorCode::kInvalidArgument, "the buffer does not have the size of the MAC");
   state_->finish(out);
 }
 
 Bytes Mac::finish() {
-  Bytes result(octets());
+  Bytes result(size());
   state_->finish(result);
   return result;
 }

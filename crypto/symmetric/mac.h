@@ -31,10 +31,10 @@ class MacState {
  public:
   virtual ~MacState() = default;
   virtual std::unique_ptr<MacState> clone() const = 0;
-  virtual size_t octets() const = 0;
+  virtual size_t size() const = 0;
   virtual void update(ByteView data) = 0;
   virtual void finish(MutableByteView out) = 0;
-  /// As in DigestState.
+  /// As in DigestContext.
   virtual std::optional<SecretBytes> save() const { return std::nullopt; }
   virtual void load(ByteView saved);
 };
@@ -48,11 +48,11 @@ class Mac {
   Mac(Mac&&) noexcept = default;
   Mac& operator=(Mac&&) noexcept = default;
 
-  size_t octets() const { return state_->octets(); }
+  size_t size() const { return state_->size(); }
   Mac& update(ByteView data);
   /// Returns the MAC. Afterwards the object may only be destroyed or assigned to.
   Bytes finish();
-  /// The same into the caller's buffer, which must have `octets` bytes: for results that are secrets.
+  /// The same into the caller's buffer, which must have `bytes` bytes: for results that are secrets.
   void finish(MutableByteView out);
   /// The running computation, without the key, for HMAC over digests that can be saved, CMAC and XCBC-MAC. Nothing for
   /// others, whose state libcrypto does not export. `load` into a new computation with the same parameters and key

@@ -8,9 +8,9 @@ namespace {
 
 constexpr size_t kBlock = 64, kWord = 4;
 
-uint32_t word(ByteView octets, size_t number) {
+uint32_t word(ByteView bytes, size_t number) {
   uint32_t value = 0;
-  for (size_t i = 0; i < kWord; ++i) value |= uint32_t{octets[number * kWord + i]} << 8 * i;
+  for (size_t i = 0; i < kWord; ++i) value |= uint32_t{bytes[number * kWord + i]} << 8 * i;
   return value;
 }
 
@@ -30,8 +30,7 @@ SecretBytes hchacha20(ByteView key, ByteView nonce) {
   for (size_t i = 0; i < 8; ++i) {
     const bool first_row = i < 4;
     uint32_t value = word(block.view(), first_row ? i : i + 8) - word(first_row ? constants : nonce, i % 4);
-    for (size_t octet = 0; octet < kWord; ++octet, value >>= 8)
-      derived[i * kWord + octet] = static_cast<uint8_t>(value);
+    for (size_t byte = 0; byte < kWord; ++byte, value >>= 8) derived[i * kWord + byte] = static_cast<uint8_t>(value);
   }
   return derived;
 }

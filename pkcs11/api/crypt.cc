@@ -35,7 +35,7 @@ CK_RV whole(Session& session, Side side, In from, Out to) {
               "a multi-part operation is active; it ends with its Final function");
     session.require_login(operation.use);
     if (!operation.result) {
-      const size_t most = operation.crypt->message_octets(in.size());
+      const size_t most = operation.crypt->message_bytes(in.size());
       if (out.fits(most)) {
         out.put_in_place(operation.crypt->message(in, out.room(most)));
         return {};
@@ -58,11 +58,11 @@ CK_RV part(Session& session, Side side, In from, Out to) {
     Output out(to.data, to.length);
     require_parts(*operation.crypt);
     session.require_login(operation.use);
-    const size_t octets = operation.crypt->update_octets(in.size());
-    if (auto early = out.early(octets)) return {*early, true};
+    const size_t bytes = operation.crypt->update_bytes(in.size());
+    if (auto early = out.early(bytes)) return {*early, true};
     operation.multi_part = true;
-    operation.crypt->update(in, out.room(octets));
-    out.put_in_place(octets);
+    operation.crypt->update(in, out.room(bytes));
+    out.put_in_place(bytes);
     return {CKR_OK, true};
   });
 }
@@ -72,10 +72,10 @@ CK_RV last(Session& session, Side side, Out to) {
     Output out(to.data, to.length);
     require_parts(*operation.crypt);
     session.require_login(operation.use);
-    const size_t octets = operation.crypt->finish_octets();
-    if (auto early = out.early(octets)) return {*early, true};
-    operation.crypt->finish(out.room(octets));
-    out.put_in_place(octets);
+    const size_t bytes = operation.crypt->finish_bytes();
+    if (auto early = out.early(bytes)) return {*early, true};
+    operation.crypt->finish(out.room(bytes));
+    out.put_in_place(bytes);
     return {};
   });
 }

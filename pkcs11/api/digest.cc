@@ -17,7 +17,7 @@ namespace {
 constexpr size_t kRandomPiece = 64 * 1024;
 
 Step finish_digest(DigestOperation& operation, ByteView last, Output out) {
-  if (auto early = out.early(operation.digest.octets())) return {*early, true};
+  if (auto early = out.early(operation.digest.size())) return {*early, true};
   operation.digest.update(last);
   out.put(operation.digest.finish());
   return {};
@@ -75,10 +75,10 @@ CK_RV C_DigestFinal(CK_SESSION_HANDLE handle, CK_BYTE* digest, CK_ULONG* digest_
 
 CK_RV C_SeedRandom(CK_SESSION_HANDLE handle, CK_BYTE* seed, CK_ULONG length) {
   return call_session("C_SeedRandom", handle, [&](Module&, Session& session) {
-    const ByteView octets = input(seed, length, kSeedLimit);
-    crypto::random_add(octets);
+    const ByteView bytes = input(seed, length, kSeedLimit);
+    crypto::random_add(bytes);
     if (auto tpm = session.token->machine().engine()) {
-      tpm->use([&](tpm::Commands& commands) { commands.stir_random(octets); });
+      tpm->use([&](tpm::Commands& commands) { commands.stir_random(bytes); });
     }
     return CKR_OK;
   });
@@ -96,8 +96,8 @@ CK_RV C_GenerateRandom(CK_SESSION_HANDLE handle, CK_BYTE* random, CK_ULONG lengt
     // In pieces: a copy of all of it would be as large as what the caller asks for.
     for (size_t done = 0; done < out.size();) {
       const size_t piece = std::min(out.size() - done, kRandomPiece);
-      const SecretBytes octets = tpm->use([&](tpm::Commands& commands) { return commands.get_random(piece); });
-      std::copy(octets.begin(), octets.end(), out.begin() + static_cast<std::ptrdiff_t>(done));
+      const SecretBytes bytes = tpm->use([&](tpm::Commands& commands) { return commands.get_random(piece); });
+      std::copy(bytes.begin(), bytes.end(), out.begin() + static_cast<std::ptrdiff_t>(done));
       done += piece;
     }
     return CKR_OK;

@@ -35,13 +35,13 @@ Step step(Session& session, Order order, CryptOperation& crypt, Other& other, co
   Output out(part.out, part.out_length);
   require_parts(*crypt.crypt);
   session.require_login(crypt.use);
-  const size_t octets = crypt.crypt->update_octets(in.size());
-  if (auto early = out.early(octets)) return {*early, true};
+  const size_t bytes = crypt.crypt->update_bytes(in.size());
+  if (auto early = out.early(bytes)) return {*early, true};
   crypt.multi_part = other.multi_part = true;
   if (order == Order::kTakeThenEncrypt) take(session, other, in);  // in place, the plain text is soon gone
-  crypt.crypt->update(in, out.room(octets));
-  out.put_in_place(octets);
-  if (order == Order::kDecryptThenTake) take(session, other, out.room(octets));
+  crypt.crypt->update(in, out.room(bytes));
+  out.put_in_place(bytes);
+  if (order == Order::kDecryptThenTake) take(session, other, out.room(bytes));
   return {CKR_OK, true};
 }
 

@@ -26,7 +26,7 @@ CK_RV C_EncapsulateKey(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJ
     Output out(encrypted, length);
     const ObjectPtr object = require_encapsulating_key(session, public_key, row);
     const WrapCall by{session, row, *mechanism, *object};
-    if (auto early = out.early(encapsulated_octets(by))) return *early;
+    if (auto early = out.early(encapsulated_bytes(by))) return *early;
     CK_OBJECT_HANDLE& made = require(key);
     Encapsulation fresh = encapsulate_key(by, std::move(wanted));
     made = add(session, std::move(fresh.key));
@@ -41,11 +41,11 @@ CK_RV C_DecapsulateKey(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJ
     const Mechanism& row = require_mechanism(mechanism, CKF_DECAPSULATE);
     CK_OBJECT_HANDLE& made = require(key);
     require(encrypted);
-    const ByteView octets = input(encrypted, length, kEncapsulatedLimit);
+    const ByteView bytes = input(encrypted, length, kEncapsulatedLimit);
     Template wanted(rows, count);
     const ObjectPtr object = require_decapsulating_key(session, private_key, row);
     session.require_login(use_key(session, *object));
-    made = add(session, decapsulate_key({session, row, *mechanism, *object}, octets, std::move(wanted)));
+    made = add(session, decapsulate_key({session, row, *mechanism, *object}, bytes, std::move(wanted)));
     return CKR_OK;
   });
 }

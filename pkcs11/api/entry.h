@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one door between C and us. Every C_ function is a lambda inside `call` or `call_session`, which answer once for
-// all: is the module initialised, has the process forked, which session, who holds its lock, what does an exception
+// all: is the module initialized, has the process forked, which session, who holds its lock, what does an exception
 // mean, what goes into the log. Here too: how a caller's buffers are read and filled, and when an operation ends.
 #pragma once
 
@@ -25,7 +25,7 @@ void tell_reasons(std::string* to) noexcept;
 CK_RV unless_memory_was_wanted(CK_RV rv) noexcept;
 
 /// Turns whatever `body` throws into its CK_RV. Not inlined, so that no frame outside of it has a landing pad
-/// (guarded).
+/// (run_guarded).
 template <typename F>
 [[gnu::noinline]] CK_RV answer_of(const char* function, F&& body) noexcept {
   CK_RV rv = CKR_GENERAL_ERROR;
@@ -66,17 +66,17 @@ void allow_cancellation(const Cancellation& before);
 /// The frame of every C_ function. A call that were cancelled half-way would keep its locks, and unwinding through
 /// `noexcept` ends the process. allow_cancellation may unwind: so nothing out here is noexcept or has a destructor.
 template <typename F>
-CK_RV guarded(const char* function, F&& body) {
+CK_RV run_guarded(const char* function, F&& body) {
   const Cancellation before = forbid_cancellation();
   const CK_RV rv = answer_of(function, body);
   allow_cancellation(before);
   return rv;
 }
 
-/// A call that needs an initialised module: `body(Module&)`.
+/// A call that needs an initialized module: `body(Module&)`.
 template <typename F>
 CK_RV call(const char* function, F&& body) {
-  return guarded(function, [&] {
+  return run_guarded(function, [&] {
     Passage passage;
     return body(passage.module());
   });
@@ -89,14 +89,14 @@ bool needs_a_lasting_pin(std::string_view function);
 /// A call in a session, which is locked to its end: `body(Module&, Session&)`.
 template <typename F>
 CK_RV call_session(const char* function, CK_SESSION_HANDLE handle, F&& body) {
-  return guarded(function, [&] {
+  return run_guarded(function, [&] {
     Passage passage;
     Module& module = passage.module();
     std::shared_ptr<Session> session = module.sessions.get(handle);
     passage.stand_on(*session);
     const auto lock = lock_within_limit(session->mutex, "the session");
     refuse_if(session->closed(), CKR_SESSION_HANDLE_INVALID, "the session was closed by another thread");
-    refuse_if(session->token->removed(), CKR_DEVICE_REMOVED, "the token was removed or initialised anew");
+    refuse_if(session->token->removed(), CKR_DEVICE_REMOVED, "the token was removed or initialized anew");
     refuse_if(session->token->login().pin_expired() && needs_a_lasting_pin(function), CKR_PIN_EXPIRED,
               "the PIN was set by the SO and is to be changed first (C_SetPIN)");
     return body(module, *session);

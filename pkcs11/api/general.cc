@@ -36,9 +36,9 @@ CK_FLAGS count_flags(const store::Attempts& attempts, CK_FLAGS low, CK_FLAGS fin
   return attempts.failures + 1 == attempts.limit ? low | final_try : low;
 }
 
-/// Whether C_Login needs no PIN from the application; on a token that is not initialised, C_InitToken.
-bool has_protected_path(const TokenSettings& settings, bool initialised) {
-  return (initialised ? settings.user_pin : settings.so_pin).present();
+/// Whether C_Login needs no PIN from the application; on a token that is not initialized, C_InitToken.
+bool has_protected_path(const TokenSettings& settings, bool initialized) {
+  return (initialized ? settings.user_pin : settings.so_pin).present();
 }
 
 void describe_token(Module& module, Token& token, CK_TOKEN_INFO& info) {
@@ -61,7 +61,7 @@ void describe_token(Module& module, Token& token, CK_TOKEN_INFO& info) {
 }  // namespace
 
 CK_RV C_Initialize(void* arguments) {
-  return guarded("C_Initialize", [&] {
+  return run_guarded("C_Initialize", [&] {
     const CK_C_INITIALIZE_ARGS given =
         arguments ? *static_cast<const CK_C_INITIALIZE_ARGS*>(arguments) : CK_C_INITIALIZE_ARGS{};
     refuse_if(given.pReserved, CKR_ARGUMENTS_BAD, "pReserved must be null");
@@ -71,7 +71,7 @@ CK_RV C_Initialize(void* arguments) {
 }
 
 CK_RV C_Finalize(void* reserved) {
-  return guarded("C_Finalize", [&] {
+  return run_guarded("C_Finalize", [&] {
     refuse_if(reserved, CKR_ARGUMENTS_BAD, "pReserved must be null");
     Module::finalize();
     return CKR_OK;
@@ -93,7 +93,7 @@ CK_RV vtpm::pkcs11::library_info(CK_INFO* info, CK_VERSION version) {
 CK_RV C_GetInfo(CK_INFO* info) { return library_info(info, {2, 40}); }
 
 CK_RV C_GetFunctionList(CK_FUNCTION_LIST** list) {
-  return guarded("C_GetFunctionList", [&] {
+  return run_guarded("C_GetFunctionList", [&] {
     require(list) = function_list_2_40();
     return CKR_OK;
   });
@@ -202,7 +202,7 @@ CK_RV C_InitToken(CK_SLOT_ID id, CK_BYTE* pin, CK_ULONG pin_length, CK_BYTE* lab
     PinSource source;
     if (const std::shared_ptr<Token> token = module.slots.token_as_listed(id); !pin)
       source = (token ? token->settings() : settings_for(module.config.tokens, name, "")).so_pin;
-    module.slots.initialise(id, given_pin(pin, pin_length, source, /*may_be_empty=*/false), name,
+    module.slots.initialize(id, given_pin(pin, pin_length, source, /*may_be_empty=*/false), name,
                             [&](const Token& token) { return module.sessions.count(token).all > 0; });
     return CKR_OK;
   });

@@ -27,7 +27,7 @@ bool matches(const CK_INTERFACE& interface, const CK_UTF8CHAR* name, const CK_VE
 }  // namespace
 
 CK_RV C_GetInterfaceList(CK_INTERFACE* list, CK_ULONG* count) {
-  return guarded("C_GetInterfaceList", [&]() -> CK_RV {
+  return run_guarded("C_GetInterfaceList", [&]() -> CK_RV {
     CK_ULONG& room = require(count);
     const auto all = interfaces();
     const bool fits = room >= all.size();
@@ -40,7 +40,7 @@ CK_RV C_GetInterfaceList(CK_INTERFACE* list, CK_ULONG* count) {
 }
 
 CK_RV C_GetInterface(CK_UTF8CHAR* name, CK_VERSION* version, CK_INTERFACE** found, CK_FLAGS flags) {
-  return guarded("C_GetInterface", [&] {
+  return run_guarded("C_GetInterface", [&] {
     CK_INTERFACE*& out = require(found);
     const auto all = interfaces();
     const auto first =

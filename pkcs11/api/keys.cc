@@ -36,7 +36,7 @@ CK_RV wrap_out(Session& session, const Mechanism& row, const CK_MECHANISM& mecha
   const ObjectPtr wraps = require_wrapping_key(session, wrapping_key, row);
   const ObjectPtr leaves = require_key(session, key);
   Wrapping wrapping({session, row, mechanism, *wraps, associated}, *leaves);
-  if (auto early = out.early(wrapping.octets())) return *early;
+  if (auto early = out.early(wrapping.size())) return *early;
   out.put(wrapping.wrap());
   return CKR_OK;
 }
@@ -118,8 +118,8 @@ CK_RV C_UnwrapKey(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJECT_H
     const Mechanism& row = require_mechanism(mechanism, CKF_UNWRAP);
     CK_OBJECT_HANDLE& out = require(key);
     require(wrapped);
-    const ByteView octets = input(wrapped, length, kWrappedKeyLimit);
-    out = unwrap_in(session, row, *mechanism, unwrapping_key, {}, octets, Template(rows, count));
+    const ByteView bytes = input(wrapped, length, kWrappedKeyLimit);
+    out = unwrap_in(session, row, *mechanism, unwrapping_key, {}, bytes, Template(rows, count));
     return CKR_OK;
   });
 }
@@ -131,9 +131,9 @@ CK_RV C_UnwrapKeyAuthenticated(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism
     const Mechanism& row = require_authenticated_mechanism(mechanism, CKF_UNWRAP);
     CK_OBJECT_HANDLE& out = require(key);
     require(wrapped);
-    const ByteView octets = input(wrapped, length, kWrappedKeyLimit),
+    const ByteView bytes = input(wrapped, length, kWrappedKeyLimit),
                    beside = input(associated, associated_length, kAssociatedLimit);
-    out = unwrap_in(session, row, *mechanism, unwrapping_key, beside, octets, Template(rows, count));
+    out = unwrap_in(session, row, *mechanism, unwrapping_key, beside, bytes, Template(rows, count));
     return CKR_OK;
   });
 }

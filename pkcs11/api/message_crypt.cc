@@ -84,10 +84,10 @@ CK_RV run_part(Session& session, MessageCryptOperation& operation, crypto::Direc
   }
   const ByteView in = from.view();
   Output out(to.data, to.length);
-  const size_t octets = operation.crypt->next_octets(in.size(), last);
-  if (auto early = out.early(octets)) return *early;
-  operation.crypt->next(message ? &*message : nullptr, in, out.room(octets), last);
-  out.put_in_place(octets);
+  const size_t bytes = operation.crypt->next_bytes(in.size(), last);
+  if (auto early = out.early(bytes)) return *early;
+  operation.crypt->next(message ? &*message : nullptr, in, out.room(bytes), last);
+  out.put_in_place(bytes);
   return CKR_OK;
 }
 

@@ -78,7 +78,7 @@ CK_RV end_process(Session& session, Running<Operation> running) {
 }
 
 CK_RV sign(MessageSignOperation& operation, Signer& signer, ByteView last, Output out) {
-  if (auto early = out.early(signer.octets())) return *early;
+  if (auto early = out.early(signer.size())) return *early;
   signer.update(last);
   out.put(signer.finish());
   end_message(operation);

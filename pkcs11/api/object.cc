@@ -67,13 +67,13 @@ CK_RV fill_template(ByteView value, CK_ATTRIBUTE& row, size_t room) {
   if (!row.pValue) return CKR_OK;
   CK_RV result = CKR_OK;
   auto* to = static_cast<char*>(row.pValue);
-  for (const auto& [type, octets] : attributes) {
+  for (const auto& [type, bytes] : attributes) {
     CK_ATTRIBUTE inner;
     std::memcpy(&inner, to, sizeof inner);  // may be unaligned
     const AttributeRow* known = attribute_row(type);
     inner.type = type;
-    result = worse(result, known && known->form == Form::kTemplate ? fill_template(octets, inner, inner.ulValueLen)
-                                                                   : fill_value(octets, inner, inner.ulValueLen));
+    result = worse(result, known && known->form == Form::kTemplate ? fill_template(bytes, inner, inner.ulValueLen)
+                                                                   : fill_value(bytes, inner, inner.ulValueLen));
     std::memcpy(to, &inner, sizeof inner);
     to += sizeof inner;
   }
@@ -180,7 +180,7 @@ CK_RV C_GetObjectSize(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object, CK_ULON
     CK_ULONG& out = require(size);
     const ObjectPtr found = require_object(session, object);
     const SecretAttributes secret = session.token->catalogue().secret_of(*found);
-    out = found->shown.octets() + secret.octets() + sizeof(CK_ATTRIBUTE_TYPE) * (found->shown.size() + secret.size());
+    out = found->shown.total() + secret.total() + sizeof(CK_ATTRIBUTE_TYPE) * (found->shown.size() + secret.size());
     return CKR_OK;
   });
 }

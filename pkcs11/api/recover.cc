@@ -25,7 +25,7 @@ CK_RV C_SignRecover(CK_SESSION_HANDLE handle, CK_BYTE* data, CK_ULONG length, CK
       const ByteView in = input(data, length);
       Output out(signature, signature_length);
       session.require_login(operation.use);
-      if (auto early = out.early(operation.signer->octets())) return {*early, true};
+      if (auto early = out.early(operation.signer->size())) return {*early, true};
       operation.signer->update(in);
       out.put(operation.signer->finish());
       return {};
@@ -50,7 +50,7 @@ CK_RV C_VerifyRecover(CK_SESSION_HANDLE handle, CK_BYTE* signature, CK_ULONG len
       const ByteView in = input(signature, length);
       Output out(data, data_length);
       // What is wrong with the signature comes before what is wrong with the buffer (5.15).
-      refuse_if(in.size() != operation.scheme->signature_octets(), CKR_SIGNATURE_LEN_RANGE,
+      refuse_if(in.size() != operation.scheme->signature_bytes(), CKR_SIGNATURE_LEN_RANGE,
                 "the signature has a wrong length for this key");
       const std::optional<Bytes> recovered = operation.scheme->recover(in);
       refuse_if(!recovered, CKR_SIGNATURE_INVALID, "the signature is wrong");

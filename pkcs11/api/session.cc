@@ -24,7 +24,7 @@ CK_RV C_OpenSession(CK_SLOT_ID id, CK_FLAGS flags, void*, CK_NOTIFY, CK_SESSION_
     refuse_if(!(flags & CKF_SERIAL_SESSION), CKR_SESSION_PARALLEL_NOT_SUPPORTED, "CKF_SERIAL_SESSION must be set");
     refuse_if(flags & CKF_ASYNC_SESSION, CKR_SESSION_ASYNC_NOT_SUPPORTED, "the token has no asynchronous sessions");
     std::shared_ptr<Token> token = module.slots.token(id);
-    refuse_if(!token, CKR_TOKEN_NOT_RECOGNIZED, "the token in this slot is not initialised (C_InitToken)");
+    refuse_if(!token, CKR_TOKEN_NOT_RECOGNIZED, "the token in this slot is not initialized (C_InitToken)");
     const bool read_write = flags & CKF_RW_SESSION;
     refuse_if(read_write && token->read_only(), CKR_TOKEN_WRITE_PROTECTED, "the store is read-only");
     out = module.sessions.open(token, id, read_write)->handle;
@@ -111,9 +111,9 @@ CK_RV C_GetSessionValidationFlags(CK_SESSION_HANDLE handle, CK_SESSION_VALIDATIO
 // Legacy functions (3.2, 5.20): "simply return the value CKR_FUNCTION_NOT_PARALLEL", whatever the handle is.
 
 CK_RV C_GetFunctionStatus(CK_SESSION_HANDLE) {
-  return guarded("C_GetFunctionStatus", [] { return CKR_FUNCTION_NOT_PARALLEL; });
+  return run_guarded("C_GetFunctionStatus", [] { return CKR_FUNCTION_NOT_PARALLEL; });
 }
 
 CK_RV C_CancelFunction(CK_SESSION_HANDLE) {
-  return guarded("C_CancelFunction", [] { return CKR_FUNCTION_NOT_PARALLEL; });
+  return run_guarded("C_CancelFunction", [] { return CKR_FUNCTION_NOT_PARALLEL; });
 }

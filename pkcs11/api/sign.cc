@@ -11,7 +11,7 @@ namespace {
 
 Step finish_signature(Session& session, SignOperation& operation, ByteView last, Output out) {
   session.require_login(operation.use);
-  if (auto early = out.early(operation.signer->octets())) return {*early, true};
+  if (auto early = out.early(operation.signer->size())) return {*early, true};
   operation.signer->update(last);
   out.put(operation.signer->finish());
   return {};

@@ -49,7 +49,7 @@ CK_RV C_GetOperationState(CK_SESSION_HANDLE handle, CK_BYTE* state, CK_ULONG* st
   return call_session("C_GetOperationState", handle, [&](Module& module, Session& session) -> CK_RV {
     Output out(state, state_length);
     const SecretBytes plain = save_operations(session);
-    if (auto early = out.early(1 + crypto::Siv::kTagOctets + plain.size())) return *early;
+    if (auto early = out.early(1 + crypto::Siv::kTagBytes + plain.size())) return *early;
     out.put(seal(module, session, plain));
     return CKR_OK;
   });

@@ -29,11 +29,11 @@ CK_RV C_VerifySignatureInit(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, C
     return begin_operation(session, kVerifyingSignature, mechanism, [&] {
       require_mechanism(mechanism, CKF_VERIFY);
       require(signature);
-      const ByteView octets = input(signature, signature_length, kSignatureLimit);
+      const ByteView bytes = input(signature, signature_length, kSignatureLimit);
       VerifyOperation verify = begin_verification(session, mechanism, key);
       // A signature of another length cannot be right. Only how wrong it is matters, so no more of it is kept.
-      const size_t kept = std::min(octets.size(), verify.verifier->octets() + 1);
-      return VerifySignatureOperation{std::move(verify), to_bytes(octets.first(kept))};
+      const size_t kept = std::min(bytes.size(), verify.verifier->size() + 1);
+      return VerifySignatureOperation{std::move(verify), to_bytes(bytes.first(kept))};
     });
   });
 }

@@ -94,20 +94,20 @@ crypto::Digest digest_of(const Mechanism& row, const CK_MECHANISM& mechanism) {
   return crypto::Digest(*row.hash);
 }
 
-size_t poly1305_nonce_octets(CK_ULONG nonce_length) {
+size_t poly1305_nonce_bytes(CK_ULONG nonce_length) {
   if (nonce_length == 96 || nonce_length == 12) return 12;
   refuse_parameter_if(nonce_length != 192 && nonce_length != 24, "the nonce has 96 or 192 bits");
   return 24;
 }
 
-Bytes parameter_octets(const void* from, size_t octets) { return to_bytes(parameter_view(from, octets)); }
+Bytes parameter_bytes(const void* from, size_t bytes) { return to_bytes(parameter_view(from, bytes)); }
 
-ByteView parameter_view(const void* from, size_t octets) {
-  refuse_parameter_if(!from && octets, "the mechanism's parameter has a length but a null pointer");
-  refuse_parameter_if(octets > kMostParameter,
+ByteView parameter_view(const void* from, size_t bytes) {
+  refuse_parameter_if(!from && bytes, "the mechanism's parameter has a length but a null pointer");
+  refuse_parameter_if(bytes > kMostParameter,
                       "a length in the mechanism's parameter is out of range "
                       "(at most 16777216)");
-  return {static_cast<const uint8_t*>(from), octets};
+  return {static_cast<const uint8_t*>(from), bytes};
 }
 
 std::optional<Hash> digest_of_mechanism(CK_MECHANISM_TYPE type) {

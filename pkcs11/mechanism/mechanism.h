@@ -75,7 +75,7 @@ enum class Variant : uint8_t {
   kShake128,
   kShake256,
   // Family::kTlsKeyMaterial
-  kWithoutVectors,  // the key block has no initialisation vectors
+  kWithoutVectors,  // the key block has no initialization vectors
   // Family::kEcdhAesWrap
   kBarePoint  // the point travels bare, in the others as CKA_EC_POINT shows it
 };
@@ -112,7 +112,7 @@ struct Mechanism {
   std::optional<crypto::CipherMode> mode = {};
   std::optional<crypto::AeadMode> aead = {};
   std::optional<crypto::MacAlgorithm> mac = {};
-  size_t mac_octets = 0;  // of a code that the mechanism shortens; 0 for all of it
+  size_t mac_bytes = 0;  // of a code that the mechanism shortens; 0 for all of it
 
   CK_KEY_TYPE other_key_type = kNoKey;  // that it works with too
   /// What C_GetMechanismInfo has where the standard wants another unit, or other numbers, than those above.
@@ -175,14 +175,14 @@ crypto::Digest digest_of(const Mechanism& row, const CK_MECHANISM& mechanism);
 
 /// The bytes of a nonce of ChaCha20-Poly1305. ulNonceLen is in bits (3.2, 6.61), but many callers count bytes: 96 or
 /// 12, 192 or 24 for XChaCha20-Poly1305. Throws CKR_MECHANISM_PARAM_INVALID for anything else.
-size_t poly1305_nonce_octets(CK_ULONG nonce_length);
+size_t poly1305_nonce_bytes(CK_ULONG nonce_length);
 
 void copy_structure(const void* from, void* to, size_t size);
 /// Bytes that a parameter points to, copied. Throws CKR_MECHANISM_PARAM_INVALID for a null pointer with a length, and
 /// for a length that nobody means.
-Bytes parameter_octets(const void* from, size_t octets);
+Bytes parameter_bytes(const void* from, size_t bytes);
 /// The same where they are, for secrets.
-ByteView parameter_view(const void* from, size_t octets);
+ByteView parameter_view(const void* from, size_t bytes);
 
 /// A structure that a parameter points to, copied. Throws CKR_MECHANISM_PARAM_INVALID for a null pointer.
 template <typename T>

@@ -87,8 +87,8 @@ constexpr Mechanism key_wrap(Type type, Name name) {
   return {type, name, F::kKeyWrap, {}, 16, 32, kCrypt | kWraps, CKK_AES, P::kOfTheFamily};
 }
 constexpr Mechanism aes_mac(Type type, Name name, MacAlgorithm mac, P parameter = P::kNone, CK_ULONG most = 32,
-                            size_t octets = 0, CK_FLAGS flags = kSignVerify) {
-  return {type, name, F::kMac, {}, 16, most, flags, CKK_AES, parameter, {}, {}, mac, octets};
+                            size_t bytes = 0, CK_FLAGS flags = kSignVerify) {
+  return {type, name, F::kMac, {}, 16, most, flags, CKK_AES, parameter, {}, {}, mac, bytes};
 }
 
 /// Derivation from a secret key of any type, unless the row says which.
@@ -258,7 +258,7 @@ inline constexpr Mechanism kAll[] = {
 
     aes_mac(M(CKM_AES_CMAC), MacAlgorithm::kCmac),
     aes_mac(M(CKM_AES_CMAC_GENERAL), MacAlgorithm::kCmac, P::kMacLength),
-    // Not for messages: one initialisation vector for several of them would give the key away.
+    // Not for messages: one initialization vector for several of them would give the key away.
     aes_mac(M(CKM_AES_GMAC), MacAlgorithm::kGmac, P::kGcm, 32, 0, CKF_SIGN | CKF_VERIFY),
     aes_mac(M(CKM_AES_XCBC_MAC), MacAlgorithm::kXcbcMac, P::kNone, 16),
     aes_mac(M(CKM_AES_XCBC_MAC_96), MacAlgorithm::kXcbcMac, P::kNone, 16, 12),

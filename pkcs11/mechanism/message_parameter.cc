@@ -13,24 +13,24 @@ constexpr size_t kChaChaTag = 16;
 constexpr size_t kLeastRandomBits = 64, kLeastWithNothingFixed = 56;
 
 template <typename T>
-T read(void* parameter, CK_ULONG octets) {
-  const CK_MECHANISM as_mechanism = {0, parameter, octets};
+T read(void* parameter, CK_ULONG bytes) {
+  const CK_MECHANISM as_mechanism = {0, parameter, bytes};
   return mechanism_parameter<T>(as_mechanism);
 }
 
-MutableByteView memory(CK_BYTE* first, CK_ULONG octets) {
+MutableByteView memory(CK_BYTE* first, CK_ULONG bytes) {
   refuse_parameter_if(first == nullptr, "the mechanism's parameter has a null pointer");
-  return {first, octets};
+  return {first, bytes};
 }
 
-MessageParameter read_gcm(void* parameter, CK_ULONG octets) {
-  const auto given = read<CK_GCM_MESSAGE_PARAMS>(parameter, octets);
-  refuse_parameter_if(given.ulTagBits % 8 != 0, "the tag is a whole number of octets");
+MessageParameter read_gcm(void* parameter, CK_ULONG bytes) {
+  const auto given = read<CK_GCM_MESSAGE_PARAMS>(parameter, bytes);
+  refuse_parameter_if(given.ulTagBits % 8 != 0, "the tag is a whole number of bytes");
   return {memory(given.pIv, given.ulIvLen), given.ulIvFixedBits, given.ivGenerator, given.pTag, given.ulTagBits / 8};
 }
 
-MessageParameter read_ccm(void* parameter, CK_ULONG octets) {
-  const auto given = read<CK_CCM_MESSAGE_PARAMS>(parameter, octets);
+MessageParameter read_ccm(void* parameter, CK_ULONG bytes) {
+  const auto given = read<CK_CCM_MESSAGE_PARAMS>(parameter, bytes);
   return {memory(given.pNonce, given.ulNonceLen),
           given.ulNonceFixedBits,
           given.nonceGenerator,
@@ -40,9 +40,9 @@ MessageParameter read_ccm(void* parameter, CK_ULONG octets) {
 }
 
 /// There is no generator for ChaCha20-Poly1305.
-MessageParameter read_chacha(void* parameter, CK_ULONG octets) {
-  const auto given = read<CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS>(parameter, octets);
-  return {memory(given.pNonce, poly1305_nonce_octets(given.ulNonceLen)), 0, CKG_NO_GENERATE, given.pTag, kChaChaTag};
+MessageParameter read_chacha(void* parameter, CK_ULONG bytes) {
+  const auto given = read<CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS>(parameter, bytes);
+  return {memory(given.pNonce, poly1305_nonce_bytes(given.ulNonceLen)), 0, CKG_NO_GENERATE, given.pTag, kChaChaTag};
 }
 
 size_t parameter_size(const Mechanism& row) {
@@ -74,24 +74,23 @@ bool same_where_free(const MessageParameter& message, ByteView other) {
   return difference == 0;
 }
 
-/// Octet `i` of a counter that ends where the nonce ends.
-uint8_t counter_octet(uint64_t counter, size_t size, size_t i) {
+/// Byte `i` of a counter that ends where the nonce ends.
+uint8_t counter_byte(uint64_t counter, size_t size, size_t i) {
   const size_t shift = 8 * (size - 1 - i);
   return shift < 64 ? static_cast<uint8_t>(counter >> shift) : 0;
 }
 
 }  // namespace
 
-MutableByteView MessageParameter::tag() const { return memory(tag_memory, tag_octets); }
+MutableByteView MessageParameter::tag() const { return memory(tag_memory, tag_bytes); }
 
-MessageParameter message_parameter(const Mechanism& row, void* parameter, CK_ULONG octets,
-                                   crypto::Direction direction) {
-  MessageParameter message = row.parameter == Parameter::kGcm   ? read_gcm(parameter, octets)
-                             : row.parameter == Parameter::kCcm ? read_ccm(parameter, octets)
-                                                                : read_chacha(parameter, octets);
+MessageParameter message_parameter(const Mechanism& row, void* parameter, CK_ULONG bytes, crypto::Direction direction) {
+  MessageParameter message = row.parameter == Parameter::kGcm   ? read_gcm(parameter, bytes)
+                             : row.parameter == Parameter::kCcm ? read_ccm(parameter, bytes)
+                                                                : read_chacha(parameter, bytes);
   if (direction == crypto::Direction::kDecrypt) message.fixed_bits = 0, message.generator = CKG_NO_GENERATE;
   require_nonce(row, message);
-  refuse_parameter_if(!crypto::aead_takes_tag(*row.aead, message.tag_octets),
+  refuse_parameter_if(!crypto::aead_takes_tag(*row.aead, message.tag_bytes),
                       "the mechanism does not take a tag of this length");
   return message;
 }
@@ -130,7 +129,7 @@ void NonceGenerator::fill(const MessageParameter& message) {
   for (size_t i = 0; i < nonce.size(); ++i) {
     const uint8_t mask = free_mask(message, i);
     uint8_t value = other.empty() ? uint8_t{0} : other[i];
-    if (generator != CKG_GENERATE_RANDOM) value ^= counter_octet(counter_, nonce.size(), i);
+    if (generator != CKG_GENERATE_RANDOM) value ^= counter_byte(counter_, nonce.size(), i);
     nonce[i] = static_cast<uint8_t>((nonce[i] & ~mask) | (value & mask));
   }
   if (generator == CKG_GENERATE_COUNTER_XOR) latest_ = to_bytes(nonce);

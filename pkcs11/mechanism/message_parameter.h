@@ -16,8 +16,8 @@ struct MessageParameter {
   size_t fixed_bits = 0;  // of the nonce, from its beginning; the rest is the generator's
   CK_GENERATOR_FUNCTION generator = CKG_NO_GENERATE;
   CK_BYTE* tag_memory = nullptr;
-  size_t tag_octets = 0;
-  std::optional<size_t> data_octets = {};  // CCM: how long the message is
+  size_t tag_bytes = 0;
+  std::optional<size_t> data_bytes = {};  // CCM: how long the message is
 
   /// Where it lies, which the end of a message has to say. Throws Refusal CKR_MECHANISM_PARAM_INVALID for a null
   /// pointer.
@@ -26,7 +26,7 @@ struct MessageParameter {
 
 /// Throws Refusal CKR_MECHANISM_PARAM_INVALID for anything that is not a parameter for `row`, which is an AEAD. Fixed
 /// bits and generator are for encryption only: decryption ignores them.
-MessageParameter message_parameter(const Mechanism& row, void* parameter, CK_ULONG octets, crypto::Direction direction);
+MessageParameter message_parameter(const Mechanism& row, void* parameter, CK_ULONG bytes, crypto::Direction direction);
 /// The half of it for the nonce and its generator.
 void require_nonce(const Mechanism& row, const MessageParameter& message);
 /// C_Message…Init takes a parameter of that kind or none; the one of each message counts.

@@ -49,19 +49,19 @@ ByteView value_view(const T& value) {
 }
 
 /// A small map, sorted by type.
-template <typename Octets>
+template <typename Buffer>
 class AttributeMap {
  public:
-  using Row = std::pair<CK_ATTRIBUTE_TYPE, Octets>;
+  using Row = std::pair<CK_ATTRIBUTE_TYPE, Buffer>;
 
-  const Octets* find(CK_ATTRIBUTE_TYPE type) const {
+  const Buffer* find(CK_ATTRIBUTE_TYPE type) const {
     auto at = position(type);
     return at != rows_.end() && at->first == type ? &at->second : nullptr;
   }
   bool has(CK_ATTRIBUTE_TYPE type) const { return find(type) != nullptr; }
   /// The value; an empty view when absent.
   ByteView get(CK_ATTRIBUTE_TYPE type) const {
-    const Octets* value = find(type);
+    const Buffer* value = find(type);
     return value ? ByteView(*value) : ByteView();
   }
   bool flag(CK_ATTRIBUTE_TYPE type, bool absent = false) const {
@@ -78,12 +78,12 @@ class AttributeMap {
 
   void set(CK_ATTRIBUTE_TYPE type, ByteView value) {
     auto at = rows_.begin() + (position(type) - rows_.cbegin());
-    if (at == rows_.end() || at->first != type) at = rows_.emplace(at, type, Octets());
-    at->second = Octets(value.begin(), value.end());
+    if (at == rows_.end() || at->first != type) at = rows_.emplace(at, type, Buffer());
+    at->second = Buffer(value.begin(), value.end());
   }
   void set_flag(CK_ATTRIBUTE_TYPE type, bool value) {
-    CK_BBOOL octet = value ? CK_TRUE : CK_FALSE;
-    set(type, value_view(octet));
+    CK_BBOOL byte = value ? CK_TRUE : CK_FALSE;
+    set(type, value_view(byte));
   }
   void set_number(CK_ATTRIBUTE_TYPE type, CK_ULONG value) { set(type, value_view(value)); }
   void erase(CK_ATTRIBUTE_TYPE type) {
@@ -97,7 +97,7 @@ class AttributeMap {
   auto begin() const { return rows_.begin(); }
   auto end() const { return rows_.end(); }
   /// Bytes of all values.
-  size_t octets() const {
+  size_t total() const {
     size_t sum = 0;
     for (const Row& row : rows_) sum += row.second.size();
     return sum;

@@ -11,7 +11,7 @@
 namespace vtpm::pkcs11 {
 namespace {
 
-constexpr size_t kCheckOctets = 3;
+constexpr size_t kCheckBytes = 3;
 
 void set_if_empty(Attributes& object, CK_ATTRIBUTE_TYPE type, ByteView value) {
   if (object.get(type).empty() && !value.empty()) object.set(type, value);
@@ -37,9 +37,9 @@ void check_place(const Attributes& shown) {
   const auto hash = digest_of_mechanism(shown.number(CKA_NAME_HASH_ALGORITHM).value_or(CKM_SHA_1));
   refuse_if(!hash, CKR_ATTRIBUTE_VALUE_INVALID, "CKA_NAME_HASH_ALGORITHM is not the mechanism of a digest");
   for (const CK_ATTRIBUTE_TYPE type : {CKA_HASH_OF_SUBJECT_PUBLIC_KEY, CKA_HASH_OF_ISSUER_PUBLIC_KEY}) {
-    const size_t octets = shown.get(type).size();
-    if (elsewhere && octets == 0) refuse(CKR_TEMPLATE_INCOMPLETE, "a CKA_URL needs " + attribute_name(type));
-    if (octets != 0 && octets != crypto::hash_octets(*hash)) {
+    const size_t bytes = shown.get(type).size();
+    if (elsewhere && bytes == 0) refuse(CKR_TEMPLATE_INCOMPLETE, "a CKA_URL needs " + attribute_name(type));
+    if (bytes != 0 && bytes != crypto::hash_bytes(*hash)) {
       refuse(CKR_ATTRIBUTE_VALUE_INVALID, attribute_name(type) + " is not a digest by CKA_NAME_HASH_ALGORITHM");
     }
   }
@@ -50,11 +50,11 @@ void check_check_value(const Attributes& shown) {
   const ByteView given = shown.get(CKA_CHECK_VALUE);
   if (given.empty()) return;
   if (shown.get(CKA_VALUE).empty()) {
-    refuse_if(given.size() != kCheckOctets, CKR_ATTRIBUTE_VALUE_INVALID, "CKA_CHECK_VALUE has three octets");
+    refuse_if(given.size() != kCheckBytes, CKR_ATTRIBUTE_VALUE_INVALID, "CKA_CHECK_VALUE has three bytes");
     return;
   }
   const Bytes digest = crypto::digest(crypto::Hash::kSha1, shown.get(CKA_VALUE));
-  refuse_if(!equal(given, ByteView(digest).first(kCheckOctets)), CKR_ATTRIBUTE_VALUE_INVALID,
+  refuse_if(!equal(given, ByteView(digest).first(kCheckBytes)), CKR_ATTRIBUTE_VALUE_INVALID,
             "CKA_CHECK_VALUE is of another certificate");
 }
 
@@ -93,10 +93,10 @@ std::optional<AttributeCertificate> parse_attribute_certificate(ByteView der) {
     const auto attribute = rest.next(DerTag::kSequence);
     const auto type = attribute ? DerReader(attribute->contents).next(kObjectIdentifier) : std::nullopt;
     if (!type) return std::nullopt;
-    append(types, type->octets);
+    append(types, type->bytes);
   }
   AttributeCertificate out{
-      holder->octets, issuer->octets, serial->octets, not_before->contents.first(8), not_after->contents.first(8), {}};
+      holder->bytes, issuer->bytes, serial->bytes, not_before->contents.first(8), not_after->contents.first(8), {}};
   write_der(out.types, DerTag::kSequence, types);
   return out;
 }
@@ -128,7 +128,7 @@ void complete_x509(const crypto::CertificateFields& fields, Attributes& shown) {
 /// The certificate in CKA_VALUE, when it is the DER of one and nothing else.
 std::optional<crypto::CertificateFields> x509_of(const Attributes& shown) {
   auto fields = crypto::parse_certificate(shown.get(CKA_VALUE));
-  if (!fields || fields->octets != shown.get(CKA_VALUE).size()) return std::nullopt;
+  if (!fields || fields->bytes != shown.get(CKA_VALUE).size()) return std::nullopt;
   return fields;
 }
 
@@ -160,7 +160,7 @@ void complete_certificate(Draft& draft) {
             "CKA_VALUE of an attribute certificate is empty");
   if (!shown.get(CKA_VALUE).empty() && complete_from_value(shown) && !shown.has(CKA_CHECK_VALUE)) {
     const Bytes digest = crypto::digest(crypto::Hash::kSha1, shown.get(CKA_VALUE));
-    shown.set(CKA_CHECK_VALUE, ByteView(digest).first(kCheckOctets));
+    shown.set(CKA_CHECK_VALUE, ByteView(digest).first(kCheckBytes));
   }
   if (is_x509 && !shown.has(CKA_ID)) shown.set(CKA_ID, {});
   check_trusted_certificate(shown);
@@ -171,7 +171,7 @@ void check_trusted_certificate(const Attributes& shown) {
   const bool reads = is_attribute_certificate(shown) ? parse_attribute_certificate(shown.get(CKA_VALUE)).has_value()
                                                      : x509_of(shown).has_value();
   refuse_if(!reads, CKR_ATTRIBUTE_READ_ONLY,
-            "CKA_TRUSTED of a certificate whose CKA_VALUE is not DER can not be set to CK_TRUE");
+            "CKA_TRUSTED of a certificate whose CKA_VALUE is not DER cannot be set to CK_TRUE");
 }
 
 }  // namespace vtpm::pkcs11

@@ -103,7 +103,7 @@ bool choose_resident(const Attributes& object, bool able, const KeyMaking& makin
   const bool honours = able && making.engine && object.flag(CKA_SENSITIVE) && !object.flag(CKA_EXTRACTABLE);
   const bool demanded = object.flag(CKA_VTPM_RESIDENT) || making.placement == Placement::kTpmOnly;
   refuse_if(demanded && !honours, CKR_TEMPLATE_INCONSISTENT,
-            "the key must live in the TPM (CKA_VTPM_RESIDENT or placement), but the TPM can not honour its template");
+            "the key must live in the TPM (CKA_VTPM_RESIDENT or placement), but the TPM cannot honour its template");
   const bool declined = object.has(CKA_VTPM_RESIDENT) && !object.flag(CKA_VTPM_RESIDENT);
   return demanded || (honours && !declined && making.placement != Placement::kSoftware);
 }
@@ -237,7 +237,7 @@ Draft generated_draft(CK_OBJECT_CLASS object_class, CK_KEY_TYPE type, const Temp
   require_class(object, object_class, type);
   // 4.10: "If it does not support the attribute, the command SHALL return CKR_ATTRIBUTE_TYPE_INVALID."
   refuse_if(object.has(CKA_PUBLIC_KEY_INFO), CKR_ATTRIBUTE_TYPE_INVALID,
-            "CKA_PUBLIC_KEY_INFO can not be known before the key is made");
+            "CKA_PUBLIC_KEY_INFO cannot be known before the key is made");
   Draft draft = make_draft(Schema::of(object_class, type), Making::kGenerate, object, who);
   draft.shown.set_number(CKA_CLASS, object_class);
   draft.shown.set_number(CKA_KEY_TYPE, type);

@@ -54,10 +54,10 @@ Curve curve_of(const Attributes& shown) {
 std::optional<ByteView> compressed_point(ByteView point, Curve curve) {
   DerReader reader(point);
   const auto string = reader.next(DerTag::kOctetString);
-  const ByteView octets = string && reader.empty() ? string->contents : point;
+  const ByteView bytes = string && reader.empty() ? string->contents : point;
   const bool compressed = crypto::curve_key_type(curve) == KeyType::kEc &&
-                          octets.size() == 1 + crypto::curve_octets(curve) && (octets[0] == 2 || octets[0] == 3);
-  return compressed ? std::optional(octets) : std::nullopt;
+                          bytes.size() == 1 + crypto::curve_bytes(curve) && (bytes[0] == 2 || bytes[0] == 3);
+  return compressed ? std::optional(bytes) : std::nullopt;
 }
 
 PublicKey curve_public(const Attributes& shown) {
@@ -160,11 +160,11 @@ Bytes octet_string(ByteView point) {
 }
 
 std::optional<ByteView> read_point(ByteView value, crypto::Curve curve) {
-  const size_t octets = crypto::curve_point_octets(curve);
-  if (value.size() == octets) return value;
+  const size_t bytes = crypto::curve_point_bytes(curve);
+  if (value.size() == bytes) return value;
   DerReader reader(value);
   auto string = reader.next(DerTag::kOctetString);
-  if (string && reader.empty() && string->contents.size() == octets) return string->contents;
+  if (string && reader.empty() && string->contents.size() == bytes) return string->contents;
   return std::nullopt;
 }
 

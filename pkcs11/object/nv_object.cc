@@ -35,7 +35,7 @@ tpm::NvPublic require_area(tpm::Commands& tpm, uint32_t index) {
 constexpr uint8_t kArc[] = {0x69, 0x81, 0xae, 0xa8, 0xce, 0x99, 0x8f, 0xd5, 0xaa, 0x9d,
                             0xc5, 0xa2, 0xc5, 0xb6, 0x9f, 0xcf, 0xd2, 0xb9, 0xf5, 0x21};
 
-constexpr size_t kNumberOctets = 8;  // of counters and bit fields
+constexpr size_t kNumberBytes = 8;  // of counters and bit fields
 
 tpm::NvType type_of(const Attributes& shown) {
   return static_cast<tpm::NvType>(shown.number(CKA_VTPM_NV_TYPE).value_or(0));
@@ -57,7 +57,7 @@ void check_attributes(const Attributes& shown) {
             "an orderly area, or a lock until the next start, would be another one in every process");
   refuse_if(attributes & (tpm::nv::kWritten | tpm::nv::kWriteLocked | tpm::nv::kReadLocked | tpm::nv::kPlatformCreate |
                           tpm::nv::kPolicyDelete),
-            CKR_ATTRIBUTE_VALUE_INVALID, "CKA_VTPM_NV_ATTRIBUTES has bits that the owner can not give to a new area");
+            CKR_ATTRIBUTE_VALUE_INVALID, "CKA_VTPM_NV_ATTRIBUTES has bits that the owner cannot give to a new area");
   refuse_if(!(attributes & (tpm::nv::kOwnerWrite | tpm::nv::kAuthWrite)) ||
                 !(attributes & (tpm::nv::kOwnerRead | tpm::nv::kAuthRead)),
             CKR_ATTRIBUTE_VALUE_INVALID,
@@ -67,12 +67,12 @@ void check_attributes(const Attributes& shown) {
 void check_new_value(tpm::NvType type, ByteView value) {
   switch (type) {
     case tpm::NvType::kOrdinary:
-      refuse_if(value.empty() || value.size() > tpm::kNvMaxOctets, CKR_ATTRIBUTE_VALUE_INVALID,
-                "an NV area holds 1 to 2048 octets");
+      refuse_if(value.empty() || value.size() > tpm::kNvMaxBytes, CKR_ATTRIBUTE_VALUE_INVALID,
+                "an NV area holds 1 to 2048 bytes");
       return;
     case tpm::NvType::kBits:
-      refuse_if(!value.empty() && value.size() != kNumberOctets, CKR_ATTRIBUTE_VALUE_INVALID,
-                "a bit field has eight octets");
+      refuse_if(!value.empty() && value.size() != kNumberBytes, CKR_ATTRIBUTE_VALUE_INVALID,
+                "a bit field has eight bytes");
       return;
     case tpm::NvType::kExtend:
       return;  // the value is what it is extended with first
@@ -86,7 +86,7 @@ void check_new_value(tpm::NvType type, ByteView value) {
 void extend(tpm::Commands& tpm, const tpm::NvPublic& area, ByteView value, ByteView auth) {
   constexpr size_t kMost = 1024;
   refuse_if(value.size() > kMost, CKR_ATTRIBUTE_VALUE_INVALID,
-            "an NV area is extended with at most 1024 octets at once");
+            "an NV area is extended with at most 1024 bytes at once");
   tpm::nv_extend(tpm, area, value, auth);
 }
 
@@ -154,13 +154,13 @@ uint32_t free_nv_index(tpm::Commands& tpm) {
 }
 
 void create_nv_area(tpm::Commands& tpm, const Draft& draft) {
-  constexpr uint16_t kDigestOctets = 32;  // an extend area is as large as a SHA-256
+  constexpr uint16_t kDigestBytes = 32;  // an extend area is as large as a SHA-256
   const auto index = static_cast<uint32_t>(*draft.shown.number(CKA_VTPM_NV_INDEX));
   const ByteView value = draft.secret.get(CKA_VALUE), auth = draft.secret.get(CKA_VTPM_AUTH);
   const tpm::NvType type = type_of(draft.shown);
-  size_t size = kNumberOctets;
+  size_t size = kNumberBytes;
   if (type == tpm::NvType::kOrdinary) size = value.size();
-  if (type == tpm::NvType::kExtend) size = kDigestOctets;
+  if (type == tpm::NvType::kExtend) size = kDigestBytes;
   try {
     tpm::nv_define(tpm, index, static_cast<uint16_t>(size), wanted_attributes(draft.shown), auth);
   } catch (const Error& error) {
@@ -191,7 +191,7 @@ void write_nv_value(tpm::Commands& tpm, uint32_t index, ByteView value, ByteView
       case tpm::NvType::kCounter:
         refuse(CKR_ATTRIBUTE_READ_ONLY, "a counter counts; it is not written");
       case tpm::NvType::kBits:
-        refuse_if(value.size() != kNumberOctets, CKR_ATTRIBUTE_VALUE_INVALID, "a bit field has eight octets");
+        refuse_if(value.size() != kNumberBytes, CKR_ATTRIBUTE_VALUE_INVALID, "a bit field has eight bytes");
         return tpm::nv_set_bits(tpm, area, read_be(value), auth);
       case tpm::NvType::kExtend:
         return extend(tpm, area, value, auth);

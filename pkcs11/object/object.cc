@@ -9,12 +9,12 @@ namespace vtpm::pkcs11 {
 namespace {
 
 // A CK_ULONG is eight big-endian bytes on disk, whatever its size and order in memory.
-constexpr size_t kUlongOctets = 8;
-static_assert(sizeof(CK_ULONG) == kUlongOctets, "the conversion keeps lengths; a 32-bit build needs another");
+constexpr size_t kUlongBytes = 8;
+static_assert(sizeof(CK_ULONG) == kUlongBytes, "the conversion keeps lengths; a 32-bit build needs another");
 
-void put_ulong(Bytes& out, CK_ULONG value) { write_be(out, value, kUlongOctets); }
+void put_ulong(Bytes& out, CK_ULONG value) { write_be(out, value, kUlongBytes); }
 
-CK_ULONG get_ulong(ByteView octets) { return static_cast<CK_ULONG>(read_be(octets)); }
+CK_ULONG get_ulong(ByteView bytes) { return static_cast<CK_ULONG>(read_be(bytes)); }
 
 bool holds_ulongs(CK_ATTRIBUTE_TYPE type) {
   const AttributeRow* row = attribute_row(type);
@@ -36,8 +36,8 @@ Bytes disk_form(CK_ATTRIBUTE_TYPE type, ByteView value) {
   return out;
 }
 
-template <typename Octets>
-SecretBytes encode_attributes(const AttributeMap<Octets>& attributes) {
+template <typename Buffer>
+SecretBytes encode_attributes(const AttributeMap<Buffer>& attributes) {
   // Lengths first, so that secret values go straight into the arena and nowhere else.
   size_t total = 0;
   for (const auto& [type, value] : attributes) {
@@ -65,9 +65,9 @@ SecretBytes encode_attributes(const AttributeMap<Octets>& attributes) {
 template SecretBytes encode_attributes(const Attributes&);
 template SecretBytes encode_attributes(const SecretAttributes&);
 
-template <typename Octets>
-AttributeMap<Octets> decode_attributes(ByteView der) {
-  AttributeMap<Octets> attributes;
+template <typename Buffer>
+AttributeMap<Buffer> decode_attributes(ByteView der) {
+  AttributeMap<Buffer> attributes;
   DerReader outer(der);
   auto list = outer.next(DerTag::kSequence);
   if (!list || !outer.empty()) broken();
@@ -88,10 +88,10 @@ AttributeMap<Octets> decode_attributes(ByteView der) {
       attributes.set(*type, value->contents);
       continue;
     }
-    if (value->contents.size() % kUlongOctets != 0) broken();
+    if (value->contents.size() % kUlongBytes != 0) broken();
     Bytes native;
-    for (size_t at = 0; at < value->contents.size(); at += kUlongOctets) {
-      CK_ULONG one = get_ulong(value->contents.subspan(at, kUlongOctets));
+    for (size_t at = 0; at < value->contents.size(); at += kUlongBytes) {
+      CK_ULONG one = get_ulong(value->contents.subspan(at, kUlongBytes));
       append(native, value_view(one));
     }
     attributes.set(*type, native);

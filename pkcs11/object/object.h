@@ -89,10 +89,10 @@ using ObjectPtr = std::shared_ptr<const Object>;
 std::shared_ptr<const crypto::PublicKey> public_key_of(const Object& object);
 
 /// DER of docs/format.md, "PKCS#11 objects". Decoding throws Error kCorrupt.
-template <typename Octets>
-SecretBytes encode_attributes(const AttributeMap<Octets>& attributes);
-template <typename Octets>
-AttributeMap<Octets> decode_attributes(ByteView der);
+template <typename Buffer>
+SecretBytes encode_attributes(const AttributeMap<Buffer>& attributes);
+template <typename Buffer>
+AttributeMap<Buffer> decode_attributes(ByteView der);
 
 /// A value as it stands on disk: numbers are eight big-endian bytes.
 Bytes disk_form(CK_ATTRIBUTE_TYPE type, ByteView value);

@@ -43,7 +43,7 @@ bool vouched_for(const Attributes& object, Changing changing, const Template& ch
 }
 
 [[noreturn]] void refuse_change(const Rule& rule) {
-  refuse(CKR_ATTRIBUTE_READ_ONLY, attribute_name(rule.type) + " of this object can not be changed like that");
+  refuse(CKR_ATTRIBUTE_READ_ONLY, attribute_name(rule.type) + " of this object cannot be changed like that");
 }
 
 /// Whether the object has this very value. No CKA_ALLOWED_MECHANISMS reads as an empty list.

@@ -10,7 +10,7 @@
 namespace vtpm::pkcs11 {
 namespace {
 
-constexpr size_t kCheckOctets = 3;
+constexpr size_t kCheckBytes = 3;
 
 constexpr SecretKeyType hmac_key(CK_KEY_TYPE type) { return {type, 1, kMostSecret, 1, false, true}; }
 
@@ -54,8 +54,8 @@ Bytes check_value(CK_KEY_TYPE type, ByteView value) {
   Bytes result(sizeof kZeros);
   const auto encrypt = [&](const crypto::CipherParameters& parameters) {
     crypto::Cipher cipher(parameters, value, crypto::Direction::kEncrypt);
-    const size_t octets = cipher.update(kZeros, result).octets;
-    cipher.finish(MutableByteView(result).subspan(octets));
+    const size_t bytes = cipher.update(kZeros, result).bytes;
+    cipher.finish(MutableByteView(result).subspan(bytes));
   };
   if (const auto block_cipher = block_cipher_of(type)) {
     encrypt({crypto::CipherMode::kEcb, {}, 0, *block_cipher});
@@ -64,7 +64,7 @@ Bytes check_value(CK_KEY_TYPE type, ByteView value) {
   } else {
     result = crypto::digest(crypto::Hash::kSha1, value);
   }
-  result.resize(kCheckOctets);
+  result.resize(kCheckBytes);
   return result;
 }
 
@@ -108,11 +108,11 @@ bool has_equal_halves(ByteView value) {
   return crypto::constant_time_equal(value.first(half), value.last(half));
 }
 
-size_t wanted_octets(const Mechanism& mechanism, const SecretKeyType& type, const Attributes& object) {
+size_t wanted_bytes(const Mechanism& mechanism, const SecretKeyType& type, const Attributes& object) {
   if (auto given = object.number(CKA_VALUE_LEN)) return *given;
   if (type.least == type.most) return type.least;
   refuse_if(!mechanism.hash, CKR_TEMPLATE_INCOMPLETE, "CKA_VALUE_LEN is missing");
-  return crypto::hash_octets(*mechanism.hash);
+  return crypto::hash_bytes(*mechanism.hash);
 }
 
 }  // namespace
@@ -138,9 +138,9 @@ Draft generate_secret_key(const Mechanism& mechanism, const Template& object, Wh
   draft.shown.set_number(CKA_CLASS, CKO_SECRET_KEY);
   draft.shown.set_number(CKA_KEY_TYPE, mechanism.key_type);
   const SecretKeyType& type = type_of(draft.shown);
-  const size_t octets = wanted_octets(mechanism, type, draft.shown);
-  refuse_if(!type.takes(octets), CKR_ATTRIBUTE_VALUE_INVALID, "CKA_VALUE_LEN is not a length of this key type");
-  SecretBytes value(octets);
+  const size_t bytes = wanted_bytes(mechanism, type, draft.shown);
+  refuse_if(!type.takes(bytes), CKR_ATTRIBUTE_VALUE_INVALID, "CKA_VALUE_LEN is not a length of this key type");
+  SecretBytes value(bytes);
   do crypto::random_fill(value.span());
   while (type.type == CKK_AES_XTS && has_equal_halves(value));
   draft.secret.set(CKA_VALUE, value);
@@ -157,18 +157,18 @@ SecretKeyPlan::SecretKeyPlan(const Template& object, Making making, Who who, CK_
   draft_.shown.set_number(CKA_KEY_TYPE, type);
   type_ = &type_of(draft_.shown);
   refuse_if(draft_.shown.flag(CKA_VTPM_RESIDENT), CKR_TEMPLATE_INCONSISTENT, "secret keys do not live in the TPM");
-  const std::optional<size_t> octets = this->octets();
-  refuse_if(octets && !takes(*octets), CKR_TEMPLATE_INCONSISTENT, "CKA_VALUE_LEN is not a length of this key type");
+  const std::optional<size_t> bytes = this->size();
+  refuse_if(bytes && !takes(*bytes), CKR_TEMPLATE_INCONSISTENT, "CKA_VALUE_LEN is not a length of this key type");
 }
 
-std::optional<size_t> SecretKeyPlan::octets() const {
+std::optional<size_t> SecretKeyPlan::size() const {
   if (auto given = draft_.shown.number(CKA_VALUE_LEN)) return *given;
   if (type_->least == type_->most) return type_->least;
   return std::nullopt;
 }
 
-size_t SecretKeyPlan::octets_or(size_t natural) const {
-  if (auto wanted = octets()) return *wanted;
+size_t SecretKeyPlan::bytes_or(size_t natural) const {
+  if (auto wanted = size()) return *wanted;
   refuse_if(!takes(natural), CKR_TEMPLATE_INCOMPLETE, "CKA_VALUE_LEN is missing");
   return natural;
 }

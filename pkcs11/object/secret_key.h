@@ -16,7 +16,7 @@ struct SecretKeyType {
   bool encrypts;             // the defaults of CKA_ENCRYPT and CKA_DECRYPT
   bool signs;                // … and of CKA_SIGN and CKA_VERIFY
 
-  bool takes(size_t octets) const { return octets >= least && octets <= most && (octets - least) % step == 0; }
+  bool takes(size_t bytes) const { return bytes >= least && bytes <= most && (bytes - least) % step == 0; }
 };
 std::span<const SecretKeyType> secret_key_types();
 
@@ -47,11 +47,11 @@ class SecretKeyPlan {
   bool is_token() const { return draft_.is_token(); }
   bool is_private() const { return draft_.is_private(); }
   /// How long the value must be: CKA_VALUE_LEN, or the one length of the type.
-  std::optional<size_t> octets() const;
-  bool takes(size_t octets) const { return type_->takes(octets); }
+  std::optional<size_t> size() const;
+  bool takes(size_t bytes) const { return type_->takes(bytes); }
   /// The length to derive: what the template says, else `natural` where the type takes it. Throws
   /// CKR_TEMPLATE_INCOMPLETE, CKR_TEMPLATE_INCONSISTENT.
-  size_t octets_or(size_t natural) const;
+  size_t bytes_or(size_t natural) const;
 
   /// The key. Throws CKR_ATTRIBUTE_VALUE_INVALID for a value that the type does not take.
   Draft make(ByteView value, const Origin& origin) &&;

@@ -66,7 +66,7 @@ std::optional<Bytes> certificate_in(tpm::Commands& tpm, const tpm::NvPublic& are
     const SecretBytes contents = tpm::nv_read(tpm, area);
     const auto fields = crypto::parse_certificate(contents);
     if (!fields) return std::nullopt;
-    return to_bytes(contents.view().first(fields->octets));
+    return to_bytes(contents.view().first(fields->bytes));
   } catch (const Error& error) {
     // Read-locked, or behind an auth value that is not known here.
     if (error.code() == ErrorCode::kAuthFailed || error.code() == ErrorCode::kNotFound) return std::nullopt;

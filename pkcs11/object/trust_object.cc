@@ -23,10 +23,10 @@ void check_trust(const Attributes& shown, CK_RV unsaid) {
   }
   const auto algorithm = shown.number(CKA_NAME_HASH_ALGORITHM);
   const auto hash = digest_of_mechanism(algorithm.value_or(CKM_SHA_1));
-  const size_t octets = shown.get(CKA_HASH_OF_CERTIFICATE).size();
-  refuse_if(vouches && (octets == 0 || !algorithm), unsaid,
+  const size_t bytes = shown.get(CKA_HASH_OF_CERTIFICATE).size();
+  refuse_if(vouches && (bytes == 0 || !algorithm), unsaid,
             "trust needs CKA_HASH_OF_CERTIFICATE and CKA_NAME_HASH_ALGORITHM");
-  refuse_if(!hash || (octets != 0 && octets != crypto::hash_octets(*hash)), CKR_ATTRIBUTE_VALUE_INVALID,
+  refuse_if(!hash || (bytes != 0 && bytes != crypto::hash_bytes(*hash)), CKR_ATTRIBUTE_VALUE_INVALID,
             "CKA_HASH_OF_CERTIFICATE is not a digest by CKA_NAME_HASH_ALGORITHM");
 }
 

@@ -12,8 +12,8 @@ using crypto::AeadMode;
 /// The parameter, copied from the caller's memory.
 struct AeadStart {
   Bytes nonce, associated;
-  size_t tag_octets = 16;
-  std::optional<size_t> data_octets;  // CCM says beforehand how long the data are
+  size_t tag_bytes = 16;
+  std::optional<size_t> data_bytes;  // CCM says beforehand how long the data are
 
   crypto::AeadMessage message() const { return {nonce, associated}; }
 };
@@ -23,29 +23,29 @@ AeadStart aead_start(const Mechanism& row, const CK_MECHANISM& mechanism) {
   switch (row.parameter) {
     case Parameter::kGcm: {
       const auto given = mechanism_parameter<CK_GCM_PARAMS>(mechanism);
-      start.nonce = parameter_octets(given.pIv, given.ulIvLen);
-      start.associated = parameter_octets(given.pAAD, given.ulAADLen);
-      refuse_parameter_if(given.ulTagBits % 8 != 0, "the tag is a whole number of octets");
-      start.tag_octets = given.ulTagBits / 8;
+      start.nonce = parameter_bytes(given.pIv, given.ulIvLen);
+      start.associated = parameter_bytes(given.pAAD, given.ulAADLen);
+      refuse_parameter_if(given.ulTagBits % 8 != 0, "the tag is a whole number of bytes");
+      start.tag_bytes = given.ulTagBits / 8;
       break;
     }
     case Parameter::kCcm: {
       const auto given = mechanism_parameter<CK_CCM_PARAMS>(mechanism);
-      start.nonce = parameter_octets(given.pNonce, given.ulNonceLen);
-      start.associated = parameter_octets(given.pAAD, given.ulAADLen);
-      start.tag_octets = given.ulMACLen;
-      start.data_octets = given.ulDataLen;
+      start.nonce = parameter_bytes(given.pNonce, given.ulNonceLen);
+      start.associated = parameter_bytes(given.pAAD, given.ulAADLen);
+      start.tag_bytes = given.ulMACLen;
+      start.data_bytes = given.ulDataLen;
       break;
     }
     default: {
       const auto given = mechanism_parameter<CK_SALSA20_CHACHA20_POLY1305_PARAMS>(mechanism);
-      start.nonce = parameter_octets(given.pNonce, poly1305_nonce_octets(given.ulNonceLen));
-      start.associated = parameter_octets(given.pAAD, given.ulAADLen);
+      start.nonce = parameter_bytes(given.pNonce, poly1305_nonce_bytes(given.ulNonceLen));
+      start.associated = parameter_bytes(given.pAAD, given.ulAADLen);
     }
   }
   refuse_parameter_if(!crypto::aead_takes_nonce(*row.aead, start.nonce.size()),
                       "the mechanism does not take a nonce of this length");
-  refuse_parameter_if(!crypto::aead_takes_tag(*row.aead, start.tag_octets),
+  refuse_parameter_if(!crypto::aead_takes_tag(*row.aead, start.tag_bytes),
                       "the mechanism does not take a tag of this length");
   return start;
 }
@@ -53,40 +53,40 @@ AeadStart aead_start(const Mechanism& row, const CK_MECHANISM& mechanism) {
 class Sealing : public Crypt {
  public:
   Sealing(AeadMode mode, ByteView key, AeadStart start)
-      : key_(mode, key), start_(std::move(start)), sealer_(key_, start_.message(), start_.tag_octets) {}
+      : key_(mode, key), start_(std::move(start)), sealer_(key_, start_.message(), start_.tag_bytes) {}
 
-  size_t message_octets(size_t in) const override { return in + start_.tag_octets; }
+  size_t message_bytes(size_t in) const override { return in + start_.tag_bytes; }
   bool exact() const override { return true; }
   size_t message(ByteView in, MutableByteView out) override {
     require_length(in.size());
-    refuse_if(in.size() > crypto::aead_octets_at_most(key_.mode(), start_.nonce.size()), CKR_DATA_LEN_RANGE,
+    refuse_if(in.size() > crypto::aead_bytes_at_most(key_.mode(), start_.nonce.size()), CKR_DATA_LEN_RANGE,
               "the mechanism does not take so much data");
     const Untangled from(in, out);
-    key_.seal(start_.message(), from.view(), out.first(in.size()), out.subspan(in.size(), start_.tag_octets));
-    return in.size() + start_.tag_octets;
+    key_.seal(start_.message(), from.view(), out.first(in.size()), out.subspan(in.size(), start_.tag_bytes));
+    return in.size() + start_.tag_bytes;
   }
 
-  size_t update_octets(size_t in) const override { return sealer_.update_octets(in); }
+  size_t update_bytes(size_t in) const override { return sealer_.update_bytes(in); }
   void update(ByteView in, MutableByteView out) override {
-    require_at_most(sealer_.octets() + in.size());
+    require_at_most(sealer_.total() + in.size());
     const Untangled from(in, out);
     refuse_if(!sealer_.update(from.view(), out), CKR_DATA_LEN_RANGE, "the mechanism does not take so much data");
   }
-  size_t finish_octets() const override { return sealer_.finish_octets() + start_.tag_octets; }
+  size_t finish_bytes() const override { return sealer_.finish_bytes() + start_.tag_bytes; }
   void finish(MutableByteView out) override {
-    require_length(sealer_.octets());
-    const size_t text = sealer_.finish_octets();
+    require_length(sealer_.total());
+    const size_t text = sealer_.finish_bytes();
     sealer_.finish(out.first(text), out.subspan(text));
   }
 
  private:
-  void require_length(uint64_t octets) const {
-    refuse_if(start_.data_octets && *start_.data_octets != octets, CKR_DATA_LEN_RANGE,
+  void require_length(uint64_t bytes) const {
+    refuse_if(start_.data_bytes && *start_.data_bytes != bytes, CKR_DATA_LEN_RANGE,
               "the data are not as long as the mechanism's parameter says");
   }
   /// CCM keeps the parts until the end: more of them than were promised are refused at once.
-  void require_at_most(uint64_t octets) const {
-    refuse_if(start_.data_octets && *start_.data_octets < octets, CKR_DATA_LEN_RANGE,
+  void require_at_most(uint64_t bytes) const {
+    refuse_if(start_.data_bytes && *start_.data_bytes < bytes, CKR_DATA_LEN_RANGE,
               "the data are longer than the mechanism's parameter says");
   }
 
@@ -98,40 +98,40 @@ class Sealing : public Crypt {
 class Opening : public Crypt {
  public:
   Opening(AeadMode mode, ByteView key, AeadStart start)
-      : key_(mode, key), start_(std::move(start)), opener_(key_, start_.message(), start_.tag_octets) {}
+      : key_(mode, key), start_(std::move(start)), opener_(key_, start_.message(), start_.tag_bytes) {}
 
-  size_t message_octets(size_t in) const override { return in > start_.tag_octets ? in - start_.tag_octets : 0; }
+  size_t message_bytes(size_t in) const override { return in > start_.tag_bytes ? in - start_.tag_bytes : 0; }
   bool exact() const override { return true; }
   size_t message(ByteView in, MutableByteView out) override {
     require_length(in.size());
-    const size_t text = in.size() - start_.tag_octets;
+    const size_t text = in.size() - start_.tag_bytes;
     const Untangled from(in, out);
     refuse_if(!key_.open(start_.message(), from.view().first(text), from.view().subspan(text), out.first(text)),
               CKR_ENCRYPTED_DATA_INVALID, "the tag is wrong");
     return text;
   }
 
-  size_t update_octets(size_t) const override { return 0; }
+  size_t update_bytes(size_t) const override { return 0; }
   void update(ByteView in, MutableByteView) override {
-    refuse_if(start_.data_octets && opener_.octets() + in.size() > *start_.data_octets + start_.tag_octets,
+    refuse_if(start_.data_bytes && opener_.size() + in.size() > *start_.data_bytes + start_.tag_bytes,
               CKR_ENCRYPTED_DATA_LEN_RANGE, "the data are longer than the mechanism's parameter says");
     refuse_if(!opener_.update(in), CKR_ENCRYPTED_DATA_LEN_RANGE, "the mechanism does not take so much data");
   }
-  size_t finish_octets() const override { return message_octets(opener_.octets()); }
+  size_t finish_bytes() const override { return message_bytes(opener_.size()); }
   void finish(MutableByteView out) override {
-    require_length(opener_.octets());
+    require_length(opener_.size());
     refuse_if(opener_.finish(out) != crypto::AeadOpener::Result::kGood, CKR_ENCRYPTED_DATA_INVALID, "the tag is wrong");
   }
 
  private:
-  /// `octets`: with the tag.
-  void require_length(size_t octets) const {
-    const size_t tag = start_.tag_octets;
-    const auto at_most = crypto::aead_octets_at_most(key_.mode(), start_.nonce.size());
-    refuse_if(octets < tag || octets - tag > at_most, CKR_ENCRYPTED_DATA_LEN_RANGE,
+  /// `bytes`: with the tag.
+  void require_length(size_t bytes) const {
+    const size_t tag = start_.tag_bytes;
+    const auto at_most = crypto::aead_bytes_at_most(key_.mode(), start_.nonce.size());
+    refuse_if(bytes < tag || bytes - tag > at_most, CKR_ENCRYPTED_DATA_LEN_RANGE,
               "the encrypted data are shorter than a tag, or longer than the mechanism takes");
     // The standard leaves open whether ulDataLen counts the code; applications do both.
-    refuse_if(start_.data_octets && *start_.data_octets != octets && *start_.data_octets != octets - tag,
+    refuse_if(start_.data_bytes && *start_.data_bytes != bytes && *start_.data_bytes != bytes - tag,
               CKR_ENCRYPTED_DATA_LEN_RANGE, "the data are not as long as the mechanism's parameter says");
   }
 

@@ -21,18 +21,18 @@ Bytes parameter_of(const Mechanism& row, const CK_MECHANISM& mechanism) {
   if (row.parameter == Parameter::kNone) return {};
   if (row.parameter == Parameter::kChaCha20) {
     const auto given = mechanism_parameter<CK_CHACHA20_PARAMS>(mechanism);
-    Bytes octets = {static_cast<uint8_t>(given.blockCounterBits)};
-    append(octets, parameter_octets(given.pBlockCounter, given.blockCounterBits / 8));
-    append(octets, parameter_octets(given.pNonce, given.ulNonceBits / 8));
-    return octets;
+    Bytes bytes = {static_cast<uint8_t>(given.blockCounterBits)};
+    append(bytes, parameter_bytes(given.pBlockCounter, given.blockCounterBits / 8));
+    append(bytes, parameter_bytes(given.pNonce, given.ulNonceBits / 8));
+    return bytes;
   }
   if (row.parameter == Parameter::kEddsa && mechanism.ulParameterLen != 0) {
     const auto given = mechanism_parameter<CK_EDDSA_PARAMS>(mechanism);
-    Bytes octets = {given.phFlag};
-    append(octets, parameter_octets(given.pContextData, given.ulContextDataLen));
-    return octets;
+    Bytes bytes = {given.phFlag};
+    append(bytes, parameter_bytes(given.pContextData, given.ulContextDataLen));
+    return bytes;
   }
-  return parameter_octets(mechanism.pParameter, mechanism.ulParameterLen);
+  return parameter_bytes(mechanism.pParameter, mechanism.ulParameterLen);
 }
 
 Begun begun_with(const Mechanism& row, const CK_MECHANISM& mechanism, const ObjectPtr& key) {
@@ -71,16 +71,16 @@ VerifyOperation begin_verification(Session& session, const CK_MECHANISM* mechani
           begun_with(row, *mechanism, object)};
 }
 
-MechanismAgain::MechanismAgain(const Mechanism& row, Bytes parameter) : octets_(std::move(parameter)) {
-  mechanism_ = {row.type, octets_.empty() ? nullptr : octets_.data(), octets_.size()};
-  if (row.parameter == Parameter::kChaCha20 && octets_.size() > 1 + 8) {
-    const CK_ULONG bits = octets_[0] == 64 ? 64 : 32;
-    const size_t counter = bits / 8, nonce = octets_.size() - 1 - counter;
-    chacha_ = {octets_.data() + 1, bits, octets_.data() + 1 + counter, 8 * nonce};
+MechanismAgain::MechanismAgain(const Mechanism& row, Bytes parameter) : bytes_(std::move(parameter)) {
+  mechanism_ = {row.type, bytes_.empty() ? nullptr : bytes_.data(), bytes_.size()};
+  if (row.parameter == Parameter::kChaCha20 && bytes_.size() > 1 + 8) {
+    const CK_ULONG bits = bytes_[0] == 64 ? 64 : 32;
+    const size_t counter = bits / 8, nonce = bytes_.size() - 1 - counter;
+    chacha_ = {bytes_.data() + 1, bits, bytes_.data() + 1 + counter, 8 * nonce};
     mechanism_.pParameter = &chacha_;
     mechanism_.ulParameterLen = sizeof chacha_;
-  } else if (row.parameter == Parameter::kEddsa && !octets_.empty()) {
-    eddsa_ = {octets_[0], octets_.size() - 1, octets_.data() + 1};
+  } else if (row.parameter == Parameter::kEddsa && !bytes_.empty()) {
+    eddsa_ = {bytes_[0], bytes_.size() - 1, bytes_.data() + 1};
     mechanism_.pParameter = &eddsa_;
     mechanism_.ulParameterLen = sizeof eddsa_;
   }

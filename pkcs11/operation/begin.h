@@ -26,7 +26,7 @@ class MechanismAgain {
   const CK_MECHANISM* get() const { return &mechanism_; }
 
  private:
-  Bytes octets_;
+  Bytes bytes_;
   CK_CHACHA20_PARAMS chacha_{};
   CK_EDDSA_PARAMS eddsa_{};
   CK_MECHANISM mechanism_;

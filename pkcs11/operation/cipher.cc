@@ -17,8 +17,8 @@ crypto::OaepParameters oaep_parameters(const CK_MECHANISM& mechanism, size_t siz
   // Source 0 without data is what several applications send for "no label".
   refuse_parameter_if(given.source != CKZ_DATA_SPECIFIED && !(given.source == 0 && given.ulSourceDataLen == 0),
                       "OAEP: unknown source");
-  refuse_if(2 * crypto::hash_octets(*hash) + 2 > size, CKR_KEY_SIZE_RANGE, "OAEP: the key is too small for this hash");
-  return {*hash, *mgf, parameter_octets(given.pSourceData, given.ulSourceDataLen)};
+  refuse_if(2 * crypto::hash_bytes(*hash) + 2 > size, CKR_KEY_SIZE_RANGE, "OAEP: the key is too small for this hash");
+  return {*hash, *mgf, parameter_bytes(given.pSourceData, given.ulSourceDataLen)};
 }
 
 bool below(ByteView block, ByteView modulus) {
@@ -58,7 +58,7 @@ crypto::OaepParameters no_parameter(const CK_MECHANISM&, size_t) { return {}; }
 
 /// What CipherScheme's functions do for a family.
 struct CipherMaker {
-  crypto::OaepParameters (*read)(const CK_MECHANISM& mechanism, size_t block_octets) = nullptr;
+  crypto::OaepParameters (*read)(const CK_MECHANISM& mechanism, size_t block_bytes) = nullptr;
   SecretBytes (*encode)(const crypto::OaepParameters& oaep, ByteView message, ByteView modulus) = nullptr;
   std::optional<SecretBytes> (*decode)(const crypto::OaepParameters& oaep, SecretBytes block) = nullptr;
 };
@@ -78,7 +78,7 @@ CipherScheme::CipherScheme(const Mechanism& row, const CK_MECHANISM& mechanism, 
     : public_(key), by_(&kMakers[row.family]) {
   refuse_if(key.bits() < row.min_size || key.bits() > row.max_size, CKR_KEY_SIZE_RANGE,
             "the key's size is outside the mechanism's range");
-  oaep_ = by_->read(mechanism, block_octets());
+  oaep_ = by_->read(mechanism, block_bytes());
 }
 
 Bytes CipherScheme::encrypt(ByteView message) const {
@@ -88,7 +88,7 @@ Bytes CipherScheme::encrypt(ByteView message) const {
 }
 
 SecretBytes CipherScheme::decrypt(crypto::PrivateKey& key, ByteView encrypted) const {
-  refuse_if(encrypted.size() != block_octets(), CKR_ENCRYPTED_DATA_LEN_RANGE,
+  refuse_if(encrypted.size() != block_bytes(), CKR_ENCRYPTED_DATA_LEN_RANGE,
             "the encrypted data is not as long as the modulus");
   refuse_if(!below(encrypted, public_.modulus()), CKR_ENCRYPTED_DATA_INVALID,
             "the encrypted data is not below the modulus");

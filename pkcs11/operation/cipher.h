@@ -16,7 +16,7 @@ class CipherScheme {
   CipherScheme(const Mechanism& row, const CK_MECHANISM& mechanism, const crypto::PublicKey& key);
 
   /// Bytes of the modulus: the size of every cipher text and the bound of every plain text.
-  size_t block_octets() const { return public_.modulus().size(); }
+  size_t block_bytes() const { return public_.modulus().size(); }
   /// Throws CKR_DATA_LEN_RANGE, CKR_DATA_INVALID.
   Bytes encrypt(ByteView message) const;
   /// Throws CKR_ENCRYPTED_DATA_LEN_RANGE, CKR_ENCRYPTED_DATA_INVALID (one code, whatever check of the padding failed).

@@ -25,11 +25,11 @@ constexpr size_t kBlock = 16;
 class RsaCrypt : public Crypt {
  public:
   explicit RsaCrypt(CipherScheme scheme) : scheme_(std::move(scheme)) {}
-  size_t message_octets(size_t) const override { return scheme_.block_octets(); }
+  size_t message_bytes(size_t) const override { return scheme_.block_bytes(); }
   bool takes_parts() const override { return false; }
-  size_t update_octets(size_t) const override { return 0; }
+  size_t update_bytes(size_t) const override { return 0; }
   void update(ByteView, MutableByteView) override {}
-  size_t finish_octets() const override { return 0; }
+  size_t finish_bytes() const override { return 0; }
   void finish(MutableByteView) override {}
 
  protected:
@@ -69,7 +69,7 @@ class StreamCrypt : public Crypt {
   StreamCrypt(crypto::Cipher cipher, CipherMode mode, Direction direction)
       : cipher_(std::move(cipher)), mode_(mode), direction_(direction) {}
 
-  size_t message_octets(size_t in) const override {
+  size_t message_bytes(size_t in) const override {
     return padded() && direction_ == Direction::kEncrypt ? (in / kBlock + 1) * kBlock : in;
   }
   bool exact() const override { return !padded() || direction_ == Direction::kEncrypt; }
@@ -77,9 +77,9 @@ class StreamCrypt : public Crypt {
     const size_t begun = check(cipher_.update(in, out));
     return begun + check(cipher_.finish(out.subspan(begun)));
   }
-  size_t update_octets(size_t in) const override { return cipher_.update_octets(in); }
+  size_t update_bytes(size_t in) const override { return cipher_.update_bytes(in); }
   void update(ByteView in, MutableByteView out) override { check(cipher_.update(in, out)); }
-  size_t finish_octets() const override { return cipher_.finish_octets(); }
+  size_t finish_bytes() const override { return cipher_.finish_bytes(); }
   void finish(MutableByteView out) override { check(cipher_.finish(out)); }
   std::optional<SecretBytes> save() const override { return cipher_.save(); }
   void load(ByteView saved) override { cipher_.load(saved); }
@@ -93,7 +93,7 @@ class StreamCrypt : public Crypt {
               "the mechanism does not take a message of this length");
     refuse_if(result.status == CipherStatus::kPadding, CKR_ENCRYPTED_DATA_INVALID,
               "the encrypted data does not decrypt");
-    return result.octets;
+    return result.bytes;
   }
 
   crypto::Cipher cipher_;
@@ -112,15 +112,15 @@ CipherStart cipher_start(const Mechanism& row, const CK_MECHANISM& mechanism) {
   CipherStart start;
   switch (row.parameter) {
     case Parameter::kVector: {
-      refuse_parameter_if(mechanism.ulParameterLen != kBlock, "the initialisation vector must have 16 octets");
-      start.vector = parameter_octets(mechanism.pParameter, kBlock);
+      refuse_parameter_if(mechanism.ulParameterLen != kBlock, "the initialization vector must have 16 bytes");
+      start.vector = parameter_bytes(mechanism.pParameter, kBlock);
       break;
     }
     case Parameter::kCounterBlock: {
       const auto given = mechanism_parameter<CK_AES_CTR_PARAMS>(mechanism);
       refuse_parameter_if(given.ulCounterBits == 0 || given.ulCounterBits > 8 * kBlock,
                           "the counter has 1 to 128 bits");
-      start.vector = parameter_octets(given.cb, kBlock);
+      start.vector = parameter_bytes(given.cb, kBlock);
       start.counter_bits = static_cast<unsigned>(given.ulCounterBits);
       break;
     }
@@ -130,14 +130,14 @@ CipherStart cipher_start(const Mechanism& row, const CK_MECHANISM& mechanism) {
       const bool extended = nonce == 8 * crypto::kXChaChaNonce;
       refuse_parameter_if((counter != 32 && counter != 64) || (counter + nonce != 128 && !extended),
                           "a counter of 32 bits with a nonce of 96 or 192, or of 64 bits with a nonce of 64 or 192");
-      start.vector = parameter_octets(given.pBlockCounter, counter / 8);
-      Bytes octets = parameter_octets(given.pNonce, nonce / 8);
+      start.vector = parameter_bytes(given.pBlockCounter, counter / 8);
+      Bytes bytes = parameter_bytes(given.pNonce, nonce / 8);
       if (extended) {
-        start.extension.assign(octets.begin(), octets.begin() + kBlock);
-        octets.erase(octets.begin(), octets.begin() + kBlock);
-        start.vector.resize(kBlock - octets.size());
+        start.extension.assign(bytes.begin(), bytes.begin() + kBlock);
+        bytes.erase(bytes.begin(), bytes.begin() + kBlock);
+        start.vector.resize(kBlock - bytes.size());
       }
-      append(start.vector, octets);
+      append(start.vector, bytes);
       start.counter_bits = static_cast<unsigned>(counter);
       break;
     }

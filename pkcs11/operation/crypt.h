@@ -17,19 +17,19 @@ class Crypt {
   virtual ~Crypt() = default;
 
   /// What a message of `in` bytes becomes, at most; exactly, when `exact()`.
-  virtual size_t message_octets(size_t in) const = 0;
+  virtual size_t message_bytes(size_t in) const = 0;
   virtual bool exact() const = 0;
-  /// The whole message at once, into at least `message_octets`; returns how many bytes came. `in` and `out` may
+  /// The whole message at once, into at least `message_bytes`; returns how many bytes came. `in` and `out` may
   /// overlap. Throws Refusal: CKR_DATA_LEN_RANGE, CKR_ENCRYPTED_DATA_LEN_RANGE, CKR_ENCRYPTED_DATA_INVALID …
   virtual size_t message(ByteView in, MutableByteView out) = 0;
 
   /// Whether a message may come in parts; if not, the rest is not called.
   virtual bool takes_parts() const { return true; }
-  virtual size_t update_octets(size_t in) const = 0;
-  /// `out` has `update_octets`.
+  virtual size_t update_bytes(size_t in) const = 0;
+  /// `out` has `update_bytes`.
   virtual void update(ByteView in, MutableByteView out) = 0;
-  virtual size_t finish_octets() const = 0;
-  /// `out` has `finish_octets`.
+  virtual size_t finish_bytes() const = 0;
+  /// `out` has `finish_bytes`.
   virtual void finish(MutableByteView out) = 0;
 
   /// What it has seen so far, without key and parameter; nothing where that cannot be had.

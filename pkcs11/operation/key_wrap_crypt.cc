@@ -22,9 +22,9 @@ class KeyWrapCrypt : public Crypt {
     pads_ = row.variant == Variant::kPaddedKw || (row.variant == Variant::kKwpOrKw && !kwp);
   }
   bool takes_parts() const override { return false; }
-  size_t update_octets(size_t) const override { return 0; }
+  size_t update_bytes(size_t) const override { return 0; }
   void update(ByteView, MutableByteView) override {}
-  size_t finish_octets() const override { return 0; }
+  size_t finish_bytes() const override { return 0; }
   void finish(MutableByteView) override {}
 
  protected:
@@ -39,7 +39,7 @@ class KeyWrapEncryption : public KeyWrapCrypt {
  public:
   using KeyWrapCrypt::KeyWrapCrypt;
   bool exact() const override { return true; }
-  size_t message_octets(size_t in) const override {
+  size_t message_bytes(size_t in) const override {
     if (pads_) return (in / kUnit + 2) * kUnit;
     return (in + kUnit - 1) / kUnit * kUnit + kUnit;
   }
@@ -49,7 +49,7 @@ class KeyWrapEncryption : public KeyWrapCrypt {
       const size_t padding = kUnit - in.size() % kUnit;
       plain.append(Bytes(padding, static_cast<uint8_t>(padding)));
     }
-    refuse_if(!crypto::can_wrap(mode_, plain.size()), CKR_DATA_LEN_RANGE, "the mechanism does not wrap so few octets");
+    refuse_if(!crypto::can_wrap(mode_, plain.size()), CKR_DATA_LEN_RANGE, "the mechanism does not wrap so few bytes");
     const Bytes wrapped = crypto::wrap(mode_, key_, plain, iv_);
     std::copy(wrapped.begin(), wrapped.end(), out.begin());
     return wrapped.size();
@@ -60,7 +60,7 @@ class KeyWrapDecryption : public KeyWrapCrypt {
  public:
   using KeyWrapCrypt::KeyWrapCrypt;
   bool exact() const override { return mode_ == WrapMode::kKw && !pads_; }
-  size_t message_octets(size_t in) const override { return in > kUnit ? in - kUnit : 0; }
+  size_t message_bytes(size_t in) const override { return in > kUnit ? in - kUnit : 0; }
   size_t message(ByteView in, MutableByteView out) override {
     refuse_if(in.size() < 2 * kUnit || in.size() % kUnit != 0, CKR_ENCRYPTED_DATA_LEN_RANGE,
               "no wrapped key has this length");
@@ -83,7 +83,7 @@ class KeyWrapDecryption : public KeyWrapCrypt {
     const size_t padding = plain[plain.size() - 1];
     if (padding == 0 || padding > kUnit) return std::nullopt;
     if (!std::all_of(plain.end() - static_cast<ptrdiff_t>(padding), plain.end(),
-                     [&](uint8_t octet) { return octet == padding; })) {
+                     [&](uint8_t byte) { return byte == padding; })) {
       return std::nullopt;
     }
     plain.resize(plain.size() - padding);
@@ -95,11 +95,11 @@ class KeyWrapDecryption : public KeyWrapCrypt {
 
 std::unique_ptr<Crypt> make_key_wrap_crypt(const Mechanism& row, const CK_MECHANISM& mechanism, ByteView key,
                                            crypto::Direction direction) {
-  Bytes iv = parameter_octets(mechanism.pParameter, mechanism.ulParameterLen);
+  Bytes iv = parameter_bytes(mechanism.pParameter, mechanism.ulParameterLen);
   const bool of_kw = iv.size() == kUnit && row.variant != Variant::kKwp;
   const bool of_kwp = iv.size() == kUnit / 2 && (row.variant == Variant::kKwp || row.variant == Variant::kKwpOrKw);
   refuse_parameter_if(!iv.empty() && !of_kw && !of_kwp,
-                      "the initial value has 8 octets (KWP: 4, PAD: 4 or 8), or is left out");
+                      "the initial value has 8 bytes (KWP: 4, PAD: 4 or 8), or is left out");
   if (direction == crypto::Direction::kEncrypt) return std::make_unique<KeyWrapEncryption>(row, key, std::move(iv));
   return std::make_unique<KeyWrapDecryption>(row, key, std::move(iv));
 }

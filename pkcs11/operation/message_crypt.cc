@@ -25,19 +25,19 @@ class AeadMessages : public MessageCrypt {
 
  protected:
   void start(const MessageParameter& parameter, ByteView associated) {
-    nonce_octets_ = parameter.nonce.size();
-    tag_octets_ = parameter.tag_octets;
-    data_octets_ = parameter.data_octets;
-    running_.emplace(key_, aead_message(parameter, associated), tag_octets_);
+    nonce_bytes_ = parameter.nonce.size();
+    tag_bytes_ = parameter.tag_bytes;
+    data_bytes_ = parameter.data_bytes;
+    running_.emplace(key_, aead_message(parameter, associated), tag_bytes_);
   }
-  void require_length(const std::optional<size_t>& promised, uint64_t octets, size_t nonce_octets) const {
-    refuse_if(promised && *promised != octets, length_error_,
+  void require_length(const std::optional<size_t>& promised, uint64_t bytes, size_t nonce_bytes) const {
+    refuse_if(promised && *promised != bytes, length_error_,
               "the message is not as long as the mechanism's parameter says");
-    require_possible(octets <= crypto::aead_octets_at_most(key_.mode(), nonce_octets));
+    require_possible(bytes <= crypto::aead_bytes_at_most(key_.mode(), nonce_bytes));
   }
   /// Before a part is taken: CCM keeps them until the end.
-  void require_room(uint64_t octets) const {
-    refuse_if(data_octets_ && *data_octets_ < octets, length_error_,
+  void require_room(uint64_t bytes) const {
+    refuse_if(data_bytes_ && *data_bytes_ < bytes, length_error_,
               "the message is longer than the mechanism's parameter says");
   }
   void require_possible(bool possible) const {
@@ -45,7 +45,7 @@ class AeadMessages : public MessageCrypt {
   }
   /// The tag of the message in parts, in the parameter of the last one.
   MutableByteView last_tag(const MessageParameter* parameter) const {
-    refuse_parameter_if(!parameter || parameter->tag_octets != tag_octets_,
+    refuse_parameter_if(!parameter || parameter->tag_bytes != tag_bytes_,
                         "the tag has another length than when the message began");
     return parameter->tag();
   }
@@ -53,8 +53,8 @@ class AeadMessages : public MessageCrypt {
   crypto::AeadKey key_;
   const CK_RV length_error_;
   std::optional<Running> running_;
-  size_t nonce_octets_ = 0, tag_octets_ = 0;
-  std::optional<size_t> data_octets_;
+  size_t nonce_bytes_ = 0, tag_bytes_ = 0;
+  std::optional<size_t> data_bytes_;
 };
 
 class Encryption : public AeadMessages<crypto::AeadSealer> {
@@ -62,7 +62,7 @@ class Encryption : public AeadMessages<crypto::AeadSealer> {
   Encryption(crypto::AeadMode mode, ByteView key) : AeadMessages(mode, key, CKR_DATA_LEN_RANGE) {}
 
   void message(const MessageParameter& parameter, ByteView associated, ByteView in, MutableByteView out) override {
-    require_length(parameter.data_octets, in.size(), parameter.nonce.size());
+    require_length(parameter.data_bytes, in.size(), parameter.nonce.size());
     const MutableByteView tag = parameter.tag();
     nonces_.fill(parameter);
     const Untangled from(in, out);
@@ -72,17 +72,17 @@ class Encryption : public AeadMessages<crypto::AeadSealer> {
     nonces_.fill(parameter);
     start(parameter, associated);
   }
-  size_t next_octets(size_t in, bool last) const override {
-    return last ? running_->finish_octets() + in : running_->update_octets(in);
+  size_t next_bytes(size_t in, bool last) const override {
+    return last ? running_->finish_bytes() + in : running_->update_bytes(in);
   }
   void next(const MessageParameter* parameter, ByteView in, MutableByteView out, bool last) override {
     const MutableByteView tag = last ? last_tag(parameter) : MutableByteView();
-    require_room(running_->octets() + in.size());
+    require_room(running_->total() + in.size());
     const Untangled from(in, out);
-    const size_t begun = running_->update_octets(in.size());
+    const size_t begun = running_->update_bytes(in.size());
     require_possible(running_->update(from.view(), out.first(begun)));
     if (!last) return;
-    require_length(data_octets_, running_->octets(), nonce_octets_);
+    require_length(data_bytes_, running_->total(), nonce_bytes_);
     running_->finish(out.subspan(begun), tag);
     drop();
   }
@@ -96,18 +96,18 @@ class Decryption : public AeadMessages<crypto::AeadOpener> {
   Decryption(crypto::AeadMode mode, ByteView key) : AeadMessages(mode, key, CKR_ENCRYPTED_DATA_LEN_RANGE) {}
 
   void message(const MessageParameter& parameter, ByteView associated, ByteView in, MutableByteView out) override {
-    require_length(parameter.data_octets, in.size(), parameter.nonce.size());
+    require_length(parameter.data_bytes, in.size(), parameter.nonce.size());
     const Untangled from(in, out);
     require_good(key_.open(aead_message(parameter, associated), from.view(), parameter.tag(), out));
   }
   void begin(const MessageParameter& parameter, ByteView associated) override { start(parameter, associated); }
-  size_t next_octets(size_t in, bool last) const override { return last ? running_->octets() + in : 0; }
+  size_t next_bytes(size_t in, bool last) const override { return last ? running_->size() + in : 0; }
   void next(const MessageParameter* parameter, ByteView in, MutableByteView out, bool last) override {
     const MutableByteView tag = last ? last_tag(parameter) : MutableByteView();
-    require_room(running_->octets() + in.size());
+    require_room(running_->size() + in.size());
     require_possible(running_->update(in));
     if (!last) return;
-    require_length(data_octets_, running_->octets(), nonce_octets_);
+    require_length(data_bytes_, running_->size(), nonce_bytes_);
     require_good(running_->finish(tag, out) == crypto::AeadOpener::Result::kGood);
     drop();
   }

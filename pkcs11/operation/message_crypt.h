@@ -23,8 +23,8 @@ class MessageCrypt {
   // The message in parts: begin, next …, next with `last`. After an exception it is to be dropped.
   virtual bool in_message() const = 0;
   virtual void begin(const MessageParameter& parameter, ByteView associated) = 0;
-  virtual size_t next_octets(size_t in, bool last) const = 0;
-  /// `out` has `next_octets`. The last part needs `parameter` again, for its tag; others may come without.
+  virtual size_t next_bytes(size_t in, bool last) const = 0;
+  /// `out` has `next_bytes`. The last part needs `parameter` again, for its tag; others may come without.
   virtual void next(const MessageParameter* parameter, ByteView in, MutableByteView out, bool last) = 0;
   virtual void drop() = 0;
 };

@@ -36,67 +36,67 @@ constexpr size_t kMostOperations = 6;  // one of each kind
 
 void put_number(SecretBytes& to, uint64_t number) {
   for (int i = 0; i < 8; ++i, number >>= 8) {
-    const auto octet = static_cast<uint8_t>(number);
-    to.append({&octet, 1});
+    const auto byte = static_cast<uint8_t>(number);
+    to.append({&byte, 1});
   }
 }
 
-void put_octets(SecretBytes& to, ByteView octets) {
-  put_number(to, octets.size());
-  to.append(octets);
+void put_bytes(SecretBytes& to, ByteView bytes) {
+  put_number(to, bytes.size());
+  to.append(bytes);
 }
 
 SecretBytes encode(CK_STATE of, const std::vector<Saved>& operations) {
   const uint8_t start[] = {kVersion, static_cast<uint8_t>(of)};
-  SecretBytes octets{ByteView(start)};
+  SecretBytes bytes{ByteView(start)};
   for (const Saved& one : operations) {
     const uint8_t head[] = {code_of(*one.kind), one.multi_part};
-    octets.append(head);
-    put_number(octets, one.mechanism);
+    bytes.append(head);
+    put_number(bytes, one.mechanism);
     for (const ByteView part : {ByteView(one.parameter), ByteView(one.key), one.state.view(), ByteView(one.signature)})
-      put_octets(octets, part);
+      put_bytes(bytes, part);
   }
-  return octets;
+  return bytes;
 }
 
 class Reader {
  public:
-  explicit Reader(ByteView octets) : rest_(octets) {}
+  explicit Reader(ByteView bytes) : rest_(bytes) {}
   bool empty() const { return rest_.empty(); }
-  ByteView take(uint64_t octets) {
-    refuse_if(octets > rest_.size(), CKR_SAVED_STATE_INVALID, "the saved state is cut off");
-    const ByteView taken = rest_.first(octets);
-    rest_ = rest_.subspan(octets);
+  ByteView take(uint64_t bytes) {
+    refuse_if(bytes > rest_.size(), CKR_SAVED_STATE_INVALID, "the saved state is cut off");
+    const ByteView taken = rest_.first(bytes);
+    rest_ = rest_.subspan(bytes);
     return taken;
   }
-  uint8_t octet() { return take(1)[0]; }
+  uint8_t byte() { return take(1)[0]; }
   uint64_t number() {
     uint64_t number = 0;
     int shift = 0;
-    for (const uint8_t octet : take(8)) number |= uint64_t{octet} << 8 * shift++;
+    for (const uint8_t byte : take(8)) number |= uint64_t{byte} << 8 * shift++;
     return number;
   }
-  ByteView octets() { return take(number()); }
+  ByteView bytes() { return take(number()); }
 
  private:
   ByteView rest_;
 };
 
-std::vector<Saved> decode(CK_STATE expected, ByteView octets) {
-  Reader reader(octets);
-  refuse_if(reader.octet() != kVersion, CKR_SAVED_STATE_INVALID, "the state was saved by another version");
-  refuse_if(reader.octet() != expected, CKR_SAVED_STATE_INVALID,
+std::vector<Saved> decode(CK_STATE expected, ByteView bytes) {
+  Reader reader(bytes);
+  refuse_if(reader.byte() != kVersion, CKR_SAVED_STATE_INVALID, "the state was saved by another version");
+  refuse_if(reader.byte() != expected, CKR_SAVED_STATE_INVALID,
             "the state is of a session with another session state: read-only or read/write, public, user or SO");
   std::vector<Saved> operations;
   while (!reader.empty()) {
-    const SavedKind* const kind = kind_of_code(reader.octet());
+    const SavedKind* const kind = kind_of_code(reader.byte());
     refuse_if(!kind || operations.size() == kMostOperations, CKR_SAVED_STATE_INVALID,
               "there is no such operation as the saved state names");
-    Saved one{kind, reader.octet() != 0, reader.number(), {}, {}, {}, {}};
-    one.parameter = to_bytes(reader.octets());
-    one.key = to_bytes(reader.octets());
-    one.state = SecretBytes(reader.octets());
-    one.signature = to_bytes(reader.octets());
+    Saved one{kind, reader.byte() != 0, reader.number(), {}, {}, {}, {}};
+    one.parameter = to_bytes(reader.bytes());
+    one.key = to_bytes(reader.bytes());
+    one.state = SecretBytes(reader.bytes());
+    one.signature = to_bytes(reader.bytes());
     operations.push_back(std::move(one));
   }
   refuse_if(operations.empty(), CKR_SAVED_STATE_INVALID, "no operation is in the saved state");
@@ -161,7 +161,7 @@ auto as_changed_key(F&& begin) {
   try {
     return begin();
   } catch (const Refusal& refusal) {
-    refuse(CKR_KEY_CHANGED, std::string("the saved operation can not be begun with this key: ") + refusal.what());
+    refuse(CKR_KEY_CHANGED, std::string("the saved operation cannot be begun with this key: ") + refusal.what());
   }
 }
 

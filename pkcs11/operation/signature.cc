@@ -26,12 +26,12 @@ crypto::EddsaMode eddsa_mode(const CK_MECHANISM& mechanism, const PublicKey& key
   refuse_parameter_if(given.phFlag != CK_FALSE && given.phFlag != CK_TRUE,
                       "EdDSA: phFlag is neither CK_TRUE nor CK_FALSE");
   refuse_parameter_if(given.ulContextDataLen > crypto::EddsaMode::kMostContext,
-                      "EdDSA: a context has at most 255 octets");
+                      "EdDSA: a context has at most 255 bytes");
   // Ed448 has one form for no context and an empty one, and that is libcrypto's own.
   const bool pure = key.curve() == crypto::Curve::kEd448 && given.phFlag == CK_FALSE && given.ulContextDataLen == 0;
   if (pure) return {};
   return {given.phFlag == CK_TRUE ? Form::kPrehashed : Form::kContext,
-          parameter_octets(given.pContextData, given.ulContextDataLen)};
+          parameter_bytes(given.pContextData, given.ulContextDataLen)};
 }
 
 crypto::PssParameters pss_parameters(const Mechanism& row, const CK_MECHANISM& mechanism, const PublicKey& key) {
@@ -41,17 +41,17 @@ crypto::PssParameters pss_parameters(const Mechanism& row, const CK_MECHANISM& m
   refuse_parameter_if(!hash || !mgf, "PSS: unknown hash or mask generation function");
   refuse_parameter_if(row.hash && row.hash != hash, "PSS: hashAlg is not the mechanism's hash");
   const size_t room = (key.bits() - 1 + 7) / 8;
-  const size_t digest = crypto::hash_octets(*hash);
+  const size_t digest = crypto::hash_bytes(*hash);
   refuse_if(digest + 2 > room, CKR_KEY_SIZE_RANGE, "PSS: the key is too small for this hash");
   refuse_parameter_if(given.sLen > room - digest - 2, "PSS: the salt is too long for this key");
   return {*hash, *mgf, given.sLen};
 }
 
 /// Both halves filled up with leading zeros.
-Bytes with_zeros(ByteView signature, size_t octets) {
-  Bytes whole(octets);
+Bytes with_zeros(ByteView signature, size_t bytes) {
+  Bytes whole(bytes);
   const size_t half = signature.size() / 2;
-  std::copy_n(signature.begin(), half, whole.begin() + static_cast<ptrdiff_t>(octets / 2 - half));
+  std::copy_n(signature.begin(), half, whole.begin() + static_cast<ptrdiff_t>(bytes / 2 - half));
   std::copy_n(signature.begin() + static_cast<ptrdiff_t>(half), half, whole.end() - static_cast<ptrdiff_t>(half));
   return whole;
 }
@@ -60,7 +60,7 @@ Bytes with_zeros(ByteView signature, size_t octets) {
 ByteView require_digest(ByteView input) {
   constexpr size_t kDigests[] = {20, 28, 32, 48, 64};
   refuse_if(std::find(std::begin(kDigests), std::end(kDigests), input.size()) == std::end(kDigests), CKR_DATA_LEN_RANGE,
-            "the data is not as long as a digest: 20, 28, 32, 48 or 64 octets");
+            "the data is not as long as a digest: 20, 28, 32, 48 or 64 bytes");
   return input;
 }
 
@@ -107,7 +107,7 @@ bool rsa_verify(const Data& data, ByteView input, ByteView signature) {
 }
 
 bool pss_verify(const Data& data, ByteView input, ByteView signature) {
-  refuse_if(input.size() != crypto::hash_octets(data.pss.hash), CKR_DATA_LEN_RANGE,
+  refuse_if(input.size() != crypto::hash_bytes(data.pss.hash), CKR_DATA_LEN_RANGE,
             "PSS: the data is not a digest of the hash named in the parameter");
   const std::optional<Bytes> block = data.key.rsa_public(signature);
   return block && crypto::pss_verify(input, *block, data.key.bits(), data.pss);
@@ -126,10 +126,10 @@ Bytes ecdsa_sign(const Data&, crypto::PrivateKey& key, ByteView input) {
   return refusing_invalid(CKR_DATA_LEN_RANGE, [&] { return key.ecdsa_sign(input); });
 }
 
-size_t ecdsa_octets(const Data& data) { return 2 * crypto::curve_octets(data.key.curve()); }
+size_t ecdsa_bytes(const Data& data) { return 2 * crypto::curve_bytes(data.key.curve()); }
 
 bool ecdsa_verify(const Data& data, ByteView input, ByteView signature) {
-  return data.key.ecdsa_verify(input, with_zeros(signature, ecdsa_octets(data)));
+  return data.key.ecdsa_verify(input, with_zeros(signature, ecdsa_bytes(data)));
 }
 
 Bytes eddsa_sign(const Data& data, crypto::PrivateKey& key, ByteView input) {
@@ -152,11 +152,11 @@ void no_parameter(Data&, const CK_MECHANISM&) {}
 void read_pss(Data& data, const CK_MECHANISM& mechanism) { data.pss = pss_parameters(*data.row, mechanism, data.key); }
 void read_eddsa(Data& data, const CK_MECHANISM& mechanism) { data.eddsa = eddsa_mode(mechanism, data.key); }
 
-size_t rsa_octets(const Data& data) { return data.key.modulus().size(); }
-size_t dsa_octets(const Data& data) { return 2 * data.key.domain().subprime.size(); }
+size_t rsa_bytes(const Data& data) { return data.key.modulus().size(); }
+size_t dsa_bytes(const Data& data) { return 2 * data.key.domain().subprime.size(); }
 
-size_t most_of_pkcs1(const Data& data) { return rsa_octets(data) - 11; }
-size_t most_of_pss(const Data& data) { return crypto::hash_octets(data.pss.hash); }
+size_t most_of_pkcs1(const Data& data) { return rsa_bytes(data) - 11; }
+size_t most_of_pss(const Data& data) { return crypto::hash_bytes(data.pss.hash); }
 size_t most_of_raw_ecdsa(const Data&) { return kMostRawEcdsa; }
 size_t most_of_eddsa(const Data&) { return kMostEddsa; }
 
@@ -165,7 +165,7 @@ size_t most_of_eddsa(const Data&) { return kMostEddsa; }
 /// What SignatureScheme's functions do for a family.
 struct SchemeMaker {
   void (*read)(Data& data, const CK_MECHANISM& mechanism) = nullptr;
-  size_t (*octets)(const Data& data) = nullptr;
+  size_t (*bytes)(const Data& data) = nullptr;
   size_t (*most_input)(const Data& data) = nullptr;
   Bytes (*sign)(const Data& data, crypto::PrivateKey& key, ByteView input) = nullptr;
   bool (*verify)(const Data& data, ByteView input, ByteView signature) = nullptr;
@@ -177,13 +177,12 @@ namespace {
 
 constexpr FamilyTable<SchemeMaker> kMakers({
     {Family::kRsaPkcs,
-     {no_parameter, rsa_octets, most_of_pkcs1, rsa_sign<encode_pkcs1>, rsa_verify<encode_pkcs1>, recover_pkcs1}},
-    {Family::kRsaX509,
-     {no_parameter, rsa_octets, rsa_octets, rsa_sign<encode_raw>, rsa_verify<encode_raw>, recover_raw}},
-    {Family::kRsaPss, {read_pss, rsa_octets, most_of_pss, rsa_sign<encode_pss>, pss_verify}},
-    {Family::kEcdsa, {no_parameter, ecdsa_octets, most_of_raw_ecdsa, ecdsa_sign, ecdsa_verify, nullptr, true}},
-    {Family::kEddsa, {read_eddsa, ecdsa_octets, most_of_eddsa, eddsa_sign, eddsa_verify}},
-    {Family::kDsa, {no_parameter, dsa_octets, most_of_raw_ecdsa, dsa_sign, dsa_verify}},
+     {no_parameter, rsa_bytes, most_of_pkcs1, rsa_sign<encode_pkcs1>, rsa_verify<encode_pkcs1>, recover_pkcs1}},
+    {Family::kRsaX509, {no_parameter, rsa_bytes, rsa_bytes, rsa_sign<encode_raw>, rsa_verify<encode_raw>, recover_raw}},
+    {Family::kRsaPss, {read_pss, rsa_bytes, most_of_pss, rsa_sign<encode_pss>, pss_verify}},
+    {Family::kEcdsa, {no_parameter, ecdsa_bytes, most_of_raw_ecdsa, ecdsa_sign, ecdsa_verify, nullptr, true}},
+    {Family::kEddsa, {read_eddsa, ecdsa_bytes, most_of_eddsa, eddsa_sign, eddsa_verify}},
+    {Family::kDsa, {no_parameter, dsa_bytes, most_of_raw_ecdsa, dsa_sign, dsa_verify}},
 });
 static_assert(kMakers.covers(CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER));
 
@@ -197,7 +196,7 @@ SignatureScheme::SignatureScheme(const Mechanism& row, const CK_MECHANISM& mecha
   by_->read(data_, mechanism);
 }
 
-size_t SignatureScheme::signature_octets() const { return by_->octets(data_); }
+size_t SignatureScheme::signature_bytes() const { return by_->bytes(data_); }
 size_t SignatureScheme::most_input() const { return by_->most_input(data_); }
 
 std::optional<crypto::Digest> SignatureScheme::start_digest() const {
@@ -208,9 +207,9 @@ std::optional<crypto::Digest> SignatureScheme::start_digest() const {
 
 Bytes SignatureScheme::sign(crypto::PrivateKey& key, ByteView input) const { return by_->sign(data_, key, input); }
 
-bool SignatureScheme::takes_signature(size_t octets) const {
-  const size_t whole = signature_octets();
-  return octets == whole || (by_->halves_may_be_short && octets > 0 && octets < whole && octets % 2 == 0);
+bool SignatureScheme::takes_signature(size_t bytes) const {
+  const size_t whole = signature_bytes();
+  return bytes == whole || (by_->halves_may_be_short && bytes > 0 && bytes < whole && bytes % 2 == 0);
 }
 
 bool SignatureScheme::verify(ByteView input, ByteView signature) const { return by_->verify(data_, input, signature); }

@@ -30,7 +30,7 @@ class SignatureScheme {
   SignatureScheme(const Mechanism& row, const CK_MECHANISM& mechanism, const crypto::PublicKey& key);
 
   /// Bytes of a signature: the modulus, or twice the curve's size.
-  size_t signature_octets() const;
+  size_t signature_bytes() const;
   /// The most bytes that `sign` takes when nothing is hashed.
   size_t most_input() const;
   /// A fresh digest, when the message is hashed as it comes.
@@ -39,9 +39,9 @@ class SignatureScheme {
   /// `input` is the digest (hashing schemes) or the caller's data. Throw CKR_DATA_LEN_RANGE, CKR_DATA_INVALID.
   Bytes sign(crypto::PrivateKey& key, ByteView input) const;
   bool verify(ByteView input, ByteView signature) const;
-  /// `signature_octets`; of ECDSA any even number below it, too: two halves without their leading zeros (3.2, 6.3).
-  bool takes_signature(size_t octets) const;
-  /// What a signature of `signature_octets` carries (CKM_RSA_PKCS, CKM_RSA_X_509); nothing when it is wrong.
+  /// `signature_bytes`; of ECDSA any even number below it, too: two halves without their leading zeros (3.2, 6.3).
+  bool takes_signature(size_t bytes) const;
+  /// What a signature of `signature_bytes` carries (CKM_RSA_PKCS, CKM_RSA_X_509); nothing when it is wrong.
   std::optional<Bytes> recover(ByteView signature) const;
 
  private:

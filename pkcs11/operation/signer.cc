@@ -18,7 +18,7 @@ class KeySigner : public Signer {
   KeySigner(SignatureScheme scheme, std::shared_ptr<crypto::PrivateKey> key)
       : scheme_(std::move(scheme)), input_(scheme_), key_(std::move(key)) {}
   std::unique_ptr<Signer> clone() const override { return std::make_unique<KeySigner>(*this); }
-  size_t octets() const override { return scheme_.signature_octets(); }
+  size_t size() const override { return scheme_.signature_bytes(); }
   void update(ByteView part) override { input_.update(part); }
   Bytes finish() override { return scheme_.sign(*key_, input_.finish()); }
   std::optional<SecretBytes> save() const override { return input_.save(); }
@@ -34,8 +34,8 @@ class KeyVerifier : public Verifier {
  public:
   explicit KeyVerifier(SignatureScheme scheme) : scheme_(std::move(scheme)), input_(scheme_) {}
   std::unique_ptr<Verifier> clone() const override { return std::make_unique<KeyVerifier>(*this); }
-  size_t octets() const override { return scheme_.signature_octets(); }
-  bool takes(size_t signature_octets) const override { return scheme_.takes_signature(signature_octets); }
+  size_t size() const override { return scheme_.signature_bytes(); }
+  bool takes(size_t signature_bytes) const override { return scheme_.takes_signature(signature_bytes); }
   void update(ByteView part) override { input_.update(part); }
   bool finish(ByteView signature) override { return scheme_.verify(input_.finish(), signature); }
   std::optional<SecretBytes> save() const override { return input_.save(); }
@@ -51,11 +51,11 @@ class KeyVerifier : public Verifier {
 /// The code and how much of it the mechanism shows.
 struct ShownMac {
   crypto::Mac mac;
-  size_t octets;
+  size_t bytes;
 
   Bytes finish() {
     Bytes code = mac.finish();
-    code.resize(octets);
+    code.resize(bytes);
     return code;
   }
 };
@@ -64,7 +64,7 @@ class MacSigner : public Signer {
  public:
   explicit MacSigner(ShownMac mac) : mac_(std::move(mac)) {}
   std::unique_ptr<Signer> clone() const override { return std::make_unique<MacSigner>(*this); }
-  size_t octets() const override { return mac_.octets; }
+  size_t size() const override { return mac_.bytes; }
   void update(ByteView part) override { mac_.mac.update(part); }
   Bytes finish() override { return mac_.finish(); }
   std::optional<SecretBytes> save() const override { return mac_.mac.save(); }
@@ -78,7 +78,7 @@ class MacVerifier : public Verifier {
  public:
   explicit MacVerifier(ShownMac mac) : mac_(std::move(mac)) {}
   std::unique_ptr<Verifier> clone() const override { return std::make_unique<MacVerifier>(*this); }
-  size_t octets() const override { return mac_.octets; }
+  size_t size() const override { return mac_.bytes; }
   void update(ByteView part) override { mac_.mac.update(part); }
   bool finish(ByteView signature) override { return crypto::constant_time_equal(mac_.finish(), signature); }
   std::optional<SecretBytes> save() const override { return mac_.mac.save(); }
@@ -93,7 +93,7 @@ class MacVerifier : public Verifier {
 struct TlsMac {
   std::optional<crypto::Hash> hash;
   std::string_view label;
-  size_t octets;
+  size_t bytes;
   std::shared_ptr<const SecretBytes> master;
   Bytes data;  // as a rule the hash of a handshake, but "any" by 6.40, and the function reads it several times
 
@@ -101,7 +101,7 @@ struct TlsMac {
     refuse_if(part.size() > kMost - data.size(), CKR_DATA_LEN_RANGE, "at most 64 MiB are signed by CKM_TLS_MAC");
     append(data, part);
   }
-  Bytes finish() { return to_bytes(crypto::tls_prf(hash, *master, label, data, octets)); }
+  Bytes finish() { return to_bytes(crypto::tls_prf(hash, *master, label, data, bytes)); }
   SecretBytes save() const { return SecretBytes(data); }
   void load(ByteView saved) {
     data.clear();
@@ -116,7 +116,7 @@ class TlsMacSigner : public Signer {
  public:
   explicit TlsMacSigner(TlsMac mac) : mac_(std::move(mac)) {}
   std::unique_ptr<Signer> clone() const override { return std::make_unique<TlsMacSigner>(*this); }
-  size_t octets() const override { return mac_.octets; }
+  size_t size() const override { return mac_.bytes; }
   void update(ByteView part) override { mac_.update(part); }
   Bytes finish() override { return mac_.finish(); }
   std::optional<SecretBytes> save() const override { return mac_.save(); }
@@ -130,7 +130,7 @@ class TlsMacVerifier : public Verifier {
  public:
   explicit TlsMacVerifier(TlsMac mac) : mac_(std::move(mac)) {}
   std::unique_ptr<Verifier> clone() const override { return std::make_unique<TlsMacVerifier>(*this); }
-  size_t octets() const override { return mac_.octets; }
+  size_t size() const override { return mac_.bytes; }
   void update(ByteView part) override { mac_.update(part); }
   bool finish(ByteView signature) override { return crypto::constant_time_equal(mac_.finish(), signature); }
   std::optional<SecretBytes> save() const override { return mac_.save(); }
@@ -148,7 +148,7 @@ TlsMac make_tls_mac(const Session& session, const Mechanism&, const CK_MECHANISM
   refuse_parameter_if(given.ulServerOrClient != kServer && given.ulServerOrClient != kClient,
                       "TLS: neither the server's side nor the client's");
   refuse_parameter_if(given.ulMacLength < kLeast || given.ulMacLength > (hash ? kMost : kLeast),
-                      "TLS: the code has at least 12 octets, in TLS 1.0 and 1.1 no more");
+                      "TLS: the code has at least 12 bytes, in TLS 1.0 and 1.1 no more");
   return {hash,
           given.ulServerOrClient == kServer ? "server finished" : "client finished",
           given.ulMacLength,
@@ -161,12 +161,12 @@ size_t mac_parameter(const Mechanism& row, const CK_MECHANISM& mechanism, Bytes&
   switch (row.parameter) {
     case Parameter::kMacLength: {
       const auto wanted = mechanism_parameter<CK_MAC_GENERAL_PARAMS>(mechanism);
-      refuse_parameter_if(wanted == 0, "a code of no octets proves nothing");
+      refuse_parameter_if(wanted == 0, "a code of no bytes proves nothing");
       return wanted;
     }
     case Parameter::kGcm: {
       const auto given = mechanism_parameter<CK_GCM_PARAMS>(mechanism);
-      iv = parameter_octets(given.pIv, given.ulIvLen);
+      iv = parameter_bytes(given.pIv, given.ulIvLen);
       refuse_parameter_if(given.ulTagBits % 8 != 0 ||
                               !crypto::aead_takes_tag(crypto::AeadMode::kGcm, given.ulTagBits / 8) ||
                               !crypto::aead_takes_nonce(crypto::AeadMode::kGcm, iv.size()),
@@ -176,7 +176,7 @@ size_t mac_parameter(const Mechanism& row, const CK_MECHANISM& mechanism, Bytes&
     case Parameter::kSha512T:
       return 0;
     default:
-      return row.mac_octets;
+      return row.mac_bytes;
   }
 }
 
@@ -192,8 +192,8 @@ ShownMac make_mac(const Session& session, const Mechanism& row, const CK_MECHANI
   if (row.parameter == Parameter::kSha512T) parameters.t = sha512_t_parameter(mechanism);
   parameters.iv = iv;
   ShownMac mac{crypto::Mac(parameters, value), wanted};
-  if (wanted == 0) mac.octets = mac.mac.octets();
-  refuse_parameter_if(mac.octets > mac.mac.octets(), "the code is not that long");
+  if (wanted == 0) mac.bytes = mac.mac.size();
+  refuse_parameter_if(mac.bytes > mac.mac.size(), "the code is not that long");
   return mac;
 }
 

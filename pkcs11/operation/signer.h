@@ -15,7 +15,7 @@ class Signer {
   /// The same, as far as it has come.
   virtual std::unique_ptr<Signer> clone() const = 0;
   /// Of the signature, exactly.
-  virtual size_t octets() const = 0;
+  virtual size_t size() const = 0;
   /// Throws Refusal CKR_DATA_LEN_RANGE beyond what the mechanism takes.
   virtual void update(ByteView part) = 0;
   /// Throws Refusal: CKR_DATA_LEN_RANGE, CKR_DATA_INVALID.
@@ -31,9 +31,9 @@ class Verifier {
  public:
   virtual ~Verifier() = default;
   virtual std::unique_ptr<Verifier> clone() const = 0;
-  virtual size_t octets() const = 0;
-  /// Whether a signature may have that length: `octets()`; of ECDSA less, too.
-  virtual bool takes(size_t signature_octets) const { return signature_octets == octets(); }
+  virtual size_t size() const = 0;
+  /// Whether a signature may have that length: `size()`; of ECDSA less, too.
+  virtual bool takes(size_t signature_bytes) const { return signature_bytes == size(); }
   virtual void update(ByteView part) = 0;
   /// `signature` is one that it takes. Throws as Signer::finish.
   virtual bool finish(ByteView signature) = 0;

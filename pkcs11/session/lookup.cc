@@ -142,8 +142,8 @@ bool has_value(Session& session, const Object& object, CK_ATTRIBUTE_TYPE type, B
 }
 
 Reading fetch_attribute(Session& session, const Object& object, CK_ATTRIBUTE_TYPE type, size_t room) {
-  constexpr size_t kCounterOctets = 8;
-  const bool counts = type == CKA_VALUE && object_class_row(object.shown).has(kCounts) && room >= kCounterOctets;
+  constexpr size_t kCounterBytes = 8;
+  const bool counts = type == CKA_VALUE && object_class_row(object.shown).has(kCounts) && room >= kCounterBytes;
   return counts ? keep(session.token->catalogue().read_counter(object)) : read_attribute(session, object, type);
 }
 

@@ -132,13 +132,13 @@ class GateLock {
 /// Everything that one process has, in one place that is never destroyed: nothing of ours runs at exit.
 struct Gate {
   std::unique_ptr<GateLock> lock = std::make_unique<GateLock>();
-  std::shared_ptr<Module> module;            // those of an earlier C_Initialize may live on in calls that wait
-  pid_t owner = 0;                           // the process that the state belongs to
-  pid_t told_of_configuration = 0;           // the process that has said that its configuration is broken
-  bool inherited = false;                    // child of a fork that has not called C_Initialize itself
-  std::optional<Module::Heritage> heritage;  // the same, and the parent's module is no more
-  std::atomic<bool> to_be_rebuilt{false};    // child of a fork: descriptors and TPMs of the parent are gone
-  bool to_be_reseeded = false;               // child of a fork: the generator is where the parent's was
+  std::shared_ptr<Module> module;                  // those of an earlier C_Initialize may live on in calls that wait
+  pid_t owner = 0;                                 // the process that the state belongs to
+  pid_t told_of_configuration = 0;                 // the process that has said that its configuration is broken
+  bool inherited = false;                          // child of a fork that has not called C_Initialize itself
+  std::optional<Module::Inheritance> inheritance;  // the same, and the parent's module is no more
+  std::atomic<bool> to_be_rebuilt{false};          // child of a fork: descriptors and TPMs of the parent are gone
+  bool to_be_reseeded = false;                     // child of a fork: the generator is where the parent's was
   std::mutex rebuilding;
   // Its functions are called until the last call that waits for it has had its turn, even if C_Finalize came first.
   std::atomic<bool> has_mutex{false};
@@ -258,7 +258,7 @@ namespace {
 void end_inherited(Gate& here) {
   rebuild_after_fork(here);
   here.module->end();
-  here.heritage.emplace(Module::Heritage{here.module->config, here.module->slots.heritage()});
+  here.inheritance.emplace(Module::Inheritance{here.module->config, here.module->slots.inheritance()});
   here.module.reset();
   here.inherited = false;
 }
@@ -284,12 +284,12 @@ void Module::initialize(const CK_C_INITIALIZE_ARGS& arguments) {
   refuse_if(here.module != nullptr, CKR_CRYPTOKI_ALREADY_INITIALIZED, "C_Initialize was called before");
   std::shared_ptr<ApplicationMutex> mutex = ApplicationMutex::for_arguments(arguments);
   reseed_after_fork(here);
-  Module::Heritage own = here.heritage ? *here.heritage : Module::Heritage{load_config(is_mechanism), {}};
+  Module::Inheritance own = here.inheritance ? *here.inheritance : Module::Inheritance{load_config(is_mechanism), {}};
   log_open(own.config.log, own.config.log_level);
   if (own.config.broken()) tell_once(here, own.config);
   hide_mechanisms(own.config.hidden_mechanisms);
   here.module = std::make_shared<Module>(std::move(own));
-  here.heritage.reset();
+  here.inheritance.reset();
   here.owner = this_process();
   set_application_mutex(here, std::move(mutex));
 }

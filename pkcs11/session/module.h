@@ -64,11 +64,11 @@ class Module {
  public:
   /// What the child of a fork keeps for its own first C_Initialize: it may not find any of it again, since a server
   /// clears its workers' environment and takes their rights. Nothing of it is unlocked.
-  struct Heritage {
+  struct Inheritance {
     Config config;
-    SlotTable::Heritage stores;
+    SlotTable::Inheritance stores;
   };
-  explicit Module(Heritage of)
+  explicit Module(Inheritance of)
       : config(std::move(of.config)), slots(config, of.stores), sessions(config.max_sessions) {}
   ~Module();
   /// Logs everybody out.
@@ -79,7 +79,7 @@ class Module {
   SessionTable sessions;
   /// For states of operations that were saved while nobody was logged in (api/state.cc). The child of a fork has the
   /// same: its sessions came with it, and so did the states.
-  const crypto::Siv state_seal{crypto::random_secret(crypto::Siv::kKeyOctets)};
+  const crypto::Siv state_seal{crypto::random_secret(crypto::Siv::kKeyBytes)};
 
   /// C_Initialize / C_Finalize. Throw Refusal: CKR_CRYPTOKI_ALREADY_INITIALIZED, CKR_CRYPTOKI_NOT_INITIALIZED, and
   /// what ApplicationMutex::for_arguments throws.

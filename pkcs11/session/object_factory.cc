@@ -45,7 +45,7 @@ Draft copy_draft(Session& session, const Object& object, const Template& changes
   Draft draft{object.shown, session.token->catalogue().secret_of(object)};
   apply_changes(*schema, Changing::kCopy, changes, session.token->login().who(), draft);
   refuse_if(object.is_private() && !draft.is_private(), CKR_TEMPLATE_INCONSISTENT,
-            "a private object can not be copied to a public one");
+            "a private object cannot be copied to a public one");
   if (draft.shown.has(CKA_ALWAYS_SENSITIVE)) {
     // A copy is as sensitive as its original was, and no more.
     draft.shown.set_flag(CKA_ALWAYS_SENSITIVE, object.shown.flag(CKA_ALWAYS_SENSITIVE));

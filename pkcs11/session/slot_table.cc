@@ -52,7 +52,7 @@ void SlotTable::rescan_locked() {
       tell(store, store.reason);
     }
   }
-  // A token that was removed or initialised anew, or that has another slot now.
+  // A token that was removed or initialized anew, or that has another slot now.
   for (const auto& [id, slot] : slots_) {
     const auto still = now.find(id);
     if (slot.token && (still == now.end() || still->second.token != slot.token)) slot.token->mark_removed();
@@ -172,11 +172,11 @@ SlotTable::Description SlotTable::describe(CK_SLOT_ID id) {
     return {"broken configuration, see vtpm-token config check", false};
   if (is_of_obstacle_locked(id)) {
     // The path first: it is what tells two of these apart, and the field is short.
-    return {"can not read " + config_.store_dir, false};
+    return {"cannot read " + config_.store_dir, false};
   }
   if (is_shown_free_locked(id)) return {usual, free_has_token_locked()};
   const Slot& slot = slot_locked(id);
-  return {slot.problem ? usual + ": can not use " + file_name_of(slot.path) : usual, !is_absent(slot)};
+  return {slot.problem ? usual + ": cannot use " + file_name_of(slot.path) : usual, !is_absent(slot)};
 }
 
 std::shared_ptr<Token> SlotTable::token(CK_SLOT_ID id) {
@@ -214,12 +214,12 @@ std::string SlotTable::listed_in(CK_SLOT_ID id) {
   return listed == listed_.end() ? "" : listed->second;
 }
 
-void SlotTable::initialise(CK_SLOT_ID id, ByteView so_pin, const std::string& label,
+void SlotTable::initialize(CK_SLOT_ID id, ByteView so_pin, const std::string& label,
                            const std::function<bool(const Token&)>& has_sessions) {
   const std::string expected = listed_in(id);
   // The PIN of a token that there is, is compared with its own; 5.1.6 keeps CKR_PIN_LEN_RANGE for PINs that are set.
   refuse_if(expected.empty() && (so_pin.size() < kPinLeast || so_pin.size() > kPinMost), CKR_PIN_LEN_RANGE,
-            "a PIN has 4 to 255 octets");
+            "a PIN has 4 to 255 bytes");
   refuse_if(
       config_.store_dir.empty(), CKR_DEVICE_ERROR,
       "there is no store directory: neither the configuration nor a home directory or $STATE_DIRECTORY yields one "
@@ -244,7 +244,7 @@ void SlotTable::initialise(CK_SLOT_ID id, ByteView so_pin, const std::string& la
             "was changed");
   if (expected.empty()) {
     const std::string serial = to_hex(crypto::random_bytes(8));
-    Token::initialise(directory_->path_of(serial), config_, {label, serial, id}, so_pin, /*replace=*/false);
+    Token::initialize(directory_->path_of(serial), config_, {label, serial, id}, so_pin, /*replace=*/false);
   } else {
     Slot& slot = slot_locked(id);
     if (slot.problem) throw *slot.problem;
@@ -261,15 +261,15 @@ void SlotTable::initialise(CK_SLOT_ID id, ByteView so_pin, const std::string& la
     Identity identity = slot.token->identity();
     identity.label = label;
     identity.slot = id;
-    Token::initialise(slot.path, config_, identity, so_pin, /*replace=*/true, state);
+    Token::initialize(slot.path, config_, identity, so_pin, /*replace=*/true, state);
   }
   rescan_locked();
   listed_[id] = held_locked(id);
 }
 
-SlotTable::Heritage SlotTable::heritage() {
+SlotTable::Inheritance SlotTable::inheritance() {
   const auto lock = lock_within_limit(mutex_, kName);
-  return directory_->heritage();
+  return directory_->inheritance();
 }
 
 std::vector<std::shared_ptr<Token>> SlotTable::open_tokens() {

@@ -2,7 +2,7 @@
 // The slots: every store in the store directory that is a token, and one free slot for the next C_InitToken.
 //
 // The free slot has a number, and C_InitToken takes it, whether it is listed or not. Where the configuration says so
-// (Config::free_slot) it has an uninitialised token in it; else it is a slot without a token, or one that is not shown.
+// (Config::free_slot) it has an uninitialized token in it; else it is a slot without a token, or one that is not shown.
 //
 // Which stores there are, which of them is served and which number each has is the store directory's answer
 // (store/directory/store_directory.h). A file that cannot be served keeps a slot too, and every call on it says why
@@ -28,17 +28,17 @@ namespace vtpm::pkcs11 {
 
 class SlotTable {
  public:
-  using Heritage = std::shared_ptr<const store::StoreDirectory::Heritage>;
-  /// `heritage`: of the table that this process had of its parent.
-  SlotTable(const Config& config, const Heritage& heritage)
+  using Inheritance = std::shared_ptr<const store::StoreDirectory::Inheritance>;
+  /// `inheritance`: of the table that this process had of its parent.
+  SlotTable(const Config& config, const Inheritance& inheritance)
       : config_(config),
         broken_(config.broken() ? config.problems.front().sentence() : ""),
-        directory_(store::store_directory_at(config.store_dir, Token::name_of, heritage)) {}
+        directory_(store::store_directory_at(config.store_dir, Token::name_of, inheritance)) {}
 
   /// Looks at the directory again: new stores get slots, removed ones lose them.
   void rescan();
   /// All slot ids, ascending; the free slot, as the configuration shows it, included. What stands in them is what
-  /// `initialise` goes by. `with_token`: without slots that have no token now.
+  /// `initialize` goes by. `with_token`: without slots that have no token now.
   std::vector<CK_SLOT_ID> ids(bool with_token);
   /// Throws Refusal CKR_SLOT_ID_INVALID.
   void require(CK_SLOT_ID id);
@@ -57,12 +57,12 @@ class SlotTable {
   /// C_InitToken: makes a token in the free slot, or the one in the slot anew. `has_sessions` answers for a token.
   /// Throws Refusal CKR_FUNCTION_FAILED, and has changed nothing, when something else stands in the slot than what did
   /// when the application listed the slots last: another process was faster.
-  void initialise(CK_SLOT_ID id, ByteView so_pin, const std::string& label,
+  void initialize(CK_SLOT_ID id, ByteView so_pin, const std::string& label,
                   const std::function<bool(const Token&)>& has_sessions);
   /// In the child of a fork, where no call is that held the lock. Async-signal-safe.
   void make_locks_anew() noexcept;
   /// What the child of a fork goes on with where it may not open the stores.
-  Heritage heritage();
+  Inheritance inheritance();
   /// Tokens that are open now.
   std::vector<std::shared_ptr<Token>> open_tokens();
 
@@ -82,7 +82,7 @@ class SlotTable {
   bool is_free_locked(CK_SLOT_ID id) const;
   /// The free slot for who does not make a token in it.
   bool is_shown_free_locked(CK_SLOT_ID id) const { return config_.free_slot != FreeSlot::kNever && is_free_locked(id); }
-  /// Whether the free slot has an uninitialised token in it.
+  /// Whether the free slot has an uninitialized token in it.
   bool free_has_token_locked() const;
   /// Throws Refusal CKR_TOKEN_NOT_PRESENT unless it has.
   std::shared_ptr<Token> free_token_locked() const;

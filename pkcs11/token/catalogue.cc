@@ -19,10 +19,12 @@ using store::Protection;
 /// Without memory a record looks like one that was tampered with, and is not.
 bool is_of_memory(const Error& error) { return error.code() == ErrorCode::kNoMemory || crypto::wanted_memory(); }
 
-bool is_shown_by_token(const store::Glance& entry) { return is_object_entry(entry.name) || entry.name == kTokenInfo; }
+bool is_shown_by_token(const store::EntryGlance& entry) {
+  return is_object_entry(entry.name) || entry.name == kTokenInfo;
+}
 
 /// What is read at once reads otherwise after a login; what is sealed is not there before.
-bool depends_on_login(const store::Glance& entry) {
+bool depends_on_login(const store::EntryGlance& entry) {
   return is_object_entry(entry.name) && (entry.protection == Protection::kSealed || !entry.indexed);
 }
 

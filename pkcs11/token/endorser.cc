@@ -10,14 +10,14 @@
 namespace vtpm::pkcs11 {
 namespace {
 
-constexpr size_t kMostOctets = 64 * 1024;
+constexpr size_t kMostBytes = 64 * 1024;
 
 }  // namespace
 
 crypto::CertificateAuthority read_authority(const std::string& directory) {
   const auto read = [&](const char* name) {
     try {
-      return read_regular_file(directory + name, kMostOctets);
+      return read_regular_file(directory + name, kMostBytes);
     } catch (const Error& error) {
       throw Error(ErrorCode::kIo, "the certificate authority is not complete: " + error.sentence());
     }

@@ -18,7 +18,7 @@ bool is_spent(const store::Attempts& attempts) { return attempts.limit != 0 && a
 }  // namespace
 
 void check_pin_length(ByteView pin) {
-  refuse_if(pin.size() < kPinLeast || pin.size() > kPinMost, CKR_PIN_LEN_RANGE, "a PIN has 4 to 255 octets");
+  refuse_if(pin.size() < kPinLeast || pin.size() > kPinMost, CKR_PIN_LEN_RANGE, "a PIN has 4 to 255 bytes");
 }
 
 Login::Lock Login::lock(Who who) {
@@ -142,7 +142,7 @@ void Login::authenticate(ByteView pin) {
 
 std::optional<crypto::Siv> Login::state_seal() const {
   if (who() == Who::kNobody || !parts_.vault.unlocked()) return std::nullopt;
-  return crypto::Siv(parts_.vault.derive_key("state", crypto::Siv::kKeyOctets));
+  return crypto::Siv(parts_.vault.derive_key("state", crypto::Siv::kKeyBytes));
 }
 
 // --- PINs ---

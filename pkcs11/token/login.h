@@ -82,7 +82,7 @@ class Login {
   /// of the caller's.
   [[nodiscard]] store::Vault::Turn take_turn(Who who);
   void check_so_pin(ByteView pin);  // C_InitToken
-  /// The same, and the TPM's state for Token::initialise to keep its identity from.
+  /// The same, and the TPM's state for Token::initialize to keep its identity from.
   SecretBytes surrender(ByteView so_pin);
   void init_user_pin(ByteView pin);
   void change_pin(Who who, ByteView old_pin, ByteView new_pin);

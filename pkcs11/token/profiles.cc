@@ -8,7 +8,7 @@
 //
 // The certificates of the TPM's own keys, which listings leave out, are none of these: nobody can use their keys.
 //
-// Who is not logged in can not tell whether a sealed record is a certificate, or whose key it is: as long as there is
+// Who is not logged in cannot tell whether a sealed record is a certificate, or whose key it is: as long as there is
 // one, the claim is made to the user only.
 #include <algorithm>
 

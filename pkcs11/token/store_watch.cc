@@ -8,7 +8,7 @@
 namespace vtpm::pkcs11 {
 
 void StoreWatch::refresh() {
-  refuse_if(removed_, CKR_DEVICE_REMOVED, "the store of this token was removed or initialised anew");
+  refuse_if(removed_, CKR_DEVICE_REMOVED, "the store of this token was removed or initialized anew");
   try {
     vault_->refresh();
   } catch (const Error& error) {

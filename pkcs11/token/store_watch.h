@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whether the token's store is still the one that was opened, and how each call catches up with it.
 //
-// A store can be removed, initialised anew (C_InitToken) or replaced by an older copy of itself by any process.
+// A store can be removed, initialized anew (C_InitToken) or replaced by an older copy of itself by any process.
 #pragma once
 
 #include <atomic>
@@ -21,7 +21,7 @@ class StoreWatch {
   /// The same after a change of this call, which is on the disk: that somebody holds the store up now must not make the
   /// change look like a failure.
   void refresh_after_change();
-  /// Once true, always true: the store was removed or initialised anew.
+  /// Once true, always true: the store was removed or initialized anew.
   bool removed() const { return removed_; }
   void mark_removed() { removed_ = true; }
   /// Before what must not repeat. Throws Refusal CKR_DEVICE_ERROR where an older copy of the store was put back.

@@ -14,7 +14,7 @@ using store::Role;
 
 // --- making and opening ---
 
-void Token::initialise(const std::string& path, const Config& config, const Identity& identity, ByteView so_pin,
+void Token::initialize(const std::string& path, const Config& config, const Identity& identity, ByteView so_pin,
                        bool replace, ByteView predecessor) {
   if (!replace) check_pin_length(so_pin);  // of a token that there is, the PIN is the one that opened it
   store::CreateOptions options;

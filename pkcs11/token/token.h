@@ -29,7 +29,7 @@ class Token {
  public:
   /// What C_InitToken does: creates the store (or replaces it), with a new TPM inside, or with the one whose state
   /// `predecessor` is, cleared for a new owner (tpm/use/identity.h). Throws Refusal CKR_PIN_LEN_RANGE, Error.
-  static void initialise(const std::string& path, const Config& config, const Identity& identity, ByteView so_pin,
+  static void initialize(const std::string& path, const Config& config, const Identity& identity, ByteView so_pin,
                          bool replace, ByteView predecessor = {});
   /// Throws Error: kNotAStore, kCorrupt, kTooNew, kIo …
   static std::shared_ptr<Token> open(const std::string& path, const Config& config);
@@ -56,7 +56,7 @@ class Token {
   bool read_only() const { return vault_->read_only(); }
   /// This process is the child of a fork, and may not open the store: see store::Vault::inherited.
   bool inherited() const { return vault_->inherited(); }
-  /// False once the store was removed or initialised anew; all sessions then answer CKR_DEVICE_REMOVED.
+  /// False once the store was removed or initialized anew; all sessions then answer CKR_DEVICE_REMOVED.
   bool present();
   bool removed() const { return watch_.removed(); }
   void mark_removed() { watch_.mark_removed(); }

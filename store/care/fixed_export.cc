@@ -11,8 +11,8 @@
 namespace vtpm::store {
 namespace {
 
-Bytes with_fixed_mark(ByteView octets, const Salt& salt, uint64_t base) {
-  Entry entry = to_entry(parse_entry(octets).value());
+Bytes with_fixed_mark(ByteView bytes, const Salt& salt, uint64_t base) {
+  Entry entry = to_entry(parse_entry(bytes).value());
   entry.mandatory.push_back({std::string(attribute::kFixed), {}});
   for (Attribute& attribute : entry.optional) {
     if (attribute.name == attribute::kBase) attribute = integer_attribute(attribute::kBase, base);
@@ -74,14 +74,14 @@ class FixedExport {
   }
 
   void check_room() const {
-    for (const auto& [name, octets] : options_.room) {
+    for (const auto& [name, bytes] : options_.room) {
       const auto place = std::find_if(once_.begin(), once_.end(),
                                       [&, &name = name](const LogEntry* entry) { return entry->name == name; });
       if (place == once_.end()) throw Error(ErrorCode::kNotFound, "there is no '" + name + "' in " + path_);
-      if (octets >= (*place)->size && (*place)->capacity == 0) continue;
+      if (bytes >= (*place)->size && (*place)->capacity == 0) continue;
       throw Error(
           ErrorCode::kInvalidArgument,
-          "room for " + std::to_string(octets) + " octets can not be left for '" + name + "', which " +
+          "room for " + std::to_string(bytes) + " bytes cannot be left for '" + name + "', which " +
               ((*place)->capacity != 0 ? "was registered with a capacity of " + std::to_string((*place)->capacity)
                                        : "has " + std::to_string((*place)->size)));
     }
@@ -89,8 +89,8 @@ class FixedExport {
 
   size_t room_of(const LogEntry& entry) const {
     uint64_t room = std::max<uint64_t>({entry.size, entry.capacity, 1});
-    for (const auto& [name, octets] : options_.room) {
-      if (name == entry.name) room = std::max(room, octets);
+    for (const auto& [name, bytes] : options_.room) {
+      if (name == entry.name) room = std::max(room, bytes);
     }
     return room;
   }
@@ -106,21 +106,21 @@ class FixedExport {
     uint64_t at = 0;
     for (int half = 0; half < 2; ++half) {
       for (const LogEntry* entry : copies(half)) {
-        Bytes octets = read_one(*entry);
-        if (entry->type == type::kHeader) octets = with_fixed_mark(octets, header_.salt, base);
-        append(out, octets);
+        Bytes bytes = read_one(*entry);
+        if (entry->type == type::kHeader) bytes = with_fixed_mark(bytes, header_.salt, base);
+        append(out, bytes);
       }
       for (const LogEntry* entry : once_) {
         if (options_.progress) options_.progress(done++, all);
         append(out, renewed(*entry, ++number, base));
-        if (at + out.size() > kMaxStoreOctets)
+        if (at + out.size() > kMaxStoreBytes)
           throw Error(ErrorCode::kNoSpace, to_ + " would be larger than a store may be");
         file.write_at(at, out);
         at += out.size();
         out.clear();
       }
     }
-    out.resize(out.size() + kEndOctets);
+    out.resize(out.size() + kEndBytes);
     file.write_at(at, out);
   }
 
@@ -149,17 +149,17 @@ class FixedExport {
   Bytes read_one(const LogEntry& entry) const {
     if (entry.refused) {
       throw Error(ErrorCode::kTooNew,
-                  "'" + entry.name + "' in " + path_ + " was written by something newer: it can not be carried over");
+                  "'" + entry.name + "' in " + path_ + " was written by something newer: it cannot be carried over");
     }
-    auto octets = read_entry(*file_, header_, entry);
-    if (!octets) throw Error(ErrorCode::kCorrupt, path_ + " was changed while it was being exported: try again");
-    return std::move(*octets);
+    auto bytes = read_entry(*file_, header_, entry);
+    if (!bytes) throw Error(ErrorCode::kCorrupt, path_ + " was changed while it was being exported: try again");
+    return std::move(*bytes);
   }
 
   // The entry with another number and room, sealed or bound anew.
   Bytes renewed(const LogEntry& old, uint64_t number, uint64_t base) const {
-    const Bytes octets = read_one(old);
-    const EntryView view = parse_entry(octets).value();
+    const Bytes bytes = read_one(old);
+    const EntryView view = parse_entry(bytes).value();
     const bool needs_key = view.sealed || view.mac_at != 0;
     if (needs_key && !key_) {
       throw Error(ErrorCode::kLocked, "'" + old.name + "' must be " + (view.sealed ? "sealed" : "bound") +
@@ -171,7 +171,7 @@ class FixedExport {
     if (needs_key) authenticate(view, plain);
     entry.data.resize(view.size);
     entry.data.resize(room_of(old));
-    if (view.sealed) entry.data.assign(MasterKey::sealed_octets(cipher, room_of(old)), 0);
+    if (view.sealed) entry.data.assign(MasterKey::sealed_bytes(cipher, room_of(old)), 0);
     for (Attribute& attribute : entry.mandatory) {
       if (attribute.name == attribute::kSequence) attribute = sequence_attribute({number, 0, 1, base});
       if (attribute.name == attribute::kEncryption) attribute = key_->encryption(cipher);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // From the fixed-capacity layout to a log.
 //
-// Of each name the entry with the higher number is copied, octet for octet, in the order of the numbers: what comes of
+// Of each name the entry with the higher number is copied, byte for byte, in the order of the numbers: what comes of
 // it is a store that was just compacted.
 #include <algorithm>
 #include <map>
@@ -41,7 +41,7 @@ class FixedImport {
     for (Item& item : walk.items) {
       if (item.kind == Item::Kind::kEntry) take(std::move(item.entry));
       if (item.kind == Item::Kind::kBad) {
-        findings_.push_back("the entry at octet " + std::to_string(item.offset) +
+        findings_.push_back("the entry at byte " + std::to_string(item.offset) +
                             (item.damage->name.empty() ? "" : " ('" + item.damage->name + "')") + " is damaged");
       }
     }
@@ -51,7 +51,7 @@ class FixedImport {
     if (entry.name.empty() && entry.type != type::kHeader)
       corrupt("an entry of the type " + entry.type + " has no name");
     if (entry.corrected) {
-      findings_.push_back("one bit of '" + (entry.name.empty() ? entry.type : entry.name) + "' at octet " +
+      findings_.push_back("one bit of '" + (entry.name.empty() ? entry.type : entry.name) + "' at byte " +
                           std::to_string(entry.offset) + " was flipped; it was put right");
     }
     pairs_[entry.name].push_back(std::move(entry));
@@ -60,7 +60,7 @@ class FixedImport {
   // The halves of the file look alike, so whatever is damaged in one must be intact in the other, or a name would be
   // gone without a trace.
   void require_every_name() const {
-    const uint64_t size = file_->size(), half = octets_behind(kLogStart + kEndOctets, size) / 2;
+    const uint64_t size = file_->size(), half = bytes_behind(kLogStart + kEndBytes, size) / 2;
     std::map<uint64_t, uint64_t> lengths;  // by place in a half
     for (const auto& [name, entries] : pairs_) {
       for (const LogEntry& entry : entries) {

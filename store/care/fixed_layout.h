@@ -17,7 +17,7 @@
 namespace vtpm::store {
 
 struct FixedExportOptions {
-  /// Octets of plain text to leave room for, by name, where a blob was not registered with a capacity. Else such a blob
+  /// Bytes of plain text to leave room for, by name, where a blob was not registered with a capacity. Else such a blob
   /// has the room that it needs now.
   std::vector<std::pair<std::string, uint64_t>> room;
   Progress progress;
@@ -25,9 +25,9 @@ struct FixedExportOptions {
 };
 
 /// Writes what is current in the store of `vault` to a new file. The lengths of the entries change, so every sealed and
-/// every bound one is made anew: that needs the key. Key slots are copied octet for octet: the same secrets open both.
+/// every bound one is made anew: that needs the key. Key slots are copied byte for byte: the same secrets open both.
 /// Throws kExists, kLocked, kNotFound (a name of `room`), kInvalidArgument (room for less than there is), kCorrupt,
-/// kTampered, kTooNew (something in the store can not be carried over); no file is left then.
+/// kTampered, kTooNew (something in the store cannot be carried over); no file is left then.
 void export_fixed(const Vault& vault, const std::string& to, const FixedExportOptions& options = {});
 
 struct FixedImportOptions {
@@ -37,7 +37,7 @@ struct FixedImportOptions {
   FileSystem* file_system = nullptr;
 };
 
-/// Makes a store of such a file: the current entry of each name, octet for octet, so no key is needed. Returns what was
+/// Makes a store of such a file: the current entry of each name, byte for byte, so no key is needed. Returns what was
 /// wrong and did not matter: sentences. Throws kNotFound, kNotAStore, kUnsupported (it is no such file), kExists,
 /// kCorrupt (a name has one entry that is damaged, unless the other is accepted; or two).
 std::vector<std::string> import_fixed(const std::string& from, const std::string& to,

@@ -18,7 +18,7 @@ class Repair {
       : options_(options),
         file_system_(options.file_system ? *options.file_system : posix_file_system()),
         store_(FileLog::open(file_system_, path, false, FileLog::Ending::kAny)) {
-    if (store_->read_only()) throw Error(ErrorCode::kReadOnly, path + " can only be read; it can not be repaired here");
+    if (store_->read_only()) throw Error(ErrorCode::kReadOnly, path + " can only be read; it cannot be repaired here");
     if (options.vault) key_ = options.vault->master_key();
   }
 
@@ -54,8 +54,8 @@ class Repair {
   }
 
   bool is_authentic(const LogEntry& entry) const {
-    auto octets = read_entry(*file_, header_, entry);
-    auto view = octets ? parse_entry(*octets) : std::nullopt;
+    auto bytes = read_entry(*file_, header_, entry);
+    auto view = bytes ? parse_entry(*bytes) : std::nullopt;
     if (!view) return false;
     if (!key_ || view->type == type::kKeySlot) return true;
     if (view->sealed) return view->epoch != key_->epoch() || key_->unseal(*view).has_value();
@@ -91,7 +91,7 @@ class Repair {
     Index now;
     now.apply(scan_);
     const auto* item = name.empty() ? nullptr : now.find(name);
-    const bool is_superseded = item && item->second.state == NameState::kCurrent && !forged_.count(offset);
+    const bool is_superseded = item && item->second.state == NameStatus::kCurrent && !forged_.count(offset);
     std::string what = reason + "; it was set aside";
     if (length == 0) what = reason;
     if (is_superseded) what += ", and a newer entry or another copy is intact";
@@ -103,7 +103,7 @@ class Repair {
     add(offset, length, name, what);
   }
 
-  // What its CRC can not tell, the key does: intact octets that nobody with the key wrote.
+  // What its CRC cannot tell, the key does: intact bytes that nobody with the key wrote.
   void examine_forged() {
     if (!key_) return;
     Index now;
@@ -131,7 +131,7 @@ class Repair {
   void examine_rest() {
     uint8_t begin[2] = {};
     file_->read_at(0, begin);
-    if (!equal(begin, kStoreBegin)) add(0, 2, "", "the first two octets were damaged; they were written anew");
+    if (!equal(begin, kStoreBegin)) add(0, 2, "", "the first two bytes were damaged; they were written anew");
     uint64_t at = kLogStart;
     for (const LogEntry& entry : scan_.entries) {
       if (!is_damaged(at) && !is_free_space(*file_, at, entry.offset)) {
@@ -139,7 +139,7 @@ class Repair {
       }
       at = entry.offset + entry.length;
     }
-    const uint64_t end = scan_.file_size - std::min(scan_.file_size, kEndOctets);
+    const uint64_t end = scan_.file_size - std::min(scan_.file_size, kEndBytes);
     const bool tail = !scan_.intact_end || end < at || !is_free_space(*file_, at, end) || !ends_with_zeros(end);
     if (tail && scan_.set_aside.empty() && !is_damaged(at)) {
       add(at, scan_.file_size - at, "", "the free space was damaged; it was written anew");
@@ -150,8 +150,8 @@ class Repair {
   }
 
   bool ends_with_zeros(uint64_t end) const {
-    uint8_t octets[kEndOctets] = {1, 1};
-    return file_->read_at(end, octets) == kEndOctets && octets[0] == 0 && octets[1] == 0;
+    uint8_t bytes[kEndBytes] = {1, 1};
+    return file_->read_at(end, bytes) == kEndBytes && bytes[0] == 0 && bytes[1] == 0;
   }
 
   bool is_damaged(uint64_t at) const {
@@ -172,7 +172,7 @@ class Repair {
     now.apply(scan_);
     std::string names;
     for (const auto& [name, record] : now.names()) {
-      if (record.deleted || record.state != NameState::kCurrent || !now.may_be_outdated(record)) continue;
+      if (record.deleted || record.state != NameStatus::kCurrent || !now.may_be_outdated(record)) continue;
       names += (names.empty() ? "'" : ", '") + name + "'";
     }
     if (names.empty()) return;
@@ -183,9 +183,9 @@ class Repair {
 
   void set_aside() {
     auto keep = [&](uint64_t offset, uint64_t length, std::string_view why) {
-      Bytes octets(length);
-      octets.resize(file_->read_at(offset, octets));
-      if (!octets.empty()) quarantine(file_system_, store_->path(), *file_, offset, why, octets);
+      Bytes bytes(length);
+      bytes.resize(file_->read_at(offset, bytes));
+      if (!bytes.empty()) quarantine(file_system_, store_->path(), *file_, offset, why, bytes);
     };
     for (const auto& [offset, length] : lost_) keep(offset, length, "damaged");
     auto goes = [&](const LogEntry& entry) {
@@ -215,10 +215,10 @@ class Repair {
 RepairReport repair(const std::string& path, const RepairOptions& options) { return Repair(path, options).run(); }
 
 std::pair<uint64_t, uint64_t> compact(const std::string& path, const Progress& progress) {
-  auto octets = [&] { return posix_file_system().open(path, false)->size(); };
-  const uint64_t before = octets();
+  auto bytes = [&] { return posix_file_system().open(path, false)->size(); };
+  const uint64_t before = bytes();
   Vault::open(path)->compact(progress);
-  return {before, octets()};
+  return {before, bytes()};
 }
 
 }  // namespace vtpm::store

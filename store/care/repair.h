@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Putting a damaged store in order.
 //
-// The file is rewritten as compaction does it: what is intact is copied octet for octet, what has one flipped bit is
+// The file is rewritten as compaction does it: what is intact is copied byte for byte, what has one flipped bit is
 // put right (found by its CRC; with an unlocked vault confirmed by its seal or MAC), everything else (damage, torn
 // writes, what the key shows to be forged) is set aside in the quarantine file, never thrown away. A name whose newest
 // entry is damaged goes with all its versions, and where damage may hide a newer version of a key slot, a retry counter
@@ -38,7 +38,7 @@ struct RepairReport {
 /// Throws like Vault::open; kReadOnly; kCorrupt when older versions would have to be accepted (the file is as it was).
 RepairReport repair(const std::string& path, const RepairOptions& options = {});
 
-/// Rewrites a store without what is dead, as it does by itself from time to time. Returns the octets before and after.
+/// Rewrites a store without what is dead, as it does by itself from time to time. Returns the bytes before and after.
 /// Throws kCorrupt when the store must be repaired first.
 std::pair<uint64_t, uint64_t> compact(const std::string& path, const Progress& progress = nullptr);
 

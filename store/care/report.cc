@@ -10,22 +10,22 @@
 #include "store/file/quiet_file.h"
 #include "store/format/free_space.h"
 #include "store/log/file_log.h"
-#include "store/vault/keyslot.h"
+#include "store/vault/key_slot.h"
 #include "store/vault/sealing.h"
 
 namespace vtpm::store {
 namespace {
 
-constexpr std::array<std::pair<EntryState, std::string_view>, 9> kStates = {{
-    {EntryState::kCurrent, "current"},
-    {EntryState::kSuperseded, "superseded"},
-    {EntryState::kDeletion, "deletion"},
-    {EntryState::kFree, "free"},
-    {EntryState::kRefused, "refused"},
-    {EntryState::kIgnored, "ignored"},
-    {EntryState::kDamaged, "damaged"},
-    {EntryState::kTorn, "torn"},
-    {EntryState::kTampered, "tampered"},
+constexpr std::array<std::pair<EntryStatus, std::string_view>, 9> kStates = {{
+    {EntryStatus::kCurrent, "current"},
+    {EntryStatus::kSuperseded, "superseded"},
+    {EntryStatus::kDeletion, "deletion"},
+    {EntryStatus::kFree, "free"},
+    {EntryStatus::kRefused, "refused"},
+    {EntryStatus::kIgnored, "ignored"},
+    {EntryStatus::kDamaged, "damaged"},
+    {EntryStatus::kTorn, "torn"},
+    {EntryStatus::kTampered, "tampered"},
 }};
 
 struct VerdictRow {
@@ -84,7 +84,7 @@ class Inspection {
     file_.let_writers_in();
     index_.apply(scan_);
     report.path = path;
-    report.file_octets = scan_.file_size;
+    report.file_bytes = scan_.file_size;
     report.uuid = to_hex(header_.uuid);
     report.base = header_.base;
     report.durable = scan_.end.durable;
@@ -96,8 +96,8 @@ class Inspection {
       if (progress) progress(done++, scan_.entries.size());
       add(entry);
     }
-    for (const Damage& damage : scan_.damage) add(damage, EntryState::kDamaged, verdict_on(damage));
-    for (const Damage& damage : scan_.set_aside) add(damage, EntryState::kTorn, Verdict::kTorn);
+    for (const Damage& damage : scan_.damage) add(damage, EntryStatus::kDamaged, verdict_on(damage));
+    for (const Damage& damage : scan_.set_aside) add(damage, EntryStatus::kTorn, Verdict::kTorn);
     add_free();
     std::sort(report.entries.begin(), report.entries.end(),
               [](const EntryReport& a, const EntryReport& b) { return a.offset < b.offset; });
@@ -123,8 +123,8 @@ class Inspection {
     out.has_mac = entry.has_mac;
     out.corrected = entry.corrected;
     out.state = state_of(entry);
-    auto octets = read_entry(*file_, header_, entry);
-    if (auto view = octets ? parse_entry(*octets) : std::nullopt) describe(out, *view);
+    auto bytes = read_entry(*file_, header_, entry);
+    if (auto view = bytes ? parse_entry(*bytes) : std::nullopt) describe(out, *view);
     if (entry.corrected && out.verdict == Verdict::kSound) judge(out, Verdict::kFlipped);
     report.entries.push_back(std::move(out));
   }
@@ -135,30 +135,30 @@ class Inspection {
   }
 
   void describe(EntryReport& out, const EntryView& view) {
-    out.data_octets = view.data_octets;
+    out.data_bytes = view.data_bytes;
     add_attributes(out, view.mandatory, true);
     add_attributes(out, view.optional, false);
     if (view.type == type::kHeader) {
       report.format = view.find_integer(view.mandatory, attribute::kFormat).value_or(0);
       report.created = view.find_integer(view.optional, attribute::kCreated).value_or(0);
     }
-    if (out.state == EntryState::kRefused) {
+    if (out.state == EntryStatus::kRefused) {
       judge(out, Verdict::kUnknownAttribute,
             view.unknown.empty() ? "its cipher '" + std::string(view.cipher) + "' is not known here"
                                  : "its mandatory attribute '" + std::string(view.unknown) + "' is not known here");
     }
-    if (out.state == EntryState::kIgnored) judge(out, Verdict::kUnbound);
-    if (out.state == EntryState::kCurrent && view.type == type::kKeySlot) check_slot(out, view);
+    if (out.state == EntryStatus::kIgnored) judge(out, Verdict::kUnbound);
+    if (out.state == EntryStatus::kCurrent && view.type == type::kKeySlot) check_slot(out, view);
     if (key_ && out.verdict == Verdict::kSound) authenticate(out, view);
   }
 
   // The store's epoch is the highest of its key slots: a re-key leaves none of an earlier one.
   void find_epoch() {
     for (const LogEntry& entry : scan_.entries) {
-      if (entry.type != type::kKeySlot || state_of(entry) != EntryState::kCurrent) continue;
-      const auto octets = read_entry(*file_, header_, entry);
+      if (entry.type != type::kKeySlot || state_of(entry) != EntryStatus::kCurrent) continue;
+      const auto bytes = read_entry(*file_, header_, entry);
       try {
-        if (octets) epoch_ = std::max(epoch_, KeySlot(Bytes(*octets)).epoch());
+        if (bytes) epoch_ = std::max(epoch_, KeySlot(Bytes(*bytes)).epoch());
       } catch (const Error&) {
         // check_slot says what is wrong with it.
       }
@@ -168,7 +168,7 @@ class Inspection {
   // What a slot holds is opened by its own secret only; but it says which master key it is for.
   void check_slot(EntryReport& out, const EntryView& view) const {
     try {
-      const KeySlot slot(to_bytes(view.octets));
+      const KeySlot slot(to_bytes(view.bytes));
       if (slot.epoch() < epoch_) {
         judge(out, Verdict::kWrongEpoch,
               "it holds the master key of an earlier epoch: its secret opens nothing, and is to be set anew");
@@ -188,23 +188,23 @@ class Inspection {
     if (view.sealed && view.epoch != key_->epoch()) {
       judge(out, Verdict::kWrongEpoch);
     } else if ((view.sealed && !key_->unseal(view)) || (view.mac_at != 0 && !key_->mac_matches(view))) {
-      out.state = EntryState::kTampered;
+      out.state = EntryStatus::kTampered;
       judge(out, Verdict::kTampered);
     }
   }
 
-  EntryState state_of(const LogEntry& entry) const {
-    if (entry.refused) return EntryState::kRefused;
-    if (entry.name.empty()) return EntryState::kCurrent;
+  EntryStatus state_of(const LogEntry& entry) const {
+    if (entry.refused) return EntryStatus::kRefused;
+    if (entry.name.empty()) return EntryStatus::kCurrent;
     for (const LogEntry& ignored : index_.ignored()) {
-      if (ignored.offset == entry.offset) return EntryState::kIgnored;
+      if (ignored.offset == entry.offset) return EntryStatus::kIgnored;
     }
-    if (entry.deleted) return EntryState::kDeletion;
+    if (entry.deleted) return EntryStatus::kDeletion;
     const auto* item = index_.find(entry.name);
     bool current = item && !item->second.deleted &&
                    (item->second.entry.offset == entry.offset ||
                     (item->second.twin_length != 0 && item->second.twin_offset == entry.offset));
-    return current ? EntryState::kCurrent : EntryState::kSuperseded;
+    return current ? EntryStatus::kCurrent : EntryStatus::kSuperseded;
   }
 
   // Whether anything is lost with it. Of a name: the index knows. Without one: the other copy of the header replaces
@@ -212,7 +212,7 @@ class Inspection {
   Verdict verdict_on(const Damage& damage) const {
     if (!damage.name.empty()) {
       const auto* item = index_.find(damage.name);
-      return item && item->second.state == NameState::kCurrent ? Verdict::kRottenButSpare : Verdict::kRotten;
+      return item && item->second.state == NameStatus::kCurrent ? Verdict::kRottenButSpare : Verdict::kRotten;
     }
     const LogEntry* header = nullptr;
     size_t headers = 0;
@@ -227,7 +227,7 @@ class Inspection {
     return is_other_copy ? Verdict::kRottenButSpare : Verdict::kRotten;
   }
 
-  void add(const Damage& damage, EntryState state, Verdict verdict) {
+  void add(const Damage& damage, EntryStatus state, Verdict verdict) {
     EntryReport out;
     out.offset = damage.offset;
     out.length = damage.length;
@@ -242,13 +242,13 @@ class Inspection {
 
   // What it still shows, for whoever looks for it; nothing of it is certain.
   void describe_damaged(EntryReport& out) const {
-    Bytes octets(std::min(out.length, kMaxEntryOctets));
-    octets.resize(file_->read_at(out.offset, octets));
-    auto outer = DerReader(octets).next(DerTag::kSequence);
+    Bytes bytes(std::min(out.length, kMaxEntryBytes));
+    bytes.resize(file_->read_at(out.offset, bytes));
+    auto outer = DerReader(bytes).next(DerTag::kSequence);
     auto nvram = outer ? DerReader(outer->contents).next(DerTag::kSequence) : std::nullopt;
     auto type = nvram ? DerReader(nvram->contents).next(DerTag::kIa5String) : std::nullopt;
     if (type && valid_type(as_text(type->contents))) out.type = as_text(type->contents);
-    auto view = outer ? parse_entry(outer->octets) : std::nullopt;
+    auto view = outer ? parse_entry(outer->bytes) : std::nullopt;
     if (view) out.sequence = view->sequence.number;
   }
 
@@ -259,10 +259,10 @@ class Inspection {
       EntryReport out;
       out.offset = at;
       out.length =
-          std::min(*total, octets_behind(at, scan_.file_size));  // a file that was cut off has less than it says
+          std::min(*total, bytes_behind(at, scan_.file_size));  // a file that was cut off has less than it says
       out.type = type::kFree;
-      out.state = EntryState::kFree;
-      report.free_octets += out.length;
+      out.state = EntryStatus::kFree;
+      report.free_bytes += out.length;
       at += out.length;
       report.entries.push_back(std::move(out));
     }
@@ -281,14 +281,13 @@ class Inspection {
     uint8_t begin[2] = {};
     file_->read_at(0, begin);
     if (!equal(begin, kStoreBegin))
-      find(Condition::kRepairable, "the first two octets are damaged; they are not needed");
+      find(Condition::kRepairable, "the first two bytes are damaged; they are not needed");
     if (hides_something()) {
-      find(Condition::kDamaged,
-           "entries are lost whose names can not be read: what may be outdated by them is refused");
+      find(Condition::kDamaged, "entries are lost whose names cannot be read: what may be outdated by them is refused");
     }
     size_t headers = 0;
     for (const EntryReport& entry : report.entries)
-      headers += entry.type == type::kHeader && entry.sequence != 0 && entry.state == EntryState::kCurrent;
+      headers += entry.type == type::kHeader && entry.sequence != 0 && entry.state == EntryStatus::kCurrent;
     if (headers < 2) find(Condition::kRepairable, "one of the two copies of the header is damaged");
     check_free_space();
   }
@@ -318,9 +317,9 @@ class Inspection {
       clean = clean && is_free_space(*file_, at, entry.offset);
       at = entry.offset + entry.length;
     }
-    uint8_t end[kEndOctets] = {1, 1};
-    file_->read_at(scan_.file_size - kEndOctets, end);
-    clean = clean && end[0] == 0 && end[1] == 0 && is_free_space(*file_, at, scan_.file_size - kEndOctets);
+    uint8_t end[kEndBytes] = {1, 1};
+    file_->read_at(scan_.file_size - kEndBytes, end);
+    clean = clean && end[0] == 0 && end[1] == 0 && is_free_space(*file_, at, scan_.file_size - kEndBytes);
     if (!clean) find(Condition::kRepairable, "the free space is not as it should be; no entry is concerned");
   }
 
@@ -334,7 +333,7 @@ class Inspection {
   Index index_;
 };
 
-std::string_view state_name(EntryState state) {
+std::string_view state_name(EntryStatus state) {
   for (const auto& [known, name] : kStates) {
     if (known == state) return name;
   }

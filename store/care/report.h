@@ -2,7 +2,7 @@
 // What stands in a store file, entry by entry, for people and tools: nothing is changed, and no key is needed.
 //
 // `dump` shows the entries as they stand in the log; `check` adds a verdict on each. With an unlocked vault of the same
-// file, `check` also verifies every seal and MAC. Both read the file directly, without its lock when that can not be
+// file, `check` also verifies every seal and MAC. Both read the file directly, without its lock when that cannot be
 // had.
 #pragma once
 
@@ -14,7 +14,7 @@
 namespace vtpm::store {
 
 /// What is to be done about it. kRepairable: `repair` puts it in order and nothing that was promised is lost. kDamaged:
-/// something is lost, forged, or can not be used here.
+/// something is lost, forged, or cannot be used here.
 enum class Condition { kClean, kRepairable, kDamaged };
 std::string_view condition_name(Condition condition);  // "clean", "repairable", "damaged"
 
@@ -33,7 +33,7 @@ enum class Verdict {
 std::string_view verdict_name(Verdict verdict);  // "sound", "torn", "flipped", ...
 Condition condition_of(Verdict verdict);
 
-enum class EntryState {
+enum class EntryStatus {
   kCurrent,     // the newest of its name
   kSuperseded,  // a newer one, or a deletion, stands behind it
   kDeletion,
@@ -44,7 +44,7 @@ enum class EntryState {
   kTorn,      // behind the end of the log: a write that was never finished
   kTampered,  // seal or MAC wrong (`check` with a key)
 };
-std::string_view state_name(EntryState state);  // "current", "superseded", ...
+std::string_view state_name(EntryStatus state);  // "current", "superseded", ...
 
 struct AttributeReport {
   std::string name;
@@ -54,14 +54,14 @@ struct AttributeReport {
 
 struct EntryReport {
   uint64_t offset = 0, length = 0;
-  EntryState state = EntryState::kCurrent;
+  EntryStatus state = EntryStatus::kCurrent;
   std::string type, name;
   uint64_t sequence = 0;
   unsigned index = 0, count = 0;  // in its transaction
   uint64_t durable = 0;
-  uint64_t size = 0;         // realsize
-  uint64_t capacity = 0;     // the most that it may hold; 0: not registered
-  uint64_t data_octets = 0;  // what its data takes, seal and padding included
+  uint64_t size = 0;        // realsize
+  uint64_t capacity = 0;    // the most that it may hold; 0: not registered
+  uint64_t data_bytes = 0;  // what its data takes, seal and padding included
   bool sealed = false, has_mac = false;
   bool corrected = false;  // one flipped bit was put right in memory
   std::vector<AttributeReport> attributes;
@@ -71,7 +71,7 @@ struct EntryReport {
 
 struct StoreReport {
   std::string path;
-  uint64_t file_octets = 0, free_octets = 0;
+  uint64_t file_bytes = 0, free_bytes = 0;
   std::string uuid;  // hex
   uint64_t format = 0, created = 0, base = 0, durable = 0, last = 0;
   bool intact_end = true;

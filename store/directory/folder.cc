@@ -67,7 +67,7 @@ bool is_link(int directory, const char* name, unsigned char type) {
   return ::statx(directory, name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &info) == 0 && S_ISLNK(info.stx_mode);
 }
 
-/// What may be stores, into `entries`. Returns 0, or why the directory can not be read (errno).
+/// What may be stores, into `entries`. Returns 0, or why the directory cannot be read (errno).
 int list_entries(const std::string& path, std::vector<DirectoryEntry>& entries) {
   errno = ENOMEM;  // not every allocator sets it
   const Directory opened = open_directory(path);
@@ -83,7 +83,7 @@ std::string end_of_link(const std::string& path) {
   const std::unique_ptr<char, decltype(&std::free)> real(realpath(path.c_str(), nullptr), std::free);
   if (!real) {
     throw Error(errno == ENOMEM ? ErrorCode::kNoMemory : ErrorCode::kIo,
-                "can not follow the symbolic link " + path + ": " + reason_of(errno));
+                "cannot follow the symbolic link " + path + ": " + reason_of(errno));
   }
   return real.get();
 }
@@ -109,13 +109,13 @@ bool is_momentary(const Error& error) {
 }
 
 std::unique_ptr<StoreDirectory> store_directory_at(std::string directory, ReadStoreName read_name,
-                                                   std::shared_ptr<const StoreDirectory::Heritage> heritage) {
-  return std::make_unique<Folder>(std::move(directory), std::move(read_name), std::move(heritage));
+                                                   std::shared_ptr<const StoreDirectory::Inheritance> inheritance) {
+  return std::make_unique<Folder>(std::move(directory), std::move(read_name), std::move(inheritance));
 }
 
-Folder::Folder(std::string directory, ReadStoreName read_name, std::shared_ptr<const Heritage> heritage)
-    : directory_(std::move(directory)), read_name_(std::move(read_name)), heritage_(std::move(heritage)) {
-  if (heritage_) known_ = static_cast<const Inherited&>(*heritage_).known;
+Folder::Folder(std::string directory, ReadStoreName read_name, std::shared_ptr<const Inheritance> inheritance)
+    : directory_(std::move(directory)), read_name_(std::move(read_name)), inheritance_(std::move(inheritance)) {
+  if (inheritance_) known_ = static_cast<const Inherited&>(*inheritance_).known;
 }
 
 // --- looking ---
@@ -128,7 +128,7 @@ void Folder::refresh() {
   const bool may_not = failed == EACCES || failed == EPERM;
   out_of_reach_ = may_not && std::any_of(known_.begin(), known_.end(), is_inherited);
   if (failed != 0 && !out_of_reach_) {
-    std::string sentence = "can not read the store directory " + directory_ + ": " + reason_of(failed);
+    std::string sentence = "cannot read the store directory " + directory_ + ": " + reason_of(failed);
     if (failed == ENOMEM) throw Error(ErrorCode::kNoMemory, std::move(sentence));
     problem_ = std::move(sentence);
     return;
@@ -163,15 +163,15 @@ std::shared_ptr<Vault> Folder::inherited_vault(const Known& known) {
   return vault;
 }
 
-std::shared_ptr<const StoreDirectory::Heritage> Folder::heritage() const {
-  auto heritage = std::make_shared<Inherited>();
+std::shared_ptr<const StoreDirectory::Inheritance> Folder::inheritance() const {
+  auto inheritance = std::make_shared<Inherited>();
   for (const auto& [file_name, known] : known_) {
     if (std::shared_ptr<Vault> vault = inherited_vault(known)) {
-      heritage->known.emplace(file_name, known);
-      heritage->vaults.push_back(std::move(vault));
+      inheritance->known.emplace(file_name, known);
+      inheritance->vaults.push_back(std::move(vault));
     }
   }
-  return heritage;
+  return inheritance;
 }
 
 // Nothing: the file is gone meanwhile.
@@ -180,7 +180,7 @@ std::optional<Folder::Known> Folder::look_at(const std::string& file_name, bool 
   FoundStore& store = known.store;
   store.path = store.leads_to = directory_ + "/" + file_name;
   store.is_link = is_link;
-  if (before) store.number = before->store.number;  // one that can not be read keeps it while nobody has a right to it
+  if (before) store.number = before->store.number;  // one that cannot be read keeps it while nobody has a right to it
   try {
     if (is_link) store.leads_to = end_of_link(store.path);
     const auto id = posix_file_system().id_of(store.leads_to);
@@ -203,7 +203,7 @@ std::optional<Folder::Known> Folder::look_at(const std::string& file_name, bool 
   } catch (const Error& error) {
     if (error.code() == ErrorCode::kNoMemory) throw;
     if (error.code() == ErrorCode::kNotFound && !is_link && !posix_file_system().id_of(store.path)) return std::nullopt;
-    // That it can not be looked at now does not make a store go away that somebody works with.
+    // That it cannot be looked at now does not make a store go away that somebody works with.
     if (error.code() == ErrorCode::kIo && before && before->whole && !before->vault.expired()) return *before;
     store.reason = error.sentence();
     store.held_up = is_momentary(error);
@@ -293,7 +293,7 @@ void Folder::give_numbers() {
     while (!taken.insert(number).second) ++number;
     store->number = number;
   }
-  // What can not be used has a number only while nobody has a right to it.
+  // What cannot be used has a number only while nobody has a right to it.
   for (FoundStore* store : others) {
     std::optional<uint64_t> number = store->number;
     if (!number && store->name) number = store->name->number;
@@ -359,7 +359,7 @@ void Folder::make() const {
   if (fs::is_directory(directory_, error)) return;
   fs::create_directories(fs::path(directory_).parent_path(), error);
   if (mkdir(directory_.c_str(), 0700) != 0 && errno != EEXIST) {
-    throw Error(ErrorCode::kIo, "can not create the store directory " + directory_ + ": " + reason_of(errno));
+    throw Error(ErrorCode::kIo, "cannot create the store directory " + directory_ + ": " + reason_of(errno));
   }
 }
 
@@ -388,7 +388,7 @@ class FolderLock final : public StoreDirectory::Lock {
     };
     wait_until(locked, directory, Wait::For::kProcess);
     if (!failed) return;
-    throw Error(ErrorCode::kIo, "can not lock the store directory " + directory + ": " + reason_of(failed));
+    throw Error(ErrorCode::kIo, "cannot lock the store directory " + directory + ": " + reason_of(failed));
   }
   // The child of a fork may have the descriptor too.
   ~FolderLock() override { ::flock(descriptor_.get(), LOCK_UN); }

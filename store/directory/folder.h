@@ -15,14 +15,14 @@ namespace vtpm::store {
 
 class Folder final : public StoreDirectory {
  public:
-  Folder(std::string directory, ReadStoreName read_name, std::shared_ptr<const Heritage> heritage);
+  Folder(std::string directory, ReadStoreName read_name, std::shared_ptr<const Inheritance> inheritance);
 
   const std::string& directory() const override { return directory_; }
   void refresh() override;
   const std::vector<FoundStore>& stores() const override { return stores_; }
   const std::string& problem() const override { return problem_; }
   bool out_of_reach() const override { return out_of_reach_; }
-  std::shared_ptr<const Heritage> heritage() const override;
+  std::shared_ptr<const Inheritance> inheritance() const override;
   uint64_t unused_number() const override;
   std::vector<std::string> others_of(const FoundStore& store) const override;
   std::shared_ptr<Vault> open(const FoundStore& store) override;
@@ -39,7 +39,7 @@ class Folder final : public StoreDirectory {
     bool whole = false;  // it was opened and nothing was missing
     std::weak_ptr<Vault> vault;
   };
-  struct Inherited final : Heritage {
+  struct Inherited final : Inheritance {
     std::map<std::string, Known> known;
     std::vector<std::shared_ptr<Vault>> vaults;
   };
@@ -53,7 +53,7 @@ class Folder final : public StoreDirectory {
 
   const std::string directory_;
   const ReadStoreName read_name_;
-  const std::shared_ptr<const Heritage> heritage_;  // keeps what it holds open
+  const std::shared_ptr<const Inheritance> inheritance_;  // keeps what it holds open
   std::string problem_;
   bool out_of_reach_ = false;
   std::map<std::string, Known> known_;  // by file name

@@ -71,9 +71,9 @@ class StoreDirectory {
  public:
   /// What the child of a fork goes on with where it may not look into the directory any longer: the stores that it has
   /// inherited (Vault::inherited).
-  class Heritage {
+  class Inheritance {
    public:
-    virtual ~Heritage() = default;
+    virtual ~Inheritance() = default;
   };
   virtual ~StoreDirectory() = default;
 
@@ -89,7 +89,7 @@ class StoreDirectory {
   /// This process, the child of a fork, may not look into the directory: the stores are those that it has inherited.
   virtual bool out_of_reach() const = 0;
   /// The inherited stores among those that are known. They stay as they are until they are seen deleted.
-  virtual std::shared_ptr<const Heritage> heritage() const = 0;
+  virtual std::shared_ptr<const Inheritance> inheritance() const = 0;
   /// The lowest slot number that no store has.
   virtual uint64_t unused_number() const = 0;
   /// The paths of the other stores that have its serial inside or as their name.
@@ -119,8 +119,9 @@ class StoreDirectory {
   virtual std::unique_ptr<Lock> lock() const = 0;
 };
 
-/// The directory at this path. `heritage`: of another one on this directory, in whose place this one comes; or null.
-std::unique_ptr<StoreDirectory> store_directory_at(std::string directory, ReadStoreName read_name,
-                                                   std::shared_ptr<const StoreDirectory::Heritage> heritage = nullptr);
+/// The directory at this path. `inheritance`: of another one on this directory, in whose place this one comes; or null.
+std::unique_ptr<StoreDirectory> store_directory_at(
+    std::string directory, ReadStoreName read_name,
+    std::shared_ptr<const StoreDirectory::Inheritance> inheritance = nullptr);
 
 }  // namespace vtpm::store

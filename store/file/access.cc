@@ -26,7 +26,7 @@ constexpr Rights kUse = 6;
 constexpr const char* kList = "system.posix_acl_access";
 constexpr uint16_t kUserObj = 1, kUser = 2, kGroupObj = 4, kGroup = 8, kMask = 16, kOther = 32;
 constexpr uint32_t kVersion = 2, kNobody = UINT32_MAX;
-constexpr size_t kHeaderOctets = 4, kEntryOctets = 8, kMostOctets = 65536;
+constexpr size_t kHeaderBytes = 4, kEntryBytes = 8, kMostBytes = 65536;
 
 // What everybody may do, masks applied.
 struct Access {
@@ -37,31 +37,31 @@ struct Access {
 Access from_mode(mode_t mode) { return {mode >> 6 & kUse, mode >> 3 & kUse, mode & kUse, {}, {}}; }
 
 template <typename T>
-T number_at(const std::vector<uint8_t>& octets, size_t at) {
+T number_at(const std::vector<uint8_t>& bytes, size_t at) {
   T value = 0;
-  for (size_t i = sizeof value; i-- > 0;) value = static_cast<T>(value << 8 | octets[at + i]);
+  for (size_t i = sizeof value; i-- > 0;) value = static_cast<T>(value << 8 | bytes[at + i]);
   return value;
 }
 
 template <typename T>
-void put(std::vector<uint8_t>& octets, T value) {
-  for (size_t i = 0; i < sizeof value; ++i) octets.push_back(static_cast<uint8_t>(value >> 8 * i));
+void put(std::vector<uint8_t>& bytes, T value) {
+  for (size_t i = 0; i < sizeof value; ++i) bytes.push_back(static_cast<uint8_t>(value >> 8 * i));
 }
 
 // Empty: the file has no list, or the file system none. Nothing: it cannot be told.
 std::optional<std::vector<uint8_t>> read_list(int file) {
-  std::vector<uint8_t> list(kMostOctets);
-  const ssize_t octets = ::fgetxattr(file, kList, list.data(), list.size());
-  if (octets < 0 && errno != ENODATA && errno != EOPNOTSUPP) return std::nullopt;
-  list.resize(octets < 0 ? 0 : static_cast<size_t>(octets));
+  std::vector<uint8_t> list(kMostBytes);
+  const ssize_t bytes = ::fgetxattr(file, kList, list.data(), list.size());
+  if (bytes < 0 && errno != ENODATA && errno != EOPNOTSUPP) return std::nullopt;
+  list.resize(bytes < 0 ? 0 : static_cast<size_t>(bytes));
   return list;
 }
 
 std::optional<Access> parse(const std::vector<uint8_t>& list) {
-  if (list.size() < kHeaderOctets || number_at<uint32_t>(list, 0) != kVersion) return std::nullopt;
+  if (list.size() < kHeaderBytes || number_at<uint32_t>(list, 0) != kVersion) return std::nullopt;
   Access access;
   Rights mask = kUse;
-  for (size_t at = kHeaderOctets; at + kEntryOctets <= list.size(); at += kEntryOctets) {
+  for (size_t at = kHeaderBytes; at + kEntryBytes <= list.size(); at += kEntryBytes) {
     const Rights rights = number_at<uint16_t>(list, at + 2) & kUse;
     const auto id = number_at<uint32_t>(list, at + 4);
     switch (number_at<uint16_t>(list, at)) {
@@ -151,7 +151,7 @@ bool is_listed(const char* const* names, std::string_view name) {
 bool is_member(uid_t user, gid_t group) {
   const Stream users = open_stream("/etc/passwd"), groups = open_stream("/etc/group");
   if (!users || !groups) return false;
-  std::vector<char> text(kMostOctets);
+  std::vector<char> text(kMostBytes);
   std::string name;
   passwd one{};
   for (passwd* found = nullptr; ::fgetpwent_r(users.get(), &one, text.data(), text.size(), &found) == 0;) {

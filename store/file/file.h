@@ -83,9 +83,9 @@ struct FileId {
   bool operator==(const FileId&) const = default;
 };
 
-/// Open file description locks of one octet. They exclude other descriptions, never threads of one description.
+/// Open file description locks of one byte. They exclude other descriptions, never threads of one description.
 /// docs/format.md, "Locks", says what each is for. Where several are held they were taken in the order 2, 1, 0.
-enum class LockByte : uint8_t { kStore = 0, kLogin = 1, kOfficer = 2, kTpmOwner = 3 };
+enum class LockByte : uint8_t { kStore = 0, kLogin = 1, kSo = 2, kTpmOwner = 3 };
 constexpr size_t kLockBytes = 4;
 enum class LockMode { kShared, kExclusive };
 
@@ -109,10 +109,10 @@ class File {
   virtual uint64_t size() const = 0;
   /// Throws StaleFile when the descriptor is no longer this file's; what was read before is then worth nothing.
   virtual void confirm() const {}
-  /// Returns fewer octets than asked for only at the end of the file.
+  /// Returns fewer bytes than asked for only at the end of the file.
   virtual size_t read_at(uint64_t offset, MutableByteView out) const = 0;
   /// Writes all of it, or throws (then any part may have been written).
-  virtual void write_at(uint64_t offset, ByteView octets) = 0;
+  virtual void write_at(uint64_t offset, ByteView bytes) = 0;
   virtual void truncate(uint64_t size) = 0;
   void sync_data(CallSite site = CallSite::here()) const { sync(Sync::kData, site); }  // fdatasync
   void sync_all(CallSite site = CallSite::here()) const { sync(Sync::kAll, site); }    // fsync
@@ -126,8 +126,8 @@ class File {
   void made_up_for(uint64_t failures) { made_up_for_ = failures; }
   /// False when someone else holds it and `wait` is false. A wait is the call's (base/waiting.h): it may throw
   /// LockTimeout, and what the policy in force throws.
-  virtual bool lock(LockByte octet, LockMode mode, bool wait, CallSite site = CallSite::here()) const = 0;
-  virtual void unlock(LockByte octet) const noexcept = 0;
+  virtual bool lock(LockByte byte, LockMode mode, bool wait, CallSite site = CallSite::here()) const = 0;
+  virtual void unlock(LockByte byte) const noexcept = 0;
   /// Lets everybody use this new file, which only its owner may use so far, as they may use `other`: owner, group,
   /// mode and access control list, or what comes to the same where this process may not give a file away. Returns who
   /// of the users of `other` could not use this one, as a subject ("user 1000, who owns it,"); this file is then still
@@ -135,7 +135,7 @@ class File {
   virtual std::string copy_access_from(const File& other) = 0;
   /// The same file on an open file description of its own, for reading: what stands at `path` is opened again. Nothing
   /// is ever locked on it, so the child of a fork may keep it where it may not open the path itself
-  /// (store/log/file_log.h). Null: it can not be had now, or another file stands at the path.
+  /// (store/log/file_log.h). Null: it cannot be had now, or another file stands at the path.
   virtual std::unique_ptr<File> on_its_own_description(const std::string& /*path*/) const { return nullptr; }
   /// Closes the descriptor now, unless the application has made it another file's; nothing else may be called
   /// afterwards. Async-signal-safe, for a forked child.
@@ -165,8 +165,8 @@ class FileSystem {
   virtual void rename(const std::string& from, const std::string& to, bool keep_existing) = 0;
   virtual void remove(const std::string& path) = 0;
   virtual void sync_directory_of(const std::string& path, CallSite site = CallSite::here()) = 0;
-  /// Octets that the file system of `path` has left for this user, as far as it tells: quotas and limits are not in it.
-  virtual uint64_t free_octets(const std::string&) { return UINT64_MAX; }
+  /// Bytes that the file system of `path` has left for this user, as far as it tells: quotas and limits are not in it.
+  virtual uint64_t free_bytes(const std::string&) { return UINT64_MAX; }
 };
 
 FileSystem& posix_file_system();

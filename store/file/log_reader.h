@@ -15,14 +15,14 @@ class LogReader {
   explicit LogReader(const File& file) : file_(file), size_(file.size()) {}
   uint64_t size() const { return size_; }
 
-  /// Octets [offset, offset + length), fewer at the end of the file. Valid until the next call.
+  /// Bytes [offset, offset + length), fewer at the end of the file. Valid until the next call.
   ByteView view(uint64_t offset, uint64_t length) {
     length = offset >= size_ ? 0 : std::min(length, size_ - offset);
     if (offset < start_ || offset + length > start_ + held_) fill(offset, length);
     return ByteView(buffer_).subspan(offset - start_, std::min<uint64_t>(length, start_ + held_ - offset));
   }
 
-  /// The same for a few octets that may be anywhere: what lies outside of the window does not move it.
+  /// The same for a few bytes that may be anywhere: what lies outside of the window does not move it.
   ByteView peek(uint64_t offset) {
     const uint64_t length = offset >= size_ ? 0 : std::min<uint64_t>(sizeof peeked_, size_ - offset);
     if (offset >= start_ && offset + length <= start_ + held_) return view(offset, length);

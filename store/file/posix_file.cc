@@ -50,8 +50,8 @@ ErrorCode code_of(int number) {
 }
 
 [[noreturn]] void fail(const std::string& what, const std::string& path, int number = errno) {
-  if (number == ESTALE) throw StaleFile("can not " + what + " " + path + ": another machine has replaced it");
-  std::string sentence = "can not " + what + " " + path + ": " + reason(number);
+  if (number == ESTALE) throw StaleFile("cannot " + what + " " + path + ": another machine has replaced it");
+  std::string sentence = "cannot " + what + " " + path + ": " + reason(number);
   if (number == EMFILE || number == ENFILE) throw NoDescriptorLeft(std::move(sentence));
   throw Error(code_of(number), std::move(sentence));
 }
@@ -59,7 +59,7 @@ ErrorCode code_of(int number) {
 /// The same for a path that is opened or looked at.
 [[noreturn]] void fail_at_path(const std::string& what, const std::string& path) {
   const int number = errno;
-  if (number == EACCES || number == EPERM) throw OutOfReach("can not " + what + " " + path + ": " + reason(number));
+  if (number == EACCES || number == EPERM) throw OutOfReach("cannot " + what + " " + path + ": " + reason(number));
   fail(what, path, number);
 }
 
@@ -81,7 +81,7 @@ std::optional<struct statx> identify(int directory, const char* path, int flags,
   return info;
 }
 
-// What can not be told is treated with more care than it may need.
+// What cannot be told is treated with more care than it may need.
 bool lies_on_a_server(int descriptor) {
   struct statfs info;
   return ::fstatfs(descriptor, &info) != 0 || info.f_type == NFS_SUPER_MAGIC;
@@ -135,19 +135,18 @@ class PosixFile : public File {
     return done;
   }
 
-  void write_at(uint64_t offset, ByteView octets) override {
+  void write_at(uint64_t offset, ByteView bytes) override {
     // Beyond the limit the kernel would send SIGXFSZ, which kills a host application that does not expect it.
     struct rlimit limit;
     if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
-        offset + octets.size() > limit.rlim_cur) {
+        offset + bytes.size() > limit.rlim_cur) {
       fail("write", path_, EFBIG);
     }
     size_t done = 0;
-    while (done < octets.size()) {
+    while (done < bytes.size()) {
       const int file = ours();
-      ssize_t count = retry([&] {
-        return ::pwrite(file, octets.data() + done, octets.size() - done, static_cast<off_t>(offset + done));
-      });
+      ssize_t count = retry(
+          [&] { return ::pwrite(file, bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done)); });
       if (count < 0) io_failed("write");
       if (count == 0) fail("write", path_, ENOSPC);
       done += static_cast<size_t>(count);
@@ -165,22 +164,22 @@ class PosixFile : public File {
     confirm();  // else another file was synced, and this one may not be
   }
 
-  bool lock(LockByte octet, LockMode mode, bool wait, CallSite) const override {
-    if (try_lock(octet, mode)) return true;
+  bool lock(LockByte byte, LockMode mode, bool wait, CallSite) const override {
+    if (try_lock(byte, mode)) return true;
     if (!wait) return false;
     // Not F_OFD_SETLKW: nobody could be told to stop waiting, and what the call holds would be held meanwhile.
-    Wait waiting(path_, Wait::For::kProcess, held_since_[static_cast<size_t>(octet)].since());
+    Wait waiting(path_, Wait::For::kProcess, held_since_[static_cast<size_t>(byte)].since());
     do {
       waiting.pause();
-    } while (!try_lock(octet, mode));
+    } while (!try_lock(byte, mode));
     return true;
   }
 
-  void unlock(LockByte octet) const noexcept override {
+  void unlock(LockByte byte) const noexcept override {
     // The lock belongs to the description, which a forked child shares with its parent: it is not the child's to give
     // up.
     if (this_process() != process_ || !is_ours(descriptor_.get())) return;
-    struct flock range = range_of(octet, F_UNLCK);
+    struct flock range = range_of(byte, F_UNLCK);
     ::fcntl(descriptor_.get(), F_OFD_SETLK, &range);
   }
 
@@ -205,9 +204,9 @@ class PosixFile : public File {
   }
 
  private:
-  bool try_lock(LockByte octet, LockMode mode) const {
-    struct flock range = range_of(octet, mode == LockMode::kShared ? F_RDLCK : F_WRLCK);
-    HeldSince& others = held_since_[static_cast<size_t>(octet)];
+  bool try_lock(LockByte byte, LockMode mode) const {
+    struct flock range = range_of(byte, mode == LockMode::kShared ? F_RDLCK : F_WRLCK);
+    HeldSince& others = held_since_[static_cast<size_t>(byte)];
     const int file = ours();
     if (retry([&] { return ::fcntl(file, F_OFD_SETLK, &range); }) == 0) {
       others.free();
@@ -253,13 +252,13 @@ class PosixFile : public File {
     errno = number;
     if (errno == ESTALE) fail("sync", path_);
     throw Error(errno == ENOSPC || errno == EDQUOT ? ErrorCode::kNoSpace : ErrorCode::kIo,
-                "can not sync " + path_ + ": " + reason(errno));
+                "cannot sync " + path_ + ": " + reason(errno));
   }
-  static struct flock range_of(LockByte octet, short type) {
+  static struct flock range_of(LockByte byte, short type) {
     struct flock range {};
     range.l_type = type;
     range.l_whence = SEEK_SET;
-    range.l_start = static_cast<off_t>(octet);
+    range.l_start = static_cast<off_t>(byte);
     range.l_len = 1;
     return range;
   }
@@ -270,7 +269,7 @@ class PosixFile : public File {
   bool over_network_ = false;
   pid_t process_ = this_process();
   FileId id_;
-  mutable std::array<HeldSince, kLockBytes> held_since_;  // by others, one for each octet that may be locked
+  mutable std::array<HeldSince, kLockBytes> held_since_;  // by others, one for each byte that may be locked
 };
 
 std::string directory_of(const std::string& path) {
@@ -284,9 +283,9 @@ class PosixFileSystem : public FileSystem {
   std::unique_ptr<File> open(const std::string& path, bool writable) override {
     Descriptor descriptor = open_descriptor(path, kHowToOpen | (writable ? O_RDWR : O_RDONLY));
     if (!descriptor) {
-      if (errno == ELOOP) throw Error(ErrorCode::kIo, "can not open " + path + ": it is a symbolic link");
+      if (errno == ELOOP) throw Error(ErrorCode::kIo, "cannot open " + path + ": it is a symbolic link");
       if (writable && (errno == EACCES || errno == EPERM)) {
-        throw Error(ErrorCode::kReadOnly, "can not open " + path + " for writing: " + reason(errno));
+        throw Error(ErrorCode::kReadOnly, "cannot open " + path + " for writing: " + reason(errno));
       }
       fail_at_path("open", path);
     }
@@ -296,7 +295,7 @@ class PosixFileSystem : public FileSystem {
   std::unique_ptr<File> create(const std::string& path) override {
     Descriptor descriptor = open_descriptor(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
     if (!descriptor && (errno == EACCES || errno == EPERM)) {
-      throw Error(ErrorCode::kReadOnly, "can not create " + path + ": " + reason(errno));
+      throw Error(ErrorCode::kReadOnly, "cannot create " + path + ": " + reason(errno));
     }
     if (!descriptor) fail("create", path);
     return std::make_unique<PosixFile>(std::move(descriptor), path, true);
@@ -333,7 +332,7 @@ class PosixFileSystem : public FileSystem {
     if (retry([&] { return ::fsync(descriptor.get()); }) != 0) fail("sync", directory);
   }
 
-  uint64_t free_octets(const std::string& path) override {
+  uint64_t free_bytes(const std::string& path) override {
     struct statvfs info;
     if (::statvfs(path.c_str(), &info) != 0 || info.f_blocks == 0) return UINT64_MAX;
     return (::geteuid() == 0 ? info.f_bfree : info.f_bavail) * info.f_frsize;

@@ -10,7 +10,7 @@
 
 namespace vtpm::store {
 
-/// Holds the file's lock, shared, until `let_writers_in` or its end; a file that can not be locked is read as it is.
+/// Holds the file's lock, shared, until `let_writers_in` or its end; a file that cannot be locked is read as it is.
 class QuietFile {
  public:
   QuietFile(FileSystem& file_system, const std::string& path) {

@@ -10,26 +10,25 @@
 namespace vtpm::store {
 
 BlindTag clear_tag(const Property& property) {
-  Bytes octets;
-  write_be(octets, property.kind, 8);
-  append(octets, property.value);
-  return read_be(ByteView(crypto::digest(crypto::Hash::kSha256, octets)).first(kTagOctets));
+  Bytes bytes;
+  write_be(bytes, property.kind, 8);
+  append(bytes, property.value);
+  return read_be(ByteView(crypto::digest(crypto::Hash::kSha256, bytes)).first(kTagBytes));
 }
 
 std::vector<BlindTag> read_tags(ByteView contents) {
   std::vector<BlindTag> tags;
-  if (contents.size() % kTagOctets != 0 || contents.size() > kMaxTags * kTagOctets) return tags;
-  tags.reserve(contents.size() / kTagOctets);
-  for (; !contents.empty(); contents = contents.subspan(kTagOctets))
-    tags.push_back(read_be(contents.first(kTagOctets)));
+  if (contents.size() % kTagBytes != 0 || contents.size() > kMaxTags * kTagBytes) return tags;
+  tags.reserve(contents.size() / kTagBytes);
+  for (; !contents.empty(); contents = contents.subspan(kTagBytes)) tags.push_back(read_be(contents.first(kTagBytes)));
   return tags;
 }
 
 Bytes write_tags(std::vector<BlindTag> tags) {
   std::sort(tags.begin(), tags.end());
-  Bytes octets;
-  for (const BlindTag tag : tags) write_be(octets, tag, kTagOctets);
-  return octets;
+  Bytes bytes;
+  for (const BlindTag tag : tags) write_be(bytes, tag, kTagBytes);
+  return bytes;
 }
 
 }  // namespace vtpm::store

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Single-bit rot. A CRC is linear: for any one flipped bit outside the structure, the syndrome names it. A flip inside
-// the structure (a length, a tag, an attribute's name) keeps the entry from parsing, so those few octets are tried.
+// the structure (a length, a tag, an attribute's name) keeps the entry from parsing, so those few bytes are tried.
 #include <algorithm>
 
 #include "base/der.h"
@@ -12,9 +12,9 @@ namespace vtpm::store {
 namespace {
 
 // Longer entries are left to the repair tool: the longer the message, the likelier a chance match of the 32 bits.
-constexpr uint64_t kMaxCorrectedOctets = 1 << 20;
-constexpr size_t kStructureOctets = 320;      // more than type and attributes, or a name, of our own entries have
-constexpr size_t kMaxAttributeOctets = 1024;  // of a set; thousands of trials read each attribute anew
+constexpr uint64_t kMaxCorrectedBytes = 1 << 20;
+constexpr size_t kStructureBytes = 320;      // more than type and attributes, or a name, of our own entries have
+constexpr size_t kMaxAttributeBytes = 1024;  // of a set; thousands of trials read each attribute anew
 
 bool attributes_are_few(ByteView entry) {
   DerReader outer(entry);
@@ -25,49 +25,49 @@ bool attributes_are_few(ByteView entry) {
   fields.next(DerTag::kIa5String);
   for (int set = 0; set < 2; ++set) {
     auto attributes = fields.next(DerTag::kSet);
-    if (!attributes || attributes->contents.size() > kMaxAttributeOctets) return false;
+    if (!attributes || attributes->contents.size() > kMaxAttributeBytes) return false;
   }
   return true;
 }
 
-std::optional<EntryView> parse_first(ByteView octets) {
-  auto header = read_der_header(octets);
-  if (!header || header->total() > std::min<uint64_t>(octets.size(), kMaxCorrectedOctets)) return std::nullopt;
-  octets = octets.first(header->total());
-  return attributes_are_few(octets) ? parse_entry(octets) : std::nullopt;
+std::optional<EntryView> parse_first(ByteView bytes) {
+  auto header = read_der_header(bytes);
+  if (!header || header->total() > std::min<uint64_t>(bytes.size(), kMaxCorrectedBytes)) return std::nullopt;
+  bytes = bytes.first(header->total());
+  return attributes_are_few(bytes) ? parse_entry(bytes) : std::nullopt;
 }
 
-std::optional<Bytes> by_syndrome(const Salt& salt, ByteView octets) {
-  auto entry = parse_first(octets);
+std::optional<Bytes> by_syndrome(const Salt& salt, ByteView bytes) {
+  auto entry = parse_first(bytes);
   if (!entry) return std::nullopt;
-  Bytes fixed = to_bytes(entry->octets);
-  auto written = static_cast<uint32_t>(read_be(entry->octets.subspan(entry->crc_at, kCrcOctets)));
-  uint32_t syndrome = written ^ entry_crc(salt, entry->octets, entry->crc_at);
+  Bytes fixed = to_bytes(entry->bytes);
+  auto written = static_cast<uint32_t>(read_be(entry->bytes.subspan(entry->crc_at, kCrcBytes)));
+  uint32_t syndrome = written ^ entry_crc(salt, entry->bytes, entry->crc_at);
   if (syndrome == 0) return fixed;
-  if ((syndrome & (syndrome - 1)) == 0) {  // the flip is in the CRC octets themselves
+  if ((syndrome & (syndrome - 1)) == 0) {  // the flip is in the CRC bytes themselves
     store_crc(salt, fixed, entry->crc_at);
     return fixed;
   }
   auto bit = find_flipped_bit(syndrome, fixed.size());
   if (!bit) return std::nullopt;
-  fixed[fixed.size() - 1 - bit->octets_behind] ^= bit->mask;
+  fixed[fixed.size() - 1 - bit->bytes_behind] ^= bit->mask;
   auto again = parse_first(fixed);
   if (!again || !crc_matches(salt, *again)) return std::nullopt;
   return fixed;
 }
 
 // A flip that leaves length and place of the CRC as they are was looked for by its syndrome already.
-std::optional<Bytes> by_trial(const Salt& salt, ByteView octets, size_t from, size_t to, Bytes& scratch) {
-  const auto as_it_stands = parse_first(octets);
+std::optional<Bytes> by_trial(const Salt& salt, ByteView bytes, size_t from, size_t to, Bytes& scratch) {
+  const auto as_it_stands = parse_first(bytes);
   auto looked_for = [&](const EntryView& entry) {
-    return as_it_stands && entry.octets.size() == as_it_stands->octets.size() && entry.crc_at == as_it_stands->crc_at;
+    return as_it_stands && entry.bytes.size() == as_it_stands->bytes.size() && entry.crc_at == as_it_stands->crc_at;
   };
   for (size_t at = from; at < to; ++at) {
     for (unsigned bit = 0; bit < 8; ++bit) {
       scratch[at] ^= static_cast<uint8_t>(1u << bit);
       auto entry = parse_first(scratch);
-      if (entry && !looked_for(*entry) && crc_matches(salt, *entry)) return to_bytes(entry->octets);
-      scratch[at] = octets[at];
+      if (entry && !looked_for(*entry) && crc_matches(salt, *entry)) return to_bytes(entry->bytes);
+      scratch[at] = bytes[at];
     }
   }
   return std::nullopt;
@@ -75,15 +75,15 @@ std::optional<Bytes> by_trial(const Salt& salt, ByteView octets, size_t from, si
 
 }  // namespace
 
-std::optional<Bytes> correct_entry(const Salt& salt, ByteView octets) {
-  if (auto fixed = by_syndrome(salt, octets)) return fixed;
-  Bytes scratch = to_bytes(octets.first(std::min<uint64_t>(octets.size(), kMaxCorrectedOctets)));
-  size_t front = std::min(scratch.size(), kStructureOctets);
-  if (auto fixed = by_trial(salt, octets, 0, front, scratch)) return fixed;
-  auto header = read_der_header(octets);
+std::optional<Bytes> correct_entry(const Salt& salt, ByteView bytes) {
+  if (auto fixed = by_syndrome(salt, bytes)) return fixed;
+  Bytes scratch = to_bytes(bytes.first(std::min<uint64_t>(bytes.size(), kMaxCorrectedBytes)));
+  size_t front = std::min(scratch.size(), kStructureBytes);
+  if (auto fixed = by_trial(salt, bytes, 0, front, scratch)) return fixed;
+  auto header = read_der_header(bytes);
   if (!header || header->total() > scratch.size()) return std::nullopt;
-  size_t back = header->total() - std::min<uint64_t>(header->total(), kStructureOctets);
-  return by_trial(salt, octets, std::max(front, back), header->total(), scratch);
+  size_t back = header->total() - std::min<uint64_t>(header->total(), kStructureBytes);
+  return by_trial(salt, bytes, std::max(front, back), header->total(), scratch);
 }
 
 }  // namespace vtpm::store

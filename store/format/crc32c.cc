@@ -30,7 +30,7 @@ constexpr Table make_tables() {
 
 constexpr Table kTables = make_tables();
 
-uint32_t one_octet(uint32_t state, uint8_t octet) { return (state >> 8) ^ kTables[0][(state ^ octet) & 0xFF]; }
+uint32_t one_byte(uint32_t state, uint8_t byte) { return (state >> 8) ^ kTables[0][(state ^ byte) & 0xFF]; }
 
 uint32_t in_software(uint32_t state, const uint8_t* data, size_t size) {
   while (size >= 8) {
@@ -42,12 +42,12 @@ uint32_t in_software(uint32_t state, const uint8_t* data, size_t size) {
     data += 8;
     size -= 8;
   }
-  while (size-- > 0) state = one_octet(state, *data++);
+  while (size-- > 0) state = one_byte(state, *data++);
   return state;
 }
 
 #if defined(__x86_64__)
-// What a number of zero octets does to a CRC. It is linear, so four tables by octet hold it.
+// What a number of zero bytes does to a CRC. It is linear, so four tables by byte hold it.
 using Shift = std::array<std::array<uint32_t, 256>, 4>;
 
 constexpr Shift make_shift(size_t zeros) {
@@ -108,28 +108,28 @@ Step choose() {
 
 }  // namespace
 
-Crc32c& Crc32c::update(ByteView octets) {
+Crc32c& Crc32c::update(ByteView bytes) {
   static const Step step = choose();
-  state_ = step(state_, octets.data(), octets.size());
+  state_ = step(state_, bytes.data(), bytes.size());
   return *this;
 }
 
 Crc32c& Crc32c::update_zeros(size_t count) {
-  while (count-- > 0) state_ = one_octet(state_, 0);
+  while (count-- > 0) state_ = one_byte(state_, 0);
   return *this;
 }
 
-uint32_t crc32c(ByteView octets) { return Crc32c().update(octets).value(); }
+uint32_t crc32c(ByteView bytes) { return Crc32c().update(bytes).value(); }
 
 std::optional<BitFromEnd> find_flipped_bit(uint32_t syndrome, size_t size) {
-  // effect[b]: what flipping bit b of the octet at hand does to the CRC. One octet further from the end, each effect
-  // has run through one more zero octet.
+  // effect[b]: what flipping bit b of the byte at hand does to the CRC. One byte further from the end, each effect
+  // has run through one more zero byte.
   std::array<uint32_t, 8> effect;
   for (unsigned bit = 0; bit < 8; ++bit) effect[bit] = kTables[0][1u << bit];
   for (size_t behind = 0; behind < size; ++behind) {
     for (unsigned bit = 0; bit < 8; ++bit) {
       if (effect[bit] == syndrome) return BitFromEnd{behind, static_cast<uint8_t>(1u << bit)};
-      effect[bit] = one_octet(effect[bit], 0);
+      effect[bit] = one_byte(effect[bit], 0);
     }
   }
   return std::nullopt;

@@ -2,7 +2,7 @@
 // CRC-32C (Castagnoli; RFC 3720 appendix B.4): finds rot. It is never used to check a key (requirement R0.17).
 //
 // The value is split in a running state and its end, because every entry's CRC starts with the store's salt and skips
-// over its own four octets. The CRC is linear, which makes a single flipped bit findable: see `find_flipped_bit`.
+// over its own four bytes. The CRC is linear, which makes a single flipped bit findable: see `find_flipped_bit`.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +15,8 @@ namespace vtpm::store {
 /// A running CRC-32C. `value` may be asked at any time. About 8 GB/s with SSE 4.2, 1 GB/s without.
 class Crc32c {
  public:
-  Crc32c& update(ByteView octets);
-  /// As if `count` zero octets had been given.
+  Crc32c& update(ByteView bytes);
+  /// As if `count` zero bytes had been given.
   Crc32c& update_zeros(size_t count);
   uint32_t value() const { return ~state_; }
 
@@ -24,15 +24,15 @@ class Crc32c {
   uint32_t state_ = 0xFFFFFFFF;
 };
 
-uint32_t crc32c(ByteView octets);
+uint32_t crc32c(ByteView bytes);
 
 /// A bit of a message, counted from its end.
 struct BitFromEnd {
-  size_t octets_behind = 0;  // octets between the damaged one and the end of the message
-  uint8_t mask = 0;          // the bit that flipped
+  size_t bytes_behind = 0;  // bytes between the damaged one and the end of the message
+  uint8_t mask = 0;         // the bit that flipped
 };
 /// Where one flipped bit explains `syndrome` = CRC(message as read) XOR CRC(message as written), for a message of
-/// `size` octets; nothing when no single bit does. Costs about 10 ns an octet.
+/// `size` bytes; nothing when no single bit does. Costs about 10 ns a byte.
 std::optional<BitFromEnd> find_flipped_bit(uint32_t syndrome, size_t size);
 
 }  // namespace vtpm::store

@@ -23,34 +23,34 @@ class TransactionWriter {
     Sequence sequence{first_ + index_, static_cast<uint16_t>(index_), static_cast<uint16_t>(count_), durable_};
     ++index_;
     entry.mandatory.push_back(sequence_attribute(sequence));
-    entry.optional.push_back(octets_attribute(attribute::kCrc, Bytes(kCrcOctets)));
-    Bytes octets = encode(entry);
-    auto layout = parse_entry(octets);
+    entry.optional.push_back(bytes_attribute(attribute::kCrc, Bytes(kCrcBytes)));
+    Bytes bytes = encode(entry);
+    auto layout = parse_entry(bytes);
     if (!layout) throw Error(ErrorCode::kInternal, "an entry was not encoded as it is read: " + entry.name);
-    if (draft.finish) draft.finish(octets, *layout);
-    store_crc(salt_, octets, layout->crc_at);
+    if (draft.finish) draft.finish(bytes, *layout);
+    store_crc(salt_, bytes, layout->crc_at);
 
     LogEntry written{facts_of(*layout)};
     written.refused = false;  // by whoever wrote it
-    written.offset = out.octets.size();
-    written.length = static_cast<uint32_t>(octets.size());
+    written.offset = out.bytes.size();
+    written.length = static_cast<uint32_t>(bytes.size());
     written.data_at = static_cast<uint32_t>(layout->data_at);
     written.crc = crc_of(*layout);
     out.entries.push_back(std::move(written));
-    vtpm::append(out.octets, octets);
-    return out.octets.size();
+    vtpm::append(out.bytes, bytes);
+    return out.bytes.size();
   }
 
   Encoded out;
 
  private:
   void keep_distance(uint64_t first_copy_end) {
-    uint64_t apart = out.octets.size() - first_copy_end;
+    uint64_t apart = out.bytes.size() - first_copy_end;
     if (apart >= kCopyDistance) return;
-    uint64_t gap = std::max(kCopyDistance - apart, kMinFreeOctets);
+    uint64_t gap = std::max(kCopyDistance - apart, kMinFreeBytes);
     Bytes header = free_header(gap);
     header.resize(gap);
-    vtpm::append(out.octets, header);
+    vtpm::append(out.bytes, header);
   }
 
   const Salt& salt_;
@@ -77,11 +77,11 @@ Encoded encode_transaction(const Salt& salt, const std::vector<Draft>& drafts, u
 }
 
 Bytes make_store_image(const Uuid& uuid, const Salt& salt, std::vector<Draft> first, uint64_t created,
-                       uint64_t free_octets, Cipher cipher) {
+                       uint64_t free_bytes, Cipher cipher) {
   Draft header;
   header.entry.type = type::kHeader;
   header.entry.mandatory = {integer_attribute(attribute::kFormat, kFormatNumber),
-                            octets_attribute(attribute::kSalt, salt), realsize_attribute(uuid.size())};
+                            bytes_attribute(attribute::kSalt, salt), realsize_attribute(uuid.size())};
   if (cipher != Cipher::kAes256Siv) {
     header.entry.mandatory.push_back(text_attribute(attribute::kCipher, cipher_name(cipher)));
   }
@@ -94,9 +94,9 @@ Bytes make_store_image(const Uuid& uuid, const Salt& salt, std::vector<Draft> fi
   first.insert(first.begin(), std::move(header));
 
   Bytes image(kStoreBegin.begin(), kStoreBegin.end());
-  append(image, encode_transaction(salt, first, 1, 0).octets);
-  uint64_t size = round_up(image.size() + free_octets, kGrowthUnit);
-  append(image, free_header(size - kEndOctets - image.size()));
+  append(image, encode_transaction(salt, first, 1, 0).bytes);
+  uint64_t size = round_up(image.size() + free_bytes, kGrowthUnit);
+  append(image, free_header(size - kEndBytes - image.size()));
   image.resize(size);
   return image;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From drafts to the octets of a transaction.
+// From drafts to the bytes of a transaction.
 #pragma once
 
 #include <functional>
@@ -14,21 +14,21 @@ namespace vtpm::store {
 struct Draft {
   Entry entry;
   bool twice = false;  // a second copy, at a distance (key slots)
-  /// Fills in what depends on the octets (seal, MAC, commitment), before the CRC is made.
-  std::function<void(MutableByteView octets, const EntryView& layout)> finish;
+  /// Fills in what depends on the bytes (seal, MAC, commitment), before the CRC is made.
+  std::function<void(MutableByteView bytes, const EntryView& layout)> finish;
 };
 
 struct Encoded {
-  Bytes octets;
-  std::vector<LogEntry> entries;  // offsets are relative to `octets`
+  Bytes bytes;
+  std::vector<LogEntry> entries;  // offsets are relative to `bytes`
 };
 
 /// One transaction, numbered from `first`. Throws kInvalidArgument unless it has 1 to 65535 entries.
 Encoded encode_transaction(const Salt& salt, const std::vector<Draft>& drafts, uint64_t first, uint64_t durable);
 
-/// The octets of a new store: header, the entries of its first transaction, free space. `created`: seconds since 1970.
+/// The bytes of a new store: header, the entries of its first transaction, free space. `created`: seconds since 1970.
 Bytes make_store_image(const Uuid& uuid, const Salt& salt, std::vector<Draft> first, uint64_t created,
-                       uint64_t free_octets, Cipher cipher = Cipher::kAes256Siv);
+                       uint64_t free_bytes, Cipher cipher = Cipher::kAes256Siv);
 
 constexpr uint64_t kGrowthUnit = 4096;  // files are made and extended in steps of this
 /// The most that a file grows by before the header of its free space says so: a crash leaves no more than this and one

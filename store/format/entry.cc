@@ -63,7 +63,7 @@ std::optional<AttributeView> parse_attribute(const DerElement& element) {
   for (DerReader values = inside; !values.empty();) {
     if (!values.next()) return std::nullopt;
   }
-  return AttributeView{as_text(name->contents), element.contents.subspan(name->octets.size())};
+  return AttributeView{as_text(name->contents), element.contents.subspan(name->bytes.size())};
 }
 
 template <typename F>
@@ -72,11 +72,10 @@ bool for_each_attribute(ByteView set, F&& visit) {
   for (DerReader reader(set); !reader.empty();) {
     auto element = reader.next();
     if (!element) return false;
-    if (std::lexicographical_compare(element->octets.begin(), element->octets.end(), previous.begin(),
-                                     previous.end())) {
+    if (std::lexicographical_compare(element->bytes.begin(), element->bytes.end(), previous.begin(), previous.end())) {
       return false;
     }
-    previous = element->octets;
+    previous = element->bytes;
     auto attribute = parse_attribute(*element);
     if (!attribute || attribute->name.empty() || !is_printable_ascii(attribute->name)) return false;
     if (!visit(*attribute)) return false;
@@ -85,7 +84,7 @@ bool for_each_attribute(ByteView set, F&& visit) {
 }
 
 // The contents of the only value, an OCTET STRING of that size; else nothing.
-std::optional<ByteView> only_octets(ByteView values, size_t size) {
+std::optional<ByteView> only_bytes(ByteView values, size_t size) {
   DerReader reader(values);
   auto element = reader.next(DerTag::kOctetString);
   if (!element || !reader.empty() || element->contents.size() != size) return std::nullopt;
@@ -93,14 +92,14 @@ std::optional<ByteView> only_octets(ByteView values, size_t size) {
 }
 
 // The same of any size. An optional attribute that makes no sense is as good as none.
-ByteView octets_or_nothing(ByteView values) {
+ByteView bytes_or_nothing(ByteView values) {
   DerReader reader(values);
   auto element = reader.next(DerTag::kOctetString);
   return element && reader.empty() ? element->contents : ByteView();
 }
 
 bool read_sequence(EntryView& entry, ByteView values) {
-  auto value = only_octets(values, kSequenceOctets);
+  auto value = only_bytes(values, kSequenceBytes);
   if (!value) return false;
   entry.sequence = Sequence{read_be(value->first(8)), static_cast<uint16_t>(read_be(value->subspan(8, 2))),
                             static_cast<uint16_t>(read_be(value->subspan(10, 2))), read_be(value->subspan(12, 8))};
@@ -161,7 +160,7 @@ bool read_mandatory(EntryView& entry, unsigned& seen) {
   return for_each_attribute(entry.mandatory, [&](const AttributeView& a) {
     if (a.name == attribute::kSequence) return once(seen, kSeenSequence) && read_sequence(entry, a.values);
     if (a.name == attribute::kRealSize) {
-      auto value = only_octets(a.values, kRealSizeOctets);
+      auto value = only_bytes(a.values, kRealSizeBytes);
       if (value) entry.size = read_be(*value);
       return value && once(seen, kSeenSize);
     }
@@ -177,15 +176,15 @@ bool read_mandatory(EntryView& entry, unsigned& seen) {
 
 bool read_optional(EntryView& entry, unsigned& seen) {
   auto place = [&](ByteView values, size_t size, size_t& at, Seen which) {
-    auto value = only_octets(values, size);
-    if (value) at = static_cast<size_t>(value->data() - entry.octets.data());
+    auto value = only_bytes(values, size);
+    if (value) at = static_cast<size_t>(value->data() - entry.bytes.data());
     return value && once(seen, which);
   };
   return for_each_attribute(entry.optional, [&](const AttributeView& a) {
-    if (a.name == attribute::kCrc) return place(a.values, kCrcOctets, entry.crc_at, kSeenCrc);
-    if (a.name == attribute::kMac) return place(a.values, kMacOctets, entry.mac_at, kSeenMac);
-    if (a.name == attribute::kIndex) entry.tags = octets_or_nothing(a.values);
-    if (a.name == attribute::kCapacity) entry.capacity = integer_up_to(kMaxEntryOctets, a.values);
+    if (a.name == attribute::kCrc) return place(a.values, kCrcBytes, entry.crc_at, kSeenCrc);
+    if (a.name == attribute::kMac) return place(a.values, kMacBytes, entry.mac_at, kSeenMac);
+    if (a.name == attribute::kIndex) entry.tags = bytes_or_nothing(a.values);
+    if (a.name == attribute::kCapacity) entry.capacity = integer_up_to(kMaxEntryBytes, a.values);
     if (a.name == attribute::kBorn) entry.born = integer_up_to(entry.sequence.number, a.values);
     if (a.name == attribute::kNoRollback) entry.no_rollback = true;
     entry.has_extras = entry.has_extras || !is_known_optional(a.name);
@@ -195,7 +194,7 @@ bool read_optional(EntryView& entry, unsigned& seen) {
 
 }  // namespace
 
-Attribute octets_attribute(std::string_view name, ByteView value) {
+Attribute bytes_attribute(std::string_view name, ByteView value) {
   Attribute attribute{std::string(name), {}};
   write_der(attribute.values, DerTag::kOctetString, value);
   return attribute;
@@ -219,13 +218,13 @@ Attribute sequence_attribute(const Sequence& sequence) {
   write_be(value, sequence.index, 2);
   write_be(value, sequence.count, 2);
   write_be(value, sequence.durable, 8);
-  return octets_attribute(attribute::kSequence, value);
+  return bytes_attribute(attribute::kSequence, value);
 }
 
 Attribute realsize_attribute(uint64_t size) {
   Bytes value;
-  write_be(value, size, kRealSizeOctets);
-  return octets_attribute(attribute::kRealSize, value);
+  write_be(value, size, kRealSizeBytes);
+  return bytes_attribute(attribute::kRealSize, value);
 }
 
 Attribute capacity_attribute(uint64_t capacity) { return integer_attribute(attribute::kCapacity, capacity); }
@@ -240,24 +239,24 @@ bool is_inherited(std::string_view optional_attribute) {
 }
 
 bool valid_name(std::string_view name) {
-  return !name.empty() && name.size() <= kMaxNameOctets && is_utf8_without_controls(name);
+  return !name.empty() && name.size() <= kMaxNameBytes && is_utf8_without_controls(name);
 }
 
 bool valid_type(std::string_view type) {
-  return !type.empty() && type.size() <= kMaxTypeOctets && is_printable_ascii(type);
+  return !type.empty() && type.size() <= kMaxTypeBytes && is_printable_ascii(type);
 }
 
-void refuse_length(std::string_view name, uint64_t octets) {
-  throw Error(ErrorCode::kNoSpace, "'" + std::string(name) + "' is too long: it would take " + std::to_string(octets) +
+void refuse_length(std::string_view name, uint64_t bytes) {
+  throw Error(ErrorCode::kNoSpace, "'" + std::string(name) + "' is too long: it would take " + std::to_string(bytes) +
                                        " bytes, and one entry of a store has at most " +
-                                       std::to_string(kMaxEntryOctets) + " (16 MiB)");
+                                       std::to_string(kMaxEntryBytes) + " (16 MiB)");
 }
 
 Bytes encode(const Entry& entry) {
   if (!valid_type(entry.type) || (!entry.name.empty() && !valid_name(entry.name))) {
     throw Error(ErrorCode::kInvalidArgument, "an entry's type or name is not one that the store takes: " + entry.name);
   }
-  if (entry.data.size() > kMaxEntryOctets) {
+  if (entry.data.size() > kMaxEntryBytes) {
     refuse_length(entry.name, entry.data.size());
   }
   Bytes head;
@@ -276,7 +275,7 @@ Bytes encode(const Entry& entry) {
   append(out, head);
   append(out, entry.data);
   if (!entry.name.empty()) write_der(out, DerTag::kUtf8String, as_bytes(entry.name));
-  if (out.size() > kMaxEntryOctets) {
+  if (out.size() > kMaxEntryBytes) {
     refuse_length(entry.name, out.size());
   }
   return out;
@@ -293,10 +292,10 @@ std::optional<std::vector<AttributeView>> parse_attributes(ByteView set) {
   return all;
 }
 
-std::optional<EntryView> parse_entry(ByteView octets) {
+std::optional<EntryView> parse_entry(ByteView bytes) {
   EntryView entry;
-  entry.octets = octets;
-  DerReader reader(octets);
+  entry.bytes = bytes;
+  DerReader reader(bytes);
   auto outer = reader.next(DerTag::kSequence);
   if (!outer || !reader.empty()) return std::nullopt;
 
@@ -320,13 +319,13 @@ std::optional<EntryView> parse_entry(ByteView octets) {
   if (!valid_type(entry.type)) return std::nullopt;
   entry.mandatory = mandatory->contents;
   entry.optional = optional->contents;
-  entry.data_at = static_cast<size_t>(data->contents.data() - octets.data());
-  entry.data_octets = data->contents.size();
+  entry.data_at = static_cast<size_t>(data->contents.data() - bytes.data());
+  entry.data_bytes = data->contents.size();
 
   unsigned seen = 0;
   if (!read_mandatory(entry, seen) || !read_optional(entry, seen)) return std::nullopt;
   if ((seen & (kSeenSequence | kSeenSize | kSeenCrc)) != (kSeenSequence | kSeenSize | kSeenCrc)) return std::nullopt;
-  if (entry.size > entry.data_octets) return std::nullopt;
+  if (entry.size > entry.data_bytes) return std::nullopt;
   return entry;
 }
 
@@ -339,9 +338,9 @@ std::optional<ByteView> EntryView::find(ByteView set, std::string_view attribute
   return found;
 }
 
-std::optional<ByteView> EntryView::find_octets(ByteView set, std::string_view attribute, size_t octets_wanted) const {
+std::optional<ByteView> EntryView::find_bytes(ByteView set, std::string_view attribute, size_t bytes_wanted) const {
   auto values = find(set, attribute);
-  return values ? only_octets(*values, octets_wanted) : std::nullopt;
+  return values ? only_bytes(*values, bytes_wanted) : std::nullopt;
 }
 
 std::optional<uint64_t> EntryView::find_integer(ByteView set, std::string_view attribute) const {
@@ -351,17 +350,17 @@ std::optional<uint64_t> EntryView::find_integer(ByteView set, std::string_view a
   return element ? read_der_unsigned(*element) : std::nullopt;
 }
 
-uint32_t entry_crc(const Salt& salt, ByteView octets, size_t crc_at) {
+uint32_t entry_crc(const Salt& salt, ByteView bytes, size_t crc_at) {
   return Crc32c()
       .update(salt)
-      .update(octets.first(crc_at))
-      .update_zeros(kCrcOctets)
-      .update(octets.subspan(crc_at + kCrcOctets))
+      .update(bytes.first(crc_at))
+      .update_zeros(kCrcBytes)
+      .update(bytes.subspan(crc_at + kCrcBytes))
       .value();
 }
 
 uint32_t crc_of(const EntryView& entry) {
-  return static_cast<uint32_t>(read_be(entry.octets.subspan(entry.crc_at, kCrcOctets)));
+  return static_cast<uint32_t>(read_be(entry.bytes.subspan(entry.crc_at, kCrcBytes)));
 }
 
 uint32_t epoch_of(const EntryView& entry) {
@@ -370,26 +369,26 @@ uint32_t epoch_of(const EntryView& entry) {
 }
 
 bool crc_matches(const Salt& salt, const EntryView& entry) {
-  return entry_crc(salt, entry.octets, entry.crc_at) == read_be(entry.octets.subspan(entry.crc_at, kCrcOctets));
+  return entry_crc(salt, entry.bytes, entry.crc_at) == read_be(entry.bytes.subspan(entry.crc_at, kCrcBytes));
 }
 
-void store_crc(const Salt& salt, MutableByteView octets, size_t crc_at) {
-  uint32_t crc = entry_crc(salt, octets, crc_at);
-  for (size_t i = 0; i < kCrcOctets; ++i) octets[crc_at + i] = static_cast<uint8_t>(crc >> (24 - 8 * i));
+void store_crc(const Salt& salt, MutableByteView bytes, size_t crc_at) {
+  uint32_t crc = entry_crc(salt, bytes, crc_at);
+  for (size_t i = 0; i < kCrcBytes; ++i) bytes[crc_at + i] = static_cast<uint8_t>(crc >> (24 - 8 * i));
 }
 
-bool wipe_slot_secrets(const Salt& salt, MutableByteView octets) {
-  const auto view = parse_entry(octets);
+bool wipe_slot_secrets(const Salt& salt, MutableByteView bytes) {
+  const auto view = parse_entry(bytes);
   if (!view || view->type != type::kKeySlot) return false;
   const auto zero = [&](ByteView part) {
-    std::fill_n(octets.begin() + (part.data() - octets.data()), part.size(), uint8_t{0});
+    std::fill_n(bytes.begin() + (part.data() - bytes.data()), part.size(), uint8_t{0});
   };
-  const auto commitment = view->find_octets(view->mandatory, attribute::kCommit, kCommitOctets);
+  const auto commitment = view->find_bytes(view->mandatory, attribute::kCommit, kCommitBytes);
   const auto kdf = view->find(view->mandatory, attribute::kKdf);
   zero(view->data());
   if (commitment) zero(*commitment);
-  if (kdf && kdf->size() > kKdfSaltOctets) zero(kdf->last(kKdfSaltOctets));
-  store_crc(salt, octets, view->crc_at);
+  if (kdf && kdf->size() > kKdfSaltBytes) zero(kdf->last(kKdfSaltBytes));
+  store_crc(salt, bytes, view->crc_at);
   return true;
 }
 

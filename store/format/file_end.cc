@@ -15,17 +15,17 @@ namespace {
 // The header of a free space that grew is partly the old one, partly the new one, partly zeroed by who cleaned it: a
 // crash tore it. (Cut off inside its free space, a file has a header that is right in itself.)
 bool torn_growth(const File& file, const FileEnd& end) {
-  const uint64_t behind = octets_behind(end.offset, file.size());
-  if (behind < kMaxFreeHeaderOctets + kEndOctets) return false;
-  uint8_t found[kMaxFreeHeaderOctets] = {};
+  const uint64_t behind = bytes_behind(end.offset, file.size());
+  if (behind < kMaxFreeHeaderBytes + kEndBytes) return false;
+  uint8_t found[kMaxFreeHeaderBytes] = {};
   const size_t count = file.read_at(end.offset, found);
   if (read_free(ByteView(found, count))) return false;
   auto padded = [](uint64_t total) {
     Bytes header = free_header(total);
-    header.resize(kMaxFreeHeaderOctets);
+    header.resize(kMaxFreeHeaderBytes);
     return header;
   };
-  const Bytes grown = padded(behind - kEndOctets);
+  const Bytes grown = padded(behind - kEndBytes);
   // How long it was is not known; where two of the same form differ stands their length.
   static constexpr std::pair<uint64_t, uint64_t> kForms[] = {
       {0x20, 0x71}, {0xa5, 0xfb}, {0x1234, 0xfedc}, {0x123456, 0xfedcba}, {0x12345678, 0xfedcba98}};
@@ -38,9 +38,9 @@ bool torn_growth(const File& file, const FileEnd& end) {
 }
 
 bool one_bit_from_intact(const File& file, const FileEnd& end) {
-  const uint64_t behind = octets_behind(end.offset, file.size());
-  if (behind < kMinFreeOctets + kEndOctets) return false;
-  const Bytes right = free_header(behind - kEndOctets);
+  const uint64_t behind = bytes_behind(end.offset, file.size());
+  if (behind < kMinFreeBytes + kEndBytes) return false;
+  const Bytes right = free_header(behind - kEndBytes);
   Bytes found(right.size());
   if (file.read_at(end.offset, found) != found.size()) return false;
   int flipped = 0;
@@ -52,34 +52,34 @@ bool one_bit_from_intact(const File& file, const FileEnd& end) {
 // less is left than any write leaves. A crash does not do that (room is made before it is used); a copy that was not
 // finished does. One flipped bit in the length of the free space looks alike and is no truncation.
 uint64_t missing_at_the_end(const File& file, const FileEnd& end) {
-  const uint64_t none = end.cut_off ? kEndOctets : 0, size = file.size();
+  const uint64_t none = end.cut_off ? kEndBytes : 0, size = file.size();
   uint64_t at = end.offset;
   LogReader reader(file);
-  while (at + kEndOctets < size) {
+  while (at + kEndBytes < size) {
     const ByteView head = reader.view(at, kDerHeaderMax);
     const auto header = read_der_header(head);
     if (!header && head.size() < kDerHeaderMax && head[0] == static_cast<uint8_t>(DerTag::kSequence)) {
-      return at + kMinFreeOctets + kEndOctets - size;
+      return at + kMinFreeBytes + kEndBytes - size;
     }
     if (!header || header->tag != static_cast<uint8_t>(DerTag::kSequence))
       return none;  // torn, and cleaned by a writer
     at += header->total();
   }
-  const ByteView last = reader.view(at, kEndOctets);
-  if (last.size() == kEndOctets) return last[0] == static_cast<uint8_t>(DerTag::kSequence) ? kEndOctets : none;
+  const ByteView last = reader.view(at, kEndBytes);
+  if (last.size() == kEndBytes) return last[0] == static_cast<uint8_t>(DerTag::kSequence) ? kEndBytes : none;
   if (!end.cut_off && (one_bit_from_intact(file, end) || torn_growth(file, end))) return 0;
-  return at + kEndOctets - size;
+  return at + kEndBytes - size;
 }
 
 }  // namespace
 
-uint64_t missing_octets(const File& file, const FileEnd& end) {
+uint64_t missing_bytes(const File& file, const FileEnd& end) {
   if (end.intact && !end.cut_off) return 0;
   return look_at(file, [&] { return missing_at_the_end(file, end); });
 }
 
 std::optional<std::string> unfit(const std::string& path, const File& file, const FileEnd& end) {
-  if (const uint64_t missing = missing_octets(file, end); missing != 0) {
+  if (const uint64_t missing = missing_bytes(file, end); missing != 0) {
     return path + " is truncated: at least " + std::to_string(missing) +
            " bytes of its end are missing, and entries may be lost with them; nothing was changed. Restore a " +
            "complete copy, or keep what is left with vtpm-token store repair --accept-older";

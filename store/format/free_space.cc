@@ -19,9 +19,9 @@ uint64_t total_for(uint64_t data) {
   return der_header_size(contents) + contents;
 }
 
-// The data octets of a single free entry of that size, or nothing when DER has none.
+// The data bytes of a single free entry of that size, or nothing when DER has none.
 std::optional<uint64_t> data_for(uint64_t total) {
-  for (uint64_t overhead = kMinFreeOctets - 1; overhead <= kMinFreeOctets - 1 + 12 && overhead < total; ++overhead) {
+  for (uint64_t overhead = kMinFreeBytes - 1; overhead <= kMinFreeBytes - 1 + 12 && overhead < total; ++overhead) {
     if (total_for(total - overhead) == total) return total - overhead;
   }
   return std::nullopt;
@@ -42,28 +42,28 @@ void write_one(Bytes& out, uint64_t data) {
 Bytes free_header(uint64_t total) {
   Bytes out;
   auto data = data_for(total);
-  if (!data && total >= 2 * kMinFreeOctets) {
+  if (!data && total >= 2 * kMinFreeBytes) {
     write_one(out, 1);
     out.push_back(0);
-    data = data_for(total - kMinFreeOctets);
+    data = data_for(total - kMinFreeBytes);
   }
-  if (!data) throw Error(ErrorCode::kInternal, "no free entry has " + std::to_string(total) + " octets");
+  if (!data) throw Error(ErrorCode::kInternal, "no free entry has " + std::to_string(total) + " bytes");
   write_one(out, *data);
   return out;
 }
 
-std::optional<uint64_t> read_free(ByteView octets) {
-  auto outer = read_der_header(octets);
+std::optional<uint64_t> read_free(ByteView bytes) {
+  auto outer = read_der_header(bytes);
   if (!outer || outer->tag != static_cast<uint8_t>(DerTag::kSequence)) return std::nullopt;
   // Most entries are not free: look at the type before any arithmetic.
-  auto nvram = read_der_header(octets.subspan(outer->octets));
-  if (!nvram || octets.size() < outer->octets + nvram->octets + 6) return std::nullopt;
-  if (as_text(octets.subspan(outer->octets + nvram->octets + 2, 4)) != type::kFree) return std::nullopt;
+  auto nvram = read_der_header(bytes.subspan(outer->bytes));
+  if (!nvram || bytes.size() < outer->bytes + nvram->bytes + 6) return std::nullopt;
+  if (as_text(bytes.subspan(outer->bytes + nvram->bytes + 2, 4)) != type::kFree) return std::nullopt;
   auto data = data_for(outer->total());
   if (!data) return std::nullopt;
   Bytes expected;
   write_one(expected, *data);
-  if (octets.size() < expected.size() || !equal(octets.first(expected.size()), expected)) return std::nullopt;
+  if (bytes.size() < expected.size() || !equal(bytes.first(expected.size()), expected)) return std::nullopt;
   return outer->total();
 }
 
@@ -91,15 +91,14 @@ void grow(File& file, uint64_t size, uint64_t grown) {
 
 bool is_free_space(const File& file, uint64_t from, uint64_t to) {
   if (from == to) return true;
-  if (to < from || to - from < kMinFreeOctets) return false;
+  if (to < from || to - from < kMinFreeBytes) return false;
   LogReader reader(file);
   const Bytes header = free_header(to - from);
   const ByteView begin = reader.view(from, header.size());
   if (begin.size() != header.size() || !equal(begin, header)) return false;
   for (uint64_t at = from + header.size(); at < to;) {
     const ByteView zeros = reader.view(at, std::min<uint64_t>(to - at, 1 << 16));
-    if (zeros.empty() || std::any_of(zeros.begin(), zeros.end(), [](uint8_t octet) { return octet != 0; }))
-      return false;
+    if (zeros.empty() || std::any_of(zeros.begin(), zeros.end(), [](uint8_t byte) { return byte != 0; })) return false;
     at += zeros.size();
   }
   return true;

@@ -10,34 +10,34 @@
 
 namespace vtpm::store {
 
-// Store ::= 31 80 Entry* 00 00. The file ends with zeros, of which the last two are the end-of-contents octets.
+// Store ::= 31 80 Entry* 00 00. The file ends with zeros, of which the last two are the end-of-contents bytes.
 constexpr std::array<uint8_t, 2> kStoreBegin = {0x31, 0x80};
 constexpr uint64_t kLogStart = kStoreBegin.size();
-constexpr uint64_t kEndOctets = 2;
+constexpr uint64_t kEndBytes = 2;
 
 /// Bytes of a file of `size` bytes from `offset` on: none when it ends before that.
-constexpr uint64_t octets_behind(uint64_t offset, uint64_t size) { return size > offset ? size - offset : 0; }
+constexpr uint64_t bytes_behind(uint64_t offset, uint64_t size) { return size > offset ? size - offset : 0; }
 
 constexpr uint64_t kFormatNumber = 1;
 /// Kept free behind the log for a full disk: logins are counted from all of it, deletions leave their part untouched,
 /// everything else leaves all of it.
-constexpr uint64_t kReserveOctets = 8192, kReserveForLogins = 4096;
-constexpr uint64_t kMaxEntryOctets = 16u << 20;
-constexpr uint64_t kMaxStoreOctets = (uint64_t{1} << 32) - 1;
-constexpr size_t kMaxNameOctets = 255;
-constexpr size_t kMaxTypeOctets = 64;
+constexpr uint64_t kReserveBytes = 8192, kReserveForLogins = 4096;
+constexpr uint64_t kMaxEntryBytes = 16u << 20;
+constexpr uint64_t kMaxStoreBytes = (uint64_t{1} << 32) - 1;
+constexpr size_t kMaxNameBytes = 255;
+constexpr size_t kMaxTypeBytes = 64;
 constexpr size_t kMaxTransactionEntries = 65535;
 
 constexpr uint64_t kMaxSequence = uint64_t{1} << 62;  // no store lives to count that far; a made one may say so
 constexpr uint64_t kMaxSequenceStep = uint64_t{1} << 32;
 constexpr uint64_t kSequenceJump = 65536;  // after an unclean end
-/// Octets between the end of one copy and the start of the other, so that no one page holds parts of both.
+/// Bytes between the end of one copy and the start of the other, so that no one page holds parts of both.
 constexpr uint64_t kCopyDistance = 4096;
 
-constexpr size_t kUuidOctets = 16;
-constexpr size_t kSaltOctets = 16;
-using Uuid = std::array<uint8_t, kUuidOctets>;
-using Salt = std::array<uint8_t, kSaltOctets>;
+constexpr size_t kUuidBytes = 16;
+constexpr size_t kSaltBytes = 16;
+using Uuid = std::array<uint8_t, kUuidBytes>;
+using Salt = std::array<uint8_t, kSaltBytes>;
 
 namespace type {
 constexpr std::string_view kHeader = "blobstore";
@@ -88,12 +88,12 @@ constexpr std::string_view kKdfRaw = "raw";
 constexpr std::string_view kSlotPrefix = "keyslot/";
 constexpr std::string_view kAttemptPrefix = "attempt/";
 
-constexpr size_t kSequenceOctets = 20;
-constexpr size_t kRealSizeOctets = 8;
-constexpr size_t kCrcOctets = 4;
-constexpr size_t kMacOctets = 32;
-constexpr size_t kCommitOctets = 32;
-constexpr size_t kKdfSaltOctets = 32;
-constexpr size_t kMasterKeyOctets = 32;
+constexpr size_t kSequenceBytes = 20;
+constexpr size_t kRealSizeBytes = 8;
+constexpr size_t kCrcBytes = 4;
+constexpr size_t kMacBytes = 32;
+constexpr size_t kCommitBytes = 32;
+constexpr size_t kKdfSaltBytes = 32;
+constexpr size_t kMasterKeyBytes = 32;
 
 }  // namespace vtpm::store

@@ -44,16 +44,16 @@ class State {
   std::array<uint64_t, 4> v_;
 };
 
-uint64_t little_endian(std::string_view octets) {
+uint64_t little_endian(std::string_view bytes) {
   uint64_t word = 0;
-  for (size_t i = octets.size(); i-- > 0;) word = word << 8 | static_cast<uint8_t>(octets[i]);
+  for (size_t i = bytes.size(); i-- > 0;) word = word << 8 | static_cast<uint8_t>(bytes[i]);
   return word;
 }
 
 SipKey draw() {
-  std::array<uint8_t, 16> octets;
-  crypto::random_fill(octets);
-  return std::bit_cast<SipKey>(octets);
+  std::array<uint8_t, 16> bytes;
+  crypto::random_fill(bytes);
+  return std::bit_cast<SipKey>(bytes);
 }
 
 }  // namespace

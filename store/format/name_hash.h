@@ -3,7 +3,7 @@
 //
 // SipHash-2-4 (Aumasson and Bernstein, 2012) under a key that this process draws: the names come from a file that
 // anybody may have written, and with a hash that everybody can compute a few megabytes of colliding names would make
-// opening it quadratic. 20 ns for a name of 36 octets.
+// opening it quadratic. 20 ns for a name of 36 bytes.
 #pragma once
 
 #include <array>

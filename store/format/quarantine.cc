@@ -11,7 +11,7 @@ namespace vtpm::store {
 std::string quarantine_path(const std::string& store_path) { return store_path + ".quarantine"; }
 
 void quarantine(FileSystem& file_system, const std::string& store_path, const File& store, uint64_t offset,
-                std::string_view reason, ByteView octets) {
+                std::string_view reason, ByteView bytes) {
   std::time_t now = std::time(nullptr);
   std::tm utc{};
   ::gmtime_r(&now, &utc);
@@ -22,7 +22,7 @@ void quarantine(FileSystem& file_system, const std::string& store_path, const Fi
   write_der(contents, DerTag::kGeneralizedTime, as_bytes({time, length}));
   write_der_unsigned(contents, offset);
   write_der(contents, DerTag::kUtf8String, as_bytes(reason));
-  write_der(contents, DerTag::kOctetString, octets);
+  write_der(contents, DerTag::kOctetString, bytes);
   write_der(record, DerTag::kSequence, contents);
 
   std::string path = quarantine_path(store_path);

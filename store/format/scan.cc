@@ -12,7 +12,7 @@ namespace {
 // The second pass: which items count.
 class Judgement {
  public:
-  Judgement(Walk& walk, const StoreHeader& header, const ScanState& from)
+  Judgement(Walk& walk, const StoreHeader& header, const ScanProgress& from)
       : items_(walk.items), base_(header.base), stopped_at_(walk.stopped_at()) {
     result.end = from;
     result.entries.reserve(items_.size());
@@ -129,17 +129,17 @@ class Judgement {
     result.end.offset = is_all ? stopped_at_ : items_[end].offset;
     while (is_all && end > 0 && items_[end - 1].kind == Item::Kind::kFree) result.end.offset = items_[--end].offset;
     ByteView probe = walk.reader().peek(result.end.offset);
-    probe = probe.first(std::min(probe.size(), kProbeOctets));
+    probe = probe.first(std::min(probe.size(), kProbeBytes));
     result.probe = to_bytes(probe);
-    result.intact_end = is_all && ends_in(probe, octets_behind(result.end.offset, result.file_size));
+    result.intact_end = is_all && ends_in(probe, bytes_behind(result.end.offset, result.file_size));
     if (is_all && previous() < result.end.durable) missing_tail();
   }
 
-  // Whether `probe` begins a free space that reaches to the end-of-contents octets, `behind` octets to the end of file.
+  // Whether `probe` begins a free space that reaches to the end-of-contents bytes, `behind` bytes to the end of file.
   static bool ends_in(ByteView probe, uint64_t behind) {
-    if (behind == kEndOctets) return true;
-    if (behind < kMinFreeOctets + kEndOctets) return false;
-    Bytes expected = free_header(behind - kEndOctets);
+    if (behind == kEndBytes) return true;
+    if (behind < kMinFreeBytes + kEndBytes) return false;
+    Bytes expected = free_header(behind - kEndBytes);
     return probe.size() >= expected.size() && equal(probe.first(expected.size()), expected);
   }
 
@@ -166,23 +166,23 @@ class Judgement {
 
 }  // namespace
 
-ScanResult scan_log(const File& file, const StoreHeader& header, const ScanState& from, Look look) {
+ScanResult scan_log(const File& file, const StoreHeader& header, const ScanProgress& from, Look look) {
   Walk walk(file, header, from.offset, look);
   return std::move(Judgement(walk, header, from).result);
 }
 
 std::optional<Bytes> read_entry(const File& file, const StoreHeader& header, const LogEntry& entry) {
-  Bytes octets(entry.length);
-  if (file.read_at(entry.offset, octets) != octets.size()) return std::nullopt;
+  Bytes bytes(entry.length);
+  if (file.read_at(entry.offset, bytes) != bytes.size()) return std::nullopt;
   if (entry.corrected) {
-    auto fixed = correct_entry(header.salt, octets);
+    auto fixed = correct_entry(header.salt, bytes);
     if (!fixed) return std::nullopt;
-    octets = std::move(*fixed);
+    bytes = std::move(*fixed);
   }
-  auto view = parse_entry(octets);
+  auto view = parse_entry(bytes);
   if (!view || !crc_matches(header.salt, *view)) return std::nullopt;
   if (view->sequence.number != entry.sequence.number || view->name != entry.name) return std::nullopt;
-  return octets;
+  return bytes;
 }
 
 }  // namespace vtpm::store

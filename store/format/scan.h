@@ -30,9 +30,9 @@ struct LogEntry : EntryFacts {
   bool corrected = false;  // a flipped bit was put right in memory: read it through `correct_entry`
 };
 
-/// How many of an entry's first octets tell it from every other: its number and checksum are among them. The data are
+/// How many of an entry's first bytes tell it from every other: its number and checksum are among them. The data are
 /// not: where they alone have changed the entry is damaged, and an older version must not be served in its place.
-inline uint64_t first_octets_of(const LogEntry& entry) { return std::min<uint64_t>(entry.data_at, 256); }
+inline uint64_t first_bytes_of(const LogEntry& entry) { return std::min<uint64_t>(entry.data_at, 256); }
 
 constexpr uint64_t kNothingFollows = ~uint64_t{0};
 
@@ -55,7 +55,7 @@ struct StoreHeader {
   bool fixed = false;  // not a log: the fixed-capacity layout (store/care/fixed_layout.h)
 };
 
-struct ScanState {
+struct ScanProgress {
   uint64_t offset = kLogStart;  // where the log ends, and the free space begins
   uint64_t last = 0;            // the highest number that counts
   uint64_t durable = 0;         // D
@@ -70,18 +70,18 @@ struct ScanResult {
   std::vector<LogEntry> entries;  // those that count, in log order
   std::vector<Damage> damage;     // rot
   std::vector<Damage> set_aside;  // behind the end of the log: reported, never applied
-  ScanState end;
+  ScanProgress end;
   uint64_t file_size = 0;
   bool plain = false;       // whole transactions of rising numbers that claim nothing, and an intact end: nothing else
-  bool intact_end = false;  // the log ends at a free space that reaches to the end-of-contents octets
-  bool cut_off = false;     // the end is missing, and where to go on can not be told: nothing may be appended
+  bool intact_end = false;  // the log ends at a free space that reaches to the end-of-contents bytes
+  bool cut_off = false;     // the end is missing, and where to go on cannot be told: nothing may be appended
   uint64_t unread = 0;      // more bytes behind the end than a crash leaves, zeros at first; not looked at
-  uint64_t work = 0;        // octets that CRCs were computed of, and what looking through damage cost beside that
-  Bytes probe;              // the first octets behind the log: while they stay, nothing was appended
+  uint64_t work = 0;        // bytes that CRCs were computed of, and what looking through damage cost beside that
+  Bytes probe;              // the first bytes behind the log: while they stay, nothing was appended
 };
 
-/// How many octets behind the log's end are compared to find that nothing was appended.
-constexpr size_t kProbeOctets = 40;
+/// How many bytes behind the log's end are compared to find that nothing was appended.
+constexpr size_t kProbeBytes = 40;
 
 /// Finds the store's header. Throws kNotAStore, kCorrupt (both copies are damaged), kTooNew, kUnsupported (its
 /// encryption, or it is of the fixed-capacity layout).
@@ -90,13 +90,13 @@ StoreHeader read_header(const File& file, const std::string& path);
 StoreHeader read_fixed_header(const File& file, const std::string& path);
 
 /// Scans from `from` to the end of the file.
-ScanResult scan_log(const File& file, const StoreHeader& header, const ScanState& from = {},
+ScanResult scan_log(const File& file, const StoreHeader& header, const ScanProgress& from = {},
                     Look look = Look::kBounded);
 
-/// The octets of an entry, a flipped bit put right. Nothing when they are not (or no longer) that entry.
+/// The bytes of an entry, a flipped bit put right. Nothing when they are not (or no longer) that entry.
 std::optional<Bytes> read_entry(const File& file, const StoreHeader& header, const LogEntry& entry);
 
-/// The entry that `octets` was before one bit flipped, or nothing. `octets` may be longer than the entry.
-std::optional<Bytes> correct_entry(const Salt& salt, ByteView octets);
+/// The entry that `bytes` was before one bit flipped, or nothing. `bytes` may be longer than the entry.
+std::optional<Bytes> correct_entry(const Salt& salt, ByteView bytes);
 
 }  // namespace vtpm::store

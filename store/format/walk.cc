@@ -12,24 +12,24 @@
 namespace vtpm::store {
 namespace {
 
-constexpr size_t kHeadOctets = 64;         // enough to recognise what begins at an offset
+constexpr size_t kHeadBytes = 64;          // enough to recognise what begins at an offset
 constexpr unsigned kMaxCorrections = 256;  // of one walk; each may cost some milliseconds
-// What something bad costs beside CRCs, as octets: there may be one in each sector of a disk, not one in each octet.
+// What something bad costs beside CRCs, as bytes: there may be one in each sector of a disk, not one in each byte.
 constexpr uint64_t kBadCost = 4096;
 
 LogEntry to_log_entry(const EntryView& view, uint64_t offset, bool corrected) {
-  return {facts_of(view), offset,   static_cast<uint32_t>(view.octets.size()), static_cast<uint32_t>(view.data_at),
+  return {facts_of(view), offset,   static_cast<uint32_t>(view.bytes.size()), static_cast<uint32_t>(view.data_at),
           crc_of(view),   corrected};
 }
 
-bool all_zero(ByteView octets) {
-  // Comparing the octets with themselves shifted by one lets memcmp do the work.
-  return octets.empty() || (octets[0] == 0 && std::memcmp(octets.data(), octets.data() + 1, octets.size() - 1) == 0);
+bool all_zero(ByteView bytes) {
+  // Comparing the bytes with themselves shifted by one lets memcmp do the work.
+  return bytes.empty() || (bytes[0] == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
 }
 
 // The name that a damaged entry still shows, although its attributes may be unreadable.
-std::string name_of_damaged(ByteView octets) {
-  auto outer = DerReader(octets).next(DerTag::kSequence);
+std::string name_of_damaged(ByteView bytes) {
+  auto outer = DerReader(bytes).next(DerTag::kSequence);
   if (!outer) return {};
   DerReader parts(outer->contents);
   if (!parts.next(DerTag::kSequence)) return {};
@@ -46,21 +46,21 @@ Walk::Walk(const File& file, const StoreHeader& header, uint64_t from, Look look
       look_(look),
       at_(from),
       from_(from),
-      budget_(8 * reader_.size() + kMaxEntryOctets) {
+      budget_(8 * reader_.size() + kMaxEntryBytes) {
   while (step()) {
   }
 }
 
 bool Walk::step() {
-  ByteView head = reader_.view(at_, kHeadOctets);
-  if (head.size() < kEndOctets) return head.empty() ? false : take_bad_rest("the file ends inside an entry");
+  ByteView head = reader_.view(at_, kHeadBytes);
+  if (head.size() < kEndBytes) return head.empty() ? false : take_bad_rest("the file ends inside an entry");
   if (head[0] == 0 && head[1] == 0) {
     if (look_ == Look::kBounded && is_too_much()) return false;
     if (only_zeros(at_, reader_.size())) return false;
     return take_bad();
   }
   if (auto total = read_free(head)) {
-    if (at_ + *total + kEndOctets > reader_.size()) return false;  // cut off inside the free space
+    if (at_ + *total + kEndBytes > reader_.size()) return false;  // cut off inside the free space
     return take_free(*total);
   }
   if (auto entry = entry_at(at_)) return take(std::move(*entry));
@@ -93,14 +93,14 @@ bool Walk::take_free(uint64_t length) {
   return true;
 }
 
-// A free entry with one flipped bit, found by trial: its octets follow from its size, and something must follow it.
+// A free entry with one flipped bit, found by trial: its bytes follow from its size, and something must follow it.
 std::optional<uint64_t> Walk::free_with_a_flip() {
-  Bytes head = to_bytes(reader_.view(at_, kMaxFreeHeaderOctets));
+  Bytes head = to_bytes(reader_.view(at_, kMaxFreeHeaderBytes));
   for (size_t bit = 0; bit < head.size() * 8; ++bit) {
     auto mask = static_cast<uint8_t>(1u << bit % 8);
     head[bit / 8] ^= mask;
     auto total = read_free(head);
-    if (total && at_ + *total + kEndOctets <= reader_.size() && ends_or_goes_on(at_ + *total)) return total;
+    if (total && at_ + *total + kEndBytes <= reader_.size() && ends_or_goes_on(at_ + *total)) return total;
     head[bit / 8] ^= mask;
   }
   return std::nullopt;
@@ -110,7 +110,7 @@ std::optional<uint64_t> Walk::free_with_a_flip() {
 std::optional<LogEntry> Walk::entry_at(uint64_t offset) {
   auto header = read_der_header(reader_.peek(offset));
   if (!header || header->tag != static_cast<uint8_t>(DerTag::kSequence)) return std::nullopt;
-  if (header->total() > kMaxEntryOctets || offset + header->total() > reader_.size()) return std::nullopt;
+  if (header->total() > kMaxEntryBytes || offset + header->total() > reader_.size()) return std::nullopt;
   if (!spend(header->total())) return std::nullopt;
   auto entry = parse_entry(reader_.view(offset, header->total()));
   if (!entry || !crc_matches(header_.salt, *entry)) return std::nullopt;
@@ -122,7 +122,7 @@ bool Walk::take_bad() {
   if (auto total = free_with_a_flip()) return take_free(*total);
   ByteView rest = reader_.view(at_, 1 << 16);
   auto header = read_der_header(rest);
-  bool fits = header && header->tag == static_cast<uint8_t>(DerTag::kSequence) && header->total() <= kMaxEntryOctets &&
+  bool fits = header && header->tag == static_cast<uint8_t>(DerTag::kSequence) && header->total() <= kMaxEntryBytes &&
               at_ + header->total() <= reader_.size() && spend(header->total());
   if (fits) rest = reader_.view(at_, std::max<uint64_t>(header->total(), 1 << 16));
   if (corrections_ < kMaxCorrections && spend(rest.size())) {
@@ -130,7 +130,7 @@ bool Walk::take_bad() {
     if (auto fixed = correct_entry(header_.salt, rest))
       return take(to_log_entry(parse_entry(*fixed).value(), at_, true));
   }
-  Damage damage{at_, 0, {}, false, 0, kNothingFollows, "its octets are damaged"};
+  Damage damage{at_, 0, {}, false, 0, kNothingFollows, "its bytes are damaged"};
   if (fits) damage.name = name_of_damaged(reader_.view(at_, header->total()));
   if (fits && goes_on(at_ + header->total())) {
     damage.length = header->total();
@@ -157,7 +157,7 @@ bool Walk::take_bad_rest(const char* reason) {
 
 bool Walk::goes_on(uint64_t offset) { return read_free(reader_.peek(offset)) || entry_at(offset); }
 
-bool Walk::ends_or_goes_on(uint64_t offset) { return offset + kEndOctets == reader_.size() || goes_on(offset); }
+bool Walk::ends_or_goes_on(uint64_t offset) { return offset + kEndBytes == reader_.size() || goes_on(offset); }
 
 std::optional<uint64_t> Walk::search(uint64_t from) {
   while (from < reader_.size() && budget_ > 0) {
@@ -169,7 +169,7 @@ std::optional<uint64_t> Walk::search(uint64_t from) {
       continue;
     }
     from += static_cast<uint64_t>(static_cast<const uint8_t*>(found) - window.data());
-    ByteView head = reader_.view(from, kHeadOctets);
+    ByteView head = reader_.view(from, kHeadBytes);
     if (is_free_space(from) || (looks_like_entry(head) && entry_at(from))) return from;
     ++from;
   }
@@ -179,8 +179,8 @@ std::optional<uint64_t> Walk::search(uint64_t from) {
 // Free space has no checksum. Inside something damaged its beginning may be anybody's data, and once the file has grown
 // it would reach over what stands behind; the zeros do not lie.
 bool Walk::is_free_space(uint64_t offset) {
-  auto total = read_free(reader_.view(offset, kHeadOctets));
-  if (!total || offset + *total + kEndOctets > reader_.size() || !spend(*total)) return false;
+  auto total = read_free(reader_.view(offset, kHeadBytes));
+  if (!total || offset + *total + kEndBytes > reader_.size() || !spend(*total)) return false;
   const uint64_t header = std::min<uint64_t>(free_header(*total).size(), *total);
   return only_zeros(offset + header, offset + *total);
 }
@@ -188,9 +188,9 @@ bool Walk::is_free_space(uint64_t offset) {
 bool Walk::looks_like_entry(ByteView head) {
   auto outer = read_der_header(head);
   if (!outer) return false;
-  auto nvram = read_der_header(head.subspan(outer->octets));
+  auto nvram = read_der_header(head.subspan(outer->bytes));
   if (!nvram || nvram->tag != static_cast<uint8_t>(DerTag::kSequence) || nvram->total() > outer->contents) return false;
-  size_t at = outer->octets + nvram->octets;
+  size_t at = outer->bytes + nvram->bytes;
   return at < head.size() && head[at] == static_cast<uint8_t>(DerTag::kIa5String);
 }
 
@@ -207,8 +207,8 @@ bool Walk::only_zeros(uint64_t offset, uint64_t end) {
 // Behind free space that was the last of the file stand the zeros of a growth that a crash interrupted. A transaction
 // that is not whole may hold free space, too, and has as much room behind it as there was.
 bool Walk::is_too_much() {
-  constexpr uint64_t kMost = kMaxGrowth + kGrowthUnit + kEndOctets;
-  const uint64_t behind = octets_behind(at_, reader_.size());
+  constexpr uint64_t kMost = kMaxGrowth + kGrowthUnit + kEndBytes;
+  const uint64_t behind = bytes_behind(at_, reader_.size());
   if (behind <= kMost || items.empty() || items.back().kind != Item::Kind::kFree) return false;
   if (items.size() > 1) {
     const Item& before = items[items.size() - 2];
@@ -217,17 +217,17 @@ bool Walk::is_too_much() {
     if (sequence.number > header_.base && sequence.number != sequence.last()) return false;
   }
   if (!only_zeros(at_, at_ + kMost)) return false;
-  unread_ = behind - kEndOctets;
+  unread_ = behind - kEndBytes;
   return true;
 }
 
-bool Walk::spend(uint64_t octets) {
-  if (budget_ < octets) {
+bool Walk::spend(uint64_t bytes) {
+  if (budget_ < bytes) {
     budget_ = 0;
     return false;
   }
-  budget_ -= octets;
-  spent_ += octets;
+  budget_ -= bytes;
+  spent_ += bytes;
   return true;
 }
 

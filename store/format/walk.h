@@ -27,10 +27,10 @@ class Walk {
 
   std::vector<Item> items;
   LogReader& reader() { return reader_; }
-  /// Where the walk stopped: at the end-of-contents octets, at a free space that does not fit, or at the end of the
+  /// Where the walk stopped: at the end-of-contents bytes, at a free space that does not fit, or at the end of the
   /// file.
   uint64_t stopped_at() const { return at_; }
-  /// Octets that CRCs were computed of, and what looking through damage cost beside that.
+  /// Bytes that CRCs were computed of, and what looking through damage cost beside that.
   uint64_t work() const { return spent_; }
   /// Bytes behind the end of the store that were not looked at, since their number alone is wrong (Look::kBounded).
   uint64_t unread() const { return unread_; }
@@ -52,7 +52,7 @@ class Walk {
   bool only_zeros(uint64_t offset, uint64_t end);
   bool is_too_much();
   bool is_free_space(uint64_t offset);
-  bool spend(uint64_t octets);
+  bool spend(uint64_t bytes);
 
   LogReader reader_;
   const StoreHeader& header_;

@@ -59,10 +59,10 @@ class OthersFinish {
   std::optional<Wait> wait_;
 };
 
-Bytes first_octets(const File& file, const LogEntry& entry) {
-  Bytes octets(first_octets_of(entry));
-  octets.resize(file.read_at(entry.offset, octets));
-  return octets;
+Bytes first_bytes(const File& file, const LogEntry& entry) {
+  Bytes bytes(first_bytes_of(entry));
+  bytes.resize(file.read_at(entry.offset, bytes));
+  return bytes;
 }
 
 }  // namespace
@@ -107,7 +107,7 @@ void FileLog::adopt(std::shared_ptr<File> file, Locked locked) {
   const bool headless = std::none_of(scan.entries.begin(), scan.entries.end(),
                                      [](const LogEntry& entry) { return entry.type == type::kHeader; });
   const uint64_t last_entry_at = scan.entries.empty() ? 0 : scan.entries.back().offset;
-  Bytes last_entry = scan.entries.empty() ? Bytes() : first_octets(*file, scan.entries.back());
+  Bytes last_entry = scan.entries.empty() ? Bytes() : first_bytes(*file, scan.entries.back());
   Index fresh;
   fresh.apply(std::move(scan.entries), scan.damage);
   if (file_) {
@@ -137,7 +137,7 @@ void FileLog::adopt(std::shared_ptr<File> file, Locked locked) {
 
 void FileLog::apply(ScanResult scan) {
   if (!scan.entries.empty()) {
-    last_entry_ = first_octets(*file_, scan.entries.back());
+    last_entry_ = first_bytes(*file_, scan.entries.back());
     last_entry_at_ = scan.entries.back().offset;
   }
   index_.apply(std::move(scan.entries), scan.damage);
@@ -192,7 +192,7 @@ std::vector<std::string> FileLog::findings() const {
     found.push_back("the log's end is unclean; the next process that writes cleans it");
   }
   if (!index_.gaps().empty()) {
-    found.push_back("entries are lost whose names can not be read: what may be outdated by them is refused");
+    found.push_back("entries are lost whose names cannot be read: what may be outdated by them is refused");
   }
   return found;
 }
@@ -202,7 +202,7 @@ FileEnd FileLog::file_end() const { return {end_.offset, intact_end_, cut_off_, 
 bool FileLog::truncated() const {
   const auto look = [&] {
     Shared gate(gate_);
-    return missing_octets(*file_, file_end()) != 0;
+    return missing_bytes(*file_, file_end()) != 0;
   };
   return look_until_not_stale(look, [&] { reopen_stale(); });
 }
@@ -216,7 +216,7 @@ std::optional<std::string> FileLog::unfit() const {
 }
 
 bool FileLog::nothing_appended() const {
-  uint8_t seen[kProbeOctets];
+  uint8_t seen[kProbeBytes];
   size_t count = file_->read_at(end_.offset, MutableByteView(seen, probe_.size()));
   return equal(ByteView(seen, count), probe_);
 }

@@ -17,11 +17,11 @@ class ChangeOfFile final : public EntryLog::Change {
   bool visit_changes(uint64_t cursor, const EntryLog::Visit& visit) const override {
     return writer_.visit_changes(cursor, visit);
   }
-  void reserve(uint64_t octets, size_t entries) override {
+  void reserve(uint64_t bytes, size_t entries) override {
     if (entries > kMaxTransactionEntries) {
       throw Error(ErrorCode::kNoSpace, "a change of " + std::to_string(entries) + " entries exceeds what one may have");
     }
-    writer_.reserve(octets);
+    writer_.reserve(bytes);
   }
 
  private:

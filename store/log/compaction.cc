@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rewriting the file without what is dead.
 //
-// Whatever lives is copied octet for octet, in the order of its numbers, which it keeps: no key is needed, no seal is
+// Whatever lives is copied byte for byte, in the order of its numbers, which it keeps: no key is needed, no seal is
 // touched. The entry with the highest number is copied even when it is dead, so that the number before a torn write to
 // the new file is always the header's `base`: otherwise a tear could not be told from rot.
 #include <algorithm>
@@ -45,7 +45,7 @@ std::vector<Piece> live_pieces(const ScanResult& scan, const Index& index, LastE
   }
   for (const Damage& damage : scan.damage) {
     const auto* item = damage.name.empty() ? nullptr : index.find(damage.name);
-    bool superseded = item && item->second.state == NameState::kCurrent;
+    bool superseded = item && item->second.state == NameStatus::kCurrent;
     if (damage.length != 0 && !superseded) pieces.push_back({damage.offset, nullptr, damage.length});
   }
   // The entries are in order already, which in the fixed-capacity layout is not that of their places.
@@ -55,8 +55,8 @@ std::vector<Piece> live_pieces(const ScanResult& scan, const Index& index, LastE
   return pieces;
 }
 
-Bytes header_with_base(ByteView octets, const Salt& salt, uint64_t base, const Sequence& sequence) {
-  Entry entry = to_entry(parse_entry(octets).value());
+Bytes header_with_base(ByteView bytes, const Salt& salt, uint64_t base, const Sequence& sequence) {
+  Entry entry = to_entry(parse_entry(bytes).value());
   entry.mandatory.erase(std::remove_if(entry.mandatory.begin(), entry.mandatory.end(),
                                        [](const Attribute& a) { return a.name == attribute::kFixed; }),
                         entry.mandatory.end());
@@ -80,7 +80,7 @@ void keep_distance(GatheredWrites& out, const LogEntry& entry, FirstCopies& copi
     bool twin =
         first->type == entry.type && first->name == entry.name && first->sequence.first() == entry.sequence.first();
     if (!twin || out.offset() >= end + kCopyDistance) continue;
-    uint64_t gap = std::max(end + kCopyDistance - out.offset(), kMinFreeOctets);
+    uint64_t gap = std::max(end + kCopyDistance - out.offset(), kMinFreeBytes);
     Bytes header = free_header(gap);
     out.write(header);
     out.write_zeros(gap - header.size());
@@ -95,19 +95,19 @@ uint64_t base_of(const ScanResult& scan) {
 
 Bytes read_piece(const Copying& copying, const Piece& piece) {
   if (!piece.entry) {
-    Bytes octets(piece.length);
-    copying.from.read_at(piece.offset, octets);
-    return octets;
+    Bytes bytes(piece.length);
+    copying.from.read_at(piece.offset, bytes);
+    return bytes;
   }
   auto read = read_entry(copying.from, copying.header, *piece.entry);
   if (!read) throw Error(ErrorCode::kCorrupt, "an entry changed while it was being copied");
   return std::move(*read);
 }
 
-void write_piece(GatheredWrites& out, const Piece& piece, ByteView octets, FirstCopies& copies) {
-  if (!piece.entry) return out.write(octets);
+void write_piece(GatheredWrites& out, const Piece& piece, ByteView bytes, FirstCopies& copies) {
+  if (!piece.entry) return out.write(bytes);
   keep_distance(out, *piece.entry, copies);
-  out.write(octets);
+  out.write(bytes);
   if (piece.entry->type == type::kKeySlot || piece.entry->type == type::kHeader) {
     copies.emplace_back(piece.entry, out.offset());
   }
@@ -115,11 +115,11 @@ void write_piece(GatheredWrites& out, const Piece& piece, ByteView octets, First
 
 // No more than logins need on a full disk: a compaction is to find room where there is none. Who appends makes room.
 void write_tail(GatheredWrites& out, std::optional<uint64_t> most = std::nullopt) {
-  const uint64_t least = out.offset() + kMinFreeOctets + kEndOctets;
+  const uint64_t least = out.offset() + kMinFreeBytes + kEndBytes;
   const uint64_t usual = out.offset() + kReserveForLogins;
   const uint64_t size = most ? std::clamp(*most, least, usual) : usual;
-  if (size > kMaxStoreOctets) throw Error(ErrorCode::kNoSpace, "the store is as large as a store may be");
-  Bytes tail = free_header(size - kEndOctets - out.offset());
+  if (size > kMaxStoreBytes) throw Error(ErrorCode::kNoSpace, "the store is as large as a store may be");
+  Bytes tail = free_header(size - kEndBytes - out.offset());
   out.write(tail);
   out.write_zeros(size - out.offset());
   out.flush();
@@ -168,11 +168,11 @@ void write_compacted(const Copying& copying, File& to, const Progress& progress,
         return other.entry->type == type::kHeader && other.entry != &*lost;
       });
     }
-    Bytes octets = read_piece(copying, source);
+    Bytes bytes = read_piece(copying, source);
     if (piece.entry && piece.entry->type == type::kHeader) {
-      octets = header_with_base(octets, salt, base, piece.entry->sequence);
+      bytes = header_with_base(bytes, salt, base, piece.entry->sequence);
     }
-    write_piece(out, piece, octets, copies);
+    write_piece(out, piece, bytes, copies);
   }
   write_tail(out, most);
 }
@@ -189,14 +189,14 @@ void write_rewritten(const Copying& copying, const EntryLog::Rewriting& rewritin
   const std::vector<Piece> pieces = live_pieces(copying.scan, copying.index, LastEntry::kOnlyIfLive);
   for (size_t i = 0; i < pieces.size(); ++i) {
     if (rewriting.progress) rewriting.progress(i, pieces.size());
-    Bytes octets = read_piece(copying, pieces[i]);
-    octets = pieces[i].entry->type == type::kHeader
-                 ? header_with_base(octets, copying.header.salt, base, pieces[i].entry->sequence)
-                 : rewriting.entry(parse_entry(octets).value());
-    if (!octets.empty()) write_piece(out, pieces[i], octets, copies);
+    Bytes bytes = read_piece(copying, pieces[i]);
+    bytes = pieces[i].entry->type == type::kHeader
+                ? header_with_base(bytes, copying.header.salt, base, pieces[i].entry->sequence)
+                : rewriting.entry(parse_entry(bytes).value());
+    if (!bytes.empty()) write_piece(out, pieces[i], bytes, copies);
   }
   if (rewriting.progress) rewriting.progress(pieces.size(), pieces.size());
-  out.write(added.octets);
+  out.write(added.bytes);
   write_tail(out);
 }
 

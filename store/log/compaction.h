@@ -17,7 +17,7 @@ struct Copying {
   const Index& index;
 };
 
-/// Writes a store with what lives, octet for octet, into an empty file: headers, a lost copy of one included, get a new
+/// Writes a store with what lives, byte for byte, into an empty file: headers, a lost copy of one included, get a new
 /// `base`. The room for logins behind it is smaller where the file would exceed `most` bytes with all of it. Throws
 /// kCorrupt when an entry changed meanwhile.
 void write_compacted(const Copying& copying, File& to, const Progress& progress = nullptr,

@@ -47,11 +47,11 @@ class AddedTo final : public File {
   uint64_t size_;
 };
 
-bool is_absent(const Record& record) { return record.deleted && record.state == NameState::kCurrent; }
+bool is_absent(const Record& record) { return record.deleted && record.state == NameStatus::kCurrent; }
 
 // Tampering shows when something is authenticated, not in a scan.
 bool same_state(const Record& one, const Record& other) {
-  auto as_scanned = [](NameState state) { return state == NameState::kTampered ? NameState::kCurrent : state; };
+  auto as_scanned = [](NameStatus state) { return state == NameStatus::kTampered ? NameStatus::kCurrent : state; };
   return as_scanned(one.state) == as_scanned(other.state) && one.deleted == other.deleted &&
          one.entry.sequence.number == other.entry.sequence.number;
 }
@@ -80,9 +80,9 @@ Encoded sample_transaction(const Salt& salt, uint64_t number, uint64_t durable) 
 }
 
 bool can_be_added(const Addition& addition, const File& file, const StoreHeader& header, Index now) {
-  Bytes added = addition.transaction.octets;
+  Bytes added = addition.transaction.bytes;
   const uint64_t end = addition.end + added.size();
-  append(added, free_header(addition.size - kEndOctets - end));
+  append(added, free_header(addition.size - kEndBytes - end));
   const ScanResult scan = scan_log(AddedTo(file, addition.end, std::move(added), addition.size), header);
   const uint64_t last = addition.transaction.entries.back().sequence.number;
   if (!scan.intact_end || scan.end.offset != end || scan.end.last != last) return false;

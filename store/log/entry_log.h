@@ -42,7 +42,7 @@
 namespace vtpm::store {
 
 /// How the newest version of a name is.
-enum class NameState : uint8_t {
+enum class NameStatus : uint8_t {
   kCurrent,
   kDamaged,   // it is damaged; an older one is not served in its place
   kRefused,   // it has a mandatory attribute that this build does not know
@@ -53,17 +53,17 @@ enum class NameState : uint8_t {
 struct EntryRecord {
   EntryFacts facts;
   bool deleted = false;
-  NameState state = NameState::kCurrent;
+  NameStatus state = NameStatus::kCurrent;
 };
 
 /// The same where it stands in the log's memory: valid while the call runs that has handed it out.
 struct RecordView {
-  RecordView(const EntryFacts& of, bool is_deleted, NameState its_state)
+  RecordView(const EntryFacts& of, bool is_deleted, NameStatus its_state)
       : facts(of), deleted(is_deleted), state(its_state) {}
   RecordView(const EntryRecord& record) : RecordView(record.facts, record.deleted, record.state) {}
   const EntryFacts& facts;
   const bool deleted;
-  const NameState state;
+  const NameStatus state;
 
   /// Nobody without the key may put something in its place.
   bool bound() const { return facts.sealed || facts.has_mac || facts.type == type::kKeySlot; }
@@ -74,7 +74,7 @@ struct RecordView {
 /// An entry's bytes as the log has them, CRC right, and the number of the version that they are of.
 struct StoredEntry {
   uint64_t number = 0;
-  Bytes octets;
+  Bytes bytes;
 };
 
 class EntryLog {
@@ -99,8 +99,8 @@ class EntryLog {
   /// happened. (A file takes 16 MiB and 65 535; etcd 1 MiB and about 120, fewer than a bulk import may want: its
   /// callers split what need not be one commit.)
   struct Limits {
-    uint64_t entry_octets = 0;  // of its DER
-    size_t entries = 0;         // a commit, copies that the log makes of them included
+    uint64_t entry_bytes = 0;  // of its DER
+    size_t entries = 0;        // a commit, copies that the log makes of them included
   };
   virtual Limits limits() const = 0;
   /// Called, with locks held, when something was done in another way than usual. Set it before others use the log.
@@ -156,10 +156,10 @@ class EntryLog {
   virtual void mark_tampered(const std::string& name, uint64_t number) = 0;
 
   // --- claims ---
-  /// kLogin is held while an attempt is charged, checked and reset, and while key slots change; kOfficer around an
-  /// attempt of the security officer and the delay in front of it. Taken in the order kOfficer, kLogin, and never
+  /// kLogin is held while an attempt is charged, checked and reset, and while key slots change; kSo around an
+  /// attempt of the security officer and the delay in front of it. Taken in the order kSo, kLogin, and never
   /// inside a body.
-  enum class Role { kLogin, kOfficer };
+  enum class Role { kLogin, kSo };
   /// A claim excludes every other one of its role, in all processes and threads, until it is destroyed, or until it is
   /// lost: then nobody excludes anybody any longer, and `change` under it says so. (A file's is lost when another file
   /// has come to the path; that of a consensus store when its lease has ended.) It is of the thread that took it.
@@ -180,7 +180,7 @@ class EntryLog {
     virtual bool visit_changes(uint64_t cursor, const Visit& visit) const = 0;
     /// Makes sure that a commit of about this many bytes in this many entries cannot fail for want of space or for the
     /// log's limits. Throws kNoSpace.
-    virtual void reserve(uint64_t octets, size_t entries) = 0;
+    virtual void reserve(uint64_t bytes, size_t entries) = 0;
 
    protected:
     ~Change() = default;

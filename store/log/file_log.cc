@@ -14,19 +14,19 @@ using Shared = std::shared_lock<RwLock>;
 using Exclusive = std::unique_lock<RwLock>;
 
 // What an image of a store needs beside its entries until the first of them is appended.
-constexpr uint64_t kFirstFreeOctets = 48 << 10;
+constexpr uint64_t kFirstFreeBytes = 48 << 10;
 
 // Of what may be outdated.
-NameState worse(NameState state) { return state == NameState::kCurrent ? NameState::kDamaged : state; }
+NameStatus worse(NameStatus state) { return state == NameStatus::kCurrent ? NameStatus::kDamaged : state; }
 
 EntryRecord to_entry_record(const Record& record) { return {record.entry, record.deleted, record.state}; }
 
-[[noreturn]] void refuse(const std::string& name, NameState state, const std::string& path) {
+[[noreturn]] void refuse(const std::string& name, NameStatus state, const std::string& path) {
   std::string what = "'" + name + "' in " + path;
   switch (state) {
-    case NameState::kTampered:
+    case NameStatus::kTampered:
       throw Error(ErrorCode::kTampered, what + " was tampered with: its checksum is right, its seal or MAC is wrong");
-    case NameState::kRefused:
+    case NameStatus::kRefused:
       throw Error(ErrorCode::kTooNew,
                   what + " was written by something newer: it has an attribute that must be understood");
     default:
@@ -80,7 +80,7 @@ std::unique_ptr<FileLog> FileLog::make(FileSystem& file_system, const std::strin
   }
   birth->temporary.emplace(birth->old_lock ? birth->old_lock->successor() : TemporaryStore(file_system, path));
   const Bytes image =
-      make_store_image(fresh.uuid, fresh.salt, std::move(fresh.first), fresh.created, kFirstFreeOctets, fresh.cipher);
+      make_store_image(fresh.uuid, fresh.salt, std::move(fresh.first), fresh.created, kFirstFreeBytes, fresh.cipher);
   birth->temporary->file().write_at(0, image);
   std::unique_ptr<FileLog> store(new FileLog(file_system, path, false));
   store->placed_ = false;
@@ -140,7 +140,7 @@ Salt FileLog::salt() const {
 }
 
 void FileLog::check_usable() const {
-  if (replaced_) throw Error(ErrorCode::kReplaced, path_ + " was removed or initialised anew by someone else");
+  if (replaced_) throw Error(ErrorCode::kReplaced, path_ + " was removed or initialized anew by someone else");
 }
 
 // --- reading ---
@@ -216,38 +216,38 @@ std::optional<StoredEntry> FileLog::read_once(std::string_view name) const {
   const auto* item = index_.find(name);
   if (!item || item->second.deleted) return std::nullopt;
   const Record& record = item->second;
-  if (record.state != NameState::kCurrent) refuse(item->first, record.state, path_);
+  if (record.state != NameStatus::kCurrent) refuse(item->first, record.state, path_);
   if (index_.may_be_outdated(record)) {
     throw Error(ErrorCode::kCorrupt, "'" + item->first + "' in " + path_ +
                                          " may be out of date: damage behind it could hide a newer version");
   }
-  auto octets = read_entry(*file_, header_, record.entry);
-  if (!octets && record.twin_length != 0) {
+  auto bytes = read_entry(*file_, header_, record.entry);
+  if (!bytes && record.twin_length != 0) {
     LogEntry twin = record.entry;
     twin.offset = record.twin_offset;
     twin.length = record.twin_length;
     twin.corrected = record.twin_corrected;
     twin.sequence.number = record.twin_number;
-    octets = read_entry(*file_, header_, twin);
+    bytes = read_entry(*file_, header_, twin);
   }
-  if (!octets) {
+  if (!bytes) {
     file_->confirm();
-    refuse(item->first, NameState::kDamaged, path_);
+    refuse(item->first, NameStatus::kDamaged, path_);
   }
-  return StoredEntry{record.entry.sequence.number, std::move(*octets)};
+  return StoredEntry{record.entry.sequence.number, std::move(*bytes)};
 }
 
 std::optional<StoredEntry> FileLog::examine_once(std::string_view name) const {
   Shared gate(gate_);
   if (inherited_) file_->confirm();
   const auto* item = index_.find(name);
-  if (!item || item->second.state != NameState::kCurrent || item->second.entry.length == 0) return std::nullopt;
-  auto octets = read_entry(*file_, header_, item->second.entry);
-  if (!octets) {
+  if (!item || item->second.state != NameStatus::kCurrent || item->second.entry.length == 0) return std::nullopt;
+  auto bytes = read_entry(*file_, header_, item->second.entry);
+  if (!bytes) {
     file_->confirm();
     return std::nullopt;
   }
-  return StoredEntry{item->second.entry.sequence.number, std::move(*octets)};
+  return StoredEntry{item->second.entry.sequence.number, std::move(*bytes)};
 }
 
 void FileLog::mark_tampered(const std::string& name, uint64_t number) {
@@ -261,7 +261,7 @@ bool FileLog::this_thread_writes() const { return writer_thread_ == std::this_th
 
 // A lock counts for as long as its file is the one at the path: two that hold it on two files would evaluate two logins
 // at once.
-std::shared_ptr<File> FileLog::lock_at_path(LockByte octet) {
+std::shared_ptr<File> FileLog::lock_at_path(LockByte byte) {
   for (;;) {
     std::shared_ptr<File> file;
     {
@@ -270,14 +270,14 @@ std::shared_ptr<File> FileLog::lock_at_path(LockByte octet) {
       file = file_;
     }
     try {
-      file->lock(octet, LockMode::kExclusive, true);
+      file->lock(byte, LockMode::kExclusive, true);
       struct Unlock {
         const File* file;
-        LockByte octet;
+        LockByte byte;
         ~Unlock() {
-          if (file) file->unlock(octet);
+          if (file) file->unlock(byte);
         }
-      } unlock{file.get(), octet};
+      } unlock{file.get(), byte};
       Shared gate(gate_);
       if (file_ == file && is_at_path()) {
         unlock.file = nullptr;
@@ -291,7 +291,7 @@ std::shared_ptr<File> FileLog::lock_at_path(LockByte octet) {
   }
 }
 
-// Logins to a read-only store are not counted, and its descriptor can not be locked exclusively.
+// Logins to a read-only store are not counted, and its descriptor cannot be locked exclusively.
 FileLog::LoginLock FileLog::lock_login() {
   reopen_if_forked();
   LoginLock lock(*this, lock_within_limit(login_mutex_, path_));
@@ -303,10 +303,10 @@ FileLog::LoginLock FileLog::lock_login() {
   return lock;
 }
 
-FileLog::OfficerLock FileLog::lock_officer() {
+FileLog::SoLock FileLog::lock_so() {
   reopen_if_forked();
-  OfficerLock lock(*this, lock_within_limit(officer_mutex_, path_));
-  if (!read_only()) lock.file_ = lock_at_path(LockByte::kOfficer);
+  SoLock lock(*this, lock_within_limit(so_mutex_, path_));
+  if (!read_only()) lock.file_ = lock_at_path(LockByte::kSo);
   return lock;
 }
 
@@ -314,10 +314,10 @@ bool FileLog::LoginLock::is_on_file_of(const Writer& writer) const {
   return store_->login_file_.get() == writer.locked_;
 }
 
-bool FileLog::OfficerLock::is_on_file_of(const Writer& writer) const { return file_ == writer.locked_; }
+bool FileLog::SoLock::is_on_file_of(const Writer& writer) const { return file_ == writer.locked_; }
 
 std::unique_ptr<EntryLog::Claim> FileLog::claim(Role role) {
-  if (role == Role::kOfficer) return std::make_unique<OfficerLock>(lock_officer());
+  if (role == Role::kSo) return std::make_unique<SoLock>(lock_so());
   return std::make_unique<LoginLock>(lock_login());
 }
 
@@ -337,13 +337,13 @@ FileLog::LoginLock::~LoginLock() {
   if (const auto file = store_->login_file_.set(nullptr)) file->unlock(LockByte::kLogin);
 }
 
-FileLog::OfficerLock::~OfficerLock() {
+FileLog::SoLock::~SoLock() {
   if (!held_) return;
   if (store_->process_ != this_process()) {
     held_.release();
     return;
   }
-  if (file_) file_->unlock(LockByte::kOfficer);
+  if (file_) file_->unlock(LockByte::kSo);
 }
 
 }  // namespace vtpm::store

@@ -49,7 +49,7 @@ struct Addition;
 class TemporaryStore;
 /// For the temporary file of a process that may be about to die.
 enum class Waiting { kBriefly, kDoNotWait };
-/// What a transaction needs room for: it decides how much of the reserve it must leave (kReserveOctets).
+/// What a transaction needs room for: it decides how much of the reserve it must leave (kReserveBytes).
 enum class Room { kOrdinary, kDeletion, kLogin };
 Room room_of(const std::vector<Draft>& drafts);
 
@@ -72,7 +72,7 @@ class FileLog final : public EntryLog {
   uint64_t created() const override;
   bool read_only() const override { return read_only_ || inherited_; }
   bool inherited() const override { return inherited_; }
-  Limits limits() const override { return {kMaxEntryOctets, kMaxTransactionEntries}; }
+  Limits limits() const override { return {kMaxEntryBytes, kMaxTransactionEntries}; }
   void report_to(Reporter reporter) override { reporter_ = std::move(reporter); }
   void report(const std::string& sentence) const override {
     if (reporter_) reporter_(sentence);
@@ -136,8 +136,8 @@ class FileLog final : public EntryLog {
 
   /// Held around an attempt of the security officer and the delay in front of it, so that they are evaluated one at a
   /// time and nobody else waits for them. Taken before a `LoginLock`.
-  class OfficerLock;
-  OfficerLock lock_officer();
+  class SoLock;
+  SoLock lock_so();
 
  private:
   struct Birth;
@@ -173,13 +173,13 @@ class FileLog final : public EntryLog {
   void look_again_under_lock();
   /// For reading the log anew from its beginning: a torn entry that has been cleaned away may be all that told how far
   /// the log is synced, and what was promised must stay told from what was torn.
-  ScanState knowing_what_is_durable() const {
-    ScanState from;
+  ScanProgress knowing_what_is_durable() const {
+    ScanProgress from;
     from.durable = end_.durable;
     return from;
   }
   bool is_at_path() const;
-  std::shared_ptr<File> lock_at_path(LockByte octet);
+  std::shared_ptr<File> lock_at_path(LockByte byte);
   void follow_path();                 // gate held exclusively
   bool may_have_lost_writes() const;  // gate not held
   void note_lost_writes() const;      // gate held: before `file_` is opened anew
@@ -212,10 +212,10 @@ class FileLog final : public EntryLog {
   StoreHeader header_;
   Index index_;
   std::atomic<uint64_t> looked_at_{0};  // deletions up to this cursor may be forgotten
-  ScanState end_;
+  ScanProgress end_;
   Bytes probe_;
   uint64_t last_entry_at_ = 0;
-  Bytes last_entry_;  // its first octets: while they stand there, what is in front of them is what was read
+  Bytes last_entry_;  // its first bytes: while they stand there, what is in front of them is what was read
   std::atomic<uint64_t> rollbacks_{0};
   std::string rolled_back_name_;
   bool intact_end_ = false;
@@ -238,8 +238,8 @@ class FileLog final : public EntryLog {
   RefusedCompaction refused_;
   uint64_t growth_to_be_had_ = UINT64_MAX;  // of the disk, as far as it was tried
 
-  std::mutex writer_mutex_, login_mutex_, officer_mutex_;
-  /// The file whose login octet a `LoginLock` of this process has locked; null: none has, or one has on a store that
+  std::mutex writer_mutex_, login_mutex_, so_mutex_;
+  /// The file whose login byte a `LoginLock` of this process has locked; null: none has, or one has on a store that
   /// can only be read. A compaction carries the lock on to the file that it makes.
   class LockedFile {
    public:
@@ -283,8 +283,8 @@ class FileLog::Writer {
   /// `release_and_sync`. On a full disk a transaction of retry counters may take the whole reserve that is kept behind
   /// the log, one of deletions half of it, any other nothing.
   uint64_t append(std::vector<Draft> drafts);
-  /// Extends the file so that an `append` of that many octets finds its space.
-  void reserve(uint64_t octets);
+  /// Extends the file so that an `append` of that many bytes finds its space.
+  void reserve(uint64_t bytes);
   /// What is current of a name, deletions included, as this writer found it: not synced for the asking.
   std::optional<Record> peek(std::string_view name) const;
   /// The file that is locked. Read it only.
@@ -298,7 +298,7 @@ class FileLog::Writer {
   /// Overwrites secrets of a superseded key slot in place, synced.
   void wipe_slot(const Record& old);
   /// Rewrites the file without what is dead. With `most`, the file stays as it is where the new one would have more
-  /// bytes. Throws kCorrupt where that would drop damage that can not be moved.
+  /// bytes. Throws kCorrupt where that would drop damage that cannot be moved.
   void compact(const Progress& progress = nullptr, std::optional<uint64_t> most = std::nullopt);
   /// The same, changed on the way. Nothing has happened until the new file stands complete in the old one's place,
   /// whose key slots are then zeros. Throws kCorrupt when anything in the store is damaged.
@@ -332,15 +332,15 @@ class FileLog::Writer {
   Taking lock_current_file(Patience patience);
   Taking lock_file_of_now(Patience patience);
   void prepare();
-  void set_aside(uint64_t offset, ByteView octets) const;
+  void set_aside(uint64_t offset, ByteView bytes) const;
   void require_continuation(uint64_t size, uint64_t jump) const;
   void require_continuation(const Addition& addition) const;
   [[noreturn]] void refuse_continuation() const;
   // store/log/growth.cc
-  void ensure_space(uint64_t octets, Room room);
-  uint64_t missing_for(uint64_t octets) const;
-  std::optional<Error> extend_generously(uint64_t octets);
-  void extend_by_what_there_is(uint64_t octets, Room room);
+  void ensure_space(uint64_t bytes, Room room);
+  uint64_t missing_for(uint64_t bytes) const;
+  std::optional<Error> extend_generously(uint64_t bytes);
+  void extend_by_what_there_is(uint64_t bytes, Room room);
   std::optional<Error> extend_to(uint64_t size);
   void grow_in_steps(uint64_t size, uint64_t grown);
   void write_free_header(uint64_t size);
@@ -352,7 +352,7 @@ class FileLog::Writer {
   void append_moved();
   void take_place(TemporaryStore fresh);
   void wipe_slot_at(File& file, uint64_t offset, uint64_t length) const;
-  uint64_t dead_octets() const;
+  uint64_t dead_bytes() const;
   void release() noexcept;
 
   FileLog* store_;
@@ -384,15 +384,15 @@ class FileLog::LoginLock final : public FileClaim {
   std::unique_lock<std::mutex> held_;
 };
 
-class FileLog::OfficerLock final : public FileClaim {
+class FileLog::SoLock final : public FileClaim {
  public:
-  OfficerLock(OfficerLock&&) noexcept = default;
-  ~OfficerLock() override;
+  SoLock(SoLock&&) noexcept = default;
+  ~SoLock() override;
   bool is_on_file_of(const Writer& writer) const override;
 
  private:
   friend class FileLog;
-  OfficerLock(FileLog& store, std::unique_lock<std::mutex> held) : store_(&store), held_(std::move(held)) {}
+  SoLock(FileLog& store, std::unique_lock<std::mutex> held) : store_(&store), held_(std::move(held)) {}
   FileLog* store_;
   std::unique_lock<std::mutex> held_;
   std::shared_ptr<File> file_;  // null: the store can only be read

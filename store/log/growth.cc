@@ -19,8 +19,8 @@ using Exclusive = std::unique_lock<RwLock>;
 using Shared = std::shared_lock<RwLock>;
 
 constexpr uint64_t kMinGrowth = 64 << 10;
-constexpr uint64_t kMinDeadOctets = 128 << 10;  // less is not worth a compaction while the disk has room
-constexpr uint64_t kBehindLog = kMinFreeOctets + kEndOctets;
+constexpr uint64_t kMinDeadBytes = 128 << 10;  // less is not worth a compaction while the disk has room
+constexpr uint64_t kBehindLog = kMinFreeBytes + kEndBytes;
 constexpr uint64_t kNeverGivenBack = 2 * kCopyDistance;  // headers, and what keeps copies apart, count as dead
 
 uint64_t kept_by(Room room) {
@@ -32,7 +32,7 @@ uint64_t kept_by(Room room) {
     case Room::kOrdinary:
       break;
   }
-  return kReserveOctets;
+  return kReserveBytes;
 }
 
 }  // namespace
@@ -50,53 +50,53 @@ Room room_of(const std::vector<Draft>& drafts) {
   return std::all_of(drafts.begin(), drafts.end(), deletes) ? Room::kDeletion : Room::kOrdinary;
 }
 
-void FileLog::Writer::reserve(uint64_t octets) { ensure_space(octets, Room::kOrdinary); }
+void FileLog::Writer::reserve(uint64_t bytes) { ensure_space(bytes, Room::kOrdinary); }
 
-// How much is missing behind the log for so many octets and the least that stands behind them.
-uint64_t FileLog::Writer::missing_for(uint64_t octets) const {
-  const uint64_t behind = octets_behind(store_->end_.offset, locked_->size());
-  return octets + kBehindLog - std::min(behind, octets + kBehindLog);
+// How much is missing behind the log for so many bytes and the least that stands behind them.
+uint64_t FileLog::Writer::missing_for(uint64_t bytes) const {
+  const uint64_t behind = bytes_behind(store_->end_.offset, locked_->size());
+  return bytes + kBehindLog - std::min(behind, bytes + kBehindLog);
 }
 
-void FileLog::Writer::ensure_space(uint64_t octets, Room room) {
+void FileLog::Writer::ensure_space(uint64_t bytes, Room room) {
   FileLog& store = *store_;
   prepare();
   const uint64_t keep = kept_by(room);
-  if (missing_for(octets + keep) == 0) return;
-  uint64_t dead = dead_octets();
-  if (dead > kMinDeadOctets && dead > store.end_.offset / 2 && try_to_compact(dead)) {
+  if (missing_for(bytes + keep) == 0) return;
+  uint64_t dead = dead_bytes();
+  if (dead > kMinDeadBytes && dead > store.end_.offset / 2 && try_to_compact(dead)) {
     prepare();
-    if (missing_for(octets + keep) == 0) return;
-    dead = dead_octets();
+    if (missing_for(bytes + keep) == 0) return;
+    dead = dead_bytes();
   }
-  const uint64_t usual = std::max(std::clamp(locked_->size() / 4, kMinGrowth, kMaxGrowth), missing_for(octets + keep));
+  const uint64_t usual = std::max(std::clamp(locked_->size() / 4, kMinGrowth, kMaxGrowth), missing_for(bytes + keep));
   if (usual <= store.growth_to_be_had_ && !extend_generously(usual)) return;
   // The disk is nearly full: a little that is dead is worth a copy, which does not fit any more once the file has
   // grown.
-  if (dead > missing_for(octets + keep) + kNeverGivenBack && try_to_compact(dead)) {
+  if (dead > missing_for(bytes + keep) + kNeverGivenBack && try_to_compact(dead)) {
     prepare();
-    if (missing_for(octets + keep) == 0) return;
+    if (missing_for(bytes + keep) == 0) return;
   }
-  extend_by_what_there_is(octets, room);
+  extend_by_what_there_is(bytes, room);
 }
 
 // The reason why the disk has not that much; nothing: the file has grown.
-std::optional<Error> FileLog::Writer::extend_generously(uint64_t octets) {
+std::optional<Error> FileLog::Writer::extend_generously(uint64_t bytes) {
   FileLog& store = *store_;
-  const uint64_t size = locked_->size(), largest = kMaxStoreOctets / kGrowthUnit * kGrowthUnit;
+  const uint64_t size = locked_->size(), largest = kMaxStoreBytes / kGrowthUnit * kGrowthUnit;
   // Not even for a moment is everything taken that others have left.
-  if (store.file_system_.free_octets(store.path_) < octets) {
+  if (store.file_system_.free_bytes(store.path_) < bytes) {
     return Error(ErrorCode::kNoSpace, "the disk of " + store.path_ + " is full");
   }
-  auto failure = extend_to(std::max(size + octets, std::min(round_up(size + octets, kGrowthUnit), largest)));
+  auto failure = extend_to(std::max(size + bytes, std::min(round_up(size + bytes, kGrowthUnit), largest)));
   // What is not in the disk's own numbers (quotas, limits) is found out by trying, once for each halving or doubling.
-  store.growth_to_be_had_ = failure ? std::max(octets / 2, kGrowthUnit) : std::min(2 * octets, kMaxGrowth);
+  store.growth_to_be_had_ = failure ? std::max(bytes / 2, kGrowthUnit) : std::min(2 * bytes, kMaxGrowth);
   return failure;
 }
 
-void FileLog::Writer::extend_by_what_there_is(uint64_t octets, Room room) {
-  const uint64_t keep = kept_by(room), size = locked_->size(), missing = missing_for(octets + keep);
-  const uint64_t free = store_->file_system_.free_octets(store_->path_);
+void FileLog::Writer::extend_by_what_there_is(uint64_t bytes, Room room) {
+  const uint64_t keep = kept_by(room), size = locked_->size(), missing = missing_for(bytes + keep);
+  const uint64_t free = store_->file_system_.free_bytes(store_->path_);
   for (uint64_t growth = std::min(store_->growth_to_be_had_, free / 2); growth > missing; growth /= 2) {
     if (!extend_generously(growth)) return;
   }
@@ -104,8 +104,8 @@ void FileLog::Writer::extend_by_what_there_is(uint64_t octets, Room room) {
   uint64_t least = missing;
   if (room == Room::kDeletion) {
     // What logins have used already a deletion need not bring back.
-    const uint64_t behind = octets_behind(store_->end_.offset, size), left = behind - std::min(behind, kBehindLog);
-    least = missing_for(octets + std::min(keep, left));
+    const uint64_t behind = bytes_behind(store_->end_.offset, size), left = behind - std::min(behind, kBehindLog);
+    least = missing_for(bytes + std::min(keep, left));
   }
   if (auto failure = extend_to(size + least)) throw *failure;
 }
@@ -113,7 +113,7 @@ void FileLog::Writer::extend_by_what_there_is(uint64_t octets, Room room) {
 // The reason why the disk has not that much; nothing: the file has grown.
 std::optional<Error> FileLog::Writer::extend_to(uint64_t size) {
   FileLog& store = *store_;
-  if (size > kMaxStoreOctets) {
+  if (size > kMaxStoreBytes) {
     return Error(ErrorCode::kNoSpace, store.path_ + " would grow beyond the 4 GiB of a store");
   }
   {
@@ -158,12 +158,12 @@ void FileLog::Writer::grow_in_steps(uint64_t size, uint64_t grown) {
 void FileLog::Writer::write_free_header(uint64_t size) {
   FileLog& store = *store_;
   Exclusive gate(store.gate_);
-  locked_->write_at(store.end_.offset, free_header(octets_behind(store.end_.offset + kEndOctets, size)));
-  store.probe_ = Bytes(kProbeOctets);
+  locked_->write_at(store.end_.offset, free_header(bytes_behind(store.end_.offset + kEndBytes, size)));
+  store.probe_ = Bytes(kProbeBytes);
   store.probe_.resize(locked_->read_at(store.end_.offset, store.probe_));
 }
 
-uint64_t FileLog::Writer::dead_octets() const {
+uint64_t FileLog::Writer::dead_bytes() const {
   Shared gate(store_->gate_);
   uint64_t live = 0;
   for (const auto& [name, record] : store_->index_.names()) {
@@ -183,7 +183,7 @@ bool FileLog::Writer::try_to_compact(uint64_t dead) {
       store.placed_ && !compacting_ && !store.damaged_beyond_moving_ && store.end_.last == store.applied_;
   if (!may_compact) return false;
   RefusedCompaction& refused = store.refused_;
-  const uint64_t free = store.file_system_.free_octets(store.path_);
+  const uint64_t free = store.file_system_.free_bytes(store.path_);
   if (free < store.end_.offset - dead + kReserveForLogins) {
     report_refusal("the disk has no room for a copy of what is in it");
     return false;

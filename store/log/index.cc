@@ -47,7 +47,7 @@ void Index::apply(LogEntry entry) {
   record.twin_corrected = twin && record.entry.corrected;
   record.deleted = entry.deleted && !entry.refused;
   deletions_ += record.deleted;
-  record.state = entry.refused ? NameState::kRefused : NameState::kCurrent;
+  record.state = entry.refused ? NameStatus::kRefused : NameStatus::kCurrent;
   record.entry = std::move(entry);
   touch(*place);
 }
@@ -60,7 +60,7 @@ void Index::apply(const Damage& damage) {
   auto [place, is_new] = names_.try_emplace(damage.name);
   Record& record = place->second;
   if (!is_new && record.entry.length != 0 && inside_transaction_of(record.entry, damage.after, damage.before)) return;
-  record.state = NameState::kDamaged;
+  record.state = NameStatus::kDamaged;
   record.deleted = false;
   touch(*place);
 }
@@ -105,7 +105,7 @@ std::optional<std::string> Index::older_name(const Index& fresh, uint64_t base, 
   const bool is_rekeyed = fresh.epoch() > epoch();
   for (const auto& [name, record] : names_) {
     const Sequence& read = record.entry.sequence;
-    if (record.state != NameState::kCurrent || read.number == 0 || read.number > durable) continue;
+    if (record.state != NameStatus::kCurrent || read.number == 0 || read.number > durable) continue;
     const auto* there = fresh.find(name);
     if (!there) {
       if (read.number > base) return name;
@@ -113,7 +113,7 @@ std::optional<std::string> Index::older_name(const Index& fresh, uint64_t base, 
     }
     // What is damaged is not served, and so not older.
     const LogEntry& now = there->second.entry;
-    if (there->second.state == NameState::kDamaged) continue;
+    if (there->second.state == NameStatus::kDamaged) continue;
     if (same_transaction(read, now.sequence)) {
       if (read.number == now.sequence.number && record.entry.crc != now.crc && !is_rekeyed) return name;
     } else if (now.sequence.number < read.number) {
@@ -134,7 +134,7 @@ void Index::follow(Index fresh, bool older) {
     bool same = known != names_.end() && known->second.entry.sequence.number == item.second.entry.sequence.number &&
                 known->second.deleted == item.second.deleted && known->second.entry.length != 0 &&
                 (is_rekeyed || known->second.entry.crc == item.second.entry.crc);
-    if (same && item.second.state == NameState::kCurrent) item.second.state = known->second.state;
+    if (same && item.second.state == NameStatus::kCurrent) item.second.state = known->second.state;
     if (same && item.second.state == known->second.state) {
       item.second.change = known->second.change;
     } else {
@@ -152,7 +152,7 @@ void Index::follow(Index fresh, bool older) {
     if (!older) gone.second.entry.sequence = {gone.second.entry.sequence.number + 1, 0, 1, 0};
     gone.second.deleted = true;
     ++fresh.deletions_;
-    gone.second.state = NameState::kCurrent;
+    gone.second.state = NameStatus::kCurrent;
     changed.emplace_back(0, &gone);
   }
   std::sort(changed.begin(), changed.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
@@ -205,9 +205,9 @@ void Index::forget_deletions(uint64_t looked_at) {
 
 void Index::mark_tampered(const std::string& name, uint64_t number) {
   auto place = names_.find(name);
-  if (place == names_.end() || place->second.state != NameState::kCurrent) return;
+  if (place == names_.end() || place->second.state != NameStatus::kCurrent) return;
   if (place->second.entry.sequence.number != number) return;
-  place->second.state = NameState::kTampered;
+  place->second.state = NameStatus::kTampered;
   place->second.deleted = false;
   touch(*place);
 }

@@ -27,7 +27,7 @@ struct Record {
   uint32_t twin_length = 0;
   bool twin_corrected = false;
   bool deleted = false;
-  NameState state = NameState::kCurrent;
+  NameStatus state = NameStatus::kCurrent;
   uint64_t change = 0;  // when this vault saw it
 
   RecordView view() const { return {entry, deleted, state}; }

@@ -54,7 +54,7 @@ void FileLog::close_after_fork() noexcept {
 
 void FileLog::reopen_after_fork() {
   // A thread that held one of these stayed behind in the parent.
-  make_anew(gate_, sync_mutex_, writer_mutex_, login_mutex_, officer_mutex_);
+  make_anew(gate_, sync_mutex_, writer_mutex_, login_mutex_, so_mutex_);
   writer_thread_ = std::thread::id{};
   make_anew(login_file_);
   note_lost_writes();

@@ -97,7 +97,7 @@ void FileLog::Writer::make_sure() {
 }
 
 // All above the last number that is known to be on the disk, from entries whose CRCs are right, and the free space
-// behind them. These are the octets that stand there: a crash in between leaves nothing that it could not have left
+// behind them. These are the bytes that stand there: a crash in between leaves nothing that it could not have left
 // before.
 void FileLog::Writer::write_again() {
   FileLog& store = *store_;
@@ -115,13 +115,13 @@ void FileLog::Writer::write_again() {
   GatheredWrites writes(file);
   for (const LogEntry& entry : scan.entries) {
     if (entry.sequence.number <= durable) continue;
-    const auto octets = look_at(file, [&] { return read_entry(file, store.header_, entry); });
-    if (!octets) throw Error(ErrorCode::kIo, store.path_ + " changed while it was being written again");
+    const auto bytes = look_at(file, [&] { return read_entry(file, store.header_, entry); });
+    if (!bytes) throw Error(ErrorCode::kIo, store.path_ + " changed while it was being written again");
     writes.go_to(entry.offset);
-    writes.write(*octets);
+    writes.write(*bytes);
   }
   if (scan.intact_end) {  // else the next append cleans it
-    const Bytes header = free_header(scan.file_size - scan.end.offset - kEndOctets);
+    const Bytes header = free_header(scan.file_size - scan.end.offset - kEndBytes);
     writes.go_to(scan.end.offset);
     writes.write(header);
     writes.write_zeros(scan.file_size - writes.offset());

@@ -21,7 +21,7 @@ using Exclusive = std::unique_lock<RwLock>;
 // A change that is only tried in the reader's eye needs room in a file that may be full.
 constexpr uint64_t kRoomForATrial = 64 << 10;
 
-// The first and the last octet that is not zero in [from, to), or nothing.
+// The first and the last byte that is not zero in [from, to), or nothing.
 std::optional<std::pair<uint64_t, uint64_t>> not_zero(const File& file, uint64_t from, uint64_t to) {
   LogReader reader(file);
   std::optional<std::pair<uint64_t, uint64_t>> found;
@@ -202,22 +202,22 @@ void FileLog::Writer::prepare() {
   Exclusive gate(store.gate_);
   uint64_t size = file.size(), end = store.end_.offset;
   uint64_t zeros_from = end;
-  if (store.intact_end_ && octets_behind(end, size) > kEndOctets)
-    zeros_from += free_header(size - end - kEndOctets).size();
+  if (store.intact_end_ && bytes_behind(end, size) > kEndBytes)
+    zeros_from += free_header(size - end - kEndBytes).size();
   auto rubbish = not_zero(file, zeros_from, size);
   const bool is_clean = !rubbish && store.intact_end_;
-  const bool is_full = size < end + kMinFreeOctets + kEndOctets;
-  const uint64_t grown = is_full ? round_up(end + kMinFreeOctets + kEndOctets, kGrowthUnit) : size;
+  const bool is_full = size < end + kMinFreeBytes + kEndBytes;
+  const uint64_t grown = is_full ? round_up(end + kMinFreeBytes + kEndBytes, kGrowthUnit) : size;
   require_continuation(grown, is_clean ? 0 : kSequenceJump);
   if (is_clean) {
     store.prepared_ = true;
     return;
   }
   if (rubbish) {
-    Bytes octets(rubbish->second - rubbish->first + 1);
-    file.read_at(rubbish->first, octets);
+    Bytes bytes(rubbish->second - rubbish->first + 1);
+    file.read_at(rubbish->first, bytes);
     file.confirm();
-    set_aside(rubbish->first, octets);
+    set_aside(rubbish->first, bytes);
   }
   if (store.unread_ != 0 && !rubbish) {  // a repair: nothing of it was ever written by a store
     size -= store.unread_;
@@ -231,9 +231,9 @@ void FileLog::Writer::prepare() {
   // Else a torn header over what stood there before could look like an entry that reaches beyond the end of the file.
   // The header itself needs no sync: the next commit's covers it, and until then it is made again.
   file.sync_all();
-  Bytes header = free_header(size - end - kEndOctets);
+  Bytes header = free_header(size - end - kEndBytes);
   file.write_at(end, header);
-  store.probe_ = Bytes(kProbeOctets);
+  store.probe_ = Bytes(kProbeBytes);
   store.probe_.resize(file.read_at(end, store.probe_));
   store.intact_end_ = store.prepared_ = true;
   // Numbers that a crash swallowed are not used again.
@@ -242,19 +242,19 @@ void FileLog::Writer::prepare() {
 }
 
 // What nobody was ever promised is kept for whoever looks for the reason, and must not keep everybody from the store.
-void FileLog::Writer::set_aside(uint64_t offset, ByteView octets) const {
+void FileLog::Writer::set_aside(uint64_t offset, ByteView bytes) const {
   FileLog& store = *store_;
   try {
-    quarantine(store.file_system_, store.path_, *locked_, offset, "behind the end of the log", octets);
+    quarantine(store.file_system_, store.path_, *locked_, offset, "behind the end of the log", bytes);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kReadOnly && error.code() != ErrorCode::kNoSpace) throw;
-    store.report(std::to_string(octets.size()) + " bytes of an unfinished write behind the end of " + store.path_ +
+    store.report(std::to_string(bytes.size()) + " bytes of an unfinished write behind the end of " + store.path_ +
                  " were overwritten, because they could not be set aside: " + error.sentence());
   }
 }
 
 // Gate held. What is behind the log must not change what is in it: a transaction `jump` numbers further on, in a file
-// of `size` octets.
+// of `size` bytes.
 void FileLog::Writer::require_continuation(uint64_t size, uint64_t jump) const {
   const FileLog& store = *store_;
   if (store.plain_ || purpose_ == Purpose::kRepair) return;
@@ -286,30 +286,30 @@ uint64_t FileLog::Writer::append(std::vector<Draft> drafts) {
   };
   const uint64_t first = store.end_.last + 1;
   Encoded encoded = numbered_from(first);
-  ensure_space(encoded.octets.size(), room_of(drafts));
+  ensure_space(encoded.bytes.size(), room_of(drafts));
   // A compaction that was not finished may have taken a number.
   if (store.end_.last + 1 != first) encoded = numbered_from(store.end_.last + 1);
 
   File& file = *locked_;
   Exclusive gate(store.gate_);
   uint64_t start = store.end_.offset;
-  uint64_t length = encoded.octets.size();
-  const uint64_t behind = octets_behind(start, file.size());
-  if (behind < length + kMinFreeOctets + kEndOctets) {
+  uint64_t length = encoded.bytes.size();
+  const uint64_t behind = bytes_behind(start, file.size());
+  if (behind < length + kMinFreeBytes + kEndBytes) {
     throw Error(ErrorCode::kCorrupt, store.path_ + " was cut off by somebody else meanwhile; nothing was written");
   }
-  uint64_t left = behind - length - kEndOctets;
+  uint64_t left = behind - length - kEndBytes;
   if (!store.plain_) require_continuation({start, file.size(), encoded});
   Bytes header = free_header(left);
-  vtpm::append(encoded.octets, header);
+  vtpm::append(encoded.bytes, header);
   try {
-    file.write_at(start, encoded.octets);
+    file.write_at(start, encoded.bytes);
   } catch (...) {
-    undo_write(start, encoded.octets.size());
+    undo_write(start, encoded.bytes.size());
     throw;
   }
   const uint64_t last_at = encoded.entries.back().offset;
-  Bytes last_entry = to_bytes(ByteView(encoded.octets).subspan(last_at, first_octets_of(encoded.entries.back())));
+  Bytes last_entry = to_bytes(ByteView(encoded.bytes).subspan(last_at, first_bytes_of(encoded.entries.back())));
   for (LogEntry& entry : encoded.entries) {
     entry.offset += start;
     last_ = entry.sequence.number;
@@ -321,7 +321,7 @@ uint64_t FileLog::Writer::append(std::vector<Draft> drafts) {
   store.end_.offset = start + length;
   store.end_.last = store.end_.highest_seen = last_;
   store.probe_ = std::move(header);
-  store.probe_.resize(std::min<uint64_t>(kProbeOctets, left + kEndOctets));
+  store.probe_.resize(std::min<uint64_t>(kProbeBytes, left + kEndBytes));
   store.applied_ = last_;
   return last_;
 }
@@ -330,7 +330,7 @@ uint64_t FileLog::Writer::append(std::vector<Draft> drafts) {
 void FileLog::Writer::undo_write(uint64_t start, uint64_t length) noexcept {
   FileLog& store = *store_;
   try {
-    Bytes before = free_header(octets_behind(start + kEndOctets, locked_->size()));
+    Bytes before = free_header(bytes_behind(start + kEndBytes, locked_->size()));
     before.resize(std::max<uint64_t>(before.size(), length));
     locked_->write_at(start, before);
   } catch (...) {
@@ -350,9 +350,9 @@ void FileLog::Writer::wipe_slot(const Record& old) {
 }
 
 void FileLog::Writer::wipe_slot_at(File& file, uint64_t offset, uint64_t length) const {
-  Bytes octets(length);
-  if (length == 0 || file.read_at(offset, octets) != octets.size()) return;
-  if (wipe_slot_secrets(store_->header_.salt, octets)) file.write_at(offset, octets);
+  Bytes bytes(length);
+  if (length == 0 || file.read_at(offset, bytes) != bytes.size()) return;
+  if (wipe_slot_secrets(store_->header_.salt, bytes)) file.write_at(offset, bytes);
 }
 
 }  // namespace vtpm::store

@@ -9,12 +9,12 @@
 namespace vtpm::store {
 namespace {
 
-using Slots = std::vector<SlotSituation>;
+using Slots = std::vector<KeySlotSituation>;
 
 std::string named(unsigned number) { return "key slot " + std::to_string(number); }
 
-const SlotSituation& slot_of(const Slots& slots, unsigned number) {
-  for (const SlotSituation& slot : slots) {
+const KeySlotSituation& slot_of(const Slots& slots, unsigned number) {
+  for (const KeySlotSituation& slot : slots) {
     if (slot.number == number) return slot;
   }
   throw Error(ErrorCode::kInvalidArgument,
@@ -23,7 +23,7 @@ const SlotSituation& slot_of(const Slots& slots, unsigned number) {
 
 // active, keyslot absent
 AmendPlan activate_any(const Slots& slots) {
-  auto free = std::find_if(slots.begin(), slots.end(), [](const SlotSituation& slot) { return !slot.active; });
+  auto free = std::find_if(slots.begin(), slots.end(), [](const KeySlotSituation& slot) { return !slot.active; });
   if (free == slots.end()) {
     throw Error(ErrorCode::kNoSpace, "all " + std::to_string(slots.size()) + " key slots are in use: deactivate one");
   }
@@ -31,7 +31,7 @@ AmendPlan activate_any(const Slots& slots) {
 }
 
 // active, keyslot N
-AmendPlan activate_one(const SlotSituation& slot, std::optional<Role> role) {
+AmendPlan activate_one(const KeySlotSituation& slot, std::optional<Role> role) {
   if (!slot.active) return {slot.number, {}};
   if (slot.holds && (!role || slot.role == role_name(*role))) return {};
   if (slot.holds) {
@@ -47,7 +47,7 @@ AmendPlan activate_one(const SlotSituation& slot, std::optional<Role> role) {
 // inactive, keyslot absent, old secret S
 AmendPlan deactivate_holders(const Slots& slots) {
   AmendPlan plan;
-  for (const SlotSituation& slot : slots) {
+  for (const KeySlotSituation& slot : slots) {
     if (slot.active && slot.holds) plan.deactivate.push_back(slot.number);
   }
   if (plan.deactivate.empty()) throw Error(ErrorCode::kNotFound, "no active key slot holds that old secret");
@@ -55,10 +55,12 @@ AmendPlan deactivate_holders(const Slots& slots) {
 }
 
 // inactive, keyslot N, old secret absent
-AmendPlan deactivate_one(const SlotSituation& slot) { return slot.active ? AmendPlan{{}, {slot.number}} : AmendPlan{}; }
+AmendPlan deactivate_one(const KeySlotSituation& slot) {
+  return slot.active ? AmendPlan{{}, {slot.number}} : AmendPlan{};
+}
 
 // inactive, keyslot N, old secret S
-AmendPlan deactivate_holder(const SlotSituation& slot) {
+AmendPlan deactivate_holder(const KeySlotSituation& slot) {
   if (!slot.active) throw Error(ErrorCode::kNotFound, named(slot.number) + " is inactive: it holds no secret");
   if (!slot.holds) {
     throw Error(ErrorCode::kNotFound, named(slot.number) + " holds another secret than the old secret that was given");
@@ -69,7 +71,7 @@ AmendPlan deactivate_holder(const SlotSituation& slot) {
 // inactive, keyslot absent, old secret absent
 AmendPlan deactivate_all(const Slots& slots) {
   AmendPlan plan;
-  for (const SlotSituation& slot : slots) {
+  for (const KeySlotSituation& slot : slots) {
     if (slot.active) plan.deactivate.push_back(slot.number);
   }
   return plan;
@@ -77,25 +79,25 @@ AmendPlan deactivate_all(const Slots& slots) {
 
 AmendPlan plan_inactive(const DesiredState& desired, const Slots& slots) {
   if (!desired.keyslot) return desired.old_secret ? deactivate_holders(slots) : deactivate_all(slots);
-  const SlotSituation& slot = slot_of(slots, *desired.keyslot);
+  const KeySlotSituation& slot = slot_of(slots, *desired.keyslot);
   return desired.old_secret ? deactivate_holder(slot) : deactivate_one(slot);
 }
 
 void require_remainder(const AmendPlan& plan, const Slots& slots) {
   if (plan.deactivate.empty()) return;
-  bool any = false, officer_before = false, officer_after = false;
-  for (const SlotSituation& slot : slots) {
+  bool any = false, so_before = false, so_after = false;
+  for (const KeySlotSituation& slot : slots) {
     const bool goes = std::find(plan.deactivate.begin(), plan.deactivate.end(), slot.number) != plan.deactivate.end();
     const bool stays = slot.active && slot.usable && !goes;
     any = any || stays;
-    officer_before = officer_before || (slot.officer() && slot.active);
-    officer_after = officer_after || (slot.officer() && stays);
+    so_before = so_before || (slot.officer() && slot.active);
+    so_after = so_after || (slot.officer() && stays);
   }
   if (!any) {
     throw Error(ErrorCode::kUnsupported,
                 "no key slot would be left that opens the store, and all in it would be lost: add one first");
   }
-  if (officer_before && !officer_after) {
+  if (so_before && !so_after) {
     throw Error(ErrorCode::kUnsupported,
                 "the security officer's last key slot stays: without it nobody could set a user PIN again; its secret "
                 "can be changed");
@@ -115,16 +117,16 @@ void require_sense(const DesiredState& desired) {
 }
 
 // Whoever gives an officer's secret to have it removed has one. Where there is no officer, nobody is robbed.
-void require_officer(const DesiredState& desired, const AmendPlan& plan, const Slots& slots) {
+void require_so(const DesiredState& desired, const AmendPlan& plan, const Slots& slots) {
   if (!desired.by || desired.by == Role::kSo) return;
-  const auto is_officers = [](const SlotSituation& slot) { return slot.active && slot.officer(); };
-  if (plan.activate && desired.role == Role::kSo && std::any_of(slots.begin(), slots.end(), is_officers)) {
+  const auto is_so_slot = [](const KeySlotSituation& slot) { return slot.active && slot.officer(); };
+  if (plan.activate && desired.role == Role::kSo && std::any_of(slots.begin(), slots.end(), is_so_slot)) {
     throw Error(ErrorCode::kAuthFailed,
                 "a key slot of the role so is made with the security officer's secret only, or every user could make "
                 "himself the officer: open the store with that secret (--as so)");
   }
   for (const unsigned number : plan.deactivate) {
-    if (desired.old_secret || !is_officers(slot_of(slots, number))) continue;
+    if (desired.old_secret || !is_so_slot(slot_of(slots, number))) continue;
     throw Error(ErrorCode::kAuthFailed, named(number) +
                                             " is the security officer's: give its secret to have it removed, or open "
                                             "the store with the officer's (--as so)");
@@ -133,17 +135,17 @@ void require_officer(const DesiredState& desired, const AmendPlan& plan, const S
 
 }  // namespace
 
-AmendPlan plan_amend(const DesiredState& desired, const std::vector<SlotSituation>& slots) {
+AmendPlan plan_amend(const DesiredState& desired, const std::vector<KeySlotSituation>& slots) {
   require_sense(desired);
   if (desired.state == DesiredState::State::kActive) {
     const AmendPlan plan =
         desired.keyslot ? activate_one(slot_of(slots, *desired.keyslot), desired.role) : activate_any(slots);
-    require_officer(desired, plan, slots);
+    require_so(desired, plan, slots);
     return plan;
   }
   AmendPlan plan = plan_inactive(desired, slots);
   require_remainder(plan, slots);
-  require_officer(desired, plan, slots);
+  require_so(desired, plan, slots);
   return plan;
 }
 

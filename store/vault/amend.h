@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "store/vault/key_slot_kdf.h"
 #include "store/vault/role.h"
-#include "store/vault/slot_kdf.h"
 
 namespace vtpm::store {
 
@@ -34,7 +34,7 @@ struct DesiredState {
 };
 
 /// What a plan needs to know of a slot.
-struct SlotSituation {
+struct KeySlotSituation {
   unsigned number = 0;
   bool active = false;  // something stands there
   bool usable = false;  // and it is neither damaged nor of a newer kind: it can open the store
@@ -53,7 +53,7 @@ struct AmendPlan {
 /// kNoSpace (no slot is free), kExists (the slot holds another secret, or this one for another role), kAuthFailed (an
 /// officer's secret is needed), kNotFound (no slot, or not that one, holds the
 /// secret), kUnsupported (no slot, or none for the security officer, would be left).
-AmendPlan plan_amend(const DesiredState& desired, const std::vector<SlotSituation>& slots);
+AmendPlan plan_amend(const DesiredState& desired, const std::vector<KeySlotSituation>& slots);
 
 /// The slots whose `holds` the plan asks for, of those that are active.
 std::vector<unsigned> slots_to_test(const DesiredState& desired, const std::vector<unsigned>& active);

@@ -101,7 +101,7 @@ Vault::Impl::Counter Vault::Impl::counter(Role role) const {
   counter.attempts.limit = default_limit(role);
   auto stored = store->read(attempt_name(role));
   if (!stored) return counter;
-  auto entry = parse_entry(stored->octets);
+  auto entry = parse_entry(stored->bytes);
   if (!entry || entry->type != type::kAttempt || entry->size != 4) {
     throw Error(ErrorCode::kCorrupt,
                 "the retry counter '" + attempt_name(role) + "' in " + store->path() + " is not one");
@@ -129,17 +129,17 @@ void Vault::Impl::require_inherited_login() const {
           "in when its parent forked it (log in before the fork, or let this process read and write the store)");
 }
 
-std::vector<UsedSlot> Vault::Impl::used_slots() const {
-  std::vector<UsedSlot> used;
+std::vector<UsedKeySlot> Vault::Impl::used_slots() const {
+  std::vector<UsedKeySlot> used;
   for (unsigned number = 1; number <= kMaxSlots; ++number) {
     auto record = store->find(slot_name(number));
     if (!record) continue;
-    UsedSlot slot{number, record->facts.sequence.number, {}, {}, {}};
+    UsedKeySlot slot{number, record->facts.sequence.number, {}, {}, {}};
     try {
-      auto octets = slot_octets(number, slot.sequence);
-      if (!octets) continue;
-      slot.role = role_of_slot(*octets);
-      slot.slot.emplace(std::move(*octets));
+      auto bytes = slot_bytes(number, slot.sequence);
+      if (!bytes) continue;
+      slot.role = role_of_slot(*bytes);
+      slot.slot.emplace(std::move(*bytes));
     } catch (const Error& error) {
       bool of_the_slot = error.code() == ErrorCode::kCorrupt || error.code() == ErrorCode::kUnsupported ||
                          error.code() == ErrorCode::kTooNew;
@@ -152,18 +152,18 @@ std::vector<UsedSlot> Vault::Impl::used_slots() const {
 }
 
 // A slot that was wiped in place reads as one that no secret opens.
-std::optional<Bytes> Vault::Impl::slot_octets(unsigned number, uint64_t sequence) const {
+std::optional<Bytes> Vault::Impl::slot_bytes(unsigned number, uint64_t sequence) const {
   if (store->inherited()) {
     const std::lock_guard guard(noting_);
     const auto seen = seen_slots_.find(number);
-    if (seen != seen_slots_.end() && seen->second.sequence == sequence) return seen->second.octets;
+    if (seen != seen_slots_.end() && seen->second.sequence == sequence) return seen->second.bytes;
   }
   auto stored = store->read(slot_name(number));
   if (!stored) return std::nullopt;
   const std::lock_guard guard(noting_);
-  SeenSlot& seen = seen_slots_[number];
-  if (seen.sequence != stored->number) seen = {stored->number, stored->octets};
-  return std::move(stored->octets);
+  SeenKeySlot& seen = seen_slots_[number];
+  if (seen.sequence != stored->number) seen = {stored->number, stored->bytes};
+  return std::move(stored->bytes);
 }
 
 void Vault::Impl::remember_slots() const noexcept {
@@ -177,7 +177,7 @@ void Vault::Impl::remember_slots() const noexcept {
 std::vector<KeySlot> Vault::Impl::slots_of(Role role) const {
   std::vector<KeySlot> own, recovery;
   std::optional<Error> problem;
-  for (UsedSlot& used : used_slots()) {
+  for (UsedKeySlot& used : used_slots()) {
     const bool is_recovery = role == Role::kUser && used.role == role_name(Role::kRecovery);
     if (used.slot && used.slot->kdf().is_raw()) continue;
     if (!used.slot) {
@@ -290,7 +290,7 @@ std::optional<uint64_t> Vault::Impl::wait_out(Role role, std::optional<uint64_t>
 
 Vault::Turn Vault::take_turn(Role role) {
   if (role != Role::kSo || impl_->this_thread_has_turn()) return Turn(nullptr);
-  Impl::OfficerTurn turn{impl_->store->claim(EntryLog::Role::kOfficer), {}};
+  Impl::SoTurn turn{impl_->store->claim(EntryLog::Role::kSo), {}};
   turn.waited_for = impl_->wait_out(role, {}, {});
   impl_->turn_.emplace(std::move(turn));
   impl_->turn_owner_ = std::this_thread::get_id();
@@ -307,8 +307,8 @@ UnlockResult Vault::Impl::attempt(Role role, ByteView secret, const Then& then) 
   StretchedSecrets stretched;
   Attempt self{role, {}, {}};
   const auto is_counted = [&] { return store->inherited() || !store->read_only(); };
-  std::optional<OfficerTurn> own;
-  std::optional<OfficerTurn>& turn = this_thread_has_turn() ? turn_ : own;
+  std::optional<SoTurn> own;
+  std::optional<SoTurn>& turn = this_thread_has_turn() ? turn_ : own;
   for (bool dear_ones_too = false;; turn.reset()) {
     store->refresh_now();
     require_inherited_login();
@@ -322,7 +322,7 @@ UnlockResult Vault::Impl::attempt(Role role, ByteView secret, const Then& then) 
     const std::vector<const KeySlot*> tried = slots_to_try(slots, dear_ones_too, default_kdf);
     for (const KeySlot* slot : tried) stretched.of(*slot, secret);
 
-    if (role == Role::kSo && !turn) turn.emplace(OfficerTurn{store->claim(EntryLog::Role::kOfficer), self.waited_for});
+    if (role == Role::kSo && !turn) turn.emplace(SoTurn{store->claim(EntryLog::Role::kSo), self.waited_for});
     self.waited_for = wait_out(self.role, self.charged, turn ? turn->waited_for : self.waited_for);
     const auto login = store->claim(EntryLog::Role::kLogin);
     require_inherited_login();
@@ -347,8 +347,8 @@ UnlockResult Vault::Impl::attempt(Role role, ByteView secret, const Then& then) 
                                            "store was re-keyed: set this secret anew with another one's help");
     }
     if (is_counted() && !reset_counters(self.role, *login, slots)) continue;
-    const OpenedSlot found{slot.name(),       slot.role(), slot.sequence(), slot.kdf().stretching(),
-                           std::move(master), slot.notes()};
+    const OpenedKeySlot found{slot.name(),       slot.role(), slot.sequence(), slot.kdf().stretching(),
+                              std::move(master), slot.notes()};
     if (then(found, *login)) return UnlockResult::kUnlocked;
   }
 }

@@ -8,7 +8,7 @@ namespace {
 
 constexpr const char* kSizes = "a key has 128, 192 or 256 bits";
 
-bool is_key_size(size_t octets) { return octets == 16 || octets == 24 || octets == 32; }
+bool is_key_size(size_t bytes) { return bytes == 16 || bytes == 24 || bytes == 32; }
 
 ByteView without_line_end(ByteView text) {
   if (!text.empty() && text.back() == '\n') text = text.first(text.size() - 1);
@@ -43,17 +43,17 @@ SecretBytes from_hex(ByteView text, const std::string& what) {
     throw Error(ErrorCode::kInvalidArgument, what + " has " + std::to_string(digits.size()) +
                                                  " hexadecimal digits: " + kSizes + ", so 32, 48 or 64 digits");
   }
-  SecretBytes octets(digits.size() / 2);
-  for (size_t i = 0; i < octets.size(); ++i) octets[i] = static_cast<uint8_t>(digits[2 * i] << 4 | digits[2 * i + 1]);
-  return octets;
+  SecretBytes bytes(digits.size() / 2);
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(digits[2 * i] << 4 | digits[2 * i + 1]);
+  return bytes;
 }
 
 }  // namespace
 
-RawKey::RawKey(SecretBytes octets) : octets_(std::move(octets)) {
-  if (!is_key_size(octets_.size())) {
+RawKey::RawKey(SecretBytes bytes) : bytes_(std::move(bytes)) {
+  if (!is_key_size(bytes_.size())) {
     throw Error(ErrorCode::kInvalidArgument,
-                std::string(kSizes) + ", so 16, 24 or 32 octets, not " + std::to_string(octets_.size()));
+                std::string(kSizes) + ", so 16, 24 or 32 bytes, not " + std::to_string(bytes_.size()));
   }
 }
 
@@ -61,7 +61,7 @@ RawKey parse_raw_key(ByteView contents, KeyFormat format, const std::string& wha
   if (format == KeyFormat::kHex) return RawKey(from_hex(without_line_end(contents), what));
   if (!is_key_size(contents.size())) {
     throw Error(ErrorCode::kInvalidArgument,
-                what + " has " + std::to_string(contents.size()) + " octets: " + kSizes + ", so 16, 24 or 32 octets");
+                what + " has " + std::to_string(contents.size()) + " bytes: " + kSizes + ", so 16, 24 or 32 bytes");
   }
   return RawKey(SecretBytes(contents));
 }

@@ -14,17 +14,17 @@ enum class KeyFormat { kHex, kBinary };
 
 class RawKey {
  public:
-  /// 16, 24 or 32 octets, else kInvalidArgument.
-  explicit RawKey(SecretBytes octets);
-  ByteView octets() const { return octets_; }
-  RawKey clone() const { return RawKey(octets_.clone()); }
+  /// 16, 24 or 32 bytes, else kInvalidArgument.
+  explicit RawKey(SecretBytes bytes);
+  ByteView bytes() const { return bytes_; }
+  RawKey clone() const { return RawKey(bytes_.clone()); }
 
  private:
-  SecretBytes octets_;
+  SecretBytes bytes_;
 };
 
 /// The contents of a key file. kHex: 32, 48 or 64 hexadecimal digits, optionally after 0x; leading zeros count; one
-/// line end may follow. kBinary: the octets themselves. Throws kInvalidArgument, naming `what` and, of a character that
+/// line end may follow. kBinary: the bytes themselves. Throws kInvalidArgument, naming `what` and, of a character that
 /// is no digit, its position (from 1).
 RawKey parse_raw_key(ByteView contents, KeyFormat format, const std::string& what);
 

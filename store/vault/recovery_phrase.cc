@@ -122,9 +122,9 @@ SecretBytes generate_recovery_phrase() {
 PhraseReading read_recovery_phrase(ByteView typed) {
   PhraseReading reading;
   SecretBytes symbols;
-  for (uint8_t octet : typed) {
-    if (octet == '-' || octet == ' ') continue;
-    const auto symbol = symbol_of(octet);
+  for (uint8_t byte : typed) {
+    if (byte == '-' || byte == ' ') continue;
+    const auto symbol = symbol_of(byte);
     if (!symbol || symbols.size() == kSymbols) return reading;
     symbols.append({&*symbol, 1});
   }

@@ -23,7 +23,7 @@ void index_again(Entry& entry, const MasterKey& fresh, ByteView plain, const Ind
   for (const Property& one : indexer ? indexer(entry.name, plain) : std::vector<Property>()) {
     tags.push_back(fresh.tag(one.kind, one.value));
   }
-  if (!tags.empty()) entry.optional.push_back(octets_attribute(attribute::kIndex, write_tags(std::move(tags))));
+  if (!tags.empty()) entry.optional.push_back(bytes_attribute(attribute::kIndex, write_tags(std::move(tags))));
 }
 
 Bytes reseal(const EntryView& entry, const MasterKey& old, const MasterKey& fresh, const Salt& salt,
@@ -37,23 +37,23 @@ Bytes reseal(const EntryView& entry, const MasterKey& old, const MasterKey& fres
     if (attribute.name == attribute::kEncryption) attribute = fresh.encryption(*cipher);
   }
   index_again(copy, fresh, *plain, indexer);
-  Bytes octets = encode(copy);
-  const EntryView layout = parse_entry(octets).value();
-  fresh.seal(octets, layout, *plain);
-  store_crc(salt, octets, layout.crc_at);
-  return octets;
+  Bytes bytes = encode(copy);
+  const EntryView layout = parse_entry(bytes).value();
+  fresh.seal(bytes, layout, *plain);
+  store_crc(salt, bytes, layout.crc_at);
+  return bytes;
 }
 
 Bytes bind_again(const EntryView& entry, const MasterKey& old, const MasterKey& fresh, const Salt& salt) {
   if (!old.mac_matches(entry)) refuse(ErrorCode::kTampered, entry, "was tampered with, its MAC is wrong");
-  Bytes octets = to_bytes(entry.octets);
-  fresh.write_mac(octets, parse_entry(octets).value());
-  store_crc(salt, octets, entry.crc_at);
-  return octets;
+  Bytes bytes = to_bytes(entry.bytes);
+  fresh.write_mac(bytes, parse_entry(bytes).value());
+  store_crc(salt, bytes, entry.crc_at);
+  return bytes;
 }
 
-const UsedSlot& slot_of(const std::vector<UsedSlot>& used, unsigned number, const std::string& path) {
-  for (const UsedSlot& slot : used) {
+const UsedKeySlot& slot_of(const std::vector<UsedKeySlot>& used, unsigned number, const std::string& path) {
+  for (const UsedKeySlot& slot : used) {
     if (slot.number != number) continue;
     if (slot.problem) throw *slot.problem;
     return slot;
@@ -61,12 +61,12 @@ const UsedSlot& slot_of(const std::vector<UsedSlot>& used, unsigned number, cons
   throw Error(ErrorCode::kNotFound, "key slot " + std::to_string(number) + " of " + path + " is not active");
 }
 
-void require_officer(const std::vector<UsedSlot>& used, const std::vector<KeptSlot>& kept) {
-  auto is_kept = [&](const UsedSlot& slot) {
-    return std::any_of(kept.begin(), kept.end(), [&](const KeptSlot& one) { return one.number == slot.number; });
+void require_so(const std::vector<UsedKeySlot>& used, const std::vector<KeptKeySlot>& kept) {
+  auto is_kept = [&](const UsedKeySlot& slot) {
+    return std::any_of(kept.begin(), kept.end(), [&](const KeptKeySlot& one) { return one.number == slot.number; });
   };
   bool before = false, after = false;
-  for (const UsedSlot& slot : used) {
+  for (const UsedKeySlot& slot : used) {
     const bool officer = slot.role == role_name(Role::kSo);
     before = before || officer;
     after = after || (officer && is_kept(slot));
@@ -79,18 +79,18 @@ void require_officer(const std::vector<UsedSlot>& used, const std::vector<KeptSl
 // A kept slot, and what its secret becomes for the new one.
 struct Renewal {
   std::string name, role;
-  SlotKdf kdf;
+  KeySlotKdf kdf;
   std::shared_ptr<const StretchedSecret> after;
   SecretNotes notes;
 };
 
-std::vector<Renewal> stretch_kept(const std::vector<UsedSlot>& used, const std::vector<KeptSlot>& kept,
+std::vector<Renewal> stretch_kept(const std::vector<UsedKeySlot>& used, const std::vector<KeptKeySlot>& kept,
                                   const std::string& path) {
   std::vector<Renewal> renewals;
-  for (const KeptSlot& one : kept) {
+  for (const KeptKeySlot& one : kept) {
     const KeySlot& slot = *slot_of(used, one.number, path).slot;
     const SecretBytes secret = canonical_secret(slot.role(), one.secret);
-    SlotKdf kdf = fresh_kdf(slot.kdf().stretching());
+    KeySlotKdf kdf = fresh_kdf(slot.kdf().stretching());
     if (!slot.opens_with(stretch(secret, slot.kdf()))) {
       throw Error(ErrorCode::kAuthFailed, "the secret that was given for key slot " + std::to_string(one.number) +
                                               " does not open it: nothing was changed");
@@ -110,7 +110,7 @@ bool Vault::Impl::rekey(const Claim& login, const Rekeying& rekeying, const Prog
   const auto write_anew = [&](const EntryView& entry) {
     if (entry.type == type::kKeySlot) return Bytes();
     if (entry.sealed) return reseal(entry, *old, *fresh, salt, indexer);
-    return entry.mac_at != 0 ? bind_again(entry, *old, *fresh, salt) : to_bytes(entry.octets);
+    return entry.mac_at != 0 ? bind_again(entry, *old, *fresh, salt) : to_bytes(entry.bytes);
   };
   return store->rewrite(login, [&](EntryLog::Change&) -> std::optional<EntryLog::Rewriting> {
     const auto used = used_slots();
@@ -119,24 +119,24 @@ bool Vault::Impl::rekey(const Claim& login, const Rekeying& rekeying, const Prog
   });
 }
 
-void Vault::rekey(const std::vector<KeptSlot>& kept, const Progress& progress, const Indexer& indexer) {
+void Vault::rekey(const std::vector<KeptKeySlot>& kept, const Progress& progress, const Indexer& indexer) {
   for (;;) {
     refresh();
     impl_->master_or_locked();
     const auto used = impl_->used_slots();
     if (kept.empty()) throw Error(ErrorCode::kUnsupported, "at least one key slot must be kept: give its secret");
-    for (const KeptSlot& one : kept) {
+    for (const KeptKeySlot& one : kept) {
       if (slot_of(used, one.number, path()).slot->kdf().is_raw()) {
         throw Error(ErrorCode::kUnsupported, path() + " is opened by a raw key: give the new one");
       }
     }
-    require_officer(used, kept);
+    require_so(used, kept);
     std::vector<Renewal> renewals = stretch_kept(used, kept, path());
 
     const auto login = impl_->store->claim(EntryLog::Role::kLogin);
     auto old = impl_->current_master();
     auto fresh =
-        std::make_shared<const MasterKey>(crypto::random_secret(kMasterKeyOctets), impl_->uuid, old->epoch() + 1);
+        std::make_shared<const MasterKey>(crypto::random_secret(kMasterKeyBytes), impl_->uuid, old->epoch() + 1);
     std::vector<Draft> slots;
     for (Renewal& one : renewals) {
       slots.push_back(slot_draft(one.name, one.role, one.kdf, std::move(one.after), fresh, impl_->uuid, one.notes));
@@ -151,11 +151,11 @@ void Vault::rekey_raw(const RawKey& key, const Progress& progress, const Indexer
     const auto login = impl_->store->claim(EntryLog::Role::kLogin);
     auto old = impl_->current_master();
     const auto used = impl_->used_slots();
-    for (const UsedSlot& one : used) {
+    for (const UsedKeySlot& one : used) {
       if (one.slot && one.slot->kdf().is_raw()) continue;
       throw Error(ErrorCode::kUnsupported, path() + " is not opened by a raw key: re-key it with its secrets");
     }
-    auto fresh = std::make_shared<const MasterKey>(SecretBytes(key.octets()), impl_->uuid, old->epoch() + 1);
+    auto fresh = std::make_shared<const MasterKey>(SecretBytes(key.bytes()), impl_->uuid, old->epoch() + 1);
     std::vector<Draft> slots;
     slots.push_back(raw_slot_draft(slot_name(1), *fresh));
     if (impl_->rekey(*login, {old, fresh, used, std::move(slots)}, progress, indexer)) return;

@@ -8,12 +8,12 @@
 namespace vtpm::store {
 
 /// kSo: the security officer's PIN. kUser: the user's. kRecovery: a phrase that was generated and written down; it logs
-/// the user in. kKeyfile: the octets of a file, for tools and services that nobody types for.
+/// the user in. kKeyfile: the bytes of a file, for tools and services that nobody types for.
 enum class Role { kSo, kUser, kRecovery, kKeyfile };
 
 /// What a key slot shows of its secret to anyone, before a login too.
 struct SecretNotes {
-  bool empty = false;          // no octets: whoever knows of the slot opens it
+  bool empty = false;          // no bytes: whoever knows of the slot opens it
   bool to_be_changed = false;  // somebody else chose it; its owner is to choose another
 };
 

@@ -17,9 +17,9 @@
 namespace vtpm::store {
 namespace {
 
-constexpr size_t kCbcTagOctets = 32;
+constexpr size_t kCbcTagBytes = 32;
 
-// Padding is zeros: `realsize` says how many octets count.
+// Padding is zeros: `realsize` says how many bytes count.
 size_t cbc_blocks(size_t plain) { return round_up(std::max<size_t>(plain, 1), crypto::kAesBlock); }
 
 // The third value of `enc`.
@@ -37,7 +37,7 @@ std::optional<ByteView> iv_of(const EntryView& entry) {
 }  // namespace
 
 MasterKey::MasterKey(SecretBytes key, const Uuid& uuid, uint64_t epoch)
-    : key_(std::move(key)), uuid_(uuid), epoch_(epoch), siv_(derive("seal", crypto::Siv::kKeyOctets)) {
+    : key_(std::move(key)), uuid_(uuid), epoch_(epoch), siv_(derive("seal", crypto::Siv::kKeyBytes)) {
   mac_key_ = derive("clear", 32);
   index_key_ = derive("index", 32);
   cbc_key_ = derive("cbc", key_.size());
@@ -51,9 +51,9 @@ SecretBytes MasterKey::derive(std::string_view purpose, size_t size) const {
   return crypto::hkdf(key_, uuid_, info, size);
 }
 
-size_t MasterKey::sealed_octets(Cipher cipher, size_t plain) {
-  if (cipher == Cipher::kAesCbc) return cbc_blocks(plain) + kCbcTagOctets;
-  return crypto::Siv::kTagOctets + std::max<size_t>(plain, 1);
+size_t MasterKey::sealed_bytes(Cipher cipher, size_t plain) {
+  if (cipher == Cipher::kAesCbc) return cbc_blocks(plain) + kCbcTagBytes;
+  return crypto::Siv::kTagBytes + std::max<size_t>(plain, 1);
 }
 
 Attribute MasterKey::encryption(Cipher cipher) const {
@@ -65,10 +65,10 @@ Attribute MasterKey::encryption(Cipher cipher) const {
   return encryption;
 }
 
-void MasterKey::seal(MutableByteView octets, const EntryView& layout, ByteView plain) const {
+void MasterKey::seal(MutableByteView bytes, const EntryView& layout, ByteView plain) const {
   const Bytes box = layout.cipher == kCipherCbc ? cbc_sealed(layout, plain) : siv_sealed(layout, plain);
-  if (box.size() != layout.data_octets) throw Error(ErrorCode::kInternal, "a seal has not the size that it must have");
-  std::copy(box.begin(), box.end(), octets.begin() + static_cast<ptrdiff_t>(layout.data_at));
+  if (box.size() != layout.data_bytes) throw Error(ErrorCode::kInternal, "a seal has not the size that it must have");
+  std::copy(box.begin(), box.end(), bytes.begin() + static_cast<ptrdiff_t>(layout.data_at));
 }
 
 std::optional<SecretBytes> MasterKey::unseal(const EntryView& entry) const {
@@ -81,7 +81,7 @@ std::optional<SecretBytes> MasterKey::unseal(const EntryView& entry) const {
 Bytes MasterKey::siv_sealed(const EntryView& layout, ByteView plain) const {
   SealedContext context = sealed_context(layout);
   SecretBytes padded(plain);
-  padded.resize(layout.data_octets - crypto::Siv::kTagOctets);
+  padded.resize(layout.data_bytes - crypto::Siv::kTagBytes);
   return siv_.seal({uuid_, context.before, context.after}, padded);
 }
 
@@ -94,7 +94,7 @@ Bytes MasterKey::cbc_sealed(const EntryView& layout, ByteView plain) const {
   auto iv = iv_of(layout);
   if (!iv) throw Error(ErrorCode::kInternal, "an entry that is to be sealed has no IV");
   SecretBytes padded(plain);
-  padded.resize(layout.data_octets - kCbcTagOctets);
+  padded.resize(layout.data_bytes - kCbcTagBytes);
   Bytes box = crypto::aes_cbc_encrypt(cbc_key_, *iv, padded);
   append(box, cbc_tag(layout, box));
   return box;
@@ -103,57 +103,55 @@ Bytes MasterKey::cbc_sealed(const EntryView& layout, ByteView plain) const {
 std::optional<SecretBytes> MasterKey::cbc_unsealed(const EntryView& entry) const {
   auto iv = iv_of(entry);
   ByteView data = entry.data();
-  if (!iv || data.size() < crypto::kAesBlock + kCbcTagOctets) return std::nullopt;
-  ByteView box = data.first(data.size() - kCbcTagOctets);
+  if (!iv || data.size() < crypto::kAesBlock + kCbcTagBytes) return std::nullopt;
+  ByteView box = data.first(data.size() - kCbcTagBytes);
   if (box.size() % crypto::kAesBlock != 0) return std::nullopt;
-  if (!crypto::constant_time_equal(cbc_tag(entry, box), data.last(kCbcTagOctets))) return std::nullopt;
+  if (!crypto::constant_time_equal(cbc_tag(entry, box), data.last(kCbcTagBytes))) return std::nullopt;
   return crypto::aes_cbc_decrypt(cbc_key_, *iv, box);
 }
 
 // Over the whole entry as it will stand, `box` in its place.
 Bytes MasterKey::cbc_tag(const EntryView& entry, ByteView box) const {
-  Bytes octets = with_zeros(
-      entry.octets, {{entry.crc_at, kCrcOctets}, {entry.data_at + entry.data_octets - kCbcTagOctets, kCbcTagOctets}});
-  std::copy(box.begin(), box.end(), octets.begin() + static_cast<ptrdiff_t>(entry.data_at));
-  return crypto::Hmac(crypto::Hash::kSha256, cbc_mac_key_).begin().update(uuid_).update(octets).finish();
+  Bytes bytes = with_zeros(
+      entry.bytes, {{entry.crc_at, kCrcBytes}, {entry.data_at + entry.data_bytes - kCbcTagBytes, kCbcTagBytes}});
+  std::copy(box.begin(), box.end(), bytes.begin() + static_cast<ptrdiff_t>(entry.data_at));
+  return crypto::Hmac(crypto::Hash::kSha256, cbc_mac_key_).begin().update(uuid_).update(bytes).finish();
 }
 
 Bytes MasterKey::mac_of(const EntryView& entry) const {
   return crypto::Hmac(crypto::Hash::kSha256, mac_key_)
       .begin()
       .update(uuid_)
-      .update(with_zeros(entry.octets, {{entry.crc_at, kCrcOctets}, {entry.mac_at, kMacOctets}}))
+      .update(with_zeros(entry.bytes, {{entry.crc_at, kCrcBytes}, {entry.mac_at, kMacBytes}}))
       .finish();
 }
 
 uint64_t MasterKey::tag(uint64_t kind, ByteView value) const {
-  Bytes octets;
-  write_be(octets, kind, 8);
-  const Bytes mac = crypto::Hmac(crypto::Hash::kSha256, index_key_).begin().update(octets).update(value).finish();
-  return read_be(ByteView(mac).first(kTagOctets));
+  Bytes bytes;
+  write_be(bytes, kind, 8);
+  const Bytes mac = crypto::Hmac(crypto::Hash::kSha256, index_key_).begin().update(bytes).update(value).finish();
+  return read_be(ByteView(mac).first(kTagBytes));
 }
 
-void MasterKey::write_mac(MutableByteView octets, const EntryView& layout) const {
+void MasterKey::write_mac(MutableByteView bytes, const EntryView& layout) const {
   Bytes mac = mac_of(layout);
-  std::copy(mac.begin(), mac.end(), octets.begin() + static_cast<ptrdiff_t>(layout.mac_at));
+  std::copy(mac.begin(), mac.end(), bytes.begin() + static_cast<ptrdiff_t>(layout.mac_at));
 }
 
 bool MasterKey::mac_matches(const EntryView& entry) const {
-  return entry.mac_at != 0 &&
-         crypto::constant_time_equal(mac_of(entry), entry.octets.subspan(entry.mac_at, kMacOctets));
+  return entry.mac_at != 0 && crypto::constant_time_equal(mac_of(entry), entry.bytes.subspan(entry.mac_at, kMacBytes));
 }
 
-Bytes with_zeros(ByteView octets, std::initializer_list<Stretch> zeros) {
-  Bytes copy = to_bytes(octets);
-  for (const Stretch& zero : zeros)
-    std::fill_n(copy.begin() + static_cast<ptrdiff_t>(zero.at), zero.octets, uint8_t{0});
+Bytes with_zeros(ByteView bytes, std::initializer_list<Stretch> zeros) {
+  Bytes copy = to_bytes(bytes);
+  for (const Stretch& zero : zeros) std::fill_n(copy.begin() + static_cast<ptrdiff_t>(zero.at), zero.bytes, uint8_t{0});
   return copy;
 }
 
 SealedContext sealed_context(const EntryView& entry) {
-  size_t behind = entry.data_at + entry.data_octets;
-  return {with_zeros(entry.octets.first(entry.data_at), {{entry.crc_at, kCrcOctets}}),
-          to_bytes(entry.octets.subspan(behind))};
+  size_t behind = entry.data_at + entry.data_bytes;
+  return {with_zeros(entry.bytes.first(entry.data_at), {{entry.crc_at, kCrcBytes}}),
+          to_bytes(entry.bytes.subspan(behind))};
 }
 
 }  // namespace vtpm::store

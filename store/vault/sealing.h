@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The master key and what is derived from it.
 //
-//   HKDF-SHA-256(master key, salt = store UUID, info = purpose | epoch as eight octets) -> 64 octets for "seal",
+//   HKDF-SHA-256(master key, salt = store UUID, info = purpose | epoch as eight bytes) -> 64 bytes for "seal",
 //   32 for "clear", "digest", "index" and "cbc-mac", as many as the master key has for "cbc", 64 for "state".
 //
 // A sealed entry's data is, by the cipher that its `enc` names,
-//   aes-256-siv: AES-256-SIV over UUID; the entry's octets in front of the data, CRC octets zero; its octets behind the
+//   aes-256-siv: AES-256-SIV over UUID; the entry's bytes in front of the data, CRC bytes zero; its bytes behind the
 //                data; the plain text;
-//   aes-cbc:     AES-CBC with the random IV in `enc`, then 32 octets HMAC-SHA-256 over UUID and the entry with CRC and
-//                these octets zero, which is checked first.
-// So a blob can not be moved to another name, number, type or store. A clear entry's `mac` is HMAC-SHA-256 over UUID
-// and the entry with CRC and MAC octets zero. docs/format.md, "Sealing".
+//   aes-cbc:     AES-CBC with the random IV in `enc`, then 32 bytes HMAC-SHA-256 over UUID and the entry with CRC and
+//                these bytes zero, which is checked first.
+// So a blob cannot be moved to another name, number, type or store. A clear entry's `mac` is HMAC-SHA-256 over UUID
+// and the entry with CRC and MAC bytes zero. docs/format.md, "Sealing".
 #pragma once
 
 #include <optional>
@@ -24,29 +24,29 @@ namespace vtpm::store {
 
 class MasterKey {
  public:
-  /// `key`: 32 octets, or a raw key of 16, 24 or 32.
+  /// `key`: 32 bytes, or a raw key of 16, 24 or 32.
   MasterKey(SecretBytes key, const Uuid& uuid, uint64_t epoch);
 
   uint64_t epoch() const { return epoch_; }
   ByteView key() const { return key_; }
-  /// Tells this key from others without revealing it: 32 octets, kept in every key slot.
+  /// Tells this key from others without revealing it: 32 bytes, kept in every key slot.
   const Bytes& digest() const { return digest_; }
 
-  /// Octets of the data of a sealed entry: the plain text (or as many as it may come to have), padded, and a tag.
-  static size_t sealed_octets(Cipher cipher, size_t plain);
+  /// Bytes of the data of a sealed entry: the plain text (or as many as it may come to have), padded, and a tag.
+  static size_t sealed_bytes(Cipher cipher, size_t plain);
   /// `enc` of an entry that is to be sealed under this key; with a new IV where the cipher has one.
   Attribute encryption(Cipher cipher) const;
   /// Fills the data of an encoded entry. Everything else of it, its CRC excepted, must be final.
-  void seal(MutableByteView octets, const EntryView& layout, ByteView plain) const;
-  /// The plain text, `realsize` octets; nothing when the seal is wrong.
+  void seal(MutableByteView bytes, const EntryView& layout, ByteView plain) const;
+  /// The plain text, `realsize` bytes; nothing when the seal is wrong.
   std::optional<SecretBytes> unseal(const EntryView& entry) const;
 
   /// The key for a purpose, as above.
   SecretBytes derive(std::string_view purpose, size_t size) const;
-  /// HMAC-SHA-256("index", kind in eight octets | value), its first eight octets.
+  /// HMAC-SHA-256("index", kind in eight bytes | value), its first eight bytes.
   uint64_t tag(uint64_t kind, ByteView value) const;
 
-  void write_mac(MutableByteView octets, const EntryView& layout) const;
+  void write_mac(MutableByteView bytes, const EntryView& layout) const;
   bool mac_matches(const EntryView& entry) const;
 
  private:
@@ -65,15 +65,15 @@ class MasterKey {
   Bytes digest_;
 };
 
-/// A copy of octets with some stretches zero; those of no octets are ignored.
+/// A copy of bytes with some stretches zero; those of no bytes are ignored.
 struct Stretch {
-  size_t at = 0, octets = 0;
+  size_t at = 0, bytes = 0;
 };
-Bytes with_zeros(ByteView octets, std::initializer_list<Stretch> zeros);
+Bytes with_zeros(ByteView bytes, std::initializer_list<Stretch> zeros);
 
 /// The associated data of everything that is sealed into an entry.
 struct SealedContext {
-  Bytes before, after;  // the entry's octets around its data, CRC octets zero
+  Bytes before, after;  // the entry's bytes around its data, CRC bytes zero
 };
 SealedContext sealed_context(const EntryView& entry);
 

@@ -7,12 +7,12 @@
 namespace vtpm::store {
 namespace {
 
-constexpr uint64_t kEntryOverhead = 1024;             // more than the octets around the data of one of our entries
+constexpr uint64_t kEntryOverhead = 1024;             // more than the bytes around the data of one of our entries
 constexpr std::string_view kUnknownType = "unknown";  // of a deletion of what is too damaged to show its type
 
 void check(std::string_view name, std::string_view type) {
   if (!valid_name(name)) {
-    throw Error(ErrorCode::kInvalidArgument, "a name has 1 to 255 octets of UTF-8 without control characters");
+    throw Error(ErrorCode::kInvalidArgument, "a name has 1 to 255 bytes of UTF-8 without control characters");
   }
   if (!valid_type(type)) throw Error(ErrorCode::kInvalidArgument, "a type has 1 to 64 printable ASCII characters");
   bool reserved = type == type::kHeader || type == type::kKeySlot || type == type::kAttempt || type == type::kMoved ||
@@ -27,25 +27,25 @@ void check(std::string_view name, std::string_view type) {
 // A MAC can be made by whoever holds the key; what has one is not changed by who does not.
 void check_bound(const Transaction::State& state, std::string_view name, const std::optional<EntryRecord>& current) {
   if (state.key || !current || current->deleted) return;
-  if (RecordView(*current).bound() || current->state != NameState::kCurrent) {
+  if (RecordView(*current).bound() || current->state != NameStatus::kCurrent) {
     throw Error(ErrorCode::kLocked, "'" + std::string(name) + "' is protected, and the store's key was not given");
   }
 }
 
 void add_mac(Draft& draft, const std::shared_ptr<const MasterKey>& key) {
   if (!key) return;
-  draft.entry.optional.push_back(octets_attribute(attribute::kMac, Bytes(kMacOctets)));
-  draft.finish = [key](MutableByteView octets, const EntryView& layout) { key->write_mac(octets, layout); };
+  draft.entry.optional.push_back(bytes_attribute(attribute::kMac, Bytes(kMacBytes)));
+  draft.finish = [key](MutableByteView bytes, const EntryView& layout) { key->write_mac(bytes, layout); };
 }
 
-Draft sealed(Entry entry, Cipher cipher, const std::shared_ptr<const MasterKey>& key, ByteView data, size_t octets) {
+Draft sealed(Entry entry, Cipher cipher, const std::shared_ptr<const MasterKey>& key, ByteView data, size_t bytes) {
   Draft draft;
   draft.entry = std::move(entry);
   draft.entry.mandatory.push_back(key->encryption(cipher));
-  draft.entry.data.resize(MasterKey::sealed_octets(cipher, octets));
+  draft.entry.data.resize(MasterKey::sealed_bytes(cipher, bytes));
   auto plain = std::make_shared<const SecretBytes>(data);
-  draft.finish = [key, plain](MutableByteView entry_octets, const EntryView& layout) {
-    key->seal(entry_octets, layout, *plain);
+  draft.finish = [key, plain](MutableByteView entry_bytes, const EntryView& layout) {
+    key->seal(entry_bytes, layout, *plain);
   };
   return draft;
 }
@@ -65,18 +65,18 @@ std::optional<uint64_t> capacity_of(const std::vector<Attribute>& optional) {
   return std::nullopt;
 }
 
-// How many octets of plain text the entry is made for.
+// How many bytes of plain text the entry is made for.
 size_t room_for(std::string_view name, const std::vector<Attribute>& optional, ByteView data,
                 const EntryLog::Limits& limits) {
   const size_t capacity = capacity_of(optional).value_or(0);
   if (capacity != 0 && data.size() > capacity) {
     throw Error(ErrorCode::kInvalidArgument, "'" + std::string(name) + "' was registered with room for " +
-                                                 std::to_string(capacity) + " octets; " + std::to_string(data.size()) +
+                                                 std::to_string(capacity) + " bytes; " + std::to_string(data.size()) +
                                                  " do not fit: register it anew");
   }
-  const size_t octets = std::max(data.size(), capacity);
-  if (octets + kEntryOverhead > limits.entry_octets) refuse_length(name, octets + kEntryOverhead);
-  return octets;
+  const size_t bytes = std::max(data.size(), capacity);
+  if (bytes + kEntryOverhead > limits.entry_bytes) refuse_length(name, bytes + kEntryOverhead);
+  return bytes;
 }
 
 }  // namespace
@@ -103,10 +103,10 @@ std::vector<Attribute> Transaction::State::inheritance(std::string_view name,
   std::vector<Attribute> optional;
   if (auto place = places.find(name); place != places.end()) {
     optional = drafts[place->second].entry.optional;
-  } else if (current && !current->deleted && current->state == NameState::kCurrent &&
+  } else if (current && !current->deleted && current->state == NameStatus::kCurrent &&
              (current->facts.capacity != 0 || current->facts.born != 0 || current->facts.has_extras)) {
     auto stored = vault.store->examine(name);
-    auto view = stored ? parse_entry(stored->octets) : std::nullopt;
+    auto view = stored ? parse_entry(stored->bytes) : std::nullopt;
     const bool forged = view && key && view->mac_at != 0 && !key->mac_matches(*view);
     if (view && !forged) optional = to_entry(*view).optional;
   }
@@ -124,15 +124,15 @@ std::vector<Attribute> Transaction::State::inheritance(std::string_view name,
 
 void Transaction::State::put(Entry entry, Protection protection, ByteView data) {
   const std::string name = entry.name;
-  const size_t octets = room_for(name, entry.optional, data, vault.store->limits());
+  const size_t bytes = room_for(name, entry.optional, data, vault.store->limits());
   if (protection == Protection::kSealed) {
-    add(name, sealed(std::move(entry), vault.store->cipher(), key, data, octets));
+    add(name, sealed(std::move(entry), vault.store->cipher(), key, data, bytes));
     return;
   }
   Draft draft;
   draft.entry = std::move(entry);
   draft.entry.data = to_bytes(data);
-  draft.entry.data.resize(std::max<size_t>(octets, 1));
+  draft.entry.data.resize(std::max<size_t>(bytes, 1));
   add_mac(draft, key);
   add(name, std::move(draft));
 }
@@ -144,10 +144,10 @@ Entry begin_entry(const Transaction::State& state, std::string_view name, std::s
   check(name, type);
   if (protection == Protection::kSealed && state.vault.store->cipher() == Cipher::kNone) {
     throw Error(ErrorCode::kUnsupported,
-                "'" + std::string(name) + "' can not be sealed: " + state.vault.store->path() + " is not encrypted");
+                "'" + std::string(name) + "' cannot be sealed: " + state.vault.store->path() + " is not encrypted");
   }
   if (protection == Protection::kSealed && !state.key) {
-    throw Error(ErrorCode::kLocked, "'" + std::string(name) + "' can not be sealed: the store's key was not given");
+    throw Error(ErrorCode::kLocked, "'" + std::string(name) + "' cannot be sealed: the store's key was not given");
   }
   const auto current = state.change.peek(name);
   check_bound(state, name, current);
@@ -163,7 +163,7 @@ void Transaction::put(std::string_view name, std::string_view type, Protection p
 void Transaction::put_registered(std::string_view name, std::string_view type, Protection protection, size_t capacity,
                                  ByteView data) {
   if (capacity == 0) {
-    throw Error(ErrorCode::kInvalidArgument, "'" + std::string(name) + "' must have room for at least one octet");
+    throw Error(ErrorCode::kInvalidArgument, "'" + std::string(name) + "' must have room for at least one byte");
   }
   Entry entry = begin_entry(*state_, name, type, protection, data.size());
   auto& optional = entry.optional;
@@ -188,7 +188,7 @@ void Transaction::index(std::string_view name, const std::vector<Property>& prop
   }
   std::vector<Attribute>& optional = entry.optional;
   std::erase_if(optional, [](const Attribute& attribute) { return attribute.name == attribute::kIndex; });
-  if (!tags.empty()) optional.push_back(octets_attribute(attribute::kIndex, write_tags(std::move(tags))));
+  if (!tags.empty()) optional.push_back(bytes_attribute(attribute::kIndex, write_tags(std::move(tags))));
 }
 
 void Transaction::keep_birth(std::string_view name) {
@@ -236,8 +236,8 @@ void Transaction::erase(std::string_view name) {
   state.add(name, std::move(draft));
 }
 
-void Transaction::reserve(size_t octets, size_t entries) {
-  state_->change.reserve(octets + entries * kEntryOverhead, entries);
+void Transaction::reserve(size_t bytes, size_t entries) {
+  state_->change.reserve(bytes + entries * kEntryOverhead, entries);
 }
 
 EntryLog::Body Transaction::Run::body() {

@@ -31,7 +31,7 @@ EntryInfo to_info(const std::string& name, const RecordView& record) {
   info.size = record.facts.size;
   info.capacity = record.facts.capacity;
   info.deleted = record.deleted;
-  info.readable = record.state == NameState::kCurrent;
+  info.readable = record.state == NameStatus::kCurrent;
   info.tags = record.facts.tags;
   return info;
 }
@@ -70,7 +70,7 @@ Uuid fresh_uuid() {
 std::shared_ptr<const MasterKey> first_master(const CreateOptions& options, const Uuid& uuid) {
   if (options.cipher == Cipher::kNone) return nullptr;
   return std::make_shared<const MasterKey>(
-      options.raw_key ? SecretBytes(options.raw_key->octets()) : crypto::random_secret(kMasterKeyOctets), uuid, 1);
+      options.raw_key ? SecretBytes(options.raw_key->bytes()) : crypto::random_secret(kMasterKeyBytes), uuid, 1);
 }
 
 }  // namespace
@@ -90,7 +90,7 @@ std::unique_ptr<Vault> Vault::create(const std::string& path, const CreateOption
   unsigned number = 0;
   if (options.raw_key) first.push_back(raw_slot_draft(slot_name(++number), *master));
   for (const auto& [role, secret] : slots) {
-    SlotKdf kdf = fresh_kdf(options.kdf);
+    KeySlotKdf kdf = fresh_kdf(options.kdf);
     auto stretched = std::make_shared<const StretchedSecret>(stretch(secret, kdf));
     first.push_back(slot_draft(slot_name(++number), role_name(role), kdf, std::move(stretched), master, uuid));
   }
@@ -149,8 +149,8 @@ Vault::Changes Vault::changes(uint64_t cursor, Wanted wanted) const {
   return out;
 }
 
-SecretBytes Vault::derive_key(std::string_view purpose, size_t octets) const {
-  return impl_->master_or_locked()->derive(purpose, octets);
+SecretBytes Vault::derive_key(std::string_view purpose, size_t bytes) const {
+  return impl_->master_or_locked()->derive(purpose, bytes);
 }
 
 BlindTag Vault::tag(const Property& property) const {
@@ -174,7 +174,7 @@ std::vector<EntryInfo> Vault::list(std::string_view prefix) const {
 std::optional<Blob> Vault::read(std::string_view name) const {
   auto stored = impl_->store->read(name);
   if (!stored) return std::nullopt;
-  auto entry = parse_entry(stored->octets);
+  auto entry = parse_entry(stored->bytes);
   if (!entry) throw Error(ErrorCode::kInternal, "an entry that was read is not one");
   auto key = impl_->master();
   Blob blob;
@@ -238,14 +238,14 @@ void Vault::Impl::authenticate_new(const EntryLog::Change* change) {
   const auto look = [&](const std::string& name, const RecordView& record) {
     slots_changed = slots_changed || record.facts.type == type::kKeySlot;
     if (record.is_checked_when_read()) return;
-    if (record.facts.has_mac && record.state == NameState::kCurrent) names.push_back(name);
+    if (record.facts.has_mac && record.state == NameStatus::kCurrent) names.push_back(name);
   };
   change ? change->visit_changes(authenticated_, look) : store->visit_changes(authenticated_, look);
   // Before anything is called forged: under another master key every MAC is another.
   if (slots_changed && drop_outdated_key()) return;
   for (const std::string& name : names) {
     auto stored = store->examine(name);
-    const auto entry = stored ? parse_entry(stored->octets) : std::nullopt;
+    const auto entry = stored ? parse_entry(stored->bytes) : std::nullopt;
     if (!entry || entry->mac_at == 0) continue;  // it changed meanwhile, and will come again
     if (!key->mac_matches(*entry)) store->mark_tampered(name, stored->number);
   }
@@ -254,10 +254,10 @@ void Vault::Impl::authenticate_new(const EntryLog::Change* change) {
 }
 
 // Somebody has re-keyed the store, or has put a copy of before a re-key back.
-bool is_outdated(uint64_t epoch, const std::vector<UsedSlot>& used) {
+bool is_outdated(uint64_t epoch, const std::vector<UsedKeySlot>& used) {
   const auto any = [&](auto&& matches) {
     return std::any_of(used.begin(), used.end(),
-                       [&](const UsedSlot& one) { return one.slot && matches(one.slot->epoch()); });
+                       [&](const UsedKeySlot& one) { return one.slot && matches(one.slot->epoch()); });
   };
   if (any([&](uint64_t other) { return other > epoch; })) return true;
   return any([&](uint64_t other) { return other < epoch; }) && !any([&](uint64_t other) { return other == epoch; });
@@ -288,10 +288,10 @@ bool Vault::unlocked() const { return impl_->master() != nullptr; }
 
 UnlockResult Vault::unlock_raw(const RawKey& key) {
   impl_->store->refresh();
-  for (const UsedSlot& used : impl_->used_slots()) {
+  for (const UsedKeySlot& used : impl_->used_slots()) {
     if (used.problem) throw *used.problem;
     if (!used.slot->kdf().is_raw()) continue;
-    auto master = std::make_shared<const MasterKey>(SecretBytes(key.octets()), impl_->uuid, used.slot->epoch());
+    auto master = std::make_shared<const MasterKey>(SecretBytes(key.bytes()), impl_->uuid, used.slot->epoch());
     if (!used.slot->is_slot_of(*master)) return UnlockResult::kWrongSecret;
     const bool was_open = unlocked();
     impl_->install(std::move(master));
@@ -326,7 +326,7 @@ void Vault::lock() {
 
 UnlockResult Vault::unlock(Role role, ByteView secret, SecretNotes* opened) {
   const bool was_open = unlocked();
-  const UnlockResult result = impl_->attempt(role, secret, [&](const OpenedSlot& slot, const auto&) {
+  const UnlockResult result = impl_->attempt(role, secret, [&](const OpenedKeySlot& slot, const auto&) {
     impl_->install(slot.master);
     if (opened) *opened = slot.notes;
     return true;
@@ -336,7 +336,7 @@ UnlockResult Vault::unlock(Role role, ByteView secret, SecretNotes* opened) {
 }
 
 UnlockResult Vault::verify(Role role, ByteView secret) {
-  return impl_->attempt(role, secret, [](const OpenedSlot&, const auto&) { return true; });
+  return impl_->attempt(role, secret, [](const OpenedKeySlot&, const auto&) { return true; });
 }
 
 void Vault::expect_cost(const KdfCost& configured) { impl_->default_kdf = configured; }

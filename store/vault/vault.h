@@ -13,7 +13,7 @@
 // around them that the thread inside a transaction may need.
 //
 // Throws Error: kIo, kNoSpace, kCorrupt (the entry, or the name, is damaged), kTampered, kTooNew, kLocked (sealed
-// entry, no key), kReadOnly, kReplaced (the file was removed or re-initialised; the vault is then of no more use).
+// entry, no key), kReadOnly, kReplaced (the file was removed or re-initialized; the vault is then of no more use).
 #pragma once
 
 #include <functional>
@@ -31,9 +31,9 @@
 #include "store/format/blind_index.h"
 #include "store/format/store_cipher.h"
 #include "store/vault/amend.h"
+#include "store/vault/key_slot_kdf.h"
 #include "store/vault/raw_key.h"
 #include "store/vault/role.h"
-#include "store/vault/slot_kdf.h"
 
 namespace vtpm::store {
 
@@ -56,7 +56,7 @@ struct Attempts {
 };
 
 /// A key slot as it stands in the store.
-struct SlotInfo {
+struct KeySlotInfo {
   unsigned number = 0;       // 1..32
   std::optional<Role> role;  // nothing: a raw key's, or one that is not known here
   std::string kdf;           // "argon2id, 65536 KiB, 3 passes, 1 lanes"
@@ -66,7 +66,7 @@ struct SlotInfo {
 };
 
 /// A key slot that a re-key keeps: its number and the secret that opens it.
-struct KeptSlot {
+struct KeptKeySlot {
   unsigned number = 0;
   SecretBytes secret;
 };
@@ -79,7 +79,7 @@ struct EntryInfo {
   std::string type;
   uint64_t sequence = 0;
   Protection protection = Protection::kClear;
-  size_t size = 0;             // realsize, octets of plain text
+  size_t size = 0;             // realsize, bytes of plain text
   size_t capacity = 0;         // the most that it may hold, when it was registered so; else 0
   bool deleted = false;        // only in `changes`
   bool readable = true;        // false: damaged, refused or set aside; reading it throws
@@ -88,7 +88,7 @@ struct EntryInfo {
 };
 
 /// What `changes` asks about, without a copy.
-struct Glance {
+struct EntryGlance {
   std::string_view name;
   Protection protection = Protection::kClear;
   bool indexed = false;  // it has tags
@@ -101,7 +101,7 @@ struct Blob {
   uint64_t born = 0;  // as in EntryInfo
   Protection protection = Protection::kClear;
   bool bound = false;  // sealed, or clear with a MAC that was checked (false before login: nothing is authenticated)
-  SecretBytes data;    // realsize octets
+  SecretBytes data;    // realsize bytes
 };
 
 class MasterKey;   // store/vault/sealing.h
@@ -174,7 +174,7 @@ class Transaction {
   /// A registered name keeps its capacity: data that is longer is refused (kInvalidArgument), shorter data takes as
   /// much room in the file as the longest. Optional attributes that are not known here are taken over as they are.
   void put(std::string_view name, std::string_view type, Protection protection, ByteView data);
-  /// The same, and from now on `name` may hold up to `capacity` octets, at least one, and no more.
+  /// The same, and from now on `name` may hold up to `capacity` bytes, at least one, and no more.
   void put_registered(std::string_view name, std::string_view type, Protection protection, size_t capacity,
                       ByteView data);
   void erase(std::string_view name);
@@ -192,7 +192,7 @@ class Transaction {
   void forbid_rollback(std::string_view name);
   /// Makes sure that a commit of about this many bytes, in this many entries, cannot fail for want of space or for the
   /// limits of the log (used before a TPM command that cannot be undone). Throws kNoSpace.
-  void reserve(size_t octets, size_t entries = 4);
+  void reserve(size_t bytes, size_t entries = 4);
 
  private:
   friend class Vault;
@@ -220,7 +220,7 @@ class Vault {
   void report_to(Reporter reporter);
 
   const std::string& path() const;
-  ByteView uuid() const;  // 16 octets
+  ByteView uuid() const;  // 16 bytes
   /// When the store was made, by its header: seconds since 1970; 0 when the header does not say.
   uint64_t created() const;
   bool read_only() const;
@@ -260,7 +260,7 @@ class Vault {
     bool whole = false;
   };
   /// Of the entries that are wanted: what is not is not even copied.
-  using Wanted = bool (*)(const Glance& entry);
+  using Wanted = bool (*)(const EntryGlance& entry);
   Changes changes(uint64_t cursor, Wanted wanted = nullptr) const;
 
   // --- reading ---
@@ -269,9 +269,9 @@ class Vault {
   /// Nothing when there is no such name. With the key, what is forged throws kTampered, and is unreadable from then on.
   std::optional<Blob> read(std::string_view name) const;
 
-  /// A key of `octets` octets for `purpose`, the same for everybody who has this store's master key, and another after
+  /// A key of `bytes` bytes for `purpose`, the same for everybody who has this store's master key, and another after
   /// a re-key (docs/format.md, "Sealing"). Throws kLocked without the key.
-  SecretBytes derive_key(std::string_view purpose, size_t octets) const;
+  SecretBytes derive_key(std::string_view purpose, size_t bytes) const;
   /// The tag of a property in this store's blind index, the index of sealed entries. Throws kLocked without the key.
   BlindTag tag(const Property& property) const;
 
@@ -295,7 +295,7 @@ class Vault {
   [[nodiscard]] Turn take_turn(Role role);
   /// Checks a secret against the role's slots, charged like `unlock`, without changing what is open.
   UnlockResult verify(Role role, ByteView secret);
-  /// Opens a raw-key store. Never counted: a key can not be guessed. kWrongSecret: "is this the wrong key?"; kNoSlot:
+  /// Opens a raw-key store. Never counted: a key cannot be guessed. kWrongSecret: "is this the wrong key?"; kNoSlot:
   /// the store has no raw key (it is opened by a PIN, or not encrypted).
   UnlockResult unlock_raw(const RawKey& key);
   /// For whoever must have the data or refuse to start: opens with the key, or says why not, each with a sentence of
@@ -325,7 +325,7 @@ class Vault {
   /// effort: there is nothing to guess.
   void set_secret(Role role, ByteView secret, bool to_be_changed = false);
   /// The key slots that are in use, by number. Needs no key.
-  std::vector<SlotInfo> slots() const;
+  std::vector<KeySlotInfo> slots() const;
   /// Brings the key slots to a desired state (store/vault/amend.h says how, and throws); needs the master key. Says
   /// what was done. When it returns, no copy of the file that is taken from now on opens with a secret that was
   /// deactivated.
@@ -340,8 +340,9 @@ class Vault {
   /// secrets stay what they are. Other vaults on the store find themselves locked at their next `refresh`; this one is
   /// unlocked (threads in it may find it locked for a moment). Throws kAuthFailed (a secret is not its slot's),
   /// kNotFound, kUnsupported (no slot, or none for the security officer, is kept), kCorrupt, kTampered (it must be
-  /// repaired first). `indexer`: for the blind index, which can not be carried over; without it there is none.
-  void rekey(const std::vector<KeptSlot>& kept, const Progress& progress = nullptr, const Indexer& indexer = nullptr);
+  /// repaired first). `indexer`: for the blind index, which cannot be carried over; without it there is none.
+  void rekey(const std::vector<KeptKeySlot>& kept, const Progress& progress = nullptr,
+             const Indexer& indexer = nullptr);
   /// The same for a raw-key store.
   void rekey_raw(const RawKey& fresh, const Progress& progress = nullptr, const Indexer& indexer = nullptr);
 

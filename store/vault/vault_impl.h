@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "store/log/entry_log.h"
-#include "store/vault/keyslot.h"
+#include "store/vault/key_slot.h"
 #include "store/vault/late_key.h"
 #include "store/vault/sealing.h"
 #include "store/vault/vault.h"
@@ -16,7 +16,7 @@
 namespace vtpm::store {
 
 /// A slot that a secret opened, and the key that was in it.
-struct OpenedSlot {
+struct OpenedKeySlot {
   std::string name, role;
   uint64_t sequence = 0;
   KdfCost cost;
@@ -25,7 +25,7 @@ struct OpenedSlot {
 };
 
 /// A slot that is in use. Nothing in `slot`: it is damaged or of a newer kind, `problem` says which.
-struct UsedSlot {
+struct UsedKeySlot {
   unsigned number = 0;
   uint64_t sequence = 0;
   std::string role;
@@ -70,9 +70,9 @@ struct Vault::Impl {
   std::shared_ptr<const MasterKey> current_master();
 
   // --- key slots and the retry counter (login.cc, slots.cc) ---
-  std::vector<UsedSlot> used_slots() const;
+  std::vector<UsedKeySlot> used_slots() const;
   /// Of the slot's entry, whose number is `sequence`; an inherited store's as they were when they could be read last.
-  std::optional<Bytes> slot_octets(unsigned number, uint64_t sequence) const;
+  std::optional<Bytes> slot_bytes(unsigned number, uint64_t sequence) const;
   std::vector<KeySlot> slots_of(Role role) const;
   Attempts attempts(Role role) const;
   struct Counter {
@@ -83,7 +83,7 @@ struct Vault::Impl {
   using Claim = EntryLog::Claim;
   /// What is done with the slot that a secret opened, before another attempt can be made. False: the slots have changed
   /// meanwhile, and the attempt starts anew.
-  using Then = std::function<bool(const OpenedSlot& slot, const Claim& login)>;
+  using Then = std::function<bool(const OpenedKeySlot& slot, const Claim& login)>;
   /// Stretches the secret for every slot of the role and checks it as one counted attempt. `role` kUser: for the
   /// recovery slots alone where the user is locked out and the secret is a recovery phrase.
   UnlockResult attempt(Role role, ByteView secret, const Then& then);
@@ -96,7 +96,7 @@ struct Vault::Impl {
     std::optional<uint64_t> waited_for;  // the one whose delay is over
   };
   /// Around an attempt of the security officer and the delay in front of it.
-  struct OfficerTurn {
+  struct SoTurn {
     std::unique_ptr<Claim> claim;
     std::optional<uint64_t> waited_for;  // as in an `Attempt`
   };
@@ -115,22 +115,22 @@ struct Vault::Impl {
   bool reset_counters(Role role, const Claim& login, const std::vector<KeySlot>& slots);
   /// Commits `drafts`, which hold `key`, and makes what the slots `superseded` held useless. False: nothing has
   /// happened, since the slots are no longer those that the caller has `seen`, or `key` is no longer the store's.
-  bool write_slots(const Claim& login, const MasterKey& key, const std::vector<UsedSlot>& seen,
+  bool write_slots(const Claim& login, const MasterKey& key, const std::vector<UsedKeySlot>& seen,
                    const std::vector<Draft>& drafts, const std::vector<std::string>& superseded);
-  /// What `slot_octets` needs when the store is inherited.
+  /// What `slot_bytes` needs when the store is inherited.
   void remember_slots() const noexcept;
   /// The counters that a new secret of the role, or a right one, sets to zero; those that are zero are left out.
   std::vector<Draft> counter_resets(Role role) const;
   /// Writes the store anew under `fresh`. False: as above.
   struct Rekeying {
     std::shared_ptr<const MasterKey> old, fresh;
-    const std::vector<UsedSlot>& seen;
+    const std::vector<UsedKeySlot>& seen;
     std::vector<Draft> slots;
   };
   bool rekey(const Claim& login, const Rekeying& rekeying, const Progress& progress, const Indexer& indexer);
   std::string free_slot() const;
   KdfCost cost_of_slots() const;
-  SlotKdf kdf_for(ByteView secret) const;
+  KeySlotKdf kdf_for(ByteView secret) const;
 
  private:
   mutable RwLock key_gate_;
@@ -141,23 +141,23 @@ struct Vault::Impl {
   mutable std::mutex noting_;         // the next two; held for a moment, and no other behind it
   /// The entries of the key slots as they were read last, by number: whoever changes a secret wipes its old slot in
   /// place, also in a file that the child of a fork goes on reading.
-  struct SeenSlot {
+  struct SeenKeySlot {
     uint64_t sequence = 0;
-    Bytes octets;
+    Bytes bytes;
   };
-  mutable std::map<unsigned, SeenSlot> seen_slots_;
+  mutable std::map<unsigned, SeenKeySlot> seen_slots_;
   std::map<Role, Counter> counted_here_;
   std::atomic<std::thread::id> turn_owner_{};
-  std::optional<OfficerTurn> turn_;  // of that thread alone
+  std::optional<SoTurn> turn_;  // of that thread alone
   KeyHandlers handlers_;
 
   friend class Vault;
 };
 
 Draft slot_deletion(const std::string& name);
-bool same_slots(const std::vector<UsedSlot>& a, const std::vector<UsedSlot>& b);
+bool same_slots(const std::vector<UsedKeySlot>& a, const std::vector<UsedKeySlot>& b);
 /// Whether a slot is of a higher epoch: the store was re-keyed since that one.
-bool is_outdated(uint64_t epoch, const std::vector<UsedSlot>& used);
+bool is_outdated(uint64_t epoch, const std::vector<UsedKeySlot>& used);
 Draft attempt_draft(Role role, const Attempts& attempts);
 EntryInfo to_info(const std::string& name, const RecordView& record);
 

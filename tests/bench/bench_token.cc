@@ -16,7 +16,7 @@ namespace {
 constexpr const char* kPin = "271828";
 CK_BBOOL yes = CK_TRUE;
 
-CK_UTF8CHAR* octets(const char* text) { return reinterpret_cast<CK_UTF8CHAR*>(const_cast<char*>(text)); }
+CK_UTF8CHAR* bytes(const char* text) { return reinterpret_cast<CK_UTF8CHAR*>(const_cast<char*>(text)); }
 
 }  // namespace
 
@@ -44,10 +44,10 @@ BenchToken::BenchToken(const char* module_path) : module_(module_path) {
   const CK_SLOT_ID free_slot = module_.slots().back();
   std::string label = kLabel;
   label.resize(sizeof(CK_TOKEN_INFO::label), ' ');
-  must(module_->C_InitToken(free_slot, octets(kPin), std::strlen(kPin), octets(label.c_str())), "C_InitToken");
+  must(module_->C_InitToken(free_slot, bytes(kPin), std::strlen(kPin), bytes(label.c_str())), "C_InitToken");
   session_ = open();
-  must(module_->C_Login(session_, CKU_SO, octets(kPin), std::strlen(kPin)), "C_Login");
-  must(module_->C_InitPIN(session_, octets(kPin), std::strlen(kPin)), "C_InitPIN");
+  must(module_->C_Login(session_, CKU_SO, bytes(kPin), std::strlen(kPin)), "C_Login");
+  must(module_->C_InitPIN(session_, bytes(kPin), std::strlen(kPin)), "C_InitPIN");
   logout();
   login();
 }
@@ -78,11 +78,11 @@ void BenchToken::sign(CK_SESSION_HANDLE session, CK_MECHANISM_TYPE type, CK_OBJE
   CK_BYTE signature[512];
   CK_ULONG size = sizeof signature;
   must(module_->C_SignInit(session, &mechanism, key), "C_SignInit");
-  must(module_->C_Sign(session, octets(input.data()), input.size(), signature, &size), "C_Sign");
+  must(module_->C_Sign(session, bytes(input.data()), input.size(), signature, &size), "C_Sign");
 }
 
 void BenchToken::derive(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key, const std::string& point) const {
-  CK_ECDH1_DERIVE_PARAMS parameters = {CKD_NULL, 0, nullptr, point.size(), octets(point.data())};
+  CK_ECDH1_DERIVE_PARAMS parameters = {CKD_NULL, 0, nullptr, point.size(), bytes(point.data())};
   CK_MECHANISM mechanism = {CKM_ECDH1_DERIVE, &parameters, sizeof parameters};
   CK_OBJECT_CLASS secret = CKO_SECRET_KEY;
   CK_KEY_TYPE generic = CKK_GENERIC_SECRET;

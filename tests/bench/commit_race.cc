@@ -60,28 +60,27 @@ class TurnDirectory {
 };
 
 /// Nothing that compresses or repeats.
-Bytes record_of(size_t octets, uint64_t number) {
-  Bytes record(octets);
-  for (uint8_t& octet : record) octet = static_cast<uint8_t>((number = number * 6364136223846793005 + 1) >> 56);
+Bytes record_of(size_t bytes, uint64_t number) {
+  Bytes record(bytes);
+  for (uint8_t& byte : record) byte = static_cast<uint8_t>((number = number * 6364136223846793005 + 1) >> 56);
   return record;
 }
 
-void commit_until_stopped(const EngineKind& kind, const std::string& directory, int process, size_t octets,
+void commit_until_stopped(const EngineKind& kind, const std::string& directory, int process, size_t bytes,
                           Start& start) {
   const auto engine = kind.open(directory);
   ++start.ready;
   while (!start.go) std::this_thread::yield();
   uint64_t commits = 0;
   for (; !start.stop; ++commits) {
-    engine->commit(std::to_string(process) + "/" + std::to_string(commits), record_of(octets, commits));
+    engine->commit(std::to_string(process) + "/" + std::to_string(commits), record_of(bytes, commits));
   }
   start.commits += commits;
 }
 
-[[noreturn]] void child(const EngineKind& kind, const std::string& directory, int process, size_t octets,
-                        Start& start) {
+[[noreturn]] void child(const EngineKind& kind, const std::string& directory, int process, size_t bytes, Start& start) {
   try {
-    commit_until_stopped(kind, directory, process, octets, start);
+    commit_until_stopped(kind, directory, process, bytes, start);
     std::_Exit(0);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());

@@ -72,7 +72,7 @@ class SqliteEngine : public Engine {
 
  private:
   [[noreturn]] void fail(const char* what) const {
-    throw std::runtime_error(std::string("SQLite can not ") + what + ": " + sqlite3_errmsg(database_));
+    throw std::runtime_error(std::string("SQLite cannot ") + what + ": " + sqlite3_errmsg(database_));
   }
   void require(int result, const char* what) const {
     if (result != SQLITE_OK) fail(what);
@@ -111,7 +111,7 @@ class LmdbEngine : public Engine {
 
  private:
   static void require(int result, const char* what) {
-    if (result != 0) throw std::runtime_error(std::string("LMDB can not ") + what + ": " + mdb_strerror(result));
+    if (result != 0) throw std::runtime_error(std::string("LMDB cannot ") + what + ": " + mdb_strerror(result));
   }
   MDB_txn* begin() const {
     MDB_txn* transaction = nullptr;

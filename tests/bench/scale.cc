@@ -84,7 +84,7 @@ void find_all(const client::LoadedModule& module, CK_SESSION_HANDLE session, siz
 }
 
 /// What is allocated now. Sealed values are not: they stay in the file.
-double allocated_octets() {
+double allocated_bytes() {
   const auto info = mallinfo2();
   return static_cast<double>(info.uordblks + info.hblkhd);
 }
@@ -111,8 +111,8 @@ class BareStore {
 
 struct Figures {
   size_t objects = 0;
-  double create_us = 0, bare_us = 0, octets_an_object = 0, octets_when_all_are_known = 0, later_us = 0, again_us = 0;
-  Cost initialise, open, login_empty, login, first, all;
+  double create_us = 0, bare_us = 0, bytes_an_object = 0, bytes_when_all_are_known = 0, later_us = 0, again_us = 0;
+  Cost initialize, open, login_empty, login, first, all;
 };
 
 void make_objects(const BenchToken& token, BareStore* bare, Figures& figures) {
@@ -160,8 +160,8 @@ Figures measure(const char* path, size_t objects, const std::string& bare_path) 
 
   const client::LoadedModule& module = token.module();
   must(module->C_Finalize(nullptr), "C_Finalize");
-  const double before = allocated_octets();
-  figures.initialise = cost_of([&] { must(module->C_Initialize(nullptr), "C_Initialize"); });
+  const double before = allocated_bytes();
+  figures.initialize = cost_of([&] { must(module->C_Initialize(nullptr), "C_Initialize"); });
   CK_SESSION_HANDLE session = 0;
   figures.open = cost_of([&] { session = module.open("bench"); });
   figures.login = cost_of([&] { module.log_in(session); });
@@ -169,9 +169,9 @@ Figures measure(const char* path, size_t objects, const std::string& bare_path) 
   const bool is_slow = objects > 1000 && bare_path.empty();
   figures.later_us = search_us(module, session, objects, is_slow);
   figures.again_us = is_slow ? figures.later_us : search_us(module, session, objects, is_slow);
-  figures.octets_an_object = (allocated_octets() - before) / static_cast<double>(objects);
+  figures.bytes_an_object = (allocated_bytes() - before) / static_cast<double>(objects);
   figures.all = cost_of([&] { find_all(module, session, objects); });
-  figures.octets_when_all_are_known = (allocated_octets() - before) / static_cast<double>(objects);
+  figures.bytes_when_all_are_known = (allocated_bytes() - before) / static_cast<double>(objects);
   // The one of several logins is as lucky as it happened to be: beside that of an empty token, the least of some
   // counts.
   for (int i = 0; i < 6; ++i) {
@@ -205,7 +205,7 @@ void print(const Figures& vtpm, const Figures* other) {
   row(
       "C_CreateObject over a bare commit", &vtpm, nullptr, "%.2f",
       [](const Figures& f) { return f.create_us / f.bare_us; }, "3");
-  line("C_Initialize", "%.2f", [](const Figures& f) { return f.initialise.processor; });
+  line("C_Initialize", "%.2f", [](const Figures& f) { return f.initialize.processor; });
   line("C_GetSlotList, C_OpenSession: the store is opened", "%.2f", [](const Figures& f) { return f.open.processor; });
   line("C_Login with an empty token (KDF of 8 MiB)", "%.2f", [](const Figures& f) { return f.login_empty.processor; });
   line("C_Login beyond that", "%.2f", [](const Figures& f) { return f.login.processor - f.login_empty.processor; });
@@ -213,18 +213,18 @@ void print(const Figures& vtpm, const Figures* other) {
   line(
       "C_Initialize, login beyond the empty one, and first search", "%.2f",
       [](const Figures& f) {
-        return f.initialise.processor + f.login.processor - f.login_empty.processor + f.first.processor;
+        return f.initialize.processor + f.login.processor - f.login_empty.processor + f.first.processor;
       },
       "10");
   line(
       "later searches by CKA_ID, on the wall", "%.1f us", [](const Figures& f) { return f.later_us; }, "50 us");
   line("the same once more", "%.1f us", [](const Figures& f) { return f.again_us; });
   line(
-      "memory of an object, the store's index included", "%.0f octets",
-      [](const Figures& f) { return f.octets_an_object; }, "2048 octets");
+      "memory of an object, the store's index included", "%.0f bytes",
+      [](const Figures& f) { return f.bytes_an_object; }, "2048 bytes");
   line("a search that matches all", "%.1f", [](const Figures& f) { return f.all.processor; });
-  line("memory of an object, all of them known", "%.0f octets",
-       [](const Figures& f) { return f.octets_when_all_are_known; });
+  line("memory of an object, all of them known", "%.0f bytes",
+       [](const Figures& f) { return f.bytes_when_all_are_known; });
 }
 
 }  // namespace

@@ -60,7 +60,7 @@ std::optional<Options> parse(int argc, char** argv) {
 
 bool is_memory(const std::string& directory) {
   struct statfs info;
-  if (::statfs(directory.c_str(), &info) != 0) throw std::runtime_error("can not examine " + directory);
+  if (::statfs(directory.c_str(), &info) != 0) throw std::runtime_error("cannot examine " + directory);
   const auto type = static_cast<unsigned long>(info.f_type);
   return type == TMPFS_MAGIC || type == RAMFS_MAGIC;
 }
@@ -68,7 +68,7 @@ bool is_memory(const std::string& directory) {
 class Directory {
  public:
   explicit Directory(const std::string& parent) : path_(parent + "/vtpm-store-bench-XXXXXX") {
-    if (!::mkdtemp(path_.data())) throw std::runtime_error("can not make a directory in " + parent);
+    if (!::mkdtemp(path_.data())) throw std::runtime_error("cannot make a directory in " + parent);
   }
   ~Directory() {
     std::error_code ignored;
@@ -112,8 +112,8 @@ void scale(const Options& options, const std::string& directory) {
   std::printf("\n| entries of 1 KB | file | open, warm, processor | commit | lookup by name | memory of an entry |\n");
   std::printf("|---|---|---|---|---|---|\n");
   for (const ScaleResult& result : {pair.few, pair.many}) {
-    std::printf("| %zu | %.1f MB | %.1f ms | %.1f us | %.2f us | %.0f octets |\n", result.entries,
-                result.file_octets / 1e6, result.open_ms, result.commit_us, result.lookup_us, result.entry_octets);
+    std::printf("| %zu | %.1f MB | %.1f ms | %.1f us | %.2f us | %.0f bytes |\n", result.entries,
+                result.file_bytes / 1e6, result.open_ms, result.commit_us, result.lookup_us, result.entry_bytes);
   }
   std::printf("\nA commit in the larger one costs %.2f times as much (promised: 1.2)\n",
               pair.many.commit_us / pair.few.commit_us);

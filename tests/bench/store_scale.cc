@@ -20,7 +20,7 @@ using store::Role;
 using store::Vault;
 
 constexpr std::string_view kPin = "1234";
-constexpr size_t kRecordOctets = 1024;
+constexpr size_t kRecordBytes = 1024;
 
 double microseconds_since(Clock::time_point start) {
   return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
@@ -39,7 +39,7 @@ std::unique_ptr<Vault> make(const std::string& path, size_t entries) {
   store::CreateOptions options;
   options.kdf = crypto::Argon2Parameters{8192, 1, 1};
   auto vault = Vault::create(path, options, {{Role::kUser, as_bytes(kPin)}}, nullptr);
-  const Bytes value(kRecordOctets, 'v');
+  const Bytes value(kRecordBytes, 'v');
   constexpr size_t kTogether = 1000;
   for (size_t i = 0; i < entries;) {
     vault->change([&](store::Transaction& transaction) {
@@ -51,7 +51,7 @@ std::unique_ptr<Vault> make(const std::string& path, size_t entries) {
   return vault;
 }
 
-double allocated_octets() {
+double allocated_bytes() {
   const auto info = mallinfo2();
   return static_cast<double>(info.uordblks + info.hblkhd);
 }
@@ -60,19 +60,19 @@ class Subject {
  public:
   Subject(std::string path, size_t entries) : path_(std::move(path)), vault_(make(path_, entries)) {
     result.entries = entries;
-    result.file_octets = static_cast<double>(std::filesystem::file_size(path_));
+    result.file_bytes = static_cast<double>(std::filesystem::file_size(path_));
   }
 
   void open() {
-    const double before = allocated_octets();
+    const double before = allocated_bytes();
     const double start = processor_ms();
     const auto opened = Vault::open(path_);
     open_.push_back(processor_ms() - start);
-    result.entry_octets = (allocated_octets() - before) / static_cast<double>(result.entries);
+    result.entry_bytes = (allocated_bytes() - before) / static_cast<double>(result.entries);
   }
   /// A few names again and again, as a device writes its state.
   void commit(unsigned count) {
-    const Bytes value(kRecordOctets, 'w');
+    const Bytes value(kRecordBytes, 'w');
     for (unsigned i = 0; i < count; ++i) {
       const auto start = Clock::now();
       vault_->change([&](store::Transaction& transaction) {

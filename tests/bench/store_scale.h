@@ -8,11 +8,11 @@ namespace vtpm::bench {
 
 struct ScaleResult {
   size_t entries = 0;
-  double file_octets = 0;
-  double open_ms = 0;       // of the processor; warm: the file is in the page cache
-  double commit_us = 0;     // of one sealed entry as large as the others
-  double lookup_us = 0;     // of a name, at random
-  double entry_octets = 0;  // of memory, for each entry
+  double file_bytes = 0;
+  double open_ms = 0;      // of the processor; warm: the file is in the page cache
+  double commit_us = 0;    // of one sealed entry as large as the others
+  double lookup_us = 0;    // of a name, at random
+  double entry_bytes = 0;  // of memory, for each entry
 };
 
 /// Makes two stores in `directory`, and measures both in turn. Throws Error.

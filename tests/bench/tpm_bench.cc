@@ -41,7 +41,7 @@ void register_benchmarks() {
     const Bytes block = TpmKey::block(2048);
     cold_keys(state, tpm, [&](tpm::ResidentKey& key) { benchmark::DoNotOptimize(key.rsa_private(block)); });
   });
-  benchmark::RegisterBenchmark("32 random octets", [](State& state) {
+  benchmark::RegisterBenchmark("32 random bytes", [](State& state) {
     const TpmKey tpm = TpmKey::ec(Curve::kP256);
     for (auto _ : state)
       benchmark::DoNotOptimize(tpm.engine->use([](tpm::Commands& commands) { return commands.get_random(32); }));

@@ -24,9 +24,9 @@ struct TpmKey {
   }
   /// Something to sign that is below every modulus of its size.
   static Bytes block(unsigned bits) {
-    Bytes octets(bits / 8, 0x5A);
-    octets[0] = 0;
-    return octets;
+    Bytes bytes(bits / 8, 0x5A);
+    bytes[0] = 0;
+    return bytes;
   }
 
  private:

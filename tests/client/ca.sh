@@ -73,7 +73,7 @@ refused cmp again.der 0x01c00002.der
 refused "$VTPM_TOOL" ca certify --directory nowhere --token client --pin-file pin
 has refused.out nowhere
 
-section 'C_InitToken asks the configured authority; initialising anew keeps the identity'
+section 'C_InitToken asks the configured authority; initializing anew keeps the identity'
 printf '[identity]\nauthority = "%s/ca"\n' "$scratch" >>"$VTPM_PKCS11_CONF"
 "$VTPM_TOOL" init --label second --so-pin-file so-pin --pin-file pin
 p11 --token-label second --read-object --type cert --label 'TPM certificate 0x01c00002' -o second.der

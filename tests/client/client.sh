@@ -70,16 +70,16 @@ public_key() {
 }
 
 # Once there is a token the slot of the next one is listed without a token, and pkcs11-tool asks the token in a slot for its
-# description before it initialises it.
+# description before it initializes it.
 with_free_slot() {
   sed '1i free_slot = "always"' "$VTPM_PKCS11_CONF" >"$scratch/free-slot.toml"
   VTPM_PKCS11_CONF=$scratch/free-slot.toml "$@"
 }
-free_slot() { # the number of the uninitialised slot
+free_slot() { # the number of the uninitialized slot
   with_free_slot p11 --list-slots | awk '/^Slot [0-9]+ \(/ { slot = $3; gsub(/[():]/, "", slot) }
                           /uninitialized/ { print slot; exit }'
 }
-make_token() { # LABEL: initialised, with both PINs
+make_token() { # LABEL: initialized, with both PINs
   with_free_slot p11 --init-token --slot "$(free_slot)" --label "$1" --so-pin env:SO_PIN
   p11 --token-label "$1" --login --login-type so --so-pin env:SO_PIN --init-pin --new-pin env:PIN
 }

@@ -98,11 +98,11 @@ void use_openssl() {
   RSA* rsa = RSA_new();
   EC_KEY* ec = EC_KEY_new_by_curve_name(NID_X9_62_prime256v1);
   EVP_CIPHER_CTX* cipher = EVP_CIPHER_CTX_new();
-  unsigned char octets[32] = {}, hash[32];
+  unsigned char bytes[32] = {}, hash[32];
   bool good = rsa != nullptr && ec != nullptr && EC_KEY_generate_key(ec) == 1 &&
-              EVP_EncryptInit_ex(cipher, EVP_aes_256_cbc(), nullptr, octets, octets) == 1 &&
-              EVP_Digest(octets, sizeof octets, hash, nullptr, EVP_sha256(), nullptr) == 1 &&
-              RAND_bytes(octets, sizeof octets) == 1;
+              EVP_EncryptInit_ex(cipher, EVP_aes_256_cbc(), nullptr, bytes, bytes) == 1 &&
+              EVP_Digest(bytes, sizeof bytes, hash, nullptr, EVP_sha256(), nullptr) == 1 &&
+              RAND_bytes(bytes, sizeof bytes) == 1;
   EVP_CIPHER_CTX_free(cipher);
   EC_KEY_free(ec);
   RSA_free(rsa);

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# OpenSC's own test of fork, on which most modules fail: the child of an initialised, logged-in process calls C_Initialize.
+# OpenSC's own test of fork, on which most modules fail: the child of an initialized, logged-in process calls C_Initialize.
 . "$(dirname "$0")/client.sh"
 
 make_token client

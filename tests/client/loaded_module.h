@@ -20,7 +20,7 @@ void must(CK_RV result, const char* function);
 
 class LoadedModule {
  public:
-  /// Loads and initialises.
+  /// Loads and initializes.
   explicit LoadedModule(const char* path);
   /// C_Finalize; the library stays mapped, as with every real client that exits.
   ~LoadedModule();
@@ -30,7 +30,7 @@ class LoadedModule {
   CK_FUNCTION_LIST* operator->() const { return functions_; }
 
   std::vector<CK_SLOT_ID> slots() const;
-  /// A read/write session with the initialised token of that label.
+  /// A read/write session with the initialized token of that label.
   CK_SESSION_HANDLE open(const std::string& token_label) const;
   void log_in(CK_SESSION_HANDLE session) const;
 

@@ -6,7 +6,7 @@
 #include <iterator>
 
 #include "store/log/file_log.h"
-#include "store/vault/keyslot.h"
+#include "store/vault/key_slot.h"
 
 using namespace vtpm;
 
@@ -17,7 +17,7 @@ int main(int argc, char** argv) {
   for (unsigned number = 1; number <= store::kMaxSlots; ++number) {
     auto stored = store->read(store::slot_name(number));
     if (!stored) continue;
-    const store::KeySlot slot(std::move(stored->octets));
+    const store::KeySlot slot(std::move(stored->bytes));
     const auto secret = store::stretch(as_bytes(pin), slot.kdf());
     if (!slot.opens_with(secret)) continue;
     std::puts(to_hex(slot.master_key(secret, store->uuid())->key()).c_str());

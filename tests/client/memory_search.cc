@@ -18,35 +18,35 @@ namespace {
 constexpr size_t kPiece = 16;
 
 struct Pattern {
-  std::string name, octets;
+  std::string name, bytes;
 };
 
 std::string from_hex(const std::string& hex) {
-  std::string octets;
+  std::string bytes;
   for (size_t i = 0; i + 1 < hex.size(); i += 2) {
-    octets += static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16));
+    bytes += static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16));
   }
-  return octets;
+  return bytes;
 }
 
-void add(std::vector<Pattern>& patterns, const std::string& name, const std::string& octets) {
-  if (octets.size() <= kPiece) {
-    patterns.push_back({name, octets});
+void add(std::vector<Pattern>& patterns, const std::string& name, const std::string& bytes) {
+  if (bytes.size() <= kPiece) {
+    patterns.push_back({name, bytes});
     return;
   }
-  for (size_t at = 0; at + kPiece <= octets.size(); at += kPiece) patterns.push_back({name, octets.substr(at, kPiece)});
+  for (size_t at = 0; at + kPiece <= bytes.size(); at += kPiece) patterns.push_back({name, bytes.substr(at, kPiece)});
 }
 
 std::string read_range(int memory, off_t begin, off_t end) {
-  std::string octets(static_cast<size_t>(end - begin), '\0');
+  std::string bytes(static_cast<size_t>(end - begin), '\0');
   size_t done = 0;
-  while (done < octets.size()) {
-    const ssize_t got = pread(memory, octets.data() + done, octets.size() - done, begin + static_cast<off_t>(done));
+  while (done < bytes.size()) {
+    const ssize_t got = pread(memory, bytes.data() + done, bytes.size() - done, begin + static_cast<off_t>(done));
     if (got <= 0) break;
     done += static_cast<size_t>(got);
   }
-  octets.resize(done);
-  return octets;
+  bytes.resize(done);
+  return bytes;
 }
 
 }  // namespace
@@ -55,16 +55,16 @@ int main(int argc, char** argv) {
   if (argc != 2) return 2;
   std::vector<Pattern> patterns;
   for (std::string name, hex; std::cin >> name >> hex;) {
-    std::string octets = from_hex(hex);
-    add(patterns, name, octets);
-    std::reverse(octets.begin(), octets.end());
-    add(patterns, name + "(reversed)", octets);
+    std::string bytes = from_hex(hex);
+    add(patterns, name, bytes);
+    std::reverse(bytes.begin(), bytes.end());
+    add(patterns, name + "(reversed)", bytes);
   }
   const std::string process = std::string("/proc/") + argv[1];
   const int memory = open((process + "/mem").c_str(), O_RDONLY | O_CLOEXEC);
   std::ifstream maps(process + "/maps");
   if (memory < 0 || !maps || patterns.empty()) {
-    std::cerr << "memory_search: can not read the memory of " << argv[1] << '\n';
+    std::cerr << "memory_search: cannot read the memory of " << argv[1] << '\n';
     return 2;
   }
   size_t searched = 0;
@@ -72,14 +72,14 @@ int main(int argc, char** argv) {
     unsigned long begin = 0, end = 0;
     char access[5] = {};
     if (std::sscanf(line.c_str(), "%lx-%lx %4s", &begin, &end, access) != 3 || access[0] != 'r') continue;
-    const std::string octets = read_range(memory, static_cast<off_t>(begin), static_cast<off_t>(end));
-    searched += octets.size();
+    const std::string bytes = read_range(memory, static_cast<off_t>(begin), static_cast<off_t>(end));
+    searched += bytes.size();
     for (const Pattern& pattern : patterns) {
-      for (size_t at = octets.find(pattern.octets); at != std::string::npos; at = octets.find(pattern.octets, at + 1)) {
+      for (size_t at = bytes.find(pattern.bytes); at != std::string::npos; at = bytes.find(pattern.bytes, at + 1)) {
         std::cout << pattern.name << ' ' << std::hex << begin + at << std::dec << ' ' << line << '\n';
       }
     }
   }
   close(memory);
-  std::cerr << "searched " << searched << " octets\n";
+  std::cerr << "searched " << searched << " bytes\n";
 }

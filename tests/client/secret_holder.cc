@@ -17,34 +17,34 @@ namespace {
 
 // Static, so that nothing is copied or moved: wiped at the end, before it says "out".
 struct Line {
-  unsigned char octets[1024];
+  unsigned char bytes[1024];
   CK_ULONG size;
 };
 Line lines[12];
 
 void wipe(void* memory, size_t size) {
-  auto* octets = static_cast<volatile unsigned char*>(memory);
-  for (size_t i = 0; i < size; ++i) octets[i] = 0;
+  auto* bytes = static_cast<volatile unsigned char*>(memory);
+  for (size_t i = 0; i < size; ++i) bytes[i] = 0;
 }
 
-int next_octet() {
-  unsigned char octet = 0;
-  return read(STDIN_FILENO, &octet, 1) == 1 ? octet : -1;
+int next_byte() {
+  unsigned char byte = 0;
+  return read(STDIN_FILENO, &byte, 1) == 1 ? byte : -1;
 }
 
 unsigned value_of(int digit) { return static_cast<unsigned>(digit <= '9' ? digit - '0' : digit - 'a' + 10); }
 
 void read_line(Line& line) {
   line.size = 0;
-  for (int high = next_octet(); high != '\n' && high >= 0; high = next_octet()) {
-    line.octets[line.size++] = static_cast<unsigned char>(value_of(high) << 4 | value_of(next_octet()));
+  for (int high = next_byte(); high != '\n' && high >= 0; high = next_byte()) {
+    line.bytes[line.size++] = static_cast<unsigned char>(value_of(high) << 4 | value_of(next_byte()));
   }
 }
 
 void say_and_wait(const char* word) {
   std::puts(word);
   std::fflush(stdout);
-  while (next_octet() != '\n') {
+  while (next_byte() != '\n') {
   }
 }
 
@@ -69,7 +69,7 @@ void work(const LoadedModule& module, CK_SESSION_HANDLE session) {
   CK_OBJECT_CLASS private_key = CKO_PRIVATE_KEY, data = CKO_DATA;
   CK_KEY_TYPE rsa = CKK_RSA, ec = CKK_EC;
   static unsigned char p256[] = {0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07};
-  auto row = [](CK_ATTRIBUTE_TYPE type, Line& line) { return CK_ATTRIBUTE{type, line.octets, line.size}; };
+  auto row = [](CK_ATTRIBUTE_TYPE type, Line& line) { return CK_ATTRIBUTE{type, line.bytes, line.size}; };
   const CK_OBJECT_HANDLE rsa_key = make(module, session,
                                         {{CKA_CLASS, &private_key, sizeof private_key},
                                          {CKA_KEY_TYPE, &rsa, sizeof rsa},
@@ -107,7 +107,7 @@ int main(int argc, char** argv) {
   for (size_t i = 0; i < 11; ++i) read_line(lines[i]);
   LoadedModule module(argv[1]);
   CK_SESSION_HANDLE session = module.open(argv[2]);
-  must(module->C_Login(session, CKU_USER, lines[0].octets, lines[0].size), "C_Login");
+  must(module->C_Login(session, CKU_USER, lines[0].bytes, lines[0].size), "C_Login");
   work(module, session);
   say_and_wait("working");
   must(module->C_Logout(session), "C_Logout");

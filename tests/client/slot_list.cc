@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// slot_list MODULE: for each slot one line with what C_GetTokenInfo and, for an initialised token, C_OpenSession
+// slot_list MODULE: for each slot one line with what C_GetTokenInfo and, for an initialized token, C_OpenSession
 // answer.
 #include <cstdio>
 

@@ -21,12 +21,12 @@ AeadMode mode_of(const Case& c) {
 
 struct Vector {
   explicit Vector(const Case& c)
-      : key(mode_of(c), c.octets("key")),
-        nonce(c.octets("nonce")),
-        associated(c.octets("associated")),
-        plain(c.good() ? c.octets("plain") : Bytes()),
-        cipher(c.octets("cipher")),
-        tag(c.octets("tag")) {}
+      : key(mode_of(c), c.bytes("key")),
+        nonce(c.bytes("nonce")),
+        associated(c.bytes("associated")),
+        plain(c.good() ? c.bytes("plain") : Bytes()),
+        cipher(c.bytes("cipher")),
+        tag(c.bytes("tag")) {}
   AeadMessage message() const { return {nonce, associated}; }
 
   AeadKey key;
@@ -39,14 +39,14 @@ void for_each_vector(const std::function<void(const Vector&, bool good)>& check)
 }
 
 Bytes updated(AeadSealer& sealer, ByteView in) {
-  Bytes out(sealer.update_octets(in.size()));
+  Bytes out(sealer.update_bytes(in.size()));
   EXPECT_TRUE(sealer.update(in, out));
   return out;
 }
 
 // Cipher text || tag
 Bytes finished(AeadSealer& sealer) {
-  Bytes out(sealer.finish_octets()), tag(sealer.tag_octets());
+  Bytes out(sealer.finish_bytes()), tag(sealer.tag_bytes());
   sealer.finish(out, tag);
   append(out, tag);
   return out;
@@ -84,7 +84,7 @@ TEST(AeadCipher, SealsAndOpensInPlace) {
         EXPECT_TRUE(v.key.open(v.message(), at(to), tag, at(from)));
         EXPECT_TRUE(equal(at(from), v.plain));
         AeadSealer sealer(v.key, v.message(), v.tag.size());
-        if (sealer.update_octets(1) == 0) continue;  // CCM
+        if (sealer.update_bytes(1) == 0) continue;  // CCM
         ASSERT_TRUE(sealer.update(at(from), at(to)));
         EXPECT_TRUE(equal(at(to), v.cipher));
       }
@@ -109,7 +109,7 @@ TEST(AeadCipher, SealsInPiecesOfOddSizesAndInCopies) {
         append(out, updated(sealer, piece));
         append(out, updated(sealer, {}));
       }
-      EXPECT_EQ(sealer.octets(), v.plain.size());
+      EXPECT_EQ(sealer.total(), v.plain.size());
       append(out, finished(sealer));
       ASSERT_EQ(to_hex(out), to_hex(v.cipher) + to_hex(v.tag)) << most;
     }
@@ -133,7 +133,7 @@ TEST(AeadCipher, OpensInPiecesOfOddSizesAndInCopies) {
       }
       EXPECT_TRUE(apart.update(v.cipher));
       Result expected = good ? Result::kGood : Result::kBadTag;
-      Bytes out(with_tag.octets() - with_tag.tag_octets()), same(apart.octets());
+      Bytes out(with_tag.size() - with_tag.tag_bytes()), same(apart.size());
       EXPECT_EQ(with_tag.finish(out), expected);
       EXPECT_EQ(apart.finish(v.tag, same), expected);
       EXPECT_EQ(to_hex(out), to_hex(good ? v.plain : Bytes(v.cipher.size(), 0)));
@@ -145,14 +145,14 @@ TEST(AeadCipher, OpensInPiecesOfOddSizesAndInCopies) {
 TEST(AeadCipher, EveryChangeIsNoticed) {
   for (AeadMode mode : {AeadMode::kGcm, AeadMode::kCcm, AeadMode::kChaCha20Poly1305}) {
     AeadKey key(mode, Bytes(32, 3));
-    for (size_t octets : {0u, 1u, 20u}) {
-      Bytes nonce(12, 1), associated(5, 2), text(octets, 4), tag(16), out(octets);
+    for (size_t bytes : {0u, 1u, 20u}) {
+      Bytes nonce(12, 1), associated(5, 2), text(bytes, 4), tag(16), out(bytes);
       key.seal({nonce, associated}, text, text, tag);
       for (Bytes* part : {&nonce, &associated, &text, &tag}) {
-        for (uint8_t& octet : *part) {
-          octet ^= 0x10;
+        for (uint8_t& byte : *part) {
+          byte ^= 0x10;
           EXPECT_FALSE(key.open({nonce, associated}, text, tag, out));
-          octet ^= 0x10;
+          byte ^= 0x10;
         }
       }
       EXPECT_FALSE(key.open({nonce, {}}, text, tag, out));

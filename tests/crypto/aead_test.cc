@@ -47,16 +47,16 @@ std::optional<SecretBytes> open(const Siv& siv, const std::vector<Bytes>& a, Byt
 
 TEST(Siv, MatchesThePublishedVectors) {
   for_each_case("siv.txt", [](const Case& c) {
-    Siv siv(c.octets("key"));
+    Siv siv(c.bytes("key"));
     std::vector<Bytes> associated = components(c.text("associated"));
-    EXPECT_EQ(to_hex(seal(siv, associated, c.octets("plain"))), c.text("sealed"));
-    std::optional<SecretBytes> plain = open(siv, associated, c.octets("sealed"));
+    EXPECT_EQ(to_hex(seal(siv, associated, c.bytes("plain"))), c.text("sealed"));
+    std::optional<SecretBytes> plain = open(siv, associated, c.bytes("sealed"));
     ASSERT_TRUE(plain);
-    EXPECT_TRUE(equal(*plain, c.octets("plain")));
+    EXPECT_TRUE(equal(*plain, c.bytes("plain")));
   });
 }
 
-TEST(Siv, EveryChangedOctetIsNoticed) {
+TEST(Siv, EveryChangedByteIsNoticed) {
   Siv siv(Bytes(64, 3));
   const Bytes plain(40, 1), context(20, 2);
   Bytes sealed = siv.seal({context}, plain);

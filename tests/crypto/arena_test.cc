@@ -71,7 +71,7 @@ TEST(Arena, BlocksAreAlignedAndDoNotOverlap) {
       blocks.emplace_back(std::move(block), mark);
     } else {
       size_t victim = random() % blocks.size();
-      for (uint8_t octet : blocks[victim].first) ASSERT_EQ(octet, blocks[victim].second);
+      for (uint8_t byte : blocks[victim].first) ASSERT_EQ(byte, blocks[victim].second);
       std::swap(blocks[victim], blocks.back());
       blocks.pop_back();
     }

@@ -29,9 +29,9 @@ class CertificateAuthorityTest : public ::testing::Test {
     std::error_code ignored;
     std::filesystem::remove_all(directory_, ignored);
   }
-  void write(const std::string& name, ByteView octets) const {
+  void write(const std::string& name, ByteView bytes) const {
     std::ofstream(directory_ + "/" + name, std::ios::binary)
-        .write(reinterpret_cast<const char*>(octets.data()), static_cast<std::streamsize>(octets.size()));
+        .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
   }
   Bytes read(const std::string& name) const {
     std::ifstream file(directory_ + "/" + name, std::ios::binary);

@@ -28,7 +28,7 @@ TEST_F(CertificateTest, ReadsTheFieldsOfOpensslsCertificates) {
   EXPECT_EQ(to_hex(fields->subject_key_id), "4a45578aadf5214c64e6ac4e1b187dfe053ce000");
   EXPECT_EQ(fields->not_before, "20240229");
   EXPECT_EQ(fields->not_after, "20511231");
-  EXPECT_EQ(fields->octets, der_.size());
+  EXPECT_EQ(fields->bytes, der_.size());
   EXPECT_EQ(ERR_peek_error(), 0u);
 }
 
@@ -38,7 +38,7 @@ TEST_F(CertificateTest, PaddingIsAllowed) {
     padded.resize(2048, filler);
     std::optional<CertificateFields> fields = parse_certificate(padded);
     ASSERT_TRUE(fields);
-    EXPECT_EQ(fields->octets, der_.size());
+    EXPECT_EQ(fields->bytes, der_.size());
   }
 }
 
@@ -60,7 +60,7 @@ TEST_F(CertificateTest, DamagedOnesDoNoHarm) {
       damaged[i] ^= change;
       if (std::optional<CertificateFields> fields = parse_certificate(damaged)) {
         ++accepted;
-        EXPECT_LE(fields->octets, damaged.size());
+        EXPECT_LE(fields->bytes, damaged.size());
       }
       ASSERT_EQ(ERR_peek_error(), 0u) << i;
     }

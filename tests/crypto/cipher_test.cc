@@ -32,10 +32,10 @@ struct Message {
   explicit Message(const Case& c, Direction way)
       : direction(way),
         mode(mode_of(c)),
-        iv(c.octets("iv")),
-        key(c.octets("key")),
-        in(c.octets(way == Direction::kEncrypt ? "plain" : "cipher")),
-        out(c.octets(way == Direction::kEncrypt ? "cipher" : "plain")),
+        iv(c.bytes("iv")),
+        key(c.bytes("key")),
+        in(c.bytes(way == Direction::kEncrypt ? "plain" : "cipher")),
+        out(c.bytes(way == Direction::kEncrypt ? "cipher" : "plain")),
         bits(c.has("bits") ? c.number("bits") : 128),
         block_cipher(block_cipher_of(c)) {}
   Cipher start() const { return Cipher({mode, iv, bits, block_cipher}, key, direction); }
@@ -58,18 +58,18 @@ void for_each_message(const std::function<void(const Message&)>& check) {
 }
 
 Bytes updated(Cipher& cipher, ByteView in) {
-  Bytes out(cipher.update_octets(in.size()));
+  Bytes out(cipher.update_bytes(in.size()));
   CipherResult result = cipher.update(in, out);
   EXPECT_EQ(result.status, CipherStatus::kDone);
-  EXPECT_EQ(result.octets, out.size());
+  EXPECT_EQ(result.bytes, out.size());
   return out;
 }
 
 Bytes finished(Cipher& cipher) {
-  Bytes out(cipher.finish_octets());
+  Bytes out(cipher.finish_bytes());
   CipherResult result = cipher.finish(out);
   EXPECT_EQ(result.status, CipherStatus::kDone);
-  EXPECT_EQ(result.octets, out.size()) << "what was foretold";
+  EXPECT_EQ(result.bytes, out.size()) << "what was foretold";
   return out;
 }
 
@@ -122,9 +122,9 @@ TEST(Cipher, ADamagedStateDoesNoHarm) {
       Cipher cipher = m.start();
       try {
         cipher.load(damaged);
-        Bytes out(cipher.update_octets(m.in.size()));
+        Bytes out(cipher.update_bytes(m.in.size()));
         if (cipher.update(m.in, out).status != CipherStatus::kDone) continue;
-        out.resize(cipher.finish_octets());
+        out.resize(cipher.finish_bytes());
         cipher.finish(out);
         ++taken;
       } catch (const Error& error) {
@@ -189,8 +189,8 @@ TEST(Cipher, WorksInPlace) {
         Bytes out = updated(cipher, head);
         Bytes memory(kMargin + tail.size() + kMargin + 48);
         std::copy(tail.begin(), tail.end(), memory.begin() + kMargin);
-        size_t octets = cipher.update_octets(tail.size());
-        MutableByteView there = MutableByteView(memory).subspan(static_cast<size_t>(kMargin + offset), octets);
+        size_t bytes = cipher.update_bytes(tail.size());
+        MutableByteView there = MutableByteView(memory).subspan(static_cast<size_t>(kMargin + offset), bytes);
         ASSERT_EQ(cipher.update(ByteView(memory).subspan(kMargin, tail.size()), there).status, CipherStatus::kDone);
         append(out, there);
         append(out, finished(cipher));
@@ -204,12 +204,12 @@ TEST(Cipher, SizeQueriesChangeNothing) {
   for_each_message([](const Message& m) {
     Cipher cipher = m.start();
     Bytes out;
-    for (uint8_t octet : m.in) {
-      for (size_t ask : {0u, 1u, 16u, 1000u}) cipher.update_octets(ask);
-      cipher.finish_octets();
-      append(out, updated(cipher, {&octet, 1}));
+    for (uint8_t byte : m.in) {
+      for (size_t ask : {0u, 1u, 16u, 1000u}) cipher.update_bytes(ask);
+      cipher.finish_bytes();
+      append(out, updated(cipher, {&byte, 1}));
     }
-    EXPECT_EQ(cipher.finish_octets(), cipher.finish_octets());
+    EXPECT_EQ(cipher.finish_bytes(), cipher.finish_bytes());
     append(out, finished(cipher));
     ASSERT_EQ(to_hex(out), to_hex(m.out));
   });
@@ -218,9 +218,9 @@ TEST(Cipher, SizeQueriesChangeNothing) {
 TEST(Cipher, ABufferThatIsTooSmallIsRejectedAndChangesNothing) {
   for_each_message([](const Message& m) {
     Cipher cipher = m.start();
-    size_t octets = cipher.update_octets(m.in.size());
-    if (octets == 0) return;
-    Bytes small(octets - 1);
+    size_t bytes = cipher.update_bytes(m.in.size());
+    if (bytes == 0) return;
+    Bytes small(bytes - 1);
     EXPECT_EQ(error_of([&] { cipher.update(m.in, small); }), ErrorCode::kInvalidArgument);
     EXPECT_EQ(to_hex(run(std::move(cipher), m.in)), to_hex(m.out));
   });
@@ -231,27 +231,27 @@ Cipher aes(CipherMode mode, Direction direction, unsigned bits = 128, const Byte
                 from_hex("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"), direction);
 }
 
-CipherStatus status_after(Cipher cipher, size_t octets) {
-  updated(cipher, Bytes(octets));
-  Bytes out(64 + octets);
+CipherStatus status_after(Cipher cipher, size_t bytes) {
+  updated(cipher, Bytes(bytes));
+  Bytes out(64 + bytes);
   return cipher.finish(out).status;
 }
 
 TEST(Cipher, RejectsLengthsThatTheModeDoesNotSupport) {
   for (Direction direction : {Direction::kEncrypt, Direction::kDecrypt}) {
-    for (size_t octets : {1u, 15u, 17u, 33u}) {
-      EXPECT_EQ(status_after(aes(CipherMode::kEcb, direction), octets), CipherStatus::kLength);
-      EXPECT_EQ(status_after(aes(CipherMode::kCbc, direction), octets), CipherStatus::kLength);
+    for (size_t bytes : {1u, 15u, 17u, 33u}) {
+      EXPECT_EQ(status_after(aes(CipherMode::kEcb, direction), bytes), CipherStatus::kLength);
+      EXPECT_EQ(status_after(aes(CipherMode::kCbc, direction), bytes), CipherStatus::kLength);
     }
-    for (size_t octets : {0u, 1u, 15u}) {
-      EXPECT_EQ(status_after(aes(CipherMode::kCts, direction), octets), CipherStatus::kLength);
-      EXPECT_EQ(status_after(aes(CipherMode::kXts, direction), octets), CipherStatus::kLength);
+    for (size_t bytes : {0u, 1u, 15u}) {
+      EXPECT_EQ(status_after(aes(CipherMode::kCts, direction), bytes), CipherStatus::kLength);
+      EXPECT_EQ(status_after(aes(CipherMode::kXts, direction), bytes), CipherStatus::kLength);
     }
     EXPECT_EQ(status_after(aes(CipherMode::kEcb, direction), 0), CipherStatus::kDone);
     EXPECT_EQ(status_after(aes(CipherMode::kOfb, direction), 0), CipherStatus::kDone);
   }
-  for (size_t octets : {0u, 1u, 15u, 17u, 31u}) {
-    EXPECT_EQ(status_after(aes(CipherMode::kCbcPad, Direction::kDecrypt), octets), CipherStatus::kLength);
+  for (size_t bytes : {0u, 1u, 15u, 17u, 31u}) {
+    EXPECT_EQ(status_after(aes(CipherMode::kCbcPad, Direction::kDecrypt), bytes), CipherStatus::kLength);
   }
 }
 
@@ -260,8 +260,8 @@ TEST(Cipher, AnXtsDataUnitHasAtMostAMillionBlocks) {
   updated(cipher, Bytes(16 << 20));
   Bytes more(1);
   EXPECT_EQ(cipher.update(more, more).status, CipherStatus::kLength);
-  Bytes out(cipher.finish_octets());
-  EXPECT_EQ(cipher.finish(out).octets, size_t{16} << 20);
+  Bytes out(cipher.finish_bytes());
+  EXPECT_EQ(cipher.finish(out).bytes, size_t{16} << 20);
 }
 
 // Every last block, as CBC sees it, is one that we choose: each wrong padding is refused, each right one is taken off.
@@ -274,11 +274,11 @@ TEST(Cipher, PaddingIsChecked) {
       Cipher cipher = aes(CipherMode::kCbcPad, Direction::kDecrypt);
       EXPECT_TRUE(updated(cipher, sealed).empty());
       bool good = count >= 1 && count <= 16 && (changed == 16 || changed + count < 16);
-      Bytes out(cipher.finish_octets());
+      Bytes out(cipher.finish_bytes());
       EXPECT_EQ(out.size(), good ? 16 - count : 16);
       CipherResult result = cipher.finish(out);
       EXPECT_EQ(result.status, good ? CipherStatus::kDone : CipherStatus::kPadding) << count << " " << changed;
-      EXPECT_EQ(result.octets, good ? 16 - count : 0);
+      EXPECT_EQ(result.bytes, good ? 16 - count : 0);
     }
   }
 }
@@ -322,9 +322,9 @@ TEST(Cipher, AChaChaCounterDoesNotBeginAgain) {
 
 TEST(Cipher, RejectsInvalidParameters) {
   auto refused = [](CipherMode mode, size_t key, size_t iv, unsigned bits = 32) {
-    Bytes octets(key), vector(iv);
-    for (size_t i = 0; i < key; ++i) octets[i] = static_cast<uint8_t>(i);
-    return error_of([&] { Cipher({mode, vector, bits}, octets, Direction::kEncrypt); }) == ErrorCode::kInvalidArgument;
+    Bytes bytes(key), vector(iv);
+    for (size_t i = 0; i < key; ++i) bytes[i] = static_cast<uint8_t>(i);
+    return error_of([&] { Cipher({mode, vector, bits}, bytes, Direction::kEncrypt); }) == ErrorCode::kInvalidArgument;
   };
   for (size_t key : {0u, 15u, 17u, 33u, 64u}) {
     EXPECT_TRUE(refused(CipherMode::kCbc, key, 16));
@@ -349,7 +349,7 @@ TEST(Cipher, RejectsInvalidParameters) {
 
 TEST(Cipher, HChaCha20MatchesTheDraftAndRejectsOtherSizes) {
   for_each_case("hchacha20.txt", [](const Case& c) {
-    EXPECT_EQ(to_hex(hchacha20(c.octets("key"), c.octets("nonce"))), c.text("derived"));
+    EXPECT_EQ(to_hex(hchacha20(c.bytes("key"), c.bytes("nonce"))), c.text("derived"));
   });
   EXPECT_EQ(error_of([] { hchacha20(Bytes(31), Bytes(16)); }), ErrorCode::kInvalidArgument);
   EXPECT_EQ(error_of([] { hchacha20(Bytes(32), Bytes(24)); }), ErrorCode::kInvalidArgument);

@@ -12,16 +12,16 @@ namespace {
 
 TEST(Digest, MatchesThePublishedVectors) {
   for_each_case("digest.txt", [](const Case& c) {
-    Bytes expected = c.octets("digest");
-    EXPECT_EQ(digest(c.hash(), c.octets("message")), expected);
-    EXPECT_EQ(hash_octets(c.hash()), expected.size());
+    Bytes expected = c.bytes("digest");
+    EXPECT_EQ(digest(c.hash(), c.bytes("message")), expected);
+    EXPECT_EQ(hash_bytes(c.hash()), expected.size());
   });
 }
 
 // Pieces of 1, 2, 3 … bytes, each time after a copy has been taken, ended with something else and thrown away.
 TEST(Digest, WorksInPiecesOfOddSizesAndInCopies) {
   for_each_case("digest.txt", [](const Case& c) {
-    Bytes message = c.octets("message");
+    Bytes message = c.bytes("message");
     Digest running(c.hash());
     ByteView rest = message;
     for (size_t size = 1; !rest.empty(); ++size) {
@@ -31,8 +31,8 @@ TEST(Digest, WorksInPiecesOfOddSizesAndInCopies) {
       Digest copy = running;
       copy.update(as_bytes("other")).finish();
     }
-    EXPECT_EQ(running.octets(), hash_octets(c.hash()));
-    EXPECT_EQ(running.finish(), c.octets("digest"));
+    EXPECT_EQ(running.size(), hash_bytes(c.hash()));
+    EXPECT_EQ(running.finish(), c.bytes("digest"));
   });
 }
 
@@ -41,13 +41,13 @@ TEST(Digest, Sha512TIsTheNamedHashWhereThereIsOne) {
   for_each_case("digest.txt", [&](const Case& c) {
     if (c.hash() != Hash::kSha512_224 && c.hash() != Hash::kSha512_256) return;
     ++seen;
-    Bytes message = c.octets("message");
+    Bytes message = c.bytes("message");
     size_t half = message.size() / 2;
     Digest running = Digest::sha512_t(c.hash() == Hash::kSha512_224 ? 224 : 256);
     running.update(ByteView(message).first(half));
     Digest copy = running;
-    EXPECT_EQ(running.update(ByteView(message).subspan(half)).finish(), c.octets("digest"));
-    EXPECT_EQ(copy.update(ByteView(message).subspan(half)).finish(), c.octets("digest"));
+    EXPECT_EQ(running.update(ByteView(message).subspan(half)).finish(), c.bytes("digest"));
+    EXPECT_EQ(copy.update(ByteView(message).subspan(half)).finish(), c.bytes("digest"));
   });
   EXPECT_GT(seen, 0u);
 }
@@ -55,11 +55,11 @@ TEST(Digest, Sha512TIsTheNamedHashWhereThereIsOne) {
 TEST(Digest, Sha512TOfAnyNumberOfBits) {
   for_each_case("sha512_t.txt", [&](const Case& c) {
     if (!c.has("digest")) return;
-    const Bytes message = c.octets("message");
+    const Bytes message = c.bytes("message");
     Digest digest = Digest::sha512_t(c.number("t"));
-    EXPECT_EQ(digest.octets(), (c.number("t") + 7) / 8);
+    EXPECT_EQ(digest.size(), (c.number("t") + 7) / 8);
     digest.update(ByteView(message).first(message.size() / 3));
-    EXPECT_EQ(digest.update(ByteView(message).subspan(message.size() / 3)).finish(), c.octets("digest"));
+    EXPECT_EQ(digest.update(ByteView(message).subspan(message.size() / 3)).finish(), c.bytes("digest"));
   });
   for (unsigned bits : {0u, 384u, 512u, 1024u}) {
     EXPECT_EQ(error_of([&] { Digest::sha512_t(bits); }), ErrorCode::kInvalidArgument) << bits;
@@ -69,11 +69,11 @@ TEST(Digest, Sha512TOfAnyNumberOfBits) {
 TEST(Digest, ShakeOfAnyLength) {
   for_each_case("shake.txt", [&](const Case& c) {
     const auto shake = c.text("hash") == "shake128" ? Digest::shake128 : Digest::shake256;
-    const Bytes message = c.octets("message"), output = c.octets("output");
-    for (size_t octets = 0; octets <= output.size(); octets = 2 * octets + 1) {
-      Digest digest = shake(octets);
+    const Bytes message = c.bytes("message"), output = c.bytes("output");
+    for (size_t bytes = 0; bytes <= output.size(); bytes = 2 * bytes + 1) {
+      Digest digest = shake(bytes);
       digest.update(ByteView(message).first(message.size() / 2)).update(ByteView(message).subspan(message.size() / 2));
-      EXPECT_EQ(digest.finish(), to_bytes(ByteView(output).first(octets)));
+      EXPECT_EQ(digest.finish(), to_bytes(ByteView(output).first(bytes)));
     }
   });
 }
@@ -89,7 +89,7 @@ TEST(Digest, NativeBlake2bBelow512BitsIsUnsupported) {
 }
 
 // FIPS 180-2, appendices A.3 and B.3: one million times "a".
-TEST(Digest, AMillionOctetsInPieces) {
+TEST(Digest, AMillionBytesInPieces) {
   const Bytes piece(1000, 'a');
   auto million = [&](Hash hash) {
     Digest digest(hash);
@@ -114,9 +114,8 @@ TEST(Digest, ACopyHasTheStateOfItsMoment) {
 }
 
 TEST(Hmac, MatchesThePublishedVectors) {
-  for_each_case("hmac.txt", [](const Case& c) {
-    EXPECT_EQ(hmac(c.hash(), c.octets("key"), c.octets("message")), c.octets("mac"));
-  });
+  for_each_case("hmac.txt",
+                [](const Case& c) { EXPECT_EQ(hmac(c.hash(), c.bytes("key"), c.bytes("message")), c.bytes("mac")); });
 }
 
 // Known from many publications (an empty key and an empty message).
@@ -126,27 +125,27 @@ TEST(Hmac, AcceptsAnEmptyKey) {
 
 TEST(Hmac, BeginsAgainUnderTheSameKey) {
   for_each_case("hmac.txt", [](const Case& c) {
-    Hmac mac(c.hash(), c.octets("key"));
+    Hmac mac(c.hash(), c.bytes("key"));
     mac.update(as_bytes("something else"));
     mac.finish();
-    SecretBytes out(hash_octets(c.hash()));
-    Bytes message = c.octets("message");
+    SecretBytes out(hash_bytes(c.hash()));
+    Bytes message = c.bytes("message");
     mac.begin()
         .update(ByteView(message).first(message.size() / 2))
         .update(ByteView(message).subspan(message.size() / 2));
     mac.finish(out.span());
-    EXPECT_TRUE(equal(out, c.octets("mac")));
+    EXPECT_TRUE(equal(out, c.bytes("mac")));
   });
 }
 
 TEST(Hmac, ACopyHasTheStateOfItsMoment) {
   for_each_case("hmac.txt", [](const Case& c) {
-    Bytes message = c.octets("message");
-    Hmac first(c.hash(), c.octets("key"));
+    Bytes message = c.bytes("message");
+    Hmac first(c.hash(), c.bytes("key"));
     first.update(ByteView(message).first(message.size() / 3));
     Hmac second = first;
     first.update(as_bytes("other")).finish();
-    EXPECT_EQ(second.update(ByteView(message).subspan(message.size() / 3)).finish(), c.octets("mac"));
+    EXPECT_EQ(second.update(ByteView(message).subspan(message.size() / 3)).finish(), c.bytes("mac"));
   });
 }
 

@@ -15,18 +15,18 @@ namespace {
 
 EddsaMode mode_of(const Case& c) {
   return {c.text("form") == "prehashed" ? EddsaMode::Form::kPrehashed : EddsaMode::Form::kContext,
-          c.has("context") ? c.octets("context") : Bytes()};
+          c.has("context") ? c.bytes("context") : Bytes()};
 }
 
 TEST(Eddsa, VectorsWithContextOrPrehashed) {
   for_each_case("eddsa_context.txt", [](const Case& c) {
-    const auto key = SoftwareKey::import_ec(c.curve(), c.octets("private"));
+    const auto key = SoftwareKey::import_ec(c.curve(), c.bytes("private"));
     const EddsaMode mode = mode_of(c);
-    Bytes message = c.octets("message");
+    Bytes message = c.bytes("message");
     if (mode.form == EddsaMode::Form::kPrehashed) message = EddsaMode::digest(c.curve()).update(message).finish();
-    const Bytes expected = c.octets("signature");
+    const Bytes expected = c.bytes("signature");
     EXPECT_EQ(to_hex(key->eddsa_sign(message, mode)), to_hex(expected));
-    const PublicKey half = PublicKey::ec(c.curve(), c.octets("point"));
+    const PublicKey half = PublicKey::ec(c.curve(), c.bytes("point"));
     EXPECT_TRUE(half.eddsa_verify(message, expected, mode));
     EXPECT_FALSE(half.eddsa_verify(message, expected)) << "as a pure signature";
     EddsaMode other = mode;
@@ -80,10 +80,10 @@ TEST(Eddsa, RefusesASumOfTheOrderOrMore) {
 }
 
 /// The encoding of a y coordinate in hexadecimal digits, most significant first.
-Bytes encoded(std::string_view y, size_t octets, bool odd) {
+Bytes encoded(std::string_view y, size_t bytes, bool odd) {
   Bytes point = from_hex(y);
   std::reverse(point.begin(), point.end());
-  point.resize(octets);
+  point.resize(bytes);
   if (odd) point.back() |= 0x80;
   return point;
 }
@@ -94,7 +94,7 @@ TEST(Eddsa, DecodesPointsAsRfc8032Does) {
   const EddsaMode mode = {EddsaMode::Form::kContext, Bytes(3, 1)};
   struct Field {
     Curve curve;
-    size_t octets;
+    size_t bytes;
     const char *prime, *prime_plus_one, *minus_one;
   };
   const Field fields[] = {{Curve::kEd25519, 32, "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffed",
@@ -109,21 +109,21 @@ TEST(Eddsa, DecodesPointsAsRfc8032Does) {
                            "ffffffffffffffffffffe"}};
   for (const Field& f : fields) {
     // With R the neutral element and S = 0, [0]B = R + [k]A holds for a point of which k is a multiple of the order.
-    Bytes signature = encoded("01", f.octets, false);
-    signature.resize(2 * f.octets);
+    Bytes signature = encoded("01", f.bytes, false);
+    signature.resize(2 * f.bytes);
     const auto verifies = [&](const Bytes& point, ByteView message) {
       return eddsa_verify_by_curve(f.curve, point, message, signature, mode);
     };
-    const Bytes neutral = encoded("01", f.octets, false);
+    const Bytes neutral = encoded("01", f.bytes, false);
     EXPECT_TRUE(verifies(neutral, {})) << "order 1";
-    EXPECT_FALSE(verifies(encoded("01", f.octets, true), {})) << "x = 0 is not odd";
-    EXPECT_FALSE(verifies(encoded(f.prime_plus_one, f.octets, false), {})) << "1 in another way";
-    EXPECT_FALSE(verifies(encoded(f.prime, f.octets, false), {})) << "0 in another way";
+    EXPECT_FALSE(verifies(encoded("01", f.bytes, true), {})) << "x = 0 is not odd";
+    EXPECT_FALSE(verifies(encoded(f.prime_plus_one, f.bytes, false), {})) << "1 in another way";
+    EXPECT_FALSE(verifies(encoded(f.prime, f.bytes, false), {})) << "0 in another way";
     int twice = 0;
-    for (uint8_t i = 0; i < 40; ++i) twice += verifies(encoded(f.minus_one, f.octets, false), Bytes{i});
+    for (uint8_t i = 0; i < 40; ++i) twice += verifies(encoded(f.minus_one, f.bytes, false), Bytes{i});
     EXPECT_GT(twice, 5) << "order 2: every other k";
     EXPECT_LT(twice, 35);
-    EXPECT_FALSE(verifies(Bytes(f.octets - 1), {}));
+    EXPECT_FALSE(verifies(Bytes(f.bytes - 1), {}));
   }
 }
 

@@ -9,23 +9,23 @@
 namespace vtpm::crypto {
 namespace {
 
-DomainParameters domain_of(const Case& c) { return {c.octets("p"), c.octets("q"), c.octets("g")}; }
+DomainParameters domain_of(const Case& c) { return {c.bytes("p"), c.bytes("q"), c.bytes("g")}; }
 
 TEST(Dsa, MatchesThePublishedVectors) {
   for_each_case("dsa.txt", [](const Case& c) {
-    PublicKey key = PublicKey::dsa(domain_of(c), c.octets("y"));
+    PublicKey key = PublicKey::dsa(domain_of(c), c.bytes("y"));
     EXPECT_EQ(key.type(), KeyType::kDsa);
-    EXPECT_EQ(key.bits(), 8 * c.octets("p").size());
-    EXPECT_EQ(key.dsa_verify(digest(c.hash(), c.octets("message")), c.octets("signature")), c.good());
-    EXPECT_FALSE(key.dsa_verify(digest(c.hash(), c.octets("message")), {}));
+    EXPECT_EQ(key.bits(), 8 * c.bytes("p").size());
+    EXPECT_EQ(key.dsa_verify(digest(c.hash(), c.bytes("message")), c.bytes("signature")), c.good());
+    EXPECT_FALSE(key.dsa_verify(digest(c.hash(), c.bytes("message")), {}));
     EXPECT_EQ(ERR_peek_error(), 0u);
     if (!c.good()) return;  // some of the bad ones have another public value
-    auto own = SoftwareKey::import_dsa(domain_of(c), c.octets("x"));
+    auto own = SoftwareKey::import_dsa(domain_of(c), c.bytes("x"));
     EXPECT_EQ(own->public_key().value(), key.value());
     EXPECT_EQ(to_hex(own->private_value()), c.text("x"));
     for (size_t size : {0u, 20u, 64u}) {
       Bytes hash(size, 7), signature = own->dsa_sign(hash);
-      EXPECT_EQ(signature.size(), 2 * c.octets("q").size());
+      EXPECT_EQ(signature.size(), 2 * c.bytes("q").size());
       EXPECT_TRUE(key.dsa_verify(hash, signature));
       signature.back() ^= 1;
       EXPECT_FALSE(key.dsa_verify(hash, signature));
@@ -47,12 +47,12 @@ TEST(Dsa, KeysOfGeneratedDomainParametersSign) {
 
 TEST(Dh, MatchesThePublishedVectors) {
   for_each_case("dh.txt", [](const Case& c) {
-    auto key = SoftwareKey::import_dh(domain_of(c), c.octets("x"));
+    auto key = SoftwareKey::import_dh(domain_of(c), c.bytes("x"));
     EXPECT_EQ(to_hex(key->public_key().value()), c.text("y"));
-    EXPECT_EQ(to_hex(key->dh(c.octets("peer"))), c.text("secret"));
+    EXPECT_EQ(to_hex(key->dh(c.bytes("peer"))), c.text("secret"));
     DomainParameters without = domain_of(c);
     without.subprime.clear();
-    EXPECT_EQ(to_hex(SoftwareKey::import_dh(without, c.octets("x"))->dh(c.octets("peer"))), c.text("secret"));
+    EXPECT_EQ(to_hex(SoftwareKey::import_dh(without, c.bytes("x"))->dh(c.bytes("peer"))), c.text("secret"));
   });
 }
 

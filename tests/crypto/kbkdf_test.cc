@@ -31,8 +31,8 @@ Mac function_of(const Case& c) {
                                                       {"hmac-sha256", Hash::kSha256},
                                                       {"hmac-sha384", Hash::kSha384},
                                                       {"hmac-sha512", Hash::kSha512}};
-  if (c.text("prf") == "cmac") return Mac({.algorithm = MacAlgorithm::kCmac}, c.octets("key"));
-  return Mac({.algorithm = MacAlgorithm::kHmac, .hash = kHashes.at(c.text("prf"))}, c.octets("key"));
+  if (c.text("prf") == "cmac") return Mac({.algorithm = MacAlgorithm::kCmac}, c.bytes("key"));
+  return Mac({.algorithm = MacAlgorithm::kHmac, .hash = kHashes.at(c.text("prf"))}, c.bytes("key"));
 }
 
 TEST(Kbkdf, MatchesThePublishedVectors) {
@@ -43,7 +43,7 @@ TEST(Kbkdf, MatchesThePublishedVectors) {
     size_t next = 0;
     for (const std::string& part : parts(c.text("layout"))) {
       if (part == "f") {
-        segments.push_back({.kind = Kind::kOctets, .octets = fixed.at(next++)});
+        segments.push_back({.kind = Kind::kBytes, .bytes = fixed.at(next++)});
       } else if (part == "i") {
         segments.push_back({.kind = Kind::kIteration});
       } else {
@@ -51,8 +51,8 @@ TEST(Kbkdf, MatchesThePublishedVectors) {
         segments.push_back({.kind = kind, .bits = static_cast<unsigned>(std::stoul(part.substr(1)))});
       }
     }
-    const size_t sizes[] = {c.octets("output").size()};
-    std::vector<SecretBytes> keys = kbkdf(mode_of(c), function_of(c), segments, c.octets("iv"), sizes);
+    const size_t sizes[] = {c.bytes("output").size()};
+    std::vector<SecretBytes> keys = kbkdf(mode_of(c), function_of(c), segments, c.bytes("iv"), sizes);
     ASSERT_EQ(keys.size(), 1u);
     EXPECT_EQ(to_hex(keys[0]), c.text("output"));
   });
@@ -66,7 +66,7 @@ TEST(Kbkdf, EncodesCountersAndLengthsInEveryWidthAndOrder) {
   const size_t sizes[] = {32};
   const Bytes label = {0xaa, 0xbb};
   auto derived = [&](const KbkdfSegment& counter, const KbkdfSegment& length) {
-    const KbkdfSegment segments[] = {counter, {.kind = Kind::kOctets, .octets = label}, length};
+    const KbkdfSegment segments[] = {counter, {.kind = Kind::kBytes, .bytes = label}, length};
     return to_hex(kbkdf(KbkdfMode::kCounter, hmac256(), segments, {}, sizes).at(0));
   };
   auto seen = [&](const char* input) { return to_hex(hmac(Hash::kSha256, kKey, from_hex(input))); };
@@ -97,10 +97,10 @@ TEST(Kbkdf, EachOfSeveralKeysStartsWithANewOutput) {
 TEST(Kbkdf, ThePipelineBeginsWithTheFixedData) {
   const size_t sizes[] = {64};
   const Bytes label = {1, 2}, context = {3};
-  const KbkdfSegment segments[] = {{.kind = Kind::kOctets, .octets = label},
+  const KbkdfSegment segments[] = {{.kind = Kind::kBytes, .bytes = label},
                                    {.kind = Kind::kIteration},
                                    {.kind = Kind::kCounter, .bits = 8},
-                                   {.kind = Kind::kOctets, .octets = context},
+                                   {.kind = Kind::kBytes, .bytes = context},
                                    {.kind = Kind::kLength, .bits = 16}};
   Bytes a1 = hmac(Hash::kSha256, kKey, from_hex("0102030200")), a2 = hmac(Hash::kSha256, kKey, a1);
   auto output = [&](const Bytes& a, const char* rest) {
@@ -130,8 +130,8 @@ TEST(Kbkdf, RejectsInvalidSegmentLists) {
   EXPECT_TRUE(refused(KbkdfMode::kCounter, {iteration}, 32, Bytes(4)));
   for (unsigned bits : {0u, 7u, 12u, 40u}) EXPECT_TRUE(refused(KbkdfMode::kCounter, {{Kind::kIteration, bits}}));
   EXPECT_TRUE(refused(KbkdfMode::kCounter, {iteration, {Kind::kLength, 72}}));
-  EXPECT_TRUE(refused(KbkdfMode::kCounter, {iteration, {Kind::kLength, 8}}, 32)) << "256 bits in one octet";
-  EXPECT_TRUE(refused(KbkdfMode::kCounter, {{Kind::kIteration, 8}}, 256 * 32)) << "256 outputs, counted in one octet";
+  EXPECT_TRUE(refused(KbkdfMode::kCounter, {iteration, {Kind::kLength, 8}}, 32)) << "256 bits in one byte";
+  EXPECT_TRUE(refused(KbkdfMode::kCounter, {{Kind::kIteration, 8}}, 256 * 32)) << "256 outputs, counted in one byte";
   const size_t most[] = {255 * 32};
   const KbkdfSegment narrow[] = {{Kind::kIteration, 8}};
   EXPECT_EQ(kbkdf(KbkdfMode::kCounter, hmac256(), narrow, {}, most)[0].size(), most[0]);

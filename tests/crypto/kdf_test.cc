@@ -15,18 +15,18 @@ namespace {
 
 TEST(Hkdf, MatchesThePublishedVectors) {
   for_each_case("hkdf.txt", [](const Case& c) {
-    Bytes expected = c.octets("output");
-    EXPECT_EQ(to_hex(hkdf(c.octets("key"), c.octets("salt"), c.octets("info"), expected.size())), to_hex(expected));
+    Bytes expected = c.bytes("output");
+    EXPECT_EQ(to_hex(hkdf(c.bytes("key"), c.bytes("salt"), c.bytes("info"), expected.size())), to_hex(expected));
   });
 }
 
 TEST(Hkdf, BothHalvesWithEveryHash) {
   for_each_case("hkdf_hashes.txt", [](const Case& c) {
-    SecretBytes extracted = hkdf_extract(c.hash(), c.octets("salt"), c.octets("key"));
+    SecretBytes extracted = hkdf_extract(c.hash(), c.bytes("salt"), c.bytes("key"));
     EXPECT_EQ(to_hex(extracted), c.text("extracted"));
-    EXPECT_EQ(to_hex(hkdf_expand(c.hash(), c.octets("extracted"), c.octets("info"), c.octets("output").size())),
+    EXPECT_EQ(to_hex(hkdf_expand(c.hash(), c.bytes("extracted"), c.bytes("info"), c.bytes("output").size())),
               c.text("output"));
-    const size_t most = 255 * hash_octets(c.hash());
+    const size_t most = 255 * hash_bytes(c.hash());
     EXPECT_EQ(hkdf_expand(c.hash(), extracted, {}, most).size(), most);
     EXPECT_EQ(error_of([&] { hkdf_expand(c.hash(), extracted, {}, most + 1); }), ErrorCode::kInvalidArgument);
   });
@@ -44,9 +44,9 @@ TEST(Hkdf, ShorterOutputsArePrefixesAndLongerThan255DigestsIsRejected) {
 
 TEST(Argon2id, MatchesThePublishedVectors) {
   for_each_case("argon2id.txt", [](const Case& c) {
-    Bytes expected = c.octets("output");
+    Bytes expected = c.bytes("output");
     Argon2Parameters parameters{c.number("memory"), c.number("passes"), c.number("lanes")};
-    EXPECT_EQ(to_hex(argon2id(c.octets("secret"), c.octets("salt"), parameters, expected.size())), to_hex(expected));
+    EXPECT_EQ(to_hex(argon2id(c.bytes("secret"), c.bytes("salt"), parameters, expected.size())), to_hex(expected));
   });
 }
 
@@ -83,17 +83,17 @@ TEST(Argon2id, CreatesNoThreads) {
 
 TEST(Pbkdf2, MatchesThePublishedVectors) {
   for_each_case("pbkdf2.txt", [](const Case& c) {
-    Bytes expected = c.octets("output");
-    EXPECT_EQ(to_hex(pbkdf2(c.octets("secret"), c.octets("salt"), c.number("iterations"), expected.size())),
+    Bytes expected = c.bytes("output");
+    EXPECT_EQ(to_hex(pbkdf2(c.bytes("secret"), c.bytes("salt"), c.number("iterations"), expected.size())),
               to_hex(expected));
   });
 }
 
 TEST(Pbkdf2, MatchesThePublishedVectorsOfEveryHash) {
   for_each_case("pbkdf2_hashes.txt", [](const Case& c) {
-    EXPECT_EQ(to_hex(pbkdf2(c.hash(), c.octets("secret"), c.octets("salt"), c.number("iterations"),
-                            c.octets("output").size())),
-              c.text("output"));
+    EXPECT_EQ(
+        to_hex(pbkdf2(c.hash(), c.bytes("secret"), c.bytes("salt"), c.number("iterations"), c.bytes("output").size())),
+        c.text("output"));
   });
   EXPECT_EQ(error_of([] { pbkdf2(Hash::kSha1, {}, {}, 0, 16); }), ErrorCode::kInvalidArgument);
   EXPECT_EQ(error_of([] { pbkdf2(Hash::kSha1, {}, {}, 0x80000000, 16); }), ErrorCode::kInvalidArgument);

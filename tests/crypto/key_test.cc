@@ -11,9 +11,9 @@ namespace vtpm::crypto {
 namespace {
 
 TEST(Curve, SizesAndIdentifiersOfTheNistCurves) {
-  EXPECT_EQ(curve_octets(Curve::kP256), 32u);
-  EXPECT_EQ(curve_octets(Curve::kP384), 48u);
-  EXPECT_EQ(curve_octets(Curve::kP521), 66u);
+  EXPECT_EQ(curve_bytes(Curve::kP256), 32u);
+  EXPECT_EQ(curve_bytes(Curve::kP384), 48u);
+  EXPECT_EQ(curve_bytes(Curve::kP521), 66u);
   // SEC 2 / RFC 5480: 1.2.840.10045.3.1.7, 1.3.132.0.34, 1.3.132.0.35
   EXPECT_EQ(to_hex(curve_oid(Curve::kP256)), "06082a8648ce3d030107");
   EXPECT_EQ(to_hex(curve_oid(Curve::kP384)), "06052b81040022");
@@ -52,14 +52,14 @@ TEST(Curve, IdentifiersOfBrainpoolCurves) {
   EXPECT_EQ(to_hex(curve_oid(Curve::kBrainpoolP256)), "06092b2403030208010107");
   EXPECT_EQ(to_hex(curve_oid(Curve::kBrainpoolP384)), "06092b240303020801010b");
   EXPECT_EQ(to_hex(curve_oid(Curve::kBrainpoolP512)), "06092b240303020801010d");
-  EXPECT_EQ(curve_octets(Curve::kBrainpoolP512), 64u);
+  EXPECT_EQ(curve_bytes(Curve::kBrainpoolP512), 64u);
 }
 
 TEST(Curve, CompressedPointsAreExpandedAndOthersRejected) {
   for_each_case("ec_point.txt", [](const Case& c) {
     if (!c.good()) return;
-    const Bytes point = c.octets("point");
-    Bytes compressed = to_bytes(ByteView(point).first(1 + curve_octets(c.curve())));
+    const Bytes point = c.bytes("point");
+    Bytes compressed = to_bytes(ByteView(point).first(1 + curve_bytes(c.curve())));
     compressed[0] = static_cast<uint8_t>(2 + (point.back() & 1));
     EXPECT_EQ(to_hex(uncompressed_point(c.curve(), compressed)), to_hex(point));
     Bytes hybrid = compressed, other = compressed;
@@ -72,9 +72,9 @@ TEST(Curve, CompressedPointsAreExpandedAndOthersRejected) {
   });
   for_each_case("ecdh_compressed.txt", [](const Case& c) {
     if (c.good())
-      EXPECT_EQ(uncompressed_point(c.curve(), c.octets("point")).size(), curve_point_octets(c.curve()));
+      EXPECT_EQ(uncompressed_point(c.curve(), c.bytes("point")).size(), curve_point_bytes(c.curve()));
     else
-      EXPECT_EQ(error_of([&] { uncompressed_point(c.curve(), c.octets("point")); }), ErrorCode::kInvalidArgument);
+      EXPECT_EQ(error_of([&] { uncompressed_point(c.curve(), c.bytes("point")); }), ErrorCode::kInvalidArgument);
   });
   EXPECT_EQ(error_of([] { uncompressed_point(Curve::kX25519, Bytes(32, 9)); }), ErrorCode::kInvalidArgument);
 }
@@ -101,11 +101,11 @@ TEST(Curve, OtherParametersNameNoCurve) {
 TEST(PublicKey, RejectsPointsThatAreNotOnTheCurve) {
   for_each_case("ec_point.txt", [](const Case& c) {
     if (c.good()) {
-      PublicKey key = PublicKey::ec(c.curve(), c.octets("point"));
-      EXPECT_EQ(key.point(), c.octets("point"));
+      PublicKey key = PublicKey::ec(c.curve(), c.bytes("point"));
+      EXPECT_EQ(key.point(), c.bytes("point"));
       EXPECT_EQ(key.curve(), c.curve());
     } else {
-      EXPECT_EQ(error_of([&] { PublicKey::ec(c.curve(), c.octets("point")); }), ErrorCode::kInvalidArgument);
+      EXPECT_EQ(error_of([&] { PublicKey::ec(c.curve(), c.bytes("point")); }), ErrorCode::kInvalidArgument);
     }
     EXPECT_EQ(ERR_peek_error(), 0u);
   });
@@ -113,8 +113,8 @@ TEST(PublicKey, RejectsPointsThatAreNotOnTheCurve) {
 
 TEST(PublicKey, RejectsPointsInOtherForms) {
   for_each_case("ec_key.txt", [](const Case& c) {
-    Bytes point = c.octets("point");
-    Bytes compressed = to_bytes(ByteView(point).first(1 + curve_octets(c.curve())));
+    Bytes point = c.bytes("point");
+    Bytes compressed = to_bytes(ByteView(point).first(1 + curve_bytes(c.curve())));
     compressed[0] = static_cast<uint8_t>(2 + (point.back() & 1));
     Bytes hybrid = point;
     hybrid[0] = static_cast<uint8_t>(6 + (point.back() & 1));
@@ -126,8 +126,8 @@ TEST(PublicKey, RejectsPointsInOtherForms) {
 
 TEST(PublicKey, VerifiesTheEcdsaVectors) {
   for_each_case("ecdsa.txt", [](const Case& c) {
-    PublicKey key = PublicKey::ec(c.curve(), c.octets("point"));
-    Bytes hash = digest(c.hash(), c.octets("message")), signature = c.octets("signature");
+    PublicKey key = PublicKey::ec(c.curve(), c.bytes("point"));
+    Bytes hash = digest(c.hash(), c.bytes("message")), signature = c.bytes("signature");
     EXPECT_EQ(key.ecdsa_verify(hash, signature), c.good());
     EXPECT_EQ(ERR_peek_error(), 0u);
     if (!c.good()) return;
@@ -187,7 +187,7 @@ TEST(PublicKey, RsaBlocksAreModulusSizedAndBelowIt) {
 
 TEST(PublicKey, ReadsAndWritesSubjectPublicKeyInfo) {
   for_each_case("spki.txt", [](const Case& c) {
-    std::optional<PublicKey> key = PublicKey::from_spki(c.octets("spki"));
+    std::optional<PublicKey> key = PublicKey::from_spki(c.bytes("spki"));
     EXPECT_EQ(ERR_peek_error(), 0u);
     if (c.text("kind") == "other") {
       EXPECT_FALSE(key) << c.text("what");
@@ -197,20 +197,20 @@ TEST(PublicKey, ReadsAndWritesSubjectPublicKeyInfo) {
     EXPECT_EQ(to_hex(key->spki()), c.text("spki"));
     if (c.text("kind") == "rsa") {
       EXPECT_EQ(key->type(), KeyType::kRsa);
-      EXPECT_EQ(key->modulus(), c.octets("n"));
-      EXPECT_EQ(to_hex(PublicKey::rsa(c.octets("n"), c.octets("e")).spki()), c.text("spki"));
+      EXPECT_EQ(key->modulus(), c.bytes("n"));
+      EXPECT_EQ(to_hex(PublicKey::rsa(c.bytes("n"), c.bytes("e")).spki()), c.text("spki"));
     } else if (c.text("kind") == "dsa") {
       EXPECT_EQ(key->type(), KeyType::kDsa);
-      EXPECT_EQ(key->value(), c.octets("y"));
-      EXPECT_EQ(to_hex(PublicKey::dsa({c.octets("p"), c.octets("q"), c.octets("g")}, c.octets("y")).spki()),
+      EXPECT_EQ(key->value(), c.bytes("y"));
+      EXPECT_EQ(to_hex(PublicKey::dsa({c.bytes("p"), c.bytes("q"), c.bytes("g")}, c.bytes("y")).spki()),
                 c.text("spki"));
     } else {
       EXPECT_EQ(key->type(), curve_key_type(c.curve()));
       EXPECT_EQ(key->curve(), c.curve());
-      EXPECT_EQ(key->point(), c.octets("point"));
-      EXPECT_EQ(to_hex(PublicKey::ec(c.curve(), c.octets("point")).spki()), c.text("spki"));
+      EXPECT_EQ(key->point(), c.bytes("point"));
+      EXPECT_EQ(to_hex(PublicKey::ec(c.curve(), c.bytes("point")).spki()), c.text("spki"));
     }
-    Bytes longer = c.octets("spki");
+    Bytes longer = c.bytes("spki");
     longer.push_back(0);
     EXPECT_FALSE(PublicKey::from_spki(longer));
     EXPECT_FALSE(PublicKey::from_spki(ByteView(longer).first(longer.size() - 2)));
@@ -222,7 +222,7 @@ TEST(PublicKey, ReadsAndWritesSubjectPublicKeyInfo) {
 // Whatever is changed in one, the parser answers or refuses, and leaves no error behind.
 TEST(PublicKey, DamagedSubjectPublicKeyInfoDoesNoHarm) {
   for_each_case("spki.txt", [](const Case& c) {
-    const Bytes good = c.octets("spki");
+    const Bytes good = c.bytes("spki");
     size_t accepted = 0;
     for (size_t i = 0; i < good.size(); ++i) {
       Bytes damaged = good;
@@ -241,7 +241,7 @@ TEST(PublicKey, RejectsOperationsOfAnotherKeyType) {
   PublicKey rsa = PublicKey::rsa(Bytes(128, 0xd7), Bytes{1, 0, 1});
   EXPECT_EQ(error_of([&] { rsa.ecdsa_verify(Bytes(32), Bytes(64)); }), ErrorCode::kInvalidArgument);
   for_each_case("ec_key.txt", [](const Case& c) {
-    PublicKey ec = PublicKey::ec(c.curve(), c.octets("point"));
+    PublicKey ec = PublicKey::ec(c.curve(), c.bytes("point"));
     EXPECT_EQ(error_of([&] { ec.rsa_public(Bytes(32)); }), ErrorCode::kInvalidArgument);
   });
 }

@@ -13,15 +13,15 @@ TEST(KeyWrap, MatchesThePublishedVectors) {
   size_t bad = 0;
   for_each_case("key_wrap.txt", [&](const Case& c) {
     WrapMode mode = c.text("mode") == "kw" ? WrapMode::kKw : WrapMode::kKwp;
-    std::optional<SecretBytes> plain = unwrap(mode, c.octets("key"), c.octets("wrapped"));
+    std::optional<SecretBytes> plain = unwrap(mode, c.bytes("key"), c.bytes("wrapped"));
     EXPECT_EQ(plain.has_value(), c.good());
     if (!plain) {
       ++bad;
       return;
     }
     EXPECT_EQ(to_hex(*plain), c.text("plain"));
-    EXPECT_EQ(to_hex(wrap(mode, c.octets("key"), c.octets("plain"))), c.text("wrapped"));
-    EXPECT_EQ(wrapped_octets(mode, plain->size()), c.octets("wrapped").size());
+    EXPECT_EQ(to_hex(wrap(mode, c.bytes("key"), c.bytes("plain"))), c.text("wrapped"));
+    EXPECT_EQ(wrapped_bytes(mode, plain->size()), c.bytes("wrapped").size());
   });
   EXPECT_GT(bad, 5u);
   EXPECT_EQ(ERR_peek_error(), 0u);
@@ -30,18 +30,18 @@ TEST(KeyWrap, MatchesThePublishedVectors) {
 TEST(KeyWrap, EverySizeComesBackAndEveryChangeIsNoticed) {
   const Bytes key(32, 5);
   for (WrapMode mode : {WrapMode::kKw, WrapMode::kKwp}) {
-    for (size_t octets = 1; octets <= 41; ++octets) {
-      if (!can_wrap(mode, octets)) continue;
-      Bytes plain(octets, 0xa0);
+    for (size_t bytes = 1; bytes <= 41; ++bytes) {
+      if (!can_wrap(mode, bytes)) continue;
+      Bytes plain(bytes, 0xa0);
       Bytes wrapped = wrap(mode, key, plain);
-      ASSERT_EQ(wrapped.size(), wrapped_octets(mode, octets));
+      ASSERT_EQ(wrapped.size(), wrapped_bytes(mode, bytes));
       std::optional<SecretBytes> back = unwrap(mode, key, wrapped);
       ASSERT_TRUE(back);
       EXPECT_TRUE(equal(*back, plain));
-      for (uint8_t& octet : wrapped) {
-        octet ^= 1;
+      for (uint8_t& byte : wrapped) {
+        byte ^= 1;
         EXPECT_FALSE(unwrap(mode, key, wrapped));
-        octet ^= 1;
+        byte ^= 1;
       }
       EXPECT_FALSE(unwrap(mode, key, ByteView(wrapped).first(wrapped.size() - 8)));
       EXPECT_FALSE(unwrap(mode, key, ByteView(wrapped).first(wrapped.size() - 1)));

@@ -23,16 +23,15 @@ void for_each_vector(const std::function<void(const Vector&)>& check) {
   static const std::map<std::string, MacAlgorithm> kAlgorithms = {
       {"cmac", MacAlgorithm::kCmac}, {"gmac", MacAlgorithm::kGmac}, {"xcbc", MacAlgorithm::kXcbcMac}};
   for_each_case("mac.txt", [&](const Case& c) {
-    check({kAlgorithms.at(c.text("algorithm")), Hash::kSha256, c.octets("key"), c.has("iv") ? c.octets("iv") : Bytes(),
-           c.octets("message"), c.octets("mac")});
+    check({kAlgorithms.at(c.text("algorithm")), Hash::kSha256, c.bytes("key"), c.has("iv") ? c.bytes("iv") : Bytes(),
+           c.bytes("message"), c.bytes("mac")});
   });
   for_each_case("hmac.txt", [&](const Case& c) {
-    check({MacAlgorithm::kHmac, c.hash(), c.octets("key"), {}, c.octets("message"), c.octets("mac")});
+    check({MacAlgorithm::kHmac, c.hash(), c.bytes("key"), {}, c.bytes("message"), c.bytes("mac")});
   });
   for_each_case("sha512_t.txt", [&](const Case& c) {
     if (!c.has("mac")) return;
-    check(
-        {MacAlgorithm::kHmac, Hash::kSha512, c.octets("key"), {}, c.octets("message"), c.octets("mac"), c.number("t")});
+    check({MacAlgorithm::kHmac, Hash::kSha512, c.bytes("key"), {}, c.bytes("message"), c.bytes("mac"), c.number("t")});
   });
   EXPECT_EQ(ERR_peek_error(), 0u);
 }
@@ -40,7 +39,7 @@ void for_each_vector(const std::function<void(const Vector&)>& check) {
 TEST(Mac, MatchesThePublishedVectors) {
   for_each_vector([](const Vector& v) {
     Mac mac = v.start();
-    EXPECT_EQ(mac.octets(), v.mac.size());
+    EXPECT_EQ(mac.size(), v.mac.size());
     EXPECT_EQ(to_hex(mac.update(v.message).finish()), to_hex(v.mac));
   });
 }
@@ -58,7 +57,7 @@ TEST(Mac, WorksInPiecesOfOddSizesAndInCopies) {
         rest = rest.subspan(piece.size());
         mac.update(piece).update({});
       }
-      SecretBytes out(mac.octets());
+      SecretBytes out(mac.size());
       mac.finish(out.span());
       ASSERT_EQ(to_hex(out), to_hex(v.mac)) << most;
     }

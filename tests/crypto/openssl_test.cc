@@ -21,7 +21,7 @@ TEST(OpenSsl, AFailureBecomesOneSentenceAndLeavesTheQueueEmpty) {
   EXPECT_EQ(EVP_MD_fetch(nullptr, "NO-SUCH-DIGEST", nullptr), nullptr);
   ASSERT_NE(ERR_peek_error(), 0u);
   try {
-    require(false, "fetching a digest");
+    require_openssl(false, "fetching a digest");
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kInternal);

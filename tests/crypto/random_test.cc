@@ -16,7 +16,7 @@ namespace {
 TEST(Random, IsSpreadEvenlyAndNeverRepeats) {
   Bytes sample = random_bytes(1 << 16);
   size_t ones = 0;
-  for (uint8_t octet : sample) ones += static_cast<size_t>(std::popcount(octet));
+  for (uint8_t byte : sample) ones += static_cast<size_t>(std::popcount(byte));
   // 524288 bits: the standard deviation of the count is 362; ten of them.
   EXPECT_NEAR(static_cast<double>(ones), 262144.0, 3620.0);
   std::set<std::string> seen;

@@ -11,15 +11,15 @@ namespace {
 
 TEST(EdwardsKey, MatchesThePublishedVectors) {
   for_each_case("eddsa.txt", [](const Case& c) {
-    auto key = SoftwareKey::import_ec(c.curve(), c.octets("private"));
+    auto key = SoftwareKey::import_ec(c.curve(), c.bytes("private"));
     const PublicKey& half = key->public_key();
     EXPECT_EQ(half.type(), KeyType::kEdwards);
     EXPECT_EQ(to_hex(half.point()), c.text("point"));
     EXPECT_EQ(to_hex(key->ec_scalar()), c.text("private"));
-    const Bytes message = c.octets("message");
+    const Bytes message = c.bytes("message");
     Bytes signature = key->eddsa_sign(message);
     EXPECT_EQ(to_hex(signature), c.text("signature"));
-    EXPECT_TRUE(PublicKey::ec(c.curve(), c.octets("point")).eddsa_verify(message, signature));
+    EXPECT_TRUE(PublicKey::ec(c.curve(), c.bytes("point")).eddsa_verify(message, signature));
     Bytes longer = message;
     longer.push_back(0);
     EXPECT_FALSE(half.eddsa_verify(longer, signature));
@@ -34,7 +34,7 @@ TEST(EdwardsKey, MatchesThePublishedVectors) {
   });
 }
 
-TEST(EdwardsKey, OctetsThatAreNoPointVerifyNothing) {
+TEST(EdwardsKey, BytesThatAreNoPointVerifyNothing) {
   PublicKey key = PublicKey::ec(Curve::kEd25519, from_hex("02" + std::string(62, '0')));  // y = 2: x^2 is no square
   EXPECT_FALSE(key.eddsa_verify(Bytes(3), Bytes(64)));
   EXPECT_EQ(ERR_peek_error(), 0u);
@@ -42,17 +42,17 @@ TEST(EdwardsKey, OctetsThatAreNoPointVerifyNothing) {
 
 TEST(MontgomeryKey, MatchesThePublishedVectors) {
   for_each_case("xdh.txt", [](const Case& c) {
-    auto key = SoftwareKey::import_ec(c.curve(), c.octets("private"));
+    auto key = SoftwareKey::import_ec(c.curve(), c.bytes("private"));
     EXPECT_EQ(key->public_key().type(), KeyType::kMontgomery);
     EXPECT_EQ(to_hex(key->ec_scalar()), c.text("private")) << "not clamped";
-    EXPECT_EQ(to_hex(key->ecdh(c.octets("point"))), c.text("secret"));
+    EXPECT_EQ(to_hex(key->ecdh(c.bytes("point"))), c.text("secret"));
   });
 }
 
 // RFC 7748, 5.2: k and u begin as the base point; each round k becomes the result and u what k was.
 TEST(MontgomeryKey, MatchesTheThousandIterationsOfRfc7748) {
   auto rounds = [](Curve curve, uint8_t base) {
-    SecretBytes k(curve_octets(curve)), u;
+    SecretBytes k(curve_bytes(curve)), u;
     k[0] = base;
     u = k.clone();
     for (int i = 0; i < 1000; ++i) {
@@ -71,7 +71,7 @@ TEST(MontgomeryKey, MatchesTheThousandIterationsOfRfc7748) {
 TEST(MontgomeryKey, PointsOfSmallOrderAreRefused) {
   for (Curve curve : {Curve::kX25519, Curve::kX448}) {
     auto key = SoftwareKey::generate_ec(curve);
-    Bytes point(curve_octets(curve));
+    Bytes point(curve_bytes(curve));
     EXPECT_EQ(error_of([&] { key->ecdh(point); }), ErrorCode::kInvalidArgument) << "zero";
     point[0] = 1;
     EXPECT_EQ(error_of([&] { key->ecdh(point); }), ErrorCode::kInvalidArgument) << "one";
@@ -85,7 +85,7 @@ TEST(RawKey, GeneratedKeysDifferAgreeAndCanBeImported) {
   for (Curve curve : {Curve::kEd25519, Curve::kEd448, Curve::kX25519, Curve::kX448}) {
     auto key = SoftwareKey::generate_ec(curve), other = SoftwareKey::generate_ec(curve);
     EXPECT_EQ(key->public_key().type(), curve_key_type(curve));
-    EXPECT_EQ(key->public_key().point().size(), curve_point_octets(curve));
+    EXPECT_EQ(key->public_key().point().size(), curve_point_bytes(curve));
     EXPECT_NE(key->public_key().point(), other->public_key().point());
     auto copy = SoftwareKey::import_ec(curve, key->ec_scalar());
     EXPECT_EQ(copy->public_key().point(), key->public_key().point());
@@ -98,7 +98,7 @@ TEST(RawKey, GeneratedKeysDifferAgreeAndCanBeImported) {
     }
     EXPECT_EQ(error_of([&] { key->ecdsa_sign(Bytes(32)); }), ErrorCode::kInvalidArgument);
     EXPECT_EQ(error_of([&] { key->dh(Bytes(32)); }), ErrorCode::kInvalidArgument);
-    for (size_t size : {size_t{0}, curve_octets(curve) - 1, curve_octets(curve) + 1}) {
+    for (size_t size : {size_t{0}, curve_bytes(curve) - 1, curve_bytes(curve) + 1}) {
       EXPECT_EQ(error_of([&] { SoftwareKey::import_ec(curve, Bytes(size, 1)); }), ErrorCode::kInvalidArgument);
       EXPECT_EQ(error_of([&] { PublicKey::ec(curve, Bytes(size, 1)); }), ErrorCode::kInvalidArgument);
     }

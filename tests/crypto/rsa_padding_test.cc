@@ -14,32 +14,32 @@ namespace vtpm::crypto {
 namespace {
 
 // Each file repeats its few keys; importing one takes milliseconds.
-PublicKey public_key(const Case& c) { return PublicKey::rsa(c.octets("n"), c.octets("e")); }
+PublicKey public_key(const Case& c) { return PublicKey::rsa(c.bytes("n"), c.bytes("e")); }
 
 std::unique_ptr<SoftwareKey> private_key(const Case& c) {
   RsaNumbers numbers;
-  numbers.modulus = c.octets("n");
-  numbers.public_exponent = c.octets("e");
-  numbers.private_exponent = SecretBytes(ByteView(c.octets("d")));
-  if (c.has("p")) numbers.prime1 = SecretBytes(ByteView(c.octets("p")));
+  numbers.modulus = c.bytes("n");
+  numbers.public_exponent = c.bytes("e");
+  numbers.private_exponent = SecretBytes(ByteView(c.bytes("d")));
+  if (c.has("p")) numbers.prime1 = SecretBytes(ByteView(c.bytes("p")));
   return SoftwareKey::import_rsa(numbers);
 }
 
 // The opened block of a signature; nothing when the signature is no number below the modulus.
-std::optional<Bytes> opened(const Case& c) { return public_key(c).rsa_public(c.octets("signature")); }
+std::optional<Bytes> opened(const Case& c) { return public_key(c).rsa_public(c.bytes("signature")); }
 
 bool pkcs1_verifies(const Case& c) {
   std::optional<Bytes> block = opened(c);
   std::optional<Bytes> payload = block ? pkcs1_sign_decode(*block) : std::nullopt;
-  return payload == digest_info(c.hash(), digest(c.hash(), c.octets("message")));
+  return payload == digest_info(c.hash(), digest(c.hash(), c.bytes("message")));
 }
 
 TEST(Pkcs1Signature, MatchesThePublishedVectors) {
   for_each_case("pkcs1_sign.txt", [](const Case& c) {
     EXPECT_EQ(pkcs1_verifies(c), c.good());
     if (!c.good()) return;
-    Bytes info = digest_info(c.hash(), digest(c.hash(), c.octets("message")));
-    std::optional<Bytes> block = pkcs1_sign_encode(info, c.octets("n").size());
+    Bytes info = digest_info(c.hash(), digest(c.hash(), c.bytes("message")));
+    std::optional<Bytes> block = pkcs1_sign_encode(info, c.bytes("n").size());
     ASSERT_TRUE(block);
     EXPECT_EQ(to_hex(private_key(c)->rsa_private(*block)), c.text("signature"));
   });
@@ -73,8 +73,8 @@ TEST(Pkcs1Signature, DecodingChecksEveryPart) {
   EXPECT_FALSE(changed(0, 1));
   EXPECT_FALSE(changed(1, 2));
   EXPECT_FALSE(changed(2, 0xfe));
-  EXPECT_FALSE(changed(9, 0)) << "seven octets of padding";
-  EXPECT_TRUE(changed(10, 0)) << "eight octets of padding";
+  EXPECT_FALSE(changed(9, 0)) << "seven bytes of padding";
+  EXPECT_TRUE(changed(10, 0)) << "eight bytes of padding";
   EXPECT_FALSE(pkcs1_sign_decode(Bytes(64, 0xff)));
   EXPECT_FALSE(pkcs1_sign_decode({}));
   Bytes endless(64, 0xff);
@@ -86,10 +86,9 @@ TEST(Pkcs1Signature, DecodingChecksEveryPart) {
 // RFC 8017, 9.2 note 1
 TEST(DigestInfo, HasThePrefixesOfRfc8017) {
   auto prefix = [](Hash hash) {
-    Bytes info = digest_info(hash, Bytes(hash_octets(hash), 0xdd));
-    EXPECT_EQ(Bytes(info.end() - static_cast<ptrdiff_t>(hash_octets(hash)), info.end()),
-              Bytes(hash_octets(hash), 0xdd));
-    return to_hex(ByteView(info).first(info.size() - hash_octets(hash)));
+    Bytes info = digest_info(hash, Bytes(hash_bytes(hash), 0xdd));
+    EXPECT_EQ(Bytes(info.end() - static_cast<ptrdiff_t>(hash_bytes(hash)), info.end()), Bytes(hash_bytes(hash), 0xdd));
+    return to_hex(ByteView(info).first(info.size() - hash_bytes(hash)));
   };
   EXPECT_EQ(prefix(Hash::kSha1), "3021300906052b0e03021a05000414");
   EXPECT_EQ(prefix(Hash::kSha224), "302d300d06096086480165030402040500041c");
@@ -104,7 +103,7 @@ TEST(DigestInfo, HasThePrefixesOfRfc8017) {
 
 TEST(Pkcs1Encryption, MatchesThePublishedVectors) {
   for_each_case("pkcs1_encrypt.txt", [](const Case& c) {
-    std::optional<SecretBytes> message = pkcs1_encrypt_decode(private_key(c)->rsa_private(c.octets("cipher")));
+    std::optional<SecretBytes> message = pkcs1_encrypt_decode(private_key(c)->rsa_private(c.bytes("cipher")));
     ASSERT_TRUE(message);
     EXPECT_EQ(to_hex(*message), c.text("message"));
   });
@@ -140,18 +139,18 @@ TEST(Pkcs1Encryption, DecodingChecksEveryPart) {
   EXPECT_EQ(pkcs1_encrypt_decode(good)->size(), 43u);
   EXPECT_FALSE(changed(0, 1));
   EXPECT_FALSE(changed(1, 1));
-  EXPECT_FALSE(changed(9, 0)) << "seven octets of padding";
-  EXPECT_TRUE(changed(10, 0)) << "eight octets of padding";
+  EXPECT_FALSE(changed(9, 0)) << "seven bytes of padding";
+  EXPECT_TRUE(changed(10, 0)) << "eight bytes of padding";
   EXPECT_FALSE(changed(20, 0x55)) << "no end of the padding";
   EXPECT_FALSE(pkcs1_encrypt_decode({}));
   EXPECT_EQ(ERR_peek_error(), 0u);
 }
 
-OaepParameters oaep_parameters(const Case& c) { return {c.hash(), c.hash("mgf"), c.octets("label")}; }
+OaepParameters oaep_parameters(const Case& c) { return {c.hash(), c.hash("mgf"), c.bytes("label")}; }
 
 TEST(Oaep, MatchesThePublishedVectors) {
   for_each_case("oaep.txt", [](const Case& c) {
-    SecretBytes block = private_key(c)->rsa_private(c.octets("cipher"));
+    SecretBytes block = private_key(c)->rsa_private(c.bytes("cipher"));
     OaepParameters parameters = oaep_parameters(c);
     std::optional<SecretBytes> message = oaep_decode(block, parameters);
     ASSERT_TRUE(message);
@@ -174,7 +173,7 @@ TEST(Oaep, RoundTripsWithEveryPairOfHashes) {
   for (Hash hash : kAll) {
     for (Hash mgf : kAll) {
       OaepParameters parameters{hash, mgf, to_bytes(as_bytes("label"))};
-      size_t most = 256 - 2 * hash_octets(hash) - 2;
+      size_t most = 256 - 2 * hash_bytes(hash) - 2;
       for (size_t size : {size_t{0}, size_t{1}, most}) {
         Bytes message = random_bytes(size);
         std::optional<SecretBytes> block = oaep_encode(message, 256, parameters);
@@ -199,15 +198,15 @@ TEST(Pss, MatchesThePublishedVectors) {
   for_each_case("pss.txt", [](const Case& c) {
     std::optional<Bytes> block = opened(c);
     size_t bits = public_key(c).bits();
-    Bytes hash = digest(c.hash(), c.octets("message"));
+    Bytes hash = digest(c.hash(), c.bytes("message"));
     PssParameters parameters{c.hash(), c.hash(), c.number("salt")};
     EXPECT_EQ(block && pss_verify(hash, *block, bits, parameters), c.good());
     if (!c.good() || !block) return;
-    for (size_t salt : {parameters.salt_octets + 1, parameters.salt_octets + 10, size_t{3}}) {
+    for (size_t salt : {parameters.salt_bytes + 1, parameters.salt_bytes + 10, size_t{3}}) {
       EXPECT_FALSE(pss_verify(hash, *block, bits, {c.hash(), c.hash(), salt})) << "another salt length";
     }
     EXPECT_FALSE(pss_verify(hash, *block, bits,
-                            {c.hash(), c.hash() == Hash::kSha1 ? Hash::kSha256 : Hash::kSha1, parameters.salt_octets}));
+                            {c.hash(), c.hash() == Hash::kSha1 ? Hash::kSha256 : Hash::kSha1, parameters.salt_bytes}));
     hash[0] ^= 1;
     EXPECT_FALSE(pss_verify(hash, *block, bits, parameters));
   });

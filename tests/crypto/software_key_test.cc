@@ -148,17 +148,17 @@ TEST_F(RsaKeyTest, CompositePrimesAreRefused) {
   BN_mul(n.get(), p.get(), q.get(), context.get());
   BN_mul(order.get(), p1.get(), q1.get(), context.get());
   ASSERT_NE(BN_mod_inverse(d.get(), e.get(), order.get(), context.get()), nullptr);
-  auto octets = [](const BigNumber& number) {
+  auto bytes = [](const BigNumber& number) {
     Bytes out(static_cast<size_t>(BN_num_bytes(number.get())));
     BN_bn2bin(number.get(), out.data());
     return out;
   };
   RsaNumbers fake;
-  fake.modulus = octets(n);
+  fake.modulus = bytes(n);
   fake.public_exponent = kF4;
-  fake.private_exponent = SecretBytes(octets(d));
-  fake.prime1 = SecretBytes(octets(p));
-  fake.prime2 = SecretBytes(octets(q));
+  fake.private_exponent = SecretBytes(bytes(d));
+  fake.prime1 = SecretBytes(bytes(p));
+  fake.prime2 = SecretBytes(bytes(q));
   EXPECT_EQ(error_of([&] { SoftwareKey::import_rsa(fake); }), ErrorCode::kInvalidArgument);
 }
 
@@ -185,12 +185,12 @@ TEST_F(RsaKeyTest, ThreadsShareOneKey) {
 
 TEST(EcKey, ImportedScalarsHaveTheirPublishedPoints) {
   for_each_case("ec_key.txt", [](const Case& c) {
-    auto key = SoftwareKey::import_ec(c.curve(), c.octets("scalar"));
-    EXPECT_EQ(key->public_key().point(), c.octets("point"));
+    auto key = SoftwareKey::import_ec(c.curve(), c.bytes("scalar"));
+    EXPECT_EQ(key->public_key().point(), c.bytes("point"));
     EXPECT_EQ(to_hex(key->ec_scalar()), c.text("scalar"));
     Bytes padded(5, 0);
-    append(padded, c.octets("scalar"));
-    EXPECT_EQ(SoftwareKey::import_ec(c.curve(), padded)->public_key().point(), c.octets("point"));
+    append(padded, c.bytes("scalar"));
+    EXPECT_EQ(SoftwareKey::import_ec(c.curve(), padded)->public_key().point(), c.bytes("point"));
   });
 }
 
@@ -210,14 +210,14 @@ TEST(EcKey, ScalarsOutOfRangeAreRefused) {
   for (const auto& row : kOrders) {
     const Curve curve = row.first;  // a lambda of C++20 as clang 14 knows it captures no structured binding
     const Bytes order = from_hex(row.second);
-    for (const Bytes& bad : {Bytes{}, Bytes{0}, order, Bytes(curve_octets(curve), 0xff), Bytes(100, 1)}) {
+    for (const Bytes& bad : {Bytes{}, Bytes{0}, order, Bytes(curve_bytes(curve), 0xff), Bytes(100, 1)}) {
       EXPECT_EQ(error_of([&] { SoftwareKey::import_ec(curve, bad); }), ErrorCode::kInvalidArgument);
     }
     Bytes largest = order;
     largest.back() -= 1;
     EXPECT_TRUE(equal(SoftwareKey::import_ec(curve, largest)->ec_scalar(), largest));
     auto one = SoftwareKey::import_ec(curve, Bytes{1});
-    EXPECT_EQ(one->ec_scalar().size(), curve_octets(curve));
+    EXPECT_EQ(one->ec_scalar().size(), curve_bytes(curve));
   }
 }
 
@@ -229,7 +229,7 @@ TEST(EcKey, GeneratedKeysSign) {
     for (size_t size : {0u, 1u, 20u, 32u, 48u, 64u, 66u, 100u}) {
       Bytes hash = random_bytes(size);
       Bytes signature = key->ecdsa_sign(hash);
-      EXPECT_EQ(signature.size(), 2 * curve_octets(curve));
+      EXPECT_EQ(signature.size(), 2 * curve_bytes(curve));
       EXPECT_TRUE(key->public_key().ecdsa_verify(hash, signature)) << size;
       EXPECT_FALSE(other->public_key().ecdsa_verify(hash, signature)) << size;
       EXPECT_NE(key->ecdsa_sign(hash), signature) << "a nonce was used twice";
@@ -258,17 +258,17 @@ TEST(EcKey, SignaturesHaveFixedWidth) {
 
 TEST(EcKey, EcdhMatchesThePublishedVectors) {
   for_each_case("ecdh.txt", [](const Case& c) {
-    auto key = SoftwareKey::import_ec(c.curve(), c.octets("scalar"));
+    auto key = SoftwareKey::import_ec(c.curve(), c.bytes("scalar"));
     if (c.good()) {
-      EXPECT_EQ(to_hex(key->ecdh(c.octets("point"))), c.text("secret"));
-      EXPECT_EQ(to_hex(key->ecdh(c.octets("point"))), c.text("secret")) << "a second time";
-      Bytes compressed = to_bytes(ByteView(c.octets("point")).first(1 + curve_octets(c.curve())));
+      EXPECT_EQ(to_hex(key->ecdh(c.bytes("point"))), c.text("secret"));
+      EXPECT_EQ(to_hex(key->ecdh(c.bytes("point"))), c.text("secret")) << "a second time";
+      Bytes compressed = to_bytes(ByteView(c.bytes("point")).first(1 + curve_bytes(c.curve())));
       compressed[0] = 2;
       EXPECT_EQ(error_of([&] { key->ecdh(compressed); }), ErrorCode::kInvalidArgument);
       EXPECT_EQ(error_of([&] { key->ecdh({}); }), ErrorCode::kInvalidArgument);
-      EXPECT_EQ(to_hex(key->ecdh(c.octets("point"))), c.text("secret")) << "after a refused point";
+      EXPECT_EQ(to_hex(key->ecdh(c.bytes("point"))), c.text("secret")) << "after a refused point";
     } else {
-      EXPECT_EQ(error_of([&] { key->ecdh(c.octets("point")); }), ErrorCode::kInvalidArgument);
+      EXPECT_EQ(error_of([&] { key->ecdh(c.bytes("point")); }), ErrorCode::kInvalidArgument);
     }
     EXPECT_EQ(ERR_peek_error(), 0u);
   });

@@ -11,11 +11,11 @@ namespace vtpm {
 
 Bytes from_hex(std::string_view hex) {
   if (hex.size() % 2 != 0) throw std::invalid_argument("odd number of digits: " + std::string(hex));
-  Bytes octets;
+  Bytes bytes;
   for (size_t i = 0; i < hex.size(); i += 2) {
-    octets.push_back(static_cast<uint8_t>(std::stoul(std::string(hex.substr(i, 2)), nullptr, 16)));
+    bytes.push_back(static_cast<uint8_t>(std::stoul(std::string(hex.substr(i, 2)), nullptr, 16)));
   }
-  return octets;
+  return bytes;
 }
 
 Bytes read_data(const std::string& name) {

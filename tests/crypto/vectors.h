@@ -23,7 +23,7 @@ class Case {
   explicit Case(const std::string& line);
   bool has(const std::string& field) const { return fields_.contains(field); }
   const std::string& text(const std::string& field) const { return fields_.at(field); }
-  Bytes octets(const std::string& field) const { return from_hex(text(field)); }
+  Bytes bytes(const std::string& field) const { return from_hex(text(field)); }
   uint32_t number(const std::string& field) const { return static_cast<uint32_t>(std::stoul(text(field))); }
   crypto::Hash hash(const std::string& field = "hash") const;
   crypto::Curve curve() const;

@@ -38,16 +38,16 @@ class HeldUp : public FileSystem {
     FileId id() const override { return file_->id(); }
     uint64_t size() const override { return file_->size(); }
     size_t read_at(uint64_t offset, MutableByteView out) const override { return file_->read_at(offset, out); }
-    void write_at(uint64_t offset, ByteView octets) override { file_->write_at(offset, octets); }
+    void write_at(uint64_t offset, ByteView bytes) override { file_->write_at(offset, bytes); }
     void truncate(uint64_t size) override { file_->truncate(size); }
     void sync_now(Sync what, CallSite site) const override {
       what == Sync::kData ? file_->sync_data(site) : file_->sync_all(site);
     }
-    bool lock(LockByte octet, LockMode mode, bool wait, CallSite site) const override {
-      if (octet == LockByte::kStore && wait && owner_.locks_left-- <= 0) throw LockTimeout("it is held up");
-      return file_->lock(octet, mode, wait, site);
+    bool lock(LockByte byte, LockMode mode, bool wait, CallSite site) const override {
+      if (byte == LockByte::kStore && wait && owner_.locks_left-- <= 0) throw LockTimeout("it is held up");
+      return file_->lock(byte, mode, wait, site);
     }
-    void unlock(LockByte octet) const noexcept override { file_->unlock(octet); }
+    void unlock(LockByte byte) const noexcept override { file_->unlock(byte); }
     std::string copy_access_from(const File& other) override {
       return file_->copy_access_from(*static_cast<const HeldUpFile&>(other).file_);
     }
@@ -92,7 +92,7 @@ TEST(ARekeyThatRunsOutOfTime, LeavesTheStoreAsItWas) {
   const auto vault = Vault::open(path, {false, &disk});
   ASSERT_EQ(vault->unlock(Role::kUser, as_bytes(kUserPin)), UnlockResult::kUnlocked);
   disk.locks_left = 0;
-  std::vector<KeptSlot> kept;
+  std::vector<KeptKeySlot> kept;
   kept.push_back({1, SecretBytes(as_bytes(kSoPin))});
   kept.push_back({2, SecretBytes(as_bytes(kUserPin))});
   EXPECT_THROW(vault->rekey(kept), LockTimeout);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Users of one group share a store (group_shared_store.sh runs this as root, in an empty directory of a file system
-// with or without access control lists): compacting, re-keying and initialising the store again lock no user out.
+// with or without access control lists): compacting, re-keying and initializing the store again lock no user out.
 #include <fcntl.h>
 #include <grp.h>
 #include <gtest/gtest.h>
@@ -80,22 +80,22 @@ class Shared : public testing::Test {
   static void rekey() {
     auto vault = Vault::open(kPath);
     require(vault->unlock(Role::kUser, as_bytes(kUserPin)) == UnlockResult::kUnlocked, "no login");
-    std::vector<KeptSlot> kept;
+    std::vector<KeptKeySlot> kept;
     kept.push_back({1, SecretBytes(as_bytes(kSoPin))});
     kept.push_back({2, SecretBytes(as_bytes(kUserPin))});
     vault->rekey(kept);
   }
-  static void initialise_anew() {
+  static void initialize_anew() {
     CreateOptions options = cheap_options();
     options.replace = true;
     make_store(kPath, options);
   }
   // A torn write behind the end of the log.
   static void tear() {
-    Bytes octets = load(kPath);
-    std::fill_n(octets.end() - 3000, 700, uint8_t{'X'});
+    Bytes bytes = load(kPath);
+    std::fill_n(bytes.end() - 3000, 700, uint8_t{'X'});
     const int file = ::open(kPath.c_str(), O_RDWR);
-    require(::pwrite(file, octets.data(), octets.size(), 0) == static_cast<ssize_t>(octets.size()), "pwrite");
+    require(::pwrite(file, bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()), "pwrite");
     ::close(file);
   }
   static void write_much() {
@@ -128,7 +128,7 @@ TEST_F(SharedWithLists, ARekeyAndANewTokenLockNobodyOut) {
   share(02770);
   ASSERT_EQ(as_user(kBob, rekey), 0);
   expect_all_use_it();
-  ASSERT_EQ(as_user(kCarol, initialise_anew), 0);
+  ASSERT_EQ(as_user(kCarol, initialize_anew), 0);
   expect_all_use_it();
 }
 
@@ -205,7 +205,7 @@ TEST_F(SharedWithoutLists, AMemberWritesOnWithoutCompacting) {
 
 TEST_F(SharedWithoutLists, WhatWouldLockTheOwnerOutIsRefused) {
   share(02770);
-  expect_refused(initialise_anew);
+  expect_refused(initialize_anew);
   expect_refused(compact);
   tear();
   expect_refused([] { repair(kPath); });

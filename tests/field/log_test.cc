@@ -63,7 +63,7 @@ void need(bool good, const char* what) {
 class Log : public testing::Test {
  protected:
   ~Log() override { p11->C_Finalize(nullptr); }
-  /// Initialises with every call logged to `destination`.
+  /// Initializes with every call logged to `destination`.
   void log_to(const std::string& destination) {
     const std::string file = scratch.path() + "/vtpm-pkcs11.toml", rest = read_file(file);
     std::ofstream(file) << "log = \"" << destination << "\"\nlog_level = \"debug\"\n" << rest;
@@ -187,8 +187,8 @@ TEST_F(Log, ToAFullPipeDropsLines) {
   EXPECT_EQ(in_child([] {
               const int reading = pipe_as_standard_error();
               fcntl(STDERR_FILENO, F_SETFL, O_NONBLOCK);
-              const char octet = 'x';
-              while (write(STDERR_FILENO, &octet, 1) == 1) {
+              const char byte = 'x';
+              while (write(STDERR_FILENO, &byte, 1) == 1) {
               }
               fcntl(STDERR_FILENO, F_SETFL, 0);
               write_a_line();  // in_child ends a child that hangs
@@ -221,8 +221,8 @@ TEST_F(Log, InTheFileOfAFifoHangsNobody) {
               const int reading = open(fifo.c_str(), O_RDONLY | O_NONBLOCK);
               need(reading >= 0, "open");
               for (int line = 0; line < 2000; ++line) write_a_line();  // more than the FIFO holds
-              char octet;
-              need(read(reading, &octet, 1) <= 0, "the log was written to a FIFO");
+              char byte;
+              need(read(reading, &byte, 1) <= 0, "the log was written to a FIFO");
             }),
             "");
 }

@@ -24,14 +24,14 @@ using Word = std::atomic<uint32_t>;
 // A few words that child processes share with the test.
 class SharedWords {
  public:
-  SharedWords() : memory_(::mmap(nullptr, kOctets, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) {}
-  ~SharedWords() { ::munmap(memory_, kOctets); }
+  SharedWords() : memory_(::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) {}
+  ~SharedWords() { ::munmap(memory_, kBytes); }
   SharedWords(const SharedWords&) = delete;
   SharedWords& operator=(const SharedWords&) = delete;
   Word& operator[](size_t i) { return static_cast<Word*>(memory_)[i]; }
 
  private:
-  static constexpr size_t kOctets = 4096;
+  static constexpr size_t kBytes = 4096;
   void* memory_;
 };
 
@@ -125,8 +125,8 @@ class Interrupted : public testing::Test {
     SimulatedDisk disk;
     std::unique_ptr<Vault> one, two;
   };
-  static std::vector<KeptSlot> kept(std::string_view user_pin = kUserPin) {
-    std::vector<KeptSlot> slots;
+  static std::vector<KeptKeySlot> kept(std::string_view user_pin = kUserPin) {
+    std::vector<KeptKeySlot> slots;
     slots.push_back({1, SecretBytes(as_bytes(kSoPin))});
     slots.push_back({2, SecretBytes(as_bytes(user_pin))});
     return slots;
@@ -196,7 +196,7 @@ class Interrupted : public testing::Test {
     auto officer = open(stage.disk);
     ASSERT_EQ(officer->unlock(Role::kSo, as_bytes(kSoPin)), UnlockResult::kUnlocked);
     const auto slots = officer->slots();
-    for (const SlotInfo& slot : slots) EXPECT_EQ(slot.epoch, slots[0].epoch) << slot.number << ", call " << call;
+    for (const KeySlotInfo& slot : slots) EXPECT_EQ(slot.epoch, slots[0].epoch) << slot.number << ", call " << call;
     EXPECT_TRUE(check(kCrashPath, officer.get(), nullptr, &stage.disk).clean()) << "call " << call;
   }
 };
@@ -232,7 +232,7 @@ class KeySlots : public Logins {
   // A slot for `secret`, written by somebody who holds the store's key, or an old one.
   void plant(unsigned number, std::string_view secret, const KdfCost& cost, std::shared_ptr<const MasterKey> key) {
     auto store = FileLog::open(posix_file_system(), path, false);
-    const SlotKdf kdf = fresh_kdf(cost);
+    const KeySlotKdf kdf = fresh_kdf(cost);
     auto stretched = std::make_shared<const StretchedSecret>(secret.empty() ? StretchedSecret(SecretBytes(64))
                                                                             : stretch(as_bytes(secret), kdf));
     auto writer = store->begin();
@@ -245,7 +245,7 @@ class KeySlots : public Logins {
   void plant_riddle(unsigned number, const KdfCost& cost) { plant(number, "", cost, master()); }
   std::shared_ptr<const MasterKey> master() const {
     const auto store = FileLog::open(posix_file_system(), path, false);
-    const KeySlot slot(std::move(store->read(slot_name(2))->octets));
+    const KeySlot slot(std::move(store->read(slot_name(2))->bytes));
     return slot.master_key(stretch(as_bytes(kUserPin), slot.kdf()), store->uuid());
   }
   Uuid uuid() const { return FileLog::open(posix_file_system(), path, false)->uuid(); }
@@ -272,7 +272,7 @@ TEST_F(KeySlots, OneOfAnEarlierEpochIsSaidToBeWrongAndIsSetAnew) {
   auto vault = Vault::open(path);
   ASSERT_EQ(vault->unlock(Role::kSo, as_bytes(kSoPin)), UnlockResult::kUnlocked);
   put(*vault, "obj/a", "sealed");
-  std::vector<KeptSlot> kept;
+  std::vector<KeptKeySlot> kept;
   kept.push_back({1, SecretBytes(as_bytes(kSoPin))});
   kept.push_back({2, SecretBytes(as_bytes(kUserPin))});
   vault->rekey(kept);
@@ -298,7 +298,7 @@ TEST_F(KeySlots, OneOfAnEarlierEpochIsSaidToBeWrongAndIsSetAnew) {
 // The byte of the officer, as another process sees it.
 bool somebody_is_delayed(const std::string& path) {
   auto file = posix_file_system().open(path, true);
-  return !file->lock(LockByte::kOfficer, LockMode::kExclusive, false);
+  return !file->lock(LockByte::kSo, LockMode::kExclusive, false);
 }
 
 TEST_F(KeySlots, AUserDoesNotWaitForTheDelayOfAnOfficersWrongPin) {

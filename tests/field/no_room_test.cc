@@ -40,9 +40,9 @@ class NoRoom : public testing::Test {
   }
   // What each login writes, without its second of stretching.
   void charge(uint32_t failures) { append(attempt_draft(Role::kUser, {failures, 0})); }
-  void put(const std::string& name, size_t octets) {
+  void put(const std::string& name, size_t bytes) {
     Draft draft;
-    draft.entry = {"t", name, {realsize_attribute(octets)}, {}, Bytes(octets, 'x')};
+    draft.entry = {"t", name, {realsize_attribute(bytes)}, {}, Bytes(bytes, 'x')};
     append(std::move(draft));
   }
   void erase(const std::string& name) {
@@ -63,16 +63,16 @@ class NoRoom : public testing::Test {
 
   uint32_t failures() {
     const auto stored = open()->read("attempt/user");
-    return static_cast<uint32_t>(read_be(parse_entry(stored->octets)->data().first(4)));
+    return static_cast<uint32_t>(read_be(parse_entry(stored->bytes)->data().first(4)));
   }
   uint64_t live() {
-    uint64_t octets = 0;
+    uint64_t bytes = 0;
     Index index;
     index.apply(scan_log(*disk.open(kPath, false), store->header()));
     for (const auto& [name, record] : index.names()) {
-      if (!record.deleted) octets += record.entry.length + record.twin_length;
+      if (!record.deleted) bytes += record.entry.length + record.twin_length;
     }
-    return octets;
+    return bytes;
   }
   size_t files_made() const {
     return static_cast<size_t>(std::count_if(disk.steps().begin(), disk.steps().end(), [](const DiskStep& step) {
@@ -128,12 +128,12 @@ TEST_F(NoRoom, AReplacedPinIsGoneInADirectoryThatMayNotBeWritten) {
   auto vault = Vault::open(kPath, options);
   vault->report_to([this](const std::string& sentence) { reports.push_back(sentence); });
   const auto slot = store->read("keyslot/2");
-  const auto view = parse_entry(slot->octets);
+  const auto view = parse_entry(slot->bytes);
   const Bytes wrapped = to_bytes(view->data());
-  const Bytes commitment = to_bytes(view->find_octets(view->mandatory, attribute::kCommit, kCommitOctets).value());
-  const auto is_in_the_file = [&](const Bytes& octets) {
+  const Bytes commitment = to_bytes(view->find_bytes(view->mandatory, attribute::kCommit, kCommitBytes).value());
+  const auto is_in_the_file = [&](const Bytes& bytes) {
     const Bytes& file = disk.contents(kPath);
-    return std::search(file.begin(), file.end(), octets.begin(), octets.end()) != file.end();
+    return std::search(file.begin(), file.end(), bytes.begin(), bytes.end()) != file.end();
   };
   ASSERT_TRUE(is_in_the_file(wrapped) && is_in_the_file(commitment));
   disk.creating_fails = ErrorCode::kReadOnly;
@@ -148,9 +148,9 @@ TEST_F(NoRoom, AReplacedPinIsGoneInADirectoryThatMayNotBeWritten) {
 // A crash in a directory that may not be written: what was torn cannot be set aside, and must not lock everybody out.
 TEST_F(NoRoom, ATornWriteDoesNotEndAStoreInADirectoryThatMayNotBeWritten) {
   put("obj/a", 100);
-  Bytes octets = disk.contents(kPath);
-  std::fill_n(octets.end() - 3000, 700, uint8_t{'X'});
-  disk.open(kPath, true)->write_at(0, octets);
+  Bytes bytes = disk.contents(kPath);
+  std::fill_n(bytes.end() - 3000, 700, uint8_t{'X'});
+  disk.open(kPath, true)->write_at(0, bytes);
   disk.creating_fails = ErrorCode::kReadOnly;
   store = open();
   ASSERT_NO_THROW(put("obj/b", 100));

@@ -63,8 +63,8 @@ class RolledBack : public testing::TestWithParam<How> {
     CK_ATTRIBUTE row = {CKA_VALUE, buffer.data(), buffer.size()};
     const CK_RV rv = p11->C_GetAttributeValue(session, counter, &row, 1);
     if (value) *value = 0;
-    for (const uint8_t octet : buffer)
-      if (value) *value = *value << 8 | octet;
+    for (const uint8_t byte : buffer)
+      if (value) *value = *value << 8 | byte;
     return rv;
   }
   uint64_t count() {

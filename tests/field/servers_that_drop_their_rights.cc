@@ -57,8 +57,8 @@ class Baton {
   ~Baton() { close(ends_[0]), close(ends_[1]); }
   void pass() { need(write(ends_[1], "", 1) == 1, "pass"); }
   void wait() {
-    char octet;
-    need(read(ends_[0], &octet, 1) == 1, "the other process is gone");
+    char byte;
+    need(read(ends_[0], &byte, 1) == 1, "the other process is gone");
   }
 
  private:
@@ -166,7 +166,7 @@ TEST_F(Servers, AWorkerGoesOnWithTheSessionsOfItsParent) {
   EXPECT_EQ(lines_of_log("is out of reach of this process"), 2u) << "one line for each worker";
 }
 
-TEST_F(Servers, AWorkerInitialisesTheLibraryAndLogsIn) {
+TEST_F(Servers, AWorkerInitializesTheLibraryAndLogsIn) {
   const std::vector<CK_SLOT_ID> before = slots();
   for (const mode_t mode : {mode_t{0700}, mode_t{0755}}) {
     fs::permissions(scratch.store(), fs::perms(mode));
@@ -355,14 +355,14 @@ TEST_F(Servers, AStoreWhoseRightsChangeWhileItIsUsed) {
   };
   fs::permissions(scratch.store(), fs::perms(0700));
   Bytes pin = kUserPin, next = kNewPin;
-  for (const bool initialises : {false, true}) {
+  for (const bool initializes : {false, true}) {
     give_to(kWorker);
     Baton ready, changed;
     const pid_t other = fork();
     if (other == 0) {
       const std::string said = in_child([&] {
         drop_rights();
-        if (initialises) {
+        if (initializes) {
           MUST(p11->C_Initialize(nullptr));
           new_session();
           MUST(session.try_login(CKU_USER, pin));
@@ -373,7 +373,7 @@ TEST_F(Servers, AStoreWhoseRightsChangeWhileItIsUsed) {
         ready.pass();
         changed.wait();  // the rights are gone
         need_signature(session, pair.private_key, pair.public_key);
-        if (!initialises) {
+        if (!initializes) {
           need_rv(CKR_TOKEN_WRITE_PROTECTED, p11->C_DestroyObject(session, mine), "destroy");
           need(token_flags(slot) & CKF_WRITE_PROTECTED, "the token does not say that it is write-protected");
         }
@@ -388,8 +388,8 @@ TEST_F(Servers, AStoreWhoseRightsChangeWhileItIsUsed) {
         need_signature(session, session.find({{CKA_CLASS, CKO_PRIVATE_KEY}}).at(0), pair.public_key);
         ready.pass();
         changed.wait();  // and the rights are back
-        if (initialises) MUST(p11->C_Finalize(nullptr));
-        if (initialises) setenv("VTPM_PKCS11_CONF", (scratch.path() + "/vtpm-pkcs11.toml").c_str(), 1);
+        if (initializes) MUST(p11->C_Finalize(nullptr));
+        if (initializes) setenv("VTPM_PKCS11_CONF", (scratch.path() + "/vtpm-pkcs11.toml").c_str(), 1);
         need_service(next);
         Session own(slot);
         own.create({{CKA_CLASS, CKO_DATA}, {CKA_TOKEN, true}, {CKA_LABEL, "it may again"}});
@@ -408,7 +408,7 @@ TEST_F(Servers, AStoreWhoseRightsChangeWhileItIsUsed) {
     changed.pass();
     int status = -1;
     waitpid(other, &status, 0);
-    EXPECT_EQ(status, 0) << initialises;
+    EXPECT_EQ(status, 0) << initializes;
     std::swap(pin, next);
   }
   EXPECT_EQ(session.find({{CKA_LABEL, "it may again"}}).size(), 2u);

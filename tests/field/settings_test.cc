@@ -172,7 +172,7 @@ TEST_F(Settings, MaxSessionsIsForTheProcess) {
   EXPECT_EQ(token_info(one).ulMaxSessionCount, 3u);
 }
 
-TEST_F(Settings, UserLimitIsOfTheTokensThatAreInitialisedThen) {
+TEST_F(Settings, UserLimitIsOfTheTokensThatAInitializedThen) {
   set("", "[pin]\nuser_limit = 2\n");
   const CK_SLOT_ID slot = make_token("two");
   set("", "[pin]\nuser_limit = 0\n");

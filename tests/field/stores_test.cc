@@ -24,13 +24,13 @@ std::string text(const unsigned char (&field)[N]) {
   return all.erase(all.find_last_not_of(' ') + 1);
 }
 
-std::string octets_of(const fs::path& path) {
+std::string bytes_of(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-void write_octets(const fs::path& path, const std::string& octets) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc) << octets;
+void write_bytes(const fs::path& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
 }
 
 /// Whether the free slot is one without a token. A store that cannot be looked at says so in its description.
@@ -96,7 +96,7 @@ TEST_F(Copies, ABackupBesideTheStoreIsNeitherServedNorWritten) {
   const fs::path store = make("mail");
   const fs::path backup = in_store("backup.vtpm");
   fs::copy_file(store, backup);
-  const std::string then = octets_of(backup);
+  const std::string then = bytes_of(backup);
   for (const auto shift :
        {std::chrono::hours(-24), std::chrono::hours(24)}) {  // whichever is the older one by its times
     fs::last_write_time(backup, fs::last_write_time(store) + shift);
@@ -113,7 +113,7 @@ TEST_F(Copies, ABackupBesideTheStoreIsNeitherServedNorWritten) {
   MUST(p11->C_SetPIN(session, old_pin.data(), old_pin.size(), new_pin.data(), new_pin.size()));
   EXPECT_EQ(guess_of_a_stranger("mail", kUserPinText), "CKR_PIN_INCORRECT") << "the old PIN opens the copy";
   EXPECT_EQ(guess_of_a_stranger("mail", "another-pin"), "CKR_OK");
-  EXPECT_EQ(octets_of(backup), then);
+  EXPECT_EQ(bytes_of(backup), then);
 }
 
 TEST_F(Copies, FourCopiesGiveNoMoreGuesses) {
@@ -127,9 +127,9 @@ TEST_F(Copies, FourCopiesGiveNoMoreGuesses) {
 TEST_F(Copies, ATokenThatIsTruncatedDoesNotBringItsBackupToLife) {
   const fs::path store = make("mail");
   fs::copy_file(store, in_store("backup.vtpm"));
-  const std::string whole = octets_of(store);
+  const std::string whole = bytes_of(store);
   for (const size_t left : {whole.size() - 4096, whole.size() / 2, size_t{40}, size_t{0}}) {
-    write_octets(store, whole.substr(0, left));
+    write_bytes(store, whole.substr(0, left));
     EXPECT_EQ(listing_of_a_stranger(), "0: CKR_TOKEN_NOT_RECOGNIZED\n1: free\n") << left;
   }
   fs::remove(store);
@@ -220,12 +220,12 @@ class TwoOfOneNumber : public Stores {
 };
 
 TEST_F(TwoOfOneNumber, TheOlderKeepsItAndTheOtherHasOneOfItsSerial) {
-  const std::string first = octets_of(older), second = octets_of(younger);
+  const std::string first = bytes_of(older), second = bytes_of(younger);
   EXPECT_EQ(listing(), both);
   fs::last_write_time(older, fs::last_write_time(older) + std::chrono::hours(24));
   EXPECT_EQ(listing_of_a_stranger(), both);
-  EXPECT_EQ(octets_of(older), first);
-  EXPECT_EQ(octets_of(younger), second);
+  EXPECT_EQ(bytes_of(older), first);
+  EXPECT_EQ(bytes_of(younger), second);
   Session one(0), two(other_number);
   one.login();
   two.login();
@@ -234,7 +234,7 @@ TEST_F(TwoOfOneNumber, TheOlderKeepsItAndTheOtherHasOneOfItsSerial) {
   EXPECT_EQ(listing(), both);
 }
 
-TEST_F(TwoOfOneNumber, BothKeepTheirSlotsWhenTheyAreInitialisedAnew) {
+TEST_F(TwoOfOneNumber, BothKeepTheirSlotsWhenTheyAInitializedAnew) {
   MUST(try_init_token(0, kSoPin, "older"));
   EXPECT_EQ(listing(), both);
   EXPECT_EQ(listing_of_a_stranger(), both);
@@ -265,7 +265,7 @@ TEST_F(Mounted, IsServedReadOnlyAndNeverWrittenThrough) {
   EXPECT_EQ(listing(), "0: token mail\n1: free\n");
   EXPECT_EQ(listing_of_a_stranger(), "0: token mail\n1: free\n");
   const fs::path target = in_store("..2026_01") / name;
-  const std::string then = octets_of(target);
+  const std::string then = bytes_of(target);
   EXPECT_TRUE(token_flags(0) & CKF_WRITE_PROTECTED);
   CK_SESSION_HANDLE handle = 0;
   EXPECT_RV(CKR_TOKEN_WRITE_PROTECTED,
@@ -275,7 +275,7 @@ TEST_F(Mounted, IsServedReadOnlyAndNeverWrittenThrough) {
     session.login();
   }
   EXPECT_RV(CKR_TOKEN_WRITE_PROTECTED, try_init_token(0, kSoPin, "mine"));
-  EXPECT_EQ(octets_of(target), then);
+  EXPECT_EQ(bytes_of(target), then);
   EXPECT_TRUE(fs::is_symlink(in_store(name)));
 }
 
@@ -313,7 +313,7 @@ TEST_F(Unreadable, ADirectoryIsOneSlotWithoutATokenAndNeverAFreeOne) {
     CK_SLOT_INFO info{};
     EXPECT_RV(CKR_OK, p11->C_GetSlotInfo(slot, &info));
     EXPECT_FALSE(info.flags & CKF_TOKEN_PRESENT);
-    EXPECT_EQ(text(info.slotDescription).find("can not read /"), 0u) << text(info.slotDescription);
+    EXPECT_EQ(text(info.slotDescription).find("cannot read /"), 0u) << text(info.slotDescription);
     CK_TOKEN_INFO token{};
     EXPECT_RV(CKR_TOKEN_NOT_PRESENT, p11->C_GetTokenInfo(slot, &token));
     CK_SESSION_HANDLE session = 0;
@@ -321,7 +321,7 @@ TEST_F(Unreadable, ADirectoryIsOneSlotWithoutATokenAndNeverAFreeOne) {
     EXPECT_RV(CKR_TOKEN_NOT_PRESENT, try_init_token(slot, kSoPin, "mine"));
     MUST(p11->C_Finalize(nullptr));
   };
-  write_octets(scratch.store(), "a file");
+  write_bytes(scratch.store(), "a file");
   expect_none("a file");
   fs::remove(scratch.store());
   fs::create_symlink("store", scratch.store());
@@ -346,18 +346,18 @@ TEST_F(Unreadable, ADirectoryThatBecomesSoLeavesWhatIsOpen) {
   EXPECT_EQ(session.state(), CKS_RW_USER_FUNCTIONS);
 }
 
-TEST_F(Unreadable, AStoreKeepsItsSlotAndIsNotToBeInitialised) {
+TEST_F(Unreadable, AStoreKeepsItsSlotAndIsNotToBeInitialized) {
   const fs::path store = make("mail");
-  write_octets(store, "no store at all");
+  write_bytes(store, "no store at all");
   library.restart();
   EXPECT_EQ(listing(), "0: CKR_TOKEN_NOT_RECOGNIZED\n1: free\n");
   CK_SLOT_INFO info{};
   EXPECT_RV(CKR_OK, p11->C_GetSlotInfo(0, &info));
-  EXPECT_NE(text(info.slotDescription).find("can not use"), std::string::npos) << text(info.slotDescription);
+  EXPECT_NE(text(info.slotDescription).find("cannot use"), std::string::npos) << text(info.slotDescription);
   CK_SESSION_HANDLE session = 0;
   EXPECT_RV(CKR_TOKEN_NOT_RECOGNIZED, p11->C_OpenSession(0, CKF_SERIAL_SESSION, nullptr, nullptr, &session));
   EXPECT_RV(CKR_TOKEN_NOT_RECOGNIZED, try_init_token(0, kSoPin, "mine"));
-  EXPECT_EQ(octets_of(store), "no store at all");
+  EXPECT_EQ(bytes_of(store), "no store at all");
 }
 
 }  // namespace

@@ -60,7 +60,7 @@ class TruncatedStore : public testing::TestWithParam<bool> {
 TEST_P(TruncatedStore, IsRefusedAtEveryLengthAndStaysAsItIs) {
   uint64_t log_end = 0;
   for (const EntryReport& entry : dump(scratch.file("store.vtpm")).entries) {
-    if (entry.state != EntryState::kFree) log_end = entry.offset + entry.length;
+    if (entry.state != EntryStatus::kFree) log_end = entry.offset + entry.length;
   }
   // Every length up to the log's end and a while behind it, then some of the free space; the last byte alone as well.
   for (size_t length = 0; length < whole.size(); length += length < log_end + 200 ? 1 : 613) {
@@ -144,9 +144,9 @@ class BehindTheEnd : public testing::Test {
   const std::string path = scratch.file("store.vtpm");
   const Bytes whole = seven_objects(path, false);
 
-  void append_sparse(uint64_t octets, bool data_at_the_end = false) {
+  void append_sparse(uint64_t bytes, bool data_at_the_end = false) {
     save(path, whole);
-    ASSERT_EQ(truncate(path.c_str(), static_cast<off_t>(whole.size() + octets)), 0);
+    ASSERT_EQ(truncate(path.c_str(), static_cast<off_t>(whole.size() + bytes)), 0);
     if (!data_at_the_end) return;
     std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
     file.seekp(-1, std::ios::end).put('x');

@@ -62,7 +62,7 @@ class HeldLock {
 };
 
 const Bytes kWrongPin = {'w', 'r', 'o', 'n', 'g'};
-constexpr off_t kStore = 0, kLogin = 1, kOfficer = 2;
+constexpr off_t kStore = 0, kLogin = 1, kSo = 2;
 
 bool is_locked(const std::string& path, off_t byte) {
   const int file = open(path.c_str(), O_RDWR | O_CLOEXEC);
@@ -241,7 +241,7 @@ TEST_F(Waiting, OnlyTheOfficerWaitsForTheDelayOfWrongPins) {
   bool overtaken = false;
   for (int round = 0; round < 8 && !overtaken; ++round) {  // this machine may be slow, but not always
     Caller attempt([&] { return officer.try_login(CKU_SO, kWrongPin); });
-    while (!is_locked(store, kOfficer) && !attempt.done()) std::this_thread::sleep_for(milliseconds(1));
+    while (!is_locked(store, kSo) && !attempt.done()) std::this_thread::sleep_for(milliseconds(1));
     EXPECT_RV(CKR_OK, login(user));
     overtaken = !attempt.done();
     const CK_RV answer = attempt.finish();
@@ -251,12 +251,12 @@ TEST_F(Waiting, OnlyTheOfficerWaitsForTheDelayOfWrongPins) {
   EXPECT_TRUE(overtaken);
 }
 
-TEST_F(Waiting, OtherSlotsDoNotWaitForTheDelayOfAnInitialisation) {
+TEST_F(Waiting, OtherSlotsDoNotWaitForTheDelayOfAnInitialization) {
   for (int i = 0; i < 12; ++i) EXPECT_RV(CKR_PIN_INCORRECT, try_init_token(slot, kWrongPin, "again"));
   bool overtaken = false;
   for (int round = 0; round < 8 && !overtaken; ++round) {
     Caller attempt([&] { return try_init_token(slot, kWrongPin, "again"); });
-    while (!is_locked(store, kOfficer) && !attempt.done()) std::this_thread::sleep_for(milliseconds(1));
+    while (!is_locked(store, kSo) && !attempt.done()) std::this_thread::sleep_for(milliseconds(1));
     EXPECT_RV(CKR_OK, try_init_token(free_slot(), kSoPin, "another"));
     overtaken = !attempt.done();
     EXPECT_RV(CKR_PIN_INCORRECT, attempt.finish());

@@ -227,7 +227,7 @@ const std::vector<std::vector<CK_ATTRIBUTE>>& working_templates() {
   static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
   static CK_OBJECT_CLASS data = CKO_DATA, secret = CKO_SECRET_KEY, public_key = CKO_PUBLIC_KEY;
   static CK_KEY_TYPE aes = CKK_AES, generic = CKK_GENERIC_SECRET, rsa = CKK_RSA;
-  static CK_ULONG bits = 512, octets = 16;
+  static CK_ULONG bits = 512, bytes = 16;
   static CK_BYTE value[16] = {1, 2, 3}, p256[] = {0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07},
                  modulus[64] = {0x80, 1}, exponent[] = {1, 0, 1}, nv[] = "tpm-nv";
   static const std::vector<std::vector<CK_ATTRIBUTE>> all = {
@@ -239,8 +239,8 @@ const std::vector<std::vector<CK_ATTRIBUTE>>& working_templates() {
       {has(CKA_CLASS, secret), has(CKA_KEY_TYPE, generic), has(CKA_VALUE, value), has(CKA_DERIVE, yes)},
       {has(CKA_CLASS, public_key), has(CKA_KEY_TYPE, rsa), has(CKA_MODULUS, modulus),
        has(CKA_PUBLIC_EXPONENT, exponent)},
-      {has(CKA_VALUE_LEN, octets), has(CKA_SENSITIVE, no)},
-      {has(CKA_CLASS, secret), has(CKA_KEY_TYPE, generic), has(CKA_VALUE_LEN, octets), has(CKA_TOKEN, yes)},
+      {has(CKA_VALUE_LEN, bytes), has(CKA_SENSITIVE, no)},
+      {has(CKA_CLASS, secret), has(CKA_KEY_TYPE, generic), has(CKA_VALUE_LEN, bytes), has(CKA_TOKEN, yes)},
       {has(CKA_MODULUS_BITS, bits)},
       {has(CKA_EC_PARAMS, p256)},
       {has(CKA_TOKEN, no), has(CKA_EXTRACTABLE, yes), has(CKA_SENSITIVE, no)},
@@ -253,19 +253,19 @@ CK_ULONG Arguments::number() {
   return kNumbers[below(std::size(kNumbers))];
 }
 
-CK_BYTE* Arguments::keep(const std::vector<uint8_t>& octets) {
-  kept_.push_back(std::make_unique<CK_BYTE[]>(octets.size()));
-  if (!octets.empty()) std::memcpy(kept_.back().get(), octets.data(), octets.size());
+CK_BYTE* Arguments::keep(const std::vector<uint8_t>& bytes) {
+  kept_.push_back(std::make_unique<CK_BYTE[]>(bytes.size()));
+  if (!bytes.empty()) std::memcpy(kept_.back().get(), bytes.data(), bytes.size());
   return kept_.back().get();
 }
 
-Arguments::Octets Arguments::octets(size_t most) {
+Arguments::Buffer Arguments::bytes(size_t most) {
   if (seldom(20)) return {nullptr, flip() ? 0 : number()};
   const std::vector<uint8_t> drawn = input_.ConsumeBytes<uint8_t>(below(most + 1));
   return {keep(drawn), drawn.size()};
 }
 
-Arguments::Octets Arguments::room() {
+Arguments::Buffer Arguments::room() {
   if (seldom(4)) return {nullptr, number()};
   const size_t size = flip() ? 600 : below(80);
   return {keep(std::vector<uint8_t>(size)), size};
@@ -296,7 +296,7 @@ CK_ATTRIBUTE Arguments::attribute(unsigned depth) {
       return {type, keep(raw), raw.size()};
     }
     default: {
-      const Octets value = octets();
+      const Buffer value = bytes();
       return {type, value.data, value.size};
     }
   }
@@ -319,7 +319,7 @@ Arguments::Template Arguments::queries() {
   for (size_t i = 0; i < count; ++i) {
     CK_ATTRIBUTE& one = templates_.back()[i];
     one.type = attribute_type();
-    const Octets space = room();
+    const Buffer space = room();
     one.pValue = space.data;
     one.ulValueLen = space.size;
     if (is_nested(one.type)) one = {one.type, nullptr, 0};
@@ -332,7 +332,7 @@ void* Arguments::segments(CK_ULONG& count) {
   for (CK_PRF_DATA_PARAM& one : all) {
     one.type = below(6);
     const char* format = one.type <= CK_SP800_108_COUNTER ? "fu" : one.type == CK_SP800_108_DKM_LENGTH ? "ufu" : "u";
-    const Octets value = seldom(4) ? octets(40) : shaped(format);
+    const Buffer value = seldom(4) ? bytes(40) : shaped(format);
     one.pValue = value.data;
     one.ulValueLen = value.size;
   }
@@ -356,19 +356,19 @@ void* Arguments::key_material() {
   return keep_all(out);
 }
 
-Arguments::Octets Arguments::shaped(const char* shape) {
+Arguments::Buffer Arguments::shaped(const char* shape) {
   std::vector<uint8_t> all;
   const auto put = [&](CK_ULONG unit) {
     const auto* raw = reinterpret_cast<const uint8_t*>(&unit);
     all.insert(all.end(), raw, raw + sizeof unit);
   };
   const auto put_pointer = [&](const void* to) { put(reinterpret_cast<CK_ULONG>(to)); };
-  Octets pointed{};
+  Buffer pointed{};
   CK_ULONG count = 0;
   for (; *shape; ++shape) {
     switch (*shape) {
       case 'P':
-        pointed = octets(48);
+        pointed = bytes(48);
         put_pointer(pointed.data);
         break;
       case 'L':
@@ -378,7 +378,7 @@ Arguments::Octets Arguments::shaped(const char* shape) {
         put(pointed.size * 8);
         break;
       case 'l':
-        pointed = octets(140);
+        pointed = bytes(140);
         put(pointed.size);
         break;
       case 'R':
@@ -431,7 +431,7 @@ CK_MECHANISM* Arguments::mechanism(const std::vector<CK_MECHANISM_TYPE>& offered
   made.mechanism = seldom(20) ? input_.ConsumeIntegral<uint32_t>() : one_of(offered);
   const pkcs11::Mechanism* row = pkcs11::find_mechanism(made.mechanism);
   const char* shape = row ? shape_of(*row) : nullptr;
-  const Octets parameter = shape ? shaped(shape) : seldom(3) ? octets(140) : Octets{nullptr, 0};
+  const Buffer parameter = shape ? shaped(shape) : seldom(3) ? bytes(140) : Buffer{nullptr, 0};
   made.pParameter = parameter.data;
   made.ulParameterLen = parameter.size - (shape && seldom(16) ? 1 : 0);
   return &made;

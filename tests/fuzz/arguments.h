@@ -29,14 +29,14 @@ class Arguments {
     return all[below(all.size())];
   }
 
-  struct Octets {
+  struct Buffer {
     CK_BYTE* data;
     CK_ULONG size;
   };
   /// Up to `most` bytes; empty ones may have a null pointer or not.
-  Octets octets(size_t most = 80);
+  Buffer bytes(size_t most = 80);
   /// A buffer for an answer and its length; the pointer may be null (a size query) with any length.
-  Octets room();
+  Buffer room();
 
   struct Template {
     CK_ATTRIBUTE* data;
@@ -51,7 +51,7 @@ class Arguments {
   CK_MECHANISM* mechanism(const std::vector<CK_MECHANISM_TYPE>& offered);
 
  private:
-  CK_BYTE* keep(const std::vector<uint8_t>& octets);
+  CK_BYTE* keep(const std::vector<uint8_t>& bytes);
   /// A copy of the list that lives as long as this does.
   template <typename T>
   T* keep_all(const std::vector<T>& list) {
@@ -59,7 +59,7 @@ class Arguments {
     return reinterpret_cast<T*>(keep({raw, raw + list.size() * sizeof(T)}));
   }
   CK_ATTRIBUTE attribute(unsigned depth);
-  Octets shaped(const char* shape);
+  Buffer shaped(const char* shape);
   void* segments(CK_ULONG& count);
   void* derived_keys(CK_ULONG& count);
   void* key_material();

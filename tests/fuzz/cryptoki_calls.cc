@@ -36,7 +36,7 @@ class Run {
   // The calls that have the same shape: (session, in, its length, out, room for it), and shorter ones.
   template <typename Function>
   void transform(const char* name, Function function) {
-    const Arguments::Octets in = arguments_.octets(200), out = arguments_.room();
+    const Arguments::Buffer in = arguments_.bytes(200), out = arguments_.room();
     CK_ULONG length = out.size;
     CK_ULONG* told = arguments_.seldom(40) ? nullptr : &length;
     const CK_RV rv = checked(name, function(session(), in.data, in.size, out.data, told));
@@ -44,14 +44,14 @@ class Run {
   }
   template <typename Function>
   void finish(const char* name, Function function) {
-    const Arguments::Octets out = arguments_.room();
+    const Arguments::Buffer out = arguments_.room();
     CK_ULONG length = out.size;
     const CK_RV rv = checked(name, function(session(), out.data, &length));
     if (rv == CKR_OK && out.data && length > out.size) __builtin_trap();
   }
   template <typename Function>
   void feed(const char* name, Function function) {
-    const Arguments::Octets in = arguments_.octets(200);
+    const Arguments::Buffer in = arguments_.bytes(200);
     checked(name, function(session(), in.data, in.size));
   }
   template <typename Function>
@@ -76,7 +76,7 @@ class Run {
   void wrap();
   void unwrap();
   void digest_key();
-  void random_octets();
+  void random_bytes();
   void information();
   void pins();
   void operation_state();
@@ -112,7 +112,7 @@ class Run {
 
   // --- PKCS#11 3.0 and 3.2 ---
   /// The parameter of one message, of the right shape or of another mechanism's, or none.
-  Arguments::Octets message_parameter();
+  Arguments::Buffer message_parameter();
   template <typename Whole, typename Begin, typename Next>
   void message(const char* name, Whole whole, Begin begin_message, Next next);
   void message_encrypt_init() { begin("C_MessageEncryptInit", C_MessageEncryptInit); }
@@ -160,9 +160,9 @@ void Run::close_session() {
 void Run::log_in() {
   const CK_USER_TYPE user = arguments_.seldom(4) ? arguments_.below(4) : CKU_USER;
   std::string_view pin = user == CKU_SO ? kSoPin : kUserPin;
-  Arguments::Octets octets{reinterpret_cast<CK_BYTE*>(const_cast<char*>(pin.data())), pin.size()};
-  if (arguments_.seldom(8)) octets = arguments_.octets();
-  CALL(C_Login, session(), user, octets.data, octets.size);
+  Arguments::Buffer bytes{reinterpret_cast<CK_BYTE*>(const_cast<char*>(pin.data())), pin.size()};
+  if (arguments_.seldom(8)) bytes = arguments_.bytes();
+  CALL(C_Login, session(), user, bytes.data, bytes.size);
 }
 
 void Run::log_out() { CALL(C_Logout, session()); }
@@ -231,14 +231,14 @@ void Run::derive() {
 }
 
 void Run::wrap() {
-  const Arguments::Octets out = arguments_.room();
+  const Arguments::Buffer out = arguments_.room();
   CK_ULONG length = out.size;
   const CK_RV rv = CALL(C_WrapKey, session(), mechanism(), object(), object(), out.data, &length);
   if (rv == CKR_OK && out.data && length > out.size) __builtin_trap();
 }
 
 void Run::unwrap() {
-  const Arguments::Octets in = arguments_.octets(200);
+  const Arguments::Buffer in = arguments_.bytes(200);
   const Arguments::Template given = attributes();
   CK_OBJECT_HANDLE object_made = 0;
   made(CALL(C_UnwrapKey, session(), mechanism(), object(), in.data, in.size, given.data, given.size, &object_made),
@@ -247,8 +247,8 @@ void Run::unwrap() {
 
 void Run::digest_key() { CALL(C_DigestKey, session(), object()); }
 
-void Run::random_octets() {
-  const Arguments::Octets out = arguments_.room();
+void Run::random_bytes() {
+  const Arguments::Buffer out = arguments_.room();
   CALL(C_SeedRandom, session(), out.data, out.size);
   CALL(C_GenerateRandom, session(), out.data, out.size);
 }
@@ -263,7 +263,7 @@ void Run::information() {
 }
 
 void Run::pins() {
-  const Arguments::Octets old = arguments_.octets(), fresh = arguments_.octets();
+  const Arguments::Buffer old = arguments_.bytes(), fresh = arguments_.bytes();
   if (arguments_.flip()) {
     CALL(C_InitPIN, session(), fresh.data, fresh.size);
   } else {
@@ -273,7 +273,7 @@ void Run::pins() {
 
 void Run::operation_state() {
   finish("C_GetOperationState", p11->C_GetOperationState);
-  const Arguments::Octets noise = arguments_.octets(200);
+  const Arguments::Buffer noise = arguments_.bytes(200);
   std::vector<CK_BYTE> state(4096);
   CK_ULONG length = state.size();
   const CK_SESSION_HANDLE from = session();
@@ -303,12 +303,12 @@ void Run::damaged_state(CK_SESSION_HANDLE of) {
 }
 
 void Run::verify() {
-  const Arguments::Octets data = arguments_.octets(), signature = arguments_.octets(140);
+  const Arguments::Buffer data = arguments_.bytes(), signature = arguments_.bytes(140);
   CALL(C_Verify, session(), data.data, data.size, signature.data, signature.size);
 }
 
-Arguments::Octets Run::message_parameter() {
-  const Arguments::Octets nonce = arguments_.octets(20), tag = arguments_.octets(16);
+Arguments::Buffer Run::message_parameter() {
+  const Arguments::Buffer nonce = arguments_.bytes(20), tag = arguments_.bytes(16);
   const CK_GENERATOR_FUNCTION generator = arguments_.below(6);
   gcm_ = {nonce.data, nonce.size, arguments_.number(), generator, tag.data, 8 * tag.size};
   ccm_ = {arguments_.below(80), nonce.data, nonce.size, arguments_.number(), generator, tag.data, tag.size};
@@ -333,8 +333,8 @@ Arguments::Octets Run::message_parameter() {
 template <typename Whole, typename Begin, typename Next>
 void Run::message(const char* name, Whole whole, Begin begin_message, Next next) {
   const CK_SESSION_HANDLE where = session();
-  Arguments::Octets with = message_parameter();
-  const Arguments::Octets beside = arguments_.octets(20), in = arguments_.octets(80), out = arguments_.room();
+  Arguments::Buffer with = message_parameter();
+  const Arguments::Buffer beside = arguments_.bytes(20), in = arguments_.bytes(80), out = arguments_.room();
   CK_ULONG length = out.size;
   CK_RV rv = CKR_OK;
   if (arguments_.flip()) {
@@ -350,8 +350,8 @@ void Run::message(const char* name, Whole whole, Begin begin_message, Next next)
 
 void Run::message_sign() {
   const CK_SESSION_HANDLE where = session();
-  const Arguments::Octets with = arguments_.seldom(8) ? arguments_.octets(8) : Arguments::Octets{nullptr, 0};
-  const Arguments::Octets in = arguments_.octets(80), out = arguments_.room();
+  const Arguments::Buffer with = arguments_.seldom(8) ? arguments_.bytes(8) : Arguments::Buffer{nullptr, 0};
+  const Arguments::Buffer in = arguments_.bytes(80), out = arguments_.room();
   CK_ULONG length = out.size;
   CK_RV rv = CKR_OK;
   if (arguments_.flip()) {
@@ -366,8 +366,8 @@ void Run::message_sign() {
 
 void Run::message_verify() {
   const CK_SESSION_HANDLE where = session();
-  const Arguments::Octets with = arguments_.seldom(8) ? arguments_.octets(8) : Arguments::Octets{nullptr, 0};
-  const Arguments::Octets in = arguments_.octets(80), signature = arguments_.octets(140);
+  const Arguments::Buffer with = arguments_.seldom(8) ? arguments_.bytes(8) : Arguments::Buffer{nullptr, 0};
+  const Arguments::Buffer in = arguments_.bytes(80), signature = arguments_.bytes(140);
   if (arguments_.flip()) {
     checked("C_VerifyMessage",
             C_VerifyMessage(where, with.data, with.size, in.data, in.size, signature.data, signature.size));
@@ -390,7 +390,7 @@ void Run::message_finals() {
 }
 
 void Run::verify_signature_init() {
-  const Arguments::Octets signature = arguments_.octets(140);
+  const Arguments::Buffer signature = arguments_.bytes(140);
   checked("C_VerifySignatureInit",
           C_VerifySignatureInit(session(), mechanism(), object(), signature.data, signature.size));
 }
@@ -405,7 +405,7 @@ void Run::verify_signature() {
 
 void Run::encapsulate() {
   const Arguments::Template given = attributes();
-  const Arguments::Octets out = arguments_.room();
+  const Arguments::Buffer out = arguments_.room();
   CK_ULONG length = out.size;
   CK_OBJECT_HANDLE key = 0;
   const CK_RV rv = checked("C_EncapsulateKey", C_EncapsulateKey(session(), mechanism(), object(), given.data,
@@ -416,7 +416,7 @@ void Run::encapsulate() {
 
 void Run::decapsulate() {
   const Arguments::Template given = attributes();
-  const Arguments::Octets in = arguments_.octets(200);
+  const Arguments::Buffer in = arguments_.bytes(200);
   CK_OBJECT_HANDLE key = 0;
   made(checked("C_DecapsulateKey",
                C_DecapsulateKey(session(), mechanism(), object(), given.data, given.size, in.data, in.size, &key)),
@@ -424,7 +424,7 @@ void Run::decapsulate() {
 }
 
 void Run::wrap_authenticated() {
-  const Arguments::Octets with = message_parameter(), beside = arguments_.octets(20), out = arguments_.room();
+  const Arguments::Buffer with = message_parameter(), beside = arguments_.bytes(20), out = arguments_.room();
   CK_MECHANISM aead{arguments_.flip() ? CKM_AES_GCM : CKM_AES_CCM, with.data, with.size};
   CK_ULONG length = out.size;
   const CK_RV rv = checked(
@@ -434,7 +434,7 @@ void Run::wrap_authenticated() {
 }
 
 void Run::unwrap_authenticated() {
-  const Arguments::Octets with = message_parameter(), beside = arguments_.octets(20), in = arguments_.octets(80);
+  const Arguments::Buffer with = message_parameter(), beside = arguments_.bytes(20), in = arguments_.bytes(80);
   const Arguments::Template given = attributes();
   CK_MECHANISM aead{arguments_.flip() ? CKM_AES_GCM : CKM_AES_CCM, with.data, with.size};
   CK_OBJECT_HANDLE key = 0;
@@ -445,7 +445,7 @@ void Run::unwrap_authenticated() {
 }
 
 void Run::log_in_by_name() {
-  const Arguments::Octets name = arguments_.octets(10), pin = arguments_.octets();
+  const Arguments::Buffer name = arguments_.bytes(10), pin = arguments_.bytes();
   checked("C_LoginUser", C_LoginUser(session(), arguments_.below(4), pin.data, pin.size, name.data, name.size));
 }
 
@@ -467,7 +467,7 @@ const std::vector<Run::Step>& Run::steps() {
                                         &Run::wrap,
                                         &Run::unwrap,
                                         &Run::digest_key,
-                                        &Run::random_octets,
+                                        &Run::random_bytes,
                                         &Run::information,
                                         &Run::pins,
                                         &Run::encrypt_init,

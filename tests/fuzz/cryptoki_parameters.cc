@@ -46,7 +46,7 @@ template <typename Init, typename Use>
 void operation(Arguments& arguments, Init init, Use use) {
   if (init(session, arguments.mechanism(mechanisms), arguments.one_of(keys)) != CKR_OK) return;
   for (int part = 0; part < 4; ++part) {  // a size query or too little room leaves the operation where it was
-    const Arguments::Octets in = arguments.octets(140), out = arguments.room();
+    const Arguments::Buffer in = arguments.bytes(140), out = arguments.room();
     CK_ULONG length = out.size;
     if (use(session, in.data, in.size, out.data, &length) == CKR_OPERATION_NOT_INITIALIZED) return;
   }
@@ -76,7 +76,7 @@ void wrapping(Arguments& arguments) {
   CK_ULONG length = sizeof wrapped;
   CK_OBJECT_HANDLE object = 0;
   if (CALL(C_WrapKey, session, mechanism, wrapping_key, arguments.one_of(keys), wrapped, &length) != CKR_OK) {
-    const Arguments::Octets noise = arguments.octets(200);
+    const Arguments::Buffer noise = arguments.bytes(200);
     std::copy(noise.data, noise.data + (noise.data ? noise.size : 0), wrapped);
     length = noise.data ? noise.size : 0;
   }

@@ -25,54 +25,54 @@ bool inside(ByteView part, ByteView whole) {
 void check_element(const DerElement& element) {
   Bytes written;
   write_der(written, element.tag, element.contents);
-  require(same(written, element.octets), "an element is written as it was read");
-  const auto header = read_der_header(element.octets);
-  require(header && header->total() == element.octets.size(), "a header says how long its element is");
+  require(same(written, element.bytes), "an element is written as it was read");
+  const auto header = read_der_header(element.bytes);
+  require(header && header->total() == element.bytes.size(), "a header says how long its element is");
   const auto number = read_der_unsigned(element);
   if (!number) return;
   Bytes integer;
   write_der_unsigned(integer, *number);
-  require(same(integer, element.octets), "an INTEGER is written as it was read");
+  require(same(integer, element.bytes), "an INTEGER is written as it was read");
 }
 
-void walk(ByteView octets, unsigned depth) {
-  DerReader reader(octets);
+void walk(ByteView bytes, unsigned depth) {
+  DerReader reader(bytes);
   size_t seen = 0;
   while (const auto element = reader.next()) {
-    require(element->octets.data() == octets.data() + seen, "elements follow each other");
-    require(inside(element->octets, octets), "an element lies inside");
-    require(inside(element->contents, element->octets), "contents lie inside their element");
-    seen += element->octets.size();
+    require(element->bytes.data() == bytes.data() + seen, "elements follow each other");
+    require(inside(element->bytes, bytes), "an element lies inside");
+    require(inside(element->contents, element->bytes), "contents lie inside their element");
+    seen += element->bytes.size();
     check_element(*element);
     if ((static_cast<uint8_t>(element->tag) & kConstructed) && depth < kDeepest) walk(element->contents, depth + 1);
   }
-  require(reader.empty() == (seen == octets.size()), "a reader is empty behind the last octet and never before");
+  require(reader.empty() == (seen == bytes.size()), "a reader is empty behind the last byte and never before");
   require(!reader.next(), "a reader that found no DER stays where it was");
 }
 
-void check_entry(ByteView octets) {
-  const auto entry = parse_entry(octets);
+void check_entry(ByteView bytes) {
+  const auto entry = parse_entry(bytes);
   if (!entry) return;
-  require(inside(as_bytes(entry->type), octets) && inside(as_bytes(entry->name), octets), "its names lie inside");
-  require(inside(entry->mandatory, octets) && inside(entry->optional, octets), "its attributes lie inside");
-  require(entry->data_at + entry->data_octets <= octets.size(), "its data lies inside");
-  require(entry->size <= entry->data_octets, "it is no longer than its data");
-  require(entry->crc_at > 0 && entry->crc_at + kCrcOctets <= octets.size(), "its CRC lies inside");
-  require(entry->mac_at + (entry->mac_at ? kMacOctets : 0) <= octets.size(), "its MAC lies inside");
-  require(same(encode(to_entry(*entry)), octets), "an entry is written as it was read");
+  require(inside(as_bytes(entry->type), bytes) && inside(as_bytes(entry->name), bytes), "its names lie inside");
+  require(inside(entry->mandatory, bytes) && inside(entry->optional, bytes), "its attributes lie inside");
+  require(entry->data_at + entry->data_bytes <= bytes.size(), "its data lies inside");
+  require(entry->size <= entry->data_bytes, "it is no longer than its data");
+  require(entry->crc_at > 0 && entry->crc_at + kCrcBytes <= bytes.size(), "its CRC lies inside");
+  require(entry->mac_at + (entry->mac_at ? kMacBytes : 0) <= bytes.size(), "its MAC lies inside");
+  require(same(encode(to_entry(*entry)), bytes), "an entry is written as it was read");
 
-  Bytes changed = to_bytes(octets);
+  Bytes changed = to_bytes(bytes);
   store_crc({}, changed, entry->crc_at);
   const auto again = parse_entry(changed);
   require(again && crc_matches({}, *again), "a CRC that is put in is found right");
 }
 
-void check_free(ByteView octets) {
-  const auto total = read_free(octets);
+void check_free(ByteView bytes) {
+  const auto total = read_free(bytes);
   if (!total) return;
   const Bytes header = free_header(*total);
-  const size_t shown = std::min(header.size(), octets.size());
-  require(*total >= kMinFreeOctets && same(ByteView(header).first(shown), octets.first(shown)),
+  const size_t shown = std::min(header.size(), bytes.size());
+  require(*total >= kMinFreeBytes && same(ByteView(header).first(shown), bytes.first(shown)),
           "a free entry is written as it was read");
 }
 
@@ -80,9 +80,9 @@ void check_free(ByteView octets) {
 }  // namespace vtpm::fuzz
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const vtpm::ByteView octets(data, size);
-  vtpm::fuzz::walk(octets, 0);
-  vtpm::fuzz::check_entry(octets);
-  vtpm::fuzz::check_free(octets);
+  const vtpm::ByteView bytes(data, size);
+  vtpm::fuzz::walk(bytes, 0);
+  vtpm::fuzz::check_entry(bytes);
+  vtpm::fuzz::check_free(bytes);
   return 0;
 }

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "store/vault/keyslot.h"
+#include "store/vault/key_slot.h"
 #include "tests/fuzz/require.h"
 
 namespace vtpm::fuzz {
@@ -23,18 +23,18 @@ struct Bounds {
     return within(cost.memory_kib, 8192u, 1048576u) && within(cost.passes, 1u, 64u) && within(cost.lanes, 1u, 16u);
   }
   bool operator()(const crypto::Pbkdf2Parameters& cost) const { return within(cost.iterations, 10'000u, 10'000'000u); }
-  bool operator()(const RawKdf& cost) const { return cost.octets == 16 || cost.octets == 24 || cost.octets == 32; }
+  bool operator()(const RawKdf& cost) const { return cost.bytes == 16 || cost.bytes == 24 || cost.bytes == 32; }
 };
 
-void check_slot(ByteView octets) {
-  const KeySlot slot(to_bytes(octets));
-  const EntryView entry = parse_entry(octets).value();
+void check_slot(ByteView bytes) {
+  const KeySlot slot(to_bytes(bytes));
+  const EntryView entry = parse_entry(bytes).value();
   require(std::visit(Bounds{}, slot.kdf().cost), "the cost is within its bounds");
-  require(slot.kdf().salt.size() == (slot.kdf().is_raw() ? 0 : kKdfSaltOctets), "the salt is as long as a salt");
+  require(slot.kdf().salt.size() == (slot.kdf().is_raw() ? 0 : kKdfSaltBytes), "the salt is as long as a salt");
   const Bytes written = encode_kdf(slot.kdf());
   const ByteView read = entry.find(entry.mandatory, attribute::kKdf).value();
   require(std::equal(written.begin(), written.end(), read.begin(), read.end()), "a KDF is written as it was read");
-  require(!describe(slot.kdf()).empty() && slot.role() == role_of_slot(octets), "a slot shows what it is");
+  require(!describe(slot.kdf()).empty() && slot.role() == role_of_slot(bytes), "a slot shows what it is");
 
   const StretchedSecret secret(SecretBytes(64));
   require(!slot.opens_with(secret), "nobody finds the commitment of a secret by chance");

@@ -25,14 +25,14 @@ using namespace store;
 constexpr const char* kPath = "fuzz.vtpm";
 constexpr std::string_view kWritten = "obj/fuzz";
 
-void put_on(SimulatedDisk& disk, ByteView octets) { disk.create(kPath)->write_at(0, octets); }
+void put_on(SimulatedDisk& disk, ByteView bytes) { disk.create(kPath)->write_at(0, bytes); }
 
 /// The key of tests/data/store/golden-raw.vtpm: the seeds that descend from it are opened, sealed entries and all.
 const RawKey& key() {
   static const RawKey made = [] {
-    SecretBytes octets(24);
-    for (uint8_t i = 0; i < 24; ++i) octets.data()[i] = i;
-    return RawKey(std::move(octets));
+    SecretBytes bytes(24);
+    for (uint8_t i = 0; i < 24; ++i) bytes.data()[i] = i;
+    return RawKey(std::move(bytes));
   }();
   return made;
 }
@@ -47,7 +47,7 @@ std::unique_ptr<Vault> open(SimulatedDisk& disk, bool read_only) {
 }
 
 struct Value {
-  std::string type, octets;
+  std::string type, bytes;
   bool operator==(const Value&) const = default;
 };
 using Values = std::map<std::string, Value>;
@@ -102,27 +102,27 @@ bool commit_twice(SimulatedDisk& disk, Values wanted) {
   return accepted;
 }
 
-void check_changes(ByteView octets, const Values& before) {
+void check_changes(ByteView bytes, const Values& before) {
   SimulatedDisk written;
-  put_on(written, octets);
+  put_on(written, bytes);
   commit_twice(written, before);
 
   SimulatedDisk compacted;
-  put_on(compacted, octets);
+  put_on(compacted, bytes);
   done([&] { open(compacted, false)->compact(); });
   require_same(compacted, before, "a compaction keeps every name");
   commit_twice(compacted, before);
 }
 
-void check_repairs(ByteView octets) {
+void check_repairs(ByteView bytes) {
   for (bool accept_older : {false, true}) {
     SimulatedDisk repaired;
-    put_on(repaired, octets);
+    put_on(repaired, bytes);
     RepairOptions options;
     options.file_system = &repaired;
     options.accept_older = accept_older;
     if (!done([&] { repair(kPath, options); })) {
-      require(repaired.contents(kPath) == to_bytes(octets), "a repair that is refused changes nothing");
+      require(repaired.contents(kPath) == to_bytes(bytes), "a repair that is refused changes nothing");
       continue;
     }
     Values left;
@@ -160,17 +160,17 @@ void check_import(SimulatedDisk& disk) {
 }
 
 /// Puts the CRC of everything that looks like an entry right, or nothing behind it would ever be tried.
-void correct_checksums(MutableByteView octets) {
+void correct_checksums(MutableByteView bytes) {
   Salt salt{};
   bool have_salt = false;
-  for (size_t at = kLogStart; at < octets.size();) {
-    const auto header = read_der_header(octets.subspan(at));
-    if (!header || header->total() > octets.size() - at) return;
-    const MutableByteView element = octets.subspan(at, header->total());
+  for (size_t at = kLogStart; at < bytes.size();) {
+    const auto header = read_der_header(bytes.subspan(at));
+    if (!header || header->total() > bytes.size() - at) return;
+    const MutableByteView element = bytes.subspan(at, header->total());
     at += element.size();
     const auto entry = parse_entry(element);
     if (!entry) continue;
-    if (const auto value = entry->find_octets(entry->mandatory, attribute::kSalt, kSaltOctets); value && !have_salt) {
+    if (const auto value = entry->find_bytes(entry->mandatory, attribute::kSalt, kSaltBytes); value && !have_salt) {
       std::copy(value->begin(), value->end(), salt.begin());
       have_salt = true;
     }
@@ -190,15 +190,15 @@ extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t mos
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace vtpm::fuzz;
-  const vtpm::ByteView octets(data, size);
+  const vtpm::ByteView bytes(data, size);
   vtpm::store::SimulatedDisk disk;
-  put_on(disk, octets);
-  check_report(disk, octets.size());
+  put_on(disk, bytes);
+  check_report(disk, bytes.size());
   check_import(disk);
-  check_repairs(octets);
+  check_repairs(bytes);
   Values before;
   if (!done([&] { before = values_of(*open(disk, false)); })) return 0;
-  require(disk.contents(kPath) == vtpm::to_bytes(octets), "reading changes nothing");
-  check_changes(octets, before);
+  require(disk.contents(kPath) == vtpm::to_bytes(bytes), "reading changes nothing");
+  check_changes(bytes, before);
   return 0;
 }

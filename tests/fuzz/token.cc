@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 fs::path directory;
 std::map<fs::path, std::string> made;  // the files of the store directory as they were made
 
-CK_BYTE* text(std::string_view octets) { return reinterpret_cast<CK_BYTE*>(const_cast<char*>(octets.data())); }
+CK_BYTE* text(std::string_view bytes) { return reinterpret_cast<CK_BYTE*>(const_cast<char*>(bytes.data())); }
 
 void must(const char* call, CK_RV rv) {
   if (rv == CKR_OK) return;
@@ -34,11 +34,11 @@ std::string contents(const fs::path& path) {
 
 void make_objects(CK_SESSION_HANDLE session) {
   CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
-  CK_ULONG bits = 1024, octets = 32;
+  CK_ULONG bits = 1024, bytes = 32;
   CK_ULONG premaster = 48;
   CK_BYTE p256[] = {0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07};
   CK_OBJECT_CLASS data = CKO_DATA;
-  CK_ATTRIBUTE aes[] = {{CKA_TOKEN, &yes, 1},  {CKA_VALUE_LEN, &octets, sizeof octets},
+  CK_ATTRIBUTE aes[] = {{CKA_TOKEN, &yes, 1},  {CKA_VALUE_LEN, &bytes, sizeof bytes},
                         {CKA_DERIVE, &yes, 1}, {CKA_WRAP, &yes, 1},
                         {CKA_UNWRAP, &yes, 1}, {CKA_EXTRACTABLE, &yes, 1}};
   CK_ATTRIBUTE secret[] = {{CKA_TOKEN, &yes, 1},
@@ -114,10 +114,10 @@ void restore_token() {
   p11->C_Finalize(nullptr);
   for (const fs::directory_entry& file : fs::directory_iterator(directory / "store"))
     if (!made.count(file.path())) fs::remove_all(file.path());
-  for (const auto& [path, octets] : made) {
-    const bool same = fs::exists(path) && contents(path) == octets;
+  for (const auto& [path, bytes] : made) {
+    const bool same = fs::exists(path) && contents(path) == bytes;
     if (!same) {
-      std::ofstream(path, std::ios::binary) << octets;
+      std::ofstream(path, std::ios::binary) << bytes;
       chmod(path.c_str(), 0600);
     }
   }

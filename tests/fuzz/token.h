@@ -12,7 +12,7 @@ namespace vtpm::fuzz {
 constexpr std::string_view kSoPin = "so-pin", kUserPin = "user-pin";
 
 /// Prepares a directory with a configuration and a token with both PINs and an object of each common class; removed at
-/// exit. The library is initialised afterwards.
+/// exit. The library is initialized afterwards.
 void make_token();
 /// C_Finalize, the store as it was, C_Initialize.
 void restore_token();

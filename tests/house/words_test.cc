@@ -12,12 +12,12 @@ namespace {
 /// Folders whose comments and texts follow the glossary.
 const std::vector<std::string> kFollowing = {"base", "crypto"};
 
-/// The words of `text` that the glossary replaces. `octet` in OCTET STRING, in X.690's "end-of-contents octets" and in
+/// The words of `text` that the glossary replaces. `byte` in OCTET STRING, in X.690's "end-of-contents bytes" and in
 /// `code` is allowed.
 std::vector<std::string> replaced_words(std::string text) {
   static const std::regex kCode("`[^`\n]*`");
-  static const std::regex kAllowed("end-of-contents\\s+octets|octet string");
-  static const std::regex kWord("\\b(octets?|can not(?! only)|absurd)\\b");
+  static const std::regex kAllowed("end-of-contents\\s+bytes|byte string");
+  static const std::regex kWord("\\b(bytes?|cannot(?! only)|absurd)\\b");
   text = std::regex_replace(std::regex_replace(text, kCode, ""), kAllowed, "");
   std::vector<std::string> found;
   for (std::sregex_iterator word(text.begin(), text.end(), kWord), end; word != end; ++word)
@@ -59,9 +59,9 @@ TEST(Words, OfCommentsAreThoseOfTheGlossary) {
 }
 
 TEST(Words, AreFoundAsWritten) {
-  EXPECT_EQ(replaced_words("octets that can not be read").size(), 2u);
-  EXPECT_TRUE(replaced_words("OCTET STRING, `octets`, the end-of-contents octets").empty());
-  EXPECT_EQ(comments_of("int octets;\n  // one\n"), "  // one\n");
+  EXPECT_EQ(replaced_words("bytes that cannot be read").size(), 2u);
+  EXPECT_TRUE(replaced_words("OCTET STRING, `bytes`, the end-of-contents bytes").empty());
+  EXPECT_EQ(comments_of("int bytes;\n  // one\n"), "  // one\n");
 }
 
 }  // namespace

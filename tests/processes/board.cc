@@ -17,10 +17,10 @@ bool long_form() {
 
 Board::Board(const std::string& path) {
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0 || ftruncate(fd, sizeof(Page)) != 0) throw std::runtime_error("can not make " + path);
+  if (fd < 0 || ftruncate(fd, sizeof(Page)) != 0) throw std::runtime_error("cannot make " + path);
   void* memory = mmap(nullptr, sizeof(Page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   close(fd);
-  if (memory == MAP_FAILED) throw std::runtime_error("can not map " + path);
+  if (memory == MAP_FAILED) throw std::runtime_error("cannot map " + path);
   page_ = static_cast<Page*>(memory);  // zeros are a fresh page
 }
 

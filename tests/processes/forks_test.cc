@@ -100,7 +100,7 @@ class Forks : public WithUser {
   const Bytes digest = Bytes(32, 7);
 
   std::string nonce(Session& own, CK_OBJECT_HANDLE key) { return r_of(own.sign(CKM_ECDSA, key, digest)); }
-  std::string random_octets(Session& own) {
+  std::string random_bytes(Session& own) {
     Bytes random(16);
     MUST(p11->C_GenerateRandom(own, random.data(), random.size()));
     return "random " + to_hex(random);
@@ -113,7 +113,7 @@ class Forks : public WithUser {
   std::vector<std::string> draw_all() {
     const Bytes signature = session.sign(CKM_ECDSA, pair.private_key, digest);
     MUST(session.try_verify(CKM_ECDSA, pair.public_key, digest, signature));
-    return {r_of(signature), random_octets(session), fresh_key(session)};
+    return {r_of(signature), random_bytes(session), fresh_key(session)};
   }
   /// The same after C_Initialize: nothing of the parent is left, login is its own.
   std::vector<std::string> draw_afresh() {
@@ -126,7 +126,7 @@ class Forks : public WithUser {
     if (own.state() != CKS_RW_PUBLIC_SESSION) throw std::runtime_error("the parent's login outlived C_Initialize");
     own.login();
     const auto keys = own.find({{CKA_CLASS, CKO_PRIVATE_KEY}});
-    std::vector<std::string> drawn = {nonce(own, keys.at(0)), random_octets(own), fresh_key(own)};
+    std::vector<std::string> drawn = {nonce(own, keys.at(0)), random_bytes(own), fresh_key(own)};
     own.close();
     MUST(p11->C_Finalize(nullptr));
     return drawn;

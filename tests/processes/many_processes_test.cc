@@ -23,9 +23,9 @@ std::string name_of(const char* what, int tenant, uint32_t round) {
 }
 const Template kSharedCounter = {
     {CKA_CLASS, CKO_HW_FEATURE}, {CKA_HW_FEATURE_TYPE, CKH_MONOTONIC_COUNTER}, {CKA_LABEL, "counted by all"}};
-uint64_t number_of(const Bytes& octets) {
+uint64_t number_of(const Bytes& bytes) {
   uint64_t value = 0;
-  for (const uint8_t octet : octets) value = value << 8 | octet;
+  for (const uint8_t byte : bytes) value = value << 8 | byte;
   return value;
 }
 Template by_label(const std::string& label) { return {{CKA_LABEL, label.c_str()}}; }

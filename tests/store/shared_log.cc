@@ -24,7 +24,7 @@ namespace {
 
 // --- the memory ---
 
-constexpr size_t kRegionOctets = size_t{1} << 30;  // of addresses; what is not written takes no memory
+constexpr size_t kRegionBytes = size_t{1} << 30;  // of addresses; what is not written takes no memory
 constexpr size_t kMostLogs = 4096, kMostPath = 512, kTransactions = 1024;
 
 /// A mutex of several processes. Whoever dies while he holds it leaves nothing half-done behind.
@@ -55,9 +55,9 @@ class SharedMutex {
 struct Node {
   Node* next;
   uint32_t length;
-  uint8_t* octets() { return reinterpret_cast<uint8_t*>(this + 1); }
-  ByteView view() { return {octets(), length}; }
-  MutableByteView writable() { return {octets(), length}; }
+  uint8_t* bytes() { return reinterpret_cast<uint8_t*>(this + 1); }
+  ByteView view() { return {bytes(), length}; }
+  MutableByteView writable() { return {bytes(), length}; }
 };
 
 struct List {
@@ -91,7 +91,7 @@ struct Region {
 
 Region* make_region() {
   void* memory =
-      ::mmap(nullptr, kRegionOctets, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      ::mmap(nullptr, kRegionBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
   auto* made = static_cast<Region*>(memory);  // all of it is zeros, and what is not used takes no memory
   made->mutex.make();
@@ -101,12 +101,12 @@ Region* make_region() {
 
 Region* const region = make_region();  // before anybody forks
 
-Node* new_node(ByteView octets) {
-  const size_t size = (sizeof(Node) + octets.size() + 15) / 16 * 16;
+Node* new_node(ByteView bytes) {
+  const size_t size = (sizeof(Node) + bytes.size() + 15) / 16 * 16;
   const size_t at = region->used.fetch_add(size);
-  if (at + size > kRegionOctets) throw Error(ErrorCode::kNoSpace, "the memory of the tests' logs is full");
-  auto* node = new (reinterpret_cast<uint8_t*>(region) + at) Node{nullptr, static_cast<uint32_t>(octets.size())};
-  std::copy(octets.begin(), octets.end(), node->octets());
+  if (at + size > kRegionBytes) throw Error(ErrorCode::kNoSpace, "the memory of the tests' logs is full");
+  auto* node = new (reinterpret_cast<uint8_t*>(region) + at) Node{nullptr, static_cast<uint32_t>(bytes.size())};
+  std::copy(bytes.begin(), bytes.end(), node->bytes());
   return node;
 }
 
@@ -221,13 +221,13 @@ class SharedLog final : public EntryLog {
     if (place == names_.end() || place->second.record.deleted) return std::nullopt;
     const std::string what = "'" + std::string(name) + "' in " + path_;
     switch (place->second.record.state) {
-      case NameState::kTampered:
+      case NameStatus::kTampered:
         throw Error(ErrorCode::kTampered, what + " was tampered with");
-      case NameState::kRefused:
+      case NameStatus::kRefused:
         throw Error(ErrorCode::kTooNew, what + " was written by something newer");
-      case NameState::kDamaged:
+      case NameStatus::kDamaged:
         throw Error(ErrorCode::kCorrupt, what + " is damaged");
-      case NameState::kCurrent:
+      case NameStatus::kCurrent:
         break;
     }
     return stored(place->second);
@@ -235,7 +235,7 @@ class SharedLog final : public EntryLog {
   std::optional<StoredEntry> examine(std::string_view name) const override {
     const std::lock_guard gate(gate_);
     const auto place = names_.find(name);
-    if (place == names_.end() || !place->second.node || place->second.record.state != NameState::kCurrent)
+    if (place == names_.end() || !place->second.node || place->second.record.state != NameStatus::kCurrent)
       return std::nullopt;
     return stored(place->second);
   }
@@ -243,7 +243,7 @@ class SharedLog final : public EntryLog {
     const std::lock_guard gate(gate_);
     const auto place = names_.find(name);
     if (place == names_.end() || place->second.record.facts.sequence.number != number) return;
-    place->second.record.state = NameState::kTampered;
+    place->second.record.state = NameStatus::kTampered;
     place->second.record.deleted = false;
     place->second.change = ++cursor_;
   }
@@ -318,7 +318,7 @@ class SharedLog final : public EntryLog {
     if (progress) progress(0, 1);
     const std::lock_guard head(head_.mutex);
     apply_what_is_new();
-    write_anew([](const EntryView& entry) { return to_bytes(entry.octets); });
+    write_anew([](const EntryView& entry) { return to_bytes(entry.bytes); });
     apply_what_is_new();
     if (progress) progress(1, 1);
   }
@@ -432,7 +432,7 @@ class SharedLog final : public EntryLog {
   }
   void check_usable() const {
     if (!head_.gone) return;
-    throw Error(ErrorCode::kReplaced, path_ + " was removed or initialised anew by someone else");
+    throw Error(ErrorCode::kReplaced, path_ + " was removed or initialized anew by someone else");
   }
   void usable() const {
     reopen_if_forked();
@@ -458,12 +458,12 @@ class SharedLog final : public EntryLog {
     const uint64_t first = head.last + 1;
     const Encoded encoded = encode_transaction(head.salt, drafts, first, first - 1);
     for (const LogEntry& entry : encoded.entries)
-      link(head.list, ByteView(encoded.octets).subspan(entry.offset, entry.length));
+      link(head.list, ByteView(encoded.bytes).subspan(entry.offset, entry.length));
     head.last = first + encoded.entries.size() - 1;
     ++head.version;
   }
-  static void link(List& list, ByteView octets) {
-    Node* const node = new_node(octets);
+  static void link(List& list, ByteView bytes) {
+    Node* const node = new_node(bytes);
     (list.first ? list.final->next : list.first) = node;
     list.final = node;
   }
@@ -484,8 +484,8 @@ class SharedLog final : public EntryLog {
       const EntryView view = parse_entry(node->view()).value();
       const auto place = names_.find(view.name);
       const bool lives = place != names_.end() && place->second.node == node && !place->second.record.deleted;
-      const Bytes octets = lives ? write(view) : Bytes();
-      if (!octets.empty()) link(fresh, octets);
+      const Bytes bytes = lives ? write(view) : Bytes();
+      if (!bytes.empty()) link(fresh, bytes);
     }
     for (Node* node = head_.list.first; node; node = node->next) {
       if (parse_entry(node->view())->type == type::kKeySlot) wipe_slot_secrets(head_.salt, node->writable());
@@ -537,7 +537,7 @@ class SharedLog final : public EntryLog {
       Item& gone = fresh.emplace(name, std::move(item)).first->second;
       gone.node = nullptr;
       if (std::exchange(gone.record.deleted, true)) continue;
-      gone.record.state = NameState::kCurrent;
+      gone.record.state = NameStatus::kCurrent;
       ++gone.record.facts.sequence.number;
       gone.change = ++cursor_;
     }
@@ -554,8 +554,8 @@ class SharedLog final : public EntryLog {
     EntryFacts facts = facts_of(parse_entry(node->view()).value());
     Item& item = names[facts.name];
     const bool live = item.node && !item.record.deleted;
-    EntryRecord record{std::move(facts), false, NameState::kCurrent};
-    if (record.facts.refused) record.state = NameState::kRefused;
+    EntryRecord record{std::move(facts), false, NameStatus::kCurrent};
+    if (record.facts.refused) record.state = NameStatus::kRefused;
     record.deleted = record.facts.deleted && !record.facts.refused;
     if (live && RecordView(item.record).bound() && !RecordView(record).bound() && !record.facts.refused) return;
     item.record = std::move(record);

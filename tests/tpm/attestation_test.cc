@@ -126,7 +126,7 @@ TEST_F(AttestationTest, AnOrdinaryKeyIsNoAttestationKey) {
   EXPECT_NE(why(evidence).find("restricted"), std::string::npos) << why(evidence);
 }
 
-TEST_F(AttestationTest, AFlippedBitInAnyOctetIsSeen) {
+TEST_F(AttestationTest, AFlippedBitInAnyByteIsSeen) {
   const KeyEvidence evidence = attest_key(engine, create_ec(engine, crypto::Curve::kP256), nonce);
   using Part = Bytes& (*)(KeyEvidence&);
   constexpr Part kParts[] = {[](KeyEvidence& all) -> Bytes& { return all.public_area; },
@@ -139,8 +139,8 @@ TEST_F(AttestationTest, AFlippedBitInAnyOctetIsSeen) {
   for (size_t i = 0; i < std::size(kParts); ++i) {
     KeyEvidence changed = evidence;
     Bytes& part = kParts[i](changed);
-    for (size_t octet = 0; octet < part.size(); ++octet) {
-      const size_t bit = octet * 8 + octet % 8;
+    for (size_t byte = 0; byte < part.size(); ++byte) {
+      const size_t bit = byte * 8 + byte % 8;
       part[bit / 8] ^= static_cast<uint8_t>(1u << bit % 8);
       EXPECT_NE(why(changed), "") << "part " << i << ", bit " << bit;
       part[bit / 8] ^= static_cast<uint8_t>(1u << bit % 8);

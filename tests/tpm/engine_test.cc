@@ -141,7 +141,7 @@ TEST_F(EngineTest, ForgettingWipesMemoryAndKeys) {
   EXPECT_TRUE(in_memory(ec.auth));
   engine_->forget();
   EXPECT_FALSE(in_memory(ec.auth));
-  EXPECT_TRUE(std::all_of(memory.begin(), memory.end(), [](uint8_t octet) { return octet == 0; }));
+  EXPECT_TRUE(std::all_of(memory.begin(), memory.end(), [](uint8_t byte) { return byte == 0; }));
   EXPECT_EQ(instance->acceleration().cached_keys(), 0u);
   EXPECT_TRUE(public_key_of(ec).ecdsa_verify(Bytes(32, 1), ec_key.ecdsa_sign(Bytes(32, 1))));
 }

@@ -43,13 +43,13 @@ bool contains(ByteView memory, ByteView secret) {
 TEST(Guard, ReturnsFalseWhenCutOff) {
   Call call;
   bool after = false;
-  EXPECT_FALSE(guarded(call, [&] {
+  EXPECT_FALSE(run_guarded(call, [&] {
     current_call->cut_off();
     after = true;
   }));
   EXPECT_FALSE(after);
   EXPECT_EQ(current_call, nullptr);
-  EXPECT_TRUE(guarded(call, [&] { after = true; }));
+  EXPECT_TRUE(run_guarded(call, [&] { after = true; }));
   EXPECT_TRUE(after);
 }
 
@@ -119,7 +119,7 @@ TEST(InstanceTest, TwoOfOneStateDoNotRepeatEachOther) {
   EXPECT_FALSE(equal(first, one.tpm().get_random(32)));
 }
 
-TEST(InstanceTest, GivesAndTakesRandomOctetsOfAnyNumber) {
+TEST(InstanceTest, GivesAndTakesRandomBytesOfAnyNumber) {
   Borrowed borrowed;
   borrowed.tpm().power_on_new();
   for (const size_t size : {0, 1, 63, 64, 65, 1000}) EXPECT_EQ(borrowed.tpm().get_random(size).size(), size);
@@ -151,7 +151,7 @@ TEST(InstanceTest, PoweredOffItHoldsNothing) {
   ASSERT_TRUE(contains(borrowed.instance().memory(), secret));
   borrowed.tpm().power_off();
   const ByteView memory = borrowed.instance().memory();
-  EXPECT_TRUE(std::all_of(memory.begin(), memory.end(), [](uint8_t octet) { return octet == 0; }));
+  EXPECT_TRUE(std::all_of(memory.begin(), memory.end(), [](uint8_t byte) { return byte == 0; }));
   EXPECT_EQ(code_of([&] { borrowed.instance().execute(Bytes(10)); }), ErrorCode::kTpmFailure);
   EXPECT_EQ(code_of([&] { borrowed.instance().permanent(); }), ErrorCode::kTpmFailure);
   borrowed.tpm().power_on(state);
@@ -169,7 +169,7 @@ TEST(InstanceTest, RubbishIsAnsweredNotObeyed) {
   EXPECT_EQ(borrowed.tpm().get_random(8).size(), 8u);
 }
 
-// A state that libtpms can not read must be refused: making a new TPM instead would lose the old one's keys.
+// A state that libtpms cannot read must be refused: making a new TPM instead would lose the old one's keys.
 TEST(InstanceTest, AnUnreadableStateIsRefused) {
   SecretBytes state = Engine::manufacture();
   Borrowed borrowed;
@@ -180,19 +180,19 @@ TEST(InstanceTest, AnUnreadableStateIsRefused) {
   EXPECT_EQ(boot(Bytes(200'000, 0xFF)), ErrorCode::kTpmFailure);
   EXPECT_EQ(boot(state.view().first(state.size() - 1)), ErrorCode::kTpmFailure);
   EXPECT_EQ(boot(state.view().first(100)), ErrorCode::kTpmFailure);
-  // "-----BEGIN INITSTATE" and a TPM 1.2 permanent state's first octets.
+  // "-----BEGIN INITSTATE" and a TPM 1.2 permanent state's first bytes.
   EXPECT_EQ(boot(as_bytes("-----BEGIN INITSTATE-----\nAAAA\n-----END INITSTATE-----\n")), ErrorCode::kTpmFailure);
   EXPECT_EQ(boot(Bytes{0x00, 0x01, 0x00, 0x00, 0x00, 0x00}), ErrorCode::kTpmFailure);
   borrowed.tpm().power_on(state);
   EXPECT_EQ(borrowed.tpm().handles(0x81000000).size(), 1u);
 }
 
-/// A state that libtpms 0.9.2 wrote once: the storage root key, and four areas of 40 octets 0x50, 0x51, … at
+/// A state that libtpms 0.9.2 wrote once: the storage root key, and four areas of 40 bytes 0x50, 0x51, … at
 /// 0x01800001.
 SecretBytes golden_state() {
   std::ifstream file(VTPM_TEST_DATA "/tpm_permall.bin", std::ios::binary);
-  const std::string octets{std::istreambuf_iterator<char>(file), {}};
-  return SecretBytes(as_bytes(octets));
+  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+  return SecretBytes(as_bytes(bytes));
 }
 
 TEST(InstanceTest, AStateOfOldBoots) {

@@ -8,7 +8,7 @@
 
 namespace vtpm::tpm {
 
-class MemoryState : public StateSource {
+class MemoryState : public PermanentStateSource {
  public:
   MemoryState() : permanent_(Engine::manufacture()) {}
   explicit MemoryState(SecretBytes permanent) : permanent_(std::move(permanent)) {}

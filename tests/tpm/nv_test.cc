@@ -29,7 +29,7 @@ class NvTest : public testing::Test {
 };
 
 TEST_F(NvTest, DefineWriteReadUndefine) {
-  for (const size_t size : {size_t{1}, size_t{100}, size_t{1024}, size_t{1025}, kNvMaxOctets}) {
+  for (const size_t size : {size_t{1}, size_t{100}, size_t{1024}, size_t{1025}, kNvMaxBytes}) {
     const Bytes contents = crypto::random_bytes(size);
     change([&](Commands& tpm) {
       nv_define(tpm, kIndex, static_cast<uint16_t>(size), nv_default_attributes());
@@ -85,7 +85,7 @@ TEST_F(NvTest, ExactErrors) {
   };
   change([](Commands& tpm) { nv_define(tpm, kIndex, 16, nv_default_attributes()); });
   EXPECT_EQ(define(kIndex, 16), ErrorCode::kNvExists);
-  EXPECT_EQ(define(kIndex + 1, kNvMaxOctets + 1), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(define(kIndex + 1, kNvMaxBytes + 1), ErrorCode::kInvalidArgument);
   EXPECT_EQ(define(0x02000000, 16), ErrorCode::kInvalidArgument);
   EXPECT_EQ(
       code_of([&] { change([&](Commands& tpm) { nv_write(tpm, nv_public(tpm, kIndex).value(), 0, Bytes(17, 1)); }); }),
@@ -102,8 +102,8 @@ TEST_F(NvTest, FullIsToldAndLeavesNothingHalfMade) {
   try {
     for (;; ++defined) {
       change([&](Commands& tpm) {
-        nv_define(tpm, kIndex + defined, kNvMaxOctets, nv_default_attributes());
-        nv_write(tpm, nv_public(tpm, kIndex + defined).value(), 0, Bytes(kNvMaxOctets, 7));
+        nv_define(tpm, kIndex + defined, kNvMaxBytes, nv_default_attributes());
+        nv_write(tpm, nv_public(tpm, kIndex + defined).value(), 0, Bytes(kNvMaxBytes, 7));
       });
     }
   } catch (const Error& error) {
@@ -117,7 +117,7 @@ TEST_F(NvTest, FullIsToldAndLeavesNothingHalfMade) {
   auto other = std::make_shared<Engine>(state_);
   EXPECT_EQ(other->use_current([](Commands& tpm) { return nv_list(tpm); }).size(), defined);
   change([](Commands& tpm) { nv_undefine(tpm, kIndex); });
-  change([](Commands& tpm) { nv_define(tpm, kIndex, kNvMaxOctets, nv_default_attributes()); });
+  change([](Commands& tpm) { nv_define(tpm, kIndex, kNvMaxBytes, nv_default_attributes()); });
 }
 
 // TPMA_NV (Part 2, 13.4): the type in bits 4 to 7, AUTHREAD bit 18, AUTHWRITE bit 2, NO_DA bit 25.
@@ -139,7 +139,7 @@ TEST_F(NvTest, CountersCount) {
   const auto increment = [&] {
     change([](Commands& tpm) { tpm.nv_increment(0x40000001, {}, kIndex); });  // TPM_RH_OWNER
     uint64_t value = 0;
-    for (const uint8_t octet : read(kIndex)) value = value << 8 | octet;
+    for (const uint8_t byte : read(kIndex)) value = value << 8 | byte;
     return value;
   };
   const uint64_t first = increment();

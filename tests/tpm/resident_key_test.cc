@@ -48,7 +48,7 @@ TEST_F(ResidentKeyTest, EcSignaturesVerify) {
                                     crypto::Hash::kSha384, crypto::Hash::kSha512}) {
       const Bytes digest = crypto::digest(hash, as_bytes("message"));
       const Bytes signature = key.ecdsa_sign(digest);
-      EXPECT_EQ(signature.size(), 2 * crypto::curve_octets(curve));
+      EXPECT_EQ(signature.size(), 2 * crypto::curve_bytes(curve));
       EXPECT_TRUE(public_key.ecdsa_verify(digest, signature)) << "curve " << static_cast<int>(curve);
       Bytes other = digest;
       other[0] ^= 1;
@@ -80,7 +80,7 @@ TEST_F(ResidentKeyTest, EcdhAgreesWithOpenSsl) {
     for (int i = 0; i < 5; ++i) {
       const auto peer = SoftwareKey::generate_ec(curve);
       const SecretBytes ours = key.ecdh(peer->public_key().point());
-      EXPECT_EQ(ours.size(), crypto::curve_octets(curve));
+      EXPECT_EQ(ours.size(), crypto::curve_bytes(curve));
       EXPECT_TRUE(equal(ours, peer->ecdh(public_key_of(blob).point())));
     }
   }

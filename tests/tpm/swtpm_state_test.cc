@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// swtpm's files, as swtpm 0.7.1 wrote them: `swtpm_setup --tpm2 --keyfile` with the key 37…37 (32 octets, aes-256-cbc),
+// swtpm's files, as swtpm 0.7.1 wrote them: `swtpm_setup --tpm2 --keyfile` with the key 37…37 (32 bytes, aes-256-cbc),
 // and
 // `--pwdfile` with the passphrase "password1" (pbkdf2, aes-cbc). And foreign states that were damaged.
 #include "tpm/use/swtpm_state.h"
@@ -54,7 +54,7 @@ TEST(SwtpmState, TellsAWrongKeyFromAMissingOne) {
   EXPECT_EQ(code_of([&] { unwrap_swtpm(wrap_swtpm(state, {}), kKey); }), ErrorCode::kInvalidArgument);
 }
 
-TEST(SwtpmState, NoChangedOctetGetsThrough) {
+TEST(SwtpmState, NoChangedByteGetsThrough) {
   const Bytes good = file("key256.permall");
   ASSERT_FALSE(unwrap_swtpm(good, kKey).empty());
   for (size_t at = 0; at < good.size(); ++at) {

@@ -34,7 +34,7 @@ int vtpm_tpm_asprintf(char** out, int flag, const char* format, ...);
 BIGNUM* vtpm_tpm_BN_new();
 BIGNUM* vtpm_tpm_BN_dup(const BIGNUM* number);
 void vtpm_tpm_BN_free(BIGNUM* number);
-BIGNUM* vtpm_tpm_number(const unsigned char* octets, int count, BIGNUM* into);
+BIGNUM* vtpm_tpm_number(const unsigned char* bytes, int count, BIGNUM* into);
 BIGNUM* vtpm_tpm_inverse(BIGNUM* into, const BIGNUM* number, const BIGNUM* modulus, BN_CTX* context);
 BN_CTX* vtpm_tpm_BN_CTX_new();
 void vtpm_tpm_BN_CTX_start(BN_CTX* context);
@@ -74,7 +74,7 @@ class Bare {
   template <typename F>
   bool run(F&& body) {
     crypto::forget_want_of_memory();
-    return guarded(call, body);
+    return run_guarded(call, body);
   }
   Heap heap;
   Acceleration acceleration;
@@ -175,7 +175,7 @@ class WantOfMemoryAtWork : public testing::Test {
     for (; once(work, number); ++number) engine_->forget();
     engine_->forget();
     EXPECT_GT(number, 50u);
-    // What a round abandons it abandons in many rounds. libcrypto itself loses some hundred octets in two of them,
+    // What a round abandons it abandons in many rounds. libcrypto itself loses some hundred bytes in two of them,
     // where an RSA key is handed to its provider. (A sanitizer has its own heap, and its own check.)
     EXPECT_LT(mallinfo2().uordblks, before + 16 * number) << number << " rounds";
     work();

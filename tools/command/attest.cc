@@ -175,7 +175,7 @@ void print(const nlohmann::json& answer) {
 
 std::string read_text(const std::string& path) {
   constexpr size_t kMost = 1 << 20;
-  return std::string(as_text(read_octets(path, -1, kMost)));
+  return std::string(as_text(read_bytes(path, -1, kMost)));
 }
 
 ExitStatus verify(const AttestOptions& options) {

@@ -57,7 +57,7 @@ bool is_given(const std::vector<Blob>& blobs, const std::string& name) {
 std::vector<EntryReport> entries_of(const store::StoreReport& report, const std::vector<Blob>& blobs) {
   std::vector<EntryReport> entries;
   for (const EntryReport& entry : report.entries) {
-    if (entry.state == store::EntryState::kCurrent && is_given(blobs, entry.name)) entries.push_back(entry);
+    if (entry.state == store::EntryStatus::kCurrent && is_given(blobs, entry.name)) entries.push_back(entry);
   }
   return entries;
 }
@@ -83,24 +83,24 @@ void print_row(const EntryReport& entry) {
 void show_sizes(const BlobOptions& options, const std::string& path, const std::vector<Blob>& blobs) {
   const store::StoreReport report = store::dump(path);
   const auto entries = entries_of(report, blobs);
-  uint64_t octets = 0;
-  for (const EntryReport& entry : entries) octets += entry.length;
+  uint64_t bytes = 0;
+  for (const EntryReport& entry : entries) bytes += entry.length;
   if (options.json) {
     nlohmann::json rows = nlohmann::json::array();
     for (const EntryReport& entry : entries) rows.push_back(json_of(entry));
     std::cout << json_text({{"file", path},
                             {"uuid", report.uuid},
-                            {"octets", report.file_octets},
-                            {"free", report.free_octets},
-                            {"blob_octets", octets},
+                            {"octets", report.file_bytes},
+                            {"free", report.free_bytes},
+                            {"blob_octets", bytes},
                             {"blobs", rows}})
               << '\n';
     return;
   }
   std::cout << "      size  capacity   in file  form    type           name\n";
   for (const EntryReport& entry : entries) print_row(entry);
-  std::cout << shown(path) << ": " << entries.size() << (entries.size() == 1 ? " blob takes " : " blobs take ")
-            << octets << " bytes of " << report.file_octets << ", " << report.free_octets << " are free\n";
+  std::cout << shown(path) << ": " << entries.size() << (entries.size() == 1 ? " blob takes " : " blobs take ") << bytes
+            << " bytes of " << report.file_bytes << ", " << report.free_bytes << " are free\n";
   const bool grows = std::any_of(entries.begin(), entries.end(), [](const EntryReport& e) { return e.capacity == 0; });
   if (grows) std::cout << "A blob without a capacity takes what it needs, and the store grows where it must.\n";
 }
@@ -240,7 +240,7 @@ void extract(const BlobOptions& options) {
   const auto blob = opened.vault->read(options.name);
   if (!blob) throw Error(ErrorCode::kNotFound, "there is no '" + options.name + "' in " + opened.vault->path());
   if (!options.output.empty()) return write_file(options.output, blob->data, 0600);
-  write_octets(blob->data);
+  write_bytes(blob->data);
 }
 
 void add_blob_options(CLI::App& command, BlobOptions& options) {

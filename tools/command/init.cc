@@ -97,7 +97,7 @@ CK_SLOT_ID slot_to_reinit(const NamedStore& named) {
     throw Error(ErrorCode::kInvalidArgument, store.path + " is not in the configured store directory " +
                                                  store_directory()->directory() + " (set VTPM_PKCS11_STORE)");
   }
-  refuse_beside_others(*named.directory, store, "initialised anew");
+  refuse_beside_others(*named.directory, store, "initialized anew");
   return *store.number;
 }
 
@@ -112,8 +112,8 @@ void reinit(const InitOptions& options) {
   cryptoki.slots();
   if (trimmed(cryptoki.token_info(slot).serialNumber) != named.store.name->serial)
     throw Error(ErrorCode::kReplaced, named.store.path + " has another slot now; nothing was changed");
-  check(C_InitToken(slot, pin_octets(pins.so), pins.so.size(), label.data()),
-        "cannot initialise the token \"" + named.store.name->label + "\" again");
+  check(C_InitToken(slot, pin_bytes(pins.so), pins.so.size(), label.data()),
+        "cannot initialize the token \"" + named.store.name->label + "\" again");
   if (pins.user) set_user_pin(slot, pins.so, *pins.user);
   report(options, {slot, named.store.path}, cryptoki.token_info(slot), pins);
 }

@@ -28,7 +28,7 @@ struct TransferOptions {
 /// "-" is the standard input.
 SecretBytes read_key_file(const std::string& path) {
   constexpr size_t kMost = 64 * 1024;
-  return path == "-" ? read_octets({}, STDIN_FILENO, kMost) : read_octets(path, -1, kMost);
+  return path == "-" ? read_bytes({}, STDIN_FILENO, kMost) : read_bytes(path, -1, kMost);
 }
 
 /// Throws Error kExists when the token has a key with this public area. The public area says where the private part may

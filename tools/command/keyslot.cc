@@ -49,7 +49,7 @@ void list(const KeyslotOptions& options) {
   }
   std::cout << shown(vault->path()) << ": " << store::cipher_name(vault->cipher()) << ", " << slots.size() << " of "
             << store::kMaxSlots << " key slots are active\n";
-  for (const store::SlotInfo& slot : slots) {
+  for (const store::KeySlotInfo& slot : slots) {
     std::cout << std::right << std::setw(4) << slot.number << "  " << std::left << std::setw(10)
               << (slot.role ? store::role_name(*slot.role) : "-") << slot.kdf;
     if (slot.epoch > 1) std::cout << ", epoch " << slot.epoch;
@@ -122,7 +122,7 @@ std::optional<store::KdfCost> cost_of(const std::string& kdf) {
 std::optional<unsigned> free_slot(const store::Vault& vault, std::optional<unsigned> wanted) {
   const auto slots = vault.slots();
   for (unsigned number = wanted.value_or(1); number >= 1 && number <= store::kMaxSlots; ++number) {
-    const auto same = [&](const store::SlotInfo& slot) { return slot.number == number; };
+    const auto same = [&](const store::KeySlotInfo& slot) { return slot.number == number; };
     if (std::none_of(slots.begin(), slots.end(), same)) return number;
     if (wanted) break;
   }
@@ -192,7 +192,7 @@ void change(const KeyslotOptions& options) {
   const auto number = opened.vault->find_slot(opened.role, opened.secret, result);
   require_unlocked(result, *opened.vault, opened.role);
   if (options.generate) {
-    for (const store::SlotInfo& slot : opened.vault->slots()) {
+    for (const store::KeySlotInfo& slot : opened.vault->slots()) {
       if (slot.number == number && slot.role != Role::kRecovery) {
         throw Error(ErrorCode::kInvalidArgument, "--generate replaces a recovery phrase, and key slot " +
                                                      std::to_string(*number) + " does not hold one");
@@ -222,7 +222,7 @@ void amend(const KeyslotOptions& options) {
   constexpr int kStandardInput = 0;
   const bool piped = options.input == "-";
   DesiredState desired =
-      parse_desired_state(read_octets(piped ? "" : options.input, piped ? kStandardInput : -1, kMostJson));
+      parse_desired_state(read_bytes(piped ? "" : options.input, piped ? kStandardInput : -1, kMostJson));
   const OpenedStore opened = open_store(options.open);
   desired.by = opened.role;
   const store::AmendPlan done = opened.vault->amend(desired);

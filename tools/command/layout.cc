@@ -30,8 +30,7 @@ std::pair<std::string, uint64_t> parse_room(const std::string& text) {
     throw Error(ErrorCode::kInvalidArgument,
                 "--room takes a name and a number of bytes, such as nic0/eeprom=10k, not \"" + text + "\"");
   }
-  return {text.substr(0, equals),
-          parse_octets(text.substr(equals + 1), "the room of '" + text.substr(0, equals) + "'")};
+  return {text.substr(0, equals), parse_bytes(text.substr(equals + 1), "the room of '" + text.substr(0, equals) + "'")};
 }
 
 // Opened with the key where one is named, or where the store has one.

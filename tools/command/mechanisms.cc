@@ -86,7 +86,7 @@ std::string keys_of(const Mechanism& row) {
   return keys;
 }
 
-/// As C_GetMechanismInfo has it: bits for key pairs, CKM_GENERIC_SECRET_KEY_GEN and some others, octets for the rest of
+/// As C_GetMechanismInfo has it: bits for key pairs, CKM_GENERIC_SECRET_KEY_GEN and some others, bytes for the rest of
 /// the secrets.
 std::string sizes_of(const Mechanism& row) {
   const auto [least, most] = row.sizes();

@@ -19,9 +19,9 @@
 namespace vtpm::tools {
 namespace {
 
-using store::KeptSlot;
+using store::KeptKeySlot;
+using store::KeySlotInfo;
 using store::Role;
-using store::SlotInfo;
 
 struct RekeyOptions {
   OpenOptions open;
@@ -30,7 +30,7 @@ struct RekeyOptions {
   bool yes = false, json = false;
 };
 
-std::string label_of(const SlotInfo& slot) {
+std::string label_of(const KeySlotInfo& slot) {
   return std::to_string(slot.number) + (slot.role ? " (" + std::string(store::role_name(*slot.role)) + ")" : "");
 }
 
@@ -53,22 +53,22 @@ Kept parse_keep(const std::string& text) {
   return kept;
 }
 
-SecretBytes secret_of_slot(const SlotInfo& slot, const std::string& file) {
+SecretBytes secret_of_slot(const KeySlotInfo& slot, const std::string& file) {
   RoleSecret source;
   source.pin.file = source.key.file = file;
   return source.read(slot.role.value_or(Role::kUser), /*confirm=*/false);
 }
 
 // The slot that opened the store, those that --keep names, and those whose secret is typed.
-std::vector<KeptSlot> slots_to_keep(const RekeyOptions& options, OpenedStore& opened) {
-  std::vector<KeptSlot> kept;
+std::vector<KeptKeySlot> slots_to_keep(const RekeyOptions& options, OpenedStore& opened) {
+  std::vector<KeptKeySlot> kept;
   store::UnlockResult result{};
   const auto own = opened.vault->find_slot(opened.role, opened.secret, result);
   require_unlocked(result, *opened.vault, opened.role);
   kept.push_back({*own, opened.secret.clone()});
   std::vector<Kept> named;
   for (const std::string& text : options.keep) named.push_back(parse_keep(text));
-  for (const SlotInfo& slot : opened.vault->slots()) {
+  for (const KeySlotInfo& slot : opened.vault->slots()) {
     if (slot.number == *own) continue;
     const auto given =
         std::find_if(named.begin(), named.end(), [&](const Kept& one) { return one.number == slot.number; });
@@ -83,7 +83,8 @@ std::vector<KeptSlot> slots_to_keep(const RekeyOptions& options, OpenedStore& op
     }
   }
   for (const Kept& one : named) {
-    const bool known = std::any_of(kept.begin(), kept.end(), [&](const KeptSlot& k) { return k.number == one.number; });
+    const bool known =
+        std::any_of(kept.begin(), kept.end(), [&](const KeptKeySlot& k) { return k.number == one.number; });
     if (!known) {
       throw Error(ErrorCode::kNotFound, "key slot " + std::to_string(one.number) + " of --keep is not active");
     }
@@ -91,26 +92,26 @@ std::vector<KeptSlot> slots_to_keep(const RekeyOptions& options, OpenedStore& op
   return kept;
 }
 
-std::vector<SlotInfo> dropped_slots(const store::Vault& vault, const std::vector<KeptSlot>& kept) {
-  std::vector<SlotInfo> dropped;
-  for (const SlotInfo& slot : vault.slots()) {
+std::vector<KeySlotInfo> dropped_slots(const store::Vault& vault, const std::vector<KeptKeySlot>& kept) {
+  std::vector<KeySlotInfo> dropped;
+  for (const KeySlotInfo& slot : vault.slots()) {
     const bool stays =
-        std::any_of(kept.begin(), kept.end(), [&](const KeptSlot& k) { return k.number == slot.number; });
+        std::any_of(kept.begin(), kept.end(), [&](const KeptKeySlot& k) { return k.number == slot.number; });
     if (!stays) dropped.push_back(slot);
   }
   return dropped;
 }
 
-void confirm(const RekeyOptions& options, const std::vector<SlotInfo>& dropped) {
+void confirm(const RekeyOptions& options, const std::vector<KeySlotInfo>& dropped) {
   if (dropped.empty()) return;
   std::string names;
-  for (const SlotInfo& slot : dropped) names += (names.empty() ? "" : ", ") + label_of(slot);
+  for (const KeySlotInfo& slot : dropped) names += (names.empty() ? "" : ", ") + label_of(slot);
   std::cerr << "These key slots will no longer open the store, because their secrets were not given: " << names << '\n';
   if (options.yes) return;
   require_confirmation("give --yes to drop them, or their secrets with --keep");
 }
 
-void report(const RekeyOptions& options, const store::Vault& vault, const std::vector<SlotInfo>& dropped) {
+void report(const RekeyOptions& options, const store::Vault& vault, const std::vector<KeySlotInfo>& dropped) {
   const uint64_t epoch = vault.slots().front().epoch;
   if (!options.json) {
     std::cout << shown(vault.path()) << " has a new master key, epoch " << epoch
@@ -118,13 +119,13 @@ void report(const RekeyOptions& options, const store::Vault& vault, const std::v
     return;
   }
   nlohmann::json json{{"changed", true}, {"epoch", epoch}, {"dropped", nlohmann::json::array()}};
-  for (const SlotInfo& slot : dropped) json["dropped"].push_back(slot.number);
+  for (const KeySlotInfo& slot : dropped) json["dropped"].push_back(slot.number);
   std::cout << json_text(json) << '\n';
 }
 
 void rekey(const RekeyOptions& options) {
   OpenedStore opened = open_store(options.open);
-  std::vector<SlotInfo> dropped;
+  std::vector<KeySlotInfo> dropped;
   ProgressBar bar("re-keying");
   const auto progress = [&](size_t done, size_t all) { bar.show(done, all); };
   if (opened.raw) {
@@ -134,7 +135,7 @@ void rekey(const RekeyOptions& options) {
     fresh.format = options.open.secret.key.format;
     opened.vault->rekey_raw(fresh.raw_key(), progress, pkcs11::record_properties);
   } else {
-    const std::vector<KeptSlot> kept = slots_to_keep(options, opened);
+    const std::vector<KeptKeySlot> kept = slots_to_keep(options, opened);
     dropped = dropped_slots(*opened.vault, kept);
     confirm(options, dropped);
     opened.vault->rekey(kept, progress, pkcs11::record_properties);

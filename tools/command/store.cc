@@ -74,8 +74,8 @@ nlohmann::json json_of(const EntryReport& entry) {
 nlohmann::json json_of(const StoreReport& report) {
   nlohmann::json entries = nlohmann::json::array();
   for (const EntryReport& entry : report.entries) entries.push_back(json_of(entry));
-  return {{"file", report.path},          {"octets", report.file_octets},
-          {"free", report.free_octets},   {"uuid", report.uuid},
+  return {{"file", report.path},          {"octets", report.file_bytes},
+          {"free", report.free_bytes},    {"uuid", report.uuid},
           {"format", report.format},      {"created", date(report.created)},
           {"last_sequence", report.last}, {"durable", report.durable},
           {"clean", report.clean()},      {"condition", store::condition_name(report.condition)},
@@ -84,7 +84,7 @@ nlohmann::json json_of(const StoreReport& report) {
 
 void print_head(const StoreReport& report) {
   std::cout << shown(report.path) << ": store " << report.uuid << ", format " << report.format << ", created "
-            << date(report.created) << ", " << report.file_octets << " bytes (" << report.free_octets << " free)\n";
+            << date(report.created) << ", " << report.file_bytes << " bytes (" << report.free_bytes << " free)\n";
 }
 
 void print_entry(const EntryReport& entry) {
@@ -127,7 +127,7 @@ void print_verdict(const EntryReport& entry) {
 void print_verdicts(const StoreReport& report, bool with_key) {
   size_t current = 0, wrong = 0;
   for (const EntryReport& entry : report.entries) {
-    if (entry.state == store::EntryState::kCurrent) ++current;
+    if (entry.state == store::EntryStatus::kCurrent) ++current;
     if (entry.finding.empty()) continue;
     if (wrong++ == 0) std::cout << "  offset  length  verdict           type            number  name\n";
     print_verdict(entry);

@@ -39,21 +39,20 @@ SecretBytes auth_of(const SwtpmOptions& options, const std::string& hierarchy) {
 }
 
 SecretBytes state_key(const SwtpmOptions& options) {
-  const size_t octets = options.mode == "aes-256-cbc" ? 32 : 16;
+  const size_t bytes = options.mode == "aes-256-cbc" ? 32 : 16;
   if (!options.passphrase_file.empty()) {
     // swtpm takes all of the file as it is, a line's end included.
     constexpr size_t kMost = 1 << 20;
-    const SecretBytes passphrase = read_octets(options.passphrase_file, -1, kMost);
+    const SecretBytes passphrase = read_bytes(options.passphrase_file, -1, kMost);
     if (passphrase.empty()) {
       throw Error(ErrorCode::kInvalidArgument,
                   options.passphrase_file + " is empty: a passphrase must have at least one byte");
     }
-    return tpm::swtpm_key(passphrase, options.kdf == "sha512" ? tpm::SwtpmKdf::kSha512 : tpm::SwtpmKdf::kPbkdf2,
-                          octets);
+    return tpm::swtpm_key(passphrase, options.kdf == "sha512" ? tpm::SwtpmKdf::kSha512 : tpm::SwtpmKdf::kPbkdf2, bytes);
   }
   if (options.key_file.empty()) return {};
   constexpr size_t kMost = 4096;
-  SecretBytes contents = read_octets(options.key_file, -1, kMost);
+  SecretBytes contents = read_bytes(options.key_file, -1, kMost);
   SecretBytes key = options.key_format == "binary" ? std::move(contents) : tpm::swtpm_hex_key(contents);
   if (key.size() != 16 && key.size() != 32)
     throw Error(ErrorCode::kInvalidArgument, options.key_file + " does not hold a key of 16 or 32 bytes");

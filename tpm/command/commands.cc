@@ -11,16 +11,16 @@ namespace vtpm::tpm {
 
 namespace {
 
-constexpr size_t kRandomOctets = 64;  // what TPM2_GetRandom gives at once
-constexpr size_t kStirOctets = 128;   // what TPM2_StirRandom takes at once
+constexpr size_t kRandomBytes = 64;  // what TPM2_GetRandom gives at once
+constexpr size_t kStirBytes = 128;   // what TPM2_StirRandom takes at once
 
-/// `number` left-padded to `octets`.
-template <typename Octets>
-void append_padded(Octets& to, ByteView number, size_t octets) {
-  if (number.size() > octets) throw Error(ErrorCode::kTpm, "The TPM answered with a number that is too long.");
+/// `number` left-padded to `bytes`.
+template <typename Buffer>
+void append_padded(Buffer& to, ByteView number, size_t bytes) {
+  if (number.size() > bytes) throw Error(ErrorCode::kTpm, "The TPM answered with a number that is too long.");
   const size_t start = to.size();
-  to.resize(start + octets);
-  std::copy(number.begin(), number.end(), to.begin() + static_cast<std::ptrdiff_t>(start + octets - number.size()));
+  to.resize(start + bytes);
+  std::copy(number.begin(), number.end(), to.begin() + static_cast<std::ptrdiff_t>(start + bytes - number.size()));
 }
 
 }  // namespace
@@ -61,21 +61,21 @@ SecretBytes Commands::execute(ByteView command) {
 
 // --- random numbers ---
 
-SecretBytes Commands::get_random(size_t octets) {
+SecretBytes Commands::get_random(size_t bytes) {
   SecretBytes random;
-  while (random.size() < octets) {
+  while (random.size() < bytes) {
     Wiped<TPM2B_DIGEST> part;
-    const size_t wanted = std::min(octets - random.size(), kRandomOctets);
+    const size_t wanted = std::min(bytes - random.size(), kRandomBytes);
     VTPM_RUN(GetRandom, nullptr, static_cast<uint16_t>(wanted), &part, nullptr);
     if (part.size == 0 || part.size > wanted) device_.fail("TPM2_GetRandom has an answer that makes no sense");
-    random.append(octets_of<TPM2B_DIGEST>(part));
+    random.append(bytes_of<TPM2B_DIGEST>(part));
   }
   return random;
 }
 
 void Commands::stir_random(ByteView seed) {
   while (!seed.empty()) {
-    const ByteView part = seed.first(std::min(seed.size(), kStirOctets));
+    const ByteView part = seed.first(std::min(seed.size(), kStirBytes));
     Wiped<TPM2B_SENSITIVE_DATA> data;
     assign<TPM2B_SENSITIVE_DATA>(data, part);
     VTPM_RUN(StirRandom, nullptr, &data, nullptr);
@@ -199,9 +199,9 @@ Bytes Commands::context_save(const Handle& object) {
   return marshal(Tss2_MU_TPMS_CONTEXT_Marshal, *context);
 }
 
-Handle Commands::context_load(ByteView octets) {
+Handle Commands::context_load(ByteView bytes) {
   const auto context = large<TPMS_CONTEXT>();
-  unmarshal(Tss2_MU_TPMS_CONTEXT_Unmarshal, octets, *context);
+  unmarshal(Tss2_MU_TPMS_CONTEXT_Unmarshal, bytes, *context);
   TPM2_HANDLE handle = 0;
   VTPM_RUN(ContextLoad, context.get(), &handle);
   return {*this, handle};
@@ -211,7 +211,7 @@ void Commands::flush_context(uint32_t handle) { VTPM_RUN(FlushContext, handle); 
 
 // --- signing, decrypting ---
 
-Bytes Commands::sign_ecdsa(uint32_t key, ByteView auth, ByteView digest, size_t octets) {
+Bytes Commands::sign_ecdsa(uint32_t key, ByteView auth, ByteView digest, size_t bytes) {
   const Password password(auth);
   TPM2B_DIGEST message = {};
   assign(message, digest);
@@ -240,9 +240,9 @@ Bytes Commands::sign_ecdsa(uint32_t key, ByteView auth, ByteView digest, size_t 
   VTPM_RUN(Sign, key, &password, &message, &scheme, &no_ticket, &signature, nullptr);
   if (signature.sigAlg != TPM2_ALG_ECDSA) device_.fail("TPM2_Sign has an answer that makes no sense");
   Bytes both;
-  both.reserve(2 * octets);
-  append_padded(both, octets_of(signature.signature.ecdsa.signatureR), octets);
-  append_padded(both, octets_of(signature.signature.ecdsa.signatureS), octets);
+  both.reserve(2 * bytes);
+  append_padded(both, bytes_of(signature.signature.ecdsa.signatureR), bytes);
+  append_padded(both, bytes_of(signature.signature.ecdsa.signatureS), bytes);
   return both;
 }
 
@@ -256,7 +256,7 @@ SecretBytes Commands::rsa_decrypt(uint32_t key, ByteView auth, ByteView block) {
   Wiped<TPM2B_PUBLIC_KEY_RSA> message;
   VTPM_RUN(RSA_Decrypt, key, &password, &cipher_text, &raw, &no_label, &message, nullptr);
   SecretBytes plain;
-  append_padded(plain, octets_of<TPM2B_PUBLIC_KEY_RSA>(message), block.size());
+  append_padded(plain, bytes_of<TPM2B_PUBLIC_KEY_RSA>(message), block.size());
   return plain;
 }
 
@@ -274,7 +274,7 @@ bool Commands::has_empty_auth(uint32_t storage_key) {
   return true;
 }
 
-SecretBytes Commands::ecdh_zgen(uint32_t key, ByteView auth, ByteView x, ByteView y, size_t octets) {
+SecretBytes Commands::ecdh_zgen(uint32_t key, ByteView auth, ByteView x, ByteView y, size_t bytes) {
   const Password password(auth);
   TPM2B_ECC_POINT peer = {};
   assign(peer.point.x, x);
@@ -282,7 +282,7 @@ SecretBytes Commands::ecdh_zgen(uint32_t key, ByteView auth, ByteView x, ByteVie
   Wiped<TPM2B_ECC_POINT> shared;
   VTPM_RUN(ECDH_ZGen, key, &password, &peer, &shared, nullptr);
   SecretBytes secret;
-  append_padded(secret, octets_of(shared.point.x), octets);
+  append_padded(secret, bytes_of(shared.point.x), bytes);
   return secret;
 }
 
@@ -364,12 +364,12 @@ void Commands::nv_write(uint32_t authority, ByteView auth, uint32_t index, size_
   VTPM_RUN(NV_Write, authority, index, &password, buffer.get(), static_cast<uint16_t>(offset), nullptr);
 }
 
-SecretBytes Commands::nv_read(uint32_t authority, ByteView auth, uint32_t index, size_t offset, size_t octets) {
+SecretBytes Commands::nv_read(uint32_t authority, ByteView auth, uint32_t index, size_t offset, size_t bytes) {
   const Password password(auth);
   const auto buffer = large<TPM2B_MAX_NV_BUFFER>();
-  VTPM_RUN(NV_Read, authority, index, &password, static_cast<uint16_t>(octets), static_cast<uint16_t>(offset),
+  VTPM_RUN(NV_Read, authority, index, &password, static_cast<uint16_t>(bytes), static_cast<uint16_t>(offset),
            buffer.get(), nullptr);
-  return SecretBytes(octets_of<TPM2B_MAX_NV_BUFFER>(*buffer));
+  return SecretBytes(bytes_of<TPM2B_MAX_NV_BUFFER>(*buffer));
 }
 
 void Commands::nv_increment(uint32_t authority, ByteView auth, uint32_t index) {

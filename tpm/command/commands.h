@@ -51,7 +51,7 @@ class Commands {
   SecretBytes execute(ByteView command);
 
   // --- chapter 16: random numbers ---
-  SecretBytes get_random(size_t octets);
+  SecretBytes get_random(size_t bytes);
   void stir_random(ByteView seed);
 
   // --- chapters 12, 24, 28: objects ---
@@ -78,14 +78,14 @@ class Commands {
   void flush_context(uint32_t handle);
 
   // --- chapters 14, 20: signing, decrypting. `auth` is the key's ---
-  /// `digest` has the size of a TPM hash; r || s, each `octets` long.
-  Bytes sign_ecdsa(uint32_t key, ByteView auth, ByteView digest, size_t octets);
+  /// `digest` has the size of a TPM hash; r || s, each `bytes` long.
+  Bytes sign_ecdsa(uint32_t key, ByteView auth, ByteView digest, size_t bytes);
   /// Scheme NULL, the raw operation; as long as `block`.
   SecretBytes rsa_decrypt(uint32_t key, ByteView auth, ByteView block);
-  /// x coordinate, `octets` long.
-  SecretBytes ecdh_zgen(uint32_t key, ByteView auth, ByteView x, ByteView y, size_t octets);
+  /// x coordinate, `bytes` long.
+  SecretBytes ecdh_zgen(uint32_t key, ByteView auth, ByteView x, ByteView y, size_t bytes);
 
-  // --- chapters 18, 22: attestation; `signer` has an empty auth value, `nonce` at most 64 octets ---
+  // --- chapters 18, 22: attestation; `signer` has an empty auth value, `nonce` at most 64 bytes ---
   Attested certify(uint32_t object, ByteView auth, uint32_t signer, ByteView nonce);
   /// With what TPM2_Create answered. Throws kTpm when the ticket is not this TPM's for this object.
   Attested certify_creation(uint32_t object, const KeyBlob& key, uint32_t signer, ByteView nonce);
@@ -101,17 +101,17 @@ class Commands {
   // --- chapter 30: capabilities ---
   /// TPMA_PERMANENT (Part 2, 8.6): which auth values are set.
   uint32_t permanent_flags();
-  /// Handles in use that are not below `first` and have its type octet.
+  /// Handles in use that are not below `first` and have its type byte.
   std::vector<uint32_t> handles(uint32_t first);
 
   // --- chapter 31: NV; `authority` is the owner, the platform or the index itself ---
   void nv_define_space(uint32_t authority, const NvPublic& area, ByteView auth);
   void nv_undefine_space(uint32_t authority, uint32_t index);
   NvPublic nv_read_public(uint32_t index);
-  void nv_write(uint32_t authority, ByteView auth, uint32_t index, size_t offset, ByteView data);  // <= 1024 octets
-  SecretBytes nv_read(uint32_t authority, ByteView auth, uint32_t index, size_t offset, size_t octets);
+  void nv_write(uint32_t authority, ByteView auth, uint32_t index, size_t offset, ByteView data);  // <= 1024 bytes
+  SecretBytes nv_read(uint32_t authority, ByteView auth, uint32_t index, size_t offset, size_t bytes);
   void nv_increment(uint32_t authority, ByteView auth, uint32_t index);
-  void nv_extend(uint32_t authority, ByteView auth, uint32_t index, ByteView data);  // <= 1024 octets
+  void nv_extend(uint32_t authority, ByteView auth, uint32_t index, ByteView data);  // <= 1024 bytes
   void nv_set_bits(uint32_t authority, ByteView auth, uint32_t index, uint64_t bits);
 
  private:

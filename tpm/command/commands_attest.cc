@@ -23,14 +23,14 @@ TPM2B_DATA qualifying(ByteView nonce) {
 }
 
 Attested marshalled(const TPM2B_ATTEST& info, const TPMT_SIGNATURE& signature) {
-  return {to_bytes(octets_of(info)), marshal(Tss2_MU_TPMT_SIGNATURE_Marshal, signature)};
+  return {to_bytes(bytes_of(info)), marshal(Tss2_MU_TPMT_SIGNATURE_Marshal, signature)};
 }
 
 bool empty(const TPML_PCR_SELECTION& selection) {
   for (uint32_t i = 0; i < selection.count; ++i) {
     const TPMS_PCR_SELECTION& bank = selection.pcrSelections[i];
-    for (unsigned octet = 0; octet < bank.sizeofSelect; ++octet) {
-      if (bank.pcrSelect[octet] != 0) return false;
+    for (unsigned byte = 0; byte < bank.sizeofSelect; ++byte) {
+      if (bank.pcrSelect[byte] != 0) return false;
     }
   }
   return true;
@@ -39,8 +39,8 @@ bool empty(const TPML_PCR_SELECTION& selection) {
 /// Takes what was read out of what is still wanted.
 void subtract(TPML_PCR_SELECTION& wanted, const TPML_PCR_SELECTION& read) {
   for (uint32_t i = 0; i < std::min(wanted.count, read.count); ++i) {
-    for (unsigned octet = 0; octet < wanted.pcrSelections[i].sizeofSelect; ++octet)
-      wanted.pcrSelections[i].pcrSelect[octet] &= static_cast<uint8_t>(~read.pcrSelections[i].pcrSelect[octet]);
+    for (unsigned byte = 0; byte < wanted.pcrSelections[i].sizeofSelect; ++byte)
+      wanted.pcrSelections[i].pcrSelect[byte] &= static_cast<uint8_t>(~read.pcrSelections[i].pcrSelect[byte]);
   }
 }
 
@@ -90,7 +90,7 @@ std::vector<Bytes> Commands::pcr_read(const TPML_PCR_SELECTION& selection) {
     TPML_DIGEST part = {};
     VTPM_RUN(PCR_Read, nullptr, &wanted, &counter, &read, &part, nullptr);
     if (part.count == 0) break;  // the rest does not exist
-    for (uint32_t i = 0; i < part.count; ++i) values.push_back(to_bytes(octets_of(part.digests[i])));
+    for (uint32_t i = 0; i < part.count; ++i) values.push_back(to_bytes(bytes_of(part.digests[i])));
     subtract(wanted, read);
   }
   return values;

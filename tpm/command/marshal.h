@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Between tpm2-tss' structures and octets.
+// Between tpm2-tss' structures and bytes.
 #pragma once
 
 #include <tss2/tss2_mu.h>
@@ -27,23 +27,23 @@ std::unique_ptr<Wiped<T>> large() {
   return std::make_unique<Wiped<T>>();
 }
 
-/// The contents of a TPM2B that holds plain octets.
+/// The contents of a TPM2B that holds plain bytes.
 template <typename T>
-ByteView octets_of(const T& sized) {
+ByteView bytes_of(const T& sized) {
   return {reinterpret_cast<const uint8_t*>(&sized) + sizeof(uint16_t), sized.size};
 }
 
 /// Fills a TPM2B. Throws kInvalidArgument when it does not fit.
 template <typename T>
-void assign(T& sized, ByteView octets) {
+void assign(T& sized, ByteView bytes) {
   constexpr size_t kCapacity = sizeof(T) - sizeof(uint16_t);
-  if (octets.size() > kCapacity) {
-    throw Error(ErrorCode::kInvalidArgument, std::to_string(octets.size()) +
-                                                 " octets do not fit into a TPM structure of " +
-                                                 std::to_string(kCapacity) + ".");
+  if (bytes.size() > kCapacity) {
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        std::to_string(bytes.size()) + " bytes do not fit into a TPM structure of " + std::to_string(kCapacity) + ".");
   }
-  sized.size = static_cast<uint16_t>(octets.size());
-  if (!octets.empty()) std::memcpy(reinterpret_cast<uint8_t*>(&sized) + sizeof(uint16_t), octets.data(), octets.size());
+  sized.size = static_cast<uint16_t>(bytes.size());
+  if (!bytes.empty()) std::memcpy(reinterpret_cast<uint8_t*>(&sized) + sizeof(uint16_t), bytes.data(), bytes.size());
 }
 
 /// `function` is one of Tss2_MU_…_Marshal.
@@ -56,11 +56,11 @@ Bytes marshal(F function, const T& value) {
   return to_bytes(buffer.view().first(size));
 }
 
-/// `function` is one of Tss2_MU_…_Unmarshal. Throws kCorrupt when `octets` are not exactly one such structure.
+/// `function` is one of Tss2_MU_…_Unmarshal. Throws kCorrupt when `bytes` are not exactly one such structure.
 template <typename T, typename F>
-void unmarshal(F function, ByteView octets, T& value) {
+void unmarshal(F function, ByteView bytes, T& value) {
   size_t used = 0;
-  if (function(octets.data(), octets.size(), &used, &value) != TSS2_RC_SUCCESS || used != octets.size())
+  if (function(bytes.data(), bytes.size(), &used, &value) != TSS2_RC_SUCCESS || used != bytes.size())
     throw Error(ErrorCode::kCorrupt, "A stored TPM structure does not unmarshal.");
 }
 

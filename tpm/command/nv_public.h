@@ -8,7 +8,7 @@
 namespace vtpm::tpm {
 
 constexpr uint32_t kNvFirst = 0x01000000, kNvLast = 0x01FFFFFF;
-constexpr size_t kNvMaxOctets = 2048;
+constexpr size_t kNvMaxBytes = 2048;
 
 /// TPM_NT: what an index does (Part 2, 13.2).
 enum class NvType : uint8_t { kOrdinary = 0, kCounter = 1, kBits = 2, kExtend = 4, kPinFail = 8, kPinPass = 9 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The way from tpm2-tss to a device (TSS 2.0 TCTI specification).
 //
-// tpm2-tss marshals; this hands the octets over and looks at the answer first. Here is the one place that resends what
+// tpm2-tss marshals; this hands the bytes over and looks at the answer first. Here is the one place that resends what
 // the TPM asks to resend, and that tells an operation that failed (TPM_RC_FAILURE is libtpms' answer to a bad RSA
 // cipher text, so a peer could provoke it) from a TPM that failed. What happens here is thrown only after tpm2-tss,
 // which is C, has returned: `check` throws it.

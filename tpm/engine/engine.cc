@@ -14,13 +14,14 @@
 namespace vtpm::tpm {
 
 struct Engine::Impl {
-  Impl(std::shared_ptr<StateSource> source_in, unsigned limit_in) : source(std::move(source_in)), limit(limit_in) {}
+  Impl(std::shared_ptr<PermanentStateSource> source_in, unsigned limit_in)
+      : source(std::move(source_in)), limit(limit_in) {}
 
-  std::shared_ptr<StateSource> source;
+  std::shared_ptr<PermanentStateSource> source;
   unsigned limit;
 
   // Changes that are neither committed nor discarded yet, each with its slot and the thread that made it. Other threads
-  // can not get the slot; that thread's own commands run on it and see what it changed. There may be several: the
+  // cannot get the slot; that thread's own commands run on it and see what it changed. There may be several: the
   // store's lock goes before the commit is synced, so the next change begins while the last one is not settled.
   struct Change {
     std::thread::id thread;
@@ -49,7 +50,7 @@ Hold* Engine::Impl::pending() {
 /// that the holder of a slot must not wait for.
 Hold Engine::Impl::ready(Freshness freshness) {
   const uint64_t wanted = freshness == Freshness::kCurrent ? source->version() : 0;
-  std::optional<StateSource::State> loaded;
+  std::optional<PermanentStateSource::State> loaded;
   for (;;) {
     Hold hold = Pool::get().acquire(this, limit, loaded ? loaded->version : wanted);
     const uint64_t version = hold->version;
@@ -79,7 +80,7 @@ void Engine::Impl::settle(uint64_t version) {
   --change_count;
 }
 
-Engine::Engine(std::shared_ptr<StateSource> source, unsigned limit)
+Engine::Engine(std::shared_ptr<PermanentStateSource> source, unsigned limit)
     : impl_(std::make_unique<Impl>(std::move(source), limit)) {}
 
 Engine::~Engine() { forget(); }

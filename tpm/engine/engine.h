@@ -24,9 +24,9 @@
 namespace vtpm::tpm {
 
 /// The committed permanent state, as its owner keeps it. Called from any thread.
-class StateSource {
+class PermanentStateSource {
  public:
-  virtual ~StateSource() = default;
+  virtual ~PermanentStateSource() = default;
   /// Changes whenever anyone, in any process, has committed a new state. Cheap; never 0.
   virtual uint64_t version() = 0;
   struct State {
@@ -38,7 +38,7 @@ class StateSource {
 
 class Engine {
  public:
-  explicit Engine(std::shared_ptr<StateSource> source, unsigned limit = 8);
+  explicit Engine(std::shared_ptr<PermanentStateSource> source, unsigned limit = 8);
   ~Engine();
 
   /// Makes a new TPM (seeds, an ECC P-256 storage root key persisted at 0x81000001) and returns its permanent state.
@@ -60,9 +60,9 @@ class Engine {
     return run<F>(std::forward<F>(work), Freshness::kCurrent);
   }
   /// Storing commands. The caller holds the store's lock; the instance is brought to the newest state first. Returns
-  /// the permanent state to be committed; afterwards exactly one of `committed` (with the version that `StateSource`
-  /// will report for it) or `discard` (the instance is re-booted from the committed state) must follow before the lock
-  /// goes. When `work` throws, nothing was changed that survives, and neither call is needed.
+  /// the permanent state to be committed; afterwards exactly one of `committed` (with the version that
+  /// `PermanentStateSource` will report for it) or `discard` (the instance is re-booted from the committed state) must
+  /// follow before the lock goes. When `work` throws, nothing was changed that survives, and neither call is needed.
   SecretBytes change(const std::function<void(BootedTpm&)>& work);
   void committed(uint64_t version);
   void discard();

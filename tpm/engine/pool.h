@@ -7,7 +7,7 @@
 //
 // Locks: one mutex per slot, held while the device works and by `try_lock` first, so threads spread over the slots;
 // and the pool's own mutex, held only while owners change, never together with waiting for a slot, never on the path
-// of an engine that finds one of its slots free. Nothing of an engine's StateSource is called under either.
+// of an engine that finds one of its slots free. Nothing of an engine's PermanentStateSource is called under either.
 #pragma once
 
 #include <atomic>

@@ -222,7 +222,7 @@ EC_GROUP* vtpm_tpm_ec_group_new(const BIGNUM* p, const BIGNUM* a, const BIGNUM* 
 
 int vtpm_tpm_ec_group_set_generator(EC_GROUP* group, const EC_POINT* generator, const BIGNUM* order,
                                     const BIGNUM* cofactor) {
-  // A named curve has its generator already. Another order would be another group: refused, it can not be honoured.
+  // A named curve has its generator already. Another order would be another group: refused, it cannot be honoured.
   const int answer = current_call->acceleration->owns(group)
                          ? BN_cmp(EC_GROUP_get0_order(group), order) == 0 &&
                                EC_POINT_cmp(group, EC_GROUP_get0_generator(group), generator, nullptr) == 0
@@ -238,16 +238,16 @@ void vtpm_tpm_ec_group_free(EC_GROUP* group) {
 }
 
 // OpenSSL steps over leading zeros one by one; that was a twentieth of a P-256 signature.
-BIGNUM* vtpm_tpm_number(const unsigned char* octets, int count, BIGNUM* into) {
+BIGNUM* vtpm_tpm_number(const unsigned char* bytes, int count, BIGNUM* into) {
   uint64_t word = 0;
   while (count >= static_cast<int>(sizeof word)) {
-    std::memcpy(&word, octets, sizeof word);
+    std::memcpy(&word, bytes, sizeof word);
     if (word != 0) break;
-    octets += sizeof word;
+    bytes += sizeof word;
     count -= static_cast<int>(sizeof word);
   }
-  if (into == nullptr) return adopted<BN_clear_free>(BN_bin2bn(octets, count, nullptr));
-  BIGNUM* const answer = BN_bin2bn(octets, count, into);
+  if (into == nullptr) return adopted<BN_clear_free>(BN_bin2bn(bytes, count, nullptr));
+  BIGNUM* const answer = BN_bin2bn(bytes, count, into);
   go_on_if_memory_lasts();
   return answer;
 }

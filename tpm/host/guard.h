@@ -62,7 +62,7 @@ constexpr size_t kStackOfLibtpms = 16 * 1024;
 /// Runs `body` with `call` as this thread's current call and wipes the stack that it used. False when it was
 /// cut off. `body` must only enter libtpms: the jump passes over its frame.
 template <typename F>
-[[gnu::noinline]] bool guarded(Call& call, F&& body) noexcept {
+[[gnu::noinline]] bool run_guarded(Call& call, F&& body) noexcept {
   static_assert(std::is_trivially_destructible_v<std::remove_reference_t<F>>);
   current_call = &call;
   if (_setjmp(call.jump) != 0) {

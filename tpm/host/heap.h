@@ -20,7 +20,7 @@ class Heap {
 
   /// As malloc, realloc, free: null when there is no memory.
   void* allocate(size_t size) noexcept;
-  /// As `allocate`, with that many zero octets behind it that may be read but not written.
+  /// As `allocate`, with that many zero bytes behind it that may be read but not written.
   void* allocate_before_zeros(size_t size, size_t zeros) noexcept;
   void* resize(void* memory, size_t size) noexcept;
   void release(void* memory) noexcept;

@@ -19,10 +19,10 @@ namespace {
 constexpr const char* kPermanentName = "permall";
 constexpr const char* kVolatileName = "volatilestate";
 constexpr unsigned kLocalities = 5;
-// libtpms skips blocks of up to 65535 octets without looking where the state ends, and reads on from there. What it
+// libtpms skips blocks of up to 65535 bytes without looking where the state ends, and reads on from there. What it
 // finds must be readable; zeros end its reading, because every structure begins with a magic number.
 constexpr size_t kStateMargin = size_t{256} * 1024;
-constexpr size_t kHeaderOctets = 10;  // TPM_ST, UINT32 size, TPM_RC: Part 3, 4.4
+constexpr size_t kHeaderBytes = 10;  // TPM_ST, UINT32 size, TPM_RC: Part 3, 4.4
 
 // --- libtpms' callbacks: C functions, nothing may be thrown through them ---
 
@@ -89,7 +89,7 @@ void Instance::enter(Call& call, F&& body) {
   call.objects = &objects_;
   const bool wanted_before = crypto::wanted_memory();
   crypto::forget_want_of_memory();
-  const bool returned = guarded(call, body);
+  const bool returned = run_guarded(call, body);
   if (wanted_before) crypto::remember_want_of_memory();
   complaints_ += call.complaints;
   if (returned) return;
@@ -188,7 +188,7 @@ void Instance::power_off() noexcept {
     call.heap = &heap_;
     call.acceleration = &acceleration_;
     call.objects = &objects_;
-    (void)guarded(call, [&] { copy_.terminate(); });
+    (void)run_guarded(call, [&] { copy_.terminate(); });
   }
   alive_ = used_ = false;
   stored_.reset();
@@ -226,7 +226,7 @@ ByteView Instance::execute(ByteView command) {
   if (call.stored) stored_ = std::move(stored);
   if (result != TPM_SUCCESS) fail("libtpms did not process a command (result " + std::to_string(result) + ")");
   const ByteView response(response_, response_size_);
-  if (response.size() < kHeaderOctets || read_be(response.subspan(2, 4)) != response.size())
+  if (response.size() < kHeaderBytes || read_be(response.subspan(2, 4)) != response.size())
     fail("its answer makes no sense");
   if (read_be(response.subspan(6, 4)) != 0) Acceleration::clear_errors();  // the error queue is not the host's
   return response;

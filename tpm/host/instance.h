@@ -68,7 +68,7 @@ class Instance : public Device {
   void enter(Call& call, F&& body);
 
   const Copy& copy_;
-  const Bytes data_, data_rel_;  // the copy's initialised variables as the loader left them
+  const Bytes data_, data_rel_;  // the copy's initialized variables as the loader left them
   Heap heap_;
   Acceleration acceleration_;
   LibcryptoObjects objects_;

@@ -89,7 +89,7 @@ void* vtpm_tpm_memset(void* to, int value, size_t size) {
   return size == 0 ? to : std::memset(to, value, size);
 }
 
-// --- random octets never run out ---
+// --- random bytes never run out ---
 
 int vtpm_tpm_rand() { return 0; }
 void vtpm_tpm_srand(unsigned) {}
@@ -108,8 +108,8 @@ int vtpm_tpm_rand_bytes(unsigned char* out, int size) {
     if (more > 0) {
       done += static_cast<size_t>(more);
     } else if (errno != EINTR) {
-      std::snprintf(current_call->reason, sizeof(current_call->reason),
-                    "there is no source of random octets (errno %d)", errno);
+      std::snprintf(current_call->reason, sizeof(current_call->reason), "there is no source of random bytes (errno %d)",
+                    errno);
       current_call->cut_off();
     }
   }

@@ -16,7 +16,7 @@ namespace {
 
 void check_nonce(ByteView nonce) {
   if (nonce.size() > kNonceMost) {
-    throw Error(ErrorCode::kInvalidArgument, "A nonce has at most " + std::to_string(kNonceMost) + " octets, not " +
+    throw Error(ErrorCode::kInvalidArgument, "A nonce has at most " + std::to_string(kNonceMost) + " bytes, not " +
                                                  std::to_string(nonce.size()) + ".");
   }
 }

@@ -87,7 +87,7 @@ void persist_storage_root(Commands& tpm) {
 
 void examine_foreign_state(ByteView state) {
   Pipe answer = open_pipe();
-  if (!answer) throw Error(ErrorCode::kIo, std::string("can not make a pipe: ") + std::strerror(errno));
+  if (!answer) throw Error(ErrorCode::kIo, std::string("cannot make a pipe: ") + std::strerror(errno));
   const pid_t child = fork();
   if (child == 0) {
     answer.reading.close();
@@ -100,7 +100,7 @@ void examine_foreign_state(ByteView state) {
        child > 0 && ((got = read(answer.reading.get(), part, sizeof part)) > 0 || (got < 0 && errno == EINTR));) {
     if (got > 0) sentence.append(part, static_cast<size_t>(got));
   }
-  if (child < 0) throw Error(ErrorCode::kIo, std::string("can not make a process: ") + std::strerror(errno));
+  if (child < 0) throw Error(ErrorCode::kIo, std::string("cannot make a process: ") + std::strerror(errno));
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }

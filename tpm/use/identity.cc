@@ -80,10 +80,10 @@ constexpr uint32_t kCertificateAttributes =
     TPMA_NV_PPWRITE | TPMA_NV_PPREAD | TPMA_NV_OWNERREAD | TPMA_NV_AUTHREAD | TPMA_NV_NO_DA | TPMA_NV_PLATFORMCREATE;
 
 void write_certificate(Commands& tpm, uint32_t index, ByteView certificate) {
-  if (certificate.size() > kNvMaxOctets) {
+  if (certificate.size() > kNvMaxBytes) {
     throw Error(ErrorCode::kInvalidArgument, "The authority's certificates have " + std::to_string(certificate.size()) +
-                                                 " octets, but an NV area of the TPM holds " +
-                                                 std::to_string(kNvMaxOctets) +
+                                                 " bytes, but an NV area of the TPM holds " +
+                                                 std::to_string(kNvMaxBytes) +
                                                  ": use an authority with a smaller key or name.");
   }
   if (nv_public(tpm, index)) nv_undefine(tpm, index);
@@ -104,7 +104,7 @@ Bytes certificate_at(Commands& tpm, uint32_t index) {
   try {
     const SecretBytes contents = nv_read(tpm, *area);
     const auto fields = crypto::parse_certificate(contents);
-    return fields ? to_bytes(contents.view().first(fields->octets)) : Bytes();
+    return fields ? to_bytes(contents.view().first(fields->bytes)) : Bytes();
   } catch (const Error& error) {
     if (error.code() == ErrorCode::kAuthFailed || error.code() == ErrorCode::kNotFound) return {};
     throw;

@@ -29,25 +29,24 @@ SecretBytes rsa_private(const KeyAt& key, ByteView block) {
 Bytes ecdsa_sign(const KeyAt& key, ByteView digest) {
   require(key, crypto::KeyType::kEc);
   // FIPS 186-4, 6.4: the leftmost bits, as many as the order has; then zeros in front, up to a size that the TPM has a
-  // hash for, which changes no number. The order of P-521 has 521 bits, so octet 66 would be cut within; the TPM's
-  // largest hash has 64 octets, which excludes these digests anyway.
-  const size_t octets = crypto::curve_octets(key.public_key.curve());
-  const ByteView leftmost = digest.first(std::min(digest.size(), octets));
-  constexpr std::array<size_t, 4> kHashOctets = {20, 32, 48, 64};
-  const auto size = std::lower_bound(kHashOctets.begin(), kHashOctets.end(), leftmost.size());
-  if (size == kHashOctets.end())
-    throw Error(ErrorCode::kInvalidArgument, "The TPM signs digests of at most 64 octets.");
+  // hash for, which changes no number. The order of P-521 has 521 bits, so byte 66 would be cut within; the TPM's
+  // largest hash has 64 bytes, which excludes these digests anyway.
+  const size_t bytes = crypto::curve_bytes(key.public_key.curve());
+  const ByteView leftmost = digest.first(std::min(digest.size(), bytes));
+  constexpr std::array<size_t, 4> kHashBytes = {20, 32, 48, 64};
+  const auto size = std::lower_bound(kHashBytes.begin(), kHashBytes.end(), leftmost.size());
+  if (size == kHashBytes.end()) throw Error(ErrorCode::kInvalidArgument, "The TPM signs digests of at most 64 bytes.");
   Bytes message(*size - leftmost.size(), 0);
   append(message, leftmost);
-  return key.tpm.sign_ecdsa(key.handle, key.auth, message, octets);
+  return key.tpm.sign_ecdsa(key.handle, key.auth, message, bytes);
 }
 
 SecretBytes ecdh(const KeyAt& key, ByteView point) {
   require(key, crypto::KeyType::kEc);
-  const size_t octets = crypto::curve_octets(key.public_key.curve());
-  if (point.size() != 1 + 2 * octets || point[0] != 0x04)
+  const size_t bytes = crypto::curve_bytes(key.public_key.curve());
+  if (point.size() != 1 + 2 * bytes || point[0] != 0x04)
     throw Error(ErrorCode::kInvalidArgument, "The peer's point is not an uncompressed point of the key's curve.");
-  return key.tpm.ecdh_zgen(key.handle, key.auth, point.subspan(1, octets), point.subspan(1 + octets), octets);
+  return key.tpm.ecdh_zgen(key.handle, key.auth, point.subspan(1, bytes), point.subspan(1 + bytes), bytes);
 }
 
 }  // namespace vtpm::tpm

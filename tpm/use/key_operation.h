@@ -14,8 +14,8 @@ struct KeyAt {
   const crypto::PublicKey& public_key;
 };
 
-/// Throw kInvalidArgument for a key of the other type and for input that can not be (a block that is not below the
-/// modulus, a point that is not one of the curve, a digest of more than 64 octets, which no TPM hash has).
+/// Throw kInvalidArgument for a key of the other type and for input that cannot be (a block that is not below the
+/// modulus, a point that is not one of the curve, a digest of more than 64 bytes, which no TPM hash has).
 SecretBytes rsa_private(const KeyAt& key, ByteView block);
 Bytes ecdsa_sign(const KeyAt& key, ByteView digest);
 SecretBytes ecdh(const KeyAt& key, ByteView point);

@@ -12,7 +12,7 @@ namespace vtpm::tpm {
 
 namespace {
 
-constexpr size_t kAuthOctets = 32;  // SHA-256, the name algorithm, allows no more
+constexpr size_t kAuthBytes = 32;  // SHA-256, the name algorithm, allows no more
 
 void check_use(const PersistentObject& key) {
   if (!key.public_key)
@@ -39,8 +39,8 @@ auto unwrapping(F&& command) {
 }  // namespace
 
 WrappedKey wrap_for_others(Engine& engine, const KeyBlob& key, ByteView auth) {
-  if (auth.size() > kAuthOctets)
-    throw Error(ErrorCode::kInvalidArgument, "The auth value of a key has at most 32 octets.");
+  if (auth.size() > kAuthBytes)
+    throw Error(ErrorCode::kInvalidArgument, "The auth value of a key has at most 32 bytes.");
   return engine.use_current([&](BootedTpm& tpm) {
     tpm.keys().make_room(0);
     const uint32_t parent = tpm.storage_root();
@@ -55,7 +55,7 @@ KeyBlob take_from_others(Engine& engine, const WrappedKey& key, ByteView auth) {
   check_use(describe_key(0, key.public_area));
   KeyBlob taken;
   taken.public_area = key.public_area;
-  taken.auth = crypto::random_secret(kAuthOctets);
+  taken.auth = crypto::random_secret(kAuthBytes);
   return engine.use_current([&](BootedTpm& tpm) {
     tpm.keys().make_room(0);
     const uint32_t parent = tpm.storage_root();

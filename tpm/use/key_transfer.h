@@ -19,7 +19,7 @@ struct WrappedKey {
   Bytes seed;  // TPM2B_ENCRYPTED_SECRET: then `private_area` is a duplicate for the parent (TPM2_Import)
 };
 
-/// `auth`: of the copy, at most 32 octets; empty for none.
+/// `auth`: of the copy, at most 32 bytes; empty for none.
 WrappedKey wrap_for_others(Engine& engine, const KeyBlob& key, ByteView auth);
 
 /// Throws kUnsupported when the token has no use for the key: not RSA or on a NIST curve, restricted, with a fixed

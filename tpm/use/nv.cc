@@ -45,9 +45,9 @@ uint32_t nv_default_attributes() {
 }
 
 void nv_define(Commands& tpm, uint32_t index, uint16_t size, uint32_t attributes, ByteView auth) {
-  if (size > kNvMaxOctets) {
-    throw Error(ErrorCode::kInvalidArgument, "An NV area holds at most " + std::to_string(kNvMaxOctets) +
-                                                 " octets, not " + std::to_string(size) + ".");
+  if (size > kNvMaxBytes) {
+    throw Error(ErrorCode::kInvalidArgument, "An NV area holds at most " + std::to_string(kNvMaxBytes) +
+                                                 " bytes, not " + std::to_string(size) + ".");
   }
   if (index < kNvFirst || index > kNvLast)
     throw Error(ErrorCode::kInvalidArgument, "NV indices lie between 0x01000000 and 0x01ffffff.");

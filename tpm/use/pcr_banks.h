@@ -13,7 +13,7 @@ namespace vtpm::tpm {
 constexpr unsigned kPcrs = 24;
 
 /// The length of each value in a bank, in bytes; 0 for a bank that has no name here.
-size_t pcr_octets(const std::string& bank);
+size_t pcr_bytes(const std::string& bank);
 
 /// Throws Error kInvalidArgument for what no TPM quotes: an unknown bank, one without PCRs, a PCR above 23, nothing at
 /// all, or one bank twice.

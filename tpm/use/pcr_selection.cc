@@ -13,7 +13,7 @@ namespace {
 struct Row {
   const char* name;
   TPM2_ALG_ID algorithm;
-  size_t octets;
+  size_t bytes;
 };
 constexpr Row kRows[] = {{"sha1", TPM2_ALG_SHA1, TPM2_SHA1_DIGEST_SIZE},
                          {"sha256", TPM2_ALG_SHA256, TPM2_SHA256_DIGEST_SIZE},
@@ -56,9 +56,9 @@ TPML_PCR_SELECTION pcr_selection(const std::vector<PcrBank>& banks) {
   return all;
 }
 
-size_t pcr_octets(const std::string& bank) {
+size_t pcr_bytes(const std::string& bank) {
   const Row* row = row_of(bank);
-  return row ? row->octets : 0;
+  return row ? row->bytes : 0;
 }
 
 void check_pcr_banks(const std::vector<PcrBank>& banks) { (void)pcr_selection(banks); }

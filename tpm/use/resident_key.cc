@@ -20,7 +20,7 @@ using crypto::Curve;
 constexpr unsigned kRsaBits[] = {1024, 2048, 3072};
 constexpr uint32_t kDefaultExponent = 65537;
 constexpr uint32_t kSmallestExponent = 7;  // that libtpms loads
-constexpr size_t kAuthOctets = 32;         // as many as the name algorithm, SHA-256, allows
+constexpr size_t kAuthBytes = 32;          // as many as the name algorithm, SHA-256, allows
 
 struct CurveRow {
   Curve curve;
@@ -75,7 +75,7 @@ uint32_t small_number(ByteView big_endian) {
 }
 
 KeyBlob create(Engine& engine, const TPM2B_PUBLIC& wanted) {
-  SecretBytes auth = crypto::random_secret(kAuthOctets);
+  SecretBytes auth = crypto::random_secret(kAuthBytes);
   return engine.use([&](BootedTpm& tpm) {
     tpm.keys().make_room(LoadedKeys::kLoaded - 1);  // the parent and the new key take a slot each
     return tpm.create(tpm.storage_root(), wanted, std::move(auth));
@@ -85,7 +85,7 @@ KeyBlob create(Engine& engine, const TPM2B_PUBLIC& wanted) {
 KeyBlob import(Engine& engine, const TPM2B_PUBLIC& public_area, TPM2B_SENSITIVE& sensitive) {
   KeyBlob key;
   key.public_area = marshal(Tss2_MU_TPM2B_PUBLIC_Marshal, public_area);
-  key.auth = crypto::random_secret(kAuthOctets);
+  key.auth = crypto::random_secret(kAuthBytes);
   sensitive.sensitiveArea.sensitiveType = public_area.publicArea.type;
   assign(sensitive.sensitiveArea.authValue, key.auth);
   key.private_area = engine.use([&](BootedTpm& tpm) {
@@ -125,24 +125,24 @@ KeyBlob import_rsa(Engine& engine, const crypto::RsaNumbers& rsa) {
       rsa_template(static_cast<unsigned>(modulus.size() * 8), small_number(rsa.public_exponent), Origin::kImported);
   assign(area.publicArea.unique.rsa, modulus);
   const auto sensitive = large<TPM2B_SENSITIVE>();
-  const size_t prime_octets = modulus.size() / 2;
-  SecretBytes prime(prime_octets);
+  const size_t prime_bytes = modulus.size() / 2;
+  SecretBytes prime(prime_bytes);
   const ByteView given = rsa.prime1;
-  const size_t zeros = given.size() > prime_octets ? given.size() - prime_octets : 0;
+  const size_t zeros = given.size() > prime_bytes ? given.size() - prime_bytes : 0;
   if (std::any_of(given.begin(), given.begin() + static_cast<std::ptrdiff_t>(zeros), [](uint8_t x) { return x != 0; }))
     throw Error(ErrorCode::kInvalidArgument, "The TPM wants RSA primes of half the modulus' size.");
   std::copy(given.begin() + static_cast<std::ptrdiff_t>(zeros), given.end(),
-            prime.begin() + static_cast<std::ptrdiff_t>(prime_octets - (given.size() - zeros)));
+            prime.begin() + static_cast<std::ptrdiff_t>(prime_bytes - (given.size() - zeros)));
   assign(sensitive->sensitiveArea.sensitive.rsa, prime);
   return import(engine, area, *sensitive);
 }
 
 KeyBlob import_ec(Engine& engine, const crypto::PublicKey& public_key, ByteView scalar) {
   TPM2B_PUBLIC area = ec_template(public_key.curve(), Origin::kImported);
-  const size_t octets = crypto::curve_octets(public_key.curve());
+  const size_t bytes = crypto::curve_bytes(public_key.curve());
   const ByteView point = public_key.point();
-  assign(area.publicArea.unique.ecc.x, point.subspan(1, octets));
-  assign(area.publicArea.unique.ecc.y, point.subspan(1 + octets));
+  assign(area.publicArea.unique.ecc.x, point.subspan(1, bytes));
+  assign(area.publicArea.unique.ecc.y, point.subspan(1 + bytes));
   const auto sensitive = large<TPM2B_SENSITIVE>();
   assign(sensitive->sensitiveArea.sensitive.ecc, scalar);
   return import(engine, area, *sensitive);
@@ -153,16 +153,16 @@ crypto::PublicKey public_key_of(const KeyBlob& blob) {
   if (area.type == TPM2_ALG_RSA) {
     const uint32_t exponent =
         area.parameters.rsaDetail.exponent == 0 ? kDefaultExponent : area.parameters.rsaDetail.exponent;
-    Bytes octets;
-    write_be(octets, exponent, 4);
-    return crypto::PublicKey::rsa(octets_of(area.unique.rsa), octets);
+    Bytes bytes;
+    write_be(bytes, exponent, 4);
+    return crypto::PublicKey::rsa(bytes_of(area.unique.rsa), bytes);
   }
   for (const CurveRow& row : kCurves) {
     if (area.type != TPM2_ALG_ECC || area.parameters.eccDetail.curveID != row.id) continue;
-    const size_t octets = crypto::curve_octets(row.curve);
+    const size_t bytes = crypto::curve_bytes(row.curve);
     Bytes point = {0x04};
-    append(point, left_padded(octets_of(area.unique.ecc.x), octets));
-    append(point, left_padded(octets_of(area.unique.ecc.y), octets));
+    append(point, left_padded(bytes_of(area.unique.ecc.x), bytes));
+    append(point, left_padded(bytes_of(area.unique.ecc.y), bytes));
     return crypto::PublicKey::ec(row.curve, point);
   }
   throw Error(ErrorCode::kUnsupported, "The TPM key is neither RSA nor on a NIST curve that PKCS #11 names.");

@@ -27,17 +27,17 @@ constexpr const char* kVolatile = "tpm2-00.volatilestate";
 constexpr const char* kSave = "tpm2-00.savestate";
 constexpr const char* kLockFile = ".lock";
 constexpr const char* kNames[] = {kPermanent, kVolatile, kSave};
-constexpr size_t kMostOctets = 4 << 20;  // libtpms' largest state is a twentieth of it
+constexpr size_t kMostBytes = 4 << 20;  // libtpms' largest state is a twentieth of it
 
 constexpr uint8_t kVersion = 2, kLeastVersion = 1;
-constexpr uint16_t kHeaderOctets = 10;
+constexpr uint16_t kHeaderBytes = 10;
 constexpr uint16_t kEncrypted = 1 << 0, kMigrationEncrypted = 1 << 1, kMigrationData = 1 << 2, kKey256 = 1 << 3;
 enum Tag : uint16_t { kData = 1, kCipherText = 2, kHmac = 3, kIv = 6 };
 
 // libtpms: version and magic of its TPM 2 permanent state.
 constexpr uint8_t kMagic[] = {0xab, 0x36, 0x47, 0x23};
 
-uint32_t number(ByteView octets) { return static_cast<uint32_t>(read_be(octets)); }
+uint32_t number(ByteView bytes) { return static_cast<uint32_t>(read_be(bytes)); }
 
 void put_field(Bytes& out, Tag tag, ByteView contents) {
   write_be(out, tag, 2);
@@ -51,14 +51,14 @@ void put_field(Bytes& out, Tag tag, ByteView contents) {
 
 bool is_permanent_state(ByteView state) { return state.size() > 6 && equal(state.subspan(2, 4), kMagic); }
 
-std::map<uint16_t, ByteView> fields_of(ByteView octets) {
+std::map<uint16_t, ByteView> fields_of(ByteView bytes) {
   std::map<uint16_t, ByteView> fields;
-  while (!octets.empty()) {
-    if (octets.size() < 6) broken();
-    const size_t size = number(octets.subspan(2, 4));
-    if (size > octets.size() - 6) broken();
-    fields[static_cast<uint16_t>(number(octets.first(2)))] = octets.subspan(6, size);
-    octets = octets.subspan(6 + size);
+  while (!bytes.empty()) {
+    if (bytes.size() < 6) broken();
+    const size_t size = number(bytes.subspan(2, 4));
+    if (size > bytes.size() - 6) broken();
+    fields[static_cast<uint16_t>(number(bytes.first(2)))] = bytes.subspan(6, size);
+    bytes = bytes.subspan(6 + size);
   }
   return fields;
 }
@@ -101,7 +101,7 @@ std::string temporary(const char* name) { return std::string("TMP2") + (name + 4
 std::string aside(const char* name) { return std::string("OLD2") + (name + 4); }
 
 constexpr const char* kAccessList = "system.posix_acl_access";
-constexpr size_t kMostListOctets = 65536;  // XATTR_SIZE_MAX
+constexpr size_t kMostListBytes = 65536;  // XATTR_SIZE_MAX
 
 /// Whether any process of this machine holds a lock on the file, as far as this process is shown. Only the inode is
 /// compared: some file systems show another device here.
@@ -118,11 +118,11 @@ bool is_locked(const struct stat& file) {
 
 }  // namespace
 
-SecretBytes swtpm_key(ByteView passphrase, SwtpmKdf kdf, size_t octets) {
+SecretBytes swtpm_key(ByteView passphrase, SwtpmKdf kdf, size_t bytes) {
   constexpr uint32_t kIterations = 1000;  // swtpm's
-  if (kdf == SwtpmKdf::kPbkdf2) return crypto::pbkdf2_sha512(passphrase, as_bytes("swtpm"), kIterations, octets);
+  if (kdf == SwtpmKdf::kPbkdf2) return crypto::pbkdf2_sha512(passphrase, as_bytes("swtpm"), kIterations, bytes);
   Bytes hash = crypto::digest(crypto::Hash::kSha512, passphrase);
-  SecretBytes key(ByteView(hash).first(octets));
+  SecretBytes key(ByteView(hash).first(bytes));
   wipe(hash.data(), hash.size());
   return key;
 }
@@ -149,7 +149,7 @@ SecretBytes swtpm_hex_key(ByteView text) {
 }
 
 SecretBytes unwrap_swtpm_suspended(ByteView file, ByteView key) {
-  if (file.size() < kHeaderOctets || number(file.subspan(2, 2)) != kHeaderOctets ||
+  if (file.size() < kHeaderBytes || number(file.subspan(2, 2)) != kHeaderBytes ||
       number(file.subspan(6, 4)) != file.size() || file[0] < kLeastVersion)
     broken();
   if (file[1] > kVersion) throw Error(ErrorCode::kUnsupported, "the swtpm state was written by a newer swtpm");
@@ -157,12 +157,12 @@ SecretBytes unwrap_swtpm_suspended(ByteView file, ByteView key) {
   if (flags & (kMigrationEncrypted | kMigrationData))
     throw Error(ErrorCode::kUnsupported, "the file holds migration data, not the state of a swtpm directory");
   if (flags & ~(kEncrypted | kKey256)) broken();
-  const auto fields = fields_of(file.subspan(kHeaderOctets));
+  const auto fields = fields_of(file.subspan(kHeaderBytes));
   if (flags & kEncrypted) {
     if (key.empty()) throw Error(ErrorCode::kLocked, "the swtpm state is encrypted: its key or passphrase is needed");
-    const size_t octets = flags & kKey256 ? 32 : 16;
-    if (key.size() != octets) {
-      throw Error(ErrorCode::kAuthFailed, "the swtpm state is encrypted with a key of " + std::to_string(octets * 8) +
+    const size_t bytes = flags & kKey256 ? 32 : 16;
+    if (key.size() != bytes) {
+      throw Error(ErrorCode::kAuthFailed, "the swtpm state is encrypted with a key of " + std::to_string(bytes * 8) +
                                               " bits, the one given has " + std::to_string(key.size() * 8));
     }
     return decrypt(fields, key);
@@ -181,7 +181,7 @@ SecretBytes unwrap_swtpm(ByteView file, ByteView key) {
   SecretBytes state = unwrap_swtpm_suspended(file, key);
   if (!is_permanent_state(state)) {
     throw Error(ErrorCode::kUnsupported,
-                "the file does not hold the state of a TPM 2.0; a TPM 1.2 has other keys and can not be a token");
+                "the file does not hold the state of a TPM 2.0; a TPM 1.2 has other keys and cannot be a token");
   }
   return state;
 }
@@ -203,9 +203,9 @@ Bytes wrap_swtpm(ByteView state, ByteView key) {
     put_field(body, kIv, iv);
   }
   Bytes file = {kVersion, kLeastVersion};
-  write_be(file, kHeaderOctets, 2);
+  write_be(file, kHeaderBytes, 2);
   write_be(file, flags, 2);
-  write_be(file, static_cast<uint32_t>(kHeaderOctets + body.size()), 4);
+  write_be(file, static_cast<uint32_t>(kHeaderBytes + body.size()), 4);
   append(file, body);
   return file;
 }
@@ -276,9 +276,9 @@ std::optional<Bytes> SwtpmDirectory::read(const char* name) const {
     if (errno == ENOENT) return std::nullopt;
     io_error(path_ + "/" + name);
   }
-  const auto contents = read_up_to(file.get(), kMostOctets);
+  const auto contents = read_up_to(file.get(), kMostBytes);
   if (!contents) io_error(path_ + "/" + name);
-  if (contents->size() > kMostOctets) throw Error(ErrorCode::kCorrupt, path_ + "/" + name + " is too large");
+  if (contents->size() > kMostBytes) throw Error(ErrorCode::kCorrupt, path_ + "/" + name + " is too large");
   return to_bytes(*contents);
 }
 
@@ -310,10 +310,10 @@ SwtpmDirectory::Access SwtpmDirectory::access_of_new_files() const {
     return {geteuid(), static_cast<gid_t>(-1), 0600, {}};
   }
   if (fstat(old.get(), &file) != 0) io_error(path_ + "/" + kPermanent);
-  std::vector<uint8_t> list(kMostListOctets);
-  const ssize_t octets = fgetxattr(old.get(), kAccessList, list.data(), list.size());
-  if (octets < 0 && errno != ENODATA && errno != EOPNOTSUPP) io_error(path_ + "/" + kPermanent);
-  list.resize(octets < 0 ? 0 : static_cast<size_t>(octets));
+  std::vector<uint8_t> list(kMostListBytes);
+  const ssize_t bytes = fgetxattr(old.get(), kAccessList, list.data(), list.size());
+  if (bytes < 0 && errno != ENODATA && errno != EOPNOTSUPP) io_error(path_ + "/" + kPermanent);
+  list.resize(bytes < 0 ? 0 : static_cast<size_t>(bytes));
   return {file.st_uid, file.st_gid, file.st_mode & 0777, std::move(list)};
 }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The state directory of swtpm 0.7, which runs the same libtpms for virtual machines.
 //
-// A directory holds `tpm2-00.permall` (the permanent state, the same octets as ours), and `tpm2-00.volatilestate` or
+// A directory holds `tpm2-00.permall` (the permanent state, the same bytes as ours), and `tpm2-00.volatilestate` or
 // `tpm2-00.savestate` while a machine is suspended; `.lock`, a POSIX lock on which a running swtpm holds. A file is a
-// header of ten octets (version 2, least version 1, header size, flags, total size) and fields (tag, 32-bit length,
-// octets), big-endian. Encrypted, it has three fields: AES-CBC cipher text, HMAC-SHA-256 over cipher text and IV under
-// the same key, and the IV, which swtpm makes as long as the key and of which AES uses the first 16 octets. The padding
+// header of ten bytes (version 2, least version 1, header size, flags, total size) and fields (tag, 32-bit length,
+// bytes), big-endian. Encrypted, it has three fields: AES-CBC cipher text, HMAC-SHA-256 over cipher text and IV under
+// the same key, and the IV, which swtpm makes as long as the key and of which AES uses the first 16 bytes. The padding
 // is PKCS#7's, to a multiple of the key's size. Some versions wrote the bare state; that is read too.
 #pragma once
 
@@ -21,8 +21,8 @@ namespace vtpm::tpm {
 
 /// How swtpm makes a key from a passphrase (its option kdf=).
 enum class SwtpmKdf { kPbkdf2, kSha512 };
-/// `octets`: 16 for aes-cbc, 32 for aes-256-cbc.
-SecretBytes swtpm_key(ByteView passphrase, SwtpmKdf kdf, size_t octets);
+/// `bytes`: 16 for aes-cbc, 32 for aes-256-cbc.
+SecretBytes swtpm_key(ByteView passphrase, SwtpmKdf kdf, size_t bytes);
 /// Hexadecimal with an optional 0x, white space at the end; 32 or 64 digits. Throws kInvalidArgument that names the
 /// place.
 SecretBytes swtpm_hex_key(ByteView text);
@@ -33,7 +33,7 @@ SecretBytes swtpm_hex_key(ByteView text);
 SecretBytes unwrap_swtpm(ByteView file, ByteView key);
 /// The same for the other files, whose contents nobody here looks into; without a header they are kCorrupt.
 SecretBytes unwrap_swtpm_suspended(ByteView file, ByteView key);
-/// A file with the state; encrypted if there is a key of 16 or 32 octets.
+/// A file with the state; encrypted if there is a key of 16 or 32 bytes.
 Bytes wrap_swtpm(ByteView state, ByteView key);
 
 /// What a suspended machine needs besides its permanent state, each where swtpm wrote it.

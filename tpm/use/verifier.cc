@@ -28,19 +28,19 @@ void demand(bool holds, const char* otherwise) {
 
 /// Evidence is foreign: what does not parse is unproven, not a fault.
 template <typename T, typename F>
-T parse(F function, ByteView octets, const char* what) {
+T parse(F function, ByteView bytes, const char* what) {
   T value = {};
   size_t used = 0;
-  if (function(octets.data(), octets.size(), &used, &value) != TSS2_RC_SUCCESS || used != octets.size())
+  if (function(bytes.data(), bytes.size(), &used, &value) != TSS2_RC_SUCCESS || used != bytes.size())
     throw Unproven{std::string("the ") + what + " does not parse"};
   return value;
 }
 
 /// The same of a TPM2B, whose size tpm2-tss does not compare with what it holds.
 template <typename T, typename F>
-T parse_sized(F function, ByteView octets, const char* what) {
-  const T value = parse<T>(function, octets, what);
-  if ((static_cast<size_t>(octets[0]) << 8 | octets[1]) != octets.size() - sizeof(uint16_t))
+T parse_sized(F function, ByteView bytes, const char* what) {
+  const T value = parse<T>(function, bytes, what);
+  if ((static_cast<size_t>(bytes[0]) << 8 | bytes[1]) != bytes.size() - sizeof(uint16_t))
     throw Unproven{std::string("the ") + what + " has a wrong size"};
   return value;
 }
@@ -101,9 +101,9 @@ crypto::PublicKey check_attestor(const Attestor& attestor, ByteView authority) {
   return key;
 }
 
-Bytes padded(ByteView number, size_t octets) {
-  demand(number.size() <= octets, "the signature has a number that is too long");
-  return left_padded(number, octets);
+Bytes padded(ByteView number, size_t bytes) {
+  demand(number.size() <= bytes, "the signature has a number that is too long");
+  return left_padded(number, bytes);
 }
 
 /// The statement, if the attestation key made it for us.
@@ -113,16 +113,16 @@ TPMS_ATTEST check_statement(const Attested& attested, const Attestor& attestor, 
       parse<TPMT_SIGNATURE>(Tss2_MU_TPMT_SIGNATURE_Unmarshal, attested.signature, "signature of the attestation key");
   demand(signature.sigAlg == TPM2_ALG_ECDSA && signature.signature.ecdsa.hash == TPM2_ALG_SHA256,
          "the signature is not ECDSA with SHA-256");
-  const size_t octets = crypto::curve_octets(key.curve());
-  Bytes numbers = padded(octets_of(signature.signature.ecdsa.signatureR), octets);
-  append(numbers, padded(octets_of(signature.signature.ecdsa.signatureS), octets));
+  const size_t bytes = crypto::curve_bytes(key.curve());
+  Bytes numbers = padded(bytes_of(signature.signature.ecdsa.signatureR), bytes);
+  append(numbers, padded(bytes_of(signature.signature.ecdsa.signatureS), bytes));
   demand(key.ecdsa_verify(crypto::digest(crypto::Hash::kSha256, attested.info), numbers),
          "the signature of the attestation key is wrong");
   const auto info = parse<TPMS_ATTEST>(Tss2_MU_TPMS_ATTEST_Unmarshal, attested.info, "statement of the TPM");
   demand(info.magic == TPM2_GENERATED_VALUE && info.type == type, "the statement is not of the kind it is said to be");
-  demand(equal(octets_of(info.extraData), nonce),
+  demand(equal(bytes_of(info.extraData), nonce),
          "the nonce is another one: the evidence was not made for this request");
-  demand(equal(octets_of(info.qualifiedSigner), qualified_name(name_of(attestor.public_area))),
+  demand(equal(bytes_of(info.qualifiedSigner), qualified_name(name_of(attestor.public_area))),
          "the attestation key is not a primary key of the endorsement hierarchy");
   return info;
 }
@@ -132,13 +132,13 @@ void check_creation(const KeyEvidence& evidence, const crypto::PublicKey& signer
   const TPMS_ATTEST info =
       check_statement(*evidence.creation, evidence.attestor, signer, TPM2_ST_ATTEST_CREATION, nonce);
   const TPMS_CREATION_INFO& creation = info.attested.creation;
-  demand(equal(octets_of(creation.objectName), name), "the certified creation is of another key");
+  demand(equal(bytes_of(creation.objectName), name), "the certified creation is of another key");
   const auto data =
       parse_sized<TPM2B_CREATION_DATA>(Tss2_MU_TPM2B_CREATION_DATA_Unmarshal, evidence.creation_data, "creation data");
   const ByteView contents = ByteView(evidence.creation_data).subspan(sizeof(uint16_t));
-  demand(equal(octets_of(creation.creationHash), crypto::digest(crypto::Hash::kSha256, contents)),
+  demand(equal(bytes_of(creation.creationHash), crypto::digest(crypto::Hash::kSha256, contents)),
          "the creation data are not the certified ones");
-  verdict.parent = to_hex(octets_of(data.creationData.parentName));
+  verdict.parent = to_hex(bytes_of(data.creationData.parentName));
 }
 
 KeyVerdict examine(const KeyEvidence& evidence, ByteView authority, ByteView nonce, bool imported) {
@@ -146,7 +146,7 @@ KeyVerdict examine(const KeyEvidence& evidence, ByteView authority, ByteView non
   const crypto::PublicKey signer = check_attestor(evidence.attestor, authority);
   const TPMS_ATTEST info = check_statement(evidence.certify, evidence.attestor, signer, TPM2_ST_ATTEST_CERTIFY, nonce);
   const Bytes name = name_of(evidence.public_area);
-  demand(equal(octets_of(info.attested.certify.name), name), "the certified key is another one");
+  demand(equal(bytes_of(info.attested.certify.name), name), "the certified key is another one");
   const auto area = parse_sized<TPM2B_PUBLIC>(Tss2_MU_TPM2B_PUBLIC_Unmarshal, evidence.public_area, "public area");
   const TPMA_OBJECT attributes = area.publicArea.objectAttributes;
   constexpr TPMA_OBJECT kFixed = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT;
@@ -168,9 +168,9 @@ KeyVerdict examine(const KeyEvidence& evidence, ByteView authority, ByteView non
 bool have_their_lengths(const std::vector<PcrBank>& banks, const std::vector<Bytes>& values) {
   size_t at = 0;
   for (const PcrBank& bank : banks) {
-    const size_t octets = pcr_octets(bank.hash);
+    const size_t bytes = pcr_bytes(bank.hash);
     for (size_t i = 0; i < bank.pcrs.size(); ++i, ++at) {
-      if (octets == 0 || at >= values.size() || values[at].size() != octets) return false;
+      if (bytes == 0 || at >= values.size() || values[at].size() != bytes) return false;
     }
   }
   return at == values.size();
@@ -189,7 +189,7 @@ QuoteVerdict examine(const QuoteEvidence& evidence, ByteView authority, ByteView
   const TPMS_ATTEST info = check_statement(evidence.quote, evidence.attestor, signer, TPM2_ST_ATTEST_QUOTE, nonce);
   verdict.banks = pcr_banks(info.attested.quote.pcrSelect);
   demand(have_their_lengths(verdict.banks, evidence.values) &&
-             equal(octets_of(info.attested.quote.pcrDigest), pcr_digest(evidence.values)),
+             equal(bytes_of(info.attested.quote.pcrDigest), pcr_digest(evidence.values)),
          "the values of the PCRs are not the quoted ones");
   verdict.resets = info.clockInfo.resetCount;
   verdict.restarts = info.clockInfo.restartCount;

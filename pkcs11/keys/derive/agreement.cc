@@ -60,8 +60,8 @@ Derivable apply_kdf(CK_ULONG kdf, ByteView shared_data, SecretBytes secret) {
     if (row.number != kdf) continue;
     auto held = std::make_shared<std::pair<SecretBytes, Bytes>>(std::move(secret), to_bytes(shared_data));
     Derivable result;
-    result.natural = crypto::hash_octets(row.hash);
-    result.octets = [held, &row](size_t size) { return row.kdf(row.hash, held->first, held->second, size); };
+    result.natural = crypto::hash_bytes(row.hash);
+    result.bytes = [held, &row](size_t size) { return row.kdf(row.hash, held->first, held->second, size); };
     return result;
   }
   refuse(CKR_MECHANISM_PARAM_INVALID, "the key derivation function is not known here");
@@ -74,12 +74,12 @@ Derivable derive_agreement(const DeriveCall& call) {
   const std::shared_ptr<crypto::PrivateKey> key = call.session.token->catalogue().private_key(call.base);
   if (public_key_of(call.base)->type() == crypto::KeyType::kDh) {
     refuse_parameter_if(!call.mechanism.pParameter, "the peer's public value is missing");
-    const Bytes value = parameter_octets(call.mechanism.pParameter, call.mechanism.ulParameterLen);
+    const Bytes value = parameter_bytes(call.mechanism.pParameter, call.mechanism.ulParameterLen);
     return end_of(agree([&] { return key->dh(value); }));
   }
   const auto given = mechanism_parameter<CK_ECDH1_DERIVE_PARAMS>(call.mechanism);
-  const Bytes shared_data = parameter_octets(given.pSharedData, given.ulSharedDataLen);
-  const Bytes sent = parameter_octets(given.pPublicData, given.ulPublicDataLen);
+  const Bytes shared_data = parameter_bytes(given.pSharedData, given.ulSharedDataLen);
+  const Bytes sent = parameter_bytes(given.pPublicData, given.ulPublicDataLen);
   const crypto::Curve curve = public_key_of(call.base)->curve();
   const std::optional<Bytes> point = agree([&] { return read_peer_point(sent, curve); });
   refuse_parameter_if(!point, "the peer's public data is not as long as a point of the curve");

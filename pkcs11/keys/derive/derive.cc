@@ -65,9 +65,9 @@ Derivable fixed(SecretBytes value, bool from_the_end, CK_RV refusal = CKR_TEMPLA
   auto held = std::make_shared<SecretBytes>(std::move(value));
   Derivable result;
   result.natural = size;
-  result.octets = [held, from_the_end, refusal](size_t octets) {
-    refuse_if(octets > held->size(), refusal, "the mechanism does not derive so many octets");
-    return SecretBytes(from_the_end ? held->view().last(octets) : held->view().first(octets));
+  result.bytes = [held, from_the_end, refusal](size_t bytes) {
+    refuse_if(bytes > held->size(), refusal, "the mechanism does not derive so many bytes");
+    return SecretBytes(from_the_end ? held->view().last(bytes) : held->view().first(bytes));
   };
   return result;
 }
@@ -165,7 +165,7 @@ DerivedKeys derive(const DeriveCall& call, Template wanted, CK_OBJECT_HANDLE* ke
   const Derivable derivable = by.derivable(call);
   SecretKeyPlan plan = plan_derived(call, wanted, by.inheritance, derivable.second_base);
   if (!derivable.only_for.empty()) allow_only(derivable.only_for, plan.shown());
-  const SecretBytes value = derivable.octets(plan.octets_or(derivable.natural));
+  const SecretBytes value = derivable.bytes(plan.bytes_or(derivable.natural));
   return one_key(std::move(plan).make(value, origin_of_derived(call.base, derivable.second_base)), key);
 }
 

@@ -29,7 +29,7 @@ struct DeriveCall {
 struct Derivable {
   size_t natural = 0;  // bytes when the template asks for none; 0: it must ask
   /// Throws CKR_TEMPLATE_INCONSISTENT when there are not so many.
-  std::function<SecretBytes(size_t octets)> octets;
+  std::function<SecretBytes(size_t bytes)> bytes;
   const Object* second_base = nullptr;               // a key whose secrecy is inherited too
   ObjectPtr holder;                                  // … and who holds it
   std::span<const CK_MECHANISM_TYPE> only_for = {};  // what the key's CKA_ALLOWED_MECHANISMS may name; empty: anything

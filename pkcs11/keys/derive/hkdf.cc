@@ -23,7 +23,7 @@ SecretBytes input_key(const DeriveCall& call, Hash hash, bool extract) {
   refuse_parameter_if(!extract, "HKDF: from a data object a key is extracted, not only expanded");
   const Reading value = read_attribute(call.session, call.base, CKA_VALUE);
   refuse_if(value.rv != CKR_OK, CKR_KEY_HANDLE_INVALID, "HKDF: the data object does not show its value");
-  refuse_if(value.value.size() != crypto::hash_octets(hash), CKR_KEY_SIZE_RANGE,
+  refuse_if(value.value.size() != crypto::hash_bytes(hash), CKR_KEY_SIZE_RANGE,
             "HKDF: a data object is a key when it is as long as the hash");
   return SecretBytes(value.value);
 }
@@ -33,7 +33,7 @@ SecretBytes hkdf_salt(const DeriveCall& call, const CK_HKDF_PARAMS& given) {
     case CKF_HKDF_SALT_NULL:
       return {};
     case CKF_HKDF_SALT_DATA:
-      return SecretBytes(parameter_octets(given.pSalt, given.ulSaltLen));
+      return SecretBytes(parameter_bytes(given.pSalt, given.ulSaltLen));
     case CKF_HKDF_SALT_KEY: {
       const ObjectPtr key = require_input_key(call, given.hSaltKey);
       return SecretBytes(call.session.token->catalogue().secret_of(*key).get(CKA_VALUE));
@@ -55,12 +55,12 @@ Derivable derive_hkdf(const DeriveCall& call) {
   if (extract) key = crypto::hkdf_extract(*hash, hkdf_salt(call, given), key);
   if (!expand) return beginning_of(std::move(key));
   auto held =
-      std::make_shared<std::pair<SecretBytes, Bytes>>(std::move(key), parameter_octets(given.pInfo, given.ulInfoLen));
+      std::make_shared<std::pair<SecretBytes, Bytes>>(std::move(key), parameter_bytes(given.pInfo, given.ulInfoLen));
   Derivable result;
-  result.natural = crypto::hash_octets(*hash);
-  result.octets = [held, hash](size_t size) {
-    refuse_if(size > kHkdfMostBlocks * crypto::hash_octets(*hash), CKR_TEMPLATE_INCONSISTENT,
-              "HKDF does not derive so many octets with this hash");
+  result.natural = crypto::hash_bytes(*hash);
+  result.bytes = [held, hash](size_t size) {
+    refuse_if(size > kHkdfMostBlocks * crypto::hash_bytes(*hash), CKR_TEMPLATE_INCONSISTENT,
+              "HKDF does not derive so many bytes with this hash");
     return crypto::hkdf_expand(*hash, held->first, held->second, size);
   };
   return result;
@@ -72,13 +72,13 @@ DerivedKeys derive_hkdf_data(const DeriveCall& call, Template wanted, CK_OBJECT_
   refuse_if(wanted.number(CKA_CLASS).value_or(CKO_DATA) != CKO_DATA, CKR_TEMPLATE_INCONSISTENT,
             "what comes of this is a data object");
   refuse_if(wanted.has(CKA_VALUE), CKR_ATTRIBUTE_READ_ONLY, "CKA_VALUE is set by the token, not by a template");
-  const size_t octets = wanted.number(CKA_VALUE_LEN).value_or(derivable.natural);
-  refuse_if(octets == 0, CKR_TEMPLATE_INCONSISTENT, "CKA_VALUE_LEN is zero");
+  const size_t bytes = wanted.number(CKA_VALUE_LEN).value_or(derivable.natural);
+  refuse_if(bytes == 0, CKR_TEMPLATE_INCONSISTENT, "CKA_VALUE_LEN is zero");
   wanted.drop(CKA_VALUE_LEN);  // no attribute of data objects
   Draft draft = make_draft(Schema::of(CKO_DATA), Making::kMake, wanted, call.session.token->login().who());
   draft.shown.set_number(CKA_CLASS, CKO_DATA);
   call.session.require_write(draft.is_token(), draft.is_private());
-  draft.shown.set(CKA_VALUE, derivable.octets(octets));
+  draft.shown.set(CKA_VALUE, derivable.bytes(bytes));
   return one_key(std::move(draft), key);
 }
 

@@ -16,7 +16,7 @@ constexpr CK_ULONG kMostSegments = 64, kMostDerivedKeys = 64;
 struct Kbkdf {
   KbkdfMode mode;
   std::vector<KbkdfSegment> segments;
-  std::vector<Bytes> octets;         // what segments point to
+  std::vector<Bytes> bytes;          // what segments point to
   std::vector<SecretBytes> secrets;  // … values of keys
   std::vector<ObjectPtr> inputs;     // … and whose they are
   Bytes iv;
@@ -74,7 +74,7 @@ KbkdfSegment key_segment(Kbkdf& kbkdf, const DeriveCall& call, const CK_PRF_DATA
   const auto handle = segment_format<CK_OBJECT_HANDLE>(given);
   kbkdf.inputs.push_back(require_input_key(call, handle));
   kbkdf.secrets.emplace_back(call.session.token->catalogue().secret_of(*kbkdf.inputs.back()).get(CKA_VALUE));
-  return {.kind = KbkdfSegment::Kind::kOctets, .octets = kbkdf.secrets.back()};
+  return {.kind = KbkdfSegment::Kind::kBytes, .bytes = kbkdf.secrets.back()};
 }
 
 void add_segment(Kbkdf& kbkdf, const DeriveCall& call, const CK_PRF_DATA_PARAM& given) {
@@ -91,8 +91,8 @@ void add_segment(Kbkdf& kbkdf, const DeriveCall& call, const CK_PRF_DATA_PARAM& 
       kbkdf.segments.push_back(length_segment(given));
       return;
     case CK_SP800_108_BYTE_ARRAY:
-      kbkdf.octets.push_back(parameter_octets(given.pValue, given.ulValueLen));
-      kbkdf.segments.push_back({.kind = Kind::kOctets, .octets = kbkdf.octets.back()});
+      kbkdf.bytes.push_back(parameter_bytes(given.pValue, given.ulValueLen));
+      kbkdf.segments.push_back({.kind = Kind::kBytes, .bytes = kbkdf.bytes.back()});
       return;
     case CK_SP800_108_KEY_HANDLE:
       kbkdf.segments.push_back(key_segment(kbkdf, call, given));
@@ -121,11 +121,11 @@ Kbkdf read_kbkdf(const DeriveCall& call) {
               {},
               {},
               {},
-              parameter_octets(given.pIV, given.ulIVLen),
+              parameter_bytes(given.pIV, given.ulIVLen),
               given.prfType,
               given.ulAdditionalDerivedKeys,
               given.pAdditionalDerivedKeys};
-  kbkdf.octets.reserve(given.ulNumberOfDataParams);  // segments point into it
+  kbkdf.bytes.reserve(given.ulNumberOfDataParams);  // segments point into it
   refuse_parameter_if(kbkdf.more_keys && !kbkdf.keys, "SP 800-108: the further keys are missing");
   for (CK_ULONG i = 0; i < given.ulNumberOfDataParams; ++i) {
     add_segment(kbkdf, call,
@@ -182,7 +182,7 @@ DerivedKeys derive_kbkdf(const DeriveCall& call, Template wanted, CK_OBJECT_HAND
       if (is_invertible(kbkdf.function)) {
         for (const ObjectPtr& input : kbkdf.inputs) inherit(row, plans.back().shown(), *input, Inheritance::kAtLeast);
       }
-      sizes.push_back(plans.back().octets_or(function.octets()));
+      sizes.push_back(plans.back().bytes_or(function.size()));
     });
     handles.push_back(handle);
   };

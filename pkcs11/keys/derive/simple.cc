@@ -14,7 +14,7 @@ constexpr size_t kBlock = 16;
 
 Bytes string_data(const CK_MECHANISM& mechanism) {
   const auto given = mechanism_parameter<CK_KEY_DERIVATION_STRING_DATA>(mechanism);
-  return parameter_octets(given.pData, given.ulLen);
+  return parameter_bytes(given.pData, given.ulLen);
 }
 
 SecretBytes joined(ByteView first, ByteView second) {
@@ -61,10 +61,10 @@ Derivable derive_extract(const DeriveCall& call) {
   refuse_parameter_if(first_bit >= bits, "the base key has no such bit");
   Derivable result;
   // Bit 0 is the highest of the first byte; after the last bit comes the first again.
-  result.octets = [key, first_bit, bits](size_t octets) {
-    refuse_if(octets > key->size(), CKR_TEMPLATE_INCONSISTENT, "the base key has not so many bits");
-    SecretBytes extracted(octets);
-    for (size_t i = 0; i < 8 * octets; ++i) {
+  result.bytes = [key, first_bit, bits](size_t bytes) {
+    refuse_if(bytes > key->size(), CKR_TEMPLATE_INCONSISTENT, "the base key has not so many bits");
+    SecretBytes extracted(bytes);
+    for (size_t i = 0; i < 8 * bytes; ++i) {
       const size_t from = (first_bit + i) % bits;
       const unsigned bit = (*key)[from / 8] >> (7 - from % 8) & 1;
       extracted[i / 8] = static_cast<uint8_t>(extracted[i / 8] | bit << (7 - i % 8));
@@ -81,8 +81,8 @@ Derivable derive_encryption(const DeriveCall& call) {
   } else {
     // Those of Camellia and ARIA are alike.
     const auto given = mechanism_parameter<CK_AES_CBC_ENCRYPT_DATA_PARAMS>(call.mechanism);
-    data = parameter_octets(given.pData, given.length);
-    vector = parameter_octets(given.iv, sizeof given.iv);
+    data = parameter_bytes(given.pData, given.length);
+    vector = parameter_bytes(given.iv, sizeof given.iv);
   }
   refuse_if(data.empty(), CKR_DATA_LEN_RANGE, "there are no data to make a key of");
   refuse_parameter_if(data.size() % kBlock != 0, "the data are not whole blocks");
@@ -95,7 +95,7 @@ Derivable derive_encryption(const DeriveCall& call) {
 
 Derivable derive_digest(const DeriveCall& call) {
   crypto::Digest digest = digest_of(call.row, call.mechanism);
-  SecretBytes value(digest.octets());
+  SecretBytes value(digest.size());
   digest.update(call.base_value()).finish(value.span());
   return beginning_of(std::move(value));
 }
@@ -105,9 +105,9 @@ Derivable derive_shake(const DeriveCall& call) {
   const auto shake = call.row.variant == Variant::kShake128 ? crypto::Digest::shake128 : crypto::Digest::shake256;
   auto key = std::make_shared<SecretBytes>(call.base_value());
   Derivable result;
-  result.octets = [shake, key](size_t octets) {
-    SecretBytes value(octets);
-    shake(octets).update(*key).finish(value.span());
+  result.bytes = [shake, key](size_t bytes) {
+    SecretBytes value(bytes);
+    shake(bytes).update(*key).finish(value.span());
     return value;
   };
   return result;

@@ -11,7 +11,7 @@ namespace vtpm::pkcs11 {
 namespace {
 
 using crypto::Hash;
-using crypto::kTlsMasterSecretOctets;
+using crypto::kTlsMasterSecretBytes;
 
 constexpr CK_ULONG kMostBits = 8 * 1024;  // of one part of the key block
 
@@ -22,15 +22,15 @@ struct Randoms {
   Bytes client, server;
 };
 Randoms randoms(const CK_SSL3_RANDOM_DATA& given) {
-  Randoms result{parameter_octets(given.pClientRandom, given.ulClientRandomLen),
-                 parameter_octets(given.pServerRandom, given.ulServerRandomLen)};
+  Randoms result{parameter_bytes(given.pClientRandom, given.ulClientRandomLen),
+                 parameter_bytes(given.pServerRandom, given.ulServerRandomLen)};
   refuse_parameter_if(result.client.empty() || result.server.empty(), "TLS 1.2: a random value is missing");
   return result;
 }
 
 /// The version that the client sent is the beginning of an RSA pre-master secret; that of a key agreement has none.
 void report_version(const DeriveCall& call, ByteView premaster, CK_VERSION* version) {
-  const bool agreed = call.row.min_size != kTlsMasterSecretOctets;
+  const bool agreed = call.row.min_size != kTlsMasterSecretBytes;
   refuse_parameter_if(agreed && version, "TLS 1.2: an agreed secret has no version");
   refuse_parameter_if(!agreed && !version, "TLS 1.2: there is no room for the version");
   if (version) *version = {premaster[0], premaster[1]};
@@ -38,16 +38,16 @@ void report_version(const DeriveCall& call, ByteView premaster, CK_VERSION* vers
 
 Derivable master(SecretBytes secret) {
   Derivable result = beginning_of(std::move(secret));
-  result.octets = [whole = std::make_shared<SecretBytes>(result.octets(kTlsMasterSecretOctets))](size_t octets) {
-    refuse_if(octets != whole->size(), CKR_TEMPLATE_INCONSISTENT, "TLS 1.2: a master secret has 48 octets");
+  result.bytes = [whole = std::make_shared<SecretBytes>(result.bytes(kTlsMasterSecretBytes))](size_t bytes) {
+    refuse_if(bytes != whole->size(), CKR_TEMPLATE_INCONSISTENT, "TLS 1.2: a master secret has 48 bytes");
     return whole->clone();
   };
   result.only_for = kOfMasterSecrets;
   return result;
 }
 
-CK_ULONG octets_of_bits(CK_ULONG bits) {
-  refuse_parameter_if(bits % 8 != 0 || bits > kMostBits, "TLS 1.2: a size is not one of octets");
+CK_ULONG bytes_of_bits(CK_ULONG bits) {
+  refuse_parameter_if(bits % 8 != 0 || bits > kMostBits, "TLS 1.2: a size is not one of bytes");
   return bits / 8;
 }
 
@@ -76,7 +76,7 @@ bool place_is_of_key(CK_OBJECT_HANDLE CK_SSL3_KEY_MAT_OUT::*place) {
 
 void put_vector(CK_BYTE_PTR to, ByteView vector) {
   if (vector.empty()) return;
-  refuse_parameter_if(!to, "TLS 1.2: there is no room for an initialisation vector");
+  refuse_parameter_if(!to, "TLS 1.2: there is no room for an initialization vector");
   std::copy(vector.begin(), vector.end(), to);
 }
 
@@ -94,7 +94,7 @@ Derivable derive_tls_master(const DeriveCall& call) {
 Derivable derive_tls_extended_master(const DeriveCall& call) {
   const auto given = mechanism_parameter<CK_TLS12_EXTENDED_MASTER_KEY_DERIVE_PARAMS>(call.mechanism);
   const Hash hash = tls_hash(given.prfHashMechanism);
-  const Bytes session_hash = parameter_octets(given.pSessionHash, given.ulSessionHashLen);
+  const Bytes session_hash = parameter_bytes(given.pSessionHash, given.ulSessionHashLen);
   refuse_parameter_if(session_hash.empty(), "TLS 1.2: the session hash is missing");
   const SecretBytes premaster = call.base_value();
   report_version(call, premaster, given.pVersion);
@@ -104,9 +104,9 @@ Derivable derive_tls_extended_master(const DeriveCall& call) {
 Derivable derive_tls_kdf(const DeriveCall& call) {
   const auto given = mechanism_parameter<CK_TLS_KDF_PARAMS>(call.mechanism);
   const std::optional<Hash> hash = tls_function(given.prfMechanism);
-  const Bytes label = parameter_octets(given.pLabel, given.ulLabelLength);
+  const Bytes label = parameter_bytes(given.pLabel, given.ulLabelLength);
   const Randoms random = randoms(given.RandomInfo);
-  const Bytes context = parameter_octets(given.pContextData, given.ulContextDataLength);
+  const Bytes context = parameter_bytes(given.pContextData, given.ulContextDataLength);
   refuse_parameter_if(context.size() > UINT16_MAX, "TLS 1.2: the context is too long");
   Bytes seed = random.client;
   append(seed, random.server);
@@ -117,7 +117,7 @@ Derivable derive_tls_kdf(const DeriveCall& call) {
   }
   auto secret = std::make_shared<SecretBytes>(call.base_value());
   Derivable result;
-  result.octets = [=](size_t octets) { return crypto::tls_prf(hash, *secret, as_text(label), seed, octets); };
+  result.bytes = [=](size_t bytes) { return crypto::tls_prf(hash, *secret, as_text(label), seed, bytes); };
   return result;
 }
 
@@ -127,16 +127,16 @@ DerivedKeys derive_tls_keys(const DeriveCall& call, Template wanted, CK_OBJECT_H
   const Randoms random = randoms(given.RandomInfo);
   refuse_parameter_if(!given.pReturnedKeyMaterial, "TLS 1.2: there is no room for the keys' handles");
   refuse_parameter_if(given.bIsExport != CK_FALSE, "TLS 1.2 has no export ciphers");
-  const CK_ULONG mac_octets = octets_of_bits(given.ulMacSizeInBits), key_octets = octets_of_bits(given.ulKeySizeInBits);
-  const CK_ULONG iv_octets = call.row.variant == Variant::kWithoutVectors ? 0 : octets_of_bits(given.ulIVSizeInBits);
+  const CK_ULONG mac_bytes = bytes_of_bits(given.ulMacSizeInBits), key_bytes = bytes_of_bits(given.ulKeySizeInBits);
+  const CK_ULONG iv_bytes = call.row.variant == Variant::kWithoutVectors ? 0 : bytes_of_bits(given.ulIVSizeInBits);
   const crypto::TlsKeyBlock block =
-      crypto::tls12_key_block(hash, call.base_value(), random.client, random.server, mac_octets, key_octets, iv_octets);
+      crypto::tls12_key_block(hash, call.base_value(), random.client, random.server, mac_bytes, key_bytes, iv_bytes);
   DerivedKeys keys;
   std::vector<CK_OBJECT_HANDLE CK_SSL3_KEY_MAT_OUT::*> places;
-  const auto add = [&](Template its, CK_ULONG octets, ByteView value, CK_OBJECT_HANDLE CK_SSL3_KEY_MAT_OUT::*place) {
-    if (octets == 0) return;
+  const auto add = [&](Template its, CK_ULONG bytes, ByteView value, CK_OBJECT_HANDLE CK_SSL3_KEY_MAT_OUT::*place) {
+    if (bytes == 0) return;
     SecretKeyPlan plan = plan_derived(call, its, Inheritance::kTheSame, nullptr);
-    refuse_if(plan.octets().value_or(octets) != octets || !plan.takes(octets), CKR_TEMPLATE_INCONSISTENT,
+    refuse_if(plan.size().value_or(bytes) != bytes || !plan.takes(bytes), CKR_TEMPLATE_INCONSISTENT,
               "TLS 1.2: the key block has keys of another size than the template");
     for (const CK_ATTRIBUTE_TYPE use : {CKA_ENCRYPT, CKA_DECRYPT, CKA_DERIVE}) {
       if (place_is_of_key(place) && !plan.shown().has(use)) plan.shown().set_flag(use, true);
@@ -151,10 +151,10 @@ DerivedKeys derive_tls_keys(const DeriveCall& call, Template wanted, CK_OBJECT_H
     copy.impose(attributes);
     return copy;
   };
-  add(for_mac_secret(wanted), mac_octets, block.client_mac, &CK_SSL3_KEY_MAT_OUT::hClientMacSecret);
-  add(for_mac_secret(wanted), mac_octets, block.server_mac, &CK_SSL3_KEY_MAT_OUT::hServerMacSecret);
-  add(for_key(), key_octets, block.client_key, &CK_SSL3_KEY_MAT_OUT::hClientKey);
-  add(for_key(), key_octets, block.server_key, &CK_SSL3_KEY_MAT_OUT::hServerKey);
+  add(for_mac_secret(wanted), mac_bytes, block.client_mac, &CK_SSL3_KEY_MAT_OUT::hClientMacSecret);
+  add(for_mac_secret(wanted), mac_bytes, block.server_mac, &CK_SSL3_KEY_MAT_OUT::hServerMacSecret);
+  add(for_key(), key_bytes, block.client_key, &CK_SSL3_KEY_MAT_OUT::hClientKey);
+  add(for_key(), key_bytes, block.server_key, &CK_SSL3_KEY_MAT_OUT::hServerKey);
   put_vector(given.pReturnedKeyMaterial->pIVClient, block.client_iv);
   put_vector(given.pReturnedKeyMaterial->pIVServer, block.server_iv);
   keys.publish = [places, out = given.pReturnedKeyMaterial](std::span<const CK_OBJECT_HANDLE> made) {

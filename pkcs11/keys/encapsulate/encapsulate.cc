@@ -36,7 +36,7 @@ struct Agreement {
       refuse_parameter_if(given.pPublicData || given.ulPublicDataLen,
                           "pPublicData must be null: the public key is the cipher text");
       with.kdf = given.kdf;
-      with.shared_data = parameter_octets(given.pSharedData, given.ulSharedDataLen);
+      with.shared_data = parameter_bytes(given.pSharedData, given.ulSharedDataLen);
     }
     refuse_if(with.key.bits() < call.row.min_size || with.key.bits() > call.row.max_size, size_refusal,
               "the key's size is outside the mechanism's range");
@@ -45,10 +45,10 @@ struct Agreement {
   }
   bool is_dh() const { return key.type() == crypto::KeyType::kDh; }
   /// What the other side sends back: a point, or a public value as long as the prime.
-  size_t encrypted_octets() const { return is_dh() ? key.domain().prime.size() : key.point().size(); }
+  size_t encrypted_bytes() const { return is_dh() ? key.domain().prime.size() : key.point().size(); }
   Draft make(SecretKeyPlan plan, SecretBytes secret) const {
     const Derivable derivable = apply_kdf(kdf, shared_data, std::move(secret));
-    const SecretBytes value = derivable.octets(plan.octets_or(derivable.natural));
+    const SecretBytes value = derivable.bytes(plan.bytes_or(derivable.natural));
     return std::move(plan).make(value, {});
   }
 };
@@ -59,7 +59,7 @@ Encapsulation encapsulate_agreed(const WrapCall& call, const Template& wanted) {
   if (with.is_dh()) {
     const auto fresh = crypto::SoftwareKey::generate_dh(with.key.domain());
     const Bytes value = fresh->public_key().value();
-    Bytes encrypted(with.encrypted_octets() - value.size());
+    Bytes encrypted(with.encrypted_bytes() - value.size());
     append(encrypted, value);
     return {std::move(encrypted), with.make(std::move(plan), fresh->dh(with.key.value()))};
   }
@@ -74,7 +74,7 @@ Draft decapsulate_agreed(const WrapCall& call, ByteView encrypted, const Templat
   return refusing_invalid(CKR_WRAPPED_KEY_INVALID, [&] {
     const std::optional<Bytes> sent = with.is_dh() ? to_bytes(encrypted) : read_peer_point(encrypted, with.key.curve());
     // A public value may come without its leading zeros.
-    refuse_if(!sent || sent->empty() || sent->size() > with.encrypted_octets(), CKR_WRAPPED_KEY_LEN_RANGE,
+    refuse_if(!sent || sent->empty() || sent->size() > with.encrypted_bytes(), CKR_WRAPPED_KEY_LEN_RANGE,
               "the cipher text is not as long as the public half of such a key");
     return with.make(std::move(plan), with.is_dh() ? own->dh(*sent) : own->ecdh(*sent));
   });
@@ -85,10 +85,10 @@ Draft decapsulate_agreed(const WrapCall& call, ByteView encrypted, const Templat
 Encapsulation encapsulate_rsa(const WrapCall& call, const Template& wanted) {
   const CipherScheme scheme(call.row, call.mechanism, *public_key_of(call.key));
   SecretKeyPlan plan = plan_of(call, wanted);
-  const std::optional<size_t> octets = plan.octets();
-  refuse_if(!octets, CKR_TEMPLATE_INCOMPLETE, "CKA_VALUE_LEN is missing: how long shall the secret be?");
-  refuse_if(*octets > scheme.block_octets(), CKR_KEY_SIZE_RANGE, "the secret is too long for the public key");
-  SecretBytes secret(*octets);
+  const std::optional<size_t> bytes = plan.size();
+  refuse_if(!bytes, CKR_TEMPLATE_INCOMPLETE, "CKA_VALUE_LEN is missing: how long shall the secret be?");
+  refuse_if(*bytes > scheme.block_bytes(), CKR_KEY_SIZE_RANGE, "the secret is too long for the public key");
+  SecretBytes secret(*bytes);
   crypto::random_fill(secret.span());
   constexpr Translation kTooLong[] = {{CKR_DATA_LEN_RANGE, CKR_KEY_SIZE_RANGE}};
   return translated(kTooLong, [&]() -> Encapsulation {
@@ -102,13 +102,13 @@ Encapsulation encapsulate_rsa(const WrapCall& call, const Template& wanted) {
 /// The secret is as long as the modulus; of a template that wants less, the end (3.2, 6.1.8 of unwrapping).
 Draft make_of_end(SecretKeyPlan plan, SecretBytes secret) {
   const Derivable derivable = end_of(std::move(secret));
-  return std::move(plan).make(derivable.octets(plan.octets_or(derivable.natural)), {});
+  return std::move(plan).make(derivable.bytes(plan.bytes_or(derivable.natural)), {});
 }
 
 Encapsulation encapsulate_number(const WrapCall& call, const Template& wanted) {
   const CipherScheme scheme(call.row, call.mechanism, *public_key_of(call.key));
   SecretKeyPlan plan = plan_of(call, wanted);
-  SecretBytes secret(scheme.block_octets());
+  SecretBytes secret(scheme.block_bytes());
   const Bytes modulus = public_key_of(call.key)->modulus();
   do {
     crypto::random_fill(secret.span());
@@ -120,7 +120,7 @@ Encapsulation encapsulate_number(const WrapCall& call, const Template& wanted) {
 Draft decapsulate_number(const WrapCall& call, ByteView encrypted, const Template& wanted) {
   const CipherScheme scheme(call.row, call.mechanism, *public_key_of(call.key));
   SecretKeyPlan plan = plan_of(call, wanted);
-  refuse_if(encrypted.size() != scheme.block_octets(), CKR_WRAPPED_KEY_LEN_RANGE,
+  refuse_if(encrypted.size() != scheme.block_bytes(), CKR_WRAPPED_KEY_LEN_RANGE,
             "the cipher text is not as long as the modulus");
   constexpr Translation kWrong[] = {{CKR_ENCRYPTED_DATA_INVALID, CKR_WRAPPED_KEY_INVALID}};
   return translated(kWrong, [&] {
@@ -131,22 +131,22 @@ Draft decapsulate_number(const WrapCall& call, ByteView encrypted, const Templat
 
 // --- which mechanism is made by what ---
 
-size_t agreed_octets(const WrapCall& call) { return Agreement::read(call, CKR_KEY_SIZE_RANGE).encrypted_octets(); }
-size_t rsa_octets(const WrapCall& call) {
-  return CipherScheme(call.row, call.mechanism, *public_key_of(call.key)).block_octets();
+size_t agreed_bytes(const WrapCall& call) { return Agreement::read(call, CKR_KEY_SIZE_RANGE).encrypted_bytes(); }
+size_t rsa_bytes(const WrapCall& call) {
+  return CipherScheme(call.row, call.mechanism, *public_key_of(call.key)).block_bytes();
 }
 
 struct Encapsulator {
-  size_t (*octets)(const WrapCall& call) = nullptr;
+  size_t (*bytes)(const WrapCall& call) = nullptr;
   Encapsulation (*encapsulate)(const WrapCall& call, const Template& wanted) = nullptr;
   Draft (*decapsulate)(const WrapCall& call, ByteView encrypted, const Template& wanted) = nullptr;
 };
 constexpr FamilyTable<Encapsulator> kEncapsulators({
-    {Family::kRsaPkcs, {rsa_octets, encapsulate_rsa, unwrap_secret}},
-    {Family::kRsaOaep, {rsa_octets, encapsulate_rsa, unwrap_secret}},
-    {Family::kRsaX509, {rsa_octets, encapsulate_number, decapsulate_number}},
-    {Family::kEcdh, {agreed_octets, encapsulate_agreed, decapsulate_agreed}},
-    {Family::kDh, {agreed_octets, encapsulate_agreed, decapsulate_agreed}},
+    {Family::kRsaPkcs, {rsa_bytes, encapsulate_rsa, unwrap_secret}},
+    {Family::kRsaOaep, {rsa_bytes, encapsulate_rsa, unwrap_secret}},
+    {Family::kRsaX509, {rsa_bytes, encapsulate_number, decapsulate_number}},
+    {Family::kEcdh, {agreed_bytes, encapsulate_agreed, decapsulate_agreed}},
+    {Family::kDh, {agreed_bytes, encapsulate_agreed, decapsulate_agreed}},
 });
 static_assert(kEncapsulators.covers(CKF_ENCAPSULATE | CKF_DECAPSULATE));
 
@@ -160,7 +160,7 @@ ObjectPtr require_decapsulating_key(Session& session, CK_OBJECT_HANDLE handle, c
   return require_unwrapping_key(session, handle, mechanism, CKA_DECAPSULATE);
 }
 
-size_t encapsulated_octets(const WrapCall& call) { return kEncapsulators[call.row.family].octets(call); }
+size_t encapsulated_bytes(const WrapCall& call) { return kEncapsulators[call.row.family].bytes(call); }
 
 Encapsulation encapsulate_key(const WrapCall& call, Template wanted) {
   try {

@@ -18,7 +18,7 @@ ObjectPtr require_decapsulating_key(Session& session, CK_OBJECT_HANDLE handle, c
 
 /// How long the cipher text will be, in bytes; checks the parameter and the key's size. Throws Refusal:
 /// CKR_MECHANISM_PARAM_INVALID, CKR_KEY_SIZE_RANGE.
-size_t encapsulated_octets(const WrapCall& call);
+size_t encapsulated_bytes(const WrapCall& call);
 
 struct Encapsulation {
   Bytes encrypted;

@@ -28,14 +28,14 @@ constexpr PrfRow kPrfs[] = {{CKP_PKCS5_PBKD2_HMAC_SHA1, Hash::kSha1},
 /// CK_PKCS5_PBKD2_PARAMS of 2.40, which NSS passes, and CK_PKCS5_PBKD2_PARAMS2 have one size and differ in their last
 /// member: the length of the password, or where it is. No page is mapped below 64 KiB (vm.mmap_min_addr), and no
 /// password is that long. Any other value may be an address where nothing is mapped, so the kernel reads it.
-CK_ULONG password_octets(const CK_PKCS5_PBKD2_PARAMS2& given) {
+CK_ULONG password_bytes(const CK_PKCS5_PBKD2_PARAMS2& given) {
   constexpr CK_ULONG kLengthsEnd = CK_ULONG{1} << 16;
-  CK_ULONG octets = given.ulPasswordLen;
-  if (octets < kLengthsEnd) return octets;
-  const bool read = read_if_mapped(reinterpret_cast<const void*>(octets), &octets, sizeof octets);  // NOLINT
-  refuse_parameter_if(!read || octets >= kLengthsEnd,
+  CK_ULONG bytes = given.ulPasswordLen;
+  if (bytes < kLengthsEnd) return bytes;
+  const bool read = read_if_mapped(reinterpret_cast<const void*>(bytes), &bytes, sizeof bytes);  // NOLINT
+  refuse_parameter_if(!read || bytes >= kLengthsEnd,
                       "PBKDF2: the length of the password is neither a number of at most 65535 nor the address of one");
-  return octets;
+  return bytes;
 }
 
 }  // namespace
@@ -48,11 +48,11 @@ Draft generate_from_password(const Mechanism& row, const CK_MECHANISM& mechanism
   refuse_parameter_if(given.saltSource != CKZ_SALT_SPECIFIED || given.ulPrfDataLen != 0,
                       "PBKDF2: the salt must be given, and the function has no data");
   refuse_parameter_if(given.iterations == 0 || given.iterations > INT32_MAX, "PBKDF2: 1 to 2^31 - 1 iterations");
-  const Bytes salt = parameter_octets(given.pSaltSourceData, given.ulSaltSourceDataLen);
-  const SecretBytes password(parameter_view(given.pPassword, password_octets(given)));
+  const Bytes salt = parameter_bytes(given.pSaltSourceData, given.ulSaltSourceDataLen);
+  const SecretBytes password(parameter_view(given.pPassword, password_bytes(given)));
   SecretKeyPlan plan(wanted, Making::kMake, who, CKK_GENERIC_SECRET);
-  const size_t octets = plan.octets_or(0);
-  const SecretBytes value = crypto::pbkdf2(prf->hash, password, salt, static_cast<uint32_t>(given.iterations), octets);
+  const size_t bytes = plan.bytes_or(0);
+  const SecretBytes value = crypto::pbkdf2(prf->hash, password, salt, static_cast<uint32_t>(given.iterations), bytes);
   return std::move(plan).make(value, {true, row.type, true, true});
 }
 

@@ -24,9 +24,9 @@ class WholeCrypt : public Crypt {
  public:
   bool exact() const override { return true; }
   bool takes_parts() const override { return false; }
-  size_t update_octets(size_t) const override { return 0; }
+  size_t update_bytes(size_t) const override { return 0; }
   void update(ByteView, MutableByteView) override {}
-  size_t finish_octets() const override { return 0; }
+  size_t finish_bytes() const override { return 0; }
   void finish(MutableByteView) override {}
 };
 
@@ -35,7 +35,7 @@ class OneMessage : public WholeCrypt {
   OneMessage(std::unique_ptr<MessageCrypt> crypt, const MessageParameter& parameter, ByteView associated)
       : crypt_(std::move(crypt)), parameter_(parameter), associated_(associated) {}
 
-  size_t message_octets(size_t in) const override { return in; }
+  size_t message_bytes(size_t in) const override { return in; }
   size_t message(ByteView in, MutableByteView out) override {
     crypt_->message(parameter_, associated_, in, out);
     return in.size();
@@ -53,12 +53,12 @@ class OneMessage : public WholeCrypt {
 struct WrapParameter {
   MessageParameter message;  // without a tag
   CK_BYTE_PTR associated;
-  CK_ULONG associated_octets, tag;  // of GCM in bits, of CCM in bytes
+  CK_ULONG associated_bytes, tag;  // of GCM in bits, of CCM in bytes
 };
 
-MutableByteView nonce_memory(CK_BYTE* first, CK_ULONG octets) {
-  parameter_view(first, octets);
-  return {first, octets};
+MutableByteView nonce_memory(CK_BYTE* first, CK_ULONG bytes) {
+  parameter_view(first, bytes);
+  return {first, bytes};
 }
 
 WrapParameter read_gcm(const CK_MECHANISM& mechanism) {
@@ -96,7 +96,7 @@ class TagBehind : public WholeCrypt {
     require_generator(given_.message.generator);
   }
 
-  size_t message_octets(size_t in) const override { return encryption(in)->message_octets(in); }
+  size_t message_bytes(size_t in) const override { return encryption(in)->message_bytes(in); }
   size_t message(ByteView in, MutableByteView out) override {
     if (!is_unwrapping()) NonceGenerator().fill(given_.message);
     return encryption(in.size())->message(in, out);
@@ -107,10 +107,10 @@ class TagBehind : public WholeCrypt {
   /// The cipher for `in` bytes, with the nonce as it is now.
   std::unique_ptr<Crypt> encryption(size_t in) const {
     const MutableByteView nonce = given_.message.nonce;
-    CK_GCM_PARAMS gcm{nonce.data(), nonce.size(), 8 * nonce.size(), given_.associated, given_.associated_octets,
+    CK_GCM_PARAMS gcm{nonce.data(), nonce.size(), 8 * nonce.size(), given_.associated, given_.associated_bytes,
                       given_.tag};
     const size_t data = is_unwrapping() ? in - std::min<size_t>(in, given_.tag) : in;
-    CK_CCM_PARAMS ccm{data, nonce.data(), nonce.size(), given_.associated, given_.associated_octets, given_.tag};
+    CK_CCM_PARAMS ccm{data, nonce.data(), nonce.size(), given_.associated, given_.associated_bytes, given_.tag};
     const CK_MECHANISM mechanism = call_.row.parameter == Parameter::kGcm
                                        ? CK_MECHANISM{call_.row.type, &gcm, sizeof gcm}
                                        : CK_MECHANISM{call_.row.type, &ccm, sizeof ccm};
@@ -135,7 +135,7 @@ std::unique_ptr<Crypt> make_aead_wrap(const WrapCall& call, crypto::Direction di
   MessageParameter parameter =
       message_parameter(call.row, call.mechanism.pParameter, call.mechanism.ulParameterLen, direction);
   parameter.tag();
-  parameter.data_octets.reset();
+  parameter.data_bytes.reset();
   if (direction == crypto::Direction::kEncrypt) require_generator(parameter.generator);
   const SecretAttributes secret = call.session.token->catalogue().secret_of(call.key);
   return std::make_unique<OneMessage>(make_message_crypt(call.row, secret.get(CKA_VALUE), direction), parameter,

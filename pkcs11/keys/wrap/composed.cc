@@ -15,7 +15,7 @@ namespace {
 
 using crypto::WrapMode;
 
-size_t aes_octets(CK_ULONG bits) {
+size_t aes_bytes(CK_ULONG bits) {
   refuse_parameter_if(bits != 128 && bits != 192 && bits != 256, "AES keys have 128, 192 or 256 bits");
   return bits / 8;
 }
@@ -23,14 +23,14 @@ size_t aes_octets(CK_ULONG bits) {
 // --- RSA: the AES key travels under OAEP ---
 
 struct RsaAes {
-  size_t octets;
+  size_t bytes;
   CipherScheme oaep;
 
   static RsaAes read(const WrapCall& call) {
     const auto given = mechanism_parameter<CK_RSA_AES_KEY_WRAP_PARAMS>(call.mechanism);
     const CK_MECHANISM oaep{CKM_RSA_PKCS_OAEP, given.pOAEPParams,
                             given.pOAEPParams ? sizeof(CK_RSA_PKCS_OAEP_PARAMS) : 0};
-    return {aes_octets(given.ulAESKeyBits),
+    return {aes_bytes(given.ulAESKeyBits),
             CipherScheme(*find_mechanism(oaep.mechanism), oaep, *public_key_of(call.key))};
   }
 };
@@ -38,21 +38,21 @@ struct RsaAes {
 // --- ECDH: a fresh key pair agrees on the AES key ---
 
 struct EcdhAes {
-  size_t octets;
+  size_t bytes;
   CK_ULONG kdf;
   Bytes shared_data;
 
   static EcdhAes read(const WrapCall& call) {
     const auto given = mechanism_parameter<CK_ECDH_AES_KEY_WRAP_PARAMS>(call.mechanism);
-    return {aes_octets(given.ulAESKeyBits), given.kdf, parameter_octets(given.pSharedData, given.ulSharedDataLen)};
+    return {aes_bytes(given.ulAESKeyBits), given.kdf, parameter_bytes(given.pSharedData, given.ulSharedDataLen)};
   }
   SecretBytes key(SecretBytes secret) const {
     const Derivable derivable = apply_kdf(kdf, shared_data, std::move(secret));
-    refuse_parameter_if(kdf == CKD_NULL && octets > derivable.natural,
+    refuse_parameter_if(kdf == CKD_NULL && bytes > derivable.natural,
                         "the curve is too small for an AES key of this size without a derivation function");
     // "The first ulAESKeyBits bits of the derived key": C_DeriveKey would cut an agreed secret at its other end.
-    SecretBytes result = derivable.octets(kdf == CKD_NULL ? derivable.natural : octets);
-    result.resize(octets);
+    SecretBytes result = derivable.bytes(kdf == CKD_NULL ? derivable.natural : bytes);
+    result.resize(bytes);
     return result;
   }
 };
@@ -65,13 +65,13 @@ Bytes transport_point(const WrapCall& call, const crypto::PublicKey& key) {
 
 }  // namespace
 
-size_t rsa_aes_octets(const WrapCall& call, size_t payload) {
-  return RsaAes::read(call).oaep.block_octets() + crypto::wrapped_octets(WrapMode::kKwp, payload);
+size_t rsa_aes_bytes(const WrapCall& call, size_t payload) {
+  return RsaAes::read(call).oaep.block_bytes() + crypto::wrapped_bytes(WrapMode::kKwp, payload);
 }
 
 Bytes wrap_by_rsa_aes(const WrapCall& call, ByteView payload) {
   const RsaAes with = RsaAes::read(call);
-  SecretBytes key(with.octets);
+  SecretBytes key(with.bytes);
   crypto::random_fill(key.span());
   Bytes wrapped = with.oaep.encrypt(key);
   append(wrapped, crypto::wrap(WrapMode::kKwp, key, payload));
@@ -80,19 +80,19 @@ Bytes wrap_by_rsa_aes(const WrapCall& call, ByteView payload) {
 
 SecretBytes unwrap_by_rsa_aes(const WrapCall& call, ByteView wrapped) {
   const RsaAes with = RsaAes::read(call);
-  const size_t block = with.oaep.block_octets();
+  const size_t block = with.oaep.block_bytes();
   refuse_if(wrapped.size() <= block, CKR_ENCRYPTED_DATA_LEN_RANGE, "the wrapped key is too short");
   const SecretBytes key =
       with.oaep.decrypt(*call.session.token->catalogue().private_key(call.key), wrapped.first(block));
   std::optional<SecretBytes> payload;
-  if (key.size() == with.octets) payload = crypto::unwrap(WrapMode::kKwp, key, wrapped.subspan(block));
+  if (key.size() == with.bytes) payload = crypto::unwrap(WrapMode::kKwp, key, wrapped.subspan(block));
   refuse_if(!payload, CKR_ENCRYPTED_DATA_INVALID, "the wrapped key does not decrypt");
   return std::move(*payload);
 }
 
-size_t ecdh_aes_octets(const WrapCall& call, size_t payload) {
+size_t ecdh_aes_bytes(const WrapCall& call, size_t payload) {
   EcdhAes::read(call);
-  return transport_point(call, *public_key_of(call.key)).size() + crypto::wrapped_octets(WrapMode::kKwp, payload);
+  return transport_point(call, *public_key_of(call.key)).size() + crypto::wrapped_bytes(WrapMode::kKwp, payload);
 }
 
 Bytes wrap_by_ecdh_aes(const WrapCall& call, ByteView payload) {
@@ -107,13 +107,13 @@ Bytes wrap_by_ecdh_aes(const WrapCall& call, ByteView payload) {
 SecretBytes unwrap_by_ecdh_aes(const WrapCall& call, ByteView wrapped) {
   const EcdhAes with = EcdhAes::read(call);
   const std::shared_ptr<const crypto::PublicKey> own = public_key_of(call.key);
-  const size_t octets = transport_point(call, *own).size();
-  refuse_if(wrapped.size() <= octets, CKR_ENCRYPTED_DATA_LEN_RANGE, "the wrapped key is too short");
-  const std::optional<ByteView> point = read_point(wrapped.first(octets), own->curve());
+  const size_t bytes = transport_point(call, *own).size();
+  refuse_if(wrapped.size() <= bytes, CKR_ENCRYPTED_DATA_LEN_RANGE, "the wrapped key is too short");
+  const std::optional<ByteView> point = read_point(wrapped.first(bytes), own->curve());
   refuse_if(!point, CKR_ENCRYPTED_DATA_INVALID, "the wrapped key does not begin with a point of the curve");
   try {
     SecretBytes secret = call.session.token->catalogue().private_key(call.key)->ecdh(*point);
-    auto payload = crypto::unwrap(WrapMode::kKwp, with.key(std::move(secret)), wrapped.subspan(octets));
+    auto payload = crypto::unwrap(WrapMode::kKwp, with.key(std::move(secret)), wrapped.subspan(bytes));
     if (payload) return std::move(*payload);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kInvalidArgument) throw;  // the point is none

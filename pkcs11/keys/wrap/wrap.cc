@@ -34,14 +34,14 @@ std::unique_ptr<Crypt> make_plain_wrap(const WrapCall& call, crypto::Direction d
 using MakeCrypt = std::unique_ptr<Crypt> (*)(const WrapCall& call, crypto::Direction direction);
 
 template <MakeCrypt kMake>
-size_t encrypted_octets(const WrapCall& call, size_t payload) {
-  return kMake(call, crypto::Direction::kEncrypt)->message_octets(payload);
+size_t encrypted_bytes(const WrapCall& call, size_t payload) {
+  return kMake(call, crypto::Direction::kEncrypt)->message_bytes(payload);
 }
 
 template <MakeCrypt kMake>
 Bytes encrypt(const WrapCall& call, ByteView payload) {
   const std::unique_ptr<Crypt> crypt = kMake(call, crypto::Direction::kEncrypt);
-  Bytes wrapped(crypt->message_octets(payload.size()));
+  Bytes wrapped(crypt->message_bytes(payload.size()));
   wrapped.resize(crypt->message(payload, wrapped));
   return wrapped;
 }
@@ -49,14 +49,14 @@ Bytes encrypt(const WrapCall& call, ByteView payload) {
 template <MakeCrypt kMake>
 SecretBytes decrypt(const WrapCall& call, ByteView wrapped) {
   const std::unique_ptr<Crypt> crypt = kMake(call, crypto::Direction::kDecrypt);
-  SecretBytes payload(crypt->message_octets(wrapped.size()));
+  SecretBytes payload(crypt->message_bytes(wrapped.size()));
   payload.resize(crypt->message(wrapped, payload.span()));
   return payload;
 }
 
 /// What wrapping by a family does with the bytes of a key.
 struct Wrapper {
-  size_t (*octets)(const WrapCall& call, size_t payload) = nullptr;
+  size_t (*bytes)(const WrapCall& call, size_t payload) = nullptr;
   Bytes (*wrap)(const WrapCall& call, ByteView payload) = nullptr;
   SecretBytes (*open)(const WrapCall& call, ByteView wrapped) = nullptr;
   bool only_secret_keys = false;
@@ -65,7 +65,7 @@ struct Wrapper {
 };
 template <MakeCrypt kMake>
 constexpr Wrapper by() {
-  return {encrypted_octets<kMake>, encrypt<kMake>, decrypt<kMake>};
+  return {encrypted_bytes<kMake>, encrypt<kMake>, decrypt<kMake>};
 }
 constexpr Wrapper by_rsa(bool hides_padding, bool is_number) {
   Wrapper wrapper = by<make_plain_wrap>();
@@ -82,8 +82,8 @@ constexpr FamilyTable<Wrapper> kWrappers({
     {Family::kCipher, by<make_plain_wrap>()},
     {Family::kAead, by<make_aead_wrap>()},
     {Family::kKeyWrap, by<make_plain_wrap>()},
-    {Family::kRsaAesWrap, {rsa_aes_octets, wrap_by_rsa_aes, unwrap_by_rsa_aes}},
-    {Family::kEcdhAesWrap, {ecdh_aes_octets, wrap_by_ecdh_aes, unwrap_by_ecdh_aes}},
+    {Family::kRsaAesWrap, {rsa_aes_bytes, wrap_by_rsa_aes, unwrap_by_rsa_aes}},
+    {Family::kEcdhAesWrap, {ecdh_aes_bytes, wrap_by_ecdh_aes, unwrap_by_ecdh_aes}},
 });
 static_assert(kWrappers.covers(CKF_WRAP | CKF_UNWRAP));
 
@@ -123,9 +123,9 @@ void require_wrappable(const WrapCall& call, const Object& key) {
   }
 }
 
-SecretBytes filled(SecretBytes octets, size_t unit) {
-  octets.resize((octets.size() + unit - 1) / unit * unit);
-  return octets;
+SecretBytes filled(SecretBytes bytes, size_t unit) {
+  bytes.resize((bytes.size() + unit - 1) / unit * unit);
+  return bytes;
 }
 
 SecretBytes payload_of(Session& session, const Object& key, const Mechanism& row) {
@@ -138,9 +138,9 @@ SecretBytes payload_of(Session& session, const Object& key, const Mechanism& row
 }
 
 /// CKM_RSA_X_509: the key is taken from the end of the number, "however many bytes are specified in the template".
-SecretBytes end_of_number(const SecretBytes& payload, std::optional<size_t> octets) {
-  refuse_if(!octets, CKR_TEMPLATE_INCOMPLETE, "CKA_VALUE_LEN is missing: a number does not tell how long the key is");
-  return SecretBytes(payload.view().last(std::min(*octets, payload.size())));
+SecretBytes end_of_number(const SecretBytes& payload, std::optional<size_t> bytes) {
+  refuse_if(!bytes, CKR_TEMPLATE_INCOMPLETE, "CKA_VALUE_LEN is missing: a number does not tell how long the key is");
+  return SecretBytes(payload.view().last(std::min(*bytes, payload.size())));
 }
 
 /// Of whole blocks any number of bytes; of CKM_AES_KEY_WRAP the template takes all but at most seven (6.16).
@@ -153,9 +153,9 @@ ByteView without_trailing_zeros(ByteView payload) {
   DerReader reader(payload);
   const auto info = reader.next(DerTag::kSequence);
   if (!info) return payload;
-  const ByteView rest = payload.subspan(info->octets.size());
-  const bool zeros = std::all_of(rest.begin(), rest.end(), [](uint8_t octet) { return octet == 0; });
-  return zeros ? info->octets : payload;
+  const ByteView rest = payload.subspan(info->bytes.size());
+  const bool zeros = std::all_of(rest.begin(), rest.end(), [](uint8_t byte) { return byte == 0; });
+  return zeros ? info->bytes : payload;
 }
 
 /// Nothing but a padding that nobody else has checked says how long the key is: a wrong length is told as that would
@@ -164,7 +164,7 @@ bool hides_length(const Mechanism& row) {
   return kWrappers[row.family].hides_padding || row.mode == crypto::CipherMode::kCbcPad;
 }
 
-[[noreturn]] void refuse_wrapped() { refuse(CKR_WRAPPED_KEY_INVALID, "the wrapped octets are not such a key"); }
+[[noreturn]] void refuse_wrapped() { refuse(CKR_WRAPPED_KEY_INVALID, "the wrapped bytes are not such a key"); }
 
 Draft unwrap_private(const WrapCall& call, ByteView wrapped, const Template& wanted) {
   refuse_if(!takes_private_keys(call.row), CKR_TEMPLATE_INCONSISTENT, "the mechanism unwraps secret keys only");
@@ -206,7 +206,7 @@ ObjectPtr require_unwrapping_key(Session& session, CK_OBJECT_HANDLE handle, cons
 Wrapping::Wrapping(const WrapCall& call, const Object& key) : call_(call) {
   require_wrappable(call, key);
   payload_ = payload_of(call.session, key, call.row);
-  octets_ = translated(kOfWrapping, [&] { return kWrappers[call.row.family].octets(call, payload_.size()); });
+  bytes_ = translated(kOfWrapping, [&] { return kWrappers[call.row.family].bytes(call, payload_.size()); });
 }
 
 Bytes Wrapping::wrap() {
@@ -219,7 +219,7 @@ Draft unwrap_secret(const WrapCall& call, ByteView wrapped, const Template& want
                      wanted.number(CKA_KEY_TYPE).value_or(CKK_GENERIC_SECRET));
   if (!wanted.has(CKA_EXTRACTABLE)) plan.shown().set_flag(CKA_EXTRACTABLE, true);
   call.session.require_write(plan.is_token(), plan.is_private());
-  const std::optional<size_t> octets = plan.octets();
+  const std::optional<size_t> bytes = plan.size();
   // RSA PKCS #1 v1.5: a wrong padding goes the way of a right one, with bytes that nobody knows, and ends with the
   // same answer as bytes of another length than the template's.
   bool padding_is_wrong = false;
@@ -229,14 +229,14 @@ Draft unwrap_secret(const WrapCall& call, ByteView wrapped, const Template& want
     } catch (const Refusal& refusal) {
       if (!by.hides_padding || refusal.rv() != CKR_ENCRYPTED_DATA_INVALID) throw;
       padding_is_wrong = true;
-      SecretBytes random(octets.value_or(kBlock));
+      SecretBytes random(bytes.value_or(kBlock));
       crypto::random_fill(random.span());
       return random;
     }
   });
-  if (by.is_number) payload = end_of_number(payload, octets);
-  if (octets && may_be_cut(call.row, payload.size(), *octets)) payload.resize(*octets);
-  const bool fits = (!octets || payload.size() == *octets) && plan.takes(payload.size());
+  if (by.is_number) payload = end_of_number(payload, bytes);
+  if (bytes && may_be_cut(call.row, payload.size(), *bytes)) payload.resize(*bytes);
+  const bool fits = (!bytes || payload.size() == *bytes) && plan.takes(payload.size());
   if (!fits && hides_length(call.row)) refuse_wrapped();
   refuse_if(!fits, CKR_WRAPPED_KEY_LEN_RANGE, "the wrapped key is not as long as the template or the key type says");
   try {

@@ -39,14 +39,14 @@ class Wrapping {
   /// Throws Refusal: CKR_KEY_NOT_WRAPPABLE, CKR_KEY_UNEXTRACTABLE, CKR_WRAPPING_KEY_SIZE_RANGE,
   /// CKR_MECHANISM_PARAM_INVALID.
   Wrapping(const WrapCall& call, const Object& key);
-  size_t octets() const { return octets_; }
+  size_t size() const { return bytes_; }
   /// Throws Refusal CKR_KEY_SIZE_RANGE.
   Bytes wrap();
 
  private:
   WrapCall call_;
   SecretBytes payload_;
-  size_t octets_;
+  size_t bytes_;
 };
 
 /// The key in `wrapped`. Throws Refusal: the template's errors, CKR_WRAPPED_KEY_INVALID (one code, whatever was wrong
@@ -65,10 +65,10 @@ std::unique_ptr<Crypt> make_aead_wrap(const WrapCall& call, crypto::Direction di
 // --- mechanisms that are two in one (pkcs11/keys/wrap/composed.cc) ---
 // A fresh AES key wraps with KWP, and travels along: under OAEP (CKM_RSA_AES_KEY_WRAP), or as the public half of a
 // fresh key pair that agrees on it (CKM_ECDH_AES_KEY_WRAP and those that are like it). Sizes are in bytes.
-size_t rsa_aes_octets(const WrapCall& call, size_t payload);
+size_t rsa_aes_bytes(const WrapCall& call, size_t payload);
 Bytes wrap_by_rsa_aes(const WrapCall& call, ByteView payload);
 SecretBytes unwrap_by_rsa_aes(const WrapCall& call, ByteView wrapped);
-size_t ecdh_aes_octets(const WrapCall& call, size_t payload);
+size_t ecdh_aes_bytes(const WrapCall& call, size_t payload);
 Bytes wrap_by_ecdh_aes(const WrapCall& call, ByteView payload);
 SecretBytes unwrap_by_ecdh_aes(const WrapCall& call, ByteView wrapped);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// All functions of PKCS#11 3.2 that need the library initialised, each called with as little as a caller can pass:
+// All functions of PKCS#11 3.2 that need the library initialized, each called with as little as a caller can pass:
 // null pointers, zero lengths, handle 0. For the rules that hold for every function.
 #pragma once
 

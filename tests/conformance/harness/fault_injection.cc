@@ -135,9 +135,9 @@ ssize_t pread(int file, void* out, size_t size, off_t at) {
   static auto* const real = next<ssize_t(int, void*, size_t, off_t)>("pread");
   return call_fails(false) ? -1 : real(file, out, size, at);
 }
-ssize_t pwrite(int file, const void* octets, size_t size, off_t at) {
+ssize_t pwrite(int file, const void* bytes, size_t size, off_t at) {
   static auto* const real = next<ssize_t(int, const void*, size_t, off_t)>("pwrite");
-  return call_fails(true) ? -1 : real(file, octets, size, at);
+  return call_fails(true) ? -1 : real(file, bytes, size, at);
 }
 int ftruncate(int file, off_t size) noexcept {
   static auto* const real = next<int(int, off_t)>("ftruncate");

@@ -17,18 +17,18 @@ namespace vtpm::conformance {
 // --- bytes ---
 
 Bytes from_hex(std::string_view hex) {
-  Bytes octets;
+  Bytes bytes;
   for (size_t i = 0; i + 1 < hex.size(); i += 2)
-    octets.push_back(static_cast<uint8_t>(std::stoul(std::string(hex.substr(i, 2)), nullptr, 16)));
-  return octets;
+    bytes.push_back(static_cast<uint8_t>(std::stoul(std::string(hex.substr(i, 2)), nullptr, 16)));
+  return bytes;
 }
 
-std::string to_hex(const Bytes& octets) {
+std::string to_hex(const Bytes& bytes) {
   constexpr char kDigits[] = "0123456789abcdef";
   std::string hex;
-  for (const uint8_t octet : octets) {
-    hex += kDigits[octet >> 4];
-    hex += kDigits[octet & 15];
+  for (const uint8_t byte : bytes) {
+    hex += kDigits[byte >> 4];
+    hex += kDigits[byte & 15];
   }
   return hex;
 }
@@ -139,8 +139,8 @@ CK_MECHANISM* Mechanism::get() {
     oaep->pSourceData = label_.empty() ? nullptr : label_.data();
     oaep->ulSourceDataLen = label_.size();
     raw_ = {type_, oaep, sizeof *oaep};
-  } else if (auto* octets = std::get_if<Bytes>(&parameter_)) {
-    raw_ = {type_, octets->data(), octets->size()};
+  } else if (auto* bytes = std::get_if<Bytes>(&parameter_)) {
+    raw_ = {type_, bytes->data(), bytes->size()};
   }
   return &raw_;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // These tests use PKCS#11 as an application does: only through the function list of a module loaded with dlopen.
 //
-// `p11` is that function list. A test takes a fixture that has already gone as far as it needs: `Fresh` (an initialised
+// `p11` is that function list. A test takes a fixture that has already gone as far as it needs: `Fresh` (an initialized
 // library over an empty store directory), `WithToken` (a token with both PINs), `WithUser` (and the user logged in on a
 // read/write session). Every test owns a scratch directory with a configuration of its own, gone when the test ends.
 //
@@ -30,7 +30,7 @@ namespace vtpm::conformance {
 using Bytes = std::vector<uint8_t>;
 inline Bytes bytes(std::string_view text) { return {text.begin(), text.end()}; }
 Bytes from_hex(std::string_view hex);
-std::string to_hex(const Bytes& octets);
+std::string to_hex(const Bytes& bytes);
 Bytes operator+(Bytes a, const Bytes& b);
 
 // Of PKCS#11 3.0, and of this module (docs/pkcs11.md).
@@ -89,8 +89,8 @@ struct Attribute {
   template <std::integral I>
   requires(!std::same_as<I, bool>) Attribute(CK_ATTRIBUTE_TYPE t, I v) : type(t) {
     const auto number = static_cast<CK_ULONG>(v);
-    const auto* octets = reinterpret_cast<const uint8_t*>(&number);
-    value.assign(octets, octets + sizeof number);
+    const auto* bytes = reinterpret_cast<const uint8_t*>(&number);
+    value.assign(bytes, bytes + sizeof number);
   }
 };
 
@@ -217,10 +217,10 @@ class Library {
 std::vector<CK_SLOT_ID> slots();
 CK_TOKEN_INFO token_info(CK_SLOT_ID slot);
 CK_FLAGS token_flags(CK_SLOT_ID slot);
-/// The slot that the next C_InitToken takes, whether it is listed with an uninitialised token or without one.
+/// The slot that the next C_InitToken takes, whether it is listed with an uninitialized token or without one.
 CK_SLOT_ID free_slot();
 CK_RV try_init_token(CK_SLOT_ID slot, const Bytes& so_pin, std::string_view label);
-/// Initialises the free slot's token and sets its user PIN.
+/// Initializes the free slot's token and sets its user PIN.
 CK_SLOT_ID make_token(std::string_view label = "conformance");
 /// The slot whose token has this label; throws when there is none.
 CK_SLOT_ID slot_of(std::string_view label);

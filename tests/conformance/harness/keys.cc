@@ -21,9 +21,9 @@ Bytes curve_parameters(const std::string& name) {
   return from_hex(kCurves.at(name));
 }
 
-CK_BYTE* octets_pointer(const Bytes& octets) {
+CK_BYTE* bytes_pointer(const Bytes& bytes) {
   static CK_BYTE nothing = 0;
-  return octets.empty() ? &nothing : const_cast<CK_BYTE*>(octets.data());
+  return bytes.empty() ? &nothing : const_cast<CK_BYTE*>(bytes.data());
 }
 
 CK_RV try_derive(Session& session, Mechanism mechanism, CK_OBJECT_HANDLE base, Template wanted, CK_OBJECT_HANDLE* key) {
@@ -37,14 +37,14 @@ CK_OBJECT_HANDLE derive(Session& session, Mechanism mechanism, CK_OBJECT_HANDLE 
   return key;
 }
 
-Template shown_secret(size_t octets) {
+Template shown_secret(size_t bytes) {
   const Template secret = {
       {CKA_CLASS, CKO_SECRET_KEY}, {CKA_KEY_TYPE, CKK_GENERIC_SECRET}, {CKA_SENSITIVE, false}, {CKA_EXTRACTABLE, true}};
-  return octets ? secret.with({{CKA_VALUE_LEN, octets}}) : secret;
+  return bytes ? secret.with({{CKA_VALUE_LEN, bytes}}) : secret;
 }
 
-Bytes derived_value(Session& session, Mechanism mechanism, CK_OBJECT_HANDLE base, size_t octets) {
-  return session.get(derive(session, std::move(mechanism), base, shown_secret(octets)), CKA_VALUE);
+Bytes derived_value(Session& session, Mechanism mechanism, CK_OBJECT_HANDLE base, size_t bytes) {
+  return session.get(derive(session, std::move(mechanism), base, shown_secret(bytes)), CKA_VALUE);
 }
 
 CK_RV try_wrap(Session& session, Mechanism mechanism, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key, Bytes* wrapped) {
@@ -75,7 +75,7 @@ Bytes wrap(Session& session, Mechanism mechanism, CK_OBJECT_HANDLE wrapping, CK_
 CK_RV try_unwrap(Session& session, Mechanism mechanism, CK_OBJECT_HANDLE unwrapping, const Bytes& wrapped,
                  Template wanted, CK_OBJECT_HANDLE* key) {
   CK_OBJECT_HANDLE made = CK_INVALID_HANDLE;
-  return p11->C_UnwrapKey(session, mechanism.get(), unwrapping, octets_pointer(wrapped), wrapped.size(), wanted.data(),
+  return p11->C_UnwrapKey(session, mechanism.get(), unwrapping, bytes_pointer(wrapped), wrapped.size(), wanted.data(),
                           wanted.size(), key ? key : &made);
 }
 
@@ -87,7 +87,7 @@ CK_OBJECT_HANDLE unwrap(Session& session, Mechanism mechanism, CK_OBJECT_HANDLE 
 }
 
 Mechanism with_string(CK_MECHANISM_TYPE type, const Bytes& data) {
-  return Mechanism::with_parameter(type, octets_of(CK_KEY_DERIVATION_STRING_DATA{octets_pointer(data), data.size()}));
+  return Mechanism::with_parameter(type, bytes_of(CK_KEY_DERIVATION_STRING_DATA{bytes_pointer(data), data.size()}));
 }
 
 }  // namespace vtpm::conformance

@@ -14,9 +14,9 @@ CK_RV try_derive(Session& session, Mechanism mechanism, CK_OBJECT_HANDLE base, T
                  CK_OBJECT_HANDLE* key = nullptr);
 CK_OBJECT_HANDLE derive(Session& session, Mechanism mechanism, CK_OBJECT_HANDLE base, Template wanted);
 /// A generic secret of that length that shows its value; 0: CKA_VALUE_LEN is left out.
-Template shown_secret(size_t octets);
+Template shown_secret(size_t bytes);
 /// The value of a derived generic secret.
-Bytes derived_value(Session& session, Mechanism mechanism, CK_OBJECT_HANDLE base, size_t octets);
+Bytes derived_value(Session& session, Mechanism mechanism, CK_OBJECT_HANDLE base, size_t bytes);
 
 /// With a size query before it, and a buffer that is one byte too small.
 CK_RV try_wrap(Session& session, Mechanism mechanism, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key,
@@ -31,6 +31,6 @@ CK_OBJECT_HANDLE unwrap(Session& session, Mechanism mechanism, CK_OBJECT_HANDLE 
 Mechanism with_string(CK_MECHANISM_TYPE type, const Bytes& data);
 
 /// The bytes as the C functions take them: never null.
-CK_BYTE* octets_pointer(const Bytes& octets);
+CK_BYTE* bytes_pointer(const Bytes& bytes);
 
 }  // namespace vtpm::conformance

@@ -12,21 +12,21 @@ struct MessageParameter {
   Bytes nonce, tag;
   CK_ULONG fixed_bits = 0;
   CK_GENERATOR_FUNCTION generator = CKG_NO_GENERATE;
-  CK_ULONG data_octets = 0;  // CCM
-  Bytes octets = {};
+  CK_ULONG data_bytes = 0;  // CCM
+  Bytes bytes = {};
 
   void* data() {
     const CK_ULONG bits = 8 * tag.size();
     if (mechanism == CKM_AES_GCM)
-      octets = octets_of(CK_GCM_MESSAGE_PARAMS{nonce.data(), nonce.size(), fixed_bits, generator, tag.data(), bits});
+      bytes = bytes_of(CK_GCM_MESSAGE_PARAMS{nonce.data(), nonce.size(), fixed_bits, generator, tag.data(), bits});
     else if (mechanism == CKM_AES_CCM)
-      octets = octets_of(CK_CCM_MESSAGE_PARAMS{data_octets, nonce.data(), nonce.size(), fixed_bits, generator,
-                                               tag.data(), tag.size()});
+      bytes = bytes_of(
+          CK_CCM_MESSAGE_PARAMS{data_bytes, nonce.data(), nonce.size(), fixed_bits, generator, tag.data(), tag.size()});
     else
-      octets = octets_of(CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS{nonce.data(), 8 * nonce.size(), tag.data()});
-    return octets.data();
+      bytes = bytes_of(CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS{nonce.data(), 8 * nonce.size(), tag.data()});
+    return bytes.data();
   }
-  CK_ULONG size() const { return octets.size(); }
+  CK_ULONG size() const { return bytes.size(); }
 };
 
 /// The mechanism of a line of aead.txt.

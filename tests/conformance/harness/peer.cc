@@ -56,8 +56,8 @@ Bytes produce(const char* what, Call call) {
   return out;
 }
 
-Number number_of(const Bytes& octets) {
-  return Number(BN_bin2bn(octets.data(), static_cast<int>(octets.size()), nullptr));
+Number number_of(const Bytes& bytes) {
+  return Number(BN_bin2bn(bytes.data(), static_cast<int>(bytes.size()), nullptr));
 }
 
 struct NamedNumber {
@@ -85,7 +85,7 @@ EVP_PKEY* from_numbers(const char* type, int selection, const std::vector<NamedN
   return key;
 }
 
-size_t field_octets(EVP_PKEY* key) { return static_cast<size_t>(EVP_PKEY_get_bits(key) + 7) / 8; }
+size_t field_bytes(EVP_PKEY* key) { return static_cast<size_t>(EVP_PKEY_get_bits(key) + 7) / 8; }
 
 Bytes ecdsa_to_der(const Bytes& signature) {
   const auto half = static_cast<ptrdiff_t>(signature.size() / 2);
@@ -95,17 +95,17 @@ Bytes ecdsa_to_der(const Bytes& signature) {
   return der([&](unsigned char** to) { return i2d_ECDSA_SIG(both.get(), to); });
 }
 
-Bytes ecdsa_from_der(const Bytes& encoded, size_t octets) {
+Bytes ecdsa_from_der(const Bytes& encoded, size_t bytes) {
   const unsigned char* from = encoded.data();
   const Signature both(d2i_ECDSA_SIG(nullptr, &from, static_cast<long>(encoded.size())));
   check(both != nullptr, "d2i_ECDSA_SIG");
-  Bytes signature(2 * octets);
-  BN_bn2binpad(ECDSA_SIG_get0_r(both.get()), signature.data(), static_cast<int>(octets));
-  BN_bn2binpad(ECDSA_SIG_get0_s(both.get()), signature.data() + octets, static_cast<int>(octets));
+  Bytes signature(2 * bytes);
+  BN_bn2binpad(ECDSA_SIG_get0_r(both.get()), signature.data(), static_cast<int>(bytes));
+  BN_bn2binpad(ECDSA_SIG_get0_s(both.get()), signature.data() + bytes, static_cast<int>(bytes));
   return signature;
 }
 
-/// Sets padding, hashes and salt; the operation has been initialised.
+/// Sets padding, hashes and salt; the operation has been initialized.
 void prepare(EVP_PKEY_CTX* context, const Scheme& scheme) {
   if (scheme.kind == Scheme::kPkcs1) check(EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PADDING) > 0, "padding");
   if (scheme.kind == Scheme::kRaw) check(EVP_PKEY_CTX_set_rsa_padding(context, RSA_NO_PADDING) > 0, "padding");
@@ -224,7 +224,7 @@ Bytes Key::sign(const Scheme& scheme, const Bytes& data) const {
   const Bytes signature = produce("EVP_PKEY_sign", [&](unsigned char* out, size_t* size) {
     return EVP_PKEY_sign(context.get(), out, size, input.data(), input.size());
   });
-  return scheme.kind == Scheme::kEcdsa ? ecdsa_from_der(signature, field_octets(get())) : signature;
+  return scheme.kind == Scheme::kEcdsa ? ecdsa_from_der(signature, field_bytes(get())) : signature;
 }
 
 Bytes Key::encrypt(int padding, const Bytes& data, const std::string& hash, const std::string& mgf_hash,

@@ -51,23 +51,23 @@ class Surgeon {
   }
 
   void break_newest() {
-    Bytes octets = read(records_.back());
-    const EntryView layout = parse_entry(octets).value();
-    octets[layout.data_at + layout.data_octets - 1] ^= 0x10;  // still a record, and another
-    write(records_.back(), octets);
+    Bytes bytes = read(records_.back());
+    const EntryView layout = parse_entry(bytes).value();
+    bytes[layout.data_at + layout.data_bytes - 1] ^= 0x10;  // still a record, and another
+    write(records_.back(), bytes);
   }
   void smash_newest() {
-    const Bytes octets = read(records_.back());
-    const EntryView layout = parse_entry(octets).value();
-    file_->write_at(records_.back().offset + layout.data_at, Bytes(layout.data_octets));
+    const Bytes bytes = read(records_.back());
+    const EntryView layout = parse_entry(bytes).value();
+    file_->write_at(records_.back().offset + layout.data_at, Bytes(layout.data_bytes));
   }
   void exchange_newest() {
     const LogEntry &one = records_.at(records_.size() - 2), &two = records_.back();
     Bytes first = read(one), second = read(two);
     const EntryView layout = parse_entry(first).value(), other = parse_entry(second).value();
-    if (layout.data_octets != other.data_octets) throw std::runtime_error("records of different sizes");
+    if (layout.data_bytes != other.data_bytes) throw std::runtime_error("records of different sizes");
     std::swap_ranges(first.begin() + static_cast<ptrdiff_t>(layout.data_at),
-                     first.begin() + static_cast<ptrdiff_t>(layout.data_at + layout.data_octets),
+                     first.begin() + static_cast<ptrdiff_t>(layout.data_at + layout.data_bytes),
                      second.begin() + static_cast<ptrdiff_t>(other.data_at));
     write(one, first);
     write(two, second);
@@ -78,19 +78,19 @@ class Surgeon {
     for (auto entry = past_.rbegin(); entry != past_.rend(); ++entry) {
       const Bytes before = read(*entry);
       const EntryView older = parse_entry(before).value();
-      if (older.name != layout.name || older.data_octets != layout.data_octets) continue;
+      if (older.name != layout.name || older.data_bytes != layout.data_bytes) continue;
       if (equal(older.data(), layout.data())) continue;
-      std::copy_n(older.data().begin(), older.data_octets, now.begin() + static_cast<ptrdiff_t>(layout.data_at));
+      std::copy_n(older.data().begin(), older.data_bytes, now.begin() + static_cast<ptrdiff_t>(layout.data_at));
       return write(records_.back(), now);
     }
     throw std::runtime_error("no such past");
   }
   void vouch_for_newest() {
-    Bytes octets = read(records_.back());
-    const auto at = std::search(octets.begin(), octets.end(), std::begin(kDistrust), std::end(kDistrust));
-    if (at == octets.end()) throw std::runtime_error("no CKA_TRUSTED");
+    Bytes bytes = read(records_.back());
+    const auto at = std::search(bytes.begin(), bytes.end(), std::begin(kDistrust), std::end(kDistrust));
+    if (at == bytes.end()) throw std::runtime_error("no CKA_TRUSTED");
     at[6] = 1;
-    write(records_.back(), octets);
+    write(records_.back(), bytes);
   }
   void swap_newest() {
     const LogEntry &one = records_.at(records_.size() - 2), &two = records_.back();
@@ -109,12 +109,12 @@ class Surgeon {
 
  private:
   Bytes read(const LogEntry& entry) const { return read_entry(*file_, header_, entry).value(); }
-  static size_t tags_at(const Bytes& octets) {
-    return static_cast<size_t>(parse_entry(octets)->tags.data() - octets.data());
+  static size_t tags_at(const Bytes& bytes) {
+    return static_cast<size_t>(parse_entry(bytes)->tags.data() - bytes.data());
   }
-  void write(const LogEntry& entry, Bytes& octets) {
-    store_crc(header_.salt, octets, parse_entry(octets)->crc_at);
-    file_->write_at(entry.offset, octets);
+  void write(const LogEntry& entry, Bytes& bytes) {
+    store_crc(header_.salt, bytes, parse_entry(bytes)->crc_at);
+    file_->write_at(entry.offset, bytes);
   }
 
   std::unique_ptr<File> file_;

@@ -9,9 +9,9 @@ namespace vtpm::conformance {
 namespace {
 
 /// Never null, so that only tests that mean it pass null pointers.
-CK_BYTE* raw(const Bytes& octets) {
+CK_BYTE* raw(const Bytes& bytes) {
   static CK_BYTE nothing = 0;
-  return octets.empty() ? &nothing : const_cast<CK_BYTE*>(octets.data());
+  return bytes.empty() ? &nothing : const_cast<CK_BYTE*>(bytes.data());
 }
 
 /// Parts of 1, 2, 3, … bytes with an empty one first: splits that meet no block boundary twice.

@@ -36,10 +36,10 @@ void for_each_line(const std::string& file, const std::function<void(const Line&
   EXPECT_GT(cases, 0) << file;
 }
 
-#define HASH(name, openssl, octets, stem, derivation)                                                      \
-  {                                                                                                        \
-    name, openssl, octets, CKM_##stem, CKM_##stem##_HMAC, CKM_##stem##_HMAC_GENERAL, CKM_##stem##_KEY_GEN, \
-        CKM_##derivation, CKK_##stem##_HMAC                                                                \
+#define HASH(name, openssl, bytes, stem, derivation)                                                      \
+  {                                                                                                       \
+    name, openssl, bytes, CKM_##stem, CKM_##stem##_HMAC, CKM_##stem##_HMAC_GENERAL, CKM_##stem##_KEY_GEN, \
+        CKM_##derivation, CKK_##stem##_HMAC                                                               \
   }
 const std::vector<HashRow> kEveryHash = {
     HASH("sha1", "SHA1", 20, SHA_1, SHA1_KEY_DERIVATION),
@@ -125,12 +125,12 @@ Mechanism cipher_mechanism(const Line& line, Bytes& iv) {
   if (mode == "chacha20") {
     const CK_ULONG bits = std::stoul(line.text("bits"));
     const CK_CHACHA20_PARAMS parameters = {iv.data(), bits, iv.data() + bits / 8, 8 * iv.size() - bits};
-    return Mechanism::with_parameter(type, octets_of(parameters));
+    return Mechanism::with_parameter(type, bytes_of(parameters));
   }
   if (mode == "ctr") {  // CK_CAMELLIA_CTR_PARAMS is the same structure
     CK_AES_CTR_PARAMS parameters = {std::stoul(line.text("bits")), {}};
     std::copy(iv.begin(), iv.end(), parameters.cb);
-    return Mechanism::with_parameter(type, octets_of(parameters));
+    return Mechanism::with_parameter(type, bytes_of(parameters));
   }
   return Mechanism::with_parameter(type, iv);
 }
@@ -145,13 +145,13 @@ CK_KEY_TYPE cipher_key_type(const Line& line) {
 }  // namespace
 
 CipherCase::CipherCase(const Line& line)
-    : iv(line.octets("iv")), key_type(cipher_key_type(line)), mechanism(cipher_mechanism(line, iv)) {}
+    : iv(line.bytes("iv")), key_type(cipher_key_type(line)), mechanism(cipher_mechanism(line, iv)) {}
 
 namespace {
 
-CK_BYTE* raw(const Bytes& octets) {
+CK_BYTE* raw(const Bytes& bytes) {
   static CK_BYTE nothing = 0;
-  return octets.empty() ? &nothing : const_cast<CK_BYTE*>(octets.data());
+  return bytes.empty() ? &nothing : const_cast<CK_BYTE*>(bytes.data());
 }
 
 CK_RV begin(Session& session, Way way, Mechanism& mechanism, CK_OBJECT_HANDLE key) {
@@ -192,9 +192,9 @@ CK_RV crypt_in_parts(Session& session, Way way, Mechanism mechanism, CK_OBJECT_H
   const auto final = way == Way::kEncrypt ? p11->C_EncryptFinal : p11->C_DecryptFinal;
   out->clear();
   for (size_t at = 0, part = 1; at < data.size(); at += part++) {
-    const size_t octets = std::min(part, data.size() - at);
+    const size_t bytes = std::min(part, data.size() - at);
     rv = append_output(*out,
-                       [&](CK_BYTE* to, CK_ULONG* size) { return update(session, raw(data) + at, octets, to, size); });
+                       [&](CK_BYTE* to, CK_ULONG* size) { return update(session, raw(data) + at, bytes, to, size); });
     if (rv != CKR_OK) return rv;
   }
   return append_output(*out, [&](CK_BYTE* to, CK_ULONG* size) { return final(session, to, size); });

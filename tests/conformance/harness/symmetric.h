@@ -16,7 +16,7 @@ class Line {
   explicit Line(const std::string& text);
   const std::string& text(const std::string& field) const { return fields_.at(field); }
   bool has(const std::string& field) const { return fields_.contains(field); }
-  Bytes octets(const std::string& field) const { return from_hex(text(field)); }
+  Bytes bytes(const std::string& field) const { return from_hex(text(field)); }
 
  private:
   std::map<std::string, std::string> fields_;
@@ -26,7 +26,7 @@ void for_each_line(const std::string& file, const std::function<void(const Line&
 
 /// A parameter structure as the bytes that Mechanism::with_parameter takes.
 template <typename T>
-Bytes octets_of(const T& parameter) {
+Bytes bytes_of(const T& parameter) {
   const auto* first = reinterpret_cast<const uint8_t*>(&parameter);
   return {first, first + sizeof parameter};
 }
@@ -34,7 +34,7 @@ Bytes octets_of(const T& parameter) {
 struct HashRow {
   const char* name;     // in the data files
   const char* openssl;  // empty: OpenSSL 3.0 has none
-  size_t octets;
+  size_t bytes;
   CK_MECHANISM_TYPE digest, hmac, hmac_general, key_gen, key_derivation;
   CK_KEY_TYPE key;
 };
@@ -55,7 +55,7 @@ const HashRow& hash_row(const std::string& name);
 
 /// A mechanism of SHA-512/t, with t in bits.
 inline Mechanism sha512_t(CK_MECHANISM_TYPE type, CK_ULONG bits) {
-  return Mechanism::with_parameter(type, octets_of(bits));
+  return Mechanism::with_parameter(type, bytes_of(bits));
 }
 /// Every vector of SHA-512/t: those of sha512_t.txt, and those of the two hashes that have a name of their own.
 void for_each_sha512_t(const std::function<void(CK_ULONG bits, const Line&)>& check);

@@ -492,7 +492,7 @@ void Workshop::add_keys() {
   const auto ecdh = [](Bytes& other) {
     return Mechanism::with_parameter(
         CKM_ECDH1_DERIVE,
-        octets_of(CK_ECDH1_DERIVE_PARAMS{CKD_NULL, 0, nullptr, other.size(), other.empty() ? nullptr : other.data()}));
+        bytes_of(CK_ECDH1_DERIVE_PARAMS{CKD_NULL, 0, nullptr, other.size(), other.empty() ? nullptr : other.data()}));
   };
   static Bytes point = peer::Key::generate_ec("P-256").ec_point();
   add(

@@ -49,21 +49,21 @@ struct Hkdf {
     parameters.bExpand = expand;
     parameters.prfHashMechanism = hash;
     parameters.ulSaltType = salt_type;
-    parameters.pSalt = octets_pointer(salt);
+    parameters.pSalt = bytes_pointer(salt);
     parameters.ulSaltLen = salt.size();
     parameters.hSaltKey = salt_key;
-    parameters.pInfo = octets_pointer(info);
+    parameters.pInfo = bytes_pointer(info);
     parameters.ulInfoLen = info.size();
-    return Mechanism::with_parameter(type, octets_of(parameters));
+    return Mechanism::with_parameter(type, bytes_of(parameters));
   }
 };
 
 TEST_F(Kdf, HkdfVectors) {
   for_each_line("hkdf_hashes.txt", [&](const Line& line) {
     const HashRow& hash = hash_row(line.text("hash"));
-    const Bytes output = line.octets("output"), extracted = line.octets("extracted");
-    Hkdf hkdf{hash.digest, true, true, line.octets("salt"), line.octets("info")};
-    const CK_OBJECT_HANDLE key = base_key(session, line.octets("key"), CKK_HKDF);
+    const Bytes output = line.bytes("output"), extracted = line.bytes("extracted");
+    Hkdf hkdf{hash.digest, true, true, line.bytes("salt"), line.bytes("info")};
+    const CK_OBJECT_HANDLE key = base_key(session, line.bytes("key"), CKK_HKDF);
     EXPECT_EQ(derived_value(session, hkdf.mechanism(), key, output.size()), output);
     hkdf.expand = false;
     EXPECT_EQ(derived_value(session, hkdf.mechanism(), key, 0), extracted);
@@ -92,8 +92,8 @@ TEST_F(Kdf, HkdfVectors) {
 }
 
 /// OpenSSL's opinion of HKDF without salt and info.
-Bytes openssl_hkdf(const char* hash, Bytes key, size_t octets) {
-  Bytes out(octets);
+Bytes openssl_hkdf(const char* hash, Bytes key, size_t bytes) {
+  Bytes out(bytes);
   EVP_KDF* kdf = EVP_KDF_fetch(nullptr, "HKDF", nullptr);
   EVP_KDF_CTX* context = EVP_KDF_CTX_new(kdf);
   const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, const_cast<char*>(hash), 0),
@@ -112,7 +112,7 @@ TEST_F(Kdf, HkdfDerivesAllThatItCan) {
   for (const HashRow& hash : kEveryHash) {
     SCOPED_TRACE(hash.name);
     const Mechanism mechanism = Hkdf{hash.digest, true, true, {}, {}, CKF_HKDF_SALT_NULL}.mechanism();
-    const size_t most = 255 * hash.octets;
+    const size_t most = 255 * hash.bytes;
     const Bytes derived = derived_value(session, mechanism, key, most);
     EXPECT_EQ(derived.size(), most);
     if (*hash.openssl) {
@@ -137,8 +137,8 @@ TEST_F(Kdf, HkdfDerivesAllThatItCan) {
 // 6.62: a data object that is as long as the hash is an input key too, for extraction.
 TEST_F(Kdf, HkdfFromDataObjects) {
   const Bytes value(32, 0x5D), salt = bytes("salt"), info = bytes("info");
-  const auto data = [&](const Bytes& octets) {
-    return session.create({{CKA_CLASS, CKO_DATA}, {CKA_VALUE, octets}, {CKA_PRIVATE, true}});
+  const auto data = [&](const Bytes& bytes) {
+    return session.create({{CKA_CLASS, CKO_DATA}, {CKA_VALUE, bytes}, {CKA_PRIVATE, true}});
   };
   const CK_OBJECT_HANDLE key = base_key(session, value), object = data(value);
   for (const bool expand : {true, false}) {
@@ -163,11 +163,11 @@ TEST_F(Kdf, HkdfFromDataObjects) {
 
 TEST_F(Kdf, HkdfRejectsBadParameters) {
   const CK_OBJECT_HANDLE key = base_key(session, Bytes(32, 1), CKK_HKDF);
-  const auto answer = [&](const Hkdf& hkdf, size_t octets = 32) {
-    return try_derive(session, hkdf.mechanism(), key, shown_secret(octets));
+  const auto answer = [&](const Hkdf& hkdf, size_t bytes = 32) {
+    return try_derive(session, hkdf.mechanism(), key, shown_secret(bytes));
   };
-  const auto data = [&](CK_ULONG octets) {
-    return try_derive(session, Hkdf{}.mechanism(CKM_HKDF_DATA), key, {{CKA_VALUE_LEN, octets}});
+  const auto data = [&](CK_ULONG bytes) {
+    return try_derive(session, Hkdf{}.mechanism(CKM_HKDF_DATA), key, {{CKA_VALUE_LEN, bytes}});
   };
   EXPECT_RV(CKR_OK, data(255 * 32));
   EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, data(255 * 32 + 1));
@@ -225,8 +225,8 @@ struct Segments {
     size_t next = 0;
     for (const std::string& part : layout) {
       if (part == "f") {
-        Bytes& octets = fixed.at(next++);
-        list.push_back({CK_SP800_108_BYTE_ARRAY, octets.data(), octets.size()});
+        Bytes& bytes = fixed.at(next++);
+        list.push_back({CK_SP800_108_BYTE_ARRAY, bytes.data(), bytes.size()});
       } else if (part == "i") {
         list.push_back({CK_SP800_108_ITERATION_VARIABLE, nullptr, 0});
       } else {
@@ -244,11 +244,11 @@ Mechanism kbkdf(CK_MECHANISM_TYPE type, CK_MECHANISM_TYPE function, std::vector<
   CK_DERIVED_KEY* first = more ? more->data() : nullptr;
   if (type == CKM_SP800_108_FEEDBACK_KDF) {
     return Mechanism::with_parameter(
-        type, octets_of(CK_SP800_108_FEEDBACK_KDF_PARAMS{function, segments.size(), segments.data(), iv.size(),
-                                                         iv.empty() ? nullptr : octets_pointer(iv), keys, first}));
+        type, bytes_of(CK_SP800_108_FEEDBACK_KDF_PARAMS{function, segments.size(), segments.data(), iv.size(),
+                                                        iv.empty() ? nullptr : bytes_pointer(iv), keys, first}));
   }
   return Mechanism::with_parameter(
-      type, octets_of(CK_SP800_108_KDF_PARAMS{function, segments.size(), segments.data(), keys, first}));
+      type, bytes_of(CK_SP800_108_KDF_PARAMS{function, segments.size(), segments.data(), keys, first}));
 }
 
 TEST_F(Kdf, Sp800108Vectors) {
@@ -261,9 +261,9 @@ TEST_F(Kdf, Sp800108Vectors) {
   for_each_line("kbkdf.txt", [&](const Line& line) {
     const CK_MECHANISM_TYPE type = kModes.at(line.text("mode")), function = kFunctions.at(line.text("prf"));
     Segments segments(line, type == CKM_SP800_108_COUNTER_KDF);
-    const Bytes output = line.octets("output"), iv = line.octets("iv");
+    const Bytes output = line.bytes("output"), iv = line.bytes("iv");
     const CK_OBJECT_HANDLE key =
-        base_key(session, line.octets("key"), function == CKM_AES_CMAC ? CKK_AES : CKK_GENERIC_SECRET);
+        base_key(session, line.bytes("key"), function == CKM_AES_CMAC ? CKK_AES : CKK_GENERIC_SECRET);
     EXPECT_EQ(derived_value(session, kbkdf(type, function, segments.list, iv), key, output.size()), output);
     // The standard's sample gives the iteration variable a format in feedback mode.
     CK_SP800_108_COUNTER_FORMAT format{CK_FALSE, 16};
@@ -357,7 +357,7 @@ TEST_F(Kdf, Sp800108KeysAsSegmentsAreChecked) {
   const Template only = {
       {CKA_CLASS, CKO_SECRET_KEY}, {CKA_KEY_TYPE, CKK_GENERIC_SECRET}, {CKA_VALUE, Bytes(16, 1)}, {CKA_DERIVE, true}};
   const auto allowed = [&](CK_ULONG type) {
-    return session.create(only.with({{CKA_ALLOWED_MECHANISMS, octets_of(type)}}));
+    return session.create(only.with({{CKA_ALLOWED_MECHANISMS, bytes_of(type)}}));
   };
   EXPECT_RV(CKR_MECHANISM_INVALID, answer(allowed(CKM_SHA256_KEY_DERIVATION)));
   EXPECT_RV(CKR_OK, answer(allowed(CKM_SP800_108_COUNTER_KDF)));
@@ -384,9 +384,9 @@ TEST_F(Kdf, Sp800108SeveralKeysAtOnce) {
   const auto block = [&](const char* number) {
     return session.sign(CKM_SHA256_HMAC, judge, from_hex(number) + label + from_hex("0240"));
   };
-  const auto begin = [](Bytes octets, size_t size) {
-    octets.resize(size);
-    return octets;
+  const auto begin = [](Bytes bytes, size_t size) {
+    bytes.resize(size);
+    return bytes;
   };
   EXPECT_EQ(session.get(first, CKA_VALUE), begin(block("00000001"), 16));
   EXPECT_EQ(session.get(handles[0], CKA_VALUE), begin(block("00000002") + block("00000003"), 40));
@@ -453,10 +453,10 @@ TEST_F(Kdf, Sp800108RejectsBadParameters) {
   }
   CK_SP800_108_KDF_PARAMS many{CKM_SHA256_HMAC, kAbsurd, nullptr, 0, nullptr};
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID,
-            try_derive(session, Mechanism::with_parameter(CKM_SP800_108_COUNTER_KDF, octets_of(many)), key, {}));
+            try_derive(session, Mechanism::with_parameter(CKM_SP800_108_COUNTER_KDF, bytes_of(many)), key, {}));
   many.ulNumberOfDataParams = 1;
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID,
-            try_derive(session, Mechanism::with_parameter(CKM_SP800_108_COUNTER_KDF, octets_of(many)), key, {}));
+            try_derive(session, Mechanism::with_parameter(CKM_SP800_108_COUNTER_KDF, bytes_of(many)), key, {}));
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, try_derive(session, CKM_SP800_108_FEEDBACK_KDF, key, {}));
 }
 
@@ -465,8 +465,8 @@ TEST_F(Kdf, Sp800108RejectsBadParameters) {
 Mechanism pbkdf2(CK_ULONG function, const Bytes& password, const Bytes& salt, CK_ULONG iterations,
                  CK_ULONG source = CKZ_SALT_SPECIFIED) {
   return Mechanism::with_parameter(
-      CKM_PKCS5_PBKD2, octets_of(CK_PKCS5_PBKD2_PARAMS2{source, octets_pointer(salt), salt.size(), iterations, function,
-                                                        nullptr, 0, octets_pointer(password), password.size()}));
+      CKM_PKCS5_PBKD2, bytes_of(CK_PKCS5_PBKD2_PARAMS2{source, bytes_pointer(salt), salt.size(), iterations, function,
+                                                       nullptr, 0, bytes_pointer(password), password.size()}));
 }
 
 TEST_F(Kdf, Pbkdf2Vectors) {
@@ -482,8 +482,8 @@ TEST_F(Kdf, Pbkdf2Vectors) {
     const auto function = kFunctions.find(line.text("hash"));
     if (function == kFunctions.end()) return;  // PKCS#11 has no number for the others
     ++seen[line.text("hash")];
-    const Bytes output = line.octets("output");
-    const Bytes secret = line.octets("secret"), salt = line.octets("salt");
+    const Bytes output = line.bytes("output");
+    const Bytes secret = line.bytes("secret"), salt = line.bytes("salt");
     const Mechanism mechanism = pbkdf2(function->second, secret, salt, std::stoul(line.text("iterations")));
     CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
     MUST(try_generate_key(session, mechanism, shown_secret(output.size()), &key));
@@ -518,19 +518,19 @@ TEST_F(Kdf, Pbkdf2TakesTheLengthOfThePasswordByAddress) {
   Bytes password(65536, 'p');
   const auto with_length = [&](CK_ULONG length_or_address, CK_OBJECT_HANDLE* key = nullptr) {
     const CK_PKCS5_PBKD2_PARAMS2 old{
-        CKZ_SALT_SPECIFIED, octets_pointer(salt), 8, 1, CKP_PKCS5_PBKD2_HMAC_SHA256, nullptr, 0,
+        CKZ_SALT_SPECIFIED, bytes_pointer(salt), 8, 1, CKP_PKCS5_PBKD2_HMAC_SHA256, nullptr, 0,
         password.data(),    length_or_address};
-    return try_generate_key(session, Mechanism::with_parameter(CKM_PKCS5_PBKD2, octets_of(old)), shown_secret(32), key);
+    return try_generate_key(session, Mechanism::with_parameter(CKM_PKCS5_PBKD2, bytes_of(old)), shown_secret(32), key);
   };
   const auto value = [&](CK_ULONG length_or_address) {
     CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
     MUST(with_length(length_or_address, &key));
     return session.get(key, CKA_VALUE);
   };
-  const auto openssl = [&](CK_ULONG octets) {
+  const auto openssl = [&](CK_ULONG bytes) {
     Bytes out(32);
-    EXPECT_EQ(PKCS5_PBKDF2_HMAC(reinterpret_cast<const char*>(password.data()), static_cast<int>(octets), salt.data(),
-                                8, 1, EVP_sha256(), 32, out.data()),
+    EXPECT_EQ(PKCS5_PBKDF2_HMAC(reinterpret_cast<const char*>(password.data()), static_cast<int>(bytes), salt.data(), 8,
+                                1, EVP_sha256(), 32, out.data()),
               1);
     return out;
   };
@@ -544,16 +544,16 @@ TEST_F(Kdf, Pbkdf2TakesTheLengthOfThePasswordByAddress) {
     std::memcpy(static_cast<uint8_t*>(mapped) + at, &length, sizeof length);
     return first + at;
   };
-  for (const CK_ULONG octets : {CK_ULONG{0}, CK_ULONG{1}, CK_ULONG{65535}}) {
-    SCOPED_TRACE(octets);
-    EXPECT_EQ(value(octets), openssl(octets)) << "the length itself";
-    EXPECT_EQ(value(put(16, octets)), openssl(octets));
-    EXPECT_EQ(value(put(17, octets)), openssl(octets)) << "at an odd address";
-    EXPECT_EQ(value(put(page - sizeof octets, octets)), openssl(octets)) << "at the end of a page";
+  for (const CK_ULONG bytes : {CK_ULONG{0}, CK_ULONG{1}, CK_ULONG{65535}}) {
+    SCOPED_TRACE(bytes);
+    EXPECT_EQ(value(bytes), openssl(bytes)) << "the length itself";
+    EXPECT_EQ(value(put(16, bytes)), openssl(bytes));
+    EXPECT_EQ(value(put(17, bytes)), openssl(bytes)) << "at an odd address";
+    EXPECT_EQ(value(put(page - sizeof bytes, bytes)), openssl(bytes)) << "at the end of a page";
   }
   const CK_RV invalid = CKR_MECHANISM_PARAM_INVALID;
-  for (const CK_ULONG octets : {CK_ULONG{65536}, first, kAbsurd}) EXPECT_RV(invalid, with_length(put(16, octets)));
-  put(page - sizeof octets_of(first).size(), 0);
+  for (const CK_ULONG bytes : {CK_ULONG{65536}, first, kAbsurd}) EXPECT_RV(invalid, with_length(put(16, bytes)));
+  put(page - sizeof bytes_of(first).size(), 0);
   for (const CK_ULONG nowhere :
        {CK_ULONG{65536}, first + page, first + page - 1, first + page - 7, kAbsurd, kAbsurd - 7, CK_ULONG{1} << 63})
     EXPECT_RV(invalid, with_length(nowhere)) << nowhere;
@@ -568,9 +568,9 @@ TEST_F(Kdf, Pbkdf2WhereTheKernelReadsNothing) {
   const CK_ULONG length = password.size();
   const auto with_length = [&](CK_ULONG length_or_address) {
     const CK_PKCS5_PBKD2_PARAMS2 old{
-        CKZ_SALT_SPECIFIED,       octets_pointer(salt), 8, 1, CKP_PKCS5_PBKD2_HMAC_SHA256, nullptr, 0,
-        octets_pointer(password), length_or_address};
-    return try_generate_key(session, Mechanism::with_parameter(CKM_PKCS5_PBKD2, octets_of(old)), shown_secret(32));
+        CKZ_SALT_SPECIFIED,      bytes_pointer(salt), 8, 1, CKP_PKCS5_PBKD2_HMAC_SHA256, nullptr, 0,
+        bytes_pointer(password), length_or_address};
+    return try_generate_key(session, Mechanism::with_parameter(CKM_PKCS5_PBKD2, bytes_of(old)), shown_secret(32));
   };
   const auto address = reinterpret_cast<CK_ULONG>(&length);
   ASSERT_EQ(rv_name(with_length(address)), "CKR_OK");
@@ -606,14 +606,14 @@ struct Randoms {
   CK_SSL3_RANDOM_DATA info(bool server_first = false) const {
     const Bytes& client = server_first ? second : first;
     const Bytes& server = server_first ? first : second;
-    return {octets_pointer(client), client.size(), octets_pointer(server), server.size()};
+    return {bytes_pointer(client), client.size(), bytes_pointer(server), server.size()};
   }
 };
 
 CK_MECHANISM_TYPE hash_of(const Line& line) { return hash_row(line.text("hash")).digest; }
 std::string label_of(const Line& line) {
-  const Bytes octets = line.octets("label");
-  return {octets.begin(), octets.end()};
+  const Bytes bytes = line.bytes("label");
+  return {bytes.begin(), bytes.end()};
 }
 
 TEST_F(Kdf, TlsVectors) {
@@ -621,37 +621,36 @@ TEST_F(Kdf, TlsVectors) {
   for_each_line("tls_prf.txt", [&](const Line& line) {
     const std::string label = label_of(line);
     ++seen[label];
-    const Bytes seed = line.octets("seed"), output = line.octets("output"), label_octets = line.octets("label");
+    const Bytes seed = line.bytes("seed"), output = line.bytes("output"), label_bytes = line.bytes("label");
     const Randoms random(seed);
-    const CK_OBJECT_HANDLE key = base_key(session, line.octets("secret"));
+    const CK_OBJECT_HANDLE key = base_key(session, line.bytes("secret"));
     for (const CK_MECHANISM_TYPE type : {CKM_TLS_KDF, CKM_TLS12_KDF}) {
       const CK_TLS_KDF_PARAMS kdf{
-          hash_of(line), octets_pointer(label_octets), label_octets.size(), random.info(), nullptr, 0};
-      EXPECT_EQ(derived_value(session, Mechanism::with_parameter(type, octets_of(kdf)), key, output.size()), output);
+          hash_of(line), bytes_pointer(label_bytes), label_bytes.size(), random.info(), nullptr, 0};
+      EXPECT_EQ(derived_value(session, Mechanism::with_parameter(type, bytes_of(kdf)), key, output.size()), output);
     }
     if (label == "master secret") {
       CK_VERSION version{};
       CK_TLS12_MASTER_KEY_DERIVE_PARAMS master{random.info(), &version, hash_of(line)};
       EXPECT_EQ(
-          derived_value(session, Mechanism::with_parameter(CKM_TLS12_MASTER_KEY_DERIVE, octets_of(master)), key, 0),
+          derived_value(session, Mechanism::with_parameter(CKM_TLS12_MASTER_KEY_DERIVE, bytes_of(master)), key, 0),
           output);
-      EXPECT_EQ(version.major, line.octets("secret")[0]);
-      EXPECT_EQ(version.minor, line.octets("secret")[1]);
+      EXPECT_EQ(version.major, line.bytes("secret")[0]);
+      EXPECT_EQ(version.minor, line.bytes("secret")[1]);
       master.pVersion = nullptr;
       EXPECT_EQ(
-          derived_value(session, Mechanism::with_parameter(CKM_TLS12_MASTER_KEY_DERIVE_DH, octets_of(master)), key, 48),
+          derived_value(session, Mechanism::with_parameter(CKM_TLS12_MASTER_KEY_DERIVE_DH, bytes_of(master)), key, 48),
           output);
-      EXPECT_RV(
-          CKR_MECHANISM_PARAM_INVALID,
-          try_derive(session, Mechanism::with_parameter(CKM_TLS12_MASTER_KEY_DERIVE, octets_of(master)), key, {}));
+      EXPECT_RV(CKR_MECHANISM_PARAM_INVALID,
+                try_derive(session, Mechanism::with_parameter(CKM_TLS12_MASTER_KEY_DERIVE, bytes_of(master)), key, {}));
       EXPECT_RV(CKR_TEMPLATE_INCONSISTENT,
-                try_derive(session, Mechanism::with_parameter(CKM_TLS12_MASTER_KEY_DERIVE_DH, octets_of(master)), key,
+                try_derive(session, Mechanism::with_parameter(CKM_TLS12_MASTER_KEY_DERIVE_DH, bytes_of(master)), key,
                            shown_secret(47)));
     }
     if (label == "client finished" || label == "server finished") {
       for (const CK_MECHANISM_TYPE type : {CKM_TLS_MAC, CKM_TLS12_MAC}) {
         const Mechanism mac = Mechanism::with_parameter(
-            type, octets_of(CK_TLS_MAC_PARAMS{hash_of(line), 12, label == "server finished" ? 1UL : 2UL}));
+            type, bytes_of(CK_TLS_MAC_PARAMS{hash_of(line), 12, label == "server finished" ? 1UL : 2UL}));
         const Bytes code(output.begin(), output.begin() + 12);
         EXPECT_EQ(session.sign(mac, key, seed), code);
         EXPECT_EQ(session.sign_in_parts(mac, key, seed), code);
@@ -667,12 +666,12 @@ TEST_F(Kdf, TlsVectors) {
       // The seed of the key expansion begins with the server's random.
       CK_TLS12_KEY_MAT_PARAMS parameters{8 * mac, 8 * cipher, 8 * iv, CK_FALSE, random.info(true), &out, hash_of(line)};
       Template wanted = shown_secret(0).with({{CKA_KEY_TYPE, CKK_AES}, {CKA_DECRYPT, false}, {CKA_WRAP, true}});
-      Mechanism mechanism = Mechanism::with_parameter(CKM_TLS12_KEY_AND_MAC_DERIVE, octets_of(parameters));
+      Mechanism mechanism = Mechanism::with_parameter(CKM_TLS12_KEY_AND_MAC_DERIVE, bytes_of(parameters));
       EXPECT_RV(CKR_OK, p11->C_DeriveKey(session, mechanism.get(), key, wanted.data(), wanted.size(), nullptr));
       size_t at = 0;
-      const auto next = [&](size_t octets) {
-        at += octets;
-        return Bytes(output.begin() + static_cast<ptrdiff_t>(at - octets), output.begin() + static_cast<ptrdiff_t>(at));
+      const auto next = [&](size_t bytes) {
+        at += bytes;
+        return Bytes(output.begin() + static_cast<ptrdiff_t>(at - bytes), output.begin() + static_cast<ptrdiff_t>(at));
       };
       EXPECT_EQ(session.get(out.hClientMacSecret, CKA_VALUE), next(mac));
       EXPECT_EQ(session.get(out.hServerMacSecret, CKA_VALUE), next(mac));
@@ -695,7 +694,7 @@ TEST_F(Kdf, TlsVectors) {
       const CK_OBJECT_HANDLE client_key = out.hClientKey;
       parameters.ulMacSizeInBits = 0;
       std::fill(client_iv.begin(), client_iv.end(), 0);
-      mechanism = Mechanism::with_parameter(CKM_TLS12_KEY_SAFE_DERIVE, octets_of(parameters));
+      mechanism = Mechanism::with_parameter(CKM_TLS12_KEY_SAFE_DERIVE, bytes_of(parameters));
       EXPECT_RV(CKR_OK, p11->C_DeriveKey(session, mechanism.get(), key, wanted.data(), wanted.size(), nullptr));
       EXPECT_EQ(out.hClientMacSecret, CK_INVALID_HANDLE);
       EXPECT_NE(out.hClientKey, client_key);
@@ -703,13 +702,13 @@ TEST_F(Kdf, TlsVectors) {
       // They are as secret as the master secret is.
       EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, try_derive(session, mechanism, key, wanted.with({{CKA_SENSITIVE, true}})));
       parameters.ulKeySizeInBits = 8 * 17;
-      EXPECT_RV(CKR_TEMPLATE_INCONSISTENT,
-                try_derive(session, Mechanism::with_parameter(CKM_TLS12_KEY_SAFE_DERIVE, octets_of(parameters)), key,
-                           wanted));
+      EXPECT_RV(
+          CKR_TEMPLATE_INCONSISTENT,
+          try_derive(session, Mechanism::with_parameter(CKM_TLS12_KEY_SAFE_DERIVE, bytes_of(parameters)), key, wanted));
       parameters.ulKeySizeInBits = 8 * 16 + 1;
-      EXPECT_RV(CKR_MECHANISM_PARAM_INVALID,
-                try_derive(session, Mechanism::with_parameter(CKM_TLS12_KEY_SAFE_DERIVE, octets_of(parameters)), key,
-                           wanted));
+      EXPECT_RV(
+          CKR_MECHANISM_PARAM_INVALID,
+          try_derive(session, Mechanism::with_parameter(CKM_TLS12_KEY_SAFE_DERIVE, bytes_of(parameters)), key, wanted));
     }
   });
   EXPECT_GT(seen["master secret"], 0);
@@ -719,12 +718,12 @@ TEST_F(Kdf, TlsVectors) {
 
 TEST_F(Kdf, TlsExtendedMasterSecretVectors) {
   for_each_line("tls_extended_master.txt", [&](const Line& line) {
-    const Bytes hash = line.octets("session"), premaster = line.octets("secret");
+    const Bytes hash = line.bytes("session"), premaster = line.bytes("secret");
     const CK_OBJECT_HANDLE key = base_key(session, premaster);
     CK_VERSION version{};
-    CK_TLS12_EXTENDED_MASTER_KEY_DERIVE_PARAMS parameters{hash_of(line), octets_pointer(hash), hash.size(), &version};
+    CK_TLS12_EXTENDED_MASTER_KEY_DERIVE_PARAMS parameters{hash_of(line), bytes_pointer(hash), hash.size(), &version};
     const auto master = [&](CK_MECHANISM_TYPE type) {
-      return to_hex(derived_value(session, Mechanism::with_parameter(type, octets_of(parameters)), key, 0));
+      return to_hex(derived_value(session, Mechanism::with_parameter(type, bytes_of(parameters)), key, 0));
     };
     EXPECT_EQ(master(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE), line.text("master"));
     EXPECT_EQ(version.major, premaster[0]);
@@ -739,13 +738,13 @@ TEST_F(Kdf, TlsExtendedMasterSecret) {
   const Bytes premaster = Bytes{3, 3} + Bytes(46, 7), hash(32, 0xAB), label = bytes("extended master secret");
   const CK_OBJECT_HANDLE key = base_key(session, premaster), longer = base_key(session, premaster + premaster);
   const Randoms random(hash);
-  const CK_TLS_KDF_PARAMS prf{CKM_SHA256, octets_pointer(label), label.size(), random.info(), nullptr, 0};
+  const CK_TLS_KDF_PARAMS prf{CKM_SHA256, bytes_pointer(label), label.size(), random.info(), nullptr, 0};
   const auto expected = [&](CK_OBJECT_HANDLE base) {
-    return derived_value(session, Mechanism::with_parameter(CKM_TLS_KDF, octets_of(prf)), base, 48);
+    return derived_value(session, Mechanism::with_parameter(CKM_TLS_KDF, bytes_of(prf)), base, 48);
   };
   CK_VERSION version{};
-  CK_TLS12_EXTENDED_MASTER_KEY_DERIVE_PARAMS parameters{CKM_SHA256, octets_pointer(hash), hash.size(), &version};
-  const auto mechanism = [&](CK_MECHANISM_TYPE type) { return Mechanism::with_parameter(type, octets_of(parameters)); };
+  CK_TLS12_EXTENDED_MASTER_KEY_DERIVE_PARAMS parameters{CKM_SHA256, bytes_pointer(hash), hash.size(), &version};
+  const auto mechanism = [&](CK_MECHANISM_TYPE type) { return Mechanism::with_parameter(type, bytes_of(parameters)); };
   EXPECT_EQ(derived_value(session, mechanism(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE), key, 0), expected(key));
   EXPECT_EQ(version.major, 3);
   EXPECT_RV(CKR_KEY_SIZE_RANGE, try_derive(session, mechanism(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE), longer, {}));
@@ -766,11 +765,11 @@ TEST_F(Kdf, TlsExtendedMasterSecret) {
 TEST_F(Kdf, TlsKdfKeepsSecrets) {
   const Bytes label = bytes("EXPORTER-test"), seed(64, 5);
   const Randoms random(seed);
-  const CK_TLS_KDF_PARAMS kdf{CKM_SHA256, octets_pointer(label), label.size(), random.info(), nullptr, 0};
+  const CK_TLS_KDF_PARAMS kdf{CKM_SHA256, bytes_pointer(label), label.size(), random.info(), nullptr, 0};
   const Template wanted = {{CKA_VALUE_LEN, 32}};
   const Template closed = wanted.with({{CKA_SENSITIVE, true}, {CKA_EXTRACTABLE, false}});
   for (const CK_MECHANISM_TYPE type : {CKM_TLS_KDF, CKM_TLS12_KDF}) {
-    const Mechanism mechanism = Mechanism::with_parameter(type, octets_of(kdf));
+    const Mechanism mechanism = Mechanism::with_parameter(type, bytes_of(kdf));
     CK_OBJECT_HANDLE base = CK_INVALID_HANDLE;
     MUST(try_generate_key(session, CKM_GENERIC_SECRET_KEY_GEN,
                           {{CKA_VALUE_LEN, 48}, {CKA_SENSITIVE, true}, {CKA_EXTRACTABLE, false}}, &base));
@@ -803,8 +802,8 @@ TEST_F(Kdf, TlsDerivationsRejectBadParameters) {
     EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, try_derive(session, Mechanism::with_parameter(type, Bytes(9)), key, {}));
     EXPECT_RV(CKR_KEY_TYPE_INCONSISTENT, try_derive(session, type, base_key(session, Bytes(32, 1), CKK_AES), {}));
   }
-  const auto mac = [](CK_MECHANISM_TYPE hash, CK_ULONG octets, CK_ULONG side) {
-    return Mechanism::with_parameter(CKM_TLS_MAC, octets_of(CK_TLS_MAC_PARAMS{hash, octets, side}));
+  const auto mac = [](CK_MECHANISM_TYPE hash, CK_ULONG bytes, CK_ULONG side) {
+    return Mechanism::with_parameter(CKM_TLS_MAC, bytes_of(CK_TLS_MAC_PARAMS{hash, bytes, side}));
   };
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, session.try_sign(mac(CKM_SHA256, 12, 0), key, bytes("m")));
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, session.try_sign(mac(CKM_SHA256, 12, 3), key, bytes("m")));
@@ -812,7 +811,7 @@ TEST_F(Kdf, TlsDerivationsRejectBadParameters) {
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, session.try_sign(mac(CKM_SHA256, 11, 1), key, bytes("m")));
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, session.try_sign(mac(CKM_SHA256, CK_ULONG{1} << 24, 1), key, bytes("m")));
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, session.try_sign(mac(CKM_TLS_PRF, 13, 1), key, bytes("m")))
-      << "12 octets in TLS 1.0 and 1.1";
+      << "12 bytes in TLS 1.0 and 1.1";
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, session.try_sign(mac(CKM_MD5, 12, 1), key, bytes("m")));
 }
 
@@ -820,12 +819,12 @@ TEST_F(Kdf, TlsDerivationsRejectBadParameters) {
 TEST_F(Kdf, TlsMacOfAnyLength) {
   const Bytes data(5000, 0x2F), label = bytes("client finished");
   const CK_OBJECT_HANDLE key = base_key(session, Bytes(48, 3));
-  for (const CK_ULONG octets : {12, 65, 1000}) {
-    const Mechanism mac = Mechanism::with_parameter(CKM_TLS_MAC, octets_of(CK_TLS_MAC_PARAMS{CKM_SHA256, octets, 2}));
+  for (const CK_ULONG bytes : {12, 65, 1000}) {
+    const Mechanism mac = Mechanism::with_parameter(CKM_TLS_MAC, bytes_of(CK_TLS_MAC_PARAMS{CKM_SHA256, bytes, 2}));
     const Randoms halves(data);
-    const CK_TLS_KDF_PARAMS kdf{CKM_SHA256, octets_pointer(label), label.size(), halves.info(), nullptr, 0};
+    const CK_TLS_KDF_PARAMS kdf{CKM_SHA256, bytes_pointer(label), label.size(), halves.info(), nullptr, 0};
     // The same function, which has its vectors above.
-    const Bytes expected = derived_value(session, Mechanism::with_parameter(CKM_TLS_KDF, octets_of(kdf)), key, octets);
+    const Bytes expected = derived_value(session, Mechanism::with_parameter(CKM_TLS_KDF, bytes_of(kdf)), key, bytes);
     EXPECT_EQ(session.sign(mac, key, data), expected);
     EXPECT_EQ(session.sign_in_parts(mac, key, data), expected);
     EXPECT_RV(CKR_OK, session.try_verify(mac, key, data, expected));
@@ -837,20 +836,20 @@ TEST_F(Kdf, TlsMacOfAnyLength) {
 TEST_F(Kdf, Tls10Vectors) {
   size_t finished = 0, exported = 0;
   for_each_line("tls10_prf.txt", [&](const Line& line) {
-    const Bytes seed = line.octets("seed"), output = line.octets("output"), label_octets = line.octets("label");
+    const Bytes seed = line.bytes("seed"), output = line.bytes("output"), label_bytes = line.bytes("label");
     const std::string label = label_of(line);
-    const CK_OBJECT_HANDLE key = base_key(session, line.octets("secret"));
+    const CK_OBJECT_HANDLE key = base_key(session, line.bytes("secret"));
     const Randoms random(seed);
     for (const CK_MECHANISM_TYPE type : {CKM_TLS_KDF, CKM_TLS12_KDF}) {
       const CK_TLS_KDF_PARAMS kdf{
-          CKM_TLS_PRF, octets_pointer(label_octets), label_octets.size(), random.info(), nullptr, 0};
-      EXPECT_EQ(derived_value(session, Mechanism::with_parameter(type, octets_of(kdf)), key, output.size()), output);
+          CKM_TLS_PRF, bytes_pointer(label_bytes), label_bytes.size(), random.info(), nullptr, 0};
+      EXPECT_EQ(derived_value(session, Mechanism::with_parameter(type, bytes_of(kdf)), key, output.size()), output);
     }
     ++exported;
     if (label != "client finished" && label != "server finished") return;
     for (const CK_MECHANISM_TYPE type : {CKM_TLS_MAC, CKM_TLS12_MAC}) {
       const Mechanism mac = Mechanism::with_parameter(
-          type, octets_of(CK_TLS_MAC_PARAMS{CKM_TLS_PRF, 12, label == "server finished" ? 1UL : 2UL}));
+          type, bytes_of(CK_TLS_MAC_PARAMS{CKM_TLS_PRF, 12, label == "server finished" ? 1UL : 2UL}));
       EXPECT_EQ(session.sign(mac, key, seed), output);
       EXPECT_RV(CKR_OK, session.try_verify(mac, key, seed, output));
       EXPECT_RV(CKR_SIGNATURE_INVALID, session.try_verify(mac, key, seed + Bytes{0}, output));
@@ -867,16 +866,16 @@ TEST_F(Kdf, TlsMasterSecretsAreForTls) {
   const Randoms random(seed);
   const CK_OBJECT_HANDLE premaster = base_key(session, Bytes{3, 3} + Bytes(46, 7));
   const auto list = [](std::initializer_list<CK_ULONG> types) {
-    Bytes octets;
-    for (const CK_ULONG type : types) octets = octets + octets_of(type);
-    return octets;
+    Bytes bytes;
+    for (const CK_ULONG type : types) bytes = bytes + bytes_of(type);
+    return bytes;
   };
   const Bytes four = list({CKM_TLS12_KEY_AND_MAC_DERIVE, CKM_TLS12_KEY_SAFE_DERIVE, CKM_TLS_KDF, CKM_TLS_MAC});
   const CK_TLS12_MASTER_KEY_DERIVE_PARAMS agreed{random.info(), nullptr, CKM_SHA256};
-  const CK_TLS12_EXTENDED_MASTER_KEY_DERIVE_PARAMS extended{CKM_SHA256, octets_pointer(hash), hash.size(), nullptr};
+  const CK_TLS12_EXTENDED_MASTER_KEY_DERIVE_PARAMS extended{CKM_SHA256, bytes_pointer(hash), hash.size(), nullptr};
   for (const Mechanism& mechanism :
-       {Mechanism::with_parameter(CKM_TLS12_MASTER_KEY_DERIVE_DH, octets_of(agreed)),
-        Mechanism::with_parameter(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE_DH, octets_of(extended))}) {
+       {Mechanism::with_parameter(CKM_TLS12_MASTER_KEY_DERIVE_DH, bytes_of(agreed)),
+        Mechanism::with_parameter(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE_DH, bytes_of(extended))}) {
     const Template open = shown_secret(48);
     const CK_OBJECT_HANDLE master = derive(session, mechanism, premaster, open.with({{CKA_SIGN, true}}));
     EXPECT_EQ(session.get(master, CKA_ALLOWED_MECHANISMS), four + list({CKM_TLS12_KDF, CKM_TLS12_MAC}));
@@ -884,16 +883,16 @@ TEST_F(Kdf, TlsMasterSecretsAreForTls) {
     const CK_TLS12_KEY_MAT_PARAMS keys{0, 128, 0, CK_FALSE, random.info(), &out, CKM_SHA256};
     Template wanted = {{CKA_KEY_TYPE, CKK_AES}};
     for (const CK_MECHANISM_TYPE type : {CKM_TLS12_KEY_AND_MAC_DERIVE, CKM_TLS12_KEY_SAFE_DERIVE}) {
-      Mechanism block = Mechanism::with_parameter(type, octets_of(keys));
+      Mechanism block = Mechanism::with_parameter(type, bytes_of(keys));
       EXPECT_RV(CKR_OK, p11->C_DeriveKey(session, block.get(), master, wanted.data(), wanted.size(), nullptr));
       for (const CK_ATTRIBUTE_TYPE use : {CKA_ENCRYPT, CKA_DECRYPT, CKA_DERIVE})
         EXPECT_TRUE(session.flag(out.hClientKey, use)) << use;
     }
-    const CK_TLS_KDF_PARAMS kdf{CKM_SHA256, octets_pointer(label), label.size(), random.info(), nullptr, 0};
+    const CK_TLS_KDF_PARAMS kdf{CKM_SHA256, bytes_pointer(label), label.size(), random.info(), nullptr, 0};
     for (const CK_MECHANISM_TYPE type : {CKM_TLS_KDF, CKM_TLS12_KDF})
-      EXPECT_RV(CKR_OK, try_derive(session, Mechanism::with_parameter(type, octets_of(kdf)), master, shown_secret(16)));
+      EXPECT_RV(CKR_OK, try_derive(session, Mechanism::with_parameter(type, bytes_of(kdf)), master, shown_secret(16)));
     for (const CK_MECHANISM_TYPE type : {CKM_TLS_MAC, CKM_TLS12_MAC}) {
-      const Mechanism mac = Mechanism::with_parameter(type, octets_of(CK_TLS_MAC_PARAMS{CKM_SHA256, 12, 1}));
+      const Mechanism mac = Mechanism::with_parameter(type, bytes_of(CK_TLS_MAC_PARAMS{CKM_SHA256, 12, 1}));
       EXPECT_EQ(session.sign(mac, master, hash).size(), 12u);
     }
     EXPECT_RV(CKR_MECHANISM_INVALID, try_derive(session, CKM_SHA256_KEY_DERIVATION, master, {}));

@@ -24,9 +24,9 @@ CK_OBJECT_HANDLE base_key(Session& session, const Bytes& value, CK_KEY_TYPE type
 Mechanism ecdh(const Bytes& point, CK_ULONG kdf = CKD_NULL, const Bytes& shared_data = {},
                CK_MECHANISM_TYPE type = CKM_ECDH1_DERIVE) {
   return Mechanism::with_parameter(
-      type, octets_of(CK_ECDH1_DERIVE_PARAMS{kdf, shared_data.size(),
-                                             shared_data.empty() ? nullptr : octets_pointer(shared_data), point.size(),
-                                             octets_pointer(point)}));
+      type, bytes_of(CK_ECDH1_DERIVE_PARAMS{kdf, shared_data.size(),
+                                            shared_data.empty() ? nullptr : bytes_pointer(shared_data), point.size(),
+                                            bytes_pointer(point)}));
 }
 
 Template ec_private(const std::string& curve, const Bytes& scalar) {
@@ -44,16 +44,16 @@ bool in_the_tpm(const std::string& curve) { return curve == "P-256" || curve == 
 TEST_F(Derive, EcdhVectorsWithKeysInTheTpmAndInSoftware) {
   for_each_line("ecdh.txt", [&](const Line& line) {
     if (!in_the_tpm(line.text("curve"))) return;
-    const Template whole = ec_private(line.text("curve"), line.octets("scalar"));
-    const Bytes point = line.octets("point");
+    const Template whole = ec_private(line.text("curve"), line.bytes("scalar"));
+    const Bytes point = line.bytes("point");
     for (const bool resident : {true, false}) {
       const CK_OBJECT_HANDLE key = session.create(whole.with({{kVtpmResident, resident}}));
       ASSERT_EQ(session.flag(key, kVtpmResident), resident);
       for (const CK_MECHANISM_TYPE type : {CKM_ECDH1_DERIVE, CKM_ECDH1_COFACTOR_DERIVE}) {
         if (line.text("result") == "good") {
-          EXPECT_EQ(derived_value(session, ecdh(point, CKD_NULL, {}, type), key, 0), line.octets("secret"));
+          EXPECT_EQ(derived_value(session, ecdh(point, CKD_NULL, {}, type), key, 0), line.bytes("secret"));
           EXPECT_EQ(derived_value(session, ecdh(peer::octet_string(point), CKD_NULL, {}, type), key, 0),
-                    line.octets("secret"))
+                    line.bytes("secret"))
               << "the point in a DER OCTET STRING";
         } else {
           EXPECT_RV(CKR_MECHANISM_PARAM_INVALID,
@@ -77,19 +77,19 @@ TEST_F(Derive, EcdhWithCompressedPoints) {
     for (const bool resident : {true, false}) {
       if (resident && !in_the_tpm(curve)) continue;
       const CK_OBJECT_HANDLE key =
-          session.create(ec_private(curve, line.octets("scalar")).with({{kVtpmResident, resident}}));
+          session.create(ec_private(curve, line.bytes("scalar")).with({{kVtpmResident, resident}}));
       for (const Bytes& sent : {point, peer::octet_string(point)}) {
         if (line.text("result") == "good") {
-          EXPECT_EQ(derived_value(session, ecdh(sent), key, 0), line.octets("secret"));
+          EXPECT_EQ(derived_value(session, ecdh(sent), key, 0), line.bytes("secret"));
         } else {
           EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, try_derive(session, ecdh(sent), key, shown_secret(0)));
         }
       }
     }
   };
-  for_each_line("ecdh_compressed.txt", [&](const Line& line) { check(line, line.octets("point")); });
+  for_each_line("ecdh_compressed.txt", [&](const Line& line) { check(line, line.bytes("point")); });
   for_each_line("ecdh.txt", [&](const Line& line) {
-    if (line.text("result") == "good") check(line, compressed(line.octets("point")));
+    if (line.text("result") == "good") check(line, compressed(line.bytes("point")));
   });
 }
 
@@ -99,7 +99,7 @@ TEST_F(Derive, EcdhWithEveryKdf) {
   struct Kdf {
     CK_ULONG number;
     const char* hash;
-    size_t octets;
+    size_t bytes;
     bool x963;
   };
   const Kdf kKdfs[] = {{CKD_SHA1_KDF, "SHA1", 20, true},
@@ -131,12 +131,12 @@ TEST_F(Derive, EcdhWithEveryKdf) {
     const auto block = [&](const Bytes& counter, const Bytes& data) {
       return peer::digest(kdf.hash, (kdf.x963 ? secret + counter : counter + secret) + data);
     };
-    EXPECT_EQ(derived_value(session, ecdh(point, kdf.number, info), mine.private_key, kdf.octets), block(one, info));
+    EXPECT_EQ(derived_value(session, ecdh(point, kdf.number, info), mine.private_key, kdf.bytes), block(one, info));
     EXPECT_EQ(derived_value(session, ecdh(point, kdf.number), mine.private_key, 0), block(one, {}))
         << "no length: one digest";
     Bytes longer = block(one, info) + block(two, info);
-    longer.resize(kdf.octets + 5);
-    EXPECT_EQ(derived_value(session, ecdh(point, kdf.number, info), mine.private_key, kdf.octets + 5), longer);
+    longer.resize(kdf.bytes + 5);
+    EXPECT_EQ(derived_value(session, ecdh(point, kdf.number, info), mine.private_key, kdf.bytes + 5), longer);
   }
 }
 
@@ -172,7 +172,7 @@ TEST_F(Derive, AgreedSecretsAreShownUnlessTheTemplateSaysOtherwise) {
   constexpr bool no = false;
   const CK_ATTRIBUTE closed = {CKA_EXTRACTABLE, const_cast<bool*>(&no), 1};
   const KeyPair strict =
-      session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}}, {{CKA_DERIVE_TEMPLATE, octets_of(closed)}});
+      session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}}, {{CKA_DERIVE_TEMPLATE, bytes_of(closed)}});
   EXPECT_FALSE(session.flag(derive(session, ecdh(point), strict.private_key, {}), CKA_EXTRACTABLE));
   const CK_OBJECT_HANDLE base = derive(session, ecdh(point), ec.private_key, {});
   EXPECT_FALSE(session.flag(derive(session, CKM_SHA256_KEY_DERIVATION, base, {}), CKA_EXTRACTABLE));
@@ -232,12 +232,12 @@ TEST_F(Derive, EcdhRejectsBadParametersAndPoints) {
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer(CKM_ECDH1_DERIVE, shown_secret(0)));
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID,
             answer(Mechanism::with_parameter(CKM_ECDH1_DERIVE, Bytes(7)), shown_secret(0)));
-  EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, answer(ecdh(point), shown_secret(33))) << "there are 32 octets";
+  EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, answer(ecdh(point), shown_secret(33))) << "there are 32 bytes";
   EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, answer(ecdh(point), shown_secret(16).with({{CKA_CLASS, CKO_PRIVATE_KEY}})));
   EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, answer(ecdh(point), shown_secret(17).with({{CKA_KEY_TYPE, CKK_AES}})));
   EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, answer(ecdh(point), shown_secret(16).with({{CKA_KEY_TYPE, CKK_DES}})));
   EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, answer(ecdh(point, CKD_SHA1_KDF), {{CKA_KEY_TYPE, CKK_AES}}))
-      << "20 octets are no AES key";
+      << "20 bytes are no AES key";
   EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, answer(ecdh(point), shown_secret(0).with({{CKA_VALUE, Bytes(32, 1)}})));
   EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, answer(ecdh(point), shown_secret(0).with({{CKA_LOCAL, true}})));
   EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, answer(ecdh(point), shown_secret(0).with({{CKA_MODULUS_BITS, 1024}})));
@@ -314,9 +314,9 @@ TEST_F(Derive, SimpleDerivationsAreAtLeastAsSecret) {
   MUST(try_generate_key(session, CKM_GENERIC_SECRET_KEY_GEN,
                         {{CKA_VALUE_LEN, 32}, {CKA_SENSITIVE, true}, {CKA_EXTRACTABLE, false}}, &closed));
   const CK_OBJECT_HANDLE open = base_key(session, Bytes(4, 1));
-  const Mechanism extract = Mechanism::with_parameter(CKM_EXTRACT_KEY_FROM_KEY, octets_of(CK_ULONG{0}));
-  const Mechanism with_open = Mechanism::with_parameter(CKM_CONCATENATE_BASE_AND_KEY, octets_of(open));
-  const Mechanism with_closed = Mechanism::with_parameter(CKM_CONCATENATE_BASE_AND_KEY, octets_of(closed));
+  const Mechanism extract = Mechanism::with_parameter(CKM_EXTRACT_KEY_FROM_KEY, bytes_of(CK_ULONG{0}));
+  const Mechanism with_open = Mechanism::with_parameter(CKM_CONCATENATE_BASE_AND_KEY, bytes_of(open));
+  const Mechanism with_closed = Mechanism::with_parameter(CKM_CONCATENATE_BASE_AND_KEY, bytes_of(closed));
   struct Row {
     Mechanism mechanism;
     CK_OBJECT_HANDLE base;
@@ -361,7 +361,7 @@ TEST_F(Derive, AllowedMechanismsAndTheDeriveTemplate) {
   EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, try_derive(session, CKM_SHA256_KEY_DERIVATION, key, shown_secret(0)));
 
   const CK_OBJECT_HANDLE one_way = session.create(
-      base.without(CKA_DERIVE_TEMPLATE).with({{CKA_ALLOWED_MECHANISMS, octets_of(CK_ULONG{CKM_HKDF_DERIVE})}}));
+      base.without(CKA_DERIVE_TEMPLATE).with({{CKA_ALLOWED_MECHANISMS, bytes_of(CK_ULONG{CKM_HKDF_DERIVE})}}));
   EXPECT_RV(CKR_MECHANISM_INVALID, try_derive(session, CKM_SHA256_KEY_DERIVATION, one_way, {}));
 }
 
@@ -421,17 +421,17 @@ TEST_F(Derive, TemplatesInTemplatesAreReadAsTheStandardSays) {
 
 TEST_F(Derive, MatchesTheExamplesOfTheStandard) {
   for_each_line("simple_derive.txt", [&](const Line& line) {
-    const CK_OBJECT_HANDLE key = base_key(session, line.octets("base"));
+    const CK_OBJECT_HANDLE key = base_key(session, line.bytes("base"));
     const std::string& derived = line.text("derived");
     if (line.text("mechanism") == "extract") {
       const CK_ULONG bit = std::stoul(line.text("bit"));
-      const auto extract = Mechanism::with_parameter(CKM_EXTRACT_KEY_FROM_KEY, octets_of(CK_EXTRACT_PARAMS{bit}));
+      const auto extract = Mechanism::with_parameter(CKM_EXTRACT_KEY_FROM_KEY, bytes_of(CK_EXTRACT_PARAMS{bit}));
       EXPECT_EQ(to_hex(derived_value(session, extract, key, derived.size() / 2)), derived);
       return;
     }
-    const Bytes other = line.octets("other");
+    const Bytes other = line.bytes("other");
     const std::map<std::string, Mechanism> mechanisms = {
-        {"base-and-key", Mechanism::with_parameter(CKM_CONCATENATE_BASE_AND_KEY, octets_of(base_key(session, other)))},
+        {"base-and-key", Mechanism::with_parameter(CKM_CONCATENATE_BASE_AND_KEY, bytes_of(base_key(session, other)))},
         {"base-and-data", with_string(CKM_CONCATENATE_BASE_AND_DATA, other)},
         {"data-and-base", with_string(CKM_CONCATENATE_DATA_AND_BASE, other)},
         {"xor", with_string(CKM_XOR_BASE_AND_DATA, other)}};
@@ -440,10 +440,10 @@ TEST_F(Derive, MatchesTheExamplesOfTheStandard) {
 }
 
 TEST_F(Derive, ConcatenatesAndXorsKeysAndData) {
-  const Bytes key_octets = from_hex("01020304"), data = from_hex("a0b0c0");
-  const CK_OBJECT_HANDLE key = base_key(session, key_octets),
+  const Bytes key_bytes = from_hex("01020304"), data = from_hex("a0b0c0");
+  const CK_OBJECT_HANDLE key = base_key(session, key_bytes),
                          other = base_key(session, from_hex("ffee"), CKK_SHA256_HMAC);
-  const Mechanism concatenated = Mechanism::with_parameter(CKM_CONCATENATE_BASE_AND_KEY, octets_of(other));
+  const Mechanism concatenated = Mechanism::with_parameter(CKM_CONCATENATE_BASE_AND_KEY, bytes_of(other));
   EXPECT_EQ(to_hex(derived_value(session, concatenated, key, 0)), "01020304ffee");
   EXPECT_EQ(to_hex(derived_value(session, concatenated, key, 5)), "01020304ff");
   EXPECT_EQ(to_hex(derived_value(session, with_string(CKM_CONCATENATE_BASE_AND_DATA, data), key, 0)), "01020304a0b0c0");
@@ -453,16 +453,16 @@ TEST_F(Derive, ConcatenatesAndXorsKeysAndData) {
             try_derive(session, with_string(CKM_XOR_BASE_AND_DATA, data), key, shown_secret(4)));
   EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, try_derive(session, concatenated, key, shown_secret(7)));
   EXPECT_RV(CKR_KEY_HANDLE_INVALID,
-            try_derive(session, Mechanism::with_parameter(CKM_CONCATENATE_BASE_AND_KEY, octets_of(kAbsurd)), key, {}));
+            try_derive(session, Mechanism::with_parameter(CKM_CONCATENATE_BASE_AND_KEY, bytes_of(kAbsurd)), key, {}));
   EXPECT_RV(CKR_KEY_TYPE_INCONSISTENT,
             try_derive(session,
                        Mechanism::with_parameter(CKM_CONCATENATE_BASE_AND_KEY,
-                                                 octets_of(session.generate_ec(kP256).private_key)),
+                                                 bytes_of(session.generate_ec(kP256).private_key)),
                        key, {}));
   EXPECT_RV(CKR_KEY_FUNCTION_NOT_PERMITTED,
             try_derive(session,
                        Mechanism::with_parameter(CKM_CONCATENATE_BASE_AND_KEY,
-                                                 octets_of(secret_key(session, CKK_AES, Bytes(16, 1)))),
+                                                 bytes_of(secret_key(session, CKK_AES, Bytes(16, 1)))),
                        key, {}));
   for (const CK_MECHANISM_TYPE type :
        {CKM_CONCATENATE_BASE_AND_KEY, CKM_CONCATENATE_BASE_AND_DATA, CKM_CONCATENATE_DATA_AND_BASE,
@@ -472,14 +472,14 @@ TEST_F(Derive, ConcatenatesAndXorsKeysAndData) {
   }
   const CK_KEY_DERIVATION_STRING_DATA null{nullptr, 4};
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID,
-            try_derive(session, Mechanism::with_parameter(CKM_XOR_BASE_AND_DATA, octets_of(null)), key, {}));
+            try_derive(session, Mechanism::with_parameter(CKM_XOR_BASE_AND_DATA, bytes_of(null)), key, {}));
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, try_derive(session, with_string(CKM_XOR_BASE_AND_DATA, {}), key, {}));
 }
 
 TEST_F(Derive, ExtractsBitsFromAKey) {
   // The example of the standard (3.2, 6.43).
   const CK_OBJECT_HANDLE key = base_key(session, from_hex("329f84a9"));
-  const auto from = [](CK_ULONG bit) { return Mechanism::with_parameter(CKM_EXTRACT_KEY_FROM_KEY, octets_of(bit)); };
+  const auto from = [](CK_ULONG bit) { return Mechanism::with_parameter(CKM_EXTRACT_KEY_FROM_KEY, bytes_of(bit)); };
   EXPECT_EQ(to_hex(derived_value(session, from(21), key, 2)), "9526");
   EXPECT_EQ(to_hex(derived_value(session, from(0), key, 4)), "329f84a9");
   EXPECT_EQ(to_hex(derived_value(session, from(8), key, 4)), "9f84a932");
@@ -493,17 +493,17 @@ TEST_F(Derive, DerivesFromEncryptedData) {
     const std::string mode = line.text("mode");
     if (mode != "ecb" && mode != "cbc") return;
     const CK_KEY_TYPE type = CipherCase(line).key_type;
-    const Bytes data = line.octets("plain"), encrypted = line.octets("cipher");
+    const Bytes data = line.bytes("plain"), encrypted = line.bytes("cipher");
     if (data.empty() || data.size() % 16 != 0 || data.size() > 4096) return;
-    const CK_OBJECT_HANDLE key = base_key(session, line.octets("key"), type);
-    CK_AES_CBC_ENCRYPT_DATA_PARAMS cbc{{}, octets_pointer(data), data.size()};
-    if (mode == "cbc") std::copy_n(line.octets("iv").begin(), 16, cbc.iv);
+    const CK_OBJECT_HANDLE key = base_key(session, line.bytes("key"), type);
+    CK_AES_CBC_ENCRYPT_DATA_PARAMS cbc{{}, bytes_pointer(data), data.size()};
+    if (mode == "cbc") std::copy_n(line.bytes("iv").begin(), 16, cbc.iv);
     const auto [by_ecb, by_cbc] = type == CKK_AES ? std::pair(CKM_AES_ECB_ENCRYPT_DATA, CKM_AES_CBC_ENCRYPT_DATA)
                                   : type == CKK_CAMELLIA
                                       ? std::pair(CKM_CAMELLIA_ECB_ENCRYPT_DATA, CKM_CAMELLIA_CBC_ENCRYPT_DATA)
                                       : std::pair(CKM_ARIA_ECB_ENCRYPT_DATA, CKM_ARIA_CBC_ENCRYPT_DATA);
     const Mechanism mechanism =
-        mode == "ecb" ? with_string(by_ecb, data) : Mechanism::with_parameter(by_cbc, octets_of(cbc));
+        mode == "ecb" ? with_string(by_ecb, data) : Mechanism::with_parameter(by_cbc, bytes_of(cbc));
     EXPECT_EQ(derived_value(session, mechanism, key, 0), encrypted);
     EXPECT_EQ(derived_value(session, mechanism, key, 5), Bytes(encrypted.begin(), encrypted.begin() + 5));
     EXPECT_RV(CKR_DATA_LEN_RANGE, try_derive(session, mechanism, key, shown_secret(encrypted.size() + 1)));
@@ -521,7 +521,7 @@ TEST_F(Derive, DerivesFromEncryptedData) {
 
 TEST_F(Derive, DerivesDigestsOfKeys) {
   for_each_line("digest.txt", [&](const Line& line) {
-    const Bytes data = line.octets("message"), digest = line.octets("digest");
+    const Bytes data = line.bytes("message"), digest = line.bytes("digest");
     if (data.empty() || data.size() > 4096) return;
     const HashRow* row = &hash_row(line.text("hash"));
     const CK_OBJECT_HANDLE key = base_key(session, data);
@@ -534,9 +534,9 @@ TEST_F(Derive, DerivesDigestsOfKeys) {
 
 TEST_F(Derive, DerivesSha512TOfKeys) {
   for_each_sha512_t([&](CK_ULONG bits, const Line& line) {
-    if (!line.has("digest") || line.octets("message").empty()) return;
-    const Bytes digest = line.octets("digest");
-    const CK_OBJECT_HANDLE key = base_key(session, line.octets("message"));
+    if (!line.has("digest") || line.bytes("message").empty()) return;
+    const Bytes digest = line.bytes("digest");
+    const CK_OBJECT_HANDLE key = base_key(session, line.bytes("message"));
     const Mechanism mechanism = sha512_t(CKM_SHA512_T_KEY_DERIVATION, bits);
     EXPECT_EQ(derived_value(session, mechanism, key, 0), digest);
     EXPECT_EQ(derived_value(session, mechanism, key, 1), Bytes(digest.begin(), digest.begin() + 1));
@@ -551,8 +551,8 @@ TEST_F(Derive, DerivesShakeOfKeys) {
   for_each_line("shake.txt", [&](const Line& line) {
     const CK_MECHANISM_TYPE type =
         line.text("hash") == "shake128" ? CKM_SHAKE_128_KEY_DERIVATION : CKM_SHAKE_256_KEY_DERIVATION;
-    const Bytes output = line.octets("output");
-    const CK_OBJECT_HANDLE key = base_key(session, line.octets("message"));
+    const Bytes output = line.bytes("output");
+    const CK_OBJECT_HANDLE key = base_key(session, line.bytes("message"));
     EXPECT_EQ(derived_value(session, type, key, output.size()), output);
     EXPECT_EQ(derived_value(session, type, key, 1), Bytes(output.begin(), output.begin() + 1));
     EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, try_derive(session, type, key, shown_secret(0))) << "no length of its own";
@@ -594,7 +594,7 @@ TEST_F(Derive, PublicKeysFromPrivateKeys) {
   EXPECT_EQ(session.get(derive(session, CKM_PUB_KEY_FROM_PRIV_KEY, labels, {}), CKA_LABEL), bytes("public"));
   EXPECT_RV(CKR_TEMPLATE_INCONSISTENT,
             try_derive(session, CKM_PUB_KEY_FROM_PRIV_KEY, labels, {{CKA_LABEL, "another"}}));
-  const CK_OBJECT_HANDLE signs = pair_with({{CKA_ALLOWED_MECHANISMS, octets_of(CK_ULONG{CKM_ECDSA})}});
+  const CK_OBJECT_HANDLE signs = pair_with({{CKA_ALLOWED_MECHANISMS, bytes_of(CK_ULONG{CKM_ECDSA})}});
   EXPECT_RV(CKR_MECHANISM_INVALID, try_derive(session, CKM_PUB_KEY_FROM_PRIV_KEY, signs, {}));
 }
 
@@ -610,7 +610,7 @@ TEST_F(Derive, PublicKeysAreWhatTheirPrivateKeysAre) {
                         {CKA_ID, Bytes(3, 7)},
                         {CKA_START_DATE, bytes("20260102")},
                         {CKA_END_DATE, bytes("20270304")},
-                        {CKA_ALLOWED_MECHANISMS, octets_of(allowed[0]) + octets_of(allowed[1])},
+                        {CKA_ALLOWED_MECHANISMS, bytes_of(allowed[0]) + bytes_of(allowed[1])},
                         {CKA_LABEL, "of the private key"}};
   for (const Use& one : kUses) {
     SCOPED_TRACE(one.made);

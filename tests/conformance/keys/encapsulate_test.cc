@@ -17,8 +17,8 @@ struct Encapsulated {
 
 Mechanism ecdh(CK_ULONG kdf = CKD_NULL, const Bytes& shared = {}) {
   return Mechanism::with_parameter(
-      CKM_ECDH1_DERIVE, octets_of(CK_ECDH1_DERIVE_PARAMS{
-                            kdf, shared.size(), shared.empty() ? nullptr : octets_pointer(shared), 0, nullptr}));
+      CKM_ECDH1_DERIVE, bytes_of(CK_ECDH1_DERIVE_PARAMS{kdf, shared.size(),
+                                                        shared.empty() ? nullptr : bytes_pointer(shared), 0, nullptr}));
 }
 
 const Template kEncapsulates = {{CKA_ENCAPSULATE, true}}, kDecapsulates = {{CKA_DECAPSULATE, true}};
@@ -59,7 +59,7 @@ class Encapsulate : public WithUser {
   CK_RV try_decapsulate(Mechanism mechanism, CK_OBJECT_HANDLE by, const Bytes& cipher, Template wanted,
                         CK_OBJECT_HANDLE* key = nullptr) {
     CK_OBJECT_HANDLE made = CK_INVALID_HANDLE;
-    return p11_3().C_DecapsulateKey(session, mechanism.get(), by, wanted.data(), wanted.size(), octets_pointer(cipher),
+    return p11_3().C_DecapsulateKey(session, mechanism.get(), by, wanted.data(), wanted.size(), bytes_pointer(cipher),
                                     cipher.size(), key ? key : &made);
   }
   Bytes decapsulated(const Mechanism& mechanism, CK_OBJECT_HANDLE by, const Bytes& cipher, const Template& wanted) {
@@ -96,14 +96,14 @@ TEST_F(Encapsulate, EcdhVectorsWithKeysInTheTpmAndInSoftware) {
       const CK_OBJECT_HANDLE key = session.create(kDecapsulates.with({{CKA_CLASS, CKO_PRIVATE_KEY},
                                                                       {CKA_KEY_TYPE, CKK_EC},
                                                                       {CKA_EC_PARAMS, curve_parameters(curve)},
-                                                                      {CKA_VALUE, line.octets("scalar")},
+                                                                      {CKA_VALUE, line.bytes("scalar")},
                                                                       {kVtpmResident, resident}}));
       if (line.text("result") == "good") {
         ++good_ones;
-        EXPECT_EQ(decapsulated(ecdh(), key, line.octets("point"), shown_secret(0)), line.octets("secret"));
+        EXPECT_EQ(decapsulated(ecdh(), key, line.bytes("point"), shown_secret(0)), line.bytes("secret"));
       } else {
         EXPECT_RV(one_of(CKR_WRAPPED_KEY_INVALID, CKR_WRAPPED_KEY_LEN_RANGE),
-                  try_decapsulate(ecdh(), key, line.octets("point"), shown_secret(0)));
+                  try_decapsulate(ecdh(), key, line.bytes("point"), shown_secret(0)));
       }
       MUST(p11->C_DestroyObject(session, key));
     }
@@ -117,18 +117,18 @@ TEST_F(Encapsulate, EcdhOfCompressedPoints) {
         session.create(kDecapsulates.with({{CKA_CLASS, CKO_PRIVATE_KEY},
                                            {CKA_KEY_TYPE, CKK_EC},
                                            {CKA_EC_PARAMS, curve_parameters(line.text("curve"))},
-                                           {CKA_VALUE, line.octets("scalar")}}));
+                                           {CKA_VALUE, line.bytes("scalar")}}));
     if (line.text("result") == "good") {
-      EXPECT_EQ(decapsulated(ecdh(), key, line.octets("point"), shown_secret(0)), line.octets("secret"));
+      EXPECT_EQ(decapsulated(ecdh(), key, line.bytes("point"), shown_secret(0)), line.bytes("secret"));
     } else {
-      EXPECT_RV(CKR_WRAPPED_KEY_INVALID, try_decapsulate(ecdh(), key, line.octets("point"), shown_secret(0)));
+      EXPECT_RV(CKR_WRAPPED_KEY_INVALID, try_decapsulate(ecdh(), key, line.bytes("point"), shown_secret(0)));
     }
   });
 }
 
 TEST_F(Encapsulate, OpensslDecapsulatesWhatEcdhEncapsulated) {
   const Bytes info = bytes("shared");
-  for (const auto& [curve, octets] : {std::pair{"P-256", 32}, {"P-384", 48}, {"P-521", 66}}) {
+  for (const auto& [curve, bytes] : {std::pair{"P-256", 32}, {"P-384", 48}, {"P-521", 66}}) {
     SCOPED_TRACE(curve);
     const peer::Key other = peer::Key::generate_ec(curve);
     const CK_OBJECT_HANDLE by = public_ec(curve, other);
@@ -139,7 +139,7 @@ TEST_F(Encapsulate, OpensslDecapsulatesWhatEcdhEncapsulated) {
       latest = made.cipher;
       const peer::Key fresh = peer::Key::ec_public(curve, made.cipher);
       EVP_PKEY_CTX* context = EVP_PKEY_CTX_new(other.get(), nullptr);
-      Bytes agreed(static_cast<size_t>(octets));
+      Bytes agreed(static_cast<size_t>(bytes));
       size_t size = agreed.size();
       EXPECT_TRUE(EVP_PKEY_derive_init(context) == 1 && EVP_PKEY_derive_set_peer(context, fresh.get()) == 1 &&
                   EVP_PKEY_derive(context, agreed.data(), &size) == 1);
@@ -179,13 +179,13 @@ TEST_F(Encapsulate, EcdhRejectsWrongParameters) {
   Bytes point = made.cipher;
   const Bytes data = bytes("data");
   const Mechanism with_point = Mechanism::with_parameter(
-      CKM_ECDH1_DERIVE, octets_of(CK_ECDH1_DERIVE_PARAMS{CKD_NULL, 0, nullptr, point.size(), point.data()}));
+      CKM_ECDH1_DERIVE, bytes_of(CK_ECDH1_DERIVE_PARAMS{CKD_NULL, 0, nullptr, point.size(), point.data()}));
   for (const Mechanism& bad : {with_point, ecdh(0x7777), ecdh(CKD_NULL, data), Mechanism(CKM_ECDH1_DERIVE)}) {
     EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, try_encapsulate(bad, pair.public_key, shown_secret(16)));
     EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, try_decapsulate(bad, pair.private_key, made.cipher, shown_secret(16)));
   }
   EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, try_encapsulate(ecdh(), pair.public_key, shown_secret(33)))
-      << "P-256 agrees on 32 octets";
+      << "P-256 agrees on 32 bytes";
 }
 
 // --- RSA ---
@@ -225,8 +225,8 @@ TEST_F(Encapsulate, RsaFromOthersWithKeysInTheTpmAndInSoftware) {
                            shown_secret(32).with({{CKA_KEY_TYPE, CKK_AES}})),
               value);
     // One answer for everything that is wrong inside.
-    const auto answer = [&](const Mechanism& how, const Bytes& cipher, size_t octets = 32) {
-      return try_decapsulate(how, pair.private_key, cipher, shown_secret(octets));
+    const auto answer = [&](const Mechanism& how, const Bytes& cipher, size_t bytes = 32) {
+      return try_decapsulate(how, pair.private_key, cipher, shown_secret(bytes));
     };
     EXPECT_RV(CKR_WRAPPED_KEY_INVALID, answer(CKM_RSA_PKCS, half.encrypt(RSA_NO_PADDING, Bytes(256, 1)))) << "padding";
     EXPECT_RV(CKR_WRAPPED_KEY_INVALID, answer(CKM_RSA_PKCS, pkcs1, 31)) << "length";
@@ -295,7 +295,7 @@ TEST_F(Encapsulate, ASecretThatIsNoKeyOfTheTypeNeedsALength) {
   const KeyPair pair = ec_pair("P-521");
   const Bytes cipher = encapsulate(ecdh(), pair.public_key, shown_secret(0)).cipher;
   const Template aes = {{CKA_KEY_TYPE, CKK_AES}};
-  EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, try_decapsulate(ecdh(), pair.private_key, cipher, aes)) << "66 octets";
+  EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, try_decapsulate(ecdh(), pair.private_key, cipher, aes)) << "66 bytes";
   EXPECT_RV(CKR_OK, try_decapsulate(ecdh(), pair.private_key, cipher, aes.with({{CKA_VALUE_LEN, 32}})));
 }
 
@@ -406,9 +406,9 @@ TEST_F(Encapsulate, RejectsBadArguments) {
   EXPECT_RV(CKR_ARGUMENTS_BAD, makes(mechanism.get(), rows, nullptr, &key));
   EXPECT_RV(CKR_ARGUMENTS_BAD, makes(mechanism.get(), rows, &size, nullptr));
   EXPECT_RV(CKR_OK, makes(mechanism.get(), rows, &size, &key));
-  const auto opens = [&](CK_MECHANISM* how, CK_ATTRIBUTE* first, CK_BYTE* octets, CK_ULONG length,
+  const auto opens = [&](CK_MECHANISM* how, CK_ATTRIBUTE* first, CK_BYTE* bytes, CK_ULONG length,
                          CK_OBJECT_HANDLE* to) {
-    return p11_3().C_DecapsulateKey(session, how, pair.private_key, first, count, octets, length, to);
+    return p11_3().C_DecapsulateKey(session, how, pair.private_key, first, count, bytes, length, to);
   };
   EXPECT_RV(CKR_ARGUMENTS_BAD, opens(nullptr, rows, room.data(), size, &key));
   EXPECT_RV(CKR_ARGUMENTS_BAD, opens(mechanism.get(), nullptr, room.data(), size, &key));
@@ -426,10 +426,10 @@ TEST_F(Encapsulate, DiffieHellmanVectors) {
   for_each_line("dh.txt", [&](const Line& line) {
     const CK_OBJECT_HANDLE key = session.create(kDecapsulates.with({{CKA_CLASS, CKO_PRIVATE_KEY},
                                                                     {CKA_KEY_TYPE, CKK_DH},
-                                                                    {CKA_PRIME, line.octets("p")},
-                                                                    {CKA_BASE, line.octets("g")},
-                                                                    {CKA_VALUE, line.octets("x")}}));
-    EXPECT_EQ(to_hex(decapsulated(CKM_DH_PKCS_DERIVE, key, line.octets("peer"), shown_secret(0))), line.text("secret"));
+                                                                    {CKA_PRIME, line.bytes("p")},
+                                                                    {CKA_BASE, line.bytes("g")},
+                                                                    {CKA_VALUE, line.bytes("x")}}));
+    EXPECT_EQ(to_hex(decapsulated(CKM_DH_PKCS_DERIVE, key, line.bytes("peer"), shown_secret(0))), line.text("secret"));
   });
 }
 
@@ -439,15 +439,15 @@ TEST_F(Encapsulate, DiffieHellmanThereAndBack) {
   const Template parameters = {{CKA_PRIME, session.get(domain, CKA_PRIME)}, {CKA_BASE, session.get(domain, CKA_BASE)}};
   const KeyPair pair =
       session.generate(CKM_DH_PKCS_KEY_PAIR_GEN, parameters.with({{CKA_ENCAPSULATE, true}}), kDecapsulates);
-  for (const CK_ULONG octets : {0, 32}) {
-    const Encapsulated made = encapsulate(CKM_DH_PKCS_DERIVE, pair.public_key, shown_secret(octets));
+  for (const CK_ULONG bytes : {0, 32}) {
+    const Encapsulated made = encapsulate(CKM_DH_PKCS_DERIVE, pair.public_key, shown_secret(bytes));
     EXPECT_EQ(made.cipher.size(), 256u);
     const Bytes value = session.get(made.key, CKA_VALUE);
-    EXPECT_EQ(value.size(), octets ? octets : 256u);
-    EXPECT_EQ(decapsulated(CKM_DH_PKCS_DERIVE, pair.private_key, made.cipher, shown_secret(octets)), value);
+    EXPECT_EQ(value.size(), bytes ? bytes : 256u);
+    EXPECT_EQ(decapsulated(CKM_DH_PKCS_DERIVE, pair.private_key, made.cipher, shown_secret(bytes)), value);
     // C_DeriveKey agrees on the same.
     EXPECT_EQ(
-        derived_value(session, Mechanism::with_parameter(CKM_DH_PKCS_DERIVE, made.cipher), pair.private_key, octets),
+        derived_value(session, Mechanism::with_parameter(CKM_DH_PKCS_DERIVE, made.cipher), pair.private_key, bytes),
         value);
   }
   const auto answer = [&](const Mechanism& how, const Bytes& sent) {
@@ -465,7 +465,7 @@ TEST_F(Encapsulate, DiffieHellmanThereAndBack) {
 
 // All these curves have the cofactor 1, or clear it themselves (RFC 7748): both mechanisms make the same key.
 TEST_F(Encapsulate, CofactorDerivationGivesTheSameKey) {
-  const Bytes parameter = octets_of(CK_ECDH1_DERIVE_PARAMS{CKD_SHA256_KDF, 0, nullptr, 0, nullptr});
+  const Bytes parameter = bytes_of(CK_ECDH1_DERIVE_PARAMS{CKD_SHA256_KDF, 0, nullptr, 0, nullptr});
   const Mechanism plain = Mechanism::with_parameter(CKM_ECDH1_DERIVE, parameter);
   const Mechanism cofactor = Mechanism::with_parameter(CKM_ECDH1_COFACTOR_DERIVE, parameter);
   const KeyPair pair =

@@ -18,7 +18,7 @@ using Import = WithUser;
 struct Curve {
   const char* group;
   const Bytes& parameters;
-  size_t octets;
+  size_t bytes;
 };
 const Curve kCurves[] = {{"P-256", kP256, 32}, {"P-384", kP384, 48}, {"P-521", kP521, 66}};
 
@@ -139,7 +139,7 @@ TEST_F(Generation, EcOnEveryCurve) {
     EXPECT_EQ(session.get(pair.public_key, CKA_EC_PARAMS), curve.parameters);
     EXPECT_EQ(session.get(pair.private_key, CKA_EC_PARAMS), curve.parameters);
     const Bytes point = peer::octet_string_contents(session.get(pair.public_key, CKA_EC_POINT));
-    ASSERT_EQ(point.size(), 1 + 2 * curve.octets);
+    ASSERT_EQ(point.size(), 1 + 2 * curve.bytes);
     EXPECT_EQ(point[0], 0x04);
     expect_default_id(session, pair, point);
     EXPECT_RV(CKR_ATTRIBUTE_SENSITIVE, session.try_get(pair.private_key, CKA_VALUE));
@@ -377,7 +377,7 @@ TEST_F(Generation, AnEmptyListOfAllowedMechanismsIsNone) {
 // What an older version stored: such keys keep allowing nothing, and so do their copies.
 TEST_F(Generation, AStoredEmptyListStillAllowsNothing) {
   const CK_ULONG allowed = CKM_ECDSA;
-  const Template at_most = {{CKA_ALLOWED_MECHANISMS, octets_of(allowed)}, {CKA_TOKEN, true}};
+  const Template at_most = {{CKA_ALLOWED_MECHANISMS, bytes_of(allowed)}, {CKA_TOKEN, true}};
   session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}}, at_most.with({{CKA_LABEL, "closed"}}));
   p11->C_Finalize(nullptr);
   operate(scratch, "forbid");
@@ -484,20 +484,20 @@ TEST_F(Generation, RsaOfAnyNumberOfBits) {
   for (const CK_ULONG bits : {1025, 1030, 2049, 3092}) {
     SCOPED_TRACE(bits);
     const KeyPair pair = session.generate_rsa(bits);
-    const size_t octets = (bits + 7) / 8;
+    const size_t size = (bits + 7) / 8;
     EXPECT_EQ(session.number(pair.public_key, CKA_MODULUS_BITS), bits);
-    EXPECT_EQ(session.get(pair.public_key, CKA_MODULUS).size(), octets);
+    EXPECT_EQ(session.get(pair.public_key, CKA_MODULUS).size(), size);
     EXPECT_FALSE(session.flag(pair.private_key, kVtpmResident));
     const peer::Key half = peer::Key::from_spki(session.get(pair.public_key, CKA_PUBLIC_KEY_INFO));
     const Bytes message = bytes("message");
     const Bytes pkcs1 = session.sign(CKM_SHA256_RSA_PKCS, pair.private_key, message);
-    EXPECT_EQ(pkcs1.size(), octets);
+    EXPECT_EQ(pkcs1.size(), size);
     EXPECT_TRUE(half.verifies({.kind = peer::Scheme::kPkcs1, .hash = "SHA256"}, message, pkcs1));
     const size_t most_salt = (bits - 1 + 7) / 8 - 32 - 2;
     for (const size_t salt : {size_t{0}, size_t{32}, most_salt}) {
       const Mechanism pss = Mechanism::pss(CKM_SHA256_RSA_PKCS_PSS, CKM_SHA256, CKG_MGF1_SHA256, salt);
       const Bytes signature = session.sign(pss, pair.private_key, message);
-      EXPECT_EQ(signature.size(), octets);
+      EXPECT_EQ(signature.size(), size);
       EXPECT_TRUE(half.verifies(
           {.kind = peer::Scheme::kPss, .hash = "SHA256", .mgf_hash = "SHA256", .salt = static_cast<int>(salt)}, message,
           signature));
@@ -508,9 +508,9 @@ TEST_F(Generation, RsaOfAnyNumberOfBits) {
                                pair.private_key, message));
     for (const Mechanism& mechanism :
          {Mechanism(CKM_RSA_PKCS), Mechanism::oaep(CKM_SHA256, CKG_MGF1_SHA256), Mechanism(CKM_RSA_X_509)}) {
-      const Bytes plain = mechanism.type() == CKM_RSA_X_509 ? Bytes(octets - 1, 0x33) : message;
+      const Bytes plain = mechanism.type() == CKM_RSA_X_509 ? Bytes(size - 1, 0x33) : message;
       const Bytes sealed = session.encrypt(mechanism, pair.public_key, plain);
-      EXPECT_EQ(sealed.size(), octets);
+      EXPECT_EQ(sealed.size(), size);
       const Bytes opened = session.decrypt(mechanism, pair.private_key, sealed);
       EXPECT_EQ(opened, mechanism.type() == CKM_RSA_X_509 ? Bytes(1) + plain : plain);
     }
@@ -521,7 +521,7 @@ TEST_F(Generation, RsaOfAnyNumberOfBits) {
     composed.ulAESKeyBits = 256;
     composed.pOAEPParams = &oaep;
     for (const Mechanism& mechanism : {Mechanism(CKM_RSA_PKCS), Mechanism::oaep(CKM_SHA_1, CKG_MGF1_SHA1),
-                                       Mechanism::with_parameter(CKM_RSA_AES_KEY_WRAP, octets_of(composed))}) {
+                                       Mechanism::with_parameter(CKM_RSA_AES_KEY_WRAP, bytes_of(composed))}) {
       const Bytes wrapped = wrap(session, mechanism, pair.public_key, key);
       EXPECT_EQ(session.get(unwrap(session, mechanism, pair.private_key, wrapped, wanted), CKA_VALUE), Bytes(32, 3));
     }
@@ -641,7 +641,7 @@ Template ec_private_template(const peer::Key& key, const Curve& curve) {
           {CKA_KEY_TYPE, CKK_EC},
           {CKA_SIGN, true},
           {CKA_EC_PARAMS, curve.parameters},
-          {CKA_VALUE, key.number(OSSL_PKEY_PARAM_PRIV_KEY, curve.octets)}};
+          {CKA_VALUE, key.number(OSSL_PKEY_PARAM_PRIV_KEY, curve.bytes)}};
 }
 
 void expect_brought_in(Session& session, CK_OBJECT_HANDLE key) {

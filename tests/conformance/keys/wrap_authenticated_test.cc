@@ -20,7 +20,7 @@ class WrapAuthenticated : public WithUser {
                  Bytes* wrapped = nullptr) {
     CK_MECHANISM mechanism{parameter.mechanism, parameter.data(), parameter.size()};
     const auto call = [&](CK_BYTE* to, CK_ULONG* size) {
-      return p11_3().C_WrapKeyAuthenticated(session, &mechanism, by, key, octets_pointer(data), data.size(), to, size);
+      return p11_3().C_WrapKeyAuthenticated(session, &mechanism, by, key, bytes_pointer(data), data.size(), to, size);
     };
     const Bytes nonce = parameter.nonce, tag = parameter.tag;
     CK_ULONG size = 0;
@@ -45,8 +45,8 @@ class WrapAuthenticated : public WithUser {
                    Template wanted, CK_OBJECT_HANDLE* key = nullptr) {
     CK_MECHANISM mechanism{parameter.mechanism, parameter.data(), parameter.size()};
     CK_OBJECT_HANDLE made = CK_INVALID_HANDLE;
-    return p11_3().C_UnwrapKeyAuthenticated(session, &mechanism, by, octets_pointer(wrapped), wrapped.size(),
-                                            wanted.data(), wanted.size(), octets_pointer(data), data.size(),
+    return p11_3().C_UnwrapKeyAuthenticated(session, &mechanism, by, bytes_pointer(wrapped), wrapped.size(),
+                                            wanted.data(), wanted.size(), bytes_pointer(data), data.size(),
                                             key ? key : &made);
   }
 
@@ -61,12 +61,12 @@ TEST_F(WrapAuthenticated, MatchesThePublishedVectors) {
   size_t wrapped_ones = 0, bad_ones = 0;
   for_each_line("aead.txt", [&](const Line& line) {
     const CK_MECHANISM_TYPE type = aead_of(line);
-    const Bytes cipher = line.octets("cipher"), tag = line.octets("tag"), associated = line.octets("associated");
+    const Bytes cipher = line.bytes("cipher"), tag = line.bytes("tag"), associated = line.bytes("associated");
     if (type == CKM_CHACHA20_POLY1305 || cipher.empty()) return;  // it wraps nothing, and no key is empty
     const bool good = line.text("result") == "good";
-    const CK_OBJECT_HANDLE by = session.create(aead_wrapper(line.octets("key")));
-    MessageParameter given{type, line.octets("nonce"), tag};
-    given.data_octets = cipher.size();
+    const CK_OBJECT_HANDLE by = session.create(aead_wrapper(line.bytes("key")));
+    MessageParameter given{type, line.bytes("nonce"), tag};
+    given.data_bytes = cipher.size();
     CK_OBJECT_HANDLE came = CK_INVALID_HANDLE;
     EXPECT_RV(good ? CKR_OK : CKR_WRAPPED_KEY_INVALID,
               try_unwrap(given, by, cipher, associated, shown_secret(0), &came));
@@ -86,14 +86,14 @@ TEST_F(WrapAuthenticated, MatchesThePublishedVectors) {
   EXPECT_GT(bad_ones, 0u);
 }
 
-TEST_F(WrapAuthenticated, EveryOctetIsProtected) {
+TEST_F(WrapAuthenticated, EveryByteIsProtected) {
   for (MessageParameter parameter : {gcm, ccm}) {
     SCOPED_TRACE(parameter.mechanism);
     Bytes wrapped;
     MUST(try_wrap(parameter, wrapper, secret, beside, &wrapped));
     EXPECT_EQ(wrapped.size(), value.size()) << "the tag is in the parameter";
-    const auto answer = [&](const MessageParameter& with, const Bytes& octets, const Bytes& data) {
-      return try_unwrap(with, wrapper, octets, data, shown_secret(0));
+    const auto answer = [&](const MessageParameter& with, const Bytes& bytes, const Bytes& data) {
+      return try_unwrap(with, wrapper, bytes, data, shown_secret(0));
     };
     EXPECT_RV(CKR_OK, answer(parameter, wrapped, beside));
     Bytes changed = wrapped;
@@ -125,7 +125,7 @@ TEST_F(WrapAuthenticated, PrivateKeysAreWrappedAndPlacedInTheTpm) {
   // The token knows how long the key is, whatever CCM's ulDataLen says (3.2, 6.13).
   for (const CK_ULONG said : {CK_ULONG{0}, CK_ULONG{32}, kAbsurd}) {
     MessageParameter parameter = ccm;
-    parameter.data_octets = said;
+    parameter.data_bytes = said;
     EXPECT_RV(CKR_OK, try_wrap(parameter, wrapper, pair.private_key, beside, &wrapped));
     EXPECT_RV(CKR_OK, try_unwrap(parameter, wrapper, wrapped, beside, wanted));
   }
@@ -205,9 +205,9 @@ TEST_F(WrapAuthenticated, RejectsBadArguments) {
   CK_ATTRIBUTE* rows = wanted.data();
   const CK_ULONG count = wanted.size();
   CK_OBJECT_HANDLE made = CK_INVALID_HANDLE;
-  const auto unwraps = [&](CK_MECHANISM* how, CK_BYTE* octets, CK_BYTE* associated, CK_ULONG length,
+  const auto unwraps = [&](CK_MECHANISM* how, CK_BYTE* bytes, CK_BYTE* associated, CK_ULONG length,
                            CK_OBJECT_HANDLE* key) {
-    return p11_3().C_UnwrapKeyAuthenticated(session, how, wrapper, octets, 32, rows, count, associated, length, key);
+    return p11_3().C_UnwrapKeyAuthenticated(session, how, wrapper, bytes, 32, rows, count, associated, length, key);
   };
   EXPECT_RV(CKR_ARGUMENTS_BAD, unwraps(nullptr, room.data(), nullptr, 0, &made));
   EXPECT_RV(CKR_ARGUMENTS_BAD, unwraps(&mechanism, nullptr, nullptr, 0, &made));

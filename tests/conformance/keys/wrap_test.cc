@@ -49,19 +49,19 @@ Bytes openssl_unwrap_kwp(const Bytes& key, const Bytes& wrapped) { return openss
 
 TEST_F(Wrap, KeyWrapMatchesThePublishedVectors) {
   const auto check = [&](const Line& line, CK_MECHANISM_TYPE type) {
-    const CK_OBJECT_HANDLE wrapper = aes_wrapper(session, line.octets("key"));
-    const Bytes wrapped = line.octets("wrapped");
+    const CK_OBJECT_HANDLE wrapper = aes_wrapper(session, line.bytes("key"));
+    const Bytes wrapped = line.bytes("wrapped");
     if (line.text("result") != "good") {
       EXPECT_RV(one_of(CKR_WRAPPED_KEY_INVALID, CKR_WRAPPED_KEY_LEN_RANGE),
                 try_unwrap(session, type, wrapper, wrapped, secret_template()));
       return;
     }
-    const Bytes plain = line.octets("plain");
+    const Bytes plain = line.bytes("plain");
     const CK_OBJECT_HANDLE key = secret_key(session, CKK_GENERIC_SECRET, plain);
     EXPECT_EQ(wrap(session, type, wrapper, key), wrapped);
     EXPECT_EQ(session.get(unwrap(session, type, wrapper, wrapped, secret_template()), CKA_VALUE), plain);
     // The same as encryption, which 3.0 knows too.
-    const CK_OBJECT_HANDLE cipher = secret_key(session, CKK_AES, line.octets("key"));
+    const CK_OBJECT_HANDLE cipher = secret_key(session, CKK_AES, line.bytes("key"));
     Bytes out;
     EXPECT_RV(CKR_OK, crypt(session, Way::kEncrypt, type, cipher, plain, &out));
     EXPECT_EQ(out, wrapped);
@@ -77,9 +77,9 @@ TEST_F(Wrap, KeyWrapMatchesThePublishedVectors) {
 
 TEST_F(Wrap, KeyWrapWithPaddingMatchesThePublishedVectors) {
   for_each_line("key_wrap_pkcs7.txt", [&](const Line& line) {
-    const Bytes plain = line.octets("plain"), wrapped = line.octets("wrapped");
-    const CK_OBJECT_HANDLE wrapper = aes_wrapper(session, line.octets("key"));
-    const CK_OBJECT_HANDLE cipher = secret_key(session, CKK_AES, line.octets("key"));
+    const Bytes plain = line.bytes("plain"), wrapped = line.bytes("wrapped");
+    const CK_OBJECT_HANDLE wrapper = aes_wrapper(session, line.bytes("key"));
+    const CK_OBJECT_HANDLE cipher = secret_key(session, CKK_AES, line.bytes("key"));
     const CK_OBJECT_HANDLE key = secret_key(session, CKK_GENERIC_SECRET, plain);
     EXPECT_EQ(to_hex(wrap(session, CKM_AES_KEY_WRAP_PKCS7, wrapper, key)), line.text("wrapped"));
     Bytes out;
@@ -127,18 +127,18 @@ TEST_F(Wrap, KeyWrapWithPadding) {
 TEST_F(Wrap, KeyWrapRejectsWrongParametersAndLengths) {
   const CK_OBJECT_HANDLE wrapper = aes_wrapper(session);
   const CK_OBJECT_HANDLE even = secret_key(session, CKK_GENERIC_SECRET, Bytes(24, 1));
-  const auto with_iv = [](CK_MECHANISM_TYPE type, size_t octets) {
-    return Mechanism::with_parameter(type, Bytes(octets, 3));
+  const auto with_iv = [](CK_MECHANISM_TYPE type, size_t bytes) {
+    return Mechanism::with_parameter(type, Bytes(bytes, 3));
   };
-  for (const auto& [type, octets] : {std::pair{CKM_AES_KEY_WRAP, 8},
-                                     {CKM_AES_KEY_WRAP_KWP, 4},
-                                     {CKM_AES_KEY_WRAP_PAD, 8},
-                                     {CKM_AES_KEY_WRAP_PAD, 4}}) {
+  for (const auto& [type, bytes] : {std::pair{CKM_AES_KEY_WRAP, 8},
+                                    {CKM_AES_KEY_WRAP_KWP, 4},
+                                    {CKM_AES_KEY_WRAP_PAD, 8},
+                                    {CKM_AES_KEY_WRAP_PAD, 4}}) {
     SCOPED_TRACE(type);
-    const Bytes wrapped = wrap(session, with_iv(type, static_cast<size_t>(octets)), wrapper, even);
+    const Bytes wrapped = wrap(session, with_iv(type, static_cast<size_t>(bytes)), wrapper, even);
     EXPECT_NE(wrapped, wrap(session, type, wrapper, even));
     EXPECT_EQ(
-        session.get(unwrap(session, with_iv(type, static_cast<size_t>(octets)), wrapper, wrapped, secret_template()),
+        session.get(unwrap(session, with_iv(type, static_cast<size_t>(bytes)), wrapper, wrapped, secret_template()),
                     CKA_VALUE),
         Bytes(24, 1));
     EXPECT_RV(CKR_WRAPPED_KEY_INVALID, try_unwrap(session, type, wrapper, wrapped, secret_template()));
@@ -153,29 +153,29 @@ TEST_F(Wrap, KeyWrapRejectsWrongParametersAndLengths) {
 TEST_F(Wrap, KeyWrapOfAnyLength) {
   const Bytes kek(32, 0x57);
   const CK_OBJECT_HANDLE wrapper = aes_wrapper(session, kek), cipher = secret_key(session, CKK_AES, kek);
-  for (const size_t octets : {9, 15, 16, 17, 23, 24, 4095}) {
-    SCOPED_TRACE(octets);
-    const Bytes value(octets, 0x6C);
+  for (const size_t bytes : {9, 15, 16, 17, 23, 24, 4095}) {
+    SCOPED_TRACE(bytes);
+    const Bytes value(bytes, 0x6C);
     const Bytes wrapped = wrap(session, CKM_AES_KEY_WRAP, wrapper, secret_key(session, CKK_GENERIC_SECRET, value));
-    const size_t whole = (octets + 7) / 8 * 8;
-    const Bytes filled = value + Bytes(whole - octets);
+    const size_t whole = (bytes + 7) / 8 * 8;
+    const Bytes filled = value + Bytes(whole - bytes);
     EXPECT_EQ(openssl_unwrap("WRAP", kek, wrapped), filled);
     const auto answer = [&](CK_ULONG length, CK_OBJECT_HANDLE* key = nullptr) {
       return try_unwrap(session, CKM_AES_KEY_WRAP, wrapper, wrapped, secret_template().with({{CKA_VALUE_LEN, length}}),
                         key);
     };
     CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
-    EXPECT_RV(CKR_OK, answer(octets, &key));
+    EXPECT_RV(CKR_OK, answer(bytes, &key));
     EXPECT_EQ(session.get(key, CKA_VALUE), value);
     EXPECT_EQ(session.get(unwrap(session, CKM_AES_KEY_WRAP, wrapper, wrapped, secret_template()), CKA_VALUE), filled)
         << "nobody said how long it was";
     EXPECT_RV(CKR_OK, answer(whole - 7, &key));
     EXPECT_EQ(session.get(key, CKA_VALUE), Bytes(filled.begin(), filled.end() - 7));
-    EXPECT_RV(CKR_WRAPPED_KEY_LEN_RANGE, answer(whole - 8)) << "seven octets at most are cut";
+    EXPECT_RV(CKR_WRAPPED_KEY_LEN_RANGE, answer(whole - 8)) << "seven bytes at most are cut";
     if (whole < 4096) {
       EXPECT_RV(CKR_WRAPPED_KEY_LEN_RANGE, answer(whole + 1));
     }
-    if (octets % 8 != 0) {
+    if (bytes % 8 != 0) {
       Bytes out;
       EXPECT_RV(CKR_DATA_LEN_RANGE, crypt(session, Way::kEncrypt, CKM_AES_KEY_WRAP, cipher, value, &out)) << "as ever";
     }
@@ -209,7 +209,7 @@ TEST_F(Wrap, KeyWrapOfPrivateKeysOfAnyLength) {
     const auto zeros = info.data() + info.size() - at;
     EXPECT_LT(zeros, 8);
     EXPECT_TRUE(std::all_of(at, static_cast<const unsigned char*>(info.data() + info.size()),
-                            [](unsigned char octet) { return octet == 0; }));
+                            [](unsigned char byte) { return byte == 0; }));
     const CK_OBJECT_HANDLE came =
         unwrap(session, CKM_AES_KEY_WRAP, wrapper, wrapped, private_template(CKK_EC).with({{CKA_SIGN, true}}));
     EXPECT_RV(CKR_OK, session.try_verify(CKM_ECDSA, pair.public_key, Bytes(32, 1),
@@ -250,7 +250,7 @@ TEST_F(Wrap, BlockModesFillUpWithZerosAndCut) {
       EXPECT_EQ(value_of(secret_template(type)), filled);
     EXPECT_RV(CKR_WRAPPED_KEY_LEN_RANGE,
               try_unwrap(session, row.mechanism, wrapper, Bytes(48, 1), secret_template(CKK_AES)))
-        << "no AES key has 48 octets";
+        << "no AES key has 48 bytes";
     const Bytes one_block = wrap(session, row.mechanism, wrapper, secret_key(session, CKK_AES, Bytes(16, 7)));
     EXPECT_EQ(session.get(unwrap(session, row.mechanism, wrapper, one_block, secret_template(CKK_AES)), CKA_VALUE),
               Bytes(16, 7))
@@ -307,11 +307,11 @@ TEST_F(Wrap, CbcPadAndCtrKeepTheLengthOfTheKey) {
   CK_AES_CTR_PARAMS ctr{128, {}};
   std::copy(iv.begin(), iv.end(), ctr.cb);
   const Mechanism cbc = Mechanism::with_parameter(CKM_AES_CBC_PAD, iv);
-  const Mechanism counter = Mechanism::with_parameter(CKM_AES_CTR, octets_of(ctr));
+  const Mechanism counter = Mechanism::with_parameter(CKM_AES_CTR, bytes_of(ctr));
   const Mechanism gcm =
-      Mechanism::with_parameter(CKM_AES_GCM, octets_of(CK_GCM_PARAMS{iv.data(), 12, 96, nullptr, 0, 128}));
+      Mechanism::with_parameter(CKM_AES_GCM, bytes_of(CK_GCM_PARAMS{iv.data(), 12, 96, nullptr, 0, 128}));
   const Mechanism ccm =
-      Mechanism::with_parameter(CKM_AES_CCM, octets_of(CK_CCM_PARAMS{21, iv.data(), 12, nullptr, 0, 16}));
+      Mechanism::with_parameter(CKM_AES_CCM, bytes_of(CK_CCM_PARAMS{21, iv.data(), 12, nullptr, 0, 16}));
   EXPECT_EQ(wrap(session, cbc, wrapper, key), openssl_encrypt("AES-128-CBC", kek, iv, value, true));
   EXPECT_EQ(wrap(session, counter, wrapper, key), openssl_encrypt("AES-128-CTR", kek, iv, value, true));
   for (const Mechanism& mechanism : {cbc, counter, gcm, ccm}) {
@@ -347,37 +347,37 @@ struct AeadWrap {
   Bytes nonce = Bytes(12, 9);
   CK_ULONG fixed_bits = 0;
   CK_GENERATOR_FUNCTION generator = CKG_NO_GENERATE;
-  CK_ULONG said_octets = 0;  // CCM
+  CK_ULONG said_bytes = 0;  // CCM
   Bytes associated = bytes("beside"), tag = Bytes(16);
 
   Mechanism mechanism() {
     if (type == CKM_AES_GCM) {
       return Mechanism::with_parameter(
-          type, octets_of(CK_GCM_WRAP_PARAMS{nonce.data(), nonce.size(), fixed_bits, generator, associated.data(),
-                                             associated.size(), 8 * tag.size()}));
+          type, bytes_of(CK_GCM_WRAP_PARAMS{nonce.data(), nonce.size(), fixed_bits, generator, associated.data(),
+                                            associated.size(), 8 * tag.size()}));
     }
     return Mechanism::with_parameter(
-        type, octets_of(CK_CCM_WRAP_PARAMS{said_octets, nonce.data(), nonce.size(), fixed_bits, generator,
-                                           associated.data(), associated.size(), tag.size()}));
+        type, bytes_of(CK_CCM_WRAP_PARAMS{said_bytes, nonce.data(), nonce.size(), fixed_bits, generator,
+                                          associated.data(), associated.size(), tag.size()}));
   }
   Mechanism shorter() {
     if (type == CKM_AES_GCM) {
-      return Mechanism::with_parameter(type, octets_of(CK_GCM_PARAMS{nonce.data(), nonce.size(), 0, associated.data(),
-                                                                     associated.size(), 8 * tag.size()}));
+      return Mechanism::with_parameter(type, bytes_of(CK_GCM_PARAMS{nonce.data(), nonce.size(), 0, associated.data(),
+                                                                    associated.size(), 8 * tag.size()}));
     }
-    return Mechanism::with_parameter(type, octets_of(CK_CCM_PARAMS{said_octets, nonce.data(), nonce.size(),
-                                                                   associated.data(), associated.size(), tag.size()}));
+    return Mechanism::with_parameter(type, bytes_of(CK_CCM_PARAMS{said_bytes, nonce.data(), nonce.size(),
+                                                                  associated.data(), associated.size(), tag.size()}));
   }
 };
 
 TEST_F(Wrap, AeadMatchesThePublishedVectors) {
   size_t wrapped = 0, bad = 0;
   for_each_line("aead.txt", [&](const Line& line) {
-    const Bytes cipher = line.octets("cipher"), tag = line.octets("tag");
+    const Bytes cipher = line.bytes("cipher"), tag = line.bytes("tag");
     if (line.text("mode") == "chacha20-poly1305" || cipher.empty()) return;  // it wraps nothing, and no key is empty
-    const CK_OBJECT_HANDLE by = aes_wrapper(session, line.octets("key"));
-    AeadWrap given{line.text("mode") == "gcm" ? CKM_AES_GCM : CKM_AES_CCM, line.octets("nonce")};
-    given.associated = line.octets("associated");
+    const CK_OBJECT_HANDLE by = aes_wrapper(session, line.bytes("key"));
+    AeadWrap given{line.text("mode") == "gcm" ? CKM_AES_GCM : CKM_AES_CCM, line.bytes("nonce")};
+    given.associated = line.bytes("associated");
     given.tag = tag;
     const bool good = line.text("result") == "good";
     for (const Mechanism& mechanism : {given.mechanism(), given.shorter()}) {
@@ -422,7 +422,7 @@ TEST_F(Wrap, GeneratedNoncesDiffer) {
     }
     for (const CK_ULONG said : {CK_ULONG{0}, CK_ULONG{20}, kAbsurd}) {
       AeadWrap parameter{type};
-      parameter.said_octets = said;
+      parameter.said_bytes = said;
       for (const Mechanism& mechanism : {parameter.mechanism(), parameter.shorter()}) {
         const Bytes wrapped = wrap(session, mechanism, wrapper, key);
         EXPECT_RV(CKR_OK, try_unwrap(session, mechanism, wrapper, wrapped, secret_template()));
@@ -518,7 +518,7 @@ TEST_F(Wrap, RsaUnwrapsWhatOthersWrapped) {
 // --- two mechanisms in one ---
 
 Mechanism rsa_aes(CK_ULONG bits, CK_RSA_PKCS_OAEP_PARAMS* oaep) {
-  return Mechanism::with_parameter(CKM_RSA_AES_KEY_WRAP, octets_of(CK_RSA_AES_KEY_WRAP_PARAMS{bits, oaep}));
+  return Mechanism::with_parameter(CKM_RSA_AES_KEY_WRAP, bytes_of(CK_RSA_AES_KEY_WRAP_PARAMS{bits, oaep}));
 }
 
 TEST_F(Wrap, RsaAesKeyWrapIsOpenedByOpenssl) {
@@ -565,8 +565,8 @@ void expect_ecdh_wraps(Session& session, CK_MECHANISM_TYPE type, const Bytes& tr
   const CK_OBJECT_HANDLE secret = secret_key(session, CKK_GENERIC_SECRET, value);
   const auto with = [&](CK_ULONG bits, CK_ULONG kdf, bool shared) {
     return Mechanism::with_parameter(type,
-                                     octets_of(CK_ECDH_AES_KEY_WRAP_PARAMS{bits, kdf, shared ? info.size() : 0,
-                                                                           shared ? octets_pointer(info) : nullptr}));
+                                     bytes_of(CK_ECDH_AES_KEY_WRAP_PARAMS{bits, kdf, shared ? info.size() : 0,
+                                                                          shared ? bytes_pointer(info) : nullptr}));
   };
   // For somebody else, who has OpenSSL.
   const peer::Key other = peer::Key::generate_ec("P-256");
@@ -656,8 +656,8 @@ TEST_F(Wrap, PrivateKeysArePkcs8) {
     // And what OpenSSL writes is read here.
     unsigned char* der = nullptr;
     PKCS8_PRIV_KEY_INFO* theirs = EVP_PKEY2PKCS8(read);
-    const int octets = i2d_PKCS8_PRIV_KEY_INFO(theirs, &der);
-    const Bytes their_info(der, der + octets);
+    const int length = i2d_PKCS8_PRIV_KEY_INFO(theirs, &der);
+    const Bytes their_info(der, der + length);
     OPENSSL_free(der);
     PKCS8_PRIV_KEY_INFO_free(theirs);
     EVP_PKEY_free(read);
@@ -686,8 +686,8 @@ TEST_F(Wrap, PrivateKeysArePkcs8) {
         << "the TPM gives nothing back";
   }
   // Bytes that are no private key.
-  for (const Bytes& octets : {Bytes{0x30, 0x00}, bytes("no key at all, not at all"), Bytes(64, 0x30)}) {
-    const Bytes wrapped = wrap(session, CKM_AES_KEY_WRAP_KWP, wrapper, secret_key(session, CKK_GENERIC_SECRET, octets));
+  for (const Bytes& info : {Bytes{0x30, 0x00}, bytes("no key at all, not at all"), Bytes(64, 0x30)}) {
+    const Bytes wrapped = wrap(session, CKM_AES_KEY_WRAP_KWP, wrapper, secret_key(session, CKK_GENERIC_SECRET, info));
     EXPECT_RV(CKR_WRAPPED_KEY_INVALID,
               try_unwrap(session, CKM_AES_KEY_WRAP_KWP, wrapper, wrapped, private_template(CKK_EC)));
   }
@@ -800,9 +800,9 @@ TEST_F(Wrap, RejectsBadArguments) {
   EXPECT_RV(CKR_ARGUMENTS_BAD, p11->C_WrapKey(session, mechanism.get(), wrapper, key, wrapped.data(), nullptr));
   Template wanted = {{CKA_CLASS, CKO_SECRET_KEY}, {CKA_KEY_TYPE, CKK_AES}};
   CK_OBJECT_HANDLE out;
-  const auto call = [&](CK_MECHANISM* how, CK_BYTE* octets, CK_ULONG length, CK_ATTRIBUTE* rows, CK_ULONG count,
+  const auto call = [&](CK_MECHANISM* how, CK_BYTE* bytes, CK_ULONG length, CK_ATTRIBUTE* rows, CK_ULONG count,
                         CK_OBJECT_HANDLE* to) {
-    return p11->C_UnwrapKey(session, how, wrapper, octets, length, rows, count, to);
+    return p11->C_UnwrapKey(session, how, wrapper, bytes, length, rows, count, to);
   };
   CK_ATTRIBUTE* rows = wanted.data();
   EXPECT_RV(CKR_ARGUMENTS_BAD, call(nullptr, wrapped.data(), size, rows, 2, &out));

@@ -263,8 +263,8 @@ class Attributes : public WithUser {
                        {"storage", "certificate", "attribute-certificate"},
                        {{CKA_CLASS, CKO_CERTIFICATE},
                         {CKA_CERTIFICATE_TYPE, CKC_X_509_ATTR_CERT},
-                        {CKA_OWNER, line.octets("holder")},
-                        {CKA_VALUE, line.octets("certificate")}}});
+                        {CKA_OWNER, line.bytes("holder")},
+                        {CKA_VALUE, line.bytes("certificate")}}});
     });
     kinds.push_back(
         {"trust", {"storage", "trust"}, {{CKA_CLASS, CKO_TRUST}, {CKA_ISSUER, "i"}, {CKA_SERIAL_NUMBER, "s"}}});
@@ -306,17 +306,17 @@ class Attributes : public WithUser {
         session.try_get(object, row.type) == CKR_OK && row.form != "template" ? session.get(object, row.type) : Bytes();
     if (row.form == "bool") return {now.empty() || now[0] ? uint8_t{0} : uint8_t{1}};
     if (row.form == "date") return bytes("20310228");
-    if (row.form == "template") return octets_of(kInner);
-    if (row.form == "mechanisms") return octets_of<CK_MECHANISM_TYPE>(CKM_SHA256_HMAC);
+    if (row.form == "template") return bytes_of(kInner);
+    if (row.form == "mechanisms") return bytes_of<CK_MECHANISM_TYPE>(CKM_SHA256_HMAC);
     if (row.form != "ulong") return row.name.find("HASH_OF") == std::string::npos ? bytes("other") : Bytes(20, 0x5A);
-    if (row.type == CKA_NAME_HASH_ALGORITHM) return octets_of<CK_ULONG>(CKM_SHA_1);
-    if (row.name.find("CKA_TRUST_") == 0) return octets_of<CK_ULONG>(CKT_NOT_TRUSTED);  // needs no certificate
-    const Bytes two = octets_of<CK_ULONG>(2);
-    return now == two ? octets_of<CK_ULONG>(3) : two;
+    if (row.type == CKA_NAME_HASH_ALGORITHM) return bytes_of<CK_ULONG>(CKM_SHA_1);
+    if (row.name.find("CKA_TRUST_") == 0) return bytes_of<CK_ULONG>(CKT_NOT_TRUSTED);  // needs no certificate
+    const Bytes two = bytes_of<CK_ULONG>(2);
+    return now == two ? bytes_of<CK_ULONG>(3) : two;
   }
   /// One that C_CreateObject takes: what only the key decides is what it is.
   Bytes acceptable(const Row& row, CK_OBJECT_HANDLE object) {
-    if (row.type == CKA_OBJECT_VALIDATION_FLAGS) return octets_of<CK_ULONG>(0);
+    if (row.type == CKA_OBJECT_VALIDATION_FLAGS) return bytes_of<CK_ULONG>(0);
     if (row.has("10")) return {CK_FALSE};
     const bool decided =
         row.has("key") || (row.type == CKA_PUBLIC_KEY_INFO && session.try_get(object, CKA_KEY_TYPE) == CKR_OK);
@@ -392,7 +392,7 @@ TEST_F(Attributes, RejectValuesOfTheWrongForm) {
 
 TEST_F(Attributes, HaveTheDefaultsOfTheTable) {
   const std::map<std::string, Bytes> meant = {
-      {"empty", {}}, {"false", {CK_FALSE}}, {"true", {CK_TRUE}}, {"0", octets_of<CK_ULONG>(0)}};
+      {"empty", {}}, {"false", {CK_FALSE}}, {"true", {CK_TRUE}}, {"0", bytes_of<CK_ULONG>(0)}};
   for (const Kind& kind : kinds) {
     SCOPED_TRACE(kind.name);
     const CK_OBJECT_HANDLE object = session.create(kind.least);

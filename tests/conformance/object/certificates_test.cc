@@ -180,21 +180,21 @@ TEST_F(Certificates, ChoicesAreFromTheirLists) {
 TEST_F(Certificates, HashesAreOfAnyDigestOfTheToken) {
   struct {
     CK_MECHANISM_TYPE type;
-    size_t octets;
+    size_t bytes;
   } const rows[] = {{CKM_SHA_1, 20},       {CKM_SHA512_224, 28},  {CKM_SHA512, 64},      {CKM_SHA3_384, 48},
                     {CKM_BLAKE2B_160, 20}, {CKM_BLAKE2B_256, 32}, {CKM_BLAKE2B_384, 48}, {CKM_BLAKE2B_512, 64}};
   for (const auto& row : rows) {
     const Template hashed = least.with({{CKA_NAME_HASH_ALGORITHM, row.type},
-                                        {CKA_HASH_OF_SUBJECT_PUBLIC_KEY, Bytes(row.octets, 1)},
-                                        {CKA_HASH_OF_ISSUER_PUBLIC_KEY, Bytes(row.octets, 2)}});
+                                        {CKA_HASH_OF_SUBJECT_PUBLIC_KEY, Bytes(row.bytes, 1)},
+                                        {CKA_HASH_OF_ISSUER_PUBLIC_KEY, Bytes(row.bytes, 2)}});
     EXPECT_RV(CKR_OK, session.try_create(hashed)) << row.type;
     EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID,
-              session.try_create(hashed.with({{CKA_HASH_OF_ISSUER_PUBLIC_KEY, Bytes(row.octets - 1, 2)}})));
+              session.try_create(hashed.with({{CKA_HASH_OF_ISSUER_PUBLIC_KEY, Bytes(row.bytes - 1, 2)}})));
     EXPECT_RV(CKR_OK, session.try_create({{CKA_CLASS, CKO_TRUST},
                                           {CKA_ISSUER, "i"},
                                           {CKA_SERIAL_NUMBER, "s"},
                                           {CKA_NAME_HASH_ALGORITHM, row.type},
-                                          {CKA_HASH_OF_CERTIFICATE, Bytes(row.octets, 1)},
+                                          {CKA_HASH_OF_CERTIFICATE, Bytes(row.bytes, 1)},
                                           {CKA_TRUST_SERVER_AUTH, CKT_TRUSTED}}));
   }
   // Its name does not say how long the digest is.
@@ -361,24 +361,24 @@ TEST_F(Certificates, SomeAttributesMayChange) {
 
 TEST_F(Certificates, OfAttributes) {
   for_each_line("attribute_certificate.txt", [&](const Line& line) {
-    const Bytes value = line.octets("certificate");
+    const Bytes value = line.bytes("certificate");
     const Template whole = {{CKA_CLASS, CKO_CERTIFICATE},
                             {CKA_CERTIFICATE_TYPE, CKC_X_509_ATTR_CERT},
                             {CKA_TOKEN, true},
                             {CKA_OWNER, Bytes()},
                             {CKA_VALUE, value}};
     const auto object = session.create(whole);
-    EXPECT_EQ(session.get(object, CKA_OWNER), line.octets("holder"));
-    EXPECT_EQ(session.get(object, CKA_AC_ISSUER), line.octets("issuer"));
-    EXPECT_EQ(session.get(object, CKA_SERIAL_NUMBER), line.octets("serial"));
-    EXPECT_EQ(session.get(object, CKA_ATTR_TYPES), line.octets("types"));
+    EXPECT_EQ(session.get(object, CKA_OWNER), line.bytes("holder"));
+    EXPECT_EQ(session.get(object, CKA_AC_ISSUER), line.bytes("issuer"));
+    EXPECT_EQ(session.get(object, CKA_SERIAL_NUMBER), line.bytes("serial"));
+    EXPECT_EQ(session.get(object, CKA_ATTR_TYPES), line.bytes("types"));
     EXPECT_EQ(session.text(object, CKA_START_DATE), line.text("not_before"));
     EXPECT_EQ(session.text(object, CKA_END_DATE), line.text("not_after"));
     // The application's word goes first, as with the other certificates.
     const auto told = session.create(whole.with({{CKA_AC_ISSUER, "issuer"}, {CKA_ATTR_TYPES, "types"}}));
     EXPECT_EQ(session.text(told, CKA_AC_ISSUER), "issuer");
     EXPECT_EQ(session.text(told, CKA_ATTR_TYPES), "types");
-    EXPECT_EQ(session.find({{CKA_ATTR_TYPES, line.octets("types")}}), std::vector{object});
+    EXPECT_EQ(session.find({{CKA_ATTR_TYPES, line.bytes("types")}}), std::vector{object});
 
     EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, session.try_create(whole.with({{CKA_SUBJECT, "of the other kind"}})));
     EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, session.try_create(whole.with({{CKA_URL, "https://example.org/ac"}})));
@@ -405,7 +405,7 @@ TEST_F(Certificates, OfAttributes) {
 // Whatever is changed in one, it is taken or refused.
 TEST_F(Certificates, OfAttributesDamaged) {
   for_each_line("attribute_certificate.txt", [&](const Line& line) {
-    const Bytes value = line.octets("certificate");
+    const Bytes value = line.bytes("certificate");
     for (size_t at = 0; at < value.size(); ++at) {
       for (const uint8_t change : {0x01, 0x80, 0xFF}) {
         Bytes damaged = value;

@@ -49,9 +49,9 @@ TEST_F(KeyTypes, EcdsaVectorsOnEveryCurve) {
   for_each_line("ecdsa.txt", [&](const Line& line) {
     const std::string curve = line.text("curve");
     ++seen[curve];
-    const CK_OBJECT_HANDLE key = session.create(public_on(curve, peer::octet_string(line.octets("point"))));
+    const CK_OBJECT_HANDLE key = session.create(public_on(curve, peer::octet_string(line.bytes("point"))));
     const CK_RV expected = line.text("result") == "good" ? CKR_OK : CKR_SIGNATURE_INVALID;
-    const Bytes message = line.octets("message"), signature = line.octets("signature");
+    const Bytes message = line.bytes("message"), signature = line.bytes("signature");
     EXPECT_RV(expected, session.try_verify(kEcdsa.at(line.text("hash")), key, message, signature));
     EXPECT_RV(expected, session.try_verify_in_parts(kEcdsa.at(line.text("hash")), key, message, signature));
     const Bytes digest = peer::digest(hash_row(line.text("hash")).openssl, message);
@@ -83,8 +83,8 @@ TEST_F(KeyTypes, CurvesTheTpmDoesNotKnowAreSoftware) {
 TEST_F(KeyTypes, EddsaVectors) {
   for_each_line("eddsa.txt", [&](const Line& line) {
     const std::string curve = line.text("curve");
-    const Bytes point = line.octets("point"), message = line.octets("message"), signature = line.octets("signature");
-    const CK_OBJECT_HANDLE key = session.create(private_on(curve, line.octets("private")));
+    const Bytes point = line.bytes("point"), message = line.bytes("message"), signature = line.bytes("signature");
+    const CK_OBJECT_HANDLE key = session.create(private_on(curve, line.bytes("private")));
     EXPECT_EQ(session.get(key, CKA_EC_POINT), peer::octet_string(point));
     EXPECT_EQ(session.sign(CKM_EDDSA, key, message), signature);
     EXPECT_EQ(session.sign_in_parts(CKM_EDDSA, key, message), signature);
@@ -103,12 +103,12 @@ TEST_F(KeyTypes, EddsaVectors) {
   });
 }
 
-Mechanism eddsa(bool prehash, const Bytes& context, size_t octets) {
+Mechanism eddsa(bool prehash, const Bytes& context, size_t bytes) {
   CK_EDDSA_PARAMS parameters{};
   parameters.phFlag = prehash;
-  parameters.ulContextDataLen = octets;
+  parameters.ulContextDataLen = bytes;
   parameters.pContextData = const_cast<CK_BYTE*>(context.data());
-  return Mechanism::with_parameter(CKM_EDDSA, octets_of(parameters));
+  return Mechanism::with_parameter(CKM_EDDSA, bytes_of(parameters));
 }
 Mechanism eddsa(bool prehash, const Bytes& context) { return eddsa(prehash, context, context.size()); }
 
@@ -142,12 +142,12 @@ void expect_everywhere(Session& session, Mechanism mechanism, const KeyPair& pai
 TEST_F(KeyTypes, EddsaVectorsWithContextOrPrehashed) {
   for_each_line("eddsa_context.txt", [&](const Line& line) {
     const std::string curve = line.text("curve");
-    const Bytes message = line.octets("message"), signature = line.octets("signature"),
-                context = line.has("context") ? line.octets("context") : Bytes();
+    const Bytes message = line.bytes("message"), signature = line.bytes("signature"),
+                context = line.has("context") ? line.bytes("context") : Bytes();
     const bool prehash = line.text("form") == "prehashed";
     const Mechanism mechanism = eddsa(prehash, context);
-    const KeyPair pair = {session.create(public_on(curve, line.octets("point"))),
-                          session.create(private_on(curve, line.octets("private")))};
+    const KeyPair pair = {session.create(public_on(curve, line.bytes("point"))),
+                          session.create(private_on(curve, line.bytes("private")))};
     EXPECT_EQ(to_hex(session.sign(mechanism, pair.private_key, message)), to_hex(signature));
     EXPECT_EQ(to_hex(session.sign_in_parts(mechanism, pair.private_key, message)), to_hex(signature));
     EXPECT_RV(CKR_OK, session.try_verify(mechanism, pair.public_key, message, signature));
@@ -188,7 +188,7 @@ TEST_F(KeyTypes, EddsaParameters) {
     }
     CK_EDDSA_PARAMS neither{};
     neither.phFlag = 2;
-    EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer(Mechanism::with_parameter(CKM_EDDSA, octets_of(neither))));
+    EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer(Mechanism::with_parameter(CKM_EDDSA, bytes_of(neither))));
     EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer(Mechanism::with_parameter(CKM_EDDSA, Bytes(3))));
     EXPECT_RV(CKR_KEY_TYPE_INCONSISTENT, session.try_sign(CKM_ECDSA, pair.private_key, message));
   }
@@ -199,15 +199,15 @@ TEST_F(KeyTypes, EddsaParameters) {
 
 Mechanism ecdh(const Bytes& point) {
   return Mechanism::with_parameter(
-      CKM_ECDH1_DERIVE, octets_of(CK_ECDH1_DERIVE_PARAMS{CKD_NULL, 0, nullptr, point.size(), octets_pointer(point)}));
+      CKM_ECDH1_DERIVE, bytes_of(CK_ECDH1_DERIVE_PARAMS{CKD_NULL, 0, nullptr, point.size(), bytes_pointer(point)}));
 }
 
 TEST_F(KeyTypes, XdhVectors) {
   for_each_line("xdh.txt", [&](const Line& line) {
-    const CK_OBJECT_HANDLE key = session.create(private_on(line.text("curve"), line.octets("private")));
-    const Bytes point = line.octets("point"), wrapped = peer::octet_string(point);
-    EXPECT_EQ(derived_value(session, ecdh(point), key, 0), line.octets("secret"));
-    EXPECT_EQ(derived_value(session, ecdh(wrapped), key, 0), line.octets("secret"));
+    const CK_OBJECT_HANDLE key = session.create(private_on(line.text("curve"), line.bytes("private")));
+    const Bytes point = line.bytes("point"), wrapped = peer::octet_string(point);
+    EXPECT_EQ(derived_value(session, ecdh(point), key, 0), line.bytes("secret"));
+    EXPECT_EQ(derived_value(session, ecdh(wrapped), key, 0), line.bytes("secret"));
     const Bytes zero(point.size());
     EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, try_derive(session, ecdh(zero), key, {})) << "a point of small order";
     EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, try_derive(session, ecdh(Bytes(31, 9)), key, {}));
@@ -221,10 +221,10 @@ TEST_F(KeyTypes, EcdhVectorsOfCurvesTheTpmDoesNotKnow) {
     if (std::find(std::begin(kCurvesOfSoftware), std::end(kCurvesOfSoftware), curve) == std::end(kCurvesOfSoftware))
       return;
     seen.insert(curve);
-    const CK_OBJECT_HANDLE key = session.create(private_on(curve, line.octets("scalar")));
-    const Bytes point = line.octets("point");
+    const CK_OBJECT_HANDLE key = session.create(private_on(curve, line.bytes("scalar")));
+    const Bytes point = line.bytes("point");
     if (line.text("result") == "good") {
-      EXPECT_EQ(derived_value(session, ecdh(point), key, 0), line.octets("secret"));
+      EXPECT_EQ(derived_value(session, ecdh(point), key, 0), line.bytes("secret"));
     } else {
       EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, try_derive(session, ecdh(point), key, {}));
     }
@@ -238,7 +238,7 @@ TEST_F(KeyTypes, GeneratedPairsOnEdwardsAndMontgomeryCurvesWork) {
   struct Row {
     const char* curve;
     CK_MECHANISM_TYPE generation;
-    size_t octets;
+    size_t bytes;
     const char* name;
   };
   for (const Row& row :
@@ -255,7 +255,7 @@ TEST_F(KeyTypes, GeneratedPairsOnEdwardsAndMontgomeryCurvesWork) {
       EXPECT_EQ(session.number(pair.private_key, CKA_KEY_TYPE), type_of(row.curve));
       EXPECT_EQ(session.get(pair.public_key, CKA_EC_PARAMS), curve_parameters(row.curve));
       const Bytes point = peer::octet_string_contents(session.get(pair.public_key, CKA_EC_POINT));
-      EXPECT_EQ(point.size(), row.octets);
+      EXPECT_EQ(point.size(), row.bytes);
       EXPECT_FALSE(session.flag(pair.private_key, kVtpmResident));
       EXPECT_TRUE(session.flag(pair.private_key, CKA_LOCAL));
       EXPECT_EQ(session.number(pair.private_key, CKA_KEY_GEN_MECHANISM),
@@ -385,7 +385,7 @@ TEST_F(KeyTypes, EcdhAesKeyWrapOnMontgomeryCurves) {
                          {{CKA_UNWRAP, true}});
     // "will work as CKM_ECDH_AES_KEY_WRAP applied to CKK_EC_MONTGOMERY keys" (3.2, 6.3)
     const auto with = [](CK_MECHANISM_TYPE type) {
-      return Mechanism::with_parameter(type, octets_of(CK_ECDH_AES_KEY_WRAP_PARAMS{256, CKD_SHA256_KDF, 0, nullptr}));
+      return Mechanism::with_parameter(type, bytes_of(CK_ECDH_AES_KEY_WRAP_PARAMS{256, CKD_SHA256_KDF, 0, nullptr}));
     };
     const CK_OBJECT_HANDLE key = secret_key(session, CKK_AES, Bytes(16, 7));
     for (const CK_MECHANISM_TYPE out : {CKM_ECDH_AES_KEY_WRAP, CKM_ECDH_X_AES_KEY_WRAP}) {
@@ -404,10 +404,10 @@ TEST_F(KeyTypes, EcdhAesKeyWrapOnMontgomeryCurves) {
 Template field_key(CK_OBJECT_CLASS object_class, CK_KEY_TYPE type, const Line& line, const char* value) {
   Template key = {{CKA_CLASS, object_class},
                   {CKA_KEY_TYPE, type},
-                  {CKA_PRIME, line.octets("p")},
-                  {CKA_BASE, line.octets("g")},
-                  {CKA_VALUE, line.octets(value)}};
-  return type == CKK_DSA ? key.with({{CKA_SUBPRIME, line.octets("q")}}) : key;
+                  {CKA_PRIME, line.bytes("p")},
+                  {CKA_BASE, line.bytes("g")},
+                  {CKA_VALUE, line.bytes(value)}};
+  return type == CKK_DSA ? key.with({{CKA_SUBPRIME, line.bytes("q")}}) : key;
 }
 
 TEST_F(KeyTypes, DsaVectors) {
@@ -415,7 +415,7 @@ TEST_F(KeyTypes, DsaVectors) {
   for_each_line("dsa.txt", [&](const Line& line) {
     ++seen[line.text("hash")];
     const CK_OBJECT_HANDLE half = session.create(field_key(CKO_PUBLIC_KEY, CKK_DSA, line, "y"));
-    const Bytes message = line.octets("message"), signature = line.octets("signature");
+    const Bytes message = line.bytes("message"), signature = line.bytes("signature");
     const CK_MECHANISM_TYPE type = kDsa.at(line.text("hash"));
     const Bytes digest = peer::digest(hash_row(line.text("hash")).openssl, message);
     const CK_RV expected = line.text("result") == "good" ? CKR_OK : CKR_SIGNATURE_INVALID;
@@ -480,13 +480,13 @@ TEST_F(KeyTypes, DsaOfOwnDomain) {
 TEST_F(KeyTypes, DhVectors) {
   for_each_line("dh.txt", [&](const Line& line) {
     const CK_OBJECT_HANDLE key = session.create(field_key(CKO_PRIVATE_KEY, CKK_DH, line, "x"));
-    const Mechanism peer = Mechanism::with_parameter(CKM_DH_PKCS_DERIVE, line.octets("peer"));
-    EXPECT_EQ(derived_value(session, peer, key, 0), line.octets("secret"));
-    const Bytes secret = line.octets("secret");
+    const Mechanism peer = Mechanism::with_parameter(CKM_DH_PKCS_DERIVE, line.bytes("peer"));
+    EXPECT_EQ(derived_value(session, peer, key, 0), line.bytes("secret"));
+    const Bytes secret = line.bytes("secret");
     EXPECT_EQ(derived_value(session, peer, key, 16), Bytes(secret.end() - 16, secret.end())) << "the beginning goes";
     EXPECT_EQ(session.number(derive(session, peer, key, {{CKA_KEY_TYPE, CKK_AES}, {CKA_VALUE_LEN, 32}}), CKA_VALUE_LEN),
               32u);
-    for (const Bytes& bad : {Bytes{}, Bytes{0}, Bytes{1}, line.octets("p")})
+    for (const Bytes& bad : {Bytes{}, Bytes{0}, Bytes{1}, line.bytes("p")})
       EXPECT_RV(CKR_MECHANISM_PARAM_INVALID,
                 try_derive(session, Mechanism::with_parameter(CKM_DH_PKCS_DERIVE, bad), key, {}));
     if (line.has("y")) {
@@ -562,7 +562,7 @@ TEST_F(KeyTypes, DhKeysSayHowLongTheirValueIs) {
   };
   std::set<CK_ULONG> seen;
   for_each_line("dh.txt", [&](const Line& line) {
-    const Bytes x = line.octets("x");
+    const Bytes x = line.bytes("x");
     const CK_OBJECT_HANDLE key = session.create(field_key(CKO_PRIVATE_KEY, CKK_DH, line, "x"));
     EXPECT_EQ(session.number(key, CKA_VALUE_BITS), bits(x));
     seen.insert(bits(x));
@@ -655,16 +655,16 @@ CK_RV try_recover(Session& session, const Mechanism& how, CK_OBJECT_HANDLE key, 
   CK_RV rv = p11->C_VerifyRecoverInit(session, mechanism.get(), key);
   if (rv != CKR_OK) return rv;
   CK_ULONG size = 0;
-  rv = p11->C_VerifyRecover(session, octets_pointer(signature), signature.size(), nullptr, &size);
+  rv = p11->C_VerifyRecover(session, bytes_pointer(signature), signature.size(), nullptr, &size);
   if (rv != CKR_OK) return rv;
   data->resize(size);
   if (size > 0) {
     CK_ULONG little = size - 1;
     EXPECT_RV(CKR_BUFFER_TOO_SMALL,
-              p11->C_VerifyRecover(session, octets_pointer(signature), signature.size(), data->data(), &little));
+              p11->C_VerifyRecover(session, bytes_pointer(signature), signature.size(), data->data(), &little));
   }
-  return p11->C_VerifyRecover(session, octets_pointer(signature), signature.size(),
-                              size ? data->data() : octets_pointer({}), &size);
+  return p11->C_VerifyRecover(session, bytes_pointer(signature), signature.size(),
+                              size ? data->data() : bytes_pointer({}), &size);
 }
 
 TEST_F(KeyTypes, DataAreRecoveredFromRsaSignatures) {
@@ -678,15 +678,15 @@ TEST_F(KeyTypes, DataAreRecoveredFromRsaSignatures) {
     MUST(p11->C_SignRecoverInit(session, mechanism.get(), pair.private_key));
     EXPECT_RV(CKR_OPERATION_ACTIVE, p11->C_SignRecoverInit(session, mechanism.get(), pair.private_key));
     CK_ULONG size = 0;
-    EXPECT_RV(CKR_OK, p11->C_SignRecover(session, octets_pointer(data), data.size(), nullptr, &size));
+    EXPECT_RV(CKR_OK, p11->C_SignRecover(session, bytes_pointer(data), data.size(), nullptr, &size));
     ASSERT_EQ(size, 128u);
     Bytes signature(size);
     size = 127;
     EXPECT_RV(CKR_BUFFER_TOO_SMALL,
-              p11->C_SignRecover(session, octets_pointer(data), data.size(), signature.data(), &size));
-    EXPECT_RV(CKR_OK, p11->C_SignRecover(session, octets_pointer(data), data.size(), signature.data(), &size));
+              p11->C_SignRecover(session, bytes_pointer(data), data.size(), signature.data(), &size));
+    EXPECT_RV(CKR_OK, p11->C_SignRecover(session, bytes_pointer(data), data.size(), signature.data(), &size));
     EXPECT_RV(CKR_OPERATION_NOT_INITIALIZED,
-              p11->C_SignRecover(session, octets_pointer(data), data.size(), signature.data(), &size));
+              p11->C_SignRecover(session, bytes_pointer(data), data.size(), signature.data(), &size));
     EXPECT_EQ(signature, session.sign(type, pair.private_key, data)) << "it is the signature of C_Sign";
     Bytes recovered;
     EXPECT_RV(CKR_OK, try_recover(session, type, pair.public_key, signature, &recovered));
@@ -700,7 +700,7 @@ TEST_F(KeyTypes, DataAreRecoveredFromRsaSignatures) {
     MUST(p11->C_SignRecoverInit(session, mechanism.get(), pair.private_key));
     const Bytes too_long(129, 1);
     size = 128;
-    EXPECT_RV(CKR_DATA_LEN_RANGE, p11->C_SignRecover(session, octets_pointer(too_long), 129, signature.data(), &size));
+    EXPECT_RV(CKR_DATA_LEN_RANGE, p11->C_SignRecover(session, bytes_pointer(too_long), 129, signature.data(), &size));
   }
   const KeyPair plain =
       session.generate(CKM_RSA_PKCS_KEY_PAIR_GEN, {{CKA_MODULUS_BITS, 1024}, {CKA_VERIFY_RECOVER, false}}, {});

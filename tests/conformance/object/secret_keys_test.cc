@@ -115,7 +115,7 @@ TEST_F(SecretKeys, AreGenerated) {
   struct Row {
     CK_MECHANISM_TYPE mechanism;
     CK_KEY_TYPE type;
-    CK_ULONG octets;
+    CK_ULONG bytes;
   };
   std::vector<Row> rows = {{CKM_AES_KEY_GEN, CKK_AES, 16},
                            {CKM_AES_KEY_GEN, CKK_AES, 24},
@@ -128,27 +128,27 @@ TEST_F(SecretKeys, AreGenerated) {
   rows.push_back({CKM_SHA512_T_KEY_GEN, CKK_SHA512_T_HMAC, 33});
   for (const HashRow& hash : kEveryHash) rows.push_back({hash.key_gen, hash.key, 33});
   for (const BlockCipherRow& cipher : kOtherBlockCiphers) {
-    for (const CK_ULONG octets : {16, 24, 32}) rows.push_back({cipher.key_gen, cipher.key, octets});
+    for (const CK_ULONG bytes : {16, 24, 32}) rows.push_back({cipher.key_gen, cipher.key, bytes});
   }
   for (const Row& row : rows) {
     SCOPED_TRACE(row.mechanism);
-    const Template wanted = {{CKA_VALUE_LEN, row.octets}, {CKA_EXTRACTABLE, true}};
+    const Template wanted = {{CKA_VALUE_LEN, row.bytes}, {CKA_EXTRACTABLE, true}};
     CK_OBJECT_HANDLE one = 0, two = 0, hidden = 0;
     EXPECT_RV(CKR_OK, try_generate_key(session, row.mechanism, wanted, &one));
     EXPECT_RV(CKR_OK, try_generate_key(session, row.mechanism, wanted, &two));
     EXPECT_EQ(session.number(one, CKA_CLASS), CKO_SECRET_KEY);
     EXPECT_EQ(session.number(one, CKA_KEY_TYPE), row.type);
-    EXPECT_EQ(session.number(one, CKA_VALUE_LEN), row.octets);
+    EXPECT_EQ(session.number(one, CKA_VALUE_LEN), row.bytes);
     EXPECT_EQ(session.number(one, CKA_KEY_GEN_MECHANISM), row.mechanism);
     EXPECT_TRUE(session.flag(one, CKA_LOCAL));
     EXPECT_FALSE(session.flag(one, CKA_NEVER_EXTRACTABLE));
-    EXPECT_EQ(session.get(one, CKA_VALUE).size(), row.octets);
-    if (row.octets >= 16) {
+    EXPECT_EQ(session.get(one, CKA_VALUE).size(), row.bytes);
+    if (row.bytes >= 16) {
       EXPECT_NE(session.get(one, CKA_VALUE), session.get(two, CKA_VALUE));
     }
-    EXPECT_RV(CKR_OK, try_generate_key(session, row.mechanism,
-                                       {{CKA_VALUE_LEN, row.octets}, {CKA_SENSITIVE, true}, {CKA_KEY_TYPE, row.type}},
-                                       &hidden));
+    EXPECT_RV(CKR_OK,
+              try_generate_key(session, row.mechanism,
+                               {{CKA_VALUE_LEN, row.bytes}, {CKA_SENSITIVE, true}, {CKA_KEY_TYPE, row.type}}, &hidden));
     EXPECT_TRUE(session.flag(hidden, CKA_ALWAYS_SENSITIVE));
     EXPECT_TRUE(session.flag(hidden, CKA_NEVER_EXTRACTABLE));
     EXPECT_RV(CKR_ATTRIBUTE_SENSITIVE, session.try_get(hidden, CKA_VALUE));
@@ -241,7 +241,7 @@ TEST_F(SecretKeys, OfASessionWithoutALoginArePublic) {
     EXPECT_RV(CKR_OK, session.try_sign(CKM_ECDSA, pair.private_key, Bytes(32, 1)));
     const Bytes point = session.get(pair.public_key, CKA_EC_POINT);
     const Mechanism ecdh = Mechanism::with_parameter(
-        CKM_ECDH1_DERIVE, octets_of(CK_ECDH1_DERIVE_PARAMS{CKD_NULL, 0, nullptr, point.size(), octets_pointer(point)}));
+        CKM_ECDH1_DERIVE, bytes_of(CK_ECDH1_DERIVE_PARAMS{CKD_NULL, 0, nullptr, point.size(), bytes_pointer(point)}));
     EXPECT_EQ(session.flag(derive(session, ecdh, pair.private_key, {}), CKA_PRIVATE), is_private);
     EXPECT_FALSE(session.flag(session.create({{CKA_CLASS, CKO_DATA}}), CKA_PRIVATE));
   };
@@ -273,7 +273,7 @@ TEST_F(SecretKeys, AreDigested) {
   const CK_OBJECT_HANDLE for_codes = session.create({{CKA_CLASS, CKO_SECRET_KEY},
                                                      {CKA_KEY_TYPE, CKK_GENERIC_SECRET},
                                                      {CKA_VALUE, bytes("key")},
-                                                     {CKA_ALLOWED_MECHANISMS, octets_of(CK_ULONG{CKM_SHA256_HMAC})}});
+                                                     {CKA_ALLOWED_MECHANISMS, bytes_of(CK_ULONG{CKM_SHA256_HMAC})}});
   MUST(p11->C_DigestInit(session, sha.get()));
   EXPECT_RV(CKR_KEY_INDIGESTIBLE, p11->C_DigestKey(session, for_codes)) << "CKA_ALLOWED_MECHANISMS";
   EXPECT_RV(CKR_OPERATION_NOT_INITIALIZED, p11->C_DigestFinal(session, digest.data(), &size));

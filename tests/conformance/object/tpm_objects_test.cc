@@ -18,9 +18,9 @@ const Template kArea = {
     {CKA_CLASS, CKO_DATA}, {CKA_TOKEN, true}, {CKA_PRIVATE, true}, {kVtpmNvIndex, kIndex}, {CKA_VALUE, "in the TPM"}};
 const Template kCounter = {{CKA_CLASS, CKO_HW_FEATURE}, {CKA_HW_FEATURE_TYPE, CKH_MONOTONIC_COUNTER}};
 
-uint64_t number_of(const Bytes& octets) {
+uint64_t number_of(const Bytes& bytes) {
   uint64_t value = 0;
-  for (const uint8_t octet : octets) value = value << 8 | octet;
+  for (const uint8_t byte : bytes) value = value << 8 | byte;
   return value;
 }
 

@@ -35,7 +35,7 @@ Mechanism with_iv(CK_MECHANISM_TYPE type, const Bytes& iv = Bytes(16, 0x11)) {
 Mechanism counter(CK_ULONG bits, const Bytes& block) {
   CK_AES_CTR_PARAMS parameters = {bits, {}};
   std::copy(block.begin(), block.end(), parameters.cb);
-  return Mechanism::with_parameter(CKM_AES_CTR, octets_of(parameters));
+  return Mechanism::with_parameter(CKM_AES_CTR, bytes_of(parameters));
 }
 
 TEST_F(Ciphers, MatchThePublishedVectors) {
@@ -44,8 +44,8 @@ TEST_F(Ciphers, MatchThePublishedVectors) {
     for_each_line(file, [&](const Line& line) {
       const CipherCase c(line);
       seen.insert(line.text("mode") + std::to_string(c.key_type));
-      expect_crypts(c.mechanism, secret_key(session, c.key_type, line.octets("key")), line.octets("plain"),
-                    line.octets("cipher"));
+      expect_crypts(c.mechanism, secret_key(session, c.key_type, line.bytes("key")), line.bytes("plain"),
+                    line.bytes("cipher"));
     });
   }
   EXPECT_EQ(seen.size(), 12u + 4 + 3) << "a mode without a vector";
@@ -66,26 +66,26 @@ TEST_F(Ciphers, AuthenticatedModesMatchThePublishedVectors) {
   for_each_line("aead.txt", [&](const Line& line) {
     const std::string& mode = line.text("mode");
     seen.insert(mode);
-    Bytes nonce = line.octets("nonce"), associated = line.octets("associated");
-    const Bytes cipher = line.octets("cipher"), tag = line.octets("tag");
+    Bytes nonce = line.bytes("nonce"), associated = line.bytes("associated");
+    const Bytes cipher = line.bytes("cipher"), tag = line.bytes("tag");
     const CK_OBJECT_HANDLE key =
-        secret_key(session, mode == "chacha20-poly1305" ? CKK_CHACHA20 : CKK_AES, line.octets("key"));
+        secret_key(session, mode == "chacha20-poly1305" ? CKK_CHACHA20 : CKK_AES, line.bytes("key"));
     const auto mechanism = [&] {
       if (mode == "gcm") {
         const CK_GCM_PARAMS p = {nonce.data(),      nonce.size(),      nonce.size() * 8,
                                  associated.data(), associated.size(), tag.size() * 8};
-        return Mechanism::with_parameter(CKM_AES_GCM, octets_of(p));
+        return Mechanism::with_parameter(CKM_AES_GCM, bytes_of(p));
       }
       if (mode == "ccm") {
         const CK_CCM_PARAMS p = {cipher.size(),     nonce.data(),      nonce.size(),
                                  associated.data(), associated.size(), tag.size()};
-        return Mechanism::with_parameter(CKM_AES_CCM, octets_of(p));
+        return Mechanism::with_parameter(CKM_AES_CCM, bytes_of(p));
       }
       const CK_SALSA20_CHACHA20_POLY1305_PARAMS p = {nonce.data(), 8 * nonce.size(), associated.data(),
                                                      associated.size()};
-      return Mechanism::with_parameter(CKM_CHACHA20_POLY1305, octets_of(p));
+      return Mechanism::with_parameter(CKM_CHACHA20_POLY1305, bytes_of(p));
     }();
-    if (line.text("result") == "good") return expect_crypts(mechanism, key, line.octets("plain"), cipher + tag);
+    if (line.text("result") == "good") return expect_crypts(mechanism, key, line.bytes("plain"), cipher + tag);
     Bytes out;
     EXPECT_RV(CKR_ENCRYPTED_DATA_INVALID, crypt(session, Way::kDecrypt, mechanism, key, cipher + tag, &out));
     EXPECT_TRUE(out.empty());
@@ -150,7 +150,7 @@ TEST_F(Ciphers, RejectWrongParameters) {
   Bytes some(64);
   const auto chacha20 = [&](CK_BYTE* block, CK_ULONG counter_bits, CK_BYTE* nonce, CK_ULONG nonce_bits) {
     const CK_CHACHA20_PARAMS p = {block, counter_bits, nonce, nonce_bits};
-    return answer(Mechanism::with_parameter(CKM_CHACHA20, octets_of(p)), chacha);
+    return answer(Mechanism::with_parameter(CKM_CHACHA20, bytes_of(p)), chacha);
   };
   EXPECT_RV(invalid, chacha20(some.data(), 32, some.data(), 64));
   EXPECT_RV(invalid, chacha20(some.data(), 64, some.data(), 96));
@@ -162,9 +162,9 @@ TEST_F(Ciphers, RejectWrongParameters) {
   EXPECT_RV(invalid, chacha20(nullptr, 32, some.data(), 96));
   EXPECT_RV(invalid, chacha20(some.data(), 32, nullptr, 96));
 
-  const auto gcm = [&](CK_BYTE* iv, CK_ULONG iv_octets, CK_BYTE* aad, CK_ULONG aad_octets, CK_ULONG tag_bits) {
-    const CK_GCM_PARAMS p = {iv, iv_octets, 0, aad, aad_octets, tag_bits};
-    return answer(Mechanism::with_parameter(CKM_AES_GCM, octets_of(p)), aes);
+  const auto gcm = [&](CK_BYTE* iv, CK_ULONG iv_bytes, CK_BYTE* aad, CK_ULONG aad_bytes, CK_ULONG tag_bits) {
+    const CK_GCM_PARAMS p = {iv, iv_bytes, 0, aad, aad_bytes, tag_bits};
+    return answer(Mechanism::with_parameter(CKM_AES_GCM, bytes_of(p)), aes);
   };
   EXPECT_RV(invalid, gcm(some.data(), 0, nullptr, 0, 128));
   EXPECT_RV(invalid, gcm(nullptr, 12, nullptr, 0, 128));
@@ -172,9 +172,9 @@ TEST_F(Ciphers, RejectWrongParameters) {
   EXPECT_RV(invalid, gcm(some.data(), 12, some.data(), kAbsurd, 128));
   for (const CK_ULONG bits : {CK_ULONG{0}, CK_ULONG{24}, CK_ULONG{127}, CK_ULONG{136}, kAbsurd})
     EXPECT_RV(invalid, gcm(some.data(), 12, nullptr, 0, bits));
-  const auto ccm = [&](CK_ULONG nonce_octets, CK_ULONG tag_octets) {
-    const CK_CCM_PARAMS p = {16, some.data(), nonce_octets, nullptr, 0, tag_octets};
-    return answer(Mechanism::with_parameter(CKM_AES_CCM, octets_of(p)), aes);
+  const auto ccm = [&](CK_ULONG nonce_bytes, CK_ULONG tag_bytes) {
+    const CK_CCM_PARAMS p = {16, some.data(), nonce_bytes, nullptr, 0, tag_bytes};
+    return answer(Mechanism::with_parameter(CKM_AES_CCM, bytes_of(p)), aes);
   };
   EXPECT_RV(invalid, ccm(6, 16));
   EXPECT_RV(invalid, ccm(14, 16));
@@ -182,26 +182,26 @@ TEST_F(Ciphers, RejectWrongParameters) {
   EXPECT_RV(invalid, ccm(13, 18));
   for (const CK_ULONG nonce : {CK_ULONG{0}, CK_ULONG{8}, CK_ULONG{64}, CK_ULONG{128}, CK_ULONG{193}, kAbsurd}) {
     const CK_SALSA20_CHACHA20_POLY1305_PARAMS poly = {some.data(), nonce, nullptr, 0};
-    EXPECT_RV(invalid, answer(Mechanism::with_parameter(CKM_CHACHA20_POLY1305, octets_of(poly)), chacha));
+    EXPECT_RV(invalid, answer(Mechanism::with_parameter(CKM_CHACHA20_POLY1305, bytes_of(poly)), chacha));
   }
 }
 
-TEST_F(Ciphers, APoly1305NonceMayBeCountedInOctets) {
+TEST_F(Ciphers, APoly1305NonceMayBeCountedInBytes) {
   Bytes nonce(24, 5);
   const CK_OBJECT_HANDLE key = secret_key(session, CKK_CHACHA20, Bytes(32, 1));
-  for (const CK_ULONG octets : {12, 24}) {
+  for (const CK_ULONG size : {12, 24}) {
     const auto with = [&](CK_ULONG length) {
-      return Mechanism::with_parameter(
-          CKM_CHACHA20_POLY1305, octets_of(CK_SALSA20_CHACHA20_POLY1305_PARAMS{nonce.data(), length, nullptr, 0}));
+      return Mechanism::with_parameter(CKM_CHACHA20_POLY1305,
+                                       bytes_of(CK_SALSA20_CHACHA20_POLY1305_PARAMS{nonce.data(), length, nullptr, 0}));
     };
-    EXPECT_EQ(session.encrypt(with(octets), key, bytes("data")), session.encrypt(with(8 * octets), key, bytes("data")));
+    EXPECT_EQ(session.encrypt(with(size), key, bytes("data")), session.encrypt(with(8 * size), key, bytes("data")));
   }
 }
 
 TEST_F(Ciphers, AuthenticatedModesRejectWrongTagsAndLengths) {
   Bytes nonce(12, 3);
   const CK_GCM_PARAMS p = {nonce.data(), 12, 96, nullptr, 0, 128};
-  const Mechanism gcm = Mechanism::with_parameter(CKM_AES_GCM, octets_of(p));
+  const Mechanism gcm = Mechanism::with_parameter(CKM_AES_GCM, bytes_of(p));
   Bytes out;
   for (const size_t size : {0, 1, 15}) {
     EXPECT_RV(CKR_ENCRYPTED_DATA_LEN_RANGE, session.try_decrypt(gcm, aes, Bytes(size)));
@@ -211,7 +211,7 @@ TEST_F(Ciphers, AuthenticatedModesRejectWrongTagsAndLengths) {
   // CCM: the length is part of the parameter, and binds.
   const auto ccm = [&](CK_ULONG length) {
     const CK_CCM_PARAMS given = {length, nonce.data(), 12, nullptr, 0, 16};
-    return Mechanism::with_parameter(CKM_AES_CCM, octets_of(given));
+    return Mechanism::with_parameter(CKM_AES_CCM, bytes_of(given));
   };
   const Bytes sealed = session.encrypt(ccm(20), aes, Bytes(20, 9));
   EXPECT_RV(CKR_DATA_LEN_RANGE, session.try_encrypt(ccm(21), aes, Bytes(20)));
@@ -231,7 +231,7 @@ TEST_F(Ciphers, AuthenticatedModesRejectWrongTagsAndLengths) {
 
 TEST_F(Ciphers, SizesFollowSection52) {
   Mechanism pad = with_iv(CKM_AES_CBC_PAD);
-  const Bytes plain = bytes("twenty octets of it.");
+  const Bytes plain = bytes("twenty bytes of it.");
   Bytes cipher = session.encrypt(pad, aes, plain), out(64, 0xEE);
   ASSERT_EQ(cipher.size(), 32u);
   CK_ULONG size = 0;

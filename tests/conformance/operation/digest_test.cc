@@ -128,7 +128,7 @@ TEST_F(Digests, CallsOutOfOrderAreRejected) {
   MUST(p11->C_DigestUpdate(session, data.data(), 3));
   EXPECT_RV(one_of(CKR_OPERATION_ACTIVE, CKR_OPERATION_NOT_INITIALIZED, CKR_FUNCTION_FAILED),
             p11->C_Digest(session, data.data(), 3, digest.data(), &size))
-      << "5.10: C_Digest can not be used to end a multi-part operation";
+      << "5.10: C_Digest cannot be used to end a multi-part operation";
   EXPECT_RV(CKR_OPERATION_NOT_INITIALIZED, p11->C_DigestFinal(session, digest.data(), &size));
 }
 
@@ -206,7 +206,7 @@ TEST_F(Random, LooksRandom) {
   Bytes random(1 << 20);
   EXPECT_RV(CKR_OK, p11->C_GenerateRandom(session, random.data(), random.size()));
   size_t counts[256] = {};
-  for (const uint8_t octet : random) ++counts[octet];
+  for (const uint8_t byte : random) ++counts[byte];
   double chi_square = 0;
   for (const size_t count : counts) {
     const double off = static_cast<double>(count) - 4096;

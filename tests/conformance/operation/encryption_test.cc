@@ -14,7 +14,7 @@ struct HashRow {
   const char* name;
   CK_MECHANISM_TYPE hash;
   CK_ULONG mgf;
-  size_t octets;
+  size_t bytes;
 };
 const HashRow kHashes[] = {{"SHA1", CKM_SHA_1, CKG_MGF1_SHA1, 20},
                            {"SHA224", CKM_SHA224, CKG_MGF1_SHA224, 28},
@@ -84,7 +84,7 @@ TEST_F(Encryption, OaepRejectsMessagesThatAreTooLong) {
   for (const HashRow& hash : kHashes) {
     SCOPED_TRACE(hash.name);
     const Mechanism mechanism = Mechanism::oaep(hash.hash, hash.mgf);
-    const size_t most = 256 - 2 * hash.octets - 2;
+    const size_t most = 256 - 2 * hash.bytes - 2;
     for (const size_t size : {size_t{0}, size_t{1}, most}) {
       const Bytes data(size, 0xA7);
       EXPECT_EQ(session.decrypt(mechanism, pair.private_key, session.encrypt(mechanism, pair.public_key, data)), data);

@@ -13,13 +13,11 @@ namespace {
 
 using Macs = WithUser;
 
-Mechanism general(CK_MECHANISM_TYPE type, CK_ULONG octets) {
-  return Mechanism::with_parameter(type, octets_of(octets));
-}
+Mechanism general(CK_MECHANISM_TYPE type, CK_ULONG bytes) { return Mechanism::with_parameter(type, bytes_of(bytes)); }
 
-Bytes first(Bytes octets, size_t size) {
-  octets.resize(size);
-  return octets;
+Bytes first(Bytes bytes, size_t size) {
+  bytes.resize(size);
+  return bytes;
 }
 
 void expect_code(Session& session, const Mechanism& mechanism, CK_OBJECT_HANDLE key, const Bytes& message,
@@ -40,9 +38,9 @@ void expect_digest(Session& session, Mechanism mechanism, Bytes message, const s
   Bytes digest(64), parts(64);
   CK_ULONG size = 0, parts_size = 64;
   MUST(p11->C_DigestInit(session, mechanism.get()));
-  EXPECT_RV(CKR_OK, p11->C_Digest(session, octets_pointer(message), message.size(), nullptr, &size));
+  EXPECT_RV(CKR_OK, p11->C_Digest(session, bytes_pointer(message), message.size(), nullptr, &size));
   EXPECT_EQ(size, expected.size() / 2);
-  EXPECT_RV(CKR_OK, p11->C_Digest(session, octets_pointer(message), message.size(), digest.data(), &size));
+  EXPECT_RV(CKR_OK, p11->C_Digest(session, bytes_pointer(message), message.size(), digest.data(), &size));
   EXPECT_EQ(to_hex(first(digest, size)), expected);
   MUST(p11->C_DigestInit(session, mechanism.get()));
   for (size_t at = 0, part = 1; at < message.size(); at += part++)
@@ -53,17 +51,17 @@ void expect_digest(Session& session, Mechanism mechanism, Bytes message, const s
 
 TEST_F(Macs, DigestsOfEveryHash) {
   for_each_line("digest.txt", [&](const Line& line) {
-    expect_digest(session, hash_row(line.text("hash")).digest, line.octets("message"), line.text("digest"));
+    expect_digest(session, hash_row(line.text("hash")).digest, line.bytes("message"), line.text("digest"));
   });
 }
 
 TEST_F(Macs, Sha512TVectors) {
   for_each_sha512_t([&](CK_ULONG bits, const Line& line) {
     if (line.has("digest"))
-      return expect_digest(session, sha512_t(CKM_SHA512_T, bits), line.octets("message"), line.text("digest"));
+      return expect_digest(session, sha512_t(CKM_SHA512_T, bits), line.bytes("message"), line.text("digest"));
     for (const CK_KEY_TYPE type : {CKK_GENERIC_SECRET, CKK_SHA512_T_HMAC})
-      expect_code(session, sha512_t(CKM_SHA512_T_HMAC, bits), secret_key(session, type, line.octets("key")),
-                  line.octets("message"), line.octets("mac"));
+      expect_code(session, sha512_t(CKM_SHA512_T_HMAC, bits), secret_key(session, type, line.bytes("key")),
+                  line.bytes("message"), line.bytes("mac"));
   });
 }
 
@@ -74,7 +72,7 @@ TEST_F(Macs, Sha512TRejectsTOutOfRange) {
     EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, p11->C_DigestInit(session, mechanism.get()));
   };
   for (const CK_ULONG bits : {CK_ULONG{0}, CK_ULONG{384}, CK_ULONG{512}, CK_ULONG{1} << 32 | 256, kAbsurd}) {
-    expect_refused(CKM_SHA512_T, octets_of(bits));
+    expect_refused(CKM_SHA512_T, bytes_of(bits));
     EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, session.try_sign(sha512_t(CKM_SHA512_T_HMAC, bits), key, bytes("data")));
   }
   expect_refused(CKM_SHA512_T, {});
@@ -85,10 +83,10 @@ TEST_F(Macs, Sha512TRejectsTOutOfRange) {
 TEST_F(Macs, HmacVectors) {
   for_each_line("hmac.txt", [&](const Line& line) {
     const HashRow& row = hash_row(line.text("hash"));
-    const Bytes message = line.octets("message"), code = line.octets("mac");
+    const Bytes message = line.bytes("message"), code = line.bytes("mac");
     for (const CK_KEY_TYPE type : {CKK_GENERIC_SECRET, row.key}) {
-      const CK_OBJECT_HANDLE key = secret_key(session, type, line.octets("key"));
-      if (code.size() == row.octets) expect_code(session, row.hmac, key, message, code);
+      const CK_OBJECT_HANDLE key = secret_key(session, type, line.bytes("key"));
+      if (code.size() == row.bytes) expect_code(session, row.hmac, key, message, code);
       expect_code(session, general(row.hmac_general, code.size()), key, message, code);
     }
   });
@@ -103,24 +101,24 @@ TEST_F(Macs, HmacOfEveryHashAgreesWithOpenssl) {
     unsigned size = 0;
     ASSERT_TRUE(HMAC(EVP_get_digestbyname(row.openssl), value.data(), static_cast<int>(value.size()), message.data(),
                      message.size(), code.data(), &size));
-    ASSERT_EQ(size, row.octets);
+    ASSERT_EQ(size, row.bytes);
     const CK_OBJECT_HANDLE key = secret_key(session, row.key, value);
     expect_code(session, row.hmac, key, message, first(code, size));
-    for (const size_t octets : {size_t{1}, size_t{10}, row.octets})
-      expect_code(session, general(row.hmac_general, octets), key, message, first(code, octets));
+    for (const size_t bytes : {size_t{1}, size_t{10}, row.bytes})
+      expect_code(session, general(row.hmac_general, bytes), key, message, first(code, bytes));
   }
 }
 
 TEST_F(Macs, AesVectors) {
   for_each_line("mac.txt", [&](const Line& line) {
-    const CK_OBJECT_HANDLE key = secret_key(session, CKK_AES, line.octets("key"));
-    const Bytes message = line.octets("message"), code = line.octets("mac");
+    const CK_OBJECT_HANDLE key = secret_key(session, CKK_AES, line.bytes("key"));
+    const Bytes message = line.bytes("message"), code = line.bytes("mac");
     if (line.text("algorithm") == "gmac") {
-      Bytes iv = line.octets("iv");
+      Bytes iv = line.bytes("iv");
       CK_GCM_PARAMS parameters = {iv.data(), iv.size(), iv.size() * 8, nullptr, 0, code.size() * 8};
-      expect_code(session, Mechanism::with_parameter(CKM_AES_GMAC, octets_of(parameters)), key, message, code);
+      expect_code(session, Mechanism::with_parameter(CKM_AES_GMAC, bytes_of(parameters)), key, message, code);
       parameters.ulTagBits = 96;
-      expect_code(session, Mechanism::with_parameter(CKM_AES_GMAC, octets_of(parameters)), key, message,
+      expect_code(session, Mechanism::with_parameter(CKM_AES_GMAC, bytes_of(parameters)), key, message,
                   first(code, 12));
       return;
     }
@@ -128,8 +126,8 @@ TEST_F(Macs, AesVectors) {
     ASSERT_EQ(code.size(), 16u);
     expect_code(session, cmac ? CKM_AES_CMAC : CKM_AES_XCBC_MAC, key, message, code);
     if (cmac) {
-      for (const size_t octets : {1, 8, 16})
-        expect_code(session, general(CKM_AES_CMAC_GENERAL, octets), key, message, first(code, octets));
+      for (const size_t bytes : {1, 8, 16})
+        expect_code(session, general(CKM_AES_CMAC_GENERAL, bytes), key, message, first(code, bytes));
     } else {
       expect_code(session, CKM_AES_XCBC_MAC_96, key, message, first(code, 12));
     }
@@ -146,15 +144,15 @@ TEST_F(Macs, RejectWrongParametersAndKeys) {
     EXPECT_RV(rv, session.try_verify(mechanism, key, data, Bytes(20, 0)));
     return rv;
   };
-  for (const CK_ULONG octets : {CK_ULONG{0}, CK_ULONG{33}, kAbsurd})
-    EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer(general(CKM_SHA256_HMAC_GENERAL, octets), secret));
-  for (const CK_ULONG octets : {CK_ULONG{0}, CK_ULONG{17}, kAbsurd})
-    EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer(general(CKM_AES_CMAC_GENERAL, octets), aes));
+  for (const CK_ULONG bytes : {CK_ULONG{0}, CK_ULONG{33}, kAbsurd})
+    EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer(general(CKM_SHA256_HMAC_GENERAL, bytes), secret));
+  for (const CK_ULONG bytes : {CK_ULONG{0}, CK_ULONG{17}, kAbsurd})
+    EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer(general(CKM_AES_CMAC_GENERAL, bytes), aes));
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer(CKM_SHA256_HMAC_GENERAL, secret));
   Bytes iv(129);
-  const auto gmac = [&](CK_ULONG iv_octets, CK_ULONG tag_bits, bool null = false) {
-    const CK_GCM_PARAMS parameters = {null ? nullptr : iv.data(), iv_octets, 0, nullptr, 0, tag_bits};
-    return answer(Mechanism::with_parameter(CKM_AES_GMAC, octets_of(parameters)), aes);
+  const auto gmac = [&](CK_ULONG iv_bytes, CK_ULONG tag_bits, bool null = false) {
+    const CK_GCM_PARAMS parameters = {null ? nullptr : iv.data(), iv_bytes, 0, nullptr, 0, tag_bits};
+    return answer(Mechanism::with_parameter(CKM_AES_GMAC, bytes_of(parameters)), aes);
   };
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, gmac(0, 128));
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, gmac(129, 128));
@@ -169,7 +167,7 @@ TEST_F(Macs, RejectWrongParametersAndKeys) {
   EXPECT_RV(CKR_KEY_TYPE_INCONSISTENT, answer(CKM_AES_CMAC, secret));
   EXPECT_RV(CKR_KEY_TYPE_INCONSISTENT, answer(CKM_SHA256_HMAC, session.generate_ec(kP256).private_key));
   EXPECT_RV(CKR_KEY_TYPE_INCONSISTENT, answer(CKM_ECDSA, secret));
-  EXPECT_RV(CKR_KEY_SIZE_RANGE, answer(CKM_AES_XCBC_MAC, aes)) << "16 octets only (RFC 3566)";
+  EXPECT_RV(CKR_KEY_SIZE_RANGE, answer(CKM_AES_XCBC_MAC, aes)) << "16 bytes only (RFC 3566)";
   const CK_OBJECT_HANDLE no_sign = session.create({{CKA_CLASS, CKO_SECRET_KEY},
                                                    {CKA_KEY_TYPE, CKK_GENERIC_SECRET},
                                                    {CKA_VALUE, Bytes(9, 1)},
@@ -179,7 +177,7 @@ TEST_F(Macs, RejectWrongParametersAndKeys) {
   const CK_OBJECT_HANDLE other = session.create({{CKA_CLASS, CKO_SECRET_KEY},
                                                  {CKA_KEY_TYPE, CKK_GENERIC_SECRET},
                                                  {CKA_VALUE, Bytes(9, 1)},
-                                                 {CKA_ALLOWED_MECHANISMS, octets_of(CK_ULONG{CKM_SHA_1_HMAC})}});
+                                                 {CKA_ALLOWED_MECHANISMS, bytes_of(CK_ULONG{CKM_SHA_1_HMAC})}});
   EXPECT_RV(CKR_MECHANISM_INVALID, answer(CKM_SHA256_HMAC, other));
   EXPECT_EQ(session.sign(CKM_SHA_1_HMAC, other, data).size(), 20u);
 }

@@ -53,9 +53,9 @@ class MessageSigning : public WithUser {
 TEST_F(MessageSigning, HmacVectors) {
   for_each_line("hmac.txt", [&](const Line& line) {
     const HashRow& row = hash_row(line.text("hash"));
-    const Bytes message = line.octets("message"), code = line.octets("mac");
-    const CK_OBJECT_HANDLE key = secret_key(session, CKK_GENERIC_SECRET, line.octets("key"));
-    init(Mechanism::with_parameter(row.hmac_general, octets_of(CK_ULONG{code.size()})), key, key);
+    const Bytes message = line.bytes("message"), code = line.bytes("mac");
+    const CK_OBJECT_HANDLE key = secret_key(session, CKK_GENERIC_SECRET, line.bytes("key"));
+    init(Mechanism::with_parameter(row.hmac_general, bytes_of(CK_ULONG{code.size()})), key, key);
     for (int round = 0; round < 2; ++round) {  // the second message is signed as the first was
       Bytes made;
       EXPECT_RV(CKR_OK, sign(message, &made));
@@ -134,12 +134,11 @@ TEST_F(MessageSigning, BeginNextAndFinalFollowTheStandard) {
   EXPECT_RV(CKR_OPERATION_NOT_INITIALIZED, p11_3().C_MessageVerifyFinal(session));
 }
 
-// One initialisation vector for several messages would give the key of a GMAC away.
+// One initialization vector for several messages would give the key of a GMAC away.
 TEST_F(MessageSigning, IsNotForGmac) {
   Bytes iv(12);
   const CK_OBJECT_HANDLE key = secret_key(session, CKK_AES, Bytes(16, 1));
-  Mechanism gmac =
-      Mechanism::with_parameter(CKM_AES_GMAC, octets_of(CK_GCM_PARAMS{iv.data(), 12, 96, nullptr, 0, 128}));
+  Mechanism gmac = Mechanism::with_parameter(CKM_AES_GMAC, bytes_of(CK_GCM_PARAMS{iv.data(), 12, 96, nullptr, 0, 128}));
   EXPECT_RV(CKR_MECHANISM_INVALID, p11_3().C_MessageSignInit(session, gmac.get(), key));
   EXPECT_RV(CKR_MECHANISM_INVALID, p11_3().C_MessageVerifyInit(session, gmac.get(), key));
 }

@@ -66,19 +66,19 @@ class Messages : public WithUser {
 
   CK_OBJECT_HANDLE aes = secret_key(session, CKK_AES, Bytes(16, 1));
   Mechanism gcm = CKM_AES_GCM;
-  const Bytes text = bytes("sixteen octets..and some more");
+  const Bytes text = bytes("sixteen bytes..and some more");
 };
 
 TEST_F(Messages, MatchThePublishedVectors) {
   for_each_line("aead.txt", [&](const Line& line) {
     const CK_MECHANISM_TYPE type = aead_of(line);
     const bool good = line.text("result") == "good";
-    const Bytes plain = good ? line.octets("plain") : Bytes(), cipher = line.octets("cipher"), tag = line.octets("tag"),
-                beside = line.octets("associated"), nonce = line.octets("nonce");
+    const Bytes plain = good ? line.bytes("plain") : Bytes(), cipher = line.bytes("cipher"), tag = line.bytes("tag"),
+                beside = line.bytes("associated"), nonce = line.bytes("nonce");
     const CK_OBJECT_HANDLE key =
-        secret_key(session, type == CKM_CHACHA20_POLY1305 ? CKK_CHACHA20 : CKK_AES, line.octets("key"));
+        secret_key(session, type == CKM_CHACHA20_POLY1305 ? CKK_CHACHA20 : CKK_AES, line.bytes("key"));
     Parameter given{type, nonce, tag};
-    given.data_octets = cipher.size();
+    given.data_bytes = cipher.size();
     Bytes out;
     init(decryption(), type, key);
     EXPECT_RV(good ? CKR_OK : CKR_AEAD_DECRYPT_FAILED, whole(decryption(), given, beside, cipher, &out));
@@ -90,7 +90,7 @@ TEST_F(Messages, MatchThePublishedVectors) {
       init(encryption(), type, key);
       for (const bool in_parts : {false, true}) {
         Parameter made{type, nonce, Bytes(tag.size())};
-        made.data_octets = plain.size();
+        made.data_bytes = plain.size();
         EXPECT_RV(CKR_OK, in_parts ? parts(encryption(), made, beside, plain, &out)
                                    : whole(encryption(), made, beside, plain, &out));
         EXPECT_EQ(to_hex(out), to_hex(cipher));
@@ -158,8 +158,8 @@ TEST_F(Messages, TheTagIsNamedAtTheEnd) {
     Bytes nonce(12, 7), tag(16), cipher(text.size()), plain(text.size()), in = text;
     const auto parameter = [&](CK_BYTE* at) {
       return type == CKM_AES_GCM
-                 ? octets_of(CK_GCM_MESSAGE_PARAMS{nonce.data(), nonce.size(), 0, CKG_NO_GENERATE, at, 128})
-                 : octets_of(CK_CCM_MESSAGE_PARAMS{in.size(), nonce.data(), nonce.size(), 0, CKG_NO_GENERATE, at, 16});
+                 ? bytes_of(CK_GCM_MESSAGE_PARAMS{nonce.data(), nonce.size(), 0, CKG_NO_GENERATE, at, 128})
+                 : bytes_of(CK_CCM_MESSAGE_PARAMS{in.size(), nonce.data(), nonce.size(), 0, CKG_NO_GENERATE, at, 16});
     };
     Bytes early = parameter(nullptr), late = parameter(tag.data());
     CK_ULONG size = text.size();

@@ -40,11 +40,11 @@ std::vector<size_t> splits(size_t size) {
 }
 
 void digest(CK_SESSION_HANDLE in, const Bytes& data) {
-  MUST(p11->C_DigestUpdate(in, octets_pointer(data), data.size()));
+  MUST(p11->C_DigestUpdate(in, bytes_pointer(data), data.size()));
 }
-void sign(CK_SESSION_HANDLE in, const Bytes& data) { MUST(p11->C_SignUpdate(in, octets_pointer(data), data.size())); }
+void sign(CK_SESSION_HANDLE in, const Bytes& data) { MUST(p11->C_SignUpdate(in, bytes_pointer(data), data.size())); }
 void verify(CK_SESSION_HANDLE in, const Bytes& data) {
-  MUST(p11->C_VerifyUpdate(in, octets_pointer(data), data.size()));
+  MUST(p11->C_VerifyUpdate(in, bytes_pointer(data), data.size()));
 }
 Bytes ended(CK_RV (*function)(CK_SESSION_HANDLE, CK_BYTE*, CK_ULONG*), CK_SESSION_HANDLE in) {
   Bytes out(1024);
@@ -54,13 +54,13 @@ Bytes ended(CK_RV (*function)(CK_SESSION_HANDLE, CK_BYTE*, CK_ULONG*), CK_SESSIO
   return out;
 }
 CK_RV verified(CK_SESSION_HANDLE in, const Bytes& signature) {
-  return p11->C_VerifyFinal(in, octets_pointer(signature), signature.size());
+  return p11->C_VerifyFinal(in, bytes_pointer(signature), signature.size());
 }
 Bytes crypted(CK_SESSION_HANDLE in, Way way, const Bytes& data) {
   const auto update = way == Way::kEncrypt ? p11->C_EncryptUpdate : p11->C_DecryptUpdate;
   Bytes out(data.size() + 64);
   CK_ULONG size = out.size();
-  MUST(update(in, octets_pointer(data), data.size(), out.data(), &size));
+  MUST(update(in, bytes_pointer(data), data.size(), out.data(), &size));
   out.resize(size);
   return out;
 }
@@ -130,7 +130,7 @@ TEST_F(OperationState, OfDigestsGoesOnInAnotherSession) {
     const HashRow& row = hash_row(line.text("hash"));
     if (!is_saveable(row)) return;
     ++saved;
-    expect_goes_on(row.digest, line.octets("message"), line.text("digest"));
+    expect_goes_on(row.digest, line.bytes("message"), line.text("digest"));
   });
   EXPECT_GT(saved, 10u);
 }
@@ -138,10 +138,10 @@ TEST_F(OperationState, OfDigestsGoesOnInAnotherSession) {
 TEST_F(OperationState, OfSha512TGoesOnInAnotherSession) {
   for_each_sha512_t([&](CK_ULONG bits, const Line& line) {
     if (line.has("digest"))
-      return expect_goes_on(sha512_t(CKM_SHA512_T, bits), line.octets("message"), line.text("digest"));
-    const CK_OBJECT_HANDLE key = secret_key(session, CKK_SHA512_T_HMAC, line.octets("key"));
-    const Bytes code = line.octets("mac");
-    expect_goes_on(sha512_t(CKM_SHA512_T_HMAC, bits), key, key, line.octets("message"), &code);
+      return expect_goes_on(sha512_t(CKM_SHA512_T, bits), line.bytes("message"), line.text("digest"));
+    const CK_OBJECT_HANDLE key = secret_key(session, CKK_SHA512_T_HMAC, line.bytes("key"));
+    const Bytes code = line.bytes("mac");
+    expect_goes_on(sha512_t(CKM_SHA512_T_HMAC, bits), key, key, line.bytes("message"), &code);
   });
 }
 
@@ -151,11 +151,11 @@ TEST_F(OperationState, OfHmacGoesOnInAnotherSession) {
     const HashRow& row = hash_row(line.text("hash"));
     if (!is_saveable(row)) return;
     ++saved;
-    const Bytes code = line.octets("mac");
-    const CK_OBJECT_HANDLE key = secret_key(session, row.key, line.octets("key"));
-    if (code.size() == row.octets) expect_goes_on(row.hmac, key, key, line.octets("message"), &code);
-    expect_goes_on(Mechanism::with_parameter(row.hmac_general, octets_of(CK_ULONG{code.size()})), key, key,
-                   line.octets("message"), &code);
+    const Bytes code = line.bytes("mac");
+    const CK_OBJECT_HANDLE key = secret_key(session, row.key, line.bytes("key"));
+    if (code.size() == row.bytes) expect_goes_on(row.hmac, key, key, line.bytes("message"), &code);
+    expect_goes_on(Mechanism::with_parameter(row.hmac_general, bytes_of(CK_ULONG{code.size()})), key, key,
+                   line.bytes("message"), &code);
   });
   EXPECT_GT(saved, 10u);
 }
@@ -163,22 +163,22 @@ TEST_F(OperationState, OfHmacGoesOnInAnotherSession) {
 TEST_F(OperationState, OfAesCodesGoesOnInAnotherSession) {
   for_each_line("mac.txt", [&](const Line& line) {
     if (line.text("algorithm") == "gmac") return;
-    const CK_OBJECT_HANDLE key = secret_key(session, CKK_AES, line.octets("key"));
-    const Bytes message = line.octets("message"), code = line.octets("mac"), first = head(code, 12);
+    const CK_OBJECT_HANDLE key = secret_key(session, CKK_AES, line.bytes("key"));
+    const Bytes message = line.bytes("message"), code = line.bytes("mac"), first = head(code, 12);
     const bool cmac = line.text("algorithm") == "cmac";
     expect_goes_on(cmac ? CKM_AES_CMAC : CKM_AES_XCBC_MAC, key, key, message, &code);
-    expect_goes_on(cmac ? Mechanism::with_parameter(CKM_AES_CMAC_GENERAL, octets_of(CK_ULONG{12}))
-                        : Mechanism(CKM_AES_XCBC_MAC_96),
-                   key, key, message, &first);
+    expect_goes_on(
+        cmac ? Mechanism::with_parameter(CKM_AES_CMAC_GENERAL, bytes_of(CK_ULONG{12})) : Mechanism(CKM_AES_XCBC_MAC_96),
+        key, key, message, &first);
   });
 }
 
 TEST_F(OperationState, OfEveryCipherGoesOnInAnotherSession) {
   const auto check = [&](const Line& line) {
     CipherCase c(line);
-    const CK_OBJECT_HANDLE key = secret_key(session, c.key_type, line.octets("key"));
+    const CK_OBJECT_HANDLE key = secret_key(session, c.key_type, line.bytes("key"));
     for (const Way way : {Way::kEncrypt, Way::kDecrypt}) {
-      const Bytes in = line.octets(way == Way::kEncrypt ? "plain" : "cipher");
+      const Bytes in = line.bytes(way == Way::kEncrypt ? "plain" : "cipher");
       const std::string out = line.text(way == Way::kEncrypt ? "cipher" : "plain");
       const auto begin = way == Way::kEncrypt ? p11->C_EncryptInit : p11->C_DecryptInit;
       for (const size_t at : splits(in.size())) {
@@ -216,7 +216,7 @@ TEST_F(OperationState, OfSignaturesGoesOnInAnotherSession) {
 TEST_F(OperationState, OfWhatIsGatheredGoesOnInAnotherSession) {
   const KeyPair rsa = session.generate_rsa(), ec = session.generate_ec(kP256);
   const KeyPair ed = session.generate(CKM_EC_EDWARDS_KEY_PAIR_GEN, {{CKA_EC_PARAMS, curve_parameters("Ed25519")}}, {});
-  const Bytes data = bytes("thirty-two octets in two halves.");
+  const Bytes data = bytes("thirty-two bytes in two halves.");
   const Bytes by_rsa = session.sign(CKM_RSA_PKCS, rsa.private_key, data),
               by_ed = session.sign(CKM_EDDSA, ed.private_key, data);
   expect_goes_on(CKM_RSA_PKCS, rsa.private_key, rsa.public_key, data, &by_rsa);
@@ -228,12 +228,12 @@ TEST_F(OperationState, OfWhatIsGatheredGoesOnInAnotherSession) {
     parameters.phFlag = prehash;
     parameters.ulContextDataLen = context.size();
     parameters.pContextData = context.data();
-    const Mechanism mechanism = Mechanism::with_parameter(CKM_EDDSA, octets_of(parameters));
+    const Mechanism mechanism = Mechanism::with_parameter(CKM_EDDSA, bytes_of(parameters));
     const Bytes signature = session.sign(mechanism, ed.private_key, data);
     expect_goes_on(mechanism, ed.private_key, ed.public_key, data, &signature);
   }
   const CK_TLS_MAC_PARAMS finished = {CKM_SHA256, 12, 1};
-  const Mechanism tls = Mechanism::with_parameter(CKM_TLS12_MAC, octets_of(finished));
+  const Mechanism tls = Mechanism::with_parameter(CKM_TLS12_MAC, bytes_of(finished));
   const CK_OBJECT_HANDLE master = secret_key(session, CKK_GENERIC_SECRET, Bytes(48, 5));
   const Bytes code = session.sign(tls, master, data);
   expect_goes_on(tls, master, master, data, &code);
@@ -342,12 +342,12 @@ const RegisterAct kGoOn("go-on", [](const std::vector<std::string>& arguments) {
 
 TEST_F(OperationState, GoesOnInAnotherProcess) {
   const Bytes text(100, 0x33);
-  const auto token_key = [&](const char* label, CK_KEY_TYPE type, size_t octets) {
+  const auto token_key = [&](const char* label, CK_KEY_TYPE type, size_t bytes) {
     return session.create({{CKA_CLASS, CKO_SECRET_KEY},
                            {CKA_KEY_TYPE, type},
                            {CKA_TOKEN, true},
                            {CKA_LABEL, label},
-                           {CKA_VALUE, Bytes(octets, 7)}});
+                           {CKA_VALUE, Bytes(bytes, 7)}});
   };
   const CK_OBJECT_HANDLE shared_aes = token_key("shared-aes", CKK_AES, 32),
                          shared_secret = token_key("shared-secret", CKK_GENERIC_SECRET, 40);
@@ -395,13 +395,13 @@ TEST_F(OperationState, OfWhatLibcryptoDoesNotShowIsNotSaved) {
   Bytes nonce(12, 1);
   const CK_GCM_PARAMS gcm = {nonce.data(), 12, 96, nullptr, 0, 128};
   const CK_CCM_PARAMS ccm = {16, nonce.data(), 12, nullptr, 0, 16};
-  for (Mechanism mechanism : {Mechanism::with_parameter(CKM_AES_GCM, octets_of(gcm)),
-                              Mechanism::with_parameter(CKM_AES_CCM, octets_of(ccm)), Mechanism(CKM_AES_KEY_WRAP)}) {
+  for (Mechanism mechanism : {Mechanism::with_parameter(CKM_AES_GCM, bytes_of(gcm)),
+                              Mechanism::with_parameter(CKM_AES_CCM, bytes_of(ccm)), Mechanism(CKM_AES_KEY_WRAP)}) {
     MUST(p11->C_EncryptInit(session, mechanism.get(), aes));
     EXPECT_RV(CKR_STATE_UNSAVEABLE, try_save(session));
     MUST(p11->C_EncryptInit(session, nullptr, 0));
   }
-  Mechanism gmac = Mechanism::with_parameter(CKM_AES_GMAC, octets_of(gcm)), rsa = CKM_RSA_PKCS;
+  Mechanism gmac = Mechanism::with_parameter(CKM_AES_GMAC, bytes_of(gcm)), rsa = CKM_RSA_PKCS;
   MUST(p11->C_SignInit(session, gmac.get(), aes));
   EXPECT_RV(CKR_STATE_UNSAVEABLE, try_save(session));
   MUST(p11->C_SignInit(session, nullptr, 0));
@@ -503,7 +503,7 @@ TEST_F(OperationState, KnowsItsKey) {
             true);
   };
   with_a_no(CKA_ENCRYPT, {CKA_ENCRYPT, false});
-  with_a_no(CKA_ALLOWED_MECHANISMS, {CKA_ALLOWED_MECHANISMS, octets_of(CK_ULONG{CKM_AES_ECB})});
+  with_a_no(CKA_ALLOWED_MECHANISMS, {CKA_ALLOWED_MECHANISMS, bytes_of(CK_ULONG{CKM_AES_ECB})});
   EXPECT_RV(CKR_OK, restore(other, encryption, secret_key(session, CKK_AES, Bytes(16, 1)))) << "the same key";
 
   const KeyPair pair = session.generate_ec(kP256), another = session.generate_ec(kP256);

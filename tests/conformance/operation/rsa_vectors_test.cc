@@ -48,13 +48,13 @@ const std::map<std::string, RsaHash> kHashes = {
 };
 const RsaHash& hash_of(const Line& line, const char* field = "hash") { return kHashes.at(line.text(field)); }
 
-Bytes digest_of(const Line& line) { return peer::digest(hash_row(line.text("hash")).openssl, line.octets("message")); }
+Bytes digest_of(const Line& line) { return peer::digest(hash_row(line.text("hash")).openssl, line.bytes("message")); }
 Bytes digest_info_of(const Line& line) { return from_hex(hash_of(line).digest_info) + digest_of(line); }
 bool good(const Line& line) { return line.text("result") == "good"; }
 
 /// EMSA-PKCS1-v1_5 (RFC 8017, 9.2): what a signature is the private operation of.
-Bytes padded(const Bytes& info, size_t octets) {
-  return Bytes{0, 1} + Bytes(octets - info.size() - 3, 0xFF) + Bytes{0} + info;
+Bytes padded(const Bytes& info, size_t bytes) {
+  return Bytes{0, 1} + Bytes(bytes - info.size() - 3, 0xFF) + Bytes{0} + info;
 }
 
 class RsaVectors : public WithUser {
@@ -65,8 +65,8 @@ class RsaVectors : public WithUser {
                  {CKA_KEY_TYPE, CKK_RSA},
                  {CKA_VERIFY, true},
                  {CKA_ENCRYPT, true},
-                 {CKA_MODULUS, line.octets("n")},
-                 {CKA_PUBLIC_EXPONENT, line.octets("e")}});
+                 {CKA_MODULUS, line.bytes("n")},
+                 {CKA_PUBLIC_EXPONENT, line.bytes("e")}});
   }
   /// In the TPM where it takes the key, and always in software.
   std::set<CK_OBJECT_HANDLE> private_keys(const Line& line) {
@@ -74,10 +74,10 @@ class RsaVectors : public WithUser {
                     {CKA_KEY_TYPE, CKK_RSA},
                     {CKA_SIGN, true},
                     {CKA_DECRYPT, true},
-                    {CKA_MODULUS, line.octets("n")},
-                    {CKA_PUBLIC_EXPONENT, line.octets("e")},
-                    {CKA_PRIVATE_EXPONENT, line.octets("d")}};
-    if (line.has("p")) key = key.with({{CKA_PRIME_1, line.octets("p")}});
+                    {CKA_MODULUS, line.bytes("n")},
+                    {CKA_PUBLIC_EXPONENT, line.bytes("e")},
+                    {CKA_PRIVATE_EXPONENT, line.bytes("d")}};
+    if (line.has("p")) key = key.with({{CKA_PRIME_1, line.bytes("p")}});
     const CK_OBJECT_HANDLE at_home = once("home", line, key);
     if (session.flag(at_home, kVtpmResident)) ++in_the_tpm_;
     return {at_home, once("software", line, key.with({{kVtpmResident, false}}))};
@@ -95,14 +95,14 @@ class RsaVectors : public WithUser {
   }
   void expect_verifies(CK_RV expected, const Mechanism& mechanism, const Line& line, const Bytes& data,
                        bool multi_part) {
-    EXPECT_RV(expected, session.try_verify(mechanism, public_key(line), data, line.octets("signature")));
+    EXPECT_RV(expected, session.try_verify(mechanism, public_key(line), data, line.bytes("signature")));
     if (multi_part) {
-      EXPECT_RV(expected, session.try_verify_in_parts(mechanism, public_key(line), data, line.octets("signature")));
+      EXPECT_RV(expected, session.try_verify_in_parts(mechanism, public_key(line), data, line.bytes("signature")));
     }
   }
   /// Each key gives the message, into a buffer that was too small before.
   void expect_decrypts(const Mechanism& mechanism, const Line& line) {
-    const Bytes message = line.octets("message"), cipher = line.octets("cipher");
+    const Bytes message = line.bytes("message"), cipher = line.bytes("cipher");
     for (const CK_OBJECT_HANDLE key : private_keys(line)) {
       Bytes plain;
       EXPECT_RV(CKR_OK, crypt(session, Way::kDecrypt, mechanism, key, cipher, &plain));
@@ -125,12 +125,12 @@ class RsaVectors : public WithUser {
     Bytes out(1024, 0xEE);
     CK_ULONG size = 0;
     MUST(p11->C_SignInit(session, mechanism.get(), key));
-    EXPECT_RV(CKR_OK, p11->C_Sign(session, octets_pointer(data), data.size(), nullptr, &size));
+    EXPECT_RV(CKR_OK, p11->C_Sign(session, bytes_pointer(data), data.size(), nullptr, &size));
     const CK_ULONG whole = size--;
-    EXPECT_RV(CKR_BUFFER_TOO_SMALL, p11->C_Sign(session, octets_pointer(data), data.size(), out.data(), &size));
+    EXPECT_RV(CKR_BUFFER_TOO_SMALL, p11->C_Sign(session, bytes_pointer(data), data.size(), out.data(), &size));
     EXPECT_EQ(size, whole);
     EXPECT_EQ(out, Bytes(1024, 0xEE));
-    EXPECT_RV(CKR_OK, p11->C_Sign(session, octets_pointer(data), data.size(), out.data(), &size));
+    EXPECT_RV(CKR_OK, p11->C_Sign(session, bytes_pointer(data), data.size(), out.data(), &size));
     EXPECT_EQ(out[whole], 0xEE);
   }
   void expect_exact_fit(Mechanism mechanism, CK_OBJECT_HANDLE key, const Bytes& cipher, const Bytes& message) {
@@ -138,10 +138,10 @@ class RsaVectors : public WithUser {
     Bytes out(message.size() + 1, 0xEE);
     CK_ULONG size = message.size() - 1;
     MUST(p11->C_DecryptInit(session, mechanism.get(), key));
-    EXPECT_RV(CKR_BUFFER_TOO_SMALL, p11->C_Decrypt(session, octets_pointer(cipher), cipher.size(), out.data(), &size));
+    EXPECT_RV(CKR_BUFFER_TOO_SMALL, p11->C_Decrypt(session, bytes_pointer(cipher), cipher.size(), out.data(), &size));
     EXPECT_EQ(out, Bytes(message.size() + 1, 0xEE));
     size = message.size();
-    EXPECT_RV(CKR_OK, p11->C_Decrypt(session, octets_pointer(cipher), cipher.size(), out.data(), &size));
+    EXPECT_RV(CKR_OK, p11->C_Decrypt(session, bytes_pointer(cipher), cipher.size(), out.data(), &size));
     EXPECT_EQ(out, message + Bytes{0xEE});
   }
   void expect_damage_is_noticed(const Mechanism& mechanism, CK_OBJECT_HANDLE key, const Bytes& cipher) {
@@ -158,7 +158,7 @@ TEST_F(RsaVectors, Pkcs1SignaturesMatchThePublishedVectors) {
   std::set<std::string> seen;
   for_each_line("pkcs1_sign.txt", [&](const Line& line) {
     const RsaHash& hash = hash_of(line);
-    const Bytes message = line.octets("message"), info = digest_info_of(line);
+    const Bytes message = line.bytes("message"), info = digest_info_of(line);
     const CK_RV expected = good(line) ? CKR_OK : CKR_SIGNATURE_INVALID;
     expect_verifies(expected, CKM_RSA_PKCS, line, info, false);
     if (hash.pkcs != kNone) expect_verifies(expected, hash.pkcs, line, message, true);
@@ -173,14 +173,14 @@ TEST_F(RsaVectors, Pkcs1SignaturesMatchThePublishedVectors) {
 TEST_F(RsaVectors, Pkcs1SignaturesOfOthers) {
   for_each_line("pkcs1_verify.txt", [&](const Line& line) {
     const CK_RV expected = good(line) ? CKR_OK : CKR_SIGNATURE_INVALID;
-    expect_verifies(expected, hash_of(line).pkcs, line, line.octets("message"), true);
+    expect_verifies(expected, hash_of(line).pkcs, line, line.bytes("message"), true);
     expect_verifies(expected, CKM_RSA_PKCS, line, digest_info_of(line), false);
   });
 }
 
 TEST_F(RsaVectors, MalformedPkcs1SignaturesAreRefused) {
   for_each_line("pkcs1_sign_malformed.txt", [&](const Line& line) {
-    expect_verifies(CKR_SIGNATURE_INVALID, hash_of(line).pkcs, line, line.octets("message"), true);
+    expect_verifies(CKR_SIGNATURE_INVALID, hash_of(line).pkcs, line, line.bytes("message"), true);
     expect_verifies(CKR_SIGNATURE_INVALID, CKM_RSA_PKCS, line, digest_info_of(line), false);
   });
 }
@@ -191,7 +191,7 @@ TEST_F(RsaVectors, RawOperationsMatchThePublishedVectors) {
   std::set<std::string> keys;
   for_each_line("pkcs1_sign.txt", [&](const Line& line) {
     if (!good(line) || !keys.insert(line.text("n")).second) return;
-    const Bytes signature = line.octets("signature"), block = padded(digest_info_of(line), signature.size());
+    const Bytes signature = line.bytes("signature"), block = padded(digest_info_of(line), signature.size());
     EXPECT_EQ(session.encrypt(CKM_RSA_X_509, public_key(line), signature), block);
     expect_verifies(CKR_OK, CKM_RSA_X_509, line, block, false);
     expect_signs(CKM_RSA_X_509, line, block, false);
@@ -204,11 +204,11 @@ TEST_F(RsaVectors, PssSignaturesAreVerified) {
   for_each_line("pss.txt", [&](const Line& line) {
     const RsaHash& hash = hash_of(line);
     if (hash.pss == kNone) return;  // no CKG_MGF1_… either, so not as CKM_RSA_PKCS_PSS
-    const Bytes message = line.octets("message"), digest = digest_of(line);
+    const Bytes message = line.bytes("message"), digest = digest_of(line);
     const CK_ULONG salt = std::stoul(line.text("salt"));
     const CK_RV expected = good(line) ? CKR_OK : CKR_SIGNATURE_INVALID;
-    const auto pss = [&](CK_MECHANISM_TYPE type, CK_ULONG octets) {
-      return Mechanism::pss(type, hash.hash, hash.mgf, octets);
+    const auto pss = [&](CK_MECHANISM_TYPE type, CK_ULONG bytes) {
+      return Mechanism::pss(type, hash.hash, hash.mgf, bytes);
     };
     expect_verifies(expected, pss(hash.pss, salt), line, message, true);
     expect_verifies(expected, pss(CKM_RSA_PKCS_PSS, salt), line, digest, false);
@@ -221,13 +221,13 @@ TEST_F(RsaVectors, OaepMatchesWycheproof) {
   for_each_line("oaep.txt", [&](const Line& line) {
     const RsaHash &hash = hash_of(line), &mgf = hash_of(line, "mgf");
     if (mgf.mgf == kNone) return;
-    const Bytes label = line.octets("label");
+    const Bytes label = line.bytes("label");
     expect_decrypts(Mechanism::oaep(hash.hash, mgf.mgf, label), line);
     const CK_ULONG other = mgf.mgf == CKG_MGF1_SHA1 ? CKG_MGF1_SHA256 : CKG_MGF1_SHA1;
     for (const Mechanism& wrong :
          {Mechanism::oaep(hash.hash, mgf.mgf, label + Bytes{1}), Mechanism::oaep(hash.hash, other, label)})
       for (const CK_OBJECT_HANDLE key : private_keys(line))
-        EXPECT_RV(CKR_ENCRYPTED_DATA_INVALID, session.try_decrypt(wrong, key, line.octets("cipher")));
+        EXPECT_RV(CKR_ENCRYPTED_DATA_INVALID, session.try_decrypt(wrong, key, line.bytes("cipher")));
   });
   expect_some_in_the_tpm();
 }
@@ -236,9 +236,9 @@ TEST_F(RsaVectors, Pkcs1EncryptionMatchesWycheproof) {
   for_each_line("pkcs1_encrypt.txt", [&](const Line& line) {
     expect_decrypts(CKM_RSA_PKCS, line);
     // What the padding holds: 00 02, at least eight bytes without zeros, 00, the message.
-    const Bytes message = line.octets("message");
+    const Bytes message = line.bytes("message");
     for (const CK_OBJECT_HANDLE key : private_keys(line)) {
-      const Bytes block = session.decrypt(CKM_RSA_X_509, key, line.octets("cipher"));
+      const Bytes block = session.decrypt(CKM_RSA_X_509, key, line.bytes("cipher"));
       EXPECT_EQ(Bytes(block.end() - static_cast<ptrdiff_t>(message.size() + 1), block.end()), Bytes{0} + message);
     }
   });

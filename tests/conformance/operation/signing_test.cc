@@ -17,7 +17,7 @@ using Kind = peer::Scheme::Kind;
 
 struct HashRow {
   const char* name;
-  size_t octets;
+  size_t bytes;
   CK_MECHANISM_TYPE hash, rsa_pkcs, rsa_pss, ecdsa;
   CK_ULONG mgf;
 };
@@ -40,7 +40,7 @@ const HashRow kHashes[] = {
 struct CurveRow {
   const char* group;
   const Bytes& parameters;
-  size_t octets;
+  size_t bytes;
 };
 const CurveRow kCurves[] = {{"P-256", kP256, 32}, {"P-384", kP384, 48}, {"P-521", kP521, 66}};
 
@@ -181,9 +181,9 @@ TEST_F(Signing, RsaPssWithEveryHashVerifiesWithOpenssl) {
   const auto foreign_object = public_rsa(foreign);
   for (const HashRow& hash : kHashes) {
     SCOPED_TRACE(hash.name);
-    const Mechanism mechanism = Mechanism::pss(hash.rsa_pss, hash.hash, hash.mgf, hash.octets);
+    const Mechanism mechanism = Mechanism::pss(hash.rsa_pss, hash.hash, hash.mgf, hash.bytes);
     const peer::Scheme scheme = {
-        .kind = Kind::kPss, .hash = hash.name, .mgf_hash = hash.name, .salt = static_cast<int>(hash.octets)};
+        .kind = Kind::kPss, .hash = hash.name, .mgf_hash = hash.name, .salt = static_cast<int>(hash.bytes)};
     expect_signs(mechanism, rsa(), key, scheme, message(777), true);
     expect_accepts(mechanism, foreign_object, message(777), foreign.sign(scheme, message(777)), true);
   }
@@ -193,18 +193,18 @@ TEST_F(Signing, RsaPssOfADigest) {
   const peer::Key key = openssl(rsa());
   for (const HashRow& hash : kHashes) {
     SCOPED_TRACE(hash.name);
-    for (const size_t salt : {size_t{0}, size_t{7}, hash.octets, 256 - 2 - hash.octets}) {
+    for (const size_t salt : {size_t{0}, size_t{7}, hash.bytes, 256 - 2 - hash.bytes}) {
       const peer::Scheme scheme = {.kind = Kind::kPss,
                                    .hash = hash.name,
                                    .hash_the_data = false,
                                    .mgf_hash = hash.name,
                                    .salt = static_cast<int>(salt)};
-      expect_signs(Mechanism::pss(CKM_RSA_PKCS_PSS, hash.hash, hash.mgf, salt), rsa(), key, scheme,
-                   message(hash.octets), false);
+      expect_signs(Mechanism::pss(CKM_RSA_PKCS_PSS, hash.hash, hash.mgf, salt), rsa(), key, scheme, message(hash.bytes),
+                   false);
     }
-    const Mechanism mechanism = Mechanism::pss(CKM_RSA_PKCS_PSS, hash.hash, hash.mgf, hash.octets);
-    EXPECT_RV(CKR_DATA_LEN_RANGE, session.try_sign(mechanism, rsa().private_key, message(hash.octets - 1)));
-    EXPECT_RV(CKR_DATA_LEN_RANGE, session.try_sign(mechanism, rsa().private_key, message(hash.octets + 1)));
+    const Mechanism mechanism = Mechanism::pss(CKM_RSA_PKCS_PSS, hash.hash, hash.mgf, hash.bytes);
+    EXPECT_RV(CKR_DATA_LEN_RANGE, session.try_sign(mechanism, rsa().private_key, message(hash.bytes - 1)));
+    EXPECT_RV(CKR_DATA_LEN_RANGE, session.try_sign(mechanism, rsa().private_key, message(hash.bytes + 1)));
   }
 }
 
@@ -278,7 +278,7 @@ TEST_F(Signing, EcdsaOfADigestOfAnyLength) {
       SCOPED_TRACE(std::string(curve.group) + " " + std::to_string(size));
       const Bytes digest = Bytes(1, 0xC5) + message(size - 1);
       const Bytes signature = session.sign(CKM_ECDSA, pair.private_key, digest);
-      EXPECT_EQ(signature.size(), 2 * curve.octets);
+      EXPECT_EQ(signature.size(), 2 * curve.bytes);
       EXPECT_TRUE(key.verifies({.kind = Kind::kEcdsa}, digest, signature));
       EXPECT_RV(CKR_OK, session.try_verify(CKM_ECDSA, pair.public_key, digest, signature));
     }

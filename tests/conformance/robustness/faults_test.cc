@@ -61,18 +61,18 @@ TEST_F(FaultsOfFunctions, MemoryIsExhausted) {
 TEST_F(FaultsOfFunctions, MemoryIsExhaustedInARefusal) {
   constexpr CK_SESSION_HANDLE kNoSession = 0x7FFF1234;
   constexpr CK_SLOT_ID kNoSlot = 0x7FFF1234;
-  CK_BYTE octet = 0;
+  CK_BYTE byte = 0;
   CK_INTERFACE* found = nullptr;
   CK_UTF8CHAR name[] = "no such interface";
   const std::function<CK_RV()> calls[] = {
-      [&] { return p11->C_Finalize(&octet); },
+      [&] { return p11->C_Finalize(&byte); },
       [&] { return p11->C_GetFunctionList(nullptr); },
       [&] { return p11_3().C_GetInterfaceList(nullptr, nullptr); },
       [&] { return p11_3().C_GetInterface(name, nullptr, &found, 0); },
       [&] { return p11->C_CloseSession(kNoSession); },
       [&] { return p11->C_CloseAllSessions(kNoSlot); },
       [&] { return p11_3().C_SessionCancel(kNoSession, 0); },
-      [&] { return p11->C_SeedRandom(kNoSession, &octet, 1); },
+      [&] { return p11->C_SeedRandom(kNoSession, &byte, 1); },
   };
   for (size_t i = 0; i < std::size(calls); ++i) {
     SCOPED_TRACE(i);
@@ -185,7 +185,7 @@ TEST_F(FaultsOfFunctions, TheApplicationsMutexFails) {
 
 // --- at the start ---
 
-// What initialises itself at its first use must not stay broken because it was interrupted: a process of its own for
+// What initializes itself at its first use must not stay broken because it was interrupted: a process of its own for
 // each fault, whose first call of every kind meets it.
 void start_with_fault(size_t number) {
   const auto work = [] {

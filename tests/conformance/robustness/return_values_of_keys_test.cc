@@ -55,7 +55,7 @@ class KeyMaking : public WithUser {
                                   &length, &key));
     enclosed.resize(length);
   }
-  Mechanism& gcm() { return gcm_ = Mechanism::with_parameter(CKM_AES_GCM, message.octets); }
+  Mechanism& gcm() { return gcm_ = Mechanism::with_parameter(CKM_AES_GCM, message.bytes); }
   std::vector<Making> all() {
     return {
         {"C_CreateObject",

@@ -20,12 +20,12 @@ namespace {
 /// Keys of each kind, private ones, that may do everything; and one of each that may do nothing.
 class ReturnValuesTest : public WithUser {
  protected:
-  CK_OBJECT_HANDLE secret(CK_KEY_TYPE type, size_t octets, bool may, bool is_private = true) {
+  CK_OBJECT_HANDLE secret(CK_KEY_TYPE type, size_t bytes, bool may, bool is_private = true) {
     Template attributes = {{CKA_CLASS, CKO_SECRET_KEY},
                            {CKA_KEY_TYPE, type},
                            {CKA_PRIVATE, is_private},
                            {CKA_EXTRACTABLE, true},
-                           {CKA_VALUE, Bytes(octets, 7)}};
+                           {CKA_VALUE, Bytes(bytes, 7)}};
     for (const CK_ATTRIBUTE_TYPE use :
          {CKA_ENCRYPT, CKA_DECRYPT, CKA_SIGN, CKA_VERIFY, CKA_WRAP, CKA_UNWRAP, CKA_DERIVE})
       attributes = attributes.with({{use, may}});
@@ -63,8 +63,8 @@ struct Beginning {
 
 class Beginnings : public ReturnValuesTest {
  protected:
-  static Mechanism with(CK_MECHANISM_TYPE type, size_t octets) {
-    return Mechanism::with_parameter(type, Bytes(octets, 1));
+  static Mechanism with(CK_MECHANISM_TYPE type, size_t bytes) {
+    return Mechanism::with_parameter(type, Bytes(bytes, 1));
   }
   std::vector<Beginning> all() {
     const std::vector<std::pair<Mechanism, CK_OBJECT_HANDLE>> long_key = {
@@ -392,15 +392,15 @@ TEST_F(DataThatDoNotFit, DataLongerThanTheModulusAreRejected) {
 
 TEST_F(DataThatDoNotFit, SignaturesOfAnotherLengthAreRejected) {
   Mechanism mac = CKM_SHA256_HMAC;
-  for (const size_t octets : {31, 33}) {
+  for (const size_t bytes : {31, 33}) {
     begin(p11->C_VerifyInit, mac, hmac);
-    EXPECT_RV(CKR_SIGNATURE_LEN_RANGE, p11->C_Verify(s, data.data(), data.size(), out.data(), octets));
+    EXPECT_RV(CKR_SIGNATURE_LEN_RANGE, p11->C_Verify(s, data.data(), data.size(), out.data(), bytes));
     begin(p11->C_VerifyInit, mac, hmac);
-    EXPECT_RV(CKR_SIGNATURE_LEN_RANGE, p11->C_VerifyFinal(s, out.data(), octets));
+    EXPECT_RV(CKR_SIGNATURE_LEN_RANGE, p11->C_VerifyFinal(s, out.data(), bytes));
     begin(p11_3().C_MessageVerifyInit, mac, hmac);
     MUST(p11_3().C_VerifyMessageBegin(s, nullptr, 0));
-    EXPECT_RV(CKR_SIGNATURE_LEN_RANGE, p11_3().C_VerifyMessageNext(s, nullptr, 0, nullptr, 0, out.data(), octets));
-    MUST(p11_3().C_VerifySignatureInit(s, mac.get(), hmac, out.data(), octets));
+    EXPECT_RV(CKR_SIGNATURE_LEN_RANGE, p11_3().C_VerifyMessageNext(s, nullptr, 0, nullptr, 0, out.data(), bytes));
+    MUST(p11_3().C_VerifySignatureInit(s, mac.get(), hmac, out.data(), bytes));
     EXPECT_RV(CKR_SIGNATURE_LEN_RANGE, p11_3().C_VerifySignatureFinal(s));
   }
 }
@@ -460,7 +460,7 @@ TEST_F(DataThatDoNotFit, UnexpectedMessageParametersAreRejected) {
 TEST_F(DataThatDoNotFit, MoreDataThanAnnouncedToCcmAreRejected) {
   Bytes nonce(12, 1);
   CK_CCM_PARAMS announced{16, nonce.data(), nonce.size(), nullptr, 0, 16};
-  const Mechanism ccm = Mechanism::with_parameter(CKM_AES_CCM, octets_of(announced));
+  const Mechanism ccm = Mechanism::with_parameter(CKM_AES_CCM, bytes_of(announced));
   const auto encrypt = [&] { begin(p11->C_EncryptInit, ccm, aes); };
   const auto decrypt = [&] { begin(p11->C_DecryptInit, ccm, aes); };
   Bytes long_text(64, 1);
@@ -485,7 +485,7 @@ TEST_F(DataThatDoNotFit, MoreDataThanAnnouncedToCcmAreRejected) {
             p11->C_DecryptVerifyUpdate(s, long_for_rsa.data(), long_for_rsa.size(), out.data(), &(size = out.size())));
 
   MessageParameter of_one{CKM_AES_CCM, nonce, Bytes(16)};
-  of_one.data_octets = 16;
+  of_one.data_bytes = 16;
   void* parameter_of_one = of_one.data();
   begin(p11_3().C_MessageEncryptInit, CKM_AES_CCM, aes);
   EXPECT_RV(one_of(CKR_DATA_LEN_RANGE, CKR_MECHANISM_PARAM_INVALID),

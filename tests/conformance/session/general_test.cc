@@ -15,7 +15,7 @@ extern "C" __attribute__((visibility("default"))) CK_RV C_GetInfo(CK_INFO*) { re
 namespace vtpm::conformance {
 namespace {
 
-/// An initialised library is not wanted here: these tests do it themselves.
+/// An initialized library is not wanted here: these tests do it themselves.
 class General : public testing::Test {
  protected:
   ~General() override { p11->C_Finalize(nullptr); }
@@ -33,7 +33,7 @@ TEST(FunctionList, IsOfVersion240AndHasNoHole) {
   for (size_t i = 0; i < std::size(pointers); ++i) EXPECT_NE(pointers[i], nullptr) << "function " << i;
 }
 
-TEST(FunctionList, ComesBeforeInitialisationAndRefusesNull) {
+TEST(FunctionList, ComesBefoInitializationAndRefusesNull) {
   CK_FUNCTION_LIST* list = nullptr;
   EXPECT_RV(CKR_OK, p11->C_GetFunctionList(&list));
   EXPECT_EQ(list, module_list());
@@ -169,7 +169,7 @@ TEST_F(General, InitializeTwiceSaysSoAndChangesNothing) {
 
 // --- C_Finalize ---
 
-TEST_F(General, FinalizeRefusesReservedAndStaysInitialised) {
+TEST_F(General, FinalizeRefusesReservedAndStaysInitialized) {
   MUST(p11->C_Initialize(nullptr));
   int reserved = 0;
   EXPECT_RV(CKR_ARGUMENTS_BAD, p11->C_Finalize(&reserved));

@@ -72,7 +72,7 @@ TEST_F(Identity, TwoTokensHaveTwo) {
   for (size_t i = 0; i < ours.size(); ++i) EXPECT_NE(ours[i], theirs[i]);
 }
 
-TEST_F(Identity, SurvivesInitialisingAnewAndNothingElseDoes) {
+TEST_F(Identity, SurvivesInitializingAnewAndNothingElseDoes) {
   const CK_SLOT_ID slot = make_token();
   std::vector<Bytes> before;
   Bytes root, endorsement;
@@ -124,7 +124,7 @@ TEST_F(Identity, IsNotMadeWhereNobodyWantsIt) {
   EXPECT_TRUE(session.find({{kVtpmHandle, kKeys[0]}}).empty());
 }
 
-TEST_F(Identity, ATokenWithoutOneGetsOneWhenItIsInitialisedAnew) {
+TEST_F(Identity, ATokenWithoutOneGetsOneWhenItIsInitializedAnew) {
   configure("[identity]\nendorse = false");
   const CK_SLOT_ID slot = make_token();
   std::ofstream(scratch.path() + "/vtpm-pkcs11.toml") << "store_dir = \"" << scratch.store() << "\"\n"

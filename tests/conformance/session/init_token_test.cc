@@ -65,7 +65,7 @@ TEST_F(InitToken, TakesTheShortestAndTheLongestPin) {
   }
 }
 
-TEST_F(InitToken, AnUninitialisedTokenHasNoSessions) {
+TEST_F(InitToken, AnUninitializedTokenHasNoSessions) {
   CK_SESSION_HANDLE session = 0;
   EXPECT_RV(CKR_TOKEN_NOT_RECOGNIZED,
             p11->C_OpenSession(free_slot(), CKF_SERIAL_SESSION | CKF_RW_SESSION, nullptr, nullptr, &session));

@@ -112,7 +112,7 @@ TEST(Interfaces, HaveNoHoleAndAgreeWithTheExportedSymbols) {
   }
 }
 
-TEST(Interfaces, ComeBeforeInitialisation) {
+TEST(Interfaces, ComeBefoInitialization) {
   CK_INTERFACE* found = nullptr;
   EXPECT_RV(CKR_OK, p11_3().C_GetInterface(nullptr, nullptr, &found, 0));
   EXPECT_RV(CKR_CRYPTOKI_NOT_INITIALIZED, p11_3().C_Finalize(nullptr));

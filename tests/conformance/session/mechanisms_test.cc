@@ -215,7 +215,7 @@ CK_MECHANISM_INFO info(CK_SLOT_ID slot, CK_MECHANISM_TYPE type) {
 Mechanism with_its_parameter(CK_MECHANISM_TYPE type) {
   static Bytes some(16, 1);
   for (const HashRow& hash : kEveryHash)
-    if (type == hash.hmac_general) return Mechanism::with_parameter(type, octets_of(CK_ULONG{8}));
+    if (type == hash.hmac_general) return Mechanism::with_parameter(type, bytes_of(CK_ULONG{8}));
   switch (type) {
     case CKM_AES_CBC:
     case CKM_AES_CBC_PAD:
@@ -233,31 +233,31 @@ Mechanism with_its_parameter(CK_MECHANISM_TYPE type) {
       return Mechanism::with_parameter(type, some);
     case CKM_AES_CTR:
     case CKM_CAMELLIA_CTR:
-      return Mechanism::with_parameter(type, octets_of(CK_AES_CTR_PARAMS{128, {}}));
+      return Mechanism::with_parameter(type, bytes_of(CK_AES_CTR_PARAMS{128, {}}));
     case CKM_SHA512_T:
     case CKM_SHA512_T_HMAC:
     case CKM_SHA512_T_KEY_DERIVATION:
       return sha512_t(type, 200);
     case CKM_AES_CMAC_GENERAL:
-      return Mechanism::with_parameter(type, octets_of(CK_ULONG{8}));
+      return Mechanism::with_parameter(type, bytes_of(CK_ULONG{8}));
     case CKM_AES_GCM:
     case CKM_AES_GMAC:
-      return Mechanism::with_parameter(type, octets_of(CK_GCM_PARAMS{some.data(), 12, 96, nullptr, 0, 128}));
+      return Mechanism::with_parameter(type, bytes_of(CK_GCM_PARAMS{some.data(), 12, 96, nullptr, 0, 128}));
     case CKM_AES_CCM:
-      return Mechanism::with_parameter(type, octets_of(CK_CCM_PARAMS{0, some.data(), 12, nullptr, 0, 16}));
+      return Mechanism::with_parameter(type, bytes_of(CK_CCM_PARAMS{0, some.data(), 12, nullptr, 0, 16}));
     case CKM_CHACHA20:
-      return Mechanism::with_parameter(type, octets_of(CK_CHACHA20_PARAMS{some.data(), 32, some.data(), 96}));
+      return Mechanism::with_parameter(type, bytes_of(CK_CHACHA20_PARAMS{some.data(), 32, some.data(), 96}));
     case CKM_CHACHA20_POLY1305:
       return Mechanism::with_parameter(type,
-                                       octets_of(CK_SALSA20_CHACHA20_POLY1305_PARAMS{some.data(), 96, nullptr, 0}));
+                                       bytes_of(CK_SALSA20_CHACHA20_POLY1305_PARAMS{some.data(), 96, nullptr, 0}));
 
     case CKM_TLS_MAC:
     case CKM_TLS12_MAC:
-      return Mechanism::with_parameter(type, octets_of(CK_TLS_MAC_PARAMS{CKM_SHA256, 12, 1}));
+      return Mechanism::with_parameter(type, bytes_of(CK_TLS_MAC_PARAMS{CKM_SHA256, 12, 1}));
     case CKM_PKCS5_PBKD2:
       return Mechanism::with_parameter(
-          type, octets_of(CK_PKCS5_PBKD2_PARAMS2{CKZ_SALT_SPECIFIED, some.data(), 16, 1, CKP_PKCS5_PBKD2_HMAC_SHA256,
-                                                 nullptr, 0, some.data(), 8}));
+          type, bytes_of(CK_PKCS5_PBKD2_PARAMS2{CKZ_SALT_SPECIFIED, some.data(), 16, 1, CKP_PKCS5_PBKD2_HMAC_SHA256,
+                                                nullptr, 0, some.data(), 8}));
     case CKM_RSA_PKCS_OAEP:
       return Mechanism::oaep(CKM_SHA256, CKG_MGF1_SHA256);
     case CKM_RSA_PKCS_PSS:
@@ -416,9 +416,9 @@ TEST_F(Mechanisms, TheFlagsAreExact) {
     expect_as_flagged(CKF_DECRYPT, "C_DecryptInit", p11->C_DecryptInit(fresh(), mechanism.get(), pair.private_key));
     expect_as_flagged(CKF_DIGEST, "C_DigestInit", p11->C_DigestInit(fresh(), mechanism.get()));
     const bool parameters = row.mechanism == CKM_DSA_PARAMETER_GEN || row.mechanism == CKM_DH_PKCS_PARAMETER_GEN;
-    const Template octets =
+    const Template bytes =
         parameters ? Template{{CKA_PRIME_BITS, row.key == kDsaKey ? 1024 : 2048}} : Template{{CKA_VALUE_LEN, 32}};
-    expect_as_flagged(CKF_GENERATE, "C_GenerateKey", try_generate_key(session, mechanism, octets));
+    expect_as_flagged(CKF_GENERATE, "C_GenerateKey", try_generate_key(session, mechanism, bytes));
     EXPECT_EQ(try_wrap(session, mechanism, pair.public_key, 0) == CKR_MECHANISM_INVALID, !(flags & CKF_WRAP));
     EXPECT_EQ(try_unwrap(session, mechanism, pair.private_key, {}, {}) == CKR_MECHANISM_INVALID, !(flags & CKF_UNWRAP));
     EXPECT_EQ(try_derive(session, mechanism, pair.private_key, {}) == CKR_MECHANISM_INVALID, !(flags & CKF_DERIVE));
@@ -427,9 +427,9 @@ TEST_F(Mechanisms, TheFlagsAreExact) {
     EXPECT_EQ(p11_3().C_EncapsulateKey(session, mechanism.get(), 0, nullptr, 0, nullptr, &size, &none) ==
                   CKR_MECHANISM_INVALID,
               !(flags & CKF_ENCAPSULATE));
-    CK_BYTE octet = 0;
+    CK_BYTE byte = 0;
     EXPECT_EQ(
-        p11_3().C_DecapsulateKey(session, mechanism.get(), 0, nullptr, 0, &octet, 1, &none) == CKR_MECHANISM_INVALID,
+        p11_3().C_DecapsulateKey(session, mechanism.get(), 0, nullptr, 0, &byte, 1, &none) == CKR_MECHANISM_INVALID,
         !(flags & CKF_DECAPSULATE));
     // GnuTLS 3.7 and Knot generate by CKM_EDDSA; the standard's flags do not say so.
     if (!(flags & CKF_GENERATE_KEY_PAIR) && row.mechanism != CKM_EDDSA) {
@@ -549,10 +549,10 @@ TEST_F(Mechanisms, WithoutAParameterNeitherFieldIsRead) {
                                               out.data(), size, &made));
       }
       if (uses(CKF_GENERATE)) {
-        Template octets = row.key == kDsaKey  ? Template{{CKA_PRIME_BITS, 1024}}
-                          : row.key == kDhKey ? Template{{CKA_PRIME_BITS, 2048}}
-                                              : Template{{CKA_VALUE_LEN, 32}};
-        EXPECT_RV(CKR_OK, p11->C_GenerateKey(session, &mechanism, octets.data(), octets.size(), &made));
+        Template bytes = row.key == kDsaKey  ? Template{{CKA_PRIME_BITS, 1024}}
+                         : row.key == kDhKey ? Template{{CKA_PRIME_BITS, 2048}}
+                                             : Template{{CKA_VALUE_LEN, 32}};
+        EXPECT_RV(CKR_OK, p11->C_GenerateKey(session, &mechanism, bytes.data(), bytes.size(), &made));
       }
       if (uses(CKF_GENERATE_KEY_PAIR)) {
         Template half = {{CKA_MODULUS_BITS, 1024}};
@@ -599,7 +599,7 @@ TEST_F(Mechanisms, EachIsShownByATest) {
   for (const Row& row : rows()) EXPECT_TRUE(tests.count(row.shown_by)) << row.shown_by << " of " << row.mechanism;
 }
 
-// p11-kit and Java ask before a token is initialised.
+// p11-kit and Java ask before a token is initialized.
 TEST(FreeSlot, ListsTheMechanismsWhileItHasATokenInIt) {
   const Scratch scratch;
   const Library library;

@@ -237,7 +237,7 @@ TEST_F(PinLess, IsRefusedUnlessTheConfigurationAllowsIt) {
   Session later(slot_of("conformance"));
   EXPECT_EQ(token_info(slot).ulMinPinLen, 0u);
   later.login(CKU_SO);
-  EXPECT_RV(CKR_PIN_LEN_RANGE, init_pin(later, Bytes(3, '1'))) << "none, or four octets";
+  EXPECT_RV(CKR_PIN_LEN_RANGE, init_pin(later, Bytes(3, '1'))) << "none, or four bytes";
   EXPECT_RV(CKR_PIN_LEN_RANGE, set_pin(later, kSoPin, {})) << "the SO always has a PIN";
   EXPECT_RV(CKR_OK, init_pin(later, {}));
 }

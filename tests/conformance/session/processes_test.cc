@@ -130,7 +130,7 @@ TEST_F(Processes, GenerateAtTheSameTimeAndLoseNothing) {
 
 // --- fork ---
 
-TEST_F(Fork, AChildMayInitialiseAfresh) {
+TEST_F(Fork, AChildMayInitializeAfresh) {
   const KeyPair pair = session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}, {CKA_TOKEN, true}},
                                         {{CKA_TOKEN, true}, {CKA_LABEL, "key"}});
   EXPECT_EQ(in_child([&] {
@@ -210,12 +210,12 @@ TEST_F(Fork, NoRandomNumberComesTwice) {
   EXPECT_EQ(std::adjacent_find(drawn.begin(), drawn.end()), drawn.end());
 }
 
-TEST_F(Fork, OfAProcessThatWasNotInitialised) {
+TEST_F(Fork, OfAProcessThatWasNotInitialized) {
   MUST(p11->C_Finalize(nullptr));
   EXPECT_EQ(in_child([&] {
               CK_ULONG count = 0;
               if (p11->C_GetSlotList(CK_FALSE, nullptr, &count) != CKR_CRYPTOKI_NOT_INITIALIZED)
-                throw std::runtime_error("initialised by fork");
+                throw std::runtime_error("initialized by fork");
               MUST(p11->C_Initialize(nullptr));
               MUST(p11->C_GetSlotList(CK_FALSE, nullptr, &count));
             }),

@@ -44,7 +44,7 @@ const RegisterAct kListSlots("list-slots", [](const std::vector<std::string>&) {
 
 // --- C_GetSlotList ---
 
-TEST_F(Slots, AnEmptyStoreShowsOneUninitialisedToken) {
+TEST_F(Slots, AnEmptyStoreShowsOneUninitializedToken) {
   ASSERT_EQ(slots().size(), 1u);
   const CK_SLOT_ID slot = slots()[0];
   CK_SLOT_INFO info;

@@ -130,9 +130,9 @@ TEST_F(Fixed, EveryNameStandsTwiceAndTheHalvesLookAlike) {
   auto vault = make_store(path);
   fill(*vault);
   export_fixed(*vault, there, {{{"nic0/eeprom", 500}}, nullptr, nullptr});
-  const Bytes octets = load(there);
-  const size_t half = (octets.size() - 4) / 2;
-  ByteView rest = ByteView(octets).subspan(2);
+  const Bytes bytes = load(there);
+  const size_t half = (bytes.size() - 4) / 2;
+  ByteView rest = ByteView(bytes).subspan(2);
   std::map<std::string, std::vector<std::pair<size_t, size_t>>> places;  // offset, length
   std::map<std::string, size_t> rooms;
   while (rest.size() > 2) {
@@ -141,8 +141,8 @@ TEST_F(Fixed, EveryNameStandsTwiceAndTheHalvesLookAlike) {
     ASSERT_TRUE(view);
     EXPECT_NE(view->type, "free");
     EXPECT_EQ(view->find(view->mandatory, "fixed").has_value(), view->type == "blobstore");
-    places[std::string(view->name)].emplace_back(octets.size() - rest.size(), length);
-    rooms[std::string(view->name)] = view->data_octets;
+    places[std::string(view->name)].emplace_back(bytes.size() - rest.size(), length);
+    rooms[std::string(view->name)] = view->data_bytes;
     rest = rest.subspan(length);
   }
   EXPECT_EQ(rooms["nic0/eeprom"], 500u);
@@ -182,11 +182,11 @@ TEST_F(Fixed, WhatIsRefusedLeavesNoFile) {
   EXPECT_EQ(code(*vault, {{{"obj/old", 5}}, nullptr, nullptr}), ErrorCode::kInvalidArgument) << "less than there is";
   EXPECT_EQ(code(*vault, {{{"tpm0/permall", 9000}}, nullptr, nullptr}), ErrorCode::kInvalidArgument) << "registered";
   EXPECT_EQ(code(*vault, {{{"obj/old", 17 << 20}}, nullptr, nullptr}), ErrorCode::kNoSpace);
-  Bytes octets = load(path);
+  Bytes bytes = load(path);
   for (const EntryReport& entry : dump(path).entries) {
-    if (entry.name == "obj/empty") octets[entry.offset + 90] ^= 0x55;
+    if (entry.name == "obj/empty") bytes[entry.offset + 90] ^= 0x55;
   }
-  save(path, octets);
+  save(path, bytes);
   EXPECT_EQ(code(*vault, {}), ErrorCode::kCorrupt);
   for (const auto& file : std::filesystem::directory_iterator(std::filesystem::path(path).parent_path())) {
     EXPECT_EQ(file.path(), path);
@@ -199,15 +199,15 @@ class GoldenFixed : public Fixed {
   GoldenFixed() { std::filesystem::copy_file(std::string(VTPM_TEST_DATA) + "/store/golden-fixed.vtpm", there); }
   /// The entries of a name, in the order of the file.
   std::vector<LogEntry> entries_of(const std::string& name) const {
-    const Bytes octets = load(there);
+    const Bytes bytes = load(there);
     std::vector<LogEntry> found;
-    for (size_t at = 2; at + 2 < octets.size();) {
-      const size_t length = octets[at + 1] == 0x82 ? read_be(ByteView(octets).subspan(at + 2, 2)) + 4
-                                                   : read_be(ByteView(octets).subspan(at + 2, 1)) + 3;
+    for (size_t at = 2; at + 2 < bytes.size();) {
+      const size_t length = bytes[at + 1] == 0x82 ? read_be(ByteView(bytes).subspan(at + 2, 2)) + 4
+                                                  : read_be(ByteView(bytes).subspan(at + 2, 1)) + 3;
       LogEntry entry;
       entry.offset = at;
       entry.length = static_cast<uint32_t>(length);
-      const auto view = parse_entry(ByteView(octets).subspan(at, length));
+      const auto view = parse_entry(ByteView(bytes).subspan(at, length));
       if (view && view->name == name) found.push_back(entry);
       at += length;
     }
@@ -236,11 +236,11 @@ TEST_F(GoldenFixed, IsImported) {
   EXPECT_TRUE(vault->read("token/info")->bound);
   EXPECT_EQ(vault->find("tpm0/permall")->capacity, 48u);
   EXPECT_TRUE(outside_tools_read(back));
-  const std::string octets(as_text(load(back)));
+  const std::string bytes(as_text(load(back)));
   size_t blue = 0;
-  for (size_t at = 0; (at = octets.find("colour\x16\x04"
-                                        "blue",
-                                        at)) != std::string::npos;
+  for (size_t at = 0; (at = bytes.find("colour\x16\x04"
+                                       "blue",
+                                       at)) != std::string::npos;
        ++at)
     ++blue;
   EXPECT_EQ(blue, 2u + 4u + 3u) << "attributes that no version knows: header, two slots, three blobs";
@@ -248,10 +248,10 @@ TEST_F(GoldenFixed, IsImported) {
 
 // As a program does that knows nothing of logs: the older entry is overwritten, with the highest number.
 TEST_F(GoldenFixed, AnEntryIsOverwrittenInTurn) {
-  Bytes octets = load(there);
+  Bytes bytes = load(there);
   const LogEntry older = entries_of("nic0/eeprom")[1];
   const auto write = [&](std::string_view value, size_t of_it) {
-    Entry entry = to_entry(*parse_entry(ByteView(octets).subspan(older.offset, older.length)));
+    Entry entry = to_entry(*parse_entry(ByteView(bytes).subspan(older.offset, older.length)));
     for (Attribute& attribute : entry.mandatory) {
       if (attribute.name == "seq") attribute = sequence_attribute({70010, 0, 1, 9});
       if (attribute.name == "realsize") attribute = realsize_attribute(value.size());
@@ -262,16 +262,16 @@ TEST_F(GoldenFixed, AnEntryIsOverwrittenInTurn) {
     std::copy_n("the CRC's salt..", 16, salt.begin());
     store_crc(salt, fresh, parse_entry(fresh)->crc_at);
     ASSERT_EQ(fresh.size(), older.length);
-    Bytes file = octets;
+    Bytes file = bytes;
     std::copy_n(fresh.begin(), of_it, file.begin() + static_cast<ptrdiff_t>(older.offset));
     save(there, file);
   };
   write("the newest of all", older.length);
   EXPECT_EQ(value_after_import("nic0/eeprom"), "the newest of all");
-  // Torn at each octet: the other entry counts, but only if somebody says so, since rot looks the same.
+  // Torn at each byte: the other entry counts, but only if somebody says so, since rot looks the same.
   for (size_t of_it = 1; of_it < older.length; of_it += 7) {
     write("the newest of all", of_it);
-    if (load(there) == octets) continue;
+    if (load(there) == bytes) continue;
     std::filesystem::remove(back);
     try {
       import_fixed(there, back);
@@ -286,23 +286,23 @@ TEST_F(GoldenFixed, AnEntryIsOverwrittenInTurn) {
 }
 
 TEST_F(GoldenFixed, FlippedBitsArePutRight) {
-  const Bytes octets = load(there);
-  for (size_t bit = 16; bit < (octets.size() - 2) * 8; bit += long_test() ? 1 : 1009) {
-    Bytes flipped = octets;
+  const Bytes bytes = load(there);
+  for (size_t bit = 16; bit < (bytes.size() - 2) * 8; bit += long_test() ? 1 : 1009) {
+    Bytes flipped = bytes;
     flipped[bit / 8] ^= static_cast<uint8_t>(1u << bit % 8);
     save(there, flipped);
-    ASSERT_EQ(value_after_import("tpm0/permall"), "sealed") << "octet " << bit / 8;
+    ASSERT_EQ(value_after_import("tpm0/permall"), "sealed") << "byte " << bit / 8;
   }
 }
 
 TEST_F(GoldenFixed, DamageIsNeverServed) {
-  const Bytes octets = load(there);
+  const Bytes bytes = load(there);
   const auto both = entries_of("tpm0/permall");
   ASSERT_EQ(both.size(), 2u);
   const auto damage = [&](Bytes& file, const LogEntry& entry) {
     std::fill_n(file.begin() + static_cast<ptrdiff_t>(entry.offset) + 60, 40, uint8_t{0xA5});
   };
-  Bytes newer = octets, none = octets;
+  Bytes newer = bytes, none = bytes;
   damage(newer, both[1]);
   save(there, newer);
   EXPECT_EQ(code_thrown_by([&] { import_fixed(there, back); }), ErrorCode::kCorrupt);
@@ -316,15 +316,15 @@ TEST_F(GoldenFixed, DamageIsNeverServed) {
   older.accept_older = true;
   EXPECT_EQ(code_thrown_by([&] { import_fixed(there, back, older); }), ErrorCode::kCorrupt) << "a name is gone";
   for (size_t cut : {1u, 2u, 3u, 100u, 1500u, 2500u}) {
-    save(there, ByteView(octets).first(octets.size() - cut));
+    save(there, ByteView(bytes).first(bytes.size() - cut));
     EXPECT_EQ(code_thrown_by([&] { import_fixed(there, back, older); }), ErrorCode::kCorrupt) << cut;
   }
-  Bytes longer = octets;
+  Bytes longer = bytes;
   longer.resize(longer.size() + 2);
   save(there, longer);
   EXPECT_EQ(code_thrown_by([&] { import_fixed(there, back, older); }), ErrorCode::kCorrupt);
   // The first header: its second copy stands in the middle.
-  Bytes headless = octets;
+  Bytes headless = bytes;
   std::fill_n(headless.begin() + 20, 60, uint8_t{0xA5});
   save(there, headless);
   EXPECT_EQ(value_after_import("tpm0/permall"), "sealed");

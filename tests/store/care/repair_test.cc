@@ -26,14 +26,14 @@ class RepairTest : public testing::Test {
   }
   EntryReport current(const std::string& name) const {
     for (const EntryReport& entry : dump(path).entries) {
-      if (entry.name == name && entry.state == EntryState::kCurrent) return entry;
+      if (entry.name == name && entry.state == EntryStatus::kCurrent) return entry;
     }
     throw std::runtime_error("there is no " + name);
   }
   void change(uint64_t at, const Bytes& with) const {
-    Bytes octets = load(path);
-    for (size_t i = 0; i < with.size(); ++i) octets[at + i] ^= with[i];
-    save(path, octets);
+    Bytes bytes = load(path);
+    for (size_t i = 0; i < with.size(); ++i) bytes[at + i] ^= with[i];
+    save(path, bytes);
   }
   bool set_aside(std::string_view text) const {
     if (!std::filesystem::exists(quarantine_path(path))) return false;
@@ -103,11 +103,11 @@ TEST_F(RepairTest, ChangesNothingWhereACounterCouldGoBack) {
   put(*vault, "obj/e", "e", Protection::kClear);
   put(*vault, "obj/f", "f", Protection::kClear);
   EntryReport entry = current("obj/e");
-  Bytes octets = load(path);
-  std::fill_n(octets.begin() + static_cast<ptrdiff_t>(entry.offset), entry.length, uint8_t{0xA5});
-  save(path, octets);
+  Bytes bytes = load(path);
+  std::fill_n(bytes.begin() + static_cast<ptrdiff_t>(entry.offset), entry.length, uint8_t{0xA5});
+  save(path, bytes);
   EXPECT_EQ(code_thrown_by([&] { repair(path); }), ErrorCode::kCorrupt);
-  EXPECT_EQ(load(path), octets) << "the file as it was";
+  EXPECT_EQ(load(path), bytes) << "the file as it was";
   RepairOptions older;
   older.accept_older = true;
   EXPECT_TRUE(repair(path, older).changed);
@@ -129,7 +129,7 @@ TEST_F(RepairTest, MakesALostHeaderAgain) {
     auto copies = [&] {
       size_t count = 0;
       for (const EntryReport& entry : dump(path).entries) {
-        count += entry.type == type::kHeader && entry.state == EntryState::kCurrent;
+        count += entry.type == type::kHeader && entry.state == EntryStatus::kCurrent;
       }
       return count;
     };
@@ -146,9 +146,9 @@ TEST_F(RepairTest, MakesALostHeaderAgain) {
 
 TEST_F(RepairTest, GivesATruncatedStoreItsEndBack) {
   EntryReport entry = current("obj/d");
-  Bytes octets = load(path);
-  octets.resize(entry.offset + 20);
-  save(path, octets);
+  Bytes bytes = load(path);
+  bytes.resize(entry.offset + 20);
+  save(path, bytes);
   OpenOptions any;
   any.any_ending = true;
   EXPECT_TRUE(Vault::open(path, any)->truncated());
@@ -172,7 +172,7 @@ TEST(Flips, R0_18_EveryBitIsReadAndRepaired) {
   save(real, store_before());
   {
     auto vault = Vault::open(real);
-    for (int i = 0; dump(real).file_octets < 65536 || i < 12; ++i) {
+    for (int i = 0; dump(real).file_bytes < 65536 || i < 12; ++i) {
       put(*vault, "obj/" + std::to_string(i), std::string(700, static_cast<char>('a' + i % 26)), Protection::kClear);
     }
   }
@@ -180,12 +180,12 @@ TEST(Flips, R0_18_EveryBitIsReadAndRepaired) {
   auto readable = [](SimulatedDisk& disk) {
     auto store = FileLog::open(disk, kCrashPath, false);
     std::map<std::string, Bytes> seen;
-    for (const auto& [name, record] : store->list("")) seen[name] = store->read(name)->octets;
+    for (const auto& [name, record] : store->list("")) seen[name] = store->read(name)->bytes;
     return std::pair(seen, store->truncated());
   };
-  auto with = [](const Bytes& octets) {
+  auto with = [](const Bytes& bytes) {
     auto disk = std::make_unique<SimulatedDisk>();
-    disk->create(kCrashPath)->write_at(0, octets);
+    disk->create(kCrashPath)->write_at(0, bytes);
     return disk;
   };
   const auto expected = readable(*with(whole));
@@ -193,17 +193,17 @@ TEST(Flips, R0_18_EveryBitIsReadAndRepaired) {
   size_t flips = 0, lost = 0, not_repaired = 0;
   for (size_t bit = 0; bit < whole.size() * 8; bit += step) {
     ++flips;
-    Bytes octets = whole;
-    octets[bit / 8] ^= static_cast<uint8_t>(1u << bit % 8);
-    auto disk = with(octets);
+    Bytes bytes = whole;
+    bytes[bit / 8] ^= static_cast<uint8_t>(1u << bit % 8);
+    auto disk = with(bytes);
     lost += readable(*disk) != expected;
     RepairOptions options;
     options.file_system = disk.get();
     bool changed = repair(kCrashPath, options).changed;
     not_repaired += !changed || repair(kCrashPath, options).changed || readable(*disk) != expected;
-    ASSERT_TRUE(lost + not_repaired == 0) << "bit " << bit % 8 << " of octet " << bit / 8;
+    ASSERT_TRUE(lost + not_repaired == 0) << "bit " << bit % 8 << " of byte " << bit / 8;
   }
-  std::printf("matrix: %zu flipped bits of %zu octets, %zu lost, %zu not repaired\n", flips, whole.size(), lost,
+  std::printf("matrix: %zu flipped bits of %zu bytes, %zu lost, %zu not repaired\n", flips, whole.size(), lost,
               not_repaired);
   EXPECT_GE(flips, 50u);
 }
@@ -221,9 +221,9 @@ TEST(Flips, R0_15_ADestroyedSectorIsRepaired) {
   }
   const Bytes whole = load(path);
   for (uint64_t sector = 0; sector * 512 < whole.size(); ++sector) {
-    Bytes octets = whole;
-    for (uint64_t at = sector * 512; at < sector * 512 + 512; ++at) octets[at] = static_cast<uint8_t>(at * 37 + sector);
-    save(path, octets);
+    Bytes bytes = whole;
+    for (uint64_t at = sector * 512; at < sector * 512 + 512; ++at) bytes[at] = static_cast<uint8_t>(at * 37 + sector);
+    save(path, bytes);
     std::filesystem::remove(quarantine_path(path));
     RepairOptions older;
     older.accept_older = true;
@@ -237,7 +237,7 @@ TEST(Flips, R0_15_ADestroyedSectorIsRepaired) {
       ++there;
       ASSERT_EQ(get(*vault, name), "value " + std::to_string(i)) << sector;
     }
-    ASSERT_GE(there, 6u) << sector << ": an entry has about 120 octets";
+    ASSERT_GE(there, 6u) << sector << ": an entry has about 120 bytes";
     ASSERT_TRUE(vault->has_slot(Role::kUser) && vault->has_slot(Role::kSo)) << sector;
   }
 }

@@ -16,7 +16,7 @@
 namespace vtpm::store {
 namespace {
 
-TEST(Report, ShowsEveryOctetOfTheFile) {
+TEST(Report, ShowsEveryByteOfTheFile) {
   ScratchDirectory scratch;
   std::string path = scratch.file("store.vtpm");
   auto vault = make_store(path);
@@ -30,7 +30,7 @@ TEST(Report, ShowsEveryOctetOfTheFile) {
   EXPECT_TRUE(report.clean());
   EXPECT_EQ(report.uuid, to_hex(vault->uuid()));
   EXPECT_EQ(report.format, 1u);
-  EXPECT_EQ(report.file_octets, before.size());
+  EXPECT_EQ(report.file_bytes, before.size());
   uint64_t at = 2;
   std::vector<std::string> states;
   for (const EntryReport& entry : report.entries) {
@@ -39,7 +39,7 @@ TEST(Report, ShowsEveryOctetOfTheFile) {
     at = entry.offset + entry.length;
     if (entry.name.substr(0, 4) == "obj/") states.push_back(entry.name + " " + std::string(state_name(entry.state)));
   }
-  EXPECT_EQ(at + 2, report.file_octets);
+  EXPECT_EQ(at + 2, report.file_bytes);
   EXPECT_EQ(states,
             (std::vector<std::string>{"obj/a superseded", "obj/a superseded", "obj/a deletion", "obj/b current"}));
   bool saw_kdf = false;
@@ -66,7 +66,7 @@ TEST(Report, NamesATornTail) {
   StoreReport report = check(path);
   EXPECT_FALSE(report.clean());
   EXPECT_FALSE(report.intact_end);
-  EXPECT_EQ(report.entries.back().state, EntryState::kTorn);
+  EXPECT_EQ(report.entries.back().state, EntryStatus::kTorn);
   EXPECT_EQ(report.entries.back().verdict, Verdict::kTorn);
   EXPECT_EQ(report.condition, Condition::kRepairable);
   EXPECT_EQ(code_thrown_by([&] { check(scratch.file("absent")); }), ErrorCode::kNotFound);
@@ -82,9 +82,9 @@ TEST(Report, AFreeSpaceThatIsCutOffEndsWithTheFile) {
   save(path, contents);
   const StoreReport report = check(path);
   EXPECT_FALSE(report.intact_end);
-  ASSERT_EQ(report.entries.back().state, EntryState::kFree);
+  ASSERT_EQ(report.entries.back().state, EntryStatus::kFree);
   EXPECT_EQ(report.entries.back().offset + report.entries.back().length, contents.size());
-  EXPECT_EQ(report.entries.back().length, report.free_octets);
+  EXPECT_EQ(report.entries.back().length, report.free_bytes);
 }
 
 // --- a verdict on everything that can be wrong with an entry ---
@@ -109,20 +109,20 @@ class EntryVerdict : public testing::Test {
     return found.value();
   }
   void damage(const EntryReport& one, uint64_t at, const Bytes& flips) const {
-    Bytes octets = load(path);
-    for (size_t i = 0; i < flips.size(); ++i) octets[one.offset + at + i] ^= flips[i];
-    save(path, octets);
+    Bytes bytes = load(path);
+    for (size_t i = 0; i < flips.size(); ++i) bytes[one.offset + at + i] ^= flips[i];
+    save(path, bytes);
   }
   /// Changes an entry and makes its checksum right: what a forger can do.
   void forge(const EntryReport& one, const std::function<void(Bytes&, const EntryView&)>& change) const {
     auto file = posix_file_system().open(path, true);
     const StoreHeader header = read_header(*file, path);
-    Bytes octets(one.length);
-    file->read_at(one.offset, octets);
-    const Bytes before = octets;
-    change(octets, parse_entry(before).value());
-    store_crc(header.salt, octets, parse_entry(octets).value().crc_at);
-    file->write_at(one.offset, octets);
+    Bytes bytes(one.length);
+    file->read_at(one.offset, bytes);
+    const Bytes before = bytes;
+    change(bytes, parse_entry(before).value());
+    store_crc(header.salt, bytes, parse_entry(bytes).value().crc_at);
+    file->write_at(one.offset, bytes);
   }
   /// One entry has this verdict, and all of what identifies it is there; nothing else is wrong with any entry.
   void expect(Verdict verdict, const EntryReport& where, const Vault* key) const {
@@ -216,7 +216,7 @@ TEST_F(EntryVerdict, DamageWithoutAReadableNameIsRotten) {
 TEST_F(EntryVerdict, AWrongSealWithARightCrcIsTampered) {
   for (const char* name : {"obj/sealed", "obj/clear"}) {
     const EntryReport one = entry(name);
-    forge(one, [](Bytes& octets, const EntryView& view) { octets[view.data_at] ^= 1; });
+    forge(one, [](Bytes& bytes, const EntryView& view) { bytes[view.data_at] ^= 1; });
     EXPECT_TRUE(check(path).clean()) << "only the key tells";
     expect(Verdict::kTampered, one, vault.get());
     EXPECT_EQ(check(path, vault.get()).condition, Condition::kDamaged);
@@ -228,9 +228,9 @@ TEST_F(EntryVerdict, AWrongSealWithARightCrcIsTampered) {
 
 TEST_F(EntryVerdict, AnEntryOfAnotherEpochIsWrongEpoch) {
   const EntryReport one = entry("obj/sealed");
-  forge(one, [](Bytes& octets, const EntryView& view) {
+  forge(one, [](Bytes& bytes, const EntryView& view) {
     const auto values = view.find(view.mandatory, attribute::kEncryption).value();
-    octets[static_cast<size_t>(values.data() - view.octets.data()) + values.size() - 1] = 2;
+    bytes[static_cast<size_t>(values.data() - view.bytes.data()) + values.size() - 1] = 2;
   });
   EXPECT_TRUE(check(path).clean());
   expect(Verdict::kWrongEpoch, one, vault.get());
@@ -238,9 +238,9 @@ TEST_F(EntryVerdict, AnEntryOfAnotherEpochIsWrongEpoch) {
 
 TEST_F(EntryVerdict, AKeySlotOfAnotherStoreIsTampered) {
   const EntryReport one = entry("keyslot/2");
-  forge(one, [](Bytes& octets, const EntryView& view) {
+  forge(one, [](Bytes& bytes, const EntryView& view) {
     const auto values = view.find(view.mandatory, attribute::kEpoch).value();
-    octets[static_cast<size_t>(values.data() - view.octets.data()) + values.size() - 1] ^= 1;
+    bytes[static_cast<size_t>(values.data() - view.bytes.data()) + values.size() - 1] ^= 1;
   });
   EXPECT_TRUE(check(path).clean());
   expect(Verdict::kTampered, one, vault.get());
@@ -248,9 +248,9 @@ TEST_F(EntryVerdict, AKeySlotOfAnotherStoreIsTampered) {
 
 TEST_F(EntryVerdict, AnUnknownMandatoryAttributeIsNamedAsSuch) {
   const EntryReport one = entry("obj/sealed");
-  forge(one, [](Bytes& octets, const EntryView& view) {
+  forge(one, [](Bytes& bytes, const EntryView& view) {
     const auto values = view.find(view.mandatory, attribute::kEncryption).value();
-    octets[static_cast<size_t>(values.data() - view.octets.data()) - 3] = 'f';  // enc -> fnc
+    bytes[static_cast<size_t>(values.data() - view.bytes.data()) - 3] = 'f';  // enc -> fnc
   });
   expect(Verdict::kUnknownAttribute, one, vault.get());
   const StoreReport report = check(path);
@@ -279,13 +279,13 @@ TEST_F(EntryVerdict, AnEntryWithoutAMacBehindABoundOneIsUnbound) {
 
 TEST_F(EntryVerdict, DamageOutsideOfEntriesIsTheStores) {
   const Bytes whole = load(path);
-  const auto condition_with = [&](size_t at, uint8_t octet) {
-    Bytes octets = whole;
-    octets[at] = octet;
-    save(path, octets);
+  const auto condition_with = [&](size_t at, uint8_t byte) {
+    Bytes bytes = whole;
+    bytes[at] = byte;
+    save(path, bytes);
     return check(path).condition;
   };
-  EXPECT_EQ(condition_with(0, 0x77), Condition::kRepairable) << "the first octets";
+  EXPECT_EQ(condition_with(0, 0x77), Condition::kRepairable) << "the first bytes";
   expect_repaired(nullptr, false);
   EXPECT_EQ(condition_with(whole.size() - 300, 1), Condition::kRepairable) << "free space";
   expect_repaired(nullptr, true);

@@ -27,15 +27,15 @@ class Concurrency : public testing::Test {
 class SharedCounters {
  public:
   explicit SharedCounters(size_t count)
-      : octets_(count * sizeof(std::atomic<uint32_t>)),
-        memory_(::mmap(nullptr, octets_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) {}
-  ~SharedCounters() { ::munmap(memory_, octets_); }
+      : bytes_(count * sizeof(std::atomic<uint32_t>)),
+        memory_(::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) {}
+  ~SharedCounters() { ::munmap(memory_, bytes_); }
   SharedCounters(const SharedCounters&) = delete;
   SharedCounters& operator=(const SharedCounters&) = delete;
   std::atomic<uint32_t>& operator[](size_t i) { return static_cast<std::atomic<uint32_t>*>(memory_)[i]; }
 
  private:
-  size_t octets_;
+  size_t bytes_;
   void* memory_;
 };
 

@@ -10,21 +10,21 @@
 namespace vtpm::store {
 namespace {
 
-bool contains(const Bytes& octets, const Bytes& piece) {
-  return std::search(octets.begin(), octets.end(), piece.begin(), piece.end()) != octets.end();
+bool contains(const Bytes& bytes, const Bytes& piece) {
+  return std::search(bytes.begin(), bytes.end(), piece.begin(), piece.end()) != bytes.end();
 }
 
 }  // namespace
 
 // The whole file is one BER value and nothing behind it.
-bool is_well_formed(ByteView octets) {
-  if (octets.size() < 4 || octets[0] != 0x31 || octets[1] != 0x80) return false;
-  for (octets = octets.subspan(2); octets.size() > 2;) {
-    auto element = DerReader(octets).next(DerTag::kSequence);
+bool is_well_formed(ByteView bytes) {
+  if (bytes.size() < 4 || bytes[0] != 0x31 || bytes[1] != 0x80) return false;
+  for (bytes = bytes.subspan(2); bytes.size() > 2;) {
+    auto element = DerReader(bytes).next(DerTag::kSequence);
     if (!element) return false;
-    octets = octets.subspan(element->octets.size());
+    bytes = bytes.subspan(element->bytes.size());
   }
-  return octets.size() == 2 && octets[0] == 0 && octets[1] == 0;
+  return bytes.size() == 2 && bytes[0] == 0 && bytes[1] == 0;
 }
 
 Draft clear_draft(const std::string& name, std::string_view value) {
@@ -96,10 +96,10 @@ void History::begin(const std::vector<Draft>& drafts) {
 
 void History::promise() {
   for (Moment& moment : moments_) moment.promised = std::min(moment.promised, disk.steps().size());
-  for (auto& [step, octets] : gone_) step = std::min(step, disk.steps().size());
+  for (auto& [step, bytes] : gone_) step = std::min(step, disk.steps().size());
 }
 
-void History::must_be_gone(Bytes octets) { gone_.emplace_back(SIZE_MAX, std::move(octets)); }
+void History::must_be_gone(Bytes bytes) { gone_.emplace_back(SIZE_MAX, std::move(bytes)); }
 
 void History::commit(FileLog& store, std::vector<Draft> drafts) {
   auto writer = store.begin();
@@ -124,13 +124,13 @@ Values History::values_of(const FileLog& store) const {
   Values out;
   for (const auto& [name, record] : store.list("")) {
     auto stored = store.read(name);
-    auto entry = stored ? parse_entry(stored->octets) : std::nullopt;
+    auto entry = stored ? parse_entry(stored->bytes) : std::nullopt;
     if (!entry) continue;
     if (entry->type == type::kKeySlot) {
-      KeySlot slot(stored->octets);
+      KeySlot slot(stored->bytes);
       out["slot:" + slot.role()] = secret_of(slot);
     } else if (name.rfind("obj/", 0) == 0) {
-      out[name] = std::string(as_text(entry->data().first(entry->sealed ? entry->data_octets : entry->size)));
+      out[name] = std::string(as_text(entry->data().first(entry->sealed ? entry->data_bytes : entry->size)));
     }
   }
   return out;
@@ -161,9 +161,9 @@ void History::compare(const Values& seen, size_t promised, size_t begun, Verdict
   if (verdicts.first.empty()) verdicts.first = "half a transaction";
 }
 
-bool History::is_in_a_file(SimulatedDisk& left, const Bytes& octets) const {
+bool History::is_in_a_file(SimulatedDisk& left, const Bytes& bytes) const {
   for (const std::string& path : left.paths()) {
-    if (contains(left.contents(path), octets)) return true;
+    if (contains(left.contents(path), bytes)) return true;
   }
   return false;
 }
@@ -179,11 +179,11 @@ void History::judge(SimulatedDisk& left, size_t step, Verdicts& verdicts) const 
     ++count;
     if (verdicts.first.empty()) verdicts.first = what;
   };
-  for (const auto& [since, octets] : gone_) {
-    if (since <= step && is_in_a_file(left, octets)) wrong(verdicts.old, "an old secret is still in a file");
+  for (const auto& [since, bytes] : gone_) {
+    if (since <= step && is_in_a_file(left, bytes)) wrong(verdicts.old, "an old secret is still in a file");
   }
-  for (const auto& [since, octets] : kept_) {
-    if (since <= step && !is_in_a_file(left, octets)) wrong(verdicts.lost, "what was set aside is gone");
+  for (const auto& [since, bytes] : kept_) {
+    if (since <= step && !is_in_a_file(left, bytes)) wrong(verdicts.lost, "what was set aside is gone");
   }
   try {
     if (!left.exists(kCrashPath)) {
@@ -219,8 +219,8 @@ Verdicts History::explore(const Breadth& breadth, unsigned seed, bool stop_at_fi
       judge(left, step, verdicts);
       return !stop_at_first || verdicts.clean();
     });
-    for (const auto& [since, octets] : gone_) {
-      if (since > step || !states.on_the_medium(octets)) continue;
+    for (const auto& [since, bytes] : gone_) {
+      if (since > step || !states.on_the_medium(bytes)) continue;
       ++verdicts.old;
       if (verdicts.first.empty()) verdicts.first = "an old secret is still on the medium";
     }

@@ -11,7 +11,7 @@
 #include <map>
 #include <unordered_set>
 
-#include "store/vault/keyslot.h"
+#include "store/vault/key_slot.h"
 #include "tests/store/crash/crash_states.h"
 #include "tests/store/disk/scratch.h"
 
@@ -21,7 +21,7 @@ using Values = std::map<std::string, std::string>;
 const std::string kCrashPath = "dir/store.vtpm";
 
 /// The whole file is one BER value and nothing behind it.
-bool is_well_formed(ByteView octets);
+bool is_well_formed(ByteView bytes);
 
 Draft clear_draft(const std::string& name, std::string_view value);
 Draft deletion(const std::string& name);
@@ -56,10 +56,10 @@ class History {
   /// All that was begun has returned.
   void promise();
   void commit(FileLog& store, std::vector<Draft> drafts);
-  /// From now on (once promised) these octets must not be found in any file, nor in the blocks of one that is gone.
-  void must_be_gone(Bytes octets);
-  /// From now on these octets must be found in some file.
-  void must_be_kept(Bytes octets) { kept_.emplace_back(disk.steps().size(), std::move(octets)); }
+  /// From now on (once promised) these bytes must not be found in any file, nor in the blocks of one that is gone.
+  void must_be_gone(Bytes bytes);
+  /// From now on these bytes must be found in some file.
+  void must_be_kept(Bytes bytes) { kept_.emplace_back(disk.steps().size(), std::move(bytes)); }
   const Values& now() const { return moments_.back().values; }
 
   Values values_of(const FileLog& store) const;
@@ -79,7 +79,7 @@ class History {
   std::string secret_of(const KeySlot& slot) const;
 
   std::vector<Moment> moments_;
-  bool is_in_a_file(SimulatedDisk& left, const Bytes& octets) const;
+  bool is_in_a_file(SimulatedDisk& left, const Bytes& bytes) const;
 
   std::vector<std::pair<size_t, Bytes>> gone_, kept_;
   size_t base_steps_;

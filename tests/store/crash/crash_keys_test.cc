@@ -51,15 +51,15 @@ TEST(Crash, ACutAmendLeavesTheSlotActiveOrNotAndOthersAlone) {
   std::printf("matrix: %-24s %8zu states, %zu wrong\n", "amend", disks, wrong);
 }
 
-std::vector<KeptSlot> keep() {
-  std::vector<KeptSlot> slots;
+std::vector<KeptKeySlot> keep() {
+  std::vector<KeptKeySlot> slots;
   slots.push_back({1, SecretBytes(as_bytes(kSoPin))});
   slots.push_back({2, SecretBytes(as_bytes(kUserPin))});
   return slots;
 }
 
 Bytes wrapped_key(SimulatedDisk& disk, std::string_view slot) {
-  return to_bytes(parse_entry(FileLog::open(disk, kCrashPath, true)->read(slot)->octets)->data());
+  return to_bytes(parse_entry(FileLog::open(disk, kCrashPath, true)->read(slot)->bytes)->data());
 }
 
 struct Rekeyed {

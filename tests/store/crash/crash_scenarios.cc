@@ -205,11 +205,11 @@ void repairs(History& history) {
   auto store = open(history);
   for (int i = 0; i < 4; ++i) history.commit(*store, {clear_draft("obj/" + std::to_string(i), letters(300, i))});
   history.commit(*store, {clear_draft("obj/3", letters(300, 7)), clear_draft("obj/4", letters(300, 9))});
-  Bytes octets = history.disk.contents(kCrashPath);
+  Bytes bytes = history.disk.contents(kCrashPath);
   const Bytes b = to_bytes(as_bytes(letters(300, 1)));
-  auto place = std::search(octets.begin(), octets.end(), b.begin(), b.end());
+  auto place = std::search(bytes.begin(), bytes.end(), b.begin(), b.end());
   *place ^= 4;
-  history.disk.open(kCrashPath, true)->write_at(0, octets);
+  history.disk.open(kCrashPath, true)->write_at(0, bytes);
   history.disk.open(kCrashPath, true)->sync_all({"test", 0});
   RepairOptions options;
   options.file_system = &history.disk;
@@ -225,10 +225,10 @@ void repairs_of_rot(History& history) {
   for (int i = 0; i < 4; ++i) history.commit(*store, {clear_draft("obj/" + std::to_string(i), letters(300, i))});
   history.commit(*store, {clear_draft("obj/1", letters(200, 20))});
   history.commit(*store, {clear_draft("obj/4", letters(200, 21))});
-  Bytes octets = history.disk.contents(kCrashPath);
+  Bytes bytes = history.disk.contents(kCrashPath);
   const Bytes outdated = to_bytes(as_bytes(letters(300, 1)));
-  std::fill_n(std::search(octets.begin(), octets.end(), outdated.begin(), outdated.end()), 8, uint8_t{0xA5});
-  history.disk.open(kCrashPath, true)->write_at(0, octets);
+  std::fill_n(std::search(bytes.begin(), bytes.end(), outdated.begin(), outdated.end()), 8, uint8_t{0xA5});
+  history.disk.open(kCrashPath, true)->write_at(0, bytes);
   history.disk.open(kCrashPath, true)->sync_all({"test", 0});
   history.must_be_kept(to_bytes(as_bytes(letters(290, 1))));
   RepairOptions options;
@@ -280,11 +280,11 @@ void replacement(History& history) {
 
 Bytes commitment_of(History& history, const char* slot) {
   auto stored = open(history)->read(slot);
-  auto entry = parse_entry(stored->octets);
-  return to_bytes(entry->find_octets(entry->mandatory, attribute::kCommit, kCommitOctets).value());
+  auto entry = parse_entry(stored->bytes);
+  return to_bytes(entry->find_bytes(entry->mandatory, attribute::kCommit, kCommitBytes).value());
 }
 
-// The file can not be rewritten (its place is busy): the old secret goes all the same.
+// The file cannot be rewritten (its place is busy): the old secret goes all the same.
 void slot_change_in_place(History& history) {
   auto vault = create(history, on_disk(history), slots(kUserPin));
   history.must_be_gone(commitment_of(history, "keyslot/2"));

@@ -8,19 +8,19 @@ namespace {
 
 constexpr uint64_t kSector = 512;
 
-void write_into(Bytes& contents, uint64_t offset, ByteView octets) {
-  if (contents.size() < offset + octets.size()) contents.resize(offset + octets.size());
-  std::copy(octets.begin(), octets.end(), contents.begin() + static_cast<ptrdiff_t>(offset));
+void write_into(Bytes& contents, uint64_t offset, ByteView bytes) {
+  if (contents.size() < offset + bytes.size()) contents.resize(offset + bytes.size());
+  std::copy(bytes.begin(), bytes.end(), contents.begin() + static_cast<ptrdiff_t>(offset));
 }
 
 // What a failed sync has written after all: the first time nothing, then one sector or another.
 void write_a_part(Bytes& contents, const DiskStep& step, uint64_t failures) {
   if (step.kind == DiskStep::Kind::kTruncate) return contents.resize(step.offset);
-  for (uint64_t at = 0; at < step.octets.size();) {
+  for (uint64_t at = 0; at < step.bytes.size();) {
     const uint64_t sector = (step.offset + at) / kSector;
-    const uint64_t end = std::min<uint64_t>((sector + 1) * kSector - step.offset, step.octets.size());
+    const uint64_t end = std::min<uint64_t>((sector + 1) * kSector - step.offset, step.bytes.size());
     if (failures != 0 && (sector + failures) % 3 != 0)
-      write_into(contents, step.offset + at, ByteView(step.octets).subspan(at, end - at));
+      write_into(contents, step.offset + at, ByteView(step.bytes).subspan(at, end - at));
     at = end;
   }
 }
@@ -51,7 +51,7 @@ void CrashStates::advance(size_t step_count) {
           if (steps_[i].kind == DiskStep::Kind::kTruncate)
             contents.resize(steps_[i].offset);
           else
-            write_into(contents, steps_[i].offset, steps_[i].octets);
+            write_into(contents, steps_[i].offset, steps_[i].bytes);
         }
         writes_.erase(std::remove_if(writes_.begin(), writes_.end(), is_synced), writes_.end());
         break;
@@ -82,9 +82,9 @@ void CrashStates::find_pieces() {
   pieces_.clear();
   for (size_t i : writes_) {
     const DiskStep& step = steps_[i];
-    for (uint64_t at = 0; at < step.octets.size();) {
+    for (uint64_t at = 0; at < step.bytes.size();) {
       uint64_t end =
-          std::min<uint64_t>((step.offset + at) / kSector * kSector + kSector - step.offset, step.octets.size());
+          std::min<uint64_t>((step.offset + at) / kSector * kSector + kSector - step.offset, step.bytes.size());
       pieces_.push_back({i, at, end});
       at = end;
     }
@@ -111,7 +111,7 @@ void CrashStates::build(const Choice& choice, SimulatedDisk& disk) const {
       if (i == writes_.back()) to = std::min(to, choice.last_write);
       if (!is_there || !choice.pieces[piece] || to <= pieces_[piece].from) continue;
       write_into(inode->second.contents, step.offset + pieces_[piece].from,
-                 ByteView(step.octets).subspan(pieces_[piece].from, to - pieces_[piece].from));
+                 ByteView(step.bytes).subspan(pieces_[piece].from, to - pieces_[piece].from));
     }
   }
 }
@@ -142,9 +142,9 @@ std::vector<CrashStates::Choice> CrashStates::choices(const Breadth& breadth, st
     }
   }
   if (!ends_in_write || writes_.empty()) return out;
-  const uint64_t octets = steps_[writes_.back()].octets.size();
-  const uint64_t stride = octets / std::max<uint64_t>(breadth.prefixes, 1) + 1;
-  for (uint64_t cut = 1 + random() % stride; cut < octets; cut += stride) {
+  const uint64_t bytes = steps_[writes_.back()].bytes.size();
+  const uint64_t stride = bytes / std::max<uint64_t>(breadth.prefixes, 1) + 1;
+  for (uint64_t cut = 1 + random() % stride; cut < bytes; cut += stride) {
     Choice choice{std::vector<bool>(count, true), directory, cut};
     // The writes in front of it may have come through or not.
     for (size_t i = 0; i < count && cut % 2 == 0; ++i) {
@@ -155,10 +155,10 @@ std::vector<CrashStates::Choice> CrashStates::choices(const Breadth& breadth, st
   return out;
 }
 
-bool CrashStates::on_the_medium(const Bytes& octets) const {
+bool CrashStates::on_the_medium(const Bytes& bytes) const {
   return std::any_of(synced_.begin(), synced_.end(), [&](const auto& inode) {
     const Bytes& all = inode.second;
-    return std::search(all.begin(), all.end(), octets.begin(), octets.end()) != all.end();
+    return std::search(all.begin(), all.end(), bytes.begin(), bytes.end()) != all.end();
   });
 }
 

@@ -10,7 +10,7 @@ namespace vtpm::store {
 struct Breadth {
   size_t all_subsets = 6;    // of the unsynced sectors, where there are at most so many
   size_t random = 40;        // random selections where there are more
-  size_t prefixes = 100000;  // octet prefixes of the last write, evenly spread where it has more octets
+  size_t prefixes = 100000;  // byte prefixes of the last write, evenly spread where it has more bytes
 };
 
 class CrashStates {
@@ -20,19 +20,19 @@ class CrashStates {
   /// once. `visit` answers whether to go on.
   using Visit = std::function<bool(SimulatedDisk&)>;
   void after(size_t step_count, const Breadth& breadth, std::mt19937& random, const Visit& visit);
-  /// Whether the blocks of any file, removed ones included, may still hold these octets (after the last `after`).
-  bool on_the_medium(const Bytes& octets) const;
+  /// Whether the blocks of any file, removed ones included, may still hold these bytes (after the last `after`).
+  bool on_the_medium(const Bytes& bytes) const;
 
  private:
   struct Piece {
     size_t step;
-    uint64_t from, to;  // of the step's octets
+    uint64_t from, to;  // of the step's bytes
   };
   // Of the sectors of unsynced writes, which survive; how many of the unsynced directory changes.
   struct Choice {
     std::vector<bool> pieces;
     size_t directory = 0;
-    uint64_t last_write = UINT64_MAX;  // octets of it
+    uint64_t last_write = UINT64_MAX;  // bytes of it
     bool operator<(const Choice& other) const {
       return std::tie(pieces, directory, last_write) < std::tie(other.pieces, other.directory, other.last_write);
     }

@@ -74,7 +74,7 @@ void log_in(Encounter::Stage& stage, Vault& vault) {
 bool both_are_in(Encounter::Stage& stage) { return stage.answers == std::vector<std::string>{"in", "in"}; }
 
 // Much that is dead, and about that much space: less than what another append needs brings a compaction.
-void leave_only(Encounter::Stage& stage, size_t octets) {
+void leave_only(Encounter::Stage& stage, size_t bytes) {
   auto store = FileLog::open(stage.disk, kCrashPath, false);
   const auto add = [&](size_t size) {
     Draft draft = clear_draft("obj/dead", std::string(size, 'x'));
@@ -85,12 +85,12 @@ void leave_only(Encounter::Stage& stage, size_t octets) {
   };
   const auto free = [&] {
     const Bytes& contents = stage.disk.contents(kCrashPath);
-    const auto last = std::find_if(contents.rbegin(), contents.rend(), [](uint8_t octet) { return octet != 0; });
+    const auto last = std::find_if(contents.rbegin(), contents.rend(), [](uint8_t byte) { return byte != 0; });
     return static_cast<size_t>(last - contents.rbegin());
   };
   for (int i = 0; i < 8; ++i) add(20000);
-  if (free() > octets + 400) add(free() - octets - 200);
-  while (free() > octets + 100) add(1);
+  if (free() > bytes + 400) add(free() - bytes - 200);
+  while (free() > bytes + 100) add(1);
   stage.before = *stage.disk.id_of(kCrashPath);
   stage.one->refresh();
   stage.two->refresh();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What real processes really did to a real file system, cut off at every step: a kill alone can not show that a sync is
+// What real processes really did to a real file system, cut off at every step: a kill alone cannot show that a sync is
 // missing, since the kernel's cache survives it.
 #include <gtest/gtest.h>
 

@@ -60,11 +60,11 @@ int __wrap_open(const char* path, int flags, mode_t mode) {
 ssize_t __wrap_pread(int file, void* out, size_t size, off_t at) {
   return is_the_one(true) ? -1 : __real_pread(file, out, size, at);
 }
-ssize_t __wrap_pwrite(int file, const void* octets, size_t size, off_t at) {
+ssize_t __wrap_pwrite(int file, const void* bytes, size_t size, off_t at) {
   bool was_met = vtpm::store::plan.met;
   if (is_the_one(true, true)) return -1;
   bool is_short = vtpm::store::plan.met && !was_met && size > 1;
-  return __real_pwrite(file, octets, is_short ? size / 2 : size, at);
+  return __real_pwrite(file, bytes, is_short ? size / 2 : size, at);
 }
 int __wrap_ftruncate(int file, off_t size) { return is_the_one(true) ? -1 : __real_ftruncate(file, size); }
 int __wrap_fsync(int file) { return is_the_one(true) ? -1 : __real_fsync(file); }

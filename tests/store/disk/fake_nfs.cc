@@ -7,9 +7,9 @@
 namespace vtpm::store {
 namespace {
 
-void write_into(Bytes& contents, uint64_t offset, ByteView octets) {
-  if (contents.size() < offset + octets.size()) contents.resize(offset + octets.size());
-  std::copy(octets.begin(), octets.end(), contents.begin() + static_cast<ptrdiff_t>(offset));
+void write_into(Bytes& contents, uint64_t offset, ByteView bytes) {
+  if (contents.size() < offset + bytes.size()) contents.resize(offset + bytes.size());
+  std::copy(bytes.begin(), bytes.end(), contents.begin() + static_cast<ptrdiff_t>(offset));
 }
 
 using Held = std::lock_guard<std::mutex>;
@@ -19,7 +19,7 @@ class NfsFile : public File {
   NfsFile(NfsServer& server, NfsServer::InodePtr inode, bool writable)
       : server_(server), inode_(std::move(inode)), writable_(writable), cache_(inode_->contents) {}
   ~NfsFile() override {
-    for (size_t octet = 0; octet < kLockBytes; ++octet) unlock(static_cast<LockByte>(octet));
+    for (size_t byte = 0; byte < kLockBytes; ++byte) unlock(static_cast<LockByte>(byte));
   }
 
   bool writable() const override { return writable_; }
@@ -36,11 +36,11 @@ class NfsFile : public File {
     std::copy_n(cache_.begin() + static_cast<ptrdiff_t>(offset), count, out.begin());
     return count;
   }
-  void write_at(uint64_t offset, ByteView octets) override {
+  void write_at(uint64_t offset, ByteView bytes) override {
     const Held held(server_.mutex);
     require_linked();
-    write_into(cache_, offset, octets);
-    unsent_.emplace_back(offset, to_bytes(octets));
+    write_into(cache_, offset, bytes);
+    unsent_.emplace_back(offset, to_bytes(bytes));
   }
   void truncate(uint64_t size) override {
     const Held held(server_.mutex);
@@ -50,9 +50,9 @@ class NfsFile : public File {
   }
   void sync_now(Sync, CallSite) const override { sync(); }
 
-  bool lock(LockByte octet, LockMode mode, bool wait, CallSite) const override {
+  bool lock(LockByte byte, LockMode mode, bool wait, CallSite) const override {
     std::unique_lock<std::mutex> held(server_.mutex);
-    const auto at = static_cast<size_t>(octet);
+    const auto at = static_cast<size_t>(byte);
     ++server_.locks;
     for (;;) {
       require_linked();
@@ -70,9 +70,9 @@ class NfsFile : public File {
     cache_ = inode_->contents;
     return true;
   }
-  void unlock(LockByte octet) const noexcept override {
+  void unlock(LockByte byte) const noexcept override {
     const Held held(server_.mutex);
-    const auto at = static_cast<size_t>(octet);
+    const auto at = static_cast<size_t>(byte);
     send();
     if (inode_->exclusive[at] == this) inode_->exclusive[at] = nullptr;
     inode_->shared[at].erase(this);
@@ -91,7 +91,7 @@ class NfsFile : public File {
     return mode == LockMode::kShared || shared.empty() || (shared.size() == 1 && shared.count(this) == 1);
   }
   void send() const {
-    for (const auto& [offset, octets] : unsent_) write_into(inode_->contents, offset, octets);
+    for (const auto& [offset, bytes] : unsent_) write_into(inode_->contents, offset, bytes);
     unsent_.clear();
   }
   void sync() const {

@@ -17,7 +17,7 @@ using Kind = DiskStep::Kind;
 class Alone {
  public:
   explicit Alone(int file) : file_(file) {
-    if (::flock(file_, LOCK_EX) != 0) throw std::runtime_error("the log of the disk can not be locked");
+    if (::flock(file_, LOCK_EX) != 0) throw std::runtime_error("the log of the disk cannot be locked");
   }
   ~Alone() { ::flock(file_, LOCK_UN); }
 
@@ -36,10 +36,10 @@ class RecordedFile : public File {
   uint64_t size() const override { return file_->size(); }
   void confirm() const override { file_->confirm(); }
   size_t read_at(uint64_t offset, MutableByteView out) const override { return file_->read_at(offset, out); }
-  void write_at(uint64_t offset, ByteView octets) override {
+  void write_at(uint64_t offset, ByteView bytes) override {
     log_.record([&] {
-      file_->write_at(offset, octets);
-      return DiskStep{Kind::kWrite, id().inode, offset, to_bytes(octets), {}, {}};
+      file_->write_at(offset, bytes);
+      return DiskStep{Kind::kWrite, id().inode, offset, to_bytes(bytes), {}, {}};
     });
   }
   void truncate(uint64_t size) override {
@@ -51,10 +51,10 @@ class RecordedFile : public File {
   void sync_now(Sync what, CallSite site) const override {
     sync([&] { what == Sync::kData ? file_->sync_data(site) : file_->sync_all(site); });
   }
-  bool lock(LockByte octet, LockMode mode, bool wait, CallSite site) const override {
-    return file_->lock(octet, mode, wait, site);
+  bool lock(LockByte byte, LockMode mode, bool wait, CallSite site) const override {
+    return file_->lock(byte, mode, wait, site);
   }
-  void unlock(LockByte octet) const noexcept override { file_->unlock(octet); }
+  void unlock(LockByte byte) const noexcept override { file_->unlock(byte); }
   std::string copy_access_from(const File& other) override {
     return file_->copy_access_from(*static_cast<const RecordedFile&>(other).file_);
   }
@@ -78,7 +78,7 @@ class RecordedFile : public File {
 struct DiskLog::Record {
   enum class What : uint64_t { kStep, kNote } what = What::kStep;
   uint64_t kind = 0, inode = 0, offset = 0, covers = 0;
-  uint64_t octets = 0, path = 0, to = 0;  // what follows
+  uint64_t bytes = 0, path = 0, to = 0;  // what follows
 };
 
 DiskLog::DiskLog(const std::string& path) : file_(::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600)) {
@@ -87,16 +87,16 @@ DiskLog::DiskLog(const std::string& path) : file_(::open(path.c_str(), O_RDWR | 
 DiskLog::~DiskLog() { ::close(file_); }
 
 void DiskLog::append(Record record, const DiskStep& step) {
-  record.octets = step.octets.size();
+  record.bytes = step.bytes.size();
   record.path = step.path.size();
   record.to = step.to.size();
   Bytes all(sizeof record);
   std::memcpy(all.data(), &record, sizeof record);
-  vtpm::append(all, step.octets);
+  vtpm::append(all, step.bytes);
   vtpm::append(all, as_bytes(step.path));
   vtpm::append(all, as_bytes(step.to));
   if (::write(file_, all.data(), all.size()) != static_cast<ssize_t>(all.size()))
-    throw std::runtime_error("the log of the disk can not be written");
+    throw std::runtime_error("the log of the disk cannot be written");
 }
 
 void DiskLog::record(const std::function<DiskStep()>& change) {
@@ -126,7 +126,7 @@ DiskLog::Contents DiskLog::read(const std::string& image_path, FileId image_id, 
   std::map<size_t, size_t> step_at;  // by the position in the log: the steps in front of it
   Bytes all(end_of(file_));
   if (::pread(file_, all.data(), all.size(), 0) != static_cast<ssize_t>(all.size()))
-    throw std::runtime_error("the log of the disk can not be read");
+    throw std::runtime_error("the log of the disk cannot be read");
   for (size_t at = 0; at < all.size();) {
     step_at[at] = contents.steps.size();
     Record record;
@@ -136,7 +136,7 @@ DiskLog::Contents DiskLog::read(const std::string& image_path, FileId image_id, 
       at += count;
       return ByteView(all).subspan(at - count, count);
     };
-    DiskStep step{static_cast<Kind>(record.kind), 0, record.offset, to_bytes(take(record.octets)), {}, {}};
+    DiskStep step{static_cast<Kind>(record.kind), 0, record.offset, to_bytes(take(record.bytes)), {}, {}};
     step.path = as_text(take(record.path));
     step.to = as_text(take(record.to));
     if (record.what == Record::What::kNote) {

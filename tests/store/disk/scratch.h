@@ -42,7 +42,7 @@ void erase(Vault& vault, std::string_view name);
 std::string get(const Vault& vault, std::string_view name);
 
 Bytes load(const std::string& path);
-void save(const std::string& path, ByteView octets);
+void save(const std::string& path, ByteView bytes);
 
 /// Whether `openssl asn1parse` and `dumpasn1` (or `unber`, where there is none) read the whole file. Says why not on
 /// standard error.

@@ -7,9 +7,9 @@
 namespace vtpm::store {
 namespace {
 
-void write_into(Bytes& contents, uint64_t offset, ByteView octets) {
-  if (contents.size() < offset + octets.size()) contents.resize(offset + octets.size());
-  std::copy(octets.begin(), octets.end(), contents.begin() + static_cast<ptrdiff_t>(offset));
+void write_into(Bytes& contents, uint64_t offset, ByteView bytes) {
+  if (contents.size() < offset + bytes.size()) contents.resize(offset + bytes.size());
+  std::copy(bytes.begin(), bytes.end(), contents.begin() + static_cast<ptrdiff_t>(offset));
 }
 
 }  // namespace
@@ -19,7 +19,7 @@ class SimulatedFile : public File {
   SimulatedFile(SimulatedDisk& disk, uint64_t inode, bool writable)
       : disk_(disk), inode_(inode), writable_(writable), failures_seen_(disk.inodes_[inode].failed_syncs) {}
   ~SimulatedFile() override {
-    for (size_t octet = 0; octet < kLockBytes; ++octet) unlock(static_cast<LockByte>(octet));
+    for (size_t byte = 0; byte < kLockBytes; ++byte) unlock(static_cast<LockByte>(byte));
   }
 
   bool writable() const override { return writable_; }
@@ -37,29 +37,29 @@ class SimulatedFile : public File {
     std::copy_n(contents.begin() + static_cast<ptrdiff_t>(offset), count, out.begin());
     return count;
   }
-  void write_at(uint64_t offset, ByteView octets) override {
+  void write_at(uint64_t offset, ByteView bytes) override {
     if (disk_.between) {
       disk_.let_others_in();
-      write_some(offset, octets.first(octets.size() / 2));
+      write_some(offset, bytes.first(bytes.size() / 2));
       disk_.let_others_in();
-      write_some(offset + octets.size() / 2, octets.subspan(octets.size() / 2));
+      write_some(offset + bytes.size() / 2, bytes.subspan(bytes.size() / 2));
       return;
     }
-    write_some(offset, octets);
+    write_some(offset, bytes);
   }
-  void write_some(uint64_t offset, ByteView octets) {
+  void write_some(uint64_t offset, ByteView bytes) {
     std::lock_guard<std::mutex> guard(disk_.mutex_);
     if (disk_.failure_ && !disk_.failed_ && disk_.failure_->countdown == 1) {
-      disk_.step({DiskStep::Kind::kWrite, inode_, offset, to_bytes(octets.first(octets.size() / 2)), {}, {}});
-      write_into(disk_.inodes_[inode_].contents, offset, octets.first(octets.size() / 2));
+      disk_.step({DiskStep::Kind::kWrite, inode_, offset, to_bytes(bytes.first(bytes.size() / 2)), {}, {}});
+      write_into(disk_.inodes_[inode_].contents, offset, bytes.first(bytes.size() / 2));
     }
     check("write");
-    const uint64_t size = disk_.inodes_[inode_].contents.size(), grown = offset + octets.size();
+    const uint64_t size = disk_.inodes_[inode_].contents.size(), grown = offset + bytes.size();
     if (grown > size && disk_.capacity != UINT64_MAX && disk_.used() + grown - size > disk_.capacity) {
       throw Error(ErrorCode::kNoSpace, "the simulated disk is full");
     }
-    disk_.step({DiskStep::Kind::kWrite, inode_, offset, to_bytes(octets), {}, {}});
-    write_into(disk_.inodes_[inode_].contents, offset, octets);
+    disk_.step({DiskStep::Kind::kWrite, inode_, offset, to_bytes(bytes), {}, {}});
+    write_into(disk_.inodes_[inode_].contents, offset, bytes);
   }
   void truncate(uint64_t size) override {
     std::lock_guard<std::mutex> guard(disk_.mutex_);
@@ -68,11 +68,11 @@ class SimulatedFile : public File {
     disk_.inodes_[inode_].contents.resize(size);
   }
 
-  bool lock(LockByte octet, LockMode mode, bool wait, CallSite site) const override {
+  bool lock(LockByte byte, LockMode mode, bool wait, CallSite site) const override {
     disk_.let_others_in();
     std::unique_lock<std::mutex> guard(disk_.mutex_);
     if (disk_.left_out("lock", site)) return true;
-    SimulatedDisk::Lock& lock = disk_.inodes_[inode_].locks[static_cast<int>(octet)];
+    SimulatedDisk::Lock& lock = disk_.inodes_[inode_].locks[static_cast<int>(byte)];
     auto free = [&] {
       if (lock.exclusive && lock.exclusive != this) return false;
       bool others = lock.shared.size() > lock.shared.count(this);
@@ -92,9 +92,9 @@ class SimulatedFile : public File {
     }
     return true;
   }
-  void unlock(LockByte octet) const noexcept override {
+  void unlock(LockByte byte) const noexcept override {
     std::lock_guard<std::mutex> guard(disk_.mutex_);
-    SimulatedDisk::Lock& lock = disk_.inodes_[inode_].locks[static_cast<int>(octet)];
+    SimulatedDisk::Lock& lock = disk_.inodes_[inode_].locks[static_cast<int>(byte)];
     lock.shared.erase(this);
     if (lock.exclusive == this) lock.exclusive = nullptr;
     disk_.unlocked_.notify_all();
@@ -194,12 +194,12 @@ void SimulatedDisk::sync_directory_of(const std::string&, CallSite site) {
 
 // Without a lock: for a test, or under it.
 uint64_t SimulatedDisk::used() const {
-  uint64_t octets = 0;
-  for (const auto& [path, inode] : names_) octets += inodes_.at(inode).contents.size();
-  return octets;
+  uint64_t bytes = 0;
+  for (const auto& [path, inode] : names_) bytes += inodes_.at(inode).contents.size();
+  return bytes;
 }
 
-uint64_t SimulatedDisk::free_octets(const std::string&) {
+uint64_t SimulatedDisk::free_bytes(const std::string&) {
   std::lock_guard<std::mutex> guard(mutex_);
   return capacity == UINT64_MAX ? UINT64_MAX : capacity - std::min(capacity, used());
 }

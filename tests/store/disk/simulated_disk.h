@@ -6,7 +6,7 @@
 // while everybody goes on reading it, and the next sync succeeds without it. Each file that is open is told once.
 //
 // What may survive a cut (docs/format.md, "What a crash may do"): of each file, everything up to its last sync, and of
-// the writes behind it any selection of 512-octet sectors, in any order, the last write torn at any octet; of the
+// the writes behind it any selection of 512-byte sectors, in any order, the last write torn at any byte; of the
 // directory, a prefix of what happened behind its last sync. A file's size is at least what the surviving sectors need.
 #pragma once
 
@@ -30,7 +30,7 @@ struct DiskStep {
   enum class Kind { kCreate, kWrite, kTruncate, kSync, kRename, kRemove, kSyncDirectory, kLose } kind{};
   uint64_t inode = 0;
   uint64_t offset = 0;  // kTruncate: the size; kLose: decides what is lost
-  Bytes octets;
+  Bytes bytes;
   std::string path, to;
   size_t covers = SIZE_MAX;  // kSync, kSyncDirectory: the steps in front of this one, where others wrote meanwhile
 };
@@ -47,7 +47,7 @@ class SimulatedDisk : public FileSystem {
   void rename(const std::string& from, const std::string& to, bool keep_existing) override;
   void remove(const std::string& path) override;
   void sync_directory_of(const std::string& path, CallSite site) override;
-  uint64_t free_octets(const std::string& path) override;
+  uint64_t free_bytes(const std::string& path) override;
 
   const std::vector<DiskStep>& steps() const { return steps_; }
   Bytes& contents(const std::string& path);
@@ -61,7 +61,7 @@ class SimulatedDisk : public FileSystem {
   void fail_rename(ErrorCode code) { rename_fails_ = code; }
   bool has_failed() const { return failed_; }
 
-  /// Octets of all files that have a name. Beyond them writing fails (kNoSpace), as often as it is tried.
+  /// Bytes of all files that have a name. Beyond them writing fails (kNoSpace), as often as it is tried.
   uint64_t capacity = UINT64_MAX;
   uint64_t used() const;
   /// While set: no file is made, or none takes the place of another.

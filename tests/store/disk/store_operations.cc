@@ -46,13 +46,13 @@ std::vector<StoreOperation> all_operations() {
 
 namespace {
 
-// One flipped bit, and octets in the free space that must be set aside.
+// One flipped bit, and bytes in the free space that must be set aside.
 Bytes store_to_repair() {
-  Bytes octets = store_before();
+  Bytes bytes = store_before();
   constexpr std::string_view kValue = "old";
-  *std::search(octets.begin(), octets.end(), kValue.begin(), kValue.end()) ^= 1;
-  octets[octets.size() - 300] = 'X';
-  return octets;
+  *std::search(bytes.begin(), bytes.end(), kValue.begin(), kValue.end()) ^= 1;
+  bytes[bytes.size() - 300] = 'X';
+  return bytes;
 }
 
 bool is_repair(const StoreOperation& operation) { return std::string_view(operation.name) == "repair"; }
@@ -65,7 +65,7 @@ const std::vector<StoreOperation>& store_operations() {
 }
 
 const Bytes& store_before() {
-  static const Bytes octets = [] {
+  static const Bytes bytes = [] {
     ScratchDirectory scratch;
     std::string path = scratch.file("store.vtpm");
     make_store(path);
@@ -74,7 +74,7 @@ const Bytes& store_before() {
     put_clear(*vault, "obj/b", "other");
     return load(path);
   }();
-  return octets;
+  return bytes;
 }
 
 void run_disturbed(const StoreOperation& operation, const std::string& path,

@@ -17,7 +17,7 @@ struct StoreOperation {
 };
 const std::vector<StoreOperation>& store_operations();
 
-/// A store file with "obj/a" = "old" and "obj/b" = "other" in clear, as octets, so that each run begins with the same.
+/// A store file with "obj/a" = "old" and "obj/b" = "other" in clear, as bytes, so that each run begins with the same.
 const Bytes& store_before();
 
 /// The file at `path` shows all of the operation or nothing of it, and takes the next change. The sentence says what is

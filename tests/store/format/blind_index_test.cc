@@ -37,15 +37,15 @@ class BlindIndexTest : public testing::Test {
   }
   std::vector<BlindTag> tags(const std::string& name) { return Vault::open(path)->find(name)->tags; }
   /// Changes the newest entry of the file; its checksum is right.
-  void forge(const std::function<void(Bytes& octets, const EntryView& view)>& change) {
+  void forge(const std::function<void(Bytes& bytes, const EntryView& view)>& change) {
     auto file = posix_file_system().open(path, true);
     const StoreHeader header = read_header(*file, path);
     const LogEntry entry = scan_log(*file, header).entries.back();
-    Bytes octets = read_entry(*file, header, entry).value();
-    const EntryView view = parse_entry(octets).value();
-    change(octets, view);
-    store_crc(header.salt, octets, view.crc_at);
-    file->write_at(entry.offset, octets);
+    Bytes bytes = read_entry(*file, header, entry).value();
+    const EntryView view = parse_entry(bytes).value();
+    change(bytes, view);
+    store_crc(header.salt, bytes, view.crc_at);
+    file->write_at(entry.offset, bytes);
   }
 
   ScratchDirectory scratch;
@@ -102,7 +102,7 @@ TEST_F(BlindIndexTest, IsKeptByCompactionAndMadeAnewByARekey) {
   vault->compact();
   EXPECT_EQ(tags("obj/a"), std::vector<BlindTag>{before});
   const auto keep = [] {
-    std::vector<KeptSlot> kept;
+    std::vector<KeptKeySlot> kept;
     kept.push_back({1, SecretBytes(as_bytes(kSoPin))});
     kept.push_back({2, SecretBytes(as_bytes(kUserPin))});
     return kept;
@@ -121,15 +121,14 @@ TEST_F(BlindIndexTest, IsKeptByCompactionAndMadeAnewByARekey) {
 
 TEST_F(BlindIndexTest, IsUnderTheSeal) {
   put("obj/a", {kRed});
-  forge(
-      [](Bytes& octets, const EntryView& view) { octets[static_cast<size_t>(view.tags.data() - octets.data())] ^= 1; });
+  forge([](Bytes& bytes, const EntryView& view) { bytes[static_cast<size_t>(view.tags.data() - bytes.data())] ^= 1; });
   auto reader = Vault::open(path);
   ASSERT_EQ(reader->unlock(Role::kUser, as_bytes(kUserPin)), UnlockResult::kUnlocked);
   EXPECT_NE(reader->find("obj/a")->tags, std::vector<BlindTag>{reader->tag(kRed)});
   EXPECT_EQ(code_thrown_by([&] { reader->read("obj/a"); }), ErrorCode::kTampered);
 }
 
-// openssl dgst -sha256 says so of the octets 00 00 00 00 00 00 01 02 "red".
+// openssl dgst -sha256 says so of the bytes 00 00 00 00 00 00 01 02 "red".
 constexpr BlindTag kClearRed = 0x0c17f462a80f2cb8;
 
 TEST_F(BlindIndexTest, ThatOfClearEntriesNeedsNoKey) {
@@ -150,7 +149,7 @@ TEST_F(BlindIndexTest, ThatOfClearEntriesStaysWhenTheStoreIsRewritten) {
   put_clear("obj/a", {kRed});
   vault->compact();
   EXPECT_EQ(tags("obj/a"), std::vector<BlindTag>{kClearRed});
-  std::vector<KeptSlot> kept;
+  std::vector<KeptKeySlot> kept;
   kept.push_back({1, SecretBytes(as_bytes(kSoPin))});
   vault->rekey(kept);
   EXPECT_EQ(tags("obj/a"), std::vector<BlindTag>{kClearRed});
@@ -161,7 +160,7 @@ TEST_F(BlindIndexTest, ThatOfClearEntriesStaysWhenTheStoreIsRewritten) {
 TEST_F(BlindIndexTest, AClearEntryWithOneIsAuthenticatedWhenItIsRead) {
   put_clear("obj/a", {kRed});
   put_clear("obj/b", {kBlue});
-  forge([](Bytes& octets, const EntryView& view) { octets[view.data_at] ^= 1; });
+  forge([](Bytes& bytes, const EntryView& view) { bytes[view.data_at] ^= 1; });
   auto reader = Vault::open(path);
   EXPECT_FALSE(reader->read("obj/b")->bound);
   ASSERT_EQ(reader->unlock(Role::kUser, as_bytes(kUserPin)), UnlockResult::kUnlocked);
@@ -187,7 +186,7 @@ TEST_F(BlindIndexTest, WhatAForgedEntryHasBesidesIsNotTakenOver) {
       transaction.index("obj/a", {kRed});
     });
   }
-  forge([](Bytes& octets, const EntryView& view) { octets[view.data_at] ^= 1; });
+  forge([](Bytes& bytes, const EntryView& view) { bytes[view.data_at] ^= 1; });
   auto writer = Vault::open(path);
   ASSERT_EQ(writer->unlock(Role::kUser, as_bytes(kUserPin)), UnlockResult::kUnlocked);
   store::put(*writer, "obj/a", "new", Protection::kClear);
@@ -197,7 +196,7 @@ TEST_F(BlindIndexTest, WhatAForgedEntryHasBesidesIsNotTakenOver) {
 TEST_F(BlindIndexTest, ADeletionIsAuthenticatedAtOnce) {
   put_clear("obj/a", {kRed});
   store::erase(*vault, "obj/a");
-  forge([](Bytes& octets, const EntryView& view) { octets[view.mac_at] ^= 1; });
+  forge([](Bytes& bytes, const EntryView& view) { bytes[view.mac_at] ^= 1; });
   auto reader = Vault::open(path);
   EXPECT_FALSE(reader->find("obj/a"));
   ASSERT_EQ(reader->unlock(Role::kUser, as_bytes(kUserPin)), UnlockResult::kUnlocked);

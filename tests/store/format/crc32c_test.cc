@@ -13,7 +13,7 @@ TEST(Crc32c, HasTheValuesOfRfc3720) {
     rising.push_back(static_cast<uint8_t>(i));
     falling.push_back(static_cast<uint8_t>(31 - i));
   }
-  // The appendix lists the octets in transmission order, least significant first.
+  // The appendix lists the bytes in transmission order, least significant first.
   EXPECT_EQ(crc32c(zeros), 0x8A9136AAu);
   EXPECT_EQ(crc32c(ones), 0x62A8AB43u);
   EXPECT_EQ(crc32c(rising), 0x46DD794Eu);
@@ -44,7 +44,7 @@ TEST(Crc32c, NamesEveryFlippedBit) {
       flipped[at] ^= static_cast<uint8_t>(1u << bit);
       auto found = find_flipped_bit(written ^ crc32c(flipped), flipped.size());
       ASSERT_TRUE(found);
-      EXPECT_EQ(found->octets_behind, message.size() - 1 - at);
+      EXPECT_EQ(found->bytes_behind, message.size() - 1 - at);
       EXPECT_EQ(found->mask, 1u << bit);
     }
   }

@@ -12,9 +12,9 @@ namespace {
 
 using Seen = std::map<std::string, std::string>;
 
-void put_on(SimulatedDisk& disk, ByteView octets) {
+void put_on(SimulatedDisk& disk, ByteView bytes) {
   auto file = disk.create(kCrashPath);
-  file->write_at(0, octets);
+  file->write_at(0, bytes);
   file->sync_all();
 }
 
@@ -68,11 +68,11 @@ TEST_P(Deceptive, ACommitIsReadBackAndCostsNothingElse) {
 
 // Where the log will end decides what the length of something damaged means: a commit of each size.
 TEST_P(Deceptive, ACommitOfAnySizeIsReadBackAndCostsNothingElse) {
-  const Bytes octets = load(GetParam());
+  const Bytes bytes = load(GetParam());
   const size_t step = sanitized() ? 29 : 1;
   for (size_t size = 1; size < 260; size += step) {
     SimulatedDisk disk;
-    put_on(disk, octets);
+    put_on(disk, bytes);
     Seen before;
     try {
       before = values_of(*open(disk, true));
@@ -83,7 +83,7 @@ TEST_P(Deceptive, ACommitOfAnySizeIsReadBackAndCostsNothingElse) {
       EXPECT_NE(error.code(), ErrorCode::kInternal);
       if (before.empty()) return;
     }
-    ASSERT_EQ(values_of(*open(disk, true)), before) << size << " octets";
+    ASSERT_EQ(values_of(*open(disk, true)), before) << size << " bytes";
   }
 }
 

@@ -13,24 +13,24 @@ TEST(Der, R0_1_RefusesWhatIsNotDer) {
       {},
       {0x30},
       {0x30, 0x80, 0x00, 0x00},                    // indefinite
-      {0x30, 0x81, 0x7F},                          // not minimal: fits one octet
+      {0x30, 0x81, 0x7F},                          // not minimal: fits one byte
       {0x30, 0x81, 0x00},                          // not minimal
       {0x30, 0x82, 0x00, 0x80},                    // not minimal: leading zero
       {0x30, 0x83, 0x00, 0xFF, 0xFF},              // not minimal
-      {0x30, 0x85, 0x01, 0x00, 0x00, 0x00, 0x00},  // five octets of length
+      {0x30, 0x85, 0x01, 0x00, 0x00, 0x00, 0x00},  // five bytes of length
       {0x30, 0xFF},                                // reserved
       {0x30, 0x88, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF},
-      {0x1F, 0x01, 0x00},  // multi-octet tag
+      {0x1F, 0x01, 0x00},  // multi-byte tag
       {0x3F, 0x81, 0x01, 0x00},
       {0x30, 0x82, 0x01},  // length cut off
   };
-  for (const Bytes& octets : hostile) EXPECT_FALSE(read_der_header(octets)) << to_hex(octets);
+  for (const Bytes& bytes : hostile) EXPECT_FALSE(read_der_header(bytes)) << to_hex(bytes);
 }
 
 TEST(Der, NeverReadsBeyondWhatIsThere) {
-  for (const Bytes& octets : std::vector<Bytes>{
+  for (const Bytes& bytes : std::vector<Bytes>{
            {0x04, 0x05, 1, 2, 3, 4}, {0x04, 0x84, 0xFF, 0xFF, 0xFF, 0xFF, 1}, {0x04, 0x82, 0x01, 0x00, 1, 2}}) {
-    DerReader reader(octets);
+    DerReader reader(bytes);
     EXPECT_FALSE(reader.next());
     EXPECT_FALSE(reader.empty());
   }
@@ -44,7 +44,7 @@ TEST(Der, LengthsAreMinimalAndReadBack) {
     auto read = read_der_header(header);
     ASSERT_TRUE(read) << length;
     EXPECT_EQ(read->contents, length);
-    EXPECT_EQ(read->octets, header.size());
+    EXPECT_EQ(read->bytes, header.size());
   }
 }
 
@@ -60,7 +60,7 @@ TEST(Der, IntegersAsInX690) {
     EXPECT_EQ(to_hex(encoded), hex);
     EXPECT_EQ(read_der_unsigned(*DerReader(encoded).next()), value);
   }
-  for (const Bytes& bad : std::vector<Bytes>{{0x02, 0x00},              // no octets
+  for (const Bytes& bad : std::vector<Bytes>{{0x02, 0x00},              // no bytes
                                              {0x02, 0x01, 0x80},        // negative
                                              {0x02, 0x02, 0x00, 0x7F},  // not minimal
                                              {0x02, 0x0A, 0, 0x80, 0, 0, 0, 0, 0, 0, 0, 0}}) {

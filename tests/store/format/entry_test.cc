@@ -14,13 +14,13 @@ namespace {
 Entry sample() {
   Entry entry{"p11-object", "obj/1", {}, {}, to_bytes(as_bytes("data"))};
   entry.mandatory = {realsize_attribute(4), sequence_attribute({7, 1, 3, 5})};
-  entry.optional = {octets_attribute(attribute::kCrc, Bytes(4)), text_attribute("colour", "blue")};
+  entry.optional = {bytes_attribute(attribute::kCrc, Bytes(4)), text_attribute("colour", "blue")};
   return entry;
 }
 
 TEST(Entry, R0_5_IsReadAsItWasWritten) {
-  Bytes octets = encode(sample());
-  auto view = parse_entry(octets);
+  Bytes bytes = encode(sample());
+  auto view = parse_entry(bytes);
   ASSERT_TRUE(view);
   EXPECT_EQ(view->type, "p11-object");
   EXPECT_EQ(view->name, "obj/1");
@@ -32,7 +32,7 @@ TEST(Entry, R0_5_IsReadAsItWasWritten) {
   EXPECT_EQ(view->sequence.durable, 5u);
   EXPECT_TRUE(view->unknown.empty());
   EXPECT_FALSE(view->sealed || view->deleted);
-  EXPECT_EQ(encode(to_entry(*view)), octets) << "unknown optional attributes survive";
+  EXPECT_EQ(encode(to_entry(*view)), bytes) << "unknown optional attributes survive";
 }
 
 // The bytes of the format, written down by hand from docs/format.md.
@@ -40,7 +40,7 @@ TEST(Entry, R0_2_And_R0_4_And_R0_7_HasTheBytesOfTheFormat) {
   Entry entry{"t",
               "n",
               {sequence_attribute({1, 0, 1, 0}), realsize_attribute(1)},
-              {octets_attribute(attribute::kCrc, Bytes(4))},
+              {bytes_attribute(attribute::kCrc, Bytes(4))},
               {0x78}};
   EXPECT_EQ(to_hex(encode(entry)),
             "3052"
@@ -72,14 +72,14 @@ TEST(Entry, R0_2_And_R0_4_And_R0_7_HasTheBytesOfTheFormat) {
             "6e");
 }
 
-TEST(Entry, R0_14_AFlippedOctetChangesTheCrc) {
-  Bytes octets = encode(sample());
+TEST(Entry, R0_14_AFlippedByteChangesTheCrc) {
+  Bytes bytes = encode(sample());
   Salt salt{1, 2, 3};
-  store_crc(salt, octets, parse_entry(octets)->crc_at);
-  EXPECT_TRUE(crc_matches(salt, *parse_entry(octets)));
-  EXPECT_FALSE(crc_matches(Salt{1, 2, 4}, *parse_entry(octets)));
-  for (size_t at = 0; at < octets.size(); ++at) {
-    Bytes flipped = octets;
+  store_crc(salt, bytes, parse_entry(bytes)->crc_at);
+  EXPECT_TRUE(crc_matches(salt, *parse_entry(bytes)));
+  EXPECT_FALSE(crc_matches(Salt{1, 2, 4}, *parse_entry(bytes)));
+  for (size_t at = 0; at < bytes.size(); ++at) {
+    Bytes flipped = bytes;
     flipped[at] ^= 0x10;
     auto view = parse_entry(flipped);
     EXPECT_FALSE(view && crc_matches(salt, *view)) << at;
@@ -114,16 +114,16 @@ TEST(Entry, R0_6_RefusesWhatIsNotOne) {
   longer.mandatory[0] = realsize_attribute(5);
   EXPECT_FALSE(parse_entry(encode(longer))) << "realsize beyond the data";
 
-  Bytes octets = encode(good);
-  for (size_t size = 0; size < octets.size(); ++size) EXPECT_FALSE(parse_entry(ByteView(octets).first(size)));
-  octets.push_back(0);
-  EXPECT_FALSE(parse_entry(octets)) << "something behind it";
+  Bytes bytes = encode(good);
+  for (size_t size = 0; size < bytes.size(); ++size) EXPECT_FALSE(parse_entry(ByteView(bytes).first(size)));
+  bytes.push_back(0);
+  EXPECT_FALSE(parse_entry(bytes)) << "something behind it";
   // Attributes out of order: swap the two of the mandatory set by hand.
   Bytes unsorted = encode(good);
   auto view = parse_entry(unsorted);
   auto set = static_cast<size_t>(view->mandatory.data() - unsorted.data());
   DerReader reader(view->mandatory);
-  size_t first = reader.next()->octets.size();
+  size_t first = reader.next()->bytes.size();
   std::rotate(unsorted.begin() + static_cast<ptrdiff_t>(set), unsorted.begin() + static_cast<ptrdiff_t>(set + first),
               unsorted.begin() + static_cast<ptrdiff_t>(set + view->mandatory.size()));
   EXPECT_FALSE(parse_entry(unsorted));
@@ -141,8 +141,8 @@ TEST(Entry, ANameAloneIsNoSequence) {
 TEST(Entry, AnUnknownMandatoryAttributeIsNamed) {
   Entry entry = sample();
   entry.mandatory.push_back({"quantum", {}});
-  Bytes octets = encode(entry);
-  EXPECT_EQ(parse_entry(octets)->unknown, "quantum");
+  Bytes bytes = encode(entry);
+  EXPECT_EQ(parse_entry(bytes)->unknown, "quantum");
 }
 
 TEST(Entry, NamesAreUtf8WithoutControls) {
@@ -168,7 +168,7 @@ TEST(Entry, NamesAreUtf8WithoutControls) {
 
 TEST(Entry, IsNotLongerThanItMayBe) {
   Entry entry = sample();
-  entry.data.resize(kMaxEntryOctets);
+  entry.data.resize(kMaxEntryBytes);
   EXPECT_THROW(encode(entry), Error);
 }
 

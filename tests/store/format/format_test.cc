@@ -18,7 +18,7 @@ namespace {
 
 const std::string kData = VTPM_TEST_DATA;
 
-// The octets that the document's hex dumps show; what they leave out is zero.
+// The bytes that the document's hex dumps show; what they leave out is zero.
 Bytes example_of_document() {
   std::ifstream document(kData + "/../../docs/format.md");
   Bytes out;
@@ -32,9 +32,9 @@ Bytes example_of_document() {
     std::istringstream words(line);
     size_t at = 0;
     words >> std::hex >> at;
-    for (unsigned octet; words >> std::hex >> octet; ++at) {
+    for (unsigned byte; words >> std::hex >> byte; ++at) {
       if (out.size() <= at) out.resize(at + 1);
-      out[at] = static_cast<uint8_t>(octet);
+      out[at] = static_cast<uint8_t>(byte);
     }
   }
   return out;
@@ -89,7 +89,7 @@ TEST_F(Format, TheGoldenStoreIsWrittenTo) {
   EXPECT_EQ(get(*again, "obj/new"), "sealed by this version");
 }
 
-// Every octet of the file belongs to something that the report names.
+// Every byte of the file belongs to something that the report names.
 TEST_F(Format, TheReportNamesTheEntriesOfTheDocument) {
   std::vector<std::string> lines;
   for (const EntryReport& entry : dump(path).entries) {

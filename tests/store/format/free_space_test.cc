@@ -10,36 +10,36 @@
 namespace vtpm::store {
 namespace {
 
-// Walks `total` octets of free space as the entries that they must be; returns how many.
+// Walks `total` bytes of free space as the entries that they must be; returns how many.
 unsigned walk(uint64_t total) {
   Bytes space = free_header(total);
-  EXPECT_LE(space.size(), kMaxFreeHeaderOctets);
+  EXPECT_LE(space.size(), kMaxFreeHeaderBytes);
   EXPECT_LE(space.size(), total);
   space.resize(total);
   unsigned count = 0;
   for (size_t at = 0; at < total; ++count) {
     auto length = read_free(ByteView(space).subspan(at));
     auto element = DerReader(ByteView(space).subspan(at)).next(DerTag::kSequence);
-    if (!length || !element || element->octets.size() != *length) return 0;
+    if (!length || !element || element->bytes.size() != *length) return 0;
     at += *length;
   }
   return count;
 }
 
 TEST(FreeSpace, FillsEveryTotal) {
-  for (uint64_t total = kMinFreeOctets; total < 70000; ++total) ASSERT_GT(walk(total), 0u) << total;
+  for (uint64_t total = kMinFreeBytes; total < 70000; ++total) ASSERT_GT(walk(total), 0u) << total;
   for (uint64_t around : {1u << 16, 1u << 24}) {
     for (uint64_t total = around - 40; total < around + 40; ++total) ASSERT_GT(walk(total), 0u) << total;
   }
 }
 
-// Where a length octet would be added by the very octet that is missing.
+// Where a length byte would be added by the very byte that is missing.
 TEST(FreeSpace, TakesTwoEntriesWhereDerHasNoSingleOne) {
   for (uint64_t total : {130u, 133u, 146u, 259u, 263u}) EXPECT_EQ(walk(total), 2u) << total;
   for (uint64_t total : {17u, 129u, 131u, 132u, 134u, 258u, 260u, 4096u}) EXPECT_EQ(walk(total), 1u) << total;
 }
 
-TEST(FreeSpace, TheSmallestHasSeventeenOctets) {
+TEST(FreeSpace, TheSmallestHasSeventeenBytes) {
   EXPECT_EQ(to_hex(free_header(17)), "300f300d160466726565310031000401");
   EXPECT_THROW(free_header(16), Error);
 }

@@ -31,7 +31,7 @@ class NoRollback : public testing::Test {
 
   static EntryReport entry_of(const std::string& file, std::string_view name) {
     for (const EntryReport& entry : check(file).entries) {
-      if (entry.name == name && entry.state == EntryState::kCurrent) return entry;
+      if (entry.name == name && entry.state == EntryStatus::kCurrent) return entry;
     }
     throw std::runtime_error("no such entry");
   }
@@ -95,7 +95,7 @@ TEST_F(NoRollback, AFixedExportAndImportKeepIt) {
 }
 
 TEST_F(NoRollback, ARekeyKeepsIt) {
-  std::vector<KeptSlot> kept;
+  std::vector<KeptKeySlot> kept;
   kept.push_back({1, SecretBytes(as_bytes(kSoPin))});
   vault->rekey(kept);
   expect_it(path);
@@ -103,9 +103,9 @@ TEST_F(NoRollback, ARekeyKeepsIt) {
 }
 
 TEST_F(NoRollback, RepairKeepsIt) {
-  Bytes octets = load(path);
-  octets[entry_of(path, "sealed0").offset + 60] ^= 4;
-  save(path, octets);
+  Bytes bytes = load(path);
+  bytes[entry_of(path, "sealed0").offset + 60] ^= 4;
+  save(path, bytes);
   EXPECT_TRUE(repair(path).changed);
   expect_it(path);
 }
@@ -118,9 +118,9 @@ TEST_F(NoRollback, IsRefusedBehindDamage) {
   put(*vault, "obj/last", "later", Protection::kClear);
   put(*vault, "obj/behind", "later still", Protection::kClear);
   const EntryReport lost = entry_of(path, "obj/last");
-  Bytes octets = load(path);
-  std::fill_n(octets.begin() + static_cast<ptrdiff_t>(lost.offset), lost.length, uint8_t{0xA5});
-  save(path, octets);
+  Bytes bytes = load(path);
+  std::fill_n(bytes.begin() + static_cast<ptrdiff_t>(lost.offset), lost.length, uint8_t{0xA5});
+  save(path, bytes);
   auto reader = Vault::open(path);
   for (const char* name : {"sealed0", "clear0", "tpm0/permall"}) {
     EXPECT_FALSE(reader->find(name)->readable) << name;

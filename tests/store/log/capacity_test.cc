@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Registered blobs: a name that may hold up to so many octets, and takes as much room whatever it holds. And what a new
+// Registered blobs: a name that may hold up to so many bytes, and takes as much room whatever it holds. And what a new
 // version of an entry takes over of the one before.
 #include <gtest/gtest.h>
 
@@ -17,7 +17,7 @@ const std::string kUuidType = "2d4b1c6e-7d0c-4f0e-9a51-0d2f3c8a6b17";
 
 EntryReport current(const std::string& path, std::string_view name) {
   for (const EntryReport& entry : dump(path).entries) {
-    if (entry.name == name && entry.state == EntryState::kCurrent) return entry;
+    if (entry.name == name && entry.state == EntryStatus::kCurrent) return entry;
   }
   throw std::runtime_error("there is no " + std::string(name));
 }
@@ -39,11 +39,11 @@ TEST(Capacity, R0_11_And_R0_6_ShorterThanRegisteredNeverLonger) {
       enroll(*vault, "vpd0/serial", protection, 100, "first");
       EXPECT_EQ(vault->find("vpd0/serial")->capacity, 100u);
       EXPECT_EQ(vault->find("vpd0/serial")->size, 5u) << "realsize";
-      const uint64_t octets = current(path, "vpd0/serial").length;
+      const uint64_t bytes = current(path, "vpd0/serial").length;
       for (const std::string& value : {std::string(), std::string("x"), std::string(99, 'y'), std::string(100, 'z')}) {
         put(*vault, "vpd0/serial", value, protection);
-        EXPECT_EQ(get(*vault, "vpd0/serial"), value) << "octets beyond realsize do not count";
-        EXPECT_EQ(current(path, "vpd0/serial").length, octets) << "as much room as the longest";
+        EXPECT_EQ(get(*vault, "vpd0/serial"), value) << "bytes beyond realsize do not count";
+        EXPECT_EQ(current(path, "vpd0/serial").length, bytes) << "as much room as the longest";
         EXPECT_EQ(current(path, "vpd0/serial").capacity, 100u);
       }
       const Bytes before = load(path);
@@ -82,7 +82,7 @@ TEST(Capacity, IsForgottenWithTheName) {
   });
 }
 
-// What lies behind the plain text is inside the seal: nobody sees how full a blob is by its octets, nor changes them.
+// What lies behind the plain text is inside the seal: nobody sees how full a blob is by its bytes, nor changes them.
 TEST(Capacity, R0_11_PaddingLiesInsideTheSeal) {
   ScratchDirectory scratch;
   const std::string path = scratch.file("store.vtpm");
@@ -90,10 +90,10 @@ TEST(Capacity, R0_11_PaddingLiesInsideTheSeal) {
   enroll(*vault, "vpd0/serial", Protection::kSealed, 300, "first");
   put(*vault, "obj/later", "so that the one before is known to have been on the disk");
   const EntryReport entry = current(path, "vpd0/serial");
-  EXPECT_EQ(entry.data_octets, 16u + 300u);
-  Bytes octets = load(path);
-  const auto data = octets.begin() + static_cast<ptrdiff_t>(entry.offset + entry.length - 13 - 200);
-  EXPECT_GT(std::count_if(data, data + 200, [](uint8_t octet) { return octet != 0; }), 150);
+  EXPECT_EQ(entry.data_bytes, 16u + 300u);
+  Bytes bytes = load(path);
+  const auto data = bytes.begin() + static_cast<ptrdiff_t>(entry.offset + entry.length - 13 - 200);
+  EXPECT_GT(std::count_if(data, data + 200, [](uint8_t byte) { return byte != 0; }), 150);
 }
 
 // Attributes are in memory: a list asks the file nothing, however large the blobs are.
@@ -168,7 +168,7 @@ TEST(ForeignTypes, R0_3_AreKeptAndNeverClash) {
 // golden-pbkdf2.vtpm has attributes that no version knows on every kind of entry; another program wrote it
 // (tests/data/store/make_golden_pbkdf2.py).
 constexpr const char* kNames[] = {"", "keyslot/1", "keyslot/2", "tpm0/permall", "token/info", "nic0/eeprom"};
-// The octets of the three attributes, as the other program wrote them.
+// The bytes of the three attributes, as the other program wrote them.
 const std::vector<std::string> kUnknown = {std::string("\x16\x06x-flag"),
                                            std::string("\x30\x0E\x16\x06"
                                                        "colour\x16\x04"
@@ -186,15 +186,15 @@ class Unknown : public testing::Test {
   }
 
   /// Of the current entry of a name (none: the header), its last copy.
-  std::string octets_of(std::string_view name) const {
+  std::string bytes_of(std::string_view name) const {
     const Bytes file = load(path);
     const EntryReport entry = current(path, name);
     return std::string(as_text(ByteView(file).subspan(entry.offset, entry.length)));
   }
   void expect_unknown(std::string_view name) const {
-    const std::string octets = octets_of(name);
+    const std::string bytes = bytes_of(name);
     for (const std::string& attribute : kUnknown) {
-      EXPECT_NE(octets.find(attribute), std::string::npos) << "'" << name << "' lost " << attribute;
+      EXPECT_NE(bytes.find(attribute), std::string::npos) << "'" << name << "' lost " << attribute;
     }
   }
 
@@ -236,21 +236,21 @@ TEST_F(Unknown, R0_9_OptionalAttributesSurviveANewVersion) {
 
 TEST_F(Unknown, R0_9_OptionalAttributesSurviveCompaction) {
   auto vault = unlocked();
-  const std::string before = octets_of("tpm0/permall");
+  const std::string before = bytes_of("tpm0/permall");
   vault->compact();
-  EXPECT_EQ(octets_of("tpm0/permall"), before) << "the whole entry stays as it was";
+  EXPECT_EQ(bytes_of("tpm0/permall"), before) << "the whole entry stays as it was";
   EXPECT_TRUE(outside_tools_read(path));
   for (const char* name : kNames) expect_unknown(name);
   EXPECT_TRUE(check(path, vault.get()).clean());
 }
 
 TEST_F(Unknown, R0_9_OptionalAttributesSurviveRepair) {
-  const std::string whole = octets_of("tpm0/permall");
-  Bytes octets = load(path);
-  octets[current(path, "tpm0/permall").offset + 100] ^= 8;
-  save(path, octets);
+  const std::string whole = bytes_of("tpm0/permall");
+  Bytes bytes = load(path);
+  bytes[current(path, "tpm0/permall").offset + 100] ^= 8;
+  save(path, bytes);
   EXPECT_TRUE(repair(path).changed);
-  EXPECT_EQ(octets_of("tpm0/permall"), whole);
+  EXPECT_EQ(bytes_of("tpm0/permall"), whole);
   for (const char* name : kNames) expect_unknown(name);
   auto vault = unlocked();
   EXPECT_TRUE(check(path, vault.get()).clean());
@@ -258,7 +258,7 @@ TEST_F(Unknown, R0_9_OptionalAttributesSurviveRepair) {
 
 TEST_F(Unknown, R0_9_OptionalAttributesSurviveARekey) {
   auto vault = unlocked();
-  std::vector<KeptSlot> kept;
+  std::vector<KeptKeySlot> kept;
   kept.push_back({1, SecretBytes(as_bytes("so secret"))});
   kept.push_back({2, SecretBytes(as_bytes("1234"))});
   vault->rekey(kept);

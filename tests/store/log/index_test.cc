@@ -102,7 +102,7 @@ TEST(Index, FollowingShowsOnlyDifferences) {
 }
 
 TEST(Index, WhatMustNotRollBackIsRefusedBehindAGap) {
-  auto make = [](const char* type, uint64_t gap_octets, uint64_t after, uint64_t before) {
+  auto make = [](const char* type, uint64_t gap_bytes, uint64_t after, uint64_t before) {
     Index index;
     LogEntry held = entry("x", 5);
     held.type = type;
@@ -110,7 +110,7 @@ TEST(Index, WhatMustNotRollBackIsRefusedBehindAGap) {
     scan.entries = {held};
     Damage damage;
     damage.offset = 5000;
-    damage.length = gap_octets;
+    damage.length = gap_bytes;
     damage.after = after;
     damage.before = before;
     scan.damage = {damage};

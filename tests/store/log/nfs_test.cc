@@ -48,7 +48,7 @@ TEST_F(Nfs, R1_9_EveryRefreshLocksAndSeesWhatOtherMachinesWrote) {
   }
   const uint64_t locks = server.locks;
   EXPECT_FALSE(two->refresh());
-  EXPECT_GT(server.locks, locks) << "also when nothing is new: the cache can not tell";
+  EXPECT_GT(server.locks, locks) << "also when nothing is new: the cache cannot tell";
 }
 
 TEST_F(Nfs, R1_9_AReaderWaitsForNoTransactionOfItsOwnProcess) {

@@ -46,14 +46,14 @@ class Recovery : public testing::Test {
     }
     states.push_back(values_of(*vault));
     sizes.push_back(log_end());
-    octets = load(path);
+    bytes = load(path);
   }
 
   uint64_t log_end() const {
     auto report = dump(path);
-    uint64_t end = report.file_octets;
+    uint64_t end = report.file_bytes;
     for (const EntryReport& entry : report.entries) {
-      if (entry.state == EntryState::kFree && entry.offset + entry.length + 2 >= report.file_octets) {
+      if (entry.state == EntryStatus::kFree && entry.offset + entry.length + 2 >= report.file_bytes) {
         end = std::min(end, entry.offset);
       }
     }
@@ -70,7 +70,7 @@ class Recovery : public testing::Test {
 
   ScratchDirectory scratch;
   std::string path;
-  Bytes octets;
+  Bytes bytes;
   std::vector<Values> states;   // after each commit
   std::vector<uint64_t> sizes;  // where the log ended then
 };
@@ -84,18 +84,18 @@ TEST_F(Recovery, NothingThatIsNotAStoreIsOpenedOrTouched) {
       {to_bytes(as_bytes("# a text file\n")), ErrorCode::kNotAStore},
       {Bytes(100000, 0), ErrorCode::kNotAStore},
       {Bytes(100000, 0x30), ErrorCode::kNotAStore},
-      {to_bytes(ByteView(octets).first(100)), ErrorCode::kNotAStore},
+      {to_bytes(ByteView(bytes).first(100)), ErrorCode::kNotAStore},
   };
   for (const auto& [contents, code] : files) {
     save(path, contents);
-    EXPECT_EQ(code_thrown_by([&] { Vault::open(path); }), code) << contents.size() << " octets";
+    EXPECT_EQ(code_thrown_by([&] { Vault::open(path); }), code) << contents.size() << " bytes";
     CreateOptions replace = cheap_options();
     replace.replace = true;
     EXPECT_EQ(code_thrown_by([&] { make_store(path, replace); }), code) << "never replaced either";
     EXPECT_EQ(load(path), contents);
   }
   Bytes archive(512);  // a store inside another file is not one
-  append(archive, octets);
+  append(archive, bytes);
   save(path, archive);
   EXPECT_EQ(code_thrown_by([&] { Vault::open(path); }), ErrorCode::kNotAStore);
   EXPECT_EQ(code_thrown_by([&] { Vault::open(scratch.path()); }), ErrorCode::kIo);
@@ -106,9 +106,9 @@ TEST_F(Recovery, NothingThatIsNotAStoreIsOpenedOrTouched) {
 const uint64_t kStride = sanitized() ? 3 : 1;
 
 // Cut anywhere: what was there before the cut is served, or the file is refused; opening never writes.
-TEST_F(Recovery, TruncatedAtEveryOctet) {
+TEST_F(Recovery, TruncatedAtEveryByte) {
   for (uint64_t size = 0; size < sizes.back() + 40; size += kStride) {
-    Bytes cut = to_bytes(ByteView(octets).first(size));
+    Bytes cut = to_bytes(ByteView(bytes).first(size));
     save(path, cut);
     try {
       auto vault = Vault::open(path);
@@ -127,8 +127,8 @@ TEST_F(Recovery, TruncatedAtEveryOctet) {
 }
 
 // A commit of which only a prefix reached the disk never happened; the next writer goes on from there.
-TEST_F(Recovery, TornTailAtEveryOctet) {
-  auto vault = open_unlocked(octets);
+TEST_F(Recovery, TornTailAtEveryByte) {
+  auto vault = open_unlocked(bytes);
   Bytes before = load(path);
   uint64_t start = log_end();
   {
@@ -169,7 +169,7 @@ TEST_F(Recovery, TornTailAtEveryOctet) {
 
 // Zeros instead of the rest of the commit, as a file system that had not written the page leaves them.
 TEST_F(Recovery, TornTailWithHoles) {
-  auto vault = open_unlocked(octets);
+  auto vault = open_unlocked(bytes);
   Bytes before = load(path);
   uint64_t start = log_end();
   put(*vault, "obj/0", std::string(3000, 'x'), Protection::kClear);
@@ -195,7 +195,7 @@ TEST_F(Recovery, TornTailWithHoles) {
 }
 
 TEST_F(Recovery, ATornTailIsSetAsideAndNumbersJump) {
-  auto vault = open_unlocked(octets);
+  auto vault = open_unlocked(bytes);
   uint64_t start = log_end();
   put(*vault, "obj/0", "half", Protection::kClear);
   Bytes torn = load(path);
@@ -216,7 +216,7 @@ TEST_F(Recovery, ATornTailIsSetAsideAndNumbersJump) {
 
 // What a crash left in the free space must not come back to life when the log has grown up to it.
 TEST_F(Recovery, AStaleTailStaysDead) {
-  auto vault = open_unlocked(octets);
+  auto vault = open_unlocked(bytes);
   Bytes before = load(path);
   uint64_t start = log_end();
   put(*vault, "obj/a", "ghost 1", Protection::kClear);
@@ -239,13 +239,13 @@ TEST_F(Recovery, AStaleTailStaysDead) {
 // by the fuzzer store_recovery.
 TEST_F(Recovery, AHeaderThatDoesNotCountIsNotWiped) {
   const StoreHeader header = read_header(*posix_file_system().open(path, false), path);
-  Bytes hostile = octets;
+  Bytes hostile = bytes;
   for (const EntryReport& entry : dump(path).entries) {
     if (entry.type != type::kHeader) continue;
     const MutableByteView one = MutableByteView(hostile).subspan(entry.offset, entry.length);
     const EntryView view = parse_entry(one).value();
-    const auto sequence = view.find_octets(view.mandatory, attribute::kSequence, kSequenceOctets).value();
-    hostile[entry.offset + static_cast<size_t>(sequence.data() - view.octets.data()) + 2] = 1;
+    const auto sequence = view.find_bytes(view.mandatory, attribute::kSequence, kSequenceBytes).value();
+    hostile[entry.offset + static_cast<size_t>(sequence.data() - view.bytes.data()) + 2] = 1;
     store_crc(header.salt, one, view.crc_at);
   }
   save(path, hostile);
@@ -278,7 +278,7 @@ TEST_F(Recovery, WhatOnlyATornWriteShowsToBeDurableSurvivesACompaction) {
   draft.entry.mandatory = {realsize_attribute(1)};
   draft.entry.data = Bytes(1);
   const Encoded torn = encode_transaction(header.salt, {draft, draft}, last + 1, last);
-  std::copy_n(torn.octets.begin(), torn.entries[1].offset, damaged.begin() + static_cast<ptrdiff_t>(end));
+  std::copy_n(torn.bytes.begin(), torn.entries[1].offset, damaged.begin() + static_cast<ptrdiff_t>(end));
   save(path, damaged);
 
   EXPECT_EQ(get(*Vault::open(path), "pair/b"), "the other half");
@@ -289,8 +289,8 @@ TEST_F(Recovery, WhatOnlyATornWriteShowsToBeDurableSurvivesACompaction) {
 TEST_F(Recovery, EveryFlippedBitIsPutRight) {
   std::mt19937 random(1);
   uint64_t end = sizes.back() + 20;
-  for (uint64_t at = 0; at < octets.size(); at += 1 + random() % (kStride * (at < end ? 5 : 5000))) {
-    Bytes flipped = octets;
+  for (uint64_t at = 0; at < bytes.size(); at += 1 + random() % (kStride * (at < end ? 5 : 5000))) {
+    Bytes flipped = bytes;
     flipped[at] ^= static_cast<uint8_t>(1u << random() % 8);
     save(path, flipped);
     auto vault = Vault::open(path);
@@ -308,9 +308,9 @@ TEST_F(Recovery, EveryFlippedBitIsPutRight) {
 // A sector of garbage: never a wrong or an old value, and no other entry is lost.
 TEST_F(Recovery, ADestroyedSectorIsNeverServed) {
   std::mt19937 random(2);
-  for (uint64_t sector = 0; sector * 512 < octets.size() && sector * 512 < sizes.back() + 1024; ++sector) {
+  for (uint64_t sector = 0; sector * 512 < bytes.size() && sector * 512 < sizes.back() + 1024; ++sector) {
     for (int kind = 0; kind < 3; ++kind) {
-      Bytes broken = octets;
+      Bytes broken = bytes;
       for (uint64_t at = sector * 512; at < sector * 512 + 512 && at < broken.size(); ++at) {
         broken[at] = kind == 0 ? 0 : kind == 1 ? 0xFF : static_cast<uint8_t>(random());
       }
@@ -343,11 +343,11 @@ class Rot : public testing::Test {
   }
 
   // Two flipped bits in the data of the newest entry of that name.
-  void rot(const std::string& name, size_t octets_before_end = 0) {
+  void rot(const std::string& name, size_t bytes_before_end = 0) {
     Bytes contents = load(path);
     for (const EntryReport& entry : dump(path).entries) {
-      if (entry.name != name || entry.state != EntryState::kCurrent) continue;
-      size_t data = entry.offset + entry.length - octets_before_end - 2 - name.size();
+      if (entry.name != name || entry.state != EntryStatus::kCurrent) continue;
+      size_t data = entry.offset + entry.length - bytes_before_end - 2 - name.size();
       contents[data - 1] ^= 0x55;
       contents[data - 3] ^= 0x0F;
     }
@@ -370,7 +370,7 @@ TEST_F(Rot, CostsOneNameAndServesNoOlderVersion) {
   EXPECT_FALSE(report.clean());
   unsigned damaged = 0;
   for (const EntryReport& entry : report.entries) {
-    if (entry.state == EntryState::kDamaged) {
+    if (entry.state == EntryStatus::kDamaged) {
       ++damaged;
       EXPECT_EQ(entry.name, "obj/a");
     }
@@ -407,8 +407,8 @@ TEST_F(Rot, OfAnUnreadableNameRefusesWhatMayBeOutdated) {
   EXPECT_EQ(get(*reader, "obj/f"), "f");
   EXPECT_EQ(get(*reader, "obj/d"), "first d");
   EXPECT_EQ(code_thrown_by([&] { get(*reader, "tpm0/permall"); }), ErrorCode::kCorrupt);
-  EXPECT_TRUE(reader->has_slot(Role::kUser)) << "so small a gap can not hold both copies of a newer slot";
-  EXPECT_EQ(code_thrown_by([&] { reader->compact(); }), ErrorCode::kCorrupt) << "it would drop what can not be copied";
+  EXPECT_TRUE(reader->has_slot(Role::kUser)) << "so small a gap cannot hold both copies of a newer slot";
+  EXPECT_EQ(code_thrown_by([&] { reader->compact(); }), ErrorCode::kCorrupt) << "it would drop what cannot be copied";
   put(*reader, "obj/g", "g", Protection::kClear);
   EXPECT_EQ(get(*Vault::open(path), "obj/g"), "g");
 }
@@ -453,7 +453,7 @@ TEST_F(Rot, ATornFirstWriteAfterACompactionIsNoRot) {
   vault->compact();
   uint64_t end = 0;
   for (const EntryReport& entry : dump(path).entries) {
-    if (entry.state == EntryState::kFree) end = entry.offset;
+    if (entry.state == EntryStatus::kFree) end = entry.offset;
   }
   put(*vault, "obj/a", "third a", Protection::kClear);
   Bytes contents = load(path);
@@ -477,7 +477,7 @@ TEST(Refusals, R0_9_AnUnknownMandatoryAttributeRefusesTheEntryAndInTheHeaderTheS
     Entry entry{"p11-object", std::move(name), std::move(mandatory), std::move(optional), Bytes(3, 'x')};
     entry.mandatory.push_back(sequence_attribute({number, 0, 1, number - 1}));
     entry.mandatory.push_back(realsize_attribute(3));
-    entry.optional.push_back(octets_attribute(attribute::kCrc, Bytes(4)));
+    entry.optional.push_back(bytes_attribute(attribute::kCrc, Bytes(4)));
     Bytes out = encode(entry);
     store_crc(header.salt, out, parse_entry(out)->crc_at);
     return out;
@@ -500,15 +500,15 @@ TEST(Refusals, R0_9_AnUnknownMandatoryAttributeRefusesTheEntryAndInTheHeaderTheS
   }
 
   Bytes image = contents;
-  Bytes first_octets = read_entry(*file, header, scan.entries.at(0)).value();
-  auto entry = parse_entry(first_octets);
+  Bytes first_bytes = read_entry(*file, header, scan.entries.at(0)).value();
+  auto entry = parse_entry(first_bytes);
   ASSERT_TRUE(entry);
   Entry first = to_entry(*entry);
   first.mandatory.push_back({"zz-new", {}});
-  Bytes octets = encode(first);
-  store_crc(header.salt, octets, parse_entry(octets)->crc_at);
+  Bytes bytes = encode(first);
+  store_crc(header.salt, bytes, parse_entry(bytes)->crc_at);
   Bytes fixed = {0x31, 0x80};
-  append(fixed, octets);
+  append(fixed, bytes);
   append(fixed, free_header(10000));
   fixed.resize(fixed.size() + 10000);
   save(path, fixed);

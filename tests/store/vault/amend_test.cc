@@ -31,10 +31,10 @@ DesiredState inactive(std::optional<unsigned> keyslot, std::optional<std::string
 
 // A letter for each slot: '.' inactive, 'x' active, 'S' active and holding the secret that is asked for, 'o' the
 // officer's, 'O' the officer's and holding it, '!' damaged.
-std::vector<SlotSituation> slots(std::string_view letters) {
-  std::vector<SlotSituation> out;
+std::vector<KeySlotSituation> slots(std::string_view letters) {
+  std::vector<KeySlotSituation> out;
   for (char letter : letters) {
-    SlotSituation slot;
+    KeySlotSituation slot;
     slot.number = static_cast<unsigned>(out.size()) + 1;
     slot.active = letter != '.';
     slot.usable = slot.active && letter != '!';
@@ -183,7 +183,7 @@ class Amend : public testing::Test {
   }
   std::string numbers() {
     std::string text;
-    for (const SlotInfo& slot : Vault::open(path)->slots()) text += " " + std::to_string(slot.number);
+    for (const KeySlotInfo& slot : Vault::open(path)->slots()) text += " " + std::to_string(slot.number);
     return text;
   }
   CreateOptions never_locks() {

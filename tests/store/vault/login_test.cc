@@ -8,7 +8,7 @@
 #include "store/file/file.h"
 #include "store/format/entry.h"
 #include "store/format/scan.h"
-#include "store/vault/keyslot.h"
+#include "store/vault/key_slot.h"
 #include "tests/store/disk/scratch.h"
 
 namespace vtpm::store {
@@ -110,7 +110,7 @@ TEST_F(Login, TheOldPinOpensNoCopyThatIsTakenLater) {
   EXPECT_EQ(try_copy(after, "5678"), UnlockResult::kUnlocked);
   // Nothing of the old slot's wrapped key is left in the file.
   for (const EntryReport& entry : dump(scratch.file("copy.vtpm")).entries) {
-    EXPECT_TRUE(entry.type != "keyslot" || entry.state == EntryState::kCurrent) << entry.name;
+    EXPECT_TRUE(entry.type != "keyslot" || entry.state == EntryStatus::kCurrent) << entry.name;
   }
   auto old_slots = [&] {
     std::string old = scratch.file("old.vtpm");
@@ -171,12 +171,12 @@ class SlotDamage : public Login {
     StoreHeader header = read_header(*file, path);
     for (const LogEntry& entry : scan_log(*file, header).entries) {
       if (entry.name != "keyslot/2") continue;
-      Bytes octets = *read_entry(*file, header, entry);
-      const Bytes original = octets;
+      Bytes bytes = *read_entry(*file, header, entry);
+      const Bytes original = bytes;
       auto view = parse_entry(original);
-      change(octets, *view);
-      if (with_crc) store_crc(header.salt, octets, view->crc_at);
-      file->write_at(entry.offset, octets);
+      change(bytes, *view);
+      if (with_crc) store_crc(header.salt, bytes, view->crc_at);
+      file->write_at(entry.offset, bytes);
     }
   }
 };
@@ -186,8 +186,8 @@ TEST_F(SlotDamage, IsDistinguishedFromAWrongSecret) {
   make(0);
   const Bytes good = load(path);
   // CRC wrong in both copies: damage.
-  change_slots(false, [](Bytes& octets, const EntryView& view) {
-    for (int i = 0; i < 8; ++i) octets[view.data_at + static_cast<size_t>(i)] ^= 0x5A;
+  change_slots(false, [](Bytes& bytes, const EntryView& view) {
+    for (int i = 0; i < 8; ++i) bytes[view.data_at + static_cast<size_t>(i)] ^= 0x5A;
   });
   EXPECT_EQ(code_thrown_by([&] { try_user(*Vault::open(path), kUserPin); }), ErrorCode::kCorrupt);
   EXPECT_EQ(Vault::open(path)->unlock(Role::kSo, as_bytes(kSoPin)), UnlockResult::kUnlocked)
@@ -195,23 +195,23 @@ TEST_F(SlotDamage, IsDistinguishedFromAWrongSecret) {
 
   // CRC right, commitment right, wrapped key wrong: damage or a slot of another store.
   save(path, good);
-  change_slots(true, [](Bytes& octets, const EntryView& view) { octets[view.data_at + 3] ^= 1; });
+  change_slots(true, [](Bytes& bytes, const EntryView& view) { bytes[view.data_at + 3] ^= 1; });
   EXPECT_EQ(code_thrown_by([&] { try_user(*Vault::open(path), kUserPin); }), ErrorCode::kCorrupt);
   EXPECT_EQ(try_user(*Vault::open(path), "wrong"), UnlockResult::kWrongSecret);
 
   // CRC right, commitment not: the secret that was given is not this slot's.
   save(path, good);
-  change_slots(true, [](Bytes& octets, const EntryView& view) {
-    auto commitment = view.find_octets(view.mandatory, attribute::kCommit, kCommitOctets);
-    octets[static_cast<size_t>(commitment->data() - view.octets.data())] ^= 1;
+  change_slots(true, [](Bytes& bytes, const EntryView& view) {
+    auto commitment = view.find_bytes(view.mandatory, attribute::kCommit, kCommitBytes);
+    bytes[static_cast<size_t>(commitment->data() - view.bytes.data())] ^= 1;
   });
   EXPECT_EQ(try_user(*Vault::open(path), kUserPin), UnlockResult::kWrongSecret);
 
   // One copy destroyed: nobody notices.
   save(path, good);
   int copies = 0;
-  change_slots(false, [&](Bytes& octets, const EntryView& view) {
-    if (copies++ == 0) octets[view.data_at + 3] ^= 0xFF;
+  change_slots(false, [&](Bytes& bytes, const EntryView& view) {
+    if (copies++ == 0) bytes[view.data_at + 3] ^= 0xFF;
   });
   EXPECT_EQ(copies, 2);
   EXPECT_EQ(try_user(*Vault::open(path), kUserPin), UnlockResult::kUnlocked);
@@ -219,13 +219,13 @@ TEST_F(SlotDamage, IsDistinguishedFromAWrongSecret) {
 
 TEST_F(SlotDamage, ACostOutOfRangeIsRejectedWithoutStretching) {
   make(0);
-  change_slots(true, [](Bytes& octets, const EntryView& view) {
+  change_slots(true, [](Bytes& bytes, const EntryView& view) {
     // memory_kib: INTEGER 8192 = 02 02 20 00, made 32767 KiB less than the lower bound: 0x00 0x01 is not minimal, 0x01
     // 0x00 is 256
     auto kdf = view.find(view.mandatory, attribute::kKdf);
-    auto at = static_cast<size_t>(kdf->data() - view.octets.data()) + 2 + kKdfArgon2id.size();
-    ASSERT_EQ(octets[at], 0x02);
-    octets[at + 2] = 0x01;
+    auto at = static_cast<size_t>(kdf->data() - view.bytes.data()) + 2 + kKdfArgon2id.size();
+    ASSERT_EQ(bytes[at], 0x02);
+    bytes[at + 2] = 0x01;
   });
   EXPECT_EQ(code_thrown_by([&] { try_user(*Vault::open(path), kUserPin); }), ErrorCode::kUnsupported);
 }
@@ -243,7 +243,7 @@ TEST_F(SlotDamage, ASlotOfAnotherStoreOpensNothing) {
   ASSERT_EQ(transplants.size(), 2u);
   // Same place, same numbers, CRC made right: the secret opens the slot, but what is wrapped in it is not this store's.
   size_t copy = 0;
-  change_slots(true, [&](Bytes& octets, const EntryView&) { octets = transplants.at(copy++); });
+  change_slots(true, [&](Bytes& bytes, const EntryView&) { bytes = transplants.at(copy++); });
   EXPECT_EQ(code_thrown_by([&] { try_user(*Vault::open(path), kUserPin); }), ErrorCode::kCorrupt);
   EXPECT_EQ(try_user(*Vault::open(path), "wrong"), UnlockResult::kWrongSecret);
 }
@@ -256,7 +256,7 @@ TEST_F(Login, ASlotSaysWhetherItsSecretIsEmptyOrToBeChanged) {
   SecretNotes opened;
   ASSERT_EQ(Vault::open(path)->unlock(Role::kUser, as_bytes("1234"), &opened), UnlockResult::kUnlocked);
   EXPECT_TRUE(opened.to_be_changed);
-  std::vector<KeptSlot> kept;
+  std::vector<KeptKeySlot> kept;
   kept.push_back({1, SecretBytes(as_bytes(kSoPin))});
   kept.push_back({2, SecretBytes(as_bytes("1234"))});
   vault->rekey(kept);
@@ -273,7 +273,7 @@ TEST_F(Login, AnEmptySecretCostsLittleAndLowersNoOther) {
   options.kdf = crypto::Argon2Parameters{16 * 1024, 2, 1};
   auto vault = make_store(path, options);
   const auto kdf_of = [&](Role role) {
-    for (const SlotInfo& slot : vault->slots()) {
+    for (const KeySlotInfo& slot : vault->slots()) {
       if (slot.role == role) return slot.kdf;
     }
     return std::string();

@@ -18,7 +18,7 @@ namespace {
 const std::string kData = VTPM_TEST_DATA;
 
 std::string hex_of(std::string_view text, KeyFormat format = KeyFormat::kHex) {
-  return to_hex(parse_raw_key(as_bytes(text), format, "the key").octets());
+  return to_hex(parse_raw_key(as_bytes(text), format, "the key").bytes());
 }
 
 std::string refusal_of(const std::function<void()>& work) {
@@ -55,13 +55,13 @@ TEST(RawKeyFormat, R1_6_ExactSizesOnly) {
   EXPECT_EQ(hex_of(std::string(16, 'a'), KeyFormat::kBinary), "61616161616161616161616161616161");
   EXPECT_EQ(hex_of(std::string("\0\1\2\3\4\5\6\7\0\1\2\3\4\5\6\n", 16), KeyFormat::kBinary),
             "0001020304050607000102030405060a")
-      << "a line end is an octet like others";
+      << "a line end is a byte like others";
   for (size_t digits : {0u, 1u, 30u, 31u, 33u, 34u, 46u, 50u, 62u, 63u, 65u, 66u, 128u}) {
     EXPECT_NE(refusal_of(std::string(digits, '1')).find("128, 192 or 256 bits"), std::string::npos) << digits;
   }
   EXPECT_NE(refusal_of("1" + std::string(k128)).find("33 hexadecimal digits"), std::string::npos);
-  for (size_t octets : {0u, 1u, 15u, 17u, 23u, 25u, 31u, 33u, 64u}) {
-    EXPECT_NE(refusal_of(std::string(octets, 'k'), KeyFormat::kBinary).find("16, 24 or 32 octets"), std::string::npos);
+  for (size_t bytes : {0u, 1u, 15u, 17u, 23u, 25u, 31u, 33u, 64u}) {
+    EXPECT_NE(refusal_of(std::string(bytes, 'k'), KeyFormat::kBinary).find("16, 24 or 32 bytes"), std::string::npos);
   }
 }
 
@@ -93,8 +93,8 @@ class RawStore : public testing::Test {
     return refusal_of([&] { Vault::open(path)->require_raw(key); });
   }
   bool in_file(std::string_view text) {
-    const Bytes octets = load(path);
-    return std::search(octets.begin(), octets.end(), text.begin(), text.end()) != octets.end();
+    const Bytes bytes = load(path);
+    return std::search(bytes.begin(), bytes.end(), text.begin(), text.end()) != bytes.end();
   }
 
   ScratchDirectory scratch;
@@ -113,10 +113,10 @@ TEST_F(RawStore, R1_1_EveryBlobIsSealedOnItsOwnAndTheDirectoryStaysClear) {
       put(*vault, "vpd0/a", text);
       put(*vault, "vpd0/b", text);
       put(*vault, "vpd0/empty", "");
-      put(*vault, "vpd0/block", "sixteen octets..");
+      put(*vault, "vpd0/block", "sixteen bytes..");
       EXPECT_EQ(get(*vault, "vpd0/a"), text);
       EXPECT_EQ(get(*vault, "vpd0/empty"), "");
-      EXPECT_EQ(get(*vault, "vpd0/block"), "sixteen octets..");
+      EXPECT_EQ(get(*vault, "vpd0/block"), "sixteen bytes..");
       EXPECT_TRUE(in_file("vpd0/a"));
       EXPECT_FALSE(in_file("a blob of several blocks"));
       EXPECT_TRUE(check(path, vault.get()).clean());
@@ -164,12 +164,12 @@ TEST_F(RawStore, R1_4_FourErrorsEachWithASentenceOfItsOwn) {
   StoreHeader header = read_header(*file, path);
   for (const LogEntry& entry : scan_log(*file, header).entries) {
     if (entry.type != "blobstore") continue;
-    Bytes octets = *read_entry(*file, header, entry);
+    Bytes bytes = *read_entry(*file, header, entry);
     const std::string_view known = "aes-cbc";
-    auto at = std::search(octets.begin(), octets.end(), known.begin(), known.end());
+    auto at = std::search(bytes.begin(), bytes.end(), known.begin(), known.end());
     std::copy_n("rot-13x", 7, at);
-    store_crc(header.salt, octets, parse_entry(octets)->crc_at);
-    file->write_at(entry.offset, octets);
+    store_crc(header.salt, bytes, parse_entry(bytes)->crc_at);
+    file->write_at(entry.offset, bytes);
   }
   const std::string unsupported = refusal_of([&] { Vault::open(path); });
   EXPECT_NE(unsupported.find("encryption type 'rot-13x'"), std::string::npos) << unsupported;
@@ -188,18 +188,18 @@ TEST_F(RawStore, R0_16_And_R0_17_AWrongKeyIsToldFromCorruptionByACryptographicDi
   StoreHeader header = read_header(*file, path);
   for (const LogEntry& entry : scan_log(*file, header).entries) {
     if (entry.name != "tpm0/permall") continue;
-    Bytes octets = *read_entry(*file, header, entry);
-    auto view = *parse_entry(octets);
-    octets[view.data_at] ^= 1;
-    store_crc(header.salt, octets, view.crc_at);
-    file->write_at(entry.offset, octets);
+    Bytes bytes = *read_entry(*file, header, entry);
+    auto view = *parse_entry(bytes);
+    bytes[view.data_at] ^= 1;
+    store_crc(header.salt, bytes, view.crc_at);
+    file->write_at(entry.offset, bytes);
   }
   auto damaged = Vault::open(path);
   EXPECT_EQ(damaged->unlock_raw(key_of(k128)), UnlockResult::kUnlocked);
   EXPECT_EQ(code_thrown_by([&] { damaged->read("tpm0/permall"); }), ErrorCode::kTampered);
 }
 
-TEST_F(RawStore, EveryOctetOfASealedEntryIsBound) {
+TEST_F(RawStore, EveryByteOfASealedEntryIsBound) {
   { put(*make(k128), "tpm0/permall", "state"); }
   const Bytes good = load(path);
   auto file = posix_file_system().open(path, false);
@@ -208,14 +208,14 @@ TEST_F(RawStore, EveryOctetOfASealedEntryIsBound) {
   for (const LogEntry& entry : scan_log(*file, header).entries) {
     if (entry.name == "tpm0/permall") sealed = entry;
   }
-  const Bytes octets = *read_entry(*file, header, sealed);
-  const auto view = *parse_entry(octets);
+  const Bytes bytes = *read_entry(*file, header, sealed);
+  const auto view = *parse_entry(bytes);
   const auto master = std::make_unique<RawKey>(key_of(k128));
   size_t refused = 0, readable = 0;
-  for (size_t at = 0; at < octets.size(); ++at) {
-    Bytes changed = octets;
+  for (size_t at = 0; at < bytes.size(); ++at) {
+    Bytes changed = bytes;
     changed[at] ^= 1;
-    if (at >= view.crc_at && at < view.crc_at + kCrcOctets) continue;
+    if (at >= view.crc_at && at < view.crc_at + kCrcBytes) continue;
     if (!parse_entry(changed)) continue;
     store_crc(header.salt, changed, view.crc_at);
     Bytes store = good;
@@ -285,7 +285,7 @@ TEST_F(RawStore, R0_18_CorruptionIsFoundWithoutDecodingWhatIsInside) {
     put(*maker, "tpm0/permall", inside);
     put(*maker, "nic0/eeprom", "a later one, so that the first is known to have been on the disk");
   }
-  Bytes octets = load(path);
+  Bytes bytes = load(path);
   LogEntry sealed;
   {
     auto file = posix_file_system().open(path, false);
@@ -294,8 +294,8 @@ TEST_F(RawStore, R0_18_CorruptionIsFoundWithoutDecodingWhatIsInside) {
       if (entry.name == "tpm0/permall") sealed = entry;
     }
   }
-  for (size_t at : {200u, 201u, 202u}) octets[sealed.offset + at] ^= 0x5A;
-  save(path, octets);
+  for (size_t at : {200u, 201u, 202u}) bytes[sealed.offset + at] ^= 0x5A;
+  save(path, bytes);
   auto vault = Vault::open(path);
   EXPECT_EQ(code_thrown_by([&] { vault->read("tpm0/permall"); }), ErrorCode::kCorrupt) << "without the key";
   ASSERT_EQ(vault->unlock_raw(key_of(k128)), UnlockResult::kUnlocked);
@@ -377,20 +377,20 @@ TEST_F(RawStore, R1_13_ChangingOneBlobDoesNotRewriteTheStore) {
   const size_t begun = disk.steps().size();
   put(*vault, "blob/7", std::string(1000, 'c'));
   size_t written = 0;
-  for (size_t i = begun; i < disk.steps().size(); ++i) written += disk.steps()[i].octets.size();
+  for (size_t i = begun; i < disk.steps().size(); ++i) written += disk.steps()[i].bytes.size();
   EXPECT_LT(written, 2500u) << "of a store of 200 kB";
 }
 
 #ifndef VTPM_SHARED_LOG  // it looks into the file
 TEST_F(RawStore, R1_14_And_R1_15_OutsideToolsSeeWhatIsEncodedOfEveryBlob) {
-  { put(*make(k128), "tpm0/permall", "thirteen octet"); }
+  { put(*make(k128), "tpm0/permall", "thirteen byte"); }
   EXPECT_TRUE(outside_tools_read(path));
   for (const EntryReport& entry : dump(path).entries) {
     if (entry.name != "tpm0/permall") continue;
     std::string names;
     for (const AttributeReport& attribute : entry.attributes) names += attribute.name + " ";
     EXPECT_EQ(entry.size, 14u) << "actual size";
-    EXPECT_EQ(entry.data_octets, 16u + 32u) << "the most that fits: a block, and the tag";
+    EXPECT_EQ(entry.data_bytes, 16u + 32u) << "the most that fits: a block, and the tag";
     EXPECT_NE(names.find("crc32c"), std::string::npos) << names;
     EXPECT_NE(names.find("enc"), std::string::npos) << names;
     return;
@@ -404,13 +404,13 @@ TEST_F(RawStore, R1_8_TheGoldenStoreOpens) {
   EXPECT_TRUE(outside_tools_read(path));
   auto vault = Vault::open(path);
   ASSERT_EQ(vault->unlock_raw(key_of(k192)), UnlockResult::kUnlocked);
-  EXPECT_EQ(get(*vault, "tpm0/permall"), "sixteen octets..");
+  EXPECT_EQ(get(*vault, "tpm0/permall"), "sixteen bytes..");
   EXPECT_EQ(get(*vault, "vpd0/serial"), "");
   EXPECT_TRUE(vault->read("nic0/eeprom")->bound);
   EXPECT_TRUE(check(path, vault.get()).clean());
   put(*vault, "obj/new", "sealed by this version");
   vault->compact();
-  EXPECT_EQ(get(*vault, "tpm0/permall"), "sixteen octets..");
+  EXPECT_EQ(get(*vault, "tpm0/permall"), "sixteen bytes..");
 }
 
 }  // namespace

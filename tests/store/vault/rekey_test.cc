@@ -14,8 +14,8 @@
 namespace vtpm::store {
 namespace {
 
-std::vector<KeptSlot> kept(std::initializer_list<std::pair<unsigned, std::string_view>> slots) {
-  std::vector<KeptSlot> out;
+std::vector<KeptKeySlot> kept(std::initializer_list<std::pair<unsigned, std::string_view>> slots) {
+  std::vector<KeptKeySlot> out;
   for (const auto& [number, secret] : slots) out.push_back({number, SecretBytes(as_bytes(secret))});
   return out;
 }
@@ -87,7 +87,7 @@ TEST_F(Rekey, SlotsWhoseSecretIsNotGivenAreDropped) {
 
 TEST_F(Rekey, WhatItRefusesChangesNothing) {
   const Bytes before = load(path);
-  auto refusal = [&](std::vector<KeptSlot> slots) { return code_thrown_by([&] { vault->rekey(slots); }); };
+  auto refusal = [&](std::vector<KeptKeySlot> slots) { return code_thrown_by([&] { vault->rekey(slots); }); };
   EXPECT_EQ(refusal({}), ErrorCode::kUnsupported);
   EXPECT_EQ(refusal(kept({{2, kUserPin}})), ErrorCode::kUnsupported) << "no officer";
   EXPECT_EQ(refusal(kept({{1, kSoPin}, {2, "wrong"}})), ErrorCode::kAuthFailed);
@@ -104,11 +104,11 @@ TEST_F(Rekey, ATamperedEntryStopsItAndIsNamed) {
     StoreHeader header = read_header(*file, path);
     for (const LogEntry& entry : scan_log(*file, header).entries) {
       if (entry.name != "obj/3") continue;
-      Bytes octets = *read_entry(*file, header, entry);
-      auto view = *parse_entry(octets);
-      octets[view.data_at] ^= 1;
-      store_crc(header.salt, octets, view.crc_at);
-      file->write_at(entry.offset, octets);
+      Bytes bytes = *read_entry(*file, header, entry);
+      auto view = *parse_entry(bytes);
+      bytes[view.data_at] ^= 1;
+      store_crc(header.salt, bytes, view.crc_at);
+      file->write_at(entry.offset, bytes);
     }
   }
   const Bytes before = load(path);
@@ -128,14 +128,14 @@ TEST_F(Rekey, AnOldEpochsEntryIsNotServed) {
   ASSERT_EQ(old->unlock(Role::kUser, as_bytes(kUserPin)), UnlockResult::kUnlocked);
   put(*old, "obj/3", "a forgery under the old key");
   LogEntry forged;
-  Bytes octets;
+  Bytes bytes;
   {
     auto file = posix_file_system().open(path, false);
     StoreHeader header = read_header(*file, path);
     for (const LogEntry& entry : scan_log(*file, header).entries) {
       if (entry.name == "obj/3") forged = entry;
     }
-    octets = *read_entry(*file, header, forged);
+    bytes = *read_entry(*file, header, forged);
   }
   put(*old, "obj/3", "sealed 3");
   vault->refresh();
@@ -145,7 +145,7 @@ TEST_F(Rekey, AnOldEpochsEntryIsNotServed) {
     auto file = posix_file_system().open(path, true);
     StoreHeader header = read_header(*file, path);
     ScanResult scan = scan_log(*file, header);
-    Entry entry = to_entry(*parse_entry(octets));
+    Entry entry = to_entry(*parse_entry(bytes));
     for (Attribute& attribute : entry.mandatory) {
       if (attribute.name == attribute::kSequence) {
         attribute = sequence_attribute({scan.end.last + 1, 0, 1, scan.end.last});

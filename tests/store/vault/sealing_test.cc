@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the seal protects: blobs can not be swapped, renamed, re-sequenced, shortened, or taken from another store.
+// What the seal protects: blobs cannot be swapped, renamed, re-sequenced, shortened, or taken from another store.
 #include "store/vault/sealing.h"
 
 #include <gtest/gtest.h>
@@ -36,12 +36,12 @@ class Tampering : public testing::Test {
     work(entries);
     for (const LogEntry& entry : log) {
       if (entry.name.substr(0, 4) != "obj/") continue;
-      Bytes octets = entries[entry.name];
-      auto view = parse_entry(octets);
+      Bytes bytes = entries[entry.name];
+      auto view = parse_entry(bytes);
       ASSERT_TRUE(view);
-      ASSERT_EQ(octets.size(), entry.length);
-      store_crc(header.salt, octets, view->crc_at);
-      file->write_at(entry.offset, octets);
+      ASSERT_EQ(bytes.size(), entry.length);
+      store_crc(header.salt, bytes, view->crc_at);
+      file->write_at(entry.offset, bytes);
     }
   }
 
@@ -55,7 +55,7 @@ class Tampering : public testing::Test {
     EXPECT_EQ(code_thrown_by([&] { vault->read(name); }), ErrorCode::kTampered) << name;
     auto report = check(path, vault.get());
     bool reported = false;
-    for (const EntryReport& entry : report.entries) reported |= entry.state == EntryState::kTampered;
+    for (const EntryReport& entry : report.entries) reported |= entry.state == EntryStatus::kTampered;
     EXPECT_TRUE(reported);
   }
   static void copy_data(Bytes& to, const Bytes& from) {
@@ -94,7 +94,7 @@ TEST_F(Tampering, ExchangedNamesAreDetected) {
 TEST_F(Tampering, AChangedSequenceAttributeIsDetected) {
   change([](auto& entries) {
     auto view = parse_entry(entries["obj/b"]);
-    auto seq = view->find_octets(view->mandatory, attribute::kSequence, kSequenceOctets);
+    auto seq = view->find_bytes(view->mandatory, attribute::kSequence, kSequenceBytes);
     auto at = static_cast<size_t>(seq->data() - entries["obj/b"].data());
     entries["obj/b"][at + 19] ^= 1;  // its durable mark: one less is still plausible
   });
@@ -111,7 +111,7 @@ TEST_F(Tampering, AChangedTypeOrSizeIsDetected) {
   change([](auto& entries) {
     Bytes& a = entries["obj/a"];
     auto view = parse_entry(a);
-    auto size = view->find_octets(view->mandatory, attribute::kRealSize, kRealSizeOctets);
+    auto size = view->find_bytes(view->mandatory, attribute::kRealSize, kRealSizeBytes);
     a[static_cast<size_t>(size->data() - a.data()) + 7] = 3;
   });
   expect_tampered("obj/a");
@@ -143,18 +143,18 @@ TEST_F(Tampering, AnUnboundSuccessorIsIgnored) {
     Entry entry{"p11-object",
                 name,
                 {realsize_attribute(4), sequence_attribute({number, 0, 1, number - 1})},
-                {octets_attribute(attribute::kCrc, Bytes(4))},
+                {bytes_attribute(attribute::kCrc, Bytes(4))},
                 to_bytes(as_bytes("evil"))};
-    Bytes octets = encode(entry);
-    store_crc(header.salt, octets, parse_entry(octets)->crc_at);
-    append(forged, octets);
+    Bytes bytes = encode(entry);
+    store_crc(header.salt, bytes, parse_entry(bytes)->crc_at);
+    append(forged, bytes);
   }
   file->write_at(scan.end.offset, forged);
   auto vault = unlocked();
   EXPECT_EQ(get(*vault, "obj/a"), "content A");
   EXPECT_EQ(get(*vault, "obj/m"), "with a MAC");
   unsigned ignored = 0;
-  for (const EntryReport& entry : check(path).entries) ignored += entry.state == EntryState::kIgnored;
+  for (const EntryReport& entry : check(path).entries) ignored += entry.state == EntryStatus::kIgnored;
   EXPECT_EQ(ignored, 2u);
 }
 
@@ -169,11 +169,11 @@ TEST_F(Tampering, AForgedDeletionIsIgnored) {
               {{std::string(attribute::kDeleted), {}},
                realsize_attribute(0),
                sequence_attribute({scan.end.last + 1, 0, 1, scan.end.last})},
-              {octets_attribute(attribute::kCrc, Bytes(4)), octets_attribute(attribute::kMac, Bytes(32, 7))},
+              {bytes_attribute(attribute::kCrc, Bytes(4)), bytes_attribute(attribute::kMac, Bytes(32, 7))},
               Bytes(1)};
-  Bytes octets = encode(entry);
-  store_crc(header.salt, octets, parse_entry(octets)->crc_at);
-  file->write_at(scan.end.offset, octets);
+  Bytes bytes = encode(entry);
+  store_crc(header.salt, bytes, parse_entry(bytes)->crc_at);
+  file->write_at(scan.end.offset, bytes);
   vault->refresh();
   EXPECT_EQ(code_thrown_by([&] { vault->read("obj/m"); }), ErrorCode::kTampered) << "not silently gone";
 }
@@ -187,18 +187,18 @@ TEST(MasterKey, SealsPerPlaceAndStore) {
   Entry entry{"t",
               "n",
               {realsize_attribute(5), sequence_attribute({1, 0, 1, 0})},
-              {octets_attribute(attribute::kCrc, Bytes(4))},
-              Bytes(MasterKey::sealed_octets(Cipher::kAes256Siv, 5))};
-  Bytes octets = encode(entry);
-  const Bytes empty = octets;
-  key.seal(octets, *parse_entry(empty), as_bytes("hello"));
-  auto view = parse_entry(octets);
+              {bytes_attribute(attribute::kCrc, Bytes(4))},
+              Bytes(MasterKey::sealed_bytes(Cipher::kAes256Siv, 5))};
+  Bytes bytes = encode(entry);
+  const Bytes empty = bytes;
+  key.seal(bytes, *parse_entry(empty), as_bytes("hello"));
+  auto view = parse_entry(bytes);
   EXPECT_EQ(as_text(key.unseal(*view)->view()), "hello");
   EXPECT_FALSE(elsewhere.unseal(*view));
   EXPECT_FALSE(later.unseal(*view));
-  for (size_t at = 0; at < octets.size(); ++at) {
-    if (at >= view->crc_at && at < view->crc_at + kCrcOctets) continue;
-    Bytes flipped = octets;
+  for (size_t at = 0; at < bytes.size(); ++at) {
+    if (at >= view->crc_at && at < view->crc_at + kCrcBytes) continue;
+    Bytes flipped = bytes;
     flipped[at] ^= 1;
     auto changed = parse_entry(flipped);
     EXPECT_FALSE(changed && key.unseal(*changed)) << at;

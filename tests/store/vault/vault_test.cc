@@ -229,7 +229,7 @@ TEST_F(VaultTest, ANameKeepsItsBirthWhereThatIsWanted) {
   vault->compact();
   expect_all(*vault);
   EXPECT_TRUE(outside_tools_read(path));
-  std::vector<KeptSlot> kept;
+  std::vector<KeptKeySlot> kept;
   kept.push_back({1, SecretBytes(as_bytes(kSoPin))});
   kept.push_back({2, SecretBytes(as_bytes(kUserPin))});
   vault->rekey(kept);

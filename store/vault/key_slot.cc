@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "store/vault/keyslot.h"
+#include "store/vault/key_slot.h"
 
 #include <algorithm>
 
@@ -11,17 +11,17 @@
 namespace vtpm::store {
 namespace {
 
-constexpr size_t kDigestOctets = 32;
+constexpr size_t kDigestBytes = 32;
 
 crypto::Siv wrapping(const StretchedSecret& secret, const Uuid& uuid) {
-  return crypto::Siv(crypto::hkdf(secret.wrapping_key(), uuid, as_bytes("wrap"), crypto::Siv::kKeyOctets));
+  return crypto::Siv(crypto::hkdf(secret.wrapping_key(), uuid, as_bytes("wrap"), crypto::Siv::kKeyBytes));
 }
 
 Bytes commitment_of(const EntryView& slot, ByteView commitment, const StretchedSecret& secret) {
-  auto at = static_cast<size_t>(commitment.data() - slot.octets.data());
-  Bytes octets =
-      with_zeros(slot.octets, {{slot.crc_at, kCrcOctets}, {at, commitment.size()}, {slot.data_at, slot.data_octets}});
-  return crypto::hmac(crypto::Hash::kSha256, secret.commitment_key(), octets);
+  auto at = static_cast<size_t>(commitment.data() - slot.bytes.data());
+  Bytes bytes =
+      with_zeros(slot.bytes, {{slot.crc_at, kCrcBytes}, {at, commitment.size()}, {slot.data_at, slot.data_bytes}});
+  return crypto::hmac(crypto::Hash::kSha256, secret.commitment_key(), bytes);
 }
 
 Attribute epoch_attribute(const MasterKey& master) {
@@ -34,13 +34,13 @@ Attribute epoch_attribute(const MasterKey& master) {
 
 std::string slot_name(unsigned number) { return std::string(kSlotPrefix) + std::to_string(number); }
 
-KeySlot::KeySlot(Bytes octets) : octets_(std::move(octets)) {
+KeySlot::KeySlot(Bytes bytes) : bytes_(std::move(bytes)) {
   EntryView slot = view();
   name_ = slot.name;
   sequence_ = slot.sequence.number;
   auto damaged = [&] { return Error(ErrorCode::kCorrupt, "key slot '" + name_ + "' is not well-formed"); };
   auto kdf = slot.find(slot.mandatory, attribute::kKdf);
-  auto commitment = slot.find_octets(slot.mandatory, attribute::kCommit, kCommitOctets);
+  auto commitment = slot.find_bytes(slot.mandatory, attribute::kCommit, kCommitBytes);
   auto epoch = slot.find(slot.mandatory, attribute::kEpoch);
   if (slot.type != type::kKeySlot || !kdf || !epoch) throw damaged();
 
@@ -53,23 +53,23 @@ KeySlot::KeySlot(Bytes octets) : octets_(std::move(octets)) {
   auto number = reader.next(DerTag::kInteger);
   auto digest = reader.next(DerTag::kOctetString);
   auto value = number ? read_der_unsigned(*number) : std::nullopt;
-  if (!value || !digest || digest->contents.size() != kDigestOctets) throw damaged();
+  if (!value || !digest || digest->contents.size() != kDigestBytes) throw damaged();
   epoch_ = *value;
   digest_ = to_bytes(digest->contents);
-  role_ = role_of_slot(octets_);
+  role_ = role_of_slot(bytes_);
   notes_ = {slot.find(slot.optional, attribute::kEmptySecret).has_value(),
             slot.find(slot.optional, attribute::kToBeChanged).has_value()};
 }
 
 EntryView KeySlot::view() const {
-  auto view = parse_entry(octets_);
+  auto view = parse_entry(bytes_);
   if (!view) throw Error(ErrorCode::kCorrupt, "a key slot is not an entry");
   return *view;
 }
 
 bool KeySlot::opens_with(const StretchedSecret& secret) const {
   EntryView slot = view();
-  auto commitment = slot.find_octets(slot.mandatory, attribute::kCommit, kCommitOctets);
+  auto commitment = slot.find_bytes(slot.mandatory, attribute::kCommit, kCommitBytes);
   return commitment && crypto::constant_time_equal(commitment_of(slot, *commitment, secret), commitment_);
 }
 
@@ -78,7 +78,7 @@ std::shared_ptr<const MasterKey> KeySlot::master_key(const StretchedSecret& secr
   SealedContext context = sealed_context(slot);
   auto key = wrapping(secret, uuid).open({uuid, context.before, context.after}, slot.data());
   std::shared_ptr<const MasterKey> master;
-  if (key && key->size() == kMasterKeyOctets) master = std::make_shared<const MasterKey>(std::move(*key), uuid, epoch_);
+  if (key && key->size() == kMasterKeyBytes) master = std::make_shared<const MasterKey>(std::move(*key), uuid, epoch_);
   if (!master || !crypto::constant_time_equal(master->digest(), digest_)) {
     throw Error(ErrorCode::kCorrupt, "the secret is right, but key slot '" + name_ +
                                          "' does not hold this store's key: it is damaged, or of another store");
@@ -97,8 +97,8 @@ unsigned number_of_slot(std::string_view name) {
   return 0;
 }
 
-std::string role_of_slot(ByteView octets) {
-  auto slot = parse_entry(octets);
+std::string role_of_slot(ByteView bytes) {
+  auto slot = parse_entry(bytes);
   auto role = slot ? slot->find(slot->optional, attribute::kRole) : std::nullopt;
   auto text = role ? DerReader(*role).next(DerTag::kIa5String) : std::nullopt;
   return text ? std::string(as_text(text->contents)) : std::string();
@@ -109,14 +109,14 @@ Draft raw_slot_draft(const std::string& name, const MasterKey& master) {
   draft.twice = true;
   draft.entry.type = type::kKeySlot;
   draft.entry.name = name;
-  const SlotKdf kdf{RawKdf{static_cast<uint32_t>(master.key().size())}, {}};
+  const KeySlotKdf kdf{RawKdf{static_cast<uint32_t>(master.key().size())}, {}};
   draft.entry.mandatory = {
       {std::string(attribute::kKdf), encode_kdf(kdf)}, epoch_attribute(master), realsize_attribute(0)};
   draft.entry.data = Bytes(1);
   return draft;
 }
 
-Draft slot_draft(const std::string& name, std::string_view role, const SlotKdf& kdf,
+Draft slot_draft(const std::string& name, std::string_view role, const KeySlotKdf& kdf,
                  std::shared_ptr<const StretchedSecret> secret, std::shared_ptr<const MasterKey> master,
                  const Uuid& uuid, const SecretNotes& notes) {
   Draft draft;
@@ -124,18 +124,18 @@ Draft slot_draft(const std::string& name, std::string_view role, const SlotKdf& 
   draft.entry.type = type::kKeySlot;
   draft.entry.name = name;
   draft.entry.mandatory = {{std::string(attribute::kKdf), encode_kdf(kdf)},
-                           octets_attribute(attribute::kCommit, Bytes(kCommitOctets)),
+                           bytes_attribute(attribute::kCommit, Bytes(kCommitBytes)),
                            epoch_attribute(*master),
-                           realsize_attribute(kMasterKeyOctets)};
+                           realsize_attribute(kMasterKeyBytes)};
   draft.entry.optional = {text_attribute(attribute::kRole, role)};
   if (notes.empty) draft.entry.optional.push_back({std::string(attribute::kEmptySecret), {}});
   if (notes.to_be_changed) draft.entry.optional.push_back({std::string(attribute::kToBeChanged), {}});
-  draft.entry.data = Bytes(crypto::Siv::kTagOctets + kMasterKeyOctets);
-  draft.finish = [secret, master, uuid](MutableByteView octets, const EntryView& layout) {
+  draft.entry.data = Bytes(crypto::Siv::kTagBytes + kMasterKeyBytes);
+  draft.finish = [secret, master, uuid](MutableByteView bytes, const EntryView& layout) {
     auto place = [&](ByteView where, ByteView what) {
-      std::copy(what.begin(), what.end(), octets.begin() + (where.data() - layout.octets.data()));
+      std::copy(what.begin(), what.end(), bytes.begin() + (where.data() - layout.bytes.data()));
     };
-    ByteView commitment = layout.find_octets(layout.mandatory, attribute::kCommit, kCommitOctets).value();
+    ByteView commitment = layout.find_bytes(layout.mandatory, attribute::kCommit, kCommitBytes).value();
     place(commitment, commitment_of(layout, commitment, *secret));
     SealedContext context = sealed_context(layout);
     place(layout.data(), wrapping(*secret, uuid).seal({uuid, context.before, context.after}, master->key()));

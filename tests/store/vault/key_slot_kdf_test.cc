@@ -7,7 +7,7 @@
 #include <set>
 
 #include "base/der.h"
-#include "store/vault/keyslot.h"
+#include "store/vault/key_slot.h"
 #include "store/vault/recovery_phrase.h"
 #include "tests/store/disk/scratch.h"
 
@@ -32,7 +32,7 @@ bool is_taken(std::string_view name, std::vector<uint64_t> numbers, size_t salt 
   }
 }
 
-TEST(SlotKdf, CostsAreBoundedWhenTheyAreRead) {
+TEST(KeySlotKdf, CostsAreBoundedWhenTheyAreRead) {
   EXPECT_TRUE(is_taken("argon2id", {8192, 1, 1}));
   EXPECT_TRUE(is_taken("argon2id", {1 << 20, 64, 16}));
   EXPECT_FALSE(is_taken("argon2id", {8191, 1, 1}));
@@ -56,7 +56,7 @@ TEST(SlotKdf, CostsAreBoundedWhenTheyAreRead) {
   EXPECT_FALSE(is_taken("scrypt", {10'000}));
 }
 
-TEST(SlotKdf, ASlotOfPbkdf2OpensAndRejectsAWrongSecret) {
+TEST(KeySlotKdf, ASlotOfPbkdf2OpensAndRejectsAWrongSecret) {
   ScratchDirectory scratch;
   const std::string path = scratch.file("store.vtpm");
   CreateOptions options = cheap_options();
@@ -76,22 +76,22 @@ TEST(SlotKdf, ASlotOfPbkdf2OpensAndRejectsAWrongSecret) {
   EXPECT_TRUE(outside_tools_read(path));
 }
 
-TEST(SlotKdf, TheOctetsOfAFileAreASecretOfTheirOwnRole) {
+TEST(KeySlotKdf, TheBytesOfAFileAreASecretOfTheirOwnRole) {
   ScratchDirectory scratch;
   const std::string path = scratch.file("store.vtpm");
-  Bytes octets(100'000);
-  for (size_t i = 0; i < octets.size(); ++i) octets[i] = static_cast<uint8_t>(i * i >> 3);
+  Bytes bytes(100'000);
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(i * i >> 3);
   auto vault = make_store(path);
   DesiredState desired;
   desired.role = Role::kKeyfile;
-  desired.secret = SecretBytes(octets);
+  desired.secret = SecretBytes(bytes);
   vault->amend(desired);
   auto reader = Vault::open(path);
-  EXPECT_EQ(reader->unlock(Role::kUser, octets), UnlockResult::kWrongSecret) << "nobody types a file";
-  octets.back() ^= 1;
-  EXPECT_EQ(reader->unlock(Role::kKeyfile, octets), UnlockResult::kWrongSecret);
-  octets.back() ^= 1;
-  EXPECT_EQ(reader->unlock(Role::kKeyfile, octets), UnlockResult::kUnlocked);
+  EXPECT_EQ(reader->unlock(Role::kUser, bytes), UnlockResult::kWrongSecret) << "nobody types a file";
+  bytes.back() ^= 1;
+  EXPECT_EQ(reader->unlock(Role::kKeyfile, bytes), UnlockResult::kWrongSecret);
+  bytes.back() ^= 1;
+  EXPECT_EQ(reader->unlock(Role::kKeyfile, bytes), UnlockResult::kUnlocked);
 }
 
 // --- recovery phrases ---
@@ -180,7 +180,7 @@ TEST(RecoveryPhrase, LogsTheUserInHoweverItIsTyped) {
   EXPECT_EQ(Vault::open(path)->unlock(Role::kUser, as_bytes(kUserPin)), UnlockResult::kUnlocked);
 }
 
-TEST(SlotKdf, SlotsOfUnexpectedCostAreTriedLast) {
+TEST(KeySlotKdf, SlotsOfUnexpectedCostAreTriedLast) {
   const crypto::Argon2Parameters usual, twice{128 * 1024, 3, 1}, passes{64 * 1024, 13, 1}, memory{129 * 1024, 1, 1};
   EXPECT_EQ(unexpected({usual, twice, crypto::Pbkdf2Parameters{}}, usual), std::vector<bool>(3, false));
   EXPECT_EQ(unexpected({passes, usual, memory, crypto::Pbkdf2Parameters{10'000'000}}, usual),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "store/vault/slot_kdf.h"
+#include "store/vault/key_slot_kdf.h"
 
 #include <algorithm>
 #include <array>
@@ -16,9 +16,9 @@ namespace {
 
 using crypto::Argon2Parameters;
 using crypto::Pbkdf2Parameters;
-using Cost = decltype(SlotKdf::cost);
+using Cost = decltype(KeySlotKdf::cost);
 
-constexpr size_t kStretchedOctets = 64;
+constexpr size_t kStretchedBytes = 64;
 
 template <typename... Cases>
 struct Overloaded : Cases... {
@@ -50,9 +50,9 @@ std::optional<Cost> read_pbkdf2(DerReader& reader) {
 }
 
 std::optional<Cost> read_raw(DerReader& reader) {
-  auto octets = bounded(reader, 16, 32);
-  if (!octets || *octets % 8 != 0) return std::nullopt;
-  return RawKdf{*octets};
+  auto bytes = bounded(reader, 16, 32);
+  if (!bytes || *bytes % 8 != 0) return std::nullopt;
+  return RawKdf{*bytes};
 }
 
 struct Algorithm {
@@ -60,26 +60,26 @@ struct Algorithm {
   std::optional<Cost> (*read)(DerReader&);
   bool salted;
 };
-// In the order of the alternatives of SlotKdf::cost.
+// In the order of the alternatives of KeySlotKdf::cost.
 constexpr std::array<Algorithm, 3> kAlgorithms = {{
     {kKdfArgon2id, read_argon2id, true},
     {kKdfPbkdf2, read_pbkdf2, true},
     {kKdfRaw, read_raw, false},
 }};
 
-const Algorithm& algorithm_of(const SlotKdf& kdf) { return kAlgorithms[kdf.cost.index()]; }
+const Algorithm& algorithm_of(const KeySlotKdf& kdf) { return kAlgorithms[kdf.cost.index()]; }
 
-std::vector<uint32_t> numbers_of(const SlotKdf& kdf) {
+std::vector<uint32_t> numbers_of(const KeySlotKdf& kdf) {
   return std::visit(Overloaded{[](const Argon2Parameters& cost) -> std::vector<uint32_t> {
                                  return {cost.memory_kib, cost.passes, cost.lanes};
                                },
                                [](const Pbkdf2Parameters& cost) -> std::vector<uint32_t> { return {cost.iterations}; },
-                               [](const RawKdf& cost) -> std::vector<uint32_t> { return {cost.octets}; }},
+                               [](const RawKdf& cost) -> std::vector<uint32_t> { return {cost.bytes}; }},
                     kdf.cost);
 }
 
 std::chrono::duration<double, std::milli> time_of(const KdfCost& cost) {
-  const SlotKdf kdf{std::visit([](const auto& chosen) { return Cost(chosen); }, cost), Bytes(kKdfSaltOctets)};
+  const KeySlotKdf kdf{std::visit([](const auto& chosen) { return Cost(chosen); }, cost), Bytes(kKdfSaltBytes)};
   const auto begin = std::chrono::steady_clock::now();
   stretch({}, kdf);
   return std::chrono::steady_clock::now() - begin;
@@ -92,23 +92,23 @@ uint32_t scaled(double one, uint32_t milliseconds, uint32_t low, uint32_t high) 
 
 }  // namespace
 
-KdfCost SlotKdf::stretching() const {
+KdfCost KeySlotKdf::stretching() const {
   return std::visit(
       Overloaded{[](const RawKdf&) -> KdfCost { throw Error(ErrorCode::kInternal, "a raw key is not stretched"); },
                  [](const auto& chosen) -> KdfCost { return chosen; }},
       cost);
 }
 
-SlotKdf fresh_kdf(const KdfCost& cost) {
-  return {std::visit([](const auto& chosen) { return Cost(chosen); }, cost), crypto::random_bytes(kKdfSaltOctets)};
+KeySlotKdf fresh_kdf(const KdfCost& cost) {
+  return {std::visit([](const auto& chosen) { return Cost(chosen); }, cost), crypto::random_bytes(kKdfSaltBytes)};
 }
 
-StretchedSecret stretch(ByteView secret, const SlotKdf& kdf) {
+StretchedSecret stretch(ByteView secret, const KeySlotKdf& kdf) {
   return StretchedSecret(std::visit(
       Overloaded{
-          [&](const Argon2Parameters& cost) { return crypto::argon2id(secret, kdf.salt, cost, kStretchedOctets); },
+          [&](const Argon2Parameters& cost) { return crypto::argon2id(secret, kdf.salt, cost, kStretchedBytes); },
           [&](const Pbkdf2Parameters& cost) {
-            return crypto::pbkdf2(secret, kdf.salt, cost.iterations, kStretchedOctets);
+            return crypto::pbkdf2(secret, kdf.salt, cost.iterations, kStretchedBytes);
           },
           [](const RawKdf&) -> SecretBytes { throw Error(ErrorCode::kInternal, "a raw key is not stretched"); }},
       kdf.cost));
@@ -155,9 +155,9 @@ std::vector<bool> unexpected(const std::vector<KdfCost>& costs, const KdfCost& c
   return dear;
 }
 
-std::string describe(const SlotKdf& kdf) {
+std::string describe(const KeySlotKdf& kdf) {
   static constexpr std::string_view kUnits[3][3] = {
-      {" KiB", " passes", " lanes"}, {" iterations", "", ""}, {" octets", "", ""}};
+      {" KiB", " passes", " lanes"}, {" iterations", "", ""}, {" bytes", "", ""}};
   std::string text(algorithm_of(kdf).name);
   const std::vector<uint32_t> numbers = numbers_of(kdf);
   for (size_t i = 0; i < numbers.size(); ++i) {
@@ -166,7 +166,7 @@ std::string describe(const SlotKdf& kdf) {
   return text;
 }
 
-Bytes encode_kdf(const SlotKdf& kdf) {
+Bytes encode_kdf(const KeySlotKdf& kdf) {
   Bytes values;
   write_der(values, DerTag::kIa5String, as_bytes(algorithm_of(kdf).name));
   for (uint32_t number : numbers_of(kdf)) write_der_unsigned(values, number);
@@ -174,7 +174,7 @@ Bytes encode_kdf(const SlotKdf& kdf) {
   return values;
 }
 
-SlotKdf read_kdf(const std::string& slot, ByteView values) {
+KeySlotKdf read_kdf(const std::string& slot, ByteView values) {
   DerReader reader(values);
   auto name = reader.next(DerTag::kIa5String);
   const auto* algorithm = std::find_if(kAlgorithms.begin(), kAlgorithms.end(), [&](const Algorithm& known) {
@@ -186,7 +186,7 @@ SlotKdf read_kdf(const std::string& slot, ByteView values) {
   }
   auto cost = algorithm->read(reader);
   auto salt = algorithm->salted ? reader.next(DerTag::kOctetString) : std::nullopt;
-  if (!cost || (algorithm->salted && (!salt || salt->contents.size() != kKdfSaltOctets)) || !reader.empty()) {
+  if (!cost || (algorithm->salted && (!salt || salt->contents.size() != kKdfSaltBytes)) || !reader.empty()) {
     throw Error(ErrorCode::kUnsupported, "key slot '" + slot + "' asks for a key derivation out of bounds");
   }
   return {*cost, salt ? to_bytes(salt->contents) : Bytes()};

@@ -14,16 +14,16 @@
 
 namespace vtpm::store {
 
-/// A raw key of that many octets: 16, 24 or 32.
+/// A raw key of that many bytes: 16, 24 or 32.
 struct RawKdf {
-  uint32_t octets = 32;
+  uint32_t bytes = 32;
 };
 
 using KdfCost = std::variant<crypto::Argon2Parameters, crypto::Pbkdf2Parameters>;
 
-struct SlotKdf {
+struct KeySlotKdf {
   std::variant<crypto::Argon2Parameters, crypto::Pbkdf2Parameters, RawKdf> cost;
-  Bytes salt;  // 32 octets; none for a raw key
+  Bytes salt;  // 32 bytes; none for a raw key
 
   bool is_raw() const { return std::holds_alternative<RawKdf>(cost); }
   /// For what is to cost the same. Throws kInternal for a raw key.
@@ -31,21 +31,21 @@ struct SlotKdf {
 };
 
 /// With a new salt.
-SlotKdf fresh_kdf(const KdfCost& cost);
+KeySlotKdf fresh_kdf(const KdfCost& cost);
 
 /// What a secret became. Costly to make: see `stretch`.
 class StretchedSecret {
  public:
-  explicit StretchedSecret(SecretBytes octets) : octets_(std::move(octets)) {}
-  ByteView wrapping_key() const { return octets_.view().first(32); }
-  ByteView commitment_key() const { return octets_.view().subspan(32); }
+  explicit StretchedSecret(SecretBytes bytes) : bytes_(std::move(bytes)) {}
+  ByteView wrapping_key() const { return bytes_.view().first(32); }
+  ByteView commitment_key() const { return bytes_.view().subspan(32); }
 
  private:
-  SecretBytes octets_;
+  SecretBytes bytes_;
 };
 
 /// 150 ms with the default cost. Throws kInvalidArgument for a cost out of bounds, kInternal for a raw key.
-StretchedSecret stretch(ByteView secret, const SlotKdf& kdf);
+StretchedSecret stretch(ByteView secret, const KeySlotKdf& kdf);
 
 /// The cost of the same algorithm (and, for Argon2id, of the same memory) that takes about `milliseconds` on this
 /// machine, within the bounds.
@@ -65,12 +65,12 @@ KdfEffort effort_of(const KdfCost& cost);
 std::vector<bool> unexpected(const std::vector<KdfCost>& costs, const KdfCost& configured);
 
 /// "argon2id, 65536 KiB, 3 passes, 1 lane"
-std::string describe(const SlotKdf& kdf);
+std::string describe(const KeySlotKdf& kdf);
 
 /// The values of the `kdf` attribute.
-Bytes encode_kdf(const SlotKdf& kdf);
+Bytes encode_kdf(const KeySlotKdf& kdf);
 /// Throws kUnsupported for an algorithm that this build does not have, and for a cost out of bounds. `slot`: for the
 /// sentence.
-SlotKdf read_kdf(const std::string& slot, ByteView values);
+KeySlotKdf read_kdf(const std::string& slot, ByteView values);
 
 }  // namespace vtpm::store

@@ -16,19 +16,19 @@ ByteView named_secret(const DesiredState& desired) {
   return secret ? secret->view() : ByteView();
 }
 
-std::vector<unsigned> numbers_of(const std::vector<UsedSlot>& used) {
+std::vector<unsigned> numbers_of(const std::vector<UsedKeySlot>& used) {
   std::vector<unsigned> numbers;
-  for (const UsedSlot& slot : used) numbers.push_back(slot.number);
+  for (const UsedKeySlot& slot : used) numbers.push_back(slot.number);
   return numbers;
 }
 
-std::vector<SlotSituation> situations(const std::vector<UsedSlot>& used, const DesiredState& desired,
-                                      StretchedSecrets& stretched) {
-  std::vector<SlotSituation> slots(kMaxSlots);
+std::vector<KeySlotSituation> situations(const std::vector<UsedKeySlot>& used, const DesiredState& desired,
+                                         StretchedSecrets& stretched) {
+  std::vector<KeySlotSituation> slots(kMaxSlots);
   for (unsigned number = 1; number <= kMaxSlots; ++number) slots[number - 1].number = number;
   const std::vector<unsigned> tested = slots_to_test(desired, numbers_of(used));
-  for (const UsedSlot& one : used) {
-    SlotSituation& slot = slots[one.number - 1];
+  for (const UsedKeySlot& one : used) {
+    KeySlotSituation& slot = slots[one.number - 1];
     slot.active = true;
     slot.usable = one.slot.has_value();
     slot.role = one.role;
@@ -39,15 +39,15 @@ std::vector<SlotSituation> situations(const std::vector<UsedSlot>& used, const D
   return slots;
 }
 
-bool holds_still(const std::vector<UsedSlot>& used, const OpenedSlot& opened) {
-  return std::any_of(used.begin(), used.end(), [&](const UsedSlot& one) {
+bool holds_still(const std::vector<UsedKeySlot>& used, const OpenedKeySlot& opened) {
+  return std::any_of(used.begin(), used.end(), [&](const UsedKeySlot& one) {
     return one.slot && one.slot->name() == opened.name && one.slot->sequence() == opened.sequence;
   });
 }
 
 // A raw key opens its store by being the key; there is nothing of its kind to wrap.
-void require_secrets(const std::vector<UsedSlot>& used, const std::string& path) {
-  for (const UsedSlot& slot : used) {
+void require_secrets(const std::vector<UsedKeySlot>& used, const std::string& path) {
+  for (const UsedKeySlot& slot : used) {
     if (!slot.slot || !slot.slot->kdf().is_raw()) continue;
     throw Error(ErrorCode::kUnsupported, path + " is opened by a raw key and has no other key slots");
   }
@@ -62,8 +62,8 @@ Draft slot_deletion(const std::string& name) {
   return gone;
 }
 
-bool same_slots(const std::vector<UsedSlot>& a, const std::vector<UsedSlot>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const UsedSlot& x, const UsedSlot& y) {
+bool same_slots(const std::vector<UsedKeySlot>& a, const std::vector<UsedKeySlot>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const UsedKeySlot& x, const UsedKeySlot& y) {
     return x.number == y.number && x.sequence == y.sequence && x.slot.has_value() == y.slot.has_value();
   });
 }
@@ -90,13 +90,13 @@ KdfCost Vault::Impl::cost_of_slots() const {
   return dear.value_or(default_kdf);
 }
 
-SlotKdf Vault::Impl::kdf_for(ByteView secret) const {
+KeySlotKdf Vault::Impl::kdf_for(ByteView secret) const {
   // Nothing can be guessed where there is nothing to know, and every process that uses such a store pays for it.
   constexpr crypto::Argon2Parameters kLeast{8 * 1024, 1, 1};
   return fresh_kdf(secret.empty() ? KdfCost(kLeast) : cost_of_slots());
 }
 
-bool Vault::Impl::write_slots(const Claim& login, const MasterKey& key, const std::vector<UsedSlot>& seen,
+bool Vault::Impl::write_slots(const Claim& login, const MasterKey& key, const std::vector<UsedKeySlot>& seen,
                               const std::vector<Draft>& drafts, const std::vector<std::string>& superseded) {
   bool same = false;
   const auto appended = store->change_under({&login}, [&](EntryLog::Change&) -> EntryLog::Proposal {
@@ -113,7 +113,7 @@ bool Vault::Impl::write_slots(const Claim& login, const MasterKey& key, const st
 void Vault::set_secret(Role role, ByteView secret, bool to_be_changed) {
   impl_->master_or_locked();
   require_secrets(impl_->used_slots(), path());
-  SlotKdf kdf = impl_->kdf_for(secret);
+  KeySlotKdf kdf = impl_->kdf_for(secret);
   const auto stretched =
       std::make_shared<const StretchedSecret>(stretch(canonical_secret(role_name(role), secret), kdf));
 
@@ -137,12 +137,12 @@ void Vault::set_secret(Role role, ByteView secret, bool to_be_changed) {
 
 UnlockResult Vault::change_secret(Role role, ByteView old, ByteView fresh) {
   struct Prepared {
-    Prepared(SecretBytes typed, SlotKdf cost)
+    Prepared(SecretBytes typed, KeySlotKdf cost)
         : secret(std::move(typed)),
           kdf(std::move(cost)),
           stretched(std::make_shared<const StretchedSecret>(stretch(secret, kdf))) {}
     SecretBytes secret;
-    SlotKdf kdf;
+    KeySlotKdf kdf;
     std::shared_ptr<const StretchedSecret> stretched;
   };
   std::optional<Prepared> prepared;
@@ -150,7 +150,7 @@ UnlockResult Vault::change_secret(Role role, ByteView old, ByteView fresh) {
   for (;;) {
     bool done = false;
     std::optional<std::pair<SecretBytes, KdfCost>> wanted;
-    const UnlockResult result = impl_->attempt(role, old, [&](const OpenedSlot& slot, const auto& login) {
+    const UnlockResult result = impl_->attempt(role, old, [&](const OpenedKeySlot& slot, const auto& login) {
       const auto used = impl_->used_slots();
       if (!holds_still(used, slot)) return false;
       // A recovery slot that logged a user in stays one, and what replaces its phrase may be typed in any way. Nor does
@@ -175,17 +175,17 @@ UnlockResult Vault::change_secret(Role role, ByteView old, ByteView fresh) {
 
 std::optional<unsigned> Vault::find_slot(Role role, ByteView secret, UnlockResult& result) {
   std::optional<unsigned> number;
-  result = impl_->attempt(role, secret, [&](const OpenedSlot& slot, const auto&) {
+  result = impl_->attempt(role, secret, [&](const OpenedKeySlot& slot, const auto&) {
     number = number_of_slot(slot.name);
     return true;
   });
   return number;
 }
 
-std::vector<SlotInfo> Vault::slots() const {
-  std::vector<SlotInfo> out;
-  for (const UsedSlot& used : impl_->used_slots()) {
-    SlotInfo info;
+std::vector<KeySlotInfo> Vault::slots() const {
+  std::vector<KeySlotInfo> out;
+  for (const UsedKeySlot& used : impl_->used_slots()) {
+    KeySlotInfo info;
     info.number = used.number;
     info.role = role_of(used.role);
     if (used.slot) {
@@ -202,7 +202,7 @@ std::vector<SlotInfo> Vault::slots() const {
 AmendPlan Vault::amend(const DesiredState& desired) {
   const std::string role(role_name(desired.role.value_or(Role::kUser)));
   StretchedSecrets stretched;
-  std::optional<std::pair<SlotKdf, std::shared_ptr<const StretchedSecret>>> fresh;
+  std::optional<std::pair<KeySlotKdf, std::shared_ptr<const StretchedSecret>>> fresh;
   for (;;) {
     refresh();
     impl_->master_or_locked();
@@ -213,7 +213,7 @@ AmendPlan Vault::amend(const DesiredState& desired) {
     if (plan.activate && !fresh) {
       KdfCost cost = desired.cost ? *desired.cost : impl_->cost_of_slots();
       if (desired.iter_time) cost = cost_taking(*desired.iter_time, cost);
-      SlotKdf kdf = fresh_kdf(cost);
+      KeySlotKdf kdf = fresh_kdf(cost);
       auto key = std::make_shared<const StretchedSecret>(stretch(canonical_secret(role, *desired.secret), kdf));
       fresh.emplace(std::move(kdf), std::move(key));
     }

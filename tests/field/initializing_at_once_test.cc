@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Several processes initialise a token at the same time, in one slot: exactly one of them does.
+// Several processes initialize a token at the same time, in one slot: exactly one of them does.
 #include <unistd.h>
 
 #include <algorithm>
@@ -30,7 +30,7 @@ const RegisterAct kInitIn("init-in", [](const std::vector<std::string>& argument
   printf("%s", rv_name(try_init_token(slot, kSoPin, arguments.at(3))).c_str());
 });
 
-class InitialisingAtOnce : public Fresh {
+class InitializingAtOnce : public Fresh {
  protected:
   /// What each process has been answered, sorted.
   std::vector<std::string> race(CK_SLOT_ID slot) {
@@ -64,7 +64,7 @@ std::vector<std::string> one_succeeds() {
   return answers;
 }
 
-TEST_F(InitialisingAtOnce, InAFreeSlotOneSucceedsAndNothingIsOverwritten) {
+TEST_F(InitializingAtOnce, InAFreeSlotOneSucceedsAndNothingIsOverwritten) {
   EXPECT_EQ(race(0), one_succeeds());
   EXPECT_EQ(files(), 1u);
   const std::vector<CK_SLOT_ID> now = slots();
@@ -72,7 +72,7 @@ TEST_F(InitialisingAtOnce, InAFreeSlotOneSucceedsAndNothingIsOverwritten) {
   EXPECT_TRUE(token_flags(0) & CKF_TOKEN_INITIALIZED);
 }
 
-TEST_F(InitialisingAtOnce, AgainOneSucceeds) {
+TEST_F(InitializingAtOnce, AgainOneSucceeds) {
   make_token();
   EXPECT_EQ(race(0), one_succeeds());
   EXPECT_EQ(files(), 1u);
@@ -83,7 +83,7 @@ const RegisterAct kMakeHere("make-here", [](const std::vector<std::string>& argu
   make_token(arguments.at(0));
 });
 
-TEST_F(InitialisingAtOnce, ASlotThatWasFreeWhenItWasListedIsNotInitialisedAnew) {
+TEST_F(InitializingAtOnce, ASlotThatWasFreeWhenItWasListedIsNotInitializedAnew) {
   ASSERT_EQ(slots().size(), 1u);
   ASSERT_EQ(run_act({"make-here", "of somebody else"}).status, 0);
   EXPECT_RV(CKR_FUNCTION_FAILED, try_init_token(0, kSoPin, "mine"));
@@ -94,7 +94,7 @@ TEST_F(InitialisingAtOnce, ASlotThatWasFreeWhenItWasListedIsNotInitialisedAnew) 
   EXPECT_RV(CKR_OK, try_init_token(0, kSoPin, "mine")) << "it has been listed since";
 }
 
-TEST_F(InitialisingAtOnce, ATokenThatIsGoneIsNotMadeAnew) {
+TEST_F(InitializingAtOnce, ATokenThatIsGoneIsNotMadeAnew) {
   make_token();
   fs::remove(*fs::directory_iterator(scratch.store()));
   EXPECT_RV(CKR_FUNCTION_FAILED, try_init_token(0, kSoPin, "mine"));
