@@ -102,9 +102,12 @@ bool allows_nothing(const Object& key) {
 }
 
 KeyUse use_key(Session& session, const Object& object) {
+  const Login& login = session.token->login();
   KeyUse use;
-  use.login = session.token->login().number();
+  use.login = login.number();  // before who is in is asked: see LoginState::number
   use.needs_login = object.is_private();
+  refuse_if(use.needs_login && login.who() != Who::kUser, CKR_USER_NOT_LOGGED_IN,
+            "the user has logged out since the key was found");
   use.needs_authentication = object.shown.flag(CKA_ALWAYS_AUTHENTICATE);
   return use;
 }

@@ -25,7 +25,8 @@ void require_use(const Object& key, CK_ATTRIBUTE_TYPE use, const Mechanism& mech
 void require_allowed(const Object& key, const Mechanism& mechanism, CK_RV refusal = CKR_MECHANISM_INVALID);
 /// A key with an empty list of CKA_ALLOWED_MECHANISMS, as older versions stored it when a template had one.
 bool allows_nothing(const Object& key);
-/// What an operation with this key must remember of the login.
+/// What an operation with this key must remember of the login. Throws Refusal CKR_USER_NOT_LOGGED_IN when the key is
+/// private and the user has logged out since it was found.
 KeyUse use_key(Session& session, const Object& object);
 
 /// One attribute as C_GetAttributeValue sees it.

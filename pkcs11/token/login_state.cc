@@ -16,8 +16,8 @@ void LoginState::enter(const Entry& entry) {
 
 void LoginState::leave() noexcept {
   const std::lock_guard lock(mutex_);
-  if (who_ != Who::kNobody) ++number_;
-  who_ = Who::kNobody;
+  const bool was_in = who_.exchange(Who::kNobody) != Who::kNobody;
+  if (was_in) ++number_;
   by_itself_ = false;
   pin_expired_ = false;
 }

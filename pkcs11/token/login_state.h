@@ -18,7 +18,8 @@ namespace vtpm::pkcs11 {
 class LoginState {
  public:
   Who who() const { return who_; }
-  /// Rises at every login and logout.
+  /// Rises at every login and logout, and at a logout after who() has become kNobody. So a caller that reads the number
+  /// first and then finds the user logged in can tell later from the number whether this login is still the same.
   uint64_t number() const { return number_; }
   /// Nobody asked for the login: the token logs in by itself.
   bool by_itself() const { return by_itself_; }

@@ -252,6 +252,34 @@ TEST_F(Threads, ASessionIsClosedUnderACall) {
   }
 }
 
+// An operation with a private key ends with the login, also when the logout comes while the operation is being started.
+TEST_F(Threads, AnOperationThatIsStartedDuringALogoutDoesNotOutliveIt) {
+  for (int round = 0; round < 400; ++round) {
+    const auto key = session.create({{CKA_CLASS, CKO_SECRET_KEY},
+                                     {CKA_KEY_TYPE, CKK_GENERIC_SECRET},
+                                     {CKA_PRIVATE, true},
+                                     {CKA_SIGN, true},
+                                     {CKA_VALUE, Bytes(32, 1)}});
+    Session own(slot);
+    std::atomic<bool> go = false;
+    std::thread starter([&] {
+      Mechanism mac = CKM_SHA256_HMAC;
+      while (!go) {
+      }
+      EXPECT_RV(one_of(CKR_OK, CKR_KEY_HANDLE_INVALID, CKR_USER_NOT_LOGGED_IN), p11->C_SignInit(own, mac.get(), key));
+    });
+    go = true;
+    if (round % 4 > 0) std::this_thread::sleep_for(std::chrono::microseconds(5 * (round % 12)));
+    MUST(p11->C_Logout(session));
+    starter.join();
+    Bytes data(8), out(32);
+    CK_ULONG size = out.size();
+    EXPECT_RV(one_of(CKR_USER_NOT_LOGGED_IN, CKR_OPERATION_NOT_INITIALIZED),
+              p11->C_Sign(own, data.data(), data.size(), out.data(), &size));
+    session.login();
+  }
+}
+
 // --- the application's own mutexes ---
 
 struct CountedMutex {
