@@ -76,9 +76,9 @@ void Catalogue::refresh_login() {
 
 void Catalogue::log_in(const std::function<void()>& change) {
   const Locked lock(*this);
+  change();
   drop_private_locked();
   objects_.forget_clear();
-  change();
   reload_locked();
 }
 

@@ -50,8 +50,8 @@ class Catalogue {
   void refresh();
   /// Notices that a re-key by somebody else has logged everybody out. One comparison when nothing changed.
   void refresh_login();
-  /// A login: calls `change`, which changes the login state, and shows what its user may see. Nobody sees anything in
-  /// between. What `change` throws comes out; then nothing of the last login is shown.
+  /// A login: calls `change`, which changes the login state, and shows what its user may see. No other thread sees a
+  /// state in between. When `change` throws, log_in rethrows and has changed nothing itself.
   void log_in(const std::function<void()>& change);
   /// A logout: remembers whom the token trusts, calls `change`, and forgets what the login showed.
   void log_out(const std::function<void()>& change);

@@ -64,27 +64,45 @@ void Login::log_in(Who who, ByteView pin) {
   enter(who, pin, /*by_itself=*/false);
 }
 
+namespace {
+
+/// The engine of a login that has ended. It forgets the TPM when the scope ends, whatever ends it.
+struct Ended {
+  std::shared_ptr<tpm::Engine> engine;
+  ~Ended() {
+    if (engine) engine->forget();
+  }
+};
+
+}  // namespace
+
 void Login::enter(Who who, ByteView pin, bool by_itself) {
+  const Who was = this->who();
   store::SecretNotes notes;
   check_result(parts_.vault.unlock(role_of(who), pin, &notes), who);
   const WaitPolicy::Keep half_done;  // the store is open, and nobody is logged in
-  std::shared_ptr<tpm::Engine> before;
+  Ended before;
   try {
     parts_.catalogue.log_in([&] {
-      before = parts_.machine.close();
-      // First: a call that sees the user logged in finds the TPM, and does not make its key in software.
-      if (who == Who::kUser) parts_.machine.open(parts_.config.tpm_instances);
+      // The SO's entry can be refused; a user who is in by himself then stays in, so nothing else comes before it.
+      if (who == Who::kSo) parts_.state.enter({who, by_itself, notes.to_be_changed});
+      before.engine = parts_.machine.close();
+      if (who == Who::kSo) return;
+      // The machine first: a call that sees the user logged in finds the TPM, and does not make its key in software.
+      parts_.machine.open(parts_.config.tpm_instances);
       parts_.state.enter({who, by_itself, notes.to_be_changed});
     });
-  } catch (...) {  // nobody is half logged in
-    parts_.vault.lock();
-    parts_.catalogue.give_up([&] {
-      parts_.state.leave();
-      (void)parts_.machine.close();
-    });
+  } catch (...) {
+    const bool nothing_has_changed = was != Who::kNobody && this->who() == was;
+    if (!nothing_has_changed) {  // nobody is half logged in
+      parts_.vault.lock();
+      parts_.catalogue.give_up([&] {
+        parts_.state.leave();
+        (void)parts_.machine.close();
+      });
+    }
     throw;
   }
-  if (before) before->forget();
 }
 
 bool Login::required() const {
@@ -119,12 +137,11 @@ void Login::log_out() {
 
 void Login::leave() {
   if (who() == Who::kNobody) return;
-  std::shared_ptr<tpm::Engine> engine;
+  Ended engine;
   parts_.catalogue.log_out([&] {
     parts_.state.leave();
-    engine = parts_.machine.close();
+    engine.engine = parts_.machine.close();
   });
-  if (engine) engine->forget();
   parts_.vault.lock();
 }
 

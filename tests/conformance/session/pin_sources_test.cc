@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "tests/conformance/harness/every_function.h"
 #include "tests/conformance/harness/harness.h"
@@ -307,6 +308,24 @@ TEST_F(PinLessToken, TheSoTakesOver) {
   another.login();
   EXPECT_RV(CKR_OK, set_pin(another, kUserPin, {})) << "and back";
   EXPECT_FALSE(needs_login(slot));
+}
+
+// The SO's attempt waits out a delay, and the read-only session is opened meanwhile.
+TEST_F(PinLessToken, TheSoWhoIsRefusedAfterTheRightPinLeavesTheUserLoggedIn) {
+  Session session(slot);
+  const auto object = session.create(
+      {{CKA_CLASS, CKO_DATA}, {CKA_PRIVATE, true}, {CKA_LABEL, "of the session"}, {CKA_VALUE, Bytes(3, 1)}});
+  const KeyPair pair = session.generate_ec(kP256);
+  for (int i = 0; i < 13; ++i) EXPECT_RV(CKR_PIN_INCORRECT, session.try_login(CKU_SO, bytes("not-the-pin")));
+  CK_RV answer = CKR_OK;
+  std::thread so([&] { answer = session.try_login(CKU_SO, kSoPin); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  Session reader(slot, Session::kReadOnly);
+  so.join();
+  EXPECT_RV(CKR_SESSION_READ_ONLY_EXISTS, answer);
+  EXPECT_EQ(session.state(), CKS_RW_USER_FUNCTIONS);
+  EXPECT_EQ(session.get(object, CKA_VALUE), Bytes(3, 1));
+  EXPECT_EQ(session.sign(CKM_ECDSA, pair.private_key, Bytes(32, 1)).size(), 64u) << "the TPM is still there";
 }
 
 TEST_F(PinLessToken, ALockedOneIsUnlockedByTheSo) {
