@@ -37,7 +37,9 @@ enum class OperationKind : uint8_t {
   kSignRecover,
   kDecrypt,
   kMessageSign,
+  kCount  // how many there are
 };
+inline constexpr size_t kOperationKindCount = static_cast<size_t>(OperationKind::kCount);
 
 /// What C_GetOperationState does about an active operation of a kind (5.6.7).
 enum class Saving : uint8_t {
@@ -66,13 +68,14 @@ inline constexpr OperationKindRow kOperationKinds[] = {
     {OperationKind::kDecrypt, CKF_DECRYPT, Saving::kPossible},
     {OperationKind::kMessageSign, CKF_MESSAGE_SIGN, Saving::kImpossible},
 };
+static_assert(std::size(kOperationKinds) == kOperationKindCount, "every OperationKind has one row in kOperationKinds");
 constexpr bool operation_kinds_are_in_order() {
   for (size_t i = 0; i < std::size(kOperationKinds); ++i) {
     if (static_cast<size_t>(kOperationKinds[i].kind) != i) return false;
   }
   return true;
 }
-static_assert(operation_kinds_are_in_order(), "the rows of kOperationKinds stand in the order of their enumerators");
+static_assert(operation_kinds_are_in_order(), "the rows of kOperationKinds are in the order of their enumerators");
 
 /// What an operation remembers of the login under which it was begun.
 struct KeyUse {
@@ -129,7 +132,7 @@ class Operations {
   std::unique_ptr<Any>& at(OperationKind kind) { return active_[static_cast<size_t>(kind)]; }
   const std::unique_ptr<Any>& at(OperationKind kind) const { return active_[static_cast<size_t>(kind)]; }
 
-  std::array<std::unique_ptr<Any>, std::size(kOperationKinds)> active_;
+  std::array<std::unique_ptr<Any>, kOperationKindCount> active_;
 };
 
 }  // namespace vtpm::pkcs11
