@@ -32,7 +32,7 @@ struct Saved {
 
 uint8_t code_of(const SavedKind& kind);
 const SavedKind* kind_of_code(uint8_t code);
-constexpr size_t kMostOperations = 6;  // one of each kind
+constexpr size_t kMostOperations = 6;  // one of each kind of kSavedKinds
 
 void put_number(SecretBytes& to, uint64_t number) {
   for (int i = 0; i < 8; ++i, number >>= 8) {
@@ -267,6 +267,16 @@ constexpr bool are_those_of_the_session() {
   return true;
 }
 static_assert(are_those_of_the_session(), "every kind with Saving::kPossible has a row in kSavedKinds, no other kind");
+
+constexpr bool every_code_has_one_kind() {
+  for (size_t i = 0; i < std::size(kSavedKinds); ++i) {
+    for (size_t j = 0; j < i; ++j) {
+      if (kSavedKinds[i].code == kSavedKinds[j].code || kSavedKinds[i].kind == kSavedKinds[j].kind) return false;
+    }
+  }
+  return true;
+}
+static_assert(every_code_has_one_kind(), "two rows of kSavedKinds have the same code or the same kind");
 
 uint8_t code_of(const SavedKind& kind) { return kind.code; }
 
