@@ -5,6 +5,8 @@
 // A new attribute is one row in kAttributes and one row among the rules of each class that has it.
 #include "pkcs11/object/attribute_tables.h"
 
+#include <iterator>
+
 namespace vtpm::pkcs11 {
 namespace {
 
@@ -390,6 +392,46 @@ constexpr SchemaRow kSchemas[] = {
     {CKO_HW_FEATURE, CKH_MONOTONIC_COUNTER, {kMonotonicCounter}},
     {CKO_SECRET_KEY, kEverySecretKeyType, {kStorage, kPrivateByDefault, kKey, kSecretKey}},
 };
+
+// --- what the compiler checks of the tables ---
+
+constexpr bool every_attribute_has_one_row() {
+  for (const AttributeRow& row : kAttributes) {
+    for (const AttributeRow* other = &row + 1; other != std::end(kAttributes); ++other) {
+      if (other->type == row.type) return false;
+    }
+  }
+  return true;
+}
+static_assert(every_attribute_has_one_row(), "kAttributes has two rows for one attribute");
+
+constexpr bool is_described(CK_ATTRIBUTE_TYPE type) {
+  for (const AttributeRow& row : kAttributes) {
+    if (row.type == type) return true;
+  }
+  return false;
+}
+
+constexpr size_t rules_for(const SchemaRow& schema, CK_ATTRIBUTE_TYPE type) {
+  size_t count = 0;
+  for (const std::span<const Rule> part : schema.parts()) {
+    for (const Rule& rule : part) count += rule.type == type ? 1 : 0;
+  }
+  return count;
+}
+
+constexpr bool every_rule_is_of_an_attribute() {
+  for (const SchemaRow& schema : kSchemas) {
+    for (const std::span<const Rule> part : schema.parts()) {
+      for (const Rule& rule : part) {
+        if (!is_described(rule.type) || rules_for(schema, rule.type) != 1) return false;
+      }
+    }
+  }
+  return true;
+}
+static_assert(every_rule_is_of_an_attribute(),
+              "each rule of a class is of an attribute with a row in kAttributes, and no attribute has two rules");
 
 }  // namespace
 

@@ -3,6 +3,7 @@
 // other file asks attribute.h and schema.h.
 #pragma once
 
+#include <initializer_list>
 #include <span>
 
 #include "pkcs11/object/attribute.h"
@@ -24,7 +25,18 @@ constexpr CK_ULONG kEverySecretKeyType = CK_UNAVAILABLE_INFORMATION;
 struct SchemaRow {
   CK_OBJECT_CLASS object_class;
   CK_ULONG type;  // of key, certificate or hardware feature; 0 for classes of one type
-  std::span<const Rule> parts[5];
+
+  /// `parts`: at most five arrays of rules, which outlive the row.
+  constexpr SchemaRow(CK_OBJECT_CLASS class_of_row, CK_ULONG type_of_row,
+                      std::initializer_list<std::span<const Rule>> parts)
+      : object_class(class_of_row), type(type_of_row) {
+    for (const std::span<const Rule> part : parts) parts_[count_++] = part;
+  }
+  constexpr std::span<const std::span<const Rule>> parts() const { return {parts_, count_}; }
+
+ private:
+  std::span<const Rule> parts_[5] = {};
+  size_t count_ = 0;
 };
 std::span<const SchemaRow> schema_rows();
 

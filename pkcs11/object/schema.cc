@@ -68,12 +68,12 @@ struct SchemaTable {
   SchemaTable() {
     for (const SchemaRow& row : schema_rows()) {
       if (row.type != kEverySecretKeyType) {
-        schemas.push_back(Schema(row.object_class, row.type, row.parts));
+        schemas.push_back(Schema(row.object_class, row.type, row.parts()));
         continue;
       }
       // All secret keys have the same rules; their types differ in the values that they take.
       for (const SecretKeyType& key : secret_key_types()) {
-        schemas.push_back(Schema(row.object_class, key.type, row.parts));
+        schemas.push_back(Schema(row.object_class, key.type, row.parts()));
       }
     }
   }
