@@ -75,8 +75,10 @@ struct Object {
   bool is_token() const { return owner == 0; }
   bool is_private() const { return shown.flag(CKA_PRIVATE); }
   CK_OBJECT_CLASS object_class() const { return shown.number(CKA_CLASS).value_or(CKO_VENDOR_DEFINED); }
-  /// Which half of a key pair, or whether a secret key; kNone for what is no key.
-  KeyPart key_part() const { return object_class_row(shown).key; }
+  /// The row of the object's class, which answers every question about the class.
+  const ObjectClass& class_row() const { return object_class_row(shown); }
+  /// Which part of a key the object is; kNone for an object that is not a key.
+  KeyPart key_part() const { return class_row().key; }
   bool is_key() const { return key_part() != KeyPart::kNone; }
   /// The NV index that holds the value, or 0.
   uint32_t nv_index() const { return static_cast<uint32_t>(shown.number(CKA_VTPM_NV_INDEX).value_or(0)); }

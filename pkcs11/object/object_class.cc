@@ -34,6 +34,16 @@ constexpr ObjectClass kClasses[] = {
     {CKO_VALIDATION, 0, KeyPart::kNone, kDescribesToken},
     {CKO_TRUST, 0, KeyPart::kNone, kOnlyAuthentic, nullptr, check_trust},
 };
+constexpr bool every_class_has_one_row() {
+  for (size_t i = 0; i < std::size(kClasses); ++i) {
+    for (size_t j = 0; j < i; ++j) {
+      if (kClasses[i].type == kClasses[j].type) return false;
+    }
+  }
+  return true;
+}
+static_assert(every_class_has_one_row(), "kClasses has two rows for one class");
+
 constexpr ObjectClass kUnknown = {CKO_VENDOR_DEFINED};
 
 }  // namespace

@@ -214,10 +214,11 @@ std::vector<Attributes> private_tpm_objects(tpm::Commands& tpm, const std::set<u
 
 // The public half of a persistent key is private exactly when the key is restricted (public_key_object).
 bool is_tpms_own(const Attributes& object) {
-  const CK_OBJECT_CLASS object_class = object.number(CKA_CLASS).value_or(CKO_VENDOR_DEFINED);
-  if (object_class == CKO_PUBLIC_KEY) return object.has(CKA_VTPM_HANDLE) && object.flag(CKA_PRIVATE);
+  if (object_class_row(object).key == KeyPart::kPublic) {
+    return object.has(CKA_VTPM_HANDLE) && object.flag(CKA_PRIVATE);
+  }
   const CK_ULONG index = object.number(CKA_VTPM_NV_INDEX).value_or(0);
-  return object_class == CKO_CERTIFICATE && is_of_identity(static_cast<uint32_t>(index));
+  return object.number(CKA_CLASS) == CKO_CERTIFICATE && is_of_identity(static_cast<uint32_t>(index));
 }
 
 KeyPairDraft adopt_key(const tpm::KeyBlob& key, const std::string& label, ByteView id) {

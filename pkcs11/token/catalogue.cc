@@ -48,8 +48,8 @@ void Catalogue::publish_builtin_objects() {
 
 bool Catalogue::visible(const Object& object) const {
   if (object.is_private() && who() != Who::kUser) return false;
-  // Trust that anyone could have written is worse than none: on the token it is shown once its MAC was checked.
-  return object.object_class() != CKO_TRUST || !object.is_token() || (object.bound && who() != Who::kNobody);
+  if (!object.class_row().has(kOnlyAuthentic) || !object.is_token()) return true;
+  return object.bound && who() != Who::kNobody;
 }
 
 // --- catching up ---
@@ -311,7 +311,7 @@ ObjectPtr Catalogue::find_locked(CK_OBJECT_HANDLE handle) {
   }
   if (!slot || !slot->object || !visible(*slot->object)) return nullptr;
   const ObjectPtr object = slot->object;
-  return object->object_class() != CKO_PROFILE || has_profile_locked(*object) ? object : nullptr;
+  return !object->class_row().has(kComesAndGoes) || has_profile_locked(*object) ? object : nullptr;
 }
 
 ObjectPtr Catalogue::object(CK_OBJECT_HANDLE handle) {

@@ -16,12 +16,18 @@ namespace {
 
 std::string new_id() { return to_hex(crypto::random_bytes(16)); }
 
-/// What only the token may see moves to the secret part: the value of a private data object.
+/// Moves the value of a private object to the secret part, where the class has it there (kValueIsSealed).
 void separate_secrets(Draft& draft) {
-  if (draft.shown.number(CKA_CLASS) != CKO_DATA || !draft.is_private()) return;
+  if (!object_class_row(draft.shown).has(kValueIsSealed) || !draft.is_private()) return;
   if (!draft.shown.has(CKA_VALUE)) return;
   draft.secret.set(CKA_VALUE, draft.shown.get(CKA_VALUE));
   draft.shown.erase(CKA_VALUE);
+}
+
+/// Whether a template can change the secret part of the object: its value, or the auth value of its place in the TPM.
+bool has_changeable_secrets(const Object& object) {
+  const ObjectClass& row = object.class_row();
+  return row.has(kValueIsSealed) || row.has(kMayBeInNv) || object.tpm_handle() != 0;
 }
 
 void check_auth_value(const Draft& draft, const Object& object) {
@@ -39,7 +45,7 @@ std::function<void(tpm::BootedTpm&)> give_index(Draft& draft, device::Change& ch
     draft.shown.set(CKA_LABEL, ByteView(reinterpret_cast<const uint8_t*>(name),
                                         static_cast<size_t>(std::snprintf(name, sizeof name, "0x%08lx", index))));
   }
-  if (draft.shown.get(CKA_OBJECT_ID).empty() && draft.shown.number(CKA_CLASS) == CKO_DATA)
+  if (draft.shown.get(CKA_OBJECT_ID).empty() && Schema::find(draft.shown)->rule(CKA_OBJECT_ID))
     draft.shown.set(CKA_OBJECT_ID, nv_object_id(static_cast<uint32_t>(index)));
   auto define = [wanted = std::make_shared<Draft>(draft)](tpm::BootedTpm& tpm) { create_nv_area(tpm, *wanted); };
   draft.secret.erase(CKA_VALUE);
@@ -123,8 +129,7 @@ void Catalogue::change_stored(const Object& object, const std::function<void(Dra
   parts_.machine.change([&](device::Change& committed) {
     // What the store says now, not what we saw before. An object of the TPM gets a record by its change.
     Draft draft{object.of_tpm ? object.shown : stored_attributes(object.id), {}};
-    if (object.object_class() == CKO_DATA || object.tpm_handle()) draft.secret = secret_of(object);
-    if (object.object_class() == CKO_HW_FEATURE) draft.secret = secret_of(object);
+    if (has_changeable_secrets(object)) draft.secret = secret_of(object);
     change(draft);
     separate_secrets(draft);
     check_auth_value(draft, object);

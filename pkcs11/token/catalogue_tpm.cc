@@ -12,11 +12,13 @@
 namespace vtpm::pkcs11 {
 namespace {
 
-/// Whether the object is lost with the TPM. Certificates in NV and restricted keys are the TPM's own.
+/// Whether the object is lost with the TPM. Certificates in NV and restricted keys belong to the TPM and not to the
+/// user.
 bool lives_in_the_tpm(const Object& object) {
-  const CK_OBJECT_CLASS kind = object.object_class();
-  if (kind == CKO_PRIVATE_KEY) return object.shown.flag(CKA_VTPM_RESIDENT) || object.tpm_handle() != 0;
-  return object.nv_index() != 0 && (!object.of_tpm || kind != CKO_CERTIFICATE);
+  if (object.key_part() == KeyPart::kPrivate) {
+    return object.shown.flag(CKA_VTPM_RESIDENT) || object.tpm_handle() != 0;
+  }
+  return object.nv_index() != 0 && (!object.of_tpm || object.class_row().has(kMayBeInNv));
 }
 
 std::string described(const Object& object) {
@@ -79,7 +81,7 @@ std::shared_ptr<const tpm::KeyEvidence> Catalogue::evidence_of(const Object& obj
 SecretBytes Catalogue::nv_value(const Object& object) {
   const std::shared_ptr<tpm::Engine> tpm = engine();
   const SecretAttributes secret = secret_of(object);
-  if (object.object_class() == CKO_HW_FEATURE) {
+  if (object.class_row().has(kCounts)) {
     refresh();
     parts_.watch.refuse_rolled_back();
   }
