@@ -17,48 +17,16 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <unordered_map>
 
 #include "base/waiting.h"
 #include "crypto/library/random.h"
 #include "crypto/symmetric/aead.h"
 #include "pkcs11/session/application_mutex.h"
 #include "pkcs11/session/session.h"
+#include "pkcs11/session/session_table.h"
 #include "pkcs11/session/slot_table.h"
 
 namespace vtpm::pkcs11 {
-
-class SessionTable {
- public:
-  explicit SessionTable(uint32_t most) : most_(most) {}
-
-  /// Throws Refusal: CKR_SESSION_COUNT, CKR_SESSION_READ_WRITE_SO_EXISTS.
-  std::shared_ptr<Session> open(std::shared_ptr<Token> token, CK_SLOT_ID slot, bool read_write);
-  /// Throws Refusal CKR_SESSION_HANDLE_INVALID.
-  std::shared_ptr<Session> get(CK_SESSION_HANDLE handle) const;
-  /// Closes one session; with the last one of a token its login ends. Waits for the call that runs in it, which ends at
-  /// once if it waits for a lock itself.
-  void close(CK_SESSION_HANDLE handle);
-  /// True when there were any.
-  bool close_all(CK_SLOT_ID slot);
-
-  struct Count {
-    CK_ULONG all = 0, read_write = 0;
-  };
-  Count count(const Token& token) const;
-  /// Every session of a token (context-specific login, logout).
-  std::vector<std::shared_ptr<Session>> of(const Token& token) const;
-  /// In the child of a fork: none of the calls that held or waited for these locks is there.
-  void make_locks_anew();
-
- private:
-  void end(const std::shared_ptr<Session>& session);
-
-  const uint32_t most_;
-  mutable std::mutex mutex_;
-  CK_SESSION_HANDLE next_ = 1;
-  std::unordered_map<CK_SESSION_HANDLE, std::shared_ptr<Session>> sessions_;
-};
 
 class Module {
  public:
