@@ -41,22 +41,71 @@ const Mechanism* find_mechanism(std::string_view name) {
 
 namespace {
 
-// Never destroyed: calls of other threads may still run while the process ends.
-std::vector<std::string>& hidden_mechanisms() {
-  static auto& hidden = *new std::vector<std::string>;
-  return hidden;
+// By the position of the mechanism's row in kMechanisms.
+bool hidden_mechanisms[std::size(kMechanisms)] = {};
+
+// --- what the compiler checks of the rows ---
+
+constexpr bool every_type_has_one_row() {
+  for (const Mechanism& row : kMechanisms) {
+    for (const Mechanism* other = &row + 1; other != std::end(kMechanisms); ++other) {
+      if (other->type == row.type) return false;
+    }
+  }
+  return true;
 }
+static_assert(every_type_has_one_row(), "kMechanisms has two rows for one mechanism");
+
+constexpr bool has_variants(Family family) {
+  for (const VariantRow& row : kVariantRows) {
+    if (row.family == family) return true;
+  }
+  return false;
+}
+
+constexpr bool is_variant_of(Variant variant, Family family) {
+  for (const VariantRow& row : kVariantRows) {
+    if (row.variant == variant && row.family == family) return true;
+  }
+  return false;
+}
+
+constexpr bool every_variant_is_of_its_family() {
+  for (const Mechanism& row : kMechanisms) {
+    const bool fits = has_variants(row.family) ? is_variant_of(row.variant, row.family) : row.variant == Variant::kNone;
+    if (!fits) return false;
+  }
+  return true;
+}
+static_assert(every_variant_is_of_its_family(),
+              "a mechanism has a variant of its family, and Variant::kNone where the family has none");
+static_assert(std::size(kVariantRows) + 1 == kVariants, "every Variant except kNone has one row in kVariantRows");
+
+constexpr bool every_family_has_its_columns() {
+  for (const Mechanism& row : kMechanisms) {
+    const bool digests = row.family == Family::kDigest || row.family == Family::kDigestKey;
+    const bool has_hash = row.hash.has_value() || row.parameter == Parameter::kSha512T;
+    if (digests && !has_hash) return false;
+    if (row.mode.has_value() != (row.family == Family::kCipher || row.family == Family::kEncryptData)) return false;
+    if (row.aead.has_value() != (row.family == Family::kAead)) return false;
+    if (row.mac.has_value() != (row.family == Family::kMac)) return false;
+  }
+  return true;
+}
+static_assert(every_family_has_its_columns(),
+              "ciphers have a mode, AEADs an aead, MACs a mac, and digests a hash or SHA-512/t's parameter");
 
 }  // namespace
 
 bool is_mechanism(std::string_view name) { return find_mechanism(name) != nullptr; }
 
-void hide_mechanisms(std::vector<std::string> hidden) { hidden_mechanisms() = std::move(hidden); }
-
-bool is_offered(const Mechanism& row) {
-  const auto& hidden = hidden_mechanisms();
-  return std::find(hidden.begin(), hidden.end(), row.name) == hidden.end();
+void hide_mechanisms(std::span<const std::string> hidden) {
+  for (size_t i = 0; i < std::size(kMechanisms); ++i) {
+    hidden_mechanisms[i] = std::find(hidden.begin(), hidden.end(), kMechanisms[i].name) != hidden.end();
+  }
 }
+
+bool is_offered(const Mechanism& row) { return !hidden_mechanisms[&row - std::begin(kMechanisms)]; }
 
 const Mechanism& require_mechanism(const CK_MECHANISM* mechanism, CK_FLAGS use) {
   refuse_if(!mechanism, CKR_ARGUMENTS_BAD, "the mechanism is a null pointer");

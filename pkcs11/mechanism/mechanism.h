@@ -59,25 +59,46 @@ enum class Family {
 };
 constexpr size_t kFamilies = static_cast<size_t>(Family::kEcdhAesWrap) + 1;  // the last one
 
-/// What tells the mechanisms of one family apart, where no other column does.
+/// What distinguishes the mechanisms of one family, where no other column does.
 enum class Variant : uint8_t {
   kNone,
-  // Family::kKeyWrap
   kKw,        // RFC 3394
   kKwp,       // RFC 5649
   kKwpOrKw,   // KWP, or KW after PKCS #7 padding (RFC 3394 with an initial value of 8 bytes)
   kPaddedKw,  // KW after PKCS #7 padding
-  // Family::kKbkdf
   kCounter,
   kFeedback,
   kDoublePipeline,
-  // Family::kShakeKey
   kShake128,
   kShake256,
-  // Family::kTlsKeyMaterial
-  kWithoutVectors,  // the key block has no initialization vectors
-  // Family::kEcdhAesWrap
-  kBarePoint  // the point travels bare, in the others as CKA_EC_POINT shows it
+  kWithVectors,     // the key block has initialization vectors
+  kWithoutVectors,  // it has none
+  kBarePoint,       // the wrapped key begins with a bare point
+  kEncodedPoint,    // it begins with a point in the encoding of CKA_EC_POINT
+  kCount            // how many there are
+};
+constexpr size_t kVariants = static_cast<size_t>(Variant::kCount);
+
+/// The family that a variant belongs to. In a family that has variants every mechanism has one of them, and in any
+/// other family Variant::kNone (mechanism.cc checks it), so that no variant is a default.
+struct VariantRow {
+  Variant variant;
+  Family family;
+};
+constexpr VariantRow kVariantRows[] = {
+    {Variant::kKw, Family::kKeyWrap},
+    {Variant::kKwp, Family::kKeyWrap},
+    {Variant::kKwpOrKw, Family::kKeyWrap},
+    {Variant::kPaddedKw, Family::kKeyWrap},
+    {Variant::kCounter, Family::kKbkdf},
+    {Variant::kFeedback, Family::kKbkdf},
+    {Variant::kDoublePipeline, Family::kKbkdf},
+    {Variant::kShake128, Family::kShakeKey},
+    {Variant::kShake256, Family::kShakeKey},
+    {Variant::kWithVectors, Family::kTlsKeyMaterial},
+    {Variant::kWithoutVectors, Family::kTlsKeyMaterial},
+    {Variant::kBarePoint, Family::kEcdhAesWrap},
+    {Variant::kEncodedPoint, Family::kEcdhAesWrap},
 };
 
 /// What the mechanism's parameter is.
@@ -124,7 +145,9 @@ struct Mechanism {
   bool of_pairs = false;  // it works with the halves of key pairs, or makes them
   Sizes sizes() const { return told.value_or(Sizes{min_size, max_size}); }
 
-  bool works_with_secret_keys() const { return !of_pairs && key_type != kNoKey && key_type != kAnyPrivateKey; }
+  constexpr bool works_with_secret_keys() const {
+    return !of_pairs && key_type != kNoKey && key_type != kAnyPrivateKey;
+  }
   /// Whether the mechanism has a parameter, required or optional, in the operation `use` (one CKF_ flag). The cipher
   /// text of encapsulation by Diffie-Hellman is what the parameter is in C_DeriveKey.
   bool has_parameter(CK_FLAGS use) const {
@@ -150,7 +173,7 @@ bool is_mechanism(std::string_view name);
 
 /// From now on the module offers all mechanisms but these (`mechanisms.hidden`). C_Initialize calls it, while no other
 /// call runs.
-void hide_mechanisms(std::vector<std::string> hidden);
+void hide_mechanisms(std::span<const std::string> hidden);
 /// Whether the module offers a mechanism that it knows: whether it is listed, described and may be used.
 bool is_offered(const Mechanism& row);
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rows of the mechanisms: all that this module says of each. mechanism.h describes the columns.
 //
-// A new mechanism of a family that is here is one row. Only mechanism.cc and family_table.h include this file.
+// A new mechanism of an existing family is one row. mechanism.cc checks what the rows must have in common, key_kind.cc
+// and secret_key.cc (pkcs11/object/) check their key types, and family_table.h checks that each family has its makers.
+// No other file includes this one.
 #pragma once
 
 #include "pkcs11/cryptoki/limits.h"
@@ -50,7 +52,7 @@ constexpr Mechanism ec(Type type, Name name, F family, std::optional<Hash> hash,
                        P parameter = P::kNone) {
   return with_pairs({type, name, family, hash, 224, 521, CKF_HW | flags | kCurves, CKK_EC, parameter});
 }
-/// Works with keys on Montgomery curves too.
+/// The mechanism works with keys on Montgomery curves too.
 constexpr Mechanism agreement(Type type, Name name, F family, CK_FLAGS flags) {
   Mechanism row = ec(type, name, family, {}, flags, P::kOfTheFamily);
   row.other_key_type = CKK_EC_MONTGOMERY;
@@ -101,12 +103,12 @@ constexpr Mechanism derive_by_encryption(Type type, Name name, CK_KEY_TYPE key, 
   row.mode = mode;
   return row;
 }
-/// Bytes that are told as bits.
+/// C_GetMechanismInfo shows the sizes in bits.
 constexpr Mechanism in_bits(Mechanism row) {
   row.told = Mechanism::Sizes{8 * row.min_size, 8 * row.max_size};
   return row;
 }
-/// Whatever has been agreed upon; of the result the standard says 48 bytes (3.2, 6.40).
+/// From a Diffie-Hellman secret of any length; C_GetMechanismInfo shows the 48 bytes of the result (3.2, 6.40).
 constexpr Mechanism tls_dh(Type type, Name name, F family) {
   Mechanism row = derive(type, name, family, {}, CKK_GENERIC_SECRET);
   row.told = Mechanism::Sizes{48, 48};
@@ -123,7 +125,7 @@ constexpr Mechanism derive_by_digest(Type type, Name name, std::optional<Hash> h
   return row;
 }
 
-/// From the key types of HKDF (6.62).
+/// From a key of one of the types for HKDF (3.2, 6.62).
 constexpr Mechanism hkdf(Type type, Name name, F family) {
   Mechanism row = derive(type, name, family, {}, CKK_HKDF);
   row.other_key_type = CKK_GENERIC_SECRET;
@@ -131,14 +133,14 @@ constexpr Mechanism hkdf(Type type, Name name, F family) {
 }
 
 #define M(type) type, #type
-// What each hash brings along: the digest, HMAC with its whole and with a shortened result, keys for it, and the
-// derivation of a key by its digest.
+// The mechanisms of each hash: the digest, HMAC with a whole and with a shortened result, the generation of keys for
+// it, and the derivation of a key by its digest.
 #define HASH(stem, hash, key, derivation)                             \
   digest(M(CKM_##stem), hash), hmac(M(CKM_##stem##_HMAC), hash, key), \
       hmac(M(CKM_##stem##_HMAC_GENERAL), hash, key, P::kMacLength),   \
       secret(M(CKM_##stem##_KEY_GEN), key, 1, kMostSecret, hash), derive_by_digest(M(CKM_##derivation), hash)
 
-// What each block cipher brings along.
+// The mechanisms of each block cipher.
 #define BLOCK_CIPHER(stem)                                                                        \
   secret(M(CKM_##stem##_KEY_GEN), CKK_##stem, 16, 32),                                            \
       block_cipher(M(CKM_##stem##_ECB), CKK_##stem, CipherMode::kEcb, P::kNone, kWraps),          \
@@ -258,7 +260,7 @@ inline constexpr Mechanism kAll[] = {
 
     aes_mac(M(CKM_AES_CMAC), MacAlgorithm::kCmac),
     aes_mac(M(CKM_AES_CMAC_GENERAL), MacAlgorithm::kCmac, P::kMacLength),
-    // Not for messages: one initialization vector for several of them would give the key away.
+    // Not for messages: a second message with the same initialization vector would reveal the authentication key.
     aes_mac(M(CKM_AES_GMAC), MacAlgorithm::kGmac, P::kGcm, 32, 0, CKF_SIGN | CKF_VERIFY),
     aes_mac(M(CKM_AES_XCBC_MAC), MacAlgorithm::kXcbcMac, P::kNone, 16),
     aes_mac(M(CKM_AES_XCBC_MAC_96), MacAlgorithm::kXcbcMac, P::kNone, 16, 12),
@@ -269,8 +271,9 @@ inline constexpr Mechanism kAll[] = {
     variant(Variant::kPaddedKw, key_wrap(M(CKM_AES_KEY_WRAP_PKCS7))),
     rsa(M(CKM_RSA_AES_KEY_WRAP), F::kRsaAesWrap, {}, kWraps, P::kOfTheFamily),
     variant(Variant::kBarePoint, agreement(M(CKM_ECDH_AES_KEY_WRAP), F::kEcdhAesWrap, kWraps)),
-    ec(M(CKM_ECDH_COF_AES_KEY_WRAP), F::kEcdhAesWrap, {}, kWraps, P::kOfTheFamily),
-    raw_curve(M(CKM_ECDH_X_AES_KEY_WRAP), F::kEcdhAesWrap, CKK_EC_MONTGOMERY, kWraps, P::kOfTheFamily),
+    variant(Variant::kEncodedPoint, ec(M(CKM_ECDH_COF_AES_KEY_WRAP), F::kEcdhAesWrap, {}, kWraps, P::kOfTheFamily)),
+    variant(Variant::kEncodedPoint,
+            raw_curve(M(CKM_ECDH_X_AES_KEY_WRAP), F::kEcdhAesWrap, CKK_EC_MONTGOMERY, kWraps, P::kOfTheFamily)),
 
     dh(M(CKM_DH_PKCS_DERIVE), F::kDh, 1024, CKF_DERIVE | kEncapsulates, P::kOfTheFamily),
     agreement(M(CKM_ECDH1_DERIVE), F::kEcdh, CKF_DERIVE | kEncapsulates | CKF_EC_COMPRESS),
@@ -293,7 +296,8 @@ inline constexpr Mechanism kAll[] = {
     tls_dh(M(CKM_TLS12_MASTER_KEY_DERIVE_DH), F::kTlsMaster),
     derive(M(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE), F::kTlsExtendedMaster, {}, CKK_GENERIC_SECRET, 48, 48),
     tls_dh(M(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE_DH), F::kTlsExtendedMaster),
-    derive(M(CKM_TLS12_KEY_AND_MAC_DERIVE), F::kTlsKeyMaterial, {}, CKK_GENERIC_SECRET, 48, 48),
+    variant(Variant::kWithVectors,
+            derive(M(CKM_TLS12_KEY_AND_MAC_DERIVE), F::kTlsKeyMaterial, {}, CKK_GENERIC_SECRET, 48, 48)),
     variant(Variant::kWithoutVectors,
             derive(M(CKM_TLS12_KEY_SAFE_DERIVE), F::kTlsKeyMaterial, {}, CKK_GENERIC_SECRET, 48, 48)),
     derive(M(CKM_TLS_KDF), F::kTlsKdf, {}, CKK_GENERIC_SECRET),

@@ -5,6 +5,7 @@
 
 #include "base/der.h"
 #include "pkcs11/cryptoki/refusal.h"
+#include "pkcs11/mechanism/mechanism_table.h"
 
 namespace vtpm::pkcs11 {
 namespace {
@@ -115,6 +116,23 @@ constexpr KeyKind kKinds[] = {
      hide_field},
     {CKK_DH, KeyType::kDh, false, false, true, false, dh_public, dh_private, show_field, show_field_public, hide_field},
 };
+
+constexpr bool is_of_pairs(CK_KEY_TYPE type) {
+  for (const KeyKind& row : kKinds) {
+    if (row.type == type) return true;
+  }
+  return false;
+}
+
+constexpr bool mechanisms_of_pairs_have_their_mark() {
+  for (const Mechanism& row : kMechanisms) {
+    if (row.of_pairs != is_of_pairs(row.key_type)) return false;
+    if (row.of_pairs && row.other_key_type != kNoKey && !is_of_pairs(row.other_key_type)) return false;
+  }
+  return true;
+}
+static_assert(mechanisms_of_pairs_have_their_mark(),
+              "a mechanism has Mechanism::of_pairs exactly when its key type has a row in kKinds");
 
 template <typename F>
 const KeyKind& find(F&& matches) {

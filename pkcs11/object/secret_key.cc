@@ -6,6 +6,7 @@
 #include "crypto/symmetric/cipher.h"
 #include "pkcs11/cryptoki/limits.h"
 #include "pkcs11/cryptoki/refusal.h"
+#include "pkcs11/mechanism/mechanism_table.h"
 
 namespace vtpm::pkcs11 {
 namespace {
@@ -39,6 +40,23 @@ constexpr SecretKeyType kTypes[] = {
     hmac_key(CKK_BLAKE2B_384_HMAC),
     hmac_key(CKK_BLAKE2B_512_HMAC),
 };
+
+constexpr bool is_secret(CK_KEY_TYPE type) {
+  if (type == kAnySecretKey || type == kNoKey) return true;
+  for (const SecretKeyType& row : kTypes) {
+    if (row.type == type) return true;
+  }
+  return false;
+}
+
+constexpr bool mechanisms_have_known_key_types() {
+  for (const Mechanism& row : kMechanisms) {
+    if (row.works_with_secret_keys() && !(is_secret(row.key_type) && is_secret(row.other_key_type))) return false;
+  }
+  return true;
+}
+static_assert(mechanisms_have_known_key_types(),
+              "the key types of a mechanism that works with secret keys have rows in kTypes");
 
 const SecretKeyType& type_of(const Attributes& object) {
   for (const SecretKeyType& row : kTypes) {

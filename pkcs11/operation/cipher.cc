@@ -65,12 +65,15 @@ struct CipherMaker {
 
 namespace {
 
-// Of the families that encrypt, those of RSA; crypt.cc has them all.
+// The families of RSA; crypt.cc has every family that encrypts.
 constexpr FamilyTable<CipherMaker> kMakers({
     {Family::kRsaPkcs, {no_parameter, encode_pkcs1, decode_pkcs1}},
     {Family::kRsaOaep, {oaep_parameters, encode_oaep, decode_oaep}},
     {Family::kRsaX509, {no_parameter, encode_raw, decode_raw}},
 });
+static_assert(kMakers.covers(CKF_ENCRYPT | CKF_DECRYPT, &CipherMaker::read, &Mechanism::of_pairs));
+static_assert(kMakers.covers(CKF_ENCRYPT, &CipherMaker::encode, &Mechanism::of_pairs));
+static_assert(kMakers.covers(CKF_DECRYPT, &CipherMaker::decode, &Mechanism::of_pairs));
 
 }  // namespace
 

@@ -5,6 +5,7 @@
 
 #include "crypto/symmetric/key_wrap.h"
 #include "pkcs11/cryptoki/refusal.h"
+#include "pkcs11/mechanism/family_table.h"
 
 namespace vtpm::pkcs11 {
 namespace {
@@ -13,13 +14,25 @@ using crypto::WrapMode;
 
 constexpr size_t kUnit = 8;  // bytes
 
+struct KeyWrapForm {
+  bool kw = false;    // wraps or unwraps by KW, whose initial value has 8 bytes
+  bool kwp = false;   // wraps or unwraps by KWP, whose initial value has 4 bytes
+  bool pads = false;  // pads as PKCS #7 does, before KW
+};
+constexpr VariantTable<KeyWrapForm> kForms({
+    {Variant::kKw, {.kw = true}},
+    {Variant::kKwp, {.kwp = true}},
+    {Variant::kKwpOrKw, {.kw = true, .kwp = true, .pads = true}},
+    {Variant::kPaddedKw, {.kw = true, .pads = true}},
+});
+static_assert(kForms.covers(Family::kKeyWrap));
+
 class KeyWrapCrypt : public Crypt {
  public:
-  KeyWrapCrypt(const Mechanism& row, ByteView key, Bytes iv) : row_(&row), key_(key), iv_(std::move(iv)) {
-    // An initial value of 8 bytes is one of KW: RFC 5649 has 4.
-    const bool kwp = row.variant == Variant::kKwp || (row.variant == Variant::kKwpOrKw && iv_.size() != kUnit);
+  KeyWrapCrypt(const KeyWrapForm& form, ByteView key, Bytes iv) : form_(form), key_(key), iv_(std::move(iv)) {
+    const bool kwp = form.kwp && (!form.kw || iv_.size() != kUnit);
     mode_ = kwp ? WrapMode::kKwp : WrapMode::kKw;
-    pads_ = row.variant == Variant::kPaddedKw || (row.variant == Variant::kKwpOrKw && !kwp);
+    pads_ = form.pads && !kwp;
   }
   bool takes_parts() const override { return false; }
   size_t update_bytes(size_t) const override { return 0; }
@@ -28,9 +41,9 @@ class KeyWrapCrypt : public Crypt {
   void finish(MutableByteView) override {}
 
  protected:
-  const Mechanism* row_;
+  const KeyWrapForm& form_;
   WrapMode mode_;
-  bool pads_;  // as PKCS #7 says, before KW
+  bool pads_;
   SecretBytes key_;
   Bytes iv_;
 };
@@ -66,19 +79,20 @@ class KeyWrapDecryption : public KeyWrapCrypt {
               "no wrapped key has this length");
     std::optional<SecretBytes> plain = crypto::unwrap(mode_, key_, in, iv_);
     if (plain && pads_) plain = without_padding(std::move(*plain));
-    // PAD was KW after PKCS #7 padding in 2.40 and in earlier versions of this module. The integrity check tells them
-    // apart.
-    if (!plain && row_->variant == Variant::kKwpOrKw && iv_.empty()) {
+    // CKM_AES_KEY_WRAP_PAD was KW after PKCS #7 padding in PKCS#11 2.40 and in earlier versions of this module. The
+    // integrity check shows which of the two it was.
+    if (!plain && form_.kw && form_.kwp && iv_.empty()) {
       plain = crypto::unwrap(WrapMode::kKw, key_, in);
       if (plain) plain = without_padding(std::move(*plain));
     }
-    refuse_if(!plain, CKR_ENCRYPTED_DATA_INVALID, "the wrapped key is not one of this key's");
+    refuse_if(!plain, CKR_ENCRYPTED_DATA_INVALID, "the wrapped bytes were not wrapped with this key");
     std::copy(plain->begin(), plain->end(), out.begin());
     return plain->size();
   }
 
  private:
-  // The integrity check has passed: whoever wrapped this knew the key, and a wrong padding tells nobody anything.
+  // The integrity check has passed, so that the bytes were wrapped by a holder of the key, and reporting a wrong
+  // padding reveals nothing.
   static std::optional<SecretBytes> without_padding(SecretBytes plain) {
     const size_t padding = plain[plain.size() - 1];
     if (padding == 0 || padding > kUnit) return std::nullopt;
@@ -96,12 +110,13 @@ class KeyWrapDecryption : public KeyWrapCrypt {
 std::unique_ptr<Crypt> make_key_wrap_crypt(const Mechanism& row, const CK_MECHANISM& mechanism, ByteView key,
                                            crypto::Direction direction) {
   Bytes iv = parameter_bytes(mechanism.pParameter, mechanism.ulParameterLen);
-  const bool of_kw = iv.size() == kUnit && row.variant != Variant::kKwp;
-  const bool of_kwp = iv.size() == kUnit / 2 && (row.variant == Variant::kKwp || row.variant == Variant::kKwpOrKw);
+  const KeyWrapForm& form = kForms[row.variant];
+  const bool of_kw = iv.size() == kUnit && form.kw;
+  const bool of_kwp = iv.size() == kUnit / 2 && form.kwp;
   refuse_parameter_if(!iv.empty() && !of_kw && !of_kwp,
                       "the initial value has 8 bytes (KWP: 4, PAD: 4 or 8), or is left out");
-  if (direction == crypto::Direction::kEncrypt) return std::make_unique<KeyWrapEncryption>(row, key, std::move(iv));
-  return std::make_unique<KeyWrapDecryption>(row, key, std::move(iv));
+  if (direction == crypto::Direction::kEncrypt) return std::make_unique<KeyWrapEncryption>(form, key, std::move(iv));
+  return std::make_unique<KeyWrapDecryption>(form, key, std::move(iv));
 }
 
 }  // namespace vtpm::pkcs11

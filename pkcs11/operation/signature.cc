@@ -86,7 +86,7 @@ Bytes encode_pss(const Data& data, ByteView input) {
 }
 
 Bytes encode_raw(const Data& data, ByteView input) {
-  const Bytes modulus = data.key.modulus();
+  const Bytes& modulus = data.key.modulus();
   refuse_if(input.size() > modulus.size(), CKR_DATA_LEN_RANGE, "the data is longer than the modulus");
   Bytes block(modulus.size() - input.size());
   append(block, input);
@@ -184,7 +184,14 @@ constexpr FamilyTable<SchemeMaker> kMakers({
     {Family::kEddsa, {read_eddsa, ecdsa_bytes, most_of_eddsa, eddsa_sign, eddsa_verify}},
     {Family::kDsa, {no_parameter, dsa_bytes, most_of_raw_ecdsa, dsa_sign, dsa_verify}},
 });
-static_assert(kMakers.covers(CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER));
+constexpr CK_FLAGS kSigns = CKF_SIGN | CKF_SIGN_RECOVER | CKF_MESSAGE_SIGN;
+constexpr CK_FLAGS kVerifies = CKF_VERIFY | CKF_VERIFY_RECOVER | CKF_MESSAGE_VERIFY;
+static_assert(kMakers.covers(kSigns | kVerifies, &SchemeMaker::read, &Mechanism::of_pairs));
+static_assert(kMakers.covers(kSigns | kVerifies, &SchemeMaker::bytes, &Mechanism::of_pairs));
+static_assert(kMakers.covers(kSigns | kVerifies, &SchemeMaker::most_input, &Mechanism::of_pairs));
+static_assert(kMakers.covers(kSigns, &SchemeMaker::sign, &Mechanism::of_pairs));
+static_assert(kMakers.covers(kVerifies & ~CKF_VERIFY_RECOVER, &SchemeMaker::verify, &Mechanism::of_pairs));
+static_assert(kMakers.covers(CKF_VERIFY_RECOVER, &SchemeMaker::recover));
 
 }  // namespace
 

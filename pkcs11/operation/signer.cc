@@ -146,9 +146,9 @@ TlsMac make_tls_mac(const Session& session, const Mechanism&, const CK_MECHANISM
   const auto given = mechanism_parameter<CK_TLS_MAC_PARAMS>(mechanism);
   const std::optional<crypto::Hash> hash = tls_function(given.prfHashMechanism);
   refuse_parameter_if(given.ulServerOrClient != kServer && given.ulServerOrClient != kClient,
-                      "TLS: neither the server's side nor the client's");
+                      "TLS: ulServerOrClient must be 1 (server) or 2 (client)");
   refuse_parameter_if(given.ulMacLength < kLeast || given.ulMacLength > (hash ? kMost : kLeast),
-                      "TLS: the code has at least 12 bytes, in TLS 1.0 and 1.1 no more");
+                      "TLS: MAC length out of range (at least 12 bytes; exactly 12 for TLS 1.0 and 1.1)");
   return {hash,
           given.ulServerOrClient == kServer ? "server finished" : "client finished",
           given.ulMacLength,
@@ -161,7 +161,7 @@ size_t mac_parameter(const Mechanism& row, const CK_MECHANISM& mechanism, Bytes&
   switch (row.parameter) {
     case Parameter::kMacLength: {
       const auto wanted = mechanism_parameter<CK_MAC_GENERAL_PARAMS>(mechanism);
-      refuse_parameter_if(wanted == 0, "a code of no bytes proves nothing");
+      refuse_parameter_if(wanted == 0, "the MAC length must not be 0");
       return wanted;
     }
     case Parameter::kGcm: {
@@ -193,7 +193,10 @@ ShownMac make_mac(const Session& session, const Mechanism& row, const CK_MECHANI
   parameters.iv = iv;
   ShownMac mac{crypto::Mac(parameters, value), wanted};
   if (wanted == 0) mac.bytes = mac.mac.size();
-  refuse_parameter_if(mac.bytes > mac.mac.size(), "the code is not that long");
+  if (mac.bytes > mac.mac.size()) {
+    refuse(CKR_MECHANISM_PARAM_INVALID,
+           "MAC length out of range (at most " + std::to_string(mac.mac.size()) + " bytes)");
+  }
   return mac;
 }
 
@@ -236,7 +239,10 @@ constexpr FamilyTable<Makers> kMakers({
     {Family::kTlsMac,
      {with_code<Signer, TlsMacSigner, make_tls_mac>, with_code<Verifier, TlsMacVerifier, make_tls_mac>}},
 });
-static_assert(kMakers.covers(CKF_SIGN | CKF_VERIFY | CKF_SIGN_RECOVER | CKF_MESSAGE_SIGN | CKF_MESSAGE_VERIFY));
+static_assert(kMakers.covers(CKF_SIGN | CKF_SIGN_RECOVER | CKF_MESSAGE_SIGN, &Makers::signer));
+static_assert(kMakers.covers(CKF_VERIFY | CKF_MESSAGE_VERIFY, &Makers::verifier));
+static_assert(kMakers.covers(
+    CKF_SIGN | CKF_VERIFY, [](const Makers& makers) { return makers.signer == key_signer; }, &Mechanism::of_pairs));
 
 }  // namespace
 

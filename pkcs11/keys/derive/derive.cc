@@ -38,7 +38,7 @@ constexpr FamilyTable<Deriver> kDerivers({
     {Family::kTlsKdf, {derive_tls_kdf, Inheritance::kNoLess}},
     {Family::kPublicFromPrivate, {.keys = derive_public_key, .tells_no_secret = true}},
 });
-static_assert(kDerivers.covers(CKF_DERIVE));
+static_assert(kDerivers.covers(CKF_DERIVE, [](const Deriver& by) { return by.derivable || by.keys; }));
 
 /// What the template leaves open is as the base key has it.
 void inherit_defaults(const Template& wanted, Attributes& shown, const Object& base) {

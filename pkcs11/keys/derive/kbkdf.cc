@@ -4,6 +4,7 @@
 #include "crypto/kdf/kbkdf.h"
 #include "pkcs11/cryptoki/refusal.h"
 #include "pkcs11/keys/derive/derive.h"
+#include "pkcs11/mechanism/family_table.h"
 
 namespace vtpm::pkcs11 {
 namespace {
@@ -36,10 +37,12 @@ struct Kbkdf {
   }
 };
 
-KbkdfMode mode_of(const Mechanism& row) {
-  if (row.variant == Variant::kCounter) return KbkdfMode::kCounter;
-  return row.variant == Variant::kFeedback ? KbkdfMode::kFeedback : KbkdfMode::kDoublePipeline;
-}
+constexpr VariantTable<KbkdfMode> kModes({
+    {Variant::kCounter, KbkdfMode::kCounter},
+    {Variant::kFeedback, KbkdfMode::kFeedback},
+    {Variant::kDoublePipeline, KbkdfMode::kDoublePipeline},
+});
+static_assert(kModes.covers(Family::kKbkdf));
 
 template <typename T>
 T segment_format(const CK_PRF_DATA_PARAM& given) {
@@ -104,7 +107,7 @@ void add_segment(Kbkdf& kbkdf, const DeriveCall& call, const CK_PRF_DATA_PARAM& 
 
 /// The feedback structure, of which the others' is a part.
 CK_SP800_108_FEEDBACK_KDF_PARAMS kbkdf_parameter(const DeriveCall& call) {
-  if (mode_of(call.row) == KbkdfMode::kFeedback) {
+  if (kModes[call.row.variant] == KbkdfMode::kFeedback) {
     return mechanism_parameter<CK_SP800_108_FEEDBACK_KDF_PARAMS>(call.mechanism);
   }
   const auto given = mechanism_parameter<CK_SP800_108_KDF_PARAMS>(call.mechanism);
@@ -114,9 +117,11 @@ CK_SP800_108_FEEDBACK_KDF_PARAMS kbkdf_parameter(const DeriveCall& call) {
 
 Kbkdf read_kbkdf(const DeriveCall& call) {
   const CK_SP800_108_FEEDBACK_KDF_PARAMS given = kbkdf_parameter(call);
-  refuse_parameter_if(given.ulNumberOfDataParams > kMostSegments || given.ulAdditionalDerivedKeys > kMostDerivedKeys,
-                      "SP 800-108: an absurd number of segments or keys");
-  Kbkdf kbkdf{mode_of(call.row),
+  refuse_parameter_if(given.ulNumberOfDataParams > kMostSegments,
+                      "SP 800-108: number of data parameters out of range (at most 64)");
+  refuse_parameter_if(given.ulAdditionalDerivedKeys > kMostDerivedKeys,
+                      "SP 800-108: number of additional keys out of range (at most 64)");
+  Kbkdf kbkdf{kModes[call.row.variant],
               {},
               {},
               {},

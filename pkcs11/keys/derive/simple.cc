@@ -6,6 +6,7 @@
 #include "crypto/symmetric/cipher.h"
 #include "pkcs11/cryptoki/refusal.h"
 #include "pkcs11/keys/derive/derive.h"
+#include "pkcs11/mechanism/family_table.h"
 
 namespace vtpm::pkcs11 {
 namespace {
@@ -100,9 +101,16 @@ Derivable derive_digest(const DeriveCall& call) {
   return beginning_of(std::move(value));
 }
 
-// Of no length of its own (3.2, 6.29): the template says how much.
+using Shake = crypto::Digest (*)(size_t bytes);
+constexpr VariantTable<Shake> kShakes({
+    {Variant::kShake128, crypto::Digest::shake128},
+    {Variant::kShake256, crypto::Digest::shake256},
+});
+static_assert(kShakes.covers(Family::kShakeKey));
+
+// SHAKE has no length of its own: the template determines how many bytes are derived (PKCS#11 3.2, 6.29).
 Derivable derive_shake(const DeriveCall& call) {
-  const auto shake = call.row.variant == Variant::kShake128 ? crypto::Digest::shake128 : crypto::Digest::shake256;
+  const Shake shake = kShakes[call.row.variant];
   auto key = std::make_shared<SecretBytes>(call.base_value());
   Derivable result;
   result.bytes = [shake, key](size_t bytes) {

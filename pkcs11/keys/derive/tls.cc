@@ -5,6 +5,7 @@
 #include "crypto/kdf/tls_prf.h"
 #include "pkcs11/cryptoki/refusal.h"
 #include "pkcs11/keys/derive/derive.h"
+#include "pkcs11/mechanism/family_table.h"
 #include "pkcs11/mechanism/tls_hash.h"
 
 namespace vtpm::pkcs11 {
@@ -14,6 +15,10 @@ using crypto::Hash;
 using crypto::kTlsMasterSecretBytes;
 
 constexpr CK_ULONG kMostBits = 8 * 1024;  // of one part of the key block
+
+/// Whether the key block has initialization vectors.
+constexpr VariantTable<bool> kHasVectors({{Variant::kWithVectors, true}, {Variant::kWithoutVectors, false}});
+static_assert(kHasVectors.covers(Family::kTlsKeyMaterial));
 
 constexpr CK_MECHANISM_TYPE kOfMasterSecrets[] = {
     CKM_TLS12_KEY_AND_MAC_DERIVE, CKM_TLS12_KEY_SAFE_DERIVE, CKM_TLS_KDF, CKM_TLS_MAC, CKM_TLS12_KDF, CKM_TLS12_MAC};
@@ -128,7 +133,7 @@ DerivedKeys derive_tls_keys(const DeriveCall& call, Template wanted, CK_OBJECT_H
   refuse_parameter_if(!given.pReturnedKeyMaterial, "TLS 1.2: there is no room for the keys' handles");
   refuse_parameter_if(given.bIsExport != CK_FALSE, "TLS 1.2 has no export ciphers");
   const CK_ULONG mac_bytes = bytes_of_bits(given.ulMacSizeInBits), key_bytes = bytes_of_bits(given.ulKeySizeInBits);
-  const CK_ULONG iv_bytes = call.row.variant == Variant::kWithoutVectors ? 0 : bytes_of_bits(given.ulIVSizeInBits);
+  const CK_ULONG iv_bytes = kHasVectors[call.row.variant] ? bytes_of_bits(given.ulIVSizeInBits) : 0;
   const crypto::TlsKeyBlock block =
       crypto::tls12_key_block(hash, call.base_value(), random.client, random.server, mac_bytes, key_bytes, iv_bytes);
   DerivedKeys keys;

@@ -109,10 +109,10 @@ Encapsulation encapsulate_number(const WrapCall& call, const Template& wanted) {
   const CipherScheme scheme(call.row, call.mechanism, *public_key_of(call.key));
   SecretKeyPlan plan = plan_of(call, wanted);
   SecretBytes secret(scheme.block_bytes());
-  const Bytes modulus = public_key_of(call.key)->modulus();
+  const std::shared_ptr<const crypto::PublicKey> key = public_key_of(call.key);
   do {
     crypto::random_fill(secret.span());
-  } while (!std::lexicographical_compare(secret.begin(), secret.end(), modulus.begin(), modulus.end()));
+  } while (!std::lexicographical_compare(secret.begin(), secret.end(), key->modulus().begin(), key->modulus().end()));
   Bytes encrypted = scheme.encrypt(secret);
   return {std::move(encrypted), make_of_end(std::move(plan), std::move(secret))};
 }
@@ -148,7 +148,9 @@ constexpr FamilyTable<Encapsulator> kEncapsulators({
     {Family::kEcdh, {agreed_bytes, encapsulate_agreed, decapsulate_agreed}},
     {Family::kDh, {agreed_bytes, encapsulate_agreed, decapsulate_agreed}},
 });
-static_assert(kEncapsulators.covers(CKF_ENCAPSULATE | CKF_DECAPSULATE));
+static_assert(kEncapsulators.covers(CKF_ENCAPSULATE | CKF_DECAPSULATE, &Encapsulator::bytes));
+static_assert(kEncapsulators.covers(CKF_ENCAPSULATE, &Encapsulator::encapsulate));
+static_assert(kEncapsulators.covers(CKF_DECAPSULATE, &Encapsulator::decapsulate));
 
 }  // namespace
 

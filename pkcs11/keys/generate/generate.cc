@@ -24,7 +24,7 @@ constexpr FamilyTable<Generator> kGenerators({
     {Family::kPbkdf2, {generate_from_password}},
     {Family::kDomain, {by_template<generate_domain>, false}},
 });
-static_assert(kGenerators.covers(CKF_GENERATE));
+static_assert(kGenerators.covers(CKF_GENERATE, &Generator::make));
 
 }  // namespace
 

@@ -7,6 +7,7 @@
 #include "pkcs11/cryptoki/refusal.h"
 #include "pkcs11/keys/derive/derive.h"
 #include "pkcs11/keys/wrap/wrap.h"
+#include "pkcs11/mechanism/family_table.h"
 #include "pkcs11/object/key_kind.h"
 #include "pkcs11/operation/cipher.h"
 
@@ -57,11 +58,16 @@ struct EcdhAes {
   }
 };
 
-/// The public half of the fresh pair, as it travels: in the oldest of the mechanisms bare, in the others as
-/// CKA_EC_POINT shows it. As long as that of the wrapping key.
-Bytes transport_point(const WrapCall& call, const crypto::PublicKey& key) {
-  return call.row.variant == Variant::kBarePoint ? key.point() : shown_point(key);
-}
+Bytes bare_point(const crypto::PublicKey& key) { return key.point(); }
+
+/// How the public half of the fresh key pair stands in the wrapped key. It is as long as that of the wrapping key.
+constexpr VariantTable<Bytes (*)(const crypto::PublicKey&)> kPoints({
+    {Variant::kBarePoint, bare_point},
+    {Variant::kEncodedPoint, shown_point},
+});
+static_assert(kPoints.covers(Family::kEcdhAesWrap));
+
+Bytes transport_point(const WrapCall& call, const crypto::PublicKey& key) { return kPoints[call.row.variant](key); }
 
 }  // namespace
 
