@@ -39,7 +39,7 @@ void default_use(Attributes& object, CK_ATTRIBUTE_TYPE use, bool able) {
 /// Keys that applications generate or bring along: pkcs11-tool, NSS and Java wrap and unwrap with RSA keys whose
 /// template says nothing of it.
 void default_uses_of_users(const KeyKind& kind, Attributes& object) {
-  if (object.number(CKA_CLASS) == CKO_PUBLIC_KEY) {
+  if (object_class_row(object).key == KeyPart::kPublic) {
     default_use(object, CKA_WRAP, kind.encrypts);
     default_use(object, CKA_VERIFY_RECOVER, kind.encrypts);
   } else {
@@ -279,7 +279,8 @@ Draft generate_domain(const Mechanism& mechanism, const Template& wanted, Who wh
     refuse_if(!domain, CKR_ATTRIBUTE_VALUE_INVALID, "there are groups of 2048, 3072, 4096, 6144 and 8192 bits");
   } else {
     const CK_ULONG subprime = shown.number(CKA_SUB_PRIME_BITS).value_or(default_subprime_bits(bits));
-    refuse_if(subprime > UINT16_MAX, CKR_ATTRIBUTE_VALUE_INVALID, "CKA_SUB_PRIME_BITS is absurd");
+    refuse_if(subprime > UINT16_MAX, CKR_ATTRIBUTE_VALUE_INVALID,
+              "CKA_SUB_PRIME_BITS: length out of range (at most 65535 bits)");
     domain = refusing_invalid(CKR_ATTRIBUTE_VALUE_INVALID, [&] {
       return crypto::generate_dsa_domain(static_cast<unsigned>(bits), static_cast<unsigned>(subprime));
     });

@@ -7,6 +7,7 @@
 
 #include "pkcs11/cryptoki/refusal.h"
 #include "pkcs11/keys/wrap/wrap.h"
+#include "pkcs11/operation/aead_crypt.h"
 #include "pkcs11/operation/message_crypt.h"
 
 namespace vtpm::pkcs11 {
@@ -90,7 +91,8 @@ class TagBehind : public WholeCrypt {
   TagBehind(const WrapCall& call, crypto::Direction direction)
       : call_(call),
         direction_(direction),
-        given_(call.row.parameter == Parameter::kGcm ? read_gcm(call.mechanism) : read_ccm(call.mechanism)) {
+        given_(call.row.parameter == Parameter::kGcm ? read_gcm(call.mechanism) : read_ccm(call.mechanism)),
+        key_(call.session.token->catalogue().secret_of(call.key).get(CKA_VALUE)) {
     if (is_unwrapping()) return;  // fixed bits and generator are ignored
     require_nonce(call.row, given_.message);
     require_generator(given_.message.generator);
@@ -114,12 +116,13 @@ class TagBehind : public WholeCrypt {
     const CK_MECHANISM mechanism = call_.row.parameter == Parameter::kGcm
                                        ? CK_MECHANISM{call_.row.type, &gcm, sizeof gcm}
                                        : CK_MECHANISM{call_.row.type, &ccm, sizeof ccm};
-    return make_crypt(call_.session, call_.row, mechanism, call_.key, direction_);
+    return make_aead_crypt(call_.row, mechanism, key_, direction_);
   }
 
   WrapCall call_;
   crypto::Direction direction_;
   WrapParameter given_;
+  SecretBytes key_;  // unsealed once, though the cipher is made for the size and for the bytes
 };
 
 }  // namespace
