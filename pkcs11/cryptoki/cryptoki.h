@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// PKCS#11 as this module speaks it: the standard's numbers, types and functions, 2.40 to 3.2, and our vendor numbers.
-// The C_ functions are the only symbols that the module exports.
+// PKCS#11 as this module implements it: the standard's numbers, types and functions, 2.40 to 3.2, and the module's
+// vendor numbers. The C functions are the only symbols that the module exports.
 #pragma once
 
 #include "pkcs11/cryptoki/functions.h"
 
 // Vendor attributes (docs/pkcs11.md). 0x5654 is "VT".
 inline constexpr CK_ATTRIBUTE_TYPE kVtpmVendor = CKA_VENDOR_DEFINED | 0x56540000UL;
-/// CK_BBOOL: the private key lives in the TPM. In a template: it must.
+/// CK_BBOOL: the private key lives in the TPM. In a template: it must live there, or must not.
 inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_RESIDENT = kVtpmVendor | 0x0001;
 /// CK_ULONG: the NV index (0x01000000 …) that holds the value of a data object.
 inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_NV_INDEX = kVtpmVendor | 0x0002;
-/// CK_BBOOL: the object was written by someone who held the PIN (it is sealed, or carries a MAC that was checked).
+/// CK_BBOOL: the object was written under a login (its record is sealed, or carries a MAC that was checked).
 inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_BOUND = kVtpmVendor | 0x0003;
-/// Bytes: the value of an NV area or counter, read without any effect.
+/// Bytes: the value of an NV area or counter; reading it has no effect.
 inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_NV_VALUE = kVtpmVendor | 0x0004;
 /// CK_ULONG: TPMA_NV of an NV area (TPM 2.0 Part 2, 13.4).
 inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_NV_ATTRIBUTES = kVtpmVendor | 0x0005;
@@ -34,12 +34,12 @@ inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_CERTIFY_SIGNATURE = kVtpmVendor | 0x
 inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_CREATION_INFO = kVtpmVendor | 0x0013;
 inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_CREATION_SIGNATURE = kVtpmVendor | 0x0014;
 inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_CREATION_DATA = kVtpmVendor | 0x0015;
-/// The key that signed: TPM2B_PUBLIC, its X.509 certificate, that of the endorsement key.
+/// The attestation key: TPM2B_PUBLIC, its X.509 certificate, and that of the endorsement key.
 inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_ATTESTATION_PUBLIC = kVtpmVendor | 0x0016;
 inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_ATTESTATION_CERTIFICATE = kVtpmVendor | 0x0017;
 inline constexpr CK_ATTRIBUTE_TYPE CKA_VTPM_ENDORSEMENT_CERTIFICATE = kVtpmVendor | 0x0018;
 
-/// Whether an attribute is this vendor's, known or not.
+/// Whether an attribute is a vendor attribute of this module, known or not.
 constexpr bool is_vtpm_attribute(CK_ATTRIBUTE_TYPE type) { return (type & ~CK_ATTRIBUTE_TYPE{0xFFFF}) == kVtpmVendor; }
 
 // Fields of records that are never shown through PKCS#11 (docs/format.md, "PKCS#11 objects").

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The functions of PKCS#11 2.40 to 3.2 (base specification 3.2, section 5), and the lists in which an application gets
+// The functions of PKCS#11 2.40 to 3.2 (PKCS#11 3.2, chapter 5), and the function lists in which an application gets
 // them.
 //
-// The order of a list is its binary interface. It stands here once, in three steps: the lists, their tables in
-// function_list.cc and the test that finds no hole in them are all written from these rows.
+// The order of a list is its binary interface. It is written once, in these rows: the lists, their tables in
+// function_list.cc, and the test that no entry is missing are all made from them.
 #pragma once
 
 #include "pkcs11/cryptoki/types.h"

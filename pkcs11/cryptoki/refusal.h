@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the PKCS#11 layer refuses a call: one exception with the CK_RV that the standard wants and a sentence for the
-// log. Any code below the C functions may throw it; the guard in pkcs11/api/entry.h turns it into the return value.
+// How the PKCS#11 layer rejects a call: one exception with the CK_RV that the standard requires and a sentence for the
+// diagnostic log. Any code below the C functions may throw it; the guard in pkcs11/api/entry.h returns its CK_RV.
 #pragma once
 
 #include <exception>
@@ -24,8 +24,8 @@ class Refusal : public std::exception {
   std::string reason_;
 };
 
-/// What a call stood on has gone while it waited: it answers as if it had come afterwards. Not a Refusal, which some
-/// callers turn into another answer.
+/// The module or session of a call ended while the call waited. The call returns what it would have returned after that
+/// end. This is not a Refusal, because some callers translate those into other codes.
 class Superseded : public std::exception {
  public:
   Superseded(CK_RV rv, const char* reason) : rv_(rv), reason_(reason) {}
@@ -37,19 +37,19 @@ class Superseded : public std::exception {
   const char* reason_;
 };
 
-// The one family of functions by which this layer throws a Refusal. `reason` is a sentence for the log, in lower case,
-// without a full stop.
+// The only functions by which this layer throws a Refusal. `reason` is a sentence for the diagnostic log, in lower
+// case, without a full stop.
 [[noreturn]] inline void refuse(CK_RV rv, std::string reason) { throw Refusal(rv, std::move(reason)); }
 inline void refuse_if(bool condition, CK_RV rv, const char* reason) {
   if (condition) throw Refusal(rv, reason);
 }
-/// CKR_MECHANISM_PARAM_INVALID, which most checks of a mechanism's parameter end with.
+/// The same with CKR_MECHANISM_PARAM_INVALID, the code of most checks of a mechanism's parameter.
 inline void refuse_parameter_if(bool condition, const char* reason) {
   refuse_if(condition, CKR_MECHANISM_PARAM_INVALID, reason);
 }
 
-/// Runs `body` and returns its result. An Error of this code that it throws becomes a Refusal with `rv` and the error's
-/// sentence; every other exception passes.
+/// Runs `body` and returns its result. If `body` throws an Error with this code, throws a Refusal with `rv` and the
+/// error's sentence; any other exception passes.
 template <typename F>
 auto refusing(ErrorCode code, CK_RV rv, F&& body) {
   try {
@@ -59,17 +59,18 @@ auto refusing(ErrorCode code, CK_RV rv, F&& body) {
     refuse(rv, error.sentence());
   }
 }
-/// The same for kInvalidArgument: values of a caller that the layers below do not take.
+/// The same for kInvalidArgument: values of a caller that the layers below reject.
 template <typename F>
 auto refusing_invalid(CK_RV rv, F&& body) {
   return refusing(ErrorCode::kInvalidArgument, rv, std::forward<F>(body));
 }
 
-/// A pair of codes: what a step of an operation throws, and what the C function returns for it.
+/// A code that a step of an operation throws, and the code that the C function returns for it.
 struct Translation {
   CK_RV from, to;
 };
-/// Runs `body` and returns its result. A Refusal whose code the table has on its left gets the code on the right.
+/// Runs `body` and returns its result. If `body` throws a Refusal whose code is a `from` in the table, throws one with
+/// the code `to` and the same sentence.
 template <typename F>
 auto translated(std::span<const Translation> table, F&& body) {
   try {
@@ -82,9 +83,9 @@ auto translated(std::span<const Translation> table, F&& body) {
   }
 }
 
-/// What a fault from below is called in PKCS#11.
+/// The CK_RV for a fault of the layers below.
 CK_RV rv_of(ErrorCode code);
-/// "CKR_PIN_INCORRECT"; for unknown values the hexadecimal number.
+/// The name of a CK_RV, "CKR_PIN_INCORRECT"; for an unknown value the hexadecimal number.
 std::string rv_name(CK_RV rv);
 
 }  // namespace vtpm::pkcs11
