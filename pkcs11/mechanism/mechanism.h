@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The mechanisms of this token: one row each. C_GetMechanismList, C_GetMechanismInfo and every C_…Init read this table,
-// so that nothing is advertised that does not work, and nothing works that is not advertised.
+// The mechanisms of this token, one row each (PKCS#11 3.2, chapter 6). C_GetMechanismList, C_GetMechanismInfo and every
+// C_…Init function read this table. Therefore the module advertises exactly the mechanisms that work.
+//
+// The rows are constants. Every function may be called by several threads at the same time, except hide_mechanisms.
 #pragma once
 
 #include <optional>
@@ -15,7 +17,7 @@
 
 namespace vtpm::pkcs11 {
 
-/// Mechanisms that one piece of code makes. The rooms above have a maker for each family (family_table.h).
+/// Mechanisms that the same code implements. The rooms above have a maker for each family (family_table.h).
 enum class Family {
   kDigest,
   kRsaKeyPair,
@@ -54,8 +56,8 @@ enum class Family {
   kTlsMac,
   kPublicFromPrivate,
   kKeyWrap,
-  kRsaAesWrap,  // an AES key that travels under OAEP wraps
-  kEcdhAesWrap  // an AES key that a fresh key pair agrees on wraps
+  kRsaAesWrap,  // wraps with an AES key that OAEP encrypts
+  kEcdhAesWrap  // wraps with an AES key that a fresh key pair agrees on
 };
 constexpr size_t kFamilies = static_cast<size_t>(Family::kEcdhAesWrap) + 1;  // the last one
 
@@ -103,20 +105,20 @@ constexpr VariantRow kVariantRows[] = {
 
 /// What the mechanism's parameter is.
 enum class Parameter {
-  kNone,             // both fields of the caller's CK_MECHANISM are ignored, and the pointer is never followed
-  kOfTheFamily,      // required (PSS, OAEP …) or optional (AES key wrap)
+  kNone,             // pParameter and ulParameterLen are ignored; the pointer is never followed
+  kOfTheFamily,      // a structure of the family: required (PSS, OAEP …) or optional (AES key wrap)
   kEddsa,            // CK_EDDSA_PARAMS, or none
   kMacLength,        // CK_MAC_GENERAL_PARAMS
   kSha512T,          // CK_MAC_GENERAL_PARAMS: t, in bits
   kVector,           // 16 bytes
-  kCounterBlock,     // CK_AES_CTR_PARAMS, CK_CAMELLIA_CTR_PARAMS, which are alike
+  kCounterBlock,     // CK_AES_CTR_PARAMS or CK_CAMELLIA_CTR_PARAMS, which have the same layout
   kChaCha20,         // CK_CHACHA20_PARAMS
   kGcm,              // CK_GCM_PARAMS
   kCcm,              // CK_CCM_PARAMS
   kChaCha20Poly1305  // CK_SALSA20_CHACHA20_POLY1305_PARAMS
 };
 
-/// The key type of mechanisms that work without a key, and of those that take any secret key or any private one.
+/// Values of Mechanism::key_type for mechanisms that work without a key, with any secret key, and with any private key.
 constexpr CK_KEY_TYPE kNoKey = CK_UNAVAILABLE_INFORMATION;
 constexpr CK_KEY_TYPE kAnySecretKey = CK_UNAVAILABLE_INFORMATION - 1;
 constexpr CK_KEY_TYPE kAnyPrivateKey = CK_UNAVAILABLE_INFORMATION - 2;
@@ -125,36 +127,41 @@ struct Mechanism {
   CK_MECHANISM_TYPE type;
   std::string_view name;
   Family family;
-  std::optional<crypto::Hash> hash;  // the hash that is part of the mechanism; of SHA-512/t none
-  CK_ULONG min_size, max_size;       // of the key, in its unit: bits of RSA, EC …, bytes of secrets; 0 for digests
+  std::optional<crypto::Hash> hash;  // the hash that is part of the mechanism; none for SHA-512/t
+  CK_ULONG min_size, max_size;       // of the key: in bits for key pairs, in bytes for secret keys; 0 for digests
   CK_FLAGS flags;                    // CKF_SIGN …; CKF_HW where the TPM can do it for at least one key size
-  CK_KEY_TYPE key_type;              // that it works with, or makes
+  CK_KEY_TYPE key_type;              // of the keys that the mechanism uses or makes
   Parameter parameter = Parameter::kNone;
   std::optional<crypto::CipherMode> mode = {};
   std::optional<crypto::AeadMode> aead = {};
   std::optional<crypto::MacAlgorithm> mac = {};
-  size_t mac_bytes = 0;  // of a code that the mechanism shortens; 0 for all of it
+  size_t mac_bytes = 0;  // the length of a MAC that the mechanism truncates; 0: the whole MAC
 
-  CK_KEY_TYPE other_key_type = kNoKey;  // that it works with too
-  /// What C_GetMechanismInfo has where the standard wants another unit, or other numbers, than those above.
+  CK_KEY_TYPE other_key_type = kNoKey;  // a second key type that the mechanism uses
+  /// The sizes that C_GetMechanismInfo returns, where the standard requires another unit or other numbers than those
+  /// above.
   struct Sizes {
     CK_ULONG least, most;
   };
   std::optional<Sizes> told = {};
   Variant variant = Variant::kNone;
-  bool of_pairs = false;  // it works with the halves of key pairs, or makes them
+  /// The mechanism uses or makes halves of key pairs, or their domain parameters. key_kind.cc checks that the mark
+  /// agrees with key_type.
+  bool of_pairs = false;
+  /// The sizes in CK_MECHANISM_INFO.
   Sizes sizes() const { return told.value_or(Sizes{min_size, max_size}); }
 
+  /// Whether the mechanism works with secret keys, of one type or of any.
   constexpr bool works_with_secret_keys() const {
     return !of_pairs && key_type != kNoKey && key_type != kAnyPrivateKey;
   }
-  /// Whether the mechanism has a parameter, required or optional, in the operation `use` (one CKF_ flag). The cipher
-  /// text of encapsulation by Diffie-Hellman is what the parameter is in C_DeriveKey.
+  /// Whether the mechanism has a parameter, required or optional, in the operation `use` (one CKF_ flag). Encapsulation
+  /// by Diffie-Hellman has none: what the parameter of C_DeriveKey contains is its cipher text.
   bool has_parameter(CK_FLAGS use) const {
     return parameter != Parameter::kNone &&
            !(family == Family::kDh && (use == CKF_ENCAPSULATE || use == CKF_DECAPSULATE));
   }
-  /// HMAC takes generic secrets beside the hash's own key type.
+  /// Whether the mechanism works with keys of this type. HMAC takes generic secrets besides the key type of its hash.
   bool takes_key_type(CK_KEY_TYPE type_of_key) const {
     return type_of_key == key_type || key_type == kAnySecretKey || key_type == kAnyPrivateKey ||
            (other_key_type != kNoKey && type_of_key == other_key_type) ||
@@ -162,28 +169,32 @@ struct Mechanism {
   }
 };
 
-/// What keys of this type are for; nothing for types that are not of block ciphers.
+/// The block cipher of a key type; nothing for other types.
 std::optional<crypto::BlockCipher> block_cipher_of(CK_KEY_TYPE type);
 
+/// Every row, hidden ones included; static.
 std::span<const Mechanism> mechanisms();
-/// Nothing when the token does not know the type.
+/// The row of a mechanism, by its type or by its name ("CKM_AES_GCM"), hidden or not; null if the token does not have
+/// it.
 const Mechanism* find_mechanism(CK_MECHANISM_TYPE type);
 const Mechanism* find_mechanism(std::string_view name);
 bool is_mechanism(std::string_view name);
 
-/// From now on the module offers all mechanisms but these (`mechanisms.hidden`). C_Initialize calls it, while no other
-/// call runs.
+/// From now on the module offers all mechanisms but those with these names (`mechanisms.hidden`). C_Initialize calls it
+/// while no other call runs.
 void hide_mechanisms(std::span<const std::string> hidden);
-/// Whether the module offers a mechanism that it knows: whether it is listed, described and may be used.
+/// Whether the module offers the mechanism of a row of this table: lists it, describes it and lets applications use it.
 bool is_offered(const Mechanism& row);
 
-/// The row for a caller's mechanism, which must offer `use` (one CKF_ flag). Throws Refusal: CKR_ARGUMENTS_BAD (null),
-/// CKR_MECHANISM_INVALID (also of one that is hidden); CKR_MECHANISM_PARAM_INVALID where there is a parameter, for a
-/// null pointer with a length.
+/// The row for a caller's mechanism, which must offer `use` (one CKF_ flag). Throws Refusal: CKR_ARGUMENTS_BAD for a
+/// null pointer, CKR_MECHANISM_INVALID for a mechanism that is unknown, hidden or not for this use,
+/// CKR_MECHANISM_PARAM_INVALID for a null pointer with a length where the mechanism has a parameter.
 const Mechanism& require_mechanism(const CK_MECHANISM* mechanism, CK_FLAGS use);
+/// Copies the caller's parameter of `size` bytes. Throws Refusal CKR_MECHANISM_PARAM_INVALID if it is missing or has
+/// another size.
 void copy_parameter(const CK_MECHANISM& mechanism, void* to, size_t size);
-/// The parameter structure, copied (the caller's may be unaligned). Throws CKR_MECHANISM_PARAM_INVALID for another
-/// size.
+/// A copy of the parameter structure, because the caller's may be unaligned. Throws Refusal CKR_MECHANISM_PARAM_INVALID
+/// if it is missing or has another size.
 template <typename T>
 T mechanism_parameter(const CK_MECHANISM& mechanism) {
   T parameter;
@@ -191,23 +202,26 @@ T mechanism_parameter(const CK_MECHANISM& mechanism) {
   return parameter;
 }
 
-/// The t of SHA-512/t. Throws CKR_MECHANISM_PARAM_INVALID unless 0 < t < 512 and t != 384 (FIPS 180-4, 5.3.6).
+/// The t of SHA-512/t, in bits. Throws Refusal CKR_MECHANISM_PARAM_INVALID unless 0 < t < 512 and t != 384 (FIPS 180-4,
+/// 5.3.6).
 unsigned sha512_t_parameter(const CK_MECHANISM& mechanism);
-/// The digest of a row of Family::kDigest or kDigestKey. Throws CKR_MECHANISM_PARAM_INVALID.
+/// A new digest for a row of Family::kDigest or kDigestKey. Throws Refusal CKR_MECHANISM_PARAM_INVALID.
 crypto::Digest digest_of(const Mechanism& row, const CK_MECHANISM& mechanism);
 
-/// The bytes of a nonce of ChaCha20-Poly1305. ulNonceLen is in bits (3.2, 6.61), but many callers count bytes: 96 or
-/// 12, 192 or 24 for XChaCha20-Poly1305. Throws CKR_MECHANISM_PARAM_INVALID for anything else.
+/// The length of a nonce of ChaCha20-Poly1305, in bytes. PKCS#11 3.2 has ulNonceLen in bits ("ChaCha20/Poly1305"), but
+/// many applications count bytes: 96 or 12, and 192 or 24 for XChaCha20-Poly1305. Throws Refusal
+/// CKR_MECHANISM_PARAM_INVALID for any other value.
 size_t poly1305_nonce_bytes(CK_ULONG nonce_length);
 
+/// Copies `size` bytes from where a parameter points. Throws Refusal CKR_MECHANISM_PARAM_INVALID for a null pointer.
 void copy_structure(const void* from, void* to, size_t size);
-/// Bytes that a parameter points to, copied. Throws CKR_MECHANISM_PARAM_INVALID for a null pointer with a length, and
-/// for a length that nobody means.
+/// A copy of the bytes that a parameter points to. Throws Refusal CKR_MECHANISM_PARAM_INVALID for a null pointer with a
+/// length, and for more than kMostParameter bytes.
 Bytes parameter_bytes(const void* from, size_t bytes);
-/// The same where they are, for secrets.
+/// The same without a copy, for secrets: a view of the caller's memory.
 ByteView parameter_view(const void* from, size_t bytes);
 
-/// A structure that a parameter points to, copied. Throws CKR_MECHANISM_PARAM_INVALID for a null pointer.
+/// A copy of the structure that a parameter points to. Throws Refusal CKR_MECHANISM_PARAM_INVALID for a null pointer.
 template <typename T>
 T parameter_structure(const void* from) {
   T structure;
@@ -215,9 +229,11 @@ T parameter_structure(const void* from) {
   return structure;
 }
 
-/// CKM_SHA_1 …: every digest of the token that its mechanism says all about, for CKA_NAME_HASH_ALGORITHM.
+/// The hash of a digest mechanism (CKM_SHA_1 …) that needs no parameter, for CKA_NAME_HASH_ALGORITHM; nothing for any
+/// other mechanism.
 std::optional<crypto::Hash> digest_of_mechanism(CK_MECHANISM_TYPE type);
-/// CKM_SHA_1 … and CKG_MGF1_SHA1 … as hashes for RSA's paddings (SHA-1, SHA-2, SHA-3); nothing for anything else.
+/// The hashes of RSA's paddings (SHA-1, SHA-2, SHA-3), by CKM_SHA_1 … and by CKG_MGF1_SHA1 …; nothing for any other
+/// value.
 std::optional<crypto::Hash> hash_of_mechanism(CK_MECHANISM_TYPE type);
 std::optional<crypto::Hash> hash_of_mgf(CK_ULONG mgf);
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parameter of one message of the message-based functions: a nonce, given or to be made, and where its tag is.
+// The parameter of one message of the message-based functions: a nonce, which the caller gives or the module generates,
+// and the place of the tag (PKCS#11 3.2, 5.9 and 5.11; 6.13 for AES-GCM and AES-CCM, "ChaCha20/Poly1305" for
+// ChaCha20-Poly1305).
 //
-// PKCS#11 3.2, 6.13 (AES-GCM, AES-CCM) and 6.66 (ChaCha20-Poly1305). The structure is the caller's, and so is the
-// memory that it points to: nonces that are made and tags are written there.
+// The structure, and the memory that it points to, belong to the caller: the module writes generated nonces and tags
+// there.
 #pragma once
 
 #include <optional>
@@ -13,37 +15,40 @@ namespace vtpm::pkcs11 {
 
 struct MessageParameter {
   MutableByteView nonce;
-  size_t fixed_bits = 0;  // of the nonce, from its beginning; the rest is the generator's
+  size_t fixed_bits = 0;  // the first bits of the nonce; the generator makes the rest
   CK_GENERATOR_FUNCTION generator = CKG_NO_GENERATE;
   CK_BYTE* tag_memory = nullptr;
   size_t tag_bytes = 0;
-  std::optional<size_t> data_bytes = {};  // CCM: how long the message is
+  std::optional<size_t> data_bytes = {};  // CCM: the length of the message
 
-  /// Where it lies, which the end of a message has to say. Throws Refusal CKR_MECHANISM_PARAM_INVALID for a null
-  /// pointer.
+  /// The memory for the tag, which the last part of a message needs. Throws Refusal CKR_MECHANISM_PARAM_INVALID for a
+  /// null pointer.
   MutableByteView tag() const;
 };
 
-/// Throws Refusal CKR_MECHANISM_PARAM_INVALID for anything that is not a parameter for `row`, which is an AEAD. Fixed
-/// bits and generator are for encryption only: decryption ignores them.
+/// Reads the parameter of `bytes` bytes for `row`, which is an AEAD. Decryption ignores the fixed bits and the
+/// generator. Throws Refusal CKR_MECHANISM_PARAM_INVALID for a parameter of another mechanism or with values out of
+/// range.
 MessageParameter message_parameter(const Mechanism& row, void* parameter, CK_ULONG bytes, crypto::Direction direction);
-/// The half of it for the nonce and its generator.
+/// The part of it that checks the nonce and its generator.
 void require_nonce(const Mechanism& row, const MessageParameter& message);
-/// C_Message…Init takes a parameter of that kind or none; the one of each message counts.
+/// Checks the parameter of C_Message…Init, which is of that kind or absent; its contents are ignored in favour of those
+/// of each message. Throws Refusal CKR_MECHANISM_PARAM_INVALID for another size.
 void require_message_mechanism(const Mechanism& row, const CK_MECHANISM& mechanism);
 
-/// Makes the nonces of one C_MessageEncryptInit … C_MessageEncryptFinal.
+/// Generates the nonces between a C_MessageEncryptInit and its C_MessageEncryptFinal. Not thread-safe; the session's
+/// mutex guards it.
 class NonceGenerator {
  public:
-  /// Fills what is not fixed of the nonce (nothing with CKG_NO_GENERATE). No nonce comes twice from one generator
-  /// function with the same fixed bits. Throws Refusal CKR_MECHANISM_PARAM_INVALID when too little is left to it: for
-  /// another counter, or (CKG_GENERATE, CKG_GENERATE_RANDOM) less than 64 bits, 56 when nothing is fixed.
+  /// Generates the bits of the nonce that are not fixed (none with CKG_NO_GENERATE). One generator with the same fixed
+  /// bits never makes a nonce twice. Throws Refusal CKR_MECHANISM_PARAM_INVALID if too few bits are left: for the next
+  /// value of a counter or, with CKG_GENERATE and CKG_GENERATE_RANDOM, fewer than 64 bits (56 if no bit is fixed).
   void fill(const MessageParameter& message);
 
  private:
   uint64_t counter_ = 0;
-  Bytes start_;          // CKG_GENERATE: where it began
-  Bytes mask_, latest_;  // CKG_GENERATE_COUNTER_XOR: what the caller gave first, what came back last
+  Bytes start_;          // CKG_GENERATE: the first value
+  Bytes mask_, latest_;  // CKG_GENERATE_COUNTER_XOR: the caller's first nonce, the last generated one
 };
 
 }  // namespace vtpm::pkcs11
