@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attributes: the one table of their forms, and the maps that hold their values.
+// Attributes (PKCS#11 3.2, chapter 4): the table of their forms, and the maps that hold their values.
 //
-// In memory a value has PKCS#11's C form (CK_ULONG in native order, CK_BBOOL one byte); on disk the form of
-// docs/format.md. Values that anyone may see live in `Attributes`, values that only the token may see (private numbers,
-// private data, wrapped TPM keys) in `SecretAttributes`, whose bytes are in the locked arena.
+// In memory a value has PKCS#11's C form (CK_ULONG in native byte order, CK_BBOOL as one byte); on disk it has the form
+// of docs/format.md. `Attributes` holds values that everyone may see. `SecretAttributes` holds values that only the
+// token may see (private numbers, private data, wrapped TPM keys); their bytes are in the locked arena.
 #pragma once
 
 #include <algorithm>
@@ -20,8 +20,8 @@
 
 namespace vtpm::pkcs11 {
 
-/// kTemplate: an array of CK_ATTRIBUTE, which points into its owner's memory. Wherever we keep one it has the form of
-/// the disk (encode_attributes), sorted by type, so that equal templates are equal bytes.
+/// kTemplate: an array of CK_ATTRIBUTE, which points into its owner's memory. The module keeps such a value in the form
+/// of the disk (encode_attributes), sorted by type, so that equal templates are equal bytes.
 enum class Form { kBytes, kBool, kUlong, kDate, kUlongArray, kTemplate };
 
 struct AttributeRow {
@@ -29,17 +29,19 @@ struct AttributeRow {
   std::string_view name;
   Form form;
 };
-/// Nothing for types that this module does not know.
+/// The row of an attribute; null for a type that this module does not know.
 const AttributeRow* attribute_row(CK_ATTRIBUTE_TYPE type);
-/// Whether PKCS#11 3.2 describes such an attribute, or this token does: of any object, also of those that are not here.
+/// Whether PKCS#11 3.2 or this module defines the attribute, for any class of objects, including classes that the token
+/// does not have.
 bool is_attribute(CK_ATTRIBUTE_TYPE type);
 /// "CKA_LABEL", or the number in hexadecimal.
 std::string attribute_name(CK_ATTRIBUTE_TYPE type);
-/// The value has the length and the range of its form: CK_BBOOL 0 or 1, CK_ULONG 8 bytes, CK_DATE empty or a date.
+/// Whether the value has the length and the range of its form: a CK_BBOOL is 0 or 1, a CK_ULONG has 8 bytes, a CK_DATE
+/// is empty or a date.
 bool well_formed(const AttributeRow& row, ByteView value);
 
-/// Whether two values of an attribute say the same: equal bytes, or two encodings of one CKA_EC_POINT, of which one is
-/// the DER OCTET STRING of the other.
+/// Whether two values of an attribute mean the same: they are equal bytes, or two encodings of one CKA_EC_POINT, of
+/// which one is the DER OCTET STRING of the other.
 bool same_value(CK_ATTRIBUTE_TYPE type, ByteView one, ByteView other);
 
 template <typename T>
@@ -48,7 +50,7 @@ ByteView value_view(const T& value) {
   return {reinterpret_cast<const uint8_t*>(&value), sizeof value};
 }
 
-/// A small map, sorted by type.
+/// A small map from attribute types to values, sorted by type. Not thread-safe.
 template <typename Buffer>
 class AttributeMap {
  public:
@@ -59,7 +61,7 @@ class AttributeMap {
     return at != rows_.end() && at->first == type ? &at->second : nullptr;
   }
   bool has(CK_ATTRIBUTE_TYPE type) const { return find(type) != nullptr; }
-  /// The value; an empty view when absent.
+  /// The value; an empty view if the attribute is absent. The view is valid until the map changes.
   ByteView get(CK_ATTRIBUTE_TYPE type) const {
     const Buffer* value = find(type);
     return value ? ByteView(*value) : ByteView();
@@ -96,7 +98,7 @@ class AttributeMap {
   size_t size() const { return rows_.size(); }
   auto begin() const { return rows_.begin(); }
   auto end() const { return rows_.end(); }
-  /// Bytes of all values.
+  /// The length of all values, in bytes.
   size_t total() const {
     size_t sum = 0;
     for (const Row& row : rows_) sum += row.second.size();
@@ -114,14 +116,16 @@ class AttributeMap {
 using Attributes = AttributeMap<Bytes>;
 using SecretAttributes = AttributeMap<std::vector<uint8_t, ArenaAllocator<uint8_t>>>;
 
-/// A caller's template, checked once at the door: no null pointer with a length, every known attribute well formed, no
-/// attribute twice with different values. Values stay where the caller has them; those of templates in the template are
-/// ours. A CKA_LABEL that is padded with NULs is taken without them, except for a search.
+/// A caller's template, checked once: it has no null pointer with a length, every known attribute is well formed, and
+/// no attribute is given twice with different values. Values stay in the caller's memory, except those of templates in
+/// the template, which are copied. A CKA_LABEL that is padded with NULs is taken without them, except for a search.
 class Template {
  public:
-  /// Throws Refusal: CKR_ARGUMENTS_BAD, CKR_ATTRIBUTE_VALUE_INVALID, CKR_TEMPLATE_INCONSISTENT.
+  /// Reads `count` attributes. Throws Refusal: CKR_ARGUMENTS_BAD for a null pointer or more than kMostTemplateRows
+  /// attributes, CKR_ATTRIBUTE_VALUE_INVALID, CKR_TEMPLATE_INCONSISTENT.
   Template(const CK_ATTRIBUTE* rows, CK_ULONG count) : Template(rows, count, Twice::kRefused, 0) {}
-  /// For a search, where two values for one attribute are no error (5.7): nothing has both.
+  /// For a search, where two values for one attribute are not an error (PKCS#11 3.2, 5.7): no object has both, and
+  /// contradicts_itself() returns true.
   static Template for_search(const CK_ATTRIBUTE* rows, CK_ULONG count) { return {rows, count, Twice::kNoted, 0}; }
   bool contradicts_itself() const { return contradicts_itself_; }
   Template(Template&&) noexcept = default;
@@ -129,11 +133,11 @@ class Template {
   Template(const Template&) = delete;
   Template& operator=(const Template&) = delete;
 
-  /// Adds what another key demands of this object (CKA_UNWRAP_TEMPLATE, CKA_DERIVE_TEMPLATE …). Throws
-  /// CKR_TEMPLATE_INCONSISTENT where the caller says otherwise.
+  /// Adds the attributes that another key requires of this object (CKA_UNWRAP_TEMPLATE, CKA_DERIVE_TEMPLATE …). Throws
+  /// Refusal CKR_TEMPLATE_INCONSISTENT if the caller gave another value for one of them.
   void impose(const Attributes& demands);
   void drop(CK_ATTRIBUTE_TYPE type);
-  /// Takes the NULs from the end of CKA_LABEL. False when there are none.
+  /// Removes the NULs at the end of CKA_LABEL. Returns false if there are none.
   bool trim_label();
 
   struct Row {
@@ -154,10 +158,10 @@ class Template {
 
   std::vector<Row> rows_;
   bool contradicts_itself_ = false;
-  std::list<Bytes> kept_;  // moves without memory, unlike a deque
+  std::list<Bytes> kept_;  // a move allocates no memory, unlike that of a deque
 };
 
-/// The template in a value of Form::kTemplate; empty for an empty value.
+/// The template in a value of Form::kTemplate; empty for an empty value. Throws Error kCorrupt.
 Attributes decode_template(ByteView value);
 
 }  // namespace vtpm::pkcs11

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Objects by which a token describes itself: profiles, mechanisms, validations (PKCS#11 3.2, 4.13 to 4.15). They are in
-// no store; every token has them from the beginning, nobody makes, changes or destroys them.
+// The objects that describe the token: profiles, mechanisms, validations (PKCS#11 3.2, 4.13 to 4.15). They are not
+// stored; every token has them from the start, and no application can make, change or destroy them.
 #pragma once
 
 #include <vector>
@@ -9,7 +9,8 @@
 
 namespace vtpm::pkcs11 {
 
-/// CKA_UNIQUE_ID says what each is, so it is the same for ever.
+/// The objects that describe the token, without the mechanisms that are hidden now. CKA_UNIQUE_ID is derived from what
+/// an object describes, so that it never changes.
 std::vector<Attributes> builtin_objects();
 
 }  // namespace vtpm::pkcs11

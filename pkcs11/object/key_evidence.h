@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The evidence of tpm/use/attestation.h as attributes of a private key object.
+// The evidence that a private key lives in the TPM (tpm/use/attestation.h), as attributes of the private key object.
 #pragma once
 
 #include "pkcs11/cryptoki/cryptoki.h"
@@ -7,10 +7,10 @@
 
 namespace vtpm::pkcs11 {
 
-/// Is it one of the attributes CKA_VTPM_PUBLIC … CKA_VTPM_ENDORSEMENT_CERTIFICATE?
+/// Whether the attribute is one of CKA_VTPM_PUBLIC … CKA_VTPM_ENDORSEMENT_CERTIFICATE.
 bool is_evidence(CK_ATTRIBUTE_TYPE type);
-/// Its value; empty where the evidence does not have it (the creation of an imported key, certificates of a TPM without
-/// identity).
+/// The value of such an attribute; empty if the evidence does not contain it (the creation of an imported key,
+/// certificates of a TPM without an identity).
 Bytes evidence_part(const tpm::KeyEvidence& evidence, CK_ATTRIBUTE_TYPE type);
 
 }  // namespace vtpm::pkcs11

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which objects may match a template, without looking at all of them.
 //
-// By the values that applications search with. Objects without tags are indexed by hashes of what they show (CKA_CLASS,
-// CKA_ID, CKA_LABEL, CKA_SUBJECT, CKA_SERIAL_NUMBER, CKA_UNIQUE_ID); those whose record has tags by these, which are
-// HMACs (of a sealed record) or digests (of a clear one) of the same and of CKA_KEY_TYPE, the unique id excepted.
-// Whoever asks compares the objects themselves.
+// The index goes by the values that applications search for. Objects without tags are indexed by hashes of what they
+// show (CKA_CLASS, CKA_ID, CKA_LABEL, CKA_SUBJECT, CKA_SERIAL_NUMBER, CKA_UNIQUE_ID). Objects whose record has tags are
+// indexed by the tags, which are HMACs (in a sealed record) or digests (in a clear one) of the same attributes and
+// CKA_KEY_TYPE, without CKA_UNIQUE_ID. The results are candidates: the caller compares the objects themselves.
+//
+// Not thread-safe; the mutex of the catalogue guards it.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +20,8 @@
 
 namespace vtpm::pkcs11 {
 
-/// What an object is to be found by while its record is not read. Empty: it is not, and its record is read at once.
+/// The properties by which an object is found while its record is not read. Empty: the object has no index, and its
+/// record is read at once.
 std::vector<store::Property> properties_of(const Attributes& shown);
 
 class ObjectIndex {
@@ -26,24 +29,24 @@ class ObjectIndex {
   using Handles = std::vector<CK_OBJECT_HANDLE>;  // ascending
   using Tagger = std::function<store::BlindTag(const store::Property&)>;
 
-  /// What is there already stays there once.
+  /// Adding what the index has already changes nothing.
   void add(CK_OBJECT_HANDLE handle, const Attributes& shown);
   void add(CK_OBJECT_HANDLE handle, const std::vector<store::BlindTag>& tags);
-  /// So many with tags will come at once.
+  /// Reserves memory for so many objects with tags.
   void make_room(size_t objects);
-  /// With the same attributes or tags as it was added; what it has in `kept` too stays. Both allocate nothing.
+  /// Removes an object, by the attributes or tags with which it was added; those that are also in `kept` stay. Both
+  /// functions allocate nothing.
   void remove(CK_OBJECT_HANDLE handle, const Attributes& shown, const Attributes& kept = {});
   void remove(CK_OBJECT_HANDLE handle, const std::vector<store::BlindTag>& tags,
               const std::vector<store::BlindTag>& kept = {});
 
-  /// Handles among which every match is; nothing when the template has no value to go by. Of those added with
-  /// attributes:
+  /// The handles of all objects added with attributes that can match; nothing if the template has no indexed attribute.
   std::optional<Handles> candidates(const Template& wanted) const;
-  /// Of those added with tags:
+  /// The same for objects added with tags.
   std::optional<Handles> tagged_candidates(const Template& wanted, const Tagger& tag) const;
 
  private:
-  /// Tags come from a file that anybody may have written, and must not fall into one bucket at its writer's will.
+  /// Tags come from a file that an attacker may have written, who must not be able to put all of them into one bucket.
   class Spread {
    public:
     Spread();

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What each class of object may, must and must not say: the standard's attribute tables as rows, and the one validator
-// that walks them for every way an object comes to be or changes.
+// Which attributes an object of each class may have, must have and must not have: the standard's attribute tables as
+// rows, and the validator that walks them whenever an object is created or changed.
 //
-// A rule's marks are the footnotes of PKCS#11 3.2, 4.2 ("Common footnotes for object attribute tables"); every row of
-// the standard's tables is in tests/data/conformance/attributes.txt.
+// The marks of a rule are the footnotes of PKCS#11 3.2, 4.2 ("Common footnotes for object attribute tables");
+// tests/data/conformance/attributes.txt has every row of the standard's tables.
 #pragma once
 
 #include <cstdint>
@@ -26,13 +26,14 @@ enum Mark : uint32_t {
   kSoOnly = 1 << 7,        // 10: may be set to CK_TRUE by the SO only
   kOnlyUp = 1 << 8,        // 11: may be changed from CK_FALSE to CK_TRUE only
   kOnlyDown = 1 << 9,      // 12: may be changed from CK_TRUE to CK_FALSE only
-  kOptional = 1 << 10,     // absent unless given (no default)
-  kDecided = 1 << 11,      // decided by the key: another value is CKR_ATTRIBUTE_VALUE_INVALID, now or later
-  kErasable = 1 << 12,     // may be made empty, and nothing else
-  kMayMake = 1 << 13,      // may be given to C_UnwrapKey and C_DeriveKey, as the key has it
+  kOptional = 1 << 10,     // absent unless a template has it (no default)
+  kDecided = 1 << 11,      // the key decides: another value returns CKR_ATTRIBUTE_VALUE_INVALID
+  kErasable = 1 << 12,     // may be made empty, but not changed otherwise
+  kMayMake = 1 << 13,      // may be given to C_UnwrapKey and C_DeriveKey if it is that of the key
 };
 
-/// kPrivate: true, but false for a session object that is made while nobody is logged in, because nobody could use it.
+/// kPrivate: CK_TRUE; but CK_FALSE for a session object that is made while no user is logged in, because otherwise no
+/// session could use it.
 enum class Default { kNone, kEmpty, kFalse, kTrue, kZero, kPrivate };
 
 struct Rule {
@@ -41,17 +42,19 @@ struct Rule {
   Default value;
 };
 
-/// The rules of one class (and key or certificate type).
+/// The rules of one class and key, certificate or hardware feature type. Static and immutable.
 class Schema {
  public:
-  /// Throws Refusal: CKR_ATTRIBUTE_VALUE_INVALID for a class or type that this token does not store.
+  /// The rules of a class and type. Throws Refusal CKR_ATTRIBUTE_VALUE_INVALID if this token does not store such
+  /// objects.
   static const Schema& of(CK_OBJECT_CLASS object_class, CK_ULONG type = 0);
-  /// From CKA_CLASS and CKA_KEY_TYPE / CKA_CERTIFICATE_TYPE of a template for C_CreateObject; throws
-  /// CKR_TEMPLATE_INCOMPLETE when one is missing.
+  /// The rules for a template of C_CreateObject, by its CKA_CLASS and CKA_KEY_TYPE, CKA_CERTIFICATE_TYPE or
+  /// CKA_HW_FEATURE_TYPE. Throws Refusal: CKR_TEMPLATE_INCOMPLETE if one is missing, CKR_ATTRIBUTE_VALUE_INVALID.
   static const Schema& of(const Template& object);
-  /// Of a stored object; nothing when this version does not know the class.
+  /// The rules for a stored object; null if this version does not know its class or type.
   static const Schema* find(const Attributes& object);
 
+  /// The rule for an attribute; null if objects of the class do not have it.
   const Rule* rule(CK_ATTRIBUTE_TYPE type) const;
   auto begin() const { return rules_.begin(); }
   auto end() const { return rules_.end(); }
@@ -64,10 +67,11 @@ class Schema {
   std::vector<Rule> rules_;
 };
 
-/// kMake: C_UnwrapKey and C_DeriveKey, where the token sets what it sets when it generates, and nothing of that kind is
-/// missing.
+/// kMake: C_UnwrapKey and C_DeriveKey, where the token sets the attributes that it sets when it generates a key, and
+/// where a template may leave those out.
 enum class Making { kCreate, kGenerate, kMake };
 
+/// A new or changed object that is not committed yet.
 struct Draft {
   Attributes shown;
   SecretAttributes secret;
@@ -75,25 +79,26 @@ struct Draft {
   bool is_token() const { return shown.flag(CKA_TOKEN); }
 };
 
-/// The default of CKA_PRIVATE for keys (Default::kPrivate) that `who` makes.
+/// The default of CKA_PRIVATE for keys (Default::kPrivate) that a user makes.
 bool private_by_default(bool on_token, Who who);
 
-/// A new object from a template: every rule checked, defaults filled in. `who` makes it (CKA_TRUSTED, CKA_PRIVATE). An
-/// empty CKA_ALLOWED_MECHANISMS in the template is no list. Throws Refusal: CKR_ATTRIBUTE_TYPE_INVALID,
-/// CKR_ATTRIBUTE_READ_ONLY, CKR_TEMPLATE_INCOMPLETE, CKR_TEMPLATE_INCONSISTENT.
+/// A new object from a template, with every rule checked and the defaults filled in. `who`: the user that makes it
+/// (CKA_TRUSTED, CKA_PRIVATE). An empty CKA_ALLOWED_MECHANISMS in the template counts as no list. Throws Refusal:
+/// CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_READ_ONLY, CKR_TEMPLATE_INCOMPLETE, CKR_TEMPLATE_INCONSISTENT.
 Draft make_draft(const Schema& schema, Making making, const Template& object, Who who);
 
-/// An object of the token's own making, with the defaults that it does not have yet.
+/// Adds the defaults of missing attributes to an object that the module itself makes.
 Attributes with_defaults(const Schema& schema, Attributes object);
 
 enum class Changing { kSet, kCopy };
-/// Applies a template to an existing object's attributes. C_SetAttributeValue refuses an attribute that can never be
-/// modified even where the template has its present value; C_CopyObject takes that. Of a trusted certificate nothing
-/// changes (4.6), and a copy that does not give up the trust differs in how it is kept only. Throws Refusal:
-/// CKR_ATTRIBUTE_READ_ONLY, CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_VALUE_INVALID, CKR_TEMPLATE_INCONSISTENT.
+/// Applies a template to an existing object. C_SetAttributeValue rejects an attribute that can never be modified even
+/// if the template has its present value; C_CopyObject accepts that. A trusted certificate cannot be changed (4.6), and
+/// a copy that keeps the trust may differ only in attributes that say how it is stored. After a throw the draft may be
+/// half-changed. Throws Refusal: CKR_ATTRIBUTE_READ_ONLY, CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_VALUE_INVALID,
+/// CKR_TEMPLATE_INCONSISTENT.
 void apply_changes(const Schema& schema, Changing changing, const Template& changes, Who who, Draft& object);
 
-/// Whether the values of kSecret rules may be shown: not sensitive and extractable, or not a key at all.
+/// Whether the attributes with kSecret may be shown: the object is extractable and not sensitive, or it is not a key.
 bool reveals_secrets(const Attributes& object);
 
 }  // namespace vtpm::pkcs11

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who is logged in to a token, in this process.
+// The user that is logged in to a token, in this process (PKCS#11 3.2, 5.6).
 #pragma once
 
 namespace vtpm::pkcs11 {
