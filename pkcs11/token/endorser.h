@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who certifies the TPM of a token that is being made (vtpm-pkcs11.toml(5), table identity).
+// The authority that certifies the TPM of a new token (vtpm-pkcs11.toml(5), table identity).
 #pragma once
 
 #include <memory>
@@ -16,25 +16,26 @@ class BootedTpm;
 
 namespace vtpm::pkcs11 {
 
-/// The authority whose ca-key.pem and ca.pem lie in `directory`. The module is a guest: it reads at most 64 KiB of
-/// regular files and never waits. Throws Error kIo that names the file and what is wrong.
+/// The authority whose ca-key.pem and ca.pem are in `directory`. The function reads regular files of at most 64 KiB and
+/// never waits, because the module is a guest in the application's process. Throws Error kIo, which names the file and
+/// the problem.
 crypto::CertificateAuthority read_authority(const std::string& directory);
 
-/// The TPM of a token that is being made.
+/// The TPM of a new token.
 struct NewTpm {
   SecretBytes state;              // permanent
   std::vector<Attributes> shown;  // its public objects (pkcs11/object/tpm_object.h)
 };
 
-/// Makes TPMs and gives them their identity as the configuration wants it: by the authority that it names; without one,
-/// by an authority that is made here and whose key is forgotten with this object, so that nobody can certify anything
-/// in its name later. Its certificate stays in the TPM, for verifiers to remember.
+/// Makes TPMs and gives them the identity that the configuration requires. It is certified by the authority in the
+/// configuration; without one, by an authority that this object makes and whose key is destroyed with it, so that no
+/// other certificate can be issued in its name. The certificate of that authority stays in the TPM, for verifiers.
 class Endorser {
  public:
-  /// Throws what read_authority throws.
+  /// Reads the authority, or makes one. Throws what read_authority throws.
   explicit Endorser(const Config& config);
-  /// A new TPM with its identity; or the one whose permanent state `predecessor` is, cleared for a new owner, with the
-  /// identity that it has or gets. Without an identity where the configuration wants none.
+  /// A new TPM with an identity. With `predecessor`, a permanent state: that TPM, cleared for a new owner, with the
+  /// identity that it has or else a new one. Without an identity if the configuration wants none. Throws Error.
   NewTpm make(ByteView predecessor) const;
 
  private:

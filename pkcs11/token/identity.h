@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a store says of the token in it: the entry token/info (docs/format.md, "PKCS#11 objects").
+// The identity of the token in a store: the entry token/info (docs/format.md, "PKCS#11 objects").
 #pragma once
 
 #include <cstdint>
@@ -12,18 +12,19 @@ namespace vtpm::pkcs11 {
 
 struct Identity {
   std::string label;   // 32 bytes, blank-padded
-  std::string serial;  // 16 hexadecimal digits; empty for a new token: then it comes from the UUID
+  std::string serial;  // 16 hexadecimal digits; empty for a new token, whose serial number is made from the UUID
   CK_SLOT_ID slot = 0;
-  uint64_t created = 0;  // when the token was first made, seconds since 1970; 0: now
+  uint64_t created = 0;  // the time at which the token was first made, in seconds since 1970; 0: now
 };
 
-/// Throws Error: kNotAStore (the store holds no token), kCorrupt.
+/// Reads the identity. Throws Error: kNotAStore (the store contains no token), kCorrupt.
 Identity read_identity(const store::Vault& vault);
-/// Records what does not come from the store's header.
+/// Writes the part of the identity that is not in the store's header.
 void put_identity(store::Transaction& transaction, const Identity& identity);
-/// Gives the token in an unlocked store another label, 32 bytes, blank-padded. Throws Error: kLocked, kReadOnly …
+/// Changes the label of the token in an unlocked store. `label`: 32 bytes, blank-padded. Throws Error: kLocked,
+/// kReadOnly …; then the label is unchanged.
 void change_label(store::Vault& vault, const std::string& label);
-/// 32 bytes, blank-padded, without the blanks.
+/// A blank-padded label without the blanks.
 std::string trimmed(std::string label);
 
 }  // namespace vtpm::pkcs11

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every token of this module says of its make (CK_TOKEN_INFO).
+// The manufacturer and model of every token of this module (CK_TOKEN_INFO).
 #pragma once
 
 #include <string_view>

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The objects of a token in memory: what is known of each, and how it is found.
 //
-// An object's record is not read until somebody touches the object. What is known of it until then stands in the
-// store's directory: its id, and the tags of its index (store/format/blind_index.h), by which it is searched. Records
-// without tags (of older versions, of NV areas) are read at once and indexed by what they show. Of the others those are
-// kept that were read last: an application that looks at everything does not make the module keep everything. Not
-// thread-safe; the token guards it.
+// An object's record is read when the object is first used. Until then the module knows what is in the store's
+// directory: the object's id, and the tags of its index (store/format/blind_index.h), by which it is searched. Records
+// without tags (of older versions, and of NV areas) are read at once and indexed by what they show. Of the others, the
+// module keeps those that were read last, so that an application that looks at every object does not make it keep all
+// of them in memory.
+//
+// Not thread-safe; the mutex of the catalogue guards it.
 #pragma once
 
 #include <cstdint>
@@ -25,43 +27,44 @@ namespace vtpm::pkcs11 {
 class ObjectTable {
  public:
   struct Slot {
-    ObjectPtr object;                   // null: its record is not read
+    ObjectPtr object;                   // null: its record has not been read
     std::string_view id;                // CKA_UNIQUE_ID of a token object, in the table's memory
-    std::vector<store::BlindTag> tags;  // found by these; empty: by what the object shows
-    std::shared_ptr<KeyCache> keys;     // of one that is not read, when its key was used before the record changed
-    bool sealed = false;                // its record; told of those with tags
+    std::vector<store::BlindTag> tags;  // by which it is found; empty: it is found by what it shows
+    std::shared_ptr<KeyCache> keys;     // of an object that is not read and whose key was used earlier
+    bool sealed = false;                // whether its record is sealed; valid if it has tags
     bool hidden = false;                // Object::hidden
-    uint64_t born = 0;                  // its place in listings; see `in_order`
+    uint64_t born = 0;                  // its place in listings (`in_order`)
   };
-  /// Object::born of what no entry stands behind, but the TPM: behind all that one does.
+  /// The Object::born of objects without an entry, which only the TPM has: they come last in listings.
   static constexpr uint64_t kWithoutEntry = UINT64_MAX;
   using Slots = std::map<CK_OBJECT_HANDLE, Slot>;
 
   const Slots& slots() const { return slots_; }
   Slot* find(CK_OBJECT_HANDLE handle);
-  /// The handle of a token object; CK_INVALID_HANDLE when there is none of that id.
+  /// The handle of the token object with this id; CK_INVALID_HANDLE if there is none.
   CK_OBJECT_HANDLE handle_of(const std::string& id) const;
 
-  /// A handle that was never an object's, and never will be.
+  /// A handle that no object has, had, or will have.
   static CK_OBJECT_HANDLE void_handle();
 
-  /// A new object, or a new version: of that handle, of that id, or neither. Returns its handle.
+  /// Adds a new object, or a new version of the object with that handle or id. Returns its handle.
   CK_OBJECT_HANDLE publish(std::shared_ptr<Object> object);
-  /// The same for one whose record is not read yet.
+  /// The same for an object whose record has not been read.
   void publish_unread(std::string id, std::vector<store::BlindTag> tags, bool sealed, uint64_t born);
-  /// So many will come at once.
+  /// Reserves memory for so many new objects.
   void make_room(size_t objects);
-  /// What the record of a slot holds.
+  /// Completes an element with the object that was read from its record.
   void fill(CK_OBJECT_HANDLE handle, Slot& slot, std::shared_ptr<Object> object);
-  /// What was read of clear records, and can be read again: whether it is authentic is another question after a login,
-  /// and after a logout.
+  /// Forgets what was read from clear records and can be read again: a login or logout may change whether it is
+  /// authentic.
   void forget_clear();
-  /// Objects of records that are read at once.
+  /// The objects whose records have no tags.
   std::vector<ObjectPtr> without_tags() const;
 
   void erase(CK_OBJECT_HANDLE handle);
   void forget(const std::string& id);
-  /// Erases the slots that `gone` names; from the end, where lists of ascending handles lose one at no cost.
+  /// Erases the elements for which `gone` returns true, from the end, because removing the last handle from an
+  /// ascending list costs nothing.
   template <typename Gone>
   void erase_if(Gone&& gone) {
     for (auto at = slots_.end(); at != slots_.begin();) {
@@ -70,9 +73,9 @@ class ObjectTable {
     }
   }
 
-  /// Handles, in order of creation, among which every match of the template is; hidden objects stand behind all others,
-  /// and a session object behind the token objects that were known when it was made. `tag` is asked for the tags that
-  /// the template's values have in sealed records, and only when there are such.
+  /// The handles of all objects that can match the template, in order of creation. Hidden objects come last, and a
+  /// session object comes after the token objects that were known when it was made. `tag` computes the tags that the
+  /// template's values have in sealed records; it is called only if there are such records.
   std::vector<CK_OBJECT_HANDLE> candidates(const Template& wanted, const ObjectIndex::Tagger& tag) const;
 
  private:
@@ -85,11 +88,12 @@ class ObjectTable {
 
   Slots slots_;
   uint64_t newest_ = 0;  // the highest `born` of any entry's object so far
-  // By CKA_UNIQUE_ID, token objects. These, too, come from a file that anybody may have written.
+  // The token objects, by CKA_UNIQUE_ID. An attacker may have written the ids: the hash has a key.
   std::unordered_map<std::string, CK_OBJECT_HANDLE, store::NameHash> handles_;
   ObjectIndex index_;
-  size_t sealed_ = 0, clear_ = 0;       // slots with tags
-  std::deque<CK_OBJECT_HANDLE> known_;  // that were read, oldest first; perhaps forgotten or read again since
+  size_t sealed_ = 0, clear_ = 0;  // elements with tags
+  std::deque<CK_OBJECT_HANDLE>
+      known_;  // objects that were read, oldest first; some may have been forgotten or read again
 };
 
 }  // namespace vtpm::pkcs11

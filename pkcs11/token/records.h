@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The names and types of a token's entries in its store (docs/format.md, "PKCS#11 objects"), and how its records get
-// there.
+// The names and types of a token's entries in its store (docs/format.md, "PKCS#11 objects"), and the functions that
+// write its records.
 #pragma once
 
 #include <map>
@@ -19,36 +19,41 @@ inline constexpr const char* kTokenInfoType = "token";
 inline constexpr const char* kObjectType = "p11-object";
 
 inline constexpr std::string_view kObjectPrefix = "obj/";
-// Clear records of the TPM's own public objects, named by their ids, which say everything about their contents.
+// The prefix of clear records of the TPM's own public objects. The id in the name of such a record determines its
+// contents.
 inline constexpr std::string_view kTpmObjectPrefix = device::kFirstObjectPrefix;
 
+/// Whether the entry is the record of an object: of the user's or of the TPM's.
 bool is_object_entry(std::string_view entry);
-/// The object's id, when the entry is an object's.
+/// The id of the object; nothing if the entry is not the record of an object.
 std::optional<std::string> id_of(std::string_view entry);
 
-/// The marks of trust of clear records that a login has authenticated, so that they hold for this process after it: an
-/// application may look for whom it trusts when it has logged out again. By the bytes of the record: another version,
-/// or a record of another name, has to be authenticated anew.
+/// The marks of trust (CKA_TRUSTED) of clear records that a login has authenticated, so that they stay valid in this
+/// process after the logout: applications look for trusted certificates then. A mark is remembered by the bytes of its
+/// record; another version, or a record with another name, must be authenticated again. Not thread-safe; the mutex of
+/// the catalogue guards it.
 class RememberedTrust {
  public:
-  /// Whether the record, which says so, is to be trusted; remembers that of one that was authenticated. `entry`: its
-  /// name.
+  /// Whether the mark of trust of a record is authentic. Remembers that of a record whose MAC was checked. `entry`: the
+  /// name of the record.
   bool holds(const std::string& entry, const store::Blob& record);
-  /// The record has no mark of trust any more.
+  /// Forgets a record that no longer has a mark of trust.
   void forget(const std::string& entry) { digests_.erase(entry); }
 
  private:
   std::map<std::string, Bytes> digests_;  // SHA-256, by the entry's name
 };
 
-/// The attributes of a record. A mark of trust that anyone could have written (a clear record without a MAC that was
-/// checked, and so every one before login) is no mark of trust, and must not become one when the record is written
-/// anew.
+/// The attributes of a record. Without a MAC that was checked (before login none is) CKA_TRUSTED becomes CK_FALSE,
+/// because anyone could have written it and a later change would authenticate it. Throws Error kCorrupt.
 Attributes authentic_attributes(const store::Blob& record);
+/// Writes the records of an object: the attributes that it shows, sealed if it is private, with their index; and its
+/// secret attributes, sealed, if it has any.
 void put_object(store::Transaction& transaction, const std::string& id, const Attributes& shown,
                 const SecretAttributes& secret);
-/// The blind index of a record, for a re-key (store::Indexer).
+/// The properties of a record that are indexed, for a re-key (store::Indexer).
 std::vector<store::Property> record_properties(std::string_view entry, ByteView plain);
+/// Writes the clear record of one of the TPM's own public objects.
 void put_tpm_object(store::Transaction& transaction, const Attributes& object);
 
 }  // namespace vtpm::pkcs11

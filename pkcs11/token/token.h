@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// A token: one store and what this process makes of it.
+// A token: one store, as one process uses it (PKCS#11 3.2, 5.5).
 //
-// It composes who is logged in (Login), the objects (Catalogue) and the TPM whose state lives in the store
-// (device::Machine), and knows itself only what the store is called. Many processes and threads use one token.
+// A Token is composed of the login (Login), the objects (Catalogue) and the TPM whose state is in the store
+// (device::Machine); it adds only the token's identity. Several processes and threads use one token at the same time.
 //
-// Locks, outermost first: the login's (login, logout, changes of PINs), the catalogue's (the table in memory; held for
-// short), the login state's. A thread inside a change of the store takes neither of the first two. Private-key
-// operations hold none of them.
+// Locks, outermost first: that of the login (login, logout, changes of PINs); that of the catalogue (the table in
+// memory; held for short); that of the login state. A thread inside a change of the store takes neither of the first
+// two. Operations with private keys hold none of them.
 #pragma once
 
 #include <memory>
@@ -27,14 +27,15 @@ namespace vtpm::pkcs11 {
 
 class Token {
  public:
-  /// What C_InitToken does: creates the store (or replaces it), with a new TPM inside, or with the one whose state
-  /// `predecessor` is, cleared for a new owner (tpm/use/identity.h). Throws Refusal CKR_PIN_LEN_RANGE, Error.
+  /// C_InitToken: creates the store at `path` (or replaces it), with a new TPM in it, or with the TPM whose permanent
+  /// state is `predecessor`, cleared for a new owner (tpm/use/identity.h). Throws Refusal CKR_PIN_LEN_RANGE, Error;
+  /// then the old store is unchanged.
   static void initialize(const std::string& path, const Config& config, const Identity& identity, ByteView so_pin,
                          bool replace, ByteView predecessor = {});
-  /// Throws Error: kNotAStore, kCorrupt, kTooNew, kIo …
+  /// Opens the token in a store. Throws Error: kNotAStore, kCorrupt, kTooNew, kIo …
   static std::shared_ptr<Token> open(const std::string& path, const Config& config);
   static std::shared_ptr<Token> open(std::shared_ptr<store::Vault> vault, const Config& config);
-  /// What a store says of the token in it, for a StoreDirectory. Throws Error: kNotAStore, kCorrupt …
+  /// The name of the token in a store, for a StoreDirectory. Throws Error: kNotAStore, kCorrupt …
   static store::StoreName name_of(const store::Vault& vault);
   ~Token();
 
@@ -49,14 +50,15 @@ class Token {
 
   const std::string& path() const { return vault_->path(); }
   const Config& config() const { return config_; }
-  /// What the configuration says about this token.
+  /// The settings of the configuration for this token, as they were when it was opened.
   const TokenSettings& settings() const { return settings_; }
   Identity identity() const;
-  ByteView uuid() const { return vault_->uuid(); }  // of the store: another one after C_InitToken
+  ByteView uuid() const { return vault_->uuid(); }  // of the store; C_InitToken makes another one
   bool read_only() const { return vault_->read_only(); }
-  /// This process is the child of a fork, and may not open the store: see store::Vault::inherited.
+  /// Whether this process is the child of a fork that may not open the store itself (store::Vault::inherited).
   bool inherited() const { return vault_->inherited(); }
-  /// False once the store was removed or initialized anew; all sessions then answer CKR_DEVICE_REMOVED.
+  /// Whether the store is still there. Once it was removed or initialized anew, calls in all sessions return
+  /// CKR_DEVICE_REMOVED.
   bool present();
   bool removed() const { return watch_.removed(); }
   void mark_removed() { watch_.mark_removed(); }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What of a token's objects a TPM holds, for whoever changes one or puts another in its place.
+// Which of a token's objects a TPM holds: for code that changes the TPM or replaces it.
 #pragma once
 
 #include <cstdint>
@@ -12,18 +12,18 @@ namespace vtpm::pkcs11 {
 
 /// Whether the object has an NV area or a persistent key in the TPM.
 bool has_place_in_tpm(const Object& object);
-/// Deletes the object's NV area or takes its persistent key away; does nothing where the TPM has it no longer. Stores.
+/// Deletes the object's NV area, or evicts its persistent key; does nothing if the TPM no longer has it. Stores.
 void remove_from_tpm(tpm::Commands& tpm, const Object& object);
 
-/// What names a TPM to the keys that it wrapped: the public area of its storage root key.
+/// What identifies a TPM to the keys that it wrapped: the public area of its storage root key, from a permanent state.
 Bytes storage_root_of(ByteView state);
 
 struct TpmContents {
-  SecretBytes state;                 // after it was started
-  std::vector<Attributes> shown;     // its public objects (pkcs11/object/tpm_object.h)
+  SecretBytes state;                 // the permanent state after the TPM was started
+  std::vector<Attributes> shown;     // the public objects (pkcs11/object/tpm_object.h)
   std::vector<uint32_t> nv_indices;  // ascending
 };
-/// Boots a permanent state and looks into it.
+/// Boots a permanent state and lists what it holds. Throws Error.
 TpmContents look_into(ByteView state);
 
 }  // namespace vtpm::pkcs11
