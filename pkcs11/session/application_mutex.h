@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The application's way to keep its threads apart (PKCS#11 3.2, 5.4, CK_C_INITIALIZE_ARGS): the four mutex functions
-// that it gives when it cannot say that the operating system's locks will do.
+// The application's mutex (CK_C_INITIALIZE_ARGS; PKCS#11 3.2, 5.4): an application that does not allow the operating
+// system's locks passes four mutex functions.
 //
-// Then one mutex of its making is held during every call, so calls run one after the other, and the module's own locks
-// are never waited for. With CKF_OS_LOCKING_OK the standard leaves the choice, and those locks are the better ones:
-// calls in different sessions run at the same time.
+// In this case the module creates one mutex with these functions and holds it during every call, so that calls run one
+// after the other and never wait for the module's own locks. With CKF_OS_LOCKING_OK the standard leaves the choice to
+// the module, which uses its own locks, because they let calls in different sessions run at the same time.
 //
-// The functions may be C++ and throw. An exception is a failure of the function like a return value other than CKR_OK.
+// The functions may be C++ and throw. An exception counts as a return value other than CKR_OK.
 #pragma once
 
 #include <memory>
@@ -17,16 +17,16 @@ namespace vtpm::pkcs11 {
 
 class ApplicationMutex {
  public:
-  /// Nothing when the arguments do not ask for it. Throws Refusal: CKR_ARGUMENTS_BAD (some of the four functions),
-  /// CKR_HOST_MEMORY, CKR_CANT_LOCK (CreateMutex has failed).
+  /// Creates the mutex; null if the arguments do not require one. Throws Refusal: CKR_ARGUMENTS_BAD (some of the four
+  /// functions are missing), CKR_HOST_MEMORY, CKR_CANT_LOCK (CreateMutex has failed).
   static std::shared_ptr<ApplicationMutex> for_arguments(const CK_C_INITIALIZE_ARGS& arguments);
   ~ApplicationMutex();
   ApplicationMutex(const ApplicationMutex&) = delete;
   ApplicationMutex& operator=(const ApplicationMutex&) = delete;
 
-  /// Throws Refusal CKR_GENERAL_ERROR when LockMutex fails.
+  /// Throws Refusal CKR_GENERAL_ERROR if LockMutex fails; then the mutex is not held.
   void lock();
-  /// A failure goes into the log: the call has its answer already, and nothing could be done about the mutex.
+  /// A failure is only logged, because the call has its result already.
   void unlock() noexcept;
 
  private:
@@ -35,7 +35,7 @@ class ApplicationMutex {
   void* mutex_ = nullptr;
 };
 
-/// A call's turn: the mutex, where there is one, for as long as this lives and does not give it up.
+/// Holds the mutex, if there is one, from its construction to its destruction or to give_up.
 class Turn {
  public:
   explicit Turn(std::shared_ptr<ApplicationMutex> mutex) : mutex_(std::move(mutex)) { take(); }
@@ -43,7 +43,7 @@ class Turn {
   Turn(const Turn&) = delete;
   Turn& operator=(const Turn&) = delete;
 
-  /// Lets others have theirs; and takes the next one, which throws as `lock` does.
+  /// Releases the mutex, and locks it again. `take` throws as ApplicationMutex::lock.
   void give_up() noexcept {
     if (taken_) mutex_->unlock();
     taken_ = false;

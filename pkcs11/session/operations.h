@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What runs in a session between its C_…Init and its end: one aggregate for every kind of operation (PKCS#11 3.2,
-// 5.6 and 5.8 to 5.17).
+// The active operations of a session, from C_…Init to their end: one aggregate for all kinds of operations (PKCS#11
+// 3.2, 5.6 and 5.8 to 5.17).
 //
 // kOperationKinds is the only list of the kinds. C_SessionCancel, C_GetOperationState, C_SetOperationState and C_Login
 // with CKU_CONTEXT_SPECIFIC walk it. A new kind is one enumerator, one row below it, and one constant of type Running
 // beside the type that holds its state (pkcs11/operation/kinds.h).
 //
-// The session does not know the types of its operations: they belong to the room above. An operation that is not active
-// costs a pointer; one that is active costs one allocation.
+// The session does not know the types of its operations, which belong to the room above. An operation that is not
+// active takes the memory of a pointer; an active one takes one allocation.
 //
 // The class is not thread-safe. The mutex of the session guards it.
 #pragma once
@@ -22,7 +22,7 @@
 
 namespace vtpm::pkcs11 {
 
-/// In the order in which C_Login with CKU_CONTEXT_SPECIFIC looks for the operation that waits for a PIN, from the end.
+/// C_Login with CKU_CONTEXT_SPECIFIC looks for the operation that waits for a PIN in this order, from the end.
 enum class OperationKind : uint8_t {
   kFind,
   kDigest,
@@ -41,16 +41,16 @@ enum class OperationKind : uint8_t {
 };
 inline constexpr size_t kOperationKindCount = static_cast<size_t>(OperationKind::kCount);
 
-/// What C_GetOperationState does about an active operation of a kind (5.6.7).
+/// What C_GetOperationState does if an operation of the kind is active (PKCS#11 3.2, 5.6.7).
 enum class Saving : uint8_t {
-  kIgnored,     // it saves the state of the others
+  kIgnored,     // it ignores the operation, and saves the state of the others
   kImpossible,  // it returns CKR_STATE_UNSAVEABLE
   kPossible,    // it saves the state (pkcs11/operation/operation_state.cc), where the mechanism has one
 };
 
 struct OperationKindRow {
   OperationKind kind;
-  CK_FLAGS flag;  // by which C_SessionCancel names the kind (5.6.11)
+  CK_FLAGS flag;  // that names the kind in C_SessionCancel
   Saving saving;
 };
 inline constexpr OperationKindRow kOperationKinds[] = {
@@ -92,26 +92,26 @@ struct Running {
 
 class Operations {
  public:
-  /// The active operation of this kind, which the session owns; null when there is none.
+  /// The active operation of this kind, which the session owns; null if there is none.
   template <typename T>
   T* find(Running<T> running) const {
     const std::unique_ptr<Any>& any = at(running.kind);
     return any ? &static_cast<Holder<T>&>(*any).operation : nullptr;
   }
   /// Makes the operation the active one of its kind, and ends the one that was active before. Throws std::bad_alloc;
-  /// nothing has changed then.
+  /// then nothing has changed.
   template <typename T>
   void start(Running<T> running, T operation) {
     at(running.kind) = std::make_unique<Holder<T>>(std::move(operation));
   }
   /// Ends the active operation of this kind, if there is one.
   void end(OperationKind kind) noexcept { at(kind).reset(); }
-  /// Ends the operations that the flags of CK_MECHANISM_INFO name; others are left alone.
+  /// Ends the operations of the kinds whose flags are set in `kinds` (flags of CK_MECHANISM_INFO).
   void cancel(CK_FLAGS kinds) noexcept;
 
-  /// Whether an operation is active of whose kind C_GetOperationState says `saving`.
+  /// Whether an operation is active whose kind has this value of `saving`.
   bool any(Saving saving) const noexcept;
-  /// The key use of the operation that waits for a PIN; null when none does.
+  /// The key use of the operation that waits for a PIN; null if there is none.
   KeyUse* waiting_for_pin() const noexcept;
 
  private:

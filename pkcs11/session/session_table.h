@@ -28,9 +28,9 @@ class SessionTable {
   std::shared_ptr<Session> open(std::shared_ptr<Token> token, CK_SLOT_ID slot, bool read_write);
   /// Throws Refusal CKR_SESSION_HANDLE_INVALID.
   std::shared_ptr<Session> get(CK_SESSION_HANDLE handle) const;
-  /// Closes a session and destroys its session objects; closing the last session of a token logs its user out (5.6.2).
-  /// The function waits for a call that runs in the session, which ends at once if it waits for a lock itself. Throws
-  /// Refusal CKR_SESSION_HANDLE_INVALID, LockTimeout; then the session is still open.
+  /// Closes a session and destroys its session objects; closing the last session of a token logs its user out
+  /// (PKCS#11 3.2, 5.6). The function waits for a call that runs in the session, which ends at once if it waits for a
+  /// lock itself. Throws Refusal CKR_SESSION_HANDLE_INVALID, LockTimeout; then the session is still open.
   void close(CK_SESSION_HANDLE handle);
   /// Closes every session of a slot (C_CloseAllSessions). Returns whether there were any. Throws LockTimeout; then some
   /// may be closed.
