@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A running C_Encrypt or C_Decrypt, one direction of it, whatever the mechanism.
+// An active C_Encrypt or C_Decrypt, in one direction, of any mechanism (PKCS#11 3.2, 5.8 and 5.10).
 //
-// Sizes of parts are known before anything is done, so that a size query changes nothing. Of a whole message the size
-// is exact, or (RSA decryption, padding that is taken off) a bound.
+// The size of the output of a part is known before the part is processed, so that a size query changes nothing. The
+// size of the output of a whole message is exact, or a bound (RSA decryption, and ciphers that remove a padding).
+//
+// Not thread-safe; the mutex of the session guards it.
 #pragma once
 
 #include <memory>
@@ -16,33 +18,37 @@ class Crypt {
  public:
   virtual ~Crypt() = default;
 
-  /// What a message of `in` bytes becomes, at most; exactly, when `exact()`.
+  /// The length of the output for a message of `in` bytes, at most; exactly that if `exact()`.
   virtual size_t message_bytes(size_t in) const = 0;
   virtual bool exact() const = 0;
-  /// The whole message at once, into at least `message_bytes`; returns how many bytes came. `in` and `out` may
-  /// overlap. Throws Refusal: CKR_DATA_LEN_RANGE, CKR_ENCRYPTED_DATA_LEN_RANGE, CKR_ENCRYPTED_DATA_INVALID …
+  /// Processes the whole message, into at least `message_bytes` bytes, and returns the length of the output. `in` and
+  /// `out` may overlap. Throws Refusal: CKR_DATA_LEN_RANGE, CKR_ENCRYPTED_DATA_LEN_RANGE, CKR_ENCRYPTED_DATA_INVALID …;
+  /// then the operation must not be used further.
   virtual size_t message(ByteView in, MutableByteView out) = 0;
 
-  /// Whether a message may come in parts; if not, the rest is not called.
+  /// Whether the mechanism accepts a message in parts; if not, the functions below must not be called.
   virtual bool takes_parts() const { return true; }
+  /// The length of the output for the next part, exactly.
   virtual size_t update_bytes(size_t in) const = 0;
-  /// `out` has `update_bytes`.
+  /// Processes a part. `out` has `update_bytes` bytes. Throws as `message`.
   virtual void update(ByteView in, MutableByteView out) = 0;
+  /// The length of the output at the end, exactly.
   virtual size_t finish_bytes() const = 0;
-  /// `out` has `finish_bytes`.
+  /// Ends the message. `out` has `finish_bytes` bytes. Throws as `message`.
   virtual void finish(MutableByteView out) = 0;
 
-  /// What it has seen so far, without key and parameter; nothing where that cannot be had.
+  /// The state of the operation, without its key and parameter; nothing if the mechanism cannot save it.
   virtual std::optional<SecretBytes> save() const { return std::nullopt; }
-  /// What `save` gave, into one that was just begun in the same way. Throws Error kInvalidArgument for what no state of
-  /// it can be.
+  /// Restores a saved state in an operation that was just begun in the same way. Throws Error kInvalidArgument if the
+  /// bytes cannot be its state.
   virtual void load(ByteView saved);
 };
 
-/// Throws Refusal CKR_FUNCTION_NOT_SUPPORTED for mechanisms that take the message in one part.
+/// Throws Refusal CKR_FUNCTION_NOT_SUPPORTED if the mechanism accepts a message in one part only.
 void require_parts(const Crypt& crypt);
 
-/// For a key that fits the row (require_key_for). Throws Refusal: CKR_MECHANISM_PARAM_INVALID, CKR_KEY_SIZE_RANGE.
+/// Begins an operation with a key that fits the row (require_key_for). Throws Refusal: CKR_MECHANISM_PARAM_INVALID,
+/// CKR_KEY_SIZE_RANGE.
 std::unique_ptr<Crypt> make_crypt(const Session& session, const Mechanism& row, const CK_MECHANISM& mechanism,
                                   const Object& key, crypto::Direction direction);
 

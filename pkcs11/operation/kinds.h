@@ -2,7 +2,7 @@
 // The state of each kind of operation, and the constant by which a C function names the kind in Session::operations
 // (pkcs11/session/operations.h). The state of a search is in pkcs11/api/object.cc.
 //
-// The session owns these; the mutex of the session guards them.
+// The session owns these structures; the mutex of the session guards them.
 #pragma once
 
 #include <memory>
@@ -16,7 +16,7 @@
 
 namespace vtpm::pkcs11 {
 
-/// What an operation was begun with: C_GetOperationState saves it.
+/// The mechanism, parameter and key with which an operation began, for C_GetOperationState.
 struct Begun {
   const Mechanism* row = nullptr;
   Bytes parameter;
@@ -34,7 +34,7 @@ struct CryptOperation {
   std::unique_ptr<Crypt> crypt;
   KeyUse use;
   bool multi_part = false;
-  std::optional<SecretBytes> result;  // made already: it waits for a buffer that is large enough
+  std::optional<SecretBytes> result;  // already computed; the caller's buffer was too small
   Begun begun = {};
 };
 inline constexpr Running<CryptOperation> kEncrypting{OperationKind::kEncrypt}, kDecrypting{OperationKind::kDecrypt};
@@ -60,14 +60,14 @@ struct VerifyRecoverOperation {
 };
 inline constexpr Running<VerifyRecoverOperation> kVerifyingRecover{OperationKind::kVerifyRecover};
 
-/// C_VerifySignatureInit (5.15.5): the signature comes before the data.
+/// C_VerifySignatureInit (PKCS#11 3.2, 5.15.5): the signature is given before the data.
 struct VerifySignatureOperation {
   VerifyOperation verify;
   Bytes signature;
 };
 inline constexpr Running<VerifySignatureOperation> kVerifyingSignature{OperationKind::kVerifySignature};
 
-// The message-based functions (5.9, 5.11, 5.14, 5.16): any number of messages between C_Message…Init and
+// The message-based functions (PKCS#11 3.2, 5.9, 5.11, 5.14, 5.16): any number of messages between C_Message…Init and
 // C_Message…Final.
 
 struct MessageCryptOperation {
@@ -79,8 +79,8 @@ inline constexpr Running<MessageCryptOperation> kEncryptingMessages{OperationKin
     kDecryptingMessages{OperationKind::kMessageDecrypt};
 
 struct MessageSignOperation {
-  std::unique_ptr<Signer> fresh;    // what every message begins with
-  std::unique_ptr<Signer> running;  // the message in parts
+  std::unique_ptr<Signer> fresh;    // copied at the beginning of each message
+  std::unique_ptr<Signer> running;  // of the present message in parts
   KeyUse use;
   bool asks_each_time;  // CKA_ALWAYS_AUTHENTICATE
 };

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Signature schemes and the running C_Sign / C_Verify operation.
+// The signature schemes of key pairs (PKCS#11 3.2, 6.1 to 6.3), and the input that a signature or verification
+// collects.
 //
-// Every scheme is: message -> (hash) -> encoding -> raw key operation. The raw operation belongs to the key, wherever
-// it lives; the encodings exist once, here.
+// Every scheme is: message -> (hash) -> encoding -> raw operation of the key. The raw operation belongs to the key,
+// wherever the key lives; the encodings are here.
 #pragma once
 
 #include <memory>
@@ -15,9 +16,9 @@
 
 namespace vtpm::pkcs11 {
 
-struct SchemeMaker;  // signature.cc: one for each family
+struct SchemeMaker;  // one for each family, in signature.cc
 
-/// A mechanism with its parameter, ready for a key of one size.
+/// A mechanism with its parameter, for one public key. Immutable.
 class SignatureScheme {
  public:
   struct Data {
@@ -26,22 +27,25 @@ class SignatureScheme {
     crypto::PssParameters pss = {};
     crypto::EddsaMode eddsa = {};
   };
-  /// Throws Refusal: CKR_MECHANISM_PARAM_INVALID, CKR_KEY_SIZE_RANGE.
+  /// Copies what the parameter points to. Throws Refusal: CKR_MECHANISM_PARAM_INVALID, CKR_KEY_SIZE_RANGE.
   SignatureScheme(const Mechanism& row, const CK_MECHANISM& mechanism, const crypto::PublicKey& key);
 
-  /// Bytes of a signature: the modulus, or twice the curve's size.
+  /// The length of a signature, in bytes: that of the modulus, or of two numbers of the curve or the subgroup.
   size_t signature_bytes() const;
-  /// The most bytes that `sign` takes when nothing is hashed.
+  /// The maximum length of the data for `sign`, in bytes, if the mechanism does not hash.
   size_t most_input() const;
-  /// A fresh digest, when the message is hashed as it comes.
+  /// A new digest, if the mechanism hashes the message; nothing otherwise.
   std::optional<crypto::Digest> start_digest() const;
 
-  /// `input` is the digest (hashing schemes) or the caller's data. Throw CKR_DATA_LEN_RANGE, CKR_DATA_INVALID.
+  /// `input` is the digest, if the mechanism hashes, or the caller's data. `signature` has a length that
+  /// takes_signature accepts. Throw Refusal: CKR_DATA_LEN_RANGE, CKR_DATA_INVALID.
   Bytes sign(crypto::PrivateKey& key, ByteView input) const;
   bool verify(ByteView input, ByteView signature) const;
-  /// `signature_bytes`; of ECDSA any even number below it, too: two halves without their leading zeros (3.2, 6.3).
+  /// Whether a signature may have this length: signature_bytes(), and for ECDSA also any smaller even number, because
+  /// both halves may come without their leading zeros (PKCS#11 3.2, 6.3).
   bool takes_signature(size_t bytes) const;
-  /// What a signature of `signature_bytes` carries (CKM_RSA_PKCS, CKM_RSA_X_509); nothing when it is wrong.
+  /// The data in a signature of signature_bytes() bytes (CKM_RSA_PKCS, CKM_RSA_X_509); nothing if the signature is
+  /// wrong.
   std::optional<Bytes> recover(ByteView signature) const;
 
  private:
@@ -49,14 +53,14 @@ class SignatureScheme {
   const SchemeMaker* by_;
 };
 
-/// What the update calls collect: a running digest, or the bytes themselves up to the scheme's limit.
+/// What C_SignUpdate and C_VerifyUpdate collect: a digest, or the data themselves up to the limit of the scheme.
 class SignatureInput {
  public:
   explicit SignatureInput(const SignatureScheme& scheme);
-  /// Throws CKR_DATA_LEN_RANGE beyond the limit.
+  /// Throws Refusal CKR_DATA_LEN_RANGE if the data exceed the limit.
   void update(ByteView part);
   Bytes finish();
-  /// What was collected; nothing for a hash whose state cannot be had.
+  /// The collected state; nothing if libcrypto cannot save that of the hash.
   std::optional<SecretBytes> save() const;
   void load(ByteView saved);
 

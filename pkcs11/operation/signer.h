@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A running C_Sign or C_Verify, whatever the mechanism: it takes data in parts and ends with a signature, or with an
-// opinion about one. Which class does it follows from the mechanism's row.
+// An active C_Sign or C_Verify of any mechanism (PKCS#11 3.2, 5.13 and 5.15). It accepts data in parts and ends with a
+// signature, or with the result of a verification. The row of the mechanism determines its class.
+//
+// Not thread-safe; the mutex of the session guards it.
 #pragma once
 
 #include <memory>
@@ -12,18 +14,18 @@ namespace vtpm::pkcs11 {
 class Signer {
  public:
   virtual ~Signer() = default;
-  /// The same, as far as it has come.
+  /// A copy with the same state.
   virtual std::unique_ptr<Signer> clone() const = 0;
-  /// Of the signature, exactly.
+  /// The length of the signature, in bytes.
   virtual size_t size() const = 0;
-  /// Throws Refusal CKR_DATA_LEN_RANGE beyond what the mechanism takes.
+  /// Throws Refusal CKR_DATA_LEN_RANGE if the data exceed what the mechanism accepts.
   virtual void update(ByteView part) = 0;
-  /// Throws Refusal: CKR_DATA_LEN_RANGE, CKR_DATA_INVALID.
+  /// The signature. The operation has ended then. Throws Refusal: CKR_DATA_LEN_RANGE, CKR_DATA_INVALID.
   virtual Bytes finish() = 0;
-  /// What it has seen so far, without key and parameter; nothing where that cannot be had.
+  /// The state of the operation, without its key and parameter; nothing if the mechanism cannot save it.
   virtual std::optional<SecretBytes> save() const { return std::nullopt; }
-  /// What `save` gave, into one that was just begun in the same way. Throws Error kInvalidArgument for what no state of
-  /// it can be.
+  /// Restores a saved state in an operation that was just begun in the same way. Throws Error kInvalidArgument if the
+  /// bytes cannot be its state.
   virtual void load(ByteView saved);
 };
 
@@ -32,17 +34,19 @@ class Verifier {
   virtual ~Verifier() = default;
   virtual std::unique_ptr<Verifier> clone() const = 0;
   virtual size_t size() const = 0;
-  /// Whether a signature may have that length: `size()`; of ECDSA less, too.
+  /// Whether a signature may have this length, in bytes (SignatureScheme::takes_signature).
   virtual bool takes(size_t signature_bytes) const { return signature_bytes == size(); }
   virtual void update(ByteView part) = 0;
-  /// `signature` is one that it takes. Throws as Signer::finish.
+  /// Whether the signature is right. Its length is one that `takes` accepts. The operation has ended then. Throws as
+  /// Signer::finish.
   virtual bool finish(ByteView signature) = 0;
-  /// As of a Signer.
+  /// As Signer::save and Signer::load.
   virtual std::optional<SecretBytes> save() const { return std::nullopt; }
   virtual void load(ByteView saved);
 };
 
-/// For a key that fits the row (require_key_for). Throw Refusal: CKR_MECHANISM_PARAM_INVALID, CKR_KEY_SIZE_RANGE.
+/// Begins an operation with a key that fits the row (require_key_for). Throw Refusal: CKR_MECHANISM_PARAM_INVALID,
+/// CKR_KEY_SIZE_RANGE.
 std::unique_ptr<Signer> make_signer(const Session& session, const Mechanism& row, const CK_MECHANISM& mechanism,
                                     const Object& key);
 std::unique_ptr<Verifier> make_verifier(const Session& session, const Mechanism& row, const CK_MECHANISM& mechanism,

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Input that may lie anywhere in the output: the ciphers below take the same memory, but no other overlap.
+// Input that may overlap the output in any way. The ciphers of `crypto/` accept the same memory for both, but no other
+// overlap.
 #pragma once
 
 #include "base/bytes.h"
 
 namespace vtpm::pkcs11 {
 
+/// A view of the input: of the caller's memory, or of a copy if the memory partly overlaps the output.
 class Untangled {
  public:
   Untangled(ByteView in, MutableByteView out) : view_(in) {
