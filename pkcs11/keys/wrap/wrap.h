@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // C_WrapKey, C_UnwrapKey, C_WrapKeyAuthenticated and C_UnwrapKeyAuthenticated (PKCS#11 3.2, 5.18): keys that leave the
-// token and come in under the protection of other keys.
+// token, or come in, under the protection of other keys.
 //
-// Wrapping is encryption of a key's bytes: the value of a secret key, PKCS #8 of a private one. wrap.cc decides which
-// keys may leave, and under which, once for all mechanisms; kWrappers there names what a family does with the bytes.
+// Wrapping encrypts the bytes of a key: the value of a secret key, or the PKCS #8 encoding of a private key. wrap.cc
+// checks which keys may be wrapped, and with which keys, for all mechanisms; kWrappers there has a row for each family.
+// unwrap.cc makes keys from wrapped bytes.
 #pragma once
 
 #include "pkcs11/object/schema.h"
@@ -16,31 +17,35 @@ struct WrapCall {
   Session& session;
   const Mechanism& row;
   const CK_MECHANISM& mechanism;
-  const Object& key;  // that wraps or unwraps
-  /// C_…KeyAuthenticated: what the tag protects beside the key. The mechanism's parameter is then that of one message,
-  /// in the caller's memory: the tag lies there, and so does a nonce that is made.
+  const Object& key;  // the wrapping or unwrapping key
+  /// C_…KeyAuthenticated: the associated data. The mechanism's parameter is then that of one message, in the caller's
+  /// memory, where the tag and a generated nonce are written.
   std::optional<ByteView> associated = {};
 };
 
-/// The row for C_WrapKeyAuthenticated (CKF_WRAP) and C_UnwrapKeyAuthenticated (CKF_UNWRAP), an AEAD. Throws Refusal:
-/// CKR_ARGUMENTS_BAD, CKR_MECHANISM_INVALID.
+/// The row of the mechanism for C_WrapKeyAuthenticated (CKF_WRAP) or C_UnwrapKeyAuthenticated (CKF_UNWRAP), which is an
+/// AEAD. Throws Refusal: CKR_ARGUMENTS_BAD, CKR_MECHANISM_INVALID.
 const Mechanism& require_authenticated_mechanism(const CK_MECHANISM* mechanism, CK_FLAGS use);
 
 /// The key for C_WrapKey. Throws Refusal: CKR_WRAPPING_KEY_HANDLE_INVALID, CKR_WRAPPING_KEY_TYPE_INCONSISTENT,
 /// CKR_KEY_FUNCTION_NOT_PERMITTED, CKR_MECHANISM_INVALID.
 ObjectPtr require_wrapping_key(Session& session, CK_OBJECT_HANDLE handle, const Mechanism& mechanism);
-/// The same for C_UnwrapKey, with CKR_UNWRAPPING_KEY_…, and for C_DecapsulateKey, which answers with the same codes.
+/// The key for C_UnwrapKey and C_DecapsulateKey, with the use that it must allow. Throws Refusal:
+/// CKR_UNWRAPPING_KEY_HANDLE_INVALID, CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT, CKR_KEY_FUNCTION_NOT_PERMITTED,
+/// CKR_MECHANISM_INVALID.
 ObjectPtr require_unwrapping_key(Session& session, CK_OBJECT_HANDLE handle, const Mechanism& mechanism,
                                  CK_ATTRIBUTE_TYPE use = CKA_UNWRAP);
 
-/// A key that is going to be wrapped: how long that will be is known before it is done.
+/// A key that is to be wrapped. The length of the result is known before it is computed, for size queries.
 class Wrapping {
  public:
-  /// Throws Refusal: CKR_KEY_NOT_WRAPPABLE, CKR_KEY_UNEXTRACTABLE, CKR_WRAPPING_KEY_SIZE_RANGE,
+  /// Checks that `key` may be wrapped, and copies its bytes. Throws Refusal: CKR_KEY_NOT_WRAPPABLE,
+  /// CKR_KEY_UNEXTRACTABLE, CKR_KEY_HANDLE_INVALID (CKA_WRAP_TEMPLATE), CKR_WRAPPING_KEY_SIZE_RANGE,
   /// CKR_MECHANISM_PARAM_INVALID.
   Wrapping(const WrapCall& call, const Object& key);
+  /// The length of the wrapped key, in bytes.
   size_t size() const { return bytes_; }
-  /// Throws Refusal CKR_KEY_SIZE_RANGE.
+  /// The wrapped key. Throws Refusal CKR_KEY_SIZE_RANGE.
   Bytes wrap();
 
  private:
@@ -49,22 +54,24 @@ class Wrapping {
   size_t bytes_;
 };
 
-/// The key in `wrapped`. Throws Refusal: the template's errors, CKR_WRAPPED_KEY_INVALID (one code, whatever was wrong
-/// with the bytes), CKR_WRAPPED_KEY_LEN_RANGE (where a length tells nothing about a padding), CKR_TEMPLATE_INCOMPLETE
-/// (the mechanism fills keys up, and nobody says how long this one is), CKR_UNWRAPPING_KEY_SIZE_RANGE.
+/// Makes the key in `wrapped`; it is not published yet. Throws Refusal: the template's errors; CKR_WRAPPED_KEY_INVALID
+/// (one code for every error in the bytes); CKR_WRAPPED_KEY_LEN_RANGE (where a length reveals nothing about a padding);
+/// CKR_TEMPLATE_INCOMPLETE (the mechanism fills keys up, and neither the template nor the key type determines the
+/// length); CKR_UNWRAPPING_KEY_SIZE_RANGE.
 Draft unwrap_key(const WrapCall& call, ByteView wrapped, Template wanted);
 
-/// The half of it for secret keys, after the key that unwraps has had its say. CKA_KEY_TYPE defaults to
+/// The part of it for secret keys, without the requirements of CKA_UNWRAP_TEMPLATE. The default of CKA_KEY_TYPE is
 /// CKK_GENERIC_SECRET.
 Draft unwrap_secret(const WrapCall& call, ByteView wrapped, const Template& wanted);
 
 // --- authenticated encryption (pkcs11/keys/wrap/aead.cc) ---
-/// The key's bytes as one message. Throws Refusal CKR_MECHANISM_PARAM_INVALID.
+/// The cipher for the bytes of a key as one message. Throws Refusal CKR_MECHANISM_PARAM_INVALID.
 std::unique_ptr<Crypt> make_aead_wrap(const WrapCall& call, crypto::Direction direction);
 
 // --- mechanisms that are two in one (pkcs11/keys/wrap/composed.cc) ---
-// A fresh AES key wraps with KWP, and travels along: under OAEP (CKM_RSA_AES_KEY_WRAP), or as the public half of a
-// fresh key pair that agrees on it (CKM_ECDH_AES_KEY_WRAP and those that are like it). Sizes are in bytes.
+// A new AES key wraps with KWP. The wrapped key begins with the AES key encrypted by OAEP (CKM_RSA_AES_KEY_WRAP), or
+// with the public half of a new key pair that agrees on the AES key (CKM_ECDH_AES_KEY_WRAP and its variants). Sizes are
+// in bytes. `wrap_by_` and `unwrap_by_` throw what encryption and decryption throw.
 size_t rsa_aes_bytes(const WrapCall& call, size_t payload);
 Bytes wrap_by_rsa_aes(const WrapCall& call, ByteView payload);
 SecretBytes unwrap_by_rsa_aes(const WrapCall& call, ByteView wrapped);
