@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one door between C and us. Every C_ function is a lambda inside `call` or `call_session`, which answer once for
-// all: is the module initialized, has the process forked, which session, who holds its lock, what does an exception
-// mean, what goes into the log. Here too: how a caller's buffers are read and filled, and when an operation ends.
+// The door between C and C++. The body of every C function is a lambda inside `call` or `call_session`, which do what
+// all functions have in common: check that the module is initialized, handle a fork, find and lock the session, turn
+// exceptions into return values, write the diagnostic log. This file also has the conventions for a caller's buffers
+// (PKCS#11 3.2, 5.2), and the rules for when an operation ends.
 #pragma once
 
 #include <exception>
@@ -14,17 +15,17 @@
 
 namespace vtpm::pkcs11 {
 
-/// One line in the log; faults always, refusals at "info", successes at "debug".
+/// Writes a line to the diagnostic log: for faults always, for refusals at the level "info", for successes at "debug".
 void log_result(const char* function, CK_RV rv, const char* reason) noexcept;
-/// For an application that is linked with these functions and wants to say more than a CK_RV: from now on each call
-/// that does not return CKR_OK puts the sentence of its log line into `to`; an empty one where there is none. Null: no
+/// For a program that is linked with these functions and wants to report more than a CK_RV: from now on, each call that
+/// does not return CKR_OK writes the sentence of its log line to `to`, or an empty string if there is none. Null: no
 /// longer. Not thread-safe; the module itself never calls it.
 void tell_reasons(std::string* to) noexcept;
 
-/// `rv`, or CKR_HOST_MEMORY when it comes of an allocation that libcrypto was refused.
+/// Returns CKR_HOST_MEMORY if the call failed because libcrypto could not allocate memory, and `rv` otherwise.
 CK_RV unless_memory_was_wanted(CK_RV rv) noexcept;
 
-/// Turns whatever `body` throws into its CK_RV. Not inlined, so that no frame outside of it has a landing pad
+/// Runs `body` and turns any exception into its CK_RV. Not inlined, so that no frame outside of it has a landing pad
 /// (run_guarded).
 template <typename F>
 [[gnu::noinline]] CK_RV answer_of(const char* function, F&& body) noexcept {
@@ -58,13 +59,15 @@ template <typename F>
 struct Cancellation {
   int state, type;
 };
-/// Nothing that happens in the thread before allow_cancellation cancels it. What was requested meanwhile acts at the
-/// host's next cancellation point; where the host chose asynchronous cancellation, allow_cancellation does not return.
+/// Prevents the thread from being cancelled until allow_cancellation. A cancellation that is requested meanwhile acts
+/// at the application's next cancellation point; if the application chose asynchronous cancellation, allow_cancellation
+/// does not return.
 Cancellation forbid_cancellation();
 void allow_cancellation(const Cancellation& before);
 
-/// The frame of every C_ function. A call that were cancelled half-way would keep its locks, and unwinding through
-/// `noexcept` ends the process. allow_cancellation may unwind: so nothing out here is noexcept or has a destructor.
+/// The frame of every C function. A call that was cancelled half-way would keep its locks, and unwinding through
+/// `noexcept` ends the process. Because allow_cancellation may unwind, nothing in this frame is noexcept or has a
+/// destructor.
 template <typename F>
 CK_RV run_guarded(const char* function, F&& body) {
   const Cancellation before = forbid_cancellation();
@@ -82,11 +85,11 @@ CK_RV call(const char* function, F&& body) {
   });
 }
 
-/// Whether 3.2 lists CKR_PIN_EXPIRED for the function: those that begin something with an object or a key. What goes on
-/// from there, and the way to C_SetPIN, stay open.
+/// Whether PKCS#11 3.2 lists CKR_PIN_EXPIRED for the function: those that begin an operation with an object or a key.
+/// Functions that continue an operation, and those needed to reach C_SetPIN, work with an expired PIN.
 bool needs_a_lasting_pin(std::string_view function);
 
-/// A call in a session, which is locked to its end: `body(Module&, Session&)`.
+/// A call in a session, which stays locked until the call returns: `body(Module&, Session&)`.
 template <typename F>
 CK_RV call_session(const char* function, CK_SESSION_HANDLE handle, F&& body) {
   return run_guarded(function, [&] {
@@ -103,30 +106,31 @@ CK_RV call_session(const char* function, CK_SESSION_HANDLE handle, F&& body) {
   });
 }
 
-/// A caller's data, which an operation goes through: of any length that memory can have. Throws CKR_ARGUMENTS_BAD for a
-/// null pointer with a length and for longer ones.
+/// A caller's data for an operation, of any length that memory can have. Throws Refusal CKR_ARGUMENTS_BAD for a null
+/// pointer with a length, and for a greater length.
 ByteView input(const void* data, CK_ULONG length);
-/// A caller's input of another kind. Throws CKR_ARGUMENTS_BAD for a length above the limit too.
+/// A caller's other input. Throws Refusal CKR_ARGUMENTS_BAD also for a length that exceeds the limit.
 ByteView input(const void* data, CK_ULONG length, const Limit& limit);
 
-/// The PIN that a caller passes; for a null pointer the one of the protected authentication path, if the token has one.
-/// Throws CKR_ARGUMENTS_BAD when it has none, CKR_FUNCTION_CANCELED when nothing can be read there, or when what is
-/// read is empty and `may_be_empty` (for users' PINs the setting `pin.empty`) is false.
+/// The PIN that a caller passes; for a null pointer, that of the protected authentication path. Throws Refusal:
+/// CKR_ARGUMENTS_BAD if the token has no such path; CKR_FUNCTION_CANCELED if no PIN can be read there, or if the PIN is
+/// empty and `may_be_empty` (for users' PINs the setting `pin.empty`) is false.
 SecretBytes given_pin(const CK_BYTE* pin, CK_ULONG length, const PinSource& source, bool may_be_empty);
 
-/// A caller's output buffer under the convention of PKCS#11 5.2: a null pointer asks for the size.
+/// A caller's output buffer (PKCS#11 3.2, 5.2): a null pointer requests the size.
 class Output {
  public:
-  /// Throws CKR_ARGUMENTS_BAD when there is nowhere to put the length.
+  /// Throws Refusal CKR_ARGUMENTS_BAD if the pointer to the length is null.
   Output(CK_BYTE_PTR buffer, CK_ULONG_PTR length);
-  /// What the call answers when `size` bytes are to come: CKR_OK to a size query, CKR_BUFFER_TOO_SMALL, or nothing
-  /// when they fit. The length is set in the first two cases.
+  /// What the call returns before an output of `size` bytes: CKR_OK for a size query, CKR_BUFFER_TOO_SMALL, or nothing
+  /// if the output fits. Sets the length in the first two cases.
   std::optional<CK_RV> early(size_t size);
   void put(ByteView result);
 
   bool asks_for_size() const { return !buffer_; }
   bool fits(size_t size) const { return buffer_ && *length_ >= size; }
-  /// For results that are made in the caller's memory: `room`, which fits, and then how much of it was used.
+  /// For output that is computed in the caller's memory: `room` for a size that fits, then `put_in_place` with the
+  /// length that was used.
   MutableByteView room(size_t size) { return {buffer_, size}; }
   void put_in_place(size_t size) { *length_ = size; }
 
@@ -141,7 +145,7 @@ struct Step {
   bool stays_active = false;
 };
 
-/// The active operation of this kind. Throws Refusal CKR_OPERATION_NOT_INITIALIZED.
+/// The active operation of this kind. Throws Refusal CKR_OPERATION_NOT_INITIALIZED if there is none.
 template <typename T>
 T& require_operation(const Session& session, Running<T> running) {
   T* const operation = session.operations.find(running);
@@ -149,14 +153,14 @@ T& require_operation(const Session& session, Running<T> running) {
   return *operation;
 }
 
-/// Throws Refusal CKR_OPERATION_ACTIVE.
+/// Throws Refusal CKR_OPERATION_ACTIVE if an operation of this kind is active.
 template <typename T>
 void require_none(const Session& session, Running<T> running) {
   refuse_if(session.operations.find(running), CKR_OPERATION_ACTIVE, "such an operation is active in this session");
 }
 
-/// A C_…Init function: `begin()` makes the operation. A null mechanism ends the operation that is active (3.2, 5.8 and
-/// on); where none is, the null pointer is an error, which `begin` refuses. Throws Refusal CKR_OPERATION_ACTIVE.
+/// A C_…Init function: `begin()` makes the operation. A null mechanism ends the active operation (PKCS#11 3.2, 5.8 and
+/// after); if none is active, `begin` throws CKR_ARGUMENTS_BAD for it. Throws Refusal CKR_OPERATION_ACTIVE.
 template <typename T, typename F>
 CK_RV begin_operation(Session& session, Running<T> running, const CK_MECHANISM* mechanism, F&& begin) {
   if (!mechanism && session.operations.find(running)) {
@@ -168,9 +172,9 @@ CK_RV begin_operation(Session& session, Running<T> running, const CK_MECHANISM* 
   return CKR_OK;
 }
 
-/// Runs a step of the active operation. The operation ends unless the step says that it stays active; an exception
-/// ends it too. Until then it stays in the session: while a step waits for a lock the process may be forked, and the
-/// child goes on with it. Throws Refusal CKR_OPERATION_NOT_INITIALIZED.
+/// Runs a step of the active operation. The operation ends unless the step says that it stays active; an exception ends
+/// it too. The operation stays in the session during the step, because the process may fork while the step waits for a
+/// lock, and then the child continues with it. Throws Refusal CKR_OPERATION_NOT_INITIALIZED.
 template <typename T, typename F>
 CK_RV run_operation(Session& session, Running<T> running, F&& step) {
   T& operation = require_operation(session, running);
