@@ -143,13 +143,13 @@ struct Mechanism {
   struct Sizes {
     CK_ULONG least, most;
   };
-  std::optional<Sizes> told = {};
+  std::optional<Sizes> shown_sizes = {};
   Variant variant = Variant::kNone;
   /// The mechanism uses or makes halves of key pairs, or their domain parameters. key_kind.cc checks that the mark
   /// agrees with key_type.
   bool of_pairs = false;
   /// The sizes in CK_MECHANISM_INFO.
-  Sizes sizes() const { return told.value_or(Sizes{min_size, max_size}); }
+  Sizes sizes() const { return shown_sizes.value_or(Sizes{min_size, max_size}); }
 
   /// Whether the mechanism works with secret keys, of one type or of any.
   constexpr bool works_with_secret_keys() const {

@@ -105,13 +105,13 @@ constexpr Mechanism derive_by_encryption(Type type, Name name, CK_KEY_TYPE key, 
 }
 /// C_GetMechanismInfo shows the sizes in bits.
 constexpr Mechanism in_bits(Mechanism row) {
-  row.told = Mechanism::Sizes{8 * row.min_size, 8 * row.max_size};
+  row.shown_sizes = Mechanism::Sizes{8 * row.min_size, 8 * row.max_size};
   return row;
 }
 /// From a Diffie-Hellman secret of any length; C_GetMechanismInfo shows the 48 bytes of the result (3.2, 6.40).
 constexpr Mechanism tls_dh(Type type, Name name, F family) {
   Mechanism row = derive(type, name, family, {}, CKK_GENERIC_SECRET);
-  row.told = Mechanism::Sizes{48, 48};
+  row.shown_sizes = Mechanism::Sizes{48, 48};
   return row;
 }
 constexpr Mechanism derive_without_parameter(Type type, Name name, F family) {

@@ -45,7 +45,7 @@ struct Gate {
   std::unique_ptr<GateLock> lock = std::make_unique<GateLock>();
   std::shared_ptr<Module> module;                  // those of an earlier C_Initialize may live on in calls that wait
   pid_t owner = 0;                                 // the process that the state belongs to
-  pid_t told_of_configuration = 0;                 // the process that has said that its configuration is broken
+  pid_t reported_configuration = 0;                // the process that has said that its configuration is broken
   bool inherited = false;                          // child of a fork that has not called C_Initialize itself
   std::optional<Module::Inheritance> inheritance;  // the same, and the parent's module is no more
   std::atomic<bool> to_be_rebuilt{false};          // child of a fork: descriptors and TPMs of the parent are gone
@@ -176,9 +176,9 @@ void end_inherited(Gate& here) {
 
 /// The only word of it that reaches somebody who has not asked: neither the log nor the application's streams are for
 /// what nobody has configured.
-void tell_once(Gate& here, const Config& broken) {
-  if (here.told_of_configuration == this_process()) return;
-  here.told_of_configuration = this_process();
+void report_once(Gate& here, const Config& broken) {
+  if (here.reported_configuration == this_process()) return;
+  here.reported_configuration = this_process();
   syslog_line(LogLevel::kError, "the configuration is broken, so no token is served: " +
                                     broken.problems.front().sentence() + " (see vtpm-token config check)");
 }
@@ -197,7 +197,7 @@ void Module::initialize(const CK_C_INITIALIZE_ARGS& arguments) {
   reseed_after_fork(here);
   Module::Inheritance own = here.inheritance ? *here.inheritance : Module::Inheritance{load_config(is_mechanism), {}};
   log_open(own.config.log, own.config.log_level);
-  if (own.config.broken()) tell_once(here, own.config);
+  if (own.config.broken()) report_once(here, own.config);
   hide_mechanisms(own.config.hidden_mechanisms);
   here.module = std::make_shared<Module>(std::move(own));
   here.inheritance.reset();

@@ -36,20 +36,20 @@ void SlotTable::rescan_locked() {
   } closing{*directory_};
   scanning_ = true;
   directory_->refresh();
-  if (!directory_->problem().empty() && told_.emplace("", directory_->problem()).second)
+  if (!directory_->problem().empty() && reported_.emplace("", directory_->problem()).second)
     log_line(LogLevel::kError, directory_->problem());
-  if (directory_->problem().empty()) told_.erase("");
+  if (directory_->problem().empty()) reported_.erase("");
   const auto& stores = directory_->stores();
-  std::erase_if(told_, [&](const auto& told) {
-    return !told.first.empty() &&
-           std::none_of(stores.begin(), stores.end(), [&](const auto& store) { return store.path == told.first; });
+  std::erase_if(reported_, [&](const auto& reported) {
+    return !reported.first.empty() &&
+           std::none_of(stores.begin(), stores.end(), [&](const auto& store) { return store.path == reported.first; });
   });
   std::map<CK_SLOT_ID, Slot> now;
   for (const store::FoundStore& store : stores) {
     if (store.number) {
       now.emplace(*store.number, slot_for(store));
     } else {
-      tell(store, store.reason);
+      report(store, store.reason);
     }
   }
   // A token that was removed or initialized anew, or that has another slot now.
@@ -76,11 +76,11 @@ SlotTable::Slot SlotTable::slot_for(const store::FoundStore& store) {
       const auto known = slots_.find(*store.number);
       if (known != slots_.end() && known->second.token && known->second.path == slot.path &&
           equal(known->second.token->uuid(), store.uuid) && known->second.token->present()) {
-        told_.erase(store.path);
+        reported_.erase(store.path);
         return known->second;
       }
       slot.token = Token::open(directory_->open(store), config_);
-      told_.erase(store.path);
+      reported_.erase(store.path);
       return slot;
     } catch (const Error& error) {
       if (error.code() == ErrorCode::kNoMemory || crypto::wanted_memory()) throw;
@@ -92,14 +92,14 @@ SlotTable::Slot SlotTable::slot_for(const store::FoundStore& store) {
   // and libp11 list the slots behind this one, while any other error makes them give up. The log says what is wrong.
   // The file is never written to.
   slot.problem.emplace(slot.held_up ? CKR_TOKEN_NOT_PRESENT : CKR_TOKEN_NOT_RECOGNIZED, reason);
-  tell(store, reason);
+  report(store, reason);
   return slot;
 }
 
-void SlotTable::tell(const store::FoundStore& store, const std::string& reason) {
-  std::string& told = told_[store.path];
-  if (told == reason) return;
-  told = reason;
+void SlotTable::report(const store::FoundStore& store, const std::string& reason) {
+  std::string& reported = reported_[store.path];
+  if (reported == reason) return;
+  reported = reason;
   log_line(store.standing == store::Standing::kCopy ? LogLevel::kWarning : LogLevel::kError, reason);
 }
 

@@ -81,7 +81,7 @@ class SlotTable {
   void scan_once();
   void rescan_locked();
   Slot slot_for(const store::FoundStore& store);
-  void tell(const store::FoundStore& store, const std::string& reason);
+  void report(const store::FoundStore& store, const std::string& reason);
   Slot& slot_locked(CK_SLOT_ID id);
   bool is_free_locked(CK_SLOT_ID id) const;
   /// Whether the slot is the free one, for calls other than C_InitToken.
@@ -111,7 +111,7 @@ class SlotTable {
   CK_SLOT_ID unused_ = 0;                     // the lowest id that is not in slots_
   std::map<CK_SLOT_ID, std::string> listed_;  // what each slot held when the application listed them
   CK_SLOT_ID listed_free_ = 0;                // the slot that was free then
-  std::map<std::string, std::string> told_;   // what was logged, by path
+  std::map<std::string, std::string> reported_;   // what was logged, by path
 };
 
 }  // namespace vtpm::pkcs11

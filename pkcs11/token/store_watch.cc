@@ -16,11 +16,11 @@ void StoreWatch::refresh() {
     removed_ = true;
     refuse(CKR_DEVICE_REMOVED, error.sentence());
   }
-  tell_rollback();
+  report_rollback();
 }
 
 void StoreWatch::refresh_after_change() {
-  const WaitPolicy::Keep not_told_yet;
+  const WaitPolicy::Keep not_reported_yet;
   try {
     refresh();
   } catch (const LockTimeout& timeout) {
@@ -29,9 +29,9 @@ void StoreWatch::refresh_after_change() {
 }
 
 // Once for each.
-void StoreWatch::tell_rollback() {
+void StoreWatch::report_rollback() {
   const uint64_t seen = vault_->rollbacks();
-  if (seen == rollbacks_told_ || rollbacks_told_.exchange(seen) == seen) return;
+  if (seen == rollbacks_reported_ || rollbacks_reported_.exchange(seen) == seen) return;
   log_line(LogLevel::kError, vault_->path() + ": an older copy of the store was put in its place (its entry " +
                                  vault_->rolled_back_name() +
                                  " is not the one that was read before): counters and NV areas are refused to this " +
@@ -39,7 +39,7 @@ void StoreWatch::tell_rollback() {
 }
 
 void StoreWatch::refuse_rolled_back() {
-  tell_rollback();
+  report_rollback();
   refuse_if(vault_->rollbacks() != 0, CKR_DEVICE_ERROR,
             "an older copy of the store was put in its place: counters and NV areas are not to be relied on");
 }

@@ -30,11 +30,11 @@ class StoreWatch {
   void refuse_rolled_back();
 
  private:
-  void tell_rollback();
+  void report_rollback();
 
   const std::shared_ptr<store::Vault> vault_;
   std::atomic<bool> removed_{false};
-  std::atomic<uint64_t> rollbacks_told_{0};
+  std::atomic<uint64_t> rollbacks_reported_{0};
 };
 
 }  // namespace vtpm::pkcs11
