@@ -93,7 +93,7 @@ void allow_cancellation(const Cancellation& before) {
 
 ByteView input(const void* data, CK_ULONG length) {
   refuse_if(!data && length > 0, CKR_ARGUMENTS_BAD, "a null pointer with a length");
-  refuse_if(length > kMostInput, CKR_ARGUMENTS_BAD, "the length is beyond every memory");
+  refuse_if(length > kMostInput, CKR_ARGUMENTS_BAD, "length out of range (it exceeds the address space)");
   return {static_cast<const uint8_t*>(data), data ? length : 0};
 }
 

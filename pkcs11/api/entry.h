@@ -101,7 +101,7 @@ CK_RV call_session(const char* function, CK_SESSION_HANDLE handle, F&& body) {
     refuse_if(session->closed(), CKR_SESSION_HANDLE_INVALID, "the session was closed by another thread");
     refuse_if(session->token->removed(), CKR_DEVICE_REMOVED, "the token was removed or initialized anew");
     refuse_if(session->token->login().pin_expired() && needs_a_lasting_pin(function), CKR_PIN_EXPIRED,
-              "the PIN was set by the SO and is to be changed first (C_SetPIN)");
+              "the PIN was set by the SO and must be changed first (C_SetPIN)");
     return body(module, *session);
   });
 }

@@ -157,7 +157,7 @@ CK_RV C_GetTokenInfo(CK_SLOT_ID id, CK_TOKEN_INFO* info) {
 CK_RV C_WaitForSlotEvent(CK_FLAGS flags, CK_SLOT_ID* slot, void* reserved) {
   return call("C_WaitForSlotEvent", [&](Module&) -> CK_RV {
     refuse_if(!slot || reserved, CKR_ARGUMENTS_BAD, "pSlot is null or pReserved is not");
-    refuse_if(flags & ~CKF_DONT_BLOCK, CKR_ARGUMENTS_BAD, "the flags have a bit that is not CKF_DONT_BLOCK");
+    refuse_if(flags & ~CKF_DONT_BLOCK, CKR_ARGUMENTS_BAD, "flags other than CKF_DONT_BLOCK are not supported");
     refuse_if(!(flags & CKF_DONT_BLOCK), CKR_FUNCTION_NOT_SUPPORTED, "this token has no slot events to wait for");
     return CKR_NO_EVENT;
   });
@@ -186,7 +186,7 @@ CK_RV C_GetMechanismInfo(CK_SLOT_ID id, CK_MECHANISM_TYPE type, CK_MECHANISM_INF
     module.slots.token(id);
     const Mechanism* row = find_mechanism(type);
     refuse_if(!row || !is_offered(*row), CKR_MECHANISM_INVALID,
-              row ? "the mechanism is hidden by the configuration" : "the mechanism is not known here");
+              row ? "the mechanism is hidden by the configuration" : "the mechanism is not supported");
     const Mechanism::Sizes sizes = row->sizes();
     out = {sizes.least, sizes.most, row->flags};
     return CKR_OK;
@@ -222,7 +222,8 @@ CK_RV C_SetPIN(CK_SESSION_HANDLE handle, CK_BYTE* old_pin, CK_ULONG old_length, 
   return call_session("C_SetPIN", handle, [&](Module&, Session& session) {
     // The former "has higher priority than CKR_SESSION_READ_ONLY" (5.1.6).
     refuse_if(session.token->read_only(), CKR_TOKEN_WRITE_PROTECTED, "the store is read-only");
-    refuse_if(!session.read_write, CKR_SESSION_READ_ONLY, "a PIN is changed in a read/write session");
+    refuse_if(!session.read_write, CKR_SESSION_READ_ONLY,
+              "the session is read-only: a PIN is changed in a read/write session");
     const Who who = session.token->login().who() == Who::kSo ? Who::kSo : Who::kUser;
     const TokenSettings& settings = session.token->settings();
     const PinSource& old_source = who == Who::kSo ? settings.so_pin : settings.user_pin;

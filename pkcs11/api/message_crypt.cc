@@ -50,7 +50,7 @@ CK_RV begin_process(Session& session, const Side& side, CK_MECHANISM* mechanism,
 
 MessageCryptOperation& require_between_messages(Session& session, const Side& side) {
   MessageCryptOperation& operation = require_operation(session, side.running);
-  refuse_if(operation.crypt->in_message(), CKR_OPERATION_ACTIVE, "a message in parts has not come to its end");
+  refuse_if(operation.crypt->in_message(), CKR_OPERATION_ACTIVE, "a message in parts is active and must end first");
   return operation;
 }
 

@@ -19,13 +19,13 @@ struct MessageArgument {
   CK_ULONG length;
 };
 void require_no_parameter(MessageArgument parameter) {
-  refuse_parameter_if(parameter.length != 0, "the mechanism takes no parameter for a message");
+  refuse_parameter_if(parameter.length != 0, "the mechanism has no parameter for a message");
 }
 
 template <typename Operation>
 Operation& require_between_messages(const Session& session, Running<Operation> running) {
   Operation& operation = require_operation(session, running);
-  refuse_if(operation.running != nullptr, CKR_OPERATION_ACTIVE, "a message in parts has not come to its end");
+  refuse_if(operation.running != nullptr, CKR_OPERATION_ACTIVE, "a message in parts is active and must end first");
   return operation;
 }
 

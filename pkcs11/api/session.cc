@@ -59,7 +59,7 @@ CK_RV C_GetSessionInfo(CK_SESSION_HANDLE handle, CK_SESSION_INFO* info) {
 CK_RV C_Login(CK_SESSION_HANDLE handle, CK_USER_TYPE user, CK_BYTE* pin, CK_ULONG pin_length) {
   return call_session("C_Login", handle, [&](Module&, Session& session) {
     refuse_if(user != CKU_USER && user != CKU_SO && user != CKU_CONTEXT_SPECIFIC, CKR_USER_TYPE_INVALID,
-              "the user is CKU_USER, CKU_SO or CKU_CONTEXT_SPECIFIC");
+              "the user type must be CKU_USER, CKU_SO or CKU_CONTEXT_SPECIFIC");
     const Token& token = *session.token;
     const bool as_so = user == CKU_SO || (user == CKU_CONTEXT_SPECIFIC && token.login().who() == Who::kSo);
     const Who who = as_so ? Who::kSo : Who::kUser;
@@ -86,7 +86,7 @@ CK_RV C_LoginUser(CK_SESSION_HANDLE handle, CK_USER_TYPE user, CK_UTF8CHAR* pin,
 
 CK_RV C_Logout(CK_SESSION_HANDLE handle) {
   return call_session("C_Logout", handle, [&](Module&, Session& session) {
-    refuse_if(session.token->login().who() == Who::kNobody, CKR_USER_NOT_LOGGED_IN, "nobody is logged in");
+    refuse_if(session.token->login().who() == Who::kNobody, CKR_USER_NOT_LOGGED_IN, "no user is logged in");
     session.token->login().log_out();
     return CKR_OK;
   });

@@ -34,12 +34,12 @@ SecretBytes open(Module& module, Session& session, ByteView state) {
   std::optional<SecretBytes> plain;
   if (!state.empty() && state[0] == kOfTheToken) {
     const std::optional<crypto::Siv> of_token = session.token->login().state_seal();
-    refuse_if(!of_token, CKR_SAVED_STATE_INVALID, "the state was saved under a login, and nobody is logged in");
+    refuse_if(!of_token, CKR_SAVED_STATE_INVALID, "the state was saved under a login, and no user is logged in");
     plain = of_token->open({as_bytes(kPurpose)}, state.subspan(1));
   } else if (!state.empty() && state[0] == kOfThisProcess) {
     plain = module.state_seal.open({as_bytes(kPurpose), path}, state.subspan(1));
   }
-  refuse_if(!plain, CKR_SAVED_STATE_INVALID, "the state is not one that was saved of this token");
+  refuse_if(!plain, CKR_SAVED_STATE_INVALID, "the state was not saved from this token, or was changed");
   return std::move(*plain);
 }
 

@@ -134,7 +134,7 @@ void copy_structure(const void* from, void* to, size_t size) {
 
 unsigned sha512_t_parameter(const CK_MECHANISM& mechanism) {
   const auto bits = mechanism_parameter<CK_MAC_GENERAL_PARAMS>(mechanism);
-  refuse_parameter_if(bits == 0 || bits >= 512 || bits == 384, "there is no SHA-512/t of that t");
+  refuse_parameter_if(bits == 0 || bits >= 512 || bits == 384, "SHA-512/t: t out of range (1 to 511, not 384)");
   return static_cast<unsigned>(bits);
 }
 
@@ -145,7 +145,7 @@ crypto::Digest digest_of(const Mechanism& row, const CK_MECHANISM& mechanism) {
 
 size_t poly1305_nonce_bytes(CK_ULONG nonce_length) {
   if (nonce_length == 96 || nonce_length == 12) return 12;
-  refuse_parameter_if(nonce_length != 192 && nonce_length != 24, "the nonce has 96 or 192 bits");
+  refuse_parameter_if(nonce_length != 192 && nonce_length != 24, "the nonce must have 96 or 192 bits");
   return 24;
 }
 
@@ -154,8 +154,7 @@ Bytes parameter_bytes(const void* from, size_t bytes) { return to_bytes(paramete
 ByteView parameter_view(const void* from, size_t bytes) {
   refuse_parameter_if(!from && bytes, "the mechanism's parameter has a length but a null pointer");
   refuse_parameter_if(bytes > kMostParameter,
-                      "a length in the mechanism's parameter is out of range "
-                      "(at most 16777216)");
+                      "a length in the mechanism's parameter is out of range (at most 16777216)");
   return {static_cast<const uint8_t*>(from), bytes};
 }
 

@@ -25,7 +25,7 @@ MutableByteView memory(CK_BYTE* first, CK_ULONG bytes) {
 
 MessageParameter read_gcm(void* parameter, CK_ULONG bytes) {
   const auto given = read<CK_GCM_MESSAGE_PARAMS>(parameter, bytes);
-  refuse_parameter_if(given.ulTagBits % 8 != 0, "the tag is a whole number of bytes");
+  refuse_parameter_if(given.ulTagBits % 8 != 0, "the length of the tag must be a multiple of 8 bits");
   return {memory(given.pIv, given.ulIvLen), given.ulIvFixedBits, given.ivGenerator, given.pTag, given.ulTagBits / 8};
 }
 
@@ -91,20 +91,21 @@ MessageParameter message_parameter(const Mechanism& row, void* parameter, CK_ULO
   if (direction == crypto::Direction::kDecrypt) message.fixed_bits = 0, message.generator = CKG_NO_GENERATE;
   require_nonce(row, message);
   refuse_parameter_if(!crypto::aead_takes_tag(*row.aead, message.tag_bytes),
-                      "the mechanism does not take a tag of this length");
+                      "the mechanism does not support a tag of this length");
   return message;
 }
 
 void require_nonce(const Mechanism& row, const MessageParameter& message) {
   refuse_parameter_if(!crypto::aead_takes_nonce(*row.aead, message.nonce.size()),
-                      "the mechanism does not take a nonce of this length");
-  refuse_parameter_if(message.generator > CKG_GENERATE_COUNTER_XOR, "there is no such generator of nonces");
-  refuse_parameter_if(message.fixed_bits > 8 * message.nonce.size(), "more bits of the nonce are fixed than it has");
+                      "the mechanism does not support a nonce of this length");
+  refuse_parameter_if(message.generator > CKG_GENERATE_COUNTER_XOR, "the generator of nonces is not supported");
+  refuse_parameter_if(message.fixed_bits > 8 * message.nonce.size(),
+                      "number of fixed bits out of range: the nonce has fewer bits");
 }
 
 void require_message_mechanism(const Mechanism& row, const CK_MECHANISM& mechanism) {
   refuse_parameter_if(mechanism.ulParameterLen != 0 && mechanism.ulParameterLen != parameter_size(row),
-                      "the mechanism's parameter is not one for messages");
+                      "the mechanism's parameter does not have the size of one for messages");
 }
 
 void NonceGenerator::fill(const MessageParameter& message) {
@@ -113,15 +114,15 @@ void NonceGenerator::fill(const MessageParameter& message) {
   if (generator == CKG_NO_GENERATE) return;
   const bool random = generator == CKG_GENERATE || generator == CKG_GENERATE_RANDOM;
   const size_t least = message.fixed_bits == 0 ? kLeastWithNothingFixed : kLeastRandomBits;
-  refuse_parameter_if(random && free_bits(message) < least, "too few bits of the nonce are left to be random");
+  refuse_parameter_if(random && free_bits(message) < least, "too few bits of the nonce are free for a random value");
   refuse_parameter_if(free_bits(message) < 64 && counter_ >> free_bits(message) != 0,
-                      "the counter of nonces has run out");
+                      "the counter of nonces is exhausted");
   if (generator == CKG_GENERATE && start_.size() != nonce.size()) start_ = crypto::random_bytes(nonce.size());
   if (generator == CKG_GENERATE_COUNTER_XOR) {
     // The whole nonce is returned where the caller has it, so what comes in next may be either.
     const bool first = mask_.empty();
     refuse_parameter_if(!first && !same_where_free(message, mask_) && !same_where_free(message, latest_),
-                        "the part of the nonce that is xored with must not vary");
+                        "the part of the nonce that the counter is xored with must not change");
     if (first) mask_ = to_bytes(nonce);
   }
   const Bytes fresh = generator == CKG_GENERATE_RANDOM ? crypto::random_bytes(nonce.size()) : Bytes();

@@ -83,7 +83,7 @@ bool same_value(CK_ATTRIBUTE_TYPE type, ByteView one, ByteView other) {
 
 Template::Template(const CK_ATTRIBUTE* rows, CK_ULONG count, Twice twice, unsigned depth) {
   constexpr unsigned kDeepest = 3;  // an unwrap template for keys that unwrap keys that unwrap keys
-  refuse_if(depth > kDeepest, CKR_ATTRIBUTE_VALUE_INVALID, "templates in templates go too deep");
+  refuse_if(depth > kDeepest, CKR_ATTRIBUTE_VALUE_INVALID, "templates are nested too deep (at most 3 levels)");
   refuse_if(count > 0 && rows == nullptr, CKR_ARGUMENTS_BAD, "the template is a null pointer");
   refuse_if(count > kMostTemplateRows, CKR_ARGUMENTS_BAD, "the template has too many attributes (at most 1024)");
   rows_.reserve(count);
@@ -127,7 +127,8 @@ void Template::impose(const Attributes& demands) {
   for (const auto& [type, value] : demands) {
     if (const Row* row = find(type)) {
       if (!same_value(type, row->value, value)) {
-        refuse(CKR_TEMPLATE_INCONSISTENT, attribute_name(type) + " is not what the key demands of what comes from it");
+        refuse(CKR_TEMPLATE_INCONSISTENT,
+               attribute_name(type) + " is not what the template attribute of the key requires");
       }
       continue;
     }

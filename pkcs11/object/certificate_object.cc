@@ -33,9 +33,9 @@ void check_choices(const Attributes& shown) {
 void check_place(const Attributes& shown) {
   const bool elsewhere = !shown.get(CKA_URL).empty();
   refuse_if(shown.get(CKA_VALUE).empty() && !elsewhere, CKR_TEMPLATE_INCOMPLETE,
-            "a certificate has a CKA_VALUE or a CKA_URL");
+            "a certificate needs a CKA_VALUE or a CKA_URL");
   const auto hash = digest_of_mechanism(shown.number(CKA_NAME_HASH_ALGORITHM).value_or(CKM_SHA_1));
-  refuse_if(!hash, CKR_ATTRIBUTE_VALUE_INVALID, "CKA_NAME_HASH_ALGORITHM is not the mechanism of a digest");
+  refuse_if(!hash, CKR_ATTRIBUTE_VALUE_INVALID, "CKA_NAME_HASH_ALGORITHM must be a digest mechanism");
   for (const CK_ATTRIBUTE_TYPE type : {CKA_HASH_OF_SUBJECT_PUBLIC_KEY, CKA_HASH_OF_ISSUER_PUBLIC_KEY}) {
     const size_t bytes = shown.get(type).size();
     if (elsewhere && bytes == 0) refuse(CKR_TEMPLATE_INCOMPLETE, "a CKA_URL needs " + attribute_name(type));
@@ -50,12 +50,12 @@ void check_check_value(const Attributes& shown) {
   const ByteView given = shown.get(CKA_CHECK_VALUE);
   if (given.empty()) return;
   if (shown.get(CKA_VALUE).empty()) {
-    refuse_if(given.size() != kCheckBytes, CKR_ATTRIBUTE_VALUE_INVALID, "CKA_CHECK_VALUE has three bytes");
+    refuse_if(given.size() != kCheckBytes, CKR_ATTRIBUTE_VALUE_INVALID, "CKA_CHECK_VALUE must have three bytes");
     return;
   }
   const Bytes digest = crypto::digest(crypto::Hash::kSha1, shown.get(CKA_VALUE));
   refuse_if(!equal(given, ByteView(digest).first(kCheckBytes)), CKR_ATTRIBUTE_VALUE_INVALID,
-            "CKA_CHECK_VALUE is of another certificate");
+            "CKA_CHECK_VALUE does not match the certificate");
 }
 
 /// What an attribute certificate says of itself (RFC 5755, 4.1): DER elements, and dates of eight digits.
@@ -113,7 +113,7 @@ void complete_attribute_certificate(const AttributeCertificate& fields, Attribut
 void complete_x509(const crypto::CertificateFields& fields, Attributes& shown) {
   const ByteView public_key = shown.get(CKA_PUBLIC_KEY_INFO);
   refuse_if(!public_key.empty() && !equal(public_key, fields.public_key), CKR_ATTRIBUTE_VALUE_INVALID,
-            "CKA_PUBLIC_KEY_INFO is not that of the certificate");
+            "CKA_PUBLIC_KEY_INFO does not match the certificate");
   set_if_empty(shown, CKA_SUBJECT, fields.subject);
   set_if_empty(shown, CKA_ISSUER, fields.issuer);
   set_if_empty(shown, CKA_SERIAL_NUMBER, fields.serial);

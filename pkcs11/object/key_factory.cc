@@ -81,14 +81,14 @@ void check_public_key_info(const Attributes& object, const PublicKey& key, CK_RV
   const ByteView given = object.get(CKA_PUBLIC_KEY_INFO);
   if (given.empty()) return;
   const std::optional<PublicKey> named = PublicKey::from_spki(given);
-  refuse_if(!named || named->spki() != key.spki(), refusal, "CKA_PUBLIC_KEY_INFO is not of this key");
+  refuse_if(!named || named->spki() != key.spki(), refusal, "CKA_PUBLIC_KEY_INFO does not match the key");
 }
 
 /// What the template says of the point is true, in either encoding, or nothing.
 void check_point(const Attributes& object, const PublicKey& key) {
   const ByteView given = object.get(CKA_EC_POINT);
   refuse_if(!given.empty() && !same_value(CKA_EC_POINT, given, shown_point(key)), CKR_TEMPLATE_INCONSISTENT,
-            "CKA_EC_POINT is not of this key");
+            "CKA_EC_POINT does not match the key");
 }
 
 void describe_origin(Attributes& object, bool local, CK_ULONG mechanism) {
@@ -110,7 +110,7 @@ bool choose_resident(const Attributes& object, bool able, const KeyMaking& makin
 
 void check_always_authenticate(const Draft& draft) {
   refuse_if(draft.shown.flag(CKA_ALWAYS_AUTHENTICATE) && !draft.is_private(), CKR_TEMPLATE_INCONSISTENT,
-            "CKA_ALWAYS_AUTHENTICATE is for keys with CKA_PRIVATE CK_TRUE (4.9)");
+            "CKA_ALWAYS_AUTHENTICATE requires CKA_PRIVATE to be CK_TRUE");
 }
 
 void finish_private_key(Draft& draft, const PublicKey& key, bool resident, bool local, CK_ULONG mechanism) {
@@ -151,7 +151,8 @@ MadeKey keep_in_software(const SoftwareKey& key, Draft& draft) {
 
 MadeKey make_rsa(const Mechanism&, Draft& public_draft, Draft& private_draft, const KeyMaking& making) {
   const CK_ULONG bits = public_draft.shown.number(CKA_MODULUS_BITS).value_or(0);
-  refuse_if(bits < 1024 || bits > 8192, CKR_ATTRIBUTE_VALUE_INVALID, "RSA keys have 1024 to 8192 bits");
+  refuse_if(bits < 1024 || bits > 8192, CKR_ATTRIBUTE_VALUE_INVALID,
+            "CKA_MODULUS_BITS: length out of range (1024 to 8192 bits)");
   ByteView exponent = without_leading_zeros(public_draft.shown.get(CKA_PUBLIC_EXPONENT));
   if (!public_draft.shown.has(CKA_PUBLIC_EXPONENT)) exponent = kDefaultExponent;
   // e = 1 would be no encryption at all; an even e has no inverse. Beyond 64 bits OpenSSL and every verifier refuse.
@@ -187,7 +188,7 @@ void show_value_bits(const SoftwareKey& key, Attributes& object) {
 
 std::unique_ptr<SoftwareKey> generate_dh(const crypto::DomainParameters& domain, std::optional<CK_ULONG> value_bits) {
   if (!value_bits) return SoftwareKey::generate_dh(domain, 0);
-  constexpr const char* kReason = "CKA_VALUE_BITS is too small, or not less than the prime has";
+  constexpr const char* kReason = "CKA_VALUE_BITS is too small, or not less than the length of the prime";
   refuse_if(*value_bits == 0 || *value_bits > 8 * domain.prime.size(), CKR_ATTRIBUTE_VALUE_INVALID, kReason);
   try {
     return SoftwareKey::generate_dh(domain, static_cast<unsigned>(*value_bits));
@@ -424,7 +425,7 @@ std::shared_ptr<crypto::PrivateKey> open_private_key(const Object& object, const
                                                      const std::shared_ptr<tpm::Engine>& engine) {
   if (object.shown.has(CKA_VTPM_HANDLE)) return open_persistent_key(object.shown, secret.get(CKA_VTPM_AUTH), engine);
   if (object.shown.flag(CKA_VTPM_RESIDENT)) {
-    refuse_if(!engine, CKR_USER_NOT_LOGGED_IN, "keys in the TPM work after login only");
+    refuse_if(!engine, CKR_USER_NOT_LOGGED_IN, "keys in the TPM can be used after login only");
     return std::make_shared<tpm::ResidentKey>(engine, blob_of(secret));
   }
   return kind_of(object.shown).private_key(object.shown, secret);

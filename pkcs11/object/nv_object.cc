@@ -51,10 +51,11 @@ uint32_t wanted_attributes(const Attributes& shown) {
 void check_attributes(const Attributes& shown) {
   const auto asked = shown.number(CKA_VTPM_NV_ATTRIBUTES);
   if (!asked) return;
-  refuse_if(*asked >> 32 != 0, CKR_ATTRIBUTE_VALUE_INVALID, "CKA_VTPM_NV_ATTRIBUTES is a TPMA_NV of 32 bits");
+  refuse_if(*asked >> 32 != 0, CKR_ATTRIBUTE_VALUE_INVALID, "CKA_VTPM_NV_ATTRIBUTES must have at most 32 bits");
   const uint32_t attributes = static_cast<uint32_t>(*asked);
   refuse_if(attributes & tpm::nv::kOfOneBoot, CKR_ATTRIBUTE_VALUE_INVALID,
-            "an orderly area, or a lock until the next start, would be another one in every process");
+            "CKA_VTPM_NV_ATTRIBUTES must not have bits for one start of the TPM (orderly, locked until the next "
+            "start): each process starts its own");
   refuse_if(attributes & (tpm::nv::kWritten | tpm::nv::kWriteLocked | tpm::nv::kReadLocked | tpm::nv::kPlatformCreate |
                           tpm::nv::kPolicyDelete),
             CKR_ATTRIBUTE_VALUE_INVALID, "CKA_VTPM_NV_ATTRIBUTES has bits that the owner cannot give to a new area");
@@ -68,25 +69,27 @@ void check_new_value(tpm::NvType type, ByteView value) {
   switch (type) {
     case tpm::NvType::kOrdinary:
       refuse_if(value.empty() || value.size() > tpm::kNvMaxBytes, CKR_ATTRIBUTE_VALUE_INVALID,
-                "an NV area holds 1 to 2048 bytes");
+                "NV area size out of range (1 to 2048 bytes)");
       return;
     case tpm::NvType::kBits:
       refuse_if(!value.empty() && value.size() != kNumberBytes, CKR_ATTRIBUTE_VALUE_INVALID,
-                "a bit field has eight bytes");
+                "a bit field must have eight bytes");
       return;
     case tpm::NvType::kExtend:
       return;  // the value is what it is extended with first
     case tpm::NvType::kCounter:
       return;
     default:
-      refuse(CKR_ATTRIBUTE_VALUE_INVALID, "this module makes ordinary areas, bit fields, extend areas and counters");
+      refuse(CKR_ATTRIBUTE_VALUE_INVALID,
+             "CKA_VTPM_NV_TYPE is not supported: it must be that of an ordinary area, a bit field, an extend area or a "
+             "counter");
   }
 }
 
 void extend(tpm::Commands& tpm, const tpm::NvPublic& area, ByteView value, ByteView auth) {
   constexpr size_t kMost = 1024;
   refuse_if(value.size() > kMost, CKR_ATTRIBUTE_VALUE_INVALID,
-            "an NV area is extended with at most 1024 bytes at once");
+            "length out of range: an NV area can be extended with at most 1024 bytes at a time");
   tpm::nv_extend(tpm, area, value, auth);
 }
 
@@ -125,18 +128,18 @@ bool prepare_nv_object(Draft& draft) {
     return false;
   }
   refuse_if(!draft.is_token() || !draft.is_private(), CKR_TEMPLATE_INCONSISTENT,
-            "an NV area is a private token object: CKA_TOKEN and CKA_PRIVATE must be CK_TRUE");
+            "CKA_TOKEN and CKA_PRIVATE of an NV area must be CK_TRUE");
   if (!shown.has(CKA_VTPM_NV_INDEX)) {
     shown.set_number(CKA_VTPM_NV_INDEX, index_from_label(shown.get(CKA_LABEL)).value_or(kAnyNvIndex));
   }
   const CK_ULONG index = *shown.number(CKA_VTPM_NV_INDEX);
   refuse_if(index != kAnyNvIndex && (index < tpm::kNvFirst || index > tpm::kNvLast), CKR_ATTRIBUTE_VALUE_INVALID,
-            "NV indices are 0x01000000 to 0x01FFFFFF");
+            "CKA_VTPM_NV_INDEX out of range (0x01000000 to 0x01FFFFFF)");
   if (counter) {
     shown.set_number(CKA_VTPM_NV_TYPE, static_cast<CK_ULONG>(tpm::NvType::kCounter));
   } else {
     refuse_if(type_of(shown) == tpm::NvType::kCounter, CKR_TEMPLATE_INCONSISTENT,
-              "a counter is a CKO_HW_FEATURE object of type CKH_MONOTONIC_COUNTER");
+              "a counter must be a CKO_HW_FEATURE object of type CKH_MONOTONIC_COUNTER");
     if (!by_application && shown.get(CKA_APPLICATION).empty()) shown.set(CKA_APPLICATION, as_bytes(kNvApplication));
     if (!shown.has(CKA_VTPM_NV_TYPE)) shown.set_number(CKA_VTPM_NV_TYPE, 0);
   }
@@ -185,13 +188,14 @@ void create_nv_area(tpm::Commands& tpm, const Draft& draft) {
 
 void write_nv_value(tpm::Commands& tpm, uint32_t index, ByteView value, ByteView auth) {
   tpm::NvPublic area = require_area(tpm, index);
-  refuse_if(!area.changeable(), CKR_ACTION_PROHIBITED, "the NV area is locked, or its contents are of one start only");
+  refuse_if(!area.changeable(), CKR_ACTION_PROHIBITED,
+            "the NV area is locked, or its contents last until the next start of the TPM only");
   authorized([&] {
     switch (area.type()) {
       case tpm::NvType::kCounter:
-        refuse(CKR_ATTRIBUTE_READ_ONLY, "a counter counts; it is not written");
+        refuse(CKR_ATTRIBUTE_READ_ONLY, "a counter cannot be written: reading it increments it");
       case tpm::NvType::kBits:
-        refuse_if(value.size() != kNumberBytes, CKR_ATTRIBUTE_VALUE_INVALID, "a bit field has eight bytes");
+        refuse_if(value.size() != kNumberBytes, CKR_ATTRIBUTE_VALUE_INVALID, "a bit field must have eight bytes");
         return tpm::nv_set_bits(tpm, area, read_be(value), auth);
       case tpm::NvType::kExtend:
         return extend(tpm, area, value, auth);
@@ -201,7 +205,7 @@ void write_nv_value(tpm::Commands& tpm, uint32_t index, ByteView value, ByteView
     if (area.size != value.size()) {
       const uint32_t attributes = area.attributes & ~tpm::nv::kWritten;
       refuse_if(attributes != tpm::nv_default_attributes() || !auth.empty(), CKR_ATTRIBUTE_VALUE_INVALID,
-                "the value has not the size of the NV area, which has attributes of its own");
+                "the value does not have the size of the NV area, which is fixed by its attributes");
       check_new_value(tpm::NvType::kOrdinary, value);
       tpm::nv_undefine(tpm, index);
       tpm::nv_define(tpm, index, static_cast<uint16_t>(value.size()), attributes);

@@ -107,7 +107,7 @@ std::string secret_entry(const std::string& id) { return "secret/" + id; }
 std::shared_ptr<const crypto::PublicKey> public_key_of(const Object& object) {
   return object.keys->public_key([&] {
     std::optional<crypto::PublicKey> key = crypto::PublicKey::from_spki(object.shown.get(CKA_PUBLIC_KEY_INFO));
-    refuse_if(!key, CKR_KEY_TYPE_INCONSISTENT, "the object is not an RSA or EC key");
+    refuse_if(!key, CKR_KEY_TYPE_INCONSISTENT, "the object is not half of a key pair");
     return std::make_shared<const crypto::PublicKey>(std::move(*key));
   });
 }

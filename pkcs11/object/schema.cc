@@ -38,12 +38,12 @@ bool vouched_for(const Attributes& object, Changing changing, const Template& ch
 
 /// 4.1.1: invalid is what the specification does not describe; of what it does, not all can be said of every object.
 [[noreturn]] void refuse_stranger(CK_ATTRIBUTE_TYPE type) {
-  if (!is_attribute(type)) refuse(CKR_ATTRIBUTE_TYPE_INVALID, attribute_name(type) + " is not known here");
+  if (!is_attribute(type)) refuse(CKR_ATTRIBUTE_TYPE_INVALID, attribute_name(type) + " is not supported");
   refuse(CKR_TEMPLATE_INCONSISTENT, attribute_name(type) + " does not belong to an object of this class");
 }
 
 [[noreturn]] void refuse_change(const Rule& rule) {
-  refuse(CKR_ATTRIBUTE_READ_ONLY, attribute_name(rule.type) + " of this object cannot be changed like that");
+  refuse(CKR_ATTRIBUTE_READ_ONLY, attribute_name(rule.type) + " of this object cannot be changed to this value");
 }
 
 /// Whether the object has this very value. No CKA_ALLOWED_MECHANISMS reads as an empty list.

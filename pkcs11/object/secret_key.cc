@@ -97,7 +97,8 @@ bool derives(CK_KEY_TYPE type) { return type == CKK_GENERIC_SECRET || type == CK
 
 void finish(Draft& draft, const SecretKeyType& type, const Origin& origin) {
   Attributes& shown = draft.shown;
-  refuse_if(shown.flag(CKA_VTPM_RESIDENT), CKR_TEMPLATE_INCONSISTENT, "secret keys do not live in the TPM");
+  refuse_if(shown.flag(CKA_VTPM_RESIDENT), CKR_TEMPLATE_INCONSISTENT,
+            "CKA_VTPM_RESIDENT of a secret key must be CK_FALSE: secret keys do not live in the TPM");
   const ByteView value = draft.secret.get(CKA_VALUE);
   shown.set_flag(CKA_VTPM_RESIDENT, false);
   default_use(shown, CKA_ENCRYPT, type.encrypts);
@@ -112,7 +113,8 @@ void finish(Draft& draft, const SecretKeyType& type, const Origin& origin) {
   // An empty value in the template means: no check value for this key.
   const Bytes check = check_value(type.type, value);
   const ByteView given = shown.get(CKA_CHECK_VALUE);
-  refuse_if(!given.empty() && !equal(given, check), CKR_ATTRIBUTE_VALUE_INVALID, "CKA_CHECK_VALUE is of another key");
+  refuse_if(!given.empty() && !equal(given, check), CKR_ATTRIBUTE_VALUE_INVALID,
+            "CKA_CHECK_VALUE does not match the key");
   if (!shown.has(CKA_CHECK_VALUE)) shown.set(CKA_CHECK_VALUE, check);
   shown.set_flag(CKA_LOCAL, origin.local);
   shown.set_number(CKA_KEY_GEN_MECHANISM, origin.local ? origin.mechanism : CK_UNAVAILABLE_INFORMATION);
@@ -168,13 +170,14 @@ Draft generate_secret_key(const Mechanism& mechanism, const Template& object, Wh
 
 SecretKeyPlan::SecretKeyPlan(const Template& object, Making making, Who who, CK_KEY_TYPE type_if_absent) {
   refuse_if(object.number(CKA_CLASS).value_or(CKO_SECRET_KEY) != CKO_SECRET_KEY, CKR_TEMPLATE_INCONSISTENT,
-            "what comes of this is a secret key");
+            "CKA_CLASS must be CKO_SECRET_KEY");
   const CK_KEY_TYPE type = object.number(CKA_KEY_TYPE).value_or(type_if_absent);
   draft_ = make_draft(Schema::of(CKO_SECRET_KEY, type), making, object, who);
   draft_.shown.set_number(CKA_CLASS, CKO_SECRET_KEY);
   draft_.shown.set_number(CKA_KEY_TYPE, type);
   type_ = &type_of(draft_.shown);
-  refuse_if(draft_.shown.flag(CKA_VTPM_RESIDENT), CKR_TEMPLATE_INCONSISTENT, "secret keys do not live in the TPM");
+  refuse_if(draft_.shown.flag(CKA_VTPM_RESIDENT), CKR_TEMPLATE_INCONSISTENT,
+            "CKA_VTPM_RESIDENT of a secret key must be CK_FALSE: secret keys do not live in the TPM");
   const std::optional<size_t> bytes = this->size();
   refuse_if(bytes && !takes(*bytes), CKR_TEMPLATE_INCONSISTENT, "CKA_VALUE_LEN is not a length of this key type");
 }

@@ -255,7 +255,7 @@ KeyPairDraft adopt_key(const tpm::KeyBlob& key, const std::string& label, ByteVi
 
 std::shared_ptr<crypto::PrivateKey> open_persistent_key(const Attributes& object, ByteView auth,
                                                         const std::shared_ptr<tpm::Engine>& engine) {
-  refuse_if(!engine, CKR_USER_NOT_LOGGED_IN, "keys in the TPM work after login only");
+  refuse_if(!engine, CKR_USER_NOT_LOGGED_IN, "keys in the TPM can be used after login only");
   for (tpm::PersistentObject& key : engine->use_current(tpm::persistent_objects)) {
     if (key.handle != object.number(CKA_VTPM_HANDLE) || !key.public_key) continue;
     if (!equal(key.public_key->spki(), object.get(CKA_PUBLIC_KEY_INFO))) continue;

@@ -25,7 +25,7 @@ AeadStart aead_start(const Mechanism& row, const CK_MECHANISM& mechanism) {
       const auto given = mechanism_parameter<CK_GCM_PARAMS>(mechanism);
       start.nonce = parameter_bytes(given.pIv, given.ulIvLen);
       start.associated = parameter_bytes(given.pAAD, given.ulAADLen);
-      refuse_parameter_if(given.ulTagBits % 8 != 0, "the tag is a whole number of bytes");
+      refuse_parameter_if(given.ulTagBits % 8 != 0, "the length of the tag must be a multiple of 8 bits");
       start.tag_bytes = given.ulTagBits / 8;
       break;
     }
@@ -44,9 +44,9 @@ AeadStart aead_start(const Mechanism& row, const CK_MECHANISM& mechanism) {
     }
   }
   refuse_parameter_if(!crypto::aead_takes_nonce(*row.aead, start.nonce.size()),
-                      "the mechanism does not take a nonce of this length");
+                      "the mechanism does not support a nonce of this length");
   refuse_parameter_if(!crypto::aead_takes_tag(*row.aead, start.tag_bytes),
-                      "the mechanism does not take a tag of this length");
+                      "the mechanism does not support a tag of this length");
   return start;
 }
 
@@ -60,7 +60,7 @@ class Sealing : public Crypt {
   size_t message(ByteView in, MutableByteView out) override {
     require_length(in.size());
     refuse_if(in.size() > crypto::aead_bytes_at_most(key_.mode(), start_.nonce.size()), CKR_DATA_LEN_RANGE,
-              "the mechanism does not take so much data");
+              "data length out of range for the mechanism and nonce");
     const Untangled from(in, out);
     key_.seal(start_.message(), from.view(), out.first(in.size()), out.subspan(in.size(), start_.tag_bytes));
     return in.size() + start_.tag_bytes;
@@ -70,7 +70,8 @@ class Sealing : public Crypt {
   void update(ByteView in, MutableByteView out) override {
     require_at_most(sealer_.total() + in.size());
     const Untangled from(in, out);
-    refuse_if(!sealer_.update(from.view(), out), CKR_DATA_LEN_RANGE, "the mechanism does not take so much data");
+    refuse_if(!sealer_.update(from.view(), out), CKR_DATA_LEN_RANGE,
+              "data length out of range for the mechanism and nonce");
   }
   size_t finish_bytes() const override { return sealer_.finish_bytes() + start_.tag_bytes; }
   void finish(MutableByteView out) override {
@@ -82,12 +83,12 @@ class Sealing : public Crypt {
  private:
   void require_length(uint64_t bytes) const {
     refuse_if(start_.data_bytes && *start_.data_bytes != bytes, CKR_DATA_LEN_RANGE,
-              "the data are not as long as the mechanism's parameter says");
+              "the data do not have the length in the mechanism's parameter");
   }
   /// CCM keeps the parts until the end: more of them than were promised are refused at once.
   void require_at_most(uint64_t bytes) const {
     refuse_if(start_.data_bytes && *start_.data_bytes < bytes, CKR_DATA_LEN_RANGE,
-              "the data are longer than the mechanism's parameter says");
+              "the data exceed the length in the mechanism's parameter");
   }
 
   crypto::AeadKey key_;
@@ -114,8 +115,9 @@ class Opening : public Crypt {
   size_t update_bytes(size_t) const override { return 0; }
   void update(ByteView in, MutableByteView) override {
     refuse_if(start_.data_bytes && opener_.size() + in.size() > *start_.data_bytes + start_.tag_bytes,
-              CKR_ENCRYPTED_DATA_LEN_RANGE, "the data are longer than the mechanism's parameter says");
-    refuse_if(!opener_.update(in), CKR_ENCRYPTED_DATA_LEN_RANGE, "the mechanism does not take so much data");
+              CKR_ENCRYPTED_DATA_LEN_RANGE, "the data exceed the length in the mechanism's parameter");
+    refuse_if(!opener_.update(in), CKR_ENCRYPTED_DATA_LEN_RANGE,
+              "data length out of range for the mechanism and nonce");
   }
   size_t finish_bytes() const override { return message_bytes(opener_.size()); }
   void finish(MutableByteView out) override {
@@ -129,10 +131,10 @@ class Opening : public Crypt {
     const size_t tag = start_.tag_bytes;
     const auto at_most = crypto::aead_bytes_at_most(key_.mode(), start_.nonce.size());
     refuse_if(bytes < tag || bytes - tag > at_most, CKR_ENCRYPTED_DATA_LEN_RANGE,
-              "the encrypted data are shorter than a tag, or longer than the mechanism takes");
+              "encrypted data length out of range: shorter than the tag, or too long for the mechanism and nonce");
     // The standard leaves open whether ulDataLen counts the code; applications do both.
     refuse_if(start_.data_bytes && *start_.data_bytes != bytes && *start_.data_bytes != bytes - tag,
-              CKR_ENCRYPTED_DATA_LEN_RANGE, "the data are not as long as the mechanism's parameter says");
+              CKR_ENCRYPTED_DATA_LEN_RANGE, "the data do not have the length in the mechanism's parameter");
   }
 
   crypto::AeadKey key_;

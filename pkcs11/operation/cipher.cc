@@ -92,11 +92,11 @@ Bytes CipherScheme::encrypt(ByteView message) const {
 
 SecretBytes CipherScheme::decrypt(crypto::PrivateKey& key, ByteView encrypted) const {
   refuse_if(encrypted.size() != block_bytes(), CKR_ENCRYPTED_DATA_LEN_RANGE,
-            "the encrypted data is not as long as the modulus");
+            "the encrypted data does not have the length of the modulus");
   refuse_if(!below(encrypted, public_.modulus()), CKR_ENCRYPTED_DATA_INVALID,
             "the encrypted data is not below the modulus");
   std::optional<SecretBytes> message = by_->decode(oaep_, key.rsa_private(encrypted));
-  refuse_if(!message, CKR_ENCRYPTED_DATA_INVALID, "the encrypted data does not decrypt");
+  refuse_if(!message, CKR_ENCRYPTED_DATA_INVALID, "the encrypted data or its padding is wrong");
   return std::move(*message);
 }
 

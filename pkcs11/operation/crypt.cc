@@ -90,9 +90,9 @@ class StreamCrypt : public Crypt {
     // A counter that would begin again: CKR_DATA_LEN_RANGE both ways (3.2, 6.11).
     const bool of_data = direction_ == Direction::kEncrypt || mode_ == CipherMode::kCtr;
     refuse_if(result.status == CipherStatus::kLength, of_data ? CKR_DATA_LEN_RANGE : CKR_ENCRYPTED_DATA_LEN_RANGE,
-              "the mechanism does not take a message of this length");
+              "the mechanism does not support a message of this length");
     refuse_if(result.status == CipherStatus::kPadding, CKR_ENCRYPTED_DATA_INVALID,
-              "the encrypted data does not decrypt");
+              "the encrypted data or its padding is wrong");
     return result.bytes;
   }
 
@@ -119,7 +119,7 @@ CipherStart cipher_start(const Mechanism& row, const CK_MECHANISM& mechanism) {
     case Parameter::kCounterBlock: {
       const auto given = mechanism_parameter<CK_AES_CTR_PARAMS>(mechanism);
       refuse_parameter_if(given.ulCounterBits == 0 || given.ulCounterBits > 8 * kBlock,
-                          "the counter has 1 to 128 bits");
+                          "number of counter bits out of range (1 to 128)");
       start.vector = parameter_bytes(given.cb, kBlock);
       start.counter_bits = static_cast<unsigned>(given.ulCounterBits);
       break;
@@ -129,7 +129,8 @@ CipherStart cipher_start(const Mechanism& row, const CK_MECHANISM& mechanism) {
       const CK_ULONG counter = given.blockCounterBits, nonce = given.ulNonceBits;
       const bool extended = nonce == 8 * crypto::kXChaChaNonce;
       refuse_parameter_if((counter != 32 && counter != 64) || (counter + nonce != 128 && !extended),
-                          "a counter of 32 bits with a nonce of 96 or 192, or of 64 bits with a nonce of 64 or 192");
+                          "ChaCha20 needs a counter of 32 bits with a nonce of 96 or 192 bits, or a counter of 64 bits "
+                          "with a nonce of 64 or 192 bits");
       start.vector = parameter_bytes(given.pBlockCounter, counter / 8);
       Bytes bytes = parameter_bytes(given.pNonce, nonce / 8);
       if (extended) {
@@ -188,10 +189,12 @@ static_assert(kMakers.covers(CKF_ENCRYPT | CKF_DECRYPT));
 
 }  // namespace
 
-void Crypt::load(ByteView) { throw Error(ErrorCode::kInvalidArgument, "an operation of this kind is not saved"); }
+void Crypt::load(ByteView) {
+  throw Error(ErrorCode::kInvalidArgument, "the state of an operation of this kind cannot be saved");
+}
 
 void require_parts(const Crypt& crypt) {
-  refuse_if(!crypt.takes_parts(), CKR_FUNCTION_NOT_SUPPORTED, "the mechanism takes the data in one part");
+  refuse_if(!crypt.takes_parts(), CKR_FUNCTION_NOT_SUPPORTED, "the mechanism supports data in one part only");
 }
 
 std::unique_ptr<Crypt> make_crypt(const Session& session, const Mechanism& row, const CK_MECHANISM& mechanism,

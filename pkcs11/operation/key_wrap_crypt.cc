@@ -62,7 +62,7 @@ class KeyWrapEncryption : public KeyWrapCrypt {
       const size_t padding = kUnit - in.size() % kUnit;
       plain.append(Bytes(padding, static_cast<uint8_t>(padding)));
     }
-    refuse_if(!crypto::can_wrap(mode_, plain.size()), CKR_DATA_LEN_RANGE, "the mechanism does not wrap so few bytes");
+    refuse_if(!crypto::can_wrap(mode_, plain.size()), CKR_DATA_LEN_RANGE, "the key is too short for the mechanism");
     const Bytes wrapped = crypto::wrap(mode_, key_, plain, iv_);
     std::copy(wrapped.begin(), wrapped.end(), out.begin());
     return wrapped.size();
@@ -76,7 +76,7 @@ class KeyWrapDecryption : public KeyWrapCrypt {
   size_t message_bytes(size_t in) const override { return in > kUnit ? in - kUnit : 0; }
   size_t message(ByteView in, MutableByteView out) override {
     refuse_if(in.size() < 2 * kUnit || in.size() % kUnit != 0, CKR_ENCRYPTED_DATA_LEN_RANGE,
-              "no wrapped key has this length");
+              "wrapped key length out of range (a multiple of 8 bytes, at least 16)");
     std::optional<SecretBytes> plain = crypto::unwrap(mode_, key_, in, iv_);
     if (plain && pads_) plain = without_padding(std::move(*plain));
     // CKM_AES_KEY_WRAP_PAD was KW after PKCS #7 padding in PKCS#11 2.40 and in earlier versions of this module. The
@@ -114,7 +114,7 @@ std::unique_ptr<Crypt> make_key_wrap_crypt(const Mechanism& row, const CK_MECHAN
   const bool of_kw = iv.size() == kUnit && form.kw;
   const bool of_kwp = iv.size() == kUnit / 2 && form.kwp;
   refuse_parameter_if(!iv.empty() && !of_kw && !of_kwp,
-                      "the initial value has 8 bytes (KWP: 4, PAD: 4 or 8), or is left out");
+                      "the initial value must have 8 bytes (KWP: 4, PAD: 4 or 8), or be absent");
   if (direction == crypto::Direction::kEncrypt) return std::make_unique<KeyWrapEncryption>(form, key, std::move(iv));
   return std::make_unique<KeyWrapDecryption>(form, key, std::move(iv));
 }

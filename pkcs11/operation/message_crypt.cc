@@ -32,16 +32,16 @@ class AeadMessages : public MessageCrypt {
   }
   void require_length(const std::optional<size_t>& promised, uint64_t bytes, size_t nonce_bytes) const {
     refuse_if(promised && *promised != bytes, length_error_,
-              "the message is not as long as the mechanism's parameter says");
+              "the message does not have the length in the mechanism's parameter");
     require_possible(bytes <= crypto::aead_bytes_at_most(key_.mode(), nonce_bytes));
   }
   /// Before a part is taken: CCM keeps them until the end.
   void require_room(uint64_t bytes) const {
     refuse_if(data_bytes_ && *data_bytes_ < bytes, length_error_,
-              "the message is longer than the mechanism's parameter says");
+              "the message exceeds the length in the mechanism's parameter");
   }
   void require_possible(bool possible) const {
-    refuse_if(!possible, length_error_, "the mechanism does not take so long a message");
+    refuse_if(!possible, length_error_, "message length out of range for the mechanism and nonce");
   }
   /// The tag of the message in parts, in the parameter of the last one.
   MutableByteView last_tag(const MessageParameter* parameter) const {

@@ -64,7 +64,7 @@ class Reader {
   explicit Reader(ByteView bytes) : rest_(bytes) {}
   bool empty() const { return rest_.empty(); }
   ByteView take(uint64_t bytes) {
-    refuse_if(bytes > rest_.size(), CKR_SAVED_STATE_INVALID, "the saved state is cut off");
+    refuse_if(bytes > rest_.size(), CKR_SAVED_STATE_INVALID, "the saved state is incomplete");
     const ByteView taken = rest_.first(bytes);
     rest_ = rest_.subspan(bytes);
     return taken;
@@ -91,7 +91,7 @@ std::vector<Saved> decode(CK_STATE expected, ByteView bytes) {
   while (!reader.empty()) {
     const SavedKind* const kind = kind_of_code(reader.byte());
     refuse_if(!kind || operations.size() == kMostOperations, CKR_SAVED_STATE_INVALID,
-              "there is no such operation as the saved state names");
+              "the saved state has an operation that is not supported");
     Saved one{kind, reader.byte() != 0, reader.number(), {}, {}, {}, {}};
     one.parameter = to_bytes(reader.bytes());
     one.key = to_bytes(reader.bytes());
@@ -99,7 +99,7 @@ std::vector<Saved> decode(CK_STATE expected, ByteView bytes) {
     one.signature = to_bytes(reader.bytes());
     operations.push_back(std::move(one));
   }
-  refuse_if(operations.empty(), CKR_SAVED_STATE_INVALID, "no operation is in the saved state");
+  refuse_if(operations.empty(), CKR_SAVED_STATE_INVALID, "the saved state has no operation");
   return operations;
 }
 
@@ -120,23 +120,24 @@ Bytes key_mark(Session& session, const Object& key) {
 /// What the rows below have in common: operations with a key.
 Saved saved_with_key(Session& session, const Begun& begun, const KeyUse& use, bool multi_part,
                      std::optional<SecretBytes> state, Bytes signature = {}) {
-  refuse_if(!state, CKR_STATE_UNSAVEABLE, "libcrypto does not show the state of this mechanism, or it has none");
+  refuse_if(!state, CKR_STATE_UNSAVEABLE, "the state of this mechanism cannot be saved");
   refuse_if(use.needs_login && use.login != session.token->login().number(), CKR_STATE_UNSAVEABLE,
-            "the login that the operation was begun under is gone");
+            "the login under which the operation began has ended");
   Bytes key = key_mark(session, *begun.key);
-  refuse_if(key.empty(), CKR_STATE_UNSAVEABLE, "the key of the operation is gone");
+  refuse_if(key.empty(), CKR_STATE_UNSAVEABLE, "the key of the operation no longer exists");
   return {nullptr,        multi_part,        begun.row->type,     begun.parameter,
           std::move(key), std::move(*state), std::move(signature)};
 }
 
 Saved save(Session&, const DigestOperation& active) {
   std::optional<SecretBytes> state = active.digest.save();
-  refuse_if(!state, CKR_STATE_UNSAVEABLE, "libcrypto does not show the state of this hash");
+  refuse_if(!state, CKR_STATE_UNSAVEABLE, "the state of this hash cannot be saved");
   return {nullptr, active.multi_part, active.begun.row->type, active.begun.parameter, {}, std::move(*state), {}};
 }
 
 Saved save(Session& session, const CryptOperation& active) {
-  refuse_if(active.result.has_value(), CKR_STATE_UNSAVEABLE, "the operation has ended, its result is to be fetched");
+  refuse_if(active.result.has_value(), CKR_STATE_UNSAVEABLE,
+            "the operation has ended, and its result has not been fetched");
   return saved_with_key(session, active.begun, active.use, active.multi_part, active.crypt->save());
 }
 
@@ -167,7 +168,7 @@ auto as_changed_key(F&& begin) {
 
 const Mechanism& known_row(const Saved& saved) {
   const Mechanism* row = find_mechanism(saved.mechanism);
-  refuse_if(!row, CKR_SAVED_STATE_INVALID, "the mechanism of the saved state is not known here");
+  refuse_if(!row, CKR_SAVED_STATE_INVALID, "the mechanism of the saved state is not supported");
   return *row;
 }
 
@@ -294,13 +295,14 @@ long count(const std::vector<Saved>& operations, KeyRole role) {
 /// One handle for each role: C_SetOperationState cannot tell two ciphers, or two signatures, apart.
 void require_one_key_each(const std::vector<Saved>& operations) {
   refuse_if(count(operations, KeyRole::kEncryption) > 1 || count(operations, KeyRole::kAuthentication) > 1,
-            CKR_STATE_UNSAVEABLE, "two operations are active that C_SetOperationState has one key handle for");
+            CKR_STATE_UNSAVEABLE, "two active operations need a key, but C_SetOperationState has one handle for both");
 }
 
 void require_keys(const std::vector<Saved>& operations, KeyRole role, CK_OBJECT_HANDLE key) {
   const bool needed = count(operations, role) != 0;
   refuse_if(!needed && key != CK_INVALID_HANDLE, CKR_KEY_NOT_NEEDED, "no saved operation needs such a key");
-  refuse_if(needed && key == CK_INVALID_HANDLE, CKR_KEY_NEEDED, "a saved operation needs its key, which is not in it");
+  refuse_if(needed && key == CK_INVALID_HANDLE, CKR_KEY_NEEDED,
+            "a saved operation needs its key, which the state does not contain");
 }
 
 }  // namespace
@@ -309,7 +311,7 @@ SecretBytes save_operations(Session& session) {
   refuse_if(!session.operations.any(Saving::kPossible), CKR_OPERATION_NOT_INITIALIZED,
             "no operation that can be saved is active in this session");
   refuse_if(session.operations.any(Saving::kImpossible), CKR_STATE_UNSAVEABLE,
-            "an operation is active that has no state to be saved");
+            "the state of an active operation cannot be saved");
   std::vector<Saved> all;
   for (const SavedKind& kind : kSavedKinds) {
     std::optional<Saved> saved = kind.save(session);

@@ -26,7 +26,7 @@ crypto::EddsaMode eddsa_mode(const CK_MECHANISM& mechanism, const PublicKey& key
   refuse_parameter_if(given.phFlag != CK_FALSE && given.phFlag != CK_TRUE,
                       "EdDSA: phFlag is neither CK_TRUE nor CK_FALSE");
   refuse_parameter_if(given.ulContextDataLen > crypto::EddsaMode::kMostContext,
-                      "EdDSA: a context has at most 255 bytes");
+                      "EdDSA: context length out of range (at most 255)");
   // Ed448 has one form for no context and an empty one, and that is libcrypto's own.
   const bool pure = key.curve() == crypto::Curve::kEd448 && given.phFlag == CK_FALSE && given.ulContextDataLen == 0;
   if (pure) return {};
@@ -60,7 +60,7 @@ Bytes with_zeros(ByteView signature, size_t bytes) {
 ByteView require_digest(ByteView input) {
   constexpr size_t kDigests[] = {20, 28, 32, 48, 64};
   refuse_if(std::find(std::begin(kDigests), std::end(kDigests), input.size()) == std::end(kDigests), CKR_DATA_LEN_RANGE,
-            "the data is not as long as a digest: 20, 28, 32, 48 or 64 bytes");
+            "data length out of range (that of a digest: 20, 28, 32, 48 or 64 bytes)");
   return input;
 }
 

@@ -98,7 +98,8 @@ struct TlsMac {
   Bytes data;  // as a rule the hash of a handshake, but "any" by 6.40, and the function reads it several times
 
   void update(ByteView part) {
-    refuse_if(part.size() > kMost - data.size(), CKR_DATA_LEN_RANGE, "at most 64 MiB are signed by CKM_TLS_MAC");
+    refuse_if(part.size() > kMost - data.size(), CKR_DATA_LEN_RANGE,
+              "data length out of range for a TLS MAC (at most 64 MiB)");
     append(data, part);
   }
   Bytes finish() { return to_bytes(crypto::tls_prf(hash, *master, label, data, bytes)); }
@@ -170,7 +171,7 @@ size_t mac_parameter(const Mechanism& row, const CK_MECHANISM& mechanism, Bytes&
       refuse_parameter_if(given.ulTagBits % 8 != 0 ||
                               !crypto::aead_takes_tag(crypto::AeadMode::kGcm, given.ulTagBits / 8) ||
                               !crypto::aead_takes_nonce(crypto::AeadMode::kGcm, iv.size()),
-                          "GMAC does not take a vector or a tag of this length");
+                          "GMAC does not support an initialization vector or a tag of this length");
       return given.ulTagBits / 8;
     }
     case Parameter::kSha512T:
@@ -246,8 +247,12 @@ static_assert(kMakers.covers(
 
 }  // namespace
 
-void Signer::load(ByteView) { throw Error(ErrorCode::kInvalidArgument, "a signature of this kind is not saved"); }
-void Verifier::load(ByteView) { throw Error(ErrorCode::kInvalidArgument, "a verification of this kind is not saved"); }
+void Signer::load(ByteView) {
+  throw Error(ErrorCode::kInvalidArgument, "the state of a signature of this kind cannot be saved");
+}
+void Verifier::load(ByteView) {
+  throw Error(ErrorCode::kInvalidArgument, "the state of a verification of this kind cannot be saved");
+}
 
 std::unique_ptr<Signer> make_signer(const Session& session, const Mechanism& row, const CK_MECHANISM& mechanism,
                                     const Object& key) {

@@ -21,7 +21,7 @@ CK_RV answer(Function* function, Argument argument) noexcept {
 std::shared_ptr<ApplicationMutex> ApplicationMutex::for_arguments(const CK_C_INITIALIZE_ARGS& arguments) {
   const int given =
       !!arguments.CreateMutex + !!arguments.DestroyMutex + !!arguments.LockMutex + !!arguments.UnlockMutex;
-  refuse_if(given != 0 && given != 4, CKR_ARGUMENTS_BAD, "all four mutex functions or none must be given");
+  refuse_if(given != 0 && given != 4, CKR_ARGUMENTS_BAD, "either all four mutex functions or none must be given");
   if (given == 0 || (arguments.flags & CKF_OS_LOCKING_OK)) return nullptr;
   return std::shared_ptr<ApplicationMutex>(new ApplicationMutex(arguments));
 }

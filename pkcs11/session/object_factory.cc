@@ -30,7 +30,7 @@ Draft create_draft(const Session& session, const Template& object) {
   session.require_write(draft.is_token(), draft.is_private());
   check_object(session, draft.shown, CKR_TEMPLATE_INCOMPLETE);
   refuse_if(draft.shown.number(CKA_OBJECT_VALIDATION_FLAGS).value_or(0) != 0, CKR_ATTRIBUTE_VALUE_INVALID,
-            "nobody has validated this token");
+            "a validation object cannot be created: the token was not validated");
   if (const ObjectClass& object_class = object_class_row(draft.shown); object_class.complete) {
     object_class.complete(draft, key_making(session));
   }
@@ -39,7 +39,8 @@ Draft create_draft(const Session& session, const Template& object) {
 
 Draft copy_draft(Session& session, const Object& object, const Template& changes) {
   refuse_if(!object.shown.flag(CKA_COPYABLE, true), CKR_ACTION_PROHIBITED, "CKA_COPYABLE of the object is CK_FALSE");
-  refuse_if(object.nv_index() != 0, CKR_ACTION_PROHIBITED, "an NV area is not copied; read its value and store that");
+  refuse_if(object.nv_index() != 0, CKR_ACTION_PROHIBITED,
+            "an NV area cannot be copied: read its value and create a data object");
   const Schema* schema = Schema::find(object.shown);
   refuse_if(!schema, CKR_ACTION_PROHIBITED, "the object is of a class that this version does not know");
   Draft draft{object.shown, session.token->catalogue().secret_of(object)};

@@ -116,8 +116,7 @@ bool SlotTable::free_has_token_locked() const {
 }
 
 std::shared_ptr<Token> SlotTable::free_token_locked() const {
-  refuse_if(!free_has_token_locked(), CKR_TOKEN_NOT_PRESENT,
-            "no token was made in this slot yet (C_InitToken makes one)");
+  refuse_if(!free_has_token_locked(), CKR_TOKEN_NOT_PRESENT, "the slot has no token yet (C_InitToken makes one)");
   return nullptr;
 }
 
@@ -219,7 +218,7 @@ void SlotTable::initialize(CK_SLOT_ID id, ByteView so_pin, const std::string& la
   const std::string expected = listed_in(id);
   // The PIN of a token that there is, is compared with its own; 5.1.6 keeps CKR_PIN_LEN_RANGE for PINs that are set.
   refuse_if(expected.empty() && (so_pin.size() < kPinLeast || so_pin.size() > kPinMost), CKR_PIN_LEN_RANGE,
-            "a PIN has 4 to 255 bytes");
+            "PIN length out of range (4 to 255 bytes)");
   refuse_if(
       config_.store_dir.empty(), CKR_DEVICE_ERROR,
       "there is no store directory: neither the configuration nor a home directory or $STATE_DIRECTORY yields one "

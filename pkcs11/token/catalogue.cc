@@ -297,7 +297,8 @@ void Catalogue::remember_trust_locked() {
     of_class_locked(CKO_CERTIFICATE);
     trust_seen_ = cursor_;
   } catch (const std::exception& error) {  // a logout does not fail: they are not trusted then
-    log_line(LogLevel::kWarning, path() + ": the certificates were not looked at before the logout: " + error.what());
+    log_line(LogLevel::kWarning,
+             path() + ": the certificates could not be authenticated before the logout: " + error.what());
   }
 }
 

@@ -100,7 +100,7 @@ std::vector<CK_OBJECT_HANDLE> Catalogue::add(std::vector<Draft> drafts, CK_SESSI
       made.push_back(objects_.handle_of(ids[i]));
       if (made.back() != CK_INVALID_HANDLE || !parts_.vault.find(object_entry(ids[i])))
         continue;  // destroyed by another
-      throw Error(ErrorCode::kIo, "the object is stored, and cannot be read back now");
+      throw Error(ErrorCode::kIo, "the object was stored, but cannot be read back now");
     }
   }
   return made;

@@ -52,7 +52,7 @@ void refuse_another_tpm(ByteView state, ByteView present, const std::vector<Obje
 
 std::shared_ptr<tpm::Engine> Catalogue::engine() const {
   std::shared_ptr<tpm::Engine> engine = parts_.machine.engine();
-  refuse_if(!engine, CKR_USER_NOT_LOGGED_IN, "the TPM is open after login only");
+  refuse_if(!engine, CKR_USER_NOT_LOGGED_IN, "the TPM can be used after login only");
   return engine;
 }
 

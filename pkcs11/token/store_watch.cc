@@ -41,7 +41,7 @@ void StoreWatch::report_rollback() {
 void StoreWatch::refuse_rolled_back() {
   report_rollback();
   refuse_if(vault_->rollbacks() != 0, CKR_DEVICE_ERROR,
-            "an older copy of the store was put in its place: counters and NV areas are not to be relied on");
+            "an older copy of the store was put in its place: counters and NV areas cannot be trusted");
 }
 
 }  // namespace vtpm::pkcs11

@@ -53,7 +53,7 @@ auto agree(F&& operation) {
 
 Derivable apply_kdf(CK_ULONG kdf, ByteView shared_data, SecretBytes secret) {
   if (kdf == CKD_NULL) {
-    refuse_parameter_if(!shared_data.empty(), "CKD_NULL has no shared data");
+    refuse_parameter_if(!shared_data.empty(), "CKD_NULL must not have shared data");
     return end_of(std::move(secret));
   }
   for (const KdfRow& row : kKdfs) {
@@ -64,7 +64,7 @@ Derivable apply_kdf(CK_ULONG kdf, ByteView shared_data, SecretBytes secret) {
     result.bytes = [held, &row](size_t size) { return row.kdf(row.hash, held->first, held->second, size); };
     return result;
   }
-  refuse(CKR_MECHANISM_PARAM_INVALID, "the key derivation function is not known here");
+  refuse(CKR_MECHANISM_PARAM_INVALID, "the key derivation function is not supported");
 }
 
 Derivable derive_agreement(const DeriveCall& call) {
@@ -82,7 +82,7 @@ Derivable derive_agreement(const DeriveCall& call) {
   const Bytes sent = parameter_bytes(given.pPublicData, given.ulPublicDataLen);
   const crypto::Curve curve = public_key_of(call.base)->curve();
   const std::optional<Bytes> point = agree([&] { return read_peer_point(sent, curve); });
-  refuse_parameter_if(!point, "the peer's public data is not as long as a point of the curve");
+  refuse_parameter_if(!point, "the peer's public data does not have the length of a point of the curve");
   // The cofactor of every curve here is one, or part of how X25519 and X448 are defined: both mechanisms agree on the
   // same.
   return apply_kdf(given.kdf, shared_data, agree([&] { return key->ecdh(*point); }));

@@ -56,7 +56,8 @@ void allow_only(std::span<const CK_MECHANISM_TYPE> list, Attributes& shown) {
   for (size_t at = 0; at < wanted.size(); at += sizeof(CK_MECHANISM_TYPE)) {
     const ByteView one = wanted.subspan(at, sizeof(CK_MECHANISM_TYPE));
     refuse_if(std::none_of(list.begin(), list.end(), [&](const auto& type) { return equal(one, value_view(type)); }),
-              CKR_TEMPLATE_INCONSISTENT, "CKA_ALLOWED_MECHANISMS names what such a key is not for");
+              CKR_TEMPLATE_INCONSISTENT,
+              "CKA_ALLOWED_MECHANISMS has a mechanism that such a key must not be used with");
   }
 }
 
@@ -66,7 +67,7 @@ Derivable fixed(SecretBytes value, bool from_the_end, CK_RV refusal = CKR_TEMPLA
   Derivable result;
   result.natural = size;
   result.bytes = [held, from_the_end, refusal](size_t bytes) {
-    refuse_if(bytes > held->size(), refusal, "the mechanism does not derive so many bytes");
+    refuse_if(bytes > held->size(), refusal, "key length out of range: the mechanism derives fewer bytes");
     return SecretBytes(from_the_end ? held->view().last(bytes) : held->view().first(bytes));
   };
   return result;
@@ -94,7 +95,7 @@ void inherit(const Template& wanted, Attributes& shown, const Object& base, Inhe
     const bool of_base = base.shown.flag(type);
     if (inheritance != Inheritance::kTheSame && of_base != strict) continue;
     if (wanted.has(type) && wanted.flag(type, false) != of_base) {
-      refuse(CKR_TEMPLATE_INCONSISTENT, attribute_name(type) + " must be as the base key has it");
+      refuse(CKR_TEMPLATE_INCONSISTENT, attribute_name(type) + " must have the value that it has in the base key");
     }
     shown.set_flag(type, of_base);
   }
@@ -135,7 +136,7 @@ ObjectPtr require_input_key(const DeriveCall& call, CK_OBJECT_HANDLE handle) {
 }
 
 DerivedKeys one_key(Draft draft, CK_OBJECT_HANDLE* key) {
-  refuse_if(!key, CKR_ARGUMENTS_BAD, "there is no room for the key's handle");
+  refuse_if(!key, CKR_ARGUMENTS_BAD, "the pointer to the key's handle is null");
   DerivedKeys keys;
   keys.drafts.push_back(std::move(draft));
   keys.publish = [key](std::span<const CK_OBJECT_HANDLE> handles) { *key = handles.front(); };
@@ -161,7 +162,7 @@ ObjectPtr require_base_key(Session& session, CK_OBJECT_HANDLE handle, const Mech
 DerivedKeys derive(const DeriveCall& call, Template wanted, CK_OBJECT_HANDLE* key) {
   const Deriver& by = kDerivers[call.row.family];
   if (by.keys) return by.keys(call, std::move(wanted), key);
-  refuse_if(!key, CKR_ARGUMENTS_BAD, "there is no room for the key's handle");
+  refuse_if(!key, CKR_ARGUMENTS_BAD, "the pointer to the key's handle is null");
   const Derivable derivable = by.derivable(call);
   SecretKeyPlan plan = plan_derived(call, wanted, by.inheritance, derivable.second_base);
   if (!derivable.only_for.empty()) allow_only(derivable.only_for, plan.shown());

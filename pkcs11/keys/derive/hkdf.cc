@@ -20,11 +20,11 @@ std::optional<Hash> hkdf_hash(CK_MECHANISM_TYPE type) {
 /// A key, or a data object as long as the hash, which is no secret and so is only for extraction (6.62).
 SecretBytes input_key(const DeriveCall& call, Hash hash, bool extract) {
   if (call.base.object_class() != CKO_DATA) return call.base_value();
-  refuse_parameter_if(!extract, "HKDF: from a data object a key is extracted, not only expanded");
+  refuse_parameter_if(!extract, "HKDF: bExtract must be CK_TRUE if the base key is a data object");
   const Reading value = read_attribute(call.session, call.base, CKA_VALUE);
-  refuse_if(value.rv != CKR_OK, CKR_KEY_HANDLE_INVALID, "HKDF: the data object does not show its value");
+  refuse_if(value.rv != CKR_OK, CKR_KEY_HANDLE_INVALID, "HKDF: the value of the data object cannot be read");
   refuse_if(value.value.size() != crypto::hash_bytes(hash), CKR_KEY_SIZE_RANGE,
-            "HKDF: a data object is a key when it is as long as the hash");
+            "HKDF: a data object must have the length of the hash");
   return SecretBytes(value.value);
 }
 
@@ -39,7 +39,7 @@ SecretBytes hkdf_salt(const DeriveCall& call, const CK_HKDF_PARAMS& given) {
       return SecretBytes(call.session.token->catalogue().secret_of(*key).get(CKA_VALUE));
     }
     default:
-      refuse(CKR_MECHANISM_PARAM_INVALID, "HKDF: unknown kind of salt");
+      refuse(CKR_MECHANISM_PARAM_INVALID, "HKDF: ulSaltType is not supported");
   }
 }
 
@@ -50,7 +50,7 @@ Derivable derive_hkdf(const DeriveCall& call) {
   const std::optional<Hash> hash = hkdf_hash(given.prfHashMechanism);
   refuse_parameter_if(!hash, "HKDF: unknown hash");
   const bool extract = given.bExtract != CK_FALSE, expand = given.bExpand != CK_FALSE;
-  refuse_parameter_if(!extract && !expand, "HKDF: neither extract nor expand");
+  refuse_parameter_if(!extract && !expand, "HKDF: bExtract or bExpand must be CK_TRUE");
   SecretBytes key = input_key(call, *hash, extract);
   if (extract) key = crypto::hkdf_extract(*hash, hkdf_salt(call, given), key);
   if (!expand) return beginning_of(std::move(key));
@@ -60,7 +60,7 @@ Derivable derive_hkdf(const DeriveCall& call) {
   result.natural = crypto::hash_bytes(*hash);
   result.bytes = [held, hash](size_t size) {
     refuse_if(size > kHkdfMostBlocks * crypto::hash_bytes(*hash), CKR_TEMPLATE_INCONSISTENT,
-              "HKDF does not derive so many bytes with this hash");
+              "HKDF: key length out of range (at most 255 times the hash)");
     return crypto::hkdf_expand(*hash, held->first, held->second, size);
   };
   return result;
@@ -70,10 +70,10 @@ DerivedKeys derive_hkdf_data(const DeriveCall& call, Template wanted, CK_OBJECT_
   const Derivable derivable = derive_hkdf(call);
   wanted.impose(decode_template(call.base.shown.get(CKA_DERIVE_TEMPLATE)));
   refuse_if(wanted.number(CKA_CLASS).value_or(CKO_DATA) != CKO_DATA, CKR_TEMPLATE_INCONSISTENT,
-            "what comes of this is a data object");
+            "CKA_CLASS must be CKO_DATA");
   refuse_if(wanted.has(CKA_VALUE), CKR_ATTRIBUTE_READ_ONLY, "CKA_VALUE is set by the token, not by a template");
   const size_t bytes = wanted.number(CKA_VALUE_LEN).value_or(derivable.natural);
-  refuse_if(bytes == 0, CKR_TEMPLATE_INCONSISTENT, "CKA_VALUE_LEN is zero");
+  refuse_if(bytes == 0, CKR_TEMPLATE_INCONSISTENT, "CKA_VALUE_LEN must not be 0");
   wanted.drop(CKA_VALUE_LEN);  // no attribute of data objects
   Draft draft = make_draft(Schema::of(CKO_DATA), Making::kMake, wanted, call.session.token->login().who());
   draft.shown.set_number(CKA_CLASS, CKO_DATA);

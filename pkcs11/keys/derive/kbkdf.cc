@@ -46,13 +46,13 @@ static_assert(kModes.covers(Family::kKbkdf));
 
 template <typename T>
 T segment_format(const CK_PRF_DATA_PARAM& given) {
-  refuse_parameter_if(given.ulValueLen != sizeof(T), "SP 800-108: a format has a wrong size");
+  refuse_parameter_if(given.ulValueLen != sizeof(T), "SP 800-108: a data parameter has a wrong size");
   return parameter_structure<T>(given.pValue);
 }
 
 KbkdfSegment counter_segment(KbkdfSegment::Kind kind, const CK_PRF_DATA_PARAM& given) {
   const auto format = segment_format<CK_SP800_108_COUNTER_FORMAT>(given);
-  refuse_parameter_if(format.ulWidthInBits > 64, "SP 800-108: a counter is too wide");
+  refuse_parameter_if(format.ulWidthInBits > 64, "SP 800-108: counter width out of range (at most 64 bits)");
   return {kind, static_cast<unsigned>(format.ulWidthInBits), format.bLittleEndian != CK_FALSE};
 }
 
@@ -61,7 +61,7 @@ KbkdfSegment length_segment(const CK_PRF_DATA_PARAM& given) {
   const bool of_segments = format.dkmLengthMethod == CK_SP800_108_DKM_LENGTH_SUM_OF_SEGMENTS;
   refuse_parameter_if(
       format.ulWidthInBits > 64 || (!of_segments && format.dkmLengthMethod != CK_SP800_108_DKM_LENGTH_SUM_OF_KEYS),
-      "SP 800-108: the length has an unknown form");
+      "SP 800-108: the width or the method of the length is not supported");
   return {KbkdfSegment::Kind::kLength, static_cast<unsigned>(format.ulWidthInBits), format.bLittleEndian != CK_FALSE,
           of_segments};
 }
@@ -101,7 +101,7 @@ void add_segment(Kbkdf& kbkdf, const DeriveCall& call, const CK_PRF_DATA_PARAM& 
       kbkdf.segments.push_back(key_segment(kbkdf, call, given));
       return;
     default:
-      refuse(CKR_MECHANISM_PARAM_INVALID, "SP 800-108: a segment of an unknown kind");
+      refuse(CKR_MECHANISM_PARAM_INVALID, "SP 800-108: the type of a data parameter is not supported");
   }
 }
 
@@ -131,7 +131,7 @@ Kbkdf read_kbkdf(const DeriveCall& call) {
               given.ulAdditionalDerivedKeys,
               given.pAdditionalDerivedKeys};
   kbkdf.bytes.reserve(given.ulNumberOfDataParams);  // segments point into it
-  refuse_parameter_if(kbkdf.more_keys && !kbkdf.keys, "SP 800-108: the further keys are missing");
+  refuse_parameter_if(kbkdf.more_keys && !kbkdf.keys, "SP 800-108: pAdditionalDerivedKeys is null");
   for (CK_ULONG i = 0; i < given.ulNumberOfDataParams; ++i) {
     add_segment(kbkdf, call,
                 parameter_structure<CK_PRF_DATA_PARAM>(given.pDataParams ? given.pDataParams + i : nullptr));
@@ -143,7 +143,7 @@ crypto::Mac function_of(const DeriveCall& call, CK_MECHANISM_TYPE type) {
   const Mechanism* row = find_mechanism(type);
   const bool hmac = row && row->mac == crypto::MacAlgorithm::kHmac && row->parameter == Parameter::kNone;
   const bool cmac = row && row->mac == crypto::MacAlgorithm::kCmac && row->parameter == Parameter::kNone;
-  refuse_parameter_if(!hmac && !cmac, "SP 800-108: the function is neither HMAC nor CMAC");
+  refuse_parameter_if(!hmac && !cmac, "SP 800-108: the pseudo-random function must be HMAC or CMAC");
   refuse_if(cmac && call.base.shown.number(CKA_KEY_TYPE) != CKK_AES, CKR_KEY_TYPE_INCONSISTENT,
             "SP 800-108: CMAC needs an AES key");
   crypto::MacParameters parameters{*row->mac};
@@ -174,7 +174,7 @@ void of_template(CK_OBJECT_HANDLE* handle, F&& body) {
 }  // namespace
 
 DerivedKeys derive_kbkdf(const DeriveCall& call, Template wanted, CK_OBJECT_HANDLE* key) {
-  refuse_if(!key, CKR_ARGUMENTS_BAD, "there is no room for the key's handle");
+  refuse_if(!key, CKR_ARGUMENTS_BAD, "the pointer to the key's handle is null");
   const Kbkdf kbkdf = read_kbkdf(call);
   const crypto::Mac function = function_of(call, kbkdf.function);
   std::vector<SecretKeyPlan> plans;
@@ -194,7 +194,7 @@ DerivedKeys derive_kbkdf(const DeriveCall& call, Template wanted, CK_OBJECT_HAND
   plan(key, [&] { return std::move(wanted); });
   for (CK_ULONG i = 0; i < kbkdf.more_keys; ++i) {
     const auto more = parameter_structure<CK_DERIVED_KEY>(kbkdf.keys + i);
-    refuse_parameter_if(!more.phKey, "SP 800-108: there is no room for a further key's handle");
+    refuse_parameter_if(!more.phKey, "SP 800-108: phKey of an additional key is null");
     plan(more.phKey, [&] { return Template(more.pTemplate, more.ulAttributeCount); });
   }
   const std::vector<SecretBytes> values = run(kbkdf, function, sizes);

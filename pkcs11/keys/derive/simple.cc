@@ -49,7 +49,7 @@ Derivable prepend_data(const DeriveCall& call) {
 Derivable xor_data(const DeriveCall& call) {
   const Bytes data = string_data(call.mechanism);
   SecretBytes key = call.base_value();
-  refuse_parameter_if(data.empty(), "there is no data");
+  refuse_parameter_if(data.empty(), "the data of the parameter is empty");
   key.resize(std::min(key.size(), data.size()));
   for (size_t i = 0; i < key.size(); ++i) key[i] ^= data[i];
   return beginning_of(std::move(key));
@@ -59,11 +59,11 @@ Derivable derive_extract(const DeriveCall& call) {
   const auto first_bit = mechanism_parameter<CK_EXTRACT_PARAMS>(call.mechanism);
   auto key = std::make_shared<SecretBytes>(call.base_value());
   const size_t bits = 8 * key->size();
-  refuse_parameter_if(first_bit >= bits, "the base key has no such bit");
+  refuse_parameter_if(first_bit >= bits, "the bit index is out of range for the base key");
   Derivable result;
   // Bit 0 is the highest of the first byte; after the last bit comes the first again.
   result.bytes = [key, first_bit, bits](size_t bytes) {
-    refuse_if(bytes > key->size(), CKR_TEMPLATE_INCONSISTENT, "the base key has not so many bits");
+    refuse_if(bytes > key->size(), CKR_TEMPLATE_INCONSISTENT, "key length out of range: the base key has fewer bits");
     SecretBytes extracted(bytes);
     for (size_t i = 0; i < 8 * bytes; ++i) {
       const size_t from = (first_bit + i) % bits;
@@ -85,8 +85,8 @@ Derivable derive_encryption(const DeriveCall& call) {
     data = parameter_bytes(given.pData, given.length);
     vector = parameter_bytes(given.iv, sizeof given.iv);
   }
-  refuse_if(data.empty(), CKR_DATA_LEN_RANGE, "there are no data to make a key of");
-  refuse_parameter_if(data.size() % kBlock != 0, "the data are not whole blocks");
+  refuse_if(data.empty(), CKR_DATA_LEN_RANGE, "the data of the parameter is empty");
+  refuse_parameter_if(data.size() % kBlock != 0, "the length of the data must be a multiple of 16 bytes");
   SecretBytes encrypted(data.size());
   crypto::Cipher({*call.row.mode, vector, 0, *block_cipher_of(call.row.key_type)}, call.base_value(),
                  crypto::Direction::kEncrypt)

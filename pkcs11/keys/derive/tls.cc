@@ -36,15 +36,15 @@ Randoms randoms(const CK_SSL3_RANDOM_DATA& given) {
 /// The version that the client sent is the beginning of an RSA pre-master secret; that of a key agreement has none.
 void report_version(const DeriveCall& call, ByteView premaster, CK_VERSION* version) {
   const bool agreed = call.row.min_size != kTlsMasterSecretBytes;
-  refuse_parameter_if(agreed && version, "TLS 1.2: an agreed secret has no version");
-  refuse_parameter_if(!agreed && !version, "TLS 1.2: there is no room for the version");
+  refuse_parameter_if(agreed && version, "TLS 1.2: pVersion must be null for an agreed secret");
+  refuse_parameter_if(!agreed && !version, "TLS 1.2: pVersion is null");
   if (version) *version = {premaster[0], premaster[1]};
 }
 
 Derivable master(SecretBytes secret) {
   Derivable result = beginning_of(std::move(secret));
   result.bytes = [whole = std::make_shared<SecretBytes>(result.bytes(kTlsMasterSecretBytes))](size_t bytes) {
-    refuse_if(bytes != whole->size(), CKR_TEMPLATE_INCONSISTENT, "TLS 1.2: a master secret has 48 bytes");
+    refuse_if(bytes != whole->size(), CKR_TEMPLATE_INCONSISTENT, "TLS 1.2: a master secret must have 48 bytes");
     return whole->clone();
   };
   result.only_for = kOfMasterSecrets;
@@ -52,7 +52,8 @@ Derivable master(SecretBytes secret) {
 }
 
 CK_ULONG bytes_of_bits(CK_ULONG bits) {
-  refuse_parameter_if(bits % 8 != 0 || bits > kMostBits, "TLS 1.2: a size is not one of bytes");
+  refuse_parameter_if(bits % 8 != 0 || bits > kMostBits,
+                      "TLS 1.2: size out of range (a multiple of 8, at most 8192 bits)");
   return bits / 8;
 }
 
@@ -81,7 +82,7 @@ bool place_is_of_key(CK_OBJECT_HANDLE CK_SSL3_KEY_MAT_OUT::*place) {
 
 void put_vector(CK_BYTE_PTR to, ByteView vector) {
   if (vector.empty()) return;
-  refuse_parameter_if(!to, "TLS 1.2: there is no room for an initialization vector");
+  refuse_parameter_if(!to, "TLS 1.2: the pointer to an initialization vector is null");
   std::copy(vector.begin(), vector.end(), to);
 }
 
@@ -112,7 +113,7 @@ Derivable derive_tls_kdf(const DeriveCall& call) {
   const Bytes label = parameter_bytes(given.pLabel, given.ulLabelLength);
   const Randoms random = randoms(given.RandomInfo);
   const Bytes context = parameter_bytes(given.pContextData, given.ulContextDataLength);
-  refuse_parameter_if(context.size() > UINT16_MAX, "TLS 1.2: the context is too long");
+  refuse_parameter_if(context.size() > UINT16_MAX, "TLS 1.2: context length out of range (at most 65535)");
   Bytes seed = random.client;
   append(seed, random.server);
   if (given.pContextData) {  // RFC 5705, 4: a context of no bytes is not the same as none
@@ -130,8 +131,8 @@ DerivedKeys derive_tls_keys(const DeriveCall& call, Template wanted, CK_OBJECT_H
   const auto given = mechanism_parameter<CK_TLS12_KEY_MAT_PARAMS>(call.mechanism);
   const Hash hash = tls_hash(given.prfHashMechanism);
   const Randoms random = randoms(given.RandomInfo);
-  refuse_parameter_if(!given.pReturnedKeyMaterial, "TLS 1.2: there is no room for the keys' handles");
-  refuse_parameter_if(given.bIsExport != CK_FALSE, "TLS 1.2 has no export ciphers");
+  refuse_parameter_if(!given.pReturnedKeyMaterial, "TLS 1.2: pReturnedKeyMaterial is null");
+  refuse_parameter_if(given.bIsExport != CK_FALSE, "TLS 1.2: bIsExport must be CK_FALSE");
   const CK_ULONG mac_bytes = bytes_of_bits(given.ulMacSizeInBits), key_bytes = bytes_of_bits(given.ulKeySizeInBits);
   const CK_ULONG iv_bytes = kHasVectors[call.row.variant] ? bytes_of_bits(given.ulIVSizeInBits) : 0;
   const crypto::TlsKeyBlock block =
@@ -142,7 +143,7 @@ DerivedKeys derive_tls_keys(const DeriveCall& call, Template wanted, CK_OBJECT_H
     if (bytes == 0) return;
     SecretKeyPlan plan = plan_derived(call, its, Inheritance::kTheSame, nullptr);
     refuse_if(plan.size().value_or(bytes) != bytes || !plan.takes(bytes), CKR_TEMPLATE_INCONSISTENT,
-              "TLS 1.2: the key block has keys of another size than the template");
+              "TLS 1.2: the template has another key length than the parameter");
     for (const CK_ATTRIBUTE_TYPE use : {CKA_ENCRYPT, CKA_DECRYPT, CKA_DERIVE}) {
       if (place_is_of_key(place) && !plan.shown().has(use)) plan.shown().set_flag(use, true);
     }

@@ -75,7 +75,7 @@ Draft decapsulate_agreed(const WrapCall& call, ByteView encrypted, const Templat
     const std::optional<Bytes> sent = with.is_dh() ? to_bytes(encrypted) : read_peer_point(encrypted, with.key.curve());
     // A public value may come without its leading zeros.
     refuse_if(!sent || sent->empty() || sent->size() > with.encrypted_bytes(), CKR_WRAPPED_KEY_LEN_RANGE,
-              "the cipher text is not as long as the public half of such a key");
+              "the cipher text does not have the length of the public half of such a key");
     return with.make(std::move(plan), with.is_dh() ? own->dh(*sent) : own->ecdh(*sent));
   });
 }
@@ -86,7 +86,7 @@ Encapsulation encapsulate_rsa(const WrapCall& call, const Template& wanted) {
   const CipherScheme scheme(call.row, call.mechanism, *public_key_of(call.key));
   SecretKeyPlan plan = plan_of(call, wanted);
   const std::optional<size_t> bytes = plan.size();
-  refuse_if(!bytes, CKR_TEMPLATE_INCOMPLETE, "CKA_VALUE_LEN is missing: how long shall the secret be?");
+  refuse_if(!bytes, CKR_TEMPLATE_INCOMPLETE, "CKA_VALUE_LEN is missing: it determines the length of the secret");
   refuse_if(*bytes > scheme.block_bytes(), CKR_KEY_SIZE_RANGE, "the secret is too long for the public key");
   SecretBytes secret(*bytes);
   crypto::random_fill(secret.span());
@@ -121,7 +121,7 @@ Draft decapsulate_number(const WrapCall& call, ByteView encrypted, const Templat
   const CipherScheme scheme(call.row, call.mechanism, *public_key_of(call.key));
   SecretKeyPlan plan = plan_of(call, wanted);
   refuse_if(encrypted.size() != scheme.block_bytes(), CKR_WRAPPED_KEY_LEN_RANGE,
-            "the cipher text is not as long as the modulus");
+            "the cipher text does not have the length of the modulus");
   constexpr Translation kWrong[] = {{CKR_ENCRYPTED_DATA_INVALID, CKR_WRAPPED_KEY_INVALID}};
   return translated(kWrong, [&] {
     return make_of_end(std::move(plan),

@@ -46,8 +46,9 @@ Draft generate_from_password(const Mechanism& row, const CK_MECHANISM& mechanism
       std::find_if(std::begin(kPrfs), std::end(kPrfs), [&](const PrfRow& one) { return one.number == given.prf; });
   refuse_parameter_if(prf == std::end(kPrfs), "PBKDF2: unknown pseudo-random function");
   refuse_parameter_if(given.saltSource != CKZ_SALT_SPECIFIED || given.ulPrfDataLen != 0,
-                      "PBKDF2: the salt must be given, and the function has no data");
-  refuse_parameter_if(given.iterations == 0 || given.iterations > INT32_MAX, "PBKDF2: 1 to 2^31 - 1 iterations");
+                      "PBKDF2: saltSource must be CKZ_SALT_SPECIFIED, and the pseudo-random function takes no data");
+  refuse_parameter_if(given.iterations == 0 || given.iterations > INT32_MAX,
+                      "PBKDF2: number of iterations out of range (1 to 2^31 - 1)");
   const Bytes salt = parameter_bytes(given.pSaltSourceData, given.ulSaltSourceDataLen);
   const SecretBytes password(parameter_view(given.pPassword, password_bytes(given)));
   SecretKeyPlan plan(wanted, Making::kMake, who, CKK_GENERIC_SECRET);

@@ -15,9 +15,8 @@ namespace {
 
 /// One call is the whole process of messages: a counter would begin anew with each, and give the same nonce again.
 void require_generator(CK_GENERATOR_FUNCTION generator) {
-  refuse_parameter_if(
-      generator == CKG_GENERATE_COUNTER || generator == CKG_GENERATE_COUNTER_XOR,
-      "a counter makes no nonce for a single key; let it be random (CKG_GENERATE_RANDOM) or bring your own");
+  refuse_parameter_if(generator == CKG_GENERATE_COUNTER || generator == CKG_GENERATE_COUNTER_XOR,
+                      "a counter cannot make the nonce of a single key: use CKG_GENERATE_RANDOM, or give the nonce");
 }
 
 /// A key comes whole.
@@ -129,7 +128,7 @@ class TagBehind : public WholeCrypt {
 
 const Mechanism& require_authenticated_mechanism(const CK_MECHANISM* mechanism, CK_FLAGS use) {
   const Mechanism& row = require_mechanism(mechanism, use);
-  refuse_if(!row.aead, CKR_MECHANISM_INVALID, "the mechanism takes no associated data");
+  refuse_if(!row.aead, CKR_MECHANISM_INVALID, "the mechanism does not support associated data");
   return row;
 }
 

@@ -17,7 +17,7 @@ namespace {
 using crypto::WrapMode;
 
 size_t aes_bytes(CK_ULONG bits) {
-  refuse_parameter_if(bits != 128 && bits != 192 && bits != 256, "AES keys have 128, 192 or 256 bits");
+  refuse_parameter_if(bits != 128 && bits != 192 && bits != 256, "ulAESKeyBits must be 128, 192 or 256");
   return bits / 8;
 }
 

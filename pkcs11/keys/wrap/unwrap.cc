@@ -52,7 +52,7 @@ bool hides_length(const Mechanism& row) {
   return wrapper_of(row).hides_padding || row.mode == crypto::CipherMode::kCbcPad;
 }
 
-[[noreturn]] void refuse_wrapped() { refuse(CKR_WRAPPED_KEY_INVALID, "the wrapped bytes are not such a key"); }
+[[noreturn]] void refuse_wrapped() { refuse(CKR_WRAPPED_KEY_INVALID, "the wrapped bytes are not a key of this type"); }
 
 Draft unwrap_private(const WrapCall& call, ByteView wrapped, const Template& wanted) {
   refuse_if(!takes_private_keys(call.row), CKR_TEMPLATE_INCONSISTENT, "the mechanism unwraps secret keys only");
@@ -64,11 +64,10 @@ Draft unwrap_private(const WrapCall& call, ByteView wrapped, const Template& wan
   const std::unique_ptr<crypto::SoftwareKey> key = refusing_invalid(CKR_WRAPPED_KEY_INVALID, [&] {
     return crypto::from_private_key_info(unit_of(call.row) == 1 ? payload.view() : without_trailing_zeros(payload));
   });
-  refuse_if(!is_of_type(*key, type), CKR_WRAPPED_KEY_INVALID,
-            "the wrapped key is of another type than the template says");
+  refuse_if(!is_of_type(*key, type), CKR_WRAPPED_KEY_INVALID, "the wrapped key has another key type than the template");
   if (const ByteView curve = wanted.get(CKA_EC_PARAMS); !curve.empty()) {
     refuse_if(require_curve(curve, type) != key->public_key().curve(), CKR_TEMPLATE_INCONSISTENT,
-              "the wrapped key is on another curve than the template says");
+              "the wrapped key is on another curve than the template");
   }
   place_private_key(draft, *key, key_making(call.session));
   return draft;
@@ -109,7 +108,8 @@ Draft unwrap_secret(const WrapCall& call, ByteView wrapped, const Template& want
   if (bytes && may_be_cut(call.row, payload.size(), *bytes)) payload.resize(*bytes);
   const bool fits = (!bytes || payload.size() == *bytes) && plan.takes(payload.size());
   if (!fits && hides_length(call.row)) refuse_wrapped();
-  refuse_if(!fits, CKR_WRAPPED_KEY_LEN_RANGE, "the wrapped key is not as long as the template or the key type says");
+  refuse_if(!fits, CKR_WRAPPED_KEY_LEN_RANGE,
+            "the wrapped key does not have the length that the template or the key type requires");
   try {
     Draft draft = std::move(plan).make(payload, {});
     if (padding_is_wrong) refuse_wrapped();

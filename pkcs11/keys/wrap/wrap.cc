@@ -71,15 +71,15 @@ static_assert(kWrappers.covers(CKF_UNWRAP, &Wrapper::open));
 void require_wrappable(const WrapCall& call, const Object& key) {
   const KeyPart part = key.key_part();
   refuse_if(part != KeyPart::kSecret && part != KeyPart::kPrivate, CKR_KEY_NOT_WRAPPABLE,
-            "only secret and private keys are wrapped");
+            "only secret and private keys can be wrapped");
   refuse_if(!key.shown.flag(CKA_EXTRACTABLE), CKR_KEY_UNEXTRACTABLE, "CKA_EXTRACTABLE of the key is CK_FALSE");
   refuse_if(key.shown.flag(CKA_WRAP_WITH_TRUSTED) && !call.key.shown.flag(CKA_TRUSTED), CKR_KEY_NOT_WRAPPABLE,
-            "the key is only wrapped with keys that the SO trusts");
+            "CKA_WRAP_WITH_TRUSTED of the key is CK_TRUE, and CKA_TRUSTED of the wrapping key is not");
   refuse_if(part == KeyPart::kPrivate && !takes_private_keys(call.row), CKR_KEY_NOT_WRAPPABLE,
             "the mechanism wraps secret keys only");
   for (const auto& [type, value] : decode_template(call.key.shown.get(CKA_WRAP_TEMPLATE))) {
     refuse_if(!has_value(call.session, key, type, value), CKR_KEY_HANDLE_INVALID,
-              "the key is not what CKA_WRAP_TEMPLATE of the wrapping key demands");
+              "the key does not match CKA_WRAP_TEMPLATE of the wrapping key");
   }
 }
 
@@ -114,7 +114,7 @@ bool takes_private_keys(const Mechanism& row) { return !wrapper_of(row).only_sec
 
 ObjectPtr require_a_key(Session& session, CK_OBJECT_HANDLE handle, CK_RV refusal) {
   ObjectPtr key = session.token->catalogue().object(handle);
-  refuse_if(!key || !key->is_key(), refusal, "there is no such key, or it is private and nobody is logged in");
+  refuse_if(!key || !key->is_key(), refusal, "there is no such key, or it is private and no user is logged in");
   return key;
 }
 
