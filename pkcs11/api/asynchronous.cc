@@ -8,7 +8,7 @@ using namespace vtpm::pkcs11;  // NOLINT
 
 namespace {
 
-/// Operations end within the call that asks for them, so there is never one to come back to.
+/// An operation ends within the call that requests it, so that there is never an asynchronous operation.
 CK_RV no_asynchronous_operation(const char* function, CK_SESSION_HANDLE handle) {
   return call_session(function, handle, [](Module&, Session&) {
     refuse(CKR_SESSION_ASYNC_NOT_SUPPORTED, "the session is not asynchronous");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Encryption and decryption (PKCS#11 3.2, 5.8 and 5.10): the two differ in the direction only.
+// Encryption and decryption (PKCS#11 3.2, 5.8 and 5.10), which differ in the direction only.
 #include "pkcs11/api/entry.h"
 #include "pkcs11/cryptoki/function_list.h"
 #include "pkcs11/operation/begin.h"
@@ -17,7 +17,7 @@ CK_RV begin(Session& session, Side side, CK_MECHANISM* mechanism, CK_OBJECT_HAND
   return begin_operation(session, side, mechanism, [&] { return begin_crypt(session, direction, mechanism, key); });
 }
 
-/// A caller's arguments, looked at once the operation runs: an error there ends it as any other does.
+/// A caller's arguments. They are checked while the operation runs, because an error in them ends the operation.
 struct In {
   const CK_BYTE* data;
   CK_ULONG length;
@@ -41,7 +41,8 @@ CK_RV whole(Session& session, Side side, In from, Out to) {
         return {};
       }
       if (operation.crypt->exact() || out.asks_for_size()) return {*out.early(most), true};
-      // What a buffer below the bound needs is known only afterwards; the result waits for one that is large enough.
+      // The length of the output is known after the decryption only. If the buffer may be too small, the result is kept
+      // until the caller provides one that is large enough.
       SecretBytes result(most);
       result.resize(operation.crypt->message(in, result.span()));
       operation.result = std::move(result);

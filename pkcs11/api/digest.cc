@@ -93,7 +93,7 @@ CK_RV C_GenerateRandom(CK_SESSION_HANDLE handle, CK_BYTE* random, CK_ULONG lengt
       crypto::random_fill(out);
       return CKR_OK;
     }
-    // In pieces: a copy of all of it would be as large as what the caller asks for.
+    // In pieces, so that the copy is never as large as what the caller requests.
     for (size_t done = 0; done < out.size();) {
       const size_t piece = std::min(out.size() - done, kRandomPiece);
       const SecretBytes bytes = tpm->use([&](tpm::Commands& commands) { return commands.get_random(piece); });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Dual-function operations (PKCS#11 3.2, 5.17): a cipher and a digest, a signature or a verification walk together
-// over one plain text, each part once. What C_DecryptFinal puts out is the caller's to pass on, as the standard says.
+// Dual-function operations (PKCS#11 3.2, 5.17): a cipher and a digest, a signature or a verification process one plain
+// text together, part by part. The application passes on what C_DecryptFinal returns, as the standard requires.
 #include "pkcs11/api/entry.h"
 #include "pkcs11/cryptoki/function_list.h"
 #include "pkcs11/operation/kinds.h"
@@ -38,14 +38,14 @@ Step step(Session& session, Order order, CryptOperation& crypt, Other& other, co
   const size_t bytes = crypt.crypt->update_bytes(in.size());
   if (auto early = out.early(bytes)) return {*early, true};
   crypt.multi_part = other.multi_part = true;
-  if (order == Order::kTakeThenEncrypt) take(session, other, in);  // in place, the plain text is soon gone
+  if (order == Order::kTakeThenEncrypt) take(session, other, in);  // encryption in place overwrites the plain text
   crypt.crypt->update(in, out.room(bytes));
   out.put_in_place(bytes);
   if (order == Order::kDecryptThenTake) take(session, other, out.room(bytes));
   return {CKR_OK, true};
 }
 
-/// An error ends both operations; that one of them is missing ends neither.
+/// An error ends both operations, except that a missing operation does not end the other.
 template <typename Other>
 CK_RV run_both(Session& session, Order order, Running<CryptOperation> crypt, Running<Other> other, const Part& part) {
   require_operation(session, crypt);

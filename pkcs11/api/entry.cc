@@ -9,7 +9,7 @@
 namespace vtpm::pkcs11 {
 namespace {
 
-// User space ends far below; a longer input is a garbled argument, and pointer plus length would overflow.
+// The address space ends far below. A longer input is a wrong argument, and its pointer plus its length would overflow.
 constexpr CK_ULONG kMostInput = 1UL << 47;
 
 LogLevel level_of(CK_RV rv) {
@@ -19,7 +19,7 @@ LogLevel level_of(CK_RV rv) {
     case CKR_DEVICE_ERROR:
     case CKR_DEVICE_MEMORY:
     case CKR_DEVICE_REMOVED:
-    case CKR_FUNCTION_CANCELED:  // the protected authentication path leads nowhere
+    case CKR_FUNCTION_CANCELED:  // the protected authentication path yields no PIN
     case CKR_GENERAL_ERROR:
     case CKR_HOST_MEMORY:
       return LogLevel::kError;
@@ -71,7 +71,7 @@ void log_result(const char* function, CK_RV rv, const char* reason) noexcept {
   if (!log_enabled(level)) return;
   try {
     log_line(level, std::string(function) + ": " + rv_name(rv) + (*reason ? ": " : "") + reason);
-  } catch (const std::bad_alloc&) {  // the log is not worth failing for
+  } catch (const std::bad_alloc&) {  // a call does not fail because of the log
   }
 }
 
@@ -79,9 +79,10 @@ Cancellation forbid_cancellation() {
   Cancellation before{PTHREAD_CANCEL_DISABLE, PTHREAD_CANCEL_DEFERRED};
   pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before.state);
   pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, &before.type);
-  // Another thread may have sent the request already. glibc's handler of it asks for the type only, and that is
-  // asynchronous again inside of every system call that may be cancelled. The first of those waits for such a request
-  // before it returns: it is made here, where the thread can still go.
+  // Another thread may have requested the cancellation already. glibc's handler of the request checks the type only,
+  // which is asynchronous inside every system call that is a cancellation point. The first such call would then wait
+  // for a pending request before it returns. Therefore the function makes such a call here, where the thread can still
+  // end.
   if (before.type == PTHREAD_CANCEL_ASYNCHRONOUS) poll(nullptr, 0, 0);
   return before;
 }

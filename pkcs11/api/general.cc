@@ -15,14 +15,14 @@ namespace {
 
 constexpr CK_VERSION kVersion = {VTPM_VERSION_MAJOR, VTPM_VERSION_MINOR};
 
-/// How much of `text`, which is UTF-8, fits into `room` bytes without a character that is cut through.
+/// The length of the part of `text`, which is UTF-8, that fits into `room` bytes without cutting a character.
 size_t fitting(std::string_view text, size_t room) {
   if (text.size() <= room) return text.size();
   while (room > 0 && (static_cast<unsigned char>(text[room]) & 0xC0) == 0x80) --room;
   return room;
 }
 
-/// Fixed fields are filled up with blanks, never with NUL.
+/// Fixed fields are padded with blanks and never end with NUL.
 template <size_t N>
 void fill(unsigned char (&field)[N], std::string_view text) {
   std::memset(field, ' ', N);
@@ -36,7 +36,8 @@ CK_FLAGS count_flags(const store::Attempts& attempts, CK_FLAGS low, CK_FLAGS fin
   return attempts.failures + 1 == attempts.limit ? low | final_try : low;
 }
 
-/// Whether C_Login needs no PIN from the application; on a token that is not initialized, C_InitToken.
+/// Whether C_Login needs no PIN from the application; for a token that is not initialized, whether C_InitToken needs
+/// none.
 bool has_protected_path(const TokenSettings& settings, bool initialized) {
   return (initialized ? settings.user_pin : settings.so_pin).present();
 }
@@ -102,7 +103,7 @@ CK_RV C_GetFunctionList(CK_FUNCTION_LIST** list) {
 CK_RV C_GetSlotList(CK_BBOOL token_present, CK_SLOT_ID* slots, CK_ULONG* count) {
   return call("C_GetSlotList", [&](Module& module) -> CK_RV {
     CK_ULONG& room = require(count);
-    // PKCS#11 5.5: the list may change when its size is asked for, and stays while it is fetched.
+    // PKCS#11 3.2, 5.5: the list may change when its size is requested, and must not change when it is fetched.
     if (!slots) module.slots.rescan();
     const std::vector<CK_SLOT_ID> ids = module.slots.ids(token_present);
     const bool fits = room >= ids.size();
@@ -197,7 +198,7 @@ CK_RV C_InitToken(CK_SLOT_ID id, CK_BYTE* pin, CK_ULONG pin_length, CK_BYTE* lab
   return call("C_InitToken", [&](Module& module) {
     refuse_if(!label, CKR_ARGUMENTS_BAD, "the label is a null pointer");
     std::string name(reinterpret_cast<const char*>(label), sizeof(CK_TOKEN_INFO::label));
-    // Blank-padded, says the standard; who fills up with NULs means the same.
+    // The standard requires blank padding; applications that pad with NULs mean the same label.
     std::fill(name.begin() + static_cast<std::ptrdiff_t>(name.find_last_not_of('\0') + 1), name.end(), ' ');
     PinSource source;
     if (const std::shared_ptr<Token> token = module.slots.token_as_listed(id); !pin)
@@ -220,7 +221,7 @@ CK_RV C_InitPIN(CK_SESSION_HANDLE handle, CK_BYTE* pin, CK_ULONG pin_length) {
 
 CK_RV C_SetPIN(CK_SESSION_HANDLE handle, CK_BYTE* old_pin, CK_ULONG old_length, CK_BYTE* new_pin, CK_ULONG new_length) {
   return call_session("C_SetPIN", handle, [&](Module&, Session& session) {
-    // The former "has higher priority than CKR_SESSION_READ_ONLY" (5.1.6).
+    // CKR_TOKEN_WRITE_PROTECTED "has higher priority than CKR_SESSION_READ_ONLY" (PKCS#11 3.2, 5.1.6).
     refuse_if(session.token->read_only(), CKR_TOKEN_WRITE_PROTECTED, "the store is read-only");
     refuse_if(!session.read_write, CKR_SESSION_READ_ONLY,
               "the session is read-only: a PIN is changed in a read/write session");

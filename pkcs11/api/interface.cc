@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How an application finds out which versions of PKCS#11 the module speaks (PKCS#11 3.2, 5.4).
+// How an application gets the function list of a version of PKCS#11 (PKCS#11 3.2, 5.4).
 #include <algorithm>
 #include <cstring>
 
@@ -45,7 +45,7 @@ CK_RV C_GetInterface(CK_UTF8CHAR* name, CK_VERSION* version, CK_INTERFACE** foun
     const auto all = interfaces();
     const auto first =
         std::find_if(all.begin(), all.end(), [&](const CK_INTERFACE& it) { return matches(it, name, version, flags); });
-    // No code of its own exists for "not offered"; this is what every other module and p11-kit answer.
+    // The standard has no code for an interface that is not offered; this is what other modules and p11-kit return.
     refuse_if(first == all.end(), CKR_ARGUMENTS_BAD, "there is no interface of this name, version and flags");
     out = &*first;
     return CKR_OK;

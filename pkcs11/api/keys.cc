@@ -12,14 +12,15 @@ using namespace vtpm::pkcs11;  // NOLINT
 
 namespace {
 
-/// GnuTLS 3.7 and Knot DNS ask for Ed25519 keys by the mechanism that signs with them.
+/// GnuTLS 3.7 and Knot DNS generate Ed25519 keys with the mechanism that signs with them.
 const Mechanism& require_key_pair_mechanism(const CK_MECHANISM* mechanism) {
   const CK_MECHANISM generation = {CKM_EC_EDWARDS_KEY_PAIR_GEN, nullptr, 0};
   const bool by_signature = mechanism && mechanism->mechanism == CKM_EDDSA && is_offered(*find_mechanism(CKM_EDDSA));
   return require_mechanism(by_signature ? &generation : mechanism, CKF_GENERATE_KEY_PAIR);
 }
 
-/// SP 800-108 names the template that is at fault by its handle (3.2, 6.42); to the others it makes no difference.
+/// Reads a template for a derived key. An error sets the key's handle to CK_INVALID_HANDLE, by which SP 800-108
+/// identifies the template at fault (PKCS#11 3.2, 6.42); for other mechanisms this does no harm.
 Template derived_template(const CK_ATTRIBUTE* rows, CK_ULONG count, CK_OBJECT_HANDLE* key) {
   try {
     return Template(rows, count);
@@ -58,7 +59,7 @@ CK_RV C_GenerateKey(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_ATTRIB
     CK_OBJECT_HANDLE& out = require(key);
     const Mechanism& row = require_mechanism(mechanism, CKF_GENERATE);
     const Template wanted(rows, count);
-    // Rights first: a password takes a while to stretch.
+    // The rights are checked first, because stretching a password takes long.
     const bool on_token = wanted.flag(CKA_TOKEN, false);
     const Who who = session.token->login().who();
     session.require_write(on_token, wanted.flag(CKA_PRIVATE, makes_private(row, on_token, who)));
@@ -78,7 +79,7 @@ CK_RV C_GenerateKeyPair(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_AT
     const Mechanism& row = require_key_pair_mechanism(mechanism);
     const Template public_template(public_rows, public_count);
     const Template private_template(private_rows, private_count);
-    // Rights first: making an RSA key takes a while.
+    // The rights are checked first, because generating an RSA key takes long.
     session.require_write(public_template.flag(CKA_TOKEN, false), public_template.flag(CKA_PRIVATE, false));
     const bool on_token = private_template.flag(CKA_TOKEN, false);
     session.require_write(

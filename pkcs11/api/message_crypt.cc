@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Message-based encryption and decryption (PKCS#11 3.2, 5.9 and 5.11): the two differ in the direction only.
+// Message-based encryption and decryption (PKCS#11 3.2, 5.9 and 5.11), which differ in the direction only.
 //
-// An error ends the message that runs in parts, never the process of messages; C_Message…Final does that.
+// An error ends the present message in parts, but not the operation, which C_Message…Final ends.
 #include "pkcs11/api/entry.h"
 #include "pkcs11/cryptoki/function_list.h"
 #include "pkcs11/operation/kinds.h"
@@ -21,7 +21,7 @@ struct Side {
 constexpr Side kEncryption = {kEncryptingMessages, CKF_MESSAGE_ENCRYPT, CKA_ENCRYPT, crypto::Direction::kEncrypt};
 constexpr Side kDecryption = {kDecryptingMessages, CKF_MESSAGE_DECRYPT, CKA_DECRYPT, crypto::Direction::kDecrypt};
 
-// The arguments of these functions, in their groups.
+// The arguments of these functions, in groups.
 struct MessageArgument {
   void* data;
   CK_ULONG length;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Message-based signing and verifying (PKCS#11 3.2, 5.14 and 5.16): one key, any number of messages.
 //
-// An error ends the message that runs in parts, never the process of messages; C_Message…Final does that. No mechanism
-// of this token has a parameter for single messages.
+// An error ends the present message in parts, but not the operation, which C_Message…Final ends. No mechanism of this
+// token has a parameter for single messages.
 #include "pkcs11/api/entry.h"
 #include "pkcs11/cryptoki/function_list.h"
 #include "pkcs11/operation/kinds.h"
@@ -29,14 +29,15 @@ Operation& require_between_messages(const Session& session, Running<Operation> r
   return operation;
 }
 
-/// The end of a message. A key with CKA_ALWAYS_AUTHENTICATE asks for the PIN again before the next.
+/// Ends a message. A key with CKA_ALWAYS_AUTHENTICATE needs the PIN again for the next one.
 template <typename Operation>
 void end_message(Operation& operation) {
   operation.running.reset();
   operation.use.needs_authentication = operation.asks_each_time;
 }
 
-/// Runs a step of a message; an exception ends the message, "unsuccessfully" (4.10), and the authentication with it.
+/// Runs a step of a message. An exception ends the message "unsuccessfully" (PKCS#11 3.2, 4.10), and the authentication
+/// with it.
 template <typename Operation, typename F>
 CK_RV run_step(Session& session, Operation& operation, MessageArgument parameter, F&& step) {
   try {
@@ -62,7 +63,7 @@ CK_RV begin_message(Session& session, Running<Operation> running, MessageArgumen
   });
 }
 
-/// Of the message in parts.
+/// The active message in parts.
 template <typename Operation, typename F>
 CK_RV run_message(Session& session, Running<Operation> running, MessageArgument parameter, F&& step) {
   Operation& operation = require_operation(session, running);

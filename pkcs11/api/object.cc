@@ -15,7 +15,7 @@ using namespace vtpm::pkcs11;  // NOLINT
 namespace {
 
 struct FindOperation {
-  std::deque<CK_OBJECT_HANDLE> found;  // what C_FindObjects has not returned yet
+  std::deque<CK_OBJECT_HANDLE> found;  // the objects that C_FindObjects has not returned yet
 };
 constexpr Running<FindOperation> kFinding{OperationKind::kFind};
 
@@ -30,17 +30,17 @@ void require_modifiable(const Object& object) {
             "CKA_MODIFIABLE of the object is CK_FALSE");
 }
 
-/// How CKA_EC_POINT of Edwards and Montgomery keys is shown: in a DER OCTET STRING to applications of the function
-/// lists before 3.2, whose clients expect it of every curve, and bare to those of 3.2.
+/// The encoding of CKA_EC_POINT for Edwards and Montgomery keys: a DER OCTET STRING for the function lists before 3.2,
+/// whose applications expect it for every curve, and the bare bytes for the list of 3.2.
 enum class PointForm { kOctetString, kBare };
 
-/// Whether the object has its point in an OCTET STRING already, as those of Weierstrass curves have.
+/// Whether the object stores its point in an OCTET STRING, as objects on Weierstrass curves do.
 bool is_octet_string(const Object& key) {
   const KeyKind* const kind = find_kind(key.shown.number(CKA_KEY_TYPE).value_or(CK_UNAVAILABLE_INFORMATION));
   return !kind || !kind->bare_point;
 }
 
-/// The standard's order of what to report when several attributes fail.
+/// The code to return if several attributes fail, in the standard's order.
 CK_RV worse(CK_RV a, CK_RV b) {
   constexpr CK_RV kOrder[] = {CKR_ATTRIBUTE_SENSITIVE, CKR_ATTRIBUTE_TYPE_INVALID, CKR_BUFFER_TOO_SMALL, CKR_OK};
   return *std::min_element(std::begin(kOrder), std::end(kOrder),
@@ -57,7 +57,8 @@ CK_RV fill_value(ByteView value, CK_ATTRIBUTE& row, size_t room) {
   return CKR_OK;
 }
 
-/// 5.7, C_GetAttributeValue, for an attribute that is a template: the caller's array gets types and values.
+/// C_GetAttributeValue (PKCS#11 3.2, 5.7) for an attribute that is a template: fills in the types and values of the
+/// caller's array.
 CK_RV fill_template(ByteView value, CK_ATTRIBUTE& row, size_t room) {
   const Attributes attributes = decode_template(value);
   const size_t size = attributes.size() * sizeof(CK_ATTRIBUTE);
@@ -80,7 +81,7 @@ CK_RV fill_template(ByteView value, CK_ATTRIBUTE& row, size_t room) {
   return result;
 }
 
-/// PKCS#11 5.7, C_GetAttributeValue: the five cases.
+/// C_GetAttributeValue (PKCS#11 3.2, 5.7): the five cases.
 CK_RV fill_attribute(Session& session, const Object& object, PointForm form, CK_ATTRIBUTE& row) {
   const size_t room = row.ulValueLen;
   Reading reading = fetch_attribute(session, object, row.type, row.pValue ? room : 0);
@@ -112,8 +113,9 @@ bool matches(Session& session, const Object& object, const Template& wanted) {
                      [&](const Template::Row& row) { return has_value(session, object, row.type, row.value); });
 }
 
-/// Whether a template names objects rather than kinds of them. Whoever lists certificates or public keys is not meant
-/// to find those of the TPM's own (docs/pkcs11.md, "What the TPM holds"); whoever names one is.
+/// Whether a template identifies objects and not only a kind of objects. An application that lists certificates or
+/// public keys must not find those of the TPM itself (docs/pkcs11.md, "What the TPM holds"); one that identifies such
+/// an object must find it.
 bool names_objects(const Template& wanted) {
   constexpr CK_ATTRIBUTE_TYPE kNames[] = {CKA_LABEL, CKA_ID, CKA_VALUE, CKA_SUBJECT, CKA_SERIAL_NUMBER};
   return std::any_of(std::begin(kNames), std::end(kNames),
@@ -133,8 +135,8 @@ void search(Session& session, const Template& wanted, std::deque<CK_OBJECT_HANDL
   }
 }
 
-/// By a label that is padded with NULs an object is found that was stored with it, which now stores none, and one that
-/// was stored with the NULs before.
+/// A search for a label that is padded with NULs finds objects whose template had that label, which is stored without
+/// the NULs, and objects of older versions, which stored them.
 std::deque<CK_OBJECT_HANDLE> search(Session& session, Template wanted) {
   std::deque<CK_OBJECT_HANDLE> found;
   search(session, wanted, found);

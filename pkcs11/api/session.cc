@@ -8,7 +8,7 @@ using namespace vtpm::pkcs11;  // NOLINT
 
 namespace {
 
-/// The PIN of the user goes to the operation of this session that waits for it (CKA_ALWAYS_AUTHENTICATE).
+/// Gives the user's PIN to the operation of this session that waits for it (CKA_ALWAYS_AUTHENTICATE).
 void login_for_operation(Session& session, ByteView pin) {
   KeyUse* const waiting = session.operations.waiting_for_pin();
   refuse_if(!waiting, CKR_OPERATION_NOT_INITIALIZED, "no operation of this session waits for a PIN");
@@ -42,7 +42,7 @@ CK_RV C_CloseSession(CK_SESSION_HANDLE handle) {
 
 CK_RV C_CloseAllSessions(CK_SLOT_ID id) {
   return call("C_CloseAllSessions", [&](Module& module) {
-    // The sessions of a token whose store was removed have no slot any more, yet they can be closed.
+    // Sessions with a token whose store was removed no longer have a slot, but can be closed.
     if (!module.sessions.close_all(id)) module.slots.require(id);
     return CKR_OK;
   });
@@ -103,12 +103,12 @@ CK_RV C_GetSessionValidationFlags(CK_SESSION_HANDLE handle, CK_SESSION_VALIDATIO
   return call_session("C_GetSessionValidationFlags", handle, [&](Module&, Session&) {
     CK_FLAGS& out = require(flags);
     refuse_if(type != CKS_LAST_VALIDATION_OK, CKR_ARGUMENTS_BAD, "there are no validation flags of this type");
-    out = 0;  // nobody has validated this module, so no operation ever met a validation's rules
+    out = 0;  // the module was not validated, so that no operation complies with the rules of a validation
     return CKR_OK;
   });
 }
 
-// Legacy functions (3.2, 5.20): "simply return the value CKR_FUNCTION_NOT_PARALLEL", whatever the handle is.
+// Legacy functions (PKCS#11 3.2, 5.20): "simply return the value CKR_FUNCTION_NOT_PARALLEL", for any handle.
 
 CK_RV C_GetFunctionStatus(CK_SESSION_HANDLE) {
   return run_guarded("C_GetFunctionStatus", [] { return CKR_FUNCTION_NOT_PARALLEL; });

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The state of operations, saved and restored (PKCS#11 3.2, 5.6.7 and 5.6.8). SunPKCS11 and others clone digests in
-// this way.
+// C_GetOperationState and C_SetOperationState (PKCS#11 3.2, 5.6.7 and 5.6.8). SunPKCS11 and others clone digests with
+// them.
 //
-// A state holds the caller's data, and bytes of keys that C_DigestKey put into a digest, so it is sealed. Under a
-// login the key comes from the store's master key: every process that logs in to the token goes on from the state,
-// until the store is re-keyed. Without one it is drawn by this process, and good here and in its forks, until
-// C_Finalize.
+// A saved operation state contains the caller's data, and bytes of keys that C_DigestKey put into a digest; therefore
+// it is sealed. Under a login the sealing key is derived from the store's master key: every process that logs in to the
+// token can continue from the state, until the store is re-keyed. Without a login the process generates the sealing
+// key, and the state is valid in this process and its forks, until C_Finalize.
 #include "pkcs11/api/entry.h"
 #include "pkcs11/cryptoki/function_list.h"
 #include "pkcs11/operation/operation_state.h"
@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::string_view kPurpose = "state of operations";
 
-/// The first byte of a state: whose key it is sealed under.
+/// The first byte of a state: which key seals it.
 constexpr uint8_t kOfThisProcess = 0, kOfTheToken = 1;
 
 Bytes seal(Module& module, Session& session, ByteView plain) {

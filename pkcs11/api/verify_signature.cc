@@ -31,7 +31,7 @@ CK_RV C_VerifySignatureInit(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, C
       require(signature);
       const ByteView bytes = input(signature, signature_length, kSignatureLimit);
       VerifyOperation verify = begin_verification(session, mechanism, key);
-      // A signature of another length cannot be right. Only how wrong it is matters, so no more of it is kept.
+      // A signature of another length cannot be right, so that no more of it is kept than shows this.
       const size_t kept = std::min(bytes.size(), verify.verifier->size() + 1);
       return VerifySignatureOperation{std::move(verify), to_bytes(bytes.first(kept))};
     });
