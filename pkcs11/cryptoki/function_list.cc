@@ -4,7 +4,7 @@
 namespace vtpm::pkcs11 {
 namespace {
 
-/// An application that took a table of this version is told of this version; 5.4, C_GetInfo.
+/// C_GetInfo returns the version of the function list that the application took (PKCS#11 3.2, 5.4).
 template <CK_BYTE kMajor, CK_BYTE kMinor>
 CK_RV get_info(CK_INFO* info) {
   return library_info(info, {kMajor, kMinor});
@@ -43,7 +43,8 @@ CK_FUNCTION_LIST* function_list_2_40() { return &list_2_40(); }
 
 std::span<CK_INTERFACE> interfaces() {
   static CK_UTF8CHAR name[] = "PKCS 11";
-  // After a fork each process has sessions, login, operations and session objects of its own, so all are fork-safe.
+  // After a fork each process has its own sessions, login, operations and session objects; therefore every interface is
+  // fork-safe.
   static CK_INTERFACE all[] = {{name, &list_3_2(), CKF_INTERFACE_FORK_SAFE},
                                {name, &list_3_0(), CKF_INTERFACE_FORK_SAFE},
                                {name, &list_2_40(), CKF_INTERFACE_FORK_SAFE}};

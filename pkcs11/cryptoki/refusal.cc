@@ -22,7 +22,7 @@ CK_RV rv_of(ErrorCode code) {
     case ErrorCode::kTooNew:
       return CKR_TOKEN_NOT_RECOGNIZED;
     case ErrorCode::kLocked:
-    case ErrorCode::kAuthFailed:  // the auth value of a key that the TPM keeps (CKA_VTPM_AUTH) is wrong or missing
+    case ErrorCode::kAuthFailed:  // a wrong or missing auth value of a key that the TPM keeps (CKA_VTPM_AUTH)
       return CKR_USER_NOT_LOGGED_IN;
     case ErrorCode::kNoPin:
       return CKR_FUNCTION_CANCELED;
@@ -44,7 +44,7 @@ CK_RV rv_of(ErrorCode code) {
   return CKR_GENERAL_ERROR;
 }
 
-// All that the headers define: a test compares.
+// Every code that the headers define; a test compares the two.
 std::string rv_name(CK_RV rv) {
   switch (rv) {
 #define NAME(value) \
