@@ -17,7 +17,7 @@ struct KdfRow {
   Kdf kdf;
   Hash hash;
 };
-// BLAKE2b is of SP 800-56A whatever its name (6.3, "CK_EC_KDF_TYPE").
+// The functions with BLAKE2b are those of SP 800-56A, despite their names (PKCS#11 3.2, 6.3, "CK_EC_KDF_TYPE").
 constexpr KdfRow kKdfs[] = {
     {CKD_SHA1_KDF, crypto::x963_kdf, Hash::kSha1},
     {CKD_SHA224_KDF, crypto::x963_kdf, Hash::kSha224},
@@ -43,7 +43,8 @@ constexpr KdfRow kKdfs[] = {
     {CKD_SHA3_512_KDF_SP800, crypto::concat_kdf, Hash::kSha3_512},
 };
 
-/// The peer's value is part of the mechanism's parameter.
+/// Runs an agreement. An invalid value of the peer returns CKR_MECHANISM_PARAM_INVALID, because it is part of the
+/// parameter.
 template <typename F>
 auto agree(F&& operation) {
   return refusing_invalid(CKR_MECHANISM_PARAM_INVALID, std::forward<F>(operation));
@@ -83,8 +84,8 @@ Derivable derive_agreement(const DeriveCall& call) {
   const crypto::Curve curve = public_key_of(call.base)->curve();
   const std::optional<Bytes> point = agree([&] { return read_peer_point(sent, curve); });
   refuse_parameter_if(!point, "the peer's public data does not have the length of a point of the curve");
-  // The cofactor of every curve here is one, or part of how X25519 and X448 are defined: both mechanisms agree on the
-  // same.
+  // The cofactor of every curve here is 1, or part of the definition of X25519 and X448. Therefore both mechanisms
+  // agree on the same secret.
   return apply_kdf(given.kdf, shared_data, agree([&] { return key->ecdh(*point); }));
 }
 

@@ -10,13 +10,13 @@
 namespace vtpm::pkcs11 {
 namespace {
 
-/// What C_DeriveKey does for a family: `derivable` makes the bytes of one secret key, or `keys` makes all that comes.
+/// What C_DeriveKey does for a family: `derivable` derives the bytes of one secret key, or `keys` makes all objects.
 struct Deriver {
   Derivable (*derivable)(const DeriveCall&) = nullptr;
   Inheritance inheritance = Inheritance::kFree;
   DerivedKeys (*keys)(const DeriveCall&, Template, CK_OBJECT_HANDLE*) = nullptr;
-  bool takes_data = false;       // a data object for a key
-  bool tells_no_secret = false;  // it works with keys without CKA_DERIVE too
+  bool takes_data = false;       // it accepts a data object as the base key
+  bool tells_no_secret = false;  // its result is public: it works without CKA_DERIVE
 };
 constexpr FamilyTable<Deriver> kDerivers({
     {Family::kEcdh, {derive_agreement, Inheritance::kShared}},
@@ -40,14 +40,14 @@ constexpr FamilyTable<Deriver> kDerivers({
 });
 static_assert(kDerivers.covers(CKF_DERIVE, [](const Deriver& by) { return by.derivable || by.keys; }));
 
-/// What the template leaves open is as the base key has it.
+/// The defaults of the template are the values of the base key.
 void inherit_defaults(const Template& wanted, Attributes& shown, const Object& base) {
   for (const CK_ATTRIBUTE_TYPE type : {CKA_SENSITIVE, CKA_EXTRACTABLE}) {
     if (!wanted.has(type)) shown.set_flag(type, base.shown.flag(type));
   }
 }
 
-/// The mechanism contributes CKA_ALLOWED_MECHANISMS. A template may ask for fewer: that is no contradiction.
+/// The mechanism sets CKA_ALLOWED_MECHANISMS. The template may have a part of that list.
 void allow_only(std::span<const CK_MECHANISM_TYPE> list, Attributes& shown) {
   if (!shown.has(CKA_ALLOWED_MECHANISMS)) {
     return shown.set(CKA_ALLOWED_MECHANISMS, {reinterpret_cast<const uint8_t*>(list.data()), list.size_bytes()});

@@ -11,13 +11,14 @@ using crypto::Hash;
 
 constexpr size_t kHkdfMostBlocks = 255;
 
-/// Any digest of one length; hash_of_mechanism has those of RSA.
+/// The hash of any digest mechanism without a parameter; hash_of_mechanism has only those for RSA.
 std::optional<Hash> hkdf_hash(CK_MECHANISM_TYPE type) {
   const Mechanism* row = find_mechanism(type);
   return row && row->family == Family::kDigest ? row->hash : std::nullopt;
 }
 
-/// A key, or a data object as long as the hash, which is no secret and so is only for extraction (6.62).
+/// The input key: a key, or a data object with the length of the hash. A data object is not secret, and therefore is
+/// for extraction only (PKCS#11 3.2, 6.62).
 SecretBytes input_key(const DeriveCall& call, Hash hash, bool extract) {
   if (call.base.object_class() != CKO_DATA) return call.base_value();
   refuse_parameter_if(!extract, "HKDF: bExtract must be CK_TRUE if the base key is a data object");
@@ -74,7 +75,7 @@ DerivedKeys derive_hkdf_data(const DeriveCall& call, Template wanted, CK_OBJECT_
   refuse_if(wanted.has(CKA_VALUE), CKR_ATTRIBUTE_READ_ONLY, "CKA_VALUE is set by the token, not by a template");
   const size_t bytes = wanted.number(CKA_VALUE_LEN).value_or(derivable.natural);
   refuse_if(bytes == 0, CKR_TEMPLATE_INCONSISTENT, "CKA_VALUE_LEN must not be 0");
-  wanted.drop(CKA_VALUE_LEN);  // no attribute of data objects
+  wanted.drop(CKA_VALUE_LEN);  // data objects do not have this attribute
   Draft draft = make_draft(Schema::of(CKO_DATA), Making::kMake, wanted, call.session.token->login().who());
   draft.shown.set_number(CKA_CLASS, CKO_DATA);
   call.session.require_write(draft.is_token(), draft.is_private());

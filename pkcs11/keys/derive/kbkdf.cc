@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Derivation by the functions of SP 800-108 (PKCS#11 3.2, 6.42): segments of data in any order, several keys from one
-// call.
+// Derivation by the functions of SP 800-108 (PKCS#11 3.2, 6.42): data parameters (segments) in any order, and several
+// keys from one call.
 #include "crypto/kdf/kbkdf.h"
 #include "pkcs11/cryptoki/refusal.h"
 #include "pkcs11/keys/derive/derive.h"
@@ -17,15 +17,16 @@ constexpr CK_ULONG kMostSegments = 64, kMostDerivedKeys = 64;
 struct Kbkdf {
   KbkdfMode mode;
   std::vector<KbkdfSegment> segments;
-  std::vector<Bytes> bytes;          // what segments point to
-  std::vector<SecretBytes> secrets;  // … values of keys
-  std::vector<ObjectPtr> inputs;     // … and whose they are
+  std::vector<Bytes> bytes;          // the bytes that segments point to
+  std::vector<SecretBytes> secrets;  // the values of keys that segments point to
+  std::vector<ObjectPtr> inputs;     // those keys
   Bytes iv;
   CK_MECHANISM_TYPE function;
   CK_ULONG more_keys;
   const CK_DERIVED_KEY* keys;
 
-  /// "Key Derivation Attribute Rules": one key that was always secret makes the result such a one.
+  /// "Key Derivation Attribute Rules" (PKCS#11 3.2, 6.42): CKA_ALWAYS_SENSITIVE and CKA_NEVER_EXTRACTABLE of the result
+  /// are CK_TRUE if they are so for one of the keys.
   Origin origin(const Object& base) const {
     Origin any = origin_of_derived(base);
     for (const ObjectPtr& key : inputs) {
@@ -66,8 +67,8 @@ KbkdfSegment length_segment(const CK_PRF_DATA_PARAM& given) {
           of_segments};
 }
 
-/// Of feedback and double-pipeline mode. The text gives it no format, the standard's sample for feedback the one of
-/// the counter, which would say nothing.
+/// The iteration variable of feedback and double-pipeline mode. The text of the standard gives it no format. The sample
+/// for feedback mode passes the format of a counter, which has no meaning there.
 KbkdfSegment iteration_segment(const CK_PRF_DATA_PARAM& given) {
   if (given.ulValueLen != 0) segment_format<CK_SP800_108_COUNTER_FORMAT>(given);
   return {KbkdfSegment::Kind::kIteration};
@@ -105,7 +106,7 @@ void add_segment(Kbkdf& kbkdf, const DeriveCall& call, const CK_PRF_DATA_PARAM& 
   }
 }
 
-/// The feedback structure, of which the others' is a part.
+/// The parameter as the structure of feedback mode, which has every member of the other one.
 CK_SP800_108_FEEDBACK_KDF_PARAMS kbkdf_parameter(const DeriveCall& call) {
   if (kModes[call.row.variant] == KbkdfMode::kFeedback) {
     return mechanism_parameter<CK_SP800_108_FEEDBACK_KDF_PARAMS>(call.mechanism);
@@ -130,7 +131,7 @@ Kbkdf read_kbkdf(const DeriveCall& call) {
               given.prfType,
               given.ulAdditionalDerivedKeys,
               given.pAdditionalDerivedKeys};
-  kbkdf.bytes.reserve(given.ulNumberOfDataParams);  // segments point into it
+  kbkdf.bytes.reserve(given.ulNumberOfDataParams);  // because segments point into the vector
   refuse_parameter_if(kbkdf.more_keys && !kbkdf.keys, "SP 800-108: pAdditionalDerivedKeys is null");
   for (CK_ULONG i = 0; i < given.ulNumberOfDataParams; ++i) {
     add_segment(kbkdf, call,
@@ -151,8 +152,8 @@ crypto::Mac function_of(const DeriveCall& call, CK_MECHANISM_TYPE type) {
   return {parameters, call.base_value()};
 }
 
-/// Who knows the key of a CMAC reads a last unknown block of its data off the code, so a key among them is no safer
-/// than what is derived.
+/// A holder of a CMAC's key can compute an unknown last block of its data from the code. Therefore a key among the data
+/// must not be more secret than what is derived.
 bool is_invertible(CK_MECHANISM_TYPE function) { return function == CKM_AES_CMAC; }
 
 std::vector<SecretBytes> run(const Kbkdf& kbkdf, const crypto::Mac& function, std::span<const size_t> sizes) {
@@ -160,7 +161,7 @@ std::vector<SecretBytes> run(const Kbkdf& kbkdf, const crypto::Mac& function, st
                           [&] { return crypto::kbkdf(kbkdf.mode, function, kbkdf.segments, kbkdf.iv, sizes); });
 }
 
-/// "Deriving Additional Keys": an invalid handle tells the caller which of the templates is at fault.
+/// "Deriving Additional Keys" (PKCS#11 3.2, 6.42): an invalid handle identifies the template that is at fault.
 template <typename F>
 void of_template(CK_OBJECT_HANDLE* handle, F&& body) {
   try {

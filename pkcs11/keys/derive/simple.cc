@@ -61,7 +61,7 @@ Derivable derive_extract(const DeriveCall& call) {
   const size_t bits = 8 * key->size();
   refuse_parameter_if(first_bit >= bits, "the bit index is out of range for the base key");
   Derivable result;
-  // Bit 0 is the highest of the first byte; after the last bit comes the first again.
+  // Bit 0 is the most significant bit of the first byte; the first bit follows the last one.
   result.bytes = [key, first_bit, bits](size_t bytes) {
     refuse_if(bytes > key->size(), CKR_TEMPLATE_INCONSISTENT, "key length out of range: the base key has fewer bits");
     SecretBytes extracted(bytes);
@@ -80,7 +80,7 @@ Derivable derive_encryption(const DeriveCall& call) {
   if (call.row.mode == crypto::CipherMode::kEcb) {
     data = string_data(call.mechanism);
   } else {
-    // Those of Camellia and ARIA are alike.
+    // The structures of Camellia and ARIA have the same layout.
     const auto given = mechanism_parameter<CK_AES_CBC_ENCRYPT_DATA_PARAMS>(call.mechanism);
     data = parameter_bytes(given.pData, given.length);
     vector = parameter_bytes(given.iv, sizeof given.iv);

@@ -33,7 +33,7 @@ Randoms randoms(const CK_SSL3_RANDOM_DATA& given) {
   return result;
 }
 
-/// The version that the client sent is the beginning of an RSA pre-master secret; that of a key agreement has none.
+/// Returns the version of the client, with which an RSA pre-master secret begins; an agreed secret has none.
 void report_version(const DeriveCall& call, ByteView premaster, CK_VERSION* version) {
   const bool agreed = call.row.min_size != kTlsMasterSecretBytes;
   refuse_parameter_if(agreed && version, "TLS 1.2: pVersion must be null for an agreed secret");
@@ -57,7 +57,8 @@ CK_ULONG bytes_of_bits(CK_ULONG bits) {
   return bits / 8;
 }
 
-/// MAC secrets are generic secrets that sign and verify and do nothing else, whatever the template says of the keys.
+/// The template for a MAC secret, which is a generic secret for signing and verifying only, whatever the template of
+/// the call has.
 Template for_mac_secret(const Template& wanted) {
   constexpr CK_ATTRIBUTE_TYPE kOfTheKeys[] = {CKA_KEY_TYPE, CKA_VALUE_LEN, CKA_ENCRYPT, CKA_DECRYPT,
                                               CKA_DERIVE,   CKA_WRAP,      CKA_UNWRAP};
@@ -116,7 +117,7 @@ Derivable derive_tls_kdf(const DeriveCall& call) {
   refuse_parameter_if(context.size() > UINT16_MAX, "TLS 1.2: context length out of range (at most 65535)");
   Bytes seed = random.client;
   append(seed, random.server);
-  if (given.pContextData) {  // RFC 5705, 4: a context of no bytes is not the same as none
+  if (given.pContextData) {  // RFC 5705, 4: an empty context differs from no context
     seed.push_back(static_cast<uint8_t>(context.size() >> 8));
     seed.push_back(static_cast<uint8_t>(context.size()));
     append(seed, context);

@@ -14,7 +14,8 @@
 namespace vtpm::pkcs11 {
 namespace {
 
-/// The new key, checked before there is a secret. It is extractable unless the template says otherwise.
+/// The plan for the new key, checked before there is a secret. The key is extractable unless the template says
+/// otherwise.
 SecretKeyPlan plan_of(const WrapCall& call, const Template& wanted) {
   SecretKeyPlan plan(wanted, Making::kMake, call.session.token->login().who(), CKK_GENERIC_SECRET);
   if (!wanted.has(CKA_EXTRACTABLE)) plan.shown().set_flag(CKA_EXTRACTABLE, true);
@@ -40,11 +41,11 @@ struct Agreement {
     }
     refuse_if(with.key.bits() < call.row.min_size || with.key.bits() > call.row.max_size, size_refusal,
               "the key's size is outside the mechanism's range");
-    apply_kdf(with.kdf, with.shared_data, {});  // refuses a function that is not known here
+    apply_kdf(with.kdf, with.shared_data, {});  // throws for an unsupported function
     return with;
   }
   bool is_dh() const { return key.type() == crypto::KeyType::kDh; }
-  /// What the other side sends back: a point, or a public value as long as the prime.
+  /// The length of the cipher text: that of a point, or of the prime.
   size_t encrypted_bytes() const { return is_dh() ? key.domain().prime.size() : key.point().size(); }
   Draft make(SecretKeyPlan plan, SecretBytes secret) const {
     const Derivable derivable = apply_kdf(kdf, shared_data, std::move(secret));
@@ -73,7 +74,7 @@ Draft decapsulate_agreed(const WrapCall& call, ByteView encrypted, const Templat
   const std::shared_ptr<crypto::PrivateKey> own = call.session.token->catalogue().private_key(call.key);
   return refusing_invalid(CKR_WRAPPED_KEY_INVALID, [&] {
     const std::optional<Bytes> sent = with.is_dh() ? to_bytes(encrypted) : read_peer_point(encrypted, with.key.curve());
-    // A public value may come without its leading zeros.
+    // A public value may lack its leading zeros.
     refuse_if(!sent || sent->empty() || sent->size() > with.encrypted_bytes(), CKR_WRAPPED_KEY_LEN_RANGE,
               "the cipher text does not have the length of the public half of such a key");
     return with.make(std::move(plan), with.is_dh() ? own->dh(*sent) : own->ecdh(*sent));
@@ -99,7 +100,8 @@ Encapsulation encapsulate_rsa(const WrapCall& call, const Template& wanted) {
 
 // --- RSASVE (SP 800-56B, 7.2.1): CKM_RSA_X_509 ---
 
-/// The secret is as long as the modulus; of a template that wants less, the end (3.2, 6.1.8 of unwrapping).
+/// The secret has the length of the modulus. If the template requests a shorter key, the key is the end of it, as in
+/// unwrapping (PKCS#11 3.2, 6.1).
 Draft make_of_end(SecretKeyPlan plan, SecretBytes secret) {
   const Derivable derivable = end_of(std::move(secret));
   return std::move(plan).make(derivable.bytes(plan.bytes_or(derivable.natural)), {});

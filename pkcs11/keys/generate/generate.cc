@@ -13,7 +13,7 @@ struct Generator {
   bool makes_secrets = true;
 };
 
-/// Of a mechanism without a parameter.
+/// The maker for a mechanism without a parameter.
 template <Draft (*kMake)(const Mechanism&, const Template&, Who)>
 Draft by_template(const Mechanism& row, const CK_MECHANISM&, const Template& wanted, Who who) {
   return kMake(row, wanted, who);

@@ -25,9 +25,9 @@ constexpr PrfRow kPrfs[] = {{CKP_PKCS5_PBKD2_HMAC_SHA1, Hash::kSha1},
                             {CKP_PKCS5_PBKD2_HMAC_SHA512_224, Hash::kSha512_224},
                             {CKP_PKCS5_PBKD2_HMAC_SHA512_256, Hash::kSha512_256}};
 
-/// CK_PKCS5_PBKD2_PARAMS of 2.40, which NSS passes, and CK_PKCS5_PBKD2_PARAMS2 have one size and differ in their last
-/// member: the length of the password, or where it is. No page is mapped below 64 KiB (vm.mmap_min_addr), and no
-/// password is that long. Any other value may be an address where nothing is mapped, so the kernel reads it.
+/// CK_PKCS5_PBKD2_PARAMS of 2.40, which NSS passes, and CK_PKCS5_PBKD2_PARAMS2 have the same size and differ in their
+/// last member: the length of the password, or a pointer to it. No page is mapped below 64 KiB (vm.mmap_min_addr), and
+/// no password is that long. Because any other value may point to unmapped memory, the kernel reads it.
 CK_ULONG password_bytes(const CK_PKCS5_PBKD2_PARAMS2& given) {
   constexpr CK_ULONG kLengthsEnd = CK_ULONG{1} << 16;
   CK_ULONG bytes = given.ulPasswordLen;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ciphers of keys that AES-GCM and AES-CCM wrap (PKCS#11 3.2, 5.18 and 6.13). C_WrapKeyAuthenticated and
-// C_UnwrapKeyAuthenticated: one message, whose tag lies in the parameter. C_WrapKey and C_UnwrapKey: the tag is behind
-// the wrapped key, and the parameter is CK_GCM_WRAP_PARAMS or CK_CCM_WRAP_PARAMS, or that of encryption (before 3.2).
-// CCM's ulDataLen is what the key has, whatever the parameter says.
+// Wrapping with AES-GCM and AES-CCM (PKCS#11 3.2, 5.18 and 6.13). C_WrapKeyAuthenticated and C_UnwrapKeyAuthenticated
+// process one message, whose tag is in the parameter. For C_WrapKey and C_UnwrapKey the tag follows the wrapped key,
+// and the parameter is CK_GCM_WRAP_PARAMS or CK_CCM_WRAP_PARAMS, or that of encryption (before 3.2). CCM's ulDataLen is
+// the length of the key, whatever the parameter has.
 #include <algorithm>
 
 #include "pkcs11/cryptoki/refusal.h"
@@ -13,13 +13,13 @@
 namespace vtpm::pkcs11 {
 namespace {
 
-/// One call is the whole process of messages: a counter would begin anew with each, and give the same nonce again.
+/// A call is a whole sequence of messages: a counter would start again in each call and make the same nonce.
 void require_generator(CK_GENERATOR_FUNCTION generator) {
   refuse_parameter_if(generator == CKG_GENERATE_COUNTER || generator == CKG_GENERATE_COUNTER_XOR,
                       "a counter cannot make the nonce of a single key: use CKG_GENERATE_RANDOM, or give the nonce");
 }
 
-/// A key comes whole.
+/// A cipher for a message in one part.
 class WholeCrypt : public Crypt {
  public:
   bool exact() const override { return true; }
@@ -49,11 +49,11 @@ class OneMessage : public WholeCrypt {
 
 // --- the tag behind the key ---
 
-/// What the four structures say. The bytes are the caller's; a nonce that is made is written there.
+/// The contents of the four structures. The memory belongs to the caller; a generated nonce is written there.
 struct WrapParameter {
   MessageParameter message;  // without a tag
   CK_BYTE_PTR associated;
-  CK_ULONG associated_bytes, tag;  // of GCM in bits, of CCM in bytes
+  CK_ULONG associated_bytes, tag;  // the tag's length: for GCM in bits, for CCM in bytes
 };
 
 MutableByteView nonce_memory(CK_BYTE* first, CK_ULONG bytes) {
@@ -105,7 +105,7 @@ class TagBehind : public WholeCrypt {
 
  private:
   bool is_unwrapping() const { return direction_ == crypto::Direction::kDecrypt; }
-  /// The cipher for `in` bytes, with the nonce as it is now.
+  /// The cipher for `in` bytes, with the present nonce.
   std::unique_ptr<Crypt> encryption(size_t in) const {
     const MutableByteView nonce = given_.message.nonce;
     CK_GCM_PARAMS gcm{nonce.data(), nonce.size(), 8 * nonce.size(), given_.associated, given_.associated_bytes,
@@ -121,7 +121,7 @@ class TagBehind : public WholeCrypt {
   WrapCall call_;
   crypto::Direction direction_;
   WrapParameter given_;
-  SecretBytes key_;  // unsealed once, though the cipher is made for the size and for the bytes
+  SecretBytes key_;  // unsealed once; the cipher is made for the size and again for the bytes
 };
 
 }  // namespace

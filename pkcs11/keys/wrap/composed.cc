@@ -51,7 +51,7 @@ struct EcdhAes {
     const Derivable derivable = apply_kdf(kdf, shared_data, std::move(secret));
     refuse_parameter_if(kdf == CKD_NULL && bytes > derivable.natural,
                         "the curve is too small for an AES key of this size without a derivation function");
-    // "The first ulAESKeyBits bits of the derived key": C_DeriveKey would cut an agreed secret at its other end.
+    // "The first ulAESKeyBits bits of the derived key": C_DeriveKey would use the last ones of an agreed secret.
     SecretBytes result = derivable.bytes(kdf == CKD_NULL ? derivable.natural : bytes);
     result.resize(bytes);
     return result;
@@ -122,7 +122,7 @@ SecretBytes unwrap_by_ecdh_aes(const WrapCall& call, ByteView wrapped) {
     auto payload = crypto::unwrap(WrapMode::kKwp, with.key(std::move(secret)), wrapped.subspan(bytes));
     if (payload) return std::move(*payload);
   } catch (const Error& error) {
-    if (error.code() != ErrorCode::kInvalidArgument) throw;  // the point is none
+    if (error.code() != ErrorCode::kInvalidArgument) throw;  // the point is not on the curve
   }
   refuse(CKR_ENCRYPTED_DATA_INVALID, "the wrapped key does not decrypt");
 }
