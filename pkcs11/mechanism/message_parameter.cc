@@ -8,8 +8,9 @@ namespace vtpm::pkcs11 {
 namespace {
 
 constexpr size_t kChaChaTag = 16;
-// A shorter random part repeats too soon: after 2^32 messages the chance is one half (SP 800-38D, 8.2.2). No fixed bits
-// at all must be acceptable (3.2, 6.13), and CCM has nonces of 56 bits.
+// With fewer random bits nonces repeat too soon: with 64 bits the probability is one half after 2^32 messages (SP
+// 800-38D, 8.2.2). A nonce without fixed bits must be acceptable (PKCS#11 3.2, 6.13), and nonces of CCM can have 56
+// bits.
 constexpr size_t kLeastRandomBits = 64, kLeastWithNothingFixed = 56;
 
 template <typename T>
@@ -39,7 +40,7 @@ MessageParameter read_ccm(void* parameter, CK_ULONG bytes) {
           given.ulDataLen};
 }
 
-/// There is no generator for ChaCha20-Poly1305.
+/// ChaCha20-Poly1305 has no generator of nonces.
 MessageParameter read_chacha(void* parameter, CK_ULONG bytes) {
   const auto given = read<CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS>(parameter, bytes);
   return {memory(given.pNonce, poly1305_nonce_bytes(given.ulNonceLen)), 0, CKG_NO_GENERATE, given.pTag, kChaChaTag};
@@ -60,7 +61,7 @@ size_t parameter_size(const Mechanism& row) {
 
 size_t free_bits(const MessageParameter& message) { return 8 * message.nonce.size() - message.fixed_bits; }
 
-/// Which bits of byte `i` of the nonce are the generator's.
+/// The bits of byte `i` of the nonce that the generator makes.
 uint8_t free_mask(const MessageParameter& message, size_t i) {
   if (8 * i >= message.fixed_bits) return 0xff;
   const size_t fixed_here = message.fixed_bits - 8 * i;
@@ -74,7 +75,7 @@ bool same_where_free(const MessageParameter& message, ByteView other) {
   return difference == 0;
 }
 
-/// Byte `i` of a counter that ends where the nonce ends.
+/// Byte `i` of a counter whose last byte is the last byte of the nonce.
 uint8_t counter_byte(uint64_t counter, size_t size, size_t i) {
   const size_t shift = 8 * (size - 1 - i);
   return shift < 64 ? static_cast<uint8_t>(counter >> shift) : 0;
@@ -119,7 +120,8 @@ void NonceGenerator::fill(const MessageParameter& message) {
                       "the counter of nonces is exhausted");
   if (generator == CKG_GENERATE && start_.size() != nonce.size()) start_ = crypto::random_bytes(nonce.size());
   if (generator == CKG_GENERATE_COUNTER_XOR) {
-    // The whole nonce is returned where the caller has it, so what comes in next may be either.
+    // The generated nonce is returned in the caller's memory, so that the next call may have it or the original nonce
+    // there.
     const bool first = mask_.empty();
     refuse_parameter_if(!first && !same_where_free(message, mask_) && !same_where_free(message, latest_),
                         "the part of the nonce that the counter is xored with must not change");
