@@ -11,7 +11,7 @@
 namespace vtpm::pkcs11 {
 namespace {
 
-/// Applications that keep labels in fixed fields or C strings send the end of these too.
+/// Applications that keep labels in fixed fields or C strings also pass the NULs at the end.
 ByteView without_trailing_nuls(ByteView label) {
   while (!label.empty() && label.back() == 0) label = label.first(label.size() - 1);
   return label;
@@ -27,8 +27,8 @@ bool digits(ByteView text) {
   return std::all_of(text.begin(), text.end(), [](uint8_t c) { return c >= '0' && c <= '9'; });
 }
 
-/// "20240229": a year from 1900 (3.4), a month of 1 to 12 and a day of 1 to 31; how many days a month has is the
-/// calendar's business.
+/// A date as "20240229": a year from 1900, a month of 1 to 12, and a day of 1 to 31. Whether the month has that day is
+/// not checked.
 bool is_date(ByteView text) {
   if (!digits(text) || as_text(text.first(2)) < "19") return false;
   const int month = 10 * (text[4] - '0') + text[5] - '0', day = 10 * (text[6] - '0') + text[7] - '0';
@@ -45,7 +45,8 @@ const AttributeRow* attribute_row(CK_ATTRIBUTE_TYPE type) {
 }
 
 bool is_attribute(CK_ATTRIBUTE_TYPE type) {
-  if (const AttributeRow* row = attribute_row(type)) return row->name.substr(0, 4) == "CKA_";  // not a record's field
+  if (const AttributeRow* row = attribute_row(type))
+    return row->name.substr(0, 4) == "CKA_";  // fields of records have other names
   const auto elsewhere = attributes_of_no_object();
   return std::any_of(elsewhere.begin(), elsewhere.end(),
                      [&](const AttributeRange& range) { return range.first <= type && type <= range.last; });
@@ -82,7 +83,7 @@ bool same_value(CK_ATTRIBUTE_TYPE type, ByteView one, ByteView other) {
 }
 
 Template::Template(const CK_ATTRIBUTE* rows, CK_ULONG count, Twice twice, unsigned depth) {
-  constexpr unsigned kDeepest = 3;  // an unwrap template for keys that unwrap keys that unwrap keys
+  constexpr unsigned kDeepest = 3;  // CKA_UNWRAP_TEMPLATE in CKA_UNWRAP_TEMPLATE in CKA_UNWRAP_TEMPLATE
   refuse_if(depth > kDeepest, CKR_ATTRIBUTE_VALUE_INVALID, "templates are nested too deep (at most 3 levels)");
   refuse_if(count > 0 && rows == nullptr, CKR_ARGUMENTS_BAD, "the template is a null pointer");
   refuse_if(count > kMostTemplateRows, CKR_ARGUMENTS_BAD, "the template has too many attributes (at most 1024)");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The two tables of attributes: kAttributes says what each attribute is, the rules of a class which objects have it.
-// kSchemas puts the rules together for each class and type.
+// The two tables of attributes: kAttributes describes each attribute, and the rules of a class say which objects have
+// it. kSchemas combines the rules for each class and type.
 //
 // A new attribute is one row in kAttributes and one row among the rules of each class that has it.
 #include "pkcs11/object/attribute_tables.h"
@@ -137,7 +137,7 @@ constexpr AttributeRow kAttributes[] = {
 };
 #undef ROW
 
-/// Attributes of the standard (3.2, annex of definitions) that no object of this token has.
+/// Attributes of PKCS#11 3.2 (annex of definitions) that no object of this token has.
 constexpr AttributeRange kElsewhere[] = {{CKA_OTP_FORMAT, CKA_OTP_PIN_REQUIREMENT},
                                          {CKA_OTP_USER_IDENTIFIER, CKA_OTP_TIME},
                                          {CKA_GOSTR3410_PARAMS, CKA_GOST28147_PARAMS},
@@ -160,7 +160,7 @@ constexpr Rule kStorage[] = {
     {CKA_UNIQUE_ID, kNotCreate | kNotGenerate, D::kNone},
     {CKA_VTPM_BOUND, kNotCreate | kNotGenerate, D::kNone},
 };
-// CKA_PRIVATE alone differs by class: what is secret by nature is private unless the caller says otherwise.
+// Only CKA_PRIVATE differs by class: objects that are secret by nature are private unless the template says otherwise.
 constexpr Rule kPublicByDefault[] = {{CKA_PRIVATE, kCopyChange, D::kFalse}};
 constexpr Rule kPrivateByDefault[] = {{CKA_PRIVATE, kCopyChange, D::kPrivate}};
 
@@ -171,7 +171,8 @@ constexpr Rule kData[] = {
     {CKA_VTPM_NV_VALUE, kNotCreate, D::kNone}, {CKA_VTPM_AUTH, kSecret | kModify | kOptional, D::kNone},
 };
 
-// Monotonic counters (4.5.2) are NV indices: always of the token, always private, as the TPM's state is.
+// Monotonic counters (PKCS#11 3.2, 4.5.2) are NV indices: they are always token objects, and always private, because
+// the TPM's state is sealed.
 constexpr Rule kMonotonicCounter[] = {
     {CKA_CLASS, kNeedCreate, D::kNone},
     {CKA_HW_FEATURE_TYPE, kNeedCreate, D::kNone},
@@ -204,7 +205,7 @@ constexpr Rule kCertificate[] = {
 };
 constexpr Rule kX509[] = {
     {CKA_SUBJECT, kNeedCreate, D::kNone},
-    {CKA_ID, kModify, D::kNone},  // that of the key, when nobody gives one
+    {CKA_ID, kModify, D::kNone},  // the default is derived from the key
     {CKA_ISSUER, kModify, D::kEmpty},
     {CKA_SERIAL_NUMBER, kModify, D::kEmpty},
     {CKA_VALUE, kNeedCreate, D::kEmpty},
@@ -219,7 +220,7 @@ constexpr Rule kAttributeCertificate[] = {
     {CKA_ATTR_TYPES, kModify, D::kEmpty}, {CKA_VALUE, kNeedCreate, D::kNone},
 };
 
-// Trust in the uses of a certificate (3.2, 4.7).
+// Trust in the uses of a certificate (PKCS#11 3.2, 4.7).
 constexpr Rule kTrust[] = {
     {CKA_ISSUER, kNeedCreate, D::kNone},         {CKA_SERIAL_NUMBER, kNeedCreate, D::kNone},
     {CKA_HASH_OF_CERTIFICATE, 0, D::kEmpty},     {CKA_NAME_HASH_ALGORITHM, kOptional, D::kNone},
@@ -231,13 +232,13 @@ constexpr Rule kTrust[] = {
 
 constexpr Rule kKey[] = {
     {CKA_KEY_TYPE, kNeedCreate, D::kNone},
-    {CKA_ID, kModify, D::kNone},  // that of the key, when nobody gives one
+    {CKA_ID, kModify, D::kNone},  // the default is derived from the key
     {CKA_START_DATE, kModify, D::kEmpty},
     {CKA_END_DATE, kModify, D::kEmpty},
     {CKA_LOCAL, kNotCreate | kNotGenerate, D::kNone},
     {CKA_KEY_GEN_MECHANISM, kNotCreate | kNotGenerate, D::kNone},
     {CKA_ALLOWED_MECHANISMS, kOptional, D::kNone},
-    {CKA_OBJECT_VALIDATION_FLAGS, kNotGenerate, D::kNone},  // none is ever set
+    {CKA_OBJECT_VALIDATION_FLAGS, kNotGenerate, D::kNone},  // always 0
 };
 constexpr Rule kPublicKey[] = {
     {CKA_SUBJECT, kModify, D::kEmpty},
@@ -266,13 +267,14 @@ constexpr Rule kPrivateKey[] = {
     {CKA_ALWAYS_SENSITIVE, kNotCreate | kNotGenerate, D::kNone},
     {CKA_NEVER_EXTRACTABLE, kNotCreate | kNotGenerate, D::kNone},
     {CKA_WRAP_WITH_TRUSTED, kModify | kOnlyUp, D::kFalse},
-    // Fixed for life: a key that asks for the PIN at each use must not be talked out of it.
+    // CKA_ALWAYS_AUTHENTICATE cannot be changed: otherwise a session could remove the protection of a key that needs
+    // the PIN for each use.
     {CKA_ALWAYS_AUTHENTICATE, 0, D::kFalse},
     {CKA_UNWRAP_TEMPLATE, kOptional, D::kNone},
     {CKA_DERIVE_TEMPLATE, kOptional, D::kNone},
     {CKA_DECAPSULATE_TEMPLATE, kOptional, D::kNone},
     {CKA_VTPM_RESIDENT, kOptional, D::kNone},
-    {CKA_VTPM_AUTH, kNotCreate | kNotGenerate | kSecret | kModify, D::kNone},  // of a persistent key
+    {CKA_VTPM_AUTH, kNotCreate | kNotGenerate | kSecret | kModify, D::kNone},  // persistent keys only
     {CKA_VTPM_PUBLIC, kNotCreate | kNotGenerate, D::kNone},
     {CKA_VTPM_CERTIFY_INFO, kNotCreate | kNotGenerate, D::kNone},
     {CKA_VTPM_CERTIFY_SIGNATURE, kNotCreate | kNotGenerate, D::kNone},
@@ -284,7 +286,7 @@ constexpr Rule kPrivateKey[] = {
     {CKA_VTPM_ENDORSEMENT_CERTIFICATE, kNotCreate | kNotGenerate, D::kNone},
 };
 
-// SENSITIVE is false unless the template says so (3.2, 4.11); what is not EXTRACTABLE is not shown all the same.
+// The default of CKA_SENSITIVE is CK_FALSE (PKCS#11 3.2, 4.11); a key that is not extractable is not shown either.
 constexpr Rule kSecretKey[] = {
     {CKA_SENSITIVE, kModify | kOnlyUp, D::kFalse},
     {CKA_EXTRACTABLE, kModify | kOnlyDown, D::kFalse},
@@ -432,6 +434,21 @@ constexpr bool every_rule_is_of_an_attribute() {
 }
 static_assert(every_rule_is_of_an_attribute(),
               "each rule of a class is of an attribute with a row in kAttributes, and no attribute has two rules");
+
+constexpr bool every_default_of_private_follows_token() {
+  for (const SchemaRow& schema : kSchemas) {
+    bool has_token = false;
+    for (const std::span<const Rule> part : schema.parts()) {
+      for (const Rule& rule : part) {
+        if (rule.type == CKA_TOKEN) has_token = true;
+        if (rule.value == D::kPrivate && !has_token) return false;
+      }
+    }
+  }
+  return true;
+}
+static_assert(every_default_of_private_follows_token(),
+              "Default::kPrivate depends on CKA_TOKEN, whose rule is before it");
 
 }  // namespace
 

@@ -8,8 +8,8 @@
 namespace vtpm::pkcs11 {
 namespace {
 
-// PKCS #11 Profiles 3.2, 5.1, 5.3, 5.4: true of every token at every time. 5.5, of public certificates, is true of some
-// tokens, which show that object only as long as it is (Token::has_profile_locked).
+// PKCS #11 Profiles 3.2: 5.1, 5.3 and 5.4 are true of every token at any time. 5.5 (public certificates) is true of
+// some tokens, which show its object only while it is true (Catalogue::has_profile_locked).
 constexpr CK_PROFILE_ID kProfiles[] = {CKP_BASELINE_PROVIDER, CKP_EXTENDED_PROVIDER, CKP_AUTHENTICATION_TOKEN,
                                        CKP_PUBLIC_CERTIFICATES_TOKEN};
 
@@ -40,7 +40,7 @@ Attributes mechanism(const Mechanism& row) {
   return object;
 }
 
-/// Software that nobody has validated. Its flag never shows in C_GetSessionValidationFlags.
+/// The module as software that was not validated. Its flag is never set in C_GetSessionValidationFlags.
 Attributes validation() {
   Attributes object = describe(CKO_VALIDATION, "validation", 1);
   object.set(CKA_LABEL, as_bytes("software, not validated"));

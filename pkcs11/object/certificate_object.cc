@@ -23,13 +23,15 @@ void set_date_if_empty(Attributes& object, CK_ATTRIBUTE_TYPE type, ByteView date
 }
 
 void check_choices(const Attributes& shown) {
-  // 0 unspecified, 1 token user, 2 authority, 3 other entity; 0 unspecified, 1 manufacturer, 2 operator, 3 third party.
+  // CKA_CERTIFICATE_CATEGORY: 0 unspecified, 1 token user, 2 authority, 3 other entity. CKA_JAVA_MIDP_SECURITY_DOMAIN:
+  // 0 unspecified, 1 manufacturer, 2 operator, 3 third party.
   for (const CK_ATTRIBUTE_TYPE type : {CKA_CERTIFICATE_CATEGORY, CKA_JAVA_MIDP_SECURITY_DOMAIN}) {
     if (shown.number(type).value_or(0) > 3) refuse(CKR_ATTRIBUTE_VALUE_INVALID, attribute_name(type) + " is 0 to 3");
   }
 }
 
-/// Footnotes 3 and 4 of the table: a certificate that is elsewhere is known by the hashes of its keys.
+/// Footnotes 3 and 4 of the table of X.509 certificates: a certificate at a URL is identified by the hashes of its
+/// keys.
 void check_place(const Attributes& shown) {
   const bool elsewhere = !shown.get(CKA_URL).empty();
   refuse_if(shown.get(CKA_VALUE).empty() && !elsewhere, CKR_TEMPLATE_INCOMPLETE,
@@ -45,7 +47,8 @@ void check_place(const Attributes& shown) {
   }
 }
 
-/// The first bytes of the SHA-1 of CKA_VALUE; nobody can tell what they are of a certificate that is elsewhere.
+/// Checks or sets CKA_CHECK_VALUE: the first bytes of the SHA-1 of CKA_VALUE. It cannot be checked if the certificate
+/// is at a URL.
 void check_check_value(const Attributes& shown) {
   const ByteView given = shown.get(CKA_CHECK_VALUE);
   if (given.empty()) return;
@@ -58,13 +61,13 @@ void check_check_value(const Attributes& shown) {
             "CKA_CHECK_VALUE does not match the certificate");
 }
 
-/// What an attribute certificate says of itself (RFC 5755, 4.1): DER elements, and dates of eight digits.
+/// The contents of an attribute certificate (RFC 5755, 4.1): DER elements, and dates of eight digits.
 struct AttributeCertificate {
   ByteView holder, issuer, serial, not_before, not_after;
   Bytes types;  // SEQUENCE OF OBJECT IDENTIFIER
 };
 
-/// Nothing unless `der` is one of version 2, whole. libcrypto 3.0 does not know them.
+/// Parses an attribute certificate, because libcrypto 3.0 cannot. Nothing unless `der` is a complete one of version 2.
 std::optional<AttributeCertificate> parse_attribute_certificate(ByteView der) {
   constexpr DerTag kBitString{0x03}, kObjectIdentifier{0x06};
   DerReader file(der);
@@ -121,11 +124,11 @@ void complete_x509(const crypto::CertificateFields& fields, Attributes& shown) {
   set_date_if_empty(shown, CKA_START_DATE, as_bytes(fields.not_before));
   set_date_if_empty(shown, CKA_END_DATE, as_bytes(fields.not_after));
   if (shown.has(CKA_ID)) return;
-  // The id under which the key of this certificate would be found.
+  // The default CKA_ID of the certificate's key, so that applications find it.
   if (auto key = crypto::PublicKey::from_spki(fields.public_key)) shown.set(CKA_ID, default_key_id(*key));
 }
 
-/// The certificate in CKA_VALUE, when it is the DER of one and nothing else.
+/// The certificate in CKA_VALUE; nothing unless CKA_VALUE is the DER of one, without further bytes.
 std::optional<crypto::CertificateFields> x509_of(const Attributes& shown) {
   auto fields = crypto::parse_certificate(shown.get(CKA_VALUE));
   if (!fields || fields->bytes != shown.get(CKA_VALUE).size()) return std::nullopt;
@@ -136,7 +139,7 @@ bool is_attribute_certificate(const Attributes& shown) {
   return shown.number(CKA_CERTIFICATE_TYPE) == CKC_X_509_ATTR_CERT;
 }
 
-/// What the template leaves out comes from CKA_VALUE, and from one that is not DER nothing does.
+/// Completes the draft from CKA_VALUE, if that is the DER of a certificate.
 bool complete_from_value(Attributes& shown) {
   if (is_attribute_certificate(shown)) {
     const auto fields = parse_attribute_certificate(shown.get(CKA_VALUE));

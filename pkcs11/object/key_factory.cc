@@ -36,8 +36,8 @@ void default_use(Attributes& object, CK_ATTRIBUTE_TYPE use, bool able) {
   if (!object.has(use)) object.set_flag(use, able);
 }
 
-/// Keys that applications generate or bring along: pkcs11-tool, NSS and Java wrap and unwrap with RSA keys whose
-/// template says nothing of it.
+/// The default uses of keys that applications generate or import: pkcs11-tool, NSS and Java wrap and unwrap with RSA
+/// keys whose template does not allow it.
 void default_uses_of_users(const KeyKind& kind, Attributes& object) {
   if (object_class_row(object).key == KeyPart::kPublic) {
     default_use(object, CKA_WRAP, kind.encrypts);
@@ -75,8 +75,8 @@ void describe_private_key(const PublicKey& key, Attributes& object) {
 
 namespace {
 
-/// What the template says about the key is true, or nothing. `refusal`: 4.10 wants CKR_ATTRIBUTE_VALUE_INVALID for
-/// private keys; for public ones the numbers of one template contradict each other.
+/// Checks CKA_PUBLIC_KEY_INFO of the template, if it has one. `refusal`: the code; PKCS#11 3.2, 4.10 requires
+/// CKR_ATTRIBUTE_VALUE_INVALID for private keys, and in a template for a public key the numbers contradict each other.
 void check_public_key_info(const Attributes& object, const PublicKey& key, CK_RV refusal) {
   const ByteView given = object.get(CKA_PUBLIC_KEY_INFO);
   if (given.empty()) return;
@@ -84,7 +84,7 @@ void check_public_key_info(const Attributes& object, const PublicKey& key, CK_RV
   refuse_if(!named || named->spki() != key.spki(), refusal, "CKA_PUBLIC_KEY_INFO does not match the key");
 }
 
-/// What the template says of the point is true, in either encoding, or nothing.
+/// Checks CKA_EC_POINT of the template in either encoding, if it has one.
 void check_point(const Attributes& object, const PublicKey& key) {
   const ByteView given = object.get(CKA_EC_POINT);
   refuse_if(!given.empty() && !same_value(CKA_EC_POINT, given, shown_point(key)), CKR_TEMPLATE_INCONSISTENT,
@@ -98,7 +98,8 @@ void describe_origin(Attributes& object, bool local, CK_ULONG mechanism) {
 
 // --- the rule ---
 
-/// `able`: the TPM knows keys of this type and size. Throws when someone insists on what cannot be.
+/// Whether the key must be made in the TPM. `able`: the TPM supports keys of this type and size. Throws Refusal
+/// CKR_TEMPLATE_INCONSISTENT if the TPM is demanded and cannot honour the template.
 bool choose_resident(const Attributes& object, bool able, const KeyMaking& making) {
   const bool honours = able && making.engine && object.flag(CKA_SENSITIVE) && !object.flag(CKA_EXTRACTABLE);
   const bool demanded = object.flag(CKA_VTPM_RESIDENT) || making.placement == Placement::kTpmOnly;
@@ -126,7 +127,7 @@ struct MadeKey {
   bool resident;
 };
 
-/// Of a key that the TPM has just made; software keys test themselves.
+/// Tests a key that the TPM has just made, and keeps it; software keys test themselves.
 MadeKey keep_in_tpm(tpm::KeyBlob blob, Draft& draft, const KeyMaking& making) {
   const PublicKey half = tpm::public_key_of(blob);
   keep_blob(blob, draft.secret);
@@ -155,7 +156,8 @@ MadeKey make_rsa(const Mechanism&, Draft& public_draft, Draft& private_draft, co
             "CKA_MODULUS_BITS: length out of range (1024 to 8192 bits)");
   ByteView exponent = without_leading_zeros(public_draft.shown.get(CKA_PUBLIC_EXPONENT));
   if (!public_draft.shown.has(CKA_PUBLIC_EXPONENT)) exponent = kDefaultExponent;
-  // e = 1 would be no encryption at all; an even e has no inverse. Beyond 64 bits OpenSSL and every verifier refuse.
+  // With e = 1 nothing is encrypted, and an even e has no inverse. OpenSSL and verifiers reject exponents of more than
+  // 64 bits.
   refuse_if(
       exponent.empty() || exponent.size() > 8 || !(exponent.back() & 1) || (exponent.size() == 1 && exponent[0] < 3),
       CKR_TEMPLATE_INCONSISTENT, "CKA_PUBLIC_EXPONENT must be odd and at least 3, of no more than 64 bits");
@@ -181,7 +183,7 @@ MadeKey make_on_curve(const Mechanism& row, Draft& public_draft, Draft& private_
   return keep_in_software(*SoftwareKey::generate_ec(curve), private_draft);
 }
 
-/// Of a DH key, which no TPM holds.
+/// Sets CKA_VALUE_BITS of a DH key.
 void show_value_bits(const SoftwareKey& key, Attributes& object) {
   object.set_number(CKA_VALUE_BITS, bit_length(key.private_value()));
 }
@@ -194,7 +196,7 @@ std::unique_ptr<SoftwareKey> generate_dh(const crypto::DomainParameters& domain,
     return SoftwareKey::generate_dh(domain, static_cast<unsigned>(*value_bits));
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kInvalidArgument) throw;
-    SoftwareKey::generate_dh(domain, 0);  // fails too when the domain is at fault
+    SoftwareKey::generate_dh(domain, 0);  // throws too if the domain parameters are wrong
     refuse(CKR_ATTRIBUTE_VALUE_INVALID, kReason);
   }
 }
@@ -223,7 +225,7 @@ constexpr FamilyTable<PairMaker> kPairMakers({
 });
 static_assert(kPairMakers.covers(CKF_GENERATE_KEY_PAIR));
 
-/// 6.2.5.
+/// The default length of the subprime (PKCS#11 3.2, 6.2.5).
 CK_ULONG default_subprime_bits(CK_ULONG prime_bits) {
   return prime_bits <= 1024 ? 160 : prime_bits <= 2048 ? 224 : 256;
 }
@@ -236,7 +238,7 @@ void require_class(const Template& object, CK_OBJECT_CLASS object_class, CK_KEY_
 
 Draft generated_draft(CK_OBJECT_CLASS object_class, CK_KEY_TYPE type, const Template& object, Who who) {
   require_class(object, object_class, type);
-  // 4.10: "If it does not support the attribute, the command SHALL return CKR_ATTRIBUTE_TYPE_INVALID."
+  // PKCS#11 3.2, 4.10: "If it does not support the attribute, the command SHALL return CKR_ATTRIBUTE_TYPE_INVALID."
   refuse_if(object.has(CKA_PUBLIC_KEY_INFO), CKR_ATTRIBUTE_TYPE_INVALID,
             "CKA_PUBLIC_KEY_INFO cannot be known before the key is made");
   Draft draft = make_draft(Schema::of(object_class, type), Making::kGenerate, object, who);
@@ -255,7 +257,7 @@ KeyPairDraft generate_key_pair(const Mechanism& mechanism, const Template& publi
   Attributes& public_shown = pair.public_key.shown;
   Attributes& private_shown = pair.private_key.shown;
   check_always_authenticate(pair.private_key);
-  // One CKA_ID for both halves, whichever template gives it.
+  // Both halves get the same CKA_ID, whichever template has it.
   if (!private_shown.has(CKA_ID) && public_shown.has(CKA_ID)) private_shown.set(CKA_ID, public_shown.get(CKA_ID));
   if (!public_shown.has(CKA_ID) && private_shown.has(CKA_ID)) public_shown.set(CKA_ID, private_shown.get(CKA_ID));
   default_uses_of_users(kind_of(type), public_shown);
@@ -309,7 +311,7 @@ void complete_domain(Draft& draft) {
 
 namespace {
 
-/// CKM_PUB_KEY_FROM_PRIV_KEY: where a public key's attributes come from when its template leaves them out (PKCS#11 3.2,
+/// CKM_PUB_KEY_FROM_PRIV_KEY: the attributes of the private key that are the defaults of the public key (PKCS#11 3.2,
 /// 6.43; CKA_ENCAPSULATE by analogy).
 constexpr struct {
   CK_ATTRIBUTE_TYPE to, from;
@@ -394,7 +396,7 @@ void import_private_key(Draft& draft, const KeyMaking& making) {
   default_uses_of_users(kind, draft.shown);
   refuse_if(kind.type == CKK_RSA && !draft.shown.has(CKA_PUBLIC_EXPONENT), CKR_TEMPLATE_INCOMPLETE,
             "CKA_PUBLIC_EXPONENT is missing");
-  // The software key completes what the template left out (CRT numbers) and checks that the numbers belong together.
+  // The software key computes missing CRT numbers and checks that all numbers belong together.
   const auto key =
       refusing_invalid(CKR_ATTRIBUTE_VALUE_INVALID, [&] { return kind.private_key(draft.shown, draft.secret); });
   place_private_key(draft, *key, making);

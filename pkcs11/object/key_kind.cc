@@ -160,7 +160,7 @@ const KeyKind& kind_of(const Attributes& key) {
 }
 
 crypto::Curve require_curve(ByteView parameters, CK_KEY_TYPE type) {
-  // Numbers of one's own, and implicitlyCA, are no form that is taken here.
+  // Explicit parameters and implicitlyCA are not supported.
   refuse_if(!crypto::names_curve(parameters), CKR_DOMAIN_PARAMS_INVALID,
             "CKA_EC_PARAMS is neither an object identifier nor a curve's name");
   const std::optional<Curve> curve = crypto::curve_from_parameters(parameters);

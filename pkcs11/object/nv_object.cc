@@ -12,7 +12,7 @@
 namespace vtpm::pkcs11 {
 namespace {
 
-// TCG registry of reserved handles: 0x01800000 and up is the owner's.
+// TCG registry of reserved handles: the owner's range begins at 0x01800000.
 constexpr uint32_t kOwnerFirst = 0x01800000, kOwnerLast = 0x01BFFFFF;
 
 std::optional<CK_ULONG> index_from_label(ByteView label) {
@@ -31,7 +31,7 @@ tpm::NvPublic require_area(tpm::Commands& tpm, uint32_t index) {
   return *area;
 }
 
-/// 2.25.115853699525132217164641321623921523361, up to the index.
+/// DER of 2.25.115853699525132217164641321623921523361, without the index.
 constexpr uint8_t kArc[] = {0x69, 0x81, 0xae, 0xa8, 0xce, 0x99, 0x8f, 0xd5, 0xaa, 0x9d,
                             0xc5, 0xa2, 0xc5, 0xb6, 0x9f, 0xcf, 0xd2, 0xb9, 0xf5, 0x21};
 
@@ -41,7 +41,7 @@ tpm::NvType type_of(const Attributes& shown) {
   return static_cast<tpm::NvType>(shown.number(CKA_VTPM_NV_TYPE).value_or(0));
 }
 
-/// TPMA_NV of a new area: what the template asks for, or the default, with the type put in.
+/// The TPMA_NV of a new area: that of the template, or the default, with the type.
 uint32_t wanted_attributes(const Attributes& shown) {
   const uint32_t asked =
       static_cast<uint32_t>(shown.number(CKA_VTPM_NV_ATTRIBUTES).value_or(tpm::nv_default_attributes()));
@@ -76,7 +76,7 @@ void check_new_value(tpm::NvType type, ByteView value) {
                 "a bit field must have eight bytes");
       return;
     case tpm::NvType::kExtend:
-      return;  // the value is what it is extended with first
+      return;  // the value is the first one that extends the area
     case tpm::NvType::kCounter:
       return;
     default:
@@ -93,7 +93,7 @@ void extend(tpm::Commands& tpm, const tpm::NvPublic& area, ByteView value, ByteV
   tpm::nv_extend(tpm, area, value, auth);
 }
 
-/// Runs `work`; what the TPM does not authorize is a prohibited action.
+/// Runs `work`; returns CKR_ACTION_PROHIBITED if the TPM does not authorize it.
 template <typename F>
 void authorized(F&& work) {
   refusing(ErrorCode::kAuthFailed, CKR_ACTION_PROHIBITED, std::forward<F>(work));
@@ -157,7 +157,7 @@ uint32_t free_nv_index(tpm::Commands& tpm) {
 }
 
 void create_nv_area(tpm::Commands& tpm, const Draft& draft) {
-  constexpr uint16_t kDigestBytes = 32;  // an extend area is as large as a SHA-256
+  constexpr uint16_t kDigestBytes = 32;  // the length of a SHA-256
   const auto index = static_cast<uint32_t>(*draft.shown.number(CKA_VTPM_NV_INDEX));
   const ByteView value = draft.secret.get(CKA_VALUE), auth = draft.secret.get(CKA_VTPM_AUTH);
   const tpm::NvType type = type_of(draft.shown);
@@ -175,7 +175,7 @@ void create_nv_area(tpm::Commands& tpm, const Draft& draft) {
   const tpm::NvPublic area = require_area(tpm, index);
   switch (type) {
     case tpm::NvType::kCounter:
-      return tpm::nv_increment(tpm, area, auth);  // before its first increment a counter cannot be read
+      return tpm::nv_increment(tpm, area, auth);  // a counter cannot be read before its first increment
     case tpm::NvType::kBits:
       return tpm::nv_set_bits(tpm, area, read_be(value), auth);
     case tpm::NvType::kExtend:

@@ -8,7 +8,7 @@
 namespace vtpm::pkcs11 {
 namespace {
 
-// A CK_ULONG is eight big-endian bytes on disk, whatever its size and order in memory.
+// On disk a CK_ULONG has eight big-endian bytes, whatever its size and byte order in memory.
 constexpr size_t kUlongBytes = 8;
 static_assert(sizeof(CK_ULONG) == kUlongBytes, "the conversion keeps lengths; a 32-bit build needs another");
 
@@ -38,7 +38,7 @@ Bytes disk_form(CK_ATTRIBUTE_TYPE type, ByteView value) {
 
 template <typename Buffer>
 SecretBytes encode_attributes(const AttributeMap<Buffer>& attributes) {
-  // Lengths first, so that secret values go straight into the arena and nowhere else.
+  // The lengths are computed first, so that secret values are written to the arena only.
   size_t total = 0;
   for (const auto& [type, value] : attributes) {
     Bytes number;
@@ -71,7 +71,7 @@ AttributeMap<Buffer> decode_attributes(ByteView der) {
   DerReader outer(der);
   auto list = outer.next(DerTag::kSequence);
   if (!list || !outer.empty()) broken();
-  // Counted first: what may be kept for long takes no more memory than it needs.
+  // The attributes are counted first, so that an object that is kept for long takes no more memory than it needs.
   size_t count = 0;
   for (DerReader ahead(list->contents); !ahead.empty() && ahead.next(DerTag::kSequence);) ++count;
   attributes.reserve(count);

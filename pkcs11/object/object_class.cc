@@ -11,7 +11,7 @@
 namespace vtpm::pkcs11 {
 namespace {
 
-/// For a class whose objects are no keys: where keys are made does not matter.
+/// The `complete` function of a class whose objects are not private keys, so that the place of keys does not matter.
 template <void (*kComplete)(Draft&)>
 void complete(Draft& draft, const KeyMaking&) {
   kComplete(draft);
@@ -19,7 +19,7 @@ void complete(Draft& draft, const KeyMaking&) {
 
 void check_certificate(const Attributes& shown, CK_RV) { check_trusted_certificate(shown); }
 
-// In the order of their numbers, as far as these have no gap: object_class_row looks at that place first.
+// In the order of the classes' numbers as far as these have no gap, because object_class_row tries that position first.
 constexpr ObjectClass kClasses[] = {
     {CKO_DATA, 0, KeyPart::kNone, kValueIsSealed | kMayBeInNv},
     {CKO_CERTIFICATE, CKA_CERTIFICATE_TYPE, KeyPart::kNone, kFixedByTrust, complete<complete_certificate>,

@@ -10,16 +10,16 @@ namespace vtpm::pkcs11 {
 namespace {
 
 constexpr CK_ATTRIBUTE_TYPE kIndexed[] = {CKA_CLASS, CKA_ID, CKA_LABEL, CKA_SUBJECT, CKA_SERIAL_NUMBER, CKA_UNIQUE_ID};
-// Of records with an index. An attribute more makes the records of before invisible to whoever searches by it: a new
-// list needs a new name for the attribute `ix`.
+// The indexed attributes of records. With one more attribute, a search by it would not find older records; therefore a
+// new list needs a new name of the attribute `ix`.
 constexpr CK_ATTRIBUTE_TYPE kTagged[] = {CKA_CLASS, CKA_KEY_TYPE, CKA_ID, CKA_LABEL, CKA_SUBJECT, CKA_SERIAL_NUMBER};
 
-/// Public objects may come from anybody, so the hash is one that nobody can compute.
+/// An attacker may have written public objects, and must not be able to compute this hash.
 uint64_t key_of(CK_ATTRIBUTE_TYPE type, ByteView value) {
   return store::NameHash()(as_text(value)) ^ type * 0x9e3779b97f4a7c15;
 }
 
-/// An empty value says nothing, and half of a token's objects may have it.
+/// Empty values are not indexed, because half of a token's objects may have one.
 template <typename Types, typename Object, typename F>
 void for_each_value(const Types& types, const Object& object, F&& use) {
   for (const CK_ATTRIBUTE_TYPE type : types) {
@@ -28,7 +28,7 @@ void for_each_value(const Types& types, const Object& object, F&& use) {
   }
 }
 
-/// The shortest of some lists.
+/// The shortest of the lists.
 class Fewest {
  public:
   template <typename Postings>
@@ -55,7 +55,7 @@ class Fewest {
 
 std::vector<store::Property> properties_of(const Attributes& shown) {
   std::vector<store::Property> properties;
-  // What the TPM holds is compared with the records at login, so these are read then.
+  // These records are compared with what the TPM holds at login; therefore they are read then.
   if (shown.has(CKA_VTPM_NV_INDEX) || shown.has(CKA_VTPM_HANDLE)) return properties;
   if (object_class_row(shown).has(kReadAtOnce)) return properties;
   for_each_value(kTagged, shown, [&](CK_ATTRIBUTE_TYPE type, ByteView value) {
@@ -64,11 +64,11 @@ std::vector<store::Property> properties_of(const Attributes& shown) {
   return properties;
 }
 
-// Multiply-shift hashing (Dietzfelbinger and others, 1997): keys that were chosen without knowing the odd factor meet
-// in the upper half about as rarely as chance would have it.
+// Multiply-shift hashing (Dietzfelbinger and others, 1997): keys that were chosen without knowledge of the odd factor
+// collide in the upper half about as rarely as random ones.
 ObjectIndex::Spread::Spread() : factor_(store::NameHash()("factor") | 1) {}
 
-// Handles rise, so a new object's goes to the end.
+// Handles rise, so that a new one is appended.
 void ObjectIndex::add(Postings& postings, uint64_t key, CK_OBJECT_HANDLE handle) {
   Handles& same = postings[key];
   const auto at =

@@ -24,19 +24,20 @@ void set_default(const Rule& rule, Who who, Attributes& object) {
     case D::kZero:
       return object.set_number(rule.type, 0);
     case D::kPrivate:
-      // CKA_TOKEN stands before CKA_PRIVATE in every schema.
+      // The rule of CKA_TOKEN comes before that of CKA_PRIVATE (attribute_tables.cc checks it).
       return object.set_flag(rule.type, private_by_default(object.flag(CKA_TOKEN), who));
   }
 }
 
-/// 4.6: "Trusted certificates cannot be modified." Who could change the name or the number of one would have the SO
-/// vouch for what the SO has never seen.
+/// "Trusted certificates cannot be modified" (PKCS#11 3.2, 4.6). Otherwise a user could change the name or serial
+/// number of a certificate that the SO trusts.
 bool vouched_for(const Attributes& object, Changing changing, const Template& changes) {
   if (!object_class_row(object).has(kFixedByTrust) || !object.flag(CKA_TRUSTED)) return false;
   return changing == Changing::kSet || changes.flag(CKA_TRUSTED, true);
 }
 
-/// 4.1.1: invalid is what the specification does not describe; of what it does, not all can be said of every object.
+/// CKR_ATTRIBUTE_TYPE_INVALID is for attributes that the standard does not define; an attribute of another class is
+/// inconsistent (PKCS#11 3.2, 4.1.1).
 [[noreturn]] void refuse_stranger(CK_ATTRIBUTE_TYPE type) {
   if (!is_attribute(type)) refuse(CKR_ATTRIBUTE_TYPE_INVALID, attribute_name(type) + " is not supported");
   refuse(CKR_TEMPLATE_INCONSISTENT, attribute_name(type) + " does not belong to an object of this class");
@@ -46,13 +47,13 @@ bool vouched_for(const Attributes& object, Changing changing, const Template& ch
   refuse(CKR_ATTRIBUTE_READ_ONLY, attribute_name(rule.type) + " of this object cannot be changed to this value");
 }
 
-/// Whether the object has this very value. No CKA_ALLOWED_MECHANISMS reads as an empty list.
+/// Whether the object has this value. A missing CKA_ALLOWED_MECHANISMS reads as an empty list.
 bool shows(const Attributes& shown, CK_ATTRIBUTE_TYPE type, ByteView value) {
   if (!shown.has(type)) return type == CKA_ALLOWED_MECHANISMS && value.empty();
   return same_value(type, shown.get(type), value);
 }
 
-/// The SO alone vouches; anyone may take the mark away.
+/// Only the SO can set such an attribute to CK_TRUE; every user can set it to CK_FALSE.
 void check_so_only(const Rule& rule, ByteView value, Who who) {
   if ((rule.marks & kSoOnly) && value[0] != CK_FALSE && who != Who::kSo) {
     refuse(CKR_ATTRIBUTE_READ_ONLY, attribute_name(rule.type) + " can be set to CK_TRUE by the SO only");
@@ -61,7 +62,7 @@ void check_so_only(const Rule& rule, ByteView value, Who who) {
 
 }  // namespace
 
-/// Every schema, made of the rows of attribute_tables.cc at the first use.
+/// Every schema, made from the rows of attribute_tables.cc at the first use.
 struct SchemaTable {
   std::vector<Schema> schemas;
 
@@ -78,7 +79,7 @@ struct SchemaTable {
     }
   }
   static const Schema* find(CK_OBJECT_CLASS object_class, CK_ULONG type) {
-    static const SchemaTable* table = new SchemaTable;  // never destroyed: nothing of ours runs at exit
+    static const SchemaTable* table = new SchemaTable;  // never destroyed: the module runs nothing at exit
     for (const Schema& schema : table->schemas) {
       if (schema.class_ == object_class && schema.type_ == type) return &schema;
     }
@@ -167,8 +168,8 @@ void apply_changes(const Schema& schema, Changing changing, const Template& chan
     if (!rule) refuse_stranger(row.type);
     const bool changeable = rule->marks & (allowed | kDecided | kErasable);
     const bool secret = rule->marks & kSecret || object.secret.has(row.type);
-    // What says what already is does no harm in a copy, nor where the attribute may be changed; 4.2 wants "any attempt"
-    // at the name of an object to fail.
+    // The present value is accepted in a copy, and where the attribute can be changed; but "any attempt" to set
+    // CKA_UNIQUE_ID must fail (PKCS#11 3.2, 4.2).
     const bool says_what_is = !secret && row.type != CKA_UNIQUE_ID && shows(object.shown, row.type, row.value);
     if (says_what_is && (changeable || changing == Changing::kCopy)) continue;
     const bool wrong_way =

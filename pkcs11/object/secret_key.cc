@@ -65,8 +65,9 @@ const SecretKeyType& type_of(const Attributes& object) {
   refuse(CKR_ATTRIBUTE_VALUE_INVALID, "this token has no secret keys of that type");
 }
 
-/// 3.2, 4.11: the first bytes of a block of zeros, encrypted by the type's own cipher and mode; of types for which
-/// their sections say so (generic secrets, ChaCha20 …) those of the value's SHA-1. AES-XTS has its tweak of zeros too.
+/// CKA_CHECK_VALUE (PKCS#11 3.2, 4.11): the first bytes of a block of zeros, encrypted by the cipher of the type; for
+/// types whose sections require it (generic secrets, ChaCha20 …), of the SHA-1 of the value. For AES-XTS the tweak is
+/// zero too.
 Bytes check_value(CK_KEY_TYPE type, ByteView value) {
   constexpr uint8_t kZeros[16] = {};
   Bytes result(sizeof kZeros);
@@ -90,7 +91,7 @@ void default_use(Attributes& object, CK_ATTRIBUTE_TYPE use, bool able) {
   if (!object.has(use)) object.set_flag(use, able);
 }
 
-/// Keys that applications bring along wrap and unwrap where their type has a mechanism for it.
+/// Imported keys can wrap and unwrap by default if their type has a mechanism for it.
 bool wraps(CK_KEY_TYPE type) { return block_cipher_of(type).has_value(); }
 
 bool derives(CK_KEY_TYPE type) { return type == CKK_GENERIC_SECRET || type == CKK_HKDF; }
@@ -110,7 +111,7 @@ void finish(Draft& draft, const SecretKeyType& type, const Origin& origin) {
   default_use(shown, CKA_UNWRAP, false);
   if (!shown.has(CKA_ID)) shown.set(CKA_ID, {});
   shown.set_number(CKA_VALUE_LEN, value.size());
-  // An empty value in the template means: no check value for this key.
+  // An empty value in the template means that the key has no check value.
   const Bytes check = check_value(type.type, value);
   const ByteView given = shown.get(CKA_CHECK_VALUE);
   refuse_if(!given.empty() && !equal(given, check), CKR_ATTRIBUTE_VALUE_INVALID,

@@ -31,7 +31,7 @@ bool is_of_identity(uint32_t index) {
   return between(index, kTcgFirst, kTcgLast) || between(index, kIdentityFirst, kIdentityLast);
 }
 
-/// The same object has the same id everywhere; another one at the same place has another.
+/// Sets CKA_UNIQUE_ID. An object has the same id in every process; another object at the same place has another id.
 void set_identity(Attributes& object, CK_OBJECT_CLASS object_class, uint32_t place, ByteView essence) {
   crypto::Digest digest(crypto::Hash::kSha256);
   digest.update(as_bytes("tpm-object")).update(value_view(object_class)).update(value_view(place)).update(essence);
@@ -54,12 +54,12 @@ Attributes storage_object(CK_OBJECT_CLASS object_class, bool is_private, const s
 // --- NV ---
 
 bool may_be_certificate(const tpm::NvPublic& area) {
-  // Trying the empty auth value on an area with dictionary-attack protection could be a failure that counts.
+  // If the area has dictionary-attack protection, trying the empty auth value could count as a failure.
   const bool harmless = area.owner_readable() || !area.auth_readable() || (area.attributes & tpm::nv::kNoDa) != 0;
   return harmless && area.written() && area.is_ordinary() && !between(area.index, kOwnerFirst, kOwnerLast);
 }
 
-/// The certificate in an area, without its padding; nothing when there is none.
+/// The certificate in an area, without its padding; nothing if there is none.
 std::optional<Bytes> certificate_in(tpm::Commands& tpm, const tpm::NvPublic& area) {
   if (!may_be_certificate(area)) return std::nullopt;
   try {
@@ -68,13 +68,13 @@ std::optional<Bytes> certificate_in(tpm::Commands& tpm, const tpm::NvPublic& are
     if (!fields) return std::nullopt;
     return to_bytes(contents.view().first(fields->bytes));
   } catch (const Error& error) {
-    // Read-locked, or behind an auth value that is not known here.
+    // The area is read-locked, or needs an auth value that the module does not have.
     if (error.code() == ErrorCode::kAuthFailed || error.code() == ErrorCode::kNotFound) return std::nullopt;
     throw;
   }
 }
 
-/// May the owner (or, for the platform's areas, the platform, which is ours) take the area away?
+/// Whether the owner can delete the area (or, for an area of the platform, the platform, which the module controls).
 bool destroyable(const tpm::NvPublic& area) { return (area.attributes & tpm::nv::kPolicyDelete) == 0; }
 
 bool writable(const tpm::NvPublic& area) {
@@ -90,8 +90,8 @@ Attributes certificate_object(const tpm::NvPublic& area, const Bytes& certificat
   draft.shown = with_defaults(Schema::of(CKO_CERTIFICATE, CKC_X_509), std::move(draft.shown));
   complete_certificate(draft);
   draft.shown.set_flag(CKA_DESTROYABLE, !identity && destroyable(area));
-  // These keys are nobody's to use. Applications that look for a user's keys pass certificates by that have no id, or
-  // (OpenSSH, which would offer each of them to a server) no subject.
+  // No application can use the keys of these certificates. Applications that look for a user's keys ignore certificates
+  // without an id or (OpenSSH, which would offer each of them to a server) without a subject.
   if (identity) {
     draft.shown.set(CKA_ID, {});
     draft.shown.set(CKA_SUBJECT, {});
@@ -116,7 +116,7 @@ Attributes area_object(const tpm::NvPublic& area) {
     object.set(CKA_OBJECT_ID, nv_object_id(area.index));
   }
   object = with_defaults(Schema::of(object_class, counter ? CKH_MONOTONIC_COUNTER : 0), std::move(object));
-  object.erase(CKA_VALUE);  // the TPM has it
+  object.erase(CKA_VALUE);  // the TPM holds the value
   set_identity(object, object_class, area.index, value_view(area.size));
   return object;
 }
@@ -137,7 +137,7 @@ std::string key_label(uint32_t handle) {
   return kind + nv_name(handle);
 }
 
-/// Handles that the token and its identity rest on; whatever the owner persisted besides may be evicted.
+/// Whether the owner may evict the key: the token and its identity do not depend on it.
 bool evictable(const tpm::PersistentObject& key) {
   return key.handle < tpm::kPersistentPlatform && !key.restricted &&
          !between(key.handle, tpm::kEndorsementFirst, tpm::kEndorsementLast);
@@ -154,8 +154,8 @@ Attributes key_object(const tpm::PersistentObject& key, CK_OBJECT_CLASS object_c
   return object;
 }
 
-/// Those of restricted keys are shown after login only: no application can use them, and several (OpenSSH) offer every
-/// public key that they see.
+/// The public halves of restricted keys are shown after login only: no application can use them, and several (OpenSSH)
+/// offer every public key that they see.
 Attributes public_key_object(const tpm::PersistentObject& key) {
   Attributes object = key_object(key, CKO_PUBLIC_KEY, key.restricted);
   const bool rsa = key.public_key->type() == crypto::KeyType::kRsa;
@@ -163,7 +163,7 @@ Attributes public_key_object(const tpm::PersistentObject& key) {
   object.set_flag(CKA_VERIFY, key.signs);
   object.set_flag(CKA_DERIVE, false);
   describe_public_key(*key.public_key, object);
-  if (key.restricted) object.set(CKA_ID, {});  // not one of the user's: applications pass keys without an id by
+  if (key.restricted) object.set(CKA_ID, {});  // it is not a user's key: applications ignore keys without an id
   object = with_defaults(*Schema::find(object), object);
   set_identity(object, CKO_PUBLIC_KEY, key.handle, key.public_area);
   return object;
@@ -181,7 +181,7 @@ Attributes private_key_object(const tpm::PersistentObject& key) {
   object.set_flag(CKA_ALWAYS_SENSITIVE, key.generated);
   object.set_flag(CKA_NEVER_EXTRACTABLE, key.generated && key.fixed_tpm);
   object.set_flag(CKA_VTPM_RESIDENT, true);
-  object.set_flag(CKA_MODIFIABLE, true);  // a label of one's own, the key's auth value
+  object.set_flag(CKA_MODIFIABLE, true);  // its label and its auth value
   object = with_defaults(*Schema::find(object), object);
   set_identity(object, CKO_PRIVATE_KEY, key.handle, key.public_area);
   return object;
