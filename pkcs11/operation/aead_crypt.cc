@@ -13,7 +13,7 @@ using crypto::AeadMode;
 struct AeadStart {
   Bytes nonce, associated;
   size_t tag_bytes = 16;
-  std::optional<size_t> data_bytes;  // CCM says beforehand how long the data are
+  std::optional<size_t> data_bytes;  // CCM: the length of the data, which must be known at the start
 
   crypto::AeadMessage message() const { return {nonce, associated}; }
 };
@@ -85,7 +85,7 @@ class Sealing : public Crypt {
     refuse_if(start_.data_bytes && *start_.data_bytes != bytes, CKR_DATA_LEN_RANGE,
               "the data do not have the length in the mechanism's parameter");
   }
-  /// CCM keeps the parts until the end: more of them than were promised are refused at once.
+  /// CCM keeps the parts until the end: data that exceed the length are rejected at once.
   void require_at_most(uint64_t bytes) const {
     refuse_if(start_.data_bytes && *start_.data_bytes < bytes, CKR_DATA_LEN_RANGE,
               "the data exceed the length in the mechanism's parameter");
@@ -126,13 +126,13 @@ class Opening : public Crypt {
   }
 
  private:
-  /// `bytes`: with the tag.
+  /// `bytes`: the length with the tag.
   void require_length(size_t bytes) const {
     const size_t tag = start_.tag_bytes;
     const auto at_most = crypto::aead_bytes_at_most(key_.mode(), start_.nonce.size());
     refuse_if(bytes < tag || bytes - tag > at_most, CKR_ENCRYPTED_DATA_LEN_RANGE,
               "encrypted data length out of range: shorter than the tag, or too long for the mechanism and nonce");
-    // The standard leaves open whether ulDataLen counts the code; applications do both.
+    // The standard does not say whether ulDataLen includes the tag; applications do both.
     refuse_if(start_.data_bytes && *start_.data_bytes != bytes && *start_.data_bytes != bytes - tag,
               CKR_ENCRYPTED_DATA_LEN_RANGE, "the data do not have the length in the mechanism's parameter");
   }

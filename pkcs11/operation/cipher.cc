@@ -14,7 +14,7 @@ crypto::OaepParameters oaep_parameters(const CK_MECHANISM& mechanism, size_t siz
   auto hash = hash_of_mechanism(given.hashAlg);
   auto mgf = hash_of_mgf(given.mgf);
   refuse_parameter_if(!hash || !mgf, "OAEP: unknown hash or mask generation function");
-  // Source 0 without data is what several applications send for "no label".
+  // Several applications pass source 0 without data for "no label".
   refuse_parameter_if(given.source != CKZ_DATA_SPECIFIED && !(given.source == 0 && given.ulSourceDataLen == 0),
                       "OAEP: unknown source");
   refuse_if(2 * crypto::hash_bytes(*hash) + 2 > size, CKR_KEY_SIZE_RANGE, "OAEP: the key is too small for this hash");

@@ -87,7 +87,7 @@ class StreamCrypt : public Crypt {
  private:
   bool padded() const { return mode_ == CipherMode::kCbcPad; }
   size_t check(CipherResult result) const {
-    // A counter that would begin again: CKR_DATA_LEN_RANGE both ways (3.2, 6.11).
+    // A counter that would wrap around: CKR_DATA_LEN_RANGE in both directions (PKCS#11 3.2, 6.11).
     const bool of_data = direction_ == Direction::kEncrypt || mode_ == CipherMode::kCtr;
     refuse_if(result.status == CipherStatus::kLength, of_data ? CKR_DATA_LEN_RANGE : CKR_ENCRYPTED_DATA_LEN_RANGE,
               "the mechanism does not support a message of this length");
@@ -105,7 +105,7 @@ class StreamCrypt : public Crypt {
 struct CipherStart {
   Bytes vector;
   unsigned counter_bits = 128;
-  Bytes extension;  // XChaCha20: what the key is derived with
+  Bytes extension;  // XChaCha20: the input for the derivation of the key
 };
 
 CipherStart cipher_start(const Mechanism& row, const CK_MECHANISM& mechanism) {
@@ -169,7 +169,7 @@ std::unique_ptr<Crypt> make_stream_crypt(const Mechanism& row, const CK_MECHANIS
       crypto::Cipher({*row.mode, start.vector, start.counter_bits, block_cipher}, by, direction), *row.mode, direction);
 }
 
-/// By the value of a secret key.
+/// The maker for a mechanism that needs the value of a secret key.
 template <auto kMake>
 std::unique_ptr<Crypt> by_value(const Session& session, const Mechanism& row, const CK_MECHANISM& mechanism,
                                 const Object& key, Direction direction) {

@@ -13,7 +13,7 @@ crypto::AeadMessage aead_message(const MessageParameter& parameter, ByteView ass
   return {parameter.nonce, associated};
 }
 
-/// What both directions know of the message that runs in parts.
+/// What both directions have in common: the present message in parts.
 template <typename Running>
 class AeadMessages : public MessageCrypt {
  public:
@@ -35,7 +35,7 @@ class AeadMessages : public MessageCrypt {
               "the message does not have the length in the mechanism's parameter");
     require_possible(bytes <= crypto::aead_bytes_at_most(key_.mode(), nonce_bytes));
   }
-  /// Before a part is taken: CCM keeps them until the end.
+  /// Must be called before a part is accepted, because CCM keeps the parts until the end.
   void require_room(uint64_t bytes) const {
     refuse_if(data_bytes_ && *data_bytes_ < bytes, length_error_,
               "the message exceeds the length in the mechanism's parameter");
@@ -43,7 +43,7 @@ class AeadMessages : public MessageCrypt {
   void require_possible(bool possible) const {
     refuse_if(!possible, length_error_, "message length out of range for the mechanism and nonce");
   }
-  /// The tag of the message in parts, in the parameter of the last one.
+  /// The tag of the message in parts, from the parameter of the last part.
   MutableByteView last_tag(const MessageParameter* parameter) const {
     refuse_parameter_if(!parameter || parameter->tag_bytes != tag_bytes_,
                         "the tag has another length than when the message began");

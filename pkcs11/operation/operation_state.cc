@@ -18,7 +18,7 @@ enum class KeyRole { kNone, kEncryption, kAuthentication };
 
 struct SavedKind;
 
-/// An operation on its way between session and bytes.
+/// A saved operation.
 struct Saved {
   const SavedKind* kind;
   bool multi_part;
@@ -105,8 +105,8 @@ std::vector<Saved> decode(CK_STATE expected, ByteView bytes) {
 
 // --- saving ---
 
-/// Tells a key from others, in every session and process: by what it is, since its handle is this process's own and two
-/// session objects may be the same key. Empty when the key is gone.
+/// Identifies a key in every session and process: by what it is, since its handle belongs to this process and two
+/// session objects may be the same key. Empty if the key no longer exists.
 Bytes key_mark(Session& session, const Object& key) {
   crypto::Digest digest(crypto::Hash::kSha256);
   digest.update(as_bytes("key of a saved operation"));
@@ -117,7 +117,7 @@ Bytes key_mark(Session& session, const Object& key) {
   return digest.update(secret.get(CKA_VALUE)).finish();
 }
 
-/// What the rows below have in common: operations with a key.
+/// What the operations with a key have in common.
 Saved saved_with_key(Session& session, const Begun& begun, const KeyUse& use, bool multi_part,
                      std::optional<SecretBytes> state, Bytes signature = {}) {
   refuse_if(!state, CKR_STATE_UNSAVEABLE, "the state of this mechanism cannot be saved");
@@ -172,7 +172,7 @@ const Mechanism& known_row(const Saved& saved) {
   return *row;
 }
 
-/// The operation, begun anew with `key`, which must be the one that it was begun with.
+/// The operation, begun again with `key`, which must be the key with which it began.
 template <typename Begin>
 auto begin_again(Session& session, const Saved& saved, CK_OBJECT_HANDLE key, Begin&& begin) {
   const Mechanism& row = known_row(saved);
@@ -228,7 +228,7 @@ struct SavedKind {
   OperationKind kind;
   uint8_t code;  // in the saved state
   KeyRole role;
-  /// Nothing when no operation of the kind is active.
+  /// Nothing if no operation of the kind is active.
   std::optional<Saved> (*save)(Session& session);
   void (*restore)(Operations& restored, Session& session, const Saved& saved, CK_OBJECT_HANDLE key);
 };
@@ -292,7 +292,7 @@ long count(const std::vector<Saved>& operations, KeyRole role) {
   return std::count_if(operations.begin(), operations.end(), [&](const Saved& one) { return one.kind->role == role; });
 }
 
-/// One handle for each role: C_SetOperationState cannot tell two ciphers, or two signatures, apart.
+/// C_SetOperationState has one handle for each role, so that it cannot distinguish two ciphers or two signatures.
 void require_one_key_each(const std::vector<Saved>& operations) {
   refuse_if(count(operations, KeyRole::kEncryption) > 1 || count(operations, KeyRole::kAuthentication) > 1,
             CKR_STATE_UNSAVEABLE, "two active operations need a key, but C_SetOperationState has one handle for both");
@@ -335,7 +335,7 @@ void restore_operations(Session& session, ByteView saved, CK_OBJECT_HANDLE encry
       one.kind->restore(restored, session, one, encrypts ? encryption_key : authentication_key);
     }
   });
-  session.operations = std::move(restored);  // what was active, a search too, is abandoned
+  session.operations = std::move(restored);  // ends every active operation, searches included
 }
 
 }  // namespace vtpm::pkcs11

@@ -11,14 +11,14 @@ namespace {
 
 using crypto::PublicKey;
 
-// More than any digest; a longer input to raw ECDSA is a mistake of the caller, who meant a hashing mechanism.
+// Longer than any digest. An application that passes a longer input to raw ECDSA meant a hashing mechanism.
 constexpr size_t kMostRawEcdsa = 1024;
 
-// EdDSA that is not prehashed needs the whole message twice, so it is kept to the end.
+// EdDSA without prehashing reads the whole message twice; therefore the message is kept until the end.
 constexpr size_t kMostEddsa = size_t{64} << 20;
 
-/// 3.2, 6.3: no parameter is Ed25519, or Ed448 without a context; with one, phFlag tells Ed25519ph from Ed25519ctx,
-/// and Ed448ph from Ed448.
+/// PKCS#11 3.2, 6.3, "CK_EDDSA_PARAMS": without a parameter the scheme is Ed25519, or Ed448 without a context. With a
+/// parameter, phFlag distinguishes Ed25519ph from Ed25519ctx, and Ed448ph from Ed448.
 crypto::EddsaMode eddsa_mode(const CK_MECHANISM& mechanism, const PublicKey& key) {
   using Form = crypto::EddsaMode::Form;
   if (mechanism.ulParameterLen == 0) return {};
@@ -27,7 +27,7 @@ crypto::EddsaMode eddsa_mode(const CK_MECHANISM& mechanism, const PublicKey& key
                       "EdDSA: phFlag is neither CK_TRUE nor CK_FALSE");
   refuse_parameter_if(given.ulContextDataLen > crypto::EddsaMode::kMostContext,
                       "EdDSA: context length out of range (at most 255)");
-  // Ed448 has one form for no context and an empty one, and that is libcrypto's own.
+  // Ed448 is the same with no context and with an empty one, which is what libcrypto implements itself.
   const bool pure = key.curve() == crypto::Curve::kEd448 && given.phFlag == CK_FALSE && given.ulContextDataLen == 0;
   if (pure) return {};
   return {given.phFlag == CK_TRUE ? Form::kPrehashed : Form::kContext,
@@ -47,7 +47,7 @@ crypto::PssParameters pss_parameters(const Mechanism& row, const CK_MECHANISM& m
   return {*hash, *mgf, given.sLen};
 }
 
-/// Both halves filled up with leading zeros.
+/// The signature with both halves padded with leading zeros.
 Bytes with_zeros(ByteView signature, size_t bytes) {
   Bytes whole(bytes);
   const size_t half = signature.size() / 2;
@@ -56,7 +56,7 @@ Bytes with_zeros(ByteView signature, size_t bytes) {
   return whole;
 }
 
-/// CKM_DSA takes what a hash gives (3.2, 6.2), not any number of bytes.
+/// CKM_DSA accepts a digest (PKCS#11 3.2, 6.2), and data of no other length.
 ByteView require_digest(ByteView input) {
   constexpr size_t kDigests[] = {20, 28, 32, 48, 64};
   refuse_if(std::find(std::begin(kDigests), std::end(kDigests), input.size()) == std::end(kDigests), CKR_DATA_LEN_RANGE,
@@ -170,7 +170,7 @@ struct SchemeMaker {
   Bytes (*sign)(const Data& data, crypto::PrivateKey& key, ByteView input) = nullptr;
   bool (*verify)(const Data& data, ByteView input, ByteView signature) = nullptr;
   std::optional<Bytes> (*recover)(const Data& data, ByteView signature) = nullptr;
-  bool halves_may_be_short = false;  // both without their leading zeros (3.2, 6.3)
+  bool halves_may_be_short = false;  // without their leading zeros (PKCS#11 3.2, 6.3)
 };
 
 namespace {

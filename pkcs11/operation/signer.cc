@@ -48,7 +48,7 @@ class KeyVerifier : public Verifier {
 
 // --- message authentication codes ---
 
-/// The code and how much of it the mechanism shows.
+/// A MAC, and the length that the mechanism returns of it.
 struct ShownMac {
   crypto::Mac mac;
   size_t bytes;
@@ -95,7 +95,7 @@ struct TlsMac {
   std::string_view label;
   size_t bytes;
   std::shared_ptr<const SecretBytes> master;
-  Bytes data;  // as a rule the hash of a handshake, but "any" by 6.40, and the function reads it several times
+  Bytes data;  // usually the hash of a handshake, but "any" (PKCS#11 3.2, 6.40); read several times
 
   void update(ByteView part) {
     refuse_if(part.size() > kMost - data.size(), CKR_DATA_LEN_RANGE,
@@ -157,7 +157,7 @@ TlsMac make_tls_mac(const Session& session, const Mechanism&, const CK_MECHANISM
           {}};
 }
 
-/// How many bytes of the code the parameter asks for; 0 for all. GMAC: `iv` from the parameter too.
+/// The length of the MAC in the parameter, in bytes; 0: the whole MAC. For GMAC also sets `iv` from the parameter.
 size_t mac_parameter(const Mechanism& row, const CK_MECHANISM& mechanism, Bytes& iv) {
   switch (row.parameter) {
     case Parameter::kMacLength: {
@@ -221,7 +221,7 @@ std::unique_ptr<Verifier> key_verifier(const Session&, const Mechanism& row, con
   return std::make_unique<KeyVerifier>(SignatureScheme(row, mechanism, *public_key_of(key)));
 }
 
-/// A signer or verifier by a code that `kMake` makes.
+/// A signer or verifier with a MAC that `kMake` makes.
 template <typename Base, typename Class, auto kMake>
 std::unique_ptr<Base> with_code(const Session& session, const Mechanism& row, const CK_MECHANISM& mechanism,
                                 const Object& key) {
