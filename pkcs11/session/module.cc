@@ -17,8 +17,8 @@
 namespace vtpm::pkcs11 {
 namespace {
 
-/// A read-write lock that is never destroyed, only dropped: one that was held at a fork cannot be unlocked in the
-/// child (the C library knows the holder by its thread id), and the waiters that it counts do not exist there.
+/// A read-write lock that is never destroyed, only dropped: the child of a fork cannot unlock one that was held at the
+/// fork (the C library knows the holder by its thread id), and the waiters that it counts do not exist there.
 class GateLock {
  public:
   GateLock() {
@@ -40,20 +40,20 @@ class GateLock {
   pthread_rwlock_t lock_;
 };
 
-/// Everything that one process has, in one place that is never destroyed: nothing of ours runs at exit.
+/// The state of the process, which is never destroyed, because the module runs nothing at exit.
 struct Gate {
   std::unique_ptr<GateLock> lock = std::make_unique<GateLock>();
-  std::shared_ptr<Module> module;                  // those of an earlier C_Initialize may live on in calls that wait
+  std::shared_ptr<Module> module;                  // calls that wait may keep that of an earlier C_Initialize alive
   pid_t owner = 0;                                 // the process that the state belongs to
-  pid_t reported_configuration = 0;                // the process that has said that its configuration is broken
+  pid_t reported_configuration = 0;                // the process that has reported its broken configuration
   bool inherited = false;                          // child of a fork that has not called C_Initialize itself
-  std::optional<Module::Inheritance> inheritance;  // the same, and the parent's module is no more
-  std::atomic<bool> to_be_rebuilt{false};          // child of a fork: descriptors and TPMs of the parent are gone
-  bool to_be_reseeded = false;                     // child of a fork: the generator is where the parent's was
+  std::optional<Module::Inheritance> inheritance;  // the same, after its copy of the parent's module was dropped
+  std::atomic<bool> to_be_rebuilt{false};          // child of a fork: descriptors and TPMs must be opened again
+  bool to_be_reseeded = false;                     // child of a fork: the generator has the parent's state
   std::mutex rebuilding;
-  // Its functions are called until the last call that waits for it has had its turn, even if C_Finalize came first.
+  // The functions are called until the last waiting call has returned, even after C_Finalize.
   std::atomic<bool> has_mutex{false};
-  std::mutex holding;  // the pointer, not what it points to; std::atomic<std::shared_ptr> of libstdc++ 12 has a race
+  std::mutex holding;  // guards the pointer; std::atomic<std::shared_ptr> of libstdc++ 12 has a race
   std::shared_ptr<ApplicationMutex> mutex;
 };
 
@@ -80,14 +80,16 @@ void after_fork_in_parent() {
 }
 void after_fork_in_child() {
   log_after_fork_in_child();
-  // Closing a file is a cancellation point, fork is not: the child of a thread that is to be cancelled gets through.
+  // Closing a file is a cancellation point, and fork is not: a thread with a pending cancellation must not end in the
+  // child here.
   int cancellation = PTHREAD_CANCEL_DISABLE;
   pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellation);
   Gate& here = gate();
   here.lock = std::make_unique<GateLock>();
   here.owner = this_process();
   here.to_be_reseeded = true;
-  // Another thread may have held the application's mutex, which is then held for ever: the child has no such thread.
+  // Another thread may have held the application's mutex at the fork. It is never unlocked in the child, where that
+  // thread does not exist.
   here.has_mutex = false;
   make_anew(here.holding, here.mutex);
   if (here.module) {
@@ -123,7 +125,7 @@ class Exclusive {
   Turn turn_;
 };
 
-/// Before anything is seeded from the generator: the TPMs are.
+/// Must run before the TPMs are opened again, because they are seeded from the generator.
 void reseed_after_fork(Gate& here) {
   if (!here.to_be_reseeded) return;
   crypto::random_after_fork();
@@ -165,7 +167,8 @@ void Module::end() {
 
 namespace {
 
-/// What a fork has copied. References that calls of the parent held while they waited are never given back here.
+/// Ends the copy of the parent's module. Waiting calls of the parent held references that are never released in the
+/// child.
 void end_inherited(Gate& here) {
   rebuild_after_fork(here);
   here.module->end();
@@ -174,8 +177,8 @@ void end_inherited(Gate& here) {
   here.inherited = false;
 }
 
-/// The only word of it that reaches somebody who has not asked: neither the log nor the application's streams are for
-/// what nobody has configured.
+/// Reports a broken configuration to the system log, once for each process. It is the only report if no log is
+/// configured.
 void report_once(Gate& here, const Config& broken) {
   if (here.reported_configuration == this_process()) return;
   here.reported_configuration = this_process();
@@ -189,7 +192,7 @@ void Module::initialize(const CK_C_INITIALIZE_ARGS& arguments) {
   Exclusive exclusive;
   Gate& here = gate();
   if (here.module && here.inherited) {
-    // The parent's sessions and login, copied by fork, are not this process's own: forget them.
+    // The parent's sessions and login, which fork copied, do not belong to this process.
     end_inherited(here);
   }
   refuse_if(here.module != nullptr, CKR_CRYPTOKI_ALREADY_INITIALIZED, "C_Initialize was called before");
@@ -209,7 +212,7 @@ void Module::finalize() {
   Exclusive exclusive;
   Gate& here = gate();
   refuse_if(!here.module, CKR_CRYPTOKI_NOT_INITIALIZED, "C_Initialize was not called");
-  // Calls that wait have a reference: the last of them logs out and wipes the keys.
+  // Waiting calls keep the module alive: the last of them logs out and wipes the keys.
   here.inherited ? end_inherited(here) : here.module.reset();
   set_application_mutex(here, nullptr);
 }
@@ -231,7 +234,7 @@ Passage::Passage() : turn_(application_mutex()) {
 
 Passage::~Passage() {
   policy_.reset();
-  kept_.reset();  // in the gate, like all that ends a module
+  kept_.reset();  // inside the gate, like everything that ends a module
   gate().lock->unlock();
 }
 

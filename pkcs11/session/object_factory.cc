@@ -48,7 +48,7 @@ Draft copy_draft(Session& session, const Object& object, const Template& changes
   refuse_if(object.is_private() && !draft.is_private(), CKR_TEMPLATE_INCONSISTENT,
             "a private object cannot be copied to a public one");
   if (draft.shown.has(CKA_ALWAYS_SENSITIVE)) {
-    // A copy is as sensitive as its original was, and no more.
+    // A copy is as sensitive as its original.
     draft.shown.set_flag(CKA_ALWAYS_SENSITIVE, object.shown.flag(CKA_ALWAYS_SENSITIVE));
   }
   draft.shown.erase(CKA_UNIQUE_ID);

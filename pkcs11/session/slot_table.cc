@@ -52,7 +52,7 @@ void SlotTable::rescan_locked() {
       report(store, store.reason);
     }
   }
-  // A token that was removed or initialized anew, or that has another slot now.
+  // Marks tokens that were removed or initialized anew, or that have another slot now.
   for (const auto& [id, slot] : slots_) {
     const auto still = now.find(id);
     if (slot.token && (still == now.end() || still->second.token != slot.token)) slot.token->mark_removed();
@@ -65,7 +65,7 @@ void SlotTable::rescan_locked() {
 
 void SlotTable::make_locks_anew() noexcept {
   make_anew(mutex_);
-  if (scanning_) scanned_ = false;  // who looked at the directory when the process was forked is not here
+  if (scanning_) scanned_ = false;  // the thread that read the directory at the fork does not exist here
 }
 
 SlotTable::Slot SlotTable::slot_for(const store::FoundStore& store) {
@@ -88,9 +88,9 @@ SlotTable::Slot SlotTable::slot_for(const store::FoundStore& store) {
       reason = error.sentence();
     }
   }
-  // One answer for whatever cannot be used, and one for what may be in order and cannot be looked at now: pkcs11-tool
-  // and libp11 list the slots behind this one, while any other error makes them give up. The log says what is wrong.
-  // The file is never written to.
+  // Two codes: one for stores that cannot be used, and one for stores that may be intact but cannot be read now. With
+  // these, pkcs11-tool and libp11 list the slots after this one; any other code makes them give up. The diagnostic log
+  // has the reason. The file is never written to.
   slot.problem.emplace(slot.held_up ? CKR_TOKEN_NOT_PRESENT : CKR_TOKEN_NOT_RECOGNIZED, reason);
   report(store, reason);
   return slot;
@@ -104,12 +104,12 @@ void SlotTable::report(const store::FoundStore& store, const std::string& reason
 }
 
 bool SlotTable::is_free_locked(CK_SLOT_ID id) const {
-  // The id of the free slot stays while the application has not listed the slots again.
+  // The id of the free slot stays valid until the application lists the slots again.
   return obstacle().empty() && !directory_->out_of_reach() && !slots_.contains(id) &&
          (id == unused_ || id == listed_free_);
 }
 
-// Applications that go through all slots with a token take the free one for a broken token once there are others.
+// Applications that try every slot with a token treat the free one as a broken token if there are others.
 bool SlotTable::free_has_token_locked() const {
   if (config_.free_slot == FreeSlot::kUntilAStore) return directory_->stores().empty();
   return config_.free_slot == FreeSlot::kAlways;
@@ -170,7 +170,7 @@ SlotTable::Description SlotTable::describe(CK_SLOT_ID id) {
   if (is_of_obstacle_locked(id) && config_.broken())
     return {"broken configuration, see vtpm-token config check", false};
   if (is_of_obstacle_locked(id)) {
-    // The path first: it is what tells two of these apart, and the field is short.
+    // The path comes first, because it distinguishes two such slots and the field is short.
     return {"cannot read " + config_.store_dir, false};
   }
   if (is_shown_free_locked(id)) return {usual, free_has_token_locked()};
@@ -181,7 +181,7 @@ SlotTable::Description SlotTable::describe(CK_SLOT_ID id) {
 std::shared_ptr<Token> SlotTable::token(CK_SLOT_ID id) {
   const auto lock = lock_within_limit(mutex_, kName);
   scan_once();
-  // Another process may have made its token there meanwhile, or somebody has given the directory its permissions.
+  // Another process may have made its token there meanwhile, or the permissions of the directory may have changed.
   if (is_free_locked(id) || is_of_obstacle_locked(id)) rescan_locked();
   if (is_of_obstacle_locked(id)) refuse(CKR_TOKEN_NOT_PRESENT, obstacle());
   if (is_shown_free_locked(id)) return free_token_locked();
@@ -189,7 +189,7 @@ std::shared_ptr<Token> SlotTable::token(CK_SLOT_ID id) {
   const bool may_have_changed = slot->token ? !slot->token->present() : slot->held_up;
   if (may_have_changed) {
     rescan_locked();
-    if (is_shown_free_locked(id)) return free_token_locked();  // the store is gone, and the slot is free for another
+    if (is_shown_free_locked(id)) return free_token_locked();  // the store was removed, and the slot is free
     slot = &slot_locked(id);
   }
   if (slot->problem) throw *slot->problem;
@@ -216,7 +216,8 @@ std::string SlotTable::listed_in(CK_SLOT_ID id) {
 void SlotTable::initialize(CK_SLOT_ID id, ByteView so_pin, const std::string& label,
                            const std::function<bool(const Token&)>& has_sessions) {
   const std::string expected = listed_in(id);
-  // The PIN of a token that there is, is compared with its own; 5.1.6 keeps CKR_PIN_LEN_RANGE for PINs that are set.
+  // The PIN of an existing token is compared with its own; CKR_PIN_LEN_RANGE is for PINs that are set (PKCS#11 3.2,
+  // 5.1.6).
   refuse_if(expected.empty() && (so_pin.size() < kPinLeast || so_pin.size() > kPinMost), CKR_PIN_LEN_RANGE,
             "PIN length out of range (4 to 255 bytes)");
   refuse_if(
@@ -227,7 +228,7 @@ void SlotTable::initialize(CK_SLOT_ID id, ByteView so_pin, const std::string& la
   refuse_if(predecessor && predecessor->inherited(), CKR_TOKEN_WRITE_PROTECTED,
             "this process may not open the store of the token, and only reads it");
   directory_->make();
-  // The officer's delay holds up neither the other slots nor who makes tokens in the directory.
+  // The delay of the SO's login blocks neither other slots nor other calls that make tokens.
   std::optional<store::Vault::Turn> turn;
   try {
     if (predecessor && !expected.empty()) turn.emplace(predecessor->login().take_turn(Who::kSo));
@@ -255,8 +256,8 @@ void SlotTable::initialize(CK_SLOT_ID id, ByteView so_pin, const std::string& la
     } else {
       slot.token->login().check_so_pin(so_pin);
     }
-    // The slot stays, also when it is not the one that is written in the store, and so does the age by which it is
-    // kept.
+    // The slot keeps its id, even if the store has another one, and the age that decides which of two stores keeps an
+    // id.
     Identity identity = slot.token->identity();
     identity.label = label;
     identity.slot = id;
