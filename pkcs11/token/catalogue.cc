@@ -16,14 +16,14 @@ namespace {
 
 using store::Protection;
 
-/// Without memory a record looks like one that was tampered with, and is not.
+/// Without memory an intact record would look like one that was tampered with.
 bool is_of_memory(const Error& error) { return error.code() == ErrorCode::kNoMemory || crypto::wanted_memory(); }
 
 bool is_shown_by_token(const store::EntryGlance& entry) {
   return is_object_entry(entry.name) || entry.name == kTokenInfo;
 }
 
-/// What is read at once reads otherwise after a login; what is sealed is not there before.
+/// Records that are read at once change their meaning at a login; sealed ones cannot be read before.
 bool depends_on_login(const store::EntryGlance& entry) {
   return is_object_entry(entry.name) && (entry.protection == Protection::kSealed || !entry.indexed);
 }
@@ -98,7 +98,7 @@ void Catalogue::give_up(const std::function<void()>& change) {
 }
 
 void Catalogue::refresh_locked() {
-  // What the TPM says and what the records say belong together only when nothing was committed in between.
+  // The TPM's contents and the records belong together only if nothing was committed in between.
   constexpr int kTries = 8;
   for (int i = 0; i < kTries; ++i) {
     catch_up_locked();
@@ -108,7 +108,7 @@ void Catalogue::refresh_locked() {
     if (!state || state == tpm_seen_) return;
     std::set<uint32_t> recorded;
     for (const auto& [handle, slot] : objects_.slots()) {
-      const Object* object = slot.object.get();  // the records of NV areas are looked into at once
+      const Object* object = slot.object.get();  // the records of NV areas are read at once
       if (object && !object->of_tpm && object->nv_index() != 0) recorded.insert(object->nv_index());
     }
     std::vector<Attributes> found;
@@ -153,7 +153,7 @@ void Catalogue::load_locked(std::vector<store::EntryInfo> changes) {
   }
 }
 
-// The store was re-keyed by somebody else: what was opened here opens nothing any longer.
+// Another process has re-keyed the store: the keys of this process no longer open it.
 void Catalogue::expel_locked() {
   log_line(LogLevel::kWarning, path() + ": the store was re-keyed, so its users here are logged out");
   parts_.login.leave();
@@ -167,7 +167,7 @@ void Catalogue::update_tpm_objects_locked(std::vector<Attributes> found) {
   for (Attributes& shown : found) {
     const std::string id(as_text(shown.get(CKA_UNIQUE_ID)));
     ids.insert(id);
-    if (objects_.handle_of(id) != CK_INVALID_HANDLE) continue;  // known, or given a record of its own
+    if (objects_.handle_of(id) != CK_INVALID_HANDLE) continue;  // known already, or it has a record of its own
     auto object = std::make_shared<Object>();
     object->id = id;
     object->bound = true;
@@ -182,8 +182,8 @@ void Catalogue::update_tpm_objects_locked(std::vector<Attributes> found) {
   });
 }
 
-// What the file would not give may be there the next time; a sector that is gone for good must not cost every call its
-// time, nor the other objects anything.
+// An entry that could not be read may be readable later. The number of attempts is limited, so that a damaged sector
+// does not slow down every call, and other objects are not affected.
 void Catalogue::read_again_locked() {
   constexpr unsigned kTries = 8;
   const std::map<std::string, unsigned> before = std::move(unread_);
@@ -198,7 +198,7 @@ void Catalogue::read_again_locked() {
 
 void Catalogue::load_locked(store::EntryInfo entry) {
   if (!entry.readable) {
-    // An object that cannot be read is not an object; `vtpm-token store check` tells more.
+    // A damaged record is not an object; `vtpm-token store check` reports it.
     log_line(LogLevel::kWarning, path() + ": entry " + entry.name + " is damaged and was left out");
     forget_locked(entry.name);
     return;
@@ -213,8 +213,8 @@ void Catalogue::load_locked(store::EntryInfo entry) {
   try {
     std::shared_ptr<Object> object = read_object(entry.name);
     if (!object) return;
-    // The key of an object never changes, so what was loaded for it stays good, unless anybody may have written it, or
-    // the record holds the auth value that goes with it (of a persistent key).
+    // The key of an object never changes, so that a loaded key stays valid, except if an attacker may have written the
+    // record, or if the record holds the key's auth value (of a persistent key).
     const auto* known = objects_.find(objects_.handle_of(object->id));
     const bool stays_good = known && known->object && known->object->bound && object->tpm_handle() == 0;
     if (stays_good) object->keys = known->object->keys;
@@ -245,7 +245,7 @@ std::shared_ptr<Object> Catalogue::read_object(const std::string& entry) {
   return object;
 }
 
-// What cannot be read is no object; what could not be read this time may be one the next.
+// A record that cannot be decoded is not an object; after an input error the next attempt may succeed.
 void Catalogue::read_locked(CK_OBJECT_HANDLE handle, ObjectTable::Slot& slot) {
   const std::string entry = object_entry(std::string(slot.id));
   try {
@@ -257,7 +257,7 @@ void Catalogue::read_locked(CK_OBJECT_HANDLE handle, ObjectTable::Slot& slot) {
   objects_.erase(handle);
 }
 
-// The list is of all objects of the store.
+// `all`: every object of the store.
 void Catalogue::forget_others_locked(const std::vector<store::EntryInfo>& all) {
   std::set<std::string> ids;
   for (const store::EntryInfo& entry : all) {
@@ -271,13 +271,14 @@ void Catalogue::forget_others_locked(const std::vector<store::EntryInfo>& all) {
 
 void Catalogue::forget_locked(const std::string& entry) { objects_.forget(*id_of(entry)); }
 
-// What a login makes readable, or authentic. Clear records that are read when they are touched are not touched by it.
+// Reads the records that a login makes readable or authentic. Clear records that are read at their first use are not
+// read here.
 void Catalogue::reload_locked() {
   tpm_seen_.reset();
   const std::vector<ObjectPtr> before = objects_.without_tags();
   load_locked(parts_.vault.changes(0, depends_on_login).entries);
   catch_up_locked();
-  for (const ObjectPtr& object : before) {  // what is not given any longer must not stay as it was
+  for (const ObjectPtr& object : before) {  // an object that is no longer read must not stay as it was
     const ObjectTable::Slot* slot = objects_.find(object->handle);
     if (slot && slot->object == object) objects_.erase(object->handle);
   }
@@ -289,14 +290,14 @@ void Catalogue::drop_private_locked() {
       [](const ObjectTable::Slot& slot) { return slot.sealed || (slot.object && slot.object->is_private()); });
 }
 
-// GnuTLS logs in for what it was asked for, logs out, and then looks for the issuers whom the token trusts. A clear
-// record is authenticated when it is touched, so the other certificates are touched before the key goes.
+// GnuTLS logs in for a search, logs out, and then looks for the issuers that the token trusts. A clear record is
+// authenticated when it is read; therefore all certificates are read before the key is dropped.
 void Catalogue::remember_trust_locked() {
   if (!parts_.vault.unlocked() || trust_seen_ == cursor_) return;
   try {
     of_class_locked(CKO_CERTIFICATE);
     trust_seen_ = cursor_;
-  } catch (const std::exception& error) {  // a logout does not fail: they are not trusted then
+  } catch (const std::exception& error) {  // a logout does not fail; then they are not trusted
     log_line(LogLevel::kWarning,
              path() + ": the certificates could not be authenticated before the logout: " + error.what());
   }
@@ -331,7 +332,7 @@ std::vector<ObjectPtr> Catalogue::visible_locked(const std::vector<CK_OBJECT_HAN
   return found;
 }
 
-// A sector that is gone for good must not cost whoever lists the public objects the others.
+// A damaged sector must not hide the other public objects from a listing.
 ObjectPtr Catalogue::find_if_it_can_be_read_locked(CK_OBJECT_HANDLE handle) {
   try {
     return find_locked(handle);

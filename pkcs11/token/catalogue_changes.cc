@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How objects come, change and go, and how a change of the TPM and its record become one.
+// How objects are added, changed and destroyed, and how a change of the TPM and of its record are committed together.
 #include <algorithm>
 #include <cstdio>
 #include <set>
@@ -35,7 +35,7 @@ void check_auth_value(const Draft& draft, const Object& object) {
             "only NV areas and persistent keys have an auth value of their own");
 }
 
-/// Finds the NV area of a prepared draft its index, and says what makes the area.
+/// Assigns an NV index to a prepared draft, and returns the function that makes the area.
 std::function<void(tpm::BootedTpm&)> give_index(Draft& draft, device::Change& change) {
   CK_ULONG index = *draft.shown.number(CKA_VTPM_NV_INDEX);
   if (index == kAnyNvIndex) index = change.look(free_nv_index);
@@ -49,7 +49,7 @@ std::function<void(tpm::BootedTpm&)> give_index(Draft& draft, device::Change& ch
     draft.shown.set(CKA_OBJECT_ID, nv_object_id(static_cast<uint32_t>(index)));
   auto define = [wanted = std::make_shared<Draft>(draft)](tpm::BootedTpm& tpm) { create_nv_area(tpm, *wanted); };
   draft.secret.erase(CKA_VALUE);
-  draft.shown.erase(CKA_VTPM_NV_ATTRIBUTES);  // the TPM says what they are
+  draft.shown.erase(CKA_VTPM_NV_ATTRIBUTES);  // the TPM holds them
   return define;
 }
 
@@ -71,7 +71,7 @@ std::vector<CK_OBJECT_HANDLE> Catalogue::add(std::vector<Draft> drafts, CK_SESSI
       std::function<void(tpm::BootedTpm&)> define;
       for (size_t i = 0; i < drafts.size(); ++i) {
         if (!drafts[i].is_token()) continue;
-        Draft draft = drafts[i];  // this may run again
+        Draft draft = drafts[i];  // the function may run again
         if (in_nv[i]) {
           (void)engine();
           define = give_index(draft, change);
@@ -87,7 +87,7 @@ std::vector<CK_OBJECT_HANDLE> Catalogue::add(std::vector<Draft> drafts, CK_SESSI
   std::vector<CK_OBJECT_HANDLE> made;
   for (size_t i = 0; i < drafts.size(); ++i) {
     if (drafts[i].is_private() && who() != Who::kUser) {
-      made.push_back(ObjectTable::void_handle());  // the user has logged out meanwhile, and the handle went with it
+      made.push_back(ObjectTable::void_handle());  // the user has logged out meanwhile, which hides the object
     } else if (!drafts[i].is_token()) {
       auto object = std::make_shared<Object>();
       object->id = ids[i];
@@ -99,7 +99,7 @@ std::vector<CK_OBJECT_HANDLE> Catalogue::add(std::vector<Draft> drafts, CK_SESSI
     } else {
       made.push_back(objects_.handle_of(ids[i]));
       if (made.back() != CK_INVALID_HANDLE || !parts_.vault.find(object_entry(ids[i])))
-        continue;  // destroyed by another
+        continue;  // another process has destroyed it
       throw Error(ErrorCode::kIo, "the object was stored, but cannot be read back now");
     }
   }
@@ -127,7 +127,8 @@ void Catalogue::change(CK_OBJECT_HANDLE handle, const std::function<void(Draft&)
 
 void Catalogue::change_stored(const Object& object, const std::function<void(Draft&)>& change) {
   parts_.machine.change([&](device::Change& committed) {
-    // What the store says now, not what we saw before. An object of the TPM gets a record by its change.
+    // The change applies to what the store has now, not to what this process saw before. A changed object of the TPM
+    // gets a record.
     Draft draft{object.of_tpm ? object.shown : stored_attributes(object.id), {}};
     if (has_changeable_secrets(object)) draft.secret = secret_of(object);
     change(draft);
@@ -182,7 +183,7 @@ SecretAttributes Catalogue::secret_of(const Object& object) {
   return blob ? decode_attributes<SecretAttributes::Row::second_type>(blob->data) : SecretAttributes();
 }
 
-// Brings the clear records of the TPM's public objects to what the TPM holds now (the change of this thread included).
+// Updates the clear records of the TPM's public objects to what the TPM holds now, including the change of this thread.
 void Catalogue::put_public_tpm_objects(store::Transaction& transaction, const std::vector<Attributes>& objects) {
   std::set<std::string> kept;
   for (const Attributes& object : objects) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The objects whose keys and values are in the TPM, and what happens to them when another TPM takes its place.
+// The objects whose keys and values are in the TPM, and what happens to them when another TPM replaces it.
 #include <algorithm>
 #include <cstdio>
 
@@ -31,7 +31,7 @@ std::string described(const Object& object) {
   return name;
 }
 
-/// Throws Refusal unless `state` is of the TPM that `objects` live in, or none lives there.
+/// Throws Refusal if objects live in the TPM and `state` is of another TPM.
 void refuse_another_tpm(ByteView state, ByteView present, const std::vector<ObjectPtr>& objects) {
   constexpr size_t kNamed = 3;
   std::string names;
@@ -87,7 +87,7 @@ SecretBytes Catalogue::nv_value(const Object& object) {
   }
   SecretBytes value = tpm->use_current(
       [&](tpm::Commands& commands) { return read_nv_value(commands, object.nv_index(), secret.get(CKA_VTPM_AUTH)); });
-  parts_.vault.make_durable();  // what a counter has shown is never shown again
+  parts_.vault.make_durable();  // a value that a counter has shown must never be shown again
   return value;
 }
 

@@ -9,11 +9,11 @@
 namespace vtpm::pkcs11 {
 namespace {
 
-// An object that was read takes two KB more; reading it again takes some ten microseconds. With so many, each of ten
-// thousand takes less than two KB whatever was looked at.
+// An object that was read takes two KB more, and reading it again some ten microseconds. With this limit each of ten
+// thousand objects takes less than two KB, however many were read.
 constexpr size_t kMostKnown = 3072;
 
-// Handles are never used again in a process, so a stale one names nothing.
+// A process never uses a handle again, so that an old handle identifies no object.
 std::atomic<CK_OBJECT_HANDLE> next_handle{1};
 
 }  // namespace
@@ -31,7 +31,7 @@ CK_OBJECT_HANDLE ObjectTable::handle_of(const std::string& id) const {
 CK_OBJECT_HANDLE ObjectTable::void_handle() { return next_handle++; }
 
 void ObjectTable::make_room(size_t objects) {
-  if (objects < handles_.size()) return;  // it grows by itself, in steps of its own
+  if (objects < handles_.size()) return;  // the table grows by itself, in larger steps
   handles_.reserve(handles_.size() + objects);
   index_.make_room(objects);
 }
@@ -45,8 +45,9 @@ ObjectTable::Slot& ObjectTable::place_of(std::string id, CK_OBJECT_HANDLE& handl
   return at->second;
 }
 
-// Both may run out of memory only before they change anything but the index, and there only by entries too many: who
-// searches looks at the objects themselves. Whoever publishes a record does so again then (Token::catch_up_locked).
+// Both functions can run out of memory only before they change anything except the index, and the index may then have
+// entries too many: a search compares the objects themselves, and a record is published again by the next call
+// (Catalogue::catch_up_locked).
 
 CK_OBJECT_HANDLE ObjectTable::publish(std::shared_ptr<Object> object) {
   CK_OBJECT_HANDLE handle = object->handle;
@@ -95,7 +96,7 @@ void ObjectTable::publish_unread(std::string id, std::vector<store::BlindTag> ta
 void ObjectTable::fill(CK_OBJECT_HANDLE handle, Slot& slot, std::shared_ptr<Object> object) {
   known_.push_back(handle);
   object->handle = handle;
-  // With a persistent key goes the auth value in its record, which may have changed.
+  // The record of a persistent key holds its auth value, which may have changed.
   if (slot.keys && object->bound && object->tpm_handle() == 0) object->keys = std::move(slot.keys);
   slot.object = std::move(object);
   if (known_.size() <= kMostKnown) return;
@@ -105,8 +106,8 @@ void ObjectTable::fill(CK_OBJECT_HANDLE handle, Slot& slot, std::shared_ptr<Obje
   if (other && !other->tags.empty()) unread(*other);
 }
 
-// The keys of an authentic record stay good, and may have been dear; those of a record that anybody may have written
-// are not the object's.
+// The loaded keys of an authentic record stay valid and may have been expensive; those of a record that an attacker may
+// have written are dropped.
 void ObjectTable::unread(Slot& slot) {
   if (slot.object && slot.object->bound && !slot.object->keys->empty()) slot.keys = slot.object->keys;
   slot.object = nullptr;
@@ -153,10 +154,10 @@ void ObjectTable::erase(CK_OBJECT_HANDLE handle) {
 
 void ObjectTable::forget(const std::string& id) {
   erase(handle_of(id));
-  handles_.erase(id);  // there may have been no memory for a slot
+  handles_.erase(id);  // there may have been no memory for its element
 }
 
-// Handles rise in the order in which this process came to know the objects: those that a login shows come last.
+// Handles rise in the order in which this process found the objects: those that a login shows come last.
 std::vector<CK_OBJECT_HANDLE> ObjectTable::in_order(const std::vector<CK_OBJECT_HANDLE>& handles) const {
   using Place = std::tuple<bool, uint64_t, bool, CK_OBJECT_HANDLE>;  // hidden, born, of a session, handle
   std::vector<Place> places;
@@ -176,11 +177,11 @@ std::vector<CK_OBJECT_HANDLE> ObjectTable::in_order(const std::vector<CK_OBJECT_
 }
 
 std::vector<CK_OBJECT_HANDLE> ObjectTable::candidates(const Template& wanted, const ObjectIndex::Tagger& tag) const {
-  using Handles = std::optional<ObjectIndex::Handles>;  // nothing: all of the kind
+  using Handles = std::optional<ObjectIndex::Handles>;  // nothing: every handle
   Handles shown = index_.candidates(wanted), sealed(std::in_place), clear(std::in_place);
   if (sealed_ > 0) sealed = index_.tagged_candidates(wanted, tag);
   if (clear_ > 0) clear = index_.tagged_candidates(wanted, store::clear_tag);
-  // The id of a tagged object stands in its record's name, and is no secret.
+  // The id of an object with tags is in the name of its record, and is not secret.
   if (const ByteView id = wanted.get(CKA_UNIQUE_ID); !id.empty()) {
     sealed.emplace().assign(1, handle_of(std::string(as_text(id))));
     clear.emplace();

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whether a token is a Public Certificates Token (PKCS #11 Profiles 3.2, 5.5): the one profile whose conditions are
-// about what is on the token, so that the object that claims it comes and goes with them.
+// Whether a token is a Public Certificates Token (PKCS #11 Profiles 3.2, 5.5). It is the only profile whose conditions
+// depend on the objects of the token; therefore the object that claims it appears and disappears with them.
 //
 //   a. All certificates can be found without a login.
 //   b. A certificate and the private key that matches it have the same CKA_ID.
 //   c. That private key, or the public one, can be found by it without a login.
 //
-// The certificates of the TPM's own keys, which listings leave out, are none of these: nobody can use their keys.
+// The certificates of the TPM's own keys, which listings leave out, do not count: no application can use their keys.
 //
-// Who is not logged in cannot tell whether a sealed record is a certificate, or whose key it is: as long as there is
-// one, the claim is made to the user only.
+// Before login the module cannot determine whether a sealed record is a certificate, or whose key it is. Therefore,
+// while there is a sealed record, only the user sees the claim.
 #include <algorithm>
 
 #include "pkcs11/cryptoki/refusal.h"
@@ -69,7 +69,7 @@ bool Catalogue::has_profile_locked(const Object& profile) {
   const std::pair<uint64_t, uint64_t> now(cursor_, parts_.login.number());
   if (claimed_at_ != now) {
     claim_ = false;
-    claimed_at_ = now;  // the answer comes of a search, which meets this object too
+    claimed_at_ = now;  // set first, because the search for the answer reaches this object too
     try {
       claim_ = certificates_are_public_locked();
     } catch (...) {

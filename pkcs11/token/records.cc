@@ -32,7 +32,7 @@ bool RememberedTrust::holds(const std::string& entry, const store::Blob& record)
   const auto remembered = digests_.find(entry);
   if (remembered == digests_.end()) return false;
   if (remembered->second == now) return true;
-  digests_.erase(remembered);  // whatever stands there later: this process has seen it replaced
+  digests_.erase(remembered);  // its mark must be authenticated again, whatever the record is later
   return false;
 }
 
@@ -56,7 +56,7 @@ std::vector<store::Property> record_properties(std::string_view entry, ByteView 
   try {
     return properties_of(decode_attributes<Bytes>(plain));
   } catch (const Error&) {
-    return {};  // then it is left out at login, as it was before
+    return {};  // it is left out at login, as before
   }
 }
 

@@ -28,7 +28,7 @@ void StoreWatch::refresh_after_change() {
   }
 }
 
-// Once for each.
+// Reports each rollback once.
 void StoreWatch::report_rollback() {
   const uint64_t seen = vault_->rollbacks();
   if (seen == rollbacks_reported_ || rollbacks_reported_.exchange(seen) == seen) return;

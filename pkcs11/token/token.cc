@@ -16,13 +16,13 @@ using store::Role;
 
 void Token::initialize(const std::string& path, const Config& config, const Identity& identity, ByteView so_pin,
                        bool replace, ByteView predecessor) {
-  if (!replace) check_pin_length(so_pin);  // of a token that there is, the PIN is the one that opened it
+  if (!replace) check_pin_length(so_pin);  // the PIN of an existing token is the one that opened it
   store::CreateOptions options;
   options.kdf = config.kdf;
   options.replace = replace;
   options.created = identity.created;
   options.attempt_limits = {{Role::kUser, config.user_limit}, {Role::kSo, config.so_limit}};
-  const Endorser endorser(config);  // reads the authority's files before anything is made
+  const Endorser endorser(config);  // reads the authority's files before anything is created
   const NewTpm tpm = endorser.make(predecessor);
   store::Vault::create(path, options, {{Role::kSo, so_pin}}, [&](store::Transaction& transaction) {
     put_identity(transaction, identity);
@@ -66,8 +66,8 @@ Identity Token::identity() const {
   return identity_;
 }
 
-// Only the label of a store ever changes. What the configuration says about the token stays as it was when the token
-// was opened.
+// Of the identity only the label can change. The settings of the configuration for the token stay those of the time
+// when it was opened.
 void Token::read_label_again() {
   try {
     std::string label = read_identity(*vault_).label;
@@ -85,7 +85,7 @@ bool Token::present() {
     return true;
   } catch (const Refusal&) {
     return false;
-  } catch (const Error& error) {  // that the file cannot be read now does not make it gone
+  } catch (const Error& error) {  // a file that cannot be read now still exists
     const bool is_there =
         error.code() == ErrorCode::kIo || error.code() == ErrorCode::kCorrupt || error.code() == ErrorCode::kNotAStore;
     if (!is_there) throw;
