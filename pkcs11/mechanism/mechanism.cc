@@ -95,6 +95,18 @@ constexpr bool every_family_has_its_columns() {
 static_assert(every_family_has_its_columns(),
               "ciphers have a mode, AEADs an aead, MACs a mac, and digests a hash or SHA-512/t's parameter");
 
+// The makers of these operations are not in a FamilyTable: digest_of makes the digests, and make_message_crypt
+// (pkcs11/operation/message_crypt.h) the ciphers of messages.
+constexpr bool every_digest_and_message_has_its_family() {
+  for (const Mechanism& row : kMechanisms) {
+    if ((row.flags & CKF_DIGEST) != 0 && row.family != Family::kDigest) return false;
+    if ((row.flags & (CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT)) != 0 && row.family != Family::kAead) return false;
+  }
+  return true;
+}
+static_assert(every_digest_and_message_has_its_family(),
+              "CKF_DIGEST is for Family::kDigest, CKF_MESSAGE_ENCRYPT and CKF_MESSAGE_DECRYPT are for Family::kAead");
+
 }  // namespace
 
 bool is_mechanism(std::string_view name) { return find_mechanism(name) != nullptr; }
