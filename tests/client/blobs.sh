@@ -69,7 +69,7 @@ store check one.vtpm
 
 section 'what does not fit, or clashes, changes nothing'
 head -c 51201 /dev/urandom >longer
-nothing_made 'registered with room for 51200 octets' store add one.vtpm --replace --blob disk0/nvram=longer --pin-file pin
+nothing_made 'registered with room for 51200 bytes' store add one.vtpm --replace --blob disk0/nvram=longer --pin-file pin
 nothing_made "is in .*one.vtpm already" store add one.vtpm --blob nic0/eeprom:eeprom=mac --pin-file pin
 nothing_made 'is of the type eeprom, not blob: give it as nic0/eeprom:eeprom=mac' store add one.vtpm --replace --blob nic0/eeprom=mac --pin-file pin
 nothing_made "store's own" store add one.vtpm --blob keyslot/9=mac --pin-file pin
@@ -122,7 +122,7 @@ nothing_made 'but the store is to be clear text' store build x.vtpm --blob a=mac
 nothing_made 'excludes' store build x.vtpm --blob a=mac --key-file key --pin-file pin
 nothing_made '128, 192 or 256 bits' store build x.vtpm --blob a=mac --key-file mac --key-format binary
 nothing_made '4 to 255 bytes|its first line is empty' store build x.vtpm --blob a=mac --pin-file empty
-nothing_made 'can not' store build no-directory/x.vtpm --blob a=mac --pin-file pin
+nothing_made 'cannot' store build no-directory/x.vtpm --blob a=mac --pin-file pin
 
 section 'a TPM state is tried before it is trusted'
 head -c 1000 permall >cut.state
@@ -156,7 +156,7 @@ nothing_made 'exists already' store export one.vtpm --fixed one.fixed --pin-file
 nothing_made 'exists already' store import one.fixed back.vtpm
 nothing_made 'it is a store already' store import back.vtpm other.vtpm
 nothing_made 'not "vpd0/chassis"' store export one.vtpm --fixed other.fixed --room vpd0/chassis --pin-file pin
-nothing_made "can not be left for 'nic0/eeprom'" store export one.vtpm --fixed other.fixed --room nic0/eeprom=1k --pin-file pin
+nothing_made "cannot be left for 'nic0/eeprom'" store export one.vtpm --fixed other.fixed --room nic0/eeprom=1k --pin-file pin
 # One of the two entries is damaged: it may be the newer one.
 place=$(grep -a -b -o -F vpd0/chassis one.fixed | tail -n 1 | cut -d : -f 1)
 printf 'XXXX' | dd of=one.fixed bs=1 seek=$((place - 30)) conv=notrunc status=none

@@ -43,7 +43,7 @@ refuses() { # whatever is asked, this file is no token
 }
 
 begin 'empty' </dev/null && refuses
-begin 'one octet' < <(head -c 1 "$good") && refuses
+begin 'one byte' < <(head -c 1 "$good") && refuses
 begin 'the outermost tag alone' < <(printf '\x31\x80') && refuses
 begin 'an empty set' < <(printf '\x31\x80\0\0') && refuses
 begin 'cut inside the header' < <(head -c 40 "$good") && refuses
@@ -57,7 +57,7 @@ begin 'noise over the first half' < <(head -c $((size / 2)) /dev/urandom && tail
 
 # A store that lost its end has lost objects without a trace: refused.
 for cut in 1 2 17 $((size / 4)) $((size / 2)) $((size * 3 / 4)) $((size - 4096)); do
-  begin "the last $cut octets are missing" < <(head -c $((size - cut)) "$good") && refuses
+  begin "the last $cut bytes are missing" < <(head -c $((size - cut)) "$good") && refuses
   has module.log 'truncated|not a store|no readable header'
 done
 

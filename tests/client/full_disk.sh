@@ -29,7 +29,7 @@ while logged_in --write-object value --type data --label "object $written" >out 
 done
 [ "$written" -ge 20 ]
 has out 'CKR_DEVICE_MEMORY'
-echo "$written objects of 2000 octets"
+echo "$written objects of 2000 bytes"
 
 section 'what was there is there'
 logged_in --list-objects --type data >list
@@ -39,7 +39,7 @@ cmp read value
 logged_in --read-object --type data --label kept -o read
 cmp read small
 
-section 'not one octet more on the disk'
+section 'not one byte more on the disk'
 cat /dev/zero >tokens/rest 2>/dev/null || true
 refused logged_in --write-object value --type data --label late
 has refused.out 'CKR_DEVICE_MEMORY'

@@ -64,7 +64,7 @@ head -c 16 /dev/urandom >aes
 openssl pkeyutl -encrypt -pubin -inkey wrapper.der -keyform DER -in aes -out wrapped
 logged_in --unwrap -m RSA-PKCS --id 03 -i wrapped --key-type AES: --application-id 04 --application-label unwrapped \
   --usage-decrypt --extractable
-printf 'sixteen octets..' >plain
+printf 'sixteen bytes...' >plain
 openssl enc -aes-128-ecb -nopad -K "$(od -An -tx1 -v aes | tr -d " \n")" -in plain -out sealed
 logged_in --decrypt -m AES-ECB --id 04 -i sealed -o opened --allow-sw
 cmp plain opened

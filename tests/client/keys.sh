@@ -12,8 +12,8 @@ rsa_public_key() { # ID -> rsa.pem
   openssl pkey -pubin -inform DER -in rsa.der -out rsa.pem
 }
 # pkcs11-tool 0.23 can write no EC key but P-256's, so the SubjectPublicKeyInfo (RFC 5480) is put together from the
-# listed point, of which the last OCTETS are 04, X and Y.
-ec_public_key() { # ID PREFIX OCTETS -> ec.pem
+# listed point, of which the last BYTES are 04, X and Y.
+ec_public_key() { # ID PREFIX BYTES -> ec.pem
   local point digits=$((2 * $3))
   point=$(in_token --list-objects --type pubkey |
     awk -v id="$1" '/EC_POINT:/ { point = $2 } /ID:/ && $2 == id { print point }')
@@ -84,7 +84,7 @@ rsa() { # BITS ID
   decrypt RSA-PKCS-OAEP --hash-algorithm SHA-1 --mgf MGF1-SHA1
 }
 
-ec() { # CURVE ID PREFIX OCTETS
+ec() { # CURVE ID PREFIX BYTES
   section "EC $1"
   logged_in --keypairgen --key-type "EC:$1" --id "$2" --label "ec-$1"
   ec_public_key "$2" "$3" "$4"
@@ -107,7 +107,7 @@ ec prime256v1 11 3059301306072a8648ce3d020106082a8648ce3d030107034200 65
 ec secp384r1 12 3076301006072a8648ce3d020106052b81040022036200 97
 ec secp521r1 13 30819b301006072a8648ce3d020106052b8104002303818600 133
 
-section 'digests and random octets, without a login'
+section 'digests and random bytes, without a login'
 for hash in 1 224 256 384 512; do
   name=SHA$hash
   [ "$hash" != 1 ] || name=SHA-1

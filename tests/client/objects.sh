@@ -16,7 +16,7 @@ has list 'label: +leaf'
 has list 'subject: +DN: O=Example, CN=a certificate'
 
 section 'a private data object in the store'
-head -c 4000 /dev/urandom >data # pkcs11-tool reads at most 5000 octets
+head -c 4000 /dev/urandom >data # pkcs11-tool reads at most 5000 bytes
 logged_in --write-object data --type data --private --label secret --application-label example
 logged_in --read-object --type data --label secret --application-label example -o data.out
 cmp data data.out

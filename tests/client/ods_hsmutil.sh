@@ -18,7 +18,7 @@ cat >conf.xml <<XML
 </Configuration>
 XML
 hsmutil() { command ods-hsmutil -f -c conf.xml "$@"; }
-octets() { od -An -tx1 -v "$1" | tr -d ' \n'; }
+hex_of() { od -An -tx1 -v "$1" | tr -d ' \n'; }
 
 section 'generate and list: RSA and ECDSA'
 into rsa hsmutil generate token rsa 2048
@@ -32,7 +32,7 @@ into record hsmutil dnskey "$(id_of RSA)" example. 257 8
 sed -E 's/.*DNSKEY[[:space:]]+257 3 8 //; s/[; ].*//' record | tr -d ' ' | openssl base64 -d -A >dnskey
 in_token --read-object --type pubkey --id "$(id_of RSA)" -o rsa.der
 modulus=$(openssl rsa -pubin -inform DER -in rsa.der -noout -modulus | cut -d = -f 2)
-[ "$(octets dnskey | tail -c 512 | tr a-f A-F)" = "$modulus" ]
+[ "$(hex_of dnskey | tail -c 512 | tr a-f A-F)" = "$modulus" ]
 
 section 'test: what OpenDNSSEC asks of a module'
 hsmutil test token >test.out 2>&1 || true # it ends with the number of failures

@@ -125,4 +125,4 @@ for file in broken.pem message outside.pem nowhere.pem; do refused import_tss $f
 refused export_tss 'pkcs11:token=client;object=nobody'
 printf '%033d\n' 0 >long
 refused export_tss 'pkcs11:token=client;object=ec' --auth-file long
-has refused.out '32 octets'
+has refused.out '32 bytes'

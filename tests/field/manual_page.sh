@@ -103,7 +103,7 @@ refused vtpm-token attest verify quote.json --ca ca.pem --nonce 00
 vtpm-token rename mail 'twenty-nine ASCII letters é' >/dev/null
 refused vtpm-token rename 'twenty-nine ASCII letters é' '31 letters of ASCII, and then éé'
 vtpm-token rename 'twenty-nine ASCII letters é' mail >/dev/null
-# "A new key file has 1 octet to 1 MiB."
+# "A new key file has 1 byte to 1 MiB."
 head -c 1048576 /dev/zero >mebi && head -c 1048577 /dev/zero >too-large && printf x >one && : >none
 for file in mebi one; do vtpm-token keyslot add-key mail --role keyfile --new-key-file $file >/dev/null; done
 for file in too-large none; do refused vtpm-token keyslot add-key mail --role keyfile --new-key-file $file; done
