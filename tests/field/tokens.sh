@@ -115,9 +115,9 @@ refused "$VTPM_TOOL" reinit mounted --so-pin-file so-pin
 refused "$VTPM_TOOL" keyslot add-key mounted --pin-file pin --role keyfile --new-key-file so-pin
 sha256sum -c --quiet sums
 
-section 'a directory that can not be read is said to be so'
+section 'a directory that cannot be read is said to be so'
 rm -rf tokens && ln -s tokens tokens
 "$VTPM_TOOL" list | tee list.out
-has list.out 'can not read the store directory .*/tokens'
+has list.out 'cannot read the store directory .*/tokens'
 refused init another
-has refused.out 'can not read the store directory'
+has refused.out 'cannot read the store directory'

@@ -119,7 +119,7 @@ chmod 644 "$VTPM_PKCS11_CONF" so-pin pin
 sed -i '/^log/d' "$VTPM_PKCS11_CONF"
 chmod 555 tokens
 refused "${stranger[@]}" "$VTPM_TOOL" init --label other --so-pin-file so-pin --pin-file pin
-has refused.out "^vtpm-token: cannot make the token: .*can not create $scratch/tokens/.*: Permission denied"
+has refused.out "^vtpm-token: cannot make the token: .*cannot create $scratch/tokens/.*: Permission denied"
 has_not refused.out CKR_
 chmod 755 tokens
 printf '%s' 99999999 >not-so

@@ -127,7 +127,8 @@ const std::vector<Function>& every_function() {
       WITH_SESSION_3(C_WrapKeyAuthenticated, kArguments, s, nullptr, 0, 0, nullptr, 0, nullptr, nullptr),
       WITH_SESSION_3(C_UnwrapKeyAuthenticated, kArguments, s, nullptr, 0, nullptr, 0, nullptr, 0, nullptr, 0, nullptr),
 
-      // These two close: they come last, so that a walk through the table keeps its session till here.
+      // These two functions close sessions. They come last, so that a test that calls every row keeps its session until
+      // here.
       WITH_SESSION(C_FindObjectsInit, kFine, s, nullptr, 0),
       WITH_SESSION(C_CloseSession, (ReturnValues{CKR_OK}), s),
       WITHOUT_SESSION(C_CloseAllSessions, (ReturnValues{CKR_OK}), slots().at(0)),

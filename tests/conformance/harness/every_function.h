@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// All functions of PKCS#11 3.2 that need the library initialized, each called with as little as a caller can pass:
-// null pointers, zero lengths, handle 0. For the rules that hold for every function.
+// This table contains all functions of PKCS#11 3.2 that need an initialized library. Each is called with as little as a
+// caller can pass: null pointers, zero lengths, handle 0. Tests use it for rules that hold for every function.
 #pragma once
 
 #include <functional>
@@ -14,7 +14,7 @@ struct Function {
   const char* name;
   std::function<CK_RV(CK_SESSION_HANDLE)> call;
   bool uses_session;  // takes a session handle (section 5.1.2)
-  /// What a public session with no active operation answers.
+  /// The value that the function returns in a public session without an active operation.
   ReturnValues with_nothing;
 };
 

@@ -34,7 +34,7 @@ bool fails() {
 
 bool allocation_fails() { return plan.armed && plan.fault == Fault::kMemory && fails(); }
 
-/// `writes`: the call may need room.
+/// `writes`: the call may need space on the disk.
 bool call_fails(bool writes) {
   if (!plan.armed || plan.fault == Fault::kMemory || (plan.fault == Fault::kNoSpace && !writes) || !fails())
     return false;
@@ -77,14 +77,15 @@ void* REAL(realloc)(void*, size_t);
 
 namespace {
 
-/// The dynamic linker keeps some of its blocks for ever; the leak check knows it by who calls malloc, and that is us.
+/// The dynamic linker never frees some of its blocks. The leak check recognizes them by the caller of malloc, which is
+/// this program.
 bool is_of_the_linker(const void* caller) {
   constexpr uintptr_t kAsLongAsItIs = 0x40000;
   return reinterpret_cast<uintptr_t>(caller) - getauxval(AT_BASE) < kAsLongAsItIs;
 }
 
-/// libcrypto loses a few hundred bytes in some of its own failures. That is not what the leak check is to find; what
-/// the module has by `new` is.
+/// libcrypto leaks a few hundred bytes in some of its own failures. The leak check ignores these and looks for what the
+/// module has allocated by `new`.
 void* not_missed(void* block, const void* caller) {
   const bool known = (plan.armed && plan.fault == Fault::kMemory) || is_of_the_linker(caller);
   if (block && __lsan_ignore_object && known) __lsan_ignore_object(block);

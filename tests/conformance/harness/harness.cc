@@ -49,7 +49,8 @@ std::string module_path() {
 }
 
 void* module_symbol(const char* name) {
-  // Never closed: a module may not be unloaded safely while its own memory is in use, and ours is linked nodelete.
+  // The library is never closed: a module cannot be unloaded safely while its memory is in use, and this module is
+  // linked with nodelete.
   static void* const module = dlopen(module_path().c_str(), RTLD_NOW | RTLD_LOCAL);
   return module ? dlsym(module, name) : nullptr;
 }

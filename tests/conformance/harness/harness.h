@@ -3,14 +3,15 @@
 //
 // `p11` is that function list. A test takes a fixture that has already gone as far as it needs: `Fresh` (an initialized
 // library over an empty store directory), `WithToken` (a token with both PINs), `WithUser` (and the user logged in on a
-// read/write session). Every test owns a scratch directory with a configuration of its own, gone when the test ends.
+// read/write session). Every test owns a scratch directory with a configuration of its own, which is removed when the
+// test ends.
 //
 // EXPECT_RV(expected, call) compares return values and prints their names; `expected` may be one_of(a, b) where the
-// standard leaves the choice. What is only the way to the point of a test throws when it fails: MUST(call), and every
-// member of Session that does not begin with try_.
+// standard leaves the choice. The steps that only prepare a test throw when they fail: MUST(call), and every member of
+// Session whose name does not begin with try_.
 //
-// The module is $VTPM_TEST_MODULE, or the one of this build. A peer (SoftHSM 2) can be named there: what the standard
-// demands of everyone should pass on it too, which is how the tests themselves are tested.
+// The tests load $VTPM_TEST_MODULE, or the module of this build. The variable can name another module (SoftHSM 2): a
+// test of what the standard requires should pass with it too, which shows that the test itself is right.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -33,7 +34,7 @@ Bytes from_hex(std::string_view hex);
 std::string to_hex(const Bytes& bytes);
 Bytes operator+(Bytes a, const Bytes& b);
 
-// Of PKCS#11 3.0, and of this module (docs/pkcs11.md).
+// These numbers are from PKCS#11 3.0 and from this module (docs/pkcs11.md).
 constexpr CK_ATTRIBUTE_TYPE kUniqueId = CKA_UNIQUE_ID;
 constexpr CK_ATTRIBUTE_TYPE kVtpmResident = CKA_VENDOR_DEFINED | 0x56540001;
 constexpr CK_ATTRIBUTE_TYPE kVtpmNvIndex = CKA_VENDOR_DEFINED | 0x56540002;
@@ -44,18 +45,19 @@ constexpr CK_ATTRIBUTE_TYPE kVtpmNvType = CKA_VENDOR_DEFINED | 0x56540006;
 constexpr CK_ATTRIBUTE_TYPE kVtpmAuth = CKA_VENDOR_DEFINED | 0x56540007;
 constexpr CK_ATTRIBUTE_TYPE kVtpmHandle = CKA_VENDOR_DEFINED | 0x56540008;
 
-constexpr CK_ULONG kAbsurd = ~0UL;  // a length that no caller can mean
+constexpr CK_ULONG kAbsurd = ~0UL;  // a length that no buffer has
 
 inline const Bytes kSoPin = bytes("so-pin-1234"), kUserPin = bytes("user-pin-1234");
 
 /// The function list of the module under test (recorder.h).
 extern CK_FUNCTION_LIST* const p11;
-/// Its list of PKCS#11 3.2, through C_GetInterface; throws for a module that has none.
+/// The module's list of PKCS#11 3.2, from C_GetInterface. Throws if the module has none.
 const CK_FUNCTION_LIST_3_2& p11_3();
-/// The same as the module gives them out.
+/// The same lists as the module returns them, without the recorder.
 CK_FUNCTION_LIST* module_list();
 const CK_FUNCTION_LIST_3_2& module_list_3();
-/// The file it came from, and what it exports; null for what it does not.
+/// The file that the module was loaded from, and the address of a symbol that it exports; null if it does not export
+/// it.
 std::string module_path();
 void* module_symbol(const char* name);
 
@@ -99,11 +101,11 @@ class Template {
   Template() = default;
   Template(std::initializer_list<Attribute> attributes) : attributes_(attributes) {}
 
-  /// This template with some attributes replaced or added, or with one left out.
+  /// Returns this template with some attributes replaced or added, or with one left out.
   Template with(std::initializer_list<Attribute> attributes) const;
   Template without(CK_ATTRIBUTE_TYPE type) const;
 
-  /// What the C functions take; valid until this object changes.
+  /// The array for the C functions, which is valid until this object changes.
   CK_ATTRIBUTE* data();
   CK_ULONG size() const { return attributes_.size(); }
   const std::vector<Attribute>& attributes() const { return attributes_; }
@@ -119,7 +121,7 @@ class Mechanism {
   Mechanism(CK_MECHANISM_TYPE type) : type_(type) {}  // NOLINT: most mechanisms are just their number
   static Mechanism pss(CK_MECHANISM_TYPE type, CK_MECHANISM_TYPE hash, CK_ULONG mgf, CK_ULONG salt);
   static Mechanism oaep(CK_MECHANISM_TYPE hash, CK_ULONG mgf, Bytes label = {});
-  /// Any bytes as the parameter, for the errors.
+  /// Takes any bytes as the parameter, for tests of errors.
   static Mechanism with_parameter(CK_MECHANISM_TYPE type, Bytes parameter);
 
   CK_MECHANISM_TYPE type() const { return type_; }
@@ -136,7 +138,7 @@ struct KeyPair {
   CK_OBJECT_HANDLE public_key = CK_INVALID_HANDLE, private_key = CK_INVALID_HANDLE;
 };
 
-/// An open session; closed when it goes (unless the library was finalized first).
+/// An open session. The destructor closes it unless the library was finalized before.
 class Session {
  public:
   enum Mode { kReadOnly, kReadWrite };
@@ -158,11 +160,11 @@ class Session {
   CK_RV try_set(CK_OBJECT_HANDLE object, Template changes);
   CK_RV try_generate(Mechanism mechanism, Template public_key, Template private_key, KeyPair* pair = nullptr);
   KeyPair generate(Mechanism mechanism, Template public_key, Template private_key);
-  /// Session keys of the given size or curve (DER parameters) that may do all that their type can.
+  /// Generates session keys of the given size or curve (DER parameters) that allow every operation of their type.
   KeyPair generate_rsa(CK_ULONG bits = 2048);
   KeyPair generate_ec(const Bytes& curve);
 
-  /// CKR_OK, or what C_GetAttributeValue says to a size query for one attribute.
+  /// The return value of C_GetAttributeValue for a size query of one attribute.
   CK_RV try_get(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
   Bytes get(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
   bool flag(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
@@ -171,7 +173,7 @@ class Session {
   std::vector<CK_OBJECT_HANDLE> find(Template match);
 
   Bytes sign(Mechanism mechanism, CK_OBJECT_HANDLE key, const Bytes& data);
-  /// The same by C_SignUpdate, in parts of 1, 2, 3, … bytes and an empty one.
+  /// The same with C_SignUpdate, in parts of 1, 2, 3, … bytes and an empty part.
   Bytes sign_in_parts(Mechanism mechanism, CK_OBJECT_HANDLE key, const Bytes& data);
   CK_RV try_sign(Mechanism mechanism, CK_OBJECT_HANDLE key, const Bytes& data);
   CK_RV try_verify(Mechanism mechanism, CK_OBJECT_HANDLE key, const Bytes& data, const Bytes& signature);
@@ -189,7 +191,7 @@ class Session {
 extern const Bytes kP256, kP384, kP521;
 
 // --- surroundings ---
-/// A directory with a configuration that names it, which the environment names; removed at the end.
+/// A directory with a configuration file that names it; the environment names the file. The destructor removes both.
 class Scratch {
  public:
   Scratch();
@@ -203,11 +205,11 @@ class Scratch {
   std::string path_;
 };
 
-/// C_Initialize for as long as it lives.
+/// Calls C_Initialize, and C_Finalize when it is destroyed.
 class Library {
  public:
   Library() { initialize(); }
-  ~Library() { p11->C_Finalize(nullptr); }  // a test may have done it already
+  ~Library() { p11->C_Finalize(nullptr); }  // the test may have finalized the library already
   Library(const Library&) = delete;
   Library& operator=(const Library&) = delete;
   void initialize();
@@ -220,9 +222,9 @@ CK_FLAGS token_flags(CK_SLOT_ID slot);
 /// The slot that the next C_InitToken takes, whether it is listed with an uninitialized token or without one.
 CK_SLOT_ID free_slot();
 CK_RV try_init_token(CK_SLOT_ID slot, const Bytes& so_pin, std::string_view label);
-/// Initializes the free slot's token and sets its user PIN.
+/// Initializes the token of the free slot and sets its user PIN.
 CK_SLOT_ID make_token(std::string_view label = "conformance");
-/// The slot whose token has this label; throws when there is none.
+/// The slot whose token has this label. Throws if there is none.
 CK_SLOT_ID slot_of(std::string_view label);
 
 // --- fixtures ---

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// GoogleTest's main, and `--act name argument…`: this program in the role of another application.
+// The main function runs the tests, or with `--act name argument…` plays the part of another application.
 #include <cstdio>
 #include <cstring>
 #include <exception>

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parameters of single messages (PKCS#11 3.2, 6.13 and 6.66), as tests say them.
+// Parameters of single messages (PKCS#11 3.2, 6.13 and 6.66).
 #pragma once
 
 #include "tests/conformance/harness/symmetric.h"
 
 namespace vtpm::conformance {
 
-/// The parameter of a message for whichever AEAD, and the memory that it points to.
+/// The parameter of a message for one of the AEAD mechanisms, and the memory that it points to.
 struct MessageParameter {
   CK_MECHANISM_TYPE mechanism;
   Bytes nonce, tag;

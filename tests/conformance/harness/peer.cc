@@ -105,7 +105,7 @@ Bytes ecdsa_from_der(const Bytes& encoded, size_t bytes) {
   return signature;
 }
 
-/// Sets padding, hashes and salt; the operation has been initialized.
+/// Sets padding, hashes and salt of an operation that has been initialized.
 void prepare(EVP_PKEY_CTX* context, const Scheme& scheme) {
   if (scheme.kind == Scheme::kPkcs1) check(EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PADDING) > 0, "padding");
   if (scheme.kind == Scheme::kRaw) check(EVP_PKEY_CTX_set_rsa_padding(context, RSA_NO_PADDING) > 0, "padding");
@@ -206,7 +206,7 @@ bool Key::verifies(const Scheme& scheme, const Bytes& data, const Bytes& signatu
     const Bytes block = produce("EVP_PKEY_verify_recover", [&](unsigned char* out, size_t* size) {
       return EVP_PKEY_verify_recover(context.get(), out, size, signature.data(), signature.size());
     });
-    return Bytes(block.size() - input.size(), 0) + input == block;  // short input stands at the end, after zeros
+    return Bytes(block.size() - input.size(), 0) + input == block;  // short input is padded on the left with zeros
   }
   check(EVP_PKEY_verify_init(context.get()) > 0, "EVP_PKEY_verify_init");
   prepare(context.get(), scheme);
@@ -258,7 +258,7 @@ Bytes digest(const std::string& hash, const Bytes& data) {
 
 Bytes octet_string(const Bytes& contents) {
   Bytes out = {0x04};
-  if (contents.size() >= 0x80) out.push_back(0x81);  // curve points need no more than one byte of length
+  if (contents.size() >= 0x80) out.push_back(0x81);  // the length of a curve point fits in one byte
   out.push_back(static_cast<uint8_t>(contents.size()));
   return out + contents;
 }

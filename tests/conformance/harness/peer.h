@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The independent implementation: signatures, encryption and certificates by the system's OpenSSL, not the module's.
+// The independent implementation that tests compare the module with: signatures, encryption and certificates by the
+// system's OpenSSL, which is not the module's private one.
 #pragma once
 
 #include <openssl/evp.h>
@@ -12,7 +13,7 @@
 
 namespace vtpm::conformance::peer {
 
-/// How data becomes a signature.
+/// The scheme of a signature.
 struct Scheme {
   enum Kind { kPkcs1, kPss, kRaw, kEcdsa } kind;
   std::string hash = {};      // OpenSSL's name; empty: the data is signed as it is
@@ -38,7 +39,7 @@ class Key {
   Bytes number(const char* parameter, size_t size = 0) const;
   Bytes ec_point() const;
   Bytes spki() const;
-  /// OpenSSL's own check of a private key: do its parts belong together?
+  /// Whether OpenSSL's check of a private key finds that its parts belong together.
   bool consistent() const;
   bool same_public_key(const Key& other) const;
 
@@ -61,7 +62,7 @@ class Key {
 
 Bytes digest(const std::string& hash, const Bytes& data);
 
-/// A DER OCTET STRING around `contents`, and what is in one (throws when it is not exactly one).
+/// Writes a DER OCTET STRING around `contents`; and reads the contents of one (throws if `der` is anything else).
 Bytes octet_string(const Bytes& contents);
 Bytes octet_string_contents(const Bytes& der);
 

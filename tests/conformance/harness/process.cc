@@ -15,7 +15,7 @@
 namespace vtpm::conformance {
 namespace {
 
-/// Everything that comes out of `fd` until its other ends are closed.
+/// Reads from `fd` until every writing end is closed.
 std::string read_all(int fd) {
   std::string all;
   char buffer[4096];
@@ -57,7 +57,7 @@ std::string in_child(const std::function<void()>& work) {
     } catch (const std::exception& error) {
       write_all(pipe.write_end, error.what());
     }
-    _exit(0);  // nothing of the parent's may run twice
+    _exit(0);  // no handler or destructor of the parent may run twice
   }
   close(pipe.write_end);
   std::string sentence = read_all(pipe.read_end);

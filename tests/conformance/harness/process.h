@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Other processes: forked children of a test, and this program run again as a stranger.
+// Other processes: forked children of a test, and this program executed again as an independent application.
 #pragma once
 
 #include <sys/types.h>
@@ -11,25 +11,26 @@
 
 namespace vtpm::conformance {
 
-/// Runs `work` in a forked child and waits for it. Empty when all went well, else the sentence of what went wrong: an
-/// exception's text (MUST throws), or how the child died. A child that has not ended after 60 s is killed.
+/// Runs `work` in a forked child and waits for it. Returns an empty string on success, otherwise a sentence that says
+/// what failed: the text of an exception (MUST throws), or how the child died. A child that has not ended after 60 s is
+/// killed.
 std::string in_child(const std::function<void()>& work);
 
-/// What another process did.
+/// How another process ended, and what it printed.
 struct Ran {
   int status = -1;     // exit status; -1 when it was killed
   std::string output;  // its standard output and standard error
 };
-/// This program executed anew with `--act name argument…`; the environment (and so the store) is inherited.
+/// Executes this program with `--act name argument…`. The new process inherits the environment, which names the store.
 class Stranger {
  public:
   explicit Stranger(const std::vector<std::string>& words, unsigned seconds = 60);
   ~Stranger() { wait(); }
   Stranger(const Stranger&) = delete;
   Stranger& operator=(const Stranger&) = delete;
-  /// Waits for its end. After `seconds` it is killed.
+  /// Waits until the process ends, and kills it after `seconds`.
   const Ran& wait();
-  /// kill -9, at whatever it is just doing.
+  /// Sends SIGKILL.
   void kill();
 
  private:
@@ -39,7 +40,8 @@ class Stranger {
 };
 inline Ran run_act(const std::vector<std::string>& words) { return Stranger(words).wait(); }
 
-/// What `--act name` does; registered by the files that need a stranger. A throwing act exits with 1 and the sentence.
+/// Registers what `--act name` does, for the test files that need an independent application. If it throws, the process
+/// prints the sentence and exits with 1.
 using Act = std::function<void(const std::vector<std::string>& arguments)>;
 std::map<std::string, Act>& acts();
 struct RegisterAct {

@@ -6,7 +6,8 @@
 //   swap   exchanges the blind indices of the two newest private records; their checksums are right
 //   count  prints how many private records have a blind index
 //   forbid empties CKA_ALLOWED_MECHANISMS of the newest private record, which names one mechanism
-//   trust  sets CKA_TRUSTED in every public record that was written without a login, as anybody with the file can
+//   trust sets CKA_TRUSTED in every public record that was written without a login, as any program that can write the
+//   file can do
 //
 // The same of public records, whose seal is a MAC: strip-public, break-public, swap-public, count-public. And
 //
@@ -53,7 +54,7 @@ class Surgeon {
   void break_newest() {
     Bytes bytes = read(records_.back());
     const EntryView layout = parse_entry(bytes).value();
-    bytes[layout.data_at + layout.data_bytes - 1] ^= 0x10;  // still a record, and another
+    bytes[layout.data_at + layout.data_bytes - 1] ^= 0x10;  // the record remains readable, and its contents differ
     write(records_.back(), bytes);
   }
   void smash_newest() {
@@ -119,7 +120,7 @@ class Surgeon {
 
   std::unique_ptr<File> file_;
   StoreHeader header_;
-  std::vector<LogEntry> records_, past_;  // in log order: what is current, and what it took the place of
+  std::vector<LogEntry> records_, past_;  // in log order: current entries, and the entries that they have replaced
 };
 
 /// In log order.

@@ -24,19 +24,19 @@ std::string test_name() {
   return test ? std::string(test->test_suite_name()) + "." + test->name() : "none";
 }
 
-/// What each test has met, once a line, in the file that a variable of the environment names. Opened before any test
-/// runs, so that children have it too, whatever they may open themselves. Never destroyed: threads of a test may
-/// outlive main.
+/// Writes what each test has observed to the file that an environment variable names, each line once. The file is
+/// opened before any test runs, so that children that may not open it can write to it too. The object is never
+/// destroyed, because threads of a test may outlive main.
 class Book {
  public:
   explicit Book(const char* variable) {
     const char* file = getenv(variable);
     if (file) fd_ = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   }
-  /// Held during a fork, so that the child finds it free.
+  /// The mutex is held during a fork, so that it is free in the child.
   std::mutex& mutex() { return mutex_; }
   bool closed() const { return fd_ < 0; }
-  /// The test runs, whether or not it meets anything.
+  /// Notes that the test runs, even if it observes nothing.
   void begin() {
     const std::lock_guard lock(mutex_);
     turn_page();
@@ -108,7 +108,7 @@ void note_call(const char* function, CK_RV rv, Arguments... arguments) {
     if (mechanism) book.note(std::to_string(mechanism->mechanism) + " " + vector_file);
 }
 
-/// One entry of a list: a function of its own for each name and list, since a C function can carry no state.
+/// One entry of a list. Each name in each list has a function of its own, because a C function cannot carry state.
 template <int kList, auto kMember, typename Function>
 struct Entry;
 template <int kList, auto kMember, typename... Arguments>

@@ -16,9 +16,9 @@
 
 namespace vtpm::conformance {
 
-/// While it lives, the test checks the vectors of a data file (its path below tests/data), one at a time: each
-/// mechanism that the module accepts is noted with it. What has no place in a vector (a key made on the way) belongs
-/// before it.
+/// While an object lives, the test checks vectors of a data file (its path below tests/data), and each mechanism that
+/// the module accepts is recorded with that file. Calls that no vector covers (to make a key, for instance) belong
+/// before its construction.
 class CheckingVectors {
  public:
   explicit CheckingVectors(std::string file);

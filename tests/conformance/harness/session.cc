@@ -8,13 +8,14 @@
 namespace vtpm::conformance {
 namespace {
 
-/// Never null, so that only tests that mean it pass null pointers.
+/// The pointer is never null, so that tests pass null pointers on purpose only.
 CK_BYTE* raw(const Bytes& bytes) {
   static CK_BYTE nothing = 0;
   return bytes.empty() ? &nothing : const_cast<CK_BYTE*>(bytes.data());
 }
 
-/// Parts of 1, 2, 3, … bytes with an empty one first: splits that meet no block boundary twice.
+/// Splits the data into an empty part and parts of 1, 2, 3, … bytes, so that parts end at different positions of a
+/// block.
 template <typename Update>
 void in_parts(const Bytes& data, Update update) {
   update(raw({}), 0);
@@ -22,7 +23,7 @@ void in_parts(const Bytes& data, Update update) {
     update(raw(data) + at, std::min(part, data.size() - at));
 }
 
-/// The two calls of section 5.2: how long is it, then the bytes.
+/// The two calls of section 5.2: the first asks for the length, the second for the bytes.
 template <typename Call>
 Bytes produce(const char* name, Call call) {
   CK_ULONG size = 0;

@@ -24,13 +24,13 @@ size_t limit() {
 }
 
 std::mutex mutex;
-/// By function; never destroyed, threads of a test may outlive main.
+/// The maximum of each function. The object is never destroyed, because threads of a test may outlive main.
 std::map<std::string, size_t>& deepest() {
   static auto* const all = new std::map<std::string, size_t>;
   return *all;
 }
 
-/// What is returned is never read as an object: only compared with the paint.
+/// The memory at the returned address is compared with the paint, and never read as an object.
 [[gnu::noinline]] const unsigned char* paint() {
   unsigned char area[kPainted];
   const unsigned char* kept = area;
@@ -39,7 +39,8 @@ std::map<std::string, size_t>& deepest() {
   return kept;
 }
 
-/// How many bytes from `area` on are still painted. Coarse steps first: every call of every test comes here.
+/// The number of bytes from `area` on that are still painted. The search begins with coarse steps, because every call
+/// of every test uses it.
 size_t painted_bytes(const unsigned char* area) {
   constexpr size_t kStep = 1024;
   static const std::string whole(kStep, static_cast<char>(kPaint));

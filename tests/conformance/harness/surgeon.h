@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// record_surgeon, at work on the one store of a test.
+// Runs record_surgeon on the only store of a test.
 #pragma once
 
 #include <cstdlib>
@@ -19,7 +19,7 @@ inline std::string text_of(const std::string& file) {
   return text.str();
 }
 
-/// What it prints.
+/// The output of record_surgeon.
 inline std::string operate(const Scratch& scratch, const std::string& work) {
   std::string store;
   for (const auto& file : std::filesystem::directory_iterator(scratch.store())) store = file.path();

@@ -66,7 +66,7 @@ void for_each_sha512_t(const std::function<void(CK_ULONG, const Line&)>& check) 
     for_each_line(file, [&](const Line& line) {
       const std::string& hash = line.text("hash");
       if (hash != "sha512/224" && hash != "sha512/256") return;
-      // Among those of HMAC are shortened ones, which CKM_SHA512_T_HMAC does not make.
+      // The vectors of HMAC include truncated codes, which CKM_SHA512_T_HMAC does not support.
       const CK_ULONG bits = hash == "sha512/224" ? 224 : 256;
       if (line.text(line.has("mac") ? "mac" : "digest").size() == bits / 4) check(bits, line);
     });
@@ -159,7 +159,7 @@ CK_RV begin(Session& session, Way way, Mechanism& mechanism, CK_OBJECT_HANDLE ke
                               : p11->C_DecryptInit(session, mechanism.get(), key);
 }
 
-/// Asks for the size, then gives a buffer of exactly that size; appends what came.
+/// Asks for the size, calls again with a buffer of exactly that size, and appends the output.
 template <typename Call>
 CK_RV append_output(Bytes& all, Call call) {
   CK_ULONG size = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Secret keys and the mechanisms that work with them, as tests say them.
+// Secret keys and their mechanisms, and the vectors of both.
 #pragma once
 
 #include <functional>
@@ -40,7 +40,7 @@ struct HashRow {
 };
 extern const std::vector<HashRow> kEveryHash;
 
-/// The block ciphers beside AES: their names in OpenSSL (in front of "-128-ECB"), and what they all bring along.
+/// The block ciphers other than AES: their names in OpenSSL (before "-128-ECB"), key types and mechanisms.
 struct BlockCipherRow {
   const char* openssl;
   CK_KEY_TYPE key;
@@ -57,10 +57,10 @@ const HashRow& hash_row(const std::string& name);
 inline Mechanism sha512_t(CK_MECHANISM_TYPE type, CK_ULONG bits) {
   return Mechanism::with_parameter(type, bytes_of(bits));
 }
-/// Every vector of SHA-512/t: those of sha512_t.txt, and those of the two hashes that have a name of their own.
+/// Every vector of SHA-512/t: those of sha512_t.txt, and those of the two hashes with their own names.
 void for_each_sha512_t(const std::function<void(CK_ULONG bits, const Line&)>& check);
 
-/// A session key that may do all that its type can, and shows its value.
+/// A session key that allows every operation of its type and whose value can be read.
 CK_OBJECT_HANDLE secret_key(Session& session, CK_KEY_TYPE type, const Bytes& value);
 CK_RV try_generate_key(Session& session, Mechanism mechanism, Template wanted, CK_OBJECT_HANDLE* key = nullptr);
 
@@ -85,7 +85,7 @@ CK_RV crypt_in_parts(Session& session, Way way, Mechanism mechanism, CK_OBJECT_H
 CK_RV crypt_in_place(Session& session, Way way, Mechanism mechanism, CK_OBJECT_HANDLE key, const Bytes& data,
                      Bytes* out);
 
-/// OpenSSL's opinion of a cipher ("AES-128-CBC"), with or without padding.
+/// The result of OpenSSL for a cipher ("AES-128-CBC"), with or without padding.
 Bytes openssl_encrypt(const char* cipher, const Bytes& key, const Bytes& iv, const Bytes& data, bool padding);
 
 }  // namespace vtpm::conformance

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Finds the mechanisms without a test vector (vectors.sh).
 #
-# Input: the module's mechanisms ("number name"), the reasons why some can have no vector, the tests that exist, and what
-# they have noted. -v page=1 prints the tables of docs/vectors.md instead of the verdict.
+# Input: the module's mechanisms ("number name"), the reasons why some can have no vector, the tests that exist, and
+# what they have recorded. -v page=1 prints the tables of docs/vectors.md instead of the verdict.
 FNR == 1 { file++ }
 file == 1 { name[$1] = $2; mechanisms[++count] = $2; next }
 file == 2 && /^#|^$/ { next }
@@ -18,7 +18,7 @@ $2 == "begin" || !($1 in exists) || !($2 in name) { next }
   if (!($3 in seen_file)) { seen_file[$3] = 1; files[++file_count] = $3 }
 }
 
-# The first reason that speaks of the mechanism; 0: none.
+# Returns the first reason whose pattern matches the mechanism, or 0.
 function reason_of(m, i, expression) {
   for (i = 1; i <= patterns; i++) {
     expression = pattern[i]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Something that succeeds for every function: a token with keys of every kind, and a call of each function that does
-// its work there. For tests of what happens when the machine fails in the middle of it.
+// For every function one call that succeeds: a token with keys of every kind, and calls that work with it. Tests use it
+// to show what happens when the host fails in the middle of a call.
 #pragma once
 
 #include <functional>
@@ -14,20 +14,21 @@ namespace vtpm::conformance {
 
 struct Work {
   std::string function;
-  std::function<void()> prepare;  // what comes before the call; throws when it fails
-  std::function<CK_RV()> call;    // answers CKR_OK
-  size_t makes = 0;               // objects, labelled "made"
-  bool dear = false;              // stretches a PIN
+  std::function<void()> prepare;  // the preparation of the call; throws if it fails
+  std::function<CK_RV()> call;    // returns CKR_OK
+  size_t makes = 0;               // the number of new objects, which have the label "made"
+  bool dear = false;              // the call runs the KDF of a PIN
 };
 
 class Workshop : public WithUser {
  protected:
   Workshop();
-  /// What could not be synced is rewritten with the next change, and nothing is read until then (docs/format.md).
+  /// Entries that could not be synced are written again with the next change, and nothing is read until then
+  /// (docs/format.md).
   void heal();
-  /// As it was before the work: nothing active, nothing made, the user logged in.
+  /// Restores the state before the call: no active operation, no new objects, the user logged in.
   void tidy();
-  /// Everything that was there before is there and works: no fault has harmed it.
+  /// Checks that every object that existed before exists and works.
   void expect_intact();
   std::vector<CK_OBJECT_HANDLE> made() { return session.find({{CKA_LABEL, "made"}}); }
   const std::vector<Work>& all() const { return works_; }

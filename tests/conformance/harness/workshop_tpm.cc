@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The works that libtpms takes part in, besides the keys and areas that the others make.
+// The calls that use libtpms, other than those that make keys and areas.
 #include "tests/conformance/harness/workshop.h"
 
 namespace vtpm::conformance {
@@ -77,7 +77,7 @@ void Workshop::add_tpm() {
   works_.back().dear = true;
 }
 
-// By what the objects are: after a login they have other handles.
+// The objects are found by their attributes, because a login changes their handles.
 void Workshop::expect_intact() {
   const auto one = [this](Template match) {
     const auto found = session.find(std::move(match));
