@@ -73,7 +73,7 @@ TEST_F(Kdf, HkdfVectors) {
     hkdf.extract = false;
     const CK_OBJECT_HANDLE halfway = base_key(session, extracted);
     EXPECT_EQ(derived_value(session, hkdf.mechanism(), halfway, output.size()), output);
-    // The salt may be a key; without one it is zeros.
+    // The salt may be a key. Without a salt it is a block of zeros.
     hkdf.extract = true;
     if (hkdf.salt.empty()) {
       hkdf.salt_type = CKF_HKDF_SALT_NULL;
@@ -91,7 +91,7 @@ TEST_F(Kdf, HkdfVectors) {
   });
 }
 
-/// OpenSSL's opinion of HKDF without salt and info.
+/// HKDF by OpenSSL, without salt and info.
 Bytes openssl_hkdf(const char* hash, Bytes key, size_t bytes) {
   Bytes out(bytes);
   EVP_KDF* kdf = EVP_KDF_fetch(nullptr, "HKDF", nullptr);
@@ -120,7 +120,7 @@ TEST_F(Kdf, HkdfDerivesAllThatItCan) {
     }
     EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, try_derive(session, mechanism, key, shown_secret(most + 1)));
   }
-  // The longest of them is a key like others: it is kept, and works.
+  // A key of the greatest length can be stored on the token and used.
   const Mechanism sha512 = Hkdf{CKM_SHA512, true, true, {}, {}, CKF_HKDF_SALT_NULL}.mechanism();
   const CK_OBJECT_HANDLE kept =
       derive(session, sha512, key, shown_secret(16320).with({{CKA_TOKEN, true}, {CKA_SIGN, true}, {CKA_DERIVE, true}}));
@@ -134,7 +134,7 @@ TEST_F(Kdf, HkdfDerivesAllThatItCan) {
   EXPECT_EQ(later.get(found, CKA_VALUE), openssl_hkdf("SHA512", value, 16320));
 }
 
-// 6.62: a data object that is as long as the hash is an input key too, for extraction.
+// 6.62: a data object as long as the hash may be the input key of an extraction.
 TEST_F(Kdf, HkdfFromDataObjects) {
   const Bytes value(32, 0x5D), salt = bytes("salt"), info = bytes("info");
   const auto data = [&](const Bytes& bytes) {
@@ -320,8 +320,8 @@ TEST_F(Kdf, Sp800108SecrecyIsTheBaseKeys) {
   }
 }
 
-// CMAC under a known key is a permutation of a block of its data: the code of (secret key || counter) would tell the
-// secret key.
+// CMAC under a known key is a permutation of a block of its data, so the code of (secret key || counter) would reveal
+// the secret key.
 TEST_F(Kdf, Sp800108WithCmacKeepsTheSecretsOfSegments) {
   CK_SP800_108_COUNTER_FORMAT counter{CK_FALSE, 8};
   const CK_OBJECT_HANDLE known = base_key(session, Bytes(16, 1), CKK_AES);
@@ -380,7 +380,7 @@ TEST_F(Kdf, Sp800108SeveralKeysAtOnce) {
                                       {third.data(), third.size(), &handles[1]}};
   const Mechanism mechanism = kbkdf(CKM_SP800_108_COUNTER_KDF, CKM_SHA256_HMAC, segments, {}, &more);
   const CK_OBJECT_HANDLE first = derive(session, mechanism, key, shown_secret(16));
-  // 16 + 40 + 16 bytes: 576 bits. Each key begins with a fresh block.
+  // The keys have 16 + 40 + 16 bytes: 576 bits. Each key begins with a new block.
   const auto block = [&](const char* number) {
     return session.sign(CKM_SHA256_HMAC, judge, from_hex(number) + label + from_hex("0240"));
   };
@@ -393,7 +393,7 @@ TEST_F(Kdf, Sp800108SeveralKeysAtOnce) {
   EXPECT_EQ(session.get(handles[1], CKA_VALUE), begin(block("00000004"), 16));
   EXPECT_EQ(session.number(handles[1], CKA_KEY_TYPE), CKK_AES);
 
-  // All or none.
+  // Either all keys are made or none.
   third = shown_secret(17).with({{CKA_KEY_TYPE, CKK_AES}});
   more[1] = {third.data(), third.size(), &handles[1]};
   const size_t before = session.find({{CKA_CLASS, CKO_SECRET_KEY}}).size();
@@ -534,7 +534,7 @@ TEST_F(Kdf, Pbkdf2TakesTheLengthOfThePasswordByAddress) {
               1);
     return out;
   };
-  // Two pages, of which the second is not there.
+  // Two pages, the second of which cannot be read.
   const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   void* mapped = mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   ASSERT_NE(mapped, MAP_FAILED);
@@ -562,7 +562,7 @@ TEST_F(Kdf, Pbkdf2TakesTheLengthOfThePasswordByAddress) {
   munmap(mapped, page);
 }
 
-// What a container's filter may do to the call by which the module reads the length: it is refused, or unknown.
+// A container's filter may reject the system call by which the module reads the length, or not know it.
 TEST_F(Kdf, Pbkdf2WhereTheKernelReadsNothing) {
   const Bytes salt(8, 1), password = bytes("password");
   const CK_ULONG length = password.size();
@@ -690,7 +690,7 @@ TEST_F(Kdf, TlsVectors) {
         for (const CK_ATTRIBUTE_TYPE use : {CKA_ENCRYPT, CKA_DECRYPT, CKA_DERIVE})
           EXPECT_EQ(session.flag(write_key, use), use != CKA_DECRYPT) << use;
       }
-      // The safe form gives no vectors; without a MAC there are no MAC secrets.
+      // The safe form returns no vectors. Without a MAC there are no MAC secrets.
       const CK_OBJECT_HANDLE client_key = out.hClientKey;
       parameters.ulMacSizeInBits = 0;
       std::fill(client_iv.begin(), client_iv.end(), 0);
@@ -699,7 +699,7 @@ TEST_F(Kdf, TlsVectors) {
       EXPECT_EQ(out.hClientMacSecret, CK_INVALID_HANDLE);
       EXPECT_NE(out.hClientKey, client_key);
       EXPECT_EQ(client_iv, Bytes(iv));
-      // They are as secret as the master secret is.
+      // The keys are as sensitive as the master secret.
       EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, try_derive(session, mechanism, key, wanted.with({{CKA_SENSITIVE, true}})));
       parameters.ulKeySizeInBits = 8 * 17;
       EXPECT_RV(
@@ -761,7 +761,8 @@ TEST_F(Kdf, TlsExtendedMasterSecret) {
             try_derive(session, mechanism(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE_DH), key, {}));
 }
 
-// 6.40: at least as secret as the key that it comes from, and otherwise what the template says, or that key.
+// 6.40: the new key is at least as sensitive as its base key; everything else comes from the template, or from the base
+// key.
 TEST_F(Kdf, TlsKdfKeepsSecrets) {
   const Bytes label = bytes("EXPORTER-test"), seed(64, 5);
   const Randoms random(seed);

@@ -93,8 +93,8 @@ TEST_F(Derive, EcdhWithCompressedPoints) {
   });
 }
 
-// The key derivation functions have vectors of their own, over a secret that no key pair is known for: what they make
-// of an agreed secret is compared with OpenSSL.
+// The vectors of the key derivation functions start from a secret for which no key pair is known. The result for an
+// agreed secret is therefore compared with OpenSSL.
 TEST_F(Derive, EcdhWithEveryKdf) {
   struct Kdf {
     CK_ULONG number;
@@ -126,7 +126,7 @@ TEST_F(Derive, EcdhWithEveryKdf) {
   const Bytes secret = derived_value(session, ecdh(point), mine.private_key, 0);
   for (const Kdf& kdf : kKdfs) {
     SCOPED_TRACE(kdf.number);
-    // Both standards, one block: hash(secret || 1 || info) and hash(1 || secret || info).
+    // The two standards for one block: hash(secret || 1 || info) and hash(1 || secret || info).
     const Bytes one = from_hex("00000001"), two = from_hex("00000002");
     const auto block = [&](const Bytes& counter, const Bytes& data) {
       return peer::digest(kdf.hash, (kdf.x963 ? secret + counter : counter + secret) + data);
@@ -140,7 +140,7 @@ TEST_F(Derive, EcdhWithEveryKdf) {
   }
 }
 
-// The peer knows the secret anyway, and Java's generateSecret reads it; other derivations say nothing that is not said.
+// The peer knows the agreed secret anyway, and Java's generateSecret reads it. Other derivations have no such default.
 TEST_F(Derive, AgreedSecretsAreShownUnlessTheTemplateSaysOtherwise) {
   const KeyPair ec = session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}}, {});
   const KeyPair x25519 =
@@ -184,7 +184,7 @@ TEST_F(Derive, EcdhKeysOfEveryType) {
   const Bytes secret = derived_value(session, ecdh(point), mine.private_key, 0);
   ASSERT_EQ(secret.size(), 32u);
   const Template open = {{CKA_SENSITIVE, false}, {CKA_EXTRACTABLE, true}};
-  // 6.3.17: what is too long loses its beginning.
+  // 6.3.17: a value that is too long loses its first bytes.
   EXPECT_EQ(derived_value(session, ecdh(point), mine.private_key, 20), Bytes(secret.begin() + 12, secret.end()));
   const auto aes = derive(session, ecdh(point), mine.private_key, open.with({{CKA_KEY_TYPE, CKK_AES}}));
   EXPECT_EQ(session.get(aes, CKA_VALUE), secret);
@@ -194,11 +194,11 @@ TEST_F(Derive, EcdhKeysOfEveryType) {
   EXPECT_EQ(session.number(short_aes, CKA_VALUE_LEN), 16u);
   const auto chacha = derive(session, ecdh(point), mine.private_key, open.with({{CKA_KEY_TYPE, CKK_CHACHA20}}));
   EXPECT_EQ(session.get(chacha, CKA_VALUE).size(), 32u);
-  // The key works.
+  // The derived key can be used.
   EXPECT_EQ(session.encrypt(CKM_AES_ECB, aes, Bytes(16)), openssl_encrypt("AES-256-ECB", secret, {}, Bytes(16), false));
   EXPECT_FALSE(session.flag(aes, CKA_LOCAL));
   EXPECT_EQ(session.number(aes, CKA_KEY_GEN_MECHANISM), CK_UNAVAILABLE_INFORMATION);
-  // Both halves of a pair meet, in the TPM and in software, as token objects too.
+  // Both parties derive the same secret, in the TPM and in software, also as token objects.
   const KeyPair other = session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}},
                                          {{CKA_DERIVE, true}, {kVtpmResident, false}, {CKA_TOKEN, true}});
   const Bytes my_point = session.get(mine.public_key, CKA_EC_POINT), its = session.get(other.public_key, CKA_EC_POINT);
@@ -286,7 +286,7 @@ TEST_F(Derive, RejectsBadArguments) {
   EXPECT_RV(CKR_OK, try_derive(session, CKM_SHA256_KEY_DERIVATION, open, wanted));
 }
 
-// --- what every derivation shares ---
+// --- rules for every derivation ---
 
 TEST_F(Derive, SecrecyIsRemembered) {
   const auto derived = [&](Template of_base, Template wanted) {
@@ -379,7 +379,7 @@ TEST_F(Derive, TemplatesInTemplatesAreReadAsTheStandardSays) {
   for (const bool on_token : {false, true}) {
     const CK_OBJECT_HANDLE key = session.create(
         base.with({{CKA_TOKEN, on_token}, {CKA_DERIVE_TEMPLATE, view(demands)}, {CKA_UNWRAP_TEMPLATE, view(outer)}}));
-    // The size, then the array with lengths only, then the values.
+    // The calls ask for the size, then for the array with lengths only, then for the values.
     CK_ATTRIBUTE asked{CKA_DERIVE_TEMPLATE, nullptr, 0};
     EXPECT_RV(CKR_OK, p11->C_GetAttributeValue(session, key, &asked, 1));
     ASSERT_EQ(asked.ulValueLen, 2 * sizeof(CK_ATTRIBUTE));
@@ -406,7 +406,7 @@ TEST_F(Derive, TemplatesInTemplatesAreReadAsTheStandardSays) {
     EXPECT_EQ(session.find({{CKA_DERIVE_TEMPLATE, view(demands)}, {CKA_TOKEN, on_token}}).size(), 1u);
     EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_set(key, {{CKA_DERIVE_TEMPLATE, Bytes{}}}));
   }
-  // What is wrong inside is wrong.
+  // An error inside the array is an error of the template.
   CK_ATTRIBUTE bad[] = {{CKA_TOKEN, label, 7}};
   EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(base.with({{CKA_DERIVE_TEMPLATE, view(bad)}})));
   EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(base.with({{CKA_DERIVE_TEMPLATE, Bytes(7)}})));
@@ -556,7 +556,7 @@ TEST_F(Derive, DerivesShakeOfKeys) {
     EXPECT_EQ(derived_value(session, type, key, output.size()), output);
     EXPECT_EQ(derived_value(session, type, key, 1), Bytes(output.begin(), output.begin() + 1));
     EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, try_derive(session, type, key, shown_secret(0))) << "no length of its own";
-    // A key type that has one length needs none in the template.
+    // A key type with a single length needs no CKA_VALUE_LEN in the template.
     const Template chacha = {{CKA_KEY_TYPE, CKK_CHACHA20}, {CKA_SENSITIVE, false}, {CKA_EXTRACTABLE, true}};
     const Bytes value = session.get(derive(session, type, key, chacha), CKA_VALUE);
     EXPECT_EQ(value.size(), 32u);
@@ -583,7 +583,7 @@ TEST_F(Derive, PublicKeysFromPrivateKeys) {
   }
   EXPECT_RV(CKR_KEY_TYPE_INCONSISTENT,
             try_derive(session, CKM_PUB_KEY_FROM_PRIV_KEY, base_key(session, Bytes(8, 1)), {}));
-  // What the private key says of itself and of keys from it holds here too (4.8, 5.18).
+  // The private key's restrictions on itself and on keys derived from it apply here too (4.8, 5.18).
   char label[] = "public";
   CK_ATTRIBUTE demands[] = {{CKA_LABEL, label, 6}};
   const auto* raw = reinterpret_cast<const uint8_t*>(demands);
@@ -598,7 +598,7 @@ TEST_F(Derive, PublicKeysFromPrivateKeys) {
   EXPECT_RV(CKR_MECHANISM_INVALID, try_derive(session, CKM_PUB_KEY_FROM_PRIV_KEY, signs, {}));
 }
 
-// 6.43: what the template leaves out comes from the private key.
+// 6.43: attributes that the template leaves out come from the private key.
 TEST_F(Derive, PublicKeysAreWhatTheirPrivateKeysAre) {
   struct Use {
     CK_ATTRIBUTE_TYPE made, from;

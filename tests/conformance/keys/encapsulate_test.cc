@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// C_EncapsulateKey and C_DecapsulateKey (PKCS#11 3.2, 5.18): vectors, what OpenSSL makes of it, keys in the TPM and in
+// C_EncapsulateKey and C_DecapsulateKey (PKCS#11 3.2, 5.18): vectors, comparison with OpenSSL, keys in the TPM and in
 // software, templates, errors.
 #include <openssl/core_names.h>
 
@@ -9,7 +9,7 @@
 namespace vtpm::conformance {
 namespace {
 
-/// What C_EncapsulateKey gives: the cipher text for the other side, and the key for this one.
+/// The results of C_EncapsulateKey: the cipher text for the peer, and the key for the caller.
 struct Encapsulated {
   Bytes cipher;
   CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
@@ -25,7 +25,8 @@ const Template kEncapsulates = {{CKA_ENCAPSULATE, true}}, kDecapsulates = {{CKA_
 
 class Encapsulate : public WithUser {
  protected:
-  /// With a size query before it, and a buffer that is one byte too small: neither makes a key.
+  /// The call is preceded by a size query and by a call with a buffer that is one byte too small, neither of which
+  /// makes a key.
   CK_RV try_encapsulate(Mechanism mechanism, CK_OBJECT_HANDLE by, Template wanted, Encapsulated* result = nullptr) {
     Encapsulated made;
     const auto call = [&](CK_BYTE* to, CK_ULONG* size) {
@@ -224,7 +225,7 @@ TEST_F(Encapsulate, RsaFromOthersWithKeysInTheTpmAndInSoftware) {
     EXPECT_EQ(decapsulated(oaep, pair.private_key, half.encrypt(RSA_PKCS1_OAEP_PADDING, value, "SHA256", "SHA256"),
                            shown_secret(32).with({{CKA_KEY_TYPE, CKK_AES}})),
               value);
-    // One answer for everything that is wrong inside.
+    // The module returns the same value for every error inside the cipher text.
     const auto answer = [&](const Mechanism& how, const Bytes& cipher, size_t bytes = 32) {
       return try_decapsulate(how, pair.private_key, cipher, shown_secret(bytes));
     };
@@ -236,7 +237,7 @@ TEST_F(Encapsulate, RsaFromOthersWithKeysInTheTpmAndInSoftware) {
   }
 }
 
-// RSASVE (SP 800-56B, 7.2.1): the secret is a number below the modulus, as long as that.
+// RSASVE (SP 800-56B, 7.2.1): the secret is a number below the modulus and has the modulus' length.
 TEST_F(Encapsulate, RsasveSecretsAreNumbersBelowTheModulus) {
   const peer::Key other = peer::Key::generate_rsa(2048);
   const CK_OBJECT_HANDLE by =
@@ -284,12 +285,12 @@ TEST_F(Encapsulate, RsaSecretsHaveTheLengthOfTheTemplate) {
   EXPECT_EQ(encapsulate(CKM_RSA_PKCS, pair.public_key, shown_secret(245)).cipher.size(), 256u);
   EXPECT_RV(CKR_KEY_SIZE_RANGE, try_encapsulate(CKM_RSA_PKCS, pair.public_key, shown_secret(246)));
   EXPECT_RV(CKR_KEY_SIZE_RANGE, try_encapsulate(CKM_RSA_PKCS, pair.public_key, shown_secret(4096)));
-  // A type of one length needs no CKA_VALUE_LEN.
+  // A key type with a single length needs no CKA_VALUE_LEN.
   const Template chacha = shown_secret(0).with({{CKA_KEY_TYPE, CKK_CHACHA20}});
   EXPECT_EQ(session.get(encapsulate(CKM_RSA_PKCS, pair.public_key, chacha).key, CKA_VALUE).size(), 32u);
 }
 
-// --- the new key, and who makes it ---
+// --- the new key, and the keys that may make it ---
 
 TEST_F(Encapsulate, ASecretThatIsNoKeyOfTheTypeNeedsALength) {
   const KeyPair pair = ec_pair("P-521");
@@ -445,7 +446,7 @@ TEST_F(Encapsulate, DiffieHellmanThereAndBack) {
     const Bytes value = session.get(made.key, CKA_VALUE);
     EXPECT_EQ(value.size(), bytes ? bytes : 256u);
     EXPECT_EQ(decapsulated(CKM_DH_PKCS_DERIVE, pair.private_key, made.cipher, shown_secret(bytes)), value);
-    // C_DeriveKey agrees on the same.
+    // C_DeriveKey derives the same secret.
     EXPECT_EQ(
         derived_value(session, Mechanism::with_parameter(CKM_DH_PKCS_DERIVE, made.cipher), pair.private_key, bytes),
         value);
@@ -463,7 +464,7 @@ TEST_F(Encapsulate, DiffieHellmanThereAndBack) {
       << "a parameter is ignored";
 }
 
-// All these curves have the cofactor 1, or clear it themselves (RFC 7748): both mechanisms make the same key.
+// The cofactor of all these curves is 1, or their function clears it (RFC 7748), so both mechanisms make the same key.
 TEST_F(Encapsulate, CofactorDerivationGivesTheSameKey) {
   const Bytes parameter = bytes_of(CK_ECDH1_DERIVE_PARAMS{CKD_SHA256_KDF, 0, nullptr, 0, nullptr});
   const Mechanism plain = Mechanism::with_parameter(CKM_ECDH1_DERIVE, parameter);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Key pairs (PKCS#11 3.2, 4.8 to 4.10, 6.1 and 6.3): generated and brought in.
+// Generated and imported key pairs (PKCS#11 3.2, 4.8 to 4.10, 6.1 and 6.3).
 #include <openssl/core_names.h>
 
 #include <algorithm>
@@ -32,7 +32,7 @@ peer::Key ec_of(Session& session, CK_OBJECT_HANDLE object, const char* group) {
   return peer::Key::ec_public(group, peer::octet_string_contents(session.get(object, CKA_EC_POINT)));
 }
 
-/// What 4.9 and the mechanism promise of a private key that was born in the token and may not leave it.
+/// Checks what 4.9 and the mechanism require of a private key that was generated on the token and cannot be extracted.
 void expect_born_here(Session& session, const KeyPair& pair, CK_ULONG type, CK_ULONG mechanism) {
   for (const CK_OBJECT_HANDLE key : {pair.public_key, pair.private_key}) {
     EXPECT_EQ(session.number(key, CKA_KEY_TYPE), type);
@@ -50,7 +50,7 @@ void expect_born_here(Session& session, const KeyPair& pair, CK_ULONG type, CK_U
   EXPECT_TRUE(session.flag(pair.private_key, kVtpmResident));
 }
 
-/// CKA_ID without a template: one value for the pair, SHA-1 of the public key.
+/// The CKA_ID of a pair whose template has none: SHA-1 of the public key, in both halves.
 void expect_default_id(Session& session, const KeyPair& pair, const Bytes& public_key_bits) {
   EXPECT_EQ(session.get(pair.public_key, CKA_ID), peer::digest("SHA1", public_key_bits));
   EXPECT_EQ(session.get(pair.private_key, CKA_ID), session.get(pair.public_key, CKA_ID));
@@ -121,7 +121,7 @@ TEST_F(Generation, RsaSecretsStayInside) {
     EXPECT_RV(CKR_ATTRIBUTE_SENSITIVE, p11->C_GetAttributeValue(session, pair.private_key, &attribute, 1));
     EXPECT_EQ(attribute.ulValueLen, CK_UNAVAILABLE_INFORMATION);
   }
-  // What may be read beside them is read.
+  // Attributes that may be read are returned in the same call.
   Bytes modulus(256), exponent(256);
   CK_ATTRIBUTE mixed[] = {{CKA_PRIVATE_EXPONENT, exponent.data(), exponent.size()},
                           {CKA_MODULUS, modulus.data(), modulus.size()}};
@@ -165,7 +165,7 @@ TEST_F(Generation, RejectsUnsupportedCurves) {
   // 3.2, 6.3: "invalid or of an unsupported representation": cut off, implicitlyCA, ecParameters.
   for (const char* parameters : {"06", "0608", "0500", "00", "3003020101", "06052b8104000100", "06052b810400"})
     EXPECT_RV(CKR_DOMAIN_PARAMS_INVALID, answer(from_hex(parameters))) << parameters;
-  // … and a form of point that is not taken.
+  // … and a form of point that is not supported.
   Bytes compressed(33, 0x11);
   compressed[0] = 2;
   for (const Bytes& point : {compressed, peer::octet_string(compressed)})
@@ -352,7 +352,7 @@ TEST_F(Generation, AllowedMechanismsAreTheOnlyOnes) {
 }
 
 // A key without a list reads as one with an empty list, and an empty list in a template is none: pkcs11-provider reads
-// the attribute of every key, and takes an error for a token that knows no lists.
+// the attribute of every key, and concludes from an error that the token has no such lists.
 TEST_F(Generation, AnEmptyListOfAllowedMechanismsIsNone) {
   const Template empty = {{CKA_ALLOWED_MECHANISMS, Bytes{}}};
   const KeyPair plain = session.generate_ec(kP256);
@@ -374,7 +374,7 @@ TEST_F(Generation, AnEmptyListOfAllowedMechanismsIsNone) {
             session.try_get(session.create({{CKA_CLASS, CKO_DATA}}), CKA_ALLOWED_MECHANISMS));
 }
 
-// What an older version stored: such keys keep allowing nothing, and so do their copies.
+// An older version stored such lists: those keys and their copies still allow no mechanism.
 TEST_F(Generation, AStoredEmptyListStillAllowsNothing) {
   const CK_ULONG allowed = CKM_ECDSA;
   const Template at_most = {{CKA_ALLOWED_MECHANISMS, bytes_of(allowed)}, {CKA_TOKEN, true}};
@@ -397,7 +397,7 @@ TEST_F(Generation, AStoredEmptyListStillAllowsNothing) {
   EXPECT_TRUE(again.find({{CKA_CLASS, CKO_PRIVATE_KEY}, {CKA_ALLOWED_MECHANISMS, Bytes{}}}).empty());
 }
 
-// What pkcs11-tool, NSS and Java expect of keys whose template leaves it open (docs/pkcs11.md, "Defaults").
+// The defaults that pkcs11-tool, NSS and Java expect (docs/pkcs11.md, "Defaults").
 TEST_F(Generation, UsesThatTemplatesLeaveOpen) {
   const auto uses = [&](CK_OBJECT_HANDLE key, bool wraps) {
     const bool is_public = session.number(key, CKA_CLASS) == CKO_PUBLIC_KEY;
@@ -440,7 +440,7 @@ TEST_F(Generation, UsesThatTemplatesLeaveOpen) {
     EXPECT_EQ(session.flag(key, CKA_WRAP), wraps) << type;
     EXPECT_EQ(session.flag(key, CKA_UNWRAP), wraps) << type;
   }
-  // What comes of other calls, as before.
+  // Keys that come from other calls have the same defaults as before.
   CK_OBJECT_HANDLE made = CK_INVALID_HANDLE;
   MUST(try_generate_key(session, CKM_AES_KEY_GEN, {{CKA_VALUE_LEN, 16}}, &made));
   EXPECT_FALSE(session.flag(made, CKA_WRAP));
@@ -542,7 +542,7 @@ TEST_F(Generation, TrustedIsSetByTheSoOnly) {
   EXPECT_RV(CKR_OK, session.try_set(pair.public_key, {{CKA_TRUSTED, false}}));
 }
 
-// 4.10: "the token MUST verify correspondence", and the return values for what does not correspond.
+// 4.10: "the token MUST verify correspondence", with the return values for parts that do not correspond.
 TEST_F(Generation, PublicKeyInfoIsOfTheKey) {
   const KeyPair pair = session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}},
                                         {{CKA_SENSITIVE, false}, {CKA_EXTRACTABLE, true}});
@@ -612,7 +612,7 @@ TEST_F(Generation, ExtractableKeysAreSoftwareKeysAndTellTheirSecret) {
                              get(CKA_PRIME_2), get(CKA_EXPONENT_1), get(CKA_EXPONENT_2), get(CKA_COEFFICIENT));
   EXPECT_TRUE(whole.consistent());
 
-  // Made sensitive, it stops telling, and never was always sensitive.
+  // A key that is made sensitive can no longer be read, and CKA_ALWAYS_SENSITIVE stays false.
   EXPECT_RV(CKR_OK, session.try_set(ec.private_key, {{CKA_SENSITIVE, true}}));
   EXPECT_RV(CKR_ATTRIBUTE_SENSITIVE, session.try_get(ec.private_key, CKA_VALUE));
   EXPECT_FALSE(session.flag(ec.private_key, CKA_ALWAYS_SENSITIVE));

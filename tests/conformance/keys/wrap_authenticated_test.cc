@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// C_WrapKeyAuthenticated and C_UnwrapKeyAuthenticated (PKCS#11 3.2, 5.18): vectors, nonces, tags, who may leave.
+// C_WrapKeyAuthenticated and C_UnwrapKeyAuthenticated (PKCS#11 3.2, 5.18): vectors, nonces, tags, and which keys may be
+// wrapped.
 #include <set>
 
 #include "tests/conformance/harness/keys.h"
@@ -15,7 +16,8 @@ Template aead_wrapper(const Bytes& value = Bytes(32, 0x57)) {
 
 class WrapAuthenticated : public WithUser {
  protected:
-  /// With a size query before it, and a buffer that is one byte too small; neither touches nonce or tag.
+  /// The call is preceded by a size query and by a call with a buffer that is one byte too small, neither of which
+  /// changes nonce or tag.
   CK_RV try_wrap(MessageParameter& parameter, CK_OBJECT_HANDLE by, CK_OBJECT_HANDLE key, const Bytes& data,
                  Bytes* wrapped = nullptr) {
     CK_MECHANISM mechanism{parameter.mechanism, parameter.data(), parameter.size()};
@@ -62,7 +64,7 @@ TEST_F(WrapAuthenticated, MatchesThePublishedVectors) {
   for_each_line("aead.txt", [&](const Line& line) {
     const CK_MECHANISM_TYPE type = aead_of(line);
     const Bytes cipher = line.bytes("cipher"), tag = line.bytes("tag"), associated = line.bytes("associated");
-    if (type == CKM_CHACHA20_POLY1305 || cipher.empty()) return;  // it wraps nothing, and no key is empty
+    if (type == CKM_CHACHA20_POLY1305 || cipher.empty()) return;  // there is nothing to unwrap, because no key is empty
     const bool good = line.text("result") == "good";
     const CK_OBJECT_HANDLE by = session.create(aead_wrapper(line.bytes("key")));
     MessageParameter given{type, line.bytes("nonce"), tag};
@@ -129,7 +131,7 @@ TEST_F(WrapAuthenticated, PrivateKeysAreWrappedAndPlacedInTheTpm) {
     EXPECT_RV(CKR_OK, try_wrap(parameter, wrapper, pair.private_key, beside, &wrapped));
     EXPECT_RV(CKR_OK, try_unwrap(parameter, wrapper, wrapped, beside, wanted));
   }
-  // With a nonce of 13 bytes CCM takes no more than 2^16 - 1 (RFC 3610).
+  // With a nonce of 13 bytes CCM accepts at most 2^16 - 1 bytes (RFC 3610).
   MessageParameter short_length{CKM_AES_CCM, Bytes(13, 7), Bytes(16)};
   EXPECT_RV(CKR_WRAPPED_KEY_LEN_RANGE, try_unwrap(short_length, wrapper, Bytes(65536, 1), beside, wanted));
   EXPECT_RV(CKR_WRAPPED_KEY_INVALID, try_unwrap(short_length, wrapper, Bytes(65535, 1), beside, wanted));
@@ -152,7 +154,8 @@ TEST_F(WrapAuthenticated, GeneratedNoncesDiffer) {
       }
       EXPECT_EQ(nonces.size(), 8u);
     }
-    // One call is one process: a counter would give the same nonce each time, and the key away.
+    // Each call is an operation of its own, so a counter would start anew, repeat the nonce and so reveal the
+    // authentication key.
     for (const CK_GENERATOR_FUNCTION generator : {CKG_GENERATE_COUNTER, CKG_GENERATE_COUNTER_XOR}) {
       MessageParameter parameter = kind;
       parameter.generator = generator;
@@ -214,7 +217,7 @@ TEST_F(WrapAuthenticated, RejectsBadArguments) {
   EXPECT_RV(CKR_ARGUMENTS_BAD, unwraps(&mechanism, room.data(), nullptr, 1, &made));
   EXPECT_RV(CKR_ARGUMENTS_BAD, unwraps(&mechanism, room.data(), nullptr, 0, nullptr));
   EXPECT_RV(CKR_OK, unwraps(&mechanism, room.data(), nullptr, 0, &made));
-  // Mechanisms that take no associated data, and parameters of whole encryptions.
+  // Mechanisms without associated data, and parameters of C_EncryptInit, are rejected.
   for (const CK_MECHANISM_TYPE type : {CKM_AES_KEY_WRAP, CKM_AES_CBC_PAD, CKM_RSA_PKCS, CKM_CHACHA20_POLY1305}) {
     CK_MECHANISM other{type, gcm.data(), gcm.size()};
     EXPECT_RV(CKR_MECHANISM_INVALID, wraps(&other, data.data(), data.size(), &size)) << type;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// C_WrapKey and C_UnwrapKey (PKCS#11 3.2, 5.18): vectors, what other programs make of it, who may leave, what is
-// refused.
+// C_WrapKey and C_UnwrapKey (PKCS#11 3.2, 5.18): vectors, exchange with other programs, which keys may be wrapped, and
+// errors.
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 
@@ -26,7 +26,7 @@ Template private_template(CK_KEY_TYPE type) { return {{CKA_CLASS, CKO_PRIVATE_KE
 
 const Template kOpen = {{CKA_SENSITIVE, false}, {CKA_EXTRACTABLE, true}};
 
-/// The second opinion on KW ("WRAP") and KWP ("WRAP-PAD"): OpenSSL's.
+/// KW ("WRAP") and KWP ("WRAP-PAD") by OpenSSL.
 Bytes openssl_unwrap(const std::string& form, const Bytes& key, const Bytes& wrapped) {
   const std::string name = "AES-" + std::to_string(8 * key.size()) + "-" + form;
   EVP_CIPHER* cipher = EVP_CIPHER_fetch(nullptr, name.c_str(), nullptr);
@@ -60,7 +60,7 @@ TEST_F(Wrap, KeyWrapMatchesThePublishedVectors) {
     const CK_OBJECT_HANDLE key = secret_key(session, CKK_GENERIC_SECRET, plain);
     EXPECT_EQ(wrap(session, type, wrapper, key), wrapped);
     EXPECT_EQ(session.get(unwrap(session, type, wrapper, wrapped, secret_template()), CKA_VALUE), plain);
-    // The same as encryption, which 3.0 knows too.
+    // The same mechanism as an encryption, which 3.0 allows too.
     const CK_OBJECT_HANDLE cipher = secret_key(session, CKK_AES, line.bytes("key"));
     Bytes out;
     EXPECT_RV(CKR_OK, crypt(session, Way::kEncrypt, type, cipher, plain, &out));
@@ -71,7 +71,7 @@ TEST_F(Wrap, KeyWrapMatchesThePublishedVectors) {
   for_each_line("key_wrap.txt", [&](const Line& line) {
     if (line.text("mode") == "kw") return check(line, CKM_AES_KEY_WRAP);
     check(line, CKM_AES_KEY_WRAP_KWP);
-    check(line, CKM_AES_KEY_WRAP_PAD);  // RFC 5649 for everybody, though 2.40 said otherwise
+    check(line, CKM_AES_KEY_WRAP_PAD);  // all modules use RFC 5649 here, although 2.40 said otherwise
   });
 }
 
@@ -85,7 +85,7 @@ TEST_F(Wrap, KeyWrapWithPaddingMatchesThePublishedVectors) {
     Bytes out;
     EXPECT_RV(CKR_OK, crypt(session, Way::kEncrypt, CKM_AES_KEY_WRAP_PKCS7, cipher, plain, &out));
     EXPECT_EQ(out, wrapped);
-    // PAD wrapped like this in earlier versions of the module.
+    // Earlier versions of the module wrapped like this with PAD.
     for (const CK_MECHANISM_TYPE type : {CKM_AES_KEY_WRAP_PAD, CKM_AES_KEY_WRAP_PKCS7}) {
       EXPECT_EQ(session.get(unwrap(session, type, wrapper, wrapped, secret_template()), CKA_VALUE), plain);
       EXPECT_RV(CKR_OK, crypt(session, Way::kDecrypt, type, cipher, wrapped, &out));
@@ -116,7 +116,7 @@ TEST_F(Wrap, KeyWrapWithPadding) {
     EXPECT_EQ(openssl_unwrap_kwp(kek, other), value);
     EXPECT_EQ(other, wrap(session, CKM_AES_KEY_WRAP_KWP, wrapper, key));
     EXPECT_EQ(session.get(unwrap(session, CKM_AES_KEY_WRAP_PAD, wrapper, other, secret_template()), CKA_VALUE), value);
-    // With one of KW's initial values of 8 bytes it pads as before.
+    // With an initial value of 8 bytes, as KW has it, PAD pads as before.
     const auto with_iv = [](CK_MECHANISM_TYPE type) { return Mechanism::with_parameter(type, Bytes(8, 3)); };
     const Bytes earlier = wrap(session, with_iv(CKM_AES_KEY_WRAP_PAD), wrapper, key);
     EXPECT_EQ(earlier, wrap(session, with_iv(CKM_AES_KEY_WRAP_PKCS7), wrapper, key));
@@ -180,7 +180,7 @@ TEST_F(Wrap, KeyWrapOfAnyLength) {
       EXPECT_RV(CKR_DATA_LEN_RANGE, crypt(session, Way::kEncrypt, CKM_AES_KEY_WRAP, cipher, value, &out)) << "as ever";
     }
   }
-  // The type's only length cuts too: 25 of 32 bytes.
+  // The single length of a key type also shortens the value: to 25 of 32 bytes.
   const Bytes value(25, 0x6C);
   const Bytes wrapped = wrap(session, CKM_AES_KEY_WRAP, wrapper, secret_key(session, CKK_GENERIC_SECRET, value));
   EXPECT_EQ(session.get(unwrap(session, CKM_AES_KEY_WRAP, wrapper, wrapped, secret_template(CKK_CHACHA20)), CKA_VALUE),
@@ -245,7 +245,7 @@ TEST_F(Wrap, BlockModesFillUpWithZerosAndCut) {
       return session.get(unwrap(session, row.mechanism, wrapper, wrapped, wanted), CKA_VALUE);
     };
     EXPECT_EQ(value_of(secret_template().with({{CKA_VALUE_LEN, value.size()}})), value);
-    // Who does not say how long the key is gets all of it, zeros included, whichever the type.
+    // Without CKA_VALUE_LEN the key of any type has the whole value, padding zeros included.
     for (const CK_KEY_TYPE type : {CKK_GENERIC_SECRET, CKK_AES, CKK_CHACHA20})
       EXPECT_EQ(value_of(secret_template(type)), filled);
     EXPECT_RV(CKR_WRAPPED_KEY_LEN_RANGE,
@@ -318,7 +318,7 @@ TEST_F(Wrap, CbcPadAndCtrKeepTheLengthOfTheKey) {
     SCOPED_TRACE(mechanism.type());
     Bytes wrapped = wrap(session, mechanism, wrapper, key);
     EXPECT_EQ(session.get(unwrap(session, mechanism, wrapper, wrapped, secret_template()), CKA_VALUE), value);
-    // A length is no secret where nobody pads, or the tag has been checked.
+    // The length is not secret if there is no padding, or if the tag has been checked.
     const CK_RV wrong_length =
         mechanism.type() == CKM_AES_CBC_PAD ? CKR_WRAPPED_KEY_INVALID : CKR_WRAPPED_KEY_LEN_RANGE;
     EXPECT_RV(wrong_length,
@@ -329,7 +329,7 @@ TEST_F(Wrap, CbcPadAndCtrKeepTheLengthOfTheKey) {
       EXPECT_RV(CKR_WRAPPED_KEY_INVALID, try_unwrap(session, mechanism, wrapper, wrapped, secret_template()));
     }
   }
-  // CBC: a wrong padding, and a right one around something else, are the same answer.
+  // CBC: the module returns the same value for a wrong padding and for a correct padding around other contents.
   const KeyPair pair = session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}}, kOpen);
   const Bytes wrapped = wrap(session, cbc, wrapper, pair.private_key);
   for (const size_t at : {wrapped.size() - 17, size_t{0}}) {
@@ -374,7 +374,8 @@ TEST_F(Wrap, AeadMatchesThePublishedVectors) {
   size_t wrapped = 0, bad = 0;
   for_each_line("aead.txt", [&](const Line& line) {
     const Bytes cipher = line.bytes("cipher"), tag = line.bytes("tag");
-    if (line.text("mode") == "chacha20-poly1305" || cipher.empty()) return;  // it wraps nothing, and no key is empty
+    if (line.text("mode") == "chacha20-poly1305" || cipher.empty())
+      return;  // there is nothing to unwrap, because no key is empty
     const CK_OBJECT_HANDLE by = aes_wrapper(session, line.bytes("key"));
     AeadWrap given{line.text("mode") == "gcm" ? CKM_AES_GCM : CKM_AES_CCM, line.bytes("nonce")};
     given.associated = line.bytes("associated");
@@ -412,7 +413,7 @@ TEST_F(Wrap, GeneratedNoncesDiffer) {
         EXPECT_EQ(Bytes(parameter.nonce.begin(), parameter.nonce.begin() + 2), Bytes(2, 9)) << "the fixed part";
         EXPECT_EQ(parameter.nonce[2] >> 4, 0);
         nonces.insert(parameter.nonce);
-        // The token says which nonce it took, and that is all that unwrapping wants to know.
+        // The token returns the nonce that it used, and unwrapping needs nothing else.
         EXPECT_RV(CKR_OK, try_unwrap(session, parameter.shorter(), wrapper, wrapped, secret_template()));
         parameter.fixed_bits = kAbsurd;
         parameter.generator = 77;
@@ -432,11 +433,11 @@ TEST_F(Wrap, GeneratedNoncesDiffer) {
       AeadWrap parameter = given;
       EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, try_wrap(session, parameter.mechanism(), wrapper, key));
     };
-    expect_refused({type, Bytes(12, 9), 0, CKG_GENERATE_COUNTER});  // it would begin anew with each key
+    expect_refused({type, Bytes(12, 9), 0, CKG_GENERATE_COUNTER});  // a counter would start anew with each key
     expect_refused({type, Bytes(12, 9), 0, CKG_GENERATE_COUNTER_XOR});
     expect_refused({type, Bytes(12, 9), 0, 77});
     expect_refused({type, Bytes(12, 9), 97, CKG_GENERATE});
-    expect_refused({type, Bytes(12, 9), 40, CKG_GENERATE});  // too little is left to be random
+    expect_refused({type, Bytes(12, 9), 40, CKG_GENERATE});  // too few bits are left for a random nonce
     expect_refused({type, {}});
     AeadWrap no_tag{type};
     no_tag.tag.clear();
@@ -498,7 +499,7 @@ TEST_F(Wrap, RsaUnwrapsWhatOthersWrapped) {
   const auto answer = [&](const Mechanism& how, const Bytes& wrapped, CK_KEY_TYPE type = CKK_AES) {
     return try_unwrap(session, how, pair.private_key, wrapped, secret_template(type));
   };
-  // One answer for everything that is wrong inside.
+  // The module returns the same value for every error inside the wrapped key.
   EXPECT_RV(CKR_WRAPPED_KEY_INVALID, answer(CKM_RSA_PKCS, half.encrypt(RSA_NO_PADDING, Bytes(256, 1)))) << "padding";
   EXPECT_RV(CKR_WRAPPED_KEY_INVALID, answer(CKM_RSA_PKCS, half.encrypt(RSA_PKCS1_PADDING, Bytes(17, 1)))) << "length";
   EXPECT_RV(CKR_WRAPPED_KEY_INVALID, answer(CKM_RSA_PKCS, pkcs1, CKK_CHACHA20)) << "length of the type";
@@ -568,7 +569,7 @@ void expect_ecdh_wraps(Session& session, CK_MECHANISM_TYPE type, const Bytes& tr
                                      bytes_of(CK_ECDH_AES_KEY_WRAP_PARAMS{bits, kdf, shared ? info.size() : 0,
                                                                           shared ? bytes_pointer(info) : nullptr}));
   };
-  // For somebody else, who has OpenSSL.
+  // The recipient has the private key in OpenSSL.
   const peer::Key other = peer::Key::generate_ec("P-256");
   const CK_OBJECT_HANDLE for_other = session.create({{CKA_CLASS, CKO_PUBLIC_KEY},
                                                      {CKA_KEY_TYPE, CKK_EC},
@@ -592,7 +593,7 @@ void expect_ecdh_wraps(Session& session, CK_MECHANISM_TYPE type, const Bytes& tr
     kek.resize(bits / 8);  // "the first ulAESKeyBits bits"
     EXPECT_EQ(openssl_unwrap_kwp(kek, Bytes(point + 65, wrapped.end())), value);
   }
-  // For oneself, with the key in the TPM.
+  // The recipient is this token, with the private key in the TPM.
   for (const Bytes& curve : {kP256, kP384, kP521}) {
     const KeyPair mine =
         session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, curve}, {CKA_WRAP, true}}, {{CKA_UNWRAP, true}});
@@ -653,7 +654,7 @@ TEST_F(Wrap, PrivateKeysArePkcs8) {
     EVP_PKEY* read = d2i_AutoPrivateKey(nullptr, &at, static_cast<long>(info.size()));
     ASSERT_NE(read, nullptr);
     EXPECT_EQ(EVP_PKEY_eq(read, peer::Key::from_spki(session.get(pair.public_key, CKA_PUBLIC_KEY_INFO)).get()), 1);
-    // And what OpenSSL writes is read here.
+    // The module unwraps what OpenSSL has written.
     unsigned char* der = nullptr;
     PKCS8_PRIV_KEY_INFO* theirs = EVP_PKEY2PKCS8(read);
     const int length = i2d_PKCS8_PRIV_KEY_INFO(theirs, &der);
@@ -664,7 +665,7 @@ TEST_F(Wrap, PrivateKeysArePkcs8) {
     const CK_OBJECT_HANDLE cipher = secret_key(session, CKK_AES, kek);
     Bytes their_wrapped;
     MUST(crypt(session, Way::kEncrypt, CKM_AES_KEY_WRAP_KWP, cipher, their_info, &their_wrapped));
-    // Who may not leave again lands in the TPM; the default of C_UnwrapKey is that it may.
+    // A key that is not extractable is stored in the TPM. By default C_UnwrapKey makes an extractable key.
     for (const bool stays : {true, false}) {
       const Template wanted = private_template(type).with({{CKA_SIGN, true}, {CKA_TOKEN, stays}});
       const CK_OBJECT_HANDLE key =
@@ -685,7 +686,7 @@ TEST_F(Wrap, PrivateKeysArePkcs8) {
                                                     private_template(type).with({{kVtpmResident, true}})))
         << "the TPM gives nothing back";
   }
-  // Bytes that are no private key.
+  // The contents are not a private key.
   for (const Bytes& info : {Bytes{0x30, 0x00}, bytes("no key at all, not at all"), Bytes(64, 0x30)}) {
     const Bytes wrapped = wrap(session, CKM_AES_KEY_WRAP_KWP, wrapper, secret_key(session, CKK_GENERIC_SECRET, info));
     EXPECT_RV(CKR_WRAPPED_KEY_INVALID,
@@ -693,7 +694,7 @@ TEST_F(Wrap, PrivateKeysArePkcs8) {
   }
 }
 
-// --- who may leave, and under whom ---
+// --- which keys may be wrapped, and by which keys ---
 
 TEST_F(Wrap, RejectsKeysThatMayNotLeave) {
   const CK_OBJECT_HANDLE wrapper = aes_wrapper(session);
@@ -823,7 +824,7 @@ TEST_F(Wrap, RejectsBadArguments) {
   Session reader(slot, Session::kReadOnly);
   EXPECT_RV(CKR_SESSION_READ_ONLY, try_unwrap(reader, mechanism, wrapper, wrapped, wanted.with({{CKA_TOKEN, true}})));
   EXPECT_RV(CKR_OK, try_unwrap(reader, mechanism, wrapper, wrapped, wanted));
-  // The key made it through, with what C_UnwrapKey sets.
+  // The key was unwrapped, with the attributes that C_UnwrapKey sets.
   const CK_OBJECT_HANDLE came = unwrap(session, mechanism, wrapper, wrapped, wanted);
   EXPECT_TRUE(session.flag(came, CKA_EXTRACTABLE)) << "5.13: the default";
   EXPECT_FALSE(session.flag(came, CKA_LOCAL));
@@ -832,7 +833,7 @@ TEST_F(Wrap, RejectsBadArguments) {
   EXPECT_EQ(session.get(came, CKA_CHECK_VALUE), session.get(key, CKA_CHECK_VALUE));
 }
 
-// CKM_RSA_X_509 takes the key for a number (PKCS#11 3.2, 6.1, "X.509 (raw) RSA").
+// CKM_RSA_X_509 treats the key as a number (PKCS#11 3.2, 6.1, "X.509 (raw) RSA").
 TEST_F(Wrap, RawRsaWrapsAKeyAsANumber) {
   const KeyPair pair =
       session.generate(CKM_RSA_PKCS_KEY_PAIR_GEN, {{CKA_MODULUS_BITS, 1024}, {CKA_WRAP, true}, {CKA_ENCRYPT, true}},

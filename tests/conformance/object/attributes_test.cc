@@ -144,7 +144,7 @@ class Tables {
       }
     }
   }
-  /// The rows of an object, as this token has them.
+  /// The rows of an object, with this token's deviations.
   Section of(const std::vector<std::string>& sections) const {
     Section all;
     for (const std::string& name : sections) {
@@ -205,7 +205,7 @@ class Attributes : public WithUser {
   const Tables tables;
   std::vector<Kind> kinds;
 
-  /// `start` with those attributes of a section that C_CreateObject takes, as `object` has them.
+  /// `start` with the attributes of a section that C_CreateObject accepts, and with the values that `object` has.
   Template with_numbers(Template start, const std::string& section, CK_OBJECT_HANDLE object) {
     for (const Row& row : tables.section(section)) {
       if (!row.has("2")) start = start.with({{row.type, session.get(object, row.type)}});
@@ -300,7 +300,7 @@ class Attributes : public WithUser {
     }
   }
 
-  /// A value that the attribute may have, and `object` does not.
+  /// A valid value of the attribute that differs from that of `object`.
   Bytes another(const Row& row, CK_OBJECT_HANDLE object) {
     const Bytes now =
         session.try_get(object, row.type) == CKR_OK && row.form != "template" ? session.get(object, row.type) : Bytes();
@@ -310,11 +310,11 @@ class Attributes : public WithUser {
     if (row.form == "mechanisms") return bytes_of<CK_MECHANISM_TYPE>(CKM_SHA256_HMAC);
     if (row.form != "ulong") return row.name.find("HASH_OF") == std::string::npos ? bytes("other") : Bytes(20, 0x5A);
     if (row.type == CKA_NAME_HASH_ALGORITHM) return bytes_of<CK_ULONG>(CKM_SHA_1);
-    if (row.name.find("CKA_TRUST_") == 0) return bytes_of<CK_ULONG>(CKT_NOT_TRUSTED);  // needs no certificate
+    if (row.name.find("CKA_TRUST_") == 0) return bytes_of<CK_ULONG>(CKT_NOT_TRUSTED);  // no certificate is needed
     const Bytes two = bytes_of<CK_ULONG>(2);
     return now == two ? bytes_of<CK_ULONG>(3) : two;
   }
-  /// One that C_CreateObject takes: what only the key decides is what it is.
+  /// A value that C_CreateObject accepts: attributes that follow from the key keep their value.
   Bytes acceptable(const Row& row, CK_OBJECT_HANDLE object) {
     if (row.type == CKA_OBJECT_VALIDATION_FLAGS) return bytes_of<CK_ULONG>(0);
     if (row.has("10")) return {CK_FALSE};
@@ -421,7 +421,7 @@ TEST_F(Attributes, FollowTheTableInGeneration) {
     if (row.has("3")) {
       EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, generate(kind.wanted.without(row.type), {}));
     }
-    // 4.10 has its own word for what cannot be known yet.
+    // 4.10 names a return value for attributes that are not known yet.
     const CK_RV refusal = row.type == CKA_PUBLIC_KEY_INFO ? CKR_ATTRIBUTE_TYPE_INVALID : CKR_ATTRIBUTE_READ_ONLY;
     if (row.has("4")) {
       EXPECT_RV(refusal, generate(kind.wanted, {{row.type, another(row, object)}}));
@@ -472,14 +472,15 @@ TEST_F(Attributes, FollowTheTableInSetAttributeValue) {
     const Template change = {{row.type, value}};
     CK_OBJECT_HANDLE copy = CK_INVALID_HANDLE;
     const bool changes = row.has("8") || one_way;
-    // What the key decides may be given again where it may be changed at all.
+    // The value of an attribute that follows from the key may be given again if the attribute may be changed.
     const bool decided = row.has("key") && (row.has("8") || row.has("erase"));
     const CK_RV refusal = decided ? CKR_ATTRIBUTE_VALUE_INVALID : CKR_ATTRIBUTE_READ_ONLY;
     if (!changes || row.has("key")) {
       EXPECT_RV(refusal, session.try_set(object, change));
       EXPECT_RV(row.has("copy") ? CKR_OK : refusal, session.try_copy(object, change, &copy));
       if (copy != CK_INVALID_HANDLE) expect_value(row, copy, value);
-      // What can never be modified is not "set" to what it is either; a copy that says so is one.
+      // C_SetAttributeValue rejects an attribute that can never be modified even with its present value. C_CopyObject
+      // may accept that value.
       const bool known = row.form != "template" && session.try_get(object, row.type) == CKR_OK;
       if (known && !row.has("key") && !row.has("10")) {
         const Template same = {{row.type, session.get(object, row.type)}};

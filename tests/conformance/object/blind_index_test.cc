@@ -19,7 +19,7 @@ Bytes id_of(int number) { return bytes("id " + std::to_string(number)); }
 class BlindIndex : public WithUser {
  protected:
   BlindIndex() {
-    // From now on the module says what it leaves out.
+    // From now on the module logs which records it leaves out.
     std::ofstream(scratch.path() + "/vtpm-pkcs11.toml")
         << "store_dir = \"" << scratch.store() << "\"\nlog = \"" << log_file() << "\"\nlog_level = \"warning\"\n"
         << "[kdf]\nmemory_kib = 8192\npasses = 1\n";
@@ -35,7 +35,7 @@ class BlindIndex : public WithUser {
                       {CKA_VALUE, Bytes(16, static_cast<uint8_t>(i))}});
     }
   }
-  /// Everything sealed again.
+  /// Seals every entry again.
   void start_afresh() {
     session.close();
     library.restart();
@@ -110,7 +110,7 @@ TEST_F(BlindIndex, RecordsOfOlderVersionsAreFoundAndGetOneWhenTheyChange) {
   EXPECT_EQ(operate("count"), std::to_string(kKeys) + "\n");
   operate("strip");
   EXPECT_EQ(operate("count"), "0\n");
-  // This process sees them change under its hands; another one meets them so.
+  // This process reads the records while they change; another process finds them changed.
   for (int round = 0; round < 2; ++round) {
     for (int i = 0; i < kKeys; ++i) EXPECT_EQ(value_of(session.find({{CKA_ID, id_of(i)}}).at(0)), i);
     EXPECT_EQ(session.find({{CKA_CLASS, CKO_SECRET_KEY}}).size(), size_t{kKeys});

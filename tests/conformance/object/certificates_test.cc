@@ -107,7 +107,7 @@ TEST_F(Certificates, SchemaRefuses) {
   EXPECT_TRUE(session.find({}).empty());
 }
 
-// What is not a certificate is kept for those who know what it is, and says nothing of itself.
+// A value that is not a certificate is stored as it is, and no attribute is derived from it.
 TEST_F(Certificates, ThatAreNotDerAreStoredAsTheyAre) {
   const Bytes der = certificate.der;
   const Bytes pem = bytes("-----BEGIN CERTIFICATE-----\n");
@@ -197,7 +197,7 @@ TEST_F(Certificates, HashesAreOfAnyDigestOfTheToken) {
                                           {CKA_HASH_OF_CERTIFICATE, Bytes(row.bytes, 1)},
                                           {CKA_TRUST_SERVER_AUTH, CKT_TRUSTED}}));
   }
-  // Its name does not say how long the digest is.
+  // The name of the hash mechanism does not contain the length of the digest.
   EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(least.with({{CKA_NAME_HASH_ALGORITHM, CKM_SHA512_T}})));
 }
 
@@ -209,7 +209,7 @@ TEST_F(Certificates, DatesHaveYearsFrom1900) {
     EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(least.with({{CKA_START_DATE, date}}))) << date;
 }
 
-/// `certificate` as it were if it had begun in 1850, which a GeneralizedTime can say; its signature is wrong then.
+/// `certificate` with a validity that begins in 1850, which a GeneralizedTime can express. Its signature is wrong then.
 Bytes of_1850(const Bytes& certificate) {
   const unsigned char* at = certificate.data();
   X509* x509 = d2i_X509(nullptr, &at, static_cast<long>(certificate.size()));
@@ -269,7 +269,7 @@ TEST_F(Certificates, ThatAreTrustedDoNotChange) {
          {Attribute(CKA_LABEL, "other"), Attribute(CKA_ID, "other"), Attribute(CKA_ISSUER, "other"),
           Attribute(CKA_SERIAL_NUMBER, "other"), Attribute(CKA_COPYABLE, false), Attribute(CKA_TRUSTED, false)}) {
       EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_set(trusted, {change}));
-      // Nor does a copy carry the trust over to what the SO has not seen.
+      // A copy with another value, which the SO has not seen, cannot be trusted either.
       if (change.type != CKA_TRUSTED) {
         EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_copy(trusted, {change}));
         EXPECT_RV(CKR_OK, session.try_copy(trusted, {change, {CKA_TRUSTED, false}}));
@@ -305,7 +305,7 @@ TEST_F(Certificates, TrustThatALoginHasAuthenticatedHoldsUntilFinalize) {
     later.logout();
     EXPECT_EQ(trusted(later), 1u) << "though nobody has looked at it while the login lasted";
     later.login();
-  }  // the last session goes, and the login with it
+  }  // closing the last session logs the user out
   Session again(slot_of("conformance"));
   EXPECT_EQ(trusted(again), 1u);
   EXPECT_EQ(operate(scratch, "count-public"), "1\n");
@@ -316,7 +316,7 @@ TEST_F(Certificates, TrustThatALoginHasAuthenticatedHoldsUntilFinalize) {
   EXPECT_EQ(trusted(again), 0u) << "other bytes than those that were authenticated";
 }
 
-// Each public copy is a record of its own: nobody has authenticated one that was written without a login.
+// Each public copy is a record of its own: one that was written without a login is not authenticated.
 TEST_F(Certificates, ACopyThatIsMadeAfterTheLogoutIsNotTrusted) {
   session.create(least.with({{CKA_TOKEN, true}, {CKA_LABEL, "root"}}));
   session.logout();
@@ -344,7 +344,7 @@ TEST_F(Certificates, TrustThatNobodyHasAuthenticatedIsNone) {
   session.login();
   EXPECT_FALSE(session.flag(forged(), CKA_TRUSTED));
   EXPECT_TRUE(session.find({{CKA_TRUSTED, true}}).empty());
-  // Whoever writes such an object anew does not vouch for it either.
+  // A session that writes such an object again does not make it trusted either.
   EXPECT_RV(CKR_OK, session.try_set(forged(), {{CKA_ID, "another"}}));
   EXPECT_FALSE(session.flag(forged(), CKA_TRUSTED));
   EXPECT_EQ(operate(scratch, "count"), "0\n");
@@ -374,7 +374,7 @@ TEST_F(Certificates, OfAttributes) {
     EXPECT_EQ(session.get(object, CKA_ATTR_TYPES), line.bytes("types"));
     EXPECT_EQ(session.text(object, CKA_START_DATE), line.text("not_before"));
     EXPECT_EQ(session.text(object, CKA_END_DATE), line.text("not_after"));
-    // The application's word goes first, as with the other certificates.
+    // Values that the application gives take precedence, as with other certificates.
     const auto told = session.create(whole.with({{CKA_AC_ISSUER, "issuer"}, {CKA_ATTR_TYPES, "types"}}));
     EXPECT_EQ(session.text(told, CKA_AC_ISSUER), "issuer");
     EXPECT_EQ(session.text(told, CKA_ATTR_TYPES), "types");
@@ -382,7 +382,7 @@ TEST_F(Certificates, OfAttributes) {
 
     EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, session.try_create(whole.with({{CKA_SUBJECT, "of the other kind"}})));
     EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, session.try_create(whole.with({{CKA_URL, "https://example.org/ac"}})));
-    // What is no such certificate is stored, and fills nothing.
+    // A value that is not a certificate of this kind is stored, and no attribute is derived from it.
     const auto fills_nothing = [&](const Bytes& other) {
       const auto plain = session.create(whole.with({{CKA_VALUE, other}, {CKA_TOKEN, false}}));
       EXPECT_EQ(session.get(plain, CKA_VALUE), other);
@@ -402,7 +402,7 @@ TEST_F(Certificates, OfAttributes) {
   });
 }
 
-// Whatever is changed in one, it is taken or refused.
+// A certificate with any byte changed is either accepted or rejected, and nothing crashes.
 TEST_F(Certificates, OfAttributesDamaged) {
   for_each_line("attribute_certificate.txt", [&](const Line& line) {
     const Bytes value = line.bytes("certificate");

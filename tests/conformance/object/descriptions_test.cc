@@ -19,7 +19,7 @@ TEST_F(Descriptions, ProfilesAreThoseThatHold) {
   for (const CK_OBJECT_HANDLE object : of_class(session, CKO_PROFILE))
     ids.insert(session.number(object, CKA_PROFILE_ID));
   EXPECT_EQ(ids, (std::set<CK_ULONG>{CKP_BASELINE_PROVIDER, CKP_EXTENDED_PROVIDER, CKP_AUTHENTICATION_TOKEN,
-                                     CKP_PUBLIC_CERTIFICATES_TOKEN}));  // without any certificate, too
+                                     CKP_PUBLIC_CERTIFICATES_TOKEN}));  // also without a certificate
   EXPECT_EQ(session.find({{CKA_CLASS, CKO_PROFILE}, {CKA_PROFILE_ID, CKP_BASELINE_PROVIDER}}).size(), 1u);
 }
 

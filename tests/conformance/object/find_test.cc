@@ -33,7 +33,7 @@ TEST_F(Find, MatchesDefaultsAndEmptyValues) {
   EXPECT_EQ(session.find({{CKA_MODIFIABLE, true}}).size(), 2u);
 }
 
-// Applications that keep labels in C strings or fixed fields send their NULs along.
+// Applications that keep labels in C strings or in fixed fields send the final zero bytes too.
 TEST_F(Find, LabelsArePaddedWithNuls) {
   using namespace std::string_literals;
   const Bytes padded = bytes("label\0\0\0"s), inside = bytes("la\0bel"s);

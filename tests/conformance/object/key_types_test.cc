@@ -112,7 +112,7 @@ Mechanism eddsa(bool prehash, const Bytes& context, size_t bytes) {
 }
 Mechanism eddsa(bool prehash, const Bytes& context) { return eddsa(prehash, context, context.size()); }
 
-/// Through the message-based functions and C_VerifySignature… too, in parts and whole.
+/// Checks the same with the message-based functions and C_VerifySignature…, in one part and in several.
 void expect_everywhere(Session& session, Mechanism mechanism, const KeyPair& pair, Bytes message, Bytes signature) {
   const auto& v3 = p11_3();
   MUST(v3.C_MessageSignInit(session, mechanism.get(), pair.private_key));
@@ -168,7 +168,7 @@ TEST_F(KeyTypes, EddsaParameters) {
   };
   const KeyPair small = pair_on("Ed25519"), large = pair_on("Ed448");
   const Bytes context(256, 'c'), message = bytes("m");
-  // 3.0, table 65: what the parameter makes of the key's curve.
+  // 3.0, table 65: the scheme that follows from the curve and the parameter.
   EXPECT_EQ(session.sign(eddsa(false, {}), large.private_key, message),
             session.sign(CKM_EDDSA, large.private_key, message));
   EXPECT_NE(session.sign(eddsa(false, {}), small.private_key, message),
@@ -296,8 +296,8 @@ TEST_F(KeyTypes, GeneratedPairsOnEdwardsAndMontgomeryCurvesWork) {
   }
 }
 
-// The table that C_GetAttributeValue is called through decides, and nothing else does (3.2: bare bytes; before: a DER
-// OCTET STRING, which p11tool, certtool, keymgr and libp11 expect). Templates have either form, everywhere.
+// Only the function list that C_GetAttributeValue is called through decides about the form (3.2: bare bytes; before: a
+// DER OCTET STRING, which p11tool, certtool, keymgr and libp11 expect). Templates may have either form everywhere.
 TEST_F(KeyTypes, PointsAreShownByTheTableAndTakenInEitherForm) {
   CK_VERSION v30{3, 0};
   CK_INTERFACE* interface_3_0 = nullptr;
@@ -541,7 +541,7 @@ TEST_F(KeyTypes, DomainsThatAreNoneMakeNoKeys) {
   EXPECT_RV(CKR_DOMAIN_PARAMS_INVALID, dh(Bytes(128, 0xFF))) << "2^1024 - 1 is no prime";
   EXPECT_RV(CKR_DOMAIN_PARAMS_INVALID, dh(Bytes(256, 0xFF))) << "nor is 2^2048 - 1";
 
-  // A prime that is in no list is as good: that of DSA's parameters.
+  // A prime that is in no list is accepted too: here the one of DSA's parameters.
   CK_OBJECT_HANDLE domain = CK_INVALID_HANDLE;
   MUST(try_generate_key(session, CKM_DSA_PARAMETER_GEN, {{CKA_PRIME_BITS, 1024}, {CKA_SUB_PRIME_BITS, 160}}, &domain));
   const Bytes prime = session.get(domain, CKA_PRIME), base = session.get(domain, CKA_BASE);
@@ -586,7 +586,7 @@ TEST_F(KeyTypes, DhKeysSayHowLongTheirValueIs) {
     EXPECT_EQ(session.number(unwrap(session, CKM_AES_KEY_WRAP_KWP, wrapper, wrapped, one), CKA_VALUE_BITS), length);
 }
 
-// --- what all have in common ---
+// --- rules for all key types ---
 
 TEST_F(KeyTypes, EveryTypeIsWrappedAsPkcs8AndComesBack) {
   const Bytes kek(32, 0x31);

@@ -30,7 +30,8 @@ class Listing : public WithUser {
     std::ifstream file(VTPM_TEST_DATA "/crypto/certificate.der", std::ios::binary);
     return {std::istreambuf_iterator<char>(file), {}};
   }
-  void configure(const std::string& line) {  // from the next start on; before the first table
+  /// Adds a line before the first table of the configuration, which is read at the next start.
+  void configure(const std::string& line) {
     const std::string path = scratch.path() + "/vtpm-pkcs11.toml";
     std::ifstream old(path);
     const std::string text(std::istreambuf_iterator<char>(old), {});
@@ -106,7 +107,7 @@ TEST_F(Listing, IsInOrderOfCreationPrivateObjectsAmongPublicOnes) {
   make("c", false);
   make("d", true);
   EXPECT_EQ(labels(session, {{CKA_CLASS, CKO_DATA}}), (Strings{"a", "b", "c", "d"}));
-  // A change gives an object another number, not another age.
+  // A change gives an object another sequence number, but does not change its place in the order of creation.
   for (const char* label : {"x", "a"}) EXPECT_RV(CKR_OK, session.try_set(a, {{CKA_LABEL, label}}));
   EXPECT_RV(CKR_OK, session.try_set(session.find({{CKA_LABEL, "b"}}).at(0), {{CKA_APPLICATION, "changed"}}));
   make("e", false);

@@ -54,13 +54,15 @@ TEST_F(Objects, SchemaRefusesWhatDoesNotBelong) {
   EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(kData.with({{CKA_TOKEN, Bytes{}}})));
   EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(kData.with({{CKA_TOKEN, Bytes{1, 0}}})));
   EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(kData.with({{CKA_PRIVATE, Bytes{2}}})));
-  // 4.1.1: valid is what "the Cryptoki specification" describes, for whichever objects, or the token has of its own.
+  // 4.1.1: the valid attributes are those that "the Cryptoki specification" describes for any object, and those of the
+  // token.
   constexpr CK_ATTRIBUTE_TYPE kPublicCrc64Value = 0x636;
   for (const CK_ATTRIBUTE_TYPE other : {CKA_MODULUS, CKA_OWNER, CKA_OTP_LENGTH, CKA_OTP_TIME, CKA_GOST28147_PARAMS,
                                         CKA_COLOR, CKA_ENCODING_METHODS, CKA_DEFAULT_CMS_ATTRIBUTES, kPublicCrc64Value})
     EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, session.try_create(kData.with({{other, "not of data"}}))) << other;
   EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, session.try_create(kData.with({{kVtpmResident, true}})));
-  constexpr CK_ATTRIBUTE_TYPE kOfARecord = CKA_VENDOR_DEFINED | 0x56540202;  // docs/format.md: never an attribute
+  constexpr CK_ATTRIBUTE_TYPE kOfARecord =
+      CKA_VENDOR_DEFINED | 0x56540202;  // docs/format.md: no attribute has this number
   for (const CK_ATTRIBUTE_TYPE none :
        {CK_ATTRIBUTE_TYPE{0x7F001234}, CKA_VENDOR_DEFINED | CK_ATTRIBUTE_TYPE{0x7777}, kOfARecord})
     EXPECT_RV(CKR_ATTRIBUTE_TYPE_INVALID, session.try_create(kData.with({{none, CK_ULONG{1}}}))) << none;
@@ -214,9 +216,9 @@ TEST_F(Objects, GetFillsAllItCan) {
   const auto object = session.create(kData);
   unsigned char label[64], value[64], small[2];
   CK_ATTRIBUTE attributes[] = {{CKA_LABEL, label, sizeof label},
-                               {CKA_MODULUS, value, sizeof value},      // a data object has none
+                               {CKA_MODULUS, value, sizeof value},      // a data object has no such attribute
                                {CKA_APPLICATION, small, sizeof small},  // too small
-                               {CKA_OBJECT_ID, nullptr, 77},            // how long?
+                               {CKA_OBJECT_ID, nullptr, 77},            // a size query
                                {CKA_VALUE, value, sizeof value}};
   EXPECT_RV(one_of(CKR_ATTRIBUTE_TYPE_INVALID, CKR_BUFFER_TOO_SMALL),
             p11->C_GetAttributeValue(session, object, attributes, std::size(attributes)));

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The mandatory cases of the OASIS profiles (PKCS #11 Profiles 3.2, 5: BL-M-1-32, EXT-M-1-32, AUTH-M-1-32,
-// CERT-M-1-32), call by call, with this token's own values where the cases have example ones, and what CKO_PROFILE
-// objects claim.
+// CERT-M-1-32), call by call, with this token's values instead of the examples, and the claims of CKO_PROFILE objects.
 #include <set>
 
 #include "pkcs11/cryptoki/types.h"
@@ -11,7 +10,7 @@
 namespace vtpm::conformance {
 namespace {
 
-/// Between C_Initialize and C_Finalize, over a token that the case finds.
+/// Each case runs between C_Initialize and C_Finalize, with a token that exists.
 class Profiles : public testing::Test {
  protected:
   Profiles() {
@@ -76,7 +75,7 @@ class Profiles : public testing::Test {
     MUST(p11->C_GetAttributeValue(session, object, &attribute, 1));
     return value;
   }
-  /// A token says of itself that it has this profile, to whoever asks.
+  /// The token claims this profile, to sessions with and without a login.
   void expect_claim(CK_PROFILE_ID profile, bool claimed = true) {
     EXPECT_EQ(find({{CKA_CLASS, CKO_PROFILE}, {CKA_PROFILE_ID, profile}}, 2).size(), claimed ? 1u : 0u);
   }
@@ -157,7 +156,7 @@ TEST_F(Profiles, CERT_M_1_32) {
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(get(found[0], CKA_LABEL), bytes("a root"));
   EXPECT_EQ(get(found[0], CKA_VALUE), certificate.der);
-  // There is a private key beside it, sealed, which might as well be a certificate (docs/pkcs11.md).
+  // The token also has a sealed private key, which could be a certificate as far as the module knows (docs/pkcs11.md).
   expect_claim(CKP_PUBLIC_CERTIFICATES_TOKEN, false);
   login();
   expect_claim(CKP_PUBLIC_CERTIFICATES_TOKEN, true);

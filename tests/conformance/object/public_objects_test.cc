@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Public objects on the token: found without being read, read without being trusted, authenticated when they are used
-// after a login (docs/security.md, "Before login"). All of it with records as they are written now, and with
-// records of older versions, which have no index.
+// Public objects on the token: they are found without being read, read without being trusted, and authenticated when
+// they are used after a login (docs/security.md, "Before login"). Each test runs with records of today and with records
+// of older versions, which have no index.
 #include <filesystem>
 #include <fstream>
 
@@ -33,7 +33,7 @@ const RegisterAct kCreatePublic("create-public", [](const std::vector<std::strin
 class OnAToken : public WithUser {
  protected:
   explicit OnAToken(Records records) : is_indexed(records == Records::kIndexed) {
-    // From now on the module says what it leaves out.
+    // From now on the module logs which records it leaves out.
     std::ofstream(scratch.path() + "/vtpm-pkcs11.toml")
         << "store_dir = \"" << scratch.store() << "\"\nlog = \"" << log_file() << "\"\nlog_level = \"warning\"\n"
         << "[kdf]\nmemory_kib = 8192\npasses = 1\n";
@@ -44,7 +44,7 @@ class OnAToken : public WithUser {
         {{CKA_CLASS, CKO_DATA}, {CKA_TOKEN, true}, {CKA_LABEL, bytes(label)}, {CKA_VALUE, bytes(value)}});
   }
   std::string operate(const std::string& work) const { return conformance::operate(scratch, work); }
-  /// Nobody is logged in; nothing is read.
+  /// Starts the library again: no user is logged in, and no record has been read.
   void restart() {
     session.close();
     library.restart();
@@ -139,7 +139,7 @@ TEST_P(PublicObjects, GetAnIndexWhenTheyAreWritten) {
   EXPECT_EQ(value_of("of nobody"), "v");
 }
 
-// --- what others do meanwhile ---
+// --- changes by other processes ---
 
 TEST_P(PublicObjects, FollowOtherProcesses) {
   start_afresh();
@@ -150,7 +150,7 @@ TEST_P(PublicObjects, FollowOtherProcesses) {
   ASSERT_EQ(run_act({"rename", "data 1", "data one"}).status, 0);
   ASSERT_EQ(run_act({"destroy", "data 2"}).status, 0);
   ASSERT_EQ(run_act({"create-public", "theirs", "new"}).status, 0);
-  session.login();  // nobody has looked in between
+  session.login();  // no search has read the records in between
   expect("at login", "data one", "value 1");
   EXPECT_EQ(find("data one"), renamed);
   expect("at login", "data 1", "");
@@ -169,18 +169,18 @@ TEST_P(PublicObjects, FollowOtherProcesses) {
   EXPECT_FALSE(anything_left_out());
 }
 
-// --- what enemies do ---
+// --- changes by an attacker ---
 
 struct Forgery {
   const char* name;
-  int victims;  // so many of the newest
+  int victims;  // the number of the newest records
 };
 constexpr Forgery kForgeries[] = {{"break", 1}, {"revive", 1}, {"exchange", 2}, {"smash", 1}};
 void PrintTo(const Forgery& forgery, std::ostream* out) { *out << forgery.name; }
 
 struct Moment {
   const char* name;
-  bool opened, seen, logged_in, logged_out;  // what has happened before
+  bool opened, seen, logged_in, logged_out;  // the steps before the attack
 };
 constexpr Moment kMoments[] = {{"before_opening", false, false, false, false},
                                {"before_login", true, false, false, false},
@@ -193,7 +193,7 @@ void PrintTo(const Moment& moment, std::ostream* out) { *out << moment.name; }
 class ForgedObjects : public OnAToken, public testing::WithParamInterface<std::tuple<Records, Forgery, Moment>> {
  protected:
   ForgedObjects() : OnAToken(std::get<Records>(GetParam())) {
-    // The newest have a past of the same size.
+    // The newest records have earlier versions of the same size.
     for (const int number : {kObjects - 2, kObjects - 1}) {
       MUST(session.try_set(find(label_of(number)), {{CKA_VALUE, "older x"}}));
       MUST(session.try_set(find(label_of(number)), {{CKA_VALUE, bytes("value " + std::to_string(number))}}));
@@ -206,7 +206,8 @@ class ForgedObjects : public OnAToken, public testing::WithParamInterface<std::t
   const std::string last = label_of(kObjects - 1);
 
   void forge() { operate(std::string(forgery.name) + "-public"); }
-  /// Forges at the moment, and ends logged in. A handle of the last object, if it was seen before.
+  /// Forges the records at the given moment, and leaves the user logged in. Returns a handle of the last object if it
+  /// was found before.
   CK_OBJECT_HANDLE log_in() {
     CK_OBJECT_HANDLE seen = CK_INVALID_HANDLE;
     if (!moment.opened) forge();
@@ -227,10 +228,12 @@ std::vector<std::tuple<Records, Forgery, Moment>> all_forgeries() {
   std::vector<std::tuple<Records, Forgery, Moment>> all;
   for (const Forgery& forgery : kForgeries) {
     for (const Moment& moment : kMoments) {
-      const bool is_torn = forgery.name == std::string("smash") && !moment.opened;  // a commit that never was
+      // A record that is smashed before it is opened is a transaction that was never committed.
+      const bool is_torn = forgery.name == std::string("smash") && !moment.opened;
       if (is_torn) continue;
       all.emplace_back(Records::kIndexed, forgery, moment);
-      const bool is_read_at_login = moment.logged_in && !moment.logged_out;  // and stays as it was then
+      // The login has read the old records, and the objects keep the contents of that time.
+      const bool is_read_at_login = moment.logged_in && !moment.logged_out;
       if (!is_read_at_login) all.emplace_back(Records::kOfOlderVersions, forgery, moment);
     }
   }
@@ -271,7 +274,7 @@ TEST_P(PublicObjects, ThatWereReadAfterALoginStayWhatTheyWere) {
   EXPECT_FALSE(anything_left_out());
 }
 
-// An application that looks at everything gets everything, and does not make the module keep it.
+// An application that reads every object gets every object, and the module does not keep them in memory.
 TEST_P(PublicObjects, AreNotAllKeptInMemory) {
   if (!is_indexed) return;
   const auto pair =
@@ -293,7 +296,7 @@ TEST_P(PublicObjects, AreNotAllKeptInMemory) {
 }
 
 TEST_P(PublicObjects, AreMissedByForgedTagsAndNeverMistaken) {
-  if (!is_indexed) return;  // they have none
+  if (!is_indexed) return;  // these records have no index
   operate("swap-public");
   for (const bool logged_in : {false, true}) {
     start_afresh();
@@ -305,7 +308,7 @@ TEST_P(PublicObjects, AreMissedByForgedTagsAndNeverMistaken) {
   }
 }
 
-// --- whom to believe ---
+// --- which records are authentic ---
 
 TEST_P(PublicObjects, AreBoundForWhoeverIsLoggedIn) {
   session.logout();
@@ -316,7 +319,7 @@ TEST_P(PublicObjects, AreBoundForWhoeverIsLoggedIn) {
   for (const CK_USER_TYPE user : {CKU_USER, CKU_SO}) {
     session.login(user);
     EXPECT_TRUE(session.flag(object, kBound));
-    // An older version's program has written all of them as the user.
+    // A program of an older version has written all of them with the user logged in.
     EXPECT_EQ(session.flag(find("of nobody"), kBound), !is_indexed);
     session.logout();
     if (is_indexed) {
@@ -355,7 +358,7 @@ TEST_P(PublicObjects, AreTrustedByWhomeverTheSoConvinced) {
   }
 }
 
-// What was made of a key while nobody could tell whose it is must not serve when somebody can.
+// A key that was loaded before the login, when its record could not be authenticated, must not be used after the login.
 TEST_P(PublicObjects, ForgetKeysThatNobodyHadAuthenticated) {
   const Template at_rest = {{CKA_EC_PARAMS, kP256}, {CKA_TOKEN, true}, {CKA_PRIVATE, false}};
   const auto ours = session.generate(CKM_EC_KEY_PAIR_GEN, at_rest.with({{CKA_LABEL, "ours"}}), {});
@@ -367,7 +370,8 @@ TEST_P(PublicObjects, ForgetKeysThatNobodyHadAuthenticated) {
   const CK_OBJECT_HANDLE key = find("ours");
   operate("exchange-public");
   restart();
-  // The record obj/ours holds the other key now, and what it shows is believed by nobody but who asks.
+  // The record obj/ours now holds the other key. A session without a login may see its attributes, because nothing can
+  // authenticate them yet.
   const auto forged = session.find({{CKA_LABEL, "them"}, {CKA_CLASS, CKO_PUBLIC_KEY}});
   for (const CK_OBJECT_HANDLE one : session.find({{CKA_CLASS, CKO_PUBLIC_KEY}})) {
     session.try_verify(CKM_ECDSA, one, digest, of_theirs);

@@ -32,7 +32,7 @@ TEST_F(SecretKeys, TellWhatTheStandardWants) {
 }
 
 TEST_F(SecretKeys, HaveTheStandardsCheckValues) {
-  // 4.10.2: a block cipher's key encrypts a block of zeros; others are hashed.
+  // 4.10.2: the check value of a block cipher's key is the encryption of a block of zeros; other keys are hashed.
   Bytes block = openssl_encrypt("AES-128-ECB", Bytes(16, 0x2B), {}, Bytes(16), false);
   block.resize(3);
   EXPECT_EQ(session.get(session.create(kAes), CKA_CHECK_VALUE), block);
@@ -223,7 +223,7 @@ TEST_F(SecretKeys, BelongToTheUser) {
   }
 }
 
-// Applications that have not logged in (pkcs11-provider) make session keys without a word about CKA_PRIVATE.
+// Applications that have not logged in (pkcs11-provider) make session keys with a template without CKA_PRIVATE.
 TEST_F(SecretKeys, OfASessionWithoutALoginArePublic) {
   const CK_OBJECT_HANDLE open = session.create(kAes.with({{CKA_PRIVATE, false}, {CKA_WRAP, true}, {CKA_UNWRAP, true}}));
   const auto makes = [&](bool is_private) {

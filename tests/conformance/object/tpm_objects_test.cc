@@ -85,7 +85,7 @@ TEST_F(TpmObjects, ACertificateInNvIsACertificateBeforeLoginToo) {
   EXPECT_FALSE(stranger.flag(found[0], CKA_MODIFIABLE));
   stranger.login();
   EXPECT_RV(CKR_ACTION_PROHIBITED, p11->C_DestroyObject(stranger, found[0]));
-  // The area goes, and the certificate with it.
+  // When the area is deleted, the certificate disappears.
   const auto data = stranger.find({{CKA_CLASS, CKO_DATA}, {kVtpmNvIndex, kEkCertificate}});
   ASSERT_EQ(data.size(), 1u);
   EXPECT_RV(CKR_OK, p11->C_DestroyObject(stranger, data[0]));
@@ -189,7 +189,7 @@ TEST_F(TpmObjects, TheAuthValueOfAnAreaOpensIt) {
   EXPECT_EQ(session.text(object, CKA_VALUE), "in the TPM");
   EXPECT_RV(CKR_OK, session.try_set(object, {{CKA_VALUE, "other octs"}}));
   EXPECT_EQ(session.text(object, CKA_VALUE), "other octs");
-  // The wrong one does not, and what is asked for besides is still told.
+  // With a wrong auth value the read fails, and the other attributes are still returned.
   EXPECT_RV(CKR_OK, session.try_set(object, {{kVtpmAuth, "wrong"}}));
   EXPECT_RV(CKR_ATTRIBUTE_SENSITIVE, session.try_get(object, CKA_VALUE));
   EXPECT_RV(CKR_ACTION_PROHIBITED, session.try_set(object, {{CKA_VALUE, "third octs"}}));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Symmetric ciphers and authenticated encryption (PKCS#11 3.2, 5.8 and 5.10): published vectors through the C
-// functions, in one call, in parts and in place; OpenSSL beside them; every error.
+// Symmetric ciphers and authenticated encryption (PKCS#11 3.2, 5.8 and 5.10): published vectors in one call, in parts
+// and in place; comparison with OpenSSL; every error.
 #include <algorithm>
 #include <set>
 
@@ -13,7 +13,7 @@ class Ciphers : public WithUser {
  protected:
   CK_OBJECT_HANDLE aes = secret_key(session, CKK_AES, Bytes(16, 0x2B));
 
-  /// Both directions, in all the ways there are.
+  /// Checks encryption and decryption, in one call, in parts and in place.
   void expect_crypts(const Mechanism& mechanism, CK_OBJECT_HANDLE key, const Bytes& plain, const Bytes& cipher) {
     const auto same = [&](Way way, const Bytes& from, const Bytes& to) {
       Bytes out;
@@ -121,7 +121,7 @@ TEST_F(Ciphers, RejectWrongLengths) {
   two_keys[0] = 2;
   const CK_OBJECT_HANDLE xts = secret_key(session, CKK_AES_XTS, two_keys);
   EXPECT_RV(CKR_DATA_LEN_RANGE, session.try_encrypt(with_iv(CKM_AES_XTS), xts, Bytes(15)));
-  // A counter of one bit has room for two blocks.
+  // A counter of one bit is enough for two blocks.
   EXPECT_RV(CKR_OK, session.try_encrypt(counter(1, Bytes(16)), aes, Bytes(32)));
   EXPECT_RV(CKR_DATA_LEN_RANGE, session.try_encrypt(counter(1, Bytes(16)), aes, Bytes(33)));
 }
@@ -208,7 +208,7 @@ TEST_F(Ciphers, AuthenticatedModesRejectWrongTagsAndLengths) {
     EXPECT_RV(CKR_ENCRYPTED_DATA_LEN_RANGE, crypt_in_parts(session, Way::kDecrypt, gcm, aes, Bytes(size), &out));
   }
   EXPECT_RV(CKR_ENCRYPTED_DATA_INVALID, session.try_decrypt(gcm, aes, Bytes(16)));
-  // CCM: the length is part of the parameter, and binds.
+  // CCM: the length in the parameter must be that of the data.
   const auto ccm = [&](CK_ULONG length) {
     const CK_CCM_PARAMS given = {length, nonce.data(), 12, nullptr, 0, 16};
     return Mechanism::with_parameter(CKM_AES_CCM, bytes_of(given));
@@ -219,7 +219,7 @@ TEST_F(Ciphers, AuthenticatedModesRejectWrongTagsAndLengths) {
   EXPECT_EQ(session.decrypt(ccm(20), aes, sealed), Bytes(20, 9));
   EXPECT_EQ(session.decrypt(ccm(36), aes, sealed), Bytes(20, 9)) << "some count the code";
   EXPECT_RV(CKR_ENCRYPTED_DATA_LEN_RANGE, session.try_decrypt(ccm(21), aes, sealed));
-  // An output that overlaps its input without being at the same place.
+  // The output overlaps its input without beginning at the same address.
   Bytes buffer(100), plain(40, 0x61);
   std::copy(plain.begin(), plain.end(), buffer.begin() + 7);
   Mechanism mechanism = gcm;

@@ -191,7 +191,7 @@ TEST_F(Random, ComesInEveryLengthAndNeverTwice) {
       Bytes random(size + 1, 0);
       EXPECT_RV(CKR_OK, p11->C_GenerateRandom(session, random.data(), size));
       EXPECT_EQ(random[size], 0) << "written past the buffer";
-      // Every 16 bytes are new (with a chance of 2^-100 that they are not).
+      // No 16 bytes repeat (with a probability of 2^-100 that they do by chance).
       for (size_t at = 0; at + 16 <= size; at += 16)
         EXPECT_TRUE(
             seen.emplace(random.begin() + static_cast<ptrdiff_t>(at), random.begin() + static_cast<ptrdiff_t>(at + 16))

@@ -59,7 +59,7 @@ TEST_F(Encryption, RsaX509AgreesWithOpensslAndPadsWithZeros) {
   Bytes block(256, 0x77);
   EXPECT_EQ(session.decrypt(CKM_RSA_X_509, pair.private_key, key.encrypt(RSA_NO_PADDING, block)), block);
   EXPECT_EQ(foreign.decrypt(RSA_NO_PADDING, session.encrypt(CKM_RSA_X_509, foreign_object, block)), block);
-  // A short input is a small number: zeros stand before it.
+  // A short input is a small number, so zeros precede it.
   EXPECT_EQ(session.decrypt(CKM_RSA_X_509, pair.private_key, session.encrypt(CKM_RSA_X_509, pair.public_key, message)),
             Bytes(256 - message.size(), 0) + message);
   EXPECT_RV(one_of(CKR_DATA_INVALID, CKR_DATA_LEN_RANGE),
@@ -134,7 +134,7 @@ TEST_F(Encryption, RejectsBadCiphertext) {
   EXPECT_RV(by_contents, session.try_decrypt(CKM_RSA_X_509, pair.private_key, Bytes(256, 0xFF)));
   EXPECT_RV(by_contents, session.try_decrypt(Mechanism::oaep(CKM_SHA256, CKG_MGF1_SHA256, bytes("other")),
                                              pair.private_key, session.encrypt(oaep, pair.public_key, message)));
-  // A remote peer's rubbish does not wear the key out.
+  // Invalid cipher texts of a remote peer do not make the key unusable.
   EXPECT_EQ(session.decrypt(CKM_RSA_PKCS, pair.private_key, key.encrypt(RSA_PKCS1_PADDING, message)), message);
 }
 
@@ -173,7 +173,7 @@ TEST_F(Encryption, LengthsFollowSection52) {
   EXPECT_RV(CKR_BUFFER_TOO_SMALL, p11->C_Decrypt(session, cipher.data(), cipher.size(), out.data(), &size));
   EXPECT_GE(size, message.size());
   EXPECT_EQ(out, Bytes(256, 0xEE));
-  size = message.size();  // large enough for what comes out
+  size = message.size();  // the buffer is large enough for the output
   EXPECT_RV(CKR_OK, p11->C_Decrypt(session, cipher.data(), cipher.size(), out.data(), &size));
   EXPECT_EQ(size, message.size());
   EXPECT_EQ(out[message.size()], 0xEE);

@@ -134,7 +134,7 @@ TEST_F(MessageSigning, BeginNextAndFinalFollowTheStandard) {
   EXPECT_RV(CKR_OPERATION_NOT_INITIALIZED, p11_3().C_MessageVerifyFinal(session));
 }
 
-// One initialization vector for several messages would give the key of a GMAC away.
+// The same initialization vector for several messages would reveal the authentication key of GMAC.
 TEST_F(MessageSigning, IsNotForGmac) {
   Bytes iv(12);
   const CK_OBJECT_HANDLE key = secret_key(session, CKK_AES, Bytes(16, 1));

@@ -44,7 +44,8 @@ class Messages : public WithUser {
     out->resize(rv == CKR_OK ? size : 0);
     return rv;
   }
-  /// In parts of 1, 2, 3 … bytes, each into what the size query before it asked for; the last part is empty.
+  /// Processes the message in parts of 1, 2, 3 … bytes, each with a buffer of the size that the query before it
+  /// returned; the last part is empty.
   CK_RV parts(const Direction& way, Parameter& parameter, Bytes beside, Bytes in, Bytes* out) {
     out->clear();
     void* data = parameter.data();
@@ -138,7 +139,7 @@ TEST_F(Messages, SizesChangeNothing) {
   EXPECT_RV(CKR_OK, p11_3().C_EncryptMessage(session, data, parameter.size(), nullptr, 0, in.data(), in.size(),
                                              room.data(), &size));
   EXPECT_EQ(parameter.nonce, Bytes(12)) << "the counter still is at zero";
-  // In parts: a last part that does not fit leaves the message as it was.
+  // If the last part does not fit into the buffer, the message continues unchanged.
   MUST(p11_3().C_EncryptMessageBegin(session, data, parameter.size(), nullptr, 0));
   size = 1;
   EXPECT_RV(CKR_BUFFER_TOO_SMALL, p11_3().C_EncryptMessageNext(session, data, parameter.size(), in.data(), in.size(),
@@ -206,7 +207,7 @@ TEST_F(Messages, DecryptionAsksNoGenerator) {
 class Nonces : public Messages {
  protected:
   Nonces() { init(encryption(), CKM_AES_GCM, aes); }
-  /// The nonce of the next message, which also decrypts.
+  /// Encrypts the next message, checks that it decrypts, and returns its nonce.
   Bytes next(Parameter& parameter, CK_RV expected = CKR_OK) {
     Bytes cipher, plain;
     EXPECT_RV(expected, whole(encryption(), parameter, bytes("beside"), text, &cipher));
@@ -259,7 +260,7 @@ TEST_F(Nonces, AreXoredWithACounter) {
   EXPECT_EQ(to_hex(next(parameter)), "0102030405060708090a0b0c");
   EXPECT_EQ(to_hex(next(parameter)), "0102030405060708090a0b0d");
   EXPECT_EQ(to_hex(next(parameter)), "0102030405060708090a0b0e");
-  parameter.nonce = from_hex("0102030405060708090a0b0c");  // as the caller set it first
+  parameter.nonce = from_hex("0102030405060708090a0b0c");  // as the caller has set it at first
   EXPECT_EQ(to_hex(next(parameter)), "0102030405060708090a0b0f");
   parameter.nonce = from_hex("0102030405060708090a0b55");
   next(parameter, CKR_MECHANISM_PARAM_INVALID);
@@ -283,7 +284,7 @@ TEST_F(Nonces, CcmGeneratesTheUnfixedBitsOfItsNonces) {
   EXPECT_EQ(Bytes(one.begin(), one.begin() + 3), Bytes(3, 9));
 }
 
-// --- the process of messages ---
+// --- the order of calls ---
 
 TEST_F(Messages, InitAndFinalFollowTheStandard) {
   for (const Direction& way : {encryption(), decryption()}) {

@@ -9,7 +9,7 @@
 namespace vtpm::conformance {
 namespace {
 
-// --- how operations are saved and go on ---
+// --- saving and continuing operations ---
 
 CK_RV try_save(CK_SESSION_HANDLE of, Bytes* state = nullptr) {
   CK_ULONG size = 0;
@@ -31,7 +31,7 @@ CK_RV restore(CK_SESSION_HANDLE to, Bytes state, CK_OBJECT_HANDLE encryption = 0
 
 Bytes head(const Bytes& all, size_t at) { return {all.begin(), all.begin() + static_cast<ptrdiff_t>(at)}; }
 Bytes tail(const Bytes& all, size_t at) { return {all.begin() + static_cast<ptrdiff_t>(at), all.end()}; }
-/// Where a message of that size is interrupted.
+/// The positions at which a message of that size is interrupted.
 std::vector<size_t> splits(size_t size) {
   std::vector<size_t> all;
   for (const size_t at : {size_t{0}, size_t{1}, size / 3 | 1, size / 2, size > 0 ? size - 1 : 0, size})
@@ -68,14 +68,14 @@ Bytes crypt_end(CK_SESSION_HANDLE in, Way way) {
   return ended(way == Way::kEncrypt ? p11->C_EncryptFinal : p11->C_DecryptFinal, in);
 }
 
-/// All but SHA-3 and BLAKE2b-512.
+/// All hashes except SHA-3 and BLAKE2b-512.
 bool is_saveable(const HashRow& row) {
   return row.digest != CKM_BLAKE2B_512 && !std::string_view(row.name).starts_with("sha3-");
 }
 
 class OperationState : public WithUser {
  protected:
-  /// A signature and its verification, interrupted everywhere.
+  /// Interrupts a signature and its verification at each of these positions.
   void expect_goes_on(Mechanism mechanism, CK_OBJECT_HANDLE signing, CK_OBJECT_HANDLE verifying, const Bytes& message,
                       const Bytes* signature) {
     for (const size_t at : splits(message.size())) {
@@ -102,7 +102,7 @@ class OperationState : public WithUser {
     }
   }
 
-  /// A digest, interrupted everywhere.
+  /// Interrupts a digest at each of these positions.
   void expect_goes_on(Mechanism mechanism, const Bytes& message, const std::string& expected) {
     for (const size_t at : splits(message.size())) {
       MUST(p11->C_DigestInit(session, mechanism.get()));
@@ -212,7 +212,7 @@ TEST_F(OperationState, OfSignaturesGoesOnInAnotherSession) {
   expect_goes_on(CKM_ECDSA_SHA384, soft.private_key, soft.public_key, message, nullptr);
 }
 
-// What is not hashed as it comes is kept as it is.
+// Mechanisms that need the whole data keep it in the state.
 TEST_F(OperationState, OfWhatIsGatheredGoesOnInAnotherSession) {
   const KeyPair rsa = session.generate_rsa(), ec = session.generate_ec(kP256);
   const KeyPair ed = session.generate(CKM_EC_EDWARDS_KEY_PAIR_GEN, {{CKA_EC_PARAMS, curve_parameters("Ed25519")}}, {});
@@ -322,7 +322,8 @@ TEST_F(OperationState, OfPairsGoesOnInAnotherSession) {
 
 // --- another process ---
 
-/// "go-on <state> sign|encrypt <label of the key> <rest>": ends whatever the state has, a signature or an encryption.
+/// "go-on <state> sign|encrypt <label of the key> <rest>": ends the operation of the state, a signature or an
+/// encryption.
 const RegisterAct kGoOn("go-on", [](const std::vector<std::string>& arguments) {
   Library library;
   Session session(slot_of("conformance"));
@@ -377,7 +378,7 @@ TEST_F(OperationState, GoesOnInAnotherProcess) {
   EXPECT_RV(CKR_OK, session.try_verify(ecdsa, pair.public_key, text, from_hex(signature)));
 }
 
-// --- what is not saved ---
+// --- operations that cannot be saved ---
 
 TEST_F(OperationState, OfWhatLibcryptoDoesNotShowIsNotSaved) {
   EXPECT_RV(CKR_OPERATION_NOT_INITIALIZED, try_save(session));
@@ -527,7 +528,7 @@ TEST_F(OperationState, OfAKeyThatIsGoneIsNotSaved) {
   EXPECT_RV(CKR_KEY_CHANGED, restore(other, state, gone));
 }
 
-// 4.9: each use of such a key asks for the PIN; one use in two halves asks in the second again.
+// 4.9: each use of such a key needs the PIN, and an operation that continues in another session needs it again.
 TEST_F(OperationState, AsksForThePinOfAKeyThatWantsItEachTime) {
   const KeyPair pair = session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}},
                                         {{CKA_SIGN, true}, {CKA_PRIVATE, true}, {CKA_ALWAYS_AUTHENTICATE, true}});
@@ -546,7 +547,7 @@ TEST_F(OperationState, AsksForThePinOfAKeyThatWantsItEachTime) {
   EXPECT_RV(CKR_OK, session.try_verify(ecdsa, pair.public_key, data + data, signature));
 }
 
-// --- states that are none ---
+// --- invalid states ---
 
 TEST_F(OperationState, RestoringAbandonsWhatWasActive) {
   MUST(p11->C_DigestInit(session, sha.get()));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Published RSA vectors (RFC 8017, FIPS 186; tests/data/crypto): a line of a file is passed to every mechanism that can
-// express it. Private keys stand in the TPM, where it takes their size, and in software.
+// express it. Private keys live in the TPM if it supports their size, and in software.
 #include <map>
 #include <set>
 
@@ -68,7 +68,7 @@ class RsaVectors : public WithUser {
                  {CKA_MODULUS, line.bytes("n")},
                  {CKA_PUBLIC_EXPONENT, line.bytes("e")}});
   }
-  /// In the TPM where it takes the key, and always in software.
+  /// Imports the key into the TPM if that supports it, and always as a software key.
   std::set<CK_OBJECT_HANDLE> private_keys(const Line& line) {
     Template key = {{CKA_CLASS, CKO_PRIVATE_KEY},
                     {CKA_KEY_TYPE, CKK_RSA},
@@ -100,7 +100,7 @@ class RsaVectors : public WithUser {
       EXPECT_RV(expected, session.try_verify_in_parts(mechanism, public_key(line), data, line.bytes("signature")));
     }
   }
-  /// Each key gives the message, into a buffer that was too small before.
+  /// Decrypts with each key, after a call with a buffer that is too small.
   void expect_decrypts(const Mechanism& mechanism, const Line& line) {
     const Bytes message = line.bytes("message"), cipher = line.bytes("cipher");
     for (const CK_OBJECT_HANDLE key : private_keys(line)) {
@@ -115,7 +115,7 @@ class RsaVectors : public WithUser {
   }
 
  private:
-  /// The files repeat their keys; some bad lines have the modulus of a good one and another exponent.
+  /// Lines of the files repeat keys. Some invalid lines have the modulus of a valid one with another exponent.
   CK_OBJECT_HANDLE once(const std::string& kind, const Line& line, const Template& key) {
     CK_OBJECT_HANDLE& object = keys_[kind + " " + line.text("n") + " " + line.text("e")];
     if (object == CK_INVALID_HANDLE) object = session.create(key);
@@ -162,7 +162,7 @@ TEST_F(RsaVectors, Pkcs1SignaturesMatchThePublishedVectors) {
     const CK_RV expected = good(line) ? CKR_OK : CKR_SIGNATURE_INVALID;
     expect_verifies(expected, CKM_RSA_PKCS, line, info, false);
     if (hash.pkcs != kNone) expect_verifies(expected, hash.pkcs, line, message, true);
-    // One signature of each hash and key is enough of the private operation.
+    // One signature for each hash and key is enough, because the private operation takes long.
     if (!good(line) || !seen.insert(line.text("hash") + line.text("n")).second) return;
     expect_signs(CKM_RSA_PKCS, line, info, false);
     if (hash.pkcs != kNone) expect_signs(hash.pkcs, line, message, true);
@@ -235,7 +235,7 @@ TEST_F(RsaVectors, OaepMatchesWycheproof) {
 TEST_F(RsaVectors, Pkcs1EncryptionMatchesWycheproof) {
   for_each_line("pkcs1_encrypt.txt", [&](const Line& line) {
     expect_decrypts(CKM_RSA_PKCS, line);
-    // What the padding holds: 00 02, at least eight bytes without zeros, 00, the message.
+    // The contents of the block: 00 02, at least eight bytes without zeros, 00, the message.
     const Bytes message = line.bytes("message");
     for (const CK_OBJECT_HANDLE key : private_keys(line)) {
       const Bytes block = session.decrypt(CKM_RSA_X_509, key, line.bytes("cipher"));

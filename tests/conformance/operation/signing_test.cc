@@ -53,7 +53,7 @@ Bytes message(size_t size) {
 
 class Signing : public WithUser {
  protected:
-  /// Keys are made when a test first asks: RSA takes its time.
+  /// Keys are made at their first use, because RSA key generation is slow.
   const KeyPair& rsa() {
     if (!rsa_) rsa_ = session.generate_rsa(2048);
     return *rsa_;
@@ -83,7 +83,7 @@ class Signing : public WithUser {
                            {CKA_EC_POINT, peer::octet_string(key.ec_point())}});
   }
 
-  /// One mechanism, one key: what the token signs OpenSSL and the token accept, and nothing that differs.
+  /// Checks one mechanism with one key: OpenSSL and the token accept the token's signature, and reject changed ones.
   void expect_signs(const Mechanism& mechanism, const KeyPair& pair, const peer::Key& key, const peer::Scheme& scheme,
                     const Bytes& data, bool multi_part) {
     const Bytes signature = session.sign(mechanism, pair.private_key, data);
@@ -95,7 +95,7 @@ class Signing : public WithUser {
     }
     expect_rejects(mechanism, pair.public_key, data, signature);
   }
-  /// OpenSSL's signature is accepted by the token, changed ones are not.
+  /// Checks that the token accepts OpenSSL's signature and rejects changed ones.
   void expect_accepts(const Mechanism& mechanism, CK_OBJECT_HANDLE public_key, const Bytes& data,
                       const Bytes& signature, bool multi_part) {
     EXPECT_RV(CKR_OK, session.try_verify(mechanism, public_key, data, signature));
@@ -157,7 +157,7 @@ TEST_F(Signing, RsaX509VerifiesWithOpensslAndPadsWithZeros) {
   Bytes block = message(256);
   block[0] = 0;
   expect_signs(CKM_RSA_X_509, rsa(), key, {.kind = Kind::kRaw}, block, false);
-  const Bytes short_input = message(17);  // stands at the end of the block, after zeros
+  const Bytes short_input = message(17);  // the input is the end of the block, after zeros
   EXPECT_TRUE(
       key.verifies({.kind = Kind::kRaw}, short_input, session.sign(CKM_RSA_X_509, rsa().private_key, short_input)));
   EXPECT_RV(one_of(CKR_DATA_INVALID, CKR_DATA_LEN_RANGE),
@@ -297,7 +297,7 @@ TEST_F(Signing, TheEmptyMessageIsAMessage) {
   const Bytes signature = session.sign(CKM_SHA256_RSA_PKCS, rsa().private_key, {});
   EXPECT_TRUE(openssl(rsa()).verifies({.kind = Kind::kPkcs1, .hash = "SHA256"}, {}, signature));
   EXPECT_EQ(session.sign_in_parts(CKM_SHA256_RSA_PKCS, rsa().private_key, {}), signature);
-  // A null pointer is as good as any when the length is zero.
+  // A null pointer is allowed if the length is zero.
   Mechanism ecdsa = CKM_ECDSA_SHA256;
   Bytes short_signature(64);
   CK_ULONG short_size = short_signature.size();
@@ -440,8 +440,8 @@ TEST_F(Signing, VerifyAlwaysEnds) {
 }
 
 TEST_F(Signing, MechanismsOfOnePartCollectWhatUpdateBrings) {
-  // The standard calls these mechanisms single-part; applications that feed them by C_SignUpdate are served all the
-  // same (docs/pkcs11.md), up to the most that one part could be.
+  // The standard calls these mechanisms single-part; the module accepts C_SignUpdate all the same (docs/pkcs11.md), up
+  // to the size that a single part could have.
   const peer::Key rsa_key = openssl(rsa()), ec_key = openssl(ec(), "P-256");
   const Mechanism pss = Mechanism::pss(CKM_RSA_PKCS_PSS, CKM_SHA256, CKG_MGF1_SHA256, 32);
   expect_signs(CKM_RSA_PKCS, rsa(), rsa_key, {.kind = Kind::kPkcs1}, message(100), true);
@@ -462,7 +462,7 @@ TEST_F(Signing, MechanismsOfOnePartCollectWhatUpdateBrings) {
   EXPECT_RV(CKR_OPERATION_NOT_INITIALIZED, p11->C_SignFinal(session, signature.data(), &size));
 }
 
-// --- which key, which mechanism ---
+// --- which keys a mechanism accepts ---
 
 TEST_F(Signing, TheKeyMustFit) {
   const auto init = [&](CK_MECHANISM_TYPE type, CK_OBJECT_HANDLE key) {
@@ -490,7 +490,7 @@ TEST_F(Signing, TheKeyMustFit) {
   EXPECT_RV(CKR_MECHANISM_INVALID, init(CKM_RSA_PKCS_OAEP, rsa().private_key));
   EXPECT_RV(CKR_MECHANISM_INVALID, init(0x7FFFFFFF, ec().private_key));
   EXPECT_RV(CKR_MECHANISM_INVALID, verify_init(CKM_SHA256, ec().public_key));
-  // After all these refusals nothing is active.
+  // After all these errors no operation is active.
   EXPECT_RV(CKR_OK, session.try_sign(CKM_ECDSA, ec().private_key, Bytes(32, 1)));
 }
 
@@ -499,7 +499,7 @@ TEST_F(Signing, TheKeyMustBeAllowedTo) {
       session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}, {CKA_VERIFY, false}}, {{CKA_SIGN, false}});
   EXPECT_RV(CKR_KEY_FUNCTION_NOT_PERMITTED, session.try_sign(CKM_ECDSA, mute.private_key, Bytes(32, 1)));
   EXPECT_RV(CKR_KEY_FUNCTION_NOT_PERMITTED, session.try_verify(CKM_ECDSA, mute.public_key, Bytes(32, 1), Bytes(64, 1)));
-  // The TPM itself would let a key both sign and decrypt: only the module stands between.
+  // The TPM itself would let the key both sign and decrypt, so only the module enforces the attributes.
   const KeyPair decrypts =
       session.generate(CKM_RSA_PKCS_KEY_PAIR_GEN, {{CKA_MODULUS_BITS, 2048}}, {{CKA_SIGN, false}, {CKA_DECRYPT, true}});
   EXPECT_RV(CKR_KEY_FUNCTION_NOT_PERMITTED, session.try_sign(CKM_RSA_PKCS, decrypts.private_key, Bytes(32, 1)));
@@ -523,7 +523,7 @@ TEST_F(Signing, VerifyingNeedsNoLogin) {
 }
 
 TEST_F(Signing, ManyKeysInTurn) {
-  // The TPM has three places for keys; users have more keys than that.
+  // The TPM can hold three loaded keys, and a token has more.
   std::vector<KeyPair> pairs;
   for (int i = 0; i < 12; ++i) pairs.push_back(session.generate_ec(kP256));
   for (int round = 0; round < 3; ++round)
@@ -533,7 +533,7 @@ TEST_F(Signing, ManyKeysInTurn) {
     }
 }
 
-// 3.2, 6.3: both halves of a signature that is to be verified may lack their leading zeros.
+// 3.2, 6.3: both numbers of a signature may lack their leading zeros when it is verified.
 TEST_F(Signing, AShorterEcdsaSignatureIsVerified) {
   const KeyPair pair = session.generate_ec(kP521);
   const Bytes data = bytes("data"), digest(32, 1);

@@ -18,7 +18,7 @@
 namespace vtpm::conformance {
 namespace {
 
-/// Calls that are wrong, or right with as little as possible.
+/// Calls with wrong arguments, or with as few arguments as possible.
 template <typename F>
 void for_each_function(F&& check) {
   for (const Function& function : every_function()) {
@@ -33,7 +33,7 @@ ReturnValues with(ReturnValues values, std::initializer_list<CK_RV> more) {
   return values;
 }
 
-// --- nothing but the call itself ---
+// --- calls without preparation ---
 
 using FaultsOfFunctions = WithToken;
 
@@ -45,7 +45,7 @@ TEST_F(FaultsOfFunctions, MemoryIsExhausted) {
       CK_RV rv = CKR_OK;
       try {
         rv = function.call(session);
-      } catch (const std::runtime_error&) {  // its arguments were asked for in vain
+      } catch (const std::runtime_error&) {  // the preparation of the call failed
         continue;
       }
       p11_3().C_SessionCancel(session, CKF_FIND_OBJECTS);
@@ -57,7 +57,7 @@ TEST_F(FaultsOfFunctions, MemoryIsExhausted) {
   });
 }
 
-// Calls that need memory for nothing but the sentence of their refusal.
+// Calls that need memory only for the sentence of their error.
 TEST_F(FaultsOfFunctions, MemoryIsExhaustedInARefusal) {
   constexpr CK_SESSION_HANDLE kNoSession = 0x7FFF1234;
   constexpr CK_SLOT_ID kNoSlot = 0x7FFF1234;
@@ -86,7 +86,7 @@ TEST_F(FaultsOfFunctions, MemoryIsExhaustedInARefusal) {
   }
 }
 
-// While a PIN is to be changed, every call in a session asks the store whether it still is.
+// While a PIN must be changed, every call in a session reads from the store whether that still holds.
 TEST_F(FaultsOfFunctions, TheFileCanNotBeRead) {
   std::ofstream(scratch.path() + "/vtpm-pkcs11.toml", std::ios::app) << "[pin]\nchange_initial = true\n";
   library.restart();
@@ -106,7 +106,7 @@ TEST_F(FaultsOfFunctions, TheFileCanNotBeRead) {
   });
 }
 
-// The call before the record's is the look whether anything was appended.
+// The system call before the one that reads the record checks whether anything was appended.
 constexpr size_t kReadingTheRecord = 2;
 
 TEST_F(FaultsOfFunctions, APublicRecordCanNotBeRead) {
@@ -157,7 +157,7 @@ TEST_F(FaultsOfFunctions, TheApplicationsMutexFails) {
     };
     for (const Function& function : every_function()) {
       expect_failure(function.name, [&] {
-        // The table's own calls ask for slots, which fails alike.
+        // The calls of the table list the slots, which fails in the same way.
         try {
           return function.call(session);
         } catch (const std::runtime_error&) {
@@ -185,8 +185,8 @@ TEST_F(FaultsOfFunctions, TheApplicationsMutexFails) {
 
 // --- at the start ---
 
-// What initializes itself at its first use must not stay broken because it was interrupted: a process of its own for
-// each fault, whose first call of every kind meets it.
+// Parts that are initialized at their first use must not stay broken after a fault. Each fault has a process of its
+// own, in which the first call of every kind fails.
 void start_with_fault(size_t number) {
   const auto work = [] {
     Library library;
@@ -204,13 +204,13 @@ void start_with_fault(size_t number) {
       MUST(p11->C_DestroyObject(session, object));
     }
   };
-  getpwuid(geteuid());  // glibc's own first use does not survive it
+  getpwuid(geteuid());  // glibc does not recover from a fault at its own first use
   bool met = false;
   {
     const Failing failing(Fault::kMemory, number);
     try {
       work();
-    } catch (const std::runtime_error&) {  // as it should
+    } catch (const std::runtime_error&) {  // a call that met the fault has failed, as it should
     }
     met = failing.met();
   }
@@ -233,8 +233,8 @@ TEST_F(FaultsOfFunctions, MemoryIsExhaustedAtTheStart) {
 
 // --- in the middle of the work ---
 
-// What the module knows of the objects must not be wrong for ever because it ran out of memory while it learnt of one:
-// with few of them, a single miscount would hide all.
+// The module's index of objects must not stay wrong after it ran out of memory while an object was added. With few
+// objects, a single wrong count would hide all of them.
 class FaultsAmongObjects : public WithUser {};
 
 TEST_F(FaultsAmongObjects, WhatIsThereIsFoundEver) {
@@ -252,7 +252,8 @@ TEST_F(FaultsAmongObjects, WhatIsThereIsFoundEver) {
       return session.find({{CKA_LABEL, label}, {CKA_TOKEN, token}, {CKA_PRIVATE, is_private}}).size();
     };
     bool met = true;
-    // Sealed records have an index of their own; for the others a sample does, and wherever it takes long.
+    // Every number is tried for sealed records, which have an index of their own. A sample is enough for the others,
+    // and where a run takes long.
 #ifdef VTPM_SANITIZED
     const bool thorough = getenv("VTPM_TEST_LONG") != nullptr;
 #else
@@ -283,8 +284,9 @@ TEST_F(FaultsAmongObjects, WhatIsThereIsFoundEver) {
 
 class FaultsAtWork : public Workshop {
  protected:
-  /// Every work with its `number`-th call failing, for growing numbers until it makes fewer. Short of a long test the
-  /// first ones are all taken and the later ones at growing distances: larger ones where a sanitizer makes it dear.
+  /// Runs every work with its `number`-th call failing, for growing numbers until the work makes fewer calls. The short
+  /// form of the test takes each of the first numbers, and later ones at growing distances, which are larger if a
+  /// sanitizer makes the runs slow.
   void disturb(Fault fault, const ReturnValues& expected) {
     const bool thorough = getenv("VTPM_TEST_LONG") != nullptr;
 #ifdef VTPM_SANITIZED
@@ -315,17 +317,17 @@ class FaultsAtWork : public Workshop {
   }
 
  private:
-  /// False: the work makes fewer calls than that.
+  /// Returns false if the work makes fewer calls.
   bool once(const Work& work, Fault fault, size_t number, const ReturnValues& expected) {
     CK_RV rv = CKR_OK;
     bool met = false;
     {
-      // Half of the times memory is gone for good, and a full disk stays full: nothing that is done about it may need
-      // any.
+      // In half of the runs there is no memory any more, and a full disk stays full: handling the fault must need
+      // neither.
       const Failing failing(fault, number, /*for_good=*/fault != Fault::kIo && number % 2 == 0);
       try {
         rv = work.call();
-      } catch (const std::runtime_error&) {  // an earlier call of several
+      } catch (const std::runtime_error&) {  // an earlier one of several calls
         rv = expected.back();
       }
       met = failing.met();

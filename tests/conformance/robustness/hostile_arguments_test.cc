@@ -15,7 +15,7 @@ class HostileArguments : public WithUser {
   Bytes buffer = Bytes(64, 1);
   CK_ULONG size = 64;
 
-  /// No length of CK_ULONG's maximum can be true; 2^62 neither.
+  /// No buffer has a length of CK_ULONG's maximum, or of 2^62.
   void for_each_length_out_of_range(const std::function<CK_RV(CK_ULONG)>& call, const char* name) {
     for (const CK_ULONG length : {kAbsurd, kAbsurd - 1, CK_ULONG{1} << 62}) {
       const CK_RV rv = call(length);
@@ -176,7 +176,8 @@ TEST_F(HostileArguments, LengthsOfParameters) {
 }
 
 TEST_F(HostileArguments, ABufferThatClaimsToBeHuge) {
-  // A length that is far too large for an output buffer is the caller's word: only what is produced is written.
+  // The module cannot check a length that is far too large for an output buffer: it writes only the bytes of its
+  // output.
   Mechanism mechanism = CKM_ECDSA;
   MUST(p11->C_SignInit(session, mechanism.get(), ec.private_key));
   Bytes out(65, 0xEE);

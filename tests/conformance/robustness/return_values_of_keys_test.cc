@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Return values that PKCS#11 3.2 lists, continued (return_values_test.cc): functions that make objects and
-// keys and what their templates say, tokens that are gone or cannot be written.
+// Return values that PKCS#11 3.2 lists, continued (return_values_test.cc): functions that make objects and keys, with
+// errors in their templates; tokens that were removed or cannot be written.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,7 +25,7 @@ class KeyMaking : public WithUser {
     const char* name;
     std::function<CK_RV(CK_SESSION_HANDLE, Template)> call;
     Template good;
-    CK_ATTRIBUTE_TYPE incomplete_without;  // 0: nothing has to be there
+    CK_ATTRIBUTE_TYPE incomplete_without;  // 0: the mechanism needs no base key
   };
   CK_OBJECT_HANDLE secret(CK_KEY_TYPE type) {
     return session.create({{CKA_CLASS, CKO_SECRET_KEY},
@@ -153,7 +153,7 @@ TEST_F(KeyMaking, PrivateKeysNeedTheUser) {
   }
 }
 
-// --- the same refusals under the names that other functions have for them ---
+// --- the same errors, with the names that other functions have for them ---
 
 using MoreRefusals = WithUser;
 
@@ -203,7 +203,7 @@ TEST_F(MoreRefusals, UnsupportedCurvesAndDomainParameters) {
                                 {CKA_VALUE, Bytes(128, 1)}}));
 }
 
-// --- tokens that are gone ---
+// --- tokens that were removed ---
 
 TEST_F(MoreRefusals, EveryFunctionOfASessionWhoseTokenIsGone) {
   std::filesystem::remove_all(scratch.store());
@@ -232,9 +232,9 @@ TEST_F(MoreRefusals, EveryFunctionOfASlotWhoseFileIsNoToken) {
   EXPECT_RV(CKR_TOKEN_NOT_RECOGNIZED, try_init_token(slot, kSoPin, "again"));
 }
 
-// --- a store that cannot be written: another user's, who may read it ---
+// --- a store of another user that can be read and not written ---
 
-/// Everybody may look into the scratch directory, and nobody write.
+/// All users may read the scratch directory, and none may write to it.
 void give_to_readers(const std::string& directory) {
   namespace fs = std::filesystem;
   for (const std::string& path : {directory, directory + "/store"}) chmod(path.c_str(), 0755);
@@ -270,7 +270,7 @@ TEST_F(KeyMaking, ATokenThatCanNotBeWritten) {
     expect_protected(
         reading.try_generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}}, {{CKA_TOKEN, true}, {CKA_PRIVATE, true}}),
         "C_GenerateKeyPair");
-    // The handles of this process are others.
+    // This process has other handles.
     const auto key = [&](CK_KEY_TYPE type) {
       return reading.find({{CKA_CLASS, CKO_SECRET_KEY}, {CKA_KEY_TYPE, type}}).at(0);
     };

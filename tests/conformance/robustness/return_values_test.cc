@@ -17,7 +17,7 @@
 namespace vtpm::conformance {
 namespace {
 
-/// Keys of each kind, private ones, that may do everything; and one of each that may do nothing.
+/// Private keys of each kind that allow every operation, and one of each kind that allows none.
 class ReturnValuesTest : public WithUser {
  protected:
   CK_OBJECT_HANDLE secret(CK_KEY_TYPE type, size_t bytes, bool may, bool is_private = true) {
@@ -48,7 +48,7 @@ class ReturnValuesTest : public WithUser {
   Bytes data = Bytes(32, 1), out = Bytes(4096);
   CK_ULONG size = out.size();
   MessageParameter message{CKM_AES_GCM, Bytes(12, 1), Bytes(16, 1)};
-  const void* parameter = message.data();  // fills in what message.size() tells
+  const void* parameter = message.data();  // fills in the value of message.size()
 };
 
 // --- functions that begin an operation with a key ---
@@ -157,7 +157,7 @@ TEST_F(Beginnings, EveryInitRejectsBadMechanismsAndKeys) {
 
 // --- running operations ---
 
-/// A call, after what has to come before it.
+/// A call with the calls that must precede it.
 struct Running {
   const char* name;
   std::function<void()> begin;
@@ -168,7 +168,7 @@ class RunningOperations : public ReturnValuesTest {
  protected:
   void begin(CK_RV (*init)(CK_SESSION_HANDLE, CK_MECHANISM*, CK_OBJECT_HANDLE), Mechanism mechanism,
              CK_OBJECT_HANDLE key) {
-    init(s, nullptr, key);  // ends what the call before has left
+    init(s, nullptr, key);  // ends the operation that the call before has left active
     MUST(init(s, mechanism.get(), key));
   }
   auto beginning(CK_RV (*init)(CK_SESSION_HANDLE, CK_MECHANISM*, CK_OBJECT_HANDLE), Mechanism mechanism,
@@ -187,7 +187,7 @@ class RunningOperations : public ReturnValuesTest {
       MUST(p11_3().C_VerifySignatureInit(s, mac.get(), hmac, data.data(), data.size()));
     };
   }
-  /// Those whose data come with a length, and whether they put anything out.
+  /// Functions whose data have a length, and whether they return output.
   std::vector<Running> taking_data() {
     using B = CK_BYTE*;
     using L = CK_ULONG;
@@ -278,7 +278,7 @@ class RunningOperations : public ReturnValuesTest {
          [&](B d, L l, O o) { return p11->C_DecryptVerifyUpdate(s, d, l, out.data(), o); }},
     };
   }
-  /// The ends of operations: they only put something out.
+  /// Functions that end an operation: they take no data and only return output.
   std::vector<Running> finals() {
     using O = CK_ULONG*;
     return {
@@ -298,7 +298,7 @@ TEST_F(RunningOperations, RefuseNullPointers) {
   for (const Running& one : taking_data()) {
     SCOPED_TRACE(one.name);
     one.begin();
-    // Of these two the bytes are the parameter of the message, which no mechanism has.
+    // The bytes of these two are the parameter of the message, which no mechanism has.
     const bool takes_none =
         one.name == std::string("C_SignMessageBegin") || one.name == std::string("C_VerifyMessageBegin");
     EXPECT_RV(takes_none ? CKR_MECHANISM_PARAM_INVALID : CKR_ARGUMENTS_BAD, one.call(nullptr, 16, &size));
@@ -313,7 +313,7 @@ TEST_F(RunningOperations, RefuseNullPointers) {
 TEST_F(RunningOperations, SayWhenTheBufferIsTooSmall) {
   for (const Running& one : taking_data()) {
     const std::string name = one.name;
-    if (name == "C_DecryptMessageNext") continue;  // puts nothing out before the end
+    if (name == "C_DecryptMessageNext") continue;  // the operation returns no output before its end
     SCOPED_TRACE(name);
     one.begin();
     CK_ULONG none = 0;
@@ -324,7 +324,7 @@ TEST_F(RunningOperations, SayWhenTheBufferIsTooSmall) {
   }
 }
 
-/// One at a time, with keys of its own: a logout destroys private session keys.
+/// Each case has keys of its own, because a logout destroys private session keys.
 TEST_F(RunningOperations, EndWithTheLogin) {
   const std::vector<std::string> need_nobody = {"C_Digest", "C_DigestUpdate", "C_DigestFinal", "C_VerifyRecover"};
   const auto everything = [this] {
@@ -405,7 +405,7 @@ TEST_F(DataThatDoNotFit, SignaturesOfAnotherLengthAreRejected) {
   }
 }
 
-// A number as large as the modulus is no message of it (PKCS#11 3.2, 6.1).
+// A number as large as the modulus is not a valid message (PKCS#11 3.2, 6.1).
 TEST_F(DataThatDoNotFit, NumbersNotBelowTheModulusAreRejected) {
   Bytes large(128, 0xFF);
   const Mechanism raw = CKM_RSA_X_509;
@@ -456,7 +456,7 @@ TEST_F(DataThatDoNotFit, UnexpectedMessageParametersAreRejected) {
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, p11_3().C_VerifyMessageNext(s, some, 3, some, 3, nullptr, 0));
 }
 
-// CCM is told the length of its message at the beginning.
+// CCM needs the length of its message at the beginning.
 TEST_F(DataThatDoNotFit, MoreDataThanAnnouncedToCcmAreRejected) {
   Bytes nonce(12, 1);
   CK_CCM_PARAMS announced{16, nonce.data(), nonce.size(), nullptr, 0, 16};
