@@ -12,7 +12,7 @@ using client::must;
 
 namespace {
 
-// Both user PINs; client::LoadedModule takes the PIN from the environment.
+// The user PIN of both tokens, which client::LoadedModule takes from the environment.
 constexpr const char* kPin = "271828";
 CK_BBOOL yes = CK_TRUE;
 
@@ -25,7 +25,7 @@ Scratch::Scratch() {
   if (mkdtemp(name.data()) == nullptr) client::give_up("no scratch directory can be made in the temporary directory");
   path_ = name;
   std::filesystem::create_directory(path_ / "softhsm");
-  // The least that the KDF may be: what it costs is configuration, and is measured for itself.
+  // The KDF has the least cost that is allowed: its cost depends on the configuration, and is measured separately.
   std::ofstream(path_ / "vtpm.toml") << "store_dir = \"" << (path_ / "stores").string()
                                      << "\"\n[kdf]\nalgorithm = \"argon2id\"\nmemory_kib = 8192\npasses = 1\n";
   std::ofstream(path_ / "softhsm.conf") << "directories.tokendir = " << (path_ / "softhsm").string()
@@ -100,7 +100,7 @@ std::string BenchToken::point(CK_SESSION_HANDLE session, std::string label) cons
   CK_ATTRIBUTE attribute = {CKA_EC_POINT, value, sizeof value};
   must(module_->C_GetAttributeValue(session, key(session, CKO_PUBLIC_KEY, std::move(label)), &attribute, 1),
        "C_GetAttributeValue");
-  // An OCTET STRING: 04, a length of one byte or of two, the point.
+  // An OCTET STRING: 04, a length in one byte or two, the point.
   const size_t header = value[1] < 0x80 ? 2 : 3;
   return {reinterpret_cast<char*>(value) + header, attribute.ulValueLen - header};
 }

@@ -10,7 +10,8 @@
 
 namespace vtpm::bench {
 
-/// A directory for the stores of both modules, with a configuration for each that the environment names; gone at exit.
+/// A directory for the stores of both modules, with a configuration for each, which the environment names. It is
+/// removed at exit.
 class Scratch {
  public:
   Scratch();

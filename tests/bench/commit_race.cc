@@ -18,7 +18,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// What the processes of a turn share.
+/// The memory that the processes of a turn share.
 struct Start {
   std::atomic<int> ready{0}, failed{0};
   std::atomic<bool> go{false}, stop{false};
@@ -59,7 +59,7 @@ class TurnDirectory {
   std::string path_;
 };
 
-/// Nothing that compresses or repeats.
+/// Random bytes, which cannot be compressed.
 Bytes record_of(size_t bytes, uint64_t number) {
   Bytes record(bytes);
   for (uint8_t& byte : record) byte = static_cast<uint8_t>((number = number * 6364136223846793005 + 1) >> 56);

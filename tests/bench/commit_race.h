@@ -11,7 +11,7 @@ namespace vtpm::bench {
 
 struct Race {
   std::vector<int> processes;
-  unsigned rounds = 5;    // every engine has its turn in each, so that whatever else happens meets all alike
+  unsigned rounds = 5;    // each engine has a turn in every round, so that other load affects all engines alike
   double seconds = 1;     // of one turn
   size_t record = 1024;   // bytes
   std::string directory;  // for the stores, one after the other

@@ -20,7 +20,7 @@ class Engine {
 
 struct EngineKind {
   const char* name;
-  /// Makes an empty store in a directory that nobody else uses.
+  /// Makes an empty store in a directory that no other process uses.
   void (*make)(const std::string& directory);
   std::unique_ptr<Engine> (*open)(const std::string& directory);
 };

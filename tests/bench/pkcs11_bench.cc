@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Signatures as an application makes them, C_SignInit and C_Sign, and C_DeriveKey: this module, SoftHSM, and OpenSSL's
-// own EVP with a context that is ready. And what lies between C_Login and the first signature.
+// own EVP with a context that is ready. Also the time from C_Login to the first signature.
 //
 // Nothing here may call crypto::ensure_openssl: OpenSSL is measured with the heap that it has in an application.
 #include <benchmark/benchmark.h>
@@ -22,7 +22,8 @@ namespace {
 using benchmark::State;
 using crypto::Curve;
 
-// Loaded at the first use, so that a filtered run makes only what it needs; never unloaded, as in most applications.
+// The modules are loaded at their first use, so that a filtered run makes only the keys that it needs, and never
+// unloaded, as in most applications.
 const BenchToken& vtpm_token() {
   static const auto* token = new BenchToken(VTPM_BENCH_MODULE);
   return *token;
@@ -35,7 +36,7 @@ const BenchToken& softhsm_token() {
 struct Row {
   std::string operation;
   std::function<void(const BenchToken&)> make_key;
-  /// What one thread does again and again, made ready for its session.
+  /// The operation that a thread repeats, prepared for its session.
   std::function<std::function<void()>(const BenchToken&, CK_SESSION_HANDLE)> make_ready;
   std::function<EvpSigner()> make_signer;
   void (*with_evp)(EvpSigner&);
@@ -59,7 +60,7 @@ void register_module(const Row& row, const char* side, const BenchToken& (*token
 void register_row(const Row& row) {
   register_module(row, "vtpm", vtpm_token);
   register_module(row, "softhsm", softhsm_token);
-  // One per thread, kept from repetition to repetition: an RSA key takes seconds to make.
+  // Each thread has a key, which is kept for all repetitions, because making an RSA key takes seconds.
   auto signers = std::make_shared<std::vector<std::unique_ptr<EvpSigner>>>(2);
   with_threads(benchmark::RegisterBenchmark((row.operation + "/openssl").c_str(), [=](State& state) {
     std::unique_ptr<EvpSigner>& signer = (*signers)[static_cast<size_t>(state.thread_index())];
@@ -76,7 +77,7 @@ auto signing(CK_MECHANISM_TYPE mechanism, std::string label, std::string input) 
   };
 }
 
-// The DigestInfo of a SHA-256 digest (RFC 8017, 9.2 note 1), what a TLS server hands to CKM_RSA_PKCS.
+// The DigestInfo of a SHA-256 digest (RFC 8017, 9.2 note 1), which a TLS server passes to CKM_RSA_PKCS.
 const std::string kDigestInfo =
     std::string("\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20", 19) +
     std::string(32, 'Z');
@@ -106,7 +107,7 @@ Row ecdh(const std::string& curve_name, Curve curve, const std::string& paramete
           [=] { return EvpSigner::ecdh(curve); }, [](EvpSigner& signer) { signer.derive(); }};
 }
 
-// Login and first signature; the KDF by itself, so that it can be taken off.
+// Login and first signature. The KDF is measured alone, so that it can be subtracted.
 void register_login(const Row& row) {
   auto once = std::make_shared<std::once_flag>();
   benchmark::RegisterBenchmark(("login + first " + row.operation + " signature").c_str(), [=](State& state) {
@@ -122,7 +123,7 @@ void register_login(const Row& row) {
   })->UseRealTime();
 }
 
-// A login counts the attempt and takes it back, each with a sync, so the disk has its share: this is that share.
+// A login charges the attempt and resets the counter, each with a sync. This measures the disk's share of the time.
 void two_syncs(State& state) {
   std::string name = (std::filesystem::temp_directory_path() / "vtpm-bench.XXXXXX").string();
   const int file = mkstemp(name.data());

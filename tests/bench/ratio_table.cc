@@ -9,8 +9,8 @@
 namespace vtpm::bench {
 namespace {
 
-// The promises of docs/performance.md, ours over OpenSSL's with one thread. Printed beside what was measured, never
-// judged: a busy machine must not make a test fail.
+// The targets of docs/performance.md: this module's time over OpenSSL's, with one thread. They are printed beside the
+// measured ratios and never checked, because a busy host must not make a test fail.
 struct Promise {
   std::string_view operation;
   double ratio;
@@ -101,7 +101,7 @@ void RatioTable::print_signatures() const {
   std::printf("\n%-12s %7s %10s %10s %7s %8s %10s %14s\n", "operation", "threads", "vtpm us", "OpenSSL us", "ratio",
               "promise", "SoftHSM us", "SoftHSM / vtpm");
   for (const Key& key : order_) {
-    // A thread alone waits for nobody, so its processor time is what it costs, whatever else the machine does.
+    // A single thread waits for no other, so its processor time is the cost, whatever other load the host has.
     const auto which = key.threads == 1 ? &Time::processor : &Time::real;
     const double ours = median(key, kOurs, which), openssl = median(key, kOpenSsl, which),
                  peer = median(key, kSoftHsm, which);

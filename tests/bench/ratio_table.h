@@ -2,7 +2,7 @@
 // The result of the benchmarks: ratios of two sides that were measured alternately in one run.
 //
 // A reporter of Google Benchmark that shows its usual lines for what has no partner, and at the end one table with the
-// median of every operation for each side. A benchmark belongs into the table when its name is "operation/side".
+// median of every operation for each side. A benchmark is in the table if its name is "operation/side".
 #pragma once
 
 #include <benchmark/benchmark.h>
@@ -21,7 +21,7 @@ class RatioTable : public benchmark::BenchmarkReporter {
   void ReportRuns(const std::vector<Run>& runs) override;
   void Finalize() override;
 
-  /// Any benchmark that ended with an error.
+  /// Whether any benchmark has ended with an error.
   bool failed() const { return failed_; }
 
  private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// vtpm_scale [objects [of SoftHSM [public]]]: what a token with many objects costs, this module beside SoftHSM in one
-// run (docs/performance.md).
+// vtpm_scale [objects [of SoftHSM [public]]]: measures a token with many objects, with this module and with SoftHSM in
+// one run (docs/performance.md).
 //
 // Each module gets a token with that many secret keys, private ones unless it says otherwise, made one by one, each
 // with a label and a CKA_ID of its own. Then the library starts afresh, the user logs in, and the first search and
@@ -26,7 +26,7 @@ namespace {
 
 using client::must;
 
-/// Milliseconds on the wall, and of the processor: on a busy machine the second says what the work is.
+/// Elapsed time and processor time in milliseconds. On a busy host the second shows the cost of the work.
 struct Cost {
   double wall = 0, processor = 0;
 };
@@ -83,7 +83,7 @@ void find_all(const client::LoadedModule& module, CK_SESSION_HANDLE session, siz
   if (found.size() != objects) client::give_up("not all objects are found");
 }
 
-/// What is allocated now. Sealed values are not: they stay in the file.
+/// The allocated memory. Sealed values are not part of it, because they stay in the file.
 double allocated_bytes() {
   const auto info = mallinfo2();
   return static_cast<double>(info.uordblks + info.hblkhd);
@@ -125,7 +125,7 @@ void make_objects(const BenchToken& token, BareStore* bare, Figures& figures) {
   figures.bare_us = median(bare_ms) * 1e3;
 }
 
-/// The cheapest of some tries: the KDF, which is most of it, has no cheaper moments.
+/// The least time of some logins, most of which is the KDF.
 Cost login_cost(const BenchToken& token) {
   Cost least{1e9, 1e9};
   for (int i = 0; i < 7; ++i) {
@@ -136,7 +136,8 @@ Cost login_cost(const BenchToken& token) {
   return least;
 }
 
-/// The median of some rounds of searches, each for an object of its own; the second time each of them is known.
+/// The median of some rounds of searches, each for a different object. In the second round the module already knows
+/// each object.
 double search_us(const client::LoadedModule& module, CK_SESSION_HANDLE session, size_t objects, bool is_slow) {
   const size_t searches = is_slow ? 20 : 100;
   std::vector<double> rounds;
@@ -172,8 +173,7 @@ Figures measure(const char* path, size_t objects, const std::string& bare_path) 
   figures.bytes_an_object = (allocated_bytes() - before) / static_cast<double>(objects);
   figures.all = cost_of([&] { find_all(module, session, objects); });
   figures.bytes_when_all_are_known = (allocated_bytes() - before) / static_cast<double>(objects);
-  // The one of several logins is as lucky as it happened to be: beside that of an empty token, the least of some
-  // counts.
+  // The time of a single login varies, so the least of several is compared with the least of an empty token.
   for (int i = 0; i < 6; ++i) {
     must(module->C_Logout(session), "C_Logout");
     const Cost again = cost_of([&] { module.log_in(session); });

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// vtpm_store_bench: the store beside SQLite and LMDB, and beside itself with more entries (docs/performance.md).
+// vtpm_store_bench: measures the store in comparison with SQLite and LMDB, and with more entries (docs/performance.md).
 //
 //   vtpm_store_bench [--short] [--directory DIR] [--seconds N] [--rounds N]
 //
-// --short only sees that it runs. DIR is for the stores; it must be on a disk, because a commit is what a sync costs.
+// --short only shows that the program runs. DIR is for the stores; it must be on a disk, because the cost of a commit
+// is that of a sync.
 #include <linux/magic.h>
 #include <sys/statfs.h>
 #include <unistd.h>
@@ -33,7 +34,7 @@ int usage() {
   return 2;
 }
 
-/// Nothing: the arguments are not understood.
+/// Returns nothing if an argument is not valid.
 std::optional<Options> parse(int argc, char** argv) {
   Options options;
   for (int i = 1; i < argc; ++i) {

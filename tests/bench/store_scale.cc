@@ -26,7 +26,8 @@ double microseconds_since(Clock::time_point start) {
   return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
 }
 
-/// A warm file is read without waiting for anything, so this is what opening costs, whatever else the machine does.
+/// Reading a warm file waits for nothing, so its processor time is the cost of opening, whatever other load the host
+/// has.
 double processor_ms() {
   timespec time;
   ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
@@ -70,7 +71,7 @@ class Subject {
     open_.push_back(processor_ms() - start);
     result.entry_bytes = (allocated_bytes() - before) / static_cast<double>(result.entries);
   }
-  /// A few names again and again, as a device writes its state.
+  /// Writes a few names repeatedly, as a device writes its state.
   void commit(unsigned count) {
     const Bytes value(kRecordBytes, 'w');
     for (unsigned i = 0; i < count; ++i) {

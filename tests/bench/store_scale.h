@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a store with many entries costs beside one with few.
+// Measures a store with many entries in comparison with a store with few.
 #pragma once
 
 #include <string>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The TPM by itself, without PKCS#11: what an operation costs besides its arithmetic.
+// Measures the TPM without PKCS#11: the cost of an operation in addition to its arithmetic.
 //
-// A program of its own: it links the product's own libcrypto set-up (crypto/library/openssl.cc), which vtpm_bench must
-// not have.
+// This is a separate program, because it links the product's set-up of libcrypto (crypto/library/openssl.cc), which
+// vtpm_bench must not have.
 #include <benchmark/benchmark.h>
 
 #include "tests/bench/benchmarks.h"
@@ -15,7 +15,7 @@ namespace {
 using benchmark::State;
 using crypto::Curve;
 
-// Three keys in turn on one instance: each operation finds its key pushed out.
+// One instance uses three keys in turn, so each operation has to load its key again.
 template <typename Sign>
 void cold_keys(State& state, TpmKey& tpm, Sign&& sign) {
   std::vector<std::unique_ptr<tpm::ResidentKey>> keys;
@@ -37,7 +37,7 @@ void register_benchmarks() {
     cold_keys(state, tpm, [&](tpm::ResidentKey& key) { benchmark::DoNotOptimize(key.ecdsa_sign(digest)); });
   });
   benchmark::RegisterBenchmark("RSA-2048 signature, cold key", [](State& state) {
-    static TpmKey tpm = TpmKey::rsa(2048);  // seconds to make, once
+    static TpmKey tpm = TpmKey::rsa(2048);  // made once, because that takes seconds
     const Bytes block = TpmKey::block(2048);
     cold_keys(state, tpm, [&](tpm::ResidentKey& key) { benchmark::DoNotOptimize(key.rsa_private(block)); });
   });

@@ -22,7 +22,7 @@ struct TpmKey {
     made.finish(create_rsa(*made.engine, {.bits = bits}));
     return made;
   }
-  /// Something to sign that is below every modulus of its size.
+  /// Data to sign that are below every modulus of that size.
   static Bytes block(unsigned bits) {
     Bytes bytes(bits / 8, 0x5A);
     bytes[0] = 0;

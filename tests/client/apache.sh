@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Apache with its keys on a token whose store is root's: the parent loads them through OpenSSL's engine, the children that
-# sign are www-data's. It runs from a directory of its own; the system's Apache is not touched.
+# Apache with its keys on a token whose store belongs to root: the parent loads the keys through OpenSSL's engine, and
+# children that run as www-data sign. It runs from a directory of its own; the system's Apache is not touched.
 [ "$(id -u)" -eq 0 ] || . "$(dirname "$0")/../field/own_namespace.sh"
 . "$(dirname "$0")/client.sh"
 . "$VTPM_SOURCE/tests/client/certificates.sh"
@@ -50,7 +50,7 @@ Listen 127.0.0.1:$port
 </VirtualHost>
 CONF
 
-# It ends its process group when it ends.
+# Apache ends its process group when it ends.
 serve apache setsid /usr/sbin/apache2 -f "$scratch/apache.conf" -D FOREGROUND
 master=${servers[apache]}
 at_exit() { # of a test that has failed: else Apache is gone
@@ -72,7 +72,7 @@ serve_all() {
     cmp page www/index.html
   done
 }
-# FILE: none of these processes is left, and others serve.
+# FILE: none of the processes in it runs any more, and other ones serve.
 others_than() { [ -n "$(children)" ] && [ -z "$(children | comm -12 "$1" -)" ]; }
 graceful() {
   children >before

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Evidence about keys and PCRs: tpm2_checkquote and openssl accept what the tool writes, attest verify only what is true.
+# Evidence about keys and PCRs: tpm2_checkquote and openssl accept what the tool writes, and `attest verify` rejects
+# false evidence.
 . "$(dirname "$0")/client.sh"
 : "${VTPM_TOOL:?}"
 

@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# vtpm-token store build, add, extract: a store of prepared blobs, for devices that are no tokens.
+# vtpm-token store build, add, extract: a store of prepared blobs, for devices that are not tokens.
 . "$(dirname "$0")/client.sh"
 : "${VTPM_TOOL:?}"
 store() { "$VTPM_TOOL" store "$@"; }
 files() { find . -type f ! -name refused.out | sort; }
-# A command that must be refused, for a reason, and must not leave anything behind.
+# The command must fail with a message that matches PATTERN, and must leave no file behind.
 nothing_made() { # PATTERN COMMAND…
   local before after pattern=$1
   shift
@@ -19,7 +19,8 @@ nothing_made() { # PATTERN COMMAND…
   }
 }
 
-# dumpasn1 takes canonical lengths that begin with nine one bits for non-canonical, as INTEGERs would be. Debian 13 has none.
+# dumpasn1 reports canonical lengths that begin with nine one bits as non-canonical, as if they were INTEGERs. Debian 13
+# does not have it.
 others_read() { # STORE
   openssl asn1parse -inform DER -in "$1" >/dev/null
   if ! command -v dumpasn1 >/dev/null; then
@@ -133,7 +134,7 @@ nothing_made 'suspended TPM' store build x.vtpm --blob tpm0/permall=permall --bl
 store build tpm.vtpm --blob tpm0/permall=permall --blob tpm0/volatile=mac --pin-file pin
 nothing_made "'tpm0/volatile' in .* belongs to the 'tpm0/permall'" store add tpm.vtpm --replace --blob tpm0/permall=permall --pin-file pin
 store add tpm.vtpm --replace --blob tpm0/permall=permall --blob tpm0/volatile=mac --pin-file pin
-# As swtpm keeps it: a header and a field around the same bytes.
+# The file as swtpm writes it: a header and a field around the same bytes.
 { printf '\2\1\0\12\0\0\0\0\7\325\0\1\0\0\7\305' && cat permall; } >of-swtpm
 store build swtpm.vtpm --blob tpm0/permall=of-swtpm --pin-file pin
 store extract swtpm.vtpm tpm0/permall --pin-file pin | cmp - permall
@@ -157,7 +158,7 @@ nothing_made 'exists already' store import one.fixed back.vtpm
 nothing_made 'it is a store already' store import back.vtpm other.vtpm
 nothing_made 'not "vpd0/chassis"' store export one.vtpm --fixed other.fixed --room vpd0/chassis --pin-file pin
 nothing_made "cannot be left for 'nic0/eeprom'" store export one.vtpm --fixed other.fixed --room nic0/eeprom=1k --pin-file pin
-# One of the two entries is damaged: it may be the newer one.
+# One of the two entries is damaged, which may be the newer one.
 place=$(grep -a -b -o -F vpd0/chassis one.fixed | tail -n 1 | cut -d : -f 1)
 printf 'XXXX' | dd of=one.fixed bs=1 seek=$((place - 30)) conv=notrunc status=none
 nothing_made "one of the two entries of 'vpd0/chassis' is damaged" store import one.fixed other.vtpm

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# A certificate authority of one's own gives a token's TPM its identity; openssl and tpm2-tools agree on it.
+# A certificate authority made by the tool certifies the identity of a token's TPM; openssl and tpm2-tools verify it.
 . "$(dirname "$0")/client.sh"
 : "${VTPM_TOOL:?}"
 
@@ -24,7 +24,7 @@ for index in 0x01c00002 0x01c0000a; do
   openssl x509 -inform DER -in $index.der -out $index.pem
   openssl verify -ignore_critical -CAfile ca/ca.pem $index.pem # -ignore_critical: OpenSSL knows no TCG names
   openssl x509 -in $index.pem -noout -text >$index.txt
-  # OpenSSL 3.5 has names for these numbers.
+  # OpenSSL 3.5 prints names for these object identifiers.
   has $index.txt '2\.23\.133\.8\.1|Endorsement Key Certificate'
   has $index.txt '2\.23\.133\.2\.1|tcg-at-tpmManufacturer'
 done

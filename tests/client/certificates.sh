@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# Certificates for a test with TLS: a plain CA of OpenSSL, whose certificates are for keys of the token or for plain ones.
+# Certificates for tests with TLS: a CA of OpenSSL, with a key in a file, certifies keys of the token and keys in files.
 # Sourced after client.sh.
 
 # ca.key and ca.pem; `extensions`, what its certificates have.
@@ -10,13 +10,14 @@ make_ca() {
   printf 'subjectAltName = DNS:localhost, IP:127.0.0.1\nextendedKeyUsage = serverAuth, clientAuth, emailProtection\n%s\n%s\n' \
     'keyUsage = critical, digitalSignature, keyEncipherment' 'authorityKeyIdentifier = keyid' >extensions
 }
-# NAME [TYPE]: NAME.key, a plain key, and NAME.pem, its certificate.
+# NAME [TYPE]: makes NAME.key, a key in a file, and NAME.pem, its certificate.
 plain_certificate() {
   openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$1.key"
   openssl x509 -new -force_pubkey <(openssl pkey -in "$1.key" -pubout) -CA ca.pem -CAkey ca.key -days 30 -subj "/CN=$1" \
     -extfile extensions -out "$1.pem"
 }
-# LABEL ID TYPE: a key pair of the token, LABEL.pub its public key, LABEL.pem its certificate, which is on the token too.
+# LABEL ID TYPE: makes a key pair on the token, LABEL.pub (its public key) and LABEL.pem (its certificate, which is on
+# the token too).
 token_certificate() {
   logged_in --keypairgen --key-type "$3" --id "$2" --label "$1"
   public_key "object=$1" "$1.der"

@@ -28,7 +28,7 @@ finish() {
     wait "${servers[$name]}" 2>/dev/null || :
     if [ "$status" -ne 0 ]; then echo "--- the end of $name.log" && tail -n 20 "$scratch/$name.log"; fi
   done
-  # A daemon that was told to end may still write here.
+  # A daemon that is about to end may still write here.
   for _ in $(seq 50); do if rm -rf "$scratch" 2>/dev/null; then break; else sleep 0.1; fi; done
   exit "$status"
 }
@@ -52,7 +52,7 @@ passes = 1
 lanes = 1
 TOML
 mkdir tokens
-# The module beside which this one is measured; p11-kit loads it anyway where it is installed.
+# The other module of the comparison. p11-kit loads it anyway if it is installed.
 export SOFTHSM2_CONF=$scratch/softhsm2.conf
 printf 'directories.tokendir = %s\nobjectstore.backend = file\nlog.level = INFO\n' "$scratch/softhsm2" >"$SOFTHSM2_CONF"
 mkdir softhsm2
@@ -91,7 +91,7 @@ store_of() { # LABEL: the file of a token, found by its serial number
   echo "$scratch/tokens/$serial.vtpm"
 }
 
-# NAME COMMAND…: a server, which ends with the test at the latest; NAME.log has what it writes.
+# NAME COMMAND…: starts a server, which ends with the test at the latest; NAME.log contains its output.
 serve() {
   "${@:2}" >"$scratch/$1.log" 2>&1 </dev/null &
   servers[$1]=$!
@@ -101,13 +101,13 @@ stop() { # NAME: the server ends
   wait "${servers[$1]}" 2>/dev/null || :
   unset "servers[$1]"
 }
-# A port of 127.0.0.1 on which nobody listens, below those that the kernel gives away.
+# Prints a port of 127.0.0.1 on which no process listens, below the range that the kernel assigns.
 free_port() {
   local port
   while port=$((20000 + RANDOM % 12000)) && { : <"/dev/tcp/127.0.0.1/$port"; } 2>/dev/null; do :; done
   echo "$port"
 }
-# COMMAND…: again and again, until it succeeds; at most twenty seconds.
+# COMMAND…: repeats the command until it succeeds, for at most twenty seconds.
 eventually() {
   for _ in $(seq 200); do
     if "$@" >/dev/null 2>&1; then return; fi
@@ -116,7 +116,7 @@ eventually() {
   "$@"
 }
 listening() { : <"/dev/tcp/127.0.0.1/$1"; } # PORT
-# FILE COMMAND…: the output goes into the file, and is shown if the command fails.
+# FILE COMMAND…: writes the output to the file, and prints it if the command fails.
 into() {
   local file=$1
   shift
@@ -126,7 +126,7 @@ into() {
   }
 }
 
-# The opposite of a command: it must fail (and not by a signal).
+# COMMAND…: the command must fail, and not by a signal.
 refused() {
   local status=0
   "$@" >refused.out 2>&1 || status=$?
@@ -136,7 +136,7 @@ refused() {
     return 1
   fi
 }
-# FILE PATTERN: a line matches.
+# FILE PATTERN: a line of the file must match.
 has() {
   grep -E -q -- "$2" "$1" || {
     echo "no line of $1 matches $2:"
@@ -151,9 +151,9 @@ has_not() {
     return 1
   fi
 }
-# What the matrix (docs/clients.md) reads. A script that shows a client says which one, with the Debian package that has
-# its version (where releases call it differently, all its names: the first that is installed counts); each section is a
-# row of the table: a whole thought, without a vertical bar.
+# The matrix (docs/clients.md) reads these lines. A script that shows a client names it, with the Debian package that
+# has its version (if releases call the package differently, with all its names: the first that is installed counts).
+# Each section is a row of the table: a complete phrase without a vertical bar.
 client() { # NAME PACKAGE...
   local version
   version=$(dpkg-query -W -f='${db:Status-Status} ${Version}\n' "${@:2}" 2>/dev/null |

@@ -3,7 +3,7 @@
 // all of which count. The module does a full round (login, key generation, signature, digest, random); the counters,
 // the application's error queue and its RAND method must not notice.
 //
-// First the program uses OpenSSL itself, so that a counter that cannot count is found out.
+// First the program uses OpenSSL itself, which shows that the counters count.
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/ec.h>
 #include <openssl/engine.h>
@@ -92,7 +92,7 @@ void install() {
   ERR_clear_error();
 }
 
-// What an application does with its own OpenSSL: every counter must rise.
+// Uses OpenSSL as an application does: every counter must rise.
 void use_openssl() {
   Calls before = calls;
   RSA* rsa = RSA_new();

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# An application whose OpenSSL has counting engines as defaults sees not one call of the module.
+# An application's OpenSSL has counting engines as defaults: no call of the module reaches them.
 . "$(dirname "$0")/client.sh"
 
 make_token client

@@ -35,7 +35,7 @@ refuses() { # whatever is asked, this file is no token
   unchanged
   refused logged_in --list-objects
   refused logged_in --keypairgen --key-type EC:prime256v1 --id 01
-  # A new token beside it takes a slot of its own, never this file.
+  # A new token gets a slot and a file of its own.
   make_token fresh >/dev/null
   look
   has slots 'token fresh .*session CKR_OK'
@@ -55,7 +55,7 @@ begin 'a certificate' < <(openssl req -new -x509 -newkey rsa:2048 -nodes -keyout
 begin 'a private key (DER of another kind)' < <(openssl genpkey -algorithm RSA -outform DER 2>/dev/null) && refuses
 begin 'noise over the first half' < <(head -c $((size / 2)) /dev/urandom && tail -c $((size - size / 2)) "$good") && refuses
 
-# A store that lost its end has lost objects without a trace: refused.
+# A store whose end is missing has lost objects without a trace, so it is rejected.
 for cut in 1 2 17 $((size / 4)) $((size / 2)) $((size * 3 / 4)) $((size - 4096)); do
   begin "the last $cut bytes are missing" < <(head -c $((size - cut)) "$good") && refuses
   has module.log 'truncated|not a store|no readable header'
@@ -73,6 +73,6 @@ in_token --read-object --type data --label damaged --application-label example -
 [ ! -e damaged.out ] || cmp damaged damaged.out # the truth or nothing
 has module.log "$name"
 unchanged
-# Writing goes on, and the damaged bytes are not thrown away with it.
+# The store can still be written, and the damaged bytes are kept.
 logged_in --keypairgen --key-type EC:prime256v1 --id 01
 grep -a -q 'XXXXXXXX' tokens/*

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # wpa_supplicant's EAP-TLS with the key on the token: its program eapol_test against hostapd as the RADIUS server, and
-# itself at a wire of which hostapd is the other end.
+# wpa_supplicant itself at a virtual wire with hostapd at the other end.
 . "$(dirname "$0")/client.sh"
 . "$VTPM_SOURCE/tests/client/certificates.sh"
 client 'wpa_supplicant' wpasupplicant
@@ -30,8 +30,8 @@ $eap_server
 CONF
 serve hostapd "$hostapd" hostapd.conf
 
-# Debian's wpa_supplicant takes modules from /usr/lib only, where an installed one is. In a mount namespace of its own the
-# module stands there in another one's place.
+# Debian's wpa_supplicant loads modules from /usr/lib only. In a mount namespace this module takes the place of another
+# one there.
 place=$(find /usr/lib -name 'onepin-opensc-pkcs11.so' -exec realpath {} + | head -n 1)
 own=(unshare --mount)
 [ "$(id -u)" -eq 0 ] || own+=(--user --map-root-user)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What many users of libp11 do (its own examples/auth.c, for one): log in, take the first certificate of the token and
-// the private key that belongs to it, sign with the key and verify with the certificate.
+// Does what many users of libp11 do, for instance its examples/auth.c: logs in, takes the first certificate of the
+// token and the private key that belongs to it, signs with the key and verifies with the certificate.
 //
 //   first_certificate MODULE TOKEN PIN CERTIFICATE: writes the certificate, DER.
 #include <libp11.h>

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# A disk that is really full, in a mount namespace of this script: what does not fit is refused with the right return
-# value, nothing that was there is lost, logins go on (and are counted), and deleting makes room again.
+# A full disk, in a mount namespace of this script: writes that do not fit fail with the right return value, no existing
+# object is lost, logins still work (and are counted), and deleting objects frees space.
 if [ "${1:-}" != mounted ]; then
-  # Root may make the namespace by itself; anybody else as root of a user namespace of his own.
+  # Root can make the namespace directly; other users make it as root of a user namespace.
   as=(--mount)
   [ "$(id -u)" -eq 0 ] || as+=(--user --map-root-user)
   # In a chroot the root is no mount point, whose propagation could be changed.
@@ -45,7 +45,7 @@ refused logged_in --write-object value --type data --label late
 has refused.out 'CKR_DEVICE_MEMORY'
 refused logged_in --keypairgen --key-type EC:prime256v1 --label late
 has refused.out 'CKR_DEVICE_MEMORY'
-# A log that is deleted from grows first: what is left of its room is enough for a few deletions.
+# Each deletion first appends to the log. The free space in it is enough for a few deletions.
 gone=0
 while logged_in --delete-object --type data --label "object $gone" >out 2>&1; do
   gone=$((gone + 1))

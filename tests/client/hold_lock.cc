@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // hold_lock FILE COMMAND…: runs the command while the lock of a store (byte 0) is held, and lets the lock go 1.1
-// seconds after the command has begun to wait for it. Whatever the command says of long work, it says then. Ends as the
-// command.
+// seconds after the command has begun to wait for it. If the command reports long work, it does so in that time. The
+// exit status is the command's.
 #include <fcntl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -13,7 +13,7 @@
 
 namespace {
 
-// Whoever waits for a lock sleeps, and tries again.
+// A process that waits for a lock sleeps between its attempts.
 bool sleeps(pid_t process) {
   std::ifstream file("/proc/" + std::to_string(process) + "/syscall");
   std::string number;

@@ -41,7 +41,7 @@ public class Client {
     write(out, signature.sign());
   }
 
-  // An extractable session key: generateSecret wants its value.
+  // The session key is extractable, because generateSecret reads its value.
   static void agree(String peer, String out) throws Exception {
     KeyAgreement agreement = KeyAgreement.getInstance("ECDH", token);
     agreement.init(key("ec"));
@@ -63,7 +63,7 @@ public class Client {
       cipher.init(Cipher.DECRYPT_MODE, secret, parameters);
       if (!java.util.Arrays.equals(cipher.doFinal(sealed), read("message"))) throw new Exception(mode);
     }
-    // A known key, so that OpenSSL can say what comes out.
+    // The key is known, so that OpenSSL can compute the same result.
     Cipher cipher = Cipher.getInstance("AES/CBC/PKCS5Padding", token);
     cipher.init(Cipher.ENCRYPT_MODE, new SecretKeySpec(read("aes"), "AES"), new IvParameterSpec(new byte[16]));
     write("aes.sealed", cipher.doFinal(read("message")));
@@ -86,7 +86,7 @@ public class Client {
     return context;
   }
 
-  // Says the name of whoever asks, and who is asked, then ends when its input does.
+  // Prints the names of the client and the server, and ends when its input ends.
   static void serve() throws Exception {
     SSLServerSocket server = (SSLServerSocket) context().getServerSocketFactory()
         .createServerSocket(0, 5, InetAddress.getByName("127.0.0.1"));

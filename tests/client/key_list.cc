@@ -17,7 +17,7 @@ std::map<std::string, CK_OBJECT_HANDLE> keys_of_class(const LoadedModule& module
     char id[64];
     CK_ATTRIBUTE attribute = {CKA_ID, id, sizeof id};
     must(module->C_GetAttributeValue(session, key, &attribute, 1), "C_GetAttributeValue");
-    if (attribute.ulValueLen == 0) continue;  // the TPM's own: its storage root key has no id
+    if (attribute.ulValueLen == 0) continue;  // the TPM's storage root key has no id
     keys.emplace(std::string(id, attribute.ulValueLen), key);
   }
   return keys;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // key_loop MODULE TOKEN: generates P-256 keys until it is killed. A key's CKA_ID is printed, by one write, only after
-// its C_GenerateKeyPair has answered CKR_OK: what stands in the output must survive.
+// its C_GenerateKeyPair has answered CKR_OK: each printed key must exist after the kill.
 #include <unistd.h>
 
 #include <cstdio>

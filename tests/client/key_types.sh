@@ -24,7 +24,7 @@ for curve in brainpoolP256r1 brainpoolP384r1 brainpoolP512r1; do
   logged_in --sign -m ECDSA --id "5$bits" -i digest -o signature --signature-format openssl --allow-sw
   openssl ecparam -name $curve -genkey -noout -out peer.pem
   openssl pkey -in peer.pem -pubout -outform DER -out peer.der
-  # The point of the token's key behind what comes before the point in another key of the curve.
+  # The point of the token's key is appended to the bytes that precede the point in another key of the curve.
   size=$((2 * bits / 8 + 1))
   point=$(in_token --list-objects --type pubkey |
     awk -v label=$curve '/EC_POINT:/ { point = $2 } $1 == "label:" && $2 == label { print point }')

@@ -92,7 +92,7 @@ ec() { # CURVE ID PREFIX BYTES
   for hash in 1 224 256 384 512; do
     sign "$2" "ECDSA-SHA$hash" long --signature-format openssl
     openssl dgst "-sha$hash" -verify ec.pem -signature signature long
-    # A digest that was made elsewhere, shorter and longer than the curve.
+    # The digests were computed elsewhere and are shorter and longer than the curve.
     digest "sha$hash" short
     sign "$2" ECDSA digest --signature-format openssl
     openssl dgst "-sha$hash" -verify ec.pem -signature signature short

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# vtpm-token keyslot: what opens a token changes, and PKCS#11 sees it. The same sequence of desired states is given to a
-# LUKS image with qemu-img amend, whose design the table is.
+# vtpm-token keyslot changes the secrets that open a token, and PKCS#11 sees the changes. qemu-img amend, whose design
+# the table of states comes from, applies the same sequence of states to a LUKS image.
 . "$(dirname "$0")/client.sh"
 : "${VTPM_TOOL:?}"
 umask 077
@@ -139,7 +139,7 @@ measured() { # COMMAND...
   return "$status"
 }
 measured qemu-img create -q "${objects[@]}" -f luks -o key-secret=a,iter-time=10 image 1M
-# What is left of a step: "ok" or "refused", and the active slots, counted from 0 on both sides.
+# Prints the result of a step: "ok" or "refused", and the active key slots, counted from 0 on both sides.
 ours() { # JSON
   local outcome=ok
   "$VTPM_TOOL" keyslot amend luks --as so --pin-file secret.a --input <(printf '%s' "$1") >ours.out 2>&1 || outcome=refused
@@ -176,10 +176,11 @@ step 'ok [0]' state=inactive,old-secret=b '{"state": "inactive", "old-secret": "
 step 'ok [0,4]' state=active,new-secret=c,keyslot=4,iter-time=10 '{"state": "active", "secret": "cccccccc", "keyslot": 5}'
 step 'ok [0]' state=inactive,keyslot=4 '{"state": "inactive", "keyslot": 5}'
 step 'refused [0]' state=inactive '{"state": "inactive"}'
-# What the design makes a no-op, since the state is the desired one already, qemu-img refuses; nothing changes on either.
+# If the state is already the desired one, the design changes nothing and succeeds; qemu-img fails. Neither side
+# changes.
 [ "$(ours '{"state": "inactive", "keyslot": 5}')" = 'ok [0]' ]
 [ "$(theirs state=inactive,keyslot=4)" = 'refused [0]' ]
-# The table's end: none is free.
+# The table is full: no key slot is free.
 for _ in 1 2 3 4 5 6 7; do theirs state=active,new-secret=b,iter-time=10 >/dev/null; done
 [ "$(theirs state=active,new-secret=b,iter-time=10)" = 'refused [0,1,2,3,4,5,6,7]' ]
 for _ in $(seq 31); do ours '{"state": "active", "secret": "bbbbbbbb"}' >/dev/null; done

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# kill -9 at random moments of a key-generating loop: no key is lost whose C_GenerateKeyPair had answered CKR_OK, no half
-# of a pair is ever alone, and the file stays one that every ASN.1 tool reads.
+# kill -9 at random moments of a key-generating loop: no key is lost whose C_GenerateKeyPair had returned CKR_OK, no
+# half of a pair exists alone, and every ASN.1 tool can read the file.
 . "$(dirname "$0")/client.sh"
 # tests/store kills a thousand writers of the store; each of these is a process with a TPM.
 kills=100
@@ -18,7 +18,7 @@ until_longer() {
 }
 
 for ((kill = 0; kill < kills; kill++)); do
-  # A fresh token now and then: a log that only grows would make each round slower than the one before it.
+  # The test makes a new token from time to time, because a growing log would make each round slower.
   if ((kill % 20 == 0)); then
     token=token$kill
     make_token "$token" >/dev/null 2>&1
@@ -27,11 +27,12 @@ for ((kill = 0; kill < kills; kill++)); do
   before=$(wc -l <said)
   "$VTPM_PROGRAMS/key_loop" "$VTPM_MODULE" "$token" >>said 2>errors &
   victim=$!
-  # Every other one dies after its first key, however slow the machine is; the others anywhere from the start on.
+  # Every other process is killed after its first key, however slow the host is; the others at any time from the start
+  # on.
   if ((kill % 2)); then until_longer said "$before" $victim; fi
   sleep "$(printf '0.%03d' $((RANDOM % 100)))"
   kill -KILL $victim 2>/dev/null || true
-  # 137 is the kill; anything else is the loop's own failure.
+  # Status 137 is the kill; any other status is a failure of the loop.
   status=0
   wait $victim 2>/dev/null || status=$?
   [ $status -eq 137 ] || {

@@ -45,7 +45,7 @@ LoadedModule::LoadedModule(const char* path) {
   if (get == nullptr) give_up(std::string(path) + " has no C_GetFunctionList");
   must(get(&functions_), "C_GetFunctionList");
   CK_C_INITIALIZE_ARGS arguments = {};
-  arguments.flags = CKF_OS_LOCKING_OK;  // without it some modules take no locks, and the benchmarks have threads
+  arguments.flags = CKF_OS_LOCKING_OK;  // without this flag some modules take no locks, and the benchmarks have threads
   must(functions_->C_Initialize(&arguments), "C_Initialize");
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A PKCS#11 module as a foreign program sees it: loaded at run time, called through its function list.
+// A PKCS#11 module as an application uses it: loaded at run time, called through its function list.
 //
-// For the small programs of the client tests, which are run and killed by shell scripts: an unexpected result prints a
-// sentence and exits with status 2. The user PIN comes from the environment variable PIN.
+// The small programs of the client tests use it, which shell scripts start and kill: on an unexpected result it prints
+// a sentence and exits with status 2. The user PIN comes from the environment variable PIN.
 #pragma once
 
 #include <string>
@@ -15,12 +15,12 @@ namespace vtpm::client {
 [[noreturn]] void give_up(const std::string& sentence);
 /// "CKR_TOKEN_NOT_RECOGNIZED".
 std::string result_name(CK_RV result);
-/// Gives up unless `result` is CKR_OK.
+/// Prints a sentence and exits unless `result` is CKR_OK.
 void must(CK_RV result, const char* function);
 
 class LoadedModule {
  public:
-  /// Loads and initializes.
+  /// Loads and initializes the module.
   explicit LoadedModule(const char* path);
   /// C_Finalize; the library stays mapped, as with every real client that exits.
   ~LoadedModule();
@@ -38,7 +38,7 @@ class LoadedModule {
   CK_FUNCTION_LIST* functions_ = nullptr;
 };
 
-/// Every object that matches, found in bunches.
+/// Every object that matches; each C_FindObjects asks for several.
 std::vector<CK_OBJECT_HANDLE> find(const LoadedModule& module, CK_SESSION_HANDLE session,
                                    std::vector<CK_ATTRIBUTE> pattern);
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// master_key STORE < PIN: the master key of a store in hexadecimal, so that a test can look for it where it must not
-// be.
+// master_key STORE < PIN: prints the master key of a store in hexadecimal, so that a test can search for it.
 #include <cstdio>
 #include <iostream>
 #include <iterator>

@@ -41,7 +41,7 @@ master=$(printf '%s' "$PIN" | "$VTPM_PROGRAMS/master_key" "$(store_of client)")
 } >secrets
 
 mkfifo in
-# The PIN is no part of its environment.
+# The PIN is not in the process's environment.
 env -u PIN -u SO_PIN -u GNUTLS_PIN "$VTPM_PROGRAMS/secret_holder" "$VTPM_MODULE" client <in >out &
 holder=$!
 at_exit() { kill "$holder" 2>/dev/null || true; }

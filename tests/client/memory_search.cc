@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// memory_search PID < patterns: which of them stand in a process's memory, as a core dump of it would show them.
+// memory_search PID < patterns: prints which of the patterns are in a process's memory, as a core dump would show them.
 //
-// A pattern is a line "NAME HEX". It is searched as it stands and with its bytes reversed, which is how numbers lie in
-// the limbs of big-number libraries; each 16 bytes of it count. Prints "NAME ADDRESS MAPPING" for each place.
+// A pattern is a line "NAME HEX". It is searched as given and with its bytes reversed, which is how big-number
+// libraries store numbers; any 16 bytes of it are a match. Prints "NAME ADDRESS MAPPING" for each place.
 #include <fcntl.h>
 #include <unistd.h>
 

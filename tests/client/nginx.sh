@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # A pre-fork server: nginx loads its TLS keys in the master, through OpenSSL's engine pkcs11; two workers sign with them.
-# A worker is killed, the configuration is reloaded, and the server goes on. Then the same as Debian sets it up: the store
-# is root's, and the workers are www-data's. It runs from a directory of its own, on a socket of its own; the system's
-# nginx is not touched.
+# A worker is killed, the configuration is reloaded, and the server goes on. Then the same with Debian's set-up: the
+# store belongs to root, and the workers run as www-data. It runs from a directory of its own, on a socket of its own;
+# the system's nginx is not touched.
 [ "$(id -u)" -eq 0 ] || . "$(dirname "$0")/../field/own_namespace.sh"
 . "$(dirname "$0")/client.sh"
 . "$VTPM_SOURCE/tests/client/certificates.sh"
@@ -57,7 +57,7 @@ at_exit() { # of a test that has failed: else nginx is gone
   tail -n 20 nginx.log
 }
 
-# The client is plain OpenSSL: the engine is the server's.
+# The client is OpenSSL without an engine.
 get() { # curl's options
   OPENSSL_CONF=/dev/null curl --silent --show-error --fail --max-time 20 --cacert both.pem --unix-socket socket "$@" \
     https://localhost/
@@ -88,7 +88,7 @@ serve_all() {
     cmp page www/index.html
   done
 }
-# Until every worker has signed; the kernel decides who accepts.
+# Connects until every worker has signed, because the kernel decides which worker accepts a connection.
 both_serve() {
   local others gets
   for _ in $(seq 50); do
@@ -144,7 +144,8 @@ kill -QUIT $master
 wait $master
 no_complaint
 
-# nginx clears the environment of its workers but for what it is told. The token directory is 0700, the file 0600.
+# nginx removes variables from its workers' environment unless its configuration names them. The token directory is
+# 0700, the file 0600.
 section 'workers of www-data, a store of root'
 if ours; then
   store=$(store_of client)

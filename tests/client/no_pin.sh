@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Clients that never log in: a token without a PIN, and one whose PIN the module fetches by itself. Clients that ask the
-# token whether it has a PIN entry of its own: the protected authentication path.
+# Clients that never log in: a token without a PIN, and one whose PIN the module fetches by itself. Other clients ask
+# the token whether it has a protected authentication path.
 . "$(dirname "$0")/client.sh"
 : "${VTPM_TOOL:?}"
 
@@ -22,7 +22,7 @@ printf 'to be signed' >data
 in_token --sign --mechanism ECDSA-SHA256 --id 01 --input-file data --output-file signature --signature-format openssl
 public_key id=%01 public.der
 openssl dgst -sha256 -keyform DER -verify public.der -signature signature data
-# A new key for the whole store; the empty secret needs nobody who types it.
+# The store gets a new master key; the empty secret need not be typed.
 "$VTPM_TOOL" keyslot rekey --yes --as so --pin-file so.pin "$(store_of open)"
 in_token --sign --mechanism ECDSA-SHA256 --id 01 --input-file data --output-file signature --signature-format openssl
 openssl dgst -sha256 -keyform DER -verify public.der -signature signature data

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Node.js: graphene-pk11, and node-webcrypto-p11 on top of it. npm fetches and builds them, so the test wants the network,
-# npm, and Node's headers; CMake has it where there is npm. VTPM_NODE_MODULES names a directory that has them already.
+# Node.js: graphene-pk11, and node-webcrypto-p11 on top of it. npm fetches and builds them, so the test needs the
+# network, npm, and Node's headers; CMake adds it if npm is installed. VTPM_NODE_MODULES names a directory that contains
+# them already.
 . "$(dirname "$0")/client.sh"
 client 'graphene-pk11 2.3.6 and node-webcrypto-p11 2.8.0 on Node.js' nodejs
 

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # OpenSSL's engine pkcs11 (libp11) makes and verifies a self-signed certificate with keys of the token. With the
-# argument `default` the engine is also the default for ALL algorithms: whatever OpenSSL the module used from the
-# process would then come back to the module itself.
+# argument `default` the engine is also the default for ALL algorithms: a module that used the application's OpenSSL
+# would then call itself.
 . "$(dirname "$0")/client.sh"
 . "$VTPM_SOURCE/tests/client/certificates.sh"
 client 'OpenSSL engine pkcs11' libengine-pkcs11-openssl

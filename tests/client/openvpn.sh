@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # OpenVPN's TLS handshake with the client's, and then the server's key on the token, through pkcs11-helper. The device is
-# `null`: no right and no interface is needed.
+# `null`: the test needs neither privileges nor an interface.
 . "$(dirname "$0")/client.sh"
 . "$VTPM_SOURCE/tests/client/certificates.sh"
 client 'OpenVPN' openvpn

@@ -21,7 +21,8 @@ at_exit() {
   [ -z "$server_pid" ] || kill "$server_pid" 2>/dev/null || true
 }
 
-# MODULE [--registered]: pkcs11-tool and GnuTLS work with the token behind it, and the points of the curves are as they are without it.
+# MODULE [--registered]: pkcs11-tool and GnuTLS use the token through it, and the points of the curves have the same
+# form as without it.
 works_through() {
   local provider=(--provider "$1") # GnuTLS uses what is registered by itself
   [ $# -eq 1 ] || provider=()

@@ -95,7 +95,8 @@ with_provider pkeyutl -sign -inkey "$(key_url made-3092)" -rawin -digest sha256 
 openssl pkeyutl -verify -pubin -inkey made-3092.pub -rawin -digest sha256 -in message -sigfile signature
 
 section 'an RSA-PSS key beside a plain one: a certificate, and a TLS server with both'
-# The provider tells the two by CKA_ALLOWED_MECHANISMS, and asks no more once a key has no such attribute.
+# The provider distinguishes the two by CKA_ALLOWED_MECHANISMS, and does not ask again after a key without that
+# attribute.
 with_provider genpkey -propquery provider=pkcs11 -algorithm RSA-PSS -pkeyopt rsa_keygen_bits:2048 \
   -pkeyopt 'pkcs11_uri:pkcs11:token=client;object=pss' -out /dev/null
 with_provider req -new -x509 -key "$(key_url pss)" -sha256 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:digest -days 30 \
@@ -115,7 +116,7 @@ for kind in pss rsae; do
 done
 stop server
 
-# No PIN: nobody logs in. The provider looks early which mechanisms the token has.
+# Without a PIN no client logs in. The provider asks early for the token's mechanisms.
 sed -e 's/^pkcs11-module-token-pin.*/pkcs11-module-load-behavior = early/' provider.cnf >public.cnf
 without_login() { OPENSSL_CONF=$scratch/public.cnf openssl "$@" </dev/null; }
 

@@ -9,7 +9,7 @@ logged_in --keypairgen --key-type EC:prime256v1 --id 02 --label ec
 
 section 'pkcs11-tool --test --login'
 logged_in --test 2>&1 | tee test.out
-# It goes on after an error and tells at the end.
+# The test continues after an error and reports it at the end.
 has test.out '^No errors'
 has_not test.out 'ERR|^error|failed|Aborting'
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Every command of OpenSC's pkcs11-tool 0.23, each result checked by openssl or by another command. What keys.sh, objects.sh
-# and key_types.sh show in breadth has one example here.
+# Every command of OpenSC's pkcs11-tool 0.23, each result checked by openssl or by another command. Features that
+# keys.sh, objects.sh and key_types.sh test in detail have one example here.
 . "$(dirname "$0")/client.sh"
 client 'OpenSC pkcs11-tool' opensc
 
@@ -188,7 +188,7 @@ has test.out 'C_Initialize in forked child'
 has_not test.out 'error|failed'
 
 section '--test-threads, beside the generation of a key'
-# The key takes longer than the threads: for threads that are left, pkcs11-tool waits 30 seconds.
+# Making the key takes longer than starting the threads; pkcs11-tool waits 30 seconds for threads that still run.
 into test.out logged_in --use-locking --test-threads ILGISLT0 --test-threads ILGISLT0 --test-threads ILGISLT0 \
   --keypairgen --key-type rsa:3072 --id 22 --label beside-threads
 [ "$(grep -c -E 'returning rv( = 0|:CKR_OK)' test.out)" = 3 ]

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# What one process commits, another sees at its next call, without C_Finalize, without a new session.
+# A process sees what another has committed at its next call, without C_Finalize and without a new session.
 . "$(dirname "$0")/client.sh"
 
 make_token client

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Work of more than a second shows a bar on a terminal, and nothing anywhere else: each command of store that works on
-# all of a file. The lock of the file, or a pipe, makes them slow.
+# Each command of `store` that works on a whole file shows a progress bar on a terminal after a second, and nothing if
+# there is no terminal. A held lock or a pipe makes the commands slow.
 . "$(dirname "$0")/client.sh"
 : "${VTPM_TOOL:?}" "${VTPM_PROGRAMS:?}"
 
@@ -10,7 +10,8 @@ for i in 1 2 3 4 5 6; do blobs+=(--clear-blob "disk$i/nvram=blob"); done
 "$VTPM_TOOL" store build clear.vtpm --cipher none "${blobs[@]}" >/dev/null
 "$VTPM_TOOL" store export clear.vtpm --fixed clear.fixed >/dev/null
 
-# NAME FILE ARGUMENTS…: slow because somebody holds the lock of FILE. On a terminal there is a bar that goes away.
+# NAME FILE ARGUMENTS…: the command is slow because another process holds the lock of FILE. On a terminal it shows a bar
+# and removes it.
 slow() {
   local name=$1 file=$2
   shift 2
@@ -20,7 +21,7 @@ slow() {
   has on-terminal "$name \[#* *\] +[0-9]+ %"
   has on-terminal $'\r\033\\[K'
 }
-# The same without a terminal: it may say there that it waits for the lock, and nothing else.
+# The same without a terminal: the command may print that it waits for the lock, and nothing else.
 quiet() {
   local file=$1
   shift

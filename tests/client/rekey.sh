@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# vtpm-token keyslot rekey: what was in the store is in it, who was logged in is logged out, an old copy's keys open
-# nothing new; interrupted at any time, it leaves a store that opens.
+# vtpm-token keyslot rekey: the store keeps its contents, logged-in users are logged out, and the keys of an old copy
+# open no new entry. An interruption at any time leaves a store that opens.
 . "$(dirname "$0")/client.sh"
 : "${VTPM_TOOL:?}"
 umask 077

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// secret_holder MODULE TOKEN < secrets: logs in, works with private objects and keys that came on standard input, logs
-// out, and keeps none of it itself: what of it is in the process afterwards, the module has left there.
+// secret_holder MODULE TOKEN < secrets: logs in, uses private objects and keys from standard input, and logs out. The
+// program keeps no copy of the secrets, so any copy in the process afterwards was left by the module.
 //
-// Standard input: lines of hexadecimal: PIN; RSA n, e, d, p, q, dp, dq, qinv; EC scalar; a text. It says "working" when
-// it has used them all and "out" after C_Logout, and waits for a line each time.
+// Standard input: lines of hexadecimal: PIN; RSA n, e, d, p, q, dp, dq, qinv; EC scalar; a text. The program prints
+// "working" when it has used them all and "out" after C_Logout, and waits for a line each time.
 #include <unistd.h>
 
 #include <cstdio>
@@ -15,7 +15,7 @@ using namespace vtpm::client;
 
 namespace {
 
-// Static, so that nothing is copied or moved: wiped at the end, before it says "out".
+// The secrets are static, so that they are never copied or moved, and wiped before the program prints "out".
 struct Line {
   unsigned char bytes[1024];
   CK_ULONG size;

@@ -3,11 +3,11 @@
 # Unconfigured, the module is silent and creates nothing: p11-kit loads it into every program of the machine.
 . "$(dirname "$0")/client.sh"
 
-# For root the default is a directory of the machine, which may be in use; another user sees the same code path.
+# The default directory of root may be in use on this host. Another user takes the same code path.
 as_user=()
 if [ "$(id -u)" -eq 0 ]; then
   as_user=(setpriv --reuid=65534 --regid=65534 --clear-groups)
-  # A copy, because a private build tree cannot be read by another user.
+  # The module is copied, because another user may not be able to read the build tree.
   cp "$VTPM_MODULE" "$scratch/module.so"
   VTPM_MODULE=$scratch/module.so
   chmod 755 "$scratch"

@@ -24,7 +24,7 @@ at_exit() { kill "$SSH_AGENT_PID" 2>/dev/null || true; }
 printf '#!/bin/sh\necho "$PIN"\n' >askpass
 chmod 700 askpass
 SSH_ASKPASS=$scratch/askpass SSH_ASKPASS_REQUIRE=force ssh-add -s "$VTPM_MODULE"
-# The user's keys and no other: each is offered to each server. SoftHSM2 lists its objects in an order of chance.
+# Only the user's keys are listed, because each is offered to each server. SoftHSM2 lists its objects in random order.
 if ours; then order='cat'; else order='sort'; fi
 ssh-add -L | cut -d ' ' -f 2 | $order >offered
 cut -d ' ' -f 2 rsa.pub ec.pub | $order | cmp - offered

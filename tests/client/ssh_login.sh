@@ -36,7 +36,7 @@ CONF
 printf '#!/bin/sh\necho "$PIN"\n' >askpass
 chmod 700 askpass
 export SSH_ASKPASS=$scratch/askpass SSH_ASKPASS_REQUIRE=force
-# A shell of the user's own may not know this directory's variables: what it prints is enough.
+# The user's shell may not have the variables of this test, so the test only checks its output.
 login() { # [options]
   ssh -F none "$@" -o BatchMode=yes -o UserKnownHostsFile="$scratch/known_hosts" -o PasswordAuthentication=no \
     -o ProxyCommand="$sshd -i -e -f $scratch/sshd.conf -E $scratch/sshd.log" localhost echo logged in as '$(id -un)'

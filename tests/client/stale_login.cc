@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// stale_login MODULE TOKEN: logs in, makes a key, begins to sign and says "ready"; after a line on standard input, when
-// somebody else has re-keyed the store, says what each call answers, and what it answers after another login.
+// stale_login MODULE TOKEN: logs in, makes a key, begins to sign and prints "ready". After a line on standard input,
+// when another process has re-keyed the store, it prints the return value of each call, and again after another login.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>

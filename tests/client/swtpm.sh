@@ -173,7 +173,7 @@ for key in '' 'key256'; do
   tpm2_pcrread sha256:16 >after
   cmp before after
   stop_swtpm
-  # It has left the token: nobody goes on from the same random numbers twice.
+  # The suspended state was removed from the token, so that no second machine continues with the same random numbers.
   export_to --token client --directory twice$key "${options[@]}"
   [ ! -e twice$key/tpm2-00.volatilestate ]
 done

@@ -9,7 +9,7 @@ at_exit() { unregister_module; }
 make_token client
 logged_in --keypairgen --key-type rsa:2048 --id 01 --label volume --usage-decrypt
 export XDG_CONFIG_HOME=$scratch/config
-# Under the name of SoftHSM2, whose package registers it and whose slots would be looked at, too.
+# The module is registered under the name of SoftHSM2, because systemd-cryptenroll would list SoftHSM2's slots too.
 register_module "$VTPM_MODULE" softhsm2
 public_key object=volume volume.der
 openssl genrsa -out any.key 2048 2>/dev/null
@@ -23,7 +23,8 @@ printf %s "$PASSWORD" >password
 cryptsetup luksFormat --batch-mode --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --key-file password volume
 
 section '--pkcs11-token-uri=list'
-# It opens a session on every token. Of those it shows what is in a hardware slot (CKF_HW_SLOT), which an emulated TPM is not.
+# systemd-cryptenroll opens a session on every token, and lists those in hardware slots (CKF_HW_SLOT), which an emulated
+# TPM is not.
 systemd-cryptenroll --pkcs11-token-uri=list 2>&1 | tee listed
 has_not listed 'Failed'
 

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# vtpm-token: init, list, store check, store dump; their --help, --json and errors. What init makes, pkcs11-tool uses.
+# vtpm-token: init, list, store check, store dump; their --help, --json and errors. pkcs11-tool uses the token that init
+# has made.
 . "$(dirname "$0")/client.sh"
 : "${VTPM_TOOL:?}"
 

@@ -13,7 +13,7 @@ public_pem() { # LABEL
   public_key "object=$1" "$1.der"
   openssl pkey -pubin -inform DER -in "$1.der" -out "$1.pub.pem"
 }
-# No resource manager here: what a tool leaves loaded is in the way of the next.
+# There is no resource manager, so objects that one tool leaves loaded occupy the slots of the next one.
 flush() { tpm2_flushcontext -t && tpm2_flushcontext -l; }
 printf 'message' >message
 openssl dgst -sha256 -binary message >digest
@@ -63,7 +63,7 @@ import_tss their-ec.pem --label their-ec --id 0a
 printf 'wrong\n' >wrong
 refused import_tss their-rsa.pem --label their-rsa --auth-file wrong
 has refused.out 'authorization'
-# Nobody to ask: no terminal.
+# There is no terminal on which the tool could ask.
 refused setsid --wait "$VTPM_TOOL" key import-tss their-rsa.pem --token client --pin-file pin --label their-rsa
 has refused.out 'auth value'
 printf 'theirs\n' >their-auth

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// wait_for_label MODULE TOKEN LABEL: a process that is logged in and says "ready", then waits until another process has
-// made an object of that label, and says "found". Gives up after 20 seconds.
+// wait_for_label MODULE TOKEN LABEL: logs in and prints "ready", waits until another process has made an object with
+// that label, and prints "found". Fails after 20 seconds.
 #include <cstdio>
 #include <ctime>
 

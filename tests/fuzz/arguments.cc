@@ -11,10 +11,10 @@
 namespace vtpm::fuzz {
 namespace {
 
-// What a parameter looks like, in units of eight bytes but for `x`:
+// The layout of a parameter, in units of eight bytes except `x`:
 //   u number   n number of rounds   f two flags   x sixteen bytes
-//   P pointer, and in the next unit its length: L in bytes, B in bits
-//   l length, and in the next unit the pointer: R
+//   P pointer, whose length is the next unit: L in bytes, B in bits
+//   l length, whose pointer is the next unit: R
 //   V room for a version   K room for TLS' handles and vectors   O pointer to OAEP's parameter
 //   S SP 800-108's number of segments and pointer to them   D its number of derived keys and pointer to them
 constexpr const char* kOaep = "uuuPL";
@@ -210,7 +210,7 @@ const CK_ATTRIBUTE_TYPE kTypes[] = {CKA_CLASS,
                                     CKA_VENDOR_DEFINED | 0x56540007,
                                     CKA_VENDOR_DEFINED | 0x56540008};
 
-/// Those of 3.2 are templates although their numbers lack the bit that says so.
+/// The attributes of 3.2 are templates although their numbers lack the bit for arrays.
 bool is_nested(CK_ATTRIBUTE_TYPE type) {
   if (type == CKA_ENCAPSULATE_TEMPLATE || type == CKA_DECAPSULATE_TEMPLATE) return true;
   return (type & CKF_ARRAY_ATTRIBUTE) && type != CKA_ALLOWED_MECHANISMS;
@@ -279,7 +279,7 @@ CK_ATTRIBUTE_TYPE Arguments::attribute_type() {
 CK_ATTRIBUTE Arguments::attribute(unsigned depth) {
   const CK_ATTRIBUTE_TYPE type = attribute_type();
   if (is_nested(type)) {
-    // Anything else would be pointers out of thin air; a length that is no whole number of attributes is not.
+    // Other bytes would be read as arbitrary pointers. A length that is not a whole number of attributes is harmless.
     if (depth == 2) return {type, nullptr, 0};
     const Template inner = attributes({}, depth + 1);
     return {type, inner.data, inner.size * sizeof(CK_ATTRIBUTE) - (inner.size && seldom(10) ? 1 : 0)};
@@ -349,7 +349,7 @@ void* Arguments::derived_keys(CK_ULONG& count) {
 }
 
 void* Arguments::key_material() {
-  const std::vector<uint8_t> vector(1024);  // the longest that the token makes
+  const std::vector<uint8_t> vector(1024);  // the largest size that the token supports
   std::vector<CK_SSL3_KEY_MAT_OUT> out(1);
   out[0].pIVClient = seldom(8) ? nullptr : keep(vector);
   out[0].pIVServer = keep(vector);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a fuzzer gives to PKCS#11 functions: templates, mechanisms and buffers that an application could pass, right or
-// wrong, but never memory that is not there: every pointer belongs to as many bytes as the length beside it says, each
-// in an allocation of its own, so that AddressSanitizer sees one byte too many.
+// The arguments that a fuzzer passes to PKCS#11 functions: templates, mechanisms and buffers, valid or invalid, but
+// always in existing memory. Every pointer points to an allocation of its own with as many bytes as the length beside
+// it says, so that AddressSanitizer detects an access to one byte more.
 #pragma once
 
 #include <fuzzer/FuzzedDataProvider.h>
@@ -19,10 +19,11 @@ class Arguments {
 
   bool more() { return input_.remaining_bytes() > 0; }
   bool flip() { return input_.ConsumeBool(); }
-  /// One time in `n`.
+  /// Returns true once in `n` calls on average.
   bool seldom(unsigned n) { return input_.ConsumeIntegralInRange(1u, n) == 1; }
   size_t below(size_t bound) { return input_.ConsumeIntegralInRange<size_t>(0, bound - 1); }
-  /// A number with a meaning somewhere, a small one, or any. Never one that makes a key take seconds.
+  /// A number that PKCS#11 uses somewhere, a small number, or any number, but none with which making a key would take
+  /// seconds.
   CK_ULONG number();
   template <typename T>
   const T& one_of(const std::vector<T>& all) {
@@ -44,7 +45,7 @@ class Arguments {
   };
   /// Attributes of `base` (which may be empty), some left out, some changed, others added.
   Template attributes(const std::vector<CK_ATTRIBUTE>& base, unsigned depth = 0);
-  /// The same for C_GetAttributeValue: types and room.
+  /// The same for C_GetAttributeValue: types, and buffers for the values.
   Template queries();
   CK_ATTRIBUTE_TYPE attribute_type();
   /// A mechanism of the token, or any number, with a parameter of its shape, of another's, or none.
@@ -70,7 +71,7 @@ class Arguments {
   std::vector<std::unique_ptr<CK_MECHANISM>> mechanisms_;
 };
 
-/// Templates that make something, to start from.
+/// Valid templates to start from.
 const std::vector<std::vector<CK_ATTRIBUTE>>& working_templates();
 
 }  // namespace vtpm::fuzz

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Random sequences of calls on a token, as a careless application could make them: right and wrong handles, null
-// pointers, size queries, operations that are ended by others. What must hold: no crash, nothing out of bounds, no
-// undefined behaviour, an answer that the standard knows, and never more bytes said to be written than there is room.
+// pointers, size queries, operations that other calls end. The run must show no crash, no access out of bounds and no
+// undefined behaviour; each return value must be one of the standard's, and the reported length must not exceed the
+// buffer.
 #include "pkcs11/cryptoki/functions.h"
 #include "pkcs11/cryptoki/refusal.h"
 #include "pkcs11/operation/operation_state.h"
@@ -12,7 +13,7 @@
 namespace vtpm::fuzz {
 namespace {
 
-/// The run of one input: what its calls have made so far.
+/// The run of one input, with the objects that its calls have made so far.
 class Run {
  public:
   Run(const uint8_t* data, size_t size) : arguments_(data, size) {}
@@ -33,7 +34,7 @@ class Run {
     if (rv == CKR_OK) objects_.push_back(object);
   }
 
-  // The calls that have the same shape: (session, in, its length, out, room for it), and shorter ones.
+  // Calls with the same parameters: (session, input, its length, output, its size), and shorter forms.
   template <typename Function>
   void transform(const char* name, Function function) {
     const Arguments::Buffer in = arguments_.bytes(200), out = arguments_.room();
@@ -286,7 +287,8 @@ void Run::operation_state() {
   }
 }
 
-// What stands under the seal of a state, changed: nobody can do that from outside, and it must do no harm all the same.
+// Changes the contents below the seal of a saved state. An application cannot do that, and it must do no harm all the
+// same.
 void Run::damaged_state(CK_SESSION_HANDLE of) {
   try {
     pkcs11::Passage passage;
@@ -313,7 +315,7 @@ Arguments::Buffer Run::message_parameter() {
   gcm_ = {nonce.data, nonce.size, arguments_.number(), generator, tag.data, 8 * tag.size};
   ccm_ = {arguments_.below(80), nonce.data, nonce.size, arguments_.number(), generator, tag.data, tag.size};
   chacha_ = {nonce.data, 8 * nonce.size, tag.data};
-  // ChaCha20-Poly1305's tag has sixteen bytes, whatever the structure says.
+  // The tag of ChaCha20-Poly1305 always has sixteen bytes, whatever length the structure has.
   if (tag.size < 16) chacha_.pTag = nullptr;
   switch (arguments_.below(8)) {
     case 0:

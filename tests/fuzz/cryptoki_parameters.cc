@@ -11,7 +11,7 @@ namespace vtpm::fuzz {
 namespace {
 
 CK_SLOT_ID token = 0;
-CK_SESSION_HANDLE login = 0, session = 0;  // the one that stays, and the one of an input
+CK_SESSION_HANDLE login = 0, session = 0;  // the session that remains open, and the one of an input
 std::vector<CK_OBJECT_HANDLE> keys;
 std::vector<CK_MECHANISM_TYPE> mechanisms;
 
@@ -94,7 +94,7 @@ extern "C" int LLVMFuzzerInitialize(int*, char***) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace vtpm::fuzz;
   Arguments arguments(data, size);
-  // Read-only, so that all that is made goes with it.
+  // The session is read-only, so that closing it destroys all objects that were made.
   CALL(C_OpenSession, token, CKF_SERIAL_SESSION, nullptr, nullptr, &session);
   switch (arguments.below(7)) {
     case 0:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Arbitrary bytes as DER, as an entry, and as a free entry. What must hold: every view lies inside the bytes, and
-// what was read is written as the same bytes, since DER has one encoding of everything and seals are made over bytes.
+// Arbitrary bytes as DER, as an entry, and as a free entry. Every view must lie inside the bytes, and writing what was
+// read must give the same bytes, because DER has one encoding for each value and seals cover bytes.
 #include <algorithm>
 
 #include "base/der.h"

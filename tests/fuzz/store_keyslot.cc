@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Arbitrary bytes as the entry of a key slot. What must hold: a slot that is taken asks for a derivation within the
-// bounds of docs/format.md and is written as it was read; nothing but kCorrupt and kUnsupported is thrown. No secret is
-// stretched here: the bounds are all that keeps a hostile file from taking the host's memory and time.
+// Arbitrary bytes as the entry of a key slot. A key slot that is accepted must have KDF parameters within the bounds of
+// docs/format.md and must be written as it was read; only kCorrupt and kUnsupported may be thrown. No secret is
+// stretched here: only the bounds keep a hostile file from using the host's memory and time.
 #include <algorithm>
 
 #include "base/error.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Arbitrary bytes as a store file, on a disk in memory. What must hold: it is opened or refused with an Error; reading
-// changes nothing; the report stays inside the file; a commit and a compaction are refused, or read back and cost
-// nothing else; an import is refused, or leaves what takes a change; a repair is refused and changes nothing, or leaves
-// what takes a change that is read back.
+// Arbitrary bytes as a store file, on a disk in memory. The store must open, or throw an Error. Reading must change
+// nothing, and the report must stay inside the file. A commit and a compaction must throw, or be read back and change
+// nothing else. An import must throw, or leave a store that can be changed. A repair must throw and change nothing, or
+// leave a store in which a change can be read back.
 #include <algorithm>
 #include <map>
 
@@ -52,7 +52,7 @@ struct Value {
 };
 using Values = std::map<std::string, Value>;
 
-/// The names that can be read, and what they hold. The store's own (slots, retry counters) are not blobs.
+/// The names that can be read, with their blobs. The store's own entries (key slots, retry counters) are left out.
 Values values_of(const Vault& vault) {
   Values values;
   for (const EntryInfo& entry : vault.list()) {
@@ -67,7 +67,7 @@ Values values_of(const Vault& vault) {
   return values;
 }
 
-/// `work` may be refused. Whether it was done.
+/// Returns whether `work` was done; it may throw an Error instead.
 template <typename F>
 bool done(F&& work) {
   try {
@@ -89,7 +89,7 @@ void commit(SimulatedDisk& disk) {
       [&](Transaction& transaction) { transaction.put(kWritten, "p11-object", Protection::kClear, as_bytes("fuzz")); });
 }
 
-/// Whether the first of them was accepted.
+/// Whether the first change was accepted.
 bool commit_twice(SimulatedDisk& disk, Values wanted) {
   bool accepted = false;
   for (int i = 0; i < 2; ++i) {
@@ -141,7 +141,7 @@ void check_report(SimulatedDisk& disk, size_t size) {
   });
 }
 
-/// A file of the fixed-capacity layout becomes a store that takes a change, or nothing.
+/// A file in the fixed-capacity layout becomes a store that can be changed, or no store at all.
 void check_import(SimulatedDisk& disk) {
   for (bool accept_older : {false, true}) {
     const std::string to = accept_older ? "older.vtpm" : "imported.vtpm";
@@ -159,7 +159,8 @@ void check_import(SimulatedDisk& disk) {
   }
 }
 
-/// Puts the CRC of everything that looks like an entry right, or nothing behind it would ever be tried.
+/// Corrects the CRC of everything that looks like an entry; otherwise the code that runs after the check would never be
+/// tried.
 void correct_checksums(MutableByteView bytes) {
   Salt salt{};
   bool have_salt = false;
@@ -181,7 +182,7 @@ void correct_checksums(MutableByteView bytes) {
 }  // namespace
 }  // namespace vtpm::fuzz
 
-/// Half of what is tried has its checksums right: what an attacker writes, and no accident.
+/// Half of the inputs get correct checksums, as an attacker would write them.
 extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t most, unsigned seed) {
   size = LLVMFuzzerMutate(data, size, most);
   if (seed % 2) vtpm::fuzz::correct_checksums({data, size});

@@ -14,15 +14,15 @@ constexpr std::string_view kSoPin = "so-pin", kUserPin = "user-pin";
 /// Prepares a directory with a configuration and a token with both PINs and an object of each common class; removed at
 /// exit. The library is initialized afterwards.
 void make_token();
-/// C_Finalize, the store as it was, C_Initialize.
+/// Calls C_Finalize, restores the store, and calls C_Initialize.
 void restore_token();
 /// The token's slot.
 CK_SLOT_ID slot();
 
 extern CK_FUNCTION_LIST* p11;
 
-/// Ends the process, for the fuzzer to see, with the call's name when it answered what no caller can act on: a fault
-/// inside the module that has no return value of its own.
+/// Ends the process, which the fuzzer detects, and prints the call's name if the call returned CKR_GENERAL_ERROR or
+/// another value for a fault inside the module.
 CK_RV checked(const char* call, CK_RV rv);
 #define CALL(function, ...) ::vtpm::fuzz::checked(#function, ::vtpm::fuzz::p11->function(__VA_ARGS__))
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whoever takes one file out of the tree sees its licence.
+// Each file names its licence, so that a file that is copied from the tree still shows it.
 #include <gtest/gtest.h>
 
 #include "tests/house/tree.h"

@@ -3,9 +3,9 @@
 # nothing_at_exit.sh MODULE FILE…: the module destroys nothing when a process or a thread ends. Applications call the
 # module in exit handlers that run later and would use destroyed objects.
 #
-# Reads the object files and archives: whatever has a destructor to run registers it by one of these functions. And the
-# module must have no destructor of its own beside the one that the compiler puts into every shared object, which runs
-# what was registered.
+# Reads the object files and archives: an object with a destructor is registered by one of these functions. The module
+# must have no other destructor than the one that the compiler puts into every shared object, which runs the registered
+# ones.
 set -euo pipefail
 module=$1
 shift

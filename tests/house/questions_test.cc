@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// docs/architecture.md answers questions by a file and a name in it: the file exists and still has the name.
+// docs/architecture.md answers questions with a file and a name. The test checks that the file exists and contains the
+// name.
 #include <gtest/gtest.h>
 
 #include <regex>

@@ -42,7 +42,7 @@ Numbers shown() {
   return all;
 }
 
-/// What the page asks for: R0, R1 and R3. (R2 and R4 are shown by tests that are named there.)
+/// The numbers of R0, R1 and R3. (The page names the tests of R2 and R4.)
 Numbers asked() {
   static const std::regex kRow(R"(\n\| (R[013]\.\d+) \|)");
   const std::string page = text_of(kRoot / "docs/requirements.md");

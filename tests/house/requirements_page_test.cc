@@ -18,7 +18,7 @@ const std::map<std::string, int> kCounts = {{"R0", 22}, {"R1", 15}, {"R2", 3}, {
 struct Row {
   std::string number;
   std::vector<std::string> tests;
-  bool later = false;  // names an issue to come, or a page that says why not
+  bool later = false;  // names an issue, or a page that says why there is no test
 };
 
 std::vector<Row> rows_of(const std::string& page) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A version is tagged when all that names it agrees: the project, the changelog, the Debian package, the README.
+// The project, the changelog, the Debian package and the README name the same version.
 #include <gtest/gtest.h>
 
 #include <regex>

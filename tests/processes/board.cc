@@ -21,7 +21,7 @@ Board::Board(const std::string& path) {
   void* memory = mmap(nullptr, sizeof(Page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   close(fd);
   if (memory == MAP_FAILED) throw std::runtime_error("cannot map " + path);
-  page_ = static_cast<Page*>(memory);  // zeros are a fresh page
+  page_ = static_cast<Page*>(memory);  // a new page is all zeros
 }
 
 Board::~Board() { munmap(page_, sizeof(Page)); }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The announcements of processes that work on one token: a page of shared memory in a file.
 //
-// What a process has written remains after it is killed, so everything here was confirmed before the kill.
+// An announcement remains after its process is killed, so everything announced here was confirmed before.
 #pragma once
 
 #include <atomic>
@@ -12,7 +12,7 @@ namespace vtpm::conformance {
 
 /// VTPM_TEST_LONG=1 asks for the long form of a test.
 bool long_form();
-/// A sanitizer makes everything slow: fewer rounds, not other ones.
+/// With a sanitizer the tests run fewer rounds, because it makes them slow.
 #ifdef VTPM_SANITIZED
 constexpr bool kSanitized = true;
 #else

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Forks of a process whose threads sign all the time. Every child must be able to go on at once, with sessions, login
-// and keys, and must never repeat what its parent or a sibling draws from a random generator; and no child may hold a
-// lock that its parent's death leaves behind.
+// Forks of a process whose threads sign all the time. Every child must be able to continue at once, with sessions,
+// login and keys, and must never repeat random numbers of its parent or a sibling. No child may keep a lock when its
+// parent dies.
 #include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -34,7 +34,7 @@ class Child {
     child_ = fork();
     if (child_ < 0) throw std::runtime_error("fork");
     if (child_ == 0) {
-      alarm(60);  // a child that hangs dies, and is noticed
+      alarm(60);  // a child that hangs is killed, and the test fails
       std::string said;
       try {
         for (const std::string& line : work()) said += line + "\n";
@@ -52,7 +52,7 @@ class Child {
     if (output_ >= 0) finish();
   }
 
-  /// What it said; its death, if it did not end by itself.
+  /// The output of the child, and the signal if one has ended it.
   std::vector<std::string> finish() {
     std::vector<std::string> lines;
     std::string all;
@@ -72,8 +72,8 @@ class Child {
   int output_;
 };
 
-/// Everything random that anyone drew. A signature counts by its r: the same r twice is the same nonce twice, and gives
-/// the key away.
+/// All random values of all processes. A signature is represented by its r: the same r twice means that a nonce was
+/// used twice, which reveals the key.
 class Drawn {
  public:
   void add(const std::string& what) {
@@ -109,13 +109,13 @@ class Forks : public WithUser {
     return "key " +
            to_hex(own.get(own.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}}, {}).public_key, CKA_EC_POINT));
   }
-  /// One of each kind, with the session that came with the fork.
+  /// Draws one value of each kind, in the session that was inherited by the fork.
   std::vector<std::string> draw_all() {
     const Bytes signature = session.sign(CKM_ECDSA, pair.private_key, digest);
     MUST(session.try_verify(CKM_ECDSA, pair.public_key, digest, signature));
     return {r_of(signature), random_bytes(session), fresh_key(session)};
   }
-  /// The same after C_Initialize: nothing of the parent is left, login is its own.
+  /// The same after C_Initialize: nothing of the parent is left, and the child logs in itself.
   std::vector<std::string> draw_afresh() {
     const CK_SESSION_HANDLE inherited = session;
     MUST(p11->C_Initialize(nullptr));
@@ -179,7 +179,7 @@ TEST_F(Forks, ChildrenOfASigningProcessGoOnAndRepeatNothing) {
             << " nonces, random numbers and keys, none twice; no child hung\n";
 }
 
-// Calls write their lines when they have left the module already.
+// Calls write their lines after they have left the module.
 TEST_F(Forks, AChildLogsThoughOthersDid) {
   const std::string log = scratch.path() + "/log";
   std::ofstream(scratch.path() + "/vtpm-pkcs11.toml")
@@ -207,8 +207,8 @@ TEST_F(Forks, AChildLogsThoughOthersDid) {
   EXPECT_GT(std::filesystem::file_size(log), 10000u);
 }
 
-// A process that is number 1 of its PID namespace forks a child that is number 1 of another: who tells a fork by the
-// process id, as OpenSSL does, does not see this one. Says `not allowed` where the kernel does not let us.
+// A process that is number 1 of its PID namespace forks a child that is number 1 of another: OpenSSL, which detects a
+// fork by the process id, does not detect this one. Prints `not allowed` if the kernel does not permit the namespaces.
 const RegisterAct kSamePid("fork-with-same-pid", [](const std::vector<std::string>&) {
   if (unshare(CLONE_NEWUSER | CLONE_NEWPID) != 0) {
     printf("not allowed\n");
@@ -233,7 +233,7 @@ const RegisterAct kSamePid("fork-with-same-pid", [](const std::vector<std::strin
       return all;
     };
     std::vector<std::string> all = draw();
-    // The child and the grandchild both start from the generators as the first process left them.
+    // The child and the grandchild both start with the random generators of the first process.
     for (const std::string& what : draw_after_child([&] { return draw_after_child(draw); })) all.push_back(what);
     return all;
   });
@@ -243,7 +243,7 @@ const RegisterAct kSamePid("fork-with-same-pid", [](const std::vector<std::strin
 TEST_F(Forks, AChildWithItsParentsProcessIdRepeatsNothing) {
   const Ran ran = run_act({"fork-with-same-pid"});
   EXPECT_EQ(ran.status, 0);
-  if (ran.output == "not allowed\n") return;  // no namespaces here, so no two processes with one id either
+  if (ran.output == "not allowed\n") return;  // without namespaces no two processes have the same id
   Drawn drawn;
   std::istringstream lines(ran.output);
   for (std::string line; std::getline(lines, line);) drawn.add(line);
@@ -251,7 +251,7 @@ TEST_F(Forks, AChildWithItsParentsProcessIdRepeatsNothing) {
 }
 
 // The parent changes NV areas in two threads, so that it holds the store's lock nearly always; it forks a child that
-// then does nothing at all, and is killed. Whatever lock it held must go with it, although the child has inherited its
+// then does nothing at all, and is killed. The parent's locks must be released, although the child has inherited its
 // descriptors.
 const RegisterAct kDie("die-in-a-change", [](const std::vector<std::string>& arguments) {
   Library library;
@@ -293,7 +293,7 @@ TEST_F(Forks, AnIdleChildHoldsNoLockOfItsDeadParent) {
     std::ifstream(note) >> idle;
     ASSERT_GT(idle, 1);
     ASSERT_EQ(kill(idle, 0), 0) << "the idle child is gone, so nothing is shown";
-    alarm(30);  // a lock that is held for ever ends this program
+    alarm(30);  // the alarm ends this program if a lock is never released
     session.create({{CKA_CLASS, CKO_DATA}, {CKA_TOKEN, true}, {CKA_LABEL, "after it"}});
     alarm(0);
     kill(idle, SIGKILL);

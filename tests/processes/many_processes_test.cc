@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Eight processes on one token: NV areas, key pairs, signatures, all at once. Nothing may be lost, nothing may fail,
-// everything that one has announced must be there for all others; and any of them may be killed at any moment.
+// Eight processes on one token: NV areas, key pairs and signatures at the same time. Nothing may be lost, no call may
+// fail, and everything that a process has announced must exist for all others. Any of the processes may be killed at
+// any moment.
 #include <unistd.h>
 
 #include <iostream>
@@ -15,7 +16,7 @@
 namespace vtpm::conformance {
 namespace {
 
-// Every so many rounds a process defines one more NV area; the TPM has room for some hundreds.
+// A process defines another NV area after this number of rounds; the TPM can hold some hundreds.
 constexpr uint32_t kAreaEvery = 8;
 
 std::string name_of(const char* what, int tenant, uint32_t round) {
@@ -53,7 +54,7 @@ class Tenant {
   }
 
  private:
-  /// An area that a former life of this process may have made already.
+  /// Makes an area, unless this process has made it before it was killed and restarted.
   CK_OBJECT_HANDLE area(const std::string& label, CK_ULONG index) {
     const auto known = session_.find(by_label(label));
     if (!known.empty()) return known.front();
@@ -72,13 +73,13 @@ class Tenant {
   }
   void count(CK_OBJECT_HANDLE counter, uint32_t round) {
     const std::string before = session_.text(counter, CKA_VALUE), now = std::to_string(round);
-    // Killed between the write and its announcement, the former life had counted this round.
+    // The earlier process may have been killed between the write and its announcement.
     const bool fits = round == 0 || before == std::to_string(round - 1) || before == now;
     demand(fits, "the counter of tenant " + std::to_string(number_) + " holds " + before + " before round " + now);
     MUST(session_.try_set(counter, {{CKA_VALUE, now.c_str()}}));
     demand(session_.text(counter, CKA_VALUE) == now, "the counter has lost a write");
   }
-  /// Each fetch of the value counts (4.3.4), whoever counts beside us.
+  /// Each read of the value increments the counter (4.3.4), also if other processes increment it at the same time.
   void count_together() {
     const uint64_t now = number_of(session_.get(session_.find(kSharedCounter).at(0), CKA_VALUE));
     demand(now > counted_, "the shared counter fell from " + std::to_string(counted_) + " to " + std::to_string(now));
@@ -94,7 +95,7 @@ class Tenant {
     const Bytes digest(32, static_cast<uint8_t>(number_));
     return session_.try_verify(CKM_ECDSA, public_key, digest, session_.sign(CKM_ECDSA, private_key, digest)) == CKR_OK;
   }
-  /// What another process has announced is there, and is usable.
+  /// An object that another process has announced exists and can be used.
   void look_at(int other) {
     const uint32_t done = board_.done(other);
     if (done == 0) return;
@@ -128,7 +129,7 @@ class ManyProcesses : public WithUser {
     return std::make_unique<Stranger>(
         std::vector<std::string>{"tenant", board_path_, std::to_string(tenant), std::to_string(rounds)}, 3000);
   }
-  /// This process, which has only watched, finds all that was announced.
+  /// This process, which has made nothing, finds everything that was announced.
   void expect_nothing_lost() {
     for (int tenant = 0; tenant < kTenants; ++tenant) {
       const uint32_t done = board_.done(tenant);
@@ -150,7 +151,7 @@ class ManyProcesses : public WithUser {
     }
   }
 
-  /// Kills among processes that do nothing would prove nothing.
+  /// Killing processes that do nothing would prove nothing.
   void await_rounds(uint32_t least) {
     for (int tries = 0; tries < 60'000; ++tries, usleep(1000)) {
       uint32_t done = 0;
@@ -201,7 +202,7 @@ TEST_F(ManyProcesses, AnyOfThemMayBeKilledAtAnyMoment) {
     const int victim = static_cast<int>(random() % kTenants);
     auto& tenant = tenants[static_cast<size_t>(victim)];
     tenant->kill();
-    // It was working until then: nothing was ever said, and it did not end by itself.
+    // The process was working until it was killed: it printed no error and did not end by itself.
     ASSERT_EQ(tenant->wait().status, -1) << tenant->wait().output;
     ASSERT_EQ(tenant->wait().output, "");
     tenant = start(victim, kForEver);
@@ -214,7 +215,7 @@ TEST_F(ManyProcesses, AnyOfThemMayBeKilledAtAnyMoment) {
   }
   expect_nothing_lost();
   EXPECT_GE(shared_count() - counted_before_, done) << "what was announced was counted";
-  // No lock of a dead process is left, and the TPM's state is a whole one.
+  // No lock of a killed process is left, and the TPM's state is complete.
   alarm(60);
   const auto counter = session.find(by_label(name_of("counter", 0, 0)));
   ASSERT_EQ(counter.size(), 1u);
