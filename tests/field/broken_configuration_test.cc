@@ -18,7 +18,7 @@
 #include "tests/conformance/harness/harness.h"
 #include "tests/conformance/harness/process.h"
 
-// What goes to /dev/log goes to $VTPM_TEST_DEV_LOG.
+// Messages to /dev/log are sent to $VTPM_TEST_DEV_LOG instead.
 extern "C" [[gnu::visibility("default")]] ssize_t sendmsg(int socket, const msghdr* message, int flags) {
   static auto* const real = reinterpret_cast<decltype(&::sendmsg)>(dlsym(RTLD_NEXT, "sendmsg"));
   const auto* to = static_cast<const sockaddr_un*>(message->msg_name);
@@ -58,7 +58,7 @@ std::vector<std::string> tree(const std::string& directory) {
   return paths;
 }
 
-/// What the module shows of a broken configuration, by everything that a slot answers. Throws.
+/// Checks the only slot of a module with a broken configuration by every function that describes it. Throws.
 void need_one_slot_without_a_token() {
   CK_ULONG count = 0;
   MUST(p11->C_GetSlotList(CK_FALSE, nullptr, &count));
@@ -89,7 +89,7 @@ void need_one_slot_without_a_token() {
   need_rv(CKR_OK, p11->C_CloseAllSessions(slot), "C_CloseAllSessions");
 }
 
-// Root may read everything.
+// Root can read every file.
 const RegisterAct kFindBroken("find-broken", [](const std::vector<std::string>& arguments) {
   if (!arguments.empty() && geteuid() == 0) need(setgid(65534) == 0 && setuid(65534) == 0, "setuid");
   MUST(p11->C_Initialize(nullptr));
@@ -122,15 +122,15 @@ class BrokenConfiguration : public testing::Test {
 
   std::string file() const { return scratch.path() + "/vtpm-pkcs11.toml"; }
   void configure(const std::string& text) const { std::ofstream(file()) << text; }
-  /// The next line to the system's log; "" when there is none.
+  /// The next line that is sent to the system's log, or "" if there is none.
   std::string received() const {
     char buffer[4096];
     const ssize_t size = recv(receiver_, buffer, sizeof buffer, 0);
     return size < 0 ? "" : std::string(buffer, static_cast<size_t>(size));
   }
-  /// Another process finds the slot without a token, twice, and leaves nothing but one line that holds `reason`.
+  /// Another process finds the slot without a token, twice, and writes nothing except one line that contains `reason`.
   void expect_broken(const std::string& reason) { expect_broken_for({"find-broken"}, reason); }
-  /// For somebody who is not root.
+  /// Does the same as a user who is not root.
   void expect_unreadable(const std::string& path) {
     expect_broken_for({"find-broken", "without-privileges"}, path + ": cannot be read: Permission denied");
   }
@@ -146,7 +146,7 @@ class BrokenConfiguration : public testing::Test {
     EXPECT_NE(line.find(reason), std::string::npos) << line;
     EXPECT_EQ(received(), "");
   }
-  /// With `text` as its file.
+  /// Does the same with `text` as the configuration file.
   void expect_broken(const std::string& text, const std::string& reason) {
     configure(text);
     expect_broken(file() + reason);

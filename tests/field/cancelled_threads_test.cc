@@ -11,7 +11,8 @@
 namespace vtpm::conformance {
 namespace {
 
-/// Every call is logged: opening, writing and closing the log are cancellation points in the smallest of them.
+/// Every call is logged, so that even the smallest calls have cancellation points: opening, writing and closing the
+/// log.
 class CancelledThreads : public testing::Test {
  protected:
   CancelledThreads() {
@@ -39,14 +40,14 @@ struct Errand {
 
 void* run_cancelled(void* argument) {
   auto* errand = static_cast<Errand*>(argument);
-  pthread_cancel(pthread_self());  // deferred: it acts at the next cancellation point
+  pthread_cancel(pthread_self());  // the cancellation is deferred: it takes effect at the next cancellation point
   errand->work();
   errand->came_back = true;
   pthread_testcancel();
   return nullptr;
 }
 
-/// Runs `work` in a thread that has been cancelled before; a request is left when it returns.
+/// Runs `work` in a thread with a pending cancellation, which must still be pending when it returns.
 void in_cancelled_thread(const char* name, std::function<void()> work) {
   Errand errand{std::move(work)};
   pthread_t thread;
@@ -101,7 +102,7 @@ TEST_F(CancelledThreads, AForkGivesAChildThatGoesOn) {
 
 CK_FUNCTION_LIST* list;
 
-// A frame without destructors, as C code has: a thread that may be cancelled anywhere must have no other.
+// The frame has no destructors, like C code: a thread with asynchronous cancellation must have no others.
 void* call_for_ever(void* argument) {
   pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, nullptr);
   CK_SESSION_INFO info;
@@ -120,7 +121,7 @@ TEST_F(CancelledThreads, WhoMayBeCancelledAnywhereIsCancelledBetweenCalls) {
     pthread_cancel(thread);
     ASSERT_EQ(pthread_join(thread, &result), 0);
     EXPECT_EQ(result, PTHREAD_CANCELED);
-    EXPECT_EQ(session.state(), static_cast<CK_STATE>(CKS_RW_PUBLIC_SESSION));  // no lock of the session was left held
+    EXPECT_EQ(session.state(), static_cast<CK_STATE>(CKS_RW_PUBLIC_SESSION));  // the session's locks are free
   }
 }
 

@@ -9,7 +9,8 @@
 namespace vtpm::store {
 namespace {
 
-/// The real file system, but after some more locks of the store nobody gets one: it is as if somebody else held it.
+/// The real file system, but after a number of further locks every attempt to lock the store fails, as if another
+/// process held the lock.
 class HeldUp : public FileSystem {
  public:
   static constexpr int kNever = 1 << 30;

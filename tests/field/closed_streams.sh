@@ -10,7 +10,8 @@ sed -i 's|^log = .*|log = "stderr"|' "$VTPM_PKCS11_CONF"
 logged_in --keypairgen --key-type EC:prime256v1 --id 01 --label ec 2>/dev/null
 store=$(echo tokens/*.vtpm)
 
-# closed STREAMS COMMAND…: the command with these closed. Its status is its own, or says that it could not print.
+# closed STREAMS COMMAND…: runs the command with these streams closed. The exit status is the command's, or reports that
+# it could not print.
 closed() {
   local streams=$1
   shift

@@ -94,7 +94,7 @@ cp shown "$VTPM_PKCS11_CONF"
 
 section 'a user without any directory'
 if [ "$(id -u)" -eq 0 ]; then
-  # The passwd file knows no home directory of such a user.
+  # The passwd file has no entry for such a user.
   cp "$VTPM_TOOL" tool && chmod 755 "$scratch" tool
   nowhere() { setpriv --reuid=54321 --regid=54321 --clear-groups env -i ./tool "$@"; }
   printf '%s' "$SO_PIN" >readable && chmod 644 readable

@@ -36,9 +36,9 @@ rlim_t lowest_free_descriptor() {
 
 using DescriptorCap = WithToken;
 
-// The file was called no token, and stayed so until the slots were listed again.
+// Without descriptors the module once took the file for no token until the slots were listed again.
 TEST_F(DescriptorCap, NeverMakesATokenLookLikeAFileThatIsNone) {
-  // Each token that is open has a descriptor.
+  // Each open token has a descriptor.
   const std::vector<CK_SLOT_ID> tokens = {slot, make_token("second"), make_token("third")};
   size_t capped = 0;
   for (rlim_t left = 0; left < 8; ++left) {

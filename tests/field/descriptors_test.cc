@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An application that treats descriptors as daemons do: it closes its standard streams and goes on printing, closes all
-// that it does not know (closefrom), or makes one of them another file's (dup2).
+// An application that treats descriptors as daemons do: it closes its standard streams and continues to print, closes
+// all descriptors that it does not know (closefrom), or reuses one of them for another file (dup2).
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -49,7 +49,8 @@ Template data_object(const std::string& label) {
 
 using Descriptors = WithUser;
 
-// Writes to the three numbers all the time, as other threads of a daemon do. None of it may get anywhere.
+// Writes to the three descriptors all the time, as other threads of a daemon do. None of it may reach a file of the
+// module.
 TEST_F(Descriptors, APrintfOfTheHostNeverReachesTheStore) {
   std::ofstream(scratch.path() + "/vtpm-pkcs11.toml", std::ios::app);
   const std::string settings = contents_of(scratch.path() + "/vtpm-pkcs11.toml");
@@ -94,7 +95,7 @@ TEST_F(Descriptors, APrintfOfTheHostNeverReachesTheStore) {
     EXPECT_EQ(later.find({{CKA_LABEL, ("acknowledged " + std::to_string(i)).c_str()}}).size(), 1u);
 }
 
-// What has been made before and after is there; a key in the TPM signs; the login goes on.
+// Objects from before and after exist, a key in the TPM signs, and the user is still logged in.
 void require_service(Session& session, CK_OBJECT_HANDLE key, const std::string& label) {
   session.sign(CKM_ECDSA, key, Bytes(32));
   require(session.find({{CKA_LABEL, "before"}}).size() == 1, "what was there is not found");
@@ -109,7 +110,7 @@ class WithKey : public WithUser {
     key = session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}, {CKA_TOKEN, true}}, {{CKA_TOKEN, true}})
               .private_key;
   }
-  /// Nothing was taken for damage: nothing set aside, nothing to repair, all objects there.
+  /// The store was not damaged: nothing was quarantined, nothing needs a repair, and all objects exist.
   void expect_sound(std::initializer_list<const char*> labels) {
     for (const auto& entry : fs::directory_iterator(scratch.store())) {
       EXPECT_EQ(entry.path().extension(), ".vtpm") << entry.path();
@@ -146,7 +147,7 @@ TEST_F(LostDescriptors, AfterClosefromTheCallsGoOnAndTheApplicationsFilesStayOpe
             }),
             "");
   EXPECT_EQ(contents_of(path), "mine");
-  // All at once, really: nothing but the standard streams is left.
+  // Closes all descriptors except the standard streams.
   const pid_t child = fork();
   if (child == 0) {
     try {
@@ -224,7 +225,7 @@ TEST_F(LostDescriptors, AnotherFileOnOurNumberIsNeitherReadNorWritten) {
   expect_sound({"before", "newer than the copy", "text r", "zeros w", "a pipe w", "an older copy of the store r"});
 }
 
-// The fork handler closes what the child has inherited of ours, and nothing else.
+// The fork handler closes the module's descriptors that the child has inherited, and no others.
 TEST_F(LostDescriptors, AForkLeavesTheApplicationsFilesOpen) {
   const std::vector<int> ours = store_descriptors();
   const int theirs = open_with(scratch.path() + "/of the application", "mine");

@@ -67,7 +67,7 @@ class FailedSync : public WithUser {
     EXPECT_EQ(session.find({{CKA_LABEL, "acknowledged"}}).size(), 1u);
     EXPECT_EQ(session.text(session.find({{CKA_LABEL, "acknowledged"}}).at(0), CKA_VALUE), "value");
   }
-  /// A compaction is not possible: something stands where its file would be made.
+  /// A compaction is not possible, because a directory has the name of its temporary file.
   void keep_from_compacting() {
     const std::filesystem::path store = std::filesystem::directory_iterator(scratch.store())->path();
     ASSERT_EQ(mkdir((scratch.store() + "/." + store.filename().string() + ".tmp").c_str(), 0700), 0);
@@ -81,7 +81,7 @@ class FailedSync : public WithUser {
   }
 };
 
-// Everything went on failing until somebody happened to write.
+// Every call once failed until some process wrote to the store.
 TEST_F(FailedSync, OfOneCallIsThatCallsOnly) {
   for (const bool in_place : {false, true}) {
     if (in_place) keep_from_compacting();
@@ -97,7 +97,7 @@ TEST_F(FailedSync, OfOneCallIsThatCallsOnly) {
   }
 }
 
-// What is read is served; what would be promised is refused.
+// Reads succeed. A change fails, because it cannot be made durable.
 TEST_F(FailedSync, ForAWhileLetsReadingGoOnAndPromisesNothing) {
   session.create(object("acknowledged"));
   failures_left = kForAWhile;

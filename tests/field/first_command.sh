@@ -8,19 +8,19 @@
 chmod 755 "$scratch"
 unset CI
 
-# A user without rights.
+# A user without privileges.
 if [ "$(id -u)" -eq 0 ]; then
   stranger=(setpriv --reuid=65534 --regid=65534 --clear-groups)
 else
   stranger=(env)
 fi
 to_the_stranger() { [ "$(id -u)" -ne 0 ] || chown -R 65534:65534 "$@"; }
-# The programs of this machine but sudo; `with_sudo` puts one of ours in front.
+# All programs of this host except sudo; `with_sudo` puts a sudo of this test before them.
 mkdir bin with_sudo
 ln -s /usr/bin/* /usr/sbin/* bin/ 2>/dev/null || :
 rm -f bin/sudo bin/apt-get bin/apt
 
-# A tree with our scripts and no project, whose packages do not exist.
+# A tree with the scripts and without the project, whose packages do not exist.
 fresh_tree() {
   rm -rf tree
   mkdir tree
@@ -39,7 +39,7 @@ echo "apt-get \$*" >>"$scratch/apt.calls"
 echo 'pmstatus:some:50.0:Unpacking' >&3
 echo 'apt has written something to its standard error' >&2
 STUB
-# Like sudo with timestamp_timeout=0: each call asks the terminal.
+# This sudo asks at the terminal for each call, as with timestamp_timeout=0.
 cat >with_sudo/sudo <<STUB
 #!/bin/bash
 printf '[sudo] password for you: ' >/dev/tty
@@ -123,7 +123,7 @@ for command in quickstart check; do
   has refused.out 'rm -r .*/tree/build'
   has_not refused.out 'the words of another build'
 done
-# A clone that belongs to somebody else, without a build.
+# A clone that belongs to another user, without a build.
 chmod -R u+w tree/build
 rm -rf tree/build
 chmod a-w tree

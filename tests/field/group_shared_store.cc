@@ -22,7 +22,7 @@ namespace {
 
 constexpr uid_t kAlice = 12341, kBob = 12342, kCarol = 12343, kStranger = 12349;
 constexpr gid_t kGroup = 12340;
-// Relative: they need not be able to search what lies above.
+// The paths are relative, because the users may not be able to search the directories above.
 const std::string kDirectory = "shared", kPath = kDirectory + "/store.vtpm";
 
 void require(bool ok, const char* what) {
@@ -36,7 +36,7 @@ void become(uid_t user) {
           "no other user");
 }
 
-/// 0: `work` returned.
+/// Returns 0 if `work` returned.
 int as_user(uid_t user, const std::function<void()>& work) {
   return in_child([&] {
     become(user);
@@ -52,7 +52,7 @@ ino_t file_number() {
 
 class Shared : public testing::Test {
  protected:
-  // Group-shared as administrators do it. `mode` of the directory.
+  // Shares the directory with the group, as administrators do. `mode` is that of the directory.
   void share(mode_t mode) {
     std::filesystem::remove_all(kDirectory);
     require(::mkdir(kDirectory.c_str(), 0700) == 0 && ::chown(kDirectory.c_str(), 0, kGroup) == 0 &&
@@ -90,7 +90,7 @@ class Shared : public testing::Test {
     options.replace = true;
     make_store(kPath, options);
   }
-  // A torn write behind the end of the log.
+  // Writes part of an entry behind the end of the log.
   static void tear() {
     Bytes bytes = load(kPath);
     std::fill_n(bytes.end() - 3000, 700, uint8_t{'X'});
@@ -146,7 +146,8 @@ TEST_F(SharedWithLists, WhatWasTornIsSetAsideByEveryone) {
   EXPECT_EQ(as_user(kStranger, [&] { require(::access(path.c_str(), R_OK) != 0, "a stranger may read it"); }), 0);
 }
 
-// A directory that lets everything that is made in it be read by somebody: what could not be read still cannot be.
+// The directory's default list lets another user read every new file. A file that this user could not read stays
+// unreadable.
 TEST_F(SharedWithLists, TheDefaultOfTheDirectoryGivesNobodyMore) {
   share(02770);
   std::vector<uint8_t> list = {2, 0, 0, 0};
@@ -261,7 +262,7 @@ TEST(Mounted, AFileThatIsMountedByItselfServesOn) {
   EXPECT_EQ(vault->verify(Role::kUser, as_bytes("5678")), UnlockResult::kUnlocked);
 }
 
-// Everybody may use what is in it, and nobody may list it.
+// All users may use the files in it, and none may list it.
 TEST(Mounted, ADirectoryThatMayNotBeReadIsNoObstacle) {
   std::filesystem::remove_all(kDirectory);
   require(::mkdir(kDirectory.c_str(), 0700) == 0 && ::chmod(kDirectory.c_str(), 0711) == 0, "mkdir");

@@ -41,7 +41,7 @@ nothing_made 'user PIN is empty' "$VTPM_TOOL" reinit half --so-pin-file so-pin -
 [ "$(sha256sum "tokens/$serial.vtpm")" = "$sum" ]
 
 section 'init that fails half-way'
-# No room: the store is made, or not, and cannot grow by the user's key slot.
+# There is no space left: the store cannot be made, or cannot grow by the user's key slot.
 limited() { # KIB COMMAND…
   local kib=$1
   shift
@@ -89,7 +89,7 @@ refused "$VTPM_TOOL" ca create --directory authority
 [ "$(cat authority/*.pem | sha256sum)" = "$sum" ]
 refused "$VTPM_TOOL" ca create --directory nowhere/authority
 has refused.out 'nowhere/authority: No such file'
-# No room: not even the directory stays.
+# There is no space left: the directory is removed again too.
 refused limited 0 "$VTPM_TOOL" ca create --directory fresh
 has refused.out '^vtpm-token: cannot write fresh/ca-key.pem: File too large'
 [ ! -e fresh ]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Several processes initialize a token at the same time, in one slot: exactly one of them does.
+// Several processes initialize a token in one slot at the same time: exactly one of them succeeds.
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,8 +17,8 @@ namespace {
 namespace fs = std::filesystem;
 constexpr int kProcesses = 8;
 
-// init-in SLOT READY GO LABEL: lists the slots, says that it has (file READY), waits for the file GO; then does as
-// pkcs11-tool does.
+// init-in SLOT READY GO LABEL: lists the slots, makes the file READY, waits for the file GO, and then initializes the
+// token as pkcs11-tool does.
 const RegisterAct kInitIn("init-in", [](const std::vector<std::string>& arguments) {
   Library library;
   const CK_SLOT_ID slot = std::stoul(arguments.at(0));
@@ -32,7 +32,7 @@ const RegisterAct kInitIn("init-in", [](const std::vector<std::string>& argument
 
 class InitializingAtOnce : public Fresh {
  protected:
-  /// What each process has been answered, sorted.
+  /// The return values of all processes, sorted.
   std::vector<std::string> race(CK_SLOT_ID slot) {
     std::vector<std::unique_ptr<Stranger>> strangers;
     const std::string go = scratch.path() + "/go";

@@ -19,10 +19,10 @@ module=$(sed -n 's/^module: //p' "$prefix/share/p11-kit/modules/vtpm-pkcs11.modu
 [ "${module#"$prefix/"}" != "$module" ]
 cmp "$module" "$VTPM_BINARY/vtpm-pkcs11.so"
 [ "$(PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name vtpm-pkcs11.pc)") pkg-config --variable=p11_module vtpm-pkcs11)" = "$module" ]
-# Where p11-kit looks if the prefix is its own.
+# The directory that p11-kit reads if it has the same prefix.
 [ "/usr/${module#"$prefix/"}" = "$(pkg-config --variable=p11_module_path p11-kit-1)/vtpm-pkcs11.so" ]
 
-# Where dlopen(3) looks for the bare name, if the prefix is /usr.
+# The directory in which dlopen(3) finds the bare name, if the prefix is /usr.
 [ "$(realpath "$(dirname "$module")/../vtpm-pkcs11.so")" = "$module" ]
 [ -f "$prefix/lib/sysusers.d/vtpm-pkcs11.conf" ] && [ -f "$prefix/lib/tmpfiles.d/vtpm-pkcs11.conf" ]
 

@@ -24,7 +24,7 @@ class Lengths : public WithUser {
     four = static_cast<CK_BYTE*>(pages) + page - 4;
     memset(four, '1', 4);
   }
-  CK_BYTE* four;  // as long as it says; nothing can be read behind it
+  CK_BYTE* four;  // the buffer has exactly that length, and nothing behind it can be read
   CK_OBJECT_HANDLE made = 0;
 };
 
@@ -60,7 +60,7 @@ TEST_F(Lengths, AttributeValuesOverTheirLimitAreRejected) {
     EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, p11->C_SetAttributeValue(session, made, rows + 1, 1));
     EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, p11->C_CopyObject(session, made, rows + 1, 1, &made));
   }
-  // A template in a template.
+  // The template contains a template.
   CK_ATTRIBUTE inner = {CKA_LABEL, four, kWrong};
   CK_ATTRIBUTE nested[] = {{CKA_UNWRAP_TEMPLATE, &inner, sizeof inner}};
   CK_MECHANISM aes = {CKM_AES_KEY_GEN, nullptr, 0};
@@ -111,7 +111,7 @@ TEST_F(Lengths, SignaturesAndWrappedKeysOverTheirLimitAreRejected) {
 
 TEST_F(Lengths, DataHasNoLengthLimit) {
   CK_MECHANISM sha = {CKM_SHA_1, nullptr, 0};
-  // More than an int can say: pages that nobody has written to cost nothing.
+  // The size exceeds an int. Pages that were never written use no memory.
   void* zeros = mmap(nullptr, kWrong, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   ASSERT_NE(zeros, MAP_FAILED);
   CK_BYTE digest[20];

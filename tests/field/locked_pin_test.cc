@@ -15,7 +15,7 @@ std::string phrase() { return std::string(as_text(generate_recovery_phrase())); 
 
 class LockedPin : public testing::Test {
  protected:
-  // A store whose user is locked out, with one recovery slot.
+  // A store with a locked user PIN and one recovery key slot.
   void make(std::string_view recovery, CreateOptions options = cheap_options()) {
     options.attempt_limits.emplace_back(Role::kUser, 1);
     Vault::create(
@@ -75,7 +75,7 @@ double cpu_seconds() {
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
 }
 
-// Whoever tries a locked PIN again and again must not keep the processor busy by it.
+// Repeated attempts with a locked PIN must not use processor time.
 TEST_F(LockedPin, StretchesNothingButPhrases) {
   CreateOptions dear = cheap_options();
   dear.kdf = crypto::Pbkdf2Parameters{1'000'000};

@@ -23,10 +23,10 @@
 
 namespace {
 
-std::string dev_log;  // stands in for /dev/log
+std::string dev_log;  // replaces /dev/log
 void (*at_the_very_end)() = nullptr;
 
-// Registered before the module is loaded, so it is called after whatever the module would destroy.
+// The handler is registered before the module is loaded, so it runs after any destructor of the module.
 [[gnu::constructor(101)]] void register_first() {
   atexit([] {
     if (at_the_very_end) at_the_very_end();
@@ -63,7 +63,7 @@ void need(bool good, const char* what) {
 class Log : public testing::Test {
  protected:
   ~Log() override { p11->C_Finalize(nullptr); }
-  /// Initializes with every call logged to `destination`.
+  /// Initializes the library with a log of every call in `destination`.
   void log_to(const std::string& destination) {
     const std::string file = scratch.path() + "/vtpm-pkcs11.toml", rest = read_file(file);
     std::ofstream(file) << "log = \"" << destination << "\"\nlog_level = \"debug\"\n" << rest;
@@ -82,7 +82,7 @@ bool is_pending(int signal) {
   return sigismember(&pending, signal) == 1;
 }
 
-/// Descriptor 2 becomes the writing end of a pipe; the reading one.
+/// Makes descriptor 2 the writing end of a pipe, and returns the reading end.
 int pipe_as_standard_error() {
   int ends[2];
   need(pipe(ends) == 0 && dup2(ends[1], STDERR_FILENO) == STDERR_FILENO, "pipe");
@@ -110,8 +110,8 @@ const RegisterAct log_at_exit("log_at_exit", [](const std::vector<std::string>&)
   list = module_list();
   MUST(list->C_OpenSession(slot_of("last"), CKF_SERIAL_SESSION, nullptr, nullptr, &last_session));
   at_the_very_end = [] {
-    // What the allocator hands out again is written over, as in a process that goes on working.
-    static void* kept[32];  // what is lost here would be a leak to LeakSanitizer
+    // Freed memory is allocated again and overwritten, as in a process that continues to work.
+    static void* kept[32];  // LeakSanitizer would report this as a leak
     for (size_t i = 1; i < std::size(kept); ++i) {
       if ((kept[i] = malloc(16 * i))) memset(kept[i], 'x', 16 * i);
     }
@@ -121,7 +121,7 @@ const RegisterAct log_at_exit("log_at_exit", [](const std::vector<std::string>&)
   };
 });
 
-// Anybody who may write to the directory, or name a token, could forge entries of the log.
+// A user who may write to the directory, or name a token, could otherwise forge lines of the log.
 TEST_F(Log, WritesALabelOrAPathWithALineBreakInOneLine) {
   log_to(scratch.path() + "/log");
   make_token("one\ntwo");
@@ -191,7 +191,7 @@ TEST_F(Log, ToAFullPipeDropsLines) {
               while (write(STDERR_FILENO, &byte, 1) == 1) {
               }
               fcntl(STDERR_FILENO, F_SETFL, 0);
-              write_a_line();  // in_child ends a child that hangs
+              write_a_line();  // in_child kills a child that hangs
               close(reading);
             }),
             "");
@@ -205,7 +205,7 @@ TEST_F(Log, ToASocketThatNobodyReadsDropsLines) {
               need(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0 && dup2(ends[1], STDERR_FILENO) == STDERR_FILENO,
                    "socketpair");
               close(ends[1]);
-              for (int line = 0; line < 10000; ++line) write_a_line();  // more than the socket holds
+              for (int line = 0; line < 10000; ++line) write_a_line();  // more than the socket can buffer
               close(ends[0]);
               write_a_line();
             }),
@@ -220,7 +220,7 @@ TEST_F(Log, InTheFileOfAFifoHangsNobody) {
               write_a_line();
               const int reading = open(fifo.c_str(), O_RDONLY | O_NONBLOCK);
               need(reading >= 0, "open");
-              for (int line = 0; line < 2000; ++line) write_a_line();  // more than the FIFO holds
+              for (int line = 0; line < 2000; ++line) write_a_line();  // more than the FIFO can buffer
               char byte;
               need(read(reading, &byte, 1) <= 0, "the log was written to a FIFO");
             }),
@@ -232,7 +232,7 @@ TEST_F(Log, HasAFifoForItsConfigurationAndHangsNobody) {
   ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
   setenv("VTPM_PKCS11_CONF", fifo.c_str(), 1);
   EXPECT_EQ(in_child([] {
-              MUST(p11->C_Initialize(nullptr));  // as a broken one
+              MUST(p11->C_Initialize(nullptr));  // like a broken pipe
               write_a_line();
             }),
             "");
@@ -246,7 +246,7 @@ TEST_F(Log, IsAFileOfEachUsersOwn) {
   log_to(scratch.path() + "/100%%-%u.log");
   write_a_line();
   EXPECT_NE(read_file(scratch.path() + "/100%-" + name + ".log"), "");
-  // Whoever becomes another user after C_Initialize writes that one's file.
+  // A process that becomes another user after C_Initialize writes to the file of that user.
   if (const passwd* nobody = getpwnam("nobody"); geteuid() == 0 && nobody) {
     const std::string theirs = scratch.path() + "/100%-nobody.log";
     ASSERT_EQ(seteuid(nobody->pw_uid), 0);
@@ -255,7 +255,7 @@ TEST_F(Log, IsAFileOfEachUsersOwn) {
     EXPECT_NE(read_file(theirs), "");
   }
   MUST(p11->C_Finalize(nullptr));
-  // Below the home directory without leaving anything there.
+  // The path is below the home directory, and nothing is left there.
   const std::string way = std::filesystem::relative(scratch.path() + "/from-home", home);
   std::ofstream(scratch.path() + "/vtpm-pkcs11.toml") << "log = \"~/" << way << "\"\nlog_level = \"debug\"\n";
   MUST(p11->C_Initialize(nullptr));
@@ -267,7 +267,7 @@ size_t open_descriptors() {
   return static_cast<size_t>(std::distance(begin(all), end(all)));
 }
 
-/// Whoever reads what is sent to `dev_log`.
+/// A reader of the messages to `dev_log`.
 class Receiver {
  public:
   explicit Receiver(const std::string& path) {
@@ -279,7 +279,7 @@ class Receiver {
   }
   ~Receiver() { end(); }
   void end() { close(std::exchange(socket_, -1)); }
-  /// One datagram; "" when there is none.
+  /// Reads one datagram; returns "" if there is none.
   std::string operator()() {
     char buffer[4096];
     const ssize_t size = recv(socket_, buffer, sizeof buffer, 0);
@@ -300,7 +300,7 @@ TEST_F(Log, GoesToSyslogInDatagramsOfItsOwn) {
   EXPECT_EQ(received(), "<14>" + me + "info: C_GetInfo: CKR_ARGUMENTS_BAD: a required pointer is null");
   EXPECT_EQ(received(), "");
   EXPECT_EQ(open_descriptors(), before);
-  // Nobody reads any more: more lines than a socket holds, and then nobody is there.
+  // First the reader stops: there are more lines than a socket can buffer. Then the reader is closed.
   for (int line = 0; line < 5000; ++line) write_a_line();
   received.end();
   write_a_line();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Logins, and changes of PINs, while others compact, re-key or move the store's file.
+// Logins and changes of PINs while other processes compact, re-key or move the store's file.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -21,7 +21,7 @@ namespace {
 
 using Word = std::atomic<uint32_t>;
 
-// A few words that child processes share with the test.
+// Values that child processes share with the test.
 class SharedWords {
  public:
   SharedWords() : memory_(::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) {}
@@ -47,7 +47,7 @@ class Logins : public testing::Test {
   void count(UnlockResult result) {
     ++words[result == UnlockResult::kUnlocked ? kIn : result == UnlockResult::kLockedOut ? kRefused : kWrong];
   }
-  // Moves the path to new files until it is told to stop; `like_older_versions`: without the login lock.
+  // Replaces the file by new ones until it is stopped; with `like_older_versions` it does not take the login lock.
   int start_compacting(bool like_older_versions) {
     return start_child([this, like_older_versions] {
       auto vault = Vault::open(path);
@@ -69,7 +69,8 @@ class Logins : public testing::Test {
   std::string path = scratch.file("store.vtpm");
 };
 
-// Two login locks on two files let two guess at once: 14 wrong PINs were evaluated where 10 are allowed.
+// Login locks on two files once let two processes guess at the same time: 14 wrong PINs were evaluated where 10 are
+// allowed.
 TEST_F(Logins, NoMoreWrongPinsAreEvaluatedThanTheLimitBesideACompaction) {
   constexpr uint32_t kLimit = 10, kGuessers = 6, kRounds = 4;
   for (bool like_older_versions : {true, false}) {
@@ -117,8 +118,8 @@ TEST_F(Logins, RightPinsAreNotLockedOutBesideACompaction) {
 
 // --- a change of secrets that is interrupted at each of its calls to the disk ---
 
-// What may happen in between: somebody compacts the store without the login lock, as versions before this one do, so
-// that the lock is on a file that nobody looks at any longer, and re-keys it.
+// Between two of these calls another process may compact the store without the login lock, as earlier versions do, and
+// re-key it. The lock is then on a file that no process uses any more.
 class Interrupted : public testing::Test {
  protected:
   struct Stage {
@@ -142,12 +143,12 @@ class Interrupted : public testing::Test {
       stage.two->refresh();
       if (!stage.two->unlocked()) stage.two->unlock(Role::kSo, as_bytes(kSoPin));
       stage.two->rekey(kept());
-    } catch (const Error& error) {  // the first has changed the PIN already
+    } catch (const Error& error) {  // the first process has already changed the PIN
       if (error.code() != ErrorCode::kAuthFailed) throw;
     }
   }
   using Work = std::function<void(Stage&)>;
-  // Interrupts `first`, which may be refused, at each call, and looks whether every slot holds the store's key.
+  // Interrupts `first`, which may fail, at each call, and checks that every key slot holds the store's key.
   void interrupt(const Work& first, const std::vector<std::string_view>& user_pins, size_t stride = 1) {
     size_t calls = 0, refused = 0;
     for (bool more = true; more; calls += stride) {
@@ -201,7 +202,7 @@ class Interrupted : public testing::Test {
   }
 };
 
-// C_SetPIN returned CKR_OK and left a slot with the key of the old epoch.
+// C_SetPIN once returned CKR_OK and left a key slot with the key of the old epoch.
 TEST_F(Interrupted, AChangedPinOpensTheStoreThatWasReKeyedMeanwhile) {
   interrupt(
       [](Stage& stage) {
@@ -225,11 +226,11 @@ TEST_F(Interrupted, TwoReKeysFollowOneAnother) {
   interrupt([](Stage& stage) { stage.one->rekey(kept()); }, {kUserPin}, 4);
 }
 
-// --- what such a change has left in a store of an earlier version ---
+// --- key slots that such a change has left in a store of an earlier version ---
 
 class KeySlots : public Logins {
  protected:
-  // A slot for `secret`, written by somebody who holds the store's key, or an old one.
+  // A key slot for `secret`, written by a process that has the store's key, or an old one.
   void plant(unsigned number, std::string_view secret, const KdfCost& cost, std::shared_ptr<const MasterKey> key) {
     auto store = FileLog::open(posix_file_system(), path, false);
     const KeySlotKdf kdf = fresh_kdf(cost);
@@ -241,7 +242,7 @@ class KeySlots : public Logins {
     writer.append(std::move(drafts));
     writer.release_and_sync();
   }
-  // Nobody knows what opens it, and finding out that something does not takes what it costs.
+  // The secret of the key slot is unknown, and each attempt to open it costs a run of its KDF.
   void plant_riddle(unsigned number, const KdfCost& cost) { plant(number, "", cost, master()); }
   std::shared_ptr<const MasterKey> master() const {
     const auto store = FileLog::open(posix_file_system(), path, false);
@@ -258,7 +259,7 @@ class KeySlots : public Logins {
     writer.release_and_sync();
   }
   static constexpr crypto::Argon2Parameters kCheap{8192, 1, 1}, kHuge{1 << 20, 64, 1}, kDear{24 * 1024, 1, 1};
-  // Where new secrets are cheap, so that little is dear.
+  // The configured KDF is cheap, so that a planted key slot is expensive in comparison.
   std::unique_ptr<Vault> open() const {
     auto vault = Vault::open(path);
     vault->expect_cost(kCheap);
@@ -295,7 +296,7 @@ TEST_F(KeySlots, OneOfAnEarlierEpochIsSaidToBeWrongAndIsSetAnew) {
 
 // --- the security officer ---
 
-// The byte of the officer, as another process sees it.
+// Tests the lock of the officer's byte as another process does.
 bool somebody_is_delayed(const std::string& path) {
   auto file = posix_file_system().open(path, true);
   return !file->lock(LockByte::kSo, LockMode::kExclusive, false);
@@ -336,7 +337,7 @@ TEST_F(KeySlots, EightOfficersGuessNoFasterThanOne) {
   const uint32_t guesses = words[kWrong];
   const auto lasted = std::chrono::steady_clock::now() - begin;
   words[kStop] = 1;
-  // 500 ms in front of the first, 600 ms in front of the second, and so on.
+  // The delay is 500 ms before the first attempt, 600 ms before the second, and so on.
   std::chrono::milliseconds delays{0};
   for (uint32_t i = 0; i < guesses; ++i) delays += std::chrono::milliseconds(100 * (kFailures - 9 + i));
   EXPECT_GE(lasted, delays) << guesses << " guesses";
@@ -347,9 +348,9 @@ TEST_F(KeySlots, EightOfficersGuessNoFasterThanOne) {
   EXPECT_EQ(wait_for(compacting), 0);
 }
 
-// --- slots that cost too much ---
+// --- key slots whose KDF costs too much ---
 
-// A process that has less memory than the planted slots would take.
+// The process has less memory than the KDF of the planted key slots needs.
 int start_with_little_memory(const std::function<void()>& work) {
   return start_child([work] {
     const rlimit little{512u << 20, 512u << 20};
@@ -366,7 +367,7 @@ TEST_F(KeySlots, PlantedOnesCostARightPinNothing) {
     children.push_back(start_with_little_memory([&] {
       auto vault = Vault::open(path);
       count(vault->unlock(Role::kUser, as_bytes(kUserPin)));
-      // Nor does what they cost become the cost of a new PIN.
+      // The KDF parameters of the planted key slots are not used for a new PIN either.
       if (vault->change_secret(Role::kSo, as_bytes(kSoPin), as_bytes(kSoPin)) != UnlockResult::kUnlocked) {
         throw std::runtime_error("the officer was refused");
       }
@@ -385,7 +386,7 @@ TEST_F(KeySlots, ADearSecretOpensWithTheLastAttempt) {
   EXPECT_EQ(vault->attempts(Role::kUser).failures, 0u);
   EXPECT_EQ(vault->unlock(Role::kUser, as_bytes("wrong")), UnlockResult::kWrongSecret);
   EXPECT_EQ(vault->attempts(Role::kUser).failures, 1u) << "both groups are one attempt";
-  // It stays as dear as it was.
+  // A new secret keeps the cost of the old one.
   ASSERT_EQ(vault->change_secret(Role::kUser, as_bytes("dear"), as_bytes("fresh")), UnlockResult::kUnlocked);
   EXPECT_EQ(vault->slots()[2].kdf, describe(fresh_kdf(kDear)));
   EXPECT_EQ(vault->unlock(Role::kUser, as_bytes("fresh")), UnlockResult::kUnlocked);

@@ -7,7 +7,7 @@
 tool() { "$VTPM_TOOL" "$@"; }
 init() { tool init --label "$1" --so-pin-file so-pin --pin-file pin "${@:2}" >/dev/null; }
 slots() { tool keyslot list client --json | jq -c '[.slots[].keyslot]'; }
-# What cannot be printed is a failure that is said on standard error.
+# A command whose output cannot be printed fails and says so on standard error.
 untold() {
   local status=0
   "$VTPM_TOOL" "$@" >/dev/full 2>untold.err || status=$?
@@ -46,7 +46,7 @@ untold keyslot add-key client --pin-file pin --role recovery --generate --json
 without_output() { "$VTPM_TOOL" "$@" >&-; }
 refused without_output keyslot add-key client --pin-file pin --role recovery --generate
 [ "$(slots)" = '[1,2]' ]
-# A reader that is gone ends the command before it has changed anything.
+# If the reader of its output is gone, the command ends before it changes anything.
 tool keyslot add-key client --pin-file pin --role recovery --generate 2>/dev/null | true || true
 [ "$(slots)" = '[1,2]' ]
 tool keyslot add-key client --pin-file pin --role recovery --generate --json >phrase.json
@@ -58,7 +58,7 @@ PIN=$(cat phrase) logged_in --list-objects >/dev/null 2>&1
 tool keyslot change client --pin-file phrase --generate >changed.out
 refused env PIN="$(cat phrase)" pkcs11-tool --module "$VTPM_MODULE" --token-label client --login --pin env:PIN --list-objects
 PIN=$(grep -o -E '([0-9A-Z]{5}-){5}[0-9A-Z]{5}' changed.out) logged_in --list-objects >/dev/null 2>&1
-# Nothing is shown where nothing can be added.
+# No phrase is shown if no key slot can be added.
 refused "$VTPM_TOOL" keyslot add-key client --pin-file pin --role recovery --generate --keyslot 2
 has_not refused.out '([0-9A-Z]{5}-){5}'
 
@@ -70,7 +70,7 @@ extract fifo
 wait $!
 cmp blob from.fifo
 [ -p fifo ]
-# A device of one's own, so that no test ever replaces the machine's.
+# The test makes a device of its own, so that it never replaces one of the host.
 if mknod null c 1 3 2>/dev/null && (: >null) 2>/dev/null; then
   extract null
   [ -c null ]

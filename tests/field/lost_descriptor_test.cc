@@ -24,7 +24,8 @@ void on_each_descriptor_of(const std::string& path, const std::function<void(int
   for (const int number : numbers) work(number);
 }
 
-// Its lock went with the descriptor, so that others may have written: it stops, and nothing of it is there.
+// The lock was lost with the descriptor, so other processes may have written: the change fails, and none of it is
+// visible.
 TEST(LostDescriptor, InTheMiddleOfAChangeTheChangeFailsWhole) {
   ScratchDirectory scratch;
   const std::string path = scratch.file("store.vtpm"), other = scratch.file("other");

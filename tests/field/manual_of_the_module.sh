@@ -12,7 +12,7 @@ mkdir bin credentials
 ln -s "$VTPM_TOOL" bin/vtpm-token
 cat >bin/pkcs11-tool <<SH
 #!/bin/bash
-# Whoever reads the page types the PIN, and has installed the module where dlopen(3) finds it.
+# A reader of the page types the PIN and has the module where dlopen(3) finds it; this test gives the PIN and the path.
 LD_LIBRARY_PATH=$(dirname "$VTPM_MODULE") exec "$(command -v pkcs11-tool)" "\$@" --pin env:PIN
 SH
 chmod +x bin/*

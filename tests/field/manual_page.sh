@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Checks vtpm-token(1) against the program: synopsis, examples and promises.
+# Checks that vtpm-token(1) describes the program: synopsis, examples and statements.
 . "$(dirname "$0")/../client/client.sh"
 : "${VTPM_TOOL:?}"
 page=$VTPM_SOURCE/docs/man/vtpm-token.1

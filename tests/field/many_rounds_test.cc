@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A process that runs for months creates and destroys thousands of objects. It does not grow, and another process that
-// searches only now and then sees the present objects.
+// A process that runs for months creates and destroys thousands of objects. The process does not grow, and another
+// process that searches only from time to time finds the present objects.
 #include <malloc.h>
 
 #include <fstream>
@@ -30,7 +30,7 @@ void rounds(Session& session, int count, bool is_private) {
   }
 }
 
-// Each round grew the process by some 700 bytes.
+// Each round once made the process larger by some 700 bytes.
 void expect_no_growth(Session& session, bool is_private) {
   rounds(session, 1400, is_private);
   const size_t before = mallinfo2().uordblks;
@@ -75,7 +75,7 @@ TEST_F(ManyRounds, OfAnotherProcessAreSeenByOneThatLooksSeldom) {
   for (const CK_OBJECT_HANDLE object : staying) EXPECT_EQ(session.text(object, CKA_VALUE), "comes and goes");
 }
 
-// A record of the store has at most 16 MiB. It said CKR_ARGUMENTS_BAD.
+// A record of the store has at most 16 MiB. The call once returned CKR_ARGUMENTS_BAD.
 TEST_F(ManyPublicRounds, ATokenObjectThatIsTooLongIsToldWhichLimitItMet) {
   std::ofstream(scratch.path() + "/vtpm-pkcs11.toml")
       << "store_dir = \"" << scratch.store() << "\"\nlog = \"" << scratch.path() << "/log\"\n";

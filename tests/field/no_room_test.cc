@@ -38,7 +38,7 @@ class NoRoom : public testing::Test {
     writer.append({std::move(draft)});
     writer.release_and_sync();
   }
-  // What each login writes, without its second of stretching.
+  // Writes what a login writes, without the second of stretching the PIN.
   void charge(uint32_t failures) { append(attempt_draft(Role::kUser, {failures, 0})); }
   void put(const std::string& name, size_t bytes) {
     Draft draft;
@@ -84,7 +84,7 @@ class NoRoom : public testing::Test {
     options.file_system = &disk;
     return repair(kPath, options).entries.empty();
   }
-  // All that two logins a second leave behind in a quarter of an hour, and the place is free again.
+  // Writes as much as two logins a second in a quarter of an hour; the space must become free again.
   void log_in_and_out(const std::function<void()>& make_way) {
     const FileId before = disk.id_of(kPath).value();
     for (uint32_t i = 1; i <= 3000; ++i) ASSERT_NO_THROW(charge(i)) << "login " << i;
@@ -145,7 +145,8 @@ TEST_F(NoRoom, AReplacedPinIsGoneInADirectoryThatMayNotBeWritten) {
   EXPECT_NE(reports[0].find("overwritten in place"), std::string::npos) << reports[0];
 }
 
-// A crash in a directory that may not be written: what was torn cannot be set aside, and must not lock everybody out.
+// After a crash, the torn entry cannot be quarantined in a directory that is not writable. The store must open all the
+// same.
 TEST_F(NoRoom, ATornWriteDoesNotEndAStoreInADirectoryThatMayNotBeWritten) {
   put("obj/a", 100);
   Bytes bytes = disk.contents(kPath);
@@ -166,7 +167,7 @@ constexpr size_t kBlob = 100000;
 
 class FullDisk : public NoRoom {
  protected:
-  // A store of 4 MB, of which `blobs` are left.
+  // A store of 4 MB from which all but `blobs` were deleted.
   FullDisk() {
     for (int i = 0; i < 40; ++i) put("big/" + std::to_string(i), kBlob);
   }
@@ -176,7 +177,7 @@ class FullDisk : public NoRoom {
   }
 };
 
-// A quarter of the file is more than the disk has; what it has is used.
+// The file usually grows by a quarter. If the disk has less free space, it uses what there is.
 TEST_F(FullDisk, ChangesTakeWhatTheDiskHas) {
   fill_up();
   disk.capacity += 970 * 1024;
@@ -195,7 +196,7 @@ TEST_F(FullDisk, DeletionsTakeHalfOfTheReserveAndLoginsTheOther) {
   uint32_t charged = 0;
   while (!is_refused([&] { charge(charged + 1); })) ASSERT_LT(++charged, 100u);
   EXPECT_GE(charged, 20u);
-  // Some hundred bytes are enough for one deletion more, although logins have used up the rest.
+  // Some hundred bytes are reserved for one more deletion when logins have used up the rest.
   disk.capacity += 250;
   EXPECT_FALSE(is_refused([&] { erase("big/0"); }));
   EXPECT_FALSE(open()->find("big/0"));
@@ -220,7 +221,7 @@ TEST_F(FullDisk, WhatWasDeletedIsUsedAsSoonAsACopyFits) {
   EXPECT_TRUE(is_well());
 }
 
-// A small store on a small disk: what is dead is little, and all there is.
+// The store and the disk are small: the dead entries are few, and no other space can be freed.
 TEST_F(NoRoom, TheLittleThatWasDeletedFromASmallStoreIsUsedToo) {
   for (int i = 0; i < 8; ++i) put("obj/" + std::to_string(i), 5000);
   disk.capacity = disk.used() + 30000;
@@ -234,7 +235,7 @@ TEST_F(NoRoom, TheLittleThatWasDeletedFromASmallStoreIsUsedToo) {
 
 TEST_F(FullDisk, ACompactionAsksForWhatLivesAndFourKibibytes) {
   for (int i = 0; i < 36; ++i) erase("big/" + std::to_string(i));
-  const uint64_t copy = live() + 3 * 4096;  // the two headers and what keeps them apart are not listed
+  const uint64_t copy = live() + 3 * 4096;  // the two headers and the space between them are not listed
   disk.capacity = disk.used() + copy;
   auto writer = store->begin();
   ASSERT_NO_THROW(writer.compact());

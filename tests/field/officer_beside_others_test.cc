@@ -11,7 +11,7 @@ namespace {
 
 using OfficerBesideOthers = WithToken;
 
-// Both succeeded while the officer's PIN was stretched.
+// Both calls once succeeded while the officer's PIN was stretched.
 TEST_F(OfficerBesideOthers, NeverLogsInBesideAReadOnlySessionThatIsOpenedMeanwhile) {
   size_t in = 0, beside = 0;
   for (int round = 0; round < 40; ++round) {

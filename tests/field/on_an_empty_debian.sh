@@ -21,7 +21,7 @@ documented() {
   printf '$ %s\n' "$1"
 }
 as_stranger() { runuser -l stranger -c "cd '$tree' && $1" 2>&1; }
-# at_a_terminal COMMAND [QUESTION ANSWER]…: as the stranger, who types each answer when the question has been asked.
+# at_a_terminal COMMAND [QUESTION ANSWER]…: runs the command as the new user, who types each answer after its question.
 at_a_terminal() {
   local command=$1 asked
   shift

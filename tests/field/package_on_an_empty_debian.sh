@@ -29,7 +29,7 @@ if apt-cache show pkcs11-provider >/dev/null 2>&1; then
 else
   programs+=(libengine-pkcs11-openssl) engine=yes
 fi
-# The libraries that the package needs are not its own: they are no remains.
+# The libraries that the package depends on may stay.
 mapfile -t libraries < <(dpkg-deb -f "$package" Depends | tr ',' '\n' | sed -E 's/^ *([a-z0-9.+-]+).*/\1/' | sort -u)
 quietly apt-get install -y --no-install-recommends "${programs[@]}" "${libraries[@]}"
 id user >/dev/null 2>&1 || useradd --create-home --shell /bin/bash user

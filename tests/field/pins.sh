@@ -38,7 +38,7 @@ CREDENTIALS_DIRECTORY=$scratch/credentials in_token --login --list-objects </dev
 sed -i 's|^user_pin.*|user_pin = "'"$scratch"'/by-the-module"|' "$VTPM_PKCS11_CONF"
 
 section 'an empty PIN file costs no attempt'
-# Ten attempts lock: eleven of these must not.
+# Ten wrong attempts lock the PIN, so these eleven must not be counted.
 for _ in 1 2 3 4 5 6; do
   for none in empty empty-line; do
     refused "$VTPM_TOOL" rename client client --pin-file "$none"
@@ -103,7 +103,7 @@ cmp -s phrase swapped || {
   refused "$VTPM_TOOL" rename client client --pin-file swapped
   has refused.out 'mistyped in its group 1; nothing was tried'
 }
-# Without a recovery slot nothing can be a mistyped phrase.
+# Without a recovery key slot no secret is taken for a mistyped phrase.
 "$VTPM_TOOL" keyslot del-key client --pin-file pin --old-pin-file phrase
 "$VTPM_TOOL" rename client client --pin-file typo
 "$VTPM_TOOL" keyslot del-key client --pin-file pin --old-pin-file typo

@@ -15,8 +15,8 @@
 
 namespace {
 
-uid_t the_user = 0;                      // whom the module takes this process for
-std::optional<std::string> passwd_home;  // of the_user; nothing: the passwd file has no such user
+uid_t the_user = 0;                      // the user id that the module sees
+std::optional<std::string> passwd_home;  // the home directory of the_user; nothing if the passwd file has no such user
 
 }  // namespace
 
@@ -54,13 +54,13 @@ class Places : public testing::Test {
   }
 
   std::string in_scratch(const std::string& name) const { return scratch.path() + "/" + name; }
-  /// A new directory of the user's.
+  /// A new directory that belongs to the user.
   std::string directory(const std::string& name) const {
     fs::create_directory(in_scratch(name));
     if (getuid() == 0 && chown(in_scratch(name).c_str(), the_user, the_user) != 0) throw std::runtime_error("chown");
     return in_scratch(name);
   }
-  /// From now on nothing of what the tests make belongs to the user.
+  /// From now on the files that the tests make belong to another user.
   static void become_another() { ++the_user; }
 
   /// The directory, below the scratch directory, of the store that C_InitToken makes; "none" if it cannot.
@@ -103,7 +103,7 @@ class Places : public testing::Test {
 
 TEST_F(Places, AreInTheHomeDirectoryOfThePasswdFile) {
   passwd_home = directory("home");
-  // As sudo may leave them.
+  // The environment as sudo may leave it.
   setenv("HOME", directory("other").c_str(), 1);
   setenv("STATE_DIRECTORY", directory("state").c_str(), 1);
   EXPECT_EQ(where_a_token_is_made(), "home/.local/share/vtpm-pkcs11");
@@ -112,7 +112,7 @@ TEST_F(Places, AreInTheHomeDirectoryOfThePasswdFile) {
 TEST_F(Places, AreInHomeWhereThePasswdFileHasNoUsableOne) {
   int round = 0;
   using Home = std::optional<std::string>;
-  // The last of them is root's, and takes no store of anybody.
+  // The last of these directories belongs to root, and no user's store may be made in it.
   for (const Home& none : {Home(), Home(""), Home("/"), Home("//"), Home(in_scratch("absent")),
                            Home(in_scratch("vtpm-pkcs11.toml")), Home("/proc")}) {
     passwd_home = none;
@@ -134,7 +134,7 @@ TEST_F(Places, AreInTheStateDirectoryWhereNothingElseYieldsOne) {
   }
   setenv("HOME", directory("home").c_str(), 1);
   EXPECT_EQ(where_a_token_is_made(), "home/.local/share/vtpm-pkcs11");
-  // The variable says it, whoever the user is.
+  // The variable decides for every user.
   setenv("XDG_DATA_HOME", directory("data").c_str(), 1);
   EXPECT_EQ(where_a_token_is_made(), "data/vtpm-pkcs11");
   setenv("XDG_DATA_HOME", "relative", 1);
@@ -151,7 +151,7 @@ TEST_F(Places, AreNowhereWhenNobodyHasADirectory) {
   EXPECT_EQ(where_a_token_is_made(), "none");
 }
 
-// Versions that did not ask whose the home directory is have made it there.
+// Earlier versions did not check the owner of the home directory and have made a store there.
 TEST_F(Places, OfAStoreThatWasFoundBeforeStay) {
   passwd_home = directory("home");
   EXPECT_EQ(where_a_token_is_made("of passwd"), "home/.local/share/vtpm-pkcs11");
@@ -180,13 +180,13 @@ TEST_F(Places, OfTheConfigurationAreTheSame) {
   EXPECT_TRUE(finds("of HOME")) << "a configuration that was found before is found after";
 }
 
-// A service may not look into the home directory that the passwd file has (ProtectHome= of systemd).
+// A service may not read the home directory of the passwd file (ProtectHome= of systemd).
 TEST_F(Places, ThatNobodyMayLookIntoAreNoBrokenConfiguration) {
   passwd_home = directory("home") + "/service";
   setenv("VTPM_PKCS11_CONF", "", 1);
   setenv("XDG_DATA_HOME", directory("data").c_str(), 1);
   fs::permissions(in_scratch("home"), fs::perms::none);
-  EXPECT_FALSE(finds("token"));  // and not a slot without one
+  EXPECT_FALSE(finds("token"));  // and no slot without a token
   fs::permissions(in_scratch("home"), fs::perms(0700));
 }
 

@@ -18,7 +18,7 @@
 namespace vtpm::store {
 namespace {
 
-// The tool with a terminal of its own, of which the test holds the other end.
+// Runs the tool with a terminal of its own; the test holds the other end.
 class Prompts : public testing::Test {
  protected:
   Prompts() {
@@ -37,18 +37,19 @@ class Prompts : public testing::Test {
     ::close(master);
   }
   void start(bool ignoring_interrupts = false) {
-    keep = ::open(terminal.c_str(), O_RDWR | O_NOCTTY | O_CLOEXEC);  // what the tool did to it outlives the tool
+    keep = ::open(terminal.c_str(),
+                  O_RDWR | O_NOCTTY | O_CLOEXEC);  // the settings of the terminal remain after the tool has ended
     child = ::fork();
     if (child != 0) return;
     ::setsid();
-    const int own = ::open(terminal.c_str(), O_RDWR);  // becomes the controlling terminal
+    const int own = ::open(terminal.c_str(), O_RDWR);  // the first opened terminal becomes the controlling one
     for (int number = 0; number < 3; ++number) ::dup2(own, number);
     if (ignoring_interrupts) ::signal(SIGINT, SIG_IGN);
     for (const char* name : {"CREDENTIALS_DIRECTORY", "VTPM_PKCS11_CONF"}) ::unsetenv(name);
     ::execl(VTPM_TOOL, "vtpm-token", "keyslot", "change", path.c_str(), nullptr);
     ::_exit(127);
   }
-  // What the terminal shows, until `text` stands in it.
+  // Reads from the terminal until `text` appears.
   bool shows(const std::string& text) {
     while (seen.find(text) == std::string::npos) {
       pollfd ready{master, POLLIN, 0};

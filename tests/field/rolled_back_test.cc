@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // An older copy of a store replaces the store while processes work with it, by a rename or by `cp` onto it. A process
 // that has read newer entries logs this, and increments no counter and writes no NV area until C_Finalize. Everything
-// else works, and nothing is written that does not belong to the file that is there.
+// else works, and the process writes no entry that belongs to the replaced file.
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -115,7 +115,7 @@ TEST_P(RolledBack, ACounterDoesNotCountBackwards) {
   EXPECT_RV(CKR_DEVICE_ERROR, session.try_set(area, {{CKA_VALUE, "other."}}));
   EXPECT_RV(CKR_DEVICE_ERROR, session.try_create(kArea.with({{kVtpmNvIndex, kIndex + 1}})));
   EXPECT_EQ(times_told(), 1u);
-  // The rest goes on.
+  // Other functions still work.
   EXPECT_TRUE(signs());
   EXPECT_EQ(session.text(area, CKA_VALUE), "first.");
   session.create(data("made after it"));
@@ -134,7 +134,7 @@ TEST_P(RolledBack, ACounterDoesNotCountBackwards) {
   EXPECT_EQ(later.find({{CKA_LABEL, "made after it"}}).size(), 1u);
 }
 
-// What was read and is not there says as much as a counter.
+// An entry that was read and is missing shows the rollback too.
 TEST_P(RolledBack, ACopyOfBeforeAnObjectWasMadeIsOlder) {
   count();
   keep_copy();
@@ -155,7 +155,7 @@ TEST_P(RolledBack, ACopyOfBeforeAnObjectWasDestroyedIsOlder) {
   EXPECT_EQ(session.find({{CKA_LABEL, "destroyed"}}).size(), 1u);
 }
 
-// The number that a state of the TPM has in the store comes again, and the state is another one.
+// The sequence number of the TPM's state is reached again with a different state.
 TEST_P(RolledBack, AnAreaThatAnotherProcessHasWrittenSinceIsReadAsItIs) {
   const CK_OBJECT_HANDLE area = session.create(kArea);
   keep_copy();
@@ -183,7 +183,7 @@ TEST_P(RolledBack, WhoeverIsLoggedInStaysSoAndTheOldPinCountsAgain) {
   EXPECT_EQ(session.find({{CKA_CLASS, CKO_PRIVATE_KEY}, {CKA_TOKEN, true}}).size(), 1u);
 }
 
-// Compactions lower no number that was read; a file's last number may be smaller afterwards.
+// A compaction keeps the numbers of entries. Only the last number of the file may be smaller afterwards.
 TEST_P(RolledBack, ACompactionIsNotARollback) {
   const uint64_t then = count();
   const CK_OBJECT_HANDLE object = session.create(data("destroyed"));
@@ -198,7 +198,7 @@ TEST_P(RolledBack, ACompactionIsNotARollback) {
   EXPECT_EQ(times_told(), 0u);
 }
 
-// A copy that is not finished yet, or never will be.
+// The copy is unfinished.
 TEST_P(RolledBack, HalfACopyIsRefusedAndStaysAsItIs) {
   const uint64_t then = count();
   keep_copy();
@@ -206,7 +206,7 @@ TEST_P(RolledBack, HalfACopyIsRefusedAndStaysAsItIs) {
   for (const size_t part : {size_t{12000}, size_t{9000}, size_t{3000}, size_t{1}}) {
     SCOPED_TRACE(part);
     std::ofstream(half, std::ios::binary) << contents(copy).substr(0, part);
-    if (GetParam() == How::kRename && part < 2) continue;  // no store at all: the token is gone
+    if (GetParam() == How::kRename && part < 2) continue;  // the file is not a store, so the token is gone
     put_back(half);
     EXPECT_RV(one_of(CKR_DEVICE_ERROR, CKR_TOKEN_NOT_RECOGNIZED), try_count());
     EXPECT_RV(one_of(CKR_DEVICE_ERROR, CKR_TOKEN_NOT_RECOGNIZED), session.try_create(data("into half a file")));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The workers of a server that starts as root (servers_that_drop_their_rights.sh runs this as root): they may not open
-// the store that their parent has open, and use its keys all the same.
+// the store that their parent has opened, and can use its keys all the same.
 #include <fcntl.h>
 #include <grp.h>
 #include <sys/stat.h>
@@ -34,7 +34,7 @@ void need_rv(CK_RV expected, CK_RV rv, const std::string& what) {
   need(rv == expected, what + ": " + rv_name(rv) + ", not " + rv_name(expected));
 }
 
-/// As nginx does it: another user, and nothing of the environment.
+/// Becomes another user and clears the environment, as nginx does.
 void drop_rights(uid_t user = kWorker) {
   clearenv();
   need(setgroups(0, nullptr) == 0 && setresgid(user, user, user) == 0 && setresuid(user, user, user) == 0, "setuid");
@@ -50,7 +50,7 @@ std::vector<int> descriptors_of_stores() {
   return found;
 }
 
-/// Two processes that go on in turns.
+/// Synchronizes two processes that work in turns.
 class Baton {
  public:
   Baton() { need(pipe(ends_) == 0, "pipe"); }
@@ -68,7 +68,7 @@ class Baton {
 class Servers : public WithUser {
  protected:
   Servers() {
-    // Everybody may look for the store, and only root may open it; the log is everybody's.
+    // All users may search the directory, only root may open the store, and all may write the log.
     fs::permissions(scratch.path(), fs::perms(0755));
     std::ofstream(log_).close();
     fs::permissions(log_, fs::perms(0666));
@@ -76,11 +76,11 @@ class Servers : public WithUser {
     std::ifstream given(configuration);
     const std::string text{std::istreambuf_iterator<char>(given), {}};
     std::ofstream(configuration) << "log = \"" << log_ << "\"\nlog_level = \"warning\"\n" << text;
-    alarm(60);  // of two processes that wait for each other one may have died
+    alarm(60);  // the other process may have died
     restart();
   }
   ~Servers() override { alarm(0); }
-  /// With the configuration of now.
+  /// Initializes the library again with the present configuration.
   void restart() {
     session.close();
     library.restart();
@@ -134,7 +134,7 @@ class Servers : public WithUser {
   KeyPair pair;
 };
 
-// --- what works ---
+// --- functions that work ---
 
 TEST_F(Servers, AWorkerGoesOnWithTheSessionsOfItsParent) {
   const auto data = session.create({{CKA_CLASS, CKO_DATA}, {CKA_TOKEN, true}, {CKA_PRIVATE, true}, {CKA_VALUE, "x"}});
@@ -178,7 +178,7 @@ TEST_F(Servers, AWorkerInitializesTheLibraryAndLogsIn) {
                 need_write_protection();
                 need_rv(CKR_TOKEN_WRITE_PROTECTED, try_init_token(slot, kSoPin, "another"), "C_InitToken");
                 need(slots().at(0) == before.at(0), "other slots");
-                // A fork of the worker's, which is logged in.
+                // The worker, which is logged in, forks.
                 Session own(slot, Session::kReadOnly);
                 own.login();
                 const std::string inner = in_child([&] { need_service(); });
@@ -213,7 +213,7 @@ TEST_F(Servers, AWorkerBelowAnotherRoot) {
               need_write_protection();
             }),
             "");
-  // Another token stands where its own would.
+  // Another token has the path of the worker's token.
   fs::create_directories(root + scratch.store());
   fs::copy(store(), root + store());
   fs::resize_file(root + store(), 1000);
@@ -253,7 +253,7 @@ TEST_F(Servers, AWorkerThatMayOpenTheStoreDoes) {
       need(inherited.size() == 1, std::to_string(inherited.size()) + " descriptors came through the fork");
       need((fcntl(inherited.front(), F_GETFL) & O_ACCMODE) == O_RDONLY, "it is open for writing");
       need_signature(session, pair.private_key, pair.public_key);
-      const std::string inner = in_child([&] {  // a change that others see
+      const std::string inner = in_child([&] {  // a change that other processes see
         if (all_rights)
           session.create({{CKA_CLASS, CKO_DATA}, {CKA_TOKEN, true}, {CKA_LABEL, "seen"}});
         else
@@ -269,10 +269,10 @@ TEST_F(Servers, AWorkerThatMayOpenTheStoreDoes) {
   EXPECT_EQ(lines_of_log("out of reach"), 0u);
 }
 
-// --- what others do meanwhile ---
+// --- changes by other processes ---
 
 TEST_F(Servers, AWorkerSeesNoLaterChange) {
-  for (const bool at_once : {true, false}) {  // it is used before the change, or not
+  for (const bool at_once : {true, false}) {  // the key is used before the change, or only after it
     Baton ready, changed;
     const pid_t other = fork();
     if (other == 0) {
@@ -458,7 +458,7 @@ TEST_F(Servers, WithoutItsParentsLoginAWorkerDoesNotLogIn) {
             "");
 }
 
-// --- what the application does with descriptors ---
+// --- descriptors that the application closes or reuses ---
 
 TEST_F(Servers, AWorkerWhoseDescriptorsAreClosedHasNothing) {
   EXPECT_EQ(in_child([&] {
@@ -485,7 +485,7 @@ TEST_F(Servers, AWorkerWhoseDescriptorsAreClosedHasNothing) {
 }
 
 TEST_F(Servers, NoLockIsInherited) {
-  // A worker that lives on and does nothing holds up nobody.
+  // An idle worker delays no other process.
   Baton end;
   const pid_t idle = fork();
   if (idle == 0) {

@@ -29,7 +29,7 @@ sed -n 's/^\.It Cm //p' "$page" | sort >on_page
   cut -d ' ' -f 1 defaults
   printf 'token.%s\n' name user_pin so_pin new_user_pin new_so_pin automatic_login
 } | sort | diff - on_page
-# What is said of one token has no default as a rule; the program takes them all.
+# Settings of a single token usually have no default; the program accepts all of them.
 cat >all.toml <<'TOML'
 [[token]]
 name = "x"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What vtpm-pkcs11.toml(5) says about its settings, as far as no other test covers it. settings_page.sh compares names,
+// Statements of vtpm-pkcs11.toml(5) about settings that no other test covers. settings_page.sh compares names,
 // defaults and ranges with the program.
 #include <sys/stat.h>
 
@@ -22,7 +22,7 @@ const Bytes kEd25519 = from_hex("06032b6570");
 class Settings : public testing::Test {
  protected:
   ~Settings() override { p11->C_Finalize(nullptr); }
-  /// From now on the module has these settings.
+  /// From now on the module uses these settings.
   void set(const std::string& before, const std::string& after = "") {
     p11->C_Finalize(nullptr);
     std::ofstream(scratch.path() + "/vtpm-pkcs11.toml") << "store_dir = \"" << scratch.store() << "\"\n"
@@ -210,7 +210,7 @@ TEST_F(Settings, ATokenIsNamedByItsSerialNumberToo) {
   EXPECT_TRUE(token_flags(slot) & CKF_PROTECTED_AUTHENTICATION_PATH);
   Session session(slot);
   EXPECT_RV(CKR_OK, p11->C_Login(session, CKU_USER, nullptr, 0));
-  // Of two that name it the first one counts.
+  // If two tables name the same token, the first one counts.
   const std::string by_label = "[[token]]\nname = \"conformance\"\nuser_pin = \"/nowhere/at/all\"\n";
   const std::string by_serial = "[[token]]\nname = \"" + serial + "\"\nuser_pin = \"" + scratch.path() + "/pin\"\n";
   set("", by_label + by_serial);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A server of many threads that gives each of them 24 KiB of stack, beside what the C library takes of it for itself
-// (thread-local storage). Below the stack lies a page that must not be touched.
+// A server with many threads gives each of them 24 KiB of stack, in addition to the C library's share (thread-local
+// storage). Below the stack lies a page that must not be touched.
 #include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -15,7 +15,7 @@ namespace {
 
 constexpr size_t kStack = 24 * 1024;
 
-/// What lies between the end of a thread's stack and the frame of its function.
+/// The number of bytes between the end of a thread's stack and the frame of its function.
 void* measure(void* result) {
   pthread_attr_t attributes;
   void* low = nullptr;
@@ -36,7 +36,7 @@ size_t taken_by_the_library() {
   return taken;
 }
 
-/// The module's own lists: what the harness does around a call needs stack too.
+/// The module's lists, without the harness, which would use stack too.
 struct Work {
   CK_FUNCTION_LIST* list;
   CK_SLOT_ID slot, free;

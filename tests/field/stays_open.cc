@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// stays_open MODULE LABEL FILE: opens a session with the token, says "ready", reads FILE to its end, and says what it
-// sees then, without having listed the slots again: the token's label, and what a search answers.
+// stays_open MODULE LABEL FILE: opens a session with the token, prints "ready", and reads FILE to its end. Then,
+// without listing the slots again, it prints the token's label and the return value of a search.
 #include <cstdio>
 #include <fstream>
 #include <string>

@@ -33,14 +33,14 @@ void write_bytes(const fs::path& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
 }
 
-/// Whether the free slot is one without a token. A store that cannot be looked at says so in its description.
+/// Whether the free slot has no token. The description of a slot says if its store cannot be read.
 bool is_free_without_token(CK_SLOT_ID slot) {
   CK_SLOT_INFO info{};
   MUST(p11->C_GetSlotInfo(slot, &info));
   return !(info.flags & CKF_TOKEN_PRESENT) && text(info.slotDescription) == "vtpm-pkcs11 slot " + std::to_string(slot);
 }
 
-/// The labels of the tokens, each with its slot, as a process sees them that has just come.
+/// The labels of the tokens, each with its slot, as a new process sees them.
 std::string listing() {
   std::string lines;
   for (const CK_SLOT_ID slot : slots()) {
@@ -58,7 +58,7 @@ const RegisterAct kListing("listing", [](const std::vector<std::string>&) {
   printf("%s", listing().c_str());
 });
 
-// guess LABEL PIN: the answer of C_Login.
+// guess LABEL PIN: prints the return value of C_Login.
 const RegisterAct kGuess("guess", [](const std::vector<std::string>& arguments) {
   Library library;
   Session session(slot_of(arguments.at(0)));
@@ -77,7 +77,7 @@ const std::string kUserPinText(kUserPin.begin(), kUserPin.end());
 
 class Stores : public Fresh {
  protected:
-  /// Makes a token; its file.
+  /// Makes a token, and returns its file.
   fs::path make(const std::string& label) {
     return scratch.store() + "/" + text(token_info(make_token(label)).serialNumber) + ".vtpm";
   }
@@ -97,8 +97,7 @@ TEST_F(Copies, ABackupBesideTheStoreIsNeitherServedNorWritten) {
   const fs::path backup = in_store("backup.vtpm");
   fs::copy_file(store, backup);
   const std::string then = bytes_of(backup);
-  for (const auto shift :
-       {std::chrono::hours(-24), std::chrono::hours(24)}) {  // whichever is the older one by its times
+  for (const auto shift : {std::chrono::hours(-24), std::chrono::hours(24)}) {  // whichever of them has the older times
     fs::last_write_time(backup, fs::last_write_time(store) + shift);
     library.restart();
     EXPECT_EQ(listing(), "0: token mail\n1: free\n");
@@ -175,7 +174,7 @@ TEST_F(Copies, AFileWithAnotherSerialAsItsNameHoldsThatPlace) {
   const fs::path mail = make("mail"), web = make("web");
   fs::copy_file(mail, in_store("aside.copy"));
   fs::remove(mail);
-  fs::copy_file(web, mail);  // a restore under the wrong name: mail's name, web inside
+  fs::copy_file(web, mail);  // restored under the wrong name: the file of `mail` contains `web`
   fs::rename(in_store("aside.copy"), in_store("mail.vtpm"));
   EXPECT_EQ(listing_of_a_stranger(), "0: free\n1: token web\n") << "neither is mail";
 }
@@ -186,7 +185,7 @@ TEST_F(Copies, ACompactedTokenIsServedBesideItsBackup) {
   Session session(slot_of("mail"));
   session.login();
   const Bytes large(20000, 'x');
-  for (int i = 0; i < 30; ++i) {  // grows, and is compacted
+  for (int i = 0; i < 30; ++i) {  // the store grows and is compacted
     const auto object = session.create({{CKA_CLASS, CKO_DATA}, {CKA_TOKEN, true}, {CKA_VALUE, large}});
     look_again();
     MUST(p11->C_DestroyObject(session, object));
@@ -197,7 +196,7 @@ TEST_F(Copies, ACompactedTokenIsServedBesideItsBackup) {
 
 // --- slot numbers ---
 
-/// Two tokens that were given the same slot number, each while the other was not there.
+/// Two tokens with the same slot number, each of which was made while the other was absent.
 class TwoOfOneNumber : public Stores {
  protected:
   TwoOfOneNumber() {
@@ -298,7 +297,7 @@ TEST_F(Mounted, TheNextVersionIsSeenWhenTheSlotsAreListed) {
   EXPECT_EQ(listing(), "0: token web\n1: free\n");
 }
 
-// --- what cannot be read ---
+// --- files that cannot be read ---
 
 TEST_F(Unreadable, ADirectoryIsOneSlotWithoutATokenAndNeverAFreeOne) {
   MUST(p11->C_Finalize(nullptr));

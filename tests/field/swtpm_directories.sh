@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # State directories of virtual machines' TPMs that belong to other users: the user of swtpm, a backup, a read-only medium, a
-# full disk. Runs in a namespace of its own, whose root mounts them and changes owners.
+# full disk. Runs in a namespace, in which its root user mounts them and changes owners.
 . "$(dirname "$0")/own_namespace.sh"
 . "$VTPM_SOURCE/tests/client/client.sh"
 : "${VTPM_TOOL:?}"

@@ -31,7 +31,7 @@ CK_C_INITIALIZE_ARGS arguments() {
   return given;
 }
 
-/// With `true` the functions throw.
+/// `true` makes the functions throw.
 class ThrowingMutexes : public testing::TestWithParam<bool> {
  protected:
   ThrowingMutexes() { failing = {.throws = GetParam()}; }

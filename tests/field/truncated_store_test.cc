@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A store whose end is missing (an unfinished copy, a full disk) is rejected whenever it is opened, and stays
-// unchanged, until its owner accepts what is left. A store with more behind its end than a crash leaves is rejected
-// without reading it.
+// unchanged, until its owner accepts what is left. A store with more bytes behind its end than a crash leaves is
+// rejected without reading them.
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -62,7 +62,8 @@ TEST_P(TruncatedStore, IsRefusedAtEveryLengthAndStaysAsItIs) {
   for (const EntryReport& entry : dump(scratch.file("store.vtpm")).entries) {
     if (entry.state != EntryStatus::kFree) log_end = entry.offset + entry.length;
   }
-  // Every length up to the log's end and a while behind it, then some of the free space; the last byte alone as well.
+  // Every length up to the end of the log and some bytes beyond, then some lengths in the free space, and the file
+  // without its last byte.
   for (size_t length = 0; length < whole.size(); length += length < log_end + 200 ? 1 : 613) {
     if (length + 613 > whole.size()) length = whole.size() - 1;
     SCOPED_TRACE(length);
@@ -76,7 +77,7 @@ TEST_P(TruncatedStore, IsRefusedAtEveryLengthAndStaysAsItIs) {
       Vault::open(kCrashPath, on(disk));
       FAIL() << "it was opened";
     } catch (const Error& error) {
-      if (error.code() == ErrorCode::kNotAStore) continue;  // not even a header is left
+      if (error.code() == ErrorCode::kNotAStore) continue;  // the header is incomplete
       ASSERT_EQ(error.code(), ErrorCode::kCorrupt);
       why = error.sentence();
     }
@@ -110,7 +111,7 @@ TEST_P(TruncatedStore, KeepsWhatIsLeftWhenItsOwnerSaysSo) {
   }
 }
 
-// A process that has the store open, while somebody cuts it off.
+// A process has the store open while the file is truncated.
 TEST_P(TruncatedStore, IsNotWrittenToByAProcessThatHasItOpen) {
   for (size_t length = 6000; length + 2 < whole.size(); length += 211) {
     SCOPED_TRACE(length);
@@ -121,7 +122,7 @@ TEST_P(TruncatedStore, IsNotWrittenToByAProcessThatHasItOpen) {
     const Bytes cut = disk.contents(kCrashPath);
     try {
       put(*vault, "obj/after", "the cut", Protection::kClear);
-      // Only free space was cut off.
+      // Only free space is missing.
       const auto fresh = Vault::open(kCrashPath, on(disk));
       for (const char* name : {"obj/1", "obj/3", "obj/5"}) ASSERT_NE(get(*fresh, name), "(none)");
       ASSERT_EQ(get(*fresh, "obj/after"), "the cut");
@@ -136,7 +137,7 @@ TEST_P(TruncatedStore, IsNotWrittenToByAProcessThatHasItOpen) {
 INSTANTIATE_TEST_SUITE_P(, TruncatedStore, testing::Bool(),
                          [](const auto& one) { return one.param ? "Compacted" : "AsWritten"; });
 
-// --- what stands behind the end ---
+// --- bytes behind the end ---
 
 class BehindTheEnd : public testing::Test {
  protected:
@@ -182,7 +183,7 @@ TEST_F(BehindTheEnd, MoreIsRefusedUntilItIsRepaired) {
   EXPECT_LT(size_now(), kMaxGrowth);
 }
 
-// Reading all of it took seven seconds.
+// Reading all of it once took seven seconds.
 TEST_F(BehindTheEnd, FourSparseGigabytesAreRefusedAtOnce) {
   const uint64_t most = (uint64_t{1} << 32) - whole.size() - 1;
   for (bool data : {false, true}) {
@@ -197,7 +198,7 @@ TEST_F(BehindTheEnd, FourSparseGigabytesAreRefusedAtOnce) {
   }
 }
 
-// What needs more room than one growth gives comes in steps, of which a crash leaves one.
+// A large object needs several steps of growth, of which a crash leaves one.
 TEST(BehindTheEndOfAStore, ACrashOfALargeGrowthLeavesNoMoreThanOneStep) {
   History history;
   {
@@ -210,7 +211,7 @@ TEST(BehindTheEndOfAStore, ACrashOfALargeGrowthLeavesNoMoreThanOneStep) {
   EXPECT_TRUE(verdicts.clean()) << verdicts.first;
 }
 
-// A disk that fills up while the room for a large object is made: the store is as large as before.
+// The disk becomes full while the store grows for a large object: the store keeps its size.
 TEST(BehindTheEndOfAStore, AGrowthThatFailsHalfwayGivesItsRoomBack) {
   SimulatedDisk disk;
   CreateOptions options = cheap_options();

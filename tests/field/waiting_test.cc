@@ -37,8 +37,8 @@ double cpu_of_this_thread() {
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
 }
 
-/// A lock that another program holds: open file description locks exclude other descriptions, whose process they are
-/// of.
+/// A lock that another program holds: locks of open file descriptions exclude other descriptions, also of the same
+/// process.
 class HeldLock {
  public:
   HeldLock(const std::string& path, off_t byte, short type = F_RDLCK)
@@ -77,7 +77,7 @@ bool is_locked(const std::string& path, off_t byte) {
 
 const Template kNote = {{CKA_CLASS, CKO_DATA}, {CKA_TOKEN, true}, {CKA_PRIVATE, true}, {CKA_VALUE, "x"}};
 
-// write SECONDS: makes and destroys objects, and prints the longest call in milliseconds.
+// write SECONDS: makes and destroys objects, and prints the duration of the longest call in milliseconds.
 const RegisterAct kWrite("write", [](const std::vector<std::string>& arguments) {
   Library library;
   Session session(slot_of("conformance"));
@@ -96,7 +96,7 @@ const RegisterAct kWrite("write", [](const std::vector<std::string>& arguments) 
   printf("%f %f\n", longest * 1e3, calls);
 });
 
-// writer: writes until it is killed, and never says anything.
+// writer: writes until it is killed, and prints nothing.
 const RegisterAct kWriter("writer", [](const std::vector<std::string>&) {
   Library library;
   Session session(slot_of("conformance"));
@@ -147,7 +147,7 @@ class Waiting : public testing::Test {
   std::string store;
 };
 
-/// Runs a call on a thread of its own, for as long as it waits.
+/// Runs a call on a thread of its own.
 class Caller {
  public:
   explicit Caller(std::function<CK_RV()> call)
@@ -168,7 +168,7 @@ class Caller {
   bool done() const { return done_; }
   double lasted() const { return lasted_; }
   double cpu() const { return cpu_; }
-  /// Long enough for the call to have met the lock.
+  /// Waits long enough for the call to reach the lock.
   void let_it_wait() const { std::this_thread::sleep_for(milliseconds(300)); }
 
  private:
@@ -216,7 +216,7 @@ TEST_F(Waiting, TheNextTokenIsMadeAfterTheLimitAtMost) {
   EXPECT_RV(CKR_OK, try_init_token(free_slot(), kSoPin, "second"));
 }
 
-// What a process leaves that was stopped while it wrote cannot be told from a write that goes on.
+// The entries of a process that was stopped while it wrote cannot be distinguished from a write in progress.
 TEST_F(Waiting, AStoreThatIsHeldInTheMiddleOfAWriteIsOpenedOnceItIsFree) {
   MUST(p11->C_Finalize(nullptr));
   {
@@ -234,7 +234,7 @@ TEST_F(Waiting, AStoreThatIsHeldInTheMiddleOfAWriteIsOpenedOnceItIsFree) {
   EXPECT_RV(CKR_OK, p11->C_GetTokenInfo(slot, &info)) << "and the application has not listed the slots again";
 }
 
-// After ten wrong PINs the officer waits for his delay, and nobody else in this process does.
+// After ten wrong PINs only the officer's login is delayed, and no other call of this process.
 TEST_F(Waiting, OnlyTheOfficerWaitsForTheDelayOfWrongPins) {
   Session officer(slot), user(slot);
   for (int i = 0; i < 12; ++i) EXPECT_RV(CKR_PIN_INCORRECT, officer.try_login(CKU_SO, kWrongPin));
@@ -273,7 +273,7 @@ TEST_F(Waiting, OneLimitHoldsForAllLocksOfACall) {
   std::this_thread::sleep_for(milliseconds(1400));
   login_lock.release();
   EXPECT_RV(CKR_DEVICE_ERROR, caller.finish());
-  EXPECT_LT(caller.lasted(), 3.1);  // two limits would be 3.4
+  EXPECT_LT(caller.lasted(), 3.1);  // with two limits it would be 3.4
 }
 
 TEST_F(Waiting, AThreadThatWaitsForAThreadThatWaitsEndsToo) {
@@ -317,7 +317,7 @@ TEST_F(Waiting, AStoppedProcessHoldsUpACallForTheLimitOnly) {
   Session session(slot);
   session.login();
   for (int round = 0; round < 2; ++round) {
-    for (;;) {  // stop it where it has the lock
+    for (;;) {  // stops the process while it has the lock
       ASSERT_EQ(waitpid(writer, nullptr, WNOHANG), 0) << "the writer has ended";
       kill(writer, SIGSTOP);
       waitpid(writer, nullptr, WUNTRACED);
@@ -340,7 +340,7 @@ TEST_F(Waiting, AStoppedProcessHoldsUpACallForTheLimitOnly) {
 // --- the tool ---
 
 #ifdef VTPM_TOOL
-/// vtpm-token with these arguments, until it ends.
+/// Runs vtpm-token with these arguments until it ends.
 class Tool {
  public:
   explicit Tool(std::vector<std::string> arguments) {
@@ -362,7 +362,7 @@ class Tool {
   Tool(const Tool&) = delete;
   Tool& operator=(const Tool&) = delete;
 
-  /// Reads until it has said so on its standard error; false: it has ended without.
+  /// Reads the tool's standard error until it says that it waits; false if it has ended without saying so.
   bool says(const std::string& sentence) {
     char buffer[512];
     while (said_.find(sentence) == std::string::npos) {
@@ -409,7 +409,7 @@ TEST_F(Waiting, TheToolWaitsWithoutLimitInTheModuleToo) {
 }
 #endif
 
-// --- what others can do meanwhile ---
+// --- calls of other threads meanwhile ---
 
 /// The limit is long, so that only what the test does can end the call soon.
 class WaitingLong : public Waiting {
@@ -473,7 +473,7 @@ TEST_F(WaitingLong, EndsWhenTheLibraryWasStartedAgain) {
 }
 
 #ifdef VTPM_FORKS_WITH_THREADS
-// A child that hangs is killed after 60 s, and that is what the test says then.
+// A child that hangs is killed after 60 s, and the test reports that.
 TEST_F(WaitingLong, HoldsUpNoForkAndTheChildWorks) {
   Session session(slot), other(slot);
   session.login();
@@ -486,8 +486,8 @@ TEST_F(WaitingLong, HoldsUpNoForkAndTheChildWorks) {
   const std::string went_wrong = in_child([&] {
     CK_INFO info{};
     MUST(p11->C_GetInfo(&info));
-    held.release();  // of this process; the description is the parent's too
-    // The sessions whose calls wait in the parent are free here.
+    held.release();  // the descriptor of this process; the parent shares the description
+    // Sessions whose calls wait in the parent are not locked in the child.
     for (Session* one : {&session, &other}) one->sign(CKM_ECDSA, pair.private_key, Bytes(32, 7));
     MUST(p11->C_CloseSession(other));
     MUST(p11->C_Logout(session));
@@ -518,7 +518,7 @@ TEST_F(WaitingLong, ALoginThatWaitsHoldsUpNoForkAndTheChildLogsIn) {
     if (read(ends[0], &go, 1) != 1) _exit(2);
     _exit(login(session) == CKR_OK && p11->C_CloseAllSessions(slot) == CKR_OK ? 0 : 1);
   }
-  held.release();  // closed here and there, the description is gone
+  held.release();  // when both processes have closed it, the description is gone
   EXPECT_EQ(write(ends[1], "x", 1), 1);
   EXPECT_RV(CKR_OK, caller.finish());
   int status = 0;
@@ -567,7 +567,7 @@ TEST_F(Waiting, EightBusyWritersLetEachOtherIn) {
     calls += calls_of_one;
   }
   std::cout << "longest call " << longest << " ms, of " << calls << '\n';
-  // A second is what the long form demands of a machine that does nothing else. Beside nine builds on two cores the
+  // The long form requires less than a second on an idle host. Beside nine builds on two cores the
   // longest call in a minute took 7 s, as long as with a lock that blocks (8 s).
   EXPECT_LT(longest, (long_form() ? 1 : 20) * 1000.0);
 }

@@ -77,7 +77,7 @@ serial=$(tool list --json | jq -r '.[] | select(.label == "second").serial')
 has init.out "Token \"second\" is in slot [0-9]+, serial number $serial"
 has init.out "$scratch/tokens/$serial.vtpm"
 has init.out "^Next: pkcs11-tool .*--token-label 'second' --login --keypairgen"
-# What it says can be done.
+# The command that init suggests works.
 next=$(sed -n 's/^Next: //p' init.out)
 eval "${next/vtpm-pkcs11.so/"$VTPM_MODULE"} --pin env:PIN" >/dev/null 2>&1
 PIN=$PIN p11 --token-label second --login --pin env:PIN --list-objects --type privkey 2>/dev/null | grep -q 'label: *key'
@@ -100,7 +100,7 @@ tool store check mail --pin-file pin >/dev/null
 cp "$store" plain # a file without a suffix, by its name alone
 tool store check plain >/dev/null
 tool keyslot list plain >/dev/null
-# What cannot be read any more is found all the same.
+# The serial number still names a file that cannot be read any more.
 cp "$store" whole
 printf 'XXXXXXXXXXXX' | dd of="$store" bs=1 seek=$(($(grep -a -b -o -F token/info "$store" | head -n 1 | cut -d : -f 1) - 30)) conv=notrunc status=none
 status=0
