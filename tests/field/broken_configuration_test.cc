@@ -176,7 +176,7 @@ TEST_F(BrokenConfiguration, IsNotToml) {
   expect_broken(good() + "log = \"\xff\"\n", ":2:");
 }
 
-TEST_F(BrokenConfiguration, HasAValueThatIsNone) {
+TEST_F(BrokenConfiguration, HasAnInvalidValue) {
   expect_broken("store_dir = \"tokens\"\n", ":1:13: store_dir must be an absolute path");
   expect_broken("store_dir = \"/srv\\u0000/tokens\"\n", ":1:13: store_dir must not contain a NUL byte");
   expect_broken(good() + "max_sessions = 0\n", ":2:16: max_sessions must be between 1 and ");
@@ -245,7 +245,7 @@ TEST_F(BrokenConfiguration, TheVariableForTheStoresIsNotAbsolute) {
   expect_broken("$VTPM_PKCS11_STORE: must be an absolute path, not tokens");
 }
 
-TEST_F(BrokenConfiguration, HidesTheTokensUntilItIsMendedAndReadAnew) {
+TEST_F(BrokenConfiguration, HidesTheTokensUntilItIsCorrectedAndReadAgain) {
   const std::string text = good() + "[kdf]\nmemory_kib = 8192\npasses = 1\n";
   configure(text);
   MUST(p11->C_Initialize(nullptr));

@@ -58,7 +58,7 @@ void in_cancelled_thread(const char* name, std::function<void()> work) {
   EXPECT_EQ(result, PTHREAD_CANCELED) << name << " took the request away";
 }
 
-TEST_F(CancelledThreads, EveryCallGoesOnToItsEnd) {
+TEST_F(CancelledThreads, EveryCallIsCompleted) {
   for (const Function& function : every_function()) {
     Session session(slot);
     const CK_SESSION_HANDLE handle = session;
@@ -68,7 +68,7 @@ TEST_F(CancelledThreads, EveryCallGoesOnToItsEnd) {
   }
 }
 
-TEST_F(CancelledThreads, WorkOnTheStoreIsDoneWhole) {
+TEST_F(CancelledThreads, AChangeOfTheStoreIsCompleted) {
   in_cancelled_thread("a session's life", [&] {
     Session session(slot);
     session.login();
@@ -87,7 +87,7 @@ TEST_F(CancelledThreads, WorkOnTheStoreIsDoneWhole) {
   EXPECT_EQ(session.find({{CKA_CLASS, CKO_PRIVATE_KEY}, {CKA_KEY_TYPE, CKK_EC}, {CKA_LABEL, ""}}).size(), 1U);
 }
 
-TEST_F(CancelledThreads, AForkGivesAChildThatGoesOn) {
+TEST_F(CancelledThreads, AChildOfAForkContinues) {
   pid_t child = -1;
   in_cancelled_thread("fork", [&] {
     child = fork();
@@ -109,7 +109,7 @@ void* call_for_ever(void* argument) {
   for (;;) list->C_GetSessionInfo(*static_cast<CK_SESSION_HANDLE*>(argument), &info);
 }
 
-TEST_F(CancelledThreads, WhoMayBeCancelledAnywhereIsCancelledBetweenCalls) {
+TEST_F(CancelledThreads, AsynchronousCancellationTakesEffectBetweenCalls) {
   list = module_list();
   Session session(slot);
   CK_SESSION_HANDLE handle = session;

@@ -37,7 +37,7 @@ rlim_t lowest_free_descriptor() {
 using DescriptorCap = WithToken;
 
 // Without descriptors the module once took the file for no token until the slots were listed again.
-TEST_F(DescriptorCap, NeverMakesATokenLookLikeAFileThatIsNone) {
+TEST_F(DescriptorCap, NeverMakesATokenLookLikeAnotherFile) {
   // Each open token has a descriptor.
   const std::vector<CK_SLOT_ID> tokens = {slot, make_token("second"), make_token("third")};
   size_t capped = 0;

@@ -82,7 +82,7 @@ class FailedSync : public WithUser {
 };
 
 // Every call once failed until some process wrote to the store.
-TEST_F(FailedSync, OfOneCallIsThatCallsOnly) {
+TEST_F(FailedSync, FailsOneCallOnly) {
   for (const bool in_place : {false, true}) {
     if (in_place) keep_from_compacting();
     session.create(object(in_place ? "another" : "acknowledged"));
@@ -98,7 +98,7 @@ TEST_F(FailedSync, OfOneCallIsThatCallsOnly) {
 }
 
 // Reads succeed. A change fails, because it cannot be made durable.
-TEST_F(FailedSync, ForAWhileLetsReadingGoOnAndPromisesNothing) {
+TEST_F(FailedSync, RepeatedlyLetsReadsSucceedAndChangesFail) {
   session.create(object("acknowledged"));
   failures_left = kForAWhile;
   EXPECT_RV(CKR_DEVICE_ERROR, session.try_create(object("not acknowledged")));

@@ -20,7 +20,7 @@ class ForeignTemporary : public WithUser {
   std::string in_the_way;
 };
 
-TEST_F(ForeignTemporary, CountersCountOn) {
+TEST_F(ForeignTemporary, CountersAreStillIncremented) {
   const auto counter = session.create({{CKA_CLASS, CKO_HW_FEATURE}, {CKA_HW_FEATURE_TYPE, CKH_MONOTONIC_COUNTER}});
   Bytes last = session.get(counter, CKA_VALUE);
   for (int i = 0; i < 80; ++i) {

@@ -72,7 +72,7 @@ TEST_F(InitializingAtOnce, InAFreeSlotOneSucceedsAndNothingIsOverwritten) {
   EXPECT_TRUE(token_flags(0) & CKF_TOKEN_INITIALIZED);
 }
 
-TEST_F(InitializingAtOnce, AgainOneSucceeds) {
+TEST_F(InitializingAtOnce, OneProcessInitializesATokenAgain) {
   make_token();
   EXPECT_EQ(race(0), one_succeeds());
   EXPECT_EQ(files(), 1u);
@@ -94,7 +94,7 @@ TEST_F(InitializingAtOnce, ASlotThatWasFreeWhenItWasListedIsNotInitializedAnew) 
   EXPECT_RV(CKR_OK, try_init_token(0, kSoPin, "mine")) << "it has been listed since";
 }
 
-TEST_F(InitializingAtOnce, ATokenThatIsGoneIsNotMadeAnew) {
+TEST_F(InitializingAtOnce, ARemovedTokenIsNotMadeAgain) {
   make_token();
   fs::remove(*fs::directory_iterator(scratch.store()));
   EXPECT_RV(CKR_FUNCTION_FAILED, try_init_token(0, kSoPin, "mine"));

@@ -109,7 +109,7 @@ TEST_F(Lengths, SignaturesAndWrappedKeysOverTheirLimitAreRejected) {
   EXPECT_RV(CKR_ARGUMENTS_BAD, p11->C_SetOperationState(session, four, kWrong, 0, 0));
 }
 
-TEST_F(Lengths, DataHasNoLengthLimit) {
+TEST_F(Lengths, DataOfMoreThanTwoGibibytesIsDigested) {
   CK_MECHANISM sha = {CKM_SHA_1, nullptr, 0};
   // The size exceeds an int. Pages that were never written use no memory.
   void* zeros = mmap(nullptr, kWrong, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -212,7 +212,7 @@ TEST_F(Log, ToASocketThatNobodyReadsDropsLines) {
             "");
 }
 
-TEST_F(Log, InTheFileOfAFifoHangsNobody) {
+TEST_F(Log, ToAFifoBlocksNoCall) {
   const std::string fifo = scratch.path() + "/fifo";
   ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
   EXPECT_EQ(in_child([&] {
@@ -227,7 +227,7 @@ TEST_F(Log, InTheFileOfAFifoHangsNobody) {
             "");
 }
 
-TEST_F(Log, HasAFifoForItsConfigurationAndHangsNobody) {
+TEST_F(Log, WithAFifoAsConfigurationBlocksNoCall) {
   const std::string fifo = scratch.path() + "/fifo";
   ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
   setenv("VTPM_PKCS11_CONF", fifo.c_str(), 1);

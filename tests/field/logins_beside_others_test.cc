@@ -267,7 +267,7 @@ class KeySlots : public Logins {
   }
 };
 
-TEST_F(KeySlots, OneOfAnEarlierEpochIsSaidToBeWrongAndIsSetAnew) {
+TEST_F(KeySlots, OneOfAnEarlierEpochIsReportedAndCanBeSetAgain) {
   make(10);
   const auto old = master();
   auto vault = Vault::open(path);
@@ -359,7 +359,7 @@ int start_with_little_memory(const std::function<void()>& work) {
   });
 }
 
-TEST_F(KeySlots, PlantedOnesCostARightPinNothing) {
+TEST_F(KeySlots, PlantedOnesDoNotDelayACorrectPin) {
   make(3);
   for (unsigned number = 3; number <= kMaxSlots; ++number) plant_riddle(number, kHuge);
   std::vector<int> children;
@@ -377,7 +377,7 @@ TEST_F(KeySlots, PlantedOnesCostARightPinNothing) {
   EXPECT_EQ(words[kIn], 16u);
 }
 
-TEST_F(KeySlots, ADearSecretOpensWithTheLastAttempt) {
+TEST_F(KeySlots, AnExpensiveSecretOpensWithTheLastAttempt) {
   make(3);
   plant(3, "dear", kDear, master());
   set_failures(Role::kUser, {2, 3});
@@ -392,7 +392,7 @@ TEST_F(KeySlots, ADearSecretOpensWithTheLastAttempt) {
   EXPECT_EQ(vault->unlock(Role::kUser, as_bytes("fresh")), UnlockResult::kUnlocked);
 }
 
-TEST_F(KeySlots, WrongPinsBesideDearOnesAreNoMoreThanTheLimit) {
+TEST_F(KeySlots, WrongPinsBesideExpensiveOnesAreLimited) {
   constexpr uint32_t kLimit = 4;
   make(kLimit);
   plant(3, "dear", kDear, master());

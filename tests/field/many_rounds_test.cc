@@ -76,7 +76,7 @@ TEST_F(ManyRounds, OfAnotherProcessAreSeenByOneThatLooksSeldom) {
 }
 
 // A record of the store has at most 16 MiB. The call once returned CKR_ARGUMENTS_BAD.
-TEST_F(ManyPublicRounds, ATokenObjectThatIsTooLongIsToldWhichLimitItMet) {
+TEST_F(ManyPublicRounds, ATokenObjectThatIsTooLongIsRejectedWithTheLimit) {
   std::ofstream(scratch.path() + "/vtpm-pkcs11.toml")
       << "store_dir = \"" << scratch.store() << "\"\nlog = \"" << scratch.path() << "/log\"\n";
   library.restart();

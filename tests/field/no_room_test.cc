@@ -178,7 +178,7 @@ class FullDisk : public NoRoom {
 };
 
 // The file usually grows by a quarter. If the disk has less free space, it uses what there is.
-TEST_F(FullDisk, ChangesTakeWhatTheDiskHas) {
+TEST_F(FullDisk, ChangesUseTheFreeSpace) {
   fill_up();
   disk.capacity += 970 * 1024;
   size_t stored = 0;

@@ -141,7 +141,7 @@ TEST_F(Places, AreInTheStateDirectoryWhereNothingElseYieldsOne) {
   EXPECT_EQ(where_a_token_is_made(), "home/.local/share/vtpm-pkcs11");
 }
 
-TEST_F(Places, AreNowhereWhenNobodyHasADirectory) {
+TEST_F(Places, DoNotExistWithoutAnyDirectory) {
   passwd_home = "/";
   setenv("HOME", directory("home").c_str(), 1);
   become_another();
@@ -165,7 +165,7 @@ TEST_F(Places, OfAStoreThatWasFoundBeforeStay) {
   EXPECT_TRUE(finds("beside it"));
 }
 
-TEST_F(Places, OfTheConfigurationAreTheSame) {
+TEST_F(Places, OfTheConfigurationFollowTheSameRules) {
   const std::string home = directory("home"), file = home + "/.config/vtpm-pkcs11/vtpm-pkcs11.toml";
   setenv("VTPM_PKCS11_CONF", "", 1);
   fs::create_directories(fs::path(file).parent_path());
@@ -181,7 +181,7 @@ TEST_F(Places, OfTheConfigurationAreTheSame) {
 }
 
 // A service may not read the home directory of the passwd file (ProtectHome= of systemd).
-TEST_F(Places, ThatNobodyMayLookIntoAreNoBrokenConfiguration) {
+TEST_F(Places, ThatCannotBeReadAreNotABrokenConfiguration) {
   passwd_home = directory("home") + "/service";
   setenv("VTPM_PKCS11_CONF", "", 1);
   setenv("XDG_DATA_HOME", directory("data").c_str(), 1);

@@ -168,7 +168,7 @@ TEST_P(RolledBack, AnAreaThatAnotherProcessHasWrittenSinceIsReadAsItIs) {
   EXPECT_EQ(session.text(session.find({{kVtpmNvIndex, kIndex}}).at(0), CKA_VALUE), "third.");
 }
 
-TEST_P(RolledBack, WhoeverIsLoggedInStaysSoAndTheOldPinCountsAgain) {
+TEST_P(RolledBack, UsersStayLoggedInAndTheOldPinIsValidAgain) {
   const Bytes fresh = bytes("another-pin");
   keep_copy();
   MUST(p11->C_SetPIN(session, const_cast<CK_BYTE*>(kUserPin.data()), kUserPin.size(),

@@ -235,7 +235,7 @@ TEST_F(Settings, LogIsAFileThatTheUserAloneReads) {
   set("log = \"\"");
 }
 
-TEST_F(Settings, LogLevelSaysHowMuch) {
+TEST_F(Settings, LogLevelSelectsTheLines) {
   const auto lines_at = [&](const std::string& level) {
     fs::remove(scratch.path() + "/log");
     set(log_there() + level);

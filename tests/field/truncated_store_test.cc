@@ -57,7 +57,7 @@ class TruncatedStore : public testing::TestWithParam<bool> {
   Bytes whole = seven_objects(scratch.file("store.vtpm"), GetParam());
 };
 
-TEST_P(TruncatedStore, IsRefusedAtEveryLengthAndStaysAsItIs) {
+TEST_P(TruncatedStore, IsRejectedAtEveryLengthAndStaysUnchanged) {
   uint64_t log_end = 0;
   for (const EntryReport& entry : dump(scratch.file("store.vtpm")).entries) {
     if (entry.state != EntryStatus::kFree) log_end = entry.offset + entry.length;
@@ -96,7 +96,7 @@ TEST_P(TruncatedStore, IsRefusedAtEveryLengthAndStaysAsItIs) {
   }
 }
 
-TEST_P(TruncatedStore, KeepsWhatIsLeftWhenItsOwnerSaysSo) {
+TEST_P(TruncatedStore, KeepsItsRestWhenItsOwnerAcceptsIt) {
   for (size_t length : {whole.size() - 1, whole.size() - 5000, whole.size() / 2, size_t{9000}}) {
     SCOPED_TRACE(length);
     SimulatedDisk disk;

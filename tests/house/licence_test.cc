@@ -15,7 +15,7 @@ bool says_its_licence(const std::string& text) {
   return lines[at] == "// SPDX-License-Identifier: Apache-2.0" || lines[at] == "# SPDX-License-Identifier: Apache-2.0";
 }
 
-TEST(Licence, EverySourceFileSaysIt) {
+TEST(Licence, IsNamedByEverySourceFile) {
   const std::vector<std::string> folders = {"base",  "crypto", "store", "tpm",     "pkcs11", "tools",
                                             "tests", "conf",   "cmake", "scripts", "debian", ".devcontainer"};
   std::vector<std::string> files = {"CMakeLists.txt", "quickstart", "check", ".ci/run"};

@@ -31,7 +31,7 @@ TEST(Version, IsTheOneThatTheReadmeInstalls) {
   EXPECT_EQ(first_match("README.md", R"(vtpm-pkcs11_([0-9.]+)_amd64\.deb)"), kVersion);
 }
 
-TEST(Version, IsSupported) {
+TEST(Version, IsListedAsSupported) {
   const std::string series = kVersion.substr(0, kVersion.rfind('.'));
   EXPECT_EQ(first_match("SECURITY.md", R"(\n\| ([0-9.]+)\.x \| yes \|)"), series);
 }

@@ -58,7 +58,7 @@ struct Hkdf {
   }
 };
 
-TEST_F(Kdf, HkdfVectors) {
+TEST_F(Kdf, HkdfMatchesThePublishedVectors) {
   for_each_line("hkdf_hashes.txt", [&](const Line& line) {
     const HashRow& hash = hash_row(line.text("hash"));
     const Bytes output = line.bytes("output"), extracted = line.bytes("extracted");
@@ -106,7 +106,7 @@ Bytes openssl_hkdf(const char* hash, Bytes key, size_t bytes) {
 }
 
 // RFC 5869, 2.3: up to 255 hash lengths.
-TEST_F(Kdf, HkdfDerivesAllThatItCan) {
+TEST_F(Kdf, HkdfDerivesUpTo255HashLengths) {
   const Bytes value(32, 0x5D);
   const CK_OBJECT_HANDLE key = base_key(session, value, CKK_HKDF);
   for (const HashRow& hash : kEveryHash) {
@@ -135,7 +135,7 @@ TEST_F(Kdf, HkdfDerivesAllThatItCan) {
 }
 
 // 6.62: a data object as long as the hash may be the input key of an extraction.
-TEST_F(Kdf, HkdfFromDataObjects) {
+TEST_F(Kdf, HkdfExtractsFromDataObjects) {
   const Bytes value(32, 0x5D), salt = bytes("salt"), info = bytes("info");
   const auto data = [&](const Bytes& bytes) {
     return session.create({{CKA_CLASS, CKO_DATA}, {CKA_VALUE, bytes}, {CKA_PRIVATE, true}});
@@ -193,7 +193,7 @@ TEST_F(Kdf, HkdfRejectsBadParameters) {
   EXPECT_RV(CKR_OK, answer({.salt_type = CKF_HKDF_SALT_KEY, .salt_key = base_key(session, Bytes(32, 1), CKK_AES)}));
 }
 
-TEST_F(Kdf, HkdfKeysAreMade) {
+TEST_F(Kdf, HkdfGenerateMakesKeys) {
   CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
   MUST(try_generate_key(session, CKM_HKDF_KEY_GEN, {{CKA_VALUE_LEN, 48}}, &key));
   EXPECT_EQ(session.number(key, CKA_KEY_TYPE), CKK_HKDF);
@@ -251,7 +251,7 @@ Mechanism kbkdf(CK_MECHANISM_TYPE type, CK_MECHANISM_TYPE function, std::vector<
       type, bytes_of(CK_SP800_108_KDF_PARAMS{function, segments.size(), segments.data(), keys, first}));
 }
 
-TEST_F(Kdf, Sp800108Vectors) {
+TEST_F(Kdf, Sp800108MatchesThePublishedVectors) {
   const std::map<std::string, CK_MECHANISM_TYPE> kModes = {{"counter", CKM_SP800_108_COUNTER_KDF},
                                                            {"feedback", CKM_SP800_108_FEEDBACK_KDF},
                                                            {"pipeline", CKM_SP800_108_DOUBLE_PIPELINE_KDF}};
@@ -291,7 +291,7 @@ TEST_F(Kdf, Sp800108Vectors) {
   });
 }
 
-TEST_F(Kdf, Sp800108SecrecyIsTheBaseKeys) {
+TEST_F(Kdf, Sp800108KeysAreAsSensitiveAsTheBaseKey) {
   CK_SP800_108_COUNTER_FORMAT counter{CK_FALSE, 32};
   CK_OBJECT_HANDLE closed = CK_INVALID_HANDLE;
   MUST(try_generate_key(session, CKM_GENERIC_SECRET_KEY_GEN,
@@ -365,7 +365,7 @@ TEST_F(Kdf, Sp800108KeysAsSegmentsAreChecked) {
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, answer(key, sizeof(CK_OBJECT_HANDLE), true));
 }
 
-TEST_F(Kdf, Sp800108SeveralKeysAtOnce) {
+TEST_F(Kdf, Sp800108DerivesSeveralKeysAtOnce) {
   CK_SP800_108_COUNTER_FORMAT counter{CK_FALSE, 32};
   CK_SP800_108_DKM_LENGTH_FORMAT length{CK_SP800_108_DKM_LENGTH_SUM_OF_KEYS, CK_FALSE, 16};
   Bytes label = bytes("label");
@@ -469,7 +469,7 @@ Mechanism pbkdf2(CK_ULONG function, const Bytes& password, const Bytes& salt, CK
                                                        nullptr, 0, bytes_pointer(password), password.size()}));
 }
 
-TEST_F(Kdf, Pbkdf2Vectors) {
+TEST_F(Kdf, Pbkdf2MatchesThePublishedVectors) {
   const std::map<std::string, CK_ULONG> kFunctions = {{"sha1", CKP_PKCS5_PBKD2_HMAC_SHA1},
                                                       {"sha224", CKP_PKCS5_PBKD2_HMAC_SHA224},
                                                       {"sha256", CKP_PKCS5_PBKD2_HMAC_SHA256},
@@ -563,7 +563,7 @@ TEST_F(Kdf, Pbkdf2TakesTheLengthOfThePasswordByAddress) {
 }
 
 // A container's filter may reject the system call by which the module reads the length, or not know it.
-TEST_F(Kdf, Pbkdf2WhereTheKernelReadsNothing) {
+TEST_F(Kdf, Pbkdf2WithAFilteredKernelCallTakesLengthsOnly) {
   const Bytes salt(8, 1), password = bytes("password");
   const CK_ULONG length = password.size();
   const auto with_length = [&](CK_ULONG length_or_address) {
@@ -616,7 +616,7 @@ std::string label_of(const Line& line) {
   return {bytes.begin(), bytes.end()};
 }
 
-TEST_F(Kdf, TlsVectors) {
+TEST_F(Kdf, TlsMatchesThePublishedVectors) {
   std::map<std::string, int> seen;
   for_each_line("tls_prf.txt", [&](const Line& line) {
     const std::string label = label_of(line);
@@ -716,7 +716,7 @@ TEST_F(Kdf, TlsVectors) {
   EXPECT_GT(seen["client finished"], 0);
 }
 
-TEST_F(Kdf, TlsExtendedMasterSecretVectors) {
+TEST_F(Kdf, TlsExtendedMasterSecretMatchesThePublishedVectors) {
   for_each_line("tls_extended_master.txt", [&](const Line& line) {
     const Bytes hash = line.bytes("session"), premaster = line.bytes("secret");
     const CK_OBJECT_HANDLE key = base_key(session, premaster);
@@ -733,7 +733,7 @@ TEST_F(Kdf, TlsExtendedMasterSecretVectors) {
   });
 }
 
-TEST_F(Kdf, TlsExtendedMasterSecret) {
+TEST_F(Kdf, TlsExtendedMasterSecretIsThePrfOfTheSessionHash) {
   // RFC 7627, 4: PRF(pre_master_secret, "extended master secret", session_hash); the PRF has its vectors above.
   const Bytes premaster = Bytes{3, 3} + Bytes(46, 7), hash(32, 0xAB), label = bytes("extended master secret");
   const CK_OBJECT_HANDLE key = base_key(session, premaster), longer = base_key(session, premaster + premaster);
@@ -763,7 +763,7 @@ TEST_F(Kdf, TlsExtendedMasterSecret) {
 
 // 6.40: the new key is at least as sensitive as its base key; everything else comes from the template, or from the base
 // key.
-TEST_F(Kdf, TlsKdfKeepsSecrets) {
+TEST_F(Kdf, TlsKdfKeysAreAtLeastAsSensitive) {
   const Bytes label = bytes("EXPORTER-test"), seed(64, 5);
   const Randoms random(seed);
   const CK_TLS_KDF_PARAMS kdf{CKM_SHA256, bytes_pointer(label), label.size(), random.info(), nullptr, 0};
@@ -817,7 +817,7 @@ TEST_F(Kdf, TlsDerivationsRejectBadParameters) {
 }
 
 // 6.40: any data, and a code of 12 bytes or more.
-TEST_F(Kdf, TlsMacOfAnyLength) {
+TEST_F(Kdf, TlsMacCodesHaveTheLengthOfTheParameter) {
   const Bytes data(5000, 0x2F), label = bytes("client finished");
   const CK_OBJECT_HANDLE key = base_key(session, Bytes(48, 3));
   for (const CK_ULONG bytes : {12, 65, 1000}) {
@@ -834,7 +834,7 @@ TEST_F(Kdf, TlsMacOfAnyLength) {
 }
 
 // CKM_TLS_PRF in the place of a hash: the function of TLS 1.0 and 1.1.
-TEST_F(Kdf, Tls10Vectors) {
+TEST_F(Kdf, Tls10MatchesThePublishedVectors) {
   size_t finished = 0, exported = 0;
   for_each_line("tls10_prf.txt", [&](const Line& line) {
     const Bytes seed = line.bytes("seed"), output = line.bytes("output"), label_bytes = line.bytes("label");

@@ -41,7 +41,7 @@ bool in_the_tpm(const std::string& curve) { return curve == "P-256" || curve == 
 
 // --- ECDH ---
 
-TEST_F(Derive, EcdhVectorsWithKeysInTheTpmAndInSoftware) {
+TEST_F(Derive, EcdhMatchesThePublishedVectorsInTheTpmAndInSoftware) {
   for_each_line("ecdh.txt", [&](const Line& line) {
     if (!in_the_tpm(line.text("curve"))) return;
     const Template whole = ec_private(line.text("curve"), line.bytes("scalar"));
@@ -71,7 +71,7 @@ Bytes compressed(const Bytes& point) {
   return result;
 }
 
-TEST_F(Derive, EcdhWithCompressedPoints) {
+TEST_F(Derive, EcdhTakesCompressedPoints) {
   const auto check = [&](const Line& line, const Bytes& point) {
     const std::string& curve = line.text("curve");
     for (const bool resident : {true, false}) {
@@ -95,7 +95,7 @@ TEST_F(Derive, EcdhWithCompressedPoints) {
 
 // The vectors of the key derivation functions start from a secret for which no key pair is known. The result for an
 // agreed secret is therefore compared with OpenSSL.
-TEST_F(Derive, EcdhWithEveryKdf) {
+TEST_F(Derive, EcdhWithEveryKdfAgreesWithOpenssl) {
   struct Kdf {
     CK_ULONG number;
     const char* hash;
@@ -178,7 +178,7 @@ TEST_F(Derive, AgreedSecretsAreShownUnlessTheTemplateSaysOtherwise) {
   EXPECT_FALSE(session.flag(derive(session, CKM_SHA256_KEY_DERIVATION, base, {}), CKA_EXTRACTABLE));
 }
 
-TEST_F(Derive, EcdhKeysOfEveryType) {
+TEST_F(Derive, EcdhDerivesKeysOfEveryType) {
   const KeyPair mine = session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}}, {{CKA_DERIVE, true}});
   const Bytes point = peer::Key::generate_ec("P-256").ec_point();
   const Bytes secret = derived_value(session, ecdh(point), mine.private_key, 0);
@@ -288,7 +288,7 @@ TEST_F(Derive, RejectsBadArguments) {
 
 // --- rules for every derivation ---
 
-TEST_F(Derive, SecrecyIsRemembered) {
+TEST_F(Derive, AlwaysSensitiveAndNeverExtractableAreInherited) {
   const auto derived = [&](Template of_base, Template wanted) {
     CK_OBJECT_HANDLE base = CK_INVALID_HANDLE;
     MUST(try_generate_key(session, CKM_GENERIC_SECRET_KEY_GEN, of_base.with({{CKA_VALUE_LEN, 32}}), &base));
@@ -308,7 +308,7 @@ TEST_F(Derive, SecrecyIsRemembered) {
   EXPECT_TRUE(session.flag(key, CKA_SENSITIVE));
 }
 
-TEST_F(Derive, SimpleDerivationsAreAtLeastAsSecret) {
+TEST_F(Derive, SimpleDerivationsAreAtLeastAsSensitive) {
   const Bytes data(4, 9);
   CK_OBJECT_HANDLE closed = CK_INVALID_HANDLE;
   MUST(try_generate_key(session, CKM_GENERIC_SECRET_KEY_GEN,
@@ -343,7 +343,7 @@ TEST_F(Derive, SimpleDerivationsAreAtLeastAsSecret) {
   }
 }
 
-TEST_F(Derive, AllowedMechanismsAndTheDeriveTemplate) {
+TEST_F(Derive, AllowedMechanismsAndTheDeriveTemplateAreEnforced) {
   CK_BBOOL yes = CK_TRUE;
   CK_KEY_TYPE aes = CKK_AES;
   CK_ATTRIBUTE demands[] = {{CKA_KEY_TYPE, &aes, sizeof aes}, {CKA_SENSITIVE, &yes, sizeof yes}};
@@ -599,7 +599,7 @@ TEST_F(Derive, PublicKeysFromPrivateKeys) {
 }
 
 // 6.43: attributes that the template leaves out come from the private key.
-TEST_F(Derive, PublicKeysAreWhatTheirPrivateKeysAre) {
+TEST_F(Derive, PublicKeysTakeTheAttributesOfTheirPrivateKeys) {
   struct Use {
     CK_ATTRIBUTE_TYPE made, from;
   };

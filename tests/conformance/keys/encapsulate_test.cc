@@ -88,7 +88,7 @@ class Encapsulate : public WithUser {
 
 // --- ECDH ---
 
-TEST_F(Encapsulate, EcdhVectorsWithKeysInTheTpmAndInSoftware) {
+TEST_F(Encapsulate, EcdhMatchesThePublishedVectorsInTheTpmAndInSoftware) {
   size_t good_ones = 0;
   for_each_line("ecdh.txt", [&](const Line& line) {
     const std::string& curve = line.text("curve");
@@ -112,7 +112,7 @@ TEST_F(Encapsulate, EcdhVectorsWithKeysInTheTpmAndInSoftware) {
   EXPECT_GT(good_ones, 0u);
 }
 
-TEST_F(Encapsulate, EcdhOfCompressedPoints) {
+TEST_F(Encapsulate, EcdhTakesCompressedPoints) {
   for_each_line("ecdh_compressed.txt", [&](const Line& line) {
     const CK_OBJECT_HANDLE key =
         session.create(kDecapsulates.with({{CKA_CLASS, CKO_PRIVATE_KEY},
@@ -151,7 +151,7 @@ TEST_F(Encapsulate, OpensslDecapsulatesWhatEcdhEncapsulated) {
   }
 }
 
-TEST_F(Encapsulate, EcdhThereAndBack) {
+TEST_F(Encapsulate, EcdhDecapsulatesWhatItEncapsulated) {
   const Bytes info = bytes("shared");
   for (const char* curve : {"P-256", "P-384", "P-521", "P-224", "secp256k1", "X25519", "X448"}) {
     for (const bool resident : {true, false}) {
@@ -369,7 +369,7 @@ TEST_F(Encapsulate, RejectsKeysThatMayNotEncapsulate) {
       << "1024 bits are too few for SHA-512";
 }
 
-TEST_F(Encapsulate, TemplatesOfTheKeys) {
+TEST_F(Encapsulate, EncapsulateTemplatesAreEnforced) {
   CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
   CK_ATTRIBUTE stays[] = {{CKA_EXTRACTABLE, &no, sizeof no}, {CKA_SENSITIVE, &yes, sizeof yes}};
   const auto* raw = reinterpret_cast<const uint8_t*>(&stays);
@@ -423,7 +423,7 @@ TEST_F(Encapsulate, RejectsBadArguments) {
 
 // --- Diffie-Hellman: the cipher text is a public value, as long as the prime ---
 
-TEST_F(Encapsulate, DiffieHellmanVectors) {
+TEST_F(Encapsulate, DiffieHellmanMatchesThePublishedVectors) {
   for_each_line("dh.txt", [&](const Line& line) {
     const CK_OBJECT_HANDLE key = session.create(kDecapsulates.with({{CKA_CLASS, CKO_PRIVATE_KEY},
                                                                     {CKA_KEY_TYPE, CKK_DH},
@@ -434,7 +434,7 @@ TEST_F(Encapsulate, DiffieHellmanVectors) {
   });
 }
 
-TEST_F(Encapsulate, DiffieHellmanThereAndBack) {
+TEST_F(Encapsulate, DiffieHellmanDecapsulatesWhatItEncapsulated) {
   CK_OBJECT_HANDLE domain = CK_INVALID_HANDLE;
   MUST(try_generate_key(session, CKM_DH_PKCS_PARAMETER_GEN, {{CKA_PRIME_BITS, 2048}}, &domain));
   const Template parameters = {{CKA_PRIME, session.get(domain, CKA_PRIME)}, {CKA_BASE, session.get(domain, CKA_BASE)}};

@@ -71,7 +71,7 @@ Bytes public_key_bits(const peer::Key& key) {
 
 // --- RSA ---
 
-TEST_F(Generation, RsaOfEverySize) {
+TEST_F(Generation, RsaKeysOfEverySizeSign) {
   for (const CK_ULONG bits : {1024, 2048, 3072}) {
     SCOPED_TRACE(bits);
     const KeyPair pair = session.generate_rsa(bits);
@@ -100,7 +100,7 @@ TEST_F(Generation, RsaPublicExponentIsThatOfTheTemplate) {
         session.try_generate(CKM_RSA_PKCS_KEY_PAIR_GEN, kRsa2048.with({{CKA_PUBLIC_EXPONENT, from_hex(bad)}}), kUse));
 }
 
-TEST_F(Generation, RsaSizesOutsideTheAdvertisedRange) {
+TEST_F(Generation, RsaSizesOutsideTheAdvertisedRangeAreRejected) {
   CK_MECHANISM_INFO info;
   MUST(p11->C_GetMechanismInfo(slot, CKM_RSA_PKCS_KEY_PAIR_GEN, &info));
   EXPECT_LE(info.ulMinKeySize, 1024u);
@@ -112,7 +112,7 @@ TEST_F(Generation, RsaSizesOutsideTheAdvertisedRange) {
         << bits << " bits";
 }
 
-TEST_F(Generation, RsaSecretsStayInside) {
+TEST_F(Generation, RsaSecretsCannotBeRead) {
   const KeyPair pair = session.generate_rsa();
   for (const CK_ATTRIBUTE_TYPE type :
        {CKA_PRIVATE_EXPONENT, CKA_PRIME_1, CKA_PRIME_2, CKA_EXPONENT_1, CKA_EXPONENT_2, CKA_COEFFICIENT}) {
@@ -131,7 +131,7 @@ TEST_F(Generation, RsaSecretsStayInside) {
 
 // --- EC ---
 
-TEST_F(Generation, EcOnEveryCurve) {
+TEST_F(Generation, EcKeysOnEveryCurveSign) {
   for (const Curve& curve : kCurves) {
     SCOPED_TRACE(curve.group);
     const KeyPair pair = session.generate_ec(curve.parameters);
@@ -149,7 +149,7 @@ TEST_F(Generation, EcOnEveryCurve) {
   }
 }
 
-TEST_F(Generation, EcCurveByName) {
+TEST_F(Generation, EcTakesACurveByItsName) {
   // ecParameters may be a PrintableString with the curve's name (Current Mechanisms 2.3.1).
   const KeyPair pair = session.generate_ec(Bytes{0x13, 9} + bytes("secp256r1"));
   EXPECT_EQ(peer::octet_string_contents(session.get(pair.public_key, CKA_EC_POINT)).size(), 65u);
@@ -234,7 +234,7 @@ TEST_F(Generation, TokenKeysSignAfterFinalize) {
   }
 }
 
-TEST_F(Generation, TemplatesAreChecked) {
+TEST_F(Generation, TemplatesWithWrongAttributesAreRejected) {
   const Template ec = {{CKA_EC_PARAMS, kP256}};
   const auto answer = [&](Template public_key, Template private_key) {
     return session.try_generate(CKM_EC_KEY_PAIR_GEN, public_key, private_key);
@@ -340,7 +340,7 @@ TEST_F(Generation, CopiesOfKeysInTheTpmGoBothWays) {
   EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_set(there, {{CKA_COPYABLE, true}}));
 }
 
-TEST_F(Generation, AllowedMechanismsAreTheOnlyOnes) {
+TEST_F(Generation, OnlyAllowedMechanismsUseTheKey) {
   const CK_ULONG allowed[] = {CKM_ECDSA_SHA256, CKM_ECDSA_SHA512};
   const auto* raw = reinterpret_cast<const uint8_t*>(allowed);
   const KeyPair pair = session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}},
@@ -398,7 +398,7 @@ TEST_F(Generation, AStoredEmptyListStillAllowsNothing) {
 }
 
 // The defaults that pkcs11-tool, NSS and Java expect (docs/pkcs11.md, "Defaults").
-TEST_F(Generation, UsesThatTemplatesLeaveOpen) {
+TEST_F(Generation, UsesThatTemplatesLeaveOpenHaveDocumentedDefaults) {
   const auto uses = [&](CK_OBJECT_HANDLE key, bool wraps) {
     const bool is_public = session.number(key, CKA_CLASS) == CKO_PUBLIC_KEY;
     EXPECT_EQ(session.flag(key, is_public ? CKA_WRAP : CKA_UNWRAP), wraps);
@@ -480,7 +480,7 @@ TEST_F(Generation, AnEmptyIdStaysEmpty) {
 }
 
 // Sizes that are no multiple of 8 (pkcs11-provider's tests make RSA:3092) are software keys.
-TEST_F(Generation, RsaOfAnyNumberOfBits) {
+TEST_F(Generation, RsaSizesNeedNotBeMultiplesOfEight) {
   for (const CK_ULONG bits : {1025, 1030, 2049, 3092}) {
     SCOPED_TRACE(bits);
     const KeyPair pair = session.generate_rsa(bits);
@@ -567,7 +567,7 @@ TEST_F(Generation, PublicKeyInfoIsOfTheKey) {
             session.try_generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}}, {{CKA_PUBLIC_KEY_INFO, right}}));
 }
 
-TEST_F(Generation, DatesAreDates) {
+TEST_F(Generation, InvalidDatesAreRejected) {
   for (const char* date : {"20240229", "19991231", ""})
     EXPECT_RV(CKR_OK, session.try_generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}}, {{CKA_START_DATE, date}}));
   for (const char* date : {"2024", "20241301", "20240001", "20240132", "20240100", "2024-1-1", "today   "})
@@ -595,7 +595,7 @@ TEST_F(Generation, ResidenceCanBeDemanded) {
                                  {{kVtpmResident, true}, {CKA_EXTRACTABLE, true}, {CKA_SENSITIVE, false}}));
 }
 
-TEST_F(Generation, ExtractableKeysAreSoftwareKeysAndTellTheirSecret) {
+TEST_F(Generation, ExtractableKeysAreSoftwareKeysThatCanBeRead) {
   const Template open = {{CKA_SENSITIVE, false}, {CKA_EXTRACTABLE, true}, {CKA_TOKEN, true}};
   const KeyPair ec = session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}}, open);
   EXPECT_FALSE(session.flag(ec.private_key, kVtpmResident));
@@ -709,7 +709,7 @@ TEST_F(Import, PublicKeysVerifyBeforeLogin) {
   }
 }
 
-TEST_F(Import, SchemaRefuses) {
+TEST_F(Import, WrongAttributesAreRejected) {
   const peer::Key rsa = peer::Key::generate_rsa(1024), other = peer::Key::generate_rsa(1024);
   const Template whole = rsa_private_template(rsa);
   const ReturnValues wrong = {CKR_ATTRIBUTE_VALUE_INVALID, CKR_TEMPLATE_INCONSISTENT, CKR_PUBLIC_KEY_INVALID,

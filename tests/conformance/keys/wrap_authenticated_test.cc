@@ -88,7 +88,7 @@ TEST_F(WrapAuthenticated, MatchesThePublishedVectors) {
   EXPECT_GT(bad_ones, 0u);
 }
 
-TEST_F(WrapAuthenticated, EveryByteIsProtected) {
+TEST_F(WrapAuthenticated, AnyChangedByteIsRejected) {
   for (MessageParameter parameter : {gcm, ccm}) {
     SCOPED_TRACE(parameter.mechanism);
     Bytes wrapped;
@@ -137,7 +137,7 @@ TEST_F(WrapAuthenticated, PrivateKeysAreWrappedAndPlacedInTheTpm) {
   EXPECT_RV(CKR_WRAPPED_KEY_INVALID, try_unwrap(short_length, wrapper, Bytes(65535, 1), beside, wanted));
 }
 
-TEST_F(WrapAuthenticated, GeneratedNoncesDiffer) {
+TEST_F(WrapAuthenticated, GeneratedNoncesDoNotRepeat) {
   for (const MessageParameter& kind : {gcm, ccm}) {
     SCOPED_TRACE(kind.mechanism);
     for (const CK_GENERATOR_FUNCTION generator : {CKG_GENERATE, CKG_GENERATE_RANDOM}) {
@@ -169,7 +169,7 @@ TEST_F(WrapAuthenticated, GeneratedNoncesDiffer) {
   }
 }
 
-TEST_F(WrapAuthenticated, TheRulesOfWrappingHold) {
+TEST_F(WrapAuthenticated, TheRulesOfC_WrapKeyApply) {
   const Template key = {{CKA_CLASS, CKO_SECRET_KEY}, {CKA_KEY_TYPE, CKK_AES}, {CKA_VALUE, Bytes(16, 1)}};
   const Template trusting = key.with({{CKA_EXTRACTABLE, true}, {CKA_WRAP_WITH_TRUSTED, true}});
   const KeyPair pair = session.generate_ec(kP256);

@@ -94,7 +94,7 @@ TEST_F(Wrap, KeyWrapWithPaddingMatchesThePublishedVectors) {
   });
 }
 
-TEST_F(Wrap, KeyWrapWithPadding) {
+TEST_F(Wrap, KeyWrapWithPaddingTakesKeysOfAnyLength) {
   // 3.0, 2.14.2: PKCS7 pads with PKCS #7, then wraps as RFC 3394 says; so did PAD in earlier versions of the module.
   const Bytes kek(24, 0x11);
   const CK_OBJECT_HANDLE wrapper = aes_wrapper(session, kek);
@@ -150,7 +150,7 @@ TEST_F(Wrap, KeyWrapRejectsWrongParametersAndLengths) {
 }
 
 // 6.16: CKM_AES_KEY_WRAP fills a key up with zeros; its template, or its encoding, says where it ends.
-TEST_F(Wrap, KeyWrapOfAnyLength) {
+TEST_F(Wrap, KeyWrapWithZerosTakesKeysOfAnyLength) {
   const Bytes kek(32, 0x57);
   const CK_OBJECT_HANDLE wrapper = aes_wrapper(session, kek), cipher = secret_key(session, CKK_AES, kek);
   for (const size_t bytes : {9, 15, 16, 17, 23, 24, 4095}) {
@@ -193,7 +193,7 @@ TEST_F(Wrap, KeyWrapOfAnyLength) {
                            secret_key(session, CKK_GENERIC_SECRET, Bytes(8, 1)), out.data(), &size));
 }
 
-TEST_F(Wrap, KeyWrapOfPrivateKeysOfAnyLength) {
+TEST_F(Wrap, KeyWrapTakesPrivateKeysOfAnyLength) {
   const Bytes kek(32, 0x57);
   const CK_OBJECT_HANDLE wrapper = aes_wrapper(session, kek), cipher = secret_key(session, CKK_AES, kek);
   size_t filled = 0;
@@ -395,7 +395,7 @@ TEST_F(Wrap, AeadMatchesThePublishedVectors) {
   EXPECT_GT(bad, 0u);
 }
 
-TEST_F(Wrap, GeneratedNoncesDiffer) {
+TEST_F(Wrap, GeneratedNoncesDoNotRepeat) {
   const CK_OBJECT_HANDLE wrapper = aes_wrapper(session, Bytes(32, 0x57)),
                          key = secret_key(session, CKK_GENERIC_SECRET, Bytes(21, 0x5A));
   for (const CK_MECHANISM_TYPE type : {CKM_AES_GCM, CKM_AES_CCM}) {
@@ -462,7 +462,7 @@ KeyPair rsa_wrapper(Session& session, CK_ULONG bits = 2048) {
                           {{CKA_UNWRAP, true}, {CKA_DECRYPT, true}});
 }
 
-TEST_F(Wrap, RsaWrapsForOthers) {
+TEST_F(Wrap, OpensslUnwrapsWhatRsaWrapped) {
   const peer::Key other = peer::Key::generate_rsa(2048);
   const CK_OBJECT_HANDLE wrapper = session.create(rsa_public_template(other));
   const Bytes value(32, 0x42), label = bytes("label");
@@ -483,7 +483,7 @@ TEST_F(Wrap, RsaWrapsForOthers) {
   }
 }
 
-TEST_F(Wrap, RsaUnwrapsWhatOthersWrapped) {
+TEST_F(Wrap, RsaUnwrapsWhatOpensslWrapped) {
   const KeyPair pair = rsa_wrapper(session);
   ASSERT_TRUE(session.flag(pair.private_key, kVtpmResident)) << "the TPM unwraps";
   const peer::Key half = peer::Key::rsa_public(session.get(pair.public_key, CKA_MODULUS),
@@ -637,7 +637,7 @@ TEST_F(Wrap, TheTemplatesCurveIsThatOfTheKey) {
   EXPECT_RV(CKR_DOMAIN_PARAMS_INVALID, answer(Bytes(4, 1)));
 }
 
-TEST_F(Wrap, PrivateKeysArePkcs8) {
+TEST_F(Wrap, PrivateKeysAreWrappedAsPkcs8) {
   const Bytes kek(32, 0x31);
   const CK_OBJECT_HANDLE wrapper = aes_wrapper(session, kek);
   std::vector<KeyPair> pairs;
@@ -696,7 +696,7 @@ TEST_F(Wrap, PrivateKeysArePkcs8) {
 
 // --- which keys may be wrapped, and by which keys ---
 
-TEST_F(Wrap, RejectsKeysThatMayNotLeave) {
+TEST_F(Wrap, RejectsKeysThatAreNotExtractable) {
   const CK_OBJECT_HANDLE wrapper = aes_wrapper(session);
   const Template secret = {{CKA_CLASS, CKO_SECRET_KEY}, {CKA_KEY_TYPE, CKK_AES}, {CKA_VALUE, Bytes(16, 1)}};
   const auto answer = [&](CK_OBJECT_HANDLE key) { return try_wrap(session, CKM_AES_KEY_WRAP, wrapper, key); };

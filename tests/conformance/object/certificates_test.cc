@@ -42,7 +42,7 @@ TEST_F(Certificates, KeepWhatTheyWereGiven) {
   EXPECT_EQ(session.number(object, CKA_CERTIFICATE_CATEGORY), 2u);
 }
 
-TEST_F(Certificates, FillInWhatTheValueSays) {
+TEST_F(Certificates, FillInWhatTheirValueContains) {
   const auto object = session.create(least);
   EXPECT_EQ(session.get(object, CKA_ISSUER), certificate.issuer);
   EXPECT_EQ(session.get(object, CKA_SERIAL_NUMBER), certificate.serial);
@@ -62,7 +62,7 @@ TEST_F(Certificates, CheckValueIsTheBeginningOfTheDigest) {
   EXPECT_EQ(session.get(object, CKA_CHECK_VALUE), digest);  // 4.6.3
 }
 
-TEST_F(Certificates, MeetTheirKeyByTheDefaultId) {
+TEST_F(Certificates, HaveTheIdOfTheirKeyByDefault) {
   for (const bool rsa : {false, true}) {
     const peer::Key own = rsa ? peer::Key::generate_rsa(2048) : key;
     const auto certificate_object = session.create(least.with({{CKA_VALUE, peer::self_signed(own, "x").der}}));
@@ -94,7 +94,7 @@ TEST_F(Certificates, ArePublicAndFindableBeforeLogin) {
   }
 }
 
-TEST_F(Certificates, SchemaRefuses) {
+TEST_F(Certificates, WithWrongAttributesAreRejected) {
   EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, session.try_create(least.without(CKA_CERTIFICATE_TYPE)));
   EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, session.try_create(least.without(CKA_SUBJECT)));
   EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, session.try_create(least.without(CKA_VALUE)));
@@ -167,7 +167,7 @@ TEST_F(Certificates, ACheckValueIsRightOrRefused) {
   EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(least.with({{CKA_CHECK_VALUE, right + Bytes{0}}})));
 }
 
-TEST_F(Certificates, ChoicesAreFromTheirLists) {
+TEST_F(Certificates, EnumeratedAttributesTakeListedValuesOnly) {
   for (CK_ULONG choice = 0; choice <= 4; ++choice) {
     const CK_RV expected = choice <= 3 ? CKR_OK : CKR_ATTRIBUTE_VALUE_INVALID;
     EXPECT_RV(expected, session.try_create(least.with({{CKA_CERTIFICATE_CATEGORY, choice}})));
@@ -335,7 +335,7 @@ TEST_F(Certificates, ACopyThatIsMadeAfterTheLogoutIsNotTrusted) {
   EXPECT_EQ(later.find({{CKA_TRUSTED, true}}).size(), 1u);
 }
 
-TEST_F(Certificates, TrustThatNobodyHasAuthenticatedIsNone) {
+TEST_F(Certificates, TrustThatIsNotAuthenticatedIsIgnored) {
   session.logout();
   session.create(least.with({{CKA_TOKEN, true}, {CKA_LABEL, "forged"}}));
   operate(scratch, "trust");
@@ -350,7 +350,7 @@ TEST_F(Certificates, TrustThatNobodyHasAuthenticatedIsNone) {
   EXPECT_EQ(operate(scratch, "count"), "0\n");
 }
 
-TEST_F(Certificates, SomeAttributesMayChange) {
+TEST_F(Certificates, LabelAndIdMayChangeAndTheValueMayNot) {
   const auto object = session.create(least.with({{CKA_TOKEN, true}}));
   EXPECT_RV(CKR_OK, session.try_set(object, {{CKA_LABEL, "new"}, {CKA_ID, from_hex("0102")}}));
   EXPECT_EQ(session.text(object, CKA_LABEL), "new");
@@ -359,7 +359,7 @@ TEST_F(Certificates, SomeAttributesMayChange) {
   EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_set(object, {{CKA_CERTIFICATE_TYPE, CKC_X_509_ATTR_CERT}}));
 }
 
-TEST_F(Certificates, OfAttributes) {
+TEST_F(Certificates, OfAttributesFillInWhatTheirValueContains) {
   for_each_line("attribute_certificate.txt", [&](const Line& line) {
     const Bytes value = line.bytes("certificate");
     const Template whole = {{CKA_CLASS, CKO_CERTIFICATE},
@@ -403,7 +403,7 @@ TEST_F(Certificates, OfAttributes) {
 }
 
 // A certificate with any byte changed is either accepted or rejected, and nothing crashes.
-TEST_F(Certificates, OfAttributesDamaged) {
+TEST_F(Certificates, OfAttributesWithAnyByteChangedAreAcceptedOrRejected) {
   for_each_line("attribute_certificate.txt", [&](const Line& line) {
     const Bytes value = line.bytes("certificate");
     for (size_t at = 0; at < value.size(); ++at) {

@@ -13,7 +13,7 @@ std::vector<CK_OBJECT_HANDLE> of_class(Session& session, CK_OBJECT_CLASS object_
   return session.find({{CKA_CLASS, object_class}});
 }
 
-TEST_F(Descriptions, ProfilesAreThoseThatHold) {
+TEST_F(Descriptions, ProfileObjectsClaimTheProfilesThatHold) {
   Session session(slot, Session::kReadOnly);
   std::set<CK_ULONG> ids;
   for (const CK_OBJECT_HANDLE object : of_class(session, CKO_PROFILE))
@@ -23,7 +23,7 @@ TEST_F(Descriptions, ProfilesAreThoseThatHold) {
   EXPECT_EQ(session.find({{CKA_CLASS, CKO_PROFILE}, {CKA_PROFILE_ID, CKP_BASELINE_PROVIDER}}).size(), 1u);
 }
 
-TEST_F(Descriptions, MechanismsAreTheList) {
+TEST_F(Descriptions, MechanismObjectsAreTheMechanismList) {
   Session session(slot, Session::kReadOnly);
   CK_ULONG count = 0;
   MUST(p11->C_GetMechanismList(slot, nullptr, &count));
@@ -35,7 +35,7 @@ TEST_F(Descriptions, MechanismsAreTheList) {
   EXPECT_EQ(types, std::set<CK_ULONG>(list.begin(), list.end()));
 }
 
-TEST_F(Descriptions, TheValidationIsNone) {
+TEST_F(Descriptions, TheValidationObjectClaimsNoValidation) {
   Session session(slot, Session::kReadOnly);
   const auto found = of_class(session, CKO_VALIDATION);
   ASSERT_EQ(found.size(), 1u);
@@ -51,7 +51,7 @@ TEST_F(Descriptions, AreLeftOutOfASearchThatDoesNotNameThem) {
   EXPECT_TRUE(session.find({{CKA_MODIFIABLE, false}}).empty());
 }
 
-TEST_F(Descriptions, AreNobodysToChange) {
+TEST_F(Descriptions, CannotBeChangedByAnyUser) {
   Session session(slot);
   session.login();
   for (const CK_OBJECT_CLASS object_class : {CKO_PROFILE, CKO_MECHANISM, CKO_VALIDATION}) {
@@ -109,7 +109,7 @@ TEST_F(Trust, IsKeptWithItsDefaults) {
   EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_set(object, {{CKA_ISSUER, "another"}}));
 }
 
-TEST_F(Trust, IsShownToThoseWhoCanCheckItOnly) {
+TEST_F(Trust, IsShownAfterALoginOnly) {
   session.login();
   const CK_OBJECT_HANDLE object = session.create(anchor);
   session.logout();
@@ -123,7 +123,7 @@ TEST_F(Trust, IsShownToThoseWhoCanCheckItOnly) {
   EXPECT_EQ(of_class(session, CKO_TRUST).size(), 1u);
 }
 
-TEST_F(Trust, SaysWhichCertificateItMeans) {
+TEST_F(Trust, NamesItsCertificate) {
   session.login();
   for (const CK_ATTRIBUTE_TYPE needed :
        {CKA_ISSUER, CKA_SERIAL_NUMBER, CKA_HASH_OF_CERTIFICATE, CKA_NAME_HASH_ALGORITHM})

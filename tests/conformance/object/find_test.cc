@@ -34,7 +34,7 @@ TEST_F(Find, MatchesDefaultsAndEmptyValues) {
 }
 
 // Applications that keep labels in C strings or in fixed fields send the final zero bytes too.
-TEST_F(Find, LabelsArePaddedWithNuls) {
+TEST_F(Find, LabelsMatchWithFinalNuls) {
   using namespace std::string_literals;
   const Bytes padded = bytes("label\0\0\0"s), inside = bytes("la\0bel"s);
   const auto object = session.create({{CKA_CLASS, CKO_DATA}, {CKA_TOKEN, true}, {CKA_LABEL, padded}});
@@ -101,7 +101,7 @@ TEST_F(Find, GivesNoMoreThanAskedAndNothingTwice) {
   EXPECT_RV(CKR_OK, p11->C_FindObjectsFinal(session));
 }
 
-TEST_F(Find, OneSearchASession) {
+TEST_F(Find, ASecondSearchInASessionIsRejected) {
   MUST(p11->C_FindObjectsInit(session, nullptr, 0));
   EXPECT_RV(CKR_OPERATION_ACTIVE, p11->C_FindObjectsInit(session, nullptr, 0));
   Session other(slot);
@@ -111,7 +111,7 @@ TEST_F(Find, OneSearchASession) {
   EXPECT_RV(CKR_OK, p11->C_FindObjectsFinal(session));
 }
 
-TEST_F(Find, NeedsASearch) {
+TEST_F(Find, FindObjectsWithoutASearchIsRejected) {
   CK_OBJECT_HANDLE one = 0;
   CK_ULONG count = 0;
   EXPECT_RV(CKR_OPERATION_NOT_INITIALIZED, p11->C_FindObjects(session, &one, 1, &count));

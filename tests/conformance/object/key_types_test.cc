@@ -44,7 +44,7 @@ const std::map<std::string, CK_MECHANISM_TYPE> kDsa = {
 
 // --- Weierstrass curves ---
 
-TEST_F(KeyTypes, EcdsaVectorsOnEveryCurve) {
+TEST_F(KeyTypes, EcdsaOnEveryCurveMatchesThePublishedVectors) {
   std::map<std::string, int> seen;
   for_each_line("ecdsa.txt", [&](const Line& line) {
     const std::string curve = line.text("curve");
@@ -62,7 +62,7 @@ TEST_F(KeyTypes, EcdsaVectorsOnEveryCurve) {
 
 const char* const kCurvesOfSoftware[] = {"P-224", "secp256k1", "brainpoolP256r1", "brainpoolP384r1", "brainpoolP512r1"};
 
-TEST_F(KeyTypes, CurvesTheTpmDoesNotKnowAreSoftware) {
+TEST_F(KeyTypes, KeysOnCurvesUnknownToTheTpmAreSoftwareKeys) {
   for (const std::string curve : kCurvesOfSoftware) {
     SCOPED_TRACE(curve);
     const KeyPair pair = session.generate_ec(curve_parameters(curve));
@@ -80,7 +80,7 @@ TEST_F(KeyTypes, CurvesTheTpmDoesNotKnowAreSoftware) {
 
 // --- Edwards ---
 
-TEST_F(KeyTypes, EddsaVectors) {
+TEST_F(KeyTypes, EddsaMatchesThePublishedVectors) {
   for_each_line("eddsa.txt", [&](const Line& line) {
     const std::string curve = line.text("curve");
     const Bytes point = line.bytes("point"), message = line.bytes("message"), signature = line.bytes("signature");
@@ -139,7 +139,7 @@ void expect_everywhere(Session& session, Mechanism mechanism, const KeyPair& pai
   }
 }
 
-TEST_F(KeyTypes, EddsaVectorsWithContextOrPrehashed) {
+TEST_F(KeyTypes, EddsaWithContextOrPrehashMatchesThePublishedVectors) {
   for_each_line("eddsa_context.txt", [&](const Line& line) {
     const std::string curve = line.text("curve");
     const Bytes message = line.bytes("message"), signature = line.bytes("signature"),
@@ -162,7 +162,7 @@ TEST_F(KeyTypes, EddsaVectorsWithContextOrPrehashed) {
   });
 }
 
-TEST_F(KeyTypes, EddsaParameters) {
+TEST_F(KeyTypes, EddsaUsesTheSchemeOfCurveAndParameter) {
   const auto pair_on = [&](const char* curve) {
     return session.generate(CKM_EC_EDWARDS_KEY_PAIR_GEN, {{CKA_EC_PARAMS, curve_parameters(curve)}}, {});
   };
@@ -202,7 +202,7 @@ Mechanism ecdh(const Bytes& point) {
       CKM_ECDH1_DERIVE, bytes_of(CK_ECDH1_DERIVE_PARAMS{CKD_NULL, 0, nullptr, point.size(), bytes_pointer(point)}));
 }
 
-TEST_F(KeyTypes, XdhVectors) {
+TEST_F(KeyTypes, XdhMatchesThePublishedVectors) {
   for_each_line("xdh.txt", [&](const Line& line) {
     const CK_OBJECT_HANDLE key = session.create(private_on(line.text("curve"), line.bytes("private")));
     const Bytes point = line.bytes("point"), wrapped = peer::octet_string(point);
@@ -214,7 +214,7 @@ TEST_F(KeyTypes, XdhVectors) {
   });
 }
 
-TEST_F(KeyTypes, EcdhVectorsOfCurvesTheTpmDoesNotKnow) {
+TEST_F(KeyTypes, EcdhOnCurvesUnknownToTheTpmMatchesThePublishedVectors) {
   std::set<std::string> seen;
   for_each_line("ecdh.txt", [&](const Line& line) {
     const std::string curve = line.text("curve");
@@ -410,7 +410,7 @@ Template field_key(CK_OBJECT_CLASS object_class, CK_KEY_TYPE type, const Line& l
   return type == CKK_DSA ? key.with({{CKA_SUBPRIME, line.bytes("q")}}) : key;
 }
 
-TEST_F(KeyTypes, DsaVectors) {
+TEST_F(KeyTypes, DsaMatchesThePublishedVectors) {
   std::map<std::string, int> seen;
   for_each_line("dsa.txt", [&](const Line& line) {
     ++seen[line.text("hash")];
@@ -434,7 +434,7 @@ TEST_F(KeyTypes, DsaVectors) {
   EXPECT_EQ(seen.size(), kDsa.size());
 }
 
-TEST_F(KeyTypes, DsaOfOwnDomain) {
+TEST_F(KeyTypes, DsaKeysOfGeneratedDomainParametersSign) {
   CK_OBJECT_HANDLE domain = CK_INVALID_HANDLE;
   MUST(try_generate_key(session, CKM_DSA_PARAMETER_GEN, {{CKA_PRIME_BITS, 1024}, {CKA_SUB_PRIME_BITS, 160}}, &domain));
   EXPECT_EQ(session.number(domain, CKA_CLASS), CKO_DOMAIN_PARAMETERS);
@@ -477,7 +477,7 @@ TEST_F(KeyTypes, DsaOfOwnDomain) {
       session.try_create({{CKA_CLASS, CKO_DOMAIN_PARAMETERS}, {CKA_KEY_TYPE, CKK_DSA}, {CKA_PRIME, Bytes(128, 1)}}));
 }
 
-TEST_F(KeyTypes, DhVectors) {
+TEST_F(KeyTypes, DhMatchesThePublishedVectors) {
   for_each_line("dh.txt", [&](const Line& line) {
     const CK_OBJECT_HANDLE key = session.create(field_key(CKO_PRIVATE_KEY, CKK_DH, line, "x"));
     const Mechanism peer = Mechanism::with_parameter(CKM_DH_PKCS_DERIVE, line.bytes("peer"));
@@ -498,7 +498,7 @@ TEST_F(KeyTypes, DhVectors) {
   });
 }
 
-TEST_F(KeyTypes, DhPairsAgree) {
+TEST_F(KeyTypes, DhPairsDeriveTheSameSecret) {
   CK_OBJECT_HANDLE domain = CK_INVALID_HANDLE;
   MUST(try_generate_key(session, CKM_DH_PKCS_PARAMETER_GEN, {{CKA_PRIME_BITS, 2048}, {CKA_TOKEN, true}}, &domain));
   EXPECT_EQ(session.number(domain, CKA_KEY_TYPE), CKK_DH);
@@ -528,7 +528,7 @@ TEST_F(KeyTypes, DhPairsAgree) {
                                  {{CKA_VALUE_BITS, 256}}));
 }
 
-TEST_F(KeyTypes, DomainsThatAreNoneMakeNoKeys) {
+TEST_F(KeyTypes, InvalidDomainParametersMakeNoKeys) {
   const auto dh = [&](const Bytes& prime) {
     return session.try_generate(CKM_DH_PKCS_KEY_PAIR_GEN, {{CKA_PRIME, prime}, {CKA_BASE, Bytes{2}}}, {});
   };
@@ -553,7 +553,7 @@ TEST_F(KeyTypes, DomainsThatAreNoneMakeNoKeys) {
 }
 
 // 6.4.4: "Length in bits of private value x", of every key.
-TEST_F(KeyTypes, DhKeysSayHowLongTheirValueIs) {
+TEST_F(KeyTypes, DhKeysHaveTheBitsOfTheirValue) {
   const auto bits = [](const Bytes& number) {
     BIGNUM* value = BN_bin2bn(number.data(), static_cast<int>(number.size()), nullptr);
     const auto length = static_cast<CK_ULONG>(BN_num_bits(value));

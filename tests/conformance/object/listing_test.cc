@@ -54,7 +54,7 @@ TEST_F(Listing, ATokenThatIsNewShowsNothingOfItsTpm) {
   }
 }
 
-TEST_F(Listing, WhoeverNamesAnObjectOfTheTpmFindsIt) {
+TEST_F(Listing, SearchesThatNameAnObjectOfTheTpmFindIt) {
   const auto certificate = session.find({{kVtpmNvIndex, kEkCertificate}, {CKA_CLASS, CKO_CERTIFICATE}}).at(0);
   const auto key = session.find({{kVtpmHandle, kRsaEk}}).at(0);
   for (const CK_ATTRIBUTE_TYPE name : {CK_ATTRIBUTE_TYPE{CKA_LABEL}, CK_ATTRIBUTE_TYPE{CKA_VALUE},
@@ -69,7 +69,7 @@ TEST_F(Listing, WhoeverNamesAnObjectOfTheTpmFindsIt) {
   EXPECT_EQ(session.find({{kVtpmNvIndex, kEkCertificate}}), Handles{certificate}) << "before login, too";
 }
 
-TEST_F(Listing, WhatAGuestMadeStays) {
+TEST_F(Listing, CertificatesThatAGuestMadeAreListed) {
   const auto area = [&](CK_ULONG index) {
     session.create({{CKA_CLASS, CKO_DATA},
                     {CKA_TOKEN, true},

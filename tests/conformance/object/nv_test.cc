@@ -64,7 +64,7 @@ TEST_F(NvArea, OfAnotherProcessIsSeenAtOnce) {
       << "their TPM state swallowed ours";
 }
 
-TEST_F(NvArea, CanBeWrittenAgain) {
+TEST_F(NvArea, IsWrittenAgainByC_SetAttributeValue) {
   const auto object = session.create(kByAttribute);
   EXPECT_RV(CKR_OK, session.try_set(object, {{CKA_VALUE, "other octs"}}));
   EXPECT_EQ(session.text(object, CKA_VALUE), "other octs");
@@ -74,7 +74,7 @@ TEST_F(NvArea, CanBeWrittenAgain) {
   EXPECT_EQ(later.text(later.find({{kVtpmNvIndex, kIndex}}).at(0), CKA_VALUE), "other octs");
 }
 
-TEST_F(NvArea, DestroyedIsFreeAgain) {
+TEST_F(NvArea, ADestroyedOneFreesItsIndex) {
   const auto object = session.create(kByAttribute);
   EXPECT_RV(CKR_OK, p11->C_DestroyObject(session, object));
   EXPECT_TRUE(session.find({{CKA_APPLICATION, "tpm-nv"}}).empty());
@@ -82,7 +82,7 @@ TEST_F(NvArea, DestroyedIsFreeAgain) {
   EXPECT_EQ(session.text(again, CKA_VALUE), "second");
 }
 
-TEST_F(NvArea, AnIndexHasOneOwner) {
+TEST_F(NvArea, AnIndexThatIsDefinedIsRejected) {
   session.create(kByAttribute);
   const ReturnValues in_use = {CKR_ATTRIBUTE_VALUE_INVALID, CKR_TEMPLATE_INCONSISTENT};
   EXPECT_RV(in_use, session.try_create(kByAttribute));
@@ -91,7 +91,7 @@ TEST_F(NvArea, AnIndexHasOneOwner) {
   EXPECT_EQ(session.text(session.find({{kVtpmNvIndex, kIndex}}).at(0), CKA_VALUE), "in the TPM");
 }
 
-TEST_F(NvArea, SizesUpToTheTpmsLimit) {
+TEST_F(NvArea, HoldsUpToTheTpmsLimit) {
   CK_ULONG index = kIndex;
   for (const size_t size : {1, 1023, 1024, 1025, 2048}) {
     SCOPED_TRACE(size);
@@ -104,7 +104,7 @@ TEST_F(NvArea, SizesUpToTheTpmsLimit) {
   EXPECT_TRUE(session.find({{kVtpmNvIndex, index}}).empty()) << "half-made";
 }
 
-TEST_F(NvArea, OnlyNvHandlesAreIndices) {
+TEST_F(NvArea, HandlesThatAreNotNvIndicesAreRejected) {
   for (const CK_ULONG index : {CK_ULONG{1}, CK_ULONG{0x00FFFFFF}, CK_ULONG{0x02000000}, CK_ULONG{0x81000001},
                                CK_ULONG{1} << 32 | kIndex, kAbsurd})
     EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(kByAttribute.with({{kVtpmNvIndex, index}})));

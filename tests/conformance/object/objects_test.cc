@@ -25,7 +25,7 @@ TEST_F(Objects, DataObjectKeepsWhatItWasGiven) {
   EXPECT_TRUE(session.flag(object, CKA_PRIVATE));
 }
 
-TEST_F(Objects, DataObjectDefaults) {
+TEST_F(Objects, DataObjectsHaveTheDefaultsOfTheStandard) {
   const auto object = session.create({{CKA_CLASS, CKO_DATA}});
   EXPECT_FALSE(session.flag(object, CKA_TOKEN));
   EXPECT_TRUE(session.flag(object, CKA_MODIFIABLE));
@@ -35,7 +35,7 @@ TEST_F(Objects, DataObjectDefaults) {
     EXPECT_EQ(session.get(object, type), Bytes{});
 }
 
-TEST_F(Objects, ValuesOfManySizes) {
+TEST_F(Objects, ValuesOfManySizesAreKept) {
   for (const size_t size : {0, 1, 15, 16, 17, 255, 4096, 100000}) {
     SCOPED_TRACE(size);
     Bytes value(size);
@@ -246,7 +246,7 @@ TEST_F(Objects, GetNamesEachErrorOnItsOwn) {
   EXPECT_RV(CKR_OBJECT_HANDLE_INVALID, session.try_get(kAbsurd, CKA_LABEL));
 }
 
-TEST_F(Objects, GetIntoAnExactBuffer) {
+TEST_F(Objects, GetFillsABufferOfTheExactSize) {
   const auto object = session.create(kData);
   unsigned char label[6] = {};
   CK_ATTRIBUTE exact{CKA_LABEL, label, 5};
@@ -268,7 +268,7 @@ TEST_F(Objects, SetChangesWhatMayChange) {
   }
 }
 
-TEST_F(Objects, SetRefusesTheRest) {
+TEST_F(Objects, SetRejectsWhatMayNotChange) {
   const auto object = session.create(kData);
   EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_set(object, {{CKA_CLASS, CKO_CERTIFICATE}}));
   EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_set(object, {{CKA_TOKEN, true}}));
@@ -295,7 +295,7 @@ TEST_F(Objects, AnObjectThatIsNotModifiableStaysUnchanged) {
 
 // --- C_DestroyObject ---
 
-TEST_F(Objects, DestroyedIsGone) {
+TEST_F(Objects, ADestroyedOneHasNoValidHandle) {
   for (const bool on_token : {false, true}) {
     const auto object = session.create(kData.with({{CKA_TOKEN, on_token}}));
     EXPECT_RV(CKR_OK, p11->C_DestroyObject(session, object));
@@ -328,7 +328,7 @@ TEST_F(Objects, CopyTakesAnEmptyTemplate) {
   EXPECT_EQ(session.text(object, CKA_LABEL), "thing") << "the copy was not a copy";
 }
 
-TEST_F(Objects, CopyHonoursWhatMayBeOverridden) {
+TEST_F(Objects, CopyTakesAttributesThatMayBeOverridden) {
   const auto object = session.create(kData);
   CK_OBJECT_HANDLE copy = 0;
   EXPECT_RV(CKR_OK, session.try_copy(object,

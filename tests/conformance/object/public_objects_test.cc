@@ -310,7 +310,7 @@ TEST_P(PublicObjects, AreMissedByForgedTagsAndNeverMistaken) {
 
 // --- which records are authentic ---
 
-TEST_P(PublicObjects, AreBoundForWhoeverIsLoggedIn) {
+TEST_P(PublicObjects, AreBoundAfterAUsersLogin) {
   session.logout();
   create("of nobody", "v");
   start_afresh();
@@ -328,7 +328,7 @@ TEST_P(PublicObjects, AreBoundForWhoeverIsLoggedIn) {
   }
 }
 
-TEST_P(PublicObjects, AreTrustedByWhomeverTheSoConvinced) {
+TEST_P(PublicObjects, AreTrustedInSessionsThatHaveAuthenticatedThem) {
   const peer::Certificate certificate = peer::self_signed(peer::Key::generate_ec("P-256"), "root");
   const Template root = {{CKA_CLASS, CKO_CERTIFICATE},
                          {CKA_CERTIFICATE_TYPE, CKC_X_509},
@@ -359,7 +359,7 @@ TEST_P(PublicObjects, AreTrustedByWhomeverTheSoConvinced) {
 }
 
 // A key that was loaded before the login, when its record could not be authenticated, must not be used after the login.
-TEST_P(PublicObjects, ForgetKeysThatNobodyHadAuthenticated) {
+TEST_P(PublicObjects, ForgetKeysThatWereNotAuthenticated) {
   const Template at_rest = {{CKA_EC_PARAMS, kP256}, {CKA_TOKEN, true}, {CKA_PRIVATE, false}};
   const auto ours = session.generate(CKM_EC_KEY_PAIR_GEN, at_rest.with({{CKA_LABEL, "ours"}}), {});
   const auto theirs = session.generate(CKM_EC_KEY_PAIR_GEN, at_rest.with({{CKA_LABEL, "them"}}), {});

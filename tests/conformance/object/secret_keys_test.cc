@@ -11,7 +11,7 @@ using SecretKeys = WithUser;
 
 const Template kAes = {{CKA_CLASS, CKO_SECRET_KEY}, {CKA_KEY_TYPE, CKK_AES}, {CKA_VALUE, Bytes(16, 0x2B)}};
 
-TEST_F(SecretKeys, TellWhatTheStandardWants) {
+TEST_F(SecretKeys, HaveTheAttributesOfTheStandard) {
   const CK_OBJECT_HANDLE key = session.create(kAes.with({{CKA_EXTRACTABLE, true}, {CKA_LABEL, "one"}}));
   EXPECT_EQ(session.get(key, CKA_VALUE), Bytes(16, 0x2B));
   EXPECT_EQ(session.number(key, CKA_VALUE_LEN), 16u);
@@ -111,7 +111,7 @@ TEST_F(SecretKeys, HideTheirValue) {
   EXPECT_RV(CKR_ATTRIBUTE_SENSITIVE, session.try_get(shown, CKA_VALUE));
 }
 
-TEST_F(SecretKeys, AreGenerated) {
+TEST_F(SecretKeys, OfEveryTypeAreGenerated) {
   struct Row {
     CK_MECHANISM_TYPE mechanism;
     CK_KEY_TYPE type;
@@ -161,7 +161,7 @@ TEST_F(SecretKeys, AreGenerated) {
   EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, try_generate_key(session, CKM_SHA512_T_KEY_GEN, {})) << "no t, so no size";
 }
 
-TEST_F(SecretKeys, GenerationSaysWhatIsWrong) {
+TEST_F(SecretKeys, GenerationReturnsTheListedErrors) {
   const Template good = {{CKA_VALUE_LEN, 16}};
   const auto answer = [&](Template wanted) { return try_generate_key(session, CKM_AES_KEY_GEN, std::move(wanted)); };
   EXPECT_RV(CKR_OK, answer(good));
@@ -186,7 +186,7 @@ TEST_F(SecretKeys, GenerationSaysWhatIsWrong) {
   EXPECT_RV(CKR_OK, try_generate_key(reader, CKM_AES_KEY_GEN, good));
 }
 
-TEST_F(SecretKeys, LiveInTheToken) {
+TEST_F(SecretKeys, OnTheTokenSurviveFinalize) {
   CK_OBJECT_HANDLE key = 0;
   MUST(try_generate_key(session, CKM_GENERIC_SECRET_KEY_GEN,
                         {{CKA_VALUE_LEN, 32}, {CKA_TOKEN, true}, {CKA_LABEL, "kept"}, {CKA_SENSITIVE, true}}, &key));
@@ -256,7 +256,7 @@ TEST_F(SecretKeys, OfASessionWithoutALoginArePublic) {
   EXPECT_RV(CKR_USER_NOT_LOGGED_IN, session.try_create(kAes)) << "somebody is logged in: private, and not the SO's";
 }
 
-TEST_F(SecretKeys, AreDigested) {
+TEST_F(SecretKeys, C_DigestKeyDigestsTheValue) {
   const CK_OBJECT_HANDLE key = secret_key(session, CKK_GENERIC_SECRET, bytes("key")),
                          pair = session.generate_ec(kP256).private_key;
   Mechanism sha = CKM_SHA256;

@@ -174,7 +174,7 @@ TEST_F(TpmObjects, TpmAttributesAreShown) {
   EXPECT_EQ(session.text(object, CKA_VALUE), "in the TPM");
 }
 
-TEST_F(TpmObjects, WhatWouldEndWithOneStartIsRefused) {
+TEST_F(TpmObjects, AreasThatEndWithOneBootAreRejected) {
   for (const int bit : {14, 26, 27, 31}) {  // WRITE_STCLEAR, ORDERLY, CLEAR_STCLEAR, READ_STCLEAR
     const CK_ULONG attributes = kOwnerWrite | kOwnerRead | CK_ULONG{1} << bit;
     EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(kArea.with({{kVtpmNvAttributes, attributes}}))) << bit;
@@ -207,7 +207,7 @@ TEST_F(TpmObjects, OrdinaryDataHasNoTpmAttributes) {
       << "the auth value of a wrapped key is not the user's to change";
 }
 
-TEST_F(TpmObjects, AFullTpmIsToldAndNothingIsHalfMade) {
+TEST_F(TpmObjects, AFullTpmIsReportedAndLeavesNoPartialObject) {
   CK_RV rv = CKR_OK;
   CK_ULONG made = 0;
   for (; rv == CKR_OK && made < 200; ++made) {

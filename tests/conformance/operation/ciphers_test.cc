@@ -308,7 +308,7 @@ TEST_F(Ciphers, AnErrorEndsTheOperation) {
   over();
 }
 
-TEST_F(Ciphers, RsaHasOnePartOnly) {
+TEST_F(Ciphers, RsaInSeveralPartsIsRejected) {
   const KeyPair pair = session.generate_rsa(1024);
   Mechanism mechanism = CKM_RSA_PKCS;
   Bytes data(8), out(256);
@@ -320,7 +320,7 @@ TEST_F(Ciphers, RsaHasOnePartOnly) {
   EXPECT_RV(CKR_FUNCTION_NOT_SUPPORTED, p11->C_DecryptFinal(session, out.data(), &size));
 }
 
-TEST_F(Ciphers, TheKeyMustFitAndBeAllowedTo) {
+TEST_F(Ciphers, TheKeyMustFitAndAllowTheOperation) {
   const CK_OBJECT_HANDLE generic = secret_key(session, CKK_GENERIC_SECRET, Bytes(16, 1)),
                          chacha = secret_key(session, CKK_CHACHA20, Bytes(32, 1)),
                          fixed = session.create({{CKA_CLASS, CKO_SECRET_KEY},

@@ -182,7 +182,7 @@ TEST_F(Digests, SessionsDigestApart) {
 
 // --- random numbers ---
 
-TEST_F(Random, ComesInEveryLengthAndNeverTwice) {
+TEST_F(Random, HasEveryLengthAndDoesNotRepeat) {
   Session session(slot, Session::kReadOnly);
   for (const bool logged_in : {false, true}) {
     if (logged_in) session.login();
@@ -200,7 +200,7 @@ TEST_F(Random, ComesInEveryLengthAndNeverTwice) {
   }
 }
 
-TEST_F(Random, LooksRandom) {
+TEST_F(Random, BytesAreEquallyDistributed) {
   Session session(slot);
   session.login();
   Bytes random(1 << 20);

@@ -212,7 +212,7 @@ TEST_F(Encryption, AnErrorEndsTheOperation) {
   EXPECT_RV(CKR_OPERATION_NOT_INITIALIZED, p11->C_Decrypt(session, data.data(), 256, out.data(), &size));
 }
 
-TEST_F(Encryption, TheKeyMustFitAndBeAllowedTo) {
+TEST_F(Encryption, TheKeyMustFitAndAllowTheOperation) {
   const KeyPair ec = session.generate_ec(kP256);
   const KeyPair signs = session.generate(CKM_RSA_PKCS_KEY_PAIR_GEN, {{CKA_MODULUS_BITS, 1024}, {CKA_ENCRYPT, false}},
                                          {{CKA_SIGN, true}, {CKA_DECRYPT, false}});

@@ -49,13 +49,13 @@ void expect_digest(Session& session, Mechanism mechanism, Bytes message, const s
   EXPECT_EQ(to_hex(first(parts, parts_size)), expected);
 }
 
-TEST_F(Macs, DigestsOfEveryHash) {
+TEST_F(Macs, DigestsOfEveryHashMatchThePublishedVectors) {
   for_each_line("digest.txt", [&](const Line& line) {
     expect_digest(session, hash_row(line.text("hash")).digest, line.bytes("message"), line.text("digest"));
   });
 }
 
-TEST_F(Macs, Sha512TVectors) {
+TEST_F(Macs, Sha512TMatchesThePublishedVectors) {
   for_each_sha512_t([&](CK_ULONG bits, const Line& line) {
     if (line.has("digest"))
       return expect_digest(session, sha512_t(CKM_SHA512_T, bits), line.bytes("message"), line.text("digest"));
@@ -80,7 +80,7 @@ TEST_F(Macs, Sha512TRejectsTOutOfRange) {
   EXPECT_RV(CKR_MECHANISM_PARAM_INVALID, session.try_sign(CKM_SHA512_T_HMAC, key, bytes("data")));
 }
 
-TEST_F(Macs, HmacVectors) {
+TEST_F(Macs, HmacMatchesThePublishedVectors) {
   for_each_line("hmac.txt", [&](const Line& line) {
     const HashRow& row = hash_row(line.text("hash"));
     const Bytes message = line.bytes("message"), code = line.bytes("mac");
@@ -109,7 +109,7 @@ TEST_F(Macs, HmacOfEveryHashAgreesWithOpenssl) {
   }
 }
 
-TEST_F(Macs, AesVectors) {
+TEST_F(Macs, AesMatchesThePublishedVectors) {
   for_each_line("mac.txt", [&](const Line& line) {
     const CK_OBJECT_HANDLE key = secret_key(session, CKK_AES, line.bytes("key"));
     const Bytes message = line.bytes("message"), code = line.bytes("mac");

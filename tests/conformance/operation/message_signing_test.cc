@@ -50,7 +50,7 @@ class MessageSigning : public WithUser {
   const Bytes text = bytes("a message of some length, longer than a few parts");
 };
 
-TEST_F(MessageSigning, HmacVectors) {
+TEST_F(MessageSigning, HmacMatchesThePublishedVectors) {
   for_each_line("hmac.txt", [&](const Line& line) {
     const HashRow& row = hash_row(line.text("hash"));
     const Bytes message = line.bytes("message"), code = line.bytes("mac");
@@ -135,7 +135,7 @@ TEST_F(MessageSigning, BeginNextAndFinalFollowTheStandard) {
 }
 
 // The same initialization vector for several messages would reveal the authentication key of GMAC.
-TEST_F(MessageSigning, IsNotForGmac) {
+TEST_F(MessageSigning, RejectsGmac) {
   Bytes iv(12);
   const CK_OBJECT_HANDLE key = secret_key(session, CKK_AES, Bytes(16, 1));
   Mechanism gmac = Mechanism::with_parameter(CKM_AES_GMAC, bytes_of(CK_GCM_PARAMS{iv.data(), 12, 96, nullptr, 0, 128}));

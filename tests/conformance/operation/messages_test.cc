@@ -103,7 +103,7 @@ TEST_F(Messages, MatchThePublishedVectors) {
   });
 }
 
-TEST_F(Messages, MayLieAnywhereInTheirOutput) {
+TEST_F(Messages, MayOverlapTheirOutputAnywhere) {
   Bytes expected;
   Parameter parameter{CKM_AES_GCM, Bytes(12, 7), Bytes(16)};
   init(encryption(), CKM_AES_GCM, aes);
@@ -122,7 +122,7 @@ TEST_F(Messages, MayLieAnywhereInTheirOutput) {
   }
 }
 
-TEST_F(Messages, SizesChangeNothing) {
+TEST_F(Messages, SizeQueriesDoNotChangeTheMessage) {
   Parameter parameter{CKM_AES_GCM, Bytes(12), Bytes(16)};
   parameter.generator = CKG_GENERATE_COUNTER;
   init(encryption(), CKM_AES_GCM, aes);
@@ -187,7 +187,7 @@ TEST_F(Messages, TheTagIsNamedAtTheEnd) {
 }
 
 // "The ulIvFixedBits and ivGenerator fields are ignored" (3.2, 6.13).
-TEST_F(Messages, DecryptionAsksNoGenerator) {
+TEST_F(Messages, DecryptionIgnoresTheGenerator) {
   Parameter parameter{CKM_AES_GCM, Bytes(12, 7), Bytes(16)};
   Bytes cipher, plain;
   init(encryption(), CKM_AES_GCM, aes);
@@ -220,7 +220,7 @@ class Nonces : public Messages {
   }
 };
 
-TEST_F(Nonces, OfTheModulesOwnNeverComeTwiceAndKeepTheFixedBits) {
+TEST_F(Nonces, GeneratedByTheModuleDoNotRepeatAndKeepTheFixedBits) {
   for (const CK_GENERATOR_FUNCTION generator : {CKG_GENERATE, CKG_GENERATE_RANDOM}) {
     std::set<Bytes> seen;
     for (const CK_ULONG fixed : {0u, 8u, 13u, 32u}) {
@@ -235,7 +235,7 @@ TEST_F(Nonces, OfTheModulesOwnNeverComeTwiceAndKeepTheFixedBits) {
   }
 }
 
-TEST_F(Nonces, CountFromZero) {
+TEST_F(Nonces, OfACounterBeginWithZero) {
   Parameter parameter{CKM_AES_GCM, from_hex("aabbccddffffffffffffffff"), Bytes(16), 32, CKG_GENERATE_COUNTER};
   EXPECT_EQ(to_hex(next(parameter)), "aabbccdd0000000000000000");
   EXPECT_EQ(to_hex(next(parameter)), "aabbccdd0000000000000001");
@@ -255,7 +255,7 @@ TEST_F(Nonces, AnExhaustedCounterIsRejectedNotRepeated) {
   next(parameter, CKR_MECHANISM_PARAM_INVALID);
 }
 
-TEST_F(Nonces, AreXoredWithACounter) {
+TEST_F(Nonces, OfAXorCounterAreTheFixedBytesXoredWithIt) {
   Parameter parameter{CKM_AES_GCM, from_hex("0102030405060708090a0b0c"), Bytes(16), 32, CKG_GENERATE_COUNTER_XOR};
   EXPECT_EQ(to_hex(next(parameter)), "0102030405060708090a0b0c");
   EXPECT_EQ(to_hex(next(parameter)), "0102030405060708090a0b0d");
@@ -354,7 +354,7 @@ TEST_F(Messages, RejectWrongParameters) {
   EXPECT_RV(CKR_ENCRYPTED_DATA_LEN_RANGE, parts(decryption(), parameter, {}, text, &out));
 }
 
-TEST_F(Messages, KeysAndMechanismsThatDoNotFit) {
+TEST_F(Messages, KeysAndMechanismsThatDoNotFitAreRejected) {
   Mechanism cbc = CKM_AES_CBC, hmac = CKM_SHA256_HMAC;
   const CK_OBJECT_HANDLE generic = secret_key(session, CKK_GENERIC_SECRET, Bytes(16, 1));
   const CK_OBJECT_HANDLE idle = session.create({{CKA_CLASS, CKO_SECRET_KEY},
@@ -371,7 +371,7 @@ TEST_F(Messages, KeysAndMechanismsThatDoNotFit) {
   }
 }
 
-TEST_F(Messages, EndWithTheLogin) {
+TEST_F(Messages, AreEndedByALogout) {
   const CK_OBJECT_HANDLE secret = session.create({{CKA_CLASS, CKO_SECRET_KEY},
                                                   {CKA_KEY_TYPE, CKK_AES},
                                                   {CKA_VALUE, Bytes(16, 3)},

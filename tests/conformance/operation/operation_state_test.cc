@@ -455,7 +455,7 @@ TEST_F(OperationState, OfAResultThatWaitsIsNotSaved) {
   EXPECT_RV(CKR_STATE_UNSAVEABLE, try_save(session));
 }
 
-TEST_F(OperationState, SavingChangesNothing) {
+TEST_F(OperationState, SavingDoesNotChangeTheOperation) {
   MUST(p11->C_DigestInit(session, sha.get()));
   digest(session, bytes("ab"));
   Bytes small(10);
@@ -487,7 +487,7 @@ TEST_F(OperationState, AsksForTheKeysThatItNeeds) {
   EXPECT_RV(CKR_KEY_NOT_NEEDED, restore(other, save(session), 0, 1));
 }
 
-TEST_F(OperationState, KnowsItsKey) {
+TEST_F(OperationState, RejectsAnotherKey) {
   const auto changed = [&](const Bytes& state, CK_OBJECT_HANDLE key, bool ciphers) {
     EXPECT_RV(CKR_KEY_CHANGED, ciphers ? restore(other, state, key) : restore(other, state, 0, key));
   };
@@ -575,7 +575,7 @@ TEST_F(OperationState, ThatIsRefusedLeavesWhatWasActive) {
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
-TEST_F(OperationState, RefusesWhatItDidNotSave) {
+TEST_F(OperationState, RejectsBytesThatItDidNotSave) {
   MUST(p11->C_DigestInit(session, sha.get()));
   const Bytes state = save(session);
   for (size_t i = 0; i < state.size(); ++i) {
@@ -595,7 +595,7 @@ TEST_F(OperationState, RefusesWhatItDidNotSave) {
 }
 
 // C_DigestKey puts the key into the digest's block: it must not be readable in the state.
-TEST_F(OperationState, ShowsNoKey) {
+TEST_F(OperationState, DoesNotContainTheKey) {
   const Bytes value = bytes("a key that nobody else may read");
   MUST(p11->C_DigestInit(session, sha.get()));
   MUST(p11->C_DigestKey(session, secret_key(session, CKK_GENERIC_SECRET, value)));

@@ -34,7 +34,7 @@ class Recover : public WithUser {
   }
 };
 
-TEST_F(Recover, GivesTheDataBack) {
+TEST_F(Recover, ReturnsTheSignedData) {
   for (const Bytes& data : {bytes("recover me"), Bytes{}, Bytes(117, 9)}) {
     Bytes recovered;
     const Bytes signature = sign(pkcs, data);

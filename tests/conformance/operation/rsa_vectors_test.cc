@@ -170,7 +170,7 @@ TEST_F(RsaVectors, Pkcs1SignaturesMatchThePublishedVectors) {
   expect_some_in_the_tpm();
 }
 
-TEST_F(RsaVectors, Pkcs1SignaturesOfOthers) {
+TEST_F(RsaVectors, Pkcs1SignaturesOfOtherProgramsAreVerified) {
   for_each_line("pkcs1_verify.txt", [&](const Line& line) {
     const CK_RV expected = good(line) ? CKR_OK : CKR_SIGNATURE_INVALID;
     expect_verifies(expected, hash_of(line).pkcs, line, line.bytes("message"), true);

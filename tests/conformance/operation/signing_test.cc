@@ -137,7 +137,7 @@ TEST_F(Signing, RsaPkcsWithEveryHashVerifiesWithOpenssl) {
   }
 }
 
-TEST_F(Signing, RsaPkcsOfADigestInfoOrAnything) {
+TEST_F(Signing, RsaPkcsSignsADigestInfoOrOtherData) {
   const peer::Key key = openssl(rsa());
   const Bytes digest = peer::digest("SHA256", bytes("message"));
   const Bytes digest_info = from_hex("3031300d060960864801650304020105000420") + digest;  // RFC 8017, 9.2 note 1
@@ -189,7 +189,7 @@ TEST_F(Signing, RsaPssWithEveryHashVerifiesWithOpenssl) {
   }
 }
 
-TEST_F(Signing, RsaPssOfADigest) {
+TEST_F(Signing, RsaPssSignsADigest) {
   const peer::Key key = openssl(rsa());
   for (const HashRow& hash : kHashes) {
     SCOPED_TRACE(hash.name);
@@ -208,7 +208,7 @@ TEST_F(Signing, RsaPssOfADigest) {
   }
 }
 
-TEST_F(Signing, RsaPssMayMixHashes) {
+TEST_F(Signing, RsaPssTakesAnotherHashForTheMask) {
   const peer::Scheme scheme = {.kind = Kind::kPss, .hash = "SHA256", .mgf_hash = "SHA1", .salt = 20};
   expect_signs(Mechanism::pss(CKM_SHA256_RSA_PKCS_PSS, CKM_SHA256, CKG_MGF1_SHA1, 20), rsa(), openssl(rsa()), scheme,
                message(50), true);
@@ -269,7 +269,7 @@ TEST_F(Signing, EcdsaWithEveryHashVerifiesWithOpenssl) {
   }
 }
 
-TEST_F(Signing, EcdsaOfADigestOfAnyLength) {
+TEST_F(Signing, EcdsaSignsADigestOfAnyLength) {
   // Longer than the curve's order: its leftmost bits count (FIPS 186-4, 6.4); shorter: the number that it is.
   for (const CurveRow& curve : kCurves) {
     const KeyPair pair = session.generate_ec(curve.parameters);
@@ -286,7 +286,7 @@ TEST_F(Signing, EcdsaOfADigestOfAnyLength) {
   }
 }
 
-TEST_F(Signing, EcdsaSignaturesDiffer) {
+TEST_F(Signing, EcdsaSignaturesOfOneMessageDiffer) {
   const Bytes digest(32, 0x42);
   EXPECT_NE(session.sign(CKM_ECDSA, ec().private_key, digest), session.sign(CKM_ECDSA, ec().private_key, digest));
 }
@@ -356,7 +356,7 @@ TEST_F(Signing, SizeQueriesAndSmallBuffersKeepTheOperation) {
 
 // --- the order of calls ---
 
-TEST_F(Signing, NeedsItsInit) {
+TEST_F(Signing, WithoutInitIsRejected) {
   Bytes data(32, 1), signature(256);
   CK_ULONG size = signature.size();
   EXPECT_RV(CKR_OPERATION_NOT_INITIALIZED, p11->C_Sign(session, data.data(), data.size(), signature.data(), &size));
@@ -428,7 +428,7 @@ TEST_F(Signing, AnErrorEndsTheOperation) {
   EXPECT_RV(CKR_OPERATION_NOT_INITIALIZED, p11->C_VerifyUpdate(session, data.data(), 1));
 }
 
-TEST_F(Signing, VerifyAlwaysEnds) {
+TEST_F(Signing, VerifyEndsTheOperationWithEveryResult) {
   Mechanism mechanism = CKM_ECDSA;
   Bytes digest(32, 1), signature(64, 1);
   MUST(p11->C_VerifyInit(session, mechanism.get(), ec().public_key));
@@ -464,7 +464,7 @@ TEST_F(Signing, MechanismsOfOnePartCollectWhatUpdateBrings) {
 
 // --- which keys a mechanism accepts ---
 
-TEST_F(Signing, TheKeyMustFit) {
+TEST_F(Signing, TheKeyTypeMustFitTheMechanism) {
   const auto init = [&](CK_MECHANISM_TYPE type, CK_OBJECT_HANDLE key) {
     Mechanism mechanism = type;
     return p11->C_SignInit(session, mechanism.get(), key);
@@ -494,7 +494,7 @@ TEST_F(Signing, TheKeyMustFit) {
   EXPECT_RV(CKR_OK, session.try_sign(CKM_ECDSA, ec().private_key, Bytes(32, 1)));
 }
 
-TEST_F(Signing, TheKeyMustBeAllowedTo) {
+TEST_F(Signing, TheKeyMustAllowTheOperation) {
   const KeyPair mute =
       session.generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}, {CKA_VERIFY, false}}, {{CKA_SIGN, false}});
   EXPECT_RV(CKR_KEY_FUNCTION_NOT_PERMITTED, session.try_sign(CKM_ECDSA, mute.private_key, Bytes(32, 1)));
@@ -522,7 +522,7 @@ TEST_F(Signing, VerifyingNeedsNoLogin) {
   EXPECT_RV(CKR_OK, session.try_verify(CKM_ECDSA, found[0], Bytes(32, 1), signature));
 }
 
-TEST_F(Signing, ManyKeysInTurn) {
+TEST_F(Signing, MoreKeysThanTheTpmHoldsSignInTurn) {
   // The TPM can hold three loaded keys, and a token has more.
   std::vector<KeyPair> pairs;
   for (int i = 0; i < 12; ++i) pairs.push_back(session.generate_ec(kP256));

@@ -87,7 +87,7 @@ TEST_F(FaultsOfFunctions, MemoryIsExhaustedInARefusal) {
 }
 
 // While a PIN must be changed, every call in a session reads from the store whether that still holds.
-TEST_F(FaultsOfFunctions, TheFileCanNotBeRead) {
+TEST_F(FaultsOfFunctions, TheFileCannotBeRead) {
   std::ofstream(scratch.path() + "/vtpm-pkcs11.toml", std::ios::app) << "[pin]\nchange_initial = true\n";
   library.restart();
   Session session(slot_of("conformance"));
@@ -109,7 +109,7 @@ TEST_F(FaultsOfFunctions, TheFileCanNotBeRead) {
 // The system call before the one that reads the record checks whether anything was appended.
 constexpr size_t kReadingTheRecord = 2;
 
-TEST_F(FaultsOfFunctions, APublicRecordCanNotBeRead) {
+TEST_F(FaultsOfFunctions, APublicRecordCannotBeRead) {
   {
     Session session(slot);
     for (const char* label : {"a", "b"}) session.create({{CKA_CLASS, CKO_DATA}, {CKA_TOKEN, true}, {CKA_LABEL, label}});
@@ -237,7 +237,7 @@ TEST_F(FaultsOfFunctions, MemoryIsExhaustedAtTheStart) {
 // objects, a single wrong count would hide all of them.
 class FaultsAmongObjects : public WithUser {};
 
-TEST_F(FaultsAmongObjects, WhatIsThereIsFoundEver) {
+TEST_F(FaultsAmongObjects, ObjectsAreFoundAfterMemoryWasExhausted) {
   const auto data = [](const char* label, bool token, bool is_private) {
     return Template{
         {CKA_CLASS, CKO_DATA}, {CKA_TOKEN, token}, {CKA_PRIVATE, is_private}, {CKA_LABEL, label}, {CKA_VALUE, "value"}};
@@ -348,9 +348,9 @@ class FaultsAtWork : public Workshop {
   }
 };
 
-TEST_F(FaultsAtWork, MemoryIsExhausted) { disturb(Fault::kMemory, {CKR_OK, CKR_HOST_MEMORY}); }
-TEST_F(FaultsAtWork, TheFileFails) { disturb(Fault::kIo, {CKR_OK, CKR_DEVICE_ERROR}); }
-TEST_F(FaultsAtWork, TheDiskIsFull) { disturb(Fault::kNoSpace, {CKR_OK, CKR_DEVICE_MEMORY}); }
+TEST_F(FaultsAtWork, EveryFunctionSurvivesExhaustedMemory) { disturb(Fault::kMemory, {CKR_OK, CKR_HOST_MEMORY}); }
+TEST_F(FaultsAtWork, EveryFunctionSurvivesAFailingFile) { disturb(Fault::kIo, {CKR_OK, CKR_DEVICE_ERROR}); }
+TEST_F(FaultsAtWork, EveryFunctionSurvivesAFullDisk) { disturb(Fault::kNoSpace, {CKR_OK, CKR_DEVICE_MEMORY}); }
 
 }  // namespace
 }  // namespace vtpm::conformance

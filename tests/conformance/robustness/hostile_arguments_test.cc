@@ -25,7 +25,7 @@ class HostileArguments : public WithUser {
   }
 };
 
-TEST_F(HostileArguments, LengthsOfData) {
+TEST_F(HostileArguments, DataOfAnImpossibleLengthIsRejected) {
   Mechanism sha = CKM_SHA256, ecdsa = CKM_ECDSA, ecdsa_sha = CKM_ECDSA_SHA256;
   for_each_length_out_of_range(
       [&](CK_ULONG length) {
@@ -67,7 +67,7 @@ TEST_F(HostileArguments, LengthsOfData) {
       "C_SignUpdate");
 }
 
-TEST_F(HostileArguments, LengthsOfCiphertext) {
+TEST_F(HostileArguments, CiphertextOfAnImpossibleLengthIsRejected) {
   const KeyPair rsa = session.generate_rsa(1024);
   Mechanism mechanism = CKM_RSA_PKCS;
   for_each_length_out_of_range(
@@ -84,14 +84,14 @@ TEST_F(HostileArguments, LengthsOfCiphertext) {
       "C_Decrypt");
 }
 
-TEST_F(HostileArguments, LengthsOfRandom) {
+TEST_F(HostileArguments, RandomBytesOfAnImpossibleLengthAreRejected) {
   for_each_length_out_of_range([&](CK_ULONG length) { return p11->C_SeedRandom(session, buffer.data(), length); },
                                "C_SeedRandom");
   for_each_length_out_of_range([&](CK_ULONG length) { return p11->C_GenerateRandom(session, nullptr, length); },
                                "C_GenerateRandom");
 }
 
-TEST_F(HostileArguments, LengthsOfPins) {
+TEST_F(HostileArguments, PinsOfAnImpossibleLengthAreRejected) {
   Session other(slot);
   for_each_length_out_of_range(
       [&](CK_ULONG length) { return p11->C_SetPIN(other, buffer.data(), length, buffer.data(), 8); },
@@ -110,7 +110,7 @@ TEST_F(HostileArguments, LengthsOfPins) {
                                "C_InitPIN");
 }
 
-TEST_F(HostileArguments, CountsOfTemplates) {
+TEST_F(HostileArguments, TemplatesOfAnImpossibleCountAreRejected) {
   CK_OBJECT_HANDLE object = 0;
   CK_OBJECT_CLASS data = CKO_DATA;
   CK_ATTRIBUTE one = {CKA_CLASS, &data, sizeof data};
@@ -128,7 +128,7 @@ TEST_F(HostileArguments, CountsOfTemplates) {
                                "C_FindObjectsInit");
 }
 
-TEST_F(HostileArguments, LengthsOfAttributes) {
+TEST_F(HostileArguments, AttributesOfAnImpossibleLengthAreRejected) {
   CK_OBJECT_HANDLE object = 0;
   CK_OBJECT_CLASS data = CKO_DATA;
   for_each_length_out_of_range(
@@ -154,7 +154,7 @@ TEST_F(HostileArguments, LengthsOfAttributes) {
       "C_GenerateKeyPair");
 }
 
-TEST_F(HostileArguments, LengthsOfParameters) {
+TEST_F(HostileArguments, ParametersOfAnImpossibleLengthAreRejected) {
   const KeyPair rsa = session.generate_rsa(1024);
   CK_RSA_PKCS_OAEP_PARAMS oaep = {CKM_SHA256, CKG_MGF1_SHA256, CKZ_DATA_SPECIFIED, buffer.data(), 0};
   for_each_length_out_of_range(
@@ -175,7 +175,7 @@ TEST_F(HostileArguments, LengthsOfParameters) {
             p11->C_SignInit(session, &null_parameter, rsa.private_key));
 }
 
-TEST_F(HostileArguments, ABufferThatClaimsToBeHuge) {
+TEST_F(HostileArguments, AHugeLengthOfABufferWritesOnlyTheOutput) {
   // The module cannot check a length that is far too large for an output buffer: it writes only the bytes of its
   // output.
   Mechanism mechanism = CKM_ECDSA;

@@ -127,7 +127,7 @@ class KeyMaking : public WithUser {
   Mechanism gcm_ = CKM_AES_GCM;
 };
 
-TEST_F(KeyMaking, TemplatesAreChecked) {
+TEST_F(KeyMaking, TemplatesWithWrongAttributesAreRejected) {
   for (Making& one : all()) {
     SCOPED_TRACE(one.name);
     EXPECT_RV(CKR_OK, one.call(session, one.good));
@@ -157,7 +157,7 @@ TEST_F(KeyMaking, PrivateKeysNeedTheUser) {
 
 using MoreRefusals = WithUser;
 
-TEST_F(MoreRefusals, LoginUserSaysWhatLoginSays) {
+TEST_F(MoreRefusals, LoginUserReturnsTheValuesOfLogin) {
   Bytes wrong = bytes("not-the-pin"), right = kUserPin;
   const auto login = [&](CK_SESSION_HANDLE s, CK_USER_TYPE user, Bytes& pin) {
     return p11_3().C_LoginUser(s, user, pin.data(), pin.size(), nullptr, 0);
@@ -177,7 +177,7 @@ TEST_F(MoreRefusals, LoginUserSaysWhatLoginSays) {
   EXPECT_RV(CKR_USER_PIN_NOT_INITIALIZED, login(other, CKU_USER, right));
 }
 
-TEST_F(MoreRefusals, CopiesAndChangesThatAreNotAllowed) {
+TEST_F(MoreRefusals, CopiesAndChangesThatAreNotAllowedAreRejected) {
   const auto object = session.create({{CKA_CLASS, CKO_DATA}, {CKA_LABEL, "x"}});
   EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_copy(object, {{CKA_TOKEN, Bytes(2, 1)}}));
   session.logout();
@@ -185,7 +185,7 @@ TEST_F(MoreRefusals, CopiesAndChangesThatAreNotAllowed) {
   EXPECT_RV(CKR_USER_NOT_LOGGED_IN, session.try_copy(in_the_open, {{CKA_PRIVATE, true}}));
 }
 
-TEST_F(MoreRefusals, UnsupportedCurvesAndDomainParameters) {
+TEST_F(MoreRefusals, UnsupportedCurvesAndDomainParametersAreRejected) {
   const Bytes unknown_curve = from_hex("06052b8104001f"), garbage = from_hex("020101");  // secp192k1; an INTEGER
   EXPECT_RV(CKR_CURVE_NOT_SUPPORTED, session.try_create({{CKA_CLASS, CKO_PUBLIC_KEY},
                                                          {CKA_KEY_TYPE, CKK_EC},
@@ -205,7 +205,7 @@ TEST_F(MoreRefusals, UnsupportedCurvesAndDomainParameters) {
 
 // --- tokens that were removed ---
 
-TEST_F(MoreRefusals, EveryFunctionOfASessionWhoseTokenIsGone) {
+TEST_F(MoreRefusals, EverySessionFunctionReportsARemovedToken) {
   std::filesystem::remove_all(scratch.store());
   EXPECT_EQ(slots().size(), 1u);
   for (const Function& function : every_function()) {
@@ -215,7 +215,7 @@ TEST_F(MoreRefusals, EveryFunctionOfASessionWhoseTokenIsGone) {
   }
 }
 
-TEST_F(MoreRefusals, EveryFunctionOfASlotWhoseFileIsNoToken) {
+TEST_F(MoreRefusals, EverySlotFunctionReportsAFileThatIsNoToken) {
   session.close();
   for (const auto& entry : std::filesystem::directory_iterator(scratch.store()))
     std::ofstream(entry.path()) << "this is no store";
@@ -242,7 +242,7 @@ void give_to_readers(const std::string& directory) {
   for (const auto& entry : fs::directory_iterator(directory + "/store")) chmod(entry.path().c_str(), 0444);
 }
 
-TEST_F(KeyMaking, ATokenThatCanNotBeWritten) {
+TEST_F(KeyMaking, ATokenThatCannotBeWrittenIsReported) {
   session.create({{CKA_CLASS, CKO_DATA}, {CKA_TOKEN, true}, {CKA_PRIVATE, false}, {CKA_LABEL, "there"}});
   const Template of_token = {{CKA_CLASS, CKO_DATA}, {CKA_TOKEN, true}, {CKA_PRIVATE, false}};
   session.close();

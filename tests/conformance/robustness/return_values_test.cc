@@ -294,7 +294,7 @@ class RunningOperations : public ReturnValuesTest {
   }
 };
 
-TEST_F(RunningOperations, RefuseNullPointers) {
+TEST_F(RunningOperations, RejectNullPointers) {
   for (const Running& one : taking_data()) {
     SCOPED_TRACE(one.name);
     one.begin();
@@ -310,7 +310,7 @@ TEST_F(RunningOperations, RefuseNullPointers) {
   }
 }
 
-TEST_F(RunningOperations, SayWhenTheBufferIsTooSmall) {
+TEST_F(RunningOperations, ReturnBufferTooSmall) {
   for (const Running& one : taking_data()) {
     const std::string name = one.name;
     if (name == "C_DecryptMessageNext") continue;  // the operation returns no output before its end
@@ -325,7 +325,7 @@ TEST_F(RunningOperations, SayWhenTheBufferIsTooSmall) {
 }
 
 /// Each case has keys of its own, because a logout destroys private session keys.
-TEST_F(RunningOperations, EndWithTheLogin) {
+TEST_F(RunningOperations, AreEndedByALogout) {
   const std::vector<std::string> need_nobody = {"C_Digest", "C_DigestUpdate", "C_DigestFinal", "C_VerifyRecover"};
   const auto everything = [this] {
     std::vector<Running> all = taking_data();
