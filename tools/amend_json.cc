@@ -13,7 +13,7 @@ using store::DesiredState;
 
 [[noreturn]] void refuse(const std::string& sentence) { throw Error(ErrorCode::kInvalidArgument, sentence); }
 
-// The text of a string field; the JSON value's own copy is wiped.
+// Takes the text of a string field, and wipes the JSON value's copy.
 SecretBytes take_secret(json& value, const char* field) {
   if (!value.is_string()) refuse(std::string("'") + field + "' must be a string");
   auto& text = value.get_ref<std::string&>();
@@ -74,7 +74,7 @@ void read_field(DesiredState& desired, const std::string& name, json& value) {
 }  // namespace
 
 DesiredState parse_desired_state(ByteView text) {
-  // Not nlohmann's own sentence, which quotes the text: it may be a secret.
+  // The sentence of nlohmann-json is not used, because it quotes the text, which may be a secret.
   json object = json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
   if (!object.is_object()) refuse("the desired state is not a JSON object");
   if (!object.contains("state")) refuse("the desired state has no 'state'");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The machine interface of key slots: one desired state as a JSON object, with the field names of its design discussion
-// (docs/requirements.md, R3.8): state, keyslot, secret, iter-time, old-secret; and `role`, of ours.
+// The interface of key slots for programs: a desired state as a JSON object. The fields state, keyslot, secret,
+// iter-time and old-secret have the names of the design (docs/requirements.md, R3.8); `role` is an addition.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -9,7 +9,8 @@
 
 namespace vtpm::tools {
 
-/// Throws Error kInvalidArgument, naming the field that is wrong, unknown or missing. `text` may hold secrets.
+/// Parses a desired state. Throws Error kInvalidArgument, which names the field that is wrong, unknown or missing and
+/// never quotes `text`, because it may contain secrets.
 store::DesiredState parse_desired_state(ByteView text);
 
 nlohmann::json json_of(const std::vector<store::KeySlotInfo>& slots);

@@ -20,7 +20,7 @@ constexpr size_t kMostOfABlob = 16 << 20;
 constexpr size_t kMostOfADescription = 16 << 20;
 constexpr const char* kPermanent = "tpm2-permall";
 
-/// Types by the last word of a name.
+/// Types by the last part of a name.
 constexpr std::array<std::pair<std::string_view, std::string_view>, 3> kTypes = {{
     {"/permall", kPermanent},
     {"/volatile", "tpm2-volatile"},
@@ -93,7 +93,7 @@ void load(Blob& blob) {
          blob.name + "' (" + std::to_string(blob.capacity) + " bytes)");
 }
 
-// A volatile state goes on from one permanent state only: beside another one it would repeat random numbers.
+// A volatile state belongs to one permanent state. Resumed with another one, the TPM would repeat random numbers.
 void refuse_orphans(const std::vector<Blob>& blobs) {
   for (const Blob& blob : blobs) {
     if (!is_suspended(blob)) continue;

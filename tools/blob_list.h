@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Blobs that a command line or a description names, to be put into a store: what they are called, of what type, how
-// much room they get, and their bytes.
+// The blobs that a command line or a description names, to be written to a store: name, type, capacity, and contents.
 //
 //   --blob NAME[:TYPE[:CAPACITY]]=FILE       names and types with ':' or '=' need a description:
 //   { "blobs": [ { "name": …, "type": …, "capacity": …, "file": …, "sealed": true } ] }
@@ -16,31 +15,31 @@
 namespace vtpm::tools {
 
 struct Blob {
-  std::string name, type;  // type empty: `default_type`, or what the name has already
-  size_t capacity = 0;     // bytes; 0: not registered
+  std::string name, type;  // an empty type means `default_type`, or the type that the entry has
+  size_t capacity = 0;     // in bytes; 0: the blob is not registered
   std::string file;
   bool sealed = true;
   SecretBytes contents;
 };
 
-/// One --blob. Throws Error kInvalidArgument that says what is missing.
+/// Parses one --blob or --clear-blob. Throws Error kInvalidArgument, which says what is missing.
 Blob parse_blob(const std::string& text, bool sealed);
-/// The blobs of a description; "-" is the standard input. Files are relative to the description's directory. Throws
-/// Error: kIo, kInvalidArgument that names the field.
+/// Reads a description; "-" is the standard input. Paths in it are relative to its directory. Throws Error: kIo;
+/// kInvalidArgument, which names the field.
 std::vector<Blob> read_description(const std::string& file);
-/// Bytes: a number, with k or M for 1024 and 1024 * 1024 of them. Throws Error kInvalidArgument.
+/// Parses a number of bytes, with the suffix k for 1024 or M for 1024 * 1024. Throws Error kInvalidArgument.
 size_t parse_bytes(const std::string& text, const std::string& what);
 
 /// `tpm2-permall`, `tpm2-volatile`, `tpm2-savestate` for names that end in `/permall`, `/volatile`, `/savestate`; else
 /// `blob`.
 std::string default_type(const std::string& name);
 
-/// Reads the files, and refuses what no store should hold: a name twice, more than the capacity, a TPM state that a
-/// process of its own does not boot and walk, a suspended TPM's state without its permanent one. A permanent state that
-/// swtpm wrote, unencrypted, is unwrapped. Makes processes: no store may be open. Throws Error.
+/// Reads the files of the blobs, and unwraps an unencrypted permanent state of swtpm. Throws Error if a name occurs
+/// twice, contents exceed their capacity, a TPM state cannot be booted and examined, or the state of a suspended TPM
+/// comes without its permanent state. Starts child processes, so no store may be open.
 void load_blobs(std::vector<Blob>& blobs, const Progress& progress);
 
-/// Puts one into a store.
+/// Puts a blob into a transaction: sealed if it is to be sealed and the store has a cipher.
 void put_blob(store::Transaction& transaction, const Blob& blob, store::Cipher cipher);
 
 }  // namespace vtpm::tools

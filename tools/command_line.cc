@@ -44,17 +44,17 @@ std::string help_of(const CLI::App& app) {
 
 std::string unknown_command(const CLI::App& app, const std::string& name) {
   const auto names = command_names(app);
-  if (names.empty()) return full_name(app) + " has no commands, and so not \"" + name + "\"";
+  if (names.empty()) return full_name(app) + " has no commands, so there is no \"" + name + "\"";
   return "there is no command \"" + name + "\" of " + full_name(app) + nearly(name, names) + ": there are " +
          enumerated(names);
 }
 
-/// An option without what is given with it, which may be a secret.
+/// An option without its value, which may be a secret.
 std::string option_name(const std::string& argument) {
   return argument.starts_with("--") ? argument.substr(0, argument.find('=')) : argument.substr(0, 2);
 }
 
-/// The command that was chosen, as far as it is known.
+/// The command that the command line names, as far as it is known.
 const CLI::App& chosen(const CLI::App& app) {
   const auto commands = app.get_subcommands();
   return commands.empty() ? app : chosen(*commands.front());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The module's configuration as the tool uses it: whole, or not at all.
+// The module's configuration, which the tool uses only if it has no error.
 #pragma once
 
 #include <ostream>
@@ -12,19 +12,19 @@ namespace vtpm::tools {
 
 constexpr int kBrokenConfigurationStatus = 2;
 
-/// Ends the tool with that status (vtpm_token.cc).
+/// The tool ends with this status (vtpm_token.cc).
 class BrokenConfiguration : public Error {
  public:
   explicit BrokenConfiguration(std::vector<ConfigProblem> problems);
   const std::vector<ConfigProblem>& problems() const { return problems_; }
-  /// Everything that is wrong, a line each: "vtpm-token: FILE:LINE:COLUMN: reason".
+  /// Prints all errors, one a line: "vtpm-token: FILE:LINE:COLUMN: reason".
   void print(std::ostream& out) const;
 
  private:
   std::vector<ConfigProblem> problems_;
 };
 
-/// Read at the first call. Throws BrokenConfiguration.
+/// The configuration, which the first call reads. Throws BrokenConfiguration.
 const Config& configuration();
 
 }  // namespace vtpm::tools

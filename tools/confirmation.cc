@@ -9,7 +9,7 @@ namespace vtpm::tools {
 void require_confirmation(const std::string& without_terminal) {
   const auto answer = answer_at_the_terminal("Type yes to go on: ");
   if (!answer) throw Error(ErrorCode::kInvalidArgument, without_terminal);
-  if (*answer != "yes") throw Error(ErrorCode::kInvalidArgument, "nothing was changed");
+  if (*answer != "yes") throw Error(ErrorCode::kInvalidArgument, "the answer was not yes; nothing was changed");
 }
 
 }  // namespace vtpm::tools

@@ -15,7 +15,7 @@ namespace vtpm::tools {
 
 namespace {
 
-// Of the C function that failed last: there is one thread.
+// The reason of the C function that failed last. The tool has only one thread.
 std::string& last_reason() {
   static std::string reason;
   return reason;
@@ -25,14 +25,14 @@ struct Meaning {
   CK_RV rv;
   const char* text;
 };
-// Where the value says all, and the module's own words would say it again.
+// Values whose meaning is complete, so that the module's sentence would repeat it.
 constexpr Meaning kMeanings[] = {
     {CKR_PIN_LEN_RANGE, "a PIN must have 4 to 255 bytes"},
     {CKR_PIN_INCORRECT, "the PIN is wrong"},
     {CKR_PIN_LOCKED, "the PIN is locked after too many wrong attempts"},
     {CKR_SESSION_EXISTS, "the token has open sessions"},
 };
-// Where the module says what and why, but not what it means to the user.
+// Values to which the module's sentence adds the cause.
 constexpr Meaning kIntroductions[] = {
     {CKR_DEVICE_MEMORY, "there is no space left"},
     {CKR_TOKEN_WRITE_PROTECTED, "the store cannot be written"},
@@ -64,7 +64,7 @@ void check(CK_RV rv, const std::string& what) { check(rv, what, last_reason()); 
 
 Cryptoki::Cryptoki() {
   pkcs11::tell_reasons(&last_reason());
-  configuration();  // the module itself would serve no token without a word
+  configuration();  // with a broken configuration the module would serve no token and print nothing
   check(C_Initialize(nullptr), "cannot initialize the module");
 }
 Cryptoki::~Cryptoki() { C_Finalize(nullptr); }
@@ -105,9 +105,9 @@ Label padded_label(const std::string& label) {
 
 namespace {
 
-/// The number of the slot that the next token takes, whether the configuration lists it or not. Throws Error kIo.
+/// The number of the slot of the next token, whether or not the configuration lists it. Throws Error kIo.
 CK_SLOT_ID free_slot(const Cryptoki& cryptoki) {
-  cryptoki.slots();  // so that C_InitToken, too, goes by what is there now
+  cryptoki.slots();  // C_InitToken uses the slots as they are listed now
   const auto directory = store_directory();
   if (!directory->problem().empty()) throw Error(ErrorCode::kIo, directory->problem());
   return directory->unused_number();
@@ -116,7 +116,7 @@ CK_SLOT_ID free_slot(const Cryptoki& cryptoki) {
 }  // namespace
 
 CK_SLOT_ID make_token(const Cryptoki& cryptoki, ByteView so_pin, Label label) {
-  // Whoever was faster has made a token, so this ends.
+  // A slot is taken only when another process makes a token, so the loop ends.
   constexpr int kTries = 1000;
   for (int tries_left = kTries;; --tries_left) {
     const CK_SLOT_ID slot = free_slot(cryptoki);

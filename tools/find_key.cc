@@ -14,7 +14,7 @@ namespace {
 
 bool matches(const pkcs11::Object& object, const std::vector<Pkcs11Uri::Attribute>& rows) {
   return std::all_of(rows.begin(), rows.end(), [&](const Pkcs11Uri::Attribute& row) {
-    if (row.type == CKA_CLASS) return true;  // type=public means the same pair
+    if (row.type == CKA_CLASS) return true;  // type=public names the same key pair
     return equal(object.shown.get(row.type), row.value);
   });
 }

@@ -33,7 +33,7 @@ bool is_certainly_path(const std::string& name) {
          fs::exists(fs::symlink_status(name, ignored));
 }
 
-/// Whether the URI names the token, as p11-kit sees it.
+/// Whether the URI matches the token, by p11-kit's rules.
 class UriMatch {
  public:
   explicit UriMatch(const std::string& text) : uri_(text) {}
@@ -57,7 +57,7 @@ std::vector<const FoundStore*> matching(const store::StoreDirectory& directory, 
   return found;
 }
 
-/// What is no token and can be nothing but a file.
+/// Whether a name can only be that of a file.
 bool is_path(const std::string& name) {
   std::error_code ignored;
   return looks_like_path(name) || fs::exists(fs::symlink_status(name, ignored));
@@ -70,7 +70,7 @@ std::vector<const FoundStore*> tokens_of(const store::StoreDirectory& directory,
   return found;
 }
 
-/// A file that is named by a serial and cannot be read is that token too.
+/// A file whose name is a serial number and that cannot be read is that token too.
 const FoundStore* unreadable_token(const store::StoreDirectory& directory, const std::string& serial) {
   for (const FoundStore& store : directory.stores()) {
     if (store.standing == Standing::kUnreadable && fs::path(store.path).stem() == serial) return &store;
@@ -78,7 +78,7 @@ const FoundStore* unreadable_token(const store::StoreDirectory& directory, const
   return nullptr;
 }
 
-/// The token that `name` means; null when there is none. Throws Error when it is not served, or one of several.
+/// The token that `name` means, or null. Throws Error if the token is not served, or if several have the label.
 const FoundStore* find_token(const store::StoreDirectory& directory, const std::string& name) {
   std::vector<const FoundStore*> found = tokens_of(directory, name);
   const auto served = [](const FoundStore* store) { return store->standing == Standing::kServed; };
@@ -164,11 +164,11 @@ std::string path_named(const std::string& name, Access access) {
   std::unique_ptr<store::StoreDirectory> directory;
   try {
     directory = store_directory();
-  } catch (const BrokenConfiguration&) {  // what needs no token needs no configuration either
+  } catch (const BrokenConfiguration&) {  // a command on a file needs no configuration
     if (is_path(name)) return name;
     throw;
   }
-  // What is looked into, or repaired, is often no token any more.
+  // A file that is examined or repaired may not be a token any more.
   const auto found = tokens_of(*directory, name);
   const FoundStore* token = found.size() == 1 ? found.front() : nullptr;
   if (!token && found.empty()) token = unreadable_token(*directory, name);

@@ -34,13 +34,13 @@ bool is_help(const CLI::Option& option) { return option.get_lnames() == std::vec
 bool takes_value(const CLI::Option& option) { return option.get_items_expected_max() > 0; }
 std::string long_name(const CLI::Option& option) { return "--" + option.get_lnames().front(); }
 
-/// How an option's value is called, and the words that it may be: --help shows both as "ROLE:{user,so,keyfile}".
+/// The name of an option's value, and the words that it may be. --help shows both as "ROLE:{user,so,keyfile}".
 struct Value {
   std::string name, words;
 };
 Value value_of(const CLI::Option& option) {
   const std::string type = option.get_type_name();
-  const size_t end = type.find_first_of(" {");  // of the name, and of a validator's first word
+  const size_t end = type.find_first_of(" {");  // the end of the name, before the first word of a validator
   if (end == std::string::npos) return {type, ""};
   const std::string name = type.substr(0, type.rfind(':', end));
   return {name, type[end] == '{' ? type.substr(end + 1, type.find('}', end) - end - 1) : ""};
@@ -62,14 +62,14 @@ bool ends_with(const std::string& text, const std::string& end) {
   return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
-/// Of two options the second is the other way to say the same: --pin-file and --pin-fd, --json and --markdown.
+/// Whether two options are alternatives: --pin-file and --pin-fd, --json and --markdown.
 bool is_alternative(const CLI::Option& first, const CLI::Option& second) {
   const std::string a = long_name(first), b = long_name(second);
   if (ends_with(a, "-file") && b == a.substr(0, a.size() - 4) + "fd") return true;
   return first.get_excludes().count(const_cast<CLI::Option*>(&second)) != 0;
 }
 
-/// Options that stand beside each other and exclude each other, or name one thing, are one entry: "a | b".
+/// Adjacent options that are alternatives form one entry: "a | b".
 std::vector<Options> grouped(const Options& options) {
   std::vector<Options> groups;
   for (const CLI::Option* option : options) {

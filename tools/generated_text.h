@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is generated of the command line, so that an option is written once: the synopsis of docs/man/vtpm-token.1 and
-// the table of the bash completion. Two options print it that no help names, --print-synopsis and --print-completion:
-// they are for the build and for the house's tests.
+// Texts that are generated from the command line, so that each option is written once: the synopsis of
+// docs/man/vtpm-token.1 and the table of the bash completion. --print-synopsis and --print-completion print them; these
+// options are for the build and the tests in tests/house, and no help shows them.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -11,14 +11,14 @@
 
 namespace vtpm::tools {
 
-/// The text that `arguments`, all that stands on the command line, ask for; nothing for every other command line.
+/// The text that `arguments`, which are the whole command line, request; nothing for any other command line.
 std::optional<std::string> generated_text(const CLI::App& app, const std::vector<std::string>& arguments);
 
-/// mdoc(7): a paragraph for each command, with what must be given before what may be.
+/// The synopsis in mdoc(7): a paragraph for each command, with required options before optional ones.
 std::string synopsis(const CLI::App& app);
 
-/// A bash function `_vtpm_token_command COMMAND` that sets `commands`, what may follow, and `arguments`, a NAME=KIND
-/// for each option and argument (conf/vtpm-token.bash says which kinds there are).
+/// A bash function `_vtpm_token_command COMMAND` that sets `commands`, the words that may follow, and `arguments`, with
+/// NAME=KIND for each option and argument (conf/vtpm-token.bash lists the kinds).
 std::string completion(const CLI::App& app);
 
 }  // namespace vtpm::tools

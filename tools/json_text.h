@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// JSON as the tool prints it.
+// The form in which the tool prints JSON.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -7,7 +7,8 @@
 
 namespace vtpm::tools {
 
-/// Indented, without a line end. Labels and paths need not be UTF-8, JSON must: what is not becomes U+FFFD.
+/// Returns indented JSON without a line end. Labels and paths may not be UTF-8, which JSON must be: other bytes become
+/// U+FFFD.
 inline std::string json_text(const nlohmann::json& json) {
   return json.dump(2, ' ', /*ensure_ascii=*/false, nlohmann::json::error_handler_t::replace);
 }

@@ -6,7 +6,7 @@
 namespace vtpm::tools {
 namespace {
 
-constexpr size_t kMostOfAKey = 4096;  // so that a key that is too long can be told from one that is cut off
+constexpr size_t kMostOfAKey = 4096;  // the limit exceeds every valid key, so that a key that is too long is detected
 constexpr size_t kMostOfAFile = 1 << 20;
 
 }  // namespace

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Options that several commands have: where a secret comes from, which token is meant, and --key-file, --key-fd and
-// --key-format: a key that is not typed.
+// Options of several commands: the source of a secret, the token, and --key-file, --key-fd and --key-format for keys.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -13,11 +12,11 @@
 
 namespace vtpm::tools {
 
-/// `--NAME-file` and `--NAME-fd`, which take `what` ("the user PIN") into `source`. `source` must outlive the command
-/// line, like every other variable that an option is added for.
+/// Adds `--NAME-file` and `--NAME-fd`, which set where `source` reads `what` ("the user PIN"). `source` must outlive
+/// the command line, like the variable of every other option.
 void add_secret(CLI::App& command, SecretSource& source, const std::string& name, const std::string& what);
 
-/// `--token`, into `token`. Returns the option, which may be made a required one.
+/// Adds `--token`, which sets `token`. Returns the option, so that it can be made required.
 CLI::Option* add_token(CLI::App& command, std::string& token);
 
 struct KeyOptions {
@@ -25,12 +24,12 @@ struct KeyOptions {
   int descriptor = -1;
   std::string format = "hex";
 
-  /// `what`: "key" makes --key-file, --key-fd and --key-format.
+  /// Adds --WHAT-file and --WHAT-fd, and if `with_format` --WHAT-format. `description` is the help text.
   void add_to(CLI::App& command, const std::string& what, const std::string& description, bool with_format);
   bool given() const { return !file.empty() || descriptor >= 0; }
-  /// For a raw-key store. Throws Error: kInvalidArgument when it is not a key in this format.
+  /// Reads the key of a raw-key store. Throws Error: kIo; kInvalidArgument if it is not a key in this format.
   store::RawKey raw_key() const;
-  /// For a key file's slot: 1 byte to 1 MiB, as they are.
+  /// Reads the bytes of a key file, 1 byte to 1 MiB, without any conversion. Throws Error: kIo, kInvalidArgument.
   SecretBytes bytes() const;
 
  private:

@@ -58,7 +58,7 @@ NewToken::~NewToken() {
 }
 
 void NewToken::remove() const noexcept {
-  if (serial_.empty()) return;  // nobody knows which it is
+  if (serial_.empty()) return;  // the token was not made, or is unknown
   try {
     try {
       const auto directory = store_directory();
@@ -69,7 +69,7 @@ void NewToken::remove() const noexcept {
       std::cerr << "vtpm-token: an unfinished token remains in " << shown(path_) << ": " << shown(error.what())
                 << " (remove it with vtpm-token delete " << serial_ << ")\n";
     }
-  } catch (...) {  // not even the sentence could be made
+  } catch (...) {  // there is no memory for the sentence
   }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A token that is being made: whole, or not at all.
+// A token that is being made. Unless it is completed, it is removed again.
 #pragma once
 
 #include <optional>
@@ -10,22 +10,22 @@
 
 namespace vtpm::tools {
 
-/// The PINs of a new token. No user PIN: the security officer sets one later.
+/// The PINs of a new token. Without a user PIN, the security officer sets one later.
 struct NewPins {
   SecretBytes so;
   std::optional<SecretBytes> user;
 };
 
-/// Whether the configuration lets the user's PIN be empty. Throws UsageError when it does not.
+/// Throws UsageError unless the configuration allows an empty user PIN.
 void require_empty_pin_allowed();
-/// That C_InitPIN takes a user PIN: 4 to 255 bytes, or none where the configuration allows that. Throws UsageError.
+/// Throws UsageError unless C_InitPIN accepts the user PIN: 4 to 255 bytes, or none if the configuration allows that.
 void require_user_pin_fits(ByteView pin);
 
 class NewToken {
  public:
-  /// Checks both PINs, and then makes the token in the free slot. Throws Error; then there is no token.
+  /// Checks both PINs, and then makes the token in the free slot. Throws Error, and then no token exists.
   NewToken(const Cryptoki& cryptoki, const NewPins& pins, const Label& label);
-  /// Removes the token unless it is to be kept, and says on standard error where that cannot be done.
+  /// Removes the token unless `keep` was called. If that fails, it prints the path to standard error.
   ~NewToken();
   NewToken(const NewToken&) = delete;
   NewToken& operator=(const NewToken&) = delete;

@@ -24,7 +24,7 @@ bool has_phrases(const store::Vault& vault) {
   return std::any_of(slots.begin(), slots.end(), [](const auto& slot) { return slot.role == Role::kRecovery; });
 }
 
-// What a mistyped phrase looks like may be a PIN.
+// A PIN may look like a mistyped phrase.
 std::string hint_at_phrase(const store::Vault& vault, ByteView typed) {
   const bool mistyped = store::read_recovery_phrase(typed).verdict == store::PhraseReading::Verdict::kMistyped;
   return mistyped && has_phrases(vault) ? "; it reads like a recovery phrase with more than one wrong symbol" : "";
@@ -138,14 +138,14 @@ OpenedStore open_store(const OpenOptions& options, bool read_only, bool any_endi
   }
   opened.role = options.role();
   opened.secret = options.secret.read(opened.role, /*confirm=*/false);
-  // A typo in a phrase is found before anything is tried, and costs no attempt.
+  // A typing error in a phrase is detected before the secret is tried, and costs no attempt.
   if (opened.role == Role::kUser && options.as.empty() && has_phrases(vault))
     refuse_mistyped(opened.secret, " (if it is a PIN: --as user)");
   const store::Attempts before = vault.attempts(opened.role);
   const bool locked = before.limit != 0 && before.failures >= before.limit;
   const UnlockResult result = vault.unlock(opened.role, opened.secret);
   try {
-    // Of a locked user only a phrase is tried, and has a counter of its own.
+    // If the user is locked, only a recovery phrase is tried, which has a counter of its own.
     const bool by_phrase = locked && opened.role == Role::kUser && result == UnlockResult::kWrongSecret;
     require_unlocked(result, vault, by_phrase ? Role::kRecovery : opened.role);
   } catch (const Error& error) {

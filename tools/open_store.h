@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A store opened below PKCS#11, by whichever of its secrets the command line names: for what is about keys, not
-// objects.
+// Opens a store below PKCS#11, with the secret that the command line names, for commands on key slots and entries.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -13,53 +12,54 @@
 
 namespace vtpm::tools {
 
-/// A secret of a role, from wherever it comes: typed, a file's first line, a descriptor, a credential, a key file.
+/// The secret of a role from one of its sources: the terminal, a file's first line, a descriptor, a credential, a key
+/// file.
 struct RoleSecret {
   SecretSource pin;
   KeyOptions key;
 
-  /// `role` kKeyfile: the bytes of the key file; else a line, asked for twice when `confirm`. Throws Error when there
-  /// is none.
+  /// Reads the key file for kKeyfile, and a line for other roles, which the terminal asks for twice if `confirm`.
+  /// Throws Error if there is no source.
   SecretBytes read(store::Role role, bool confirm) const;
 };
 
-/// What opens a store.
+/// The options that name a store and the secret that opens it.
 struct OpenOptions {
-  std::string store;     // a path, or what names a token
-  std::string as;        // "user", "so", "keyfile"; empty: user, or keyfile where a key is named
-  bool is_file = false;  // `store` is a path, whatever it looks like
+  std::string store;     // a path, or a name of a token
+  std::string as;        // "user", "so", "keyfile"; empty: user, or keyfile if a key file is named
+  bool is_file = false;  // `store` is always a path
   RoleSecret secret;
 
   OpenOptions();
-  void add_to(CLI::App& command);  // both of the next two
+  void add_to(CLI::App& command);  // adds the options of the next two functions
   void add_store_to(CLI::App& command);
   void add_secrets_to(CLI::App& command);
-  /// The store, not unlocked. Throws what open_named throws.
+  /// Opens the store without unlocking it. Throws what open_named throws.
   std::unique_ptr<store::Vault> open(const store::OpenOptions& options = {}) const;
   store::Role role() const;
-  /// Whether any of the options that name a secret is there.
+  /// Whether any option that names a secret is given.
   bool secret_given() const;
 };
 
-/// A store that a secret has opened.
+/// A store that was opened with a secret.
 struct OpenedStore {
   std::unique_ptr<store::Vault> vault;
   store::Role role = store::Role::kUser;
-  SecretBytes secret;  // empty for a raw key
+  SecretBytes secret;  // empty if a raw key opened the store
   bool raw = false;
 };
 
-/// Opens and unlocks. `read_only`: the file stays as it is, and the attempt is not counted. `any_ending`: also a file
-/// whose end is missing. Throws Error: kAuthFailed
-/// with what is left of the attempts, and whatever Vault::open throws.
+/// Opens and unlocks a store. With `read_only` the file is not changed, and the attempt is not charged. With
+/// `any_ending` the end of the file may be missing. Throws Error: kAuthFailed, with the number of attempts that are
+/// left, and what Vault::open throws.
 OpenedStore open_store(const OpenOptions& options, bool read_only = false, bool any_ending = false);
-/// Throws Error where `typed` is, but for one symbol or two neighbours that have changed places, a recovery phrase; the
+/// Throws Error if `typed` differs from a valid recovery phrase by one symbol or by two exchanged neighbours; the
 /// sentence ends with `advice`.
 void refuse_mistyped(ByteView typed, const std::string& advice = "");
 /// Throws Error for every result but kUnlocked.
 void require_unlocked(store::UnlockResult result, const store::Vault& vault, store::Role role);
 bool has_raw_key(const store::Vault& vault);
-/// 4 to 255 bytes, what C_Login takes, for the roles that log in with it. Throws Error.
+/// Throws Error unless the secret of a role that logs in has 4 to 255 bytes, as C_Login requires.
 void require_pin_length(store::Role role, ByteView secret);
 
 }  // namespace vtpm::tools

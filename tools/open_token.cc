@@ -40,7 +40,7 @@ std::shared_ptr<pkcs11::Token> open_token(const std::string& name, ByteView pin)
 }
 
 std::shared_ptr<pkcs11::Token> open_token(const std::string& name, const SecretSource& pin) {
-  const NamedStore named = find_served(name);  // nobody is asked for the PIN of a token that does not exist
+  const NamedStore named = find_served(name);  // the prompt for the PIN comes only if the token exists
   const auto secret = pin.read(/*confirm=*/false);
   if (!secret)
     throw Error(ErrorCode::kInvalidArgument, "a user PIN is needed: give --pin-file, --pin-fd, or use a terminal");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A token opened below PKCS#11, for what the C functions have no words for: moving the TPM's state. The PIN opens it,
-// as it opens everything.
+// Opens a token below PKCS#11, for commands that the C functions do not offer, such as moving the TPM's state. The user
+// PIN is required.
 #pragma once
 
 #include <memory>
@@ -14,17 +14,16 @@
 
 namespace vtpm::tools {
 
-/// The store of the token that `name` means (tools/find_store.h). Throws Error where there is none, or it is not
+/// The store of the token that `name` means (tools/find_store.h). Throws Error if there is no such token, or it is not
 /// served.
 NamedStore find_served(const std::string& name);
-/// That token with its user logged in. A `pin` that must be asked for is asked for when the token was found. Throws
-/// Error.
+/// Opens that token and logs its user in. The terminal asks for `pin` only after the token was found. Throws Error.
 std::shared_ptr<pkcs11::Token> open_token(const std::string& name, const SecretSource& pin);
 std::shared_ptr<pkcs11::Token> open_token(const std::string& name, ByteView pin);
-/// That token without a login, which shows what is public.
+/// Opens that token without a login, so that only public objects are visible.
 std::shared_ptr<pkcs11::Token> open_token_without_login(const std::string& name);
 
-/// Runs `work`; a Refusal of the token is an error of the tool.
+/// Runs `work`, and turns a Refusal of the token into an Error of the tool.
 template <typename F>
 auto as_tool(F&& work) {
   try {

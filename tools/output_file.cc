@@ -35,7 +35,7 @@ std::string directory_of(const fs::path& path) {
   return parent.empty() ? "." : parent.string();
 }
 
-/// The number of an open descriptor that the path means; -1: none.
+/// The number of the open descriptor that the path means, or -1.
 int descriptor_of(const std::string& path) {
   if (path == "/dev/stdout") return STDOUT_FILENO;
   if (path == "/dev/stderr") return STDERR_FILENO;
@@ -47,7 +47,7 @@ int descriptor_of(const std::string& path) {
   return -1;
 }
 
-/// Nobody but the user and root can have put a link, or what it leads to, into the directory.
+/// Throws Error if users other than the caller and root could have put a link, or its target, into the directory.
 void require_own_directory(const std::string& path, const std::string& directory) {
   struct stat info {};
   if (stat(directory.c_str(), &info) != 0) fail(path, errno);
@@ -57,10 +57,10 @@ void require_own_directory(const std::string& path, const std::string& directory
                    " (name the file that it leads to, or remove the link)");
 }
 
-/// What the path means when its last component is no link.
+/// The path without links in its last component.
 struct Destination {
   std::string path;
-  bool in_place = false;  // a device or a FIFO
+  bool in_place = false;  // whether it is a device or a FIFO
 };
 
 Destination destination_of(const std::string& path) {

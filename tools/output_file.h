@@ -10,20 +10,18 @@
 
 namespace vtpm::tools {
 
-/// Writes what was asked for with --output. What stands at `path` decides how:
+/// Writes the output that --output names. How depends on the file at `path`:
 ///
-///   - nothing, or a file: a new file takes the place, whole, synced and by rename, with the permissions `mode` from
-///   the
-///     beginning;
-///   - a device or a FIFO: it is opened and written, and stays;
-///   - a symbolic link: the file that it leads to is replaced, and the link stays. Refused where others than the user
-///     and root could have put the link, or a file behind it, there: where a directory of either belongs to another
-///     user or can be written by the group or by everybody;
-///   - /dev/stdout, /dev/stderr, /dev/fd/N, /proc/self/fd/N: the open descriptor is written;
-///   - a directory, a socket: refused.
+///   - no file, or a regular file: a complete, synced file with the permissions `mode` replaces it by a rename;
+///   - a device or a FIFO is opened and written;
+///   - a symbolic link: its target is replaced, and the link stays. The call fails if users other than the caller and
+///   root could have made the link or its target: if the directory of either belongs to another user, or is writable
+///   for the group or for others;
+///   - /dev/stdout, /dev/stderr, /dev/fd/N, /proc/self/fd/N: the open descriptor is written to;
+///   - a directory or a socket: the call fails.
 ///
-/// Throws Error: kIo, kNoSpace, kInvalidArgument. What stood there before is untouched then, unless it is a device, a
-/// FIFO or a descriptor.
+/// Throws Error: kIo, kNoSpace, kInvalidArgument. An existing file is then unchanged, unless it is a device, a FIFO or
+/// a descriptor.
 void write_file(const std::string& path, ByteView contents, mode_t mode);
 
 }  // namespace vtpm::tools

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// PKCS#11 URIs (RFC 7512) as every other program of the machine reads and writes them: by libp11-kit. Its headers bring
-// PKCS#11's names in a version of their own, so they are seen in pkcs11_uri.cc only.
+// PKCS#11 URIs (RFC 7512), read and written by libp11-kit as in other programs. Its headers declare PKCS#11 a second
+// time, so only pkcs11_uri.cc includes them.
 #pragma once
 
 #include <cstdint>
@@ -11,30 +11,31 @@
 
 namespace vtpm::tools {
 
-/// What a URI says of a token. Not padded.
+/// The attributes of a token in a URI, without padding.
 struct TokenDescription {
   std::string label, manufacturer, model, serial;
 };
 
-/// Whether the text is meant to be a URI: it begins with "pkcs11:".
+/// Whether the text begins with "pkcs11:".
 bool is_pkcs11_uri(std::string_view text);
 
-/// "pkcs11:model=…;manufacturer=…;serial=…;token=…". Empty when libp11-kit cannot write it. Throws std::bad_alloc.
+/// "pkcs11:model=…;manufacturer=…;serial=…;token=…". Returns an empty string if libp11-kit cannot format it. Throws
+/// std::bad_alloc.
 std::string format_token_uri(const TokenDescription& token);
 
-/// A URI that was read.
+/// A parsed URI.
 class Pkcs11Uri {
  public:
-  /// Throws Error kInvalidArgument when libp11-kit cannot read the text.
+  /// Throws Error kInvalidArgument if libp11-kit cannot parse the text.
   explicit Pkcs11Uri(const std::string& text);
   ~Pkcs11Uri();
   Pkcs11Uri(const Pkcs11Uri&) = delete;
   Pkcs11Uri& operator=(const Pkcs11Uri&) = delete;
 
-  /// Whether the URI names the token. What a URI does not mention matches.
+  /// Whether the URI matches the token. Attributes that the URI does not contain match any value.
   bool names(const TokenDescription& token) const;
 
-  /// What the URI says of an object: CKA_ID, CKA_LABEL, CKA_CLASS and its value.
+  /// The attributes of an object in the URI, each with its value: CKA_ID, CKA_LABEL, CKA_CLASS.
   struct Attribute {
     unsigned long type;
     std::vector<uint8_t> value;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whether the machine's clock can be right.
+// Checks that the host's clock can be right.
 #pragma once
 
 namespace vtpm::tools {
 
-/// Throws Error kInvalidArgument when the clock stands before the day on which this program was configured to be built
-/// (SOURCE_DATE_EPOCH's, where that is set): it has not been set then.
+/// Throws Error kInvalidArgument if the clock shows a time before the day on which this build was configured (or
+/// SOURCE_DATE_EPOCH): then the clock was never set.
 void require_plausible_clock();
 
 }  // namespace vtpm::tools

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A bar on the terminal for work that takes longer than a second; nothing anywhere else.
+// A bar on the terminal for work that takes longer than a second. Without a terminal nothing is drawn.
 #pragma once
 
 #include <chrono>
@@ -9,14 +9,14 @@ namespace vtpm::tools {
 
 class ProgressBar {
  public:
-  /// `what`: "re-keying". Drawn on standard error when that is a terminal.
+  /// `what` names the work: "re-keying". The bar is drawn on standard error if that is a terminal.
   explicit ProgressBar(std::string what);
   ~ProgressBar();
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
 
   void show(size_t done, size_t all);
-  /// Takes the bar away, before anything is written to the terminal.
+  /// Removes the bar. Call it before anything else is written to the terminal.
   void clear();
 
  private:
@@ -24,7 +24,7 @@ class ProgressBar {
   const std::string what_;
   const bool terminal_;
   const Clock::time_point begun_ = Clock::now();
-  size_t drawn_ = 0;  // per cent, plus one; 0: nothing yet
+  size_t drawn_ = 0;  // percentage plus one; 0: nothing was drawn
 };
 
 }  // namespace vtpm::tools

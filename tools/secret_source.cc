@@ -22,12 +22,12 @@ namespace {
 
 constexpr size_t kMostBytes = 4096;
 
-// What a person at the terminal, or a shell, sends to end or to stop a program.
+// Signals that a user at the terminal, or a shell, sends to end or to stop a program.
 constexpr int kSignals[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP};
 
 volatile std::sig_atomic_t arrived = 0;
 
-/// While this lives these signals only end `wait`; whoever created it raises the one that came. What is ignored stays
+/// While an object lives, these signals only end `wait`, and its owner raises the received one. Ignored signals stay
 /// ignored.
 class SignalsNoted {
  public:
@@ -51,13 +51,13 @@ class SignalsNoted {
   SignalsNoted(const SignalsNoted&) = delete;
   SignalsNoted& operator=(const SignalsNoted&) = delete;
 
-  /// Returns when there is something to read: 0, or else the signal that came first.
+  /// Waits until there is something to read and returns 0, or returns the first signal that arrives.
   int wait(int terminal) const {
     pollfd input{terminal, POLLIN, 0};
     for (;;) {
-      const int ready = ppoll(&input, 1, nullptr, &mask_);  // the only place where they get through
+      const int ready = ppoll(&input, 1, nullptr, &mask_);  // the signals are unblocked only here
       if (arrived != 0) return arrived;
-      if (ready >= 0 || errno != EINTR) return 0;  // what else is wrong shows when it is read
+      if (ready >= 0 || errno != EINTR) return 0;  // the read reports any other error
     }
   }
 
@@ -66,7 +66,7 @@ class SignalsNoted {
   sigset_t mask_{};
 };
 
-/// The terminal without echo, for as long as this lives.
+/// Turns the terminal's echo off for as long as it lives.
 class Silence {
  public:
   explicit Silence(int terminal) : terminal_(terminal), active_(tcgetattr(terminal, &before_) == 0) {
@@ -87,7 +87,7 @@ class Silence {
   const bool active_;
 };
 
-// One read where it can be; -1 never comes back as an interruption.
+// read(2), repeated if a signal interrupts it. Throws Error kIo.
 size_t read_some(int fd, MutableByteView to, const std::string& what) {
   for (;;) {
     const ssize_t got = ::read(fd, to.data(), to.size());
@@ -96,7 +96,8 @@ size_t read_some(int fd, MutableByteView to, const std::string& what) {
   }
 }
 
-/// The first line. Whatever comes behind it is left for the next who reads. `before_each`: false ends it early.
+/// Reads the first line. The bytes after it remain for the next reader. Reading ends early when `before_each` returns
+/// false.
 template <typename F>
 SecretBytes read_line(int fd, const std::string& what, F&& before_each) {
   SecretBytes bytes;
@@ -135,7 +136,7 @@ SecretBytes ask(int terminal, const std::string& prompt) {
       say(terminal, "\n");
       if (signal == 0) return line;
     }
-    raise(signal);  // ends the program, or stops it until it is continued; then it asks again
+    raise(signal);  // the signal ends the program, or stops it; when it continues, it asks again
   }
 }
 

@@ -18,9 +18,10 @@ namespace {
 
 constexpr char kHexDigits[] = "0123456789abcdef";
 
-// --- what may be shown ---
+// --- text that may be shown ---
 
-/// The code point at the beginning of `text` and how many bytes it takes; 0 bytes: this is not UTF-8 (RFC 3629).
+/// The code point at the beginning of `text` and its length in bytes; a length of 0 means that this is not UTF-8 (RFC
+/// 3629).
 struct CodePoint {
   uint32_t value = 0;
   size_t length = 0;
@@ -42,13 +43,13 @@ CodePoint first_of(std::string_view text) {
   return {value, length};
 }
 
-/// Control characters (C0, DEL, C1), and what turns the direction of a line round or ends it.
+/// Control characters (C0, DEL, C1), and characters that change the direction of a line or end it.
 bool is_control(uint32_t value) {
   return value < 0x20 || (value >= 0x7F && value < 0xA0) || value == 0x061C || value == 0x200E || value == 0x200F ||
          (value >= 0x2028 && value <= 0x202E) || (value >= 0x2066 && value <= 0x2069);
 }
 
-/// `keep`: a control character that stays as it is; 0: none.
+/// Escapes control characters except `keep` (0: none).
 std::string harmless(std::string_view text, char keep) {
   std::string out;
   out.reserve(text.size());
@@ -69,9 +70,9 @@ std::string harmless(std::string_view text, char keep) {
   return out;
 }
 
-// --- where it is written ---
+// --- the streams ---
 
-/// Gathers what is printed. After a failure nothing more is written, and the stream is bad.
+/// Buffers printed text. After a failure nothing more is written, and the stream is bad.
 class Sink : public std::streambuf {
  public:
   explicit Sink(int descriptor) : descriptor_(descriptor) {}
@@ -110,7 +111,7 @@ class Sink : public std::streambuf {
   }
   int sync() override {
     const std::string text = harmless(gathered_, '\n');
-    wipe(gathered_.data(), gathered_.size());  // it may have been a recovery phrase
+    wipe(gathered_.data(), gathered_.size());  // the text may contain a recovery phrase
     gathered_.clear();
     return write_out(text) ? 0 : -1;
   }
@@ -122,7 +123,7 @@ class Sink : public std::streambuf {
   bool used_ = false;
 };
 
-// They live as long as the process: what is printed while it ends still finds them.
+// The sinks live as long as the process, so that text can be printed while it ends.
 Sink& out_sink() {
   static Sink& sink = *new Sink(STDOUT_FILENO);
   return sink;
@@ -157,7 +158,7 @@ StandardStreams::~StandardStreams() {
 
 void StandardStreams::finish() {
   flush_or_throw();
-  // Some file systems report only here that what was written found no room.
+  // Some file systems report only here that there was no space for the written bytes.
   if (out_sink().used() && ::close(STDOUT_FILENO) != 0 && errno != EINTR) {
     out_sink().fail_with(errno);
     refuse_lost_output();

@@ -2,10 +2,9 @@
 // The tool's standard output and standard error, behind std::cout and std::cerr, with two rules that hold for every
 // command:
 //
-//   - What could not be written was not said. A command whose output did not arrive has failed.
-//   - Nothing but text and line ends reaches a terminal. Labels and paths are made by others: a control character in
-//   them
-//     is written as \u001b, as JSON writes it, and a byte that is not UTF-8 as \xff.
+//   - A command whose output could not be written has failed.
+//   - Only text and line ends are written to a terminal. Labels and paths may come from other users: a control
+//   character in them is written as \u001b, as in JSON, and a byte that is not UTF-8 as \xff.
 //
 // The bytes of a blob do not go through std::cout: see write_bytes.
 #pragma once
@@ -18,11 +17,11 @@
 
 namespace vtpm::tools {
 
-/// A label, a path or a sentence as one line: no control character, and no line end either, with which a label could
-/// add lines to a table.
+/// Returns a label, a path or a sentence without control characters and line ends, with which a label could add lines
+/// to a table.
 std::string shown(std::string_view text);
 
-/// Makes std::cout and std::cerr obey the rules above, from its construction to its end. One at a time, in main.
+/// Makes std::cout and std::cerr obey the rules above while it lives. main creates the only one.
 class StandardStreams {
  public:
   StandardStreams();
@@ -30,8 +29,8 @@ class StandardStreams {
   StandardStreams(const StandardStreams&) = delete;
   StandardStreams& operator=(const StandardStreams&) = delete;
 
-  /// Writes what is left and closes the standard output. Throws Error kIo or kNoSpace if anything that was printed
-  /// since the beginning could not be written.
+  /// Writes buffered text and closes the standard output. Throws Error kIo or kNoSpace if anything that was printed
+  /// could not be written.
   void finish();
 
  private:
@@ -39,11 +38,11 @@ class StandardStreams {
   std::streambuf* const err_before_;
 };
 
-/// Returns when all that was printed has been written, and is on the disk if the standard output is a file: for what a
-/// command shows before it acts, since it cannot be shown again. Throws Error kIo or kNoSpace.
+/// Writes everything that was printed, and syncs it if the standard output is a file. A command calls it after it has
+/// shown something that cannot be shown again, before it acts. Throws Error kIo or kNoSpace.
 void require_shown();
 
-/// Writes bytes to the standard output as they are, behind what was printed. Throws Error kIo or kNoSpace.
+/// Writes bytes to the standard output without any change, after the printed text. Throws Error kIo or kNoSpace.
 void write_bytes(ByteView bytes);
 
 }  // namespace vtpm::tools

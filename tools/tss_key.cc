@@ -27,7 +27,7 @@ ByteView next(DerReader& reader, DerTag tag) {
   return element->contents;
 }
 
-/// The one element of an EXPLICIT field.
+/// The only element of an EXPLICIT field.
 ByteView inner(ByteView field, DerTag tag) {
   DerReader reader(field);
   const ByteView contents = next(reader, tag);
@@ -40,7 +40,7 @@ bool truth(ByteView bytes) {
   return bytes[0] != 0;
 }
 
-/// A TPM handle in a DER INTEGER. Programs that hold it in a signed number write 0x81000001 as a negative one.
+/// A TPM handle in a DER INTEGER. Programs that store it in a signed integer write 0x81000001 as a negative number.
 std::optional<uint32_t> handle_of(const DerElement& element) {
   const ByteView value = element.contents;
   if (element.tag == DerTag::kInteger && value.size() == sizeof(uint32_t) && (value[0] & 0x80)) {

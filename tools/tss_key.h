@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The file form of a wrapped TPM key that other programs share: "TSS2 PRIVATE KEY" (draft-bottomley-tpm2-keys), as
-// tpm2-tools, tpm2-tss-engine and tpm2-openssl read and write it.
+// The file form of a wrapped TPM key that other programs share: "TSS2 PRIVATE KEY" (draft-bottomley-tpm2-keys), which
+// tpm2-tools, tpm2-tss-engine and tpm2-openssl read and write.
 //
 //   TPMKey ::= SEQUENCE {
 //     type        OBJECT IDENTIFIER,                     -- loadable 2.23.133.10.1.3, importable …1.4
@@ -25,8 +25,8 @@ struct TssKey {
 };
 
 std::string to_pem(const TssKey& key);
-/// `text`: PEM, or the DER in it. Throws Error: kCorrupt (neither, or another structure), kUnsupported (sealed data, a
-/// policy).
+/// Parses PEM or its DER. Throws Error: kCorrupt if `text` is neither, or has another structure; kUnsupported for
+/// sealed data or a policy.
 TssKey parse_tss_key(ByteView text);
 
 }  // namespace vtpm::tools

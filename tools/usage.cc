@@ -7,7 +7,7 @@
 namespace vtpm::tools {
 namespace {
 
-/// How many letters must be inserted, removed or replaced (Levenshtein).
+/// The number of letters that must be inserted, removed or replaced (Levenshtein distance).
 size_t distance(const std::string& a, const std::string& b) {
   std::vector<size_t> row(b.size() + 1);
   std::iota(row.begin(), row.end(), size_t{0});

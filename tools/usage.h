@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A command line that means nothing: an option, a command or a name that there is not. The tool answers with the name,
-// with what there is, and with exit status 2.
+// Errors of the command line: an option, a command or a name that does not exist. The tool prints the name and the
+// valid ones, and ends with exit status 2.
 #pragma once
 
 #include <string>
@@ -13,16 +13,16 @@ namespace vtpm::tools {
 
 constexpr int kUsageStatus = 2;
 
-/// Ends the tool with kUsageStatus.
+/// The tool ends with kUsageStatus.
 class UsageError : public Error {
  public:
   explicit UsageError(std::string sentence) : Error(ErrorCode::kInvalidArgument, std::move(sentence)) {}
 };
 
-/// " (did you mean list?)" for the one of `names` that is nearly `name`; else nothing.
+/// Returns " (did you mean list?)" for the one of `names` that is similar to `name`, or an empty string.
 std::string nearly(const std::string& name, const std::vector<std::string>& names);
 
-/// "a, b and c".
+/// Returns "a, b and c".
 std::string enumerated(const std::vector<std::string>& names);
 
 }  // namespace vtpm::tools

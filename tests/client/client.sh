@@ -36,7 +36,7 @@ trap finish EXIT
 trap 'echo "FAILED: line $LINENO of $(basename "${BASH_SOURCE[0]:-$0}"): $BASH_COMMAND"' ERR
 trap 'exit 143' INT TERM
 set -E # the ERR trap holds inside functions too
-umask 022 # of whoever runs the tests; those that are about it set their own
+umask 022 # tests of the umask set their own
 cd "$scratch"
 
 export PIN=271828 SO_PIN=31415926 GNUTLS_PIN=271828

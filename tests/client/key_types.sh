@@ -72,7 +72,7 @@ logged_in --wrap -m RSA-PKCS --id 03 --application-id 04 -o rewrapped
 logged_in --decrypt -m RSA-PKCS --id 03 -i rewrapped -o value
 cmp aes value
 
-section 'a key that AES-CBC unwraps, whose length nobody gives'
+section 'AES-CBC unwraps a key without a given length'
 head -c 32 /dev/urandom >kek
 logged_in --write-object kek --type secrkey --key-type AES:32 --id 06 --label kek
 iv=000102030405060708090a0b0c0d0e0f

@@ -16,7 +16,7 @@ numbers() { # the INTEGERs of an RSA key: version n e d p q dp dq qinv
 }
 mapfile -t rsa < <(numbers)
 scalar=$(openssl ec -in ec.pem -text -noout 2>/dev/null | sed -n '/^priv/,/^pub/p' | grep '^ ' | tr -d ' :\n' | sed 's/^00\(.\{64\}\)$/\1/')
-text=$(printf 'a private text that nobody else has in memory' | hex)
+text=$(printf 'a private text that is nowhere else in memory' | hex)
 pin=$(printf '%s' "$PIN" | hex)
 master=$(printf '%s' "$PIN" | "$VTPM_PROGRAMS/master_key" "$(store_of client)")
 [ "${#rsa[@]}" = 9 ] && [ "${#scalar}" = 64 ] && [ "${#master}" = 64 ]

@@ -9,7 +9,7 @@ files() { find "$1" -printf '%M %p\n' | sort; }
 
 section 'the files name the module where it is'
 prefix=$scratch/usr
-mkdir -p "$prefix/bin" "$prefix/share/doc" # somebody's, and empty
+mkdir -p "$prefix/bin" "$prefix/share/doc" # directories of the administrator, which are empty
 files "$prefix" >before
 (umask 077 && cmake --install "$VTPM_BINARY" --prefix "$prefix") >said 2>&1 || {
   cat said
@@ -26,7 +26,7 @@ cmp "$module" "$VTPM_BINARY/vtpm-pkcs11.so"
 [ "$(realpath "$(dirname "$module")/../vtpm-pkcs11.so")" = "$module" ]
 [ -f "$prefix/lib/sysusers.d/vtpm-pkcs11.conf" ] && [ -f "$prefix/lib/tmpfiles.d/vtpm-pkcs11.conf" ]
 
-section 'a tight umask of root shuts nobody out'
+section 'a strict umask of root excludes no user'
 [ -z "$(find "$prefix" -mindepth 1 \( -type d ! -perm -005 -o -type f ! -perm -004 \))" ]
 
 section 'it works'
@@ -35,7 +35,7 @@ printf 271828 >pin && printf 31415926 >so_pin
 p11tool --provider "$module" --list-tokens >tokens.out
 has tokens.out 'token=installed$'
 
-section 'whoever chose a prefix where p11-kit does not look is told'
+section 'a warning names the directory if p11-kit does not read the prefix'
 has said "p11-kit looks for modules in .*, not in $prefix/share/p11-kit/modules"
 has said '/etc/pkcs11/modules'
 

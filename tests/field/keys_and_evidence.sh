@@ -29,7 +29,7 @@ has refused.out 'not the quoted ones'
 
 section 'which registers'
 for pcrs in sha256: sha256 : '' 'sha256:0,' 'sha256:,0' sha256:0+ +sha256:0 sha256:all,0 sha256:24 sha256:-1 md5:0 sha256:0+sha256:1; do
-  refused setsid --wait "$VTPM_TOOL" attest quote --token client --pcrs "$pcrs" # nobody is asked for a PIN
+  refused setsid --wait "$VTPM_TOOL" attest quote --token client --pcrs "$pcrs" # no PIN is asked for
   has_not refused.out 'user PIN is needed'
 done
 attest quote --token client --pin-file pin --pcrs sha256:all+sha1:all --nonce $nonce --output all.json
@@ -44,7 +44,7 @@ for about in '"Key"' '"keys"' '""'; do
   has refused.out 'neither a key nor a quote'
 done
 
-section 'nobody is asked for the PIN of a token that does not exist'
+section 'the PIN of a token that does not exist is not asked for'
 for command in 'attest key pkcs11:token=nobody;object=ec' 'attest quote --token nobody' \
   'key export-tss pkcs11:token=nobody;object=ec' 'ca certify --directory ca --token nobody' \
   'swtpm export --token nobody --directory vm' 'swtpm import --token nobody --directory vm' \

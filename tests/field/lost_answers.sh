@@ -86,7 +86,7 @@ mkdir directory
 refused extract directory
 has refused.out 'cannot write directory: it is a directory'
 
-section '--output of a symbolic link: the file that it leads to, if nobody else can have made it'
+section '--output of a symbolic link: its target, if no other user can have made it'
 mkdir own own/deep open
 chmod 1777 open
 printf 'before' >own/deep/file

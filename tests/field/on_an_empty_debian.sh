@@ -57,7 +57,7 @@ documented './quickstart'
 ./quickstart 2>&1 | tee "$out"
 has '^Next: README.md, .*; \./check runs every test\.$' <(tail -n 1 "$out")
 has '^  +The first build takes about [0-9]+ minutes' "$out"
-cmake -S . -B /tmp/by_default -G Ninja >"$out" 2>&1 || fail "a tree of somebody's own is not configured: $(cat "$out")"
+cmake -S . -B /tmp/by_default -G Ninja >"$out" 2>&1 || fail "cmake alone does not configure a build tree: $(cat "$out")"
 
 section 'again, in a tree that was once asked for the tests; their packages are not here'
 ! cmake --preset release -DVTPM_BUILD_TESTS=ON >"$out" 2>&1 || fail 'the tests need no package of [check]: then why these sections?'
@@ -65,7 +65,7 @@ grep -q '^VTPM_BUILD_TESTS:BOOL=ON' build/release/CMakeCache.txt || fail 'the tr
 ./quickstart --no-install >"$out" 2>&1 || fail "$(cat "$out")"
 has '^Next: README.md' <(tail -n 1 "$out")
 
-section 'somebody whose sudo asks for the password each time'
+section 'a user whose sudo asks for the password each time'
 apt-get install -y --no-install-recommends sudo >"$out" 2>&1 || fail "$(cat "$out")"
 useradd --create-home --shell /bin/bash stranger
 echo 'stranger:please' | chpasswd

@@ -62,7 +62,7 @@ printf '[pin]\nempty = true\n' >>"$VTPM_PKCS11_CONF"
 "$VTPM_TOOL" rename other another --pin-file empty
 sed -i '/^\[pin\]/,$d' "$VTPM_PKCS11_CONF"
 
-section 'nobody makes himself the security officer'
+section 'no user can become the security officer'
 printf 'a user that would be SO' >mine
 refused "$VTPM_TOOL" keyslot add-key client --pin-file pin --role so --new-pin-file mine
 has refused.out "security officer's secret only"

@@ -86,10 +86,10 @@ class RolledBack : public testing::TestWithParam<How> {
     return session.try_verify(CKM_ECDSA, keys.public_key, digest, session.sign(CKM_ECDSA, keys.private_key, digest)) ==
            CKR_OK;
   }
-  size_t times_told() const {
+  size_t warnings() const {
     const std::string log = contents(scratch.path() + "/log");
-    const std::regex told("an older copy of the store was put in its place \\(its entry");
-    return static_cast<size_t>(std::distance(std::sregex_iterator(log.begin(), log.end(), told), {}));
+    const std::regex warning("an older copy of the store was put in its place \\(its entry");
+    return static_cast<size_t>(std::distance(std::sregex_iterator(log.begin(), log.end(), warning), {}));
   }
 
   Configured scratch;
@@ -114,14 +114,14 @@ TEST_P(RolledBack, ACounterDoesNotCountBackwards) {
   const CK_OBJECT_HANDLE area = session.find({{kVtpmNvIndex, kIndex}}).at(0);
   EXPECT_RV(CKR_DEVICE_ERROR, session.try_set(area, {{CKA_VALUE, "other."}}));
   EXPECT_RV(CKR_DEVICE_ERROR, session.try_create(kArea.with({{kVtpmNvIndex, kIndex + 1}})));
-  EXPECT_EQ(times_told(), 1u);
+  EXPECT_EQ(warnings(), 1u);
   // Other functions still work.
   EXPECT_TRUE(signs());
   EXPECT_EQ(session.text(area, CKA_VALUE), "first.");
   session.create(data("made after it"));
   EXPECT_EQ(session.find({{CKA_LABEL, "made after it"}}).size(), 1u);
   EXPECT_RV(CKR_DEVICE_ERROR, try_count()) << "it is not forgotten";
-  EXPECT_EQ(times_told(), 1u);
+  EXPECT_EQ(warnings(), 1u);
   EXPECT_TRUE(store::check(path).clean());
 
   library.restart();
@@ -130,7 +130,7 @@ TEST_P(RolledBack, ACounterDoesNotCountBackwards) {
   Bytes buffer(8);
   CK_ATTRIBUTE row = {CKA_VALUE, buffer.data(), buffer.size()};
   EXPECT_RV(CKR_OK, p11->C_GetAttributeValue(later, later.find(kCounter).at(0), &row, 1));
-  EXPECT_EQ(buffer.back(), static_cast<uint8_t>(then + 1)) << "whoever begins anew cannot know";
+  EXPECT_EQ(buffer.back(), static_cast<uint8_t>(then + 1)) << "a new process cannot know";
   EXPECT_EQ(later.find({{CKA_LABEL, "made after it"}}).size(), 1u);
 }
 
@@ -142,7 +142,7 @@ TEST_P(RolledBack, ACopyOfBeforeAnObjectWasMadeIsOlder) {
   put_back(copy);
   EXPECT_RV(CKR_DEVICE_ERROR, try_count());
   EXPECT_TRUE(session.find({{CKA_LABEL, "made later"}}).empty());
-  EXPECT_EQ(times_told(), 1u);
+  EXPECT_EQ(warnings(), 1u);
 }
 
 TEST_P(RolledBack, ACopyOfBeforeAnObjectWasDestroyedIsOlder) {
@@ -195,7 +195,7 @@ TEST_P(RolledBack, ACompactionIsNotARollback) {
   EXPECT_EQ(count(), then + 2) << "a copy of what is there";
   store::compact(path);
   EXPECT_EQ(count(), then + 3);
-  EXPECT_EQ(times_told(), 0u);
+  EXPECT_EQ(warnings(), 0u);
 }
 
 // The copy is unfinished.

@@ -167,7 +167,7 @@ import --token areas --directory areas >import.out
 has import.out "\"travels\" \\($index\\) is not in that TPM any more"
 import --token areas --directory other # nothing is lost now
 
-section 'a storage root key that somebody has given an auth value'
+section 'a storage root key with an auth value'
 mkdir guarded
 start_swtpm guarded
 tpm2_createprimary -C o -G ecc256:aes128cfb -g sha256 -p secret -c srk.ctx -Q \

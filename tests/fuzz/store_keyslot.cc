@@ -37,7 +37,7 @@ void check_slot(ByteView bytes) {
   require(!describe(slot.kdf()).empty() && slot.role() == role_of_slot(bytes), "a slot shows what it is");
 
   const StretchedSecret secret(SecretBytes(64));
-  require(!slot.opens_with(secret), "nobody finds the commitment of a secret by chance");
+  require(!slot.opens_with(secret), "no secret has a given commitment by chance");
   slot.master_key(secret, {});
 }
 

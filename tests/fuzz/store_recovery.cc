@@ -74,7 +74,7 @@ bool done(F&& work) {
     work();
     return true;
   } catch (const Error& error) {
-    require(error.code() != ErrorCode::kInternal, "a refusal is no bug of the store");
+    require(error.code() != ErrorCode::kInternal, "an error is not an internal one");
     return false;
   }
 }
@@ -97,7 +97,7 @@ bool commit_twice(SimulatedDisk& disk, Values wanted) {
       wanted[std::string(kWritten)] = {"p11-object", "fuzz"};
       accepted |= i == 0;
     }
-    require_same(disk, wanted, "a commit is read back, and costs nothing else");
+    require_same(disk, wanted, "a commit is read back and changes nothing else");
   }
   return accepted;
 }

@@ -158,7 +158,7 @@ class ManyProcesses : public WithUser {
       for (int tenant = 0; tenant < kTenants; ++tenant) done += board_.done(tenant);
       if (done > least) return;
     }
-    throw std::runtime_error("nobody does anything");
+    throw std::runtime_error("no process does anything");
   }
 
   uint64_t shared_count() { return number_of(session.get(shared_, kVtpmNvValue)); }

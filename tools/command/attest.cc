@@ -44,7 +44,7 @@ void put_out(const AttestOptions& options, const nlohmann::json& document) {
 
 void warn_without_certificates(const tpm::Attestor& attestor) {
   if (attestor.attestation_certificate.empty() || attestor.endorsement_certificate.empty()) {
-    std::cerr << "vtpm-token: the TPM has no certificates, so nobody can verify this evidence (run vtpm-token ca "
+    std::cerr << "vtpm-token: the TPM has no certificates, so no verifier can accept this evidence (run vtpm-token ca "
                  "certify first)\n";
   }
 }
@@ -58,7 +58,7 @@ void attest_key(const AttestOptions& options) {
   put_out(options, to_json(evidence));
 }
 
-/// The parts between separators, empty ones included.
+/// The parts between separators, including empty ones.
 std::vector<std::string> split(const std::string& text, char separator) {
   std::vector<std::string> parts(1);
   for (const char c : text) {
@@ -99,11 +99,11 @@ std::vector<tpm::PcrBank> parse_pcrs(const std::string& text) {
     }
     banks.push_back({part.substr(0, colon), parse_pcr_numbers(part.substr(colon + 1))});
   }
-  tpm::check_pcr_banks(banks);  // before a PIN is asked for
+  tpm::check_pcr_banks(banks);  // checked before the prompt for the PIN
   return banks;
 }
 
-/// What tpm2_checkquote reads.
+/// Writes the files that tpm2_checkquote reads.
 void write_files(const std::string& directory, const tpm::QuoteEvidence& evidence) {
   Bytes values;
   for (const Bytes& value : evidence.values) append(values, value);
@@ -179,7 +179,8 @@ std::string read_text(const std::string& path) {
 }
 
 ExitStatus verify(const AttestOptions& options) {
-  setenv("TSS2_LOG", "all+none", /*replace=*/0);  // evidence that does not parse is our sentence, not tpm2-tss' log
+  setenv("TSS2_LOG", "all+none",
+         /*replace=*/0);  // errors of invalid evidence are reported by the tool, not by tpm2-tss
   const Bytes nonce = nonce_of(options);
   const std::string authority = read_text(options.authority);
   const auto document = nlohmann::json::parse(read_text(options.evidence), nullptr, /*allow_exceptions=*/false);
@@ -240,7 +241,7 @@ void add_attest_verify(CLI::App& command, ExitStatus& status) {
       ->type_name("HEX");
   command.add_flag("--imported", options->imported, "Accept imported keys, of which copies may exist elsewhere");
   command.add_flag("--json", options->json, "Answer in JSON");
-  command.footer("Needs no token and no PIN. Exit status 1 when nothing is proven.");
+  command.footer("The command needs no token and no PIN. The exit status is 1 if nothing is proven.");
   command.callback([options, &status] { status = verify(*options); });
 }
 

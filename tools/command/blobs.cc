@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// vtpm-token store build, add and extract: a store of prepared blobs, for devices that are no PKCS#11 tokens.
+// vtpm-token store build, add and extract: stores of prepared blobs, for devices that are not PKCS#11 tokens.
 #include <unistd.h>
 #include <CLI/CLI.hpp>
 
@@ -27,7 +27,7 @@ using store::EntryReport;
 using store::Role;
 
 struct BlobOptions {
-  OpenOptions open;  // add, extract; build takes the file and the secrets of it
+  OpenOptions open;  // for add and extract; build uses its path and secrets
   SecretSource so_pin{"SO PIN", "", "", -1, SecretSource::Empty::kNever};
   std::vector<std::string> sealed, clear;
   std::string description, cipher, kdf, name, output;
@@ -53,7 +53,7 @@ bool is_given(const std::vector<Blob>& blobs, const std::string& name) {
   return std::any_of(blobs.begin(), blobs.end(), [&](const Blob& blob) { return blob.name == name; });
 }
 
-// The current entries of these blobs, as they stand in the file.
+// The current entries of these blobs in the file.
 std::vector<EntryReport> entries_of(const store::StoreReport& report, const std::vector<Blob>& blobs) {
   std::vector<EntryReport> entries;
   for (const EntryReport& entry : report.entries) {
@@ -102,7 +102,8 @@ void show_sizes(const BlobOptions& options, const std::string& path, const std::
   std::cout << shown(path) << ": " << entries.size() << (entries.size() == 1 ? " blob takes " : " blobs take ") << bytes
             << " bytes of " << report.file_bytes << ", " << report.free_bytes << " are free\n";
   const bool grows = std::any_of(entries.begin(), entries.end(), [](const EntryReport& e) { return e.capacity == 0; });
-  if (grows) std::cout << "A blob without a capacity takes what it needs, and the store grows where it must.\n";
+  if (grows)
+    std::cout << "A blob without a capacity takes the space that it needs, and the store grows if necessary.\n";
 }
 
 // --- build ---
@@ -120,7 +121,7 @@ store::KdfCost cost_of(const BlobOptions& options) {
 
 using Secrets = std::vector<std::pair<Role, SecretBytes>>;
 
-// In the order of the key slots, as C_InitToken makes them.
+// The secrets in the order of their key slots, which is that of C_InitToken.
 Secrets secrets_of(const BlobOptions& options, Cipher cipher) {
   Secrets secrets;
   if (cipher == Cipher::kNone || options.open.secret.key.given()) return secrets;
@@ -164,7 +165,7 @@ void build(const BlobOptions& options) {
 
 // --- add ---
 
-// A store in clear needs no key, nor does a clear blob of another one.
+// A store in clear text needs no key, and neither does a clear blob of an encrypted store.
 OpenedStore open_for_blobs(const OpenOptions& options, const std::string& read = "") {
   OpenedStore opened;
   opened.vault = options.open();
@@ -182,7 +183,7 @@ OpenedStore open_for_blobs(const OpenOptions& options, const std::string& read =
   return open_store(options);
 }
 
-// Beside another permanent state, what a suspended TPM left would go on from the wrong one.
+// The state of a suspended TPM belongs to one permanent state, and must not be kept with another one.
 void refuse_stale_states(const store::Vault& vault, const std::vector<Blob>& blobs, const Blob& blob) {
   if (blob.type != "tpm2-permall") return;
   const std::string device = blob.name.substr(0, blob.name.rfind('/'));
@@ -193,7 +194,7 @@ void refuse_stale_states(const store::Vault& vault, const std::vector<Blob>& blo
   }
 }
 
-// What this names in the store, and must not be lost by mistake.
+// Checks the entry that the blob would replace, so that no data are lost by mistake.
 void refuse_clashes(const BlobOptions& options, const store::Vault& vault, const std::vector<Blob>& blobs) {
   for (const Blob& blob : blobs) {
     refuse_stale_states(vault, blobs, blob);
@@ -264,9 +265,9 @@ std::shared_ptr<BlobOptions> blob_options() {
 }
 
 constexpr const char* kBlobFooter =
-    "CAPACITY is in bytes, or 10k, 1M: the blob may be written shorter, never longer, and always takes that room.\n"
-    "Names that end in /permall, /volatile or /savestate are a TPM's states; a permanent one is first booted and\n"
-    "walked in a process of its own. When anything is refused, no file is made or changed.";
+    "CAPACITY is in bytes, or 10k, 1M: the blob always takes that space in the store, and cannot exceed it.\n"
+    "Names that end in /permall, /volatile or /savestate are states of a TPM. A permanent state is first booted and\n"
+    "examined in a child process. If the command fails, no file is made or changed.";
 
 }  // namespace
 

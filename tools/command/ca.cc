@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// vtpm-token ca: a certificate authority of one's own for the TPMs of tokens.
+// vtpm-token ca: a local certificate authority for the TPMs of tokens.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -33,7 +33,7 @@ struct CaOptions {
 std::string key_file(const CaOptions& options) { return options.directory + "/ca-key.pem"; }
 std::string certificate_file(const CaOptions& options) { return options.directory + "/ca.pem"; }
 
-/// A file that is not there yet, and is gone again unless everything that belongs to it was written.
+/// A new file, which is removed again unless `keep` is called.
 class NewFile {
  public:
   NewFile(std::string path, mode_t mode)
@@ -64,7 +64,7 @@ class NewFile {
   bool kept_ = false;
 };
 
-/// The directory is there; is gone again, if it was made here, unless it is kept.
+/// Makes the directory if it does not exist, and removes it again unless it is kept.
 class NewDirectory {
  public:
   explicit NewDirectory(std::string path) : path_(std::move(path)), made_(mkdir(path_.c_str(), 0700) == 0) {
@@ -82,7 +82,7 @@ class NewDirectory {
   bool made_;
 };
 
-// Both files or none: an authority's key without its certificate would only stand in the way of the next try.
+// Writes both files or none: a key without its certificate would only make the next attempt fail.
 void create(const CaOptions& options) {
   require_plausible_clock();
   const auto made = crypto::CertificateAuthority::create(options.name);
@@ -93,7 +93,7 @@ void create(const CaOptions& options) {
   key.keep();
   certificate.keep();
   directory.keep();
-  std::cout << "The authority is in " << shown(options.directory) << ": give ca.pem to those who are to trust it.\n";
+  std::cout << "The authority is in " << shown(options.directory) << ": give ca.pem to the verifiers.\n";
 }
 
 void certify(const CaOptions& options) {
@@ -105,7 +105,7 @@ void certify(const CaOptions& options) {
             << " has endorsement keys (RSA-2048, P-256) and an attestation key, with certificates of this authority.\n";
 }
 
-/// What the certificates are that C_InitToken and `ca certify` write (docs/pkcs11.md, "What the TPM holds").
+/// Describes the certificates that C_InitToken and `ca certify` write (docs/pkcs11.md, "What the TPM holds").
 std::string purpose_of(const pkcs11::Object& object) {
   if (object.object_class() != CKO_CERTIFICATE) return "public key";
   switch (object.nv_index()) {
@@ -136,14 +136,16 @@ void show_identity(const CaOptions& options) {
 
 void add_ca_create(CLI::App& command, ExitStatus&) {
   auto options = std::make_shared<CaOptions>();
-  command.add_option("--directory", options->directory, "Where its files are")->type_name("DIRECTORY")->required();
-  command.add_option("--name", options->name, "Its common name")->type_name("NAME");
+  command.add_option("--directory", options->directory, "The directory for its files")
+      ->type_name("DIRECTORY")
+      ->required();
+  command.add_option("--name", options->name, "The common name of the authority")->type_name("NAME");
   command.callback([options] { create(*options); });
 }
 
 void add_ca_certify(CLI::App& command, ExitStatus&) {
   auto options = std::make_shared<CaOptions>();
-  command.add_option("--directory", options->directory, "Where the authority's files are")
+  command.add_option("--directory", options->directory, "The directory of the authority's files")
       ->type_name("DIRECTORY")
       ->required();
   add_token(command, options->token)->required();

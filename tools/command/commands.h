@@ -6,12 +6,12 @@
 
 namespace vtpm::tools {
 
-/// Exit status of a command that ran: 0, or what its manual says of a thing that is not in order. A command that fails
-/// throws instead.
+/// The exit status of a command that has run: 0, or a status that the manual describes. A command that fails throws
+/// instead.
 using ExitStatus = int;
 
 /// The function of a row: adds the options and arguments to `command`, which has its name and summary already, and sets
-/// the callback that runs when it is chosen. That may set `status`, which outlives the command line.
+/// the callback that runs when it is chosen. The callback may set `status`, which outlives the command line.
 #define COMMAND(group, name, function, summary) void function(CLI::App& command, ExitStatus& status);
 #define GROUP(name, summary)
 #include "tools/command/commands.inc"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// vtpm-token config: whether the configuration is one that the module uses, and what it says.
+// vtpm-token config: checks the configuration, or shows its settings.
 #include <iostream>
 #include <memory>
 
@@ -71,7 +71,7 @@ void show_configuration(bool as_json) {
     }
     if (begins_token || setting.table != table) std::cout << "\n[" << setting.table << "]\n";
     table = setting.table;
-    // What JSON makes of a text, a number and a truth value is TOML too.
+    // The JSON form of a text, a number or a truth value is TOML too.
     std::cout << setting.key << " = " << json_text(value_of(setting)) << "  # " << shown(setting.origin) << '\n';
   }
   if (as_json) std::cout << json_text({{"file", file_of(config)}, {"settings", rows}}) << '\n';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// vtpm-token init: a new token in the free slot. vtpm-token reinit: a token anew.
+// vtpm-token init: makes a token in the free slot. vtpm-token reinit: initializes a token again.
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -26,10 +26,10 @@ struct InitOptions {
   bool json = false;
 };
 
-/// Whether the SO PIN is that of a new token, typed twice, or of a token that has one.
+/// Whether the SO PIN is a new one, which is typed twice, or that of an existing token.
 enum class SoPin { kNew, kKnown };
 
-/// Throws UsageError before anything is asked for when the user's PIN may not be empty.
+/// Throws UsageError before any prompt if the user's PIN must not be empty.
 NewPins read_pins(const InitOptions& options, SoPin which) {
   if (options.no_pin) require_empty_pin_allowed();
   auto so_pin = options.so_pin.read(/*confirm=*/which == SoPin::kNew);
@@ -88,7 +88,7 @@ void init(const InitOptions& options) {
   report(options, {token.slot(), token.path()}, info, pins);
 }
 
-/// The slot of a token that may be made anew.
+/// The slot of a token that may be initialized again.
 CK_SLOT_ID slot_to_reinit(const NamedStore& named) {
   const store::FoundStore& store = named.store;
   if (store.standing != store::Standing::kServed) throw Error(ErrorCode::kInvalidArgument, store.reason);
@@ -101,7 +101,7 @@ CK_SLOT_ID slot_to_reinit(const NamedStore& named) {
   return *store.number;
 }
 
-// C_InitToken's rules: the SO PIN is compared and counted, slot and serial number stay, all else is gone.
+// C_InitToken checks the SO PIN and charges the attempt; slot and serial number stay, and everything else is destroyed.
 void reinit(const InitOptions& options) {
   const NamedStore named = find_store(options.token);
   const CK_SLOT_ID slot = slot_to_reinit(named);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// vtpm-token key: keys of the token's TPM as other programs of the same TPM hold them.
+// vtpm-token key: exchanges keys with other programs that use the same TPM.
 #include <unistd.h>
 
 #include <iostream>
@@ -31,8 +31,8 @@ SecretBytes read_key_file(const std::string& path) {
   return path == "-" ? read_bytes({}, STDIN_FILENO, kMost) : read_bytes(path, -1, kMost);
 }
 
-/// Throws Error kExists when the token has a key with this public area. The public area says where the private part may
-/// be used, so it is the same key to the TPM, whatever its auth value is.
+/// Throws Error kExists if the token has a key with this public area. To the TPM, equal public areas mean the same key,
+/// whatever its auth value is.
 void refuse_duplicate(pkcs11::Token& token, const Bytes& public_area) {
   for (const pkcs11::ObjectPtr& object : token.catalogue().objects()) {
     if (object->object_class() != CKO_PRIVATE_KEY || !object->shown.flag(CKA_VTPM_RESIDENT)) continue;
@@ -60,8 +60,8 @@ void export_tss(const TransferOptions& options) {
   }
 }
 
-/// The key in the token's TPM. Without a file its auth value is asked for when it has one; what the PEM file says about
-/// that is not asked, because tpm2_encodeobject 5.4 says "not empty" of every key.
+/// Loads the key into the token's TPM. Without a file the terminal asks for the auth value if the key has one. The PEM
+/// file does not tell, because tpm2_encodeobject 5.4 writes "not empty" for every key.
 tpm::KeyBlob take(tpm::Engine& engine, const TssKey& key, const std::string& auth_file) {
   const SecretSource source{"Auth value of the key", "", auth_file, -1, SecretSource::Empty::kAlways};
   if (!auth_file.empty()) return tpm::take_from_others(engine, key.key, source.read(false).value_or(SecretBytes()));

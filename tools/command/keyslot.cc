@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// vtpm-token keyslot: what opens a store. `amend` for programs, the others for people, in the manner of cryptsetup.
+// vtpm-token keyslot: manages the secrets that open a store: `amend` for programs, the other commands for users,
+// similar to cryptsetup.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iomanip>
@@ -91,8 +92,8 @@ void report(const KeyslotOptions& options, const nlohmann::json& json, const std
   }
 }
 
-// A phrase that nobody saw must not open anything, nor take the place of one that somebody has: so it is shown first.
-// In JSON it is part of the answer, which is then given before `work` is done.
+// The phrase is shown before `work` changes a key slot: a phrase that was never shown must neither open the store nor
+// replace another secret. In JSON it is part of the answer, which is therefore printed before `work` is done.
 template <typename F>
 void show_and_do(const KeyslotOptions& options, const SecretBytes& phrase, nlohmann::json json, F&& work) {
   if (options.json) {
@@ -105,7 +106,7 @@ void show_and_do(const KeyslotOptions& options, const SecretBytes& phrase, nlohm
     require_shown();
     work();
   } catch (const Error& error) {
-    throw Error(error.code(), error.sentence() + " (no key slot was changed: the phrase that was made opens nothing)");
+    throw Error(error.code(), error.sentence() + " (no key slot was changed: the generated phrase opens nothing)");
   }
 }
 
@@ -117,8 +118,8 @@ std::optional<store::KdfCost> cost_of(const std::string& kdf) {
   return std::nullopt;
 }
 
-/// The slot that a new secret gets: the one that is asked for, or the first. Nothing where that is not free, or there
-/// is no such slot: `amend` says what is wrong then, and nothing needs to be shown before.
+/// The key slot for a new secret: the requested one, or the first free one. Returns nothing if it is not free or does
+/// not exist: then `amend` reports the error, and no phrase is shown before.
 std::optional<unsigned> free_slot(const store::Vault& vault, std::optional<unsigned> wanted) {
   const auto slots = vault.slots();
   for (unsigned number = wanted.value_or(1); number >= 1 && number <= store::kMaxSlots; ++number) {
@@ -178,7 +179,7 @@ void del_key(const KeyslotOptions& options) {
   for (unsigned number : done.deactivate) numbers += (numbers.empty() ? "" : ", ") + std::to_string(number);
   report(options, {{"changed", !done.nothing_to_do()}, {"keyslots", done.deactivate}},
          done.nothing_to_do() ? "Key slot " + std::to_string(*options.keyslot) + " is inactive already."
-                              : "No copy of the store that is taken from now on opens by key slot " + numbers + ".");
+                              : "Key slot " + numbers + " opens no copy of the store that is made from now on.");
 }
 
 void change(const KeyslotOptions& options) {
@@ -186,7 +187,7 @@ void change(const KeyslotOptions& options) {
   if (opened.raw) {
     throw Error(ErrorCode::kUnsupported, opened.vault->path() + " is opened by a raw key: re-key it to change that");
   }
-  // A phrase that logged the user in is replaced by a phrase.
+  // If a recovery phrase opened the store, a phrase replaces it.
   const SecretBytes secret = fresh_secret(options, options.generate ? Role::kRecovery : opened.role);
   store::UnlockResult result{};
   const auto number = opened.vault->find_slot(opened.role, opened.secret, result);
@@ -204,7 +205,7 @@ void change(const KeyslotOptions& options) {
   };
   const nlohmann::json answer{{"changed", true}, {"keyslot", *number}};
   const std::string text = "Key slot " + std::to_string(*number) +
-                           " holds the new secret; the old one opens no copy that is taken from now on.";
+                           " holds the new secret; the old one opens no copy that is made from now on.";
   if (options.generate) {
     show_and_do(options, secret, answer, replace);
     if (!options.json) std::cout << text << '\n';

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// vtpm-token store export and import: a store in the fixed-capacity layout, for programs that overwrite blobs in place.
+// vtpm-token store export and import: converts a store to and from the fixed-capacity layout, in which programs
+// overwrite blobs in place.
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
@@ -33,7 +34,7 @@ std::pair<std::string, uint64_t> parse_room(const std::string& text) {
   return {text.substr(0, equals), parse_bytes(text.substr(equals + 1), "the room of '" + text.substr(0, equals) + "'")};
 }
 
-// Opened with the key where one is named, or where the store has one.
+// Opens the store with a secret if one is named, or if the store is encrypted.
 OpenedStore open_for_export(const OpenOptions& options) {
   OpenedStore opened;
   opened.vault = options.open();
@@ -54,8 +55,8 @@ void export_store(const LayoutOptions& options) {
     std::cout << json_text({{"store", opened.vault->path()}, {"fixed", options.fixed}}) << '\n';
     return;
   }
-  std::cout << shown(options.fixed) << " holds what is current in " << shown(opened.vault->path())
-            << ", twice each, in the fixed-capacity layout; the same secrets open it.\n";
+  std::cout << shown(options.fixed) << " contains the current entries of " << shown(opened.vault->path())
+            << ", each twice, in the fixed-capacity layout; the same secrets open it.\n";
 }
 
 void import_store(const LayoutOptions& options) {
@@ -70,7 +71,7 @@ void import_store(const LayoutOptions& options) {
     return;
   }
   for (const std::string& finding : findings) std::cout << "  ! " << shown(finding) << '\n';
-  std::cout << shown(options.store) << " is a store with what is current in " << shown(options.fixed)
+  std::cout << shown(options.store) << " is a store with the current entries of " << shown(options.fixed)
             << "; the same secrets open it.\n";
 }
 
@@ -99,8 +100,7 @@ void add_store_import(CLI::App& command, ExitStatus&) {
   command.add_flag("--accept-older", options->accept_older,
                    "Where one of the two entries of a name is damaged, use the other, which may be the older");
   command.add_flag("--json", options->json, "Answer in JSON");
-  command.footer(
-      "Needs no key: the current entry of each name is copied as it is. When anything is refused, no file is made.");
+  command.footer("The command needs no key: it copies the current entry of each name. If it fails, no file is made.");
   command.callback([options] { import_store(*options); });
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// vtpm-token list: what is in the configured store directory, and why what is not a token is none.
+// vtpm-token list: lists the stores of the configured directory, and says why a file is not a token.
 #include <iomanip>
 #include <iostream>
 #include <memory>
@@ -63,7 +63,7 @@ nlohmann::json describe(CK_SLOT_ID slot, const store::StoreDirectory& directory)
   return row;
 }
 
-/// What has no slot.
+/// Describes a store that has no slot.
 nlohmann::json describe(const store::FoundStore& store, const store::StoreDirectory& directory) {
   nlohmann::json row{{"directory", directory.directory()}, {"state", store::standing_name(store.standing)}};
   add_file(row, store);

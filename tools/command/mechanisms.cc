@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// vtpm-token mechanisms: the table of the module, for people, for docs/pkcs11.md, for programs. It needs no token.
+// vtpm-token mechanisms: prints the module's table of mechanisms, as text, as Markdown (docs/pkcs11.md) or as JSON. It
+// needs no token.
 #include <iomanip>
 #include <iostream>
 #include <memory>
@@ -86,8 +87,8 @@ std::string keys_of(const Mechanism& row) {
   return keys;
 }
 
-/// As C_GetMechanismInfo has it: bits for key pairs, CKM_GENERIC_SECRET_KEY_GEN and some others, bytes for the rest of
-/// the secrets.
+/// The sizes of C_GetMechanismInfo: in bits for key pairs, CKM_GENERIC_SECRET_KEY_GEN and some others, in bytes for
+/// other secret keys.
 std::string sizes_of(const Mechanism& row) {
   const auto [least, most] = row.sizes();
   if (most == 0) return "-";

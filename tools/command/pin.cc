@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// vtpm-token pin: what becomes of a user's PIN that is locked or forgotten.
+// vtpm-token pin: replaces a user PIN that is locked or forgotten.
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
@@ -40,7 +40,7 @@ SecretBytes read_phrase(const SecretSource& source) {
   return std::move(*phrase);
 }
 
-// All is read before anything is tried.
+// All secrets are read before one is tried.
 void unblock(const UnblockOptions& options) {
   const auto vault = options.open.open();
   if (!vault->has_slot(Role::kRecovery)) {

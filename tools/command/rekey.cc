@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// vtpm-token keyslot rekey: a new master key for everything in a store.
+// vtpm-token keyslot rekey: gives a store a new master key.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
@@ -59,7 +59,7 @@ SecretBytes secret_of_slot(const KeySlotInfo& slot, const std::string& file) {
   return source.read(slot.role.value_or(Role::kUser), /*confirm=*/false);
 }
 
-// The slot that opened the store, those that --keep names, and those whose secret is typed.
+// The key slot that opened the store, those that --keep names, and those whose secret is typed.
 std::vector<KeptKeySlot> slots_to_keep(const RekeyOptions& options, OpenedStore& opened) {
   std::vector<KeptKeySlot> kept;
   store::UnlockResult result{};

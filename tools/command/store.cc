@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// vtpm-token store: what stands in a store file, what is wrong with it, and putting it in order.
+// vtpm-token store: shows, checks, repairs and compacts store files.
 #include <CLI/CLI.hpp>
 #include <array>
 #include <ctime>
@@ -26,17 +26,17 @@ using store::EntryReport;
 using store::StoreReport;
 
 struct StoreOptions {
-  OpenOptions open;  // its store is what the command line names, and then the path
+  OpenOptions open;  // `open.store` is first the name on the command line, and later the path
   bool json = false;
   bool accept_older = false;
 
   StoreOptions() { open.is_file = true; }
   const std::string& file() const { return open.store; }
-  /// From here on `file` is the path of what the command line named.
+  /// Replaces the name on the command line by the path; `file` returns the path afterwards.
   void find(Access access) { open.store = path_named(open.store, access); }
 };
 
-// What the exit status of `check` tells; 1 is a check that could not be made.
+// The exit statuses of `check`. A check that cannot be made has status 1.
 constexpr std::array<ExitStatus, 3> kConditionStatus = {0, 2, 3};
 
 std::string date(uint64_t seconds) {
@@ -138,8 +138,8 @@ void print_verdicts(const StoreReport& report, bool with_key) {
             << (with_key ? ", every seal and MAC is right\n" : "\n");
 }
 
-// Unlocked with the secret that was given, so that seals can be checked; else nothing. The file stays as it is: the
-// attempt is not counted, which it would not be on a copy either.
+// Unlocks the store with the given secret, so that seals can be checked; returns null without one. The file is not
+// changed, so the attempt is not charged (nor would it be on a copy).
 std::unique_ptr<store::Vault> unlocked(const StoreOptions& options) {
   if (!options.open.secret_given()) return nullptr;
   return open_store(options.open, /*read_only=*/true, /*any_ending=*/true).vault;
@@ -151,7 +151,7 @@ ExitStatus check_store(const StoreOptions& options) {
   std::string refusal;
   try {
     vault = unlocked(options);
-  } catch (const Error& error) {  // the slot that the secret opens may be what is wrong
+  } catch (const Error& error) {  // the key slot of the secret may be damaged
     if (error.code() != ErrorCode::kCorrupt) throw;
     refusal = error.sentence();
   }
@@ -241,7 +241,7 @@ void add_store_check(CLI::App& command, ExitStatus& status) {
     try {
       options->find(Access::kRead);
       status = check_store(*options);
-    } catch (const UsageError& unknown) {  // 2 would say that the store can be repaired
+    } catch (const UsageError& unknown) {  // exit status 2 would mean that the store can be repaired
       throw Error(ErrorCode::kNotFound, unknown.sentence());
     } catch (const BrokenConfiguration& broken) {
       broken.print(std::cerr);
@@ -264,7 +264,7 @@ void add_store_repair(CLI::App& command, ExitStatus&) {
       "--accept-older", options->accept_older,
       "Use older versions where newer ones are damaged: PINs and counters may be those of an earlier time");
   options->open.add_secrets_to(command);
-  command.footer("Nothing is deleted: what cannot be repaired is kept in FILE.quarantine.");
+  command.footer("Nothing is deleted: bytes that cannot be repaired are kept in FILE.quarantine.");
   command.callback([options] {
     options->find(Access::kWrite);
     repair(*options);

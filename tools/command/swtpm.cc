@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// vtpm-token swtpm: the TPM's state from and to the state directories of swtpm, which virtual machines use.
+// vtpm-token swtpm: imports and exports the TPM's state from and to state directories of swtpm, the TPM of virtual
+// machines.
 #include <iostream>
 #include <memory>
 
@@ -28,7 +29,7 @@ struct SwtpmOptions {
   bool overwrite = false, discard_volatile = false;
 };
 
-/// The auth value of a hierarchy: from its file, or asked for. The import says which one is missing.
+/// The auth value of a hierarchy, from its file or from the terminal. The import reports which one is missing.
 SecretBytes auth_of(const SwtpmOptions& options, const std::string& hierarchy) {
   const std::string& file = hierarchy == "owner"         ? options.owner_auth_file
                             : hierarchy == "endorsement" ? options.endorsement_auth_file
@@ -41,7 +42,7 @@ SecretBytes auth_of(const SwtpmOptions& options, const std::string& hierarchy) {
 SecretBytes state_key(const SwtpmOptions& options) {
   const size_t bytes = options.mode == "aes-256-cbc" ? 32 : 16;
   if (!options.passphrase_file.empty()) {
-    // swtpm takes all of the file as it is, a line's end included.
+    // swtpm uses all bytes of the file, including a line end.
     constexpr size_t kMost = 1 << 20;
     const SecretBytes passphrase = read_bytes(options.passphrase_file, -1, kMost);
     if (passphrase.empty()) {
@@ -80,7 +81,7 @@ void import_state(const SwtpmOptions& options) {
   if (options.label.empty() == options.token.empty())
     throw Error(ErrorCode::kInvalidArgument,
                 "give --label for a new token, or --token for the token that the TPM came from");
-  // Nobody is asked for a secret of what does not exist.
+  // The token must exist before any prompt.
   if (!options.token.empty()) (void)find_served(options.token);
   const tpm::SwtpmDirectory directory(options.directory, tpm::SwtpmDirectory::Mode::kRead);
   const Foreign foreign = read_foreign(options, directory);
@@ -92,7 +93,7 @@ void import_state(const SwtpmOptions& options) {
     require_user_pin_fits(*pin);
   }
   std::string name = options.token;
-  std::optional<NewToken> made;  // is gone again unless it gets the TPM
+  std::optional<NewToken> made;  // removed again unless the TPM is imported
   if (!options.label.empty()) {
     auto so_pin = options.so_pin.read(/*confirm=*/true);
     if (!so_pin) throw Error(ErrorCode::kInvalidArgument, "an SO PIN is needed: give --so-pin-file or --so-pin-fd");
@@ -107,11 +108,11 @@ void import_state(const SwtpmOptions& options) {
             << "Do not use both: they are the same TPM.\n";
   for (const std::string& area : lost)
     std::cout << "The NV area of the object " << shown(area)
-              << " is not in that TPM any more, so the object is gone.\n";
+              << " is not in that TPM any more, so the object was deleted.\n";
   if (foreign.suspended) {
     std::cout
-        << "Its machine is suspended. The token works as after a power cut; swtpm export lets the machine go on, as\n"
-           "long as nothing was changed in the TPM.\n";
+        << "Its machine is suspended. The token uses the TPM as after a power cut. swtpm export returns the suspended\n"
+           "state, unless the TPM was changed before.\n";
   }
 }
 
@@ -129,7 +130,8 @@ void export_state(const SwtpmOptions& options) {
   }
   tpm::SwtpmDirectory directory(options.directory, tpm::SwtpmDirectory::Mode::kWrite);
   if (suspended) {
-    // Whoever goes on from a volatile state goes on alone: it leaves the token once the directory has room for it.
+    // Only one copy of a volatile state may be resumed, so it is removed from the token once the directory has space
+    // for it.
     directory.write(suspended->permanent, suspended->rest, key, options.overwrite,
                     [&] { token->machine().release_suspended(*suspended); });
   } else {
@@ -137,11 +139,12 @@ void export_state(const SwtpmOptions& options) {
     if (!token->read_only()) token->machine().forget_suspended();
   }
   std::cout << "The TPM of token " << token->identity().serial << " is in " << options.directory
-            << (key.empty() ? ", in clear: whoever reads it has its keys.\n" : ", encrypted.\n");
-  if (suspended) std::cout << "Its machine goes on where it was suspended. The token has no copy of that any more.\n";
+            << (key.empty() ? ", not encrypted: a program that can read it has its keys.\n" : ", encrypted.\n");
+  if (suspended)
+    std::cout << "Its machine can resume where it was suspended. The token has no copy of that state any more.\n";
 }
 
-/// A name that a script's variable left empty must not mean "no key".
+/// An empty name, for instance from a script's unset variable, must not mean "no key".
 std::string require_name(const std::string& name) { return name.empty() ? "the name of the file is empty" : ""; }
 
 void add_common(CLI::App& command, SwtpmOptions& options) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// vtpm-token rename and delete: a token's label, and its end.
+// vtpm-token rename and delete: changes a token's label, or deletes the token.
 #include <iostream>
 #include <memory>
 
@@ -24,7 +24,7 @@ struct RenameOptions {
   bool json = false;
 };
 
-// The label is bound to the store by a MAC, so whoever may set it has a secret that opens the store.
+// The label is bound to the store by a MAC, so setting it requires a secret that opens the store.
 void rename(const RenameOptions& options) {
   const Label label = padded_label(options.label);
   const OpenedStore opened = open_store(options.open);
@@ -46,7 +46,7 @@ struct DeleteOptions {
   bool yes = false, json = false;
 };
 
-/// With the token out of the way a copy beside it would be the token.
+/// Without the token, a copy in the same directory would become the token.
 void require_removable(const store::StoreDirectory& directory, const store::FoundStore& store) {
   const bool holds_the_place =
       store.standing == store::Standing::kServed || store.standing == store::Standing::kUnreadable;

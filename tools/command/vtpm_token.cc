@@ -16,7 +16,7 @@
 
 namespace {
 
-/// Whoever types a command decides how long to wait, and is told for what.
+/// The tool waits for locks without limit, until the user interrupts it, and prints what it waits for.
 class UntilInterrupted : public vtpm::WaitPolicy {
  public:
   UntilInterrupted() : WaitPolicy(std::nullopt) {}
@@ -27,7 +27,7 @@ class UntilInterrupted : public vtpm::WaitPolicy {
   }
 };
 
-/// "help …", or nothing but names of commands, of which the last one is a group.
+/// The help for "help …", or for names of commands of which the last one is a group.
 std::optional<std::string> help_asked_for(const CLI::App& app, const std::vector<std::string>& arguments) {
   const auto is_option = [](const std::string& argument) { return argument.starts_with("-"); };
   const auto options = std::find_if(arguments.begin(), arguments.end(), is_option);
@@ -56,7 +56,7 @@ vtpm::tools::ExitStatus run(CLI::App& app, int argc, char** argv) {
   return status;
 }
 
-/// One line, whatever labels and paths are in it.
+/// Prints one line, whatever characters labels and paths contain.
 int fail(const std::exception& error, int status) {
   std::cerr << "vtpm-token: " << vtpm::tools::shown(error.what()) << '\n';
   return status;
@@ -66,9 +66,9 @@ int run_and_tell(int argc, char** argv) {
   vtpm::tools::StandardStreams streams;
   CLI::App app("Make and inspect tokens of vtpm-pkcs11: emulated TPMs behind PKCS#11.", "vtpm-token");
   app.set_version_flag("--version", std::string("vtpm-token ") + VTPM_VERSION);
-  app.require_subcommand(0, 1);  // without one, the help is printed
+  app.require_subcommand(0, 1);  // without a command, the help is printed
   app.footer(
-      "The configuration is the module's own: see vtpm-pkcs11.toml(5). COMMAND --help, or help COMMAND, explains a "
+      "The tool uses the module's configuration: see vtpm-pkcs11.toml(5). COMMAND --help, or help COMMAND, explains a "
       "command.");
   vtpm::tools::ExitStatus status = 0;
   try {
@@ -86,7 +86,7 @@ int run_and_tell(int argc, char** argv) {
   try {
     streams.finish();
   } catch (const std::exception& error) {
-    std::cerr << "vtpm-token: what the command did is done, but it " << vtpm::tools::shown(error.what()) << '\n';
+    std::cerr << "vtpm-token: the command has done its work, but it " << vtpm::tools::shown(error.what()) << '\n';
     return status == 0 ? 1 : status;
   }
   return status;
@@ -95,7 +95,7 @@ int run_and_tell(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  vtpm::occupy_standard_streams();  // a file that a library opens would be printed into
+  vtpm::occupy_standard_streams();  // otherwise a file that a library opens could get the number of a standard stream
   const UntilInterrupted policy;
   return run_and_tell(argc, argv);
 }

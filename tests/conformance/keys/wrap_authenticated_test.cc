@@ -101,7 +101,7 @@ TEST_F(WrapAuthenticated, AnyChangedByteIsRejected) {
     Bytes changed = wrapped;
     changed[31] ^= 1;
     EXPECT_RV(CKR_WRAPPED_KEY_INVALID, answer(parameter, changed, beside));
-    EXPECT_RV(CKR_WRAPPED_KEY_INVALID, answer(parameter, wrapped, bytes("for somebody else")));
+    EXPECT_RV(CKR_WRAPPED_KEY_INVALID, answer(parameter, wrapped, bytes("for another recipient")));
     EXPECT_RV(CKR_WRAPPED_KEY_INVALID, answer(parameter, wrapped, {}));
     MessageParameter other = parameter;
     other.tag[0] ^= 1;

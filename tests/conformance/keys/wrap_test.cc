@@ -168,7 +168,7 @@ TEST_F(Wrap, KeyWrapWithZerosTakesKeysOfAnyLength) {
     EXPECT_RV(CKR_OK, answer(bytes, &key));
     EXPECT_EQ(session.get(key, CKA_VALUE), value);
     EXPECT_EQ(session.get(unwrap(session, CKM_AES_KEY_WRAP, wrapper, wrapped, secret_template()), CKA_VALUE), filled)
-        << "nobody said how long it was";
+        << "no length was given";
     EXPECT_RV(CKR_OK, answer(whole - 7, &key));
     EXPECT_EQ(session.get(key, CKA_VALUE), Bytes(filled.begin(), filled.end() - 7));
     EXPECT_RV(CKR_WRAPPED_KEY_LEN_RANGE, answer(whole - 8)) << "seven bytes at most are cut";

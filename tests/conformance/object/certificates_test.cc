@@ -127,8 +127,9 @@ TEST_F(Certificates, ThatAreNotDerAreStoredAsTheyAre) {
                            {CKA_PUBLIC_KEY_INFO, "info"}};
     Template whole = least.with({{CKA_VALUE, value}});
     for (const Attribute& attribute : said.attributes()) whole = whole.with({attribute});
-    const auto told = session.create(whole);
-    for (const Attribute& attribute : said.attributes()) EXPECT_EQ(session.get(told, attribute.type), attribute.value);
+    const auto filled = session.create(whole);
+    for (const Attribute& attribute : said.attributes())
+      EXPECT_EQ(session.get(filled, attribute.type), attribute.value);
     session.logout();
     session.login(CKU_SO);
     EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY, session.try_create(least.with({{CKA_VALUE, value}, {CKA_TRUSTED, true}})));
@@ -250,7 +251,8 @@ TEST_F(Certificates, ThatAreElsewhereAreKnownByTheHashesOfTheirKeys) {
   EXPECT_RV(CKR_OK, session.try_create(elsewhere.with({{CKA_NAME_HASH_ALGORITHM, CKM_SHA256},
                                                        {CKA_HASH_OF_SUBJECT_PUBLIC_KEY, Bytes(32, 1)},
                                                        {CKA_HASH_OF_ISSUER_PUBLIC_KEY, Bytes(32, 2)}})));
-  EXPECT_RV(CKR_OK, session.try_create(elsewhere.with({{CKA_CHECK_VALUE, Bytes(3, 1)}}))) << "nobody can tell";
+  EXPECT_RV(CKR_OK, session.try_create(elsewhere.with({{CKA_CHECK_VALUE, Bytes(3, 1)}})))
+      << "the module cannot check it";
   EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, session.try_create(elsewhere.with({{CKA_CHECK_VALUE, Bytes(4, 1)}})));
   EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, session.try_create(elsewhere.without(CKA_URL)));
   EXPECT_RV(CKR_TEMPLATE_INCOMPLETE, session.try_create(elsewhere.without(CKA_VALUE))) << "specified, even if empty";
@@ -303,7 +305,7 @@ TEST_F(Certificates, TrustThatALoginHasAuthenticatedHoldsUntilFinalize) {
     EXPECT_EQ(trusted(later), 0u) << "before the first login of the process";
     later.login();
     later.logout();
-    EXPECT_EQ(trusted(later), 1u) << "though nobody has looked at it while the login lasted";
+    EXPECT_EQ(trusted(later), 1u) << "although it was not read during the login";
     later.login();
   }  // closing the last session logs the user out
   Session again(slot_of("conformance"));
@@ -375,9 +377,9 @@ TEST_F(Certificates, OfAttributesFillInWhatTheirValueContains) {
     EXPECT_EQ(session.text(object, CKA_START_DATE), line.text("not_before"));
     EXPECT_EQ(session.text(object, CKA_END_DATE), line.text("not_after"));
     // Values that the application gives take precedence, as with other certificates.
-    const auto told = session.create(whole.with({{CKA_AC_ISSUER, "issuer"}, {CKA_ATTR_TYPES, "types"}}));
-    EXPECT_EQ(session.text(told, CKA_AC_ISSUER), "issuer");
-    EXPECT_EQ(session.text(told, CKA_ATTR_TYPES), "types");
+    const auto filled = session.create(whole.with({{CKA_AC_ISSUER, "issuer"}, {CKA_ATTR_TYPES, "types"}}));
+    EXPECT_EQ(session.text(filled, CKA_AC_ISSUER), "issuer");
+    EXPECT_EQ(session.text(filled, CKA_ATTR_TYPES), "types");
     EXPECT_EQ(session.find({{CKA_ATTR_TYPES, line.bytes("types")}}), std::vector{object});
 
     EXPECT_RV(CKR_TEMPLATE_INCONSISTENT, session.try_create(whole.with({{CKA_SUBJECT, "of the other kind"}})));

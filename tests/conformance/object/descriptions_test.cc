@@ -118,7 +118,7 @@ TEST_F(Trust, IsShownAfterALoginOnly) {
   session.login(CKU_SO);
   EXPECT_EQ(of_class(session, CKO_TRUST).size(), 1u);
   session.logout();
-  EXPECT_RV(CKR_USER_NOT_LOGGED_IN, session.try_create(anchor)) << "nobody could tell who wrote it";
+  EXPECT_RV(CKR_USER_NOT_LOGGED_IN, session.try_create(anchor)) << "its author could not be authenticated";
   EXPECT_RV(CKR_OK, session.try_create(anchor.with({{CKA_TOKEN, false}}))) << "an application's own business";
   EXPECT_EQ(of_class(session, CKO_TRUST).size(), 1u);
 }

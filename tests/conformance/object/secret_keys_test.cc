@@ -253,7 +253,8 @@ TEST_F(SecretKeys, OfASessionWithoutALoginArePublic) {
   EXPECT_RV(CKR_TEMPLATE_INCONSISTENT,
             session.try_generate(CKM_EC_KEY_PAIR_GEN, {{CKA_EC_PARAMS, kP256}}, {{CKA_ALWAYS_AUTHENTICATE, true}}));
   session.login(CKU_SO);
-  EXPECT_RV(CKR_USER_NOT_LOGGED_IN, session.try_create(kAes)) << "somebody is logged in: private, and not the SO's";
+  EXPECT_RV(CKR_USER_NOT_LOGGED_IN, session.try_create(kAes))
+      << "with a login the key is private, and the SO may not make it";
 }
 
 TEST_F(SecretKeys, C_DigestKeyDigestsTheValue) {

@@ -596,7 +596,7 @@ TEST_F(OperationState, RejectsBytesThatItDidNotSave) {
 
 // C_DigestKey puts the key into the digest's block: it must not be readable in the state.
 TEST_F(OperationState, DoesNotContainTheKey) {
-  const Bytes value = bytes("a key that nobody else may read");
+  const Bytes value = bytes("a key that must stay secret");
   MUST(p11->C_DigestInit(session, sha.get()));
   MUST(p11->C_DigestKey(session, secret_key(session, CKK_GENERIC_SECRET, value)));
   EXPECT_EQ(to_hex(save(session)).find(to_hex(head(value, 8))), std::string::npos);

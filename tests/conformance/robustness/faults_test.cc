@@ -119,7 +119,7 @@ TEST_F(FaultsOfFunctions, APublicRecordCannotBeRead) {
   const auto found = [&](const char* label) { return session.find({{CKA_LABEL, label}}); };
   {
     const Failing failing(Fault::kIo, kReadingTheRecord);
-    EXPECT_TRUE(found("a").empty()) << "it costs nobody the others";
+    EXPECT_TRUE(found("a").empty()) << "the other objects are found";
     EXPECT_TRUE(failing.met());
   }
   ASSERT_EQ(found("a").size(), 1u) << "and is there again";
