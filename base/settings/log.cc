@@ -145,7 +145,7 @@ ssize_t write_at_once(int file, mode_t mode, Line line) {
 void write_line(int file, bool ours, const Line& line) {
   struct stat about {};
   if (fstat(file, &about) != 0) return;
-  // A FIFO that somebody reads: the host's own standard error may be one, a file of ours may not.
+  // The application's standard error may be a FIFO with a reader. A log file of the module may not be one.
   if (ours && !S_ISREG(about.st_mode) && !S_ISCHR(about.st_mode)) return;
   WritingSignalsHeld signals;
   if (write_at_once(file, about.st_mode, line) < 0) signals.take(errno);
@@ -160,7 +160,7 @@ bool append_to(const std::string& path, const Line& line) {
   return true;
 }
 
-// As syslog(3) sends it (RFC 3164), but for the time of day, which whoever receives it adds (4.3.2): to know the local
+// The form of syslog(3) (RFC 3164) without the time of day, which the receiver adds (4.3.2): to determine the local
 // time the C library takes a lock that it does not release in the child of a fork. syslog(3) itself would use the
 // connection and the name that the host has chosen by openlog.
 void send_to_syslog(LogLevel level, std::string_view text) {
