@@ -11,12 +11,12 @@ namespace {
 
 // The targets of docs/performance.md: this module's time over OpenSSL's, with one thread. They are printed beside the
 // measured ratios and never checked, because a busy host must not make a test fail.
-struct Promise {
+struct Target {
   std::string_view operation;
   double ratio;
 };
-constexpr Promise kPromises[] = {{"RSA-2048", 1.10}, {"RSA-3072", 1.05}, {"P-256", 1.50},
-                                 {"P-384", 1.05},    {"P-521", 1.15},    {"ECDH P-256", 1.40}};
+constexpr Target kTargets[] = {{"RSA-2048", 1.10}, {"RSA-3072", 1.05}, {"P-256", 1.50},
+                               {"P-384", 1.05},    {"P-521", 1.15},    {"ECDH P-256", 1.40}};
 
 constexpr const char* kOurs = "vtpm";
 constexpr const char* kOpenSsl = "openssl";
@@ -99,26 +99,26 @@ bool RatioTable::compared() const {
 void RatioTable::print_signatures() const {
   if (!compared()) return;
   std::printf("\n%-12s %7s %10s %10s %7s %8s %10s %14s\n", "operation", "threads", "vtpm us", "OpenSSL us", "ratio",
-              "promise", "SoftHSM us", "SoftHSM / vtpm");
+              "target", "SoftHSM us", "SoftHSM / vtpm");
   for (const Key& key : order_) {
     // A single thread waits for no other, so its processor time is the cost, whatever other load the host has.
     const auto which = key.threads == 1 ? &Time::processor : &Time::real;
     const double ours = median(key, kOurs, which), openssl = median(key, kOpenSsl, which),
                  peer = median(key, kSoftHsm, which);
     if (ours == 0 || openssl == 0) continue;
-    const auto promise = std::find_if(std::begin(kPromises), std::end(kPromises),
-                                      [&](const Promise& each) { return each.operation == key.operation; });
-    const bool promised = promise != std::end(kPromises) && key.threads == 1;
+    const auto target = std::find_if(std::begin(kTargets), std::end(kTargets),
+                                     [&](const Target& each) { return each.operation == key.operation; });
+    const bool has_target = target != std::end(kTargets) && key.threads == 1;
     std::printf("%-12s %7d %10s %10s %7s %8s %10s %14s\n", key.operation.c_str(), static_cast<int>(key.threads),
                 number(ours).c_str(), number(openssl).c_str(), number(ours / openssl, "%.3f").c_str(),
-                promised ? number(promise->ratio, "%.2f").c_str() : "", number(peer).c_str(),
+                has_target ? number(target->ratio, "%.2f").c_str() : "", number(peer).c_str(),
                 number(over(peer, ours), "%.2f").c_str());
   }
 }
 
 void RatioTable::print_speed_up() const {
   if (!compared()) return;
-  std::printf("\n%-12s two threads over one: %8s %10s %10s   (promise: 1.8 on two idle cores)\n", "operation", "vtpm",
+  std::printf("\n%-12s two threads over one: %8s %10s %10s   (target: 1.8 on two idle cores)\n", "operation", "vtpm",
               "OpenSSL", "SoftHSM");
   for (const Key& key : order_) {
     if (key.threads != 2) continue;
@@ -133,7 +133,7 @@ void RatioTable::print_speed_up() const {
 void RatioTable::print_logins() const {
   const double kdf = median({"login KDF", 1}, kOthers), syncs = median({"login syncs", 1}, kOthers);
   if (kdf == 0 || syncs == 0) return;
-  std::printf("\nC_Login to the end of the first C_Sign, the KDF (%.1f ms) taken off   (promise: 5 ms)\n", kdf / 1000);
+  std::printf("\nC_Login to the end of the first C_Sign, the KDF (%.1f ms) subtracted   (target: 5 ms)\n", kdf / 1000);
   for (const Key& key : order_) {
     if (key.operation.compare(0, kLogin.size(), kLogin) != 0) continue;
     const double rest = (median(key, kOthers) - kdf) / 1000;

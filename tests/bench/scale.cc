@@ -183,22 +183,22 @@ Figures measure(const char* path, size_t objects, const std::string& bare_path) 
 }
 
 void row(const char* what, const Figures* vtpm, const Figures* other, const char* format,
-         const std::function<double(const Figures&)>& value, const char* promised = "") {
+         const std::function<double(const Figures&)>& value, const char* target = "") {
   std::printf("| %s |", what);
   for (const Figures* figures : {vtpm, other}) {
     std::printf(" ");
     if (figures) std::printf(format, value(*figures));  // NOLINT: the formats are the literals below
     std::printf(" |");
   }
-  std::printf(" %s |\n", promised);
+  std::printf(" %s |\n", target);
 }
 
 void print(const Figures& vtpm, const Figures* other) {
-  std::printf("| milliseconds of the processor, unless a row says otherwise | vtpm, %zu | SoftHSM, %zu | promised |\n",
+  std::printf("| milliseconds of the processor, unless a row says otherwise | vtpm, %zu | SoftHSM, %zu | target |\n",
               vtpm.objects, other ? other->objects : 0);
   std::printf("|---|---|---|---|\n");
   const auto line = [&](const char* what, const char* format, const std::function<double(const Figures&)>& value,
-                        const char* promised = "") { row(what, &vtpm, other, format, value, promised); };
+                        const char* target = "") { row(what, &vtpm, other, format, value, target); };
   line("C_CreateObject, on the wall", "%.0f us", [](const Figures& f) { return f.create_us; });
   row("a bare commit of the store, in turn with it", &vtpm, nullptr, "%.0f us",
       [](const Figures& f) { return f.bare_us; });

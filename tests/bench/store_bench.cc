@@ -83,7 +83,7 @@ class Directory {
   std::string path_;
 };
 
-constexpr double kPromised[] = {1.1, 1.3, 2.0};  // ours over SQLite's
+constexpr double kTargets[] = {1.1, 1.3, 2.0};  // ours over SQLite's
 
 void race(const Options& options, const std::string& directory) {
   Race race;
@@ -95,7 +95,7 @@ void race(const Options& options, const std::string& directory) {
               race.seconds);
   std::printf("| processes |");
   for (const EngineKind& kind : engines()) std::printf(" %s |", kind.name);
-  std::printf(" vtpm / SQLite | promised | vtpm / LMDB |\n|---|");
+  std::printf(" vtpm / SQLite | target | vtpm / LMDB |\n|---|");
   for (size_t i = 0; i < engines().size() + 3; ++i) std::printf("---|");
   std::printf("\n");
   const auto results = run(race);
@@ -103,7 +103,7 @@ void race(const Options& options, const std::string& directory) {
     const auto& speed = results[i].per_second;
     std::printf("| %d |", results[i].processes);
     for (const double per_second : speed) std::printf(" %.0f |", per_second);
-    std::printf(" %.2f | %.1f | %.2f |\n", speed[0] / speed[1], kPromised[i], speed[0] / speed[2]);
+    std::printf(" %.2f | %.1f | %.2f |\n", speed[0] / speed[1], kTargets[i], speed[0] / speed[2]);
   }
 }
 
@@ -116,7 +116,7 @@ void scale(const Options& options, const std::string& directory) {
     std::printf("| %zu | %.1f MB | %.1f ms | %.1f us | %.2f us | %.0f bytes |\n", result.entries,
                 result.file_bytes / 1e6, result.open_ms, result.commit_us, result.lookup_us, result.entry_bytes);
   }
-  std::printf("\nA commit in the larger one costs %.2f times as much (promised: 1.2)\n",
+  std::printf("\nA commit in the larger one costs %.2f times as much (target: 1.2)\n",
               pair.many.commit_us / pair.few.commit_us);
 }
 

@@ -87,7 +87,7 @@ while read -r line; do
   }
 done <examples
 
-section 'promises'
+section 'statements of the page'
 # "The last slot stays, and so does the last one of the security officer."
 refused vtpm-token keyslot del-key mail --keyslot 1
 # "A key slot, 1 to 32." "What the verifier chose, up to 64 bytes."

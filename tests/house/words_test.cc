@@ -33,7 +33,8 @@ constexpr Replaced kReplaced[] = {
     {" no such thing", "what is missing"},
 };
 /// Where these words are right: in names of standards, in a name of the configuration, and in "not only … but".
-constexpr const char* kAllowed[] = {" octet string ", " octet strings ", " end of contents octets ", " reinitialise ", " can not only "};
+constexpr const char* kAllowed[] = {" octet string ", " octet strings ", " end of contents octets ", " reinitialise ",
+                                    " can not only "};
 
 /// The sentences of docs/glossary.md's table and of this file quote what is replaced; docs/clients.md quotes programs.
 const std::vector<std::string> kQuoting = {"docs/glossary.md", "docs/clients.md", "tests/house/words_test.cc"};
