@@ -2,6 +2,7 @@
 // The words of docs/glossary.md: pages, comments, texts and test scripts say "bytes", "cannot" and "initialize".
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cctype>
 #include <cstring>
 #include <regex>
