@@ -18,21 +18,23 @@ struct Replaced {
   const char* instead;
 };
 constexpr Replaced kReplaced[] = {
-    {" octet ", "byte"},
-    {" octets ", "bytes"},
-    {" can not ", "cannot"},
-    {" absurd", "out of range, with the limit"},
-    {"initialis", "initialize"},
-    {"recognis", "recognize"},
-    {"authoris", "authorize"},
-    {"normalis", "normalize"},
-    {"optimis", "optimize"},
-    {"randomis", "randomize"},
+    {" octet ", "byte"},           {" octets ", "bytes"},
+    {" can not ", "cannot"},       {" absurd", "out of range, with the limit"},
+    {"initialis", "initialize"},   {"recognis", "recognize"},
+    {"authoris", "authorize"},     {"normalis", "normalize"},
+    {"optimis", "optimize"},       {"randomis", "randomize"},
     {"synchronis", "synchronize"},
+};
+/// Riddles: words that do not name who acts, or what is meant.
+constexpr Replaced kRiddles[] = {
     {" whoever ", "who acts: the reader, the owner, another process"},
     {"body s business ", "who acts, and what it does"},
     {" no such thing", "what is missing"},
 };
+/// Folders whose comments are still to be freed from riddles.
+const std::vector<std::string> kWithRiddles = {"store/",        "tpm/",          "device/",
+                                               "tests/store/",  "tests/tpm/",    "pkcs11/",
+                                               "tests/crypto/", "tests/device/", "tests/conformance/session/"};
 /// Where these words are right: in names of standards, in a name of the configuration, and in "not only … but".
 constexpr const char* kAllowed[] = {" octet string ", " octet strings ", " end of contents octets ", " reinitialise ",
                                     " can not only "};
@@ -67,14 +69,15 @@ std::string plain(const std::string& text) {
   return words + " ";
 }
 
-/// What `text` says in words that are replaced. `code` is not looked at.
-std::vector<std::string> replaced_words(const std::string& text) {
+/// The words of `table` that `text` contains. `code` is not looked at.
+template <size_t N>
+std::vector<std::string> words_in(const std::string& text, const Replaced (&table)[N]) {
   std::string words = plain(text);
   for (const std::string allowed : kAllowed) {
     for (size_t at = 0; (at = words.find(allowed, at)) != std::string::npos;) words.replace(at, allowed.size(), " ");
   }
   std::vector<std::string> found;
-  for (const auto& [replaced, instead] : kReplaced) {
+  for (const auto& [replaced, instead] : table) {
     for (size_t at = 0; (at = words.find(replaced, at)) != std::string::npos; ++at) {
       const size_t begin = words.rfind(' ', at + 1) + 1;
       found.push_back('"' + words.substr(begin, words.find(' ', at + std::strlen(replaced) - 1) - begin) +
@@ -84,8 +87,19 @@ std::vector<std::string> replaced_words(const std::string& text) {
   return found;
 }
 
+std::vector<std::string> replaced_words(const std::string& text) { return words_in(text, kReplaced); }
+
+bool has_riddles(const std::string& file) {
+  return std::any_of(kWithRiddles.begin(), kWithRiddles.end(),
+                     [&](const std::string& folder) { return file.starts_with(folder); });
+}
+
 void expect_words_of_the_glossary(const std::string& file, const std::string& prose) {
-  for (const std::string& word : replaced_words(prose)) ADD_FAILURE() << file << " says " << word;
+  std::vector<std::string> found = replaced_words(prose);
+  if (!has_riddles(file)) {
+    for (const std::string& riddle : words_in(prose, kRiddles)) found.push_back(riddle);
+  }
+  for (const std::string& words : found) ADD_FAILURE() << file << " says " << words;
 }
 
 /// A literal of C++ without its escape sequences.
@@ -166,6 +180,7 @@ TEST(Words, AreFoundAsWritten) {
   EXPECT_EQ(replaced_words("an uninitialised token").size(), 1u);
   EXPECT_TRUE(replaced_words("OCTET STRING, `octets`, the end-of-contents octets, initialized").empty());
   EXPECT_TRUE(replaced_words("can not only read").empty());
+  EXPECT_EQ(words_in("Whoever asks is told that it is nobody's business.", kRiddles).size(), 2u);
 }
 
 TEST(Words, AreFoundInCommentsAndInTextsButNotInNames) {
