@@ -11,7 +11,7 @@
 //
 // There are several kinds. The log of a file (store/log/file_log.h) is the product's; offsets, byte locks, renames,
 // inodes, the durable mark, quarantine, `moved` entries, second copies and the correction of a bit are its own affair.
-// The tests have one in shared memory (tests/store/shared_log.h). A log may also live on a consensus store such as
+// The tests have one in shared memory (tests/store/log/shared_log.h). A log may also live on a consensus store such as
 // etcd: a commit is then one transaction that compares the head's revision. Two functions say more than such a store
 // can do, and say so: `retire` and `Limits`.
 //

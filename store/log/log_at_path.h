@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which kind of log stands at a path. A unit of its own, so that a test build can link another definition of it
-// (tests/store/shared_log.h): nothing else in the product makes a log that a vault works on.
+// (tests/store/log/shared_log.h): nothing else in the product makes a log that a vault works on.
 #pragma once
 
 #include <memory>

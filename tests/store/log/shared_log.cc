@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/store/shared_log.h"
+#include "tests/store/log/shared_log.h"
 
 #include <pthread.h>
 #include <sys/mman.h>
