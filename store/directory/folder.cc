@@ -368,6 +368,8 @@ void Folder::remove(const FoundStore& store) {
     try {
       return Vault::open(store.path)->remove();
     } catch (const Error& error) {
+      // Of a file that is sound and in use by others nothing is known that would allow to remove it under them.
+      if (is_momentary(error)) throw;
       if (error.code() == ErrorCode::kNoMemory || error.code() == ErrorCode::kNotFound) throw;
     }
   }
