@@ -174,6 +174,12 @@ bool read_mandatory(EntryView& entry, unsigned& seen) {
   });
 }
 
+// Of the attributes that the next version inherits: it takes over also what makes no sense here.
+bool is_malformed(const EntryView& entry, const AttributeView& a) {
+  if (a.name == attribute::kNoRollback) return !a.values.empty();
+  return (a.name == attribute::kCapacity && entry.capacity == 0) || (a.name == attribute::kBorn && entry.born == 0);
+}
+
 bool read_optional(EntryView& entry, unsigned& seen) {
   auto place = [&](ByteView values, size_t size, size_t& at, Seen which) {
     auto value = only_bytes(values, size);
@@ -186,8 +192,8 @@ bool read_optional(EntryView& entry, unsigned& seen) {
     if (a.name == attribute::kIndex) entry.tags = bytes_or_nothing(a.values);
     if (a.name == attribute::kCapacity) entry.capacity = integer_up_to(kMaxEntryBytes, a.values);
     if (a.name == attribute::kBorn) entry.born = integer_up_to(entry.sequence.number, a.values);
-    if (a.name == attribute::kNoRollback) entry.no_rollback = true;
-    entry.has_extras = entry.has_extras || !is_known_optional(a.name);
+    if (a.name == attribute::kNoRollback) entry.no_rollback = a.values.empty();
+    entry.has_extras = entry.has_extras || !is_known_optional(a.name) || is_malformed(entry, a);
     return true;
   });
 }

@@ -57,8 +57,11 @@ KeySlot::KeySlot(Bytes bytes) : bytes_(std::move(bytes)) {
   epoch_ = *value;
   digest_ = to_bytes(digest->contents);
   role_ = role_of_slot(bytes_);
-  notes_ = {slot.find(slot.optional, attribute::kEmptySecret).has_value(),
-            slot.find(slot.optional, attribute::kToBeChanged).has_value()};
+  const auto has = [&](std::string_view flag) {
+    const auto values = slot.find(slot.optional, flag);
+    return values && values->empty();
+  };
+  notes_ = {has(attribute::kEmptySecret), has(attribute::kToBeChanged)};
 }
 
 EntryView KeySlot::view() const {

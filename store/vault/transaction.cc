@@ -60,7 +60,8 @@ std::optional<uint64_t> capacity_of(const std::vector<Attribute>& optional) {
   for (const Attribute& attribute : optional) {
     if (attribute.name != attribute::kCapacity) continue;
     auto value = DerReader(attribute.values).next(DerTag::kInteger);
-    return value ? read_der_unsigned(*value) : std::nullopt;
+    const auto bytes = value ? read_der_unsigned(*value) : std::nullopt;
+    return bytes && *bytes <= kMaxEntryBytes ? bytes : std::nullopt;
   }
   return std::nullopt;
 }
@@ -212,8 +213,8 @@ void Transaction::forbid_rollback(std::string_view name) {
     throw Error(ErrorCode::kInternal, "a transaction can forbid a rollback only of an entry that it has put");
   }
   std::vector<Attribute>& optional = state.drafts[place->second].entry.optional;
-  const auto forbids = [](const Attribute& attribute) { return attribute.name == attribute::kNoRollback; };
-  if (std::none_of(optional.begin(), optional.end(), forbids)) optional.push_back(no_rollback_attribute());
+  std::erase_if(optional, [](const Attribute& attribute) { return attribute.name == attribute::kNoRollback; });
+  optional.push_back(no_rollback_attribute());
 }
 
 void Transaction::erase(std::string_view name) {

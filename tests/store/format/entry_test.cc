@@ -172,5 +172,19 @@ TEST(Entry, IsNotLongerThanItMayBe) {
   EXPECT_THROW(encode(entry), Error);
 }
 
+// An optional attribute whose value is not as the format says is one that is not known: ignored, and preserved.
+TEST(Entry, NoRollbackWithAValueIsNotKnown) {
+  Entry entry = sample();
+  entry.optional = {bytes_attribute(attribute::kCrc, Bytes(4)), no_rollback_attribute()};
+  Bytes bytes = encode(entry);
+  EXPECT_TRUE(parse_entry(bytes)->no_rollback);
+  EXPECT_FALSE(parse_entry(bytes)->has_extras);
+  entry.optional[1] = integer_attribute(attribute::kNoRollback, 0);
+  bytes = encode(entry);
+  ASSERT_TRUE(parse_entry(bytes));
+  EXPECT_FALSE(parse_entry(bytes)->no_rollback);
+  EXPECT_TRUE(parse_entry(bytes)->has_extras);
+}
+
 }  // namespace
 }  // namespace vtpm::store
