@@ -24,7 +24,7 @@ class Repair {
 
   RepairReport run() {
     FileLog::Writer writer = store_->begin_repair();
-    file_ = &writer.file();
+    file_ = writer.file();
     header_ = store_->header();
     refuse_truncated();
     scan_ = scan_log(*file_, header_, {}, Look::kWhole);
@@ -203,7 +203,7 @@ class Repair {
   FileSystem& file_system_;
   std::unique_ptr<FileLog> store_;
   std::shared_ptr<const MasterKey> key_;
-  const File* file_ = nullptr;  // while `run` holds its lock
+  std::shared_ptr<const File> file_;  // the damaged one, also once the repaired one has taken its place
   StoreHeader header_;
   ScanResult scan_;
   RepairReport report_;

@@ -287,8 +287,8 @@ class FileLog::Writer {
   void reserve(uint64_t bytes);
   /// What is current of a name, deletions included, as this writer found it: not synced for the asking.
   std::optional<Record> peek(std::string_view name) const;
-  /// The file that is locked. Read it only.
-  const File& file() const { return *locked_; }
+  /// The file that is locked, also once another one has taken its place. Read it only.
+  std::shared_ptr<const File> file() const { return locked_; }
   /// What changed after `cursor`, on the same terms: whoever holds the lock must not make the others wait for a sync.
   bool visit_changes(uint64_t cursor, const Visit& visit) const;
   /// Syncs what was appended, and keeps the lock.
