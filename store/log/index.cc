@@ -52,12 +52,29 @@ void Index::apply(LogEntry entry) {
   touch(*place);
 }
 
-void Index::apply(const Damage& damage) {
-  if (damage.name.empty()) {
-    add_gap({damage.after, damage.before, damage.length});
-    return;
+std::pair<Index::Names::iterator, bool> Index::added(Names::node_type node) {
+  const auto inserted = names_.insert(std::move(node));
+  return {inserted.position, inserted.inserted};
+}
+
+void Index::make_room_for(const std::vector<LogEntry>& entries) {
+  spare_.clear();
+  for (const LogEntry& entry : entries) {
+    if (!entry.name.empty() && !names_.contains(entry.name)) spare_.try_emplace(entry.name);
   }
   auto [place, is_new] = names_.try_emplace(damage.name);
+  // In leaps: growing by what is needed would cost a copy of everything each time.
+  const size_t names = names_.size() + spare_.size(), changes = changes_.size() + entries.size();
+  if (static_cast<float>(names) > names_.max_load_factor() * static_cast<float>(names_.bucket_count())) {
+    names_.reserve(2 * names);
+  }
+  if (changes > changes_.capacity()) changes_.reserve(2 * changes);
+}
+
+void Index::apply(const Damage& damage) {
+  // A stretch that is longer than the entry whose name it shows may hide entries of other names too.
+  if (damage.name.empty() || !damage.is_entry) add_gap({damage.after, damage.before, damage.length});
+  if (damage.name.empty()) return;
   Record& record = place->second;
   if (!is_new && record.entry.length != 0 && inside_transaction_of(record.entry, damage.after, damage.before)) return;
   record.state = NameStatus::kDamaged;

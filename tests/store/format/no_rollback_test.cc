@@ -148,3 +148,24 @@ TEST_F(NoRollback, ThePermanentStateOfATpmHasItByItsType) {
 
 }  // namespace
 }  // namespace vtpm::store
+// Of two damaged entries side by side only the first shows its name.
+TEST_F(NoRollback, IsRefusedInsideOfDamageThatShowsTheNameOfAnotherEntry) {
+  put(*vault, "obj/other", "again", Protection::kClear);
+  put(*vault, "clear0", "2", Protection::kClear);
+  put(*vault, "obj/behind", "later", Protection::kClear);
+  const EntryReport first = entry_of(path, "obj/other"), second = entry_of(path, "clear0");
+  ASSERT_EQ(first.offset + first.length, second.offset);
+  Bytes bytes = load(path);
+  for (const EntryReport& one : {first, second}) {
+    const auto whole = MutableByteView(bytes).subspan(one.offset, one.length);
+    const size_t data_at = parse_entry(whole)->data_at;
+    whole[data_at - 8] ^= 0xFF;
+    whole[data_at] ^= 0xFF;
+  }
+  save(path, bytes);
+  auto reader = Vault::open(path);
+  EXPECT_EQ(code_thrown_by([&] { reader->read("obj/other"); }), ErrorCode::kCorrupt);
+  EXPECT_EQ(code_thrown_by([&] { reader->read("clear0"); }), ErrorCode::kCorrupt) << "the version before it";
+  EXPECT_EQ(get(*reader, "obj/behind"), "later");
+}
+
