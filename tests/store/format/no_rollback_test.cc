@@ -69,6 +69,68 @@ TEST_F(NoRollback, TheNextVersionInheritsIt) {
   EXPECT_FALSE(has_it(path, "clear0"));
 }
 
+/// How an entry cannot be read although the index knows it.
+enum class Unreadable { kDamaged, kForged, kOtherKey };
+
+class NoRollbackOfAnUnreadableEntry : public NoRollback, public testing::WithParamInterface<Unreadable> {
+ protected:
+  /// Makes the current version of the name unreadable.
+  void spoil(std::string_view name) const {
+    const EntryReport entry = entry_of(path, name);
+    Bytes bytes = load(path);
+    const auto whole = MutableByteView(bytes).subspan(entry.offset, entry.length);
+    const EntryView view = parse_entry(whole).value();
+    const size_t crc_at = view.crc_at, data_at = view.data_at;
+    if (GetParam() == Unreadable::kOtherKey && view.sealed) {
+      const ByteView encryption = view.find(view.mandatory, attribute::kEncryption).value();
+      whole[static_cast<size_t>(encryption.data() - whole.data()) + encryption.size() - 1] = 9;  // the epoch
+    } else {
+      std::fill_n(whole.begin() + static_cast<ptrdiff_t>(data_at), 6, uint8_t{0xA5});
+    }
+    if (GetParam() != Unreadable::kDamaged) store_crc(salt(), whole, crc_at);
+    save(path, bytes);
+  }
+  Salt salt() const { return read_header(*posix_file_system().open(path, false), path).salt; }
+};
+
+TEST_P(NoRollbackOfAnUnreadableEntry, SurvivesTheNextVersionCompactionExportAndRekey) {
+  // Of a damaged entry the index knows what the version before it says.
+  put(*vault, "sealed0", "second");
+  put(*vault, "obj/between", "so that each damage is one of its own");
+  put(*vault, "clear0", "second", Protection::kClear);
+  put(*vault, "obj/later", "so that those before it count as synced");
+  vault.reset();
+  spoil("sealed0");
+  spoil("clear0");
+  vault = Vault::open(path);
+  ASSERT_EQ(vault->unlock(Role::kUser, as_bytes(kUserPin)), UnlockResult::kUnlocked);
+  EXPECT_THROW(vault->read("sealed0"), Error);
+  EXPECT_THROW(vault->read("clear0"), Error);
+  vault->compact();
+  put(*vault, "sealed0", "third");
+  put(*vault, "clear0", "third", Protection::kClear);
+  expect_it(path);
+  vault->compact();
+  expect_it(path);
+  const std::string fixed = scratch.file("store.fixed"), back = scratch.file("back.vtpm");
+  export_fixed(*vault, fixed);
+  import_fixed(fixed, back);
+  expect_it(back);
+  std::vector<KeptKeySlot> kept;
+  kept.push_back({1, SecretBytes(as_bytes(kSoPin))});
+  vault->rekey(kept);
+  expect_it(path);
+  EXPECT_EQ(get(*vault, "sealed0"), "third");
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, NoRollbackOfAnUnreadableEntry,
+                         testing::Values(Unreadable::kDamaged, Unreadable::kForged, Unreadable::kOtherKey),
+                         [](const auto& kind) {
+                           return kind.param == Unreadable::kDamaged  ? "Damaged"
+                                  : kind.param == Unreadable::kForged ? "Forged"
+                                                                      : "SealedByAnotherKey";
+                         });
+
 TEST_F(NoRollback, OnlyWhatATransactionPutCanHaveIt) {
   EXPECT_EQ(code_thrown_by([&] { vault->change([](Transaction& one) { one.forbid_rollback("sealed0"); }); }),
             ErrorCode::kInternal);
@@ -130,24 +192,6 @@ TEST_F(NoRollback, IsRefusedBehindDamage) {
   EXPECT_EQ(get(*reader, "obj/behind"), "later still");
 }
 
-// The list of legacy types is a promise to stores that were written without the attribute.
-TEST_F(NoRollback, ThePermanentStateOfATpmHasItByItsType) {
-  EXPECT_EQ(kLegacyTypesWithoutRollback.size(), 1u);
-  EntryFacts facts;
-  for (const std::string type : {"tpm2-permall", "keyslot", "attempt"}) {
-    facts.type = type;
-    EXPECT_TRUE(facts.must_not_roll_back()) << type;
-  }
-  for (const std::string type : {"tpm2-volatile", "p11-object", "token", "meter", ""}) {
-    facts.type = type;
-    EXPECT_FALSE(facts.must_not_roll_back()) << type;
-  }
-  facts.no_rollback = true;
-  EXPECT_TRUE(facts.must_not_roll_back());
-}
-
-}  // namespace
-}  // namespace vtpm::store
 // Of two damaged entries side by side only the first shows its name.
 TEST_F(NoRollback, IsRefusedInsideOfDamageThatShowsTheNameOfAnotherEntry) {
   put(*vault, "obj/other", "again", Protection::kClear);
@@ -169,3 +213,21 @@ TEST_F(NoRollback, IsRefusedInsideOfDamageThatShowsTheNameOfAnotherEntry) {
   EXPECT_EQ(get(*reader, "obj/behind"), "later");
 }
 
+// The list of legacy types is a promise to stores that were written without the attribute.
+TEST_F(NoRollback, ThePermanentStateOfATpmHasItByItsType) {
+  EXPECT_EQ(kLegacyTypesWithoutRollback.size(), 1u);
+  EntryFacts facts;
+  for (const std::string type : {"tpm2-permall", "keyslot", "attempt"}) {
+    facts.type = type;
+    EXPECT_TRUE(facts.must_not_roll_back()) << type;
+  }
+  for (const std::string type : {"tpm2-volatile", "p11-object", "token", "meter", ""}) {
+    facts.type = type;
+    EXPECT_FALSE(facts.must_not_roll_back()) << type;
+  }
+  facts.no_rollback = true;
+  EXPECT_TRUE(facts.must_not_roll_back());
+}
+
+}  // namespace
+}  // namespace vtpm::store
