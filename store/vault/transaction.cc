@@ -113,7 +113,7 @@ std::vector<Attribute> Transaction::State::inheritance(std::string_view name,
   }
   // It has no value to be read, so it survives where the rest of the entry does not.
   const auto is_no_rollback = [](const Attribute& attribute) { return attribute.name == attribute::kNoRollback; };
-  if (current && !current->deleted && current->facts.no_rollback &&
+  if (current && !current->deleted && current->facts.no_rollback && !erased.contains(name) &&
       std::none_of(optional.begin(), optional.end(), is_no_rollback)) {
     optional.push_back(no_rollback_attribute());
   }
@@ -200,6 +200,7 @@ void Transaction::keep_birth(std::string_view name) {
   }
   const auto current = state.change.peek(name);
   if (!current || current->deleted || current->facts.sequence.number == 0) return;  // this version is the first
+  if (state.erased.contains(name)) return;
   std::vector<Attribute>& optional = state.drafts[place->second].entry.optional;
   const auto is_birth = [](const Attribute& attribute) { return attribute.name == attribute::kBorn; };
   if (std::any_of(optional.begin(), optional.end(), is_birth)) return;
@@ -227,6 +228,7 @@ void Transaction::erase(std::string_view name) {
   std::string_view type = current->facts.type.empty() ? kUnknownType : std::string_view(current->facts.type);
   check(name, type);
   check_bound(state, name, current);
+  state.erased.emplace(name);
   Draft draft;
   draft.entry = {std::string(type),
                  std::string(name),

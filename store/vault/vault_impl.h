@@ -5,6 +5,7 @@
 #include <atomic>
 #include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "store/log/entry_log.h"
@@ -173,6 +174,7 @@ struct Transaction::State {
   EntryLog::Change& change;
   std::vector<Draft> drafts;
   std::map<std::string, size_t, std::less<>> places;  // of a name's draft
+  std::set<std::string, std::less<>> erased;          // names that were deleted here, whatever was put afterwards
 };
 
 /// A change of a vault while it runs: the log may call `body` more than once.

@@ -174,6 +174,42 @@ TEST_F(VaultTest, AnotherVaultSeesChangesAfterRefresh) {
   EXPECT_FALSE(two->find("obj/a")) << "nothing behind the caller's back";
   EXPECT_TRUE(two->refresh());
   EXPECT_FALSE(two->refresh());
+// A deletion that a later put of the same transaction replaces counts all the same: what was deleted is new again.
+TEST_F(VaultTest, ANameThatOneTransactionDeletesAndPutsIsNew) {
+  auto vault = make_store(path);
+  const auto put_kept = [](Transaction& transaction) {
+    transaction.put_registered("obj/a", "p11-object", Protection::kSealed, 100, as_bytes("value"));
+    transaction.keep_birth("obj/a");
+    transaction.forbid_rollback("obj/a");
+  };
+  vault->change(put_kept);
+  vault->change(put_kept);
+  EXPECT_LT(vault->find("obj/a")->born, vault->find("obj/a")->sequence);
+  vault->change([](Transaction& transaction) {
+    transaction.erase("obj/a");
+    transaction.put("obj/a", "p11-object", Protection::kSealed, as_bytes("value"));
+    transaction.keep_birth("obj/a");
+  });
+  EXPECT_EQ(vault->find("obj/a")->born, vault->find("obj/a")->sequence);
+  EXPECT_EQ(vault->find("obj/a")->capacity, 0u);
+}
+
+TEST_F(VaultTest, MoreEntriesThanTheLogTakesInOneChangeAreRejected) {
+  auto vault = make_store(path);
+  put(*vault, "obj/0", "before", Protection::kClear);
+  const uint64_t before = vault->cursor();
+  EXPECT_EQ(code_thrown_by([&] {
+              vault->change([](Transaction& transaction) {
+                for (int i = 0; i < 65'536; ++i) {
+                  transaction.put("obj/" + std::to_string(i), "t", Protection::kClear, as_bytes("x"));
+                }
+              });
+            }),
+            ErrorCode::kNoSpace);
+  EXPECT_EQ(vault->cursor(), before);
+  EXPECT_EQ(get(*vault, "obj/0"), "before");
+}
+
   EXPECT_EQ(get(*two, "obj/a"), "1");
   put(*one, "obj/a", "2", Protection::kClear);
   two->change([&](Transaction&) { EXPECT_EQ(get(*two, "obj/a"), "2") << "a change catches up"; });
