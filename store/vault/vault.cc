@@ -272,7 +272,7 @@ bool Vault::Impl::drop_outdated_key() {
 }
 
 std::shared_ptr<const MasterKey> Vault::Impl::current_master() {
-  store->refresh();
+  store->refresh_now();
   authenticate_new();
   drop_outdated_key();
   return master_or_locked();
@@ -287,7 +287,7 @@ std::shared_ptr<const MasterKey> Vault::master_key() const { return impl_->maste
 bool Vault::unlocked() const { return impl_->master() != nullptr; }
 
 UnlockResult Vault::unlock_raw(const RawKey& key) {
-  impl_->store->refresh();
+  impl_->store->refresh_now();
   for (const UsedKeySlot& used : impl_->used_slots()) {
     if (used.problem) throw *used.problem;
     if (!used.slot->kdf().is_raw()) continue;

@@ -122,6 +122,8 @@ struct Counters {
   std::atomic<uint64_t> bodies{0}, commits{0}, conflicts{0}, lost_made{0}, lost_unmade{0}, sent{0};
 } counters;
 
+std::atomic<int> lagging{0};
+
 // --- the log ---
 
 class SharedLog final : public EntryLog {
@@ -172,11 +174,14 @@ class SharedLog final : public EntryLog {
   std::string rolled_back_name() const override { return {}; }
 
   bool refresh() override {
-    reopen_if_forked();
-    check_usable();
+    if (!lagging) return refresh_now();
+    usable();
+    return false;
+  }
+  bool refresh_now() override {
+    usable();
     return head_.version != seen_ && catch_up();
   }
-  bool refresh_now() override { return refresh(); }
   void make_durable() override { reopen_if_forked(); }
 
   uint64_t cursor() const override {
@@ -260,7 +265,7 @@ class SharedLog final : public EntryLog {
     const uint64_t id = ++region->transactions;
     for (bool is_first = true;; is_first = false) {
       writable();
-      refresh();
+      refresh_now();
       const uint64_t version = seen_;
       ++counters.bodies;
       ChangeOfShared running(*this);
@@ -285,7 +290,7 @@ class SharedLog final : public EntryLog {
   bool rewrite(const Claim&, const std::function<std::optional<Rewriting>(Change&)>& body) override {
     for (bool is_first = true;; is_first = false) {
       writable();
-      refresh();
+      refresh_now();
       const uint64_t version = seen_;
       ++counters.bodies;
       ChangeOfShared running(*this);
@@ -597,6 +602,9 @@ SharedLogCounts shared_log_counts() {
 
 bool log_exists(const std::string& path, FileSystem* file_system) {
   return (file_system ? *file_system : posix_file_system()).id_of(path).has_value();
+SharedLogLags::SharedLogLags() { ++lagging; }
+SharedLogLags::~SharedLogLags() { --lagging; }
+
 }
 
 std::unique_ptr<EntryLog> open_log(const std::string& path, const LogOptions& options) {

@@ -28,4 +28,14 @@ struct SharedLogCounts {
 };
 SharedLogCounts shared_log_counts();
 
+/// While one exists, `refresh` of every such log of this process shows nothing new, as that of a log whose watch is
+/// late: `refresh_now` and `change` do.
+class SharedLogLags {
+ public:
+  SharedLogLags();
+  ~SharedLogLags();
+  SharedLogLags(const SharedLogLags&) = delete;
+  SharedLogLags& operator=(const SharedLogLags&) = delete;
+};
+
 }  // namespace vtpm::store

@@ -60,6 +60,30 @@ TEST_F(SharedLogTest, ALostAnswerIsNeitherLostNorMadeTwice) {
   EXPECT_GE(after.lost_unmade - before.lost_unmade, 5u);
 }
 
+// `refresh` may be a moment behind: whether a key is the store's is decided on the newest state.
+TEST_F(SharedLogTest, ARawKeyIsComparedWithTheNewestState) {
+  const auto raw = [](uint8_t byte) { return std::make_shared<const RawKey>(SecretBytes(Bytes(32, byte))); };
+  CreateOptions options = cheap_options();
+  options.raw_key = raw(1);
+  auto one = Vault::create(path, options, {}, nullptr);
+  auto two = Vault::open(path);
+  const SharedLogLags lags;
+  one->rekey_raw(*raw(2));
+  EXPECT_EQ(two->unlock_raw(*raw(1)), UnlockResult::kWrongSecret);
+  EXPECT_EQ(two->unlock_raw(*raw(2)), UnlockResult::kUnlocked);
+}
+
+TEST_F(SharedLogTest, AKeyThatAReKeyHasOutdatedIsNotTakenForTheStores) {
+  auto one = make_store(path);
+  auto two = Vault::open(path);
+  ASSERT_EQ(two->unlock(Role::kSo, as_bytes(kSoPin)), UnlockResult::kUnlocked);
+  std::vector<KeptKeySlot> kept;
+  kept.push_back({1, SecretBytes(as_bytes(kSoPin))});
+  const SharedLogLags lags;
+  one->rekey(kept);
+  EXPECT_EQ(code_thrown_by([&] { two->set_secret(Role::kUser, as_bytes("5678")); }), ErrorCode::kLocked);
+}
+
 TEST_F(SharedLogTest, ProcessesShareIt) {
   auto vault = make_store(path);
   put(*vault, "obj/n", "0");
