@@ -61,12 +61,16 @@ class TransactionWriter {
 
 }  // namespace
 
+void refuse_count(size_t entries) {
+  throw Error(ErrorCode::kNoSpace, "number of entries in one change out of range: " + std::to_string(entries) +
+                                       " (at most " + std::to_string(kMaxTransactionEntries) + ")");
+}
+
 Encoded encode_transaction(const Salt& salt, const std::vector<Draft>& drafts, uint64_t first, uint64_t durable) {
   size_t count = drafts.size();
   for (const Draft& draft : drafts) count += draft.twice;
-  if (count == 0 || count > kMaxTransactionEntries) {
-    throw Error(ErrorCode::kInvalidArgument, "a transaction holds 1 to 65535 entries");
-  }
+  if (count == 0) throw Error(ErrorCode::kInvalidArgument, "a transaction must have at least one entry");
+  if (count > kMaxTransactionEntries) refuse_count(count);
   TransactionWriter writer(salt, first, durable, count);
   std::vector<uint64_t> ends;
   for (const Draft& draft : drafts) ends.push_back(writer.write(draft, 0));

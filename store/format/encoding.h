@@ -23,7 +23,11 @@ struct Encoded {
   std::vector<LogEntry> entries;  // offsets are relative to `bytes`
 };
 
-/// One transaction, numbered from `first`. Throws kInvalidArgument unless it has 1 to 65535 entries.
+/// Throws kNoSpace, with a sentence that says that so many entries exceed what one transaction may have.
+[[noreturn]] void refuse_count(size_t entries);
+
+/// One transaction, numbered from `first`. Throws kNoSpace when it has more than 65535 entries, second copies
+/// included, kInvalidArgument when it has none.
 Encoded encode_transaction(const Salt& salt, const std::vector<Draft>& drafts, uint64_t first, uint64_t durable);
 
 /// The bytes of a new store: header, the entries of its first transaction, free space. `created`: seconds since 1970.

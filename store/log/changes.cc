@@ -18,9 +18,7 @@ class ChangeOfFile final : public EntryLog::Change {
     return writer_.visit_changes(cursor, visit);
   }
   void reserve(uint64_t bytes, size_t entries) override {
-    if (entries > kMaxTransactionEntries) {
-      throw Error(ErrorCode::kNoSpace, "a change of " + std::to_string(entries) + " entries exceeds what one may have");
-    }
+    if (entries > kMaxTransactionEntries) refuse_count(entries);
     writer_.reserve(bytes);
   }
 

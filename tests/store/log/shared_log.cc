@@ -271,8 +271,8 @@ class SharedLog final : public EntryLog {
       ChangeOfShared running(*this);
       Proposal proposal = body(running);
       if (proposal.drafts.empty()) return {};
-      check_limits(proposal.drafts.size());
-      Commit commit{id, version, plain(std::move(proposal.drafts)), proposal.retired, {}};
+      Commit commit{id, version, plain(std::move(proposal.drafts)), proposal.retired, proposal.visible, {}};
+      check_limits(commit.drafts);
       if (is_first || !is_made(commit)) {
         ++counters.conflicts;
         continue;
@@ -436,6 +436,13 @@ class SharedLog final : public EntryLog {
     throw Error(ErrorCode::kNoSpace, path_ + " takes no change of " + std::to_string(entries) + " entries");
   }
   void check_usable() const {
+  void check_limits(const std::vector<Draft>& drafts) const {
+    check_limits(drafts.size());
+    for (const LogEntry& entry : encode_transaction(head_.salt, drafts, 1, 0).entries) {
+      if (entry.length <= limits().entry_bytes) continue;
+      throw Error(ErrorCode::kNoSpace, path_ + " takes no entry of " + std::to_string(entry.length) + " bytes");
+    }
+  }
     if (!head_.gone) return;
     throw Error(ErrorCode::kReplaced, path_ + " was removed or initialized anew by someone else");
   }

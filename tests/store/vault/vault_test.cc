@@ -210,28 +210,6 @@ TEST_F(VaultTest, MoreEntriesThanTheLogTakesInOneChangeAreRejected) {
   EXPECT_EQ(get(*vault, "obj/0"), "before");
 }
 
-  EXPECT_EQ(get(*two, "obj/a"), "1");
-  put(*one, "obj/a", "2", Protection::kClear);
-  two->change([&](Transaction&) { EXPECT_EQ(get(*two, "obj/a"), "2") << "a change catches up"; });
-}
-
-TEST_F(VaultTest, ChangesNameEachNameOnceOldestFirst) {
-  auto writer = make_store(path);
-  auto vault = Vault::open(path);
-  uint64_t start = vault->cursor();
-  for (const char* name : {"obj/a", "obj/b", "obj/c", "obj/a"}) put(*writer, name, name, Protection::kClear);
-  erase(*writer, "obj/b");
-  vault->refresh();
-  auto changes = vault->changes(start).entries;
-  ASSERT_EQ(changes.size(), 3u);
-  EXPECT_EQ(changes[0].name, "obj/c");
-  EXPECT_EQ(changes[1].name, "obj/a");
-  EXPECT_EQ(changes[2].name, "obj/b");
-  EXPECT_TRUE(changes[2].deleted);
-  EXPECT_TRUE(vault->changes(vault->cursor()).entries.empty());
-  EXPECT_EQ(vault->changes(0).entries.size(), 5u) << "with two key slots";
-}
-
 // For listings: a change gives a name another number, not another age.
 TEST_F(VaultTest, ANameKeepsItsBirthWhereThatIsWanted) {
   auto vault = make_store(path);
