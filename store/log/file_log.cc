@@ -77,6 +77,7 @@ std::unique_ptr<FileLog> FileLog::make(FileSystem& file_system, const std::strin
   if (fresh.replace && file_system.id_of(path)) {
     birth->old = open(file_system, path, false);
     birth->old_lock.emplace(birth->old->begin());
+    birth->old_lock->let_waits_step_aside();  // nothing of the old store changes before `place`
   }
   birth->temporary.emplace(birth->old_lock ? birth->old_lock->successor() : TemporaryStore(file_system, path));
   const Bytes image =
@@ -93,6 +94,7 @@ std::unique_ptr<FileLog> FileLog::make(FileSystem& file_system, const std::strin
 FileLog::~FileLog() = default;
 
 void FileLog::place() {
+  const WaitPolicy::Keep half_done;
   Birth& birth = *birth_;
   birth.temporary->file().sync_all();
   if (birth.old_lock) {

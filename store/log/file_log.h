@@ -298,6 +298,9 @@ class FileLog::Writer {
   /// Overwrites secrets of a superseded key slot in place, synced.
   void wipe_slot(const Record& old);
   /// Rewrites the file without what is dead. With `most`, the file stays as it is where the new one would have more
+  /// From now on waits of this thread step aside again (WaitPolicy::Keep), although the lock is held: for a holder
+  /// that has not begun to change anything.
+  void let_waits_step_aside() { keep_.reset(); }
   /// bytes. Throws kCorrupt where that would drop damage that cannot be moved.
   void compact(const Progress& progress = nullptr, std::optional<uint64_t> most = std::nullopt);
   /// The same, changed on the way. Nothing has happened until the new file stands complete in the old one's place,
