@@ -45,19 +45,26 @@ class SharedLock {
   bool nobody_writes_ = false;
 };
 
-/// For who tries again when others have finished. They may never do.
-class OthersFinish {
+}  // namespace
+
+/// The pause before another look at a file that others write. They may never finish: the limit is the call's.
+class FileLog::OthersFinish {
  public:
-  explicit OthersFinish(const std::string& path) : path_(path) {}
+  explicit OthersFinish(const std::string& path, Patience patience = Patience::kWaits)
+      : path_(path), patience_(patience) {}
   void wait() {
+    if (patience_ == Patience::kDoesNotWait) throw OthersWrite{};
     if (!wait_) wait_.emplace(path_, Wait::For::kAnyone);
     wait_->pause();
   }
 
  private:
   const std::string& path_;
+  const Patience patience_;
   std::optional<Wait> wait_;
 };
+
+namespace {
 
 Bytes first_bytes(const File& file, const LogEntry& entry) {
   Bytes bytes(first_bytes_of(entry));
@@ -73,7 +80,7 @@ bool FileLog::settles(const ScanResult& scan) const {
 }
 
 // Makes `file` the store's. `locked`: the caller holds its lock, which must not be touched then.
-void FileLog::adopt(std::shared_ptr<File> file, Locked locked) {
+void FileLog::adopt(std::shared_ptr<File> file, Locked locked, Patience patience) {
   StoreHeader header;
   const auto look = [&] {
     return look_at(*file, [&] {
@@ -82,7 +89,7 @@ void FileLog::adopt(std::shared_ptr<File> file, Locked locked) {
     });
   };
   ScanResult scan = look();
-  OthersFinish others(path_);
+  OthersFinish others(path_, patience);
   while (locked == Locked::kNo && !settles(scan)) {
     const std::shared_ptr<File> looked_at = file;  // outlives its lock
     SharedLock lock(*looked_at, read_only_);
@@ -285,7 +292,7 @@ FileLog::Looked FileLog::look_behind_the_cache() {
 
 // Another machine has compacted the store, and the server has forgotten the old file; or the application has taken our
 // descriptor away.
-void FileLog::reopen_stale() const {
+void FileLog::reopen_stale(Patience patience) const {
   Exclusive gate(gate_);
   check_usable();
   if (inherited_)
@@ -295,7 +302,7 @@ void FileLog::reopen_stale() const {
   note_lost_writes();
   // The kernel tells of a failed sync through the descriptors that were open then, and ours is gone.
   if (!file_->over_network() && applied_ > durable_) lost_writes_ = true;
-  const_cast<FileLog*>(this)->follow_path();
+  const_cast<FileLog*>(this)->follow_path(patience);
 }
 
 bool FileLog::catch_up() {
@@ -336,11 +343,8 @@ bool FileLog::look_again_alone() {
 }
 
 // Gate held exclusively, the file's lock at least shared.
-void FileLog::look_again_under_lock() {
-  if (!is_at_path()) {
-    follow_path();
-    return;
-  }
+void FileLog::look_again_under_lock(Patience patience) {
+  if (!is_at_path()) return follow_path(patience);
   const StoreHeader now = look_at(*file_, [&] { return read_header(*file_, path_); });
   if (now.uuid != header_.uuid || now.salt != header_.salt) {
     replaced_ = true;
@@ -365,7 +369,7 @@ bool FileLog::is_at_path() const {
 }
 
 // Another file stands at the path: a compaction of this store, or another store.
-void FileLog::follow_path() {
+void FileLog::follow_path(Patience patience) {
   const WaitPolicy::Keep half_done;
   const auto adopt_what_is_there = [&] {
     std::shared_ptr<File> file;
@@ -380,7 +384,7 @@ void FileLog::follow_path() {
       replaced_ = true;
       check_usable();
     }
-    adopt(std::move(file), Locked::kNo);
+    adopt(std::move(file), Locked::kNo, patience);
   };
   look_until_not_stale(adopt_what_is_there, [] {});
 }

@@ -143,6 +143,10 @@ class FileLog final : public EntryLog {
   struct Birth;
   FileLog(FileSystem& file_system, std::string path, bool read_only);
   enum class Patience { kWaits, kDoesNotWait };
+  /// Thrown with kDoesNotWait, inside of this class only: the file must be looked at while no process writes it, and
+  /// one does. Nothing has changed then.
+  struct OthersWrite {};
+  class OthersFinish;
   std::optional<Writer> begin_as(Patience patience);
   [[noreturn]] void refuse_change() const;
 
@@ -155,22 +159,23 @@ class FileLog final : public EntryLog {
   bool is_still_ours() const;     // gate held
   bool nothing_appended() const;  // gate held
   enum class Locked { kNo, kYes };
-  void adopt(std::shared_ptr<File> file, Locked locked);  // gate held exclusively
-  void apply(ScanResult scan);                            // gate held exclusively
-  bool settles(const ScanResult& scan) const;             // no second look is needed
-  void take_end(ScanResult scan);                         // gate held exclusively
+  void adopt(std::shared_ptr<File> file, Locked locked,
+             Patience patience = Patience::kWaits);  // gate held exclusively
+  void apply(ScanResult scan);                       // gate held exclusively
+  bool settles(const ScanResult& scan) const;        // no second look is needed
+  void take_end(ScanResult scan);                    // gate held exclusively
   bool catch_up();
   bool catch_up_over_network();
   enum class Looked { kYes, kWaitForAWriter };
   Looked look_behind_the_cache();
-  void reopen_stale() const;
+  void reopen_stale(Patience patience = Patience::kWaits) const;
   std::optional<StoredEntry> read_once(std::string_view name) const;
   std::optional<StoredEntry> examine_once(std::string_view name) const;
   Appended run(Writer& writer, const Body& body);
   void retire(Writer& writer, const std::vector<Record>& records);
   void placed();
   bool look_again_alone();
-  void look_again_under_lock();
+  void look_again_under_lock(Patience patience = Patience::kWaits);
   /// For reading the log anew from its beginning: a torn entry that has been cleaned away may be all that told how far
   /// the log is synced, and what was promised must stay told from what was torn.
   ScanProgress knowing_what_is_durable() const {
@@ -180,9 +185,9 @@ class FileLog final : public EntryLog {
   }
   bool is_at_path() const;
   std::shared_ptr<File> lock_at_path(LockByte byte);
-  void follow_path();                 // gate held exclusively
-  bool may_have_lost_writes() const;  // gate not held
-  void note_lost_writes() const;      // gate held: before `file_` is opened anew
+  void follow_path(Patience patience = Patience::kWaits);  // gate held exclusively
+  bool may_have_lost_writes() const;                       // gate not held
+  void note_lost_writes() const;                           // gate held: before `file_` is opened anew
   void sync_file(const File& file) const;
   void sync_to(uint64_t number) const;
   void sync_what_was_read() const;
@@ -329,7 +334,7 @@ class FileLog::Writer {
   bool has_lock() const { return locked_ != nullptr; }
   void compact_into(TemporaryStore fresh, const Progress& progress = nullptr,
                     std::optional<uint64_t> most = std::nullopt);
-  void make_sure();
+  void make_sure(Patience patience);
   void write_again();
   enum class Taking { kDone, kTryAgain, kHeldByOthers };
   Taking lock_current_file(Patience patience);

@@ -83,10 +83,10 @@ void FileLog::make_durable() {
 }
 
 // Everything that the kernel may have dropped is written anew.
-void FileLog::Writer::make_sure() {
+void FileLog::Writer::make_sure(Patience patience) {
   FileLog& store = *store_;
   try {
-    return compact();
+    return compact_into(successor(patience == Patience::kWaits ? Waiting::kBriefly : Waiting::kDoNotWait));
   } catch (const StaleFile&) {
     throw;
   } catch (const Error&) {

@@ -85,7 +85,7 @@ FileLog::Writer::Writer(FileLog& store, Purpose purpose, Patience patience)
     }
     keep_.emplace();
     store.writer_thread_ = std::this_thread::get_id();
-    if (purpose == Purpose::kChange && store.may_have_lost_writes()) make_sure();
+    if (purpose == Purpose::kChange && store.may_have_lost_writes()) make_sure(patience);
   } catch (...) {
     release();
     throw;
@@ -95,11 +95,17 @@ FileLog::Writer::Writer(FileLog& store, Purpose purpose, Patience patience)
 // Locks the file that stands at the path now, and catches up with it; kTryAgain: another one has come.
 FileLog::Writer::Taking FileLog::Writer::lock_current_file(Patience patience) {
   try {
-    return lock_file_of_now(patience);
-  } catch (const StaleFile&) {
+    try {
+      return lock_file_of_now(patience);
+    } catch (const StaleFile&) {
+      locked_.reset();
+      store_->reopen_stale(patience);
+      return Taking::kTryAgain;
+    }
+  } catch (const OthersWrite&) {
+    if (locked_) locked_->unlock(LockByte::kStore);
     locked_.reset();
-    store_->reopen_stale();
-    return Taking::kTryAgain;
+    return Taking::kHeldByOthers;
   }
 }
 
@@ -117,9 +123,9 @@ FileLog::Writer::Taking FileLog::Writer::lock_file_of_now(Patience patience) {
   Exclusive gate(store.gate_);
   if (store.file_ == locked_) {
     if (!store.is_at_path()) {
-      store.follow_path();
+      store.follow_path(patience);
     } else if (!store.nothing_appended() || !store.is_still_ours()) {
-      store.look_again_under_lock();
+      store.look_again_under_lock(patience);
     }
   }
   if (store.file_ != locked_) {
