@@ -10,9 +10,9 @@ class ChangeOfFile final : public EntryLog::Change {
  public:
   explicit ChangeOfFile(FileLog::Writer& writer) : writer_(writer) {}
   std::optional<EntryRecord> peek(std::string_view name) const override {
-    const auto record = writer_.peek(name);
+    auto record = writer_.peek(name);
     if (!record) return std::nullopt;
-    return EntryRecord{record->entry, record->deleted, record->state};
+    return EntryRecord{std::move(record->entry), record->deleted, record->state};
   }
   bool visit_changes(uint64_t cursor, const EntryLog::Visit& visit) const override {
     return writer_.visit_changes(cursor, visit);
@@ -50,15 +50,15 @@ EntryLog::Appended FileLog::run(Writer& writer, const Body& body) {
   Proposal proposal = body(change);
   if (proposal.drafts.empty()) return {};
   std::vector<Record> old;
+  // An append that had to make room by a compaction would move the entries that are to be wiped.
+  if (!proposal.retired.empty()) writer.make_room_for(proposal.drafts);
   for (const std::string& name : proposal.retired) {
     auto record = writer.peek(name);
     if (record && !record->deleted && record->entry.length != 0) old.push_back(std::move(*record));
   }
-  Appended appended;
-  appended.before = cursor();
-  const size_t count = proposal.drafts.size();
-  appended.first = writer.append(std::move(proposal.drafts)) - count + 1;
-  appended.after = cursor();
+  const uint64_t before = cursor();
+  const Appended appended{writer.append(std::move(proposal.drafts))};
+  if (proposal.visible) proposal.visible(before, cursor());
   if (!proposal.retired.empty()) retire(writer, old);
   writer.release_and_sync();
   return appended;

@@ -195,13 +195,15 @@ class EntryLog {
     /// keeps a history compacts it up to this change. (etcd: its members' disks may hold the old pages for a while
     /// longer, and so do backups, as with a file.) Where only the compaction fails it is reported (`report_to`).
     std::vector<std::string> retired;
+    /// Called once when the transaction has become visible in this process, before it is durable, with the cursors
+    /// around it: what lies between them was written by this change. Null: not called. Must not throw, nor call this
+    /// log.
+    std::function<void(uint64_t before, uint64_t after)> visible;
   };
   using Body = std::function<Proposal(Change& change)>;
   /// What was appended.
   struct Appended {
-    uint64_t first = 0;   // the number of the first draft's entry, the others follow; 0: the body wanted nothing
-    uint64_t before = 0;  // the cursors around it
-    uint64_t after = 0;
+    uint64_t first = 0;  // the number of the first draft's entry, the others follow; 0: the body wanted nothing
   };
   /// Catches up, runs the body, and appends what it proposes as one transaction: visible to everybody and durable when
   /// this returns. Nothing that others commit comes between what the body sees and what is appended.

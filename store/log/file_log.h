@@ -284,18 +284,23 @@ class FileLog::Writer {
   Writer& operator=(Writer&&) = delete;
   ~Writer();
 
-  /// Appends all drafts as one transaction; returns its last sequence number. Visible when it returns; durable after
+  /// Appends all drafts as one transaction; returns its first sequence number. Visible when it returns; durable after
   /// `release_and_sync`. On a full disk a transaction of retry counters may take the whole reserve that is kept behind
   /// the log, one of deletions half of it, any other nothing.
   uint64_t append(std::vector<Draft> drafts);
   /// Extends the file so that an `append` of that many bytes finds its space.
   void reserve(uint64_t bytes);
+  /// The same for an `append` of these drafts, which then compacts nothing: what stands in the file stays at its place.
+  void make_room_for(const std::vector<Draft>& drafts);
   /// What is current of a name, deletions included, as this writer found it: not synced for the asking.
   std::optional<Record> peek(std::string_view name) const;
   /// The file that is locked, also once another one has taken its place. Read it only.
   std::shared_ptr<const File> file() const { return locked_; }
   /// What changed after `cursor`, on the same terms: whoever holds the lock must not make the others wait for a sync.
   bool visit_changes(uint64_t cursor, const Visit& visit) const;
+  /// From now on waits of this thread step aside again (WaitPolicy::Keep), although the lock is held: for a holder
+  /// that has not begun to change anything.
+  void let_waits_step_aside() { keep_.reset(); }
   /// Syncs what was appended, and keeps the lock.
   void sync();
   /// Ends the writer; returns when all that it appended is on the disk.
@@ -303,9 +308,6 @@ class FileLog::Writer {
   /// Overwrites secrets of a superseded key slot in place, synced.
   void wipe_slot(const Record& old);
   /// Rewrites the file without what is dead. With `most`, the file stays as it is where the new one would have more
-  /// From now on waits of this thread step aside again (WaitPolicy::Keep), although the lock is held: for a holder
-  /// that has not begun to change anything.
-  void let_waits_step_aside() { keep_.reset(); }
   /// bytes. Throws kCorrupt where that would drop damage that cannot be moved.
   void compact(const Progress& progress = nullptr, std::optional<uint64_t> most = std::nullopt);
   /// The same, changed on the way. Nothing has happened until the new file stands complete in the old one's place,
@@ -340,6 +342,7 @@ class FileLog::Writer {
   Taking lock_current_file(Patience patience);
   Taking lock_file_of_now(Patience patience);
   void prepare();
+  Encoded encode_next(const std::vector<Draft>& drafts) const;
   void set_aside(uint64_t offset, ByteView bytes) const;
   void require_continuation(uint64_t size, uint64_t jump) const;
   void require_continuation(const Addition& addition) const;

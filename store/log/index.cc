@@ -32,7 +32,8 @@ void Index::apply(std::vector<LogEntry> entries, const std::vector<Damage>& dama
 
 void Index::apply(LogEntry entry) {
   if (entry.name.empty()) return;
-  auto [place, is_new] = names_.try_emplace(entry.name);
+  auto spare = spare_.extract(entry.name);
+  auto [place, is_new] = spare ? added(std::move(spare)) : names_.try_emplace(entry.name);
   Record& record = place->second;
   bool live = !is_new && !record.deleted && record.entry.length != 0;
   bool entry_is_bound = entry.sealed || entry.has_mac || entry.type == type::kKeySlot;
@@ -62,7 +63,6 @@ void Index::make_room_for(const std::vector<LogEntry>& entries) {
   for (const LogEntry& entry : entries) {
     if (!entry.name.empty() && !names_.contains(entry.name)) spare_.try_emplace(entry.name);
   }
-  auto [place, is_new] = names_.try_emplace(damage.name);
   // In leaps: growing by what is needed would cost a copy of everything each time.
   const size_t names = names_.size() + spare_.size(), changes = changes_.size() + entries.size();
   if (static_cast<float>(names) > names_.max_load_factor() * static_cast<float>(names_.bucket_count())) {
@@ -75,6 +75,7 @@ void Index::apply(const Damage& damage) {
   // A stretch that is longer than the entry whose name it shows may hide entries of other names too.
   if (damage.name.empty() || !damage.is_entry) add_gap({damage.after, damage.before, damage.length});
   if (damage.name.empty()) return;
+  auto [place, is_new] = names_.try_emplace(damage.name);
   Record& record = place->second;
   if (!is_new && record.entry.length != 0 && inside_transaction_of(record.entry, damage.after, damage.before)) return;
   record.state = NameStatus::kDamaged;

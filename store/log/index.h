@@ -46,6 +46,8 @@ class Index {
   void apply(std::vector<LogEntry> entries, const std::vector<Damage>& damage);
   void apply(const ScanResult& scan) { apply(scan.entries, scan.damage); }
   void apply(LogEntry entry);
+  /// Allocates what `apply` of these entries needs: it does not throw then, unless it ignores one of them.
+  void make_room_for(const std::vector<LogEntry>& entries);
   /// Takes the place of this one after a compaction: only what differs counts as a change; what is gone was deleted.
   void follow(Index fresh) { follow(std::move(fresh), false); }
   /// The same; `older`: what was read before and is not there was not deleted, but never was in that copy.
@@ -86,6 +88,7 @@ class Index {
   void apply(const Damage& damage);
   void add_gap(const Gap& gap);
   void touch(Names::value_type& record);
+  std::pair<Names::iterator, bool> added(Names::node_type node);
 
   /// Half-empty: of a hundred thousand names each step along a chain is a miss of the cache.
   static Names sparse() {
@@ -102,6 +105,7 @@ class Index {
   uint32_t epoch() const;
 
   Names names_ = sparse();
+  Names spare_;  // of names that are about to be added; empty between two appends
   std::vector<Gap> gaps_;
   std::vector<LogEntry> ignored_;
   std::vector<Change> changes_;  // ascending; those that a later change of the same name outdated are skipped

@@ -284,17 +284,25 @@ void FileLog::Writer::refuse_continuation() const {
                                        "changed. It must be repaired first");
 }
 
+Encoded FileLog::Writer::encode_next(const std::vector<Draft>& drafts) const {
+  const uint64_t first = store_->end_.last + 1;
+  return encode_transaction(store_->header_.salt, drafts, first, std::min(store_->durable_.load(), first - 1));
+}
+
+// The size does not depend on the numbers: an append of these drafts finds the space, and compacts nothing.
+void FileLog::Writer::make_room_for(const std::vector<Draft>& drafts) {
+  prepare();
+  ensure_space(encode_next(drafts).bytes.size(), room_of(drafts));
+}
+
 uint64_t FileLog::Writer::append(std::vector<Draft> drafts) {
   FileLog& store = *store_;
   prepare();
-  const auto numbered_from = [&](uint64_t first) {
-    return encode_transaction(store.header_.salt, drafts, first, std::min(store.durable_.load(), first - 1));
-  };
-  const uint64_t first = store.end_.last + 1;
-  Encoded encoded = numbered_from(first);
+  Encoded encoded = encode_next(drafts);
   ensure_space(encoded.bytes.size(), room_of(drafts));
   // A compaction that was not finished may have taken a number.
-  if (store.end_.last + 1 != first) encoded = numbered_from(store.end_.last + 1);
+  if (encoded.entries.front().sequence.number != store.end_.last + 1) encoded = encode_next(drafts);
+  const uint64_t first = encoded.entries.front().sequence.number;
 
   File& file = *locked_;
   Exclusive gate(store.gate_);
@@ -306,30 +314,33 @@ uint64_t FileLog::Writer::append(std::vector<Draft> drafts) {
   }
   uint64_t left = behind - length - kEndBytes;
   if (!store.plain_) require_continuation({start, file.size(), encoded});
-  Bytes header = free_header(left);
-  vtpm::append(encoded.bytes, header);
+  Bytes probe = free_header(left);
+  vtpm::append(encoded.bytes, probe);
+  probe.resize(std::min<uint64_t>(kProbeBytes, left + kEndBytes));
+  const uint64_t last_at = encoded.entries.back().offset;
+  Bytes last_entry = to_bytes(ByteView(encoded.bytes).subspan(last_at, first_bytes_of(encoded.entries.back())));
+  // What needs memory comes before the write: behind it nothing may fail, or a change that was reported as failed would
+  // stand in the file.
+  store.index_.forget_deletions(store.looked_at_);
+  store.index_.make_room_for(encoded.entries);
   try {
     file.write_at(start, encoded.bytes);
   } catch (...) {
     undo_write(start, encoded.bytes.size());
     throw;
   }
-  const uint64_t last_at = encoded.entries.back().offset;
-  Bytes last_entry = to_bytes(ByteView(encoded.bytes).subspan(last_at, first_bytes_of(encoded.entries.back())));
   for (LogEntry& entry : encoded.entries) {
     entry.offset += start;
     last_ = entry.sequence.number;
     store.index_.apply(std::move(entry));
   }
-  store.index_.forget_deletions(store.looked_at_);
   store.last_entry_at_ = start + last_at;
   store.last_entry_ = std::move(last_entry);
   store.end_.offset = start + length;
   store.end_.last = store.end_.highest_seen = last_;
-  store.probe_ = std::move(header);
-  store.probe_.resize(std::min<uint64_t>(kProbeBytes, left + kEndBytes));
+  store.probe_ = std::move(probe);
   store.applied_ = last_;
-  return last_;
+  return first;
 }
 
 // A write failed, and any part of it may stand there. What was reported as failed must not appear later.

@@ -103,7 +103,7 @@ bool Vault::Impl::write_slots(const Claim& login, const MasterKey& key, const st
     const auto used = used_slots();
     same = same_slots(seen, used) && !is_outdated(key.epoch(), used);
     if (!same) return {};
-    return {drafts, superseded};
+    return {drafts, superseded, {}};
   });
   if (!appended || !same) return false;
   remember_slots();

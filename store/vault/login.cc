@@ -218,7 +218,7 @@ Vault::Impl::Charged Vault::Impl::charge(Attempt& attempt, const Claim& login, c
   if (officer) claims.push_back(officer);
   const auto appended = store->change_under(claims, [&](EntryLog::Change&) -> EntryLog::Proposal {
     if (!count()) return {};
-    return {drafts_of(attempt_draft(attempt.role, now.attempts)), {}};
+    return {drafts_of(attempt_draft(attempt.role, now.attempts)), {}, {}};
   });
   if (!appended) return Charged::kStartAnew;
   if (appended->first != 0) attempt.charged = appended->first;
@@ -257,7 +257,7 @@ bool Vault::Impl::reset_counters(Role role, const Claim& login, const std::vecto
   const auto appended = store->change_under({&login}, [&](EntryLog::Change&) -> EntryLog::Proposal {
     same = same_slots(slots, slots_of(role));
     if (!same) return {};
-    return {counter_resets(role), {}};
+    return {counter_resets(role), {}, {}};
   });
   return appended && same;
 }

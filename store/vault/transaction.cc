@@ -249,15 +249,16 @@ EntryLog::Body Transaction::Run::body() {
     Transaction transaction(std::make_unique<State>(vault, running));
     change(transaction);
     places = std::move(transaction.state_->places);
-    return {std::move(transaction.state_->drafts), {}};
+    const auto own = [this](uint64_t before, uint64_t after) { vault.authenticated_up_to(before, after); };
+    return {std::move(transaction.state_->drafts), {}, own};
   };
 }
 
-Committed Transaction::Run::committed(const EntryLog::Appended& appended) const {
+Committed Transaction::Run::committed(const EntryLog::Appended& appended) && {
   Committed committed;
   if (appended.first == 0) return committed;
-  vault.authenticated_up_to(appended.before, appended.after);
-  for (const auto& [name, place] : places) committed.numbers_.emplace(name, appended.first + place);
+  committed.first_ = appended.first;
+  committed.places_ = std::move(places);
   return committed;
 }
 

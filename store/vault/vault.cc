@@ -361,19 +361,19 @@ Attempts Vault::attempts(Role role) const { return impl_->attempts(role); }
 
 Committed Vault::change(const std::function<void(Transaction&)>& body) {
   Transaction::Run run{*impl_, body};
-  return run.committed(impl_->store->change(run.body()));
+  return std::move(run).committed(impl_->store->change(run.body()));
 }
 
 std::optional<Committed> Vault::try_change(const std::function<void(Transaction&)>& body) {
   Transaction::Run run{*impl_, body};
   const auto appended = impl_->store->try_change(run.body());
   if (!appended) return std::nullopt;
-  return run.committed(*appended);
+  return std::move(run).committed(*appended);
 }
 
 uint64_t Committed::sequence_of(std::string_view name) const {
-  const auto number = numbers_.find(name);
-  return number == numbers_.end() ? 0 : number->second;
+  const auto place = places_.find(name);
+  return place == places_.end() ? 0 : first_ + place->second;
 }
 
 void Vault::compact(const Progress& progress) { impl_->store->compact(progress); }

@@ -154,7 +154,8 @@ class Committed {
 
  private:
   friend class Transaction;
-  std::map<std::string, uint64_t, std::less<>> numbers_;
+  uint64_t first_ = 0;
+  std::map<std::string, size_t, std::less<>> places_;  // from the first entry on
 };
 
 /// A set of changes that becomes visible and durable at once, or not at all: what the body of `Vault::change` gets.

@@ -184,7 +184,8 @@ struct Transaction::Run {
   std::map<std::string, size_t, std::less<>> places{};  // of the last run
 
   EntryLog::Body body();
-  Committed committed(const EntryLog::Appended& appended) const;
+  /// Allocates nothing: the change has been made.
+  Committed committed(const EntryLog::Appended& appended) &&;
 };
 
 }  // namespace vtpm::store

@@ -88,5 +88,37 @@ TEST(Allocation, EveryFailedAllocationLeavesTheStoreWhole) {
   }
 }
 
+// A change that throws has not happened.
+TEST(Allocation, AChangeThatFailsForWantOfMemoryIsNotInTheFile) {
+  ASSERT_TRUE(is_ours);
+  ScratchDirectory scratch;
+  const std::string path = scratch.file("store.vtpm");
+  size_t failures = 0;
+  for (size_t allocation = 1;; ++allocation) {
+    save(path, store_before());
+    auto vault = Vault::open(path);
+    bool returned = false;
+    const std::string name = "obj/with a name that is too long to be kept inside of a string";
+    const auto body = [&](Transaction& transaction) {
+      transaction.put(name, "p11-object", Protection::kClear, as_bytes("new"));
+    };
+    countdown = allocation;
+    met = false;
+    armed = true;
+    try {
+      vault->change(body);
+      returned = true;
+    } catch (const std::bad_alloc&) {
+    }
+    armed = false;
+    if (!met) break;
+    ++failures;
+    EXPECT_EQ(Vault::open(path)->find(name).has_value(), returned) << "allocation " << allocation;
+    EXPECT_EQ(vault->refresh(), false) << "allocation " << allocation;
+    EXPECT_EQ(vault->find(name).has_value(), returned) << "allocation " << allocation;
+  }
+  EXPECT_GE(failures, 3u);
+}
+
 }  // namespace
 }  // namespace vtpm::store

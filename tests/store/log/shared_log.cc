@@ -390,6 +390,7 @@ class SharedLog final : public EntryLog {
     uint64_t id = 0, version = 0;  // `version`: of the log, for which it was made
     std::vector<Draft> drafts;
     std::vector<std::string> retired;
+    std::function<void(uint64_t before, uint64_t after)> visible;
     Appended appended;
   };
   enum class Answer { kMade, kConflict, kLost };
@@ -420,12 +421,12 @@ class SharedLog final : public EntryLog {
       return Answer::kLost;
     }
     for (const std::string& name : commit.retired) wipe(name);
-    commit.appended.before = cursor();
+    const uint64_t before = cursor();
     commit.appended.first = head_.last + 1;
     append(head_, commit.drafts);
     head_.made[commit.id % kTransactions] = commit.id;
     apply_what_is_new();
-    commit.appended.after = cursor();
+    if (commit.visible) commit.visible(before, cursor());
     if (which == 2) return Answer::kMade;
     ++counters.lost_made;
     return Answer::kLost;
@@ -435,7 +436,6 @@ class SharedLog final : public EntryLog {
     if (entries <= limits().entries) return;
     throw Error(ErrorCode::kNoSpace, path_ + " takes no change of " + std::to_string(entries) + " entries");
   }
-  void check_usable() const {
   void check_limits(const std::vector<Draft>& drafts) const {
     check_limits(drafts.size());
     for (const LogEntry& entry : encode_transaction(head_.salt, drafts, 1, 0).entries) {
@@ -443,6 +443,7 @@ class SharedLog final : public EntryLog {
       throw Error(ErrorCode::kNoSpace, path_ + " takes no entry of " + std::to_string(entry.length) + " bytes");
     }
   }
+  void check_usable() const {
     if (!head_.gone) return;
     throw Error(ErrorCode::kReplaced, path_ + " was removed or initialized anew by someone else");
   }
@@ -601,6 +602,9 @@ class SharedLog final : public EntryLog {
 
 }  // namespace
 
+SharedLogLags::SharedLogLags() { ++lagging; }
+SharedLogLags::~SharedLogLags() { --lagging; }
+
 SharedLogCounts shared_log_counts() {
   return {counters.bodies, counters.commits, counters.conflicts, counters.lost_made, counters.lost_unmade};
 }
@@ -609,9 +613,6 @@ SharedLogCounts shared_log_counts() {
 
 bool log_exists(const std::string& path, FileSystem* file_system) {
   return (file_system ? *file_system : posix_file_system()).id_of(path).has_value();
-SharedLogLags::SharedLogLags() { ++lagging; }
-SharedLogLags::~SharedLogLags() { --lagging; }
-
 }
 
 std::unique_ptr<EntryLog> open_log(const std::string& path, const LogOptions& options) {

@@ -125,28 +125,6 @@ TEST_F(VaultTest, ABodyThatPutNothingCommitsNothing) {
   EXPECT_EQ(load(path), before);
 }
 
-#ifndef VTPM_SHARED_LOG  // it looks into the file
-TEST_F(VaultTest, TryChangeDoesNotWaitForTheStoresLock) {
-  auto one = make_store(path);
-  auto two = Vault::open(path);
-  bool ran = false;
-  const auto body = [&](Transaction& transaction) {
-    ran = true;
-    transaction.put("obj/a", "p11-object", Protection::kClear, as_bytes("1"));
-  };
-  one->change([&](Transaction&) {
-    EXPECT_FALSE(two->try_change(body)) << "another process has the lock";
-    std::thread([&] { EXPECT_FALSE(one->try_change(body)) << "another thread has the lock"; }).join();
-  });
-  EXPECT_FALSE(ran);
-  const auto committed = two->try_change(body);
-  ASSERT_TRUE(committed);
-  EXPECT_EQ(committed->sequence_of("obj/a"), two->find("obj/a")->sequence);
-  put(*one, "obj/b", "2");  // the lock is free again
-  EXPECT_EQ(get(*one, "obj/a"), "1");
-}
-#endif
-
 TEST_F(VaultTest, RefusesWhatIsNotAName) {
   auto vault = make_store(path);
   auto refused = [&](std::string_view name, std::string_view type) {
@@ -174,6 +152,28 @@ TEST_F(VaultTest, AnotherVaultSeesChangesAfterRefresh) {
   EXPECT_FALSE(two->find("obj/a")) << "nothing behind the caller's back";
   EXPECT_TRUE(two->refresh());
   EXPECT_FALSE(two->refresh());
+  EXPECT_EQ(get(*two, "obj/a"), "1");
+  put(*one, "obj/a", "2", Protection::kClear);
+  two->change([&](Transaction&) { EXPECT_EQ(get(*two, "obj/a"), "2") << "a change catches up"; });
+}
+
+TEST_F(VaultTest, ChangesNameEachNameOnceOldestFirst) {
+  auto writer = make_store(path);
+  auto vault = Vault::open(path);
+  uint64_t start = vault->cursor();
+  for (const char* name : {"obj/a", "obj/b", "obj/c", "obj/a"}) put(*writer, name, name, Protection::kClear);
+  erase(*writer, "obj/b");
+  vault->refresh();
+  auto changes = vault->changes(start).entries;
+  ASSERT_EQ(changes.size(), 3u);
+  EXPECT_EQ(changes[0].name, "obj/c");
+  EXPECT_EQ(changes[1].name, "obj/a");
+  EXPECT_EQ(changes[2].name, "obj/b");
+  EXPECT_TRUE(changes[2].deleted);
+  EXPECT_TRUE(vault->changes(vault->cursor()).entries.empty());
+  EXPECT_EQ(vault->changes(0).entries.size(), 5u) << "with two key slots";
+}
+
 // A deletion that a later put of the same transaction replaces counts all the same: what was deleted is new again.
 TEST_F(VaultTest, ANameThatOneTransactionDeletesAndPutsIsNew) {
   auto vault = make_store(path);
