@@ -113,10 +113,10 @@ TEST_F(RawStore, R1_1_EveryBlobIsSealedOnItsOwnAndTheDirectoryStaysClear) {
       put(*vault, "vpd0/a", text);
       put(*vault, "vpd0/b", text);
       put(*vault, "vpd0/empty", "");
-      put(*vault, "vpd0/block", "sixteen bytes..");
+      put(*vault, "vpd0/block", "sixteen octets..");
       EXPECT_EQ(get(*vault, "vpd0/a"), text);
       EXPECT_EQ(get(*vault, "vpd0/empty"), "");
-      EXPECT_EQ(get(*vault, "vpd0/block"), "sixteen bytes..");
+      EXPECT_EQ(get(*vault, "vpd0/block"), "sixteen octets..");
       EXPECT_TRUE(in_file("vpd0/a"));
       EXPECT_FALSE(in_file("a blob of several blocks"));
       EXPECT_TRUE(check(path, vault.get()).clean());
@@ -383,7 +383,7 @@ TEST_F(RawStore, R1_13_ChangingOneBlobDoesNotRewriteTheStore) {
 
 #ifndef VTPM_SHARED_LOG  // it looks into the file
 TEST_F(RawStore, R1_14_And_R1_15_OutsideToolsSeeWhatIsEncodedOfEveryBlob) {
-  { put(*make(k128), "tpm0/permall", "thirteen byte"); }
+  { put(*make(k128), "tpm0/permall", "fourteen bytes"); }
   EXPECT_TRUE(outside_tools_read(path));
   for (const EntryReport& entry : dump(path).entries) {
     if (entry.name != "tpm0/permall") continue;
@@ -404,13 +404,13 @@ TEST_F(RawStore, R1_8_TheGoldenStoreOpens) {
   EXPECT_TRUE(outside_tools_read(path));
   auto vault = Vault::open(path);
   ASSERT_EQ(vault->unlock_raw(key_of(k192)), UnlockResult::kUnlocked);
-  EXPECT_EQ(get(*vault, "tpm0/permall"), "sixteen bytes..");
+  EXPECT_EQ(get(*vault, "tpm0/permall"), "sixteen octets..");
   EXPECT_EQ(get(*vault, "vpd0/serial"), "");
   EXPECT_TRUE(vault->read("nic0/eeprom")->bound);
   EXPECT_TRUE(check(path, vault.get()).clean());
   put(*vault, "obj/new", "sealed by this version");
   vault->compact();
-  EXPECT_EQ(get(*vault, "tpm0/permall"), "sixteen bytes..");
+  EXPECT_EQ(get(*vault, "tpm0/permall"), "sixteen octets..");
 }
 
 }  // namespace
