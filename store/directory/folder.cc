@@ -11,7 +11,6 @@
 #include <cstring>
 #include <filesystem>
 #include <set>
-#include <tuple>
 
 #include "base/descriptor.h"
 #include "base/error.h"
@@ -24,8 +23,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kSuffix = ".vtpm";
-constexpr uint64_t kFirstOtherNumber = 0x10000;
-constexpr size_t kDigitsOfOtherNumber = 6;  // 24 bits
 
 std::string reason_of(int number) {
   char text[128];
@@ -34,26 +31,6 @@ std::string reason_of(int number) {
 
 bool may_be_store(std::string_view name) {
   return name.size() > kSuffix.size() && name.front() != '.' && name.ends_with(kSuffix);
-}
-
-// The serial that a file claims by its name.
-std::string stem_of(const std::string& path) {
-  const size_t begin = path.rfind('/') + 1;
-  return path.substr(begin, path.size() - begin - kSuffix.size());
-}
-
-/// The slot number of a store whose own is taken.
-uint64_t other_number(const std::string& serial) {
-  uint64_t bits = 0;
-  for (size_t i = 0; i < kDigitsOfOtherNumber; ++i) {
-    const char digit = i < serial.size() ? serial[i] : '0';
-    const unsigned value = digit >= '0' && digit <= '9'   ? static_cast<unsigned>(digit - '0')
-                           : digit >= 'a' && digit <= 'f' ? static_cast<unsigned>(digit - 'a' + 10)
-                           : digit >= 'A' && digit <= 'F' ? static_cast<unsigned>(digit - 'A' + 10)
-                                                          : static_cast<unsigned char>(digit) & 0xFU;
-    bits = bits << 4 | value;
-  }
-  return kFirstOtherNumber + bits;
 }
 
 struct DirectoryEntry {
@@ -89,24 +66,6 @@ std::string end_of_link(const std::string& path) {
 }
 
 }  // namespace
-
-std::string_view standing_name(Standing standing) {
-  switch (standing) {
-    case Standing::kServed:
-      return "served";
-    case Standing::kCopy:
-      return "copy";
-    case Standing::kAmbiguous:
-      return "ambiguous";
-    case Standing::kUnreadable:
-      return "unreadable";
-  }
-  return "";
-}
-
-bool is_momentary(const Error& error) {
-  return dynamic_cast<const LockTimeout*>(&error) || dynamic_cast<const NoDescriptorLeft*>(&error);
-}
 
 std::unique_ptr<StoreDirectory> store_directory_at(std::string directory, ReadStoreName read_name,
                                                    std::shared_ptr<const StoreDirectory::Inheritance> inheritance) {
@@ -144,13 +103,12 @@ void Folder::refresh() {
   }
   problem_.clear();
   known_ = std::move(now);
-  judge();
-  give_numbers();
+  apply_the_rules();
   stores_.clear();
   for (const auto& [name, known] : known_) stores_.push_back(known.store);
 }
 
-// The vault of a store that is there although nothing may be at its path: this process may not look.
+// Returns the vault of a store that this process has inherited and may not look for at its path; null for any other.
 std::shared_ptr<Vault> Folder::inherited_vault(const Known& known) {
   std::shared_ptr<Vault> vault = known.vault.lock();
   try {
@@ -174,13 +132,13 @@ std::shared_ptr<const StoreDirectory::Inheritance> Folder::inheritance() const {
   return inheritance;
 }
 
-// Nothing: the file is gone meanwhile.
+// Returns nothing if the file no longer exists.
 std::optional<Folder::Known> Folder::look_at(const std::string& file_name, bool is_link, const Known* before) {
   Known known;
   FoundStore& store = known.store;
   store.path = store.leads_to = directory_ + "/" + file_name;
   store.is_link = is_link;
-  if (before) store.number = before->store.number;  // one that cannot be read keeps it while nobody has a right to it
+  if (before) store.number = before->store.number;  // a store that cannot be read may keep it (give_numbers)
   try {
     if (is_link) store.leads_to = end_of_link(store.path);
     const auto id = posix_file_system().id_of(store.leads_to);
@@ -188,7 +146,7 @@ std::optional<Folder::Known> Folder::look_at(const std::string& file_name, bool 
     if (!id) throw Error(ErrorCode::kIo, "the symbolic link " + store.path + " leads to nothing");
     known.id = *id;
     if (before && before->whole && before->store.leads_to == store.leads_to) {
-      // While a vault is open on it, no other file can have its inode number. Otherwise its header tells whether it is
+      // While a vault is open on it, no other file can have its inode number. Otherwise its header shows whether it is
       // the same store: compaction and re-key put a new file in its place, C_InitToken makes another store.
       const bool same = before->id == *id && !before->vault.expired();
       const auto uuid = same ? Uuid() : read_header(*posix_file_system().open(store.leads_to, false), store.path).uuid;
@@ -203,7 +161,7 @@ std::optional<Folder::Known> Folder::look_at(const std::string& file_name, bool 
   } catch (const Error& error) {
     if (error.code() == ErrorCode::kNoMemory) throw;
     if (error.code() == ErrorCode::kNotFound && !is_link && !posix_file_system().id_of(store.path)) return std::nullopt;
-    // That it cannot be looked at now does not make a store go away that somebody works with.
+    // A store with an open vault does not disappear because it cannot be examined at the moment.
     if (error.code() == ErrorCode::kIo && before && before->whole && !before->vault.expired()) return *before;
     store.reason = error.sentence();
     store.held_up = is_momentary(error);
@@ -228,7 +186,7 @@ void Folder::look_into(Known& known) {
   opened_[store.leads_to] = vault;
 }
 
-// A store that is not used, because its end is missing, has its serial all the same.
+// A store whose end is missing is not used, but its serial can be read.
 std::optional<StoreName> Folder::name_in_what_is_left(const FoundStore& store) const {
   try {
     return read_name_(*Vault::open(store.leads_to, {/*read_only=*/true, nullptr, /*any_ending=*/true}));
@@ -237,73 +195,17 @@ std::optional<StoreName> Folder::name_in_what_is_left(const FoundStore& store) c
   }
 }
 
-// --- the rules ---
-
-void Folder::judge() {
-  std::set<std::string> stems;
-  std::map<std::string, size_t> holders;  // of a serial, inside
-  for (const auto& [file_name, known] : known_) {
-    stems.insert(stem_of(known.store.path));
-    if (known.store.name) ++holders[known.store.name->serial];
-  }
+void Folder::apply_the_rules() {
+  std::vector<FoundStore*> stores;
+  std::vector<bool> whole;
   for (auto& [file_name, known] : known_) {
-    FoundStore& store = known.store;
-    if (known.whole) store.reason.clear();
-    const std::string serial = store.name ? store.name->serial : "";
-    if (store.name && serial != stem_of(store.path) && stems.contains(serial)) {
-      store.standing = Standing::kCopy;
-      store.reason = store.path + " is a copy of the token " + serial + ", which is the file " + serial +
-                     std::string(kSuffix) + " beside it; it is not used";
-    } else if (!known.whole) {
-      store.standing = Standing::kUnreadable;
-    } else if (serial != stem_of(store.path) && holders[serial] > 1) {
-      store.standing = Standing::kAmbiguous;
-      store.reason = store.path + " is one of " + std::to_string(holders[serial]) + " files of the token " + serial +
-                     ", and none of them is named " + serial + std::string(kSuffix) +
-                     "; give the right one that name, and none is used until then";
-    } else {
-      store.standing = Standing::kServed;
-    }
-    if (store.standing != Standing::kServed) opened_.erase(store.leads_to);
+    stores.push_back(&known.store);
+    whole.push_back(known.whole);
   }
-}
-
-void Folder::give_numbers() {
-  std::vector<FoundStore*> served, others;
-  for (auto& [file_name, known] : known_) {
-    FoundStore& store = known.store;
-    if (store.standing == Standing::kServed) {
-      served.push_back(&store);
-    } else if (store.standing == Standing::kCopy) {
-      store.number.reset();
-    } else {
-      others.push_back(&store);
-    }
-  }
-  const auto age = [](const FoundStore* store) { return std::tie(store->created, store->name->serial); };
-  std::sort(served.begin(), served.end(), [&](const auto* a, const auto* b) { return age(a) < age(b); });
-  std::set<uint64_t> taken;
-  std::vector<FoundStore*> late;
-  for (FoundStore* store : served) {
-    if (!taken.insert(store->name->number).second) late.push_back(store);
-    store->number = store->name->number;
-  }
-  for (FoundStore* store : late) {
-    uint64_t number = other_number(store->name->serial);
-    while (!taken.insert(number).second) ++number;
-    store->number = number;
-  }
-  // What cannot be used has a number only while nobody has a right to it.
-  for (FoundStore* store : others) {
-    std::optional<uint64_t> number = store->number;
-    if (!number && store->name) number = store->name->number;
-    if (number && taken.insert(*number).second) {
-      store->number = number;
-      continue;
-    }
-    uint64_t lowest = 0;
-    while (!taken.insert(lowest).second) ++lowest;
-    store->number = lowest;
+  judge(stores, whole);
+  give_numbers(stores);
+  for (const FoundStore* store : stores) {
+    if (store->standing != Standing::kServed) opened_.erase(store->leads_to);
   }
 }
 
@@ -318,12 +220,12 @@ uint64_t Folder::unused_number() const {
 }
 
 std::vector<std::string> Folder::others_of(const FoundStore& store) const {
-  std::set<std::string> serials = {stem_of(store.path)};
+  std::set<std::string, std::less<>> serials = {std::string(serial_of_path(store.path))};
   if (store.name) serials.insert(store.name->serial);
   std::vector<std::string> paths;
   for (const FoundStore& other : stores_) {
     if (other.path == store.path) continue;
-    if (serials.contains(stem_of(other.path)) || (other.name && serials.contains(other.name->serial)))
+    if (serials.contains(serial_of_path(other.path)) || (other.name && serials.contains(other.name->serial)))
       paths.push_back(other.path);
   }
   return paths;
@@ -368,7 +270,7 @@ void Folder::remove(const FoundStore& store) {
     try {
       return Vault::open(store.path)->remove();
     } catch (const Error& error) {
-      // Of a file that is sound and in use by others nothing is known that would allow to remove it under them.
+      // A momentary fault says nothing about the file, which other processes may be using.
       if (is_momentary(error)) throw;
       if (error.code() == ErrorCode::kNoMemory || error.code() == ErrorCode::kNotFound) throw;
     }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A folder of store files: a StoreDirectory (store/directory/store_directory.h) in a file system.
+// A folder of store files: the StoreDirectory (store/directory/store_directory.h) of a file system.
 //
-// A refresh costs one directory listing, one statx for each file, and a look into what is new or has been replaced;
-// what is not served is looked at again each time. The folder is made with mode 0700. Its lock is an advisory one
-// (flock) on the folder itself, so that no lock file is left behind.
+// A refresh costs one listing of the folder, one statx for each file, and one open for each file that is new, has been
+// replaced, or is not served. The folder is created with mode 0700. Its lock is an flock(2) on the folder itself, so
+// that no lock file is left behind.
 #pragma once
 
 #include <map>
@@ -36,7 +36,7 @@ class Folder final : public StoreDirectory {
   struct Known {
     FoundStore store;
     FileId id;
-    bool whole = false;  // it was opened and nothing was missing
+    bool whole = false;  // it could be opened, and nothing of it was missing
     std::weak_ptr<Vault> vault;
   };
   struct Inherited final : Inheritance {
@@ -48,12 +48,11 @@ class Folder final : public StoreDirectory {
   std::optional<Known> look_at(const std::string& file_name, bool is_link, const Known* before);
   void look_into(Known& known);
   std::optional<StoreName> name_in_what_is_left(const FoundStore& store) const;
-  void judge();
-  void give_numbers();
+  void apply_the_rules();
 
   const std::string directory_;
   const ReadStoreName read_name_;
-  const std::shared_ptr<const Inheritance> inheritance_;  // keeps what it holds open
+  const std::shared_ptr<const Inheritance> inheritance_;  // keeps its vaults open
   std::string problem_;
   bool out_of_reach_ = false;
   std::map<std::string, Known> known_;  // by file name
