@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The index that stands in entries: what lets them be found without reading, unsealing and authenticating them all
+// The blind index: tags in entries by which these are found without being read, unsealed and authenticated
 // (docs/format.md, "Blind index").
 //
-// Whoever seals an entry may add `tags`: eight bytes of an HMAC of a property, under a key that only the master key
-// gives. Equal properties have equal tags, which is all that a reader of the file learns. The tags of a clear entry,
-// whose properties are no secret, are a hash that needs no key. The tags stand in the entry, under its seal or MAC, but
-// nothing checks them before it is read: what they find is a candidate, never an answer.
+// The writer of a sealed entry may add tags. A tag is eight bytes of an HMAC of a property, under a key that is derived
+// from the master key. Equal properties have equal tags; a reader without the key learns nothing else. The properties
+// of a clear entry are not secret, so its tags are a hash without a key. The seal or MAC of an entry covers its tags,
+// but they are used before it is checked: a search finds candidates, which must be read before they count.
 #pragma once
 
 #include <cstdint>
@@ -17,21 +17,22 @@ namespace vtpm::store {
 
 using BlindTag = uint64_t;
 
-/// Something that entries are found by: the kind is its owner's number, a PKCS#11 attribute type for objects.
+/// Something by which entries are found. The store does not interpret `kind`; for PKCS#11 objects it is an attribute
+/// type.
 struct Property {
   uint64_t kind = 0;
   Bytes value;
 };
 
 constexpr size_t kTagBytes = 8;
-constexpr size_t kMaxTags = 32;  // of an entry; more are no index
+constexpr size_t kMaxTags = 32;  // of an entry; an `ix` with more is ignored
 
-/// The tag of a property of a clear entry: the first eight bytes of SHA-256(kind in eight bytes | value).
+/// Returns the tag of a property of a clear entry: the first eight bytes of SHA-256(kind in eight bytes | value).
 BlindTag clear_tag(const Property& property);
 
-/// The tags in the contents of `ix`; none when they are not 1 to 32 times eight bytes.
+/// Returns the tags in the contents of `ix`; none if these are not 1 to 32 times eight bytes.
 std::vector<BlindTag> read_tags(ByteView contents);
-/// Ascending, so that their order says nothing.
+/// Returns the contents of `ix`. The tags are in ascending order, so that their order reveals nothing.
 Bytes write_tags(std::vector<BlindTag> tags);
 
 }  // namespace vtpm::store

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Single-bit rot. A CRC is linear: for any one flipped bit outside the structure, the syndrome names it. A flip inside
-// the structure (a length, a tag, an attribute's name) keeps the entry from parsing, so those few bytes are tried.
+// Correction of one flipped bit. A CRC is linear, so the syndrome identifies a flipped bit outside of the DER
+// structure. A flip inside the structure (a length, a tag, the name of an attribute) prevents parsing, so those few
+// bytes are tried.
 #include <algorithm>
 
 #include "base/der.h"

@@ -10,7 +10,8 @@
 namespace vtpm::store {
 namespace {
 
-// One transaction: every draft, then the second copies, with free entries that keep these away from the first.
+// Writes one transaction: all drafts, then the second copies, with free entries that separate these from the first
+// ones.
 class TransactionWriter {
  public:
   TransactionWriter(const Salt& salt, uint64_t first, uint64_t durable, size_t count)
@@ -31,7 +32,7 @@ class TransactionWriter {
     store_crc(salt_, bytes, layout->crc_at);
 
     LogEntry written{facts_of(*layout)};
-    written.refused = false;  // by whoever wrote it
+    written.refused = false;  // by its own writer
     written.offset = out.bytes.size();
     written.length = static_cast<uint32_t>(bytes.size());
     written.data_at = static_cast<uint32_t>(layout->data_at);
@@ -93,7 +94,7 @@ Bytes make_store_image(const Uuid& uuid, const Salt& salt, std::vector<Draft> fi
   header.twice = true;
   uint64_t count = 2;
   for (const Draft& draft : first) count += draft.twice ? 2 : 1;
-  // The image is synced before anyone sees it: all of it is durable.
+  // The image is synced before another process sees it, so all of it is durable.
   header.entry.optional = {integer_attribute(attribute::kBase, count), integer_attribute(attribute::kCreated, created)};
   first.insert(first.begin(), std::move(header));
 

@@ -53,7 +53,7 @@ bool is_utf8_without_controls(std::string_view text) {
   return true;
 }
 
-// Nothing: not an attribute.
+// Returns nothing if the element is not an attribute.
 std::optional<AttributeView> parse_attribute(const DerElement& element) {
   if (element.tag == DerTag::kIa5String) return AttributeView{as_text(element.contents), {}};
   if (element.tag != DerTag::kSequence) return std::nullopt;
@@ -83,7 +83,7 @@ bool for_each_attribute(ByteView set, F&& visit) {
   return true;
 }
 
-// The contents of the only value, an OCTET STRING of that size; else nothing.
+// Returns the contents of the only value if that is an OCTET STRING of `size` bytes, otherwise nothing.
 std::optional<ByteView> only_bytes(ByteView values, size_t size) {
   DerReader reader(values);
   auto element = reader.next(DerTag::kOctetString);
@@ -91,7 +91,7 @@ std::optional<ByteView> only_bytes(ByteView values, size_t size) {
   return element->contents;
 }
 
-// The same of any size. An optional attribute that makes no sense is as good as none.
+// The same for any size. Returns an empty view if there is another value: a malformed optional attribute is ignored.
 ByteView bytes_or_nothing(ByteView values) {
   DerReader reader(values);
   auto element = reader.next(DerTag::kOctetString);
@@ -120,7 +120,7 @@ bool read_encryption(EntryView& entry, ByteView values) {
   return true;
 }
 
-// Attributes that stand at most once. One bit each.
+// Attributes that may occur once, one bit each.
 enum Seen : unsigned {
   kSeenSequence = 1,
   kSeenSize = 2,
@@ -149,7 +149,7 @@ bool is_known_optional(std::string_view name) {
          name == attribute::kIndex || name == attribute::kEmptySecret || name == attribute::kToBeChanged;
 }
 
-// An optional attribute that makes no sense is one that is not known.
+// Returns the value, or 0 if it is not an INTEGER up to `most`: a malformed optional attribute is ignored.
 uint64_t integer_up_to(uint64_t most, ByteView values) {
   auto element = DerReader(values).next(DerTag::kInteger);
   auto value = element ? read_der_unsigned(*element) : std::nullopt;
@@ -174,7 +174,7 @@ bool read_mandatory(EntryView& entry, unsigned& seen) {
   });
 }
 
-// Of the attributes that the next version inherits: it takes over also what makes no sense here.
+// Whether an attribute that the next version inherits is malformed. The next version preserves it like an unknown one.
 bool is_malformed(const EntryView& entry, const AttributeView& a) {
   if (a.name == attribute::kNoRollback) return !a.values.empty();
   return (a.name == attribute::kCapacity && entry.capacity == 0) || (a.name == attribute::kBorn && entry.born == 0);
@@ -260,7 +260,7 @@ void refuse_length(std::string_view name, uint64_t bytes) {
 
 Bytes encode(const Entry& entry) {
   if (!valid_type(entry.type) || (!entry.name.empty() && !valid_name(entry.name))) {
-    throw Error(ErrorCode::kInvalidArgument, "an entry's type or name is not one that the store takes: " + entry.name);
+    throw Error(ErrorCode::kInvalidArgument, "the type or name of an entry is not valid: " + entry.name);
   }
   if (entry.data.size() > kMaxEntryBytes) {
     refuse_length(entry.name, entry.data.size());

@@ -12,8 +12,8 @@
 namespace vtpm::store {
 namespace {
 
-// The header of a free space that grew is partly the old one, partly the new one, partly zeroed by who cleaned it: a
-// crash tore it. (Cut off inside its free space, a file has a header that is right in itself.)
+// Whether a crash has torn the header of a free space that grew: it is partly the old one, partly the new one, partly
+// zeroed by the writer that cleaned it. (A file that was cut off inside its free space has an intact header.)
 bool torn_growth(const File& file, const FileEnd& end) {
   const uint64_t behind = bytes_behind(end.offset, file.size());
   if (behind < kMaxFreeHeaderBytes + kEndBytes) return false;
@@ -48,9 +48,9 @@ bool one_bit_from_intact(const File& file, const FileEnd& end) {
   return flipped == 1;
 }
 
-// What stands at the log's end reaches beyond the file's, or
-// less is left than any write leaves. A crash does not do that (room is made before it is used); a copy that was not
-// finished does. One flipped bit in the length of the free space looks alike and is no truncation.
+// A file is truncated if the element at the log's end reaches beyond the end of the file, or if less is left than any
+// write leaves. An unfinished copy causes that; a crash does not, since space is made before it is used. One flipped
+// bit in the length of the free space looks the same and is no truncation.
 uint64_t missing_at_the_end(const File& file, const FileEnd& end) {
   const uint64_t none = end.cut_off ? kEndBytes : 0, size = file.size();
   uint64_t at = end.offset;

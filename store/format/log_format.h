@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The constants of the store's format. They mirror docs/format.md, which is the authority and says why.
+// The constants of the store's format. They mirror docs/format.md, which is the authority and gives the reasons.
 #pragma once
 
 #include <array>
@@ -15,12 +15,12 @@ constexpr std::array<uint8_t, 2> kStoreBegin = {0x31, 0x80};
 constexpr uint64_t kLogStart = kStoreBegin.size();
 constexpr uint64_t kEndBytes = 2;
 
-/// Bytes of a file of `size` bytes from `offset` on: none when it ends before that.
+/// The number of bytes from `offset` to the end of a file of `size` bytes; 0 if the file ends before.
 constexpr uint64_t bytes_behind(uint64_t offset, uint64_t size) { return size > offset ? size - offset : 0; }
 
 constexpr uint64_t kFormatNumber = 1;
-/// Kept free behind the log for a full disk: logins are counted from all of it, deletions leave their part untouched,
-/// everything else leaves all of it.
+/// Space that is kept free behind the log for the case of a full disk: retry counters may use all of it, deletions must
+/// leave kReserveForLogins, all other changes must leave all of it.
 constexpr uint64_t kReserveBytes = 8192, kReserveForLogins = 4096;
 constexpr uint64_t kMaxEntryBytes = 16u << 20;
 constexpr uint64_t kMaxStoreBytes = (uint64_t{1} << 32) - 1;
@@ -28,10 +28,10 @@ constexpr size_t kMaxNameBytes = 255;
 constexpr size_t kMaxTypeBytes = 64;
 constexpr size_t kMaxTransactionEntries = 65535;
 
-constexpr uint64_t kMaxSequence = uint64_t{1} << 62;  // no store lives to count that far; a made one may say so
+constexpr uint64_t kMaxSequence = uint64_t{1} << 62;  // an entry with a higher number is forged
 constexpr uint64_t kMaxSequenceStep = uint64_t{1} << 32;
 constexpr uint64_t kSequenceJump = 65536;  // after an unclean end
-/// Bytes between the end of one copy and the start of the other, so that no one page holds parts of both.
+/// Bytes between the end of one copy and the start of the other, so that no page holds parts of both.
 constexpr uint64_t kCopyDistance = 4096;
 
 constexpr size_t kUuidBytes = 16;
@@ -47,12 +47,12 @@ constexpr std::string_view kMoved = "moved";
 constexpr std::string_view kFree = "free";
 }  // namespace type
 
-/// Types whose entries count as having `norollback` for ever: stores of before there was that attribute hold them
-/// without it. Nothing is added here.
+/// Types whose entries always count as having `norollback`, because stores that are older than this attribute hold them
+/// without it. The list is closed.
 constexpr std::array<std::string_view, 1> kLegacyTypesWithoutRollback = {"tpm2-permall"};
 
 namespace attribute {
-// mandatory: a reader that does not know one refuses the entry
+// mandatory: a reader rejects an entry that has one which it does not know
 constexpr std::string_view kSequence = "seq";
 constexpr std::string_view kRealSize = "realsize";
 constexpr std::string_view kEncryption = "enc";
@@ -64,7 +64,7 @@ constexpr std::string_view kFormat = "format";
 constexpr std::string_view kSalt = "salt";
 constexpr std::string_view kCipher = "cipher";
 constexpr std::string_view kFixed = "fixed";
-// optional: a reader that does not know one skips and preserves it
+// optional: a reader skips and preserves one that it does not know
 constexpr std::string_view kCrc = "crc32c";
 constexpr std::string_view kMac = "mac";
 constexpr std::string_view kBase = "base";

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the names of a store are spread over a table.
+// The hash of the tables of names: SipHash-2-4 (Aumasson and Bernstein, 2012) under a random key of this process.
 //
-// SipHash-2-4 (Aumasson and Bernstein, 2012) under a key that this process draws: the names come from a file that
-// anybody may have written, and with a hash that everybody can compute a few megabytes of colliding names would make
-// opening it quadratic. 20 ns for a name of 36 bytes.
+// The names come from a file that an attacker may have written. With a hash that the attacker can compute, a few
+// megabytes of colliding names would make opening the file quadratic. It costs 20 ns for a name of 36 bytes.
 #pragma once
 
 #include <array>
@@ -16,7 +15,7 @@ using SipKey = std::array<uint64_t, 2>;
 
 uint64_t siphash(const SipKey& key, std::string_view text);
 
-/// For unordered containers that are looked up by string_view.
+/// For unordered containers with lookup by string_view.
 struct NameHash {
   using is_transparent = void;
   size_t operator()(std::string_view name) const;

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bytes that do not belong to the log are never thrown away: they are set aside in `<store>.quarantine`, as
-//   SEQUENCE { GeneralizedTime, INTEGER offset, UTF8String reason, OCTET STRING bytes }
-// one after the other. Whoever may use the store may use that file, and nobody else.
+// The quarantine file `<store>.quarantine` keeps bytes that are removed from a store because they do not belong to its
+// log. It is a sequence of
+//
+//     SEQUENCE { GeneralizedTime, INTEGER offset, UTF8String reason, OCTET STRING bytes }
+//
+// The users who have access to the store have access to that file, and no others.
 #pragma once
 
 #include <string>
@@ -13,8 +16,8 @@
 namespace vtpm::store {
 
 std::string quarantine_path(const std::string& store_path);
-/// Appends one record, synced. `store`: the file that stands at `store_path`, whose access a new quarantine file gets;
-/// it is for its owner alone where that is not possible. Throws as FileSystem and File do.
+/// Appends `bytes`, which stood at `offset`, and syncs the file. `store`: the file at `store_path`; a new quarantine
+/// file gets the same access or, if that is impossible, mode 0600. Throws as FileSystem and File do.
 void quarantine(FileSystem& file_system, const std::string& store_path, const File& store, uint64_t offset,
                 std::string_view reason, ByteView bytes);
 

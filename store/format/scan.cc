@@ -143,7 +143,7 @@ class Judgement {
     return probe.size() >= expected.size() && equal(probe.first(expected.size()), expected);
   }
 
-  // Something that was promised is missing, and nothing behind it tells where it was.
+  // Entries that were durable are missing, and nothing behind them shows where they were.
   void missing_tail() {
     result.cut_off = !result.intact_end;
     if (!result.damage.empty() && result.damage.back().before == kNothingFollows) return;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What seals the blobs of a store: chosen when it is made, recorded in its header, the same ever after.
+// The cipher that seals the blobs of a store. It is chosen when the store is made, stands in the header and never
+// changes.
 #pragma once
 
 #include <optional>
@@ -7,8 +8,8 @@
 
 namespace vtpm::store {
 
-/// kNone: nothing is sealed, there is no key. kAesCbc: AES-CBC, encrypt-then-MAC with HMAC-SHA-256; the key's size is
-/// AES's. kAes256Siv: AES-256-SIV, the default.
+/// kNone: nothing is sealed, and the store has no key. kAesCbc: AES-CBC, encrypt-then-MAC with HMAC-SHA-256; the size
+/// of the raw key selects AES-128, -192 or -256. kAes256Siv: AES-256-SIV, the default.
 enum class Cipher { kNone, kAesCbc, kAes256Siv };
 
 std::string_view cipher_name(Cipher cipher);  // "none", "aes-cbc", "aes-256-siv"

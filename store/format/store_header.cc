@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finding the header: at the beginning, or its second copy, or with one bit put right.
+// Finding the header: at the beginning of the file, or its second copy, or with one bit corrected.
 #include <algorithm>
 
 #include "base/der.h"
@@ -14,7 +14,7 @@ constexpr size_t kHeadBytes = 64;
 constexpr uint64_t kHeaderSearchBytes = 1 << 16;  // the second copy stands well before
 constexpr uint64_t kFixedSearchBytes = 64 << 20;  // … in a log; in the fixed layout, in the middle of the file
 
-// What a header asks for that this build may not have.
+// Rejects a header that requires what this build does not have.
 struct Demands {
   bool too_new = false;
   std::string cipher;
@@ -27,7 +27,7 @@ std::string cipher_of_header(const EntryView& entry) {
   return text ? std::string(as_text(text->contents)) : std::string();
 }
 
-// Copies its salt out of itself: the CRC then tells whether it is one.
+// Takes the salt from the header itself. The CRC then shows whether it is one.
 std::optional<StoreHeader> as_header(ByteView bytes, Demands& demands) {
   auto entry = parse_entry(bytes);
   if (!entry || entry->type != type::kHeader || entry->data_bytes < kUuidBytes) return std::nullopt;
@@ -88,8 +88,9 @@ StoreHeader header_of(const File& file, const std::string& path, uint64_t search
     header = header_with_a_flip(to_bytes(reader.view(kLogStart, kCopyDistance / 8)), demands);
   }
   if (header && demands.too_new) {
-    throw Error(ErrorCode::kTooNew,
-                path + " was written by a newer version: its header asks for what this one does not know");
+    throw Error(
+        ErrorCode::kTooNew,
+        path + " was written by a newer version: its header has a mandatory attribute that this version does not know");
   }
   if (header && !cipher_of(demands.cipher)) {
     throw Error(ErrorCode::kUnsupported, path + " uses the encryption type '" + demands.cipher +
@@ -102,7 +103,8 @@ StoreHeader header_of(const File& file, const std::string& path, uint64_t search
     throw Error(ErrorCode::kCorrupt, path + " is damaged: neither copy of its header is readable");
   }
   throw Error(ErrorCode::kNotAStore,
-              path + (begins_right ? " is cut off inside its header" : " is not a store: it does not begin like one"));
+              path + (begins_right ? " is cut off inside its header"
+                                   : " is not a store: its first bytes are those of another kind of file"));
 }
 
 }  // namespace
@@ -111,7 +113,7 @@ StoreHeader read_header(const File& file, const std::string& path) {
   StoreHeader header = header_of(file, path, kHeaderSearchBytes);
   if (!header.fixed) return header;
   throw Error(ErrorCode::kUnsupported,
-              path + " is a store in the fixed-capacity layout, which is not worked in: make a store of it with " +
+              path + " is in the fixed-capacity layout, in which stores cannot be used: make a store of it with " +
                   "vtpm-token store import " + path + " STORE");
 }
 

@@ -14,7 +14,8 @@ namespace {
 
 constexpr size_t kHeadBytes = 64;          // enough to recognise what begins at an offset
 constexpr unsigned kMaxCorrections = 256;  // of one walk; each may cost some milliseconds
-// What something bad costs beside CRCs, as bytes: there may be one in each sector of a disk, not one in each byte.
+// The cost in bytes of one damaged element, beside CRCs. There may be one in each sector of a disk, but not one in each
+// byte.
 constexpr uint64_t kBadCost = 4096;
 
 LogEntry to_log_entry(const EntryView& view, uint64_t offset, bool corrected) {
@@ -67,7 +68,8 @@ bool Walk::step() {
   return take_bad();
 }
 
-// Room for all that will come, if what comes is like what came; moving items costs as much as reading them.
+// Reserves memory for all items, if the rest of the file is like what was read: moving items costs as much as reading
+// them.
 void Walk::make_room() {
   constexpr size_t kSample = 256, kMost = 1 << 20;
   if (items.size() != kSample) return;
@@ -106,7 +108,7 @@ std::optional<uint64_t> Walk::free_with_a_flip() {
   return std::nullopt;
 }
 
-// An intact entry, or nothing.
+// Returns the entry at an offset if it is intact, otherwise nothing.
 std::optional<LogEntry> Walk::entry_at(uint64_t offset) {
   auto header = read_der_header(reader_.peek(offset));
   if (!header || header->tag != static_cast<uint8_t>(DerTag::kSequence)) return std::nullopt;
@@ -176,8 +178,8 @@ std::optional<uint64_t> Walk::search(uint64_t from) {
   return std::nullopt;
 }
 
-// Free space has no checksum. Inside something damaged its beginning may be anybody's data, and once the file has grown
-// it would reach over what stands behind; the zeros do not lie.
+// Free space has no checksum. Inside of damage, bytes that look like its beginning may be data of an entry, and could
+// reach over later entries once the file has grown. Therefore the zeros are checked too.
 bool Walk::is_free_space(uint64_t offset) {
   auto total = read_free(reader_.view(offset, kHeadBytes));
   if (!total || offset + *total + kEndBytes > reader_.size() || !spend(*total)) return false;
@@ -204,8 +206,8 @@ bool Walk::only_zeros(uint64_t offset, uint64_t end) {
   return true;
 }
 
-// Behind free space that was the last of the file stand the zeros of a growth that a crash interrupted. A transaction
-// that is not whole may hold free space, too, and has as much room behind it as there was.
+// Behind the last free space of a file stand the zeros of a growth that a crash has interrupted. An incomplete
+// transaction may contain free space too, and has as much space behind it as there was.
 bool Walk::is_too_much() {
   constexpr uint64_t kMost = kMaxGrowth + kGrowthUnit + kEndBytes;
   const uint64_t behind = bytes_behind(at_, reader_.size());

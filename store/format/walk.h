@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The first pass of a scan: what stands in the file, element by element, without a verdict on what it means.
+// The first pass of a scan: it reads the file element by element and does not judge which entries count (scan.h does).
 #pragma once
 
 #include <memory>
@@ -11,7 +11,7 @@
 
 namespace vtpm::store {
 
-/// What the walk meets, in file order.
+/// An element of the file, as the walk has found it.
 struct Item {
   enum class Kind { kEntry, kBad, kFree } kind = Kind::kFree;
   uint64_t offset = 0, length = 0;
@@ -19,20 +19,21 @@ struct Item {
   std::unique_ptr<Damage> damage;  // kBad
 };
 
-/// Walks a file from an offset to its end, when it is made. Flipped bits are put right; behind something bad it tries
-/// the bad element's own length, then searches. Its work is at most eight times the file, and what one entry may have.
+/// Walks a file from an offset to its end, in the constructor. It corrects flipped bits in memory. Behind a damaged
+/// element it first tries the element's own length and then searches byte by byte. Its work (`work`) is at most eight
+/// times the file's size, plus the length of the longest entry.
 class Walk {
  public:
   Walk(const File& file, const StoreHeader& header, uint64_t from, Look look = Look::kWhole);
 
   std::vector<Item> items;
   LogReader& reader() { return reader_; }
-  /// Where the walk stopped: at the end-of-contents bytes, at a free space that does not fit, or at the end of the
-  /// file.
+  /// The offset at which the walk stopped: at the end-of-contents bytes, at a free space that reaches beyond the file,
+  /// or at the end of the file.
   uint64_t stopped_at() const { return at_; }
-  /// Bytes that CRCs were computed of, and what looking through damage cost beside that.
+  /// Bytes of which CRCs were computed, plus the cost of searching damage.
   uint64_t work() const { return spent_; }
-  /// Bytes behind the end of the store that were not looked at, since their number alone is wrong (Look::kBounded).
+  /// Bytes behind the end of the store that were not read, because there are too many of them (Look::kBounded).
   uint64_t unread() const { return unread_; }
 
  private:
