@@ -28,7 +28,7 @@ constexpr uint16_t kUserObj = 1, kUser = 2, kGroupObj = 4, kGroup = 8, kMask = 1
 constexpr uint32_t kVersion = 2, kNobody = UINT32_MAX;
 constexpr size_t kHeaderBytes = 4, kEntryBytes = 8, kMostBytes = 65536;
 
-// What everybody may do, masks applied.
+// The access of all users, with the masks applied.
 struct Access {
   Rights owner = 0, group = 0, other = 0;
   std::map<uint32_t, Rights> users, groups;  // those with entries of their own
@@ -48,7 +48,7 @@ void put(std::vector<uint8_t>& bytes, T value) {
   for (size_t i = 0; i < sizeof value; ++i) bytes.push_back(static_cast<uint8_t>(value >> 8 * i));
 }
 
-// Empty: the file has no list, or the file system none. Nothing: it cannot be told.
+// Returns an empty list if the file has none or the file system does not support them, and nothing if that is unknown.
 std::optional<std::vector<uint8_t>> read_list(int file) {
   std::vector<uint8_t> list(kMostBytes);
   const ssize_t bytes = ::fgetxattr(file, kList, list.data(), list.size());
@@ -140,14 +140,14 @@ bool set_access(int file, const Access& access) {
   return set_mode(file, access.owner << 6 | access.group << 3 | access.other);
 }
 
-// --- who is a member ---
+// --- members of a group ---
 
 bool is_listed(const char* const* names, std::string_view name) {
   while (*names && *names != name) ++names;
   return *names != nullptr;
 }
 
-// As far as the machine's own files say.
+// According to the files of the host.
 bool is_member(uid_t user, gid_t group) {
   const Stream users = open_stream("/etc/passwd"), groups = open_stream("/etc/group");
   if (!users || !groups) return false;
@@ -169,14 +169,14 @@ bool is_member(uid_t user, gid_t group) {
 
 bool covers(Rights one, Rights other) { return (one & other) == other; }
 
-// --- the former owner keeps what he had ---
+// --- the former owner keeps his access ---
 
 std::string as_user(uid_t user) { return "user " + std::to_string(user) + ", who owns it,"; }
 
 std::string copy_as_member(const Access& access, const struct stat& old, int to) {
   const bool same_group = ::fchown(to, static_cast<uid_t>(-1), old.st_gid) == 0;
   struct stat now {};
-  if (::fstat(to, &now) != 0) return "somebody who may use it now";
+  if (::fstat(to, &now) != 0) return "a user who has access to it";
   Access wanted = access;
   wanted.owner = kUse;
   wanted.users.erase(now.st_uid);
@@ -193,7 +193,7 @@ std::string copy_as_member(const Access& access, const struct stat& old, int to)
   }
   if (set_access(to, wanted)) return {};
   if (now.st_gid != old.st_gid) return "the members of group " + std::to_string(old.st_gid);
-  return wanted.users.count(old.st_uid) != 0 ? as_user(old.st_uid) : "somebody who may use it now";
+  return wanted.users.count(old.st_uid) != 0 ? as_user(old.st_uid) : "a user who has access to it";
 }
 
 }  // namespace
@@ -201,7 +201,7 @@ std::string copy_as_member(const Access& access, const struct stat& old, int to)
 std::string copy_access(int from, const struct stat& old, int to) {
   const auto list = read_list(from);
   const auto access = !list ? std::nullopt : list->empty() ? std::optional(from_mode(old.st_mode)) : parse(*list);
-  std::string left_out = "somebody whom its access control list names";
+  std::string left_out = "a user in its access control list";
   if (access) {
     (void)::fchown(to, old.st_uid, old.st_gid);  // some file systems refuse even what changes nothing
     struct stat now {};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who may use a file: giving a new file the access that an old one has, with or without the right to give files away.
+// Access to files: a new file gets the access of an old one, also if this process may not change owners.
 #pragma once
 
 #include <sys/stat.h>
@@ -8,13 +8,14 @@
 
 namespace vtpm::store {
 
-/// Lets everybody use the file `to`, which this process has just made and which only its owner may use, as they may
-/// use `from`, whose `fstat` is `old`. Owner, group, mode and access control list are copied where this process may do
-/// that. Where it may not give the file away it stays the owner, and the former owner keeps what he had: through the
-/// group, if /etc/passwd and /etc/group show him as its member, else through an entry of his own in the access control
-/// list. (Name services are not asked: that may take long, and this runs under a store's lock.)
+/// Gives the file `to`, which this process has just created with mode 0600, the access of `from`, whose `fstat` is
+/// `old`. Copies owner, group, mode and access control list if this process may do that. If it may not change the
+/// owner, the new file remains its own, and the former owner keeps his access: through the group, if /etc/passwd and
+/// /etc/group show him as a member, or else through an entry of his own in the access control list. (Name services are
+/// not used, since they may be slow and this runs under the store's lock.)
 ///
-/// Returns who would be left out, as the subject of a sentence; `to` is then its owner's alone. Empty: nobody.
+/// If a user of `from` would lose access, returns that user as the subject of a sentence, and `to` keeps mode 0600.
+/// Otherwise returns an empty string. Throws kIo.
 std::string copy_access(int from, const struct stat& old, int to);
 
 }  // namespace vtpm::store

@@ -21,7 +21,7 @@ void File::sync(Sync what, CallSite site) const {
     throw;
   }
   --syncing_;
-  // Of those who sync at the same time only one is told of a failure that is everybody's.
+  // Of several threads that sync at the same time the kernel reports a common failure to only one.
   while (syncing_ != 0) std::this_thread::sleep_for(std::chrono::microseconds(20));
   if (failed_syncs_ != failed_before) {
     throw Error(sync_failure_, "cannot sync the file: another thread's sync of it has failed at the same time");

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // The only door to the operating system.
 //
-// The store asks a `FileSystem` for everything it does to the world, so that tests can give it a disk that forgets what
-// was not synced, fails at the k-th call or fills up. `posix_file_system` is the real one.
+// The store uses a `FileSystem` for all input and output, so that tests can give it a disk that forgets what was not
+// synced, fails at the k-th call or fills up. `posix_file_system` is the real one.
 //
-// Everything throws Error: kNotFound, kExists, kNoSpace (ENOSPC, EDQUOT, EFBIG), kReadOnly (EROFS, EACCES and EPERM on
-// opening for writing), kIo for the rest; the sentence holds the path and the reason. EINTR is never seen. No mmap: a
-// SIGBUS would hit the host application.
+// Errors. All functions throw Error: kNotFound, kExists, kNoSpace (ENOSPC, EDQUOT, EFBIG), kReadOnly (EROFS, or EACCES
+// and EPERM on opening for writing), and kIo for everything else. The sentence contains the path and the reason. EINTR
+// is handled. Files are never mapped into memory, since a SIGBUS would hit the application.
 //
-// Over a network (NFS) what a reader sees may be seconds old, its own cache; only a lock that it takes makes it look
-// again, and only opening a path makes it look which file stands there. A file that another machine has replaced is
-// stale: open it anew.
+// Network file systems (NFS). A reader sees its own cache, which may be seconds old. Only taking a lock refreshes it,
+// and only opening a path shows which file stands there. A file that another host has replaced is stale and must be
+// opened again.
 //
-// The application around us may close our descriptor, or make its number another file's (closefrom, dup2). Then the
-// file is stale too. Whatever changes, locks or syncs it finds out by itself; reading does not, because that costs a
-// system call for each read: whoever reads something unexpected calls `confirm` before drawing a conclusion from it.
+// The application may close our descriptor, or give its number to another file (closefrom, dup2). The file is stale
+// then, too. Functions that change, lock or sync detect this themselves. Functions that read do not, since that would
+// cost a system call for each read: a caller that reads something unexpected calls `confirm` before it relies on it.
 #pragma once
 
 #include <atomic>
@@ -28,29 +28,29 @@
 
 namespace vtpm::store {
 
-/// On the server this file is gone (ESTALE), or the application has taken its descriptor away, and with it all locks:
-/// what was read of it holds only if the file that stands at its path now says so. An I/O error for whoever does not
-/// open it anew.
+/// The file no longer exists on the server (ESTALE), or the application has taken the descriptor away, and with it all
+/// locks. What was read of it is worth nothing: the path must be opened again. For a caller that does not, it is an
+/// input/output error.
 class StaleFile : public Error {
  public:
   explicit StaleFile(std::string sentence) : Error(ErrorCode::kIo, std::move(sentence)) {}
 };
 
-/// The application, or the system, has as many files open as it may (EMFILE, ENFILE). It says nothing about the file
-/// that could not be opened, which may be opened the next time.
+/// The process or the system has reached its limit of open files (EMFILE, ENFILE). This says nothing about the file
+/// that could not be opened; a later attempt may succeed.
 class NoDescriptorLeft : public Error {
  public:
   explicit NoDescriptorLeft(std::string sentence) : Error(ErrorCode::kIo, std::move(sentence)) {}
 };
 
-/// This process may not open what stands at a path, or not look at it (EACCES, EPERM). It says nothing about the file.
+/// This process lacks the permission to open or examine a path (EACCES, EPERM). This says nothing about the file.
 class OutOfReach : public Error {
  public:
   explicit OutOfReach(std::string sentence) : Error(ErrorCode::kIo, std::move(sentence)) {}
 };
 
-/// What `look` answers. When it meets a stale file, `reopen` and look again: whoever has replaced the file has got
-/// further by it, so this ends; only a server that says so of every file is believed at last.
+/// Calls `look` and returns its result. If it throws StaleFile, calls `reopen` and tries again, since each replacement
+/// of the file is progress of another process; after 1000 attempts the exception is passed on.
 template <typename Look, typename Reopen>
 auto look_until_not_stale(Look&& look, Reopen&& reopen) {
   for (int tries_left = 1000;; --tries_left) {
@@ -63,8 +63,8 @@ auto look_until_not_stale(Look&& look, Reopen&& reopen) {
   }
 }
 
-/// What `look` makes of what it reads from `file`. Where the application has taken the file's descriptor away it is
-/// neither returned nor thrown: then StaleFile is.
+/// Calls `look`, which reads from `file`, and returns or throws what it does. If the application has taken the
+/// descriptor away, throws StaleFile instead.
 template <typename OpenFile, typename Look>
 auto look_at(const OpenFile& file, Look&& look) {
   try {
@@ -77,20 +77,20 @@ auto look_at(const OpenFile& file, Look&& look) {
   }
 }
 
-/// What makes two open files the same one.
+/// Identifies a file: two open files with the same id are one.
 struct FileId {
   uint64_t device = 0, inode = 0;
   bool operator==(const FileId&) const = default;
 };
 
-/// Open file description locks of one byte. They exclude other descriptions, never threads of one description.
-/// docs/format.md, "Locks", says what each is for. Where several are held they were taken in the order 2, 1, 0.
+/// Open file description locks of one byte each. They exclude other descriptions, but not threads that share one.
+/// docs/format.md, "Locks", describes their purposes. They are taken in the order 2, 1, 0.
 enum class LockByte : uint8_t { kStore = 0, kLogin = 1, kSo = 2, kTpmOwner = 3 };
 constexpr size_t kLockBytes = 4;
 enum class LockMode { kShared, kExclusive };
 
-/// Where a sync or a lock is asked for. The real file system does not care; the tests leave out one after the other and
-/// expect that something is lost without it (tests/store/crash/mutation_test.cc).
+/// The place in the source that asks for a sync or a lock. The real file system ignores it; a test leaves out one after
+/// the other and expects that something breaks (tests/store/crash/mutation_test.cc).
 struct CallSite {
   const char* function;
   int line;
@@ -99,46 +99,47 @@ struct CallSite {
   }
 };
 
+/// An open file. Several threads may use it at the same time.
 class File {
  public:
   virtual ~File() = default;
   virtual bool writable() const = 0;
-  /// It lies on a server, and other machines may write to it.
+  /// True if it is on a network file system, where other hosts may write to it.
   virtual bool over_network() const { return false; }
   virtual FileId id() const = 0;
   virtual uint64_t size() const = 0;
-  /// Throws StaleFile when the descriptor is no longer this file's; what was read before is then worth nothing.
+  /// Throws StaleFile if the descriptor no longer belongs to this file; what was read before is worth nothing then.
   virtual void confirm() const {}
-  /// Returns fewer bytes than asked for only at the end of the file.
+  /// Reads up to `out.size()` bytes and returns their number, which is smaller only at the end of the file.
   virtual size_t read_at(uint64_t offset, MutableByteView out) const = 0;
-  /// Writes all of it, or throws (then any part may have been written).
+  /// Writes all of `bytes`. If it throws, any part of them may have been written.
   virtual void write_at(uint64_t offset, ByteView bytes) = 0;
   virtual void truncate(uint64_t size) = 0;
   void sync_data(CallSite site = CallSite::here()) const { sync(Sync::kData, site); }  // fdatasync
   void sync_all(CallSite site = CallSite::here()) const { sync(Sync::kAll, site); }    // fsync
-  /// How many syncs have failed so far. The kernel has then dropped what it could not write, and a second sync would
-  /// claim success without having written it: until it was written again (`made_up_for`) this file `has_lost_writes`.
+  /// The number of syncs that have failed. The kernel has then dropped what it could not write, and a second sync
+  /// reports success without having written it. Until it is written again (`made_up_for`), `has_lost_writes` is true.
   uint64_t failed_syncs() const { return failed_syncs_; }
   bool has_lost_writes() const { return failed_syncs_ != made_up_for_; }
-  /// Why the last sync that failed did: kNoSpace or kIo. Whoever refuses on its account gives the same reason.
+  /// The reason of the last failed sync, kNoSpace or kIo, for errors that follow from it.
   ErrorCode sync_failure() const { return sync_failure_; }
-  /// All that the first `failures` failed syncs should have covered was written and synced again.
+  /// Says that everything that the first `failures` failed syncs should have covered was written and synced again.
   void made_up_for(uint64_t failures) { made_up_for_ = failures; }
-  /// False when someone else holds it and `wait` is false. A wait is the call's (base/waiting.h): it may throw
-  /// LockTimeout, and what the policy in force throws.
+  /// Locks a byte. Returns false if another description has locked it and `wait` is false. With `wait` it waits within
+  /// the limit of the call (base/waiting.h), and throws LockTimeout and what the policy in force throws.
   virtual bool lock(LockByte byte, LockMode mode, bool wait, CallSite site = CallSite::here()) const = 0;
   virtual void unlock(LockByte byte) const noexcept = 0;
-  /// Lets everybody use this new file, which only its owner may use so far, as they may use `other`: owner, group,
-  /// mode and access control list, or what comes to the same where this process may not give a file away. Returns who
-  /// of the users of `other` could not use this one, as a subject ("user 1000, who owns it,"); this file is then still
-  /// its owner's alone. Empty: nobody is left out. Throws kIo.
+  /// Gives this new file, which has mode 0600, the access of `other`: owner, group, mode and access control list or, if
+  /// this process may not change the owner, an equivalent (store/file/access.h). If a user of `other` could not access
+  /// this file, returns that user as the subject of a sentence ("user 1000, who owns it,"), and the mode remains 0600.
+  /// Otherwise returns an empty string. Throws kIo.
   virtual std::string copy_access_from(const File& other) = 0;
-  /// The same file on an open file description of its own, for reading: what stands at `path` is opened again. Nothing
-  /// is ever locked on it, so the child of a fork may keep it where it may not open the path itself
-  /// (store/log/file_log.h). Null: it cannot be had now, or another file stands at the path.
+  /// Opens `path` again and returns the same file on an open file description of its own, for reading. No lock is ever
+  /// taken on it, so that the child of a fork may keep it if it may not open the path itself (store/log/file_log.h).
+  /// Returns null if that is impossible now, or if another file is at the path.
   virtual std::unique_ptr<File> on_its_own_description(const std::string& /*path*/) const { return nullptr; }
-  /// Closes the descriptor now, unless the application has made it another file's; nothing else may be called
-  /// afterwards. Async-signal-safe, for a forked child.
+  /// Closes the descriptor, unless the application has given it to another file. No other member may be called
+  /// afterwards. Async-signal-safe, for the child of a fork.
   virtual void abandon() noexcept = 0;
 
  protected:
@@ -153,22 +154,25 @@ class File {
   std::atomic<uint64_t> made_up_for_{0};
 };
 
+/// A file system. Several threads may use it at the same time. It must outlive its files.
 class FileSystem {
  public:
   virtual ~FileSystem() = default;
-  /// Opens an existing regular file; a symbolic link is refused.
+  /// Opens an existing regular file. Throws kIo for a symbolic link.
   virtual std::unique_ptr<File> open(const std::string& path, bool writable) = 0;
-  /// Mode 0600; kExists when anything is there already.
+  /// Creates a file with mode 0600, for reading and writing. Throws kExists if anything exists at the path.
   virtual std::unique_ptr<File> create(const std::string& path) = 0;
+  /// The file at a path, or nothing if there is none.
   virtual std::optional<FileId> id_of(const std::string& path) = 0;
-  /// Replaces `to` unless `keep_existing`; then kExists.
+  /// Renames a file. If `to` exists, replaces it or, with `keep_existing`, throws kExists.
   virtual void rename(const std::string& from, const std::string& to, bool keep_existing) = 0;
   virtual void remove(const std::string& path) = 0;
   virtual void sync_directory_of(const std::string& path, CallSite site = CallSite::here()) = 0;
-  /// Bytes that the file system of `path` has left for this user, as far as it tells: quotas and limits are not in it.
+  /// Bytes that are free for this user on the file system of `path`. Quotas and limits are not considered.
   virtual uint64_t free_bytes(const std::string&) { return UINT64_MAX; }
 };
 
+/// The file system of the operating system.
 FileSystem& posix_file_system();
 
 }  // namespace vtpm::store

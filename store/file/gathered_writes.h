@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Small writes to neighbouring places of a file become large ones.
+// Combines small writes to adjacent places of a file into large ones.
 #pragma once
 
 #include <algorithm>
@@ -9,11 +9,12 @@
 
 namespace vtpm::store {
 
-/// Nothing is certainly written before `flush`. Not thread-safe.
+/// The caller must call `flush` at the end; before, any part may not have been written. Not thread-safe. The file must
+/// outlive it.
 class GatheredWrites {
  public:
   explicit GatheredWrites(File& file) : file_(file) {}
-  /// Where the next `write` goes: at first the beginning of the file.
+  /// The offset of the next `write`; at first 0.
   uint64_t offset() const { return at_ + held_.size(); }
   void go_to(uint64_t offset) {
     if (offset == this->offset()) return;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A sliding window over a file, for walking through it: in small reads at first, since most walks find a few entries
-// that were appended a moment ago, then in large ones.
+// A sliding window over a file, for reading it from one end to the other. The first reads are small, since most scans
+// find a few entries that were just appended; later ones are large.
 #pragma once
 
 #include <algorithm>
@@ -10,6 +10,7 @@
 
 namespace vtpm::store {
 
+/// Not thread-safe. The file must outlive it.
 class LogReader {
  public:
   explicit LogReader(const File& file) : file_(file), size_(file.size()) {}
@@ -22,7 +23,7 @@ class LogReader {
     return ByteView(buffer_).subspan(offset - start_, std::min<uint64_t>(length, start_ + held_ - offset));
   }
 
-  /// The same for a few bytes that may be anywhere: what lies outside of the window does not move it.
+  /// The first bytes (at most 64) from `offset` on. If they lie outside of the window, it does not move.
   ByteView peek(uint64_t offset) {
     const uint64_t length = offset >= size_ ? 0 : std::min<uint64_t>(sizeof peeked_, size_ - offset);
     if (offset >= start_ && offset + length <= start_ + held_) return view(offset, length);

@@ -81,7 +81,7 @@ std::optional<struct statx> identify(int directory, const char* path, int flags,
   return info;
 }
 
-// What cannot be told is treated with more care than it may need.
+// A file system that cannot be determined is treated as a network file system, which is slower but safe.
 bool lies_on_a_server(int descriptor) {
   struct statfs info;
   return ::fstatfs(descriptor, &info) != 0 || info.f_type == NFS_SUPER_MAGIC;
@@ -167,7 +167,7 @@ class PosixFile : public File {
   bool lock(LockByte byte, LockMode mode, bool wait, CallSite) const override {
     if (try_lock(byte, mode)) return true;
     if (!wait) return false;
-    // Not F_OFD_SETLKW: nobody could be told to stop waiting, and what the call holds would be held meanwhile.
+    // Not F_OFD_SETLKW: such a wait could not be ended, nor could the call release what it holds meanwhile.
     Wait waiting(path_, Wait::For::kProcess, held_since_[static_cast<size_t>(byte)].since());
     do {
       waiting.pause();

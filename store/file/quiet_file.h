@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A store file, opened for reading while nobody writes to it.
+// A store file that is opened for reading while no process writes to it.
 #pragma once
 
 #include <memory>
@@ -10,7 +10,8 @@
 
 namespace vtpm::store {
 
-/// Holds the file's lock, shared, until `let_writers_in` or its end; a file that cannot be locked is read as it is.
+/// Holds the shared lock of the file until `let_writers_in` or its destruction. A file that cannot be locked (a
+/// read-only medium) is read without. Throws as FileSystem::open, and LockTimeout.
 class QuietFile {
  public:
   QuietFile(FileSystem& file_system, const std::string& path) {
