@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeping up with what others write: scans, verdicts, and compactions of others.
+// Catching up with other processes: scans, verdicts, and compactions of others.
 #include <algorithm>
 #include <optional>
 #include <shared_mutex>
@@ -17,7 +17,7 @@ using Exclusive = std::unique_lock<RwLock>;
 
 bool ends_moved(const ScanResult& scan) { return !scan.entries.empty() && scan.entries.back().type == type::kMoved; }
 
-// The file's lock, shared, for a second look. Nobody is waited for: a thread of this process that is inside a
+// The shared lock of the file, for a second scan. It does not wait, since a thread of this process that is inside a
 // transaction may need a lock that our caller holds.
 class SharedLock {
  public:
@@ -74,7 +74,8 @@ Bytes first_bytes(const File& file, const LogEntry& entry) {
 
 }  // namespace
 
-// A scan that needs no second look: nobody was in the middle of a write, nothing is damaged, nobody moved the store.
+// Whether a scan needs no second one: no process was in the middle of a write, nothing is damaged, and the store was
+// not moved.
 bool FileLog::settles(const ScanResult& scan) const {
   return scan.intact_end && scan.damage.empty() && scan.set_aside.empty() && !ends_moved(scan);
 }
@@ -151,21 +152,21 @@ void FileLog::apply(ScanResult scan) {
   index_.forget_deletions(looked_at_);
   for (const Damage& damage : scan.damage) damaged_beyond_moving_ |= !damage.is_entry;
   plain_ &= scan.plain;
-  // Whatever was not a plain continuation may have left something in the free space; and what another machine's cache
-  // has written of its end may be older than what it has written of its log.
+  // What was not a plain continuation may have left something in the free space. And what the cache of another host has
+  // written of the end may be older than what it has written of the log.
   if (!scan.intact_end || !scan.set_aside.empty() || file_->over_network()) prepared_ = false;
   durable_ = std::max(durable_.load(), scan.end.durable);
   take_end(std::move(scan));
 }
 
-// Who overwrites the file with another (`cp` onto it) takes no lock and leaves the same file at the path.
+// `cp` onto the file overwrites it without a lock, and leaves the same file at the path.
 bool FileLog::is_still_ours() const {
   uint8_t seen[256];
   const MutableByteView found(seen, last_entry_.size());
   return equal(ByteView(seen, file_->read_at(last_entry_at_, found)), last_entry_);
 }
 
-// True: what cannot be read was overwritten by another file, and is known now.
+// Whether the file was overwritten by another; if so, this log has caught up with that one.
 bool FileLog::was_overwritten() {
   {
     Shared gate(gate_);
@@ -277,7 +278,7 @@ bool FileLog::catch_up_over_network() {
 
 // The lock makes the kernel forget what it knows of the file.
 FileLog::Looked FileLog::look_behind_the_cache() {
-  // A thread of this process that holds the lock has looked, and nobody else can have changed anything since.
+  // A thread of this process that holds the lock has caught up, and no other process can have changed anything since.
   if (writer_thread_.load() != std::thread::id{}) return Looked::kYes;
   std::unique_lock<std::mutex> writer(writer_mutex_, std::try_to_lock);
   if (!writer) return Looked::kWaitForAWriter;
@@ -290,7 +291,7 @@ FileLog::Looked FileLog::look_behind_the_cache() {
   return Looked::kYes;
 }
 
-// Another machine has compacted the store, and the server has forgotten the old file; or the application has taken our
+// Another host has compacted the store and the server has forgotten the old file, or the application has taken our
 // descriptor away.
 void FileLog::reopen_stale(Patience patience) const {
   Exclusive gate(gate_);
@@ -300,7 +301,7 @@ void FileLog::reopen_stale(Patience patience) const {
                                     " cannot be read any longer: the application has closed the descriptor on which " +
                                     "this process had it of its parent, and it may not open the path");
   note_lost_writes();
-  // The kernel tells of a failed sync through the descriptors that were open then, and ours is gone.
+  // The kernel reports a failed sync through the descriptors that were open then, and ours is gone.
   if (!file_->over_network() && applied_ > durable_) lost_writes_ = true;
   const_cast<FileLog*>(this)->follow_path(patience);
 }
@@ -321,13 +322,13 @@ bool FileLog::catch_up() {
         }
       }
     }
-    // A write in flight, what a crash left, or a store that moved: the verdict needs a moment in which nobody writes.
+    // A write in progress, what a crash has left, or a store that moved: the verdict needs a moment without a writer.
     if (look_again_alone()) return cursor() != before;
     others.wait();
   }
 }
 
-// False: somebody is writing.
+// Returns false if another process or thread is writing.
 bool FileLog::look_again_alone() {
   std::unique_lock<std::mutex> writer(writer_mutex_, std::defer_lock);
   // Holding the file's lock exclusively, this thread must not turn it into a shared one.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Changes of a file's log: a body runs once, under the file's lock.
+// Changes of a file's log. A body runs once, under the file's lock.
 #include "base/error.h"
 #include "store/log/file_log.h"
 
@@ -70,7 +70,7 @@ void FileLog::retire(Writer& writer, const std::vector<Record>& records) {
   try {
     writer.compact();
   } catch (const Error& error) {
-    // The old secrets are zeros on the disk already; what a damaged or full disk keeps us from dropping is harmless.
+    // The old secrets have been overwritten; an entry that a damaged or full disk does not let us drop is harmless.
     report(path_ + " was not compacted after a key slot was replaced: " + error.sentence() +
            ". The old slot is overwritten in place");
   }

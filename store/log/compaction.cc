@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rewriting the file without what is dead.
+// Compaction: writing a new file without the dead entries.
 //
-// Whatever lives is copied byte for byte, in the order of its numbers, which it keeps: no key is needed, no seal is
-// touched. The entry with the highest number is copied even when it is dead, so that the number before a torn write to
-// the new file is always the header's `base`: otherwise a tear could not be told from rot.
+// Live entries are copied byte for byte, with their numbers and in their order, so no key is needed and no seal
+// changes. The entry with the highest number is copied even if it is dead, so that the number before a torn write to
+// the new file is always the header's `base`. Otherwise a torn write could not be distinguished from rot.
 #include <algorithm>
 #include <chrono>
 #include <thread>
@@ -113,7 +113,8 @@ void write_piece(GatheredWrites& out, const Piece& piece, ByteView bytes, FirstC
   }
 }
 
-// No more than logins need on a full disk: a compaction is to find room where there is none. Who appends makes room.
+// Reserves no more than logins need on a full disk, since a compaction must succeed where space is short. An append
+// extends the file if it needs more.
 void write_tail(GatheredWrites& out, std::optional<uint64_t> most = std::nullopt) {
   const uint64_t least = out.offset() + kMinFreeBytes + kEndBytes;
   const uint64_t usual = out.offset() + kReserveForLogins;
@@ -205,8 +206,8 @@ std::string temporary_path(const std::string& path) {
   return path.substr(0, name) + "." + path.substr(name) + ".tmp";
 }
 
-// A process that is killed gives up its locks one after the other: that of the store first, a moment later this one.
-// Waiting without end could wait for somebody who waits for us.
+// A process that is killed releases its locks one after the other: that of the store first, this one a moment later.
+// Waiting without a limit could be a deadlock with a process that waits for our locks.
 bool lock_soon(const File& file, Waiting waiting) {
   for (int tries = waiting == Waiting::kBriefly ? 1000 : 1;; --tries) {
     if (file.lock(LockByte::kStore, LockMode::kExclusive, false)) return true;
@@ -224,7 +225,7 @@ TemporaryStore::TemporaryStore(FileSystem& file_system, const std::string& store
       file_ = file_system_.create(path_);
     } catch (const Error& error) {
       if (error.code() != ErrorCode::kExists) throw;
-      // Left by a crash, unless someone holds its lock.
+      // A crash has left it, unless another process holds its lock.
       std::shared_ptr<File> old;
       try {
         old = file_system_.open(path_, true);
@@ -237,7 +238,7 @@ TemporaryStore::TemporaryStore(FileSystem& file_system, const std::string& store
       continue;
     }
     file_->lock(LockByte::kStore, LockMode::kExclusive, true);
-    if (file_system_.id_of(path_) == file_->id()) return;  // else someone took it for a left-over before it was locked
+    if (file_system_.id_of(path_) == file_->id()) return;  // otherwise another process removed it as a left-over
   }
 }
 
@@ -280,7 +281,8 @@ void FileLog::Writer::compact(const Progress& progress, std::optional<uint64_t> 
 
 void FileLog::Writer::compact_into(TemporaryStore fresh, const Progress& progress, std::optional<uint64_t> most) {
   FileLog& store = *store_;
-  // Nothing is cleaned before the copy is complete: what a crash left may be all that tells how far the log is synced.
+  // Nothing is cleaned before the copy is complete: an entry that a crash has left may be the only one that shows how
+  // far the log is synced.
   const auto look = [&] { return scan_log(*locked_, store.header_, store.knowing_what_is_durable()); };
   ScanResult scan = look_at(*locked_, look);
   for (const Damage& damage : scan.damage) {
@@ -295,7 +297,8 @@ void FileLog::Writer::compact_into(TemporaryStore fresh, const Progress& progres
 
 namespace {
 
-// Before a new file takes the place of the old one: a log that was made to deceive may say less when it is rewritten.
+// Checks a new file before it replaces the old one: a log that was made to deceive may lose entries when it is
+// rewritten.
 void require_same_names(const File& fresh, const std::string& path, const Index& index) {
   Index written;
   const ScanResult scan = look_at(fresh, [&] { return scan_log(fresh, read_header(fresh, path)); });
@@ -342,7 +345,8 @@ void FileLog::Writer::rewrite(const Rewriting& rewriting) {
   old->sync_data();
 }
 
-// A complete new file takes the store's place; this writer goes on there, and so does a login lock of this process.
+// Replaces the store's file by a complete new one. This writer, and a login lock of this process, continue on the new
+// file.
 void FileLog::Writer::take_place(TemporaryStore fresh) {
   FileLog& store = *store_;
   fresh.file().lock(LockByte::kLogin, LockMode::kExclusive, true);

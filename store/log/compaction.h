@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a compaction copies, for whoever makes a log of entries that stand elsewhere.
+// What a compaction copies, for the room `care`, which makes logs of entries that stand elsewhere.
 #pragma once
 
 #include <optional>
@@ -9,7 +9,7 @@
 
 namespace vtpm::store {
 
-/// A file, its header, the entries in it that count, in the order of their numbers, and what is current of them.
+/// A source: a file, its header, the entries in it that count, in the order of their numbers, and their index.
 struct Copying {
   const File& from;
   const StoreHeader& header;
@@ -17,9 +17,9 @@ struct Copying {
   const Index& index;
 };
 
-/// Writes a store with what lives, byte for byte, into an empty file: headers, a lost copy of one included, get a new
-/// `base`. The room for logins behind it is smaller where the file would exceed `most` bytes with all of it. Throws
-/// kCorrupt when an entry changed meanwhile.
+/// Writes the live entries, byte for byte, into the empty file `to`. Both copies of the header get a new `base`; a lost
+/// copy is made again from the other. If the file would exceed `most` bytes, less space is reserved behind the log.
+/// Throws kCorrupt if an entry has changed since the scan.
 void write_compacted(const Copying& copying, File& to, const Progress& progress = nullptr,
                      std::optional<uint64_t> most = std::nullopt);
 

@@ -13,10 +13,10 @@ namespace {
 using Shared = std::shared_lock<RwLock>;
 using Exclusive = std::unique_lock<RwLock>;
 
-// What an image of a store needs beside its entries until the first of them is appended.
+// Free space of a new store, behind the entries of its first transaction.
 constexpr uint64_t kFirstFreeBytes = 48 << 10;
 
-// Of what may be outdated.
+// The status of a name that may be out of date.
 NameStatus worse(NameStatus state) { return state == NameStatus::kCurrent ? NameStatus::kDamaged : state; }
 
 EntryRecord to_entry_record(const Record& record) { return {record.entry, record.deleted, record.state}; }
@@ -27,8 +27,9 @@ EntryRecord to_entry_record(const Record& record) { return {record.entry, record
     case NameStatus::kTampered:
       throw Error(ErrorCode::kTampered, what + " was tampered with: its checksum is right, its seal or MAC is wrong");
     case NameStatus::kRefused:
-      throw Error(ErrorCode::kTooNew,
-                  what + " was written by something newer: it has an attribute that must be understood");
+      throw Error(
+          ErrorCode::kTooNew,
+          what + " was written by a newer version: it has a mandatory attribute that this version does not know");
     default:
       throw Error(ErrorCode::kCorrupt, what + " is damaged, and an older version is not served in its place");
   }
@@ -64,9 +65,9 @@ std::unique_ptr<FileLog> FileLog::open(FileSystem& file_system, const std::strin
   return store;
 }
 
-/// What becomes of a store that is being made.
+/// The state of a store that is being made.
 struct FileLog::Birth {
-  // An old store is locked until the new one stands in its place, so that nothing is added to what is going away.
+  // A store that is to be replaced is locked until then, so that no process changes it any longer.
   std::unique_ptr<FileLog> old;
   std::optional<Writer> old_lock;
   std::optional<TemporaryStore> temporary;
@@ -142,7 +143,7 @@ Salt FileLog::salt() const {
 }
 
 void FileLog::check_usable() const {
-  if (replaced_) throw Error(ErrorCode::kReplaced, path_ + " was removed or initialized anew by someone else");
+  if (replaced_) throw Error(ErrorCode::kReplaced, path_ + " was removed, or initialized again, by another process");
 }
 
 // --- reading ---
@@ -261,8 +262,8 @@ void FileLog::mark_tampered(const std::string& name, uint64_t number) {
 
 bool FileLog::this_thread_writes() const { return writer_thread_ == std::this_thread::get_id(); }
 
-// A lock counts for as long as its file is the one at the path: two that hold it on two files would evaluate two logins
-// at once.
+// A lock is valid as long as its file is the one at the path: two processes with locks on two files would evaluate two
+// logins at once.
 std::shared_ptr<File> FileLog::lock_at_path(LockByte byte) {
   for (;;) {
     std::shared_ptr<File> file;

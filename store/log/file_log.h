@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// The log of a file: an EntryLog (store/log/entry_log.h) whose entries stand one behind the other in one open store
-// file (docs/format.md), with its index and its locks.
+// The log of a file: an EntryLog (store/log/entry_log.h) whose entries stand one after the other in one store file
+// (docs/format.md), with its index and its locks.
 //
-// What is public here beyond that contract is the file's own door: for `store/care`, which judges and repairs files,
-// and for the tests of the file.
+// The public members beyond that contract are for `store/care`, which judges and repairs files, and for the tests of
+// the file.
 //
-// Reading threads share a lock that is held for microseconds; one `Writer` at a time, among all processes, changes the
-// file. A commit is one write over the zero-filled tail, then one fdatasync after the lock is gone, which other
-// threads' commits share. Before anything that rests on unsynced entries of others is returned, it is synced here;
-// where that has failed it is returned all the same, and whoever promises that it lasts calls `make_durable`
-// (store/log/sync.cc).
+// Threads that read share a lock that is held for microseconds. Among all processes one `Writer` at a time changes the
+// file. A commit is one write over the zeros behind the log and, after the lock has been released, one fdatasync, which
+// commits of other threads share. Entries of others that may not be synced are synced here before anything that depends
+// on them is returned. If that has failed, they are returned nevertheless, and a caller that promises durability calls
+// `make_durable` (store/log/sync.cc).
 //
-// After fork the child's first call opens the file anew; no other thread may have been inside at the fork. A child that
-// may not open the path reads on through a second description of the file, which its parent has opened for this and
-// which carries no lock: it is `inherited` then, sees no later change, and can change nothing
-// (docs/decisions/0002-servers-that-drop-their-rights.md).
+// After a fork the child's first call opens the file again; no other thread may have been inside at the fork. A child
+// that may not open the path continues to read through a second description of the file, which its parent has opened
+// for this purpose and on which no lock is taken. The log is `inherited` then, sees no later change and cannot be
+// changed (docs/decisions/0002-servers-that-drop-their-rights.md).
 //
-// Throws Error: kIo, kNoSpace, kReadOnly, kCorrupt (the file's end is not as it must be), kReplaced.
+// Errors: kIo, kNoSpace, kReadOnly, kCorrupt (the file's end is missing or too long), kReplaced.
 #pragma once
 
 #include <unistd.h>
@@ -47,21 +47,23 @@ namespace vtpm::store {
 
 struct Addition;
 class TemporaryStore;
-/// For the temporary file of a process that may be about to die.
+/// Whether to wait, for a second at most, until a process that is being killed releases its temporary file.
 enum class Waiting { kBriefly, kDoNotWait };
-/// What a transaction needs room for: it decides how much of the reserve it must leave (kReserveBytes).
+/// The kind of a transaction, which determines how much of the reserve it must leave (kReserveBytes).
 enum class Room { kOrdinary, kDeletion, kLogin };
 Room room_of(const std::vector<Draft>& drafts);
 
 class FileLog final : public EntryLog {
  public:
-  /// A file whose end is not as it must be (`unfit`) is refused. `kAny` is for whoever says what is wrong with it, or
-  /// repairs it; even then it takes no change.
+  /// kWhole: a file that must be repaired first (`unfit`) is rejected with kCorrupt. kAny: such a file is opened for
+  /// reports and repair; it cannot be changed.
   enum class Ending { kWhole, kAny };
+  /// Opens the store file at `path`; read-only if it cannot be written. `file_system` must outlive the log. Throws as
+  /// `open_log`.
   static std::unique_ptr<FileLog> open(FileSystem& file_system, const std::string& path, bool read_only,
                                        Ending ending = Ending::kWhole);
 
-  /// A store in a temporary file, locked, beside the one at `path`, whose place it will take (`place`).
+  /// Makes a store in a locked temporary file beside `path`, which `place` renames to `path`. Throws as `make_log`.
   static std::unique_ptr<FileLog> make(FileSystem& file_system, const std::string& path, NewLog fresh);
   ~FileLog() override;
 
@@ -83,10 +85,10 @@ class FileLog final : public EntryLog {
   uint64_t rollbacks() const override { return rollbacks_; }
   std::string rolled_back_name() const override;
 
-  /// One read and one comparison when nothing was appended; over NFS a lock, too.
+  /// Costs one read and one comparison if nothing was appended; over NFS also a lock.
   bool refresh() override;
   bool refresh_now() override { return refresh(); }
-  /// After a failed sync the file is written again for it.
+  /// If a sync has failed before, the file is written again.
   void make_durable() override;
 
   uint64_t cursor() const override;
@@ -104,38 +106,40 @@ class FileLog final : public EntryLog {
   std::optional<Appended> try_change(const Body& body) override;
   std::optional<Appended> change_under(const std::vector<const Claim*>& claims, const Body& body) override;
   bool rewrite(const Claim& login, const std::function<std::optional<Rewriting>(Change&)>& body) override;
-  /// The room for logins behind the log is at most what there was, and a file without anything to give back stays.
+  /// Reserves no more space behind the log than there was, and leaves a file as it is if nothing in it is dead.
   void compact(const Progress& progress) override;
   void remove() override;
   void place() override;
   void close_after_fork() noexcept override;
-  /// Throws what opening the path throws where the parent has left nothing behind.
+  /// Throws what opening the path throws if the parent has left no description for reading.
   void reopen_after_fork() override;
 
-  // --- the file's own door ---
+  // --- beyond the contract ---
   StoreHeader header() const;
-  /// Why nobody may work with the file before it is repaired: it is truncated, or more stands behind its end than a
-  /// crash leaves. A sentence with the path and what to do; nothing: it is fit.
+  /// See store::unfit (store/format/file_end.h).
   std::optional<std::string> unfit() const;
 
   class Writer;
+  /// Waits for the store's lock, within the limit of the call, and catches up. Throws kReadOnly, kReplaced, kCorrupt,
+  /// kIo.
   Writer begin();
-  /// The same for whoever must not wait for the lock: nothing when somebody else holds it.
+  /// The same without waiting: returns nothing if another process or thread holds the lock.
   std::optional<Writer> try_begin();
-  /// The same for whoever repairs the file: also where its end is not as it must be, or what stands in it deceives.
+  /// The same for a repair: also if the file is `unfit`, or was made to deceive.
   Writer begin_repair();
 
   class FileClaim;
-  /// Held while a login is being counted, or while key slots change. Taken before a `Writer`, never inside one. It is
-  /// on the file that stands at the path when this returns.
+  /// The claim Role::kLogin. It is taken before a `Writer`, never inside one, and locks the file that is at the path
+  /// when `lock_login` returns.
   class LoginLock;
   LoginLock lock_login();
-  /// A writer on the file that each claim is on. Nothing when another file has come to the path meanwhile (somebody has
-  /// compacted the store without the login lock): the lock excludes nobody any longer, so give it up and start anew.
+  /// Returns a writer on the file that all of the claims have locked. Returns nothing if another file has come to the
+  /// path (another process has compacted the store without the login lock): the claims no longer exclude other
+  /// processes, and the caller must release them and start again.
   std::optional<Writer> begin(const std::vector<const Claim*>& claims);
 
-  /// Held around an attempt of the security officer and the delay in front of it, so that they are evaluated one at a
-  /// time and nobody else waits for them. Taken before a `LoginLock`.
+  /// The claim Role::kSo: attempts of the security officer, with the delay before each, are evaluated one at a time,
+  /// and no other login waits for them. It is taken before a `LoginLock`.
   class SoLock;
   SoLock lock_so();
 
@@ -150,8 +154,8 @@ class FileLog final : public EntryLog {
   std::optional<Writer> begin_as(Patience patience);
   [[noreturn]] void refuse_change() const;
 
-  // Who may change what: the file's contents and `end_`, `probe_`, ... belong to whoever holds `gate_` exclusively; a
-  // writer holds `writer_mutex_` and the file's lock in addition. Order: officer, login, writer, file, gate.
+  // Locks: the thread that holds `gate_` exclusively may change the members below it; a writer also holds
+  // `writer_mutex_` and the file's lock. Order: `so_mutex_`, `login_mutex_`, `writer_mutex_`, the file's lock, `gate_`.
   void check_usable() const;
   bool refresh_once();
   FileEnd file_end() const;  // gate held
@@ -176,8 +180,8 @@ class FileLog final : public EntryLog {
   void placed();
   bool look_again_alone();
   void look_again_under_lock(Patience patience = Patience::kWaits);
-  /// For reading the log anew from its beginning: a torn entry that has been cleaned away may be all that told how far
-  /// the log is synced, and what was promised must stay told from what was torn.
+  /// The start of a scan from the beginning of the log that keeps what is known to be synced. A torn entry that has
+  /// been removed may have been the only one that showed it, and rot must remain distinguishable from a torn write.
   ScanProgress knowing_what_is_durable() const {
     ScanProgress from;
     from.durable = end_.durable;
@@ -220,44 +224,44 @@ class FileLog final : public EntryLog {
   ScanProgress end_;
   Bytes probe_;
   uint64_t last_entry_at_ = 0;
-  Bytes last_entry_;  // its first bytes: while they stand there, what is in front of them is what was read
+  Bytes last_entry_;  // its first bytes: while they are there, the log before them is the one that was read
   std::atomic<uint64_t> rollbacks_{0};
   std::string rolled_back_name_;
   bool intact_end_ = false;
   bool cut_off_ = false;
   uint64_t unread_ = 0;                 // ScanResult::unread
-  bool headless_ = false;               // no header counts: a rewritten file would have none
-  bool damaged_beyond_moving_ = false;  // rot that is not of the shape of an entry: compaction would have to drop it
+  bool headless_ = false;               // no header is part of the log: a compacted file would have none
+  bool damaged_beyond_moving_ = false;  // damage without the shape of an entry, which a compaction would have to drop
   bool replaced_ = false;
 
   mutable std::mutex sync_mutex_;
   mutable std::atomic<uint64_t> durable_{0}, applied_{0};
-  mutable std::atomic<bool> lost_writes_{false};  // through a descriptor that is no longer `file_`'s
+  mutable std::atomic<bool> lost_writes_{false};  // a sync failed on a descriptor that is no longer `file_`'s
 
-  // The writer's. The last compaction that was tried for its convenience and failed:
+  // Of writers. The last optional compaction that failed:
   struct RefusedCompaction {
-    uint64_t dead = 0;     // what it would have given back; 0: none has failed
-    uint64_t free = 0;     // what the disk had for it; infinite where that was not the reason
+    uint64_t dead = 0;     // bytes that it would have freed; 0: none has failed
+    uint64_t free = 0;     // bytes that were free on the disk; UINT64_MAX if lack of space was not the reason
     std::string reported;  // the reason that was reported last
   };
   RefusedCompaction refused_;
-  uint64_t growth_to_be_had_ = UINT64_MAX;  // of the disk, as far as it was tried
+  uint64_t growth_to_be_had_ = UINT64_MAX;  // bytes by which the file can grow, as far as it was tried
 
   std::mutex writer_mutex_, login_mutex_, so_mutex_;
-  /// The file whose login byte a `LoginLock` of this process has locked; null: none has, or one has on a store that
-  /// can only be read. A compaction carries the lock on to the file that it makes.
+  /// The file whose login byte a `LoginLock` of this process has locked; null if there is no such lock, or the store
+  /// can only be read. A compaction transfers the lock to the new file.
   class LockedFile {
    public:
     std::shared_ptr<File> get() const {
       std::lock_guard<std::mutex> guard(mutex_);
       return file_;
     }
-    /// Returns what it was.
+    /// Returns the former value.
     std::shared_ptr<File> set(std::shared_ptr<File> file) {
       std::lock_guard<std::mutex> guard(mutex_);
       return std::exchange(file_, std::move(file));
     }
-    /// False: it was not `from`, and stays what it is.
+    /// Replaces `from` by `to`. Returns false, and changes nothing, if the value is not `from`.
     bool move(const std::shared_ptr<File>& from, const std::shared_ptr<File>& to) {
       std::lock_guard<std::mutex> guard(mutex_);
       if (file_ != from) return false;
@@ -266,72 +270,74 @@ class FileLog final : public EntryLog {
     }
 
    private:
-    mutable std::mutex mutex_;  // held for a moment, and no other behind it
+    mutable std::mutex mutex_;  // held for a moment; no other lock is taken under it
     std::shared_ptr<File> file_;
   };
   LockedFile login_file_;
   std::atomic<std::thread::id> writer_thread_{};
-  bool plain_ = false;     // as all scans of this file were
-  bool prepared_ = false;  // for appending: the free space of this file was verified
+  bool plain_ = false;     // whether all scans of this file were plain (ScanResult::plain)
+  bool prepared_ = false;  // whether the free space of this file was verified, so that entries can be appended
 
-  std::unique_ptr<Birth> birth_;  // until it is placed
+  std::unique_ptr<Birth> birth_;  // not null until the log is placed
 };
 
-/// The right to change the store: its lock, among processes and threads.
+/// The right to change the store: it holds the store's lock among processes and threads. It belongs to the thread that
+/// began it.
 class FileLog::Writer {
  public:
   Writer(Writer&&) noexcept;
   Writer& operator=(Writer&&) = delete;
   ~Writer();
 
-  /// Appends all drafts as one transaction; returns its first sequence number. Visible when it returns; durable after
-  /// `release_and_sync`. On a full disk a transaction of retry counters may take the whole reserve that is kept behind
-  /// the log, one of deletions half of it, any other nothing.
+  /// Appends all drafts as one transaction and returns its first number. The transaction is visible when this returns,
+  /// and durable after `release_and_sync`. On a full disk a transaction of retry counters may use the whole reserve
+  /// behind the log, one of deletions half of it, any other nothing of it. If it throws, nothing was appended.
   uint64_t append(std::vector<Draft> drafts);
-  /// Extends the file so that an `append` of that many bytes finds its space.
+  /// Extends or compacts the file so that an `append` of that many bytes finds its space. Throws kNoSpace.
   void reserve(uint64_t bytes);
-  /// The same for an `append` of these drafts, which then compacts nothing: what stands in the file stays at its place.
+  /// The same for an `append` of these drafts, which then does not compact the file: no entry moves.
   void make_room_for(const std::vector<Draft>& drafts);
-  /// What is current of a name, deletions included, as this writer found it: not synced for the asking.
+  /// Returns the record of a name, also if it is deleted. Does not wait for a sync.
   std::optional<Record> peek(std::string_view name) const;
-  /// The file that is locked, also once another one has taken its place. Read it only.
+  /// The file that this writer has locked. The caller may read it, also after another file has replaced it.
   std::shared_ptr<const File> file() const { return locked_; }
-  /// What changed after `cursor`, on the same terms: whoever holds the lock must not make the others wait for a sync.
+  /// See EntryLog::visit_changes. Does not wait for a sync, for which other processes would have to wait too.
   bool visit_changes(uint64_t cursor, const Visit& visit) const;
-  /// From now on waits of this thread step aside again (WaitPolicy::Keep), although the lock is held: for a holder
-  /// that has not begun to change anything.
+  /// Lets waits of this thread step aside again (WaitPolicy::Keep) although the lock is held. For a holder that has not
+  /// begun to change anything.
   void let_waits_step_aside() { keep_.reset(); }
-  /// Syncs what was appended, and keeps the lock.
+  /// Syncs what was appended and keeps the lock.
   void sync();
-  /// Ends the writer; returns when all that it appended is on the disk.
+  /// Ends the writer. When it returns, all that was appended is durable.
   void release_and_sync();
-  /// Overwrites secrets of a superseded key slot in place, synced.
+  /// Overwrites the secrets of a superseded key slot in place, both copies, and syncs. `old`: its record, as this
+  /// writer has found it; the file must not have been compacted since.
   void wipe_slot(const Record& old);
-  /// Rewrites the file without what is dead. With `most`, the file stays as it is where the new one would have more
-  /// bytes. Throws kCorrupt where that would drop damage that cannot be moved.
+  /// Writes the live entries to a new file, which replaces this one. With `most`, the file is left as it is if the new
+  /// one would have more bytes. Throws kCorrupt if damage that cannot be moved would be dropped.
   void compact(const Progress& progress = nullptr, std::optional<uint64_t> most = std::nullopt);
-  /// The same, changed on the way. Nothing has happened until the new file stands complete in the old one's place,
-  /// whose key slots are then zeros. Throws kCorrupt when anything in the store is damaged.
+  /// The same with changed entries. Nothing has changed until the new file has replaced the old one, whose key slots
+  /// are then overwritten. Throws kCorrupt if anything in the store is damaged.
   void rewrite(const Rewriting& rewriting);
-  /// Puts a file with these entries, and what is damaged among them, into the store's place. With `most` as `compact`.
+  /// Replaces the file by one with these entries and the damage among them. `most` as for `compact`.
   void rewrite(TemporaryStore fresh, const ScanResult& scan, const Index& index, const Progress& progress,
                std::optional<uint64_t> most = std::nullopt);
-  /// Bytes of the file as this writer found it.
+  /// The size of the file in bytes.
   uint64_t file_size() const { return locked_->size(); }
-  /// An empty file beside the store, which everybody may use who may use the store. Throws kReadOnly where that cannot
-  /// be (or the directory may not be written), kExists when somebody else is making such a file: kDoNotWait does not
-  /// give a dying process time to let go of it.
+  /// Creates an empty file beside the store that the same users can access. Throws kReadOnly if that is impossible, or
+  /// the directory cannot be written, and kExists if another process holds such a file.
   TemporaryStore successor(Waiting waiting = Waiting::kBriefly);
-  /// Lets `fresh`, a complete and synced file at `temporary`, take this store's place. Every user of it finds out.
-  void replace_by(const std::string& temporary);
-  /// Removes the store's file. Every user of it finds out, as if it had been replaced. Nothing may be called
+  /// Renames the complete and synced file at `temporary` to the store's path. Other logs on this store throw kReplaced
   /// afterwards.
+  void replace_by(const std::string& temporary);
+  /// Removes the store's file. Other logs on it throw kReplaced afterwards. No other member may be called then.
   void remove();
 
  private:
   friend class FileLog;
   enum class Purpose { kChange, kRepair };
-  /// Where it does not wait and somebody else holds the lock, it `has_lock` not, and nothing else may be called.
+  /// With kDoesNotWait, if another process or thread holds the lock, `has_lock` returns false, and no other member may
+  /// be called.
   explicit Writer(FileLog& store, Purpose purpose = Purpose::kChange, Patience patience = Patience::kWaits);
   bool has_lock() const { return locked_ != nullptr; }
   void compact_into(TemporaryStore fresh, const Progress& progress = nullptr,
@@ -369,16 +375,16 @@ class FileLog::Writer {
   FileLog* store_;
   std::unique_lock<std::mutex> held_;
   std::shared_ptr<File> locked_;
-  std::optional<WaitPolicy::Keep> keep_;  // once it is locked: what waits now stands in the middle of a change
+  std::optional<WaitPolicy::Keep> keep_;  // while it is locked: a wait would be in the middle of a change
   Purpose purpose_;
-  uint64_t last_ = 0;  // of what was appended and is not known to be synced
+  uint64_t last_ = 0;  // the number of the last entry that was appended and may not be synced
   bool compacting_ = false;
 };
 
-/// A claim on a file: a lock that counts while its file is the one at the path.
+/// A claim on a file: a lock that is valid as long as its file is the one at the path.
 class FileLog::FileClaim : public EntryLog::Claim {
  public:
-  /// False: another file has come to the path, and this lock excludes nobody any longer.
+  /// False if another file has come to the path, so that this lock no longer excludes other processes.
   virtual bool is_on_file_of(const Writer& writer) const = 0;
 };
 
@@ -406,10 +412,11 @@ class FileLog::SoLock final : public FileClaim {
   SoLock(FileLog& store, std::unique_lock<std::mutex> held) : store_(&store), held_(std::move(held)) {}
   FileLog* store_;
   std::unique_lock<std::mutex> held_;
-  std::shared_ptr<File> file_;  // null: the store can only be read
+  std::shared_ptr<File> file_;  // null if the store can only be read
 };
 
-/// The temporary file of a store: in its directory, never listed. Locked while it lives, removed unless it was renamed.
+/// The temporary file of a store, `.<store>.tmp` in the same directory. It is locked while the object exists. The
+/// destructor removes it unless it was renamed.
 class TemporaryStore {
  public:
   TemporaryStore(FileSystem& file_system, const std::string& store_path, Waiting waiting = Waiting::kBriefly);
@@ -420,6 +427,7 @@ class TemporaryStore {
   File& file() { return *file_; }
   std::shared_ptr<File> share() { return file_; }
   const std::string& path() const { return path_; }
+  /// Says that the file has been renamed and must not be removed.
   void renamed() { path_.clear(); }
 
  private:

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Room behind the log: the file grows, or is compacted where that is worth it.
+// Space behind the log: the file grows, or is compacted if that is worthwhile.
 //
-// A compaction that nobody asked for is a convenience. Where it cannot be done (a directory that may not be written, a
-// file that is mounted by itself, somebody else's temporary file, a disk without room for a copy, a user whom the new
-// file would lock out) the file grows instead. Where the disk has not as much as a file usually grows by, it grows by
-// less, at last by what is needed to the byte.
+// A compaction for want of space is optional. If it is impossible (the directory cannot be written, the file is a mount
+// point, another process holds the temporary file, the disk has no space for a copy, or a user would lose access), the
+// file grows instead. If the disk has less space than a file usually grows by, the file grows by less, in the end by
+// exactly the bytes that are needed.
 #include <algorithm>
 #include <shared_mutex>
 
@@ -52,7 +52,7 @@ Room room_of(const std::vector<Draft>& drafts) {
 
 void FileLog::Writer::reserve(uint64_t bytes) { ensure_space(bytes, Room::kOrdinary); }
 
-// How much is missing behind the log for so many bytes and the least that stands behind them.
+// Returns how many bytes are missing behind the log for an addition of `bytes` bytes and the smallest free space.
 uint64_t FileLog::Writer::missing_for(uint64_t bytes) const {
   const uint64_t behind = bytes_behind(store_->end_.offset, locked_->size());
   return bytes + kBehindLog - std::min(behind, bytes + kBehindLog);
@@ -71,7 +71,7 @@ void FileLog::Writer::ensure_space(uint64_t bytes, Room room) {
   }
   const uint64_t usual = std::max(std::clamp(locked_->size() / 4, kMinGrowth, kMaxGrowth), missing_for(bytes + keep));
   if (usual <= store.growth_to_be_had_ && !extend_generously(usual)) return;
-  // The disk is nearly full: a little that is dead is worth a copy, which does not fit any more once the file has
+  // The disk is nearly full: even a few dead bytes are worth a compaction, whose copy no longer fits once the file has
   // grown.
   if (dead > missing_for(bytes + keep) + kNeverGivenBack && try_to_compact(dead)) {
     prepare();
@@ -80,16 +80,16 @@ void FileLog::Writer::ensure_space(uint64_t bytes, Room room) {
   extend_by_what_there_is(bytes, room);
 }
 
-// The reason why the disk has not that much; nothing: the file has grown.
+// Returns the error if the disk does not have that much space, and nothing if the file has grown.
 std::optional<Error> FileLog::Writer::extend_generously(uint64_t bytes) {
   FileLog& store = *store_;
   const uint64_t size = locked_->size(), largest = kMaxStoreBytes / kGrowthUnit * kGrowthUnit;
-  // Not even for a moment is everything taken that others have left.
+  // Do not use up, even for a moment, the last space of the disk.
   if (store.file_system_.free_bytes(store.path_) < bytes) {
     return Error(ErrorCode::kNoSpace, "the disk of " + store.path_ + " is full");
   }
   auto failure = extend_to(std::max(size + bytes, std::min(round_up(size + bytes, kGrowthUnit), largest)));
-  // What is not in the disk's own numbers (quotas, limits) is found out by trying, once for each halving or doubling.
+  // Quotas and limits do not show in the disk's numbers: they are found by trying, once for each halving or doubling.
   store.growth_to_be_had_ = failure ? std::max(bytes / 2, kGrowthUnit) : std::min(2 * bytes, kMaxGrowth);
   return failure;
 }
@@ -103,14 +103,14 @@ void FileLog::Writer::extend_by_what_there_is(uint64_t bytes, Room room) {
   if (!extend_to(round_up(size + missing, kGrowthUnit))) return;
   uint64_t least = missing;
   if (room == Room::kDeletion) {
-    // What logins have used already a deletion need not bring back.
+    // A deletion need not restore the part of the reserve that logins have used.
     const uint64_t behind = bytes_behind(store_->end_.offset, size), left = behind - std::min(behind, kBehindLog);
     least = missing_for(bytes + std::min(keep, left));
   }
   if (auto failure = extend_to(size + least)) throw *failure;
 }
 
-// The reason why the disk has not that much; nothing: the file has grown.
+// Returns the error if the file cannot become that large, and nothing if it has grown.
 std::optional<Error> FileLog::Writer::extend_to(uint64_t size) {
   FileLog& store = *store_;
   if (size > kMaxStoreBytes) {
@@ -129,8 +129,8 @@ std::optional<Error> FileLog::Writer::extend_to(uint64_t size) {
   }
 }
 
-// So that a crash never leaves more than the zeros of one step behind the end, each step's header is on the disk before
-// the next step begins. The last one's comes there with the next commit.
+// A crash must not leave more than the zeros of one step behind the end. Each step's header is therefore synced before
+// the next step begins; the header of the last one is synced with the next commit.
 void FileLog::Writer::grow_in_steps(uint64_t size, uint64_t grown) {
   File& file = *locked_;
   uint64_t reached = size;
@@ -143,7 +143,7 @@ void FileLog::Writer::grow_in_steps(uint64_t size, uint64_t grown) {
       write_free_header(reached);
     }
   } catch (...) {
-    // Room that is too small is given back: the disk is full.
+    // The disk is full: release the space that does not suffice.
     while (reached > size) {
       reached = reached - size > kMaxGrowth ? reached - kMaxGrowth : size;
       write_free_header(reached);
@@ -172,13 +172,14 @@ uint64_t FileLog::Writer::dead_bytes() const {
   return store_->end_.offset - std::min(live, store_->end_.offset);
 }
 
-// --- compaction as a convenience ---
+// --- optional compaction ---
 
-// A copy that failed is not tried again before it is worth half as much again, or the disk has got emptier. Finding out
-// that no file can be made beside the store costs nothing, so that is tried each time.
+// A copy that failed is tried again when half as much again is dead, or when the disk has more free space. The attempt
+// to create the file costs nothing and is made each time.
 bool FileLog::Writer::try_to_compact(uint64_t dead) {
   FileLog& store = *store_;
-  // Once the end has been cleaned, and numbers jumped, an append comes first: nothing else may tell what is durable.
+  // After an unclean end was cleaned and numbers have jumped, an append must come first: nothing else may show which
+  // entries are durable.
   const bool may_compact =
       store.placed_ && !compacting_ && !store.damaged_beyond_moving_ && store.end_.last == store.applied_;
   if (!may_compact) return false;
@@ -215,8 +216,8 @@ bool FileLog::Writer::try_to_compact(uint64_t dead) {
   return true;
 }
 
-// For want of space only: while another process counts a login, the path does not move away under its lock. False:
-// somebody does, and nothing has happened.
+// Runs `work`, an optional compaction, unless another process counts a login, whose lock is valid only while its file
+// is at the path. Returns false, and does nothing, if one does.
 bool FileLog::Writer::between_logins(const std::function<void()>& work) {
   FileLog& store = *store_;
   std::unique_lock<std::mutex> no_login(store.login_mutex_, std::defer_lock);

@@ -8,8 +8,8 @@ namespace {
 
 bool same_transaction(const Sequence& a, const Sequence& b) { return a.first() == b.first() && a.count == b.count; }
 
-// Whether whatever stood between these numbers belongs to the transaction of `entry`: each of its members is of another
-// name, or a second copy, so nothing newer can be hidden there.
+// Whether all entries between these numbers belong to the transaction of `entry`. Each of them is of another name or a
+// second copy, so nothing newer can be hidden there.
 bool inside_transaction_of(const LogEntry& entry, uint64_t after, uint64_t before) {
   return after + 1 >= entry.sequence.first() && before <= entry.sequence.last() + 1;
 }
@@ -83,8 +83,8 @@ void Index::apply(const Damage& damage) {
   touch(*place);
 }
 
-// Every record that must not roll back is compared with every gap. Of a file with more gaps than a disk could make, the
-// last ones become one that hides whatever any of them may hide.
+// Every record that must not be rolled back is compared with every gap. If a file has more gaps than a disk could
+// cause, the last ones are combined into one that may hide whatever any of them may hide.
 void Index::add_gap(const Gap& gap) {
   constexpr size_t kMostGaps = 1024;
   if (gaps_.size() < kMostGaps) {
@@ -129,7 +129,7 @@ std::optional<std::string> Index::older_name(const Index& fresh, uint64_t base, 
       if (read.number > base) return name;
       continue;
     }
-    // What is damaged is not served, and so not older.
+    // A damaged name is not served, so it cannot be served in an older version.
     const LogEntry& now = there->second.entry;
     if (there->second.state == NameStatus::kDamaged) continue;
     if (same_transaction(read, now.sequence)) {
@@ -166,7 +166,7 @@ void Index::follow(Index fresh, bool older) {
     if (older) gone.second.entry.sequence = {};
     gone.second.twin_length = 0;
     if (gone.second.deleted) continue;
-    // Its tombstone had a higher number, which nobody knows.
+    // Its tombstone had a higher number, which is not known.
     if (!older) gone.second.entry.sequence = {gone.second.entry.sequence.number + 1, 0, 1, 0};
     gone.second.deleted = true;
     ++fresh.deletions_;

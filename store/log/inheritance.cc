@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the child of a fork has of its parent's store.
+// How the child of a fork continues with its parent's store.
 //
-// It opens the path, as its parent did. A child that has given up its rights, or changed its root, may not: it goes on
-// reading through the description that its parent has opened for it. What the index names stays in that file as it is:
-// the log is only appended to, and a compaction or a re-key makes a new file. Key slots that were superseded are the
-// exception, they are wiped in place (Vault::Impl::used_slots remembers them); whatever else somebody may do to the
-// file is found out by the checksums.
+// It opens the path again. A child that has dropped its rights or changed its root directory may not do that: it
+// continues to read through the description that its parent has opened for it. The entries of its index remain in that
+// file, since the log is only appended to, and a compaction or re-key makes a new file. Superseded key slots are the
+// exception: they are wiped in place (Vault::Impl::used_slots remembers them). Any other change shows by the checksums.
 //
-// Nothing is locked on this description, since the lock would be the parent's and all its children's.
+// No lock is taken on this description, since the parent and all its children would share it.
 #include <new>
 #include <shared_mutex>
 

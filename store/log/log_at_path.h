@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which kind of log stands at a path. A unit of its own, so that a test build can link another definition of it
-// (tests/store/log/shared_log.h): nothing else in the product makes a log that a vault works on.
+// The functions that open and make the log at a path, of whatever kind it is. They are a unit of their own, so that a
+// test build can link other definitions (tests/store/log/shared_log.h); the product makes a vault's log nowhere else.
 #pragma once
 
 #include <memory>
@@ -15,28 +15,30 @@ class FileSystem;  // store/file/file.h
 
 struct LogOptions {
   bool read_only = false;
-  /// Opens also a log whose end is not as it must be, for whoever says what is wrong with it. It takes no change.
+  /// Also opens a log whose end is missing or unclean, for reports and repair. It cannot be changed then.
   bool any_ending = false;
-  FileSystem* file_system = nullptr;  // of a file's log; null: the real one
+  FileSystem* file_system = nullptr;  // for the log of a file; null: that of the operating system
 };
 
-/// What a store begins with.
+/// What a new store consists of.
 struct NewLog {
   Uuid uuid{};
   Salt salt{};
   Cipher cipher = Cipher::kAes256Siv;
   uint64_t created = 0;      // seconds since 1970
-  std::vector<Draft> first;  // its first transaction, behind the header
-  bool replace = false;      // take the place of the store that is there, if one is
+  std::vector<Draft> first;  // the entries of its first transaction, behind the header
+  bool replace = false;      // whether it replaces a store at the path, if there is one
   FileSystem* file_system = nullptr;
 };
 
-/// Whether anything stands at the path.
+/// Whether anything exists at the path.
 bool log_exists(const std::string& path, FileSystem* file_system = nullptr);
-/// Throws kNotFound, kNotAStore, kCorrupt, kTooNew, kUnsupported, kIo. What cannot be written opens read-only.
+/// Opens the log at a path; read-only if it cannot be written. Throws kNotFound, kNotAStore, kCorrupt, kTooNew,
+/// kUnsupported, kIo.
 std::unique_ptr<EntryLog> open_log(const std::string& path, const LogOptions& options);
-/// A log that nobody else sees before it is placed (EntryLog::place), and that is gone when it is destroyed before
-/// that. Throws kExists while somebody else makes one at the path; with `replace` what opening the old one throws.
+/// Makes a log that no other process sees before it is placed (EntryLog::place). If it is destroyed before, nothing is
+/// left of it. Throws kExists if another process is making a log at the path, and with `replace` what opening the old
+/// one throws.
 std::unique_ptr<EntryLog> make_log(const std::string& path, NewLog fresh);
 
 }  // namespace vtpm::store

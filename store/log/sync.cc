@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Durability: what was appended or read is on the disk before anyone relies on it.
+// Durability: what was appended or read is synced before a caller relies on it.
 //
-// The kernel tells of a failed sync once for each descriptor. From then on it takes what it could not write for
-// written: it shows it to every reader until it needs the memory, and a second sync succeeds without having written
-// anything. After a failed sync this process therefore promises nothing until what may be lost was written again: by a
-// compaction, or, where there cannot be one, in place. Reads go on meanwhile.
+// The kernel reports a failed sync once for each descriptor. Afterwards it treats the data that it could not write as
+// written: it shows them to every reader until it needs the memory, and a second sync succeeds without having written
+// anything. After a failed sync this process therefore confirms nothing before what may be lost was written again, by a
+// compaction or, if that is impossible, in place. Reads continue meanwhile.
 #include <algorithm>
 #include <shared_mutex>
 
@@ -41,7 +41,7 @@ void FileLog::sync_file(const File& file) const {
 }
 
 void FileLog::sync_to(uint64_t number) const {
-  const WaitPolicy::Keep half_done;  // what was committed is not told yet
+  const WaitPolicy::Keep half_done;  // a commit is not confirmed yet
   const auto one_at_a_time = lock_within_limit(sync_mutex_, path_);
   if (durable_ >= number) return;
   std::shared_ptr<File> file;
@@ -57,7 +57,7 @@ void FileLog::sync_to(uint64_t number) const {
     }
     sync_file(*file);
   };
-  // Who has replaced the file had its lock behind us, and copied and synced what we know.
+  // A process that has replaced the file locked it after us, and has copied and synced all that we know.
   look_until_not_stale(sync_what_is_there, [&] { reopen_stale(); });
   uint64_t known = durable_;
   while (known < covered && !durable_.compare_exchange_weak(known, covered)) {
@@ -96,16 +96,16 @@ void FileLog::Writer::make_sure(Patience patience) {
   write_again();
 }
 
-// All above the last number that is known to be on the disk, from entries whose CRCs are right, and the free space
-// behind them. These are the bytes that stand there: a crash in between leaves nothing that it could not have left
-// before.
+// Writes all entries above the last number that is known to be synced, if their CRCs are right, and the free space
+// behind them. The bytes are those that the file shows already, so a crash meanwhile leaves nothing that it could not
+// have left before.
 void FileLog::Writer::write_again() {
   FileLog& store = *store_;
   File& file = *locked_;
   Exclusive gate(store.gate_);
   const uint64_t failed = file.failed_syncs(), durable = store.durable_;
   const ScanResult scan = look_at(file, [&] { return scan_log(file, store.header_, store.knowing_what_is_durable()); });
-  // A secret that was overwritten may still stand on the disk.
+  // A secret that was overwritten may still be on the disk.
   for (const LogEntry& entry : scan.entries) {
     const auto* now = entry.type == type::kKeySlot && !entry.deleted ? store.index_.find(entry.name) : nullptr;
     if (now && now->second.entry.offset != entry.offset && now->second.twin_offset != entry.offset) {

@@ -18,7 +18,7 @@ namespace {
 
 using Exclusive = std::unique_lock<RwLock>;
 
-// A change that is only tried in the reader's eye needs room in a file that may be full.
+// A change that is only tried on a copy in memory needs space in a file that may be full.
 constexpr uint64_t kRoomForATrial = 64 << 10;
 
 // The first and the last byte that is not zero in [from, to), or nothing.
@@ -170,8 +170,9 @@ void FileLog::Writer::release() noexcept {
   held_.unlock();
 }
 
-// Who waits for the lock goes first, and this sync covers more. Waiting is trying again, so nothing else hands the lock
-// over: without this, eight processes that commit make 72 % of the commits that they make with it.
+// Lets a process that waits for the lock go first, so that this sync covers its entries too. A wait is a repeated
+// attempt, so nothing else passes the lock on: without the yield, eight processes make 72 % of the commits that they
+// make with it.
 void FileLog::Writer::release_and_sync() {
   release();
   std::this_thread::yield();
@@ -198,8 +199,8 @@ bool FileLog::Writer::visit_changes(uint64_t cursor, const Visit& visit) const {
 
 // --- appending ---
 
-// Before the first append to a file, and after anything unusual: the free space must be all zeros, or what a crash left
-// there could one day stand behind a log that has grown up to it, and come back to life.
+// Runs before the first append to a file and after anything unusual. The free space must be all zeros: what a crash has
+// left there would otherwise become part of the log once that has grown up to it.
 void FileLog::Writer::prepare() {
   FileLog& store = *store_;
   if (store.prepared_ && store.intact_end_) return;
@@ -234,8 +235,8 @@ void FileLog::Writer::prepare() {
     size = grown;
   }
   write_zeros(file, end, size);
-  // Else a torn header over what stood there before could look like an entry that reaches beyond the end of the file.
-  // The header itself needs no sync: the next commit's covers it, and until then it is made again.
+  // Otherwise a torn header over the former bytes could look like an entry that reaches beyond the end of the file. The
+  // header itself needs no sync: the next commit's covers it, and until then it is made again.
   file.sync_all();
   Bytes header = free_header(size - end - kEndBytes);
   file.write_at(end, header);
@@ -247,7 +248,8 @@ void FileLog::Writer::prepare() {
   store.end_.highest_seen = store.end_.last;
 }
 
-// What nobody was ever promised is kept for whoever looks for the reason, and must not keep everybody from the store.
+// Keeps bytes that were never confirmed, for an administrator who looks for the reason. If that fails, the store
+// remains usable.
 void FileLog::Writer::set_aside(uint64_t offset, ByteView bytes) const {
   FileLog& store = *store_;
   try {
@@ -310,7 +312,7 @@ uint64_t FileLog::Writer::append(std::vector<Draft> drafts) {
   uint64_t length = encoded.bytes.size();
   const uint64_t behind = bytes_behind(start, file.size());
   if (behind < length + kMinFreeBytes + kEndBytes) {
-    throw Error(ErrorCode::kCorrupt, store.path_ + " was cut off by somebody else meanwhile; nothing was written");
+    throw Error(ErrorCode::kCorrupt, store.path_ + " was truncated by another process; nothing was written");
   }
   uint64_t left = behind - length - kEndBytes;
   if (!store.plain_) require_continuation({start, file.size(), encoded});
@@ -319,8 +321,8 @@ uint64_t FileLog::Writer::append(std::vector<Draft> drafts) {
   probe.resize(std::min<uint64_t>(kProbeBytes, left + kEndBytes));
   const uint64_t last_at = encoded.entries.back().offset;
   Bytes last_entry = to_bytes(ByteView(encoded.bytes).subspan(last_at, first_bytes_of(encoded.entries.back())));
-  // What needs memory comes before the write: behind it nothing may fail, or a change that was reported as failed would
-  // stand in the file.
+  // All memory is allocated before the write: behind it nothing may fail, or a change that is reported as failed would
+  // be in the file.
   store.index_.forget_deletions(store.looked_at_);
   store.index_.make_room_for(encoded.entries);
   try {
@@ -343,7 +345,7 @@ uint64_t FileLog::Writer::append(std::vector<Draft> drafts) {
   return first;
 }
 
-// A write failed, and any part of it may stand there. What was reported as failed must not appear later.
+// A write has failed, and any part of it may be in the file. A change that is reported as failed must not appear later.
 void FileLog::Writer::undo_write(uint64_t start, uint64_t length) noexcept {
   FileLog& store = *store_;
   try {
