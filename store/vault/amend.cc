@@ -99,7 +99,8 @@ void require_remainder(const AmendPlan& plan, const Slots& slots) {
   }
   if (so_before && !so_after) {
     throw Error(ErrorCode::kUnsupported,
-                "the security officer's last key slot stays: without it nobody could set a user PIN again; its secret "
+                "the last key slot of the security officer cannot be removed: the user PIN could never be set again; "
+                "its secret "
                 "can be changed");
   }
 }
@@ -116,7 +117,7 @@ void require_sense(const DesiredState& desired) {
   require(active || (!desired.iter_time && !desired.cost), "'iter-time' belongs to state 'active'");
 }
 
-// Whoever gives an officer's secret to have it removed has one. Where there is no officer, nobody is robbed.
+// A caller that names a secret of the officer in order to remove it has one. If there is no officer, none is needed.
 void require_so(const DesiredState& desired, const AmendPlan& plan, const Slots& slots) {
   if (!desired.by || desired.by == Role::kSo) return;
   const auto is_so_slot = [](const KeySlotSituation& slot) { return slot.active && slot.officer(); };

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Key slots: a secret opens one of them and finds the master key in it.
+// Key slots: each holds the master key, wrapped under a secret (docs/format.md, "Key slots").
 //
-//   KDF(secret, salt) -> 64 bytes: the first 32 are the key encryption key, the others the commitment key.
-//   `commit` = HMAC-SHA-256(commitment key, the slot's bytes with CRC, commitment and data zero), checked first: SIV
-//   alone lets a crafted slot open under two secrets. data     = the master key, wrapped with AES-256-SIV under
-//   HKDF(key encryption key, UUID, "wrap"), the slot's bytes as associated data, as in any sealed entry.
-// So a wrong secret (commitment wrong) is told from damage (CRC wrong) and from a slot of another store (commitment
-// right, unwrapping or the key's digest wrong). docs/format.md, "Key slots".
+//     K      = KDF(secret, salt), 64 bytes
+//     commit = HMAC-SHA-256(K[32..63], the key slot's entry with CRC, commitment and data zero)
+//     data   = AES-256-SIV of the master key under HKDF-SHA-256(K[0..31], UUID, "wrap"); the associated data are the
+//              bytes of the entry around its data, as in any sealed entry
+//
+// The commitment is checked first, because SIV alone does not commit to its key: a crafted key slot could open under
+// two secrets. The order also distinguishes a wrong secret (the commitment is wrong) from damage (the CRC is wrong) and
+// from a key slot of another store (the commitment is right; the unwrapping fails, or the key's digest is wrong).
 #pragma once
 
 #include <memory>
@@ -21,15 +23,16 @@
 
 namespace vtpm::store {
 
+/// "keyslot/1" to "keyslot/32".
 std::string slot_name(unsigned number);
-/// 0: the name is none of theirs.
+/// The number in such a name; 0 for any other name.
 unsigned number_of_slot(std::string_view name);
 
-/// A slot as it stands in the store.
+/// A key slot as it stands in the store. It owns a copy of the entry's bytes.
 class KeySlot {
  public:
-  /// `bytes`: of an entry whose CRC is right. Throws kCorrupt, kUnsupported (a KDF that this build does not have, or
-  /// out of bounds).
+  /// `bytes`: an entry whose CRC is right. Throws kCorrupt if it is not a well-formed key slot, and kUnsupported if
+  /// this build does not have its KDF or the cost is out of bounds.
   explicit KeySlot(Bytes bytes);
   KeySlot(KeySlot&&) noexcept = default;
   KeySlot& operator=(KeySlot&&) noexcept = default;
@@ -40,11 +43,13 @@ class KeySlot {
   const KeySlotKdf& kdf() const { return kdf_; }
   uint64_t epoch() const { return epoch_; }
   const SecretNotes& notes() const { return notes_; }
-  /// Whether the slot is for this key; all that a raw key's slot can say.
+  /// Whether the key slot holds this key, by epoch and digest. Of a raw key's slot nothing else can be checked.
   bool is_slot_of(const MasterKey& key) const;
 
+  /// Checks the commitment, in constant time.
   bool opens_with(const StretchedSecret& secret) const;
-  /// Throws kCorrupt when a slot that opens does not hold this store's master key.
+  /// Unwraps the master key, for a secret that `opens_with` has accepted. Throws kCorrupt if the key slot does not hold
+  /// the master key of the store `uuid`.
   std::shared_ptr<const MasterKey> master_key(const StretchedSecret& secret, const Uuid& uuid) const;
 
  private:
@@ -57,12 +62,12 @@ class KeySlot {
   Bytes commitment_, digest_;
 };
 
-/// The role of a slot's entry; empty when it shows none.
+/// The role in a key slot's entry, by its name; empty if it has none.
 std::string role_of_slot(ByteView bytes);
 
-/// The slot of a raw key: its size and its digest, nothing that could be opened.
+/// The key slot of a raw key. It holds the key's size and digest, and no wrapped key. It is written twice.
 Draft raw_slot_draft(const std::string& name, const MasterKey& master);
-/// The slot's entry, to be written twice.
+/// A key slot in which `secret`, which `kdf` has stretched, opens `master`. It is written twice.
 Draft slot_draft(const std::string& name, std::string_view role, const KeySlotKdf& kdf,
                  std::shared_ptr<const StretchedSecret> secret, std::shared_ptr<const MasterKey> master,
                  const Uuid& uuid, const SecretNotes& notes = {});

@@ -187,7 +187,7 @@ KeySlotKdf read_kdf(const std::string& slot, ByteView values) {
   auto cost = algorithm->read(reader);
   auto salt = algorithm->salted ? reader.next(DerTag::kOctetString) : std::nullopt;
   if (!cost || (algorithm->salted && (!salt || salt->contents.size() != kKdfSaltBytes)) || !reader.empty()) {
-    throw Error(ErrorCode::kUnsupported, "key slot '" + slot + "' asks for a key derivation out of bounds");
+    throw Error(ErrorCode::kUnsupported, "key slot '" + slot + "': cost of the KDF out of range");
   }
   return {*cost, salt ? to_bytes(salt->contents) : Bytes()};
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Changing key slots: new secrets in the place of old ones, and desired states (store/vault/amend.h).
 //
-// Whatever goes is overwritten in place, synced, and the store compacted before the call returns. Each change is made
-// under the login lock, so that it never runs beside a login that is being counted, nor beside a re-key.
+// A key slot that is replaced or removed is overwritten in place and synced, and the store is compacted, before the
+// call returns. Each change is made under the login lock, so that it never runs at the same time as a login that is
+// being counted or a re-key.
 #include <algorithm>
 
 #include "store/vault/recovery_phrase.h"
@@ -153,8 +154,8 @@ UnlockResult Vault::change_secret(Role role, ByteView old, ByteView fresh) {
     const UnlockResult result = impl_->attempt(role, old, [&](const OpenedKeySlot& slot, const auto& login) {
       const auto used = impl_->used_slots();
       if (!holds_still(used, slot)) return false;
-      // A recovery slot that logged a user in stays one, and what replaces its phrase may be typed in any way. Nor does
-      // a slot that somebody has made dear become cheap. Nothing is stretched while others wait for the login lock.
+      // A recovery key slot that has logged a user in remains one, and its new phrase may be typed in any way. A key
+      // slot with a high cost keeps it. Nothing is stretched while other processes wait for the login lock.
       SecretBytes canonical = canonical_secret(slot.role, fresh);
       const KdfCost cost = prepared->kdf.stretching();
       const bool cheaper = !fresh.empty() && !slot.notes.empty && effort_of(cost).work < effort_of(slot.cost).work;
@@ -229,7 +230,7 @@ AmendPlan Vault::amend(const DesiredState& desired) {
       superseded.push_back(slot_name(number));
       drafts.push_back(slot_deletion(superseded.back()));
     }
-    // Else someone changed one meanwhile.
+    // Otherwise another process has changed a key slot.
     if (impl_->write_slots(*login, *key, used, drafts, superseded)) return plan;
   }
 }

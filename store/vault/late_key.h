@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who waits for the key of a vault: Vault::on_key.
+// The handlers that wait for the key of a vault (Vault::on_key).
 #pragma once
 
 #include <atomic>
@@ -14,17 +14,18 @@ namespace vtpm::store {
 struct KeySubscription::Handler {
   std::string prefix;
   Vault::Reload reload;
-  std::recursive_mutex running;  // held around a call; by its own thread again when a handler ends its subscription
+  std::recursive_mutex running;  // held during a call; recursive, because a handler may end its own subscription
   std::atomic<bool> ended{false};
 };
 
+/// Thread-safe.
 class KeyHandlers {
  public:
   using Handler = KeySubscription::Handler;
   void add(const std::shared_ptr<Handler>& handler);
-  /// Calls every handler with what it waited for; rethrows the first fault when all have been called.
+  /// Calls every handler with the sealed entries below its prefix. Rethrows the first exception after all were called.
   void call(const Vault& vault);
-  /// Child side: no other thread was inside.
+  /// In the child of a fork: makes the locks again. No other thread may have been inside.
   void after_fork();
 
  private:

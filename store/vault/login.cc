@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Logging in: key slots and the retry counter.
 //
-// Refuse if locked out; stretch the secret without any lock or charge; then, holding the login lock: charge, sync,
-// check, reset, sync. The result is unknown until it is checked, and the charge is on the disk by then, so killing the
-// process earns nothing. Charging before the stretching would lock out a server whose many workers log in at once.
-// Slots whose cost nobody expects may have been planted: they are stretched when no other has opened, behind the
-// charge.
+// The steps: reject the attempt if the role is locked out; stretch the secret without a lock and without a charge;
+// then, under the login lock: charge, sync, check, reset, sync. The result is unknown until the check, and the charge
+// is durable by then, so killing the process gains nothing. A charge before the stretching would lock out a server
+// whose many workers log in at once. Key slots of unexpected cost may have been planted: they are stretched after the
+// charge, and only if no other key slot has opened.
 //
-// The security officer is delayed where a user is locked out, under a lock that only officers wait for.
+// Where a user is locked out, the security officer is delayed, under a lock for which only officers wait.
 //
-// A user who is locked out gets in by a recovery phrase: nobody can guess one. Such an attempt goes against the
-// recovery slots and a counter of their own.
+// A user who is locked out can log in with a recovery phrase, which cannot be guessed. Such an attempt tries the
+// recovery key slots and is charged to a counter of their own.
 #include <algorithm>
 #include <chrono>
 
@@ -23,7 +23,7 @@ namespace vtpm::store {
 namespace {
 
 constexpr uint32_t kDefaultLimit = 10, kRecoveryLimit = 100;
-// A role without limit (the security officer: nobody could unlock that one) is slowed instead.
+// A role without limit is delayed instead (the security officer, whom no other role could unlock).
 constexpr uint32_t kFailuresBeforeDelay = 10;
 constexpr std::chrono::milliseconds kDelayStep{100}, kLongestDelay{3000};
 
@@ -42,7 +42,7 @@ std::chrono::milliseconds delay_of(const Attempts& attempts) {
   return std::min(kDelayStep * steps, kLongestDelay);
 }
 
-// Those of an expected cost, unless there are none; or all.
+// Returns the key slots of expected cost or, if there are none or `all` is set, all of them.
 std::vector<const KeySlot*> slots_to_try(const std::vector<KeySlot>& slots, bool all, const KdfCost& configured) {
   std::vector<KdfCost> costs;
   for (const KeySlot& slot : slots) costs.push_back(slot.kdf().stretching());
@@ -104,7 +104,7 @@ Vault::Impl::Counter Vault::Impl::counter(Role role) const {
   auto entry = parse_entry(stored->bytes);
   if (!entry || entry->type != type::kAttempt || entry->size != 4) {
     throw Error(ErrorCode::kCorrupt,
-                "the retry counter '" + attempt_name(role) + "' in " + store->path() + " is not one");
+                "the retry counter '" + attempt_name(role) + "' in " + store->path() + " is not well-formed");
   }
   counter.entry = stored->number;
   counter.attempts.failures = static_cast<uint32_t>(read_be(entry->data().first(4)));
@@ -125,7 +125,7 @@ void Vault::Impl::require_inherited_login() const {
   if (!store->inherited() || had_key_) return;
   throw Error(
       ErrorCode::kIo,
-      store->path() + " cannot be unlocked in this process: it may not open the store, and nobody was logged " +
+      store->path() + " cannot be unlocked in this process: it may not open the store, and no user was logged " +
           "in when its parent forked it (log in before the fork, or let this process read and write the store)");
 }
 
@@ -151,7 +151,7 @@ std::vector<UsedKeySlot> Vault::Impl::used_slots() const {
   return used;
 }
 
-// A slot that was wiped in place reads as one that no secret opens.
+// A key slot that was wiped in place reads as one that no secret opens, hence the copies of an inherited store.
 std::optional<Bytes> Vault::Impl::slot_bytes(unsigned number, uint64_t sequence) const {
   if (store->inherited()) {
     const std::lock_guard guard(noting_);
@@ -173,7 +173,7 @@ void Vault::Impl::remember_slots() const noexcept {
   }
 }
 
-// The slots that a login of this role tries, in order. What is wrong with a slot matters only when no other is left.
+// Returns the key slots that a login of this role tries, in order. A damaged one is an error only if it is the last.
 std::vector<KeySlot> Vault::Impl::slots_of(Role role) const {
   std::vector<KeySlot> own, recovery;
   std::optional<Error> problem;
@@ -193,8 +193,8 @@ std::vector<KeySlot> Vault::Impl::slots_of(Role role) const {
   return own;
 }
 
-// The limit is asked for under the store's lock, in which the charge is made: whatever became of the login lock, no
-// secret is checked that was not counted below the limit. So is the delay, where there is no limit.
+// The limit (or the delay, for a role without limit) is checked under the store's lock, under which the charge is made:
+// even if the login lock was lost, no secret is checked that was not charged below the limit.
 Vault::Impl::Charged Vault::Impl::charge(Attempt& attempt, const Claim& login, const Claim* officer,
                                          const std::vector<KeySlot>& slots) {
   Charged answer = Charged::kStartAnew;
@@ -225,7 +225,7 @@ Vault::Impl::Charged Vault::Impl::charge(Attempt& attempt, const Claim& login, c
   return answer;
 }
 
-// Whoever has a secret of the user's, of either kind, has both counters anew.
+// A secret of the user, of either kind, resets both counters.
 std::vector<Draft> Vault::Impl::counter_resets(Role role) const {
   std::vector<Draft> drafts;
   const auto reset = [&](Role counted) {
@@ -262,7 +262,7 @@ bool Vault::Impl::reset_counters(Role role, const Claim& login, const std::vecto
   return appended && same;
 }
 
-// The charge of a login that is going on counts only once it has failed.
+// The charge of a login in progress counts only once that has failed, so this waits for the login lock.
 bool Vault::Impl::locked_out_between_logins(Role role) {
   if (!locked_out(attempts(role))) return false;
   const auto login = store->claim(EntryLog::Role::kLogin);
@@ -270,7 +270,7 @@ bool Vault::Impl::locked_out_between_logins(Role role) {
   return locked_out(attempts(role));
 }
 
-// Which slots an attempt that begins now tries, and which counter it is charged to. Nothing: it is refused.
+// Returns the role whose key slots an attempt tries and whose counter it charges, or nothing if it is rejected.
 std::optional<Role> Vault::Impl::counted_as(Role role, ByteView secret) {
   if (!locked_out_between_logins(role)) return role;
   const bool recovers = role == Role::kUser && read_recovery_phrase(secret).verdict == PhraseReading::Verdict::kRight;
@@ -278,7 +278,7 @@ std::optional<Role> Vault::Impl::counted_as(Role role, ByteView secret) {
   return Role::kRecovery;
 }
 
-// A delay is over for the failures that it was for. When others have failed meanwhile, there is another one.
+// A delay belongs to the failures at its beginning. If other attempts have failed meanwhile, there is another delay.
 std::optional<uint64_t> Vault::Impl::wait_out(Role role, std::optional<uint64_t> charged,
                                               std::optional<uint64_t> waited_for) {
   store->refresh_now();
@@ -328,15 +328,15 @@ UnlockResult Vault::Impl::attempt(Role role, ByteView secret, const Then& then) 
     require_inherited_login();
     if (is_counted()) {
       const Charged answer = charge(self, *login, turn ? turn->claim.get() : nullptr, slots);
-      // What the lock leaves open is asked anew: a phrase goes on against its own counter.
+      // If the role is locked out, the next round decides what may still be tried: a phrase, with its own counter.
       if (answer == Charged::kLockedOut) self.charged.reset();
-      if (answer != Charged::kYes) continue;  // someone changed a PIN meanwhile, or replaced the file
+      if (answer != Charged::kYes) continue;  // another process has changed a PIN or replaced the file
     }
     const auto opened = std::find_if(
         tried.begin(), tried.end(), [&](const KeySlot* slot) { return slot->opens_with(stretched.of(*slot, secret)); });
     if (opened == tried.end()) {
       if (tried.size() == slots.size()) return UnlockResult::kWrongSecret;
-      dear_ones_too = true;  // with the charge that was made, unless others come in between
+      dear_ones_too = true;  // under the same charge, unless another attempt was charged meanwhile
       continue;
     }
     const KeySlot& slot = **opened;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Raw keys: a store that a program opens with the key itself, not with a secret that is stretched into one.
+// Raw keys: the key of a store that a program opens with the key itself, not with a secret from which a key is derived.
 //
-// Exactly 128, 192 or 256 bits; nothing is cut off or filled up, and what is not a key is never taken for a passphrase.
+// A raw key has exactly 128, 192 or 256 bits. It is never truncated or padded, and anything else is rejected instead of
+// being taken for a passphrase.
 #pragma once
 
 #include <string>
@@ -14,7 +15,7 @@ enum class KeyFormat { kHex, kBinary };
 
 class RawKey {
  public:
-  /// 16, 24 or 32 bytes, else kInvalidArgument.
+  /// Throws kInvalidArgument unless `bytes` has 16, 24 or 32 bytes.
   explicit RawKey(SecretBytes bytes);
   ByteView bytes() const { return bytes_; }
   RawKey clone() const { return RawKey(bytes_.clone()); }
@@ -23,9 +24,9 @@ class RawKey {
   SecretBytes bytes_;
 };
 
-/// The contents of a key file. kHex: 32, 48 or 64 hexadecimal digits, optionally after 0x; leading zeros count; one
-/// line end may follow. kBinary: the bytes themselves. Throws kInvalidArgument, naming `what` and, of a character that
-/// is no digit, its position (from 1).
+/// Reads the contents of a key file. kHex: 32, 48 or 64 hexadecimal digits, leading zeros included, optionally after 0x
+/// and before one line end. kBinary: the bytes themselves. Throws kInvalidArgument; the sentence names `what` and, if a
+/// character is not a hexadecimal digit, its position, counted from 1.
 RawKey parse_raw_key(ByteView contents, KeyFormat format, const std::string& what);
 
 }  // namespace vtpm::store

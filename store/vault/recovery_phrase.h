@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// A recovery phrase: 130 random bits that a person can write down, read out and type.
+// Recovery phrases: 130 random bits that a user can write down, read aloud and type.
 //
-// Six groups of five symbols of Crockford's base32 ("0123456789ABCDEFGHJKMNPQRSTVWXYZ"): "6W7QK-…". The last four
-// symbols are the check symbols of a Reed-Solomon code over GF(32), so up to four wrong symbols, among them any two
-// that changed places, are noticed, and of a single one the place is known.
-// When it is read, case, hyphens and blanks do not count, O is 0, I and L are 1. The secret of the key slot is the
-// phrase as `generate` writes it.
+// A phrase has six groups of five symbols of Crockford's base32 ("0123456789ABCDEFGHJKMNPQRSTVWXYZ"): "6W7QK-...". The
+// last four symbols are the check symbols of a Reed-Solomon code over GF(32). Up to four wrong symbols are detected,
+// and so are any two that were exchanged; the place of a single wrong one is found. Reading ignores case, hyphens and
+// blanks, and takes O for 0 and I and L for 1. The secret of the key slot is the phrase as `generate_recovery_phrase`
+// writes it.
 #pragma once
 
 #include <optional>
@@ -15,20 +15,21 @@
 
 namespace vtpm::store {
 
-/// 35 characters.
+/// Returns a new phrase, 35 characters with the hyphens.
 SecretBytes generate_recovery_phrase();
 
 struct PhraseReading {
   enum class Verdict { kRight, kMistyped, kNotAPhrase } verdict = Verdict::kNotAPhrase;
-  SecretBytes canonical;  // kRight
-  /// kMistyped: the group (1 to 6) that is wrong, where only one symbol is, or where two neighbours have changed places
-  /// (the group of the first). Of 30 random symbols about one in 1100 reads so; nothing: it may well be no phrase.
+  SecretBytes canonical;  // of kRight: the phrase as `generate_recovery_phrase` writes it
+  /// Of kMistyped: the group (1 to 6) of the wrong symbol, or of the first of two neighbours that were exchanged, if
+  /// either explains the error. About one in 1100 random texts of 30 symbols reads so; without a group it may well be
+  /// no phrase at all.
   std::optional<unsigned> group;
 };
-/// kNotAPhrase: it has another length, or a symbol that no phrase has.
+/// Reads what was typed. kNotAPhrase: it has another length, or a symbol that no phrase has.
 PhraseReading read_recovery_phrase(ByteView typed);
 
-/// What a recovery slot's secret is when this was typed: the phrase in its canonical form, or what was typed.
+/// Returns the secret of a recovery key slot for what was typed: the canonical phrase, or else the bytes as they are.
 SecretBytes recovery_secret(ByteView typed);
 
 }  // namespace vtpm::store

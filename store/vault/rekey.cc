@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A new master key for everything.
+// Re-key: a new master key for all entries.
 //
-// The sweep writes a new file beside the old one, entry by entry, and the new file takes its place by one rename: no
-// state in between can be seen, by a crash or by anyone. The new key is random and never wrapped under the old one, so
-// whoever knows the old key learns nothing of the new.
+// The log writes a new file beside the old one, entry by entry, and replaces the old one by one rename, so neither a
+// crash nor another process can meet an intermediate state. The new key is random and never wrapped under the old one:
+// it cannot be learned from the old key.
 #include <algorithm>
 
 #include "crypto/library/random.h"
@@ -16,7 +16,7 @@ namespace {
   throw Error(code, "'" + std::string(entry.name) + "' " + why + ": the store was not re-keyed");
 }
 
-// The tags of the old key mean nothing under the new one.
+// Tags depend on the key and must be computed again.
 void index_again(Entry& entry, const MasterKey& fresh, ByteView plain, const Indexer& indexer) {
   std::erase_if(entry.optional, [](const Attribute& attribute) { return attribute.name == attribute::kIndex; });
   std::vector<BlindTag> tags;
@@ -72,8 +72,9 @@ void require_so(const std::vector<UsedKeySlot>& used, const std::vector<KeptKeyS
     after = after || (officer && is_kept(slot));
   }
   if (!before || after) return;
-  throw Error(ErrorCode::kUnsupported,
-              "a key slot of the security officer must be kept, or nobody could set a user PIN again: give its secret");
+  throw Error(
+      ErrorCode::kUnsupported,
+      "a key slot of the security officer must be kept, or the user PIN could never be set again: give its secret");
 }
 
 // A kept slot, and what its secret becomes for the new one.
@@ -141,7 +142,7 @@ void Vault::rekey(const std::vector<KeptKeySlot>& kept, const Progress& progress
     for (Renewal& one : renewals) {
       slots.push_back(slot_draft(one.name, one.role, one.kdf, std::move(one.after), fresh, impl_->uuid, one.notes));
     }
-    // Else someone changed one meanwhile.
+    // Otherwise another process has changed a key slot.
     if (impl_->rekey(*login, {old, fresh, used, std::move(slots)}, progress, indexer)) return;
   }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whose secret a key slot holds.
+// Roles: the kinds of secrets for which key slots are made.
 #pragma once
 
 #include <optional>
@@ -7,14 +7,14 @@
 
 namespace vtpm::store {
 
-/// kSo: the security officer's PIN. kUser: the user's. kRecovery: a phrase that was generated and written down; it logs
-/// the user in. kKeyfile: the bytes of a file, for tools and services that nobody types for.
+/// kSo: the PIN of the security officer. kUser: the PIN of the user. kRecovery: a phrase that was generated and written
+/// down; it logs the user in. kKeyfile: the bytes of a file, for tools and services without a user who types.
 enum class Role { kSo, kUser, kRecovery, kKeyfile };
 
-/// What a key slot shows of its secret to anyone, before a login too.
+/// What a key slot shows of its secret without a login.
 struct SecretNotes {
-  bool empty = false;          // no bytes: whoever knows of the slot opens it
-  bool to_be_changed = false;  // somebody else chose it; its owner is to choose another
+  bool empty = false;          // the secret is empty: no user needs to be asked for it
+  bool to_be_changed = false;  // the secret was not chosen by its owner, who must choose another
 };
 
 std::string_view role_name(Role role);  // "so", "user", "recovery", "keyfile"

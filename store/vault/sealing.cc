@@ -67,7 +67,7 @@ Attribute MasterKey::encryption(Cipher cipher) const {
 
 void MasterKey::seal(MutableByteView bytes, const EntryView& layout, ByteView plain) const {
   const Bytes box = layout.cipher == kCipherCbc ? cbc_sealed(layout, plain) : siv_sealed(layout, plain);
-  if (box.size() != layout.data_bytes) throw Error(ErrorCode::kInternal, "a seal has not the size that it must have");
+  if (box.size() != layout.data_bytes) throw Error(ErrorCode::kInternal, "the size of a seal is wrong");
   std::copy(box.begin(), box.end(), bytes.begin() + static_cast<ptrdiff_t>(layout.data_at));
 }
 

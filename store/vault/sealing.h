@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The master key and what is derived from it.
+// The master key, the keys that are derived from it, and the seals and MACs that they make.
 //
 //   HKDF-SHA-256(master key, salt = store UUID, info = purpose | epoch as eight bytes) -> 64 bytes for "seal",
 //   32 for "clear", "digest", "index" and "cbc-mac", as many as the master key has for "cbc", 64 for "state".
@@ -9,8 +9,8 @@
 //                data; the plain text;
 //   aes-cbc:     AES-CBC with the random IV in `enc`, then 32 bytes HMAC-SHA-256 over UUID and the entry with CRC and
 //                these bytes zero, which is checked first.
-// So a blob cannot be moved to another name, number, type or store. A clear entry's `mac` is HMAC-SHA-256 over UUID
-// and the entry with CRC and MAC bytes zero. docs/format.md, "Sealing".
+// A blob can therefore not be moved to another name, number, type or store. The `mac` of a clear entry is HMAC-SHA-256
+// over the UUID and the entry with CRC and MAC bytes zero. See docs/format.md, "Sealing".
 #pragma once
 
 #include <optional>
@@ -22,28 +22,29 @@
 
 namespace vtpm::store {
 
+/// A master key. It does not change, and any thread may use it at any time.
 class MasterKey {
  public:
-  /// `key`: 32 bytes, or a raw key of 16, 24 or 32.
+  /// `key`: 32 random bytes, or a raw key of 16, 24 or 32 bytes.
   MasterKey(SecretBytes key, const Uuid& uuid, uint64_t epoch);
 
   uint64_t epoch() const { return epoch_; }
   ByteView key() const { return key_; }
-  /// Tells this key from others without revealing it: 32 bytes, kept in every key slot.
+  /// 32 bytes that identify this key without revealing it; every key slot contains them.
   const Bytes& digest() const { return digest_; }
 
-  /// Bytes of the data of a sealed entry: the plain text (or as many as it may come to have), padded, and a tag.
+  /// The size of the data of a sealed entry with `plain` bytes of plain text (or capacity): padding and tag included.
   static size_t sealed_bytes(Cipher cipher, size_t plain);
-  /// `enc` of an entry that is to be sealed under this key; with a new IV where the cipher has one.
+  /// The attribute `enc` of an entry to be sealed under this key, with a new IV if the cipher has one.
   Attribute encryption(Cipher cipher) const;
-  /// Fills the data of an encoded entry. Everything else of it, its CRC excepted, must be final.
+  /// Fills in the data of an encoded entry. Everything else in it must be final, except the CRC.
   void seal(MutableByteView bytes, const EntryView& layout, ByteView plain) const;
-  /// The plain text, `realsize` bytes; nothing when the seal is wrong.
+  /// Returns the plain text, `realsize` bytes, or nothing if the seal is wrong.
   std::optional<SecretBytes> unseal(const EntryView& entry) const;
 
-  /// The key for a purpose, as above.
+  /// Derives a key of `size` bytes for a purpose.
   SecretBytes derive(std::string_view purpose, size_t size) const;
-  /// HMAC-SHA-256("index", kind in eight bytes | value), its first eight bytes.
+  /// Returns the first eight bytes of HMAC-SHA-256("index", kind in eight bytes | value).
   uint64_t tag(uint64_t kind, ByteView value) const;
 
   void write_mac(MutableByteView bytes, const EntryView& layout) const;
@@ -65,13 +66,14 @@ class MasterKey {
   Bytes digest_;
 };
 
-/// A copy of bytes with some stretches zero; those of no bytes are ignored.
+/// A range of bytes: offset and length.
 struct Stretch {
   size_t at = 0, bytes = 0;
 };
+/// Returns a copy of `bytes` in which the given ranges are zero. Empty ranges are ignored.
 Bytes with_zeros(ByteView bytes, std::initializer_list<Stretch> zeros);
 
-/// The associated data of everything that is sealed into an entry.
+/// The associated data of a seal in an entry.
 struct SealedContext {
   Bytes before, after;  // the entry's bytes around its data, CRC bytes zero
 };

@@ -12,19 +12,21 @@ constexpr std::string_view kUnknownType = "unknown";  // of a deletion of what i
 
 void check(std::string_view name, std::string_view type) {
   if (!valid_name(name)) {
-    throw Error(ErrorCode::kInvalidArgument, "a name has 1 to 255 bytes of UTF-8 without control characters");
+    throw Error(ErrorCode::kInvalidArgument,
+                "name not valid: it must be 1 to 255 bytes of UTF-8 without control characters");
   }
-  if (!valid_type(type)) throw Error(ErrorCode::kInvalidArgument, "a type has 1 to 64 printable ASCII characters");
+  if (!valid_type(type))
+    throw Error(ErrorCode::kInvalidArgument, "type not valid: it must be 1 to 64 printable ASCII characters");
   bool reserved = type == type::kHeader || type == type::kKeySlot || type == type::kAttempt || type == type::kMoved ||
                   type == type::kFree;
   auto begins = [&](std::string_view prefix) { return name.substr(0, prefix.size()) == prefix; };
   if (reserved || begins(kSlotPrefix) || begins(kAttemptPrefix)) {
     throw Error(ErrorCode::kInvalidArgument,
-                "'" + std::string(name) + "' (" + std::string(type) + ") is the store's own");
+                "'" + std::string(name) + "' (" + std::string(type) + ") is reserved for the store");
   }
 }
 
-// A MAC can be made by whoever holds the key; what has one is not changed by who does not.
+// A writer without the key does not replace an entry that is sealed or has a MAC: it could make neither.
 void check_bound(const Transaction::State& state, std::string_view name, const std::optional<EntryRecord>& current) {
   if (state.key || !current || current->deleted) return;
   if (RecordView(*current).bound() || current->state != NameStatus::kCurrent) {
@@ -55,7 +57,7 @@ bool is_sealed(const Entry& entry) {
                      [](const Attribute& attribute) { return attribute.name == attribute::kEncryption; });
 }
 
-// Nothing: not registered.
+// Returns nothing if the name is not registered.
 std::optional<uint64_t> capacity_of(const std::vector<Attribute>& optional) {
   for (const Attribute& attribute : optional) {
     if (attribute.name != attribute::kCapacity) continue;
@@ -66,7 +68,7 @@ std::optional<uint64_t> capacity_of(const std::vector<Attribute>& optional) {
   return std::nullopt;
 }
 
-// How many bytes of plain text the entry is made for.
+// Returns for how many bytes of plain text the entry has space.
 size_t room_for(std::string_view name, const std::vector<Attribute>& optional, ByteView data,
                 const EntryLog::Limits& limits) {
   const size_t capacity = capacity_of(optional).value_or(0);
@@ -85,7 +87,7 @@ size_t room_for(std::string_view name, const std::vector<Attribute>& optional, B
 Transaction::Transaction(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Transaction::~Transaction() = default;
 
-// The last word about a name counts: a transaction holds each name once.
+// A transaction holds each name once: the last call about it counts.
 void Transaction::State::add(std::string_view name, std::optional<Draft> draft) {
   auto place = places.find(name);
   if (place != places.end()) {
@@ -111,7 +113,7 @@ std::vector<Attribute> Transaction::State::inheritance(std::string_view name,
     const bool forged = view && key && view->mac_at != 0 && !key->mac_matches(*view);
     if (view && !forged) optional = to_entry(*view).optional;
   }
-  // It has no value to be read, so it survives where the rest of the entry does not.
+  // It has no value that would have to be read, so it is inherited even if the rest of the entry cannot be read.
   const auto is_no_rollback = [](const Attribute& attribute) { return attribute.name == attribute::kNoRollback; };
   if (current && !current->deleted && current->facts.no_rollback && !erased.contains(name) &&
       std::none_of(optional.begin(), optional.end(), is_no_rollback)) {
@@ -166,6 +168,7 @@ void Transaction::put_registered(std::string_view name, std::string_view type, P
   if (capacity == 0) {
     throw Error(ErrorCode::kInvalidArgument, "'" + std::string(name) + "' must have room for at least one byte");
   }
+  if (capacity > kMaxEntryBytes) refuse_length(name, capacity);
   Entry entry = begin_entry(*state_, name, type, protection, data.size());
   auto& optional = entry.optional;
   optional.erase(std::remove_if(optional.begin(), optional.end(),
@@ -179,7 +182,8 @@ void Transaction::index(std::string_view name, const std::vector<Property>& prop
   State& state = *state_;
   const auto place = state.places.find(name);
   if (place == state.places.end() || properties.size() > kMaxTags) {
-    throw Error(ErrorCode::kInternal, "only what a transaction has just put gets an index");
+    throw Error(ErrorCode::kInternal,
+                "a transaction can index only an entry that it has put, by at most 32 properties");
   }
   Entry& entry = state.drafts[place->second].entry;
   const bool sealed = is_sealed(entry);
@@ -196,7 +200,7 @@ void Transaction::keep_birth(std::string_view name) {
   State& state = *state_;
   const auto place = state.places.find(name);
   if (place == state.places.end()) {
-    throw Error(ErrorCode::kInternal, "only what a transaction has just put keeps its birth");
+    throw Error(ErrorCode::kInternal, "a transaction can keep the birth only of an entry that it has put");
   }
   const auto current = state.change.peek(name);
   if (!current || current->deleted || current->facts.sequence.number == 0) return;  // this version is the first

@@ -175,7 +175,7 @@ std::optional<Blob> Vault::read(std::string_view name) const {
   auto stored = impl_->store->read(name);
   if (!stored) return std::nullopt;
   auto entry = parse_entry(stored->bytes);
-  if (!entry) throw Error(ErrorCode::kInternal, "an entry that was read is not one");
+  if (!entry) throw Error(ErrorCode::kInternal, "an entry that was read is not well-formed");
   auto key = impl_->master();
   Blob blob;
   blob.type = entry->type;
@@ -241,7 +241,7 @@ void Vault::Impl::authenticate_new(const EntryLog::Change* change) {
     if (record.facts.has_mac && record.state == NameStatus::kCurrent) names.push_back(name);
   };
   change ? change->visit_changes(authenticated_, look) : store->visit_changes(authenticated_, look);
-  // Before anything is called forged: under another master key every MAC is another.
+  // This comes before any verdict: under another master key every MAC is different.
   if (slots_changed && drop_outdated_key()) return;
   for (const std::string& name : names) {
     auto stored = store->examine(name);
@@ -253,7 +253,7 @@ void Vault::Impl::authenticate_new(const EntryLog::Change* change) {
   store->looked_at(now);
 }
 
-// Somebody has re-keyed the store, or has put a copy of before a re-key back.
+// True if another process has re-keyed the store, or a copy from before a re-key was put back.
 bool is_outdated(uint64_t epoch, const std::vector<UsedKeySlot>& used) {
   const auto any = [&](auto&& matches) {
     return std::any_of(used.begin(), used.end(),

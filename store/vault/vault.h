@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// The encrypted view of a store: what a device, or a PKCS#11 token, works with.
+// The encrypted view of a store, with which a device or a PKCS#11 token works.
 //
-// A vault is one store file (docs/format.md) opened by this process: an index of names in memory, blobs read on demand,
-// changes committed as transactions. Opened without its key it serves the clear entries; `unlock` with a slot's secret
-// opens the AES layer. Any number of processes and threads work on one file; every method is thread-safe.
+// A vault is one store (docs/format.md) that this process has opened: an index of names in memory, blobs that are read
+// on demand, changes that are committed as transactions. Without its key it serves the clear entries; `unlock` with the
+// secret of a key slot opens the sealed ones. Any number of processes and threads may use one store, and every function
+// may be called by any thread at any time, unless its comment says otherwise.
 //
-// Freshness: nothing is re-read behind the caller's back. `refresh` (one comparison when nothing changed) makes every
-// change visible that another process committed before the call; `change` begins with the newest state.
+// Freshness. Functions that read return what the last refresh of any thread has shown. `refresh` (one comparison if
+// nothing has changed) makes every change visible that another process committed before the call; `change` begins with
+// the newest state.
 //
-// Waiting: `refresh`, `changes`, `find`, `list` and `read` may be called by the thread that holds a Transaction, and
-// never wait for another thread to end one (at most for the moment of its write): callers hold locks of their own
-// around them that the thread inside a transaction may need.
+// Waiting. `refresh`, `changes`, `find`, `list` and `read` may be called by the thread whose body runs inside `change`.
+// They never wait until another thread has ended its change (at most for the moment of its write), because their
+// callers may hold locks that the thread inside the change needs.
 //
-// Throws Error: kIo, kNoSpace, kCorrupt (the entry, or the name, is damaged), kTampered, kTooNew, kLocked (sealed
-// entry, no key), kReadOnly, kReplaced (the file was removed or re-initialized; the vault is then of no more use).
+// Errors. Functions throw Error: kIo, kNoSpace, kCorrupt (the entry or name is damaged), kTampered, kTooNew, kLocked
+// (the entry is sealed and the vault has no key), kReadOnly, kReplaced (the store was removed or initialized anew; the
+// vault cannot be used any longer).
 #pragma once
 
 #include <functional>
@@ -39,17 +42,17 @@ namespace vtpm::store {
 
 enum class Protection { kClear, kSealed };
 
-/// What `unlock` found. Only kUnlocked opens anything; only kWrongSecret was charged.
+/// The result of an attempt. Only kUnlocked opens anything; only kWrongSecret remains charged to the retry counter.
 enum class UnlockResult {
   kUnlocked,
-  kWrongSecret,  // the slot is intact, the secret is not its
-  kLockedOut,    // the retry counter has run out; nothing was tried
-  kNoSlot,       // there is no slot of that role (the PIN was never set)
+  kWrongSecret,  // the key slots are intact, and the secret opens none of them
+  kLockedOut,    // the retry counter has reached its limit; the secret was not tried
+  kNoSlot,       // there is no key slot of that role (the PIN was never set)
 };
 
-/// The retry counter of a role. `limit` 0: never locks (the default of kSo, whose attempts are slowed instead, since
-/// nobody could unlock it). That of kRecovery (limit 100 by default) counts recovery phrases that are tried while the
-/// user is locked out.
+/// The retry counter of a role. A `limit` of 0 means that it never locks: the default of kSo, whose attempts are
+/// delayed instead, since there is no other role that could unlock it. The counter of kRecovery (limit 100 by default)
+/// counts the recovery phrases that are tried while the user is locked out.
 struct Attempts {
   uint32_t failures = 0;
   uint32_t limit = 10;
@@ -58,11 +61,11 @@ struct Attempts {
 /// A key slot as it stands in the store.
 struct KeySlotInfo {
   unsigned number = 0;       // 1..32
-  std::optional<Role> role;  // nothing: a raw key's, or one that is not known here
+  std::optional<Role> role;  // nothing: the key slot of a raw key, or of a role that this build does not know
   std::string kdf;           // "argon2id, 65536 KiB, 3 passes, 1 lanes"
   uint64_t epoch = 0;        // of the master key in it
   SecretNotes notes;
-  std::string finding;  // why it opens nothing; empty: nothing is wrong with it
+  std::string finding;  // if it cannot open anything: a sentence that says why; otherwise empty
 };
 
 /// A key slot that a re-key keeps: its number and the secret that opens it.
@@ -70,66 +73,68 @@ struct KeptKeySlot {
   unsigned number = 0;
   SecretBytes secret;
 };
-/// What a sealed entry is to be found by. Empty: it has no blind index.
+/// Returns the properties by which a sealed entry is to be found; none if it has no blind index.
 using Indexer = std::function<std::vector<Property>(std::string_view name, ByteView plain)>;
 
-/// One line of the index.
+/// An entry of the index.
 struct EntryInfo {
   std::string name;
   std::string type;
   uint64_t sequence = 0;
   Protection protection = Protection::kClear;
   size_t size = 0;             // realsize, bytes of plain text
-  size_t capacity = 0;         // the most that it may hold, when it was registered so; else 0
-  bool deleted = false;        // only in `changes`
-  bool readable = true;        // false: damaged, refused or set aside; reading it throws
-  uint64_t born = 0;           // `sequence` of the first version of the name, when it is kept (Transaction::keep_birth)
-  std::vector<BlindTag> tags;  // its index, as it stands: nothing has checked it
+  size_t capacity = 0;         // the largest plain text, in bytes, that the name may hold; 0: it is not registered
+  bool deleted = false;        // the name is deleted; only in `changes`
+  bool readable = true;        // false: reading it throws, since it is damaged, rejected or forged
+  uint64_t born = 0;           // `sequence` of the first version of the name, if known (Transaction::keep_birth)
+  std::vector<BlindTag> tags;  // its blind index, which is not authenticated before the entry is read
 };
 
-/// What `changes` asks about, without a copy.
+/// What a filter of `changes` sees of an entry. Valid during the call.
 struct EntryGlance {
   std::string_view name;
   Protection protection = Protection::kClear;
   bool indexed = false;  // it has tags
 };
 
-/// A blob with its place in the log.
+/// The contents of an entry.
 struct Blob {
   std::string type;
   uint64_t sequence = 0;
   uint64_t born = 0;  // as in EntryInfo
   Protection protection = Protection::kClear;
-  bool bound = false;  // sealed, or clear with a MAC that was checked (false before login: nothing is authenticated)
+  bool bound = false;  // it is sealed, or its MAC was checked; false without the key, which nothing can be checked with
   SecretBytes data;    // realsize bytes
 };
 
 class MasterKey;   // store/vault/sealing.h
-class FileSystem;  // store/file/file.h; tests give one that fails. Null: the real one.
+class FileSystem;  // store/file/file.h; null in the options below: that of the operating system
 
+/// How `Vault::create` makes a store.
 struct CreateOptions {
   KdfCost kdf;
   Cipher cipher = Cipher::kAes256Siv;
-  std::shared_ptr<const RawKey> raw_key;  // a store that this key opens, and no secret; aes-cbc is its usual cipher
-  bool replace =
-      false;  // take the place of an existing store (it gets a `moved` entry, then the new one is renamed over it)
-  std::vector<std::pair<Role, uint32_t>> attempt_limits;  // where they differ from 10, and from 0 for kSo
-  uint64_t created = 0;  // what the header says of the time when the store was made, seconds since 1970; 0: now
+  std::shared_ptr<const RawKey> raw_key;  // not null: this key opens the store, and no secret; kAesCbc is usual then
+  bool replace = false;                   // replace an existing store at the path
+  std::vector<std::pair<Role, uint32_t>> attempt_limits;  // limits of retry counters that differ from the default
+  uint64_t created = 0;  // the creation time in the header, in seconds since 1970; 0: now
   FileSystem* file_system = nullptr;
 };
 
+/// How `Vault::open` opens a store.
 struct OpenOptions {
   bool read_only = false;
   FileSystem* file_system = nullptr;
-  /// Opens also a file whose end is not as it must be, for whoever says what is wrong with it or repairs it. It is
-  /// served as far as it is there, and takes no change.
+  /// Also opens a file whose end is missing or too long, for reports and repair. What is there can be read, and nothing
+  /// can be changed.
   bool any_ending = false;
 };
 
 class Vault;
 
-/// A registered handler (Vault::on_key); destroying it takes the handler back. When that returns the handler is neither
-/// running in another thread nor will it be called again; a handler may destroy its own. May outlive the vault.
+/// A registered handler (Vault::on_key). Destroying the subscription ends it: when the destructor returns, the handler
+/// is not running in another thread and will not be called again. A handler may destroy its own subscription. A
+/// subscription may outlive the vault.
 class KeySubscription {
  public:
   struct Handler;  // store/vault/late_key.h
@@ -144,25 +149,25 @@ class KeySubscription {
   std::shared_ptr<Handler> handler_;
 };
 
-/// What became of a change.
+/// The result of a change.
 class Committed {
  public:
-  /// Nothing was put.
+  /// The result of a change that has put nothing.
   Committed() = default;
-  /// The sequence number that the entry `name` of this change got (EntryInfo::sequence); 0: the change did not put it.
+  /// The number that the change has given to the entry `name` (EntryInfo::sequence); 0 if the change has not put it.
   uint64_t sequence_of(std::string_view name) const;
 
  private:
   friend class Transaction;
   uint64_t first_ = 0;
-  std::map<std::string, size_t, std::less<>> places_;  // from the first entry on
+  std::map<std::string, size_t, std::less<>> places_;  // of an entry: its distance from the first
 };
 
-/// A set of changes that becomes visible and durable at once, or not at all: what the body of `Vault::change` gets.
-/// It belongs to the thread that runs the body, and must not be kept beyond it.
+/// A set of changes that becomes visible and durable at once, or not at all. The body of `Vault::change` receives it.
+/// It belongs to the thread that runs the body and is valid while the body runs.
 ///
-/// What has been put is not visible to `Vault::read` and `Vault::find` before the change is committed, not even to the
-/// body itself. A name is put once: the last call about it counts.
+/// `Vault::read` and `Vault::find` do not show what has been put before the change is committed, not even to the body.
+/// Of several `put` and `erase` of one name the last one counts; a name that is put after it was erased is a new name.
 class Transaction {
  public:
   struct State;  // store/vault/vault_impl.h
@@ -170,29 +175,35 @@ class Transaction {
   Transaction& operator=(const Transaction&) = delete;
   ~Transaction();
 
-  /// Creates or replaces `name`. Sealing needs the key (kLocked). A clear entry is bound by a MAC when the key is
-  /// there.
-  /// A registered name keeps its capacity: data that is longer is refused (kInvalidArgument), shorter data takes as
-  /// much room in the file as the longest. Optional attributes that are not known here are taken over as they are.
+  /// Creates or replaces the entry `name`. Optional attributes of the former version that this build does not know are
+  /// taken over as they are. Protection::kSealed needs the key; a clear entry is bound by a MAC if the vault has the
+  /// key. A registered name keeps its capacity: shorter data takes as much space in the file as the longest. Throws
+  /// kLocked (no key, and the entry is to be sealed or is protected), kInvalidArgument (the name or type is not valid
+  /// or is reserved; data longer than the capacity), kUnsupported (the store is not encrypted), kNoSpace (an entry
+  /// exceeds the limits of the log).
   void put(std::string_view name, std::string_view type, Protection protection, ByteView data);
-  /// The same, and from now on `name` may hold up to `capacity` bytes, at least one, and no more.
+  /// The same, and registers `name` with a capacity of 1 byte to 16 MiB of plain text, which later versions cannot
+  /// exceed.
   void put_registered(std::string_view name, std::string_view type, Protection protection, size_t capacity,
                       ByteView data);
+  /// Deletes `name`; does nothing if it does not exist. Throws kLocked if the entry is protected and the vault has no
+  /// key.
   void erase(std::string_view name);
-  /// Says by what an entry that this transaction has put is found: the blind index of a sealed one, hashes that need no
-  /// key for a clear one, which is then authenticated when it is read and not before. At most 32 properties. Without it
-  /// the new version has none.
+  /// Sets the blind index of an entry that this transaction has put: at most 32 properties by which it can be found.
+  /// The index of a clear entry needs no key, and such an entry is authenticated whenever it is read and not before.
+  /// Without this call the new version has no index. Throws kInternal if this transaction has not put `name`.
   void index(std::string_view name, const std::vector<Property>& properties);
-  /// Says that whoever lists names by age needs to know when this one, which this transaction has put, was new: if it
-  /// replaces another version, it keeps the number of the first one, and so do all later versions.
+  /// Keeps the age of an entry that this transaction has put, for lists of names by age (EntryInfo::born): if the entry
+  /// replaces another version, it gets the number of the first one, and so do all later versions. Throws kInternal if
+  /// this transaction has not put `name`.
   void keep_birth(std::string_view name);
-  /// Says that no older version of the entry `name`, which this transaction has put, may ever be served in its place,
-  /// nor it in the place of a newer one: damage that may hide a newer version makes the name unreadable, as it does
-  /// with key slots, until the store is repaired. All later versions inherit this. (Entries of the type `tpm2-permall`
-  /// need not say so: docs/format.md.) Throws kInternal where this transaction has not put the name.
+  /// Forbids that an older version of an entry that this transaction has put is served in its place, or this one in
+  /// place of a newer one: damage that may hide a newer version makes the name unreadable until the store is repaired,
+  /// as with key slots. All later versions inherit this. (Entries of the type `tpm2-permall` always have this property:
+  /// docs/format.md, "Rollback".) Throws kInternal if this transaction has not put `name`.
   void forbid_rollback(std::string_view name);
-  /// Makes sure that a commit of about this many bytes, in this many entries, cannot fail for want of space or for the
-  /// limits of the log (used before a TPM command that cannot be undone). Throws kNoSpace.
+  /// Ensures that a commit of about `bytes` bytes in `entries` entries does not fail for lack of space or because of
+  /// the limits of the log. It is used before a TPM command that cannot be undone. Throws kNoSpace.
   void reserve(size_t bytes, size_t entries = 4);
 
  private:
@@ -205,187 +216,197 @@ class Transaction {
 class Vault {
  public:
   struct Impl;  // store/vault/vault_impl.h
-  /// Creates a store at `path` (0600, O_NOFOLLOW; its directory must exist) in a temporary file beside it and renames
-  /// it into place, complete: `populate` adds the first entries. The vault is unlocked. Throws kExists unless
-  /// `replace`. `slots`: secrets of the first key slots, at least one; none when a raw key opens the store, or when it
-  /// is not encrypted (Cipher::kNone; then nothing can be sealed).
+  /// Creates a store at `path`, with mode 0600, and returns it unlocked. The store is made in a temporary file beside
+  /// the path, whose directory must exist; `populate` (may be null) adds the first entries; then the file is renamed,
+  /// complete. `slots`: role and secret of each of the first key slots, at least one; none if a raw key opens the store
+  /// or it is not encrypted (Cipher::kNone: nothing can be sealed). Throws kExists unless `options.replace`,
+  /// kInvalidArgument if slots, key and cipher contradict each other, and what `populate` throws; nothing has changed
+  /// then.
   static std::unique_ptr<Vault> create(const std::string& path, const CreateOptions& options,
                                        const std::vector<std::pair<Role, ByteView>>& slots,
                                        const std::function<void(Transaction&)>& populate);
-  /// Throws kNotFound, kNotAStore, kCorrupt (damaged beyond use, or its end is missing), kTooNew, kIo. A store that can
-  /// not be written opens read-only by itself.
+  /// Opens the store at `path`, locked; read-only if it cannot be written. Throws kNotFound, kNotAStore, kCorrupt (it
+  /// is damaged beyond use, or its end is missing), kTooNew, kUnsupported, kIo.
   static std::unique_ptr<Vault> open(const std::string& path, const OpenOptions& options = {});
   ~Vault();
 
-  /// Who is told, for instance, that the store cannot be compacted and why. Set it before other threads use the vault.
+  /// Sets the function that receives sentences for the diagnostic log, for instance why the store cannot be compacted.
+  /// Call this before other threads use the vault.
   void report_to(Reporter reporter);
 
   const std::string& path() const;
   ByteView uuid() const;  // 16 bytes
-  /// When the store was made, by its header: seconds since 1970; 0 when the header does not say.
+  /// When the store was made, in seconds since 1970; 0 if the header does not say.
   uint64_t created() const;
   bool read_only() const;
-  /// This process is the child of a fork and may not open the store's path: it reads what its parent has left it open,
-  /// sees no later change and can change nothing (`read_only`). It unlocks the store only if its parent had it
-  /// unlocked, and counts wrong secrets by itself: then `unlock` and `verify` throw kIo otherwise.
+  /// True if this process is the child of a fork and may not open the store's path: it reads through a descriptor of
+  /// its parent, sees no later change and cannot change the store (`read_only`). It counts wrong secrets in its own
+  /// memory. `unlock` and `verify` throw kIo unless the parent had unlocked the store.
   bool inherited() const;
-  /// Returns when all that was read up to now is on the disk. Reading shows also what could not be synced: whoever
-  /// promises that it lasts calls this. Throws Error.
+  /// See EntryLog::make_durable.
   void make_durable();
 
-  /// What is wrong with the file as a whole (its end is missing or unclean, entries are lost): sentences for a log.
-  /// Empty: nothing. Single damaged entries are told by `EntryInfo::readable`.
+  /// Returns sentences for the diagnostic log that say what is wrong with the file as a whole (its end is missing or
+  /// unclean, entries are lost); none if nothing is. Single damaged entries are shown by `EntryInfo::readable`.
   std::vector<std::string> findings() const;
-  /// The file is shorter than it says (an unfinished copy): entries may be lost without a trace.
+  /// True if the end of the file is missing (an unfinished copy): entries may be lost without a trace.
   bool truncated() const;
 
-  /// How often this vault has found an older copy of its store in the store's place, of what it had read as durable
-  /// (docs/format.md, "An older copy"): numbers repeat then, and counters have been turned back.
+  /// How often this vault has found that an older copy has replaced its store (docs/format.md, "An older copy").
+  /// Numbers may repeat after that, and counters have been turned back.
   uint64_t rollbacks() const;
-  /// The entry that gave the last one away.
+  /// The name of the entry by which the last older copy was detected.
   std::string rolled_back_name() const;
 
   // --- freshness ---
-  /// Catches up with the store. True when anything changed.
+  /// Catches up with the store. Returns true if anything changed. See EntryLog::refresh.
   bool refresh();
-  /// The same, whatever it costs, where the store is on a log whose cheap comparison may be a moment behind
-  /// (EntryLog::refresh): for logins and for what must never be used twice. Of a file both are the same.
+  /// The same at any cost: for logins, and before values are used that must not be used twice. It differs from
+  /// `refresh` only on a log whose cheap comparison may be a moment behind, which that of a file is not.
   bool refresh_now();
-  /// Rises with every change that this vault has seen. A cursor for `changes`; 0 is before everything.
+  /// A position in the sequence of changes that this vault has seen, for `changes`. It rises with every change; 0 is
+  /// before all.
   uint64_t cursor() const;
-  /// What changed after a cursor: the latest state of each name once, oldest first, deletions included (also those that
-  /// a compaction by another process has swallowed). `whole`: so much was deleted since then that it is not known any
-  /// longer; the list is of all that there is, and whatever is not in it is gone.
+  /// The names that changed after a cursor, each once as it is now, in the order of the changes. Deletions are
+  /// included, also those whose tombstones a compaction of another process has dropped. `whole`: deletions since the
+  /// cursor have been forgotten, so these are all the names that exist, and every other name is deleted.
   struct Changes {
     std::vector<EntryInfo> entries;
     bool whole = false;
   };
-  /// Of the entries that are wanted: what is not is not even copied.
+  /// A filter: entries for which it returns false are left out, and not even copied.
   using Wanted = bool (*)(const EntryGlance& entry);
   Changes changes(uint64_t cursor, Wanted wanted = nullptr) const;
 
   // --- reading ---
+  /// Returns what the index knows of a name, or nothing if it does not exist.
   std::optional<EntryInfo> find(std::string_view name) const;
-  std::vector<EntryInfo> list(std::string_view prefix = {}) const;  // sorted by name
-  /// Nothing when there is no such name. With the key, what is forged throws kTampered, and is unreadable from then on.
+  /// The same for all names that begin with `prefix`, sorted by name.
+  std::vector<EntryInfo> list(std::string_view prefix = {}) const;
+  /// Returns the contents of a name, or nothing if it does not exist. With the key it is authenticated: a forged entry
+  /// throws kTampered, and cannot be read any longer.
   std::optional<Blob> read(std::string_view name) const;
 
-  /// A key of `bytes` bytes for `purpose`, the same for everybody who has this store's master key, and another after
-  /// a re-key (docs/format.md, "Sealing"). Throws kLocked without the key.
+  /// Derives a key of `bytes` bytes for `purpose` from the master key (docs/format.md, "Sealing"). It is the same in
+  /// every process and changes with a re-key. Throws kLocked without the key.
   SecretBytes derive_key(std::string_view purpose, size_t bytes) const;
-  /// The tag of a property in this store's blind index, the index of sealed entries. Throws kLocked without the key.
+  /// Returns the tag of a property in the blind index of sealed entries. Throws kLocked without the key.
   BlindTag tag(const Property& property) const;
 
   // --- the key ---
   bool unlocked() const;
-  /// The key itself, for store/care: who judges, repairs or exports the file of a store opens seals and makes new ones
-  /// (store/vault/sealing.h). Null while the vault is locked. It stays what it is when the vault is locked or re-keyed.
+  /// Returns the master key, with which store/care checks and makes seals (store/vault/sealing.h), or null while the
+  /// vault is locked. The object does not change when the vault is locked or re-keyed.
   std::shared_ptr<const MasterKey> master_key() const;
-  /// Tries every slot of the role (kUser: then the recovery slots) as one attempt against the retry counter. Where the
-  /// user is locked out, a secret that reads as a recovery phrase (store/vault/recovery_phrase.h) is tried on the
-  /// recovery slots, as one attempt against kRecovery's counter; a right one resets both. Slots that cost far more than
-  /// `expect_cost` said are tried when no other opens; such a secret may find the role locked (and kLockedOut is
-  /// answered) while other attempts are being counted. `opened`, when given, receives what the slot that it opened says
-  /// of the secret.
+  /// Tries a secret on every key slot of the role (for kUser then on those of kRecovery) as one attempt against the
+  /// retry counter of the role. If the user is locked out, a secret that reads as a recovery phrase
+  /// (store/vault/recovery_phrase.h) is tried on the key slots of kRecovery, as one attempt against the counter of
+  /// kRecovery; the right phrase resets both counters. Key slots that cost far more than `expect_cost` says are tried
+  /// only if no other opens, and such an attempt may return kLockedOut while other attempts are being counted.
+  /// `opened`, if not null, receives the notes of the key slot that the secret has opened. Takes the time of the key
+  /// slots' KDFs.
   UnlockResult unlock(Role role, ByteView secret, SecretNotes* opened = nullptr);
-  /// The security officer's turn. Waits until no other process or thread tries the officer's PIN and the delay for the
-  /// failures so far is over; attempts of this thread do not wait again while it is held. For callers with locks of
-  /// their own that others need: they take the turn first. Nothing where this thread has it already, or `role` has no
-  /// turns.
+  /// Waits until no other process or thread tries the PIN of the security officer and the delay for the failures so far
+  /// is over. Attempts of this thread do not wait again while the turn is held. A caller with locks that other threads
+  /// need takes the turn before these. The turn is empty if this thread has one already, or if `role` is not kSo.
   class Turn;
   [[nodiscard]] Turn take_turn(Role role);
-  /// Checks a secret against the role's slots, charged like `unlock`, without changing what is open.
+  /// Checks a secret like `unlock`, with the same charge, but neither unlocks nor locks the vault.
   UnlockResult verify(Role role, ByteView secret);
-  /// Opens a raw-key store. Never counted: a key cannot be guessed. kWrongSecret: "is this the wrong key?"; kNoSlot:
-  /// the store has no raw key (it is opened by a PIN, or not encrypted).
+  /// Unlocks a store with a raw key. Attempts are not counted, since a key cannot be guessed. Returns kUnlocked,
+  /// kWrongSecret, or kNoSlot if the store has no raw key (a PIN opens it, or it is not encrypted).
   UnlockResult unlock_raw(const RawKey& key);
-  /// For whoever must have the data or refuse to start: opens with the key, or says why not, each with a sentence of
-  /// its own. `key` null: none was given. Throws kLocked (key missing), kInvalidArgument (key given, but the store is
-  /// clear text, or opened by a PIN), kAuthFailed (wrong key). (An unknown encryption: kUnsupported, from `open`.)
+  /// The same for a program that must have the data: throws kLocked (the store is encrypted, and `key` is null),
+  /// kInvalidArgument (a key was given, but the store is clear text or opened by a PIN) or kAuthFailed (wrong key).
+  /// Does nothing if the store is clear text and `key` is null.
   void require_raw(const RawKey* key);
-  /// What seals the blobs, as the header says.
+  /// The cipher that seals blobs, from the header.
   Cipher cipher() const;
-  /// Late key: a vault that is opened without its key serves the clear entries, and reading a sealed one throws
-  /// kLocked. `reload` is called whenever the key arrives (again after lock and unlock), with the entries whose names
-  /// begin with `prefix` and that had to wait for it. It runs in the thread that unlocks, with no lock held: it may use
-  /// the vault in every way. What it throws comes out of `unlock` when all others have been called; the vault is
-  /// unlocked then.
+  /// Registers a handler for a late key: one that arrives after the vault was opened. `reload` is called whenever the
+  /// key arrives, also after a lock and unlock, with the sealed entries whose names begin with `prefix`. It runs in the
+  /// thread that unlocks, without locks, and may use the vault in every way. `unlock` passes on the first exception of
+  /// a handler after all handlers have been called; the vault is unlocked then.
   using Reload = std::function<void(const std::vector<EntryInfo>& sealed)>;
   [[nodiscard]] KeySubscription on_key(std::string prefix, Reload reload);
   /// Forgets and wipes the master key.
   void lock();
-  /// What the configuration makes new secrets cost: the default cost unless this is called, before any other thread
-  /// uses the vault. Slots that cost far more are tried last (docs/format.md, "Retry counters").
+  /// Sets the cost of the KDF that the configuration chooses for new secrets. Key slots that cost far more are tried
+  /// last (docs/format.md, "Retry counters"). Call this before other threads use the vault.
   void expect_cost(const KdfCost& configured);
   bool has_slot(Role role) const;
-  /// What the role's own slot says of its secret; nothing special when there is no slot.
+  /// The notes of the role's own key slot; the default if there is none.
   SecretNotes notes(Role role) const;
   Attempts attempts(Role role) const;
-  /// Creates or replaces the slot of a role; needs the master key. Resets the role's retry counter. When it returns, no
-  /// copy of the file that is taken from now on opens with the old secret. An empty secret is not stretched with any
-  /// effort: there is nothing to guess.
+  /// Creates or replaces the key slot of a role, and resets the retry counter of the role. When it returns, no copy of
+  /// the store that is taken afterwards opens with the old secret. An empty secret is stretched at the lowest cost,
+  /// since there is nothing to guess. `to_be_changed`: its owner must choose another (SecretNotes). Throws kLocked
+  /// without the master key, kUnsupported for a store with a raw key, kNoSpace if all 32 key slots are in use.
   void set_secret(Role role, ByteView secret, bool to_be_changed = false);
   /// The key slots that are in use, by number. Needs no key.
   std::vector<KeySlotInfo> slots() const;
-  /// Brings the key slots to a desired state (store/vault/amend.h says how, and throws); needs the master key. Says
-  /// what was done. When it returns, no copy of the file that is taken from now on opens with a secret that was
-  /// deactivated.
+  /// Brings the key slots to a desired state (store/vault/amend.h) and returns what was done. When it returns, no copy
+  /// of the store that is taken afterwards opens with a secret that was deactivated. Throws as `plan_amend`, and
+  /// kLocked without the master key.
   AmendPlan amend(const DesiredState& desired);
-  /// The number of the slot that a secret of this role opens, charged like `verify`. Nothing: see `result`.
+  /// Returns the number of the key slot that a secret of this role opens, with the same charge as `verify`, or nothing;
+  /// `result` receives the result of the attempt.
   std::optional<unsigned> find_slot(Role role, ByteView secret, UnlockResult& result);
-  /// verify(role, old), then set_secret(role, fresh) in one step; works locked as well as unlocked.
+  /// Verifies `old` and sets `fresh` in its key slot, in one step. The vault need not be unlocked.
   UnlockResult change_secret(Role role, ByteView old, ByteView fresh);
 
-  /// A new master key, of the next epoch: every sealed or bound entry is written anew under it, into a file that then
-  /// takes the store's place, so a crash leaves the old store or the new one. Slots that are not among `kept` go. The
-  /// secrets stay what they are. Other vaults on the store find themselves locked at their next `refresh`; this one is
-  /// unlocked (threads in it may find it locked for a moment). Throws kAuthFailed (a secret is not its slot's),
-  /// kNotFound, kUnsupported (no slot, or none for the security officer, is kept), kCorrupt, kTampered (it must be
-  /// repaired first). `indexer`: for the blind index, which cannot be carried over; without it there is none.
+  /// Makes a new master key, of the next epoch, and writes every sealed or bound entry again under it, into a file that
+  /// then replaces the store's: a crash leaves the old store or the new one. Key slots that are not among `kept` are
+  /// removed; the secrets of the others do not change. `indexer` computes the blind index, which depends on the key;
+  /// without it the entries have none. Afterwards this vault is unlocked (other threads in it may find it locked for a
+  /// moment), and other vaults on the store are locked at their next `refresh`. Throws kLocked, kAuthFailed (a secret
+  /// does not open its key slot), kNotFound, kUnsupported (no key slot, or none of the security officer, would be
+  /// kept), and kCorrupt or kTampered (the store must be repaired first); nothing has changed then.
   void rekey(const std::vector<KeptKeySlot>& kept, const Progress& progress = nullptr,
              const Indexer& indexer = nullptr);
-  /// The same for a raw-key store.
+  /// The same for a store with a raw key: `fresh` replaces it.
   void rekey_raw(const RawKey& fresh, const Progress& progress = nullptr, const Indexer& indexer = nullptr);
 
   // --- writing ---
-  /// Changes the store: runs `body`, which says by its Transaction what changes, and commits all of that as one.
+  /// Changes the store: runs `body`, which describes the changes through its Transaction, and commits them as one
+  /// transaction.
   ///
-  /// The body begins with the newest committed state (as after `refresh`), and nobody else, in any process, changes the
-  /// store between what it reads and the commit. When `change` returns, the changes are visible to everybody and on the
-  /// disk. A body that has put and erased nothing commits nothing.
+  /// The body begins with the newest committed state (as after `refresh`), and no other process or thread changes the
+  /// store between what it reads and the commit. When `change` returns, the changes are durable and visible to all
+  /// processes. If the body has put and erased nothing, nothing is committed.
   ///
-  /// *The body may run more than once*: where the log finds at the commit that somebody else has been faster, nothing
-  /// of that run is kept, the vault catches up, and the body runs again, from the beginning, on the newer state. So it
-  /// has no effect outside of itself that a second run does not replace: it assigns its results and does not add to
-  /// them, and whatever it changes elsewhere (a TPM that it sends a command to) it takes back at the beginning of the
-  /// next run. The log of a file takes a lock before the body runs, and runs it once.
+  /// *The body may run more than once.* If the log finds at the commit that another process was faster, it discards
+  /// that run, the vault catches up, and the body runs again from the beginning. Every effect that the body has outside
+  /// of itself must therefore be replaced by a second run: it assigns its results and does not add to them, and it
+  /// undoes at its beginning what a former run has changed elsewhere (for instance in a TPM). The log of a file takes
+  /// its lock before the body runs, and runs it once.
   ///
-  /// What the body throws comes out, and nothing was changed. Other errors: kReadOnly, kReplaced, kNoSpace, kIo,
-  /// kCorrupt, kTampered, and kLocked by the methods of the Transaction; nothing was changed either, but where kIo or
-  /// kNoSpace says that a sync has failed: then the change may be visible, and whether it lasts is not known before
-  /// `make_durable` returns.
+  /// Errors. An exception of the body is passed on. Otherwise `change` throws kReadOnly, kReplaced, kNoSpace, kIo,
+  /// kCorrupt or kTampered. Nothing has changed then, with one exception: if a sync has failed (kIo or kNoSpace), the
+  /// change may be visible, and whether it is durable is not known before `make_durable` returns.
   ///
-  /// Locks: while the body runs this thread may hold the store's lock, which everybody who changes the store waits for:
-  /// keep it short, do not wait in it for another thread that may want to change the store, and send nothing slow. The
-  /// body may call `refresh`, `changes`, `find`, `list`, `read`, `tag` and `derive_key` of this vault. It must not call
-  /// what logs in, changes key slots, compacts or changes this store: `change` within `change` never ends. Waits for
-  /// the lock are the call's (base/waiting.h). Any thread may call this.
+  /// Locks. While the body runs, this thread may hold the store's lock, for which all other writers wait. The body must
+  /// be short and must not wait for a thread that may want to change the store. It may call `refresh`, `changes`,
+  /// `find`, `list`, `read`, `tag` and `derive_key` of this vault. It must not log in, change key slots, or compact or
+  /// change this store: a `change` inside a `change` never ends. `change` waits for the lock within the limit of the
+  /// call (base/waiting.h).
   Committed change(const std::function<void(Transaction&)>& body);
-  /// The same for an owner who must never wait for the lock of the store: where somebody else holds it now, the answer
-  /// is nothing, and the body has not run.
+  /// The same for a caller that must not wait for the lock of the store: if another process or thread holds it, returns
+  /// nothing, and the body has not run.
   std::optional<Committed> try_change(const std::function<void(Transaction&)>& body);
-  /// Rewrites the file without what is dead; other processes follow by themselves. The file never becomes larger: the
-  /// room for logins behind the log is at most what there was, and a file without anything to give back stays.
+  /// Writes the live entries to a new file, which replaces the store's; other processes follow it. Needs no key. The
+  /// file does not become larger, and is left as it is if nothing in it is dead. Throws kCorrupt if it must be repaired
+  /// first.
   void compact(const Progress& progress = nullptr);
 
-  /// Removes the store's file; no key is needed. Other vaults on it throw kReplaced at their next `refresh`, and so
-  /// does this one. Throws kReadOnly, kIo, kNoSpace, kReplaced.
+  /// Removes the store's file. Needs no key. Afterwards every vault on it, this one included, throws kReplaced. Throws
+  /// kReadOnly, kIo, kNoSpace, kReplaced, and LockTimeout if another process holds the store's lock; the file is still
+  /// there then.
   void remove();
 
-  /// Child side of fork: closes the inherited descriptor (and with it, the shared lock) at once; async-signal-safe.
+  /// In the child of a fork, at once: closes the inherited descriptor and with it the shared lock. Async-signal-safe.
   void after_fork_close() noexcept;
-  /// Later in the child: opens the file again, or goes on with what the parent has left (`inherited`). The master key
-  /// is kept (login survives fork).
+  /// In the child, before its first call: opens the file again, or continues with what the parent has left
+  /// (`inherited`). The master key is kept, so a login survives the fork. Throws as `open`.
   void after_fork_reopen();
 
  private:
@@ -393,7 +414,7 @@ class Vault {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Belongs to the thread that took it, and does not outlive the vault.
+/// The turn of the security officer (take_turn). It belongs to the thread that took it and must not outlive the vault.
 class Vault::Turn {
  public:
   Turn(Turn&& other) noexcept : impl_(std::exchange(other.impl_, nullptr)) {}
@@ -403,7 +424,7 @@ class Vault::Turn {
  private:
   friend class Vault;
   explicit Turn(Impl* impl) : impl_(impl) {}
-  Impl* impl_;  // null: it is no turn
+  Impl* impl_;  // null: the turn is empty
 };
 
 }  // namespace vtpm::store
