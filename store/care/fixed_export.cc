@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a log to the fixed-capacity layout.
+// Export: from a log to the fixed-capacity layout.
 #include <algorithm>
 
 #include "base/error.h"
@@ -95,7 +95,7 @@ class FixedExport {
     return room;
   }
 
-  // A first half with the first copies, and a second one that looks like it.
+  // Writes a first half with the first copies and a second half with the same structure.
   void write(File& file) const {
     const uint64_t base = scan_.end.last;
     // Numbers that the log may come to use are left to it: one number never seals two contents under one key.
@@ -124,7 +124,7 @@ class FixedExport {
     file.write_at(at, out);
   }
 
-  // Of everything that a log holds twice, the first or the second copy, in the same order.
+  // Returns the first or the second copy of every entry that a log holds twice, in the same order.
   std::vector<const LogEntry*> copies(int half) const {
     std::vector<const LogEntry*> first, second;
     for (const LogEntry* entry : twice_) {
@@ -149,14 +149,14 @@ class FixedExport {
   Bytes read_one(const LogEntry& entry) const {
     if (entry.refused) {
       throw Error(ErrorCode::kTooNew,
-                  "'" + entry.name + "' in " + path_ + " was written by something newer: it cannot be carried over");
+                  "'" + entry.name + "' in " + path_ + " was written by a newer version: it cannot be exported");
     }
     auto bytes = read_entry(*file_, header_, entry);
     if (!bytes) throw Error(ErrorCode::kCorrupt, path_ + " was changed while it was being exported: try again");
     return std::move(*bytes);
   }
 
-  // The entry with another number and room, sealed or bound anew.
+  // Returns the entry with another number and size, sealed or bound again.
   Bytes renewed(const LogEntry& old, uint64_t number, uint64_t base) const {
     const Bytes bytes = read_one(old);
     const EntryView view = parse_entry(bytes).value();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// From the fixed-capacity layout to a log.
+// Import: from the fixed-capacity layout to a log.
 //
-// Of each name the entry with the higher number is copied, byte for byte, in the order of the numbers: what comes of
-// it is a store that was just compacted.
+// The entry with the higher number of each name is copied, byte for byte, in the order of the numbers. The result is
+// the same as that of a compaction.
 #include <algorithm>
 #include <map>
 
@@ -52,13 +52,13 @@ class FixedImport {
       corrupt("an entry of the type " + entry.type + " has no name");
     if (entry.corrected) {
       findings_.push_back("one bit of '" + (entry.name.empty() ? entry.type : entry.name) + "' at byte " +
-                          std::to_string(entry.offset) + " was flipped; it was put right");
+                          std::to_string(entry.offset) + " was flipped; it was corrected");
     }
     pairs_[entry.name].push_back(std::move(entry));
   }
 
-  // The halves of the file look alike, so whatever is damaged in one must be intact in the other, or a name would be
-  // gone without a trace.
+  // The halves have the same structure, so an entry that is damaged in one must be intact in the other. Otherwise a
+  // name would be lost without a trace.
   void require_every_name() const {
     const uint64_t size = file_->size(), half = bytes_behind(kLogStart + kEndBytes, size) / 2;
     std::map<uint64_t, uint64_t> lengths;  // by place in a half
@@ -113,7 +113,7 @@ class FixedImport {
 
   const std::string path_;
   const FixedImportOptions& options_;
-  const QuietFile file_;  // whoever overwrites entries in place holds the lock meanwhile
+  const QuietFile file_;  // a program that overwrites entries in place holds the exclusive lock
   const StoreHeader header_;
   std::map<std::string, std::vector<LogEntry>> pairs_;  // the entries of a name; of none: the headers
   ScanResult scan_;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The fixed-capacity layout: a store whose entries never move.
+// The fixed-capacity layout: a file whose entries never move (docs/format.md, "Fixed-capacity layout").
 //
-// Every name stands in it twice, in a first and a second half of the file that look alike; every entry keeps its length
-// for ever, so a program that knows nothing of logs, or a machine's firmware, can change a blob by overwriting the
-// older of its two entries in place. There is no rising order and no free space: what counts is, of each name, the
-// entry with the higher number. This module makes such files and makes stores of them; it does not work in them.
-// docs/format.md, "Fixed-capacity layout".
+// Every name stands in it twice, in two halves of the file with the same structure, and no entry ever changes its
+// length. A program that does not implement logs, or a machine's firmware, can therefore change a blob by overwriting
+// the older of its two entries in place. Numbers do not rise along the file, and there is no free space: of the two
+// entries of a name the one with the higher number is current. This module writes and reads such files and does not
+// work on them.
 #pragma once
 
 #include <string>
@@ -17,29 +17,30 @@
 namespace vtpm::store {
 
 struct FixedExportOptions {
-  /// Bytes of plain text to leave room for, by name, where a blob was not registered with a capacity. Else such a blob
-  /// has the room that it needs now.
+  /// Names of blobs without a capacity, each with the bytes of plain text that it is to hold. Without this, such a blob
+  /// has only the space that it needs now.
   std::vector<std::pair<std::string, uint64_t>> room;
   Progress progress;
   FileSystem* file_system = nullptr;
 };
 
-/// Writes what is current in the store of `vault` to a new file. The lengths of the entries change, so every sealed and
-/// every bound one is made anew: that needs the key. Key slots are copied byte for byte: the same secrets open both.
-/// Throws kExists, kLocked, kNotFound (a name of `room`), kInvalidArgument (room for less than there is), kCorrupt,
-/// kTampered, kTooNew (something in the store cannot be carried over); no file is left then.
+/// Writes the current entries of the store of `vault` to a new file at `to`. The lengths of entries change, so sealed
+/// and bound ones are sealed and bound again, which needs the key. Key slots are copied byte for byte, so the same
+/// secrets open both. Throws kExists, kLocked, kNotFound (a name in `room`), kInvalidArgument (`room` for less than
+/// there is, or for a blob with a capacity), kCorrupt, kTampered, kTooNew (an entry of a newer version); no file is
+/// left then.
 void export_fixed(const Vault& vault, const std::string& to, const FixedExportOptions& options = {});
 
 struct FixedImportOptions {
-  /// Lets the other entry of a name count where one is damaged: it may be the older.
+  /// If one of the two entries of a name is damaged, the other counts, although it may be the older one.
   bool accept_older = false;
   Progress progress;
   FileSystem* file_system = nullptr;
 };
 
-/// Makes a store of such a file: the current entry of each name, byte for byte, so no key is needed. Returns what was
-/// wrong and did not matter: sentences. Throws kNotFound, kNotAStore, kUnsupported (it is no such file), kExists,
-/// kCorrupt (a name has one entry that is damaged, unless the other is accepted; or two).
+/// Makes a store at `to` of the current entries of the file `from`, byte for byte, which needs no key. Returns
+/// sentences about damage that did not matter. Throws kNotFound, kNotAStore, kUnsupported (the file has another
+/// layout), kExists, and kCorrupt (an entry of a name is damaged and the other is not accepted, or both are).
 std::vector<std::string> import_fixed(const std::string& from, const std::string& to,
                                       const FixedImportOptions& options = {});
 

@@ -68,7 +68,7 @@ class Repair {
       if (is_authentic(entry)) {
         const bool confirmed = key_ && (entry.sealed || entry.has_mac);
         add(entry.offset, entry.length, entry.name,
-            std::string("one bit was flipped; it was put right") +
+            std::string("one bit was flipped; it was corrected") +
                 (confirmed ? ", and its seal or MAC confirms it" : ""));
       } else {
         forged_.insert(entry.offset);
@@ -85,7 +85,7 @@ class Repair {
     }
   }
 
-  // `damage` of a name takes the older versions with it. A key slot's other copy is as good.
+  // Damage to the newest entry of a name removes its older versions too, unless the other copy of a key slot is intact.
   void lose(uint64_t offset, uint64_t length, const std::string& name, const std::string& reason) {
     lost_.push_back({offset, length});
     Index now;
@@ -103,7 +103,7 @@ class Repair {
     add(offset, length, name, what);
   }
 
-  // What its CRC cannot tell, the key does: intact bytes that nobody with the key wrote.
+  // Entries with a right CRC and a wrong seal or MAC, which only the key shows.
   void examine_forged() {
     if (!key_) return;
     Index now;
@@ -116,7 +116,7 @@ class Repair {
     }
   }
 
-  // Never served, and reported for ever if they stayed.
+  // They are never served, and would be reported by every check if they stayed.
   void examine_ignored() {
     Index now;
     now.apply(scan_);
@@ -158,10 +158,10 @@ class Repair {
     return std::any_of(lost_.begin(), lost_.end(), [at](const auto& piece) { return piece.first == at; });
   }
 
-  // The other copy follows from this one: `rewrite` makes it.
+  // `rewrite` makes the other copy from this one.
   void restore_header() { add(0, 0, "", "one copy of the header was lost; it was made again from the other"); }
 
-  // What was behind the end is gone without a trace, and nothing tells of what.
+  // The entries behind the end are lost without a trace.
   void refuse_truncated() const {
     if (!options_.accept_older && store_->truncated()) throw Error(ErrorCode::kCorrupt, store_->unfit().value());
   }

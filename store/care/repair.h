@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Putting a damaged store in order.
+// Repair of a damaged store.
 //
-// The file is rewritten as compaction does it: what is intact is copied byte for byte, what has one flipped bit is
-// put right (found by its CRC; with an unlocked vault confirmed by its seal or MAC), everything else (damage, torn
-// writes, what the key shows to be forged) is set aside in the quarantine file, never thrown away. A name whose newest
-// entry is damaged goes with all its versions, and where damage may hide a newer version of a key slot, a retry counter
-// or a TPM state, nothing is changed: serving older ones could revive an old PIN or turn a counter back. Nor is
-// anything changed in a file whose end is missing. `accept_older` allows all of that.
+// The file is rewritten as a compaction does it. Intact entries are copied byte for byte. An entry with one flipped bit
+// is corrected; the CRC finds the bit and, with an unlocked vault, the seal or MAC confirms it. Everything else
+// (damage, torn writes, entries that the key shows to be forged) is moved to the quarantine file.
+//
+// A name whose newest entry is damaged is removed with all its versions. Nothing is changed if damage may hide a newer
+// version of a key slot, a retry counter or another entry that must not be rolled back, since the older versions could
+// revive an old PIN or turn a counter back, or if the end of the file is missing. `accept_older` allows both, and lets
+// an older version of a damaged name count again.
 #pragma once
 
 #include <string>
@@ -18,12 +20,12 @@ namespace vtpm::store {
 
 struct RepairOptions {
   bool accept_older = false;
-  const Vault* vault = nullptr;  // unlocked, of the same store: corrections are confirmed by seal or MAC
-  FileSystem* file_system = nullptr;
-  Progress progress;  // of the rewriting
+  const Vault* vault = nullptr;       // null, or an unlocked vault on the same store
+  FileSystem* file_system = nullptr;  // null: that of the operating system
+  Progress progress;                  // of the rewriting
 };
 
-/// One thing that was wrong, and what became of it: a sentence.
+/// One thing that was wrong. `what` is a sentence that says so, and what was done about it.
 struct RepairedEntry {
   uint64_t offset = 0, length = 0;
   std::string name;
@@ -35,11 +37,12 @@ struct RepairReport {
   std::vector<RepairedEntry> entries;  // in file order
 };
 
-/// Throws like Vault::open; kReadOnly; kCorrupt when older versions would have to be accepted (the file is as it was).
+/// Repairs the store at `path`. Throws as Vault::open; kReadOnly if the file cannot be written; kCorrupt if older
+/// versions would have to be accepted. The file is as it was then.
 RepairReport repair(const std::string& path, const RepairOptions& options = {});
 
-/// Rewrites a store without what is dead, as it does by itself from time to time. Returns the bytes before and after.
-/// Throws kCorrupt when the store must be repaired first.
+/// Compacts the store at `path` (Vault::compact). Returns its size in bytes before and after. Throws kCorrupt if the
+/// store must be repaired first.
 std::pair<uint64_t, uint64_t> compact(const std::string& path, const Progress& progress = nullptr);
 
 }  // namespace vtpm::store

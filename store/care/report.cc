@@ -36,14 +36,14 @@ struct VerdictRow {
 constexpr std::array<VerdictRow, 9> kVerdicts = {{
     {Verdict::kSound, Condition::kClean, "sound", ""},
     {Verdict::kTorn, Condition::kRepairable, "torn", "a write that was not finished: it does not count"},
-    {Verdict::kFlipped, Condition::kRepairable, "flipped", "one bit is flipped; it is put right when it is read"},
+    {Verdict::kFlipped, Condition::kRepairable, "flipped", "one bit is flipped; it is corrected on reading"},
     {Verdict::kRottenButSpare, Condition::kRepairable, "rotten-spare", "a newer entry or another copy is intact"},
     {Verdict::kRotten, Condition::kDamaged, "rotten", "what it held is lost"},
     {Verdict::kTampered, Condition::kDamaged, "tampered",
      "its checksum is right, its seal or MAC is wrong: it was tampered with"},
     {Verdict::kWrongEpoch, Condition::kDamaged, "wrong-epoch",
      "it is of another epoch's master key: an old entry was put back"},
-    {Verdict::kUnknownAttribute, Condition::kDamaged, "unknown-attribute", "it was written by something newer"},
+    {Verdict::kUnknownAttribute, Condition::kDamaged, "unknown-attribute", "it was written by a newer version"},
     {Verdict::kUnbound, Condition::kRepairable, "unbound", "it has no MAC and may not replace an entry that has one"},
 }};
 
@@ -165,7 +165,7 @@ class Inspection {
     }
   }
 
-  // What a slot holds is opened by its own secret only; but it says which master key it is for.
+  // Only its own secret opens a key slot, but the digest in it shows for which master key it is.
   void check_slot(EntryReport& out, const EntryView& view) const {
     try {
       const KeySlot slot(to_bytes(view.bytes));
@@ -240,7 +240,7 @@ class Inspection {
     report.entries.push_back(std::move(out));
   }
 
-  // What it still shows, for whoever looks for it; nothing of it is certain.
+  // What the damaged entry still shows may help to identify it, although none of it is certain.
   void describe_damaged(EntryReport& out) const {
     Bytes bytes(std::min(out.length, kMaxEntryBytes));
     bytes.resize(file_->read_at(out.offset, bytes));
@@ -292,7 +292,7 @@ class Inspection {
     check_free_space();
   }
 
-  // The same question that everybody asks who opens it: an unfinished copy may have lost entries without a trace.
+  // The same check as on opening: an unfinished copy may have lost entries without a trace.
   void judge_end() {
     const auto store = FileLog::open(file_system_, report.path, true, FileLog::Ending::kAny);
     if (const auto why = store->unfit()) {
@@ -308,7 +308,7 @@ class Inspection {
     });
   }
 
-  // Between two copies and behind the log: zeros, or a stale tail might come to life.
+  // The space between two copies and behind the log must be zeros, or old bytes could become part of the log.
   void check_free_space() {
     if (!scan_.intact_end || !scan_.damage.empty()) return;  // said already
     bool clean = true;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What stands in a store file, entry by entry, for people and tools: nothing is changed, and no key is needed.
+// Reports on a store file, entry by entry, for users and tools. A report changes nothing and needs no key.
 //
-// `dump` shows the entries as they stand in the log; `check` adds a verdict on each. With an unlocked vault of the same
-// file, `check` also verifies every seal and MAC. Both read the file directly, without its lock when that cannot be
-// had.
+// `dump` lists the entries in the order of the log; `check` adds a verdict on each. With an unlocked vault on the same
+// file, `check` also verifies every seal and MAC. Both read the file directly, under its shared lock if it can be
+// locked.
 #pragma once
 
 #include <string>
@@ -13,36 +13,36 @@
 
 namespace vtpm::store {
 
-/// What is to be done about it. kRepairable: `repair` puts it in order and nothing that was promised is lost. kDamaged:
-/// something is lost, forged, or cannot be used here.
+/// The condition of a store. kRepairable: `repair` restores it, and nothing that was durable is lost. kDamaged:
+/// something is lost or forged, or this build cannot use it.
 enum class Condition { kClean, kRepairable, kDamaged };
 std::string_view condition_name(Condition condition);  // "clean", "repairable", "damaged"
 
-/// `check`'s word on an entry.
+/// The verdict of `check` on an entry (docs/format.md, "What went wrong?").
 enum class Verdict {
   kSound,
-  kTorn,              // a write that was never finished: it does not count
-  kFlipped,           // rot of one bit, which is put right when it is read
+  kTorn,              // a write that was never finished: the entry does not count
+  kFlipped,           // rot of one bit, which is corrected on reading
   kRottenButSpare,    // rot, but a newer entry or another copy is intact
-  kRotten,            // rot: what it held is lost
-  kTampered,          // its checksum is right, its seal or MAC is wrong
-  kWrongEpoch,        // sealed under another master key than the store's
-  kUnknownAttribute,  // written by something newer: a mandatory attribute, or a cipher, that is not known here
-  kUnbound,           // it has no MAC and may not replace an entry that has one
+  kRotten,            // rot: the contents are lost
+  kTampered,          // the checksum is right, the seal or MAC is wrong
+  kWrongEpoch,        // sealed under another master key than that of the store
+  kUnknownAttribute,  // written by a newer version: this build does not know a mandatory attribute, or the cipher
+  kUnbound,           // it has no MAC and must not replace an entry that has one
 };
 std::string_view verdict_name(Verdict verdict);  // "sound", "torn", "flipped", ...
 Condition condition_of(Verdict verdict);
 
 enum class EntryStatus {
   kCurrent,     // the newest of its name
-  kSuperseded,  // a newer one, or a deletion, stands behind it
-  kDeletion,
-  kFree,      // no entry: space to be used
-  kRefused,   // a mandatory attribute, or a cipher, that this build does not know
-  kIgnored,   // without a MAC, it tried to replace an entry that has one
-  kDamaged,   // rot
-  kTorn,      // behind the end of the log: a write that was never finished
-  kTampered,  // seal or MAC wrong (`check` with a key)
+  kSuperseded,  // a newer entry of its name, or a tombstone, follows
+  kDeletion,    // a tombstone
+  kFree,        // free space
+  kRefused,     // this build does not know a mandatory attribute, or the cipher
+  kIgnored,     // it has no MAC, and would have replaced an entry that has one
+  kDamaged,     // rot
+  kTorn,        // behind the end of the log: a write that was never finished
+  kTampered,    // the seal or MAC is wrong (`check` with a key)
 };
 std::string_view state_name(EntryStatus state);  // "current", "superseded", ...
 
@@ -60,13 +60,13 @@ struct EntryReport {
   unsigned index = 0, count = 0;  // in its transaction
   uint64_t durable = 0;
   uint64_t size = 0;        // realsize
-  uint64_t capacity = 0;    // the most that it may hold; 0: not registered
-  uint64_t data_bytes = 0;  // what its data takes, seal and padding included
+  uint64_t capacity = 0;    // in bytes; 0: not registered
+  uint64_t data_bytes = 0;  // size of its data, seal and padding included
   bool sealed = false, has_mac = false;
-  bool corrected = false;  // one flipped bit was put right in memory
+  bool corrected = false;  // one flipped bit was corrected in memory
   std::vector<AttributeReport> attributes;
   Verdict verdict = Verdict::kSound;
-  std::string finding;  // what is wrong with it, a sentence; empty: nothing
+  std::string finding;  // a sentence that says what is wrong with it; empty if nothing is
 };
 
 struct StoreReport {
@@ -76,15 +76,16 @@ struct StoreReport {
   uint64_t format = 0, created = 0, base = 0, durable = 0, last = 0;
   bool intact_end = true;
   std::vector<EntryReport> entries;         // in file order
-  std::vector<std::string> findings;        // of the store as a whole
-  Condition condition = Condition::kClean;  // the worst of all
-  /// Nothing is wrong: neither with the store nor with an entry.
+  std::vector<std::string> findings;        // sentences about the store as a whole
+  Condition condition = Condition::kClean;  // the worst of the store and of all entries
+  /// True if nothing is wrong with the store or with an entry.
   bool clean() const { return condition == Condition::kClean; }
 };
 
-/// Throws like Vault::open.
+/// Lists the entries of the file at `path`. Throws as Vault::open.
 StoreReport dump(const std::string& path);
-/// `vault`: unlocked, of the same store: seals, MACs and key slots are checked, too; null: without a key.
+/// The same with a verdict on each entry. `vault`: null, or an unlocked vault on the same store, with whose key seals,
+/// MACs and key slots are checked too.
 StoreReport check(const std::string& path, const Vault* vault = nullptr, const Progress& progress = nullptr,
                   FileSystem* file_system = nullptr);
 
