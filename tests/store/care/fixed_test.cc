@@ -268,7 +268,7 @@ TEST_F(GoldenFixed, AnEntryIsOverwrittenInTurn) {
   };
   write("the newest of all", older.length);
   EXPECT_EQ(value_after_import("nic0/eeprom"), "the newest of all");
-  // Torn at each byte: the other entry counts, but only if somebody says so, since rot looks the same.
+  // Torn at each byte: the other entry counts, but only if the caller accepts it, since rot looks the same.
   for (size_t of_it = 1; of_it < older.length; of_it += 7) {
     write("the newest of all", of_it);
     if (load(there) == bytes) continue;
@@ -285,7 +285,7 @@ TEST_F(GoldenFixed, AnEntryIsOverwrittenInTurn) {
   }
 }
 
-TEST_F(GoldenFixed, FlippedBitsArePutRight) {
+TEST_F(GoldenFixed, FlippedBitsAreCorrected) {
   const Bytes bytes = load(there);
   for (size_t bit = 16; bit < (bytes.size() - 2) * 8; bit += long_test() ? 1 : 1009) {
     Bytes flipped = bytes;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Repair: what one bit changed is put right, what is lost is set aside, nothing older comes back by itself.
+// Repair: one flipped bit is corrected, damage is set aside, and no older version counts again by itself.
 #include "store/care/repair.h"
 
 #include <gtest/gtest.h>
@@ -46,7 +46,7 @@ class RepairTest : public testing::Test {
   std::unique_ptr<Vault> vault;
 };
 
-TEST_F(RepairTest, LeavesAStoreInOrderAlone) {
+TEST_F(RepairTest, DoesNotChangeAnIntactStore) {
   Bytes before = load(path);
   RepairReport report = repair(path);
   EXPECT_FALSE(report.changed);
@@ -54,7 +54,7 @@ TEST_F(RepairTest, LeavesAStoreInOrderAlone) {
   EXPECT_EQ(load(path), before);
 }
 
-TEST_F(RepairTest, R0_15_PutsAFlippedBitRightAndSaysSo) {
+TEST_F(RepairTest, R0_15_CorrectsAFlippedBitAndSaysSo) {
   EntryReport entry = current("obj/b");
   change(entry.offset + entry.length - 20, {4});
   RepairOptions with_key;
@@ -85,7 +85,7 @@ TEST_F(RepairTest, R0_15_SetsADamagedEntryAsideAndServesNothingOlder) {
   EXPECT_FALSE(vault->find("obj/a")) << "others follow";
 }
 
-TEST_F(RepairTest, AcceptsOlderVersionsOnlyWhenToldTo) {
+TEST_F(RepairTest, AcceptsOlderVersionsOnlyOnRequest) {
   EntryReport entry = current("obj/a");
   change(entry.offset + entry.length - 12, {0x55, 0, 0x0F, 0x33});
   RepairOptions older;

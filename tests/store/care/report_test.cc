@@ -217,7 +217,7 @@ TEST_F(EntryVerdict, AWrongSealWithARightCrcIsTampered) {
   for (const char* name : {"obj/sealed", "obj/clear"}) {
     const EntryReport one = entry(name);
     forge(one, [](Bytes& bytes, const EntryView& view) { bytes[view.data_at] ^= 1; });
-    EXPECT_TRUE(check(path).clean()) << "only the key tells";
+    EXPECT_TRUE(check(path).clean()) << "only the key shows it";
     expect(Verdict::kTampered, one, vault.get());
     EXPECT_EQ(check(path, vault.get()).condition, Condition::kDamaged);
     expect_repaired(vault.get(), true);
@@ -260,14 +260,14 @@ TEST_F(EntryVerdict, AnUnknownMandatoryAttributeIsNamedAsSuch) {
   }
   RepairOptions with_key;
   with_key.vault = vault.get();
-  EXPECT_FALSE(repair(path, with_key).changed) << "it is somebody's, and no damage";
+  EXPECT_FALSE(repair(path, with_key).changed) << "it belongs to a newer version, and is no damage";
 }
 
 TEST_F(EntryVerdict, AnEntryWithoutAMacBehindABoundOneIsUnbound) {
   {
     auto store = FileLog::open(posix_file_system(), path, false);
     auto writer = store->begin();
-    writer.append({clear_draft("obj/clear", "by somebody without the key")});
+    writer.append({clear_draft("obj/clear", "by a writer without the key")});
     writer.release_and_sync();
   }
   const EntryReport one = entry("obj/clear");

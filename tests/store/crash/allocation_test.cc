@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every k-th allocation of every operation fails, the store's and OpenSSL's: nothing crashes, nothing is lost, nothing
-// half-made is seen, and want of memory never passes for damage, tampering or a wrong secret. (LeakSanitizer, in the
-// asan tree, shows that nothing leaks.) A program of its own, since it replaces the allocators.
+// Every k-th allocation of every operation fails, of the store and of OpenSSL: nothing crashes, nothing is lost, no
+// reader sees a partial change, and lack of memory is never reported as damage, tampering or a wrong secret.
+// (LeakSanitizer, in the asan tree, shows that nothing leaks.) It is a program of its own, since it replaces the
+// allocators.
 #include <gtest/gtest.h>
 #include <openssl/crypto.h>
 

@@ -44,7 +44,7 @@ uint32_t number_in(const Vault& vault, const std::string& name) {
   return text == "(none)" ? 0 : static_cast<uint32_t>(std::stoul(text));
 }
 
-// Adds one to a counter that everybody adds to: nothing may be lost between reading and writing.
+// Adds one to a counter to which all processes add: nothing may be lost between reading and writing.
 void add_one(Vault& vault, const std::string& name, Protection protection) {
   vault.change([&](Transaction& transaction) {
     std::string next = std::to_string(number_in(vault, name) + 1);
@@ -240,7 +240,7 @@ TEST_F(Concurrency, PinChangesAndLoginsMix) {
 }
 
 #ifndef VTPM_SHARED_LOG  // it looks into the file
-// What a commit returned for is there after a kill, and nobody else is held up.
+// What was committed is there after a kill, and no other process is blocked.
 // Eight writers; one after the other is killed and started again, and what it had committed is there.
 TEST_F(Concurrency, R0_22_KilledWritersLoseNothingCommitted) {
   auto vault = make_store(path);
@@ -309,7 +309,7 @@ TEST_F(Concurrency, AForkedChildGoesOnWithItsOwnDescriptor) {
 }
 
 #ifndef VTPM_SHARED_LOG  // it holds the lock of the file
-TEST_F(Concurrency, AForkIsNoticedWithoutBeingTold) {
+TEST_F(Concurrency, AForkIsDetectedByTheProcessId) {
   auto vault = make_store(path);
   int waiting = 0;
   vault->change([&](Transaction& transaction) {

@@ -122,7 +122,7 @@ TEST_P(CrashFixed, EverySyncIsNeeded) {
     ++mutants;
     const Verdicts verdicts = explore(*GetParam(), site);
     std::printf("mutant: without %-32s %s: %s\n", site.c_str(), GetParam()->name, verdicts.first.c_str());
-    EXPECT_FALSE(verdicts.clean()) << "nobody misses the " << site;
+    EXPECT_FALSE(verdicts.clean()) << "nothing breaks without the " << site;
   }
   EXPECT_GE(mutants, 2u);
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a store was told while its disk was being recorded, and whether each disk that a power cut may leave keeps the
-// promises that were made by then.
+// The history of a store while its disk is recorded, and the check whether each disk that a power cut may leave keeps
+// the promises that had been made.
 //
-// A promise: when a call returned, what it wrote is there whatever happens. So of the values after each transaction, a
-// disk may show those of any transaction from the last promised one to the last begun one, all of one transaction, and
-// nothing else. The names `slot:so` and `slot:user` stand for the secret that opens the role's slot.
+// A promise: when a call has returned, what it wrote is durable. A disk may therefore show the values after any
+// transaction from the last promised one to the last begun one, all of the same transaction, and nothing else. The
+// names `slot:so` and `slot:user` stand for the secret that opens the key slot of the role.
 #pragma once
 
 #include <cstdio>
@@ -64,9 +64,9 @@ class History {
 
   Values values_of(const FileLog& store) const;
 
-  /// Looks at the disks after each step of the record. Stops at the first that broke a promise if so told.
+  /// Looks at the disks after each step of the record. Stops at the first broken promise if that is requested.
   Verdicts explore(const Breadth& breadth, unsigned seed = 1, bool stop_at_first = false) const;
-  /// For whoever looks at the same record in another way.
+  /// For tests that examine the same record in another way.
   size_t first_step() const { return base_steps_; }
 
  private:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Crashes of what needs the vault and its key: each disk is opened with a secret, so there are fewer of them.
+// Crashes of operations that need the master key. Each disk is opened with a secret, so there are fewer of them.
 #include <gtest/gtest.h>
 
 #include <random>
@@ -129,7 +129,7 @@ TEST(Mutation, TheSyncThatWipesTheOldKeyIsNeeded) {
   for (const std::string& site : rekey_and_cut("").sites) {
     if (site.rfind("sync rewrite:", 0) != 0) continue;
     ++mutants;
-    EXPECT_GT(rekey_and_cut(site).on_the_medium, 0u) << "nobody misses the " << site;
+    EXPECT_GT(rekey_and_cut(site).on_the_medium, 0u) << "nothing breaks without the " << site;
   }
   EXPECT_EQ(mutants, 1u);
 }

@@ -106,7 +106,7 @@ void two_in_flight(History& history) {
   }
 }
 
-// What a reader was shown is promised to it, whoever wrote it.
+// What a reader has been shown is durable, whichever process wrote it.
 void shown_to_a_reader(History& history) {
   auto writer = open(history), reader = open(history);
   for (int round = 0; round < 4; ++round) {
@@ -120,7 +120,7 @@ void shown_to_a_reader(History& history) {
   }
 }
 
-// Somebody dies between a rename and the sync of the directory; others go on with the new file.
+// A process dies between a rename and the sync of the directory; others continue with the new file.
 void death_after_a_rename(History& history) {
   auto store = open(history);
   for (int i = 0; i < 3; ++i) history.commit(*store, {clear_draft("obj/" + std::to_string(i), letters(300, i))});
@@ -165,7 +165,7 @@ void after_a_torn_end(History& history) {
   }
 }
 
-// A sync failed: nobody knows what the disk holds, so the file is rewritten, and what it then shows is promised.
+// A sync has failed and the contents of the disk are unknown: the file is rewritten, and what it then shows is durable.
 void after_a_failed_sync(History& history) {
   auto store = open(history);
   history.commit(*store, {clear_draft("obj/a", letters(300, 1))});

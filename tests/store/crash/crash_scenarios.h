@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is done to a store while its disk is being recorded. Both the enumeration of crashes and the test that leaves
-// syncs out run all of them.
+// The operations on a store whose disk is recorded. Both the enumeration of crashes and the test that leaves out syncs
+// run all of them.
 #pragma once
 
 #include <functional>

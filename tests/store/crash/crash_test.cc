@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Power cuts, simulated: record what an operation does to the disk, then open every disk that a cut may leave.
+// Simulated power cuts: each test records what an operation does to the disk and opens every disk that a cut may leave.
 //
-// Whatever was promised is there, nothing is there that was never written, no older version of anything is served, and
-// the store takes the next change. Each prints its row of the matrix.
+// What was confirmed is there, nothing is there that was never written, no older version of anything is served, and the
+// store takes the next change. Each test prints its row of the matrix.
 #include <gtest/gtest.h>
 
 #include <cstdio>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// System calls that fail: whatever returned before stays, the store stays usable, nothing half-made is ever seen.
+// Calls of the file system that fail: what was confirmed before stays, the store remains usable, and no reader sees a
+// partial change.
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
@@ -80,7 +81,7 @@ TEST(Fault, EveryFailedFileCallLeavesOldOrNewContents) {
         bool old_opens = reader->verify(Role::kUser, as_bytes(kUserPin)) == UnlockResult::kUnlocked;
         bool new_opens = reader->verify(Role::kUser, as_bytes("5678")) == UnlockResult::kUnlocked;
         EXPECT_NE(old_opens, new_opens);
-        // The vault that met the failure goes on, as does everybody else.
+        // The vault that met the failure continues, and so do other processes.
         put(*vault, "obj/c", "later");
         reader->refresh();
         EXPECT_TRUE(reader->find("obj/c"));
@@ -95,8 +96,8 @@ TEST(Fault, EveryFailedFileCallLeavesOldOrNewContents) {
   EXPECT_GE(runs, 50u);
 }
 
-// After a failed sync nobody knows what the disk holds: it is read, nothing is claimed, and the next change rewrites
-// the file.
+// After a failed sync the contents of the disk are unknown: it is read, nothing is confirmed, and the next change
+// rewrites the file.
 TEST(Fault, AFailedSyncIsFollowedByARewriteNotByARetry) {
   SimulatedDisk disk;
   auto vault = make_on(disk);

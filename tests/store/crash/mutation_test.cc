@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Are the tests worth anything? Each place that syncs or locks is left out, one at a time, and something must break:
-// a power cut then loses what was promised, or two that work at the same time get into each other's way. A place that
-// can be left out unseen is either superfluous or not tested.
+// Whether the tests detect a missing sync or lock. Each place that syncs or locks is left out, one at a time, and
+// something must break: a power cut loses what was confirmed, or two processes interfere with each other. A place that
+// can be left out without effect is either superfluous or not tested.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -15,7 +15,7 @@
 namespace vtpm::store {
 namespace {
 
-// --- locks: somebody else comes in between ---
+// --- locks: another process comes in between ---
 
 // Two that work at the same time. The first is interrupted at one of its calls to the disk, where the second does all
 // that it has to do; if a lock is in its way there, it does it when the first is done.
@@ -241,7 +241,7 @@ bool meet(const Encounter& encounter, const std::string& left_out, size_t call, 
   return interrupted;
 }
 
-// With all locks in place nobody is ever in anybody's way, wherever the second comes in.
+// With all locks in place the two processes never interfere, wherever the second one comes in.
 TEST(Mutation, WithAllLocksNoEncounterOfTwoProcessesFails) {
   size_t meetings = 0;
   for (const Encounter& encounter : encounters()) {
@@ -283,7 +283,7 @@ TEST(Mutation, R0_22_EverySyncIsNeeded) {
   }
   for (const auto& [site, how] : seen) {
     std::printf("mutant: without %-32s %s\n", site.c_str(), how.c_str());
-    EXPECT_FALSE(how.empty()) << "nobody misses the " << site;
+    EXPECT_FALSE(how.empty()) << "nothing breaks without the " << site;
   }
   EXPECT_GE(seen.size(), 8u);
 }
@@ -305,7 +305,7 @@ TEST(Mutation, EveryLockIsNeeded) {
   }
   for (const auto& [site, how] : seen) {
     std::printf("mutant: without %-32s %s\n", site.c_str(), how.c_str());
-    EXPECT_FALSE(how.empty()) << "nobody misses the " << site;
+    EXPECT_FALSE(how.empty()) << "nothing breaks without the " << site;
   }
   EXPECT_GE(seen.size(), 5u);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What real processes really did to a real file system, cut off at every step: a kill alone cannot show that a sync is
+// The changes that real processes made to a real file system, cut off at every step. A kill cannot show that a sync is
 // missing, since the kernel's cache survives it.
 #include <gtest/gtest.h>
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every k-th system call of every operation fails: whatever returned before stays, nothing half-made is seen, the error
-// is the one of the call, and the vault goes on. This program is linked so that the store's calls come here (--wrap).
+// Every k-th system call of every operation fails: what was confirmed before stays, no reader sees a partial change,
+// the error is that of the call, and the vault continues. The linker redirects the store's calls to this program
+// (--wrap).
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/stat.h>
@@ -104,7 +105,7 @@ bool disturbed(const StoreOperation& operation, const std::string& path, Fault f
   });
   if (!plan.met) return false;
   bool harmless = fault == Fault::kInterrupted || fault == Fault::kShortWrite;
-  EXPECT_TRUE(returned || !harmless) << "nobody may see that";
+  EXPECT_TRUE(returned || !harmless) << "no reader may see that";
   EXPECT_EQ(what_is_wrong_after(operation, path, returned), "");
   return true;
 }

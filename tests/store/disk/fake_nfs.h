@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A server and its clients, as NFS has them (RFC 7530, section 10): what a client sees of a file is its own cache,
-// which only opening the file and getting a lock refresh; what it writes gets to the server by a sync or an unlock;
-// which file stands at a path it remembers until it opens that; a file that somebody else has replaced is stale.
+// A server and its clients that behave like NFS (RFC 7530, section 10). A client sees its own cache of a file, which
+// only opening the file and taking a lock refresh. A sync or an unlock sends what it has written to the server. It
+// remembers which file stands at a path until it opens the path. A file that another client has replaced is stale.
 #pragma once
 
 #include <condition_variable>

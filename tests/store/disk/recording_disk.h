@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A real file system whose changes are written down, by any number of processes, in the order in which they happened:
-// what a power cut would have left of them can then be made (tests/store/crash/crash_states.h).
+// A real file system whose changes, by any number of processes, are recorded in their order, so that what a power cut
+// would have left of them can be made (tests/store/crash/crash_states.h).
 //
-// Changes are made one at a time, whoever makes them; syncs run beside them, and cover what had been done when they
-// began.
+// Changes of all processes are made one at a time. Syncs run at the same time, and cover the changes that were made
+// before they began.
 #pragma once
 
 #include <string>
@@ -21,7 +21,7 @@ class DiskLog {
   DiskLog(const DiskLog&) = delete;
   DiskLog& operator=(const DiskLog&) = delete;
 
-  /// `change` and its record, with nobody else's in between.
+  /// Makes a change and its record, without a change of another process in between.
   void record(const std::function<DiskStep()>& change);
   /// How far the log has come.
   size_t position();

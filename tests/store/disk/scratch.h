@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the store's tests share: a directory that goes with the test, cheap stores, outside tools.
+// What the tests of the store share: a directory that is removed with the test, cheap stores, outside tools.
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@ namespace vtpm::store {
 
 /// VTPM_TEST_LONG=1: hours instead of minutes.
 bool long_test();
-/// Sanitizers make everything slow: fewer states, not other ones.
+/// Whether a sanitizer makes everything slow: tests then examine fewer states, but no other ones.
 bool sanitized();
 
 /// A fresh directory, removed with all that is in it.
@@ -34,7 +34,7 @@ CreateOptions cheap_options();
 /// A store with an SO and a user slot; unlocked.
 std::unique_ptr<Vault> make_store(const std::string& path, CreateOptions options = cheap_options());
 
-/// A body for who only wants to take the store's lock and catch up.
+/// A body that changes nothing: the change only takes the store's lock and catches up.
 inline void change_nothing(Transaction&) {}
 void put(Vault& vault, std::string_view name, std::string_view value, Protection protection = Protection::kSealed);
 void erase(Vault& vault, std::string_view name);

@@ -120,7 +120,7 @@ class SimulatedFile : public File {
       throw;
     }
     if (std::exchange(failures_seen_, inode.failed_syncs) != inode.failed_syncs)
-      throw Error(ErrorCode::kIo, "simulated failure to sync, of which another descriptor was told before");
+      throw Error(ErrorCode::kIo, "simulated failure to sync, which was reported to another descriptor before");
     if (!disk_.left_out("sync", site)) disk_.step({DiskStep::Kind::kSync, inode_, 0, {}, {}, {}});
   }
 
@@ -212,7 +212,7 @@ bool SimulatedDisk::left_out(const char* what, CallSite site) {
   return is_left_out;
 }
 
-// Whoever is let in works on the same disk, and is not itself interrupted.
+// The other process works on the same disk and is not interrupted itself.
 void SimulatedDisk::let_others_in() {
   auto visitor = std::exchange(between, nullptr);
   if (!visitor) return;

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// A disk in memory that remembers every write and sync, so that a test can ask: what would be left after a power cut
-// here? It also fails on demand, leaves a chosen sync or lock out, and lets somebody else work between two calls.
+// A disk in memory that records every write and sync, so that a test can find out what a power cut would leave at any
+// moment. It also fails on demand, leaves out a chosen sync or lock, and lets another process work between two calls.
 //
-// A sync that fails is Linux's: what was not synced before is lost on the disk (of some writes a part was written),
-// while everybody goes on reading it, and the next sync succeeds without it. Each file that is open is told once.
+// A failing sync behaves as on Linux: what was not synced before is lost on the disk (of some writes a part was
+// written), while all readers still see it, and the next sync succeeds without it. The failure is reported to each open
+// file once.
 //
 // What may survive a cut (docs/format.md, "What a crash may do"): of each file, everything up to its last sync, and of
-// the writes behind it any selection of 512-byte sectors, in any order, the last write torn at any byte; of the
-// directory, a prefix of what happened behind its last sync. A file's size is at least what the surviving sectors need.
+// the later writes any selection of 512-byte sectors, in any order, with the last write torn at any byte; of the
+// directory, a prefix of the changes after its last sync. The size of a file is at least what the surviving sectors
+// need.
 #pragma once
 
 #include <condition_variable>

@@ -88,7 +88,7 @@ void run_disturbed(const StoreOperation& operation, const std::string& path,
   }
   if (std::string_view(operation.name) == "refresh") put_clear(*Vault::open(path), "obj/a", "new");
   around([&] { operation.run(*vault, path); });
-  // The vault that met the failure goes on, as does everybody else.
+  // The vault that met the failure continues, and so do other processes.
   put_clear(*vault, "obj/c", "later");
   if (get(*vault, "obj/c") != "later") throw std::runtime_error("the vault does not go on");
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a test does to a real store file while something goes wrong: each operation, what must hold however it ended.
+// The operations on a real store file during which tests let something fail, and what must hold however they ended.
 #pragma once
 
 #include <functional>

@@ -53,7 +53,7 @@ class BlindIndexTest : public testing::Test {
   std::unique_ptr<Vault> vault = make_store(path);
 };
 
-TEST_F(BlindIndexTest, IsWhatTheFormatSays) {
+TEST_F(BlindIndexTest, TagsAreThoseOfTheFormat) {
   const Bytes master(32, 0x4b);
   Uuid uuid{};
   uuid[3] = 7;
@@ -85,7 +85,7 @@ TEST_F(BlindIndexTest, EqualPropertiesHaveEqualTagsAndNothingElseHas) {
   EXPECT_TRUE(outside_tools_read(path));
 }
 
-// Whoever does not know the properties of the new version would leave the old one's tags standing.
+// A writer that does not know the properties of the new version must not keep the tags of the old one.
 TEST_F(BlindIndexTest, IsNotInherited) {
   put("obj/a", {kRed});
   ASSERT_EQ(tags("obj/a").size(), 1u);
@@ -164,15 +164,15 @@ TEST_F(BlindIndexTest, AClearEntryWithOneIsAuthenticatedWhenItIsRead) {
   auto reader = Vault::open(path);
   EXPECT_FALSE(reader->read("obj/b")->bound);
   ASSERT_EQ(reader->unlock(Role::kUser, as_bytes(kUserPin)), UnlockResult::kUnlocked);
-  EXPECT_TRUE(reader->find("obj/b")->readable) << "nobody has looked yet";
+  EXPECT_TRUE(reader->find("obj/b")->readable) << "it has not been authenticated yet";
   const uint64_t before = reader->cursor();
   EXPECT_EQ(code_thrown_by([&] { reader->read("obj/b"); }), ErrorCode::kTampered);
   EXPECT_FALSE(reader->find("obj/b")->readable);
-  EXPECT_GT(reader->cursor(), before) << "and everybody hears of it";
+  EXPECT_GT(reader->cursor(), before) << "other readers see the change";
   EXPECT_TRUE(reader->read("obj/a")->bound);
   auto report = check(path, reader.get());
   EXPECT_FALSE(report.clean()) << "a check looks at everything";
-  // Whoever holds the key puts right what was forged.
+  // A writer with the key replaces the forged entry.
   reader->change(
       [&](Transaction& transaction) { transaction.put("obj/b", "p11-object", Protection::kClear, as_bytes("right")); });
   EXPECT_TRUE(reader->read("obj/b")->bound);
@@ -204,7 +204,7 @@ TEST_F(BlindIndexTest, ADeletionIsAuthenticatedAtOnce) {
   EXPECT_FALSE(reader->find("obj/a")->readable) << "not silently gone";
 }
 
-TEST_F(BlindIndexTest, OddOnesAreNone) {
+TEST_F(BlindIndexTest, AMalformedIndexIsIgnored) {
   EXPECT_TRUE(read_tags(Bytes(7)).empty());
   EXPECT_TRUE(read_tags({}).empty());
   EXPECT_TRUE(read_tags(Bytes(8 * 33)).empty());

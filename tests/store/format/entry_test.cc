@@ -86,7 +86,7 @@ TEST(Entry, R0_14_AFlippedByteChangesTheCrc) {
   }
 }
 
-TEST(Entry, R0_6_RefusesWhatIsNotOne) {
+TEST(Entry, R0_6_RejectsWhatIsNotAnEntry) {
   const Entry good = sample();
   auto without = [&](std::string_view name) {
     Entry entry = good;
@@ -130,7 +130,7 @@ TEST(Entry, R0_6_RefusesWhatIsNotOne) {
 }
 
 // It would have two encodings, and a header that is written anew would change.
-TEST(Entry, ANameAloneIsNoSequence) {
+TEST(Entry, AnAttributeWithoutValueIsNotASequence) {
   Bytes name, wrapped;
   write_der(name, DerTag::kIa5String, as_bytes("colour"));
   write_der(wrapped, DerTag::kSequence, name);
@@ -166,14 +166,14 @@ TEST(Entry, NamesAreUtf8WithoutControls) {
   EXPECT_FALSE(valid_type(std::string(65, 't')));
 }
 
-TEST(Entry, IsNotLongerThanItMayBe) {
+TEST(Entry, IsRejectedIfItIsTooLong) {
   Entry entry = sample();
   entry.data.resize(kMaxEntryBytes);
   EXPECT_THROW(encode(entry), Error);
 }
 
-// An optional attribute whose value is not as the format says is one that is not known: ignored, and preserved.
-TEST(Entry, NoRollbackWithAValueIsNotKnown) {
+// A malformed optional attribute is treated as an unknown one: it is ignored and preserved.
+TEST(Entry, NoRollbackWithAValueIsIgnoredAndPreserved) {
   Entry entry = sample();
   entry.optional = {bytes_attribute(attribute::kCrc, Bytes(4)), no_rollback_attribute()};
   Bytes bytes = encode(entry);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files that are made to keep a reader busy. What is counted is work, not time: bytes that are read and bytes that
-// CRCs are computed of, which must stay a small multiple of the file.
+// Files that were made to keep a reader busy. The tests measure work, not time: the bytes that are read and those of
+// which CRCs are computed must be a small multiple of the file's size.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The attribute `norollback`: who has it, who inherits it, and what keeps it (docs/format.md, "Rollback").
+// The attribute `norollback`: which entries have it, which inherit it, and what keeps it (docs/format.md, "Rollback").
 #include <gtest/gtest.h>
 
 #include <algorithm>

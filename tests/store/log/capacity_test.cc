@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Registered blobs: a name that may hold up to so many bytes, and takes as much room whatever it holds. And what a new
-// version of an entry takes over of the one before.
+// Registered blobs: a name with a capacity takes the same space whatever it holds. And what a new version of an entry
+// inherits.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -82,7 +82,8 @@ TEST(Capacity, IsForgottenWithTheName) {
   });
 }
 
-// What lies behind the plain text is inside the seal: nobody sees how full a blob is by its bytes, nor changes them.
+// The padding behind the plain text is inside the seal: the bytes do not show how full a blob is, and cannot be
+// changed.
 TEST(Capacity, R0_11_PaddingLiesInsideTheSeal) {
   ScratchDirectory scratch;
   const std::string path = scratch.file("store.vtpm");
@@ -96,7 +97,7 @@ TEST(Capacity, R0_11_PaddingLiesInsideTheSeal) {
   EXPECT_GT(std::count_if(data, data + 200, [](uint8_t byte) { return byte != 0; }), 150);
 }
 
-// Attributes are in memory: a list asks the file nothing, however large the blobs are.
+// Attributes are in memory: a list does not read the file, however large the blobs are.
 TEST(Listing, R0_7_AsksTheMemoryOnly) {
   ScratchDirectory scratch;
   const std::string path = scratch.file("store.vtpm");

@@ -29,7 +29,7 @@ TEST(Index, ChangesStayBoundedAndInOrder) {
   EXPECT_TRUE(index.changes(index.cursor()).names.empty());
 }
 
-// Names that come and go do not make the index grow, and whoever has not looked for so long is told so.
+// Names that come and go do not make the index grow, and a reader with an old cursor gets all names.
 TEST(Index, DeletedNamesAreForgotten) {
   for (bool has_mac : {false, true}) {
     Index index;
@@ -56,7 +56,7 @@ TEST(Index, DeletedNamesAreForgotten) {
   }
 }
 
-// A deletion that somebody forged is found out when the key comes.
+// A forged deletion is detected when the key arrives.
 TEST(Index, DeletionsThatAreStillToBeExaminedStay) {
   Index index;
   for (uint64_t i = 1; i <= 3000; ++i) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One store on a server, worked on by several machines (requirement R1.9).
+// One store on a server that several hosts use (requirement R1.9).
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -48,7 +48,7 @@ TEST_F(Nfs, R1_9_EveryRefreshLocksAndSeesWhatOtherMachinesWrote) {
   }
   const uint64_t locks = server.locks;
   EXPECT_FALSE(two->refresh());
-  EXPECT_GT(server.locks, locks) << "also when nothing is new: the cache cannot tell";
+  EXPECT_GT(server.locks, locks) << "also if nothing is new, which the cache does not show";
 }
 
 TEST_F(Nfs, R1_9_AReaderWaitsForNoTransactionOfItsOwnProcess) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a reader makes of a file that is not as its writer left it.
+// Reading files that are torn, damaged or truncated.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -256,7 +256,7 @@ TEST_F(Recovery, AHeaderThatDoesNotCountIsNotWiped) {
   EXPECT_EQ(load(path), hostile);
 }
 
-// Half of a transaction rotted, and only a torn write behind it tells that it had been synced: the other half is
+// Half of a transaction rotted, and only a torn write behind it shows that it had been synced: the other half is
 // served, and survives the cleaning of that write. Found by reading.
 TEST_F(Recovery, WhatOnlyATornWriteShowsToBeDurableSurvivesACompaction) {
   {
@@ -286,7 +286,7 @@ TEST_F(Recovery, WhatOnlyATornWriteShowsToBeDurableSurvivesACompaction) {
   EXPECT_EQ(get(*Vault::open(path), "pair/b"), "the other half");
 }
 
-TEST_F(Recovery, EveryFlippedBitIsPutRight) {
+TEST_F(Recovery, EveryFlippedBitIsCorrected) {
   std::mt19937 random(1);
   uint64_t end = sizes.back() + 20;
   for (uint64_t at = 0; at < bytes.size(); at += 1 + random() % (kStride * (at < end ? 5 : 5000))) {

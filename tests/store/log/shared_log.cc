@@ -27,7 +27,7 @@ namespace {
 constexpr size_t kRegionBytes = size_t{1} << 30;  // of addresses; what is not written takes no memory
 constexpr size_t kMostLogs = 4096, kMostPath = 512, kTransactions = 1024;
 
-/// A mutex of several processes. Whoever dies while he holds it leaves nothing half-done behind.
+/// A mutex of several processes. If a process ends while it holds it, what the mutex guards is consistent.
 class SharedMutex {
  public:
   void make() {
@@ -99,7 +99,7 @@ Region* make_region() {
   return made;
 }
 
-Region* const region = make_region();  // before anybody forks
+Region* const region = make_region();  // before any fork
 
 Node* new_node(ByteView bytes) {
   const size_t size = (sizeof(Node) + bytes.size() + 15) / 16 * 16;
@@ -229,7 +229,7 @@ class SharedLog final : public EntryLog {
       case NameStatus::kTampered:
         throw Error(ErrorCode::kTampered, what + " was tampered with");
       case NameStatus::kRefused:
-        throw Error(ErrorCode::kTooNew, what + " was written by something newer");
+        throw Error(ErrorCode::kTooNew, what + " was written by a newer version");
       case NameStatus::kDamaged:
         throw Error(ErrorCode::kCorrupt, what + " is damaged");
       case NameStatus::kCurrent:
@@ -445,7 +445,7 @@ class SharedLog final : public EntryLog {
   }
   void check_usable() const {
     if (!head_.gone) return;
-    throw Error(ErrorCode::kReplaced, path_ + " was removed or initialized anew by someone else");
+    throw Error(ErrorCode::kReplaced, path_ + " was removed, or initialized again, by another process");
   }
   void usable() const {
     reopen_if_forked();
@@ -465,7 +465,7 @@ class SharedLog final : public EntryLog {
     return drafts;
   }
 
-  // The head is locked, or nobody else has it.
+  // The head is locked, or no other process knows it.
   static void append(Head& head, const std::vector<Draft>& drafts) {
     if (drafts.empty()) return;
     const uint64_t first = head.last + 1;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Does the log in shared memory do what it is for? Every body runs again, lost answers are resolved, and processes
-// share it across forks.
+// The log in shared memory itself: every body runs again, lost answers are resolved, and processes share it across
+// forks.
 #include "tests/store/log/shared_log.h"
 
 #include <gtest/gtest.h>

@@ -120,7 +120,7 @@ TEST(KeyslotTable, R3_6_InactiveWithNeither) {
 }
 
 TEST(KeyslotTable, R3_7_NoneLeftIsAnErrorAndSoIsNoOfficer) {
-  EXPECT_EQ(outcome(inactive(1, {}), "ox......"), "none left") << "nobody could set a user PIN again";
+  EXPECT_EQ(outcome(inactive(1, {}), "ox......"), "none left") << "the user PIN could never be set again";
   EXPECT_EQ(outcome(inactive({}, "s"), "Ox......"), "none left");
   EXPECT_EQ(outcome(inactive({}, "s"), "OS......"), "none left") << "all or nothing";
   EXPECT_EQ(outcome(inactive(1, {}), "oo......"), "-1") << "another officer's slot stays";
@@ -148,7 +148,7 @@ TEST(KeyslotTable, OnlyAnOfficerMakesOrRemovesOne) {
   EXPECT_EQ(outcome(officer, "ox......"), "+3");
   DesiredState gone = inactive({}, "s");
   gone.by = Role::kUser;
-  EXPECT_EQ(outcome(gone, "oOx....."), "-2") << "whoever gives the officer's secret has it";
+  EXPECT_EQ(outcome(gone, "oOx....."), "-2") << "the secret of the officer was given";
 }
 
 TEST(KeyslotTable, ASlotThatHoldsTheSecretForAnotherRoleIsNotTheDesiredOne) {
@@ -160,7 +160,7 @@ TEST(KeyslotTable, ASlotThatHoldsTheSecretForAnotherRoleIsNotTheDesiredOne) {
   EXPECT_EQ(outcome(active("s", 1), "O......."), "") << "of any role";
 }
 
-TEST(KeyslotTable, StatesThatDoNotHoldTogether) {
+TEST(KeyslotTable, ContradictoryStatesAreRejected) {
   DesiredState no_secret;
   EXPECT_EQ(outcome(no_secret, "x......."), "no sense");
   DesiredState both = active("s");

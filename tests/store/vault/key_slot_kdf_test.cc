@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a slot's `kdf` attribute may say, and what is refused; the kinds of secrets.
+// The attribute `kdf` of a key slot, which values are rejected, and the kinds of secrets.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -87,7 +87,7 @@ TEST(KeySlotKdf, TheBytesOfAFileAreASecretOfTheirOwnRole) {
   desired.secret = SecretBytes(bytes);
   vault->amend(desired);
   auto reader = Vault::open(path);
-  EXPECT_EQ(reader->unlock(Role::kUser, bytes), UnlockResult::kWrongSecret) << "nobody types a file";
+  EXPECT_EQ(reader->unlock(Role::kUser, bytes), UnlockResult::kWrongSecret) << "a file is not typed";
   bytes.back() ^= 1;
   EXPECT_EQ(reader->unlock(Role::kKeyfile, bytes), UnlockResult::kWrongSecret);
   bytes.back() ^= 1;
@@ -150,7 +150,7 @@ TEST(RecoveryPhrase, EveryTypoIsFoundAndASingleOneLocated) {
   }
 }
 
-TEST(RecoveryPhrase, WhatIsNotOneIsTakenAsItIs) {
+TEST(RecoveryPhrase, AnythingElseIsTakenByteForByte) {
   for (std::string_view text :
        {"", "phrase", "1234", "00000-00000-00000-00000-00000-0000", "UUUUU-00000-00000-00000-00000-00000"}) {
     EXPECT_EQ(read_recovery_phrase(as_bytes(text)).verdict, Verdict::kNotAPhrase) << text;

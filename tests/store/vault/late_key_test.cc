@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// R0.20: a store without its key serves what is clear; when the key comes, whoever waited is called.
+// R0.20: a vault without its key serves the clear entries; when the key arrives, the handlers are called.
 #include <gtest/gtest.h>
 
 #include <atomic>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Key slots, the retry counter, and telling a wrong secret from damage.
+// Key slots, the retry counter, and the distinction between a wrong secret and damage.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -66,7 +66,7 @@ TEST_F(Login, LimitZeroNeverLocks) {
   auto vault = make(0);
   for (int i = 0; i < 9; ++i) EXPECT_EQ(try_user(*vault, "x"), UnlockResult::kWrongSecret);
   EXPECT_EQ(try_user(*vault, kUserPin), UnlockResult::kUnlocked);
-  EXPECT_EQ(vault->attempts(Role::kSo).limit, 0u) << "nobody could unlock the security officer";
+  EXPECT_EQ(vault->attempts(Role::kSo).limit, 0u) << "no other role could unlock the security officer";
 }
 
 TEST_F(Login, TheOfficerIsSlowedInstead) {
@@ -207,7 +207,7 @@ TEST_F(SlotDamage, IsDistinguishedFromAWrongSecret) {
   });
   EXPECT_EQ(try_user(*Vault::open(path), kUserPin), UnlockResult::kWrongSecret);
 
-  // One copy destroyed: nobody notices.
+  // One copy is destroyed: the other suffices.
   save(path, good);
   int copies = 0;
   change_slots(false, [&](Bytes& bytes, const EntryView& view) {

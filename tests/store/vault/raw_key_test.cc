@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Raw-key stores: how keys are written, the four errors of R1.4, AES-CBC, and what is recorded of the encryption.
+// Stores with a raw key: formats of keys, the four errors of R1.4, AES-CBC, and what a store shows of its encryption.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -175,7 +175,7 @@ TEST_F(RawStore, R1_4_FourErrorsEachWithASentenceOfItsOwn) {
   EXPECT_NE(unsupported.find("encryption type 'rot-13x'"), std::string::npos) << unsupported;
 }
 
-TEST_F(RawStore, R0_16_And_R0_17_AWrongKeyIsToldFromCorruptionByACryptographicDigest) {
+TEST_F(RawStore, R0_16_And_R0_17_ADigestDistinguishesAWrongKeyFromCorruption) {
   { put(*make(k128), "tpm0/permall", "state"); }
   auto vault = Vault::open(path);
   EXPECT_EQ(vault->unlock_raw(key_of("ff0102030405060708090a0b0c0d0e0f")), UnlockResult::kWrongSecret);

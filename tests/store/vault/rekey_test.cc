@@ -85,7 +85,7 @@ TEST_F(Rekey, SlotsWhoseSecretIsNotGivenAreDropped) {
   EXPECT_EQ(opens(kUserPin), UnlockResult::kWrongSecret);
 }
 
-TEST_F(Rekey, WhatItRefusesChangesNothing) {
+TEST_F(Rekey, ARejectedRekeyChangesNothing) {
   const Bytes before = load(path);
   auto refusal = [&](std::vector<KeptKeySlot> slots) { return code_thrown_by([&] { vault->rekey(slots); }); };
   EXPECT_EQ(refusal({}), ErrorCode::kUnsupported);
@@ -122,7 +122,7 @@ TEST_F(Rekey, ATamperedEntryStopsItAndIsNamed) {
   EXPECT_EQ(load(path), before);
 }
 
-// Whoever has the old master key (an old copy of the file, and its PIN) can neither read what is new nor add to it.
+// The old master key (an old copy of the file, and its PIN) neither opens new entries nor can add to them.
 TEST_F(Rekey, AnOldEpochsEntryIsNotServed) {
   auto old = Vault::open(path);
   ASSERT_EQ(old->unlock(Role::kUser, as_bytes(kUserPin)), UnlockResult::kUnlocked);

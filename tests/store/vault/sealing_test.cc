@@ -158,7 +158,7 @@ TEST_F(Tampering, AnUnboundSuccessorIsIgnored) {
   EXPECT_EQ(ignored, 2u);
 }
 
-// A deletion with a MAC that nobody with the key made.
+// A deletion whose MAC was not made with the key.
 TEST_F(Tampering, AForgedDeletionIsIgnored) {
   auto vault = unlocked();
   auto file = posix_file_system().open(path, true);

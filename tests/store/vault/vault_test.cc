@@ -125,7 +125,7 @@ TEST_F(VaultTest, ABodyThatPutNothingCommitsNothing) {
   EXPECT_EQ(load(path), before);
 }
 
-TEST_F(VaultTest, RefusesWhatIsNotAName) {
+TEST_F(VaultTest, RejectsInvalidNamesAndTypes) {
   auto vault = make_store(path);
   auto refused = [&](std::string_view name, std::string_view type) {
     const auto body = [&](Transaction& transaction) { transaction.put(name, type, Protection::kClear, {}); };
@@ -229,7 +229,7 @@ TEST_F(VaultTest, ANameKeepsItsBirthWhereThatIsWanted) {
   for (const char* name : {"sealed", "clear", "of before"}) {
     for (int i = 0; i < 2; ++i) write(name, name[0] == 'c' ? Protection::kClear : Protection::kSealed, true);
   }
-  write("sealed", Protection::kSealed, /*keep=*/false);  // by who does not ask for it
+  write("sealed", Protection::kSealed, /*keep=*/false);  // by a writer that does not ask for it
   write("without", Protection::kSealed, false);
   born["without"] = vault->find("without")->sequence;
   const auto expect_all = [&](const Vault& seen) {
