@@ -244,6 +244,8 @@ void Transaction::erase(std::string_view name) {
 }
 
 void Transaction::reserve(size_t bytes, size_t entries) {
+  for (const Draft& draft : state_->drafts) bytes += draft.entry.data.size();
+  entries += state_->drafts.size();
   state_->change.reserve(bytes + entries * kEntryOverhead, entries);
 }
 

@@ -408,7 +408,7 @@ TEST_F(VaultTest, ReserveMakesRoomAhead) {
   auto vault = make_store(path);
   uintmax_t size = 0;
   vault->change([&](Transaction& transaction) {
-    transaction.reserve(500000);
+    transaction.reserve(500000, 1);
     size = std::filesystem::file_size(path);
     EXPECT_GT(size, 500000u);
     transaction.put("big", "blob", Protection::kSealed, Bytes(500000));
