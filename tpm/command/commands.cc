@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "tpm/command/exchange.h"
 #include "tpm/command/marshal.h"
 #include "tpm/command/sapi.h"
 #include "tpm/host/device.h"
@@ -54,7 +55,7 @@ void Commands::startup() {
 }
 
 SecretBytes Commands::execute(ByteView command) {
-  SecretBytes response(device_.execute(command));
+  SecretBytes response(exchange(device_, command));
   device_.forget_response();
   return response;
 }

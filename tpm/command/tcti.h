@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The way from tpm2-tss to a device (TSS 2.0 TCTI specification).
+// The transmission interface through which tpm2-tss reaches a device (TSS 2.0 TCTI specification).
 //
-// tpm2-tss marshals; this hands the bytes over and looks at the answer first. Here is the one place that resends what
-// the TPM asks to resend, and that tells an operation that failed (TPM_RC_FAILURE is libtpms' answer to a bad RSA
-// cipher text, so a peer could provoke it) from a TPM that failed. What happens here is thrown only after tpm2-tss,
-// which is C, has returned: `check` throws it.
+// tpm2-tss marshals a command and calls `transmit`, which sends it through `exchange` (tpm/command/exchange.h), and
+// then `receive`. An exception must not pass through tpm2-tss, which is C: `transmit` keeps it, and `check` throws it
+// once tpm2-tss has returned.
+//
+// Not thread-safe: the caller holds the device's lock.
 #pragma once
 
 #include <tss2/tss2_tcti.h>
@@ -17,13 +18,17 @@ namespace vtpm::tpm {
 
 class Tcti {
  public:
+  /// `device` must outlive this.
   explicit Tcti(Device& device);
   Tcti(const Tcti&) = delete;
   Tcti& operator=(const Tcti&) = delete;
 
+  /// The context for Tss2_Sys_Initialize. It belongs to this and lives as long.
   TSS2_TCTI_CONTEXT* context() { return reinterpret_cast<TSS2_TCTI_CONTEXT*>(&wire_); }
 
-  /// Turns the outcome of a Tss2_Sys_ function into nothing or an Error that names `command`.
+  /// Checks the return value of a Tss2_Sys_ function, of which `command` is the name. Returns if it was successful.
+  /// Otherwise throws what the device threw, the Error for the TPM's response code (tpm/command/response.h), kInternal
+  /// if tpm2-tss rejects the parameters, or kTpmFailure (the device is dead) if it cannot read the response.
   void check(TSS2_RC outcome, const char* command);
 
  private:
@@ -33,13 +38,11 @@ class Tcti {
   };
   static TSS2_RC transmit(TSS2_TCTI_CONTEXT* context, size_t size, const uint8_t* command);
   static TSS2_RC receive(TSS2_TCTI_CONTEXT* context, size_t* size, uint8_t* response, int32_t timeout);
-  void exchange(ByteView command);
-  bool in_failure_mode();
 
   Device& device_;
   Wire wire_ = {};
   ByteView response_;         // belongs to the device
-  std::exception_ptr fault_;  // what `exchange` threw
+  std::exception_ptr fault_;  // what the last `transmit` must not throw through tpm2-tss
 };
 
 }  // namespace vtpm::tpm
