@@ -22,7 +22,8 @@ constexpr unsigned kLocalities = 5;
 // libtpms skips blocks of up to 65535 bytes without looking where the state ends, and reads on from there. What it
 // finds must be readable; zeros end its reading, because every structure begins with a magic number.
 constexpr size_t kStateMargin = size_t{256} * 1024;
-constexpr size_t kHeaderBytes = 10;  // TPM_ST, UINT32 size, TPM_RC: Part 3, 4.4
+constexpr uint64_t kNotStarted = 0x100;  // TPM_RC_INITIALIZE: Part 2, 6.6.3
+constexpr size_t kHeaderBytes = 10;      // TPM_ST, UINT32 size, TPM_RC: Part 3, 4.4
 
 // --- libtpms' callbacks: C functions, nothing may be thrown through them ---
 
@@ -78,7 +79,8 @@ TPM_RESULT on_physical_presence(TPM_BOOL* present, uint32_t) {
 
 }  // namespace
 
-Instance::Instance(const Copy& copy) : copy_(copy), data_(to_bytes(copy.data)), data_rel_(to_bytes(copy.data_rel)) {}
+Instance::Instance(const Copy& copy)
+    : copy_(copy), data_(to_bytes(copy.data)), data_rel_(to_bytes(copy.data_rel)), process_(this_process()) {}
 
 Instance::~Instance() { power_off(); }
 
@@ -128,20 +130,21 @@ void Instance::undo(const Snapshot& snapshot) {
   locality_ = locality;
 }
 
-// TPM2_StirRandom (Part 3, 16.2). A TPM that was not started yet refuses it; TPM2_Startup will seed it.
+// TPM2_StirRandom (Part 3, 16.2). A TPM that was not started yet rejects it; TPM2_Startup will seed its generator. Any
+// other response means that the generator may repeat numbers.
 void Instance::stir() {
   constexpr size_t kEntropy = 32, kHeader = 12;
   std::array<uint8_t, kHeader + kEntropy> command = {0x80, 0x01, 0,    0,    0, kHeader + kEntropy,
                                                      0,    0,    0x01, 0x46, 0, kEntropy};
   const SecretBytes entropy = crypto::random_secret(kEntropy);
   std::memcpy(command.data() + kHeader, entropy.data(), kEntropy);
-  try {
-    (void)execute(command);
-  } catch (...) {
-    wipe(command.data(), command.size());
-    throw;
-  }
-  wipe(command.data(), command.size());
+  struct Wipe {
+    std::array<uint8_t, kHeader + kEntropy>& command;
+    ~Wipe() { wipe(command.data(), command.size()); }
+  } wiped{command};
+  const uint64_t response = read_be(execute(command).subspan(6, 4));
+  if (response != TPM_SUCCESS && response != kNotStarted)
+    fail("its random generator does not accept entropy (response code " + std::to_string(response) + ")");
   stored_.reset();
 }
 
