@@ -5,9 +5,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <fstream>
 #include <random>
+#include <thread>
 
+#include "base/numbers.h"
 #include "crypto/library/random.h"
 #include "tests/tpm/errors.h"
 #include "tests/tpm/memory_state.h"
@@ -156,6 +160,85 @@ TEST(InstanceTest, PoweredOffItHoldsNothing) {
   EXPECT_EQ(code_of([&] { borrowed.instance().permanent(); }), ErrorCode::kTpmFailure);
   borrowed.tpm().power_on(state);
   EXPECT_EQ(borrowed.tpm().get_random(8).size(), 8u);
+}
+
+// --- a copy whose functions the test has written ---
+
+constexpr uint16_t kNoSessions = 0x8001;
+std::atomic<uint32_t> response_code = 0;
+std::atomic<bool> runs = false, is_cancelling = false;
+uint8_t cancel_flag[16] = {};  // the copy's .bss
+
+Bytes& scripted_response() {
+  static Bytes* const response = new Bytes;
+  return *response;
+}
+
+Copy scripted_copy() {
+  Copy copy = {};
+  copy.choose_tpm_version = [](TPMLIB_TPMVersion) { return TPM_RESULT{TPM_SUCCESS}; };
+  copy.register_callbacks = [](libtpms_callbacks*) { return TPM_RESULT{TPM_SUCCESS}; };
+  copy.main_init = [] { return TPM_RESULT{TPM_SUCCESS}; };
+  copy.terminate = [] {};
+  copy.process = [](unsigned char** response, uint32_t* size, uint32_t*, unsigned char*, uint32_t) {
+    Bytes& made = scripted_response();
+    made.clear();
+    write_be(made, kNoSessions, 2);
+    write_be(made, 10, 4);
+    write_be(made, response_code, 4);
+    *response = made.data();
+    *size = 10;
+    return TPM_RESULT{TPM_SUCCESS};
+  };
+  copy.zeroed = {cancel_flag, sizeof cancel_flag};
+  return copy;
+}
+
+// The random generator of a resumed TPM repeats numbers unless TPM2_StirRandom has succeeded.
+TEST(InstanceTest, ATpmThatCannotBeStirredIsNotResumed) {
+  const Copy copy = scripted_copy();
+  Instance instance(copy);
+  const Snapshot snapshot = {SecretBytes(as_bytes("permanent")), SecretBytes(as_bytes("volatile"))};
+  response_code = 0x101;  // TPM_RC_FAILURE
+  EXPECT_EQ(code_of([&] { instance.resume(snapshot); }), ErrorCode::kTpmFailure);
+  EXPECT_FALSE(instance.alive());
+  response_code = 0x100;  // TPM_RC_INITIALIZE: TPM2_Startup has not come yet, and will seed the generator
+  EXPECT_NO_THROW(instance.resume(snapshot));
+  response_code = 0;
+  EXPECT_NO_THROW(instance.resume(snapshot));
+  EXPECT_TRUE(instance.alive());
+}
+
+// A cancel that comes late must not write into a copy that is off, or belongs to another TPM by then.
+TEST(InstanceTest, PowerOffWaitsForACancelThatHasBegun) {
+  Copy copy = scripted_copy();
+  copy.process = [](unsigned char** response, uint32_t* size, uint32_t*, unsigned char*, uint32_t) {
+    runs = true;
+    while (!is_cancelling) std::this_thread::yield();
+    Bytes& made = scripted_response();
+    made = {0x80, 0x01, 0, 0, 0, 10, 0, 0, 0x09, 0x09};  // TPM_RC_CANCELED
+    *response = made.data();
+    *size = 10;
+    return TPM_RESULT{TPM_SUCCESS};
+  };
+  copy.cancel_command = [] {
+    is_cancelling = true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    cancel_flag[0] = 1;
+    is_cancelling = false;
+    return TPM_RESULT{TPM_SUCCESS};
+  };
+  Instance instance(copy);
+  instance.power_on(Bytes(1, 1));
+  std::thread canceller([&] {
+    while (!runs) std::this_thread::yield();
+    instance.cancel();
+  });
+  (void)instance.execute(Bytes(10));
+  instance.power_off();
+  EXPECT_FALSE(is_cancelling);
+  canceller.join();
+  EXPECT_EQ(cancel_flag[0], 0) << "the cancel wrote into a copy that was off";
 }
 
 TEST(InstanceTest, RubbishIsAnsweredNotObeyed) {

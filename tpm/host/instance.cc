@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 #include "base/numbers.h"
+#include "base/process.h"
 #include "crypto/library/random.h"
 #include "crypto/library/want_of_memory.h"
 #include "tpm/host/copies.h"
@@ -185,6 +187,7 @@ void Instance::start(ByteView permanent, ByteView volatile_state) {
 void Instance::power_off() noexcept {
   ++session_;
   if (!used_) return;
+  end_cancels();
   if (alive_) {
     // A dead copy is not asked to terminate: nobody knows what it would do.
     Call call;
@@ -217,11 +220,11 @@ ByteView Instance::execute(ByteView command) {
   call.locality = locality_;
   TPM_RESULT result = TPM_FAIL;
   response_size_ = 0;
-  executes_.store(true, std::memory_order_relaxed);
+  executes_ = true;
   struct Executed {
-    std::atomic<bool>& executes;
-    ~Executed() { executes.store(false, std::memory_order_relaxed); }
-  } executed{executes_};
+    Instance& instance;
+    ~Executed() { instance.end_cancels(); }
+  } executed{*this};
   enter(call, [&] {
     result = copy_.process(&response_, &response_size_, &response_capacity_, const_cast<uint8_t*>(command.data()),
                            static_cast<uint32_t>(command.size()));
@@ -235,9 +238,22 @@ ByteView Instance::execute(ByteView command) {
   return response;
 }
 
-// libtpms sets a flag that its long computations look at, and that the next command clears before it begins.
+// libtpms sets a flag in the copy's memory that its long computations look at, and that the next command clears before
+// it begins. `end_cancels` lets no thread set it behind the end of the command. There is no mutex, because `cancel` may
+// be called by a signal handler.
 void Instance::cancel() noexcept {
-  if (executes_.load(std::memory_order_relaxed)) (void)copy_.cancel_command();
+  ++cancelling_;
+  if (executes_) (void)copy_.cancel_command();
+  --cancelling_;
+}
+
+void Instance::end_cancels() noexcept {
+  executes_ = false;
+  if (process_ != this_process()) {  // the child of a fork does not have the threads that were inside `cancel`
+    process_ = this_process();
+    cancelling_ = 0;
+  }
+  while (cancelling_ != 0) std::this_thread::yield();
 }
 
 void Instance::set_locality(unsigned locality) {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <libtpms/tpm_library.h>
+#include <sys/types.h>
 
 #include <atomic>
 #include <optional>
@@ -61,6 +62,8 @@ class Instance : public Device {
   void start(ByteView permanent, ByteView volatile_state);
   void reset_memory() noexcept;
   void stir();
+  /// Lets no further `cancel` into the copy, and waits for those that are inside it.
+  void end_cancels() noexcept;
   SecretBytes state(TPMLIB_StateType type, const char* name);
   BufferSize ask_buffer_size(size_t wanted);
   /// Runs `body` in the copy. When it is cut off, the copy is powered off and kTpmFailure or kNoMemory thrown.
@@ -73,7 +76,9 @@ class Instance : public Device {
   Acceleration acceleration_;
   LibcryptoObjects objects_;
   bool alive_ = false;
-  std::atomic<bool> executes_ = false;  // for `cancel`
+  pid_t process_;                         // the process whose threads `cancelling_` counts
+  std::atomic<bool> executes_ = false;    // a command that can be cancelled runs
+  std::atomic<unsigned> cancelling_ = 0;  // threads inside `cancel`
   uint64_t session_ = 0;
   uint8_t locality_ = 0;
   size_t buffer_size_ = 0;  // the caller's wish; 0: none
