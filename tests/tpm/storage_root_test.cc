@@ -48,8 +48,8 @@ SecretBytes without_root(ByteView state) {
 TEST(StorageRoot, IsTheSameKeyKeptOrDerived) {
   const SecretBytes state = Engine::manufacture();
   Bytes kept, derived;
-  Engine::visit(state, [&](BootedTpm& tpm) { kept = storage_root_area(tpm); });
-  Engine::visit(without_root(state), [&](BootedTpm& tpm) {
+  Engine::inspect(state, [&](BootedTpm& tpm) { kept = storage_root_area(tpm); });
+  Engine::inspect(without_root(state), [&](BootedTpm& tpm) {
     EXPECT_FALSE(find_storage_root(tpm).has_value());
     derived = storage_root_area(tpm);
     EXPECT_TRUE(tpm.storage_root_is_transient());

@@ -35,10 +35,10 @@ TEST(SwtpmState, OpensWhatSwtpmWrote) {
        {unwrap_swtpm(file("key256.permall"), kKey), unwrap_swtpm(file("passphrase.permall"), passphrase_key())}) {
     EXPECT_NO_THROW(examine_foreign_state(state));
     bool has_root = true;
-    Engine::visit(state, [&](Commands& tpm) { has_root = find_storage_root(tpm).has_value(); });
+    Engine::inspect(state, [&](Commands& tpm) { has_root = find_storage_root(tpm).has_value(); });
     EXPECT_FALSE(has_root);
     const SecretBytes ours = adopt_foreign_state(state, {}, {});
-    Engine::visit(ours, [&](Commands& tpm) { has_root = find_storage_root(tpm).has_value(); });
+    Engine::inspect(ours, [&](Commands& tpm) { has_root = find_storage_root(tpm).has_value(); });
     EXPECT_TRUE(has_root);
   }
 }

@@ -20,9 +20,9 @@ struct Engine::Impl {
   std::shared_ptr<PermanentStateSource> source;
   unsigned limit;
 
-  // Changes that are neither committed nor discarded yet, each with its slot and the thread that made it. Other threads
-  // cannot get the slot; that thread's own commands run on it and see what it changed. There may be several: the
-  // store's lock goes before the commit is synced, so the next change begins while the last one is not settled.
+  // The pending changes, each with its slot and the thread that has made it. Other threads cannot get the slot; the
+  // commands of that thread run on it and see what it has changed. There may be several: the store's lock is released
+  // before the commit is synced, so another thread's change begins while this one is pending.
   struct Change {
     std::thread::id thread;
     Hold hold;
@@ -31,7 +31,7 @@ struct Engine::Impl {
   std::list<Change> changes;
   std::atomic<unsigned> change_count = 0;  // so that the signing path takes no mutex
 
-  /// The slot of this thread's change; null when it has made none. Nobody else touches it.
+  /// The slot of this thread's pending change, which only this thread uses; null if it has none.
   Hold* pending();
   Hold ready(Freshness freshness);
   void settle(uint64_t version);
@@ -46,8 +46,8 @@ Hold* Engine::Impl::pending() {
   return nullptr;
 }
 
-/// A slot that holds a state as new as was asked for. The source is only asked while no slot is held: it may take locks
-/// that the holder of a slot must not wait for.
+/// A slot that holds a state as new as `freshness` asks for. The source is called only while no slot is held, because
+/// it may take locks for which the holder of a slot must not wait.
 Hold Engine::Impl::ready(Freshness freshness) {
   const uint64_t wanted = freshness == Freshness::kCurrent ? source->version() : 0;
   std::optional<PermanentStateSource::State> loaded;
@@ -70,7 +70,7 @@ Hold Engine::Impl::ready(Freshness freshness) {
   }
 }
 
-/// Ends the pending change; the slot holds `version` now (0: it must be powered on again).
+/// Ends this thread's pending change. The slot holds `version` then; 0: it must be powered on before its next use.
 void Engine::Impl::settle(uint64_t version) {
   Hold* const hold = pending();
   if (hold == nullptr) return;
@@ -87,7 +87,7 @@ Engine::~Engine() { forget(); }
 
 namespace {
 
-/// A slot for a while. Its own address makes an owner that nobody else is; the instance is vacated, whatever happens.
+/// A slot that no engine owns for the lifetime of this: its own address is the owner. The slot is vacated at the end.
 struct Visitor {
   Hold hold = Pool::get().acquire(this, 1, 0);
   ~Visitor() { hold->vacate(); }
@@ -104,18 +104,26 @@ SecretBytes Engine::manufacture(const std::function<void(BootedTpm&)>& furnish) 
   return visitor.hold->device->permanent();
 }
 
-SecretBytes Engine::visit(ByteView permanent, const std::function<void(BootedTpm&)>& work) {
+void Engine::inspect(ByteView permanent, const std::function<void(BootedTpm&)>& work) {
   Visitor visitor;
   visitor.hold->commands.power_on(permanent);
   work(visitor.hold->commands);
-  return visitor.hold->device->permanent();
+}
+
+SecretBytes Engine::visit(ByteView permanent, const std::function<void(BootedTpm&)>& work) {
+  SecretBytes left;
+  inspect(permanent, [&](BootedTpm& tpm) {
+    work(tpm);
+    left = tpm.device().permanent();
+  });
+  return left;
 }
 
 void Engine::run_erased(const std::function<void(BootedTpm&)>& work, Freshness freshness) {
   if (Hold* const pending = impl_->pending()) return work((*pending)->commands);
   const Hold hold = impl_->ready(freshness);
-  // A command that stored nevertheless (a dictionary-attack event, say) has left a state that is nobody's: the next use
-  // starts from the committed one.
+  // A command that stored all the same (a dictionary-attack event, for instance) has left a state that nothing commits:
+  // the next use boots the committed state.
   struct Check {
     Slot& slot;
     ~Check() {
@@ -155,11 +163,11 @@ void Engine::drop_key(uint64_t id) noexcept {
       slot.bury(id);
       if (mine != nullptr && mine->slot == &slot) return;
       const std::unique_lock lock(slot.mutex, std::try_to_lock);
-      // Of a slot that must be powered on again, or was by another process, nothing is used any more.
+      // A slot that must be powered on before its next use, or was powered on by another process, has no usable keys.
       if (lock && slot.owner == impl_.get() && slot.version != 0 && slot.process == this_process()) slot.flush_buried();
     });
   } catch (...) {
-    // No memory: the key stays loaded until it is pushed out, or until logout.
+    // Memory ran out: the key stays loaded until another one takes its place, or until `forget`.
   }
 }
 
@@ -169,7 +177,8 @@ void Engine::forget() {
 }
 
 void Engine::after_fork() noexcept {
-  // The holder of a pending change may not exist in the child; its lock is part of the pool's that the fork gate keeps.
+  // The thread of a pending change may not exist in the child. The fork gate (pkcs11/session/module.cc) lets no fork
+  // happen while a change is pending.
   Pool::get().for_each(impl_.get(), [](Slot& slot) { slot.version = 0; });
 }
 

@@ -52,7 +52,7 @@ void limit(decltype(RLIMIT_CPU) what, rlim_t value) {
   std::string sentence;
   try {
     const SecretBytes again = Engine::visit(state, walk);
-    (void)Engine::visit(again, walk);  // what it became boots as well
+    Engine::inspect(again, walk);  // what it became boots as well
   } catch (const std::exception& error) {
     sentence = error.what();
     if (sentence.empty()) sentence = "unknown";
