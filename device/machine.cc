@@ -24,6 +24,17 @@ uint64_t word_of(const Version& version) {
 
 /// The engine's view of the entries.
 class Machine::State : public tpm::PermanentStateSource {
+  // What `read` returns for the present count of rollbacks. It reads again when an older copy was put back meanwhile: a
+  // count and a number of different moments would be the version of a state that does not exist yet.
+  template <typename F>
+  auto consistently(F&& read) const {
+    for (;;) {
+      const uint64_t rollbacks = vault_->rollbacks();
+      auto seen = read(rollbacks);
+      if (vault_->rollbacks() == rollbacks) return seen;
+    }
+  }
+
  public:
   State(std::shared_ptr<store::Vault> vault, const Entries& entries)
       : vault_(std::move(vault)), entry_(entries.permanent) {}
@@ -31,25 +42,28 @@ class Machine::State : public tpm::PermanentStateSource {
   uint64_t version() override {
     vault_->refresh();
     const auto found = now();
-    if (!found) refuse_absence();
+    if (!found) report_absence();
     return word_of(*found);
   }
   tpm::PermanentStateSource::State load() override {
-    const uint64_t rollbacks = vault_->rollbacks();  // before: a version that is too old is loaded again
-    auto blob = vault_->read(entry_);
-    if (!blob) refuse_absence();
-    return {word_of({rollbacks, blob->sequence}), std::move(blob->data)};
+    return consistently([&](uint64_t rollbacks) -> tpm::PermanentStateSource::State {
+      auto blob = vault_->read(entry_);
+      if (!blob) report_absence();
+      return {word_of({rollbacks, blob->sequence}), std::move(blob->data)};
+    });
   }
   std::optional<Version> now() const {
-    const auto entry = vault_->find(entry_);
-    if (!entry) return std::nullopt;
-    return Version{vault_->rollbacks(), entry->sequence};
+    return consistently([&](uint64_t rollbacks) -> std::optional<Version> {
+      const auto entry = vault_->find(entry_);
+      if (!entry) return std::nullopt;
+      return Version{rollbacks, entry->sequence};
+    });
   }
-  uint64_t word_of_number(uint64_t number) const { return word_of({vault_->rollbacks(), number}); }
 
  private:
-  [[noreturn]] void refuse_absence() const {
-    throw Error(ErrorCode::kCorrupt, "the store has no TPM state (entry " + entry_ + ")");
+  [[noreturn]] void report_absence() const {
+    throw Error(ErrorCode::kCorrupt,
+                vault_->path() + " has no TPM state (entry " + entry_ + "): restore a backup, or make the token again");
   }
   const std::shared_ptr<store::Vault> vault_;
   const std::string entry_;
@@ -116,8 +130,11 @@ void Machine::change(const std::function<void(Change&)>& body) {
     }
   } pending{engine.get()};
   bool has_state = false;
+  Version version;
   const store::Committed committed = vault_->change([&](store::Transaction& transaction) {
     if (engine) engine->discard();  // the commands of a run that the log did not take
+    // Read here: no older copy can be put in front of the commit, but one may be put behind it before `change` returns.
+    version.rollbacks = vault_->rollbacks();
     Change change(*this, engine.get(), transaction);
     body(change);
     has_state = change.state_.has_value();
@@ -125,8 +142,9 @@ void Machine::change(const std::function<void(Change&)>& body) {
   });
   if (!has_state) return;
   pending.engine = nullptr;
-  // Another process may have committed since the lock went: then the next reader loads its state.
-  engine->committed(state_->word_of_number(committed.sequence_of(entries_.permanent)));
+  // Another process may have committed since the lock was released: then the next reader loads its state.
+  version.number = committed.sequence_of(entries_.permanent);
+  engine->committed(word_of(version));
 }
 
 SecretBytes Machine::execute(ByteView command, Stores stores) {
