@@ -40,7 +40,7 @@ class Machine::State : public tpm::PermanentStateSource {
       : vault_(std::move(vault)), entry_(entries.permanent) {}
 
   uint64_t version() override {
-    vault_->refresh();
+    vault_->refresh_now();
     const auto found = now();
     if (!found) report_absence();
     return word_of(*found);
@@ -188,7 +188,7 @@ void Machine::replace(ByteView permanent, const Suspended* suspended,
 // --- a suspended machine ---
 
 std::optional<Suspended> Machine::suspended() const {
-  vault_->refresh();
+  vault_->refresh_now();
   return read_suspended();
 }
 
