@@ -12,8 +12,10 @@ using store::Protection;
 
 namespace {
 
-// The largest permanent state of libtpms, and the caller's records beside it.
-constexpr size_t kStoringReserve = 192 * 1024;
+// What a commit adds to the records that the caller has put before the commands run.
+constexpr size_t kLargestState = 160 * 1024;                 // libtpms' permanent state, with its NV memory full
+constexpr size_t kOwnEntries = 4;                            // the state, and the deletions of a suspended machine
+constexpr size_t kLaterRecords = 8, kLaterBytes = 4 * 1024;  // the caller's, put behind the commands; bytes of each
 
 // A version in one word, as an engine wants it: numbers are below 2^62, and the multiples of this factor lie far apart.
 uint64_t word_of(const Version& version) {
@@ -79,7 +81,7 @@ tpm::Engine& Change::engine() {
 
 void Change::run(const std::function<void(tpm::BootedTpm&)>& commands) {
   tpm::Engine& engine = this->engine();
-  transaction_.reserve(kStoringReserve);
+  transaction_.reserve(kLargestState + kLaterRecords * kLaterBytes, kOwnEntries + kLaterRecords);
   state_.reset();
   state_ = engine.change(commands);
 }
@@ -162,7 +164,7 @@ SecretBytes Machine::execute(ByteView command, Stores stores) {
     if (!stored) return response;
   }
   vault_->change([&](store::Transaction& transaction) {
-    transaction.reserve(kStoringReserve);
+    transaction.reserve(kLargestState, kOwnEntries);
     run();
     if (stored) put_state(transaction, *stored);
   });
