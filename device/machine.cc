@@ -22,6 +22,13 @@ uint64_t word_of(const Version& version) {
   return std::max<uint64_t>(version.number + version.rollbacks * 0x9e3779b97f4a7c15, 1);
 }
 
+// No older version of a TPM's state may be served in the place of a newer one: it would turn counters back, or hand a
+// suspended machine out twice.
+void put_blob(store::Transaction& transaction, const std::string& name, const char* type, ByteView blob) {
+  transaction.put(name, type, Protection::kSealed, blob);
+  transaction.forbid_rollback(name);
+}
+
 }  // namespace
 
 /// The engine's view of the entries.
@@ -94,7 +101,7 @@ Machine::Machine(std::shared_ptr<store::Vault> vault, std::string_view name)
 Machine::~Machine() = default;
 
 void Machine::place(store::Transaction& transaction, std::string_view name, ByteView permanent) {
-  transaction.put(Entries(name).permanent, kPermanentType, Protection::kSealed, permanent);
+  put_blob(transaction, Entries(name).permanent, kPermanentType, permanent);
 }
 
 void Machine::open(unsigned devices) {
@@ -118,7 +125,7 @@ std::optional<Version> Machine::version() const { return state_->now(); }
 SecretBytes Machine::state() const { return state_->load().permanent; }
 
 void Machine::put_state(store::Transaction& transaction, ByteView permanent) const {
-  transaction.put(entries_.permanent, kPermanentType, Protection::kSealed, permanent);
+  put_blob(transaction, entries_.permanent, kPermanentType, permanent);
   erase_suspended(transaction);
 }
 
@@ -176,11 +183,11 @@ void Machine::replace(ByteView permanent, const Suspended* suspended,
   vault_->change([&](store::Transaction& transaction) {
     put_state(transaction, permanent);
     if (suspended != nullptr) {
-      transaction.put(entries_.suspended_permanent, kPermanentType, Protection::kSealed, suspended->permanent);
+      put_blob(transaction, entries_.suspended_permanent, kPermanentType, suspended->permanent);
       if (const auto& blob = suspended->rest.volatile_state)
-        transaction.put(entries_.suspended_volatile, kVolatileType, Protection::kSealed, *blob);
+        put_blob(transaction, entries_.suspended_volatile, kVolatileType, *blob);
       if (const auto& blob = suspended->rest.save_state)
-        transaction.put(entries_.suspended_save, kSaveType, Protection::kSealed, *blob);
+        put_blob(transaction, entries_.suspended_save, kSaveType, *blob);
     }
     if (records) records(transaction);
   });
