@@ -24,7 +24,7 @@ enum class ErrorCode {
   kNoMemory,
   kNotAStore,    // the file is empty, truncated before its header, or not a store at all
   kCorrupt,      // stored bytes are damaged: wrong CRC or structure
-  kTampered,     // the CRC is right, but the seal or MAC is wrong
+  kTampered,     // the CRC is right, but the seal or MAC is wrong; or an older copy of the store was put in its place
   kTooNew,       // written by a newer version: unknown mandatory attribute or format
   kLocked,       // the key is needed and has not been given (late key)
   kReplaced,     // another process removed the store or initialized it again with another UUID

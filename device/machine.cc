@@ -156,25 +156,36 @@ void Machine::change(const std::function<void(Change&)>& body) {
   engine->committed(word_of(version));
 }
 
+void Machine::refuse_rolled_back() const {
+  if (vault_->rollbacks() == 0) return;
+  throw Error(ErrorCode::kTampered,
+              vault_->path() + ": an older copy of the store was put in its place (its entry " +
+                  vault_->rolled_back_name() +
+                  " is not the one that was read before), so the TPM's counters and NV areas are not to be relied on");
+}
+
 SecretBytes Machine::execute(ByteView command, Stores stores) {
   SecretBytes response;
   std::optional<SecretBytes> stored;
   const auto run = [&] {
-    (void)tpm::Engine::visit(state(), [&](tpm::BootedTpm& tpm) {
+    refuse_rolled_back();
+    tpm::Engine::inspect(state(), [&](tpm::BootedTpm& tpm) {
       response = tpm.execute(command);
       stored = tpm.device().take_stored();
     });
   };
   if (stores == Stores::kNo) {
-    vault_->refresh();
+    vault_->refresh_now();
     run();
-    if (!stored) return response;
   }
-  vault_->change([&](store::Transaction& transaction) {
-    transaction.reserve(kLargestState, kOwnEntries);
-    run();
-    if (stored) put_state(transaction, *stored);
-  });
+  if (stores == Stores::kMaybe || stored) {
+    vault_->change([&](store::Transaction& transaction) {
+      transaction.reserve(kLargestState, kOwnEntries);
+      run();
+      if (stored) put_state(transaction, *stored);
+    });
+  }
+  if (!stored) vault_->make_durable();  // the response may show what was committed and could not be synced
   return response;
 }
 

@@ -157,6 +157,7 @@ class Machine {
   std::optional<Suspended> read_suspended() const;
   void erase_suspended(store::Transaction& transaction) const;
   void put_state(store::Transaction& transaction, ByteView permanent) const;
+  void refuse_rolled_back() const;
 
   const std::shared_ptr<store::Vault> vault_;
   const Entries entries_;
