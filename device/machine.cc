@@ -81,9 +81,13 @@ class Machine::State : public tpm::PermanentStateSource {
 // --- Change ---
 
 tpm::Engine& Change::engine() {
-  if (engine_ == nullptr)
-    throw Error(ErrorCode::kLocked, "the machine is not open: its vault is locked, or its owner has closed it");
+  require_open();
   return *engine_;
+}
+
+void Change::require_open() const {
+  if (engine_ == nullptr)
+    throw Error(ErrorCode::kLocked, "the TPM is not open: its store is locked, or its owner has closed it");
 }
 
 void Change::run(const std::function<void(tpm::BootedTpm&)>& commands) {
@@ -144,7 +148,7 @@ void Machine::change(const std::function<void(Change&)>& body) {
     if (engine) engine->discard();  // the commands of a run that the log did not take
     // Read here: no older copy can be put in front of the commit, but one may be put behind it before `change` returns.
     version.rollbacks = vault_->rollbacks();
-    Change change(*this, engine.get(), transaction);
+    Change change(engine.get(), transaction);
     body(change);
     has_state = change.state_.has_value();
     if (has_state) put_state(transaction, *change.state_);
@@ -241,8 +245,8 @@ void Machine::release_suspended(const Suspended& machine) {
         !is_same(now->rest.save_state, machine.rest.save_state)) {
       throw Error(ErrorCode::kNotFound,
                   vault_->path() +
-                      ": the suspended machine has left the store meanwhile, or its TPM was changed: run the export "
-                      "again");
+                      " does not contain this suspended machine any more, because it was handed out or its "
+                      "TPM was changed: run the export again");
     }
     erase_suspended(transaction);
   });
