@@ -73,7 +73,7 @@ std::vector<CK_OBJECT_HANDLE> Catalogue::add(std::vector<Draft> drafts, CK_SESSI
         if (!drafts[i].is_token()) continue;
         Draft draft = drafts[i];  // the function may run again
         if (in_nv[i]) {
-          (void)engine();
+          change.require_open();
           define = give_index(draft, change);
         }
         put_object(change.transaction(), ids[i], draft.shown, draft.secret);

@@ -57,7 +57,7 @@ std::shared_ptr<tpm::Engine> Catalogue::engine() const {
 }
 
 void Catalogue::run(device::Change& change, const std::function<void(tpm::BootedTpm&)>& commands) {
-  (void)engine();
+  change.require_open();
   parts_.watch.refuse_rolled_back();
   change.run(commands);
   put_public_tpm_objects(change.transaction(), change.look(public_tpm_objects));
