@@ -20,7 +20,7 @@ void remove_from_tpm(tpm::Commands& tpm, const Object& object) {
 
 Bytes storage_root_of(ByteView state) {
   Bytes root;
-  tpm::Engine::visit(state, [&](tpm::BootedTpm& tpm) { root = tpm::storage_root_area(tpm); });
+  tpm::Engine::inspect(state, [&](tpm::BootedTpm& tpm) { root = tpm::storage_root_area(tpm); });
   return root;
 }
 
