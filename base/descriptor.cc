@@ -120,7 +120,7 @@ bool write_all(int descriptor, ByteView bytes) {
     const ssize_t put = ::write(descriptor, bytes.data(), bytes.size());
     if (put >= 0) {
       bytes = bytes.subspan(static_cast<size_t>(put));
-    } else if (errno == EAGAIN) {  // another owner of the descriptor has made it non-blocking
+    } else if (errno == EAGAIN) {  // another process that shares the descriptor has set O_NONBLOCK
       pollfd wait{descriptor, POLLOUT, 0};
       ::poll(&wait, 1, -1);
     } else if (errno != EINTR) {

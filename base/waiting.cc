@@ -64,9 +64,9 @@ WaitPolicy::Keep::~Keep() {
 // --- one wait ---
 
 void HeldSince::held() noexcept {
-  int64_t nobody = 0;
+  int64_t not_held = 0;
   if (since_.load(std::memory_order_relaxed) == 0)
-    since_.compare_exchange_strong(nobody, now_in_seconds(), std::memory_order_relaxed);
+    since_.compare_exchange_strong(not_held, now_in_seconds(), std::memory_order_relaxed);
 }
 
 Wait::Wait(std::string_view what, For whom, int64_t since)
