@@ -360,7 +360,8 @@ Device::BufferSize size_of(ByteView numbers) {
 Device::BufferSize SocketDevice::buffer_size() { return size_of(ask(Request::kBufferSize, {})); }
 
 Device::BufferSize SocketDevice::set_buffer_size(size_t wanted) {
-  if (alive()) throw Error(ErrorCode::kInvalidArgument, "the size of a TPM's buffer is set while it is off");
+  if (alive())
+    throw Error(ErrorCode::kInvalidArgument, "the size of a TPM's buffer can be set only while the TPM is off");
   Bytes number;
   write_be(number, wanted, 8);
   return size_of(ask(Request::kSetBufferSize, number));

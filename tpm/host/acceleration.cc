@@ -78,7 +78,7 @@ BigNumber prime_of_exponent(const BIGNUM* n, const BIGNUM* e, const BIGNUM* dp, 
   BigNumber exponent(BN_new()), power(BN_new()), two(BN_new()), p(BN_new());
   if (!exponent || !power || !two || !p) return nullptr;
   if (!BN_mul(exponent.get(), e, dp, context) || !BN_set_word(two.get(), 2)) return nullptr;
-  BN_set_flags(exponent.get(), BN_FLG_CONSTTIME);  // it is as secret as dP
+  BN_set_flags(exponent.get(), BN_FLG_CONSTTIME);  // as secret as dP
   if (!BN_mod_exp(power.get(), two.get(), exponent.get(), n, context)) return nullptr;
   if (!BN_mod_sub(power.get(), power.get(), two.get(), n, context)) return nullptr;
   if (!BN_gcd(p.get(), power.get(), n, context)) return nullptr;
@@ -94,12 +94,13 @@ BigNumber reduce(const BIGNUM* d, const BIGNUM* prime, BN_CTX* context) {
   return BN_mod(reduced.get(), d, order.get(), context) ? std::move(reduced) : nullptr;
 }
 
-/// What RSA computes with besides n, e and d.
+/// The numbers of an RSA key besides n, e and d.
 struct Factors {
   BigNumber p, q, p_exponent, q_exponent;
 };
 
-/// Made of one of the primes, null for none; nothing unless it is one and dP belongs to it or to the other one.
+/// Makes the factors from `prime`, which may be null. Returns nothing unless it is one of the primes of n, and dP
+/// belongs to one of the two.
 std::optional<Factors> factors_of(BigNumber prime, const BIGNUM* n, const BIGNUM* d, const BIGNUM* dp,
                                   BN_CTX* context) {
   if (!prime || BN_is_zero(prime.get()) || BN_is_one(prime.get()) || BN_cmp(prime.get(), n) >= 0) return std::nullopt;
@@ -160,7 +161,7 @@ ec_group_st* Acceleration::named_curve(const BIGNUM* p, const BIGNUM* a, const B
     if (!curve.group || !curve.p || !curve.a || !curve.b) return nullptr;
     if (!EC_GROUP_get_curve(curve.group.get(), curve.p.get(), curve.a.get(), curve.b.get(), nullptr)) return nullptr;
     if (BN_cmp(curve.p.get(), p) != 0 || BN_cmp(curve.a.get(), a) != 0 || BN_cmp(curve.b.get(), b) != 0) continue;
-    if (crypto::wanted_memory()) return nullptr;  // libcrypto takes some tables of a group for dispensable
+    if (crypto::wanted_memory()) return nullptr;  // libcrypto goes on without some tables of a group
     curves_.push_back(std::move(curve));
     return curves_.back().group.get();
   }
@@ -207,7 +208,7 @@ using vtpm::tpm::adopted;
 using vtpm::tpm::current_call;
 using vtpm::tpm::go_on_if_memory_lasts;
 
-// The redirected calls. What they allocate with `new` may fail like anything else: then OpenSSL's own way is taken.
+// The redirected calls. If `new` fails in one of them, OpenSSL's own function is called, as without the acceleration.
 extern "C" {
 
 EC_GROUP* vtpm_tpm_ec_group_new(const BIGNUM* p, const BIGNUM* a, const BIGNUM* b, BN_CTX* context) {
@@ -222,7 +223,7 @@ EC_GROUP* vtpm_tpm_ec_group_new(const BIGNUM* p, const BIGNUM* a, const BIGNUM* 
 
 int vtpm_tpm_ec_group_set_generator(EC_GROUP* group, const EC_POINT* generator, const BIGNUM* order,
                                     const BIGNUM* cofactor) {
-  // A named curve has its generator already. Another order would be another group: refused, it cannot be honoured.
+  // A named curve has its generator already. Another generator or order would be another group, so the call fails.
   const int answer = current_call->acceleration->owns(group)
                          ? BN_cmp(EC_GROUP_get0_order(group), order) == 0 &&
                                EC_POINT_cmp(group, EC_GROUP_get0_generator(group), generator, nullptr) == 0
@@ -237,7 +238,7 @@ void vtpm_tpm_ec_group_free(EC_GROUP* group) {
   EC_GROUP_free(group);
 }
 
-// OpenSSL steps over leading zeros one by one; that was a twentieth of a P-256 signature.
+// OpenSSL skips leading zeros one by one, which took a twentieth of the time of a P-256 signature.
 BIGNUM* vtpm_tpm_number(const unsigned char* bytes, int count, BIGNUM* into) {
   uint64_t word = 0;
   while (count >= static_cast<int>(sizeof word)) {

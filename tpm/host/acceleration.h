@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// OpenSSL at its own speed inside a libtpms copy.
+// Makes OpenSSL as fast inside a libtpms copy as outside of it.
 //
-// libtpms describes every NIST curve to OpenSSL by its numbers and every RSA key without its primes, anew for each
-// operation, so OpenSSL falls back to its slow generic code: 16 times slower for P-256, 9 times for RSA-2048. A few of
-// the copies' OpenSSL calls are redirected here (tpm/host/redirections.txt) and answered with what libtpms meant:
+// libtpms passes every NIST curve to OpenSSL as numbers, and every RSA key without its primes, and does so again for
+// each operation. OpenSSL then uses its slow generic code: P-256 is 16 times slower and RSA-2048 nine times. A few of
+// the copies' calls to OpenSSL are redirected here (tpm/host/redirections.txt):
 //
-// - a curve whose numbers are a named curve's becomes that named curve;
-// - an RSA private key (n, e, d, dP) becomes a cached key with both primes, CRT parameters and blinding. The primes are
-//   found from d, the inverse of e modulo (p - 1)(q - 1), by a square root; from a d of another kind (modulo the least
-//   common multiple) as p = gcd(2^(e dP) - 2 mod n, n), since e dP = 1 mod p - 1;
-// - a number that is handed over with hundreds of leading zeros loses them first.
+// - A curve whose numbers are those of a named curve becomes the named curve.
+// - An RSA private key (n, e, d, dP) becomes a cached key with both primes, CRT parameters and blinding. If d is the
+//   inverse of e modulo (p - 1)(q - 1), a square root gives the primes. For a d modulo the least common multiple,
+//   p = gcd(2^(e dP) - 2 mod n, n), since e dP = 1 mod p - 1.
+// - A number with hundreds of leading zeros is passed without them.
 //
-// Anything not recognised falls through to OpenSSL unchanged. The cache belongs to one instance and holds private keys:
-// `forget` wipes it (logout). Not thread-safe, like the copy it serves.
+// Everything else is passed to OpenSSL unchanged. The cache belongs to one instance and contains private keys; `forget`
+// wipes it when the instance is turned off. Not thread-safe, like the copy that it serves.
+// docs/decisions/0007-acceleration-of-libtpms.md has the measurements.
 #pragma once
 
 #include <cstddef>
@@ -29,24 +30,26 @@ class Acceleration {
   Acceleration();
   ~Acceleration();
 
-  /// The named curve of these numbers, owned by this object; null when there is none.
+  /// The named curve with these numbers, owned by this object; null if there is none, or memory ran out.
   ec_group_st* named_curve(const bignum_st* p, const bignum_st* a, const bignum_st* b);
-  /// True for a group that `named_curve` has answered with.
+  /// Whether `named_curve` has returned `group`.
   bool owns(const ec_group_st* group) const;
-  /// The key with its primes, owned by this object; null when `key` is not an RSA private key or is inconsistent.
+  /// The key with its primes, owned by this object and valid until the next call; null if `key` is not an RSA private
+  /// key, if its numbers are inconsistent, or if memory ran out.
   evp_pkey_st* complete_rsa(const evp_pkey_st* key);
   /// Wipes the cached private keys.
   void forget() noexcept;
   size_t cached_keys() const;
 
-  /// What OpenSSL has to say about a failed command must not be mistaken for somebody else's error.
+  /// Clears this thread's queue of OpenSSL errors, so that no later function takes an error of a failed command for its
+  /// own.
   static void clear_errors() noexcept;
 
  private:
   struct Curve;
   struct RsaKey;
-  static constexpr size_t kRsaKeys = 8;  // two hot keys, and some that come and go
-  std::vector<Curve> curves_;            // filled as they are asked for
+  static constexpr size_t kRsaKeys = 8;  // two hot keys, and some that are used now and then
+  std::vector<Curve> curves_;            // filled when they are first used
   std::vector<RsaKey> rsa_;              // most recently used first
 };
 

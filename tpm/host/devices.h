@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which TPMs this process can run.
+// The TPM devices of this process.
 //
-// The one definition of `make_devices` is alone in its unit, so that a program that links another definition (a test
-// build of the module, tests/device/) gets that one.
+// The only definition of `make_devices` has a source file of its own, so that a program that links another definition
+// (a test build of the module, tests/device/) gets that one.
 #pragma once
 
 #include <memory>
@@ -12,8 +12,8 @@
 
 namespace vtpm::tpm {
 
-/// As many devices as work at the same time at most, each off. Called once in a process, by the pool
-/// (tpm/engine/pool.h).
+/// Makes all devices of the process, each of them off. Their number limits how many TPMs work at the same time. The
+/// pool (tpm/engine/pool.h) calls this once. Throws std::bad_alloc.
 std::vector<std::unique_ptr<Device>> make_devices();
 
 }  // namespace vtpm::tpm

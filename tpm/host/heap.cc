@@ -11,10 +11,10 @@
 
 namespace vtpm::tpm {
 
-// The header of an allocation; what follows it is as aligned as malloc's own answer.
+// The header of an allocation. The memory behind it is aligned as malloc aligns.
 struct alignas(alignof(std::max_align_t)) Heap::Block {
   Block* next;
-  Block** link;  // whatever points to this block
+  Block** link;  // the pointer that points to this block
   size_t size;
 
   void* memory() { return this + 1; }
@@ -28,7 +28,7 @@ void* Heap::allocate(size_t size) noexcept {
 
 void* Heap::allocate_before_zeros(size_t size, size_t zeros) noexcept {
   if (size > SIZE_MAX / 2 || zeros > SIZE_MAX / 4) return nullptr;
-  return adopt(std::calloc(1, sizeof(Block) + size + zeros), size);  // pages that are only read cost nothing
+  return adopt(std::calloc(1, sizeof(Block) + size + zeros), size);  // pages that are only read take no memory
 }
 
 void* Heap::adopt(void* raw, size_t size) noexcept {

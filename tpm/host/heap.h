@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The heap of one libtpms copy.
 //
-// Everything a copy allocates itself (not what OpenSSL allocates for it) comes from here: its malloc, realloc and free
-// are redirected (tpm/host/redirections.txt). So whatever it frees is wiped, and what it abandons when a call is cut
-// off, or keeps past TPMLIB_Terminate, goes with `release_all`. Not thread-safe: a copy is used by one thread at a
-// time.
+// All memory that a copy allocates itself comes from here, since its malloc, realloc and free are redirected
+// (tpm/host/redirections.txt); memory that OpenSSL allocates for it does not. What the copy frees is wiped. What it
+// abandons when a call is cut off, or keeps after TPMLIB_Terminate, is released by `release_all`. Not thread-safe: one
+// thread at a time uses a copy.
 #pragma once
 
 #include <cstddef>
@@ -18,12 +18,15 @@ class Heap {
   Heap& operator=(const Heap&) = delete;
   ~Heap() { release_all(); }
 
-  /// As malloc, realloc, free: null when there is no memory.
+  /// As malloc(3). Returns null if memory ran out.
   void* allocate(size_t size) noexcept;
-  /// As `allocate`, with that many zero bytes behind it that may be read but not written.
+  /// As `allocate`, with `zeros` zero bytes behind the memory that may be read and must not be written.
   void* allocate_before_zeros(size_t size, size_t zeros) noexcept;
+  /// As realloc(3).
   void* resize(void* memory, size_t size) noexcept;
+  /// Wipes the memory, then frees it; null is allowed.
   void release(void* memory) noexcept;
+  /// The same for everything that is allocated.
   void release_all() noexcept;
 
  private:

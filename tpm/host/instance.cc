@@ -21,19 +21,19 @@ namespace {
 constexpr const char* kPermanentName = "permall";
 constexpr const char* kVolatileName = "volatilestate";
 constexpr unsigned kLocalities = 5;
-// libtpms skips blocks of up to 65535 bytes without looking where the state ends, and reads on from there. What it
-// finds must be readable; zeros end its reading, because every structure begins with a magic number.
+// libtpms skips blocks of up to 65535 bytes without checking where the state ends, and continues to read there. That
+// memory must be readable; zeros end the reading, because every structure begins with a magic number.
 constexpr size_t kStateMargin = size_t{256} * 1024;
 constexpr uint64_t kNotStarted = 0x100;  // TPM_RC_INITIALIZE: Part 2, 6.6.3
 constexpr size_t kHeaderBytes = 10;      // TPM_ST, UINT32 size, TPM_RC: Part 3, 4.4
 
-// --- libtpms' callbacks: C functions, nothing may be thrown through them ---
+// --- libtpms' callbacks: no exception may pass through them, because libtpms is C ---
 
 TPM_RESULT on_init() { return TPM_SUCCESS; }
 
-// TPM_RETRY is libtpms' word for "there is no such blob".
+// libtpms expects TPM_RETRY if there is no such blob.
 TPM_RESULT on_load(unsigned char** data, uint32_t* length, uint32_t, const char* name) {
-  // While a TPM is made, what it has just stored is asked back; a "no" there would zero its seeds.
+  // While libtpms makes a TPM, it loads what it has just stored. Without that, its seeds would be zero.
   const bool just_stored = current_call->permanent_in.empty() && current_call->permanent_out != nullptr;
   ByteView state;
   if (std::strcmp(name, kPermanentName) == 0) {
@@ -42,7 +42,8 @@ TPM_RESULT on_load(unsigned char** data, uint32_t* length, uint32_t, const char*
     state = current_call->volatile_in;
   }
   if (state.empty()) return TPM_RETRY;
-  // From the copy's own heap: libtpms frees it. (TPM_Malloc stops at 128 KB, a full TPM needs 143.)
+  // The memory comes from the copy's own heap, because libtpms frees it. (TPM_Malloc allocates at most 128 KB, and the
+  // state of a full TPM has 143 KB.)
   auto* copy = static_cast<unsigned char*>(current_call->heap->allocate_before_zeros(state.size(), kStateMargin));
   if (copy == nullptr) current_call->cut_off_for_memory();
   std::memcpy(copy, state.data(), state.size());
@@ -51,8 +52,8 @@ TPM_RESULT on_load(unsigned char** data, uint32_t* length, uint32_t, const char*
   return TPM_SUCCESS;
 }
 
-// Always answers success: a store that fails puts libtpms into failure mode. The state is committed by the engine's
-// caller; if that fails, the instance is booted again from the committed state.
+// Always returns success, because a failure would put libtpms into failure mode. The engine's caller commits the state;
+// if that fails, the instance boots the committed state again.
 TPM_RESULT on_store(const unsigned char* data, uint32_t length, uint32_t, const char* name) {
   if (std::strcmp(name, kPermanentName) != 0) return TPM_SUCCESS;
   current_call->stored = true;
@@ -63,7 +64,7 @@ TPM_RESULT on_store(const unsigned char* data, uint32_t length, uint32_t, const 
     kept = true;
   } catch (...) {
   }
-  if (!kept) current_call->cut_off_for_memory();  // the copy holds a state that nobody can commit
+  if (!kept) current_call->cut_off_for_memory();  // the copy has stored a state that cannot be committed
   return TPM_SUCCESS;
 }
 
@@ -99,21 +100,20 @@ void Instance::enter(Call& call, F&& body) {
   if (returned) return;
   Acceleration::clear_errors();
   alive_ = false;
-  power_off();  // what it has abandoned goes at once
+  power_off();  // releases at once what the copy has abandoned
   if (call.no_memory)
     throw Error(ErrorCode::kNoMemory,
-                "There was no memory for the emulated TPM's work; it is started again at its next use.");
+                "memory ran out during the work of the emulated TPM, which is started again at its next use");
   fail(call.reason);
 }
 
 void Instance::fail(const std::string& reason) {
   alive_ = false;
-  throw Error(ErrorCode::kTpmFailure,
-              "The emulated TPM has failed and is started again at its next use: " + reason + ".");
+  throw Error(ErrorCode::kTpmFailure, "the emulated TPM has failed and is started again at its next use: " + reason);
 }
 
 void Instance::power_on(ByteView permanent) {
-  if (permanent.empty()) throw Error(ErrorCode::kInvalidArgument, "The TPM's permanent state is empty.");
+  if (permanent.empty()) throw Error(ErrorCode::kInvalidArgument, "the TPM's permanent state is empty");
   start(permanent, {});
 }
 
@@ -189,7 +189,7 @@ void Instance::power_off() noexcept {
   if (!used_) return;
   end_cancels();
   if (alive_) {
-    // A dead copy is not asked to terminate: nobody knows what it would do.
+    // A dead copy does not terminate itself, because its variables may be inconsistent.
     Call call;
     call.heap = &heap_;
     call.acceleration = &acceleration_;
@@ -233,8 +233,8 @@ ByteView Instance::execute(ByteView command) {
   if (result != TPM_SUCCESS) fail("libtpms did not process a command (result " + std::to_string(result) + ")");
   const ByteView response(response_, response_size_);
   if (response.size() < kHeaderBytes || read_be(response.subspan(2, 4)) != response.size())
-    fail("its answer makes no sense");
-  if (read_be(response.subspan(6, 4)) != 0) Acceleration::clear_errors();  // the error queue is not the host's
+    fail("its response makes no sense");
+  if (read_be(response.subspan(6, 4)) != 0) Acceleration::clear_errors();  // libtpms leaves errors of libcrypto behind
   return response;
 }
 
@@ -280,8 +280,8 @@ SecretBytes Instance::state(TPMLIB_StateType type, const char* name) {
   TPM_RESULT result = TPM_FAIL;
   enter(call, [&] { result = copy_.get_state(type, &state, &size); });
   if (result != TPM_SUCCESS)
-    fail(std::string("libtpms did not hand out its ") + name + " state (result " + std::to_string(result) + ")");
-  // The heap is ours: `state` goes, wiped, whether the copy succeeds or throws.
+    fail(std::string("libtpms did not return its ") + name + " state (result " + std::to_string(result) + ")");
+  // libtpms has allocated `state` in heap_: this wipes and releases it, also if the copy below throws.
   struct Release {
     Heap& heap;
     unsigned char* memory;
@@ -298,7 +298,7 @@ Device::BufferSize Instance::ask_buffer_size(size_t wanted) {
     if (!alive_) (void)copy_.choose_tpm_version(TPMLIB_TPM_VERSION_2);
     now = copy_.set_buffer_size(static_cast<uint32_t>(wanted), &least, &most);
   });
-  if (!was_used) {  // the copy stays as the linker left it as long as it is off
+  if (!was_used) {  // while it is off, a copy stays as the linker left it
     used_ = false;
     reset_memory();
   }
@@ -308,7 +308,8 @@ Device::BufferSize Instance::ask_buffer_size(size_t wanted) {
 Device::BufferSize Instance::buffer_size() { return ask_buffer_size(alive_ ? 0 : buffer_size_); }
 
 Device::BufferSize Instance::set_buffer_size(size_t wanted) {
-  if (alive_) throw Error(ErrorCode::kInvalidArgument, "the size of a TPM's buffer is set while it is off");
+  if (alive_)
+    throw Error(ErrorCode::kInvalidArgument, "the size of a TPM's buffer can be set only while the TPM is off");
   buffer_size_ = std::min<size_t>(wanted, UINT32_MAX);
   const BufferSize size = ask_buffer_size(buffer_size_);
   buffer_size_ = size.now;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The device that is a copy of libtpms in this process, with its heap, its caches and the guard around it.
+// The device that runs a copy of libtpms in this process, with the copy's heap, its caches and the guard around it.
 //
-// Powered off it is as the linker left it: its variables are wiped, its heap is released, its cached keys are gone.
+// While the device is off, the copy is as the linker left it: its variables are wiped, its heap is released, and its
+// cached keys are gone.
 //
-// A copy that fails (an assertion, an inconsistency, a response that makes no sense) is dead, and so is one that wanted
-// memory in vain: the call in which that happens throws kNoMemory.
+// The device is dead after a failed assertion of libtpms, an inconsistency, or a response that makes no sense (the call
+// throws kTpmFailure), and after libtpms could not get memory (the call throws kNoMemory).
 #pragma once
 
 #include <libtpms/tpm_library.h>
@@ -28,6 +29,7 @@ struct Copy;
 
 class Instance : public Device {
  public:
+  /// `copy` must outlive this, and no other instance may use it at the same time.
   explicit Instance(const Copy& copy);
   ~Instance() override;
 
@@ -53,9 +55,9 @@ class Instance : public Device {
   BufferSize set_buffer_size(size_t wanted) override;
 
   Acceleration& acceleration() { return acceleration_; }
-  /// How often libtpms wanted to print something (it is never printed: it may hold passwords).
+  /// How often libtpms has tried to print. Nothing is printed, because it may contain passwords.
   unsigned complaints() const { return complaints_; }
-  /// The copy's variables, for tests that look whether a secret is left in them.
+  /// The copy's variables (.bss), for tests that search them for secrets.
   ByteView memory() const;
 
  private:
@@ -66,7 +68,8 @@ class Instance : public Device {
   void end_cancels() noexcept;
   SecretBytes state(TPMLIB_StateType type, const char* name);
   BufferSize ask_buffer_size(size_t wanted);
-  /// Runs `body` in the copy. When it is cut off, the copy is powered off and kTpmFailure or kNoMemory thrown.
+  /// Runs `body`, which calls the copy. If the call is cut off, turns the device off and throws kTpmFailure or
+  /// kNoMemory.
   template <typename F>
   void enter(Call& call, F&& body);
 
@@ -81,7 +84,7 @@ class Instance : public Device {
   std::atomic<unsigned> cancelling_ = 0;  // threads inside `cancel`
   uint64_t session_ = 0;
   uint8_t locality_ = 0;
-  size_t buffer_size_ = 0;  // the caller's wish; 0: none
+  size_t buffer_size_ = 0;  // as set by the caller; 0: not set
   bool used_ = false;       // libtpms' variables differ from the loader's
   unsigned complaints_ = 0;
   std::optional<SecretBytes> stored_;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The copies' calls into libcrypto (tpm/host/libcrypto_calls.inc).
 //
-// When memory runs out inside libcrypto, libtpms does one of many things: it writes through the null pointer, takes the
-// failure for the answer that it looks like, asserts, or goes into failure mode. So nothing goes back to it that comes
-// of a refused allocation: libcrypto's heap is ours and remembers (crypto/library/want_of_memory.h), and once the
-// function has returned, with whatever locks it held released, the call into the copy is cut off. What libtpms holds is
-// noted on the way, because nobody else would free it then.
+// When memory runs out inside libcrypto, libtpms may write through the null pointer, take the failure for an answer,
+// fail an assertion, or enter failure mode. Therefore no result of a failed allocation reaches it. The heap of the
+// private libcrypto remembers that an allocation failed (crypto/library/want_of_memory.h). Once the function has
+// returned, and holds no lock any more, the call into the copy is cut off. The objects that libtpms owns are noted
+// (tpm/host/libcrypto_objects.h), because libtpms cannot free them after that.
 #define OPENSSL_SUPPRESS_DEPRECATED  // libtpms calls the low-level functions
 
 #include "tpm/host/libcrypto_calls.h"
@@ -114,13 +114,13 @@ using namespace vtpm::tpm;  // NOLINT: for C functions that have no namespace
 extern "C" {
 #include "tpm/host/libcrypto_calls.inc"
 
-// Into a number that there is, or into a new one.
+// The result goes into an existing number, or into a new one.
 BIGNUM* vtpm_tpm_inverse(BIGNUM* into, const BIGNUM* number, const BIGNUM* modulus, BN_CTX* context) {
   if (into != nullptr) return checked<BN_mod_inverse>(into, number, modulus, context);
   return adopted<BN_clear_free>(BN_mod_inverse(nullptr, number, modulus, context));
 }
 
-// It takes the label for its own, and frees it into libcrypto's heap: libtpms' malloc is another one.
+// libcrypto takes ownership of the label and frees it in its own heap, but libtpms has allocated it in the copy's heap.
 int vtpm_tpm_oaep_label(EVP_PKEY_CTX* context, void* label, int size) {
   void* copy = size > 0 ? OPENSSL_memdup(label, static_cast<size_t>(size)) : nullptr;
   go_on_if_memory_lasts();

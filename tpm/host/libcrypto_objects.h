@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What one libtpms copy owns of libcrypto's: numbers, points, keys, contexts.
+// The objects of libcrypto that one libtpms copy owns: numbers, points, keys, contexts.
 //
-// libtpms frees them itself. What it abandons when a call is cut off, secrets among it, goes with `release_all`, as
-// tpm/host/heap.h has it for the copy's own allocations. An entry is one reference, noted where libcrypto hands it out
-// and struck out where libtpms frees it or gives it away (tpm/host/libcrypto_calls.cc). Not thread-safe.
+// libtpms frees them itself. Those that it abandons when a call is cut off, secrets among them, are released by
+// `release_all`, as tpm/host/heap.h does for the copy's own memory. An entry is one reference. It is added where
+// libcrypto returns the object, and removed where libtpms frees it or passes its ownership on
+// (tpm/host/libcrypto_calls.cc). Not thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -20,11 +21,12 @@ class LibcryptoObjects {
   LibcryptoObjects& operator=(const LibcryptoObjects&) = delete;
   ~LibcryptoObjects() { release_all(); }
 
-  /// False when there is no memory for the entry; the object has been released then.
+  /// Adds an entry. Returns false if there is no memory for it; `object` has been released then.
   bool adopt(void* object, Release release) noexcept;
-  /// It is somebody else's, or no more. Nothing happens if it was never here.
+  /// Removes the entry of `object`, which has another owner now, or is freed by the caller. Does nothing if there is
+  /// none.
   void disown(const void* object) noexcept;
-  /// The youngest first.
+  /// Releases all objects, the youngest first.
   void release_all() noexcept;
   size_t size() const { return entries_.size(); }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the C library calls of the libtpms copies go (tpm/host/redirections.txt).
+// The functions that the libtpms copies call instead of the C library's (tpm/host/redirections.txt).
 //
-// Only code inside a copy refers to these names, and only under the guard, so `current_call` is always set here.
+// Only code inside a copy calls them, always under the guard, so `current_call` is set.
 #include <sys/random.h>
 
 #include <cerrno>
@@ -52,7 +52,7 @@ int vtpm_tpm_remove(const char*) {
   return -1;
 }
 
-// --- a failing copy does not take the process with it ---
+// --- a failing copy does not end the process ---
 
 [[noreturn]] void vtpm_tpm_assert_fail(const char* assertion, const char* file, unsigned line, const char*) {
   std::snprintf(current_call->reason, sizeof(current_call->reason), "assertion `%.80s' failed at %.80s:%u", assertion,
@@ -64,10 +64,10 @@ int vtpm_tpm_remove(const char*) {
                 "it found an inconsistency and entered failure mode");
   current_call->cut_off();
 }
-// Nobody jumps back there any more.
+// The jump was redirected too, so no buffer is needed.
 int vtpm_tpm_setjmp(jmp_buf) { return 0; }
 
-// A pointer of the first page is null with an offset: libtpms has looked something up, not found it, and not asked.
+// A pointer into the first page is null with an offset: libtpms has not found something and has not checked that.
 static void refuse_null(const void* pointer, size_t size) {
   constexpr uintptr_t kFirstPage = 4096;
   if (size == 0 || reinterpret_cast<uintptr_t>(pointer) >= kFirstPage) return;
@@ -94,8 +94,8 @@ void* vtpm_tpm_memset(void* to, int value, size_t size) {
 int vtpm_tpm_rand() { return 0; }
 void vtpm_tpm_srand(unsigned) {}
 
-// libtpms takes a failure for a reason to use the clock, so there is none: the generator, else the kernel, else the
-// instance dies.
+// libtpms would use the clock if this failed. So the bytes come from the generator, otherwise from the kernel, and
+// otherwise the instance dies.
 int vtpm_tpm_rand_bytes(unsigned char* out, int size) {
   const vtpm::MutableByteView wanted(out, static_cast<size_t>(size));
   try {
@@ -118,7 +118,7 @@ int vtpm_tpm_rand_bytes(unsigned char* out, int size) {
 
 // --- the copy's own heap ---
 
-// Some of libtpms' callers look whether there was memory, some do not, and some turn to failure mode: none goes on.
+// Some callers in libtpms check the result, some do not, and some enter failure mode. None gets a null pointer.
 static void* present(void* memory) {
   if (memory == nullptr) current_call->cut_off_for_memory();
   return memory;
