@@ -18,7 +18,7 @@ constexpr size_t kStirBytes = 128;   // what TPM2_StirRandom takes at once
 /// `number` left-padded to `bytes`.
 template <typename Buffer>
 void append_padded(Buffer& to, ByteView number, size_t bytes) {
-  if (number.size() > bytes) throw Error(ErrorCode::kTpm, "The TPM answered with a number that is too long.");
+  if (number.size() > bytes) throw Error(ErrorCode::kTpm, "the TPM returned a number that is too long for its key");
   const size_t start = to.size();
   to.resize(start + bytes);
   std::copy(number.begin(), number.end(), to.begin() + static_cast<std::ptrdiff_t>(start + bytes - number.size()));
@@ -46,12 +46,12 @@ void Commands::power_on_new() {
 
 void Commands::power_off() noexcept {
   device_.power_off();
-  sapi_->clear();  // the same parameters were accepted when it was made, so it does not throw
+  sapi_->clear();  // does not throw: the constructor has passed the same parameters
 }
 
 void Commands::startup() {
   VTPM_RUN(Startup, TPM2_SU_CLEAR);
-  (void)device_.take_stored();  // the reset counter; it is not worth a commit
+  (void)device_.take_stored();  // only the reset counter, which is not worth a commit
 }
 
 SecretBytes Commands::execute(ByteView command) {
@@ -68,7 +68,7 @@ SecretBytes Commands::get_random(size_t bytes) {
     Wiped<TPM2B_DIGEST> part;
     const size_t wanted = std::min(bytes - random.size(), kRandomBytes);
     VTPM_RUN(GetRandom, nullptr, static_cast<uint16_t>(wanted), &part, nullptr);
-    if (part.size == 0 || part.size > wanted) device_.fail("TPM2_GetRandom has an answer that makes no sense");
+    if (part.size == 0 || part.size > wanted) device_.fail("the response to TPM2_GetRandom makes no sense");
     random.append(bytes_of<TPM2B_DIGEST>(part));
   }
   return random;
@@ -149,7 +149,7 @@ Bytes Commands::import(uint32_t parent, const TPM2B_PUBLIC& public_area, const T
   size_t size = 0;
   if (Tss2_MU_TPM2B_SENSITIVE_Marshal(&sensitive, duplicate->buffer, sizeof(duplicate->buffer), &size) !=
       TSS2_RC_SUCCESS)
-    throw Error(ErrorCode::kInvalidArgument, "The private key does not fit into a TPM structure.");
+    throw Error(ErrorCode::kInvalidArgument, "the private key does not fit into a TPM structure");
   duplicate->size = static_cast<uint16_t>(size);
   const TPM2B_DATA no_key = {};
   const auto no_seed = large<TPM2B_ENCRYPTED_SECRET>();
@@ -232,14 +232,14 @@ Bytes Commands::sign_ecdsa(uint32_t key, ByteView auth, ByteView digest, size_t 
       scheme.details.ecdsa.hashAlg = TPM2_ALG_SHA512;
       break;
     default:
-      throw Error(ErrorCode::kInvalidArgument, "The digest has not the size of a TPM hash.");
+      throw Error(ErrorCode::kInvalidArgument, "the digest does not have the size of a hash that the TPM knows");
   }
-  TPMT_TK_HASHCHECK no_ticket = {};  // the key is not restricted, so nobody asks where the digest comes from
+  TPMT_TK_HASHCHECK no_ticket = {};  // the key is not restricted, so the digest may come from anywhere
   no_ticket.tag = TPM2_ST_HASHCHECK;
   no_ticket.hierarchy = TPM2_RH_NULL;
   TPMT_SIGNATURE signature = {};
   VTPM_RUN(Sign, key, &password, &message, &scheme, &no_ticket, &signature, nullptr);
-  if (signature.sigAlg != TPM2_ALG_ECDSA) device_.fail("TPM2_Sign has an answer that makes no sense");
+  if (signature.sigAlg != TPM2_ALG_ECDSA) device_.fail("the response to TPM2_Sign makes no sense");
   Bytes both;
   both.reserve(2 * bytes);
   append_padded(both, bytes_of(signature.signature.ecdsa.signatureR), bytes);
@@ -261,7 +261,7 @@ SecretBytes Commands::rsa_decrypt(uint32_t key, ByteView auth, ByteView block) {
   return plain;
 }
 
-// A restricted key refuses TPM2_ECDH_ZGen (TPM_RC_ATTRIBUTES), after the authorization was checked.
+// A restricted key rejects TPM2_ECDH_ZGen (TPM_RC_ATTRIBUTES), after the authorization was checked.
 bool Commands::has_empty_auth(uint32_t storage_key) {
   const Password password;
   const TPM2B_ECC_POINT nowhere = {};
@@ -310,7 +310,7 @@ uint32_t Commands::permanent_flags() {
   VTPM_RUN(GetCapability, nullptr, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_PERMANENT, 1, &more, data.get(), nullptr);
   const TPML_TAGGED_TPM_PROPERTY& found = data->data.tpmProperties;
   if (found.count != 1 || found.tpmProperty[0].property != TPM2_PT_PERMANENT)
-    device_.fail("TPM2_GetCapability has an answer that makes no sense");
+    device_.fail("the response to TPM2_GetCapability makes no sense");
   return found.tpmProperty[0].value;
 }
 

@@ -36,7 +36,7 @@ bool empty(const TPML_PCR_SELECTION& selection) {
   return true;
 }
 
-/// Takes what was read out of what is still wanted.
+/// Removes the PCRs of `read` from `wanted`.
 void subtract(TPML_PCR_SELECTION& wanted, const TPML_PCR_SELECTION& read) {
   for (uint32_t i = 0; i < std::min(wanted.count, read.count); ++i) {
     for (unsigned byte = 0; byte < wanted.pcrSelections[i].sizeofSelect; ++byte)
@@ -84,12 +84,12 @@ Attested Commands::quote(uint32_t signer, const TPML_PCR_SELECTION& selection, B
 std::vector<Bytes> Commands::pcr_read(const TPML_PCR_SELECTION& selection) {
   std::vector<Bytes> values;
   TPML_PCR_SELECTION wanted = selection;
-  while (!empty(wanted)) {  // at most eight at once
+  while (!empty(wanted)) {  // each command returns at most eight
     uint32_t counter = 0;
     TPML_PCR_SELECTION read = {};
     TPML_DIGEST part = {};
     VTPM_RUN(PCR_Read, nullptr, &wanted, &counter, &read, &part, nullptr);
-    if (part.count == 0) break;  // the rest does not exist
+    if (part.count == 0) break;  // the TPM does not have the remaining PCRs
     for (uint32_t i = 0; i < part.count; ++i) values.push_back(to_bytes(bytes_of(part.digests[i])));
     subtract(wanted, read);
   }

@@ -12,7 +12,7 @@ Handle::~Handle() {
   try {
     tpm_->flush_context(value_);
   } catch (...) {
-    // The instance is dead then, and its objects with it.
+    // The device is dead, and its objects are lost with it.
   }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A transient object's handle that flushes itself.
+// The handle of a transient object, which flushes itself.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +9,9 @@ namespace vtpm::tpm {
 
 class Commands;
 
-/// Owns a loaded object of one device. When the device has been powered on again since, the object is gone already
-/// and nothing is flushed. Must not outlive the Commands that made it.
+/// Owns a loaded object of one device: the destructor flushes it (TPM2_FlushContext; Part 3, 28.4). If the session in
+/// which it was loaded has ended, the object does not exist any more and nothing is flushed. Must not outlive its
+/// Commands, and is used under the device's lock.
 class Handle {
  public:
   Handle() = default;
@@ -22,6 +23,7 @@ class Handle {
   }
   ~Handle();
 
+  /// The TPM's handle; 0 if it owns no object.
   uint32_t value() const { return value_; }
 
  private:

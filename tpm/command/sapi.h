@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How Commands runs a command: the tpm2-tss context and what the units that implement Commands share. Not for others.
+// The tpm2-tss context of Commands, and what the source files that implement Commands share. Private to them.
 #pragma once
 
 #include <tss2/tss2_sys.h>
@@ -14,7 +14,7 @@
 
 namespace vtpm::tpm {
 
-/// The authorization area: a password for each handle that wants one, on the stack, wiped.
+/// The authorization area of a command, with one password for each handle that needs one. It is wiped at the end.
 class Password : public Wiped<TSS2L_SYS_AUTH_COMMAND> {
  public:
   explicit Password(ByteView value = {}) { add(value); }
@@ -30,7 +30,8 @@ class Password : public Wiped<TSS2L_SYS_AUTH_COMMAND> {
   }
 };
 
-/// A tpm2-tss system context in our arena: it keeps a copy of every command, passwords included.
+/// A tpm2-tss system context. It lies in the arena for secrets, because it keeps a copy of every command, passwords
+/// included. `clear` wipes it and initializes it again.
 struct Commands::Sapi {
   explicit Sapi(Device& device)
       : tcti(device), memory((Tss2_Sys_GetContextSize(0) + sizeof(std::max_align_t) - 1) / sizeof(std::max_align_t)) {
@@ -50,6 +51,7 @@ struct Commands::Sapi {
   TSS2_SYS_CONTEXT* context;
 };
 
+/// Runs one command and throws the Error of its response code.
 #define VTPM_RUN(command, ...) sapi_->tcti.check(Tss2_Sys_##command(sapi_->context, __VA_ARGS__), "TPM2_" #command)
 
 }  // namespace vtpm::tpm
