@@ -9,7 +9,7 @@ namespace vtpm::tpm {
 
 uint32_t BootedTpm::storage_root() {
   if (root_session_ != session() || storage_root_ == 0) {
-    derived_root_ = Handle();  // of a session that has ended: nothing is flushed
+    derived_root_ = Handle();  // belongs to a session that has ended, so nothing is flushed
     storage_root_ = 0;
     root_session_ = session();
     const std::optional<uint32_t> found = find_storage_root(*this);

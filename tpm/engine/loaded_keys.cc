@@ -20,11 +20,11 @@ uint32_t LoadedKeys::load(uint64_t id, const KeyBlob& key) {
     loaded_.splice(loaded_.begin(), loaded_, found);
     return loaded_.front().handle.value();
   }
-  const uint32_t parent = tpm_.storage_root();  // first: it may take a slot
+  const uint32_t parent = tpm_.storage_root();  // first, because it may load the storage root key
   make_room(kLoaded - 1);
   const auto context = contexts_.find(id);
   Handle handle = context != contexts_.end() ? tpm_.context_load(context->second) : tpm_.load(parent, key);
-  // TPM2B_PUBLIC: size, then the type. A wrapped RSA key is told by its first bytes.
+  // TPM2B_PUBLIC begins with its size and the type; TPM_ALG_RSA is 0x0001.
   const bool rsa = key.public_area.size() > 3 && key.public_area[2] == 0x00 && key.public_area[3] == 0x01;
   loaded_.push_front({id, std::move(handle), rsa});
   return loaded_.front().handle.value();

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The keys that are loaded into one device.
+// The keys that are loaded in one device.
 //
-// libtpms has three slots for transient objects. Two hold the keys that were used last; the third belongs to whatever a
-// command needs for itself (a persistent key that it works with or reads, the storage root key while a key is created
-// or loaded). Where the storage root key is transient itself, it takes one of the two. A key that is pushed out is
-// saved as a context if it is RSA, because loading it anew costs twelve times as much (83 us against 7); an EC key is
-// simply loaded again (16 us). Contexts die with the session.
+// libtpms has room for three transient objects. Two places contain the keys that were used last. The third is for what
+// a command needs itself: a persistent key that it uses or reads, or the storage root key while a key is created or
+// loaded. If the storage root key is transient itself, it takes one of the two places. An RSA key that must make room
+// is saved as a context first, because loading it again costs twelve times as much (83 us against 7). An EC key is
+// loaded again (16 us). Contexts become void at the end of the session. Not thread-safe: the caller holds the device's
+// lock.
 #pragma once
 
 #include <cstdint>
@@ -27,13 +28,14 @@ class LoadedKeys {
 
   explicit LoadedKeys(BootedTpm& tpm) : tpm_(tpm) {}
 
-  /// The handle of a key, loaded if need be; valid until the next call. `id` names the blob within this process.
+  /// Returns the handle of a key, and loads the key first if necessary. The handle is valid until the next call. `id`
+  /// names `key` in this process. Throws the errors of TPM2_Load and TPM2_ContextLoad.
   uint32_t load(uint64_t id, const KeyBlob& key);
-  /// The key is no more: it is flushed, and its context forgotten.
+  /// Flushes the key `id`, and deletes its saved context.
   void forget(uint64_t id);
-  /// Leaves at most `count` keys loaded; one less where the storage root key is transient.
+  /// Leaves at most `count` keys loaded; one less if the storage root key is transient.
   void make_room(size_t count);
-  /// Nothing is loaded any more (the device was turned on or off).
+  /// To be called when the device was turned on or off: no key is loaded any more.
   void clear() noexcept;
   /// How many keys are loaded in this session.
   size_t loaded();
@@ -42,13 +44,13 @@ class LoadedKeys {
   struct Loaded {
     uint64_t id;
     Handle handle;
-    bool save;  // worth a context
+    bool save;  // an RSA key, which is saved as a context
   };
-  /// Forgets what belongs to an earlier session.
+  /// Clears what belongs to an earlier session.
   void follow_session() noexcept;
 
   BootedTpm& tpm_;
-  uint64_t session_ = 0;      // what follows belongs to it
+  uint64_t session_ = 0;      // to which the next two belong
   std::list<Loaded> loaded_;  // most recently used first
   std::unordered_map<uint64_t, Bytes> contexts_;
 };

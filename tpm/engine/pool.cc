@@ -10,8 +10,8 @@ namespace vtpm::tpm {
 
 namespace {
 
-// An engine that has an instance already takes another engine's only after it was idle for so long; else two busy
-// tokens would take instances from each other at every call, at 1.5 ms of self-tests each.
+// An engine that has a device already takes another engine's device only after that was idle for so long (nanoseconds).
+// Otherwise two busy tokens would take devices from each other at every call, and each move costs 1.5 ms of self-tests.
 constexpr int64_t kIdle = 1'000'000'000;
 
 int64_t now() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
@@ -83,7 +83,7 @@ Hold Pool::try_take(const void* owner, unsigned limit) {
     }
   }
   if (owned >= limit && owned > 0) return {};
-  // Free ones first, then the least recently used.
+  // Slots without an owner come first, then the least recently used.
   std::sort(candidates.begin(), candidates.end(), [](const Slot* a, const Slot* b) {
     return std::pair(a->owner != nullptr, a->last_used.load()) < std::pair(b->owner != nullptr, b->last_used.load());
   });
@@ -104,12 +104,12 @@ Hold Pool::wait(const void* owner) {
     all.push_back(slot.get());
     if (slot->owner == owner) own.push_back(slot.get());
   }
-  // Threads that wait take turns, so that they do not all wait for the same slot.
+  // Waiting threads choose slots in turn, so that they do not all wait for the same one.
   const std::vector<Slot*>& from = own.empty() ? all : own;
   Slot* slot = from[turn_.fetch_add(1, std::memory_order_relaxed) % from.size()];
   std::unique_lock lock(slot->mutex);
   if (slot->owner == owner) return {slot, std::move(lock)};
-  if (!own.empty()) return {};  // it has moved meanwhile: look again
+  if (!own.empty()) return {};  // the slot has moved meanwhile: try again
   slot->vacate();
   slot->owner = owner;
   return {slot, std::move(lock)};

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The process's TPM devices and who uses which.
+// The TPM devices of the process, and which engine uses which of them.
 //
-// There are as many as `make_devices` makes (tpm/host/devices.h). An engine takes more of them while its threads want
-// to work at once; when none is free, the least recently used device of another engine moves. Moving turns it off,
-// which wipes it.
+// `make_devices` (tpm/host/devices.h) makes all of them. An engine takes more devices as long as its threads need them
+// at the same time. If none is free, the least recently used device of another engine moves to it. A device that moves
+// is turned off, which wipes it.
 //
-// Locks: one mutex per slot, held while the device works and by `try_lock` first, so threads spread over the slots;
-// and the pool's own mutex, held only while owners change, never together with waiting for a slot, never on the path
-// of an engine that finds one of its slots free. Nothing of an engine's PermanentStateSource is called under either.
+// Locks. Each slot has a mutex, which is held while the device works. It is tried first, so that threads spread over
+// the slots. The pool's own mutex is held only while owners change, never during a wait for a slot, and never by an
+// engine that finds one of its slots free. No function of an engine's PermanentStateSource is called under either.
 #pragma once
 
 #include <atomic>
@@ -22,25 +22,25 @@
 
 namespace vtpm::tpm {
 
-/// One device. Everything but the atomics belongs to the holder of `mutex`; `owner` and `version` are written by the
-/// holder only and read by anyone as a hint.
+/// One device. The holder of `mutex` uses everything in it. Other threads may read the atomics, as a hint; only the
+/// holder writes `owner`, and 0 is the only value that another thread writes into `version`.
 struct Slot {
   explicit Slot(std::unique_ptr<Device> made) : device(std::move(made)), commands(*device) {}
 
   std::mutex mutex;
   std::atomic<const void*> owner = nullptr;
-  std::atomic<uint64_t> version = 0;   // of the committed state that it holds; 0: must be powered on before use
+  std::atomic<uint64_t> version = 0;  // of the committed state in the device; 0: must be powered on before its next use
   std::atomic<int64_t> last_used = 0;  // steady clock, nanoseconds
-  int process = 0;                     // that powered it on: a forked child's copy would repeat its random numbers
+  int process = 0;                     // has powered it on; in another one it would repeat random numbers
   const std::unique_ptr<Device> device;
   BootedTpm commands;
 
-  /// A key that is no more must not stay loaded: its id is left here by whoever does not hold the slot, and the next
-  /// holder flushes it.
+  /// Leaves the id of a deleted key here, so that the next holder flushes it. Any thread may call it.
   void bury(uint64_t key);
+  /// Flushes the keys whose ids were left here. Called by the holder.
   void flush_buried();
 
-  /// Forgets everything; the slot is nobody's.
+  /// Turns the device off and wipes what is known of its keys. The slot has no owner then.
   void vacate() noexcept;
 
  private:
@@ -49,7 +49,7 @@ struct Slot {
   std::atomic<bool> any_buried_ = false;  // so that the signing path takes no mutex
 };
 
-/// A slot that the current thread holds.
+/// A slot that this thread holds, until the object is destroyed.
 struct Hold {
   Slot* slot = nullptr;
   std::unique_lock<std::mutex> lock;
@@ -58,15 +58,15 @@ struct Hold {
 
 class Pool {
  public:
-  /// The one pool; made at the first use and never destroyed, so that nothing of ours runs at exit.
+  /// The pool of the process. The first call makes it; it is never destroyed, so that no code runs at exit.
   static Pool& get();
 
-  /// A slot of `owner`, which then owns at most `limit`. Waits while all are busy. `preferred`: of several free ones
-  /// rather one that holds this version (0: any).
+  /// Returns a slot of `owner`, the address of an engine, which owns at most `limit` slots afterwards. Waits while all
+  /// slots are busy. `preferred`: among free slots, one with this version is preferred; 0: any. The device may be off.
   Hold acquire(const void* owner, unsigned limit, uint64_t preferred);
-  /// Vacates all slots of `owner`, waiting for those that are busy.
+  /// Vacates all slots of `owner`. Waits for those that are busy.
   void release_all(const void* owner) noexcept;
-  /// Calls `action` for each slot that `owner` has, without its lock: for the atomics only.
+  /// Calls `action` for each slot of `owner` without its lock: `action` uses the atomics only, or locks the slot.
   void for_each(const void* owner, const std::function<void(Slot&)>& action);
   size_t size() const { return slots_.size(); }
 

@@ -14,7 +14,8 @@ namespace vtpm::tpm {
 
 namespace {
 
-/// The TCG's SRK template for ECC P-256 (Provisioning Guidance, 7.5.1), so that other tools derive the same key.
+/// The TCG's template of the storage root key for ECC P-256 (Provisioning Guidance, 7.5.1): other tools derive the same
+/// key from it.
 TPM2B_PUBLIC storage_root_template() {
   TPM2B_PUBLIC wanted = {};
   TPMT_PUBLIC& area = wanted.publicArea;
@@ -32,7 +33,7 @@ TPM2B_PUBLIC storage_root_template() {
   return wanted;
 }
 
-/// The public area with its numbers left out.
+/// The public area without the public point.
 Bytes shape(TPM2B_PUBLIC area) {
   area.publicArea.unique = {};
   return marshal(Tss2_MU_TPMT_PUBLIC_Marshal, area.publicArea);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The storage root key: the parent of every key that this token makes.
 //
-// It is a primary key of the owner hierarchy with the TCG's template and an empty auth value, so the TPM's seed alone
-// decides which key it is: it may stand at any persistent handle, beside a copy of itself that somebody has given an
-// auth value, or, where a TPM is full, nowhere; then each boot derives it (tpm/engine/booted_tpm.h).
+// It is a primary key of the owner hierarchy with the TCG's template and an empty auth value, so the owner's seed alone
+// determines it. It may be persisted at any handle, also beside a copy of itself that has an auth value. If the TPM has
+// no room for it, each boot derives it (tpm/engine/booted_tpm.h).
 #pragma once
 
 #include <cstdint>
@@ -17,18 +17,18 @@ namespace vtpm::tpm {
 class BootedTpm;
 class Commands;
 
-/// Where it is persisted (TCG Provisioning Guidance, 7.8: the first handle of the owner's range). In an imported state
-/// another key may sit there; then it is at the first handle after it that is free.
+/// The handle at which the key is persisted (TCG Provisioning Guidance, 7.8: the first handle of the owner's range). If
+/// another key has this handle, as it may in an imported state, the next free handle is used.
 constexpr uint32_t kStorageRoot = 0x81000001;
 
-/// The handle of the storage root key: the first persistent object with its template that an empty auth value opens.
-/// Nothing when the TPM has none (a state that was never ours, or a full one).
+/// Returns the handle of the storage root key: the first persistent object with its template and an empty auth value.
+/// Returns nothing if there is none, as in the state of another program or of a full TPM.
 std::optional<uint32_t> find_storage_root(Commands& tpm);
-/// Derives it as a transient object.
+/// Derives the key as a transient object.
 Handle derive_storage_root(Commands& tpm);
-/// Derives it and persists it. Stores. Returns its handle. Throws Error kNvFull.
+/// Derives the key, persists it and returns its handle. Stores. Throws kNvFull.
 uint32_t create_storage_root(Commands& tpm);
-/// The public area (TPM2B_PUBLIC) of the key that BootedTpm::storage_root names.
+/// Returns the public area (TPM2B_PUBLIC) of the key at BootedTpm::storage_root.
 Bytes storage_root_area(BootedTpm& tpm);
 
 }  // namespace vtpm::tpm
