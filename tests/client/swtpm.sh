@@ -19,7 +19,7 @@ logged_in --write-object here --type data --label 0x01800001 --application-label
 export_to --token client --directory vm
 [ "$(stat -c %a vm)$(stat -c %a vm/tpm2-00.permall)" = 700600 ]
 refused export_to --token client --directory vm
-has refused.out 'holds a TPM 2.0 state already'
+has refused.out 'contains a TPM 2.0 state already'
 
 section 'there, tpm2-tools read the area, write another, and keep a key'
 start_swtpm vm

@@ -16,8 +16,8 @@ namespace {
 
 void check_nonce(ByteView nonce) {
   if (nonce.size() > kNonceMost) {
-    throw Error(ErrorCode::kInvalidArgument, "A nonce has at most " + std::to_string(kNonceMost) + " bytes, not " +
-                                                 std::to_string(nonce.size()) + ".");
+    throw Error(ErrorCode::kInvalidArgument,
+                "a nonce has at most " + std::to_string(kNonceMost) + " bytes, not " + std::to_string(nonce.size()));
   }
 }
 
@@ -32,7 +32,7 @@ Attestor describe(Commands& tpm, const Handle& attestation_key) {
 KeyEvidence attest_key(Engine& engine, const KeyBlob& key, ByteView nonce) {
   check_nonce(nonce);
   return engine.use_current([&](BootedTpm& tpm) {
-    // Of the three slots: the key (and for a moment its parent), the attestation key.
+    // The TPM has room for three transient objects: the key, for a moment its parent, and the attestation key.
     tpm.keys().make_room(0);
     const Handle loaded = tpm.load(tpm.storage_root(), key);
     const Handle signer = create_attestation_key(tpm);
@@ -59,7 +59,7 @@ QuoteEvidence quote_pcrs(Engine& engine, const std::vector<PcrBank>& banks, Byte
     size_t wanted = 0;
     for (const PcrBank& bank : banks) wanted += bank.pcrs.size();
     if (evidence.values.size() != wanted)
-      throw Error(ErrorCode::kInvalidArgument, "The TPM does not have all of the PCRs that were asked for.");
+      throw Error(ErrorCode::kInvalidArgument, "the TPM does not have all PCRs of the selection");
     evidence.quote = tpm.quote(signer.value(), selection, nonce);
     return evidence;
   });

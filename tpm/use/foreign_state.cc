@@ -21,7 +21,7 @@ namespace vtpm::tpm {
 
 namespace {
 
-/// What a token would do with it.
+/// Uses the state as a token would: reads its NV areas and persistent objects, makes a key and signs.
 void walk(Commands& tpm) {
   for (const uint32_t index : nv_list(tpm)) {
     const auto area = nv_public(tpm, index);
@@ -29,7 +29,7 @@ void walk(Commands& tpm) {
     try {
       (void)nv_read(tpm, *area);
     } catch (const Error& error) {
-      if (error.code() == ErrorCode::kTpmFailure) throw;  // else: locked, or an auth value
+      if (error.code() == ErrorCode::kTpmFailure) throw;  // otherwise the area is locked, or needs an auth value
     }
   }
   (void)persistent_objects(tpm);
@@ -42,7 +42,7 @@ void limit(decltype(RLIMIT_CPU) what, rlim_t value) {
   setrlimit(what, &both);
 }
 
-/// In the child: never returns.
+/// Examines the state in the child process and ends it. Writes the reason to `answer` if the state is not sound.
 [[noreturn]] void examine_here(ByteView state, int answer) {
   constexpr rlim_t kCpuSeconds = 20;
   limit(RLIMIT_CPU, kCpuSeconds);
@@ -52,7 +52,7 @@ void limit(decltype(RLIMIT_CPU) what, rlim_t value) {
   std::string sentence;
   try {
     const SecretBytes again = Engine::visit(state, walk);
-    Engine::inspect(again, walk);  // what it became boots as well
+    Engine::inspect(again, walk);  // the state that the walk has left must boot as well
   } catch (const std::exception& error) {
     sentence = error.what();
     if (sentence.empty()) sentence = "unknown";
@@ -61,7 +61,7 @@ void limit(decltype(RLIMIT_CPU) what, rlim_t value) {
   _exit(sentence.empty() ? 0 : 1);
 }
 
-/// Clears one hierarchy's auth value.
+/// Clears the auth value of a hierarchy.
 void clear_auth(Commands& tpm, uint32_t hierarchy, ByteView auth, const char* name) {
   try {
     tpm.hierarchy_change_auth(hierarchy, auth, {});
@@ -69,12 +69,12 @@ void clear_auth(Commands& tpm, uint32_t hierarchy, ByteView auth, const char* na
     if (error.code() != ErrorCode::kAuthFailed) throw;
     throw Error(ErrorCode::kAuthFailed, auth.empty()
                                             ? std::string("the TPM has an auth value of the ") + name +
-                                                  " hierarchy: it is needed to take the TPM over"
+                                                  " hierarchy: it is needed to adopt the TPM"
                                             : std::string("the auth value of the ") + name + " hierarchy is wrong");
   }
 }
 
-/// A TPM whose memory for persistent objects is full derives the key at each boot.
+/// Persists the storage root key. A TPM whose memory for persistent objects is full derives it at each boot instead.
 void persist_storage_root(Commands& tpm) {
   try {
     create_storage_root(tpm);
@@ -106,7 +106,7 @@ void examine_foreign_state(ByteView state) {
   }
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
   if (sentence.empty() && WIFSIGNALED(status)) sentence = strsignal(WTERMSIG(status));
-  throw Error(ErrorCode::kCorrupt, "the TPM state is not sound, and was left alone: " + sentence);
+  throw Error(ErrorCode::kCorrupt, "the TPM state is not sound and was not adopted: " + sentence);
 }
 
 SecretBytes adopt_foreign_state(ByteView state, const HierarchyAuths& auths,

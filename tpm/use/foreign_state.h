@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A permanent state that somebody else wrote.
+// Permanent states that other programs wrote.
 //
-// libtpms trusts the state that it boots from. So a foreign one is first booted and walked in a child process with
-// limits; only what a child survived is booted in this process. Used by the command-line tool, never by the module:
-// the module makes no processes.
+// libtpms trusts the state that it boots. Therefore a foreign state is first booted and used in a child process with
+// resource limits, and only a state that this child has survived is booted in this process. Only the command-line tool
+// does that; the module starts no processes.
 #pragma once
 
 #include <functional>
@@ -13,17 +13,18 @@
 
 namespace vtpm::tpm {
 
-/// Boots the state in a child (20 s of CPU, no files, no core), reads every NV index and persistent object, makes a key
-/// and signs. Throws Error kCorrupt with a sentence when the child does not get through.
+/// Examines a state in a child process, which may use 20 s of CPU time and writes no files: boots it, reads every NV
+/// index and persistent object, makes a key and signs. Throws kCorrupt, with the reason, if the child fails, and kIo if
+/// there can be no child. Not for a process with other threads that hold locks, because it forks.
 void examine_foreign_state(ByteView state);
 
-/// The auth value of a hierarchy ("owner", "endorsement", "lockout"), asked for only where one is set; empty when
-/// nobody knows it.
+/// Returns the auth value of a hierarchy ("owner", "endorsement", "lockout"), or nothing if it is not known. Called
+/// only for hierarchies that have one.
 using HierarchyAuths = std::function<SecretBytes(const char* hierarchy)>;
-/// What it takes to make an examined state a token's: the hierarchies' auth values are cleared (the PIN guards the
-/// state from now on), and a storage root key of ours is persisted beside what is there, if there is room. `furnish`
-/// looks at the result. That of the lockout hierarchy may stay. Throws Error kAuthFailed that names the auth value that
-/// is set and is not known, or is wrong.
+/// Turns an examined state into that of a token and returns it. Clears the auth values of the hierarchies, because the
+/// PIN protects the state from now on; that of the lockout hierarchy may stay if it is not known. Persists the storage
+/// root key if the state has none and there is room. `furnish`, if given, then changes or reads the result. Throws
+/// kAuthFailed, which names the hierarchy, if an auth value is needed and not known, or is wrong.
 SecretBytes adopt_foreign_state(ByteView state, const HierarchyAuths& auths,
                                 const std::function<void(BootedTpm&)>& furnish);
 

@@ -74,8 +74,8 @@ void persist(BootedTpm& tpm, TPM2_ALG_ID type, uint32_t handle) {
   tpm.evict_control(key.value(), handle);
 }
 
-// As the profile wants (2.2.1.4.1): the platform's, which an owner's TPM2_Clear leaves, readable by whoever may use the
-// TPM.
+// As the profile requires (2.2.1.4.1): created by the platform, so that an owner's TPM2_Clear leaves it, and readable
+// by every user of the TPM.
 constexpr uint32_t kCertificateAttributes =
     TPMA_NV_PPWRITE | TPMA_NV_PPREAD | TPMA_NV_OWNERREAD | TPMA_NV_AUTHREAD | TPMA_NV_NO_DA | TPMA_NV_PLATFORMCREATE;
 
@@ -95,7 +95,7 @@ crypto::PublicKey endorsement_key(Commands& tpm, uint32_t handle) {
   for (const PersistentObject& key : persistent_objects(tpm)) {
     if (key.handle == handle && key.public_key) return *key.public_key;
   }
-  throw Error(ErrorCode::kUnsupported, "An endorsement key is of a kind that is not known.");
+  throw Error(ErrorCode::kUnsupported, "the type of an endorsement key is not supported");
 }
 
 Bytes certificate_at(Commands& tpm, uint32_t index) {
@@ -136,7 +136,8 @@ bool renew_owner(BootedTpm& tpm) {
   for (const uint32_t index : kCertificates) certificates[index] = certificate_at(tpm, index);
   tpm.keys().make_room(0);
   tpm.clear();
-  // What the platform made has survived. The platform of an emulated TPM is its user as well, so it goes, too.
+  // Areas that the platform has created survive TPM2_Clear. The platform of an emulated TPM is the token's user as
+  // well, so they are deleted too.
   for (const uint32_t index : nv_list(tpm)) {
     if ((tpm.nv_read_public(index).attributes & nv::kPolicyDelete) == 0) nv_undefine(tpm, index);
   }

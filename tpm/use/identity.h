@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What proves that a TPM is this TPM: endorsement keys, an attestation key, and their certificates.
+// The identity of a TPM: endorsement keys, an attestation key, and their certificates.
 //
 // The endorsement keys follow the TCG's default templates L-1 and L-2 (EK Credential Profile 2.5, B.3.3 and B.3.4), so
-// they are the same after every creation from one endorsement seed; they and their certificates stand where every tool
-// looks for them (2.2.1.4). The attestation key (P-256, ECDSA with SHA-256, restricted: it signs what the TPM itself
-// says, nothing else) is a primary key of the same hierarchy, hence of the same seed. It is made when it is needed and
-// takes no NV memory; its certificate does.
+// one endorsement seed gives the same keys at every creation. The keys and their certificates have the handles and
+// indices of the profile (2.2.1.4), where every tool looks for them. The attestation key is a primary key of the same
+// hierarchy, hence of the same seed: P-256, ECDSA with SHA-256, restricted, so that it signs only statements of the TPM
+// itself. It is created when it is needed and takes no NV memory, but its certificate does.
 #pragma once
 
 #include "crypto/certificate/certificate_authority.h"
@@ -17,32 +17,33 @@ namespace vtpm::tpm {
 
 constexpr uint32_t kEndorsementRsa = 0x81010001, kEndorsementEc = 0x81010002;
 constexpr uint32_t kCertificateRsa = 0x01C00002, kCertificateEc = 0x01C0000A;
-/// The issuer's own certificate, where nobody else keeps it (2.2.1.5.2, the first index of the chain).
+/// The index of the issuer's own certificate, if it is kept in the TPM (2.2.1.5.2: the first index of the chain).
 constexpr uint32_t kCertificateIssuer = 0x01C00100;
-/// Within the range of certificates of identity and attestation keys (TPM 2.0 Keys for Device Identity and
-/// Attestation).
+/// The index of the attestation key's certificate, in the range for identity and attestation keys (TPM 2.0 Keys for
+/// Device Identity and Attestation).
 constexpr uint32_t kCertificateAttestation = 0x01C90010;
 
-/// Whether the issuer's certificate is put into the TPM, for want of another place, or taken out of it.
+/// Where the issuer's certificate is kept: `endorse` writes it into the TPM, or deletes it there.
 enum class IssuerKept { kElsewhere, kInTheTpm };
 
-/// Creates and persists both endorsement keys where they are missing, and writes certificates of `authority` for them
-/// and for the attestation key, in the place of older ones. Stores: runs inside Engine::change, manufacture or visit.
-/// Throws kInvalidArgument when a certificate does not fit into an NV area (the authority's key or name is too large).
+/// Creates and persists the endorsement keys that are missing. Then writes certificates of `authority` for them and for
+/// the attestation key, replacing older ones. Stores, so it runs inside Engine::change, manufacture or visit. Throws
+/// kInvalidArgument if a certificate does not fit into an NV area, because the authority's key or name is too large.
 void endorse(BootedTpm& tpm, const crypto::CertificateAuthority& authority, IssuerKept kept);
 
-/// What an owner's TPM2_Clear leaves, for a new owner: the endorsement keys, the attestation key and their certificates
-/// stay; every other key, NV area and auth value goes (but for areas that only a policy of theirs deletes), a new
-/// storage root key is made, another one. False when the TPM had not all of its certificates, so that it must be
-/// endorsed. Stores.
+/// Prepares the TPM for a new owner, with TPM2_Clear. The endorsement keys, the attestation key and their certificates
+/// stay. Every other key, NV area and auth value is deleted, except areas that only their own policy can delete, and a
+/// new storage root key is made. Returns false if a certificate is missing, so that the TPM must be endorsed. Stores.
 bool renew_owner(BootedTpm& tpm);
 
-/// The attestation key, loaded.
+/// Creates the attestation key and returns it, loaded. Takes room for one transient object.
 Handle create_attestation_key(BootedTpm& tpm);
 
+/// DER; empty if the TPM has none. `endorsement` is that of the RSA key.
 struct IdentityCertificates {
-  Bytes endorsement, attestation;  // DER, empty where there is none; `endorsement` is the RSA key's
+  Bytes endorsement, attestation;
 };
+/// Reads the certificates from the TPM's NV.
 IdentityCertificates identity_certificates(Commands& tpm);
 
 }  // namespace vtpm::tpm

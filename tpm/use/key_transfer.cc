@@ -16,23 +16,23 @@ constexpr size_t kAuthBytes = 32;  // SHA-256, the name algorithm, allows no mor
 
 void check_use(const PersistentObject& key) {
   if (!key.public_key)
-    throw Error(ErrorCode::kUnsupported, "The key is neither RSA nor on a NIST curve that PKCS #11 names.");
+    throw Error(ErrorCode::kUnsupported, "the key is neither an RSA key nor on a supported NIST curve");
   if (!key.signs && !key.decrypts) {
     throw Error(ErrorCode::kUnsupported,
-                "The token has no use for the key: it is restricted, has a fixed scheme, needs a policy, or is an RSA "
-                "key without decrypt.");
+                "the token cannot use the key: it is restricted, has a fixed scheme, needs a policy, or is an RSA key "
+                "without decrypt");
   }
 }
 
-/// Runs a command that unwraps; says in words of the caller's world why it did not.
+/// Runs a command that unwraps a key under the storage root key, and throws kNotFound if that is not its parent.
 template <typename F>
 auto unwrapping(F&& command) {
   try {
     return command();
   } catch (const Error& error) {
-    if (error.code() != ErrorCode::kTpm) throw;  // TPM_RC_INTEGRITY among them
+    if (error.code() != ErrorCode::kTpm) throw;  // kTpm: TPM_RC_INTEGRITY and similar codes
     throw Error(ErrorCode::kNotFound,
-                "The storage root key of this token's TPM is not the parent of the key: " + error.sentence());
+                "the storage root key of this token's TPM is not the parent of the key: " + error.sentence());
   }
 }
 
@@ -40,7 +40,7 @@ auto unwrapping(F&& command) {
 
 WrappedKey wrap_for_others(Engine& engine, const KeyBlob& key, ByteView auth) {
   if (auth.size() > kAuthBytes)
-    throw Error(ErrorCode::kInvalidArgument, "The auth value of a key has at most 32 bytes.");
+    throw Error(ErrorCode::kInvalidArgument, "the auth value of a key has at most 32 bytes");
   return engine.use_current([&](BootedTpm& tpm) {
     tpm.keys().make_room(0);
     const uint32_t parent = tpm.storage_root();

@@ -14,7 +14,8 @@ namespace {
 
 constexpr size_t kChunk = 1024;  // TPM2_MAX_NV_BUFFER_SIZE of libtpms
 
-/// Who speaks for an area: the owner where it may, else the area itself, else the platform, which is ours as well.
+/// The handle that authorizes a command on an area: the owner if the attributes allow it, otherwise the index itself,
+/// otherwise the platform. This process has the authorization of owner and platform.
 uint32_t authority(const NvPublic& area, bool owner, bool index) {
   if (owner) return TPM2_RH_OWNER;
   return index ? area.index : TPM2_RH_PLATFORM;
@@ -22,7 +23,7 @@ uint32_t authority(const NvPublic& area, bool owner, bool index) {
 uint32_t reader(const NvPublic& area) { return authority(area, area.owner_readable(), area.auth_readable()); }
 uint32_t writer(const NvPublic& area) { return authority(area, area.owner_writable(), area.auth_writable()); }
 
-/// The owner and the platform of an emulated TPM of ours have empty auth values.
+/// The auth value of `speaker`. Owner and platform of a token's TPM have empty auth values.
 ByteView password(const NvPublic& area, uint32_t speaker, ByteView auth) {
   return speaker == area.index ? auth : ByteView();
 }
@@ -46,18 +47,18 @@ uint32_t nv_default_attributes() {
 
 void nv_define(Commands& tpm, uint32_t index, uint16_t size, uint32_t attributes, ByteView auth) {
   if (size > kNvMaxBytes) {
-    throw Error(ErrorCode::kInvalidArgument, "An NV area holds at most " + std::to_string(kNvMaxBytes) +
-                                                 " bytes, not " + std::to_string(size) + ".");
+    throw Error(ErrorCode::kInvalidArgument,
+                "an NV area has at most " + std::to_string(kNvMaxBytes) + " bytes, not " + std::to_string(size));
   }
   if (index < kNvFirst || index > kNvLast)
-    throw Error(ErrorCode::kInvalidArgument, "NV indices lie between 0x01000000 and 0x01ffffff.");
+    throw Error(ErrorCode::kInvalidArgument, "an NV index lies between 0x01000000 and 0x01ffffff");
   const bool platform = (attributes & TPMA_NV_PLATFORMCREATE) != 0;
   tpm.nv_define_space(platform ? TPM2_RH_PLATFORM : TPM2_RH_OWNER, {index, attributes, size}, auth);
 }
 
 void nv_write(Commands& tpm, const NvPublic& area, size_t offset, ByteView data, ByteView auth) {
   if (offset > area.size || data.size() > area.size - offset)
-    throw Error(ErrorCode::kInvalidArgument, "The data do not fit into the NV area.");
+    throw Error(ErrorCode::kInvalidArgument, "the data do not fit into the NV area");
   const uint32_t speaker = writer(area);
   // An empty write still sets TPMA_NV_WRITTEN, so the loop runs at least once.
   do {
@@ -75,7 +76,7 @@ SecretBytes nv_read(Commands& tpm, const NvPublic& area, ByteView auth) {
   while (contents.size() < area.size) {
     const SecretBytes part = tpm.nv_read(speaker, password(area, speaker, auth), area.index, contents.size(),
                                          std::min(area.size - contents.size(), kChunk));
-    if (part.empty()) throw Error(ErrorCode::kTpm, "TPM2_NV_Read answered without data.");
+    if (part.empty()) throw Error(ErrorCode::kTpm, "the response to TPM2_NV_Read contains no data");
     contents.append(part);
   }
   return contents;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is known of banks of PCRs by their names.
+// Banks of PCRs by name.
 #pragma once
 
 #include <string>
@@ -9,14 +9,14 @@
 
 namespace vtpm::tpm {
 
-/// How many PCRs a bank has (PC Client Platform TPM Profile, 4.6).
+/// The number of PCRs in a bank (PC Client Platform TPM Profile, 4.6).
 constexpr unsigned kPcrs = 24;
 
-/// The length of each value in a bank, in bytes; 0 for a bank that has no name here.
+/// Returns the size of each value in a bank, in bytes; 0 for an unknown name.
 size_t pcr_bytes(const std::string& bank);
 
-/// Throws Error kInvalidArgument for what no TPM quotes: an unknown bank, one without PCRs, a PCR above 23, nothing at
-/// all, or one bank twice.
+/// Throws kInvalidArgument unless `banks` can be quoted: for an unknown bank, a bank without PCRs, a PCR above 23, an
+/// empty list, or a bank that is named twice.
 void check_pcr_banks(const std::vector<PcrBank>& banks);
 
 }  // namespace vtpm::tpm

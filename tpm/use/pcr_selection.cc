@@ -28,13 +28,15 @@ const Row* row_of(const std::string& bank) {
 
 TPMS_PCR_SELECTION selection_of(const PcrBank& bank) {
   const Row* row = row_of(bank.hash);
-  if (!row) throw Error(ErrorCode::kInvalidArgument, "There is no bank of PCRs \"" + bank.hash + "\".");
-  if (bank.pcrs.empty()) throw Error(ErrorCode::kInvalidArgument, "No PCR of the bank \"" + bank.hash + "\" is named.");
+  if (!row)
+    throw Error(ErrorCode::kInvalidArgument,
+                "there is no bank of PCRs \"" + bank.hash + "\" (sha1, sha256, sha384, sha512)");
+  if (bank.pcrs.empty()) throw Error(ErrorCode::kInvalidArgument, "no PCR of the bank \"" + bank.hash + "\" is named");
   TPMS_PCR_SELECTION selection = {};
   selection.hash = row->algorithm;
   selection.sizeofSelect = kPcrs / 8;
   for (const unsigned pcr : bank.pcrs) {
-    if (pcr >= kPcrs) throw Error(ErrorCode::kInvalidArgument, "There is no PCR " + std::to_string(pcr) + ".");
+    if (pcr >= kPcrs) throw Error(ErrorCode::kInvalidArgument, "there is no PCR " + std::to_string(pcr) + " (0 to 23)");
     selection.pcrSelect[pcr / 8] |= static_cast<uint8_t>(1u << pcr % 8);
   }
   return selection;
@@ -48,11 +50,11 @@ TPML_PCR_SELECTION pcr_selection(const std::vector<PcrBank>& banks) {
     const TPMS_PCR_SELECTION selection = selection_of(bank);
     for (uint32_t i = 0; i < all.count; ++i) {
       if (all.pcrSelections[i].hash == selection.hash)
-        throw Error(ErrorCode::kInvalidArgument, "The bank \"" + bank.hash + "\" is named twice.");
+        throw Error(ErrorCode::kInvalidArgument, "the bank \"" + bank.hash + "\" is named twice");
     }
     all.pcrSelections[all.count++] = selection;
   }
-  if (all.count == 0) throw Error(ErrorCode::kInvalidArgument, "No PCRs are named.");
+  if (all.count == 0) throw Error(ErrorCode::kInvalidArgument, "no PCRs are named");
   return all;
 }
 

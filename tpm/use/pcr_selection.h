@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// PCR banks by name and as TPM structures.
+// Conversion of PCR banks between names and TPM structures (TPM 2.0 Part 2, 10.9.7).
 #pragma once
 
 #include <tss2/tss2_tpm2_types.h>
@@ -10,9 +10,9 @@
 
 namespace vtpm::tpm {
 
-/// Throws kInvalidArgument: an unknown bank, one without PCRs, a PCR above 23, nothing at all, or one bank twice.
+/// Throws kInvalidArgument as `check_pcr_banks` does.
 TPML_PCR_SELECTION pcr_selection(const std::vector<PcrBank>& banks);
-/// A bank of an algorithm that has no name here is called by its number.
+/// A bank whose algorithm is unknown gets its number as its name.
 std::vector<PcrBank> pcr_banks(const TPML_PCR_SELECTION& selection);
 
 }  // namespace vtpm::tpm

@@ -67,15 +67,15 @@ void evict(Commands& tpm, uint32_t handle) {
 
 PersistentKey::PersistentKey(std::shared_ptr<Engine> engine, PersistentObject object, SecretBytes auth)
     : engine_(std::move(engine)), object_(std::move(object)), auth_(std::move(auth)) {
-  if (!object_.public_key) throw Error(ErrorCode::kUnsupported, "The persistent key is of a kind that is not known.");
+  if (!object_.public_key) throw Error(ErrorCode::kUnsupported, "the type of the persistent key is not supported");
 }
 
 template <typename F>
 auto PersistentKey::use(F&& work) {
   return engine_->use_current([&](BootedTpm& tpm) {
     if (marshal(Tss2_MU_TPM2B_PUBLIC_Marshal, tpm.read_public(object_.handle)) != object_.public_area)
-      throw Error(ErrorCode::kNotFound, "The persistent key has left its handle.");
-    tpm.keys().make_room(LoadedKeys::kLoaded);  // the command itself takes a slot for it
+      throw Error(ErrorCode::kNotFound, "the persistent key is not at its handle any more");
+    tpm.keys().make_room(LoadedKeys::kLoaded);  // the command needs room for one transient object itself
     return work(KeyAt{tpm, object_.handle, auth_, *object_.public_key});
   });
 }

@@ -19,8 +19,8 @@ using crypto::Curve;
 
 constexpr unsigned kRsaBits[] = {1024, 2048, 3072};
 constexpr uint32_t kDefaultExponent = 65537;
-constexpr uint32_t kSmallestExponent = 7;  // that libtpms loads
-constexpr size_t kAuthBytes = 32;          // as many as the name algorithm, SHA-256, allows
+constexpr uint32_t kSmallestExponent = 7;  // the smallest that libtpms loads
+constexpr size_t kAuthBytes = 32;          // the most that the name algorithm, SHA-256, allows
 
 struct CurveRow {
   Curve curve;
@@ -31,8 +31,8 @@ constexpr CurveRow kCurves[] = {
 
 enum class Origin { kCreated, kImported };
 
-// RSA and EC keys may both sign and decrypt (raw RSA and ECDH need decrypt), with any scheme; what the token's template
-// allows is the token's business. noDA: one wrong auth value must not lock the TPM, and never stores.
+// RSA and EC keys may both sign and decrypt (raw RSA and ECDH need decrypt), with any scheme; the token enforces what
+// the key's template allows. noDA: a wrong auth value must not lock the TPM, and must not store.
 TPM2B_PUBLIC public_template(TPM2_ALG_ID type, Origin origin) {
   TPM2B_PUBLIC wanted = {};
   wanted.publicArea.type = type;
@@ -68,7 +68,7 @@ TPM2B_PUBLIC ec_template(Curve curve, Origin origin) {
   return wanted;
 }
 
-/// Zero when it needs more than 32 bits.
+/// The number, or 0 if it has more than 32 bits.
 uint32_t small_number(ByteView big_endian) {
   const ByteView number = without_leading_zeros(big_endian);
   return number.size() > 4 ? 0 : static_cast<uint32_t>(read_be(number));
@@ -77,7 +77,7 @@ uint32_t small_number(ByteView big_endian) {
 KeyBlob create(Engine& engine, const TPM2B_PUBLIC& wanted) {
   SecretBytes auth = crypto::random_secret(kAuthBytes);
   return engine.use([&](BootedTpm& tpm) {
-    tpm.keys().make_room(LoadedKeys::kLoaded - 1);  // the parent and the new key take a slot each
+    tpm.keys().make_room(LoadedKeys::kLoaded - 1);  // the parent and the new key need room
     return tpm.create(tpm.storage_root(), wanted, std::move(auth));
   });
 }
@@ -91,7 +91,7 @@ KeyBlob import(Engine& engine, const TPM2B_PUBLIC& public_area, TPM2B_SENSITIVE&
   key.private_area = engine.use([&](BootedTpm& tpm) {
     tpm.keys().make_room(LoadedKeys::kLoaded - 1);
     Bytes private_area = tpm.import(tpm.storage_root(), public_area, sensitive);
-    // TPM2_Import only wraps; loading is where the TPM looks whether the halves belong together.
+    // TPM2_Import only wraps. The TPM checks when it loads the key whether the halves belong together.
     key.private_area = private_area;
     const Handle loaded = tpm.load(tpm.storage_root(), key);
     return private_area;
@@ -130,7 +130,7 @@ KeyBlob import_rsa(Engine& engine, const crypto::RsaNumbers& rsa) {
   const ByteView given = rsa.prime1;
   const size_t zeros = given.size() > prime_bytes ? given.size() - prime_bytes : 0;
   if (std::any_of(given.begin(), given.begin() + static_cast<std::ptrdiff_t>(zeros), [](uint8_t x) { return x != 0; }))
-    throw Error(ErrorCode::kInvalidArgument, "The TPM wants RSA primes of half the modulus' size.");
+    throw Error(ErrorCode::kInvalidArgument, "the TPM supports only RSA primes of half the size of the modulus");
   std::copy(given.begin() + static_cast<std::ptrdiff_t>(zeros), given.end(),
             prime.begin() + static_cast<std::ptrdiff_t>(prime_bytes - (given.size() - zeros)));
   assign(sensitive->sensitiveArea.sensitive.rsa, prime);
@@ -165,14 +165,14 @@ crypto::PublicKey public_key_of(const KeyBlob& blob) {
     append(point, left_padded(bytes_of(area.unique.ecc.y), bytes));
     return crypto::PublicKey::ec(row.curve, point);
   }
-  throw Error(ErrorCode::kUnsupported, "The TPM key is neither RSA nor on a NIST curve that PKCS #11 names.");
+  throw Error(ErrorCode::kUnsupported, "the TPM key is neither an RSA key nor on a supported NIST curve");
 }
 
 struct ResidentKey::Impl {
   std::shared_ptr<Engine> engine;
   KeyBlob blob;
   crypto::PublicKey public_key;
-  uint64_t id;  // of this blob in this process
+  uint64_t id;  // names this blob in this process
 
   template <typename F>
   auto use(F&& work) {

@@ -27,7 +27,7 @@ constexpr const char* kVolatile = "tpm2-00.volatilestate";
 constexpr const char* kSave = "tpm2-00.savestate";
 constexpr const char* kLockFile = ".lock";
 constexpr const char* kNames[] = {kPermanent, kVolatile, kSave};
-constexpr size_t kMostBytes = 4 << 20;  // libtpms' largest state is a twentieth of it
+constexpr size_t kMostBytes = 4 << 20;  // libtpms' largest state has a twentieth of that
 
 constexpr uint8_t kVersion = 2, kLeastVersion = 1;
 constexpr uint16_t kHeaderBytes = 10;
@@ -96,15 +96,15 @@ int digit(uint8_t c) {
   throw Error(is_full ? ErrorCode::kNoSpace : ErrorCode::kIo, what + ": " + std::strerror(errno));
 }
 
-/// The name of a file until it is whole (swtpm's own), and of the one that it replaces until it is replaced.
+/// The name of a new file until it is complete (swtpm uses the same), and of the file that it replaces until then.
 std::string temporary(const char* name) { return std::string("TMP2") + (name + 4); }
 std::string aside(const char* name) { return std::string("OLD2") + (name + 4); }
 
 constexpr const char* kAccessList = "system.posix_acl_access";
 constexpr size_t kMostListBytes = 65536;  // XATTR_SIZE_MAX
 
-/// Whether any process of this machine holds a lock on the file, as far as this process is shown. Only the inode is
-/// compared: some file systems show another device here.
+/// Whether a process of this host holds a lock on the file, as far as /proc/locks shows it to this process. Only the
+/// inode is compared, because some file systems show another device there.
 bool is_locked(const struct stat& file) {
   const Stream locks = open_stream("/proc/locks");
   if (!locks) return false;
@@ -155,7 +155,7 @@ SecretBytes unwrap_swtpm_suspended(ByteView file, ByteView key) {
   if (file[1] > kVersion) throw Error(ErrorCode::kUnsupported, "the swtpm state was written by a newer swtpm");
   const auto flags = static_cast<uint16_t>(number(file.subspan(4, 2)));
   if (flags & (kMigrationEncrypted | kMigrationData))
-    throw Error(ErrorCode::kUnsupported, "the file holds migration data, not the state of a swtpm directory");
+    throw Error(ErrorCode::kUnsupported, "the file contains migration data, not the state of a swtpm directory");
   if (flags & ~(kEncrypted | kKey256)) broken();
   const auto fields = fields_of(file.subspan(kHeaderBytes));
   if (flags & kEncrypted) {
@@ -163,7 +163,7 @@ SecretBytes unwrap_swtpm_suspended(ByteView file, ByteView key) {
     const size_t bytes = flags & kKey256 ? 32 : 16;
     if (key.size() != bytes) {
       throw Error(ErrorCode::kAuthFailed, "the swtpm state is encrypted with a key of " + std::to_string(bytes * 8) +
-                                              " bits, the one given has " + std::to_string(key.size() * 8));
+                                              " bits, but the given key has " + std::to_string(key.size() * 8));
     }
     return decrypt(fields, key);
   }
@@ -181,7 +181,7 @@ SecretBytes unwrap_swtpm(ByteView file, ByteView key) {
   SecretBytes state = unwrap_swtpm_suspended(file, key);
   if (!is_permanent_state(state)) {
     throw Error(ErrorCode::kUnsupported,
-                "the file does not hold the state of a TPM 2.0; a TPM 1.2 has other keys and cannot be a token");
+                "the file does not contain the state of a TPM 2.0; a TPM 1.2 has other keys and cannot be a token");
   }
   return state;
 }
@@ -218,13 +218,14 @@ SwtpmDirectory::SwtpmDirectory(std::string path, Mode mode) : path_(std::move(pa
   directory_ = open_descriptor(path_, O_RDONLY | O_DIRECTORY);
   if (!directory_) {
     if (errno == ENOENT || errno == ENOTDIR)
-      throw Error(ErrorCode::kNotFound, path_ + " is not a directory: name the one that swtpm keeps its state in");
+      throw Error(ErrorCode::kNotFound,
+                  path_ + " is not a directory: name the directory in which swtpm keeps its state");
     io_error(path_);
   }
   mode == Mode::kWrite ? lock_to_write() : lock_to_read();
   if (!holds(kPermanent) && holds("tpm-00.permall")) {
     throw Error(ErrorCode::kUnsupported,
-                path_ + " holds the state of a TPM 1.2 (tpm-00.permall); only a TPM 2.0 can be a token");
+                path_ + " contains the state of a TPM 1.2 (tpm-00.permall); only a TPM 2.0 can be a token");
   }
 }
 
@@ -239,7 +240,7 @@ void SwtpmDirectory::lock_to_read() {
       (reason == EACCES || reason == EPERM) && fstatat(directory_.get(), kLockFile, &file, AT_SYMLINK_NOFOLLOW) == 0;
   errno = reason;
   if (!may_be_asked) io_error(path_ + "/" + kLockFile);
-  // Another user's backup, whose lock file is not for us.
+  // The directory is another user's backup, whose lock file this process may not open.
   if (is_locked(file)) throw Error(ErrorCode::kLocked, "swtpm runs on " + path_ + ": shut its machine down first");
 }
 
@@ -249,7 +250,7 @@ void SwtpmDirectory::lock_to_write() {
   struct stat directory {
   }, file{};
   if (fstat(directory_.get(), &directory) != 0 || fstat(lock_.get(), &file) != 0) io_error(path_);
-  // Root's lock file would shut out the user that swtpm runs as.
+  // A lock file that belongs to root would lock out the user that swtpm runs as.
   if (geteuid() == 0 && file.st_uid == 0 && directory.st_uid != 0 &&
       fchown(lock_.get(), directory.st_uid, directory.st_gid) != 0)
     io_error("cannot give " + path_ + "/" + kLockFile + " to the owner of its directory");
@@ -263,7 +264,7 @@ void SwtpmDirectory::set_lock(short type) {
   if (fcntl(lock_.get(), F_SETLK, &whole) == 0) return;
   if (errno == EACCES || errno == EAGAIN)
     throw Error(ErrorCode::kLocked, "swtpm runs on " + path_ + ": shut its machine down first");
-  // A medium without locks has no swtpm that holds one.
+  // On a medium without locks no swtpm can hold one.
   if (type == F_RDLCK && (errno == ENOLCK || errno == ENOSYS || errno == EOPNOTSUPP || errno == EINVAL)) return;
   io_error(path_ + "/" + kLockFile);
 }
@@ -284,7 +285,7 @@ std::optional<Bytes> SwtpmDirectory::read(const char* name) const {
 
 Bytes SwtpmDirectory::permanent() const {
   auto contents = read(kPermanent);
-  if (!contents) throw Error(ErrorCode::kNotFound, path_ + " holds no TPM 2.0 state (" + kPermanent + ")");
+  if (!contents) throw Error(ErrorCode::kNotFound, path_ + " contains no TPM 2.0 state (" + kPermanent + ")");
   return std::move(*contents);
 }
 
@@ -346,7 +347,7 @@ void SwtpmDirectory::sync() const {
 
 void SwtpmDirectory::write(ByteView state, const SuspendedState& suspended, ByteView key, bool overwrite,
                            const std::function<void()>& before_replacing) {
-  if (!overwrite && holds(kPermanent)) throw Error(ErrorCode::kExists, path_ + " holds a TPM 2.0 state already");
+  if (!overwrite && holds(kPermanent)) throw Error(ErrorCode::kExists, path_ + " contains a TPM 2.0 state already");
   const auto remove = [&](const std::string& name) { unlinkat(directory_.get(), name.c_str(), 0); };
   // A process that was killed before it had replaced the permanent state has put the rest of that machine aside.
   if (holds(temporary(kPermanent).c_str())) {

@@ -18,7 +18,7 @@ namespace vtpm::tpm {
 
 namespace {
 
-/// Why evidence proves nothing. It ends in a verdict, never leaves this unit.
+/// Thrown inside this file: the reason why the evidence proves nothing, which becomes Verdict::reason.
 struct Unproven {
   std::string reason;
 };
@@ -26,7 +26,7 @@ void demand(bool holds, const char* otherwise) {
   if (!holds) throw Unproven{otherwise};
 }
 
-/// Evidence is foreign: what does not parse is unproven, not a fault.
+/// Evidence comes from elsewhere, so bytes that do not parse make it unproven and are not a fault.
 template <typename T, typename F>
 T parse(F function, ByteView bytes, const char* what) {
   T value = {};
@@ -36,7 +36,7 @@ T parse(F function, ByteView bytes, const char* what) {
   return value;
 }
 
-/// The same of a TPM2B, whose size tpm2-tss does not compare with what it holds.
+/// The same for a TPM2B, whose size tpm2-tss does not compare with its contents.
 template <typename T, typename F>
 T parse_sized(F function, ByteView bytes, const char* what) {
   const T value = parse<T>(function, bytes, what);
