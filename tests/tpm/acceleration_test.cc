@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the acceleration recognises, and that it keeps its hands off everything else.
+// What the acceleration recognizes, and that it changes nothing else.
 #define OPENSSL_SUPPRESS_DEPRECATED
 
 #include "tpm/host/acceleration.h"
@@ -26,7 +26,7 @@ struct Numbers {
   }
 };
 
-TEST(AccelerationTest, NamesTheNistCurves) {
+TEST(AccelerationTest, TheNumbersOfNistCurvesGiveNamedCurves) {
   Acceleration acceleration;
   for (const int nid :
        {NID_X9_62_prime192v1, NID_secp224r1, NID_X9_62_prime256v1, NID_secp384r1, NID_secp521r1, NID_secp384r1}) {
@@ -39,7 +39,7 @@ TEST(AccelerationTest, NamesTheNistCurves) {
   }
 }
 
-TEST(AccelerationTest, LeavesOtherCurvesAlone) {
+TEST(AccelerationTest, OtherCurvesAreNotReplaced) {
   Acceleration acceleration;
   const Numbers other(NID_brainpoolP256r1);
   EXPECT_EQ(acceleration.named_curve(other.p.get(), other.a.get(), other.b.get()), nullptr);
@@ -50,7 +50,7 @@ TEST(AccelerationTest, LeavesOtherCurvesAlone) {
   EXPECT_FALSE(acceleration.owns(group.get()));
 }
 
-/// What libtpms hands over of `whole`: n, e, d, dP, dQ, qInv, and no primes.
+/// The numbers of `whole` that libtpms passes to OpenSSL: n, e, d, dP, dQ, qInv, and no primes.
 crypto::Key as_libtpms(const RSA* whole, bool with_private, bool spoil = false) {
   const Rsa part(RSA_new());
   const BIGNUM *n, *e, *d, *dp, *dq, *qinv;
@@ -67,7 +67,7 @@ crypto::Key as_libtpms(const RSA* whole, bool with_private, bool spoil = false) 
   return key;
 }
 
-TEST(AccelerationTest, FindsThePrimes) {
+TEST(AccelerationTest, ThePrimesOfAnRsaKeyAreFound) {
   crypto::ensure_openssl();
   for (const unsigned long exponent : {7ul, 17ul, 65537ul, 4294967291ul}) {
     const Rsa whole(RSA_new());
@@ -89,7 +89,7 @@ TEST(AccelerationTest, FindsThePrimes) {
   }
 }
 
-// The inverse of e modulo (p - 1)(q - 1), as libtpms makes it; OpenSSL's is the one modulo the least common multiple.
+// libtpms computes d as the inverse of e modulo (p - 1)(q - 1), OpenSSL modulo the least common multiple.
 BIGNUM* totient_exponent(const RSA* rsa, BN_CTX* context) {
   const BigNumber p(BN_dup(RSA_get0_p(rsa))), q(BN_dup(RSA_get0_q(rsa))), totient(BN_new());
   BN_sub_word(p.get(), 1);
@@ -98,7 +98,7 @@ BIGNUM* totient_exponent(const RSA* rsa, BN_CTX* context) {
   return BN_mod_inverse(nullptr, RSA_get0_e(rsa), totient.get(), context);
 }
 
-TEST(AccelerationTest, FindsThePrimesWhateverTheExponentIsTheInverseOf) {
+TEST(AccelerationTest, ThePrimesAreFoundForBothKindsOfPrivateExponent) {
   crypto::ensure_openssl();
   const crypto::BigNumberContext context(BN_CTX_new());
   for (const unsigned bits : {1024u, 2048u}) {
@@ -118,19 +118,19 @@ TEST(AccelerationTest, FindsThePrimesWhateverTheExponentIsTheInverseOf) {
   }
 }
 
-TEST(AccelerationTest, LeavesOtherKeysAlone) {
+TEST(AccelerationTest, OtherKeysAreNotReplaced) {
   Acceleration acceleration;
   const crypto::Key whole(EVP_RSA_gen(1024)), ec(EVP_EC_gen("P-256"));
   const RSA* rsa = EVP_PKEY_get0_RSA(whole.get());
   EXPECT_EQ(acceleration.complete_rsa(nullptr), nullptr);
   EXPECT_EQ(acceleration.complete_rsa(ec.get()), nullptr);
-  EXPECT_EQ(acceleration.complete_rsa(as_libtpms(rsa, false).get()), nullptr);       // public
-  EXPECT_EQ(acceleration.complete_rsa(as_libtpms(rsa, true, true).get()), nullptr);  // dP is not its own
+  EXPECT_EQ(acceleration.complete_rsa(as_libtpms(rsa, false).get()), nullptr);       // a public key
+  EXPECT_EQ(acceleration.complete_rsa(as_libtpms(rsa, true, true).get()), nullptr);  // dP is another key's
   EXPECT_EQ(acceleration.cached_keys(), 0u);
   Acceleration::clear_errors();
 }
 
-TEST(AccelerationTest, KeepsAFewKeys) {
+TEST(AccelerationTest, TheCacheKeepsAFewKeys) {
   Acceleration acceleration;
   for (int i = 0; i < 12; ++i) {
     const crypto::Key whole(EVP_RSA_gen(1024));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Evidence and its verification: what is true is proven, and nothing else is.
+// Evidence and its verification: true statements are proven, and no others.
 #include "tpm/use/attestation.h"
 
 #include <gtest/gtest.h>
@@ -37,7 +37,7 @@ class AttestationTest : public ::testing::Test {
   Engine engine{std::make_shared<MemoryState>(endorsed(authority))};
 };
 
-TEST_F(AttestationTest, ProvesAKeyThatTheTpmMade) {
+TEST_F(AttestationTest, AKeyThatTheTpmMadeIsProven) {
   for (const KeyBlob& key : {create_ec(engine, crypto::Curve::kP256), create_ec(engine, crypto::Curve::kP521),
                              create_rsa(engine, RsaTemplate{})}) {
     const KeyVerdict verdict = verify_key(attest_key(engine, key, nonce), made.certificate, nonce, false);
@@ -48,7 +48,7 @@ TEST_F(AttestationTest, ProvesAKeyThatTheTpmMade) {
   }
 }
 
-TEST_F(AttestationTest, SaysOfAnImportedKeyThatItIs) {
+TEST_F(AttestationTest, AnImportedKeyIsReportedAsImported) {
   const KeyEvidence evidence = attest_key(engine, imported(), nonce);
   EXPECT_NE(why(evidence), "");
   const KeyVerdict verdict = verify_key(evidence, made.certificate, nonce, true);
@@ -57,11 +57,11 @@ TEST_F(AttestationTest, SaysOfAnImportedKeyThatItIs) {
   EXPECT_FALSE(verdict.made_here);
 }
 
-TEST_F(AttestationTest, IsForOneNonceAndOneAuthority) {
+TEST_F(AttestationTest, EvidenceCountsForOneNonceAndOneAuthority) {
   const KeyEvidence evidence = attest_key(engine, create_ec(engine, crypto::Curve::kP256), nonce);
   EXPECT_FALSE(verify_key(evidence, made.certificate, {}, false).good());
   EXPECT_FALSE(verify_key(evidence, made.certificate, Bytes{1, 2, 3, 4, 5, 6, 7, 9}, false).good());
-  const auto other = CertificateAuthority::create("the authority");  // the same name
+  const auto other = CertificateAuthority::create("the authority");  // has the same name
   EXPECT_FALSE(verify_key(evidence, other.certificate, nonce, false).good());
   const std::string both = std::string(other.certificate.begin(), other.certificate.end()) +
                            std::string(made.certificate.begin(), made.certificate.end());
@@ -69,7 +69,7 @@ TEST_F(AttestationTest, IsForOneNonceAndOneAuthority) {
   EXPECT_THROW(verify_key(evidence, as_bytes("no certificate"), nonce, false), Error);
 }
 
-// Each part of other evidence that is good by itself: of another key, nonce, TPM.
+// Each part is replaced by that of other evidence which is valid by itself: of another key, nonce or TPM.
 TEST_F(AttestationTest, PartsOfOtherEvidenceDoNotFit) {
   const KeyBlob key = create_ec(engine, crypto::Curve::kP256), second = create_ec(engine, crypto::Curve::kP256);
   const KeyEvidence evidence = attest_key(engine, key, nonce);
@@ -111,7 +111,7 @@ TEST_F(AttestationTest, PartsOfOtherEvidenceDoNotFit) {
   EXPECT_NE(why(moved).find("purpose"), std::string::npos) << why(moved);
 }
 
-// A key of the TPM that is not restricted would sign a statement that the TPM never made.
+// A key that is not restricted could sign a statement that the TPM has not made.
 TEST_F(AttestationTest, AnOrdinaryKeyIsNoAttestationKey) {
   const KeyBlob liar = create_ec(engine, crypto::Curve::kP256);
   KeyEvidence evidence = attest_key(engine, create_ec(engine, crypto::Curve::kP256), nonce);
@@ -126,7 +126,7 @@ TEST_F(AttestationTest, AnOrdinaryKeyIsNoAttestationKey) {
   EXPECT_NE(why(evidence).find("restricted"), std::string::npos) << why(evidence);
 }
 
-TEST_F(AttestationTest, AFlippedBitInAnyByteIsSeen) {
+TEST_F(AttestationTest, AFlippedBitInAnyByteIsNoticed) {
   const KeyEvidence evidence = attest_key(engine, create_ec(engine, crypto::Curve::kP256), nonce);
   using Part = Bytes& (*)(KeyEvidence&);
   constexpr Part kParts[] = {[](KeyEvidence& all) -> Bytes& { return all.public_area; },
@@ -175,7 +175,7 @@ TEST_F(AttestationTest, TheAttestationKeyIsOfTheSeedNotOfTheOwner) {
   EXPECT_NE(evidence.attestor.public_area, before) << "of another TPM";
 }
 
-TEST_F(AttestationTest, QuotesPcrs) {
+TEST_F(AttestationTest, AQuoteProvesTheValuesOfPcrs) {
   const std::vector<PcrBank> banks = {{"sha256", {0, 7, 16, 23}}, {"sha1", {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}}};
   QuoteEvidence evidence = quote_pcrs(engine, banks, nonce);
   ASSERT_EQ(evidence.values.size(), 14u) << "more than one TPM2_PCR_Read gives";
@@ -194,7 +194,7 @@ TEST_F(AttestationTest, QuotesPcrs) {
   EXPECT_FALSE(verify_quote(evidence, made.certificate, nonce).good());
 }
 
-TEST_F(AttestationTest, RefusesPcrsThatAreNot) {
+TEST_F(AttestationTest, PcrsThatDoNotExistAreRejected) {
   for (const std::vector<PcrBank>& banks :
        {std::vector<PcrBank>{}, {{"md5", {0}}}, {{"sha256", {24}}}, {{"sha256", {1}}, {"sha256", {2}}}})
     EXPECT_THROW(quote_pcrs(engine, banks, nonce), Error);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Threads: many on one token, many tokens, changes beside signatures, and an application that has a libtpms of its own.
+// Threads: many on one token, many tokens, changes beside signatures, and an application with its own libtpms.
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 #include <libtpms/tpm_error.h>
@@ -144,7 +144,7 @@ TEST(TpmConcurrency, AllInstancesSignInParallelBesideAnApplicationsLibtpms) {
     }
   });
 
-  // First all meet inside, so that each has an instance of its own; then they sign as fast as they can.
+  // First all threads wait for each other inside `use`, so that each has an instance of its own. Then they sign.
   std::mutex mutex;
   std::condition_variable all_inside;
   std::set<const Commands*> seen;
@@ -167,7 +167,7 @@ TEST(TpmConcurrency, AllInstancesSignInParallelBesideAnApplicationsLibtpms) {
   EXPECT_EQ(seen.size(), copies().size());
 }
 
-TEST(TpmConcurrency, MoreThreadsThanInstances) {
+TEST(TpmConcurrency, MoreThreadsThanInstancesSign) {
   auto engine = std::make_shared<Engine>(std::make_shared<MemoryState>(), 2);
   const KeyBlob blob = create_ec(*engine, crypto::Curve::kP256);
   ResidentKey key(engine, blob.clone());
@@ -176,7 +176,7 @@ TEST(TpmConcurrency, MoreThreadsThanInstances) {
   });
 }
 
-TEST(TpmConcurrency, MoreTokensThanInstances) {
+TEST(TpmConcurrency, MoreTokensThanInstancesSign) {
   const int tokens = static_cast<int>(copies().size()) + 4;
   in_threads(tokens, [&](int) {
     auto engine = std::make_shared<Engine>(std::make_shared<MemoryState>());
@@ -189,7 +189,7 @@ TEST(TpmConcurrency, MoreTokensThanInstances) {
   });
 }
 
-// Several engines share one committed state, as processes do: nobody's area is lost, everybody sees all.
+// Several engines share one committed state, as processes do: no area is lost, and every engine sees all areas.
 TEST(TpmConcurrency, ChangesOfSeveralEnginesAddUp) {
   auto state = std::make_shared<MemoryState>();
   constexpr int kEngines = 4, kAreas = 12;
@@ -213,8 +213,8 @@ TEST(TpmConcurrency, ChangesOfSeveralEnginesAddUp) {
   EXPECT_EQ(last.use_current([](Commands& tpm) { return nv_list(tpm).size(); }), size_t{kEngines} * kAreas);
 }
 
-// One engine, as the threads of one application share it.
-TEST(TpmConcurrency, ChangesReadsAndSignaturesOnOneEngine) {
+// The threads of one application share one engine.
+TEST(TpmConcurrency, ChangesReadsAndSignaturesRunOnOneEngineAtOnce) {
   auto state = std::make_shared<MemoryState>();
   auto engine = std::make_shared<Engine>(state, 3);
   const KeyBlob blob = create_ec(*engine, crypto::Curve::kP256);

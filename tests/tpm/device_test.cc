@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The contract of a device (tpm/host/device.h), on the one that is a copy of libtpms: what a virtual machine's owner
-// needs beyond the commands of a token.
+// The contract of a device (tpm/host/device.h): what the owner of a virtual machine needs beyond the commands of a
+// token. The program runs on copies of libtpms, and another one on devices behind a socket
+// (tests/device/socket_device.h).
 #include "tpm/host/device.h"
 
 #include <gtest/gtest.h>
@@ -93,7 +94,7 @@ TEST_F(DeviceTest, ResumesWithPcrsFromPermanentAndVolatileState) {
   EXPECT_EQ(pcr(), Bytes(TPM2_SHA256_DIGEST_SIZE, 0)) << "a reset begins with other PCRs";
 }
 
-TEST_F(DeviceTest, TwoThatResumeFromOneSnapshotGiveOtherRandomNumbers) {
+TEST_F(DeviceTest, TwoResumesOfOneSnapshotGiveDifferentRandomNumbers) {
   tpm_.power_on_new();
   const Snapshot kept = device_->snapshot();
   device_->resume(kept);
@@ -102,7 +103,7 @@ TEST_F(DeviceTest, TwoThatResumeFromOneSnapshotGiveOtherRandomNumbers) {
   EXPECT_FALSE(equal(first, tpm_.get_random(32)));
 }
 
-TEST_F(DeviceTest, RefusesASnapshotThatIsNone) {
+TEST_F(DeviceTest, AnInvalidSnapshotIsRejected) {
   tpm_.power_on_new();
   Snapshot broken = device_->snapshot();
   broken.volatile_state.data()[0] ^= 0xFF;
@@ -141,7 +142,7 @@ TEST_F(DeviceTest, UndoTakesBackEverythingSinceTheSnapshot) {
   EXPECT_TRUE(equal(device_->permanent(), before.permanent));
 }
 
-TEST_F(DeviceTest, ASnapshotCostsLittle) {
+TEST_F(DeviceTest, TheTimesOfSnapshotAndUndoAreReported) {
   tpm_.power_on_new();
   const auto begin = std::chrono::steady_clock::now();
   constexpr int kTimes = 100;
@@ -156,7 +157,7 @@ TEST_F(DeviceTest, ASnapshotCostsLittle) {
   std::printf("a snapshot takes %.0f us, an undo %.0f us\n", each(middle - begin), each(end - middle));
 }
 
-// What the PC Client profile lets each locality do with the PCRs 16, 17 and 20 tells them apart.
+// The PC Client profile gives each locality other rights on the PCRs 16, 17 and 20.
 TEST_F(DeviceTest, TheTpmSeesTheLocality) {
   struct Rights {
     bool reset16, extend17, extend20, reset20;
@@ -208,10 +209,11 @@ TEST_F(DeviceTest, AnotherThreadCancelsTheCommandThatRuns) {
   write_be(wanted, 0, 4);
   const Bytes create = command(TPM2_CC_CreatePrimary, number(TPM2_RH_OWNER), wanted, true);
 
-  device_->cancel();  // nothing runs
+  device_->cancel();  // does nothing: no command is executed
   EXPECT_EQ(execute(command(TPM2_CC_SelfTest, {}, Bytes{1}, false)), TPM2_RC_SUCCESS);
 
-  // libtpms derives the primes of a primary key by itself, which takes a while, and looks at the flag before each.
+  // libtpms searches the primes of a primary key itself, which takes a while, and checks the flag before each
+  // candidate.
   std::atomic<bool> done = false;
   std::thread canceller([&] {
     while (!done) {
@@ -229,7 +231,7 @@ TEST_F(DeviceTest, AnotherThreadCancelsTheCommandThatRuns) {
   canceller.join();
   EXPECT_EQ(response, TPM2_RC_CANCELED);
   EXPECT_TRUE(device_->alive());
-  EXPECT_EQ(execute(create), TPM2_RC_SUCCESS) << "the cancel was of the command that ran";
+  EXPECT_EQ(execute(create), TPM2_RC_SUCCESS) << "only the command that ran was cancelled";
 }
 
 TEST_F(DeviceTest, TheBufferHasTheSizeThatWasSet) {
@@ -243,7 +245,7 @@ TEST_F(DeviceTest, TheBufferHasTheSizeThatWasSet) {
   tpm_.power_on_new();
   EXPECT_EQ(device_->buffer_size().now, usual.least);
   EXPECT_EQ(code_of([&] { device_->set_buffer_size(usual.most); }), ErrorCode::kInvalidArgument);
-  Bytes asked;  // the property that tells a machine's driver
+  Bytes asked;  // the property that a machine's driver reads
   write_be(asked, TPM2_CAP_TPM_PROPERTIES, 4);
   write_be(asked, TPM2_PT_MAX_COMMAND_SIZE, 4);
   write_be(asked, 1, 4);
@@ -252,7 +254,7 @@ TEST_F(DeviceTest, TheBufferHasTheSizeThatWasSet) {
   EXPECT_EQ(number_at(answer, 23), usual.least);
 
   device_->power_off();
-  EXPECT_EQ(device_->buffer_size().now, usual.least) << "it stays";
+  EXPECT_EQ(device_->buffer_size().now, usual.least) << "it stays when the device is turned off";
 }
 
 TEST_F(DeviceTest, EachTurningOnOrOffBeginsASession) {

@@ -33,7 +33,7 @@ class EngineTest : public testing::Test {
   std::shared_ptr<Engine> engine_ = std::make_shared<Engine>(state_);
 };
 
-TEST_F(EngineTest, ResultsComeBack) {
+TEST_F(EngineTest, UseReturnsTheResultOfItsWork) {
   EXPECT_EQ(engine_->use([](BootedTpm& tpm) { return tpm.get_random(24); }).size(), 24u);
   bool ran = false;
   engine_->use([&](Commands&) { ran = true; });
@@ -67,7 +67,7 @@ TEST_F(EngineTest, UseDoesNotAskForTheNewestState) {
   EXPECT_EQ(areas(other), 1u);
 }
 
-TEST_F(EngineTest, ADiscardedChangeNeverHappened) {
+TEST_F(EngineTest, ADiscardedChangeHasNoEffect) {
   {
     const std::lock_guard lock(state_->store());
     const SecretBytes permanent = engine_->change([](BootedTpm& tpm) { define(tpm); });
@@ -78,7 +78,7 @@ TEST_F(EngineTest, ADiscardedChangeNeverHappened) {
   EXPECT_EQ(engine_->use([](BootedTpm& tpm) { return nv_list(tpm).size(); }), 0u);
 }
 
-TEST_F(EngineTest, AChangeThatThrowsNeverHappened) {
+TEST_F(EngineTest, AChangeThatThrowsHasNoEffect) {
   EXPECT_EQ(code_of([&] {
               state_->change(*engine_, [](BootedTpm& tpm) {
                 define(tpm);
@@ -100,7 +100,7 @@ TEST_F(EngineTest, AChangeThatStoresNothingGivesTheStateAsItIs) {
   EXPECT_EQ(areas(elsewhere), 0u);
 }
 
-TEST_F(EngineTest, InsideAChangeItsOwnThreadSeesIt) {
+TEST_F(EngineTest, TheThreadOfAPendingChangeSeesIt) {
   const std::lock_guard lock(state_->store());
   (void)engine_->change([](BootedTpm& tpm) { define(tpm); });
   EXPECT_EQ(areas(*engine_), 1u);
@@ -109,8 +109,8 @@ TEST_F(EngineTest, InsideAChangeItsOwnThreadSeesIt) {
   EXPECT_EQ(areas(*engine_), 2u);
 }
 
-// A store outside of `change` would make the instance differ from what everyone else sees.
-TEST_F(EngineTest, AUseThatStoresStartsAgain) {
+// After a store outside of `change`, the instance would differ from the committed state.
+TEST_F(EngineTest, WhatAUseStoresIsDiscarded) {
   engine_->use([](BootedTpm& tpm) { define(tpm); });
   EXPECT_EQ(engine_->use([](BootedTpm& tpm) { return nv_list(tpm).size(); }), 0u);
 }
@@ -146,7 +146,7 @@ TEST_F(EngineTest, ForgettingWipesMemoryAndKeys) {
   EXPECT_TRUE(public_key_of(ec).ecdsa_verify(Bytes(32, 1), ec_key.ecdsa_sign(Bytes(32, 1))));
 }
 
-TEST_F(EngineTest, MoreTokensThanInstances) {
+TEST_F(EngineTest, MoreTokensThanInstancesWorkInTurn) {
   struct Token {
     std::shared_ptr<Engine> engine;
     KeyBlob key;
@@ -168,7 +168,7 @@ TEST_F(EngineTest, MoreTokensThanInstances) {
   }
 }
 
-TEST_F(EngineTest, ManufactureLeavesOthersAlone) {
+TEST_F(EngineTest, ManufactureDoesNotDisturbOtherEngines) {
   const KeyBlob key = create_ec(*engine_, crypto::Curve::kP256);
   ResidentKey resident(engine_, key.clone());
   (void)resident.ecdsa_sign(Bytes(32, 1));
@@ -178,7 +178,7 @@ TEST_F(EngineTest, ManufactureLeavesOthersAlone) {
 
 // --- fork ---
 
-/// What `work` answers in a forked child.
+/// Returns what `work` returns in the child of a fork.
 template <typename F>
 Bytes in_child(F&& work) {
   int ends[2];
@@ -210,12 +210,12 @@ Bytes random_of(Engine& engine) {
   return engine.use([](BootedTpm& tpm) { return to_bytes(tpm.get_random(32)); });
 }
 
-TEST_F(EngineTest, AForkedChildRepeatsNothing) {
-  for (const bool told : {true, false}) {
+TEST_F(EngineTest, AForkedChildRepeatsNoRandomNumber) {
+  for (const bool calls_after_fork : {true, false}) {
     (void)random_of(*engine_);
     const auto child = [&] {
       return in_child([&] {
-        if (told) engine_->after_fork();
+        if (calls_after_fork) engine_->after_fork();
         Bytes answer = random_of(*engine_);
         append(answer, public_key_of(create_ec(*engine_, crypto::Curve::kP256)).point());
         return answer;
@@ -234,7 +234,7 @@ TEST_F(EngineTest, AForkedChildRepeatsNothing) {
   }
 }
 
-TEST_F(EngineTest, KeysWorkOnInBothProcesses) {
+TEST_F(EngineTest, KeysKeepWorkingInBothProcessesAfterAFork) {
   const KeyBlob key = create_ec(*engine_, crypto::Curve::kP256);
   ResidentKey resident(engine_, key.clone());
   (void)resident.ecdsa_sign(Bytes(32, 1));

@@ -88,7 +88,7 @@ TEST_F(Exchange, ARawCommandIsResentWhenTheTpmAsksForIt) {
   }
 }
 
-TEST_F(Exchange, ATpmThatAsksForEverGetsItsWay) {
+TEST_F(Exchange, TheNumberOfResendsIsLimited) {
   device_.responses = {response_of(TPM2_RC_RETRY)};
   EXPECT_EQ(execute(), TPM2_RC_RETRY);
   EXPECT_LE(device_.commands.size(), 1000u);

@@ -28,7 +28,7 @@ namespace {
 
 constexpr uint32_t kIndex = 0x01800001;
 
-/// A slot for the length of a test.
+/// Holds a slot during a test.
 class Borrowed {
  public:
   Borrowed() : hold_(Pool::get().acquire(this, 1, 0)) {}
@@ -73,10 +73,10 @@ TEST(HeapTest, KeepsContentsAndReleasesEverything) {
   EXPECT_EQ(std::count(before, before + 1003, 0), 1003);
   heap.release(nullptr);
   heap.release(text);
-  heap.release_all();  // the sanitizer's leak check sees whether it does
+  heap.release_all();  // the leak check of the sanitizer finds what this leaves
 }
 
-TEST(InstanceTest, EveryNewTpmIsAnother) {
+TEST(InstanceTest, EveryNewTpmHasOtherSeeds) {
   const SecretBytes one = Engine::manufacture(), other = Engine::manufacture();
   Bytes roots[2];
   for (const SecretBytes* state : {&one, &other}) {
@@ -89,7 +89,7 @@ TEST(InstanceTest, EveryNewTpmIsAnother) {
   EXPECT_FALSE(equal(one, other));
 }
 
-TEST(InstanceTest, TheStorageRootIsWhereItBelongs) {
+TEST(InstanceTest, ANewTpmHasTheStorageRootAtItsHandle) {
   const SecretBytes state = Engine::manufacture();
   Borrowed borrowed;
   borrowed.tpm().power_on(state);
@@ -123,7 +123,7 @@ TEST(InstanceTest, TwoOfOneStateDoNotRepeatEachOther) {
   EXPECT_FALSE(equal(first, one.tpm().get_random(32)));
 }
 
-TEST(InstanceTest, GivesAndTakesRandomBytesOfAnyNumber) {
+TEST(InstanceTest, RandomBytesOfAnyNumberAreReturnedAndAccepted) {
   Borrowed borrowed;
   borrowed.tpm().power_on_new();
   for (const size_t size : {0, 1, 63, 64, 65, 1000}) EXPECT_EQ(borrowed.tpm().get_random(size).size(), size);
@@ -135,7 +135,7 @@ TEST(InstanceTest, OnlyStoringCommandsStore) {
   const SecretBytes state = Engine::manufacture();
   Borrowed borrowed;
   borrowed.tpm().power_on(state);
-  EXPECT_FALSE(borrowed.instance().take_stored());  // what the start stores is discarded
+  EXPECT_FALSE(borrowed.instance().take_stored());  // what the boot stores is discarded
   (void)borrowed.tpm().get_random(32);
   EXPECT_FALSE(borrowed.instance().take_stored());
   nv_define(borrowed.tpm(), kIndex, 4, nv_default_attributes());
@@ -145,7 +145,7 @@ TEST(InstanceTest, OnlyStoringCommandsStore) {
   EXPECT_FALSE(borrowed.instance().take_stored());
 }
 
-TEST(InstanceTest, PoweredOffItHoldsNothing) {
+TEST(InstanceTest, NothingOfTheTpmRemainsAfterPowerOff) {
   const SecretBytes state = Engine::manufacture();
   const Bytes secret = crypto::random_bytes(32);
   Borrowed borrowed;
@@ -241,7 +241,7 @@ TEST(InstanceTest, PowerOffWaitsForACancelThatHasBegun) {
   EXPECT_EQ(cancel_flag[0], 0) << "the cancel wrote into a copy that was off";
 }
 
-TEST(InstanceTest, RubbishIsAnsweredNotObeyed) {
+TEST(InstanceTest, AnInvalidCommandGetsAnErrorResponse) {
   Borrowed borrowed;
   borrowed.tpm().power_on_new();
   for (size_t size = 0; size < 40; ++size) {
@@ -252,8 +252,8 @@ TEST(InstanceTest, RubbishIsAnsweredNotObeyed) {
   EXPECT_EQ(borrowed.tpm().get_random(8).size(), 8u);
 }
 
-// A state that libtpms cannot read must be refused: making a new TPM instead would lose the old one's keys.
-TEST(InstanceTest, AnUnreadableStateIsRefused) {
+// A state that libtpms cannot read must be rejected: a new TPM in its place would lose the keys of the old one.
+TEST(InstanceTest, AnUnreadableStateIsRejected) {
   SecretBytes state = Engine::manufacture();
   Borrowed borrowed;
   const auto boot = [&](ByteView permanent) { return code_of([&] { borrowed.tpm().power_on(permanent); }); };
@@ -270,7 +270,7 @@ TEST(InstanceTest, AnUnreadableStateIsRefused) {
   EXPECT_EQ(borrowed.tpm().handles(0x81000000).size(), 1u);
 }
 
-/// A state that libtpms 0.9.2 wrote once: the storage root key, and four areas of 40 bytes 0x50, 0x51, … at
+/// A state that libtpms 0.9.2 wrote: the storage root key, and four areas of 40 bytes 0x50, 0x51, … at
 /// 0x01800001.
 SecretBytes golden_state() {
   std::ifstream file(VTPM_TEST_DATA "/tpm_permall.bin", std::ios::binary);
@@ -278,7 +278,7 @@ SecretBytes golden_state() {
   return SecretBytes(as_bytes(bytes));
 }
 
-TEST(InstanceTest, AStateOfOldBoots) {
+TEST(InstanceTest, AStateOfAnEarlierLibtpmsBoots) {
   Borrowed borrowed;
   borrowed.tpm().power_on(golden_state());
   EXPECT_EQ(borrowed.tpm().handles(0x81000000), std::vector<uint32_t>{kStorageRoot});
@@ -286,7 +286,7 @@ TEST(InstanceTest, AStateOfOldBoots) {
 }
 
 // One state and one seed, so that every run makes the same mutations.
-TEST(InstanceTest, AWalkThroughMutatedStatesKillsNothing) {
+TEST(InstanceTest, MutatedStatesDoNotEndTheProcess) {
   const SecretBytes state = golden_state();
   ASSERT_FALSE(state.empty());
   constexpr int kMutations = 3000;
@@ -297,7 +297,7 @@ TEST(InstanceTest, AWalkThroughMutatedStatesKillsNothing) {
   for (int i = 0; i < kMutations; ++i) {
     SecretBytes mutated = state.clone();
     for (unsigned changes = 1 + random() % 3; changes > 0; --changes) {
-      // Wide values at random places find more than flips do: sizes, counts and enumerations.
+      // Extreme values at random places find more than flipped bits do: they change sizes, counts and enumerations.
       const size_t at = random() % mutated.size();
       mutated[at] = static_cast<uint8_t>(random() % 4 == 0 ? random() : (random() % 2 == 0 ? 0xFF : 0x00));
     }
@@ -321,7 +321,7 @@ TEST(InstanceTest, AWalkThroughMutatedStatesKillsNothing) {
   RecordProperty("cut_off", cut_off);
   EXPECT_GT(walked, 0);
   EXPECT_GT(refused, 0);
-  EXPECT_GT(cut_off, 0);  // else the guard was not tested
+  EXPECT_GT(cut_off, 0);  // otherwise the guard was not tested
   borrowed.tpm().power_on(state);
   EXPECT_EQ(nv_list(borrowed.tpm()).size(), 4u);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keys that leave with another auth value and come from elsewhere, between engines of one TPM and of two.
+// Keys that are exported with another auth value and imported again, between engines of one TPM and of two.
 #include "tpm/use/key_transfer.h"
 
 #include <gtest/gtest.h>
@@ -20,7 +20,7 @@ class KeyTransferTest : public ::testing::Test {
   const Bytes digest = Bytes(32, 7);
 };
 
-TEST_F(KeyTransferTest, AKeyGoesOutAndComesBack) {
+TEST_F(KeyTransferTest, AnExportedKeyCanBeImportedAgain) {
   const KeyBlob key = create_ec(*engine, crypto::Curve::kP256);
   const SecretBytes auth(as_bytes("of its user there"));
   const WrappedKey out = wrap_for_others(*engine, key, auth);
@@ -33,7 +33,7 @@ TEST_F(KeyTransferTest, AKeyGoesOutAndComesBack) {
   EXPECT_TRUE(public_key_of(key).ecdsa_verify(digest, kept.ecdsa_sign(digest))) << "ours has kept its own auth value";
 }
 
-TEST_F(KeyTransferTest, NeedsTheRightAuthValue) {
+TEST_F(KeyTransferTest, AWrongAuthValueIsRejected) {
   const WrappedKey out = wrap_for_others(*engine, create_ec(*engine, crypto::Curve::kP256), as_bytes("right"));
   EXPECT_EQ(code_of([&] { take_from_others(*engine, out, as_bytes("wrong")); }), ErrorCode::kAuthFailed);
   EXPECT_EQ(code_of([&] { take_from_others(*engine, out, {}); }), ErrorCode::kAuthFailed);
@@ -41,13 +41,13 @@ TEST_F(KeyTransferTest, NeedsTheRightAuthValue) {
             ErrorCode::kInvalidArgument);
 }
 
-TEST_F(KeyTransferTest, AKeyOfAnotherTpmIsRefused) {
+TEST_F(KeyTransferTest, AKeyOfAnotherTpmIsRejected) {
   Engine elsewhere(std::make_shared<MemoryState>());
   const WrappedKey out = wrap_for_others(elsewhere, create_ec(elsewhere, crypto::Curve::kP256), {});
   EXPECT_EQ(code_of([&] { take_from_others(*engine, out, {}); }), ErrorCode::kNotFound);
 }
 
-TEST_F(KeyTransferTest, DamagedOnesAreRefusedAndHarmNothing) {
+TEST_F(KeyTransferTest, DamagedKeysAreRejectedAndDoNoHarm) {
   const WrappedKey out = wrap_for_others(*engine, create_rsa(*engine, {}), {});
   for (size_t at = 0; at < out.private_area.size(); at += 5) {
     WrappedKey damaged = out;

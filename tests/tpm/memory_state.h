@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A committed permanent state in memory: what a token keeps in its store. Shared by engines as a store is by processes.
+// A committed permanent state in memory, in the place of a store. Several engines share it, as processes share a store.
 #pragma once
 
 #include <mutex>
@@ -32,7 +32,7 @@ class MemoryState : public PermanentStateSource {
     return loads_;
   }
 
-  /// A storing command as a token runs it: the store's lock, the change, the commit.
+  /// Runs a command that stores as a token does: takes the store's lock, changes, commits.
   void change(Engine& engine, const std::function<void(BootedTpm&)>& work) {
     const std::lock_guard lock(store_);
     engine.committed(commit(engine.change(work)));

@@ -28,7 +28,7 @@ class NvTest : public testing::Test {
   std::shared_ptr<Engine> engine_ = std::make_shared<Engine>(state_);
 };
 
-TEST_F(NvTest, DefineWriteReadUndefine) {
+TEST_F(NvTest, AnAreaIsDefinedWrittenReadAndDeleted) {
   for (const size_t size : {size_t{1}, size_t{100}, size_t{1024}, size_t{1025}, kNvMaxBytes}) {
     const Bytes contents = crypto::random_bytes(size);
     change([&](Commands& tpm) {
@@ -69,8 +69,8 @@ TEST_F(NvTest, ListsInAscendingOrder) {
             (std::vector<uint32_t>{0x01000001u, 0x01800005u, 0x01C00002u}));
 }
 
-TEST_F(NvTest, ListsMoreThanOneAnswerHolds) {
-  constexpr uint32_t kMany = 300;  // TPM2_GetCapability tells at most 254 handles at once
+TEST_F(NvTest, ListsMoreIndicesThanOneResponseHolds) {
+  constexpr uint32_t kMany = 300;  // TPM2_GetCapability returns at most 254 handles at once
   change([](Commands& tpm) {
     for (uint32_t i = 0; i < kMany; ++i) nv_define(tpm, kNvFirst + i, 4, nv_default_attributes());
   });
@@ -79,7 +79,7 @@ TEST_F(NvTest, ListsMoreThanOneAnswerHolds) {
   EXPECT_EQ(all.back(), kNvFirst + kMany - 1);
 }
 
-TEST_F(NvTest, ExactErrors) {
+TEST_F(NvTest, EachRejectionHasItsErrorCode) {
   const auto define = [&](uint32_t index, uint16_t size) {
     return code_of([&] { change([&](Commands& tpm) { nv_define(tpm, index, size, nv_default_attributes()); }); });
   };
@@ -96,7 +96,7 @@ TEST_F(NvTest, ExactErrors) {
   EXPECT_EQ(code_of([&] { change([&](Commands& tpm) { nv_undefine(tpm, kIndex + 7); }); }), ErrorCode::kNotFound);
 }
 
-TEST_F(NvTest, FullIsToldAndLeavesNothingHalfMade) {
+TEST_F(NvTest, AFullNvMemoryIsReportedAndNothingIsHalfMade) {
   uint32_t defined = 0;
   ErrorCode code = ErrorCode::kInternal;
   try {
@@ -110,9 +110,9 @@ TEST_F(NvTest, FullIsToldAndLeavesNothingHalfMade) {
     code = error.code();
   }
   EXPECT_EQ(code, ErrorCode::kNvFull);
-  EXPECT_GT(defined, 50u);  // 128 KB and more
+  EXPECT_GT(defined, 50u);  // in 128 KB and more
   EXPECT_EQ(engine_->use_current([](Commands& tpm) { return nv_list(tpm); }).size(), defined);
-  // Such a state is larger than TPM_Malloc gives; it boots all the same.
+  // Such a state is larger than TPM_Malloc can allocate; it boots all the same.
   EXPECT_GT(state_->load().permanent.size(), 128u * 1024);
   auto other = std::make_shared<Engine>(state_);
   EXPECT_EQ(other->use_current([](Commands& tpm) { return nv_list(tpm); }).size(), defined);
@@ -121,7 +121,7 @@ TEST_F(NvTest, FullIsToldAndLeavesNothingHalfMade) {
 }
 
 // TPMA_NV (Part 2, 13.4): the type in bits 4 to 7, AUTHREAD bit 18, AUTHWRITE bit 2, NO_DA bit 25.
-TEST_F(NvTest, AnAreaThatOnlyItsOwnAuthOpens) {
+TEST_F(NvTest, AnAreaThatOnlyItsOwnAuthValueOpensNeedsIt) {
   constexpr uint32_t kAuthOnly = 1u << 2 | 1u << 18 | 1u << 25;
   change([](Commands& tpm) {
     nv_define(tpm, kIndex, 4, kAuthOnly, as_bytes("secret"));
@@ -132,7 +132,7 @@ TEST_F(NvTest, AnAreaThatOnlyItsOwnAuthOpens) {
       [](Commands& tpm) { EXPECT_EQ(as_text(tpm.nv_read(kIndex, as_bytes("secret"), kIndex, 0, 4)), "abcd"); });
 }
 
-TEST_F(NvTest, CountersCount) {
+TEST_F(NvTest, ACounterCounts) {
   constexpr uint32_t kCounter = 1u << 4;  // TPM_NT_COUNTER
   change([](Commands& tpm) { nv_define(tpm, kIndex, 8, nv_default_attributes() | kCounter); });
   EXPECT_TRUE(area(kIndex)->is_counter());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keys made in, and brought into, the TPM; every result is checked by OpenSSL outside of it.
+// Keys that are created in the TPM or imported into it. OpenSSL checks every result outside of the TPM.
 #include "tpm/use/resident_key.h"
 
 #include <gtest/gtest.h>
@@ -86,7 +86,7 @@ TEST_F(ResidentKeyTest, EcdhAgreesWithOpenSsl) {
   }
 }
 
-TEST_F(ResidentKeyTest, EcdhRefusesPointsOffTheCurve) {
+TEST_F(ResidentKeyTest, EcdhRejectsPointsThatAreNotOnTheCurve) {
   ResidentKey key = resident(create_ec(*engine_, Curve::kP256));
   Bytes point = SoftwareKey::generate_ec(Curve::kP256)->public_key().point();
   point.back() ^= 1;
@@ -114,7 +114,7 @@ TEST_F(ResidentKeyTest, RsaPrivateIsTheInverseOfPublic) {
   }
 }
 
-TEST_F(ResidentKeyTest, RsaRefusesBlocksThatAreNotBelowTheModulus) {
+TEST_F(ResidentKeyTest, RsaRejectsBlocksThatAreNotBelowTheModulus) {
   const KeyBlob blob = create_rsa(*engine_, {.bits = 1024});
   ResidentKey key = resident(blob);
   const Bytes modulus = public_key_of(blob).modulus();
@@ -124,7 +124,7 @@ TEST_F(ResidentKeyTest, RsaRefusesBlocksThatAreNotBelowTheModulus) {
   EXPECT_EQ(public_key_of(blob).rsa_public(key.rsa_private(good)), good);
 }
 
-// libtpms answers TPM_RC_FAILURE to a cipher text that is too large; that must not be taken for a dead TPM.
+// libtpms returns TPM_RC_FAILURE for a cipher text that is too large, which must not be taken for a dead TPM.
 TEST_F(ResidentKeyTest, BadCipherTextDoesNotRestartTheTpm) {
   const KeyBlob blob = create_rsa(*engine_, {.bits = 1024});
   const unsigned loads = state_->loads();
@@ -140,7 +140,7 @@ TEST_F(ResidentKeyTest, BadCipherTextDoesNotRestartTheTpm) {
   EXPECT_EQ(state_->loads(), loads);
 }
 
-TEST_F(ResidentKeyTest, RsaExponentsAreAsTold) {
+TEST_F(ResidentKeyTest, RsaKeysHaveTheRequestedExponent) {
   const KeyBlob blob = create_rsa(*engine_, {.bits = 1024, .exponent = 65539});
   EXPECT_EQ(public_key_of(blob).exponent(), (Bytes{1, 0, 3}));
   ResidentKey key = resident(blob);
@@ -148,7 +148,7 @@ TEST_F(ResidentKeyTest, RsaExponentsAreAsTold) {
   EXPECT_EQ(public_key_of(blob).rsa_public(key.rsa_private(block)), block);
 }
 
-TEST_F(ResidentKeyTest, CanHoldRsaSaysWhatTheTpmDoes) {
+TEST_F(ResidentKeyTest, CanHoldRsaAgreesWithTheTpm) {
   for (const uint8_t exponent : {3, 5, 7, 9, 15, 17, 21, 35, 101}) {
     const auto software = SoftwareKey::generate_rsa(1024, Bytes{exponent});
     bool imported = true;
@@ -196,7 +196,7 @@ TEST_F(ResidentKeyTest, ImportedEcKeysWork) {
   }
 }
 
-TEST_F(ResidentKeyTest, ImportRefusesHalvesThatDoNotBelongTogether) {
+TEST_F(ResidentKeyTest, ImportRejectsHalvesThatDoNotBelongTogether) {
   const auto one = SoftwareKey::generate_ec(Curve::kP256), other = SoftwareKey::generate_ec(Curve::kP256);
   EXPECT_THROW(import_ec(*engine_, one->public_key(), other->ec_scalar()), Error);
   crypto::RsaNumbers numbers = SoftwareKey::generate_rsa(1024, Bytes{1, 0, 1})->rsa_numbers();
@@ -205,8 +205,8 @@ TEST_F(ResidentKeyTest, ImportRefusesHalvesThatDoNotBelongTogether) {
   EXPECT_TRUE(engine_->use([](BootedTpm& tpm) { return tpm.get_random(8).size() == 8; }));
 }
 
-// Two stay loaded, the others come and go through contexts and loads, on an instance that has three places.
-TEST_F(ResidentKeyTest, ManyKeysTakeTurns) {
+// Two keys stay loaded; the others are swapped by contexts and loads, on an instance with three places.
+TEST_F(ResidentKeyTest, MoreKeysThanPlacesWorkInTurn) {
   std::vector<KeyBlob> blobs;
   std::vector<std::unique_ptr<ResidentKey>> keys;
   for (int i = 0; i < 6; ++i)
@@ -226,22 +226,22 @@ TEST_F(ResidentKeyTest, ManyKeysTakeTurns) {
     (void)create_ec(*engine_, Curve::kP256);  // needs two of the three places
   }
   engine_->use([](BootedTpm& tpm) {
-    EXPECT_EQ(tpm.keys().loaded(), 1u);  // the creation made room
+    EXPECT_EQ(tpm.keys().loaded(), 1u);  // the creation has flushed the other one
     EXPECT_EQ(tpm.handles(0x80000000).size(), 1u);
   });
 }
 
-TEST_F(ResidentKeyTest, WrongAuthIsRefusedAndStoresNothing) {
+TEST_F(ResidentKeyTest, AWrongAuthValueIsRejectedAndStoresNothing) {
   KeyBlob blob = create_ec(*engine_, Curve::kP256);
   blob.auth = SecretBytes(ByteView(crypto::random_bytes(32)));
   ResidentKey key = resident(blob);
   const unsigned loads = state_->loads();
   for (int i = 0; i < 10; ++i) EXPECT_EQ(code_of([&] { key.ecdsa_sign(Bytes(32, 1)); }), ErrorCode::kAuthFailed);
   EXPECT_TRUE(engine_->use([](BootedTpm& tpm) { return tpm.get_random(8).size() == 8; }));
-  EXPECT_EQ(state_->loads(), loads);  // a store would have made it start again
+  EXPECT_EQ(state_->loads(), loads);  // after a store, the instance would have booted again
 }
 
-TEST_F(ResidentKeyTest, AWrappedKeyThatWasChangedIsRefused) {
+TEST_F(ResidentKeyTest, AWrappedKeyThatWasChangedIsRejected) {
   KeyBlob blob = create_ec(*engine_, Curve::kP256);
   blob.private_area.back() ^= 1;
   ResidentKey key = resident(blob);
@@ -262,7 +262,7 @@ TEST_F(ResidentKeyTest, AKeyLoadsWhereverTheStateIs) {
   EXPECT_EQ(code_of([&] { foreign.ecdsa_sign(Bytes(32, 7)); }), ErrorCode::kTpm);
 }
 
-TEST_F(ResidentKeyTest, TheOtherTypeIsRefused) {
+TEST_F(ResidentKeyTest, OperationsOfTheOtherKeyTypeAreRejected) {
   ResidentKey ec = resident(create_ec(*engine_, Curve::kP256));
   ResidentKey rsa = resident(create_rsa(*engine_, {.bits = 1024}));
   EXPECT_EQ(code_of([&] { ec.rsa_private(Bytes(128, 0)); }), ErrorCode::kInvalidArgument);
@@ -283,21 +283,21 @@ TEST_F(ResidentKeyTest, CreatedKeysCarryTheirEvidence) {
   EXPECT_TRUE(equal(attributes, Bytes{0x00, 0x06, 0x04, 0x72}));
 }
 
-// --- a key that is no more ---
+// --- a key that is destroyed ---
 
 constexpr uint32_t kTransientFirst = 0x80000000;
 
-TEST_F(ResidentKeyTest, LeavesNoInstanceLoadedWhenItGoes) {
+TEST_F(ResidentKeyTest, ADestroyedKeyIsFlushedFromEveryFreeInstance) {
   const Bytes digest(32, 1);
   auto key = std::make_unique<ResidentKey>(engine_, create_ec(*engine_, Curve::kP256));
   auto rsa = std::make_unique<ResidentKey>(engine_, create_rsa(*engine_, {}));
   ResidentKey stays(engine_, create_ec(*engine_, Curve::kP256));
   const Bytes block(256, 1);
-  // On two instances: one is held while the other works.
+  // The keys are used on two instances: one is held while the other works.
   const auto work = [&] {
     key->ecdsa_sign(digest);
     rsa->rsa_private(block);
-    stays.ecdsa_sign(digest);  // pushes one out, into a context
+    stays.ecdsa_sign(digest);  // replaces a loaded key, which becomes a context
   };
   work();
   engine_->use([&](Commands&) { work(); });
@@ -316,13 +316,13 @@ TEST_F(ResidentKeyTest, LeavesNoInstanceLoadedWhenItGoes) {
   stays.ecdsa_sign(digest);
 }
 
-TEST_F(ResidentKeyTest, ABusyInstanceLosesItAfterwards) {
+TEST_F(ResidentKeyTest, ADestroyedKeyIsFlushedFromABusyInstanceAfterwards) {
   auto key = std::make_unique<ResidentKey>(engine_, create_ec(*engine_, Curve::kP256));
   key->ecdsa_sign(Bytes(32, 1));
   engine_->use([&](BootedTpm& tpm) {
     ASSERT_EQ(tpm.keys().loaded(), 1u);
     std::thread([&] { key.reset(); }).join();
-    EXPECT_EQ(tpm.keys().loaded(), 1u) << "nobody else touches an instance that is held";
+    EXPECT_EQ(tpm.keys().loaded(), 1u) << "only its holder uses an instance";
   });
   engine_->use([&](BootedTpm& tpm) { EXPECT_EQ(tpm.keys().loaded(), 0u); });
 }

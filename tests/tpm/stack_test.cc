@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// How much stack the emulated TPM uses for each command, against what is wiped after it (tpm/host/guard.h).
+// Compares the stack that the emulated TPM uses for each command with the part that is wiped (tpm/host/guard.h).
 //
-// This program is the tests of the TPM's commands once more, with every call into libtpms on a painted stack: `copies`,
-// which the linker has replaced here (--wrap), hands out entry points that paint what lies below them, and look
-// afterwards how far down the paint is gone. Self-tests of algorithms, which run at their first use, are in it.
+// This program runs the tests of the TPM's commands again, with a painted stack below every call into libtpms. The
+// linker replaces `copies` (--wrap) by a function that returns other entry points. They paint the stack below them, and
+// check afterwards how much of the paint is gone. That includes the self-tests of algorithms, which run at their first
+// use.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -30,9 +31,9 @@ constexpr size_t kPainted = 128 * 1024;
 constexpr uint8_t kPaint = 0xA5;
 
 std::mutex mutex;
-std::map<std::string, size_t> deepest;  // bytes, by what was called
+std::map<std::string, size_t> deepest;  // bytes for each function
 
-/// Fills the stack below the caller's frame. What is returned is never read as an object: only compared with the paint.
+/// Fills the stack below the caller's frame with paint and returns its address, which is only compared with the paint.
 [[gnu::noinline]] const volatile uint8_t* paint() {
   volatile uint8_t area[kPainted];
   for (size_t at = 0; at < kPainted; ++at) area[at] = kPaint;
@@ -47,7 +48,7 @@ std::map<std::string, size_t> deepest;  // bytes, by what was called
   return static_cast<size_t>(static_cast<const uint8_t*>(frame) - const_cast<const uint8_t*>(area + at));
 }
 
-/// Calls `body` on a painted stack and remembers what it used.
+/// Calls `body` on a painted stack and records how much of it is used.
 template <typename F>
 auto measured(const std::string& what, F&& body) {
   const volatile uint8_t* area = paint();
@@ -65,7 +66,7 @@ std::string name_of(const uint8_t* command) {
   return name;
 }
 
-/// The entry points of copy `kNumber`: they have no argument that would say which.
+/// The entry points of copy `kNumber`, which is a template parameter because they have no argument for it.
 template <size_t kNumber>
 struct Painted {
   inline static Copy real;
@@ -93,7 +94,7 @@ std::vector<Copy> paint_all(std::span<const Copy> all, std::index_sequence<kNumb
   return {Painted<kNumbers>::copy()...};
 }
 
-/// In the end, because how deep a command goes depends on what came before.
+/// Checks the result after all tests, because the depth of a command depends on the commands before it.
 class Report : public testing::Environment {
  public:
   void TearDown() override {
@@ -106,7 +107,7 @@ class Report : public testing::Environment {
 };
 const auto* const report = testing::AddGlobalTestEnvironment(new Report);
 
-// An endorsement key comes from the TPM's seed, by libtpms' own search for primes: how deep that goes is chance.
+// libtpms searches the primes of an endorsement key itself, starting from the TPM's seed, so the depth is random.
 TEST(StackTest, EndorsementKeysFitTheStackThatIsWiped) {
   const auto made = crypto::CertificateAuthority::create("stack");
   const crypto::CertificateAuthority authority(made.key, made.certificate);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A TPM that does not keep its storage root key works as one that does: the key is derived, and the three slots for
-// transient objects suffice, whatever is used beside what.
+// A TPM that does not contain its storage root key works like one that does: the key is derived, and the room for three
+// transient objects suffices for every combination of keys.
 #include "tpm/engine/storage_root.h"
 
 #include <gtest/gtest.h>
@@ -21,7 +21,7 @@ namespace {
 constexpr uint32_t kSigner = 0x81000100;
 const Bytes kDigest = Bytes(32, 7);
 
-/// An unrestricted P-256 key of the owner.
+/// The template of an unrestricted P-256 key.
 TPM2B_PUBLIC signing_template() {
   TPM2B_PUBLIC wanted = {};
   TPMT_PUBLIC& area = wanted.publicArea;
@@ -45,7 +45,7 @@ SecretBytes without_root(ByteView state) {
   });
 }
 
-TEST(StorageRoot, IsTheSameKeyKeptOrDerived) {
+TEST(StorageRoot, APersistedAndADerivedRootAreTheSameKey) {
   const SecretBytes state = Engine::manufacture();
   Bytes kept, derived;
   Engine::inspect(state, [&](BootedTpm& tpm) { kept = storage_root_area(tpm); });
@@ -58,7 +58,7 @@ TEST(StorageRoot, IsTheSameKeyKeptOrDerived) {
   EXPECT_EQ(kept, derived);
 }
 
-TEST(StorageRoot, KeysOfEveryKindFitBesideADerivedOne) {
+TEST(StorageRoot, KeysOfEveryKindFitBesideADerivedRoot) {
   const SecretBytes before = Engine::manufacture();
   const auto with_root = std::make_shared<Engine>(std::make_shared<MemoryState>(before.clone()), 1);
   const KeyBlob old = create_ec(*with_root, crypto::Curve::kP256);
@@ -91,7 +91,7 @@ TEST(StorageRoot, KeysOfEveryKindFitBesideADerivedOne) {
   }
 }
 
-TEST(StorageRoot, SurvivesANewOwner) {
+TEST(StorageRoot, ADerivedRootIsReplacedForANewOwner) {
   const SecretBytes state = Engine::visit(without_root(Engine::manufacture()), [](BootedTpm& tpm) {
     (void)tpm.storage_root();
     renew_owner(tpm);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // swtpm's files, as swtpm 0.7.1 wrote them: `swtpm_setup --tpm2 --keyfile` with the key 37…37 (32 bytes, aes-256-cbc),
-// and
-// `--pwdfile` with the passphrase "password1" (pbkdf2, aes-cbc). And foreign states that were damaged.
+// and `--pwdfile` with the passphrase "password1" (pbkdf2, aes-cbc). Also foreign states that were damaged.
 #include "tpm/use/swtpm_state.h"
 
 #include <gtest/gtest.h>
@@ -30,7 +29,7 @@ Bytes file(const std::string& name) {
 const Bytes kKey(32, 0x37);
 SecretBytes passphrase_key() { return swtpm_key(as_bytes("password1"), SwtpmKdf::kPbkdf2, 16); }
 
-TEST(SwtpmState, OpensWhatSwtpmWrote) {
+TEST(SwtpmState, FilesThatSwtpmWroteAreOpened) {
   for (const SecretBytes& state :
        {unwrap_swtpm(file("key256.permall"), kKey), unwrap_swtpm(file("passphrase.permall"), passphrase_key())}) {
     EXPECT_NO_THROW(examine_foreign_state(state));
@@ -43,7 +42,7 @@ TEST(SwtpmState, OpensWhatSwtpmWrote) {
   }
 }
 
-TEST(SwtpmState, TellsAWrongKeyFromAMissingOne) {
+TEST(SwtpmState, AWrongKeyAndAMissingKeyAreDifferentErrors) {
   const auto code = [](const char* name, ByteView key) { return code_of([&] { unwrap_swtpm(file(name), key); }); };
   EXPECT_EQ(code("key256.permall", {}), ErrorCode::kLocked);
   EXPECT_EQ(code("key256.permall", Bytes(32, 1)), ErrorCode::kAuthFailed);
@@ -54,27 +53,27 @@ TEST(SwtpmState, TellsAWrongKeyFromAMissingOne) {
   EXPECT_EQ(code_of([&] { unwrap_swtpm(wrap_swtpm(state, {}), kKey); }), ErrorCode::kInvalidArgument);
 }
 
-TEST(SwtpmState, NoChangedByteGetsThrough) {
+TEST(SwtpmState, EveryChangedByteIsNoticed) {
   const Bytes good = file("key256.permall");
   ASSERT_FALSE(unwrap_swtpm(good, kKey).empty());
   for (size_t at = 0; at < good.size(); ++at) {
     Bytes bad = good;
     bad[at] ^= 0x10;
-    if (at == 0) continue;  // the version of the writer; only the least one counts
+    if (at == 0) continue;  // the version of the writer, which readers ignore: the least version counts
     EXPECT_ANY_THROW(unwrap_swtpm(bad, kKey)) << at;
   }
   for (size_t size = 0; size < good.size(); size += 7)
     EXPECT_ANY_THROW(unwrap_swtpm(ByteView(good).first(size), kKey)) << size;
 }
 
-TEST(SwtpmState, RoundTrips) {
+TEST(SwtpmState, WhatWasWrappedUnwraps) {
   const SecretBytes state = unwrap_swtpm(file("key256.permall"), kKey);
   for (const Bytes& key : {Bytes(), Bytes(16, 3), Bytes(32, 4)})
     EXPECT_TRUE(equal(unwrap_swtpm(wrap_swtpm(state, key), key), state));
   EXPECT_TRUE(equal(unwrap_swtpm(state, {}), state)) << "the bare state, as some versions wrote it";
 }
 
-TEST(SwtpmState, HexKeysNameTheirMistake) {
+TEST(SwtpmState, AnInvalidHexadecimalKeyNamesThePosition) {
   EXPECT_EQ(swtpm_hex_key(as_bytes("0x000102030405060708090a0b0c0d0e0F\n")).size(), 16u);
   EXPECT_EQ(swtpm_hex_key(as_bytes("000102030405060708090a0b0c0d0e0F"))[15], 15);
   try {
@@ -86,12 +85,12 @@ TEST(SwtpmState, HexKeysNameTheirMistake) {
   EXPECT_EQ(code_of([] { swtpm_hex_key(as_bytes("0011")); }), ErrorCode::kInvalidArgument);
 }
 
-TEST(SwtpmState, ATpm12IsRefused) {
+TEST(SwtpmState, ATpm12IsRejected) {
   const Bytes other(100, 5);
   EXPECT_EQ(code_of([&] { unwrap_swtpm(wrap_swtpm(other, {}), {}); }), ErrorCode::kUnsupported);
 }
 
-// VTPM_MUTATIONS=10000 is the long run.
+// VTPM_MUTATIONS=10000 makes it a long test.
 TEST(ForeignState, DamagedStatesNeverHarmTheCaller) {
   const SecretBytes state = unwrap_swtpm(file("passphrase.permall"), passphrase_key());
   const char* asked = getenv("VTPM_MUTATIONS");
@@ -144,7 +143,7 @@ TEST(SwtpmDirectoryTest, AVolatileStateNeverStandsBesideAnotherPermanentOne) {
   std::filesystem::remove_all(path);
 }
 
-// The next export fails too, and the machine goes on where it was suspended.
+// The next export fails as well, and the machine continues where it was suspended.
 TEST(SwtpmDirectoryTest, AProcessThatIsKilledBeforeItReplacesAStateLosesNothingOfIt) {
   std::string path = testing::TempDir() + "/vtpm-swtpm-XXXXXX";
   ASSERT_NE(mkdtemp(path.data()), nullptr);

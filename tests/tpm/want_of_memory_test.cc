@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Memory that runs out inside a copy of libtpms, at every allocation in turn: the call ends with kNoMemory, nothing is
-// followed that is not there, nothing stays behind, and the next boot finds the TPM as it was.
+// Memory runs out inside a copy of libtpms, at every allocation in turn: the call throws kNoMemory, no null pointer is
+// followed, nothing leaks, and the next boot finds the TPM unchanged.
 #include <gtest/gtest.h>
 #include <malloc.h>
 #include <openssl/bn.h>
@@ -25,7 +25,7 @@
 #include "tpm/use/foreign_state.h"
 #include "tpm/use/nv.h"
 
-// As the copies call them.
+// The redirected functions, as the copies call them.
 extern "C" {
 void* vtpm_tpm_malloc(size_t size);
 void* vtpm_tpm_realloc(void* memory, size_t size);
@@ -57,13 +57,13 @@ namespace {
 using conformance::Failing;
 using conformance::Fault;
 
-/// Allocations count as the module's while it lives.
+/// While it exists, allocations count as the module's.
 struct Counted {
   Counted() { conformance::in_module = true; }
   ~Counted() { conformance::in_module = false; }
 };
 
-/// A call as an instance makes it, without the copy.
+/// A call as an instance makes it, but without a copy.
 class Bare {
  public:
   Bare() {
@@ -82,7 +82,7 @@ class Bare {
   Call call;
 };
 
-TEST(WantOfMemory, TheCopysOwnAllocationsCutOff) {
+TEST(WantOfMemory, AFailedAllocationOfTheCopyCutsTheCallOff) {
   char* printed = nullptr;
   void* block = nullptr;
   const std::function<void()> calls[] = {
@@ -101,8 +101,8 @@ TEST(WantOfMemory, TheCopysOwnAllocationsCutOff) {
   }
 }
 
-// Each of libcrypto's allocations in turn, in a sequence of calls that hand objects over in every way there is.
-TEST(WantOfMemory, LibcryptosAllocationsCutOffAndLeaveNothing) {
+// Each of libcrypto's allocations fails in turn, in a sequence of calls that pass objects on in every way that exists.
+TEST(WantOfMemory, AFailedAllocationOfLibcryptoCutsTheCallOffAndLeaksNothing) {
   static const Bytes modulus(128, 0xFF);
   const auto sequence = [] {
     BIGNUM* const number = vtpm_tpm_number(modulus.data(), 128, nullptr);
@@ -141,13 +141,13 @@ TEST(WantOfMemory, LibcryptosAllocationsCutOffAndLeaveNothing) {
       // the key's.
       EXPECT_EQ(bare.objects.size(), 7u);
     }
-    bare.objects.release_all();  // the sanitizer's leak check sees whether that is all
+    bare.objects.release_all();  // the leak check of the sanitizer finds what this leaves
     EXPECT_EQ(bare.objects.size(), 0u);
     if (!met) break;
   }
 }
 
-TEST(WantOfMemory, WhatWasWantedBeforeIsNotTheCopys) {
+TEST(WantOfMemory, AnEarlierFailureDoesNotCountForTheCopy) {
   const MemoryState state;
   const Hold hold = Pool::get().acquire(&state, 1, 0);
   hold->commands.power_on_new();
@@ -164,9 +164,9 @@ constexpr uint32_t kIndex = 0x01800001;
 
 class WantOfMemoryAtWork : public testing::Test {
  protected:
-  /// `work` on an engine that boots for it, with each allocation failing in turn.
+  /// Runs `work` on an engine that boots for it, with each allocation failing in turn.
   void disturb(const std::function<void()>& work) {
-    for (size_t i = 0; i < Pool::get().size(); ++i) {  // each instance keeps the curves that it has met
+    for (size_t i = 0; i < Pool::get().size(); ++i) {  // each instance caches the curves that it has used
       work();
       engine_->forget();
     }
@@ -175,8 +175,8 @@ class WantOfMemoryAtWork : public testing::Test {
     for (; once(work, number); ++number) engine_->forget();
     engine_->forget();
     EXPECT_GT(number, 50u);
-    // What a round abandons it abandons in many rounds. libcrypto itself loses some hundred bytes in two of them,
-    // where an RSA key is handed to its provider. (A sanitizer has its own heap, and its own check.)
+    // A leak of a round would repeat in many rounds. libcrypto itself leaks some hundred bytes in two of them, where an
+    // RSA key is passed to its provider. (A sanitizer has its own heap, and its own check.)
     EXPECT_LT(mallinfo2().uordblks, before + 16 * number) << number << " rounds";
     work();
     const SecretBytes kept = engine_->use_current([](Commands& tpm) { return nv_read(tpm, *nv_public(tpm, kIndex)); });
@@ -191,7 +191,7 @@ class WantOfMemoryAtWork : public testing::Test {
   const std::shared_ptr<Engine> engine_ = std::make_shared<Engine>(state_);
 
  private:
-  /// False: there are fewer allocations than that.
+  /// Returns false if there are fewer allocations than that.
   bool once(const std::function<void()>& work, size_t number) {
     SCOPED_TRACE(number);
     crypto::forget_want_of_memory();
@@ -200,7 +200,7 @@ class WantOfMemoryAtWork : public testing::Test {
     try {
       work();
     } catch (const Error& error) {
-      // Beside libtpms libcrypto's own word is enough: the door of the module turns what it says into want of memory.
+      // Outside of libtpms an error of libcrypto suffices: the module's guard turns it into CKR_HOST_MEMORY.
       EXPECT_TRUE(error.code() == ErrorCode::kNoMemory || crypto::wanted_memory()) << error.sentence();
       EXPECT_NE(error.code(), ErrorCode::kTpmFailure) << error.sentence();
       EXPECT_TRUE(failing.met());
@@ -234,7 +234,7 @@ TEST_F(WantOfMemoryAtWork, AnRsaKeySigns) {
   disturb([&] { (void)ResidentKey(engine_, key.clone()).rsa_private(Bytes(128, 1)); });
 }
 
-TEST_F(WantOfMemoryAtWork, AKeyAndItsPcrsAreVouchedFor) {
+TEST_F(WantOfMemoryAtWork, AKeyAndPcrsAreAttested) {
   const KeyBlob key = create_ec(*engine_, crypto::Curve::kP256);
   disturb([&] {
     (void)attest_key(*engine_, key, Bytes(16, 1));
