@@ -155,7 +155,7 @@ TEST_F(MachineOnAFailingDisk, TheStateIsDurableBeforeARawCommandsResponseIsRelea
   }
 }
 
-// A log can refuse a change for want of space. That must be known before the TPM executes what cannot be undone.
+// A store without room rejects a change. That must be known before the TPM executes commands.
 TEST_F(MachineOnAFailingDisk, RoomIsReservedForTheCallersRecordsToo) {
   constexpr size_t kRecords = 100, kBytes = 4096;
   disk_.capacity = disk_.used() + 330 * 1024;

@@ -62,7 +62,7 @@ bool receive_message(int socket, Message& message) {
   return receive_all(socket, {message.body.data(), message.body.size()});
 }
 
-// Two byte strings in one.
+// Two byte strings in one: the length of the first in four bytes, then both.
 SecretBytes joined(ByteView first, ByteView second) {
   Bytes length;
   write_be(length, first.size(), 4);
@@ -80,7 +80,7 @@ std::pair<ByteView, ByteView> parted(ByteView both) {
 socklen_t fill_in(sockaddr_un& address, const std::string& name) {
   address = {};
   address.sun_family = AF_UNIX;
-  std::memcpy(address.sun_path + 1, name.data(), name.size());  // a zero in front: it is no file
+  std::memcpy(address.sun_path + 1, name.data(), name.size());  // a zero byte in front means the abstract namespace
   return static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
 }
 
@@ -130,7 +130,8 @@ SecretBytes serve(Device& device, Request request, ByteView body) {
 
 Device* served = nullptr;  // by this process of the server
 
-/// One connection, in a process of its own, which says first who it is. The client cancels by a signal.
+/// Serves one connection in a process of its own. It sends its process id first, because the client cancels by a
+/// signal.
 [[noreturn]] void serve_connection(int socket) {
   Instance device(copies().front());
   served = &device;
@@ -156,7 +157,7 @@ Device* served = nullptr;  // by this process of the server
   _exit(0);
 }
 
-/// Ends when no process that could connect is left: all of them have the other end of `lifeline`.
+/// Ends when no process is left that could connect. All of them have the other end of `lifeline` open.
 [[noreturn]] void serve_all(int listening, int lifeline) {
   ::signal(SIGCHLD, SIG_IGN);
   for (;;) {
@@ -175,7 +176,7 @@ Device* served = nullptr;  // by this process of the server
   }
 }
 
-/// A descriptor above those that a program may close in passing.
+/// Moves a descriptor above those that a program may close on its own account.
 int out_of_the_way(int descriptor) {
   const int high = ::fcntl(descriptor, F_DUPFD_CLOEXEC, 700);
   ::close(descriptor);
@@ -192,7 +193,7 @@ std::string start_server() {
   if (listening < 0 || ::bind(listening, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
       ::listen(listening, 64) != 0 || ::pipe2(lifeline, O_CLOEXEC) != 0)
     ::abort();
-  const pid_t between = ::fork();  // so that the server is no child of the program, which may wait for its own
+  const pid_t between = ::fork();  // so that the server is not a child of the program, which may wait for its children
   if (between < 0) ::abort();
   if (between == 0) {
     ::close(lifeline[1]);
@@ -204,7 +205,7 @@ std::string start_server() {
   }
   ::close(listening);
   ::close(lifeline[0]);
-  (void)out_of_the_way(lifeline[1]);  // open as long as this process and its children are
+  (void)out_of_the_way(lifeline[1]);  // stays open as long as this process and its children exist
   return name;
 }
 
@@ -213,7 +214,7 @@ const std::string& server_address() {
   return *address;
 }
 
-/// Runs when the module is loaded: no thread and no fork of the program's has anything to do with the module yet.
+/// Runs when the module is loaded, before any thread or child of the program uses the module.
 [[gnu::constructor]] void start_with_the_module() { (void)server_address(); }
 
 }  // namespace
@@ -230,7 +231,7 @@ std::vector<std::unique_ptr<Device>> make_devices() {
 SocketDevice::~SocketDevice() { disconnect(); }
 
 void SocketDevice::disconnect() noexcept {
-  if (socket_ >= 0) ::close(socket_);  // of a parent: its own descriptor stays open
+  if (socket_ >= 0) ::close(socket_);  // in a child, the parent's descriptor stays open
   socket_ = -1;
   server_ = 0;
   alive_ = false;

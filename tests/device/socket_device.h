@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A device behind a Unix socket: the other side of the contract in tpm/host/device.h, for tests.
+// A device behind a Unix socket: another implementation of tpm/host/device.h, for tests.
 //
-// A server process is made when the module is loaded, before any fork of the program. It runs real instances: each
-// connection gets a process with a copy of libtpms. Every process of the program connects itself, so nothing of a TPM
-// is inherited by fork, and a child turns its devices on anew as the contract says.
+// A server process starts when the module is loaded, before the program forks. It runs real instances: each connection
+// gets a process with a copy of libtpms. Every process of the program makes its own connections, so the child of a fork
+// inherits nothing of a TPM, and turns its devices on again as the contract says.
 #pragma once
 
 #include <sys/types.h>
@@ -17,7 +17,7 @@
 
 namespace vtpm::tpm {
 
-/// One request or response: a byte that says which, then the length and the bytes.
+/// One request or response: a byte for its kind, then the length and the bytes.
 struct Message {
   uint8_t kind = 0;
   SecretBytes body;
@@ -34,7 +34,7 @@ enum class Request : uint8_t {
   kBufferSize,
   kSetBufferSize,
 };
-/// A response says kDone, or kFailed with an ErrorCode and a sentence.
+/// The kind of a response: kDone, or kFailed with an ErrorCode and a sentence.
 enum class Outcome : uint8_t { kDone, kFailed };
 
 class SocketDevice : public Device {
