@@ -21,8 +21,8 @@
 namespace vtpm {
 namespace {
 
-// The process's own memory, as a debugger would see it: no sanitizer and no optimiser stands in between. Nothing when
-// the pages are gone.
+// Reads this process's memory as a debugger does, which neither a sanitizer nor the optimizer changes. Returns nothing
+// if the pages do not exist any more.
 std::optional<Bytes> peek(uintptr_t address, size_t size) {
   int memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
   EXPECT_GE(memory, 0);
@@ -47,7 +47,7 @@ std::string mapping_flags(uintptr_t address) {
   return {};
 }
 
-// Runs `body` in a child process; its value is the exit status.
+// Runs `body` in a child process and returns its exit status, which is the value of `body`.
 int in_child(const std::function<int()>& body) {
   pid_t child = fork();
   if (child == 0) _exit(body());
@@ -180,14 +180,14 @@ TEST(Arena, HoldsABlobOf16Mebibytes) {
   EXPECT_TRUE(equal(copy, blob));
 }
 
-TEST(Arena, NoMemoryIsBadAlloc) {
+TEST(Arena, ThrowsBadAllocWithoutMemory) {
   EXPECT_THROW(arena_allocate(std::numeric_limits<size_t>::max() / 8), std::bad_alloc);
   EXPECT_THROW(arena_allocate(std::numeric_limits<size_t>::max()), std::bad_alloc);
   SecretBytes still_works(100);
   EXPECT_EQ(still_works.size(), 100u);
 }
 
-TEST(Arena, ThreadsShareIt) {
+TEST(Arena, ThreadsUseItAtTheSameTime) {
   std::vector<std::thread> threads;
   std::atomic<int> wrong = 0;
   for (unsigned t = 0; t < 4; ++t) {

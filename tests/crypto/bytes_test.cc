@@ -40,7 +40,7 @@ TEST(SecretBytes, ACloneIsIndependent) {
   EXPECT_EQ(as_text(copy), "x234");
 }
 
-TEST(SecretBytes, AppendResizeClear) {
+TEST(SecretBytes, AppendResizeAndClearChangeTheSize) {
   SecretBytes secret;
   EXPECT_TRUE(secret.empty());
   secret.append(as_bytes("ab"));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the authority issues, as the openssl program sees it.
+// The certificates that the authority issues, as the openssl program shows them.
 #include "crypto/certificate/certificate_authority.h"
 
 #include <gtest/gtest.h>
@@ -37,7 +37,7 @@ class CertificateAuthorityTest : public ::testing::Test {
     std::ifstream file(directory_ + "/" + name, std::ios::binary);
     return {std::istreambuf_iterator<char>(file), {}};
   }
-  /// Runs a command of openssl in the directory: what it printed, or nothing when it failed.
+  /// Runs a command of openssl in the directory. Returns what it has printed, or nothing if it has failed.
   std::optional<std::string> openssl(const std::string& arguments) const {
     FILE* pipe = popen(("cd " + directory_ + " && openssl " + arguments + " 2>&1").c_str(), "r");
     std::string text;
@@ -53,7 +53,8 @@ class CertificateAuthorityTest : public ::testing::Test {
   const CertificateAuthority authority_{made_.key, made_.certificate};
 };
 
-/// What OpenSSL says of a certificate, as releases without the names of TCG say it, and without blanks around '='.
+/// Returns how OpenSSL prints a certificate, in the form of releases without the TCG's names, without blanks around
+/// '='.
 std::optional<std::string> by_numbers(std::optional<std::string> text) {
   const std::pair<const char*, const char*> kNames[] = {
       {"Endorsement Key Certificate", "2.23.133.8.1"}, {"Attestation Identity Key Certificate", "2.23.133.8.3"},
@@ -144,7 +145,7 @@ TEST_F(CertificateAuthorityTest, RejectsAKeyAndCertificateThatAreNotAnAuthoritys
               "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -keyout k.pem -out c.pem"));
   EXPECT_TRUE(refused(read("k.pem"), read("c.pem"))) << "a leaf";
   ASSERT_TRUE(openssl("pkey -in ca-key.pem -aes128 -passout pass:x -out locked.pem"));
-  EXPECT_TRUE(refused(read("locked.pem"), made_.certificate)) << "encrypted: nobody is asked for a passphrase";
+  EXPECT_TRUE(refused(read("locked.pem"), made_.certificate)) << "it is encrypted, and no passphrase is asked for";
 }
 
 }  // namespace

@@ -51,7 +51,7 @@ TEST_F(CertificateTest, OtherBytesAreNotACertificate) {
   EXPECT_EQ(ERR_peek_error(), 0u);
 }
 
-// Whatever is changed in it, the parser answers or refuses, and leaves no error behind.
+// For any change in a certificate, the parser returns fields or nothing, and leaves no error in the queue.
 TEST_F(CertificateTest, DamagedOnesDoNoHarm) {
   size_t accepted = 0;
   for (size_t i = 0; i < der_.size(); ++i) {

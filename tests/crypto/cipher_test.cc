@@ -109,7 +109,7 @@ TEST(Cipher, RejectsBytesThatCannotBeASavedState) {
   });
 }
 
-// As for the codes: another text, or refused, and nothing else.
+// As with MACs (mac_test.cc), a foreign state gives another text or is rejected.
 TEST(Cipher, ADamagedStateDoesNoHarm) {
   size_t taken = 0, refused = 0;
   for_each_message([&](const Message& m) {
@@ -152,8 +152,8 @@ TEST(Cipher, MatchesThePublishedVectors) {
   for_each_message([](const Message& m) { EXPECT_EQ(to_hex(run(m.start(), m.in)), to_hex(m.out)); });
 }
 
-// Pieces of n, of n - 1, … bytes and again, for several n, with empty ones between them. Before each piece a clone is
-// taken, which ends the message in one piece, and one that is led astray.
+// Pieces of n, of n - 1, … bytes and again, for several n, with empty ones between them. Before each piece two clones
+// are made: one processes the rest of the message in one piece, the other one processes other data.
 TEST(Cipher, WorksInPiecesOfOddSizesAndInCopies) {
   for_each_message([](const Message& m) {
     for (size_t most : {1u, 2u, 5u, 15u, 16u, 17u, 33u}) {
@@ -264,7 +264,7 @@ TEST(Cipher, AnXtsDataUnitHasAtMostAMillionBlocks) {
   EXPECT_EQ(cipher.finish(out).bytes, size_t{16} << 20);
 }
 
-// Every last block, as CBC sees it, is one that we choose: each wrong padding is refused, each right one is taken off.
+// The test chooses the last plain block: each wrong padding is rejected, each right one is removed.
 TEST(Cipher, PaddingIsChecked) {
   for (unsigned count = 0; count <= 18; ++count) {
     for (unsigned changed = 0; changed <= 16; ++changed) {  // 16: none

@@ -18,7 +18,7 @@ TEST(Digest, MatchesThePublishedVectors) {
   });
 }
 
-// Pieces of 1, 2, 3 … bytes, each time after a copy has been taken, ended with something else and thrown away.
+// Pieces of 1, 2, 3 … bytes. Before each piece a copy is made, which is finished with other data.
 TEST(Digest, WorksInPiecesOfOddSizesAndInCopies) {
   for_each_case("digest.txt", [](const Case& c) {
     Bytes message = c.bytes("message");
@@ -52,7 +52,7 @@ TEST(Digest, Sha512TIsTheNamedHashWhereThereIsOne) {
   EXPECT_GT(seen, 0u);
 }
 
-TEST(Digest, Sha512TOfAnyNumberOfBits) {
+TEST(Digest, Sha512THasAnyNumberOfBits) {
   for_each_case("sha512_t.txt", [&](const Case& c) {
     if (!c.has("digest")) return;
     const Bytes message = c.bytes("message");
@@ -66,7 +66,7 @@ TEST(Digest, Sha512TOfAnyNumberOfBits) {
   }
 }
 
-TEST(Digest, ShakeOfAnyLength) {
+TEST(Digest, ShakeHasAnyLength) {
   for_each_case("shake.txt", [&](const Case& c) {
     const auto shake = c.text("hash") == "shake128" ? Digest::shake128 : Digest::shake256;
     const Bytes message = c.bytes("message"), output = c.bytes("output");
@@ -89,7 +89,7 @@ TEST(Digest, NativeBlake2bBelow512BitsIsUnsupported) {
 }
 
 // FIPS 180-2, appendices A.3 and B.3: one million times "a".
-TEST(Digest, AMillionBytesInPieces) {
+TEST(Digest, HashesAMillionBytesInPieces) {
   const Bytes piece(1000, 'a');
   auto million = [&](Hash hash) {
     Digest digest(hash);
@@ -118,7 +118,7 @@ TEST(Hmac, MatchesThePublishedVectors) {
                 [](const Case& c) { EXPECT_EQ(hmac(c.hash(), c.bytes("key"), c.bytes("message")), c.bytes("mac")); });
 }
 
-// Known from many publications (an empty key and an empty message).
+// The value is known from many publications (an empty key and an empty message).
 TEST(Hmac, AcceptsAnEmptyKey) {
   EXPECT_EQ(to_hex(hmac(Hash::kSha256, {}, {})), "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
 }
@@ -150,12 +150,12 @@ TEST(Hmac, ACopyHasTheStateOfItsMoment) {
 }
 
 // HMAC over SHA-512/256 reached through SHA-512/t: RFC 2104 with the same block size.
-TEST(Hmac, OverSha512T) {
+TEST(Hmac, WorksOverSha512T) {
   const Bytes key(200, 7), message(50, 9);
   EXPECT_EQ(Hmac(Digest::sha512_t(256), key).update(message).finish(), hmac(Hash::kSha512_256, key, message));
 }
 
-TEST(Hmac, RefusesAnOutputOfAnotherSize) {
+TEST(Hmac, RejectsAnOutputOfAnotherSize) {
   Bytes out(31);
   EXPECT_EQ(error_of([&] { Hmac(Hash::kSha256, {}).finish(out); }), ErrorCode::kInvalidArgument);
 }

@@ -18,7 +18,7 @@ EddsaMode mode_of(const Case& c) {
           c.has("context") ? c.bytes("context") : Bytes()};
 }
 
-TEST(Eddsa, VectorsWithContextOrPrehashed) {
+TEST(Eddsa, MatchesThePublishedVectorsWithContextOrPrehashed) {
   for_each_case("eddsa_context.txt", [](const Case& c) {
     const auto key = SoftwareKey::import_ec(c.curve(), c.bytes("private"));
     const EddsaMode mode = mode_of(c);
@@ -57,8 +57,8 @@ TEST(Eddsa, ByCurveAgreesWithLibcrypto) {
   }
 }
 
-// RFC 8032, 5.1.7: S is below the order; 8.4: else every signature has a second one.
-TEST(Eddsa, RefusesASumOfTheOrderOrMore) {
+// RFC 8032, 5.1.7: S must be below the order; otherwise every signature would have a second form (8.4).
+TEST(Eddsa, RejectsAnSThatIsNotBelowTheOrder) {
   const Bytes orders[] = {from_hex("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010"),
                           from_hex("f34458ab92c27823558fc58d72c26c219036d6ae49db4ec4e923ca7cfffffffffffffffffffffffffff"
                                    "fffffffffffffffffff3f00")};
@@ -88,8 +88,8 @@ Bytes encoded(std::string_view y, size_t bytes, bool odd) {
   return point;
 }
 
-// 5.1.3 and 5.2.3: a y of the field's size or more, the odd zero and an x that does not exist are no points. Those that
-// are, of small order, verify what they must and nothing else.
+// RFC 8032, 5.1.3 and 5.2.3: a y that is not below the prime, an odd x = 0 and a y without an x do not encode points.
+// Points of small order verify exactly the signatures that the equation allows.
 TEST(Eddsa, DecodesPointsAsRfc8032Does) {
   const EddsaMode mode = {EddsaMode::Form::kContext, Bytes(3, 1)};
   struct Field {

@@ -74,7 +74,7 @@ TEST(Dh, KeysOfNamedGroupsAgree) {
   EXPECT_EQ(ERR_peek_error(), 0u);
 }
 
-// One secret in 256 begins with a zero byte; it keeps it.
+// One secret in 256 begins with a zero byte, which is not removed.
 TEST(Dh, SecretsHaveTheSizeOfThePrime) {
   DomainParameters domain;
   for_each_case("dh.txt", [&](const Case& c) {

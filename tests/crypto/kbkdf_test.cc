@@ -61,7 +61,7 @@ TEST(Kbkdf, MatchesThePublishedVectors) {
 const Bytes kKey(32, 0x4b);
 Mac hmac256() { return Mac({.algorithm = MacAlgorithm::kHmac}, kKey); }
 
-// What the function sees is written out: SP 800-108, 5.1, with every form of a number.
+// The test writes the input of the function out (SP 800-108, 5.1), with every form of a number.
 TEST(Kbkdf, EncodesCountersAndLengthsInEveryWidthAndOrder) {
   const size_t sizes[] = {32};
   const Bytes label = {0xaa, 0xbb};
@@ -93,7 +93,7 @@ TEST(Kbkdf, EachOfSeveralKeysStartsWithANewOutput) {
   EXPECT_EQ(to_hex(derived(true)[2]), output("040400")) << "four outputs are 1024 bits";
 }
 
-// SP 800-108, 5.3: A(0) is all that does not change, in its order.
+// SP 800-108, 5.3: A(0) consists of all segments that do not change, in their order.
 TEST(Kbkdf, ThePipelineBeginsWithTheFixedData) {
   const size_t sizes[] = {64};
   const Bytes label = {1, 2}, context = {3};

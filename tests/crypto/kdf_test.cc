@@ -20,7 +20,7 @@ TEST(Hkdf, MatchesThePublishedVectors) {
   });
 }
 
-TEST(Hkdf, BothHalvesWithEveryHash) {
+TEST(Hkdf, ExtractAndExpandWorkWithEveryHash) {
   for_each_case("hkdf_hashes.txt", [](const Case& c) {
     SecretBytes extracted = hkdf_extract(c.hash(), c.bytes("salt"), c.bytes("key"));
     EXPECT_EQ(to_hex(extracted), c.text("extracted"));

@@ -219,7 +219,7 @@ TEST(PublicKey, ReadsAndWritesSubjectPublicKeyInfo) {
   EXPECT_EQ(ERR_peek_error(), 0u);
 }
 
-// Whatever is changed in one, the parser answers or refuses, and leaves no error behind.
+// For any change in one, the parser returns a key or nothing, and leaves no error in the queue.
 TEST(PublicKey, DamagedSubjectPublicKeyInfoDoesNoHarm) {
   for_each_case("spki.txt", [](const Case& c) {
     const Bytes good = c.bytes("spki");

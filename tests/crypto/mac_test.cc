@@ -103,7 +103,7 @@ TEST(Mac, RejectsBytesThatCannotBeASavedState) {
   });
 }
 
-// A state from outside makes another code, or is refused; AddressSanitizer sees whether it does anything else.
+// A foreign state gives another code or is rejected. AddressSanitizer finds any other effect.
 TEST(Mac, ADamagedStateDoesNoHarm) {
   size_t taken = 0, refused = 0;
   for_each_vector([&](const Vector& v) {

@@ -36,7 +36,7 @@ class OpenSslProcess : public ::testing::Test {
   void SetUp() override { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
 };
 
-// A configuration that activates the null provider only: whoever reads it has no SHA-256 any more.
+// A configuration that activates only the null provider: a process that reads it has no SHA-256 any more.
 TEST_F(OpenSslProcess, NoConfigurationFileIsRead) {
   EXPECT_EXIT(
       {

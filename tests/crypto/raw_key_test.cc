@@ -68,7 +68,7 @@ TEST(MontgomeryKey, MatchesTheThousandIterationsOfRfc7748) {
             "219f38");
 }
 
-TEST(MontgomeryKey, PointsOfSmallOrderAreRefused) {
+TEST(MontgomeryKey, PointsOfSmallOrderAreRejected) {
   for (Curve curve : {Curve::kX25519, Curve::kX448}) {
     auto key = SoftwareKey::generate_ec(curve);
     Bytes point(curve_bytes(curve));

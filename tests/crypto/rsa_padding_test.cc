@@ -25,7 +25,7 @@ std::unique_ptr<SoftwareKey> private_key(const Case& c) {
   return SoftwareKey::import_rsa(numbers);
 }
 
-// The opened block of a signature; nothing when the signature is no number below the modulus.
+// Returns the block of a signature; nothing if the signature is not a number below the modulus.
 std::optional<Bytes> opened(const Case& c) { return public_key(c).rsa_public(c.bytes("signature")); }
 
 bool pkcs1_verifies(const Case& c) {
@@ -45,7 +45,7 @@ TEST(Pkcs1Signature, MatchesThePublishedVectors) {
   });
 }
 
-TEST(Pkcs1Signature, MalformedBlocksAreRefused) {
+TEST(Pkcs1Signature, MalformedBlocksAreRejected) {
   for_each_case("pkcs1_sign_malformed.txt", [](const Case& c) { EXPECT_FALSE(pkcs1_verifies(c)); });
   for_each_case("pkcs1_verify.txt", [](const Case& c) { EXPECT_EQ(pkcs1_verifies(c), c.good()); });
 }
@@ -109,7 +109,7 @@ TEST(Pkcs1Encryption, MatchesThePublishedVectors) {
   });
 }
 
-TEST(Pkcs1Encryption, RoundTripsAndLimits) {
+TEST(Pkcs1Encryption, MessagesUpToTheLimitRoundTrip) {
   for (size_t size : {0u, 1u, 100u, 117u}) {
     Bytes message = random_bytes(size);
     std::optional<SecretBytes> block = pkcs1_encrypt_encode(message, 128);

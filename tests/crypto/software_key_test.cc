@@ -70,7 +70,7 @@ TEST_F(RsaKeyTest, RejectsSizesAndExponentsOutOfRange) {
   EXPECT_EQ(code(1024, Bytes(9, 1)), ErrorCode::kInvalidArgument);
 }
 
-// All that PKCS #11 allows to leave out, and more: down to n, e and d.
+// All numbers may be missing that PKCS #11 allows to omit, and more: n, e and d suffice.
 TEST_F(RsaKeyTest, MissingNumbersAreComputed) {
   const RsaNumbers full = key_->rsa_numbers();
   for (unsigned left_out = 0; left_out < 32; ++left_out) {
@@ -133,9 +133,9 @@ TEST_F(RsaKeyTest, RejectsInconsistentNumbers) {
   }));
 }
 
-// "Primes" that are not: every congruence holds, and only the trial of the key can notice. q is 5 times a prime, with
-// the exponents made for it as if it were prime.
-TEST_F(RsaKeyTest, CompositePrimesAreRefused) {
+// One of the "primes" is composite: q is 5 times a prime, and the exponents are computed as if it were prime. Every
+// congruence holds, so only a trial of the key can notice it.
+TEST_F(RsaKeyTest, CompositePrimesAreRejected) {
   RsaNumbers real = key_->rsa_numbers();
   BigNumber p(BN_bin2bn(real.prime1.data(), 64, nullptr)), q(BN_bin2bn(real.prime2.data(), 64, nullptr));
   BigNumber n(BN_new()), d(BN_new()), order(BN_new()), p1(BN_dup(p.get())), q1(BN_new()), e(BN_new());
@@ -162,7 +162,7 @@ TEST_F(RsaKeyTest, CompositePrimesAreRefused) {
   EXPECT_EQ(error_of([&] { SoftwareKey::import_rsa(fake); }), ErrorCode::kInvalidArgument);
 }
 
-TEST_F(RsaKeyTest, BlocksOfAnotherSizeAreRefused) {
+TEST_F(RsaKeyTest, BlocksOfAnotherSizeAreRejected) {
   EXPECT_EQ(error_of([&] { key_->rsa_private(Bytes(127)); }), ErrorCode::kInvalidArgument);
   EXPECT_EQ(error_of([&] { key_->rsa_private({}); }), ErrorCode::kInvalidArgument);
   EXPECT_EQ(error_of([&] { key_->ecdsa_sign(Bytes(32)); }), ErrorCode::kInvalidArgument);
@@ -194,7 +194,7 @@ TEST(EcKey, ImportedScalarsHaveTheirPublishedPoints) {
   });
 }
 
-TEST(EcKey, ScalarsOutOfRangeAreRefused) {
+TEST(EcKey, ScalarsOutOfRangeAreRejected) {
   // SP 800-186: the orders of the groups
   const std::pair<Curve, const char*> kOrders[] = {
       {Curve::kP256, "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551"},
@@ -274,7 +274,7 @@ TEST(EcKey, EcdhMatchesThePublishedVectors) {
   });
 }
 
-TEST(EcKey, EcdhAgrees) {
+TEST(EcKey, EcdhOfBothSidesAgrees) {
   for (Curve curve : {Curve::kP256, Curve::kP384, Curve::kP521, Curve::kP224, Curve::kSecp256k1, Curve::kBrainpoolP256,
                       Curve::kBrainpoolP384, Curve::kBrainpoolP512}) {
     auto a = SoftwareKey::generate_ec(curve), b = SoftwareKey::generate_ec(curve);

@@ -15,7 +15,7 @@
 namespace vtpm {
 
 Bytes from_hex(std::string_view hex);
-/// A file of tests/data/crypto. Throws when it cannot be read.
+/// Returns the contents of a file of tests/data/crypto. Throws if it cannot be read.
 Bytes read_data(const std::string& name);
 
 class Case {
@@ -36,7 +36,7 @@ class Case {
 /// Runs `check` on every case, traced by line number; a file without cases fails.
 void for_each_case(const std::string& name, const std::function<void(const Case&)>& check);
 
-/// The code of the Error that `action` throws; fails the test and answers kInternal when it throws none.
+/// Returns the code of the Error that `action` throws. If it throws none, fails the test and returns kInternal.
 ErrorCode error_of(const std::function<void()>& action);
 
 }  // namespace vtpm
