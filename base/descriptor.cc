@@ -32,7 +32,8 @@ int retry(Call&& call) {
 
 bool is_free(int number) { return ::fcntl(number, F_GETFD) < 0; }
 
-/// The application may close a standard stream at the same time, and its number be handed out all the same.
+/// The application may close a standard stream at the same time, so that the system call returns its number all the
+/// same.
 Descriptor lifted(int number) {
   Descriptor low(number);
   if (number < 0 || number >= kFirstOfOurs) return low;

@@ -20,8 +20,8 @@ constexpr std::chrono::milliseconds kLongPause{2}, kShortPausesFor{100}, kTellAf
 
 constinit thread_local WaitPolicy* in_force = nullptr;
 
-/// By how much the kernel may lengthen a sleep of this thread: as long as the short pause itself, unless the host has
-/// chosen otherwise.
+/// The time by which the kernel may lengthen a sleep of this thread: that of the short pause itself, unless the
+/// application has set another.
 std::chrono::nanoseconds timer_slack() {
   const int slack = prctl(PR_GET_TIMERSLACK);
   return std::chrono::nanoseconds(std::max(slack, 0));
@@ -129,7 +129,7 @@ std::string Wait::sentence(Clock::duration lasted) const {
 // --- delays ---
 
 void pause_for(std::chrono::milliseconds time) {
-  // Not in one sleep: a thread that ends the call's session or the module meanwhile waits for the call to return.
+  // The delay is split into short sleeps, because a thread that ends the session or the module waits for this call.
   constexpr std::chrono::milliseconds kPiece{20};
   const Clock::time_point end = Clock::now() + time;
   for (Clock::time_point now = Clock::now(); now < end; now = Clock::now()) {
@@ -149,7 +149,7 @@ std::unique_lock<std::mutex> lock_within_limit(std::mutex& mutex, std::string_vi
     lock.lock();
     return lock;
   }
-  // Most waits for a thread are over soon.
+  // Most waits for a thread are short.
   pthread_mutex_t* const native = mutex.native_handle();
   bool got = mutex_lock_until(native, Clock::now() + std::chrono::milliseconds(1));
   if (!got) {

@@ -101,7 +101,7 @@ class WritingSignalsHeld {
     sigpending(&pending_);
     pthread_sigmask(SIG_BLOCK, &ours, &before_);
   }
-  /// Takes the signal of a write that has failed with `reason`, unless one of the host's was waiting already.
+  /// Takes the signal of a write that has failed with `reason`, unless a signal of the application was pending already.
   void take(int reason) {
     const int signal = reason == EPIPE ? SIGPIPE : reason == EFBIG ? SIGXFSZ : 0;
     if (signal == 0 || sigismember(&pending_, signal)) return;
@@ -131,12 +131,12 @@ ssize_t write_at_once(int file, mode_t mode, Line line) {
   message.msg_iovlen = std::size(line.parts);
   if (S_ISSOCK(mode)) return sendmsg(file, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
   if (S_ISFIFO(mode)) {
-    // More than this is not written as a whole.
+    // A longer line might be written in parts.
     line.parts[1].iov_len = std::min(line.parts[1].iov_len, PIPE_BUF - line.parts[0].iov_len - line.parts[2].iov_len);
     const ssize_t written = pwritev2(file, line.parts, std::size(line.parts), -1, RWF_NOWAIT);
     if (written >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS)) return written;
   }
-  // Of a pipe on an older kernel this says that there is room for PIPE_BUF bytes; another thread may take it.
+  // For a pipe on an older kernel, poll reports room for PIPE_BUF bytes, which another thread may use first.
   pollfd room{file, POLLOUT, 0};
   if (!S_ISREG(mode) && poll(&room, 1, 0) != 1) return 0;
   return writev(file, line.parts, std::size(line.parts));
@@ -160,9 +160,9 @@ bool append_to(const std::string& path, const Line& line) {
   return true;
 }
 
-// The form of syslog(3) (RFC 3164) without the time of day, which the receiver adds (4.3.2): to determine the local
-// time the C library takes a lock that it does not release in the child of a fork. syslog(3) itself would use the
-// connection and the name that the host has chosen by openlog.
+// Sends what syslog(3) sends (RFC 3164) without the time of day, which the receiver adds (4.3.2): for the local time
+// the C library takes a lock that it does not release in the child of a fork. syslog(3) itself would use the connection
+// and the name that the application has chosen with openlog.
 void send_to_syslog(LogLevel level, std::string_view text) {
   constexpr int kUser = 1 << 3;                 // facility
   constexpr int kSeverity[] = {0, 3, 4, 6, 7};  // error, warning, informational, debug
@@ -183,7 +183,7 @@ void send_to_syslog(LogLevel level, std::string_view text) {
   if (sender) (void)sendmsg(sender.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-/// ISO 8601, in UTC. By the calendar alone: gmtime_r takes the lock that localtime_r takes.
+/// The time in UTC, in the form of ISO 8601. It is computed here, because gmtime_r takes the same lock as localtime_r.
 size_t time_of_day(char* out, size_t size) {
   namespace chrono = std::chrono;
   timespec now{};
@@ -216,7 +216,7 @@ std::string without_controls(std::string_view text) {
   return safe;
 }
 
-/// False: the file cannot be opened.
+/// Returns false if the file cannot be opened.
 bool write_to(Destination& to, LogLevel level, std::string_view text) {
   if (to.wanted == "syslog") {
     send_to_syslog(level, text);

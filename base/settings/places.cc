@@ -15,7 +15,7 @@ namespace {
 
 constexpr const char* kFileInDirectory = "/vtpm-pkcs11/vtpm-pkcs11.toml";
 
-/// Of a variable that holds an absolute path; "" for any other.
+/// Returns the value of a variable if it is an absolute path, otherwise "".
 std::string directory_of(const char* variable) {
   std::string path = environment(variable);
   return path.empty() || path.front() != '/' ? "" : path;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The block functions of SHA-512 with a state that can be set are called "deprecated" since OpenSSL 3.0; its providers
-// know t = 224 and 256 only. They are stable and documented.
+// The functions of SHA-512 with a public state are deprecated since OpenSSL 3.0, but stable and documented. The
+// providers support only t = 224 and t = 256.
 #define OPENSSL_SUPPRESS_DEPRECATED
 
 #include "crypto/hash/sha512_t.h"

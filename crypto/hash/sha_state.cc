@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// "Deprecated" since OpenSSL 3.0, stable and documented all the same.
+// The functions are deprecated since OpenSSL 3.0, but stable and documented.
 #define OPENSSL_SUPPRESS_DEPRECATED
 
 #include "crypto/hash/sha_state.h"

@@ -16,8 +16,8 @@ void check(bool ok, const char* sentence) {
   if (!ok) throw Error(ErrorCode::kInvalidArgument, sentence);
 }
 
-// Argon2's memory: out of core dumps, and given back to the kernel whole, so that nothing of it remains in the heap.
-// Its accesses are random: with huge pages, where the system grants them, it takes half of the time.
+// The memory of Argon2. It is excluded from core dumps and returned to the kernel as a whole, so that nothing of it
+// remains in the heap. The accesses are random, so huge pages halve the time where the system has them.
 int map_blocks(uint8_t** memory, size_t size) {
   void* mapped = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mapped == MAP_FAILED) return ARGON2_MEMORY_ALLOCATION_ERROR;
@@ -72,7 +72,7 @@ SecretBytes argon2id(ByteView secret, ByteView salt, const Argon2Parameters& par
   argon2_context context{};
   context.out = result.data();
   context.outlen = static_cast<uint32_t>(size);
-  context.pwd = const_cast<uint8_t*>(secret.data());  // only the CLEAR flags, which are not set, would write to it
+  context.pwd = const_cast<uint8_t*>(secret.data());  // written to only with the CLEAR flags, which are not set
   context.pwdlen = static_cast<uint32_t>(secret.size());
   context.salt = const_cast<uint8_t*>(salt.data());
   context.saltlen = static_cast<uint32_t>(salt.size());

@@ -16,7 +16,7 @@ Bytes joined(ByteView first, ByteView second) {
   return both;
 }
 
-/// libcrypto's HMAC with MD5, which nothing else here has a use for.
+/// libcrypto's HMAC with MD5, which is used only here.
 class HmacMd5 {
  public:
   explicit HmacMd5(ByteView key) {

@@ -8,8 +8,8 @@
 namespace vtpm::crypto {
 namespace {
 
-/// Numbers modulo a prime, one line a formula. What anybody may know; the base point's secret multiples are points by
-/// then, and published.
+/// Numbers modulo a prime, so that a formula fits into one line. For public values only: secret multiples of the base
+/// point are points by then, and are published.
 class Field {
  public:
   explicit Field(const BIGNUM* prime) : prime_(prime), context_(BN_CTX_new()) {

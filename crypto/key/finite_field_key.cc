@@ -56,7 +56,7 @@ std::unique_ptr<SoftwareKey> SoftwareKey::import_finite(KeyType type, const Doma
   if (BN_is_zero(secret.get()) || BN_cmp(secret.get(), limit.get()) >= 0) {
     refuse("the private value is not between 0 and the order of the group");
   }
-  finite_field_key(name_of(type), numbers, {}, nullptr);  // refuses parameters with which nothing can be computed
+  finite_field_key(name_of(type), numbers, {}, nullptr);  // throws for parameters that libcrypto cannot use
   const Bytes power = finite_field_power(numbers, secret.get());
   PublicKey half = public_half(type, numbers, power);
   auto native = std::make_shared<NativeKey>(finite_field_key(name_of(type), numbers, power, secret.get()));

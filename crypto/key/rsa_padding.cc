@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The constant-time decoders and MGF1 of libcrypto are called "deprecated" since OpenSSL 3.0, which wants paddings to
-// be applied inside its own keys; ours may live in a TPM. They are stable, documented and without a successor.
+// The constant-time decoders and MGF1 of libcrypto are deprecated since OpenSSL 3.0, which applies paddings inside its
+// own keys, but a key may live in a TPM. They are stable, documented and have no successor.
 #define OPENSSL_SUPPRESS_DEPRECATED
 
 #include "crypto/key/rsa_padding.h"
@@ -35,7 +35,7 @@ void mask(MutableByteView data, ByteView seed, Hash hash) {
   for (size_t i = 0; i < data.size(); ++i) data[i] ^= stream[i];
 }
 
-// RFC 8017, 9.1: where things lie in a PSS block.
+// RFC 8017, 9.1: the layout of a PSS block.
 struct PssLayout {
   size_t
       leading;  // zero bytes before EM: 1 when modBits - 1 is a multiple of 8, because a block has the modulus's size
@@ -67,7 +67,7 @@ constexpr NistHash kNistHashes[] = {
 
 constexpr uint8_t kPssTrailer = 0xbc;
 
-// The contents of the OBJECT IDENTIFIER that a DigestInfo names the hash by.
+// The contents of the OBJECT IDENTIFIER that names the hash in a DigestInfo.
 Bytes digest_oid(Hash hash) {
   if (hash == Hash::kSha1) return {0x2b, 0x0e, 0x03, 0x02, 0x1a};
   for (const NistHash& row : kNistHashes) {

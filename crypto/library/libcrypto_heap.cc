@@ -21,7 +21,7 @@ constexpr size_t kReserve = size_t{2} << 20;  // twice what the initialization t
 thread_local bool refused = false;
 thread_local bool may_use_reserve = false;
 
-// Handed out from front to back. No lock: one thread initializes.
+// Allocated from front to back. Needs no lock, because one thread initializes libcrypto.
 alignas(kBlockHeader) uint8_t reserve[kReserve];
 size_t reserve_used = 0;
 

@@ -30,7 +30,7 @@ void expect_and_free(T* object) {
 // unknown. A process that was once short of memory would never sign again. Therefore all of it happens here, from a
 // reserve if necessary.
 void initialize() {
-  // Refused once libcrypto has allocated anything: this is its first call.
+  // Must be the first call of libcrypto: it fails once libcrypto has allocated memory.
   require_openssl(install_libcrypto_heap(), "the choice of libcrypto's heap");
   const LibcryptoReserve reserve;
   constexpr uint64_t kOptions = OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT |

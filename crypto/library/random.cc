@@ -48,13 +48,13 @@ void random_add(ByteView seed) noexcept {
   }
   while (!seed.empty()) {
     size_t piece = std::min(seed.size(), static_cast<size_t>(INT_MAX));
-    RAND_add(seed.data(), static_cast<int>(piece), 0);  // credited with no entropy at all
+    RAND_add(seed.data(), static_cast<int>(piece), 0);  // counts as no entropy
     seed = seed.subspan(piece);
   }
   ERR_clear_error();
 }
 
-// The generators of the threads take a new seed from the primary one when they see that it has got one.
+// The generators of the threads take a new seed from the primary one after that was seeded.
 void random_after_fork() {
   ensure_openssl();
   EVP_RAND_CTX* primary = RAND_get0_primary(nullptr);

@@ -35,7 +35,7 @@ int checked_size(ByteView data) {
 
 void add_associated(EVP_CIPHER_CTX* context, std::initializer_list<ByteView> associated) {
   for (ByteView part : associated) {
-    const uint8_t none = 0;  // a component of no bytes counts, but libcrypto wants an address
+    const uint8_t none = 0;  // an empty component counts, but libcrypto needs an address
     int done = 0;
     require_openssl(
         EVP_CipherUpdate(context, nullptr, &done, part.empty() ? &none : part.data(), checked_size(part)) == 1,

@@ -41,8 +41,9 @@ bool control(EVP_CIPHER_CTX* context, int what, size_t bytes, const uint8_t* dat
   return EVP_CIPHER_CTX_ctrl(context, what, static_cast<int>(bytes), const_cast<uint8_t*>(data)) == 1;
 }
 
-// Sizes before the key, because CCM's key schedule contains them; then the length of the text (CCM only, which wants it
-// first), then the associated data. `tag`: of the message when it is opened, only its size counts when it is sealed.
+// Sets the sizes before the key, because the key schedule of CCM contains them; then the length of the text, which only
+// CCM needs in advance; then the associated data. `tag`: the tag of the message to be opened; for sealing, its size
+// counts.
 CipherContext start(AeadMode mode, ByteView key, Direction direction, const AeadMessage& message, ByteView tag,
                     size_t text_bytes) {
   if (mode == AeadMode::kChaCha20Poly1305 && message.nonce.size() == kXChaChaNonce) {
@@ -75,7 +76,7 @@ CipherContext start(AeadMode mode, ByteView key, Direction direction, const Aead
   return context;
 }
 
-// CCM works on the whole text at once, and compares the tag while it does: a text of no bytes must go through it too.
+// CCM processes the whole text at once and compares the tag meanwhile, so an empty text must be processed too.
 bool run_ccm(EVP_CIPHER_CTX* context, ByteView in, uint8_t* out) {
   uint8_t none = 0;
   int done = 0;
@@ -125,7 +126,7 @@ uint64_t aead_bytes_at_most(AeadMode mode, size_t nonce_bytes) {
       return (uint64_t{1} << 36) - 32;  // SP 800-38D, 5.2.1.1
     case AeadMode::kCcm: {
       const size_t counter = 15 - std::clamp<size_t>(nonce_bytes, 7, 13);  // bytes of the length: 2 to 8
-      return counter < 4 ? (uint64_t{1} << 8 * counter) - 1 : INT_MAX;     // libcrypto takes one piece
+      return counter < 4 ? (uint64_t{1} << 8 * counter) - 1 : INT_MAX;     // libcrypto processes one piece
     }
     case AeadMode::kChaCha20Poly1305:
       return ((uint64_t{1} << 32) - 1) * 64;  // RFC 8439, 2.8
@@ -135,7 +136,7 @@ uint64_t aead_bytes_at_most(AeadMode mode, size_t nonce_bytes) {
 
 AeadKey::AeadKey(AeadMode mode, ByteView key) : mode_(mode), key_(key) {
   if (mode == AeadMode::kChaCha20Poly1305 && key.size() != 32) refuse("a ChaCha20-Poly1305 key must have 32 bytes");
-  cipher_of(mode, key.size());  // refuses other sizes of AES keys
+  cipher_of(mode, key.size());  // throws for other sizes of AES keys
 }
 
 void AeadKey::seal(const AeadMessage& message, ByteView plain, MutableByteView cipher_text, MutableByteView tag) const {

@@ -119,7 +119,7 @@ Cipher& Cipher::operator=(const Cipher& other) {
   return *this;
 }
 
-// Of `total` bytes that have not been put out yet.
+// The part of `total` bytes that has not been returned yet.
 size_t Cipher::released(size_t total) const {
   switch (keeping_) {
     case Keeping::kNothing:
@@ -144,7 +144,7 @@ CipherResult Cipher::update(ByteView in, MutableByteView out) {
   if (out.size() < bytes) refuse("the buffer for the output of the cipher is too small");
   out = out.first(bytes);
 
-  // Output may run ahead of the input by what has been held.
+  // The output may be longer than the input by the bytes that were held back.
   SecretBytes apart;
   if (overlap(in, out) && !(held_.empty() && in.data() == out.data())) {
     apart = SecretBytes(in);
@@ -215,8 +215,8 @@ CipherResult Cipher::finish(MutableByteView out) {
   return {CipherStatus::kDone, held_.size()};
 }
 
-// CBC-CS1: of the last block but one only as many bytes are put out as the last one has; the rest of it can be found
-// by decrypting the last.
+// CBC-CS1: the last block but one is shortened to the size of the last plain block. Decrypting the last block gives the
+// rest of it.
 CipherResult Cipher::steal(MutableByteView out) {
   const size_t bytes = held_.size(), part = bytes - kBlock;
   if (out.size() < bytes) refuse("the buffer for the output of the cipher is too small");

@@ -14,8 +14,8 @@ constexpr size_t kAtOnce = size_t{1} << 30;  // libcrypto counts in int
 
 [[noreturn]] void refuse(const char* sentence) { throw Error(ErrorCode::kInvalidArgument, sentence); }
 
-/// libcrypto's chaining value, of one block. From 3.2 on, providers try to hand out a pointer first, and what refuses
-/// that stays in the error queue although the call is successful.
+/// Returns libcrypto's chaining value, one block. From 3.2 on, providers try to return a pointer first. If that fails,
+/// an error stays in the queue although the call is successful.
 void chaining_value(EVP_CIPHER_CTX* context, uint8_t* block) {
   require_openssl(EVP_CIPHER_CTX_get_updated_iv(context, block, kBlock) == 1, "reading a chaining value");
   ERR_clear_error();
@@ -23,7 +23,7 @@ void chaining_value(EVP_CIPHER_CTX* context, uint8_t* block) {
 
 [[noreturn]] void refuse_state() { refuse("the bytes are not a saved state of this cipher"); }
 
-/// Engines around one context of libcrypto. What it shows of its state differs from mode to mode.
+/// Engines around one context of libcrypto. The part of its state that can be read depends on the mode.
 class NativeEngine : public CipherEngine {
  public:
   explicit NativeEngine(CipherContext context) : context_(std::move(context)) {}
@@ -34,7 +34,7 @@ class NativeEngine : public CipherEngine {
   CipherContext context_;
 };
 
-/// ECB: no block knows of another. XTS: one data unit, for which the whole message is kept.
+/// ECB: the blocks are independent. XTS: one data unit, for which the whole message is kept.
 class StatelessEngine : public NativeEngine {
  public:
   using NativeEngine::NativeEngine;
@@ -85,7 +85,7 @@ class SegmentedEngine : public NativeEngine {
       chain_ = chain_now();
       since_ = SecretBytes();
     }
-    since_.append(in.subspan(whole));  // first: it may be overwritten
+    since_.append(in.subspan(whole));  // first, because the output may overwrite it
     NativeEngine::run(in.subspan(whole), out + whole);
   }
   SecretBytes save() const override {
