@@ -108,10 +108,10 @@ class SlotTable {
   bool scanned_ = false;
   bool scanning_ = false;  // the table may be incomplete
   std::map<CK_SLOT_ID, Slot> slots_;
-  CK_SLOT_ID unused_ = 0;                     // the lowest id that is not in slots_
-  std::map<CK_SLOT_ID, std::string> listed_;  // what each slot held when the application listed them
-  CK_SLOT_ID listed_free_ = 0;                // the slot that was free then
-  std::map<std::string, std::string> reported_;   // what was logged, by path
+  CK_SLOT_ID unused_ = 0;                        // the lowest id that is not in slots_
+  std::map<CK_SLOT_ID, std::string> listed_;     // what each slot held when the application listed them
+  CK_SLOT_ID listed_free_ = 0;                   // the slot that was free then
+  std::map<std::string, std::string> reported_;  // what was logged, by path
 };
 
 }  // namespace vtpm::pkcs11
