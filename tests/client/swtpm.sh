@@ -157,7 +157,7 @@ for key in '' 'key256'; do
   logged_in --sign -m ECDSA --id 01 --signature-format openssl -i digest -o signature # changes nothing in the TPM
   openssl pkeyutl -verify -pubin -inkey pub.pem -in digest -sigfile signature
   export_to --token client --directory $resumed "${options[@]}" | tee export.out
-  has export.out 'goes on where it was suspended'
+  has export.out 'can resume where it was suspended'
   if [ -z "$key" ]; then
     cmp $suspended/tpm2-00.permall $resumed/tpm2-00.permall
     cmp $suspended/tpm2-00.volatilestate $resumed/tpm2-00.volatilestate
