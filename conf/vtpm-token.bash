@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # bash completion for vtpm-token                                            -*- shell-script -*-
-# This file has no commands and no options: the build puts the function _vtpm_token_command behind it, which the tool
-# prints. That function sets, for a command, `commands`, the words that may follow, and `arguments`: NAME for an option
-# without a value, else NAME=KIND. A NAME without -- is an argument that is no option.
+# This file contains no commands and no options: the build appends the function _vtpm_token_command, which the tool
+# prints. For a command that function sets `commands`, the words that may follow, and `arguments`: NAME for an option
+# without a value, otherwise NAME=KIND. A NAME without -- is an argument and not an option.
 
 _vtpm_token_values() { # KIND CURRENT: what an option or argument of that kind may be
   case $1 in
