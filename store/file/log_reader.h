@@ -46,7 +46,7 @@ class LogReader {
   uint64_t size_;
   Bytes buffer_;
   uint64_t start_ = 0, held_ = 0, window_ = kFirstWindow;
-  std::array<uint8_t, 64> peeked_;  // enough to recognise what begins at an offset
+  std::array<uint8_t, 64> peeked_;  // enough to recognize what begins at an offset
 };
 
 }  // namespace vtpm::store

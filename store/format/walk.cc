@@ -12,7 +12,7 @@
 namespace vtpm::store {
 namespace {
 
-constexpr size_t kHeadBytes = 64;          // enough to recognise what begins at an offset
+constexpr size_t kHeadBytes = 64;          // enough to recognize what begins at an offset
 constexpr unsigned kMaxCorrections = 256;  // of one walk; each may cost some milliseconds
 // The cost in bytes of one damaged element, beside CRCs. There may be one in each sector of a disk, but not one in each
 // byte.

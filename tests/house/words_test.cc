@@ -31,10 +31,6 @@ constexpr Replaced kRiddles[] = {
     {"body s business ", "who acts, and what it does"},
     {" no such thing", "what is missing"},
 };
-/// Folders whose comments are still to be freed from riddles.
-const std::vector<std::string> kWithRiddles = {"store/",        "tpm/",          "device/",
-                                               "tests/store/",  "tests/tpm/",    "pkcs11/",
-                                               "tests/crypto/", "tests/device/", "tests/conformance/session/"};
 /// Where these words are right: in names of standards, in a name of the configuration, and in "not only … but".
 constexpr const char* kAllowed[] = {" octet string ", " octet strings ", " end of contents octets ", " reinitialise ",
                                     " can not only "};
@@ -89,16 +85,9 @@ std::vector<std::string> words_in(const std::string& text, const Replaced (&tabl
 
 std::vector<std::string> replaced_words(const std::string& text) { return words_in(text, kReplaced); }
 
-bool has_riddles(const std::string& file) {
-  return std::any_of(kWithRiddles.begin(), kWithRiddles.end(),
-                     [&](const std::string& folder) { return file.starts_with(folder); });
-}
-
 void expect_words_of_the_glossary(const std::string& file, const std::string& prose) {
   std::vector<std::string> found = replaced_words(prose);
-  if (!has_riddles(file)) {
-    for (const std::string& riddle : words_in(prose, kRiddles)) found.push_back(riddle);
-  }
+  for (const std::string& riddle : words_in(prose, kRiddles)) found.push_back(riddle);
   for (const std::string& words : found) ADD_FAILURE() << file << " says " << words;
 }
 
