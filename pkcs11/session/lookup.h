@@ -9,8 +9,8 @@
 
 namespace vtpm::pkcs11 {
 
-/// Throw Refusal with the code that the standard wants at that place: CKR_OBJECT_HANDLE_INVALID,
-/// CKR_KEY_HANDLE_INVALID.
+/// The object or key with this handle. An object that the session may not see does not exist for it. Throws Refusal
+/// CKR_OBJECT_HANDLE_INVALID; require_key throws CKR_KEY_HANDLE_INVALID.
 ObjectPtr require_object(Session& session, CK_OBJECT_HANDLE handle);
 ObjectPtr require_key(Session& session, CK_OBJECT_HANDLE handle);
 
@@ -19,11 +19,12 @@ ObjectPtr require_key(Session& session, CK_OBJECT_HANDLE handle);
 /// CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_FUNCTION_NOT_PERMITTED, CKR_MECHANISM_INVALID.
 ObjectPtr require_key_for(Session& session, CK_OBJECT_HANDLE handle, CK_OBJECT_CLASS object_class,
                           CK_ATTRIBUTE_TYPE use, const Mechanism& mechanism);
-/// And the parts of these checks: class and type (`refusal` when they do not fit), then what the key itself allows.
+/// The parts of these checks: require_fit checks class and type and throws `refusal` if they do not fit; require_use
+/// and require_allowed check what the key itself allows.
 void require_fit(const Object& key, CK_OBJECT_CLASS object_class, const Mechanism& mechanism, CK_RV refusal);
 void require_use(const Object& key, CK_ATTRIBUTE_TYPE use, const Mechanism& mechanism);
 void require_allowed(const Object& key, const Mechanism& mechanism, CK_RV refusal = CKR_MECHANISM_INVALID);
-/// A key with an empty list of CKA_ALLOWED_MECHANISMS, as older versions stored it when a template had one.
+/// Whether the key has an empty list of CKA_ALLOWED_MECHANISMS, which older versions stored if a template had one.
 bool allows_nothing(const Object& key);
 /// What an operation with this key must remember of the login. Throws Refusal CKR_USER_NOT_LOGGED_IN when the key is
 /// private and the user has logged out since it was found.
@@ -32,14 +33,14 @@ KeyUse use_key(Session& session, const Object& object);
 /// One attribute as C_GetAttributeValue sees it.
 struct Reading {
   CK_RV rv = CKR_OK;  // or CKR_ATTRIBUTE_SENSITIVE, CKR_ATTRIBUTE_TYPE_INVALID
-  ByteView value;     // points into the object or into `kept`
+  ByteView value;     // a view of the object or of `kept`: valid as long as both exist
   SecretBytes kept;
 };
 Reading read_attribute(Session& session, const Object& object, CK_ATTRIBUTE_TYPE type);
 /// Whether the session may see that the attribute has this value (same_value).
 bool has_value(Session& session, const Object& object, CK_ATTRIBUTE_TYPE type, ByteView value);
-/// read_attribute for a caller with a buffer of `room` bytes: the value of a counter rises when it is fetched (4.5.2),
-/// not when its size is asked for or when objects are searched.
+/// read_attribute for a caller with a buffer of `room` bytes. The value of a counter rises when it is fetched (4.5.2),
+/// but not when its size is queried or when objects are searched.
 Reading fetch_attribute(Session& session, const Object& object, CK_ATTRIBUTE_TYPE type, size_t room);
 
 }  // namespace vtpm::pkcs11

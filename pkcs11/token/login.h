@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Logging in to a token and out, and its PINs (PKCS#11 3.2, 5.5.10, 5.6.8 to 5.6.10).
+// Logging in to a token and out, and its PINs (PKCS#11 3.2, 5.5 and 5.6).
 //
-// The vault checks a PIN and counts wrong ones; the login decides who is in (LoginState), opens the machine for the
-// user and tells the catalogue what it may show.
+// The vault checks a PIN and counts wrong ones. Login keeps the login state (LoginState), opens the machine when the
+// user logs in, and has the catalogue show the user's objects.
 //
-// One word for one thing: `Who` names a user of PKCS#11 (CKU_USER, CKU_SO, or nobody). store::Role names what a key
-// slot of the store is for; there are roles that PKCS#11 does not know (recovery phrases, key files), and no role is
-// nobody. Only login.cc turns one into the other.
+// `Who` names a user of PKCS#11: CKU_USER, CKU_SO, or nobody. store::Role names the purpose of a key slot of the store;
+// it has roles that PKCS#11 does not know (recovery phrases, key files), and none for nobody. Only login.cc converts
+// one into the other.
 //
-// Lock, outside of the catalogue's: one mutex, which login, logout and changes of PINs hold. For attempts of the
-// security officer the turn comes first: nobody else waits for the officer's delay.
+// Thread-safe. Login, logout and changes of PINs hold one mutex, which is taken before the catalogue's. An attempt with
+// the SO's PIN takes its turn (Vault::take_turn) before that mutex, so that its delay does not hold up other calls.
 #pragma once
 
 #include <atomic>
@@ -48,46 +48,56 @@ class Login {
   // --- who is in ---
 
   Who who() const { return parts_.state.who(); }
-  /// Rises at every login and logout.
+  /// See LoginState::number.
   uint64_t number() const { return parts_.state.number(); }
-  /// Notices that a re-key by somebody else has logged everybody out. One comparison when nothing changed.
+  /// Logs the user out if another process has re-keyed the store. One comparison when nothing changed.
   void refresh() { parts_.catalogue.refresh_login(); }
   /// See LoginState: the SO and read-only sessions exclude each other.
   [[nodiscard]] LoginState::Seat admit(bool read_write) { return parts_.state.admit(read_write); }
 
-  /// False: the user's PIN is empty, or the module fetches it and logs in by itself.
+  /// Whether the user must log in (CKF_LOGIN_REQUIRED). False if the user's PIN is empty, or if the module reads the
+  /// PIN from the configured source and logs in by itself.
   bool required() const;
-  /// Logs the user in where no login is required and nobody is logged in. A login that fails is told to the log, not
-  /// tried again, and required from then on.
+  /// Logs the user in if no login is required and nobody is logged in. If this login fails, the log says so; it is not
+  /// tried again, because each attempt is counted, and a login is required from then on.
   void log_in_by_itself();
-  /// All throw Refusal: CKR_PIN_INCORRECT, CKR_PIN_LOCKED, CKR_USER_PIN_NOT_INITIALIZED, CKR_USER_ALREADY_LOGGED_IN,
-  /// CKR_USER_ANOTHER_ALREADY_LOGGED_IN, CKR_PIN_LEN_RANGE. The SO takes over from a user whom nobody logged in, and is
-  /// refused beside a read-only session (CKR_SESSION_READ_ONLY_EXISTS): at once and without an attempt, and again when
-  /// the PIN was right.
+  /// C_Login. The SO may take over from a user who was logged in by log_in_by_itself. The SO is refused while a
+  /// read-only session is open: before the PIN is tried, so that no attempt is counted, and again after the right PIN,
+  /// because a session may have been opened meanwhile. A refused login leaves the login state as it was; after any
+  /// other failure nobody is logged in. Throws Refusal: CKR_PIN_INCORRECT, CKR_PIN_LOCKED,
+  /// CKR_USER_PIN_NOT_INITIALIZED, CKR_USER_ALREADY_LOGGED_IN, CKR_USER_ANOTHER_ALREADY_LOGGED_IN,
+  /// CKR_SESSION_READ_ONLY_EXISTS. Throws Error for faults of the store and the TPM.
   void log_in(Who who, ByteView pin);
+  /// C_Logout: hides the user's objects, locks the vault, turns the TPM's instances off. Does nothing if nobody
+  /// is logged in.
   void log_out();
-  /// CKU_CONTEXT_SPECIFIC: the PIN of whoever is logged in. One that is locked by it logs out.
+  /// C_Login with CKU_CONTEXT_SPECIFIC: checks the PIN of the user who is logged in. An attempt that locks the PIN ends
+  /// the login too. Throws Refusal: CKR_USER_NOT_LOGGED_IN, CKR_PIN_INCORRECT, CKR_PIN_LOCKED.
   void authenticate(ByteView pin);
-  /// Seals states of operations that are in an application's hands; nothing unless somebody is logged in.
+  /// The cipher that seals saved states of operations (C_GetOperationState); nullopt if nobody is logged in.
   std::optional<crypto::Siv> state_seal() const;
 
   // --- PINs ---
 
   bool user_pin_set() const;
   bool user_pin_to_be_changed() const;
-  /// The user is logged in by a PIN that is to be changed first (PKCS#11 3.2, CKF_USER_PIN_TO_BE_CHANGED).
+  /// Whether the user has logged in with a PIN that the SO has set and that is to be changed first
+  /// (CKF_USER_PIN_TO_BE_CHANGED).
   bool pin_expired();
   store::Attempts attempts(Who who) const;
-  /// Waits for the turn of an attempt with the SO's PIN, and out its delay; see Vault::take_turn. Taken before any lock
-  /// of the caller's.
+  /// Waits for the turn of an attempt with this PIN and for the delay in front of it (Vault::take_turn). The caller
+  /// must hold no lock.
   [[nodiscard]] store::Vault::Turn take_turn(Who who);
-  void check_so_pin(ByteView pin);  // C_InitToken
-  /// The same, and the TPM's state for Token::initialize to keep its identity from.
+  /// C_InitToken on a token that exists. Throws Refusal as log_in does.
+  void check_so_pin(ByteView pin);
+  /// The same, and returns the TPM's permanent state, from which Token::initialize keeps the TPM's identity.
   SecretBytes surrender(ByteView so_pin);
+  /// C_InitPIN. Throws Refusal: CKR_USER_NOT_LOGGED_IN (the SO is not logged in), CKR_PIN_LEN_RANGE.
   void init_user_pin(ByteView pin);
+  /// C_SetPIN. Throws Refusal: CKR_PIN_INCORRECT, CKR_PIN_LOCKED, CKR_PIN_LEN_RANGE, CKR_PIN_INVALID.
   void change_pin(Who who, ByteView old_pin, ByteView new_pin);
 
-  /// Child side of fork.
+  /// In the child of a fork: makes the mutex again, which another thread may have held.
   void make_locks_anew();
 
  private:
@@ -104,7 +114,7 @@ class Login {
 
   const Parts parts_;
   std::mutex mutex_;
-  std::atomic<bool> gave_up_{false};  // the login that nobody asked for has failed
+  std::atomic<bool> gave_up_{false};  // log_in_by_itself has failed
 };
 
 }  // namespace vtpm::pkcs11

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who is logged in to a token in this process, and the rule that the SO and read-only sessions exclude each other
-// (PKCS#11 3.2, 5.6.1 and 5.6.8).
+// (PKCS#11 3.2, 5.6, C_OpenSession and C_Login).
 //
-// Both sides of the rule take one mutex: a read-only session is opened before the SO is in, or not at all. The mutex is
-// the innermost of all, and held for a few instructions; who only asks takes none.
+// Both sides of the rule take one mutex, so that a read-only session is opened before the SO is logged in, or not at
+// all. No other lock is taken while it is held. Readers take no lock.
 #pragma once
 
 #include <atomic>
@@ -21,9 +21,9 @@ class LoginState {
   /// Rises at every login and logout, and at a logout after who() has become kNobody. So a caller that reads the number
   /// first and then finds the user logged in can tell later from the number whether this login is still the same.
   uint64_t number() const { return number_; }
-  /// Nobody asked for the login: the token logs in by itself.
+  /// Whether the module has logged the user in without a call of C_Login.
   bool by_itself() const { return by_itself_; }
-  /// The PIN that the user logged in with is to be changed first.
+  /// Whether the PIN with which the user has logged in is to be changed first.
   bool pin_expired() const { return pin_expired_; }
   void pin_was_changed() { pin_expired_ = false; }
 
@@ -37,7 +37,7 @@ class LoginState {
   /// Nobody is logged in from now on.
   void leave() noexcept;
 
-  /// A session that is open. It counts until it is released or destroyed, and must not outlive the state.
+  /// An open session. It is counted until it is released or destroyed, and must not outlive the state.
   class Seat {
    public:
     Seat() = default;
@@ -55,7 +55,8 @@ class LoginState {
     explicit Seat(LoginState* state) : state_(state) {}
     LoginState* state_ = nullptr;  // of a read-only session
   };
-  /// A session is opened. Throws Refusal CKR_SESSION_READ_WRITE_SO_EXISTS for a read-only one while the SO is in.
+  /// Counts a session that is being opened. Throws Refusal CKR_SESSION_READ_WRITE_SO_EXISTS for a read-only one while
+  /// the SO is logged in.
   [[nodiscard]] Seat admit(bool read_write);
   /// Throws Refusal CKR_SESSION_READ_ONLY_EXISTS while a read-only session is open.
   void refuse_so_beside_read_only() const;
