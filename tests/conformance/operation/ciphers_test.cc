@@ -231,7 +231,7 @@ TEST_F(Ciphers, AuthenticatedModesRejectWrongTagsAndLengths) {
 
 TEST_F(Ciphers, SizesFollowSection52) {
   Mechanism pad = with_iv(CKM_AES_CBC_PAD);
-  const Bytes plain = bytes("twenty bytes of it.");
+  const Bytes plain = bytes("twenty bytes in all.");
   Bytes cipher = session.encrypt(pad, aes, plain), out(64, 0xEE);
   ASSERT_EQ(cipher.size(), 32u);
   CK_ULONG size = 0;
