@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// C_GetOperationState and C_SetOperationState (PKCS#11 3.2, 5.6.7 and 5.6.8). SunPKCS11 and others clone digests with
+// C_GetOperationState and C_SetOperationState (PKCS#11 3.2, 5.6). SunPKCS11 and others clone digests with
 // them.
 //
 // A saved operation state contains the caller's data, and bytes of keys that C_DigestKey put into a digest; therefore

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The saved operation state (PKCS#11 3.2, 5.6.7 and 5.6.8): the active operations of a session as bytes, and back.
+// The saved operation state (PKCS#11 3.2, 5.6): the active operations of a session as bytes, and back.
 // Digests, signatures, verifications, encryption and decryption can be saved, alone or in pairs for which
 // C_SetOperationState has one key handle each.
 //

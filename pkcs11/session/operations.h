@@ -41,7 +41,7 @@ enum class OperationKind : uint8_t {
 };
 inline constexpr size_t kOperationKindCount = static_cast<size_t>(OperationKind::kCount);
 
-/// What C_GetOperationState does if an operation of the kind is active (PKCS#11 3.2, 5.6.7).
+/// What C_GetOperationState does if an operation of the kind is active (PKCS#11 3.2, 5.6).
 enum class Saving : uint8_t {
   kIgnored,     // it ignores the operation, and saves the state of the others
   kImpossible,  // it returns CKR_STATE_UNSAVEABLE
