@@ -67,7 +67,7 @@ class Messages : public WithUser {
 
   CK_OBJECT_HANDLE aes = secret_key(session, CKK_AES, Bytes(16, 1));
   Mechanism gcm = CKM_AES_GCM;
-  const Bytes text = bytes("sixteen bytes..and some more");
+  const Bytes text = bytes("sixteen bytes...and some more");
 };
 
 TEST_F(Messages, MatchThePublishedVectors) {

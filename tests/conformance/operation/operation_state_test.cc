@@ -216,7 +216,7 @@ TEST_F(OperationState, OfSignaturesGoesOnInAnotherSession) {
 TEST_F(OperationState, OfWhatIsGatheredGoesOnInAnotherSession) {
   const KeyPair rsa = session.generate_rsa(), ec = session.generate_ec(kP256);
   const KeyPair ed = session.generate(CKM_EC_EDWARDS_KEY_PAIR_GEN, {{CKA_EC_PARAMS, curve_parameters("Ed25519")}}, {});
-  const Bytes data = bytes("thirty-two bytes in two halves.");
+  const Bytes data = bytes("thirty-two bytes, in two halves.");
   const Bytes by_rsa = session.sign(CKM_RSA_PKCS, rsa.private_key, data),
               by_ed = session.sign(CKM_EDDSA, ed.private_key, data);
   expect_goes_on(CKM_RSA_PKCS, rsa.private_key, rsa.public_key, data, &by_rsa);
