@@ -203,8 +203,8 @@ class Transaction {
   /// docs/format.md, "Rollback".) Throws kInternal if this transaction has not put `name`.
   void forbid_rollback(std::string_view name);
   /// Ensures that a commit of what was put so far, and of about `bytes` more bytes of data in `entries` more entries,
-  /// does not fail for lack of space or because of the limits of the log. It is used before a TPM command that cannot be
-  /// undone. Throws kNoSpace.
+  /// does not fail for lack of space or because of the limits of the log. It is used before a TPM command that cannot
+  /// be undone. Throws kNoSpace.
   void reserve(size_t bytes, size_t entries);
 
  private:
