@@ -73,7 +73,7 @@ head -c 51201 /dev/urandom >longer
 nothing_made 'registered with room for 51200 bytes' store add one.vtpm --replace --blob disk0/nvram=longer --pin-file pin
 nothing_made "is in .*one.vtpm already" store add one.vtpm --blob nic0/eeprom:eeprom=mac --pin-file pin
 nothing_made 'is of the type eeprom, not blob: give it as nic0/eeprom:eeprom=mac' store add one.vtpm --replace --blob nic0/eeprom=mac --pin-file pin
-nothing_made "store's own" store add one.vtpm --blob keyslot/9=mac --pin-file pin
+nothing_made "is reserved for the store" store add one.vtpm --blob keyslot/9=mac --pin-file pin
 nothing_made 'opens no key slot of the role user' store add one.vtpm --blob nic1/eeprom=mac --pin-file so-pin
 nothing_made "no 'nic7/eeprom'" store extract one.vtpm nic7/eeprom --pin-file pin
 store extract one.vtpm nic0/eeprom --pin-file pin | cmp - mac

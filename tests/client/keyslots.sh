@@ -76,7 +76,7 @@ keyslot del-key --keyslot 4 | tee again.out
 has again.out 'inactive already'
 [ "$(slots)" = '1:so 2:user' ]
 refused keyslot del-key --keyslot 1
-has refused.out "security officer's last key slot"
+has refused.out "last key slot of the security officer"
 refused keyslot del-key --keyslot 33
 has refused.out 'there is no key slot 33'
 in_token --login --pin env:PIN --read-object --type data --label text --application-label example -o text.out

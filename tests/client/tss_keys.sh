@@ -119,7 +119,7 @@ section 'what import rejects'
 refused import_tss of-other-parent.pem
 has refused.out 'not the parent'
 refused import_tss fixed-scheme.pem
-has refused.out 'no use for the key'
+has refused.out 'the token cannot use the key'
 sed 's/^M/N/' ec.pem >broken.pem
 for file in broken.pem message outside.pem nowhere.pem; do refused import_tss $file; done
 refused export_tss 'pkcs11:token=client;object=nobody'

@@ -92,7 +92,7 @@ TEST_P(States, KeysAreMadeLikeOtherObjects) {
   for (const bool token : {false, true}) {
     for (const bool is_private : {false, true}) {
       SCOPED_TRACE((token ? "token " : "session ") + std::string(label(is_private)));
-      // A key of the token is sealed, whoever may see it, and only who has logged in can seal.
+      // A key of the token is sealed although every user may see it, and only a user who has logged in can seal.
       const bool nobody = token && GetParam().state == CKS_RW_PUBLIC_SESSION;
       const ReturnValues answer = nobody ? ReturnValues{CKR_USER_NOT_LOGGED_IN} : write_answer(token, is_private);
       Template attributes = {{CKA_VALUE_LEN, 16}, {CKA_TOKEN, token}, {CKA_PRIVATE, is_private}};
