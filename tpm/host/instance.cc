@@ -208,8 +208,8 @@ void Instance::reset_memory() noexcept {
   objects_.release_all();
   heap_.release_all();
   wipe(copy_.zeroed.data(), copy_.zeroed.size());
-  std::memcpy(copy_.data.data(), data_.data(), data_.size());
-  std::memcpy(copy_.data_rel.data(), data_rel_.data(), data_rel_.size());
+  std::copy(data_.begin(), data_.end(), copy_.data.begin());
+  std::copy(data_rel_.begin(), data_rel_.end(), copy_.data_rel.begin());
 }
 
 ByteView Instance::execute(ByteView command) {
