@@ -31,7 +31,7 @@ class Session {
   /// waits for a lock ends when this becomes true.
   bool closed() const { return closers != 0; }
   std::atomic<int> closers{0};
-  Operations operations;  // run_guarded by `mutex`
+  Operations operations;  // `mutex` guards them
 
   /// CK_SESSION_INFO::state (5.6).
   CK_STATE state() const;
