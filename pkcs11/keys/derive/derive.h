@@ -35,8 +35,8 @@ struct Derivable {
   std::function<SecretBytes(size_t bytes)> bytes;
   const Object* second_base = nullptr;  // a second key whose secrecy is inherited
   ObjectPtr holder;                     // keeps second_base alive
-  std::span<const CK_MECHANISM_TYPE> only_for =
-      {};  // the mechanisms that CKA_ALLOWED_MECHANISMS of the key may have; empty: any
+  /// The mechanisms that CKA_ALLOWED_MECHANISMS of the key may have; empty: any.
+  std::span<const CK_MECHANISM_TYPE> only_for = {};
 };
 /// The first or the last bytes of a value of fixed length. `refusal`: the code if more bytes are requested than the
 /// value has.
